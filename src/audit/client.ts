@@ -4,10 +4,12 @@ import {
   type DecisionPage,
   type FoundDecision,
   shardTerms,
+  type UsageQuery,
   type Whose,
 } from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
+import { livePages, PLACE } from './live.ts'
 import type {
   Appended,
   Batch,
@@ -15,8 +17,12 @@ import type {
   ShardErasure,
   ShardPage,
   ShardQuery,
+  ShardTail,
+  ShardTailed,
+  ShardUsage,
 } from './protocol.ts'
 import { readRecord, timeOf } from './terms.ts'
+import { usageOf } from './usage.ts'
 
 /** An object of `AuditLog`, with the methods that the gate needs. */
 interface Shard {
@@ -24,6 +30,8 @@ interface Shard {
   list(query: ShardQuery): PromiseLike<ShardPage>
   get(id: string): PromiseLike<FoundDecision | undefined>
   erase(erasure: ShardErasure): PromiseLike<ShardErased>
+  listAfter(query: ShardTail): PromiseLike<ShardTailed>
+  usage(query: UsageQuery): PromiseLike<ShardUsage>
 }
 
 /** The dependencies of the audit. */
@@ -49,6 +57,8 @@ const MOST_STRANGERS = 100
 const PAUSE_MS = 60_000
 /** Milliseconds for one attempt to store or read. */
 const CALL_MS = 5_000
+/** Milliseconds for one attempt that waits for records, or counts them. */
+const LONG_CALL_MS = 25_000
 /** Characters of a policy that are stored. */
 const POLICY_CHARACTERS = 1_000_000
 
@@ -65,6 +75,8 @@ export function createAudit(options: AuditOptions): Audit {
     jurisdiction,
     timeout: CALL_MS,
   })
+  const eachShard = <Value>(call: (shard: number) => Promise<Value> | Value) =>
+    Promise.all(Array.from({ length: shards }, (_, shard) => call(shard)))
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
@@ -175,23 +187,40 @@ export function createAudit(options: AuditOptions): Audit {
     async list({ cursor, ...query }) {
       const befores = cursor === undefined ? [] : cursor.split('~')
       if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')
-      const pages = await Promise.all(
-        Array.from({ length: shards }, async (_, shard): Promise<ShardPage> => {
-          const before = befores[shard] ?? ''
-          if (before === END) return { found: [] }
-          const asked = { ...query, ...(before !== '' && { before }) }
-          return ask(String(shard), (object) => object.list(asked))
-        }),
-      )
+      const pages = await eachShard((shard): Promise<ShardPage> | ShardPage => {
+        const before = befores[shard] ?? ''
+        if (before === END) return { found: [] }
+        const asked = { ...query, ...(before !== '' && { before }) }
+        return ask(String(shard), (object) => object.list(asked))
+      })
       return merged(pages, befores, query.limit)
     },
     async get(id) {
-      const found = await Promise.all(
-        Array.from({ length: shards }, (_, shard) =>
-          ask(String(shard), (object) => object.get(id)),
-        ),
-      )
+      const found = await eachShard((shard) => ask(String(shard), (object) => object.get(id)))
       return found.find((one) => one !== undefined)
+    },
+    async live(query, position) {
+      const given = position?.split('~')
+      if (given?.some((one) => !PLACE.test(one))) throw new RangeError('no position')
+      const at = await eachShard(async (shard) =>
+        // A shard that the position lacks is new.
+        given
+          ? (given[shard] ?? '0.0')
+          : (await ask(String(shard), (one) => one.listAfter(query))).next,
+      )
+      return livePages(at, (shard, after) =>
+        ask(String(shard), (one) => one.listAfter({ ...query, after }), LONG_CALL_MS),
+      )
+    },
+    async usage(query) {
+      const counted = (asked: UsageQuery) =>
+        eachShard((shard) => ask(String(shard), (one) => one.usage(asked), LONG_CALL_MS))
+      let found = await counted(query)
+      const since = Math.max(...found.map((one) => one.since))
+      // Each shard has come to a time of its own.
+      if (since > 0 && shards > 1) found = await counted({ ...query, from: since })
+      const dropped = found.flatMap((one) => one.dropped)
+      return { ...usageOf(found.map(({ tally }) => tally)), since, dropped }
     },
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and where it goes on.

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { FoundDecision } from '../core/model/audit.ts'
+import type { FoundDecision, UsageQuery } from '../core/model/audit.ts'
+import { within } from '../core/timeout.ts'
 import { createYielder } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createBudget } from './budget.ts'
@@ -7,14 +8,19 @@ import { gzip } from './gzip.ts'
 import type {
   Appended,
   Batch,
+  Position,
   ShardErased,
   ShardErasure,
   ShardPage,
   ShardQuery,
+  ShardTail,
+  ShardTailed,
+  ShardUsage,
 } from './protocol.ts'
-import { createReader, ROWS_OF_CALL } from './reader.ts'
+import { createReader } from './reader.ts'
 import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
-import { givenFilters, isOf, readRecord, termText } from './terms.ts'
+import { finderOf, readRecord } from './terms.ts'
+import { count, type Tally } from './usage.ts'
 import { createWriter } from './writer.ts'
 
 /** The version of the tables. */
@@ -34,6 +40,9 @@ const REMEMBERED_ROWS = 500
 const REMEMBERED = 5_000
 /** Expired rows are deleted together, once an hour. */
 const TOGETHER_MS = 3_600_000
+/** Milliseconds that a live reader waits for a record, and records that it gets at a time. */
+const TAIL_MS = 15_000
+const TAIL_RECORDS = 100
 
 interface Waiting {
   readonly batch: Batch
@@ -181,29 +190,47 @@ export class AuditLog extends DurableObject {
   }
 
   /** The records of a query, the latest first. Looks into a bounded number of rows, so a page may be short. */
-  async list(query: ShardQuery): Promise<ShardPage> {
-    const found: { position: string; record: string }[] = []
-    const { before, from, until } = query
-    const dropped = before === undefined ? this.#budget.droppedIn(from, until) : []
-    const [row = Number.MAX_SAFE_INTEGER, place = 0] = (before ?? '')
-      .split('.')
-      .flatMap((part) => (part === '' ? [] : [Number(part)]))
-    const terms = givenFilters(query).map(([name, value]) => termText(name, value))
-    const rows = this.#reader.rows({ ...query, row, terms })
+  async list({ before, limit, ...query }: ShardQuery): Promise<ShardPage> {
+    const from = before ?? `${Number.MAX_SAFE_INTEGER}.0`
+    const page = await this.#reader.page(query, { from, limit, isUpwards: false })
+    const isFirst = before === undefined
+    return { ...page, dropped: isFirst ? this.#budget.droppedIn(query.from, query.until) : [] }
+  }
+
+  /** The records stored after a position, the earliest first. Waits a while for one. */
+  async listAfter({ after, ...query }: ShardTail): Promise<ShardTailed> {
+    const end = () => `${this.#writer.lastId() + 1}.0`
+    const look = async (from: Position): Promise<ShardTailed> => {
+      const dropped = this.#budget.droppedIn(Date.now() - TAIL_MS)
+      const next = end()
+      const page = await this.#reader.page(query, { from, limit: TAIL_RECORDS, isUpwards: true })
+      return { next, ...page, dropped }
+    }
+    if (after === undefined) {
+      return { found: [], dropped: [], next: query.from === undefined ? end() : '0.0' }
+    }
+    const page = await look(after)
+    if (page.found.length > 0 || page.next !== end()) return page
+    await within(this.#writer.next(), TAIL_MS, () => {})
+    return look(page.next)
+  }
+
+  /** Counts the latest records of a query, as far as they fit into one call. */
+  async usage(query: UsageQuery): Promise<ShardUsage> {
+    const { rows, since } = this.#reader.countable(query)
+    const from = Math.max(query.from ?? 0, since)
+    const find = finderOf({ ...query, from })
+    const tally: Tally = new Map()
     const breathe = createYielder()
-    for (const { id } of rows) {
+    for (const { id, last } of rows) {
+      if (last < from) continue
       await breathe()
-      const records = await this.#reader.recordsOf(id)
-      for (let at = (id === row ? place : records.length) - 1; at >= 0; at--) {
-        const record = records[at] ?? ''
-        if (!isOf(readRecord(record), query)) continue
-        const position = `${id}.${at}`
-        found.push({ position, record })
-        if (found.length === query.limit) return { found, dropped, next: position }
+      for (const text of await this.#reader.recordsOf(id)) {
+        const record = find(text)
+        if (record) count(tally, record, query)
       }
     }
-    const last = rows.length === ROWS_OF_CALL ? rows.at(-1) : undefined
-    return { found, dropped, ...(last && { next: `${last.id}.0` }) }
+    return { tally, since, dropped: this.#budget.droppedIn(from, query.until) }
   }
 
   /** The record with this id of its own, and the policy it was decided under. */

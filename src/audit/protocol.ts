@@ -1,4 +1,5 @@
-import type { Act, DecisionQuery, Dropped, Erasure } from '../core/model/audit.ts'
+import type { Act, DecisionQuery, Dropped, Erasure, LiveQuery, Usage } from '../core/model/audit.ts'
+import type { Tally } from './usage.ts'
 
 /** What an isolate hands over at a time. */
 export interface Batch {
@@ -39,7 +40,7 @@ export interface ShardErased extends Appended {
   readonly next?: number
 }
 
-/** Where a record is: its row and its place in it. As text `row.place`. */
+/** Between two records: a row, and how many of its records are before. As text `row.count`. */
 export type Position = string
 
 /** Which records of one shard to list: those before `before`. */
@@ -52,4 +53,17 @@ export interface ShardPage {
   readonly found: readonly { readonly position: Position; readonly record: string }[]
   readonly dropped?: readonly Dropped[]
   readonly next?: Position
+}
+
+/** Which records of one shard to wait for: those after `after`. Without it only `next` is asked for. */
+export interface ShardTail extends LiveQuery {
+  readonly after?: Position
+}
+
+/** Records of one shard, the earliest first. `next`: where to go on. */
+export type ShardTailed = Required<ShardPage>
+
+/** Counts of one shard. */
+export interface ShardUsage extends Pick<Usage, 'since' | 'dropped'> {
+  readonly tally: Tally
 }

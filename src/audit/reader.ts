@@ -1,21 +1,44 @@
 import type { JsonObject } from '../core/json.ts'
-import type { Erasure } from '../core/model/audit.ts'
+import type { DecisionQuery, Erasure } from '../core/model/audit.ts'
 import { createYielder } from '../platform/calls.ts'
 import { erased } from './erase.ts'
 import { gunzip } from './gzip.ts'
+import type { Position, ShardPage } from './protocol.ts'
 import { type Packed, packed, RING_NAMES, type Ring } from './rings.ts'
-import { readRecord, termText } from './terms.ts'
+import { finderOf, givenFilters, isOwnTerm, readRecord, termText } from './terms.ts'
 
 /** Rows that one call looks into, after their terms fit. */
 export const ROWS_OF_CALL = 200
 
-/** Which rows: from one downwards, whose times and terms fit. */
+/** Bytes of rows that are counted at a time, and what a row counts beside them. */
+const MOST_COUNTED = 32_000_000
+const ROW_BYTES = 4_000
+
+/** Which rows: from one downwards, or upwards, whose times and terms fit. */
 interface RowQuery {
   readonly row: number
   readonly terms: readonly string[]
   readonly rings?: readonly Ring[]
   readonly from?: number
   readonly until?: number
+  readonly isUpwards?: boolean
+  readonly most?: number
+}
+
+/** A row, the time of its last record, and its bytes. */
+interface Row {
+  readonly id: number
+  readonly ring: Ring
+  readonly last: number
+  readonly bytes: number
+}
+
+type Searched = Pick<DecisionQuery, 'filters' | 'from' | 'until'>
+
+interface PageOptions {
+  readonly from: Position
+  readonly limit: number
+  readonly isUpwards: boolean
 }
 
 export type Reader = ReturnType<typeof createReader>
@@ -23,28 +46,80 @@ export type Reader = ReturnType<typeof createReader>
 /** Reads the tables of an object of the audit. */
 export function createReader(sql: SqlStorage) {
   const reader = {
-    /** The rows of a query, the latest first. */
+    /** The rows of a query, the latest first, or upwards. */
     rows({
       row,
       terms,
       rings = RING_NAMES,
       from = 0,
       until = Number.MAX_SAFE_INTEGER,
-    }: RowQuery): readonly { readonly id: number; readonly ring: Ring }[] {
-      const fits = ['id <= ?', 'last >= ?', 'first < ?', ...terms.map(() => 'instr(terms, ?)')]
+      isUpwards = false,
+      most = ROWS_OF_CALL,
+    }: RowQuery): readonly Row[] {
+      const [side, order, sign] = isUpwards
+        ? (['>=', 'ASC', 1] as const)
+        : (['<=', 'DESC', -1] as const)
+      const fits = [
+        `id ${side} ?`,
+        'last >= ?',
+        'first < ?',
+        ...terms.map((term) => `instr(${isOwnTerm(term) ? 'ids' : 'terms'}, ?)`),
+      ]
       // Each by itself ends at its limit. Together SQLite would sort them first.
       return rings
         .flatMap((ring) =>
           sql
-            .exec<{ id: number }>(
-              `SELECT id FROM ${ring} WHERE ${fits.join(' AND ')} ORDER BY id DESC LIMIT ${ROWS_OF_CALL}`,
+            .exec<Pick<Row, 'id' | 'last' | 'bytes'>>(
+              `SELECT id, last, bytes FROM ${ring} WHERE ${fits.join(' AND ')} ORDER BY id ${order} LIMIT ${most}`,
               ...[row, from, until, ...terms],
             )
             .toArray()
-            .map(({ id }) => ({ id, ring })),
+            .map((one) => ({ ...one, ring })),
         )
-        .sort((a, b) => b.id - a.id)
-        .slice(0, ROWS_OF_CALL)
+        .sort((a, b) => sign * (a.id - b.id))
+        .slice(0, most)
+    },
+
+    /** Records of a query from a position on, the latest first or upwards; `next` where not all rows were looked into. */
+    async page(query: Searched, { from, limit, isUpwards }: PageOptions): Promise<ShardPage> {
+      const [row = 0, count = 0] = from.split('.').map(Number)
+      const found: { position: string; record: string }[] = []
+      const rows = reader.rows({ ...query, row, terms: termsIn(query), isUpwards })
+      const find = finderOf(query)
+      const breathe = createYielder()
+      for (const { id } of rows) {
+        await breathe()
+        const records = await reader.recordsOf(id)
+        let at = id === row ? count : isUpwards ? 0 : records.length
+        while (isUpwards ? at < records.length : at > 0) {
+          const record = records[isUpwards ? at++ : --at] ?? ''
+          if (!find(record)) continue
+          const position = `${id}.${at}`
+          found.push({ position, record })
+          if (found.length === limit) return { found, next: position }
+        }
+      }
+      const last = rows.length === ROWS_OF_CALL ? rows.at(-1) : undefined
+      return { found, ...(last && { next: `${last.id + Number(isUpwards)}.0` }) }
+    },
+
+    /** The latest rows of a query, as many as may be counted at a time; `since`: where there are more. */
+    countable(query: Searched): { readonly rows: readonly Row[]; readonly since: number } {
+      const most = MOST_COUNTED / ROW_BYTES
+      const all = reader.rows({
+        ...query,
+        row: Number.MAX_SAFE_INTEGER,
+        terms: termsIn(query),
+        most,
+      })
+      let counted = 0
+      const rows = all.filter(({ bytes }) => {
+        counted += bytes + ROW_BYTES
+        return counted <= MOST_COUNTED
+      })
+      const isAll = rows.length === all.length && all.length < most
+      // An id is not before the time at which its row was written.
+      return { rows, since: isAll ? 0 : (rows.at(-1)?.id ?? 0) }
     },
 
     /** The records of a row; none where it was deleted meanwhile. */
@@ -103,3 +178,6 @@ export function createReader(sql: SqlStorage) {
   }
   return reader
 }
+
+const termsIn = (query: Searched): readonly string[] =>
+  givenFilters(query).map(([name, value]) => termText(name, value))

@@ -21,10 +21,14 @@ const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
   day INTEGER NOT NULL,
   day_rows INTEGER NOT NULL,
   batches TEXT NOT NULL,
-  terms TEXT NOT NULL
+  terms TEXT NOT NULL,
+  ids TEXT NOT NULL
 );`
 
-/** Compressed records are in a table of their own, so that a search reads only terms. */
+/**
+ * Compressed records are in a table of their own, so that a search reads only terms. SQLite reads a row up to the column
+ * that it needs: `ids`, which are nearly all of the terms, come last.
+ */
 export const TABLES = `${RING_NAMES.map(ringTable).join('\n')}
 CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS policies (hash TEXT PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;`
@@ -37,6 +41,7 @@ export interface Packed {
   readonly last: number
   readonly bytes: number
   readonly terms: string
+  readonly ids: string
   readonly data: ArrayBuffer
 }
 
@@ -63,7 +68,8 @@ export async function packed(ring: Ring, texts: readonly string[]): Promise<Pack
   const records = texts.map(readRecord)
   const times = records.map(timeOf)
   const data = await gzip(texts.join('\n'))
-  const terms = termsOf(records)
+  const { terms, ids } = termsOf(records)
   const [first, last] = [Math.min(...times), Math.max(...times)]
-  return { ring, first, last, bytes: data.byteLength + terms.length, terms, data }
+  const bytes = data.byteLength + terms.length + ids.length
+  return { ring, first, last, bytes, terms, ids, data }
 }

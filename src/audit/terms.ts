@@ -47,8 +47,13 @@ const personsOf = (record: JsonObject): readonly unknown[] => [
   ),
 ]
 
-/** The terms of some records, without duplicates. */
-export function termsOf(records: readonly JsonObject[]): string {
+/** Whether nearly each record has a term of its own of this kind: of a request, not of who sends many. */
+export function isOwnTerm(text: string): boolean {
+  return text.startsWith(TERMS.id[0]) || text.startsWith(TERMS.request_id[0])
+}
+
+/** The terms of some records, without duplicates; `ids` are those that each record has of its own. */
+export function termsOf(records: readonly JsonObject[]) {
   const terms = new Set<string>()
   for (const record of records) {
     for (const term of Object.keys(TERMS) as Term[]) {
@@ -58,7 +63,11 @@ export function termsOf(records: readonly JsonObject[]): string {
       if (typeof name === 'string') terms.add(termText('subject', name))
     }
   }
-  return [...terms].join('')
+  const all = [...terms]
+  return {
+    terms: all.filter((text) => !isOwnTerm(text)).join(''),
+    ids: all.filter(isOwnTerm).join(''),
+  }
 }
 
 /** The given filters with their values. */
@@ -71,15 +80,18 @@ export function givenFilters({
   })
 }
 
-/** Whether a record is one of a query's. */
-export function isOf(record: JsonObject, query: Pick<DecisionQuery, 'filters' | 'from' | 'until'>) {
-  const time = timeOf(record)
+/** Reads those stored texts that are records of a query; `undefined` for others, most of which are not parsed. */
+export function finderOf(query: Pick<DecisionQuery, 'filters' | 'from' | 'until'>) {
   const { from = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = query
-  return (
-    time >= from &&
-    time < until &&
-    givenFilters(query).every(([name, value]) => valuesOf(record, name).includes(value))
-  )
+  const given = givenFilters(query)
+  const marks = given.map(([, value]) => JSON.stringify(value))
+  return (text: string): JsonObject | undefined => {
+    if (!marks.every((mark) => text.includes(mark))) return undefined
+    const record = readRecord(text)
+    const time = timeOf(record)
+    const fits = given.every(([name, value]) => valuesOf(record, name).includes(value))
+    return fits && time >= from && time < until ? record : undefined
+  }
 }
 
 /** When a record's request came, in milliseconds since the epoch. */

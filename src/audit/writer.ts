@@ -20,6 +20,7 @@ export function createWriter(
     acts: bytesIn('acts'),
   })
   let bytesOf = count()
+  let inserted = Promise.withResolvers<void>()
 
   /** Rows of all rings are numbered together, in the order in which they were written. */
   const lastId = (): number => {
@@ -42,22 +43,31 @@ export function createWriter(
   }
 
   return {
+    lastId,
+
+    /** Resolves when rows are stored the next time. */
+    next: (): Promise<void> => inserted.promise,
+
     /** Stores rows of some batches. The oldest rows make room for them. */
     insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): void {
-      let id = lastId()
-      for (const { ring, first, last, bytes, terms, data } of rows) {
+      // No id is used again, also where all rows are deleted: readers go on from one.
+      let id = Math.max(lastId(), Date.now())
+      for (const { ring, first, last, bytes, terms, ids, data } of rows) {
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
-        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms]
-        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
+        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms, ids]
+        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
         budget.write('INSERT INTO records VALUES (?, ?)', id, data)
         bytesOf[ring] += bytes
       }
+      inserted.resolve()
+      inserted = Promise.withResolvers()
     },
 
     /** Stores rows in place of what they were; those that were deleted meanwhile stay deleted. */
     replace(rows: readonly Stored[]): void {
-      for (const { id, ring, bytes, terms, data } of rows) {
-        budget.write(`UPDATE ${ring} SET bytes = ?, terms = ? WHERE id = ?`, bytes, terms, id)
+      for (const { id, ring, bytes, terms, ids, data } of rows) {
+        const set = 'bytes = ?, terms = ?, ids = ?'
+        budget.write(`UPDATE ${ring} SET ${set} WHERE id = ?`, bytes, terms, ids, id)
         budget.write('UPDATE records SET data = ? WHERE id = ?', data, id)
       }
       bytesOf = count()

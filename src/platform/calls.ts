@@ -35,7 +35,7 @@ export interface ObjectCalls<Stub> {
   readonly binding: string
   readonly objects: Objects<Stub> | undefined
   readonly jurisdiction: string | undefined
-  /** Milliseconds for one attempt. */
+  /** Milliseconds for one attempt, unless a call has others. */
   readonly timeout: number
 }
 
@@ -50,10 +50,11 @@ export function createObjectCalls<Stub>({
   return async <Answer>(
     name: string,
     call: (object: Stub) => PromiseLike<Answer>,
+    ms = timeout,
   ): Promise<Answer> => {
     const objects = placed()
     if (!objects) throw unbound(binding)
-    return retryOnce(() => inTime(async () => await call(objects.getByName(name)), timeout))
+    return retryOnce(() => inTime(async () => await call(objects.getByName(name)), ms))
   }
 }
 

@@ -33,7 +33,12 @@ const ROWS: readonly Row[] = [
   ],
   ['explain', 'required', ['POST /explain'], 'edgewarden:read'],
   ['policy', 'required', ['GET /policy'], 'edgewarden:read'],
-  ['decisions', 'required', ['GET /decisions', 'GET /decisions/{id}'], 'edgewarden:audit:read'],
+  [
+    'decisions',
+    'required',
+    ['GET /decisions', 'GET /decisions/live', 'GET /decisions/{id}', 'GET /usage'],
+    'edgewarden:audit:read',
+  ],
   ['decisions', 'required', ['POST /audit/erase'], 'edgewarden:audit:erase'],
 ]
 
@@ -80,7 +85,7 @@ export function ownRoutes({
       mode: 'enforce',
       // Who administers the kill switch must not be one that was just revoked.
       revocation: STRICT,
-      onRevocation: 'ignore',
+      onRevocation: 'end-streams',
       finishWithin: 0,
       target,
       inject: [],

@@ -65,6 +65,75 @@ describe('the object that keeps decisions', () => {
     expect(rest.found.map(({ record }) => JSON.parse(record).request_id)).toEqual(all.slice(4))
   })
 
+  it('has pages without gaps while records come and go', async () => {
+    const name = 'moving'
+    const maxBytes = 28_000
+    const put = (id: string) => {
+      const known = Array.from({ length: 20 }, (_, j) => record(`${id}-${j}`))
+      return logOf(name).append(batch(known, { maxBytes }))
+    }
+    for (let i = 0; i < 12; i++) await put(`old-${i}`)
+    const atFirst = await idsOf(name)
+    const paged: unknown[] = []
+    let before: string | undefined
+    let pages = 0
+    do {
+      const asked = { ...ALL, limit: 7, ...(before !== undefined && { before }) }
+      const { found, next } = await logOf(name).list(asked)
+      paged.push(...found.map(({ record }) => JSON.parse(record).request_id))
+      before = next
+      if (pages++ % 3 === 0 && pages < 20) await put(`new-${pages}`)
+    } while (before !== undefined)
+    const left = new Set(await idsOf(name))
+    // The oldest were evicted meanwhile, and new ones came.
+    expect(left.size).toBeGreaterThan(60)
+    expect(left.has('new-1-0')).toBe(true)
+    expect(left.has('old-0-0')).toBe(false)
+    // All of the first that stayed, in their order, and nothing twice or new.
+    expect(paged).toEqual(atFirst.slice(0, paged.length))
+    expect(atFirst.slice(paged.length).filter((id) => left.has(id))).toEqual([])
+  })
+
+  describe('that is read live', () => {
+    const tail = (name: string, after: string) => logOf(name).listAfter({ filters: {}, after })
+    const ids = ({ found }: Awaited<ReturnType<typeof tail>>) =>
+      found.map(({ record }) => JSON.parse(record).request_id)
+
+    it('tells a record as soon as it is stored, to each that waits', async () => {
+      const name = 'tail'
+      const { next } = await logOf(name).listAfter({ filters: {} })
+      const waiting = [tail(name, next), tail(name, next)]
+      await logOf(name).append(batch([record('a'), record('b')]))
+      for (const page of await Promise.all(waiting)) expect(ids(page)).toEqual(['a', 'b'])
+    })
+
+    it('goes on after a position, in pages, and after a restart', async () => {
+      const name = 'tail-pages'
+      const known = Array.from({ length: 250 }, (_, i) => record(String(i)))
+      await logOf(name).append(batch(known))
+      const got: unknown[] = []
+      for (let after = '0.0'; got.length < 250; ) {
+        const page = await tail(name, after)
+        expect(page.found.length).toBeLessThanOrEqual(100)
+        got.push(...ids(page))
+        after = page.next
+        await abortAllDurableObjects()
+      }
+      expect(got).toEqual(Array.from({ length: 250 }, (_, i) => String(i)))
+    })
+
+    it('misses nothing where all that it has read is deleted meanwhile', async () => {
+      const name = 'tail-deleted'
+      await logOf(name).append(batch([record('old')]))
+      const { next } = await tail(name, '0.0')
+      at(26 * HOUR)
+      expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+      expect(await idsOf(name)).toEqual([])
+      await logOf(name).append(batch([record('new', 26 * HOUR)]))
+      expect(ids(await tail(name, next))).toEqual(['new'])
+    })
+  })
+
   it('finds by each filter, and by several', async () => {
     const name = 'filters'
     await logOf(name).append(

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
+import { readEvents } from '../kit/sse.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
@@ -81,6 +82,29 @@ describe('an audit whose rows of the day are used up', () => {
       401,
       { code: 'token_revoked' },
     ])
+  })
+
+  it('says so in lines of JSON, and in a stream', async () => {
+    const token = await admin()
+    const lines = await setting.ask(`${OWN}/decisions?limit=1000`, {
+      token,
+      headers: { accept: 'application/x-ndjson' },
+    })
+    const records = (await lines.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(records.at(-1)).toMatchObject({ kind: 'dropped', reason: 'rows_a_day' })
+    const { dropped = [] } = await readAll()
+    const gaps = records.filter(({ kind }) => kind === 'dropped')
+    expect(gaps.map(({ reason }) => reason)).toEqual(dropped.map(({ reason }) => reason))
+
+    const live = await setting.ask(`${OWN}/decisions/live?from=1`, { token })
+    for await (const { event, data } of readEvents(live)) {
+      if (event !== 'dropped' || JSON.parse(data).reason !== 'rows_a_day') continue
+      expect(JSON.parse(data)).toMatchObject({ since: dropped.at(-1)?.since })
+      break
+    }
   })
 
   it('says so in the command', async () => {

@@ -1,14 +1,19 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
+import { startFlood } from '../kit/flood.ts'
 import type { Gate } from '../kit/gate.ts'
-import { askGate, startSetting } from './setting.ts'
+import { readEvents } from '../kit/sse.ts'
+import { askGate, HOST, startSetting } from './setting.ts'
 
 const DECISIONS = '/.edgewarden/decisions'
+const KILLS = 200
 
 interface Page {
   readonly decisions: readonly { readonly request_id: string }[]
@@ -32,57 +37,88 @@ const idsOf = async (gate: Gate, token: string, query: { readonly [name: string]
   return ids
 }
 
+const median = (times: readonly number[]) =>
+  times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0
+
 describe('a gate that is killed under load', () => {
-  it('has every decision that was stored, and none twice', async () => {
+  it('has every act that was answered, and every decision that was stored, each once', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-audit-'))
     const setting = await startSetting(OPTIONS)
-    const reader = await setting.token({ scope: 'edgewarden:audit:read' })
+    const admin = await setting.token({ scope: 'edgewarden:audit:read edgewarden:revoke' })
     const agent = await setting.token({ client_id: 'agent-load' })
     const weak = await setting.token({ client_id: 'agent-load', aud: 'https://other.example' })
-    const sent: { readonly id: string; readonly at: number; readonly refused: boolean }[] = []
+    const acts: string[] = []
     const stored = new Set<string>()
-    const lost: { readonly before: number; readonly refused: boolean }[] = []
+    const lost: number[] = []
+    let answered = 0
+    /** What the gate before has answered, and when it was killed. */
+    let sent: { readonly id: string; readonly at: number }[] = []
+    let killed = 0
     try {
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round <= KILLS; round++) {
         const gate = await setting.another({ ...OPTIONS, dataDir })
-        const begun = sent.length
+        const [first] = sent
+        const since = { agent: 'agent-load', from: String(((first?.at ?? 0) - 1_000) / 1_000) }
+        const there = new Set(first ? await idsOf(gate, admin, since) : [])
+        expect(
+          [...stored].filter((id) => id.startsWith(`killed-${round - 1}-`) && !there.has(id)),
+        ).toEqual([])
+        lost.push(...sent.flatMap(({ id, at }) => (there.has(id) ? [] : killed - at)))
+        answered += sent.length
+        if (round === KILLS) break
+        sent = []
+        const begun = Date.now()
         let isOver = false
-        const load = Promise.all(
-          [0, 1, 2, 3].map(async (lane) => {
-            for (let i = 0; !isOver; i++) {
-              const id = `load-${round}-${lane}-${i}`
-              const refused = i % 10 === 9
-              const response = await askGate(gate, '/v1/x', {
-                token: refused ? weak : agent,
-                headers: { 'x-request-id': id },
-              }).catch(() => undefined)
-              if (response && !isOver) sent.push({ id, at: Date.now(), refused })
-            }
-          }),
-        )
-        await new Promise((done) => setTimeout(done, 3_000 + 137 * round))
-        for (const id of await idsOf(gate, reader, { agent: 'agent-load' })) stored.add(id)
+        const lane = async (name: number, ask: (id: string, i: number) => Promise<Response>) => {
+          for (let i = 0; !isOver; i++) {
+            const id = `killed-${round}-${name}-${i}`
+            const response = await ask(id, i).catch(() => undefined)
+            if (response?.ok && name === 0) acts.push(id)
+            else if (response && name > 0 && !isOver) sent.push({ id, at: Date.now() })
+          }
+        }
+        const revoke = (id: string) =>
+          askGate(gate, '/.edgewarden/revocations', {
+            method: 'POST',
+            token: admin,
+            headers: { 'x-request-id': id, 'content-type': 'application/json' },
+            body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: id }),
+          })
+        const call = (id: string, i: number) =>
+          askGate(gate, '/v1/x', {
+            token: i % 10 === 9 ? weak : agent,
+            headers: { 'x-request-id': id },
+          })
+        const load = Promise.all([lane(0, revoke), lane(1, call), lane(2, call), lane(3, call)])
+        // Some live longer than it takes to store what they decided.
+        await wait(round % 20 === 0 ? 3_000 : 100 + 31 * (round % 10))
+        const from = String((begun - 1_000) / 1_000)
+        const found = await idsOf(gate, admin, { agent: 'agent-load', from })
+        for (const id of found) stored.add(id)
         isOver = true
-        const killed = Date.now()
+        killed = Date.now()
         await gate.stop('SIGKILL')
         await load
-        const again = await setting.another({ ...OPTIONS, dataDir })
-        const found = await idsOf(again, reader, { agent: 'agent-load' })
-        expect(new Set(found).size).toBe(found.length)
-        const there = new Set(found)
-        expect([...stored].filter((id) => !there.has(id))).toEqual([])
-        for (const { id, at, refused } of sent.slice(begun)) {
-          if (!there.has(id)) lost.push({ before: killed - at, refused })
-        }
-        await again.stop()
       }
-      const most = (refused: boolean) =>
-        Math.max(0, ...lost.filter((one) => one.refused === refused).map(({ before }) => before))
+      const gate = await setting.another({ ...OPTIONS, dataDir })
+      await askGate(gate, '/.edgewarden/revocations', { token: admin })
+      await eventually(async () => {
+        const found = await idsOf(gate, admin, { kind: 'act' })
+        const revoked = found.filter((id) => /^killed-\d+-0-/.test(id))
+        expect(new Set(revoked).size).toBe(revoked.length)
+        expect(acts.filter((id) => !revoked.includes(id))).toEqual([])
+      })
+      const all = await idsOf(gate, admin, { agent: 'agent-load' })
+      expect(new Set(all).size).toBe(all.length)
+      const there = new Set(all)
+      expect([...stored].filter((id) => !there.has(id))).toEqual([])
       console.log(
-        `${sent.length} answered, ${lost.length} lost; allowed: at most ${most(false)} ms before the end, refused: ${most(true)} ms`,
+        `${KILLS} kills: ${acts.length} acts answered, none lost; ${answered} decisions answered, ${lost.length} lost, at most ${Math.max(0, ...lost)} ms before the kill`,
       )
-      expect(sent.length).toBeGreaterThan(500)
-      expect(stored.size).toBeGreaterThan(sent.length / 4)
+      expect(acts.length).toBeGreaterThan(KILLS)
+      expect(stored.size).toBeGreaterThan(KILLS)
+      // Documented are 1.25 seconds, on a machine that is not busy.
+      expect(lost.filter((ms) => ms > 2_500)).toEqual([])
     } finally {
       await setting.close()
       await rm(dataDir, { recursive: true, force: true })
@@ -90,53 +126,93 @@ describe('a gate that is killed under load', () => {
   })
 })
 
-describe('revocations of a gate that is killed', () => {
-  it('are in the audit, each once', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-acts-'))
-    const setting = await startSetting(OPTIONS)
-    const answered: string[] = []
+describe('a flood of refusals of strangers', () => {
+  it("loses no known agent's record", async () => {
+    const setting = await startSetting({ ...OPTIONS, reaching: true })
+    const { gate } = setting
     try {
-      const token = await setting.token({ scope: 'edgewarden:audit:read edgewarden:revoke' })
-      for (let round = 0; round < 50; round++) {
-        const gate = await setting.another({ ...OPTIONS, dataDir })
-        let isOver = false
-        const load = Promise.all(
-          [0, 1].map(async (lane) => {
-            for (let i = 0; !isOver; i++) {
-              const id = `act-${round}-${lane}-${i}`
-              const value = JSON.stringify({
-                kind: 'agent',
-                issuer: setting.issuer.issuer,
-                value: id,
-              })
-              const response = await askGate(gate, '/.edgewarden/revocations', {
-                method: 'POST',
-                token,
-                headers: { 'x-request-id': id, 'content-type': 'application/json' },
-                body: value,
-              }).catch(() => undefined)
-              if (response?.status === 200) answered.push(id)
-            }
-          }),
-        )
-        await new Promise((done) => setTimeout(done, 200 + 31 * (round % 20)))
-        isOver = true
-        await gate.stop('SIGKILL')
-        await load
+      const reader = await setting.token({ scope: 'edgewarden:audit:read' })
+      const token = await setting.token({ client_id: 'agent-known' })
+      const sent: string[] = []
+      const send = async () => {
+        const id = `known-agent-${sent.length}`
+        const { status } = await askGate(gate, '/v1/x', { token, headers: { 'x-request-id': id } })
+        expect(status).toBe(200)
+        sent.push(id)
       }
-      const gate = await setting.another({ ...OPTIONS, dataDir })
-      await askGate(gate, '/.edgewarden/revocations', { token })
+      const flood = startFlood(gate.port, 32, () => ({ path: '/v1/x', headers: { host: HOST } }))
+      for (const end = Date.now() + 30_000; Date.now() < end; await wait(50)) await send()
+      await flood.end()
+      // What a gate hands over of a flood is little. So the object itself gets a million.
+      let given = 0
+      const terms = { retention: 86_400, maxBytes: 10e6, maxRows: 1e9 }
+      const pour = async (lane: number) => {
+        for (let i = 0; i < 50; i++) {
+          const strangers = Array.from({ length: 1_000 }, () =>
+            recordAt(Date.now(), {
+              decision: 'denied',
+              code: 'credential_missing',
+              agent: undefined,
+            }),
+          )
+          const batch = { id: `flood-${lane}-${i}`, known: [], strangers, ...terms }
+          await gate.call('AUDIT_LOG', '0', 'append', batch)
+          given += strangers.length
+          if (lane === 0) await send()
+        }
+      }
+      await Promise.all(Array.from({ length: 20 }, (_, lane) => pour(lane)))
+      console.log(
+        `${flood.count} refusals by the gate and ${given} given to the object; ${sent.length} of a known agent`,
+      )
+      expect([...flood.answers.keys()]).toEqual(['401 credential_missing'])
+      expect(given).toBe(1_000_000)
       await eventually(async () => {
-        const found = await idsOf(gate, token, { kind: 'act' })
-        const acts = found.filter((id) => id.startsWith('act-'))
-        expect(new Set(acts).size).toBe(acts.length)
-        expect(answered.filter((id) => !acts.includes(id))).toEqual([])
+        const found = await idsOf(gate, reader, { agent: 'agent-known' })
+        expect(found.toReversed()).toEqual(sent)
       })
-      console.log(`${answered.length} revocations answered in 50 kills`)
-      expect(answered.length).toBeGreaterThan(50)
     } finally {
       await setting.close()
-      await rm(dataDir, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('a live reader that reads nothing for a while', () => {
+  it('holds no memory of the gate: what is deleted meanwhile is not sent', async () => {
+    const setting = await startSetting({ ...OPTIONS, reaching: true })
+    try {
+      const token = await setting.token({ scope: 'edgewarden:audit:read' })
+      const live = await setting.ask(`${DECISIONS}/live?agent=agent-slow`, { token })
+      const terms = { retention: 86_400, maxBytes: 10e6, maxRows: 1e9 }
+      const record = () =>
+        recordAt(Date.now(), {
+          agent: 'agent-slow',
+          detail: { found: randomBytes(7_500).toString('base64') },
+        })
+      const append = (id: string, count: number) => {
+        const known = Array.from({ length: count }, record)
+        return setting.gate.call('AUDIT_LOG', '0', 'append', { id, known, strangers: [], ...terms })
+      }
+      let given = 0
+      for (let i = 0; i < 40; i++) {
+        await Promise.all([0, 1, 2, 3].map((lane) => append(`slow-${i}-${lane}`, 50)))
+        given += 4 * 50 * 10_000
+      }
+      await append('slow-last', 1)
+      const query = `${DECISIONS}?agent=agent-slow&limit=1`
+      const { decisions } = (await (await setting.ask(query, { token })).json()) as Page
+      let bytes = 0
+      let records = 0
+      for await (const { data } of readEvents(live)) {
+        bytes += data.length
+        records++
+        if (JSON.parse(data).request_id === decisions[0]?.request_id) break
+      }
+      console.log(`${given} bytes of records were stored, ${bytes} were sent in ${records} records`)
+      // Ten megabytes are stored; the rest is in buffers of sockets.
+      expect(bytes).toBeLessThan(given / 2)
+    } finally {
+      await setting.close()
     }
   })
 })
@@ -146,16 +222,18 @@ describe('a million decisions in one shard', () => {
     const setting = await startSetting({ ...OPTIONS, reaching: true })
     try {
       const reader = await setting.token({ scope: 'edgewarden:audit:read' })
-      const start = Date.now() - 86_400_000
       const [batches, size] = [1_000, 1_000]
       const issuer = setting.issuer.issuer
+      const times: number[] = []
       const append = (i: number) => {
+        const time = Date.now()
+        times[i] = time
         const known = Array.from({ length: size }, (_, j) => {
           const n = i * size + j
           const rare = n === 123_456 ? { subject: 'rare-subject', request_id: 'rare-request' } : {}
           const denied = n % 97 === 0 ? { decision: 'denied', code: 'scope_missing' } : {}
           const agent = `agent-${Math.floor(n / 100) % 500}`
-          return recordAt(start + n * 80, { issuer, agent, ...denied, ...rare })
+          return recordAt(time, { issuer, agent, ...denied, ...rare })
         })
         const batch = { known, strangers: [], retention: 30 * 86_400, maxBytes: 9e9, maxRows: 1e9 }
         return setting.gate.call('AUDIT_LOG', '0', 'append', { ...batch, id: `million-${i}` })
@@ -180,15 +258,32 @@ describe('a million decisions in one shard', () => {
         code: 'scope_missing',
         rule: 'GET /v1/files/{id}',
         workflow: 'none',
-        from: String((start + 80_000_000) / 1000 - 100),
+        from: String((times.at(-10) ?? 0) / 1000),
       })) {
-        found[name] = await timed({ [name]: value })
+        const all: (readonly [count: number, ms: number])[] = []
+        for (let i = 0; i < 5; i++) all.push(await timed({ [name]: value }))
+        const [count = 0] = all[0] ?? []
+        found[name] = [count, median(all.map(([, ms]) => ms))]
       }
       console.log(found)
       expect(found.subject?.[0]).toBe(1)
       expect(found.request_id?.[0]).toBe(1)
       expect(found.workflow?.[0]).toBe(0)
       expect(found.code?.[0]).toBe(100)
+
+      const began = performance.now()
+      const answer = await askGate(setting.gate, '/.edgewarden/usage', { token: reader })
+      const { usage, since } = (await answer.json()) as {
+        usage: readonly { readonly decisions: number }[]
+        since: string
+      }
+      const counted = usage.reduce((sum, { decisions }) => sum + decisions, 0)
+      const took = Math.round(performance.now() - began)
+      console.log(`usage: ${counted} decisions of ${usage.length} agents in ${took} ms`)
+      const later = times.filter((time) => time >= Date.parse(since)).length * size
+      // The calls of this test are counted, too.
+      expect(counted - later).toBeGreaterThanOrEqual(0)
+      expect(counted - later).toBeLessThan(size)
     } finally {
       await setting.close()
     }

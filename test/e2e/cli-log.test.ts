@@ -6,7 +6,8 @@ import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
-import { RESOURCE, type Setting, startSetting } from './setting.ts'
+import { freePort, type Gate } from '../kit/gate.ts'
+import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 interface Run {
   readonly code: number
@@ -121,6 +122,42 @@ describe('log', () => {
       expect(ids).toEqual(['agent-follow-7', 'agent-follow-8', 'agent-follow-no'])
     } finally {
       child.kill()
+    }
+  })
+
+  it('connects again by itself, says so, and misses nothing', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-follow-'))
+    const options = { durableObjects: WITH_AUDIT, issuer: { admin: 'all' }, dataDir }
+    const port = await freePort()
+    const first = await setting.another({ ...options, port })
+    const token = await setting.token({ client_id: 'agent-again' })
+    const send = (gate: Gate, id: string) =>
+      askGate(gate, '/v1/x', { token, headers: { 'x-request-id': `followed-${id}` } })
+    await send(first, 'before')
+    const readable = await setting.token({ scope: 'edgewarden:audit:read' })
+    const args = ['log', '--follow', '--agent', 'agent-again', '--gate', first.url]
+    const child = spawn(process.execPath, [inject('command'), ...args, '--token-env', 'TOKEN'], {
+      env: { ...environment(), TOKEN: readable },
+    })
+    const said = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        said[name] += text
+      })
+    }
+    const ids = () => said.stdout.match(/(?<= followed-)\S+$/gm) ?? []
+    try {
+      await eventually(() => expect(ids()).toEqual(['before']))
+      await send(first, 'while')
+      await eventually(() => expect(ids()).toEqual(['before', 'while']))
+      await first.stop()
+      await eventually(() => expect(said.stderr).toContain('Connecting again.'))
+      const second = await setting.another({ ...options, port })
+      await send(second, 'after')
+      await eventually(() => expect(ids()).toEqual(['before', 'while', 'after']))
+    } finally {
+      child.kill()
+      await rm(dataDir, { recursive: true, force: true })
     }
   })
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../json.ts'
 import type { ClaimPath } from './claims.ts'
 
 /** Settings of the audit; see `[vars.AUDIT]`. */
@@ -74,6 +75,18 @@ export interface DecisionQuery {
   readonly cursor?: string
 }
 
+/** Which decisions to follow, from now on or from a time. */
+export type LiveQuery = Pick<DecisionQuery, 'filters' | 'from'>
+
+/** Members by which usage is counted. */
+export const USAGE_BY = ['agent', 'rule', 'tool'] as const
+
+/** Which decisions to count, and by what: members, and spans of so many milliseconds. */
+export interface UsageQuery extends Pick<DecisionQuery, 'filters' | 'from' | 'until'> {
+  readonly by: readonly (typeof USAGE_BY)[number][]
+  readonly every?: number
+}
+
 /** Records that were not stored, at least so many. Times in milliseconds since the epoch. */
 export interface Dropped {
   /** `rows_a_day`: the rows of the day were used up. `overload`: more records came than could be stored. */
@@ -91,6 +104,24 @@ export interface DecisionPage {
   readonly decisions: readonly string[]
   readonly dropped: readonly Dropped[]
   readonly cursor?: string
+}
+
+/** Records as they are stored, each with the position to go on from after it. Often none: then `position` alone is new. */
+export interface LivePage {
+  readonly records: readonly { readonly record: string; readonly position: string }[]
+  readonly position: string
+  /** What is not stored at the moment. */
+  readonly dropped: readonly Dropped[]
+}
+
+/** Counts of decisions. */
+export interface Usage {
+  readonly groups: readonly JsonObject[]
+  /** Groups that were left out, as there were too many: those of the fewest decisions. */
+  readonly leftOut: number
+  /** Milliseconds since the epoch: earlier decisions are not counted, as there were too many; 0 where all are. */
+  readonly since: number
+  readonly dropped: readonly Dropped[]
 }
 
 /** A record as JSON, and the policy that it was decided under, where that is stored. */
@@ -123,6 +154,12 @@ export interface Audit {
   /** Rejects where the store cannot be reached, and for a cursor that is none. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
+  /**
+   * Records as they are stored, without end, from a position on. Rejects as `list` does. Reads ahead one page of each
+   * shard at most; breaks where a shard cannot be reached any more.
+   */
+  live(query: LiveQuery, position?: string): Promise<AsyncGenerator<LivePage>>
+  usage(query: UsageQuery): Promise<Usage>
   /** The hash of the policy in force, as records have it. */
   policyHash(): Promise<string>
   /** Removes a subject's values from some of the records, and stores the act if there were any, or it is the first call. */

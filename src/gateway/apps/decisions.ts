@@ -7,6 +7,9 @@ import {
   DECISION_FILTERS,
   type DecisionPage,
   type DecisionQuery,
+  type Dropped,
+  USAGE_BY,
+  type UsageQuery,
 } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { createApp } from './app.ts'
@@ -72,12 +75,23 @@ const moment = v.pipe(
   v.number(NO_TIME),
 )
 
-const QUERY = v.strictObject(
+/** Milliseconds of the spans of usage. */
+const SPANS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
+
+const ANY = v.strictObject(
   {
     ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
     kind: v.optional(v.literal('act', 'must be act')),
     from: v.optional(moment),
     until: v.optional(moment),
+    by: v.optional(
+      v.pipe(
+        v.string(),
+        v.transform((text) => text.split(',')),
+        v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, with commas between`)),
+      ),
+    ),
+    every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),
     limit: v.optional(
       v.pipe(
         v.string(),
@@ -89,6 +103,9 @@ const QUERY = v.strictObject(
   },
   unknownKeys,
 )
+const LIST = v.omit(ANY, ['by', 'every'])
+export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor'])
+export const USAGE = v.omit(ANY, ['limit', 'cursor'])
 
 const ERASURE = v.strictObject(
   { subject: queryText, issuer: queryText, cursor: v.optional(v.string()) },
@@ -101,15 +118,8 @@ const ERASURE = v.strictObject(
  */
 export const decisionsApp = createApp<GateEnv>()
   .get('/decisions', async (c) => {
-    const query = decode(c, c.req.queries())
-    if (!query.ok) return c.get('deny')(deny('decision_query_invalid'), { problems: query.reason })
-    const { issuer } = query.value.filters
-    if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
-      return c.get('deny')(deny('decision_reach'))
-    }
-    c.set('read', Object.keys(c.req.queries()))
-    const page = await ask(c, (audit) => audit.list(query.value))
-    if (!page.ok) return c.get('deny')(page.reason)
+    const page = await readBy(c, LIST, (audit, query) => audit.list(query))
+    if (!page.ok) return page.reason
     return c.req.header('accept')?.includes(NDJSON) ? lines(c, page.value) : json(c, page.value)
   })
   .get('/decisions/:id', async (c) => {
@@ -152,19 +162,50 @@ export const decisionsApp = createApp<GateEnv>()
     return c.json({ ...told, ...stopped }, 200, { 'cache-control': 'no-store' })
   })
 
+type Query = DecisionQuery & UsageQuery
+
+/** Reads the audit by the query of a request, within the caller's reach. Failed, it is the answer. */
+export async function readBy<Value>(
+  c: Admin,
+  schema: typeof LIST | typeof LIVE | typeof USAGE,
+  call: (audit: Audit, query: Query) => Promise<Value>,
+): Promise<Result<Value, Response>> {
+  const given = c.req.queries()
+  const query = decode(c, schema, given)
+  if (!query.ok) {
+    return fail(c.get('deny')(deny('decision_query_invalid'), { problems: query.reason }))
+  }
+  const { issuer } = query.value.filters
+  if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
+    return fail(c.get('deny')(deny('decision_reach')))
+  }
+  c.set('read', Object.keys(given))
+  const found = await ask(c, (audit) => call(audit, query.value))
+  return found.ok ? found : fail(c.get('deny')(found.reason))
+}
+
 /** Reads the query. Administrators of one issuer only ever get its decisions. */
 const decode = (
   c: Admin,
+  schema: typeof LIST | typeof LIVE | typeof USAGE,
   given: Readonly<Record<string, readonly string[]>>,
-): Result<DecisionQuery, readonly Problem[]> => {
+): Result<Query, readonly Problem[]> => {
   const repeated = Object.keys(given).filter((name) => given[name]?.length !== 1)
   if (repeated.length > 0) {
     return fail(repeated.map((path) => ({ path, message: 'must be given once' })))
   }
   const entries = Object.entries(given).map(([name, [first]]) => [name, first])
-  const parsed = v.safeParse(QUERY, Object.fromEntries(entries))
+  const parsed = v.safeParse(schema, Object.fromEntries(entries))
   if (!parsed.success) return fail(problemsOf(parsed.issues))
-  const { from, until, limit = 100, cursor, ...filters } = parsed.output
+  const {
+    from,
+    until,
+    limit = 100,
+    cursor,
+    by = ['agent'],
+    every,
+    ...filters
+  }: v.InferOutput<typeof ANY> = parsed.output
   const { agent, issuer = ownIssuer(c) } = filters
   const name = { kind: 'agent', issuer } as const
   return ok({
@@ -174,10 +215,12 @@ const decode = (
       ...(agent !== undefined && { agent: namedValue(c.get('policy'), { ...name, value: agent }) }),
     },
     limit,
+    by,
+    ...(every !== undefined && { every: SPANS[every] }),
     ...(from !== undefined && { from }),
     ...(until !== undefined && { until }),
     ...(cursor !== undefined && { cursor }),
-  } as DecisionQuery)
+  } as Query)
 }
 
 const ask = async <Value>(
@@ -207,15 +250,20 @@ const ruleOf = (decision: JsonObject, policy: string | undefined): JsonObject | 
   return routes.filter(isObject).find((route) => own(route, 'match') === name)
 }
 
-const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
+/** What was not stored, for the caller. */
+export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObject[] {
   const isAll = ownIssuer(c) === undefined
-  const gaps = dropped.map(({ reason, since, until, records }) => ({
+  return dropped.map(({ reason, since, until, records }) => ({
     reason,
     since: new Date(since).toISOString(),
     until: new Date(until).toISOString(),
     // Of all issuers together.
     ...(isAll && { records }),
   }))
+}
+
+const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
+  const gaps = gapsOf(c, dropped)
   const more = JSON.stringify({ ...(gaps.length > 0 && { dropped: gaps }), cursor })
   // Records are JSON already.
   return c.body(
@@ -225,12 +273,13 @@ const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response 
   )
 }
 
-/** One record a line. The address of the next page is in `Link` (RFC 8288). */
-const lines = (c: Admin, { decisions, cursor }: DecisionPage): Response => {
+/** One record a line, then what was not stored. The address of the next page is in `Link` (RFC 8288). */
+const lines = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
   const query = new URLSearchParams(c.req.query())
   if (cursor !== undefined) query.set('cursor', cursor)
   const path = `${c.get('policy').gate.prefix}/decisions?${query}`
-  return c.body(decisions.map((one) => `${one}\n`).join(''), 200, {
+  const gaps = gapsOf(c, dropped).map((gap) => JSON.stringify({ kind: 'dropped', ...gap }))
+  return c.body([...decisions, ...gaps].map((one) => `${one}\n`).join(''), 200, {
     'cache-control': 'no-store',
     'content-type': NDJSON,
     ...(cursor !== undefined && { link: `<${path}>; rel="next"` }),

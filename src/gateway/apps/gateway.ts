@@ -21,6 +21,7 @@ import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { createApp } from './app.ts'
+import { auditReadsApp } from './audit-reads.ts'
 import { connectionOf } from './connection.ts'
 import type { GateEnv } from './context.ts'
 import { decisionsApp } from './decisions.ts'
@@ -217,6 +218,7 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
+own.route(OWN, auditReadsApp)
 own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)
 own.get(`${OWN}/policy`, policyInForce)

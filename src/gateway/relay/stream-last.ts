@@ -37,16 +37,18 @@ export function lastOf(ending: Ending, stream: Streaming): Last | undefined {
   }
   const events = openRequests
     ? openRequests().map((id) =>
-        event('message', { jsonrpc: '2.0', id, error: rpcErrorOf(denial) }),
+        eventText('message', { jsonrpc: '2.0', id, error: rpcErrorOf(denial) }),
       )
     : method === 'POST' && MODEL_PATH.test(address.path)
-      ? [event('error', { type: 'error', error: errorOf(denial) })]
-      : [event('edgewarden.closed', { code: denial.code })]
+      ? [eventText('error', { type: 'error', error: errorOf(denial) })]
+      : [eventText('edgewarden.closed', { code: denial.code })]
   return { bytes: utf8Encode(events.length === 0 ? '' : `\n\n${events.join('')}`) }
 }
 
-const event = (name: string, data: object): string =>
-  `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+/** A server-sent event. */
+export function eventText(name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+}
 
 /** Whether an answer is a stream of server-sent events, by its Content-Type. */
 export function isEventStream(headers: Headers): boolean {

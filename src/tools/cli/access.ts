@@ -29,8 +29,12 @@ export interface GateOptions extends TokenOptions {
   readonly prefix?: string
 }
 
-/** Seconds a token lives that a command signs for its own one call. */
+/** What a token needs to read decisions. */
+export const AUDIT_SCOPE = 'edgewarden:audit:read'
+
+/** Seconds a token lives that a command signs for its own one call, or to read decisions, which may be a stream. */
 const LIFETIME = 60
+const AUDIT_LIFETIME = 300
 /** RFC 9110 §11.2 `token68`: what can stand behind `Bearer`. */
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
 
@@ -107,7 +111,7 @@ const signed = async (
     client: 'edgewarden-cli',
     scopes: [scope],
     issuedAt: Math.floor(now()),
-    lifetime: LIFETIME,
+    lifetime: scope === AUDIT_SCOPE ? AUDIT_LIFETIME : LIFETIME,
   })
   return ok(await signToken(key.value, claims))
 }

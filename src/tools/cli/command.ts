@@ -75,7 +75,7 @@ export function withAccess(command: Command, scope: string): Command {
     .addHelpText(
       'after',
       `\n
-With --key the command signs its own token (60 s, scope ${scope}). The token's audience
+With --key the command signs its own token (60 s, 300 s for the audit; scope ${scope}). The token's audience
 is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
 has the origin of --gate, or the gate is on this machine.`,
     )

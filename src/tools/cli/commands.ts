@@ -16,6 +16,7 @@ import { revokeCommand } from './revoke.ts'
 import { routesCommand } from './routes.ts'
 import { serveCommand } from './serve.ts'
 import { testCommand } from './test.ts'
+import { usageCommand } from './usage.ts'
 import { whyCommand } from './why.ts'
 
 /** Every command, in the order of the help and of the documentation. */
@@ -34,6 +35,7 @@ export const COMMANDS: readonly CommandRow[] = [
   liftCommand,
   listCommand,
   logCommand,
+  usageCommand,
   whyCommand,
   auditCommand,
   explainCommand,

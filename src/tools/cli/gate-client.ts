@@ -18,6 +18,8 @@ export interface GateCall {
   readonly path: string
   readonly token?: string
   readonly body?: unknown
+  /** For a stream of events, which takes as long as this signal lets it; `after`: the last event that was read. */
+  readonly events?: { readonly signal: AbortSignal; readonly after?: string | undefined }
 }
 
 /** What the gate said. */
@@ -25,6 +27,8 @@ export interface GateAnswer {
   readonly status: number
   readonly body: JsonObject
   readonly location?: string
+  /** The stream, where one was asked for. */
+  readonly events?: AsyncIterable<Uint8Array>
 }
 
 /** Why there is no answer to use: the gate refused, or nothing can be said. */
@@ -35,6 +39,7 @@ export type GateFault =
 const TIMEOUT_MS = 10_000
 /** Bytes of an answer that are read. */
 const ANSWER_BYTES = 8 * 1024 * 1024
+const EVENTS = 'text/event-stream'
 const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
 /** Reads where a gate is. Plain http passes only to this machine: the call carries a token. */
@@ -65,7 +70,7 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
  */
 export async function callGate(
   gate: GateAddress,
-  { method, path, token, body }: GateCall,
+  { method, path, token, body, events }: GateCall,
   timeoutMs = TIMEOUT_MS,
 ): Promise<Result<GateAnswer, GateFault>> {
   const silent = (message: string) => fail({ kind: 'silent', message } as const)
@@ -73,9 +78,10 @@ export async function callGate(
     const response = await fetch(gate.origin + path, {
       method,
       redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: events?.signal ?? AbortSignal.timeout(timeoutMs),
       headers: {
-        Accept: 'application/json, application/problem+json',
+        Accept: `${events ? EVENTS : 'application/json'}, application/problem+json`,
+        ...(events?.after !== undefined && { 'Last-Event-ID': events.after }),
         ...(token !== undefined && { Authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'Content-Type': 'application/json' }),
       },
@@ -88,9 +94,12 @@ export async function callGate(
         `${gate.origin} answered with a redirect (${status}), which is not followed; give the gate's own address.`,
       )
     }
-    const json = objectOf(await readBody(response))
     const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-    if (response.ok) {
+    if (events && response.body && type === EVENTS) {
+      return ok({ status, body: {}, events: response.body })
+    }
+    const json = objectOf(await readBody(response))
+    if (response.ok && !events) {
       const location = response.headers.get('location')
       if (json === undefined && status !== 204) {
         return silent(`${gate.origin} answered ${status}, but not as a gate does; is --gate right?`)

@@ -3,7 +3,7 @@ import { durationMs } from '../../core/duration.ts'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { DECISION_FILTERS } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { callAs, type GateOptions } from './access.ts'
+import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
   optionName,
@@ -12,22 +12,24 @@ import {
   withGate,
 } from './command.ts'
 import { decisionText, gapText, textIn, whatText, whenText, whoText } from './decision-lines.ts'
+import { follow } from './follow.ts'
 import { faultOutcome } from './gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { instant } from './times.ts'
 
-/** What a token needs to read decisions. */
-export const AUDIT_SCOPE = 'edgewarden:audit:read'
-
-interface LogOptions extends GateOptions {
+/** Filters, and the time. */
+export interface DecisionOptions extends GateOptions {
   readonly from?: string
   readonly until?: string
-  readonly limit?: string
-  readonly all?: boolean
-  readonly follow?: boolean
   readonly csv?: boolean
   readonly json?: boolean
   readonly [filter: string]: unknown
+}
+
+interface LogOptions extends DecisionOptions {
+  readonly limit?: string
+  readonly all?: boolean
+  readonly follow?: boolean
 }
 
 const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
@@ -39,14 +41,11 @@ export const logCommand: CommandRow<LogOptions> = {
   example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
   options: (command) =>
     withFilters(withGate(command, AUDIT_SCOPE))
-      .option('--from <time>', 'not before: a duration ago (1h), a date with time, or seconds')
-      .option('--until <time>', 'before that')
       .option('--limit <count>', 'how many, the latest (default: 100)')
       .option('--all', 'all of them')
-      .option('--follow', 'goes on with what is decided from now on, until ^C')
-      .option('--csv', 'comma-separated values'),
+      .option('--follow', 'goes on with what is decided from now on, until ^C'),
   help: `
-With --json --follow each decision is a line of JSON.`,
+With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.`,
   run: (_, options, process) => log(options, process),
 }
 
@@ -56,7 +55,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   kind: ['act'],
 }
 
-const withFilters = (command: Command): Command => {
+/** The options for filters, time and form of decisions. */
+export function withFilters(command: Command): Command {
   for (const name of DECISION_FILTERS) {
     const option = new Option(
       `${optionName(camel(name))} <text>`,
@@ -66,6 +66,9 @@ const withFilters = (command: Command): Command => {
     command.addOption(words ? option.choices(words) : option)
   }
   return command
+    .option('--from <time>', 'not before: a duration ago (1h), a date with time, or seconds')
+    .option('--until <time>', 'before that')
+    .option('--csv', 'comma-separated values')
 }
 
 const LIMIT = 100
@@ -73,22 +76,17 @@ const LIMIT = 100
 const PAGE = 1_000
 /** Calls at most: a gate cannot keep a command forever. */
 const CALLS = 10_000
-/** Milliseconds between two looks of `--follow`. */
-const PAUSE_MS = 2_000
-/** A record is stored some seconds after its decision was made. */
-const LATE_MS = 10_000
-/** Looks in a row that may fail. */
-const PATIENCE = 5
 
 const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const query = queryOf(options, around.now())
   if (!query.ok) return cannotTell(query.reason)
   const most = options.all ? Number.POSITIVE_INFINITY : Number(options.limit ?? LIMIT)
   if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
-  const { found, isCut, fault, dropped = [] } = await decisions(query.value, most, options, around)
+  const read = () => decisions(query.value, most, options, around)
+  if (options.follow) return followed(query.value, read, options, around)
+  const { found, isCut, fault, dropped = [] } = await read()
   if (fault) return fault
   const records = found.toReversed()
-  if (options.follow) return follow(query.value, records, options, around)
   const more =
     isCut && options.all !== true ? ['There are more: add --all, or a higher --limit.'] : []
   const none = records.length === 0 && !options.csv ? ['No decision was found.'] : []
@@ -142,44 +140,41 @@ export async function decisions(
   return { found, fault: cannotTell('The gate does not come to the end of its list.') }
 }
 
-/** Shows decisions, and then what is stored from now on, until it is ended or the gate does not answer any more. */
-const follow = async (
-  query: Readonly<Record<string, string>>,
-  first: readonly JsonObject[],
+/** Shows what is stored, and then what comes. The stream is opened before the list is read: nothing is between them. */
+const followed = async (
+  { until: _, from: __, ...query }: Readonly<Record<string, string>>,
+  read: () => Promise<Found>,
   options: LogOptions,
   around: Process,
 ): Promise<Outcome> => {
-  const seen = new Map<string, number>()
-  const show = (records: readonly JsonObject[], isFirst: boolean) => {
-    const fresh = records.filter((record) => !seen.has(String(own(record, 'id'))))
-    for (const record of fresh) {
-      seen.set(String(own(record, 'id')), Date.parse(String(own(record, 'time'))))
-    }
+  const seen = new Set<unknown>()
+  const show = (records: readonly JsonObject[], isFirst = false) => {
+    const fresh = records.filter((record) => !seen.delete(own(record, 'id')))
     const lines = options.json
       ? fresh.map((record) => JSON.stringify(record))
       : linesOf(fresh, options.csv).slice(options.csv && !isFirst ? 1 : 0)
     for (const line of lines) around.print(line)
   }
-  show(first, true)
-  let last = around.now() * 1000
-  for (let faults = 0; ; ) {
-    await around.waiting.sleep(PAUSE_MS)
-    last = Math.max(last, ...seen.values())
-    const since = last - LATE_MS
-    for (const [id, time] of seen) if (time < since) seen.delete(id)
-    const from = String(Math.max(Number(query.from ?? 0), since / 1000).toFixed(3))
-    const { found, fault } = await decisions({ ...query, from }, PAGE * 10, options, around)
-    faults = fault ? faults + 1 : 0
-    if (fault && (fault.exitCode === EXIT.no || faults > PATIENCE)) return fault
-    if (!fault) show(found.toReversed(), false)
+  const showGap = (gap: JsonObject) =>
+    options.json
+      ? around.print(JSON.stringify({ kind: 'dropped', ...gap }))
+      : around.waiting.tell(gapText(gap))
+  const begin = async () => {
+    const { found, fault, dropped = [] } = await read()
+    if (fault) return fault
+    for (const gap of dropped) showGap(gap)
+    show(found.toReversed(), true)
+    for (const record of found) seen.add(own(record, 'id'))
+    return undefined
   }
+  return follow(query, options, around, { begin, show, showGap })
 }
 
 /** The query as the gate takes it. */
-const queryOf = (
-  options: LogOptions,
+export function queryOf(
+  options: DecisionOptions,
   now: number,
-): Result<Readonly<Record<string, string>>, string> => {
+): Result<Readonly<Record<string, string>>, string> {
   const query: Record<string, string> = {}
   for (const name of DECISION_FILTERS) {
     const value = options[camel(name)]
@@ -198,10 +193,7 @@ const queryOf = (
 
 const linesOf = (records: readonly JsonObject[], csv = false): readonly string[] =>
   csv
-    ? [
-        CSV.join(','),
-        ...records.map((record) => CSV.map((name) => csvCell(record, name)).join(',')),
-      ]
+    ? csvLines(records, CSV)
     : columns(
         records.map((record) => [
           whenText(record),
@@ -220,6 +212,12 @@ const CSV = [
   ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
   ...['act', 'entries'],
 ]
+
+/** Records as CSV: a line of the members' names, and one of their values for each. */
+export function csvLines(records: readonly JsonObject[], names: readonly string[]) {
+  const cells = (record: JsonObject) => names.map((name) => csvCell(record, name)).join(',')
+  return [names.join(','), ...records.map(cells)]
+}
 
 /** A cell (RFC 4180 §2). Spreadsheets run a text that begins like a formula, and callers choose some: it gets a `'`. */
 const csvCell = (record: JsonObject, name: string): string => {

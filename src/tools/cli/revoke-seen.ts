@@ -1,8 +1,7 @@
 import { isObject, type JsonObject, own } from '../../core/json.ts'
-import { callAs, type GateOptions } from './access.ts'
+import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import type { Surroundings } from './command.ts'
 import { counted } from './file-policy.ts'
-import { AUDIT_SCOPE } from './log.ts'
 import type { Outcome } from './output.ts'
 
 const HOUR = 3_600

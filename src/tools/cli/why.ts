@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
-import { callAs, type GateOptions } from './access.ts'
+import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import {
   decisionText,
@@ -12,7 +12,7 @@ import {
 } from './decision-lines.ts'
 import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { faultOutcome } from './gate-client.ts'
-import { AUDIT_SCOPE, decisions } from './log.ts'
+import { decisions } from './log.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { type Rejudged, rejudge, rejudgedText } from './rejudge.ts'
 

@@ -1,0 +1,86 @@
+import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import type { Usage, UsageQuery } from '../core/model/audit.ts'
+import { timeOf } from './terms.ts'
+
+/** Counts of one group; `durations`: how many decisions took so many milliseconds. */
+interface Counts {
+  decisions: number
+  denied: number
+  readonly durations: Map<number, number>
+}
+
+/** Counts by group: a group is an object as JSON text, such as `{"issuer":…,"agent":…}`. */
+export type Tally = Map<string, Counts>
+
+/** Groups of an answer. */
+const MOST_GROUPS = 10_000
+
+/** The members of a record that a group has. */
+const MEMBERS: {
+  readonly [By in UsageQuery['by'][number]]: (record: JsonObject) => JsonObject
+} = {
+  agent: (record) => ({ issuer: own(record, 'issuer'), agent: own(record, 'agent') }),
+  rule: (record) => ({ rule: own(record, 'route') }),
+  tool: (record) => {
+    const mcp = own(record, 'mcp')
+    const isTool = isObject(mcp) && own(mcp, 'method') === 'tools/call'
+    return { tool: isTool ? own(mcp, 'name') : undefined }
+  },
+}
+
+const countsIn = (tally: Tally, group: string): Counts => {
+  const counts = tally.get(group) ?? { decisions: 0, denied: 0, durations: new Map() }
+  tally.set(group, counts)
+  return counts
+}
+
+const add = (durations: Map<number, number>, ms: number, times: number): void =>
+  void durations.set(ms, (durations.get(ms) ?? 0) + times)
+
+/** Counts one record, unless it is an act and no decision. */
+export function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): void {
+  const decision = own(record, 'decision')
+  if (decision === undefined) return
+  const time = every && new Date(Math.floor(timeOf(record) / every) * every).toISOString()
+  const members = by.map((name) => MEMBERS[name](record))
+  const counts = countsIn(tally, JSON.stringify(Object.assign({ time }, ...members)))
+  counts.decisions++
+  if (decision === 'denied') counts.denied++
+  const duration = own(record, 'duration')
+  if (typeof duration === 'number') add(counts.durations, duration, 1)
+}
+
+/** The groups of all shards: in the order of time, those of the most decisions first. */
+export function usageOf(tallies: readonly Tally[]): Pick<Usage, 'groups' | 'leftOut'> {
+  const all: Tally = new Map()
+  for (const [group, { decisions, denied, durations }] of tallies.flatMap((one) => [...one])) {
+    const counts = countsIn(all, group)
+    counts.decisions += decisions
+    counts.denied += denied
+    for (const [ms, times] of durations) add(counts.durations, ms, times)
+  }
+  const groups = [...all]
+    .sort(([, a], [, b]) => b.decisions - a.decisions)
+    .slice(0, MOST_GROUPS)
+    .map(([group, { decisions, denied, durations }]) => ({
+      ...parseJsonObject(group),
+      decisions,
+      denied,
+      p50: percentile(durations, 0.5),
+      p95: percentile(durations, 0.95),
+    }))
+  const timeIn = (group: JsonObject) => String(own(group, 'time'))
+  groups.sort((a, b) => (timeIn(a) < timeIn(b) ? -1 : Number(timeIn(a) > timeIn(b))))
+  return { groups, leftOut: all.size - groups.length }
+}
+
+/** The least duration that this share of all does not exceed; `undefined` where there is none. */
+const percentile = (durations: ReadonlyMap<number, number>, share: number): number | undefined => {
+  const sorted = [...durations].sort(([a], [b]) => a - b)
+  let rank = Math.ceil(share * sorted.reduce((sum, [, times]) => sum + times, 0))
+  for (const [ms, times] of sorted) {
+    rank -= times
+    if (rank <= 0) return ms
+  }
+  return undefined
+}

@@ -1,0 +1,75 @@
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { USAGE_BY } from '../../core/model/audit.ts'
+import { AUDIT_SCOPE, callAs } from './access.ts'
+import { type CommandRow, type Surroundings, withGate } from './command.ts'
+import { gapText, textIn, whenText } from './decision-lines.ts'
+import { faultOutcome } from './gate-client.ts'
+import { csvLines, type DecisionOptions, queryOf, withFilters } from './log.ts'
+import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+
+interface UsageOptions extends DecisionOptions {
+  readonly by: string
+  readonly every?: string
+}
+
+export const usageCommand: CommandRow<UsageOptions> = {
+  name: 'usage',
+  docs: ['usage', 'counts what a running gate has decided: by agent, rule, tool and time'],
+  description: 'Count the decisions that the audit of a running gate has stored.',
+  example:
+    'usage --gate https://api.my-company.com --key ops.jwk --by agent,rule --every hour --from 1d',
+  options: (command) =>
+    withFilters(withGate(command, AUDIT_SCOPE))
+      .option('--by <members>', `by what: ${USAGE_BY.join(', ')}, with commas between`, 'agent')
+      .option('--every <span>', 'and by minute, hour or day, in UTC'),
+  help: `
+p50 and p95 are milliseconds to the head of the answer: half of the decisions took no longer, and 95 of 100.`,
+  run: (_, options, process) => usage(options, process),
+}
+
+const usage = async (options: UsageOptions, around: Surroundings): Promise<Outcome> => {
+  const { by, every, csv } = options
+  const query = queryOf(options, around.now())
+  if (!query.ok) return cannotTell(query.reason)
+  const asked = new URLSearchParams({ ...query.value, by, ...(every !== undefined && { every }) })
+  const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
+    method: 'GET',
+    path: `${prefix}/usage?${asked}`,
+  }))
+  if (!answer.ok) return faultOutcome(answer.reason)
+  const { body } = answer.value
+  const groups = listOf(own(body, 'usage')).filter(isObject)
+  const names = [
+    ...(every === undefined ? [] : ['time']),
+    ...by.split(',').flatMap((name) => (name === 'agent' ? ['issuer', 'agent'] : [name])),
+    ...['decisions', 'denied', 'p50', 'p95'],
+  ]
+  const cell = (group: JsonObject, name: string) =>
+    name === 'time' ? whenText(group) : (textIn(group, name) ?? '–')
+  const rows = groups.map((group) => names.map((name) => cell(group, name)))
+  return {
+    exitCode: EXIT.yes,
+    json: body,
+    out: csv
+      ? csvLines(groups, names)
+      : rows.length === 0
+        ? ['No decision was found.']
+        : columns([names, ...rows]),
+    err: notesOf(body),
+  }
+}
+
+/** What the counts lack. */
+const notesOf = (body: JsonObject): readonly string[] => {
+  const since = own(body, 'since')
+  const leftOut = textIn(body, 'left_out')
+  return [
+    ...(since === undefined
+      ? []
+      : [
+          `There are too many decisions to count: only those since ${whenText({ time: since })} are.`,
+        ]),
+    ...(leftOut === undefined ? [] : [`${leftOut} groups of few decisions are left out.`]),
+    ...listOf(own(body, 'dropped')).filter(isObject).map(gapText),
+  ]
+}

@@ -1,0 +1,267 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
+import type { Members } from '../kit/signing.ts'
+import { askGate, outcome } from './setting.ts'
+import { withShortToken } from './streaming.ts'
+import { type Sender, startWorld, type World } from './world.ts'
+
+const LIVE = '/.edgewarden/decisions/live'
+const SCOPE = 'edgewarden:audit:read'
+
+let world: World
+let sharded: Sender
+
+beforeAll(async () => {
+  world = await startWorld({
+    gate: { clock_tolerance: '0s' },
+    start: { durableObjects: WITH_AUDIT },
+    beside: [{ vars: { AUDIT: { shards: 3 } } }],
+  })
+  sharded = world.beside[0] as Sender
+})
+afterAll(() => world.close())
+
+const reader = (claims: Members = {}) => world.ops.mint({ scope: SCOPE, ...claims })
+
+interface Asked {
+  readonly token?: string
+  readonly after?: string
+  readonly gate?: Gate
+}
+
+const ask = async (rest = '', { token, after, gate = world.gate }: Asked = {}, init = {}) =>
+  askGate(gate, LIVE + rest, {
+    token: token ?? (await reader()),
+    headers: after === undefined ? {} : { 'last-event-id': after },
+    ...init,
+  })
+
+/** Opens a stream, and reads it until it is closed. */
+const open = async (rest?: string, asked?: Asked) => {
+  const stop = new AbortController()
+  const response = await ask(rest, asked, { signal: stop.signal })
+  expect(response.status).toBe(200)
+  expect(response.headers.get('content-type')).toBe('text/event-stream')
+  let text = ''
+  const read = async () => {
+    const decoder = new TextDecoder()
+    try {
+      for await (const chunk of response.body ?? []) text += decoder.decode(chunk, { stream: true })
+    } catch (error) {
+      if (!stop.signal.aborted) throw error
+    }
+  }
+  const over = read()
+  const texts = (name: string) =>
+    [...text.matchAll(new RegExp(`^${name}: (.*)$`, 'gm'))].map(([, value]) => String(value))
+  return {
+    requests: () => texts('data').map((data) => JSON.parse(data).request_id),
+    texts,
+    lastId: () => texts('id').at(-1) ?? '',
+    over,
+    close: async () => {
+      stop.abort()
+      await over
+    },
+  }
+}
+
+let agents = 0
+const newAgent = () => `live-${++agents}`
+
+/** Sends requests of an agent, one after the other. */
+const act = async (agent: string, ids: readonly string[], { send }: Sender = world) => {
+  const token = await world.token({ client_id: agent })
+  for (const id of ids) await send({ token, headers: [['X-Request-Id', `${agent}-${id}`]] })
+}
+const idsOf = (agent: string, ids: readonly string[]) => ids.map((id) => `${agent}-${id}`)
+
+const stored = async (query: string, count: number) =>
+  eventually(async () => {
+    const answer = await askGate(world.gate, `/.edgewarden/decisions?${query}`, {
+      token: await reader(),
+    })
+    const { decisions } = (await answer.json()) as { decisions: readonly Members[] }
+    expect(decisions).toHaveLength(count)
+    return decisions
+  })
+
+describe('GET /decisions/live', () => {
+  it('sends what is decided from then on, within the filters', async () => {
+    const [agent, other] = [newAgent(), newAgent()]
+    await act(agent, ['before'])
+    await stored(`agent=${agent}`, 1)
+    const live = await open(`?agent=${agent}`)
+    await act(other, ['x'])
+    await act(agent, ['1', '2', '3'])
+    await eventually(() => expect(live.requests()).toEqual(idsOf(agent, ['1', '2', '3'])))
+    expect(live.texts('retry')).toEqual(['2000'])
+    await live.close()
+  })
+
+  it('goes on after Last-Event-ID, without a gap and without a record twice', async () => {
+    const agent = newAgent()
+    const got: unknown[] = []
+    let after: string | undefined
+    for (let round = 0; round < 4; round++) {
+      const live = await open(`?agent=${agent}`, after === undefined ? {} : { after })
+      await act(agent, [`${round}-while`])
+      await eventually(() => expect(live.requests()).toContain(`${agent}-${round}-while`))
+      got.push(...live.requests())
+      after = live.lastId()
+      await live.close()
+      await act(agent, [`${round}-between-1`, `${round}-between-2`])
+    }
+    const live = await open(`?agent=${agent}`, after === undefined ? {} : { after })
+    const sent = [0, 1, 2, 3].flatMap((round) =>
+      idsOf(agent, [`${round}-while`, `${round}-between-1`, `${round}-between-2`]),
+    )
+    await eventually(() => expect([...got, ...live.requests()]).toEqual(sent))
+    await live.close()
+  })
+
+  it('goes on from within a batch', async () => {
+    const agent = newAgent()
+    const live = await open(`?agent=${agent}`)
+    const token = await world.token({ client_id: agent })
+    await Promise.all(Array.from({ length: 20 }, () => world.send({ token })))
+    await eventually(() => expect(live.requests()).toHaveLength(20))
+    const [ids, all] = [live.texts('id'), live.requests()]
+    await live.close()
+    // The first id tells where the stream began.
+    const again = await open(`?agent=${agent}`, { after: ids[7] as string })
+    await eventually(() => expect(again.requests()).toEqual(all.slice(7)))
+    await again.close()
+  })
+
+  it('begins with what is stored, where `from` says so', async () => {
+    const agent = newAgent()
+    await act(agent, ['1', '2'])
+    const [, first] = await stored(`agent=${agent}`, 2)
+    const live = await open(`?agent=${agent}&from=${first?.time}`)
+    await act(agent, ['3'])
+    await eventually(() => expect(live.requests()).toEqual(idsOf(agent, ['1', '2', '3'])))
+    await live.close()
+  })
+
+  it('sends the records of all shards, and goes on in each', async () => {
+    const agent = newAgent()
+    const gate = sharded.gate
+    const token = await reader()
+    // Records of one isolate are in one shard: these are put into each.
+    const live = await open(`?agent=${agent}`, { gate, token })
+    await act(agent, ['1', '2'], sharded)
+    await act(agent, ['3'])
+    await eventually(() =>
+      expect(live.requests().toSorted()).toEqual(idsOf(agent, ['1', '2', '3'])),
+    )
+    const after = live.lastId()
+    expect(after).toMatch(/^\d+\.\d+~\d+\.\d+~\d+\.\d+$/)
+    await live.close()
+    await act(agent, ['4'], sharded)
+    await act(agent, ['5'])
+    const again = await open(`?agent=${agent}`, { gate, token, after })
+    await eventually(() => expect(again.requests().toSorted()).toEqual(idsOf(agent, ['4', '5'])))
+    await again.close()
+  })
+
+  it('is in the audit, once for each time it is opened', async () => {
+    const jti = 'live-reading-1'
+    const agent = newAgent()
+    const live = await open(`?agent=${agent}`, { token: await reader({ jti }) })
+    await act(agent, ['1', '2'])
+    await eventually(() => expect(live.requests()).toHaveLength(2))
+    await live.close()
+    await eventually(async () => {
+      const answer = await askGate(world.gate, '/.edgewarden/decisions?kind=act&limit=1000', {
+        token: await reader(),
+      })
+      const { decisions } = (await answer.json()) as { decisions: readonly Members[] }
+      expect(decisions.filter((one) => one.jti === jti)).toMatchObject([
+        { act: 'read', filters: ['agent'], route: 'GET /.edgewarden/decisions/live' },
+      ])
+    })
+  })
+
+  it('shows administrators of one issuer its decisions only', async () => {
+    const agent = newAgent()
+    const live = await open('', { token: await world.acme.mint({ scope: SCOPE }) })
+    await world.send({})
+    const foreign = await world.beta.mint({ client_id: agent })
+    await world.send({ token: foreign, headers: [['X-Request-Id', `${agent}-foreign`]] })
+    await stored(`request_id=${agent}-foreign`, 1)
+    await act(agent, ['own'])
+    await eventually(() => expect(live.requests()).toContain(`${agent}-own`))
+    const issuers = live.texts('data').map((data) => JSON.parse(data).issuer)
+    expect(new Set(issuers)).toEqual(new Set([world.acme.issuer]))
+    await live.close()
+  })
+
+  it('ends when the token of its reader is revoked', async () => {
+    const jti = 'live-revoked-1'
+    const live = await open('', { token: await reader({ jti }) })
+    const revoked = await askGate(world.gate, '/.edgewarden/revocations', {
+      method: 'POST',
+      token: await world.admin(),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ kind: 'token', issuer: world.ops.issuer, value: jti }),
+    })
+    expect(revoked.status).toBe(200)
+    await live.over
+    expect(live.texts('event').at(-1)).toBe('edgewarden.closed')
+    expect(live.texts('data').at(-1)).toBe('{"code":"token_revoked"}')
+  })
+
+  it('ends when the token of its reader expires', async () => {
+    const last = await withShortToken(
+      (claims) => reader(claims),
+      async (token) => {
+        const response = await ask('', { token })
+        const text = await response.text()
+        return response.status === 200 ? text : undefined
+      },
+    )
+    expect(last).toMatch(/event: edgewarden\.closed\ndata: \{"code":"token_expired"\}\n\n$/)
+  })
+
+  it.each(['?limit=1', '?until=1', '?cursor=x', '?agent=', '?by=agent'])(
+    'refuses %s',
+    async (rest) => {
+      expect(await outcome(await ask(rest))).toEqual({
+        status: 400,
+        code: 'decision_query_invalid',
+      })
+    },
+  )
+
+  it.each(['x', '1', '1.', '-1.0', '1.0~', '9'.repeat(16), '1.0~x'])(
+    'refuses to go on after %s',
+    async (after) => {
+      expect(await outcome(await ask('', { after }))).toEqual({
+        status: 400,
+        code: 'decision_query_invalid',
+      })
+    },
+  )
+
+  it('is for who may', async () => {
+    expect((await askGate(world.gate, LIVE)).status).toBe(401)
+    const other = await reader({ scope: 'edgewarden:read' })
+    expect((await ask('', { token: other })).status).toBe(403)
+    const plain = await world.plain.mint({ scope: SCOPE })
+    expect((await ask('', { token: plain })).status).toBe(403)
+    const own = await world.acme.mint({ scope: SCOPE })
+    const foreign = `?issuer=${encodeURIComponent(world.beta.issuer)}`
+    expect(await outcome(await ask(foreign, { token: own }))).toEqual({
+      status: 403,
+      code: 'decision_reach',
+    })
+  })
+
+  it('is not there without the binding', async () => {
+    const { gate } = await world.another({})
+    expect((await ask('', { gate })).status).toBe(404)
+  })
+})
