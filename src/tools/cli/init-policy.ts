@@ -1,8 +1,9 @@
+import { isTrustDomain } from '../../core/model/spiffe.ts'
 import { parseUrl } from '../../core/url.ts'
 import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from './import.ts'
-import { tomlValue } from './toml-statements.ts'
+import { tomlTable, tomlValue } from './toml-statements.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {
@@ -63,7 +64,10 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
     what: 'URL that agents will call, such as https://api.my-company.com',
     fault: urlFault,
   },
-  issuer: { what: "authorization server: exactly the tokens' iss", fault: urlFault },
+  issuer: {
+    what: "authorization server: exactly the tokens' iss, or a SPIFFE trust domain",
+    fault: (text) => (isTrustDomain(text) ? undefined : urlFault(text)),
+  },
   profile: {
     what: `what its tokens look like: ${PROFILE_NAMES.join(', ')}`,
     otherwise: 'rfc9068',
@@ -244,16 +248,17 @@ export function policyTests(answers: Answers, imported: readonly ImportedRule[])
 
 /** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
 const profileClaims = (profile: Profile): readonly string[] => {
-  const { requiredClaims, clientId, clientRequired, claims } = profile
+  const { requiredClaims, clientId, clientRequired, claims, sample = {} } = profile
   const names = new Set([
     ...requiredClaims,
-    ...(clientRequired ? (clientId[0] ?? []) : []),
+    ...(clientRequired ? clientId.slice(0, 1).map(([claim = '']) => claim) : []),
     ...Object.keys(claims),
   ])
-  const lines = [...names]
+  const made = [...names]
     .filter((name) => !PROFILES.rfc9068.requiredClaims.some((one) => one === name))
-    .map((name) => `${name} = ${tomlValue([claims[name] ?? 'test'].flat()[0] ?? '')}`)
-  return lines.length === 0 ? [] : [['[defaults.claims]', ...lines].join('\n')]
+    .map((name) => [name, [claims[name] ?? 'test'].flat()[0] ?? ''] as const)
+  const table = { ...Object.fromEntries(made), ...sample }
+  return made.length === 0 ? [] : [tomlTable('defaults.claims', table).join('\n')]
 }
 
 const issuerToml = ({ issuer, profile, audience }: Answers): string =>
@@ -262,6 +267,9 @@ const issuerToml = ({ issuer, profile, audience }: Answers): string =>
     `issuer = ${tomlValue(issuer)}`,
     ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
     ...(profile === undefined ? [] : [`profile = ${tomlValue(profile)}`]),
+    ...(isTrustDomain(issuer)
+      ? [`jwks_uri = "https://${parseUrl(issuer)?.hostname}/bundle" # where its bundle is`]
+      : []),
     ...(audience === undefined ? [] : [`audiences = ${tomlValue([audience])}`]),
     'agent_prefix = "main/" # X-Agent-Id is main/…, so that a second issuer has ids of its own',
   ].join('\n')

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { describe, expect, inject, it } from 'vitest'
-import { PROFILE_NAMES } from '../../../src/policy/profiles.ts'
+import { PROFILE_NAMES, PROFILES, type Profile } from '../../../src/policy/profiles.ts'
 import type { Process } from '../../../src/tools/cli/command.ts'
 import { readFilePolicy } from '../../../src/tools/cli/file-policy.ts'
 import { init } from '../../../src/tools/cli/init.ts'
@@ -177,7 +177,13 @@ describe('the policy that it writes', () => {
   })
 
   it.each(PROFILE_NAMES)('takes an issuer of profile %s', async (profile) => {
-    await policyOf({ ...ORIGIN, profile, audience: 'client-7' })
+    const { workload, trustDomain }: Profile = PROFILES[profile]
+    await policyOf({
+      ...ORIGIN,
+      profile,
+      ...(trustDomain && { issuer: 'spiffe://prod.acme.dev' }),
+      ...(!workload && { audience: 'client-7' }),
+    })
   })
 })
 
