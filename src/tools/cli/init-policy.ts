@@ -1,6 +1,14 @@
+import type { JsonObject } from '../../core/json.ts'
+import { claimPathText } from '../../core/model/claims.ts'
 import { isTrustDomain } from '../../core/model/spiffe.ts'
 import { parseUrl } from '../../core/url.ts'
-import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
+import {
+  PROFILE_NAMES,
+  PROFILES,
+  type Profile,
+  type ProfileName,
+  sharedOf,
+} from '../../policy/profiles.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from './import.ts'
 import { tomlTable, tomlValue } from './toml-statements.ts'
@@ -241,13 +249,14 @@ export function policyTests(answers: Answers, imported: readonly ImportedRule[])
       'expect = { decision = "denied", code = "credential_missing" }',
     ],
   ]
-  return [...profileClaims(profile), ...all.map((lines) => ['[[case]]', ...lines].join('\n'))].join(
-    '\n\n',
-  )
+  return [
+    ...profileClaims(profile, answers),
+    ...all.map((lines) => ['[[case]]', ...lines].join('\n')),
+  ].join('\n\n')
 }
 
 /** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
-const profileClaims = (profile: Profile): readonly string[] => {
+const profileClaims = (profile: Profile, { issuer }: Answers): readonly string[] => {
   const { requiredClaims, clientId, clientRequired, claims, sample = {} } = profile
   const names = new Set([
     ...requiredClaims,
@@ -257,8 +266,14 @@ const profileClaims = (profile: Profile): readonly string[] => {
   const made = [...names]
     .filter((name) => !PROFILES.rfc9068.requiredClaims.some((one) => one === name))
     .map((name) => [name, [claims[name] ?? 'test'].flat()[0] ?? ''] as const)
-  const table = { ...Object.fromEntries(made), ...sample }
+  const table = { ...Object.fromEntries(made), ...sample, ...pinOf(issuer) }
   return made.length === 0 ? [] : [tomlTable('defaults.claims', table).join('\n')]
+}
+
+/** What keeps strangers out of an issuer that signs for everybody, until somebody writes who may come in. */
+const pinOf = (issuer: string): JsonObject => {
+  const [pin] = sharedOf(issuer)?.pins ?? []
+  return pin ? { [claimPathText(pin)]: 'OWNER_ID' } : {}
 }
 
 const issuerToml = ({ issuer, profile, audience }: Answers): string =>
@@ -267,6 +282,11 @@ const issuerToml = ({ issuer, profile, audience }: Answers): string =>
     `issuer = ${tomlValue(issuer)}`,
     ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
     ...(profile === undefined ? [] : [`profile = ${tomlValue(profile)}`]),
+    ...(sharedOf(issuer)
+      ? [
+          `claims = ${tomlValue(pinOf(issuer))} # whose tokens are accepted: the issuer signs for everybody`,
+        ]
+      : []),
     ...(isTrustDomain(issuer)
       ? [`jwks_uri = "https://${parseUrl(issuer)?.hostname}/bundle" # where its bundle is`]
       : []),

@@ -1,6 +1,7 @@
 import { type JsonObject, own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { PROOF_ALGORITHMS } from '../../core/stages/possession/dpop.ts'
+import { PROFILES, type Profile } from '../../policy/profiles.ts'
 import { documentOf, type Facts, PROOFS } from './facts.ts'
 import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Ignored, KeyFact } from './keys.ts'
@@ -213,9 +214,9 @@ const warning: Checks<Facts>['warning'] = {
     'The gate goes on to the other document; have the issuer correct this one',
   ],
   token_endpoint_missing: [
-    ({ gathered, metadata, target: { issuer } }) =>
+    ({ gathered, metadata, profile }) =>
       gathered.discovered?.ok &&
-      !issuer.workload &&
+      !(PROFILES[profile] as Profile).workload &&
       ownText(metadata, 'token_endpoint') === undefined &&
       'The metadata names no token_endpoint',
     'Agents that find their authorization server by metadata (MCP) cannot get a token: have the issuer name it',

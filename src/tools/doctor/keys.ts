@@ -119,11 +119,11 @@ export async function keyFactsOf(
   return { entries, beyond: Math.max(0, all.length - LIMITS.keys), usable }
 }
 
-const reasonOf = (entry: JsonObject, svid = false): Ignored =>
-  svid && own(entry, 'use') !== 'jwt-svid'
-    ? 'not_svid'
-    : (REASONS.find(([, fits]) => fits(svid ? { ...entry, use: 'sig' } : entry))?.[0] ??
-      'malformed')
+const reasonOf = (entry: JsonObject, svid = false): Ignored => {
+  const seen = svid ? { ...entry, use: 'sig' } : entry
+  const reason = REASONS.find(([, fits]) => fits(seen))?.[0] ?? 'malformed'
+  return svid && own(entry, 'use') !== 'jwt-svid' && reason !== 'private' ? 'not_svid' : reason
+}
 
 const foundAs = async (
   key: PublicKey,
