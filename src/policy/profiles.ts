@@ -1,6 +1,16 @@
 import { type ClaimPath, claimPath } from '../core/model/claims.ts'
 import type { AudienceClaim } from '../core/model/issuer.ts'
 
+/** Issuers that sign for everybody with an account there, whatever audience is asked for. */
+export interface Shared {
+  /** Each exactly as `iss` has it; not an operator's own installation. */
+  readonly issuers: readonly string[]
+  /** Claims with an id of the owner that nobody else can ever get. One of them pins an owner. */
+  readonly pins: readonly ClaimPath[]
+  /** Who gets such a token, in words: `a workflow of any GitHub account`. */
+  readonly strangers: string
+}
+
 /** What an issuer's tokens look like where its entry does not say otherwise. */
 export interface Profile {
   readonly types: readonly string[]
@@ -24,6 +34,8 @@ export interface Profile {
   readonly scopeElse: readonly ClaimPath[]
   /** Seconds. */
   readonly maxLifetime: number
+  /** Where some issuers of the profile sign for everybody: the policy must then pin an owner. */
+  readonly shared?: Shared
 }
 
 const paths = (...names: readonly string[]) => names.map(claimPath)
@@ -143,6 +155,21 @@ export const PROFILES = {
 export type ProfileName = keyof typeof PROFILES
 
 export const PROFILE_NAMES = Object.keys(PROFILES) as readonly ProfileName[]
+
+/** For the row of `github-actions`; with that row only its own `shared` names it. */
+export const GITHUB: Shared = {
+  issuers: ['https://token.actions.githubusercontent.com'],
+  pins: paths('repository_owner_id', 'repository_id', 'enterprise_id'),
+  strangers: 'a workflow of any GitHub account',
+}
+
+/** What an issuer shares with strangers, whichever profile its entry names. */
+export function sharedOf(iss: string): Shared | undefined {
+  const rows: readonly Profile[] = Object.values(PROFILES)
+  return [GITHUB, ...rows.flatMap(({ shared }) => shared ?? [])].find(({ issuers }) =>
+    issuers.includes(iss),
+  )
+}
 
 /** The lifetime above which an issuer is named in a warning, in seconds. */
 export const LONG_LIFETIME = 15 * MINUTE
