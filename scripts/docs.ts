@@ -158,6 +158,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   'docs/denials.md': ['denials'],
   'docs/deploy.md': ['keys-team'],
+  'docs/grants.md': ['keys-grant'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],

@@ -119,6 +119,7 @@ export const ISSUER_KEYS = {
   entity_profiles: flag,
   workflow_id: claimPaths,
   scope: claimPaths,
+  scopes_from: word(['token', 'grants', 'both']),
   admin,
   rules: flag,
   possession: possessionField,
@@ -228,6 +229,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       "Claim path of the token's scopes, or a list: the scopes of all present claims together. A claim is a string of scopes, or an array with one scope in each member.",
     unset: 'by profile',
     example: ['scope', 'permissions'],
+  },
+  scopes_from: {
+    description:
+      'Where the scopes of its tokens come from: `"token"`, what the token says; `"grants"`, the [grants](grants.md) of the policy, whatever the token says; `"both"`.',
+    default: 'token',
+    example: 'grants',
   },
   admin: {
     description:

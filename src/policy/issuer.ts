@@ -12,6 +12,7 @@ import { decryptionOf } from './decrypt.ts'
 import { checkActors, DEFAULT_DEPTH, delegationOf, type IssuerNames } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
 import type { WrittenUrl } from './fields.ts'
+import { grantsOf, type WrittenGrant } from './grants.ts'
 import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
 import { PROFILES, type Profile } from './profiles.ts'
@@ -44,6 +45,12 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
     report(['jwks_uri'], 'and jwks cannot both be set: keys come from one place')
   if (entry.agent_type && entry.entity_profiles) {
     report(['entity_profiles'], 'and agent_type cannot both be set: types come from one place')
+  }
+  if (entry.scopes_from === 'grants' && (entry.admin ?? false) !== false) {
+    report(
+      ['admin'],
+      'has no effect with scopes_from = "grants": no grant gives edgewarden: scopes',
+    )
   }
   if (entry.rules === false && (entry.admin ?? false) === false) {
     report(['rules'], 'is false and admin is not set: nothing would take tokens of this issuer')
@@ -90,12 +97,19 @@ const keysOf = ({ jwks, jwks_uri }: IssuerEntry, never: readonly string[]): KeyL
   return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery', never }
 }
 
+/** What an issuer needs beside its entry. Discovery never leads to `never`, the gate's own origins. */
+interface Around {
+  readonly never: readonly string[]
+  readonly env: PolicyEnv
+  readonly grants: readonly WrittenGrant[]
+}
+
 /** The issuer with every default filled in. */
 const issuerOf = (
   name: string,
   iss: string,
   entry: IssuerEntry,
-  { names, never, env }: { names: IssuerNames; never: readonly string[]; env: PolicyEnv },
+  { names, never, env, grants }: Around & { readonly names: IssuerNames },
   report: Report,
 ): Issuer => {
   const profileName = entry.profile ?? 'rfc9068'
@@ -140,6 +154,11 @@ const issuerOf = (
     workflowId: entry.workflow_id ?? profile.workflowId ?? [claimPath('workflow_id')],
     scope: entry.scope ?? profile.scope,
     scopeElse: entry.scope ? [] : profile.scopeElse,
+    ...(entry.scopes_from &&
+      entry.scopes_from !== 'token' && {
+        scopesFrom: entry.scopes_from,
+        grants: grantsOf(name, grants),
+      }),
     admin: entry.admin ?? false,
     ...(profile.workload && { workload: true }),
     ...(profile.trustDomain && { trustDomain: true }),
@@ -152,16 +171,8 @@ const issuerOf = (
   })
 }
 
-/**
- * Reads every issuer: its table as configured, and what becomes of it where that can be read. Discovery never leads to
- * the gate's own origins.
- */
-export function readIssuers(
-  value: unknown,
-  never: readonly string[],
-  env: PolicyEnv,
-  report: Report,
-) {
+/** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
+export function readIssuers(value: unknown, around: Around, report: Report) {
   const entries = new Map<string, IssuerEntry>()
   const otherwise = 'must be a table of name → issuer: [vars.ISSUERS.name]'
   for (const [name, raw] of namedEntries(value, report, otherwise)) {
@@ -172,7 +183,7 @@ export function readIssuers(
   const issuers = new Map<string, Issuer>()
   for (const [name, iss] of names) {
     const entry = entries.get(name) ?? {}
-    issuers.set(name, issuerOf(name, iss, entry, { names, never, env }, under(report, name)))
+    issuers.set(name, issuerOf(name, iss, entry, { names, ...around }, under(report, name)))
   }
   return { entries, names, issuers, declared: new Set(entries.keys()) }
 }

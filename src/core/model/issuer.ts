@@ -1,6 +1,6 @@
 import type { CryptoKey } from 'jose'
 import type { JsonObject } from '../json.ts'
-import type { ClaimPath, ClaimRule } from './claims.ts'
+import type { ClaimGrant, ClaimPath, ClaimRule } from './claims.ts'
 
 /** Signature algorithms of issuers (RFC 7518 §3.1, RFC 9864, RFC 9964). No MAC, no `none`. */
 export const ALGORITHMS = [
@@ -115,6 +115,10 @@ export interface Issuer {
   readonly scope: readonly ClaimPath[]
   /** Scope claims that are read where all of `scope` are absent. */
   readonly scopeElse: readonly ClaimPath[]
+  /** Absent where scopes come from the token alone; then there are no grants. */
+  readonly scopesFrom?: 'grants' | 'both'
+  /** Those of the policy for its tokens, in file order. */
+  readonly grants?: readonly ClaimGrant[]
   readonly admin: AdminReach
   /** Where it is there, no rule takes its tokens: only the gate's own endpoints do. */
   readonly rules?: false

@@ -1,5 +1,6 @@
 import type { CryptoKey } from 'jose'
 import type { JsonObject } from '../json.ts'
+import type { ClaimGrant } from './claims.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 
 /** The token of a request. Nothing in it is verified. Only its header and who it claims to be from can be read here. */
@@ -77,8 +78,10 @@ export interface AccessToken {
   /** Seconds since the epoch. */
   readonly issuedAt: number
   readonly expires: number
-  /** Scope tokens that the gate accepts, in the token's order. */
+  /** Scope tokens that the gate accepts, in the token's order; then those of grants. */
   readonly scopes: readonly string[]
+  /** The grants of the policy that the token's claims fit; absent where there are none. */
+  readonly granted?: readonly ClaimGrant[]
 }
 
 /** An actor (RFC 8693 §4.1); `issuer` is the namespace of `sub`. */

@@ -6,6 +6,7 @@ import { acceptedAudiences, isForRoute } from '../model/audience.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
 import { claimPathText, firstPresent, readClaim } from '../model/claims.ts'
 import type { LineFacts } from '../model/facts.ts'
+import { grantsByScope, grantsFor } from '../model/grants.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Clock } from '../model/ports.ts'
 import { longestLife, type Route } from '../model/route.ts'
@@ -160,11 +161,12 @@ export const claims = stage({
   name: 'claims',
   establishes:
     "the token is for this resource, is currently valid, within the maximum lifetime, and has the claims that its issuer's entry requires",
-  found: ({ access: { claims, issuedAt, expires, scopes } }) => ({
+  found: ({ access: { claims, issuedAt, expires, scopes, granted } }) => ({
     aud: own(claims, 'aud'),
     iat: issuedAt,
     exp: expires,
     scopes,
+    granted_by: granted && grantsByScope(granted),
   }),
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<{ access: AccessToken }, Code> {
@@ -204,7 +206,8 @@ export function accessOf(token: VerifiedToken): AccessToken | undefined {
   const subject = identityOf(own(claims, 'sub'))
   const clientId = identityOf(firstPresent(claims, issuer.clientId))
   const id = identityOf(own(claims, 'jti'))
-  const scopes = readScopes(claims, issuer)
+  const granted = grantsFor(claims, issuer.grants)
+  const scopes = readScopes(claims, issuer, granted)
   if (subject === null || clientId === null || id === null || !scopes) return undefined
   return Object.freeze({
     claims,
@@ -213,6 +216,7 @@ export function accessOf(token: VerifiedToken): AccessToken | undefined {
     issuedAt: issuedAt(token),
     expires: timeClaim(claims, 'exp', Number.NaN),
     scopes,
+    ...(granted.length > 0 && { granted: Object.freeze(granted) }),
     ...(key.kid !== undefined && { kid: key.kid }),
     ...(subject !== undefined && { subject }),
     ...(clientId !== undefined && { clientId }),

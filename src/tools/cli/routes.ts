@@ -16,6 +16,7 @@ import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
   agentOf,
+  agentOfClaims,
   askedBy,
   isDescribed,
   type Reached,
@@ -47,7 +48,8 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
       .option('--agent-type <type>', 'its agent type')
       .option('--scopes <scopes>', 'its scopes, separated by spaces')
       .option('--issuer <name>', 'the table of the issuer of its tokens')
-      .option('--workflow <id>', 'the workflow its tokens are for'),
+      .option('--workflow <id>', 'the workflow its tokens are for')
+      .option('--claims <json>', "its token's claims, for what grants give: JSON, or @FILE"),
   run: ([file = 'wrangler.toml'], options) => routes({ ...options, file }),
 }
 
@@ -120,22 +122,37 @@ export async function routes({
     const out = tableOf(COLUMNS, rules, (rule) => below.get(rule) ?? [])
     return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
   }
-  const found = await routesOfAgent(policy, rules, agent)
+  const token = agent.claims === undefined ? undefined : await agentOfClaims(policy, agent)
+  if (token && !token.ok) return cannotTell(token.reason)
+  const { claims, options: described = agent, grantedBy = {}, refused } = token?.value ?? {}
+  if (refused !== undefined) {
+    const out = [`Such a token is refused: ${refused}.`]
+    return {
+      exitCode: EXIT.no,
+      json: { ...json, agent: described, refused, routes: [] },
+      out,
+      err: [],
+    }
+  }
+  const found = await routesOfAgent(policy, rules, described, claims)
   if (!found.ok) return cannotTell(found.reason)
   const reached = found.value.flatMap(
     ({ route, uses, issuers, only, many, asks }): readonly ReachedRule[] => {
       const rule = rules[policy.routes.indexOf(route)]
       const own = { issuers, only, ...(many.length > 0 && { many }), asks }
-      return rule ? [{ ...rule, ...own, uses: uses.map((use) => reachedUse(use, agent)) }] : []
+      return rule ? [{ ...rule, ...own, uses: uses.map((use) => reachedUse(use, described)) }] : []
     },
   )
   const isNone = reached.length === 0
   return {
     exitCode: isNone ? EXIT.no : EXIT.yes,
-    json: { ...json, agent, routes: reached },
-    out: isNone
-      ? ['Such an agent reaches no rule.']
-      : tableOf(REACHED, reached, ({ uses }) => uses),
+    json: { ...json, agent: described, ...(claims && { granted_by: grantedBy }), routes: reached },
+    out: [
+      ...Object.entries(grantedBy).map(([scope, names]) => `${scope}: by ${names.join(', ')}`),
+      ...(isNone
+        ? ['Such an agent reaches no rule.']
+        : tableOf(REACHED, reached, ({ uses }) => uses)),
+    ],
     err: [],
   }
 }
