@@ -36,7 +36,6 @@ export interface PolicyBundle {
 }
 
 const MOST_RULES = 10_000
-const MOST_GRANTS = 1_000
 
 /**
  * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown
@@ -193,17 +192,8 @@ const readGrants = (
   { GRANTS = [], grantPaths = [] }: PolicyVars,
   at: (base: string) => Report,
 ): readonly WrittenGrant[] => {
-  const report = at('GRANTS')
-  if (!Array.isArray(GRANTS)) report([], 'must be a list of tables: [[vars.GRANTS]]')
-  const grants = listOf(GRANTS)
-  if (grants.length > MOST_GRANTS) {
-    report(
-      [],
-      `contains ${grants.length} grants, over ${MOST_GRANTS}; a claim can have a list of values`,
-    )
-    return []
-  }
-  return grants.map((raw, i) => {
+  if (!Array.isArray(GRANTS)) at('GRANTS')([], 'must be a list of tables: [[vars.GRANTS]]')
+  return listOf(GRANTS).map((raw, i) => {
     const path = grantPaths[i] ?? `GRANTS[${i}]`
     return readGrant(path, raw, at(path))
   })

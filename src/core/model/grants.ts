@@ -1,4 +1,4 @@
-import { isExact, type JsonObject } from '../json.ts'
+import type { JsonObject } from '../json.ts'
 import { type ClaimGrant, claimPath, readClaim } from './claims.ts'
 import { resolveScope, scopeValue } from './scope.ts'
 
@@ -44,5 +44,5 @@ const NONE = new Map<string, string>()
 /** A claim as a part of an id: a whole number, or text that a scope may have. */
 const idPart = (claims: JsonObject, path: string): string | undefined => {
   const value = readClaim(claims, claimPath(path))
-  return scopeValue(typeof value === 'number' && isExact(value) ? String(value) : value)
+  return scopeValue(Number.isSafeInteger(value) ? String(value) : value)
 }

@@ -43,11 +43,7 @@ export type TargetFault =
 
 const GATE = { resource: 'https://gate.invalid', origin: 'https://origin.invalid' }
 /** All secrets and bindings count as present: the policy is not deployed. */
-const ANY_ENV: PolicyEnv = {
-  has: () => true,
-  secret: () => undefined,
-  admitsNobody: true,
-}
+const ANY_ENV: PolicyEnv = { has: () => true, secret: () => undefined, admitsNobody: true }
 
 /** Parses an entry with the minimal rest of a policy, by the gate's own parser. */
 const read = ({ routePaths: _, ...vars }: PolicyVars, name: string, entry: JsonObject) =>

@@ -80,6 +80,15 @@ describe('grants of two policies', () => {
     })
   })
 
+  it('tell only the grants that are others', async () => {
+    const other = { claims: { ref: 'main' }, scopes: ['y'] }
+    const grants = [READ, { ...other, claims: { ref: ['main', 'dev'] } }]
+    const found = await lines({ from: 'grants', grants: [READ, other] }, { from: 'grants', grants })
+    expect(found.gains).toEqual([
+      'issuer ci: `grants` is now [{"claims":{"ref":["main","dev"]},"scopes":["y"]}] (was [{"claims":{"ref":"main"},"scopes":["y"]}])',
+    ])
+  })
+
   it('widen where one is gone with which another was in conflict', async () => {
     const grants = [
       { claims: {}, scopes: [], agent_type: 'pod' },
