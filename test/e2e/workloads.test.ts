@@ -36,6 +36,14 @@ afterAll(async () => {
 
 const SHAPES = ISSUER_TOKENS.filter(({ name }) => WORKLOAD_PROFILES.includes(name))
 
+/** The claim by which a grant tells one workload of an issuer from another, where it is not `sub`. */
+const AGENTS: Readonly<Record<string, string>> = {
+  'github-actions': 'repository_id',
+  gitlab: 'project_id',
+  gcp: 'azp',
+  'azure-workload': 'oid',
+}
+
 describe.each(SHAPES)('a token of $name, by keys that its issuer serves', ({ name, tokens }) => {
   it.each(tokens)('$name: $code', async ({ name: token, code, identity }) => {
     const answer = await setting.ask('/v1/any', { token: await issuerOf(name).mint({}, token) })
@@ -66,17 +74,29 @@ describe.each(SHAPES)('a token of $name, by keys that its issuer serves', ({ nam
     })
   })
 
-  it('has no scope by a claim that says so', async () => {
-    const token = await issuerOf(name).mint({ scope: 'admin', scp: 'admin' })
-    const routes = [{ match: 'GET /v1/*', scopes: ['admin'] }]
-    await withGate(
-      setting,
-      { routes, more: { ISSUERS: { one: issuerOf(name).entry } } },
-      async (gate) => {
-        const answer = await outcome(await askGate(gate, '/v1/any', { token }))
-        expect(answer).toEqual({ status: 403, code: 'scope_missing' })
-      },
-    )
+  it('has the scopes that grants give, and none by a claim that says so', async () => {
+    const claim = AGENTS[name] ?? 'sub'
+    const value = tokens[0]?.payload[claim]
+    const more = {
+      ISSUERS: { one: { ...issuerOf(name).entry, scopes_from: 'grants' } },
+      GRANTS: [{ issuer: 'one', claims: { [claim]: value }, scopes: ['docs:read'] }],
+    }
+    const routes = [
+      { match: 'GET /v1/docs', scopes: ['docs:read'] },
+      { match: 'GET /v1/admin', scopes: ['admin'] },
+    ]
+    await withGate(setting, { routes, more }, async (gate) => {
+      const says = { scope: 'admin', scp: 'admin' }
+      const ask = async (path: string, changes: object) => {
+        const token = await issuerOf(name).mint({ ...says, ...changes })
+        return outcome(await askGate(gate, path, { token }))
+      }
+      expect(await ask('/v1/docs', {})).toEqual({ status: 200 })
+      expect(setting.origin.requests[0]?.header('x-agent-scope')).toBe('docs:read')
+      expect(await ask('/v1/admin', {})).toEqual({ status: 403, code: 'grant_missing' })
+      const other = { [claim]: `${value}9` }
+      expect(await ask('/v1/docs', other)).toEqual({ status: 403, code: 'grant_missing' })
+    })
   })
 
   it('is refused with a key that the issuer does not serve', async () => {

@@ -48,7 +48,7 @@ const startWorld = async (name: string, profile: string) => {
       ...vars,
       GATE: { resource, origin: origin.url, insecure_http: true },
       ISSUERS: { [table]: { ...entry, issuer: issuer.issuer, allow_insecure_http: true } },
-      ROUTES: [{ match: 'GET /v1/documents/{id}', scopes: [] }],
+      ROUTES: [{ match: 'GET /v1/documents/{id}', scopes: ['documents:read'] }],
     },
   })
   const close = () => Promise.all([gate.stop(), issuer.close(), origin.close()])
@@ -127,9 +127,14 @@ describe('the manifest for Kubernetes', () => {
     const [request] = origin.requests
     expect(request?.header('x-agent-id')).toBe('cluster/system:serviceaccount:agents:planner')
 
-    writeFileSync(join(directory, asked.path), await issuer.mint({ aud: ['other'] }))
-    const refused = await run(resource)
-    expect([refused.code, JSON.parse(refused.stdout).code]).toEqual([22, 'audience_mismatch'])
+    for (const [changes, code] of [
+      [{ aud: ['other'] }, 'audience_mismatch'],
+      [{ aud: [resource], sub: 'system:serviceaccount:agents:other' }, 'grant_missing'],
+    ] as const) {
+      writeFileSync(join(directory, asked.path), await issuer.mint(changes))
+      const refused = await run(resource)
+      expect([refused.code, JSON.parse(refused.stdout).code]).toEqual([22, code])
+    }
     expect(origin.requests).toHaveLength(1)
     await close()
   })

@@ -9,6 +9,7 @@ import type { Process } from '../../../src/tools/cli/command.ts'
 import { readFilePolicy } from '../../../src/tools/cli/file-policy.ts'
 import { init } from '../../../src/tools/cli/init.ts'
 import { projectFiles } from '../../../src/tools/cli/init-files.ts'
+import { test } from '../../../src/tools/cli/test.ts'
 import { CONFIG, ROOT } from '../../kit/repository.ts'
 import { folder, run } from './kit.ts'
 
@@ -185,6 +186,23 @@ describe('the policy that it writes', () => {
       ...(!workload && { audience: 'client-7' }),
     })
   })
+})
+
+describe('the policy tests that it writes for workloads', () => {
+  it.each(PROFILE_NAMES.filter((name) => (PROFILES[name] as Profile).workload))(
+    'have tokens as %s has them',
+    async (profile) => {
+      const { shared, trustDomain }: Profile = PROFILES[profile]
+      const [signer = trustDomain ? 'spiffe://prod.acme.dev' : NEEDED.issuer] =
+        shared?.issuers ?? []
+      const path = fresh()
+      const answers = { ...ORIGIN, profile, issuer: signer }
+      expect((await init(path, answers, {})).exitCode).toBe(0)
+      const config = join(path, 'wrangler.toml')
+      const { exitCode, err } = await test([join(path, 'tests/policy.test.toml')], { config }, 0)
+      expect([exitCode, err]).toEqual([0, []])
+    },
+  )
 })
 
 describe('the files that it writes', () => {
