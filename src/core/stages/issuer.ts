@@ -38,10 +38,9 @@ const deny = denials({
 type Needs = Pick<LineFacts, 'policy' | 'route' | 'credential'>
 
 /**
- * Chooses the issuer's entry by the claimed `iss`, compared exactly; for a JWT-SVID whose `iss` names no entry, by the
- * trust domain of `sub`. Checks that the rule accepts it, that its key
- * decrypted an encrypted token, and that it allows `alg` and `typ` (RFC 8725 §3.1, §3.8, §3.11). Keys are chosen by
- * issuer, never the other way round. Verifies nothing.
+ * Chooses the issuer's entry by the claimed `iss`, compared exactly, or by the trust domain of `sub` if no entry has
+ * that `iss`. Checks that the rule accepts it, that its key decrypted an encrypted token, and that it allows `alg` and
+ * `typ` (RFC 8725 §3.1, §3.8, §3.11). Keys are chosen by issuer, never the other way round. Verifies nothing.
  */
 export const issuer = stage({
   name: 'issuer',
