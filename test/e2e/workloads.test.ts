@@ -2,11 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
 import { ISSUER_TOKENS } from '../kit/issuer-tokens.ts'
-import { createKey } from '../kit/signing.ts'
+import { createKey, type SigningKey } from '../kit/signing.ts'
 import { startWorkloadIssuer, WORKLOAD_PROFILES, type WorkloadIssuer } from '../kit/workloads.ts'
 import { examine } from '../tools/doctor/doctor-kit.ts'
-import { askGate, outcome, RESOURCE, type Setting, startSetting, withGate } from './setting.ts'
+import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const METADATA = '/.well-known/oauth-protected-resource'
 
@@ -19,21 +20,6 @@ const issuerOf = (profile: string): WorkloadIssuer => {
   return issuer
 }
 
-beforeAll(async () => {
-  for (const one of await Promise.all(WORKLOAD_PROFILES.map((name) => startWorkloadIssuer(name)))) {
-    issuers.set(one.profile, one)
-  }
-  const entries = [...issuers].map(([name, { entry }]) => [name, entry])
-  setting = await startSetting({ more: { ISSUERS: Object.fromEntries(entries) } })
-  directory = await mkdtemp(join(tmpdir(), 'edgewarden-workloads-'))
-})
-beforeEach(() => setting.origin.clear())
-afterAll(async () => {
-  await setting?.close()
-  await Promise.all([...issuers.values()].map((one) => one.close()))
-  await rm(directory, { recursive: true, force: true })
-})
-
 const SHAPES = ISSUER_TOKENS.filter(({ name }) => WORKLOAD_PROFILES.includes(name))
 
 /** The claim by which a grant tells one workload of an issuer from another, where it is not `sub`. */
@@ -43,6 +29,54 @@ const AGENTS: Readonly<Record<string, string>> = {
   gcp: 'azp',
   'azure-workload': 'oid',
 }
+
+const granteeOf = (profile: string) => {
+  const claim = AGENTS[profile] ?? 'sub'
+  const { tokens: [token] = [] } = SHAPES.find(({ name }) => name === profile) ?? {}
+  return { [claim]: token?.payload[claim] }
+}
+
+/** A key of nobody's. */
+let other: SigningKey
+const beside = (index: number): Gate => {
+  const gate = setting.gate.beside[index]
+  if (!gate) throw new Error(`there is no gate ${index}`)
+  return gate
+}
+
+beforeAll(async () => {
+  other = await createKey('RS256')
+  for (const one of await Promise.all(WORKLOAD_PROFILES.map((name) => startWorkloadIssuer(name)))) {
+    issuers.set(one.profile, one)
+  }
+  const entries = [...issuers].map(([name, { entry }]) => [name, entry] as const)
+  const granted = entries.map(([name, entry]) => [name, { ...entry, scopes_from: 'grants' }])
+  const grants = WORKLOAD_PROFILES.map((issuer) => ({
+    issuer,
+    claims: granteeOf(issuer),
+    scopes: ['docs:read'],
+  }))
+  setting = await startSetting({
+    more: { ISSUERS: Object.fromEntries(entries) },
+    beside: [
+      {
+        routes: [
+          { match: 'GET /v1/docs', scopes: ['docs:read'] },
+          { match: 'GET /v1/admin', scopes: ['admin'] },
+        ],
+        more: { ISSUERS: Object.fromEntries(granted), GRANTS: grants },
+      },
+      { more: { ISSUERS: { mesh: issuerOf('spiffe').entry } } },
+    ],
+  })
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-workloads-'))
+})
+beforeEach(() => setting.origin.clear())
+afterAll(async () => {
+  await setting?.close()
+  await Promise.all([...issuers.values()].map((one) => one.close()))
+  await rm(directory, { recursive: true, force: true })
+})
 
 describe.each(SHAPES)('a token of $name, by keys that its issuer serves', ({ name, tokens }) => {
   it.each(tokens)('$name: $code', async ({ name: token, code, identity }) => {
@@ -75,33 +109,20 @@ describe.each(SHAPES)('a token of $name, by keys that its issuer serves', ({ nam
   })
 
   it('has the scopes that grants give, and none by a claim that says so', async () => {
-    const claim = AGENTS[name] ?? 'sub'
-    const value = tokens[0]?.payload[claim]
-    const more = {
-      ISSUERS: { one: { ...issuerOf(name).entry, scopes_from: 'grants' } },
-      GRANTS: [{ issuer: 'one', claims: { [claim]: value }, scopes: ['docs:read'] }],
+    const says = { scope: 'admin', scp: 'admin' }
+    const ask = async (path: string, changes: object) => {
+      const token = await issuerOf(name).mint({ ...says, ...changes })
+      return outcome(await askGate(beside(0), path, { token }))
     }
-    const routes = [
-      { match: 'GET /v1/docs', scopes: ['docs:read'] },
-      { match: 'GET /v1/admin', scopes: ['admin'] },
-    ]
-    await withGate(setting, { routes, more }, async (gate) => {
-      const says = { scope: 'admin', scp: 'admin' }
-      const ask = async (path: string, changes: object) => {
-        const token = await issuerOf(name).mint({ ...says, ...changes })
-        return outcome(await askGate(gate, path, { token }))
-      }
-      expect(await ask('/v1/docs', {})).toEqual({ status: 200 })
-      expect(setting.origin.requests[0]?.header('x-agent-scope')).toBe('docs:read')
-      expect(await ask('/v1/admin', {})).toEqual({ status: 403, code: 'grant_missing' })
-      const other = { [claim]: `${value}9` }
-      expect(await ask('/v1/docs', other)).toEqual({ status: 403, code: 'grant_missing' })
-    })
+    expect(await ask('/v1/docs', {})).toEqual({ status: 200 })
+    expect(setting.origin.requests[0]?.header('x-agent-scope')).toBe('docs:read')
+    expect(await ask('/v1/admin', {})).toEqual({ status: 403, code: 'grant_missing' })
+    const [[claim = '', value] = []] = Object.entries(granteeOf(name))
+    const other = { [claim]: `${value}9` }
+    expect(await ask('/v1/docs', other)).toEqual({ status: 403, code: 'grant_missing' })
   })
 
   it('is refused with a key that the issuer does not serve', async () => {
-    const { key } = issuerOf(name)
-    const other = { ...(await createKey(key.alg, key.kid)), kid: key.kid }
     const good = await issuerOf(name).mint()
     const [head = '', payload = ''] = good.split('.')
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
@@ -148,9 +169,6 @@ describe('the metadata of a resource', () => {
   })
 
   it('name none where there are only such issuers', async () => {
-    const more = { ISSUERS: { mesh: issuerOf('spiffe').entry } }
-    await withGate(setting, { more }, async (gate) => {
-      expect(await serversOf(await askGate(gate, METADATA))).toBeUndefined()
-    })
+    expect(await serversOf(await askGate(beside(1), METADATA))).toBeUndefined()
   })
 })
