@@ -79,8 +79,12 @@ export interface Issuer {
   readonly name: string
   /** The profile that supplies defaults to its entry. */
   readonly profile: string
-  /** The exact value of `iss` (RFC 8414 §2). */
+  /** The exact value of `iss` (RFC 8414 §2), or the SPIFFE ID of a trust domain. */
   readonly issuer: string
+  /** Whether its tokens say what a workload is, and are no access tokens: `aud` must be one value. */
+  readonly workload?: true
+  /** Whether it is a SPIFFE trust domain, whose tokens are JWT-SVIDs. */
+  readonly trustDomain?: true
   readonly keys: KeyLocation
   readonly keyTimes: KeyTimes
   readonly allowInsecureHttp: boolean

@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.ts'
 import type { ClaimGrant } from './claims.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 
-/** The token of a request. Nothing in it is verified. Only its header and its claimed issuer can be read here. */
+/** The token of a request. Nothing in it is verified. Only its header and who it claims to be from can be read here. */
 export interface Credential {
   /** The token as sent. */
   readonly token: string
@@ -17,7 +17,10 @@ export interface Credential {
   /** The `typ` in lower case, without `application/`; `absent` where there is none. */
   readonly type: string
   readonly kid?: string
+  /** The `iss`; of a token without one, the trust domain of its `sub`. */
   readonly claimedIssuer: string
+  /** The trust domain of `sub`, if that is a workload's SPIFFE ID. */
+  readonly trustDomain?: string
 }
 
 /** The content of an encrypted token. It is unverified: everyone with the public key can write it. */

@@ -61,11 +61,11 @@ const inlineKeyIssues = async (
   issuer: Issuer,
   { ISSUERS }: PolicyVars,
 ): Promise<readonly PolicyIssue[]> => {
-  const { name, keys, algorithms } = issuer
+  const { name, keys, algorithms, trustDomain } = issuer
   if (keys.kind !== 'inline') return []
   const table = objectOf(own(objectOf(ISSUERS), name))
   const isWritten = own(table, 'algorithms') !== undefined
-  const there = keys.keys.map((key) => publicKeyOf(key, algorithms)?.algorithm)
+  const there = keys.keys.map((key) => publicKeyOf(key, algorithms, trustDomain)?.algorithm)
   const keyless = isWritten ? algorithms.filter((one) => !there.includes(one)) : []
   const { entries = [] } = (await keyFactsOf(keys, issuer)) ?? {}
   const ambiguous = entries.flatMap(({ ignored, kid = '' }) => {

@@ -89,6 +89,8 @@ const ISSUER_ROWS: Rows<Issuer> = {
   name: 'what the table is called',
   profile: [{}, { profile: 'keycloak' }],
   issuer: [{}, { issuer: 'https://auth.other.example' }],
+  workload: [{}, { profile: 'kubernetes' }],
+  trustDomain: 'the profile’s, and the issuer is another',
   keys: [{}, { jwks_uri: 'https://keys.acme.example/k' }],
   keyTimes: [{}, { jwks_cache: { max_fresh: '30m' } }],
   allowInsecureHttp: 'only of an issuer on a loopback host, which is another',
