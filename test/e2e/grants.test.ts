@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
 import { createKey, type Members, type SigningKey, sign } from '../kit/signing.ts'
 import { askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
 
@@ -160,7 +161,7 @@ describe('a job’s token', () => {
     })
   })
 
-  it('sees only the tools of an MCP server that its grants allow', async () => {
+  it('sees and calls only the tools of an MCP server that its grants allow', async () => {
     const send = async (method: string, params: Members, claims: Members = {}) => {
       const headers = {
         accept: 'application/json, text/event-stream',
@@ -170,6 +171,18 @@ describe('a job’s token', () => {
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
       return setting.ask('/mcp', { method: 'POST', headers, body, token: await job(claims) })
     }
+    const tools = ['look', 'change'].map((name) => ({ name, inputSchema: { type: 'object' } }))
+    const list = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools } })
+    const names = async (claims: Members) => {
+      setting.origin.on('/mcp', reply(200, { 'content-type': 'application/json' }, list))
+      const { result } = (await (await send('tools/list', {}, claims)).json()) as {
+        result: { tools: readonly { name: string }[] }
+      }
+      return result.tools.map(({ name }) => name)
+    }
+    expect(await names({})).toEqual(['look'])
+    expect(await names({ environment: 'production' })).toEqual(['look', 'change'])
+    setting.origin.clear()
     const answer = await send('tools/call', { name: 'change', arguments: {} })
     expect(JSON.stringify(await answer.json())).toContain('"code":"grant_missing"')
     expect(setting.origin.requests).toEqual([])

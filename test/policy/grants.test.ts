@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { claimPathText } from '../../src/core/model/claims.ts'
 import { readPolicy } from '../../src/policy/parse.ts'
+import { PROFILES, type Profile } from '../../src/policy/profiles.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { ACME, ENV, GATE, mistakes, parse, policy } from './support.ts'
 
@@ -213,6 +215,18 @@ describe('an issuer that signs for everybody', () => {
   ])('is a mistake where %s', (_name, ways, github, grants, routes) => {
     expect(found(github, grants, routes)).toEqual(told(ways))
   })
+
+  const rows: readonly Profile[] = Object.values(PROFILES)
+  const shared = rows.flatMap((row) => row.shared ?? [])
+  it.each(shared.flatMap(({ issuers, ...row }) => issuers.map((issuer) => ({ issuer, ...row }))))(
+    'may be $issuer, with each of its ids and not without',
+    ({ issuer, pins, strangers }) => {
+      expect(found({ issuer }, [{ ...OWNED, claims: { ref: 'main' } }])[0]).toContain(strangers)
+      for (const pin of pins) {
+        expect(found({ issuer, claims: { [claimPathText(pin)]: '1' } }, [])).toEqual([])
+      }
+    },
+  )
 
   it('is known by its iss, whatever the profile; another installation is not shared', () => {
     const own = { issuer: 'https://ghe.acme.example/_services/token', scopes_from: 'token' }

@@ -139,7 +139,9 @@ export async function routesOfAgent(
   const found: Reached[] = []
   for (const reach of await reachable(policy, described.value)) {
     const { route, issuers, only, many, isAnonymous } = reach
-    if (claims && !fits(route.claims, claims)) continue
+    // Who sends no token reaches an optional rule all the same.
+    const isOpen = isAnonymous || route.access === 'optional'
+    if (claims && !isOpen && !fits(route.claims, claims)) continue
     found.push({
       route,
       issuers: issuers.map(({ name }) => name),

@@ -84,6 +84,14 @@ describe('routes --claims', () => {
     expect(production.out[0]).toBe('docs:write: by GRANTS[1]')
   })
 
+  it('keeps those that are reached without a token', async () => {
+    const optional = `${RULES.replace('environment', 'tenant')}\naccess = "optional"`
+    const open = `${optional}\nclaims = { tenant = "other" }`
+    const other = await write(directory, 'optional.toml', text({ route: open }))
+    const found = await routes({ file: other, claims: JSON.stringify(JOB) })
+    expect(matchesOf(found)).toEqual(['GET /docs', 'POST /jobs'])
+  })
+
   it('adds to what the token says where the issuer’s table says so', async () => {
     const claims = { scope: 'docs:write', environment: 'production', groups: ['readers'] }
     const outcome = await of(claims, { issuer: 'idp' })
