@@ -11,22 +11,25 @@ export function policyTests(answers: Answers, imported: readonly ImportedRule[])
     ...rulesOf(answers, imported.length > 0),
     ...imported.slice(0, 1).map(importedRule),
   ]
-  const [grantee] = Object.entries(granteeOf(answers) ?? {})
+  const grantee = granteeOf(answers)
+  const [[name, value] = []] = Object.entries(grantee ?? {})
+  const isPin = name !== undefined && Object.hasOwn(pinOf(answers.issuer), name)
+  const code = grantee ? (isPin ? 'claim_rejected' : 'grant_missing') : 'scope_missing'
   const cases = rules.flatMap(({ what, scopes, request }) => {
     const others = ['other', ...scopes.slice(0, -1)].join(' ')
-    const lacking = grantee ? { [grantee[0]]: `${grantee[1]}x` } : { [claim]: others }
+    const lacking = name === undefined ? { [claim]: others } : { [name]: `${value}x` }
     return [
       [
         `name = ${tomlValue(`${what} with ${scopes.join(' ')}`)}`,
         `request = ${request}`,
-        `claims = ${tomlValue(granteeOf(answers) ?? { [claim]: scopes.join(' ') })}`,
+        `claims = ${tomlValue(grantee ?? { [claim]: scopes.join(' ') })}`,
         'expect = { decision = "allowed" }',
       ],
       [
         `name = ${tomlValue(`${what} without ${scopes.at(-1)}`)}`,
         `request = ${request}`,
         `claims = ${tomlValue(lacking)}`,
-        `expect = { decision = "denied", code = ${tomlValue(lackingCode(answers, grantee?.[0]))} }`,
+        `expect = { decision = "denied", code = ${tomlValue(code)} }`,
       ],
     ]
   })
@@ -42,11 +45,6 @@ export function policyTests(answers: Answers, imported: readonly ImportedRule[])
     ...profileClaims(profile, answers),
     ...all.map((lines) => ['[[case]]', ...lines].join('\n')),
   ].join('\n\n')
-}
-
-const lackingCode = ({ issuer }: Answers, grantee: string | undefined): string => {
-  if (grantee === undefined) return 'scope_missing'
-  return Object.hasOwn(pinOf(issuer), grantee) ? 'claim_rejected' : 'grant_missing'
 }
 
 /** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
