@@ -76,9 +76,9 @@ export interface OfClaims {
   readonly options: AgentOptions
   readonly claims: JsonObject
   /** For each scope that grants give: which. */
-  readonly grantedBy: Readonly<Record<string, readonly string[]>>
+  readonly granted_by: Readonly<Record<string, readonly string[]>>
   /** Why no rule takes the token. */
-  readonly refused?: string
+  readonly refused: string | undefined
 }
 
 /**
@@ -103,14 +103,13 @@ export async function agentOfClaims(
   const named = { ...entry, agentId: [['iss']] }
   const access = accessOf({ claims, issuer: named, key: {} } as unknown as VerifiedToken)
   const agent = access ? identityOf(access, []) : 'claim_malformed'
-  const isRejected = !fits(entry.claims, claims)
   const { type = '', workflowId } = typeof agent === 'string' ? {} : agent
+  const code = typeof agent === 'string' ? agent : undefined
+  const refused = fits(entry.claims, claims) ? code : 'claim_rejected'
   return ok({
     claims,
-    grantedBy: grantsByScope(access?.granted ?? []),
-    ...((isRejected || typeof agent === 'string') && {
-      refused: isRejected ? 'claim_rejected' : String(agent),
-    }),
+    granted_by: refused === undefined ? grantsByScope(access?.granted ?? []) : {},
+    refused,
     options: {
       agentType: type,
       scopes: access?.scopes.join(' ') ?? '',

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../core/json.ts'
 import type { McpKind, McpRule } from '../../core/model/mcp.ts'
+import { ok } from '../../core/result.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import {
   type RouteRow,
@@ -124,17 +125,8 @@ export async function routes({
   }
   const token = agent.claims === undefined ? undefined : await agentOfClaims(policy, agent)
   if (token && !token.ok) return cannotTell(token.reason)
-  const { claims, options: described = agent, grantedBy = {}, refused } = token?.value ?? {}
-  if (refused !== undefined) {
-    const out = [`Such a token is refused: ${refused}.`]
-    return {
-      exitCode: EXIT.no,
-      json: { ...json, agent: described, refused, routes: [] },
-      out,
-      err: [],
-    }
-  }
-  const found = await routesOfAgent(policy, rules, described, claims)
+  const { claims, options: described = agent, granted_by = {}, refused } = token?.value ?? {}
+  const found = refused ? ok([]) : await routesOfAgent(policy, rules, described, claims)
   if (!found.ok) return cannotTell(found.reason)
   const reached = found.value.flatMap(
     ({ route, uses, issuers, only, many, asks }): readonly ReachedRule[] => {
@@ -146,11 +138,11 @@ export async function routes({
   const isNone = reached.length === 0
   return {
     exitCode: isNone ? EXIT.no : EXIT.yes,
-    json: { ...json, agent: described, ...(claims && { granted_by: grantedBy }), routes: reached },
+    json: { ...json, agent: described, ...(claims && { granted_by, refused }), routes: reached },
     out: [
-      ...Object.entries(grantedBy).map(([scope, names]) => `${scope}: by ${names.join(', ')}`),
+      ...Object.entries(granted_by).map(([scope, names]) => `${scope}: by ${names.join(', ')}`),
       ...(isNone
-        ? ['Such an agent reaches no rule.']
+        ? [refused ? `Such a token is refused: ${refused}.` : 'Such an agent reaches no rule.']
         : tableOf(REACHED, reached, ({ uses }) => uses)),
     ],
     err: [],
