@@ -54,8 +54,10 @@ const NONE = '–'
 
 /** What an access token has of its own, the strongest that a profile asks for. */
 const toldBy = ({ types, claims, clientId, clientRequired }: Profile): string => {
-  const rules = Object.entries(claims).map(
-    ([path, values]) => `${code(path)} is ${codes([values].flat(), ' or ')}`,
+  const rules = Object.entries(claims).map(([path, expected]) =>
+    typeof expected === 'object' && 'pattern' in expected
+      ? `${code(path)} matches ${code(expected.pattern)}`
+      : `${code(path)} is ${codes([expected].flat().map(String), ' or ')}`,
   )
   if (rules.length > 0) return rules.join(', ')
   if (clientRequired) return `${pathCodes(clientId, ' or ')} is there`
@@ -88,7 +90,7 @@ const profileTable = (): string =>
       [profile.scope, profile.scopeElse]
         .filter((paths) => paths.length > 0)
         .map((paths) => pathCodes(paths))
-        .join('; without it '),
+        .join('; without it ') || NONE,
       codes(profile.requiredClaims, ' '),
       profile.maxLifetime > 7_200
         ? `${profile.maxLifetime / 3_600}h`
@@ -156,6 +158,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   'docs/denials.md': ['denials'],
   'docs/deploy.md': ['keys-team'],
+  'docs/grants.md': ['keys-grant'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],

@@ -78,7 +78,7 @@ export interface PolicySurroundings {
 }
 
 /**
- * Parses a policy: GATE, ISSUERS, ROUTES and SCOPES as in wrangler.toml. Returns a frozen policy
+ * Parses a policy: GATE, ISSUERS, ROUTES, SCOPES and GRANTS as in wrangler.toml. Returns a frozen policy
  * with warnings, or all mistakes with their paths. Never throws.
  */
 export function parsePolicy(

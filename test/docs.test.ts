@@ -22,7 +22,7 @@ import { identityHeaders } from '../src/gateway/relay/headers.ts'
 import { parsePolicy, readPolicy } from '../src/policy/parse.ts'
 import { PROFILE_NAMES } from '../src/policy/profiles.ts'
 import { COMMANDS } from '../src/tools/cli/commands.ts'
-import { agentOf, credentialOf, issuerOf, routeOf } from './kit/facts.ts'
+import { accessOf, agentOf, credentialOf, issuerOf, routeOf } from './kit/facts.ts'
 import { passed } from './kit/forwarded.ts'
 import { callOf, operationOf } from './kit/mcp-facts.ts'
 import { CONFIG, ROOT } from './kit/repository.ts'
@@ -352,6 +352,7 @@ describe('what the gate writes and sends is documented', () => {
       passed({
         token: { issuer: issuerOf(), key: { kid: 'k' } } as unknown as VerifiedToken,
         agent: agentOf(named),
+        access: accessOf({ granted: [{ name: 'GRANTS[0]', claims: [], scopes: [] }] }),
         possession: 'dpop',
         operation: operationOf([callOf('t')]),
       }),

@@ -10,7 +10,7 @@ const REMOVED: ReadonlySet<string> = new Set([
 /** Members that the gate or the policy has written, whatever the subject is called. */
 const KEPT: ReadonlySet<string> = new Set([
   ...['v', 'id', 'time', 'kind', 'act', 'decision', 'code', 'route', 'mode', 'issuer', 'kid'],
-  ...['method', 'host', 'policy', 'version', 'colo', 'revocations', 'ms'],
+  ...['method', 'host', 'policy', 'version', 'colo', 'revocations', 'ms', 'granted_by'],
 ])
 
 /**

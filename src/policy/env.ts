@@ -8,6 +8,8 @@ export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_obj
 export interface PolicyEnv {
   has(kind: BindingKind, name: string): boolean
   secret(name: string): string | undefined
+  /** Set where the policy admits nobody, and only judges what an issuer's tokens look like. */
+  readonly admitsNobody?: true
 }
 
 const METHODS_OF: Readonly<Record<Exclude<BindingKind, 'secret'>, readonly string[]>> = {

@@ -3,7 +3,7 @@ import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import { text } from './fields.ts'
 import { quote, type Report, under } from './issues.ts'
-import { readTemplate } from './scopes.ts'
+import { readWhole } from './scopes.ts'
 import { list, namedEntries, readField } from './table.ts'
 
 /** What a scope is said to include: one scope, or every scope with a prefix. */
@@ -28,11 +28,8 @@ export interface Includes {
 const WILDCARD = /^[^*]*[^A-Za-z0-9._~*-]\*$/
 
 const included = text<Included>((value) => {
-  const reading = readTemplate(value)
+  const reading = readWhole(value)
   if (!reading.ok) return reading
-  if (reading.value.parts.length > 1) {
-    return fail(`${quote(value)}: a template cannot be declared; write whole scopes`)
-  }
   if (!value.includes('*')) return ok({ text: value })
   return WILDCARD.test(value)
     ? ok({ text: value, prefix: value.slice(0, -1) })

@@ -2,6 +2,7 @@ import { isObject, type JsonObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import { type AdminReach, ALGORITHMS, type Algorithm, algorithmOf } from '../core/model/issuer.ts'
 import { secretMember } from '../core/model/jwk.ts'
+import { isTrustDomain } from '../core/model/spiffe.ts'
 import { FORBIDDEN_TYPES } from '../core/model/types.ts'
 import { fail, ok } from '../core/result.ts'
 import { keyTimesField } from '../keys/options.ts'
@@ -14,9 +15,11 @@ import {
   flag,
   nameList,
   possessionField,
+  readUrl,
   seconds,
   text,
   urlField,
+  type WrittenUrl,
   word,
 } from './fields.ts'
 import { quote, unknownName } from './issues.ts'
@@ -89,8 +92,14 @@ const plainText = text((value) =>
     : fail('must be text without control characters'),
 )
 
+/** A SPIFFE trust domain counts as a URL. */
+const issuerUrl = text<WrittenUrl>((value) => {
+  const url = isTrustDomain(value) ? ok(new URL(value)) : readUrl(value, { http: 'any' })
+  return url.ok ? ok({ text: value, url: url.value }) : url
+})
+
 export const ISSUER_KEYS = {
-  issuer: required(urlField({ http: 'any' })),
+  issuer: required(issuerUrl),
   jwks_uri: urlField({ http: 'any', query: true }),
   jwks: inlineKeys,
   jwks_cache: keyTimesField,
@@ -110,6 +119,7 @@ export const ISSUER_KEYS = {
   entity_profiles: flag,
   workflow_id: claimPaths,
   scope: claimPaths,
+  scopes_from: word(['token', 'grants', 'both']),
   admin,
   rules: flag,
   possession: possessionField,
@@ -120,7 +130,8 @@ export const ISSUER_KEYS = {
 
 export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   issuer: {
-    description: "The `iss` of this issuer's tokens, compared exactly.",
+    description:
+      "The `iss` of this issuer's tokens, compared exactly. With profile `spiffe` the [trust domain](issuers.md#spiffe), `spiffe://NAME`.",
     example: 'https://auth.acme.example',
   },
   jwks_uri: {
@@ -144,14 +155,15 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   audiences: {
     description:
-      'Accepted values of `aud`; a token needs one of them. With profile `cognito` they are required and compared with `client_id`; for a rule with `mcp` they must [include its resource](mcp.md#the-resource).',
+      'Accepted values of `aud`; a token needs one of them. With profile `cognito` they are required and compared with `client_id`; with those of [workloads](issuers.md#workloads), but `spiffe`, they are a mistake; for a rule with `mcp` they must [include its resource](mcp.md#the-resource).',
     unset: "the rule's `resource`",
     example: ['https://api.example.com'],
   },
   algorithms: {
     description:
       'Accepted algorithms: ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, Ed25519 (also written `EdDSA`), ML-DSA-44, ML-DSA-65, ML-DSA-87. `none` and HMAC are mistakes.',
-    default: ['ES256', 'RS256', 'PS256', 'Ed25519'],
+    unset:
+      '`["ES256", "RS256", "PS256", "Ed25519"]`; with `aws` and `spiffe` those of their platforms',
     example: ['ES256'],
   },
   typ: {
@@ -168,13 +180,13 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   profile: {
     description:
-      'What this issuer\'s tokens look like: `"rfc9068"`, `"actor"`, `"auth0"`, `"okta"`, `"entra"`, `"keycloak"`, `"cognito"`, `"clerk"`, `"workos"`, `"stytch"` or `"generic"`. It sets the defaults that are marked "by profile".',
+      'What this issuer\'s tokens look like: one of [these](issuers.md#profiles). It sets the defaults that are marked "by profile".',
     default: 'rfc9068',
     example: 'okta',
   },
   required_claims: {
     description:
-      "Names of claims that a token must have. The list replaces the profile's; `exp` and `iat` must be there with every profile.",
+      "Names of claims that a token must have. The list replaces the profile's; `exp` must be there with every profile, and `iat` with all but `spiffe`.",
     unset: 'by profile',
     example: ['sub', 'jti'],
   },
@@ -209,7 +221,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   workflow_id: {
     description:
       "Claim path of the [workflow's](configuration/delegation.md#workflows) id, or a list of which the first present one is used. All present ones must agree.",
-    default: 'workflow_id',
+    unset: '`"workflow_id"`; `"run_id"` with `github-actions`, `"pipeline_id"` with `gitlab`',
     example: ['workflow_id', 'intent.workflow_id'],
   },
   scope: {
@@ -217,6 +229,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       "Claim path of the token's scopes, or a list: the scopes of all present claims together. A claim is a string of scopes, or an array with one scope in each member.",
     unset: 'by profile',
     example: ['scope', 'permissions'],
+  },
+  scopes_from: {
+    description:
+      'Where the scopes of its tokens come from: `"token"`, what the token says; `"grants"`, the [grants](grants.md) of the policy, whatever the token says; `"both"`.',
+    default: 'token',
+    example: 'grants',
   },
   admin: {
     description:

@@ -3,6 +3,7 @@ import { deepFreeze, isObject, own } from '../core/json.ts'
 import { claimPath } from '../core/model/claims.ts'
 import type { Issuer, KeyLocation } from '../core/model/issuer.ts'
 import { publicKeyOf } from '../core/model/jwk.ts'
+import { isTrustDomain } from '../core/model/spiffe.ts'
 import { isLoopback } from '../core/url.ts'
 import { checkKeyTimes, keyTimesOf } from '../keys/options.ts'
 import { sharedEndpoint } from './advice.ts'
@@ -11,6 +12,7 @@ import { decryptionOf } from './decrypt.ts'
 import { checkActors, DEFAULT_DEPTH, delegationOf, type IssuerNames } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
 import type { WrittenUrl } from './fields.ts'
+import { grantsOf, type WrittenGrant } from './grants.ts'
 import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
 import { PROFILES, type Profile } from './profiles.ts'
@@ -20,10 +22,13 @@ import { namedEntries, readField, readTable } from './table.ts'
 const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   const entry = readTable(ISSUER_KEYS, value, report)
   const { issuer, jwks, jwks_uri, allow_insecure_http: insecure = false } = entry
-  if (insecure && issuer && !isLoopback(issuer.url.hostname)) {
+  const profile: Profile = PROFILES[entry.profile ?? 'rfc9068']
+  const server = profile.trustDomain ? jwks_uri : issuer
+  if (insecure && server && !isLoopback(server.url.hostname)) {
     report(['allow_insecure_http'], 'is only for an issuer on a loopback host')
   }
-  checkScheme(issuer, insecure, under(report, 'issuer'))
+  if (profile.trustDomain) checkTrustDomain(entry, report)
+  else checkScheme(issuer, insecure, under(report, 'issuer'))
   checkScheme(jwks_uri, insecure, under(report, 'jwks_uri'))
   if (!insecure && isObject(value))
     checkKeyTimes(own(value, 'jwks_cache'), under(report, 'jwks_cache'))
@@ -41,14 +46,44 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (entry.agent_type && entry.entity_profiles) {
     report(['entity_profiles'], 'and agent_type cannot both be set: types come from one place')
   }
+  if (entry.scopes_from === 'grants' && (entry.admin ?? false) !== false) {
+    report(
+      ['admin'],
+      'has no effect with scopes_from = "grants": no grant gives edgewarden: scopes',
+    )
+  }
   if (entry.rules === false && (entry.admin ?? false) === false) {
     report(['rules'], 'is false and admin is not set: nothing would take tokens of this issuer')
   }
-  const algorithms = entry.algorithms ?? DEFAULT_ALGORITHMS
-  if (jwks && !jwks.some((key) => publicKeyOf(key, algorithms))) {
+  if (profile.workload && !profile.trustDomain && entry.audiences) {
+    report(
+      ['audiences'],
+      `must be left out with profile ${quote(entry.profile ?? '')}: its tokens are ID tokens by shape, and are accepted only with the rule's resource as their one audience`,
+    )
+  }
+  const algorithms = algorithmsOf(entry, profile)
+  if (jwks && !jwks.some((key) => publicKeyOf(key, algorithms, profile.trustDomain))) {
     report(['jwks'], `must hold a public key for one of ${algorithms.map(quote).join(', ')}`)
   }
   return entry
+}
+
+const algorithmsOf = (entry: IssuerEntry, profile: Profile) =>
+  entry.algorithms ?? profile.algorithms ?? DEFAULT_ALGORITHMS
+
+const checkTrustDomain = ({ issuer, jwks, jwks_uri }: IssuerEntry, report: Report) => {
+  if (issuer && !isTrustDomain(issuer.text)) {
+    report(
+      ['issuer'],
+      'must be a trust domain with profile `spiffe`, like `spiffe://prod.example.com`: lower-case, without port and path',
+    )
+  }
+  if (!jwks && !jwks_uri) {
+    report(
+      ['jwks_uri'],
+      'is required with profile `spiffe`, or jwks is: write the address of the bundle, which nothing in a trust domain tells',
+    )
+  }
 }
 
 const checkScheme = (written: WrittenUrl | undefined, insecure: boolean, report: Report) => {
@@ -62,12 +97,19 @@ const keysOf = ({ jwks, jwks_uri }: IssuerEntry, never: readonly string[]): KeyL
   return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery', never }
 }
 
+/** What an issuer needs beside its entry. Discovery never leads to `never`, the gate's own origins. */
+interface Around {
+  readonly never: readonly string[]
+  readonly env: PolicyEnv
+  readonly grants: readonly WrittenGrant[]
+}
+
 /** The issuer with every default filled in. */
 const issuerOf = (
   name: string,
   iss: string,
   entry: IssuerEntry,
-  { names, never, env }: { names: IssuerNames; never: readonly string[]; env: PolicyEnv },
+  { names, never, env, grants }: Around & { readonly names: IssuerNames },
   report: Report,
 ): Issuer => {
   const profileName = entry.profile ?? 'rfc9068'
@@ -94,7 +136,7 @@ const issuerOf = (
     keys: keysOf(entry, never),
     keyTimes: keyTimesOf(entry.jwks_cache),
     allowInsecureHttp: entry.allow_insecure_http ?? false,
-    algorithms: entry.algorithms ?? DEFAULT_ALGORITHMS,
+    algorithms: algorithmsOf(entry, profile),
     types: new Set<string>(entry.typ ?? profile.types),
     audienceClaim: profile.audienceClaim,
     ...(entry.audiences && { audiences: entry.audiences }),
@@ -109,10 +151,17 @@ const issuerOf = (
     ...((entry.entity_profiles ?? (profile.entityProfiles && !entry.agent_type)) && {
       entityProfiles: true,
     }),
-    workflowId: entry.workflow_id ?? [claimPath('workflow_id')],
+    workflowId: entry.workflow_id ?? profile.workflowId ?? [claimPath('workflow_id')],
     scope: entry.scope ?? profile.scope,
     scopeElse: entry.scope ? [] : profile.scopeElse,
+    ...(entry.scopes_from &&
+      entry.scopes_from !== 'token' && {
+        scopesFrom: entry.scopes_from,
+        grants: grantsOf(name, grants),
+      }),
     admin: entry.admin ?? false,
+    ...(profile.workload && { workload: true }),
+    ...(profile.trustDomain && { trustDomain: true }),
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(decrypt && { decrypt }),
@@ -122,16 +171,8 @@ const issuerOf = (
   })
 }
 
-/**
- * Reads every issuer: its table as configured, and what becomes of it where that can be read. Discovery never leads to
- * the gate's own origins.
- */
-export function readIssuers(
-  value: unknown,
-  never: readonly string[],
-  env: PolicyEnv,
-  report: Report,
-) {
+/** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
+export function readIssuers(value: unknown, around: Around, report: Report) {
   const entries = new Map<string, IssuerEntry>()
   const otherwise = 'must be a table of name → issuer: [vars.ISSUERS.name]'
   for (const [name, raw] of namedEntries(value, report, otherwise)) {
@@ -142,7 +183,7 @@ export function readIssuers(
   const issuers = new Map<string, Issuer>()
   for (const [name, iss] of names) {
     const entry = entries.get(name) ?? {}
-    issuers.set(name, issuerOf(name, iss, entry, { names, never, env }, under(report, name)))
+    issuers.set(name, issuerOf(name, iss, entry, { names, ...around }, under(report, name)))
   }
   return { entries, names, issuers, declared: new Set(entries.keys()) }
 }

@@ -1,6 +1,6 @@
 import { assertionOf } from '../assertion/options.ts'
 import { auditOf } from '../audit/options.ts'
-import { isObject } from '../core/json.ts'
+import { isObject, listOf } from '../core/json.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Route } from '../core/model/route.ts'
 import { isWhollyReserved } from '../core/model/well-known.ts'
@@ -18,6 +18,7 @@ import { checkDecryption } from './decrypt.ts'
 import { ownRoutes } from './endpoints.ts'
 import type { PolicyEnv } from './env.ts'
 import { DEFAULT_PREFIX, gateOf, readGate } from './gate.ts'
+import { checkGrants, checkShared, readGrant, type WrittenGrant } from './grants.ts'
 import { readIncludes } from './includes.ts'
 import { readIssuers } from './issuer.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
@@ -56,12 +57,13 @@ export function parsePolicy(
   const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
   const resources = resourcesOf(gate.resource, rules)
   const gateOrigins = gateOriginsOf(hosts, resources)
+  const grants = readGrants(given, at)
   const { entries, issuers, names, declared } = readIssuers(
     given.ISSUERS ?? {},
-    [...gateOrigins],
-    env,
+    { never: [...gateOrigins], env, grants },
     at('ISSUERS'),
   )
+  checkGrants(grants, issuers, declared)
   const around: Surroundings = { gate, hosts, issuers, names, declared, env }
   const routes: { readonly route: Route; readonly path: string; readonly report: Report }[] = []
   for (const { path, raw, entry, report } of rules) {
@@ -80,6 +82,8 @@ export function parsePolicy(
     at('ISSUERS')([], 'must hold an issuer, unless every rule is public')
   checkIssuers(entries, gate, at('ISSUERS'))
   checkDecryption(issuers, at('ISSUERS'))
+  const found = routes.map(({ route }) => route)
+  if (!env.admitsNobody) checkShared(issuers, found, at('ISSUERS'))
   checkResources(resources, rules, gate, at('GATE'))
   checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
@@ -96,7 +100,7 @@ export function parsePolicy(
     hasAudit: audit !== undefined,
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
-  const all = Object.freeze([...own, ...routes.map(({ route }) => route)])
+  const all = Object.freeze([...own, ...found])
   for (const { index, by } of unreachable(all, tellingHosts(all, hosts))) {
     const shadowed = routes[index - own.length]
     if (shadowed && by >= own.length) {
@@ -120,7 +124,7 @@ export function parsePolicy(
     ),
     ...(audit && { audit }),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
-    routes: Object.freeze(routes.map(({ route }) => route)),
+    routes: Object.freeze(found),
     router: Object.freeze(compileRouter(all)),
     scopes,
     includedBy,
@@ -181,5 +185,16 @@ const readRoutes = (
     const path = routePaths[i] ?? `ROUTES[${i}]`
     const own = at(path)
     return { path, raw, entry: readRoute(raw, own), report: own }
+  })
+}
+
+const readGrants = (
+  { GRANTS = [], grantPaths = [] }: PolicyVars,
+  at: (base: string) => Report,
+): readonly WrittenGrant[] => {
+  if (!Array.isArray(GRANTS)) at('GRANTS')([], 'must be a list of tables: [[vars.GRANTS]]')
+  return listOf(GRANTS).map((raw, i) => {
+    const path = grantPaths[i] ?? `GRANTS[${i}]`
+    return readGrant(path, raw, at(path))
   })
 }

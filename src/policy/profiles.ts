@@ -1,56 +1,17 @@
-import { type ClaimPath, claimPath } from '../core/model/claims.ts'
-import type { AudienceClaim } from '../core/model/issuer.ts'
+import {
+  clientIn,
+  ENTRA,
+  HOUR,
+  hasId,
+  MINUTE,
+  type Profile,
+  paths,
+  RFC9068,
+  type Shared,
+} from './profile.ts'
+import { WORKLOADS } from './workloads.ts'
 
-/** What an issuer's tokens look like where its entry does not say otherwise. */
-export interface Profile {
-  readonly types: readonly string[]
-  readonly audienceClaim: AudienceClaim
-  readonly requiredClaims: readonly string[]
-  /** As in an issuer's entry; they hold beside the entry's own. */
-  readonly claims: Readonly<Record<string, string | readonly string[]>>
-  readonly agentId: readonly ClaimPath[]
-  readonly clientId: readonly ClaimPath[]
-  /** Whether a token that names no client is refused: ID tokens of most issuers name none. */
-  readonly clientRequired: boolean
-  /** Whether agents' types are their entity profiles unless the entry names a claim. */
-  readonly entityProfiles?: boolean
-  /** Whether every actor in `act` must name its issuer, whatever the entry says. */
-  readonly actorIssuer?: boolean
-  readonly scope: readonly ClaimPath[]
-  /**
-   * What is read where none of `scope` is there. Roles: beside scopes they are the user's, and an
-   * agent must not have all that its user may do.
-   */
-  readonly scopeElse: readonly ClaimPath[]
-  /** Seconds. */
-  readonly maxLifetime: number
-}
-
-const paths = (...names: readonly string[]) => names.map(claimPath)
-
-const MINUTE = 60
-const HOUR = 60 * MINUTE
-
-/** RFC 9068 §2.1, §2.2. */
-const RFC9068 = {
-  types: ['at+jwt'],
-  audienceClaim: 'aud',
-  requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
-  claims: {},
-  agentId: paths('client_id'),
-  clientId: paths('client_id', 'azp'),
-  clientRequired: false,
-  scope: paths('scope'),
-  scopeElse: [],
-  maxLifetime: 15 * MINUTE,
-} as const satisfies Profile
-
-/** An agent is the client that these claims name, and every access token names one. */
-const clientIn = (...names: readonly string[]) => ({
-  agentId: paths(...names),
-  clientId: paths(...names),
-  clientRequired: true,
-})
+export type { Profile, Shared } from './profile.ts'
 
 /** By the name an issuer's entry gives. Each says where it differs from RFC 9068. */
 export const PROFILES = {
@@ -70,6 +31,12 @@ export const PROFILES = {
     ...clientIn('azp', 'client_id'),
     entityProfiles: true,
     maxLifetime: 24 * HOUR,
+    mark: /\.auth0\.com$/,
+    slash: true,
+    shorten:
+      'in Auth0, Applications > APIs > the API > Settings, set Maximum Access Token Lifetime (once called Token Expiration) to 900 seconds, and Implicit / Hybrid Flow Access Token Lifetime to no more',
+    identify:
+      'in Auth0, Applications > APIs > the API > Settings, choose RFC 9068 as JSON Web Token (JWT) Profile, whose tokens have it, then write it into required_claims',
   },
   /** Custom authorization servers of Okta. Those of the org are for Okta's own API. */
   okta: {
@@ -79,6 +46,11 @@ export const PROFILES = {
     ...clientIn('cid'),
     scope: paths('scp'),
     maxLifetime: HOUR,
+    mark: /\.(?:okta|oktapreview|okta-emea|okta-gov)\.com$/,
+    slash: false,
+    shorten:
+      'in Okta, Security > API > Authorization Servers > the server > Access Policies, set "Access token lifetime is" in every rule to 15 minutes (5 is the least)',
+    identify: hasId('tokens of Okta'),
   },
   /** Microsoft Entra ID, tokens of version 1.0 (`appid`) and 2.0 (`azp`). */
   entra: {
@@ -89,6 +61,12 @@ export const PROFILES = {
     scope: paths('scp'),
     scopeElse: paths('roles'),
     maxLifetime: 90 * MINUTE,
+    mark: ENTRA,
+    slash: false,
+    shorten:
+      'in Entra, give the app registration of the API a token lifetime policy with AccessTokenLifetime "00:15:00" (10 minutes is the least; clients with continuous access evaluation get tokens of up to 28 hours all the same, which max_lifetime refuses)',
+    identify:
+      'Entra has none (its uti names a token too, but is nothing to revoke by here): keep lifetimes short',
   },
   /** The payload's `typ` says what a token of Keycloak is; all of them name a client. */
   keycloak: {
@@ -98,6 +76,10 @@ export const PROFILES = {
     claims: { typ: ['Bearer', 'DPoP'] },
     ...clientIn('azp', 'client_id'),
     scopeElse: paths('realm_access.roles'),
+    slash: false,
+    shorten:
+      "in Keycloak, Realm settings > Tokens, set Access Token Lifespan to 5 minutes, and look for a longer one in the clients' Advanced settings",
+    identify: hasId('tokens of Keycloak'),
   },
   /** User pools of Amazon Cognito, whose access tokens have `aud` only where one was asked for. */
   cognito: {
@@ -108,6 +90,11 @@ export const PROFILES = {
     claims: { token_use: 'access' },
     ...clientIn('client_id'),
     maxLifetime: HOUR,
+    mark: /\/\/cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$/,
+    slash: false,
+    shorten:
+      'in Cognito, App clients > the client > Edit, set Access token expiration to 15 minutes (5 is the least), for each client in audiences',
+    identify: hasId('tokens of Cognito'),
   },
   /** OAuth access tokens of Clerk, with `aud` only where `resource` was asked for. */
   clerk: {
@@ -115,6 +102,9 @@ export const PROFILES = {
     ...clientIn('client_id'),
     scope: paths('scope', 'scp'),
     maxLifetime: 24 * HOUR,
+    mark: /\.clerk\.accounts\.dev$|\/\/clerk\./,
+    slash: false,
+    identify: hasId('OAuth access tokens of Clerk'),
   },
   /** WorkOS Connect. Session tokens of AuthKit have neither audience nor client. */
   workos: {
@@ -122,6 +112,9 @@ export const PROFILES = {
     ...clientIn('client_id'),
     types: ['absent', 'at+jwt'],
     maxLifetime: HOUR,
+    mark: /\.authkit\.app$/,
+    slash: false,
+    identify: hasId('access tokens of WorkOS Connect'),
   },
   /** Connected Apps of Stytch. Session tokens have the same audience, and no client. */
   stytch: {
@@ -129,6 +122,9 @@ export const PROFILES = {
     ...clientIn('client_id'),
     types: ['jwt', 'at+jwt', 'absent'],
     maxLifetime: HOUR,
+    mark: /\.customers\.stytch\.(?:com|dev)$/,
+    slash: false,
+    identify: hasId("access tokens of Stytch's Connected Apps"),
   },
   /** Issuers that follow RFC 7519 only. */
   generic: {
@@ -138,11 +134,18 @@ export const PROFILES = {
     agentId: paths('client_id', 'azp', 'sub'),
     scope: paths('scope', 'scp'),
   },
+  ...WORKLOADS,
 } as const satisfies Record<string, Profile>
 
 export type ProfileName = keyof typeof PROFILES
 
 export const PROFILE_NAMES = Object.keys(PROFILES) as readonly ProfileName[]
+
+/** What an issuer shares with strangers, whichever profile its entry names. */
+export function sharedOf(iss: string): Shared | undefined {
+  const rows: readonly Profile[] = Object.values(PROFILES)
+  return rows.find(({ shared }) => shared?.issuers.includes(iss))?.shared
+}
 
 /** The lifetime above which an issuer is named in a warning, in seconds. */
 export const LONG_LIFETIME = 15 * MINUTE

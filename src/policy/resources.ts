@@ -65,8 +65,8 @@ export function infoOf(
     if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
     for (const scope of [...plain(entry.scopes), ...offeredBy(entry)]) scopes.add(scope)
     for (const { type } of entry.authorization_details ?? []) detailTypes.add(type)
-    for (const { keys, issuer, possession } of takenIssuers(entry, around)) {
-      if (keys.kind !== 'inline') servers.add(issuer)
+    for (const { keys, issuer, workload, possession } of takenIssuers(entry, around)) {
+      if (keys.kind !== 'inline' && !workload) servers.add(issuer)
       needs.push((possession ?? entry.possession) === 'required')
     }
   }

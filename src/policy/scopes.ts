@@ -71,8 +71,17 @@ export function readTemplate(
   return template
 }
 
+/** A scope token, where nothing could fill a template. */
+export function readWhole(source: string): Result<string, string> {
+  const reading = readTemplate(source)
+  if (!reading.ok) return reading
+  return reading.value.parts.length > 1
+    ? fail(`${quote(source)}: no template can stand here; write whole scopes`)
+    : ok(source)
+}
+
 /**
- * Likewise for a use of something behind an MCP server, with `{arguments.name}` holes too. Before each
+ * A template of a use of something behind an MCP server, with `{arguments.name}` holes too. Before each
  * of these stands text of the template that ends in a character no argument has: else a caller could
  * choose which scope is asked for.
  */

@@ -3,7 +3,7 @@ import { AUDIT_KEYS } from '../audit/options.ts'
 import { own } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { AuditRule } from '../core/model/audit.ts'
-import { claimPathText } from '../core/model/claims.ts'
+import { type ClaimGrant, claimPathText } from '../core/model/claims.ts'
 import type { Decryption, Issuer, KeyTimes } from '../core/model/issuer.ts'
 import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
@@ -13,6 +13,7 @@ import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
 import { GATE_KEYS } from './gate.ts'
+import { GRANT_KEYS } from './grants.ts'
 import { ISSUER_KEYS } from './issuer-keys.ts'
 import { ROUTE_KEYS } from './route-keys.ts'
 import { isReading, issuerNames, isWithin, originText, writtenScopes } from './rows.ts'
@@ -43,6 +44,8 @@ export interface ShownPolicy {
   /** In file order. */
   readonly routes: readonly Shown[]
   readonly scopes: Readonly<Record<string, readonly string[]>>
+  /** By where they are written; absent where there are none. */
+  readonly grants?: Readonly<Record<string, Shown>>
   /** Where there is one; not for administrators of one issuer. */
   readonly audit?: Shown
 }
@@ -64,6 +67,9 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
       .filter((route) => within === undefined || isWithin(route, within))
       .map((route) => showRoute(route, issuers, within)),
     scopes: Object.fromEntries(policy.scopes),
+    ...(issuers.some(({ grants }) => orNone(grants ?? [])) && {
+      grants: Object.assign({}, ...issuers.map(showGrants)),
+    }),
     ...(policy.audit &&
       within === undefined && { audit: showTable(AUDIT_KEYS, AUDIT, policy.audit, undefined) }),
   }
@@ -140,6 +146,7 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
     entityProfiles ? undefined : claimPathText(agentType),
   workflow_id: ({ workflowId }) => showPath(workflowId),
   scope: ({ scope }) => showPaths(scope),
+  scopes_from: ({ scopesFrom = 'token' }) => scopesFrom,
   decrypt: ({ decrypt }) => decrypt && showDecryption(decrypt),
   delegation: ({ delegation, parentScope }, within) => ({
     ...showDelegation(delegation, within),
@@ -151,6 +158,21 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   ...showTable(ISSUER_KEYS, ISSUER, issuer, within),
   ...(issuer.scopeElse.length > 0 && { scope_else: showPaths(issuer.scopeElse) }),
 })
+
+const GRANT: Shows<typeof GRANT_KEYS, ClaimGrant, string> = {
+  issuer: (_grant, issuer) => issuer,
+  claims: ({ claims }) => showClaims(claims),
+  scopes: ({ scopes }) => scopes,
+  agent_type: ({ agentType }) => agentType,
+  agent_id: ({ agentId }) => agentId?.source,
+}
+
+/** The grants for tokens of an issuer, by where they are written. */
+export function showGrants({ name, grants = [] }: Issuer): Readonly<Record<string, Shown>> {
+  return Object.fromEntries(
+    grants.map((grant) => [grant.name, showTable(GRANT_KEYS, GRANT, grant, name)]),
+  )
+}
 
 const showPlacement = ({ shards, locations, jurisdiction }: RevocationPlacement): Shown => ({
   shards,

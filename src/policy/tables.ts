@@ -21,6 +21,7 @@ import { DECRYPT_DOCS, DECRYPT_KEYS } from './decrypt.ts'
 import { ACTOR_DOCS, ACTOR_KEYS, DELEGATION_DOCS, DELEGATION_KEYS } from './delegation.ts'
 import { DETAIL_DOCS, DETAIL_KEYS } from './details.ts'
 import { GATE_DOCS, GATE_KEYS, JOURNAL_DOCS, JOURNAL_KEYS } from './gate.ts'
+import { GRANT_DOCS, GRANT_KEYS } from './grants.ts'
 import { ISSUER_DOCS, ISSUER_KEYS } from './issuer-keys.ts'
 import { ROUTE_DOCS, ROUTE_KEYS } from './route-keys.ts'
 import { ANY_DOCS, ANY_KEYS, USE_ANY_KEYS } from './scopes.ts'
@@ -56,6 +57,7 @@ export const POLICY_KEYS = {
   ISSUERS: field((value) => value, namesTo(table(ISSUER_KEYS))),
   ROUTES: required(list(table(ROUTE_KEYS))),
   SCOPES: field((value) => value, namesTo(list(string(), { empty: true }))),
+  GRANTS: list(table(GRANT_KEYS), { empty: true }),
   AUDIT: table(AUDIT_KEYS),
 }
 
@@ -75,6 +77,11 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
   SCOPES: {
     description: 'Which scope includes which.',
     example: { 'documents:write': ['documents:read'] },
+  },
+  GRANTS: {
+    description:
+      'What tokens get by their claims: scopes, agent types and ids. [Grants](grants.md).',
+    example: [{ issuer: 'github', claims: { repository_id: '123' }, scopes: ['documents:read'] }],
   },
   AUDIT: {
     description:
@@ -100,6 +107,7 @@ export const TABLES = {
   actor: documented(ACTOR_KEYS, ACTOR_DOCS),
   rule: documented(ROUTE_KEYS, ROUTE_DOCS),
   scopes: documented(ANY_KEYS, ANY_DOCS),
+  grant: documented(GRANT_KEYS, GRANT_DOCS),
   'authorization-details': documented(DETAIL_KEYS, DETAIL_DOCS),
   cors: documented(CORS_KEYS, CORS_DOCS),
   when: documented(WHEN_KEYS, WHEN_DOCS),

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { isObject, type JsonObject, listOf, own, parseJsonObject } from '../core/json.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { distance, type PolicyIssue, pathText, quote } from './issues.ts'
 
@@ -7,9 +7,12 @@ export interface PolicyVars {
   readonly ISSUERS?: unknown
   readonly ROUTES?: unknown
   readonly SCOPES?: unknown
+  readonly GRANTS?: unknown
   readonly AUDIT?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
+  /** Likewise of each grant. */
+  readonly grantPaths?: readonly string[]
 }
 
 /** Where a rule is written, by its index. */
@@ -22,7 +25,7 @@ const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'
 
 /** The names that hold policy; each also with `_` and anything behind it. */
-const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES'] as const
+const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS'] as const
 type Name = (typeof NAMES)[number]
 
 /** The variable that only `serve` sets: values of GATE for a gate off Cloudflare. */
@@ -38,7 +41,7 @@ export function isPolicyVariable(name: string): boolean {
 
 /**
  * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES
- * and then every `ROUTES_*` by code-unit order, ISSUERS and SCOPES merged, `GATE_*` laid over
+ * and then every `ROUTES_*` by code-unit order, GRANTS likewise, ISSUERS and SCOPES merged, `GATE_*` laid over
  * GATE key by key. Text is read as JSON. Does not look into what the variables say.
  */
 export function readVars(env: Readonly<Record<string, unknown>>): {
@@ -79,15 +82,12 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
   }
   const laid = (base: Name): JsonObject =>
     Object.fromEntries(tables(base).flatMap(({ value }) => Object.entries(value)))
-  const routes: unknown[] = []
-  const routePaths: string[] = []
-  for (const { name, value } of gathered('ROUTES')) {
-    if (!Array.isArray(value)) report(name, 'must be a list of tables: [[vars.ROUTES]]')
-    for (const [i, rule] of Array.isArray(value) ? value.entries() : []) {
-      routes.push(rule)
-      routePaths.push(`${name}[${i}]`)
-    }
-  }
+  const listed = (base: Name) =>
+    gathered(base).flatMap(({ name, value }) => {
+      if (!Array.isArray(value)) report(name, `must be a list of tables: [[vars.${base}]]`)
+      return listOf(value).map((item, i) => ({ item, path: `${name}[${i}]` }))
+    })
+  const [routes, grants] = [listed('ROUTES'), listed('GRANTS')]
   const audit = Object.hasOwn(env, AUDIT) ? readValue(env[AUDIT]) : undefined
   if (audit && !audit.ok) report(AUDIT, audit.reason)
   const vars = {
@@ -95,8 +95,10 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
     GATE: laid('GATE'),
     ISSUERS: merged('ISSUERS'),
     SCOPES: merged('SCOPES'),
-    ROUTES: routes,
-    routePaths,
+    ROUTES: routes.map(({ item }) => item),
+    routePaths: routes.map(({ path }) => path),
+    GRANTS: grants.map(({ item }) => item),
+    grantPaths: grants.map(({ path }) => path),
   }
   return { vars, issues }
 }

@@ -10,7 +10,7 @@ import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { CLAIMS, DELEGATION, TIMES } from './attacks/claims.ts'
 import { KEYS } from './attacks/keys.ts'
-import { CASES } from './denial-cases.ts'
+import { CASES, GRANTED } from './denial-cases.ts'
 import { askGate } from './setting.ts'
 import { AGENT, type Ask, SECRET, startWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
@@ -23,9 +23,11 @@ let asked = 0
 beforeAll(async () => {
   world = await startWorld({
     ...WORLD,
+    issuers: GRANTED.issuers,
     start: {
       durableObjects: WITH_AUDIT,
       vars: {
+        GRANTS: GRANTED.grants,
         AUDIT: { path_values: ['id'], addresses: true, claims: ['department', 'org.id', 'x'] },
       },
     },

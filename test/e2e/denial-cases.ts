@@ -75,6 +75,22 @@ const token =
   (claims: Members = {}, ask: Ask = {}, header: Members = {}) =>
   async (world: World): Promise<Ask> => ({ token: await world.token(claims, header), ...ask })
 
+/** What tokens of `plain` get by their claims, where a gate has these. */
+export const GRANTED = {
+  issuers: { plain: { scopes_from: 'grants' } },
+  grants: ['one', 'two', 'two', { pattern: '.:.' }].map((team, i) => ({
+    issuer: 'plain',
+    claims: { team },
+    scopes: [],
+    ...(typeof team === 'string' ? { agent_type: `type-${i}` } : { agent_id: 'team:{team}' }),
+  })),
+}
+
+/** Sends a good token of `plain`, whose scopes come from grants. */
+const plain =
+  (claims: Members, ask: Ask = {}) =>
+  async (world: World): Promise<Ask> => ({ token: await world.plain.mint(claims), ...ask })
+
 /** Reads decisions as an administrator of `acme`. */
 const reader = (rest: string) =>
   token({ scope: 'edgewarden:audit:read' }, { target: `/.edgewarden/decisions${rest}` })
@@ -336,6 +352,12 @@ export const CASES: Readonly<Record<string, Case>> = {
     token: await world.token({ act: { sub: 'a', agent: 'a', iss: world.beta.issuer } }),
   })),
   workflow_conflict: badToken(token({ workflow_id: 'r1', intent: { workflow_id: 'r2' } })),
+  grant_conflict: forbidden(plain({ team: 'two' })),
+  grant_value_invalid: forbidden(plain({ team: 'a:b' })),
+  grant_missing: {
+    ...forbidden(plain({ scope: 'admin:all' }, { target: '/v1/admin/users' })),
+    body: { required_scopes: ['admin:all'] },
+  },
   agent_id_missing: badToken(async ({ ops }) => ({ token: await ops.mint({ agent: {} }) })),
   agent_id_malformed: badToken(token({ agent_type: 5 })),
   agent_type_not_allowed: forbidden(token({}, { target: '/v1/planners' })),

@@ -1,6 +1,6 @@
 import { inject } from 'vitest'
 import type { Members } from '../kit/signing.ts'
-import type { GateName } from './denial-cases.ts'
+import { type GateName, GRANTED } from './denial-cases.ts'
 import { withLimits } from './hurried.ts'
 import { OPENING } from './sealed.ts'
 import { sharedShards } from './shards.ts'
@@ -26,7 +26,13 @@ export async function startDenialGates(
   ])
   const world = await startWorld({
     ...options,
-    start: { ...OPENING, bundle, services: { RL_ADDRESS: NO_COUNTER } },
+    issuers: GRANTED.issuers,
+    start: {
+      ...OPENING,
+      vars: { ...OPENING.vars, GRANTS: GRANTED.grants },
+      bundle,
+      services: { RL_ADDRESS: NO_COUNTER },
+    },
     beside: [
       { gate: { insecure_http: false } },
       { gate: { no_such_key: 'confidential-value' } },

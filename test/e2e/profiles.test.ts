@@ -11,7 +11,7 @@ beforeAll(async () => {
   // Nobody serves these issuers' documents here, so their keys stand in the entries.
   const entries = Object.entries(issuerEntries()).map(([name, entry]) => [
     name,
-    { ...entry, jwks: { keys: [keyOf(name).jwk] } },
+    { ...entry, jwks_uri: undefined, jwks: { keys: [keyOf(name).jwk] } },
   ])
   setting = await startSetting({ more: { ISSUERS: Object.fromEntries(entries) } })
 })
@@ -24,12 +24,13 @@ const indexOf = (name: string) => ISSUER_TOKENS.findIndex((one) => one.name === 
 const keyOf = (name: string, shift = 0): SigningKey => {
   const key = keys[(indexOf(name) + shift) % keys.length]
   if (!key) throw new Error(`${name} has no key`)
-  return { ...key, kid: name, jwk: { ...key.jwk, kid: name } }
+  const use = name === 'spiffe' ? 'jwt-svid' : 'sig'
+  return { ...key, kid: name, jwk: { ...key.jwk, kid: name, use } }
 }
 
 const now = () => Math.floor(Date.now() / 1000)
 
-describe.each(ISSUER_TOKENS)('over HTTP a token of $name', ({ name, tokens }) => {
+describe.each(ISSUER_TOKENS)('over HTTP a token of $name', ({ name, issuer, tokens }) => {
   it.each(tokens)('$name: $code', async (token) => {
     const minted = await mintLike(token, keyOf(name), now())
     const answer = await outcome(await setting.ask('/v1/any', { token: minted }))
@@ -39,12 +40,13 @@ describe.each(ISSUER_TOKENS)('over HTTP a token of $name', ({ name, tokens }) =>
       return
     }
     expect(answer.status).toBe(200)
-    const { agentId, clientId, scope } = token.identity
+    const { agentId, clientId, scope, workflowId } = token.identity
     const [request] = setting.origin.requests
     expect({
       id: request?.header('x-agent-id'),
       client: request?.header('x-agent-client-id'),
       scope: request?.header('x-agent-scope') ?? '',
+      workflow: request?.header('x-agent-workflow-id'),
       issuer: request?.header('x-agent-issuer'),
       token: request?.header('x-agent-token-id'),
       authorization: request?.header('authorization'),
@@ -52,7 +54,8 @@ describe.each(ISSUER_TOKENS)('over HTTP a token of $name', ({ name, tokens }) =>
       id: `${name}/${agentId}`,
       client: clientId,
       scope,
-      issuer: token.payload.iss,
+      workflow: workflowId,
+      issuer,
       token: token.payload.jti,
       authorization: undefined,
     })

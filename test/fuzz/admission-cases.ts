@@ -34,8 +34,13 @@ const ISSUERS = {
     delegation: { issuers: ['beta'], parent_scope: 'parent' },
     decrypt: { secret: 'ACME_KEYS' },
   },
-  beta: { issuer: BETA, agent_prefix: 'beta/' },
+  beta: { issuer: BETA, agent_prefix: 'beta/', scopes_from: 'both' },
 }
+const GRANTS = [
+  { issuer: 'beta', claims: { tenant: 'blue' }, scopes: ['docs:2', 'all'], agent_type: 'crawler' },
+  { issuer: 'beta', claims: { groups: 'a' }, scopes: ['own:1:a'], agent_id: 'team:{team.level}' },
+  { issuer: 'beta', claims: { acr: 'pwd' }, scopes: [], agent_type: 'planner' },
+]
 export const ROUTES = [
   { match: 'GET /docs/{id}', scopes: ['docs:read'] },
   { match: 'GET /own/{id}/{part}', scopes: ['own:{id}:{part}'] },
@@ -187,7 +192,7 @@ const GATES: readonly object[] = [
 const NAMES: Readonly<Record<string, string>> = { ACME_KEYS: secretOf(SEALING), KEY: SECRET }
 const ENV = { has: () => true, secret: (name: string) => NAMES[name] }
 
-const VARS = { GATE, ISSUERS, ROUTES }
+const VARS = { GATE, ISSUERS, ROUTES, GRANTS }
 const FIRST = policy(VARS, ENV)
 /** Another reading of the same; another where scopes include others; and one that has the rules of the first. */
 export const POLICIES: readonly Policy[] = [
@@ -239,7 +244,7 @@ export const mixedPolicy = ({ gate, rules }: Mix): Policy => {
   const own = Object.assign({}, GATE, ...gate.map((one) => GATES[one]))
   const mixed = rules.map((chosen, i) => mixedRule(chosen, i, own))
   const ROUTES = [{ match: 'GET /mixed/0/admin', ...any }, ...mixed]
-  return policy({ ISSUERS, ROUTES, GATE: own }, ENV)
+  return policy({ ISSUERS, ROUTES, GRANTS, GATE: own }, ENV)
 }
 
 /** What most of the rules let pass. */
@@ -272,6 +277,15 @@ const SIGNED = [
   { agent_type: 'crawler', jti: 'token-12' },
   { iss: BETA, aud: ['urn:other', RESOURCE], jti: 'token-7', groups: [] },
   { iss: BETA, jti: 'token-13' },
+  { iss: BETA, jti: 'token-14', scope: 'docs:1', acr: 'pwd' },
+  {
+    iss: BETA,
+    jti: 'token-15',
+    scope: 'docs:1',
+    acr: 'pwd',
+    tenant: 'red',
+    team: { level: 'a:b' },
+  },
   { act: { sub: 'helper' }, may_act: { sub: 'helper' }, tenant: ['blue', 'x'], jti: 'token-8' },
   { act: { sub: 'helper' }, workflow_id: '1', exp: NOW + 700, jti: 'token-11' },
   { act: { sub: 'helper' }, may_act: { sub: 'another' }, team: { level: 9 }, jti: 'token-9' },

@@ -16,6 +16,7 @@ export interface IssuerToken {
     readonly clientId: string
     /** With single spaces between, in the order of the header. */
     readonly scope: string
+    readonly workflowId?: string
   }
 }
 
@@ -26,6 +27,8 @@ export interface IssuerTokens {
   readonly profile: string
   readonly issuer: string
   readonly audiences?: readonly string[]
+  /** What else its entry says. */
+  readonly entry?: Readonly<Record<string, unknown>>
   /** The documents whose shapes they have. */
   readonly origin: string
   readonly tokens: readonly IssuerToken[]
@@ -44,9 +47,16 @@ export const ISSUER_TOKENS: readonly IssuerTokens[] = readdirSync(FOLDER)
 /** ISSUERS with an entry for each: what the profile cannot know, and keys that go into all. */
 export const issuerEntries = (more: object = {}): Readonly<Record<string, object>> =>
   Object.fromEntries(
-    ISSUER_TOKENS.map(({ name, profile, issuer, audiences }) => [
+    ISSUER_TOKENS.map(({ name, profile, issuer, audiences, entry }) => [
       name,
-      { issuer, profile, agent_prefix: `${name}/`, ...(audiences && { audiences }), ...more },
+      {
+        issuer,
+        profile,
+        agent_prefix: `${name}/`,
+        ...(audiences && { audiences }),
+        ...entry,
+        ...more,
+      },
     ]),
   )
 

@@ -21,6 +21,13 @@ const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJ
   workos: ['60m', false],
   stytch: ['60m', false],
   generic: [undefined, true],
+  'github-actions': [undefined, false],
+  gitlab: ['60m', false],
+  kubernetes: ['60m', true],
+  gcp: ['60m', true],
+  aws: ['60m', false],
+  'azure-workload': ['25h', true],
+  spiffe: [undefined, true],
 }
 
 /** Where each issuer's console has the lifetime. */
@@ -36,14 +43,26 @@ const WORDS: Readonly<Record<ProfileName, RegExp>> = {
   workos: /have the issuer make them live 15m or less/,
   stytch: /have the issuer make them live 15m or less/,
   generic: /have the issuer make them live 15m or less/,
+  'github-actions': /have the issuer make them live 15m or less/,
+  gitlab: /timeout of the job to 15 minutes/,
+  kubernetes: /expirationSeconds.*900/,
+  gcp: /live an hour/,
+  aws: /--duration-seconds 900/,
+  'azure-workload': /live a day/,
+  spiffe: /have the issuer make them live 15m or less/,
+}
+/** What an entry of a profile has to say. */
+const NEEDED: Readonly<Partial<Record<ProfileName, object>>> = {
+  cognito: { audiences: ['client'] },
+  spiffe: { issuer: 'spiffe://prod.example.org', jwks_uri: 'https://bundle.prod.example.org/' },
 }
 
 describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
-  const audiences = { audiences: ['client'] }
+  const needed = NEEDED[profile] ?? {}
   const [life, noJti] = SAID[profile]
 
   it('is warned of what its defaults cost', () => {
-    const found = warnings({ profile, ...audiences })
+    const found = warnings({ profile, ...needed })
     expect(found.map(([path]) => path)).toEqual([
       ...(life === undefined ? [] : ['ISSUERS.acme.max_lifetime']),
       ...(noJti ? ['ISSUERS.acme'] : []),
@@ -53,7 +72,7 @@ describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
   })
 
   it('is told how to make them live shorter at that issuer', () => {
-    const [first] = warnings({ profile, ...audiences, max_lifetime: '16m' })
+    const [first] = warnings({ profile, ...needed, max_lifetime: '16m' })
     expect(first?.[0]).toBe('ISSUERS.acme.max_lifetime')
     expect(first?.[1]).toMatch(WORDS[profile])
     expect(first?.[1]).toMatch(/then set max_lifetime = "15m"$/)
@@ -61,7 +80,7 @@ describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
 
   it('is told how to come to jti, unless it is required', () => {
     const required = (names: readonly string[]) =>
-      warnings({ profile, ...audiences, max_lifetime: '15m', required_claims: names })
+      warnings({ profile, ...needed, max_lifetime: '15m', required_claims: names })
     expect(required(['jti'])).toEqual([])
     expect(required(['iss'])).toEqual([
       ['ISSUERS.acme', expect.stringMatching(/^jti is not required: .* journal; ./)],

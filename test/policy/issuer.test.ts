@@ -169,6 +169,63 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'ISSUERS.acme.algorithms[0]',
     /did you mean `ES256`/,
   ],
+  [
+    'no trust domain',
+    acme({ profile: 'spiffe', jwks_uri: 'https://bundle.acme.example/' }),
+    'ISSUERS.acme.issuer',
+    /must be a trust domain/,
+  ],
+  ...['spiffe://Acme', 'spiffe://acme/', 'spiffe://acme:1', 'spiffe://a@acme', 'spiffe://'].map(
+    (issuer) =>
+      [
+        `trust domain ${issuer}`,
+        acme({ issuer, profile: 'spiffe', jwks_uri: 'https://bundle.acme.example/' }),
+        'ISSUERS.acme.issuer',
+        /must be/,
+      ] as const,
+  ),
+  [
+    'trust domain without a bundle',
+    acme({ issuer: 'spiffe://acme', profile: 'spiffe' }),
+    'ISSUERS.acme.jwks_uri',
+    /is required with profile `spiffe`/,
+  ],
+  [
+    'bundle without a key for JWT-SVIDs',
+    acme({
+      issuer: 'spiffe://acme',
+      profile: 'spiffe',
+      jwks: { keys: [EC, { ...EC, use: 'sig' }, { ...EC, use: 'x509-svid' }] },
+    }),
+    'ISSUERS.acme.jwks',
+    /public key for one of/,
+  ],
+  [
+    'trust domain with another profile',
+    acme({ issuer: 'spiffe://acme', profile: 'generic', jwks: { keys: [EC] } }),
+    'ISSUERS.acme.issuer',
+    /https/,
+  ],
+  [
+    'http for a bundle elsewhere',
+    acme({
+      issuer: 'spiffe://acme',
+      profile: 'spiffe',
+      jwks_uri: 'http://bundle.acme.example/',
+      allow_insecure_http: true,
+    }),
+    'ISSUERS.acme.allow_insecure_http',
+    /loopback/,
+  ],
+  ...['github-actions', 'gitlab', 'kubernetes', 'gcp', 'aws'].map(
+    (profile) =>
+      [
+        `audiences with ${profile}`,
+        acme({ profile, audiences: ['https://api.example.com'] }),
+        'ISSUERS.acme.audiences',
+        /must be left out/,
+      ] as const,
+  ),
   ['no algorithm', acme({ algorithms: [] }), 'ISSUERS.acme.algorithms', /empty/],
   ['audiences', acme({ audiences: [''] }), 'ISSUERS.acme.audiences[0]', /non-empty/],
   [

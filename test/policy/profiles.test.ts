@@ -76,6 +76,7 @@ describe.each(ISSUER_TOKENS)('a token of $name', ({ name, tokens }) => {
       agentId: agent?.id,
       clientId: access?.clientId,
       scope: access?.scopes.join(' '),
+      workflowId: agent?.workflowId,
     }).toEqual(token.identity)
     expect(agent?.name).toBe(`${name}/${token.identity.agentId}`)
   })
@@ -98,7 +99,12 @@ describe.each(FIVE)('profile %s', (name) => {
     const entry = { required_claims: [], agent_id: 'sub' }
     const nobody = Object.fromEntries(profile.clientId.map(([claim = '']) => [claim, undefined]))
     // Where the client is the audience, the audience is what is missing.
-    const code = profile.audienceClaim === 'aud' ? 'claim_missing' : 'audience_mismatch'
+    const code = profile.trustDomain
+      ? // Such a token is of nobody at all.
+        'token_malformed'
+      : profile.audienceClaim === 'aud'
+        ? 'claim_missing'
+        : 'audience_mismatch'
     expect(await codeOf(name, good(name), { entry, payload: nobody })).toBe(code)
     expect(await codeOf(name, good(name), { entry })).toBe('ok')
   })
@@ -107,7 +113,8 @@ describe.each(FIVE)('profile %s', (name) => {
     'takes no token without %s',
     async (claim) => {
       const code = await codeOf(name, good(name), { payload: { [claim]: undefined } })
-      expect(code).toBe(claim === profile.audienceClaim ? 'audience_mismatch' : 'claim_missing')
+      const expected = claim === profile.audienceClaim ? 'audience_mismatch' : 'claim_missing'
+      expect(code).toBe(profile.trustDomain && claim === 'sub' ? 'token_malformed' : expected)
     },
   )
 

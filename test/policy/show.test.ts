@@ -59,6 +59,7 @@ describe('showPolicy', () => {
           agent_type: 'agent_type',
           workflow_id: 'workflow_id',
           scope: ['scope'],
+          scopes_from: 'token',
           admin: false,
           delegation: { max_depth: 3, require_actor: false, issuers: [] },
           allow_insecure_http: false,

@@ -26,6 +26,7 @@ export interface Vars {
   readonly ISSUERS?: object
   readonly ROUTES?: readonly unknown[]
   readonly SCOPES?: object
+  readonly GRANTS?: readonly unknown[]
 }
 
 /** Reads a policy. Of one without a mistake an editor says nothing either. */

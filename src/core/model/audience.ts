@@ -9,9 +9,10 @@ interface Resource {
 
 /**
  * The audiences that a rule accepts: the rule's list, else the issuer's, else the rule's resource. A `client_id` is
- * never compared with a resource.
+ * never compared with a resource. What a cloud says of a workload is good for the rule's resource alone.
  */
 export function acceptedAudiences(issuer: Issuer, route: Resource): readonly string[] {
+  if (issuer.workload && !issuer.trustDomain) return [route.resource]
   return (
     route.audiences ?? issuer.audiences ?? (issuer.audienceClaim === 'aud' ? [route.resource] : [])
   )
@@ -19,12 +20,12 @@ export function acceptedAudiences(issuer: Issuer, route: Resource): readonly str
 
 /**
  * Whether a token is meant for this rule (RFC 7519 §4.1.3): its audience claim contains one of
- * {@link acceptedAudiences}. Where that claim is `client_id` and the token also has an `aud`, the `aud` must be the
- * rule's resource (RFC 8707).
+ * {@link acceptedAudiences}, and of a workload's token nothing else. Where that claim is `client_id` and the token also
+ * has an `aud`, the `aud` must be the rule's resource (RFC 8707).
  */
 export function isForRoute(claims: JsonObject, issuer: Issuer, route: Resource): boolean {
   const accepted = acceptedAudiences(issuer, route)
-  if (issuer.audienceClaim === 'aud') return names(own(claims, 'aud'), accepted)
+  if (issuer.audienceClaim === 'aud') return names(own(claims, 'aud'), accepted, issuer.workload)
   const client = own(claims, issuer.audienceClaim)
   return (
     accepted.some((one) => one === client) &&
@@ -33,9 +34,10 @@ export function isForRoute(claims: JsonObject, issuer: Issuer, route: Resource):
 }
 
 /** Whether an `aud` contains an accepted audience; `false` where any member of it is not a string. */
-const names = (aud: unknown, accepted: readonly string[]): boolean => {
+const names = (aud: unknown, accepted: readonly string[], alone = false): boolean => {
   const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
   if (!named.every((one) => typeof one === 'string')) return false
+  if (alone && named.length > 1) return false
   return accepted.some((one) => named.some((other) => isSameResource(other, one)))
 }
 

@@ -59,3 +59,15 @@ export interface ClaimRule {
   /** Whether a value meets the expectation; `false` for an absent claim. */
   readonly accepts: (value: unknown) => boolean
 }
+
+/** What the policy gives to tokens of an issuer by their claims. */
+export interface ClaimGrant {
+  /** Where it is written: `GRANTS[0]`. */
+  readonly name: string
+  /** All must be met. */
+  readonly claims: readonly ClaimRule[]
+  readonly scopes: readonly string[]
+  readonly agentType?: string
+  /** A template whose placeholders are claim paths. */
+  readonly agentId?: { readonly source: string; readonly parts: readonly string[] }
+}

@@ -1,6 +1,6 @@
 import type { CryptoKey } from 'jose'
 import type { JsonObject } from '../json.ts'
-import type { ClaimPath, ClaimRule } from './claims.ts'
+import type { ClaimGrant, ClaimPath, ClaimRule } from './claims.ts'
 
 /** Signature algorithms of issuers (RFC 7518 §3.1, RFC 9864, RFC 9964). No MAC, no `none`. */
 export const ALGORITHMS = [
@@ -79,8 +79,12 @@ export interface Issuer {
   readonly name: string
   /** The profile that supplies defaults to its entry. */
   readonly profile: string
-  /** The exact value of `iss` (RFC 8414 §2). */
+  /** The exact value of `iss` (RFC 8414 §2), or the SPIFFE ID of a trust domain. */
   readonly issuer: string
+  /** Whether its tokens say what a workload is, and are no access tokens: `aud` must be one value. */
+  readonly workload?: true
+  /** Whether it is a SPIFFE trust domain, whose tokens are JWT-SVIDs. */
+  readonly trustDomain?: true
   readonly keys: KeyLocation
   readonly keyTimes: KeyTimes
   readonly allowInsecureHttp: boolean
@@ -111,6 +115,10 @@ export interface Issuer {
   readonly scope: readonly ClaimPath[]
   /** Scope claims that are read where all of `scope` are absent. */
   readonly scopeElse: readonly ClaimPath[]
+  /** Absent where scopes come from the token alone; then there are no grants. */
+  readonly scopesFrom?: 'grants' | 'both'
+  /** Those of the policy for its tokens, in file order. */
+  readonly grants?: readonly ClaimGrant[]
   readonly admin: AdminReach
   /** Where it is there, no rule takes its tokens: only the gate's own endpoints do. */
   readonly rules?: false

@@ -87,15 +87,16 @@ export interface PublicKey {
 /**
  * Reads a JWK as a key for one of these algorithms: the one in its `alg`, or the first that its type fits. `undefined`
  * for an unusable entry: wrong type, use or size, a private or symmetric member, or a `kid` that is no string or is too
- * long. Does not check whether a point is on its curve; the import does.
+ * long. With `svid` a key must be for JWT-SVIDs. Does not check whether a point is on its curve; the import does.
  */
 export function publicKeyOf(
   entry: JsonObject,
   algorithms: readonly Algorithm[],
+  svid = false,
 ): PublicKey | undefined {
   const kid = own(entry, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid.length <= LIMITS.kidLength)) return
-  if (secretMember(entry) !== undefined || !isForVerifying(entry)) return
+  if (secretMember(entry) !== undefined || !isForVerifying(entry, svid)) return
   const algorithm = boundAlgorithm(entry, algorithms)
   const members = algorithm && membersOf(entry, SHAPES[algorithm])
   if (!members) return
@@ -107,11 +108,14 @@ export function publicKeyOf(
   }
 }
 
-/** Whether `use` and `key_ops` allow verifying (RFC 7517 §4.2, §4.3). */
-const isForVerifying = (entry: JsonObject): boolean => {
+/**
+ * Whether `use` and `key_ops` allow verifying (RFC 7517 §4.2, §4.3). In a SPIFFE bundle `use` says for which kind of
+ * SVID a key is, and must be there (SPIFFE Trust Domain and Bundle §4.2.2).
+ */
+const isForVerifying = (entry: JsonObject, svid: boolean): boolean => {
   const use = own(entry, 'use')
   const operations = own(entry, 'key_ops')
-  if (use !== undefined && use !== 'sig') return false
+  if (svid ? use !== 'jwt-svid' : use !== undefined && use !== 'sig') return false
   return operations === undefined || (Array.isArray(operations) && operations.includes('verify'))
 }
 

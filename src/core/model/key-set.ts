@@ -59,28 +59,30 @@ export function keyIdentity({ kid, jwk }: PublicKey): string {
 /** {@link createKeySet} of the keys that belong to this issuer, for its algorithms. */
 export function keySetOf(
   keys: readonly JsonObject[],
-  { issuer, algorithms }: Pick<Issuer, 'issuer' | 'algorithms'>,
+  { issuer, algorithms, trustDomain }: Pick<Issuer, 'issuer' | 'algorithms' | 'trustDomain'>,
   before?: KeySet,
 ): KeySet {
   return createKeySet(
     keys.filter((key) => !isOfAnotherTenant(key, issuer)),
     algorithms,
     before,
+    trustDomain,
   )
 }
 
 /**
  * Creates a searchable set. Unusable entries are ignored (RFC 7517 §5), and duplicates are one key. A key that is also
- * in `before` keeps its object. Get `keys` from {@link publicKeys}.
+ * in `before` keeps its object. With `svid` keys are those of a SPIFFE bundle. Get `keys` from {@link publicKeys}.
  */
 export function createKeySet(
   keys: readonly JsonObject[],
   algorithms: readonly Algorithm[],
   before?: KeySet,
+  svid = false,
 ): KeySet {
   const candidates = new Map<string, Candidate>()
   for (const entry of keys) {
-    const key = publicKeyOf(entry, algorithms)
+    const key = publicKeyOf(entry, algorithms, svid)
     if (!key) continue
     const identity = keyIdentity(key)
     candidates.set(identity, before?.candidates.get(identity) ?? { key })

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../json.ts'
-import { readClaim } from './claims.ts'
+import { type ClaimGrant, readClaim } from './claims.ts'
 import type { Issuer } from './issuer.ts'
 
 /** One scope token (RFC 6749 §3.3). */
@@ -16,18 +16,25 @@ export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
 /**
  * The scopes of a token, by its issuer's entry. A claim is a string of tokens separated by single spaces (RFC 6749
  * §3.3), or an array of tokens; `undefined` where it is neither. Without a claim the list is empty. Admin scopes are
- * dropped unless the issuer's `admin` allows them.
+ * dropped unless the issuer's `admin` allows them. `granted`: grants whose scopes are added. Where the issuer's scopes
+ * come from grants, no claim is read.
  */
-export function readScopes(claims: JsonObject, issuer: Issuer): readonly string[] | undefined {
+export function readScopes(
+  claims: JsonObject,
+  issuer: Issuer,
+  granted: readonly ClaimGrant[] = [],
+): readonly string[] | undefined {
   const scopes = new Set<string>()
   const isThere = issuer.scope.some((path) => readClaim(claims, path) !== undefined)
-  for (const path of isThere ? issuer.scope : issuer.scopeElse) {
+  const paths = isThere ? issuer.scope : issuer.scopeElse
+  for (const path of issuer.scopesFrom === 'grants' ? [] : paths) {
     const value = readClaim(claims, path)
     if (value === undefined) continue
     const tokens = tokensOf(value)
     if (!tokens) return undefined
     for (const token of tokens) if (counts(token, issuer)) scopes.add(token)
   }
+  for (const grant of granted) for (const scope of grant.scopes) scopes.add(scope)
   return Object.freeze([...scopes])
 }
 
@@ -59,7 +66,7 @@ const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
 
 /** The scope of a template; `undefined` where a value is missing, or not allowed in a scope. */
 export function resolveScope(
-  { parts }: ScopeTemplate,
+  { parts }: Pick<ScopeTemplate, 'parts'>,
   params: ReadonlyMap<string, string>,
   textOf = pathValue,
 ): string | undefined {
@@ -74,8 +81,12 @@ export function resolveScope(
 
 /** The value of a path parameter, if a scope may have it. */
 export function pathValue(name: string, params: ReadonlyMap<string, string>): string | undefined {
-  const value = params.get(name)
-  return value !== undefined && SCOPE_VALUE.test(value) ? value : undefined
+  return scopeValue(params.get(name))
+}
+
+/** A text that a placeholder may stand for: it has no separator. */
+export function scopeValue(value: unknown): string | undefined {
+  return typeof value === 'string' && SCOPE_VALUE.test(value) ? value : undefined
 }
 
 /** A scope token, or a template: text with `{parameter}` placeholders. */

@@ -1,8 +1,9 @@
 import type { CryptoKey } from 'jose'
 import type { JsonObject } from '../json.ts'
+import type { ClaimGrant } from './claims.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 
-/** The token of a request. Nothing in it is verified. Only its header and its claimed issuer can be read here. */
+/** The token of a request. Nothing in it is verified. Only its header and who it claims to be from can be read here. */
 export interface Credential {
   /** The token as sent. */
   readonly token: string
@@ -16,7 +17,10 @@ export interface Credential {
   /** The `typ` in lower case, without `application/`; `absent` where there is none. */
   readonly type: string
   readonly kid?: string
+  /** The `iss`; of a token without one, the trust domain of its `sub`. */
   readonly claimedIssuer: string
+  /** The trust domain of `sub`, if that is a workload's SPIFFE ID. */
+  readonly trustDomain?: string
 }
 
 /** The content of an encrypted token. It is unverified: everyone with the public key can write it. */
@@ -74,8 +78,10 @@ export interface AccessToken {
   /** Seconds since the epoch. */
   readonly issuedAt: number
   readonly expires: number
-  /** Scope tokens that the gate accepts, in the token's order. */
+  /** Scope tokens that the gate accepts, in the token's order; then those of grants. */
   readonly scopes: readonly string[]
+  /** The grants of the policy that the token's claims fit; absent where there are none. */
+  readonly granted?: readonly ClaimGrant[]
 }
 
 /** An actor (RFC 8693 §4.1); `issuer` is the namespace of `sub`. */

@@ -6,6 +6,7 @@ import { acceptedAudiences, isForRoute } from '../model/audience.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
 import { claimPathText, firstPresent, readClaim } from '../model/claims.ts'
 import type { LineFacts } from '../model/facts.ts'
+import { grantsByScope, grantsFor } from '../model/grants.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Clock } from '../model/ports.ts'
 import { longestLife, type Route } from '../model/route.ts'
@@ -160,29 +161,31 @@ export const claims = stage({
   name: 'claims',
   establishes:
     "the token is for this resource, is currently valid, within the maximum lifetime, and has the claims that its issuer's entry requires",
-  found: ({ access: { claims, issuedAt, expires, scopes } }) => ({
+  found: ({ access: { claims, issuedAt, expires, scopes, granted } }) => ({
     aud: own(claims, 'aud'),
     iat: issuedAt,
     exp: expires,
     scopes,
+    granted_by: granted && grantsByScope(granted),
   }),
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<{ access: AccessToken }, Code> {
     const { policy, token } = needs
     const { claims } = token
+    const now = Math.floor(clock.now() / 1000)
     const judged: Judged = {
       ...needs,
       claims,
-      now: Math.floor(clock.now() / 1000),
+      now,
       tolerance: policy.gate.clockTolerance,
       exp: timeClaim(claims, 'exp', Number.NaN),
-      iat: timeClaim(claims, 'iat', Number.NaN),
+      iat: issuedAt(token, now),
       nbf: timeClaim(claims, 'nbf', 0),
     }
     const broken = RULES.find(([, holds]) => !holds(judged))
     if (broken) {
       const [code, , seen] = broken
-      const { now, tolerance } = judged
+      const { tolerance } = judged
       const [exp, iat, nbf, aud] = ['exp', 'iat', 'nbf', 'aud'].map((name) => own(claims, name))
       return fail(deny(code, { exp, iat, nbf, now, tolerance, aud, ...seen?.(judged) }))
     }
@@ -198,24 +201,39 @@ const withinOf = ({ exp, iat, nbf, tolerance }: Judged): Within => ({
 })
 
 /** Reads the claims of a verified token; `undefined` where one is malformed. Checks none of them. */
-export function accessOf({ claims, issuer, key }: VerifiedToken): AccessToken | undefined {
+export function accessOf(token: VerifiedToken): AccessToken | undefined {
+  const { claims, issuer, key } = token
   const subject = identityOf(own(claims, 'sub'))
   const clientId = identityOf(firstPresent(claims, issuer.clientId))
   const id = identityOf(own(claims, 'jti'))
-  const scopes = readScopes(claims, issuer)
+  const granted = grantsFor(claims, issuer.grants)
+  const scopes = readScopes(claims, issuer, granted)
   if (subject === null || clientId === null || id === null || !scopes) return undefined
   return Object.freeze({
     claims,
     issuer: issuer.issuer,
     entry: issuer,
-    issuedAt: timeClaim(claims, 'iat', Number.NaN),
+    issuedAt: issuedAt(token),
     expires: timeClaim(claims, 'exp', Number.NaN),
     scopes,
+    ...(granted.length > 0 && { granted: Object.freeze(granted) }),
     ...(key.kid !== undefined && { kid: key.kid }),
     ...(subject !== undefined && { subject }),
     ...(clientId !== undefined && { clientId }),
     ...(id !== undefined && { id }),
   })
+}
+
+/**
+ * When a token was issued. A JWT-SVID need not say so. Then it counts as issued as early as its lifetime allows, so that
+ * a revocation of older tokens covers it, but before `latest`.
+ */
+const issuedAt = (
+  { claims, issuer: { trustDomain, maxLifetime } }: VerifiedToken,
+  latest = Number.POSITIVE_INFINITY,
+): number => {
+  const earliest = Math.min(timeClaim(claims, 'exp', Number.NaN) - maxLifetime, latest)
+  return timeClaim(claims, 'iat', trustDomain ? earliest : Number.NaN)
 }
 
 /** A time in seconds; `absent` where the claim is missing, `NaN` where it is no number. */

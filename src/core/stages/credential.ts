@@ -13,6 +13,7 @@ import { LIMITS } from '../limits.ts'
 import type { LineFacts } from '../model/facts.ts'
 import { algorithmOf } from '../model/issuer.ts'
 import type { RememberedToken, TokenMemory } from '../model/ports.ts'
+import { trustDomainOf } from '../model/spiffe.ts'
 import { tokenIn } from '../model/subprotocols.ts'
 import { type Credential, seal } from '../model/token.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
@@ -215,7 +216,9 @@ const readSigned = (signed: string, sent: Sent): Presented => {
   const header = decodeJwsPart(parts.header)
   const claims = decodeJwsPart(parts.payload)
   if (!header || !claims) return fail(deny('token_malformed'))
-  const claimedIssuer = own(claims, 'iss')
+  const trustDomain = trustDomainOf(own(claims, 'sub'))
+  const iss = own(claims, 'iss')
+  const claimedIssuer = iss === undefined ? trustDomain : iss
   const kid = own(header, 'kid')
   if (typeof claimedIssuer !== 'string') return fail(deny('token_malformed', { member: 'iss' }))
   const forbidden = FORBIDDEN_PARAMETERS.find((name) => Object.hasOwn(header, name))
@@ -231,6 +234,7 @@ const readSigned = (signed: string, sent: Sent): Presented => {
     algorithm,
     type,
     claimedIssuer,
+    ...(trustDomain !== undefined && { trustDomain }),
     ...(kid !== undefined && { kid }),
   }
   seal(credential, claims)

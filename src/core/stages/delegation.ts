@@ -72,6 +72,16 @@ const deny = denials({
     'The token names two workflows',
     'The authorization server must name one workflow, the same in every claim that has one',
   ],
+  grant_conflict: [
+    'forbidden',
+    'Grants of the policy give the agent two ids or two types',
+    'Ask the operator to let only one grant that fits this token name the agent',
+  ],
+  grant_value_invalid: [
+    'forbidden',
+    "A claim that a grant makes the agent's id of is missing, or cannot stand in an id",
+    'Use a token whose claim has letters, digits, dot, underscore, tilde and hyphen only, at most 128 characters',
+  ],
 })
 
 type Code = CodeOf<typeof deny>

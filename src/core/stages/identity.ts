@@ -1,10 +1,12 @@
 import { isObject, own } from '../json.ts'
 import { type ClaimPath, readClaim } from '../model/claims.ts'
+import { agentOfGrants, type Ungranted } from '../model/grants.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 import { isIdentityText } from '../text.ts'
 
 /** Why a token does not identify an agent. */
 export type Unidentified =
+  | Ungranted
   | 'agent_id_missing'
   | 'agent_id_malformed'
   | 'agent_issuer_mismatch'
@@ -13,22 +15,25 @@ export type Unidentified =
 /**
  * Reads the agent's identity from a token, or returns the fault. `actors`: the chain of actors. An id inside `act`
  * belongs to the actor's issuer. It is refused if that is not the token's issuer, under which it would identify another
- * agent.
+ * agent. An id or type of a grant replaces that of the token.
  */
 export function identityOf(
   access: AccessToken,
   actors: readonly Actor[],
 ): AgentIdentity | Unidentified {
-  const { claims, entry, subject, clientId } = access
-  const path = entry.agentId.find((one) => readClaim(claims, one) !== undefined)
-  if (!path) return 'agent_id_missing'
-  const id = readClaim(claims, path)
-  const types = typesOf(access)
+  const { claims, entry, subject, clientId, granted = [] } = access
+  const given = agentOfGrants(granted, claims)
+  if (typeof given === 'string') return given
+  const path = entry.agentId.find((one) => readClaim(claims, one) !== undefined) ?? []
+  if (path.length === 0 && given.id === undefined) return 'agent_id_missing'
+  const id = given.id ?? readClaim(claims, path)
+  const types = given.type === undefined ? typesOf(access) : [given.type]
   const workflows = workflowsOf(access)
   if (!isIdentityText(id) || !types || !workflows) return 'agent_id_malformed'
   const name = entry.agentPrefix + id
   if (!isIdentityText(name)) return 'agent_id_malformed'
-  if (isOfAnother(path, actors, access.issuer)) return 'agent_issuer_mismatch'
+  if (given.id === undefined && isOfAnother(path, actors, access.issuer))
+    return 'agent_issuer_mismatch'
   if (new Set(workflows.all).size > 1) return 'workflow_conflict'
   const type = types.length > 0 ? types.join(' ') : undefined
   return Object.freeze({

@@ -2,7 +2,9 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
 import { takesIssuer } from '../model/route.ts'
+import type { Credential } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
 
 const deny = denials({
@@ -36,9 +38,9 @@ const deny = denials({
 type Needs = Pick<LineFacts, 'policy' | 'route' | 'credential'>
 
 /**
- * Chooses the issuer's entry by the claimed `iss`, compared exactly. Checks that the rule accepts it, that its key
- * decrypted an encrypted token, and that it allows `alg` and `typ` (RFC 8725 §3.1, §3.8, §3.11). Keys are chosen by
- * issuer, never the other way round. Verifies nothing.
+ * Chooses the issuer's entry by the claimed `iss`, compared exactly, or by the trust domain of `sub` if no entry has
+ * that `iss`. Checks that the rule accepts it, that its key decrypted an encrypted token, and that it allows `alg` and
+ * `typ` (RFC 8725 §3.1, §3.8, §3.11). Keys are chosen by issuer, never the other way round. Verifies nothing.
  */
 export const issuer = stage({
   name: 'issuer',
@@ -47,7 +49,7 @@ export const issuer = stage({
   found: ({ issuer }) => ({ issuer: issuer.issuer, entry: issuer.name }),
   denials: [deny],
   run({ policy, route, credential }: Needs): Outcome<{ issuer: Issuer }, CodeOf<typeof deny>> {
-    const entry = policy.issuers.get(credential.claimedIssuer)
+    const entry = entryOf(policy, credential)
     if (credential.opened && credential.opened.by !== entry) {
       return fail(deny('encryption_issuer_mismatch'))
     }
@@ -61,3 +63,12 @@ export const issuer = stage({
     return ok({ issuer: entry })
   },
 })
+
+/** A trust domain signs for itself alone (SPIFFE-ID §2.1), whatever `iss` says. */
+const entryOf = (
+  { issuers }: Policy,
+  { claimedIssuer, trustDomain = '' }: Credential,
+): Issuer | undefined => {
+  const entry = issuers.get(claimedIssuer) ?? issuers.get(trustDomain)
+  return entry?.trustDomain && entry.issuer !== trustDomain ? undefined : entry
+}

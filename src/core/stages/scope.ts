@@ -20,6 +20,11 @@ const deny = denials({
     "Tokens of this issuer may not use the gate's own endpoints",
     'Use a key of edgewarden keygen --operator, or a token of an issuer whose entry in the policy has admin; another scope does not help',
   ],
+  grant_missing: [
+    'forbidden',
+    'No grant of the policy gives this token a scope that the route needs',
+    'Ask the operator for a grant; scopes of this issuer do not come from the token, so another request to it does not help',
+  ],
   scope_value_invalid: [
     'forbidden',
     'A part of the path, or an argument, cannot stand in a scope',
@@ -29,7 +34,7 @@ const deny = denials({
 
 interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
   readonly policy: Pick<Policy, 'includedBy' | 'resources'>
-  readonly access: Pick<AccessToken, 'scopes'>
+  readonly access: Pick<AccessToken, 'scopes'> & Partial<Pick<AccessToken, 'entry'>>
 }
 
 interface Administering extends Pick<Routed, 'deciding'> {
@@ -102,6 +107,10 @@ const coverAll = (needs: Needs): Covering => {
   const missing = all.findIndex(({ used }) => !used)
   const detail = { held: access.scopes, ...about(uses[missing - 1]) }
   const asking = all.filter(({ needed }) => needed.length > 0)
+  if (access.entry?.scopesFrom === 'grants') {
+    const requiredScopes = [...new Set(asking.flatMap(leastOf))]
+    return fail(deny('grant_missing', detail, { requiredScopes, ...ofCall }))
+  }
   const [only] = asking
   const offered = route.mcp && policy.resources.get(route.resource)?.scopes
   const kept = {

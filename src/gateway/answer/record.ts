@@ -159,6 +159,7 @@ const textOf = (known: Partial<Admitted>): string => {
     subject: access?.subject,
     workflow: agent?.workflowId,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
+    granted_by: access?.granted?.map(({ name }) => name),
   })
 }
 

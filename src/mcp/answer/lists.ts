@@ -16,7 +16,8 @@ export interface Visibility {
 
 /**
  * A caller sees the names for which its token could be used with some arguments. With `list = "obtainable"` it also sees
- * those for which it lacks only scopes that the resource offers, if their condition is true or reads arguments.
+ * those for which it lacks only scopes that the resource offers, if their condition is true or reads arguments; not
+ * where the token's scopes come from grants.
  */
 export function visibilityOf(
   { names, list }: McpRule,
@@ -31,11 +32,13 @@ export function visibilityOf(
     const { when } = use
     return !when || (when.arguments ?? []).length > 0 || isTrue(when, facts, now())
   }
+  // A client cannot step up where scopes do not come from its token.
+  const mayObtain = list === 'obtainable' && access.entry.scopesFrom !== 'grants'
   const verdicts = new Map<McpUse, boolean>()
   const isSeen = (use: McpUse) => {
     const known = verdicts.get(use)
     if (known !== undefined) return known
-    const isShown = mayUse(use, caller) || (list === 'obtainable' && isObtainable(use))
+    const isShown = mayUse(use, caller) || (mayObtain && isObtainable(use))
     verdicts.set(use, isShown)
     return isShown
   }

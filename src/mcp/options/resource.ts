@@ -60,10 +60,10 @@ export function warnMcpResource(entry: RouteEntry, around: ResourceContext, repo
     )
   }
   const taken = takenIssuers(entry, around)
-  if (taken.length > 0 && taken.every(({ keys }) => keys.kind === 'inline')) {
+  if (taken.length > 0 && taken.every(({ keys, workload }) => workload || keys.kind === 'inline')) {
     report(
       [entry.issuers ? 'issuers' : 'mcp'],
-      'takes only issuers with inline jwks, so the metadata names no authorization server, of which MCP wants one: clients cannot find out where to get a token; use jwks_uri, or leave jwks out',
+      'takes only issuers with inline jwks, or of workloads, so the metadata names no authorization server, of which MCP wants one: clients cannot find out where to get a token; use jwks_uri, or leave jwks out',
     )
   }
 }

@@ -1,6 +1,7 @@
 import { OBJECT_CLASSES } from '../lints/durable-objects.ts'
 import type { ImportedRule } from '../openapi/rules.ts'
-import { type Answers, policyTests, policyToml, secretsOf } from './init-policy.ts'
+import { type Answers, policyToml, secretsOf } from './init-policy.ts'
+import { policyTests } from './init-tests.ts'
 import { tomlValue } from './toml-statements.ts'
 
 /** What is said of the machine and of this package. */

@@ -1,8 +1,17 @@
+import type { JsonObject } from '../../core/json.ts'
+import { claimPathText } from '../../core/model/claims.ts'
+import { isTrustDomain } from '../../core/model/spiffe.ts'
 import { parseUrl } from '../../core/url.ts'
-import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
+import {
+  PROFILE_NAMES,
+  PROFILES,
+  type Profile,
+  type ProfileName,
+  sharedOf,
+} from '../../policy/profiles.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from './import.ts'
-import { tomlValue } from './toml-statements.ts'
+import { tomlTable, tomlValue } from './toml-statements.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {
@@ -63,7 +72,10 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
     what: 'URL that agents will call, such as https://api.my-company.com',
     fault: urlFault,
   },
-  issuer: { what: "authorization server: exactly the tokens' iss", fault: urlFault },
+  issuer: {
+    what: "authorization server: exactly the tokens' iss, or a SPIFFE trust domain",
+    fault: (text) => (isTrustDomain(text) ? undefined : urlFault(text)),
+  },
   profile: {
     what: `what its tokens look like: ${PROFILE_NAMES.join(', ')}`,
     otherwise: 'rfc9068',
@@ -132,13 +144,17 @@ const mainOrigin = ({ origin, modelApi, mcp }: Answers): string => {
   return origin ?? api ?? parseUrl(mcp ?? '')?.origin ?? ''
 }
 
-const importedRule = ({ match, scopes }: ImportedRule): Omit<Rule, 'lines'> => ({
-  what: match,
-  scopes: 'any' in scopes ? scopes.any.slice(0, 1) : scopes,
-  request: tomlValue(match.replace(/,\S*/, '').replace(/\{\w+\}/g, 'example')),
-})
+/** An imported rule, as a test needs it. */
+export function importedRule({ match, scopes }: ImportedRule): Omit<Rule, 'lines'> {
+  return {
+    what: match,
+    scopes: 'any' in scopes ? scopes.any.slice(0, 1) : scopes,
+    request: tomlValue(match.replace(/,\S*/, '').replace(/\{\w+\}/g, 'example')),
+  }
+}
 
-const rulesOf = (answers: Answers, isImported: boolean): readonly Rule[] => {
+/** The rules of these answers; with an imported document not those for all of its API. */
+export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] {
   const { resource, audience, origin, modelApi, mcp } = answers
   const elsewhere = (other: string) =>
     other === mainOrigin(answers) ? [] : [`origin = ${tomlValue(other)}`]
@@ -191,77 +207,70 @@ const rulesOf = (answers: Answers, isImported: boolean): readonly Rule[] => {
 
 /** The policy as the end of a wrangler.toml. */
 export function policyToml(answers: Answers, imported: readonly ImportedRule[]): string {
+  const rules = rulesOf(answers, imported.length > 0)
   return [
     `[vars.GATE]
 resource = ${tomlValue(answers.resource)} # the default audience of tokens
 origin = ${tomlValue(mainOrigin(answers))}
 assertion = "request" # what origins verify: who calls, and for which request`,
     issuerToml(answers),
-    '# The first rule that matches decides; a request that no rule matches is 404.',
-    ...rulesOf(answers, imported.length > 0).map(({ lines }) =>
-      ['[[vars.ROUTES]]', ...lines].join('\n'),
+    ...grantToml(
+      answers,
+      [...rules, ...imported.map(importedRule)].flatMap(({ scopes }) => scopes),
     ),
+    '# The first rule that matches decides; a request that no rule matches is 404.',
+    ...rules.map(({ lines }) => ['[[vars.ROUTES]]', ...lines].join('\n')),
     rulesToml(imported, `vars.${VARIABLE}`),
   ]
     .join('\n\n')
     .trimEnd()
 }
 
-/** Tests of that policy: each rule with the scopes it needs, and without one of them. */
-export function policyTests(answers: Answers, imported: readonly ImportedRule[]): string {
-  const profile: Profile = PROFILES[(answers.profile ?? 'rfc9068') as ProfileName]
-  const [[claim = 'scope'] = []] = profile.scope
-  const rules = [
-    ...rulesOf(answers, imported.length > 0),
-    ...imported.slice(0, 1).map(importedRule),
-  ]
-  const cases = rules.flatMap(({ what, scopes, request }) => [
-    [
-      `name = ${tomlValue(`${what} with ${scopes.join(' ')}`)}`,
-      `request = ${request}`,
-      `claims = { ${claim} = ${tomlValue(scopes.join(' '))} }`,
-      'expect = { decision = "allowed" }',
-    ],
-    [
-      `name = ${tomlValue(`${what} without ${scopes.at(-1)}`)}`,
-      `request = ${request}`,
-      `claims = { ${claim} = ${tomlValue(['other', ...scopes.slice(0, -1)].join(' '))} }`,
-      'expect = { decision = "denied", code = "scope_missing" }',
-    ],
-  ])
-  const all = [
-    ...cases,
-    [
-      'name = "a request without a token"',
-      `request = ${rules[0]?.request}`,
-      'expect = { decision = "denied", code = "credential_missing" }',
-    ],
-  ]
-  return [...profileClaims(profile), ...all.map((lines) => ['[[case]]', ...lines].join('\n'))].join(
-    '\n\n',
-  )
+/** What keeps strangers out of an issuer that signs for everybody, until somebody writes who may come in. */
+export function pinOf(issuer: string): JsonObject {
+  const [pin] = sharedOf(issuer)?.pins ?? []
+  return pin ? { [claimPathText(pin)]: 'OWNER_ID' } : {}
 }
 
-/** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
-const profileClaims = (profile: Profile): readonly string[] => {
-  const { requiredClaims, clientId, clientRequired, claims } = profile
-  const names = new Set([
-    ...requiredClaims,
-    ...(clientRequired ? (clientId[0] ?? []) : []),
-    ...Object.keys(claims),
-  ])
-  const lines = [...names]
-    .filter((name) => !PROFILES.rfc9068.requiredClaims.some((one) => one === name))
-    .map((name) => `${name} = ${tomlValue([claims[name] ?? 'test'].flat()[0] ?? '')}`)
-  return lines.length === 0 ? [] : [['[defaults.claims]', ...lines].join('\n')]
+/** The one agent that gets scopes of an issuer whose tokens say none; `undefined` for other issuers. */
+export function granteeOf({ issuer, profile }: Answers): JsonObject | undefined {
+  const { scope, agentId, sample = {} } = profileOf(profile)
+  const [[name = ''] = []] = agentId
+  const made = isTrustDomain(issuer) ? `${issuer}/example` : 'test'
+  return scope.length > 0 ? undefined : { [name]: pinOf(issuer)[name] ?? sample[name] ?? made }
 }
 
-const issuerToml = ({ issuer, profile, audience }: Answers): string =>
-  [
+/** The profile of an answer. */
+export function profileOf(name = 'rfc9068'): Profile {
+  return PROFILES[name as ProfileName]
+}
+
+const grantToml = (answers: Answers, scopes: readonly string[]): readonly string[] => {
+  const claims = granteeOf(answers)
+  if (!claims) return []
+  const grant = { issuer: 'main', claims, scopes: [...new Set(scopes)] }
+  return [
+    `# What tokens of the issuer get: they say no scopes. Write who may have them.\n${tomlTable('[vars.GRANTS]', grant).join('\n')}`,
+  ]
+}
+
+const issuerToml = (answers: Answers): string => {
+  const { issuer, profile, audience } = answers
+  return [
     '[vars.ISSUERS.main]',
     `issuer = ${tomlValue(issuer)}`,
     ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
     ...(profile === undefined ? [] : [`profile = ${tomlValue(profile)}`]),
+    ...(granteeOf(answers) ? ['scopes_from = "grants"'] : []),
+    ...(sharedOf(issuer)
+      ? [
+          `claims = ${tomlValue(pinOf(issuer))} # whose tokens are accepted: the issuer signs for everybody`,
+        ]
+      : []),
+    ...(isTrustDomain(issuer)
+      ? [`jwks_uri = "https://${parseUrl(issuer)?.hostname}/bundle" # where its bundle is`]
+      : []),
     ...(audience === undefined ? [] : [`audiences = ${tomlValue([audience])}`]),
     'agent_prefix = "main/" # X-Agent-Id is main/…, so that a second issuer has ids of its own',
   ].join('\n')
+}

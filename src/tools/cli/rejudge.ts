@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { ClaimPath } from '../../core/model/claims.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { decisionText, denialOf, tableIn, textIn } from './decision-lines.ts'
 import { createJudge } from './test-case.ts'
@@ -35,9 +36,11 @@ export async function rejudge(policy: Policy, record: JsonObject): Promise<Rejud
       return String(value ?? 'x')
     })
     .replace(/\*$/, 'x')
-  const claims = claimsOf(policy, record)
+  const entry = policy.issuers.get(issuer)
+  const told = entry && withoutGrants(entry)
+  const claims = claimsOf(told, record)
   const judged = await createJudge(
-    policy,
+    told ? { ...policy, issuers: new Map([...policy.issuers, [issuer, told]]) } : policy,
     0,
   )({
     name: '',
@@ -63,13 +66,16 @@ export async function rejudge(policy: Policy, record: JsonObject): Promise<Rejud
     decision: UNJUDGED.includes(stage) ? 'unknown' : decision,
     ...(code !== undefined && { code }),
     ...(rule !== undefined && { rule }),
-    not_judged: [...UNJUDGED, ...missing],
+    not_judged: [...UNJUDGED, ...(entry?.scopesFrom ? ['grants'] : []), ...missing],
   }
 }
 
+/** An issuer whose tokens have the scopes, type and id of the record, since their claims are not all known. */
+const withoutGrants = ({ scopesFrom, grants: _, ...issuer }: Issuer): Issuer =>
+  scopesFrom ? { ...issuer, scope: [['scope']], scopeElse: [] } : issuer
+
 /** The claims of the token, as far as the record has them. */
-const claimsOf = ({ issuers }: Policy, record: JsonObject): JsonObject => {
-  const entry = issuers.get(textIn(record, 'issuer') ?? '')
+const claimsOf = (entry: Issuer | undefined, record: JsonObject): JsonObject => {
   const actors = listOf(own(record, 'actors')).filter(isObject)
   const act = actors.reduceRight<JsonObject | undefined>(
     (inner, actor) => ({ sub: own(actor, 'sub'), iss: own(actor, 'issuer'), act: inner }),

@@ -1,10 +1,16 @@
-import { type JsonObject, own } from '../../core/json.ts'
+import { type JsonObject, own, parseJsonObject } from '../../core/json.ts'
+import { type ClaimRule, readClaim } from '../../core/model/claims.ts'
+import { grantsByScope } from '../../core/model/grants.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { isScopeToken } from '../../core/model/scope.ts'
+import type { VerifiedToken } from '../../core/model/token.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { accessOf } from '../../core/stages/claims.ts'
+import { identityOf } from '../../core/stages/identity.ts'
 import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import { type Described, type Reach, reachable } from '../reach/reachable.ts'
+import { readText } from './files.ts'
 
 /** An agent as options describe it. */
 export interface AgentOptions {
@@ -15,6 +21,8 @@ export interface AgentOptions {
   /** The name of an issuer's table. */
   readonly issuer?: string
   readonly workflow?: string
+  /** The claims of its token: JSON, or `@FILE`. */
+  readonly claims?: string
 }
 
 /** A rule that the agent could reach. */
@@ -42,8 +50,15 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
 ])
 
 /** What of all options describes an agent. */
-export function agentOf({ agentType, scopes, issuer, workflow }: AgentOptions): AgentOptions {
+export function agentOf({
+  agentType,
+  scopes,
+  issuer,
+  workflow,
+  claims,
+}: AgentOptions): AgentOptions {
   return {
+    ...(claims !== undefined && { claims }),
     ...(agentType !== undefined && { agentType }),
     ...(scopes !== undefined && { scopes }),
     ...(issuer !== undefined && { issuer }),
@@ -56,6 +71,58 @@ export function isDescribed(options: AgentOptions): boolean {
   return Object.keys(agentOf(options)).length > 0
 }
 
+/** An agent as the claims of its token describe it. */
+export interface OfClaims {
+  readonly options: AgentOptions
+  readonly claims: JsonObject
+  /** For each scope that grants give: which. */
+  readonly granted_by: Readonly<Record<string, readonly string[]>>
+  /** Why no rule takes the token. */
+  readonly refused: string | undefined
+}
+
+/**
+ * The agent of a token with these claims, as its issuer's entry and the grants say. Reads what decides on scopes, type
+ * and workflow, and the claims that the entry asks for; no times, audience and actors. The reason of a failure is a
+ * sentence.
+ */
+export async function agentOfClaims(
+  { issuers }: Policy,
+  { claims: given = '', ...options }: AgentOptions,
+): Promise<Result<OfClaims, string>> {
+  const text = given.startsWith('@') ? await readText(given.slice(1)) : ok(given)
+  if (!text.ok) return text
+  const written = parseJsonObject(text.value)
+  if (!written) return fail('--claims must be a JSON object, or @FILE with one.')
+  const entry = [...issuers.values()].find(({ name, issuer }) =>
+    options.issuer === undefined ? issuer === own(written, 'iss') : name === options.issuer,
+  )
+  if (!entry) return fail('--claims needs the issuer: --issuer NAME, or an iss that the file has.')
+  const claims = { ...written, iss: entry.issuer }
+  // Whatever the agent is called.
+  const named = { ...entry, agentId: [['iss']] }
+  const access = accessOf({ claims, issuer: named, key: {} } as unknown as VerifiedToken)
+  const agent = access ? identityOf(access, []) : 'claim_malformed'
+  const { type = '', workflowId } = typeof agent === 'string' ? {} : agent
+  const code = typeof agent === 'string' ? agent : undefined
+  const refused = fits(entry.claims, claims) ? code : 'claim_rejected'
+  return ok({
+    claims,
+    granted_by: refused === undefined ? grantsByScope(access?.granted ?? []) : {},
+    refused,
+    options: {
+      agentType: type,
+      scopes: access?.scopes.join(' ') ?? '',
+      ...(workflowId !== undefined && { workflow: workflowId }),
+      ...options,
+      issuer: entry.name,
+    },
+  })
+}
+
+const fits = (rules: readonly ClaimRule[], claims: JsonObject): boolean =>
+  rules.every(({ path, accepts }) => accepts(readClaim(claims, path)))
+
 /**
  * The rules that an agent could reach, with all that a rule asks which the options do not say. The
  * reason of a failure is a sentence: an issuer that is not there, or what is no list of scopes.
@@ -64,18 +131,24 @@ export async function routesOfAgent(
   policy: Policy,
   shown: readonly JsonObject[],
   options: AgentOptions,
+  claims?: JsonObject,
 ): Promise<Result<readonly Reached[], string>> {
   const described = describedBy(policy, options)
   if (!described.ok) return described
   const found: Reached[] = []
   for (const reach of await reachable(policy, described.value)) {
     const { route, issuers, only, many, isAnonymous } = reach
+    // Who sends no token reaches an optional rule all the same.
+    const isOpen = isAnonymous || route.access === 'optional'
+    if (claims && !isOpen && !fits(route.claims, claims)) continue
     found.push({
       route,
       issuers: issuers.map(({ name }) => name),
       only,
       many,
-      asks: isAnonymous ? {} : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options),
+      asks: isAnonymous
+        ? {}
+        : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options, claims),
       uses: await usesBy(policy, described.value, reach),
     })
   }
@@ -119,8 +192,10 @@ const asksOf = (
   rule: JsonObject,
   issuers: readonly Issuer[],
   { agentType, scopes, workflow }: AgentOptions,
+  claims: JsonObject | undefined,
 ): JsonObject => {
   const answered = [
+    ...(claims ? ['claims'] : []),
     ...(agentType === undefined ? [] : ['agent_types']),
     ...(scopes === undefined ? [] : ['scopes']),
     // A path is told by the values it must have; a header or query still has to be sent.
@@ -131,7 +206,7 @@ const asksOf = (
   const limiting = issuers.filter(
     ({ delegation: { requireActor, actors, subjects } }) => requireActor || actors || subjects,
   )
-  const claiming = issuers.filter(({ claims }) => claims.length > 0)
+  const claiming = issuers.filter((one) => !claims && one.claims.length > 0)
   return {
     ...askedBy(rule, answered),
     ...(limiting.length > 0 && { issuer_delegation: limiting.map(({ name }) => name) }),

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../core/json.ts'
 import type { McpKind, McpRule } from '../../core/model/mcp.ts'
+import { ok } from '../../core/result.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import {
   type RouteRow,
@@ -16,6 +17,7 @@ import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
   agentOf,
+  agentOfClaims,
   askedBy,
   isDescribed,
   type Reached,
@@ -47,7 +49,8 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
       .option('--agent-type <type>', 'its agent type')
       .option('--scopes <scopes>', 'its scopes, separated by spaces')
       .option('--issuer <name>', 'the table of the issuer of its tokens')
-      .option('--workflow <id>', 'the workflow its tokens are for'),
+      .option('--workflow <id>', 'the workflow its tokens are for')
+      .option('--claims <json>', "its token's claims, for what grants give: JSON, or @FILE"),
   run: ([file = 'wrangler.toml'], options) => routes({ ...options, file }),
 }
 
@@ -120,22 +123,28 @@ export async function routes({
     const out = tableOf(COLUMNS, rules, (rule) => below.get(rule) ?? [])
     return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
   }
-  const found = await routesOfAgent(policy, rules, agent)
+  const token = agent.claims === undefined ? undefined : await agentOfClaims(policy, agent)
+  if (token && !token.ok) return cannotTell(token.reason)
+  const { claims, options: described = agent, granted_by = {}, refused } = token?.value ?? {}
+  const found = refused ? ok([]) : await routesOfAgent(policy, rules, described, claims)
   if (!found.ok) return cannotTell(found.reason)
   const reached = found.value.flatMap(
     ({ route, uses, issuers, only, many, asks }): readonly ReachedRule[] => {
       const rule = rules[policy.routes.indexOf(route)]
       const own = { issuers, only, ...(many.length > 0 && { many }), asks }
-      return rule ? [{ ...rule, ...own, uses: uses.map((use) => reachedUse(use, agent)) }] : []
+      return rule ? [{ ...rule, ...own, uses: uses.map((use) => reachedUse(use, described)) }] : []
     },
   )
   const isNone = reached.length === 0
   return {
     exitCode: isNone ? EXIT.no : EXIT.yes,
-    json: { ...json, agent, routes: reached },
-    out: isNone
-      ? ['Such an agent reaches no rule.']
-      : tableOf(REACHED, reached, ({ uses }) => uses),
+    json: { ...json, agent: described, ...(claims && { granted_by, refused }), routes: reached },
+    out: [
+      ...Object.entries(granted_by).map(([scope, names]) => `${scope}: by ${names.join(', ')}`),
+      ...(isNone
+        ? [refused ? `Such a token is refused: ${refused}.` : 'Such an agent reaches no rule.']
+        : tableOf(REACHED, reached, ({ uses }) => uses)),
+    ],
     err: [],
   }
 }

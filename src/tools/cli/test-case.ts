@@ -214,7 +214,7 @@ const issuerOf = (
 ): Result<Issuer | undefined, string> => {
   const all = [...issuers.values()]
   const iss = own(claims, 'iss')
-  if (typeof iss === 'string') return ok(issuers.get(iss))
+  if (name === undefined && typeof iss === 'string') return ok(issuers.get(iss))
   if (name === undefined) return ok(all.find(({ issuer }) => !rule || takesIssuer(rule, issuer)))
   const found = all.find((one) => one.name === name)
   const names = all.map((one) => one.name)
@@ -234,8 +234,9 @@ const completed = (
   const iat = own(claims ?? {}, 'iat') ?? now
   const longest = issuer ? longestLife(issuer, rule ?? {}) : 60
   const all = {
-    iss: issuer?.issuer,
-    sub: 'example',
+    ...(issuer?.trustDomain
+      ? { sub: `${issuer.issuer}/example` }
+      : { iss: issuer?.issuer, sub: 'example' }),
     client_id: 'example',
     [issuer?.audienceClaim ?? 'aud']: audience,
     jti: 'example',

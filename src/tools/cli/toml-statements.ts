@@ -89,7 +89,9 @@ export function tomlValue(value: unknown): string {
 }
 
 const pairs = (table: JsonObject): readonly string[] =>
-  Object.entries(table).map(([key, value]) => `${key} = ${tomlValue(value)}`)
+  Object.entries(table).map(
+    ([key, value]) => `${/^[\w-]+$/.test(key) ? key : JSON.stringify(key)} = ${tomlValue(value)}`,
+  )
 
 /** A table as lines, for the end of a file. */
 export function tomlTable(name: string, table: JsonObject): readonly string[] {

@@ -68,7 +68,7 @@ const TABLES: readonly string[] = [
   'env',
 ]
 /** Names of variables that are sometimes written without `vars.` in front. */
-const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?)$/
+const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES|GRANTS)(?:_.*)?)$/
 
 /**
  * Reads a wrangler.toml, or a wrangler.json or .jsonc where that is named or there is no wrangler.toml: the top level
@@ -244,7 +244,7 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
     const inside = env === undefined ? '' : `env.${env}.`
     if (VARIABLES.test(key)) {
       const header = `[${inside}vars.${key}]`
-      const written = key.startsWith('ROUTES') ? `[${header}]` : header
+      const written = /^(?:ROUTES|GRANTS)/.test(key) ? `[${header}]` : header
       return [{ path: key, message: `is not read here; write it as ${written}` }]
     }
     const meant = TABLES.find((one) => {

@@ -1,12 +1,12 @@
 import { durationText } from '../../core/duration.ts'
 import { acceptedAudiences } from '../../core/model/audience.ts'
-import { type ClaimExpectation, claimPathText } from '../../core/model/claims.ts'
+import { claimPathText } from '../../core/model/claims.ts'
 import type { DelegationRule, Issuer } from '../../core/model/issuer.ts'
 import { longestLife, takesIssuer, type WorkflowSource } from '../../core/model/route.ts'
 import { resolveScope } from '../../core/model/scope.ts'
 import { needsOf } from '../../policy/rows.ts'
 import { plainResource } from './compared.ts'
-import { sameText } from './judges.ts'
+import { implies, scalars } from './judges.ts'
 import { asWritten, canBeCovered, type Met, type MetBy, scopeExcess } from './scopes.ts'
 import { listed, valueText } from './words.ts'
 
@@ -172,9 +172,6 @@ const audiences: Row = (one, other) => {
   ]
 }
 
-const scalars = (expected: ClaimExpectation): readonly unknown[] | undefined =>
-  Array.isArray(expected) ? expected : typeof expected === 'object' ? undefined : [expected]
-
 const claimsOf = ({ issuer, route }: MetBy) =>
   [...issuer.claims, ...route.claims].map(({ path, expected }) => ({
     path: claimPathText(path),
@@ -188,12 +185,7 @@ const claims: Row = (one, other) => {
     const allowed = scalars(expected)
     const text = valueText(expected)
     if (same.length === 0) return [tokens(`whatever their claim \`${path}\` is`, text)]
-    const isNarrower = same.some(
-      (rule) =>
-        sameText(rule.expected) === sameText(expected) ||
-        scalars(rule.expected)?.every((value) => allowed?.includes(value)),
-    )
-    if (isNarrower) return []
+    if (same.some((rule) => implies(rule.expected, expected))) return []
     const is = same.map((rule) => valueText(rule.expected)).join(' and ')
     const isClear = allowed && same.length === 1 && same.every((rule) => scalars(rule.expected))
     return [

@@ -166,8 +166,8 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
     if (!known || !isTaken) continue
     const changes = changesOf(
       ISSUER_TABLE,
-      issuerSettings(old.issuers[known.name] ?? {}, known),
-      issuerSettings(now.issuers[issuer.name] ?? {}, issuer),
+      issuerSettings(old.issuers[known.name] ?? {}, known, issuer),
+      issuerSettings(now.issuers[issuer.name] ?? {}, issuer, known),
     )
     const of = `issuer ${issuer.name}`
     for (const change of changes) findings.setting(of, change)

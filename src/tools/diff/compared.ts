@@ -1,5 +1,6 @@
 import { type JsonObject, objectOf } from '../../core/json.ts'
 import { perObject } from '../../core/memo.ts'
+import { claimPathText } from '../../core/model/claims.ts'
 import type { Condition } from '../../core/model/condition.ts'
 import type { DetailRule } from '../../core/model/details.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
@@ -10,8 +11,9 @@ import type { CorsRule, RouteMatch } from '../../core/model/route.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import { originText } from '../../policy/rows.ts'
+import { showGrants } from '../../policy/show.ts'
 import type { Shown } from '../../policy/show-parts.ts'
-import { asSet } from './judges.ts'
+import { asSet, sameText } from './judges.ts'
 import { type Met, templatesOfMcp } from './scopes.ts'
 import type { Compared } from './settings.ts'
 import { strippedBeside } from './shared.ts'
@@ -33,11 +35,23 @@ export function gateSettings(shown: Shown, gate: Gate, other: Gate): Compared {
   }
 }
 
-/** An issuer's settings to compare: with its keys and their full address, which are not shown. */
-export function issuerSettings(shown: Shown, { keys, decrypt }: Issuer): Compared {
+/**
+ * An issuer's settings to compare: with its keys and their full address, which are not shown, and its grants. Of these
+ * only those are shown that the other policy does not have.
+ */
+export function issuerSettings(shown: Shown, issuer: Issuer, other: Issuer): Compared {
+  const { keys, decrypt, grants = [] } = issuer
+  const [written = [], others = []] = [issuer, other].map((one) =>
+    Object.values(showGrants(one)).map(({ issuer: _, ...grant }) => grant),
+  )
+  const known = others.map(sameText)
   return {
-    shown,
+    shown: { ...shown, grants: written.filter((one) => !known.includes(sameText(one))) },
     hidden: {
+      grants: grants.map(({ claims }, i) => ({
+        ...written[i],
+        claims: claims.map(({ path, expected }) => [claimPathText(path), expected]),
+      })),
       ...(keys.kind === 'inline' && { jwks: keys.keys }),
       ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
       ...(decrypt && {

@@ -1,5 +1,5 @@
 import { durationMs } from '../../core/duration.ts'
-import { isObject, objectOf, own } from '../../core/json.ts'
+import { isObject, listOf, objectOf, own } from '../../core/json.ts'
 
 /** The effect of a changed setting on access. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
@@ -39,6 +39,17 @@ const sizeOf = (value: unknown): number | undefined => {
 
 const textsOf = (value: unknown): readonly string[] | undefined =>
   Array.isArray(value) ? value.map((one) => String(sameText(one))) : undefined
+
+/** The values that an expectation lists; `undefined` for a pattern or a range. */
+export function scalars(expected: unknown): readonly unknown[] | undefined {
+  return Array.isArray(expected) ? expected : isObject(expected) ? undefined : [expected]
+}
+
+/** Whether a claim that meets one expectation is sure to meet another. */
+export function implies(one: unknown, other: unknown): boolean {
+  const listed = scalars(other)
+  return isSame(one, other) || !!scalars(one)?.every((value) => listed?.includes(value))
+}
 
 const TURNED: Readonly<Record<Direction, Direction>> = {
   wider: 'narrower',
@@ -163,4 +174,39 @@ export function quota(before: unknown, after: unknown): readonly Direction[] {
     return QUOTAS.has(key) ? restrictionBy(larger)(old, now) : ['unclear']
   })
   return found.includes('unclear') ? ['unclear'] : [...new Set(found)]
+}
+
+/** A grant to compare: as configured, with its claims as pairs of path and expectation. */
+export interface ComparedGrant {
+  readonly claims: readonly (readonly [path: string, expected: unknown])[]
+  readonly scopes: readonly string[]
+  readonly agent_type?: unknown
+  readonly agent_id?: unknown
+}
+
+/**
+ * Grants, which add up. Those that name an agent can be in conflict with one another, so a different one may allow
+ * more or less.
+ */
+export function grants(before: unknown, after: unknown): readonly Direction[] {
+  const [old = [], now = []] = [before, after].map((list) => listOf(list) as ComparedGrant[])
+  const naming = (list: readonly ComparedGrant[]) =>
+    asSet(
+      list.flatMap(({ scopes: _, ...rest }) =>
+        'agent_type' in rest || 'agent_id' in rest ? String(sameText(rest)) : [],
+      ),
+    )
+  if (!isSame(naming(old), naming(now))) return ['unclear']
+  const isIn = ({ claims, scopes }: ComparedGrant, list: readonly ComparedGrant[]) => {
+    const wider = list.filter((one) =>
+      one.claims.every(([path, expected]) =>
+        claims.some(([name, own]) => name === path && implies(own, expected)),
+      ),
+    )
+    return scopes.every((scope) => wider.some((one) => one.scopes.includes(scope)))
+  }
+  return [
+    ...(now.every((one) => isIn(one, old)) ? [] : (['wider'] as const)),
+    ...(old.every((one) => isIn(one, now)) ? [] : (['narrower'] as const)),
+  ]
 }

@@ -22,9 +22,11 @@ const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly 
     return scope === undefined ? [] : counted(policy.includedBy(scope), issuer)
   })
 
-/** The scopes that count in a token of this issuer with these scopes. */
+/** Those of some scopes that an agent of this issuer can have, by its token or by grants. */
 export function counted(scopes: readonly string[], issuer: Issuer): readonly string[] {
-  return readScopes({ scope: scopes }, { ...issuer, scope: [['scope']], scopeElse: [] }) ?? []
+  const read = { ...issuer, scope: [['scope']], scopeElse: [] }
+  const own = readScopes({ scope: scopes }, read, issuer.grants) ?? []
+  return issuer.scopesFrom ? scopes.filter((one) => own.includes(one)) : own
 }
 
 /** Whether a token of the issuer can have the scopes the rule needs. */

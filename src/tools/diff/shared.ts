@@ -83,7 +83,7 @@ const isRemoved = (name: string, { stripHeaders, ownHeaders, identityPrefix }: G
 
 /**
  * Compares which scopes SCOPES allows a token beyond its parent's. Applies to issuers with
- * `delegation.parent_scope`.
+ * `delegation.parent_scope`. The parent's scopes are those in the token, whatever grants give.
  */
 export function parentChanges(before: Policy, after: Policy, issuer: Issuer): readonly Said[] {
   const scopes = scopesOf(before, after)
@@ -91,7 +91,7 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
     const made = new Map<string, Set<string>>()
     for (const [scope, written] of scopes) {
       const known = new Set(other.includedBy(scope))
-      for (const parent of counted(one.includedBy(scope), issuer)) {
+      for (const parent of counted(one.includedBy(scope), { ...issuer, scopesFrom: 'both' })) {
         if (known.has(parent)) continue
         made.set(parent, (made.get(parent) ?? new Set()).add(`\`${written}\``))
       }

@@ -1,10 +1,11 @@
 import { type JsonObject, own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { PROOF_ALGORITHMS } from '../../core/stages/possession/dpop.ts'
+import { PROFILES, type Profile } from '../../policy/profiles.ts'
 import { documentOf, type Facts, PROOFS } from './facts.ts'
 import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Ignored, KeyFact } from './keys.ts'
-import { isOktaOrg } from './profile.ts'
+import { isOktaOrg, isSameProduct } from './profile.ts'
 
 /** In the order of a report. `unsure`: the issuer did not answer, so a problem may exist. */
 const LEVELS = ['wrong', 'unsure', 'warning'] as const
@@ -115,11 +116,13 @@ const wrong: Checks<Facts>['wrong'] = {
       const { algorithms } = target.issuer
       return !isTold && `No key of the set can verify a token with ${algorithms.join(', ')}`
     },
-    ({ keys }) => {
+    ({ keys, target: { issuer } }) => {
       const would = [...new Set(keys?.entries.flatMap((key) => key.would ?? []))]
       return would.length > 0
         ? `Write algorithms = ${JSON.stringify(would)}, if that is what its access tokens are signed with`
-        : 'Have the issuer publish a signing key that the list above would not pass over'
+        : issuer.trustDomain
+          ? 'Give the address of the trust domain\'s bundle, whose keys have use "jwt-svid". Keys of an OIDC discovery provider are for profile generic, with its URL as issuer'
+          : 'Have the issuer publish a signing key that the list above would not pass over'
     },
   ],
   issuer_mismatch: [
@@ -211,8 +214,9 @@ const warning: Checks<Facts>['warning'] = {
     'The gate goes on to the other document; have the issuer correct this one',
   ],
   token_endpoint_missing: [
-    ({ gathered, metadata }) =>
+    ({ gathered, metadata, profile }) =>
       gathered.discovered?.ok &&
+      !(PROFILES[profile] as Profile).workload &&
       ownText(metadata, 'token_endpoint') === undefined &&
       'The metadata names no token_endpoint',
     'Agents that find their authorization server by metadata (MCP) cannot get a token: have the issuer name it',
@@ -252,7 +256,7 @@ const warning: Checks<Facts>['warning'] = {
   profile_differs: [
     ({ guess, profile }) =>
       guess.profile !== undefined &&
-      guess.profile !== profile &&
+      !isSameProduct(guess.profile, profile) &&
       `The profile is ${profile}, but by ${guess.by} this is ${guess.profile}`,
     ({ guess }) => `Write profile = "${guess.profile}", unless a sample token passes as it is`,
   ],

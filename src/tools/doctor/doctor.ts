@@ -1,4 +1,5 @@
-import { PROFILE_NAMES } from '../../policy/profiles.ts'
+import { claimPathText } from '../../core/model/claims.ts'
+import { PROFILE_NAMES, sharedOf } from '../../policy/profiles.ts'
 import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
@@ -127,6 +128,7 @@ const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
   const name = nameOf(target.issuer.issuer)
   const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
   const { issuer, jwks_uri, allow_insecure_http } = target.entry
+  const shared = sharedOf(target.issuer.issuer)
   return tomlTable(`vars.ISSUERS.${name}`, {
     issuer,
     ...(jwks_uri !== undefined && { jwks_uri }),
@@ -134,6 +136,7 @@ const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
     algorithms: [...new Set(verified)],
     profile,
     ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),
+    ...(shared && { claims: { [claimPathText(shared.pins[0] ?? [])]: 'OWNER_ID' } }),
     ...(allow_insecure_http === true && { allow_insecure_http }),
   })
 }

@@ -25,6 +25,7 @@ export const IGNORED = {
   no_object: 'ignored: no JWK',
   other_tenant: 'marked as the key of another tenant',
   not_for_signatures: 'ignored: not for signatures',
+  not_svid: 'ignored: not for JWT-SVIDs',
   unknown_type: 'ignored: unknown kty',
   unknown_algorithm: 'ignored: unknown alg',
   repeated: 'the same key again',
@@ -87,9 +88,9 @@ const REASONS: readonly (readonly [Ignored, fits: (entry: JsonObject) => boolean
  */
 export async function keyFactsOf(
   document: unknown,
-  issuer: Pick<Issuer, 'issuer' | 'algorithms'>,
+  issuer: Pick<Issuer, 'issuer' | 'algorithms' | 'trustDomain'>,
 ): Promise<KeyFacts | undefined> {
-  const { algorithms } = issuer
+  const { algorithms, trustDomain } = issuer
   const kept = publicKeys(document)
   if (!kept) return undefined
   const all = (document as { readonly keys: readonly unknown[] }).keys
@@ -106,11 +107,11 @@ export async function keyFactsOf(
       entries.push({ ...described(entry, place), ignored: 'other_tenant' })
       continue
     }
-    const key = publicKeyOf(entry, algorithms)
-    const would = publicKeyOf(entry, ALGORITHMS)?.algorithm
+    const key = publicKeyOf(entry, algorithms, trustDomain)
+    const would = publicKeyOf(entry, ALGORITHMS, trustDomain)?.algorithm
     entries.push({
       ...described(entry, place),
-      ...(key ? await foundAs(key, set, seen) : { ignored: reasonOf(entry) }),
+      ...(key ? await foundAs(key, set, seen) : { ignored: reasonOf(entry, trustDomain) }),
       ...(!key && would && { would }),
     })
   }
@@ -118,8 +119,11 @@ export async function keyFactsOf(
   return { entries, beyond: Math.max(0, all.length - LIMITS.keys), usable }
 }
 
-const reasonOf = (entry: JsonObject): Ignored =>
-  REASONS.find(([, fits]) => fits(entry))?.[0] ?? 'malformed'
+const reasonOf = (entry: JsonObject, svid = false): Ignored => {
+  const seen = svid ? { ...entry, use: 'sig' } : entry
+  const reason = REASONS.find(([, fits]) => fits(seen))?.[0] ?? 'malformed'
+  return svid && own(entry, 'use') !== 'jwt-svid' && reason !== 'private' ? 'not_svid' : reason
+}
 
 const foundAs = async (
   key: PublicKey,

@@ -1,6 +1,6 @@
 import { type JsonObject, own } from '../../core/json.ts'
 import { parseUrl } from '../../core/url.ts'
-import type { ProfileName } from '../../policy/profiles.ts'
+import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
 
 /** The suggested profile of an issuer. */
 export interface ProfileGuess {
@@ -12,11 +12,6 @@ export interface ProfileGuess {
 
 type Mark = (issuer: URL, metadata: JsonObject) => boolean
 
-const host =
-  (pattern: RegExp): Mark =>
-  ({ hostname }) =>
-    pattern.test(hostname)
-
 /** Whether a metadata member is the issuer's URL with this suffix. */
 const endpoint =
   (name: string, tail: string): Mark =>
@@ -25,21 +20,8 @@ const endpoint =
 
 const OKTA_PATH = /^\/oauth2\/[^/]+$/
 
-/** The issuer's address first; then metadata that only one product has. */
+/** The issuer's path first; then metadata that only one product has. */
 const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
-  ['auth0', 'its host', host(/\.auth0\.com$/)],
-  ['okta', 'its host', host(/\.(?:okta|oktapreview|okta-emea|okta-gov)\.com$/)],
-  [
-    'entra',
-    'its host',
-    host(
-      /^(?:login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net)$|\.ciamlogin\.com$/,
-    ),
-  ],
-  ['cognito', 'its host', host(/^cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$/)],
-  ['clerk', 'its host', host(/\.clerk\.accounts\.dev$|^clerk\./)],
-  ['workos', 'its host', host(/\.authkit\.app$/)],
-  ['stytch', 'its host', host(/\.customers\.stytch\.(?:com|dev)$/)],
   ['keycloak', 'its path', ({ pathname }) => /\/realms\/[^/]+$/.test(pathname)],
   [
     'auth0',
@@ -64,9 +46,20 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
   ],
 ]
 
+/** Whether two profiles are of one product, whose issuers do not tell which. */
+export function isSameProduct(one: ProfileName, other: ProfileName): boolean {
+  const { mark }: Profile = PROFILES[one]
+  return one === other || (mark !== undefined && mark === (PROFILES[other] as Profile).mark)
+}
+
 /** Suggests a profile by the issuer's address, or by metadata that only one product has. */
 export function guessProfile(issuer: string, metadata: JsonObject = {}): ProfileGuess {
   const url = parseUrl(issuer)
+  const profile = PROFILE_NAMES.find((name) => {
+    const { mark }: Profile = PROFILES[name]
+    return url && mark?.test(`${url.protocol}//${url.hostname}`)
+  })
+  if (profile) return { profile, by: 'its host' }
   const found = url && MARKS.find(([, , fits]) => fits(url, metadata))
   return found
     ? { profile: found[0], by: found[1] }
@@ -89,7 +82,10 @@ export function nameOf(issuer: string): string {
   const url = parseUrl(issuer)
   const hostname = url?.hostname ?? ''
   const shared = guessProfile(issuer).profile
-  if (shared === 'entra' || shared === 'cognito') return shared
+  const { workload, trustDomain }: Profile = PROFILES[shared ?? 'rfc9068']
+  if (shared === 'entra' || shared === 'cognito' || (shared && workload && !trustDomain)) {
+    return shared
+  }
   if (/^[\d.]+$|^\[|^localhost$/.test(hostname)) return 'local'
   const labels = hostname.split('.')
   const own = labels.slice(0, -1).find((label) => !COMMON.test(label)) ?? labels[0] ?? ''

@@ -1,4 +1,4 @@
-import { type JsonObject, own } from '../../core/json.ts'
+import { type JsonObject, objectOf, own } from '../../core/json.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -31,8 +31,8 @@ export interface Target {
   readonly tolerance: number
   /** The keys of the entry as written. */
   readonly entry: JsonObject
-  /** A policy with a single rule without scopes; `changes` override keys of the entry. */
-  policyWith(changes: JsonObject): Policy | undefined
+  /** A policy with a single rule without scopes; `changes` override keys of the entry, `resource` that of GATE. */
+  policyWith(changes: JsonObject, resource?: string): Policy | undefined
 }
 
 /** The reason for a missing issuer. `refused`: a gate refuses the address. */
@@ -43,7 +43,7 @@ export type TargetFault =
 
 const GATE = { resource: 'https://gate.invalid', origin: 'https://origin.invalid' }
 /** All secrets and bindings count as present: the policy is not deployed. */
-const ANY_ENV: PolicyEnv = { has: () => true, secret: () => undefined }
+const ANY_ENV: PolicyEnv = { has: () => true, secret: () => undefined, admitsNobody: true }
 
 /** Parses an entry with the minimal rest of a policy, by the gate's own parser. */
 const read = ({ routePaths: _, ...vars }: PolicyVars, name: string, entry: JsonObject) =>
@@ -69,8 +69,10 @@ const targetOf = (
   isProfileGiven: table !== null || own(entry, 'profile') !== undefined,
   tolerance: gate.clockTolerance,
   entry,
-  policyWith(changes) {
-    const changed = read(vars, name, { ...entry, ...changes })
+  policyWith(changes, resource) {
+    const named =
+      resource === undefined ? vars : { ...vars, GATE: { ...objectOf(vars.GATE), resource } }
+    const changed = read(named, name, { ...entry, ...changes })
     return changed.ok ? changed.value.policy : undefined
   },
 })

@@ -38,8 +38,10 @@ export async function judgeToken(
   const iat = own(payload, 'iat')
   const at = typeof iat === 'number' && Math.abs(iat) < LATEST ? iat : Date.now() / 1000
   const denialBy = async (profile: ProfileName) => {
+    const audiences = audiencesOf(payload, profile)
     const policy =
-      target.policyWith({ profile, ...audiencesOf(payload, profile) }) ??
+      target.policyWith({ profile, ...(audiences && { audiences }) }) ??
+      target.policyWith({ profile }, audiences?.[0]) ??
       target.policyWith({ profile })
     if (!policy) return UNJUDGED
     const [host = ''] = policy.gate.hosts
@@ -77,10 +79,10 @@ const UNJUDGED = {
   claims: [],
 }
 
-const audiencesOf = (payload: JsonObject, profile: ProfileName): JsonObject => {
+const audiencesOf = (payload: JsonObject, profile: ProfileName): readonly string[] | undefined => {
   const value = own(payload, PROFILES[profile].audienceClaim)
   const audiences = [value].flat().filter((one) => typeof one === 'string')
-  return audiences.length > 0 ? { audiences } : {}
+  return audiences.length > 0 ? audiences : undefined
 }
 
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {

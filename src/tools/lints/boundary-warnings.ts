@@ -105,8 +105,8 @@ const askedBy = (route: Route): readonly ScopeTemplate[] => [
   ...templatesOfMcp(route),
 ]
 
-/** Declared and included scopes that open nothing: no rule asks for them or for what they include. */
-const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] => {
+/** Declared, included and granted scopes that open nothing: no rule asks for them or for what they include. */
+const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly PolicyIssue[] => {
   const templates = routes.filter(isReading).flatMap(askedBy)
   const opening = [...scopes].flatMap(([scope, included]) => [
     ...included.filter((one) => isAsked(one, templates)),
@@ -115,7 +115,18 @@ const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] 
   const useful = new Set([...opening, ...opening.flatMap(includedBy)])
   const message =
     'opens nothing: no rule asks for it, nor for what it includes; a scope that is misspelt in a rule looks like this'
-  return [...scopes].flatMap(([scope, included]) => {
+  const granted = [...issuers.values()].flatMap(({ grants = [] }) =>
+    grants.flatMap(({ name, scopes }) =>
+      scopes.flatMap((one, i) =>
+        issueIf(
+          !useful.has(one) && !isAsked(one, templates),
+          pathText(name, ['scopes', i]),
+          `${quote(one)} ${message}`,
+        ),
+      ),
+    ),
+  )
+  const declared = [...scopes].flatMap(([scope, included]) => {
     if (!useful.has(scope)) return [{ path: pathText('SCOPES', [scope]), message }]
     return included.flatMap((one, i) =>
       issueIf(
@@ -125,6 +136,7 @@ const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] 
       ),
     )
   })
+  return [...declared, ...granted]
 }
 
 /**

@@ -30,8 +30,8 @@ const thousands = (count: number): string => count.toLocaleString('en-US')
 
 const splitAdvice = (name: string): string => {
   const base = name.split('_', 1)[0] ?? name
-  if (base === 'ROUTES') {
-    return 'move rules to [[vars.ROUTES_01]], [[vars.ROUTES_02]], …, which are read after ROUTES in that order'
+  if (base === 'ROUTES' || base === 'GRANTS') {
+    return `move ${base === 'ROUTES' ? 'rules' : 'grants'} to [[vars.${base}_01]], [[vars.${base}_02]], …, which are read after ${base} in that order`
   }
   return isPolicyVariable(name)
     ? `move entries to [vars.${base}_01…], [vars.${base}_02…], which are read together with ${base}`
@@ -61,11 +61,11 @@ const inlineKeyIssues = async (
   issuer: Issuer,
   { ISSUERS }: PolicyVars,
 ): Promise<readonly PolicyIssue[]> => {
-  const { name, keys, algorithms } = issuer
+  const { name, keys, algorithms, trustDomain } = issuer
   if (keys.kind !== 'inline') return []
   const table = objectOf(own(objectOf(ISSUERS), name))
   const isWritten = own(table, 'algorithms') !== undefined
-  const there = keys.keys.map((key) => publicKeyOf(key, algorithms)?.algorithm)
+  const there = keys.keys.map((key) => publicKeyOf(key, algorithms, trustDomain)?.algorithm)
   const keyless = isWritten ? algorithms.filter((one) => !there.includes(one)) : []
   const { entries = [] } = (await keyFactsOf(keys, issuer)) ?? {}
   const ambiguous = entries.flatMap(({ ignored, kid = '' }) => {

@@ -13,6 +13,7 @@ import {
   quote,
   quoteAll,
 } from '../../policy/issues.ts'
+import { PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
 import { isReading } from '../../policy/rows.ts'
 import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
@@ -156,18 +157,13 @@ const isNear = (a: string, b: string): boolean => {
 
 const bare = (text: string): string => text.replace(/\/$/, '')
 
-/** Whether `iss` ends in a slash in the tokens of a service. */
-const SLASHES: Readonly<Partial<Record<string, boolean>>> = {
-  ...{ auth0: true, okta: false, entra: false, keycloak: false, cognito: false },
-  ...{ clerk: false, workos: false, stytch: false },
-}
-
 /** Issuers that are written with a slash at the end which their service's tokens do not have, or without. */
 export function issuerSlashes({ issuers }: Policy): readonly PolicyIssue[] {
   return [...issuers.values()].flatMap(({ name, profile, issuer }) => {
     // Entra's tokens of version 1.
     const isFirst = parseUrl(issuer)?.hostname === 'sts.windows.net'
-    const hasSlash = isFirst || SLASHES[guessProfile(issuer).profile ?? profile]
+    const { slash }: Profile = PROFILES[guessProfile(issuer).profile ?? (profile as ProfileName)]
+    const hasSlash = isFirst || slash
     const meant = hasSlash ? `${bare(issuer)}/` : bare(issuer)
     return issueIf(
       hasSlash !== undefined && meant !== issuer,

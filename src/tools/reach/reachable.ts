@@ -2,7 +2,7 @@ import { perObject } from '../../core/memo.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { type Route, takesIssuer } from '../../core/model/route.ts'
-import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
+import type { AgentIdentity } from '../../core/model/token.ts'
 import { agent, workflow as ofWorkflow } from '../../core/stages/agent.ts'
 import { scope } from '../../core/stages/scope.ts'
 import { PARAM } from '../../policy/route-index.ts'
@@ -113,7 +113,7 @@ const waysOf = async (
   // For an MCP server: whether the agent may connect.
   const isScoped = async (only: Only): Promise<boolean> =>
     scopes === undefined ||
-    (await scope.run({ ...factsOf(only), access: { scopes } as AccessToken }, undefined)).ok
+    (await scope.run({ ...factsOf(only), access: { scopes, entry: issuer } }, undefined)).ok
   const isAgent = (only: Only) => passesAgent(factsOf(only), issuer, described)
   const values = valuesOf(policy, route, scopes, described.workflow)
   const all = combined(values)

@@ -61,6 +61,21 @@ const READ: readonly (readonly [
   ['the longest kid', { ...P256, kid: 'k'.repeat(LIMITS.kidLength) }, 'ES256'],
 ]
 
+it.each([
+  ['jwt-svid', true],
+  ['x509-svid', false],
+  ['sig', false],
+  ['JWT-SVID', false],
+  [undefined, false],
+  [null, false],
+])('of a SPIFFE bundle a key with use %j is read: %s', (use, isRead) => {
+  expect(publicKeyOf({ ...P256, use }, ALGORITHMS, true) !== undefined).toBe(isRead)
+})
+
+it('a key for JWT-SVIDs is none of an issuer that is no trust domain', () => {
+  expect(publicKeyOf({ ...P256, use: 'jwt-svid' }, ALGORITHMS)).toBeUndefined()
+})
+
 const IGNORED: readonly Row[] = [
   ['nothing', {}],
   ['kty nobody knows', { ...P256, kty: 'XYZ' }],

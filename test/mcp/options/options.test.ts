@@ -481,7 +481,8 @@ describe('an authorization server for clients of MCP', () => {
   const beta = { issuer: 'https://beta.example', agent_prefix: 'beta/' }
   const of = (ISSUERS: object, changes: object = {}) =>
     warnings({ ISSUERS, ROUTES: routes(TOOLS, { ...OWN, ...changes }) })
-  const message = /takes only issuers with inline jwks, so the metadata names no authorization/
+  const message =
+    /takes only issuers with inline jwks, or of workloads, so the metadata names no authorization/
 
   it('is none with inline keys', () => {
     expect(of({ acme: inline }).join()).toMatch(/^ROUTES\[0\]\.mcp: takes only issuers/)
@@ -489,6 +490,12 @@ describe('an authorization server for clients of MCP', () => {
       /^ROUTES\[0\]\.issuers: takes only issuers/,
     )
     expect(of({ acme: inline }).join()).toMatch(message)
+  })
+
+  it('is none with workloads, which get no token there', () => {
+    const workload = { ...ACME, agent_prefix: 'acme/', profile: 'kubernetes' }
+    expect(of({ acme: workload }).join()).toMatch(message)
+    expect(of({ acme: workload, beta }).join()).not.toMatch(message)
   })
 
   it('is one where the keys of some are found at the issuer', () => {

@@ -4,11 +4,12 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { describe, expect, inject, it } from 'vitest'
-import { PROFILE_NAMES } from '../../../src/policy/profiles.ts'
+import { PROFILE_NAMES, PROFILES, type Profile } from '../../../src/policy/profiles.ts'
 import type { Process } from '../../../src/tools/cli/command.ts'
 import { readFilePolicy } from '../../../src/tools/cli/file-policy.ts'
 import { init } from '../../../src/tools/cli/init.ts'
 import { projectFiles } from '../../../src/tools/cli/init-files.ts'
+import { test } from '../../../src/tools/cli/test.ts'
 import { CONFIG, ROOT } from '../../kit/repository.ts'
 import { folder, run } from './kit.ts'
 
@@ -177,8 +178,31 @@ describe('the policy that it writes', () => {
   })
 
   it.each(PROFILE_NAMES)('takes an issuer of profile %s', async (profile) => {
-    await policyOf({ ...ORIGIN, profile, audience: 'client-7' })
+    const { workload, trustDomain }: Profile = PROFILES[profile]
+    await policyOf({
+      ...ORIGIN,
+      profile,
+      ...(trustDomain && { issuer: 'spiffe://prod.acme.dev' }),
+      ...(!workload && { audience: 'client-7' }),
+    })
   })
+})
+
+describe('the policy tests that it writes for workloads', () => {
+  it.each(PROFILE_NAMES.filter((name) => (PROFILES[name] as Profile).workload))(
+    'have tokens as %s has them',
+    async (profile) => {
+      const { shared, trustDomain }: Profile = PROFILES[profile]
+      const [signer = trustDomain ? 'spiffe://prod.acme.dev' : NEEDED.issuer] =
+        shared?.issuers ?? []
+      const path = fresh()
+      const answers = { ...ORIGIN, profile, issuer: signer }
+      expect((await init(path, answers, {})).exitCode).toBe(0)
+      const config = join(path, 'wrangler.toml')
+      const { exitCode, err } = await test([join(path, 'tests/policy.test.toml')], { config }, 0)
+      expect([exitCode, err]).toEqual([0, []])
+    },
+  )
 })
 
 describe('the files that it writes', () => {

@@ -85,6 +85,34 @@ request = { method = "POST", url = "/mcp", mcp = { method = "tools/call", name =
 const ALLOWED = 'expect = { decision = "allowed" }'
 const code = (text: string) => `expect = { decision = "denied", code = "${text}" }`
 
+it('a case makes tokens of workloads as their profile has them', async () => {
+  const changes = {
+    issuer: `[vars.ISSUERS.mesh]
+issuer = "spiffe://prod.acme.dev"
+profile = "spiffe"
+jwks_uri = "https://bundle.acme.dev/"
+agent_prefix = "mesh/"
+
+[vars.ISSUERS.github]
+issuer = "https://token.actions.githubusercontent.com"
+profile = "github-actions"
+agent_prefix = "github/"
+claims = { repository_owner_id = "65" }`,
+    route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = []',
+  }
+  const github =
+    'repository_id = "74", repository_owner_id = "65", run_id = "9", workflow_ref = "w"'
+  const cases = [
+    `issuer = "mesh"\n${ALLOWED}`,
+    `issuer = "mesh"\nclaims = { sub = "spiffe://prod.acme.dev/x", iss = "https://oidc.acme.dev" }\n${ALLOWED}`,
+    `issuer = "mesh"\nclaims = { sub = "spiffe://other.dev/x" }\n${code('issuer_unknown')}`,
+    `issuer = "github"\nclaims = { ${github} }\n${ALLOWED}`,
+    `issuer = "github"\nclaims = { ${github.replace('"65"', '"66"')} }\n${code('claim_rejected')}`,
+    `issuer = "github"\nclaims = { ${github}, aud = ["${API}", "b"] }\n${code('audience_mismatch')}`,
+  ].map((rest, i) => `[[case]]\nname = "${i}"\nrequest = "GET /a"\n${rest}\n`)
+  expect(await judge(cases.join('\n'), { changes })).toMatchObject({ exitCode: 0, err: [] })
+})
+
 describe('cases', () => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const claims = { iss: 'https://auth.acme.dev', aud: API, sub: 'a', client_id: 'a', jti: 'j' }

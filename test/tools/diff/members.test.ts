@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { AssertionRule } from '../../../src/core/model/assertion.ts'
+import type { ClaimGrant } from '../../../src/core/model/claims.ts'
 import type { DetailRule } from '../../../src/core/model/details.ts'
 import type {
   Decryption,
@@ -21,14 +22,17 @@ interface Keys {
   readonly gate?: object
   readonly acme?: object
   readonly rule?: object
+  /** Further variables, for tokens of an issuer that takes grants. */
+  readonly vars?: object
 }
 const RULE = { ...CHAT, match: 'GET,POST /v1/{id}' }
 const OTHER = { ...CHAT, match: 'GET /other', audiences: ['urn:other'] }
-const policyOf = ({ gate, acme, rule }: Keys): Policy => {
+const policyOf = ({ gate, acme, rule, vars: more }: Keys): Policy => {
   const vars = {
+    ...more,
     GATE: { ...GATE, ...gate },
     ISSUERS: {
-      acme: { ...ACME, agent_prefix: 'a/', ...acme },
+      acme: { ...ACME, agent_prefix: 'a/', ...(more && { scopes_from: 'both' }), ...acme },
       beta: { issuer: 'https://auth.beta.example', agent_prefix: 'b/' },
     },
     ROUTES: [{ ...RULE, ...rule }, OTHER],
@@ -85,6 +89,8 @@ const ISSUER_ROWS: Rows<Issuer> = {
   name: 'what the table is called',
   profile: [{}, { profile: 'keycloak' }],
   issuer: [{}, { issuer: 'https://auth.other.example' }],
+  workload: [{}, { profile: 'kubernetes' }],
+  trustDomain: 'the profile’s, and the issuer is another',
   keys: [{}, { jwks_uri: 'https://keys.acme.example/k' }],
   keyTimes: [{}, { jwks_cache: { max_fresh: '30m' } }],
   allowInsecureHttp: 'only of an issuer on a loopback host, which is another',
@@ -103,6 +109,8 @@ const ISSUER_ROWS: Rows<Issuer> = {
   entityProfiles: [{}, { entity_profiles: true }],
   workflowId: [{}, { workflow_id: 'run' }],
   scope: [{}, { scope: ['scp'] }],
+  scopesFrom: [{}, { scopes_from: 'both' }],
+  grants: 'those of GRANTS, whose members have rows of their own',
   scopeElse: [{ profile: 'entra' }, { profile: 'entra', scope: ['scp'] }],
   admin: [{}, { admin: 'own' }],
   possession: [{}, { possession: 'required' }],
@@ -111,6 +119,16 @@ const ISSUER_ROWS: Rows<Issuer> = {
   delegation: [{}, { delegation: { max_depth: 9 } }],
   actorIssuer: 'the profile’s',
   parentScope: [{}, { delegation: { parent_scope: 'parent' } }],
+}
+const grant = (more: object) => ({
+  GRANTS: [{ issuer: 'acme', claims: { team: 'a' }, scopes: ['x'], ...more }],
+})
+const GRANT_ROWS: Rows<ClaimGrant> = {
+  name: 'where it is written',
+  claims: [grant({}), grant({ claims: { team: 'b' } })],
+  scopes: [grant({}), grant({ scopes: ['y'] })],
+  agentType: [grant({}), grant({ agent_type: 'ci' })],
+  agentId: [grant({}), grant({ agent_id: 'team:{team}' })],
 }
 const KEY_TIMES_ROWS: Rows<KeyTimes> = {
   maxFresh: [{}, { jwks_cache: { max_fresh: '30m' } }],
@@ -251,6 +269,7 @@ const PARTS: readonly (readonly [
   ['assertion', 'gate', ASSERTION_ROWS, ({ gate }) => gate.assertion],
   ['placement', 'gate', PLACEMENT_ROWS, ({ gate }) => gate.placement],
   ['issuer', 'acme', ISSUER_ROWS, acmeOf],
+  ['grant', 'vars', GRANT_ROWS, (one) => acmeOf(one)?.grants?.[0]],
   ['keyTimes', 'acme', KEY_TIMES_ROWS, (one) => acmeOf(one)?.keyTimes],
   ['decrypt', 'acme', DECRYPTION_ROWS, (one) => acmeOf(one)?.decrypt],
   ['delegation', 'acme', DELEGATION_ROWS, (one) => acmeOf(one)?.delegation],

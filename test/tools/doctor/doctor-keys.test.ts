@@ -97,3 +97,19 @@ describe('an entry of a key set', () => {
     }
   })
 })
+
+describe('an entry of a SPIFFE bundle', () => {
+  const { use: __, ...useless } = ec.jwk
+  it.each([
+    ['is used', { ...ec.jwk, use: 'jwt-svid' }, { verifies: 'ES256', use: 'jwt-svid' }],
+    ['is for certificates', { ...ec.jwk, use: 'x509-svid' }, { ignored: 'not_svid' }],
+    ['is for signatures', ec.jwk, { ignored: 'not_svid' }],
+    ['has no use', useless, { ignored: 'not_svid' }],
+    ['is private', { ...ec.privateJwk, use: 'x509-svid' }, { ignored: 'private' }],
+    ['is not allowed', { ...p384, use: 'jwt-svid' }, { ignored: 'not_allowed', would: 'ES384' }],
+    ['is too small', { ...weak, use: 'jwt-svid' }, { ignored: 'weak_rsa' }],
+  ])('%s', async (_name, entry, expected) => {
+    const issuer = { issuer: 'spiffe://a', algorithms: ALGORITHMS, trustDomain: true } as const
+    expect((await keyFactsOf({ keys: [entry] }, issuer))?.entries).toMatchObject([expected])
+  })
+})

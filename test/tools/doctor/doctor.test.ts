@@ -1,5 +1,6 @@
 import { parse } from 'smol-toml'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { system } from '../../../src/platform/system.ts'
 import { PROFILE_NAMES } from '../../../src/policy/profiles.ts'
 import type { DoctorOptions } from '../../../src/tools/doctor/doctor.ts'
 import { createKey } from '../../kit/signing.ts'
@@ -96,12 +97,64 @@ describe('an issuer in order', () => {
     expect(out).toContain('In order: the gate gets 1 usable key, 4 warnings')
   })
 
-  it.each(PROFILE_NAMES)('can be of profile %s', async (profile) => {
+  it.each(PROFILE_NAMES.filter((name) => name !== 'spiffe'))(
+    'can be of profile %s',
+    async (profile) => {
+      const issuer = await startIssuer()
+      const { exitCode, report } = await examine(issuer.issuer, { profile, algorithms: 'ES256' })
+      expect(exitCode).toBe(0)
+      expect(report.toml).toContain(`profile = "${profile}"`)
+    },
+  )
+})
+
+describe('a trust domain', () => {
+  const ask = async (jwk: object) => {
     const issuer = await startIssuer()
-    const { exitCode, report } = await examine(issuer.issuer, { profile })
-    expect(exitCode).toBe(0)
-    expect(report.toml).toContain(`profile = "${profile}"`)
+    issuer.setKeys([{ ...issuer.jwk, ...jwk }])
+    const given = { profile: 'spiffe', jwksUri: issuer.jwksUri, allowInsecureHttp: true }
+    return examine('spiffe://prod.example.org', given)
+  }
+
+  it('is asked for its bundle', async () => {
+    const { exitCode, report, out } = await ask({ use: 'jwt-svid' })
+    expect([exitCode, report.keys.usable]).toEqual([0, 1])
+    expect(report.toml).toMatch(
+      /^\[vars\.ISSUERS\.prod\]\nissuer = "spiffe:\/\/prod\.example\.org"\n/,
+    )
+    expect(out).toContain('spiffe, as configured: by its host this is an issuer of spiffe')
   })
+
+  it('has no use for the keys of an OIDC discovery provider', async () => {
+    const { exitCode, report, out } = await ask({ use: 'sig' })
+    expect([exitCode, report.problems.map(({ code }) => code)]).toEqual([1, ['no_usable_key']])
+    expect(report.problems[0]?.fix).toContain('profile generic')
+    expect(out).toContain('ignored: not for JWT-SVIDs')
+  })
+
+  it('needs the address of the bundle', async () => {
+    const { exitCode, err } = await examine('spiffe://prod.example.org', { profile: 'spiffe' })
+    expect([exitCode, err]).toEqual([1, expect.stringContaining('--jwks-uri is required')])
+  })
+})
+
+it('an issuer that signs for everybody gets a table that lets nobody in yet', async () => {
+  const { jwk } = await createKey('RS256', 'k1')
+  const issuer = 'https://token.actions.githubusercontent.com'
+  const jwks_uri = `${issuer}/.well-known/jwks`
+  const documents: Readonly<Record<string, object>> = {
+    [`${issuer}/.well-known/openid-configuration`]: { issuer, jwks_uri },
+    [jwks_uri]: { keys: [jwk] },
+  }
+  const asked = vi.spyOn(system, 'fetch').mockImplementation(async (url) => {
+    const document = documents[url]
+    return document ? Response.json(document) : new Response(null, { status: 404 })
+  })
+  const { exitCode, report, warnings } = await examine(issuer)
+  asked.mockRestore()
+  expect([exitCode, warnings]).toEqual([0, []])
+  expect(report.toml).toContain('[vars.ISSUERS.github-actions]')
+  expect(report.toml).toContain('claims = { repository_owner_id = "OWNER_ID" }')
 })
 
 describe('an issuer of a wrangler.toml', () => {

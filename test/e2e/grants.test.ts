@@ -1,0 +1,274 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
+import { createKey, type Members, type SigningKey, sign } from '../kit/signing.ts'
+import { askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
+
+const GITHUB = 'https://token.actions.githubusercontent.com'
+const RESOURCE = 'https://api.example.com'
+const OWNED = { repository_owner_id: '456' }
+
+/** What is granted; each by its claims alone. */
+const GRANTS: readonly Members[] = [
+  {
+    issuer: 'github',
+    claims: { repository_id: '123', ref: 'refs/heads/main' },
+    scopes: ['documents:read'],
+    agent_type: 'ci',
+    agent_id: 'repo:{repository_id}',
+  },
+  { issuer: 'github', claims: { environment: 'production' }, scopes: ['documents:write'] },
+  { issuer: 'github', claims: { event_name: 'schedule' }, scopes: [], agent_type: 'cron' },
+  { issuer: 'github', claims: { event_name: 'push' }, scopes: [], agent_id: 'run:{run_id}' },
+  { issuer: 'github', claims: { job: 'named' }, scopes: [], agent_id: 'name:{environment}' },
+  { issuer: 'acme', claims: { groups: 'readers' }, scopes: ['documents:read'] },
+]
+
+const ROUTES: readonly Members[] = [
+  { match: 'GET /v1/documents', scopes: ['documents:read'] },
+  { match: 'PUT /v1/documents', scopes: ['documents:write'] },
+  { match: 'GET /v1/ci', scopes: ['documents:read'], agent_types: ['ci'] },
+  {
+    match: 'POST /mcp',
+    scopes: ['documents:read'],
+    mcp: { tools: { look: [], change: ['documents:write'] } },
+  },
+]
+
+let setting: Setting
+let key: SigningKey
+const issuers = (github: Members = {}) => ({
+  github: {
+    issuer: GITHUB,
+    jwks: { keys: [key.jwk] },
+    profile: 'generic',
+    agent_id: 'sub',
+    agent_prefix: 'gh/',
+    claims: OWNED,
+    scopes_from: 'grants',
+    ...github,
+  },
+})
+const acme = { agent_prefix: 'acme/', admin: 'own', scopes_from: 'both' }
+beforeAll(async () => {
+  key = await createKey('RS256')
+  const more = { ISSUERS_GITHUB: issuers(), GRANTS }
+  setting = await startSetting({ issuer: acme, routes: ROUTES, more })
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting?.close())
+
+/** A token of a job, as GitHub's documentation has it, with these claims laid over it. */
+const job = (claims: Members = {}): Promise<string> => {
+  const now = Math.floor(Date.now() / 1000)
+  const repository = { repository_id: '123', repository: 'octo-org/octo-repo', ...OWNED }
+  const run = { run_id: '7', event_name: 'workflow_dispatch', ref: 'refs/heads/main' }
+  const sub = 'repo:octo-org/octo-repo:ref:refs/heads/main'
+  const times = { iat: now, nbf: now - 5, exp: now + 300 }
+  const all = { iss: GITHUB, aud: RESOURCE, sub, ...repository, ...run, ...times, ...claims }
+  return sign({ typ: 'JWT', kid: key.kid }, all, key)
+}
+
+const ask = async (path: string, claims: Members = {}, method = 'GET') =>
+  setting.ask(path, { method, token: await job(claims) })
+
+describe('a job’s token', () => {
+  it('has the scopes, id and type that the grants give, each time', async () => {
+    const token = await job()
+    for (const path of ['/v1/documents', '/v1/documents', '/v1/ci']) {
+      expect((await setting.ask(path, { token })).status).toBe(200)
+    }
+    const names = ['id', 'type', 'scope', 'grant', 'issuer']
+    const told = setting.origin.requests.map((one) =>
+      names.map((name) => one.header(`x-agent-${name}`)),
+    )
+    const wanted = ['gh/repo:123', 'ci', 'documents:read', 'documents:read', GITHUB]
+    expect(told).toEqual([wanted, wanted, wanted])
+  })
+
+  it('has the scopes of all grants that fit', async () => {
+    const claims = { environment: 'production' }
+    expect((await ask('/v1/documents', claims, 'PUT')).status).toBe(200)
+    const [request] = setting.origin.requests
+    expect(request?.header('x-agent-scope')).toBe('documents:read documents:write')
+    expect(request?.header('x-agent-grant')).toBe('documents:write')
+  })
+
+  it.each<[what: string, status: number, code: string, path: string, claims: Members]>([
+    ['of another owner', 401, 'claim_rejected', '/v1/documents', { repository_owner_id: '9' }],
+    [
+      'without an owner',
+      401,
+      'claim_rejected',
+      '/v1/documents',
+      { repository_owner_id: undefined },
+    ],
+    ['of another repository', 403, 'grant_missing', '/v1/documents', { repository_id: '124' }],
+    ['of another branch', 403, 'grant_missing', '/v1/documents', { ref: 'refs/heads/x' }],
+    [
+      'that says a scope itself',
+      403,
+      'grant_missing',
+      '/v1/documents',
+      { ref: 'refs/heads/x', scope: 'documents:read' },
+    ],
+    [
+      'whose claim is of another kind',
+      403,
+      'grant_missing',
+      '/v1/documents',
+      { repository_id: 123 },
+    ],
+    [
+      'that two grants give a type',
+      403,
+      'grant_conflict',
+      '/v1/documents',
+      { event_name: 'schedule' },
+    ],
+    ['that two grants give an id', 403, 'grant_conflict', '/v1/documents', { event_name: 'push' }],
+    [
+      'with a separator in its id',
+      403,
+      'grant_value_invalid',
+      '/v1/documents',
+      { repository_id: '1', job: 'named', environment: 'a:b' },
+    ],
+    [
+      'without the claim of its id',
+      403,
+      'grant_value_invalid',
+      '/v1/documents',
+      { repository_id: '1', job: 'named' },
+    ],
+    [
+      'of no granted type',
+      403,
+      'agent_type_not_allowed',
+      '/v1/ci',
+      { repository_id: '1', environment: 'production', agent_type: undefined },
+    ],
+  ])('%s is refused: %i %s', async (_what, status, code, path, claims) => {
+    expect(await outcome(await ask(path, claims))).toEqual({ status, code })
+    expect(setting.origin.requests).toEqual([])
+  })
+
+  it('that lacks a grant is told which scopes are needed, and not to ask for another token', async () => {
+    const answer = await ask('/v1/documents', { ref: 'refs/heads/x' })
+    expect(answer.headers.get('www-authenticate')).toBeNull()
+    expect(await answer.json()).toMatchObject({
+      code: 'grant_missing',
+      required_scopes: ['documents:read'],
+    })
+  })
+
+  it('sees and calls only the tools of an MCP server that its grants allow', async () => {
+    const send = async (method: string, params: Members, claims: Members = {}) => {
+      const headers = {
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+        'mcp-protocol-version': '2025-11-25',
+      }
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+      return setting.ask('/mcp', { method: 'POST', headers, body, token: await job(claims) })
+    }
+    const tools = ['look', 'change'].map((name) => ({ name, inputSchema: { type: 'object' } }))
+    const list = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools } })
+    const names = async (claims: Members) => {
+      setting.origin.on('/mcp', reply(200, { 'content-type': 'application/json' }, list))
+      const { result } = (await (await send('tools/list', {}, claims)).json()) as {
+        result: { tools: readonly { name: string }[] }
+      }
+      return result.tools.map(({ name }) => name)
+    }
+    expect(await names({})).toEqual(['look'])
+    expect(await names({ environment: 'production' })).toEqual(['look', 'change'])
+    setting.origin.clear()
+    const answer = await send('tools/call', { name: 'change', arguments: {} })
+    expect(JSON.stringify(await answer.json())).toContain('"code":"grant_missing"')
+    expect(setting.origin.requests).toEqual([])
+    const granted = { environment: 'production' }
+    const passed = await send('tools/call', { name: 'change', arguments: {} }, granted)
+    expect(passed.status).toBe(200)
+  })
+
+  it('has the grants in its line of the journal, also where it is refused', async () => {
+    const line = async (id: string, claims: Members) => {
+      const headers = { 'x-request-id': id }
+      await setting.ask('/v1/documents', { headers, token: await job(claims) })
+      return setting.gate.journalLine(({ request_id: one }) => one === id)
+    }
+    expect(await line('grants-1', { environment: 'production' })).toMatchObject({
+      decision: 'allowed',
+      granted_by: ['GRANTS[0]', 'GRANTS[1]'],
+      agent: 'repo:123',
+    })
+    expect(await line('grants-2', { event_name: 'schedule' })).toMatchObject({
+      code: 'grant_conflict',
+      granted_by: ['GRANTS[0]', 'GRANTS[2]'],
+    })
+    expect(await line('grants-3', { ref: 'x' })).not.toHaveProperty('granted_by')
+  })
+})
+
+describe('a token of an issuer of scopes', () => {
+  const send = async (claims: Members, method = 'GET') =>
+    outcome(await setting.ask('/v1/documents', { method, token: await setting.token(claims) }))
+  const DENIED = { status: 403, code: 'scope_missing' }
+
+  it('that takes grants has both', async () => {
+    const claims = { scope: 'documents:write', groups: ['staff', 'readers'] }
+    expect((await send(claims)).status).toBe(200)
+    expect((await send(claims, 'PUT')).status).toBe(200)
+    expect(await send({ scope: 'documents:write', groups: ['staff'] })).toEqual(DENIED)
+    expect(await send({ scope: '', groups: ['readers'] }, 'PUT')).toEqual(DENIED)
+  })
+
+  it('that does not is not added to: the policy is refused', async () => {
+    const more = { GRANTS: GRANTS.slice(5) }
+    await withGate(setting, { routes: ROUTES, more }, async (gate) => {
+      const token = await setting.token({ groups: ['readers'] })
+      expect(await outcome(await askGate(gate, '/v1/documents', { token }))).toEqual({
+        status: 503,
+        code: 'policy_invalid',
+      })
+    })
+  })
+})
+
+describe('an issuer that signs for everybody', () => {
+  it('and pins no owner has the whole policy refused', async () => {
+    const more = { ISSUERS_GITHUB: issuers({ claims: {} }), GRANTS }
+    await withGate(setting, { issuer: acme, routes: ROUTES, more }, async (gate) => {
+      const token = await job()
+      expect(await outcome(await askGate(gate, '/v1/documents', { token }))).toEqual({
+        status: 503,
+        code: 'policy_invalid',
+      })
+    })
+  })
+})
+
+describe('explain', () => {
+  it('names the grant that gave each scope', async () => {
+    const token = await setting.token({
+      scope: 'edgewarden:read documents:write',
+      groups: 'readers',
+    })
+    const about = await setting.token({ scope: 'documents:write', groups: 'readers' })
+    const answer = await setting.ask('/.edgewarden/explain', {
+      method: 'POST',
+      token,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token: about, method: 'GET', url: `${RESOURCE}/v1/documents` }),
+    })
+    const { allowed, steps } = (await answer.json()) as {
+      allowed: boolean
+      steps: readonly { stage: string; detail: Members }[]
+    }
+    expect(allowed).toBe(true)
+    expect(steps.find(({ stage }) => stage === 'claims')?.detail).toMatchObject({
+      scopes: ['documents:write', 'documents:read'],
+      granted_by: { 'documents:read': ['GRANTS[5]'] },
+    })
+  })
+})
