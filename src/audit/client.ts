@@ -3,6 +3,8 @@ import {
   type AuditRule,
   type DecisionPage,
   type FoundDecision,
+  type Problems,
+  type ShardHealth,
   shardTerms,
   type Whose,
 } from '../core/model/audit.ts'
@@ -24,6 +26,7 @@ interface Shard {
   list(query: ShardQuery): PromiseLike<ShardPage>
   get(id: string): PromiseLike<FoundDecision | undefined>
   erase(erasure: ShardErasure): PromiseLike<ShardErased>
+  health(): PromiseLike<ShardHealth>
 }
 
 /** The dependencies of the audit. */
@@ -32,6 +35,8 @@ export interface AuditOptions extends Background {
   readonly rule: AuditRule
   /** The policy without secrets, as JSON. */
   readonly policyText: () => string
+  /** What is wrong in this isolate. */
+  readonly problems: () => Problems
 }
 
 /** Records that are handed over together. */
@@ -57,7 +62,7 @@ const POLICY_CHARACTERS = 1_000_000
  * shard; lists merge those of all. A batch that was not stored is sent again with the next one, under the same id.
  */
 export function createAudit(options: AuditOptions): Audit {
-  const { objects, rule, policyText, clock, waitUntil, log } = options
+  const { objects, rule, policyText, problems, clock, waitUntil, log } = options
   const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
@@ -111,6 +116,7 @@ export function createAudit(options: AuditOptions): Audit {
         strangers: theirs.map(withPolicy),
         ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: now }),
         ...missing,
+        problems: problems(),
         ...shardTerms(rule),
       })
     }
@@ -193,6 +199,12 @@ export function createAudit(options: AuditOptions): Audit {
       )
       return found.find((one) => one !== undefined)
     },
+    health: () =>
+      Promise.all(
+        Array.from({ length: shards }, (_, shard) =>
+          ask(String(shard), (object) => object.health()).catch(() => undefined),
+        ),
+      ),
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and where it goes on.
     async erase(erasure, act, cursor) {

@@ -1,4 +1,4 @@
-import type { Act, DecisionQuery, Dropped, Erasure } from '../core/model/audit.ts'
+import type { Act, DecisionQuery, Dropped, Erasure, Problems } from '../core/model/audit.ts'
 
 /** What an isolate hands over at a time. */
 export interface Batch {
@@ -12,6 +12,8 @@ export interface Batch {
   /** Records that the isolate has dropped since its last batch: too many waited, or the object refused records. */
   readonly lost?: number
   readonly refused?: number
+  /** What is wrong in the isolate. */
+  readonly problems?: Problems
   /** Hash and JSON of the policy; with an isolate's first batch. */
   readonly policy?: readonly [hash: string, text: string]
   readonly retention: number

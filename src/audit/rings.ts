@@ -1,5 +1,5 @@
 import { gzip } from './gzip.ts'
-import { readRecord, termsOf, timeOf } from './terms.ts'
+import { countsOf, readRecord, termsOf, timeOf } from './terms.ts'
 
 /**
  * A ring of records for those whose token was verified, one for strangers, and one for acts of administrators, each
@@ -21,7 +21,8 @@ const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
   day INTEGER NOT NULL,
   day_rows INTEGER NOT NULL,
   batches TEXT NOT NULL,
-  terms TEXT NOT NULL
+  terms TEXT NOT NULL,
+  counts TEXT NOT NULL
 );`
 
 /** Compressed records are in a table of their own, so that a search reads only terms. */
@@ -37,6 +38,8 @@ export interface Packed {
   readonly last: number
   readonly bytes: number
   readonly terms: string
+  /** Its `Counts` as JSON. */
+  readonly counts: string
   readonly data: ArrayBuffer
 }
 
@@ -65,5 +68,7 @@ export async function packed(ring: Ring, texts: readonly string[]): Promise<Pack
   const data = await gzip(texts.join('\n'))
   const terms = termsOf(records)
   const [first, last] = [Math.min(...times), Math.max(...times)]
-  return { ring, first, last, bytes: data.byteLength + terms.length, terms, data }
+  const counts = JSON.stringify(countsOf(records))
+  const bytes = data.byteLength + terms.length + counts.length
+  return { ring, first, last, bytes, terms, counts, data }
 }

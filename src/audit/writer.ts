@@ -35,6 +35,7 @@ export function createWriter(
       )
       const [row] = oldest.toArray()
       if (!row) break
+      budget.keepBefore(row.id)
       budget.write('DELETE FROM records WHERE id = ?', row.id)
       budget.write(`DELETE FROM ${ring} WHERE id = ?`, row.id)
       bytesOf[ring] -= row.bytes
@@ -42,16 +43,17 @@ export function createWriter(
   }
 
   return {
-    /** Stores rows of some batches. The oldest rows make room for them. */
-    insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): void {
+    /** Stores rows of some batches, and returns the id of the last. The oldest rows make room for them. */
+    insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): number {
       let id = lastId()
-      for (const { ring, first, last, bytes, terms, data } of rows) {
+      for (const { ring, first, last, bytes, terms, counts, data } of rows) {
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
-        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms]
-        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
+        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms, counts]
+        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
         budget.write('INSERT INTO records VALUES (?, ?)', id, data)
         bytesOf[ring] += bytes
       }
+      return id
     },
 
     /** Stores rows in place of what they were; those that were deleted meanwhile stay deleted. */
@@ -62,6 +64,8 @@ export function createWriter(
       }
       bytesOf = count()
     },
+
+    bytes: (): Readonly<Record<Ring, number>> => bytesOf,
 
     /** Counts the bytes again, after rows were deleted. */
     recount(): void {
