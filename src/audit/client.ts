@@ -87,6 +87,9 @@ export function createAudit(options: AuditOptions): Audit {
   // Not before the first request: an isolate has no random numbers as it starts.
   let own: string | undefined
 
+  const askEach = <Answer>(call: (shard: number) => Promise<Answer>): Promise<Answer[]> =>
+    Promise.all(Array.from({ length: shards }, (_, shard) => call(shard)))
+
   const policyNow = async () => {
     policy ??= await hashed(policyText())
     return policy
@@ -181,30 +184,20 @@ export function createAudit(options: AuditOptions): Audit {
     async list({ cursor, ...query }) {
       const befores = cursor === undefined ? [] : cursor.split('~')
       if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')
-      const pages = await Promise.all(
-        Array.from({ length: shards }, async (_, shard): Promise<ShardPage> => {
-          const before = befores[shard] ?? ''
-          if (before === END) return { found: [] }
-          const asked = { ...query, ...(before !== '' && { before }) }
-          return ask(String(shard), (object) => object.list(asked))
-        }),
-      )
+      const pages = await askEach(async (shard): Promise<ShardPage> => {
+        const before = befores[shard] ?? ''
+        if (before === END) return { found: [] }
+        const asked = { ...query, ...(before !== '' && { before }) }
+        return ask(String(shard), (object) => object.list(asked))
+      })
       return merged(pages, befores, query.limit)
     },
     async get(id) {
-      const found = await Promise.all(
-        Array.from({ length: shards }, (_, shard) =>
-          ask(String(shard), (object) => object.get(id)),
-        ),
-      )
+      const found = await askEach((shard) => ask(String(shard), (object) => object.get(id)))
       return found.find((one) => one !== undefined)
     },
     health: () =>
-      Promise.all(
-        Array.from({ length: shards }, (_, shard) =>
-          ask(String(shard), (object) => object.health()).catch(() => undefined),
-        ),
-      ),
+      askEach((shard) => ask(String(shard), (object) => object.health()).catch(() => undefined)),
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and where it goes on.
     async erase(erasure, act, cursor) {

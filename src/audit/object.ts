@@ -72,9 +72,10 @@ export class AuditLog extends DurableObject {
     this.#budget = createBudget(storage)
     this.#health = createHealth(this.#budget)
     const known = storage.kv.get(ALERTING)
-    if (ctx.id.name === '0' && !known) storage.kv.put(ALERTING, true)
-    const secret = (env as { readonly [ALERTS_SECRET]?: string })[ALERTS_SECRET]
-    const receiver = known || ctx.id.name === '0' ? receiverOf(secret) : undefined
+    const isFirst = known || ctx.id.name === '0'
+    if (isFirst && !known) storage.kv.put(ALERTING, true)
+    const { [ALERTS_SECRET]: secret } = env as { readonly [ALERTS_SECRET]?: string }
+    const receiver = isFirst ? receiverOf(secret) : undefined
     this.#alerts = createAlerts(storage, this.#budget, this.#health, receiver)
     this.#reader = createReader(storage.sql)
     this.#writer = createWriter(storage, this.#budget, this.#reader)

@@ -8,7 +8,15 @@ import { isLoopback, parseUrl } from '../core/url.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import { flag, nameText, readClaimPath, seconds, text, whole, word } from '../policy/fields.ts'
 import type { Report } from '../policy/issues.ts'
-import { anyOf, type KeyDocs, list, reads, readTable, required } from '../policy/table.ts'
+import {
+  anyOf,
+  type KeyDocs,
+  list,
+  type Readable,
+  reads,
+  readTable,
+  required,
+} from '../policy/table.ts'
 
 /** The binding of the audit; without it there is no audit. */
 export const AUDIT_BINDING = 'AUDIT_LOG'
@@ -106,15 +114,6 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
 /** The secret that says who receives alerts. */
 export const ALERTS_SECRET = 'ALERTS'
 
-/** Who receives alerts; without a `key` they are not signed. */
-export interface Receiver {
-  readonly url: string
-  readonly key?: Uint8Array<ArrayBuffer>
-  readonly format?: 'standard' | 'slack'
-  /** A name of the gate, for those who have several. */
-  readonly gate?: string
-}
-
 const RECEIVER_KEYS = {
   url: required(
     text((value) => {
@@ -133,17 +132,20 @@ const RECEIVER_KEYS = {
   gate: nameText,
 }
 
+/** Who receives alerts; without a `key` they are not signed. `gate` names the gate, for those who have several. */
+export type Receiver = Readable<typeof RECEIVER_KEYS> & { readonly url: string }
+
 /** Reads the secret. Reports what is wrong with it, and nothing of what it says. */
 export function receiverOf(secret: unknown, report: Report = () => {}): Receiver | undefined {
   if (typeof secret !== 'string') return undefined
-  let isGood = true
+  let mistakes = 0
   const wrong: Report = (...issue) => {
-    isGood = false
+    mistakes++
     report(...issue)
   }
-  const { url, ...rest } = readTable(RECEIVER_KEYS, parseJsonObject(secret), wrong)
+  const { url = '', ...rest } = readTable(RECEIVER_KEYS, parseJsonObject(secret), wrong)
   if (!rest.key && rest.format !== 'slack') wrong(['key'], 'must be set')
-  return isGood && url !== undefined ? { url, ...rest } : undefined
+  return mistakes > 0 ? undefined : { url, ...rest }
 }
 
 /** The audit's settings, with every default; `undefined` without the binding, where AUDIT is then a mistake. */
