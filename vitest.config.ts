@@ -22,6 +22,7 @@ const WAITING = [
   'e2e/expiry',
   'e2e/pending',
   'e2e/mcp-answers',
+  'e2e/alerts',
   'e2e/serve',
   'e2e/streams',
   'e2e/rate-limits',

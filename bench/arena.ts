@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { kvService } from '../src/tools/serve/kv.ts'
 import { type Binding, capnp, type WorkerService } from '../src/tools/serve/workerd-config.ts'
 import { deployment } from '../test/kit/repository.ts'
-import { type Bundles, bundleAll } from './bundles.ts'
+import { type Bundles, bundleAll, SINK } from './bundles.ts'
 import type { Row } from './lineup.ts'
 import { ISSUER, policyVars, RESOURCE, USUAL_RULES } from './policy.ts'
 import type { PublicKey } from './public-key.ts'
@@ -52,6 +52,7 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
     const config = capnp({
       workers: [
         plainWorker('origin', bundles.origin ?? '', []),
+        { ...plainWorker(SINK, bundles[SINK] ?? '', []), classes: { [AUDIT]: SINK } },
         kvService('kv'),
         ...options.rows.map((row) => workerOf(row, options.keys, bundles, port)),
       ],
@@ -79,8 +80,11 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
   }
 }
 
+/** The class of the audit. */
+const AUDIT = 'AuditLog'
+
 const workerOf = (
-  { id, kind, module, gate, rule, largeSet, rules = USUAL_RULES, overHttp }: Row,
+  { id, kind, module, gate, rule, largeSet, audit, rules = USUAL_RULES, overHttp }: Row,
   keys: readonly PublicKey[],
   bundles: Bundles,
   port: number,
@@ -95,7 +99,9 @@ const workerOf = (
       { name: 'KEYS', json: keys },
     ])
   }
-  const { durableObjects } = deployment()
+  const { AUDIT_LOG: auditClass, ...durableObjects } = deployment().durableObjects
+  const own = { ...durableObjects, ...(audit === 'stored' && { AUDIT_LOG: auditClass ?? AUDIT }) }
+  const lent = audit === 'dropped' ? { AUDIT_LOG: { className: AUDIT, serviceName: SINK } } : {}
   const keyOf = (binding: string, name: string) =>
     largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
   const origin = overHttp ? `http://127.0.0.1:${port}` : 'service:ORIGIN'
@@ -107,13 +113,13 @@ const workerOf = (
       ...vars.map(([name, json]) => ({ name, json })),
       { name: 'ORIGIN', service },
       { name: 'JWKS_CACHE', kvNamespace: 'kv' },
-      ...Object.entries(durableObjects).map(([name, durableObjectNamespace]) => ({
+      ...Object.entries({ ...own, ...lent }).map(([name, durableObjectNamespace]) => ({
         name,
         durableObjectNamespace,
       })),
     ]),
     classes: Object.fromEntries(
-      Object.entries(durableObjects).map(([binding, name]) => [name, keyOf(binding, name)]),
+      Object.entries(own).map(([binding, name]) => [name, keyOf(binding, name)]),
     ),
   }
 }

@@ -4,7 +4,10 @@ import { build as wranglerBuild } from '../test/kit/bundle.ts'
 import { ROOT } from '../test/kit/repository.ts'
 import type { Row } from './lineup.ts'
 
-/** Module of a row, or `origin` → path of its bundle, relative to where it was built. */
+/** The module of an audit that stores nothing. */
+export const SINK = 'audit-sink'
+
+/** Module of a row, `origin`, or {@link SINK} → path of its bundle, relative to where it was built. */
 export type Bundles = Readonly<Record<string, string>>
 
 /**
@@ -18,7 +21,8 @@ export const bundleAll = async (
   other: string | undefined,
 ): Promise<Bundles> => {
   const bundles: Record<string, string> = {}
-  for (const module of new Set(['origin' as const, ...rows.map((one) => one.module)])) {
+  const others = ['origin', SINK] as const
+  for (const module of new Set([...others, ...rows.map((one) => one.module)])) {
     if (module === 'other') {
       bundles[module] = relative(directory, resolve(other ?? ''))
     } else if (module === 'gate' && !readable) {

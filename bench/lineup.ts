@@ -23,6 +23,8 @@ interface Contender {
   readonly manyPaths?: true
   /** Whether the revocation set is the large one, instead of empty. */
   readonly largeSet?: true
+  /** The audit: stored by an object in the same process, or dropped by one that stores nothing. Absent: none. */
+  readonly audit?: 'stored' | 'dropped'
 }
 
 /** One line of the comparison: a Worker that is sent one kind of request, before an origin. */
@@ -99,6 +101,8 @@ const VARIANTS: readonly Contender[] = [
   gate('-identity', 'assertion of who calls', { gate: { assertion: 'identity' } }),
   gate('-request', 'assertion of each request', { gate: { assertion: 'request' } }),
   gate('-strict', 'strict revocation', { gate: { revocation: { consistency: 'strict' } } }),
+  gate('-audit-dropped', 'known token, audit that drops', { audit: 'dropped' }),
+  gate('-audit', 'known token, audit that stores', { audit: 'stored' }),
   gate('-limit', 'an exact limit', {
     rule: { rate_limit: { limit: 1_000_000, period: '1s' } },
   }),

@@ -69,6 +69,8 @@ const TARGETS: readonly Target[] = [
   more('get.gate-rules', 'get.gate', 15),
   more('get.gate-templates', 'get.gate', 15),
   more('get.gate-when', 'get.gate', 30),
+  more('get.gate-audit-dropped', 'get.gate', 15),
+  more('get.gate-audit', 'get.gate', 60),
 ]
 
 /** How the run compares to what is aimed at, as a Markdown table. Judges nothing else. */

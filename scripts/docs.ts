@@ -5,10 +5,12 @@ import type { Report } from '../bench/report.ts'
 import { renderRevocations } from '../bench/revocation-table.ts'
 import { renderMain, renderPolicyTable, renderSurroundings, renderTable } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
+import { PROBLEMS } from '../src/audit/health.ts'
 import { answerRow } from '../src/core/denial.ts'
 import { GUARD } from '../src/core/guard.ts'
 import { type ClaimPath, claimPathText } from '../src/core/model/claims.ts'
 import { denialGroups } from '../src/denials.ts'
+import { METRICS } from '../src/gateway/apps/metrics.ts'
 import { PROFILES, type Profile } from '../src/policy/profiles.ts'
 import { type DocumentedTable, TABLES } from '../src/policy/tables.ts'
 import { COMMANDS } from '../src/tools/cli/commands.ts'
@@ -110,6 +112,13 @@ const commandTable = (): string =>
     ]),
   )
 
+/** Rows with a name and a meaning. */
+const meaningTable = (what: string, rows: Readonly<Record<string, string>>) => (): string =>
+  tableOf(
+    [what, 'meaning'],
+    Object.entries(rows).map(([name, meaning]) => [code(name), cell(meaning)]),
+  )
+
 /** Of the last whole run of the bench. */
 const measured = (render: (report: Report) => string) => (): string =>
   render(JSON.parse(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
@@ -129,6 +138,8 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   stages: stageTable,
   profiles: profileTable,
   commands: commandTable,
+  metrics: meaningTable('metric', METRICS),
+  problems: meaningTable('problem', PROBLEMS),
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-policy': measured(renderPolicyTable),
@@ -159,6 +170,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/denials.md': ['denials'],
   'docs/deploy.md': ['keys-team'],
   'docs/grants.md': ['keys-grant'],
+  'docs/health.md': ['problems', 'metrics'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],

@@ -1,4 +1,4 @@
-import type { Dropped } from '../core/model/audit.ts'
+import type { Counts, Dropped } from '../core/model/audit.ts'
 import { RING_NAMES } from './rings.ts'
 
 const DAY_MS = 86_400_000
@@ -6,21 +6,27 @@ const DAY_MS = 86_400_000
 const KEPT = 'budget'
 /** Gaps that are remembered. */
 const MOST_GAPS = 200
+/** Rows whose counts {@link Kept} lacks. */
+const MOST_UNKEPT = 1_000
 
 /** What is stored by itself, where no row has it: rarely, since that is a row as well. */
 interface Kept {
   readonly day: number
   readonly rows: number
   readonly gaps: readonly Dropped[]
+  /** Of all rows up to one, also those that were deleted. */
+  readonly counts: Counts
+  readonly upTo: number
 }
 
 export type Budget = ReturnType<typeof createBudget>
 
 /**
- * Counts the rows that an object has written on this UTC day, as they are billed, and the records that were dropped.
- * Both are there after a restart; of a gap at least half of its records.
+ * Counts the rows that an object has written on this UTC day, as they are billed, the records that were dropped, and
+ * what all records say. All are there after a restart; of a gap at least half of its records.
  */
-export function createBudget({ sql, kv }: DurableObjectStorage) {
+export function createBudget(storage: DurableObjectStorage) {
+  const { sql, kv } = storage
   const latest = RING_NAMES.flatMap((ring) =>
     sql
       .exec<{ day: number; rows: number }>(
@@ -28,12 +34,26 @@ export function createBudget({ sql, kv }: DurableObjectStorage) {
       )
       .toArray(),
   )
-  const kept = kv.get<Kept>(KEPT) ?? { day: 0, rows: 0, gaps: [] }
+  const kept = kv.get<Kept>(KEPT) ?? { day: 0, rows: 0, gaps: [], counts: {}, upTo: 0 }
   let day = Math.max(kept.day, ...latest.map((one) => one.day))
   let rows = Math.max(...[kept, ...latest].map((one) => (one.day === day ? one.rows : 0)))
   let gaps = kept.gaps
   /** Dropped records that are not stored yet. */
   let unsaved = 0
+  const counts: Record<string, number> = { ...kept.counts }
+  let { upTo } = kept
+  let last = upTo
+  const count = (id: number, text: string): void => {
+    last = Math.max(last, id)
+    for (const [what, more] of Object.entries(JSON.parse(text) as Counts)) {
+      counts[what] = (counts[what] ?? 0) + more
+    }
+  }
+  for (const ring of RING_NAMES) {
+    const query = `SELECT id, counts FROM ${ring} WHERE id > ?`
+    const found = sql.exec<{ id: number; counts: string }>(query, upTo)
+    for (const row of found) count(row.id, row.counts)
+  }
 
   const turn = (): void => {
     const today = Math.floor(Date.now() / DAY_MS)
@@ -45,7 +65,8 @@ export function createBudget({ sql, kv }: DurableObjectStorage) {
   }
   const keep = (): void => {
     add(1)
-    kv.put(KEPT, { day, rows, gaps } satisfies Kept)
+    kv.put(KEPT, { day, rows, gaps, counts, upTo: last } satisfies Kept)
+    upTo = last
   }
 
   return {
@@ -55,6 +76,28 @@ export function createBudget({ sql, kv }: DurableObjectStorage) {
     /** Runs a statement, and counts what it writes. */
     write(statement: string, ...bound: unknown[]): void {
       add(sql.exec(statement, ...bound).rowsWritten)
+    },
+
+    /** What all records say; it goes on. */
+    counts: counts as Counts,
+
+    /** Counts what rows say, once they are stored. */
+    count(rows: readonly { readonly counts: string }[], id: number): void {
+      for (const row of rows) count(id, row.counts)
+      if (last - upTo > MOST_UNKEPT) keep()
+    },
+
+    /** Stores the counts before a row is deleted, if only rows have them. */
+    keepBefore(id: number): void {
+      if (id > upTo) keep()
+    },
+
+    /** Sets the alarm, unless an earlier one is set. */
+    async wakeAt(at: number): Promise<void> {
+      const alarm = await storage.getAlarm()
+      if (alarm !== null && alarm <= at) return
+      add(1)
+      await storage.setAlarm(at)
     },
 
     /** The day, and its rows once `more` are written: for a row of a ring. */
@@ -73,6 +116,12 @@ export function createBudget({ sql, kv }: DurableObjectStorage) {
     nextDay(): number {
       turn()
       return (day + 1) * DAY_MS
+    },
+
+    /** Rows and gaps of this day. */
+    today(): { readonly rows: number; readonly dropped: readonly Dropped[] } {
+      turn()
+      return { rows, dropped: gaps.filter((gap) => gap.until > day * DAY_MS) }
     },
 
     /** Notes records that are not stored: one gap for each day and reason. */

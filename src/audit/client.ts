@@ -3,6 +3,8 @@ import {
   type AuditRule,
   type DecisionPage,
   type FoundDecision,
+  type Problems,
+  type ShardHealth,
   shardTerms,
   type UsageQuery,
   type Whose,
@@ -32,6 +34,7 @@ interface Shard {
   erase(erasure: ShardErasure): PromiseLike<ShardErased>
   listAfter(query: ShardTail): PromiseLike<ShardTailed>
   usage(query: UsageQuery): PromiseLike<ShardUsage>
+  health(): PromiseLike<ShardHealth>
 }
 
 /** The dependencies of the audit. */
@@ -40,6 +43,8 @@ export interface AuditOptions extends Background {
   readonly rule: AuditRule
   /** The policy without secrets, as JSON. */
   readonly policyText: () => string
+  /** What is wrong in this isolate. */
+  readonly problems: () => Problems
 }
 
 /** Records that are handed over together. */
@@ -67,7 +72,7 @@ const POLICY_CHARACTERS = 1_000_000
  * shard; lists merge those of all. A batch that was not stored is sent again with the next one, under the same id.
  */
 export function createAudit(options: AuditOptions): Audit {
-  const { objects, rule, policyText, clock, waitUntil, log } = options
+  const { objects, rule, policyText, problems, clock, waitUntil, log } = options
   const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
@@ -123,6 +128,7 @@ export function createAudit(options: AuditOptions): Audit {
         strangers: theirs.map(withPolicy),
         ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: now }),
         ...missing,
+        problems: problems(),
         ...shardTerms(rule),
       })
     }
@@ -222,6 +228,8 @@ export function createAudit(options: AuditOptions): Audit {
       const dropped = found.flatMap((one) => one.dropped)
       return { ...usageOf(found.map(({ tally }) => tally)), since, dropped }
     },
+    health: () =>
+      eachShard((shard) => ask(String(shard), (object) => object.health()).catch(() => undefined)),
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and where it goes on.
     async erase(erasure, act, cursor) {

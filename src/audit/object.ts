@@ -1,10 +1,13 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { FoundDecision, UsageQuery } from '../core/model/audit.ts'
+import type { FoundDecision, Problems, ShardHealth, UsageQuery } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { createYielder } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
+import { createAlerts } from './alerts.ts'
 import { createBudget } from './budget.ts'
 import { gzip } from './gzip.ts'
+import { createHealth } from './health.ts'
+import { ALERTS_SECRET, receiverOf } from './options.ts'
 import type {
   Appended,
   Batch,
@@ -29,6 +32,9 @@ const SCHEMA = 1
 /** The storage key of the latest batch's {@link Terms}, for the alarm. */
 const KEPT_TERMS = 'terms'
 type Terms = Pick<Batch, 'retention' | 'maxRows'>
+
+/** The storage key of a mark of the shard that sends alerts: an alarm may wake it without its name. */
+const ALERTING = 'alerting'
 
 /** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
 export const GATHER = { ms: 250 }
@@ -60,7 +66,9 @@ export class AuditLog extends DurableObject {
   /** By the id of a batch: resolves once it is stored, or refused. */
   readonly #taken = new Map<string, Promise<Appended>>()
   #erasing: Promise<unknown> = Promise.resolve()
+  readonly #alerts: ReturnType<typeof createAlerts>
   readonly #budget: ReturnType<typeof createBudget>
+  readonly #health: ReturnType<typeof createHealth>
   readonly #reader: ReturnType<typeof createReader>
   readonly #writer: ReturnType<typeof createWriter>
   readonly #policies: Set<string>
@@ -71,6 +79,13 @@ export class AuditLog extends DurableObject {
     noteSchema(storage, SCHEMA)
     storage.sql.exec(TABLES)
     this.#budget = createBudget(storage)
+    this.#health = createHealth(this.#budget)
+    const known = storage.kv.get(ALERTING)
+    const isFirst = known || ctx.id.name === '0'
+    if (isFirst && !known) storage.kv.put(ALERTING, true)
+    const { [ALERTS_SECRET]: secret } = env as { readonly [ALERTS_SECRET]?: string }
+    const receiver = isFirst ? receiverOf(secret) : undefined
+    this.#alerts = createAlerts(storage, this.#budget, this.#health, receiver)
     this.#reader = createReader(storage.sql)
     this.#writer = createWriter(storage, this.#budget, this.#reader)
     for (const ring of RING_NAMES) {
@@ -91,6 +106,7 @@ export class AuditLog extends DurableObject {
     const before = this.#taken.get(batch.id)
     if (before) return before
     const { known, strangers, acts = [], maxRows } = batch
+    this.#health.note(batch.problems)
     const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
     if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
     const stored = isRefused
@@ -116,6 +132,7 @@ export class AuditLog extends DurableObject {
         this.#noteDropped(batch)
         done()
       }
+      this.ctx.waitUntil(this.#alerts.run())
     } catch (error) {
       this.#writer.recount()
       for (const { batch, failed } of waiting) {
@@ -128,6 +145,7 @@ export class AuditLog extends DurableObject {
   #noteDropped({ lost, refused = 0 }: Batch, now = 0): void {
     this.#budget.drop('overload', lost)
     this.#budget.drop('rows_a_day', refused + now)
+    if (now > 0) this.ctx.waitUntil(this.#alerts.run())
   }
 
   async #write(batches: readonly Batch[]): Promise<void> {
@@ -152,13 +170,14 @@ export class AuditLog extends DurableObject {
       ),
     )
     await this.#wakeFor(last)
-    storage.transactionSync(() => {
+    const lastId = storage.transactionSync(() => {
       this.#keepTerms(last)
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
-      this.#writer.insert(rows, ids, last)
+      return this.#writer.insert(rows, ids, last)
     })
+    budget.count(rows, lastId)
     for (const [hash] of policies) this.#policies.add(hash)
   }
 
@@ -178,15 +197,21 @@ export class AuditLog extends DurableObject {
   }
 
   /** Sets the alarm that deletes what is stored now. */
-  async #wakeFor({ retention }: Terms): Promise<void> {
-    const alarm = await this.ctx.storage.getAlarm()
-    const wanted = Date.now() + retention * 1000 + TOGETHER_MS
-    if (alarm === null || alarm > wanted) await this.#setAlarm(wanted)
+  #wakeFor({ retention }: Terms): Promise<void> {
+    return this.#budget.wakeAt(Date.now() + retention * 1000 + TOGETHER_MS)
   }
 
-  async #setAlarm(at: number): Promise<void> {
-    this.#budget.add(1)
-    await this.ctx.storage.setAlarm(at)
+  /** What this object knows of the gate's health, and of its own. */
+  health(): ShardHealth {
+    const { counts, today } = this.#budget
+    const [problems, waiting] = [this.#health.found(), this.#alerts.waiting()]
+    return { counts, ...today(), bytes: this.#writer.bytes(), problems, waiting }
+  }
+
+  /** Takes note of problems of an isolate that hands over no records. */
+  report(problems: Problems): Promise<void> {
+    this.#health.note(problems)
+    return this.#alerts.run()
   }
 
   /** The records of a query, the latest first. Looks into a bounded number of rows, so a page may be short. */
@@ -268,8 +293,9 @@ export class AuditLog extends DurableObject {
     return { records, ...(next !== undefined && { next }) }
   }
 
-  /** Deletes the rows that are older than the retention, as far as the rows of the day allow it. */
+  /** Sends alerts, and deletes the rows that are older than the retention, as far as the rows of the day allow it. */
   override async alarm(): Promise<void> {
+    await this.#alerts.run()
     const { sql, kv } = this.ctx.storage
     const budget = this.#budget
     const { retention, maxRows } = kv.get<Terms>(KEPT_TERMS) ?? { retention: 0, maxRows: 0 }
@@ -290,6 +316,6 @@ export class AuditLog extends DurableObject {
     budget.keep()
     if (oldest === Number.POSITIVE_INFINITY) return
     const next = budget.left(maxRows) < 2 ? budget.nextDay() : 0
-    await this.#setAlarm(Math.max(oldest + keptMs + TOGETHER_MS, next))
+    await budget.wakeAt(Math.max(oldest + keptMs + TOGETHER_MS, next))
   }
 }

@@ -1,11 +1,22 @@
 import { is } from 'valibot'
+import { base64UrlDecode } from '../core/bytes.ts'
+import { parseJsonObject } from '../core/json.ts'
 import type { AuditRule } from '../core/model/audit.ts'
 import { JURISDICTIONS } from '../core/model/revocation.ts'
 import { fail, ok } from '../core/result.ts'
+import { isLoopback, parseUrl } from '../core/url.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import { flag, nameText, readClaimPath, seconds, text, whole, word } from '../policy/fields.ts'
 import type { Report } from '../policy/issues.ts'
-import { anyOf, type KeyDocs, list, reads, readTable } from '../policy/table.ts'
+import {
+  anyOf,
+  type KeyDocs,
+  list,
+  type Readable,
+  reads,
+  readTable,
+  required,
+} from '../policy/table.ts'
 
 /** The binding of the audit; without it there is no audit. */
 export const AUDIT_BINDING = 'AUDIT_LOG'
@@ -98,6 +109,43 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
     default: [],
     example: ['department'],
   },
+}
+
+/** The secret that says who receives alerts. */
+export const ALERTS_SECRET = 'ALERTS'
+
+const RECEIVER_KEYS = {
+  url: required(
+    text((value) => {
+      const url = parseUrl(value)
+      const isPlain = url?.protocol === 'http:' && isLoopback(url.hostname)
+      return isPlain || url?.protocol === 'https:' ? ok(value) : fail('must be an https URL')
+    }),
+  ),
+  // As Standard Webhooks writes keys.
+  key: text((value) => {
+    const [, base64 = ''] = /^whsec_([\w+/-]+)=*$/.exec(value) ?? []
+    const bytes = base64UrlDecode(base64.replaceAll('+', '-').replaceAll('/', '_'))
+    return bytes && bytes.length >= 24 ? ok(bytes) : fail('must be whsec_ and 24 bytes in base64')
+  }),
+  format: word(['standard', 'slack']),
+  gate: nameText,
+}
+
+/** Who receives alerts; without a `key` they are not signed. `gate` names the gate, for those who have several. */
+export type Receiver = Readable<typeof RECEIVER_KEYS> & { readonly url: string }
+
+/** Reads the secret. Reports what is wrong with it, and nothing of what it says. */
+export function receiverOf(secret: unknown, report: Report = () => {}): Receiver | undefined {
+  if (typeof secret !== 'string') return undefined
+  let mistakes = 0
+  const wrong: Report = (...issue) => {
+    mistakes++
+    report(...issue)
+  }
+  const { url = '', ...rest } = readTable(RECEIVER_KEYS, parseJsonObject(secret), wrong)
+  if (!rest.key && rest.format !== 'slack') wrong(['key'], 'must be set')
+  return mistakes > 0 ? undefined : { url, ...rest }
 }
 
 /** The audit's settings, with every default; `undefined` without the binding, where AUDIT is then a mistake. */

@@ -1,4 +1,12 @@
-import type { Act, DecisionQuery, Dropped, Erasure, LiveQuery, Usage } from '../core/model/audit.ts'
+import type {
+  Act,
+  DecisionQuery,
+  Dropped,
+  Erasure,
+  LiveQuery,
+  Problems,
+  Usage,
+} from '../core/model/audit.ts'
 import type { Tally } from './usage.ts'
 
 /** What an isolate hands over at a time. */
@@ -13,6 +21,8 @@ export interface Batch {
   /** Records that the isolate has dropped since its last batch: too many waited, or the object refused records. */
   readonly lost?: number
   readonly refused?: number
+  /** What is wrong in the isolate. */
+  readonly problems?: Problems
   /** Hash and JSON of the policy; with an isolate's first batch. */
   readonly policy?: readonly [hash: string, text: string]
   readonly retention: number

@@ -1,5 +1,5 @@
 import { gzip } from './gzip.ts'
-import { readRecord, termsOf, timeOf } from './terms.ts'
+import { countsOf, readRecord, termsOf, timeOf } from './terms.ts'
 
 /**
  * A ring of records for those whose token was verified, one for strangers, and one for acts of administrators, each
@@ -22,6 +22,7 @@ const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
   day_rows INTEGER NOT NULL,
   batches TEXT NOT NULL,
   terms TEXT NOT NULL,
+  counts TEXT NOT NULL,
   ids TEXT NOT NULL
 );`
 
@@ -42,6 +43,8 @@ export interface Packed {
   readonly bytes: number
   readonly terms: string
   readonly ids: string
+  /** Its `Counts` as JSON. */
+  readonly counts: string
   readonly data: ArrayBuffer
 }
 
@@ -70,6 +73,7 @@ export async function packed(ring: Ring, texts: readonly string[]): Promise<Pack
   const data = await gzip(texts.join('\n'))
   const { terms, ids } = termsOf(records)
   const [first, last] = [Math.min(...times), Math.max(...times)]
-  const bytes = data.byteLength + terms.length + ids.length
-  return { ring, first, last, bytes, terms, ids, data }
+  const counts = JSON.stringify(countsOf(records))
+  const bytes = data.byteLength + terms.length + counts.length + ids.length
+  return { ring, first, last, bytes, terms, counts, ids, data }
 }

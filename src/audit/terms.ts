@@ -1,5 +1,10 @@
 import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
-import { DECISION_FILTERS, type DecisionFilter, type DecisionQuery } from '../core/model/audit.ts'
+import {
+  type Counts,
+  DECISION_FILTERS,
+  type DecisionFilter,
+  type DecisionQuery,
+} from '../core/model/audit.ts'
 
 /** What a stored batch is found by: a filter, or the record's own id. */
 type Term = DecisionFilter | 'id'
@@ -14,6 +19,7 @@ const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly 
   code: [';', 'code'],
   rule: [',', 'route'],
   workflow: ['=', 'workflow'],
+  jti: ['+', 'jti'],
   decision: ['@', 'decision'],
   kind: ['#', 'kind'],
 }
@@ -68,6 +74,21 @@ export function termsOf(records: readonly JsonObject[]) {
     terms: all.filter((text) => !isOwnTerm(text)).join(''),
     ids: all.filter(isOwnTerm).join(''),
   }
+}
+
+/** How many of some records say the same. Acts say nothing. */
+export function countsOf(records: readonly JsonObject[]): Counts {
+  const counts: Record<string, number> = {}
+  const count = (...words: readonly unknown[]) => {
+    const name = words.map((word) => word ?? '-').join(' ')
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  for (const record of records) {
+    const { decision, code, status, origin_status: origin } = record
+    if (decision !== undefined) count(decision, code, status)
+    if (origin !== undefined) count('origin', origin)
+  }
+  return counts
 }
 
 /** The given filters with their values. */

@@ -36,6 +36,7 @@ export function createWriter(
       )
       const [row] = oldest.toArray()
       if (!row) break
+      budget.keepBefore(row.id)
       budget.write('DELETE FROM records WHERE id = ?', row.id)
       budget.write(`DELETE FROM ${ring} WHERE id = ?`, row.id)
       bytesOf[ring] -= row.bytes
@@ -48,19 +49,20 @@ export function createWriter(
     /** Resolves when rows are stored the next time. */
     next: (): Promise<void> => inserted.promise,
 
-    /** Stores rows of some batches. The oldest rows make room for them. */
-    insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): void {
+    /** Stores rows of some batches, and returns the id of the last. The oldest rows make room for them. */
+    insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): number {
       // No id is used again, also where all rows are deleted: readers go on from one.
       let id = Math.max(lastId(), Date.now())
-      for (const { ring, first, last, bytes, terms, ids, data } of rows) {
+      for (const { ring, first, last, bytes, terms, counts, ids, data } of rows) {
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
-        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms, ids]
-        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
+        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms, counts, ids]
+        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
         budget.write('INSERT INTO records VALUES (?, ?)', id, data)
         bytesOf[ring] += bytes
       }
       inserted.resolve()
       inserted = Promise.withResolvers()
+      return id
     },
 
     /** Stores rows in place of what they were; those that were deleted meanwhile stay deleted. */
@@ -72,6 +74,8 @@ export function createWriter(
       }
       bytesOf = count()
     },
+
+    bytes: (): Readonly<Record<Ring, number>> => bytesOf,
 
     /** Counts the bytes again, after rows were deleted. */
     recount(): void {

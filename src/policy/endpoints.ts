@@ -33,6 +33,7 @@ const ROWS: readonly Row[] = [
   ],
   ['explain', 'required', ['POST /explain'], 'edgewarden:read'],
   ['policy', 'required', ['GET /policy'], 'edgewarden:read'],
+  ['metrics', 'required', ['GET /metrics'], 'edgewarden:metrics'],
   [
     'decisions',
     'required',

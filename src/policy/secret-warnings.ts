@@ -1,3 +1,4 @@
+import { ALERTS_SECRET, receiverOf } from '../audit/options.ts'
 import type { Issuer } from '../core/model/issuer.ts'
 import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
@@ -18,8 +19,8 @@ export interface Read {
 export type Warn = (read: Read, at: (base: string) => Report) => void
 
 /**
- * Warns of secrets that are too short to be recognised in answers. The gate itself does, since no check of a
- * file knows a secret's value.
+ * Warns of secrets that are too short to be recognised in answers, and of alerts that cannot be sent. The gate itself
+ * does, since no check of a file knows a secret's value.
  */
 export const warnOfSecrets: Warn = ({ rules, env }, at) => {
   for (const { entry, path } of rules) {
@@ -32,4 +33,7 @@ export const warnOfSecrets: Warn = ({ rules, env }, at) => {
       }
     }
   }
+  receiverOf(env.secret(ALERTS_SECRET), (path, message) =>
+    at(ALERTS_SECRET)(path, `${message}; no alerts are sent`),
+  )
 }

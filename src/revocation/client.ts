@@ -64,6 +64,7 @@ export function createRevocations(
         : ask(subjects).then(({ entries }) => entries),
     list: (query) => twice((shard) => shard.list(query)),
     get: (id) => twice((shard) => shard.get(id)),
+    status: () => twice((shard) => shard.status()),
     add: async (entries, act) => await primary().add(entries, act),
     remove: async (id, owner, act) => await primary().remove(id, owner, act),
     removePage: async (query, act) => await primary().removePage(query, act),

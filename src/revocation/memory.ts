@@ -111,6 +111,8 @@ export function createMemoryRevocations({
         ...(rest.length > limit && last && { cursor: last.seq }),
       } satisfies RevocationPage
     },
+    status: async () => HERE,
+
     async get(id) {
       const held = live(id)
       return held && { revocation: held.entry, shards: HERE }

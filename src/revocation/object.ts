@@ -91,6 +91,10 @@ export class RevocationShard extends DurableObject {
     return this.#primary.get(id)
   }
 
+  status() {
+    return this.#primary.status()
+  }
+
   remove(id: string, owner?: string, act?: Act): Promise<boolean> {
     return this.#primary.remove(id, owner, act)
   }

@@ -1,7 +1,7 @@
 import { type Acts, entriesOf } from '../audit/acts.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../core/model/ports.ts'
-import type { Revocation } from '../core/model/revocation.ts'
+import type { Revocation, ShardStatus } from '../core/model/revocation.ts'
 import { inTime } from '../platform/calls.ts'
 import { createOutbox, SENDING_MS } from './outbox.ts'
 import type { ShardParts } from './parts.ts'
@@ -105,6 +105,12 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       await ready()
       const row = store.find(id)
       return row && { revocation: toEntry(row), shards: outbox.statusOf(row.version) }
+    },
+
+    /** The status of shards for the latest change. */
+    async status(): Promise<ShardStatus> {
+      await ready()
+      return outbox.statusOf(log.head().version)
     },
 
     /** Removes an entry; false without a live one of this id and owner. */

@@ -1,6 +1,9 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createAlerts } from '../../src/audit/alerts.ts'
+import { createBudget } from '../../src/audit/budget.ts'
+import { createHealth } from '../../src/audit/health.ts'
 import { type AuditLog, GATHER } from '../../src/audit/object.ts'
 import type { Batch, ShardQuery } from '../../src/audit/protocol.ts'
 import { recordAt } from './record.ts'
@@ -49,6 +52,13 @@ const idsOf = async (name: string, query: Partial<ShardQuery> = {}) => {
 
 const record = (request_id: string, ms = 0, members: object = {}) =>
   recordAt(T + ms, { request_id, ...members })
+
+/** Text that compression does not shorten much. */
+const incompressible = (length: number) => {
+  const bytes = crypto.getRandomValues(new Uint8Array(65_536))
+  const text = btoa(String.fromCharCode(...bytes.subarray(0, 32_768)))
+  return text.repeat(Math.ceil(length / text.length)).slice(0, length)
+}
 
 describe('the object that keeps decisions', () => {
   it('has what it was given, the latest first, in pages without gaps', async () => {
@@ -406,6 +416,79 @@ describe('the object that keeps decisions', () => {
       const own = { ...erasure, isOwn: true, act: actOf() }
       expect(await logOf(name).erase(own)).toEqual({ records: 0 })
       expect(await everything(name)).toContain('"sub":"alice"')
+    })
+  })
+
+  describe('that counts what records say', () => {
+    const countsOf = async (name: string) => (await logOf(name).health()).counts
+    const said = (count: number) => ({ 'allowed - 200': count, 'origin 200': count })
+    const one = (id: string) => record(id, 0, { status: 200 })
+
+    it('goes on after a restart, also with rows that were evicted or deleted', async () => {
+      const name = 'counts'
+      // A record of this length takes a row of its own, and a few fill the ring.
+      const long = (id: string) =>
+        record(id, 0, { status: 200, detail: { found: incompressible(300_000) } })
+      for (let i = 0; i < 4; i++) {
+        await logOf(name).append(batch([one(`c-${i}`)]))
+        await logOf(name).append(batch([long(`l-${i}`)], { maxBytes: 500_000 }))
+        await abortAllDurableObjects()
+      }
+      const stored = await idsOf(name)
+      expect(stored.length).toBeLessThan(8)
+      expect(await countsOf(name)).toEqual(said(8))
+      at(26 * HOUR)
+      expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+      await abortAllDurableObjects()
+      expect(await idsOf(name)).toEqual([])
+      expect(await countsOf(name)).toEqual(said(8))
+      await logOf(name).append(batch([one('new')]))
+      expect(await countsOf(name)).toEqual(said(9))
+    })
+
+    it('counts denials by code, shadow mode, and no acts', async () => {
+      const name = 'counts-codes'
+      const denied = { decision: 'denied', code: 'scope_missing', status: 403 }
+      await logOf(name).append(
+        batch(
+          [
+            record('a', 0, { ...denied, origin_status: undefined }),
+            record('b', 0, { would_deny: true, code: 'scope_missing', status: 200 }),
+          ],
+          {
+            acts: [
+              record('act', 0, { kind: 'act', decision: undefined, origin_status: undefined }),
+            ],
+          },
+        ),
+      )
+      expect(await countsOf(name)).toEqual({
+        'denied scope_missing 403': 1,
+        'allowed scope_missing 200': 1,
+        'origin 200': 1,
+      })
+    })
+  })
+
+  it('counts the rows of alerts, and has them after a restart', async () => {
+    await runInDurableObject(logOf('alerts'), async (_, { storage }) => {
+      const budget = createBudget(storage)
+      const receiver = { url: 'https://127.0.0.1:9/hook', format: 'slack' } as const
+      const alerts = () => createAlerts(storage, budget, createHealth(budget), receiver)
+      const first = alerts()
+      const before = budget.today().rows
+      first.tell('something.odd', { agent: 'agent-1' })
+      await first.run()
+      // What it is, the alarm, and the failed attempt.
+      expect(budget.today().rows).toBe(before + 3)
+      expect(first.waiting()).toBe(1)
+      expect(await storage.getAlarm()).not.toBeNull()
+      const again = alerts()
+      expect(again.waiting()).toBe(1)
+      await again.run()
+      expect(budget.today().rows).toBe(before + 3)
+      for (let i = 0; i < 60; i++) again.tell('something.odd', { i })
+      expect(again.waiting()).toBe(50)
     })
   })
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { receiverOf } from '../../src/audit/options.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { readVars } from '../../src/policy/vars.ts'
@@ -97,5 +98,49 @@ describe('AUDIT', () => {
       expect(readVars({ [path]: {} }).issues).toEqual([{ path, message }])
     }
     expect(readVars({ AUDIT_LOG: {}, AUDITOR: {} }).issues).toEqual([])
+  })
+})
+
+describe('the secret ALERTS', () => {
+  const key = `whsec_${Buffer.alloc(24, '+/').toString('base64')}`
+  const url = 'https://hooks.example/x'
+  const read = (secret: unknown) => {
+    const issues: string[] = []
+    const receiver = receiverOf(secret, (path, message) =>
+      issues.push(`${path.join('.')} ${message}`),
+    )
+    return { receiver, issues: issues.join() }
+  }
+
+  it('has an address and a key', () => {
+    const { receiver, issues } = read(JSON.stringify({ url, key, gate: 'g', format: 'standard' }))
+    expect(issues).toBe('')
+    expect(receiver).toMatchObject({ url, gate: 'g', format: 'standard' })
+    expect(Buffer.from(receiver?.key ?? []).toString()).toBe('+/'.repeat(12))
+    expect(read(JSON.stringify({ url, format: 'slack' })).receiver).toEqual({
+      url,
+      format: 'slack',
+    })
+    expect(read(JSON.stringify({ url: 'http://127.0.0.1:9/x', key })).issues).toBe('')
+  })
+
+  it('may be absent', () => expect(read(undefined)).toEqual({ receiver: undefined, issues: '' }))
+
+  it.each<[string, RegExp]>([
+    ['https://hooks.example', /^ must be a table/],
+    [JSON.stringify({ key }), /^url is required$/],
+    [JSON.stringify({ url: 'http://hooks.example', key }), /^url must be an https URL$/],
+    [JSON.stringify({ url: 'ftp://127.0.0.1', key }), /^url must be an https URL$/],
+    [JSON.stringify({ url }), /^key must be set$/],
+    [JSON.stringify({ url, key: 'whsec_c2hvcnQ=' }), /^key must be whsec_ and 24 bytes/],
+    [JSON.stringify({ url, key: key.slice(6) }), /^key must be whsec_ and 24 bytes/],
+    [JSON.stringify({ url, key, format: 'teams' }), /^format unknown value/],
+    [JSON.stringify({ url, key, to: 'x' }), /^to /],
+    [`{"url":"${url}","url":"${url}","key":"${key}"}`, /^ must be a table/],
+  ])('is refused: %s', (secret, issue) => {
+    const { receiver, issues } = read(secret)
+    expect(receiver).toBeUndefined()
+    expect(issues).toMatch(issue)
+    expect(issues).not.toContain(key)
   })
 })

@@ -3,23 +3,27 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
+import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { readEvents } from '../kit/sse.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
 const ROWS = 100
 
+let receiver: Receiver
 let setting: Setting
 
 beforeAll(async () => {
+  receiver = await startReceiver()
   setting = await startSetting({
+    secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack' }) },
     durableObjects: WITH_AUDIT,
     reaching: true,
     issuer: { admin: 'all' },
     more: { AUDIT: { rows_a_day: ROWS } },
   })
 })
-afterAll(() => setting.close())
+afterAll(() => Promise.all([setting.close(), receiver.close()]))
 
 const admin = () => setting.token({ scope: 'edgewarden:audit:read edgewarden:revoke' })
 
@@ -66,6 +70,13 @@ describe('an audit whose rows of the day are used up', () => {
     expect(stops.map((line) => JSON.parse(line))).toEqual([
       { event: 'audit_stopped', reason: 'rows_a_day', until: new Date(midnight).toISOString() },
     ])
+
+    // Alerts are sent all the same.
+    await eventually(() =>
+      expect(receiver.received.map(({ body }) => body)).toContainEqual(
+        expect.stringMatching(/problem: audit\\n.*found: at least \d+ records: rows_a_day/),
+      ),
+    )
 
     // The switch works, and what it did is kept by itself.
     const token = await setting.token({ client_id: 'agent-killed' })

@@ -6,7 +6,8 @@ import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
-import { freePort, type Gate } from '../kit/gate.ts'
+import type { Gate } from '../kit/gate.ts'
+import { freePort } from '../kit/port.ts'
 import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 interface Run {

@@ -10,7 +10,7 @@ import {
   type WorkerService,
 } from '../../src/tools/serve/workerd-config.ts'
 import type { Gate } from './gate.ts'
-import { deployment, usualObjects } from './repository.ts'
+import { deployment, KEPT_DATA, usualObjects } from './repository.ts'
 
 /** What a gate under test is made of. */
 export interface GateOptions {
@@ -122,7 +122,7 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
     Object.values(names),
   )
   const bindings: Binding[] = [
-    ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
+    ...Object.entries(varsOf(options)).map(([name, json]) => ({ name, json })),
     ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
     ...Object.keys({ ...options.services, ...options.workers }).map((name) => ({
       name,
@@ -147,6 +147,17 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
     compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
     bindings,
     classes: Object.fromEntries(classes.map((name) => [name, `gate-${name}`])),
+  }
+}
+
+/** With an audit the journal has less, unless its share is written. */
+function varsOf({ vars }: GateOptions): GateOptions['vars'] {
+  const { GATE } = vars
+  if (!KEPT_DATA || typeof GATE !== 'object') return vars
+  return {
+    AUDIT: { addresses: true },
+    ...vars,
+    GATE: { journal: { allowed: 1 }, ...GATE },
   }
 }
 

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { besideName, type GateOptions, gateConfig } from './gate-config.ts'
 import { type Kv, kvAt } from './kv.ts'
 import { type RawResponse, sendRaw } from './raw.ts'
+import { KEPT_DATA } from './repository.ts'
 import { request } from './request.ts'
 import { PATIENCE } from './wait.ts'
 import { serve, type Workerd } from './workerd.ts'
@@ -45,7 +46,8 @@ export interface Gate {
 /** Starts a gate; it listens, its code is loaded, and it has seen no request. */
 export async function startGate(options: GateOptions): Promise<Gate> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'edgewarden-gate-')))
-  const disk = resolve(options.dataDir ?? join(directory, 'data'))
+  const kept = KEPT_DATA && (await mkdtemp(join(KEPT_DATA, 'gate-')))
+  const disk = resolve(options.dataDir ?? kept ?? join(directory, 'data'))
   await mkdir(disk, { recursive: true })
   const { text, sockets } = gateConfig(options, directory, disk)
   const path = join(directory, 'config.capnp')

@@ -49,8 +49,11 @@ export function deployment(config: string = CONFIG): Deployment {
   }
 }
 
+/** A folder in which all gates of a run keep their data, with an audit: for a search of what was stored. */
+export const KEPT_DATA = process.env.EDGEWARDEN_KEPT_DATA
+
 /** The gate's own objects but the audit: only its tests bind it, since with it the journal has less. */
 export function usualObjects(): Readonly<Record<string, string>> {
-  const { AUDIT_LOG: _, ...usual } = deployment().durableObjects
-  return usual
+  const { AUDIT_LOG, ...usual } = deployment().durableObjects
+  return KEPT_DATA && AUDIT_LOG ? { ...usual, AUDIT_LOG } : usual
 }

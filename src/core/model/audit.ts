@@ -57,6 +57,7 @@ export const DECISION_FILTERS = [
   'code',
   'rule',
   'workflow',
+  'jti',
   'request_id',
   'decision',
   'kind',
@@ -146,6 +147,24 @@ export interface Erased {
   readonly stoppedUntil?: number
 }
 
+/** What is wrong, by the name of a problem: what was found, in names, codes and numbers. */
+export type Problems = Readonly<Record<string, string>>
+
+/** How many records say the same, by what they say: `denied scope_missing 403`, and of origins `origin 502`. */
+export type Counts = Readonly<Record<string, number>>
+
+/** What a shard knows of the gate's health, and of its own. Rows and `dropped` are of this UTC day. */
+export interface ShardHealth {
+  readonly counts: Counts
+  readonly rows: number
+  readonly dropped: readonly Dropped[]
+  /** Bytes of records, by ring. */
+  readonly bytes: Readonly<Record<string, number>>
+  readonly problems: Problems
+  /** Alerts that the receiver has not taken yet. */
+  readonly waiting: number
+}
+
 /** Stores records of decisions. */
 export interface Audit {
   readonly rule: AuditRule
@@ -160,6 +179,8 @@ export interface Audit {
    */
   live(query: LiveQuery, position?: string): Promise<AsyncGenerator<LivePage>>
   usage(query: UsageQuery): Promise<Usage>
+  /** What each shard knows; `undefined` for one that does not answer. */
+  health(): Promise<readonly (ShardHealth | undefined)[]>
   /** The hash of the policy in force, as records have it. */
   policyHash(): Promise<string>
   /** Removes a subject's values from some of the records, and stores the act if there were any, or it is the first call. */

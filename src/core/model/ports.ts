@@ -122,6 +122,8 @@ export interface RevocationStore {
   get(
     id: string,
   ): Promise<{ readonly revocation: Revocation; readonly shards: ShardStatus } | undefined>
+  /** How many shards there are, and which lack changes. */
+  status(): Promise<ShardStatus>
   /** Removes an entry; `false` if it did not exist. With `owner`: only one by an administrator of that issuer. */
   remove(id: string, owner?: string, act?: Act): Promise<boolean>
   /** Removes the entries that `list` gives for this query, and returns them. */

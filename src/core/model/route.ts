@@ -64,6 +64,7 @@ export type Endpoint =
   | 'explain'
   | 'policy'
   | 'decisions'
+  | 'metrics'
   | 'jwks'
   | 'none'
 

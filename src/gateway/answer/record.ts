@@ -189,6 +189,8 @@ export function whoseOf({ known }: Decision | Undecided, refused: boolean): Whos
 export interface AuditContext {
   /** Milliseconds until the head of the answer. */
   readonly duration: number
+  /** Of the answer. */
+  readonly status: number
   readonly method: string
   /** The caller's, from the configured source. */
   readonly address: string | undefined
@@ -202,7 +204,7 @@ export interface AuditContext {
 export function auditRecordOf(
   line: string,
   decision: Decision | Undecided,
-  { duration, method, address, country }: AuditContext,
+  { duration, status, method, address, country }: AuditContext,
   { addresses, pathValues }: AuditRule,
 ): string {
   const known: Partial<Facts> = decision.known
@@ -210,6 +212,7 @@ export function auditRecordOf(
   const values = [...(params ?? [])].filter(([name]) => pathValues.has(name))
   const more = JSON.stringify({
     duration,
+    status,
     method: route && method,
     host: known.address?.host,
     path_values: values.length > 0 ? Object.fromEntries(values.map(cutValue)) : undefined,

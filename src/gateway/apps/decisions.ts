@@ -38,7 +38,7 @@ export const decisionDenials = denials({
   ],
   decision_reach: [
     'forbidden',
-    "This token may not read that issuer's decisions, or erase values of its subjects",
+    "This token may not read that issuer's decisions, erase values of its subjects, or read metrics",
     'Use a token of that issuer, or of one that may administer every issuer',
   ],
   decision_unknown: [

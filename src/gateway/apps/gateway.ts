@@ -1,5 +1,5 @@
 import { chainDenials, type Step } from '../../core/chain.ts'
-import { type Denial, denials } from '../../core/denial.ts'
+import { answerRow, type Denial, denials } from '../../core/denial.ts'
 import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
 import { perObject } from '../../core/memo.ts'
 import { type Act, actTerms } from '../../core/model/audit.ts'
@@ -28,6 +28,7 @@ import { decisionsApp } from './decisions.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
 import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
+import { metrics } from './metrics.ts'
 import { revocationsApp } from './revocations.ts'
 
 export const gatewayDenials = denials({
@@ -112,9 +113,12 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
         if (audit) {
           const duration = ports.clock.now() - time
           const { country } = (audit.rule.addresses && cf()) || {}
-          const about = { duration, method: request.method, address: clientIp, country }
-          const isRefused = denial !== undefined || refusalOf(decided) !== undefined
-          audit.take(auditRecordOf(line, decided, about, audit.rule), whoseOf(decided, isRefused))
+          const refused = denial ?? refusalOf(decided)
+          // A refusal inside JSON-RPC is sent with 200.
+          const status = refused ? answerRow(refused.answer).status : answer.status
+          const about = { duration, status, method: request.method, address: clientIp, country }
+          const record = auditRecordOf(line, decided, about, audit.rule)
+          audit.take(record, whoseOf(decided, refused !== undefined))
         }
       }
       const steps = decision?.steps
@@ -222,6 +226,7 @@ own.route(OWN, auditReadsApp)
 own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)
 own.get(`${OWN}/policy`, policyInForce)
+own.get(`${OWN}/metrics`, metrics)
 own.use(`${METADATA_PATH}/*`, resourceMetadata)
 
 own.notFound((c) => c.get('deny')(unexpected()))

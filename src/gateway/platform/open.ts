@@ -23,6 +23,7 @@ import type { Env } from './env.ts'
 import { explainingPorts } from './explain-ports.ts'
 import { DECODED_IN_WORKERD } from './fetch-origin.ts'
 import { createPolicyLoader } from './policy.ts'
+import { problemsOf, reportInvalid } from './problems.ts'
 import { createReadiness } from './readiness.ts'
 import { createNonces, createSessions } from './sessions.ts'
 import { createTokenMemory } from './token-memory.ts'
@@ -38,6 +39,7 @@ const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const bodies = createRooms(clock)
 const assertionMemory = createAssertionMemory()
+const isolate = { keyCache, snapshotMemory, assertionMemory }
 /** The data centre of the first request; all isolates of one data centre use the same shard. */
 let colo: string | undefined
 let isPlaced = false
@@ -49,6 +51,7 @@ let opened: { readonly env: Env; readonly gate: Gate } | undefined
 /** The environment of one request. Requests share all of it but `colo` and `cf`. */
 export function openGate(request: Request, env: Env): Opened {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
+  if (!opened.gate.policy) reportInvalid(env, clock.now(), waitUntil)
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
   if (!isPlaced) {
     colo = cf()?.colo
@@ -108,6 +111,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
           objects: env.AUDIT_LOG,
           rule: policy.audit,
           policyText: () => JSON.stringify(showPolicy(policy)),
+          problems: () => problemsOf(policy, isolate, clock.now()),
           clock,
           waitUntil,
           log,

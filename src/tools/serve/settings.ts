@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ASSERTION_SECRET } from '../../assertion/options.ts'
-import { AUDIT_BINDING } from '../../audit/options.ts'
+import { ALERTS_SECRET, AUDIT_BINDING } from '../../audit/options.ts'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -53,7 +53,8 @@ export async function readSettings(
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<Result<Settings, Refusal>> {
   const reading = readEnvironment(environment)
-  const names = [...reading.secrets, ...requiredSecrets(environment), ASSERTION_SECRET]
+  const named = [...reading.secrets, ...requiredSecrets(environment)]
+  const names = [...named, ASSERTION_SECRET, ALERTS_SECRET]
   const devVars = await readDevVars(file, environment.name)
   const secrets = Object.fromEntries(
     names.flatMap((name) => {

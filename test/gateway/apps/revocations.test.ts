@@ -497,6 +497,7 @@ describe('a set that cannot be reached', () => {
     add: broken,
     list: broken,
     get: broken,
+    status: broken,
     remove: broken,
     removePage: broken,
   }

@@ -1,0 +1,161 @@
+import { utf8Encode } from '../core/bytes.ts'
+import type { JsonObject } from '../core/json.ts'
+import { system } from '../platform/system.ts'
+import type { Budget } from './budget.ts'
+import { type Health, PROBLEMS, type Problem } from './health.ts'
+import type { Receiver } from './options.ts'
+
+/** The storage key of {@link Kept}. */
+const KEPT = 'alerts'
+/** Milliseconds between attempts: they double. */
+const RETRY_MS = { first: 1_000, most: 900_000 }
+/** Milliseconds for one attempt. */
+const CALL_MS = 5_000
+/** Milliseconds without a sign of a problem until it has ended, and between two signs that are stored. */
+const QUIET_MS = 120_000
+const SIGN_MS = 60_000
+/** Alerts that wait; the oldest are dropped first. */
+const MOST = 50
+
+interface Alert {
+  readonly id: string
+  /** Milliseconds since the epoch, here and below. */
+  readonly at: number
+  readonly type: string
+  readonly data: JsonObject
+}
+
+interface Kept {
+  readonly bad: Partial<Record<Problem, { readonly since: number; readonly seen: number }>>
+  readonly waiting: readonly Alert[]
+  /** Failed attempts for the first that waits, and when the next is due. */
+  readonly tries: number
+  readonly next: number
+}
+
+/**
+ * Sends alerts to one receiver, in order, each until it is taken and under an id that stays the same. What waits is
+ * there after a restart: the object's alarm has to call `run`. Without a receiver nothing is stored or sent.
+ */
+export function createAlerts(
+  { kv }: DurableObjectStorage,
+  budget: Budget,
+  health: Health,
+  receiver: Receiver | undefined,
+) {
+  let kept = kv.get<Kept>(KEPT) ?? { bad: {}, waiting: [], tries: 0, next: 0 }
+  let isSending = false
+  const keep = (changes: Partial<Kept>): void => {
+    kept = { ...kept, ...changes }
+    kv.put(KEPT, kept)
+    budget.add(1)
+  }
+
+  /** Has an alert sent by the next `run`, whoever has found it. */
+  const tell = (type: string, data: JsonObject): void => {
+    const alert = { id: `msg_${crypto.randomUUID()}`, at: Date.now(), type, data }
+    keep({ waiting: [...kept.waiting, alert].slice(-MOST) })
+  }
+
+  const look = (problem: Problem, found: string | undefined): void => {
+    const now = Date.now()
+    const { [problem]: before, ...others } = kept.bad
+    const since = before?.since ?? now
+    const known = { problem, since: iso(since) }
+    if (found !== undefined && now >= (before?.seen ?? 0) + SIGN_MS) {
+      keep({ bad: { ...others, [problem]: { since, seen: now } } })
+      if (!before) tell('problem.began', { ...known, found, advice: PROBLEMS[problem] })
+    } else if (found === undefined && before && now >= before.seen + QUIET_MS) {
+      keep({ bad: others })
+      tell('problem.ended', { ...known, until: iso(now) })
+    }
+  }
+
+  const send = async (to: Receiver): Promise<void> => {
+    for (let [alert] = kept.waiting; alert && Date.now() >= kept.next; [alert] = kept.waiting) {
+      const { id } = alert
+      const error = await post(to, alert)
+      if (error === undefined) {
+        keep({ waiting: kept.waiting.filter((one) => one.id !== id), tries: 0, next: 0 })
+      } else {
+        const wait = Math.min(RETRY_MS.first * 2 ** kept.tries, RETRY_MS.most)
+        keep({ tries: kept.tries + 1, next: Date.now() + wait })
+        system.log({ event: 'alert_not_sent', id, error })
+      }
+    }
+  }
+
+  /** Sets the alarm for what is left to send, or for what may have ended. */
+  const wake = async (): Promise<void> => {
+    const now = Date.now()
+    if (kept.waiting.length > 0) await budget.wakeAt(Math.max(kept.next, now + RETRY_MS.first))
+    else if (Object.keys(kept.bad).length > 0) await budget.wakeAt(now + QUIET_MS)
+  }
+
+  return {
+    tell,
+    waiting: (): number => kept.waiting.length,
+
+    /** Tells what has begun or ended, and sends what waits. Sets the alarm first, so that no restart forgets it. */
+    async run(): Promise<void> {
+      if (!receiver || isSending) return
+      isSending = true
+      try {
+        const found = health.found()
+        for (const problem of Object.keys(PROBLEMS) as Problem[]) look(problem, found[problem])
+        await wake()
+        await send(receiver)
+        await wake()
+      } finally {
+        isSending = false
+      }
+    },
+  }
+}
+
+const iso = (time: number): string => new Date(time).toISOString()
+
+/** Sends an alert once, signed by Standard Webhooks. An error is of fixed words. */
+const post = async ({ url, key, format, gate }: Receiver, { id, at, type, data }: Alert) => {
+  const about = { type, timestamp: iso(at), data: { gate, ...data } }
+  const body = JSON.stringify(format === 'slack' ? { text: textOf(about) } : about)
+  const time = String(Math.floor(Date.now() / 1000))
+  const signature = key && { 'webhook-signature': await signed(key, `${id}.${time}.${body}`) }
+  const headers = {
+    'content-type': 'application/json',
+    'webhook-id': id,
+    'webhook-timestamp': time,
+    ...signature,
+  }
+  // Not `AbortSignal.timeout`: its timer would keep a finished Durable Object awake.
+  const controller = new AbortController()
+  const { signal } = controller
+  const timer = setTimeout(() => controller.abort(), CALL_MS)
+  try {
+    const response = await fetch(url, { method: 'POST', redirect: 'manual', headers, body, signal })
+    await response.body?.cancel()
+    return response.ok ? undefined : `status ${response.status}`
+  } catch {
+    return signal.aborted ? 'timeout' : 'unreachable'
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const signed = async (bytes: Uint8Array<ArrayBuffer>, text: string): Promise<string> => {
+  const hmac = { name: 'HMAC', hash: 'SHA-256' }
+  const key = await crypto.subtle.importKey('raw', bytes, hmac, false, ['sign'])
+  const mac = await crypto.subtle.sign('HMAC', key, utf8Encode(text))
+  return `v1,${btoa(String.fromCharCode(...new Uint8Array(mac)))}`
+}
+
+/** An alert as text, with the characters escaped that mean something to Slack. */
+const textOf = ({ type, data }: Pick<Alert, 'type' | 'data'>): string =>
+  [
+    `Edgewarden: ${type}`,
+    ...Object.entries(data).map(([name, value]) => `${name}: ${value ?? '-'}`),
+  ]
+    .join('\n')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')

@@ -1,0 +1,89 @@
+import type { Counts, Dropped, Problems } from '../core/model/audit.ts'
+
+/** What may be wrong with a gate, by name, and what to do about it. */
+export const PROBLEMS = {
+  unavailable: 'The gate answers 503. docs/denials.md says what to do about each code',
+  origin: 'Origins fail, or do not answer in time. Examine them',
+  keys: "An issuer's keys cannot be fetched. Run: edgewarden doctor ISSUER",
+  revocations: 'A copy of the revocation set is not renewed. The log has revocations_pull_failed',
+  assertion_keys: 'There is no key to sign assertions with. The log has the reason',
+  policy: 'The policy has mistakes, so every request is 503. Run: edgewarden check',
+  audit: 'The audit dropped records. `dropped` of GET PREFIX/decisions says which',
+} as const
+
+export type Problem = keyof typeof PROBLEMS
+
+/** Milliseconds that are looked back, and in which counts come together. */
+const WINDOW_MS = 300_000
+const STEP_MS = 15_000
+/** Fewer failures are no problem. */
+const LEAST = 5
+
+/** What of the counts has failed, of which, and from which share on that is a problem. */
+const SHARES = {
+  unavailable: { of: /^(?:allowed|denied) /, failed: /^denied \S+ 503$/, share: 0.05 },
+  origin: {
+    of: /^origin |^denied origin_(?:unreachable|timeout) /,
+    failed: /^origin 5|^denied origin_(?:unreachable|timeout) /,
+    share: 0.1,
+  },
+} as const
+
+export type Health = ReturnType<typeof createHealth>
+
+interface Observed {
+  readonly counts: Counts
+  readonly droppedIn: (from: number) => readonly Dropped[]
+}
+
+/** Finds what is wrong by fixed bounds: in what isolates report, and in what records say. */
+export function createHealth({ counts, droppedIn }: Observed) {
+  const reported = new Map<string, { readonly at: number; readonly found: string }>()
+  let seen: Counts = { ...counts }
+  /** When some were counted, and what had been counted before. */
+  let marks: { readonly at: number; readonly before: Counts }[] = []
+
+  const shareOf = (name: keyof typeof SHARES): string | undefined => {
+    const { of, failed, share } = SHARES[name]
+    const { before = counts } = marks[0] ?? {}
+    const more = Object.entries(counts)
+      .map(([what, count]) => ({ what, count: count - (before[what] ?? 0) }))
+      .filter(({ what, count }) => count > 0 && of.test(what))
+    const failures = more.filter(({ what }) => failed.test(what))
+    const [all = 0, bad = 0] = [more, failures].map((some) =>
+      some.reduce((sum, { count }) => sum + count, 0),
+    )
+    if (bad < LEAST || bad < share * all) return undefined
+    const named = failures.map(({ what, count }) => `${what.replace('denied ', '')}: ${count}`)
+    return `${bad} of ${all} in five minutes (${named.slice(0, 5).join(', ')})`
+  }
+
+  return {
+    /** Takes note of what an isolate reports. */
+    note(problems: Problems = {}): void {
+      const at = Date.now()
+      for (const [name, found] of Object.entries(problems)) reported.set(name, { at, found })
+    },
+
+    /** What is wrong, or was in the last five minutes. */
+    found(): Problems {
+      const now = Date.now()
+      const since = now - WINDOW_MS
+      if (now >= (marks.at(-1)?.at ?? 0) + STEP_MS) marks.push({ at: now, before: seen })
+      marks = marks.filter(({ at }) => at > since)
+      seen = { ...counts }
+      const [gap] = droppedIn(since)
+      const all = {
+        ...Object.fromEntries(
+          [...reported].map(([name, one]) => [name, one.at > since && one.found]),
+        ),
+        unavailable: shareOf('unavailable'),
+        origin: shareOf('origin'),
+        audit: gap && `at least ${gap.records} records: ${gap.reason}`,
+      }
+      return Object.fromEntries(
+        Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : [])),
+      )
+    },
+  }
+}
