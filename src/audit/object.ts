@@ -1,7 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { FoundDecision, Problems, ShardHealth, UsageQuery } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
-import { createYielder } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createAlerts } from './alerts.ts'
 import { createBudget } from './budget.ts'
@@ -22,8 +21,8 @@ import type {
 } from './protocol.ts'
 import { createReader } from './reader.ts'
 import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
-import { finderOf, readRecord } from './terms.ts'
-import { count, type Tally } from './usage.ts'
+import { readRecord } from './terms.ts'
+import { counted } from './usage.ts'
 import { createWriter } from './writer.ts'
 
 /** The version of the tables. */
@@ -242,19 +241,8 @@ export class AuditLog extends DurableObject {
 
   /** Counts the latest records of a query, as far as they fit into one call. */
   async usage(query: UsageQuery): Promise<ShardUsage> {
-    const { rows, since } = this.#reader.countable(query)
+    const { tally, since } = await counted(this.#reader, query)
     const from = Math.max(query.from ?? 0, since)
-    const find = finderOf({ ...query, from })
-    const tally: Tally = new Map()
-    const breathe = createYielder()
-    for (const { id, last } of rows) {
-      if (last < from) continue
-      await breathe()
-      for (const text of await this.#reader.recordsOf(id)) {
-        const record = find(text)
-        if (record) count(tally, record, query)
-      }
-    }
     return { tally, since, dropped: this.#budget.droppedIn(from, query.until) }
   }
 
@@ -296,23 +284,11 @@ export class AuditLog extends DurableObject {
   /** Sends alerts, and deletes the rows that are older than the retention, as far as the rows of the day allow it. */
   override async alarm(): Promise<void> {
     await this.#alerts.run()
-    const { sql, kv } = this.ctx.storage
     const budget = this.#budget
-    const { retention, maxRows } = kv.get<Terms>(KEPT_TERMS) ?? { retention: 0, maxRows: 0 }
+    const kept = this.ctx.storage.kv.get<Terms>(KEPT_TERMS)
+    const { retention, maxRows } = kept ?? { retention: 0, maxRows: 0 }
     const keptMs = retention * 1000
-    let oldest = Number.POSITIVE_INFINITY
-    for (const ring of RING_NAMES) {
-      const most = Math.min(Math.floor(budget.left(maxRows) / 2), Number.MAX_SAFE_INTEGER)
-      const bound = [Date.now() - keptMs, most]
-      const expired = `SELECT id FROM ${ring} WHERE last < ? ORDER BY id LIMIT ?`
-      budget.write(`DELETE FROM records WHERE id IN (${expired})`, ...bound)
-      budget.write(`DELETE FROM ${ring} WHERE id IN (${expired})`, ...bound)
-      const { first } = sql
-        .exec<{ first: number | null }>(`SELECT MIN(last) AS first FROM ${ring}`)
-        .one()
-      if (first !== null) oldest = Math.min(oldest, first)
-    }
-    this.#writer.recount()
+    const oldest = this.#writer.expire(Date.now() - keptMs, maxRows)
     budget.keep()
     if (oldest === Number.POSITIVE_INFINITY) return
     const next = budget.left(maxRows) < 2 ? budget.nextDay() : 0

@@ -1,6 +1,8 @@
 import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
 import type { Usage, UsageQuery } from '../core/model/audit.ts'
-import { timeOf } from './terms.ts'
+import { createYielder } from '../platform/calls.ts'
+import type { Reader } from './reader.ts'
+import { finderOf, timeOf } from './terms.ts'
 
 /** Counts of one group; `durations`: how many decisions took so many milliseconds. */
 interface Counts {
@@ -37,8 +39,29 @@ const countsIn = (tally: Tally, group: string): Counts => {
 const add = (durations: Map<number, number>, ms: number, times: number): void =>
   void durations.set(ms, (durations.get(ms) ?? 0) + times)
 
+/** Counts the latest records of a query, as many as may be counted at a time; `since`: where there are more. */
+export async function counted(
+  reader: Pick<Reader, 'countable' | 'recordsOf'>,
+  query: UsageQuery,
+): Promise<{ readonly tally: Tally; readonly since: number }> {
+  const { rows, since } = reader.countable(query)
+  const from = Math.max(query.from ?? 0, since)
+  const find = finderOf({ ...query, from })
+  const tally: Tally = new Map()
+  const breathe = createYielder()
+  for (const { id, last } of rows) {
+    if (last < from) continue
+    await breathe()
+    for (const text of await reader.recordsOf(id)) {
+      const record = find(text)
+      if (record) count(tally, record, query)
+    }
+  }
+  return { tally, since }
+}
+
 /** Counts one record, unless it is an act and no decision. */
-export function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): void {
+function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): void {
   const decision = own(record, 'decision')
   if (decision === undefined) return
   const time = every && new Date(Math.floor(timeOf(record) / every) * every).toISOString()

@@ -75,6 +75,25 @@ export function createWriter(
       bytesOf = count()
     },
 
+    /**
+     * Deletes rows whose records are all from before a time (milliseconds), as far as the rows of the day allow it.
+     * Returns the time of the oldest row that is left; infinite where none is.
+     */
+    expire(before: number, maxRows: number): number {
+      let oldest = Number.POSITIVE_INFINITY
+      for (const ring of RING_NAMES) {
+        const most = Math.min(Math.floor(budget.left(maxRows) / 2), Number.MAX_SAFE_INTEGER)
+        const expired = `SELECT id FROM ${ring} WHERE last < ? ORDER BY id LIMIT ?`
+        budget.write(`DELETE FROM records WHERE id IN (${expired})`, before, most)
+        budget.write(`DELETE FROM ${ring} WHERE id IN (${expired})`, before, most)
+        const query = `SELECT MIN(last) AS first FROM ${ring}`
+        const { first } = sql.exec<{ first: number | null }>(query).one()
+        if (first !== null) oldest = Math.min(oldest, first)
+      }
+      bytesOf = count()
+      return oldest
+    },
+
     bytes: (): Readonly<Record<Ring, number>> => bytesOf,
 
     /** Counts the bytes again, after rows were deleted. */

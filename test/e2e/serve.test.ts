@@ -11,6 +11,7 @@ import { build } from '../kit/bundle.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
+import { startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import { createProject, objectTables, type Project, type Served } from '../kit/serve.ts'
 import type { Members } from '../kit/signing.ts'
@@ -261,9 +262,9 @@ describe('behind a proxy that ends TLS', () => {
     await project.write(vars({ client_ip: 'x-real-ip' }))
   })
 
-  const start = async (data: string, ...args: readonly string[]) => {
+  const start = async (data: string, args: readonly string[] = [], env = {}) => {
     const listen = ['--listen', `127.0.0.1:${port}`, '--protocol-header', 'X-Forwarded-Proto']
-    const served = project.serve([...listen, '--data', data, ...args])
+    const served = project.serve([...listen, '--data', data, ...args], env)
     await served.says('is served at')
     return served
   }
@@ -323,6 +324,22 @@ describe('behind a proxy that ends TLS', () => {
     await project.write(vars({ client_ip: 'x-real-ip' }))
   })
 
+  it('sends alerts to who is named in the environment', async () => {
+    const receiver = await startReceiver()
+    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
+    await project.write(vars({ client_ip: 'x-real-ip' }), tables)
+    const ALERTS = JSON.stringify({ url: receiver.url, format: 'slack' })
+    const served = await start('alerted', [], { ALERTS })
+    origin.on('/v1/broken', (_, response) => response.writeHead(500).end())
+    for (let i = 0; i < 5; i++) await ask(port, '/v1/broken', await mint(), secure)
+    await expect.poll(() => receiver.received.map(({ body }) => body)).toHaveLength(1)
+    expect(receiver.received[0]?.body).toContain('problem: origin')
+    served.child.kill('SIGTERM')
+    await served.ended()
+    await receiver.close()
+    await project.write(vars({ client_ip: 'x-real-ip' }))
+  })
+
   it('has the rules of teams as they are now, on a bundle that was made before', async () => {
     const build = {
       alias: { 'edgewarden/policy': './policy.mjs' },
@@ -360,7 +377,7 @@ describe('behind a proxy that ends TLS', () => {
     )
     expect(await readFile(bundle, 'utf8')).toContain('GET /gone')
     await project.write(now)
-    const served = await start('gone', '--bundle', bundle)
+    const served = await start('gone', ['--bundle', bundle])
     expect((await ask(port, '/v1/x', await mint(), secure)).status).toBe(200)
     expect((await ask(port, '/gone', await mint(), secure)).status).toBe(404)
     served.child.kill('SIGTERM')
@@ -368,7 +385,7 @@ describe('behind a proxy that ends TLS', () => {
   })
 
   it('cuts what does not finish in time', async () => {
-    const served = await start('cut', '--grace', '0s')
+    const served = await start('cut', ['--grace', '0s'])
     const { answer } = await hold()
     served.child.kill('SIGTERM')
     await expect(answer).rejects.toThrow()
