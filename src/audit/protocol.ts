@@ -7,7 +7,16 @@ import type {
   Problems,
   Usage,
 } from '../core/model/audit.ts'
-import type { Tally } from './usage.ts'
+
+/** Counts of one group; `durations`: how many decisions took so many milliseconds. */
+export interface TallyCounts {
+  decisions: number
+  denied: number
+  readonly durations: Map<number, number>
+}
+
+/** Counts by group: a group is an object as JSON text, such as `{"issuer":…,"agent":…}`. */
+export type Tally = Map<string, TallyCounts>
 
 /** What an isolate hands over at a time. */
 export interface Batch {

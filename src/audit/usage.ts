@@ -1,18 +1,9 @@
 import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
 import type { Usage, UsageQuery } from '../core/model/audit.ts'
 import { createYielder } from '../platform/calls.ts'
+import type { Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
 import { finderOf, timeOf } from './terms.ts'
-
-/** Counts of one group; `durations`: how many decisions took so many milliseconds. */
-interface Counts {
-  decisions: number
-  denied: number
-  readonly durations: Map<number, number>
-}
-
-/** Counts by group: a group is an object as JSON text, such as `{"issuer":…,"agent":…}`. */
-export type Tally = Map<string, Counts>
 
 /** Groups of an answer. */
 const MOST_GROUPS = 10_000
@@ -30,7 +21,7 @@ const MEMBERS: {
   },
 }
 
-const countsIn = (tally: Tally, group: string): Counts => {
+const countsIn = (tally: Tally, group: string): TallyCounts => {
   const counts = tally.get(group) ?? { decisions: 0, denied: 0, durations: new Map() }
   tally.set(group, counts)
   return counts
