@@ -231,15 +231,8 @@ const readSigned = (signed: string, sent: Sent): Presented => {
   const type = typeOf(own(header, 'typ'))
   if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
   if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
-  const credential: Credential = {
-    ...sent,
-    algorithm,
-    type,
-    claimedIssuer,
-    ...(kid !== undefined && { kid }),
-  }
-  seal(credential, claims)
-  return ok({ credential, remembered: undefined })
+  const read = { ...sent, algorithm, type, claimedIssuer, ...(kid !== undefined && { kid }) }
+  return ok({ credential: seal(read, claims), remembered: undefined })
 }
 
 /** The `typ` without case and `application/` (RFC 7515 §4.1.9); `undefined` where it is malformed. */
