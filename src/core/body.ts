@@ -128,7 +128,8 @@ export async function readBody(
 }
 
 /** A reader of workerd: `readAtLeast` gives fewer than `least` bytes only at the end of the stream. */
-interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'cancel'> {
+interface BytesReader
+  extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'cancel' | 'releaseLock'> {
   readAtLeast(
     least: number,
     view: Uint8Array<ArrayBuffer>,
@@ -136,8 +137,8 @@ interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayB
 }
 
 /**
- * Reads a body of known length in one call. It requests one byte more, because over a binding the length is a Worker's
- * claim; a shorter result is the whole body. `undefined` where the runtime or the stream has no such reader.
+ * Reads a body of at most this length in one call. It requests one byte more: a shorter result is the whole body, and
+ * after another one the body goes on. `undefined` where the runtime or the stream has no such reader.
  */
 export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   if (!('FixedLengthStream' in globalThis)) return undefined
@@ -151,6 +152,7 @@ export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   return {
     read: () => reader.readAtLeast(least, new Uint8Array(least)),
     cancel: () => reader.cancel(),
+    releaseLock: () => reader.releaseLock(),
   }
 }
 

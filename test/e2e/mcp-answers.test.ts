@@ -367,6 +367,27 @@ describe('an answer', () => {
     expect(response.headers.has('content-encoding')).toBe(false)
   })
 
+  // The first 4,096 bytes of an answer without a length are read in one call, with a byte more.
+  it.each([4_094, 4_096, 4_097, 8_192, 70_000])(
+    'of %i bytes without a length is whole, and a list in it is filtered',
+    async (size) => {
+      const sized = (make: (text: string) => string) => make('x'.repeat(size - make('').length))
+      const calls = sized((text) => result({ content: [{ type: 'text', text }] }))
+      const listed = sized((text) => result({ tools: [{ name: 'admin', description: text }] }))
+      const inParts = (body: string) =>
+        setting.origin.on('/mcp', (_req, res) => {
+          res.writeHead(200, JSON_TYPE)
+          res.write(body.slice(0, 4_096))
+          setImmediate(() => res.end(body.slice(4_096)))
+        })
+      inParts(calls)
+      const asked = call('tools/call', { name: 'files_read', arguments: {} })
+      expect(await (await post(asked)).text()).toBe(calls)
+      inParts(listed)
+      expect(await (await post(call('tools/list'))).text()).toBe(result({ tools: [] }))
+    },
+  )
+
   it('to a call passes, however long it is', async () => {
     const long = result({ content: [{ type: 'text', text: 'tools'.repeat(1024 * 1024) }] })
     const asked = call('tools/call', { name: 'files_read', arguments: {} })

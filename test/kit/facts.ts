@@ -191,8 +191,7 @@ export const credentialOf = (changes: Partial<Credential> = {}): Credential => {
     ...changes,
   }
   const claims = decodeJwsPart(credential.token.split('.')[1] ?? '')
-  if (claims) seal(credential, claims)
-  return credential
+  return claims ? seal(credential, claims) : credential
 }
 
 export const accessOf = (changes: Partial<AccessToken> = {}): AccessToken => ({

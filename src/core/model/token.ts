@@ -36,16 +36,17 @@ export function signedOf({ token, opened }: Credential): string {
   return opened?.signed ?? token
 }
 
-const sealed = new WeakMap<Credential, JsonObject>()
+/** The member of a credential with its claims, which no other file can name. A WeakMap would cost much at each collection. */
+const SEALED = Symbol('claims')
 
-/** Stores the parsed claims of a credential, hidden until its signature is verified. */
-export function seal(credential: Credential, claims: JsonObject): void {
-  sealed.set(credential, claims)
+/** A credential with its parsed claims, hidden until its signature is verified. */
+export function seal(credential: Credential, claims: JsonObject): Credential {
+  return { ...credential, [SEALED]: claims } as Credential
 }
 
-/** The claims stored by {@link seal}; only for the stage that verifies the signature. */
+/** The claims of {@link seal}; only for the stage that verifies the signature. Never copy them to a credential with another token. */
 export function unseal(credential: Credential): JsonObject | undefined {
-  return sealed.get(credential)
+  return (credential as { readonly [SEALED]?: JsonObject })[SEALED]
 }
 
 /** An issuer's key for one algorithm, ready for verifying. */

@@ -1,6 +1,6 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type Denial, denials } from '../denial.ts'
-import { own } from '../json.ts'
+import { type JsonObject, own } from '../json.ts'
 import {
   decodeJwsPart,
   FORBIDDEN_PARAMETERS,
@@ -10,6 +10,7 @@ import {
   splitJws,
 } from '../jws.ts'
 import { LIMITS } from '../limits.ts'
+import { createTextMemo } from '../memo.ts'
 import type { LineFacts } from '../model/facts.ts'
 import { algorithmOf } from '../model/issuer.ts'
 import type { RememberedToken, TokenMemory } from '../model/ports.ts'
@@ -209,11 +210,15 @@ const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
   return inner.ok ? inner : fail(deny(inner.reason.code))
 }
 
+/** By the text of a JWS header, which is the same in all tokens of a key. */
+const decoded = createTextMemo<JsonObject | undefined>()
+
 /** Reads a compact JWS; `sent`: the token and header it was sent in. */
 const readSigned = (signed: string, sent: Sent): Presented => {
   const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
   if (!parts) return fail(deny('token_malformed'))
-  const header = decodeJwsPart(parts.header)
+  const header =
+    decoded.get(parts.header) ?? decoded.keep(parts.header, decodeJwsPart(parts.header))
   const claims = decodeJwsPart(parts.payload)
   if (!header || !claims) return fail(deny('token_malformed'))
   const trustDomain = trustDomainOf(own(claims, 'sub'))
@@ -229,7 +234,7 @@ const readSigned = (signed: string, sent: Sent): Presented => {
   const type = typeOf(own(header, 'typ'))
   if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
   if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
-  const credential: Credential = {
+  const read = {
     ...sent,
     algorithm,
     type,
@@ -237,8 +242,7 @@ const readSigned = (signed: string, sent: Sent): Presented => {
     ...(trustDomain !== undefined && { trustDomain }),
     ...(kid !== undefined && { kid }),
   }
-  seal(credential, claims)
-  return ok({ credential, remembered: undefined })
+  return ok({ credential: seal(read, claims), remembered: undefined })
 }
 
 /** The `typ` without case and `application/` (RFC 7515 §4.1.9); `undefined` where it is malformed. */

@@ -9,26 +9,28 @@ import type { PlatformFacts } from '../ports.ts'
  * The platform's facts for conditions; malformed ones are absent. Read lazily: each read is costly
  * and few rules have such a condition.
  */
-export function connectionOf(facts: () => PlatformFacts | undefined): Connection {
-  return {
-    get country() {
-      return only(isText, facts()?.country)
-    },
-    get asn() {
-      return only(isCount, facts()?.asn)
-    },
-    get colo() {
-      return only(isText, facts()?.colo)
-    },
-    get tls() {
-      return only(isText, facts()?.tlsVersion)
-    },
-    get certificate() {
-      return certificateOf(facts()?.tlsClientAuth)
-    },
-    get botScore() {
-      return only(isCount, facts()?.botManagement?.score)
-    },
+export class PlatformConnection implements Connection {
+  readonly #facts: () => PlatformFacts | undefined
+  constructor(facts: () => PlatformFacts | undefined) {
+    this.#facts = facts
+  }
+  get country() {
+    return only(isText, this.#facts()?.country)
+  }
+  get asn() {
+    return only(isCount, this.#facts()?.asn)
+  }
+  get colo() {
+    return only(isText, this.#facts()?.colo)
+  }
+  get tls() {
+    return only(isText, this.#facts()?.tlsVersion)
+  }
+  get certificate() {
+    return certificateOf(this.#facts()?.tlsClientAuth)
+  }
+  get botScore() {
+    return only(isCount, this.#facts()?.botManagement?.score)
   }
 }
 

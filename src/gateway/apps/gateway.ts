@@ -22,7 +22,7 @@ import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
-import { connectionOf } from './connection.ts'
+import { PlatformConnection } from './connection.ts'
 import type { GateEnv } from './context.ts'
 import { decisionsApp } from './decisions.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
@@ -146,7 +146,10 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
       const denial = gatewayDenials('policy_invalid')
       return end(refuse(denial, undefined), undefined, { denial })
     }
-    const decided = await guard(request, { caller: clientIp, connection: connectionOf(cf) })
+    const decided = await guard(request, {
+      caller: clientIp,
+      connection: new PlatformConnection(cf),
+    })
     decision = decided
     const answered = async () => {
       const refused = refusalOf(decided)
@@ -209,7 +212,7 @@ const guarded = perObject((guard: Guard) =>
   guarding<GateEnv>(guard, {
     refuse: (denial, c) => c.get('deny')(denial),
     clientIp: (c) => c.get('clientIp'),
-    connection: (c) => connectionOf(c.env.cf),
+    connection: (c) => new PlatformConnection(c.env.cf),
   }),
 )
 

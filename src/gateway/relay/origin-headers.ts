@@ -25,10 +25,10 @@ export function isRead({ secrets, mcp }: Route): boolean {
   return secrets.length > 0 || mcp !== undefined
 }
 
-/** Headers for an origin, and the names whose values are the request's own. */
+/** Headers for an origin, and the names that the gate has set, in lower case. */
 interface Made {
   readonly headers: Headers
-  readonly kept: ReadonlySet<string>
+  readonly own: ReadonlySet<string>
 }
 
 /** The latest headers of an admission, and the request headers behind them. */
@@ -67,10 +67,10 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
   stripInbound(headers, policy, route)
   headers.delete('host')
   if (route.mcp && decision.outcome === 'passed') stripMcpHeaders(headers)
-  const kept = new Set<string>(headers.keys())
+  const own = new Set<string>()
   const set = (name: string, value: string) => {
     headers.set(name, value)
-    kept.delete(name.toLowerCase())
+    own.add(name.toLowerCase())
   }
   if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) set('Upgrade', 'websocket')
   if (route.target.service) set('Host', partsOf(route.target.url).host)
@@ -84,11 +84,12 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
     // Only the gate sets an MCP server's session.
     if (route.mcp) stripMcpHeaders(headers)
     if (isRead(route)) {
-      for (const name of askWhole(headers)) kept.delete(name)
+      askWhole(headers)
+      own.add('accept-encoding')
     }
     for (const [name, value] of identityHeaders(decision.known)) set(name, value)
   }
-  return { headers, kept }
+  return { headers, own }
 }
 
 /**
@@ -144,7 +145,7 @@ const copied = (
     if (last.values[i] === value) continue
     // A comma may join several lines, which would be lost.
     if (RULING.has(name) || value.includes(',') || !ASCII.test(value)) return undefined
-    if (last.kept.has(name)) headers.set(name, value)
+    if (headers.has(name) && !last.own.has(name)) headers.set(name, value)
   }
   return headers
 }
@@ -197,10 +198,10 @@ const tellOperation = (headers: Headers, known: Facts): void => {
 /** Headers that ask for a part of an answer, or for a charset. */
 const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
 
-/** Asks for a complete, unencoded answer. Returns the names of changed headers. */
-const askWhole = (headers: Headers): readonly string[] => {
-  const choosing = [...headers.keys()].filter((name) => CHOOSING.includes(foldedName(name)))
-  for (const name of choosing) headers.delete(name)
+/** Asks for a complete, unencoded answer. */
+const askWhole = (headers: Headers): void => {
+  for (const name of [...headers.keys()]) {
+    if (CHOOSING.includes(foldedName(name))) headers.delete(name)
+  }
   headers.set('Accept-Encoding', 'identity')
-  return [...choosing, 'accept-encoding']
 }

@@ -115,7 +115,7 @@ const filteredAnswer = async (
   const isListless = !mayList(known.operation)
   if (isListless && !isEvents && !isJson) return untouched()
   const isStrict = isEvents || (isJson && !isListless)
-  if ((isStrict ? CHARSET : FAR_CHARSET).test(type)) {
+  if (isStrict && CHARSET.test(type)) {
     return fail(forwardDenials('origin_encoding_unsupported', { type }))
   }
 
@@ -234,11 +234,8 @@ const boundsOf = (
 
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/
 const TYPES = /text\/event-stream|application\/(?:[a-z0-9.+-]+\+)?json/gi
-/** Charsets other than UTF-8, the only one of JSON and events. */
+/** Charsets other than UTF-8, the only one of JSON and events. `refusedAnswer` refuses those without ASCII. */
 const CHARSET = /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
-/** Charsets that encode ASCII characters differently from UTF-8. */
-const FAR_CHARSET =
-  /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
 
 /** The kind of a Content-Type; `isAmbiguous` where clients that search it for types could find another. */
 const kindOf = (type: string) => {

@@ -57,8 +57,7 @@ export async function bufferBody(
   const room = terms.ports.bodies.open(ownerOf(known.agent), ms + LIMITS.heldSlackMs)
   const patience = beginPatience(known, ms, terms)
   try {
-    const small = readAtOnce(body, terms, patience, room)
-    return await (small ?? readParts(body, known, terms, patience, room))
+    return await read(body, known, terms, patience, room)
   } catch {
     return fail(unreachable())
   } finally {
@@ -67,22 +66,37 @@ export async function bufferBody(
   }
 }
 
-const readParts = async (
+/** Bytes that are read in one call, with a byte more, where the length is not known: most answers are shorter. */
+const FIRST_BYTES = 4_096
+
+const read = async (
   body: Body,
   known: Facts,
   { bytes: most, length }: BufferTerms,
   patience: Patience,
   room: Room,
 ): Promise<Result<Buffered, Denial>> => {
+  const least = Math.min(length ?? FIRST_BYTES, most)
+  const atOnce = least <= LIMITS.smallBodyBytes ? readerAtOnce(body, least) : undefined
+  let next: ReturnType<NonNullable<typeof atOnce>['read']> | undefined
+  if (atOnce) {
+    if (!room.take(least + 1)) return stopped(atOnce, bodyDenials('bodies_full'))
+    next = atOnce.read()
+    const first = await patience.first(next)
+    if ('denial' in first) return stopped(atOnce, first.denial)
+    const { value: bytes = new Uint8Array() } = first
+    if (bytes.length <= least) return ok({ bytes })
+    atOnce.releaseLock()
+  }
   const reader = body.getReader()
   const held = createHold(most, room)
-  for (;;) {
-    const read = await patience.first(reader.read())
-    if ('denial' in read) return stopped(reader, read.denial)
-    if (read.done) return ok({ bytes: held.joined() })
-    const part = read.value.subarray(0, most - held.length)
-    if (!held.add(part)) return stopped(reader, bodyDenials('bodies_full'))
-    const over = read.value.subarray(part.length)
+  for (; ; next = undefined) {
+    const part = await patience.first(next ?? reader.read())
+    if ('denial' in part) return stopped(reader, part.denial)
+    if (part.done) return ok({ bytes: held.joined() })
+    const fitting = part.value.subarray(0, most - held.length)
+    if (!held.add(fitting)) return stopped(reader, bodyDenials('bodies_full'))
+    const over = part.value.subarray(fitting.length)
     if (over.length === 0) continue
     const reading = reader.read()
     // Whoever reads on gets the error. An error before that must not end a process of Node.
@@ -91,24 +105,6 @@ const readParts = async (
     const started = { chunks: [bytes, over], rest: { reader, reading } }
     return ok({ bytes, whole: wholeOf(body, known, started, length) })
   }
-}
-
-/** Reads a small body in one call, if its length is known; `undefined` for other bodies. */
-const readAtOnce = (
-  body: Body,
-  { bytes: most, length }: BufferTerms,
-  patience: Patience,
-  room: Room,
-): Promise<Result<Buffered, Denial>> | undefined => {
-  if (length === undefined || length > Math.min(most, LIMITS.smallBodyBytes)) return
-  const reader = readerAtOnce(body, length)
-  if (!reader) return
-  if (!room.take(length + 1)) return Promise.resolve(stopped(reader, bodyDenials('bodies_full')))
-  return patience.first(reader.read()).then((read) => {
-    if ('denial' in read) return stopped(reader, read.denial)
-    const { value: bytes = new Uint8Array() } = read
-    return bytes.length > length ? stopped(reader, unreachable()) : ok({ bytes })
-  })
 }
 
 const stopped = (reader: Pick<ReadableStreamDefaultReader, 'cancel'>, denial: Denial) => {

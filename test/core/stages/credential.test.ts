@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../../src/core/limits.ts'
-import { signedOf, type VerifiedToken } from '../../../src/core/model/token.ts'
+import { seal, signedOf, type VerifiedToken } from '../../../src/core/model/token.ts'
 import { FORBIDDEN_TYPES } from '../../../src/core/model/types.ts'
 import { credential } from '../../../src/core/stages/credential.ts'
 import { decryptionOf } from '../../../src/policy/decrypt.ts'
@@ -258,16 +258,19 @@ describe('an encrypted token', async () => {
       ok: true,
       value: {
         remembered: undefined,
-        credential: {
-          token,
-          authorization: `Bearer ${token}`,
-          scheme: 'Bearer',
-          opened: { by: entry, signed: TOKEN },
-          algorithm: 'ES256',
-          type: 'at+jwt',
-          kid: 'key-1',
-          claimedIssuer: ISSUER,
-        },
+        credential: seal(
+          {
+            token,
+            authorization: `Bearer ${token}`,
+            scheme: 'Bearer',
+            opened: { by: entry, signed: TOKEN },
+            algorithm: 'ES256',
+            type: 'at+jwt',
+            kid: 'key-1',
+            claimedIssuer: ISSUER,
+          },
+          { iss: ISSUER, sub: 'alice' },
+        ),
       },
     })
     if (!outcome.ok || !outcome.value.credential) throw new Error('not read')

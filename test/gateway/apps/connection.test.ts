@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { connectionOf } from '../../../src/gateway/apps/connection.ts'
+import { PlatformConnection } from '../../../src/gateway/apps/connection.ts'
 
 describe('what the platform tells of a request', () => {
   it.each<[unknown, unknown]>([
@@ -19,7 +19,10 @@ describe('what the platform tells of a request', () => {
     [{ country: null, asn: '3320', tlsVersion: '', botManagement: null }, {}],
     [{ botManagement: { score: 1.5 } }, {}],
   ])('%j is %j', (cf, expected) => {
-    expect(connectionOf(() => cf as never)).toEqual(expected)
+    const { country, asn, colo, tls, certificate, botScore } = new PlatformConnection(
+      () => cf as never,
+    )
+    expect({ country, asn, colo, tls, certificate, botScore }).toEqual(expected)
   })
 
   const HEX = '00ff'.repeat(16)
@@ -38,12 +41,12 @@ describe('what the platform tells of a request', () => {
     [{ ...VERIFIED, certFingerprintSHA256: '' }, undefined],
     [null, undefined],
   ])('has a client certificate only if it is verified: %j', (tlsClientAuth, certificate) => {
-    expect(connectionOf(() => ({ tlsClientAuth }) as never).certificate).toBe(certificate)
+    expect(new PlatformConnection(() => ({ tlsClientAuth }) as never).certificate).toBe(certificate)
   })
 
   it('is asked for when somebody looks', () => {
     let asked = 0
-    const connection = connectionOf(() => {
+    const connection = new PlatformConnection(() => {
       asked++
       return { country: 'DE' }
     })
