@@ -20,17 +20,23 @@ const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.worke
 /** Files that mostly wait, for a clock or a bound that is real: the longest first. */
 const WAITING = [
   'e2e/expiry',
-  'e2e/pending',
   'e2e/mcp-answers',
-  'e2e/alerts',
-  'e2e/serve',
+  'e2e/audit-live',
+  'e2e/pending',
+  'e2e/endings',
   'e2e/streams',
-  'e2e/rate-limits',
+  'e2e/serve',
+  'e2e/alerts',
+  'e2e/reflection',
   'e2e/streams-kept',
-  'e2e/slow-bodies',
-  'e2e/uploads-cut',
+  'e2e/subprotocols',
+  'e2e/audit-acts',
+  'e2e/bodies',
   'gateway/relay/streams',
+  'e2e/uploads-cut',
+  'e2e/slow-bodies',
   'e2e/ready',
+  'e2e/rate-limits',
   'keys/source',
 ].map((name) => join(import.meta.dirname, `test/${name}.test.ts`))
 
@@ -112,8 +118,8 @@ export default defineConfig(({ mode }) => {
   })
   return {
     test: {
-      // Many wait for a process or a clock: with six, two processors are never idle.
-      maxWorkers: 6,
+      // Many wait for a process or a clock. More workers would load everything more often.
+      maxWorkers: 4,
       maxConcurrency: 32,
       sequence: isShuffled ? {} : { sequencer: Spreading },
       projects: isSoak

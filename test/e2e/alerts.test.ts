@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import { isSoak } from '../kit/property.ts'
 import { type Received, type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import { change, clocked, forward } from './keys-setting.ts'
@@ -78,41 +79,44 @@ const documented = async () => {
 }
 
 describe('an alert', () => {
-  it('is sent until it is taken, under one id, and by no redirect; the process is killed meanwhile', async () => {
-    const elsewhere = await startReceiver()
-    receiver.answer(500, { location: elsewhere.url }, 'hangs')
-    const first = await withAlerts({}, { dataDir })
-    await fail(first)
-    await eventually(() => expect(received().length).toBeGreaterThanOrEqual(3))
-    await first.stop('SIGKILL')
-    receiver.answer(500, 204)
-    const before = received().length
-    // Nobody asks anything: its alarm does it.
-    const second = await withAlerts({}, { dataDir })
-    await eventually(() => expect(received().length).toBeGreaterThanOrEqual(before + 2))
-    const all = received()
-    expect(elsewhere.received).toEqual([])
-    await elsewhere.close()
-    expect(new Set(all.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
-    expect(new Set(all.map(({ body }) => body)).size).toBe(1)
-    const [alert] = all.map(dataOf)
-    expect(alert).toEqual({
-      type: 'problem.began',
-      timestamp: expect.any(String),
-      data: {
-        gate: 'test',
-        problem: 'origin',
-        since: expect.any(String),
-        found: expect.stringMatching(
-          /^[56] of [56] in five minutes \(origin_unreachable 502: [56]\)$/,
-        ),
-        advice: expect.any(String),
-      },
-    })
-    const none = 'edgewarden_alerts_waiting{shard="0"} 0\n'
-    await eventually(async () => expect(await metricsOf(second)).toContain(none))
-    expect(received()).toHaveLength(before + 2)
-  })
+  it.runIf(isSoak())(
+    'is sent until it is taken, under one id, and by no redirect; the process is killed meanwhile',
+    async () => {
+      const elsewhere = await startReceiver()
+      receiver.answer(500, { location: elsewhere.url }, 'hangs')
+      const first = await withAlerts({}, { dataDir })
+      await fail(first)
+      await eventually(() => expect(received().length).toBeGreaterThanOrEqual(3))
+      await first.stop('SIGKILL')
+      receiver.answer(500, 204)
+      const before = received().length
+      // Nobody asks anything: its alarm does it.
+      const second = await withAlerts({}, { dataDir })
+      await eventually(() => expect(received().length).toBeGreaterThanOrEqual(before + 2))
+      const all = received()
+      expect(elsewhere.received).toEqual([])
+      await elsewhere.close()
+      expect(new Set(all.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
+      expect(new Set(all.map(({ body }) => body)).size).toBe(1)
+      const [alert] = all.map(dataOf)
+      expect(alert).toEqual({
+        type: 'problem.began',
+        timestamp: expect.any(String),
+        data: {
+          gate: 'test',
+          problem: 'origin',
+          since: expect.any(String),
+          found: expect.stringMatching(
+            /^[56] of [56] in five minutes \(origin_unreachable 502: [56]\)$/,
+          ),
+          advice: expect.any(String),
+        },
+      })
+      const none = 'edgewarden_alerts_waiting{shard="0"} 0\n'
+      await eventually(async () => expect(await metricsOf(second)).toContain(none))
+      expect(received()).toHaveLength(before + 2)
+    },
+  )
 
   it('is signed, so that a receiver refuses a forged or repeated one', async () => {
     const gate = await withAlerts()

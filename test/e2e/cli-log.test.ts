@@ -8,6 +8,7 @@ import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { freePort } from '../kit/port.ts'
+import { isSoak } from '../kit/property.ts'
 import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 interface Run {
@@ -126,7 +127,7 @@ describe('log', () => {
     }
   })
 
-  it('connects again by itself, says so, and misses nothing', async () => {
+  it.runIf(isSoak())('connects again by itself, says so, and misses nothing', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-follow-'))
     const options = { durableObjects: WITH_AUDIT, issuer: { admin: 'all' }, dataDir }
     const port = await freePort()

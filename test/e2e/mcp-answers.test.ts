@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
+import { rare } from '../kit/property.ts'
 import { readEvents, type SseEvent } from '../kit/sse.ts'
 import { APP, COMMANDS, SECRET } from './commands-setting.ts'
 import {
@@ -453,7 +454,7 @@ describe('an answer', () => {
     expect(await (await post(asked)).text()).toBe(given)
   })
 
-  it.each(['', '{"id":1,"result":{', '{"id":1,"result":{"content":[1,'])(
+  it.each(['{"id":1,"result":{', ...rare('', '{"id":1,"result":{"content":[1,')])(
     'to a call is 504 where it takes longer than `timeout` after %j, so that no list comes later',
     async (beginning) => {
       setting.origin.on('/brief', (_req, res) => {
@@ -563,10 +564,14 @@ describe('a request that the server has not answered when its agent is revoked',
     expect(setting.origin.requests).toHaveLength(1)
   })
 
-  it.each<[string, (token: string) => Promise<Response>]>([
-    ['whose rule says `http`', (token) => post(asked, { token, path: '/plainly' })],
+  const others: readonly [string, (token: string) => Promise<Response>][] = [
     ['that waits for no response', (token) => post(notification, { token })],
     ['that opens a stream', (token) => get({ token })],
+  ]
+
+  it.each<[string, (token: string) => Promise<Response>]>([
+    ['whose rule says `http`', (token) => post(asked, { token, path: '/plainly' })],
+    ...rare(...others),
   ])('is 401 (%s)', async (name, send) => {
     const response = await revoked(`mcp-pending ${name}`, send)
     const { code, error } = (await response.json()) as { code?: string; error?: Told }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
+import { isSoak } from '../kit/property.ts'
 import { ROOT } from '../kit/repository.ts'
 import { type Setting, startSetting } from './setting.ts'
 
@@ -42,7 +43,7 @@ const pull = async (): Promise<readonly { readonly request_id: string }[]> => {
     .map((line) => JSON.parse(line))
 }
 
-it('pull.sh has each record once, over pages and runs', async () => {
+it.runIf(isSoak())('pull.sh has each record once, over pages and runs', async () => {
   const token = await setting.token({ client_id: 'pulled' })
   const scope = 'edgewarden:audit:read'
   await writeFile(join(directory, 'edgewarden.token'), `${await setting.token({ scope })}\n`)

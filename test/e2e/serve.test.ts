@@ -11,6 +11,7 @@ import { build } from '../kit/bundle.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
+import { isSoak } from '../kit/property.ts'
 import { startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import { createProject, objectTables, type Project, type Served } from '../kit/serve.ts'
@@ -246,7 +247,7 @@ describe('the bundle that wrangler makes, over TLS', () => {
     })
   })
 
-  it('leaves no other gate the same data', async () => {
+  it.runIf(isSoak())('leaves no other gate the same data', async () => {
     const args = ['--listen', '127.0.0.1:0', '--cert', CERT, '--key', KEY]
     const second = project.serve(args)
     expect(await second.ended()).toBe(2)
@@ -295,7 +296,7 @@ describe('behind a proxy that ends TLS', () => {
     expect(await served.ended()).toBe(0)
   })
 
-  it('keeps decisions on the disk', async () => {
+  it.runIf(isSoak())('keeps decisions on the disk', async () => {
     const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
     await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)
     const stored = async () => {
@@ -324,7 +325,7 @@ describe('behind a proxy that ends TLS', () => {
     await project.write(vars({ client_ip: 'x-real-ip' }))
   })
 
-  it('sends alerts to who is named in the environment', async () => {
+  it.runIf(isSoak())('sends alerts to who is named in the environment', async () => {
     const receiver = await startReceiver()
     const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
     await project.write(vars({ client_ip: 'x-real-ip' }), tables)
@@ -340,30 +341,33 @@ describe('behind a proxy that ends TLS', () => {
     await project.write(vars({ client_ip: 'x-real-ip' }))
   })
 
-  it('has the rules of teams as they are now, on a bundle that was made before', async () => {
-    const build = {
-      alias: { 'edgewarden/policy': './policy.mjs' },
-      build: { command: 'npx edgewarden check --write' },
-    }
-    const TEAMS = { pets: { owner: 'pets@acme.dev', paths: ['/pets'] } }
-    await project.write({ ...vars({ client_ip: 'x-real-ip' }), TEAMS }, build)
-    const file = join(project.directory, 'routes/pets.toml')
-    await mkdir(dirname(file))
-    await writeFile(file, '[[routes]]\nmatch = "GET /pets"\nscopes = ["chat:write"]\n')
-    const served = await start('teams')
-    expect((await ask(port, '/pets', await mint(), secure)).status).toBe(200)
-    expect((await ask(port, '/pets', await mint({ scope: 'x' }), secure)).status).toBe(403)
-    served.child.kill('SIGTERM')
-    await served.ended()
-    await writeFile(file, '[[routes]]\nmatch = "GET /v2"\nscopes = []\n')
-    const refused = project.serve(['--data', 'teams'])
-    expect(await refused.ended()).toBe(1)
-    expect(refused.stderr()).toContain('routes/pets.toml:2:1 (pets@acme.dev): routes[0].match')
-    await rm(dirname(file), { recursive: true })
-    await project.write(vars({ client_ip: 'x-real-ip' }))
-  })
+  it.runIf(isSoak())(
+    'has the rules of teams as they are now, on a bundle that was made before',
+    async () => {
+      const build = {
+        alias: { 'edgewarden/policy': './policy.mjs' },
+        build: { command: 'npx edgewarden check --write' },
+      }
+      const TEAMS = { pets: { owner: 'pets@acme.dev', paths: ['/pets'] } }
+      await project.write({ ...vars({ client_ip: 'x-real-ip' }), TEAMS }, build)
+      const file = join(project.directory, 'routes/pets.toml')
+      await mkdir(dirname(file))
+      await writeFile(file, '[[routes]]\nmatch = "GET /pets"\nscopes = ["chat:write"]\n')
+      const served = await start('teams')
+      expect((await ask(port, '/pets', await mint(), secure)).status).toBe(200)
+      expect((await ask(port, '/pets', await mint({ scope: 'x' }), secure)).status).toBe(403)
+      served.child.kill('SIGTERM')
+      await served.ended()
+      await writeFile(file, '[[routes]]\nmatch = "GET /v2"\nscopes = []\n')
+      const refused = project.serve(['--data', 'teams'])
+      expect(await refused.ended()).toBe(1)
+      expect(refused.stderr()).toContain('routes/pets.toml:2:1 (pets@acme.dev): routes[0].match')
+      await rm(dirname(file), { recursive: true })
+      await project.write(vars({ client_ip: 'x-real-ip' }))
+    },
+  )
 
-  it('has no rules of a team that is gone since its bundle was made', async () => {
+  it.runIf(isSoak())('has no rules of a team that is gone since its bundle was made', async () => {
     const now = vars({ client_ip: 'x-real-ip' })
     await project.write(now, { alias: { 'edgewarden/policy': './policy.mjs' } })
     const rules = [{ match: 'GET /gone', scopes: [] }]
