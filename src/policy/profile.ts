@@ -29,8 +29,8 @@ export interface Profile {
   readonly actorIssuer?: boolean
   readonly scope: readonly ClaimPath[]
   /**
-   * What is read where none of `scope` is there. Roles: beside scopes they are the user's, and an
-   * agent must not have all that its user may do.
+   * Claims that are read if the token has none of `scope`: roles. In a token with scopes they say what the user
+   * may do, and an agent must not have all of that.
    */
   readonly scopeElse: readonly ClaimPath[]
   readonly workflowId?: readonly ClaimPath[]
