@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { isSoak, tries } from '../../kit/property.ts'
+import { isSoak, rare, tries } from '../../kit/property.ts'
 import { ENV, GATE } from '../../policy/support.ts'
 import { type Asked, type Caller, combinations, subsets, widening } from './brute.ts'
 
@@ -157,9 +157,27 @@ const requests: readonly Asked[] = paths.flatMap((path) =>
   ),
 )
 
+/** Those whose workflow is a segment of a path, which a rule may ask for. Nobody may do more than with a short life. */
+const workers = combinations<string | undefined>([
+  [ACME, BETA],
+  ['a', 'A', 'b', 'B'],
+  [undefined, 's', 'o'],
+  [undefined, 'bot', 'other'],
+]).flatMap(([iss = ACME, workflow = '', type, actor]) =>
+  subsets(['x', 'y', 'w', 'a:c'], 2).map((scopes) => ({
+    iss,
+    scopes,
+    life: 60,
+    workflow,
+    ...(type !== undefined && { type }),
+    ...(actor !== undefined && { actors: [actor] }),
+  })),
+)
+
 /** One whose token is good nowhere, and all others. */
 const callers: readonly Caller[] = [
   { iss: 'https://nobody.example', scopes: [] },
+  ...rare(...workers),
   ...[ACME, BETA].flatMap((iss) =>
     subsets(['x', 'y', 'w', 'a:c'], isSoak() ? 2 : 1).flatMap((scopes) =>
       combinations<string | undefined>([
