@@ -235,11 +235,16 @@ describe('a token of an issuer of scopes', () => {
   })
 })
 
-describe('an issuer that signs for everybody', () => {
-  it('and pins no owner has the whole policy refused', async () => {
-    const more = { ISSUERS_GITHUB: issuers({ claims: {} }), GRANTS }
+describe('a policy by which somebody could be another', () => {
+  it.each<[what: string, github: Members, changes: Members]>([
+    ['pins no owner at an issuer that signs for everybody', { claims: {} }, {}],
+    ['pins an empty id there', { claims: { enterprise_id: '' } }, {}],
+    ['makes a whole id of a claim', {}, { agent_id: '{environment}' }],
+  ])('that %s is refused as a whole', async (_what, github, changes) => {
+    const [grant, ...others] = GRANTS
+    const more = { ISSUERS_GITHUB: issuers(github), GRANTS: [{ ...grant, ...changes }, ...others] }
     await withGate(setting, { issuer: acme, routes: ROUTES, more }, async (gate) => {
-      const token = await job()
+      const token = await job({ enterprise_id: '' })
       expect(await outcome(await askGate(gate, '/v1/documents', { token }))).toEqual({
         status: 503,
         code: 'policy_invalid',
