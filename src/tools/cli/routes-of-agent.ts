@@ -105,8 +105,8 @@ export async function agentOfClaims(
   const told = { ...written, iss: entry.issuer }
   const claims = entry.trustDomain ? written : told
   const access = accessOf({ claims, issuer: entry, key: {} } as unknown as VerifiedToken)
-  // Whatever the agent is called.
-  const named = { ...entry, agentId: [['iss']] }
+  // Without the claim that names the agent it may be called anything.
+  const named = { ...entry, agentId: [...entry.agentId, ['iss']] }
   const agent = access
     ? identityOf({ ...access, claims: told, entry: named }, [])
     : 'claim_malformed'

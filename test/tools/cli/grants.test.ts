@@ -12,6 +12,7 @@ const GITHUB = `[vars.ISSUERS.github]
 issuer = "https://token.actions.githubusercontent.com"
 profile = "generic"
 agent_prefix = "github/"
+agent_id = "event_name"
 scopes_from = "grants"
 claims = { repository_owner_id = "456" }
 [vars.ISSUERS.idp]
@@ -101,6 +102,7 @@ describe('routes --claims', () => {
 
   it.each<[string, object, string]>([
     ['fits nothing of the issuer’s claims', { ...JOB, repository_owner_id: '9' }, 'claim_rejected'],
+    ['names its agent by no text', { ...JOB, event_name: 7 }, 'agent_id_malformed'],
     ['gets two types', { ...JOB, event_name: 'schedule' }, 'grant_conflict'],
   ])('says that a token is refused that %s', async (_name, claims, code) => {
     expect(await of(claims)).toMatchObject({
