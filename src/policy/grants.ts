@@ -101,14 +101,17 @@ export function grantsOf(name: string, grants: readonly WrittenGrant[]): readonl
     }))
 }
 
-/** Reports grants of issuers that are not there or take none, and grants that give nothing. */
+/**
+ * Reports grants of issuers that are not there or take none, grants that give nothing, and those to actors by a name
+ * that actors of another issuer may have too.
+ */
 export function checkGrants(
   grants: readonly WrittenGrant[],
   issuers: ReadonlyMap<string, Issuer>,
   declared: ReadonlySet<string>,
 ): void {
   for (const { entry, report } of grants) {
-    const { issuer: name = '', scopes, agent_type: type, agent_id: id } = entry
+    const { issuer: name = '', claims = [], scopes, agent_type: type, agent_id: id } = entry
     const issuer = issuers.get(name)
     if (entry.issuer !== undefined && !declared.has(name)) {
       report(['issuer'], unknownName('issuer', name, [...declared]))
@@ -119,11 +122,20 @@ export function checkGrants(
         `${quote(name)} takes no grants; write scopes_from = "grants" into its table, or "both" if the scopes of its tokens count too`,
       )
     }
+    const ofActor = claims.find(({ path: [first] }) => first === 'act')
+    if (ofActor && issuer?.delegation.issuers.size && !claims.some(isActorIssuer)) {
+      report(
+        ['claims', claimPathText(ofActor.path)],
+        `is of an actor, which may be of another issuer (${quote(name)} has delegation.issuers): write act.iss too`,
+      )
+    }
     if (scopes?.length === 0 && type === undefined && id === undefined) {
       report([], 'gives nothing: write scopes, agent_type or agent_id')
     }
   }
 }
+
+const isActorIssuer = ({ path }: ClaimRule): boolean => claimPathText(path) === 'act.iss'
 
 /**
  * Reports issuers that sign for everybody where neither their entry nor all that accepts their tokens pins an owner by

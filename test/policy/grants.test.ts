@@ -117,6 +117,21 @@ describe('a grant', () => {
     expect(of(...grants)).toEqual([mistake])
   })
 
+  it('says of which issuer an actor is, where actors of several are accepted', () => {
+    const acme = { ...ISSUERS.acme, delegation: { issuers: ['plain'] } }
+    const found = (claims: object, delegating: object = acme) =>
+      mistakes({
+        ISSUERS: { ...ISSUERS, acme: delegating },
+        GRANTS: [{ issuer: 'acme', claims, scopes: ['chat:write'] }],
+      })
+    expect(found({ 'act.sub': 'planner' })).toEqual([
+      'GRANTS[0].claims["act.sub"]: is of an actor, which may be of another issuer (`acme` has delegation.issuers): write act.iss too',
+    ])
+    expect(found({ '/act/sub': 'planner', 'act.iss': ACME.issuer })).toEqual([])
+    expect(found({ 'act.sub': 'planner' }, ISSUERS.acme)).toEqual([])
+    expect(found({ sub: 'planner' })).toEqual([])
+  })
+
   it('has patterns that take linear time, as those of rules', () => {
     const [mistake = ''] = of({ ...GRANT, claims: { ref: { pattern: '(a+)+' } } })
     expect(mistake).toMatch(/^GRANTS\[0\]\.claims\.ref: /)
