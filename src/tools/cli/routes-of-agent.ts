@@ -1,4 +1,4 @@
-import { type JsonObject, own, ownText, parseJsonObject } from '../../core/json.ts'
+import { type JsonObject, own, parseJsonObject } from '../../core/json.ts'
 import { type ClaimRule, readClaim } from '../../core/model/claims.ts'
 import { grantsByScope } from '../../core/model/grants.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
@@ -10,9 +10,9 @@ import type { VerifiedToken } from '../../core/model/token.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { accessOf, missingClaims } from '../../core/stages/claims.ts'
 import { identityOf } from '../../core/stages/identity.ts'
-import { entryOf } from '../../core/stages/issuer.ts'
 import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import { type Described, type Reach, reachable } from '../reach/reachable.ts'
+import { claimedIssuer } from './claimed-issuer.ts'
 import { readText } from './files.ts'
 
 /** An agent as options describe it. */
@@ -99,7 +99,7 @@ export async function agentOfClaims(
   if (!written) return fail('--claims must be a JSON object, or @FILE with one.')
   const entry =
     options.issuer === undefined
-      ? entryOf({ issuers }, issuerIn(written))
+      ? claimedIssuer({ issuers }, written)
       : [...issuers.values()].find(({ name }) => name === options.issuer)
   if (!entry) return fail('--claims needs the issuer: --issuer NAME, or an iss that the file has.')
   const told = { ...written, iss: entry.issuer }
@@ -130,14 +130,6 @@ export async function agentOfClaims(
       issuer: entry.name,
     },
   })
-}
-
-const issuerIn = (claims: JsonObject) => {
-  const trustDomain = trustDomainOf(own(claims, 'sub'))
-  return {
-    claimedIssuer: ownText(claims, 'iss') ?? '',
-    ...(trustDomain !== undefined && { trustDomain }),
-  }
 }
 
 const fits = (rules: readonly ClaimRule[], claims: JsonObject): boolean =>
