@@ -21,7 +21,14 @@ const CLAIMS = {
 const agentId = text((source) => {
   const template = readHoles(source, CLAIMS)
   if (!template.ok) return template
-  for (const hole of holesOf(template.value)) {
+  const holes = holesOf(template.value)
+  const [first = ''] = template.value.parts
+  if (holes.length > 0 && !CLAIMS.separator.test(first.slice(-1))) {
+    return fail(
+      `${quote(source)}: begin with text of your own that ends in a character like :, or a value could be the id of another agent`,
+    )
+  }
+  for (const hole of holes) {
     const path = readDecidingPath(hole)
     if (!path.ok) return fail(`${quote(source)}: {${hole}} ${path.reason}`)
     if (path.value[0] === 'act') {
@@ -64,7 +71,7 @@ export const GRANT_DOCS: KeyDocs<typeof GRANT_KEYS> = {
   },
   agent_id: {
     description:
-      "The agent's id after `agent_prefix`, in place of what the token says: text with claim paths in braces. Each must be a whole number, or 1 to 128 letters, digits, `.`, `_`, `~` and `-`; else 403 `grant_value_invalid`. Two ids for one token are 403 `grant_conflict`.",
+      "The agent's id after `agent_prefix`, in place of what the token says: text that ends in a separator such as `:`, then claim paths in braces. Each must be a whole number, or 1 to 128 letters, digits, `.`, `_`, `~` and `-`; else 403 `grant_value_invalid`. Two ids for one token are 403 `grant_conflict`.",
     example: 'gh:{repository_id}',
   },
 }
@@ -94,14 +101,17 @@ export function grantsOf(name: string, grants: readonly WrittenGrant[]): readonl
     }))
 }
 
-/** Reports grants of issuers that are not there or take none, and grants that give nothing. */
+/**
+ * Reports grants of issuers that are not there or take none, grants that give nothing, and those to actors by a name
+ * that actors of another issuer may have too.
+ */
 export function checkGrants(
   grants: readonly WrittenGrant[],
   issuers: ReadonlyMap<string, Issuer>,
   declared: ReadonlySet<string>,
 ): void {
   for (const { entry, report } of grants) {
-    const { issuer: name = '', scopes, agent_type: type, agent_id: id } = entry
+    const { issuer: name = '', claims = [], scopes, agent_type: type, agent_id: id } = entry
     const issuer = issuers.get(name)
     if (entry.issuer !== undefined && !declared.has(name)) {
       report(['issuer'], unknownName('issuer', name, [...declared]))
@@ -112,11 +122,20 @@ export function checkGrants(
         `${quote(name)} takes no grants; write scopes_from = "grants" into its table, or "both" if the scopes of its tokens count too`,
       )
     }
+    const ofActor = claims.find(({ path: [first] }) => first === 'act')
+    if (ofActor && issuer?.delegation.issuers.size && !claims.some(isActorIssuer)) {
+      report(
+        ['claims', claimPathText(ofActor.path)],
+        `is of an actor, which may be of another issuer (${quote(name)} has delegation.issuers): write act.iss too`,
+      )
+    }
     if (scopes?.length === 0 && type === undefined && id === undefined) {
       report([], 'gives nothing: write scopes, agent_type or agent_id')
     }
   }
 }
+
+const isActorIssuer = ({ path }: ClaimRule): boolean => claimPathText(path) === 'act.iss'
 
 /**
  * Reports issuers that sign for everybody where neither their entry nor all that accepts their tokens pins an owner by
@@ -151,12 +170,14 @@ export function checkShared(
   }
 }
 
-/** Whether a claim must be one of listed ids of an owner. */
+/** Whether a claim must be one of listed ids of an owner. A stranger's may be empty. */
 const isPinned = (claims: readonly ClaimRule[], { pins }: Shared): boolean => {
   const names = pins.map(claimPathText)
   return claims.some(
     ({ path, expected }) =>
       names.includes(claimPathText(path)) &&
-      (typeof expected !== 'object' || Array.isArray(expected)),
+      [expected]
+        .flat()
+        .every((id) => (typeof id === 'string' ? id.trim() !== '' : Number.isFinite(id))),
   )
 }

@@ -21,6 +21,11 @@ const GRANTS: readonly Members[] = [
   { issuer: 'github', claims: { event_name: 'push' }, scopes: [], agent_id: 'run:{run_id}' },
   { issuer: 'github', claims: { job: 'named' }, scopes: [], agent_id: 'name:{environment}' },
   { issuer: 'acme', claims: { groups: 'readers' }, scopes: ['documents:read'] },
+  {
+    issuer: 'github',
+    claims: { 'act.sub': 'planner', 'act.iss': GITHUB },
+    scopes: ['documents:write'],
+  },
 ]
 
 const ROUTES: readonly Members[] = [
@@ -45,6 +50,7 @@ const issuers = (github: Members = {}) => ({
     agent_prefix: 'gh/',
     claims: OWNED,
     scopes_from: 'grants',
+    delegation: { issuers: ['acme'] },
     ...github,
   },
 })
@@ -91,6 +97,14 @@ describe('a job’s token', () => {
     const [request] = setting.origin.requests
     expect(request?.header('x-agent-scope')).toBe('documents:read documents:write')
     expect(request?.header('x-agent-grant')).toBe('documents:write')
+  })
+
+  it('has what is granted to its actor, if that is the actor of the issuer that is meant', async () => {
+    const of = (iss?: string) => ({ act: { sub: 'planner', ...(iss !== undefined && { iss }) } })
+    expect((await ask('/v1/documents', of(GITHUB), 'PUT')).status).toBe(200)
+    for (const iss of [setting.issuer.issuer, undefined]) {
+      expect((await ask('/v1/documents', of(iss), 'PUT')).status).toBe(403)
+    }
   })
 
   it.each<[what: string, status: number, code: string, path: string, claims: Members]>([
@@ -224,7 +238,7 @@ describe('a token of an issuer of scopes', () => {
   })
 
   it('that does not is not added to: the policy is refused', async () => {
-    const more = { GRANTS: GRANTS.slice(5) }
+    const more = { GRANTS: GRANTS.slice(5, 6) }
     await withGate(setting, { routes: ROUTES, more }, async (gate) => {
       const token = await setting.token({ groups: ['readers'] })
       expect(await outcome(await askGate(gate, '/v1/documents', { token }))).toEqual({
@@ -235,11 +249,17 @@ describe('a token of an issuer of scopes', () => {
   })
 })
 
-describe('an issuer that signs for everybody', () => {
-  it('and pins no owner has the whole policy refused', async () => {
-    const more = { ISSUERS_GITHUB: issuers({ claims: {} }), GRANTS }
+describe('a policy by which somebody could be another', () => {
+  it.each<[what: string, github: Members, changes: Members]>([
+    ['pins no owner at an issuer that signs for everybody', { claims: {} }, {}],
+    ['pins an empty id there', { claims: { enterprise_id: '' } }, {}],
+    ['gives to an actor of any issuer', {}, { claims: { 'act.sub': 'planner' } }],
+    ['makes a whole id of a claim', {}, { agent_id: '{environment}' }],
+  ])('that %s is refused as a whole', async (_what, github, changes) => {
+    const [grant, ...others] = GRANTS
+    const more = { ISSUERS_GITHUB: issuers(github), GRANTS: [{ ...grant, ...changes }, ...others] }
     await withGate(setting, { issuer: acme, routes: ROUTES, more }, async (gate) => {
-      const token = await job()
+      const token = await job({ enterprise_id: '' })
       expect(await outcome(await askGate(gate, '/v1/documents', { token }))).toEqual({
         status: 503,
         code: 'policy_invalid',

@@ -48,7 +48,7 @@ describe('a grant', () => {
   })
 
   it('is shown as it is written, by where; to an administrator of one issuer only those of it', () => {
-    const named = { ...GRANT, agent_type: 'ci', agent_id: '{/a~1b/c}:{n}' }
+    const named = { ...GRANT, agent_type: 'ci', agent_id: 'job:{/a~1b/c}:{n}' }
     const read = policy({ ISSUERS, GRANTS: [named, { ...GRANT, issuer: 'acme' }] })
     expect(showPolicy(read).grants).toEqual({
       'GRANTS[0]': named,
@@ -96,6 +96,10 @@ describe('a grant', () => {
       'GRANTS[0].agent_id: `{a}-{b}`: put a character like : between two parameters, or two ids could be read as others',
       { ...GRANT, agent_id: '{a}-{b}' },
     ],
+    ...['{environment}', 'env{environment}', 'a-{a}', '{a}:{b}'].map((id): [string, object] => [
+      `GRANTS[0].agent_id: \`${id}\`: begin with text of your own that ends in a character like :, or a value could be the id of another agent`,
+      { ...GRANT, agent_id: id },
+    ]),
     ['GRANTS[0].agent_id: `a{b`: a claim path is written {name}', { ...GRANT, agent_id: 'a{b' }],
     [
       'GRANTS[0].agent_id: `a:{}`: {} must be a claim path without empty names, like `agent.id`, `/agent/id` or a URL',
@@ -111,6 +115,21 @@ describe('a grant', () => {
     ],
   ])('%s', (mistake, ...grants) => {
     expect(of(...grants)).toEqual([mistake])
+  })
+
+  it('says of which issuer an actor is, where actors of several are accepted', () => {
+    const acme = { ...ISSUERS.acme, delegation: { issuers: ['plain'] } }
+    const found = (claims: object, delegating: object = acme) =>
+      mistakes({
+        ISSUERS: { ...ISSUERS, acme: delegating },
+        GRANTS: [{ issuer: 'acme', claims, scopes: ['chat:write'] }],
+      })
+    expect(found({ 'act.sub': 'planner' })).toEqual([
+      'GRANTS[0].claims["act.sub"]: is of an actor, which may be of another issuer (`acme` has delegation.issuers): write act.iss too',
+    ])
+    expect(found({ '/act/sub': 'planner', 'act.iss': ACME.issuer })).toEqual([])
+    expect(found({ 'act.sub': 'planner' }, ISSUERS.acme)).toEqual([])
+    expect(found({ sub: 'planner' })).toEqual([])
   })
 
   it('has patterns that take linear time, as those of rules', () => {
@@ -198,6 +217,18 @@ describe('an issuer that signs for everybody', () => {
       'GRANTS[0]',
       {},
       [{ ...OWNED, claims: { repository_owner_id: { pattern: '.*' } } }],
+    ],
+    [
+      'a grant has an empty id, as a stranger’s may be',
+      'GRANTS[0]',
+      {},
+      [{ ...OWNED, claims: { enterprise_id: ['456', ''] } }],
+    ],
+    [
+      'a grant has what is no id',
+      'GRANTS[0]',
+      {},
+      [{ ...OWNED, claims: { repository_owner_id: false } }],
     ],
     [
       'a grant has a range of ids',

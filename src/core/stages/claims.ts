@@ -103,7 +103,12 @@ const noneOf = (code: Code, find: (judged: Judged) => readonly string[]): Rule =
 const requiredOf = ({ requiredClaims: all }: Issuer, { singleUse }: Route): readonly string[] =>
   singleUse && !all.includes('jti') ? [...all, 'jti'] : all
 
-const missingClaims = ({ claims, issuer, route }: Judged): readonly string[] => {
+/** The claims that a token must have on a rule, and lacks. */
+export function missingClaims({
+  claims,
+  issuer,
+  route,
+}: Pick<Judged, 'claims' | 'issuer' | 'route'>): readonly string[] {
   const missing = requiredOf(issuer, route).filter((name) => !Object.hasOwn(claims, name))
   return issuer.clientRequired && firstPresent(claims, issuer.clientId) === undefined
     ? [...new Set([...missing, issuer.clientId.map(claimPathText).join(' or ')])]

@@ -64,11 +64,11 @@ export const issuer = stage({
   },
 })
 
-/** A trust domain signs for itself alone (SPIFFE-ID §2.1), whatever `iss` says. */
-const entryOf = (
-  { issuers }: Policy,
-  { claimedIssuer, trustDomain = '' }: Credential,
-): Issuer | undefined => {
+/** The entry of a token's issuer. A trust domain signs for itself alone (SPIFFE-ID §2.1), whatever `iss` says. */
+export function entryOf(
+  { issuers }: Pick<Policy, 'issuers'>,
+  { claimedIssuer, trustDomain = '' }: Pick<Credential, 'claimedIssuer' | 'trustDomain'>,
+): Issuer | undefined {
   const entry = issuers.get(claimedIssuer) ?? issuers.get(trustDomain)
   return entry?.trustDomain && entry.issuer !== trustDomain ? undefined : entry
 }

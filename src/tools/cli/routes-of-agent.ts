@@ -3,13 +3,16 @@ import { type ClaimRule, readClaim } from '../../core/model/claims.ts'
 import { grantsByScope } from '../../core/model/grants.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
+import type { Route } from '../../core/model/route.ts'
 import { isScopeToken } from '../../core/model/scope.ts'
+import { trustDomainOf } from '../../core/model/spiffe.ts'
 import type { VerifiedToken } from '../../core/model/token.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { accessOf } from '../../core/stages/claims.ts'
+import { accessOf, missingClaims } from '../../core/stages/claims.ts'
 import { identityOf } from '../../core/stages/identity.ts'
 import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import { type Described, type Reach, reachable } from '../reach/reachable.ts'
+import { claimedIssuer } from './claimed-issuer.ts'
 import { readText } from './files.ts'
 
 /** An agent as options describe it. */
@@ -94,18 +97,27 @@ export async function agentOfClaims(
   if (!text.ok) return text
   const written = parseJsonObject(text.value)
   if (!written) return fail('--claims must be a JSON object, or @FILE with one.')
-  const entry = [...issuers.values()].find(({ name, issuer }) =>
-    options.issuer === undefined ? issuer === own(written, 'iss') : name === options.issuer,
-  )
+  const entry =
+    options.issuer === undefined
+      ? claimedIssuer({ issuers }, written)
+      : [...issuers.values()].find(({ name }) => name === options.issuer)
   if (!entry) return fail('--claims needs the issuer: --issuer NAME, or an iss that the file has.')
-  const claims = { ...written, iss: entry.issuer }
-  // Whatever the agent is called.
-  const named = { ...entry, agentId: [['iss']] }
-  const access = accessOf({ claims, issuer: named, key: {} } as unknown as VerifiedToken)
-  const agent = access ? identityOf(access, []) : 'claim_malformed'
+  const told = { ...written, iss: entry.issuer }
+  const claims = entry.trustDomain ? written : told
+  const access = accessOf({ claims, issuer: entry, key: {} } as unknown as VerifiedToken)
+  // Without the claim that names the agent it may be called anything.
+  const named = { ...entry, agentId: [...entry.agentId, ['iss']] }
+  const agent = access
+    ? identityOf({ ...access, claims: told, entry: named }, [])
+    : 'claim_malformed'
   const { type = '', workflowId } = typeof agent === 'string' ? {} : agent
   const code = typeof agent === 'string' ? agent : undefined
-  const refused = fits(entry.claims, claims) ? code : 'claim_rejected'
+  const isOfAnother = entry.trustDomain && trustDomainOf(own(claims, 'sub')) !== entry.issuer
+  const refused = isOfAnother
+    ? 'issuer_unknown'
+    : fits(entry.claims, claims)
+      ? code
+      : 'claim_rejected'
   return ok({
     claims,
     granted_by: refused === undefined ? grantsByScope(access?.granted ?? []) : {},
@@ -148,7 +160,10 @@ export async function routesOfAgent(
       many,
       asks: isAnonymous
         ? {}
-        : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options, claims),
+        : {
+            ...asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options, claims),
+            ...(claims && lackedBy(claims, route, issuers)),
+          },
       uses: await usesBy(policy, described.value, reach),
     })
   }
@@ -212,6 +227,16 @@ const asksOf = (
     ...(limiting.length > 0 && { issuer_delegation: limiting.map(({ name }) => name) }),
     ...(claiming.length > 0 && { issuer_claims: claiming.map(({ name }) => name) }),
   }
+}
+
+/** Names of claims that nobody has to give: they are not compared. */
+const UNCOMPARED: ReadonlySet<string> = new Set(['iss', 'exp', 'iat', 'aud'])
+
+/** What a token with these claims lacks of what its issuer's entry requires. */
+const lackedBy = (claims: JsonObject, route: Route, issuers: readonly Issuer[]): JsonObject => {
+  const missing = issuers.flatMap((issuer) => missingClaims({ claims, issuer, route }))
+  const lacked = missing.filter((name) => !UNCOMPARED.has(name))
+  return lacked.length > 0 ? { issuer_required_claims: lacked } : {}
 }
 
 /** What a rule as shown asks of an agent, but for these keys. */

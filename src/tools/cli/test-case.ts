@@ -15,6 +15,7 @@ import { foldedName } from '../../core/text.ts'
 import { originHeaders } from '../../gateway/relay/origin-headers.ts'
 import { toExplain } from '../../mcp/explain.ts'
 import { unknownName } from '../../policy/issues.ts'
+import { claimedIssuer } from './claimed-issuer.ts'
 import { offlineGuard } from './explain-offline.ts'
 import { authorize, createProofKey, type ProofKey } from './proof.ts'
 import type { Expected, TestCase } from './test-file.ts'
@@ -213,8 +214,8 @@ const issuerOf = (
   rule: Route | undefined,
 ): Result<Issuer | undefined, string> => {
   const all = [...issuers.values()]
-  const iss = own(claims, 'iss')
-  if (name === undefined && typeof iss === 'string') return ok(issuers.get(iss))
+  const claimed = claimedIssuer({ issuers }, claims)
+  if (name === undefined && (claimed || typeof own(claims, 'iss') === 'string')) return ok(claimed)
   if (name === undefined) return ok(all.find(({ issuer }) => !rule || takesIssuer(rule, issuer)))
   const found = all.find((one) => one.name === name)
   const names = all.map((one) => one.name)

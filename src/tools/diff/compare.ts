@@ -11,7 +11,7 @@ import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
 import { type Requests, requestsFor, ruleFor } from './requests.ts'
 import { type Met, namesIn } from './scopes.ts'
 import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
-import { headerChanges, parentChanges, quotaChanges } from './shared.ts'
+import { headerChanges, ofFewerScopes, parentChanges, quotaChanges } from './shared.ts'
 
 type Findings = ReturnType<typeof createFindings>
 
@@ -170,7 +170,7 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
       issuerSettings(now.issuers[issuer.name] ?? {}, issuer, known),
     )
     const of = `issuer ${issuer.name}`
-    for (const change of changes) findings.setting(of, change)
+    for (const change of changes) findings.setting(of, ofFewerScopes(change, issuer, after))
     if (!known.parentScope || !issuer.parentScope) continue
     for (const change of parentChanges(before, after, issuer)) findings.plain(...change)
   }

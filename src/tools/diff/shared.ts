@@ -1,7 +1,9 @@
 import type { Issuer } from '../../core/model/issuer.ts'
+import { MCP_KINDS } from '../../core/model/mcp.ts'
 import type { Gate, Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { counted } from './scopes.ts'
+import type { Changed } from './settings.ts'
 import { firstOf, listed, type Side } from './words.ts'
 
 /** A finding about several rules together. */
@@ -108,6 +110,24 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
     ...more('gains', 'may now', after, before),
     ...more('loses', 'may no longer', before, after),
   ]
+}
+
+/** Settings of an issuer by which its tokens lose scopes. */
+const LOSING: ReadonlySet<string> = new Set(['grants', 'scopes_from'])
+
+/**
+ * The direction of a changed setting of an issuer. Fewer scopes may allow more: a condition can refuse a token that has
+ * a scope, and so can `delegation.parent_scope`.
+ */
+export function ofFewerScopes(change: Changed, { parentScope }: Issuer, policy: Policy): Changed {
+  const isHeldAgainst =
+    LOSING.has(change.key) && (parentScope !== undefined || policy.routes.some(readsScopes))
+  return isHeldAgainst ? { ...change, directions: ['unclear'] } : change
+}
+
+const readsScopes = ({ when, mcp }: Route): boolean => {
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  return [when, ...uses.map((use) => use.when)].some((one) => one?.source.includes('scopes'))
 }
 
 /** Every scope in SCOPES, and one example per wildcard, with its written form. */

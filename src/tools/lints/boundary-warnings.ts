@@ -1,3 +1,4 @@
+import type { ClaimGrant } from '../../core/model/claims.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
@@ -139,10 +140,36 @@ const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly Polic
   return [...declared, ...granted]
 }
 
+/** Grants of one issuer that make an id of different claims in the same way. */
+const alikeIds = ({ issuers }: Policy): readonly PolicyIssue[] =>
+  [...issuers.values()].flatMap(({ grants = [] }) =>
+    grants.flatMap(({ name, agentId }, i) => {
+      const other = grants
+        .slice(0, i)
+        .find((one) => one.agentId && agentId && isAlike(one.agentId, agentId))
+      return issueIf(
+        other !== undefined,
+        pathText(name, ['agent_id']),
+        `makes the same id of other claims as ${other?.name} does, where their values are equal: begin one of them with another text`,
+      )
+    }),
+  )
+
+/** Whether two templates differ in claims alone. */
+const isAlike = (one: Template, other: Template): boolean => {
+  const written = ({ parts }: Template, isHole: boolean) =>
+    JSON.stringify(parts.filter((_, i) => i % 2 === Number(isHole)))
+  return (
+    written(one, false) === written(other, false) && written(one, true) !== written(other, true)
+  )
+}
+
+type Template = NonNullable<ClaimGrant['agentId']>
+
 /**
  * What a valid policy allows and was hardly meant to: broad reading with a scope that does more,
- * writing by agents of any type where types count, long lives, scopes that open nothing, and rules
- * that take part of what a later one is for. Changes nothing about the policy; `routePaths` are
+ * writing by agents of any type where types count, long lives, scopes that open nothing, ids that two grants make, and
+ * rules that take part of what a later one is for. Changes nothing about the policy; `routePaths` are
  * where its rules are written.
  */
 export function boundaryWarnings(policy: Policy, routePaths: Places = []): readonly PolicyIssue[] {
@@ -155,6 +182,7 @@ export function boundaryWarnings(policy: Policy, routePaths: Places = []): reado
       }),
     ),
     ...unused(policy),
+    ...alikeIds(policy),
     ...shadowed(policy).map(({ index, message }) => ({ path: `${placeOf(index)}.match`, message })),
   ]
 }

@@ -12,6 +12,7 @@ const GITHUB = `[vars.ISSUERS.github]
 issuer = "https://token.actions.githubusercontent.com"
 profile = "generic"
 agent_prefix = "github/"
+agent_id = "event_name"
 scopes_from = "grants"
 claims = { repository_owner_id = "456" }
 [vars.ISSUERS.idp]
@@ -101,6 +102,7 @@ describe('routes --claims', () => {
 
   it.each<[string, object, string]>([
     ['fits nothing of the issuer’s claims', { ...JOB, repository_owner_id: '9' }, 'claim_rejected'],
+    ['names its agent by no text', { ...JOB, event_name: 7 }, 'agent_id_malformed'],
     ['gets two types', { ...JOB, event_name: 'schedule' }, 'grant_conflict'],
   ])('says that a token is refused that %s', async (_name, claims, code) => {
     expect(await of(claims)).toMatchObject({
@@ -108,6 +110,51 @@ describe('routes --claims', () => {
       out: [`Such a token is refused: ${code}.`],
       json: { refused: code, routes: [] },
     })
+  })
+
+  it('says which claims such a token needs and lacks', async () => {
+    const asksOf = ({ json }: Awaited<ReturnType<typeof of>>) =>
+      (json as { routes: readonly { asks: object }[] }).routes.map(({ asks }) => asks)
+    const claims = { groups: ['readers'], sub: 'alice' }
+    expect(asksOf(await of(claims, { issuer: 'idp' }))).toEqual([
+      { issuer_required_claims: ['client_id', 'jti'] },
+    ])
+    expect(asksOf(await of({ ...claims, client_id: 'app', jti: '1' }, { issuer: 'idp' }))).toEqual([
+      {},
+    ])
+    expect(asksOf(await of(JOB))).toEqual([{}, {}])
+  })
+
+  it('takes the trust domain of a SPIFFE ID as the gate does, whatever iss says', async () => {
+    const iss = 'https://oidc.mesh.dev'
+    const mesh = `[vars.ISSUERS.mesh]
+issuer = "spiffe://mesh.dev"
+jwks_uri = "https://bundle.mesh.dev/"
+profile = "spiffe"
+agent_prefix = "mesh/"
+scopes_from = "grants"
+claims = { iss = "${iss}" }`
+    const grants = `[[vars.GRANTS]]
+issuer = "mesh"
+claims = { sub = "spiffe://mesh.dev/planner" }
+scopes = ["docs:read"]`
+    const other = await write(
+      directory,
+      'spiffe.toml',
+      text({ issuer: `${issuer}\n${mesh}`, more: grants }),
+    )
+    const asked = (claims: object, options = {}) =>
+      routes({ file: other, claims: JSON.stringify(claims), ...options })
+    const sub = 'spiffe://mesh.dev/planner'
+    expect(matchesOf(await asked({ sub, iss }))).toEqual(['GET /docs'])
+    expect(matchesOf(await asked({ sub, iss }, { issuer: 'mesh' }))).toEqual(['GET /docs'])
+    expect(await asked({ sub })).toMatchObject({ json: { refused: 'claim_rejected' } })
+    for (const one of ['spiffe://evil.dev/planner', 'spiffe://mesh.dev']) {
+      expect((await asked({ sub: one, iss })).exitCode).toBe(2)
+      expect(await asked({ sub: one, iss }, { issuer: 'mesh' })).toMatchObject({
+        json: { refused: 'issuer_unknown' },
+      })
+    }
   })
 
   it('reads a file, and cannot tell without claims or an issuer', async () => {

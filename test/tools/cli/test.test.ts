@@ -105,6 +105,8 @@ claims = { repository_owner_id = "65" }`,
   const cases = [
     `issuer = "mesh"\n${ALLOWED}`,
     `issuer = "mesh"\nclaims = { sub = "spiffe://prod.acme.dev/x", iss = "https://oidc.acme.dev" }\n${ALLOWED}`,
+    `claims = { sub = "spiffe://prod.acme.dev/x" }\n${ALLOWED}`,
+    `claims = { sub = "spiffe://prod.acme.dev/x", iss = "https://oidc.acme.dev" }\n${ALLOWED}`,
     `issuer = "mesh"\nclaims = { sub = "spiffe://other.dev/x" }\n${code('issuer_unknown')}`,
     `issuer = "github"\nclaims = { ${github} }\n${ALLOWED}`,
     `issuer = "github"\nclaims = { ${github.replace('"65"', '"66"')} }\n${code('claim_rejected')}`,

@@ -11,20 +11,31 @@ const ROUTES = [
   { match: 'GET /y', scopes: { any: ['y', 'z'] } },
   { match: 'GET /pods', scopes: [], agent_types: ['pod'] },
 ]
+/** Takes who does not have a scope. */
+const FEW = { match: 'GET /few', scopes: [], when: '!("x" in agent.scopes)' }
 
 interface Written {
   readonly from: string
   readonly grants: readonly object[]
   readonly scopes?: object
+  /** Whether tokens may have no scope that their parent lacks. */
+  readonly isChild?: boolean
+  readonly routes?: readonly object[]
 }
 
-const policyOf = ({ from, grants, scopes = {} }: Written) =>
+const policyOf = ({ from, grants, scopes = {}, isChild = false, routes = ROUTES }: Written) =>
   policy({
     GATE,
-    ISSUERS: { ci: { issuer: CI, scopes_from: from } },
+    ISSUERS: {
+      ci: {
+        issuer: CI,
+        scopes_from: from,
+        ...(isChild && { delegation: { parent_scope: 'had' } }),
+      },
+    },
     GRANTS: from === 'token' ? [] : grants.map((one) => ({ issuer: 'ci', ...one })),
     SCOPES: scopes,
-    ROUTES,
+    ROUTES: routes,
   })
 
 const diff = async (before: Written, after: Written) => {
@@ -100,6 +111,24 @@ describe('grants of two policies', () => {
     ).toBe(true)
   })
 
+  it.each<[string, Partial<Written>]>([
+    ['a condition reads scopes', { routes: [...ROUTES, FEW] }],
+    ['a token may not have more than its parent', { isChild: true }],
+    [
+      'a condition on a tool reads scopes',
+      {
+        routes: [
+          { match: 'POST /mcp', scopes: [], mcp: { tools: { x: { scopes: [], when: FEW.when } } } },
+        ],
+      },
+    ],
+  ])('widen where a scope is gone and %s', async (_name, more) => {
+    const before = { from: 'both', grants: [READ], ...more }
+    expect((await diff(before, { ...before, grants: [] })).widens).toBe(true)
+    expect((await diff(before, { ...before, from: 'token' })).widens).toBe(true)
+    expect((await diff(before, before)).widens).toBe(false)
+  })
+
   it.each([
     ['token', 'both', true],
     ['grants', 'both', true],
@@ -113,7 +142,7 @@ describe('grants of two policies', () => {
   })
 })
 
-const requests: readonly Asked[] = ['/x', '/y', '/pods'].map((path) => ({
+const requests: readonly Asked[] = ['/x', '/y', '/pods', '/few'].map((path) => ({
   method: 'GET',
   host: 'api.example.com',
   path,
@@ -150,6 +179,8 @@ const written = fc.record({
   from: fc.constantFrom('token', 'grants', 'both'),
   grants: fc.array(grant, { minLength: 1, maxLength: 3 }),
   scopes: fc.constantFrom<object>({}, { x: ['y'] }, { z: ['x'] }),
+  isChild: fc.constantFrom(false, false, true),
+  routes: fc.constantFrom<readonly object[]>(ROUTES, ROUTES, [...ROUTES, FEW]),
 })
 
 /** Two policies that are most often alike but for one grant or one key of it. */

@@ -8,6 +8,16 @@ const warned = (vars: Vars): readonly string[] =>
 const ISSUERS = { acme: { ...ACME, max_lifetime: '2h' } }
 const read = { match: 'GET /v1/docs/{id}', scopes: ['docs:read'] }
 const typed = { match: 'GET /v1/typed', scopes: [], agent_types: ['orchestrator'] }
+/** Grants to tokens of two issuers, by the name of each and with the id that it makes. */
+const granting = (...ids: readonly (readonly [issuer: string, id: string])[]): Vars => ({
+  ISSUERS: Object.fromEntries(
+    ['a', 'b'].map((one) => [
+      one,
+      { issuer: `https://${one}.example`, agent_prefix: `${one}/`, scopes_from: 'grants' },
+    ]),
+  ),
+  GRANTS: ids.map(([issuer, id]) => ({ issuer, claims: {}, scopes: [], agent_id: id })),
+})
 const rules = (...ROUTES: readonly object[]): Vars => ({ ROUTES })
 
 describe('a warning', () => {
@@ -77,6 +87,11 @@ describe('a warning', () => {
       'SCOPES["docs:all"][1]: `files:*` opens nothing',
     ],
     [
+      'for two ids that differ in claims alone',
+      granting(['a', 'gh:{repository_id}'], ['b', 'x'], ['a', 'gh:{repository_owner_id}']),
+      'GRANTS[2].agent_id: makes the same id of other claims as GRANTS[0] does',
+    ],
+    [
       'for methods that an earlier parameter takes',
       rules(read, { match: 'GET,POST /v1/docs/special', scopes: ['special'] }),
       'ROUTES[1].match: `GET /v1/docs/{id}` comes before `GET,POST /v1/docs/special`, which is more specific, and takes GET;',
@@ -119,6 +134,9 @@ describe('a warning', () => {
 
 describe('no warning', () => {
   it.each<[string, Vars]>([
+    ['for one id by two grants', granting(['a', 'gh:{x}'], ['a', 'gh:{x}'])],
+    ['for an id as another issuer has it', granting(['a', 'gh:{x}'], ['b', 'gh:{y}'])],
+    ['for ids with other texts', granting(['a', 'gh:{x}'], ['a', 'env:{y}'], ['a', 'gh:{x}:{y}'])],
     ['for reading with a scope that reads', rules({ match: 'GET /v1/*', scopes: ['v1:read'] })],
     [
       'for a scope that only reads what is administrative',
