@@ -39,7 +39,8 @@ export function createTextMemo<Value>(length = TEXTS.length) {
     keep(text: string, value: Value): Value {
       if (text.length > length) return value
       if (made.size >= TEXTS.entries) made.clear()
-      made.set(text, value)
+      // A slice keeps the whole text it was cut from: the header of a token would keep the token.
+      made.set(` ${text}`.slice(1), value)
       return value
     },
   }

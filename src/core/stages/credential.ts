@@ -1,6 +1,6 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type Denial, denials } from '../denial.ts'
-import { type JsonObject, own } from '../json.ts'
+import { own } from '../json.ts'
 import {
   decodeJwsPart,
   FORBIDDEN_PARAMETERS,
@@ -210,39 +210,45 @@ const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
   return inner.ok ? inner : fail(deny(inner.reason.code))
 }
 
-/** By the text of a JWS header, which is the same in all tokens of a key. */
-const decoded = createTextMemo<JsonObject | undefined>()
+/** What a JWS header says of its token. */
+type HeaderFacts = Pick<Credential, 'algorithm' | 'type' | 'kid'>
+
+/** By the text of a JWS header, which is the same in all tokens of a key. Of refused headers nothing is kept. */
+const accepted = createTextMemo<HeaderFacts>()
 
 /** Reads a compact JWS; `sent`: the token and header it was sent in. */
 const readSigned = (signed: string, sent: Sent): Presented => {
   const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
   if (!parts) return fail(deny('token_malformed'))
-  const header =
-    decoded.get(parts.header) ?? decoded.keep(parts.header, decodeJwsPart(parts.header))
+  const header = readHeader(parts.header)
   const claims = decodeJwsPart(parts.payload)
   if (!header || !claims) return fail(deny('token_malformed'))
   const trustDomain = trustDomainOf(own(claims, 'sub'))
   const iss = own(claims, 'iss')
   const claimedIssuer = iss === undefined ? trustDomain : iss
-  const kid = own(header, 'kid')
   if (typeof claimedIssuer !== 'string') return fail(deny('token_malformed', { member: 'iss' }))
+  if (!header.ok) return header
+  const trusted = trustDomain !== undefined && { trustDomain }
+  const read = { ...sent, ...header.value, claimedIssuer, ...trusted }
+  return ok({ credential: seal(read, claims), remembered: undefined })
+}
+
+/** Reads a JWS header; `undefined` where it is not one JSON object. */
+const readHeader = (text: string): Result<HeaderFacts, Denial<CodeOf<typeof deny>>> | undefined => {
+  const known = accepted.get(text)
+  if (known) return ok(known)
+  const header = decodeJwsPart(text)
+  if (!header) return undefined
   const forbidden = FORBIDDEN_PARAMETERS.find((name) => Object.hasOwn(header, name))
   if (forbidden) return fail(deny('header_forbidden', { parameter: forbidden }))
   const algorithm = algorithmOf(own(header, 'alg'))
   if (!algorithm) return fail(deny('algorithm_forbidden'))
+  const kid = own(header, 'kid')
   if (kid !== undefined && !isKid(kid)) return fail(deny('token_malformed', { member: 'kid' }))
   const type = typeOf(own(header, 'typ'))
   if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
   if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
-  const read = {
-    ...sent,
-    algorithm,
-    type,
-    claimedIssuer,
-    ...(trustDomain !== undefined && { trustDomain }),
-    ...(kid !== undefined && { kid }),
-  }
-  return ok({ credential: seal(read, claims), remembered: undefined })
+  return ok(accepted.keep(text, { algorithm, type, ...(kid !== undefined && { kid }) }))
 }
 
 /** The `typ` without case and `application/` (RFC 7515 §4.1.9); `undefined` where it is malformed. */
