@@ -22,6 +22,7 @@ import type {
   ShardTail,
   ShardTailed,
   ShardUsage,
+  ShardUsageQuery,
 } from './protocol.ts'
 import { readRecord, timeOf } from './terms.ts'
 import { usageOf } from './usage.ts'
@@ -33,7 +34,7 @@ interface Shard {
   get(id: string): PromiseLike<FoundDecision | undefined>
   erase(erasure: ShardErasure): PromiseLike<ShardErased>
   listAfter(query: ShardTail): PromiseLike<ShardTailed>
-  usage(query: UsageQuery): PromiseLike<ShardUsage>
+  usage(query: ShardUsageQuery): PromiseLike<ShardUsage>
   health(): PromiseLike<ShardHealth>
 }
 
@@ -64,6 +65,8 @@ const PAUSE_MS = 60_000
 const CALL_MS = 5_000
 /** Milliseconds for one attempt that waits for records, or counts them. */
 const LONG_CALL_MS = 25_000
+/** Groups that are counted, in all shards together. */
+const MOST_COUNTED = 50_000
 /** Characters of a policy that are stored. */
 const POLICY_CHARACTERS = 1_000_000
 
@@ -219,8 +222,11 @@ export function createAudit(options: AuditOptions): Audit {
       )
     },
     async usage(query) {
+      const most = Math.ceil(MOST_COUNTED / shards)
       const counted = (asked: UsageQuery) =>
-        eachShard((shard) => ask(String(shard), (one) => one.usage(asked), LONG_CALL_MS))
+        eachShard((shard) =>
+          ask(String(shard), (one) => one.usage({ ...asked, most }), LONG_CALL_MS),
+        )
       let found = await counted(query)
       const since = Math.max(...found.map((one) => one.since))
       // Each shard has come to a time of its own.

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { FoundDecision, Problems, ShardHealth, UsageQuery } from '../core/model/audit.ts'
+import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createAlerts } from './alerts.ts'
@@ -18,11 +18,12 @@ import type {
   ShardTail,
   ShardTailed,
   ShardUsage,
+  ShardUsageQuery,
 } from './protocol.ts'
 import { createReader } from './reader.ts'
 import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
 import { readRecord } from './terms.ts'
-import { counted } from './usage.ts'
+import { createCounter } from './usage.ts'
 import { createWriter } from './writer.ts'
 
 /** The version of the tables. */
@@ -69,6 +70,7 @@ export class AuditLog extends DurableObject {
   readonly #budget: ReturnType<typeof createBudget>
   readonly #health: ReturnType<typeof createHealth>
   readonly #reader: ReturnType<typeof createReader>
+  readonly #count: ReturnType<typeof createCounter>
   readonly #writer: ReturnType<typeof createWriter>
   readonly #policies: Set<string>
 
@@ -86,6 +88,7 @@ export class AuditLog extends DurableObject {
     const receiver = isFirst ? receiverOf(secret) : undefined
     this.#alerts = createAlerts(storage, this.#budget, this.#health, receiver)
     this.#reader = createReader(storage.sql)
+    this.#count = createCounter(this.#reader)
     this.#writer = createWriter(storage, this.#budget, this.#reader)
     for (const ring of RING_NAMES) {
       const sql = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ${REMEMBERED_ROWS}`
@@ -240,8 +243,8 @@ export class AuditLog extends DurableObject {
   }
 
   /** Counts the latest records of a query, as far as they fit into one call. */
-  async usage(query: UsageQuery): Promise<ShardUsage> {
-    const { tally, since } = await counted(this.#reader, query)
+  async usage(query: ShardUsageQuery): Promise<ShardUsage> {
+    const { tally, since } = await this.#count(query)
     const from = Math.max(query.from ?? 0, since)
     return { tally, since, dropped: this.#budget.droppedIn(from, query.until) }
   }

@@ -6,6 +6,7 @@ import type {
   LiveQuery,
   Problems,
   Usage,
+  UsageQuery,
 } from '../core/model/audit.ts'
 
 /** Counts of one group; `durations`: how many decisions took so many milliseconds. */
@@ -81,6 +82,11 @@ export interface ShardTail extends LiveQuery {
 
 /** Records of one shard, the earliest first. `next`: where to go on. */
 export type ShardTailed = Required<ShardPage>
+
+/** Which records of one shard to count, into how many groups at most. */
+export interface ShardUsageQuery extends UsageQuery {
+  readonly most: number
+}
 
 /** Counts of one shard. */
 export interface ShardUsage extends Pick<Usage, 'since' | 'dropped'> {
