@@ -66,7 +66,7 @@ export function createHealth({ counts, droppedIn }: Observed) {
   }
 
   return {
-    /** Takes note of what an isolate reports, before the records that came with it are counted. */
+    /** Takes note of what an isolate reports, of its own or of another shard, before the records that came with it are counted. */
     note(problems: Problems = {}): void {
       mark()
       const at = Date.now()
@@ -79,16 +79,16 @@ export function createHealth({ counts, droppedIn }: Observed) {
       marks = marks.filter(({ at }) => at > since)
       const [gap] = droppedIn(since)
       const all = {
-        ...Object.fromEntries(
-          [...reported].map(([name, one]) => [name, one.at > since && one.found]),
-        ),
         unavailable: shareOf('unavailable'),
         origin: shareOf('origin'),
         audit: gap && `at least ${gap.records} records: ${gap.reason}`,
       }
-      return Object.fromEntries(
-        Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : [])),
+      const told = [...reported].flatMap(([name, { at, found }]) =>
+        at > since ? [[name, found]] : [],
       )
+      // Another shard may have told of what is found here, too.
+      const own = Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : []))
+      return Object.fromEntries([...told, ...own])
     },
   }
 }

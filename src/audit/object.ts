@@ -2,11 +2,10 @@ import { DurableObject } from 'cloudflare:workers'
 import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
-import { createAlerts } from './alerts.ts'
+import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
 import { gzip } from './gzip.ts'
 import { createHealth } from './health.ts'
-import { ALERTS_SECRET, receiverOf } from './options.ts'
 import type {
   Appended,
   Batch,
@@ -32,9 +31,6 @@ const SCHEMA = 1
 /** The storage key of the latest batch's {@link Terms}, for the alarm. */
 const KEPT_TERMS = 'terms'
 type Terms = Pick<Batch, 'retention' | 'maxRows'>
-
-/** The storage key of a mark of the shard that sends alerts: an alarm may wake it without its name. */
-const ALERTING = 'alerting'
 
 /** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
 export const GATHER = { ms: 250 }
@@ -81,11 +77,7 @@ export class AuditLog extends DurableObject {
     storage.sql.exec(TABLES)
     this.#budget = createBudget(storage)
     this.#health = createHealth(this.#budget)
-    const known = storage.kv.get(ALERTING)
-    const isFirst = known || ctx.id.name === '0'
-    if (isFirst && !known) storage.kv.put(ALERTING, true)
-    const { [ALERTS_SECRET]: secret } = env as { readonly [ALERTS_SECRET]?: string }
-    const receiver = isFirst ? receiverOf(secret) : undefined
+    const receiver = receiverFor(ctx, env)
     this.#alerts = createAlerts(storage, this.#budget, this.#health, receiver)
     this.#reader = createReader(storage.sql)
     this.#count = createCounter(this.#reader)
@@ -112,9 +104,9 @@ export class AuditLog extends DurableObject {
     const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
     if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
     const stored = isRefused
-      ? Promise.resolve({ stoppedUntil: this.#budget.nextDay() })
+      ? Promise.resolve({ ...this.#found(), stoppedUntil: this.#budget.nextDay() })
       : new Promise<Appended>((done, failed) => {
-          this.#waiting.push({ batch, done: () => done({}), failed })
+          this.#waiting.push({ batch, done: () => done(this.#found()), failed })
         })
     this.#taken.set(batch.id, stored)
     for (const id of this.#taken.keys()) {
@@ -123,6 +115,10 @@ export class AuditLog extends DurableObject {
     }
     if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER.ms)
     return stored
+  }
+
+  #found(): Appended {
+    return { problems: this.#health.found() }
   }
 
   async #store(): Promise<void> {

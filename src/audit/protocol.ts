@@ -44,6 +44,8 @@ export interface Batch {
 /** `stoppedUntil` (milliseconds): the batch was not stored, since the rows of the day are used up. */
 export interface Appended {
   readonly stoppedUntil?: number
+  /** What the shard has found to be wrong. */
+  readonly problems?: Problems
 }
 
 /** What to erase in one shard: in rows up to `row`. */

@@ -104,6 +104,14 @@ it('has what isolates report for five minutes', () => {
   expect(health.found()).toEqual({})
 })
 
+it('has what another shard has found, also where nothing of it is found here', () => {
+  const health = healthOf()
+  health.note({ origin: '9 of 10' })
+  expect(health.found()).toEqual({ origin: '9 of 10' })
+  add(health, { 'origin 502': 6 })
+  expect(health.found()).toEqual({ origin: '6 of 6 in five minutes (origin 502: 6)' })
+})
+
 it('has what was dropped', () => {
   const health = healthOf()
   dropped = [{ reason: 'overload', since: now - MINUTE, until: now - MINUTE, records: 7 }]

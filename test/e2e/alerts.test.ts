@@ -193,6 +193,25 @@ describe('an alert', () => {
     expect(received().map(dataOf)).toMatchObject([{ data: { problem: 'policy' } }])
   })
 
+  it('tells of what another shard has found, once', async () => {
+    // One isolate hands all over to one shard: with these many it is hardly the first.
+    const gate = await withAlerts({}, { more: { AUDIT: { shards: 16 } } })
+    await fail(gate)
+    await eventually(() => expect(received()).toHaveLength(1))
+    expect(received().map(dataOf)).toMatchObject([
+      {
+        type: 'problem.began',
+        data: { problem: 'origin', found: expect.stringMatching(/^[56] of/) },
+      },
+    ])
+    await fail(gate)
+    await forward(gate, 61_000)
+    await fail(gate)
+    const found = /problem="origin"\} 1/g
+    await eventually(async () => expect((await metricsOf(gate)).match(found)).not.toBeNull())
+    expect(received()).toHaveLength(1)
+  })
+
   it('is a text for Slack', async () => {
     const gate = await withAlerts({ format: 'slack', key: undefined, gate: 'a <b> & c' })
     await fail(gate)
