@@ -3,8 +3,10 @@ import type { JsonObject } from '../core/json.ts'
 import { system } from '../platform/system.ts'
 import type { Budget } from './budget.ts'
 import { type Health, PROBLEMS, type Problem } from './health.ts'
-import type { Receiver } from './options.ts'
+import { ALERTS_SECRET, type Receiver, receiverOf } from './options.ts'
 
+/** The storage key of a mark of the shard that sends alerts: an alarm may wake it without its name. */
+const ALERTING = 'alerting'
 /** The storage key of {@link Kept}. */
 const KEPT = 'alerts'
 /** Milliseconds between attempts: they double. */
@@ -111,6 +113,15 @@ export function createAlerts(
       }
     },
   }
+}
+
+/** Who receives the alerts of an object: only shard `0` sends any. */
+export function receiverFor({ id, storage: { kv } }: DurableObjectState, env: Cloudflare.Env) {
+  const known = kv.get(ALERTING)
+  if (!known && id.name !== '0') return undefined
+  if (!known) kv.put(ALERTING, true)
+  const { [ALERTS_SECRET]: secret } = env as { readonly [ALERTS_SECRET]?: string }
+  return receiverOf(secret)
 }
 
 const iso = (time: number): string => new Date(time).toISOString()

@@ -1,7 +1,6 @@
 import {
   type Audit,
   type AuditRule,
-  type DecisionPage,
   type FoundDecision,
   type Problems,
   type ShardHealth,
@@ -12,6 +11,7 @@ import {
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
 import { livePages, PLACE } from './live.ts'
+import { END, merged, POSITION } from './pages.ts'
 import type {
   Appended,
   Batch,
@@ -22,8 +22,8 @@ import type {
   ShardTail,
   ShardTailed,
   ShardUsage,
+  ShardUsageQuery,
 } from './protocol.ts'
-import { readRecord, timeOf } from './terms.ts'
 import { usageOf } from './usage.ts'
 
 /** An object of `AuditLog`, with the methods that the gate needs. */
@@ -33,8 +33,9 @@ interface Shard {
   get(id: string): PromiseLike<FoundDecision | undefined>
   erase(erasure: ShardErasure): PromiseLike<ShardErased>
   listAfter(query: ShardTail): PromiseLike<ShardTailed>
-  usage(query: UsageQuery): PromiseLike<ShardUsage>
+  usage(query: ShardUsageQuery): PromiseLike<ShardUsage>
   health(): PromiseLike<ShardHealth>
+  report(problems: Problems): PromiseLike<void>
 }
 
 /** The dependencies of the audit. */
@@ -60,10 +61,15 @@ const MOST_WAITING = 2_000
 const MOST_STRANGERS = 100
 /** Milliseconds without an attempt, after the object refused records. */
 const PAUSE_MS = 60_000
+/** The shard that sends alerts, and milliseconds between two times that it is told of problems of another. */
+const FIRST = '0'
+const TELL_MS = 60_000
 /** Milliseconds for one attempt to store or read. */
 const CALL_MS = 5_000
 /** Milliseconds for one attempt that waits for records, or counts them. */
 const LONG_CALL_MS = 25_000
+/** Groups that are counted, in all shards together. */
+const MOST_COUNTED = 50_000
 /** Characters of a policy that are stored. */
 const POLICY_CHARACTERS = 1_000_000
 
@@ -93,6 +99,8 @@ export function createAudit(options: AuditOptions): Audit {
   /** When a request will hand over what waits, and when one did. */
   let dueMs = Number.POSITIVE_INFINITY
   let handedMs = 0
+  /** When problems were told to the first shard. */
+  let toldMs = Number.NEGATIVE_INFINITY
   let isPolicyStored = false
   /** Hash and text of the policy, once they were needed. */
   let policy: readonly [hash: string, text: string] | undefined
@@ -136,9 +144,10 @@ export function createAudit(options: AuditOptions): Audit {
     await Promise.all(
       batches.map((batch) =>
         ask(shard, (object) => object.append(batch)).then(
-          ({ stoppedUntil: until }) => {
+          ({ stoppedUntil: until, problems: found = {} }) => {
             if (until === undefined) isPolicyStored = true
             else stop(until)
+            return shard === FIRST ? undefined : tell(found)
           },
           (error: unknown) => {
             log({ event: 'audit_not_stored', error: String(error) })
@@ -147,6 +156,15 @@ export function createAudit(options: AuditOptions): Audit {
         ),
       ),
     )
+  }
+
+  /** Tells the shard that sends alerts what another has found. */
+  const tell = async (found: Problems): Promise<void> => {
+    const now = clock.now()
+    if (Object.keys(found).length === 0 || now < toldMs + TELL_MS) return
+    toldMs = now
+    const failed = (error: unknown) => log({ event: 'audit_not_told', error: String(error) })
+    await ask(FIRST, (object) => object.report(found)).catch(failed)
   }
 
   /** Hands nothing over for a while. */
@@ -219,8 +237,11 @@ export function createAudit(options: AuditOptions): Audit {
       )
     },
     async usage(query) {
+      const most = Math.ceil(MOST_COUNTED / shards)
       const counted = (asked: UsageQuery) =>
-        eachShard((shard) => ask(String(shard), (one) => one.usage(asked), LONG_CALL_MS))
+        eachShard((shard) =>
+          ask(String(shard), (one) => one.usage({ ...asked, most }), LONG_CALL_MS),
+        )
       let found = await counted(query)
       const since = Math.max(...found.map((one) => one.since))
       // Each shard has come to a time of its own.
@@ -245,40 +266,8 @@ export function createAudit(options: AuditOptions): Audit {
   }
 }
 
-/** A cursor has a position for each shard: empty where its list begins, and `end` where nothing follows. */
-const END = 'end'
-const POSITION = /^(?:|end|\d{1,15}\.\d{1,9})$/
-
 /** Where erasing goes on: a shard, and a row of it. */
 const ERASING = /^\d{1,2}(?:\.\d{1,16})?$/
-
-/** The pages of all shards as one: always the latest of their next records. */
-const merged = (
-  pages: readonly ShardPage[],
-  befores: readonly string[],
-  limit: number,
-): DecisionPage => {
-  const taken = pages.map(() => 0)
-  const decisions: string[] = []
-  while (decisions.length < limit) {
-    const heads = pages.flatMap(({ found }, shard) => {
-      const record = found[taken[shard] ?? 0]?.record
-      return record === undefined ? [] : [{ shard, record, time: timeOf(readRecord(record)) }]
-    })
-    const [first] = heads.sort((a, b) => b.time - a.time)
-    if (!first) break
-    taken[first.shard] = (taken[first.shard] ?? 0) + 1
-    decisions.push(first.record)
-  }
-  const positions = pages.map(({ found, next = END }, shard) => {
-    const count = taken[shard] ?? 0
-    if (count === found.length) return next
-    return found[count - 1]?.position ?? befores[shard] ?? ''
-  })
-  const isEnd = positions.every((one) => one === END)
-  const dropped = pages.flatMap((page) => page.dropped ?? [])
-  return { decisions, dropped, ...(!isEnd && { cursor: positions.join('~') }) }
-}
 
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length
 

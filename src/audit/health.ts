@@ -39,9 +39,16 @@ interface Observed {
 /** Finds what is wrong by fixed bounds: in what isolates report, and in what records say. */
 export function createHealth({ counts, droppedIn }: Observed) {
   const reported = new Map<string, { readonly at: number; readonly found: string }>()
-  let seen: Counts = { ...counts }
   /** When some were counted, and what had been counted before. */
   let marks: { readonly at: number; readonly before: Counts }[] = []
+
+  /** Marks what is counted so far, now and then. */
+  const mark = (): void => {
+    const at = Date.now()
+    if (at < (marks.at(-1)?.at ?? 0) + STEP_MS) return
+    marks = marks.filter((one) => one.at > at - WINDOW_MS)
+    marks.push({ at, before: { ...counts } })
+  }
 
   const shareOf = (name: keyof typeof SHARES): string | undefined => {
     const { of, failed, share } = SHARES[name]
@@ -59,31 +66,29 @@ export function createHealth({ counts, droppedIn }: Observed) {
   }
 
   return {
-    /** Takes note of what an isolate reports. */
+    /** Takes note of what an isolate reports, of its own or of another shard, before the records that came with it are counted. */
     note(problems: Problems = {}): void {
+      mark()
       const at = Date.now()
       for (const [name, found] of Object.entries(problems)) reported.set(name, { at, found })
     },
 
     /** What is wrong, or was in the last five minutes. */
     found(): Problems {
-      const now = Date.now()
-      const since = now - WINDOW_MS
-      if (now >= (marks.at(-1)?.at ?? 0) + STEP_MS) marks.push({ at: now, before: seen })
+      const since = Date.now() - WINDOW_MS
       marks = marks.filter(({ at }) => at > since)
-      seen = { ...counts }
       const [gap] = droppedIn(since)
       const all = {
-        ...Object.fromEntries(
-          [...reported].map(([name, one]) => [name, one.at > since && one.found]),
-        ),
         unavailable: shareOf('unavailable'),
         origin: shareOf('origin'),
         audit: gap && `at least ${gap.records} records: ${gap.reason}`,
       }
-      return Object.fromEntries(
-        Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : [])),
+      const told = [...reported].flatMap(([name, { at, found }]) =>
+        at > since ? [[name, found]] : [],
       )
+      // Another shard may have told of what is found here, too.
+      const own = Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : []))
+      return Object.fromEntries([...told, ...own])
     },
   }
 }

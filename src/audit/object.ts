@@ -1,12 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { FoundDecision, Problems, ShardHealth, UsageQuery } from '../core/model/audit.ts'
+import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
-import { createAlerts } from './alerts.ts'
+import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
 import { gzip } from './gzip.ts'
 import { createHealth } from './health.ts'
-import { ALERTS_SECRET, receiverOf } from './options.ts'
 import type {
   Appended,
   Batch,
@@ -18,11 +17,12 @@ import type {
   ShardTail,
   ShardTailed,
   ShardUsage,
+  ShardUsageQuery,
 } from './protocol.ts'
 import { createReader } from './reader.ts'
 import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
 import { readRecord } from './terms.ts'
-import { counted } from './usage.ts'
+import { createCounter } from './usage.ts'
 import { createWriter } from './writer.ts'
 
 /** The version of the tables. */
@@ -31,9 +31,6 @@ const SCHEMA = 1
 /** The storage key of the latest batch's {@link Terms}, for the alarm. */
 const KEPT_TERMS = 'terms'
 type Terms = Pick<Batch, 'retention' | 'maxRows'>
-
-/** The storage key of a mark of the shard that sends alerts: an alarm may wake it without its name. */
-const ALERTING = 'alerting'
 
 /** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
 export const GATHER = { ms: 250 }
@@ -69,6 +66,7 @@ export class AuditLog extends DurableObject {
   readonly #budget: ReturnType<typeof createBudget>
   readonly #health: ReturnType<typeof createHealth>
   readonly #reader: ReturnType<typeof createReader>
+  readonly #count: ReturnType<typeof createCounter>
   readonly #writer: ReturnType<typeof createWriter>
   readonly #policies: Set<string>
 
@@ -79,13 +77,10 @@ export class AuditLog extends DurableObject {
     storage.sql.exec(TABLES)
     this.#budget = createBudget(storage)
     this.#health = createHealth(this.#budget)
-    const known = storage.kv.get(ALERTING)
-    const isFirst = known || ctx.id.name === '0'
-    if (isFirst && !known) storage.kv.put(ALERTING, true)
-    const { [ALERTS_SECRET]: secret } = env as { readonly [ALERTS_SECRET]?: string }
-    const receiver = isFirst ? receiverOf(secret) : undefined
+    const receiver = receiverFor(ctx, env)
     this.#alerts = createAlerts(storage, this.#budget, this.#health, receiver)
     this.#reader = createReader(storage.sql)
+    this.#count = createCounter(this.#reader)
     this.#writer = createWriter(storage, this.#budget, this.#reader)
     for (const ring of RING_NAMES) {
       const sql = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ${REMEMBERED_ROWS}`
@@ -109,9 +104,9 @@ export class AuditLog extends DurableObject {
     const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
     if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
     const stored = isRefused
-      ? Promise.resolve({ stoppedUntil: this.#budget.nextDay() })
+      ? Promise.resolve({ ...this.#found(), stoppedUntil: this.#budget.nextDay() })
       : new Promise<Appended>((done, failed) => {
-          this.#waiting.push({ batch, done: () => done({}), failed })
+          this.#waiting.push({ batch, done: () => done(this.#found()), failed })
         })
     this.#taken.set(batch.id, stored)
     for (const id of this.#taken.keys()) {
@@ -120,6 +115,10 @@ export class AuditLog extends DurableObject {
     }
     if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER.ms)
     return stored
+  }
+
+  #found(): Appended {
+    return { problems: this.#health.found() }
   }
 
   async #store(): Promise<void> {
@@ -240,8 +239,8 @@ export class AuditLog extends DurableObject {
   }
 
   /** Counts the latest records of a query, as far as they fit into one call. */
-  async usage(query: UsageQuery): Promise<ShardUsage> {
-    const { tally, since } = await counted(this.#reader, query)
+  async usage(query: ShardUsageQuery): Promise<ShardUsage> {
+    const { tally, since } = await this.#count(query)
     const from = Math.max(query.from ?? 0, since)
     return { tally, since, dropped: this.#budget.droppedIn(from, query.until) }
   }

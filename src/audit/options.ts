@@ -119,6 +119,8 @@ const RECEIVER_KEYS = {
     text((value) => {
       const url = parseUrl(value)
       const isPlain = url?.protocol === 'http:' && isLoopback(url.hostname)
+      // They would not be sent.
+      if (url?.username || url?.password) return fail('must have no credentials')
       return isPlain || url?.protocol === 'https:' ? ok(value) : fail('must be an https URL')
     }),
   ),

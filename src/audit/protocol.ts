@@ -6,6 +6,7 @@ import type {
   LiveQuery,
   Problems,
   Usage,
+  UsageQuery,
 } from '../core/model/audit.ts'
 
 /** Counts of one group; `durations`: how many decisions took so many milliseconds. */
@@ -43,6 +44,8 @@ export interface Batch {
 /** `stoppedUntil` (milliseconds): the batch was not stored, since the rows of the day are used up. */
 export interface Appended {
   readonly stoppedUntil?: number
+  /** What the shard has found to be wrong. */
+  readonly problems?: Problems
 }
 
 /** What to erase in one shard: in rows up to `row`. */
@@ -81,6 +84,11 @@ export interface ShardTail extends LiveQuery {
 
 /** Records of one shard, the earliest first. `next`: where to go on. */
 export type ShardTailed = Required<ShardPage>
+
+/** Which records of one shard to count, into how many groups at most. */
+export interface ShardUsageQuery extends UsageQuery {
+  readonly most: number
+}
 
 /** Counts of one shard. */
 export interface ShardUsage extends Pick<Usage, 'since' | 'dropped'> {

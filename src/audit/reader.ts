@@ -90,7 +90,8 @@ export function createReader(sql: SqlStorage) {
       for (const { id } of rows) {
         await breathe()
         const records = await reader.recordsOf(id)
-        let at = id === row ? count : isUpwards ? 0 : records.length
+        // A caller may have written the count.
+        let at = id === row ? Math.min(count, records.length) : isUpwards ? 0 : records.length
         while (isUpwards ? at < records.length : at > 0) {
           const record = records[isUpwards ? at++ : --at] ?? ''
           if (!find(record)) continue

@@ -1,12 +1,14 @@
 import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
 import type { Usage, UsageQuery } from '../core/model/audit.ts'
 import { createYielder } from '../platform/calls.ts'
-import type { Tally, TallyCounts } from './protocol.ts'
+import type { ShardUsageQuery, Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
 import { finderOf, timeOf } from './terms.ts'
 
 /** Groups of an answer. */
 const MOST_GROUPS = 10_000
+/** Queries that are counted or wait, in an object. */
+const MOST_WAITING = 4
 
 /** The members of a record that a group has. */
 const MEMBERS: {
@@ -30,25 +32,48 @@ const countsIn = (tally: Tally, group: string): TallyCounts => {
 const add = (durations: Map<number, number>, ms: number, times: number): void =>
   void durations.set(ms, (durations.get(ms) ?? 0) + times)
 
-/** Counts the latest records of a query, as many as may be counted at a time; `since`: where there are more. */
-export async function counted(
-  reader: Pick<Reader, 'countable' | 'recordsOf'>,
-  query: UsageQuery,
-): Promise<{ readonly tally: Tally; readonly since: number }> {
-  const { rows, since } = reader.countable(query)
-  const from = Math.max(query.from ?? 0, since)
-  const find = finderOf({ ...query, from })
-  const tally: Tally = new Map()
-  const breathe = createYielder()
-  for (const { id, last } of rows) {
-    if (last < from) continue
-    await breathe()
-    for (const text of await reader.recordsOf(id)) {
-      const record = find(text)
-      if (record) count(tally, record, query)
-    }
+/**
+ * Counts the latest records of queries, as many as may be counted at a time; `since`: where there are more. It counts for
+ * one query after the other, and rejects where many wait: each takes memory and time of the object that stores records.
+ */
+export function createCounter(reader: Pick<Reader, 'countable' | 'recordsOf'>) {
+  let waiting = 0
+  let last: Promise<unknown> = Promise.resolve()
+  return async (query: ShardUsageQuery) => {
+    if (waiting >= MOST_WAITING) throw new Error('too many queries are counted')
+    waiting++
+    const done = last.then(() => counted(reader, query)).finally(() => waiting--)
+    last = done.catch(() => {})
+    return done
   }
-  return { tally, since }
+}
+
+const counted = async (
+  reader: Pick<Reader, 'countable' | 'recordsOf'>,
+  query: ShardUsageQuery,
+): Promise<{ readonly tally: Tally; readonly since: number }> => {
+  const { rows, since } = reader.countable(query)
+  const breathe = createYielder()
+  const tallyOf = async (some: typeof rows, since: number) => {
+    const from = Math.max(query.from ?? 0, since)
+    const find = finderOf({ ...query, from })
+    const tally: Tally = new Map()
+    for (const [at, { id, last }] of some.entries()) {
+      if (last < from) continue
+      await breathe()
+      for (const text of await reader.recordsOf(id)) {
+        const record = find(text)
+        if (record) count(tally, record, query)
+      }
+      if (at > 0 && tally.size > query.most) return { tally, tooMany: { at, id } }
+    }
+    return { tally }
+  }
+  const { tally, tooMany } = await tallyOf(rows, since)
+  if (!tooMany) return { tally, since }
+  // Once more, from a time on: later rows may have earlier records.
+  const less = await tallyOf(rows.slice(0, tooMany.at), tooMany.id)
+  return { tally: less.tally, since: tooMany.id }
 }
 
 /** Counts one record, unless it is an act and no decision. */

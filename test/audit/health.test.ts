@@ -23,7 +23,11 @@ const healthOf = () =>
     droppedIn: (from = 0) => dropped.filter(({ until }) => until > from),
   })
 
-const add = (more: Readonly<Record<string, number>>) => {
+type Health = ReturnType<typeof createHealth>
+
+/** Counts what a batch says, after its isolate's report was noted. */
+const add = (health: Health, more: Readonly<Record<string, number>>) => {
+  health.note()
   for (const [what, count] of Object.entries(more)) counts[what] = (counts[what] ?? 0) + count
 }
 
@@ -41,7 +45,7 @@ describe('the share of 503', () => {
     ['other denials', { 'denied scope_missing 403': 50 }, undefined],
   ])('is a problem or not: %s', (_, more, expected) => {
     const health = healthOf()
-    add(more)
+    add(health, more)
     expect(health.found().unavailable).toBe(expected)
   })
 })
@@ -49,7 +53,12 @@ describe('the share of 503', () => {
 describe('failing origins', () => {
   it('are answers with 5xx, timeouts and failed connections', () => {
     const health = healthOf()
-    add({ 'allowed - 200': 20, 'origin 200': 20, 'origin 500': 1, 'denied origin_timeout 504': 4 })
+    add(health, {
+      'allowed - 200': 20,
+      'origin 200': 20,
+      'origin 500': 1,
+      'denied origin_timeout 504': 4,
+    })
     expect(health.found()).toEqual({
       origin: '5 of 25 in five minutes (origin 500: 1, origin_timeout 504: 4)',
     })
@@ -57,7 +66,7 @@ describe('failing origins', () => {
 
   it('are none where a page is not allowed, nor under 10 %', () => {
     const health = healthOf()
-    add({ 'denied origin_not_allowed 403': 50, 'origin 200': 46, 'origin 502': 5 })
+    add(health, { 'denied origin_not_allowed 403': 50, 'origin 200': 46, 'origin 502': 5 })
     expect(health.found()).toEqual({})
   })
 })
@@ -66,19 +75,23 @@ it('looks back five minutes, not to the beginning', () => {
   counts = { 'origin 502': 1_000 }
   const health = healthOf()
   expect(health.found()).toEqual({})
-  add({ 'origin 502': 6 })
+  add(health, { 'origin 502': 6 })
   expect(health.found()).toHaveProperty('origin')
   for (let minute = 1; minute <= 4; minute++) {
     now += MINUTE
-    add({ 'origin 200': 1 })
+    add(health, { 'origin 200': 1 })
     expect(health.found()).toHaveProperty('origin')
   }
   now += 2 * MINUTE
   expect(health.found()).toEqual({})
   // After a long time without requests, the next ones are judged by themselves.
   now += 100 * MINUTE
-  add({ 'origin 504': 5 })
+  add(health, { 'origin 504': 5 })
   expect(health.found()).toHaveProperty('origin')
+  // Also where nobody has asked since then.
+  now += 6 * MINUTE
+  add(health, { 'origin 200': 1 })
+  expect(health.found()).toEqual({})
 })
 
 it('has what isolates report for five minutes', () => {
@@ -89,6 +102,14 @@ it('has what isolates report for five minutes', () => {
   expect(health.found()).toEqual({ keys: 'acme (status 503)' })
   now += 2 * MINUTE
   expect(health.found()).toEqual({})
+})
+
+it('has what another shard has found, also where nothing of it is found here', () => {
+  const health = healthOf()
+  health.note({ origin: '9 of 10' })
+  expect(health.found()).toEqual({ origin: '9 of 10' })
+  add(health, { 'origin 502': 6 })
+  expect(health.found()).toEqual({ origin: '6 of 6 in five minutes (origin 502: 6)' })
 })
 
 it('has what was dropped', () => {

@@ -253,6 +253,7 @@ describe('the object that keeps decisions', () => {
     await logOf(name).append(batch([], { acts: [record('act')], maxRows }))
     expect(await logOf(name).append(batch([record('still')], { maxRows, refused: 3 }))).toEqual({
       stoppedUntil: midnight,
+      problems: { audit: expect.stringMatching(/^at least \d+ records: /) },
     })
     expect(await idsOf(name)).toContain('act')
     expect(await idsOf(name)).not.toContain('still')
@@ -260,7 +261,9 @@ describe('the object that keeps decisions', () => {
     expect(after?.records).toBeGreaterThanOrEqual(5 - stored)
     // Its alarm deletes nothing either, and does so on the next day.
     at(3 * day)
-    expect(await logOf(name).append(batch([record('next', 3 * day)], { maxRows: 1e6 }))).toEqual({})
+    expect(await logOf(name).append(batch([record('next', 3 * day)], { maxRows: 1e6 }))).toEqual({
+      problems: {},
+    })
     expect(await idsOf(name)).toContain('next')
     expect((await logOf(name).list({ ...ALL, from: T + 2 * day })).dropped).toEqual([])
   })

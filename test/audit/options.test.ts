@@ -131,6 +131,8 @@ describe('the secret ALERTS', () => {
     [JSON.stringify({ key }), /^url is required$/],
     [JSON.stringify({ url: 'http://hooks.example', key }), /^url must be an https URL$/],
     [JSON.stringify({ url: 'ftp://127.0.0.1', key }), /^url must be an https URL$/],
+    [JSON.stringify({ url: 'https://u:p@hooks.example', key }), /^url must have no credentials$/],
+    [JSON.stringify({ url: 'https://u@hooks.example', key }), /^url must have no credentials$/],
     [JSON.stringify({ url }), /^key must be set$/],
     [JSON.stringify({ url, key: 'whsec_c2hvcnQ=' }), /^key must be whsec_ and 24 bytes/],
     [JSON.stringify({ url, key: key.slice(6) }), /^key must be whsec_ and 24 bytes/],

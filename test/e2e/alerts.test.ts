@@ -56,15 +56,18 @@ const withAlerts = (alerts: object = {}, more: SettingOptions = {}) =>
     secrets: { ALERTS: JSON.stringify({ url: receiver.url, key: KEY, gate: 'test', ...alerts }) },
   })
 
+/** A token that does not end however far the gate's clock is put forward. */
+const lasting = (claims: object = {}) =>
+  setting.token({ exp: Math.floor(Date.now() / 1000) + 850, ...claims })
+
 const metricsOf = async (gate: Gate) => {
-  const token = await setting.token({ scope: 'edgewarden:metrics' })
+  const token = await lasting({ scope: 'edgewarden:metrics' })
   return (await askGate(gate, '/.edgewarden/metrics', { token })).text()
 }
 
 /** Sends requests that an origin does not answer. */
 const fail = async (gate: Gate, times = 6) => {
-  // It does not end however far the gate's clock is put forward.
-  const token = await setting.token({ exp: Math.floor(Date.now() / 1000) + 850 })
+  const token = await lasting()
   for (let i = 0; i < times; i++) await askGate(gate, '/v1/dead', { token })
 }
 
@@ -194,6 +197,25 @@ describe('an alert', () => {
     expect(received().map(dataOf)).toMatchObject([{ data: { problem: 'policy' } }])
   })
 
+  it('tells of what another shard has found, once', async () => {
+    // One isolate hands all over to one shard: with these many it is hardly the first.
+    const gate = await withAlerts({}, { more: { AUDIT: { shards: 16 } } })
+    await fail(gate)
+    await eventually(() => expect(received()).toHaveLength(1))
+    expect(received().map(dataOf)).toMatchObject([
+      {
+        type: 'problem.began',
+        data: { problem: 'origin', found: expect.stringMatching(/^[56] of/) },
+      },
+    ])
+    await fail(gate)
+    await forward(gate, 61_000)
+    await fail(gate)
+    const found = /problem="origin"\} 1/g
+    await eventually(async () => expect((await metricsOf(gate)).match(found)).not.toBeNull())
+    expect(received()).toHaveLength(1)
+  })
+
   it('is a text for Slack', async () => {
     const gate = await withAlerts({ format: 'slack', key: undefined, gate: 'a <b> & c' })
     await fail(gate)
@@ -205,6 +227,24 @@ describe('an alert', () => {
     )
     expect(headers['webhook-signature']).toBeUndefined()
   })
+})
+
+it('a problem of long ago is none, also where nobody receives alerts or has read metrics', async () => {
+  const gate = await setting.another(gates)
+  const token = await lasting()
+  const problem = (bad: number) => `edgewarden_problem{shard="0",problem="origin"} ${bad}\n`
+  await fail(gate)
+  await eventually(async () => expect(await metricsOf(gate)).toContain(problem(1)))
+  await fail(gate)
+  await eventually(async () => {
+    const counted = await gate.call('AUDIT_LOG', '0', 'health', {})
+    expect(counted).toMatchObject({ counts: { 'denied origin_unreachable 502': 12 } })
+  })
+  await forward(gate, 8 * 60_000)
+  await askGate(gate, '/v1/x', { token })
+  const answered = 'edgewarden_origin_answers_total{shard="0",status="200"} 1\n'
+  await eventually(async () => expect(await metricsOf(gate)).toContain(answered))
+  expect(await metricsOf(gate)).toContain(problem(0))
 })
 
 it('with a mistake in ALERTS nothing is refused, and the log tells it without what it says', async () => {

@@ -171,6 +171,36 @@ describe('GET /usage', () => {
     expect((await askGate(gate, USAGE)).status).toBe(401)
   })
 
+  it('counts the latest, where an agent has chosen more names than are counted', async () => {
+    const gate = await setting.another({
+      durableObjects: WITH_AUDIT,
+      issuer: { admin: 'own' },
+      reaching: true,
+      // All together count 50,000 groups, so each 782.
+      more: { AUDIT: { shards: 64 } },
+    })
+    const { issuer } = setting.issuer
+    const terms = { retention: 30 * 86_400, maxBytes: 1e9, maxRows: 1e9 }
+    for (let row = 0; row < 4; row++) {
+      const known = Array.from({ length: 300 }, (_, at) =>
+        recordAt(Date.now(), { issuer, mcp: { method: 'tools/call', name: `${row}.${at}` } }),
+      )
+      await gate.call('AUDIT_LOG', '0', 'append', { id: `${row}`, known, strangers: [], ...terms })
+    }
+    const answer = await askGate(
+      gate,
+      `${USAGE}?by=tool&until=${new Date(Date.now()).toISOString()}`,
+      {
+        token: await reader(),
+      },
+    )
+    const { usage, since } = (await answer.json()) as { usage: readonly Group[]; since: string }
+    expect(usage).toHaveLength(600)
+    expect(new Set(usage.map(({ tool }) => String(tool)[0]))).toEqual(new Set(['2', '3']))
+    const before = await askGate(gate, `${USAGE}?by=tool&until=${since}`, { token: await reader() })
+    expect(await before.json()).toMatchObject({ usage: { length: 600 } })
+  })
+
   it.each(['by=subject', 'by=', 'every=week', 'limit=1', 'cursor=x', 'from=x', 'by=agent&by=rule'])(
     'refuses %s',
     async (query) => {

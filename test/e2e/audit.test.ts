@@ -279,6 +279,26 @@ describe('GET /decisions', () => {
     expect(await response.json()).toMatchObject({ code: 'decision_query_invalid' })
   })
 
+  it('begins at the end of a row, however many records of it a cursor names', async () => {
+    const { id } = await recordOf({ token: await world.token() })
+    for (const token of [await reader(), await ownReader()]) {
+      const page = async (rest: string) => {
+        const response = await read(`?limit=1${rest}`, token)
+        expect(response.status).toBe(200)
+        return (await response.json()) as { decisions: readonly Record[]; cursor: string }
+      }
+      let [last, cursor] = ['', '']
+      while (last !== id) {
+        const found = await page(cursor && `&cursor=${cursor}`)
+        last = String(found.decisions[0]?.id)
+        cursor = found.cursor
+      }
+      // It would take ten seconds to count them.
+      const { decisions } = await page(`&cursor=${cursor.split('.')[0]}.999999999`)
+      expect(decisions).toHaveLength(1)
+    }
+  })
+
   it('is not there without the binding', async () => {
     const { gate } = await world.another({})
     expect((await askGate(gate, DECISIONS, { token: await reader() })).status).toBe(404)
