@@ -58,12 +58,17 @@ afterAll(async () => {
 })
 
 const agent = new Agent({ keepAlive: true, maxSockets: LANES })
+let brokenOff = 0
 const ask = (path: string, token: string) =>
   new Promise<number>((done, fail) => {
     const headers = { host: HOST, authorization: `Bearer ${token}` }
     const { port } = setting.gate
     request({ agent, host: '127.0.0.1', port, path, headers }, (response) => {
-      response.resume().on('end', () => done(response.statusCode ?? 0))
+      response.resume().on('close', () => {
+        // Of a busy machine; its decision is made all the same.
+        if (!response.complete) brokenOff++
+        done(response.statusCode ?? 0)
+      })
     })
       .on('error', fail)
       .end()
@@ -150,7 +155,7 @@ it('one stolen token among 500 agents: what it did, for whom, since and until wh
   expect(JSON.parse(acts).decisions).toContainEqual(expect.objectContaining({ act: 'revoke' }))
   const sum = times.reduce((total, [, ms]) => total + ms, 0)
   console.log(
-    `${DECISIONS} decisions of ${AGENTS} agents in ${Math.round(took / 1_000)} s; commands: ${sum} ms (${times.map(([name, ms]) => `${name} ${ms}`).join(', ')})`,
+    `${DECISIONS} decisions of ${AGENTS} agents in ${Math.round(took / 1_000)} s, ${brokenOff} answers broken off; commands: ${sum} ms (${times.map(([name, ms]) => `${name} ${ms}`).join(', ')})`,
   )
 })
 
