@@ -79,7 +79,8 @@ export const renderSurroundings = ({ date, machine, versions, settings }: Report
   const { rounds, seconds, connections } = settings
   const all = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   return [
-    `${date}; ${machine.system}, ${machine.cpu}, ${machine.cores} processors; ${all.join(', ')}.`,
+    `${date}; ${machine.system}, ${machine.cpu}, ${machine.cores} processors.`,
+    `With ${all.join(', ')}.`,
     `ES256; medians of ${rounds} rounds of ${seconds} s over ${connections} connections.`,
   ].join(' ')
 }
