@@ -270,6 +270,8 @@ describe('GET /decisions', () => {
     '?limit=0',
     '?limit=1001',
     '?from=yesterday',
+    '?from=2026-02-31T00:00:00Z',
+    '?from=2026-02-28T24:00:00Z',
     '?nope=1',
     '?code=a&code=b',
     '?cursor=x',

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { utf8Decode } from '../../core/bytes.ts'
 import { type Denial, denials } from '../../core/denial.ts'
+import { dateTime } from '../../core/duration.ts'
 import { isObject, type JsonObject, listOf, own, parseJsonObject } from '../../core/json.ts'
 import {
   type Audit,
@@ -59,18 +60,13 @@ const deny = decisionDenials
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const NDJSON = 'application/x-ndjson'
 const MOST = 1_000
-const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/
 const NO_TIME = 'must be seconds since the epoch, or a date and time with its zone'
 
 /** Milliseconds of a moment: seconds since the epoch, or RFC 3339 §5.6. */
 const moment = v.pipe(
   v.string(),
   v.transform((text) =>
-    /^\d{1,11}(?:\.\d{1,3})?$/.test(text)
-      ? Number(text) * 1000
-      : DATE_TIME.test(text)
-        ? Date.parse(text)
-        : Number.NaN,
+    /^\d{1,11}(?:\.\d{1,3})?$/.test(text) ? Number(text) * 1000 : dateTime(text),
   ),
   v.number(NO_TIME),
 )

@@ -1,4 +1,4 @@
-import { durationMs } from '../../core/duration.ts'
+import { dateTime, durationMs } from '../../core/duration.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 
 /** Seconds since the epoch stay below this for three thousand years; milliseconds do not. */
@@ -30,27 +30,16 @@ export function moment(text: string, now: number): Result<number, string> {
   return duration.ok ? ok(Math.ceil(now + duration.value)) : duration
 }
 
-/** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
-const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
-
 /**
  * A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and
  * zone.
  */
 export function instant(text: string): Result<number, string> {
   if (/^\d+$/.test(text)) return epochSeconds(text)
-  const ms =
-    DATE_TIME.test(text) && isOnCalendar(text) ? Date.parse(text.toUpperCase()) : Number.NaN
+  const ms = dateTime(text)
   return Number.isNaN(ms)
     ? fail(`"${text}" is no moment; write seconds since the epoch, or such as 2026-11-01T12:00:00Z`)
     : ok(ms / 1000)
-}
-
-/** Whether its day has that hour, and its month that day: a date that is not there is read as another. */
-const isOnCalendar = (text: string): boolean => {
-  const minute = text.slice(0, 'YYYY-MM-DDThh:mm'.length).toUpperCase()
-  const ms = Date.parse(`${minute}Z`)
-  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(minute)
 }
 
 /** Seconds since the epoch for people, in UTC. */

@@ -2,12 +2,17 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, inject } from 'vitest'
+import { afterAll, inject, onTestFinished } from 'vitest'
 
-/** A folder that is gone after the tests of the file. */
+/** A folder that is gone after the test that asks for it; asked for outside of tests, after those of the file. */
 export const folder = async (): Promise<string> => {
   const path = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
-  afterAll(() => rm(path, { recursive: true, force: true }))
+  const remove = () => rm(path, { recursive: true, force: true })
+  try {
+    onTestFinished(remove)
+  } catch {
+    afterAll(remove)
+  }
   return path
 }
 
