@@ -7,8 +7,8 @@ import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 const USAGE = '/.edgewarden/usage'
 const SCOPE = 'edgewarden:audit:read'
 const DAY = 86_400_000
-/** Some hours before midnight, so that there are two days. */
-const START = Math.floor(Date.now() / DAY) * DAY - DAY / 6
+/** Some hours before a midnight, so that there are two days; both are over, so that the test's own requests are later. */
+const START = Math.floor(Date.now() / DAY) * DAY - DAY - DAY / 6
 const SPAN = 5 * 3_600_000
 const COUNT = 2_000
 
