@@ -88,7 +88,7 @@ const stored = async (query: string, count: number) =>
     return decisions
   })
 
-describe('GET /decisions/live', () => {
+describe.concurrent('GET /decisions/live', () => {
   it('sends what is decided from then on, within the filters', async () => {
     const [agent, other] = [newAgent(), newAgent()]
     await act(agent, ['before'])

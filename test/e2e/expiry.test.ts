@@ -31,17 +31,13 @@ const mcp = { tools: { slow_count: [] } }
 
 let setting: Setting
 let servers: McpOrigin
-/** Ends the steps of all calls that are under way. */
+/** Ends the steps of all calls. */
 let release = () => {}
-let step: Promise<void>
-const hold = () => {
-  step = new Promise((done) => {
-    release = done
-  })
-}
+const step = new Promise<void>((done) => {
+  release = done
+})
 
 beforeAll(async () => {
-  hold()
   servers = await startMcpOrigin({ step: () => step })
   const serving = { scopes: [], origin: servers.url, audiences: [RESOURCE], mcp }
   setting = await startSetting({
@@ -389,19 +385,15 @@ const modern = (revision: string) => async (path: string, authProvider: Holder) 
   }
 }
 
-describe('an MCP client', () => {
-  it.each([
-    ['sdk 1.32', sdk, '/stateless'] as const,
-    ['client 2.4 with 2026-07-28', modern('2026-07-28'), '/modern'] as const,
-    ...rare(
-      ['sdk 1.32 with a session', sdk, '/mcp'] as const,
-      ['client 2.4 with a session', modern('2025-11-25'), '/mcp'] as const,
-    ),
-  ])('gets the result of a call in which its token expires: %s', async (_name, connect, path) => {
-    hold()
-    const { result, holder, client, exp } = await withShortToken(
-      setting.token,
-      async (token, exp) => {
+describe.concurrent('an MCP client', () => {
+  it('gets the result of a call in which its token expires', async () => {
+    const clients = [
+      [sdk, '/stateless'] as const,
+      [modern('2026-07-28'), '/modern'] as const,
+      ...rare([sdk, '/mcp'] as const, [modern('2025-11-25'), '/mcp'] as const),
+    ]
+    const calls = clients.map(([connect, path]) =>
+      withShortToken(setting.token, async (token, exp) => {
         const holder = new Holder(token)
         const connected = await connect(path, holder).catch(() => undefined)
         if (!connected) return undefined
@@ -409,21 +401,29 @@ describe('an MCP client', () => {
         const result = connected.call(() => begun.resolve(true))
         result.catch(() => begun.resolve(false))
         return (await begun.promise) ? { result, holder, client: connected.client, exp } : undefined
-      },
+      }),
     )
-    await expired(exp)
+    const all = await Promise.all(calls)
+    await expired(Math.max(...all.map(({ exp }) => exp)))
     release()
-    expect(await result).toMatchObject({ content: [{ type: 'text' }] })
-    expect(holder.logins).toBe(0)
-    await client.close()
+    for (const { result, holder, client } of all) {
+      expect(await result).toMatchObject({ content: [{ type: 'text' }] })
+      expect(holder.logins).toBe(0)
+      await client.close()
+    }
   })
 
-  const gets = () => servers.requests.filter(({ method }) => method === 'GET')
+  /** Its requests for an event stream, which carry its agent's id. */
+  const getsOf = (agent: string) =>
+    servers.requests.filter((one) => one.method === 'GET' && one.header('x-agent-id') === agent)
 
   it.each([['sdk 1.32', sdk] as const, ...rare(['client 2.4', modern('2025-11-25')] as const)])(
     'opens its event stream again with its next token, and logs in nowhere: %s',
     async (_, connect) => {
-      const { client, holder, exp } = await withShortToken(setting.token, async (token, exp) => {
+      const agent = newAgent()
+      const gets = () => getsOf(agent)
+      const tokenOf = (claims: object = {}) => setting.token({ ...claims, client_id: agent })
+      const { client, holder, exp } = await withShortToken(tokenOf, async (token, exp) => {
         const seen = gets().length
         const holder = new Holder(token)
         const connected = await connect('/brief/mcp', holder).catch(() => undefined)
@@ -438,7 +438,7 @@ describe('an MCP client', () => {
       const errors: Error[] = []
       client.onerror = (error) => errors.push(error)
       const first = gets().at(-1)
-      holder.token = await setting.token()
+      holder.token = await tokenOf()
       expect(await first?.answered()).toBe('cut')
       expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
       await until(

@@ -2,23 +2,10 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
-import { rare } from '../kit/property.ts'
-import { readEvents, type SseEvent } from '../kit/sse.ts'
 import { APP, COMMANDS, SECRET } from './commands-setting.ts'
-import {
-  type AskInit,
-  askGate,
-  outcome,
-  RESOURCE,
-  type Setting,
-  sharedSetting,
-  withGate,
-} from './setting.ts'
-import { revoke, withShortToken } from './streaming.ts'
+import { asking, call, codeOf, JSON_TYPE, MCP, type McpInit, result, SSE } from './mcp-asking.ts'
+import { askGate, outcome, type Setting, sharedSetting, withGate } from './setting.ts'
 
-const MCP = `${RESOURCE}/mcp`
-const JSON_TYPE = { 'content-type': 'application/json' }
-const SSE = { 'content-type': 'text/event-stream' }
 const TEXT = { 'content-type': 'text/plain' }
 const NAN_LIST = '{"id":1,"result":{"tools":[{"name":"admin","inputSchema":{"default":NaN}}]}}'
 
@@ -29,45 +16,7 @@ beforeAll(async () => {
 })
 beforeEach(() => setting.origin.clear())
 
-const tokenOf = (claims: Record<string, unknown> = {}) =>
-  setting.token({ aud: MCP, scope: 'mcp:connect files:read', ...claims })
-
-const call = (method: string, params: object = {}) =>
-  JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-
-type Init = AskInit & { readonly path?: string; readonly version?: string | null }
-
-const post = async (body: string, { path = '/mcp', version = '2025-11-25', ...init }: Init = {}) =>
-  setting.ask(path, {
-    method: 'POST',
-    body,
-    token: await tokenOf(),
-    ...init,
-    headers: {
-      ...JSON_TYPE,
-      accept: 'application/json, text/event-stream',
-      ...(version !== null && { 'mcp-protocol-version': version }),
-      ...(init.headers as Record<string, string>),
-    },
-  })
-
-const get = async ({ path = '/mcp', ...init }: Init = {}) =>
-  setting.ask(path, {
-    token: await tokenOf(),
-    ...init,
-    headers: {
-      accept: 'text/event-stream',
-      'mcp-protocol-version': '2025-11-25',
-      ...(init.headers as Record<string, string>),
-    },
-  })
-
-interface Told {
-  readonly data?: { readonly code: string }
-}
-
-const codeOf = async (response: Response) =>
-  ((await response.json()) as { error?: Told }).error?.data?.code
+const { tokenOf, post, get } = asking(() => setting)
 
 /** What comes of an answer that breaks off. */
 const beforeEnd = async (response: Response) => {
@@ -79,8 +28,6 @@ const beforeEnd = async (response: Response) => {
   await expect(reading).rejects.toThrow()
   return text
 }
-
-const result = (inner: object) => JSON.stringify({ jsonrpc: '2.0', id: 1, result: inner })
 
 const LISTS: readonly [string, string, object, object][] = [
   [
@@ -454,34 +401,6 @@ describe('an answer', () => {
     expect(await (await post(asked)).text()).toBe(given)
   })
 
-  it.each(['{"id":1,"result":{', ...rare('', '{"id":1,"result":{"content":[1,')])(
-    'to a call is 504 where it takes longer than `timeout` after %j, so that no list comes later',
-    async (beginning) => {
-      setting.origin.on('/brief', (_req, res) => {
-        res.writeHead(200, JSON_TYPE)
-        res.write(beginning)
-        res.flushHeaders()
-      })
-      const response = await post(asked, { path: '/brief' })
-      expect([response.status, await codeOf(response)]).toEqual([504, 'origin_timeout'])
-      expect(await setting.origin.requests[0]?.answered()).toBe('cut')
-    },
-  )
-
-  it('to a call that is long and takes its time is cut when its agent is revoked, where the rule says so', async () => {
-    const agent = 'mcp-revoked-in-a-long-answer'
-    setting.origin.on('/mcp/whole', (_req, res) => {
-      res.writeHead(200, JSON_TYPE)
-      res.write(`{"id":1,"result":{"content":[{"type":"text","text":"${filler}`)
-    })
-    const token = await tokenOf({ client_id: agent })
-    const response = await post(asked, { path: '/mcp/whole', token })
-    expect(response.status).toBe(200)
-    await revoke(setting, agent)
-    await expect(response.text()).rejects.toThrow()
-    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
-  })
-
   it.each([
     [202, {}, ''],
     [404, { 'content-type': 'text/plain' }, 'Not Found'],
@@ -492,91 +411,6 @@ describe('an answer', () => {
     setting.origin.on('/mcp', reply(status, headers, body))
     const response = await post(call('tools/list'))
     expect([response.status, await response.text()]).toEqual([status, body])
-  })
-})
-
-describe('a list that takes its time', () => {
-  /** One that comes for as long as it is let. */
-  const trickling = () =>
-    setting.origin.on('/mcp', (_req, res) => {
-      res.writeHead(200, JSON_TYPE)
-      res.write('{"id":1,"result":{"tools":[')
-      const timer = setInterval(() => res.write(' '), 50)
-      res.on('close', () => clearInterval(timer))
-    })
-
-  const fate = async (response: Response) => {
-    const [seen] = setting.origin.requests
-    return [response.status, await codeOf(response), await seen?.answered()]
-  }
-
-  it('is none for a token that expires meanwhile', async () => {
-    trickling()
-    const response = await withShortToken(tokenOf, async (token) => {
-      const answer = await post(call('tools/list'), { token })
-      return setting.origin.requests.length > 0 ? answer : undefined
-    })
-    expect(await fate(response)).toEqual([401, 'token_expired_during_request', 'cut'])
-    expect(response.headers.get('www-authenticate')).toContain('invalid_token')
-  })
-
-  it('is none for an agent that is revoked meanwhile', async () => {
-    trickling()
-    const agent = 'mcp-revoked-in-the-middle'
-    const asked = post(call('tools/list'), { token: await tokenOf({ client_id: agent }) })
-    await setting.origin.arrival()
-    await revoke(setting, agent)
-    expect(await fate(await asked)).toEqual([200, 'token_revoked', 'cut'])
-  })
-})
-
-describe('a request that the server has not answered when its agent is revoked', () => {
-  const asked = call('tools/call', { name: 'files_read', arguments: {} })
-  const notification = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
-
-  const revoked = async (agent: string, send: (token: string) => Promise<Response>) => {
-    setting.origin.on('*', () => {})
-    const response = send(await tokenOf({ client_id: agent }))
-    await setting.origin.arrival()
-    await revoke(setting, agent)
-    await response
-    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
-    return response
-  }
-
-  it('fails in the words of the protocol, so that no client logs in and repeats it', async () => {
-    const agent = 'mcp-revoked-before-the-answer'
-    const response = await revoked(agent, (token) => post(asked, { token }))
-    expect([response.status, response.headers.get('content-type')]).toEqual([
-      200,
-      'application/json',
-    ])
-    expect(await response.json()).toMatchObject({
-      id: 1,
-      error: {
-        code: -32003,
-        message: expect.stringContaining('has been revoked'),
-        data: { code: 'token_revoked', error: 'invalid_token' },
-      },
-    })
-    const again = await post(asked, { token: await tokenOf({ client_id: agent }) })
-    expect(await outcome(again)).toMatchObject({ status: 401, code: 'token_revoked' })
-    expect(setting.origin.requests).toHaveLength(1)
-  })
-
-  const others: readonly [string, (token: string) => Promise<Response>][] = [
-    ['that waits for no response', (token) => post(notification, { token })],
-    ['that opens a stream', (token) => get({ token })],
-  ]
-
-  it.each<[string, (token: string) => Promise<Response>]>([
-    ['whose rule says `http`', (token) => post(asked, { token, path: '/plainly' })],
-    ...rare(...others),
-  ])('is 401 (%s)', async (name, send) => {
-    const response = await revoked(`mcp-pending ${name}`, send)
-    const { code, error } = (await response.json()) as { code?: string; error?: Told }
-    expect([response.status, code ?? error?.data?.code]).toEqual([401, 'token_revoked'])
-    expect(response.headers.get('www-authenticate')).toContain('invalid_token')
   })
 })
 
@@ -629,57 +463,6 @@ describe('a notification', () => {
   })
 })
 
-describe('a stream', () => {
-  const ok = result({ tools: [{ name: 'files_read' }] })
-
-  it('of notifications passes event by event, and ends quietly with its token', async () => {
-    let goOn = () => {}
-    setting.origin.on('/mcp', (_req, res) => {
-      res.writeHead(200, SSE)
-      res.write(`data: ${ok}\n\n`)
-      goOn = () => void res.write('data: {"half')
-    })
-    const rest = await withShortToken(tokenOf, async (token) => {
-      const events = readEvents(await get({ token }))
-      const { value } = await events.next()
-      return value?.data === ok ? events : undefined
-    })
-    goOn()
-    const last: SseEvent[] = []
-    for await (const event of rest) last.push(event)
-    expect(last).toEqual([])
-    expect(await setting.origin.requests.at(-1)?.answered()).toBe('cut')
-  })
-
-  it('of a call ends with an error for the call when its agent is revoked', async () => {
-    const agent = 'mcp-revoked'
-    setting.origin.on('/mcp', (_req, res) => {
-      res.writeHead(200, SSE)
-      res.write(': working\n\n')
-    })
-    const token = await tokenOf({ client_id: agent })
-    const response = await post(call('tools/call', { name: 'files_read', arguments: {} }), {
-      token,
-    })
-    await revoke(setting, agent)
-    const text = await response.text()
-    const [, data = ''] = /^: working\n\n\n\nevent: message\ndata: (.*)\n\n$/.exec(text) ?? []
-    expect(JSON.parse(data)).toEqual({
-      jsonrpc: '2.0',
-      id: 1,
-      error: {
-        code: -32003,
-        message: expect.stringMatching(/^The token, .* revoked\. Stop .*\(token_revoked\)$/),
-        data: {
-          code: 'token_revoked',
-          error: 'invalid_token',
-          hint: expect.stringMatching(/^Stop/),
-        },
-      },
-    })
-  })
-})
-
 describe('a session', () => {
   /** A server that gives one to whoever has none, and tells which it got. */
   const stateful = (id: string) =>
@@ -690,11 +473,11 @@ describe('a session', () => {
       res.end(JSON.stringify({ session: has ?? null }))
     })
 
-  const begin = async (init: Init = {}) => {
+  const begin = async (init: McpInit = {}) => {
     const response = await post(call('initialize', { protocolVersion: '2025-11-25' }), init)
     return response.headers.get('mcp-session-id') ?? ''
   }
-  const using = async (session: string, init: Init = {}) => {
+  const using = async (session: string, init: McpInit = {}) => {
     const response = await post(call('ping'), { ...init, headers: { 'mcp-session-id': session } })
     const { status } = response
     const again = response.headers.get('mcp-session-id')

@@ -449,27 +449,22 @@ describe('a stream whose token is revoked', () => {
   })
   afterAll(() => gate.stop())
 
-  it('ends with the reason, where it is one of events', async () => {
-    hanging(setting, '/v1/events', SSE, `data: ${KEY}\n\ndata: sk-live-`)
-    const agent = newAgent()
-    const mine = await setting.token({ client_id: agent })
-    const response = await askGate(gate, '/v1/events', { token: mine })
-    await revoke(setting, agent, gate)
-    const { bytes, error } = await fate(response)
+  it('ends with the reason where it is one of events, and is broken off where it has a length', async () => {
+    const ending = async (path: string, ...[headers, part]: [object, string]) => {
+      hanging(setting, path, { ...headers }, part)
+      const agent = newAgent()
+      const mine = await setting.token({ client_id: agent })
+      const response = await askGate(gate, path, { token: mine })
+      await revoke(setting, agent, gate)
+      const { bytes, error } = await fate(response)
+      const seen = await setting.origin.arrival(({ url }) => url === path)
+      return [String(bytes), error, await seen.answered()]
+    }
+    const events = ending('/v1/events', SSE, `data: ${KEY}\n\ndata: sk-live-`)
+    const file = ending('/all/file', { 'content-length': 1_000_000 }, 'part of it\n')
     const masked = `data: ${'*'.repeat(KEY.length)}\n\ndata: `
-    expect([String(bytes), error]).toEqual([masked + lastEvent('token_revoked'), false])
-    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
-  })
-
-  it('is broken off, where it has a length', async () => {
-    hanging(setting, '/all/file', { 'content-length': 1_000_000 }, 'part of it\n')
-    const agent = newAgent()
-    const mine = await setting.token({ client_id: agent })
-    const response = await askGate(gate, '/all/file', { token: mine })
-    await revoke(setting, agent, gate)
-    const { bytes, error } = await fate(response)
-    expect([String(bytes), error]).toEqual(['part of it\n', true])
-    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+    expect(await events).toEqual([masked + lastEvent('token_revoked'), false, 'cut'])
+    expect(await file).toEqual(['part of it\n', true, 'cut'])
   })
 
   it('is closed on both sides, where it is a WebSocket', async () => {

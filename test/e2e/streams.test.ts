@@ -182,14 +182,18 @@ describe('a WebSocket', () => {
     return { socket, ends: Promise.all([closed, told]) }
   }
 
-  it('is closed on both sides with 4401 when its token is revoked', async () => {
+  it('is closed on both sides with 4401 when its token is revoked, and with 4408 when it expires', async () => {
+    const expiring = await withShortToken(setting.token, (token) =>
+      opened(token).catch(() => undefined),
+    )
     const agent = newAgent()
     const { socket, ends } = await open({ client_id: agent })
     socket.send('hello')
     expect(String((await once(socket, 'message'))[0])).toBe('hello')
     await revoke(setting, agent)
-    const end = [4401, 'token_revoked']
-    expect(await ends).toEqual([end, end])
+    const both = (end: unknown) => [end, end]
+    expect(await ends).toEqual(both([4401, 'token_revoked']))
+    expect(await expiring.ends).toEqual(both([4408, 'token_expired']))
   })
 
   it.each([
@@ -205,14 +209,6 @@ describe('a WebSocket', () => {
     ends.catch(() => {})
     there._socket.write(frame)
     expect((await once(socket, 'close'))[0]).toBe(1011)
-  })
-
-  it('is closed on both sides with 4408 when its token expires', async () => {
-    const { ends } = await withShortToken(setting.token, (token) =>
-      opened(token).catch(() => undefined),
-    )
-    const end = [4408, 'token_expired']
-    expect(await ends).toEqual([end, end])
   })
 
   it.each([

@@ -105,17 +105,20 @@ describe('a token in a subprotocol', () => {
     }
   })
 
-  it.each(['/v1/bounded', '/v1/strict'])('ends with its revocation: %s', async (path) => {
-    const agent = newAgent()
-    const own = await setting.token({ client_id: agent })
-    const socket = await opened(path, ['realtime', OPENAI + own])
-    const closed = once(socket, 'close')
-    await revoke(setting, agent)
-    const [code, reason] = await closed
-    expect([code, String(reason)]).toEqual([4401, 'token_revoked'])
-    const again = await shake(path, offering(`realtime, ${OPENAI}${own}`))
-    expect([again.status, JSON.parse(again.body).code]).toEqual([401, 'token_revoked'])
-  })
+  it.concurrent.each(['/v1/bounded', '/v1/strict'])(
+    'ends with its revocation: %s',
+    async (path) => {
+      const agent = newAgent()
+      const own = await setting.token({ client_id: agent })
+      const socket = await opened(path, ['realtime', OPENAI + own])
+      const closed = once(socket, 'close')
+      await revoke(setting, agent)
+      const [code, reason] = await closed
+      expect([code, String(reason)]).toEqual([4401, 'token_revoked'])
+      const again = await shake(path, offering(`realtime, ${OPENAI}${own}`))
+      expect([again.status, JSON.parse(again.body).code]).toEqual([401, 'token_revoked'])
+    },
+  )
 
   it('leaves the Authorization header as good as it was', async () => {
     const headers = { authorization: `Bearer ${token}` }
