@@ -40,13 +40,20 @@ export function isPrivateHost(hostname: string): boolean {
   return address ? isPrivate(address) : host === 'localhost' || host.endsWith('.localhost')
 }
 
-const isPrivate = (address: Network): boolean =>
-  PRIVATE.some((network) => contains(network, address)) ||
-  CARRIES_IPV4.some(
-    (network) =>
-      contains(network, address) &&
-      isPrivate({ family: 4, bits: address.bits.slice(network.bits.length).slice(0, 32) }),
+const isPrivate = (address: Network): boolean => {
+  ranges ??= { own: PRIVATE.map(listed), carrying: CARRIES_IPV4.map(listed) }
+  return (
+    ranges.own.some((network) => contains(network, address)) ||
+    ranges.carrying.some(
+      (network) =>
+        contains(network, address) &&
+        isPrivate({ family: 4, bits: address.bits.slice(network.bits.length).slice(0, 32) }),
+    )
   )
+}
+
+/** Read with the first host: an isolate starts sooner without. */
+let ranges: { readonly own: readonly Network[]; readonly carrying: readonly Network[] } | undefined
 
 const listed = (text: string): Network => {
   const read = readNetwork(text)
@@ -54,7 +61,7 @@ const listed = (text: string): Network => {
   return read.value
 }
 
-const PRIVATE: readonly Network[] = [
+const PRIVATE = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
@@ -75,12 +82,7 @@ const PRIVATE: readonly Network[] = [
   'fe80::/10',
   'fec0::/10',
   'ff00::/8',
-].map(listed)
+]
 
 /** IPv6 prefixes that are followed by an IPv4 address: compatible, translated, NAT64, 6to4. */
-const CARRIES_IPV4: readonly Network[] = [
-  '::/96',
-  '::ffff:0:0:0/96',
-  '64:ff9b::/96',
-  '2002::/16',
-].map(listed)
+const CARRIES_IPV4 = ['::/96', '::ffff:0:0:0/96', '64:ff9b::/96', '2002::/16']
