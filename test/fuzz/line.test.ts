@@ -125,8 +125,8 @@ const decide = async ({
   return { ...decision, reached }
 }
 
-/** The good token behind the scheme and nothing else. */
-const isUntouched = (header: string) => header.replace(/^bearer +/i, '') === GOOD
+/** A signed token behind the scheme and nothing else: parts of both may come together to one of them. */
+const isUntouched = (header: string) => [GOOD, OTHER].includes(header.replace(/^bearer +/i, ''))
 
 describe('the line', () => {
   it('decides on any Authorization header, and passes none but an untouched token', async () => {
