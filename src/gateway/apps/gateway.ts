@@ -116,7 +116,7 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
           const refused = denial ?? refusalOf(decided)
           // A refusal inside JSON-RPC is sent with 200.
           const status = refused ? answerRow(refused.answer).status : answer.status
-          const about = { duration, status, method: request.method, address: clientIp, country }
+          const about = { duration, status, request, address: clientIp, country }
           const record = auditRecordOf(line, decided, about, audit.rule)
           audit.take(record, whoseOf(decided, refused !== undefined))
         }
