@@ -20,6 +20,7 @@ import {
 import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
+import { agentsApp } from './agents.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { PlatformConnection } from './connection.ts'
@@ -225,6 +226,7 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
+own.route(OWN, agentsApp)
 own.route(OWN, auditReadsApp)
 own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)

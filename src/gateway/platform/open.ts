@@ -1,4 +1,5 @@
 import { waitUntil } from 'cloudflare:workers'
+import { createAgentRegistry } from '../../agents/client.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEEPER_NAME } from '../../assertion/plan.ts'
 import { createAudit } from '../../audit/client.ts'
@@ -132,6 +133,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     signingKeys,
     sessions,
     ...(audit && { audit }),
+    ...(env.AGENTS && { agents: createAgentRegistry(env.AGENTS, jurisdiction) }),
     nonces: createNonces({ keys: signingKeys, clock }),
     journal: { record: (line) => console.log(line) },
     send: sender(env),
