@@ -191,8 +191,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     change(change: AgentChange, stored: (entry: AgentEntry) => void): AgentEntry | ChangeRefusal {
       return storage.transactionSync(() => {
         const before = find(change)
-        const { decided } = countsOf(change.issuer)
-        const entry = changedEntry(before, change, { decided, all: decidedInAll() })
+        const { decided: ofIssuer } = countsOf(change.issuer)
+        const entry = changedEntry(before, change, { ofIssuer, inAll: decidedInAll() })
         if (typeof entry === 'string') return entry
         put(before, entry, false)
         stored(entry)
