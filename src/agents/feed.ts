@@ -17,7 +17,7 @@ export type AgentObjects = Objects<{
 }>
 
 /**
- * Tells the registry what was seen of agents, some seconds after it was stored. Never rejects and is never waited for:
+ * Tells the registry what was seen of agents, some seconds after it was stored. Never fails and is never waited for:
  * what cannot be told is told with the next, and what a restart loses is lost.
  */
 export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
@@ -46,7 +46,12 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
 
   return ({ known, agents: terms }: Batch): void => {
     if (!objects || !terms) return
-    sightings.add(known, terms)
+    try {
+      sightings.add(known, terms)
+    } catch (error) {
+      // The records are stored: to fail now would store them again.
+      system.log({ event: 'agents_not_seen', error: String(error) })
+    }
     if (isDue || sightings.isEmpty()) return
     isDue = true
     setTimeout(() => void tell(terms), FEED.ms)
