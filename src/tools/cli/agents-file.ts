@@ -16,17 +16,10 @@ export type CallAgents = (
   more?: Pick<GateCall, 'body' | 'match'>,
 ) => Promise<Result<JsonObject, Outcome>>
 
-const FIELDS = {
-  name: true,
-  owners: true,
-  purpose: true,
-  types: true,
-  client: true,
-  keys: true,
-  review_by: true,
-  expires: true,
-} as const satisfies Record<keyof AgentFields, true>
-const MEMBERS = ['issuer', 'agent', 'status', ...Object.keys(FIELDS)]
+const FIELDS: readonly (keyof AgentFields)[] = [
+  ...(['name', 'owners', 'purpose', 'types', 'client', 'keys', 'review_by', 'expires'] as const),
+]
+const MEMBERS = ['issuer', 'agent', 'status', ...FIELDS]
 
 const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
   Object.fromEntries(
@@ -39,7 +32,7 @@ const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
 /** The agents of which somebody has decided something, as a file. */
 export function agentsToml(agents: readonly JsonObject[]): string {
   const decided = agents.filter(
-    (one) => own(one, 'status') !== 'discovered' || Object.keys(FIELDS).some((name) => name in one),
+    (one) => own(one, 'status') !== 'discovered' || FIELDS.some((name) => name in one),
   )
   const tables = decided.map((one) => tomlTable('[agents]', picked(one, MEMBERS)).join('\n'))
   return `${tables.join('\n\n')}\n`
