@@ -1,0 +1,120 @@
+import { readRecord, timeOf, toolOf } from '../audit/terms.ts'
+import { isObject, type JsonObject, listOf, own, ownText } from '../core/json.ts'
+import { type AgentTerms, keyText, type Sighting, useText } from '../core/model/agents.ts'
+
+/** The bounds of what is gathered: agents, members of each list, latest requests, and characters of each text. */
+export const SIGHTINGS = { agents: 1_000, list: 32, requests: 5, characters: 256 } as const
+
+const LISTS = [
+  ...(['types', 'clients', 'granted', 'used', 'parents', 'countries', 'networks'] as const),
+  'keys',
+] as const
+const COUNTS = ['allowed', 'refused', 'bytes'] as const
+
+/** Gathers sightings of agents from stored records, until they are told. */
+export function createSightings() {
+  let gathered = new Map<string, Sighting>()
+
+  /** Of an agent that is new where too many wait, nothing is gathered. */
+  const put = (sighting: Sighting): void => {
+    const key = keyText(sighting)
+    const before = gathered.get(key)
+    if (before) gathered.set(key, joined(before, sighting))
+    else if (gathered.size < SIGHTINGS.agents) gathered.set(key, sighting)
+  }
+
+  return {
+    /** Takes note of records of those whose token was verified. */
+    add(records: readonly string[], { prefix }: Pick<AgentTerms, 'prefix'>): void {
+      for (const record of records) {
+        const sighting = sightingOf(readRecord(record), prefix)
+        if (sighting) put(sighting)
+      }
+    },
+
+    isEmpty: (): boolean => gathered.size === 0,
+
+    /** What was gathered; the next begins from nothing. */
+    take(): readonly Sighting[] {
+      const all = [...gathered.values()]
+      gathered = new Map()
+      return all
+    },
+
+    /** Puts back what could not be told. */
+    restore: (sightings: readonly Sighting[]): void => sightings.forEach(put),
+  }
+}
+
+/** What a record says of its agent; `undefined` without one, and for the gate's own endpoints. */
+const sightingOf = (record: JsonObject, prefix: string): Sighting | undefined => {
+  const text = (name: string) => ownText(record, name)
+  const [issuer, agent, rule = ''] = ['issuer', 'agent', 'route'].map(text)
+  const isOwn = rule.includes(` ${prefix}/`) || own(record, 'kind') !== undefined
+  if (issuer === undefined || agent === undefined || isOwn) return undefined
+  const [name, country, network, colo, jti] = [
+    ...['agent_name', 'country', 'network', 'colo', 'jti'],
+  ].map(text)
+  const at = timeOf(record)
+  const isAllowed = own(record, 'decision') === 'allowed'
+  const place = [country, network].filter((part) => part !== undefined).join(' ') || colo
+  return {
+    issuer,
+    agent,
+    ...(name !== undefined && { name }),
+    first: at,
+    last: at,
+    allowed: isAllowed ? 1 : 0,
+    refused: isAllowed ? 0 : 1,
+    bytes: Number(own(record, 'request_bytes') ?? 0),
+    uses: new Map(isAllowed ? [[useText(rule, toolOf(record)), 1]] : []),
+    tokens: new Map(jti === undefined ? [] : [[jti, textsIn(place)]]),
+    types: textsIn(own(record, 'agent_types')),
+    clients: textsIn(own(record, 'client')),
+    granted: textsIn(own(record, 'token_scopes')),
+    used: textsIn(own(record, 'grant')),
+    parents: textsIn(parentsIn(record, issuer, agent)),
+    countries: textsIn(country),
+    networks: textsIn(network),
+    keys: textsIn(own(record, 'key_thumbprint')),
+    requests: textsIn(text('request_id')),
+  }
+}
+
+const joined = (one: Sighting, other: Sighting): Sighting => ({
+  ...one,
+  ...(other.name !== undefined && { name: other.name }),
+  first: Math.min(one.first, other.first),
+  last: Math.max(one.last, other.last),
+  ...Object.fromEntries(COUNTS.map((name) => [name, one[name] + other[name]])),
+  ...Object.fromEntries(LISTS.map((name) => [name, textsIn([one[name], other[name]])])),
+  uses: maps(one.uses, other.uses, (before = 0, now = 0) => before + now),
+  tokens: maps(one.tokens, other.tokens, (...places) => textsIn(places)),
+  requests: [...one.requests, ...other.requests].slice(-SIGHTINGS.requests),
+})
+
+/** Texts of a value and the lists in it, without duplicates, as far as there is room. */
+const textsIn = (value: unknown): readonly string[] => {
+  const texts = [value].flat(2).filter((one) => typeof one === 'string')
+  const short = texts.filter(({ length }) => length <= SIGHTINGS.characters)
+  return [...new Set(short)].slice(0, SIGHTINGS.list)
+}
+
+const maps = <Value>(
+  one: ReadonlyMap<string, Value>,
+  other: ReadonlyMap<string, Value>,
+  join: (before: Value | undefined, now: Value | undefined) => Value,
+): ReadonlyMap<string, Value> => {
+  const names = textsIn([[...one.keys()], [...other.keys()]])
+  return new Map(names.map((name) => [name, join(one.get(name), other.get(name))]))
+}
+
+const parentsIn = (record: JsonObject, issuer: string, agent: string): readonly string[] =>
+  listOf(own(record, 'actors'))
+    .filter(isObject)
+    .map((actor) => ({
+      issuer: ownText(actor, 'issuer') ?? issuer,
+      agent: ownText(actor, 'sub') ?? agent,
+    }))
+    .filter((actor) => actor.issuer !== issuer || actor.agent !== agent)
+    .map(keyText)
