@@ -1,6 +1,12 @@
 import { isObject, type JsonObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
-import { type AdminReach, ALGORITHMS, type Algorithm, algorithmOf } from '../core/model/issuer.ts'
+import {
+  type AdminReach,
+  AGENTIC_FORMS,
+  ALGORITHMS,
+  type Algorithm,
+  algorithmOf,
+} from '../core/model/issuer.ts'
 import { secretMember } from '../core/model/jwk.ts'
 import { isTrustDomain } from '../core/model/spiffe.ts'
 import { FORBIDDEN_TYPES } from '../core/model/types.ts'
@@ -108,6 +114,7 @@ export const ISSUER_KEYS = {
   typ: list(type),
   max_lifetime: seconds(),
   profile: word(PROFILE_NAMES),
+  agentic_forms: list(word(AGENTIC_FORMS)),
   required_claims: list(
     text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
     { empty: true },
@@ -183,6 +190,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       'What this issuer\'s tokens look like: one of [these](issuers.md#profiles). It sets the defaults that are marked "by profile".',
     default: 'rfc9068',
     example: 'okta',
+  },
+  agentic_forms: {
+    description:
+      'Only with profile `agentic-jwt`: [forms](agentic-jwt.md#forms) of its tokens that are accepted beside the strict ones. `"bare-checksum"`, `"bearer-proof"`, `"jkt"`, `"repeated-agent"`.',
+    unset: 'none',
+    example: ['bearer-proof'],
   },
   required_claims: {
     description:

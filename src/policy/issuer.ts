@@ -55,6 +55,9 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (entry.rules === false && (entry.admin ?? false) === false) {
     report(['rules'], 'is false and admin is not set: nothing would take tokens of this issuer')
   }
+  if (entry.agentic_forms && !profile.agentic) {
+    report(['agentic_forms'], 'is only for profile `agentic-jwt`')
+  }
   if (profile.workload && !profile.trustDomain && entry.audiences) {
     report(
       ['audiences'],
@@ -162,6 +165,7 @@ const issuerOf = (
     admin: entry.admin ?? false,
     ...(profile.workload && { workload: true }),
     ...(profile.trustDomain && { trustDomain: true }),
+    ...(profile.agentic && { agentic: new Set(entry.agentic_forms ?? []) }),
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(decrypt && { decrypt }),

@@ -105,6 +105,8 @@ export interface AgentIdentity {
   /** The single types; present only where there are several. */
   readonly types?: readonly string[]
   readonly workflowId?: string
+  /** The step of the workflow; only of Agentic JWT. */
+  readonly step?: string
   /** The chain of actors, the current (outermost) one first; empty without `act`. */
   readonly actors: readonly Actor[]
 }

@@ -158,6 +158,7 @@ const textOf = (known: Partial<Admitted>): string => {
     jti: access?.id,
     subject: access?.subject,
     workflow: agent?.workflowId,
+    step: agent?.step,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
     granted_by: access?.granted?.map(({ name }) => name),
   })

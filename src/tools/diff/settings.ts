@@ -69,6 +69,7 @@ export const ISSUER_TABLE: Table = {
   required_claims: requires,
   scopes_from: words('token', 'both'),
   grants,
+  agentic_forms: acceptsMore,
   possession: restriction,
   admin: words(false, 'own', 'all'),
   decrypt: permission,
@@ -99,7 +100,7 @@ export const RULE_TABLE: Table = {
   possession: restriction,
   replay: permission,
   mcp,
-  acr_values: restrictionBy(accepts),
+  ...each(restrictionBy(accepts), 'steps', 'delegation_chains', 'step_sequences', 'acr_values'),
   max_age: restrictionBy(larger),
 }
 
