@@ -16,6 +16,7 @@ import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
 import {
+  agentsField,
   claimPathField,
   claimPaths,
   flag,
@@ -130,6 +131,7 @@ export const ISSUER_KEYS = {
   admin,
   rules: flag,
   possession: possessionField,
+  agents: agentsField,
   decrypt: decryptField,
   delegation: issuerDelegationField,
   allow_insecure_http: flag,
@@ -266,6 +268,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`.',
     default: 'if-bound',
     example: 'required',
+  },
+  agents: {
+    description:
+      "Which of this issuer's agents are accepted: as in [GATE](configuration/gate.md#keys-of-gate), which it can only narrow.",
+    default: 'any',
+    example: 'approved',
   },
   decrypt: {
     description:

@@ -168,6 +168,7 @@ const issuerOf = (
     ...(profile.agentic && { agentic: new Set(entry.agentic_forms ?? []) }),
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),
+    ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(decrypt && { decrypt }),
     delegation,
     ...(profile.actorIssuer && { actorIssuer: true }),
