@@ -23,7 +23,9 @@ export function changedEntry(
     version: (before?.version ?? 0) + 1,
     fields,
     ...said,
-    ...(before?.seen && { seen: before.seen }),
+    ...(before?.seen && {
+      seen: { ...before.seen, ...(change.fields?.checksums && { checksums: [] }) },
+    }),
   }
 }
 

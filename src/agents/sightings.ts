@@ -31,6 +31,8 @@ const none = (issuer: string, agent: string, at: number): Writable<Sighting> => 
   networks: [],
   tokens: new Map(),
   keys: [],
+  checksums: [],
+  registrations: [],
   requests: [],
 })
 
@@ -76,6 +78,8 @@ export function createSightings() {
     note(one.countries, country)
     note(one.networks, network)
     note(one.keys, own(record, 'key_thumbprint'))
+    note(one.checksums, own(record, 'agent_checksum'))
+    note(one.registrations, own(record, 'registration_id'))
     note(one.parents, parentsIn(record, issuer, agent))
     const place = [country, network].filter((part) => part !== undefined).join(' ') || colo
     const jti = ownText(record, 'jti')
@@ -134,6 +138,8 @@ const LISTS = [
   'countries',
   'networks',
   'keys',
+  'checksums',
+  'registrations',
 ] as const
 
 const count = (counts: Map<string, number>, name: string, times = 1): void => {

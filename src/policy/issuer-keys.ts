@@ -116,6 +116,7 @@ export const ISSUER_KEYS = {
   max_lifetime: seconds(),
   profile: word(PROFILE_NAMES),
   agentic_forms: list(word(AGENTIC_FORMS)),
+  changed: word(['hold', 'alert']),
   required_claims: list(
     text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
     { empty: true },
@@ -198,6 +199,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       'Only with profile `agentic-jwt`: [forms](agentic-jwt.md#forms) of its tokens that are accepted beside the strict ones. `"bare-checksum"`, `"bearer-proof"`, `"jkt"`, `"repeated-agent"`.',
     unset: 'none',
     example: ['bearer-proof'],
+  },
+  changed: {
+    description:
+      'Only with profile `agentic-jwt`: what happens to an agent whose checksum, registration or key is not one that the [registry](agentic-jwt.md#approved-code) has approved. `"hold"`: it is refused until an owner approves; `"alert"`: the registry only tells.',
+    default: 'hold',
+    example: 'alert',
   },
   required_claims: {
     description:

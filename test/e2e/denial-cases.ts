@@ -127,6 +127,30 @@ const intent = (members: Members) => (claims: Members) => ({
 const agentProof = (members: Members) => (claims: Members) => ({
   agent_proof: { ...(claims.agent_proof as Members), ...members },
 })
+/** Sends a good token of an agent of which something else was approved. */
+function unapproved(fields: Members): Case['ask'] {
+  return async (world) => {
+    const id = `held-${++stoppedAgents}`
+    const query = new URLSearchParams({ issuer: AGENTIC, agent: id })
+    const answer = await world.send({
+      method: 'PUT',
+      target: `${AGENTS}/entry?${query}`,
+      token: await world.ops.mint(ADMIN),
+      body: JSON.stringify(fields),
+    })
+    expect(answer.status).toBe(200)
+    const { key, ...worker } = WORKER
+    const agent = { ...worker, id, registration: `reg_${id}_1`, key }
+    const { token = '' } = await agentic(() => agenticClaims(agent))()
+    const proof = await proofOf(CLIENT, { url: `${RESOURCE}/v1/any`, token })
+    return {
+      headers: [
+        ['Authorization', `DPoP ${token}`],
+        ['DPoP', proof],
+      ],
+    }
+  }
+}
 const AGENTS = '/.edgewarden/agents'
 const ADMIN = { scope: 'edgewarden:agents' }
 let stoppedAgents = 0
@@ -451,6 +475,9 @@ export const CASES: Readonly<Record<string, Case>> = {
     agentic(intent({ delegation_chain: '0'.repeat(16) }), '/v1/chain'),
   ),
   step_sequence_mismatch: forbidden(agentic(undefined, '/v1/sequence')),
+  agent_checksum_changed: forbidden(unapproved({ checksums: [checksumOf('b')] })),
+  agent_registration_changed: forbidden(unapproved({ registrations: ['reg_worker_2'] })),
+  agent_key_changed: forbidden(unapproved({ keys: [THIEF.jkt] })),
   workflow_conflict: badToken(token({ workflow_id: 'r1', intent: { workflow_id: 'r2' } })),
   grant_conflict: forbidden(plain({ team: 'two' })),
   grant_value_invalid: forbidden(plain({ team: 'a:b' })),
@@ -773,6 +800,9 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'erasure_invalid',
   'subprotocols_malformed',
   // The proof is for GET.
+  'agent_checksum_changed',
+  'agent_registration_changed',
+  'agent_key_changed',
   'replay_unavailable',
   'nonce_unavailable',
   'proof_nonce_required',

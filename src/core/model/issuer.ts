@@ -91,6 +91,8 @@ export interface Issuer {
   readonly workload?: true
   /** Present where its tokens are Agentic JWTs: the further forms that are accepted. */
   readonly agentic?: ReadonlySet<(typeof AGENTIC_FORMS)[number]>
+  /** `alert`: an agent whose code is not approved is accepted; absent: it is refused. */
+  readonly changed?: 'alert'
   /** Whether it is a SPIFFE trust domain, whose tokens are JWT-SVIDs. */
   readonly trustDomain?: true
   readonly keys: KeyLocation

@@ -111,6 +111,19 @@ export interface AgentIdentity {
   readonly actors: readonly Actor[]
 }
 
+/**
+ * What an Agentic JWT says of its agent's code and chain; empty for another token. `agents`, `steps`: how its hash met the
+ * rule, which asked for none, stated it, or stated the ids of which the last is repeated in the token's.
+ */
+export interface Intent {
+  readonly checksum?: string
+  readonly registration?: string
+  /** The thumbprint of the key that it is bound to (RFC 7638). */
+  readonly jkt?: string
+  readonly agents?: 'any' | 'stated' | 'repeated'
+  readonly steps?: Intent['agents']
+}
+
 /** The agent types that a rule's list is compared with. */
 export function typesOf({ type, types }: AgentIdentity): readonly string[] {
   return types ?? (type === undefined ? [] : [type])

@@ -1,3 +1,4 @@
+import { calculateJwkThumbprint } from 'jose'
 import { utf8Encode } from '../bytes.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
@@ -7,6 +8,7 @@ import { firstPresent } from '../model/claims.ts'
 import type { LineFacts } from '../model/facts.ts'
 import { publicKeyOf } from '../model/jwk.ts'
 import type { ExpectedChain } from '../model/route.ts'
+import type { Intent } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
 import { isIdentityText } from '../text.ts'
 import { BOUND } from './possession/dpop.ts'
@@ -140,17 +142,6 @@ const isConfirmation = (cnf: unknown, forms: Judged['forms']): boolean => {
     : isObject(jwk) && publicKeyOf(jwk, BOUND) !== undefined
 }
 
-/** How a hash met the rule: it asked for none, stated it, or stated the ids with the last one repeated in the token. */
-type Reading = 'any' | 'stated' | 'repeated'
-
-/** What a token says of the step and the code of its agent; empty for a token of another profile. */
-export interface Intent {
-  readonly step?: unknown
-  readonly checksum?: unknown
-  readonly agents?: Reading
-  readonly steps?: Reading
-}
-
 type Checked = Outcome<{ readonly intent: Intent }, Code>
 
 const NOTHING: { readonly intent: Intent } = { intent: {} }
@@ -177,15 +168,15 @@ export const agenticJwt = stage({
 const check = async ({ access, credential, route }: Needs): Promise<Checked> => {
   const { claims, entry, subject } = access
   const { agentic: forms = NO_FORMS } = entry
-  const [intent, proof] = ['intent', 'agent_proof'].map((name) =>
+  const [said, proof] = ['intent', 'agent_proof'].map((name) =>
     objectOf(entry.agentic && own(claims, name)),
   ) as [JsonObject, JsonObject]
   const broken =
     entry.agentic &&
-    CHECKS.find(([, holds]) => !holds({ access, credential, intent, proof, forms }))
+    CHECKS.find(([, holds]) => !holds({ access, credential, intent: said, proof, forms }))
   if (broken) return fail(deny(broken[0]))
   const [step, chain, sequence] = ['workflow_step', 'delegation_chain', 'step_sequence_hash'].map(
-    (name) => own(intent, name),
+    (name) => own(said, name),
   )
   if (route.steps && !(typeof step === 'string' && route.steps.has(step))) {
     return fail(deny('step_not_allowed', { step }))
@@ -194,8 +185,17 @@ const check = async ({ access, credential, route }: Needs): Promise<Checked> => 
   if (!agents) return fail(deny('delegation_chain_mismatch', { delegation_chain: chain }))
   const steps = await reading(route.stepSequences, sequence, step, forms)
   if (!steps) return fail(deny('step_sequence_mismatch', { step_sequence_hash: sequence }))
-  const found = { checksum: own(proof, 'agent_checksum'), agents, steps }
-  return ok({ intent: { ...(step !== undefined && { step }), ...found } })
+  if (!entry.agentic) return ok(NOTHING)
+  const { jwk, jkt } = objectOf(own(claims, 'cnf'))
+  const key = isObject(jwk) ? publicKeyOf(jwk, BOUND) : undefined
+  const intent: Intent = {
+    checksum: String(own(proof, 'agent_checksum')).replace(/^(?=[^:]*$)/, 'sha256:'),
+    registration: String(own(proof, 'registration_id')),
+    jkt: key ? await calculateJwkThumbprint(key.jwk) : String(jkt),
+    agents,
+    steps,
+  }
+  return ok({ intent })
 }
 
 /**
@@ -207,7 +207,7 @@ const reading = async (
   hash: unknown,
   current: unknown,
   forms: Judged['forms'],
-): Promise<Reading | undefined> => {
+): Promise<Intent['agents']> => {
   if (!expected) return 'any'
   for (const one of expected) {
     if (one === hash) return 'stated'

@@ -235,6 +235,7 @@ const lengthOf = ({ headers }: AuditContext['request']): number | undefined => {
 /** The members that the token determines. */
 const tokenText = (known: Partial<Admitted>): string => {
   const { access, agent } = bearerOf(known)
+  const { intent } = known
   return JSON.stringify({
     agent_name: agent?.name === agent?.id ? undefined : agent?.name,
     agent_types: agent?.type === undefined ? undefined : typesOf(agent),
@@ -243,7 +244,9 @@ const tokenText = (known: Partial<Admitted>): string => {
     iat: timeOf(access?.issuedAt),
     nbf: timeOf(access && own(access.claims, 'nbf')),
     exp: timeOf(access?.expires),
-    key_thumbprint: access && ownText(objectOf(own(access.claims, 'cnf')), 'jkt'),
+    key_thumbprint: intent?.jkt ?? (access && ownText(objectOf(own(access.claims, 'cnf')), 'jkt')),
+    agent_checksum: intent?.checksum,
+    registration_id: intent?.registration,
     claims: access && recordedClaims(access, known.policy?.audit),
   })
 }

@@ -10,6 +10,8 @@ const texts = v.pipe(
   v.minLength(1, NOT_TEXTS),
   v.maxLength(50, NOT_TEXTS),
 )
+const CHECKSUM = /^sha256:[0-9a-f]{64}$/
+const NO_CHECKSUM = 'must list checksums: sha256: and 64 lower-case hex digits'
 const NO_MOMENT = 'must be a date, or a date and time with its zone (RFC 3339)'
 const moment = v.pipe(
   v.string(NO_MOMENT),
@@ -25,6 +27,11 @@ const FIELDS = {
   types: texts,
   client: text(2_048),
   keys: texts,
+  checksums: v.pipe(
+    texts,
+    v.check((all) => all.every((one) => CHECKSUM.test(one)), NO_CHECKSUM),
+  ),
+  registrations: texts,
   review_by: moment,
   expires: v.pipe(
     moment,

@@ -72,6 +72,7 @@ export const ISSUER_TABLE: Table = {
   agents: restriction,
   grants,
   agentic_forms: acceptsMore,
+  changed: permission,
   possession: restriction,
   admin: words(false, 'own', 'all'),
   decrypt: permission,

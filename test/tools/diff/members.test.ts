@@ -92,6 +92,7 @@ const ISSUER_ROWS: Rows<Issuer> = {
   profile: [{}, { profile: 'keycloak' }],
   issuer: [{}, { issuer: 'https://auth.other.example' }],
   agentic: [{ profile: 'agentic-jwt' }, { profile: 'agentic-jwt', agentic_forms: ['jkt'] }],
+  changed: [{ profile: 'agentic-jwt' }, { profile: 'agentic-jwt', changed: 'alert' }],
   workload: [{}, { profile: 'kubernetes' }],
   trustDomain: 'the profile’s, and the issuer is another',
   keys: [{}, { jwks_uri: 'https://keys.acme.example/k' }],
