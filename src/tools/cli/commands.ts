@@ -1,4 +1,5 @@
 import { doctorCommand } from '../doctor/doctor.ts'
+import { agentsCommand } from './agents.ts'
 import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
@@ -34,6 +35,7 @@ export const COMMANDS: readonly CommandRow[] = [
   revokeCommand,
   liftCommand,
   listCommand,
+  agentsCommand,
   logCommand,
   usageCommand,
   whyCommand,
