@@ -1,17 +1,12 @@
 import { isObject, type JsonObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
-import {
-  type AdminReach,
-  AGENTIC_FORMS,
-  ALGORITHMS,
-  type Algorithm,
-  algorithmOf,
-} from '../core/model/issuer.ts'
+import { type AdminReach, ALGORITHMS, type Algorithm, algorithmOf } from '../core/model/issuer.ts'
 import { secretMember } from '../core/model/jwk.ts'
 import { isTrustDomain } from '../core/model/spiffe.ts'
 import { FORBIDDEN_TYPES } from '../core/model/types.ts'
 import { fail, ok } from '../core/result.ts'
 import { keyTimesField } from '../keys/options.ts'
+import { AGENTIC_DOCS, AGENTIC_KEYS } from './agentic.ts'
 import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
@@ -115,8 +110,7 @@ export const ISSUER_KEYS = {
   typ: list(type),
   max_lifetime: seconds(),
   profile: word(PROFILE_NAMES),
-  agentic_forms: list(word(AGENTIC_FORMS)),
-  changed: word(['hold', 'alert']),
+  ...AGENTIC_KEYS,
   required_claims: list(
     text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
     { empty: true },
@@ -194,18 +188,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
     default: 'rfc9068',
     example: 'okta',
   },
-  agentic_forms: {
-    description:
-      'Only with profile `agentic-jwt`: [forms](agentic-jwt.md#forms) of its tokens that are accepted beside the strict ones. `"bare-checksum"`, `"bearer-proof"`, `"jkt"`, `"repeated-agent"`.',
-    unset: 'none',
-    example: ['bearer-proof'],
-  },
-  changed: {
-    description:
-      'Only with profile `agentic-jwt`: what happens to an agent whose checksum, registration or key is not one that the [registry](agentic-jwt.md#approved-code) has approved. `"hold"`: it is refused until an owner approves; `"alert"`: the registry only tells.',
-    default: 'hold',
-    example: 'alert',
-  },
+  ...AGENTIC_DOCS,
   required_claims: {
     description:
       "Names of claims that a token must have. The list replaces the profile's; `exp` must be there with every profile, and `iat` with all but `spiffe`.",

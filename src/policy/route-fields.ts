@@ -1,7 +1,6 @@
-import type { ExpectedChain, WorkflowSource } from '../core/model/route.ts'
+import type { WorkflowSource } from '../core/model/route.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
-import { isIdentityText } from '../core/text.ts'
 import {
   isCredentialHeader,
   isHeaderName,
@@ -11,7 +10,6 @@ import {
 } from './fields.ts'
 import { quote } from './issues.ts'
 import { type Match, parseMatch } from './router.ts'
-import { anyOf, field, list, readField } from './table.ts'
 
 /** Methods and path of a rule, with the text that they were written as. */
 export const matchField = text<Match & { readonly text: string }>((value) => {
@@ -32,28 +30,6 @@ export const workflowField = text<WorkflowSource>((value) => {
   }
   return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
 })
-
-/** An id that hashes of Agentic JWT can be made of. */
-export const agenticId = text((value) =>
-  isIdentityText(value) && !value.includes('|')
-    ? ok(value)
-    : fail(`${quote(value)} must be non-empty text without control characters and |`),
-)
-
-const chainHash = text((value) =>
-  /^[0-9a-f]{16}$/.test(value)
-    ? ok(value)
-    : fail(`${quote(value)} must be a hash, 16 lower-case hex digits, or a list of ids`),
-)
-
-/** A hash, or the ids that it is made of. */
-export const expectedChain = field(
-  (value, report): ExpectedChain =>
-    (Array.isArray(value)
-      ? readField(list(agenticId), value, report)
-      : readField(chainHash, value, report)) ?? '',
-  anyOf(chainHash, list(agenticId)),
-)
 
 /** A value of `acr` that a challenge can name: several stand there with spaces between (RFC 9470 §3). */
 export const acrValue = text((value) =>

@@ -1,6 +1,7 @@
 import { rateLimitField } from '../limit/options.ts'
 import { mcpField } from '../mcp/options/options.ts'
 import { revocationField } from '../revocation/options.ts'
+import { agenticId, expectedChain } from './agentic.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
 import { conditionField } from './conditions/field.ts'
@@ -26,8 +27,6 @@ import {
 import { injectField } from './inject.ts'
 import {
   acrValue,
-  agenticId,
-  expectedChain,
   matchField,
   removableHeader,
   tokenSubprotocol,

@@ -21,7 +21,7 @@ import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './problem.ts'
-import { assertionIdOf, recordedClaims } from './recorded.ts'
+import { assertionIdOf, recordedClaims, textsIn, timeOf } from './recorded.ts'
 
 /** The facts of a journal line besides the decision. */
 export interface RecordContext {
@@ -252,15 +252,6 @@ const tokenText = (known: Partial<Admitted>): string => {
 }
 
 const admittedToken = perAdmission(tokenText, (text) => 2 * text.length)
-
-/** A text or texts, as a list; `undefined` where a refused token has something else. */
-const textsIn = (value: unknown): readonly string[] | undefined => {
-  const texts = [value].flat()
-  return texts.every((text) => typeof text === 'string') ? texts : undefined
-}
-
-/** A claim may be a number that JSON cannot write, or of a refused token anything. */
-const timeOf = (time: unknown) => (Number.isFinite(time) ? time : undefined)
 
 const cutValue = ([name, value]: readonly [string, string]) =>
   [name, value.slice(0, LIMITS.claimedLength)] as const

@@ -23,6 +23,8 @@ const FIELDS = {
   types: true,
   client: true,
   keys: true,
+  checksums: true,
+  registrations: true,
   review_by: true,
   expires: true,
 } as const satisfies Record<keyof AgentFields, true>
