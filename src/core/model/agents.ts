@@ -41,8 +41,8 @@ export interface Sighting extends AgentKey {
   /** Thumbprints of the keys that its tokens are bound to (RFC 7638). */
   readonly keys: readonly string[]
   /** Checksums of its code, and its registrations (Agentic JWT). */
-  readonly checksums: readonly string[]
-  readonly registrations: readonly string[]
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** Ids of its latest requests. */
   readonly requests: readonly string[]
 }
@@ -83,8 +83,8 @@ export interface Seen {
   readonly clients: readonly string[]
   readonly keys: readonly string[]
   /** Those seen since administrators approved checksums last. */
-  readonly checksums: readonly string[]
-  readonly registrations: readonly string[]
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** By scope, and by {@link useText}: the last day, of 90. */
   readonly granted: Readonly<Record<string, number>>
   readonly used: Readonly<Record<string, number>>
@@ -121,7 +121,7 @@ export interface StatusChange {
   /** Set if the administrator is of this issuer only. */
   readonly own?: true
   /** Of an agent that is suspended or retired: what it is once it is resumed. */
-  readonly resumes?: 'approved' | 'discovered'
+  readonly resumes?: AgentStatus
 }
 
 /** An agent of the registry. */
@@ -139,7 +139,8 @@ export interface AgentEntry extends AgentKey {
 export interface AgentChange extends AgentKey, Omit<StatusChange, 'resumes'> {
   readonly act: 'put' | 'patch' | 'suspend' | 'resume' | 'retire'
   readonly fields?: { readonly [Name in keyof AgentFields]?: AgentFields[Name] | null }
-  readonly status?: 'approved' | 'discovered'
+  /** Of `put` and `patch`; without it the status stays, and is `approved` for an agent that was not there. */
+  readonly status?: AgentStatus
   /** The versions that the caller may have meant, or any. Needed by `put` of a known agent, and by `patch`. */
   readonly match?: readonly number[] | '*'
 }
@@ -149,7 +150,6 @@ export type ChangeRefusal =
   | 'agent_unknown'
   | 'agent_changed'
   | 'agent_version_missing'
-  | 'agent_stopped'
   | 'agent_stopped_by_all'
   | 'agents_full'
 
@@ -206,7 +206,7 @@ export function unusedScopes({ granted, used }: Pick<Seen, 'granted' | 'used'>):
 /** Whether an agent was seen with a checksum that is not approved, while others are. */
 export function isChanged({ fields, seen }: Pick<AgentEntry, 'fields' | 'seen'>): boolean {
   const { checksums } = fields
-  return checksums !== undefined && !!seen?.checksums.some((one) => !checksums.includes(one))
+  return checksums !== undefined && !!seen?.checksums?.some((one) => !checksums.includes(one))
 }
 
 /** What an agent needs of an administrator at `now`, in milliseconds. A retired one needs nothing. */

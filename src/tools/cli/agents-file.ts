@@ -47,8 +47,6 @@ export function agentsToml(agents: readonly JsonObject[]): string {
   return `${tables.join('\n\n')}\n`
 }
 
-const isStopped = (status: unknown): boolean => status === 'suspended' || status === 'retired'
-
 /** Makes the registry say what a file says. Without `isMeant` it only tells what that changes. */
 export async function importAgents(
   file: string | undefined,
@@ -90,9 +88,14 @@ export async function importAgents(
     }
   }
   for (const [done, { now, old }] of changes.entries()) {
-    const failed = await changeOne(now, old, call)
-    if (failed)
-      return { ...failed, err: [`${counted(done, 'agent')} changed before this:`, ...failed.err] }
+    const { issuer, agent, ...body } = now
+    const key = new URLSearchParams({ issuer: String(issuer), agent: String(agent) })
+    const match = old && `"${textIn(old, 'version')}"`
+    const answer = await call('PUT', `/entry?${key}`, { body, match })
+    if (!answer.ok) {
+      const { reason } = answer
+      return { ...reason, err: [`${counted(done, 'agent')} changed before this:`, ...reason.err] }
+    }
   }
   return { exitCode: EXIT.yes, json: { changed: lines }, out: lines, err: [] }
 }
@@ -114,37 +117,4 @@ const agentsIn = (text: string): readonly JsonObject[] | string => {
     if (missing !== undefined) return `an agent has no ${missing}`
   }
   return agents
-}
-
-/** The outcome of a call that failed; `undefined` once the agent is as wanted. */
-const changeOne = async (
-  now: JsonObject,
-  old: JsonObject | undefined,
-  call: CallAgents,
-): Promise<Outcome | undefined> => {
-  const [issuer = '', agent = '', status = ''] = ['issuer', 'agent', 'status'].map((name) =>
-    textIn(now, name),
-  )
-  const key = { issuer, agent }
-  const entry = `/entry?${new URLSearchParams(key)}`
-  const fields = picked(now, Object.keys(FIELDS))
-  const was = old && textIn(old, 'status')
-  const isResumed = isStopped(was) && !isStopped(status)
-  const match = old && (isResumed ? '*' : `"${textIn(old, 'version')}"`)
-  const gone = Object.keys(FIELDS).filter((name) => old && name in old && !(name in now))
-  const patch = { ...fields, ...Object.fromEntries(gone.map((name) => [name, null])) }
-  const put = { ...fields, status: isStopped(status) ? 'discovered' : status }
-  const act = status === 'retired' ? '/retire' : '/suspend'
-  const steps: readonly (() => ReturnType<CallAgents>)[] = [
-    ...(isResumed ? [() => call('POST', '/resume', { body: key })] : []),
-    isStopped(status) && old
-      ? () => call('PATCH', entry, { body: patch, match })
-      : () => call('PUT', entry, { body: put, match }),
-    ...(isStopped(status) && was !== status ? [() => call('POST', act, { body: key })] : []),
-  ]
-  for (const step of steps) {
-    const answer = await step()
-    if (!answer.ok) return answer.reason
-  }
-  return undefined
 }
