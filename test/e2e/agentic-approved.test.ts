@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { agenticClaims, checksumOf, type RegisteredAgent } from '../kit/agentic.ts'
 import { createProofKey, type ProofKey, proofOf } from '../kit/dpop.ts'
@@ -6,6 +10,14 @@ import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
+
+/** Runs the command of the package. */
+const runCommand = (args: readonly string[]) =>
+  new Promise<{ readonly code: number; readonly stdout: string }>((done) => {
+    execFile(process.execPath, [inject('command'), ...args], (error, stdout, stderr) =>
+      done({ code: error === null ? 0 : Number(error.code), stdout: stdout + stderr }),
+    )
+  })
 
 /** Agents whose code is approved in the registry, from the first request to a new version of the code. */
 
@@ -28,10 +40,12 @@ const ROUTES = [
 ]
 const BOUNDED = { revocation: { consistency: 'bounded', max_staleness: '1s' } }
 
+let directory: string
 let setting: Setting
 /** A gate on the same set that may be late by a second, and one that only tells. */
 let [late, telling]: readonly Gate[] = []
 beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-agentic-'))
   const issuer = { profile: 'agentic-jwt' }
   const same = { routes: ROUTES, more: ADMINISTRATORS }
   setting = await startSetting({
@@ -45,7 +59,10 @@ beforeAll(async () => {
   })
   ;[late, telling] = setting.gate.beside
 })
-afterAll(() => setting?.close())
+afterAll(async () => {
+  await setting?.close()
+  await rm(directory, { recursive: true, force: true })
+})
 
 let agents = 0
 const newAgent = async (): Promise<RegisteredAgent> => {
@@ -185,6 +202,31 @@ describe('an approved agent is refused', () => {
     })
     await eventually(() => expect(setting.gate.output()).toContain(told))
   })
+})
+
+it.concurrent('an owner approves what was seen from the command line', async () => {
+  const agent = await newAgent()
+  const key = join(directory, 'ops.jwk')
+  await writeFile(key, JSON.stringify({ ...OPS.privateJwk, iss: 'https://ops.example' }))
+  const agents = (...args: readonly string[]) =>
+    runCommand([
+      ...['agents', ...args, '--issuer', setting.issuer.issuer],
+      ...['--gate', setting.gate.url, '--key', key, '--audience', RESOURCE],
+    ])
+  const of = ['approve', agent.id, '--owner', 'maria', '--checksum', agent.checksum]
+  const approved = await agents(...of)
+  expect([approved.code, approved.stdout]).toEqual([0, expect.stringContaining(agent.checksum)])
+  expect(await send({ ...agent, checksum: NEW })).toEqual(HELD)
+  await eventually(async () => {
+    const { stdout } = await agents('list', '--needs', 'changed')
+    expect(stdout).toContain(agent.id)
+  }, 500)
+  const { stdout, code } = await agents('approve', agent.id, '--seen')
+  expect([code, stdout]).toEqual([0, expect.stringContaining(NEW)])
+  expect(stdout).toContain(agent.key.jkt)
+  expect(await send({ ...agent, checksum: NEW })).toEqual(PASSED)
+  expect(await send(agent)).toEqual(PASSED)
+  expect(await send({ ...agent, key: await createProofKey() })).toMatchObject({ status: 403 })
 })
 
 it.concurrent('a checksum that is none is no approval', async () => {

@@ -72,10 +72,7 @@ Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, o
       .option('--checksum <sha256>', 'approved checksum of its code; may be repeated', collect)
       .option('--registration <id>', 'approved registration; may be repeated', collect)
       .option('--thumbprint <jkt>', 'approved key; may be repeated', collect)
-      .option(
-        '--seen',
-        'with approve: also the checksums, registrations and keys that it came with',
-      )
+      .option('--seen', 'the checksums, registrations and keys that it came with, too')
       .option('--review-by <date>', 'when somebody has to look at it again')
       .option('--expires <date>', 'when its approval ends')
       .option('--reason <text>', 'why, for those who read it')
@@ -223,12 +220,15 @@ const ofOne = async (
   return changed.ok ? shown(changed.value) : changed.reason
 }
 
-/** Adds what an agent came with to what is approved of it. */
+/** The most that an entry takes of each. */
+const MOST_PINS = 10
+
+/** Adds what an agent came with to what is approved of it; the latest stay. */
 const addSeen = (body: Record<string, unknown>, agent: JsonObject): void => {
   const seen = objectOf(own(agent, 'seen'))
   for (const name of ['checksums', 'registrations', 'keys']) {
     const all = [body[name] ?? own(agent, name), own(seen, name)].flatMap(listOf)
-    if (all.length > 0) body[name] = [...new Set(all)]
+    if (all.length > 0) body[name] = [...new Set(all)].slice(-MOST_PINS)
   }
 }
 
