@@ -31,6 +31,7 @@ const WAITING = [
   'e2e/streams-kept',
   'e2e/subprotocols',
   'e2e/audit-acts',
+  'e2e/agentic-approved',
   'e2e/bodies',
   'gateway/relay/streams',
   'e2e/uploads-cut',

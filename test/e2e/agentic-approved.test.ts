@@ -10,6 +10,7 @@ import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
+import { fate, hanging, lastEvent, SSE } from './streaming.ts'
 
 /** Runs the command of the package. */
 const runCommand = (args: readonly string[]) =>
@@ -80,9 +81,12 @@ const send = async (
   agent: RegisteredAgent,
   { path = '/v1/x', at = setting.gate, key = agent.key }: Sent = {},
 ) => {
+  return outcome(await askGate(at, path, { headers: await headersOf(agent, path, key) }))
+}
+const headersOf = async (agent: RegisteredAgent, path: string, key = agent.key) => {
   const token = await setting.token(agenticClaims(agent))
   const dpop = await proofOf(key, { url: RESOURCE + path, token })
-  return outcome(await askGate(at, path, { headers: { authorization: `DPoP ${token}`, dpop } }))
+  return { authorization: `DPoP ${token}`, dpop }
 }
 
 type Entry = Readonly<Record<string, unknown>>
@@ -187,6 +191,17 @@ describe('an approved agent is refused', () => {
     await approve(agent, { checksums: [NEW] })
     await eventually(async () => expect(await send(agent, { at: late })).toEqual(HELD))
     expect(await send(next, { at: late })).toEqual(PASSED)
+  })
+
+  it.concurrent('with its open streams ended, once their code is no longer approved', async () => {
+    const agent = await newAgent()
+    await approve(agent, { checksums: [agent.checksum] })
+    hanging(setting, '/v1/stream', SSE)
+    const { authorization, dpop } = await headersOf(agent, '/v1/stream')
+    const headers = { authorization, dpop, accept: 'text/event-stream' }
+    const stream = fate(await askGate(late as Gate, '/v1/stream', { headers }))
+    await approve(agent, { checksums: [NEW] })
+    expect((await stream).bytes.toString()).toBe(lastEvent(HELD.code))
   })
 
   it.concurrent('not where the issuer only tells: then the registry lists and logs it', async () => {
