@@ -32,6 +32,7 @@ const WAITING = [
   'e2e/subprotocols',
   'e2e/audit-live',
   'e2e/mcp-cut',
+  'e2e/agentic-approved',
   'e2e/bodies',
   'gateway/relay/streams',
   'e2e/uploads-cut',

@@ -55,12 +55,13 @@ const pathCodes = (paths: readonly ClaimPath[], between?: string): string =>
 const NONE = '–'
 
 /** What an access token has of its own, the strongest that a profile asks for. */
-const toldBy = ({ types, claims, clientId, clientRequired }: Profile): string => {
+const toldBy = ({ types, claims, clientId, clientRequired, agentic }: Profile): string => {
   const rules = Object.entries(claims).map(([path, expected]) =>
     typeof expected === 'object' && 'pattern' in expected
       ? `${code(path)} matches ${code(expected.pattern)}`
       : `${code(path)} is ${codes([expected].flat().map(String), ' or ')}`,
   )
+  if (agentic) return '`intent` and `agent_proof` are there'
   if (rules.length > 0) return rules.join(', ')
   if (clientRequired) return `${pathCodes(clientId, ' or ')} is there`
   return types.every((type) => type === 'at+jwt') ? 'header `typ`' : '`aud` alone'

@@ -69,6 +69,7 @@ const CONFIG = {
       { name: 'ASSERTION_KEEPER', class_name: 'AssertionKeeper' },
       { name: 'RATE_LIMITER', class_name: 'RateLimiter' },
       { name: 'REPLAYS', class_name: 'ReplayShard' },
+      { name: 'AGENTS', class_name: 'AgentRegistry' },
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
@@ -79,6 +80,7 @@ const CONFIG = {
     AssertionKeeper: { type: 'durable-object', storage: 'sqlite' },
     RateLimiter: { type: 'durable-object', storage: 'sqlite' },
     ReplayShard: { type: 'durable-object', storage: 'sqlite' },
+    AgentRegistry: { type: 'durable-object', storage: 'sqlite' },
   },
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { styleText } from 'node:util'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { AGENTIC, agenticRule } from './agentic-walk.ts'
 import { startAuthorizationServer } from './authorization-server.ts'
 import type { Step } from './call.ts'
 import { curlLines } from './curl.ts'
@@ -71,6 +72,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   const port = await freePort()
   const resource = `http://127.0.0.1:${port}`
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const agentic = await generateKeyPair('ES256', { extractable: true })
   const origin = await startOrigin()
   stop.push(origin.close)
   const mcp = `${resource}/mcp`
@@ -102,8 +104,15 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
         admin: 'all',
         jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'ops', alg: 'ES256' }] },
       },
+      agentic: {
+        issuer: AGENTIC,
+        profile: 'agentic-jwt',
+        agent_prefix: 'agentic/',
+        jwks: { keys: [{ ...(await exportJWK(agentic.publicKey)), kid: 'agentic', alg: 'ES256' }] },
+      },
     },
     ROUTES: [
+      agenticRule,
       { match: 'GET /v1/models', scopes: [] },
       { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
       { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
@@ -125,7 +134,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   print(`gate                  ${gate.url}`)
   print(`origin                ${origin.url}\n`)
   const opsToken = () =>
-    new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke' })
+    new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke edgewarden:agents' })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'ops' })
       .setIssuer(OPS)
       .setSubject('demo-operator')
@@ -135,7 +144,8 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       .setExpirationTime('60s')
       .sign(privateKey)
   let failed = 0
-  for await (const step of walk({ gate: gate.url, server, clients: CLIENTS, opsToken })) {
+  const given = { gate: gate.url, server, clients: CLIENTS, opsToken }
+  for await (const step of walk({ ...given, agenticKey: agentic.privateKey })) {
     if (!step.asExpected) failed += 1
     print(line(step))
     if (step.first) print(dim(`  ${seconds(started)} s from the start to the first answer`))

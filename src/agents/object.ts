@@ -58,7 +58,9 @@ export class AgentRegistry extends DurableObject {
 
   /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
   async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
-    this.#table.observe(sightings, terms)
+    for (const { issuer, agent } of this.#table.observe(sightings, terms)) {
+      system.log({ event: 'agent_changed', issuer, agent })
+    }
     // Here the watch gets the same sightings.
     if (Date.now() < this.#lookedAt + LOOK_MS.seen || !this.#table.hasDecided()) return
     this.ctx.waitUntil(this.#tell())

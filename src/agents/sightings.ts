@@ -7,7 +7,7 @@ export const SIGHTINGS = { agents: 1_000, list: 32, requests: 5, characters: 256
 
 const LISTS = [
   ...(['types', 'clients', 'granted', 'used', 'parents', 'countries', 'networks'] as const),
-  'keys',
+  ...(['keys', 'checksums', 'registrations'] as const),
 ] as const
 const COUNTS = ['allowed', 'refused', 'bytes'] as const
 
@@ -77,6 +77,8 @@ const sightingOf = (record: JsonObject, prefix: string): Sighting | undefined =>
     countries: textsIn(country),
     networks: textsIn(network),
     keys: textsIn(own(record, 'key_thumbprint')),
+    checksums: textsIn(own(record, 'agent_checksum')),
+    registrations: textsIn(own(record, 'registration_id')),
     requests: textsIn(text('request_id')),
   }
 }

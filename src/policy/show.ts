@@ -138,6 +138,7 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
   algorithms: ({ algorithms }) => algorithms,
   typ: ({ types }) => [...types],
   max_lifetime: ({ maxLifetime }) => secondsText(maxLifetime),
+  agentic_forms: ({ agentic }) => agentic && [...agentic],
   required_claims: ({ requiredClaims }) => requiredClaims,
   claims: ({ claims }) => showClaims(claims),
   agent_id: ({ agentId }) => showPaths(agentId),
@@ -217,6 +218,9 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   claims: ofReading(({ claims }) => showClaims(claims)),
   agent_types: ({ agentTypes }) => agentTypes && [...agentTypes],
   workflow: ({ workflow }) => workflow && `${workflow.from}:${workflow.name}`,
+  steps: ({ steps }) => steps && [...steps],
+  delegation_chains: ({ delegationChains }) => delegationChains,
+  step_sequences: ({ stepSequences }) => stepSequences,
   delegation: ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
   authorization_details: ({ authorizationDetails }) =>
     authorizationDetails && showDetails(authorizationDetails),

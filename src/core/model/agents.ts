@@ -40,6 +40,9 @@ export interface Sighting extends AgentKey {
   readonly tokens: ReadonlyMap<string, readonly string[]>
   /** Thumbprints of the keys that its tokens are bound to (RFC 7638). */
   readonly keys: readonly string[]
+  /** Checksums of its code, and its registrations (Agentic JWT). */
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** Ids of its latest requests. */
   readonly requests: readonly string[]
 }
@@ -79,6 +82,9 @@ export interface Seen {
   readonly types: readonly string[]
   readonly clients: readonly string[]
   readonly keys: readonly string[]
+  /** Those seen since administrators approved checksums last. */
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** By scope, and by {@link useText}: the last day, of 90. */
   readonly granted: Readonly<Record<string, number>>
   readonly used: Readonly<Record<string, number>>
@@ -98,6 +104,9 @@ export interface AgentFields {
   readonly client?: string
   /** Thumbprints of its keys (RFC 7638). */
   readonly keys?: readonly string[]
+  /** Approved checksums and registrations (Agentic JWT): others are held. */
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** RFC 3339, in UTC. An approval ends with `expires`. */
   readonly review_by?: string
   readonly expires?: string
@@ -150,7 +159,14 @@ export type AgentChanged =
   | { readonly refused: ChangeRefusal }
 
 /** What may be needed of an administrator. */
-export const AGENT_NEEDS = ['owner', 'review', 'approval', 'unused-scopes', 'unseen'] as const
+export const AGENT_NEEDS = [
+  'owner',
+  'changed',
+  'review',
+  'approval',
+  'unused-scopes',
+  'unseen',
+] as const
 export type AgentNeed = (typeof AGENT_NEEDS)[number]
 
 /** Which agents to list. */
@@ -187,6 +203,12 @@ export function unusedScopes({ granted, used }: Pick<Seen, 'granted' | 'used'>):
   return Object.keys(granted).filter((scope) => used[scope] === undefined)
 }
 
+/** Whether an agent was seen with a checksum that is not approved, while others are. */
+export function isChanged({ fields, seen }: Pick<AgentEntry, 'fields' | 'seen'>): boolean {
+  const { checksums } = fields
+  return checksums !== undefined && !!seen?.checksums?.some((one) => !checksums.includes(one))
+}
+
 /** What an agent needs of an administrator at `now`, in milliseconds. A retired one needs nothing. */
 export function needsOf(entry: AgentEntry, now: number): readonly AgentNeed[] {
   const { status, seen, change, fields } = entry
@@ -196,6 +218,7 @@ export function needsOf(entry: AgentEntry, now: number): readonly AgentNeed[] {
   const last = Math.max(seen?.last ?? 0, (change?.at ?? 0) * 1000)
   const needs: Readonly<Record<AgentNeed, boolean>> = {
     owner: owners.length === 0,
+    changed: isChanged(entry),
     review: isPast(review_by),
     approval: status === 'discovered' || (status === 'approved' && isPast(expires)),
     'unused-scopes':

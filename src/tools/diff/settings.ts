@@ -71,6 +71,8 @@ export const ISSUER_TABLE: Table = {
   scopes_from: words('token', 'both'),
   agents: restriction,
   grants,
+  agentic_forms: acceptsMore,
+  changed: permission,
   possession: restriction,
   admin: words(false, 'own', 'all'),
   decrypt: permission,
@@ -102,7 +104,7 @@ export const RULE_TABLE: Table = {
   agents: restriction,
   replay: permission,
   mcp,
-  acr_values: restrictionBy(accepts),
+  ...each(restrictionBy(accepts), 'steps', 'delegation_chains', 'step_sequences', 'acr_values'),
   max_age: restrictionBy(larger),
 }
 
