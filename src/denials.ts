@@ -5,6 +5,7 @@
 import { chainDenials } from './core/chain.ts'
 import type { DenialRow, DenialTable } from './core/denial.ts'
 import { GUARD } from './core/guard.ts'
+import { agentDenials } from './gateway/apps/agents.ts'
 import { contentDenials } from './gateway/apps/body.ts'
 import { decisionDenials } from './gateway/apps/decisions.ts'
 import { explainDenials } from './gateway/apps/explain.ts'
@@ -31,6 +32,7 @@ export function denialGroups(): readonly DenialGroup[] {
       "At the gate's own endpoints",
       contentDenials,
       revocationDenials,
+      agentDenials,
       explainDenials,
       decisionDenials,
     ),

@@ -2,6 +2,7 @@ import { gateway } from './gateway/apps/gateway.ts'
 import type { Env } from './gateway/platform/env.ts'
 import { openGate, refreshKeys } from './gateway/platform/open.ts'
 
+export { AgentRegistry } from './agents/object.ts'
 export { AssertionKeeper } from './assertion/object.ts'
 export { AuditLog } from './audit/object.ts'
 export { KeyKeeper } from './keys/object.ts'

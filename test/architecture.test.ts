@@ -26,6 +26,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [5, 'gateway/ports.ts'],
   [6, 'platform/'],
   [6, 'keys/'],
+  [6, 'agents/'],
   [6, 'assertion/'],
   [6, 'audit/'],
   [6, 'limit/'],
@@ -67,7 +68,16 @@ const floorOf = (name: string): number | undefined =>
       : name === prefix || (prefix.endsWith('/') && name.startsWith(prefix)),
   )?.[0]
 
-const CAPABILITIES = ['assertion', 'audit', 'keys', 'limit', 'mcp', 'replay', 'revocation']
+const CAPABILITIES = [
+  'agents',
+  'assertion',
+  'audit',
+  'keys',
+  'limit',
+  'mcp',
+  'replay',
+  'revocation',
+]
 
 const roomOf = (name: string): string => name.split('/')[0] ?? ''
 

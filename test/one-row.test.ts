@@ -236,6 +236,9 @@ describe('a standing check', () => {
   it('has its denials', () => {
     expect(codesOf('revocation')).toEqual([
       'token_revoked',
+      'agent_suspended',
+      'agent_retired',
+      'agent_not_approved',
       'revocations_unavailable',
       'token_expired_during_request',
       'toy_suspended',

@@ -1,3 +1,4 @@
+import type { AgentTerms } from '../core/model/agents.ts'
 import {
   type Audit,
   type AuditRule,
@@ -42,6 +43,7 @@ interface Shard {
 export interface AuditOptions extends Background {
   readonly objects: Objects<Shard>
   readonly rule: AuditRule
+  readonly agents?: AgentTerms | undefined
   /** The policy without secrets, as JSON. */
   readonly policyText: () => string
   /** What is wrong in this isolate. */
@@ -78,7 +80,7 @@ const POLICY_CHARACTERS = 1_000_000
  * shard; lists merge those of all. A batch that was not stored is sent again with the next one, under the same id.
  */
 export function createAudit(options: AuditOptions): Audit {
-  const { objects, rule, policyText, problems, clock, waitUntil, log } = options
+  const { objects, rule, agents, policyText, problems, clock, waitUntil, log } = options
   const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
@@ -138,6 +140,7 @@ export function createAudit(options: AuditOptions): Audit {
         ...missing,
         problems: problems(),
         ...shardTerms(rule),
+        ...(agents && { agents }),
       })
     }
     const shard = own

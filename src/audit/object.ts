@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
 import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
@@ -69,6 +70,7 @@ export class AuditLog extends DurableObject {
   readonly #count: ReturnType<typeof createCounter>
   readonly #writer: ReturnType<typeof createWriter>
   readonly #policies: Set<string>
+  readonly #tellAgents: ReturnType<typeof createAgentFeed>
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
@@ -82,6 +84,7 @@ export class AuditLog extends DurableObject {
     this.#reader = createReader(storage.sql)
     this.#count = createCounter(this.#reader)
     this.#writer = createWriter(storage, this.#budget, this.#reader)
+    this.#tellAgents = createAgentFeed(env as { readonly AGENTS?: AgentObjects })
     for (const ring of RING_NAMES) {
       const sql = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ${REMEMBERED_ROWS}`
       for (const { batches } of storage.sql.exec<{ batches: string }>(sql)) {
@@ -129,6 +132,7 @@ export class AuditLog extends DurableObject {
       for (const { batch, done } of waiting) {
         this.#noteDropped(batch)
         done()
+        this.#tellAgents(batch)
       }
       this.ctx.waitUntil(this.#alerts.run())
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { AgentTerms } from '../core/model/agents.ts'
 import type {
   Act,
   DecisionQuery,
@@ -39,6 +40,8 @@ export interface Batch {
   readonly maxBytes: number
   /** Rows that the object may write on a UTC day; infinite where they have no bound. */
   readonly maxRows: number
+  /** Present where the gate has a registry of agents. */
+  readonly agents?: AgentTerms
 }
 
 /** `stoppedUntil` (milliseconds): the batch was not stored, since the rows of the day are used up. */

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
 import {
   type Counts,
   DECISION_FILTERS,
@@ -118,6 +118,12 @@ export function finderOf(query: Pick<DecisionQuery, 'filters' | 'from' | 'until'
 /** When a record's request came, in milliseconds since the epoch. */
 export function timeOf(record: JsonObject): number {
   return Date.parse(String(own(record, 'time')))
+}
+
+/** The tool that a record's request called at an MCP server. */
+export function toolOf(record: JsonObject): string | undefined {
+  const mcp = objectOf(own(record, 'mcp'))
+  return own(mcp, 'method') === 'tools/call' ? ownText(mcp, 'name') : undefined
 }
 
 /** A stored record. Throws for text that is none, which nothing but this gate can have written. */

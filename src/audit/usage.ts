@@ -1,9 +1,9 @@
-import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { type JsonObject, own, parseJsonObject } from '../core/json.ts'
 import type { Usage, UsageQuery } from '../core/model/audit.ts'
 import { createYielder } from '../platform/calls.ts'
 import type { ShardUsageQuery, Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
-import { finderOf, timeOf } from './terms.ts'
+import { finderOf, timeOf, toolOf } from './terms.ts'
 
 /** Groups of an answer. */
 const MOST_GROUPS = 10_000
@@ -16,11 +16,7 @@ const MEMBERS: {
 } = {
   agent: (record) => ({ issuer: own(record, 'issuer'), agent: own(record, 'agent') }),
   rule: (record) => ({ rule: own(record, 'route') }),
-  tool: (record) => {
-    const mcp = own(record, 'mcp')
-    const isTool = isObject(mcp) && own(mcp, 'method') === 'tools/call'
-    return { tool: isTool ? own(mcp, 'name') : undefined }
-  },
+  tool: (record) => ({ tool: toolOf(record) }),
 }
 
 const countsIn = (tally: Tally, group: string): TallyCounts => {

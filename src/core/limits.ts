@@ -83,6 +83,8 @@ export const LIMITS = {
   countedAddresses: 10_000,
   /** Revocations stored in the set. */
   revocations: 1_000_000,
+  /** Agents that the registry has approved, suspended or retired, beside those. */
+  agentStandings: 100_000,
   /** Durable Objects that each store the whole set. */
   shards: 64,
   /** Of a condition: characters, nodes, nesting depth, and `+` operators. */

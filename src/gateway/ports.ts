@@ -1,4 +1,5 @@
 import type { Guard, GuardPorts } from '../core/guard.ts'
+import type { AgentStore } from '../core/model/agents.ts'
 import type { Audit } from '../core/model/audit.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../core/model/ports.ts'
@@ -10,6 +11,8 @@ export interface GatePorts extends GuardPorts {
   readonly journal: Journal
   /** Absent where decisions are not stored. */
   readonly audit?: Audit
+  /** Absent without a registry of agents. */
+  readonly agents?: AgentStore
   readonly send: Send
   /** The ports for explanations: without side effects. */
   readonly explaining: GuardPorts

@@ -128,18 +128,23 @@ export function checkAddresses(
 export function checkBindings(
   issuers: ReadonlyMap<string, Issuer>,
   rules: readonly Rule[],
+  gate: GateEntry,
   env: PolicyEnv,
   report: Report,
 ): void {
   const isFetching = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
   const isCounting = rules.some(({ entry }) => entry.rate_limit?.kind === 'exact')
   const isOnce = rules.some(({ entry }) => entry.single_use)
+  const isApproving = [...issuers.values(), ...rules.map(({ entry }) => entry), gate].some(
+    ({ agents }) => agents === 'approved',
+  )
   const rows = [
     ['JWKS_CACHE', isFetching, ', needed by issuers without inline jwks'],
     ['KEY_KEEPER', isFetching, ' of KeyKeeper, needed by issuers without inline jwks'],
     ['REVOCATIONS', true, ' of RevocationShard'],
     ['RATE_LIMITER', isCounting, ' of RateLimiter, needed by rules with an exact rate_limit'],
     ['REPLAYS', isOnce, ' of ReplayShard, needed by rules with single_use'],
+    ['AGENTS', isApproving, ' of AgentRegistry, needed by agents = "approved"'],
   ] as const
   for (const [name, isNeeded, what] of rows) {
     const isKv = name === 'JWKS_CACHE'

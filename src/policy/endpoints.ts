@@ -41,6 +41,19 @@ const ROWS: readonly Row[] = [
     'edgewarden:audit:read',
   ],
   ['decisions', 'required', ['POST /audit/erase'], 'edgewarden:audit:erase'],
+  [
+    'agents',
+    'required',
+    [
+      'GET /agents',
+      'GET,PUT,PATCH /agents/entry',
+      'POST /agents/suspend',
+      'POST /agents/resume',
+      'POST /agents/retire',
+      'GET /agents/adopt',
+    ],
+    'edgewarden:agents',
+  ],
 ]
 
 /** Everything else there. */
@@ -50,8 +63,8 @@ interface Own {
   readonly prefix: string
   readonly resource: string
   readonly resources: ReadonlyMap<string, URL>
-  /** Whether decisions are stored, and can be read. */
-  readonly hasAudit: boolean
+  /** Endpoints that need a binding which is not there. */
+  readonly missing: readonly Endpoint[]
   /** Never used: nothing of the gate's own is forwarded. */
   readonly target: Target
 }
@@ -60,13 +73,7 @@ interface Own {
  * The gate's own rules, to stand before all others: its endpoints, one metadata document per
  * resource, and at last everything else under its prefix, which is not there.
  */
-export function ownRoutes({
-  prefix,
-  resource,
-  resources,
-  hasAudit,
-  target,
-}: Own): readonly Route[] {
+export function ownRoutes({ prefix, resource, resources, missing, target }: Own): readonly Route[] {
   const rule = (
     match: string,
     endpoint: Endpoint,
@@ -105,7 +112,7 @@ export function ownRoutes({
       const more = scope === undefined ? {} : { scopes: one(scope) }
       return rule(`${methods} ${prefix}${path}`, endpoint, access, more)
     })
-  const served = ROWS.filter(([endpoint]) => hasAudit || endpoint !== 'decisions')
+  const served = ROWS.filter(([endpoint]) => !missing.includes(endpoint))
   const sharers = new Map<string, number>()
   for (const url of resources.values()) {
     const path = metadataPath(url.href)

@@ -264,3 +264,13 @@ export const modeField = word(['enforce', 'shadow'])
 
 /** Whether tokens must be bound to a key; a key of issuers and of rules. */
 export const possessionField = word(['if-bound', 'required'])
+
+/** The id of a revocation. */
+export const revocationId = text((value) =>
+  /^[A-Za-z0-9_-]{1,64}$/.test(value)
+    ? ok(value)
+    : fail('must be the id of a revocation, as its creation answered it'),
+)
+
+/** Which agents are accepted, by the registry of agents. */
+export const agentsField = word(['any', 'approved'])

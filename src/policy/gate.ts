@@ -11,6 +11,7 @@ import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
 import { claimHeaders, identityPrefix, isIdentityHeader } from './claim-headers.ts'
 import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
 import {
+  agentsField,
   bindingName,
   flag,
   headerName,
@@ -22,6 +23,7 @@ import {
   modeField,
   originField,
   resourceField,
+  revocationId,
   seconds,
   text,
   urlField,
@@ -40,12 +42,6 @@ const clientIp = text<Gate['clientIp']>((value) => {
 })
 
 const NO_SHARE = 'must be a number from 0 to 1'
-
-const revocationId = text((value) =>
-  /^[A-Za-z0-9_-]{1,64}$/.test(value)
-    ? ok(value)
-    : fail('must be the id of a revocation, as its creation answered it'),
-)
 
 export const JOURNAL_KEYS = {
   allowed: pipe(number(NO_SHARE), minValue(0, NO_SHARE), maxValue(1, NO_SHARE)),
@@ -73,6 +69,7 @@ export const GATE_KEYS = {
   ...ENDING_KEYS,
   request_id: word(['own', 'always']),
   shared_ids: flag,
+  agents: agentsField,
   lift: list(revocationId, { empty: true }),
   mode: modeField,
   journal: table(JOURNAL_KEYS),
@@ -219,6 +216,12 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     default: false,
     example: true,
   },
+  agents: {
+    description:
+      'Which agents are accepted. `"any"`: those that are not suspended or retired; `"approved"`: only those that the [registry](agent-registry.md) has approved. An issuer and a rule can only narrow it.',
+    default: 'any',
+    example: 'approved',
+  },
   lift: {
     description:
       'Ids of revocations that have no effect, for a [lock-out](revocation.md#locked-out).',
@@ -290,6 +293,7 @@ export function gateOf(
     revocation: termsOf(entry.revocation),
     placement: placementOf(entry.revocation),
     ...(assertion && { assertion }),
+    ...(entry.agents === 'approved' && { agents: 'approved' }),
     lift: new Set(entry.lift),
   })
 }

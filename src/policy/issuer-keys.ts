@@ -10,6 +10,7 @@ import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
 import {
+  agentsField,
   claimPathField,
   claimPaths,
   flag,
@@ -123,6 +124,7 @@ export const ISSUER_KEYS = {
   admin,
   rules: flag,
   possession: possessionField,
+  agents: agentsField,
   decrypt: decryptField,
   delegation: issuerDelegationField,
   allow_insecure_http: flag,
@@ -253,6 +255,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`.',
     default: 'if-bound',
     example: 'required',
+  },
+  agents: {
+    description:
+      "Which of this issuer's agents are accepted: as in [GATE](configuration/gate.md#keys-of-gate), which it can only narrow.",
+    default: 'any',
+    example: 'approved',
   },
   decrypt: {
     description:

@@ -164,6 +164,7 @@ const issuerOf = (
     ...(profile.trustDomain && { trustDomain: true }),
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),
+    ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(decrypt && { decrypt }),
     delegation,
     ...(profile.actorIssuer && { actorIssuer: true }),

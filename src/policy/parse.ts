@@ -87,7 +87,7 @@ export function parsePolicy(
   checkResources(resources, rules, gate, at('GATE'))
   checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
-  checkBindings(issuers, rules, env, at('bindings'))
+  checkBindings(issuers, rules, gate, env, at('bindings'))
   checkLimits({ gate, rules, env }, at)
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
@@ -97,7 +97,10 @@ export function parsePolicy(
     prefix: gate.prefix ?? DEFAULT_PREFIX,
     resource,
     resources,
-    hasAudit: audit !== undefined,
+    missing: [
+      ...(audit ? [] : (['decisions'] as const)),
+      ...(env.has('durable_object', 'AGENTS') ? [] : (['agents'] as const)),
+    ],
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
   const all = Object.freeze([...own, ...found])

@@ -43,6 +43,7 @@ const TOKEN_KEYS = [
   'forward_claims',
   'token_subprotocols',
   'possession',
+  'agents',
   'replay',
 ] as const satisfies readonly (keyof RouteEntry)[]
 

@@ -9,6 +9,7 @@ import { delegationField } from './delegation.ts'
 import { detailsField } from './details.ts'
 import { ENDING_KEYS } from './ending.ts'
 import {
+  agentsField,
   bindingName,
   flag,
   hostName,
@@ -68,6 +69,7 @@ export const ROUTE_KEYS = {
   single_use: flag,
   token_subprotocols: list(tokenSubprotocol),
   possession: possessionField,
+  agents: agentsField,
   replay: word(['exact', 'window']),
   mcp: mcpField,
 }
@@ -233,6 +235,12 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'Prefixes of WebSocket subprotocols in which a browser may send its token: [tokens from a browser](configuration/routes.md#tokens-from-a-browser). Not on a public rule.',
     unset: 'none',
     example: ['openai-insecure-api-key.'],
+  },
+  agents: {
+    description:
+      'Which agents are accepted: as in [GATE](configuration/gate.md#keys-of-gate), which it can only narrow.',
+    default: 'any',
+    example: 'approved',
   },
   possession: {
     description:

@@ -140,6 +140,7 @@ export function routeOf(
     ...(entry.single_use && { singleUse: true }),
     ...(entry.token_subprotocols && { tokenSubprotocols: entry.token_subprotocols }),
     ...(entry.possession === 'required' && { possession: 'required' }),
+    ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(entry.replay === 'window' && { replay: 'window' }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),

@@ -16,8 +16,8 @@ type Entries = readonly Revocation[]
 type Ask = (subjects: Subjects) => Promise<Found>
 
 const NONE: Entries = Object.freeze([])
-/** The most subjects with remembered answers. */
-const MOST_ANSWERS = 1_000
+/** The most subjects with remembered answers: ten thousand approved agents, each of which has a hash, and more. */
+const MOST_ANSWERS = 12_000
 /** Milliseconds until a shared lookup counts as lost; the lookup has its own deadline. */
 const ANSWER_MS = 10_000
 

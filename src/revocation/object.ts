@@ -83,6 +83,11 @@ export class RevocationShard extends DurableObject {
     return this.#primary.add(entries, act)
   }
 
+  /** Sets what the registry says of agents: see {@link createPrimary}. */
+  setStandings(entries: readonly Revocation[], none: readonly string[]) {
+    return this.#primary.setStandings(entries, none)
+  }
+
   list(query: RevocationQuery): Promise<RevocationPage> {
     return this.#primary.list(query)
   }

@@ -94,6 +94,20 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
 
+    /** Sets what the registry says of agents; `undefined` if that is too much. See `store.setStandings`. */
+    async setStandings(
+      entries: readonly Revocation[],
+      none: readonly string[],
+    ): Promise<{ readonly epoch: string; readonly shards: ShardStatus } | undefined> {
+      await ready()
+      const isMore = entries.length + none.length > 0
+      if (isMore && !(await store.setStandings(entries, none, sendLater))) return undefined
+      await send()
+      await arm()
+      const { epoch, version } = log.head()
+      return { epoch, shards: outbox.statusOf(version) }
+    },
+
     /** A page of live entries in order of creation. */
     async list(query: RevocationQuery): Promise<RevocationPage> {
       await ready()

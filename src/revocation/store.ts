@@ -12,12 +12,15 @@ import {
 } from '../core/model/revocation.ts'
 import type { RevocationLog } from './log.ts'
 import type { Row } from './protocol.ts'
-import { LIVE, now, putRow, toEntry, toRow } from './tables.ts'
+import { LIVE, now, OF_AGENTS, putRow, REVOKES, toEntry, toRow } from './tables.ts'
 
 type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }
 
 /** Thrown to roll a transaction back; caught in the store. */
 const FULL = { set: new Error('the set is full'), share: new Error('the share is full') }
+
+/** How many entries `shares` has of an issuer. */
+const SHARE = 'ifnull((SELECT held FROM shares WHERE issuer = ?), 0)'
 
 export type Store = ReturnType<typeof createStore>
 
@@ -29,12 +32,13 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     sql.exec<Row>(statement, ...bound).toArray()
 
   const find = (id: string): Row | undefined =>
-    rowsOf(`SELECT * FROM entries WHERE id = ? AND ${LIVE}`, id, now())[0]
+    rowsOf(`SELECT * FROM entries WHERE id = ? AND ${REVOKES}`, id, now())[0]
 
   const count = (owner?: string): { held: number; own: number } =>
     sql
       .exec<{ held: number; own: number }>(
-        'SELECT held, ifnull((SELECT held FROM shares WHERE issuer = ?), 0) AS own FROM log',
+        `SELECT held - ${SHARE} AS held, ${SHARE} AS own FROM log`,
+        OF_AGENTS,
         owner ?? null,
       )
       .one()
@@ -65,6 +69,15 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     return [...new Set(entries.map(({ entry }) => entry.id))].flatMap((id) => find(id) ?? [])
   }
 
+  /** With their hashes: a transaction cannot await the digests. */
+  const hashedOf = (entries: readonly Revocation[]): Promise<readonly Hashed[]> =>
+    Promise.all(
+      entries.map(async (entry) => ({
+        entry,
+        hash: (await subjectHash(subjectKey(entry))).buffer,
+      })),
+    )
+
   return {
     find,
 
@@ -90,13 +103,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       entries: readonly Revocation[],
       stored: () => void,
     ): Promise<readonly Row[] | Fullness> {
-      // A transaction cannot await the digest.
-      const hashed = await Promise.all(
-        entries.map(async (entry) => ({
-          entry,
-          hash: (await subjectHash(subjectKey(entry))).buffer,
-        })),
-      )
+      const hashed = await hashedOf(entries)
       try {
         const rows = storage.transactionSync(() => put(hashed))
         stored()
@@ -104,6 +111,37 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       } catch (error) {
         if (error === FULL.set) return 'set'
         if (error === FULL.share) return 'share'
+        throw error
+      }
+    },
+
+    /**
+     * Stores what the registry says of agents, each in place of what it said, and removes that of `none`. Stores nothing
+     * if there are more than {@link LIMITS.agentStandings} then, and returns `false`. `stored` as in `add`.
+     */
+    async setStandings(
+      entries: readonly Revocation[],
+      none: readonly string[],
+      stored: () => void,
+    ): Promise<boolean> {
+      const hashed = await hashedOf(entries)
+      try {
+        storage.transactionSync(() => {
+          const ids = JSON.stringify(entries.map(({ id }) => id))
+          const subjects = JSON.stringify([...entries.map(subjectKey), ...none])
+          log.drop(
+            `subject IN (SELECT value FROM json_each(?)) AND mode NOT IN ('block', 'before')
+              AND id NOT IN (SELECT value FROM json_each(?))`,
+            subjects,
+            ids,
+          )
+          for (const { entry, hash } of hashed) putRow(sql, toRow(entry, log.next(), hash))
+          if (count(OF_AGENTS).own > LIMITS.agentStandings) throw FULL.set
+        })
+        stored()
+        return true
+      } catch (error) {
+        if (error === FULL.set) return false
         throw error
       }
     },
@@ -118,7 +156,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
         : undefined
       const where: readonly (readonly [clause: string, bound: string | number | undefined])[] = [
         ['seq > ?', cursor],
-        [LIVE, now()],
+        [REVOKES, now()],
         ['subject IN (SELECT value FROM json_each(?))', subjects && JSON.stringify(subjects)],
         ['kind = ?', kind],
         ['issuer = ?', issuer],
@@ -143,7 +181,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
 
     /** Removes an entry; false without a live one of this id and owner. */
     remove(id: string, owner?: string): boolean {
-      const where = `id = ? AND ${LIVE} ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'}`
+      const where = `id = ? AND ${REVOKES} ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'}`
       const bound = [id, now(), ...(owner === undefined ? [] : [owner])]
       return storage.transactionSync(() => log.drop(where, ...bound) > 0)
     },

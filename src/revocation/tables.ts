@@ -1,4 +1,4 @@
-import { type Kind, type Mode, type Revocation, subjectKey } from '../core/model/revocation.ts'
+import { type Kind, type Revocation, subjectKey } from '../core/model/revocation.ts'
 import { hasSchema, noteSchema } from '../platform/schema.ts'
 import type { Row } from './protocol.ts'
 
@@ -66,26 +66,42 @@ const TABLES = `CREATE TABLE entries (
       ON CONFLICT (issuer) DO UPDATE SET held = held + 1; END;
   ${ON_REMOVAL}`
 
+/** The issuer of `shares` under which entries of the registry of agents are counted; no issuer is empty. */
+export const OF_AGENTS = ''
+
+/** Added to tables that were made before there were such entries, of which they have none. */
+const AGENT_TRIGGERS = `CREATE TRIGGER IF NOT EXISTS agents_come AFTER INSERT ON entries
+    WHEN new.mode NOT IN ('block', 'before')
+    BEGIN INSERT INTO shares (issuer, held) VALUES ('${OF_AGENTS}', 1)
+      ON CONFLICT (issuer) DO UPDATE SET held = held + 1; END;
+  CREATE TRIGGER IF NOT EXISTS agents_go AFTER DELETE ON entries
+    WHEN old.mode NOT IN ('block', 'before')
+    BEGIN UPDATE shares SET held = held - 1 WHERE issuer = '${OF_AGENTS}'; END;`
+
 /**
  * Creates the tables if missing. Throws for tables of another version, whose data may be misread.
  */
 export function openTables(storage: DurableObjectStorage): void {
-  if (hasSchema(storage, SCHEMA)) return
   storage.transactionSync(() => {
-    storage.sql.exec(TABLES)
+    if (!hasSchema(storage, SCHEMA)) storage.sql.exec(TABLES)
+    storage.sql.exec(AGENT_TRIGGERS)
     noteSchema(storage, SCHEMA)
   })
 }
 
 /** Removes all entries at once. With the triggers, a million would take half a minute. */
 export function removeAll(sql: SqlStorage): void {
-  sql.exec('DROP TRIGGER entries_go; DROP TRIGGER own_entries_go')
+  sql.exec('DROP TRIGGER entries_go; DROP TRIGGER own_entries_go; DROP TRIGGER agents_go')
   sql.exec('DELETE FROM entries; DELETE FROM shares; UPDATE log SET held = 0')
   sql.exec(ON_REMOVAL)
+  sql.exec(AGENT_TRIGGERS)
 }
 
 /** A condition for unexpired entries; its parameter is the current second. */
 export const LIVE = '(expires IS NULL OR expires > ?)'
+
+/** A condition for those that administrators of revocations make and see; its parameter as above. */
+export const REVOKES = `${LIVE} AND mode IN ('block', 'before')`
 
 /** Seconds since the epoch, by the object's clock. */
 export function now(): number {
@@ -99,7 +115,7 @@ export function toEntry(row: Row): Revocation {
     kind: row.kind as Kind,
     issuer: row.issuer,
     value: row.value,
-    mode: row.mode as Mode,
+    mode: row.mode as Revocation['mode'],
     ...(row.at !== null && { at: row.at }),
     ...(row.expires !== null && { expires: row.expires }),
     ...(row.reason !== null && { reason: row.reason }),

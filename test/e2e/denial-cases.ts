@@ -95,6 +95,60 @@ const plain =
 const reader = (rest: string) =>
   token({ scope: 'edgewarden:audit:read' }, { target: `/.edgewarden/decisions${rest}` })
 
+const AGENTS = '/.edgewarden/agents'
+const ADMIN = { scope: 'edgewarden:agents' }
+let stoppedAgents = 0
+
+/** Asks the registry, as an administrator of every issuer or of `beta`, about an agent of `beta` that was never seen. */
+const registry =
+  (
+    method: string,
+    target: string,
+    body?: object,
+    headers: readonly Header[] = [],
+    { by = 'ops', agent = 'unseen' }: { by?: 'ops' | 'beta'; agent?: string } = {},
+  ) =>
+  async (world: World): Promise<Ask> => {
+    const key = { issuer: world.beta.issuer, agent }
+    const query = target === '/entry' ? `?${new URLSearchParams(key)}` : ''
+    return {
+      method,
+      target: `${AGENTS}${target}${query}`,
+      token: await world[by].mint({ ...ADMIN, client_id: 'admin', agent: { id: 'admin' } }),
+      headers,
+      ...(body && { body: JSON.stringify({ ...(method === 'POST' && key), ...body }) }),
+    }
+  }
+
+/** Has an administrator stop another agent each time; the name of the agent. */
+const stop = async (world: World, act: 'suspend' | 'retire') => {
+  const agent = `stopped-${++stoppedAgents}`
+  const suspend = registry('POST', '/suspend', {}, [], { agent })
+  for (const ask of [
+    suspend,
+    ...(act === 'retire' ? [registry('POST', '/retire', {}, [], { agent })] : []),
+  ]) {
+    expect((await world.send(await ask(world))).status).toBe(200)
+  }
+  return agent
+}
+function stopped(act: 'suspend' | 'retire'): Case['ask'] {
+  return async (world) => {
+    const agent = await stop(world, act)
+    return { token: await world.beta.mint({ client_id: agent, sub: agent }) }
+  }
+}
+
+/** Changes a stopped agent: as an administrator of its issuer by POST. */
+function afterStop(method: 'PUT' | 'POST', headers: readonly Header[] = []): Case['ask'] {
+  return async (world) => {
+    const agent = await stop(world, 'suspend')
+    return method === 'PUT'
+      ? registry(method, '/entry', {}, headers, { agent })(world)
+      : registry(method, '/resume', {}, headers, { agent, by: 'beta' })(world)
+  }
+}
+
 /** What a client of MCP opens a stream with. */
 const EVENTS: readonly Header[] = [['Accept', 'text/event-stream']]
 
@@ -568,6 +622,29 @@ export const CASES: Readonly<Record<string, Case>> = {
     ),
     status: 409,
   },
+  agent_suspended: forbidden(stopped('suspend')),
+  agent_retired: forbidden(stopped('retire')),
+  agent_not_approved: forbidden(token({}, { target: '/v1/approved' })),
+  agent_invalid: {
+    ...forbidden(registry('GET', '?needs=money')),
+    status: 400,
+    body: { problems: [{ path: 'needs', message: expect.stringContaining('must be one of') }] },
+  },
+  agent_unknown: { ...forbidden(registry('GET', '/entry')), status: 404 },
+  agent_changed: {
+    ...forbidden(registry('PUT', '/entry', {}, [['If-Match', '"7"']])),
+    status: 412,
+  },
+  agent_version_missing: { ...forbidden(afterStop('PUT')), status: 428 },
+  agent_stopped: { ...forbidden(afterStop('PUT', [['If-Match', '*']])), status: 409 },
+  agent_stopped_by_all: forbidden(afterStop('POST')),
+  agents_full: {
+    ...forbidden(registry('PUT', '/entry', {})),
+    status: 507,
+    at: 'faulty',
+    headers: [['Retry-After', '60']],
+  },
+  agents_unavailable: unavailable(registry('GET', ''), 'faulty'),
   revocation_unknown: {
     ...forbidden(admin({ target: `${REVOCATIONS}/AAAAAAAAAAAAAAAAAAAAAA` })),
     status: 404,
@@ -686,5 +763,13 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'would_lock_out',
   'revocations_full',
   'revocations_share_full',
+  'agent_invalid',
+  'agent_unknown',
+  'agent_changed',
+  'agent_version_missing',
+  'agent_stopped',
+  'agent_stopped_by_all',
+  'agents_full',
+  'agents_unavailable',
   'explain_invalid',
 ])

@@ -43,6 +43,7 @@ export async function startDenialGates(
           REVOCATIONS: 'FaultyShard',
           RATE_LIMITER: 'UnreachableShard',
           REPLAYS: 'UnreachableShard',
+          AGENTS: 'FaultyShard',
         },
       },
       { gate: { dpop_nonce: true }, durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },

@@ -10,7 +10,7 @@ export const UNREACHABLE = 'unreachable-token'
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
  * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests or remembers tokens. `FaultyShard`
- * has no room, nor a share for one issuer, does not answer for the token UNREACHABLE, and for the token `until-…` not before that second. `CountedShard` is the real one which logs how it is read, and when. `TroubledShard` is the real one that a
+ * has no room, nor a share for one issuer, nor for agents, does not answer for the token UNREACHABLE, and for the token `until-…` not before that second. `CountedShard` is the real one which logs how it is read, and when. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
@@ -74,6 +74,7 @@ export class FaultyShard extends Base__ {
     return NOTHING__
   }
   add([{ own }]) { return { full: own ? 'share' : 'set' } }
+  change() { return { refused: 'agents_full' } }
 }
 export class CountedShard extends ${real} {
   say(called) { console.log(JSON.stringify({ called, at: Date.now() })) }

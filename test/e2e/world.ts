@@ -274,6 +274,7 @@ function routesOf(): readonly Members[] {
     { match: 'GET /v1/once', ...any, single_use: true },
     { match: 'GET /v1/socket-of-browser', ...any, token_subprotocols: ['mcp.auth.'] },
     { match: 'GET /v1/once-always', ...any, single_use: true, mode: 'enforce' },
+    { match: 'GET /v1/approved', ...any, agents: 'approved' },
     { match: 'GET /v1/bound', ...any, possession: 'required' },
     { match: 'GET /v1/bound-always', ...any, mode: 'enforce' },
     { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },

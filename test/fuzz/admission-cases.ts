@@ -168,6 +168,7 @@ export const OPTIONS: readonly object[] = [
   { single_use: true },
   { token_subprotocols: ['mcp.auth.'] },
   { possession: 'if-bound' },
+  { agents: 'approved' },
   { replay: 'window' },
   { encoded_slash: true },
   { ambiguous_paths: 'allow' },

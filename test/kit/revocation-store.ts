@@ -1,7 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import type { RevocationStore, Revocations } from '../../src/core/model/ports.ts'
 import {
-  type Mode,
   type Revocation,
   type RevocationSubject,
   revocationId,
@@ -27,7 +26,7 @@ export const entryOf = async (
   parts: Partial<Revocation> & { readonly value: string },
 ): Promise<Revocation> => {
   const subject: RevocationSubject = { kind: 'token', issuer: ACME, ...parts }
-  const mode: Mode = parts.mode ?? 'block'
+  const mode = parts.mode ?? 'block'
   return {
     mode,
     created: T,

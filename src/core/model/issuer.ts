@@ -124,6 +124,8 @@ export interface Issuer {
   readonly rules?: false
   /** As the rule's. */
   readonly possession?: 'required'
+  /** Set where only approved agents are accepted. */
+  readonly agents?: 'approved'
   /** Present where its tokens may be encrypted. */
   readonly decrypt?: Decryption
   readonly delegation: DelegationRule

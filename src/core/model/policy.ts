@@ -47,6 +47,8 @@ export interface Gate {
   readonly placement: RevocationPlacement
   /** Absent where origins get no signed assertion. */
   readonly assertion?: AssertionRule
+  /** Set where only approved agents are accepted. */
+  readonly agents?: 'approved'
   /** Ids of revocations to ignore. */
   readonly lift: ReadonlySet<string>
 }

@@ -9,6 +9,13 @@ export type Kind = (typeof KINDS)[number]
 export const MODES = ['block', 'before'] as const
 export type Mode = (typeof MODES)[number]
 
+/**
+ * What the registry of agents says of an agent, in entries of kind `agent` that administrators of revocations neither make
+ * nor see. An agent has one at most.
+ */
+export const STANDINGS = ['approved', 'suspended', 'retired'] as const
+export type AgentStanding = (typeof STANDINGS)[number]
+
 /** The administrators of an entry: of its own issuer only, or of all issuers. */
 export const REACHES = ['own', 'all'] as const
 
@@ -23,7 +30,7 @@ export interface RevocationSubject {
 export interface Revocation extends RevocationSubject {
   /** Derived from kind, issuer, value, mode and `own`, so equal entries have equal ids. */
   readonly id: string
-  readonly mode: Mode
+  readonly mode: Mode | AgentStanding
   /** Only for `before`: the moment up to which issued tokens are revoked. */
   readonly at?: number
   /** When the entry expires. */
@@ -92,7 +99,7 @@ export interface ShardStatus {
 /** The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. */
 export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
-  mode: Mode,
+  mode: Revocation['mode'],
   own = false,
 ): Promise<string> {
   const text = JSON.stringify([kind, issuer, value, mode, ...(own ? ['own'] : [])])
@@ -145,7 +152,8 @@ export function isRevoked(
   token: { readonly issuedAt: number; readonly now: number; readonly tolerance: number },
 ): boolean {
   if (hasExpired(entry, token.now)) return false
-  return entry.mode === 'block' || token.issuedAt <= (entry.at ?? 0) + token.tolerance
+  if (entry.mode === 'block') return true
+  return entry.mode === 'before' && token.issuedAt <= (entry.at ?? 0) + token.tolerance
 }
 
 /** Whether an entry has expired at `now`, in seconds. */

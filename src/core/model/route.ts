@@ -64,6 +64,7 @@ export type Endpoint =
   | 'explain'
   | 'policy'
   | 'decisions'
+  | 'agents'
   | 'metrics'
   | 'jwks'
   | 'none'
@@ -112,6 +113,8 @@ export interface Route {
   readonly tokenSubprotocols?: readonly string[]
   /** Whether each token must be bound to a key; absent: a bound token must be proved. */
   readonly possession?: 'required'
+  /** Set where only approved agents are accepted, whatever issuer and gate say. */
+  readonly agents?: 'approved'
   /** `window`: a proof may be used again until it is too old; absent: it is accepted once. */
   readonly replay?: 'window'
   readonly target: Target

@@ -8,7 +8,7 @@ import {
   type Passed,
   refusalOf,
 } from '../../core/guard.ts'
-import { own } from '../../core/json.ts'
+import { objectOf, own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Act, AuditRule, Whose } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
@@ -191,7 +191,7 @@ export interface AuditContext {
   readonly duration: number
   /** Of the answer. */
   readonly status: number
-  readonly method: string
+  readonly request: Pick<Request, 'method' | 'headers'>
   /** The caller's, from the configured source. */
   readonly address: string | undefined
   readonly country: string | undefined
@@ -204,7 +204,7 @@ export interface AuditContext {
 export function auditRecordOf(
   line: string,
   decision: Decision | Undecided,
-  { duration, status, method, address, country }: AuditContext,
+  { duration, status, request, address, country }: AuditContext,
   { addresses, pathValues }: AuditRule,
 ): string {
   const known: Partial<Facts> = decision.known
@@ -213,7 +213,8 @@ export function auditRecordOf(
   const more = JSON.stringify({
     duration,
     status,
-    method: route && method,
+    method: route && request.method,
+    request_bytes: lengthOf(request),
     host: known.address?.host,
     path_values: values.length > 0 ? Object.fromEntries(values.map(cutValue)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
@@ -222,6 +223,12 @@ export function auditRecordOf(
   })
   const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
   return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`
+}
+
+/** The declared length of the body (RFC 9110 §8.6). */
+const lengthOf = ({ headers }: AuditContext['request']): number | undefined => {
+  const length = headers.get('content-length') ?? ''
+  return /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
 /** The members that the token determines. */
@@ -235,6 +242,7 @@ const tokenText = (known: Partial<Admitted>): string => {
     iat: timeOf(access?.issuedAt),
     nbf: timeOf(access && own(access.claims, 'nbf')),
     exp: timeOf(access?.expires),
+    key_thumbprint: access && ownText(objectOf(own(access.claims, 'cnf')), 'jkt'),
     claims: access && recordedClaims(access, known.policy?.audit),
   })
 }

@@ -70,6 +70,8 @@ export async function readAdminJson<Value>(
 const checkAgain = async (c: Admin): Promise<Denial | undefined> => {
   const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
   const subjects = revocableSubjects(access, agent)
-  const standing = await checkStanding({ policy, access, agent, subjects }, c.get('ports'))
+  // The gate's own endpoints accept agents that are not approved, too.
+  const facts = { policy, route: { endpoint: 'none' }, access, agent, subjects } as const
+  const standing = await checkStanding(facts, c.get('ports'))
   return standing.ok ? undefined : standing.reason
 }

@@ -47,6 +47,12 @@ export function isReached(c: Context<GateEnv>, issuer: unknown): boolean {
   return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
 }
 
+/** The caller, as entries name who made them: issuer, agent and, where that is another, subject. */
+export function callerName(c: Admin): string {
+  const { id, issuer, subject } = c.get('agent')
+  return [issuer, id, ...(subject === undefined || subject === id ? [] : [subject])].join(' ')
+}
+
 /** The default issuer of a list; `undefined` for administrators of every issuer. */
 export function ownIssuer(c: Context<GateEnv>): string | undefined {
   return reachOf(c) === 'all' ? undefined : c.get('access').issuer

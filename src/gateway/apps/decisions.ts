@@ -20,7 +20,9 @@ import {
   namedValue,
   type Problem,
   problemsOf,
+  queryLimit,
   queryText,
+  readQuery,
   unknownKeys,
 } from './revocation-request.ts'
 import { todayOf } from './today.ts'
@@ -59,7 +61,6 @@ const deny = decisionDenials
 /** Of a record's own id: a UUID. */
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const NDJSON = 'application/x-ndjson'
-const MOST = 1_000
 const NO_TIME = 'must be seconds since the epoch, or a date and time with its zone'
 
 /** Milliseconds of a moment: seconds since the epoch, or RFC 3339 §5.6. */
@@ -88,13 +89,7 @@ const ANY = v.strictObject(
       ),
     ),
     every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),
-    limit: v.optional(
-      v.pipe(
-        v.string(),
-        v.regex(/^(?:[1-9]\d{0,2}|1000)$/, `must be 1 to ${MOST}`),
-        v.transform(Number),
-      ),
-    ),
+    limit: v.optional(queryLimit),
     cursor: v.optional(v.string()),
   },
   unknownKeys,
@@ -186,13 +181,8 @@ const decode = (
   schema: typeof LIST | typeof LIVE | typeof USAGE,
   given: Readonly<Record<string, readonly string[]>>,
 ): Result<Query, readonly Problem[]> => {
-  const repeated = Object.keys(given).filter((name) => given[name]?.length !== 1)
-  if (repeated.length > 0) {
-    return fail(repeated.map((path) => ({ path, message: 'must be given once' })))
-  }
-  const entries = Object.entries(given).map(([name, [first]]) => [name, first])
-  const parsed = v.safeParse(schema, Object.fromEntries(entries))
-  if (!parsed.success) return fail(problemsOf(parsed.issues))
+  const parsed = readQuery(schema, given)
+  if (!parsed.ok) return parsed
   const {
     from,
     until,
@@ -201,7 +191,7 @@ const decode = (
     by = ['agent'],
     every,
     ...filters
-  }: v.InferOutput<typeof ANY> = parsed.output
+  }: v.InferOutput<typeof ANY> = parsed.value
   const { agent, issuer = ownIssuer(c) } = filters
   const name = { kind: 'agent', issuer } as const
   return ok({

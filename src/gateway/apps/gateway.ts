@@ -20,6 +20,7 @@ import {
 import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
+import { agentsApp } from './agents.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { PlatformConnection } from './connection.ts'
@@ -116,7 +117,7 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
           const refused = denial ?? refusalOf(decided)
           // A refusal inside JSON-RPC is sent with 200.
           const status = refused ? answerRow(refused.answer).status : answer.status
-          const about = { duration, status, method: request.method, address: clientIp, country }
+          const about = { duration, status, request, address: clientIp, country }
           const record = auditRecordOf(line, decided, about, audit.rule)
           audit.take(record, whoseOf(decided, refused !== undefined))
         }
@@ -225,6 +226,7 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
+own.route(OWN, agentsApp)
 own.route(OWN, auditReadsApp)
 own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)

@@ -29,7 +29,8 @@ export function unknownKeys(issue: v.StrictObjectIssue): string {
   return issue.received === 'undefined' ? 'is required' : 'must be an object'
 }
 
-const text = (length: number) => {
+/** Text of bounded length. */
+export function text(length: number) {
   const message = `must be text of 1 to ${length} characters`
   return v.pipe(
     v.string(message),
@@ -173,9 +174,13 @@ export function namedValue(policy: Policy, { kind, issuer, value }: Named): stri
 }
 
 /** Whether the issuer is in the policy or, for kind `agent`, is an accepted issuer of actors. */
-const isKnown = ({ issuers }: Policy, { kind, issuer }: Pick<Revocation, 'kind' | 'issuer'>) =>
-  issuers.has(issuer) ||
-  (kind === 'agent' && [...issuers.values()].some((one) => one.delegation.issuers.has(issuer)))
+export function isKnown(
+  { issuers }: Policy,
+  { kind, issuer }: Pick<Revocation, 'kind' | 'issuer'>,
+): boolean {
+  if (issuers.has(issuer)) return true
+  return kind === 'agent' && [...issuers.values()].some((one) => one.delegation.issuers.has(issuer))
+}
 
 /** Seconds after `exp` within which some answer may finish. */
 const longestFinish = ({ routes }: Policy): number =>
@@ -191,6 +196,9 @@ const longestLife = (policy: Policy): number => {
 const number = (pattern: RegExp, message: string) =>
   v.pipe(v.string(message), v.regex(pattern, message), v.transform(Number))
 
+/** The most entries of a page. */
+export const queryLimit = number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')
+
 const QUERY = v.strictObject(
   {
     kind: v.exactOptional(kind),
@@ -198,26 +206,41 @@ const QUERY = v.strictObject(
     value: v.exactOptional(queryText),
     created_by: v.exactOptional(text(3 * LIMITS.revocationValue + 2)),
     reach: v.exactOptional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
-    limit: v.exactOptional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
+    limit: v.exactOptional(queryLimit),
     cursor: v.exactOptional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
   },
   unknownKeys,
 )
 
-/** Decodes the query of a GET or DELETE. Refuses unknown and repeated parameters. */
-export function decodeQuery(
-  given: Readonly<Record<string, readonly string[]>>,
-): Result<RevocationQuery, readonly Problem[]> {
+type Query = Readonly<Record<string, readonly string[]>>
+
+/** Reads the parameters of a query by a schema. Refuses unknown and repeated ones. */
+export function readQuery<Schema extends v.GenericSchema>(
+  schema: Schema,
+  given: Query,
+): Result<v.InferOutput<Schema>, readonly Problem[]> {
   const repeated = Object.keys(given).filter((name) => given[name]?.length !== 1)
   if (repeated.length > 0) {
     return fail(repeated.map((path) => ({ path, message: 'must be given once' })))
   }
-  const parsed = v.safeParse(
-    QUERY,
-    Object.fromEntries(Object.entries(given).map(([name, [first]]) => [name, first])),
-  )
-  if (!parsed.success) return fail(problemsOf(parsed.issues))
-  const { created_by: createdBy, reach, limit = 100, ...rest } = parsed.output
+  const entries = Object.entries(given).map(([name, [first]]) => [name, first])
+  return readBody(schema, Object.fromEntries(entries))
+}
+
+/** Reads a value by a schema. */
+export function readBody<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+): Result<v.InferOutput<Schema>, readonly Problem[]> {
+  const parsed = v.safeParse(schema, value)
+  return parsed.success ? ok(parsed.output) : fail(problemsOf(parsed.issues))
+}
+
+/** Decodes the query of a GET or DELETE. */
+export function decodeQuery(given: Query): Result<RevocationQuery, readonly Problem[]> {
+  const parsed = readQuery(QUERY, given)
+  if (!parsed.ok) return parsed
+  const { created_by: createdBy, reach, limit = 100, ...rest } = parsed.value
   return ok({
     ...rest,
     limit,

@@ -11,7 +11,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { revokedDenials } from '../../revocation/checks/revoked.ts'
 import { createApp } from './app.ts'
 import { readAdminJson } from './body.ts'
-import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
+import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
   decodeQuery,
   decodeRevocations,
@@ -29,12 +29,12 @@ export const revocationDenials = denials({
   ],
   admin_reach: [
     'forbidden',
-    "This token may not administer that issuer's revocations",
+    "This token may not administer that issuer's revocations or agents",
     'Use a token of that issuer, or of one that may administer every issuer',
   ],
   would_lock_out: [
     'conflict',
-    'The revocation covers the token that asks for it',
+    'It would stop the token that asks for it',
     'Repeat the call with force set to true if that is meant; nothing was changed',
   ],
   revocation_unknown: [
@@ -70,14 +70,11 @@ export const revocationsApp = createApp<GateEnv>()
     if (!wanted.ok) return wanted.reason
     // Checked before the policy, so that answers do not reveal other issuers' entries.
     if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
-    const { id, issuer, subject } = c.get('agent')
     const now = Math.floor(c.get('ports').clock.now() / 1000)
     const entries = await toRevocations(wanted.value, {
       policy: c.get('policy'),
       now,
-      createdBy: [issuer, id, ...(subject === undefined || subject === id ? [] : [subject])].join(
-        ' ',
-      ),
+      createdBy: callerName(c),
       ...(ownIssuer(c) !== undefined && { own: true }),
     })
     if (!entries.ok) return invalid(c, entries.reason)
@@ -198,9 +195,9 @@ const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolea
 }
 
 /** `pending` only if not empty. */
-const presentShards = ({ total, acknowledged, pending }: ShardStatus) => ({
-  shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
-})
+export function presentShards({ total, acknowledged, pending }: ShardStatus) {
+  return { shards: { total, acknowledged, ...(pending.length > 0 && { pending }) } }
+}
 
 /** Formats an entry. An agent with a prefix also has the `name` that origins see. */
 const presenter = (c: Admin) => (revocation: Revocation) => {

@@ -1,3 +1,4 @@
+import type { AgentRegistry } from '../../agents/object.ts'
 import type { AssertionKeeper } from '../../assertion/object.ts'
 import type { AuditLog } from '../../audit/object.ts'
 import type { KeyKeeper } from '../../keys/object.ts'
@@ -10,6 +11,7 @@ import type { RevocationShard } from '../../revocation/object.ts'
  * checks them.
  */
 export interface Env {
+  readonly AGENTS?: DurableObjectNamespace<AgentRegistry>
   readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
   readonly AUDIT_LOG?: DurableObjectNamespace<AuditLog>
   readonly JWKS_CACHE?: KVNamespace

@@ -1,9 +1,12 @@
 import { waitUntil } from 'cloudflare:workers'
+import { createAgentRegistry } from '../../agents/client.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEEPER_NAME } from '../../assertion/plan.ts'
 import { createAudit } from '../../audit/client.ts'
 import { createGuard } from '../../core/guard.ts'
-import { actTerms } from '../../core/model/audit.ts'
+import type { AgentTerms } from '../../core/model/agents.ts'
+import { type AuditRule, actTerms } from '../../core/model/audit.ts'
+import type { Policy } from '../../core/model/policy.ts'
 import { createRooms } from '../../core/room.ts'
 import { createKeyCache } from '../../keys/cache.ts'
 import { createKeyServiceClient, refreshAhead } from '../../keys/key-service-client.ts'
@@ -110,6 +113,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
       ? createAudit({
           objects: env.AUDIT_LOG,
           rule: policy.audit,
+          agents: env.AGENTS && agentTerms(policy, policy.audit),
           policyText: () => JSON.stringify(showPolicy(policy)),
           problems: () => problemsOf(policy, isolate, clock.now()),
           clock,
@@ -129,6 +133,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     signingKeys,
     sessions,
     ...(audit && { audit }),
+    ...(env.AGENTS && { agents: createAgentRegistry(env.AGENTS, jurisdiction) }),
     nonces: createNonces({ keys: signingKeys, clock }),
     journal: { record: (line) => console.log(line) },
     send: sender(env),
@@ -137,6 +142,16 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }
 }
+
+const agentTerms = (
+  { gate: { prefix, placement } }: Policy,
+  { maxRows }: AuditRule,
+): AgentTerms => ({
+  prefix,
+  // Beside the audit, whose default leaves a fifth of the free plan's rows.
+  maxRows: maxRows / 8,
+  ...(placement.jurisdiction && { jurisdiction: placement.jurisdiction }),
+})
 
 const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {
   const rule = policy?.gate.assertion

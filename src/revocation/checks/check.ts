@@ -4,9 +4,12 @@ import type { Denial, DenialTable } from '../../core/denial.ts'
 import type { LineFacts } from '../../core/model/facts.ts'
 import type { Clock, Revocations } from '../../core/model/ports.ts'
 import type { RevocationTerms } from '../../core/model/revocation.ts'
+import type { Route } from '../../core/model/route.ts'
 
 /** The facts of these checks: of the token only, not of the request. */
-export type StandingFacts = Pick<LineFacts, 'policy' | 'access' | 'agent' | 'subjects'>
+export interface StandingFacts extends Pick<LineFacts, 'policy' | 'access' | 'agent' | 'subjects'> {
+  readonly route: Pick<Route, 'agents' | 'endpoint'>
+}
 
 export interface StandingPorts {
   readonly clock: Clock

@@ -1,5 +1,5 @@
 import { denials } from '../../core/denial.ts'
-import { isRevoked, type Revocation } from '../../core/model/revocation.ts'
+import { hasExpired, isRevoked, type Revocation } from '../../core/model/revocation.ts'
 import { standingCheck } from './check.ts'
 
 /** The denials of this check, also for other users of the revocation set. */
@@ -9,6 +9,21 @@ export const revokedDenials = denials({
     'The token, or the agent or key behind it, has been revoked',
     'Stop using this token; a new one helps only if the agent itself was not revoked',
   ],
+  agent_suspended: [
+    'forbidden',
+    'The agent, or one that it acts with, is suspended',
+    'Ask the operator why; once the agent is resumed, the same token works again',
+  ],
+  agent_retired: [
+    'forbidden',
+    'The agent, or one that it acts with, is retired',
+    'Use another agent; this one is not meant to come back',
+  ],
+  agent_not_approved: [
+    'forbidden',
+    'Only approved agents may call this, and this agent is not one of them',
+    'Ask the operator to approve the agent in the registry of agents',
+  ],
   revocations_unavailable: [
     'unavailable',
     'The gate cannot find out at the moment whether the token was revoked',
@@ -16,15 +31,30 @@ export const revokedDenials = denials({
   ],
 })
 
-/** Checks that no entry covers the token, except entries the policy lifts. */
+/**
+ * Checks that no entry covers the token, and what the registry of agents says of its agent and actors; except entries the
+ * policy lifts. Both are answered by one lookup.
+ */
 export const revoked = standingCheck({
   denials: revokedDenials,
   ask: ({ subjects }, { revocations }, terms) => revocations.lookup(subjects, terms),
   unavailable: (error) => revokedDenials('revocations_unavailable', { error: String(error) }),
-  judge(entries: readonly Revocation[], { policy, access }, now) {
+  judge(entries: readonly Revocation[], { policy, route, access, agent }, now) {
     const { clockTolerance: tolerance, lift } = policy.gate
     const token = { issuedAt: access.issuedAt, now: Math.floor(now / 1000), tolerance }
     const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
-    return entry && revokedDenials('token_revoked', { id: entry.id, kind: entry.kind })
+    if (entry) return revokedDenials('token_revoked', { id: entry.id, kind: entry.kind })
+    const said = entries.filter((one) => !lift.has(one.id) && !hasExpired(one, token.now))
+    for (const { id, mode } of said) {
+      if (mode === 'suspended') return revokedDenials('agent_suspended', { id })
+      if (mode === 'retired') return revokedDenials('agent_retired', { id })
+    }
+    const wanted = route.agents ?? access.entry.agents ?? policy.gate.agents
+    if (wanted !== 'approved' || route.endpoint) return undefined
+    const isApproved = said.some(
+      ({ mode, issuer, value }) =>
+        mode === 'approved' && issuer === access.issuer && value === agent.id,
+    )
+    return isApproved ? undefined : revokedDenials('agent_not_approved')
   },
 })

@@ -68,6 +68,7 @@ bindings = [
   { name = "RATE_LIMITER", class_name = "RateLimiter" }, # counts what rules with rate_limit are used for
   { name = "REPLAYS", class_name = "ReplayShard" }, # remembers tokens that rules with single_use took
   { name = "AUDIT_LOG", class_name = "AuditLog" }, # keeps decisions: GET PREFIX/decisions
+  { name = "AGENTS", class_name = "AgentRegistry" }, # knows the agents that were seen: GET PREFIX/agents
 ]
 
 ${Object.values(OBJECT_CLASSES)

@@ -50,6 +50,7 @@ export const GATE_TABLE: Table = {
   // Another jurisdiction has another, empty set.
   'revocation.jurisdiction': opaque,
   errors: words('standard', 'detailed'),
+  agents: restriction,
   lift: accepts,
   address_limit: restrictionBy(quota),
 }
@@ -68,6 +69,7 @@ export const ISSUER_TABLE: Table = {
   algorithms,
   required_claims: requires,
   scopes_from: words('token', 'both'),
+  agents: restriction,
   grants,
   possession: restriction,
   admin: words(false, 'own', 'all'),
@@ -97,6 +99,7 @@ export const RULE_TABLE: Table = {
   single_use: guard,
   token_subprotocols: acceptsMore,
   possession: restriction,
+  agents: restriction,
   replay: permission,
   mcp,
   acr_values: restrictionBy(accepts),

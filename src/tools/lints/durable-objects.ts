@@ -3,6 +3,7 @@ import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
 export const OBJECT_CLASSES = {
+  AGENTS: 'AgentRegistry',
   ASSERTION_KEEPER: 'AssertionKeeper',
   AUDIT_LOG: 'AuditLog',
   KEY_KEEPER: 'KeyKeeper',
@@ -17,6 +18,7 @@ const ALL = 'every token would be refused'
 
 /** What a class that cannot be used comes to. */
 const COSTS: Readonly<Record<BindingName, string>> = {
+  AGENTS: 'no agent could be registered, approved or suspended',
   ASSERTION_KEEPER: ALL,
   AUDIT_LOG: 'no decision would be stored',
   KEY_KEEPER: ALL,

@@ -71,6 +71,7 @@ const GATE_ROWS: Rows<Gate> = {
   revocation: [{}, { revocation: { max_staleness: '1m' } }],
   placement: [{}, { revocation: { shards: 2 } }],
   assertion: [{}, { assertion: 'off' }],
+  agents: [{}, { agents: 'approved' }],
   lift: [{}, { lift: ['abc'] }],
 }
 const ASSERTION_ROWS: Rows<AssertionRule> = {
@@ -114,6 +115,7 @@ const ISSUER_ROWS: Rows<Issuer> = {
   scopeElse: [{ profile: 'entra' }, { profile: 'entra', scope: ['scp'] }],
   admin: [{}, { admin: 'own' }],
   possession: [{}, { possession: 'required' }],
+  agents: [{}, { agents: 'approved' }],
   rules: [{ admin: 'own' }, { admin: 'own', rules: false }],
   decrypt: [{}, { decrypt: { secret: 'KEY' } }],
   delegation: [{}, { delegation: { max_depth: 9 } }],
@@ -181,6 +183,7 @@ const ROUTE_ROWS: Rows<Route> = {
   singleUse: [{}, { single_use: true }],
   tokenSubprotocols: [{}, { token_subprotocols: ['mcp.auth.'] }],
   possession: [{}, { possession: 'required' }],
+  agents: [{}, { agents: 'approved' }],
   replay: [{}, { replay: 'window' }],
   target: [{}, { origin: 'https://other.example.net' }],
   inject: [inject('$' + '{KEY}'), inject('$' + '{KEY}' + '$' + '{KEY}')],

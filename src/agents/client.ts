@@ -1,0 +1,30 @@
+import type { AgentStore } from '../core/model/agents.ts'
+import { createObjectCalls, type Objects, unbound } from '../platform/calls.ts'
+import { REGISTRY_NAME } from './feed.ts'
+
+/** An object of `AgentRegistry`, with the methods that the gate needs. */
+type Registry = {
+  readonly [Name in keyof AgentStore]: (
+    ...given: Parameters<AgentStore[Name]>
+  ) => PromiseLike<Awaited<ReturnType<AgentStore[Name]>>>
+}
+
+/** Milliseconds for one attempt to read. */
+const READ_MS = 5_000
+
+/** The registry in its Durable Object. A change is tried once: it may be stored though its answer is lost. */
+export function createAgentRegistry(
+  objects: Objects<Registry>,
+  jurisdiction: string | undefined,
+): AgentStore {
+  const ask = createObjectCalls({ binding: 'AGENTS', objects, jurisdiction, timeout: READ_MS })
+  const placed = jurisdiction === undefined ? objects : objects.jurisdiction?.(jurisdiction)
+  return {
+    list: (query) => ask(REGISTRY_NAME, (registry) => registry.list(query)),
+    get: (key) => ask(REGISTRY_NAME, (registry) => registry.get(key)),
+    async change(change, act) {
+      if (!placed) throw unbound('AGENTS')
+      return await placed.getByName(REGISTRY_NAME).change(change, act)
+    },
+  }
+}

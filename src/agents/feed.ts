@@ -1,0 +1,47 @@
+import type { Batch } from '../audit/protocol.ts'
+import type { AgentTerms, Sighting } from '../core/model/agents.ts'
+import { createObjectCalls, type Objects } from '../platform/calls.ts'
+import { system } from '../platform/system.ts'
+import { createSightings } from './sightings.ts'
+
+/** The name of the registry's only object. */
+export const REGISTRY_NAME = 'registry'
+/** Milliseconds in which sightings come together, and for one attempt to tell them. */
+export const FEED = { ms: 3_000, callMs: 5_000 }
+
+/** The registry's objects, as far as the audit needs them. */
+export type AgentObjects = Objects<{
+  observe(sightings: readonly Sighting[], terms: AgentTerms): PromiseLike<void>
+}>
+
+/**
+ * Tells the registry what was seen of agents, some seconds after it was stored. Never rejects and is never waited for:
+ * what cannot be told is told with the next, and what a restart loses is lost.
+ */
+export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
+  const sightings = createSightings()
+  let isDue = false
+
+  const tell = async (terms: AgentTerms): Promise<void> => {
+    isDue = false
+    const ask = createObjectCalls({
+      binding: 'AGENTS',
+      objects,
+      jurisdiction: terms.jurisdiction,
+      timeout: FEED.callMs,
+    })
+    const all = sightings.take()
+    await ask(REGISTRY_NAME, (registry) => registry.observe(all, terms)).catch((error: unknown) => {
+      system.log({ event: 'agents_not_told', agents: all.length, error: String(error) })
+      sightings.restore(all)
+    })
+  }
+
+  return ({ known, agents: terms }: Batch): void => {
+    if (!objects || !terms) return
+    sightings.add(known, terms)
+    if (isDue || sightings.isEmpty()) return
+    isDue = true
+    setTimeout(() => void tell(terms), FEED.ms)
+  }
+}

@@ -1,0 +1,108 @@
+import { DurableObject } from 'cloudflare:workers'
+import { type ActObjects, createActs } from '../audit/acts.ts'
+import type {
+  AgentChange,
+  AgentChanged,
+  AgentEntry,
+  AgentKey,
+  AgentPage,
+  AgentQuery,
+  AgentTerms,
+  Sighting,
+} from '../core/model/agents.ts'
+import type { Act } from '../core/model/audit.ts'
+import type { ShardStatus } from '../core/model/revocation.ts'
+import { noteSchema } from '../platform/schema.ts'
+import { system } from '../platform/system.ts'
+import { createStandings, type StandingSet } from './standings.ts'
+import { createAgentTable, TABLES } from './store.ts'
+
+/** The version of the tables. */
+const SCHEMA = 1
+/** The primary shard of the revocation set. */
+const PRIMARY = '0'
+/** Milliseconds between two looks whether the set still has what it was told: while agents are seen, and else. */
+const LOOK_MS = { seen: 10_000, else: 3_600_000 }
+/** Milliseconds after which what failed is tried again. */
+const RETRY_MS = 5_000
+
+/**
+ * The registry of agents: a Durable Object with SQLite. It discovers agents by what the audit has stored, and keeps what
+ * administrators say of them. Requests are decided by the revocation set, which it tells their status. Trusts its
+ * callers, which are the gate's own code.
+ */
+export class AgentRegistry extends DurableObject {
+  readonly #table: ReturnType<typeof createAgentTable>
+  readonly #standings: ReturnType<typeof createStandings>
+  readonly #acts: ReturnType<typeof createActs>
+  #lookedAt = 0
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env)
+    noteSchema(ctx.storage, SCHEMA)
+    ctx.storage.sql.exec(TABLES)
+    const { AUDIT_LOG, REVOCATIONS } = env as {
+      readonly AUDIT_LOG?: ActObjects
+      readonly REVOCATIONS: DurableObjectNamespace
+    }
+    const place = ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
+    const set = place ? REVOCATIONS.jurisdiction(place) : REVOCATIONS
+    this.#acts = createActs({ storage: ctx.storage, objects: AUDIT_LOG })
+    this.#table = createAgentTable(ctx.storage)
+    this.#standings = createStandings(
+      ctx.storage,
+      this.#table,
+      () => set.getByName(PRIMARY) as unknown as StandingSet,
+    )
+  }
+
+  /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
+  async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
+    this.#table.observe(sightings, terms)
+    // Here the watch gets the same sightings.
+    if (Date.now() < this.#lookedAt + LOOK_MS.seen || !this.#table.hasDecided()) return
+    this.ctx.waitUntil(this.#tell())
+  }
+
+  list(query: AgentQuery): AgentPage {
+    return this.#table.list(query)
+  }
+
+  get(key: AgentKey): AgentEntry | undefined {
+    return this.#table.find(key)
+  }
+
+  /** Changes an agent. Resolves once each shard of the set has it, or the set cannot be reached; then it is told later. */
+  async change(change: AgentChange, act?: Act): Promise<AgentChanged> {
+    const { act: kind, issuer, agent: value, reason } = change
+    const changed = this.#table.change(change, ({ status }) => {
+      const entries = [{ kind: 'agent', issuer, value, status, ...(reason && { reason }) }]
+      this.#acts.note(act, { act: kind === 'put' || kind === 'patch' ? 'register' : kind, entries })
+      void this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+    })
+    if (typeof changed === 'string') return { refused: changed }
+    this.ctx.waitUntil(this.#acts.send())
+    const shards = await this.#tell()
+    return { entry: changed, ...(shards && { shards }) }
+  }
+
+  /** Tells the set what it lacks. Never rejects. */
+  async #tell(): Promise<ShardStatus | undefined> {
+    this.#lookedAt = Date.now()
+    try {
+      return await this.#standings.tell()
+    } catch (error) {
+      system.log({ event: 'agents_not_in_set', error: String(error) })
+      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      return undefined
+    }
+  }
+
+  /** Tries again what failed, and looks whether the set still has what it was told. */
+  override async alarm(): Promise<void> {
+    await Promise.all([this.#tell(), this.#acts.send()])
+    const isPending = this.#acts.isPending() || this.#table.untold(1).length > 0
+    if (!isPending && !this.#table.hasDecided()) return
+    await this.ctx.storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
+  }
+}

@@ -1,0 +1,53 @@
+import type { Seen, Sighting } from '../core/model/agents.ts'
+
+export const DAY_MS = 86_400_000
+/** Days that scopes and uses are remembered, and the most of each, and of lists. */
+const KEPT = { days: 90, uses: 200, list: 50 } as const
+
+/** What was seen of an agent with a sighting more. `isNew`: whether it has more than later times. */
+export function merged(
+  seen: Seen | undefined,
+  sighting: Sighting,
+): { readonly seen: Seen; readonly isNew: boolean } {
+  const { first, last, name = seen?.name } = sighting
+  const today = Math.floor(last / DAY_MS)
+  const next: Seen = {
+    first: Math.min(seen?.first ?? first, first),
+    last: Math.max(seen?.last ?? last, last),
+    ...(name !== undefined && { name }),
+    types: listed(seen?.types, sighting.types),
+    clients: listed(seen?.clients, sighting.clients),
+    keys: listed(seen?.keys, sighting.keys),
+    granted: dated(seen?.granted, sighting.granted, today),
+    used: dated(seen?.used, sighting.used, today),
+    uses: dated(seen?.uses, [...sighting.uses.keys()], today),
+    parents: listed(seen?.parents, sighting.parents),
+    children: seen?.children ?? [],
+  }
+  return { seen: next, isNew: !seen || contentOf(seen) !== contentOf(next) }
+}
+
+/** What was seen of an agent with a child more; `undefined` if that is known. */
+export function withChild(seen: Seen, child: string): Seen | undefined {
+  const children = listed(seen.children, [child])
+  return seen.children.includes(child) ? undefined : { ...seen, children }
+}
+
+const contentOf = ({ first: _, last: __, granted, used, uses, ...rest }: Seen): string =>
+  JSON.stringify([rest, ...[granted, used, uses].map((days) => Object.keys(days).sort())])
+
+/** The latest of two lists, without duplicates. */
+const listed = (before: readonly string[] = [], now: readonly string[]): readonly string[] =>
+  now.every((one) => before.includes(one))
+    ? before
+    : [...before, ...now.filter((one) => !before.includes(one))].slice(-KEPT.list)
+
+const dated = (
+  before: Readonly<Record<string, number>> = {},
+  now: readonly string[],
+  today: number,
+): Readonly<Record<string, number>> => {
+  const days = { ...before, ...Object.fromEntries(now.map((one) => [one, today])) }
+  const recent = Object.entries(days).filter(([, day]) => day > today - KEPT.days)
+  return Object.fromEntries(recent.sort(([, a], [, b]) => b - a).slice(0, KEPT.uses))
+}

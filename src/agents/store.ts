@@ -1,0 +1,237 @@
+import {
+  type AgentChange,
+  type AgentEntry,
+  type AgentKey,
+  type AgentPage,
+  type AgentQuery,
+  type AgentTerms,
+  type ChangeRefusal,
+  keyOf,
+  keyText,
+  needsOf,
+  type Seen,
+  type Sighting,
+} from '../core/model/agents.ts'
+import { changedEntry } from './change.ts'
+import { DAY_MS, merged, withChild } from './seen.ts'
+
+/** Bounds: discovered agents of an issuer, and how many of the oldest make room together; rows that one page reads. */
+export const AGENTS = { discovered: 10_000, together: 100, page: 2_000 }
+/** Milliseconds between two writes of an agent of which nothing new was seen. */
+const COARSE_MS = 600_000
+/** Rows between two writes of their number. */
+const ROWS_STEP = 100
+/** The storage key of the number of rows of a day. */
+const ROWS = 'rows'
+
+/** `told`: whether the revocation set has the agent's status. SQLite reads a row up to the column that it needs. */
+export const TABLES = `CREATE TABLE IF NOT EXISTS agents (
+  issuer TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  status TEXT NOT NULL,
+  last INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  told INTEGER NOT NULL,
+  said TEXT NOT NULL,
+  seen TEXT,
+  PRIMARY KEY (issuer, agent)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS untold ON agents (told) WHERE told = 0;`
+
+type Row = {
+  readonly issuer: string
+  readonly agent: string
+  readonly status: string
+  readonly version: number
+  /** `fields` and `change` as JSON. */
+  readonly said: string
+  readonly seen: string | null
+}
+
+const entryOf = ({ issuer, agent, status, version, said, seen }: Row): AgentEntry => ({
+  issuer,
+  agent,
+  status: status as AgentEntry['status'],
+  version,
+  ...(JSON.parse(said) as Pick<AgentEntry, 'fields' | 'change'>),
+  ...(seen !== null && { seen: JSON.parse(seen) as Seen }),
+})
+
+export type AgentTable = ReturnType<typeof createAgentTable>
+
+/** The agents in SQLite. */
+export function createAgentTable(storage: DurableObjectStorage) {
+  const { sql, kv } = storage
+  const kept = kv.get<{ readonly day: number; readonly rows: number }>(ROWS)
+  let { day, rows } = kept ?? { day: 0, rows: 0 }
+  let keptRows = rows
+  /** By issuer: agents that were discovered, and those of which administrators decided. */
+  let counts: Map<string, { discovered: number; decided: number }> | undefined
+
+  const rowsOf = (rest: string, ...bound: unknown[]): readonly AgentEntry[] =>
+    sql
+      .exec<Row>(`SELECT * FROM agents WHERE ${rest}`, ...bound)
+      .toArray()
+      .map(entryOf)
+  const find = ({ issuer, agent }: AgentKey): AgentEntry | undefined =>
+    rowsOf('issuer = ? AND agent = ?', issuer, agent)[0]
+
+  const counted = () => {
+    const query = `SELECT issuer, sum(status = 'discovered') AS discovered,
+      sum(status != 'discovered') AS decided FROM agents GROUP BY issuer`
+    counts ??= new Map(
+      sql
+        .exec<{ issuer: string; discovered: number; decided: number }>(query)
+        .toArray()
+        .map(({ issuer, ...of }) => [issuer, of]),
+    )
+    return counts
+  }
+  const countsOf = (issuer: string) => {
+    const of = counted().get(issuer) ?? { discovered: 0, decided: 0 }
+    counted().set(issuer, of)
+    return of
+  }
+  const decidedInAll = (): number =>
+    [...counted().values()].reduce((sum, { decided }) => sum + decided, 0)
+  const recount = (issuer: string, status: AgentEntry['status'], more: number): void => {
+    countsOf(issuer)[status === 'discovered' ? 'discovered' : 'decided'] += more
+  }
+
+  const write = (statement: string, ...bound: unknown[]): void => {
+    rows += sql.exec(statement, ...bound).rowsWritten
+  }
+  const left = (most: number): number => {
+    const today = Math.floor(Date.now() / DAY_MS)
+    if (today > day) [day, rows, keptRows] = [today, 0, 0]
+    return most - rows
+  }
+
+  const put = (
+    before: AgentEntry | undefined,
+    { issuer, agent, ...now }: AgentEntry,
+    told: boolean,
+  ) => {
+    const { status, version, fields, change, seen } = now
+    if (before) recount(issuer, before.status, -1)
+    recount(issuer, status, 1)
+    write(
+      'INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      issuer,
+      agent,
+      status,
+      seen?.last ?? 0,
+      version,
+      told ? 1 : 0,
+      JSON.stringify({ fields, change }),
+      seen ? JSON.stringify(seen) : null,
+    )
+  }
+
+  const see = (before: AgentEntry | undefined, { issuer, agent }: AgentKey, seen: Seen): void => {
+    if (before) {
+      const set = 'UPDATE agents SET last = ?, seen = ? WHERE issuer = ? AND agent = ?'
+      write(set, seen.last, JSON.stringify(seen), issuer, agent)
+    } else {
+      put(undefined, { issuer, agent, status: 'discovered', version: 0, fields: {}, seen }, true)
+    }
+  }
+
+  /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. */
+  const evict = (issuer: string): void => {
+    const { discovered } = countsOf(issuer)
+    if (discovered <= AGENTS.discovered) return
+    const many = discovered - AGENTS.discovered + AGENTS.together
+    const oldest = `SELECT agent FROM agents
+      WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
+    const gone = sql.exec(
+      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING 1`,
+      issuer,
+      many,
+    )
+    const { length } = gone.toArray()
+    rows += gone.rowsWritten
+    recount(issuer, 'discovered', -length)
+  }
+
+  return {
+    find,
+
+    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. */
+    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): void {
+      storage.transactionSync(() => {
+        const issuers = new Set<string>()
+        const children: (readonly [parent: string, child: string])[] = []
+        for (const sighting of sightings) {
+          if (left(maxRows) < 1) break
+          const known = find(sighting)
+          const { seen, isNew } = merged(known?.seen, sighting)
+          if (!isNew && seen.last - (known?.seen?.last ?? 0) < COARSE_MS) continue
+          if (!known) issuers.add(sighting.issuer)
+          see(known, sighting, seen)
+          children.push(...sighting.parents.map((parent) => [parent, keyText(sighting)] as const))
+        }
+        for (const [parent, child] of children) {
+          const known = find(keyOf(parent))
+          const next = known?.seen && withChild(known.seen, child)
+          if (known && next) see(known, known, next)
+        }
+        for (const issuer of issuers) evict(issuer)
+        if (rows - keptRows < ROWS_STEP) return
+        keptRows = ++rows
+        kv.put(ROWS, { day, rows })
+      })
+    },
+
+    /** Changes an agent, and calls `stored` with it: what that writes is committed with the change. */
+    change(change: AgentChange, stored: (entry: AgentEntry) => void): AgentEntry | ChangeRefusal {
+      return storage.transactionSync(() => {
+        const before = find(change)
+        const { decided } = countsOf(change.issuer)
+        const entry = changedEntry(before, change, { decided, all: decidedInAll() })
+        if (typeof entry === 'string') return entry
+        put(before, entry, false)
+        stored(entry)
+        return entry
+      })
+    },
+
+    /** A page of agents by issuer and id. */
+    list({ issuer, status, needs, limit, cursor }: AgentQuery): AgentPage {
+      const after = cursor === undefined ? { issuer: '', agent: '' } : keyOf(cursor)
+      const where = [
+        '(issuer, agent) > (?, ?)',
+        ...(issuer === undefined ? [] : ['issuer = ?']),
+        ...(status === undefined ? [] : ['status = ?']),
+      ].join(' AND ')
+      const bound = [after.issuer, after.agent, issuer, status].filter((one) => one !== undefined)
+      const most = needs === undefined ? limit : AGENTS.page
+      const read = rowsOf(`${where} ORDER BY issuer, agent LIMIT ?`, ...bound, most + 1)
+      const now = Date.now()
+      const fit = read
+        .slice(0, most)
+        .filter((entry) => needs === undefined || needsOf(entry, now).includes(needs))
+      const agents = fit.slice(0, limit)
+      const last =
+        fit.length > limit ? agents.at(-1) : read.length > most ? read[most - 1] : undefined
+      return { agents, ...(last && { cursor: keyText(last) }) }
+    },
+
+    /** Some of those whose status the revocation set lacks. */
+    untold: (limit: number): readonly AgentEntry[] => rowsOf('told = 0 LIMIT ?', limit),
+
+    /** Notes that the set has the status of these, unless it is another by now. */
+    tell(entries: readonly AgentEntry[]): void {
+      for (const { issuer, agent, version } of entries) {
+        const key = 'issuer = ? AND agent = ? AND version = ?'
+        sql.exec(`UPDATE agents SET told = 1 WHERE ${key}`, issuer, agent, version)
+      }
+    },
+
+    /** Notes that the set lacks all: it has begun anew. */
+    untellAll: (): void => void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
+
+    /** Whether administrators decided of an agent. */
+    hasDecided: (): boolean => decidedInAll() > 0,
+  }
+}

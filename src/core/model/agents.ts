@@ -1,0 +1,206 @@
+import type { Act } from './audit.ts'
+import type { ShardStatus } from './revocation.ts'
+
+/** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
+export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
+export type AgentStatus = (typeof AGENT_STATUSES)[number]
+
+/** An agent: its id is unique only within its issuer. */
+export interface AgentKey {
+  readonly issuer: string
+  readonly agent: string
+}
+
+/**
+ * What one shard of the audit saw of one agent since it told the registry last. Lists have no duplicates, and all is
+ * bounded by `SIGHTING`.
+ */
+export interface Sighting extends AgentKey {
+  /** The agent as origins see it, if that differs from its id. */
+  readonly name?: string
+  /** Milliseconds since the epoch. */
+  readonly first: number
+  readonly last: number
+  readonly allowed: number
+  readonly refused: number
+  /** Of request bodies, as far as their length was declared. */
+  readonly bytes: number
+  /** Allowed requests by what they used: see {@link useText}. */
+  readonly uses: ReadonlyMap<string, number>
+  readonly types: readonly string[]
+  readonly clients: readonly string[]
+  /** Scopes that its tokens have, and those of them that a decision needed. */
+  readonly granted: readonly string[]
+  readonly used: readonly string[]
+  /** Its other actors in `act`, as {@link keyText}. */
+  readonly parents: readonly string[]
+  readonly countries: readonly string[]
+  readonly networks: readonly string[]
+  /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
+  readonly tokens: ReadonlyMap<string, readonly string[]>
+  /** Thumbprints of the keys that its tokens are bound to (RFC 7638). */
+  readonly keys: readonly string[]
+  /** Ids of its latest requests. */
+  readonly requests: readonly string[]
+}
+
+/** What the audit tells the registry with sightings. */
+export interface AgentTerms {
+  /** Of the registry and of the revocation set. */
+  readonly jurisdiction?: string
+  /** The prefix of the gate's own endpoints: calls of those are no sightings. */
+  readonly prefix: string
+  /** Rows that the registry may write for sightings on a UTC day; may be infinite. */
+  readonly maxRows: number
+}
+
+/** An agent as a text. */
+export function keyText({ issuer, agent }: AgentKey): string {
+  return JSON.stringify([issuer, agent])
+}
+
+/** The agent of {@link keyText}. */
+export function keyOf(text: string): AgentKey {
+  const [issuer, agent] = JSON.parse(text) as [string, string]
+  return { issuer, agent }
+}
+
+/** What a request used, as a text: a rule, and the tool of an MCP server. */
+export function useText(rule: string, tool?: string): string {
+  return JSON.stringify(tool === undefined ? [rule] : [rule, tool])
+}
+
+/** What the gate has seen of an agent. Days are counted since the epoch. */
+export interface Seen {
+  /** Milliseconds since the epoch; `last` is up to ten minutes late. */
+  readonly first: number
+  readonly last: number
+  readonly name?: string
+  readonly types: readonly string[]
+  readonly clients: readonly string[]
+  readonly keys: readonly string[]
+  /** By scope, and by {@link useText}: the last day, of 90. */
+  readonly granted: Readonly<Record<string, number>>
+  readonly used: Readonly<Record<string, number>>
+  readonly uses: Readonly<Record<string, number>>
+  /** Other agents that acted with it, as {@link keyText}: those that it acted for, and those that acted for it. */
+  readonly parents: readonly string[]
+  readonly children: readonly string[]
+}
+
+/** What administrators say of an agent, as texts; each may be absent. */
+export interface AgentFields {
+  readonly name?: string
+  readonly owners?: readonly string[]
+  readonly purpose?: string
+  readonly types?: readonly string[]
+  /** An id, or a URL of its metadata. */
+  readonly client?: string
+  /** Thumbprints of its keys (RFC 7638). */
+  readonly keys?: readonly string[]
+  /** RFC 3339, in UTC. An approval ends with `expires`. */
+  readonly review_by?: string
+  readonly expires?: string
+}
+
+/** The latest change of an agent's status. */
+export interface StatusChange {
+  /** Seconds since the epoch. */
+  readonly at: number
+  readonly by: string
+  readonly reason?: string
+  /** Set if the administrator is of this issuer only. */
+  readonly own?: true
+  /** Of an agent that is suspended or retired: what it is once it is resumed. */
+  readonly resumes?: 'approved' | 'discovered'
+}
+
+/** An agent of the registry. */
+export interface AgentEntry extends AgentKey {
+  readonly status: AgentStatus
+  /** Raised by each change of an administrator. */
+  readonly version: number
+  readonly fields: AgentFields
+  readonly change?: StatusChange
+  /** Absent where it was never seen. */
+  readonly seen?: Seen
+}
+
+/** What an administrator changes. `put` replaces all fields; `patch` those that are given, `null` removes one. */
+export interface AgentChange extends AgentKey, Omit<StatusChange, 'resumes'> {
+  readonly act: 'put' | 'patch' | 'suspend' | 'resume' | 'retire'
+  readonly fields?: { readonly [Name in keyof AgentFields]?: AgentFields[Name] | null }
+  readonly status?: 'approved' | 'discovered'
+  /** The versions that the caller may have meant, or any. Needed by `put` of a known agent, and by `patch`. */
+  readonly match?: readonly number[] | '*'
+}
+
+/** Why a change is refused: codes of denials. */
+export type ChangeRefusal =
+  | 'agent_unknown'
+  | 'agent_changed'
+  | 'agent_version_missing'
+  | 'agent_stopped'
+  | 'agent_stopped_by_all'
+  | 'agents_full'
+
+/** A changed agent. `shards`: how far it is in the revocation set; absent where that cannot be reached. */
+export type AgentChanged =
+  | { readonly entry: AgentEntry; readonly shards?: ShardStatus }
+  | { readonly refused: ChangeRefusal }
+
+/** What may be needed of an administrator. */
+export const AGENT_NEEDS = ['owner', 'review', 'approval', 'unused-scopes', 'unseen'] as const
+export type AgentNeed = (typeof AGENT_NEEDS)[number]
+
+/** Which agents to list. */
+export interface AgentQuery {
+  readonly issuer?: string
+  readonly status?: AgentStatus
+  readonly needs?: AgentNeed
+  readonly limit: number
+  /** The `cursor` of the previous page. */
+  readonly cursor?: string
+}
+
+/** A page may be short; `cursor` is present where more may follow. */
+export interface AgentPage {
+  readonly agents: readonly AgentEntry[]
+  readonly cursor?: string
+}
+
+/** The registry, as the gate's endpoints ask it. Every method rejects where it cannot be reached. */
+export interface AgentStore {
+  list(query: AgentQuery): Promise<AgentPage>
+  get(key: AgentKey): Promise<AgentEntry | undefined>
+  /** The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot be now. */
+  change(change: AgentChange, act?: Act): Promise<AgentChanged>
+}
+
+const DAY_MS = 86_400_000
+/** Days without a request after which an agent is unseen, and after which it has used the scopes that it needs. */
+const UNSEEN_DAYS = 30
+const SETTLED_DAYS = 7
+
+/** Scopes that an agent's tokens had and that it did not use. */
+export function unusedScopes({ granted, used }: Pick<Seen, 'granted' | 'used'>): readonly string[] {
+  return Object.keys(granted).filter((scope) => used[scope] === undefined)
+}
+
+/** What an agent needs of an administrator at `now`, in milliseconds. A retired one needs nothing. */
+export function needsOf(entry: AgentEntry, now: number): readonly AgentNeed[] {
+  const { status, seen, change, fields } = entry
+  const { owners = [], review_by, expires } = fields
+  const isPast = (time: string | undefined) => time !== undefined && Date.parse(time) <= now
+  const daysSince = (time: number) => (now - time) / DAY_MS
+  const last = Math.max(seen?.last ?? 0, (change?.at ?? 0) * 1000)
+  const needs: Readonly<Record<AgentNeed, boolean>> = {
+    owner: owners.length === 0,
+    review: isPast(review_by),
+    approval: status === 'discovered' || (status === 'approved' && isPast(expires)),
+    'unused-scopes':
+      seen !== undefined && daysSince(seen.first) >= SETTLED_DAYS && unusedScopes(seen).length > 0,
+    unseen: daysSince(last) >= UNSEEN_DAYS,
+  }
+  return status === 'retired' ? [] : AGENT_NEEDS.filter((need) => needs[need])
+}

@@ -1,0 +1,88 @@
+import * as v from 'valibot'
+import { dateTime } from '../../core/duration.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { AGENT_NEEDS, AGENT_STATUSES, type AgentChange } from '../../core/model/agents.ts'
+import { queryLimit, queryText, text, unknownKeys } from './revocation-request.ts'
+
+const NOT_TEXTS = 'must be a list of 1 to 50 texts'
+const texts = v.pipe(
+  v.array(text(512), NOT_TEXTS),
+  v.minLength(1, NOT_TEXTS),
+  v.maxLength(50, NOT_TEXTS),
+)
+const NO_MOMENT = 'must be a date, or a date and time with its zone (RFC 3339)'
+const moment = v.pipe(
+  v.string(NO_MOMENT),
+  v.transform((given) => dateTime(/^\d{4}-\d\d-\d\d$/.test(given) ? `${given}T00:00:00Z` : given)),
+  v.number(NO_MOMENT),
+  v.transform((ms) => new Date(ms).toISOString().replace('.000Z', 'Z')),
+)
+
+const FIELDS = {
+  name: text(200),
+  owners: texts,
+  purpose: text(1_000),
+  types: texts,
+  client: text(2_048),
+  keys: texts,
+  review_by: moment,
+  expires: v.pipe(
+    moment,
+    v.check((given) => Date.parse(given) > Date.now(), 'must be in the future'),
+  ),
+}
+const STATUS = v.picklist(['approved', 'discovered'], 'must be approved or discovered')
+const REASON = v.exactOptional(text(LIMITS.revocationReason))
+const MORE = { status: v.exactOptional(STATUS), reason: REASON }
+
+/** What a `PUT` or `PATCH` says. */
+export type AgentEdit = Pick<AgentChange, 'status' | 'reason'> & AgentChange['fields']
+
+const edit = (wrap: (one: v.GenericSchema) => v.GenericSchema) =>
+  v.strictObject(
+    {
+      ...Object.fromEntries(
+        Object.entries(FIELDS).map(([name, one]) => [name, v.exactOptional(wrap(one))]),
+      ),
+      ...MORE,
+    },
+    unknownKeys,
+  ) as unknown as v.GenericSchema<unknown, AgentEdit>
+
+/** The bodies of a `PUT`, and of a `PATCH` (RFC 7396): there `null` removes. */
+export const AGENT_EDITS = { put: edit((one) => one), patch: edit((one) => v.nullable(one)) }
+
+const KEY = { issuer: queryText, agent: queryText }
+
+/** The query that names an agent. */
+export const AGENT_KEY = v.strictObject(KEY, unknownKeys)
+
+/** The body that stops or resumes an agent. */
+export const AGENT_STOP = v.strictObject(
+  { ...KEY, reason: REASON, force: v.exactOptional(v.boolean('must be true or false')) },
+  unknownKeys,
+)
+
+/** The query of a list. */
+export const AGENT_QUERY = v.strictObject(
+  {
+    issuer: v.exactOptional(queryText),
+    status: v.exactOptional(
+      v.picklist(AGENT_STATUSES, `must be one of ${AGENT_STATUSES.join(', ')}`),
+    ),
+    needs: v.exactOptional(v.picklist(AGENT_NEEDS, `must be one of ${AGENT_NEEDS.join(', ')}`)),
+    limit: v.exactOptional(queryLimit),
+    cursor: v.exactOptional(v.string()),
+  },
+  unknownKeys,
+)
+
+/** The versions of `If-Match` (RFC 9110 §13.1.1); `undefined` where it is not sent. A tag of something else is none. */
+export function matchOf(header: string | undefined): AgentChange['match'] {
+  if (header === undefined) return undefined
+  if (header.trim() === '*') return '*'
+  return header.split(',').flatMap((tag) => {
+    const [, version] = /^\s*"(\d{1,15})"\s*$/.exec(tag) ?? []
+    return version === undefined ? [] : [Number(version)]
+  })
+}

@@ -1,0 +1,388 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
+import type { Members } from '../kit/signing.ts'
+import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+import { AGENT, startWorld, type World } from './world.ts'
+
+const AGENTS = '/.edgewarden/agents'
+const ROUTES = [
+  { match: 'GET /v1/approved', scopes: [], agents: 'approved' },
+  { match: 'GET /v1/late', scopes: [], agents: 'approved', revocation: 'bounded' },
+  { match: 'GET /v1/files/{id}', scopes: ['files:read'] },
+  { match: 'GET,POST /v1/*', scopes: [] },
+]
+
+type Entry = Readonly<Record<string, unknown>> & { readonly agent: string; readonly status: string }
+
+let setting: Setting
+/** Another gate on the same set, whose rules may be late by a second. */
+let other: Gate
+beforeAll(async () => {
+  setting = await startSetting({
+    durableObjects: WITH_AUDIT,
+    issuer: { admin: 'all', agent_prefix: 'acme/' },
+    routes: ROUTES,
+    beside: [
+      { gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } }, routes: ROUTES },
+    ],
+  })
+  other = setting.gate.beside[0] as Gate
+})
+afterAll(() => setting.close())
+
+let agents = 0
+const newAgent = () => `agent-${++agents}`
+
+const tokenOf = (agent: string, claims: Members = {}) =>
+  setting.token({ client_id: agent, sub: agent, ...claims })
+
+const ask = async (agent: string, path = '/v1/x', gate = setting.gate, claims: Members = {}) =>
+  outcome(await askGate(gate, path, { token: await tokenOf(agent, claims) }))
+
+/** A call of an administrator; its answer as JSON. */
+const call = async (
+  method: string,
+  path: string,
+  { body, headers = {}, claims = {} }: { body?: object; headers?: Members; claims?: Members } = {},
+) => {
+  const response = await setting.ask(AGENTS + path, {
+    method,
+    token: await setting.token({
+      client_id: 'operator',
+      sub: 'maria',
+      scope: 'edgewarden:agents edgewarden:audit:read',
+      ...claims,
+    }),
+    headers: { 'content-type': 'application/json', ...(headers as Record<string, string>) },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    etag: response.headers.get('etag') ?? '',
+    ...(JSON.parse(text) as { agent: Entry; agents: Entry[]; code?: string; problems?: object[] }),
+  }
+}
+
+const at = (agent: string) =>
+  `/entry?${new URLSearchParams({ issuer: setting.issuer.issuer, agent })}`
+const act = (what: string, agent: string, more: object = {}) =>
+  call('POST', `/${what}`, { body: { issuer: setting.issuer.issuer, agent, ...more } })
+
+describe('an agent', () => {
+  it('is discovered by its calls, with what it used and whom it acts for', async () => {
+    const [agent, parent] = [newAgent(), newAgent()]
+    await ask(parent)
+    const claims = {
+      scope: 'files:read files:delete',
+      act: { sub: agent, act: { sub: parent } },
+      cnf: { jkt: 'thumbprint' },
+    }
+    expect((await ask(agent, '/v1/files/1', setting.gate, claims)).status).toBe(401)
+    const { cnf: _, ...bearer } = claims
+    expect((await ask(agent, '/v1/files/1', setting.gate, bearer)).status).toBe(200)
+    await eventually(async () => {
+      const { status, agent: entry } = await call('GET', at(agent))
+      expect([status, entry]).toMatchObject([
+        200,
+        {
+          agent,
+          agent_name: `acme/${agent}`,
+          status: 'discovered',
+          needs: ['owner', 'approval'],
+          seen: {
+            keys: ['thumbprint'],
+            clients: [agent],
+            scopes_used: ['files:read'],
+            scopes_unused: ['files:delete'],
+            uses: [{ rule: 'GET /v1/files/{id}' }],
+            parents: [{ issuer: setting.issuer.issuer, agent: parent }],
+          },
+        },
+      ])
+    })
+    const { agent: of } = await call('GET', at(parent))
+    expect(of).toMatchObject({ seen: { children: [{ agent }] } })
+  })
+
+  it('that is suspended is refused at once by strict rules, and within the bound at another gate', async () => {
+    const agent = newAgent()
+    const claims = { act: { sub: 'someone', act: { sub: agent } } }
+    expect((await ask(agent)).status).toBe(200)
+    expect((await ask(agent, '/v1/x', other)).status).toBe(200)
+    const before = Date.now()
+    const stopped = await act('suspend', `acme/${agent}`, { reason: 'odd calls' })
+    expect(stopped).toMatchObject({
+      status: 200,
+      agent: { agent, status: 'suspended', reason: 'odd calls' },
+    })
+    expect(await ask(agent)).toEqual({ status: 403, code: 'agent_suspended' })
+    expect(await ask('someone', '/v1/x', setting.gate, claims)).toMatchObject({
+      code: 'agent_suspended',
+    })
+    const late: number[] = []
+    await eventually(async () => {
+      const { status } = await ask(agent, '/v1/x', other)
+      if (status === 200) late.push(Date.now() - before)
+      expect(status).toBe(403)
+    }, 20)
+    expect(late.filter((ms) => ms > 2_000)).toEqual([])
+    expect(await act('resume', agent)).toMatchObject({
+      status: 200,
+      agent: { status: 'discovered' },
+    })
+    expect((await ask(agent)).status).toBe(200)
+    await act('retire', agent)
+    expect(await ask(agent)).toEqual({ status: 403, code: 'agent_retired' })
+  })
+
+  it.each(['/v1/approved', '/v1/late'])('needs approval where a rule says so: %s', async (path) => {
+    const agent = newAgent()
+    const gates = [setting.gate, other]
+    const codes = () => Promise.all(gates.map(async (gate) => (await ask(agent, path, gate)).code))
+    expect(await codes()).toEqual(['agent_not_approved', 'agent_not_approved'])
+    expect(await call('PUT', at(agent), { body: { owners: ['team-a'] } })).toMatchObject({
+      status: expect.toBeOneOf([200, 428]),
+    })
+    await call('PUT', at(agent), { body: { owners: ['team-a'] }, headers: { 'if-match': '*' } })
+    await eventually(async () => expect(await codes()).toEqual([undefined, undefined]))
+    await act('suspend', agent)
+    await eventually(async () =>
+      expect(await codes()).toEqual(['agent_suspended', 'agent_suspended']),
+    )
+    await act('resume', agent)
+    await eventually(async () => expect(await codes()).toEqual([undefined, undefined]))
+    const { etag } = await call('GET', at(agent))
+    const gone = { body: { status: 'discovered' }, headers: { 'if-match': etag } }
+    expect((await call('PATCH', at(agent), gone)).status).toBe(200)
+    await eventually(async () =>
+      expect(await codes()).toEqual(['agent_not_approved', 'agent_not_approved']),
+    )
+  })
+
+  it('whose approval expires is refused from then on', async () => {
+    const agent = newAgent()
+    const expires = new Date(Date.now() + 5_000).toISOString()
+    expect((await call('PUT', at(agent), { body: { expires } })).status).toBe(200)
+    expect((await ask(agent, '/v1/approved')).status).toBe(200)
+    await eventually(async () =>
+      expect((await ask(agent, '/v1/approved')).code).toBe('agent_not_approved'),
+    )
+  })
+})
+
+describe('a change', () => {
+  it('needs the version that it is of', async () => {
+    const agent = newAgent()
+    const body = { owners: ['a'] }
+    const made = await call('PUT', at(agent), { body })
+    expect(made).toMatchObject({
+      status: 200,
+      etag: '"1"',
+      agent: { status: 'approved', owners: ['a'] },
+    })
+    const codeOf = async (method: string, headers: Members = {}, given: object = body) =>
+      (await call(method, at(agent), { body: given, headers })).code
+    expect(await codeOf('PUT')).toBe('agent_version_missing')
+    expect(await codeOf('PATCH')).toBe('agent_version_missing')
+    expect(await codeOf('PATCH', { 'if-match': '"9"' })).toBe('agent_changed')
+    expect(await codeOf('PATCH', { 'if-match': 'W/"1"' })).toBe('agent_changed')
+    const patch = { purpose: 'answers mail', owners: null, review_by: '2031-02-01' }
+    const patched = await call('PATCH', at(agent), { body: patch, headers: { 'if-match': '"1"' } })
+    expect(patched.agent).toMatchObject({
+      purpose: 'answers mail',
+      review_by: '2031-02-01T00:00:00Z',
+    })
+    expect(patched.agent).not.toHaveProperty('owners')
+    expect(await codeOf('PATCH', { 'if-match': '"1"' })).toBe('agent_changed')
+    await act('suspend', agent)
+    expect(await codeOf('PUT', { 'if-match': '*' })).toBe('agent_stopped')
+    expect(await codeOf('PATCH', { 'if-match': '*' }, { status: 'approved' })).toBe('agent_stopped')
+    expect(await codeOf('PATCH', { 'if-match': '*' })).toBeUndefined()
+  })
+
+  it.each<[string, string, object]>([
+    ['PUT', '/entry?issuer=https://nobody.example&agent=a', {}],
+    ['PUT', '/entry?agent=a', {}],
+    ['PUT', 'own', { owner: 'a' }],
+    ['PUT', 'own', { expires: '2001-01-01' }],
+    ['PUT', 'own', { review_by: '2031-02-30' }],
+    ['PUT', 'own', { owners: [] }],
+    ['PUT', 'own', { name: 'x'.repeat(201) }],
+    ['PUT', 'own', { status: 'suspended' }],
+    ['POST', '/suspend', { agent: 'a' }],
+    ['GET', '?needs=money', {}],
+    ['GET', '?cursor=x', {}],
+    ['GET', '?limit=0', {}],
+    ['GET', '?limit=1&limit=2', {}],
+  ])(
+    'or a list that is not well-formed is refused, with what is wrong: %s %s %j',
+    async (method, path, body) => {
+      const where = path === 'own' ? at('malformed') : path
+      const said = await call(method, where, method === 'GET' ? {} : { body })
+      expect(said).toMatchObject({ status: 400, code: 'agent_invalid' })
+      expect(said.problems?.length).toBeGreaterThan(0)
+    },
+  )
+
+  it('of an agent that is not there is refused', async () => {
+    const patch = { body: {}, headers: { 'if-match': '*' } }
+    expect(await call('PATCH', at('nobody'), patch)).toMatchObject({
+      status: 404,
+      code: 'agent_unknown',
+    })
+    expect(await call('GET', at('nobody'))).toMatchObject({ code: 'agent_unknown' })
+    expect(await act('resume', 'nobody')).toMatchObject({ code: 'agent_unknown' })
+    expect(await act('retire', 'nobody')).toMatchObject({ code: 'agent_unknown' })
+  })
+
+  it('that would stop its caller is refused unless it is meant', async () => {
+    expect(await act('suspend', 'operator')).toMatchObject({ status: 409, code: 'would_lock_out' })
+    expect((await call('GET', '?limit=1')).status).toBe(200)
+  })
+
+  it('is an act of the audit, by whoever made it', async () => {
+    const agent = newAgent()
+    await act('suspend', agent, { reason: 'drill' })
+    const token = await setting.token({ scope: 'edgewarden:audit:read' })
+    await eventually(async () => {
+      const answer = await setting.ask('/.edgewarden/decisions?kind=act', { token })
+      const { decisions } = (await answer.json()) as { decisions: Members[] }
+      expect(decisions).toContainEqual(
+        expect.objectContaining({
+          act: 'suspend',
+          subject: 'maria',
+          entries: [
+            {
+              kind: 'agent',
+              issuer: setting.issuer.issuer,
+              value: agent,
+              status: 'suspended',
+              reason: 'drill',
+            },
+          ],
+        }),
+      )
+    })
+  })
+})
+
+it('lists agents by status and need, in pages', async () => {
+  const names = [newAgent(), newAgent(), newAgent()].sort()
+  for (const name of names) {
+    await call('PUT', at(name), { body: { owners: ['o'], types: ['paged'] } })
+  }
+  const found: Entry[] = []
+  let cursor: string | undefined
+  do {
+    const query = new URLSearchParams({ status: 'approved', limit: '1', ...(cursor && { cursor }) })
+    const page = (await call('GET', `?${query}`)) as unknown as { agents: Entry[]; cursor?: string }
+    expect(page.agents.length).toBeLessThan(2)
+    found.push(...page.agents)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  expect(found.map(({ agent }) => agent).filter((agent) => names.includes(agent))).toEqual(names)
+  const needy = await call('GET', '?needs=owner&limit=1000')
+  expect(needy.agents.filter(({ agent }) => names.includes(agent))).toEqual([])
+})
+
+it('adopts what an agent really used as rules of the policy', async () => {
+  const agent = newAgent()
+  await ask(agent, '/v1/files/1', setting.gate, { scope: 'files:read files:write' })
+  await eventually(async () => {
+    const adopted = await call('GET', at(agent).replace('entry', 'adopt'))
+    expect(adopted).toMatchObject({
+      rules: [{ match: 'GET /v1/files/{id}', scopes: ['files:read'] }],
+      scopes: { used: ['files:read'], unused: ['files:write'] },
+    })
+  })
+})
+
+describe('the revocation set', () => {
+  it('does not show, list or lift what the registry says', async () => {
+    const agent = newAgent()
+    const { agent: entry } = await act('suspend', agent)
+    const token = await setting.token({ client_id: 'operator', scope: 'edgewarden:revoke' })
+    const list = await setting.ask('/.edgewarden/revocations', { token })
+    expect(await list.json()).toEqual({ revocations: [] })
+    const one = { method: 'DELETE', token }
+    expect(await outcome(await setting.ask(`/.edgewarden/revocations/${entry.id}`, one))).toEqual({
+      status: 404,
+      code: 'revocation_unknown',
+    })
+    expect((await ask(agent)).code).toBe('agent_suspended')
+  })
+})
+
+describe('administrators of one issuer', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await startWorld({ start: { durableObjects: WITH_AUDIT } })
+  })
+  afterAll(() => world.close())
+
+  const send = async (
+    by: 'acme' | 'beta' | 'ops' | 'plain',
+    method: string,
+    target: string,
+    body?: object,
+    headers: readonly (readonly [string, string])[] = [],
+  ) => {
+    const token = await world[by].mint({
+      sub: 'admin',
+      client_id: 'admin',
+      agent: { id: 'admin' },
+      scope: 'edgewarden:agents',
+    })
+    const answer = await world.send({
+      method,
+      target: AGENTS + target,
+      token,
+      headers: [...headers] as never,
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    return { status: answer.status, ...JSON.parse(answer.body) }
+  }
+  const entry = (of: 'acme' | 'beta') =>
+    `/entry?issuer=${encodeURIComponent(world[of].issuer)}&agent=${AGENT}`
+  const key = (of: 'acme' | 'beta') => ({ issuer: world[of].issuer, agent: AGENT })
+
+  it('reach agents of that issuer only, and none that others have stopped', async () => {
+    expect((await send('acme', 'PUT', entry('acme'), {})).status).toBe(200)
+    expect(await send('acme', 'PUT', entry('beta'), {})).toMatchObject({
+      status: 403,
+      code: 'admin_reach',
+    })
+    expect(await send('acme', 'GET', entry('beta'))).toMatchObject({ code: 'admin_reach' })
+    expect(await send('acme', 'POST', '/suspend', key('beta'))).toMatchObject({
+      code: 'admin_reach',
+    })
+    expect((await send('plain', 'GET', '')).status).toBe(403)
+    expect((await send('beta', 'PUT', entry('beta'), {})).status).toBe(200)
+    const { agents } = await send('acme', 'GET', '')
+    expect(new Set(agents.map(({ issuer }: Members) => issuer))).toEqual(
+      new Set([world.acme.issuer]),
+    )
+    await send('ops', 'POST', '/suspend', key('acme'))
+    for (const what of ['resume', 'suspend', 'retire']) {
+      expect(await send('acme', 'POST', `/${what}`, key('acme'))).toMatchObject({
+        status: 403,
+        code: 'agent_stopped_by_all',
+      })
+    }
+    expect((await send('ops', 'POST', '/resume', key('acme'))).agent.status).toBe('approved')
+  })
+})
+
+it('is an unknown path where AGENTS is not bound, and no policy may ask for approved agents', async () => {
+  const { AGENTS: _, ...durableObjects } = WITH_AUDIT
+  const gate = await setting.another({ durableObjects, issuer: { admin: 'all' } })
+  const token = await setting.token({ scope: 'edgewarden:agents' })
+  expect((await askGate(gate, AGENTS, { token })).status).toBe(404)
+  const wrong = await setting.another({ durableObjects, routes: ROUTES })
+  expect(await outcome(await askGate(wrong, '/v1/x', { token }))).toMatchObject({
+    code: 'policy_invalid',
+  })
+})

@@ -1,0 +1,60 @@
+import { reset } from 'cloudflare:test'
+import { afterEach, expect, it } from 'vitest'
+import type { Revocation } from '../../src/core/model/revocation.ts'
+import { revocationId, subjectKey } from '../../src/core/model/revocation.ts'
+import { entriesOf, leader, shard } from '../kit/shards.workerd.ts'
+
+afterEach(() => reset())
+
+const ISSUER = 'https://auth.acme.example'
+
+const standing = async (
+  value: string,
+  mode: Revocation['mode'],
+  more: Partial<Revocation> = {},
+): Promise<Revocation> => {
+  const subject = { kind: 'agent', issuer: ISSUER, value } as const
+  const id = await revocationId(subject, mode)
+  return { ...subject, id, mode, created: 1, createdBy: 'ops', ...more }
+}
+
+const found = async (value: string, at = leader()) => {
+  const key = subjectKey({ kind: 'agent', issuer: ISSUER, value })
+  return ((await at.lookup([key])) ?? { entries: [] }).entries.map(({ mode }) => mode)
+}
+
+it('has one standing of an agent, in each shard, until it is removed', async () => {
+  await expect.poll(() => shard('1').lookup([])).toBeDefined()
+  for (const mode of ['approved', 'suspended', 'retired', 'approved'] as const) {
+    const set = await leader().setStandings([await standing('a', mode)], [])
+    expect(set).toMatchObject({ shards: { total: 2, acknowledged: 2 } })
+    expect(await found('a')).toEqual([mode])
+    expect(await found('a', shard('1'))).toEqual([mode])
+  }
+  await leader().setStandings([], [subjectKey({ kind: 'agent', issuer: ISSUER, value: 'a' })])
+  expect(await found('a')).toEqual([])
+  expect(await found('a', shard('1'))).toEqual([])
+})
+
+it('is nothing that administrators of revocations see, lift or are counted with', async () => {
+  const approved = await standing('a', 'approved')
+  await leader().setStandings([approved], [])
+  expect(await leader().list({ limit: 10 })).toEqual({ revocations: [] })
+  expect(await leader().removePage({ limit: 10 })).toEqual({ revocations: [] })
+  expect(await leader().get(approved.id)).toBeUndefined()
+  expect(await leader().remove(approved.id)).toBe(false)
+  const [block] = await entriesOf('b')
+  await leader().add([block, { ...block, ...(await standing('a', 'block')) }])
+  expect((await found('a')).toSorted()).toEqual(['approved', 'block'])
+  expect((await leader().list({ limit: 10 })).revocations.map(({ mode }) => mode)).toEqual([
+    'block',
+    'block',
+  ])
+})
+
+it('ends an approval when it expires, also where a later one ended later', async () => {
+  const soon = Math.floor(Date.now() / 1000) + 1
+  await leader().setStandings([await standing('a', 'approved', { expires: soon + 3_600 })], [])
+  await leader().setStandings([await standing('a', 'approved', { expires: soon })], [])
+  await expect.poll(() => found('a'), { timeout: 10_000 }).toEqual([])
+})
