@@ -22,6 +22,7 @@ const WAITING = [
   'e2e/expiry',
   'e2e/mcp-answers',
   'e2e/audit-live',
+  'e2e/watch',
   'e2e/pending',
   'e2e/endings',
   'e2e/streams',

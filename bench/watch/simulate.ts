@@ -1,5 +1,6 @@
 import { type Found, learn, observe, type Sample } from '../../src/agents/watch-signals.ts'
-import { SIGNALS, type Signal, type WatchState, watchState } from '../../src/agents/watch-state.ts'
+import { type WatchState, watchState } from '../../src/agents/watch-state.ts'
+import { SIGNALS, type Signal } from '../../src/core/model/watch.ts'
 import {
   type Agent,
   agentOf,

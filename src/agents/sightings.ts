@@ -1,6 +1,13 @@
 import { readRecord, timeOf, toolOf } from '../audit/terms.ts'
 import { isObject, type JsonObject, listOf, own, ownText } from '../core/json.ts'
-import { type AgentTerms, keyText, type Sighting, useText } from '../core/model/agents.ts'
+import {
+  type AgentKey,
+  type AgentTerms,
+  keyText,
+  type Sighting,
+  useText,
+} from '../core/model/agents.ts'
+import type { WatchRule } from '../core/model/watch.ts'
 
 /** The bounds of what is gathered: agents, members of each list, latest requests, and characters of each text. */
 export const SIGHTINGS = { agents: 2_000, list: 32, requests: 5, characters: 512 } as const
@@ -13,13 +20,19 @@ type Lists<T> =
       ? string[]
       : T
 
-const none = (issuer: string, agent: string, at: number): Writable<Sighting> => ({
+const none = (
+  { issuer, agent }: AgentKey,
+  watch: string | undefined,
+  at: number,
+): Writable<Sighting> => ({
   issuer,
   agent,
+  ...(watch !== undefined && { watch }),
   first: at,
   last: at,
   allowed: 0,
   refused: 0,
+  probes: 0,
   bytes: 0,
   uses: new Map(),
   types: [],
@@ -39,16 +52,23 @@ export function createSightings() {
   let gathered = new Map<string, Writable<Sighting>>()
 
   /** Of an agent that is new where too many wait, nothing is gathered. */
-  const find = (issuer: string, agent: string, at: number): Writable<Sighting> | undefined => {
-    const key = keyText({ issuer, agent })
+  const find = (
+    agent: AgentKey,
+    watch: string | undefined,
+    at: number,
+  ): Writable<Sighting> | undefined => {
+    const key = keyText(agent) + (watch ?? '')
     const known = gathered.get(key)
     if (known || gathered.size >= SIGHTINGS.agents) return known
-    const made = none(issuer, agent, at)
+    const made = none(agent, watch, at)
     gathered.set(key, made)
     return made
   }
 
-  const add = (record: JsonObject, prefix: string): void => {
+  const add = (
+    record: JsonObject,
+    { prefix, watch }: Pick<AgentTerms, 'prefix' | 'watch'>,
+  ): void => {
     const [issuer, agent, rule = ''] = ['issuer', 'agent', 'route'].map((name) =>
       ownText(record, name),
     )
@@ -56,7 +76,8 @@ export function createSightings() {
     if (issuer === undefined || agent === undefined || isOwn || own(record, 'kind')) return
     if (agent.length > SIGHTINGS.characters) return
     const at = timeOf(record)
-    const one = find(issuer, agent, at)
+    const fits = watch?.rules.find((table) => isWatched(table, record))
+    const one = find({ issuer, agent }, fits?.name, at)
     if (!one) return
     const [name, country, network, colo] = ['agent_name', 'country', 'network', 'colo'].map(
       (member) => ownText(record, member),
@@ -67,31 +88,31 @@ export function createSightings() {
     if (own(record, 'decision') === 'allowed') {
       one.allowed++
       count(one.uses, useText(rule, toolOf(record)))
-    } else one.refused++
+      note(one.used, own(record, 'grant'))
+      note(one.countries, country)
+      note(one.networks, network)
+      notePlace(
+        one,
+        record,
+        [country, network].filter((part) => part !== undefined).join(' ') || colo,
+      )
+    } else {
+      one.refused++
+      if (isProbe(record)) one.probes++
+    }
     one.bytes += Number(own(record, 'request_bytes') ?? 0)
     note(one.types, own(record, 'agent_types'))
     note(one.clients, own(record, 'client'))
     note(one.granted, own(record, 'token_scopes'))
-    note(one.used, own(record, 'grant'))
-    note(one.countries, country)
-    note(one.networks, network)
     note(one.keys, own(record, 'key_thumbprint'))
     note(one.parents, parentsIn(record, issuer, agent))
-    const place = [country, network].filter((part) => part !== undefined).join(' ') || colo
-    const jti = ownText(record, 'jti')
-    if (jti !== undefined && place !== undefined) {
-      const places = one.tokens.get(jti) ?? []
-      if (one.tokens.has(jti) || one.tokens.size < SIGHTINGS.list) {
-        one.tokens.set(jti, note([...places], place))
-      }
-    }
     one.requests = [...one.requests, String(own(record, 'request_id'))].slice(-SIGHTINGS.requests)
   }
 
   return {
     /** Takes note of records of those whose token was verified. */
-    add(records: readonly string[], { prefix }: Pick<AgentTerms, 'prefix'>): void {
-      for (const record of records) add(readRecord(record), prefix)
+    add(records: readonly string[], terms: Pick<AgentTerms, 'prefix' | 'watch'>): void {
+      for (const record of records) add(readRecord(record), terms)
     },
 
     isEmpty: (): boolean => gathered.size === 0,
@@ -106,12 +127,13 @@ export function createSightings() {
     /** Puts back what could not be told, before what was gathered since. */
     restore(sightings: readonly Sighting[]): void {
       for (const { issuer, agent, ...old } of sightings) {
-        const one = find(issuer, agent, old.first)
+        const one = find({ issuer, agent }, old.watch, old.first)
         if (!one) continue
         one.first = Math.min(one.first, old.first)
         one.last = Math.max(one.last, old.last)
         if (one.name === undefined && old.name !== undefined) one.name = old.name
-        for (const name of ['allowed', 'refused', 'bytes'] as const) one[name] += old[name]
+        for (const name of ['allowed', 'refused', 'probes', 'bytes'] as const)
+          one[name] += old[name]
         for (const [use, times] of old.uses) count(one.uses, use, times)
         for (const name of LISTS) note(one[name], old[name])
         one.requests = [...old.requests, ...one.requests].slice(-SIGHTINGS.requests)
@@ -150,6 +172,41 @@ const note = (list: string[], values: unknown): string[] => {
   }
   return list
 }
+
+const notePlace = (
+  { tokens }: Writable<Sighting>,
+  record: JsonObject,
+  place: string | undefined,
+) => {
+  const jti = ownText(record, 'jti')
+  if (jti === undefined || place === undefined) return
+  if (tokens.has(jti) || tokens.size < SIGHTINGS.list) {
+    tokens.set(jti, note([...(tokens.get(jti) ?? [])], place))
+  }
+}
+
+/** Whether a table of WATCH counts a request. */
+const isWatched = (
+  { issuer, agents, agentTypes, rules }: WatchRule,
+  record: JsonObject,
+): boolean => {
+  const fits = (wanted: readonly string[] | undefined, ...members: readonly string[]) =>
+    !wanted ||
+    members.some((member) =>
+      [own(record, member)].flat().some((text) => wanted.includes(String(text))),
+    )
+  return (
+    fits(issuer === undefined ? undefined : [issuer], 'issuer') &&
+    fits(agents, 'agent_name', 'agent') &&
+    fits(agentTypes, 'agent_types') &&
+    fits(rules, 'route')
+  )
+}
+
+/** Whether a request was refused for what it asks. Its token was accepted, and its agent is not stopped. */
+const isProbe = (record: JsonObject): boolean =>
+  ![401, 429, 500, 502, 503, 504].includes(Number(own(record, 'status'))) &&
+  !String(own(record, 'code')).startsWith('agent_')
 
 const parentsIn = (record: JsonObject, issuer: string, agent: string): readonly string[] =>
   listOf(own(record, 'actors'))

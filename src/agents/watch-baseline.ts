@@ -1,13 +1,5 @@
-import {
-  COUNTS,
-  type Counted,
-  HEAD,
-  PEAKS,
-  SIGNALS,
-  type Signal,
-  SLOTS,
-  type WatchState,
-} from './watch-state.ts'
+import { SIGNALS, type Signal } from '../core/model/watch.ts'
+import { COUNTS, type Counted, HEAD, PEAKS, SLOTS, type WatchState } from './watch-state.ts'
 
 const HOUR = 3_600_000
 export const DAY = 24 * HOUR

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../core/json.ts'
+import { SIGNALS, type Signal } from '../core/model/watch.ts'
 import {
   advance,
   at,
@@ -22,8 +23,6 @@ import {
   isMember,
   PEAKS,
   type SetName,
-  SIGNALS,
-  type Signal,
   shortHash,
   sizeOf,
   type WatchState,
@@ -69,8 +68,13 @@ export interface Found {
   }
 }
 
-/** Counts a sample, and tells what is unusual about it. Learns it, unless an alert is open. */
-export function observe(state: WatchState, sample: Sample, now: number): readonly Found[] {
+/** Counts a sample, and tells what is unusual about it, by some signals. Learns it, unless an alert is open. */
+export function observe(
+  state: WatchState,
+  sample: Sample,
+  now: number,
+  signals: readonly Signal[] = SIGNALS,
+): readonly Found[] {
   const { head, stirred, muted } = state
   if (head[HEAD.first] === 0) {
     head[HEAD.first] = now
@@ -88,7 +92,7 @@ export function observe(state: WatchState, sample: Sample, now: number): readonl
   for (const found of [...countsIn(state, now), ...newIn(state, members)]) {
     const place = SIGNALS.indexOf(found.signal)
     if (isLearning(state, found.signal, now)) stirred[place] = now
-    else if (at(muted, place) <= now) told.push(found)
+    else if (at(muted, place) <= now && signals.includes(found.signal)) told.push(found)
   }
   for (const { signal } of told) muted[SIGNALS.indexOf(signal)] = now + ALERT_MS
   if (!isFrozen(state, now)) {

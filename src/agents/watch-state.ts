@@ -1,21 +1,11 @@
+import { SIGNALS } from '../core/model/watch.ts'
+
 /** The version of the layout. Bytes of another version are no state: the agent is learned anew. */
 const VERSION = 1
 
 /** Kinds of things that an agent uses or comes from, and how many of each are remembered. */
 export const SETS = { use: 128, scope: 64, country: 24, network: 48, pair: 16 } as const
 export type SetName = keyof typeof SETS
-
-/** The signals, in the order in which they are stored. */
-export const SIGNALS = [
-  'volume',
-  'odd_hour',
-  'refusals',
-  'new_use',
-  'new_place',
-  'new_scope',
-  'two_places',
-] as const
-export type Signal = (typeof SIGNALS)[number]
 
 /** What is counted. */
 export const COUNTS = ['requests', 'refusals', 'bytes'] as const

@@ -4,10 +4,10 @@ import {
   addMember,
   SETS,
   type SetName,
-  SIGNALS,
   type WatchState,
   watchState,
 } from '../../src/agents/watch-state.ts'
+import { SIGNALS } from '../../src/core/model/watch.ts'
 
 const MINUTE = 60_000
 const DAY = 86_400_000

@@ -1,4 +1,5 @@
 import { doctorCommand } from '../doctor/doctor.ts'
+import { alertsCommand } from './alerts.ts'
 import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
@@ -38,6 +39,7 @@ export const COMMANDS: readonly CommandRow[] = [
   usageCommand,
   whyCommand,
   auditCommand,
+  alertsCommand,
   explainCommand,
   doctorCommand,
   serveCommand,
