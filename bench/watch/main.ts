@@ -39,6 +39,7 @@ const plotOf = (run: Run): string => {
   const [ownX, ownY] = [x(run.alerts.volume), y(own)]
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    '<title>False alerts a week against thefts of volume found</title>',
     '<rect width="100%" height="100%" fill="#fff"/>',
     ...[0.1, 1, 10, 100, 1_000, 10_000].map((a) => text([x(a * weeks), 268], String(a))),
     ...[0, 0.25, 0.5, 0.75, 1].map((f) =>

@@ -1,118 +1,36 @@
 import { readRecord, timeOf, toolOf } from '../audit/terms.ts'
 import { isObject, type JsonObject, listOf, own, ownText } from '../core/json.ts'
-import {
-  type AgentKey,
-  type AgentTerms,
-  keyText,
-  type Sighting,
-  useText,
-} from '../core/model/agents.ts'
+import { type AgentTerms, keyText, type Sighting, useText } from '../core/model/agents.ts'
 import type { WatchRule } from '../core/model/watch.ts'
 
 /** The bounds of what is gathered: agents, members of each list, latest requests, and characters of each text. */
-export const SIGHTINGS = { agents: 2_000, list: 32, requests: 5, characters: 512 } as const
+export const SIGHTINGS = { agents: 2_000, list: 32, requests: 5, characters: 1_024 } as const
 
-type Writable<T> = { -readonly [Name in keyof T]: Lists<T[Name]> }
-type Lists<T> =
-  T extends ReadonlyMap<string, infer V>
-    ? Map<string, V>
-    : T extends readonly string[]
-      ? string[]
-      : T
-
-const none = (
-  { issuer, agent }: AgentKey,
-  watch: string | undefined,
-  at: number,
-): Writable<Sighting> => ({
-  issuer,
-  agent,
-  ...(watch !== undefined && { watch }),
-  first: at,
-  last: at,
-  allowed: 0,
-  refused: 0,
-  probes: 0,
-  bytes: 0,
-  uses: new Map(),
-  types: [],
-  clients: [],
-  granted: [],
-  used: [],
-  parents: [],
-  countries: [],
-  networks: [],
-  tokens: new Map(),
-  keys: [],
-  requests: [],
-})
+const LISTS = [
+  ...(['types', 'clients', 'granted', 'used', 'parents', 'countries', 'networks'] as const),
+  'keys',
+] as const
+const COUNTS = ['allowed', 'refused', 'probes', 'bytes'] as const
 
 /** Gathers sightings of agents from stored records, until they are told. */
 export function createSightings() {
-  let gathered = new Map<string, Writable<Sighting>>()
+  let gathered = new Map<string, Sighting>()
 
   /** Of an agent that is new where too many wait, nothing is gathered. */
-  const find = (
-    agent: AgentKey,
-    watch: string | undefined,
-    at: number,
-  ): Writable<Sighting> | undefined => {
-    const key = keyText(agent) + (watch ?? '')
-    const known = gathered.get(key)
-    if (known || gathered.size >= SIGHTINGS.agents) return known
-    const made = none(agent, watch, at)
-    gathered.set(key, made)
-    return made
-  }
-
-  const add = (
-    record: JsonObject,
-    { prefix, watch }: Pick<AgentTerms, 'prefix' | 'watch'>,
-  ): void => {
-    const [issuer, agent, rule = ''] = ['issuer', 'agent', 'route'].map((name) =>
-      ownText(record, name),
-    )
-    const isOwn = rule.includes(` ${prefix}/`)
-    if (issuer === undefined || agent === undefined || isOwn || own(record, 'kind')) return
-    if (agent.length > SIGHTINGS.characters) return
-    const at = timeOf(record)
-    const fits = watch?.rules.find((table) => isWatched(table, record))
-    const one = find({ issuer, agent }, fits?.name, at)
-    if (!one) return
-    const [name, country, network, colo] = ['agent_name', 'country', 'network', 'colo'].map(
-      (member) => ownText(record, member),
-    )
-    if (name !== undefined) one.name = name.slice(0, SIGHTINGS.characters)
-    one.first = Math.min(one.first, at)
-    one.last = Math.max(one.last, at)
-    if (own(record, 'decision') === 'allowed') {
-      one.allowed++
-      count(one.uses, useText(rule, toolOf(record)))
-      note(one.used, own(record, 'grant'))
-      note(one.countries, country)
-      note(one.networks, network)
-      notePlace(
-        one,
-        record,
-        [country, network].filter((part) => part !== undefined).join(' ') || colo,
-      )
-    } else {
-      one.refused++
-      if (isProbe(record)) one.probes++
-    }
-    one.bytes += Number(own(record, 'request_bytes') ?? 0)
-    note(one.types, own(record, 'agent_types'))
-    note(one.clients, own(record, 'client'))
-    note(one.granted, own(record, 'token_scopes'))
-    note(one.keys, own(record, 'key_thumbprint'))
-    note(one.parents, parentsIn(record, issuer, agent))
-    one.requests = [...one.requests, String(own(record, 'request_id'))].slice(-SIGHTINGS.requests)
+  const put = (sighting: Sighting): void => {
+    const key = keyText(sighting) + (sighting.watch ?? '')
+    const before = gathered.get(key)
+    if (before) gathered.set(key, joined(before, sighting))
+    else if (gathered.size < SIGHTINGS.agents) gathered.set(key, sighting)
   }
 
   return {
     /** Takes note of records of those whose token was verified. */
     add(records: readonly string[], terms: Pick<AgentTerms, 'prefix' | 'watch'>): void {
-      for (const record of records) add(readRecord(record), terms)
+      for (const record of records) {
+        const sighting = sightingOf(readRecord(record), terms)
+        if (sighting) put(sighting)
+      }
     },
 
     isEmpty: (): boolean => gathered.size === 0,
@@ -124,64 +42,49 @@ export function createSightings() {
       return all
     },
 
-    /** Puts back what could not be told, before what was gathered since. */
-    restore(sightings: readonly Sighting[]): void {
-      for (const { issuer, agent, ...old } of sightings) {
-        const one = find({ issuer, agent }, old.watch, old.first)
-        if (!one) continue
-        one.first = Math.min(one.first, old.first)
-        one.last = Math.max(one.last, old.last)
-        if (one.name === undefined && old.name !== undefined) one.name = old.name
-        for (const name of ['allowed', 'refused', 'probes', 'bytes'] as const)
-          one[name] += old[name]
-        for (const [use, times] of old.uses) count(one.uses, use, times)
-        for (const name of LISTS) note(one[name], old[name])
-        one.requests = [...old.requests, ...one.requests].slice(-SIGHTINGS.requests)
-        for (const [jti, places] of old.tokens) {
-          if (one.tokens.has(jti) || one.tokens.size < SIGHTINGS.list) {
-            one.tokens.set(jti, note([...places], one.tokens.get(jti)))
-          }
-        }
-      }
-    },
+    /** Puts back what could not be told. */
+    restore: (sightings: readonly Sighting[]): void => sightings.forEach(put),
   }
 }
 
-const LISTS = [
-  'types',
-  'clients',
-  'granted',
-  'used',
-  'parents',
-  'countries',
-  'networks',
-  'keys',
-] as const
-
-const count = (counts: Map<string, number>, name: string, times = 1): void => {
-  if (name.length > 2 * SIGHTINGS.characters) return
-  const before = counts.get(name)
-  if (before !== undefined || counts.size < SIGHTINGS.list) counts.set(name, (before ?? 0) + times)
-}
-
-/** Adds texts that are not in a list, as far as there is room. */
-const note = (list: string[], values: unknown): string[] => {
-  for (const value of [values].flat()) {
-    if (typeof value !== 'string' || value.length > 2 * SIGHTINGS.characters) continue
-    if (list.length < SIGHTINGS.list && !list.includes(value)) list.push(value)
-  }
-  return list
-}
-
-const notePlace = (
-  { tokens }: Writable<Sighting>,
+/** What a record says of its agent; `undefined` without one, and for the gate's own endpoints. */
+const sightingOf = (
   record: JsonObject,
-  place: string | undefined,
-) => {
-  const jti = ownText(record, 'jti')
-  if (jti === undefined || place === undefined) return
-  if (tokens.has(jti) || tokens.size < SIGHTINGS.list) {
-    tokens.set(jti, note([...(tokens.get(jti) ?? [])], place))
+  { prefix, watch }: Pick<AgentTerms, 'prefix' | 'watch'>,
+): Sighting | undefined => {
+  const text = (name: string) => ownText(record, name)
+  const [issuer, agent, rule = ''] = ['issuer', 'agent', 'route'].map(text)
+  const isOwn = rule.includes(` ${prefix}/`) || own(record, 'kind') !== undefined
+  if (issuer === undefined || agent === undefined || isOwn) return undefined
+  const [name, country, network, colo, jti] = [
+    ...['agent_name', 'country', 'network', 'colo', 'jti'],
+  ].map(text)
+  const at = timeOf(record)
+  const isAllowed = own(record, 'decision') === 'allowed'
+  const table = watch?.rules.find((one) => isWatched(one, record))
+  const place = [country, network].filter((part) => part !== undefined).join(' ') || colo
+  return {
+    issuer,
+    agent,
+    ...(name !== undefined && { name }),
+    ...(table && { watch: table.name }),
+    first: at,
+    last: at,
+    allowed: isAllowed ? 1 : 0,
+    refused: isAllowed ? 0 : 1,
+    probes: !isAllowed && isProbe(record) ? 1 : 0,
+    bytes: Number(own(record, 'request_bytes') ?? 0),
+    uses: new Map(isAllowed ? [[useText(rule, toolOf(record)), 1]] : []),
+    tokens: new Map(jti === undefined || !isAllowed ? [] : [[jti, textsIn(place)]]),
+    types: textsIn(own(record, 'agent_types')),
+    clients: textsIn(own(record, 'client')),
+    granted: textsIn(own(record, 'token_scopes')),
+    used: textsIn(isAllowed ? own(record, 'grant') : undefined),
+    parents: textsIn(parentsIn(record, issuer, agent)),
+    countries: textsIn(isAllowed ? country : undefined),
+    networks: textsIn(isAllowed ? network : undefined),
+    keys: textsIn(own(record, 'key_thumbprint')),
+    requests: textsIn(text('request_id')),
   }
 }
 
@@ -192,9 +95,7 @@ const isWatched = (
 ): boolean => {
   const fits = (wanted: readonly string[] | undefined, ...members: readonly string[]) =>
     !wanted ||
-    members.some((member) =>
-      [own(record, member)].flat().some((text) => wanted.includes(String(text))),
-    )
+    members.some((name) => textsIn(own(record, name)).some((text) => wanted.includes(text)))
   return (
     fits(issuer === undefined ? undefined : [issuer], 'issuer') &&
     fits(agents, 'agent_name', 'agent') &&
@@ -207,6 +108,34 @@ const isWatched = (
 const isProbe = (record: JsonObject): boolean =>
   ![401, 429, 500, 502, 503, 504].includes(Number(own(record, 'status'))) &&
   !String(own(record, 'code')).startsWith('agent_')
+
+const joined = (one: Sighting, other: Sighting): Sighting => ({
+  ...one,
+  ...(other.name !== undefined && { name: other.name }),
+  first: Math.min(one.first, other.first),
+  last: Math.max(one.last, other.last),
+  ...Object.fromEntries(COUNTS.map((name) => [name, one[name] + other[name]])),
+  ...Object.fromEntries(LISTS.map((name) => [name, textsIn([one[name], other[name]])])),
+  uses: maps(one.uses, other.uses, (before = 0, now = 0) => before + now),
+  tokens: maps(one.tokens, other.tokens, (...places) => textsIn(places)),
+  requests: [...one.requests, ...other.requests].slice(-SIGHTINGS.requests),
+})
+
+/** Texts of a value and the lists in it, without duplicates, as far as there is room. */
+const textsIn = (value: unknown): readonly string[] => {
+  const texts = [value].flat(2).filter((one) => typeof one === 'string')
+  const short = texts.filter(({ length }) => length <= SIGHTINGS.characters)
+  return [...new Set(short)].slice(0, SIGHTINGS.list)
+}
+
+const maps = <Value>(
+  one: ReadonlyMap<string, Value>,
+  other: ReadonlyMap<string, Value>,
+  join: (before: Value | undefined, now: Value | undefined) => Value,
+): ReadonlyMap<string, Value> => {
+  const names = textsIn([[...one.keys()], [...other.keys()]])
+  return new Map(names.map((name) => [name, join(one.get(name), other.get(name))]))
+}
 
 const parentsIn = (record: JsonObject, issuer: string, agent: string): readonly string[] =>
   listOf(own(record, 'actors'))

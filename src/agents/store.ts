@@ -1,3 +1,4 @@
+import { LIMITS } from '../core/limits.ts'
 import {
   type AgentChange,
   type AgentEntry,
@@ -15,8 +16,10 @@ import {
 import { changedEntry } from './change.ts'
 import { DAY_MS, merged, withChild } from './seen.ts'
 
-/** Bounds: discovered agents of an issuer, and how many of the oldest make room together; rows that one page reads. */
-export const AGENTS = { discovered: 10_000, together: 100, page: 2_000 }
+/** The part of the discovered agents that makes room together. */
+const TOGETHER = 1 / 100
+/** Rows that one page reads. */
+const PAGE_ROWS = 2_000
 /** Milliseconds between two writes of an agent of which nothing new was seen. */
 const COARSE_MS = 600_000
 /** Rows between two writes of their number. */
@@ -140,8 +143,9 @@ export function createAgentTable(storage: DurableObjectStorage) {
   /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. */
   const evict = (issuer: string): void => {
     const { discovered } = countsOf(issuer)
-    if (discovered <= AGENTS.discovered) return
-    const many = discovered - AGENTS.discovered + AGENTS.together
+    const most = LIMITS.discoveredAgents
+    if (discovered <= most) return
+    const many = Math.ceil(discovered - most + most * TOGETHER)
     const oldest = `SELECT agent FROM agents
       WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
     const gone = sql.exec(
@@ -187,8 +191,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     change(change: AgentChange, stored: (entry: AgentEntry) => void): AgentEntry | ChangeRefusal {
       return storage.transactionSync(() => {
         const before = find(change)
-        const { decided } = countsOf(change.issuer)
-        const entry = changedEntry(before, change, { decided, all: decidedInAll() })
+        const { decided: ofIssuer } = countsOf(change.issuer)
+        const entry = changedEntry(before, change, { ofIssuer, inAll: decidedInAll() })
         if (typeof entry === 'string') return entry
         put(before, entry, false)
         stored(entry)
@@ -205,7 +209,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
         ...(status === undefined ? [] : ['status = ?']),
       ].join(' AND ')
       const bound = [after.issuer, after.agent, issuer, status].filter((one) => one !== undefined)
-      const most = needs === undefined ? limit : AGENTS.page
+      const most = needs === undefined ? limit : PAGE_ROWS
       const read = rowsOf(`${where} ORDER BY issuer, agent LIMIT ?`, ...bound, most + 1)
       const now = Date.now()
       const fit = read

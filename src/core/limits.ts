@@ -85,6 +85,8 @@ export const LIMITS = {
   revocations: 1_000_000,
   /** Agents that the registry has approved, suspended or retired, beside those. */
   agentStandings: 100_000,
+  /** Agents of an issuer that the registry has discovered and nobody has decided of. */
+  discoveredAgents: 10_000,
   /** Durable Objects that each store the whole set. */
   shards: 64,
   /** Of a condition: characters, nodes, nesting depth, and `+` operators. */

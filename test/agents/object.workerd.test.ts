@@ -1,11 +1,20 @@
-import { reset } from 'cloudflare:test'
+import {
+  evictDurableObject,
+  reset,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../src/agents/object.ts'
 import type { AuditLog } from '../../src/audit/object.ts'
-import { keyText } from '../../src/core/model/agents.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { type AgentChange, keyText, type Sighting } from '../../src/core/model/agents.ts'
+import { subjectKey } from '../../src/core/model/revocation.ts'
+import { RevocationShard } from '../../src/revocation/object.ts'
 import { recordAt } from '../audit/record.ts'
 import { eventually } from '../kit/eventually.ts'
+import { leader } from '../kit/shards.workerd.ts'
 import { sqlOf } from './support.workerd.ts'
 
 const { AGENTS, AUDIT_LOG } = env as unknown as {
@@ -13,7 +22,10 @@ const { AGENTS, AUDIT_LOG } = env as unknown as {
   readonly AUDIT_LOG: DurableObjectNamespace<AuditLog>
 }
 
-afterEach(() => reset())
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await reset()
+})
 
 const ISSUER = 'https://auth.acme.example'
 const TERMS = { prefix: '/.edgewarden', maxRows: Number.POSITIVE_INFINITY }
@@ -51,5 +63,134 @@ it('discovers agents by what the audit has stored, strangers and own endpoints n
   expect(JSON.parse(String(planner?.seen))).toMatchObject({
     uses: {},
     children: [keyText({ issuer: ISSUER, agent: 'agent-1' })],
+  })
+})
+
+const registry = () => AGENTS.getByName('registry')
+
+/** What a shard of the audit has seen of an agent. */
+const sightingOf = (agent: string, at: number, more: Partial<Sighting> = {}): Sighting => ({
+  issuer: ISSUER,
+  agent,
+  first: at,
+  last: at,
+  allowed: 1,
+  refused: 0,
+  probes: 0,
+  bytes: 0,
+  uses: new Map(),
+  tokens: new Map(),
+  types: [],
+  clients: [],
+  granted: [],
+  used: [],
+  parents: [],
+  countries: [],
+  networks: [],
+  keys: [],
+  requests: [],
+  ...more,
+})
+
+const change = (act: AgentChange['act'], agent: string, more: Partial<AgentChange> = {}) =>
+  registry().change({ issuer: ISSUER, agent, act, at: 1, by: 'ops', match: '*', ...more })
+
+const approve = (agent: string, more: Partial<AgentChange> = {}) => {
+  const key = { issuer: ISSUER, agent, at: 1, by: 'ops' }
+  return registry().change({ ...key, act: 'put', status: 'approved', ...more })
+}
+
+/** What the revocation set says of an agent. */
+const standingOf = async (value: string) => {
+  const found = await leader().lookup([subjectKey({ kind: 'agent', issuer: ISSUER, value })])
+  return found?.entries.map(({ mode }) => mode)
+}
+
+describe('what is seen of an agent', () => {
+  const rowsOf = () => sqlOf(registry(), 'SELECT agent, last FROM agents ORDER BY last')
+  const START = Date.UTC(2030, 0, 1)
+
+  it('is stored if it is new, and else every ten minutes at most', async () => {
+    const see = (minute: number, more?: Partial<Sighting>) =>
+      registry().observe([sightingOf('a', START + minute * 60_000, more)], TERMS)
+    const last = async () => ((await rowsOf())[0]?.last as number) - START
+    for (const minute of [0, 1, 9]) await see(minute)
+    expect(await last()).toBe(0)
+    await see(9.5, { used: ['files:read'] })
+    expect(await last()).toBe(9.5 * 60_000)
+    await see(19, { used: ['files:read'] })
+    expect(await last()).toBe(9.5 * 60_000)
+    await see(20)
+    expect(await last()).toBe(20 * 60_000)
+  })
+
+  it('is forgotten after 90 days, but for whom it was seen with', async () => {
+    const day = 86_400_000
+    await registry().observe([sightingOf('a', START, { used: ['old'], clients: ['c'] })], TERMS)
+    await registry().observe([sightingOf('a', START + 91 * day, { used: ['new'] })], TERMS)
+    const entry = await registry().get({ issuer: ISSUER, agent: 'a' })
+    expect([Object.keys(entry?.seen?.used ?? {}), entry?.seen?.clients]).toEqual([['new'], ['c']])
+  })
+
+  it('stops when the rows of the day are used up', async () => {
+    const many = Array.from({ length: 20 }, (_, i) => sightingOf(`a${i}`, START + i))
+    await registry().observe(many, { ...TERMS, maxRows: 5 })
+    expect((await rowsOf()).length).toBeLessThan(6)
+  })
+})
+
+describe('more agents than an issuer may have', () => {
+  const { discoveredAgents } = LIMITS
+  beforeEach(() => void Object.assign(LIMITS, { discoveredAgents: 10 }))
+  afterEach(() => void Object.assign(LIMITS, { discoveredAgents }))
+
+  it('push out the oldest discovered ones of that issuer, and nobody else', async () => {
+    const other = { issuer: 'https://other.example' }
+    await registry().observe([sightingOf('theirs', 1, other)], TERMS)
+    await registry().observe([sightingOf('suspended', 1), sightingOf('approved', 1)], TERMS)
+    await approve('approved', { match: [0] })
+    await change('suspend', 'suspended')
+    for (let at = 10; at < 50; at++) await registry().observe([sightingOf(`m${at}`, at)], TERMS)
+    const { agents } = await registry().list({ limit: 100 })
+    const names = agents.map(({ agent }) => agent)
+    expect(names).toEqual(expect.arrayContaining(['theirs', 'suspended', 'approved', 'm49']))
+    expect(names).not.toContain('m10')
+    expect(names.length).toBeLessThanOrEqual(13)
+    expect([await standingOf('approved'), await standingOf('suspended')]).toEqual([
+      ['approved'],
+      ['suspended'],
+    ])
+  })
+})
+
+describe('the revocation set', () => {
+  it('is told later what it could not be told', async () => {
+    const down = vi
+      .spyOn(RevocationShard.prototype, 'setStandings')
+      .mockRejectedValue(new Error('the set is down'))
+    expect(await approve('a')).toMatchObject({ entry: { status: 'approved' } })
+    expect(await approve('a', { match: [1] })).not.toHaveProperty('shards')
+    expect(await standingOf('a')).toEqual([])
+    down.mockRestore()
+    expect(await runDurableObjectAlarm(registry())).toBe(true)
+    expect(await standingOf('a')).toEqual(['approved'])
+  })
+
+  it('is told all again once it has begun anew', async () => {
+    for (const agent of ['a', 'b']) await approve(agent)
+    await change('suspend', 'b')
+    await change('retire', 'a')
+    await runInDurableObject(leader(), (_, { storage }) => storage.deleteAll())
+    await evictDurableObject(leader())
+    expect(await standingOf('b')).toEqual([])
+    expect(await runDurableObjectAlarm(registry())).toBe(true)
+    expect([await standingOf('a'), await standingOf('b')]).toEqual([['retired'], ['suspended']])
+  })
+
+  it('has no approval that is over, and none after it was taken back', async () => {
+    await approve('a', { fields: { expires: '2001-01-01T00:00:00Z' } })
+    await approve('b')
+    await change('patch', 'b', { status: 'discovered' })
+    expect([await standingOf('a'), await standingOf('b')]).toEqual([[], []])
   })
 })

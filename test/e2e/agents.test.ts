@@ -143,10 +143,10 @@ describe('an agent', () => {
     const gates = [setting.gate, other]
     const codes = () => Promise.all(gates.map(async (gate) => (await ask(agent, path, gate)).code))
     expect(await codes()).toEqual(['agent_not_approved', 'agent_not_approved'])
-    expect(await call('PUT', at(agent), { body: { owners: ['team-a'] } })).toMatchObject({
-      status: expect.toBeOneOf([200, 428]),
-    })
-    await call('PUT', at(agent), { body: { owners: ['team-a'] }, headers: { 'if-match': '*' } })
+    const approval = { body: { status: 'approved', owners: ['team-a'] } }
+    const { status } = await call('PUT', at(agent), approval)
+    // Its refused requests may have been seen by now.
+    if (status === 428) await call('PUT', at(agent), { ...approval, headers: { 'if-match': '*' } })
     await eventually(async () => expect(await codes()).toEqual([undefined, undefined]))
     await act('suspend', agent)
     await eventually(async () =>
@@ -198,9 +198,10 @@ describe('a change', () => {
     expect(patched.agent).not.toHaveProperty('owners')
     expect(await codeOf('PATCH', { 'if-match': '"1"' })).toBe('agent_changed')
     await act('suspend', agent)
-    expect(await codeOf('PUT', { 'if-match': '*' })).toBe('agent_stopped')
-    expect(await codeOf('PATCH', { 'if-match': '*' }, { status: 'approved' })).toBe('agent_stopped')
-    expect(await codeOf('PATCH', { 'if-match': '*' })).toBeUndefined()
+    const any = { 'if-match': '*' }
+    expect((await call('PUT', at(agent), { body, headers: any })).agent.status).toBe('suspended')
+    const back = { body: { status: 'approved' }, headers: any }
+    expect((await call('PATCH', at(agent), back)).agent.status).toBe('approved')
   })
 
   it.each<[string, string, object]>([
@@ -211,7 +212,7 @@ describe('a change', () => {
     ['PUT', 'own', { review_by: '2031-02-30' }],
     ['PUT', 'own', { owners: [] }],
     ['PUT', 'own', { name: 'x'.repeat(201) }],
-    ['PUT', 'own', { status: 'suspended' }],
+    ['PUT', 'own', { status: 'stopped' }],
     ['POST', '/suspend', { agent: 'a' }],
     ['GET', '?needs=money', {}],
     ['GET', '?cursor=x', {}],
@@ -239,7 +240,11 @@ describe('a change', () => {
   })
 
   it('that would stop its caller is refused unless it is meant', async () => {
-    expect(await act('suspend', 'operator')).toMatchObject({ status: 409, code: 'would_lock_out' })
+    const refused = { status: 409, code: 'would_lock_out' }
+    expect(await act('suspend', 'operator')).toMatchObject(refused)
+    expect(await call('PUT', at('operator'), { body: { status: 'retired' } })).toMatchObject(
+      refused,
+    )
     expect((await call('GET', '?limit=1')).status).toBe(200)
   })
 

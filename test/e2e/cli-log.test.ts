@@ -180,7 +180,10 @@ describe('revoke', () => {
     const revoke = (agent: string) =>
       asked('revoke', 'agent', agent, '--issuer', setting.issuer.issuer)
     const { code, stdout, stderr } = await revoke('agent-gone')
-    expect([code, stderr]).toEqual([0, ''])
+    expect([code, stderr]).toEqual([
+      0,
+      'This stops 1 agent (agent-gone): 2 allowed calls in the last hour.\n',
+    ])
     expect(stdout).toMatch(/^Audit: 3 decisions about it in the hour before, 2 allowed; /m)
     const unknown = await revoke('agent-gnoe')
     expect(unknown.code).toBe(0)

@@ -140,12 +140,12 @@ function stopped(act: 'suspend' | 'retire'): Case['ask'] {
 }
 
 /** Changes a stopped agent: as an administrator of its issuer by POST. */
-function afterStop(method: 'PUT' | 'POST', headers: readonly Header[] = []): Case['ask'] {
+function afterStop(method: 'PUT' | 'POST'): Case['ask'] {
   return async (world) => {
     const agent = await stop(world, 'suspend')
     return method === 'PUT'
-      ? registry(method, '/entry', {}, headers, { agent })(world)
-      : registry(method, '/resume', {}, headers, { agent, by: 'beta' })(world)
+      ? registry(method, '/entry', {}, [], { agent })(world)
+      : registry(method, '/resume', {}, [], { agent, by: 'beta' })(world)
   }
 }
 
@@ -637,7 +637,6 @@ export const CASES: Readonly<Record<string, Case>> = {
     status: 412,
   },
   agent_version_missing: { ...forbidden(afterStop('PUT')), status: 428 },
-  agent_stopped: { ...forbidden(afterStop('PUT', [['If-Match', '*']])), status: 409 },
   agent_stopped_by_all: forbidden(afterStop('POST')),
   agents_full: {
     ...forbidden(registry('PUT', '/entry', {})),
@@ -769,7 +768,6 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'alert_unknown',
   'agent_changed',
   'agent_version_missing',
-  'agent_stopped',
   'agent_stopped_by_all',
   'agents_full',
   'agents_unavailable',

@@ -1,11 +1,23 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import * as addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
+import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { outcome, type Setting, startSetting } from './setting.ts'
 
 const HOUR = 3_600_000
+
+const ajv = new Ajv2020({ allErrors: true })
+addFormats.default(ajv)
+const isRecord = ajv.compile(
+  JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8')),
+)
+
 const WATCH = {
   // The first table that fits counts a request.
   careful: { agent_types: ['careful'], action: 'quarantine', duration: '4s', at_most: 100 },
@@ -160,6 +172,11 @@ describe('a quarantine', () => {
     console.log(`from the request to the refusal: ${Math.round(performance.now() - begun)} ms`)
     const alert = await alertOf('q-1')
     const { revocations } = await call('GET', '/revocations?kind=agent&value=q-1')
+    await eventually(async () => {
+      const { decisions } = await call('GET', '/decisions?kind=act&agent=q-1')
+      expect(decisions).toMatchObject([{ quarantine: alert.quarantine?.id }])
+      expect(decisions.map((record) => (isRecord(record) ? [] : isRecord.errors))).toEqual([[]])
+    })
     expect(revocations).toMatchObject([
       {
         id: alert.quarantine?.id,

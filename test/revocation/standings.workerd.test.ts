@@ -1,5 +1,6 @@
-import { reset } from 'cloudflare:test'
-import { afterEach, expect, it } from 'vitest'
+import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
 import type { Revocation } from '../../src/core/model/revocation.ts'
 import { revocationId, subjectKey } from '../../src/core/model/revocation.ts'
 import { entriesOf, leader, shard } from '../kit/shards.workerd.ts'
@@ -57,4 +58,36 @@ it('ends an approval when it expires, also where a later one ended later', async
   await leader().setStandings([await standing('a', 'approved', { expires: soon + 3_600 })], [])
   await leader().setStandings([await standing('a', 'approved', { expires: soon })], [])
   await expect.poll(() => found('a'), { timeout: 10_000 }).toEqual([])
+})
+
+it('is added to tables that were made before there were agents', async () => {
+  await leader().add(await entriesOf('b'))
+  await runInDurableObject(leader(), (_, { storage }) => {
+    storage.sql.exec('DROP TRIGGER agents_come; DROP TRIGGER agents_go')
+  })
+  await evictDurableObject(leader())
+  await leader().setStandings([await standing('a', 'approved')], [])
+  const counts = await runInDurableObject(leader(), (_, { storage }) =>
+    storage.sql.exec('SELECT issuer, held FROM shares').toArray(),
+  )
+  expect(counts).toEqual([{ issuer: '', held: 1 }])
+  expect(await found('a')).toEqual(['approved'])
+})
+
+describe('where there is no room for more agents', () => {
+  const { agentStandings, revocations } = LIMITS
+  beforeEach(() => void Object.assign(LIMITS, { agentStandings: 2, revocations: 2 }))
+  afterEach(() => void Object.assign(LIMITS, { agentStandings, revocations }))
+
+  it('stores none of them, and revocations have room of their own', async () => {
+    const set = (...all: readonly Revocation[]) => leader().setStandings(all, [])
+    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((one) => standing(one, 'approved')))
+    if (!a || !b || !c) throw new Error('none')
+    expect(await set(a, b, c)).toBeUndefined()
+    expect(await set(a, b)).toMatchObject({ shards: { total: 1 } })
+    expect(await set(c)).toBeUndefined()
+    expect(await set({ ...a, createdBy: 'another' })).toBeDefined()
+    expect(await leader().add(await entriesOf('x', 'y'))).toMatchObject({ added: [{}, {}] })
+    expect(await leader().add(await entriesOf('z'))).toEqual({ full: 'set' })
+  })
 })

@@ -120,7 +120,7 @@ export interface StatusChange {
   /** Set if the administrator is of this issuer only. */
   readonly own?: true
   /** Of an agent that is suspended or retired: what it is once it is resumed. */
-  readonly resumes?: 'approved' | 'discovered'
+  readonly resumes?: AgentStatus
 }
 
 /** An agent of the registry. */
@@ -138,7 +138,8 @@ export interface AgentEntry extends AgentKey {
 export interface AgentChange extends AgentKey, Omit<StatusChange, 'resumes'> {
   readonly act: 'put' | 'patch' | 'suspend' | 'resume' | 'retire'
   readonly fields?: { readonly [Name in keyof AgentFields]?: AgentFields[Name] | null }
-  readonly status?: 'approved' | 'discovered'
+  /** Of `put` and `patch`; without it the status stays, and is `approved` for an agent that was not there. */
+  readonly status?: AgentStatus
   /** The versions that the caller may have meant, or any. Needed by `put` of a known agent, and by `patch`. */
   readonly match?: readonly number[] | '*'
 }
@@ -148,7 +149,6 @@ export type ChangeRefusal =
   | 'agent_unknown'
   | 'agent_changed'
   | 'agent_version_missing'
-  | 'agent_stopped'
   | 'agent_stopped_by_all'
   | 'agents_full'
 

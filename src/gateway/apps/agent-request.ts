@@ -31,7 +31,7 @@ const FIELDS = {
     v.check((given) => Date.parse(given) > Date.now(), 'must be in the future'),
   ),
 }
-const STATUS = v.picklist(['approved', 'discovered'], 'must be approved or discovered')
+const STATUS = v.picklist(AGENT_STATUSES, `must be one of ${AGENT_STATUSES.join(', ')}`)
 const REASON = v.exactOptional(text(LIMITS.revocationReason))
 const MORE = { status: v.exactOptional(STATUS), reason: REASON }
 
@@ -67,9 +67,7 @@ export const AGENT_STOP = v.strictObject(
 export const AGENT_QUERY = v.strictObject(
   {
     issuer: v.exactOptional(queryText),
-    status: v.exactOptional(
-      v.picklist(AGENT_STATUSES, `must be one of ${AGENT_STATUSES.join(', ')}`),
-    ),
+    status: v.exactOptional(STATUS),
     needs: v.exactOptional(v.picklist(AGENT_NEEDS, `must be one of ${AGENT_NEEDS.join(', ')}`)),
     limit: v.exactOptional(queryLimit),
     cursor: v.exactOptional(v.string()),

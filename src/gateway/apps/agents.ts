@@ -49,11 +49,6 @@ export const agentDenials = denials({
     'A change of an agent that is there needs If-Match',
     'Send the ETag that reading the agent answered, or * to overwrite whatever is there',
   ],
-  agent_stopped: [
-    'conflict',
-    'The agent is suspended or retired, so its status cannot be set',
-    'Resume it first; nothing was changed',
-  ],
   agent_stopped_by_all: [
     'forbidden',
     'An administrator of every issuer has stopped this agent',
@@ -109,7 +104,10 @@ export const agentsApp = createApp<GateEnv>()
     const read = (given: JsonObject) => readBody(AGENT_EDITS[act], given)
     const body = await readAdminJson(c, read, deny('agent_invalid'))
     if (!body.ok) return body.reason
-    const { status = act === 'put' ? 'approved' : undefined, reason, ...fields } = body.value
+    const { status, reason, ...fields } = body.value
+    const isStop = status === 'suspended' || status === 'retired'
+    if (isStop && isOfCaller(c, key.value))
+      return c.get('deny')(revocationDenials('would_lock_out'))
     const match = matchOf(c.req.header('if-match'))
     const more = { ...(status && { status }), ...(reason && { reason }), ...(match && { match }) }
     return change(c, { ...key.value, act, fields, ...more })

@@ -32,6 +32,9 @@ export interface GateOptions extends TokenOptions {
 /** What a token needs to read decisions. */
 export const AUDIT_SCOPE = 'edgewarden:audit:read'
 
+/** What a token needs for the registry of agents. */
+export const AGENTS_SCOPE = 'edgewarden:agents'
+
 /** Seconds a token lives that a command signs for its own one call, or to read decisions, which may be a stream. */
 const LIFETIME = 60
 const AUDIT_LIFETIME = 300

@@ -1,4 +1,5 @@
 import { doctorCommand } from '../doctor/doctor.ts'
+import { agentsCommand } from './agents.ts'
 import { alertsCommand } from './alerts.ts'
 import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly CommandRow[] = [
   revokeCommand,
   liftCommand,
   listCommand,
+  agentsCommand,
   logCommand,
   usageCommand,
   whyCommand,

@@ -13,11 +13,13 @@ export interface GateAddress {
 
 /** One call of a gate. */
 export interface GateCall {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With query, below the gate's origin. */
   readonly path: string
   readonly token?: string
   readonly body?: unknown
+  /** `If-Match`. */
+  readonly match?: string | undefined
   /** For a stream of events, which takes as long as this signal lets it; `after`: the last event that was read. */
   readonly events?: { readonly signal: AbortSignal; readonly after?: string | undefined }
 }
@@ -70,7 +72,7 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
  */
 export async function callGate(
   gate: GateAddress,
-  { method, path, token, body, events }: GateCall,
+  { method, path, token, body, match, events }: GateCall,
   timeoutMs = TIMEOUT_MS,
 ): Promise<Result<GateAnswer, GateFault>> {
   const silent = (message: string) => fail({ kind: 'silent', message } as const)
@@ -83,6 +85,7 @@ export async function callGate(
         Accept: `${events ? EVENTS : 'application/json'}, application/problem+json`,
         ...(events?.after !== undefined && { 'Last-Event-ID': events.after }),
         ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        ...(match !== undefined && { 'If-Match': match }),
         ...(body !== undefined && { 'Content-Type': 'application/json' }),
       },
       ...(body !== undefined && { body: jsonText(body) }),

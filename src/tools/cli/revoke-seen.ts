@@ -1,6 +1,7 @@
-import { isObject, type JsonObject, own } from '../../core/json.ts'
-import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
-import type { Surroundings } from './command.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
+import { within } from '../../core/timeout.ts'
+import { AGENTS_SCOPE, AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
+import type { Surroundings, Waiting } from './command.ts'
 import { counted } from './file-policy.ts'
 import type { Outcome } from './output.ts'
 
@@ -8,6 +9,52 @@ const HOUR = 3_600
 
 /** Kinds that the audit finds decisions by; for the kind `issuer` the issuer is enough. */
 const FOUND_BY = ['agent', 'subject', 'workflow']
+
+/** Milliseconds that stopping something waits to tell what it stops. */
+const TELL_MS = 2_000
+
+/**
+ * Tells, before something is stopped, what that stops: its agents and their calls in the last hour, and agents that act
+ * with an agent. Tells nothing where the gate does not say it soon.
+ */
+export async function tellStopped(
+  { kind = '', value = '', issuer }: { kind?: unknown; value?: unknown; issuer?: unknown },
+  options: GateOptions,
+  around: Surroundings,
+  { tell }: Pick<Waiting, 'tell'>,
+): Promise<void> {
+  if (kind !== 'issuer' && !FOUND_BY.includes(String(kind))) return
+  const read = async (scope: string, path: string) => {
+    const answer = callAs(options, scope, around, (gate) => ({
+      method: 'GET',
+      path: gate.prefix + path,
+    }))
+    const soon = await within(answer, TELL_MS, () => undefined)
+    return soon?.ok ? soon.value.body : undefined
+  }
+  const key = {
+    issuer: String(issuer),
+    ...(kind !== 'issuer' && { [String(kind)]: String(value) }),
+  }
+  const from = (around.now() - HOUR).toFixed(3)
+  const [usage, entry] = await Promise.all([
+    read(AUDIT_SCOPE, `/usage?${new URLSearchParams({ ...key, from, by: 'agent' })}`),
+    kind === 'agent' ? read(AGENTS_SCOPE, `/agents/entry?${new URLSearchParams(key)}`) : undefined,
+  ])
+  const groups = listOf(usage && own(usage, 'usage')).filter(isObject)
+  const sum = (name: string) => groups.reduce((all, one) => all + Number(own(one, name) ?? 0), 0)
+  const namesIn = (list: readonly unknown[]) =>
+    list.filter(isObject).map((one) => String(own(one, 'agent')))
+  const seen = entry && objectOf(own(objectOf(own(entry, 'agent')), 'seen'))
+  const children = namesIn(listOf(seen && own(seen, 'children')))
+  const calls = `${counted(sum('decisions') - sum('denied'), 'allowed call')} in the last hour`
+  if (groups.length > 0)
+    tell(`This stops ${counted(groups.length, 'agent')}${listText(namesIn(groups))}: ${calls}.`)
+  if (children.length > 0) tell(`These act with it${listText(children)}.`)
+}
+
+const listText = (names: readonly string[]): string =>
+  names.length === 0 ? '' : ` (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`
 
 /**
  * A revocation's outcome with what the audit of the gate has about whom it is of. Where that cannot be told, the outcome

@@ -1,5 +1,5 @@
 import { Argument, Option } from 'commander'
-import { own } from '../../core/json.ts'
+import { type JsonObject, own } from '../../core/json.ts'
 import { KINDS, MODES } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
@@ -29,7 +29,7 @@ import {
   whyUnknown,
   withoutEffect,
 } from './revoke-effect.ts'
-import { withSeen } from './revoke-seen.ts'
+import { tellStopped, withSeen } from './revoke-seen.ts'
 
 export interface RevokeOptions extends GateOptions, EntryOptions {
   /** Ends only once the revocation is in effect everywhere. */
@@ -83,7 +83,12 @@ names it, 2 cannot tell.`,
       .option('--force', 'also when it covers the token of this call')
       .option('--wait', 'end once it is in effect everywhere, and tell how long it took'),
   run: ([kind = '', value], options, process) =>
-    revoke({ ...options, kind, ...(value !== undefined && { value }) }, process, process.waiting),
+    revoke(
+      { ...options, kind, ...(value !== undefined && { value }) },
+      process,
+      process.waiting,
+      (entry, gate) => tellStopped(entry, gate, process, process.waiting),
+    ),
 }
 
 /** The options with what the gate's policy tells of a leaked token, or of an issuer by its name. */
@@ -131,12 +136,13 @@ const PATIENCE_MS = 5 * 60_000
 /**
  * Makes one revocation at a running gate, and says when it is in effect everywhere: once every
  * shard has it and the longest bound of a rule has passed. With `wait` it ends only then. Yes means
- * that every shard has it; with `wait`, that it is in effect.
+ * that every shard has it; with `wait`, that it is in effect. Calls `before` with what it is about to revoke.
  */
 export async function revoke(
   given: RevokeOptions,
   around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
   waiting: Waiting,
+  before = async (_entry: JsonObject, _gate: GateOptions): Promise<void> => {},
 ): Promise<Outcome> {
   const wanted = await completed(given, around, waiting)
   if (!wanted.ok) return wanted.reason
@@ -144,6 +150,7 @@ export async function revoke(
   const at = around.now()
   const entry = readEntry(options, at)
   if (!entry.ok) return cannotTell(entry.reason)
+  await before(entry.value, options)
   const began = waiting.elapsed()
   const answer = await callAs(options, SCOPES, around, ({ prefix }) => ({
     method: 'POST',

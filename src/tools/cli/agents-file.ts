@@ -1,0 +1,118 @@
+import { parse } from 'smol-toml'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import type { AgentFields } from '../../core/model/agents.ts'
+import type { Result } from '../../core/result.ts'
+import { textIn } from './decision-lines.ts'
+import { counted } from './file-policy.ts'
+import { readText } from './files.ts'
+import type { GateCall } from './gate-client.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { tomlTable, tomlValue } from './toml-statements.ts'
+
+/** Calls the registry of the gate; the answer, or the outcome of a call that brought none. */
+export type CallAgents = (
+  method: GateCall['method'],
+  path: string,
+  more?: Pick<GateCall, 'body' | 'match'>,
+) => Promise<Result<JsonObject, Outcome>>
+
+const FIELDS = {
+  name: true,
+  owners: true,
+  purpose: true,
+  types: true,
+  client: true,
+  keys: true,
+  review_by: true,
+  expires: true,
+} as const satisfies Record<keyof AgentFields, true>
+const MEMBERS = ['issuer', 'agent', 'status', ...Object.keys(FIELDS)]
+
+const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = own(agent, name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+
+/** The agents of which somebody has decided something, as a file. */
+export function agentsToml(agents: readonly JsonObject[]): string {
+  const decided = agents.filter(
+    (one) => own(one, 'status') !== 'discovered' || Object.keys(FIELDS).some((name) => name in one),
+  )
+  const tables = decided.map((one) => tomlTable('[agents]', picked(one, MEMBERS)).join('\n'))
+  return `${tables.join('\n\n')}\n`
+}
+
+/** Makes the registry say what a file says. Without `isMeant` it only tells what that changes. */
+export async function importAgents(
+  file: string | undefined,
+  before: readonly JsonObject[],
+  isMeant: boolean,
+  call: CallAgents,
+): Promise<Outcome> {
+  if (file === undefined) return cannotTell('Which file? Give its name behind import.')
+  const text = await readText(file)
+  if (!text.ok) return cannotTell(text.reason)
+  const wanted = agentsIn(text.value)
+  if (typeof wanted === 'string') return cannotTell(`${file}: ${wanted}`)
+  const keyOf = (one: JsonObject) => tomlValue([own(one, 'issuer'), own(one, 'agent')])
+  const known = new Map(before.map((one) => [keyOf(one), one]))
+  const changes = wanted.flatMap((now) => {
+    const old = known.get(keyOf(now))
+    const was = picked(old ?? {}, MEMBERS)
+    const names = MEMBERS.filter(
+      (name) => tomlValue(own(was, name) ?? '') !== tomlValue(own(now, name) ?? ''),
+    )
+    return names.length === 0 ? [] : [{ now, old, names }]
+  })
+  const lines = changes.map(
+    ({ now, old, names }) =>
+      `${old ? 'change' : 'add'} ${textIn(now, 'agent')} of ${textIn(now, 'issuer')}: ${names
+        .map(
+          (name) =>
+            `${name} ${tomlValue(own(old ?? {}, name) ?? null)} → ${tomlValue(own(now, name) ?? null)}`,
+        )
+        .join(', ')}`,
+  )
+  if (!isMeant || changes.length === 0) {
+    const isSame = changes.length === 0
+    return {
+      exitCode: isSame ? EXIT.yes : EXIT.no,
+      json: { changes: lines },
+      out: isSame ? ['Nothing differs.'] : lines,
+      err: isSame ? [] : ['Nothing was changed: add --yes.'],
+    }
+  }
+  for (const [done, { now, old }] of changes.entries()) {
+    const { issuer, agent, ...body } = now
+    const key = new URLSearchParams({ issuer: String(issuer), agent: String(agent) })
+    const match = old && `"${textIn(old, 'version')}"`
+    const answer = await call('PUT', `/entry?${key}`, { body, match })
+    if (!answer.ok) {
+      const { reason } = answer
+      return { ...reason, err: [`${counted(done, 'agent')} changed before this:`, ...reason.err] }
+    }
+  }
+  return { exitCode: EXIT.yes, json: { changed: lines }, out: lines, err: [] }
+}
+
+/** The agents of a file, or what is wrong with it. */
+const agentsIn = (text: string): readonly JsonObject[] | string => {
+  let file: unknown
+  try {
+    file = parse(text)
+  } catch {
+    return 'it is no TOML'
+  }
+  const agents = isObject(file) ? listOf(own(file, 'agents')).filter(isObject) : []
+  if (agents.length === 0) return 'it has no [[agents]]'
+  for (const one of agents) {
+    const unknown = Object.keys(one).find((name) => !MEMBERS.includes(name))
+    if (unknown !== undefined) return `"${unknown}" is no member of an agent`
+    const missing = ['issuer', 'agent', 'status'].find((name) => textIn(one, name) === undefined)
+    if (missing !== undefined) return `an agent has no ${missing}`
+  }
+  return agents
+}

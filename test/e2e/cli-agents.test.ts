@@ -1,0 +1,167 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from 'smol-toml'
+import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import { RESOURCE, type Setting, startSetting } from './setting.ts'
+
+interface Run {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+let directory: string
+let setting: Setting
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-agents-'))
+  const { stdout } = await edgewarden('keygen', '--operator', '--issuer', 'ops')
+  const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
+  setting = await startSetting({
+    durableObjects: WITH_AUDIT,
+    issuer: { agent_prefix: 'acme/' },
+    routes: [
+      { match: 'GET /v1/files/{id}', scopes: ['files:read'] },
+      { match: 'GET /v1/approved', scopes: [], agents: 'approved' },
+      {
+        match: 'GET,POST /mcp',
+        scopes: [],
+        mcp: { tools: { 'get_*': ['weather:read'], other: [] } },
+      },
+    ],
+    more: { ISSUERS_OPS: vars.ISSUERS },
+  })
+})
+afterAll(async () => {
+  await setting.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+function edgewarden(...args: readonly string[]): Promise<Run> {
+  const { EDGEWARDEN_TOKEN: _, ...around } = process.env
+  const options = { cwd: directory, env: { ...around, USER: 'maria' } }
+  return new Promise((done) => {
+    execFile(process.execPath, [inject('command'), ...args], options, (error, stdout, stderr) => {
+      done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+const agents = (...args: readonly string[]) =>
+  edgewarden(
+    ...['agents', ...args, '--gate', setting.gate.url],
+    ...['--key', 'ops.jwk', '--audience', RESOURCE],
+  )
+
+const statusOf = async (agent: string, path: string, claims: object = {}) => {
+  const token = await setting.token({
+    client_id: agent,
+    sub: agent,
+    scope: 'files:read',
+    ...claims,
+  })
+  return (await setting.ask(path, { token })).status
+}
+
+it('approves, suspends and resumes an agent, and says before what that stops', async () => {
+  const of = ['agent-1', '--issuer', 'acme']
+  expect(await statusOf('agent-1', '/v1/approved')).toBe(403)
+  const approved = await agents('approve', ...of, '--owner', 'team-a', '--expires', '2031-01-01')
+  expect([approved.code, approved.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^acme\/agent-1: approved\n[\s\S]*owners +\["team-a"\]/),
+  ])
+  expect(await statusOf('agent-1', '/v1/approved')).toBe(200)
+  const child = { act: { sub: 'child', act: { sub: 'agent-1' } } }
+  await statusOf('agent-1', '/v1/files/1')
+  await statusOf('child', '/v1/files/1', child)
+  await eventually(async () => {
+    const { stdout } = await agents('show', ...of)
+    expect(stdout).toMatch(/children +\[\{.*"agent":"child"/)
+  })
+  const suspended = await agents('suspend', ...of, '--reason', 'odd calls')
+  expect([suspended.code, suspended.stdout]).toEqual([
+    0,
+    expect.stringContaining('acme/agent-1: suspended'),
+  ])
+  expect(suspended.stderr).toBe(
+    'This stops 1 agent (agent-1): 2 allowed calls in the last hour.\nThese act with it (child).\n',
+  )
+  expect(await statusOf('agent-1', '/v1/files/1')).toBe(403)
+  expect(await statusOf('child', '/v1/files/1', child)).toBe(403)
+  expect((await agents('resume', ...of)).stdout).toContain('acme/agent-1: approved')
+  const cleared = await agents('set', ...of, '--owner', '', '--purpose', 'reads files')
+  expect(cleared.stdout).not.toContain('owners')
+  expect(cleared.stdout).toContain('reads files')
+})
+
+it('exports what was decided, and imports it again', async () => {
+  await agents('approve', 'one', '--issuer', 'acme', '--owner', 'a', '--owner', 'b')
+  await agents('set', 'two', '--issuer', 'acme', '--name', 'The "second"')
+  await agents('suspend', 'two', '--issuer', 'acme')
+  const { stdout } = await agents('export')
+  await writeFile(join(directory, 'agents.toml'), stdout)
+  const same = await agents('import', 'agents.toml')
+  expect([same.code, same.stdout]).toEqual([0, 'Nothing differs.\n'])
+  const file = await readFile(join(directory, 'agents.toml'), 'utf8')
+  const changed = file
+    .replace('owners = ["a", "b"]', 'owners = ["b"]')
+    .replace(/(agent = "two"\nstatus = )"suspended"/, '$1"approved"')
+  const added = `[[agents]]\nissuer = "${setting.issuer.issuer}"\nagent = "three"\nstatus = "suspended"\n`
+  await writeFile(join(directory, 'agents.toml'), `${changed}\n${added}`)
+  const dry = await agents('import', 'agents.toml')
+  expect(dry.code).toBe(1)
+  expect(dry.stdout.split('\n').filter(Boolean)).toEqual([
+    expect.stringMatching(/^change one of .*: owners \["a", "b"\] → \["b"\]$/),
+    expect.stringMatching(/^change two of .*: status "suspended" → "approved"$/),
+    expect.stringMatching(/^add three of .*status null → "suspended"$/),
+  ])
+  expect(await statusOf('two', '/v1/files/1')).toBe(403)
+  expect((await agents('import', 'agents.toml', '--yes')).code).toBe(0)
+  expect((await agents('import', 'agents.toml')).code).toBe(0)
+  expect([await statusOf('two', '/v1/approved'), await statusOf('three', '/v1/files/1')]).toEqual([
+    200, 403,
+  ])
+  for (const [text, why] of [
+    ['agents = 1', 'it has no [[agents]]'],
+    ['[[agents]]\nissuer = "a"', 'an agent has no agent'],
+    ['[[agents]]\nowner = "a"', '"owner" is no member of an agent'],
+    ['[', 'it is no TOML'],
+  ] as const) {
+    await writeFile(join(directory, 'wrong.toml'), text)
+    const wrong = await agents('import', 'wrong.toml')
+    expect([wrong.code, wrong.stderr]).toEqual([2, `wrong.toml: ${why}\n`])
+  }
+})
+
+it('lists, reviews and adopts', async () => {
+  const weather = await setting.token({ client_id: 'mcp-agent', scope: 'weather:read admin' })
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'get_weather' } }
+  await setting.ask('/mcp', {
+    method: 'POST',
+    token: weather,
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+    },
+    body: JSON.stringify(call),
+  })
+  await eventually(async () => {
+    const { stdout } = await agents('adopt', 'mcp-agent', '--issuer', 'acme')
+    expect(stdout).toContain('mcp = { tools = { get_weather = ["weather:read"] } }')
+    expect(parse(stdout)).toMatchObject({ vars: { ROUTES: [{ match: 'GET,POST /mcp' }] } })
+    expect(stdout).toContain('not used: admin')
+  })
+  const review = await agents('review')
+  expect([review.code, review.stdout]).toEqual([
+    1,
+    expect.stringMatching(/acme\/mcp-agent +discovered +– +\d{4}-\d\d-\d\d +owner, approval/),
+  ])
+  expect((await agents('list', '--status', 'retired')).stdout).toBe('There are none.\n')
+  expect(await agents('show', 'nobody', '--issuer', 'acme')).toMatchObject({ code: 1 })
+  expect(await agents('show', 'nobody')).toMatchObject({ code: 2 })
+})
