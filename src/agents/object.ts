@@ -53,12 +53,13 @@ export class AgentRegistry extends DurableObject {
     const place = ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
     const set = place ? REVOCATIONS.jurisdiction(place) : REVOCATIONS
     this.#acts = createActs({ storage: ctx.storage, objects: AUDIT_LOG })
+    this.#table = createAgentTable(ctx.storage)
     this.#watch = createWatch({
       storage: ctx.storage,
       acts: this.#acts,
+      spend: (most) => this.#table.spend(most),
       set: () => set.getByName(PRIMARY) as unknown as QuarantineSet,
     })
-    this.#table = createAgentTable(ctx.storage)
     this.#standings = createStandings(
       ctx.storage,
       this.#table,

@@ -3,7 +3,7 @@ import { type WatchState, watchState } from './watch-state.ts'
 /** States in memory. */
 const MOST_STATES = 2_000
 /** Milliseconds between two writes of a state, and without a sighting until all are written. */
-const STORE_MS = { each: 600_000, quiet: 10_000 }
+export const STORE_MS = { each: 600_000, quiet: 10_000 }
 
 /** The table of the states. */
 export const STATES_TABLE =
@@ -14,15 +14,16 @@ interface Held {
   stored: number
 }
 
-/** States of agents in memory and SQLite. What a crash loses is ten minutes of learning. */
-export function createWatchStates({ sql }: DurableObjectStorage) {
+/** States of agents in memory and SQLite. What a crash loses is ten minutes of learning. `spend`: whether a row may be written. */
+export function createWatchStates({ sql }: DurableObjectStorage, spend: () => boolean) {
   const held = new Map<string, Held>()
   const dirty = new Set<string>()
   let quiet: ReturnType<typeof setTimeout> | undefined
 
   const store = (key: string): void => {
     const one = held.get(key)
-    if (!one || !dirty.delete(key)) return
+    if (!one || !dirty.has(key) || !spend()) return
+    dirty.delete(key)
     sql.exec('INSERT OR REPLACE INTO watched VALUES (?, ?)', key, one.state.bytes)
     one.stored = Date.now()
   }

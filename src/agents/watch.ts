@@ -22,12 +22,15 @@ interface WatchOptions {
   readonly storage: DurableObjectStorage
   readonly acts: ReturnType<typeof createActs>
   readonly set: () => QuarantineSet
+  /** Counts a row, of so many in a day; false if they are used up. */
+  readonly spend: (most: number) => boolean
 }
 
 /** Watches agents inside the registry's object: learns what they do, tells alerts, and stops an agent for a while. */
-export function createWatch({ storage, acts, set }: WatchOptions) {
+export function createWatch({ storage, acts, set, spend }: WatchOptions) {
   const { kv } = storage
-  const states = createWatchStates(storage)
+  let mostRows = Number.POSITIVE_INFINITY
+  const states = createWatchStates(storage, () => spend(mostRows))
   const alerts = createAlertTable(storage)
 
   /** Agents that were quarantined within an hour, and of whom no person has decided. */
@@ -103,8 +106,9 @@ export function createWatch({ storage, acts, set }: WatchOptions) {
     find: alerts.find,
 
     /** Watches what was seen. Resolves once what follows from it has happened. Rejects for nothing. */
-    async observe(sightings: readonly Sighting[], { watch }: AgentTerms): Promise<void> {
+    async observe(sightings: readonly Sighting[], { watch, maxRows }: AgentTerms): Promise<void> {
       if (!watch) return
+      mostRows = maxRows
       for (const sighting of sightings) {
         const rule = watch.rules.find(({ name }) => name === sighting.watch)
         if (!rule) continue
