@@ -163,6 +163,24 @@ describe('more agents than an issuer may have', () => {
   })
 })
 
+describe('where there is no room for more decisions', () => {
+  const { agentStandings } = LIMITS
+  beforeEach(() => void Object.assign(LIMITS, { agentStandings: 20 }))
+  afterEach(() => void Object.assign(LIMITS, { agentStandings }))
+
+  it('leaves administrators of an issuer a tenth, and refuses what is more', async () => {
+    const full = { refused: 'agents_full' }
+    for (const agent of ['a', 'b'])
+      expect(await approve(agent, { own: true })).toHaveProperty('entry')
+    expect(await approve('c', { own: true })).toEqual(full)
+    expect(await change('suspend', 'a', { own: true })).toHaveProperty('entry')
+    for (let i = 2; i < 20; i++) expect(await approve(`all-${i}`)).toHaveProperty('entry')
+    expect(await approve('more')).toEqual(full)
+    await change('patch', 'all-2', { status: 'discovered' })
+    expect(await approve('more')).toHaveProperty('entry')
+  })
+})
+
 describe('the revocation set', () => {
   it('is told later what it could not be told', async () => {
     const down = vi
