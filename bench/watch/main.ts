@@ -102,6 +102,7 @@ const tableOf = (run: Run, changed: Run): string => {
     '| volume by | false alerts a week | thefts of volume found |',
     '| --- | --: | --: |',
     `| \`WATCH\` | ${aWeek(run.alerts.volume)} | ${percent(volume.found / volume.tried)} |`,
+    `| the bound alone | ${aWeek(run.bound.alerts[0] ?? 0)} | ${percent((run.bound.found[0] ?? 0) / volume.tried)} |`,
     ...nearest('z', Z_SCORES),
     ...nearest('limits', LIMITS),
   ].join('\n')

@@ -1,3 +1,4 @@
+import { slotOf, volumeOf } from '../../src/agents/watch-baseline.ts'
 import { type Found, learn, observe, type Sample } from '../../src/agents/watch-signals.ts'
 import { type WatchState, watchState } from '../../src/agents/watch-state.ts'
 import { SIGNALS, type Signal } from '../../src/core/model/watch.ts'
@@ -44,6 +45,7 @@ export interface Run {
   readonly news: number
   readonly thefts: Record<Theft, Thefts>
   /** By each threshold: false alerts, and thefts by volume that were found. */
+  readonly bound: { alerts: number[]; found: number[] }
   readonly z: { alerts: number[]; found: number[] }
   readonly limits: { alerts: number[]; found: number[] }
 }
@@ -85,6 +87,12 @@ const sampleOf = (random: Random, agent: Agent, window: number, requests: number
 
 /** Parts of a window in which a theft is fed: half a minute each. */
 const PARTS = 10
+/** Whether two windows are over the bound of the hour: the rule that the watch begins with. */
+const isOverBound = (state: WatchState, now: number): boolean => {
+  const { requests, bound } = volumeOf(state, slotOf(now))
+  return requests > bound
+}
+
 /** Windows in which it must be found. */
 const WITHIN = 3
 
@@ -101,6 +109,7 @@ const steal = (
   }: { readonly state: WatchState; readonly window: number; readonly theft: Theft },
 ) => {
   const own = copyOf(state)
+  let isOver = false
   const { requests } = agent
   const level = ((requests[window - 1] ?? 0) + (requests[window - 2] ?? 0)) / 2
   // It begins anywhere in a window.
@@ -125,10 +134,12 @@ const steal = (
       },
     }[theft]
     const sample = { ...base, ...more }
-    const found = observe(own, sample, timeOf(window) + ((part + 0.9) * WINDOW_MS) / PARTS)
-    if (found.length > 0) return { found, minutes: ((part - first + 0.9) * 5) / PARTS }
+    const now = timeOf(window) + ((part + 0.9) * WINDOW_MS) / PARTS
+    const found = observe(own, sample, now)
+    isOver ||= isOverBound(own, now)
+    if (found.length > 0) return { isOver, minutes: ((part - first + 0.9) * 5) / PARTS }
   }
-  return undefined
+  return { isOver }
 }
 
 /** Whether such a theft can begin now, as the promise says. */
@@ -168,6 +179,7 @@ export function simulate({
       minutes: [],
       byKind: each(KINDS, () => ({ tried: 0, found: 0 })),
     })),
+    bound: { alerts: [0], found: [0] },
     z: { alerts: Z_SCORES.map(() => 0), found: Z_SCORES.map(() => 0) },
     limits: { alerts: LIMITS.map(() => 0), found: LIMITS.map(() => 0) },
   }
@@ -223,6 +235,7 @@ const simulateOne = (run: Mutable<Run>, agent: Agent, random: Random, thefts: nu
         run.byKind[agent.kind]++
       }
     }
+    plain.noteBound(run, window, window > born + WEEK && isOverBound(state, now))
   }
 }
 
@@ -252,12 +265,13 @@ const tryTheft = (
   counts.tried++
   ofKind.tried++
   const told = steal(random, agent, { state, window, theft })
-  if (told) {
+  if (told.minutes !== undefined) {
     counts.found++
     ofKind.found++
     counts.minutes.push(told.minutes)
   }
   if (theft !== 'volume') return
+  if (told.isOver) add(run.bound.found, 0)
   const { requests } = agent
   const level = ((requests[window - 1] ?? 0) + (requests[window - 2] ?? 0)) / 2
   // Two whole windows at least are within fifteen minutes.
@@ -280,6 +294,12 @@ const createPlain = () => {
   const score = (count: number) => (count - mean) / Math.max(Math.sqrt(variance), 0.5)
   return {
     score,
+    /** A window, and whether it is over the bound of the hour. */
+    noteBound(run: Run, window: number, isOver: boolean) {
+      if (!isOver || window < (muted.get('bound') ?? 0)) return
+      muted.set('bound', window + DAY)
+      add(run.bound.alerts, 0)
+    },
     note(run: Run, count: number, window: number, isKnown: boolean) {
       const tell = (rule: 'z' | 'limits', i: number, is: boolean) => {
         if (!is || window < (muted.get(rule + i) ?? 0)) return

@@ -57,6 +57,7 @@ export class AgentRegistry extends DurableObject {
     this.#watch = createWatch({
       storage: ctx.storage,
       acts: this.#acts,
+      waitUntil: (promise) => ctx.waitUntil(promise),
       spend: (most) => this.#table.spend(most),
       set: () => set.getByName(PRIMARY) as unknown as QuarantineSet,
     })

@@ -1,12 +1,12 @@
 import type { Alert, AlertPage, AlertQuery } from '../core/model/watch.ts'
 import type { Found } from './watch-signals.ts'
 
-/** Alerts that are kept, and for how long. */
+/** Alerts of an issuer that are kept, and for how long. */
 const KEPT = { alerts: 1_000, ms: 90 * 86_400_000 }
 
 /** The table of the alerts. */
 export const ALERTS_TABLE =
-  'CREATE TABLE IF NOT EXISTS alerts (id INTEGER PRIMARY KEY, alert TEXT NOT NULL, lesson TEXT NOT NULL);'
+  'CREATE TABLE IF NOT EXISTS alerts (id INTEGER PRIMARY KEY, issuer TEXT NOT NULL, alert TEXT NOT NULL, lesson TEXT NOT NULL);'
 
 /** Alerts in SQLite. */
 export function createAlertTable({ sql }: DurableObjectStorage) {
@@ -14,15 +14,17 @@ export function createAlertTable({ sql }: DurableObjectStorage) {
   const alertOf = ({ id, alert }: Row) => ({ ...JSON.parse(alert), id }) as Alert
 
   return {
-    /** Stores an alert, and deletes the oldest ones. */
+    /** Stores an alert, and deletes the oldest ones of its issuer: no issuer crowds out those of another. */
     add(alert: Omit<Alert, 'id'>, lesson: Found['lesson']): Alert {
-      const texts = [JSON.stringify(alert), JSON.stringify(lesson)]
+      const texts = [alert.issuer, JSON.stringify(alert), JSON.stringify(lesson)]
       const { id } = sql
-        .exec<{ id: number }>('INSERT INTO alerts VALUES (NULL, ?, ?) RETURNING id', ...texts)
+        .exec<{ id: number }>('INSERT INTO alerts VALUES (NULL, ?, ?, ?) RETURNING id', ...texts)
         .one()
-      const old = Date.now() - KEPT.ms
-      const where = "id <= ? OR (id < ? AND json_extract(alert, '$.at') < ?)"
-      sql.exec(`DELETE FROM alerts WHERE ${where}`, id - KEPT.alerts, id, old)
+      const last = 'SELECT id FROM alerts WHERE issuer = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2'
+      const old = "id < ?4 AND json_extract(alert, '$.at') < ?3"
+      const where = `issuer = ?1 AND (id <= (${last}) OR (${old}))`
+      const bound = [alert.issuer, KEPT.alerts, Date.now() - KEPT.ms, id]
+      sql.exec(`DELETE FROM alerts WHERE ${where}`, ...bound)
       return { ...alert, id }
     },
 
@@ -44,7 +46,7 @@ export function createAlertTable({ sql }: DurableObjectStorage) {
     list({ issuer, open, limit, cursor }: AlertQuery): AlertPage {
       const where = [
         'id < ?',
-        ...(issuer === undefined ? [] : ["json_extract(alert, '$.issuer') = ?"]),
+        ...(issuer === undefined ? [] : ['issuer = ?']),
         ...(open ? ["json_extract(alert, '$.verdict') IS NULL"] : []),
       ].join(' AND ')
       const bound = [cursor ?? Number.MAX_SAFE_INTEGER, ...(issuer === undefined ? [] : [issuer])]

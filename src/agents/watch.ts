@@ -2,13 +2,16 @@ import type { createActs } from '../audit/acts.ts'
 import { type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
 import { type Revocation, revocationId } from '../core/model/revocation.ts'
-import type { Alert, Judgement, WatchRule } from '../core/model/watch.ts'
+import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
+import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 import { createAlertTable } from './watch-alerts.ts'
 import { type Found, learn, observe, type Sample } from './watch-signals.ts'
 import { createWatchStates } from './watch-states.ts'
 
 const HOUR_MS = 3_600_000
+/** Milliseconds for one attempt to quarantine. */
+const CALL_MS = 10_000
 /** The storage key of the agents that were quarantined, and when. */
 const STOPPED = 'quarantined'
 
@@ -22,12 +25,13 @@ interface WatchOptions {
   readonly storage: DurableObjectStorage
   readonly acts: ReturnType<typeof createActs>
   readonly set: () => QuarantineSet
+  readonly waitUntil: (promise: Promise<unknown>) => void
   /** Counts a row, of so many in a day; false if they are used up. */
   readonly spend: (most: number) => boolean
 }
 
 /** Watches agents inside the registry's object: learns what they do, tells alerts, and stops an agent for a while. */
-export function createWatch({ storage, acts, set, spend }: WatchOptions) {
+export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptions) {
   const { kv } = storage
   let mostRows = Number.POSITIVE_INFINITY
   const states = createWatchStates(storage, () => spend(mostRows))
@@ -86,17 +90,24 @@ export function createWatch({ storage, acts, set, spend }: WatchOptions) {
       acts.note(actOf(made, terms), told)
       return made
     })
-    if (!isStopped) return
-    const reason = `alert ${alert.id}: ${signal}`
-    const made = { created: Math.floor(at / 1000), createdBy: 'edgewarden watch', reason }
-    const expires = Math.ceil(entry.until / 1000)
+    if (isStopped) waitUntil(stop(alert, entry))
+  }
+
+  /** Revokes the agent of an alert for a while. Never rejects. */
+  const stop = async (alert: Alert, entry: Quarantine): Promise<void> => {
+    const { id, at, issuer, agent, signal } = alert
+    const revocation: Revocation = {
+      ...{ id: entry.id, kind: 'agent', issuer, value: agent, mode: 'block' },
+      expires: Math.ceil(entry.until / 1000),
+      created: Math.floor(at / 1000),
+      createdBy: 'edgewarden watch',
+      reason: `alert ${id}: ${signal}`,
+    }
     try {
-      const answer = await set().add([
-        { ...subject, ...made, id: entry.id, mode: 'block', expires },
-      ])
+      const answer = await inTime(() => set().add([revocation]), CALL_MS)
       if ('full' in answer) throw new Error('the revocation set is full')
     } catch (error) {
-      system.log({ event: 'agent_not_quarantined', alert: alert.id, error: String(error) })
+      system.log({ event: 'agent_not_quarantined', alert: id, error: String(error) })
       alerts.change({ ...alert, quarantine: { ...entry, failed: true } })
     }
   }

@@ -6,6 +6,7 @@ import { STORE_MS } from '../../src/agents/watch-states.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
 import { SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
 import { RevocationShard } from '../../src/revocation/object.ts'
+import { eventually } from '../kit/eventually.ts'
 import { sqlOf } from './support.workerd.ts'
 
 const { AGENTS } = env as unknown as {
@@ -88,7 +89,9 @@ it('says that a quarantine has failed where the set cannot be reached, and watch
   await learn('a')
   vi.spyOn(RevocationShard.prototype, 'add').mockRejectedValue(new Error('the set is down'))
   await odd('a')
-  expect(await alerts()).toMatchObject([{ agent: 'a', quarantine: { failed: true } }])
+  await eventually(async () =>
+    expect(await alerts()).toMatchObject([{ agent: 'a', quarantine: { failed: true } }]),
+  )
 })
 
 it('never quarantines for refusals, and only by the signals of its table', async () => {

@@ -48,17 +48,20 @@ export interface Alert {
   readonly seen: JsonObject
   /** Ids of the latest requests behind it. */
   readonly requests: readonly string[]
-  /** The revocation that it made; `lifted` by a person, or `failed`. */
-  readonly quarantine?: {
-    readonly id: string
-    readonly until: number
-    readonly lifted?: true
-    readonly failed?: true
-  }
+  /** The revocation that it made. */
+  readonly quarantine?: Quarantine
   /** Why it made none: as many agents were quarantined in the hour as may be. */
   readonly not_stopped?: true
   /** What a person has said of it, and who. */
   readonly verdict?: { readonly is: Verdict; readonly at: number; readonly by: string }
+}
+
+/** The revocation of an agent for a while: `lifted` by a person, or `failed`. */
+export interface Quarantine {
+  readonly id: string
+  readonly until: number
+  readonly lifted?: true
+  readonly failed?: true
 }
 
 /** What a person says of an alert. `release` only ends its quarantine. */
