@@ -6,6 +6,8 @@ import { createSightings } from './sightings.ts'
 
 /** The name of the registry's only object. */
 export const REGISTRY_NAME = 'registry'
+/** Agents of one call, which the platform bounds to 32 MB: these have 15 MB at most. */
+const TOGETHER = 200
 /** Milliseconds in which sightings come together, and for one attempt to tell them. */
 export const FEED = { ms: 3_000, callMs: 5_000 }
 
@@ -15,7 +17,7 @@ export type AgentObjects = Objects<{
 }>
 
 /**
- * Tells the registry what was seen of agents, some seconds after it was stored. Never rejects and is never waited for:
+ * Tells the registry what was seen of agents, some seconds after it was stored. Never fails and is never waited for:
  * what cannot be told is told with the next, and what a restart loses is lost.
  */
 export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
@@ -30,16 +32,26 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
       jurisdiction: terms.jurisdiction,
       timeout: FEED.callMs,
     })
-    const all = sightings.take()
-    await ask(REGISTRY_NAME, (registry) => registry.observe(all, terms)).catch((error: unknown) => {
-      system.log({ event: 'agents_not_told', agents: all.length, error: String(error) })
-      sightings.restore(all)
-    })
+    const left = [...sightings.take()]
+    while (left.length > 0) {
+      const some = left.splice(0, TOGETHER)
+      try {
+        await ask(REGISTRY_NAME, (registry) => registry.observe(some, terms))
+      } catch (error) {
+        system.log({ event: 'agents_not_told', agents: some.length, error: String(error) })
+        return sightings.restore([...some, ...left])
+      }
+    }
   }
 
   return ({ known, agents: terms }: Batch): void => {
     if (!objects || !terms) return
-    sightings.add(known, terms)
+    try {
+      sightings.add(known, terms)
+    } catch (error) {
+      // The records are stored: to fail now would store them again.
+      system.log({ event: 'agents_not_seen', error: String(error) })
+    }
     if (isDue || sightings.isEmpty()) return
     isDue = true
     setTimeout(() => void tell(terms), FEED.ms)

@@ -2,7 +2,7 @@ import type { Seen, Sighting } from '../core/model/agents.ts'
 
 export const DAY_MS = 86_400_000
 /** Days that scopes and uses are remembered, and the most of each, and of lists. */
-const KEPT = { days: 90, uses: 200, list: 50 } as const
+const KEPT = { days: 90, uses: 100, list: 50 } as const
 
 /** What was seen of an agent with a sighting more. `isNew`: whether it has more than later times. */
 export function merged(

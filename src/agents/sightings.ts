@@ -4,7 +4,7 @@ import { type AgentTerms, keyText, type Sighting, useText } from '../core/model/
 import type { WatchRule } from '../core/model/watch.ts'
 
 /** The bounds of what is gathered: agents, members of each list, latest requests, and characters of each text. */
-export const SIGHTINGS = { agents: 2_000, list: 32, requests: 5, characters: 1_024 } as const
+export const SIGHTINGS = { agents: 1_000, list: 32, requests: 5, characters: 256 } as const
 
 const LISTS = [
   ...(['types', 'clients', 'granted', 'used', 'parents', 'countries', 'networks'] as const),

@@ -3,6 +3,7 @@ import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { keySetOf, publicKeys } from '../../core/model/key-set.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { KeySource } from '../../core/model/ports.ts'
+import type { Revocation, RevocationSubject } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { createRooms } from '../../core/room.ts'
 import { type Explanation, explain } from '../../gateway/answer/explain.ts'
@@ -67,8 +68,8 @@ export async function explainOffline(
 }
 
 /**
- * The real line over a policy, with the world left out: nothing is revoked, spent or remembered, and there
- * are no keys of the gate. `at` is in seconds since the epoch.
+ * The real line over a policy, with the world left out: nothing is revoked, spent or remembered, every agent is
+ * approved, and there are no keys of the gate. `at` is in seconds since the epoch.
  */
 export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard {
   const clock = { now: () => at * 1000 }
@@ -80,13 +81,18 @@ export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard
     // By keys of the gate, which are not here.
     sessions: { seal: noSession, open: noSession },
     nonces: { issue: async () => 'example', check: async () => ({ isGood: true }) },
-    revocations: { lookup: async () => [] },
+    revocations: { lookup: async (subjects) => subjects.flatMap(approved) },
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
     bodies: createRooms(clock),
     replays: { claim: () => true, isClaimed: () => false },
     onError: () => {},
   })
 }
+
+const approved = (subject: RevocationSubject): readonly Revocation[] =>
+  subject.kind === 'agent'
+    ? [{ ...subject, id: '', mode: 'approved', created: 0, createdBy: '' }]
+    : []
 
 const noSession = () => Promise.reject(new Error('the keys of the gate are not known here'))
 

@@ -102,7 +102,7 @@ export async function keygen({
 }
 
 const OPERATOR_MAY = [
-  'This key may: revoke, list and lift revocations of every issuer; read the policy and decisions; explain requests.',
+  'This key may: revoke, list and lift revocations of every issuer; approve and stop agents; read the policy and decisions; explain requests.',
   'It may not: use any rule, so nothing signed with it reaches an origin.',
 ]
 const AGENT_MAY = [

@@ -85,6 +85,18 @@ request = { method = "POST", url = "/mcp", mcp = { method = "tools/call", name =
 const ALLOWED = 'expect = { decision = "allowed" }'
 const code = (text: string) => `expect = { decision = "denied", code = "${text}" }`
 
+it('counts every agent as approved', async () => {
+  const route = '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = []\nagents = "approved"'
+  const objects = PARTS.objects.replace(
+    'bindings = [',
+    'bindings = [\n  { name = "AGENTS", class_name = "AgentRegistry" },',
+  )
+  const classes = `${PARTS.classes}\n\n[exports.AgentRegistry]\ntype = "durable-object"\nstorage = "sqlite"\n`
+  const cases = one(`request = "GET /a"\nclaims = {}\n${ALLOWED}`)
+  const outcome = await judge(cases, { changes: { ...CONFIG, route, objects, classes } })
+  expect([outcome.exitCode, outcome.err]).toEqual([0, []])
+})
+
 it('a case makes tokens of workloads as their profile has them', async () => {
   const changes = {
     issuer: `[vars.ISSUERS.mesh]

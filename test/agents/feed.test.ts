@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { type AgentObjects, createAgentFeed, FEED } from '../../src/agents/feed.ts'
+import { createSightings, SIGHTINGS } from '../../src/agents/sightings.ts'
+import type { Batch } from '../../src/audit/protocol.ts'
+import type { Sighting } from '../../src/core/model/agents.ts'
+import { recordAt } from '../audit/record.ts'
+
+const TERMS = { prefix: '/.edgewarden', maxRows: 10 }
+const AT = Date.UTC(2030, 0, 1)
+
+beforeEach(() => void vi.useFakeTimers({ now: AT }))
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
+
+const batchOf = (...known: readonly string[]): Batch => ({
+  id: 'one',
+  known,
+  strangers: [],
+  retention: 1,
+  maxBytes: 1,
+  maxRows: 1,
+  agents: TERMS,
+})
+
+/** A registry that notes what it is told, unless it fails. */
+const start = () => {
+  const told: Sighting[][] = []
+  const trouble = { isDown: false }
+  const observe = async (sightings: readonly Sighting[]) => {
+    if (trouble.isDown) throw new Error('down')
+    told.push([...sightings])
+  }
+  const AGENTS: AgentObjects = { getByName: () => ({ observe }) }
+  vi.spyOn(console, 'error').mockImplementation(() => {})
+  return { told, trouble, feed: createAgentFeed({ AGENTS }) }
+}
+
+it('tells one sighting of an agent for all that came within some seconds', async () => {
+  const { told, feed } = start()
+  for (let i = 0; i < 3; i++) feed(batchOf(recordAt(AT + i, { colo: 'AMS', jti: 't' })))
+  feed(batchOf(recordAt(AT + 9, { decision: 'denied', grant: undefined, country: 'DE', jti: 't' })))
+  expect(told).toEqual([])
+  await vi.advanceTimersByTimeAsync(FEED.ms)
+  expect(told).toMatchObject([
+    [{ agent: 'agent-1', first: AT, last: AT + 9, allowed: 3, refused: 1, used: ['files:read'] }],
+  ])
+  expect(told[0]?.[0]?.uses).toEqual(new Map([['["GET /v1/files/{id}"]', 3]]))
+  expect(told[0]?.[0]?.tokens).toEqual(new Map([['t', ['AMS', 'DE']]]))
+  await vi.advanceTimersByTimeAsync(10 * FEED.ms)
+  expect(told).toHaveLength(1)
+})
+
+it('tells what it could not tell with the next', async () => {
+  const { told, trouble, feed } = start()
+  trouble.isDown = true
+  feed(batchOf(recordAt(AT), recordAt(AT, { agent: 'other' })))
+  await vi.advanceTimersByTimeAsync(FEED.ms)
+  trouble.isDown = false
+  feed(batchOf(recordAt(AT + 1)))
+  await vi.advanceTimersByTimeAsync(FEED.ms)
+  expect(told).toMatchObject([[{ agent: 'agent-1', allowed: 2, first: AT }, { agent: 'other' }]])
+})
+
+it('tells many agents in several calls, and nothing where there is no registry', async () => {
+  const { told, feed } = start()
+  feed(batchOf(...Array.from({ length: 450 }, (_, i) => recordAt(AT, { agent: `a${i}` }))))
+  await vi.advanceTimersByTimeAsync(FEED.ms)
+  expect(told.map(({ length }) => length)).toEqual([200, 200, 50])
+  createAgentFeed({})(batchOf(recordAt(AT)))
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+it('fails nothing for a record that is none', () => {
+  const { feed } = start()
+  expect(() => feed(batchOf('no record'))).not.toThrow()
+})
+
+it('is bounded in agents, lists and texts', () => {
+  const sightings = createSightings()
+  const scopes = (i: number) => Array.from({ length: 40 }, (_, j) => `scope-${i}-${j}`)
+  for (let i = 0; i < SIGHTINGS.agents + 10; i++) {
+    sightings.add([recordAt(AT, { agent: `a${i}`, token_scopes: scopes(i) })], TERMS)
+  }
+  const long = { agent: 'a1', token_scopes: ['x'.repeat(SIGHTINGS.characters + 1)] }
+  for (let i = 0; i < 50; i++) {
+    sightings.add([recordAt(AT, long), recordAt(AT, { agent: 'a0', route: `GET /${i}` })], TERMS)
+  }
+  const all = sightings.take()
+  expect(all).toHaveLength(SIGHTINGS.agents)
+  const [first, second] = all
+  expect([first?.granted.length, first?.uses.size, first?.tokens.size]).toEqual([32, 32, 32])
+  expect(first?.requests).toHaveLength(SIGHTINGS.requests)
+  expect(second?.granted.every((scope) => scope.length < 50)).toBe(true)
+})
