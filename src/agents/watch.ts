@@ -37,7 +37,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
   const states = createWatchStates(storage, () => spend(mostRows))
   const alerts = createAlertTable(storage)
 
-  /** Agents that were quarantined within an hour, and of whom no person has decided. */
+  /** Agents that were quarantined within an hour, without those that a person has judged. */
   const stoppedNow = (): Record<string, number> => {
     const all = Object.entries(kv.get<Record<string, number>>(STOPPED) ?? {})
     return Object.fromEntries(all.filter(([, at]) => at > Date.now() - HOUR_MS))
