@@ -19,6 +19,7 @@ const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.worke
 
 /** Files that mostly wait, for a clock or a bound that is real: the longest first. */
 const WAITING = [
+  'e2e/watch',
   'e2e/endings',
   'e2e/pending',
   'e2e/alerts',

@@ -177,6 +177,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
   'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-revocations'],
+  'docs/watch.md': ['keys-watch'],
 }
 
 const BLOCK = /(<!-- generated: ([a-z-]+) -->\n).*?(<!-- \/generated -->)/gs

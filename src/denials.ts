@@ -6,6 +6,7 @@ import { chainDenials } from './core/chain.ts'
 import type { DenialRow, DenialTable } from './core/denial.ts'
 import { GUARD } from './core/guard.ts'
 import { agentDenials } from './gateway/apps/agents.ts'
+import { alertDenials } from './gateway/apps/alerts.ts'
 import { contentDenials } from './gateway/apps/body.ts'
 import { decisionDenials } from './gateway/apps/decisions.ts'
 import { explainDenials } from './gateway/apps/explain.ts'
@@ -33,6 +34,7 @@ export function denialGroups(): readonly DenialGroup[] {
       contentDenials,
       revocationDenials,
       agentDenials,
+      alertDenials,
       explainDenials,
       decisionDenials,
     ),

@@ -162,6 +162,9 @@ export function createAgentTable(storage: DurableObjectStorage) {
   return {
     find,
 
+    /** Counts a row of the watch; false if the rows of the day are used up. */
+    spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
+
     /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved. */
     observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): readonly AgentKey[] {
       const changed: AgentKey[] = []

@@ -1,3 +1,4 @@
+import { watchOf } from '../agents/options.ts'
 import { assertionOf } from '../assertion/options.ts'
 import { auditOf } from '../audit/options.ts'
 import { isObject, listOf } from '../core/json.ts'
@@ -91,6 +92,8 @@ export function parsePolicy(
   checkLimits({ gate, rules, env }, at)
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
+  const watched = { env, audit, issuers, rules: found.map(({ name }) => name) }
+  const watch = watchOf(given.WATCH, watched, at('WATCH'), at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
   const own = ownRoutes({
@@ -126,6 +129,7 @@ export function parsePolicy(
       ),
     ),
     ...(audit && { audit }),
+    watch: Object.freeze(watch),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
     routes: Object.freeze(found),
     router: Object.freeze(compileRouter(all)),
@@ -136,7 +140,7 @@ export function parsePolicy(
     ),
   })
   const warnings: PolicyIssue[] = []
-  warn({ gate, hosts, issuers, rules, env }, into(warnings))
+  warn({ gate, hosts, issuers, rules, env, audit, watch }, into(warnings))
   return ok({ policy, warnings: Object.freeze(warnings) })
 }
 

@@ -1,3 +1,4 @@
+import { WATCH_KEYS } from '../agents/options.ts'
 import { ASSERTION_KEYS } from '../assertion/options.ts'
 import { AUDIT_KEYS } from '../audit/options.ts'
 import { own } from '../core/json.ts'
@@ -9,6 +10,7 @@ import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
 import type { RevocationPlacement } from '../core/model/revocation.ts'
 import type { CorsRule, Route } from '../core/model/route.ts'
+import type { WatchRule } from '../core/model/watch.ts'
 import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
@@ -48,6 +50,8 @@ export interface ShownPolicy {
   readonly grants?: Readonly<Record<string, Shown>>
   /** Where there is one; not for administrators of one issuer. */
   readonly audit?: Shown
+  /** Likewise, by their names. */
+  readonly watch?: Readonly<Record<string, Shown>>
 }
 
 /**
@@ -72,6 +76,12 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
     }),
     ...(policy.audit &&
       within === undefined && { audit: showTable(AUDIT_KEYS, AUDIT, policy.audit, undefined) }),
+    ...(policy.watch.length > 0 &&
+      within === undefined && {
+        watch: Object.fromEntries(
+          policy.watch.map((rule) => [rule.name, showTable(WATCH_KEYS, WATCH, rule, policy)]),
+        ),
+      }),
   }
 }
 
@@ -117,6 +127,16 @@ const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
   jurisdiction: ({ jurisdiction }) => jurisdiction,
   path_values: ({ pathValues }) => [...pathValues],
   claims: ({ claims }) => claims.map(claimPathText),
+}
+
+const WATCH: Shows<typeof WATCH_KEYS, WatchRule, Policy> = {
+  issuer: ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name,
+  agents: ({ agents }) => agents,
+  agent_types: ({ agentTypes }) => agentTypes,
+  rules: ({ rules }) => rules,
+  signals: ({ signals }) => signals,
+  duration: ({ duration }) => secondsText(duration),
+  at_most: ({ atMost }) => atMost,
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {

@@ -169,7 +169,7 @@ const registry =
     const query = target === '/entry' ? `?${new URLSearchParams(key)}` : ''
     return {
       method,
-      target: `${AGENTS}${target}${query}`,
+      target: target.startsWith('/.') ? target : `${AGENTS}${target}${query}`,
       token: await world[by].mint({ ...ADMIN, client_id: 'admin', agent: { id: 'admin' } }),
       headers,
       ...(body && { body: JSON.stringify({ ...(method === 'POST' && key), ...body }) }),
@@ -704,6 +704,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     body: { problems: [{ path: 'needs', message: expect.stringContaining('must be one of') }] },
   },
   agent_unknown: { ...forbidden(registry('GET', '/entry')), status: 404 },
+  alert_unknown: { ...forbidden(registry('GET', '/.edgewarden/alerts/999')), status: 404 },
   agent_changed: {
     ...forbidden(registry('PUT', '/entry', {}, [['If-Match', '"7"']])),
     status: 412,
@@ -840,6 +841,7 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'revocations_share_full',
   'agent_invalid',
   'agent_unknown',
+  'alert_unknown',
   'agent_changed',
   'agent_version_missing',
   'agent_stopped_by_all',

@@ -1,5 +1,6 @@
-import type { Act } from './audit.ts'
+import type { Act, ActTerms } from './audit.ts'
 import type { ShardStatus } from './revocation.ts'
+import type { Alert, AlertPage, AlertQuery, Judgement, WatchRule } from './watch.ts'
 
 /** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
 export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
@@ -18,11 +19,15 @@ export interface AgentKey {
 export interface Sighting extends AgentKey {
   /** The agent as origins see it, if that differs from its id. */
   readonly name?: string
+  /** The table of WATCH that counts these requests. */
+  readonly watch?: string
   /** Milliseconds since the epoch. */
   readonly first: number
   readonly last: number
   readonly allowed: number
   readonly refused: number
+  /** Of the refused: those for what the agent asked, not for its token or status. */
+  readonly probes: number
   /** Of request bodies, as far as their length was declared. */
   readonly bytes: number
   /** Allowed requests by what they used: see {@link useText}. */
@@ -34,6 +39,7 @@ export interface Sighting extends AgentKey {
   readonly used: readonly string[]
   /** Its other actors in `act`, as {@link keyText}. */
   readonly parents: readonly string[]
+  /** Where allowed requests came from; tokens likewise. */
   readonly countries: readonly string[]
   readonly networks: readonly string[]
   /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
@@ -55,6 +61,8 @@ export interface AgentTerms {
   readonly prefix: string
   /** Rows that the registry may write for sightings on a UTC day; may be infinite. */
   readonly maxRows: number
+  /** Present where agents are watched. `acts`: on what terms the audit keeps alerts. */
+  readonly watch?: { readonly rules: readonly WatchRule[]; readonly acts: ActTerms }
 }
 
 /** An agent as a text. */
@@ -191,6 +199,10 @@ export interface AgentStore {
   get(key: AgentKey): Promise<AgentEntry | undefined>
   /** The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot be now. */
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
+  alerts(query: AlertQuery): Promise<AlertPage>
+  alert(id: number): Promise<Alert | undefined>
+  /** Notes what a person says of an alert; `undefined` where there is no such. */
+  judge(judgement: Judgement, act?: Act): Promise<Alert | undefined>
 }
 
 const DAY_MS = 86_400_000

@@ -5,6 +5,7 @@ import type { Issuer } from './issuer.ts'
 import type { AddressLimit } from './limit.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
+import type { WatchRule } from './watch.ts'
 
 /** Settings of the gate as a whole. */
 export interface Gate {
@@ -70,6 +71,8 @@ export interface Policy {
   readonly gate: Gate
   /** Absent where decisions are not stored. */
   readonly audit?: AuditRule
+  /** Whose requests are watched; none where nobody's are. */
+  readonly watch: readonly WatchRule[]
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
   /** The configured rules in file order, without the gate's own endpoints. */

@@ -106,13 +106,16 @@ export interface ShardStatus {
   readonly pending: readonly string[]
 }
 
-/** The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. */
+/**
+ * The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. `own`: see
+ * {@link Revocation}. `watch`: a quarantine, which is an entry beside those of administrators.
+ */
 export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
   mode: Revocation['mode'],
-  own = false,
+  maker?: 'own' | 'watch',
 ): Promise<string> {
-  const text = JSON.stringify([kind, issuer, value, mode, ...(own ? ['own'] : [])])
+  const text = JSON.stringify([kind, issuer, value, mode, ...(maker ? [maker] : [])])
   return (await sha256Name(text)).slice(0, 22).replace(/^-/, '_')
 }
 

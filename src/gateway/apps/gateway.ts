@@ -21,6 +21,7 @@ import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { agentsApp } from './agents.ts'
+import { alertsApp } from './alerts.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { PlatformConnection } from './connection.ts'
@@ -227,6 +228,7 @@ own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
 own.route(OWN, agentsApp)
+own.route(OWN, alertsApp)
 own.route(OWN, auditReadsApp)
 own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)

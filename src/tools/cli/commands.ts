@@ -1,5 +1,6 @@
 import { doctorCommand } from '../doctor/doctor.ts'
 import { agentsCommand } from './agents.ts'
+import { alertsCommand } from './alerts.ts'
 import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
@@ -40,6 +41,7 @@ export const COMMANDS: readonly CommandRow[] = [
   usageCommand,
   whyCommand,
   auditCommand,
+  alertsCommand,
   explainCommand,
   doctorCommand,
   serveCommand,

@@ -51,6 +51,8 @@ export const GATE_TABLE: Table = {
   'revocation.jurisdiction': opaque,
   errors: words('standard', 'detailed'),
   agents: restriction,
+  // Tables of its own, which may stop agents.
+  watch: restriction,
   lift: accepts,
   address_limit: restrictionBy(quota),
 }
