@@ -128,18 +128,19 @@ export function checkAddresses(
 export function checkBindings(
   issuers: ReadonlyMap<string, Issuer>,
   rules: readonly Rule[],
-  env: PolicyEnv,
+  { gate, env }: { readonly gate: GateEntry; readonly env: PolicyEnv },
   report: Report,
 ): void {
   const isFetching = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
   const isCounting = rules.some(({ entry }) => entry.rate_limit?.kind === 'exact')
   const isOnce = rules.some(({ entry }) => entry.single_use)
+  const takers = isOnce ? 'rules with single_use' : 'GATE.console'
   const rows = [
     ['JWKS_CACHE', isFetching, ', needed by issuers without inline jwks'],
     ['KEY_KEEPER', isFetching, ' of KeyKeeper, needed by issuers without inline jwks'],
     ['REVOCATIONS', true, ' of RevocationShard'],
     ['RATE_LIMITER', isCounting, ' of RateLimiter, needed by rules with an exact rate_limit'],
-    ['REPLAYS', isOnce, ' of ReplayShard, needed by rules with single_use'],
+    ['REPLAYS', isOnce || gate.console, ` of ReplayShard, needed by ${takers}`],
   ] as const
   for (const [name, isNeeded, what] of rows) {
     const isKv = name === 'JWKS_CACHE'

@@ -41,6 +41,12 @@ const ROWS: readonly Row[] = [
     'edgewarden:audit:read',
   ],
   ['decisions', 'required', ['POST /audit/erase'], 'edgewarden:audit:erase'],
+  ['console', 'required', ['GET,POST /console'], 'edgewarden:read'],
+]
+
+/** Scopes of the gate's own endpoints. */
+export const OWN_SCOPES: readonly string[] = [
+  ...new Set(ROWS.flatMap(([, , , scope]) => scope ?? [])),
 ]
 
 /** Everything else there. */
@@ -52,6 +58,7 @@ interface Own {
   readonly resources: ReadonlyMap<string, URL>
   /** Whether decisions are stored, and can be read. */
   readonly hasAudit: boolean
+  readonly hasConsole: boolean
   /** Never used: nothing of the gate's own is forwarded. */
   readonly target: Target
 }
@@ -65,6 +72,7 @@ export function ownRoutes({
   resource,
   resources,
   hasAudit,
+  hasConsole,
   target,
 }: Own): readonly Route[] {
   const rule = (
@@ -105,7 +113,10 @@ export function ownRoutes({
       const more = scope === undefined ? {} : { scopes: one(scope) }
       return rule(`${methods} ${prefix}${path}`, endpoint, access, more)
     })
-  const served = ROWS.filter(([endpoint]) => hasAudit || endpoint !== 'decisions')
+  const served = ROWS.filter(
+    ([endpoint]) =>
+      (hasAudit || endpoint !== 'decisions') && (hasConsole || endpoint !== 'console'),
+  )
   const sharers = new Map<string, number>()
   for (const url of resources.values()) {
     const path = metadataPath(url.href)

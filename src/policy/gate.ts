@@ -1,5 +1,6 @@
 import { maxValue, minValue, number, pipe } from 'valibot'
 import { assertionField } from '../assertion/options.ts'
+import { CONSOLE, consoleTable } from '../console/options.ts'
 import { DENIAL_DOCS } from '../core/denial.ts'
 import { deepFreeze } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
@@ -76,6 +77,7 @@ export const GATE_KEYS = {
   lift: list(revocationId, { empty: true }),
   mode: modeField,
   journal: table(JOURNAL_KEYS),
+  console: consoleTable,
   errors: word(['standard', 'detailed']),
   denial_docs: urlField({ http: 'loopback' }),
 }
@@ -201,6 +203,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     default: { allowed: 1 },
     example: { allowed: 0.1 },
   },
+  console: CONSOLE,
   errors: {
     description:
       '`"detailed"` puts every step of a decision into the answer: [detailed errors](configuration/gate.md#detailed-errors). It is a mistake unless every resource and host is a loopback host.',
@@ -285,6 +288,7 @@ export function gateOf(
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
     requestId: entry.request_id ?? 'own',
     journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
+    ...(entry.console?.host !== undefined && { console: { host: entry.console.host } }),
     errors: entry.errors ?? 'standard',
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),

@@ -107,6 +107,7 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
   denial_docs: ({ denialDocs }) => denialDocs,
+  console: ({ console }) => console,
 }
 
 const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {

@@ -52,6 +52,8 @@ export async function startBrowser(): Promise<RunningBrowser> {
       args: ['--no-sandbox', '--no-zygote', '--headless=shell', '--disable-gpu'],
       env: {
         HOME: folder,
+        // Without a language its navigator.language is none that Intl takes.
+        LANG: 'en_US.UTF-8',
         LD_LIBRARY_PATH: join(folder, 'lib'),
         FONTCONFIG_FILE: join(folder, 'fonts.conf'),
       },

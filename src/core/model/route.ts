@@ -65,6 +65,7 @@ export type Endpoint =
   | 'policy'
   | 'decisions'
   | 'metrics'
+  | 'console'
   | 'jwks'
   | 'none'
 
