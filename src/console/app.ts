@@ -44,6 +44,7 @@ const SECURED = {
 /** A request to the console's host. */
 interface Asked {
   readonly request: Request
+  readonly requestId: string
   readonly opened: Opened
   readonly policy: Policy
   readonly address: Address
@@ -58,7 +59,14 @@ export async function consoleGateway(request: Request, opened: Opened): Promise<
   if (!console || !reading.ok || reading.value.host !== console.host) {
     return gateway(withoutCookie(request), opened)
   }
-  const answer = await answered({ request, opened, policy, console, address: reading.value })
+  const answer = await answered({
+    request,
+    requestId: requestIdOf(request),
+    opened,
+    policy,
+    console,
+    address: reading.value,
+  })
   for (const [name, value] of Object.entries(SECURED)) answer.headers.set(name, value)
   return answer
 }
@@ -81,7 +89,7 @@ const answered = async (asked: Asked): Promise<Response> => {
       }
       if (path.startsWith('/api/')) return await passed(asked)
       if (request.method === 'POST') return await begun(asked)
-      if (request.method === 'DELETE') return done([cookieOf('', 0)])
+      if (request.method === 'DELETE') return done(cookieOf('', 0))
     }
     return refused(asked, routeDenials('route_unknown'))
   } catch (error) {
@@ -102,12 +110,13 @@ const isOfPage = (request: Request, { scheme, authority }: Address): boolean => 
   )
 }
 
-const refused = ({ request, policy }: Asked, denial: Denial): Response =>
-  problem(denial, {
-    requestId: requestIdOf(request),
-    method: request.method,
-    docs: policy.gate.denialDocs,
-  })
+const refused = (asked: Asked, denial: Denial): Response => {
+  const { requestId, request, policy } = asked
+  const { code } = denial
+  if (Object.hasOwn(consoleDenials.rows, code)) tell(asked, { event: 'console_refused', code })
+  const { method } = request
+  return problem(denial, { requestId, method, docs: policy.gate.denialDocs })
+}
 
 /** Sends a request to the gate's own endpoints, as the operator who is signed in. */
 const passed = async (asked: Asked): Promise<Response> => {
@@ -129,7 +138,9 @@ const passed = async (asked: Asked): Promise<Response> => {
   const guard = isAsserted ? opened.guard : sessionGuard(policy, ports, session)
   if (isCode || sent.url !== url) return refused(asked, routeDenials('route_unknown'))
   const answer = await own.fetch(sent, { ...opened, guard })
-  const renewed = session && (await renewedCookie(session, asked))
+  // Only where the guard has just accepted it: what is revoked must not outlive its revocation.
+  const isSeen = session && path === `${policy.gate.prefix}/console` && answer.status === 200
+  const renewed = isSeen && (await renewedCookie(session, asked))
   if (renewed) answer.headers.append('Set-Cookie', renewed)
   return answer
 }
@@ -152,18 +163,22 @@ const begun = async (asked: Asked): Promise<Response> => {
   const session = await sessionOf(typeof code === 'string' ? code : '', policy, console, ports)
   if (!session.ok) return refused(asked, session.reason)
   const sealed = await sealedSession(session.value, policy, console, ports)
-  return sealed
-    ? done([cookieOf(sealed.text, sealed.seconds)])
-    : refused(asked, consoleDenials('console_code_invalid'))
+  if (!sealed) return refused(asked, consoleDenials('console_code_invalid'))
+  const { issuer, id: agent } = session.value.agent
+  tell(asked, { event: 'console_signed_in', issuer, agent, jti: session.value.access.id })
+  return done(cookieOf(sealed.text, sealed.seconds))
 }
 
-const done = (cookies: readonly string[]): Response =>
+/** Writes to the journal what no decision of the guard says. */
+const tell = ({ requestId, opened: { ports } }: Asked, event: object): void => {
+  const time = new Date(ports.clock.now()).toISOString()
+  ports.journal.record(JSON.stringify({ ...event, time, request_id: requestId }))
+}
+
+const done = (cookie: string): Response =>
   new Response(null, {
     status: 204,
-    headers: [
-      ['Cache-Control', 'no-store'],
-      ...cookies.map((one): [string, string] => ['Set-Cookie', one]),
-    ],
+    headers: { 'Cache-Control': 'no-store', 'Set-Cookie': cookie },
   })
 
 const cookieOf = (text: string, seconds: number): string =>

@@ -141,11 +141,12 @@ interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'conne
 /** Who is signed in stands where a verified token would. Only the gate's own endpoints take a session. */
 const signedIn = stage({
   name: 'session',
-  establishes: 'somebody is signed in, by an issuer and a key that the policy still has',
+  establishes:
+    'somebody is signed in, by an issuer that still has admin, and a key that the policy still has',
   denials: [deny],
   run({ session, policy, route }: Given & Pick<LineFacts, 'route'>) {
     const entry = session && policy.issuers.get(session.access.issuer)
-    if (!entry || !route.endpoint || isKeyGone(entry, session)) {
+    if (!session || !entry?.admin || !route.endpoint || isKeyGone(entry, session)) {
       return fail(deny('console_session_missing'))
     }
     const access: AccessToken = { ...session.access, claims: {}, entry }

@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
+import { askGate } from '../e2e/setting.ts'
 import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
+import { run } from '../tools/cli/kit.ts'
 import {
   ACT,
   CONSOLE,
   COOKIE,
   type ConsoleSetting,
+  consoleOptions,
   cookieIn,
   OPERATOR,
   startConsole,
@@ -113,6 +117,14 @@ describe('a code', () => {
     const again = await setting.page('/session', { method: 'POST', body })
     expect(again.headers.get('set-cookie')).toBeNull()
     expect(await outcome(again)).toEqual([403, 'console_code_invalid'])
+    const lines = ['console_signed_in', 'console_refused'].map((event) =>
+      setting.gate.journalLine((line) => line.event === event),
+    )
+    expect(await Promise.all(lines)).toMatchObject([
+      { issuer: setting.issuer.issuer, agent: expect.any(String) },
+      { code: 'console_code_invalid', request_id: again.headers.get('x-request-id') },
+    ])
+    expect(setting.gate.output()).not.toContain(code)
   })
 
   it('is of this gate: others, and what only looks like one, are refused', async () => {
@@ -227,6 +239,13 @@ describe('a session', () => {
     const headers = await signedIn()
     const answer = await setting.page('/api/console', { method: 'POST', headers })
     expect(await outcome(answer)).toEqual([404, 'route_unknown'])
+  })
+
+  it('is renewed by no answer in its first half, nor by a refusal', async () => {
+    const headers = await signedIn()
+    for (const path of ['/api/console', '/api/health', '/api/nothing']) {
+      expect(cookieIn(await setting.page(path, { headers }))).toBeUndefined()
+    }
   })
 
   it('ends by signing out', async () => {
@@ -361,4 +380,42 @@ it('no cached copy of an answer is left', async () => {
     expect([path, answer.headers.get('cache-control')]).toEqual([path, 'no-store'])
   }
   expect(cookieIn(await setting.page('/api/policy', { headers }))).toBeUndefined()
+})
+
+describe('edgewarden console', () => {
+  const call = async (gate: Gate, claims: Members) =>
+    run(['console', '--gate', gate.url], { EDGEWARDEN_TOKEN: await setting.token(claims) })
+
+  it('prints the address with a code, which signs in', async () => {
+    const gate = await setting.another({
+      ...consoleOptions(),
+      gate: { assertion: 'identity', console: { host: 'localhost' } },
+    })
+    const { code, stdout, stderr } = await call(gate, { scope: OPERATOR })
+    expect([code, stderr]).toEqual([0, ''])
+    const url = new URL(stdout.trim())
+    expect(url.origin).toBe(`http://localhost:${gate.port}`)
+    const answer = await askGate(gate, '/session', {
+      method: 'POST',
+      headers: { ...ACT, host: url.host, origin: url.origin, 'content-type': 'application/json' },
+      body: JSON.stringify({ code: url.hash.slice('#code='.length) }),
+    })
+    expect(answer.status).toBe(204)
+    const weak = await call(gate, { scope: 'chat:write' })
+    expect([weak.code, weak.stdout]).toEqual([1, ''])
+    expect(weak.stderr).toContain('scope_missing')
+  })
+
+  it('says what is missing where there is no console', async () => {
+    const plain = await setting.another({ issuer: { admin: 'all' } })
+    const { code, stderr } = await call(plain, { scope: OPERATOR })
+    expect(code).toBe(1)
+    expect(stderr).toContain('Is GATE.console set')
+  })
+
+  it('does not open an address that is not https', async () => {
+    const { code, stdout, stderr } = await call(setting.gate, { scope: OPERATOR })
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain('The gate names no address of a console')
+  })
 })

@@ -6,13 +6,17 @@ import {
   openSession,
   type Session,
   sealedSession,
+  sessionGuard,
   sessionOf,
 } from '../../src/console/session.ts'
 import type { AccessToken } from '../../src/core/model/token.ts'
+import type { GatePorts } from '../../src/gateway/ports.ts'
 import { createMemoryReplays } from '../../src/replay/memory.ts'
 import { ISSUER, NOW } from '../kit/facts.ts'
-import { GATE, policy as readPolicy } from '../policy/support.ts'
+import { createKey } from '../kit/signing.ts'
+import { CHAT, GATE, ITEM, policy as readPolicy } from '../policy/support.ts'
 
+const KEY = (await createKey('ES256', 'old')).jwk
 const ABOUT = { host: 'ops.example.com' }
 const AGENT = { id: 'chief', name: 'acme/chief', issuer: ISSUER, actors: [] }
 
@@ -41,10 +45,13 @@ beforeEach(() => {
   }
 })
 
+/** Without members that are `undefined`. */
+const defined = (members: object) => JSON.parse(JSON.stringify(members))
 const policyOf = (issuer: object = {}) =>
   readPolicy({
+    ROUTES: [CHAT, ITEM],
     GATE: { ...GATE, console: ABOUT },
-    ISSUERS: { acme: { issuer: ISSUER, admin: 'all', ...issuer } },
+    ISSUERS: { acme: defined({ issuer: ISSUER, admin: 'all', ...issuer }) },
   })
 const policy = policyOf()
 const codeOf = async () => {
@@ -128,5 +135,40 @@ describe('a session', () => {
     const session = await begin()
     const actors = Array.from({ length: 40 }, () => ({ sub: 'x'.repeat(100), issuer: ISSUER }))
     expect(await seal({ ...session, agent: { ...AGENT, actors } })).toBeUndefined()
+  })
+})
+
+describe('the guard of a session', () => {
+  const decide = async (path: string, issuer: object = {}, session?: Session) => {
+    const given = session ?? (await begin())
+    const all = {
+      ...ports,
+      revocations: { lookup: () => [] },
+      limits: {},
+      onError: (_: string, error: unknown) => {
+        throw error
+      },
+    }
+    const guard = sessionGuard(policyOf(issuer), all as unknown as GatePorts, given)
+    const url = `https://api.example.com${path}`
+    const decision = await guard({ method: 'GET', url, headers: new Headers() })
+    return decision.outcome === 'denied' ? decision.denial.code : decision.outcome
+  }
+  const OWN = '/.edgewarden/policy'
+
+  it('accepts it at the own endpoints, and at no rule', async () => {
+    expect(await decide(OWN)).toBe('passed')
+    expect(await decide('/v1/items/7')).toBe('console_session_missing')
+    expect(await decide('/.edgewarden/metrics')).toBe('scope_missing')
+  })
+
+  it('refuses it once the policy lacks the issuer, its key, or its right to administer', async () => {
+    const jwks = (kid: string) => ({ jwks: { keys: [{ ...KEY, kid }] }, algorithms: ['ES256'] })
+    const session = await begin()
+    const keyed = { ...session, access: { ...session.access, kid: 'old' } }
+    expect(await decide(OWN, jwks('old'), keyed)).toBe('passed')
+    expect(await decide(OWN, jwks('new'), keyed)).toBe('console_session_missing')
+    expect(await decide(OWN, { issuer: 'https://other.example' })).toBe('console_session_missing')
+    expect(await decide(OWN, { admin: undefined })).toBe('console_session_missing')
   })
 })
