@@ -184,24 +184,23 @@ const done = (cookie: string): Response =>
 const cookieOf = (text: string, seconds: number): string =>
   `${COOKIE}=${text}; Path=/; Max-Age=${seconds}; Secure; HttpOnly; SameSite=Strict`
 
-const cookiesOf = ({ headers }: Request): readonly string[] =>
-  (headers.get('cookie') ?? '').split(';').map((one) => one.trim())
-const isOurs = (cookie: string): boolean => cookie.startsWith(`${COOKIE}=`)
+/** The console's cookie in a Cookie header. Header lines that were joined have a comma between them. */
+const OURS = new RegExp(`(?:^|[;,]\\s*)${COOKIE}=([^;,\\s]*)`, 'g')
 
 /** The text of the console's cookie. Of two none counts: one may be somebody else's. */
-const cookieIn = (request: Request): string | undefined => {
-  const [cookie, ...others] = cookiesOf(request).filter(isOurs)
-  return others.length > 0 ? undefined : cookie?.slice(COOKIE.length + 1)
+const cookieIn = ({ headers }: Request): string | undefined => {
+  const [cookie, ...others] = (headers.get('cookie') ?? '').matchAll(OURS)
+  return others.length > 0 ? undefined : cookie?.[1]
 }
 
 /** A request to the API never carries the console's cookie further. */
 const withoutCookie = (request: Request): Request => {
-  const all = cookiesOf(request)
-  if (!all.some(isOurs)) return request
+  const sent = request.headers.get('cookie') ?? ''
+  const rest = sent.replace(OURS, '').replace(/^[;,]\s*/, '')
+  if (rest === sent) return request
   const headers = new Headers(request.headers)
-  const others = all.filter((one) => !isOurs(one))
-  if (others.length > 0) headers.set('cookie', others.join('; '))
-  else headers.delete('cookie')
+  if (rest === '') headers.delete('cookie')
+  else headers.set('cookie', rest)
   return new Request(request, { headers })
 }
 

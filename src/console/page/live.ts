@@ -5,10 +5,10 @@ import { Failure, Link, Moment, useAnswer } from './parts.ts'
 import {
   go,
   has,
+  isOffline,
   type Json,
   list,
   operator,
-  type Problem,
   place,
   refresh,
   text,
@@ -18,14 +18,15 @@ import {
 /** Decisions that are kept in the page, and the height of a row in pixels. */
 const MOST = 5_000
 const ROW = 40
-const FILTERS = ['agent', 'rule', 'code', 'decision'] as const
+const FILTERS = ['agent', 'rule', 'code', 'decision']
+/** Milliseconds by which a record may be stored later than one that is newer. */
+const LATE_MS = 60_000
 
 /** The query of the page, as the gate takes it. */
-const queryOf = (search: URLSearchParams, more: Json = {}): string => {
-  const query = new URLSearchParams(more as Record<string, string>)
-  for (const name of FILTERS) if (search.get(name)) query.set(name, search.get(name) ?? '')
-  return query.toString()
-}
+const queryOf = (search: URLSearchParams): string =>
+  new URLSearchParams(
+    [...search].filter(([name, value]) => FILTERS.includes(name) && value),
+  ).toString()
 
 const STATES = {
   opening: 'Connecting…',
@@ -34,49 +35,62 @@ const STATES = {
   paused: 'Paused',
 } as const
 
-/** Decisions that match a query: those that are stored, then each as it comes. */
+/** Decisions that match a query: those that are stored, then each as it comes, and what was not stored. */
 function useDecisions(query: string, isPaused: boolean) {
+  const kept = useRef<readonly Json[]>([])
   const [rows, setRows] = useState<readonly Json[]>([])
   const [state, setState] = useState<keyof typeof STATES>('opening')
-  const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const { answer, again } = useAnswer(
-    has('audit:read') ? `/api/decisions?limit=100&${query}` : undefined,
-  )
+  const [gap, setGap] = useState<Json | undefined>(undefined)
+  const path = has('audit:read') ? `/api/decisions?limit=100&${query}` : undefined
+  const { answer, again } = useAnswer(path)
+  const show = (all: readonly Json[]) => {
+    kept.current = all.slice(0, MOST)
+    setRows(kept.current)
+  }
   useEffect(() => {
-    if (!answer) return
-    setProblem(answer.ok ? undefined : answer.problem)
-    if (answer.ok) setRows(list(answer.value.decisions))
+    if (!answer?.ok) return
+    show(list(answer.value.decisions))
+    setGap(list(answer.value.dropped)[0])
   }, [answer])
   useEffect(() => {
-    if (!answer?.ok || isPaused) return setState(isPaused ? 'paused' : 'opening')
+    setState(isPaused ? 'paused' : 'opening')
+    if (!answer?.ok || isPaused) return
     let waiting: Json[] = []
-    const known = new Set(rows.map(({ id }) => id))
-    const [newest] = rows
-    const from = newest ? `&from=${encodeURIComponent(text(newest.time))}` : ''
+    const known = new Set(kept.current.map(({ id }) => id))
+    const since = Date.parse(text(kept.current[0]?.time)) - LATE_MS
+    const from = since ? `&from=${since / 1000}` : ''
     const source = new EventSource(`/api/decisions/live?${query}${from}`)
-    source.onopen = () => setState('open')
+    let retry: ReturnType<typeof setTimeout> | undefined
+    source.onopen = () => {
+      isOffline.value = false
+      setState('open')
+    }
     source.onerror = () => {
       setState('lost')
       void refresh()
+      // After a refusal the browser does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(again, 5_000)
     }
     source.onmessage = ({ data }) => {
       const row = JSON.parse(data) as Json
       if (!known.has(row.id)) waiting.push(row)
+      if (known.size > 2 * MOST) known.clear()
       known.add(row.id)
     }
+    source.addEventListener('dropped', ({ data }) => setGap(JSON.parse(data)))
     // Many at once are drawn once.
     const timer = setInterval(() => {
       if (waiting.length === 0) return
-      const fresh = waiting.reverse()
+      show([...waiting.reverse(), ...kept.current])
       waiting = []
-      setRows((old) => [...fresh, ...old].slice(0, MOST))
     }, 250)
     return () => {
       source.close()
+      clearTimeout(retry)
       clearInterval(timer)
     }
-  }, [answer, isPaused, query])
-  return { rows, state, problem, again }
+  }, [answer, isPaused])
+  return { rows, state, gap, problem: answer && !answer.ok ? answer.problem : undefined, again }
 }
 
 /** Only the rows in sight are in the page, so that thousands do not slow it down. */
@@ -193,7 +207,7 @@ export function Live() {
   const search = place.value.searchParams
   const query = queryOf(search)
   const [isPaused, setPaused] = useState(false)
-  const { rows: all, state, problem, again } = useDecisions(query, isPaused)
+  const { rows: all, state, gap, problem, again } = useDecisions(query, isPaused)
   const isShown = (one: Json) => search.has('own') || !isOwn(one)
   const rows = useMemo(() => all.filter(isShown), [all, search])
   const since = `from=${Math.floor(Date.now() / 300_000) * 300 - 3_600}`
@@ -245,6 +259,7 @@ export function Live() {
       <span role="status" class=${state}>${STATES[state]}</span>
     </form>
     ${problem && html`<${Failure} problem=${problem} again=${again} />`}
+    ${gap && html`<p class="denied">Not all was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
     ${
       rows.length > 0
         ? html`<${Rows} rows=${rows} />`

@@ -79,6 +79,7 @@ const switchZone = () => {
   localStorage.setItem('times', isUtc.value ? 'utc' : 'local')
 }
 
+/** The screens with an address of their own; agents come here once the gate has a registry of them. */
 const PLACES = [
   ['/', 'Live'],
   ['/policy', 'Policy'],
