@@ -21,24 +21,22 @@ const FOUND: Readonly<Record<string, readonly string[]>> = {
   signing: ['assertion'],
 }
 
+/** The first stages, which every request to a rule goes through. */
+const TOKENLESS = 2
+
 const pick = (from: Json, names: readonly string[] = []): Json =>
   Object.fromEntries(names.map((name) => [name, from[name]]))
 
-/** Every stage in its order: those before the refusal have passed, and those behind it did not run. */
+/** Every stage in its order: those before the refusal have passed, and those behind it have not run. */
 function Stages({ record }: { readonly record: Json }) {
   const { answer } = useAnswer<readonly Json[]>('/stages.json')
   if (!answer?.ok) return answer ? html`<${Failure} problem=${answer.problem} />` : null
   const all = answer.value
   const at = all.findIndex(({ codes }) => (codes as unknown[]).includes(record.code))
-  const isShadowed = record.decision === 'allowed' && record.code !== undefined
-  const outcome = (index: number) =>
-    at < 0 || index < at
-      ? 'passed'
-      : index > at
-        ? 'not reached'
-        : isShadowed
-          ? 'would deny'
-          : 'denied'
+  const denied = record.decision === 'allowed' ? 'would deny' : 'denied'
+  // Without a code of a stage all have run; but those about the token only if there was one, and none without a rule.
+  const run = at >= 0 ? at : record.issuer ? all.length : record.route ? TOKENLESS : 0
+  const outcome = (index: number) => (index < run ? 'passed' : index === at ? denied : 'not run')
   const waits = (record.ms ?? {}) as Json
   return html`<ol class="stages">${all.map(({ name, establishes }, index) => {
     const result = outcome(index)
@@ -48,7 +46,7 @@ function Stages({ record }: { readonly record: Json }) {
     }
     return html`<li class=${result === 'passed' ? 'allowed' : result === 'denied' ? 'denied' : 'none'}>
       <details open=${index === at}><summary>${text(name)}: ${result}${waits[text(name)] !== undefined && html` <small>${text(waits[text(name)])} ms</small>`}</summary>
-      <p>${text(establishes)}</p>${result !== 'not reached' && html`<${Facts} facts=${found} />`}</details></li>`
+      <p>${text(establishes)}</p>${result !== 'not run' && html`<${Facts} facts=${found} />`}</details></li>`
   })}</ol>`
 }
 
