@@ -13,6 +13,7 @@ import {
   consoleOptions,
   cookieIn,
   OPERATOR,
+  PAGE,
   startConsole,
 } from './console-setting.ts'
 
@@ -354,10 +355,55 @@ it('Cloudflare Access signs in by its assertion, which is verified as any token'
   expect(await outcome(stranger)).toEqual([401, 'issuer_unknown'])
   const weak = await sent(await setting.token({ scope: 'chat:write' }))
   expect(await outcome(weak)).toEqual([403, 'scope_missing'])
+  // A session of the gate counts before it.
+  const both = await sent(await setting.token({ scope: 'chat:write' }), await signedIn())
+  expect(both.status).toBe(200)
   const foreign = await sent(await setting.token({ scope: OPERATOR }), {
     'sec-fetch-site': 'cross-site',
   })
   expect(await outcome(foreign)).toEqual(FOREIGN)
+})
+
+it('the assertion may be as Access makes it, with scopes in a claim of the identity provider', async () => {
+  const aud = '4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2'
+  const gate = await setting.another({
+    ...consoleOptions(),
+    issuer: {
+      profile: 'generic',
+      audiences: [aud],
+      agent_id: 'email',
+      agent_prefix: 'people/',
+      required_claims: [],
+      max_lifetime: '24h',
+      scope: '/custom/edgewarden',
+      admin: 'all',
+    },
+  })
+  const claims = { email: 'alice@example.com', type: 'app', sub: '7335d417', identity_nonce: 'x' }
+  const assertion = await setting.issuer.mint(
+    {
+      ...claims,
+      aud: [aud],
+      custom: { edgewarden: 'edgewarden:read' },
+      exp: Math.floor(Date.now() / 1000) + 86_000,
+      jti: undefined,
+      client_id: undefined,
+      scope: undefined,
+    },
+    { typ: 'JWT' },
+  )
+  const headers = { ...PAGE, host: CONSOLE, 'cf-access-jwt-assertion': assertion }
+  const who = await askGate(gate, '/api/console', { headers })
+  expect(await bodyOf(who)).toMatchObject({
+    agent: 'people/alice@example.com',
+    scopes: ['edgewarden:read'],
+  })
+  const policy = await askGate(gate, '/api/policy', { headers })
+  expect(policy.status).toBe(200)
+  expect(await outcome(await askGate(gate, '/api/decisions', { headers }))).toEqual([
+    403,
+    'scope_missing',
+  ])
 })
 
 it('the cookie of the console never reaches an origin, and others do', async () => {
