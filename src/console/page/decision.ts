@@ -95,6 +95,23 @@ const KINDS = {
   token: 'This one token is refused, and its open streams end. The agent can get another.',
 } as const
 
+/** Seconds to wait for shards that lack a revocation. */
+const PATIENCE = 30
+
+/** When a revocation that every shard has counts on the rules of the policy. */
+const lateness = async (): Promise<string> => {
+  const policy = await ask('/api/policy')
+  if (!policy.ok) return 'The policy says when it counts.'
+  const rules = [policy.value.gate as Json, ...list(policy.value.routes)]
+  const terms = rules.map(({ revocation }) => (revocation ?? {}) as Json)
+  const late = terms.flatMap((one) =>
+    one.consistency === 'bounded' ? [text(one.max_staleness)] : [],
+  )
+  return late.length === 0
+    ? 'It counts now.'
+    : `Rules that are not strict follow within ${[...new Set(late)].join(' or ')}.`
+}
+
 /** Revokes, and measures until every shard has it. */
 function Kill({ record, again }: { readonly record: Json; readonly again: () => void }) {
   const [done, setDone] = useState('')
@@ -111,17 +128,16 @@ function Kill({ record, again }: { readonly record: Json; readonly again: () => 
     })
     setProblem(made.ok ? undefined : made.problem)
     if (!made.ok) return
+    const [entry] = list(made.value.revocations)
+    let shards = made.value.shards as Json
+    for (let tries = 0; shards.pending && tries < PATIENCE; tries++) {
+      await new Promise((done) => setTimeout(done, 1_000))
+      const now = await ask(`/api/revocations/${text(entry?.id)}`)
+      if (now.ok) shards = now.value.shards as Json
+    }
     const took = Math.round(performance.now() - began)
-    const { total, acknowledged } = made.value.shards as Json
-    const policy = await ask('/api/policy')
-    const terms = policy.ok ? ((policy.value.gate as Json).revocation as Json) : {}
-    const late =
-      terms.consistency === 'strict'
-        ? 'It counts now.'
-        : `Rules that are not strict follow within ${text(terms.max_staleness)}.`
-    setDone(
-      `Revoked: ${text(acknowledged)} of ${text(total)} shards had it after ${took} ms. ${late}`,
-    )
+    const had = `Revoked: ${text(shards.acknowledged)} of ${text(shards.total)} shards had it after ${took} ms.`
+    setDone(`${had} ${shards.pending ? 'The others may still accept it.' : await lateness()}`)
     again()
   }
   if (!has('revoke')) return html`<p>To revoke needs the scope edgewarden:revoke.</p>`
