@@ -2,6 +2,7 @@
  * Every denial code of the gate, for the documentation and the tests. Each table is declared beside
  * its check with `denials()`. test/denials.workerd.test.ts fails if one is missing here.
  */
+import { consoleDenials } from './console/session.ts'
 import { chainDenials } from './core/chain.ts'
 import type { DenialRow, DenialTable } from './core/denial.ts'
 import { GUARD } from './core/guard.ts'
@@ -38,6 +39,7 @@ export function denialGroups(): readonly DenialGroup[] {
       explainDenials,
       decisionDenials,
     ),
+    group('At the console', consoleDenials),
   ].filter(({ rows }) => rows.length > 0)
 }
 

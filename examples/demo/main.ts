@@ -7,6 +7,7 @@ import { startAuthorizationServer } from './authorization-server.ts'
 import type { Step } from './call.ts'
 import { curlLines } from './curl.ts'
 import { RUN } from './delegation-walk.ts'
+import { startDoor } from './door.ts'
 import { startGate } from './gate.ts'
 import { MCP_SCOPES, mcpRule } from './mcp-walk.ts'
 import { startOrigin } from './origin.ts'
@@ -64,6 +65,9 @@ const main = async (): Promise<number> => {
   }
 }
 
+/** What an operator may do in the console. */
+const CONSOLE_SCOPES = 'edgewarden:read edgewarden:revoke edgewarden:metrics edgewarden:audit:read'
+
 /** What a shell reports of a command that was interrupted. */
 const INTERRUPTED = 130
 
@@ -88,6 +92,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       resource,
       origin: origin.url,
       clock_tolerance: '0s',
+      console: { host: 'localhost' },
       // The walk revokes and tries at once; the default lets up to five seconds pass.
       revocation: { consistency: 'strict' },
     },
@@ -132,9 +137,12 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   await gate.up()
   print(`authorization server  ${server.issuer}`)
   print(`gate                  ${gate.url}`)
-  print(`origin                ${origin.url}\n`)
-  const opsToken = () =>
-    new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke edgewarden:agents' })
+  print(`origin                ${origin.url}`)
+  const door = await startDoor(() => opsToken(CONSOLE_SCOPES), gate.url)
+  stop.push(door.close)
+  print(`console               ${door.url} (it signs you in)\n`)
+  const opsToken = (scope = 'edgewarden:revoke edgewarden:agents') =>
+    new SignJWT({ client_id: 'demo-operator', scope })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'ops' })
       .setIssuer(OPS)
       .setSubject('demo-operator')

@@ -59,6 +59,12 @@ const ROWS: readonly Row[] = [
     ],
     'edgewarden:agents',
   ],
+  ['console', 'required', ['GET,POST /console'], 'edgewarden:read'],
+]
+
+/** Scopes of the gate's own endpoints. */
+export const OWN_SCOPES: readonly string[] = [
+  ...new Set(ROWS.flatMap(([, , , scope]) => scope ?? [])),
 ]
 
 /** Everything else there. */

@@ -1,4 +1,3 @@
-import { WATCH_KEYS } from '../agents/options.ts'
 import { ASSERTION_KEYS } from '../assertion/options.ts'
 import { AUDIT_KEYS } from '../audit/options.ts'
 import { own } from '../core/json.ts'
@@ -10,7 +9,6 @@ import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
 import type { RevocationPlacement } from '../core/model/revocation.ts'
 import type { CorsRule, Route } from '../core/model/route.ts'
-import type { WatchRule } from '../core/model/watch.ts'
 import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
@@ -34,6 +32,7 @@ import {
   showRateLimit,
   showTable,
   showTerms,
+  showWatch,
 } from './show-parts.ts'
 
 export type { Shown } from './show-parts.ts'
@@ -78,9 +77,7 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
       within === undefined && { audit: showTable(AUDIT_KEYS, AUDIT, policy.audit, undefined) }),
     ...(policy.watch.length > 0 &&
       within === undefined && {
-        watch: Object.fromEntries(
-          policy.watch.map((rule) => [rule.name, showTable(WATCH_KEYS, WATCH, rule, policy)]),
-        ),
+        watch: Object.fromEntries(policy.watch.map((rule) => [rule.name, showWatch(rule, policy)])),
       }),
   }
 }
@@ -117,6 +114,7 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
   denial_docs: ({ denialDocs }) => denialDocs,
+  console: ({ console }) => console,
 }
 
 const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
@@ -127,16 +125,6 @@ const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
   jurisdiction: ({ jurisdiction }) => jurisdiction,
   path_values: ({ pathValues }) => [...pathValues],
   claims: ({ claims }) => claims.map(claimPathText),
-}
-
-const WATCH: Shows<typeof WATCH_KEYS, WatchRule, Policy> = {
-  issuer: ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name,
-  agents: ({ agents }) => agents,
-  agent_types: ({ agentTypes }) => agentTypes,
-  rules: ({ rules }) => rules,
-  signals: ({ signals }) => signals,
-  duration: ({ duration }) => secondsText(duration),
-  at_most: ({ atMost }) => atMost,
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {

@@ -6,6 +6,7 @@ import { string } from 'valibot'
 import { WATCH_DOCS, WATCH_KEYS } from '../agents/options.ts'
 import { ASSERTION_DOCS, ASSERTION_KEYS } from '../assertion/options.ts'
 import { AUDIT_DOCS, AUDIT_KEYS } from '../audit/options.ts'
+import { CONSOLE_DOCS, CONSOLE_KEYS } from '../console/options.ts'
 import { KEY_TIMES_DOCS, KEY_TIMES_KEYS } from '../keys/options.ts'
 import {
   ADDRESS_LIMIT_DOCS,
@@ -102,6 +103,7 @@ export const TABLES = {
   policy: documented(POLICY_KEYS, POLICY_DOCS),
   gate: documented(GATE_KEYS, GATE_DOCS),
   journal: documented(JOURNAL_KEYS, JOURNAL_DOCS),
+  console: documented(CONSOLE_KEYS, CONSOLE_DOCS),
   assertion: documented(ASSERTION_KEYS, ASSERTION_DOCS),
   audit: documented(AUDIT_KEYS, AUDIT_DOCS),
   watch: documented(WATCH_KEYS, WATCH_DOCS),

@@ -789,8 +789,14 @@ export const CASES: Readonly<Record<string, Case>> = {
   policy_invalid: unavailable(token(), 'invalid'),
 }
 
-/** Codes that no request can bring about. */
+const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
+
+/** Codes that no request to these gates can bring about. */
 export const EXEMPT: Readonly<Record<string, string>> = {
+  console_session_missing: OF_CONSOLE,
+  console_code_invalid: OF_CONSOLE,
+  console_unavailable: OF_CONSOLE,
+  console_request_foreign: OF_CONSOLE,
   certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }

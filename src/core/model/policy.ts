@@ -39,6 +39,8 @@ export interface Gate {
   readonly requestId: 'always' | 'own'
   /** The share of allowed decisions that the journal records, 0 to 1. Denials are always recorded. */
   readonly journal: { readonly allowed: number }
+  /** Where the console is served; absent where there is none. No rule serves this host. */
+  readonly console?: { readonly host: string }
   /** `detailed`: answers contain every step of the decision; only for a loopback resource. */
   readonly errors: 'standard' | 'detailed'
   /** The page of denials, without the fragment. */

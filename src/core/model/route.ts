@@ -69,6 +69,7 @@ export type Endpoint =
   | 'decisions'
   | 'agents'
   | 'metrics'
+  | 'console'
   | 'jwks'
   | 'none'
 

@@ -55,7 +55,7 @@ export function gateway(request: Request, opened: Opened): Response | Promise<Re
 }
 
 /** The mount path of the gate's own endpoints. Canonical paths cannot begin with it. */
-const OWN = '/<gate>'
+export const OWN = '/<gate>'
 
 /** The path of one of the gate's own endpoints, else `undefined`. Does not match rules. */
 const ownPath = (request: Request, prefix: string): string | undefined => {
@@ -178,8 +178,8 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
   }
 }
 
-/** The gate's own endpoints. */
-const own = createApp<GateEnv>((request, options) => {
+/** The gate's own endpoints. An entry adds its own before the first request. */
+export const own = createApp<GateEnv>((request, options) => {
   const { prefix } = (options as { readonly env: Opened }).env
   return ownPath(request, prefix) ?? OWN
 })

@@ -5,6 +5,7 @@ import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
+import { consoleCommand } from './console.ts'
 import { curlCommand } from './curl.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
@@ -40,6 +41,7 @@ export const COMMANDS: readonly CommandRow[] = [
   logCommand,
   usageCommand,
   whyCommand,
+  consoleCommand,
   auditCommand,
   alertsCommand,
   explainCommand,

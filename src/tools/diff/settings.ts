@@ -36,6 +36,7 @@ const each = (judge: Judge, ...keys: readonly string[]): Table =>
 /** The settings of GATE as shown; `table.key` for those of nested tables. */
 export const GATE_TABLE: Table = {
   ...each(neutral, 'resource', 'prefix', 'request_id', 'journal.allowed', 'denial_docs'),
+  'console.host': neutral,
   ...each(neutral, 'revocation.shards', 'revocation.locations'),
   // Compared as settings of rules.
   ...each(elsewhere, 'hosts', 'revocation.consistency', 'revocation.max_staleness'),

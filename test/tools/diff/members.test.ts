@@ -68,6 +68,7 @@ const GATE_ROWS: Rows<Gate> = {
   requestId: [{}, { request_id: 'always' }],
   journal: [{}, { journal: { allowed: 0.5 } }],
   errors: 'never `detailed` but on a loopback resource, which is another',
+  console: [{}, { console: { host: 'ops.example.com' } }],
   denialDocs: [{}, { denial_docs: 'https://docs.example.com/denials' }],
   revocation: [{}, { revocation: { max_staleness: '1m' } }],
   placement: [{}, { revocation: { shards: 2 } }],
