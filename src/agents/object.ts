@@ -101,7 +101,7 @@ export class AgentRegistry extends DurableObject {
   /** Tries again what failed, and looks whether the set still has what it was told. */
   override async alarm(): Promise<void> {
     await Promise.all([this.#tell(), this.#acts.send()])
-    const isPending = this.#acts.isPending() || this.#table.untold(1).length > 0
+    const isPending = this.#acts.isPending() || this.#table.untold(1).entries.length > 0
     if (!isPending && !this.#table.hasDecided()) return
     await this.ctx.storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
   }

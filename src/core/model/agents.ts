@@ -184,7 +184,7 @@ const SETTLED_DAYS = 7
 
 /** Scopes that an agent's tokens had and that it did not use. */
 export function unusedScopes({ granted, used }: Pick<Seen, 'granted' | 'used'>): readonly string[] {
-  return Object.keys(granted).filter((scope) => used[scope] === undefined)
+  return Object.keys(granted).filter((scope) => !Object.hasOwn(used, scope))
 }
 
 /** What an agent needs of an administrator at `now`, in milliseconds. A retired one needs nothing. */
