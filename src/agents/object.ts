@@ -12,6 +12,7 @@ import type {
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
+import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
 import { createStandings, type StandingSet } from './standings.ts'
@@ -25,6 +26,8 @@ const PRIMARY = '0'
 const LOOK_MS = { seen: 10_000, else: 3_600_000 }
 /** Milliseconds after which what failed is tried again. */
 const RETRY_MS = 5_000
+/** Milliseconds that a change waits for the set. The call goes on: of two calls the later one must come later. */
+const TELL_MS = 10_000
 
 /**
  * The registry of agents: a Durable Object with SQLite. It discovers agents by what the audit has stored, and keeps what
@@ -72,7 +75,7 @@ export class AgentRegistry extends DurableObject {
     return this.#table.find(key)
   }
 
-  /** Changes an agent. Resolves once each shard of the set has it, or the set cannot be reached; then it is told later. */
+  /** Changes an agent. Resolves once each shard of the set has it, or the set does not say so in time; then it is told later. */
   async change(change: AgentChange, act?: Act): Promise<AgentChanged> {
     const { act: kind, issuer, agent: value, reason } = change
     const changed = this.#table.change(change, ({ status }) => {
@@ -82,7 +85,7 @@ export class AgentRegistry extends DurableObject {
     })
     if (typeof changed === 'string') return { refused: changed }
     this.ctx.waitUntil(this.#acts.send())
-    const shards = await this.#tell()
+    const shards = await within(this.#tell(), TELL_MS, () => undefined)
     return { entry: changed, ...(shards && { shards }) }
   }
 
