@@ -55,12 +55,13 @@ const pathCodes = (paths: readonly ClaimPath[], between?: string): string =>
 const NONE = '–'
 
 /** What an access token has of its own, the strongest that a profile asks for. */
-const toldBy = ({ types, claims, clientId, clientRequired }: Profile): string => {
+const toldBy = ({ types, claims, clientId, clientRequired, agentic }: Profile): string => {
   const rules = Object.entries(claims).map(([path, expected]) =>
     typeof expected === 'object' && 'pattern' in expected
       ? `${code(path)} matches ${code(expected.pattern)}`
       : `${code(path)} is ${codes([expected].flat().map(String), ' or ')}`,
   )
+  if (agentic) return '`intent` and `agent_proof` are there'
   if (rules.length > 0) return rules.join(', ')
   if (clientRequired) return `${pathCodes(clientId, ' or ')} is there`
   return types.every((type) => type === 'at+jwt') ? 'header `typ`' : '`aud` alone'
@@ -157,7 +158,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],
   'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],
-  'docs/configuration/gate.md': ['keys-gate', 'keys-journal'],
+  'docs/configuration/gate.md': ['keys-gate', 'keys-journal', 'keys-console'],
   'docs/configuration/issuers.md': ['keys-issuer', 'keys-jwks-cache', 'keys-claim', 'keys-decrypt'],
   'docs/configuration/rate-limits.md': ['keys-rate-limit', 'keys-address-limit'],
   'docs/configuration/revocation-set.md': ['keys-revocation'],
@@ -176,6 +177,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
   'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-revocations'],
+  'docs/watch.md': ['keys-watch'],
 }
 
 const BLOCK = /(<!-- generated: ([a-z-]+) -->\n).*?(<!-- \/generated -->)/gs

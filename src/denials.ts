@@ -2,10 +2,12 @@
  * Every denial code of the gate, for the documentation and the tests. Each table is declared beside
  * its check with `denials()`. test/denials.workerd.test.ts fails if one is missing here.
  */
+import { consoleDenials } from './console/session.ts'
 import { chainDenials } from './core/chain.ts'
 import type { DenialRow, DenialTable } from './core/denial.ts'
 import { GUARD } from './core/guard.ts'
 import { agentDenials } from './gateway/apps/agents.ts'
+import { alertDenials } from './gateway/apps/alerts.ts'
 import { contentDenials } from './gateway/apps/body.ts'
 import { decisionDenials } from './gateway/apps/decisions.ts'
 import { explainDenials } from './gateway/apps/explain.ts'
@@ -33,9 +35,11 @@ export function denialGroups(): readonly DenialGroup[] {
       contentDenials,
       revocationDenials,
       agentDenials,
+      alertDenials,
       explainDenials,
       decisionDenials,
     ),
+    group('At the console', consoleDenials),
   ].filter(({ rows }) => rows.length > 0)
 }
 

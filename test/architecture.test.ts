@@ -38,6 +38,10 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [0, 'team-rules.ts'],
   [8, 'index.ts'],
   [8, 'worker.ts'],
+  [0, 'console/page-text.ts'],
+  [9, 'console/page/'],
+  [7, 'console/'],
+  [9, 'worker-with-console.ts'],
   [8, 'denials.ts'],
   [9, 'tools/'],
 ]
@@ -208,9 +212,9 @@ const sourceOf = (built: string): string => built.replace(/^(?:\.\/)?lib\/(.*)\.
 const ENTRIES = Object.values(exports).flatMap((one) =>
   typeof one === 'string' ? [] : [sourceOf(one.default)],
 )
-/** The one entry for a platform. */
-const WORKER = 'worker.ts'
-const LIBRARY = ENTRIES.filter((name) => name !== WORKER)
+/** The entries for a platform. */
+const WORKERS = ['worker.ts', 'worker-with-console.ts']
+const LIBRARY = ENTRIES.filter((name) => !WORKERS.includes(name))
 const COMMANDS = Object.values(bin).map(sourceOf)
 
 /** Every file that is reached from some, by code or by type, and what they import beside files. */
@@ -231,8 +235,8 @@ describe('the package', () => {
     const filesOf = (path: string): unknown =>
       JSON.parse(readFileSync(join(ROOT, path), 'utf8')).files
     const entries = LIBRARY.map((name) => `src/${name}`)
-    expect(ENTRIES).toContain(WORKER)
-    expect(filesOf('tsconfig.build-worker.json')).toEqual([`src/${WORKER}`])
+    expect(ENTRIES).toEqual(expect.arrayContaining(WORKERS))
+    expect(filesOf('tsconfig.build-worker.json')).toEqual(WORKERS.map((name) => `src/${name}`))
     expect(filesOf('tsconfig.portable.json')).toEqual(entries)
     expect(filesOf('tsconfig.build.json')).toEqual([
       ...entries,

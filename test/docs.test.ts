@@ -347,7 +347,7 @@ describe('what the gate writes and sends is documented', () => {
       origin: { status: 200, requestId: 'r' },
       revocations: ['id'],
     }
-    const named = { workflowId: 'w', actors: [{ sub: 'b', issuer: 'i' }] }
+    const named = { workflowId: 'w', step: 's', actors: [{ sub: 'b', issuer: 'i' }] }
     const decisions = [
       passed({
         token: { issuer: issuerOf(), key: { kid: 'k' } } as unknown as VerifiedToken,
@@ -383,7 +383,7 @@ describe('what the gate writes and sends is documented', () => {
 
   it('every identity header, and no other', () => {
     const actors = [{ sub: 'b', issuer: 'i' }]
-    const { known } = passed({ agent: agentOf({ type: 't', workflowId: 'w', actors }) })
+    const { known } = passed({ agent: agentOf({ type: 't', workflowId: 'w', step: 's', actors }) })
     const told = identityHeaders(known as Facts).map(([name]) => name)
     const names = [...told, `x-agent-${ASSERTION_HEADER}`]
     const [table = ''] = read('docs/origin.md').match(/(?:^\|.*\n)+/m) ?? []

@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { stringify } from 'smol-toml'
 
 const START_DEADLINE = 60_000
-const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url))
+const WORKER = fileURLToPath(new URL('../../src/worker-with-console.ts', import.meta.url))
+/** The page of the console, which `npm run build:lib` makes. */
+const PAGE = fileURLToPath(new URL('../../lib/console/page-text.js', import.meta.url))
 const require = createRequire(import.meta.url)
 
 /** A gate under `wrangler dev` that is starting. */
@@ -29,7 +31,10 @@ export interface DemoGate {
 export function startGate(port: number, vars: Readonly<Record<string, unknown>>): DemoGate {
   const folder = mkdtempSync(join(tmpdir(), 'edgewarden-demo-'))
   const config = join(folder, 'wrangler.toml')
-  writeFileSync(config, stringify({ ...CONFIG, main: WORKER, vars }))
+  writeFileSync(
+    config,
+    stringify({ ...CONFIG, main: WORKER, alias: { 'edgewarden/console-page': PAGE }, vars }),
+  )
   const child = spawn(process.execPath, [wrangler(), ...ARGUMENTS, config, '--port', `${port}`], {
     cwd: folder,
     detached: true,
@@ -69,6 +74,8 @@ const CONFIG = {
       { name: 'ASSERTION_KEEPER', class_name: 'AssertionKeeper' },
       { name: 'RATE_LIMITER', class_name: 'RateLimiter' },
       { name: 'REPLAYS', class_name: 'ReplayShard' },
+      { name: 'AGENTS', class_name: 'AgentRegistry' },
+      { name: 'AUDIT_LOG', class_name: 'AuditLog' },
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
@@ -79,6 +86,8 @@ const CONFIG = {
     AssertionKeeper: { type: 'durable-object', storage: 'sqlite' },
     RateLimiter: { type: 'durable-object', storage: 'sqlite' },
     ReplayShard: { type: 'durable-object', storage: 'sqlite' },
+    AgentRegistry: { type: 'durable-object', storage: 'sqlite' },
+    AuditLog: { type: 'durable-object', storage: 'sqlite' },
   },
 }
 

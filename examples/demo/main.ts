@@ -2,10 +2,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { styleText } from 'node:util'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { AGENTIC, agenticRule } from './agentic-walk.ts'
 import { startAuthorizationServer } from './authorization-server.ts'
 import type { Step } from './call.ts'
 import { curlLines } from './curl.ts'
 import { RUN } from './delegation-walk.ts'
+import { startDoor } from './door.ts'
 import { startGate } from './gate.ts'
 import { MCP_SCOPES, mcpRule } from './mcp-walk.ts'
 import { startOrigin } from './origin.ts'
@@ -63,6 +65,9 @@ const main = async (): Promise<number> => {
   }
 }
 
+/** What an operator may do in the console. */
+const CONSOLE_SCOPES = 'edgewarden:read edgewarden:revoke edgewarden:metrics edgewarden:audit:read'
+
 /** What a shell reports of a command that was interrupted. */
 const INTERRUPTED = 130
 
@@ -71,6 +76,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   const port = await freePort()
   const resource = `http://127.0.0.1:${port}`
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const agentic = await generateKeyPair('ES256', { extractable: true })
   const origin = await startOrigin()
   stop.push(origin.close)
   const mcp = `${resource}/mcp`
@@ -86,6 +92,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       resource,
       origin: origin.url,
       clock_tolerance: '0s',
+      console: { host: 'localhost' },
       // The walk revokes and tries at once; the default lets up to five seconds pass.
       revocation: { consistency: 'strict' },
     },
@@ -102,8 +109,15 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
         admin: 'all',
         jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'ops', alg: 'ES256' }] },
       },
+      agentic: {
+        issuer: AGENTIC,
+        profile: 'agentic-jwt',
+        agent_prefix: 'agentic/',
+        jwks: { keys: [{ ...(await exportJWK(agentic.publicKey)), kid: 'agentic', alg: 'ES256' }] },
+      },
     },
     ROUTES: [
+      agenticRule,
       { match: 'GET /v1/models', scopes: [] },
       { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
       { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
@@ -123,9 +137,12 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   await gate.up()
   print(`authorization server  ${server.issuer}`)
   print(`gate                  ${gate.url}`)
-  print(`origin                ${origin.url}\n`)
-  const opsToken = () =>
-    new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke' })
+  print(`origin                ${origin.url}`)
+  const door = await startDoor(() => opsToken(CONSOLE_SCOPES), gate.url)
+  stop.push(door.close)
+  print(`console               ${door.url} (it signs you in)\n`)
+  const opsToken = (scope = 'edgewarden:revoke edgewarden:agents') =>
+    new SignJWT({ client_id: 'demo-operator', scope })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'ops' })
       .setIssuer(OPS)
       .setSubject('demo-operator')
@@ -135,7 +152,8 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       .setExpirationTime('60s')
       .sign(privateKey)
   let failed = 0
-  for await (const step of walk({ gate: gate.url, server, clients: CLIENTS, opsToken })) {
+  const given = { gate: gate.url, server, clients: CLIENTS, opsToken }
+  for await (const step of walk({ ...given, agenticKey: agentic.privateKey })) {
     if (!step.asExpected) failed += 1
     print(line(step))
     if (step.first) print(dim(`  ${seconds(started)} s from the start to the first answer`))

@@ -1,3 +1,5 @@
+import type { CryptoKey } from 'jose'
+import { agenticWalk } from './agentic-walk.ts'
 import type { AuthorizationServer, DemoClient } from './authorization-server.ts'
 import { createCall, type Step } from './call.ts'
 import { delegationWalk } from './delegation-walk.ts'
@@ -10,10 +12,18 @@ interface Walk {
   readonly clients: readonly Pick<DemoClient, 'clientId' | 'clientSecret' | 'scopes'>[]
   /** A token of the operators, for the gate's own endpoints. */
   readonly opsToken: () => Promise<string>
+  /** Signs Agentic JWTs. */
+  readonly agenticKey: CryptoKey
 }
 
 /** A scripted agent's walk through the gate: what passes, what is refused, and why. */
-export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGenerator<Step> {
+export async function* walk({
+  gate,
+  server,
+  clients,
+  opsToken,
+  agenticKey,
+}: Walk): AsyncGenerator<Step> {
   const clientOf = (clientId: string) => {
     const client = clients.find((one) => one.clientId === clientId)
     if (!client) throw new Error(`no client ${clientId}`)
@@ -72,6 +82,7 @@ export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGen
     agentToken: await token('summarizer'),
   })
   yield* dpopWalk({ call, gate, server, client: clientOf('researcher') })
+  yield* agenticWalk({ call, gate, key: agenticKey, opsToken })
   yield* mcpWalk({ url: `${gate}/mcp`, issuer: server.issuer, client: clientOf('researcher') })
   await until(expiryOf(sprint))
   yield await call('an expired token', [401, 'token_expired'], document, { token: sprint })

@@ -45,7 +45,9 @@ export function changedEntry(
       Object.entries(all).filter(([, value]) => value !== null),
     ) as AgentFields,
     ...(changed && { change: changed }),
-    ...(before?.seen && { seen: before.seen }),
+    ...(before?.seen && {
+      seen: { ...before.seen, ...(fields.checksums && { checksums: [] }) },
+    }),
   }
 }
 

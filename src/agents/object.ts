@@ -12,11 +12,15 @@ import type {
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
+import type { Alert, AlertPage, AlertQuery, Judgement } from '../core/model/watch.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
 import { createStandings, type StandingSet } from './standings.ts'
 import { createAgentTable, TABLES } from './store.ts'
+import { createWatch, type QuarantineSet } from './watch.ts'
+import { ALERTS_TABLE } from './watch-alerts.ts'
+import { STATES_TABLE } from './watch-states.ts'
 
 /** The version of the tables. */
 const SCHEMA = 1
@@ -38,12 +42,13 @@ export class AgentRegistry extends DurableObject {
   readonly #table: ReturnType<typeof createAgentTable>
   readonly #standings: ReturnType<typeof createStandings>
   readonly #acts: ReturnType<typeof createActs>
+  readonly #watch: ReturnType<typeof createWatch>
   #lookedAt = 0
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
     noteSchema(ctx.storage, SCHEMA)
-    ctx.storage.sql.exec(TABLES)
+    ctx.storage.sql.exec(TABLES + STATES_TABLE + ALERTS_TABLE)
     const { AUDIT_LOG, REVOCATIONS } = env as {
       readonly AUDIT_LOG?: ActObjects
       readonly REVOCATIONS: DurableObjectNamespace
@@ -52,6 +57,13 @@ export class AgentRegistry extends DurableObject {
     const set = place ? REVOCATIONS.jurisdiction(place) : REVOCATIONS
     this.#acts = createActs({ storage: ctx.storage, objects: AUDIT_LOG })
     this.#table = createAgentTable(ctx.storage)
+    this.#watch = createWatch({
+      storage: ctx.storage,
+      acts: this.#acts,
+      waitUntil: (promise) => ctx.waitUntil(promise),
+      spend: (most) => this.#table.spend(most),
+      set: () => set.getByName(PRIMARY) as unknown as QuarantineSet,
+    })
     this.#standings = createStandings(
       ctx.storage,
       this.#table,
@@ -61,8 +73,14 @@ export class AgentRegistry extends DurableObject {
 
   /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
   async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
-    this.#table.observe(sightings, terms)
-    // Here the watch gets the same sightings.
+    for (const { issuer, agent } of this.#table.observe(sightings, terms)) {
+      system.log({ event: 'agent_changed', issuer, agent })
+    }
+    await this.#watch.observe(sightings, terms)
+    if (this.#acts.isPending()) {
+      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      this.ctx.waitUntil(this.#acts.send())
+    }
     if (Date.now() < this.#lookedAt + LOOK_MS.seen || !this.#table.hasDecided()) return
     this.ctx.waitUntil(this.#tell())
   }
@@ -73,6 +91,27 @@ export class AgentRegistry extends DurableObject {
 
   get(key: AgentKey): AgentEntry | undefined {
     return this.#table.find(key)
+  }
+
+  alerts(query: AlertQuery): AlertPage {
+    return this.#watch.list(query)
+  }
+
+  alert(id: number): Alert | undefined {
+    return this.#watch.find(id)
+  }
+
+  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry, too. */
+  async judge(judgement: Judgement, act?: Act): Promise<Alert | undefined> {
+    const alert = await this.#watch.judge(judgement, act)
+    if (alert && judgement.verdict === 'suspend') {
+      const { issuer, agent, id } = alert
+      const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
+      const own = judgement.issuer !== undefined && { own: true as const }
+      await this.change({ act: 'suspend', issuer, agent, at, by: judgement.by, reason, ...own })
+    }
+    this.ctx.waitUntil(this.#acts.send())
+    return alert
   }
 
   /** Changes an agent. Resolves once each shard of the set has it, or the set does not say so in time; then it is told later. */

@@ -18,6 +18,8 @@ export function merged(
     types: listed(seen?.types, sighting.types),
     clients: listed(seen?.clients, sighting.clients),
     keys: listed(seen?.keys, sighting.keys),
+    checksums: listed(seen?.checksums, sighting.checksums ?? []),
+    registrations: listed(seen?.registrations, sighting.registrations ?? []),
     granted: dated(seen?.granted, sighting.granted, today),
     used: dated(seen?.used, sighting.used, today),
     uses: dated(seen?.uses, [...sighting.uses.keys()], today),

@@ -1,15 +1,16 @@
 import { readRecord, timeOf, toolOf } from '../audit/terms.ts'
 import { isObject, type JsonObject, listOf, own, ownText } from '../core/json.ts'
 import { type AgentTerms, keyText, type Sighting, useText } from '../core/model/agents.ts'
+import type { WatchRule } from '../core/model/watch.ts'
 
 /** The bounds of what is gathered: agents, members of each list, latest requests, and characters of each text. */
 export const SIGHTINGS = { agents: 1_000, list: 32, requests: 5, characters: 256 } as const
 
 const LISTS = [
   ...(['types', 'clients', 'granted', 'used', 'parents', 'countries', 'networks'] as const),
-  'keys',
+  ...(['keys', 'checksums', 'registrations'] as const),
 ] as const
-const COUNTS = ['allowed', 'refused', 'bytes'] as const
+const COUNTS = ['allowed', 'refused', 'probes', 'bytes'] as const
 
 /** Gathers sightings of agents from stored records, until they are told. */
 export function createSightings() {
@@ -17,7 +18,7 @@ export function createSightings() {
 
   /** Of an agent that is new where too many wait, nothing is gathered. */
   const put = (sighting: Sighting): void => {
-    const key = keyText(sighting)
+    const key = keyText(sighting) + (sighting.watch ?? '')
     const before = gathered.get(key)
     if (before) gathered.set(key, joined(before, sighting))
     else if (gathered.size < SIGHTINGS.agents) gathered.set(key, sighting)
@@ -25,9 +26,9 @@ export function createSightings() {
 
   return {
     /** Takes note of records of those whose token was verified. */
-    add(records: readonly string[], { prefix }: Pick<AgentTerms, 'prefix'>): void {
+    add(records: readonly string[], terms: Pick<AgentTerms, 'prefix' | 'watch'>): void {
       for (const record of records) {
-        const sighting = sightingOf(readRecord(record), prefix)
+        const sighting = sightingOf(readRecord(record), terms)
         if (sighting) put(sighting)
       }
     },
@@ -47,7 +48,10 @@ export function createSightings() {
 }
 
 /** What a record says of its agent; `undefined` without one, and for the gate's own endpoints. */
-const sightingOf = (record: JsonObject, prefix: string): Sighting | undefined => {
+const sightingOf = (
+  record: JsonObject,
+  { prefix, watch }: Pick<AgentTerms, 'prefix' | 'watch'>,
+): Sighting | undefined => {
   const text = (name: string) => ownText(record, name)
   const [issuer, agent, rule = ''] = ['issuer', 'agent', 'route'].map(text)
   const isOwn = rule.includes(` ${prefix}/`) || own(record, 'kind') !== undefined
@@ -57,29 +61,55 @@ const sightingOf = (record: JsonObject, prefix: string): Sighting | undefined =>
   ].map(text)
   const at = timeOf(record)
   const isAllowed = own(record, 'decision') === 'allowed'
+  const table = watch?.rules.find((one) => isWatched(one, record))
   const place = [country, network].filter((part) => part !== undefined).join(' ') || colo
   return {
     issuer,
     agent,
     ...(name !== undefined && { name }),
+    ...(table && { watch: table.name }),
     first: at,
     last: at,
     allowed: isAllowed ? 1 : 0,
     refused: isAllowed ? 0 : 1,
+    probes: !isAllowed && isProbe(record) ? 1 : 0,
     bytes: Number(own(record, 'request_bytes') ?? 0),
     uses: new Map(isAllowed ? [[useText(rule, toolOf(record)), 1]] : []),
-    tokens: new Map(jti === undefined ? [] : [[jti, textsIn(place)]]),
+    tokens: new Map(jti === undefined || !isAllowed ? [] : [[jti, textsIn(place)]]),
     types: textsIn(own(record, 'agent_types')),
     clients: textsIn(own(record, 'client')),
     granted: textsIn(own(record, 'token_scopes')),
-    used: textsIn(own(record, 'grant')),
+    used: textsIn(isAllowed ? own(record, 'grant') : undefined),
     parents: textsIn(parentsIn(record, issuer, agent)),
-    countries: textsIn(country),
-    networks: textsIn(network),
+    countries: textsIn(isAllowed ? country : undefined),
+    networks: textsIn(isAllowed ? network : undefined),
     keys: textsIn(own(record, 'key_thumbprint')),
+    checksums: textsIn(own(record, 'agent_checksum')),
+    registrations: textsIn(own(record, 'registration_id')),
     requests: textsIn(text('request_id')),
   }
 }
+
+/** Whether a table of WATCH counts a request. */
+const isWatched = (
+  { issuer, agents, agentTypes, rules }: WatchRule,
+  record: JsonObject,
+): boolean => {
+  const fits = (wanted: readonly string[] | undefined, ...members: readonly string[]) =>
+    !wanted ||
+    members.some((name) => textsIn(own(record, name)).some((text) => wanted.includes(text)))
+  return (
+    fits(issuer === undefined ? undefined : [issuer], 'issuer') &&
+    fits(agents, 'agent_name', 'agent') &&
+    fits(agentTypes, 'agent_types') &&
+    fits(rules, 'route')
+  )
+}
+
+/** Whether a request was refused for what it asks. Its token was accepted, and its agent is not stopped. */
+const isProbe = (record: JsonObject): boolean =>
+  ![401, 429, 500, 502, 503, 504].includes(Number(own(record, 'status'))) &&
+  !String(own(record, 'code')).startsWith('agent_')
 
 const joined = (one: Sighting, other: Sighting): Sighting => ({
   ...one,

@@ -78,11 +78,20 @@ const standingOf = async (entry: AgentEntry): Promise<Revocation | undefined> =>
       : undefined
   if (!mode || !change || (expires !== undefined && expires * 1000 <= Date.now())) return undefined
   const subject = subjectOf(entry)
+  const { checksums, registrations, keys } = fields
+  const hasPins = mode === 'approved' && (checksums ?? registrations ?? keys)
   return {
     ...subject,
     id: await revocationId(subject, mode),
     mode,
     ...(expires !== undefined && { expires }),
+    ...(hasPins && {
+      pins: {
+        ...(checksums && { checksums }),
+        ...(registrations && { registrations }),
+        ...(keys && { keys }),
+      },
+    }),
     created: change.at,
     createdBy: change.by,
   }

@@ -7,6 +7,7 @@ import {
   type AgentQuery,
   type AgentTerms,
   type ChangeRefusal,
+  isChanged,
   keyOf,
   keyText,
   needsOf,
@@ -168,8 +169,12 @@ export function createAgentTable(storage: DurableObjectStorage) {
   return {
     find,
 
-    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. */
-    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): void {
+    /** Counts a row of the watch; false if the rows of the day are used up. */
+    spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
+
+    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved. */
+    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): readonly AgentKey[] {
+      const changed: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
         const children: (readonly [parent: string, child: string])[] = []
@@ -179,6 +184,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
           const { seen, isNew } = merged(known?.seen, sighting)
           if (!isNew && seen.last - (known?.seen?.last ?? 0) < COARSE_MS) continue
           if (!known) issuers.add(sighting.issuer)
+          else if (!isChanged(known) && isChanged({ ...known, seen })) changed.push(known)
           see(known, sighting, seen)
           children.push(...sighting.parents.map((parent) => [parent, keyText(sighting)] as const))
         }
@@ -192,6 +198,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
         keptRows = ++rows
         kv.put(ROWS, { day, rows })
       })
+      return changed
     },
 
     /** Changes an agent, and calls `stored` with it: what that writes is committed with the change. */

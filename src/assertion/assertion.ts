@@ -127,6 +127,7 @@ const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaim
     ...(grant.length > 0 && { grant: grant.join(' ') }),
     ...(agent.type !== undefined && { agent_type: agent.type }),
     ...(agent.workflowId !== undefined && { workflow_id: agent.workflowId }),
+    ...(agent.step !== undefined && { workflow_step: agent.step }),
     ...(agent.actors.length > 0 && { act: actOf(agent.actors) }),
     ...(access.id !== undefined && { token_jti: access.id }),
     route: routeText(known),

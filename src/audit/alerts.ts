@@ -4,6 +4,7 @@ import { system } from '../platform/system.ts'
 import type { Budget } from './budget.ts'
 import { type Health, PROBLEMS, type Problem } from './health.ts'
 import { ALERTS_SECRET, type Receiver, receiverOf } from './options.ts'
+import { readRecord } from './terms.ts'
 
 /** The storage key of a mark of the shard that sends alerts: an alarm may wake it without its name. */
 const ALERTING = 'alerting'
@@ -55,6 +56,7 @@ export function createAlerts(
 
   /** Has an alert sent by the next `run`, whoever has found it. */
   const tell = (type: string, data: JsonObject): void => {
+    if (!receiver) return
     const alert = { id: `msg_${crypto.randomUUID()}`, at: Date.now(), type, data }
     keep({ waiting: [...kept.waiting, alert].slice(-MOST) })
   }
@@ -96,6 +98,14 @@ export function createAlerts(
 
   return {
     tell,
+
+    /** Has those acts sent that are alerts of the watch. */
+    tellActs(acts: readonly string[]): void {
+      for (const { act, v: _, kind: __, ...alert } of acts.map(readRecord)) {
+        if (act === 'alert') tell('agent.alert', alert)
+      }
+    },
+
     waiting: (): number => kept.waiting.length,
 
     /** Tells what has begun or ended, and sends what waits. Sets the alarm first, so that no restart forgets it. */
@@ -164,7 +174,10 @@ const signed = async (bytes: Uint8Array<ArrayBuffer>, text: string): Promise<str
 const textOf = ({ type, data }: Pick<Alert, 'type' | 'data'>): string =>
   [
     `Edgewarden: ${type}`,
-    ...Object.entries(data).map(([name, value]) => `${name}: ${value ?? '-'}`),
+    ...Object.entries(data).map(
+      ([name, value]) =>
+        `${name}: ${typeof value === 'object' ? JSON.stringify(value) : (value ?? '-')}`,
+    ),
   ]
     .join('\n')
     .replaceAll('&', '&amp;')

@@ -4,7 +4,8 @@ import { readRecord } from './terms.ts'
 
 /** Members of a subject's records that say what it did, or can be traced to it. */
 const REMOVED: ReadonlySet<string> = new Set([
-  ...['subject', 'workflow', 'jti', 'path_values', 'claims', 'assertion', 'network', 'country'],
+  ...['subject', 'workflow', 'step', 'jti', 'path_values', 'claims', 'assertion'],
+  ...['network', 'country'],
 ])
 
 /** Members that the gate or the policy has written, whatever the subject is called. */

@@ -79,8 +79,7 @@ export class AuditLog extends DurableObject {
     storage.sql.exec(TABLES)
     this.#budget = createBudget(storage)
     this.#health = createHealth(this.#budget)
-    const receiver = receiverFor(ctx, env)
-    this.#alerts = createAlerts(storage, this.#budget, this.#health, receiver)
+    this.#alerts = createAlerts(storage, this.#budget, this.#health, receiverFor(ctx, env))
     this.#reader = createReader(storage.sql)
     this.#count = createCounter(this.#reader)
     this.#writer = createWriter(storage, this.#budget, this.#reader)
@@ -159,10 +158,11 @@ export class AuditLog extends DurableObject {
     const all = (ring: Ring) => batches.flatMap((batch) => batch[ring] ?? [])
     const strangers = all('strangers')
     budget.drop('overload', Math.max(0, strangers.length - STRANGERS))
+    const acts = await this.#unknown(all('acts'))
     const rows = [
       ...(await rowsOf('known', all('known'))),
       ...(await rowsOf('strangers', strangers.slice(0, STRANGERS))),
-      ...(await rowsOf('acts', await this.#unknown(all('acts')))),
+      ...(await rowsOf('acts', acts)),
     ]
     const policies = await Promise.all(
       batches.flatMap(({ policy }) =>
@@ -177,6 +177,7 @@ export class AuditLog extends DurableObject {
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
+      this.#alerts.tellActs(acts)
       return this.#writer.insert(rows, ids, last)
     })
     budget.count(rows, lastId)
@@ -199,15 +200,14 @@ export class AuditLog extends DurableObject {
   }
 
   /** Sets the alarm that deletes what is stored now. */
-  #wakeFor({ retention }: Terms): Promise<void> {
-    return this.#budget.wakeAt(Date.now() + retention * 1000 + TOGETHER_MS)
-  }
+  #wakeFor = ({ retention }: Terms): Promise<void> =>
+    this.#budget.wakeAt(Date.now() + retention * 1000 + TOGETHER_MS)
 
   /** What this object knows of the gate's health, and of its own. */
   health(): ShardHealth {
     const { counts, today } = this.#budget
-    const [problems, waiting] = [this.#health.found(), this.#alerts.waiting()]
-    return { counts, ...today(), bytes: this.#writer.bytes(), problems, waiting }
+    const found = { problems: this.#health.found(), waiting: this.#alerts.waiting() }
+    return { counts, ...today(), bytes: this.#writer.bytes(), ...found }
   }
 
   /** Takes note of problems of an isolate that hands over no records. */

@@ -25,6 +25,7 @@ import type { RequestHead } from './request.ts'
 import type { Room, Rooms } from './room.ts'
 import { address } from './stages/address.ts'
 import { agent, workflow } from './stages/agent.ts'
+import { agenticJwt } from './stages/agentic-jwt.ts'
 import { authentication } from './stages/authentication.ts'
 import { authorizationDetails } from './stages/authorization-details.ts'
 import { claims } from './stages/claims.ts'
@@ -53,6 +54,7 @@ export const GUARD = chain<Given>()
   .and(signature)
   .by('policy', 'route', 'deciding', 'credential', 'issuer', 'token')
   .once(claims)
+  .once(agenticJwt)
   .and(possession)
   .once(delegation)
   .once(agent)

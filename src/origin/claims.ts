@@ -17,6 +17,8 @@ export interface VerifiedAgent {
   readonly clientId?: string
   readonly type?: string
   readonly workflowId?: string
+  /** The step of the workflow (Agentic JWT). */
+  readonly step?: string
   /** All scopes of the token, in its order. */
   readonly scopes: readonly string[]
   /** The scopes that the gate's rule required for this request. */
@@ -77,6 +79,7 @@ export function readClaims(claims: JsonObject, settings: Settings): ReadClaims {
     ...as('clientId', optional(claims, 'client_id')),
     ...as('type', optional(claims, 'agent_type')),
     ...as('workflowId', optional(claims, 'workflow_id')),
+    ...as('step', optional(claims, 'workflow_step')),
     scopes: scopeList(claims, 'scope'),
     grant: scopeList(claims, 'grant'),
     actors: Object.freeze(actorsOf(own(claims, 'act'))),

@@ -128,8 +128,7 @@ export function checkAddresses(
 export function checkBindings(
   issuers: ReadonlyMap<string, Issuer>,
   rules: readonly Rule[],
-  gate: GateEntry,
-  env: PolicyEnv,
+  { gate, env }: { readonly gate: GateEntry; readonly env: PolicyEnv },
   report: Report,
 ): void {
   const isFetching = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
@@ -138,12 +137,13 @@ export function checkBindings(
   const isApproving = [...issuers.values(), ...rules.map(({ entry }) => entry), gate].some(
     ({ agents }) => agents === 'approved',
   )
+  const takers = isOnce ? 'rules with single_use' : 'GATE.console'
   const rows = [
     ['JWKS_CACHE', isFetching, ', needed by issuers without inline jwks'],
     ['KEY_KEEPER', isFetching, ' of KeyKeeper, needed by issuers without inline jwks'],
     ['REVOCATIONS', true, ' of RevocationShard'],
     ['RATE_LIMITER', isCounting, ' of RateLimiter, needed by rules with an exact rate_limit'],
-    ['REPLAYS', isOnce, ' of ReplayShard, needed by rules with single_use'],
+    ['REPLAYS', isOnce || gate.console, ` of ReplayShard, needed by ${takers}`],
     ['AGENTS', isApproving, ' of AgentRegistry, needed by agents = "approved"'],
   ] as const
   for (const [name, isNeeded, what] of rows) {

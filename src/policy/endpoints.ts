@@ -51,9 +51,20 @@ const ROWS: readonly Row[] = [
       'POST /agents/resume',
       'POST /agents/retire',
       'GET /agents/adopt',
+      'GET /alerts',
+      'GET /alerts/{id}',
+      'POST /alerts/{id}/dismiss',
+      'POST /alerts/{id}/release',
+      'POST /alerts/{id}/suspend',
     ],
     'edgewarden:agents',
   ],
+  ['console', 'required', ['GET,POST /console'], 'edgewarden:read'],
+]
+
+/** Scopes of the gate's own endpoints. */
+export const OWN_SCOPES: readonly string[] = [
+  ...new Set(ROWS.flatMap(([, , , scope]) => scope ?? [])),
 ]
 
 /** Everything else there. */

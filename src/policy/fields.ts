@@ -1,6 +1,7 @@
 import { boolean, integer, maxValue, minValue, number, picklist, pipe, string } from 'valibot'
 import { durationMs, longestLike } from '../core/duration.ts'
 import { type ClaimPath, claimPath } from '../core/model/claims.ts'
+import type { Gate } from '../core/model/policy.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { foldedName, isFieldName, isIdentityText } from '../core/text.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../core/url.ts'
@@ -274,3 +275,13 @@ export const revocationId = text((value) =>
 
 /** Which agents are accepted, by the registry of agents. */
 export const agentsField = word(['any', 'approved'])
+
+/** Where the address of a caller is taken from. */
+export const clientIp = text<Gate['clientIp']>((value) => {
+  if (value === 'connection' || value === 'none') return ok({ from: value })
+  if (isCredentialHeader(value))
+    return fail(`${quote(value)} contains a credential, not an address`)
+  return isHeaderName(value)
+    ? ok({ from: 'header', name: value.toLowerCase() })
+    : fail('must be a header name, `connection` or `none`')
+})

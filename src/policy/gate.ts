@@ -1,10 +1,10 @@
 import { maxValue, minValue, number, pipe } from 'valibot'
 import { assertionField } from '../assertion/options.ts'
+import { CONSOLE, consoleTable } from '../console/options.ts'
 import { DENIAL_DOCS } from '../core/denial.ts'
 import { deepFreeze } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
-import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'
 import { addressLimitField } from '../limit/options.ts'
 import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
@@ -13,11 +13,10 @@ import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.t
 import {
   agentsField,
   bindingName,
+  clientIp,
   flag,
   headerName,
   hostName,
-  isCredentialHeader,
-  isHeaderName,
   literalPath,
   milliseconds,
   modeField,
@@ -25,21 +24,11 @@ import {
   resourceField,
   revocationId,
   seconds,
-  text,
   urlField,
   word,
 } from './fields.ts'
-import { quote, type Report } from './issues.ts'
+import type { Report } from './issues.ts'
 import { type KeyDocs, list, type Readable, readTable, required, table } from './table.ts'
-
-const clientIp = text<Gate['clientIp']>((value) => {
-  if (value === 'connection' || value === 'none') return ok({ from: value })
-  if (isCredentialHeader(value))
-    return fail(`${quote(value)} contains a credential, not an address`)
-  return isHeaderName(value)
-    ? ok({ from: 'header', name: value.toLowerCase() })
-    : fail('must be a header name, `connection` or `none`')
-})
 
 const NO_SHARE = 'must be a number from 0 to 1'
 
@@ -73,6 +62,7 @@ export const GATE_KEYS = {
   lift: list(revocationId, { empty: true }),
   mode: modeField,
   journal: table(JOURNAL_KEYS),
+  console: consoleTable,
   errors: word(['standard', 'detailed']),
   denial_docs: urlField({ http: 'loopback' }),
 }
@@ -198,6 +188,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     default: { allowed: 1 },
     example: { allowed: 0.1 },
   },
+  console: CONSOLE,
   errors: {
     description:
       '`"detailed"` puts every step of a decision into the answer: [detailed errors](configuration/gate.md#detailed-errors). It is a mistake unless every resource and host is a loopback host.',
@@ -288,6 +279,7 @@ export function gateOf(
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
     requestId: entry.request_id ?? 'own',
     journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
+    ...(entry.console?.host !== undefined && { console: { host: entry.console.host } }),
     errors: entry.errors ?? 'standard',
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),

@@ -6,6 +6,7 @@ import { isTrustDomain } from '../core/model/spiffe.ts'
 import { FORBIDDEN_TYPES } from '../core/model/types.ts'
 import { fail, ok } from '../core/result.ts'
 import { keyTimesField } from '../keys/options.ts'
+import { AGENTIC_DOCS, AGENTIC_KEYS } from './agentic.ts'
 import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
@@ -109,6 +110,7 @@ export const ISSUER_KEYS = {
   typ: list(type),
   max_lifetime: seconds(),
   profile: word(PROFILE_NAMES),
+  ...AGENTIC_KEYS,
   required_claims: list(
     text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
     { empty: true },
@@ -186,6 +188,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
     default: 'rfc9068',
     example: 'okta',
   },
+  ...AGENTIC_DOCS,
   required_claims: {
     description:
       "Names of claims that a token must have. The list replaces the profile's; `exp` must be there with every profile, and `iat` with all but `spiffe`.",

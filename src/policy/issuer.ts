@@ -55,6 +55,9 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (entry.rules === false && (entry.admin ?? false) === false) {
     report(['rules'], 'is false and admin is not set: nothing would take tokens of this issuer')
   }
+  for (const key of ['agentic_forms', 'changed'] as const) {
+    if (entry[key] && !profile.agentic) report([key], 'is only for profile `agentic-jwt`')
+  }
   if (profile.workload && !profile.trustDomain && entry.audiences) {
     report(
       ['audiences'],
@@ -162,6 +165,8 @@ const issuerOf = (
     admin: entry.admin ?? false,
     ...(profile.workload && { workload: true }),
     ...(profile.trustDomain && { trustDomain: true }),
+    ...(profile.agentic && { agentic: new Set(entry.agentic_forms ?? []) }),
+    ...(entry.changed === 'alert' && { changed: 'alert' }),
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.agents === 'approved' && { agents: 'approved' }),

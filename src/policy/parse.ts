@@ -1,5 +1,7 @@
+import { watchOf } from '../agents/options.ts'
 import { assertionOf } from '../assertion/options.ts'
 import { auditOf } from '../audit/options.ts'
+import { checkConsole } from '../console/options.ts'
 import { isObject, listOf } from '../core/json.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Route } from '../core/model/route.ts'
@@ -56,7 +58,10 @@ export function parsePolicy(
   const rules = readRoutes(given, at)
   const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
   const resources = resourcesOf(gate.resource, rules)
-  const gateOrigins = gateOriginsOf(hosts, resources)
+  const gateOrigins = gateOriginsOf(
+    new Set(gate.console?.host === undefined ? hosts : [...hosts, gate.console.host]),
+    resources,
+  )
   const grants = readGrants(given, at)
   const { entries, issuers, names, declared } = readIssuers(
     given.ISSUERS ?? {},
@@ -87,10 +92,14 @@ export function parsePolicy(
   checkResources(resources, rules, gate, at('GATE'))
   checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
-  checkBindings(issuers, rules, gate, env, at('bindings'))
+  checkBindings(issuers, rules, { gate, env }, at('bindings'))
   checkLimits({ gate, rules, env }, at)
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
+  const beside = { hosts, resources, isSigning: assertion !== undefined }
+  checkConsole(gate.console?.host, beside, at('GATE.console'))
   const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
+  const watched = { env, audit, issuers, rules: found.map(({ name }) => name) }
+  const watch = watchOf(given.WATCH, watched, at('WATCH'), at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
   const own = ownRoutes({
@@ -100,6 +109,7 @@ export function parsePolicy(
     missing: [
       ...(audit ? [] : (['decisions'] as const)),
       ...(env.has('durable_object', 'AGENTS') ? [] : (['agents'] as const)),
+      ...(gate.console ? [] : (['console'] as const)),
     ],
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
@@ -126,6 +136,7 @@ export function parsePolicy(
       ),
     ),
     ...(audit && { audit }),
+    watch: Object.freeze(watch),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
     routes: Object.freeze(found),
     router: Object.freeze(compileRouter(all)),
@@ -136,7 +147,7 @@ export function parsePolicy(
     ),
   })
   const warnings: PolicyIssue[] = []
-  warn({ gate, hosts, issuers, rules, env }, into(warnings))
+  warn({ gate, hosts, issuers, rules, env, audit, watch }, into(warnings))
   return ok({ policy, warnings: Object.freeze(warnings) })
 }
 

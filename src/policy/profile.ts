@@ -37,6 +37,8 @@ export interface Profile {
   readonly algorithms?: readonly Algorithm[]
   /** Seconds. */
   readonly maxLifetime: number
+  /** Whether its tokens are Agentic JWTs. */
+  readonly agentic?: true
   /** As in the issuer that is made of it. */
   readonly workload?: true
   readonly trustDomain?: true

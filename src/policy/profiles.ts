@@ -126,6 +126,16 @@ export const PROFILES = {
     slash: false,
     identify: hasId("access tokens of Stytch's Connected Apps"),
   },
+  /** Agentic JWT (its draft, version -00). A token may have a top-level claim of the workflow too: both must agree. */
+  'agentic-jwt': {
+    ...RFC9068,
+    types: ['jwt', 'at+jwt'],
+    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat', 'jti'],
+    agentId: paths('sub'),
+    workflowId: paths('intent.workflow_id', 'workflow_id'),
+    maxLifetime: 10 * MINUTE,
+    agentic: true,
+  },
   /** Issuers that follow RFC 7519 only. */
   generic: {
     ...RFC9068,

@@ -30,6 +30,9 @@ const TOKEN_KEYS = [
   'claims',
   'agent_types',
   'workflow',
+  'steps',
+  'delegation_chains',
+  'step_sequences',
   'delegation',
   'authorization_details',
   'acr_values',
@@ -94,6 +97,13 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function workflowIsInPath({ entry: { match, workflow }, report }) {
     if (!match || workflow?.from !== 'path' || match.params.includes(workflow.name)) return
     report(['workflow'], unknownName('path parameter', workflow.name, match.params))
+  },
+  function stepsCanBeThere({ entry, has, report, ...around }) {
+    if (takenIssuers(entry, around).some(({ agentic }) => agentic)) return
+    for (const key of ['steps', 'delegation_chains', 'step_sequences']) {
+      if (has(key))
+        report([key], 'needs an issuer with profile `agentic-jwt`: no other token has it')
+    }
   },
   function conditionReadsWhatIsThere({ entry: { match, when }, gate, report }) {
     if (match) checkCondition(when, match.params, gate, report)

@@ -1,6 +1,7 @@
 import { rateLimitField } from '../limit/options.ts'
 import { mcpField } from '../mcp/options/options.ts'
 import { revocationField } from '../revocation/options.ts'
+import { agenticId, expectedChain } from './agentic.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
 import { conditionField } from './conditions/field.ts'
@@ -46,6 +47,9 @@ export const ROUTE_KEYS = {
   max_lifetime: seconds(),
   agent_types: nameList,
   workflow: workflowField,
+  steps: list(agenticId),
+  delegation_chains: list(expectedChain),
+  step_sequences: list(expectedChain),
   delegation: delegationField,
   authorization_details: detailsField,
   acr_values: list(acrValue),
@@ -134,6 +138,24 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
     description:
       'Where the request names the [workflow](configuration/delegation.md#workflows) that the token must belong to: `"path:NAME"`, `"header:NAME"` or `"query:NAME"`, exactly once. Not `access_token`, nor a header with a credential or cookies.',
     example: 'path:run',
+  },
+  steps: {
+    description:
+      'Steps of [Agentic JWT](agentic-jwt.md#workflow-steps), one of which the token must be for. Name the workflow in `claims` too: another one may have a step of the same id.',
+    unset: 'any',
+    example: ['step_3'],
+  },
+  delegation_chains: {
+    description:
+      'Expected values of [`delegation_chain`](agentic-jwt.md#expected-hashes): each a hash, or a list of agent ids of which the last is the calling agent.',
+    unset: 'any',
+    example: [['supervisor', 'planner', 'patcher']],
+  },
+  step_sequences: {
+    description:
+      'Expected values of [`step_sequence_hash`](agentic-jwt.md#expected-hashes): each a hash, or a list of step ids of which the last is the current step.',
+    unset: 'any',
+    example: [['step_1', 'step_2', 'step_3']],
   },
   delegation: {
     description:

@@ -123,6 +123,9 @@ export function routeOf(
     claims: entry.claims ?? [],
     ...(entry.agent_types && { agentTypes: new Set(entry.agent_types) }),
     ...(entry.workflow && { workflow: entry.workflow }),
+    ...(entry.steps && { steps: new Set(entry.steps) }),
+    ...(entry.delegation_chains && { delegationChains: entry.delegation_chains }),
+    ...(entry.step_sequences && { stepSequences: entry.step_sequences }),
     ...(delegation && { delegation }),
     ...(entry.authorization_details && { authorizationDetails: entry.authorization_details }),
     ...((entry.acr_values || entry.max_age !== undefined) && {

@@ -1,5 +1,7 @@
 import { ALERTS_SECRET, receiverOf } from '../audit/options.ts'
+import type { AuditRule } from '../core/model/audit.ts'
 import type { Issuer } from '../core/model/issuer.ts'
+import type { WatchRule } from '../core/model/watch.ts'
 import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
 import { unrecognisable } from './inject.ts'
@@ -13,6 +15,8 @@ export interface Read {
   readonly issuers: ReadonlyMap<string, Issuer>
   readonly rules: readonly { readonly entry: RouteEntry; readonly path: string }[]
   readonly env: PolicyEnv
+  readonly audit: AuditRule | undefined
+  readonly watch: readonly WatchRule[]
 }
 
 /** Reports what is allowed, and what it costs. Changes nothing about the policy. */

@@ -1,10 +1,13 @@
 import type { InferOutput } from 'valibot'
+import { WATCH_KEYS } from '../agents/options.ts'
 import { type JsonObject, own } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
 import { type ClaimPath, type ClaimRule, claimPathText } from '../core/model/claims.ts'
 import type { DelegationRule } from '../core/model/issuer.ts'
 import type { AddressLimit, RateLimit } from '../core/model/limit.ts'
+import type { Policy } from '../core/model/policy.ts'
 import type { RevocationTerms } from '../core/model/revocation.ts'
+import type { WatchRule } from '../core/model/watch.ts'
 import type { Fields } from './table.ts'
 
 /** A table in the words of the configuration; what is not set is not there. */
@@ -138,4 +141,19 @@ export function secondsText(seconds: number): string {
 /** Milliseconds as a duration, in seconds where they are whole. */
 export function millisecondsText(milliseconds: number): string {
   return milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`
+}
+
+const WATCH: Shows<typeof WATCH_KEYS, WatchRule, Policy> = {
+  issuer: ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name,
+  agents: ({ agents }) => agents,
+  agent_types: ({ agentTypes }) => agentTypes,
+  rules: ({ rules }) => rules,
+  signals: ({ signals }) => signals,
+  duration: ({ duration }) => secondsText(duration),
+  at_most: ({ atMost }) => atMost,
+}
+
+/** What is watched, in the words of the configuration. */
+export function showWatch(rule: WatchRule, policy: Policy): Shown {
+  return showTable(WATCH_KEYS, WATCH, rule, policy)
 }

@@ -32,6 +32,7 @@ import {
   showRateLimit,
   showTable,
   showTerms,
+  showWatch,
 } from './show-parts.ts'
 
 export type { Shown } from './show-parts.ts'
@@ -48,6 +49,8 @@ export interface ShownPolicy {
   readonly grants?: Readonly<Record<string, Shown>>
   /** Where there is one; not for administrators of one issuer. */
   readonly audit?: Shown
+  /** Likewise, by their names. */
+  readonly watch?: Readonly<Record<string, Shown>>
 }
 
 /**
@@ -72,6 +75,10 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
     }),
     ...(policy.audit &&
       within === undefined && { audit: showTable(AUDIT_KEYS, AUDIT, policy.audit, undefined) }),
+    ...(policy.watch.length > 0 &&
+      within === undefined && {
+        watch: Object.fromEntries(policy.watch.map((rule) => [rule.name, showWatch(rule, policy)])),
+      }),
   }
 }
 
@@ -107,6 +114,7 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
   denial_docs: ({ denialDocs }) => denialDocs,
+  console: ({ console }) => console,
 }
 
 const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
@@ -138,6 +146,7 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
   algorithms: ({ algorithms }) => algorithms,
   typ: ({ types }) => [...types],
   max_lifetime: ({ maxLifetime }) => secondsText(maxLifetime),
+  agentic_forms: ({ agentic }) => agentic && [...agentic],
   required_claims: ({ requiredClaims }) => requiredClaims,
   claims: ({ claims }) => showClaims(claims),
   agent_id: ({ agentId }) => showPaths(agentId),
@@ -217,6 +226,9 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   claims: ofReading(({ claims }) => showClaims(claims)),
   agent_types: ({ agentTypes }) => agentTypes && [...agentTypes],
   workflow: ({ workflow }) => workflow && `${workflow.from}:${workflow.name}`,
+  steps: ({ steps }) => steps && [...steps],
+  delegation_chains: ({ delegationChains }) => delegationChains,
+  step_sequences: ({ stepSequences }) => stepSequences,
   delegation: ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
   authorization_details: ({ authorizationDetails }) =>
     authorizationDetails && showDetails(authorizationDetails),

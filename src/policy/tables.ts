@@ -3,8 +3,10 @@
  * Nothing that serves requests imports this by code, so none of the text is in the Worker.
  */
 import { string } from 'valibot'
+import { WATCH_DOCS, WATCH_KEYS } from '../agents/options.ts'
 import { ASSERTION_DOCS, ASSERTION_KEYS } from '../assertion/options.ts'
 import { AUDIT_DOCS, AUDIT_KEYS } from '../audit/options.ts'
+import { CONSOLE_DOCS, CONSOLE_KEYS } from '../console/options.ts'
 import { KEY_TIMES_DOCS, KEY_TIMES_KEYS } from '../keys/options.ts'
 import {
   ADDRESS_LIMIT_DOCS,
@@ -59,6 +61,7 @@ export const POLICY_KEYS = {
   SCOPES: field((value) => value, namesTo(list(string(), { empty: true }))),
   GRANTS: list(table(GRANT_KEYS), { empty: true }),
   AUDIT: table(AUDIT_KEYS),
+  WATCH: field((value) => value, namesTo(table(WATCH_KEYS))),
 }
 
 const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
@@ -88,6 +91,11 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
       'What is kept of decisions, where the binding `AUDIT_LOG` is: [the audit](audit.md).',
     example: { retention: '90d' },
   },
+  WATCH: {
+    description:
+      'Whose requests are [watched](watch.md), by names of yours. The first table that fits a request counts it.',
+    example: { agents: { action: 'quarantine' } },
+  },
 }
 
 /** Every table by the name of its block in the documentation. */
@@ -95,8 +103,10 @@ export const TABLES = {
   policy: documented(POLICY_KEYS, POLICY_DOCS),
   gate: documented(GATE_KEYS, GATE_DOCS),
   journal: documented(JOURNAL_KEYS, JOURNAL_DOCS),
+  console: documented(CONSOLE_KEYS, CONSOLE_DOCS),
   assertion: documented(ASSERTION_KEYS, ASSERTION_DOCS),
   audit: documented(AUDIT_KEYS, AUDIT_DOCS),
+  watch: documented(WATCH_KEYS, WATCH_DOCS),
   revocation: documented(REVOCATION_KEYS, REVOCATION_DOCS),
   'address-limit': documented(ADDRESS_LIMIT_KEYS, ADDRESS_LIMIT_DOCS),
   issuer: documented(ISSUER_KEYS, ISSUER_DOCS),

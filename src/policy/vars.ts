@@ -9,6 +9,7 @@ export interface PolicyVars {
   readonly SCOPES?: unknown
   readonly GRANTS?: unknown
   readonly AUDIT?: unknown
+  readonly WATCH?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
   /** Likewise of each grant. */
@@ -25,7 +26,7 @@ const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'
 
 /** The names that hold policy; each also with `_` and anything behind it. */
-const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS'] as const
+const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS', 'WATCH'] as const
 type Name = (typeof NAMES)[number]
 
 /** The variable that only `serve` sets: values of GATE for a gate off Cloudflare. */
@@ -41,7 +42,7 @@ export function isPolicyVariable(name: string): boolean {
 
 /**
  * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES
- * and then every `ROUTES_*` by code-unit order, GRANTS likewise, ISSUERS and SCOPES merged, `GATE_*` laid over
+ * and then every `ROUTES_*` by code-unit order, GRANTS likewise, ISSUERS, SCOPES and WATCH merged, `GATE_*` laid over
  * GATE key by key. Text is read as JSON. Does not look into what the variables say.
  */
 export function readVars(env: Readonly<Record<string, unknown>>): {
@@ -95,6 +96,7 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
     GATE: laid('GATE'),
     ISSUERS: merged('ISSUERS'),
     SCOPES: merged('SCOPES'),
+    WATCH: merged('WATCH'),
     ROUTES: routes.map(({ item }) => item),
     routePaths: routes.map(({ path }) => path),
     GRANTS: grants.map(({ item }) => item),

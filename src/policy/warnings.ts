@@ -1,3 +1,4 @@
+import { warnOfWatch } from '../agents/options.ts'
 import { isPrivateHost } from '../core/address.ts'
 import { getOrMake } from '../core/memo.ts'
 import type { Issuer } from '../core/model/issuer.ts'
@@ -22,6 +23,7 @@ export const warningsOf: Warn = (read, at) => {
   const { gate, hosts, issuers, rules, env } = read
   const report = at('GATE')
   warnOfSecrets(read, at)
+  warnOfWatch(read.watch, read.audit, at('WATCH'))
   if (gate.insecure_http && gate.resource?.url.protocol === 'https:') {
     report(['insecure_http'], 'lets tokens for an https resource cross the network in clear')
   }

@@ -118,7 +118,8 @@ export function toEntry(row: Row): Revocation {
     mode: row.mode as Revocation['mode'],
     ...(row.at !== null && { at: row.at }),
     ...(row.expires !== null && { expires: row.expires }),
-    ...(row.reason !== null && { reason: row.reason }),
+    ...(row.reason !== null &&
+      (row.mode === 'approved' ? { pins: JSON.parse(row.reason) } : { reason: row.reason })),
     created: row.created,
     createdBy: row.created_by,
     ...(row.own === 1 && { own: true }),
@@ -139,7 +140,7 @@ export function toRow(entry: Revocation, version: number, hash: ArrayBuffer): Ro
     mode: entry.mode,
     at: entry.at ?? null,
     expires: entry.expires ?? null,
-    reason: entry.reason ?? null,
+    reason: entry.pins ? JSON.stringify(entry.pins) : (entry.reason ?? null),
     created: entry.created,
     created_by: entry.createdBy,
     own: entry.own ? 1 : 0,

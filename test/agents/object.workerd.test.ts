@@ -76,6 +76,7 @@ const sightingOf = (agent: string, at: number, more: Partial<Sighting> = {}): Si
   last: at,
   allowed: 1,
   refused: 0,
+  probes: 0,
   bytes: 0,
   uses: new Map(),
   tokens: new Map(),

@@ -114,6 +114,7 @@ const ORDER = [
   'issuer',
   'signature',
   'claims',
+  'agentic_jwt',
   'possession',
   'delegation',
   'agent',

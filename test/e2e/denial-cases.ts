@@ -1,17 +1,21 @@
 import { expect } from 'vitest'
+import { agenticClaims, checksumOf } from '../kit/agentic.ts'
 import { reply } from '../kit/answers.ts'
 import { createProofKey, type ProofKey, proofOf } from '../kit/dpop.ts'
 import { type EncryptionKey, encrypt } from '../kit/encryption.ts'
 import type { Header } from '../kit/raw.ts'
-import { createKey, type Members } from '../kit/signing.ts'
+import { createKey, type Members, sign } from '../kit/signing.ts'
 import type { Challenge } from './denied.ts'
 import { BROKEN, SEALED } from './sealed.ts'
 import { UNREACHABLE } from './shards.ts'
 import {
   AGENT,
+  AGENTIC,
+  AGENTIC_KEY,
   type Ask,
   EXPLAIN,
   GONE,
+  KID,
   LATTICE,
   RESOURCE,
   REVOCATIONS,
@@ -95,6 +99,58 @@ const plain =
 const reader = (rest: string) =>
   token({ scope: 'edgewarden:audit:read' }, { target: `/.edgewarden/decisions${rest}` })
 
+/** Sends a token of Agentic JWT; `change` is laid over its claims. */
+const agentic =
+  (change: (claims: Members) => Members = () => ({}), target = '/v1/any', header: Members = {}) =>
+  async (): Promise<Ask> => {
+    const claims = {
+      iss: AGENTIC,
+      aud: RESOURCE,
+      scope: 'a',
+      iat: now(),
+      exp: now() + 60,
+      jti: 'j',
+    }
+    const all = { ...claims, ...agenticClaims(WORKER, ['supervisor'], ['step-1'], 'run-1') }
+    const named = { typ: 'JWT', kid: KID, ...header }
+    return { token: await sign(named, { ...all, ...change(all) }, AGENTIC_KEY), target }
+  }
+const WORKER = {
+  id: 'worker',
+  checksum: checksumOf('a'),
+  registration: 'reg_worker_1',
+  key: CLIENT,
+}
+const intent = (members: Members) => (claims: Members) => ({
+  intent: { ...(claims.intent as Members), ...members },
+})
+const agentProof = (members: Members) => (claims: Members) => ({
+  agent_proof: { ...(claims.agent_proof as Members), ...members },
+})
+/** Sends a good token of an agent of which something else was approved. */
+function unapproved(fields: Members): Case['ask'] {
+  return async (world) => {
+    const id = `held-${++stoppedAgents}`
+    const query = new URLSearchParams({ issuer: AGENTIC, agent: id })
+    const answer = await world.send({
+      method: 'PUT',
+      target: `${AGENTS}/entry?${query}`,
+      token: await world.ops.mint(ADMIN),
+      body: JSON.stringify(fields),
+    })
+    expect(answer.status).toBe(200)
+    const { key, ...worker } = WORKER
+    const agent = { ...worker, id, registration: `reg_${id}_1`, key }
+    const { token = '' } = await agentic(() => agenticClaims(agent))()
+    const proof = await proofOf(CLIENT, { url: `${RESOURCE}/v1/any`, token })
+    return {
+      headers: [
+        ['Authorization', `DPoP ${token}`],
+        ['DPoP', proof],
+      ],
+    }
+  }
+}
 const AGENTS = '/.edgewarden/agents'
 const ADMIN = { scope: 'edgewarden:agents' }
 let stoppedAgents = 0
@@ -113,7 +169,7 @@ const registry =
     const query = target === '/entry' ? `?${new URLSearchParams(key)}` : ''
     return {
       method,
-      target: `${AGENTS}${target}${query}`,
+      target: target.startsWith('/.') ? target : `${AGENTS}${target}${query}`,
       token: await world[by].mint({ ...ADMIN, client_id: 'admin', agent: { id: 'admin' } }),
       headers,
       ...(body && { body: JSON.stringify({ ...(method === 'POST' && key), ...body }) }),
@@ -405,6 +461,23 @@ export const CASES: Readonly<Record<string, Case>> = {
   agent_issuer_mismatch: forbidden(async (world) => ({
     token: await world.token({ act: { sub: 'a', agent: 'a', iss: world.beta.issuer } }),
   })),
+  key_id_missing: badToken(agentic(undefined, '/v1/any', { kid: undefined })),
+  intent_malformed: badToken(agentic(() => ({ intent: undefined }))),
+  executed_by_mismatch: badToken(agentic(intent({ executed_by: 'supervisor' }))),
+  delegation_chain_malformed: badToken(agentic(intent({ delegation_chain: ['supervisor'] }))),
+  step_sequence_malformed: badToken(agentic(intent({ step_sequence_hash: '0' }))),
+  agent_proof_malformed: badToken(agentic(agentProof({ registration_id: 'reg_supervisor_1' }))),
+  agent_checksum_malformed: badToken(agentic(agentProof({ agent_checksum: 'a'.repeat(64) }))),
+  scope_empty: badToken(agentic(() => ({ scope: '' }))),
+  confirmation_malformed: badToken(agentic(() => ({ cnf: { jkt: CLIENT.jkt } }))),
+  step_not_allowed: forbidden(agentic(undefined, '/v1/step')),
+  delegation_chain_mismatch: forbidden(
+    agentic(intent({ delegation_chain: '0'.repeat(16) }), '/v1/chain'),
+  ),
+  step_sequence_mismatch: forbidden(agentic(undefined, '/v1/sequence')),
+  agent_checksum_changed: forbidden(unapproved({ checksums: [checksumOf('b')] })),
+  agent_registration_changed: forbidden(unapproved({ registrations: ['reg_worker_2'] })),
+  agent_key_changed: forbidden(unapproved({ keys: [THIEF.jkt] })),
   workflow_conflict: badToken(token({ workflow_id: 'r1', intent: { workflow_id: 'r2' } })),
   grant_conflict: forbidden(plain({ team: 'two' })),
   grant_value_invalid: forbidden(plain({ team: 'a:b' })),
@@ -631,6 +704,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     body: { problems: [{ path: 'needs', message: expect.stringContaining('must be one of') }] },
   },
   agent_unknown: { ...forbidden(registry('GET', '/entry')), status: 404 },
+  alert_unknown: { ...forbidden(registry('GET', '/.edgewarden/alerts/999')), status: 404 },
   agent_changed: {
     ...forbidden(registry('PUT', '/entry', {}, [['If-Match', '"7"']])),
     status: 412,
@@ -715,8 +789,14 @@ export const CASES: Readonly<Record<string, Case>> = {
   policy_invalid: unavailable(token(), 'invalid'),
 }
 
-/** Codes that no request can bring about. */
+const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
+
+/** Codes that no request to these gates can bring about. */
 export const EXEMPT: Readonly<Record<string, string>> = {
+  console_session_missing: OF_CONSOLE,
+  console_code_invalid: OF_CONSOLE,
+  console_unavailable: OF_CONSOLE,
+  console_request_foreign: OF_CONSOLE,
   certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
@@ -726,6 +806,9 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'erasure_invalid',
   'subprotocols_malformed',
   // The proof is for GET.
+  'agent_checksum_changed',
+  'agent_registration_changed',
+  'agent_key_changed',
   'replay_unavailable',
   'nonce_unavailable',
   'proof_nonce_required',
@@ -764,6 +847,7 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'revocations_share_full',
   'agent_invalid',
   'agent_unknown',
+  'alert_unknown',
   'agent_changed',
   'agent_version_missing',
   'agent_stopped_by_all',

@@ -14,11 +14,21 @@ const REVOCATIONS = '/.edgewarden/revocations'
 
 const OPTIONS = {
   gate: { resource: LOCAL, hosts: NAMES, errors: 'detailed' },
-  issuer: { admin: 'own' },
+  issuer: { admin: 'own', agent_prefix: 'acme/' },
+  more: {
+    ISSUERS_AGENTIC: {
+      agentic: {
+        issuer: 'https://idp.agents.example',
+        profile: 'agentic-jwt',
+        agent_prefix: 'agentic/',
+      },
+    },
+  },
   secrets: { KEY: SECRET },
   routes: [
     { match: 'GET /v1/planners', scopes: [], agent_types: ['planner'] },
     { match: 'GET /v1/runs/{run}', scopes: [], workflow: 'path:run' },
+    { match: 'GET /v1/steps', scopes: [], steps: ['step-1'] },
     { match: 'GET /v1/detailed', scopes: [], authorization_details: [{ type: 'tool' }] },
     { match: 'GET /v1/lately', scopes: [], max_age: '1m' },
     { match: 'GET /v1/never', scopes: [], when: 'false' },
@@ -113,6 +123,7 @@ const ROWS: readonly Row[] = [
     async () => setting.issuer.mint({}, { kid: setting.issuer.kid }, { key: await createKey() }),
   ],
   ['claims', 'token_expired', '/v1/x', () => token({ iat: now() - 100, exp: now() - 50 })],
+  ['agentic_jwt', 'step_not_allowed', '/v1/steps', token],
   ['possession', 'confirmation_unsupported', '/v1/x', () => token({ cnf: { kid: 'x' } })],
   ['delegation', 'delegation_malformed', '/v1/x', () => token({ act: [] })],
   ['agent', 'agent_type_not_allowed', '/v1/planners', token],
@@ -229,7 +240,7 @@ describe('a denial', () => {
       issuer: { issuer, entry: 'acme' },
       signature: { kid },
       claims: { aud: LOCAL, scopes: ['a:write', 'b:read'] },
-      delegation: { agent: 'agent-7', actors: [] },
+      delegation: { agent: 'acme/agent-7', actors: [] },
     })
     expect(JSON.stringify(steps)).not.toContain('query-confidential')
   })

@@ -26,6 +26,7 @@ const STAGES = [
   'issuer',
   'signature',
   'claims',
+  'agentic_jwt',
   'possession',
   'delegation',
   'agent',

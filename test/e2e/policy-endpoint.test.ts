@@ -42,7 +42,14 @@ describe('the policy in force', () => {
       revocation: { consistency: 'strict', max_staleness: '5s' },
       client_ip: 'connection',
     })
-    expect(Object.keys(body.issuers).sort()).toEqual(['acme', 'beta', 'gone', 'ops', 'plain'])
+    expect(Object.keys(body.issuers).sort()).toEqual([
+      'acme',
+      'agentic',
+      'beta',
+      'gone',
+      'ops',
+      'plain',
+    ])
     expect(body.issuers.acme).toMatchObject({
       issuer: world.acme.issuer,
       jwks_uri: world.acme.jwksUri,
@@ -60,7 +67,7 @@ describe('the policy in force', () => {
       match: 'GET,POST /v1/chat/completions',
       scopes: ['chat:write'],
       access: 'required',
-      issuers: ['acme', 'beta', 'ops', 'plain', 'gone'],
+      issuers: ['acme', 'beta', 'ops', 'plain', 'agentic', 'gone'],
       origin: world.origin.url,
       mode: 'enforce',
       on_revocation: 'end-streams',

@@ -23,6 +23,8 @@ export const KID = 'signing-key'
 
 /** Different keys of `beta` under one name. */
 export const TWINS = await Promise.all([createKey('ES256', 'twin'), createKey('ES256', 'twin')])
+/** The key of `agentic`. */
+export const AGENTIC_KEY = await createKey('ES256', KID)
 /** A key of `beta` that workerd verifies with only where a compatibility flag says so. */
 export const LATTICE = await createKey('ML-DSA-44', 'lattice')
 
@@ -225,10 +227,20 @@ function issuersOf(
       ...entry('ops', ops),
     },
     plain: { algorithms: ['ES256'], ...entry('plain', plain) },
+    agentic: {
+      issuer: AGENTIC,
+      profile: 'agentic-jwt',
+      agent_prefix: 'agentic/',
+      jwks: { keys: [AGENTIC_KEY.jwk] },
+      ...over.agentic,
+    },
     // Nobody listens there: its keys cannot be had.
     gone: entry('gone', { issuer: GONE, jwksUri: `http://127.0.0.1:${NOBODY}/jwks` }),
   }
 }
+
+/** An issuer of Agentic JWTs, which serves nothing: its key is in the policy. */
+export const AGENTIC = 'https://idp.agents.example'
 
 /** An issuer that is trusted and cannot be reached. */
 export const GONE = 'http://gone.localhost'
@@ -278,6 +290,9 @@ function routesOf(): readonly Members[] {
     { match: 'GET /v1/bound', ...any, possession: 'required' },
     { match: 'GET /v1/bound-always', ...any, mode: 'enforce' },
     { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },
+    { match: 'GET /v1/step', ...any, steps: ['step-2'] },
+    { match: 'GET /v1/chain', ...any, delegation_chains: [['supervisor', 'worker']] },
+    { match: 'GET /v1/sequence', ...any, step_sequences: ['0123456789abcdef'] },
     { match: 'GET /v1/tenant', ...any, claims: { tenant: 'blue' } },
     { match: 'GET /v1/told', ...any, forward_claims: { 'X-Tenant': 'tenant' } },
     { match: 'GET /v1/short', ...any, max_lifetime: '1m' },

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { startBrowser } from '../kit/browser.ts'
 
 const MAIN = fileURLToPath(new URL('../../examples/demo/main.ts', import.meta.url))
 
@@ -37,6 +38,32 @@ it('stays up after the walk, and leaves nothing running or lying about on Ctrl-C
   await expect(fetch(`${gate}/.edgewarden/health`)).rejects.toThrow()
   expect((await readdir(folder)).filter((name) => name.startsWith('edgewarden'))).toEqual([])
   await rm(folder, { recursive: true, force: true })
+})
+
+it('shows a decision in the console within seconds', async () => {
+  const [{ child, exited, folder, said }, { browser, close }] = await Promise.all([
+    start(),
+    startBrowser(),
+  ])
+  try {
+    const output = await said('an agent reads a document')
+    const door = /console +(http:\S+)/.exec(output)?.[1] ?? ''
+    const page = await browser.newPage()
+    await page.goto(door)
+    await page.getByRole('button', { name: 'Sign in as ops/demo-operator' }).click()
+    await page.getByRole('row').filter({ hasText: 'demo/researcher' }).first().waitFor()
+    await said('curl -i')
+    await page.getByRole('row').filter({ hasText: 'token_revoked' }).first().waitFor()
+    // A second visit gets another code.
+    const other = await (await browser.newContext()).newPage()
+    await other.goto(door)
+    await other.getByRole('button', { name: 'Sign in as ops/demo-operator' }).click()
+    await other.getByRole('heading', { name: 'Live' }).waitFor()
+  } finally {
+    child.kill('SIGINT')
+    await Promise.all([exited, close()])
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 it('ends at once when it is interrupted while it starts', async () => {

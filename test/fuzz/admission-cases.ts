@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
+import { decodeJwt } from 'jose'
 import type { Connection } from '../../src/core/model/connection.ts'
 import type { Policy } from '../../src/core/model/policy.ts'
 import type { Kind } from '../../src/core/model/revocation.ts'
+import { createProofKey, proofOf } from '../kit/dpop.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
 import { ISSUER, NOW, RESOURCE } from '../kit/facts.ts'
 import { FOREIGN, minted } from '../line-cases.ts'
@@ -11,6 +14,8 @@ import { policy } from '../policy/support.ts'
 
 const SEALING = await createEncryptionKey()
 const BETA = 'https://auth.beta.example'
+/** Its tokens need proofs. */
+const GAMMA = 'https://auth.gamma.example'
 const PAGE = 'https://app.example'
 /** A second API behind the same gate. */
 const OTHER_HOST = 'docs.example.com'
@@ -35,6 +40,13 @@ const ISSUERS = {
     decrypt: { secret: 'ACME_KEYS' },
   },
   beta: { issuer: BETA, agent_prefix: 'beta/', scopes_from: 'both' },
+  gamma: {
+    issuer: GAMMA,
+    agent_prefix: 'gamma/',
+    profile: 'agentic-jwt',
+    max_lifetime: '15m',
+    agentic_forms: ['bearer-proof'],
+  },
 }
 const GRANTS = [
   { issuer: 'beta', claims: { tenant: 'blue' }, scopes: ['docs:2', 'all'], agent_type: 'crawler' },
@@ -115,6 +127,9 @@ export const OPTIONS: readonly object[] = [
   { workflow: 'path:id' },
   { workflow: 'header:x-run' },
   { workflow: 'query:run' },
+  { steps: ['step-2'] },
+  { delegation_chains: [['planner', 'worker'], '0123456789abcdef'] },
+  { step_sequences: [['step-1', 'step-2']] },
   { delegation: { max_depth: 0 } },
   { delegation: { require_actor: true, issuers: ['beta'] } },
   { delegation: { actors: ['helper', { issuer: 'beta', sub: 'helper' }] } },
@@ -222,6 +237,9 @@ const EXCLUDED: readonly (readonly [string, string])[] = [
   ['access', 'inject'],
   ['access', 'single_use'],
   ['forward_token', 'inject'],
+  ['issuers', 'steps'],
+  ['issuers', 'delegation_chains'],
+  ['issuers', 'step_sequences'],
   ['origin', 'origin_via'],
 ]
 
@@ -262,6 +280,20 @@ const GOOD = {
   groups: ['a', 'b'],
   team: { level: 3 },
 }
+const hashOf = (...ids: readonly string[]) =>
+  createHash('sha256').update(ids.join('|')).digest('hex').slice(0, 16)
+const AGENT_KEY = await createProofKey()
+const AGENTIC = {
+  cnf: { jwk: AGENT_KEY.publicJwk },
+  intent: {
+    workflow_id: 'run-1',
+    workflow_step: 'step-2',
+    executed_by: 'worker',
+    delegation_chain: hashOf('planner', 'worker'),
+    step_sequence_hash: hashOf('step-1', 'step-2'),
+  },
+  agent_proof: { agent_checksum: `sha256:${'a'.repeat(64)}`, registration_id: 'reg_worker_1' },
+}
 const SIGNED = [
   {},
   { jti: 'token-2', auth_time: NOW - 50.5 },
@@ -290,8 +322,13 @@ const SIGNED = [
   { act: { sub: 'helper' }, may_act: { sub: 'helper' }, tenant: ['blue', 'x'], jti: 'token-8' },
   { act: { sub: 'helper' }, workflow_id: '1', exp: NOW + 700, jti: 'token-11' },
   { act: { sub: 'helper' }, may_act: { sub: 'another' }, team: { level: 9 }, jti: 'token-9' },
+  { iss: GAMMA, sub: 'worker', jti: 'token-16', ...AGENTIC },
+  { iss: GAMMA, sub: 'other', jti: 'token-17', ...AGENTIC },
   { aud: RESOURCE, groups: { not: 'told' }, jti: 'token-10' },
 ].map((claims) => minted({ ...GOOD, ...claims }))
+const AGENTIC_TOKENS: ReadonlySet<string> = new Set(
+  SIGNED.filter((token) => decodeJwt(token).iss === GAMMA),
+)
 /** Bare, and sealed once or twice: each of those is another token. */
 export const TOKENS: readonly string[] = [
   ...SIGNED,
@@ -299,6 +336,14 @@ export const TOKENS: readonly string[] = [
   await encrypt(SIGNED[1] ?? '', SEALING),
   minted({}, FOREIGN.privateKey),
 ]
+
+/** Sets the proof of a request whose token needs one. */
+export const prove = async ({ headers, method, url }: Request, at: number): Promise<void> => {
+  const token = /^Bearer +(\S+)$/.exec(headers.get('authorization') ?? '')?.[1] ?? ''
+  if (token === '' || !AGENTIC_TOKENS.has(token)) return
+  const { origin, pathname } = new URL(url)
+  headers.set('dpop', await proofOf(AGENT_KEY, { url: origin + pathname, method, token, now: at }))
+}
 
 /** What is sent beside the token, and how it came. */
 export interface Sent {

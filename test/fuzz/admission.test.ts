@@ -30,6 +30,7 @@ import {
   mixes,
   OPTIONS,
   POLICIES,
+  prove,
   REQUESTS,
   REVOCABLE,
   ROUTES,
@@ -161,6 +162,7 @@ const requestOf = ({ path, method, host, scheme, query = '', headers, body }: Se
 const outcomeOf = async (guard: Guard, sent: Sent, authorization: string) => {
   const request = requestOf(sent)
   request.headers.set('authorization', authorization)
+  await prove(request, clock.now() / 1000)
   const { caller, connection } = sent
   const decision = await guard(request, { caller, connection })
   const out: unknown[] = []

@@ -1,8 +1,9 @@
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import type { TestProject } from 'vitest/node'
+import { consolePage } from '../../scripts/console-page.ts'
 import { bundleWorker } from '../../src/tools/serve/bundle.ts'
 import { CONFIG, deployment, ROOT } from './repository.ts'
 
@@ -10,6 +11,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Path of the built Worker, one ES module. */
     bundle: string
+    /** Path of the Worker with a console, one ES module. */
+    consoleBundle: string
     /** Path of the built command, one ES module. */
     command: string
   }
@@ -24,10 +27,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const remove = () => rm(directory, { recursive: true, force: true })
   const given = process.env.EDGEWARDEN_BUNDLE
   const buildAll = () =>
-    Promise.all([given === undefined ? build(directory) : resolve(given), buildCommand(directory)])
+    Promise.all([
+      given === undefined ? build(directory) : resolve(given),
+      buildCommand(directory),
+      buildConsole(directory),
+    ])
   try {
-    const [bundle, command] = await buildAll()
+    const [bundle, command, consoleBundle] = await buildAll()
     project.provide('bundle', bundle)
+    project.provide('consoleBundle', consoleBundle)
     project.provide('command', command)
   } catch (error) {
     await remove()
@@ -59,6 +67,28 @@ async function buildCommand(directory: string): Promise<string> {
     },
   })
   await copyFile(join(ROOT, 'package.json'), join(directory, 'package.json'))
+  return outfile
+}
+
+/** Bundles the Worker with a console, with the page as it is in src. `npm start` has wrangler bundle it. */
+async function buildConsole(directory: string): Promise<string> {
+  const page = join(directory, 'page-text.js')
+  await writeFile(page, await consolePage())
+  const outfile = join(directory, 'worker-with-console.js')
+  await esbuild({
+    entryPoints: [join(ROOT, 'src/worker-with-console.ts')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*', 'node:*'],
+    alias: {
+      'edgewarden/console-page': page,
+      'edgewarden/policy': join(ROOT, 'src/team-rules.ts'),
+    },
+    outfile,
+  })
   return outfile
 }
 

@@ -165,6 +165,7 @@ export const policyOf = (
   scopes: new Map(),
   includedBy: (scope) => [scope],
   resources: new Map(),
+  watch: [],
 })
 
 const A_ROUTE = routeOf('GET /x')

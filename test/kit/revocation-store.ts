@@ -33,7 +33,7 @@ export const entryOf = async (
     createdBy: `${ACME} ops`,
     ...parts,
     ...subject,
-    id: await revocationId(subject, mode, parts.own),
+    id: await revocationId(subject, mode, parts.own && 'own'),
   }
 }
 

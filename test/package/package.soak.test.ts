@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { build as esbuild } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { VerifyOptions } from '../../src/origin/index.ts'
 import { ROOT } from '../kit/repository.ts'
@@ -34,6 +35,7 @@ describe('the tarball', () => {
       'README.md',
       'config-schema.json',
       'package.json',
+      'src/console/page/style.css',
     ])
   })
 
@@ -129,16 +131,37 @@ describe('the types', () => {
     await compile(world.project, path)
   })
 
-  it('of the Worker are those of Workers', async () => {
+  it.each(['worker', 'worker-with-console'])('of the %s are those of Workers', async (entry) => {
     await world.project.write(
       'worker.ts',
-      "export * from 'edgewarden/worker'\nexport { default } from 'edgewarden/worker'\n",
+      `export * from 'edgewarden/${entry}'\nexport { default } from 'edgewarden/${entry}'\n`,
     )
     const options = { lib: ['es2024'], types: [at('@cloudflare/workers-types')] }
     const around = { ...options, module: 'esnext', moduleResolution: 'bundler', noEmit: true }
     await world.project.write('tsconfig.worker.json', tsconfig(around, ['worker.ts']))
     await compile(world.project, 'tsconfig.worker.json')
   })
+})
+
+it.each([
+  ['worker', false],
+  ['worker-with-console', true],
+] as const)('bundled, the %s has the page of the console: %s', async (entry, hasPage) => {
+  const { outputFiles } = await esbuild({
+    stdin: {
+      contents: `export * from 'edgewarden/${entry}'`,
+      resolveDir: world.project.directory,
+    },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    external: ['cloudflare:*', 'node:*'],
+    logLevel: 'silent',
+  })
+  const text = outputFiles[0]?.text ?? ''
+  expect(text.length).toBeGreaterThan(100_000)
+  expect(text.includes('Revoke this')).toBe(hasPage)
+  expect(text.includes('edgewarden-console-session')).toBe(hasPage)
 })
 
 const RUNTIMES = [

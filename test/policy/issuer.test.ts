@@ -322,6 +322,18 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'ISSUERS.acme.entity_profiles',
     /one place/,
   ],
+  [
+    'agentic_forms of another profile',
+    acme({ agentic_forms: ['jkt'] }),
+    'ISSUERS.acme.agentic_forms',
+    /only for profile `agentic-jwt`/,
+  ],
+  [
+    'agentic_forms',
+    acme({ profile: 'agentic-jwt', agentic_forms: ['jkb'] }),
+    'ISSUERS.acme.agentic_forms[0]',
+    /did you mean `jkt`/,
+  ],
   ['workflow_id', acme({ workflow_id: ['run', ''] }), 'ISSUERS.acme.workflow_id[1]', /claim path/],
   ...['agent_id', 'agent_type', 'workflow_id', 'scope'].map(
     (key) =>

@@ -9,6 +9,10 @@ const open = (change: object): Vars => ({
 const cors = (change: object): Vars =>
   chat({ cors: { origins: ['https://app.example'], ...change } })
 const two = (...routes: readonly object[]): Vars => ({ ROUTES: routes })
+const agentic = (change: object): Vars => ({
+  ...chat(change),
+  ISSUERS: { acme: { ...ACME, profile: 'agentic-jwt' } },
+})
 const at = (key: string) => `ROUTES[0].${key}`
 const KEY = ['$', '{KEY}'].join('')
 const MISSING = ['$', '{MISSING}'].join('')
@@ -97,6 +101,24 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     ),
   ),
   ['agent types', chat({ agent_types: [''] }), 'ROUTES[0].agent_types[0]', /non-empty/],
+  ['steps of no issuer', chat({ steps: ['a'] }), at('steps'), /profile `agentic-jwt`/],
+  ['no step', agentic({ steps: [] }), at('steps'), /empty list/],
+  ['a step with |', agentic({ steps: ['a|b'] }), 'ROUTES[0].steps[0]', /and \|/],
+  ['a chain of no ids', agentic({ delegation_chains: [[]] }), at('delegation_chains[0]'), /empty/],
+  [
+    'an id with |',
+    agentic({ delegation_chains: [['a', 'b|c']] }),
+    at('delegation_chains[0][1]'),
+    /and \|/,
+  ],
+  ['no hash', agentic({ step_sequences: ['a'] }), at('step_sequences[0]'), /16 lower-case hex/],
+  ['a number', agentic({ step_sequences: [7] }), at('step_sequences[0]'), /string/],
+  [
+    'steps on a public rule',
+    { ...agentic({}), ...open({ steps: ['a'] }) },
+    at('steps'),
+    /public rule/,
+  ],
   ['workflow source', chat({ workflow: 'cookie:run' }), at('workflow'), /path:NAME/],
   ['workflow header', chat({ workflow: 'header:a b' }), at('workflow'), /header name/],
   ['workflow path', item({ workflow: 'path:run' }), at('workflow'), /unknown path parameter `run`/],

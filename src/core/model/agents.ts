@@ -1,5 +1,6 @@
-import type { Act } from './audit.ts'
+import type { Act, ActTerms } from './audit.ts'
 import type { ShardStatus } from './revocation.ts'
+import type { Alert, AlertPage, AlertQuery, Judgement, WatchRule } from './watch.ts'
 
 /** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
 export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
@@ -18,11 +19,15 @@ export interface AgentKey {
 export interface Sighting extends AgentKey {
   /** The agent as origins see it, if that differs from its id. */
   readonly name?: string
+  /** The table of WATCH that counts these requests. */
+  readonly watch?: string
   /** Milliseconds since the epoch. */
   readonly first: number
   readonly last: number
   readonly allowed: number
   readonly refused: number
+  /** Of the refused: those for what the agent asked, not for its token or status. */
+  readonly probes: number
   /** Of request bodies, as far as their length was declared. */
   readonly bytes: number
   /** Allowed requests by what they used: see {@link useText}. */
@@ -34,12 +39,16 @@ export interface Sighting extends AgentKey {
   readonly used: readonly string[]
   /** Its other actors in `act`, as {@link keyText}. */
   readonly parents: readonly string[]
+  /** Where allowed requests came from; tokens likewise. */
   readonly countries: readonly string[]
   readonly networks: readonly string[]
   /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
   readonly tokens: ReadonlyMap<string, readonly string[]>
   /** Thumbprints of the keys that its tokens are bound to (RFC 7638). */
   readonly keys: readonly string[]
+  /** Checksums of its code, and its registrations (Agentic JWT). */
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** Ids of its latest requests. */
   readonly requests: readonly string[]
 }
@@ -52,6 +61,8 @@ export interface AgentTerms {
   readonly prefix: string
   /** Rows that the registry may write for sightings on a UTC day; may be infinite. */
   readonly maxRows: number
+  /** Present where agents are watched. `acts`: on what terms the audit keeps alerts. */
+  readonly watch?: { readonly rules: readonly WatchRule[]; readonly acts: ActTerms }
 }
 
 /** An agent as a text. */
@@ -79,6 +90,9 @@ export interface Seen {
   readonly types: readonly string[]
   readonly clients: readonly string[]
   readonly keys: readonly string[]
+  /** Those seen since administrators approved checksums last. */
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** By scope, and by {@link useText}: the last day, of 90. */
   readonly granted: Readonly<Record<string, number>>
   readonly used: Readonly<Record<string, number>>
@@ -98,6 +112,9 @@ export interface AgentFields {
   readonly client?: string
   /** Thumbprints of its keys (RFC 7638). */
   readonly keys?: readonly string[]
+  /** Approved checksums and registrations (Agentic JWT): others are held. */
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
   /** RFC 3339, in UTC. An approval ends with `expires`. */
   readonly review_by?: string
   readonly expires?: string
@@ -150,7 +167,14 @@ export type AgentChanged =
   | { readonly refused: ChangeRefusal }
 
 /** What may be needed of an administrator. */
-export const AGENT_NEEDS = ['owner', 'review', 'approval', 'unused-scopes', 'unseen'] as const
+export const AGENT_NEEDS = [
+  'owner',
+  'changed',
+  'review',
+  'approval',
+  'unused-scopes',
+  'unseen',
+] as const
 export type AgentNeed = (typeof AGENT_NEEDS)[number]
 
 /** Which agents to list. */
@@ -175,6 +199,10 @@ export interface AgentStore {
   get(key: AgentKey): Promise<AgentEntry | undefined>
   /** The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot be now. */
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
+  alerts(query: AlertQuery): Promise<AlertPage>
+  alert(id: number): Promise<Alert | undefined>
+  /** Notes what a person says of an alert; `undefined` where there is no such. */
+  judge(judgement: Judgement, act?: Act): Promise<Alert | undefined>
 }
 
 const DAY_MS = 86_400_000
@@ -187,6 +215,12 @@ export function unusedScopes({ granted, used }: Pick<Seen, 'granted' | 'used'>):
   return Object.keys(granted).filter((scope) => !Object.hasOwn(used, scope))
 }
 
+/** Whether an agent was seen with a checksum that is not approved, while others are. */
+export function isChanged({ fields, seen }: Pick<AgentEntry, 'fields' | 'seen'>): boolean {
+  const { checksums } = fields
+  return checksums !== undefined && !!seen?.checksums?.some((one) => !checksums.includes(one))
+}
+
 /** What an agent needs of an administrator at `now`, in milliseconds. A retired one needs nothing. */
 export function needsOf(entry: AgentEntry, now: number): readonly AgentNeed[] {
   const { status, seen, change, fields } = entry
@@ -196,6 +230,7 @@ export function needsOf(entry: AgentEntry, now: number): readonly AgentNeed[] {
   const last = Math.max(seen?.last ?? 0, (change?.at ?? 0) * 1000)
   const needs: Readonly<Record<AgentNeed, boolean>> = {
     owner: owners.length === 0,
+    changed: isChanged(entry),
     review: isPast(review_by),
     approval: status === 'discovered' || (status === 'approved' && isPast(expires)),
     'unused-scopes':

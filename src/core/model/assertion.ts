@@ -68,6 +68,7 @@ export interface AssertionClaims {
   readonly grant?: string
   readonly agent_type?: string
   readonly workflow_id?: string
+  readonly workflow_step?: string
   readonly act?: ActClaim
   readonly token_jti?: string
   /**

@@ -4,7 +4,7 @@ import type { Issuer } from './issuer.ts'
 import type { Policy } from './policy.ts'
 import type { RevocationSubject } from './revocation.ts'
 import type { Route } from './route.ts'
-import type { AccessToken, AgentIdentity, Credential, VerifiedToken } from './token.ts'
+import type { AccessToken, AgentIdentity, Credential, Intent, VerifiedToken } from './token.ts'
 
 /** Facts that several stages read. The compiler checks them against what earlier stages establish. */
 export interface LineFacts {
@@ -19,6 +19,7 @@ export interface LineFacts {
   readonly issuer: Issuer
   readonly token: VerifiedToken
   readonly access: AccessToken
+  readonly intent: Intent
   readonly agent: AgentIdentity
   /** All subjects whose revocation would cover the token. */
   readonly subjects: readonly RevocationSubject[]

@@ -55,6 +55,12 @@ export interface ActorRule {
   readonly issuer?: string
 }
 
+/**
+ * Forms of Agentic JWT beside those of its draft, read strictly: a checksum without `sha256:`; the
+ * proof beside `Bearer`; `cnf.jkt`; hashes in which the current agent or step is twice.
+ */
+export const AGENTIC_FORMS = ['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent'] as const
+
 /** Whether a token must have a `may_act` (RFC 8693 §4.4); a present one must name the actor. */
 export type MayAct = 'if_present' | 'required'
 
@@ -83,6 +89,10 @@ export interface Issuer {
   readonly issuer: string
   /** Whether its tokens say what a workload is, and are no access tokens: `aud` must be one value. */
   readonly workload?: true
+  /** Present where its tokens are Agentic JWTs: the further forms that are accepted. */
+  readonly agentic?: ReadonlySet<(typeof AGENTIC_FORMS)[number]>
+  /** `alert`: an agent whose code is not approved is accepted; absent: it is refused. */
+  readonly changed?: 'alert'
   /** Whether it is a SPIFFE trust domain, whose tokens are JWT-SVIDs. */
   readonly trustDomain?: true
   readonly keys: KeyLocation

@@ -5,6 +5,7 @@ import type { Issuer } from './issuer.ts'
 import type { AddressLimit } from './limit.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
+import type { WatchRule } from './watch.ts'
 
 /** Settings of the gate as a whole. */
 export interface Gate {
@@ -38,6 +39,8 @@ export interface Gate {
   readonly requestId: 'always' | 'own'
   /** The share of allowed decisions that the journal records, 0 to 1. Denials are always recorded. */
   readonly journal: { readonly allowed: number }
+  /** Where the console is served; absent where there is none. No rule serves this host. */
+  readonly console?: { readonly host: string }
   /** `detailed`: answers contain every step of the decision; only for a loopback resource. */
   readonly errors: 'standard' | 'detailed'
   /** The page of denials, without the fragment. */
@@ -70,6 +73,8 @@ export interface Policy {
   readonly gate: Gate
   /** Absent where decisions are not stored. */
   readonly audit?: AuditRule
+  /** Whose requests are watched; none where nobody's are. */
+  readonly watch: readonly WatchRule[]
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
   /** The configured rules in file order, without the gate's own endpoints. */

@@ -19,6 +19,14 @@ export type AgentStanding = (typeof STANDINGS)[number]
 /** The administrators of an entry: of its own issuer only, or of all issuers. */
 export const REACHES = ['own', 'all'] as const
 
+/** What is approved of an agent's Agentic JWTs; an absent list accepts all. */
+export interface AgentPins {
+  readonly checksums?: readonly string[]
+  readonly registrations?: readonly string[]
+  /** Thumbprints (RFC 7638). */
+  readonly keys?: readonly string[]
+}
+
 /** The subject of an entry. `value` is empty for kind `issuer`. */
 export interface RevocationSubject {
   readonly kind: Kind
@@ -36,6 +44,8 @@ export interface Revocation extends RevocationSubject {
   /** When the entry expires. */
   readonly expires?: number
   readonly reason?: string
+  /** Only for `approved`. */
+  readonly pins?: AgentPins
   readonly created: number
   readonly createdBy: string
   /**
@@ -96,13 +106,16 @@ export interface ShardStatus {
   readonly pending: readonly string[]
 }
 
-/** The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. */
+/**
+ * The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. `own`: see
+ * {@link Revocation}. `watch`: a quarantine, which is an entry beside those of administrators.
+ */
 export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
   mode: Revocation['mode'],
-  own = false,
+  maker?: 'own' | 'watch',
 ): Promise<string> {
-  const text = JSON.stringify([kind, issuer, value, mode, ...(own ? ['own'] : [])])
+  const text = JSON.stringify([kind, issuer, value, mode, ...(maker ? [maker] : [])])
   return (await sha256Name(text)).slice(0, 22).replace(/^-/, '_')
 }
 

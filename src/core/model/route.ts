@@ -28,6 +28,9 @@ export interface WorkflowSource {
   readonly name: string
 }
 
+/** A hash of Agentic JWT, or the ids that it is made of, of which the last is the token's own. */
+export type ExpectedChain = string | readonly string[]
+
 /** Cross-origin rules of a route (Fetch standard, CORS protocol). */
 export interface CorsRule {
   readonly origins: readonly string[]
@@ -66,6 +69,7 @@ export type Endpoint =
   | 'decisions'
   | 'agents'
   | 'metrics'
+  | 'console'
   | 'jwks'
   | 'none'
 
@@ -93,6 +97,11 @@ export interface Route {
   readonly claims: readonly ClaimRule[]
   readonly agentTypes?: ReadonlySet<string>
   readonly workflow?: WorkflowSource
+  /** Steps of Agentic JWT, one of which the token must be for. */
+  readonly steps?: ReadonlySet<string>
+  /** Hashes of Agentic JWT, of which the token must have one. */
+  readonly delegationChains?: readonly ExpectedChain[]
+  readonly stepSequences?: readonly ExpectedChain[]
   readonly delegation?: DelegationRule
   /** Authorization details (RFC 9396); for each the token needs one that covers it. */
   readonly authorizationDetails?: readonly DetailRule[]

@@ -105,8 +105,23 @@ export interface AgentIdentity {
   /** The single types; present only where there are several. */
   readonly types?: readonly string[]
   readonly workflowId?: string
+  /** The step of the workflow; only of Agentic JWT. */
+  readonly step?: string
   /** The chain of actors, the current (outermost) one first; empty without `act`. */
   readonly actors: readonly Actor[]
+}
+
+/**
+ * What an Agentic JWT says of its agent's code and chain; empty for another token. `agents`, `steps`: how its hash met the
+ * rule, which asked for none, stated it, or stated the ids of which the last is repeated in the token's.
+ */
+export interface Intent {
+  readonly checksum?: string
+  readonly registration?: string
+  /** The thumbprint of the key that it is bound to (RFC 7638). */
+  readonly jkt?: string
+  readonly agents?: 'any' | 'stated' | 'repeated'
+  readonly steps?: Intent['agents']
 }
 
 /** The agent types that a rule's list is compared with. */

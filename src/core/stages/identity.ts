@@ -35,6 +35,7 @@ export function identityOf(
   if (given.id === undefined && isOfAnother(path, actors, access.issuer))
     return 'agent_issuer_mismatch'
   if (new Set(workflows.all).size > 1) return 'workflow_conflict'
+  const step = entry.agentic && readClaim(claims, ['intent', 'workflow_step'])
   const type = types.length > 0 ? types.join(' ') : undefined
   return Object.freeze({
     id,
@@ -46,6 +47,7 @@ export function identityOf(
     ...(type !== undefined && { type }),
     ...(types.length > 1 && { types }),
     ...(workflows.read !== undefined && { workflowId: workflows.read }),
+    ...(isIdentityText(step) && { step }),
   })
 }
 

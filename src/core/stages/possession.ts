@@ -70,7 +70,8 @@ const methodOf = ({
   const member = isBound(access) ? memberOf(own(claims, 'cnf')) : undefined
   const ofMember = methods.filter((one) => one.member === member)
   if (ofMember.length === 0) return 'confirmation_unsupported'
-  const method = ofMember.find(({ scheme }) => scheme === credential.scheme)
+  const isLax = access.entry.agentic?.has('bearer-proof') && credential.scheme === bearer.scheme
+  const method = ofMember.find(({ scheme }) => scheme === credential.scheme || isLax)
   if (!method) return credential.scheme === bearer.scheme ? 'token_bound' : 'token_not_bound'
   const isRequired = (access.entry.possession ?? route.possession) === 'required'
   return isRequired && member === undefined ? 'possession_required' : method

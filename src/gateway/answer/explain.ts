@@ -99,6 +99,7 @@ const agentOf = (agent: AgentIdentity, { known }: Decision) => ({
   ...(agent.clientId !== undefined && { client_id: agent.clientId }),
   ...(agent.type !== undefined && { type: agent.type }),
   ...(agent.workflowId !== undefined && { workflow_id: agent.workflowId }),
+  ...(agent.step !== undefined && { step: agent.step }),
   actors: agent.actors,
   scopes: [...(known.access?.scopes ?? [])],
 })

@@ -21,7 +21,7 @@ import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './problem.ts'
-import { assertionIdOf, recordedClaims } from './recorded.ts'
+import { assertionIdOf, recordedClaims, textsIn, timeOf } from './recorded.ts'
 
 /** The facts of a journal line besides the decision. */
 export interface RecordContext {
@@ -158,6 +158,7 @@ const textOf = (known: Partial<Admitted>): string => {
     jti: access?.id,
     subject: access?.subject,
     workflow: agent?.workflowId,
+    step: agent?.step,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
     granted_by: access?.granted?.map(({ name }) => name),
   })
@@ -234,6 +235,7 @@ const lengthOf = ({ headers }: AuditContext['request']): number | undefined => {
 /** The members that the token determines. */
 const tokenText = (known: Partial<Admitted>): string => {
   const { access, agent } = bearerOf(known)
+  const { intent } = known
   return JSON.stringify({
     agent_name: agent?.name === agent?.id ? undefined : agent?.name,
     agent_types: agent?.type === undefined ? undefined : typesOf(agent),
@@ -242,21 +244,14 @@ const tokenText = (known: Partial<Admitted>): string => {
     iat: timeOf(access?.issuedAt),
     nbf: timeOf(access && own(access.claims, 'nbf')),
     exp: timeOf(access?.expires),
-    key_thumbprint: access && ownText(objectOf(own(access.claims, 'cnf')), 'jkt'),
+    key_thumbprint: intent?.jkt ?? (access && ownText(objectOf(own(access.claims, 'cnf')), 'jkt')),
+    agent_checksum: intent?.checksum,
+    registration_id: intent?.registration,
     claims: access && recordedClaims(access, known.policy?.audit),
   })
 }
 
 const admittedToken = perAdmission(tokenText, (text) => 2 * text.length)
-
-/** A text or texts, as a list; `undefined` where a refused token has something else. */
-const textsIn = (value: unknown): readonly string[] | undefined => {
-  const texts = [value].flat()
-  return texts.every((text) => typeof text === 'string') ? texts : undefined
-}
-
-/** A claim may be a number that JSON cannot write, or of a refused token anything. */
-const timeOf = (time: unknown) => (Number.isFinite(time) ? time : undefined)
 
 const cutValue = ([name, value]: readonly [string, string]) =>
   [name, value.slice(0, LIMITS.claimedLength)] as const

@@ -28,3 +28,14 @@ export function assertionIdOf({ assertion: text }: Passed): unknown {
   const payload = () => decodeJwsPart(splitJws(text)?.payload ?? '') ?? {}
   return assertionIds.get(signature) ?? assertionIds.keep(signature, own(payload(), 'jti'))
 }
+
+/** A text or texts, as a list; `undefined` where a refused token has something else. */
+export function textsIn(value: unknown): readonly string[] | undefined {
+  const texts = [value].flat()
+  return texts.every((text) => typeof text === 'string') ? texts : undefined
+}
+
+/** A claim may be a number that JSON cannot write, or of a refused token anything. */
+export function timeOf(time: unknown): unknown {
+  return Number.isFinite(time) ? time : undefined
+}

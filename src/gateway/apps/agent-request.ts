@@ -10,6 +10,15 @@ const texts = v.pipe(
   v.minLength(1, NOT_TEXTS),
   v.maxLength(50, NOT_TEXTS),
 )
+const NO_PINS =
+  'must be a list of 1 to 10: of checksums as sha256: and 64 hex digits, else of short texts'
+/** Few and short: isolates remember them for each approved agent. */
+const pins = (pattern: RegExp) =>
+  v.pipe(
+    v.array(v.pipe(v.string(NO_PINS), v.regex(pattern, NO_PINS)), NO_PINS),
+    v.minLength(1, NO_PINS),
+    v.maxLength(10, NO_PINS),
+  )
 const NO_MOMENT = 'must be a date, or a date and time with its zone (RFC 3339)'
 const moment = v.pipe(
   v.string(NO_MOMENT),
@@ -24,7 +33,9 @@ const FIELDS = {
   purpose: text(1_000),
   types: texts,
   client: text(2_048),
-  keys: texts,
+  keys: pins(/^[\x21-\x7e]{1,64}$/),
+  checksums: pins(/^sha256:[0-9a-f]{64}$/),
+  registrations: pins(/^[^\p{Cc}]{1,200}$/u),
   review_by: moment,
   expires: v.pipe(
     moment,

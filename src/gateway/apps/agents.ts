@@ -83,7 +83,7 @@ export const agentsApp = createApp<GateEnv>()
       return invalid(c, [{ path: 'cursor', message: 'must be the cursor of a page before' }])
     }
     const asked = { ...rest, limit, ...(issuer && { issuer }), ...(cursor && { cursor }) }
-    const page = await ask(c, (agents) => agents.list(asked))
+    const page = await askAgents(c, (agents) => agents.list(asked))
     if (!page.ok) return page.reason
     const agents = page.value.agents.map((entry) => presented(c, entry))
     const { cursor: next } = page.value
@@ -133,10 +133,11 @@ const invalid = (c: Admin, problems: readonly Problem[]): Response =>
 
 const beyond = (c: Admin): Response => c.get('deny')(revocationDenials('admin_reach'))
 
-const ask = async <Value>(
+/** Asks the registry. Failed, it is the answer. */
+export async function askAgents<Value>(
   c: Admin,
   call: (agents: AgentStore) => Promise<Value>,
-): Promise<Result<Value, Response>> => {
+): Promise<Result<Value, Response>> {
   const { agents } = c.get('ports')
   try {
     if (!agents) throw new Error('AGENTS is not bound')
@@ -164,7 +165,7 @@ const keyIn = (c: Admin): Result<AgentKey, Response> => {
 const find = async (c: Admin): Promise<Result<AgentEntry, Response>> => {
   const key = keyIn(c)
   if (!key.ok) return key
-  const found = await ask(c, (agents) => agents.get(key.value))
+  const found = await askAgents(c, (agents) => agents.get(key.value))
   if (!found.ok) return found
   return found.value ? ok(found.value) : fail(c.get('deny')(deny('agent_unknown')))
 }
@@ -182,7 +183,7 @@ const change = async (c: Admin, given: Change): Promise<Response> => {
   const at = Math.floor(c.get('ports').clock.now() / 1000)
   const own = ownIssuer(c) === undefined ? {} : ({ own: true } as const)
   const made = { ...given, at, by: callerName(c), ...own }
-  const changed = await ask(c, (agents) => agents.change(made, c.get('act')?.()))
+  const changed = await askAgents(c, (agents) => agents.change(made, c.get('act')?.()))
   if (!changed.ok) return changed.reason
   if ('refused' in changed.value) return c.get('deny')(deny(changed.value.refused))
   const { entry, shards } = changed.value

@@ -21,6 +21,7 @@ import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { agentsApp } from './agents.ts'
+import { alertsApp } from './alerts.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { PlatformConnection } from './connection.ts'
@@ -54,7 +55,7 @@ export function gateway(request: Request, opened: Opened): Response | Promise<Re
 }
 
 /** The mount path of the gate's own endpoints. Canonical paths cannot begin with it. */
-const OWN = '/<gate>'
+export const OWN = '/<gate>'
 
 /** The path of one of the gate's own endpoints, else `undefined`. Does not match rules. */
 const ownPath = (request: Request, prefix: string): string | undefined => {
@@ -177,8 +178,8 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
   }
 }
 
-/** The gate's own endpoints. */
-const own = createApp<GateEnv>((request, options) => {
+/** The gate's own endpoints. An entry adds its own before the first request. */
+export const own = createApp<GateEnv>((request, options) => {
   const { prefix } = (options as { readonly env: Opened }).env
   return ownPath(request, prefix) ?? OWN
 })
@@ -227,6 +228,7 @@ own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
 own.route(OWN, agentsApp)
+own.route(OWN, alertsApp)
 own.route(OWN, auditReadsApp)
 own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)

@@ -141,7 +141,7 @@ export async function toRevocations(
       if (broken) problems.push({ path: `${path}${field}`, message })
     }
     stored.push({
-      id: await revocationId({ kind, issuer, value }, mode, made.own),
+      id: await revocationId({ kind, issuer, value }, mode, made.own && 'own'),
       kind,
       issuer,
       value,

@@ -144,13 +144,14 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
 }
 
 const agentTerms = (
-  { gate: { prefix, placement } }: Policy,
-  { maxRows }: AuditRule,
+  { gate: { prefix, placement }, watch }: Policy,
+  audit: AuditRule,
 ): AgentTerms => ({
   prefix,
   // Beside the audit, whose default leaves a fifth of the free plan's rows.
-  maxRows: maxRows / 8,
+  maxRows: audit.maxRows / 8,
   ...(placement.jurisdiction && { jurisdiction: placement.jurisdiction }),
+  ...(watch.length > 0 && { watch: { rules: watch, acts: actTerms(audit) } }),
 })
 
 const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {

@@ -28,7 +28,7 @@ interface SessionsOptions {
  * the latest when its key is withdrawn. Does not encrypt. Remembers what it has verified. `seal` rejects where there is no
  * key, and `open` where no published keys are known.
  */
-const createSeals = (keys: SealKeys, typ: string) => {
+export function createSeals(keys: SealKeys, typ: string) {
   const opened = new Map<string, { readonly key: JWK; readonly claims: JsonObject }>()
   return {
     async seal(claims: JsonObject): Promise<string> {

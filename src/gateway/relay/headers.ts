@@ -148,6 +148,7 @@ const agentHeaders = (agent: AgentIdentity): Pairs => [
   ...optional('client-id', agent.clientId),
   ...optional('type', agent.type),
   ...optional('workflow-id', agent.workflowId),
+  ...optional('step', agent.step),
   ...(agent.actors.length > 0
     ? [['delegation', agent.actors.map(actorText(agent.issuer)).join(',')] as const]
     : []),

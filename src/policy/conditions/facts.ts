@@ -74,7 +74,7 @@ const deciding = (name: string, value: unknown): unknown =>
     : value
 
 const knownOf = ({ scopes }: AccessToken, agent: AgentIdentity): Context => {
-  const { id, name, issuer, subject, clientId, type, workflowId, actors } = agent
+  const { id, name, issuer, subject, clientId, type, workflowId, step, actors } = agent
   const [current] = actors
   return {
     id,
@@ -84,6 +84,7 @@ const knownOf = ({ scopes }: AccessToken, agent: AgentIdentity): Context => {
     client_id: clientId,
     type,
     workflow_id: workflowId,
+    step,
     types: typesOf(agent),
     actor: current && { sub: current.sub, issuer: current.issuer },
     depth: BigInt(actors.length),

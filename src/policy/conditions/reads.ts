@@ -13,6 +13,7 @@ export const FIELDS = {
     type: 'string',
     types: 'list<string>',
     workflow_id: 'string',
+    step: 'string',
     actor: 'map<string, string>',
     depth: 'int',
     scopes: 'list<string>',

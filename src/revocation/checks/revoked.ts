@@ -1,6 +1,7 @@
 import { denials } from '../../core/denial.ts'
 import { hasExpired, isRevoked, type Revocation } from '../../core/model/revocation.ts'
 import { standingCheck } from './check.ts'
+import { changedIn } from './pins.ts'
 
 /** The denials of this check, also for other users of the revocation set. */
 export const revokedDenials = denials({
@@ -24,6 +25,21 @@ export const revokedDenials = denials({
     'Only approved agents may call this, and this agent is not one of them',
     'Ask the operator to approve the agent in the registry of agents',
   ],
+  agent_checksum_changed: [
+    'forbidden',
+    "The agent's code is another than was approved",
+    'Ask an owner of the agent to approve the new checksum; then the same token works',
+  ],
+  agent_registration_changed: [
+    'forbidden',
+    'The agent has another registration than was approved',
+    "Use the agent's approved registration, or ask an owner to approve this one",
+  ],
+  agent_key_changed: [
+    'forbidden',
+    'The agent has another key than was approved',
+    "Use the agent's approved key, or ask an owner to approve this one",
+  ],
   revocations_unavailable: [
     'unavailable',
     'The gate cannot find out at the moment whether the token was revoked',
@@ -39,7 +55,7 @@ export const revoked = standingCheck({
   denials: revokedDenials,
   ask: ({ subjects }, { revocations }, terms) => revocations.lookup(subjects, terms),
   unavailable: (error) => revokedDenials('revocations_unavailable', { error: String(error) }),
-  judge(entries: readonly Revocation[], { policy, route, access, agent }, now) {
+  judge(entries: readonly Revocation[], { policy, route, access, agent, intent }, now) {
     const { clockTolerance: tolerance, lift } = policy.gate
     const token = { issuedAt: access.issuedAt, now: Math.floor(now / 1000), tolerance }
     const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
@@ -49,12 +65,15 @@ export const revoked = standingCheck({
       if (mode === 'suspended') return revokedDenials('agent_suspended', { id })
       if (mode === 'retired') return revokedDenials('agent_retired', { id })
     }
-    const wanted = route.agents ?? access.entry.agents ?? policy.gate.agents
-    if (wanted !== 'approved' || route.endpoint) return undefined
-    const isApproved = said.some(
+    const approval = said.find(
       ({ mode, issuer, value }) =>
         mode === 'approved' && issuer === access.issuer && value === agent.id,
     )
-    return isApproved ? undefined : revokedDenials('agent_not_approved')
+    const holds = access.entry.agentic && access.entry.changed !== 'alert'
+    const changed = holds && approval?.pins && changedIn(approval.pins, intent)
+    if (changed) return revokedDenials(changed, { ...intent })
+    const wanted = route.agents ?? access.entry.agents ?? policy.gate.agents
+    if (wanted !== 'approved' || route.endpoint) return undefined
+    return approval ? undefined : revokedDenials('agent_not_approved')
   },
 })

@@ -17,7 +17,17 @@ export type CallAgents = (
 ) => Promise<Result<JsonObject, Outcome>>
 
 const FIELDS: readonly (keyof AgentFields)[] = [
-  ...(['name', 'owners', 'purpose', 'types', 'client', 'keys', 'review_by', 'expires'] as const),
+  ...([
+    'name',
+    'owners',
+    'purpose',
+    'types',
+    'client',
+    'keys',
+    'checksums',
+    'registrations',
+  ] as const),
+  ...(['review_by', 'expires'] as const),
 ]
 const MEMBERS = ['issuer', 'agent', 'status', ...FIELDS]
 

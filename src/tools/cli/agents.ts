@@ -28,6 +28,10 @@ export interface AgentsOptions extends GateOptions {
   readonly owner?: readonly string[]
   readonly purpose?: string
   readonly client?: string
+  readonly checksum?: readonly string[]
+  readonly registration?: readonly string[]
+  readonly thumbprint?: readonly string[]
+  readonly seen?: boolean
   readonly reviewBy?: string
   readonly expires?: string
 }
@@ -65,6 +69,10 @@ Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, o
       .option('--owner <who>', 'who answers for it; may be repeated', collect)
       .option('--purpose <text>', 'what it is for')
       .option('--client <id>', 'its client: an id, or the URL of its metadata')
+      .option('--checksum <sha256>', 'approved checksum of its code; may be repeated', collect)
+      .option('--registration <id>', 'approved registration; may be repeated', collect)
+      .option('--thumbprint <jkt>', 'approved key; may be repeated', collect)
+      .option('--seen', 'the checksums, registrations and keys that it came with, too')
       .option('--review-by <date>', 'when somebody has to look at it again')
       .option('--expires <date>', 'when its approval ends')
       .option('--reason <text>', 'why, for those who read it')
@@ -191,11 +199,12 @@ const ofOne = async (
   const why = { ...(reason !== undefined && { reason }) }
   if (action === 'approve' || action === 'set') {
     const status = action === 'approve' && { status: 'approved' }
-    const body = { ...fieldsOf(options), ...status, ...why }
+    const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...why }
     if (Object.keys(body).length === 0) return cannotTell('What is to be set? Give options.')
     const found = await call('GET', `/entry${query}`)
     const isNew = !found.ok && own(objectOf(own(objectOf(found.reason.json), 'problem')), 'code')
     if (!found.ok && isNew !== 'agent_unknown') return found.reason
+    if (found.ok && options.seen) addSeen(body, objectOf(own(found.value, 'agent')))
     const version = found.ok && textIn(objectOf(own(found.value, 'agent')), 'version')
     const changed = found.ok
       ? await call('PATCH', `/entry${query}`, { body, match: `"${version}"` })
@@ -211,13 +220,27 @@ const ofOne = async (
   return changed.ok ? shown(changed.value) : changed.reason
 }
 
+/** The most that an entry takes of each. */
+const MOST_PINS = 10
+
+/** Adds what an agent came with to what is approved of it; the latest stay. */
+const addSeen = (body: Record<string, unknown>, agent: JsonObject): void => {
+  const seen = objectOf(own(agent, 'seen'))
+  for (const name of ['checksums', 'registrations', 'keys']) {
+    const all = [body[name] ?? own(agent, name), own(seen, name)].flatMap(listOf)
+    if (all.length > 0) body[name] = [...new Set(all)].slice(-MOST_PINS)
+  }
+}
+
 const withoutNull = (body: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 
 /** What options say of an agent; an empty text removes. */
 const fieldsOf = (options: AgentsOptions): JsonObject => {
   const { name, owner, purpose, client, reviewBy, expires } = options
-  const texts = { name, owners: owner, purpose, client, review_by: reviewBy, expires }
+  const { checksum: checksums, registration: registrations, thumbprint: keys } = options
+  const of = { name, owners: owner, purpose, client, checksums, registrations, keys }
+  const texts = { ...of, review_by: reviewBy, expires }
   return Object.fromEntries(
     Object.entries(texts).flatMap(([member, value]) =>
       value === undefined ? [] : [[member, String(value) === '' ? null : value]],
@@ -229,11 +252,12 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
 const shown = (body: JsonObject): Outcome => {
   const agent = objectOf(own(body, 'agent'))
   const isPending = own(body, 'pending') === true
-  const lines = Object.entries({ ...agent, ...objectOf(own(agent, 'seen')) }).flatMap(
-    ([name, value]) =>
-      name === 'seen' || name === 'version' || (Array.isArray(value) && value.length === 0)
-        ? []
-        : [[`  ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]],
+  const seen = Object.entries(objectOf(own(agent, 'seen')))
+  const told = seen.map(([name, value]) => [name in agent ? `seen ${name}` : name, value] as const)
+  const lines = [...Object.entries(agent), ...told].flatMap(([name, value]) =>
+    name === 'seen' || name === 'version' || (Array.isArray(value) && value.length === 0)
+      ? []
+      : [[`  ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]],
   )
   const status = textIn(agent, 'status') ?? 'changed'
   return {

@@ -1,9 +1,11 @@
 import { doctorCommand } from '../doctor/doctor.ts'
 import { agentsCommand } from './agents.ts'
+import { alertsCommand } from './alerts.ts'
 import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
+import { consoleCommand } from './console.ts'
 import { curlCommand } from './curl.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
@@ -39,7 +41,9 @@ export const COMMANDS: readonly CommandRow[] = [
   logCommand,
   usageCommand,
   whyCommand,
+  consoleCommand,
   auditCommand,
+  alertsCommand,
   explainCommand,
   doctorCommand,
   serveCommand,

@@ -1,5 +1,5 @@
 import { type CryptoKey, calculateJwkThumbprint, importJWK, type JWK, SignJWT } from 'jose'
-import { own, parseJsonObject } from '../../core/json.ts'
+import { type JsonObject, objectOf, own, parseJsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { readText } from './files.ts'
 
@@ -73,6 +73,27 @@ export function accessTokenClaims(
     iat: request.issuedAt,
     exp: request.issuedAt + request.lifetime,
     ...(request.scopes.length > 0 && { scope: request.scopes.join(' ') }),
+  }
+}
+
+/** Claims with those that Agentic JWT adds, but for `cnf`. Hashes and checksum are made up unless they are given. */
+export function agenticClaims(claims: JsonObject): JsonObject {
+  const { sub = 'example', scope = 'example' } = claims
+  const hash = '0'.repeat(16)
+  return {
+    scope,
+    ...claims,
+    intent: {
+      executed_by: sub,
+      delegation_chain: hash,
+      step_sequence_hash: hash,
+      ...objectOf(own(claims, 'intent')),
+    },
+    agent_proof: {
+      agent_checksum: `sha256:${'0'.repeat(64)}`,
+      registration_id: `reg_${sub}_0`,
+      ...objectOf(own(claims, 'agent_proof')),
+    },
   }
 }
 

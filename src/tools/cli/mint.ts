@@ -1,7 +1,9 @@
+import type { JsonObject } from '../../core/json.ts'
 import { isScopeToken } from '../../core/model/scope.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { chainHash } from '../../core/stages/agentic-jwt.ts'
 import { type CommandRow, collect } from './command.ts'
-import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
+import { accessTokenClaims, agenticClaims, readKeyFile, signToken } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { proofKeyAt } from './proof.ts'
 import { durationSeconds, utc } from './times.ts'
@@ -16,6 +18,12 @@ export interface MintOptions {
   readonly lifetime?: string
   /** Key file of a client, to which the token is bound; made where it is not there. */
   readonly dpop?: string
+  /** A made-up `agent_checksum`: the token is an Agentic JWT. */
+  readonly agentic?: string
+  readonly workflow?: string
+  /** Ids with commas between; the last is the current one. */
+  readonly steps?: string
+  readonly chain?: string
   /** `name=json`, each. */
   readonly claim?: readonly string[]
 }
@@ -34,6 +42,13 @@ export const mintCommand: CommandRow<MintOptions> = {
       .option('--client <id>', 'client_id', 'edgewarden-cli')
       .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
       .option('--dpop <file>', 'bind it to the DPoP key in this file, made if it is not there')
+      .option(
+        '--agentic <checksum>',
+        'an Agentic JWT with this agent_checksum, which is not computed',
+      )
+      .option('--workflow <id>', 'its workflow')
+      .option('--steps <ids>', 'its completed steps and the current one, with commas between')
+      .option('--chain <ids>', 'the agents that delegated to it, with commas between')
       .option('--claim <name=json>', 'a further claim; may be repeated', collect),
   run: (_, options, { now }) => mint(options, now()),
 }
@@ -77,14 +92,23 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
   const bound = options.dpop === undefined ? undefined : await proofKeyAt(options.dpop)
   if (bound && !bound.ok) return cannotTell(bound.reason)
   const client = options.client ?? 'edgewarden-cli'
+  const subject = options.subject ?? client
+  const agentic = await agenticOf(options, subject)
+  if (!agentic.ok) return cannotTell(agentic.reason)
   const all = accessTokenClaims(key.value.issuer, {
     audience: options.audience,
-    subject: options.subject ?? client,
+    subject,
     client,
     scopes,
     issuedAt: Math.floor(now),
     lifetime: Math.floor(lifetime.value),
-    claims: { ...claims.value, ...(bound && { cnf: { jkt: bound.value.jkt } }) },
+    claims: {
+      ...agentic.value,
+      ...claims.value,
+      ...(bound && {
+        cnf: agentic.value ? { jwk: bound.value.publicJwk } : { jkt: bound.value.jkt },
+      }),
+    },
   })
   const token = await signToken(key.value, all)
   const err: string[] = []
@@ -99,6 +123,26 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
     )
   }
   return { exitCode: EXIT.yes, json: { token, claims: all }, out: [token], err }
+}
+
+/** What is given of an Agentic JWT; `undefined` without a checksum. */
+const agenticOf = async (
+  { agentic, dpop, workflow, steps, chain }: MintOptions,
+  sub: string,
+): Promise<Result<JsonObject | undefined, string>> => {
+  if (agentic === undefined) {
+    return (workflow ?? steps ?? chain) === undefined
+      ? ok(undefined)
+      : fail('--workflow, --steps and --chain need --agentic')
+  }
+  if (dpop === undefined) return fail('--agentic needs --dpop, for the key of the agent')
+  const ids = steps?.split(',') ?? []
+  const intent = {
+    ...((workflow ?? steps) !== undefined && { workflow_id: workflow, workflow_step: ids.at(-1) }),
+    delegation_chain: await chainHash([...(chain?.split(',') ?? []), sub]),
+    step_sequence_hash: await chainHash(ids),
+  }
+  return ok(agenticClaims({ sub, intent, agent_proof: { agent_checksum: agentic } }))
 }
 
 const readClaims = (

@@ -7,7 +7,8 @@ import { createJudge } from './test-case.ts'
 
 /** Stages that read what no record has: headers, query, body, proofs, or all claims. */
 const UNTOLD = ['possession', 'workflow', 'authorization_details', 'authentication', 'condition']
-const UNJUDGED = [...UNTOLD, 'operation', 'mcp_access', 'replay', 'limit', 'revocation']
+const LATER = ['operation', 'mcp_access', 'replay', 'limit', 'revocation', 'agentic_jwt']
+const UNJUDGED = [...UNTOLD, ...LATER]
 
 /** What a policy decides about the request and the token of a record, at its time. */
 export interface Rejudged {

@@ -17,6 +17,7 @@ import { toExplain } from '../../mcp/explain.ts'
 import { unknownName } from '../../policy/issues.ts'
 import { claimedIssuer } from './claimed-issuer.ts'
 import { offlineGuard } from './explain-offline.ts'
+import { agenticClaims } from './key-file.ts'
 import { authorize, createProofKey, type ProofKey } from './proof.ts'
 import type { Expected, TestCase } from './test-file.ts'
 
@@ -241,10 +242,10 @@ const completed = (
     client_id: 'example',
     [issuer?.audienceClaim ?? 'aud']: audience,
     jti: 'example',
-    cnf: key && { jkt: key.jkt },
+    cnf: key && (issuer?.agentic ? { jwk: key.publicJwk } : { jkt: key.jkt }),
     iat,
     exp: Math.min(now + 60, Number(iat) + longest),
-    ...claims,
+    ...(issuer?.agentic ? agenticClaims({ ...claims }) : claims),
   }
   return Object.fromEntries(Object.entries(all).filter(([name]) => !without.includes(name)))
 }

@@ -68,7 +68,7 @@ const TABLES: readonly string[] = [
   'env',
 ]
 /** Names of variables that are sometimes written without `vars.` in front. */
-const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES|GRANTS)(?:_.*)?)$/
+const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES|GRANTS|WATCH)(?:_.*)?)$/
 
 /**
  * Reads a wrangler.toml, or a wrangler.json or .jsonc where that is named or there is no wrangler.toml: the top level

@@ -154,8 +154,8 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
   const [old, now] = [showPolicy(before), showPolicy(after)]
   const gate = changesOf(
     GATE_TABLE,
-    gateSettings(old.gate, before.gate, after.gate),
-    gateSettings(now.gate, after.gate, before.gate),
+    gateSettings(old, before.gate, after.gate),
+    gateSettings(now, after.gate, before.gate),
   )
   for (const change of gate) findings.setting('GATE', change)
   for (const change of headerChanges(before.gate, after.gate)) findings.plain(...change)

@@ -11,7 +11,7 @@ import type { CorsRule, RouteMatch } from '../../core/model/route.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import { originText } from '../../policy/rows.ts'
-import { showGrants } from '../../policy/show.ts'
+import { type ShownPolicy, showGrants } from '../../policy/show.ts'
 import type { Shown } from '../../policy/show-parts.ts'
 import { asSet, sameText } from './judges.ts'
 import { type Met, templatesOfMcp } from './scopes.ts'
@@ -24,11 +24,16 @@ import { strippedBeside } from './shared.ts'
  * GATE's settings to compare: the parts of `assertion`, and the names of `strip_headers` that the
  * other policy forwards.
  */
-export function gateSettings(shown: Shown, gate: Gate, other: Gate): Compared {
+export function gateSettings(
+  { gate: shown, watch }: ShownPolicy,
+  gate: Gate,
+  other: Gate,
+): Compared {
   const { assertion } = shown
   return {
     shown: {
       ...shown,
+      ...(watch && { watch }),
       ...(typeof assertion === 'string' && { assertion: { binding: assertion } }),
     },
     hidden: { strip_headers: strippedBeside(gate, other) },

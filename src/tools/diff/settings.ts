@@ -36,6 +36,7 @@ const each = (judge: Judge, ...keys: readonly string[]): Table =>
 /** The settings of GATE as shown; `table.key` for those of nested tables. */
 export const GATE_TABLE: Table = {
   ...each(neutral, 'resource', 'prefix', 'request_id', 'journal.allowed', 'denial_docs'),
+  'console.host': neutral,
   ...each(neutral, 'revocation.shards', 'revocation.locations'),
   // Compared as settings of rules.
   ...each(elsewhere, 'hosts', 'revocation.consistency', 'revocation.max_staleness'),
@@ -51,6 +52,8 @@ export const GATE_TABLE: Table = {
   'revocation.jurisdiction': opaque,
   errors: words('standard', 'detailed'),
   agents: restriction,
+  // Tables of its own, which may stop agents.
+  watch: restriction,
   lift: accepts,
   address_limit: restrictionBy(quota),
 }
@@ -71,6 +74,8 @@ export const ISSUER_TABLE: Table = {
   scopes_from: words('token', 'both'),
   agents: restriction,
   grants,
+  agentic_forms: acceptsMore,
+  changed: permission,
   possession: restriction,
   admin: words(false, 'own', 'all'),
   decrypt: permission,
@@ -102,7 +107,7 @@ export const RULE_TABLE: Table = {
   agents: restriction,
   replay: permission,
   mcp,
-  acr_values: restrictionBy(accepts),
+  ...each(restrictionBy(accepts), 'steps', 'delegation_chains', 'step_sequences', 'acr_values'),
   max_age: restrictionBy(larger),
 }
 

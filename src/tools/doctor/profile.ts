@@ -1,4 +1,4 @@
-import { type JsonObject, own } from '../../core/json.ts'
+import { type JsonObject, listOf, own } from '../../core/json.ts'
 import { parseUrl } from '../../core/url.ts'
 import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
 
@@ -38,6 +38,14 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
     'entra',
     'cloud_instance_name in its metadata',
     (_, metadata) => typeof own(metadata, 'cloud_instance_name') === 'string',
+  ],
+  [
+    'agentic-jwt',
+    'agent_checksum in grant_types_supported of its metadata',
+    (_, metadata) =>
+      listOf(own(metadata, 'grant_types_supported')).some(
+        (one) => typeof one === 'string' && /(?:^|:)agent_checksum$/.test(one),
+      ),
   ],
   [
     'actor',

@@ -67,7 +67,7 @@ export async function judgeToken(
 }
 
 /** Profiles of no particular product, the strictest first. */
-const LIKELY: readonly ProfileName[] = ['rfc9068', 'generic']
+const LIKELY: readonly ProfileName[] = ['agentic-jwt', 'rfc9068', 'generic']
 
 /** The latest valid `iat`, in seconds since 1970. */
 const LATEST = 1e11
@@ -87,7 +87,8 @@ const audiencesOf = (payload: JsonObject, profile: ProfileName): readonly string
 
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
   const denial = own(explanation, 'denial')
-  if (!isObject(denial)) return null
+  // There is no key here to prove a token with that is bound to one.
+  if (!isObject(denial) || own(denial, 'code') === 'token_bound') return null
   const last = objectOf(listOf(own(explanation, 'steps')).at(-1))
   const claims = listOf(own(objectOf(own(last, 'detail')), 'claims'))
   return {

@@ -37,6 +37,7 @@ describe('a request that is allowed', () => {
         'claims',
         `aud=${RESOURCE} iat="2025-12-31 23:59:50 UTC" exp="2026-01-01 00:04:50 UTC" scopes=a:read,b:read`,
       ),
+      '✓ agentic_jwt',
       passed('possession', 'possession=bearer'),
       expect.stringMatching(/^✓ delegation/),
       expect.stringMatching(/^✓ agent/),

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { keygen } from '../../../src/tools/cli/keygen.ts'
 import { type MintOptions, mint } from '../../../src/tools/cli/mint.ts'
+import { checksumOf, hashOf } from '../../kit/agentic.ts'
 import { folder, toml, write } from './kit.ts'
 
 const directory = await folder()
@@ -171,6 +172,39 @@ describe('mint', () => {
     expect(Object.getOwnPropertyDescriptor(claims, '__proto__')?.value).toEqual([1])
     expect(claims).not.toHaveProperty('scope')
     expect(outcome.err[0]).toContain('max_lifetime')
+  })
+
+  it('signs an Agentic JWT with a checksum that it is given', async () => {
+    const [dpop, checksum] = [join(directory, 'agent.jwk'), checksumOf('7')]
+    const given = { client: 'patcher', agentic: checksum, dpop, scope: 'repo:write' }
+    const { out } = await minted({ ...given, workflow: 'w', steps: 'a,b', chain: 'x,y' })
+    const { d, ...publicJwk } = JSON.parse(await readFile(dpop, 'utf8'))
+    expect(decodeJwt(out[0] as string)).toMatchObject({
+      sub: 'patcher',
+      scope: 'repo:write',
+      cnf: { jwk: publicJwk },
+      intent: {
+        workflow_id: 'w',
+        workflow_step: 'b',
+        executed_by: 'patcher',
+        delegation_chain: hashOf(['x', 'y', 'patcher']),
+        step_sequence_hash: hashOf(['a', 'b']),
+      },
+      agent_proof: { agent_checksum: checksum, registration_id: 'reg_patcher_0' },
+    })
+    expect(out.join('')).not.toContain(d)
+    const { out: free } = await minted(given)
+    expect(decodeJwt(free[0] as string).intent).not.toHaveProperty('workflow_step')
+  })
+
+  it.each([
+    ['--agentic needs --dpop', { agentic: checksumOf('7') }],
+    ['--workflow, --steps and --chain need --agentic', { steps: 'a' }],
+    ['cnf comes from --dpop', { agentic: 'x', dpop: 'x', claim: ['cnf={}'] }],
+  ])('says %s', async (said, options) => {
+    const { exitCode, err } = await minted(options)
+    expect(exitCode).toBe(2)
+    expect(err.join('')).toContain(said)
   })
 
   it('gives two tokens two ids', async () => {

@@ -127,6 +127,26 @@ claims = { repository_owner_id = "65" }`,
   expect(await judge(cases.join('\n'), { changes })).toMatchObject({ exitCode: 0, err: [] })
 })
 
+it('a case makes an Agentic JWT, as on the page', async () => {
+  const page = await readFile(join(ROOT, 'docs/agentic-jwt.md'), 'utf8')
+  const [example = ''] = /\[vars\.ISSUERS\.idp\][^`]*/.exec(page) ?? []
+  const [cases = ''] = /\[\[case\]\][^`]*/.exec(page) ?? []
+  const workflow = 'workflow_id = "auto-patch-workflow-v1"'
+  const intent = `${workflow}, workflow_step = "step_4_apply_patch"`
+  const own = 'sub = "vulnerability-patcher-v1", scope = "repo:write"'
+  const hash = 'delegation_chain = "2f0b6b1132b4c1f7"'
+  const more = [
+    `claims = { ${own}, intent = { ${intent}, ${hash} } }\n${ALLOWED}`,
+    `claims = { ${own}, intent = { ${intent} } }\n${code('delegation_chain_mismatch')}`,
+    `claims = { ${own}, intent = { ${intent}, ${hash} }, agent_proof = { agent_checksum = "x" } }\n${code('agent_checksum_malformed')}`,
+  ].map((rest) => one(`request = "POST /v1/patches"\nbound = true\n${rest}`))
+  const unbound = one(`request = "POST /v1/patches"\nclaims = {}\n${code('claim_rejected')}`)
+  const changes = { issuer: example, route: '' }
+  const { exitCode, err, out } = await judge([cases, ...more, unbound].join('\n'), { changes })
+  expect([exitCode, err]).toEqual([0, []])
+  expect(out).toContain('5 cases: 5 as expected, 0 not')
+})
+
 describe('cases', () => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const claims = { iss: 'https://auth.acme.dev', aud: API, sub: 'a', client_id: 'a', jti: 'j' }

@@ -33,7 +33,8 @@ const policyOf = ({ gate, acme, rule, vars: more }: Keys): Policy => {
     GATE: { ...GATE, ...gate },
     ISSUERS: {
       acme: { ...ACME, agent_prefix: 'a/', ...(more && { scopes_from: 'both' }), ...acme },
-      beta: { issuer: 'https://auth.beta.example', agent_prefix: 'b/' },
+      // Beside it, so that a rule may ask for steps.
+      beta: { issuer: 'https://auth.beta.example', agent_prefix: 'b/', profile: 'agentic-jwt' },
     },
     ROUTES: [{ ...RULE, ...rule }, OTHER],
   }
@@ -67,6 +68,7 @@ const GATE_ROWS: Rows<Gate> = {
   requestId: [{}, { request_id: 'always' }],
   journal: [{}, { journal: { allowed: 0.5 } }],
   errors: 'never `detailed` but on a loopback resource, which is another',
+  console: [{}, { console: { host: 'ops.example.com' } }],
   denialDocs: [{}, { denial_docs: 'https://docs.example.com/denials' }],
   revocation: [{}, { revocation: { max_staleness: '1m' } }],
   placement: [{}, { revocation: { shards: 2 } }],
@@ -90,6 +92,8 @@ const ISSUER_ROWS: Rows<Issuer> = {
   name: 'what the table is called',
   profile: [{}, { profile: 'keycloak' }],
   issuer: [{}, { issuer: 'https://auth.other.example' }],
+  agentic: [{ profile: 'agentic-jwt' }, { profile: 'agentic-jwt', agentic_forms: ['jkt'] }],
+  changed: [{ profile: 'agentic-jwt' }, { profile: 'agentic-jwt', changed: 'alert' }],
   workload: [{}, { profile: 'kubernetes' }],
   trustDomain: 'the profile’s, and the issuer is another',
   keys: [{}, { jwks_uri: 'https://keys.acme.example/k' }],
@@ -172,6 +176,9 @@ const ROUTE_ROWS: Rows<Route> = {
   claims: [{}, { claims: { tenant: 'a' } }],
   agentTypes: [{}, { agent_types: ['worker'] }],
   workflow: [{}, { workflow: 'header:x-run' }],
+  steps: [{}, { steps: ['s'] }],
+  delegationChains: [{}, { delegation_chains: [['a', 'b']] }],
+  stepSequences: [{}, { step_sequences: ['0123456789abcdef'] }],
   delegation: [{}, { delegation: { max_depth: 0 } }],
   authorizationDetails: [{}, { authorization_details: [{ type: 't' }] }],
   authentication: [{}, { max_age: '5m' }],

@@ -55,6 +55,13 @@ describe('the profile an issuer seems to have', () => {
       OWN,
       { actor_profile_token_types_supported: ['urn:ietf:params:oauth:token-type:jwt'] },
     ],
+    ['agentic-jwt', OWN, { grant_types_supported: ['client_credentials', 'agent_checksum'] }],
+    [
+      'agentic-jwt',
+      OWN,
+      { grant_types_supported: ['urn:ietf:params:oauth:grant-type:agent_checksum'] },
+    ],
+    [undefined, OWN, { grant_types_supported: [{ toString: 1 }, 'no_agent_checksum'] }],
     [undefined, OWN, { actor_profile_token_types_supported: true }],
     [undefined, `${OWN}/`, { mfa_challenge_endpoint: 'https://other.dev/mfa/challenge' }],
     [undefined, OWN, { token_endpoint: `${OWN}/v1/token` }],

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { DoctorOptions } from '../../../src/tools/doctor/doctor.ts'
+import { agenticClaims, checksumOf } from '../../kit/agentic.ts'
+import { createProofKey } from '../../kit/dpop.ts'
 import type { Issuer } from '../../kit/issuer.ts'
 import { createKey } from '../../kit/signing.ts'
 import { folder, toml, write } from '../cli/kit.ts'
@@ -39,6 +41,23 @@ describe('a sample token', () => {
     expect(found).toMatchObject({ exitCode: 0 })
     expect(found.report.token?.fits).toEqual(['generic'])
     expect(found.report.toml).toContain('profile = "generic"')
+  })
+
+  it('is of Agentic JWT by its claims, though no key is here to prove it with', async () => {
+    const agent = {
+      id: 'worker',
+      checksum: checksumOf('a'),
+      registration: 'reg_worker_1',
+      key: await createProofKey(),
+    }
+    const claims = agenticClaims(agent)
+    const found = await sample((issuer) => issuer.mint(claims, { typ: 'JWT' }))
+    expect(found).toMatchObject({ exitCode: 0, problems: [] })
+    expect(found.report.toml).toContain('profile = "agentic-jwt"')
+    const broken = { ...claims, agent_proof: undefined }
+    const options = { profile: 'agentic-jwt' }
+    const refused = await sample((issuer) => issuer.mint(broken, { typ: 'JWT' }), options)
+    expect(refused.err).toContain('agent_proof_malformed')
   })
 
   it.each<[string, (issuer: Issuer) => Promise<string>, DoctorOptions, string]>([

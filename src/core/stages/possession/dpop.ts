@@ -251,4 +251,5 @@ export const dpopOfJwk = method({
   },
 })
 
-const BOUND = PROOF_ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])
+/** Algorithms of the keys that a token may be bound to by `jwk`. */
+export const BOUND = PROOF_ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])

@@ -1,0 +1,119 @@
+import type { AuditRule } from '../core/model/audit.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import { SIGNALS, type Signal, WATCH_ACTIONS, type WatchRule } from '../core/model/watch.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import { nameList, nameText, seconds, whole, word } from '../policy/fields.ts'
+import { type Report, under, unknownName } from '../policy/issues.ts'
+import { type KeyDocs, list, namedEntries, readTable } from '../policy/table.ts'
+
+/** The binding of the registry, in whose object agents are watched. */
+export const AGENTS_BINDING = 'AGENTS'
+
+export const WATCH_KEYS = {
+  issuer: nameText,
+  agents: nameList,
+  agent_types: nameList,
+  rules: nameList,
+  signals: list(word(SIGNALS)),
+  action: word(WATCH_ACTIONS),
+  duration: seconds({ most: 86_400 }),
+  at_most: whole(0, 100),
+}
+
+export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
+  issuer: { description: 'Only agents of this issuer: the name of its table.', example: 'acme' },
+  agents: {
+    description: 'Only these agents, by their ids as origins see them.',
+    example: ['acme/agent-42'],
+  },
+  agent_types: {
+    description: 'Only agents of one of these [types](configuration/delegation.md#agent-types).',
+    example: ['sub-agent'],
+  },
+  rules: {
+    description: 'Only requests to these rules, by their `match`.',
+    example: ['POST /mcp'],
+  },
+  signals: {
+    description: 'Which [signals](watch.md#signals) are told.',
+    default: [...SIGNALS],
+    example: ['volume', 'new_use'],
+  },
+  action: {
+    description:
+      'What follows an alert by itself: nothing, or a revocation of the agent for a while. Refusals never quarantine.',
+    default: 'alert',
+    example: 'quarantine',
+  },
+  duration: { description: 'How long a quarantine lasts.', default: '15m', example: '1h' },
+  at_most: {
+    description:
+      'Agents that may be quarantined in an hour without a person, counted over all tables. Further alerts are told only.',
+    default: 5,
+    example: 2,
+  },
+}
+
+/** What the tables of WATCH are read with. */
+interface Around {
+  readonly env: PolicyEnv
+  readonly audit: AuditRule | undefined
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly rules: readonly string[]
+}
+
+/** The tables of WATCH in their order, with every default. */
+export function watchOf(
+  value: unknown,
+  { env, audit, issuers, rules }: Around,
+  report: Report,
+  bindings: Report,
+): readonly WatchRule[] {
+  const tables = namedEntries(value ?? {}, report, 'must be tables: [vars.WATCH.name]')
+  if (tables.length > 0 && !(audit && env.has('durable_object', AGENTS_BINDING))) {
+    bindings(
+      [AGENTS_BINDING],
+      'and AUDIT_LOG must be there: WATCH needs the namespaces of AgentRegistry and AuditLog',
+    )
+  }
+  return tables.map(([name, raw]) => {
+    const own = under(report, name)
+    const entry = readTable(WATCH_KEYS, raw, own)
+    const issuer = entry.issuer === undefined ? undefined : issuers.get(entry.issuer)
+    if (entry.issuer !== undefined && !issuer) {
+      own(['issuer'], unknownName('issuer', entry.issuer, [...issuers.keys()]))
+    }
+    for (const rule of entry.rules ?? []) {
+      if (!rules.includes(rule)) own(['rules'], unknownName('rule', rule, rules))
+    }
+    return Object.freeze({
+      name,
+      ...(issuer && { issuer: issuer.issuer }),
+      ...(entry.agents && { agents: entry.agents }),
+      ...(entry.agent_types && { agentTypes: entry.agent_types }),
+      ...(entry.rules && { rules: entry.rules }),
+      signals: entry.signals ?? SIGNALS,
+      action: entry.action ?? 'alert',
+      duration: entry.duration ?? 900,
+      atMost: entry.at_most ?? 5,
+    })
+  })
+}
+
+const OF_ADDRESSES: readonly Signal[] = ['new_place', 'two_places']
+
+/** Warns of signals that can never be told, since records have no addresses. */
+export function warnOfWatch(
+  watch: readonly WatchRule[],
+  audit: AuditRule | undefined,
+  report: Report,
+): void {
+  for (const { name, signals } of watch) {
+    const blind = signals.filter((signal) => OF_ADDRESSES.includes(signal))
+    if (audit?.addresses || blind.length === 0) continue
+    report(
+      [name, 'signals'],
+      `${blind.join(' and ')} need countries and networks: set addresses = true in AUDIT, or leave them out`,
+    )
+  }
+}

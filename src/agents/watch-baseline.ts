@@ -1,0 +1,151 @@
+import { SIGNALS, type Signal } from '../core/model/watch.ts'
+import { COUNTS, type Counted, HEAD, PEAKS, SLOTS, type WatchState } from './watch-state.ts'
+
+const HOUR = 3_600_000
+export const DAY = 24 * HOUR
+/** The time in which requests are counted, and how many of it an hour has. */
+const WINDOW = 300_000
+const WINDOWS = HOUR / WINDOW
+
+/** Requests until a signal may be told. */
+const LEARNING_REQUESTS = 200
+/** How fast is learned: the part of a new value, how far it may be above the usual, and what is always within. */
+const RATE = { part: 0.05, times: 2, always: 20 }
+/** How peaks change in a day: by time, and by a higher one. Up to these a peak rises at once. */
+const PEAK = { falls: 0.995, rises: 1.05 }
+const AT_ONCE = { multiple: 1, requests: 10, refusals: 3 }
+/** Hours without a request that are learned: later ones say nothing new. */
+const MOST_HOURS = 28 * 24
+/** The fewest requests of a window that are a volume: two windows have 20. */
+const LEAST = 10
+
+/** A number of an array that has one there. */
+export function at(numbers: Float64Array | Float32Array | Uint32Array, place: number): number {
+  return numbers[place] ?? 0
+}
+
+/** The slot of a time. The first day of the epoch was a Thursday. */
+export function slotOf(time: number): number {
+  const hour = Math.floor(time / HOUR)
+  const day = (Math.floor(hour / 24) + 4) % 7
+  return (day === 0 || day === 6 ? SLOTS / 2 : 0) + (hour % 24)
+}
+
+/** Whether a slot is of a weekend. */
+export function isWeekend(slot: number): boolean {
+  return slot >= SLOTS / 2
+}
+
+/** An hour's usual count: the highest of it and the hours beside it, since work begins earlier on some days. */
+export function usualOf({ usual }: WatchState, counted: Counted, slot: number, beside = 1): number {
+  const first = COUNTS.indexOf(counted) * SLOTS + (isWeekend(slot) ? SLOTS / 2 : 0)
+  let most = 0
+  for (let hour = slot + 24 - beside; hour <= slot + 24 + beside; hour++) {
+    most = Math.max(most, at(usual, first + (hour % 24)))
+  }
+  return most
+}
+
+/** Requests of an hour, if all hours of a week had the same. */
+export function evenShare({ usual }: WatchState): number {
+  let sum = 0
+  for (let slot = 0; slot < SLOTS; slot++) sum += at(usual, slot) * (isWeekend(slot) ? 2 : 5)
+  return sum / (7 * 24)
+}
+
+/** A count of this window and of the one before. */
+export function recent({ now, before }: WatchState, counted: Counted): number {
+  const place = COUNTS.indexOf(counted)
+  return at(now, place) + at(before, place)
+}
+
+/** A usual count of two windows, by that of the hour. */
+export function usualRecent(state: WatchState, counted: Counted, slot: number): number {
+  return (2 * usualOf(state, counted, slot)) / WINDOWS
+}
+
+/** The fewer requests of two windows: alone, and as a multiple of the bound. */
+export function volumeOf(state: WatchState, slot: number) {
+  const usual = usualOf(state, 'requests', slot) / WINDOWS
+  const bound = Math.max(LEAST, usual + 4 * Math.sqrt(usual + 0.1 * usual ** 2))
+  const requests = Math.min(at(state.before, 0), at(state.now, 0))
+  // An hour that was seen once says little.
+  const multiple = at(state.learned, slot) < 2 ? 0 : requests / bound
+  return { usual, bound, requests, multiple }
+}
+
+/** Whether a signal is silent yet: an agent is known too briefly, or something was new to the signal of late. */
+export function isLearning({ head, stirred }: WatchState, signal: Signal, now: number): boolean {
+  const since = Math.max(at(head, HEAD.first), at(stirred, SIGNALS.indexOf(signal)))
+  return (
+    now < since + learningDays(signal, slotOf(now)) * DAY ||
+    at(head, HEAD.requests) < LEARNING_REQUESTS
+  )
+}
+
+/** Days without something new to a signal. Odd hours of a weekend need as many days of a weekend. */
+const learningDays = (signal: Signal, slot: number): number => {
+  if (signal === 'odd_hour') return isWeekend(slot) ? 28 : 14
+  return signal === 'new_use' || signal === 'new_place' || signal === 'new_scope' ? 14 : 7
+}
+
+/** Whether nothing is learned, since an alert is open. */
+export function isFrozen({ muted }: WatchState, now: number): boolean {
+  return muted.some((until) => until > now)
+}
+
+/** Ends the windows, hours and days that are over, and learns them. */
+export function advance(state: WatchState, now: number): void {
+  const { head, before } = state
+  const window = Math.floor(now / WINDOW)
+  const hour = Math.floor(now / HOUR)
+  const last = at(head, HEAD.window)
+  if (window <= last) return
+  if (window === last + 1) before.set(state.now)
+  else before.fill(0)
+  state.now.fill(0)
+  const lastHour = last === 0 ? hour : Math.floor((last * WINDOW) / HOUR)
+  head[HEAD.window] = window
+  for (let one = lastHour; one < Math.min(hour, lastHour + MOST_HOURS); one++) {
+    const time = one * HOUR
+    if (!isFrozen(state, time)) learnHour(state, time)
+    state.hour.fill(0)
+    if ((one + 1) % 24 === 0) learnDay(state, time)
+  }
+}
+
+/** Learns the most of two windows. */
+export function learnPeaks(state: WatchState, now: number): void {
+  const { multiple, requests } = volumeOf(state, slotOf(now))
+  const values = { multiple, requests, refusals: recent(state, 'refusals') }
+  for (const [i, name] of PEAKS.entries()) {
+    state.today[i] = Math.max(at(state.today, i), values[name])
+  }
+}
+
+const learnHour = (state: WatchState, time: number): void => {
+  const { learned, usual, hour } = state
+  const slot = slotOf(time)
+  const hours = at(learned, slot)
+  const part = Math.max(1 / (hours + 1), RATE.part)
+  const isClipped = !isLearning(state, 'volume', time)
+  for (const i of COUNTS.keys()) {
+    const place = i * SLOTS + slot
+    const old = at(usual, place)
+    const most = isClipped ? Math.max(RATE.times * old, RATE.always) : Number.POSITIVE_INFINITY
+    usual[place] = old + part * (Math.min(at(hour, i), most) - old)
+  }
+  learned[slot] = hours + 1
+}
+
+const learnDay = (state: WatchState, time: number): void => {
+  const { peaks, today, head } = state
+  const isClipped = !isLearning(state, 'volume', time)
+  for (const [i, name] of PEAKS.entries()) {
+    const old = at(peaks, i)
+    const most = isClipped ? Math.max(AT_ONCE[name], PEAK.rises * old) : Number.POSITIVE_INFINITY
+    peaks[i] = Math.max(PEAK.falls * old, Math.min(at(today, i), most))
+  }
+  if (at(today, PEAKS.indexOf('requests')) > 0) head[HEAD.days] = at(head, HEAD.days) + 1
+  today.fill(0)
+}

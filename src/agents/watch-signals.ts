@@ -1,0 +1,243 @@
+import type { JsonObject } from '../core/json.ts'
+import { SIGNALS, type Signal } from '../core/model/watch.ts'
+import {
+  advance,
+  at,
+  DAY,
+  evenShare,
+  isFrozen,
+  isLearning,
+  isWeekend,
+  learnPeaks,
+  recent,
+  slotOf,
+  usualOf,
+  usualRecent,
+  volumeOf,
+} from './watch-baseline.ts'
+import {
+  addMember,
+  COUNTS,
+  type Counts,
+  HEAD,
+  isMember,
+  PEAKS,
+  type SetName,
+  shortHash,
+  sizeOf,
+  type WatchState,
+} from './watch-state.ts'
+
+/** Milliseconds in which a signal is told once, and nothing is learned. A person may end it. */
+const ALERT_MS = DAY
+/**
+ * Volume: how far above the highest so far, and how much more by each day that is lacking. `calm`: an agent is of even
+ * load up to this multiple of the bound; of others, the multiple says nothing.
+ */
+const VOLUME = { calm: 1.5, above: 1.5, bursty: 1.9, unsure: 6 }
+/** Refusals of two windows, and how far above the usual. */
+const REFUSALS = { least: 10, times: 3 }
+/** Odd hours: calls now, and the share of an even share below which an hour is odd. */
+const ODD = { least: 20, share: 0.1 }
+/** Milliseconds in which two places are at once. */
+const AT_ONCE = 300_000
+const MINUTE = 60_000
+
+/** What was seen of an agent in some seconds. */
+export interface Sample extends Counts {
+  readonly uses: readonly string[]
+  readonly scopes: readonly string[]
+  readonly countries: readonly string[]
+  readonly networks: readonly string[]
+  /** Ids of tokens, each with a country that it came from. */
+  readonly tokens: readonly (readonly [token: string, country: string])[]
+}
+
+type Member = readonly [name: SetName, text: string]
+
+/** What a signal has found: what was usual, and what was seen. */
+export interface Found {
+  readonly signal: Signal
+  readonly usual: JsonObject
+  readonly seen: JsonObject
+  /** What is learned once a person says that it is in order. */
+  readonly lesson: {
+    readonly members?: readonly Member[]
+    readonly peaks?: { readonly [Name in (typeof PEAKS)[number]]?: number }
+    readonly hour?: readonly [slot: number, requests: number]
+  }
+}
+
+/** Counts a sample, and tells what is unusual about it, by some signals. Learns it, unless an alert is open. */
+export function observe(
+  state: WatchState,
+  sample: Sample,
+  now: number,
+  signals: readonly Signal[] = SIGNALS,
+): readonly Found[] {
+  const { head, stirred, muted } = state
+  if (head[HEAD.first] === 0) {
+    head[HEAD.first] = now
+    stirred.fill(now)
+  }
+  advance(state, now)
+  head[HEAD.requests] = at(head, HEAD.requests) + sample.requests
+  for (const [i, name] of COUNTS.entries()) {
+    state.now[i] = at(state.now, i) + sample[name]
+    state.hour[i] = at(state.hour, i) + sample[name]
+  }
+  const members = membersOf(state, sample, now)
+  noteTokens(state, sample, now)
+  const told: Found[] = []
+  for (const found of [...countsIn(state, now), ...newIn(state, members)]) {
+    const place = SIGNALS.indexOf(found.signal)
+    if (isLearning(state, found.signal, now)) stirred[place] = now
+    else if (at(muted, place) <= now && signals.includes(found.signal)) told.push(found)
+  }
+  for (const { signal } of told) muted[SIGNALS.indexOf(signal)] = now + ALERT_MS
+  if (!isFrozen(state, now)) {
+    for (const [name, text] of members) addMember(state, name, text, Math.floor(now / DAY))
+    learnPeaks(state, now)
+  }
+  return told
+}
+
+/** Learns what a person has said to be in order, and ends the alert. */
+export function learn(
+  state: WatchState,
+  { signal, lesson }: Pick<Found, 'signal' | 'lesson'>,
+  now: number,
+): void {
+  const { members = [], peaks = {}, hour } = lesson
+  for (const [name, text] of members) addMember(state, name, text, Math.floor(now / DAY))
+  for (const [i, name] of PEAKS.entries()) {
+    state.peaks[i] = Math.max(at(state.peaks, i), peaks[name] ?? 0)
+  }
+  if (hour) state.usual[hour[0]] = Math.max(at(state.usual, hour[0]), hour[1])
+  state.muted[SIGNALS.indexOf(signal)] = 0
+}
+
+const peakOf = ({ peaks }: WatchState, name: (typeof PEAKS)[number]) =>
+  at(peaks, PEAKS.indexOf(name))
+
+/** What is unusual about counts. */
+const countsIn = (state: WatchState, now: number): readonly Found[] =>
+  [volumeIn, refusalsIn, oddHourIn].flatMap((find) => find(state, slotOf(now)) ?? [])
+
+const volumeIn = (state: WatchState, slot: number): Found | undefined => {
+  const { usual, bound, requests, multiple } = volumeOf(state, slot)
+  const [peak, most] = [peakOf(state, 'multiple'), peakOf(state, 'requests')]
+  const unsure = VOLUME.unsure / at(state.head, HEAD.days)
+  const isCalm = peak < VOLUME.calm
+  const byRequests = ((isCalm ? VOLUME.above : VOLUME.bursty) + unsure) * most
+  const byMultiple = (VOLUME.above + unsure) * peak * bound
+  const bounded = Math.max(bound, isCalm ? Math.min(byRequests, byMultiple) : byRequests)
+  // Without a peak nothing is known of any volume.
+  if (multiple <= 1 || peak === 0 || requests <= bounded) return undefined
+  return {
+    signal: 'volume',
+    usual: { requests: rounded(usual), at_most: rounded(bounded), minutes: 5 },
+    seen: { requests: [at(state.before, 0), at(state.now, 0)], minutes: 5 },
+    lesson: { peaks: { multiple, requests } },
+  }
+}
+
+const refusalsIn = (state: WatchState, slot: number): Found | undefined => {
+  const refusals = recent(state, 'refusals')
+  if (refusals < REFUSALS.least) return undefined
+  const usual = Math.max(usualRecent(state, 'refusals', slot), peakOf(state, 'refusals'))
+  if (refusals <= REFUSALS.times * usual) return undefined
+  return {
+    signal: 'refusals',
+    usual: { refusals: rounded(usual), minutes: 10 },
+    seen: { refusals, minutes: 10 },
+    lesson: { peaks: { refusals } },
+  }
+}
+
+const oddHourIn = (state: WatchState, slot: number): Found | undefined => {
+  const requests = Math.max(at(state.hour, 0), recent(state, 'requests'))
+  if (requests < ODD.least) return undefined
+  const usual = usualOf(state, 'requests', slot, isWeekend(slot) ? 2 : 1)
+  const even = evenShare(state)
+  if (usual >= ODD.share * even) return undefined
+  const hour = `${String(slot % 24).padStart(2, '0')}:00Z`
+  return {
+    signal: 'odd_hour',
+    usual: { requests: rounded(usual), even_share: rounded(even) },
+    seen: { requests, hour, day: isWeekend(slot) ? 'weekend' : 'weekday' },
+    lesson: { hour: [slot, Math.max(requests, even)] },
+  }
+}
+
+/** The signals of new members, and the sets that they read. */
+const NEW: readonly (readonly [Signal, readonly SetName[]])[] = [
+  ['new_use', ['use']],
+  ['new_scope', ['scope']],
+  ['new_place', ['country', 'network']],
+  ['two_places', ['pair']],
+]
+
+const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] => {
+  const fresh = members.filter(([name, text]) => !isMember(state, name, text))
+  if (fresh.length === 0) return []
+  return NEW.flatMap(([signal, names]) => {
+    const found = fresh.filter(([name]) => names.includes(name))
+    if (found.length === 0) return []
+    const known = Object.fromEntries(names.map((name) => [name, sizeOf(state, name)]))
+    const textsIn = (name: SetName) => found.flatMap(([of, text]) => (of === name ? [text] : []))
+    const seen = Object.fromEntries(names.map((name) => [name, textsIn(name)]))
+    return [{ signal, usual: { known }, seen, lesson: { members: found } }]
+  })
+}
+
+/** All members that a sample has. */
+const membersOf = (state: WatchState, sample: Sample, now: number): readonly Member[] => {
+  const of = (name: SetName, texts: readonly string[]) => texts.map((text) => [name, text] as const)
+  return [
+    ...of('use', sample.uses),
+    ...of('scope', sample.scopes),
+    ...of('country', sample.countries),
+    ...of('network', sample.networks),
+    ...of('pair', pairsOf(state, sample.tokens, now)),
+  ]
+}
+
+/** Pairs of countries from which one token came at once. */
+const pairsOf = ({ tokens: held }: WatchState, tokens: Sample['tokens'], now: number) => {
+  const last = new Map<string, string>()
+  return tokens.flatMap(([token, country]) => {
+    const place = placeOf(held, token)
+    const isRecent = place !== undefined && at(held, place + 2) * MINUTE > now - AT_ONCE - MINUTE
+    const before = last.get(token) ?? (isRecent ? countryText(at(held, place + 1)) : country)
+    last.set(token, country)
+    return before === country ? [] : [[before, country].sort().join(' ')]
+  })
+}
+
+/** Remembers where tokens came from, in the place of the one seen longest ago. */
+const noteTokens = ({ tokens: held }: WatchState, { tokens }: Sample, now: number): void => {
+  for (const [token, country] of tokens) {
+    let place = placeOf(held, token)
+    if (place === undefined) {
+      place = 0
+      for (let i = 0; i < held.length; i += 3) {
+        if (at(held, i + 2) < at(held, place + 2)) place = i
+      }
+    }
+    held.set([shortHash(token), countryNumber(country), Math.floor(now / MINUTE)], place)
+  }
+}
+
+const placeOf = (held: Uint32Array, token: string): number | undefined => {
+  const hash = shortHash(token)
+  for (let i = 0; i < held.length; i += 3) if (at(held, i) === hash) return i
+  return undefined
+}
+
+/** A country is two letters. */
+const countryNumber = (country: string): number =>
+  (country.charCodeAt(0) << 8) | (country.charCodeAt(1) & 0xff)
+const countryText = (number: number): string => String.fromCharCode(number >>> 8, number & 0xff)
+
+const rounded = (count: number): number => Math.round(10 * count) / 10

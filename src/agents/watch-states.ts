@@ -1,0 +1,59 @@
+import { type WatchState, watchState } from './watch-state.ts'
+
+/** States in memory. */
+const MOST_STATES = 2_000
+/** Milliseconds between two writes of a state, and without a sighting until all are written. */
+export const STORE_MS = { each: 600_000, quiet: 10_000 }
+
+/** The table of the states. */
+export const STATES_TABLE =
+  'CREATE TABLE IF NOT EXISTS watched (agent TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;'
+
+interface Held {
+  readonly state: WatchState
+  stored: number
+}
+
+/** States of agents in memory and SQLite. What a crash loses is ten minutes of learning. `spend`: whether a row may be written. */
+export function createWatchStates({ sql }: DurableObjectStorage, spend: () => boolean) {
+  const held = new Map<string, Held>()
+  const dirty = new Set<string>()
+  let quiet: ReturnType<typeof setTimeout> | undefined
+
+  const store = (key: string): void => {
+    const one = held.get(key)
+    if (!one || !dirty.has(key) || !spend()) return
+    dirty.delete(key)
+    sql.exec('INSERT OR REPLACE INTO watched VALUES (?, ?)', key, one.state.bytes)
+    one.stored = Date.now()
+  }
+
+  return {
+    store,
+
+    /** A state that is going to change. */
+    use(key: string): WatchState {
+      const query = 'SELECT state FROM watched WHERE agent = ?'
+      const [row] = held.has(key) ? [] : sql.exec<{ state: ArrayBuffer }>(query, key)
+      const one = held.get(key) ?? { state: watchState(row?.state), stored: 0 }
+      held.delete(key)
+      held.set(key, one)
+      dirty.add(key)
+      const [oldest] = held.size > MOST_STATES ? held.keys() : []
+      if (oldest !== undefined) {
+        store(oldest)
+        held.delete(oldest)
+      }
+      return one.state
+    },
+
+    /** Writes what was written long ago, and all else once no agent is seen for a while: the object may end then. */
+    storeLater(): void {
+      for (const key of dirty) {
+        if (Date.now() >= (held.get(key)?.stored ?? 0) + STORE_MS.each) store(key)
+      }
+      if (quiet) clearTimeout(quiet)
+      quiet = setTimeout(() => [...dirty].forEach(store), STORE_MS.quiet)
+    },
+  }
+}

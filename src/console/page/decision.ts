@@ -1,0 +1,211 @@
+import { html } from 'htm/preact'
+import { useEffect, useState } from 'preact/hooks'
+import { Act, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
+import { ask, go, has, type Json, list, type Problem, text } from './state.ts'
+
+/** What each stage found, by members of the record. */
+const FOUND: Readonly<Record<string, readonly string[]>> = {
+  route: ['route', 'method', 'path_values', 'mode'],
+  address: ['network', 'country'],
+  credential: ['claimed_issuer', 'claimed_kid'],
+  issuer: ['issuer'],
+  signature: ['kid'],
+  claims: ['jti', 'aud', 'iat', 'exp', 'claims'],
+  possession: ['possession'],
+  delegation: ['actors'],
+  agent: ['agent', 'agent_types', 'subject', 'client'],
+  workflow: ['workflow'],
+  scope: ['token_scopes', 'granted_by'],
+  operation: ['mcp'],
+  use_scope: ['grant'],
+  signing: ['assertion'],
+}
+
+/** The first stages, which every request to a rule goes through. */
+const TOKENLESS = 2
+
+const pick = (from: Json, names: readonly string[] = []): Json =>
+  Object.fromEntries(names.map((name) => [name, from[name]]))
+
+/** Every stage in its order: those before the refusal have passed, and those behind it have not run. */
+function Stages({ record }: { readonly record: Json }) {
+  const { answer } = useAnswer<readonly Json[]>('/stages.json')
+  if (!answer?.ok) return answer ? html`<${Failure} problem=${answer.problem} />` : null
+  const all = answer.value
+  const at = all.findIndex(({ codes }) => (codes as unknown[]).includes(record.code))
+  const denied = record.decision === 'allowed' ? 'would deny' : 'denied'
+  // Without a code of a stage all have run; but those about the token only if there was one, and none without a rule.
+  const run = at >= 0 ? at : record.issuer ? all.length : record.route ? TOKENLESS : 0
+  const outcome = (index: number) => (index < run ? 'passed' : index === at ? denied : 'not run')
+  const waits = (record.ms ?? {}) as Json
+  return html`<ol class="stages">${all.map(({ name, establishes }, index) => {
+    const result = outcome(index)
+    const found = {
+      ...pick(record, FOUND[text(name)]),
+      ...(index === at && (record.detail as Json)),
+    }
+    return html`<li class=${result === 'passed' ? 'allowed' : result === 'denied' ? 'denied' : 'none'}>
+      <details open=${index === at}><summary>${text(name)}: ${result}${waits[text(name)] !== undefined && html` <small>${text(waits[text(name)])} ms</small>`}</summary>
+      <p>${text(establishes)}</p>${result !== 'not run' && html`<${Facts} facts=${found} />`}</details></li>`
+  })}</ol>`
+}
+
+/** Who acts for whom, as a picture: the subject, the actors, the agent, and what is asked. */
+function Chain({ record }: { readonly record: Json }) {
+  const agent = text(
+    record.agent_name ?? record.agent ?? record.claimed_issuer ?? 'somebody unverified',
+  )
+  const actors = list(record.actors)
+    .map(({ sub }) => text(sub))
+    .reverse()
+  const subject = text(record.subject)
+  const links = [
+    subject && subject !== record.agent && subject,
+    ...actors.filter((one) => one !== record.agent),
+    agent,
+    text(record.route ?? 'no rule'),
+  ].filter((one) => one) as string[]
+  const cut = (name: string) => (name.length > 40 ? `${name.slice(0, 39)}…` : name)
+  return html`<svg viewBox=${`0 0 340 ${links.length * 64 - 20}`} role="img" class="chain"
+    aria-label=${`Who acts for whom: ${links.join(', then ')}`}>
+    ${links.map(
+      (name, index) => html`<g transform=${`translate(0 ${index * 64})`}>
+        ${index > 0 && html`<path d="M170 -20v18m-5 -6l5 6l5 -6" /><text x="182" y="-6" class="role">${index === links.length - 1 ? 'asks for' : 'through'}</text>`}
+        <rect x="1" y="1" width="338" height="42" rx="6" class=${index === links.length - 1 ? text(record.decision) : ''} />
+        <text x="170" y="27" text-anchor="middle">${cut(name)}<title>${name}</title></text></g>`,
+    )}</svg>`
+}
+
+/** The rule as it was, and as it is where that differs. */
+function Rules({ then, today }: { readonly then: Json | undefined; readonly today: Json }) {
+  const now = today.rule as Json | undefined
+  const names = [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
+  const isSame = (name: string) => text(then?.[name]) === text(now?.[name])
+  if (!then && !now)
+    return html`<p>No rule is stored with this decision, or it is not one for you.</p>`
+  return html`<p>${today.changed ? 'The policy has changed since.' : 'The policy is the same today.'}</p>
+    <table><thead><tr><th>Key</th><th>Then</th><th>Today</th></tr></thead><tbody>${names.map(
+      (name) => html`<tr class=${isSame(name) ? '' : 'changed'}><th scope="row">${name}</th>
+        <td>${text(then?.[name])}</td><td>${isSame(name) ? 'same' : now ? text(now[name]) || 'not set' : 'no rule'}</td></tr>`,
+    )}</tbody></table>`
+}
+
+const KINDS = {
+  agent: 'Every token of this agent is refused, now and later, and its open streams end.',
+  token: 'This one token is refused, and its open streams end. The agent can get another.',
+} as const
+
+/** Seconds to wait for shards that lack a revocation. */
+const PATIENCE = 30
+
+/** When a revocation that every shard has counts on the rules of the policy. */
+const lateness = async (): Promise<string> => {
+  const policy = await ask('/api/policy')
+  if (!policy.ok) return 'The policy says when it counts.'
+  const rules = [policy.value.gate as Json, ...list(policy.value.routes)]
+  const terms = rules.map(({ revocation }) => (revocation ?? {}) as Json)
+  const late = terms.flatMap((one) =>
+    one.consistency === 'bounded' ? [text(one.max_staleness)] : [],
+  )
+  return late.length === 0
+    ? 'It counts now.'
+    : `Rules that are not strict follow within ${[...new Set(late)].join(' or ')}.`
+}
+
+/** Revokes, and measures until every shard has it. */
+function Kill({ record, again }: { readonly record: Json; readonly again: () => void }) {
+  const [done, setDone] = useState('')
+  const [problem, setProblem] = useState<Problem | undefined>(undefined)
+  const issuer = text(record.issuer)
+  const revoke = async (kind: keyof typeof KINDS, reason: string) => {
+    const began = performance.now()
+    const value = text(kind === 'agent' ? record.agent : record.jti)
+    const made = await ask('/api/revocations', 'POST', {
+      kind,
+      issuer,
+      value,
+      ...(reason && { reason }),
+    })
+    setProblem(made.ok ? undefined : made.problem)
+    if (!made.ok) return
+    const [entry] = list(made.value.revocations)
+    let shards = made.value.shards as Json
+    for (let tries = 0; shards.pending && tries < PATIENCE; tries++) {
+      await new Promise((done) => setTimeout(done, 1_000))
+      const now = await ask(`/api/revocations/${text(entry?.id)}`)
+      if (now.ok) shards = now.value.shards as Json
+    }
+    const took = Math.round(performance.now() - began)
+    const had = `Revoked: ${text(shards.acknowledged)} of ${text(shards.total)} shards had it after ${took} ms.`
+    setDone(`${had} ${shards.pending ? 'The others may still accept it.' : await lateness()}`)
+    again()
+  }
+  if (!has('revoke')) return html`<p>To revoke needs the scope edgewarden:revoke.</p>`
+  return html`${(['agent', 'token'] as const).map(
+    (kind) =>
+      record[kind === 'agent' ? 'agent' : 'jti'] !== undefined &&
+      html`<${Act} label=${`Revoke this ${kind}`} act=${(form: FormData) => revoke(kind, text(form.get('reason')))}
+        says=${`${text(kind === 'agent' ? record.agent : record.jti)} of ${issuer}: ${KINDS[kind]} The audit says that it was you.`}>
+        <label>Reason<input name="reason" maxlength="200" /></label><//>`,
+  )}
+  ${problem && html`<${Failure} problem=${problem} />`}<p role="status">${done}</p>`
+}
+
+/** Undoes a revocation. */
+function Revocations({ today, again }: { readonly today: Json; readonly again: () => void }) {
+  const [problem, setProblem] = useState<Problem | undefined>(undefined)
+  const lift = async (id: unknown) => {
+    const answer = await ask(`/api/revocations/${text(id)}`, 'DELETE')
+    setProblem(answer.ok ? undefined : answer.problem)
+    again()
+  }
+  const found = list(today.revocations)
+  return html`${found.map(
+    (one) =>
+      html`<p><span class="denied">revoked</span> ${text(one.kind)} ${text(one.value)} ${
+        has('revoke') &&
+        html`<${Act} label="Lift" act=${() => lift(one.id)} says="What this revocation covers is accepted again. The audit says that it was you." />`
+      }</p>`,
+  )}${problem && html`<${Failure} problem=${problem} />`}`
+}
+
+/** One decision, by its id or its request id: every stage, who acts for whom, the rule then and today. */
+export function Decision({ id }: { readonly id: string }) {
+  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
+  const direct = useAnswer(isId ? `/api/decisions/${id}` : undefined)
+  const isMissing =
+    !isId || (direct.answer?.ok === false && direct.answer.problem.code === 'decision_unknown')
+  // A decision is stored a little later than it is made.
+  const named = useAnswer(
+    isMissing ? `/api/decisions?limit=50&request_id=${encodeURIComponent(id)}` : undefined,
+    2_000,
+  )
+  const found = named.answer?.ok ? list(named.answer.value.decisions) : undefined
+  useEffect(() => {
+    if (found?.length === 1) go(`/decisions/${text(found[0]?.id)}`, false)
+  }, [named.answer])
+  const failed = [direct.answer, named.answer].find(
+    (one) => one && !one.ok && one.problem.code !== 'decision_unknown',
+  )
+  if (failed && !failed.ok)
+    return html`<h1>Decision</h1><${Failure} problem=${failed.problem} again=${direct.again} />`
+  if (found) {
+    return html`<h1>Decision</h1>${
+      found.length === 0
+        ? html`<p class="empty">No decision has the id ${id}. It may be older than what is kept, or not be stored yet: that takes about two seconds. The page goes on looking.</p>`
+        : html`<ul>${found.map((one) => html`<li><${Link} to=${`/decisions/${text(one.id)}`}><${Moment} at=${one.time} /> ${text(one.code ?? one.decision)}<//></li>`)}</ul>`
+    }`
+  }
+  if (!direct.answer?.ok) return html`<h1>Decision</h1><p aria-busy="true">Looking for it…</p>`
+  const record = direct.answer.value.decision as Json
+  const { rule } = direct.answer.value
+  const today = (direct.answer.value.today ?? {}) as Json
+  return html`<h1><span class=${text(record.decision)}>${text(record.decision ?? record.act)}</span> ${text(record.code)}</h1>
+    <p><${Moment} at=${record.time} /> · ${text(record.route ?? record.kind)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
+    <div class="columns"><section aria-label="Who"><h2>Who acts for whom</h2><${Chain} record=${record} />
+      <${Revocations} today=${today} again=${direct.again} /><${Kill} record=${record} again=${direct.again} />
+      <p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//></p></section>
+    <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} /></section></div>
+    <h2>The rule, then and today</h2><${Rules} then=${rule as Json | undefined} today=${today} />
+    <details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
+}

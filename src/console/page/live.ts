@@ -1,0 +1,277 @@
+import { html } from 'htm/preact'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import uPlot from 'uplot'
+import { Failure, Link, Moment, useAnswer } from './parts.ts'
+import {
+  go,
+  has,
+  isOffline,
+  type Json,
+  list,
+  operator,
+  place,
+  refresh,
+  text,
+  time,
+} from './state.ts'
+
+/** Decisions that are kept in the page, and the height of a row in pixels. */
+const MOST = 5_000
+const ROW = 40
+const FILTERS = ['agent', 'rule', 'code', 'decision']
+/** Milliseconds by which a record may be stored later than one that is newer. */
+const LATE_MS = 60_000
+
+/** The query of the page, as the gate takes it. */
+const queryOf = (search: URLSearchParams): string =>
+  new URLSearchParams(
+    [...search].filter(([name, value]) => FILTERS.includes(name) && value),
+  ).toString()
+
+const STATES = {
+  opening: 'Connecting…',
+  open: 'Live',
+  lost: 'Connection lost. Trying again…',
+  paused: 'Paused',
+} as const
+
+/** Decisions that match a query: those that are stored, then each as it comes, and what was not stored. */
+function useDecisions(query: string, isPaused: boolean) {
+  const kept = useRef<readonly Json[]>([])
+  const [rows, setRows] = useState<readonly Json[]>([])
+  const [state, setState] = useState<keyof typeof STATES>('opening')
+  const [gap, setGap] = useState<Json | undefined>(undefined)
+  const path = has('audit:read') ? `/api/decisions?limit=100&${query}` : undefined
+  const { answer, again } = useAnswer(path)
+  const show = (all: readonly Json[]) => {
+    kept.current = all.slice(0, MOST)
+    setRows(kept.current)
+  }
+  useEffect(() => {
+    if (!answer?.ok) return
+    show(list(answer.value.decisions))
+    setGap(list(answer.value.dropped)[0])
+  }, [answer])
+  useEffect(() => {
+    setState(isPaused ? 'paused' : 'opening')
+    if (!answer?.ok || isPaused) return
+    let waiting: Json[] = []
+    const known = new Set(kept.current.map(({ id }) => id))
+    const since = Date.parse(text(kept.current[0]?.time)) - LATE_MS
+    const from = since ? `&from=${since / 1000}` : ''
+    const source = new EventSource(`/api/decisions/live?${query}${from}`)
+    let retry: ReturnType<typeof setTimeout> | undefined
+    source.onopen = () => {
+      isOffline.value = false
+      setState('open')
+    }
+    source.onerror = () => {
+      setState('lost')
+      void refresh()
+      // After a refusal the browser does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(again, 5_000)
+    }
+    source.onmessage = ({ data }) => {
+      const row = JSON.parse(data) as Json
+      if (!known.has(row.id)) waiting.push(row)
+      if (known.size > 2 * MOST) known.clear()
+      known.add(row.id)
+    }
+    source.addEventListener('dropped', ({ data }) => setGap(JSON.parse(data)))
+    // Many at once are drawn once.
+    const timer = setInterval(() => {
+      if (waiting.length === 0) return
+      show([...waiting.reverse(), ...kept.current])
+      waiting = []
+    }, 250)
+    return () => {
+      source.close()
+      clearTimeout(retry)
+      clearInterval(timer)
+    }
+  }, [answer, isPaused])
+  return { rows, state, gap, problem: answer && !answer.ok ? answer.problem : undefined, again }
+}
+
+/** Only the rows in sight are in the page, so that thousands do not slow it down. */
+function Rows({ rows }: { readonly rows: readonly Json[] }) {
+  const [top, setTop] = useState(0)
+  const box = useRef<HTMLDivElement>(null)
+  const first = Math.max(0, Math.floor(top / ROW) - 10)
+  const seen = rows.slice(first, first + 50)
+  const space = (count: number) =>
+    count > 0 &&
+    html`<tr aria-hidden="true" style=${{ height: `${count * ROW}px` }}><td colspan="5"></td></tr>`
+  return html`<div class="rows" ref=${box} tabindex="0" role="region" aria-label="Decisions"
+    onScroll=${() => setTop(box.current?.scrollTop ?? 0)}>
+    <table aria-rowcount=${rows.length + 1}>
+      <thead><tr><th>Time</th><th>Decision</th><th>Agent</th><th class="wide">Rule</th><th class="wide">ms</th></tr></thead>
+      <tbody>${space(first)}${seen.map(
+        (row, index) => html`<tr key=${text(row.id)} aria-rowindex=${first + index + 2}>
+          <td><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
+          <td><span class=${text(row.decision)}>${text(row.code ?? row.act ?? row.decision)}</span></td>
+          <td>${text(row.agent_name ?? row.agent ?? row.claimed_issuer)}</td>
+          <td class="wide">${text(row.route)}</td><td class="wide">${text(row.duration)}</td></tr>`,
+      )}${space(rows.length - first - seen.length)}</tbody>
+    </table></div>`
+}
+
+/** Requests and refusals per minute of the last hour. */
+function Plot({ usage }: { readonly usage: readonly Json[] }) {
+  const box = useRef<HTMLDivElement>(null)
+  const [times, all, denied] = useMemo(() => {
+    const now = Math.floor(Date.now() / 60_000) * 60
+    const minutes = Array.from({ length: 61 }, (_, index) => now - (60 - index) * 60)
+    const sum = (name: string) =>
+      minutes.map((minute) =>
+        usage
+          .filter((one) => Date.parse(text(one.time)) / 1000 === minute)
+          .reduce((total, one) => total + Number(one[name] ?? 0), 0),
+      )
+    return [minutes, sum('decisions'), sum('denied')]
+  }, [usage])
+  useEffect(() => {
+    const target = box.current
+    if (!target) return
+    const style = getComputedStyle(target)
+    const axis = { stroke: style.color, grid: { stroke: '#8884', width: 1 } }
+    const plot = new uPlot(
+      {
+        width: target.clientWidth,
+        height: 160,
+        legend: { show: false },
+        cursor: { show: false },
+        axes: [
+          { ...axis, values: (_, marks) => marks.map((mark) => time(mark).slice(11, 16)) },
+          axis,
+        ],
+        scales: { y: { range: (_, __, max) => [0, Math.max(max, 5)] } },
+        series: [
+          {},
+          { label: 'requests', stroke: style.getPropertyValue('--fine'), width: 2 },
+          { label: 'refusals', stroke: style.getPropertyValue('--bad'), width: 2, dash: [4, 3] },
+        ],
+      },
+      [times, all, denied],
+      target,
+    )
+    const watch = new ResizeObserver(() => plot.setSize({ width: target.clientWidth, height: 160 }))
+    watch.observe(target)
+    return () => {
+      watch.disconnect()
+      plot.destroy()
+    }
+  }, [times, all, denied])
+  const total = (counts: readonly number[]) => counts.reduce((sum, one) => sum + one, 0)
+  const says = `Last hour: ${total(all)} requests, ${total(denied)} refusals`
+  return html`<figure><div ref=${box} role="img" aria-label=${says}></div>
+    <figcaption>${says}, by minute</figcaption></figure>`
+}
+
+/** The samples of `/metrics` whose name begins so, with their first label's value. */
+const samples = (metrics: string, name: string): readonly (readonly [string, number])[] =>
+  [...metrics.matchAll(new RegExp(`^${name}\\{(.*)\\} ([\\d.]+)$`, 'gm'))].map(
+    ([, labels = '', value]) => [
+      labels.replace(/shard="\d+",?/, '').replace(/^\w+="([^"]*)"$/, '$1'),
+      Number(value),
+    ],
+  )
+
+/** Whether keys, revocations and origins are well. */
+function Health() {
+  const { answer: ready } = useAnswer('/api/ready', 60_000)
+  const { answer: metrics } = useAnswer<string>(has('metrics') ? '/api/metrics' : undefined, 60_000)
+  if (!ready) return html`<p aria-busy="true">Asking for the gate's health…</p>`
+  if (!ready.ok) return html`<${Failure} problem=${ready.problem} />`
+  const checks = Object.entries((ready.value.checks ?? {}) as Json)
+  const lines = metrics?.ok ? metrics.value : ''
+  const problems = samples(lines, 'edgewarden_problem').filter(([, value]) => value > 0)
+  const origins = samples(lines, 'edgewarden_origin_answers_total')
+  return html`<ul class="health">
+    ${checks.map(([name, isFine]) => html`<li class=${isFine ? 'allowed' : 'denied'}>${name}: ${isFine ? 'fine' : 'missing'}</li>`)}
+    ${list(ready.value.issuers).map(
+      ({ issuer, state, keys }) =>
+        html`<li class=${state === 'failed' ? 'denied' : 'allowed'}>${text(issuer)}: keys ${text(state)}, ${text(keys)}</li>`,
+    )}
+    ${problems.map(([name]) => html`<li class="denied">problem: ${name}</li>`)}
+    ${origins.map(([status, count]) => html`<li class=${Number(status) >= 500 ? 'denied' : 'allowed'}>origins answered ${status}: ${count}</li>`)}
+  </ul>`
+}
+
+/** Whether something is of the gate's own endpoints, as what this page asks. Changes are not left out. */
+const isOwn = ({ route, rule = route, act = 'read' }: Json): boolean =>
+  act === 'read' && text(rule).includes(` ${text(operator.value?.prefix)}/`)
+
+/** Requests and refusals by code, how long they take, the gate's health, and decisions as they come. */
+export function Live() {
+  const search = place.value.searchParams
+  const query = queryOf(search)
+  const [isPaused, setPaused] = useState(false)
+  const { rows: all, state, gap, problem, again } = useDecisions(query, isPaused)
+  const isShown = (one: Json) => search.has('own') || !isOwn(one)
+  const rows = useMemo(() => all.filter(isShown), [all, search])
+  const since = `from=${Math.floor(Date.now() / 300_000) * 300 - 3_600}`
+  const usable = has('audit:read')
+  const { answer: minutes } = useAnswer(
+    usable ? `/api/usage?by=rule&every=minute&${since}&${query}` : undefined,
+    60_000,
+  )
+  const { answer: rules } = useAnswer(
+    usable ? `/api/usage?by=rule&${since}&${query}` : undefined,
+    60_000,
+  )
+  const usage = useMemo(
+    () => (minutes?.ok ? list(minutes.value.usage).filter(isShown) : []),
+    [minutes, search],
+  )
+  const codes = new Map<string, number>()
+  for (const { code } of rows) if (code) codes.set(text(code), (codes.get(text(code)) ?? 0) + 1)
+  const filter = (event: Event) => {
+    const form = new FormData(event.currentTarget as HTMLFormElement)
+    const chosen = [...form]
+      .map(([name, value]) => [name, text(value)])
+      .filter(([, value]) => value)
+    event.preventDefault()
+    go(`/?${new URLSearchParams(chosen)}`, false)
+  }
+  if (!usable)
+    return html`<h1>Live</h1><p>Decisions need the scope edgewarden:audit:read.</p><${Health} />`
+  return html`<h1>Live</h1>
+    <div class="columns"><section aria-label="Requests"><${Plot} usage=${usage} /></section>
+    <section aria-label="Health and refusals"><h2>Health</h2><${Health} />
+      <h2>Refusals below, by code</h2>
+      <ul class="health">${[...codes]
+        .sort(([, one], [, other]) => other - one)
+        .map(
+          ([code, count]) =>
+            html`<li><${Link} to=${`/?${new URLSearchParams({ code })}`}>${code}<//>: ${count}</li>`,
+        )}
+      ${codes.size === 0 && html`<li>none</li>`}</ul></section></div>
+    <form class="filters" onChange=${filter} onSubmit=${filter} key=${query}>
+      ${(['agent', 'rule', 'code'] as const).map(
+        (name) =>
+          html`<label>${name}<input name=${name} value=${search.get(name) ?? ''} /></label>`,
+      )}
+      <label>decision<select name="decision" value=${search.get('decision') ?? ''}>
+        <option value="">all</option><option>allowed</option><option>denied</option></select></label>
+      <label><input type="checkbox" name="own" value="1" checked=${search.has('own')} />the gate's own</label>
+      <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused ? 'Go on' : 'Pause'}</button>
+      <span role="status" class=${state}>${STATES[state]}</span>
+    </form>
+    ${problem && html`<${Failure} problem=${problem} again=${again} />`}
+    ${gap && html`<p class="denied">Not all was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
+    ${
+      rows.length > 0
+        ? html`<${Rows} rows=${rows} />`
+        : !problem &&
+          html`<p class="empty">No decision ${query ? 'fits the filter' : 'yet'}. ${query ? html`<${Link} to="/">Show all<//>` : 'Send a request through the gate, and it appears here.'}</p>`
+    }
+    <h2>By rule, last hour</h2>
+    <table class="counts"><thead><tr><th>Rule</th><th>Requests</th><th>Refused</th><th>p50 ms</th><th>p95 ms</th></tr></thead>
+    <tbody>${list(rules?.ok && rules.value.usage)
+      .filter(isShown)
+      .map(
+        (one) =>
+          html`<tr><td>${text(one.rule ?? 'no rule')}</td>${['decisions', 'denied', 'p50', 'p95'].map((name) => html`<td class="number">${text(one[name])}</td>`)}</tr>`,
+      )}</tbody></table>`
+}

@@ -1,0 +1,136 @@
+import { signal } from '@preact/signals'
+import { html, render } from 'htm/preact'
+import { useEffect, useState } from 'preact/hooks'
+import { Decision } from './decision.ts'
+import { Live } from './live.ts'
+import { Failure, Link } from './parts.ts'
+import { Policy } from './policy.ts'
+import {
+  ask,
+  go,
+  isOffline,
+  isUtc,
+  operator,
+  type Problem,
+  place,
+  refresh,
+  role,
+  text,
+} from './state.ts'
+
+/** How often the session is asked for while the page is seen, which keeps it. */
+const KEEP_MS = 60_000
+
+/** The code of a link that `edgewarden console` has made. It is taken out of the address at once. */
+const code = signal<string | undefined>(undefined)
+const takeCode = () => {
+  const [, found] = /^#code=([\w.-]+)$/.exec(location.hash) ?? []
+  if (!found) return
+  code.value = found
+  go('/', false)
+}
+takeCode()
+addEventListener('hashchange', takeCode)
+
+/** The claims of the code, to say who signs in. The gate verifies them, not the page. */
+const nameIn = (sealed: string): string => {
+  try {
+    const [, payload = ''] = sealed.split('.')
+    const bytes = Uint8Array.from(
+      atob(payload.replaceAll('-', '+').replaceAll('_', '/')),
+      (character) => character.charCodeAt(0),
+    )
+    return text(JSON.parse(new TextDecoder().decode(bytes)).agent?.name)
+  } catch {
+    return ''
+  }
+}
+
+function SignIn() {
+  const [problem, setProblem] = useState<Problem | undefined>(undefined)
+  const enter = async () => {
+    const answer = await ask('/session', 'POST', { code: code.value ?? '' })
+    code.value = undefined
+    if (answer.ok) await refresh()
+    else setProblem(answer.problem)
+  }
+  return html`<article class="sign-in"><h1>Sign in</h1>
+    ${problem && html`<${Failure} problem=${problem} />`}
+    ${
+      code.value
+        ? html`<p>Continue only if you have just run the command that opened this page.</p>
+          <button type="button" onClick=${enter}>Sign in as ${nameIn(code.value)}</button>`
+        : html`<p>Run this where the operator's key is. It opens this page with a code for one use.</p>
+          <pre><code>npx edgewarden console --gate https://YOUR-GATE --key ops.jwk</code></pre>
+          <p>Behind Cloudflare Access nothing is needed: <button type="button" class="quiet"
+            onClick=${refresh}>look again</button></p>`
+    }
+  </article>`
+}
+
+const leave = async () => {
+  await ask('/session', 'DELETE')
+  operator.value = null
+  go('/', false)
+}
+
+const switchZone = () => {
+  isUtc.value = !isUtc.value
+  localStorage.setItem('times', isUtc.value ? 'utc' : 'local')
+}
+
+/** The screens with an address of their own; agents come here once the gate has a registry of them. */
+const PLACES = [
+  ['/', 'Live'],
+  ['/policy', 'Policy'],
+] as const
+
+function Find() {
+  const find = (event: SubmitEvent) => {
+    event.preventDefault()
+    const id = text(new FormData(event.target as HTMLFormElement).get('id')).trim()
+    if (id) go(`/decisions/${encodeURIComponent(id)}`)
+  }
+  return html`<form role="search" onSubmit=${find}>
+    <input type="search" name="id" aria-label="Find a decision by its request id" placeholder="Request id" />
+  </form>`
+}
+
+function Page() {
+  const { pathname } = place.value
+  const [, id] = /^\/decisions\/(.+)$/.exec(pathname) ?? []
+  const screen = id
+    ? html`<${Decision} key=${id} id=${decodeURIComponent(id)} />`
+    : pathname === '/policy'
+      ? html`<${Policy} />`
+      : html`<${Live} />`
+  return html`<header>
+      <strong>Edgewarden</strong>
+      <nav aria-label="Screens">${PLACES.map(
+        ([to, name]) =>
+          html`<${Link} to=${to} aria-current=${pathname === to ? 'page' : undefined}>${name}<//>`,
+      )}</nav>
+      <${Find} />
+      <span class="who"><b>${text(operator.value?.agent)}</b> ${role.value}</span>
+      <button type="button" class="quiet" onClick=${switchZone}>${isUtc.value ? 'UTC' : 'Local time'}</button>
+      <button type="button" class="quiet" onClick=${leave}>Sign out</button>
+    </header><main id="main" tabindex="-1">${screen}</main>`
+}
+
+function App() {
+  useEffect(() => {
+    void refresh()
+    const timer = setInterval(() => document.hidden || !operator.value || void refresh(), KEEP_MS)
+    return () => clearInterval(timer)
+  }, [])
+  const { value } = operator
+  return html`<a class="skip" href="#main">To the content</a>
+    ${isOffline.value && html`<div role="status" class="offline">The gate cannot be reached. Times say how old this is.</div>`}
+    ${
+      value && !code.value
+        ? html`<${Page} />`
+        : html`<main id="main">${value === null || code.value ? html`<${SignIn} />` : html`<p aria-busy="true">Looking who is signed in…</p>`}</main>`
+    }`
+}
+
+render(html`<${App} />`, document.body)

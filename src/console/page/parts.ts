@@ -1,0 +1,94 @@
+import { html } from 'htm/preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import {
+  type Answer,
+  ask,
+  go,
+  isOffline,
+  isUtc,
+  type Json,
+  type Problem,
+  text,
+  time,
+} from './state.ts'
+
+/** What a component has between its tags. */
+type Inside = { readonly children?: unknown }
+
+/** A link within the page, which is a real link all the same. */
+export function Link({ to, children, ...rest }: { readonly to: string } & Inside & Json) {
+  const follow = (event: MouseEvent) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+    event.preventDefault()
+    go(to)
+    scrollTo(0, 0)
+  }
+  return html`<a ...${rest} href=${to} onClick=${follow}>${children}</a>`
+}
+
+/** Why there is nothing to see, and what to do about it. */
+export function Failure({ problem, again }: { problem: Problem; again?: () => void }) {
+  return html`<article role="alert" class="failure">
+    <strong>${problem.title}</strong><p>${problem.hint}.</p>
+    <small>${problem.code} ${problem.request_id}</small>
+    ${again && html`<p><button type="button" onClick=${again}>Try again</button></p>`}
+  </article>`
+}
+
+/** Asks the gate, again when `path` changes and every so many milliseconds while the page is seen. */
+export function useAnswer<Value = Json>(path: string | undefined, everyMs?: number) {
+  const [answer, setAnswer] = useState<Answer<Value> | undefined>(undefined)
+  const [tries, setTries] = useState(0)
+  useEffect(() => {
+    let isOver = false
+    const load = async () => {
+      if (path === undefined) return
+      const found = await ask<Value>(path)
+      if (!isOver) setAnswer(found)
+    }
+    void load()
+    const timer = everyMs && setInterval(() => document.hidden || void load(), everyMs)
+    return () => {
+      isOver = true
+      clearInterval(timer)
+    }
+  }, [path, tries, everyMs])
+  return { answer, again: () => setTries(tries + 1) }
+}
+
+/** A moment, for machines too. */
+export function Moment({ at }: { readonly at: unknown }) {
+  return html`<time datetime=${text(at)} title=${isUtc.value ? 'UTC' : 'local time'}>${time(at)}</time>`
+}
+
+/** Names and values; those without a value are left out. */
+export function Facts({ facts }: { readonly facts: Readonly<Record<string, unknown>> }) {
+  const rows = Object.entries(facts).filter(([, value]) => value !== undefined && value !== '')
+  return html`<dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${text(value)}</dd>`)}</dl>`
+}
+
+/** Something that is done once it was confirmed: what it stops is said before. */
+export function Act({
+  label,
+  says,
+  act,
+  children,
+}: { label: string; says: string; act: (form: FormData) => Promise<void> } & Inside) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const [isBusy, setBusy] = useState(false)
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault()
+    setBusy(true)
+    await act(new FormData(event.target as HTMLFormElement))
+    setBusy(false)
+    dialog.current?.close()
+  }
+  const close = () => dialog.current?.close()
+  return html`<button type="button" class="act" disabled=${isOffline.value}
+      onClick=${() => dialog.current?.showModal()}>${label}</button>
+    <dialog ref=${dialog} aria-label=${label}><article><form onSubmit=${submit}>
+      <h2>${label}?</h2><p>${says}</p>${children}
+      <button type="submit" aria-busy=${isBusy} disabled=${isBusy}>${label}</button>
+      <button type="button" class="quiet" onClick=${close}>Leave it</button>
+    </form></article></dialog>`
+}

@@ -1,0 +1,111 @@
+import { computed, signal } from '@preact/signals'
+
+/** A JSON object of the gate. What is in it may be anybody's text. */
+export type Json = Readonly<Record<string, unknown>>
+
+/** A refusal of the gate, or why there is no answer. */
+export interface Problem {
+  readonly title: string
+  readonly hint: string
+  readonly code: string
+  readonly request_id?: string
+}
+
+export type Answer<Value = Json> =
+  | { readonly ok: true; readonly value: Value; readonly status: number }
+  | { readonly ok: false; readonly problem: Problem }
+
+/** Who is signed in: `undefined` while that is not known, `null` for nobody. */
+export const operator = signal<Json | null | undefined>(undefined)
+export const isOffline = signal(!navigator.onLine)
+/** Path and query of the page. */
+export const place = signal(new URL(location.href))
+/** Whether times are shown in UTC. */
+export const isUtc = signal(localStorage.getItem('times') !== 'local')
+
+addEventListener('online', () => {
+  isOffline.value = false
+})
+addEventListener('offline', () => {
+  isOffline.value = true
+})
+addEventListener('popstate', () => {
+  place.value = new URL(location.href)
+})
+
+/** Goes to another place of the page. `isNew`: whether "back" returns to the present one. */
+export function go(to: string, isNew = true): void {
+  history[isNew ? 'pushState' : 'replaceState'](null, '', to)
+  place.value = new URL(location.href)
+}
+
+const OFFLINE: Problem = {
+  title: 'The gate cannot be reached',
+  hint: 'Check the network. What you see is as old as its times say',
+  code: 'offline',
+}
+
+/** Sends a request to the gate as the operator who is signed in. Never throws. */
+export async function ask<Value = Json>(
+  path: string,
+  method = 'GET',
+  body?: Json,
+): Promise<Answer<Value>> {
+  try {
+    const response = await fetch(path, {
+      method,
+      headers: {
+        ...(method !== 'GET' && { 'X-Edgewarden-Console': '1' }),
+        ...(body && { 'Content-Type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    isOffline.value = false
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    const value = isJson ? await response.json() : await response.text()
+    // Not ready is an answer too.
+    if (response.ok || value.checks) return { ok: true, value, status: response.status }
+    if (value.code === 'console_session_missing' || value.status === 401) operator.value = null
+    return { ok: false, problem: value.code ? value : { ...OFFLINE, title: response.statusText } }
+  } catch {
+    isOffline.value = true
+    return { ok: false, problem: OFFLINE }
+  }
+}
+
+/** Finds out who is signed in. Asked from time to time, it keeps the session. */
+export async function refresh(): Promise<void> {
+  const found = await ask('/api/console')
+  if (found.ok) operator.value = found.value
+  else if (found.problem.code !== 'offline') operator.value = null
+}
+
+/** Whether the operator has a scope of the gate's own endpoints. */
+export function has(scope: string): boolean {
+  const scopes = operator.value?.scopes as readonly string[] | undefined
+  return scopes?.includes(`edgewarden:${scope}`) ?? false
+}
+
+/** What the operator's scopes amount to. */
+export const role = computed(() =>
+  has('audit:erase') ? 'administrator' : has('revoke') ? 'operator' : 'viewer',
+)
+
+/** A value as text: of a table or list as JSON. */
+export function text(value: unknown): string {
+  if (value === undefined) return ''
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** A moment as text, in the zone that the operator has chosen. */
+export function time(value: unknown): string {
+  const date = new Date(typeof value === 'number' ? value * 1000 : text(value))
+  if (Number.isNaN(date.getTime())) return text(value)
+  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000)
+  return (isUtc.value ? date : local).toISOString().slice(0, 23).replace('T', ' ')
+}
+
+/** The entries of a list of the gate. */
+export function list(value: unknown): readonly Json[] {
+  return Array.isArray(value) ? value : []
+}

@@ -1,0 +1,185 @@
+import { chain, stage } from '../core/chain.ts'
+import { denials } from '../core/denial.ts'
+import type { Decision, Guard, GuardContext } from '../core/guard.ts'
+import { isObject, type JsonObject, own } from '../core/json.ts'
+import type { LineFacts } from '../core/model/facts.ts'
+import type { Policy } from '../core/model/policy.ts'
+import { revocableSubjects } from '../core/model/revocation.ts'
+import { longestLife } from '../core/model/route.ts'
+import type { AccessToken, AgentIdentity, VerifiedToken } from '../core/model/token.ts'
+import type { RequestHead } from '../core/request.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { address } from '../core/stages/address.ts'
+import { route } from '../core/stages/route.ts'
+import { scope } from '../core/stages/scope.ts'
+import { createSeals } from '../gateway/platform/sessions.ts'
+import type { GatePorts } from '../gateway/ports.ts'
+import { OWN_SCOPES } from '../policy/endpoints.ts'
+import { replayName } from '../replay/stage.ts'
+import { revocation } from '../revocation/stage.ts'
+
+export const consoleDenials = denials({
+  console_session_missing: [
+    'forbidden',
+    'Nobody is signed in to the console, or the session has ended',
+    'Sign in again: run npx edgewarden console, or come through Cloudflare Access',
+  ],
+  console_code_invalid: [
+    'forbidden',
+    'The code is not one of this console, or it was used already, or it is older than 60 seconds',
+    'Run npx edgewarden console again for a new code',
+  ],
+  console_unavailable: [
+    'unavailable',
+    'The console cannot sign anybody in, or read a session, at the moment',
+    'Try again after Retry-After',
+  ],
+  console_request_foreign: [
+    'forbidden',
+    "The request does not come from the console's own page",
+    'Use the console itself; programs call the endpoints of the gate with a token',
+  ],
+})
+
+const deny = consoleDenials
+
+/** Seconds. A code is used at once. A session ends when it is not used, and after its longest time. */
+const TIMES = { code: 60, idle: 15 * 60, longest: 8 * 60 * 60 }
+
+/** Browsers drop cookies of more than 4,096 bytes. */
+const MOST = 3_800
+
+/** Who is signed in, by what the guard has verified of the operator's token. It has no token and no secret in it. */
+export interface Session {
+  readonly access: Pick<AccessToken, 'issuer' | 'scopes' | 'issuedAt' | 'expires'> &
+    Partial<Pick<AccessToken, 'id' | 'kid' | 'subject' | 'clientId'>>
+  readonly agent: AgentIdentity
+  /** Seconds since the epoch after which it is not renewed. */
+  readonly ends: number
+}
+
+type Ports = Pick<GatePorts, 'clock' | 'signingKeys' | 'replays'>
+type Host = { readonly host: string }
+
+const sealsOf = ({ signingKeys }: Ports) => ({
+  codes: createSeals(signingKeys, 'edgewarden-console-code+jwt'),
+  sessions: createSeals(signingKeys, 'edgewarden-console-session+jwt'),
+})
+const nowOf = ({ clock }: Ports): number => Math.floor(clock.now() / 1000)
+
+/** A code for the operator whose token was accepted, and when it expires. It is used once, by {@link sessionOf}. */
+export async function codeFor(
+  { access, agent }: Pick<LineFacts, 'access' | 'agent'>,
+  { includedBy }: Policy,
+  { host }: Host,
+  ports: Ports,
+): Promise<{ readonly code: string; readonly expires: number }> {
+  const { claims: _, entry: __, granted: ___, scopes: held, ...rest } = access
+  const scopes = OWN_SCOPES.filter((one) => includedBy(one).some((name) => held.includes(name)))
+  const expires = nowOf(ports) + TIMES.code
+  const about = { host, jti: crypto.randomUUID(), exp: expires }
+  const code = await sealsOf(ports).codes.seal({ ...about, access: { ...rest, scopes }, agent })
+  return { code, expires }
+}
+
+/** Takes a code, which is then used up, and begins the session of its operator. */
+export async function sessionOf(
+  code: string,
+  policy: Policy,
+  about: Host,
+  ports: Ports,
+): Promise<Result<Session, ReturnType<typeof deny>>> {
+  const claims = await sealsOf(ports).codes.open(code)
+  const invalid = fail(deny('console_code_invalid'))
+  if (!isCurrent(claims, about, ports)) return invalid
+  const name = await replayName('console', String(claims.jti))
+  if (!(await ports.replays.claim(name, Number(claims.exp)))) return invalid
+  const ends = nowOf(ports) + TIMES.longest
+  const { access, agent } = claims as unknown as Session
+  const session = { access, agent, ends }
+  return policy.issuers.has(access.issuer) ? ok(session) : invalid
+}
+
+/** A session as text for a cookie, and its seconds. No longer than a token of its issuer: so long revocations are kept. */
+export async function sealedSession(
+  session: Session,
+  policy: Policy,
+  { host }: Host,
+  ports: Ports,
+): Promise<{ readonly text: string; readonly seconds: number } | undefined> {
+  const entry = policy.issuers.get(session.access.issuer)
+  const now = nowOf(ports)
+  const seconds = Math.min(TIMES.idle, entry ? longestLife(entry, {}) : 0, session.ends - now)
+  if (seconds <= 0) return undefined
+  const access = { ...session.access, expires: now + seconds }
+  const claims = { ...session, access, host, exp: now + seconds }
+  const text = await sealsOf(ports).sessions.seal(claims)
+  return text.length > MOST ? undefined : { text, seconds }
+}
+
+/** The session of a cookie's text; `undefined` for any other text, and after its time. */
+export async function openSession(
+  text: string,
+  about: Host,
+  ports: Ports,
+): Promise<Session | undefined> {
+  const claims = await sealsOf(ports).sessions.open(text)
+  return isCurrent(claims, about, ports) ? (claims as unknown as Session) : undefined
+}
+
+const isCurrent = (
+  claims: JsonObject | undefined,
+  { host }: Host,
+  ports: Ports,
+): claims is JsonObject =>
+  claims !== undefined && claims.host === host && Number(claims.exp) > nowOf(ports)
+
+interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
+  readonly session: Session | undefined
+}
+
+/** Who is signed in stands where a verified token would. Only the gate's own endpoints take a session. */
+const signedIn = stage({
+  name: 'session',
+  establishes:
+    'somebody is signed in, by an issuer that still has admin, and a key that the policy still has',
+  denials: [deny],
+  run({ session, policy, route }: Given & Pick<LineFacts, 'route'>) {
+    const entry = session && policy.issuers.get(session.access.issuer)
+    if (!session || !entry?.admin || !route.endpoint || isKeyGone(entry, session)) {
+      return fail(deny('console_session_missing'))
+    }
+    const access: AccessToken = { ...session.access, claims: {}, entry }
+    const { agent } = session
+    const token = { claims: {}, issuer: entry, key: { kid: access.kid } }
+    return ok({
+      issuer: entry,
+      token: token as unknown as VerifiedToken,
+      access,
+      agent,
+      subjects: revocableSubjects(access, agent),
+      possession: 'bearer' as const,
+    })
+  },
+})
+
+const isKeyGone = ({ keys }: AccessToken['entry'], { access: { kid } }: Session): boolean =>
+  keys.kind === 'inline' &&
+  kid !== undefined &&
+  !keys.keys.some((key) => isObject(key) && own(key, 'kid') === kid)
+
+const LINE = chain<Given>().and(route).and(address).and(signedIn).and(scope).and(revocation)
+
+/** Decides requests to the gate's own endpoints by a session, as the guard does by a token. */
+export function sessionGuard(
+  policy: Policy,
+  ports: GatePorts,
+  session: Session | undefined,
+): Guard {
+  const decide = async (request: RequestHead, { caller, connection }: GuardContext = {}) => {
+    const watch = { now: () => ports.clock.now(), onError: ports.onError }
+    const decision = await LINE.run({ request, policy, caller, connection, session }, ports, watch)
+    return Object.assign(decision, { ports }) as unknown as Decision
+  }
+  return Object.assign(decide, { policy })
+}

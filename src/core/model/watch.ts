@@ -1,0 +1,93 @@
+import type { JsonObject } from '../json.ts'
+
+/** What is unusual about an agent, in the order in which an agent's state stores it. */
+export const SIGNALS = [
+  'volume',
+  'odd_hour',
+  'refusals',
+  'new_use',
+  'new_place',
+  'new_scope',
+  'two_places',
+] as const
+export type Signal = (typeof SIGNALS)[number]
+
+/** What follows an alert by itself. */
+export const WATCH_ACTIONS = ['alert', 'quarantine'] as const
+export type WatchAction = (typeof WATCH_ACTIONS)[number]
+
+/** Whose requests are watched, and what follows. The first table that fits a request counts it. */
+export interface WatchRule {
+  /** The name of its table. */
+  readonly name: string
+  /** Each that is absent fits all. `agents` as in the token, or as origins see them; `rules` by their `match`. */
+  readonly issuer?: string
+  readonly agents?: readonly string[]
+  readonly agentTypes?: readonly string[]
+  readonly rules?: readonly string[]
+  readonly signals: readonly Signal[]
+  readonly action: WatchAction
+  /** Seconds of a quarantine. */
+  readonly duration: number
+  /** Agents that may be quarantined in an hour, counted over all tables. */
+  readonly atMost: number
+}
+
+/** An alert. Times are milliseconds since the epoch. */
+export interface Alert {
+  readonly issuer: string
+  readonly agent: string
+  readonly id: number
+  readonly at: number
+  /** The agent as origins see it, if that differs from its id. */
+  readonly name?: string
+  /** The table of WATCH. */
+  readonly watch: string
+  readonly signal: Signal
+  readonly usual: JsonObject
+  readonly seen: JsonObject
+  /** Ids of the latest requests behind it. */
+  readonly requests: readonly string[]
+  /** The revocation that it made. */
+  readonly quarantine?: Quarantine
+  /** Why it made none: as many agents were quarantined in the hour as may be. */
+  readonly not_stopped?: true
+  /** What a person has said of it, and who. */
+  readonly verdict?: { readonly is: Verdict; readonly at: number; readonly by: string }
+}
+
+/** The revocation of an agent for a while: `lifted` by a person, or `failed`. */
+export interface Quarantine {
+  readonly id: string
+  readonly until: number
+  readonly lifted?: true
+  readonly failed?: true
+}
+
+/** What a person says of an alert. `release` only ends its quarantine. */
+export const VERDICTS = ['dismiss', 'release', 'suspend'] as const
+export type Verdict = (typeof VERDICTS)[number]
+
+/** Which alerts to list, the latest first. */
+export interface AlertQuery {
+  readonly issuer?: string
+  readonly open?: boolean
+  readonly limit: number
+  /** The `cursor` of the previous page. */
+  readonly cursor?: number
+}
+
+/** A page of alerts; `cursor` is present where more may follow. */
+export interface AlertPage {
+  readonly alerts: readonly Alert[]
+  readonly cursor?: number
+}
+
+/** What a person says of an alert of these issuers, or of all. */
+export interface Judgement {
+  readonly id: number
+  readonly verdict: Verdict
+  readonly by: string
+  /** Set if the administrator is of this issuer only. */
+  readonly issuer?: string
+}

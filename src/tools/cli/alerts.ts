@@ -1,0 +1,105 @@
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { VERDICTS, type Verdict } from '../../core/model/watch.ts'
+import { callAs, type GateOptions } from './access.ts'
+import { type CommandRow, type Surroundings, withGate } from './command.ts'
+import { textIn, whenText } from './decision-lines.ts'
+import { faultOutcome } from './gate-client.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+
+interface AlertsOptions extends GateOptions {
+  readonly all?: boolean
+  readonly issuer?: string
+}
+
+const SCOPE = 'edgewarden:agents'
+const WHAT = ['list', 'show', ...VERDICTS] as const
+type What = (typeof WHAT)[number]
+
+export const alertsCommand: CommandRow<AlertsOptions> = {
+  name: 'alerts',
+  docs: ['alerts', 'lists what is unusual about agents, and takes what a person says of it'],
+  description: 'List alerts of a running gate, show one, or say what it is.',
+  example: 'alerts dismiss 17 --gate https://api.my-company.com --key ops.jwk',
+  options: (command) =>
+    withGate(command, SCOPE)
+      .argument('[what]', `${WHAT.join(', ')}`, 'list')
+      .argument('[id]', 'of the alert, as list shows it')
+      .option('--all', 'list also alerts of which a person has said something')
+      .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
+  help: `
+dismiss: it is in order. The gate learns it, and ends the quarantine.
+release: ends the quarantine only. suspend: stops the agent until it is resumed.`,
+  run: ([what = 'list', id], options, process) => alerts(what, id, options, process),
+}
+
+const alerts = async (
+  what: string,
+  id: string | undefined,
+  options: AlertsOptions,
+  around: Surroundings,
+): Promise<Outcome> => {
+  if (!WHAT.includes(what as What)) return cannotTell(`"${what}" is none of ${WHAT.join(', ')}`)
+  if (what === 'list')
+    return id === undefined
+      ? listed(options, around)
+      : cannotTell(`list takes no id; show ${id} does`)
+  if (id === undefined || !/^\d{1,15}$/.test(id)) {
+    return cannotTell(`Which one? Give the number of an alert: alerts ${what} 17`)
+  }
+  const answer = await callAs(options, SCOPE, around, ({ prefix }) =>
+    what === 'show'
+      ? { method: 'GET', path: `${prefix}/alerts/${id}` }
+      : { method: 'POST', path: `${prefix}/alerts/${id}/${what}` },
+  )
+  if (!answer.ok) return faultOutcome(answer.reason)
+  const { body } = answer.value
+  const alert = own(body, 'alert')
+  if (!isObject(alert)) return cannotTell('The gate answered without an alert; is --gate right?')
+  const out = what === 'show' ? details(alert) : [`${SAID[what as Verdict]}: ${line(alert)}`]
+  return { exitCode: EXIT.yes, json: body, out, err: [] }
+}
+
+const SAID: Readonly<Record<Verdict, string>> = {
+  dismiss: 'Dismissed, and learned',
+  release: 'Quarantine ended',
+  suspend: 'Agent suspended',
+}
+
+const listed = async (
+  { all, issuer, ...options }: AlertsOptions,
+  around: Surroundings,
+): Promise<Outcome> => {
+  const query = new URLSearchParams({ ...(!all && { open: 'true' }), ...(issuer && { issuer }) })
+  const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
+    method: 'GET',
+    path: `${prefix}/alerts${query.size > 0 ? `?${query}` : ''}`,
+  }))
+  if (!answer.ok) return faultOutcome(answer.reason)
+  const { body } = answer.value
+  const found = listOf(own(body, 'alerts')).filter(isObject)
+  const more = own(body, 'cursor') === undefined ? [] : ['There are more, older ones.']
+  const out = found.length > 0 ? found.map(line) : ['There is no alert.']
+  return { exitCode: EXIT.yes, json: body, out, err: more }
+}
+
+/** An alert on one line. */
+const line = (alert: JsonObject): string => {
+  const quarantine = own(alert, 'quarantine')
+  const stopped =
+    isObject(quarantine) && own(quarantine, 'lifted') === undefined
+      ? `, quarantined until ${whenText({ time: own(quarantine, 'until') })}`
+      : ''
+  const verdict = textIn(alert, 'verdict')
+  return [
+    `${textIn(alert, 'id')}  ${whenText({ time: own(alert, 'at') })}  `,
+    `${textIn(alert, 'agent_name') ?? textIn(alert, 'agent')}  ${textIn(alert, 'signal')}  `,
+    `usual ${JSON.stringify(own(alert, 'usual'))}, seen ${JSON.stringify(own(alert, 'seen'))}`,
+    stopped,
+    verdict === undefined ? '' : `, ${verdict} by ${textIn(alert, 'judged_by')}`,
+  ].join('')
+}
+
+const details = (alert: JsonObject): readonly string[] => [
+  line(alert),
+  ...listOf(own(alert, 'requests')).map((id) => `  edgewarden why ${id}`),
+]

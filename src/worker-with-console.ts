@@ -1,0 +1,19 @@
+import { consoleGateway } from './console/app.ts'
+import type { Env } from './gateway/platform/env.ts'
+import { openGate } from './gateway/platform/open.ts'
+import worker from './worker.ts'
+
+export {
+  AssertionKeeper,
+  AuditLog,
+  KeyKeeper,
+  RateLimiter,
+  ReplayShard,
+  RevocationShard,
+} from './worker.ts'
+
+/** The Worker with a console: see `GATE.console`. */
+export default {
+  ...worker,
+  fetch: (request, env) => consoleGateway(request, openGate(request, env)),
+} satisfies ExportedHandler<Env>

@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest'
+import { type Found, learn, observe, type Sample } from '../../src/agents/watch-signals.ts'
+import {
+  addMember,
+  SETS,
+  type SetName,
+  type WatchState,
+  watchState,
+} from '../../src/agents/watch-state.ts'
+import { SIGNALS } from '../../src/core/model/watch.ts'
+
+const MINUTE = 60_000
+const DAY = 86_400_000
+/** A Monday. */
+const START = Date.UTC(2026, 0, 5)
+
+const sample = (members: Partial<Sample> = {}): Sample => ({
+  requests: 1,
+  refusals: 0,
+  bytes: 0,
+  uses: ['["GET /files"]'],
+  scopes: ['files:read'],
+  countries: ['DE'],
+  networks: ['192.0.2.0/24'],
+  tokens: [['token-1', 'DE']],
+  ...members,
+})
+
+/** Feeds `requests` in every five minutes from one time to another. */
+const feed = (
+  state: WatchState,
+  from: number,
+  until: number,
+  {
+    requests = 10,
+    hours = [0, 24] as const,
+    ...members
+  }: Partial<Sample> & { hours?: readonly [number, number] } = {},
+): readonly Found[] => {
+  const found: Found[] = []
+  for (let now = from; now < until; now += 5 * MINUTE) {
+    const hour = (now % DAY) / 3_600_000
+    if (hour >= hours[0] && hour < hours[1]) {
+      found.push(...observe(state, sample({ requests, ...members }), now))
+    }
+  }
+  return found
+}
+
+const learned = (days = 35, more: Parameters<typeof feed>[3] = {}) => {
+  const state = watchState()
+  const found = feed(state, START, START + days * DAY, more)
+  return { state, found, now: START + days * DAY }
+}
+const signalsOf = (found: readonly Found[]) => found.map(({ signal }) => signal)
+
+describe('the state of an agent', () => {
+  it('has at most 4 KB, however much an agent does', () => {
+    const { state, now } = learned(15)
+    for (const [name, size] of Object.entries(SETS)) {
+      for (let i = 0; i < 2 * size; i++)
+        addMember(state, name as SetName, `${name}-${i}`, 20_000 + i)
+    }
+    const tokens = Array.from({ length: 500 }, (_, i) => [`token-${i}`, 'US'] as const)
+    observe(state, sample({ tokens, requests: 1e9, bytes: 1e15, refusals: 1e9 }), now)
+    expect(state.bytes.byteLength).toBeLessThanOrEqual(4_096)
+    for (const { days } of Object.values(state.sets))
+      expect(days.every((day) => day > 0)).toBe(true)
+    expect(Object.values(state.sets).map(({ days }) => days.length)).toEqual(Object.values(SETS))
+  })
+
+  it('goes on from its bytes, and begins anew from bytes of another version', () => {
+    const { state, now } = learned()
+    const copy = watchState(state.bytes.slice(0))
+    const use = sample({ uses: ['["DELETE /files"]'] })
+    expect(observe(copy, use, now)).toEqual(observe(state, use, now))
+    const other = state.bytes.slice(0)
+    new Float64Array(other)[0] = 99
+    expect(watchState(other).head[1]).toBe(0)
+    expect(watchState(new ArrayBuffer(8)).head[1]).toBe(0)
+  })
+})
+
+describe('a signal', () => {
+  it('is silent for what is usual, and while it learns', () => {
+    expect(learned().found).toEqual([])
+    const early = learned(6)
+    const odd = { requests: 500, refusals: 50, uses: ['x'], scopes: ['x'], countries: ['US'] }
+    expect(feed(early.state, early.now, early.now + 20 * MINUTE, odd)).toEqual([])
+    expect(SIGNALS.length).toBe(7)
+  })
+
+  it('tells volume in two windows running, not in one', () => {
+    const { state, now } = learned()
+    expect(observe(state, sample({ requests: 100 }), now)).toEqual([])
+    const [found] = observe(state, sample({ requests: 100 }), now + 5 * MINUTE)
+    expect(found).toMatchObject({
+      signal: 'volume',
+      usual: { requests: 10, minutes: 5 },
+      seen: { requests: [100, 100] },
+    })
+  })
+
+  it('tells no volume below 20 requests in two windows', () => {
+    const { state, now } = learned(35, { requests: 1 })
+    const more = watchState(state.bytes.slice(0))
+    expect(feed(state, now, now + 60 * MINUTE, { requests: 9 })).toEqual([])
+    expect(signalsOf(feed(more, now, now + 10 * MINUTE, { requests: 11 }))).toEqual(['volume'])
+  })
+
+  it('tells an hour in which an agent never works, by 20 calls', () => {
+    const { state, now } = learned(35, { hours: [8, 17] })
+    const night = now + 2 * 3_600_000
+    expect(observe(state, sample({ requests: 19 }), night)).toEqual([])
+    expect(observe(state, sample(), night + MINUTE)).toMatchObject([
+      { signal: 'odd_hour', seen: { requests: 20, hour: '02:00Z', day: 'weekday' } },
+    ])
+  })
+
+  it('tells refusals: ten, and three times the usual', () => {
+    const { state, now } = learned(35, { refusals: 2 })
+    expect(observe(state, sample({ refusals: 9 }), now)).toEqual([])
+    expect(signalsOf(observe(state, sample({ refusals: 6 }), now + MINUTE))).toEqual(['refusals'])
+  })
+
+  it.each([
+    ['new_use', { uses: ['["POST /mcp","delete"]'] }],
+    ['new_scope', { scopes: ['files:write'] }],
+    ['new_place', { countries: ['BR'] }],
+    ['new_place', { networks: ['203.0.113.0/24'] }],
+    [
+      'two_places',
+      {
+        tokens: [
+          ['token-1', 'DE'],
+          ['token-1', 'BR'],
+        ],
+      },
+    ],
+  ] as const)('tells %s by %j, and what was usual', (signal, members) => {
+    const { state, now } = learned()
+    const [found, ...others] = observe(state, sample(members as Partial<Sample>), now)
+    expect(others).toEqual([])
+    expect(found?.signal).toBe(signal)
+    expect(found?.usual).toHaveProperty('known')
+  })
+
+  it('takes one token for two places within five minutes, not later', () => {
+    const { state, now } = learned()
+    const in2 = (country: string) => sample({ tokens: [['token-2', country]] })
+    observe(state, in2('DE'), now)
+    expect(observe(state, in2('US'), now + 8 * MINUTE)).toEqual([])
+    expect(signalsOf(observe(state, in2('DE'), now + 10 * MINUTE))).toEqual(['two_places'])
+  })
+})
+
+describe('an alert', () => {
+  it('is told once in a day, and nothing is learned meanwhile', () => {
+    const { state, now } = learned()
+    const odd = { uses: ['["POST /mcp","delete"]'] }
+    expect(feed(state, now, now + DAY - MINUTE, odd)).toHaveLength(1)
+    expect(signalsOf(observe(state, sample(odd), now + DAY + MINUTE))).toEqual(['new_use'])
+  })
+
+  it.each([
+    ['volume', { requests: 100 }],
+    ['new_use', { uses: ['["POST /mcp","delete"]'] }],
+    ['odd_hour', { requests: 30, hours: [0, 8] as const }],
+    ['refusals', { refusals: 20 }],
+  ])('of %s is learned once a person says that it is in order', (signal, odd) => {
+    const { state, now } = learned(35, signal === 'odd_hour' ? { hours: [8, 17] } : {})
+    const [found] = feed(state, now, now + 10 * MINUTE, odd)
+    if (!found) throw new Error('nothing was told')
+    expect(found.signal).toBe(signal)
+    learn(state, found, now + 10 * MINUTE)
+    expect(feed(state, now + 15 * MINUTE, now + 30 * MINUTE, odd)).toEqual([])
+  })
+})
+
+describe('an attacker who teaches', () => {
+  it('needs weeks for five times the volume', () => {
+    const { state, now } = learned(35)
+    const isSilent = (own: WatchState, from: number, requests: number) =>
+      feed(own, from, from + DAY, { requests }).length === 0
+    let requests = 10
+    let days = 0
+    // Each day as much as is silent, tried on copies. Less on a weekend, which is learned by itself.
+    for (; requests < 50 && days < 90; days++) {
+      const from = now + days * DAY
+      requests = Math.floor(requests * 0.8)
+      while (isSilent(watchState(state.bytes.slice(0)), from, requests + 1)) requests++
+      expect(isSilent(state, from, requests)).toBe(true)
+    }
+    expect(days).toBeGreaterThan(14)
+  })
+})

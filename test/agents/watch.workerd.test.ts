@@ -1,0 +1,158 @@
+import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, expect, it, vi } from 'vitest'
+import type { AgentRegistry } from '../../src/agents/object.ts'
+import { STORE_MS } from '../../src/agents/watch-states.ts'
+import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
+import { SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
+import { RevocationShard } from '../../src/revocation/object.ts'
+import { eventually } from '../kit/eventually.ts'
+import { sqlOf } from './support.workerd.ts'
+
+const { AGENTS } = env as unknown as {
+  readonly AGENTS: DurableObjectNamespace<AgentRegistry>
+}
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await reset()
+})
+
+// An object with a timer is not evicted before it.
+STORE_MS.quiet = 20
+
+const ISSUER = 'https://auth.acme.example'
+const HOUR = 3_600_000
+const RULE = {
+  name: 'all',
+  signals: SIGNALS,
+  action: 'quarantine',
+  duration: 900,
+  atMost: 2,
+} satisfies WatchRule
+const termsOf = (rule: WatchRule = RULE): AgentTerms => ({
+  prefix: '/.edgewarden',
+  maxRows: Number.POSITIVE_INFINITY,
+  watch: { rules: [rule], acts: { retention: 86_400, maxBytes: 1e9, maxRows: 1e6 } },
+})
+
+const sighting = (agent: string, at: number, use = 'GET /x'): Sighting => ({
+  issuer: ISSUER,
+  agent,
+  watch: 'all',
+  ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 900 },
+  uses: new Map([[JSON.stringify([use]), 3]]),
+  tokens: new Map(),
+  ...{ types: [], clients: [], granted: [], used: ['read'], parents: [], keys: [] },
+  ...{ countries: [], networks: [], requests: ['request-1'] },
+})
+
+const registry = () => AGENTS.getByName('registry')
+
+/** Five weeks of calls, each hour some. */
+const learn = (agent: string) => {
+  const now = Math.floor(Date.now() / HOUR) * HOUR
+  const hours = Array.from({ length: 35 * 24 }, (_, i) => now - (35 * 24 - i) * HOUR)
+  return registry().observe(
+    hours.map((at) => sighting(agent, at)),
+    termsOf(),
+  )
+}
+const odd = (agent: string, rule?: WatchRule) =>
+  registry().observe([sighting(agent, Date.now(), 'DELETE /x')], termsOf(rule))
+const alerts = async () => {
+  const store = registry() as unknown as Pick<AgentStore, 'alerts'>
+  return (await store.alerts({ limit: 10 })).alerts
+}
+
+it('quarantines no more agents in an hour than may be, until a person says something of one', async () => {
+  for (const agent of ['a', 'b', 'c', 'd']) {
+    await learn(agent)
+    await odd(agent)
+  }
+  const found = await alerts()
+  expect(found.map(({ agent }) => agent)).toEqual(['d', 'c', 'b', 'a'])
+  expect(found.map((one) => [one.quarantine !== undefined, one.not_stopped])).toEqual([
+    [false, true],
+    [false, true],
+    [true, undefined],
+    [true, undefined],
+  ])
+  await registry().judge({ id: found[3]?.id ?? 0, verdict: 'release', by: 'maria' })
+  await learn('e')
+  await odd('e')
+  const [latest] = await alerts()
+  expect([latest?.agent, latest?.quarantine?.until]).toEqual(['e', expect.any(Number)])
+})
+
+it('says that a quarantine has failed where the set cannot be reached, and watches on', async () => {
+  await learn('a')
+  vi.spyOn(RevocationShard.prototype, 'add').mockRejectedValue(new Error('the set is down'))
+  await odd('a')
+  await eventually(async () =>
+    expect(await alerts()).toMatchObject([{ agent: 'a', quarantine: { failed: true } }]),
+  )
+})
+
+it('never quarantines for refusals, and only by the signals of its table', async () => {
+  await learn('a')
+  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 12, refused: 12 }
+  await registry().observe([refused], termsOf())
+  const [alert] = await alerts()
+  expect(alert?.signal).toBe('refusals')
+  expect(alert).not.toHaveProperty('quarantine')
+  await learn('b')
+  await odd('b', { ...RULE, signals: ['volume'] })
+  expect(await alerts()).toHaveLength(1)
+})
+
+it('counts nothing of a request that no table fits', async () => {
+  const { watch: _, ...unwatched } = sighting('a', Date.now())
+  await registry().observe([unwatched], termsOf())
+  expect(await sqlOf(registry(), 'SELECT * FROM watched')).toEqual([])
+})
+
+it('has what it learned after a restart, and its alerts once', async () => {
+  await learn('a')
+  await odd('a')
+  await evictDurableObject(registry())
+  await odd('a')
+  expect(await alerts()).toHaveLength(1)
+  await registry().judge({ id: 1, verdict: 'dismiss', by: 'maria' })
+  await registry().judge({ id: 1, verdict: 'dismiss', by: 'maria' })
+  await evictDurableObject(registry())
+  await odd('a')
+  expect(await alerts()).toMatchObject([{ verdict: { is: 'dismiss', by: 'maria' } }])
+  expect(await registry().judge({ id: 1, verdict: 'dismiss', by: 'x', issuer: 'other' })).toBe(
+    undefined,
+  )
+})
+
+it('writes one row for a state, and one for an alert', async () => {
+  await learn('a')
+  const rows = await runInDurableObject(registry(), async (object: AgentRegistry, { storage }) => {
+    const written: string[] = []
+    const exec = storage.sql.exec.bind(storage.sql)
+    const spy = vi
+      .spyOn(storage.sql, 'exec')
+      .mockImplementation((sql: string, ...bound: unknown[]) => {
+        const cursor = exec(sql, ...bound)
+        if (/watched|alerts/.test(sql)) {
+          cursor.toArray()
+          written.push(`${sql.split(' ').slice(0, 4).join(' ')}: ${cursor.rowsWritten}`)
+        }
+        return /RETURNING/.test(sql) ? exec('SELECT max(id) AS id FROM alerts') : cursor
+      })
+    await object.observe(
+      [sighting('a', Date.now(), 'DELETE /x')],
+      termsOf({ ...RULE, action: 'alert' }),
+    )
+    spy.mockRestore()
+    return written.filter((one) => !/^SELECT/.test(one))
+  })
+  expect(rows).toEqual([
+    'INSERT OR REPLACE INTO: 1',
+    'INSERT INTO alerts VALUES: 1',
+    'DELETE FROM alerts WHERE: 0',
+  ])
+})

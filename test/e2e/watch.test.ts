@@ -1,0 +1,246 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import * as addFormats from 'ajv-formats'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import { type Receiver, startReceiver } from '../kit/receiver.ts'
+import { ROOT } from '../kit/repository.ts'
+import type { Members } from '../kit/signing.ts'
+import { outcome, type Setting, startSetting } from './setting.ts'
+
+const HOUR = 3_600_000
+
+const ajv = new Ajv2020({ allErrors: true })
+addFormats.default(ajv)
+const isRecord = ajv.compile(
+  JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8')),
+)
+
+const WATCH = {
+  // The first table that fits counts a request.
+  careful: { agent_types: ['careful'], action: 'quarantine', duration: '4s', at_most: 100 },
+  bounded: { agents: ['b-1', 'b-2'], action: 'quarantine', at_most: 0 },
+  others: {},
+}
+
+let receiver: Receiver
+let setting: Setting
+beforeAll(async () => {
+  receiver = await startReceiver()
+  setting = await startSetting({
+    durableObjects: WITH_AUDIT,
+    reaching: true,
+    issuer: { admin: 'all' },
+    routes: [
+      { match: 'GET /v1/{name}', scopes: [] },
+      { match: 'GET /other/{name}', scopes: [] },
+    ],
+    more: { WATCH },
+    secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack', gate: 'test' }) },
+  })
+})
+afterAll(() => Promise.all([setting.close(), receiver.close()]))
+
+const claimsOf = (agent: string, type?: string) => ({
+  client_id: agent,
+  sub: agent,
+  ...(type && { agent_type: type }),
+})
+
+/** Five weeks in which an agent calls one rule, as the audit tells the registry. */
+const learn = async (agent: string, watch: string) => {
+  const now = Math.floor(Date.now() / HOUR) * HOUR
+  const sightings = Array.from({ length: 35 * 24 }, (_, i) => {
+    const at = now - (35 * 24 - i) * HOUR
+    return {
+      issuer: setting.issuer.issuer,
+      agent,
+      watch,
+      ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 0 },
+      uses: { map: [['["GET /v1/{name}"]', 3]] },
+      ...{ types: [], clients: [], granted: [], used: [], parents: [], keys: [], requests: [] },
+      ...{ countries: [], networks: [], tokens: { map: [] } },
+    }
+  })
+  const rule = { name: watch, signals: [], action: 'alert', duration: 1, atMost: 0 }
+  const acts = { retention: 1, maxBytes: 1, maxRows: 1 }
+  const terms = { prefix: '/.edgewarden', maxRows: 1_000_000, watch: { rules: [rule], acts } }
+  await setting.gate.call('AGENTS', 'registry', 'observe', sightings, terms)
+}
+
+const ask = async (agent: string, path: string, type?: string) =>
+  outcome(await setting.ask(path, { token: await setting.token(claimsOf(agent, type)) }))
+
+interface Shown {
+  readonly id: number
+  readonly agent: string
+  readonly signal: string
+  readonly requests: readonly string[]
+  readonly quarantine?: Members
+}
+
+const call = async (method: string, path: string, claims: Members = {}) => {
+  const token = await setting.token({
+    client_id: 'operator',
+    sub: 'maria',
+    scope: 'edgewarden:agents edgewarden:audit:read edgewarden:revoke',
+    ...claims,
+  })
+  const response = await setting.ask(`/.edgewarden${path}`, { method, token })
+  const body = (await response.json()) as {
+    alerts: Shown[]
+    alert: Shown
+    code?: string
+    decisions: Members[]
+    revocations: Members[]
+  }
+  return { status: response.status, ...body }
+}
+
+const alertsOf = async (agent: string) =>
+  (await call('GET', '/alerts')).alerts.filter((one) => one.agent === agent)
+
+/** The alert of an agent, once there is one. */
+const alertOf = (agent: string) =>
+  eventually(async () => {
+    const [alert] = await alertsOf(agent)
+    if (!alert) throw new Error('no alert yet')
+    return alert
+  })
+
+describe('an agent that is watched', () => {
+  it('is told of when it uses what it never used: by the API, the audit and the webhook', async () => {
+    await learn('a-1', 'others')
+    expect((await ask('a-1', '/v1/x')).status).toBe(200)
+    expect((await ask('a-1', '/other/x')).status).toBe(200)
+    const alert = await alertOf('a-1')
+    expect(alert).toMatchObject({
+      issuer: setting.issuer.issuer,
+      agent: 'a-1',
+      watch: 'others',
+      signal: 'new_use',
+      usual: { known: { use: 1 } },
+      seen: { use: ['["GET /other/{name}"]'] },
+    })
+    const { decisions: odd } = await call('GET', '/decisions?agent=a-1&rule=GET+/other/{name}')
+    expect(odd).toHaveLength(1)
+    expect(alert.requests).toContain(odd[0]?.request_id)
+    expect(alert).not.toHaveProperty('quarantine')
+    await eventually(async () => {
+      const { decisions } = await call('GET', '/decisions?kind=act&agent=a-1')
+      expect(decisions).toMatchObject([
+        {
+          act: 'alert',
+          alert: alert.id,
+          agent: 'a-1',
+          signal: 'new_use',
+          requests: alert.requests,
+        },
+      ])
+    })
+    await eventually(() => {
+      const texts = receiver.received.map(({ body }) => body)
+      expect(texts.some((text) => text.includes('agent.alert') && text.includes('a-1'))).toBe(true)
+    })
+    expect((await ask('a-1', '/other/x')).status).toBe(200)
+  })
+
+  it('is not told of by what it does not do for the first time, or while it learns', async () => {
+    await learn('a-2', 'others')
+    await ask('a-2', '/v1/y')
+    await ask('new-1', '/v1/y')
+    await ask('new-1', '/other/y')
+    // Later than those.
+    await learn('a-3', 'others')
+    await ask('a-3', '/other/y')
+    await alertOf('a-3')
+    expect([...(await alertsOf('a-2')), ...(await alertsOf('new-1'))]).toEqual([])
+  })
+})
+
+describe('a quarantine', () => {
+  it('stops the agent, names its alert, and ends by itself', async () => {
+    await learn('q-1', 'careful')
+    expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
+    const begun = performance.now()
+    await ask('q-1', '/other/x', 'careful')
+    await eventually(async () => {
+      expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
+    })
+    console.log(`from the request to the refusal: ${Math.round(performance.now() - begun)} ms`)
+    const alert = await alertOf('q-1')
+    const { revocations } = await call('GET', '/revocations?kind=agent&value=q-1')
+    await eventually(async () => {
+      const { decisions } = await call('GET', '/decisions?kind=act&agent=q-1')
+      expect(decisions).toMatchObject([{ quarantine: alert.quarantine?.id }])
+      expect(decisions.map((record) => (isRecord(record) ? [] : isRecord.errors))).toEqual([[]])
+    })
+    expect(revocations).toMatchObject([
+      {
+        id: alert.quarantine?.id,
+        reason: `alert ${alert.id}: new_use`,
+        created_by: 'edgewarden watch',
+      },
+    ])
+    await eventually(async () => expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200))
+  })
+
+  it('is ended by a person, who says that it is in order: that is learned', async () => {
+    await learn('q-2', 'careful')
+    await ask('q-2', '/other/x', 'careful')
+    const { id } = await alertOf('q-2')
+    const judged = await call('POST', `/alerts/${id}/dismiss`)
+    expect(judged).toMatchObject({
+      status: 200,
+      alert: { verdict: 'dismiss', judged_by: expect.stringContaining('maria') },
+    })
+    expect((await ask('q-2', '/other/x', 'careful')).status).toBe(200)
+    // What is new is told again, what was dismissed is not.
+    await learn('q-3', 'careful')
+    await ask('q-3', '/other/x', 'careful')
+    await alertOf('q-3')
+    expect(await alertsOf('q-2')).toHaveLength(1)
+    expect((await call('GET', '/alerts?open=true')).alerts.map((one) => one.id)).not.toContain(id)
+    await eventually(async () => {
+      const { decisions } = await call('GET', '/decisions?kind=act&subject=maria')
+      expect(decisions).toContainEqual(expect.objectContaining({ act: 'dismiss', alert: id }))
+    })
+  })
+
+  it('is not made of more agents than may be, and the alert says so', async () => {
+    await learn('b-1', 'bounded')
+    await ask('b-1', '/other/x')
+    expect(await alertOf('b-1')).toMatchObject({ not_stopped: true })
+    expect((await ask('b-1', '/v1/x')).status).toBe(200)
+  })
+})
+
+describe('an alert', () => {
+  it('leads to a suspension, if a person says so', async () => {
+    await learn('s-1', 'others')
+    await ask('s-1', '/other/x')
+    const { id } = await alertOf('s-1')
+    expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({ status: 200 })
+    expect(await ask('s-1', '/v1/x')).toMatchObject({ status: 403, code: 'agent_suspended' })
+  })
+
+  it.each(['/alerts/999999', '/alerts/0', '/alerts/x'])(
+    'that is none is a 404: %s',
+    async (path) => {
+      expect(await call('GET', path)).toMatchObject({ status: 404, code: 'alert_unknown' })
+      expect(await call('POST', `${path}/dismiss`)).toMatchObject({ status: 404 })
+    },
+  )
+
+  it('is read and judged only with the scope', async () => {
+    expect(await call('GET', '/alerts', { scope: 'edgewarden:read' })).toMatchObject({
+      status: 403,
+    })
+    expect(await call('GET', '/alerts?open=maybe')).toMatchObject({
+      status: 400,
+      code: 'agent_invalid',
+    })
+  })
+})

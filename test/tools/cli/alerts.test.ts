@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { alertsCommand } from '../../../src/tools/cli/alerts.ts'
+import { recordingGate } from './recording-gate.ts'
+
+const { origin: gate, requests, state } = await recordingGate()
+const around = { env: { EDGEWARDEN_TOKEN: 'token.of.env' }, now: () => 1_790_000_000 }
+
+const run = (given: readonly string[], options: object = {}) =>
+  alertsCommand.run(given as never, { gate, ...options } as never, around as never)
+
+const ALERT = {
+  id: 17,
+  at: '2026-11-29T02:14:05.000Z',
+  agent: 'a7',
+  agent_name: 'acme/a7',
+  signal: 'new_use',
+  usual: { known: { use: 4 } },
+  seen: { use: ['x'] },
+  requests: ['r-1', 'r-2'],
+  quarantine: { id: 'x', until: '2026-11-29T02:29:05.000Z' },
+}
+
+describe('alerts', () => {
+  it('lists those of which nobody has said anything, or all', async () => {
+    state.answer = () => ({ status: 200, body: { alerts: [ALERT], cursor: '17' } })
+    const { exitCode, out, err } = await run([])
+    expect([exitCode, out.length]).toEqual([0, 1])
+    expect(out[0]).toMatch(/^17 {2}2026-11-29 02:14:05 UTC.*acme\/a7 {2}new_use.*quarantined until/)
+    expect(err).toEqual(['There are more, older ones.'])
+    await run(['list'], { all: true, issuer: 'https://a.example' })
+    expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      'GET /.edgewarden/alerts?open=true',
+      'GET /.edgewarden/alerts?issuer=https%3A%2F%2Fa.example',
+    ])
+    state.answer = () => ({ status: 200, body: { alerts: [] } })
+    expect(await run([])).toMatchObject({ exitCode: 0, out: ['There is no alert.'] })
+  })
+
+  it('shows one with the requests behind it', async () => {
+    state.answer = () => ({ status: 200, body: { alert: ALERT } })
+    const { out } = await run(['show', '17'])
+    expect(out.slice(1)).toEqual(['  edgewarden why r-1', '  edgewarden why r-2'])
+  })
+
+  it.each(['dismiss', 'release', 'suspend'])('says %s of one', async (verdict) => {
+    const judged = { ...ALERT, verdict, judged_by: 'maria' }
+    state.answer = () => ({ status: 200, body: { alert: judged } })
+    const outcome = await run([verdict, '17'])
+    expect(outcome).toMatchObject({ exitCode: 0, json: { alert: judged } })
+    expect(outcome.out[0]).toContain(`${verdict} by maria`)
+    expect(requests).toMatchObject([{ method: 'POST', url: `/.edgewarden/alerts/17/${verdict}` }])
+  })
+
+  it.each([
+    [['delete', '17']],
+    [['show']],
+    [['dismiss', 'x']],
+    [['dismiss', '../1']],
+    [['list', '17']],
+  ])('asks nothing of a gate for %j', async (given) => {
+    expect(await run(given)).toMatchObject({ exitCode: 2 })
+    expect(requests).toEqual([])
+  })
+
+  it('tells what the gate refuses', async () => {
+    const problem = {
+      title: 'No such alert',
+      status: 404,
+      code: 'alert_unknown',
+      type: 'about:blank',
+      request_id: 'r',
+      hint: 'H',
+    }
+    state.answer = () => ({
+      status: 404,
+      body: problem,
+      headers: { 'content-type': 'application/problem+json' },
+    })
+    const outcome = await run(['show', '17'])
+    expect(outcome.exitCode).not.toBe(0)
+    expect(JSON.stringify(outcome)).toContain('alert_unknown')
+  })
+})
