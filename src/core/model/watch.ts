@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.ts'
+import type { ChangeRefusal } from './agents.ts'
 
 /** What is unusual about an agent, in the order in which an agent's state stores it. */
 export const SIGNALS = [
@@ -20,7 +21,7 @@ export type WatchAction = (typeof WATCH_ACTIONS)[number]
 export interface WatchRule {
   /** The name of its table. */
   readonly name: string
-  /** Each that is absent fits all. `agents` as in the token, or as origins see them; `rules` by their `match`. */
+  /** Each that is absent fits all. `agents` as origins see them; `rules` by their `match`. */
   readonly issuer?: string
   readonly agents?: readonly string[]
   readonly agentTypes?: readonly string[]
@@ -91,3 +92,6 @@ export interface Judgement {
   /** Set if the administrator is of this issuer only. */
   readonly issuer?: string
 }
+
+/** The judged alert, or why its agent is not suspended; `undefined` where there is no such alert. */
+export type Judged = Alert | { readonly refused: ChangeRefusal } | undefined
