@@ -12,7 +12,7 @@ import type {
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
-import type { Alert, AlertPage, AlertQuery, Judgement } from '../core/model/watch.ts'
+import type { Alert, AlertPage, AlertQuery, Judged, Judgement } from '../core/model/watch.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
@@ -73,10 +73,12 @@ export class AgentRegistry extends DurableObject {
 
   /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
   async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
-    for (const { issuer, agent } of this.#table.observe(sightings, terms)) {
+    const { changed, gone } = this.#table.observe(sightings, terms)
+    for (const { issuer, agent } of changed) {
       system.log({ event: 'agent_changed', issuer, agent })
     }
     await this.#watch.observe(sightings, terms)
+    this.#watch.forget(gone, terms)
     if (this.#acts.isPending()) {
       await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
       this.ctx.waitUntil(this.#acts.send())
@@ -101,15 +103,18 @@ export class AgentRegistry extends DurableObject {
     return this.#watch.find(id)
   }
 
-  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry, too. */
-  async judge(judgement: Judgement, act?: Act): Promise<Alert | undefined> {
-    const alert = await this.#watch.judge(judgement, act)
-    if (alert && judgement.verdict === 'suspend') {
-      const { issuer, agent, id } = alert
+  /** Notes what a person says of an alert. `suspend` first suspends its agent in the registry; nothing is noted if that is refused. */
+  async judge(judgement: Judgement, act?: Act): Promise<Judged> {
+    const { id, verdict, by, issuer: ofIssuer } = judgement
+    const known = verdict === 'suspend' ? this.#watch.find(id) : undefined
+    if (known && (ofIssuer === undefined || ofIssuer === known.issuer)) {
+      const { issuer, agent } = known
       const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
-      const own = judgement.issuer !== undefined && { own: true as const }
-      await this.change({ act: 'suspend', issuer, agent, at, by: judgement.by, reason, ...own })
+      const own = ofIssuer !== undefined && { own: true as const }
+      const changed = await this.change({ act: 'suspend', issuer, agent, at, by, reason, ...own })
+      if ('refused' in changed) return changed
     }
+    const alert = await this.#watch.judge(judgement, act)
     this.ctx.waitUntil(this.#acts.send())
     return alert
   }

@@ -148,22 +148,23 @@ export function createAgentTable(storage: DurableObjectStorage) {
     }
   }
 
-  /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. */
-  const evict = (issuer: string): void => {
+  /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. Returns them. */
+  const evict = (issuer: string): readonly AgentKey[] => {
     const { discovered } = countsOf(issuer)
     const most = LIMITS.discoveredAgents
-    if (discovered <= most) return
+    if (discovered <= most) return []
     const many = Math.ceil(discovered - most + most * TOGETHER)
     const oldest = `SELECT agent FROM agents
       WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
-    const gone = sql.exec(
-      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING 1`,
+    const gone = sql.exec<{ issuer: string; agent: string }>(
+      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING issuer, agent`,
       issuer,
       many,
     )
-    const { length } = gone.toArray()
+    const evicted = gone.toArray()
     rows += gone.rowsWritten
-    recount(issuer, 'discovered', -length)
+    recount(issuer, 'discovered', -evicted.length)
+    return evicted
   }
 
   return {
@@ -172,9 +173,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
     /** Counts a row of the watch; false if the rows of the day are used up. */
     spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
 
-    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved. */
-    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): readonly AgentKey[] {
+    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved, and those it has no room for. */
+    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms) {
       const changed: AgentKey[] = []
+      const gone: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
         const children: (readonly [parent: string, child: string])[] = []
@@ -193,12 +195,12 @@ export function createAgentTable(storage: DurableObjectStorage) {
           const next = known?.seen && withChild(known.seen, child)
           if (known && next) see(known, known, next)
         }
-        for (const issuer of issuers) evict(issuer)
+        for (const issuer of issuers) gone.push(...evict(issuer))
         if (rows - keptRows < ROWS_STEP) return
         keptRows = ++rows
         kv.put(ROWS, { day, rows })
       })
-      return changed
+      return { changed, gone }
     },
 
     /** Changes an agent, and calls `stored` with it: what that writes is committed with the change. */

@@ -1,6 +1,6 @@
 import type { Act, ActTerms } from './audit.ts'
 import type { ShardStatus } from './revocation.ts'
-import type { Alert, AlertPage, AlertQuery, Judgement, WatchRule } from './watch.ts'
+import type { Alert, AlertPage, AlertQuery, Judged, Judgement, WatchRule } from './watch.ts'
 
 /** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
 export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
@@ -201,8 +201,7 @@ export interface AgentStore {
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
   alerts(query: AlertQuery): Promise<AlertPage>
   alert(id: number): Promise<Alert | undefined>
-  /** Notes what a person says of an alert; `undefined` where there is no such. */
-  judge(judgement: Judgement, act?: Act): Promise<Alert | undefined>
+  judge(judgement: Judgement, act?: Act): Promise<Judged>
 }
 
 const DAY_MS = 86_400_000
