@@ -50,6 +50,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       if (oldest !== undefined) {
         store(oldest)
         held.delete(oldest)
+        dirty.delete(oldest)
       }
       return one.state
     },
