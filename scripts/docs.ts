@@ -153,7 +153,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
-  'README.md': ['commands'],
+  'docs/commands.md': ['commands'],
   'docs/audit.md': ['keys-audit'],
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],

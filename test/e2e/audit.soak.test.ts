@@ -9,8 +9,9 @@ import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { startFlood } from '../kit/flood.ts'
 import type { Gate } from '../kit/gate.ts'
+import type { Members } from '../kit/signing.ts'
 import { readEvents } from '../kit/sse.ts'
-import { askGate, HOST, startSetting } from './setting.ts'
+import { askGate, HOST, type Setting, startSetting } from './setting.ts'
 
 const DECISIONS = '/.edgewarden/decisions'
 const KILLS = 200
@@ -20,7 +21,11 @@ interface Page {
   readonly cursor?: string
 }
 
-const OPTIONS = { durableObjects: WITH_AUDIT, issuer: { admin: 'all' } }
+const OPTIONS = { durableObjects: WITH_AUDIT, issuer: { admin: 'all', max_lifetime: '2h' } }
+
+/** A token that outlives its test on the busiest machine. */
+const lasting = (setting: Setting, claims: Members) =>
+  setting.token({ exp: Math.floor(Date.now() / 1000) + 3_600, ...claims })
 
 /** The request ids of all decisions that a query finds. */
 const idsOf = async (gate: Gate, token: string, query: { readonly [name: string]: string }) => {
@@ -44,9 +49,9 @@ describe('a gate that is killed under load', () => {
   it('has every act that was answered, and every decision that was stored, each once', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-audit-'))
     const setting = await startSetting(OPTIONS)
-    const admin = await setting.token({ scope: 'edgewarden:audit:read edgewarden:revoke' })
-    const agent = await setting.token({ client_id: 'agent-load' })
-    const weak = await setting.token({ client_id: 'agent-load', aud: 'https://other.example' })
+    const admin = await lasting(setting, { scope: 'edgewarden:audit:read edgewarden:revoke' })
+    const agent = await lasting(setting, { client_id: 'agent-load' })
+    const weak = await lasting(setting, { client_id: 'agent-load', aud: 'https://other.example' })
     const acts: string[] = []
     const stored = new Set<string>()
     const lost: number[] = []
@@ -130,8 +135,8 @@ describe('a flood of refusals of strangers', () => {
     const setting = await startSetting({ ...OPTIONS, reaching: true })
     const { gate } = setting
     try {
-      const reader = await setting.token({ scope: 'edgewarden:audit:read' })
-      const token = await setting.token({ client_id: 'agent-known' })
+      const reader = await lasting(setting, { scope: 'edgewarden:audit:read' })
+      const token = await lasting(setting, { client_id: 'agent-known' })
       const sent: string[] = []
       const send = async () => {
         const id = `known-agent-${sent.length}`
@@ -180,7 +185,7 @@ describe('a live reader that reads nothing for a while', () => {
   it('holds no memory of the gate: what is deleted meanwhile is not sent', async () => {
     const setting = await startSetting({ ...OPTIONS, reaching: true })
     try {
-      const token = await setting.token({ scope: 'edgewarden:audit:read' })
+      const token = await lasting(setting, { scope: 'edgewarden:audit:read' })
       const live = await setting.ask(`${DECISIONS}/live?agent=agent-slow`, { token })
       const terms = { retention: 86_400, maxBytes: 10e6, maxRows: 1e9 }
       const record = () =>
@@ -220,7 +225,7 @@ describe('a million decisions in one shard', () => {
   it('are found by each filter', async () => {
     const setting = await startSetting({ ...OPTIONS, reaching: true })
     try {
-      const reader = await setting.token({ scope: 'edgewarden:audit:read' })
+      const reader = await lasting(setting, { scope: 'edgewarden:audit:read' })
       const [batches, size] = [1_000, 1_000]
       const issuer = setting.issuer.issuer
       const times: number[] = []

@@ -270,8 +270,9 @@ describe.concurrent('lines of JSON', () => {
         method: 'POST',
         token: await setting.token({ client_id: agent }),
       })
+      const ending = fate(response)
       await revoke(setting, agent)
-      const { bytes, error } = await fate(response)
+      const { bytes, error } = await ending
       const [first, half, last = '', ...rest] = bytes.toString().split('\n')
       expect([first, half, rest, error]).toEqual(['{"a":1}', '{"a"', [''], true])
       expect(JSON.parse(last)).toEqual({
@@ -290,8 +291,9 @@ describe.concurrent('lines of JSON', () => {
     hanging(setting, '/v1/long', { ...LINES, 'content-length': 100_000 }, '{"a":1}\n')
     const token = await setting.token({ client_id: agent })
     const response = await setting.ask('/v1/long', { method: 'POST', token })
+    const ending = fate(response)
     await revoke(setting, agent)
-    const { bytes, error } = await fate(response)
+    const { bytes, error } = await ending
     expect([bytes.toString(), error]).toEqual(['{"a":1}\n', true])
   })
 })
