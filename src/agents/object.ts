@@ -8,11 +8,12 @@ import type {
   AgentPage,
   AgentQuery,
   AgentTerms,
+  Judged,
   Sighting,
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
-import type { Alert, AlertPage, AlertQuery, Judged, Judgement } from '../core/model/watch.ts'
+import type { Alert, AlertPage, AlertQuery, Judgement } from '../core/model/watch.ts'
 import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'

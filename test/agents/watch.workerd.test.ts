@@ -2,7 +2,7 @@ import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../src/agents/object.ts'
-import { STORE_MS } from '../../src/agents/watch-states.ts'
+import { createWatchStates, STORE_MS } from '../../src/agents/watch-states.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
 import { SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
@@ -186,4 +186,13 @@ it('has no more states than the registry has agents, however many ids are made u
     })
   }
   limits.discoveredAgents = discoveredAgents
+})
+
+it('remembers nothing of agents that it has forgotten, though it may write no more rows', () => {
+  const sql = { exec: () => [] }
+  const states = createWatchStates({ sql } as unknown as DurableObjectStorage, () => false)
+  const add = vi.spyOn(Set.prototype, 'add')
+  for (let i = 0; i < 5_000; i++) states.use(`made-up-${i}`)
+  const [dirty] = add.mock.contexts as Set<string>[]
+  expect(dirty?.size).toBeLessThanOrEqual(2_000)
 })

@@ -1,6 +1,6 @@
 import type { Act, ActTerms } from './audit.ts'
 import type { ShardStatus } from './revocation.ts'
-import type { Alert, AlertPage, AlertQuery, Judged, Judgement, WatchRule } from './watch.ts'
+import type { Alert, AlertPage, AlertQuery, Judgement, WatchRule } from './watch.ts'
 
 /** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
 export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
@@ -165,6 +165,9 @@ export type ChangeRefusal =
 export type AgentChanged =
   | { readonly entry: AgentEntry; readonly shards?: ShardStatus }
   | { readonly refused: ChangeRefusal }
+
+/** A judged alert, or why its agent is not suspended; `undefined` where there is no such alert. */
+export type Judged = Alert | { readonly refused: ChangeRefusal } | undefined
 
 /** What may be needed of an administrator. */
 export const AGENT_NEEDS = [

@@ -1,5 +1,4 @@
 import type { JsonObject } from '../json.ts'
-import type { ChangeRefusal } from './agents.ts'
 
 /** What is unusual about an agent, in the order in which an agent's state stores it. */
 export const SIGNALS = [
@@ -92,6 +91,3 @@ export interface Judgement {
   /** Set if the administrator is of this issuer only. */
   readonly issuer?: string
 }
-
-/** The judged alert, or why its agent is not suspended; `undefined` where there is no such alert. */
-export type Judged = Alert | { readonly refused: ChangeRefusal } | undefined
