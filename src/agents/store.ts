@@ -211,6 +211,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
         const entry = changedEntry(before, change, { ofIssuer, inAll: decidedInAll() })
         if (typeof entry === 'string') return entry
         put(before, entry, false)
+        if (!before) evict(change.issuer)
         stored(entry)
         return entry
       })

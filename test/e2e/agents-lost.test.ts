@@ -145,6 +145,22 @@ it('a set that does not take a suspension in time has it later, and the call say
   await setting.close()
 })
 
+it('administrators write down no more agents than may be discovered', async () => {
+  const worker = await withLimits(inject('bundle'), { discoveredAgents: 20 })
+  setting = await startSetting({ ...OPTIONS, bundle: worker.path })
+  const { gate } = setting
+  await decide(gate)
+  for (let i = 0; i < 60; i++) {
+    const body = { status: 'discovered', owners: ['team-a'] }
+    expect(await call(gate, 'PUT', at(`written-${i}`), body)).toMatchObject({ status: 200 })
+  }
+  const { agents } = await call(gate, 'GET', '?status=discovered')
+  expect(agents.length).toBeLessThanOrEqual(21)
+  expect(await codes(gate)).toEqual(DECIDED)
+  await setting.close()
+  await worker.remove()
+})
+
 it('a tenant who mints agent ids evicts nobody who was approved or suspended', async () => {
   const worker = await withLimits(inject('bundle'), { discoveredAgents: 20 })
   setting = await startSetting({ ...OPTIONS, bundle: worker.path })
