@@ -26,7 +26,8 @@ export function changedEntry(
   if (own && isDecided && isTheirs) return 'agent_stopped_by_all'
   if (status !== 'discovered' && (before?.status ?? 'discovered') === 'discovered') {
     const { agentStandings: most } = LIMITS
-    if (counts.inAll >= most || (own && counts.ofIssuer >= most / 10)) return 'agents_full'
+    const isFull = counts.inAll >= (own ? 0.9 * most : most)
+    if (isFull || (own && counts.ofIssuer >= most / 10)) return 'agents_full'
   }
   const all = act === 'put' ? fields : { ...before?.fields, ...fields }
   const resumes = isStopped(earlier) ? before?.change?.resumes : earlier

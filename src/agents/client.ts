@@ -24,10 +24,13 @@ export function createAgentRegistry(
     get: (key) => ask(REGISTRY_NAME, (registry) => registry.get(key)),
     alerts: (query) => ask(REGISTRY_NAME, (registry) => registry.alerts(query)),
     alert: (id) => ask(REGISTRY_NAME, (registry) => registry.alert(id)),
-    judge: (judgement, act) => ask(REGISTRY_NAME, (registry) => registry.judge(judgement, act)),
     async change(change, act) {
       if (!placed) throw unbound('AGENTS')
       return await placed.getByName(REGISTRY_NAME).change(change, act)
+    },
+    async judge(judgement, act) {
+      if (!placed) throw unbound('AGENTS')
+      return await placed.getByName(REGISTRY_NAME).judge(judgement, act)
     },
   }
 }

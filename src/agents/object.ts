@@ -8,11 +8,13 @@ import type {
   AgentPage,
   AgentQuery,
   AgentTerms,
+  Judged,
   Sighting,
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
 import type { Alert, AlertPage, AlertQuery, Judgement } from '../core/model/watch.ts'
+import { within } from '../core/timeout.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
 import { createStandings, type StandingSet } from './standings.ts'
@@ -29,6 +31,8 @@ const PRIMARY = '0'
 const LOOK_MS = { seen: 10_000, else: 3_600_000 }
 /** Milliseconds after which what failed is tried again. */
 const RETRY_MS = 5_000
+/** Milliseconds that a change waits for the set. The call goes on: of two calls the later one must come later. */
+const TELL_MS = 10_000
 
 /**
  * The registry of agents: a Durable Object with SQLite. It discovers agents by what the audit has stored, and keeps what
@@ -70,10 +74,12 @@ export class AgentRegistry extends DurableObject {
 
   /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
   async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
-    for (const { issuer, agent } of this.#table.observe(sightings, terms)) {
+    const { changed, gone } = this.#table.observe(sightings, terms)
+    for (const { issuer, agent } of changed) {
       system.log({ event: 'agent_changed', issuer, agent })
     }
     await this.#watch.observe(sightings, terms)
+    this.#watch.forget(gone, terms)
     if (this.#acts.isPending()) {
       await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
       this.ctx.waitUntil(this.#acts.send())
@@ -98,20 +104,23 @@ export class AgentRegistry extends DurableObject {
     return this.#watch.find(id)
   }
 
-  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry, too. */
-  async judge(judgement: Judgement, act?: Act): Promise<Alert | undefined> {
-    const alert = await this.#watch.judge(judgement, act)
-    if (alert && judgement.verdict === 'suspend') {
-      const { issuer, agent, id } = alert
+  /** Notes what a person says of an alert. `suspend` first suspends its agent in the registry; nothing is noted if that is refused. */
+  async judge(judgement: Judgement, act?: Act): Promise<Judged> {
+    const { id, verdict, by, issuer: ofIssuer } = judgement
+    const known = verdict === 'suspend' ? this.#watch.find(id) : undefined
+    if (known && (ofIssuer === undefined || ofIssuer === known.issuer)) {
+      const { issuer, agent } = known
       const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
-      const own = judgement.issuer !== undefined && { own: true as const }
-      await this.change({ act: 'suspend', issuer, agent, at, by: judgement.by, reason, ...own })
+      const own = ofIssuer !== undefined && { own: true as const }
+      const changed = await this.change({ act: 'suspend', issuer, agent, at, by, reason, ...own })
+      if ('refused' in changed) return changed
     }
+    const alert = await this.#watch.judge(judgement, act)
     this.ctx.waitUntil(this.#acts.send())
     return alert
   }
 
-  /** Changes an agent. Resolves once each shard of the set has it, or the set cannot be reached; then it is told later. */
+  /** Changes an agent. Resolves once each shard of the set has it, or the set does not say so in time; then it is told later. */
   async change(change: AgentChange, act?: Act): Promise<AgentChanged> {
     const { act: kind, issuer, agent: value, reason } = change
     const changed = this.#table.change(change, ({ status }) => {
@@ -121,7 +130,7 @@ export class AgentRegistry extends DurableObject {
     })
     if (typeof changed === 'string') return { refused: changed }
     this.ctx.waitUntil(this.#acts.send())
-    const shards = await this.#tell()
+    const shards = await within(this.#tell(), TELL_MS, () => undefined)
     return { entry: changed, ...(shards && { shards }) }
   }
 
@@ -140,7 +149,7 @@ export class AgentRegistry extends DurableObject {
   /** Tries again what failed, and looks whether the set still has what it was told. */
   override async alarm(): Promise<void> {
     await Promise.all([this.#tell(), this.#acts.send()])
-    const isPending = this.#acts.isPending() || this.#table.untold(1).length > 0
+    const isPending = this.#acts.isPending() || this.#table.untold(1).entries.length > 0
     if (!isPending && !this.#table.hasDecided()) return
     await this.ctx.storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
   }

@@ -14,14 +14,29 @@ const COUNTS = ['allowed', 'refused', 'probes', 'bytes'] as const
 
 /** Gathers sightings of agents from stored records, until they are told. */
 export function createSightings() {
-  let gathered = new Map<string, Sighting>()
+  /** By issuer. */
+  let gathered = new Map<string, Map<string, Sighting>>()
+  let size = 0
 
-  /** Of an agent that is new where too many wait, nothing is gathered. */
+  /** Where too many wait, the issuer with the most of them makes room: one that makes up ids hides none of another. */
+  const hasRoom = (own: Map<string, Sighting>): boolean => {
+    if (size < SIGHTINGS.agents) return true
+    const [most = own] = [...gathered.values()].sort((one, other) => other.size - one.size)
+    const [oldest] = most.size > own.size + 1 ? most.keys() : []
+    if (oldest === undefined) return false
+    most.delete(oldest)
+    size--
+    return true
+  }
+
   const put = (sighting: Sighting): void => {
-    const key = keyText(sighting) + (sighting.watch ?? '')
-    const before = gathered.get(key)
-    if (before) gathered.set(key, joined(before, sighting))
-    else if (gathered.size < SIGHTINGS.agents) gathered.set(key, sighting)
+    const { issuer, watch = '' } = sighting
+    const key = keyText(sighting) + watch
+    const own = gathered.get(issuer) ?? new Map<string, Sighting>()
+    const before = own.get(key)
+    if (!before && !hasRoom(own)) return
+    if (!before) size++
+    gathered.set(issuer, own.set(key, before ? joined(before, sighting) : sighting))
   }
 
   return {
@@ -33,12 +48,13 @@ export function createSightings() {
       }
     },
 
-    isEmpty: (): boolean => gathered.size === 0,
+    isEmpty: (): boolean => size === 0,
 
     /** What was gathered; the next begins from nothing. */
     take(): readonly Sighting[] {
-      const all = [...gathered.values()]
+      const all = [...gathered.values()].flatMap((own) => [...own.values()])
       gathered = new Map()
+      size = 0
       return all
     },
 
@@ -95,12 +111,11 @@ const isWatched = (
   { issuer, agents, agentTypes, rules }: WatchRule,
   record: JsonObject,
 ): boolean => {
-  const fits = (wanted: readonly string[] | undefined, ...members: readonly string[]) =>
-    !wanted ||
-    members.some((name) => textsIn(own(record, name)).some((text) => wanted.includes(text)))
+  const fits = (wanted: readonly string[] | undefined, member: string) =>
+    !wanted || textsIn(own(record, member)).some((text) => wanted.includes(text))
   return (
     fits(issuer === undefined ? undefined : [issuer], 'issuer') &&
-    fits(agents, 'agent_name', 'agent') &&
+    fits(agents, own(record, 'agent_name') === undefined ? 'agent' : 'agent_name') &&
     fits(agentTypes, 'agent_types') &&
     fits(rules, 'route')
   )

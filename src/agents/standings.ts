@@ -35,7 +35,7 @@ export function createStandings(
 
   const tell = async (): Promise<ShardStatus> => {
     for (;;) {
-      const entries = table.untold(TOGETHER)
+      const { entries, isMore } = table.untold(TOGETHER)
       const said = await Promise.all(entries.map(standingOf))
       const none = entries.filter((_, i) => !said[i]).map((one) => subjectKey(subjectOf(one)))
       const answer = await set().setStandings(
@@ -51,7 +51,7 @@ export function createStandings(
         if (known !== undefined) continue
       }
       table.tell(entries)
-      if (entries.length < TOGETHER) return shards
+      if (!isMore) return shards
     }
   }
 

@@ -19,8 +19,8 @@ import { DAY_MS, merged, withChild } from './seen.ts'
 
 /** The part of the discovered agents that makes room together. */
 const TOGETHER = 1 / 100
-/** Rows that one page reads. */
-const PAGE_ROWS = 2_000
+/** What one page reads, of a query by need: rows, and characters of any. An answer of an object has 32 MB at most. */
+const PAGE = { rows: 2_000, characters: 4_000_000 } as const
 /** Milliseconds between two writes of an agent of which nothing new was seen. */
 const COARSE_MS = 600_000
 /** Rows between two writes of their number. */
@@ -72,13 +72,20 @@ export function createAgentTable(storage: DurableObjectStorage) {
   /** By issuer: agents that were discovered, and those of which administrators decided. */
   let counts: Map<string, { discovered: number; decided: number }> | undefined
 
-  const rowsOf = (rest: string, ...bound: unknown[]): readonly AgentEntry[] =>
-    sql
-      .exec<Row>(`SELECT * FROM agents WHERE ${rest}`, ...bound)
-      .toArray()
-      .map(entryOf)
+  /** As many as there is room for. `isMore`: whether there are others. */
+  const pageOf = (most: number, rest: string, ...bound: unknown[]) => {
+    const entries: AgentEntry[] = []
+    let characters = 0
+    const query = `SELECT * FROM agents WHERE ${rest} LIMIT ?`
+    for (const row of sql.exec<Row>(query, ...bound, most + 1)) {
+      if (entries.length === most || characters > PAGE.characters) return { entries, isMore: true }
+      entries.push(entryOf(row))
+      characters += row.said.length + (row.seen?.length ?? 0)
+    }
+    return { entries, isMore: false }
+  }
   const find = ({ issuer, agent }: AgentKey): AgentEntry | undefined =>
-    rowsOf('issuer = ? AND agent = ?', issuer, agent)[0]
+    pageOf(1, 'issuer = ? AND agent = ?', issuer, agent).entries[0]
 
   const counted = () => {
     const query = `SELECT issuer, sum(status = 'discovered') AS discovered,
@@ -141,22 +148,23 @@ export function createAgentTable(storage: DurableObjectStorage) {
     }
   }
 
-  /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. */
-  const evict = (issuer: string): void => {
+  /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. Returns them. */
+  const evict = (issuer: string): readonly AgentKey[] => {
     const { discovered } = countsOf(issuer)
     const most = LIMITS.discoveredAgents
-    if (discovered <= most) return
+    if (discovered <= most) return []
     const many = Math.ceil(discovered - most + most * TOGETHER)
     const oldest = `SELECT agent FROM agents
       WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
-    const gone = sql.exec(
-      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING 1`,
+    const gone = sql.exec<{ issuer: string; agent: string }>(
+      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING issuer, agent`,
       issuer,
       many,
     )
-    const { length } = gone.toArray()
+    const evicted = gone.toArray()
     rows += gone.rowsWritten
-    recount(issuer, 'discovered', -length)
+    recount(issuer, 'discovered', -evicted.length)
+    return evicted
   }
 
   return {
@@ -165,9 +173,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
     /** Counts a row of the watch; false if the rows of the day are used up. */
     spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
 
-    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved. */
-    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): readonly AgentKey[] {
+    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved, and those it has no room for. */
+    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms) {
       const changed: AgentKey[] = []
+      const gone: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
         const children: (readonly [parent: string, child: string])[] = []
@@ -186,12 +195,12 @@ export function createAgentTable(storage: DurableObjectStorage) {
           const next = known?.seen && withChild(known.seen, child)
           if (known && next) see(known, known, next)
         }
-        for (const issuer of issuers) evict(issuer)
+        for (const issuer of issuers) gone.push(...evict(issuer))
         if (rows - keptRows < ROWS_STEP) return
         keptRows = ++rows
         kv.put(ROWS, { day, rows })
       })
-      return changed
+      return { changed, gone }
     },
 
     /** Changes an agent, and calls `stored` with it: what that writes is committed with the change. */
@@ -202,6 +211,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
         const entry = changedEntry(before, change, { ofIssuer, inAll: decidedInAll() })
         if (typeof entry === 'string') return entry
         put(before, entry, false)
+        if (!before) evict(change.issuer)
         stored(entry)
         return entry
       })
@@ -216,20 +226,19 @@ export function createAgentTable(storage: DurableObjectStorage) {
         ...(status === undefined ? [] : ['status = ?']),
       ].join(' AND ')
       const bound = [after.issuer, after.agent, issuer, status].filter((one) => one !== undefined)
-      const most = needs === undefined ? limit : PAGE_ROWS
-      const read = rowsOf(`${where} ORDER BY issuer, agent LIMIT ?`, ...bound, most + 1)
+      const most = needs === undefined ? limit : PAGE.rows
+      const { entries, isMore } = pageOf(most, `${where} ORDER BY issuer, agent`, ...bound)
       const now = Date.now()
-      const fit = read
-        .slice(0, most)
-        .filter((entry) => needs === undefined || needsOf(entry, now).includes(needs))
+      const fit = entries.filter(
+        (entry) => needs === undefined || needsOf(entry, now).includes(needs),
+      )
       const agents = fit.slice(0, limit)
-      const last =
-        fit.length > limit ? agents.at(-1) : read.length > most ? read[most - 1] : undefined
+      const last = fit.length > limit ? agents.at(-1) : isMore ? entries.at(-1) : undefined
       return { agents, ...(last && { cursor: keyText(last) }) }
     },
 
     /** Some of those whose status the revocation set lacks. */
-    untold: (limit: number): readonly AgentEntry[] => rowsOf('told = 0 LIMIT ?', limit),
+    untold: (most: number) => pageOf(most, 'told = 0'),
 
     /** Notes that the set has the status of these, unless it is another by now. */
     tell(entries: readonly AgentEntry[]): void {

@@ -31,6 +31,13 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
   return {
     store,
 
+    /** Deletes what was learned. */
+    forget(key: string): void {
+      held.delete(key)
+      dirty.delete(key)
+      if (sql.exec('DELETE FROM watched WHERE agent = ?', key).rowsWritten > 0) spend()
+    },
+
     /** A state that is going to change. */
     use(key: string): WatchState {
       const query = 'SELECT state FROM watched WHERE agent = ?'
@@ -43,6 +50,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       if (oldest !== undefined) {
         store(oldest)
         held.delete(oldest)
+        dirty.delete(oldest)
       }
       return one.state
     },

@@ -1,5 +1,5 @@
 import type { createActs } from '../audit/acts.ts'
-import { type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
+import { type AgentKey, type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
 import { type Revocation, revocationId } from '../core/model/revocation.ts'
 import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
@@ -116,6 +116,13 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     list: alerts.list,
     find: alerts.find,
 
+    /** Forgets what agents did: there are as many states as agents in the registry. */
+    forget(agents: readonly AgentKey[], { watch }: AgentTerms): void {
+      for (const agent of agents) {
+        for (const { name } of watch?.rules ?? []) states.forget(stateKey(name, agent))
+      }
+    },
+
     /** Watches what was seen. Resolves once what follows from it has happened. Rejects for nothing. */
     async observe(sightings: readonly Sighting[], { watch, maxRows }: AgentTerms): Promise<void> {
       if (!watch) return
@@ -137,7 +144,9 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
       const known = alerts.find(id)
       if (!known || (issuer !== undefined && known.issuer !== issuer)) return undefined
       const { quarantine } = known
-      const lifts = verdict !== 'suspend' && quarantine && !quarantine.lifted
+      // One that is over is not lifted: a later alert may have made another of the same id.
+      const isOn = quarantine && !quarantine.lifted && quarantine.until > Date.now()
+      const lifts = isOn && verdict !== 'suspend'
       if (lifts) await set().remove(quarantine.id)
       const key = stateKey(known.watch, known)
       if (verdict === 'dismiss' && known.verdict?.is !== 'dismiss') {
@@ -163,7 +172,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
   }
 }
 
-const stateKey = (name: string, agent: Pick<Alert, 'issuer' | 'agent'>): string =>
+const stateKey = (name: string, agent: AgentKey): string =>
   JSON.stringify([name, agent.issuer, agent.agent])
 
 /** An act of the gate's own: an alert is there once, however often it is sent. */

@@ -96,3 +96,18 @@ it('is bounded in agents, lists and texts', () => {
   expect(first?.requests).toHaveLength(SIGHTINGS.requests)
   expect(second?.granted.every((scope) => scope.length < 50)).toBe(true)
 })
+
+it('leaves room for agents of other issuers, however many an issuer makes up', () => {
+  const sightings = createSightings()
+  const flood = (name: string) =>
+    Array.from({ length: 2 * SIGHTINGS.agents }, (_, i) =>
+      recordAt(AT, { issuer: 'https://minting.example', agent: `${name}-${i}` }),
+    )
+  sightings.add(flood('first'), TERMS)
+  for (let i = 0; i < 20; i++) sightings.add([recordAt(AT, { agent: `watched-${i}` })], TERMS)
+  sightings.add(flood('later'), TERMS)
+  const all = sightings.take()
+  expect(all).toHaveLength(SIGHTINGS.agents)
+  expect(all.filter(({ agent }) => agent.startsWith('watched-'))).toHaveLength(20)
+  expect([sightings.isEmpty(), sightings.take()]).toEqual([true, []])
+})

@@ -2,7 +2,8 @@ import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../src/agents/object.ts'
-import { STORE_MS } from '../../src/agents/watch-states.ts'
+import { createWatchStates, STORE_MS } from '../../src/agents/watch-states.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
 import { SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
 import { RevocationShard } from '../../src/revocation/object.ts'
@@ -155,4 +156,43 @@ it('writes one row for a state, and one for an alert', async () => {
     'INSERT INTO alerts VALUES: 1',
     'DELETE FROM alerts WHERE: 0',
   ])
+})
+
+it('lifts no quarantine of a later alert by judging one that is over', async () => {
+  await learn('a')
+  await odd('a', { ...RULE, duration: 0 })
+  const scoped = { ...sighting('a', Date.now()), used: ['write'] }
+  await registry().observe([scoped], termsOf())
+  expect((await alerts()).map(({ signal }) => signal)).toEqual(['new_scope', 'new_use'])
+  const remove = vi.spyOn(RevocationShard.prototype, 'remove')
+  await registry().judge({ id: 1, verdict: 'dismiss', by: 'maria' })
+  expect(remove).not.toHaveBeenCalled()
+  await registry().judge({ id: 2, verdict: 'dismiss', by: 'maria' })
+  expect(remove).toHaveBeenCalledOnce()
+})
+
+it('has no more states than the registry has agents, however many ids are made up', async () => {
+  const limits = LIMITS as { discoveredAgents: number }
+  const { discoveredAgents } = limits
+  limits.discoveredAgents = 20
+  for (let i = 0; i < 5; i++) {
+    const minted = Array.from({ length: 20 }, (_, j) => sighting(`agent-${i}-${j}`, Date.now()))
+    await registry().observe(minted, termsOf())
+    await eventually(async () => {
+      const count = async (table: string) =>
+        (await sqlOf(registry(), `SELECT count(*) AS all_ FROM ${table}`))[0]?.all_
+      expect(await count('watched')).toBe(await count('agents'))
+      expect(await count('agents')).toBeLessThanOrEqual(20)
+    })
+  }
+  limits.discoveredAgents = discoveredAgents
+})
+
+it('remembers nothing of agents that it has forgotten, though it may write no more rows', () => {
+  const sql = { exec: () => [] }
+  const states = createWatchStates({ sql } as unknown as DurableObjectStorage, () => false)
+  const add = vi.spyOn(Set.prototype, 'add')
+  for (let i = 0; i < 5_000; i++) states.use(`made-up-${i}`)
+  const [dirty] = add.mock.contexts as Set<string>[]
+  expect(dirty?.size).toBeLessThanOrEqual(2_000)
 })

@@ -6,6 +6,7 @@ import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { withLimits } from './hurried.ts'
+import { clocked } from './keys-setting.ts'
 import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 import { withShards } from './shards.ts'
 
@@ -124,6 +125,40 @@ describe('an object that has lost what it stored', () => {
     await eventually(async () => expect(await codes(gate)).toEqual(DECIDED))
     await setting.close()
   })
+})
+
+it('a set that does not take a suspension in time has it later, and the call says so', async () => {
+  setting = await startSetting({
+    ...OPTIONS,
+    ...(await clocked({ ...WITH_AUDIT, REVOCATIONS: 'TroubledShard' })),
+  })
+  const { gate } = setting
+  const behave = (ways: object) => gate.call('REVOCATIONS', '0', 'behave', ways)
+  await decide(gate)
+  await gate.call('CLOCK', 'clock', 'stretch', 0.2)
+  await behave({ trouble: 'untold' })
+  const key = { issuer: setting.issuer.issuer, agent: 'good' }
+  const said = await call(gate, 'POST', '/suspend', key)
+  expect(said).toMatchObject({ status: 202, pending: true, agent: { status: 'suspended' } })
+  await behave({})
+  await eventually(async () => expect(await codeOf(gate, 'good')).toBe('agent_suspended'))
+  await setting.close()
+})
+
+it('administrators write down no more agents than may be discovered', async () => {
+  const worker = await withLimits(inject('bundle'), { discoveredAgents: 20 })
+  setting = await startSetting({ ...OPTIONS, bundle: worker.path })
+  const { gate } = setting
+  await decide(gate)
+  for (let i = 0; i < 60; i++) {
+    const body = { status: 'discovered', owners: ['team-a'] }
+    expect(await call(gate, 'PUT', at(`written-${i}`), body)).toMatchObject({ status: 200 })
+  }
+  const { agents } = await call(gate, 'GET', '?status=discovered')
+  expect(agents.length).toBeLessThanOrEqual(21)
+  expect(await codes(gate)).toEqual(DECIDED)
+  await setting.close()
+  await worker.remove()
 })
 
 it('a tenant who mints agent ids evicts nobody who was approved or suspended', async () => {

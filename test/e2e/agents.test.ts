@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
+import { withLimits } from './hurried.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 import { BOUND, fate, hanging, lastEvent, SSE } from './streaming.ts'
 import { AGENT, startWorld, type World } from './world.ts'
@@ -80,7 +81,7 @@ describe.concurrent('an agent', () => {
     const [agent, parent] = [newAgent(), newAgent()]
     await ask(parent)
     const claims = {
-      scope: 'files:read files:delete',
+      scope: 'files:read files:delete constructor',
       act: { sub: agent, act: { sub: parent } },
       cnf: { jkt: 'thumbprint' },
     }
@@ -100,7 +101,7 @@ describe.concurrent('an agent', () => {
             keys: ['thumbprint'],
             clients: [agent],
             scopes_used: ['files:read'],
-            scopes_unused: ['files:delete'],
+            scopes_unused: ['files:delete', 'constructor'],
             uses: [{ rule: 'GET /v1/files/{id}' }],
             parents: [{ issuer: setting.issuer.issuer, agent: parent }],
           },
@@ -313,6 +314,29 @@ it('lists agents by status and need, in pages', async () => {
   expect(needy.agents.filter(({ agent }) => names.includes(agent))).toEqual([])
 })
 
+it('lists no more in a page than an answer has room for, however much is said of each', async () => {
+  const names = Array.from({ length: 100 }, (_, i) => `long-${i}`)
+  const long = Array.from({ length: 50 }, (_, i) => `${i}`.padEnd(500, 'x'))
+  const body = { status: 'discovered', owners: long, types: long }
+  for (const name of names) expect((await call('PUT', at(name), { body })).status).toBe(200)
+  const found: string[] = []
+  const sizes: number[] = []
+  for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+    const query = new URLSearchParams({
+      needs: 'approval',
+      limit: '1000',
+      ...(cursor && { cursor }),
+    })
+    const page = (await call('GET', `?${query}`)) as unknown as { agents: Entry[]; cursor?: string }
+    found.push(...page.agents.map(({ agent }) => agent))
+    sizes.push(JSON.stringify(page).length)
+    cursor = page.cursor
+  }
+  expect(found.filter((agent) => agent.startsWith('long-')).sort()).toEqual(names.sort())
+  expect(sizes.length).toBeGreaterThan(1)
+  expect(Math.max(...sizes)).toBeLessThan(5e6)
+})
+
 it('adopts what an agent really used as rules of the policy', async () => {
   const agent = newAgent()
   await ask(agent, '/v1/files/1', setting.gate, { scope: 'files:read files:write' })
@@ -399,6 +423,28 @@ describe('administrators of one issuer', () => {
     }
     expect((await send('ops', 'POST', '/resume', key('acme'))).agent.status).toBe('approved')
   })
+})
+
+it('has room left to stop agents that no administrators of one issuer fill', async () => {
+  const worker = await withLimits(inject('bundle'), { agentStandings: 10 })
+  const world = await startWorld({ start: { durableObjects: WITH_AUDIT, bundle: worker.path } })
+  const put = async (by: 'acme' | 'ops', of: 'acme' | 'beta', agent: string) => {
+    const query = new URLSearchParams({ issuer: world[of].issuer, agent })
+    const { body } = await world.send({
+      method: 'PUT',
+      target: `${AGENTS}/entry?${query}`,
+      token: await world[by].mint({ client_id: 'admin', scope: 'edgewarden:agents' }),
+      headers: [['content-type', 'application/json']],
+      body: '{}',
+    })
+    return JSON.parse(body).code
+  }
+  for (let i = 0; i < 9; i++) expect(await put('ops', 'beta', `agent-${i}`)).toBeUndefined()
+  expect(await put('acme', 'acme', 'agent')).toBe('agents_full')
+  expect(await put('ops', 'acme', 'agent')).toBeUndefined()
+  expect(await put('ops', 'acme', 'agent-2')).toBe('agents_full')
+  await world.close()
+  await worker.remove()
 })
 
 it('is an unknown path where AGENTS is not bound, and no policy may ask for approved agents', async () => {

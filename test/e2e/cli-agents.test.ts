@@ -168,3 +168,16 @@ it('exports what was decided, and imports it again', async () => {
     expect([wrong.code, wrong.stderr]).toEqual([2, `wrong.toml: ${why}\n`])
   }
 })
+
+it('exports and imports an agent whose id begins as the prefix does, and no other in its place', async () => {
+  const of = ['acme/acme/twin', '--issuer', 'acme']
+  expect((await agents('suspend', ...of)).stdout).toMatch(/^acme\/acme\/twin: suspended/)
+  const file = join(directory, 'twins.toml')
+  const { stdout } = await agents('export')
+  await writeFile(file, stdout)
+  expect((await agents('import', 'twins.toml')).stdout).toBe('Nothing differs.\n')
+  await agents('resume', ...of)
+  expect((await agents('import', 'twins.toml', '--yes')).code).toBe(0)
+  const paths = ['acme/twin', 'twin'].map((agent) => statusOf(agent, '/v1/files/1'))
+  expect(await Promise.all(paths)).toEqual([403, 200])
+})

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 
 /**
  * Limits as the built Worker has them, and how they are written there: milliseconds for a body, bytes that
- * are held for one agent, entries of the revocation set, and agents of an issuer.
+ * are held for one agent, entries of the revocation set, agents of an issuer, and agents that were decided of.
  */
 const LIMITS = {
   bodyReadMs: '(?:1e4|10_?000)',
   ofOne: '(?:4 ?\\* ?1024 ?\\* ?1024|4194304)',
   revocations: '(?:1e6|1_?000_?000)',
   discoveredAgents: '(?:1e4|10_?000)',
+  agentStandings: '(?:1e5|100_?000)',
 }
 
 /** The built Worker with other limits, and nothing else changed. */

@@ -13,7 +13,7 @@ export const UNREACHABLE = 'unreachable-token'
  * has no room, nor a share for one issuer, nor for agents, does not answer for the token UNREACHABLE, and for the token `until-…` not before that second. `CountedShard` is the real one which logs how it is read, and when. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
- * it is told), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
+ * it is told, or `untold` only by the registry of agents), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
  * read what it answers to `lookups` and `pulls` and hands over in `pages`. `OnceUnreachableKeeper` is the
  * keeper of assertion keys, but for the first call; `TroubledReplays` is what remembers tokens, and
  * does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
@@ -108,6 +108,10 @@ export class TroubledShard extends ${real} {
     if (found) this.answered++
     if (this.ways.lookups) await later__(this.ways.lookups)
     return found
+  }
+  async setStandings(...given) {
+    while (this.ways.trouble === 'untold') await later__(50)
+    return await super.setStandings(...given)
   }
   async copyPage(...given) {
     const page = await super.copyPage(...given)

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as addFormats from 'ajv-formats'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
-import { outcome, type Setting, startSetting } from './setting.ts'
+import { withLimits } from './hurried.ts'
+import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 const HOUR = 3_600_000
 
@@ -21,9 +22,14 @@ const isRecord = ajv.compile(
 const WATCH = {
   // The first table that fits counts a request.
   careful: { agent_types: ['careful'], action: 'quarantine', duration: '4s', at_most: 100 },
-  bounded: { agents: ['b-1', 'b-2'], action: 'quarantine', at_most: 0 },
+  bounded: { agents: ['acme/b-1', 'acme/b-2'], action: 'quarantine', at_most: 0 },
   others: {},
 }
+
+const ROUTES = [
+  { match: 'GET /v1/{name}', scopes: [] },
+  { match: 'GET /other/{name}', scopes: [] },
+]
 
 let receiver: Receiver
 let setting: Setting
@@ -32,11 +38,8 @@ beforeAll(async () => {
   setting = await startSetting({
     durableObjects: WITH_AUDIT,
     reaching: true,
-    issuer: { admin: 'all' },
-    routes: [
-      { match: 'GET /v1/{name}', scopes: [] },
-      { match: 'GET /other/{name}', scopes: [] },
-    ],
+    issuer: { admin: 'all', agent_prefix: 'acme/' },
+    routes: ROUTES,
     more: { WATCH },
     secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack', gate: 'test' }) },
   })
@@ -50,7 +53,7 @@ const claimsOf = (agent: string, type?: string) => ({
 })
 
 /** Five weeks in which an agent calls one rule, as the audit tells the registry. */
-const learn = async (agent: string, watch: string) => {
+const learn = async (agent: string, watch: string, gate = setting.gate) => {
   const now = Math.floor(Date.now() / HOUR) * HOUR
   const sightings = Array.from({ length: 35 * 24 }, (_, i) => {
     const at = now - (35 * 24 - i) * HOUR
@@ -67,7 +70,7 @@ const learn = async (agent: string, watch: string) => {
   const rule = { name: watch, signals: [], action: 'alert', duration: 1, atMost: 0 }
   const acts = { retention: 1, maxBytes: 1, maxRows: 1 }
   const terms = { prefix: '/.edgewarden', maxRows: 1_000_000, watch: { rules: [rule], acts } }
-  await setting.gate.call('AGENTS', 'registry', 'observe', sightings, terms)
+  await gate.call('AGENTS', 'registry', 'observe', sightings, terms)
 }
 
 const ask = async (agent: string, path: string, type?: string) =>
@@ -217,7 +220,41 @@ describe('a quarantine', () => {
   })
 })
 
+it('counts an agent by its name, not by an id that another name is', async () => {
+  await learn('acme/b-2', 'others')
+  await ask('acme/b-2', '/other/x')
+  expect(await alertOf('acme/b-2')).toMatchObject({ watch: 'others' })
+})
+
 describe('an alert', () => {
+  it('is not judged where its agent cannot be suspended', async () => {
+    const worker = await withLimits(inject('bundle'), { agentStandings: 0 })
+    const gate = await setting.another({
+      durableObjects: WITH_AUDIT,
+      bundle: worker.path,
+      reaching: true,
+      issuer: { admin: 'all' },
+      routes: ROUTES,
+      more: { WATCH },
+    })
+    await learn('s-2', 'others', gate)
+    await askGate(gate, '/other/x', { token: await setting.token(claimsOf('s-2')) })
+    const token = await setting.token({ client_id: 'operator', scope: 'edgewarden:agents' })
+    const [{ id }] = await eventually(async () => {
+      const { alerts } = (await (await askGate(gate, '/.edgewarden/alerts', { token })).json()) as {
+        alerts: [Shown]
+      }
+      expect(alerts).toHaveLength(1)
+      return alerts
+    })
+    const suspend = { method: 'POST', token }
+    const said = await askGate(gate, `/.edgewarden/alerts/${id}/suspend`, suspend)
+    expect(await outcome(said)).toMatchObject({ code: 'agents_full' })
+    const alert = await askGate(gate, `/.edgewarden/alerts/${id}`, { token })
+    expect(((await alert.json()) as { alert: Shown }).alert).not.toHaveProperty('verdict')
+    await worker.remove()
+  })
+
   it('leads to a suspension, if a person says so', async () => {
     await learn('s-1', 'others')
     await ask('s-1', '/other/x')

@@ -166,6 +166,9 @@ export type AgentChanged =
   | { readonly entry: AgentEntry; readonly shards?: ShardStatus }
   | { readonly refused: ChangeRefusal }
 
+/** A judged alert, or why its agent is not suspended; `undefined` where there is no such alert. */
+export type Judged = Alert | { readonly refused: ChangeRefusal } | undefined
+
 /** What may be needed of an administrator. */
 export const AGENT_NEEDS = [
   'owner',
@@ -201,8 +204,7 @@ export interface AgentStore {
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
   alerts(query: AlertQuery): Promise<AlertPage>
   alert(id: number): Promise<Alert | undefined>
-  /** Notes what a person says of an alert; `undefined` where there is no such. */
-  judge(judgement: Judgement, act?: Act): Promise<Alert | undefined>
+  judge(judgement: Judgement, act?: Act): Promise<Judged>
 }
 
 const DAY_MS = 86_400_000
@@ -212,7 +214,7 @@ const SETTLED_DAYS = 7
 
 /** Scopes that an agent's tokens had and that it did not use. */
 export function unusedScopes({ granted, used }: Pick<Seen, 'granted' | 'used'>): readonly string[] {
-  return Object.keys(granted).filter((scope) => used[scope] === undefined)
+  return Object.keys(granted).filter((scope) => !Object.hasOwn(used, scope))
 }
 
 /** Whether an agent was seen with a checksum that is not approved, while others are. */

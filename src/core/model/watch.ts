@@ -20,7 +20,7 @@ export type WatchAction = (typeof WATCH_ACTIONS)[number]
 export interface WatchRule {
   /** The name of its table. */
   readonly name: string
-  /** Each that is absent fits all. `agents` as in the token, or as origins see them; `rules` by their `match`. */
+  /** Each that is absent fits all. `agents` as origins see them; `rules` by their `match`. */
   readonly issuer?: string
   readonly agents?: readonly string[]
   readonly agentTypes?: readonly string[]

@@ -81,7 +81,11 @@ export const alertsApp = createApp<GateEnv>()
     const judged = await askAgents(c, async (agents) =>
       NUMBER.test(id) ? agents.judge(judgement, act) : undefined,
     )
-    return judged.ok ? answer(c, judged.value) : judged.reason
+    if (!judged.ok) return judged.reason
+    if (judged.value && 'refused' in judged.value) {
+      return c.get('deny')(agentDenials(judged.value.refused))
+    }
+    return answer(c, judged.value)
   })
 
 /** The same denial for unknown alerts and those of other issuers. */

@@ -39,12 +39,24 @@ const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
     }),
   )
 
+/**
+ * How calls name an agent. They take the issuer's prefix away, so an id that itself begins with the prefix is named by
+ * its name: else the call would be of another agent.
+ */
+const idIn = (one: JsonObject): string => {
+  const [agent = '', name = agent] = ['agent', 'agent_name'].map((member) => textIn(one, member))
+  const prefix = name.slice(0, name.length - agent.length)
+  return prefix !== '' && agent.startsWith(prefix) ? name : agent
+}
+
 /** The agents of which somebody has decided something, as a file. */
 export function agentsToml(agents: readonly JsonObject[]): string {
   const decided = agents.filter(
     (one) => own(one, 'status') !== 'discovered' || FIELDS.some((name) => name in one),
   )
-  const tables = decided.map((one) => tomlTable('[agents]', picked(one, MEMBERS)).join('\n'))
+  const tables = decided.map((one) =>
+    tomlTable('[agents]', picked({ ...one, agent: idIn(one) }, MEMBERS)).join('\n'),
+  )
   return `${tables.join('\n\n')}\n`
 }
 
@@ -61,7 +73,9 @@ export async function importAgents(
   const wanted = agentsIn(text.value)
   if (typeof wanted === 'string') return cannotTell(`${file}: ${wanted}`)
   const keyOf = (one: JsonObject) => tomlValue([own(one, 'issuer'), own(one, 'agent')])
-  const known = new Map(before.map((one) => [keyOf(one), one]))
+  const known = new Map(
+    before.map((one) => ({ ...one, agent: idIn(one) })).map((one) => [keyOf(one), one]),
+  )
   const changes = wanted.flatMap((now) => {
     const old = known.get(keyOf(now))
     const was = picked(old ?? {}, MEMBERS)
