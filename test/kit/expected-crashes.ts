@@ -1,6 +1,16 @@
 /** What tests make objects fail with, and what these say of it: of each such failure workerd tells. */
 const EXPECTED = [
-  ...['unreachable', 'down', 'deaf', 'late', 'lost', 'left', 'crashed', 'the answer was lost'],
+  ...[
+    'unreachable',
+    'down',
+    'deaf',
+    'late',
+    'lost',
+    'left',
+    'crashed',
+    'the answer (?:was|is) lost',
+  ],
+  'the (?:audit|set) is down',
   ...['shard \\d+ is not the primary', 'data of schema (?:0|2|99|1, or garbled)'],
   ...['no such table: (?:log|replicas)', 'NOT NULL constraint failed: entries\\.created_by'],
 ].join('|')
