@@ -1,7 +1,7 @@
 import type { createActs } from '../audit/acts.ts'
 import { type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
-import { type Revocation, revocationId } from '../core/model/revocation.ts'
+import { type Revocation, revocationId, THROTTLE } from '../core/model/revocation.ts'
 import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
 import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
@@ -49,7 +49,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
 
   /** Whether an alert stops its agent. Who has an old token could be refused on purpose, so refusals never do. */
   const stops = ({ action, atMost }: WatchRule, { signal }: Found, key: string): boolean => {
-    if (action !== 'quarantine' || signal === 'refusals') return false
+    if (action === 'alert' || signal === 'refusals') return false
     const stopped = stoppedNow()
     return key in stopped || Object.keys(stopped).length < atMost
   }
@@ -64,8 +64,10 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     const { signal, usual, seen, lesson } = found
     const at = Date.now()
     const subject = { kind: 'agent', issuer, value: agent } as const
+    const { action, throttle } = rule
     const entry = {
-      id: await revocationId(subject, 'block', 'watch'),
+      id: await revocationId(subject, action === THROTTLE ? THROTTLE : 'block', 'watch'),
+      ...(action === THROTTLE && { throttle }),
       until: at + rule.duration * 1000,
     }
     const isStopped = stops(rule, found, keyText(sighting))
@@ -75,7 +77,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
         {
           ...{ at, issuer, agent, ...(name !== undefined && { name }), ...what },
           ...(isStopped && { quarantine: entry }),
-          ...(!isStopped && rule.action === 'quarantine' && { not_stopped: true as const }),
+          ...(!isStopped && action !== 'alert' && { not_stopped: true as const }),
         },
         lesson,
       )
@@ -97,7 +99,8 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
   const stop = async (alert: Alert, entry: Quarantine): Promise<void> => {
     const { id, at, issuer, agent, signal } = alert
     const revocation: Revocation = {
-      ...{ id: entry.id, kind: 'agent', issuer, value: agent, mode: 'block' },
+      ...{ id: entry.id, kind: 'agent', issuer, value: agent },
+      ...(entry.throttle ? { mode: THROTTLE, limit: entry.throttle } : { mode: 'block' }),
       expires: Math.ceil(entry.until / 1000),
       created: Math.floor(at / 1000),
       createdBy: 'edgewarden watch',

@@ -28,6 +28,7 @@ const RULE = {
   signals: SIGNALS,
   action: 'quarantine',
   duration: 900,
+  throttle: 6,
   atMost: 2,
 } satisfies WatchRule
 const termsOf = (rule: WatchRule = RULE): AgentTerms => ({
@@ -65,10 +66,10 @@ const alerts = async () => {
   return (await store.alerts({ limit: 10 })).alerts
 }
 
-it('quarantines no more agents in an hour than may be, until a person says something of one', async () => {
+it('stops no more agents in an hour than may be, until a person says something of one', async () => {
   for (const agent of ['a', 'b', 'c', 'd']) {
     await learn(agent)
-    await odd(agent)
+    await odd(agent, { ...RULE, action: agent === 'a' ? 'throttle' : 'quarantine' })
   }
   const found = await alerts()
   expect(found.map(({ agent }) => agent)).toEqual(['d', 'c', 'b', 'a'])

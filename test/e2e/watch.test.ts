@@ -21,6 +21,8 @@ const isRecord = ajv.compile(
 const WATCH = {
   // The first table that fits counts a request.
   careful: { agent_types: ['careful'], action: 'quarantine', duration: '4s', at_most: 100 },
+  slow: { agent_types: ['slow'], action: 'throttle', throttle: 20, duration: '1h', at_most: 100 },
+  brief: { agent_types: ['brief'], action: 'throttle', throttle: 1, duration: '4s', at_most: 100 },
   bounded: { agents: ['b-1', 'b-2'], action: 'quarantine', at_most: 0 },
   others: {},
 }
@@ -214,6 +216,48 @@ describe('a quarantine', () => {
     await ask('b-1', '/other/x')
     expect(await alertOf('b-1')).toMatchObject({ not_stopped: true })
     expect((await ask('b-1', '/v1/x')).status).toBe(200)
+  })
+})
+
+describe('a throttle', () => {
+  const burst = (agent: string, type: string, times: number) =>
+    Promise.all(Array.from({ length: times }, () => ask(agent, '/v1/x', type)))
+
+  it('lets few requests of the agent through, over all rules, until a person ends it', async () => {
+    await learn('t-1', 'slow')
+    await ask('t-1', '/other/x', 'slow')
+    const { id, quarantine } = await alertOf('t-1')
+    expect(quarantine).toMatchObject({ throttle: 20 })
+    const { revocations } = await call('GET', '/revocations?kind=agent&value=t-1')
+    expect(revocations).toMatchObject([
+      { id: quarantine?.id, mode: 'throttle', limit: 20, reason: `alert ${id}: new_use` },
+    ])
+    const answers = await eventually(async () => {
+      const some = await burst('t-1', 'slow', 30)
+      expect(some.map(({ code }) => code)).toContain('agent_throttled')
+      return some
+    })
+    for (const { status, code } of answers) {
+      expect([status, code]).toEqual(code ? [429, 'agent_throttled'] : [200, undefined])
+    }
+    const token = await setting.token(claimsOf('t-1', 'slow'))
+    const refused = await setting.ask('/other/x', { token })
+    expect([refused.status, Number(refused.headers.get('retry-after')) > 0]).toEqual([429, true])
+    // One more with each three seconds.
+    await eventually(async () => expect((await ask('t-1', '/v1/x', 'slow')).status).toBe(200))
+    expect((await ask('t-2', '/v1/x', 'slow')).status).toBe(200)
+    expect((await call('POST', `/alerts/${id}/release`)).status).toBe(200)
+    const after = await burst('t-1', 'slow', 30)
+    expect(new Set(after.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
+  it('ends by itself', async () => {
+    await learn('t-3', 'brief')
+    await ask('t-3', '/other/x', 'brief')
+    const isThrottled = async () =>
+      (await burst('t-3', 'brief', 2)).some(({ code }) => code === 'agent_throttled')
+    await eventually(async () => expect(await isThrottled()).toBe(true))
+    await eventually(async () => expect(await isThrottled()).toBe(false))
   })
 })
 

@@ -13,7 +13,7 @@ export const SIGNALS = [
 export type Signal = (typeof SIGNALS)[number]
 
 /** What follows an alert by itself. */
-export const WATCH_ACTIONS = ['alert', 'quarantine'] as const
+export const WATCH_ACTIONS = ['alert', 'throttle', 'quarantine'] as const
 export type WatchAction = (typeof WATCH_ACTIONS)[number]
 
 /** Whose requests are watched, and what follows. The first table that fits a request counts it. */
@@ -27,9 +27,11 @@ export interface WatchRule {
   readonly rules?: readonly string[]
   readonly signals: readonly Signal[]
   readonly action: WatchAction
-  /** Seconds of a quarantine. */
+  /** Seconds of a quarantine or throttle. */
   readonly duration: number
-  /** Agents that may be quarantined in an hour, counted over all tables. */
+  /** Requests a minute of an agent that is throttled. */
+  readonly throttle: number
+  /** Agents that may be stopped in an hour, counted over all tables. */
   readonly atMost: number
 }
 
@@ -56,9 +58,10 @@ export interface Alert {
   readonly verdict?: { readonly is: Verdict; readonly at: number; readonly by: string }
 }
 
-/** The revocation of an agent for a while: `lifted` by a person, or `failed`. */
+/** The revocation of an agent for a while, or its `throttle` to so many requests a minute: `lifted` by a person, or `failed`. */
 export interface Quarantine {
   readonly id: string
+  readonly throttle?: number
   readonly until: number
   readonly lifted?: true
   readonly failed?: true
