@@ -29,6 +29,8 @@ const PRIMARY = '0'
 const LOOK_MS = { seen: 10_000, else: 3_600_000 }
 /** Milliseconds after which what failed is tried again. */
 const RETRY_MS = 5_000
+/** Calls of the audit that are remembered. */
+const MOST_CALLS = 1_000
 
 /**
  * The registry of agents: a Durable Object with SQLite. It discovers agents by what the audit has stored, and keeps what
@@ -40,6 +42,7 @@ export class AgentRegistry extends DurableObject {
   readonly #standings: ReturnType<typeof createStandings>
   readonly #acts: ReturnType<typeof createActs>
   readonly #watch: ReturnType<typeof createWatch>
+  readonly #calls = new Set<string>()
   #lookedAt = 0
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -68,8 +71,19 @@ export class AgentRegistry extends DurableObject {
     )
   }
 
-  /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
-  async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
+  /**
+   * Takes note of what a shard of the audit has seen. If its answer is lost, the call comes again under the same id. The
+   * ids are in memory: an object that has ended has lost what it learned of the call, too.
+   */
+  async observe(
+    sightings: readonly Sighting[],
+    terms: AgentTerms,
+    call: string = crypto.randomUUID(),
+  ): Promise<void> {
+    if (this.#calls.has(call)) return
+    this.#calls.add(call)
+    const [oldest] = this.#calls.size > MOST_CALLS ? this.#calls : []
+    if (oldest !== undefined) this.#calls.delete(oldest)
     for (const { issuer, agent } of this.#table.observe(sightings, terms)) {
       system.log({ event: 'agent_changed', issuer, agent })
     }

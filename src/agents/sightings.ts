@@ -41,9 +41,6 @@ export function createSightings() {
       gathered = new Map()
       return all
     },
-
-    /** Puts back what could not be told. */
-    restore: (sightings: readonly Sighting[]): void => sightings.forEach(put),
   }
 }
 

@@ -129,6 +129,17 @@ it('has what it learned after a restart, and its alerts once', async () => {
   )
 })
 
+it('counts a call once, though its answer was lost and it comes again', async () => {
+  await learn('a')
+  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 6, refused: 6 }
+  const tell = (id: string) => registry().observe([refused], termsOf(), id)
+  await Promise.all([tell('call-1'), tell('call-1')])
+  await tell('call-1')
+  expect(await alerts()).toEqual([])
+  await tell('call-2')
+  expect(await alerts()).toMatchObject([{ signal: 'refusals', seen: { refusals: 12 } }])
+})
+
 it('writes one row for a state, and one for an alert', async () => {
   await learn('a')
   const rows = await runInDurableObject(registry(), async (object: AgentRegistry, { storage }) => {
