@@ -84,10 +84,16 @@ export class AgentRegistry extends DurableObject {
     this.#calls.add(call)
     const [oldest] = this.#calls.size > MOST_CALLS ? this.#calls : []
     if (oldest !== undefined) this.#calls.delete(oldest)
-    for (const { issuer, agent } of this.#table.observe(sightings, terms)) {
+    const { changed, gone } = this.#table.observe(sightings, terms)
+    for (const { issuer, agent } of changed) {
       system.log({ event: 'agent_changed', issuer, agent })
     }
-    await this.#watch.observe(sightings, terms)
+    this.#watch.forget(gone)
+    // A state lives as long as its agent's entry.
+    await this.#watch.observe(
+      sightings.filter((one) => this.#table.find(one)),
+      terms,
+    )
     if (this.#acts.isPending()) {
       await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
       this.ctx.waitUntil(this.#acts.send())

@@ -142,21 +142,22 @@ export function createAgentTable(storage: DurableObjectStorage) {
   }
 
   /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. */
-  const evict = (issuer: string): void => {
+  const evict = (issuer: string): readonly AgentKey[] => {
     const { discovered } = countsOf(issuer)
     const most = LIMITS.discoveredAgents
-    if (discovered <= most) return
+    if (discovered <= most) return []
     const many = Math.ceil(discovered - most + most * TOGETHER)
     const oldest = `SELECT agent FROM agents
       WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
-    const gone = sql.exec(
-      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING 1`,
+    const gone = sql.exec<{ agent: string }>(
+      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING agent`,
       issuer,
       many,
     )
-    const { length } = gone.toArray()
+    const agents = gone.toArray()
     rows += gone.rowsWritten
-    recount(issuer, 'discovered', -length)
+    recount(issuer, 'discovered', -agents.length)
+    return agents.map(({ agent }) => ({ issuer, agent }))
   }
 
   return {
@@ -165,9 +166,13 @@ export function createAgentTable(storage: DurableObjectStorage) {
     /** Counts a row of the watch; false if the rows of the day are used up. */
     spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
 
-    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved. */
-    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms): readonly AgentKey[] {
+    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved, and those that were deleted. */
+    observe(
+      sightings: readonly Sighting[],
+      { maxRows }: AgentTerms,
+    ): { readonly changed: readonly AgentKey[]; readonly gone: readonly AgentKey[] } {
       const changed: AgentKey[] = []
+      const gone: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
         const children: (readonly [parent: string, child: string])[] = []
@@ -186,12 +191,12 @@ export function createAgentTable(storage: DurableObjectStorage) {
           const next = known?.seen && withChild(known.seen, child)
           if (known && next) see(known, known, next)
         }
-        for (const issuer of issuers) evict(issuer)
+        for (const issuer of issuers) gone.push(...evict(issuer))
         if (rows - keptRows < ROWS_STEP) return
         keptRows = ++rows
         kv.put(ROWS, { day, rows })
       })
-      return changed
+      return { changed, gone }
     },
 
     /** Changes an agent, and calls `stored` with it: what that writes is committed with the change. */

@@ -43,8 +43,21 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       if (oldest !== undefined) {
         store(oldest)
         held.delete(oldest)
+        dirty.delete(oldest)
       }
       return one.state
+    },
+
+    /** Deletes the states whose keys begin so, and go on with a quotation mark. */
+    drop(beginning: string): void {
+      const query = 'DELETE FROM watched WHERE agent > ? AND agent < ?'
+      const { rowsWritten } = sql.exec(query, beginning, `${beginning}#`)
+      for (let i = 0; i < rowsWritten; i++) spend()
+      for (const key of held.keys()) {
+        if (!key.startsWith(beginning)) continue
+        held.delete(key)
+        dirty.delete(key)
+      }
     },
 
     /** Writes what was written long ago, and all else once no agent is seen for a while: the object may end then. */

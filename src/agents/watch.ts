@@ -1,5 +1,5 @@
 import type { createActs } from '../audit/acts.ts'
-import { type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
+import { type AgentKey, type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
 import { type Revocation, revocationId, THROTTLE } from '../core/model/revocation.ts'
 import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
@@ -119,6 +119,11 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     list: alerts.list,
     find: alerts.find,
 
+    /** Forgets what is usual of agents. */
+    forget(agents: readonly AgentKey[]): void {
+      for (const agent of agents) states.drop(stateKey('', agent).slice(0, -'""]'.length))
+    },
+
     /** Watches what was seen. Resolves once what follows from it has happened. Rejects for nothing. */
     async observe(sightings: readonly Sighting[], { watch, maxRows }: AgentTerms): Promise<void> {
       if (!watch) return
@@ -166,8 +171,9 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
   }
 }
 
-const stateKey = (name: string, agent: Pick<Alert, 'issuer' | 'agent'>): string =>
-  JSON.stringify([name, agent.issuer, agent.agent])
+/** The name comes last: all states of an agent have one beginning. */
+const stateKey = (name: string, agent: AgentKey): string =>
+  JSON.stringify([agent.issuer, agent.agent, name])
 
 /** An act of the gate's own: an alert is there once, however often it is sent. */
 const actOf = ({ at, issuer, agent }: Alert, terms: ActTerms): Act => {

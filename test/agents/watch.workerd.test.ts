@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../src/agents/object.ts'
 import { STORE_MS } from '../../src/agents/watch-states.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
 import { SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
 import { RevocationShard } from '../../src/revocation/object.ts'
@@ -138,6 +139,31 @@ it('counts a call once, though its answer was lost and it comes again', async ()
   expect(await alerts()).toEqual([])
   await tell('call-2')
   expect(await alerts()).toMatchObject([{ signal: 'refusals', seen: { refusals: 12 } }])
+})
+
+it('forgets what is usual of an agent with its entry', async () => {
+  const { discoveredAgents } = LIMITS
+  Object.assign(LIMITS, { discoveredAgents: 10 })
+  try {
+    await learn('a')
+    await evictDurableObject(registry())
+    await learn('a"')
+    expect(await sqlOf(registry(), 'SELECT * FROM watched')).toHaveLength(2)
+    const minted = Array.from({ length: 30 }, (_, i) => sighting(`m-${i}`, Date.now()))
+    for (const one of minted) await registry().observe([one], termsOf())
+    await odd('a')
+    await odd('a"')
+    expect(await alerts()).toEqual([])
+    await evictDurableObject(registry())
+    const states = await sqlOf(registry(), 'SELECT agent FROM watched')
+    const agents = await sqlOf(registry(), 'SELECT agent FROM agents')
+    const named = (text: unknown) => JSON.parse(String(text)) as string[]
+    expect(states.map((one) => named(one.agent)[1]).sort()).toEqual(
+      agents.map((one) => one.agent).sort(),
+    )
+  } finally {
+    Object.assign(LIMITS, { discoveredAgents })
+  }
 })
 
 it('writes one row for a state, and one for an alert', async () => {
