@@ -93,6 +93,7 @@ export class AgentRegistry extends DurableObject {
     await this.#watch.observe(
       sightings.filter((one) => this.#table.find(one)),
       terms,
+      changed,
     )
     if (this.#acts.isPending()) {
       await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)

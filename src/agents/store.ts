@@ -170,8 +170,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     observe(
       sightings: readonly Sighting[],
       { maxRows }: AgentTerms,
-    ): { readonly changed: readonly AgentKey[]; readonly gone: readonly AgentKey[] } {
-      const changed: AgentKey[] = []
+    ): { readonly changed: readonly AgentEntry[]; readonly gone: readonly AgentKey[] } {
+      const changed: AgentEntry[] = []
       const gone: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
@@ -182,7 +182,9 @@ export function createAgentTable(storage: DurableObjectStorage) {
           const { seen, isNew } = merged(known?.seen, sighting)
           if (!isNew && seen.last - (known?.seen?.last ?? 0) < COARSE_MS) continue
           if (!known) issuers.add(sighting.issuer)
-          else if (!isChanged(known) && isChanged({ ...known, seen })) changed.push(known)
+          else if (!isChanged(known) && isChanged({ ...known, seen })) {
+            changed.push({ ...known, seen })
+          }
           see(known, sighting, seen)
           children.push(...sighting.parents.map((parent) => [parent, keyText(sighting)] as const))
         }

@@ -74,8 +74,9 @@ export function volumeOf(state: WatchState, slot: number) {
   return { usual, bound, requests, multiple }
 }
 
-/** Whether a signal is silent yet: an agent is known too briefly, or something was new to the signal of late. */
+/** Whether a signal is silent yet: an agent is known too briefly, or something was new to the signal of late. Approved code is not learned. */
 export function isLearning({ head, stirred }: WatchState, signal: Signal, now: number): boolean {
+  if (signal === 'changed') return false
   const since = Math.max(at(head, HEAD.first), at(stirred, SIGNALS.indexOf(signal)))
   return (
     now < since + learningDays(signal, slotOf(now)) * DAY ||

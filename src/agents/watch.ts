@@ -1,5 +1,11 @@
 import type { createActs } from '../audit/acts.ts'
-import { type AgentKey, type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
+import {
+  type AgentEntry,
+  type AgentKey,
+  type AgentTerms,
+  keyText,
+  type Sighting,
+} from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
 import { type Revocation, revocationId, THROTTLE } from '../core/model/revocation.ts'
 import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
@@ -124,8 +130,12 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
       for (const agent of agents) states.drop(stateKey('', agent).slice(0, -'""]'.length))
     },
 
-    /** Watches what was seen. Resolves once what follows from it has happened. Rejects for nothing. */
-    async observe(sightings: readonly Sighting[], { watch, maxRows }: AgentTerms): Promise<void> {
+    /** Watches what was seen. Agents in `changed` came with code that is not approved. Resolves once what follows from it has happened. Rejects for nothing. */
+    async observe(
+      sightings: readonly Sighting[],
+      { watch, maxRows }: AgentTerms,
+      changed: readonly AgentEntry[] = [],
+    ): Promise<void> {
       if (!watch) return
       mostRows = maxRows
       for (const sighting of sightings) {
@@ -133,7 +143,8 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
         if (!rule) continue
         const state = states.use(stateKey(rule.name, sighting))
         const now = Math.min(sighting.last, Date.now())
-        const found = observe(state, sampleOf(sighting), now, rule.signals)
+        const entry = changed.find((one) => keyText(one) === keyText(sighting))
+        const found = observe(state, sampleOf(sighting, entry), now, rule.signals)
         if (found.length > 0) states.store(stateKey(rule.name, sighting))
         for (const one of found) await tell(sighting, rule, one, watch.acts)
       }
@@ -188,7 +199,13 @@ const widened = (network: string): string => {
   return four ? `${four}.0.0/16` : `${network.split(':').slice(0, 2).join(':')}::/32`
 }
 
-const sampleOf = (sighting: Sighting): Sample => ({
+const changedOf = ({ fields: { checksums: approved = [] }, seen }: AgentEntry) => ({
+  approved,
+  seen: (seen?.checksums ?? []).filter((one) => !approved.includes(one)),
+})
+
+const sampleOf = (sighting: Sighting, changed: AgentEntry | undefined): Sample => ({
+  ...(changed && { changed: changedOf(changed) }),
   requests: sighting.allowed,
   refusals: sighting.probes,
   bytes: sighting.bytes,

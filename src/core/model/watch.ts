@@ -9,6 +9,7 @@ export const SIGNALS = [
   'new_place',
   'new_scope',
   'two_places',
+  'changed',
 ] as const
 export type Signal = (typeof SIGNALS)[number]
 
