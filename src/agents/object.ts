@@ -108,7 +108,9 @@ export class AgentRegistry extends DurableObject {
   }
 
   get(key: AgentKey): AgentEntry | undefined {
-    return this.#table.find(key)
+    const entry = this.#table.find(key)
+    const watched = this.#watch.learned(key)
+    return entry && { ...entry, ...(watched.length > 0 && { watched }) }
   }
 
   alerts(query: AlertQuery): AlertPage {

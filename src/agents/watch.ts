@@ -8,10 +8,11 @@ import {
 } from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
 import { type Revocation, revocationId, THROTTLE } from '../core/model/revocation.ts'
-import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
+import type { Alert, Judgement, Quarantine, Watched, WatchRule } from '../core/model/watch.ts'
 import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 import { createAlertTable } from './watch-alerts.ts'
+import { learnedOf } from './watch-baseline.ts'
 import { type Found, learn, observe, type Sample } from './watch-signals.ts'
 import { createWatchStates } from './watch-states.ts'
 
@@ -125,9 +126,16 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     list: alerts.list,
     find: alerts.find,
 
+    /** What was learned of an agent so far. */
+    learned: (agent: AgentKey): readonly Watched[] =>
+      [...states.find(beginningOf(agent))].map(([key, state]) => {
+        const [, , watch] = JSON.parse(key) as readonly [string, string, string]
+        return { watch, ...learnedOf(state, Date.now()) }
+      }),
+
     /** Forgets what is usual of agents. */
     forget(agents: readonly AgentKey[]): void {
-      for (const agent of agents) states.drop(stateKey('', agent).slice(0, -'""]'.length))
+      for (const agent of agents) states.drop(beginningOf(agent))
     },
 
     /** Watches what was seen. Agents in `changed` came with code that is not approved. Resolves once what follows from it has happened. Rejects for nothing. */
@@ -182,9 +190,11 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
   }
 }
 
-/** The name comes last: all states of an agent have one beginning. */
 const stateKey = (name: string, agent: AgentKey): string =>
   JSON.stringify([agent.issuer, agent.agent, name])
+
+/** What the keys of all states of an agent begin with. */
+const beginningOf = (agent: AgentKey): string => `${keyText(agent).slice(0, -1)},`
 
 /** An act of the gate's own: an alert is there once, however often it is sent. */
 const actOf = ({ at, issuer, agent }: Alert, terms: ActTerms): Act => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { SIGNALS } from '../../src/core/model/watch.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
@@ -94,6 +95,7 @@ const call = async (method: string, path: string, claims: Members = {}) => {
   const body = (await response.json()) as {
     alerts: Shown[]
     alert: Shown
+    agent: Members
     code?: string
     decisions: Members[]
     revocations: Members[]
@@ -159,6 +161,15 @@ describe('an agent that is watched', () => {
     await ask('a-3', '/other/y')
     await alertOf('a-3')
     expect([...(await alertsOf('a-2')), ...(await alertsOf('new-1'))]).toEqual([])
+    const entryOf = async (agent: string) => {
+      const query = new URLSearchParams({ issuer: setting.issuer.issuer, agent })
+      return (await call('GET', `/agents/entry?${query}`)).agent
+    }
+    const learning = SIGNALS.filter((one) => one !== 'changed')
+    const fresh = { watch: 'others', requests: 2, rules_and_tools: 2, countries: 0, learning }
+    expect(await entryOf('new-1')).toMatchObject({ watched: [fresh] })
+    const known = { watch: 'others', requests_an_hour: 3, rules_and_tools: 1, learning: [] }
+    expect(await entryOf('a-2')).toMatchObject({ watched: [known] })
   })
 })
 

@@ -36,6 +36,35 @@ export interface WatchRule {
   readonly atMost: number
 }
 
+/** What a table of WATCH has learned of an agent so far. */
+export interface Watched {
+  readonly watch: string
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  readonly requests: number
+  readonly requests_an_hour: number
+  /** How many are known. */
+  readonly rules_and_tools: number
+  readonly scopes: number
+  readonly countries: number
+  readonly networks: number
+  /** Signals that are silent yet. */
+  readonly learning: readonly Signal[]
+}
+
+/** What the tables have learned that are still there, of the signals that they tell. */
+export function learnedBy(rules: readonly WatchRule[], watched: readonly Watched[]) {
+  return rules.flatMap(({ name, signals }) =>
+    watched
+      .filter(({ watch }) => watch === name)
+      .map(({ since, learning, ...rest }) => ({
+        ...rest,
+        since: new Date(since).toISOString(),
+        learning: learning.filter((signal) => signals.includes(signal)),
+      })),
+  )
+}
+
 /** An alert. Times are milliseconds since the epoch. */
 export interface Alert {
   readonly issuer: string

@@ -103,3 +103,15 @@ const details = (alert: JsonObject): readonly string[] => [
   line(alert),
   ...listOf(own(alert, 'requests')).map((id) => `  edgewarden why ${id}`),
 ]
+
+/** What a table of WATCH has learned of an agent, on one line. */
+export function watchedText(watched: JsonObject): string {
+  const of = (name: string) => textIn(watched, name) ?? ''
+  const learning = listOf(own(watched, 'learning')).join(', ')
+  return [
+    `${of('watch')}: ${of('requests_an_hour')} requests an hour since ${of('since').slice(0, 10)}`,
+    `${of('rules_and_tools')} rules and tools, ${of('scopes')} scopes`,
+    `${of('countries')} countries, ${of('networks')} networks`,
+    learning === '' ? 'all is learned' : `learning: ${learning}`,
+  ].join('; ')
+}
