@@ -246,6 +246,7 @@ describe('a standing check', () => {
       'token_expired_during_request',
       'toy_suspended',
       'toy_unavailable',
+      'agent_throttled',
     ])
   })
 })

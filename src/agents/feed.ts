@@ -13,35 +13,42 @@ export const FEED = { ms: 3_000, callMs: 5_000 }
 
 /** The registry's objects, as far as the audit needs them. */
 export type AgentObjects = Objects<{
-  observe(sightings: readonly Sighting[], terms: AgentTerms): PromiseLike<void>
+  observe(sightings: readonly Sighting[], terms: AgentTerms, call: string): PromiseLike<void>
 }>
 
 /**
  * Tells the registry what was seen of agents, some seconds after it was stored. Never fails and is never waited for:
- * what cannot be told is told with the next, and what a restart loses is lost.
+ * what cannot be told is told before the next, as the same call, and what a restart loses is lost.
  */
 export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
   const sightings = createSightings()
+  /** Calls that were not answered, and those that follow them. */
+  const calls: { readonly id: string; readonly some: readonly Sighting[] }[] = []
   let isDue = false
 
+  const next = () => {
+    const all = calls.length > 0 ? [] : [...sightings.take()]
+    while (all.length > 0) calls.push({ id: crypto.randomUUID(), some: all.splice(0, TOGETHER) })
+    return calls[0]
+  }
   const tell = async (terms: AgentTerms): Promise<void> => {
-    isDue = false
     const ask = createObjectCalls({
       binding: 'AGENTS',
       objects,
       jurisdiction: terms.jurisdiction,
       timeout: FEED.callMs,
     })
-    const left = [...sightings.take()]
-    while (left.length > 0) {
-      const some = left.splice(0, TOGETHER)
+    for (let call = next(); call; call = next()) {
+      const { id, some } = call
       try {
-        await ask(REGISTRY_NAME, (registry) => registry.observe(some, terms))
+        await ask(REGISTRY_NAME, (registry) => registry.observe(some, terms, id))
+        calls.shift()
       } catch (error) {
         system.log({ event: 'agents_not_told', agents: some.length, error: String(error) })
-        return sightings.restore([...some, ...left])
+        break
       }
     }
+    isDue = false
   }
 
   return ({ known, agents: terms }: Batch): void => {
@@ -52,7 +59,7 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
       // The records are stored: to fail now would store them again.
       system.log({ event: 'agents_not_seen', error: String(error) })
     }
-    if (isDue || sightings.isEmpty()) return
+    if (isDue || (sightings.isEmpty() && calls.length === 0)) return
     isDue = true
     setTimeout(() => void tell(terms), FEED.ms)
   }

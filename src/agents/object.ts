@@ -33,6 +33,8 @@ const LOOK_MS = { seen: 10_000, else: 3_600_000 }
 const RETRY_MS = 5_000
 /** Milliseconds that a change waits for the set. The call goes on: of two calls the later one must come later. */
 const TELL_MS = 10_000
+/** Calls of the audit that are remembered. */
+const MOST_CALLS = 1_000
 
 /**
  * The registry of agents: a Durable Object with SQLite. It discovers agents by what the audit has stored, and keeps what
@@ -44,6 +46,7 @@ export class AgentRegistry extends DurableObject {
   readonly #standings: ReturnType<typeof createStandings>
   readonly #acts: ReturnType<typeof createActs>
   readonly #watch: ReturnType<typeof createWatch>
+  readonly #calls = new Set<string>()
   #lookedAt = 0
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -72,14 +75,30 @@ export class AgentRegistry extends DurableObject {
     )
   }
 
-  /** Takes note of what a shard of the audit has seen. A sighting may come twice, if an answer was lost. */
-  async observe(sightings: readonly Sighting[], terms: AgentTerms): Promise<void> {
+  /**
+   * Takes note of what a shard of the audit has seen. If its answer is lost, the call comes again under the same id. The
+   * ids are in memory: an object that has ended has lost what it learned of the call, too.
+   */
+  async observe(
+    sightings: readonly Sighting[],
+    terms: AgentTerms,
+    call: string = crypto.randomUUID(),
+  ): Promise<void> {
+    if (this.#calls.has(call)) return
+    this.#calls.add(call)
+    const [oldest] = this.#calls.size > MOST_CALLS ? this.#calls : []
+    if (oldest !== undefined) this.#calls.delete(oldest)
     const { changed, gone } = this.#table.observe(sightings, terms)
     for (const { issuer, agent } of changed) {
       system.log({ event: 'agent_changed', issuer, agent })
     }
-    await this.#watch.observe(sightings, terms)
-    this.#watch.forget(gone, terms)
+    this.#watch.forget(gone)
+    // A state lives as long as its agent's entry.
+    await this.#watch.observe(
+      sightings.filter((one) => this.#table.find(one)),
+      terms,
+      changed,
+    )
     if (this.#acts.isPending()) {
       await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
       this.ctx.waitUntil(this.#acts.send())
@@ -93,7 +112,9 @@ export class AgentRegistry extends DurableObject {
   }
 
   get(key: AgentKey): AgentEntry | undefined {
-    return this.#table.find(key)
+    const entry = this.#table.find(key)
+    const watched = this.#watch.learned(key)
+    return entry && { ...entry, ...(watched.length > 0 && { watched }) }
   }
 
   alerts(query: AlertQuery): AlertPage {

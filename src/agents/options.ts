@@ -17,6 +17,7 @@ export const WATCH_KEYS = {
   signals: list(word(SIGNALS)),
   action: word(WATCH_ACTIONS),
   duration: seconds({ most: 86_400 }),
+  throttle: whole(1, 1_000_000),
   at_most: whole(0, 100),
 }
 
@@ -41,14 +42,24 @@ export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
   },
   action: {
     description:
-      'What follows an alert by itself: nothing, or a revocation of the agent for a while. Refusals never quarantine.',
+      'What follows an alert by itself: nothing, fewer requests of the agent for a while, or none. Refusals stop nobody.',
     default: 'alert',
     example: 'quarantine',
   },
-  duration: { description: 'How long a quarantine lasts.', default: '15m', example: '1h' },
+  duration: {
+    description: 'How long a quarantine or throttle lasts.',
+    default: '15m',
+    example: '1h',
+  },
+  throttle: {
+    description:
+      'With `"throttle"`: requests a minute of the agent, over all rules. So many may come at once. It needs the binding `RATE_LIMITER`.',
+    default: 6,
+    example: 30,
+  },
   at_most: {
     description:
-      'Agents that may be quarantined in an hour without a person, counted over all tables. Further alerts are told only.',
+      'Agents that may be quarantined or throttled in an hour without a person, counted over all tables. Further alerts are told only.',
     default: 5,
     example: 2,
   },
@@ -79,6 +90,9 @@ export function watchOf(
   return tables.map(([name, raw]) => {
     const own = under(report, name)
     const entry = readTable(WATCH_KEYS, raw, own)
+    if (entry.action === 'throttle' && !env.has('durable_object', 'RATE_LIMITER')) {
+      own(['action'], 'needs the binding RATE_LIMITER, the namespace of RateLimiter')
+    }
     const issuer = entry.issuer === undefined ? undefined : issuers.get(entry.issuer)
     if (entry.issuer !== undefined && !issuer) {
       own(['issuer'], unknownName('issuer', entry.issuer, [...issuers.keys()]))
@@ -95,6 +109,7 @@ export function watchOf(
       signals: entry.signals ?? SIGNALS,
       action: entry.action ?? 'alert',
       duration: entry.duration ?? 900,
+      throttle: entry.throttle ?? 6,
       atMost: entry.at_most ?? 5,
     })
   })

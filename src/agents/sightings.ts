@@ -57,9 +57,6 @@ export function createSightings() {
       size = 0
       return all
     },
-
-    /** Puts back what could not be told. */
-    restore: (sightings: readonly Sighting[]): void => sightings.forEach(put),
   }
 }
 

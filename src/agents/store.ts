@@ -173,9 +173,12 @@ export function createAgentTable(storage: DurableObjectStorage) {
     /** Counts a row of the watch; false if the rows of the day are used up. */
     spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
 
-    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved, and those it has no room for. */
-    observe(sightings: readonly Sighting[], { maxRows }: AgentTerms) {
-      const changed: AgentKey[] = []
+    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved, and those that were deleted. */
+    observe(
+      sightings: readonly Sighting[],
+      { maxRows }: AgentTerms,
+    ): { readonly changed: readonly AgentEntry[]; readonly gone: readonly AgentKey[] } {
+      const changed: AgentEntry[] = []
       const gone: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
@@ -186,7 +189,9 @@ export function createAgentTable(storage: DurableObjectStorage) {
           const { seen, isNew } = merged(known?.seen, sighting)
           if (!isNew && seen.last - (known?.seen?.last ?? 0) < COARSE_MS) continue
           if (!known) issuers.add(sighting.issuer)
-          else if (!isChanged(known) && isChanged({ ...known, seen })) changed.push(known)
+          else if (!isChanged(known) && isChanged({ ...known, seen })) {
+            changed.push({ ...known, seen })
+          }
           see(known, sighting, seen)
           children.push(...sighting.parents.map((parent) => [parent, keyText(sighting)] as const))
         }

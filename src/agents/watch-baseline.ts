@@ -1,5 +1,5 @@
-import { SIGNALS, type Signal } from '../core/model/watch.ts'
-import { COUNTS, type Counted, HEAD, PEAKS, SLOTS, type WatchState } from './watch-state.ts'
+import { SIGNALS, type Signal, type Watched } from '../core/model/watch.ts'
+import { COUNTS, type Counted, HEAD, PEAKS, SLOTS, sizeOf, type WatchState } from './watch-state.ts'
 
 const HOUR = 3_600_000
 export const DAY = 24 * HOUR
@@ -74,8 +74,9 @@ export function volumeOf(state: WatchState, slot: number) {
   return { usual, bound, requests, multiple }
 }
 
-/** Whether a signal is silent yet: an agent is known too briefly, or something was new to the signal of late. */
+/** Whether a signal is silent yet: an agent is known too briefly, or something was new to the signal of late. Approved code is not learned. */
 export function isLearning({ head, stirred }: WatchState, signal: Signal, now: number): boolean {
+  if (signal === 'changed') return false
   const since = Math.max(at(head, HEAD.first), at(stirred, SIGNALS.indexOf(signal)))
   return (
     now < since + learningDays(signal, slotOf(now)) * DAY ||
@@ -87,6 +88,23 @@ export function isLearning({ head, stirred }: WatchState, signal: Signal, now: n
 const learningDays = (signal: Signal, slot: number): number => {
   if (signal === 'odd_hour') return isWeekend(slot) ? 28 : 14
   return signal === 'new_use' || signal === 'new_place' || signal === 'new_scope' ? 14 : 7
+}
+
+/** What is known of an agent, and which signals are silent yet. */
+export function learnedOf(state: WatchState, now: number): Omit<Watched, 'watch'> {
+  const { head, usual, learned } = state
+  const hours = learned.reduce((sum, count) => sum + count, 0)
+  const requests = learned.reduce((sum, count, slot) => sum + count * at(usual, slot), 0)
+  return {
+    since: at(head, HEAD.first),
+    requests: at(head, HEAD.requests),
+    requests_an_hour: Math.round((10 * requests) / Math.max(1, hours)) / 10,
+    rules_and_tools: sizeOf(state, 'use'),
+    scopes: sizeOf(state, 'scope'),
+    countries: sizeOf(state, 'country'),
+    networks: sizeOf(state, 'network'),
+    learning: SIGNALS.filter((signal) => isLearning(state, signal, now)),
+  }
 }
 
 /** Whether nothing is learned, since an alert is open. */

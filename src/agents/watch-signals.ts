@@ -51,6 +51,8 @@ export interface Sample extends Counts {
   readonly networks: readonly string[]
   /** Ids of tokens, each with a country that it came from. */
   readonly tokens: readonly (readonly [token: string, country: string])[]
+  /** Checksums of its code, if others than the approved ones came for the first time. */
+  readonly changed?: { readonly approved: readonly string[]; readonly seen: readonly string[] }
 }
 
 type Member = readonly [name: SetName, text: string]
@@ -89,10 +91,11 @@ export function observe(
   const members = membersOf(state, sample, now)
   noteTokens(state, sample, now)
   const told: Found[] = []
-  for (const found of [...countsIn(state, now), ...newIn(state, members)]) {
+  for (const found of [...countsIn(state, now), ...newIn(state, members), ...changedIn(sample)]) {
     const place = SIGNALS.indexOf(found.signal)
     if (isLearning(state, found.signal, now)) stirred[place] = now
-    else if (at(muted, place) <= now && signals.includes(found.signal)) told.push(found)
+    else if (found.signal !== 'changed' && at(muted, place) > now) continue
+    else if (signals.includes(found.signal)) told.push(found)
   }
   for (const { signal } of told) muted[SIGNALS.indexOf(signal)] = now + ALERT_MS
   if (!isFrozen(state, now)) {
@@ -190,6 +193,18 @@ const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] 
     return [{ signal, usual: { known }, seen, lesson: { members: found } }]
   })
 }
+
+const changedIn = ({ changed }: Sample): readonly Found[] =>
+  changed
+    ? [
+        {
+          signal: 'changed',
+          usual: { checksums: changed.approved },
+          seen: { checksums: changed.seen },
+          lesson: {},
+        },
+      ]
+    : []
 
 /** All members that a sample has. */
 const membersOf = (state: WatchState, sample: Sample, now: number): readonly Member[] => {

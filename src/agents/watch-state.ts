@@ -1,7 +1,7 @@
 import { SIGNALS } from '../core/model/watch.ts'
 
 /** The version of the layout. Bytes of another version are no state: the agent is learned anew. */
-const VERSION = 1
+const VERSION = 2
 
 /** Kinds of things that an agent uses or comes from, and how many of each are remembered. */
 export const SETS = { use: 128, scope: 64, country: 24, network: 48, pair: 16 } as const

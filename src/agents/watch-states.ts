@@ -31,13 +31,6 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
   return {
     store,
 
-    /** Deletes what was learned. */
-    forget(key: string): void {
-      held.delete(key)
-      dirty.delete(key)
-      if (sql.exec('DELETE FROM watched WHERE agent = ?', key).rowsWritten > 0) spend()
-    },
-
     /** A state that is going to change. */
     use(key: string): WatchState {
       const query = 'SELECT state FROM watched WHERE agent = ?'
@@ -53,6 +46,33 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
         dirty.delete(oldest)
       }
       return one.state
+    },
+
+    /** States by key, of all whose keys begin so, and go on with a quotation mark. */
+    find(beginning: string): ReadonlyMap<string, WatchState> {
+      const query = 'SELECT agent, state FROM watched WHERE agent > ? AND agent < ?'
+      const rows = sql.exec<{ agent: string; state: ArrayBuffer }>(
+        query,
+        beginning,
+        `${beginning}#`,
+      )
+      const stored = rows.toArray().map(({ agent, state }) => [agent, watchState(state)] as const)
+      const inMemory = [...held].flatMap(([key, { state }]) =>
+        key.startsWith(beginning) ? [[key, state] as const] : [],
+      )
+      return new Map([...stored, ...inMemory])
+    },
+
+    /** Deletes the states whose keys begin so, and go on with a quotation mark. */
+    drop(beginning: string): void {
+      const query = 'DELETE FROM watched WHERE agent > ? AND agent < ?'
+      const { rowsWritten } = sql.exec(query, beginning, `${beginning}#`)
+      for (let i = 0; i < rowsWritten; i++) spend()
+      for (const key of held.keys()) {
+        if (!key.startsWith(beginning)) continue
+        held.delete(key)
+        dirty.delete(key)
+      }
     },
 
     /** Writes what was written long ago, and all else once no agent is seen for a while: the object may end then. */

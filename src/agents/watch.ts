@@ -1,11 +1,18 @@
 import type { createActs } from '../audit/acts.ts'
-import { type AgentKey, type AgentTerms, keyText, type Sighting } from '../core/model/agents.ts'
+import {
+  type AgentEntry,
+  type AgentKey,
+  type AgentTerms,
+  keyText,
+  type Sighting,
+} from '../core/model/agents.ts'
 import type { Act, ActTerms } from '../core/model/audit.ts'
-import { type Revocation, revocationId } from '../core/model/revocation.ts'
-import type { Alert, Judgement, Quarantine, WatchRule } from '../core/model/watch.ts'
+import { type Revocation, revocationId, THROTTLE } from '../core/model/revocation.ts'
+import type { Alert, Judgement, Quarantine, Watched, WatchRule } from '../core/model/watch.ts'
 import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 import { createAlertTable } from './watch-alerts.ts'
+import { learnedOf } from './watch-baseline.ts'
 import { type Found, learn, observe, type Sample } from './watch-signals.ts'
 import { createWatchStates } from './watch-states.ts'
 
@@ -49,7 +56,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
 
   /** Whether an alert stops its agent. Who has an old token could be refused on purpose, so refusals never do. */
   const stops = ({ action, atMost }: WatchRule, { signal }: Found, key: string): boolean => {
-    if (action !== 'quarantine' || signal === 'refusals') return false
+    if (action === 'alert' || signal === 'refusals') return false
     const stopped = stoppedNow()
     return key in stopped || Object.keys(stopped).length < atMost
   }
@@ -64,8 +71,10 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     const { signal, usual, seen, lesson } = found
     const at = Date.now()
     const subject = { kind: 'agent', issuer, value: agent } as const
+    const { action, throttle } = rule
     const entry = {
-      id: await revocationId(subject, 'block', 'watch'),
+      id: await revocationId(subject, action === THROTTLE ? THROTTLE : 'block', 'watch'),
+      ...(action === THROTTLE && { throttle }),
       until: at + rule.duration * 1000,
     }
     const isStopped = stops(rule, found, keyText(sighting))
@@ -75,7 +84,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
         {
           ...{ at, issuer, agent, ...(name !== undefined && { name }), ...what },
           ...(isStopped && { quarantine: entry }),
-          ...(!isStopped && rule.action === 'quarantine' && { not_stopped: true as const }),
+          ...(!isStopped && action !== 'alert' && { not_stopped: true as const }),
         },
         lesson,
       )
@@ -97,7 +106,8 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
   const stop = async (alert: Alert, entry: Quarantine): Promise<void> => {
     const { id, at, issuer, agent, signal } = alert
     const revocation: Revocation = {
-      ...{ id: entry.id, kind: 'agent', issuer, value: agent, mode: 'block' },
+      ...{ id: entry.id, kind: 'agent', issuer, value: agent },
+      ...(entry.throttle ? { mode: THROTTLE, limit: entry.throttle } : { mode: 'block' }),
       expires: Math.ceil(entry.until / 1000),
       created: Math.floor(at / 1000),
       createdBy: 'edgewarden watch',
@@ -116,15 +126,24 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     list: alerts.list,
     find: alerts.find,
 
-    /** Forgets what agents did: there are as many states as agents in the registry. */
-    forget(agents: readonly AgentKey[], { watch }: AgentTerms): void {
-      for (const agent of agents) {
-        for (const { name } of watch?.rules ?? []) states.forget(stateKey(name, agent))
-      }
+    /** What was learned of an agent so far. */
+    learned: (agent: AgentKey): readonly Watched[] =>
+      [...states.find(beginningOf(agent))].map(([key, state]) => {
+        const [, , watch] = JSON.parse(key) as readonly [string, string, string]
+        return { watch, ...learnedOf(state, Date.now()) }
+      }),
+
+    /** Forgets what is usual of agents. */
+    forget(agents: readonly AgentKey[]): void {
+      for (const agent of agents) states.drop(beginningOf(agent))
     },
 
-    /** Watches what was seen. Resolves once what follows from it has happened. Rejects for nothing. */
-    async observe(sightings: readonly Sighting[], { watch, maxRows }: AgentTerms): Promise<void> {
+    /** Watches what was seen. Agents in `changed` came with code that is not approved. Resolves once what follows from it has happened. Rejects for nothing. */
+    async observe(
+      sightings: readonly Sighting[],
+      { watch, maxRows }: AgentTerms,
+      changed: readonly AgentEntry[] = [],
+    ): Promise<void> {
       if (!watch) return
       mostRows = maxRows
       for (const sighting of sightings) {
@@ -132,7 +151,8 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
         if (!rule) continue
         const state = states.use(stateKey(rule.name, sighting))
         const now = Math.min(sighting.last, Date.now())
-        const found = observe(state, sampleOf(sighting), now, rule.signals)
+        const entry = changed.find((one) => keyText(one) === keyText(sighting))
+        const found = observe(state, sampleOf(sighting, entry), now, rule.signals)
         if (found.length > 0) states.store(stateKey(rule.name, sighting))
         for (const one of found) await tell(sighting, rule, one, watch.acts)
       }
@@ -173,7 +193,10 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
 }
 
 const stateKey = (name: string, agent: AgentKey): string =>
-  JSON.stringify([name, agent.issuer, agent.agent])
+  JSON.stringify([agent.issuer, agent.agent, name])
+
+/** What the keys of all states of an agent begin with. */
+const beginningOf = (agent: AgentKey): string => `${keyText(agent).slice(0, -1)},`
 
 /** An act of the gate's own: an alert is there once, however often it is sent. */
 const actOf = ({ at, issuer, agent }: Alert, terms: ActTerms): Act => {
@@ -188,7 +211,13 @@ const widened = (network: string): string => {
   return four ? `${four}.0.0/16` : `${network.split(':').slice(0, 2).join(':')}::/32`
 }
 
-const sampleOf = (sighting: Sighting): Sample => ({
+const changedOf = ({ fields: { checksums: approved = [] }, seen }: AgentEntry) => ({
+  approved,
+  seen: (seen?.checksums ?? []).filter((one) => !approved.includes(one)),
+})
+
+const sampleOf = (sighting: Sighting, changed: AgentEntry | undefined): Sample => ({
+  ...(changed && { changed: changedOf(changed) }),
   requests: sighting.allowed,
   refusals: sighting.probes,
   bytes: sighting.bytes,

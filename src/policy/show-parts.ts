@@ -150,6 +150,7 @@ const WATCH: Shows<typeof WATCH_KEYS, WatchRule, Policy> = {
   rules: ({ rules }) => rules,
   signals: ({ signals }) => signals,
   duration: ({ duration }) => secondsText(duration),
+  throttle: ({ throttle }) => throttle,
   at_most: ({ atMost }) => atMost,
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../core/model/revocation.ts'
 import type { RevocationLog } from './log.ts'
 import type { Row } from './protocol.ts'
-import { LIVE, now, OF_AGENTS, putRow, REVOKES, toEntry, toRow } from './tables.ts'
+import { LIVE, now, OF_AGENTS, OF_REVOCATIONS, putRow, REVOKES, toEntry, toRow } from './tables.ts'
 
 type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }
 
@@ -130,7 +130,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
           const ids = JSON.stringify(entries.map(({ id }) => id))
           const subjects = JSON.stringify([...entries.map(subjectKey), ...none])
           log.drop(
-            `subject IN (SELECT value FROM json_each(?)) AND mode NOT IN ('block', 'before')
+            `subject IN (SELECT value FROM json_each(?)) AND mode NOT IN ${OF_REVOCATIONS}
               AND id NOT IN (SELECT value FROM json_each(?))`,
             subjects,
             ids,

@@ -1,9 +1,12 @@
-import { type Kind, type Revocation, subjectKey } from '../core/model/revocation.ts'
+import { type Kind, type Revocation, subjectKey, THROTTLE } from '../core/model/revocation.ts'
 import { hasSchema, noteSchema } from '../platform/schema.ts'
 import type { Row } from './protocol.ts'
 
 /** The version of what shards store. A release that changes it must migrate from each earlier one. */
 export const SCHEMA = 1
+
+/** The modes of entries that revoke or throttle; others are what the registry of agents says. */
+export const OF_REVOCATIONS = "('block', 'before', 'throttle')"
 
 const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
     BEGIN UPDATE log SET held = held - 1; END;
@@ -71,11 +74,11 @@ export const OF_AGENTS = ''
 
 /** Added to tables that were made before there were such entries, of which they have none. */
 const AGENT_TRIGGERS = `CREATE TRIGGER IF NOT EXISTS agents_come AFTER INSERT ON entries
-    WHEN new.mode NOT IN ('block', 'before')
+    WHEN new.mode NOT IN ${OF_REVOCATIONS}
     BEGIN INSERT INTO shares (issuer, held) VALUES ('${OF_AGENTS}', 1)
       ON CONFLICT (issuer) DO UPDATE SET held = held + 1; END;
   CREATE TRIGGER IF NOT EXISTS agents_go AFTER DELETE ON entries
-    WHEN old.mode NOT IN ('block', 'before')
+    WHEN old.mode NOT IN ${OF_REVOCATIONS}
     BEGIN UPDATE shares SET held = held - 1 WHERE issuer = '${OF_AGENTS}'; END;`
 
 /**
@@ -100,8 +103,8 @@ export function removeAll(sql: SqlStorage): void {
 /** A condition for unexpired entries; its parameter is the current second. */
 export const LIVE = '(expires IS NULL OR expires > ?)'
 
-/** A condition for those that administrators of revocations make and see; its parameter as above. */
-export const REVOKES = `${LIVE} AND mode IN ('block', 'before')`
+/** A condition for those that administrators of revocations see and lift; its parameter as above. */
+export const REVOKES = `${LIVE} AND mode IN ${OF_REVOCATIONS}`
 
 /** Seconds since the epoch, by the object's clock. */
 export function now(): number {
@@ -116,7 +119,7 @@ export function toEntry(row: Row): Revocation {
     issuer: row.issuer,
     value: row.value,
     mode: row.mode as Revocation['mode'],
-    ...(row.at !== null && { at: row.at }),
+    ...(row.at !== null && { [row.mode === THROTTLE ? 'limit' : 'at']: row.at }),
     ...(row.expires !== null && { expires: row.expires }),
     ...(row.reason !== null &&
       (row.mode === 'approved' ? { pins: JSON.parse(row.reason) } : { reason: row.reason })),
@@ -138,7 +141,7 @@ export function toRow(entry: Revocation, version: number, hash: ArrayBuffer): Ro
     issuer: entry.issuer,
     value: entry.value,
     mode: entry.mode,
-    at: entry.at ?? null,
+    at: entry.limit ?? entry.at ?? null,
     expires: entry.expires ?? null,
     reason: entry.pins ? JSON.stringify(entry.pins) : (entry.reason ?? null),
     created: entry.created,

@@ -27,14 +27,16 @@ const batchOf = (...known: readonly string[]): Batch => ({
 /** A registry that notes what it is told, unless it fails. */
 const start = () => {
   const told: Sighting[][] = []
+  const ids: string[] = []
   const trouble = { isDown: false }
-  const observe = async (sightings: readonly Sighting[]) => {
+  const observe = async (sightings: readonly Sighting[], _: unknown, id: string) => {
+    ids.push(id)
     if (trouble.isDown) throw new Error('down')
     told.push([...sightings])
   }
   const AGENTS: AgentObjects = { getByName: () => ({ observe }) }
   vi.spyOn(console, 'error').mockImplementation(() => {})
-  return { told, trouble, feed: createAgentFeed({ AGENTS }) }
+  return { told, ids, trouble, feed: createAgentFeed({ AGENTS }) }
 }
 
 it('tells one sighting of an agent for all that came within some seconds', async () => {
@@ -54,15 +56,22 @@ it('tells one sighting of an agent for all that came within some seconds', async
   expect(told).toHaveLength(1)
 })
 
-it('tells what it could not tell with the next', async () => {
-  const { told, trouble, feed } = start()
+it('tells what it could not tell before the next, under the same id', async () => {
+  const { told, ids, trouble, feed } = start()
   trouble.isDown = true
   feed(batchOf(recordAt(AT), recordAt(AT, { agent: 'other' })))
   await vi.advanceTimersByTimeAsync(FEED.ms)
   trouble.isDown = false
   feed(batchOf(recordAt(AT + 1)))
   await vi.advanceTimersByTimeAsync(FEED.ms)
-  expect(told).toMatchObject([[{ agent: 'agent-1', allowed: 2, first: AT }, { agent: 'other' }]])
+  expect(told).toMatchObject([
+    [{ agent: 'agent-1', allowed: 1, first: AT }, { agent: 'other' }],
+    [{ agent: 'agent-1', allowed: 1, first: AT + 1 }],
+  ])
+  // Two attempts that failed, and the third.
+  const [first, second, third, next] = ids
+  expect([second, third]).toEqual([first, first])
+  expect(next).not.toBe(first)
 })
 
 it('tells many agents in several calls, and nothing where there is no registry', async () => {

@@ -19,7 +19,7 @@ const read = (
     ...(watch !== undefined && { WATCH: watch }),
   })
   const env = {
-    has: (_: string, name: string) => bound || name !== 'AGENTS',
+    has: (_: string, name: string) => bound || !['AGENTS', 'RATE_LIMITER'].includes(name),
     secret: () => undefined,
   }
   return parsePolicy(vars, env, warningsOf)
@@ -39,7 +39,7 @@ describe('WATCH', () => {
     expect(valueIn(undefined).policy.watch).toEqual([])
     expect(showPolicy(valueIn(undefined).policy)).not.toHaveProperty('watch')
     expect(valueIn({ all: {} }).policy.watch).toEqual([
-      { name: 'all', signals: SIGNALS, action: 'alert', duration: 900, atMost: 5 },
+      { name: 'all', signals: SIGNALS, action: 'alert', duration: 900, throttle: 6, atMost: 5 },
     ])
   })
 
@@ -52,6 +52,7 @@ describe('WATCH', () => {
       signals: ['volume'],
       action: 'quarantine',
       duration: '60s',
+      throttle: 30,
       at_most: 0,
     }
     const { policy } = valueIn({ all: table })
@@ -68,6 +69,7 @@ describe('WATCH', () => {
     [{ all: { action: 'kill' } }, 'WATCH.all.action '],
     [{ all: { duration: '25h' } }, 'WATCH.all.duration must be at most'],
     [{ all: { at_most: 101 } }, 'WATCH.all.at_most '],
+    [{ all: { throttle: 0 } }, 'WATCH.all.throttle '],
     [{ all: { issuer: 'acne' } }, 'WATCH.all.issuer '],
     [{ all: { rules: ['GET /v2'] } }, 'WATCH.all.rules '],
     [{ all: { subject: 'alice' } }, 'WATCH.all.subject '],
@@ -90,6 +92,9 @@ describe('WATCH', () => {
       expect.stringContaining('bindings.AGENTS and AUDIT_LOG must be there'),
     ])
     expect(mistakes({}, { bound: false })).toEqual([])
+    expect(mistakes({ all: { action: 'throttle' } }, { bound: false })).toContainEqual(
+      expect.stringContaining('WATCH.all.action needs the binding RATE_LIMITER'),
+    )
   })
 
   it('warns of signals that need addresses', () => {

@@ -87,7 +87,7 @@ describe('a signal', () => {
     const early = learned(6)
     const odd = { requests: 500, refusals: 50, uses: ['x'], scopes: ['x'], countries: ['US'] }
     expect(feed(early.state, early.now, early.now + 20 * MINUTE, odd)).toEqual([])
-    expect(SIGNALS.length).toBe(7)
+    expect(SIGNALS.length).toBe(8)
   })
 
   it('tells volume in two windows running, not in one', () => {

@@ -29,6 +29,7 @@ const RULE = {
   signals: SIGNALS,
   action: 'quarantine',
   duration: 900,
+  throttle: 6,
   atMost: 2,
 } satisfies WatchRule
 const termsOf = (rule: WatchRule = RULE): AgentTerms => ({
@@ -66,10 +67,10 @@ const alerts = async () => {
   return (await store.alerts({ limit: 10 })).alerts
 }
 
-it('quarantines no more agents in an hour than may be, until a person says something of one', async () => {
+it('stops no more agents in an hour than may be, until a person says something of one', async () => {
   for (const agent of ['a', 'b', 'c', 'd']) {
     await learn(agent)
-    await odd(agent)
+    await odd(agent, { ...RULE, action: agent === 'a' ? 'throttle' : 'quarantine' })
   }
   const found = await alerts()
   expect(found.map(({ agent }) => agent)).toEqual(['d', 'c', 'b', 'a'])
@@ -127,6 +128,42 @@ it('has what it learned after a restart, and its alerts once', async () => {
   expect(await registry().judge({ id: 1, verdict: 'dismiss', by: 'x', issuer: 'other' })).toBe(
     undefined,
   )
+})
+
+it('counts a call once, though its answer was lost and it comes again', async () => {
+  await learn('a')
+  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 6, refused: 6 }
+  const tell = (id: string) => registry().observe([refused], termsOf(), id)
+  await Promise.all([tell('call-1'), tell('call-1')])
+  await tell('call-1')
+  expect(await alerts()).toEqual([])
+  await tell('call-2')
+  expect(await alerts()).toMatchObject([{ signal: 'refusals', seen: { refusals: 12 } }])
+})
+
+it('forgets what is usual of an agent with its entry', async () => {
+  const { discoveredAgents } = LIMITS
+  Object.assign(LIMITS, { discoveredAgents: 10 })
+  try {
+    await learn('a')
+    await evictDurableObject(registry())
+    await learn('a"')
+    expect(await sqlOf(registry(), 'SELECT * FROM watched')).toHaveLength(2)
+    const minted = Array.from({ length: 30 }, (_, i) => sighting(`m-${i}`, Date.now()))
+    for (const one of minted) await registry().observe([one], termsOf())
+    await odd('a')
+    await odd('a"')
+    expect(await alerts()).toEqual([])
+    await evictDurableObject(registry())
+    const states = await sqlOf(registry(), 'SELECT agent FROM watched')
+    const agents = await sqlOf(registry(), 'SELECT agent FROM agents')
+    const named = (text: unknown) => JSON.parse(String(text)) as string[]
+    expect(states.map((one) => named(one.agent)[1]).sort()).toEqual(
+      agents.map((one) => one.agent).sort(),
+    )
+  } finally {
+    Object.assign(LIMITS, { discoveredAgents })
+  }
 })
 
 it('writes one row for a state, and one for an alert', async () => {

@@ -25,7 +25,8 @@ const runCommand = (args: readonly string[]) =>
 const PASSED = { status: 200, code: undefined }
 const HELD = { status: 403, code: 'agent_checksum_changed' }
 const OPS = await createKey()
-const ADMINISTRATORS = {
+const MORE = {
+  WATCH: { code: { signals: ['changed'] } },
   ISSUERS_OPS: {
     ops: {
       issuer: 'https://ops.example',
@@ -48,7 +49,7 @@ let [late, telling]: readonly Gate[] = []
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-agentic-'))
   const issuer = { profile: 'agentic-jwt' }
-  const same = { routes: ROUTES, more: ADMINISTRATORS }
+  const same = { routes: ROUTES, more: MORE }
   setting = await startSetting({
     ...same,
     durableObjects: WITH_AUDIT,
@@ -95,13 +96,21 @@ const call = async (method: string, path: string, body?: object, headers: Member
   const claims = { iss: 'https://ops.example', aud: RESOURCE, sub: 'maria', client_id: 'cli' }
   const more = { jti: `${Math.random()}`, iat: now, exp: now + 60, scope: 'edgewarden:agents' }
   const token = await sign({ typ: 'at+jwt', kid: OPS.kid }, { ...claims, ...more }, OPS)
-  const response = await setting.ask(`/.edgewarden/agents${path}`, {
-    method,
-    token,
-    headers: { 'content-type': 'application/json', ...(headers as Record<string, string>) },
-    ...(body && { body: JSON.stringify(body) }),
-  })
-  const text = (await response.json()) as { agent: Entry; agents: Entry[]; problems?: object[] }
+  const response = await setting.ask(
+    `/.edgewarden${path.startsWith('/alerts') ? path : `/agents${path}`}`,
+    {
+      method,
+      token,
+      headers: { 'content-type': 'application/json', ...(headers as Record<string, string>) },
+      ...(body && { body: JSON.stringify(body) }),
+    },
+  )
+  const text = (await response.json()) as {
+    agent: Entry
+    agents: Entry[]
+    alerts: Entry[]
+    problems?: object[]
+  }
   return { status: response.status, etag: response.headers.get('etag') ?? '', ...text }
 }
 const at = ({ id }: RegisteredAgent) =>
@@ -216,6 +225,18 @@ describe('an approved agent is refused', () => {
       agent: agent.id,
     })
     await eventually(() => expect(setting.gate.output()).toContain(told))
+    const alerts = async () =>
+      (await call('GET', '/alerts')).alerts.filter((one) => one.agent === agent.id)
+    const alert = { watch: 'code', signal: 'changed', usual: { checksums: [agent.checksum] } }
+    await eventually(async () =>
+      expect(await alerts()).toMatchObject([{ ...alert, seen: { checksums: [NEW] } }]),
+    )
+    // Once approved, the next change is told of, too.
+    await approve(agent, { checksums: [agent.checksum, NEW] })
+    await send({ ...agent, checksum: OTHER }, { at: telling })
+    await eventually(async () =>
+      expect(await alerts()).toMatchObject([{ seen: { checksums: [OTHER] } }, alert]),
+    )
   })
 })
 

@@ -7,7 +7,7 @@ import type { Header } from '../kit/raw.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
 import type { Challenge } from './denied.ts'
 import { BROKEN, SEALED } from './sealed.ts'
-import { UNREACHABLE } from './shards.ts'
+import { THROTTLED, UNREACHABLE } from './shards.ts'
 import {
   AGENT,
   AGENTIC,
@@ -592,6 +592,12 @@ export const CASES: Readonly<Record<string, Case>> = {
     expect(made.status).toBe(200)
     return { token: await world.token({ jti }) }
   }),
+  // Nobody counts there.
+  agent_throttled: {
+    ...tooMany(token({ client_id: THROTTLED, sub: THROTTLED })),
+    at: 'faulty',
+    headers: [['Retry-After', '10']],
+  },
   assertion_unavailable: unavailable(token(), 'unsigned'),
   revocations_unavailable: unavailable(token({ jti: UNREACHABLE }), 'faulty'),
   token_expired_during_request: {

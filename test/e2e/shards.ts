@@ -7,6 +7,9 @@ import { inject } from 'vitest'
 /** The id of a token that `FaultyShard` cannot be asked about. */
 export const UNREACHABLE = 'unreachable-token'
 
+/** The agent that `FaultyShard` says is throttled. */
+export const THROTTLED = 'throttled-agent'
+
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
  * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests or remembers tokens. `FaultyShard`
@@ -71,7 +74,9 @@ export class FaultyShard extends Base__ {
     if (keys.some((key) => key.includes('"${UNREACHABLE}"'))) throw new Error('unreachable')
     const [, until] = /"until-([0-9.]+)"/.exec(keys.join()) ?? []
     if (until) await later__(until * 1_000 - Date.now())
-    return NOTHING__
+    const isThrottled = keys.some((key) => key.includes('"agent"') && key.includes('"${THROTTLED}"'))
+    const entry = { id: 'throttle', mode: 'throttle', kind: 'agent', issuer: '', value: '', limit: 1 }
+    return { ...NOTHING__, entries: isThrottled ? [entry] : [] }
   }
   add([{ own }]) { return { full: own ? 'share' : 'set' } }
   change() { return { refused: 'agents_full' } }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { SIGNALS } from '../../src/core/model/watch.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
@@ -22,6 +23,8 @@ const isRecord = ajv.compile(
 const WATCH = {
   // The first table that fits counts a request.
   careful: { agent_types: ['careful'], action: 'quarantine', duration: '4s', at_most: 100 },
+  slow: { agent_types: ['slow'], action: 'throttle', throttle: 20, duration: '1h', at_most: 100 },
+  brief: { agent_types: ['brief'], action: 'throttle', throttle: 1, duration: '4s', at_most: 100 },
   bounded: { agents: ['acme/b-1', 'acme/b-2'], action: 'quarantine', at_most: 0 },
   others: {},
 }
@@ -95,6 +98,7 @@ const call = async (method: string, path: string, claims: Members = {}) => {
   const body = (await response.json()) as {
     alerts: Shown[]
     alert: Shown
+    agent: Members
     code?: string
     decisions: Members[]
     revocations: Members[]
@@ -160,6 +164,15 @@ describe('an agent that is watched', () => {
     await ask('a-3', '/other/y')
     await alertOf('a-3')
     expect([...(await alertsOf('a-2')), ...(await alertsOf('new-1'))]).toEqual([])
+    const entryOf = async (agent: string) => {
+      const query = new URLSearchParams({ issuer: setting.issuer.issuer, agent })
+      return (await call('GET', `/agents/entry?${query}`)).agent
+    }
+    const learning = SIGNALS.filter((one) => one !== 'changed')
+    const fresh = { watch: 'others', requests: 2, rules_and_tools: 2, countries: 0, learning }
+    expect(await entryOf('new-1')).toMatchObject({ watched: [fresh] })
+    const known = { watch: 'others', requests_an_hour: 3, rules_and_tools: 1, learning: [] }
+    expect(await entryOf('a-2')).toMatchObject({ watched: [known] })
   })
 })
 
@@ -224,6 +237,48 @@ it('counts an agent by its name, not by an id that another name is', async () =>
   await learn('acme/b-2', 'others')
   await ask('acme/b-2', '/other/x')
   expect(await alertOf('acme/b-2')).toMatchObject({ watch: 'others' })
+})
+
+describe('a throttle', () => {
+  const burst = (agent: string, type: string, times: number) =>
+    Promise.all(Array.from({ length: times }, () => ask(agent, '/v1/x', type)))
+
+  it('lets few requests of the agent through, over all rules, until a person ends it', async () => {
+    await learn('t-1', 'slow')
+    await ask('t-1', '/other/x', 'slow')
+    const { id, quarantine } = await alertOf('t-1')
+    expect(quarantine).toMatchObject({ throttle: 20 })
+    const { revocations } = await call('GET', '/revocations?kind=agent&value=t-1')
+    expect(revocations).toMatchObject([
+      { id: quarantine?.id, mode: 'throttle', limit: 20, reason: `alert ${id}: new_use` },
+    ])
+    const answers = await eventually(async () => {
+      const some = await burst('t-1', 'slow', 30)
+      expect(some.map(({ code }) => code)).toContain('agent_throttled')
+      return some
+    })
+    for (const { status, code } of answers) {
+      expect([status, code]).toEqual(code ? [429, 'agent_throttled'] : [200, undefined])
+    }
+    const token = await setting.token(claimsOf('t-1', 'slow'))
+    const refused = await setting.ask('/other/x', { token })
+    expect([refused.status, Number(refused.headers.get('retry-after')) > 0]).toEqual([429, true])
+    // One more with each three seconds.
+    await eventually(async () => expect((await ask('t-1', '/v1/x', 'slow')).status).toBe(200))
+    expect((await ask('t-2', '/v1/x', 'slow')).status).toBe(200)
+    expect((await call('POST', `/alerts/${id}/release`)).status).toBe(200)
+    const after = await burst('t-1', 'slow', 30)
+    expect(new Set(after.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
+  it('ends by itself', async () => {
+    await learn('t-3', 'brief')
+    await ask('t-3', '/other/x', 'brief')
+    const isThrottled = async () =>
+      (await burst('t-3', 'brief', 2)).some(({ code }) => code === 'agent_throttled')
+    await eventually(async () => expect(await isThrottled()).toBe(true))
+    await eventually(async () => expect(await isThrottled()).toBe(false))
+  })
 })
 
 describe('an alert', () => {

@@ -4,7 +4,10 @@ import {
   type RevocationTerms,
   revocableSubjects,
 } from '../../src/core/model/revocation.ts'
+import type { Route } from '../../src/core/model/route.ts'
 import type { AccessToken } from '../../src/core/model/token.ts'
+import { fail, ok } from '../../src/core/result.ts'
+import type { LimitPorts } from '../../src/limit/stage.ts'
 import type { StandingPorts } from '../../src/revocation/checks/check.ts'
 import { revocation } from '../../src/revocation/stage.ts'
 import { accessOf, agentOf, codeOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
@@ -29,6 +32,8 @@ interface Given {
   readonly lookup?: StandingPorts['revocations']['lookup']
   /** The terms of the rule. */
   readonly terms?: RevocationTerms
+  readonly take?: LimitPorts['limits']['take']
+  readonly mode?: Route['mode']
 }
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 2_000 }
@@ -44,18 +49,20 @@ const run = (
     now = NOW,
     lookup = async () => entries,
     terms = BOUNDED,
+    take = () => ok({}),
+    mode = 'enforce',
   }: Given = {},
 ) =>
   revocation.run(
     {
-      route: { ...ROUTE, revocation: terms },
+      route: { ...ROUTE, revocation: terms, mode },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
       access: accessOf(access),
       intent: {},
       agent: agentOf(),
       subjects: SUBJECTS,
     },
-    { clock: { now: () => now * 1000 }, revocations: { lookup } },
+    { clock: { now: () => now * 1000 }, revocations: { lookup }, limits: { take } },
   )
 
 /** The token was issued a minute before `NOW`; the tolerance is 5 seconds. */
@@ -102,6 +109,50 @@ describe('revocation', () => {
     }
     expect(codeOf(await run([], { lookup, terms }))).toBe('ok')
     expect(asked).toEqual([terms])
+  })
+
+  it('counts a request of a throttled agent for each entry, and looks the token up again', async () => {
+    const throttle = entryOf({ id: 'throttle-1', kind: 'agent', mode: 'throttle', limit: 3 })
+    const both = [throttle, { ...throttle, id: 'throttle-2', limit: 9 }]
+    const taken: unknown[] = []
+    let looks = 0
+    const lookup = () => {
+      looks++
+      return both
+    }
+    const take: Given['take'] = (rule, id, spend) => {
+      taken.push([rule.kind === 'exact' && rule.quotas.bucket?.limit, id, spend])
+      return ok({})
+    }
+    expect(codeOf(await run([], { lookup, take }))).toBe('ok')
+    expect(codeOf(await run([], { lookup, take, mode: 'shadow' }))).toBe('ok')
+    expect(taken).toEqual([
+      [3, 'throttle-1', true],
+      [9, 'throttle-2', true],
+      [3, 'throttle-1', false],
+      [9, 'throttle-2', false],
+    ])
+    expect(looks).toBe(4)
+    const later = () => (++looks % 2 === 1 ? both : [entryOf()])
+    expect(codeOf(await run([], { lookup: later }))).toBe('token_revoked')
+  })
+
+  it.each<[number, Given['take'] & object]>([
+    [17, () => fail({ retryAfter: 17 })],
+    [10, () => Promise.reject(new Error('nobody counts'))],
+    [
+      10,
+      () => {
+        throw new Error('nobody counts')
+      },
+    ],
+  ])('refuses a throttled agent for %d s', async (retryAfter, take) => {
+    const outcome = await run([entryOf({ mode: 'throttle', limit: 3 })], { take })
+    expect(outcome).toMatchObject({ reason: { code: 'agent_throttled', params: { retryAfter } } })
+    const ended = entryOf({ mode: 'throttle', limit: 3, expires: NOW })
+    expect(codeOf(await run([ended], { take }))).toBe('ok')
+    const revoked = [entryOf({ mode: 'throttle', limit: 3 }), entryOf()]
+    expect(codeOf(await run(revoked, { take }))).toBe('token_revoked')
   })
 
   it('takes an answer from whatever can be awaited', async () => {

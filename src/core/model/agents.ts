@@ -1,6 +1,6 @@
 import type { Act, ActTerms } from './audit.ts'
 import type { ShardStatus } from './revocation.ts'
-import type { Alert, AlertPage, AlertQuery, Judgement, WatchRule } from './watch.ts'
+import type { Alert, AlertPage, AlertQuery, Judgement, Watched, WatchRule } from './watch.ts'
 
 /** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
 export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
@@ -141,6 +141,8 @@ export interface AgentEntry extends AgentKey {
   readonly change?: StatusChange
   /** Absent where it was never seen. */
   readonly seen?: Seen
+  /** Only of an agent that is asked for alone: one for each table that counts it. */
+  readonly watched?: readonly Watched[]
 }
 
 /** What an administrator changes. `put` replaces all fields; `patch` those that are given, `null` removes one. */

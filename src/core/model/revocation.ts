@@ -9,6 +9,9 @@ export type Kind = (typeof KINDS)[number]
 export const MODES = ['block', 'before'] as const
 export type Mode = (typeof MODES)[number]
 
+/** Of the watch: allows so many requests a minute, for a while. */
+export const THROTTLE = 'throttle'
+
 /**
  * What the registry of agents says of an agent, in entries of kind `agent` that administrators of revocations neither make
  * nor see. An agent has one at most.
@@ -38,9 +41,11 @@ export interface RevocationSubject {
 export interface Revocation extends RevocationSubject {
   /** Derived from kind, issuer, value, mode and `own`, so equal entries have equal ids. */
   readonly id: string
-  readonly mode: Mode | AgentStanding
+  readonly mode: Mode | typeof THROTTLE | AgentStanding
   /** Only for `before`: the moment up to which issued tokens are revoked. */
   readonly at?: number
+  /** Only for `throttle`: requests a minute. */
+  readonly limit?: number
   /** When the entry expires. */
   readonly expires?: number
   readonly reason?: string

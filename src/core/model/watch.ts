@@ -9,11 +9,12 @@ export const SIGNALS = [
   'new_place',
   'new_scope',
   'two_places',
+  'changed',
 ] as const
 export type Signal = (typeof SIGNALS)[number]
 
 /** What follows an alert by itself. */
-export const WATCH_ACTIONS = ['alert', 'quarantine'] as const
+export const WATCH_ACTIONS = ['alert', 'throttle', 'quarantine'] as const
 export type WatchAction = (typeof WATCH_ACTIONS)[number]
 
 /** Whose requests are watched, and what follows. The first table that fits a request counts it. */
@@ -27,10 +28,41 @@ export interface WatchRule {
   readonly rules?: readonly string[]
   readonly signals: readonly Signal[]
   readonly action: WatchAction
-  /** Seconds of a quarantine. */
+  /** Seconds of a quarantine or throttle. */
   readonly duration: number
-  /** Agents that may be quarantined in an hour, counted over all tables. */
+  /** Requests a minute of an agent that is throttled. */
+  readonly throttle: number
+  /** Agents that may be stopped in an hour, counted over all tables. */
   readonly atMost: number
+}
+
+/** What a table of WATCH has learned of an agent so far. */
+export interface Watched {
+  readonly watch: string
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  readonly requests: number
+  readonly requests_an_hour: number
+  /** How many are known. */
+  readonly rules_and_tools: number
+  readonly scopes: number
+  readonly countries: number
+  readonly networks: number
+  /** Signals that are silent yet. */
+  readonly learning: readonly Signal[]
+}
+
+/** What the tables have learned that are still there, of the signals that they tell. */
+export function learnedBy(rules: readonly WatchRule[], watched: readonly Watched[]) {
+  return rules.flatMap(({ name, signals }) =>
+    watched
+      .filter(({ watch }) => watch === name)
+      .map(({ since, learning, ...rest }) => ({
+        ...rest,
+        since: new Date(since).toISOString(),
+        learning: learning.filter((signal) => signals.includes(signal)),
+      })),
+  )
 }
 
 /** An alert. Times are milliseconds since the epoch. */
@@ -56,9 +88,10 @@ export interface Alert {
   readonly verdict?: { readonly is: Verdict; readonly at: number; readonly by: string }
 }
 
-/** The revocation of an agent for a while: `lifted` by a person, or `failed`. */
+/** The revocation of an agent for a while, or its `throttle` to so many requests a minute: `lifted` by a person, or `failed`. */
 export interface Quarantine {
   readonly id: string
+  readonly throttle?: number
   readonly until: number
   readonly lifted?: true
   readonly failed?: true

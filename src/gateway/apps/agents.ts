@@ -11,6 +11,7 @@ import {
   unusedScopes,
 } from '../../core/model/agents.ts'
 import { revocableSubjects, revocationId } from '../../core/model/revocation.ts'
+import { learnedBy } from '../../core/model/watch.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { showPolicy } from '../../policy/show.ts'
 import { AGENT_EDITS, AGENT_KEY, AGENT_QUERY, AGENT_STOP, matchOf } from './agent-request.ts'
@@ -214,7 +215,7 @@ const answer = async (
 }
 
 const presented = (c: Admin, entry: AgentEntry): JsonObject => {
-  const { issuer, agent, status, fields, change: last, seen, version } = entry
+  const { issuer, agent, status, fields, change: last, seen, watched, version } = entry
   const prefix = prefixOf(c.get('policy'), issuer)
   return {
     issuer,
@@ -231,6 +232,7 @@ const presented = (c: Admin, entry: AgentEntry): JsonObject => {
     needs: needsOf(entry, c.get('ports').clock.now()),
     version,
     ...(seen && { seen: presentedSeen(seen) }),
+    ...(watched && { watched: learnedBy(c.get('policy').watch, watched) }),
   }
 }
 

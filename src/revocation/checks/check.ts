@@ -3,7 +3,7 @@
 import type { Denial, DenialTable } from '../../core/denial.ts'
 import type { LineFacts } from '../../core/model/facts.ts'
 import type { Clock, Revocations } from '../../core/model/ports.ts'
-import type { RevocationTerms } from '../../core/model/revocation.ts'
+import type { Revocation, RevocationTerms } from '../../core/model/revocation.ts'
 import type { Route } from '../../core/model/route.ts'
 
 /** The facts of these checks: of the token only, not of the request. */
@@ -28,8 +28,12 @@ export interface StandingCheck<Answer = unknown, Code extends string = string> {
   ): Answer | PromiseLike<Answer>
   /** The denial if `ask` fails. Its answer is `unavailable`; streams retry for a while. */
   unavailable?(error: unknown): Denial<Code>
-  /** Decides by the answer at `now`, in milliseconds. Synchronous. */
-  judge(answer: Answer, facts: StandingFacts, now: number): Denial<Code> | undefined
+  /** Decides by the answer at `now`, in milliseconds: a denial, or entries that throttle. Synchronous. */
+  judge(
+    answer: Answer,
+    facts: StandingFacts,
+    now: number,
+  ): Denial<Code> | readonly Revocation[] | undefined
 }
 
 /** Declares a check. */

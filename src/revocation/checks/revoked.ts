@@ -1,5 +1,5 @@
 import { denials } from '../../core/denial.ts'
-import { hasExpired, isRevoked, type Revocation } from '../../core/model/revocation.ts'
+import { hasExpired, isRevoked, type Revocation, THROTTLE } from '../../core/model/revocation.ts'
 import { standingCheck } from './check.ts'
 import { changedIn } from './pins.ts'
 
@@ -73,7 +73,9 @@ export const revoked = standingCheck({
     const changed = holds && approval?.pins && changedIn(approval.pins, intent)
     if (changed) return revokedDenials(changed, { ...intent })
     const wanted = route.agents ?? access.entry.agents ?? policy.gate.agents
-    if (wanted !== 'approved' || route.endpoint) return undefined
-    return approval ? undefined : revokedDenials('agent_not_approved')
+    if (wanted === 'approved' && !route.endpoint && !approval) {
+      return revokedDenials('agent_not_approved')
+    }
+    return said.filter(({ mode }) => mode === THROTTLE)
   },
 })

@@ -4,6 +4,7 @@ import { AGENT_NEEDS, AGENT_STATUSES } from '../../core/model/agents.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions } from './access.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
+import { watchedText } from './alerts.ts'
 import { type CommandRow, collect, type Process, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { faultOutcome } from './gate-client.ts'
@@ -254,8 +255,12 @@ const shown = (body: JsonObject): Outcome => {
   const isPending = own(body, 'pending') === true
   const seen = Object.entries(objectOf(own(agent, 'seen')))
   const told = seen.map(([name, value]) => [name in agent ? `seen ${name}` : name, value] as const)
-  const lines = [...Object.entries(agent), ...told].flatMap(([name, value]) =>
-    name === 'seen' || name === 'version' || (Array.isArray(value) && value.length === 0)
+  const watched = listOf(own(agent, 'watched')).map((one) => [
+    'watched by',
+    watchedText(objectOf(one)),
+  ])
+  const lines = [...Object.entries(agent), ...told, ...watched].flatMap(([name = '', value]) =>
+    ['seen', 'version', 'watched'].includes(name) || (Array.isArray(value) && value.length === 0)
       ? []
       : [[`  ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]],
   )

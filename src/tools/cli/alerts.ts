@@ -27,8 +27,8 @@ export const alertsCommand: CommandRow<AlertsOptions> = {
       .option('--all', 'list also alerts of which a person has said something')
       .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
   help: `
-dismiss: it is in order. The gate learns it, and ends the quarantine.
-release: ends the quarantine only. suspend: stops the agent until it is resumed.`,
+dismiss: it is in order. The gate learns it, and ends the quarantine or throttle.
+release: ends the quarantine or throttle only. suspend: stops the agent until it is resumed.`,
   run: ([what = 'list', id], options, process) => alerts(what, id, options, process),
 }
 
@@ -87,7 +87,7 @@ const line = (alert: JsonObject): string => {
   const quarantine = own(alert, 'quarantine')
   const stopped =
     isObject(quarantine) && own(quarantine, 'lifted') === undefined
-      ? `, quarantined until ${whenText({ time: own(quarantine, 'until') })}`
+      ? `, ${own(quarantine, 'throttle') ? `throttled to ${own(quarantine, 'throttle')} a minute` : 'quarantined'} until ${whenText({ time: own(quarantine, 'until') })}`
       : ''
   const verdict = textIn(alert, 'verdict')
   return [
@@ -103,3 +103,15 @@ const details = (alert: JsonObject): readonly string[] => [
   line(alert),
   ...listOf(own(alert, 'requests')).map((id) => `  edgewarden why ${id}`),
 ]
+
+/** What a table of WATCH has learned of an agent, on one line. */
+export function watchedText(watched: JsonObject): string {
+  const of = (name: string) => textIn(watched, name) ?? ''
+  const learning = listOf(own(watched, 'learning')).join(', ')
+  return [
+    `${of('watch')}: ${of('requests_an_hour')} requests an hour since ${of('since').slice(0, 10)}`,
+    `${of('rules_and_tools')} rules and tools, ${of('scopes')} scopes`,
+    `${of('countries')} countries, ${of('networks')} networks`,
+    learning === '' ? 'all is learned' : `learning: ${learning}`,
+  ].join('; ')
+}

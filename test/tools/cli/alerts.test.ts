@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { agentsCommand } from '../../../src/tools/cli/agents.ts'
 import { alertsCommand } from '../../../src/tools/cli/alerts.ts'
 import { recordingGate } from './recording-gate.ts'
 
@@ -40,6 +41,29 @@ describe('alerts', () => {
     state.answer = () => ({ status: 200, body: { alert: ALERT } })
     const { out } = await run(['show', '17'])
     expect(out.slice(1)).toEqual(['  edgewarden why r-1', '  edgewarden why r-2'])
+  })
+
+  it('says to how many requests an agent is throttled', async () => {
+    const throttled = { ...ALERT, quarantine: { ...ALERT.quarantine, throttle: 6 } }
+    state.answer = () => ({ status: 200, body: { alerts: [throttled] } })
+    expect((await run([])).out[0]).toContain(', throttled to 6 a minute until 2026-11-29')
+  })
+
+  it.each([
+    [['new_use', 'odd_hour'], 'learning: new_use, odd_hour'],
+    [[], 'all is learned'],
+  ])('has beside it what is usual of an agent: %j', async (learning, text) => {
+    const counts = { rules_and_tools: 4, scopes: 2, countries: 1, networks: 3 }
+    const since = '2026-11-20T00:00:00.000Z'
+    const watched = [
+      { watch: 'all', since, requests: 9, requests_an_hour: 1.5, ...counts, learning },
+    ]
+    state.answer = () => ({ status: 200, body: { agent: { agent: 'a7', watched } } })
+    const options = { gate, issuer: 'https://a.example' }
+    const outcome = await agentsCommand.run(['show', 'a7'], options as never, around as never)
+    const line =
+      'all: 1.5 requests an hour since 2026-11-20; 4 rules and tools, 2 scopes; 1 countries'
+    expect(outcome.out.join('\n')).toContain(`${line}, 3 networks; ${text}`)
   })
 
   it.each(['dismiss', 'release', 'suspend'])('says %s of one', async (verdict) => {
