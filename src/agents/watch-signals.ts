@@ -29,7 +29,7 @@ import {
 } from './watch-state.ts'
 
 /** Milliseconds in which a signal is told once, and nothing is learned. A person may end it. */
-const ALERT_MS = DAY
+export const ALERT_MS = DAY
 /**
  * Volume: how far above the highest so far, and how much more by each day that is lacking. `calm`: an agent is of even
  * load up to this multiple of the bound; of others, the multiple says nothing.
@@ -97,7 +97,7 @@ export function observe(
     else if (found.signal !== 'changed' && at(muted, place) > now) continue
     else if (signals.includes(found.signal)) told.push(found)
   }
-  for (const { signal } of told) muted[SIGNALS.indexOf(signal)] = now + ALERT_MS
+  for (const { signal } of told) mute(state, signal, now + ALERT_MS)
   if (!isFrozen(state, now)) {
     for (const [name, text] of members) addMember(state, name, text, Math.floor(now / DAY))
     learnPeaks(state, now)
@@ -117,7 +117,12 @@ export function learn(
     state.peaks[i] = Math.max(at(state.peaks, i), peaks[name] ?? 0)
   }
   if (hour) state.usual[hour[0]] = Math.max(at(state.usual, hour[0]), hour[1])
-  state.muted[SIGNALS.indexOf(signal)] = 0
+  mute(state, signal, 0)
+}
+
+/** Tells a signal no second time until then. */
+export function mute({ muted }: WatchState, signal: Signal, until: number): void {
+  muted[SIGNALS.indexOf(signal)] = until
 }
 
 const peakOf = ({ peaks }: WatchState, name: (typeof PEAKS)[number]) =>

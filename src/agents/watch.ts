@@ -13,7 +13,7 @@ import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 import { createAlertTable } from './watch-alerts.ts'
 import { learnedOf } from './watch-baseline.ts'
-import { type Found, learn, observe, type Sample } from './watch-signals.ts'
+import { ALERT_MS, type Found, learn, mute, observe, type Sample } from './watch-signals.ts'
 import { createWatchStates } from './watch-states.ts'
 
 const HOUR_MS = 3_600_000
@@ -66,7 +66,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     rule: WatchRule,
     found: Found,
     terms: ActTerms,
-  ): Promise<void> => {
+  ): Promise<Alert> => {
     const { issuer, agent, name, requests } = sighting
     const { signal, usual, seen, lesson } = found
     const at = Date.now()
@@ -100,6 +100,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
       return made
     })
     if (isStopped) waitUntil(stop(alert, entry))
+    return alert
   }
 
   /** Revokes the agent of an alert for a while. Never rejects. */
@@ -153,8 +154,12 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
         const now = Math.min(sighting.last, Date.now())
         const entry = changed.find((one) => keyText(one) === keyText(sighting))
         const found = observe(state, sampleOf(sighting, entry), now, rule.signals)
+        for (const one of found) {
+          const { quarantine } = await tell(sighting, rule, one, watch.acts)
+          // Who goes on after that is stopped again.
+          if (quarantine) mute(state, one.signal, quarantine.until)
+        }
         if (found.length > 0) states.store(stateKey(rule.name, sighting))
-        for (const one of found) await tell(sighting, rule, one, watch.acts)
       }
       states.storeLater()
     },
@@ -171,6 +176,10 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
       const key = stateKey(known.watch, known)
       if (verdict === 'dismiss' && known.verdict?.is !== 'dismiss') {
         learn(states.use(key), { signal: known.signal, lesson: alerts.lessonOf(id) }, Date.now())
+        states.store(key)
+      }
+      if (verdict === 'release') {
+        mute(states.use(key), known.signal, Date.now() + ALERT_MS)
         states.store(key)
       }
       const judged = {

@@ -201,6 +201,12 @@ describe('a quarantine', () => {
       },
     ])
     await eventually(async () => expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200))
+    // Who goes on with it is stopped again.
+    await ask('q-1', '/other/x', 'careful')
+    await eventually(async () => {
+      expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
+    })
+    expect(await alertsOf('q-1')).toHaveLength(2)
   })
 
   it('is ended by a person, who says that it is in order: that is learned', async () => {
