@@ -276,6 +276,20 @@ describe('a session', () => {
     }
   })
 
+  it('is not one that another host can set, nor is it hidden by that', async () => {
+    const { cookie } = await signedIn({ client_id: 'mallory' })
+    const mine = await signedIn({ client_id: 'olga' })
+    // A value may have commas and quotes, and a name that begins with a space of Unicode is not `__Host-`.
+    for (const before of ['x=1,', 'x=1, ', 'x=",', '\u00a0', 'x=1; \u2000', 'x=1; \ufeff']) {
+      const tossed = Buffer.from(`${before}${cookie}`).toString('latin1')
+      const alone = await setting.page('/api/console', { headers: { cookie: tossed } })
+      expect([before, ...(await outcome(alone))]).toEqual([before, ...MISSING])
+      const headers = { cookie: `${tossed}; ${mine.cookie}; y=2` }
+      const both = await bodyOf(await setting.page('/api/console', { headers }))
+      expect([before, both.agent]).toEqual([before, 'acme/olga'])
+    }
+  })
+
   it('is not taken from Authorization', async () => {
     const headers = { authorization: `Bearer ${await setting.token({ scope: OPERATOR })}` }
     expect(await outcome(await setting.page('/api/policy', { headers }))).toEqual(MISSING)
