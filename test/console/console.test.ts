@@ -236,6 +236,26 @@ describe('a session', () => {
     }
   })
 
+  it('ends when the registry of agents stops its operator, and goes on after that', async () => {
+    const headers = await signedIn({ client_id: 'suspect' })
+    const token = await setting.token({ scope: 'edgewarden:agents' })
+    const body = JSON.stringify({ issuer: setting.issuer.issuer, agent: 'suspect' })
+    for (const [act, said] of [
+      ['suspend', [403, 'agent_suspended']],
+      ['resume', [200, undefined]],
+      ['retire', [403, 'agent_retired']],
+    ] as const) {
+      const done = await setting.ask(`/.edgewarden/agents/${act}`, {
+        method: 'POST',
+        token,
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
+      expect([act, done.status]).toEqual([act, 200])
+      expect(await outcome(await setting.page('/api/console', { headers }))).toEqual(said)
+    }
+  })
+
   it('makes no code, which would outlive it', async () => {
     const headers = await signedIn()
     const answer = await setting.page('/api/console', { method: 'POST', headers })
