@@ -63,7 +63,7 @@ function SignIn() {
         : html`<p>Run this where the operator's key is. It opens this page with a code for one use.</p>
           <pre><code>npx edgewarden console --gate https://YOUR-GATE --key ops.jwk</code></pre>
           <p>Behind Cloudflare Access nothing is needed: <button type="button" class="quiet"
-            onClick=${refresh}>look again</button></p>`
+            onClick=${() => location.reload()}>look again</button></p>`
     }
   </article>`
 }
