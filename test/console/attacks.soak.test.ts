@@ -160,3 +160,14 @@ it('a page of the same site can do nothing, though the cookie is sent with its r
   expect(held.revocations).toMatchObject([{ id: entry.id }])
   await context.close()
 })
+
+it('signing out ends it in every tab: none goes on to show decisions', async () => {
+  const context = await chromium.browser.newContext()
+  const page = await enter(context, 'olga')
+  const other = await context.newPage()
+  await other.goto(ops)
+  await other.getByRole('status').filter({ hasText: 'Live' }).waitFor()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await other.getByText('npx edgewarden console').waitFor()
+  await context.close()
+})

@@ -71,8 +71,14 @@ function SignIn() {
 const leave = async () => {
   await ask('/session', 'DELETE')
   operator.value = null
+  localStorage.setItem('left', String(Date.now()))
   go('/', false)
 }
+
+// Somebody has signed out in another tab: the stream of decisions would go on in this one.
+addEventListener('storage', ({ key }) => {
+  if (key === 'left' && operator.value) void refresh()
+})
 
 const switchZone = () => {
   isUtc.value = !isUtc.value
