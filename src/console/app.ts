@@ -184,8 +184,8 @@ const done = (cookie: string): Response =>
 const cookieOf = (text: string, seconds: number): string =>
   `${COOKIE}=${text}; Path=/; Max-Age=${seconds}; Secure; HttpOnly; SameSite=Strict`
 
-/** The console's cookie in a Cookie header. Header lines that were joined have a comma between them. */
-const OURS = new RegExp(`(?:^|[;,]\\s*)${COOKIE}=([^;,\\s]*)`, 'g')
+/** The console's cookie as browsers send it. What is behind a comma or another space is what another host has set. */
+const OURS = new RegExp(`(?:^|;[ \\t]*)${COOKIE}=([^;]*)`, 'g')
 
 /** The text of the console's cookie. Of two none counts: one may be somebody else's. */
 const cookieIn = ({ headers }: Request): string | undefined => {
@@ -193,10 +193,13 @@ const cookieIn = ({ headers }: Request): string | undefined => {
   return others.length > 0 ? undefined : cookie?.[1]
 }
 
+/** Whatever a server could read as the console's cookie, also in header lines that were joined by commas. */
+const LIKE_OURS = new RegExp(`(?:^|[;,]\\s*)${COOKIE}=[^;,\\s]*`, 'g')
+
 /** A request to the API never carries the console's cookie further. */
 const withoutCookie = (request: Request): Request => {
   const sent = request.headers.get('cookie') ?? ''
-  const rest = sent.replace(OURS, '').replace(/^[;,]\s*/, '')
+  const rest = sent.replace(LIKE_OURS, '').replace(/^[;,]\s*/, '')
   if (rest === sent) return request
   const headers = new Headers(request.headers)
   if (rest === '') headers.delete('cookie')

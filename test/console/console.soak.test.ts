@@ -405,7 +405,7 @@ describe('attacks', () => {
       await page.locator('.rows').waitFor()
     }
     await page.goto(`${url}/?agent=${encodeURIComponent(XSS)}`)
-    await page.getByText('No decision fits the filter').waitFor()
+    await page.getByRole('row').filter({ hasText: '<img src=x' }).first().waitFor()
     await page.goto(`${url}/decisions/${encodeURIComponent(XSS)}`)
     await page.getByText('No decision has the id').waitFor()
     expect(said).toEqual([])

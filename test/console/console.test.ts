@@ -242,6 +242,26 @@ describe('a session', () => {
     }
   })
 
+  it('ends when the registry of agents stops its operator, and goes on after that', async () => {
+    const headers = await signedIn({ client_id: 'suspect' })
+    const token = await setting.token({ scope: 'edgewarden:agents' })
+    const body = JSON.stringify({ issuer: setting.issuer.issuer, agent: 'suspect' })
+    for (const [act, said] of [
+      ['suspend', [403, 'agent_suspended']],
+      ['resume', [200, undefined]],
+      ['retire', [403, 'agent_retired']],
+    ] as const) {
+      const done = await setting.ask(`/.edgewarden/agents/${act}`, {
+        method: 'POST',
+        token,
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
+      expect([act, done.status]).toEqual([act, 200])
+      expect(await outcome(await setting.page('/api/console', { headers }))).toEqual(said)
+    }
+  })
+
   it('makes no code, which would outlive it', async () => {
     const headers = await signedIn()
     const answer = await setting.page('/api/console', { method: 'POST', headers })
@@ -279,6 +299,20 @@ describe('a session', () => {
     ]) {
       const answer = await setting.page('/api/policy', { headers: { cookie: one } })
       expect(await outcome(answer)).toEqual(MISSING)
+    }
+  })
+
+  it('is not one that another host can set, nor is it hidden by that', async () => {
+    const { cookie } = await signedIn({ client_id: 'mallory' })
+    const mine = await signedIn({ client_id: 'olga' })
+    // A value may have commas and quotes, and a name that begins with a space of Unicode is not `__Host-`.
+    for (const before of ['x=1,', 'x=1, ', 'x=",', '\u00a0', 'x=1; \u2000', 'x=1; \ufeff']) {
+      const tossed = Buffer.from(`${before}${cookie}`).toString('latin1')
+      const alone = await setting.page('/api/console', { headers: { cookie: tossed } })
+      expect([before, ...(await outcome(alone))]).toEqual([before, ...MISSING])
+      const headers = { cookie: `${tossed}; ${mine.cookie}; y=2` }
+      const both = await bodyOf(await setting.page('/api/console', { headers }))
+      expect([before, both.agent]).toEqual([before, 'acme/olga'])
     }
   })
 

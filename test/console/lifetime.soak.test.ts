@@ -1,7 +1,9 @@
+import { createServer, request as send } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type RunningBrowser, startBrowser } from '../kit/browser.ts'
-import { type ConsoleSetting, cookieIn, startConsole } from './console-setting.ts'
+import { type ConsoleSetting, cookieIn, OPERATOR, startConsole } from './console-setting.ts'
 
 /** Sessions are as short as tokens of the issuer may be. */
 const SECONDS = 6
@@ -62,4 +64,37 @@ it('a page whose session has ended says so, and offers to sign in', async () => 
   await page.getByRole('heading', { name: 'Live' }).waitFor()
   // The page asks once a minute; the stream of decisions ends with the session.
   await page.getByText('npx edgewarden console').waitFor()
+})
+
+it('a page whose session of Cloudflare Access has ended leads to signing in there', async () => {
+  const assertion = await setting.token({ ...short(), scope: OPERATOR })
+  let isSignedIn = true
+  // Access, in front of the gate: it redirects to another host whom it does not know.
+  const access = createServer((request, response) => {
+    const { port } = access.address() as AddressInfo
+    if (request.headers.host?.startsWith('127.')) {
+      response.writeHead(200, { 'content-type': 'text/html' }).end('Sign in at Access')
+    } else if (isSignedIn) {
+      const { method, url: path, headers } = request
+      const given = { ...headers, 'cf-access-jwt-assertion': assertion }
+      const options = { port: setting.gate.port, host: '127.0.0.1', method, path, headers: given }
+      const passed = send(options, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      })
+      request.pipe(passed.on('error', () => response.destroy()))
+    } else {
+      response.writeHead(302, { location: `http://127.0.0.1:${port}/` }).end()
+    }
+  }).listen(0, '127.0.0.1')
+  await new Promise((done) => access.once('listening', done))
+  const page = await chromium.browser.newPage()
+  await page.goto(`http://localhost:${(access.address() as AddressInfo).port}/`)
+  await page.getByRole('heading', { name: 'Live' }).waitFor()
+  isSignedIn = false
+  // The stream of decisions ends with the assertion, if no other request is the first.
+  await page.getByRole('button', { name: 'look again' }).click()
+  await page.getByText('Sign in at Access').waitFor()
+  access.closeAllConnections()
+  access.close()
 })

@@ -90,7 +90,8 @@ function useDecisions(query: string, isPaused: boolean) {
       clearInterval(timer)
     }
   }, [answer, isPaused])
-  return { rows, state, gap, problem: answer && !answer.ok ? answer.problem : undefined, again }
+  const problem = answer && !answer.ok ? answer.problem : undefined
+  return { rows, state, gap, isAsking: path !== undefined && !answer, problem, again }
 }
 
 /** Only the rows in sight are in the page, so that thousands do not slow it down. */
@@ -207,7 +208,7 @@ export function Live() {
   const search = place.value.searchParams
   const query = queryOf(search)
   const [isPaused, setPaused] = useState(false)
-  const { rows: all, state, gap, problem, again } = useDecisions(query, isPaused)
+  const { rows: all, state, gap, isAsking, problem, again } = useDecisions(query, isPaused)
   const isShown = (one: Json) => search.has('own') || !isOwn(one)
   const rows = useMemo(() => all.filter(isShown), [all, search])
   const since = `from=${Math.floor(Date.now() / 300_000) * 300 - 3_600}`
@@ -263,8 +264,10 @@ export function Live() {
     ${
       rows.length > 0
         ? html`<${Rows} rows=${rows} />`
-        : !problem &&
-          html`<p class="empty">No decision ${query ? 'fits the filter' : 'yet'}. ${query ? html`<${Link} to="/">Show all<//>` : 'Send a request through the gate, and it appears here.'}</p>`
+        : isAsking
+          ? html`<p aria-busy="true">Asking for decisions…</p>`
+          : !problem &&
+            html`<p class="empty">No decision ${query ? 'fits the filter' : 'yet'}. ${query ? html`<${Link} to="/">Show all<//>` : 'Send a request through the gate, and it appears here.'}</p>`
     }
     <h2>By rule, last hour</h2>
     <table class="counts"><thead><tr><th>Rule</th><th>Requests</th><th>Refused</th><th>p50 ms</th><th>p95 ms</th></tr></thead>

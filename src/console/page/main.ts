@@ -63,7 +63,7 @@ function SignIn() {
         : html`<p>Run this where the operator's key is. It opens this page with a code for one use.</p>
           <pre><code>npx edgewarden console --gate https://YOUR-GATE --key ops.jwk</code></pre>
           <p>Behind Cloudflare Access nothing is needed: <button type="button" class="quiet"
-            onClick=${refresh}>look again</button></p>`
+            onClick=${() => location.reload()}>look again</button></p>`
     }
   </article>`
 }
@@ -71,8 +71,14 @@ function SignIn() {
 const leave = async () => {
   await ask('/session', 'DELETE')
   operator.value = null
+  localStorage.setItem('left', String(Date.now()))
   go('/', false)
 }
+
+// Somebody has signed out in another tab: the stream of decisions would go on in this one.
+addEventListener('storage', ({ key }) => {
+  if (key === 'left' && operator.value) void refresh()
+})
 
 const switchZone = () => {
   isUtc.value = !isUtc.value

@@ -45,6 +45,12 @@ const OFFLINE: Problem = {
   code: 'offline',
 }
 
+const REDIRECTED: Problem = {
+  title: 'Cloudflare Access asks who you are',
+  hint: 'Sign in again',
+  code: 'redirected',
+}
+
 /** Sends a request to the gate as the operator who is signed in. Never throws. */
 export async function ask<Value = Json>(
   path: string,
@@ -54,6 +60,7 @@ export async function ask<Value = Json>(
   try {
     const response = await fetch(path, {
       method,
+      redirect: 'manual',
       headers: {
         ...(method !== 'GET' && { 'X-Edgewarden-Console': '1' }),
         ...(body && { 'Content-Type': 'application/json' }),
@@ -61,6 +68,11 @@ export async function ask<Value = Json>(
       ...(body && { body: JSON.stringify(body) }),
     })
     isOffline.value = false
+    // The gate redirects nobody. Access does so once its session has ended, to a page that only a navigation reaches.
+    if (response.type === 'opaqueredirect') {
+      operator.value = null
+      return { ok: false, problem: REDIRECTED }
+    }
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
     const value = isJson ? await response.json() : await response.text()
     // Not ready is an answer too.
