@@ -66,6 +66,7 @@ export class AgentRegistry extends DurableObject {
       acts: this.#acts,
       waitUntil: (promise) => ctx.waitUntil(promise),
       spend: (most) => this.#table.spend(most),
+      isShared: () => this.#table.isShared(),
       set: () => set.getByName(PRIMARY) as unknown as QuarantineSet,
     })
     this.#standings = createStandings(

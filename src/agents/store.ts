@@ -256,6 +256,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
     /** Notes that the set lacks all: it has begun anew. */
     untellAll: (): void => void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
 
+    /** Whether agents of several issuers are known. */
+    isShared: (): boolean =>
+      [...counted().values()].filter((of) => of.discovered + of.decided > 0).length > 1,
+
     /** Whether administrators decided of an agent. */
     hasDecided: (): boolean => decidedInAll() > 0,
   }

@@ -3,6 +3,7 @@ import {
   type AgentEntry,
   type AgentKey,
   type AgentTerms,
+  keyOf,
   keyText,
   type Sighting,
 } from '../core/model/agents.ts'
@@ -35,10 +36,12 @@ interface WatchOptions {
   readonly waitUntil: (promise: Promise<unknown>) => void
   /** Counts a row, of so many in a day; false if they are used up. */
   readonly spend: (most: number) => boolean
+  /** Whether agents of several issuers are known. */
+  readonly isShared: () => boolean
 }
 
 /** Watches agents inside the registry's object: learns what they do, tells alerts, and stops an agent for a while. */
-export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptions) {
+export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: WatchOptions) {
   const { kv } = storage
   let mostRows = Number.POSITIVE_INFINITY
   const states = createWatchStates(storage, () => spend(mostRows))
@@ -54,11 +57,13 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
     kv.put(STOPPED, others)
   }
 
-  /** Whether an alert stops its agent. Who has an old token could be refused on purpose, so refusals never do. */
-  const stops = ({ action, atMost }: WatchRule, { signal }: Found, key: string): boolean => {
+  /** Whether an alert stops its agent. An issuer has half of what may be, so that it uses up no other's. Who has an old token could be refused on purpose, so refusals never do. */
+  const stops = ({ action, atMost }: WatchRule, { signal }: Found, agent: AgentKey): boolean => {
     if (action === 'alert' || signal === 'refusals') return false
-    const stopped = stoppedNow()
-    return key in stopped || Object.keys(stopped).length < atMost
+    const stopped = Object.keys(stoppedNow())
+    const own = stopped.filter((key) => keyOf(key).issuer === agent.issuer)
+    const share = isShared() ? Math.ceil(atMost / 2) : atMost
+    return own.includes(keyText(agent)) || (stopped.length < atMost && own.length < share)
   }
 
   const tell = async (
@@ -77,7 +82,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
       ...(action === THROTTLE && { throttle }),
       until: at + rule.duration * 1000,
     }
-    const isStopped = stops(rule, found, keyText(sighting))
+    const isStopped = stops(rule, found, sighting)
     const what = { signal, usual, seen, requests, watch: rule.name }
     const alert = storage.transactionSync(() => {
       const made = alerts.add(

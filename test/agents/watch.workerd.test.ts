@@ -38,8 +38,8 @@ const termsOf = (rule: WatchRule = RULE): AgentTerms => ({
   watch: { rules: [rule], acts: { retention: 86_400, maxBytes: 1e9, maxRows: 1e6 } },
 })
 
-const sighting = (agent: string, at: number, use = 'GET /x'): Sighting => ({
-  issuer: ISSUER,
+const sighting = (agent: string, at: number, use = 'GET /x', issuer = ISSUER): Sighting => ({
+  issuer,
   agent,
   watch: 'all',
   ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 900 },
@@ -52,16 +52,16 @@ const sighting = (agent: string, at: number, use = 'GET /x'): Sighting => ({
 const registry = () => AGENTS.getByName('registry')
 
 /** Five weeks of calls, each hour some. */
-const learn = (agent: string) => {
+const learn = (agent: string, issuer?: string) => {
   const now = Math.floor(Date.now() / HOUR) * HOUR
   const hours = Array.from({ length: 35 * 24 }, (_, i) => now - (35 * 24 - i) * HOUR)
   return registry().observe(
-    hours.map((at) => sighting(agent, at)),
+    hours.map((at) => sighting(agent, at, undefined, issuer)),
     termsOf(),
   )
 }
-const odd = (agent: string, rule?: WatchRule) =>
-  registry().observe([sighting(agent, Date.now(), 'DELETE /x')], termsOf(rule))
+const odd = (agent: string, rule?: WatchRule, issuer?: string) =>
+  registry().observe([sighting(agent, Date.now(), 'DELETE /x', issuer)], termsOf(rule))
 const alerts = async () => {
   const store = registry() as unknown as Pick<AgentStore, 'alerts'>
   return (await store.alerts({ limit: 10 })).alerts
@@ -85,6 +85,19 @@ it('stops no more agents in an hour than may be, until a person says something o
   await odd('e')
   const [latest] = await alerts()
   expect([latest?.agent, latest?.quarantine?.until]).toEqual(['e', expect.any(Number)])
+})
+
+it('stops of one issuer half as many as may be, where there are several', async () => {
+  const other = 'https://auth.beta.example'
+  const rule = { ...RULE, atMost: 4 }
+  await learn('x', other)
+  for (const agent of ['a', 'b', 'c']) {
+    await learn(agent)
+    await odd(agent, rule)
+  }
+  await odd('x', rule, other)
+  const stopped = (await alerts()).map((one) => [one.agent, one.quarantine !== undefined])
+  expect(Object.fromEntries(stopped)).toEqual({ a: true, b: true, c: false, x: true })
 })
 
 it('says that a quarantine has failed where the set cannot be reached, and watches on', async () => {
