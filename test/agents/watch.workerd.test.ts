@@ -202,9 +202,9 @@ it('writes one row for a state, and one for an alert', async () => {
     return written.filter((one) => !/^SELECT/.test(one))
   })
   expect(rows).toEqual([
-    'INSERT OR REPLACE INTO: 1',
     'INSERT INTO alerts VALUES: 1',
     'DELETE FROM alerts WHERE: 0',
+    'INSERT OR REPLACE INTO: 1',
   ])
 })
 
