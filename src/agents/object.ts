@@ -8,6 +8,7 @@ import type {
   AgentPage,
   AgentQuery,
   AgentTerms,
+  AlertJudged,
   Sighting,
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
@@ -98,17 +99,21 @@ export class AgentRegistry extends DurableObject {
     return this.#watch.find(id)
   }
 
-  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry, too. */
-  async judge(judgement: Judgement, act?: Act): Promise<Alert | undefined> {
-    const alert = await this.#watch.judge(judgement, act)
-    if (alert && judgement.verdict === 'suspend') {
-      const { issuer, agent, id } = alert
-      const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
-      const own = judgement.issuer !== undefined && { own: true as const }
-      await this.change({ act: 'suspend', issuer, agent, at, by: judgement.by, reason, ...own })
-    }
+  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry before. */
+  async judge(judgement: Judgement, act?: Act): Promise<AlertJudged | undefined> {
+    const { id, by, verdict } = judgement
+    const known = this.#watch.find(id)
+    if (!known || known.issuer !== (judgement.issuer ?? known.issuer)) return undefined
+    const { issuer, agent } = known
+    const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
+    const own = judgement.issuer !== undefined && { own: true as const }
+    const suspended =
+      verdict === 'suspend' &&
+      (await this.change({ act: 'suspend', issuer, agent, at, by, reason, ...own }, act))
+    if (suspended && 'refused' in suspended) return suspended
+    const alert = await this.#watch.judge(judgement, suspended ? undefined : act)
     this.ctx.waitUntil(this.#acts.send())
-    return alert
+    return alert && { ...suspended, alert }
   }
 
   /** Changes an agent. Resolves once each shard of the set has it, or the set cannot be reached; then it is told later. */

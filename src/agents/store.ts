@@ -219,9 +219,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
       const most = needs === undefined ? limit : PAGE_ROWS
       const read = rowsOf(`${where} ORDER BY issuer, agent LIMIT ?`, ...bound, most + 1)
       const now = Date.now()
-      const fit = read
-        .slice(0, most)
-        .filter((entry) => needs === undefined || needsOf(entry, now).includes(needs))
+      const fit = read.slice(0, most).filter((entry) => {
+        const all = needs === undefined ? [] : needsOf(entry, now)
+        return !needs || (needs === 'any' ? all.length > 0 : all.includes(needs))
+      })
       const agents = fit.slice(0, limit)
       const last =
         fit.length > limit ? agents.at(-1) : read.length > most ? read[most - 1] : undefined

@@ -151,6 +151,7 @@ export function createWatch({ storage, acts, set, spend, waitUntil }: WatchOptio
       }
       storage.transactionSync(() => {
         alerts.change(judged)
+        if (lifts) alerts.lift(known, quarantine.id)
         forget(known)
         acts.note(act, {
           act: verdict,

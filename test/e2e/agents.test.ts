@@ -311,6 +311,10 @@ it('lists agents by status and need, in pages', async () => {
   expect(found.map(({ agent }) => agent).filter((agent) => names.includes(agent))).toEqual(names)
   const needy = await call('GET', '?needs=owner&limit=1000')
   expect(needy.agents.filter(({ agent }) => names.includes(agent))).toEqual([])
+  const { agents: any } = await call('GET', '?needs=any&limit=1000')
+  expect(any.filter(({ agent }) => names.includes(agent))).toEqual([])
+  expect(any.length).toBeGreaterThan(0)
+  expect(any.filter(({ needs }) => String(needs) === '')).toEqual([])
 })
 
 it('adopts what an agent really used as rules of the policy', async () => {

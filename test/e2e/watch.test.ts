@@ -8,9 +8,8 @@ import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
+import { learned } from './learned.ts'
 import { outcome, type Setting, startSetting } from './setting.ts'
-
-const HOUR = 3_600_000
 
 const ajv = new Ajv2020({ allErrors: true })
 addFormats.default(ajv)
@@ -48,27 +47,6 @@ const claimsOf = (agent: string, type?: string) => ({
   sub: agent,
   ...(type && { agent_type: type }),
 })
-
-/** Five weeks in which an agent calls one rule, as the audit tells the registry. */
-const learn = async (agent: string, watch: string) => {
-  const now = Math.floor(Date.now() / HOUR) * HOUR
-  const sightings = Array.from({ length: 35 * 24 }, (_, i) => {
-    const at = now - (35 * 24 - i) * HOUR
-    return {
-      issuer: setting.issuer.issuer,
-      agent,
-      watch,
-      ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 0 },
-      uses: { map: [['["GET /v1/{name}"]', 3]] },
-      ...{ types: [], clients: [], granted: [], used: [], parents: [], keys: [], requests: [] },
-      ...{ countries: [], networks: [], tokens: { map: [] } },
-    }
-  })
-  const rule = { name: watch, signals: [], action: 'alert', duration: 1, atMost: 0 }
-  const acts = { retention: 1, maxBytes: 1, maxRows: 1 }
-  const terms = { prefix: '/.edgewarden', maxRows: 1_000_000, watch: { rules: [rule], acts } }
-  await setting.gate.call('AGENTS', 'registry', 'observe', sightings, terms)
-}
 
 const ask = async (agent: string, path: string, type?: string) =>
   outcome(await setting.ask(path, { token: await setting.token(claimsOf(agent, type)) }))
@@ -112,7 +90,7 @@ const alertOf = (agent: string) =>
 
 describe('an agent that is watched', () => {
   it('is told of when it uses what it never used: by the API, the audit and the webhook', async () => {
-    await learn('a-1', 'others')
+    await learned(setting, 'a-1', 'others')
     expect((await ask('a-1', '/v1/x')).status).toBe(200)
     expect((await ask('a-1', '/other/x')).status).toBe(200)
     const alert = await alertOf('a-1')
@@ -148,12 +126,12 @@ describe('an agent that is watched', () => {
   })
 
   it('is not told of by what it does not do for the first time, or while it learns', async () => {
-    await learn('a-2', 'others')
+    await learned(setting, 'a-2', 'others')
     await ask('a-2', '/v1/y')
     await ask('new-1', '/v1/y')
     await ask('new-1', '/other/y')
     // Later than those.
-    await learn('a-3', 'others')
+    await learned(setting, 'a-3', 'others')
     await ask('a-3', '/other/y')
     await alertOf('a-3')
     expect([...(await alertsOf('a-2')), ...(await alertsOf('new-1'))]).toEqual([])
@@ -162,7 +140,7 @@ describe('an agent that is watched', () => {
 
 describe('a quarantine', () => {
   it('stops the agent, names its alert, and ends by itself', async () => {
-    await learn('q-1', 'careful')
+    await learned(setting, 'q-1', 'careful')
     expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
     const begun = performance.now()
     await ask('q-1', '/other/x', 'careful')
@@ -188,7 +166,7 @@ describe('a quarantine', () => {
   })
 
   it('is ended by a person, who says that it is in order: that is learned', async () => {
-    await learn('q-2', 'careful')
+    await learned(setting, 'q-2', 'careful')
     await ask('q-2', '/other/x', 'careful')
     const { id } = await alertOf('q-2')
     const judged = await call('POST', `/alerts/${id}/dismiss`)
@@ -198,7 +176,7 @@ describe('a quarantine', () => {
     })
     expect((await ask('q-2', '/other/x', 'careful')).status).toBe(200)
     // What is new is told again, what was dismissed is not.
-    await learn('q-3', 'careful')
+    await learned(setting, 'q-3', 'careful')
     await ask('q-3', '/other/x', 'careful')
     await alertOf('q-3')
     expect(await alertsOf('q-2')).toHaveLength(1)
@@ -210,7 +188,7 @@ describe('a quarantine', () => {
   })
 
   it('is not made of more agents than may be, and the alert says so', async () => {
-    await learn('b-1', 'bounded')
+    await learned(setting, 'b-1', 'bounded')
     await ask('b-1', '/other/x')
     expect(await alertOf('b-1')).toMatchObject({ not_stopped: true })
     expect((await ask('b-1', '/v1/x')).status).toBe(200)
@@ -219,11 +197,41 @@ describe('a quarantine', () => {
 
 describe('an alert', () => {
   it('leads to a suspension, if a person says so', async () => {
-    await learn('s-1', 'others')
+    await learned(setting, 's-1', 'others')
     await ask('s-1', '/other/x')
     const { id } = await alertOf('s-1')
-    expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({ status: 200 })
+    expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({
+      status: 200,
+      alert: { verdict: 'suspend' },
+      shards: { total: expect.any(Number) },
+    })
     expect(await ask('s-1', '/v1/x')).toMatchObject({ status: 403, code: 'agent_suspended' })
+    await eventually(async () => {
+      const { decisions } = await call('GET', '/decisions?kind=act&subject=maria')
+      const entry = { value: 's-1', status: 'suspended', reason: `alert ${id}` }
+      expect(decisions).toContainEqual(
+        expect.objectContaining({ act: 'suspend', entries: [expect.objectContaining(entry)] }),
+      )
+    })
+  })
+
+  it('stays open where its agent may not be suspended', async () => {
+    await learned(setting, 's-2', 'others')
+    await ask('s-2', '/other/x')
+    const { id } = await alertOf('s-2')
+    const key = { issuer: setting.issuer.issuer, agent: 's-2' }
+    const stopped = await setting.ask('/.edgewarden/agents/suspend', {
+      method: 'POST',
+      token: await setting.token({ client_id: 'operator', scope: 'edgewarden:agents' }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(key),
+    })
+    expect(stopped.status).toBe(200)
+    const judgement = { id, verdict: 'suspend', by: 'other', issuer: key.issuer }
+    expect(await setting.gate.call('AGENTS', 'registry', 'judge', judgement)).toEqual({
+      refused: 'agent_stopped_by_all',
+    })
+    expect((await call('GET', '/alerts?open=true')).alerts.map((one) => one.id)).toContain(id)
   })
 
   it.each(['/alerts/999999', '/alerts/0', '/alerts/x'])(
