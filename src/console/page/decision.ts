@@ -1,5 +1,5 @@
 import { html } from 'htm/preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
 import { go, has, type Json, list, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
@@ -77,23 +77,51 @@ function Chain({ record }: { readonly record: Json }) {
     )}</svg>`
 }
 
+/** Keys as they were, and as they are where that differs. */
+function Compared({ then = {}, now }: { readonly then?: Json; readonly now: Json | undefined }) {
+  const names = [...new Set([...Object.keys(then), ...Object.keys(now ?? {})])]
+  const isSame = (name: string) => text(then[name]) === text(now?.[name])
+  return html`<table><thead><tr><th>Key</th><th>Then</th><th>Today</th></tr></thead><tbody>${names.map(
+    (name) => html`<tr class=${isSame(name) ? '' : 'changed'}><th scope="row">${name}</th>
+      <td>${text(then[name])}</td><td>${isSame(name) ? 'same' : now ? text(now[name]) || 'not set' : 'no rule'}</td></tr>`,
+  )}</tbody></table>`
+}
+
+/** A policy as one table: each key of GATE, and each issuer and rule. */
+const flat = (policy: Json): Json =>
+  Object.fromEntries(
+    Object.entries(policy).flatMap(([table, value]) =>
+      Array.isArray(value)
+        ? value.map((rule) => [text(rule.match), rule])
+        : Object.entries(value as Json).map(([name, one]) => [`${table}.${name}`, one]),
+    ),
+  )
+
+/** The whole policy that decided, against that of today. */
+function Policies({ id }: { readonly id: string }) {
+  const { answer: found } = useAnswer(`/api/decisions/${id}?policy=true`)
+  const { answer: today } = useAnswer('/api/policy')
+  const failed = [found, today].find((one) => one && !one.ok)
+  if (failed && !failed.ok) return html`<${Failure} problem=${failed.problem} />`
+  if (!found?.ok || !today?.ok) return html`<p aria-busy="true">Asking for both policies…</p>`
+  if (!found.value.policy)
+    return html`<p>No policy is stored with this decision, or it is not one for you.</p>`
+  return html`<${Compared} then=${flat(found.value.policy as Json)} now=${flat(today.value)} />`
+}
+
 /** The rule as it was, and as it is where that differs. */
 function Rules({ then, today }: { readonly then: Json | undefined; readonly today: Json }) {
   const now = today.rule as Json | undefined
-  const names = [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
-  const isSame = (name: string) => text(then?.[name]) === text(now?.[name])
   if (!then && !now)
     return html`<p>No rule is stored with this decision, or it is not one for you.</p>`
   return html`<p>${today.changed ? 'The policy has changed since.' : 'The policy is the same today.'}</p>
-    <table><thead><tr><th>Key</th><th>Then</th><th>Today</th></tr></thead><tbody>${names.map(
-      (name) => html`<tr class=${isSame(name) ? '' : 'changed'}><th scope="row">${name}</th>
-        <td>${text(then?.[name])}</td><td>${isSame(name) ? 'same' : now ? text(now[name]) || 'not set' : 'no rule'}</td></tr>`,
-    )}</tbody></table>`
+    <${Compared} then=${then} now=${now} />`
 }
 
 /** One decision, by its id or its request id: every stage, who acts for whom, the rule then and today. */
 export function Decision({ id }: { readonly id: string }) {
   const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
+  const [isWhole, setWhole] = useState(false)
   const direct = useAnswer(isId ? `/api/decisions/${id}` : undefined)
   const isMissing =
     !isId || (direct.answer?.ok === false && direct.answer.problem.code === 'decision_unknown')
@@ -133,5 +161,6 @@ export function Decision({ id }: { readonly id: string }) {
       }</p></section>
     <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} /></section></div>
     <h2>The rule, then and today</h2><${Rules} then=${rule as Json | undefined} today=${today} />
+    <details onToggle=${() => setWhole(true)}><summary>The whole policy, then and today</summary>${isWhole && html`<${Policies} id=${text(record.id)} />`}</details>
     <details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
 }
