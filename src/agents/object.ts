@@ -8,7 +8,7 @@ import type {
   AgentPage,
   AgentQuery,
   AgentTerms,
-  Judged,
+  AlertJudged,
   Sighting,
 } from '../core/model/agents.ts'
 import type { Act } from '../core/model/audit.ts'
@@ -126,20 +126,21 @@ export class AgentRegistry extends DurableObject {
     return this.#watch.find(id)
   }
 
-  /** Notes what a person says of an alert. `suspend` first suspends its agent in the registry; nothing is noted if that is refused. */
-  async judge(judgement: Judgement, act?: Act): Promise<Judged> {
-    const { id, verdict, by, issuer: ofIssuer } = judgement
-    const known = verdict === 'suspend' ? this.#watch.find(id) : undefined
-    if (known && (ofIssuer === undefined || ofIssuer === known.issuer)) {
-      const { issuer, agent } = known
-      const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
-      const own = ofIssuer !== undefined && { own: true as const }
-      const changed = await this.change({ act: 'suspend', issuer, agent, at, by, reason, ...own })
-      if ('refused' in changed) return changed
-    }
-    const alert = await this.#watch.judge(judgement, act)
+  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry before. */
+  async judge(judgement: Judgement, act?: Act): Promise<AlertJudged | undefined> {
+    const { id, by, verdict } = judgement
+    const known = this.#watch.find(id)
+    if (!known || known.issuer !== (judgement.issuer ?? known.issuer)) return undefined
+    const { issuer, agent } = known
+    const [at, reason] = [Math.floor(Date.now() / 1000), `alert ${id}`]
+    const own = judgement.issuer !== undefined && { own: true as const }
+    const suspended =
+      verdict === 'suspend' &&
+      (await this.change({ act: 'suspend', issuer, agent, at, by, reason, ...own }, act))
+    if (suspended && 'refused' in suspended) return suspended
+    const alert = await this.#watch.judge(judgement, suspended ? undefined : act)
     this.ctx.waitUntil(this.#acts.send())
-    return alert
+    return alert && { ...suspended, alert }
   }
 
   /** Changes an agent. Resolves once each shard of the set has it, or the set does not say so in time; then it is told later. */

@@ -234,9 +234,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
       const most = needs === undefined ? limit : PAGE.rows
       const { entries, isMore } = pageOf(most, `${where} ORDER BY issuer, agent`, ...bound)
       const now = Date.now()
-      const fit = entries.filter(
-        (entry) => needs === undefined || needsOf(entry, now).includes(needs),
-      )
+      const fit = entries.filter((entry) => {
+        const all = needs === undefined ? [] : needsOf(entry, now)
+        return !needs || (needs === 'any' ? all.length > 0 : all.includes(needs))
+      })
       const agents = fit.slice(0, limit)
       const last = fit.length > limit ? agents.at(-1) : isMore ? entries.at(-1) : undefined
       return { agents, ...(last && { cursor: keyText(last) }) }

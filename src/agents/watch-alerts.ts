@@ -32,6 +32,14 @@ export function createAlertTable({ sql }: DurableObjectStorage) {
       sql.exec('UPDATE alerts SET alert = ? WHERE id = ?', JSON.stringify(alert), id)
     },
 
+    /** Notes of all open alerts of an agent that their quarantine is lifted: they share it. */
+    lift({ issuer }: Alert, quarantine: string): void {
+      const set = `alert = json_patch(alert, '{"quarantine":{"lifted":true}}')`
+      const where = `issuer = ? AND json_extract(alert, '$.quarantine.id') = ?
+        AND json_extract(alert, '$.verdict') IS NULL`
+      sql.exec(`UPDATE alerts SET ${set} WHERE ${where}`, issuer, quarantine)
+    },
+
     find(id: number): Alert | undefined {
       const [row] = sql.exec<Row>('SELECT id, alert FROM alerts WHERE id = ?', id)
       return row && alertOf(row)

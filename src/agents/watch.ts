@@ -194,6 +194,7 @@ export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: 
       }
       storage.transactionSync(() => {
         alerts.change(judged)
+        if (lifts) alerts.lift(known, quarantine.id)
         forget(known)
         acts.note(act, {
           act: verdict,

@@ -217,7 +217,7 @@ let files: ReadonlyMap<string, File> | undefined
 /** The page at its addresses, and its files, whose addresses change with what is in them. */
 const fileAt = async (path: string): Promise<File | undefined> => {
   files ??= await filesOf()
-  return files.get(/^\/(?:decisions\/[^/]+|policy)$/.test(path) ? '/' : path)
+  return files.get(/^\/(?:decisions\/[^/]+|policy|agents)$/.test(path) ? '/' : path)
 }
 
 const filesOf = async (): Promise<ReadonlyMap<string, File>> => {

@@ -9,7 +9,7 @@ export const COOKIE = '__Host-edgewarden-console'
 
 /** The scopes of an operator who may do everything. */
 export const OPERATOR =
-  'edgewarden:read edgewarden:revoke edgewarden:metrics edgewarden:audit:read edgewarden:audit:erase'
+  'edgewarden:read edgewarden:revoke edgewarden:metrics edgewarden:audit:read edgewarden:audit:erase edgewarden:agents'
 
 /** What a gate with a console has. */
 export const consoleOptions = (): SettingOptions => ({

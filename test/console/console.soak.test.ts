@@ -5,6 +5,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { learned } from '../e2e/learned.ts'
 import { type RunningBrowser, startBrowser } from '../kit/browser.ts'
 import { eventually } from '../kit/eventually.ts'
 import { ROOT } from '../kit/repository.ts'
@@ -25,6 +27,7 @@ beforeAll(async () => {
   ;[chromium, setting] = await Promise.all([
     startBrowser(),
     startConsole({
+      reaching: true,
       gate: { assertion: 'identity', console: { host: 'localhost' } },
       routes: [
         { match: 'GET /v1/weak', scopes: ['reports:write'] },
@@ -35,10 +38,13 @@ beforeAll(async () => {
           match: 'POST /mcp',
           resource: 'https://api.example.com/mcp',
           scopes: [],
-          mcp: { tools: { allowed: [] } },
+          mcp: { tools: { allowed: [], '<*': [] } },
         },
       ],
-      more: { AUDIT: { path_values: ['id'], claims: ['department'] } },
+      more: {
+        AUDIT: { path_values: ['id'], claims: ['department'] },
+        WATCH: { careful: { agent_types: ['careful'], action: 'quarantine', at_most: 100 } },
+      },
     }),
   ])
   url = `http://localhost:${setting.gate.port}`
@@ -93,6 +99,33 @@ const send = async (agent: string, path: string, claims: object = {}, init: Requ
       ...(init.headers as Record<string, string>),
     },
   })
+
+const CAREFUL = { agent_type: 'careful' }
+const GRANTED = { ...CAREFUL, scope: 'reports:write files:delete' }
+
+/** Lets an agent do what it never did, and waits until it is stopped for that. */
+const stray = async (agent: string) => {
+  await learned(setting, agent, 'careful', 'GET /v1/documents/{id}')
+  expect((await send(agent, '/v1/documents/1', CAREFUL)).status).toBe(200)
+  expect((await send(agent, '/v1/weak', GRANTED)).status).toBe(200)
+  await eventually(async () => {
+    expect((await send(agent, '/v1/documents/1', CAREFUL)).status).toBe(401)
+  })
+}
+
+const actsOf = async (agent: string) => {
+  const token = await setting.token({ scope: OPERATOR })
+  return (await setting.ask(`/.edgewarden/decisions?kind=act&agent=${agent}`, { token })).text()
+}
+
+/** Presses a button and the one of the same name in the dialog that it opens. */
+const confirm = async (page: Page, name: string) => {
+  await page.getByRole('button', { name, exact: true }).first().click()
+  await page.getByRole('dialog').getByRole('button', { name, exact: true }).click()
+}
+
+const agentAt = (agent: string) =>
+  `${url}/agents?${new URLSearchParams({ issuer: setting.issuer.issuer, agent })}`
 
 /** What axe finds serious. */
 const serious = async (page: Page) => {
@@ -189,6 +222,10 @@ describe('the screens', () => {
     await page.getByText('authentication: not run').waitFor()
     await page.getByRole('img', { name: /Who acts for whom: .*acme\/reader/ }).waitFor()
     await page.getByText('The policy is the same today.').waitFor()
+    await page.getByText('The whole policy, then and today').click()
+    const rule = page.getByRole('rowheader', { name: 'GET /v1/documents/{id}' })
+    await rule.waitFor()
+    await page.getByRole('rowheader', { name: 'gate.resource' }).waitFor()
     const stranger = await setting.ask('/v1/weak', { headers: { 'x-request-id': 'stranger-1' } })
     expect(stranger.status).toBe(401)
     await page.goto(`${url}/decisions/stranger-1`)
@@ -245,10 +282,115 @@ describe('the screens', () => {
     await context.close()
   })
 
+  it('lead from an alert to the quarantine and its release', async () => {
+    await stray('odd')
+    const { context, page, said } = await open()
+    await enter(page, { client_id: 'alma' })
+    await page.getByRole('link', { name: 'Agents' }).click()
+    const alerts = page.getByRole('article').filter({ hasText: 'acme/odd' })
+    const alert = alerts.filter({ hasText: 'new_use' })
+    const other = alerts.filter({ hasText: 'new_scope' })
+    await alert.getByText('a rule or tool for the first time').waitFor()
+    await alert.getByText('known: 1 use').waitFor()
+    await alert.getByText('use GET /v1/weak').waitFor()
+    await alert.getByText('quarantined until').waitFor()
+    await other.getByText('quarantined until').waitFor()
+    await alert.getByRole('button', { name: 'Release' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText('the quarantine ends, and nothing is learned').waitFor()
+    await dialog.getByRole('button', { name: 'Release' }).click()
+    await page.getByText(/^Released: after \d+ ms\.$/).waitFor()
+    await alert.waitFor({ state: 'detached' })
+    expect((await send('odd', '/v1/documents/1', CAREFUL)).status).toBe(200)
+    // Both alerts have one quarantine.
+    await other.getByText('quarantined until').waitFor({ state: 'detached' })
+    await confirm(page, 'Dismiss')
+    await page.getByText(/^Dismissed: /).waitFor()
+    await page.getByText('No alert is open.').waitFor()
+    await eventually(async () => expect(await actsOf('alma')).toMatch(/"act":"release"/))
+
+    await stray('worse')
+    await page.reload()
+    await confirm(page, 'Suspend')
+    await page.getByText(/^Suspended: \d+ of \d+ shards had it after \d+ ms\. It counts/).waitFor()
+    const row = page.getByRole('row').filter({ hasText: 'acme/worse' })
+    await row.getByText('suspended').waitFor()
+    await row.getByRole('link').click()
+    await page.getByRole('article').getByText('suspend by').waitFor()
+    await page.getByRole('heading', { name: 'acme/worse: suspended' }).waitFor()
+    await page.goBack()
+    await page.getByLabel('status').selectOption('suspended')
+    await eventually(() => expect(page.url()).toContain('status=suspended'))
+    expect(said).toEqual([])
+    await context.close()
+  })
+
+  it('suspend an agent: its open stream ends; resume it', async () => {
+    const { context, page, said } = await open()
+    await enter(page, { client_id: 'alma' })
+    setting.origin.on('/v1/stream', (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: begun\n\n')
+    })
+    const granted = { scope: 'reports:write files:delete', act: { sub: 'planner' } }
+    await send('streamer', '/v1/weak', granted)
+    const read = (await send('streamer', '/v1/stream')).text()
+    await page.goto(`${url}/agents`)
+    await eventually(async () => {
+      await page.reload()
+      await page.getByRole('link', { name: 'acme/streamer' }).click({ timeout: 2_000 })
+    })
+    expect(page.url()).toBe(agentAt('streamer'))
+    await page.getByText('reports:write: used').waitFor()
+    await page.getByText('files:delete: not used in 90 days').waitFor()
+    await page.getByRole('link', { name: 'planner' }).waitFor()
+    await page.getByRole('button', { name: 'Suspend' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText(/its open streams end\. 2 of its calls were allowed/).waitFor()
+    await dialog.getByLabel('Reason').fill('odd calls')
+    await dialog.getByRole('button', { name: 'Suspend' }).click()
+    await page.getByText(/^Suspended: \d+ of \d+ shards had it after \d+ ms\. It counts/).waitFor()
+    expect(await read).toContain('"code":"agent_suspended"')
+    setting.origin.clear()
+    expect((await send('streamer', '/v1/documents/1')).status).toBe(403)
+    await page.getByText('odd calls').waitFor()
+    await eventually(async () => expect(await actsOf('alma')).toMatch(/"act":"suspend"/))
+    await confirm(page, 'Resume')
+    await page.getByText(/^Resumed: /).waitFor()
+    expect((await send('streamer', '/v1/documents/1')).status).toBe(200)
+    await confirm(page, 'Revoke this agent')
+    await page.getByText(/^Revoked: \d+ of \d+ shards/).waitFor()
+    await confirm(page, 'Lift')
+    await page.getByText(/^Lifted: /).waitFor()
+    expect((await send('streamer', '/v1/documents/1')).status).toBe(200)
+    await page.goto(agentAt('nobody'))
+    await page.getByText('agent_unknown').waitFor()
+    expect(said).toEqual([])
+    await context.close()
+  })
+
+  it('say that there is no registry where AGENTS is not bound', async () => {
+    const { AGENTS: _, ...others } = WITH_AUDIT
+    const gate = { assertion: 'identity', console: { host: 'localhost' } }
+    const without = await startConsole({ gate, durableObjects: others })
+    const { context, page } = await open()
+    try {
+      await page.goto(`http://localhost:${without.gate.port}/#code=${await without.code()}`)
+      await page.getByRole('button', { name: /^Sign in as/ }).click()
+      await page.getByRole('link', { name: 'Agents' }).click()
+      await page.getByText('lacks the binding AGENTS').waitFor()
+    } finally {
+      await context.close()
+      await without.close()
+    }
+  })
+
   it('say what a viewer may not do, and what the rules are', async () => {
     const { context, page } = await open()
     await enter(page, { scope: 'edgewarden:read edgewarden:audit:read', client_id: 'viewer' })
     await page.getByText('acme/viewer viewer').waitFor()
+    await page.getByRole('link', { name: 'Agents' }).click()
+    await page.getByText('Agents need the scope edgewarden:agents.').waitFor()
     await page.getByRole('link', { name: 'Policy' }).click()
     await page.getByLabel('Find rules').fill('documents')
     await page.getByText('GET /v1/documents/{id}').click()
@@ -269,6 +411,7 @@ describe('the screens', () => {
     await context.close()
   })
 
+  let isMailed = false
   it.each([
     ['light', 'wide', DESK],
     ['dark', 'wide', DESK],
@@ -287,6 +430,10 @@ describe('the screens', () => {
       const ending = width === 'wide' ? colorScheme : `${width}-${colorScheme}`
       await page.screenshot({ path: join(PICTURES, `${name}-${ending}.png`) })
     }
+    if (!isMailed) {
+      isMailed = true
+      await stray('mailer')
+    }
     await page.goto(await linkOf({ client_id: 'olga' }))
     await page.getByRole('button', { name: /^Sign in as/ }).waitFor()
     await look('sign-in')
@@ -304,6 +451,12 @@ describe('the screens', () => {
     await page.getByRole('link', { name: 'Policy' }).click()
     await page.getByText('GET /v1/documents/{id}').click()
     await look('policy')
+    await page.getByRole('link', { name: 'Agents' }).click()
+    await page.getByRole('article').filter({ hasText: 'acme/mailer' }).first().waitFor()
+    await look('agents')
+    await page.goto(agentAt('mailer'))
+    await page.getByText('files:delete: not used in 90 days').waitFor()
+    await look('agent')
     expect(said).toEqual([])
     await context.close()
   })
@@ -408,6 +561,50 @@ describe('attacks', () => {
     await page.getByRole('row').filter({ hasText: '<img src=x' }).first().waitFor()
     await page.goto(`${url}/decisions/${encodeURIComponent(XSS)}`)
     await page.getByText('No decision has the id').waitFor()
+    expect(said).toEqual([])
+    await context.close()
+  })
+
+  it('text about agents stays text: ids, names, owners, purposes, and tools of alerts', async () => {
+    const agent = `x ${XSS}`
+    const [issuer, path] = [setting.issuer.issuer, '/.edgewarden/agents/entry']
+    const registered = await setting.ask(`${path}?${new URLSearchParams({ issuer, agent })}`, {
+      method: 'PUT',
+      token: await setting.token({ scope: OPERATOR }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: XSS, owners: [XSS], purpose: XSS, client: XSS, types: [XSS] }),
+    })
+    expect(registered.status).toBe(200)
+    await learned(setting, agent, 'careful', 'GET /v1/documents/{id}')
+    const params = { name: '<img/src=x/onerror=alert(1)>', arguments: {} }
+    const called = await send(
+      agent,
+      '/mcp',
+      { ...CAREFUL, aud: 'https://api.example.com/mcp', act: { sub: XSS } },
+      {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
+      },
+    )
+    expect(called.status).toBe(200)
+    const { context, page, said } = await open()
+    await enter(page)
+    await eventually(async () => {
+      await page.goto(`${url}/agents?needs=`)
+      await page.getByText('onerror=alert(1)>').first().waitFor({ timeout: 2_000 })
+      const alert = page.getByRole('article').filter({ hasText: '<img src=x' })
+      await alert.getByText('POST /mcp <img/src').waitFor({ timeout: 2_000 })
+    })
+    await page.getByRole('row').filter({ hasText: 'acme/x <img' }).getByRole('link').first().click()
+    await page.getByRole('heading', { name: 'Scopes granted against used' }).waitFor()
+    await page.getByText('POST /mcp').first().waitFor()
+    await page.getByRole('button', { name: 'Suspend' }).first().click()
+    await page.getByRole('dialog').getByText('<img src=x').waitFor()
+    expect(await page.locator('img, main script').count()).toBe(0)
     expect(said).toEqual([])
     await context.close()
   })

@@ -37,7 +37,7 @@ describe('the host of the console', () => {
     const html = await answer.text()
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8')
-    for (const path of ['/policy', '/decisions/abc']) {
+    for (const path of ['/policy', '/decisions/abc', '/agents']) {
       expect(await (await setting.page(path)).text()).toBe(html)
     }
     const paths = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(

@@ -312,6 +312,10 @@ it('lists agents by status and need, in pages', async () => {
   expect(found.map(({ agent }) => agent).filter((agent) => names.includes(agent))).toEqual(names)
   const needy = await call('GET', '?needs=owner&limit=1000')
   expect(needy.agents.filter(({ agent }) => names.includes(agent))).toEqual([])
+  const { agents: any } = await call('GET', '?needs=any&limit=1000')
+  expect(any.filter(({ agent }) => names.includes(agent))).toEqual([])
+  expect(any.length).toBeGreaterThan(0)
+  expect(any.filter(({ needs }) => String(needs) === '')).toEqual([])
 })
 
 it('lists no more in a page than an answer has room for, however much is said of each', async () => {

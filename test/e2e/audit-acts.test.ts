@@ -65,10 +65,10 @@ describe('a decision', () => {
     })
     await first.stop()
     const second = await setting.another({ ...OPTIONS, dataDir, routes: rules('x:write') })
-    const answer = await askGate(second, `${OWN}/decisions/${decision?.id}`, {
-      token: await admin(),
-    })
+    const path = `${OWN}/decisions/${decision?.id}?policy=true`
+    const answer = await askGate(second, path, { token: await admin() })
     expect(await answer.json()).toMatchObject({
+      policy: { gate: { resource: 'https://api.example.com' }, routes: [{ scopes: ['x:read'] }] },
       rule: { scopes: ['x:read'] },
       today: { changed: true, rule: { scopes: ['x:write'] }, revocations: [] },
     })

@@ -245,7 +245,9 @@ describe('GET /decisions', () => {
     expect([...issuers]).toEqual([world.acme.issuer])
     const status = async (rest: string) => (await read(rest, token)).status
     expect(await status(`/${own.id}`)).toBe(200)
-    expect(await (await read(`/${own.id}`, token)).json()).not.toHaveProperty('rule')
+    const told = await (await read(`/${own.id}?policy=true`, token)).json()
+    expect(told).not.toHaveProperty('rule')
+    expect(told).not.toHaveProperty('policy')
     expect(await status(`/${other.id}`)).toBe(404)
     expect(await status(`/${stranger.id}`)).toBe(404)
     expect(await status(`?issuer=${encodeURIComponent(world.beta.issuer)}`)).toBe(403)

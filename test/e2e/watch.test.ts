@@ -10,9 +10,8 @@ import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { withLimits } from './hurried.ts'
+import { learned } from './learned.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
-
-const HOUR = 3_600_000
 
 const ajv = new Ajv2020({ allErrors: true })
 addFormats.default(ajv)
@@ -55,26 +54,8 @@ const claimsOf = (agent: string, type?: string) => ({
   ...(type && { agent_type: type }),
 })
 
-/** Five weeks in which an agent calls one rule, as the audit tells the registry. */
-const learn = async (agent: string, watch: string, gate = setting.gate) => {
-  const now = Math.floor(Date.now() / HOUR) * HOUR
-  const sightings = Array.from({ length: 35 * 24 }, (_, i) => {
-    const at = now - (35 * 24 - i) * HOUR
-    return {
-      issuer: setting.issuer.issuer,
-      agent,
-      watch,
-      ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 0 },
-      uses: { map: [['["GET /v1/{name}"]', 3]] },
-      ...{ types: [], clients: [], granted: [], used: [], parents: [], keys: [], requests: [] },
-      ...{ countries: [], networks: [], tokens: { map: [] } },
-    }
-  })
-  const rule = { name: watch, signals: [], action: 'alert', duration: 1, atMost: 0 }
-  const acts = { retention: 1, maxBytes: 1, maxRows: 1 }
-  const terms = { prefix: '/.edgewarden', maxRows: 1_000_000, watch: { rules: [rule], acts } }
-  await gate.call('AGENTS', 'registry', 'observe', sightings, terms)
-}
+const learn = (agent: string, watch: string, gate = setting.gate) =>
+  learned({ ...setting, gate }, agent, watch)
 
 const ask = async (agent: string, path: string, type?: string) =>
   outcome(await setting.ask(path, { token: await setting.token(claimsOf(agent, type)) }))
@@ -320,8 +301,38 @@ describe('an alert', () => {
     await learn('s-1', 'others')
     await ask('s-1', '/other/x')
     const { id } = await alertOf('s-1')
-    expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({ status: 200 })
+    expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({
+      status: 200,
+      alert: { verdict: 'suspend' },
+      shards: { total: expect.any(Number) },
+    })
     expect(await ask('s-1', '/v1/x')).toMatchObject({ status: 403, code: 'agent_suspended' })
+    await eventually(async () => {
+      const { decisions } = await call('GET', '/decisions?kind=act&subject=maria')
+      const entry = { value: 's-1', status: 'suspended', reason: `alert ${id}` }
+      expect(decisions).toContainEqual(
+        expect.objectContaining({ act: 'suspend', entries: [expect.objectContaining(entry)] }),
+      )
+    })
+  })
+
+  it('stays open where its agent may not be suspended', async () => {
+    await learn('s-2', 'others')
+    await ask('s-2', '/other/x')
+    const { id } = await alertOf('s-2')
+    const key = { issuer: setting.issuer.issuer, agent: 's-2' }
+    const stopped = await setting.ask('/.edgewarden/agents/suspend', {
+      method: 'POST',
+      token: await setting.token({ client_id: 'operator', scope: 'edgewarden:agents' }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(key),
+    })
+    expect(stopped.status).toBe(200)
+    const judgement = { id, verdict: 'suspend', by: 'other', issuer: key.issuer }
+    expect(await setting.gate.call('AGENTS', 'registry', 'judge', judgement)).toEqual({
+      refused: 'agent_stopped_by_all',
+    })
+    expect((await call('GET', '/alerts?open=true')).alerts.map((one) => one.id)).toContain(id)
   })
 
   it.each(['/alerts/999999', '/alerts/0', '/alerts/x'])(

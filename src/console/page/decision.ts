@@ -1,7 +1,8 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
-import { Act, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
-import { ask, go, has, type Json, list, type Problem, text } from './state.ts'
+import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
+import { go, has, type Json, list, text } from './state.ts'
+import { Kill, Revocations } from './stop.ts'
 
 /** What each stage found, by members of the record. */
 const FOUND: Readonly<Record<string, readonly string[]>> = {
@@ -76,102 +77,51 @@ function Chain({ record }: { readonly record: Json }) {
     )}</svg>`
 }
 
+/** Keys as they were, and as they are where that differs. */
+function Compared({ then = {}, now }: { readonly then?: Json; readonly now: Json | undefined }) {
+  const names = [...new Set([...Object.keys(then), ...Object.keys(now ?? {})])]
+  const isSame = (name: string) => text(then[name]) === text(now?.[name])
+  return html`<table><thead><tr><th>Key</th><th>Then</th><th>Today</th></tr></thead><tbody>${names.map(
+    (name) => html`<tr class=${isSame(name) ? '' : 'changed'}><th scope="row">${name}</th>
+      <td>${text(then[name])}</td><td>${isSame(name) ? 'same' : now ? text(now[name]) || 'not set' : 'no rule'}</td></tr>`,
+  )}</tbody></table>`
+}
+
+/** A policy as one table: each key of GATE, and each issuer and rule. */
+const flat = (policy: Json): Json =>
+  Object.fromEntries(
+    Object.entries(policy).flatMap(([table, value]) =>
+      Array.isArray(value)
+        ? value.map((rule) => [text(rule.match), rule])
+        : Object.entries(value as Json).map(([name, one]) => [`${table}.${name}`, one]),
+    ),
+  )
+
+/** The whole policy that decided, against that of today. */
+function Policies({ id }: { readonly id: string }) {
+  const { answer: found } = useAnswer(`/api/decisions/${id}?policy=true`)
+  const { answer: today } = useAnswer('/api/policy')
+  const failed = [found, today].find((one) => one && !one.ok)
+  if (failed && !failed.ok) return html`<${Failure} problem=${failed.problem} />`
+  if (!found?.ok || !today?.ok) return html`<p aria-busy="true">Asking for both policies…</p>`
+  if (!found.value.policy)
+    return html`<p>No policy is stored with this decision, or it is not one for you.</p>`
+  return html`<${Compared} then=${flat(found.value.policy as Json)} now=${flat(today.value)} />`
+}
+
 /** The rule as it was, and as it is where that differs. */
 function Rules({ then, today }: { readonly then: Json | undefined; readonly today: Json }) {
   const now = today.rule as Json | undefined
-  const names = [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
-  const isSame = (name: string) => text(then?.[name]) === text(now?.[name])
   if (!then && !now)
     return html`<p>No rule is stored with this decision, or it is not one for you.</p>`
   return html`<p>${today.changed ? 'The policy has changed since.' : 'The policy is the same today.'}</p>
-    <table><thead><tr><th>Key</th><th>Then</th><th>Today</th></tr></thead><tbody>${names.map(
-      (name) => html`<tr class=${isSame(name) ? '' : 'changed'}><th scope="row">${name}</th>
-        <td>${text(then?.[name])}</td><td>${isSame(name) ? 'same' : now ? text(now[name]) || 'not set' : 'no rule'}</td></tr>`,
-    )}</tbody></table>`
-}
-
-const KINDS = {
-  agent: 'Every token of this agent is refused, now and later, and its open streams end.',
-  token: 'This one token is refused, and its open streams end. The agent can get another.',
-} as const
-
-/** Seconds to wait for shards that lack a revocation. */
-const PATIENCE = 30
-
-/** When a revocation that every shard has counts on the rules of the policy. */
-const lateness = async (): Promise<string> => {
-  const policy = await ask('/api/policy')
-  if (!policy.ok) return 'The policy says when it counts.'
-  const rules = [policy.value.gate as Json, ...list(policy.value.routes)]
-  const terms = rules.map(({ revocation }) => (revocation ?? {}) as Json)
-  const late = terms.flatMap((one) =>
-    one.consistency === 'bounded' ? [text(one.max_staleness)] : [],
-  )
-  return late.length === 0
-    ? 'It counts now.'
-    : `Rules that are not strict follow within ${[...new Set(late)].join(' or ')}.`
-}
-
-/** Revokes, and measures until every shard has it. */
-function Kill({ record, again }: { readonly record: Json; readonly again: () => void }) {
-  const [done, setDone] = useState('')
-  const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const issuer = text(record.issuer)
-  const revoke = async (kind: keyof typeof KINDS, reason: string) => {
-    const began = performance.now()
-    const value = text(kind === 'agent' ? record.agent : record.jti)
-    const made = await ask('/api/revocations', 'POST', {
-      kind,
-      issuer,
-      value,
-      ...(reason && { reason }),
-    })
-    setProblem(made.ok ? undefined : made.problem)
-    if (!made.ok) return
-    const [entry] = list(made.value.revocations)
-    let shards = made.value.shards as Json
-    for (let tries = 0; shards.pending && tries < PATIENCE; tries++) {
-      await new Promise((done) => setTimeout(done, 1_000))
-      const now = await ask(`/api/revocations/${text(entry?.id)}`)
-      if (now.ok) shards = now.value.shards as Json
-    }
-    const took = Math.round(performance.now() - began)
-    const had = `Revoked: ${text(shards.acknowledged)} of ${text(shards.total)} shards had it after ${took} ms.`
-    setDone(`${had} ${shards.pending ? 'The others may still accept it.' : await lateness()}`)
-    again()
-  }
-  if (!has('revoke')) return html`<p>To revoke needs the scope edgewarden:revoke.</p>`
-  return html`${(['agent', 'token'] as const).map(
-    (kind) =>
-      record[kind === 'agent' ? 'agent' : 'jti'] !== undefined &&
-      html`<${Act} label=${`Revoke this ${kind}`} act=${(form: FormData) => revoke(kind, text(form.get('reason')))}
-        says=${`${text(kind === 'agent' ? record.agent : record.jti)} of ${issuer}: ${KINDS[kind]} The audit says that it was you.`}>
-        <label>Reason<input name="reason" maxlength="200" /></label><//>`,
-  )}
-  ${problem && html`<${Failure} problem=${problem} />`}<p role="status">${done}</p>`
-}
-
-/** Undoes a revocation. */
-function Revocations({ today, again }: { readonly today: Json; readonly again: () => void }) {
-  const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const lift = async (id: unknown) => {
-    const answer = await ask(`/api/revocations/${text(id)}`, 'DELETE')
-    setProblem(answer.ok ? undefined : answer.problem)
-    again()
-  }
-  const found = list(today.revocations)
-  return html`${found.map(
-    (one) =>
-      html`<p><span class="denied">revoked</span> ${text(one.kind)} ${text(one.value)} ${
-        has('revoke') &&
-        html`<${Act} label="Lift" act=${() => lift(one.id)} says="What this revocation covers is accepted again. The audit says that it was you." />`
-      }</p>`,
-  )}${problem && html`<${Failure} problem=${problem} />`}`
+    <${Compared} then=${then} now=${now} />`
 }
 
 /** One decision, by its id or its request id: every stage, who acts for whom, the rule then and today. */
 export function Decision({ id }: { readonly id: string }) {
   const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
+  const [isWhole, setWhole] = useState(false)
   const direct = useAnswer(isId ? `/api/decisions/${id}` : undefined)
   const isMissing =
     !isId || (direct.answer?.ok === false && direct.answer.problem.code === 'decision_unknown')
@@ -203,9 +153,14 @@ export function Decision({ id }: { readonly id: string }) {
   return html`<h1><span class=${text(record.decision)}>${text(record.decision ?? record.act)}</span> ${text(record.code)}</h1>
     <p><${Moment} at=${record.time} /> · ${text(record.route ?? record.kind)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
     <div class="columns"><section aria-label="Who"><h2>Who acts for whom</h2><${Chain} record=${record} />
-      <${Revocations} today=${today} again=${direct.again} /><${Kill} record=${record} again=${direct.again} />
-      <p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//></p></section>
+      <${Revocations} found=${list(today.revocations)} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
+      <p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//>${
+        has('agents') &&
+        record.agent !== undefined &&
+        html` · <${Link} to=${agentPlace(record)}>This agent in the registry<//>`
+      }</p></section>
     <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} /></section></div>
     <h2>The rule, then and today</h2><${Rules} then=${rule as Json | undefined} today=${today} />
+    <details onToggle=${() => setWhole(true)}><summary>The whole policy, then and today</summary>${isWhole && html`<${Policies} id=${text(record.id)} />`}</details>
     <details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
 }

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { html, render } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
+import { Agents } from './agents.ts'
 import { Decision } from './decision.ts'
 import { Live } from './live.ts'
 import { Failure, Link } from './parts.ts'
@@ -85,9 +86,10 @@ const switchZone = () => {
   localStorage.setItem('times', isUtc.value ? 'utc' : 'local')
 }
 
-/** The screens with an address of their own; agents come here once the gate has a registry of them. */
+/** The screens with an address of their own. */
 const PLACES = [
   ['/', 'Live'],
+  ['/agents', 'Agents'],
   ['/policy', 'Policy'],
 ] as const
 
@@ -103,13 +105,15 @@ function Find() {
 }
 
 function Page() {
-  const { pathname } = place.value
+  const { pathname, search } = place.value
   const [, id] = /^\/decisions\/(.+)$/.exec(pathname) ?? []
   const screen = id
     ? html`<${Decision} key=${id} id=${decodeURIComponent(id)} />`
     : pathname === '/policy'
       ? html`<${Policy} />`
-      : html`<${Live} />`
+      : pathname === '/agents'
+        ? html`<${Agents} key=${search} />`
+        : html`<${Live} />`
   return html`<header>
       <strong>Edgewarden</strong>
       <nav aria-label="Screens">${PLACES.map(

@@ -56,6 +56,11 @@ export function useAnswer<Value = Json>(path: string | undefined, everyMs?: numb
   return { answer, again: () => setTries(tries + 1) }
 }
 
+/** Where an agent of the registry is shown. */
+export function agentPlace({ issuer, agent }: Json): string {
+  return `/agents?${new URLSearchParams({ issuer: text(issuer), agent: text(agent) })}`
+}
+
 /** A moment, for machines too. */
 export function Moment({ at }: { readonly at: unknown }) {
   return html`<time datetime=${text(at)} title=${isUtc.value ? 'UTC' : 'local time'}>${time(at)}</time>`

@@ -168,8 +168,10 @@ export type AgentChanged =
   | { readonly entry: AgentEntry; readonly shards?: ShardStatus }
   | { readonly refused: ChangeRefusal }
 
-/** A judged alert, or why its agent is not suspended; `undefined` where there is no such alert. */
-export type Judged = Alert | { readonly refused: ChangeRefusal } | undefined
+/** An alert that a person has judged; `entry` and `shards` as in {@link AgentChanged} where that suspended the agent. */
+export type AlertJudged =
+  | { readonly alert: Alert; readonly entry?: AgentEntry; readonly shards?: ShardStatus }
+  | { readonly refused: ChangeRefusal }
 
 /** What may be needed of an administrator. */
 export const AGENT_NEEDS = [
@@ -186,7 +188,7 @@ export type AgentNeed = (typeof AGENT_NEEDS)[number]
 export interface AgentQuery {
   readonly issuer?: string
   readonly status?: AgentStatus
-  readonly needs?: AgentNeed
+  readonly needs?: AgentNeed | 'any'
   readonly limit: number
   /** The `cursor` of the previous page. */
   readonly cursor?: string
@@ -206,7 +208,8 @@ export interface AgentStore {
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
   alerts(query: AlertQuery): Promise<AlertPage>
   alert(id: number): Promise<Alert | undefined>
-  judge(judgement: Judgement, act?: Act): Promise<Judged>
+  /** Notes what a person says of an alert; `undefined` where there is no such. */
+  judge(judgement: Judgement, act?: Act): Promise<AlertJudged | undefined>
 }
 
 const DAY_MS = 86_400_000

@@ -74,12 +74,14 @@ export const AGENT_STOP = v.strictObject(
   unknownKeys,
 )
 
+const NEEDS = ['any', ...AGENT_NEEDS] as const
+
 /** The query of a list. */
 export const AGENT_QUERY = v.strictObject(
   {
     issuer: v.exactOptional(queryText),
     status: v.exactOptional(STATUS),
-    needs: v.exactOptional(v.picklist(AGENT_NEEDS, `must be one of ${AGENT_NEEDS.join(', ')}`)),
+    needs: v.exactOptional(v.picklist(NEEDS, `must be one of ${NEEDS.join(', ')}`)),
     limit: v.exactOptional(queryLimit),
     cursor: v.exactOptional(v.string()),
   },

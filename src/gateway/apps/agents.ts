@@ -26,7 +26,7 @@ import {
   readBody,
   readQuery,
 } from './revocation-request.ts'
-import { presentShards, revocationDenials } from './revocations.ts'
+import { revocationDenials, shardsOf } from './revocations.ts'
 
 /** The denials of the registry's endpoints. */
 export const agentDenials = denials({
@@ -189,9 +189,8 @@ const change = async (c: Admin, given: Change): Promise<Response> => {
   if ('refused' in changed.value) return c.get('deny')(deny(changed.value.refused))
   const { entry, shards } = changed.value
   c.set('revocations', [await standingId(entry)])
-  const isPending = !shards || shards.pending.length > 0
-  const status = { ...(isPending && { pending: true }), ...(shards && presentShards(shards)) }
-  return answer(c, entry, isPending ? 202 : 200, status)
+  const status = shardsOf(shards)
+  return answer(c, entry, status.pending ? 202 : 200, status)
 }
 
 const standingId = ({ issuer, agent, status }: AgentEntry): Promise<string> =>

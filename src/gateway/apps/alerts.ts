@@ -6,7 +6,7 @@ import { agentDenials, askAgents } from './agents.ts'
 import { createApp } from './app.ts'
 import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
 import { prefixOf, queryLimit, queryText, readQuery, unknownKeys } from './revocation-request.ts'
-import { revocationDenials } from './revocations.ts'
+import { revocationDenials, shardsOf } from './revocations.ts'
 
 /** The denials of the endpoints of alerts. */
 export const alertDenials = denials({
@@ -85,13 +85,18 @@ export const alertsApp = createApp<GateEnv>()
     if (judged.value && 'refused' in judged.value) {
       return c.get('deny')(agentDenials(judged.value.refused))
     }
-    return answer(c, judged.value)
+    const { alert, entry, shards } = judged.value ?? {}
+    return answer(c, alert, entry && shardsOf(shards))
   })
 
 /** The same denial for unknown alerts and those of other issuers. */
-const answer = (c: Admin, alert: Alert | undefined): Response =>
+const answer = (
+  c: Admin,
+  alert: Alert | undefined,
+  more: ReturnType<typeof shardsOf> = {},
+): Response =>
   alert && isReached(c, alert.issuer)
-    ? c.json({ alert: presented(c, alert) }, 200, NO_STORE)
+    ? c.json({ alert: presented(c, alert), ...more }, more.pending ? 202 : 200, NO_STORE)
     : c.get('deny')(alertDenials('alert_unknown'))
 
 const iso = (time: number): string => new Date(time).toISOString()

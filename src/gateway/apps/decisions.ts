@@ -123,9 +123,12 @@ export const decisionsApp = createApp<GateEnv>()
     if (!decision || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
       return c.get('deny')(deny('decision_unknown'))
     }
-    const rule = ownIssuer(c) === undefined ? ruleOf(decision, found.value?.policy) : undefined
+    const then = ownIssuer(c) === undefined ? read(found.value?.policy ?? '{}') : {}
+    const rule = ruleOf(decision, then)
+    const isWhole = c.req.query('policy') === 'true' && own(then, 'routes') !== undefined
     const today = await todayOf(c, decision)
-    return c.json({ decision, ...(rule && { rule }), today }, 200, { 'cache-control': 'no-store' })
+    const told = { decision, ...(rule && { rule }), ...(isWhole && { policy: then }), today }
+    return c.json(told, 200, { 'cache-control': 'no-store' })
   })
   .post('/audit/erase', async (c) => {
     const body = await readAdminBody(c)
@@ -230,10 +233,11 @@ const read = (text: string): JsonObject => {
 }
 
 /** The rule as it was then, of the policy that decided. */
-const ruleOf = (decision: JsonObject, policy: string | undefined): JsonObject | undefined => {
-  const routes = policy === undefined ? [] : listOf(own(read(policy), 'routes'))
+const ruleOf = (decision: JsonObject, policy: JsonObject): JsonObject | undefined => {
   const name = own(decision, 'route')
-  return routes.filter(isObject).find((route) => own(route, 'match') === name)
+  return listOf(own(policy, 'routes'))
+    .filter(isObject)
+    .find((route) => own(route, 'match') === name)
 }
 
 /** What was not stored, for the caller. */

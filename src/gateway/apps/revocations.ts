@@ -199,6 +199,12 @@ export function presentShards({ total, acknowledged, pending }: ShardStatus) {
   return { shards: { total, acknowledged, ...(pending.length > 0 && { pending }) } }
 }
 
+/** How far a change is in the revocation set; without shards that cannot be reached. */
+export function shardsOf(shards: ShardStatus | undefined) {
+  const isPending = !shards || shards.pending.length > 0
+  return { ...(isPending && { pending: true }), ...(shards && presentShards(shards)) }
+}
+
 /** Formats an entry. An agent with a prefix also has the `name` that origins see. */
 const presenter = (c: Admin) => (revocation: Revocation) => {
   const { value, created, createdBy, own, renewed, renewedBy, ...entry } = revocation

@@ -147,10 +147,11 @@ const ofAll = async (
   { issuer, status, needs, yes }: AgentsOptions,
   call: CallAgents,
 ): Promise<Outcome> => {
+  const isReview = action === 'review'
   const found = await allAgents(call, {
     ...(issuer !== undefined && { issuer }),
     ...(status !== undefined && { status }),
-    ...(needs !== undefined && { needs }),
+    ...((needs ?? isReview) && { needs: needs ?? 'any' }),
   })
   if (!found.ok) return found.reason
   if (action === 'import') return importAgents(file, found.value, yes === true, call)
@@ -158,12 +159,8 @@ const ofAll = async (
     const toml = agentsToml(found.value)
     return { exitCode: EXIT.yes, json: { toml }, out: toml.trimEnd().split('\n'), err: [] }
   }
-  const isReview = action === 'review'
-  const listed = isReview
-    ? found.value.filter((one) => listOf(own(one, 'needs')).length > 0)
-    : found.value
   const names = ['agent', 'status', 'owners', 'last seen', 'needs']
-  const rows = listed.map((one) => [
+  const rows = found.value.map((one) => [
     `${textIn(one, 'agent_name') ?? textIn(one, 'agent')}`,
     textIn(one, 'status') ?? '',
     listOf(own(one, 'owners')).join(', ') || '–',
@@ -172,7 +169,7 @@ const ofAll = async (
   ])
   return {
     exitCode: isReview && rows.length > 0 ? EXIT.no : EXIT.yes,
-    json: { agents: listed },
+    json: { agents: found.value },
     out: rows.length > 0 ? columns([names, ...rows]) : ['There are none.'],
     err: [],
   }

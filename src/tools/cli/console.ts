@@ -2,18 +2,20 @@ import { spawn } from 'node:child_process'
 import { Option } from 'commander'
 import { own } from '../../core/json.ts'
 import { parseUrl } from '../../core/url.ts'
-import { callAs, type GateOptions } from './access.ts'
+import { AGENTS_SCOPE, callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Process, withGate } from './command.ts'
 import { faultOutcome, isSecure } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 const READS = 'edgewarden:read edgewarden:audit:read edgewarden:metrics'
 
+const ACTS = `${READS} edgewarden:revoke ${AGENTS_SCOPE}`
+
 /** The scopes of each role. */
 const ROLES = {
   viewer: READS,
-  operator: `${READS} edgewarden:revoke`,
-  administrator: `${READS} edgewarden:revoke edgewarden:audit:erase`,
+  operator: ACTS,
+  administrator: `${ACTS} edgewarden:audit:erase`,
 } as const
 
 interface ConsoleOptions extends GateOptions {

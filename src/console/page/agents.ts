@@ -1,0 +1,219 @@
+import { html } from 'htm/preact'
+import { useMemo } from 'preact/hooks'
+import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
+import { go, has, type Json, list, type Problem, place, text, time } from './state.ts'
+import { Kill, Revocations, useActs } from './stop.ts'
+
+const NEEDS = ['any', 'owner', 'changed', 'review', 'approval', 'unused-scopes', 'unseen']
+const STATUSES = ['discovered', 'approved', 'suspended', 'retired']
+const SIGNALS: Json = {
+  volume: 'more requests than usual',
+  odd_hour: 'busy at an hour at which it is quiet',
+  refusals: 'more refusals than usual',
+  new_use: 'a rule or tool for the first time',
+  new_place: 'a new country or network',
+  new_scope: 'a scope for the first time',
+  two_places: 'one token from two countries at once',
+}
+
+const nameOf = (one: Json): string => text(one.agent_name ?? one.agent)
+const words = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : '')
+
+/** A rule and its tool, which the watch writes as JSON; other texts as they are. */
+const member = (one: unknown): string => {
+  try {
+    const found = JSON.parse(text(one))
+    return Array.isArray(found) ? found.map(text).join(' ') : text(one)
+  } catch {
+    return text(one)
+  }
+}
+
+/** What was usual, or what was seen, as a sentence. */
+const told = (found: unknown): string =>
+  Object.entries((found ?? {}) as Json)
+    .flatMap(([name, value]) => {
+      if (name === 'known')
+        return Object.entries(value as Json).map(([of, count]) => `known: ${text(count)} ${of}`)
+      if (!Array.isArray(value)) return `${name.replace('_', ' ')} ${text(value)}`
+      return value.length > 0 ? `${name} ${value.map(member).join(', ')}` : []
+    })
+    .join('; ')
+
+/** An alert: what was usual and seen, the requests behind it, and what a person can say of it. */
+function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useActs>, 'button'>) {
+  const quarantine = alert.quarantine as Json | undefined
+  const isStopped =
+    quarantine && !quarantine.lifted && Date.parse(text(quarantine.until)) > Date.now()
+  const path = `/api/alerts/${text(alert.id)}`
+  const of = `Alert ${text(alert.id)} about ${nameOf(alert)}:`
+  return html`<article class="failure" aria-label=${`Alert ${text(alert.id)}`}>
+    <strong><${Link} to=${agentPlace(alert)}>${nameOf(alert)}<//>: ${text(SIGNALS[text(alert.signal)] ?? alert.signal)}</strong>
+    <p>Alert ${text(alert.id)} (${text(alert.signal)}) of WATCH.${text(alert.watch)}, <${Moment} at=${alert.at} />
+      ${isStopped && html` · <b>quarantined until <${Moment} at=${quarantine.until} /></b>`}
+      ${alert.not_stopped && html` · <b>not stopped: at_most was reached</b>`}${quarantine?.failed && html` · <b>the quarantine failed</b>`}</p>
+    <${Facts} facts=${{ usual: told(alert.usual), seen: told(alert.seen) }} />
+    <p>Requests: ${((alert.requests ?? []) as readonly string[]).map(
+      (id) => html`<${Link} to=${`/decisions/${encodeURIComponent(id)}`}>${id}<//> `,
+    )}</p>
+    ${
+      alert.verdict
+        ? html`<p>${text(alert.verdict)} by ${text(alert.judged_by)}, <${Moment} at=${alert.judged} /></p>`
+        : html`${button({ label: 'Dismiss', says: `${of} it is in order. The gate learns what was seen${isStopped ? ', and the quarantine ends' : ''}.`, did: 'Dismissed', path: `${path}/dismiss` })}
+          ${isStopped && button({ label: 'Release', says: `${of} the quarantine ends, and nothing is learned.`, did: 'Released', path: `${path}/release` })}
+          ${button({ label: 'Suspend', says: `${of} each request of the agent is refused until somebody resumes it, and its open streams end.`, did: 'Suspended', path: `${path}/suspend` })}`
+    }</article>`
+}
+
+/** Why there is nothing of the registry to see. */
+function Missing({ problem, again }: { readonly problem: Problem; readonly again: () => void }) {
+  return problem.code === 'route_unknown'
+    ? html`<p class="empty">This gate has no registry of agents: its Worker lacks the binding AGENTS. Add it to wrangler.toml, as docs/agent-registry.md says.</p>`
+    : html`<${Failure} problem=${problem} again=${again} />`
+}
+
+/** Open alerts first, then the agents that need something, or those that the address asks for. */
+function All() {
+  const { searchParams: search } = place.value
+  const needs = search.get('needs') ?? (search.has('status') ? '' : 'any')
+  const asked = { needs, status: search.get('status'), cursor: search.get('cursor') }
+  const query = new URLSearchParams(
+    Object.entries(asked).flatMap(([name, value]) => (value ? [[name, value]] : [])),
+  )
+  const { answer, again } = useAnswer(`/api/agents?limit=100&${query}`, 60_000)
+  const { answer: alerts, again: ask } = useAnswer('/api/alerts?open=true&limit=50', 30_000)
+  const { button, view } = useActs(() => {
+    ask()
+    again()
+  })
+  if (!answer) return html`<p aria-busy="true">Asking the registry…</p>`
+  if (!answer.ok) return html`<${Missing} problem=${answer.problem} again=${again} />`
+  const open = list(alerts?.ok && alerts.value.alerts)
+  const rows = list(answer.value.agents)
+  const { cursor } = answer.value
+  const filter = (event: Event) => {
+    event.preventDefault()
+    const form = new FormData(event.currentTarget as HTMLFormElement)
+    const [need, status] = [text(form.get('needs')), text(form.get('status'))]
+    go(`/agents?${new URLSearchParams({ needs: need, ...(status && { status }) })}`, false)
+  }
+  const more = () => {
+    const next = new URLSearchParams({ ...Object.fromEntries(query), needs, cursor: text(cursor) })
+    return html`<p><${Link} to=${`/agents?${next}`}>The agents that follow<//></p>`
+  }
+  return html`<section aria-label="Alerts"><h2>Open alerts</h2>${view}
+      ${alerts && !alerts.ok && html`<${Failure} problem=${alerts.problem} again=${ask} />`}
+      ${open.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
+      ${alerts?.ok && open.length === 0 && html`<p class="empty">No alert is open. Alerts are of agents that a table WATCH of the policy names.</p>`}
+      ${alerts?.ok && alerts.value.cursor !== undefined && html`<p>There are more, older ones.</p>`}</section>
+    <section aria-label="Agents"><h2>${needs ? 'They need something' : 'Agents'}</h2>
+    <form class="filters" onChange=${filter} onSubmit=${filter}>
+      <label>needs<select name="needs" value=${needs}><option value="">all agents</option>${NEEDS.map((one) => html`<option>${one}</option>`)}</select></label>
+      <label>status<select name="status" value=${search.get('status') ?? ''}><option value="">all</option>${STATUSES.map((one) => html`<option>${one}</option>`)}</select></label></form>
+    ${
+      rows.length > 0
+        ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
+          <tbody>${rows.map(
+            (one) => html`<tr><td><${Link} to=${agentPlace(one)}>${nameOf(one)}<//></td>
+              <td class=${one.status === 'suspended' ? 'denied' : ''}>${text(one.status)}</td><td>${words(one.needs)}</td>
+              <td class="wide">${words(one.owners)}</td><td class="wide">${one.seen ? html`<${Moment} at=${(one.seen as Json).last} />` : 'never'}</td></tr>`,
+          )}</tbody></table>`
+        : html`<p class="empty">${needs || query.size > 0 ? 'No agent here.' : 'No agent was seen yet: each is here some seconds after its first request.'} ${(needs || query.size > 0) && html`<${Link} to="/agents?needs=">Show all<//>`}</p>`
+    }${cursor !== undefined && more()}</section>`
+}
+
+/** Agents of a list, as links. */
+const links = (of: unknown) =>
+  list(of).length === 0
+    ? html`<p>None.</p>`
+    : html`<ul>${list(of).map((one) => html`<li><${Link} to=${agentPlace(one)}>${text(one.agent)}<//></li>`)}</ul>`
+
+/** One agent: what is known of it, its scopes against those it used, who acts with it, and what stops it. */
+function One({ issuer, agent }: { readonly issuer: string; readonly agent: string }) {
+  const query = new URLSearchParams({ issuer, agent })
+  const since = useMemo(() => Math.floor(Date.now() / 1000) - 3_600, [])
+  const entry = useAnswer(`/api/agents/entry?${query}`, 60_000)
+  const alerts = useAnswer(`/api/alerts?limit=1000&${new URLSearchParams({ issuer })}`)
+  const revoked = useAnswer(
+    has('revoke')
+      ? `/api/revocations?${new URLSearchParams({ kind: 'agent', issuer, value: agent })}`
+      : undefined,
+  )
+  const used = useAnswer(
+    has('audit:read') ? `/api/usage?by=agent&from=${since}&${query}` : undefined,
+  )
+  const again = () => {
+    for (const one of [entry, alerts, revoked]) one.again()
+  }
+  const { button, view } = useActs(again)
+  if (!entry.answer) return html`<p aria-busy="true">Asking the registry…</p>`
+  if (!entry.answer.ok) return html`<${Missing} problem=${entry.answer.problem} again=${again} />`
+  const shown = entry.answer.value.agent as Json
+  const { seen: sight = {}, needs, version: _, id: __, ...facts } = shown
+  const seen = sight as Json
+  const calls = list(used.answer?.ok && used.answer.value.usage).reduce(
+    (sum, { decisions, denied }) => sum + Number(decisions) - Number(denied),
+    0,
+  )
+  const children = list(seen.children).map((one) => text(one.agent))
+  const stops = `${used.answer?.ok ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
+  const isStopped = shown.status === 'suspended' || shown.status === 'retired'
+  const name = nameOf(shown)
+  const [path, body] = ['/api/agents/', { issuer: shown.issuer, agent: shown.agent }]
+  const own = list(alerts.answer?.ok && alerts.answer.value.alerts).filter(
+    (one) => one.agent === shown.agent,
+  )
+  const unused = (seen.scopes_unused ?? []) as readonly unknown[]
+  return html`<h2>${name}: <span class=${isStopped ? 'denied' : ''}>${text(shown.status)}</span></h2>
+    <div class="columns"><section aria-label="Registry"><${Facts} facts=${{
+      ...facts,
+      owners: words(facts.owners),
+      needs: words(needs),
+      changed: time(facts.changed),
+      'first seen': time(seen.first),
+      'last seen': time(seen.last),
+    }} />
+      ${
+        isStopped
+          ? button({
+              label: 'Resume',
+              says: `${name} is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
+              did: 'Resumed',
+              path: `${path}resume`,
+              body,
+            })
+          : button({
+              label: 'Suspend',
+              says: `Each request of ${name} is refused until somebody resumes it, and its open streams end.${stops}`,
+              did: 'Suspended',
+              path: `${path}suspend`,
+              body,
+            })
+      }${view}
+      <${Revocations} found=${list(revoked.answer?.ok && revoked.answer.value.revocations)} again=${again} />
+      <${Kill} of=${body} again=${again} />
+      <p><${Link} to=${`/?${new URLSearchParams({ agent })}`}>All decisions of this agent<//></p></section>
+    <section aria-label="Granted and used"><h2>Scopes granted against used</h2>
+      ${
+        list(seen.scopes_granted).length === 0
+          ? html`<p>Its tokens had none.</p>`
+          : html`<ul>${list(seen.scopes_granted).map((scope) => html`<li>${text(scope)}: ${unused.includes(scope) ? html`<span class="lost">not used in 90 days</span>` : 'used'}</li>`)}</ul>`
+      }
+      <h2>Rules and tools it used</h2><ul>${list(seen.uses).map(({ rule, tool }) => html`<li><code>${text(rule)}</code> ${text(tool)}</li>`)}</ul>
+      <h2>Agents that act for it</h2>${links(seen.children)}
+      <h2>Agents it acts for</h2>${links(seen.parents)}</section></div>
+    <h2>Its alerts</h2>${own.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
+    ${own.length === 0 && html`<p class="empty">None.</p>`}`
+}
+
+/** The agents of the registry: what needs attention, or the one that the address names. */
+export function Agents() {
+  const { searchParams: search } = place.value
+  const [issuer, agent] = [search.get('issuer'), search.get('agent')]
+  if (!has('agents')) return html`<h1>Agents</h1><p>Agents need the scope edgewarden:agents.</p>`
+  return html`<h1>Agents</h1>${
+    issuer && agent
+      ? html`<p><${Link} to="/agents">What needs attention<//></p><${One} issuer=${issuer} agent=${agent} />`
+      : html`<${All} />`
+  }`
+}

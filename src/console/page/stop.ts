@@ -1,0 +1,111 @@
+import { html } from 'htm/preact'
+import { useState } from 'preact/hooks'
+import { Act, Failure } from './parts.ts'
+import { ask, has, type Json, list, type Problem, text } from './state.ts'
+
+/** Seconds to wait for shards that lack a revocation. */
+const PATIENCE = 30
+
+/** When a revocation that every shard has counts on the rules of the policy. */
+const lateness = async (): Promise<string> => {
+  const policy = await ask('/api/policy')
+  if (!policy.ok) return 'The policy says when it counts.'
+  const rules = [policy.value.gate as Json, ...list(policy.value.routes)]
+  const terms = rules.map(({ revocation }) => (revocation ?? {}) as Json)
+  const late = terms.flatMap((one) =>
+    one.consistency === 'bounded' ? [text(one.max_staleness)] : [],
+  )
+  return late.length === 0
+    ? 'It counts now.'
+    : `Rules that are not strict follow within ${[...new Set(late)].join(' or ')}.`
+}
+
+/** How long an act took, and how many shards have what it changed. */
+const effect = async (value: Json, began: number): Promise<string> => {
+  const [entry] = list(value.revocations)
+  let shards = value.shards as Json | undefined
+  for (let tries = 0; entry && shards?.pending && tries < PATIENCE; tries++) {
+    await new Promise((done) => setTimeout(done, 1_000))
+    const now = await ask(`/api/revocations/${text(entry.id)}`)
+    if (now.ok) shards = now.value.shards as Json
+  }
+  const took = `after ${Math.round(performance.now() - began)} ms`
+  if (!shards) return value.pending ? 'no shard has it yet; the gate goes on trying.' : `${took}.`
+  const had = `${text(shards.acknowledged)} of ${text(shards.total)} shards had it ${took}.`
+  return `${had} ${shards.pending ? 'The others may still accept it.' : await lateness()}`
+}
+
+interface Stop {
+  readonly label: string
+  /** What it stops, said before. */
+  readonly says: string
+  /** What has happened then. */
+  readonly did: string
+  readonly path: string
+  /** Without a body no reason is asked for. */
+  readonly body?: Json
+  readonly method?: string
+}
+
+/** Acts on the gate. `view` says what the last one has done, and how long that took. */
+export function useActs(again: () => void) {
+  const [said, setSaid] = useState('')
+  const [problem, setProblem] = useState<Problem | undefined>(undefined)
+  const button = ({ label, says, did, path, body, method = 'POST' }: Stop) => {
+    const act = async (form: FormData) => {
+      const began = performance.now()
+      const reason = text(form.get('reason') ?? '')
+      const made = await ask(path, method, body && { ...body, ...(reason && { reason }) })
+      setProblem(made.ok ? undefined : made.problem)
+      setSaid(made.ok ? `${did}: ${await effect(made.value, began)}` : '')
+      again()
+    }
+    return html`<${Act} label=${label} says=${`${says} The audit says that it was you.`} act=${act}>
+      ${body && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
+  }
+  const view = html`${problem && html`<${Failure} problem=${problem} />`}<p role="status">${said}</p>`
+  return { button, view }
+}
+
+const KINDS = {
+  agent: 'Every token of this agent is refused, now and later, and its open streams end.',
+  token: 'This one token is refused, and its open streams end. The agent can get another.',
+} as const
+
+/** Revokes an agent, or the token of a record, and measures until every shard has it. */
+export function Kill({ of, again }: { readonly of: Json; readonly again: () => void }) {
+  const { button, view } = useActs(again)
+  if (!has('revoke')) return html`<p>To revoke needs the scope edgewarden:revoke.</p>`
+  return html`${(['agent', 'token'] as const).map((kind) => {
+    const value = of[kind === 'agent' ? 'agent' : 'jti']
+    const label = `Revoke this ${kind}`
+    const says = `${text(value)} of ${text(of.issuer)}: ${KINDS[kind]}`
+    const body = { kind, issuer: of.issuer, value }
+    return (
+      value !== undefined && button({ label, says, did: 'Revoked', path: '/api/revocations', body })
+    )
+  })}${view}`
+}
+
+/** Revocations, and what undoes each. */
+export function Revocations({
+  found,
+  again,
+}: {
+  readonly found: readonly Json[]
+  readonly again: () => void
+}) {
+  const { button, view } = useActs(again)
+  const lift = {
+    label: 'Lift',
+    says: 'What this revocation covers is accepted again.',
+    did: 'Lifted',
+    method: 'DELETE',
+  }
+  return html`${found.map(
+    (one) =>
+      html`<p><span class="denied">revoked</span> ${text(one.kind)} ${text(one.value)} ${
+        has('revoke') && button({ ...lift, path: `/api/revocations/${text(one.id)}` })
+      }</p>`,
+  )}${view}`
+}
