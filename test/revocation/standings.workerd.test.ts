@@ -53,6 +53,23 @@ it('is nothing that administrators of revocations see, lift or are counted with'
   ])
 })
 
+it('leaves a throttle as it is, in each shard, which is listed and lifted as a revocation is', async () => {
+  await expect.poll(() => shard('1').lookup([])).toBeDefined()
+  const soon = Math.floor(Date.now() / 1000) + 600
+  const throttle = await standing('a', 'throttle', { limit: 6, expires: soon })
+  await leader().add([throttle])
+  await leader().add([{ ...throttle, limit: 3, expires: soon - 60 }])
+  await leader().setStandings([await standing('a', 'approved')], [])
+  for (const at of [leader(), shard('1')]) {
+    expect((await found('a', at)).toSorted()).toEqual(['approved', 'throttle'])
+  }
+  const { revocations } = await leader().list({ limit: 10 })
+  expect(revocations).toMatchObject([{ mode: 'throttle', limit: 3, expires: soon }])
+  expect(revocations[0]).not.toHaveProperty('at')
+  expect(await leader().remove(throttle.id)).toBe(true)
+  expect(await found('a', shard('1'))).toEqual(['approved'])
+})
+
 it('ends an approval when it expires, also where a later one ended later', async () => {
   const soon = Math.floor(Date.now() / 1000) + 1
   await leader().setStandings([await standing('a', 'approved', { expires: soon + 3_600 })], [])
