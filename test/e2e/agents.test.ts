@@ -76,7 +76,7 @@ const at = (agent: string) =>
 const act = (what: string, agent: string, more: object = {}) =>
   call('POST', `/${what}`, { body: { issuer: setting.issuer.issuer, agent, ...more } })
 
-describe('an agent', () => {
+describe.concurrent('an agent', () => {
   it('is discovered by its calls, with what it used and whom it acts for', async () => {
     const [agent, parent] = [newAgent(), newAgent()]
     await ask(parent)
@@ -194,7 +194,7 @@ describe('an agent', () => {
   })
 })
 
-describe('a change', () => {
+describe.concurrent('a change', () => {
   it('needs the version that it is of', async () => {
     const agent = newAgent()
     const body = { owners: ['a'] }
