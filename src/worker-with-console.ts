@@ -3,14 +3,7 @@ import type { Env } from './gateway/platform/env.ts'
 import { openGate } from './gateway/platform/open.ts'
 import worker from './worker.ts'
 
-export {
-  AssertionKeeper,
-  AuditLog,
-  KeyKeeper,
-  RateLimiter,
-  ReplayShard,
-  RevocationShard,
-} from './worker.ts'
+export * from './worker.ts'
 
 /** The Worker with a console: see `GATE.console`. */
 export default {

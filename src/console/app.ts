@@ -262,9 +262,9 @@ own.get(`${OWN}/console`, (c: Admin) => {
 
 own.post(`${OWN}/console`, async (c: Admin) => {
   const { gate } = c.get('policy')
-  const { address } = c.get('decision').known
+  const { address, intent = {} } = c.get('decision').known
   if (!gate.console || !address) throw new Error('no console')
-  const about = { access: c.get('access'), agent: c.get('agent') }
+  const about = { access: c.get('access'), intent, agent: c.get('agent') }
   const { code, expires } = await codeFor(about, c.get('policy'), gate.console, c.get('ports'))
   const port = /:\d+$/.exec(address.authority)?.[0] ?? ''
   const url = `${address.scheme}://${gate.console.host}${port}/#code=${code}`

@@ -6,7 +6,7 @@ import type { LineFacts } from '../core/model/facts.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { revocableSubjects } from '../core/model/revocation.ts'
 import { longestLife } from '../core/model/route.ts'
-import type { AccessToken, AgentIdentity, VerifiedToken } from '../core/model/token.ts'
+import type { AccessToken, AgentIdentity, Intent, VerifiedToken } from '../core/model/token.ts'
 import type { RequestHead } from '../core/request.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { address } from '../core/stages/address.ts'
@@ -53,6 +53,7 @@ const MOST = 3_800
 export interface Session {
   readonly access: Pick<AccessToken, 'issuer' | 'scopes' | 'issuedAt' | 'expires'> &
     Partial<Pick<AccessToken, 'id' | 'kid' | 'subject' | 'clientId'>>
+  readonly intent: Intent
   readonly agent: AgentIdentity
   /** Seconds since the epoch after which it is not renewed. */
   readonly ends: number
@@ -69,7 +70,7 @@ const nowOf = ({ clock }: Ports): number => Math.floor(clock.now() / 1000)
 
 /** A code for the operator whose token was accepted, and when it expires. It is used once, by {@link sessionOf}. */
 export async function codeFor(
-  { access, agent }: Pick<LineFacts, 'access' | 'agent'>,
+  { access, intent, agent }: Pick<LineFacts, 'access' | 'intent' | 'agent'>,
   { includedBy }: Policy,
   { host }: Host,
   ports: Ports,
@@ -78,7 +79,8 @@ export async function codeFor(
   const scopes = OWN_SCOPES.filter((one) => includedBy(one).some((name) => held.includes(name)))
   const expires = nowOf(ports) + TIMES.code
   const about = { host, jti: crypto.randomUUID(), exp: expires }
-  const code = await sealsOf(ports).codes.seal({ ...about, access: { ...rest, scopes }, agent })
+  const said = { access: { ...rest, scopes }, intent, agent }
+  const code = await sealsOf(ports).codes.seal({ ...about, ...said })
   return { code, expires }
 }
 
@@ -95,8 +97,8 @@ export async function sessionOf(
   const name = await replayName('console', String(claims.jti))
   if (!(await ports.replays.claim(name, Number(claims.exp)))) return invalid
   const ends = nowOf(ports) + TIMES.longest
-  const { access, agent } = claims as unknown as Session
-  const session = { access, agent, ends }
+  const { access, intent, agent } = claims as unknown as Session
+  const session = { access, intent, agent, ends }
   return policy.issuers.has(access.issuer) ? ok(session) : invalid
 }
 
@@ -150,12 +152,13 @@ const signedIn = stage({
       return fail(deny('console_session_missing'))
     }
     const access: AccessToken = { ...session.access, claims: {}, entry }
-    const { agent } = session
+    const { intent, agent } = session
     const token = { claims: {}, issuer: entry, key: { kid: access.kid } }
     return ok({
       issuer: entry,
       token: token as unknown as VerifiedToken,
       access,
+      intent,
       agent,
       subjects: revocableSubjects(access, agent),
       possession: 'bearer' as const,

@@ -174,6 +174,12 @@ describe('a code', () => {
 })
 
 describe('a session', () => {
+  it('reaches the registry of agents: its Worker has each class that the other has', async () => {
+    const headers = await signedIn({ scope: 'edgewarden:read edgewarden:agents' })
+    const answer = await setting.page('/api/agents', { headers })
+    expect(await bodyOf(answer)).toMatchObject({ agents: expect.any(Array) })
+  })
+
   it('reads and acts as the operator, within the scopes of the token', async () => {
     const headers = await signedIn({ scope: 'edgewarden:read chat:write', client_id: 'viewer-1' })
     const who = await bodyOf(await setting.page('/api/console', { headers }))

@@ -64,7 +64,7 @@ const codeOf = async () => {
     expires: now + 60,
     scopes: ['edgewarden:read', 'chat:write'],
   }
-  return codeFor({ access, agent: AGENT }, policy, ABOUT, ports)
+  return codeFor({ access, intent: {}, agent: AGENT }, policy, ABOUT, ports)
 }
 const begin = async () => {
   const session = await sessionOf((await codeOf()).code, policy, ABOUT, ports)

@@ -260,6 +260,24 @@ describe('beside workflow claims of its own', () => {
     const token = await minted(PLANNER, { workflow_id })
     expect(await send('/any', token, { key: PLANNER.key })).toEqual(expected)
   })
+
+  it('without one in the intent', async () => {
+    const token = await setting.token({ ...agenticClaims(PLANNER), workflow_id: WORKFLOW.id })
+    const refused = { status: 401, code: 'intent_malformed' }
+    expect(await send('/any', token, { key: PLANNER.key })).toEqual(refused)
+  })
+
+  it('that the policy names: the workflow is that of the intent all the same', async () => {
+    const issuer = { ...PROFILE, workflow_id: 'run' }
+    await withGate(setting, { issuer, routes: ROUTES }, async (at) => {
+      expect(await send('/any', await minted(PLANNER), { key: PLANNER.key, at })).toEqual(PASSED)
+      const [seen] = setting.origin.requests.slice(-1)
+      expect(seen?.header('x-agent-workflow-id')).toBe(WORKFLOW.id)
+      const token = await minted(PLANNER, { run: 'another' })
+      const refused = { status: 401, code: 'workflow_conflict' }
+      expect(await send('/any', token, { key: PLANNER.key, at })).toEqual(refused)
+    })
+  })
 })
 
 describe('a form of the draft that a policy names', () => {

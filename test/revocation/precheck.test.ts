@@ -55,6 +55,7 @@ const needsOf = (route: Partial<Route>) => ({
   }),
   agent: agentOf(),
   access: accessOf(),
+  intent: {},
   subjects: revocableSubjects(accessOf(), agentOf()),
 })
 

@@ -51,6 +51,7 @@ const run = (
       route: { ...ROUTE, revocation: terms },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
       access: accessOf(access),
+      intent: {},
       agent: agentOf(),
       subjects: SUBJECTS,
     },

@@ -97,11 +97,13 @@ const CHECKS: readonly Check[] = [
   ['key_id_missing', ({ credential }) => credential.kid !== undefined],
   [
     'intent_malformed',
-    ({ intent }) => {
+    ({ access, intent }) => {
       const [by, ...steps] = ['executed_by', 'workflow_id', 'workflow_step'].map((name) =>
         own(intent, name),
       )
-      return isId(by) && (steps.every(isId) || steps.every((one) => one === undefined))
+      // A workflow beside the intent is none of its own: it must be in the intent too.
+      const absent = [...steps, own(access.claims, 'workflow_id')]
+      return isId(by) && (steps.every(isId) || absent.every((one) => one === undefined))
     },
   ],
   ['executed_by_mismatch', ({ access, intent }) => own(intent, 'executed_by') === access.subject],

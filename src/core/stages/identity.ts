@@ -75,11 +75,11 @@ const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined 
   return types.includes('') ? undefined : Object.freeze(types)
 }
 
-/** The workflow claim of intents; it is read beside the claims of the issuer's entry. */
+/** The workflow claim of intents; beside the claims of the issuer's entry it must agree, and is one in Agentic JWT. */
 const OF_INTENT: ClaimPath = ['intent', 'workflow_id']
 
 interface Workflows {
-  /** The first present claim of the issuer's entry. */
+  /** The first present claim of the issuer's entry; for Agentic JWT also that of the intent. */
   readonly read: string | undefined
   readonly all: readonly string[]
 }
@@ -92,7 +92,7 @@ const workflowsOf = ({ claims, entry }: AccessToken): Workflows | undefined => {
     const value = readClaim(claims, path)
     if (value === undefined) continue
     if (!isIdentityText(value)) return undefined
-    if (path !== OF_INTENT) read ??= value
+    if (path !== OF_INTENT || entry.agentic) read ??= value
     all.push(value)
   }
   return { read, all }

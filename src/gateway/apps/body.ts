@@ -69,9 +69,10 @@ export async function readAdminJson<Value>(
 /** The denial if the token has expired or been revoked while the body was read. */
 const checkAgain = async (c: Admin): Promise<Denial | undefined> => {
   const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
+  const { intent = {} } = c.get('decision').known
   const subjects = revocableSubjects(access, agent)
   // The gate's own endpoints accept agents that are not approved, too.
-  const facts = { policy, route: { endpoint: 'none' }, access, agent, subjects } as const
+  const facts = { policy, route: { endpoint: 'none' }, access, intent, agent, subjects } as const
   const standing = await checkStanding(facts, c.get('ports'))
   return standing.ok ? undefined : standing.reason
 }

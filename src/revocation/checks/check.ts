@@ -5,11 +5,10 @@ import type { LineFacts } from '../../core/model/facts.ts'
 import type { Clock, Revocations } from '../../core/model/ports.ts'
 import type { RevocationTerms } from '../../core/model/revocation.ts'
 import type { Route } from '../../core/model/route.ts'
-import type { Intent } from '../../core/model/token.ts'
 
 /** The facts of these checks: of the token only, not of the request. */
-export interface StandingFacts extends Pick<LineFacts, 'policy' | 'access' | 'agent' | 'subjects'> {
-  readonly intent?: Intent
+export interface StandingFacts
+  extends Pick<LineFacts, 'policy' | 'access' | 'intent' | 'agent' | 'subjects'> {
   readonly route: Pick<Route, 'agents' | 'endpoint'>
 }
 

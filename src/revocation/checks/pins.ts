@@ -9,7 +9,7 @@ const PINNED = [
 ] as const
 
 /** What of a token is none of the approved, as the code of a denial; `undefined` where all is approved. */
-export function changedIn(pins: AgentPins, intent: Intent = {}) {
+export function changedIn(pins: AgentPins, intent: Intent) {
   return PINNED.find(([, list, name]) => {
     const approved = pins[list]
     return approved && !isOneOf(approved, intent[name] ?? '')
