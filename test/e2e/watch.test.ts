@@ -98,7 +98,7 @@ const alertOf = (agent: string) =>
     return alert
   })
 
-describe('an agent that is watched', () => {
+describe.concurrent('an agent that is watched', () => {
   it('is told of when it uses what it never used: by the API, the audit and the webhook', async () => {
     await learn('a-1', 'others')
     expect((await ask('a-1', '/v1/x')).status).toBe(200)
@@ -157,7 +157,7 @@ describe('an agent that is watched', () => {
   })
 })
 
-describe('a quarantine', () => {
+describe.concurrent('a quarantine', () => {
   it('stops the agent, names its alert, and ends by itself', async () => {
     await learn('q-1', 'careful')
     expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
@@ -220,13 +220,13 @@ describe('a quarantine', () => {
   })
 })
 
-it('counts an agent by its name, not by an id that another name is', async () => {
+it.concurrent('counts an agent by its name, not by an id that another name is', async () => {
   await learn('acme/b-2', 'others')
   await ask('acme/b-2', '/other/x')
   expect(await alertOf('acme/b-2')).toMatchObject({ watch: 'others' })
 })
 
-describe('a throttle', () => {
+describe.concurrent('a throttle', () => {
   const burst = (agent: string, type: string, times: number) =>
     Promise.all(Array.from({ length: times }, () => ask(agent, '/v1/x', type)))
 
@@ -268,7 +268,7 @@ describe('a throttle', () => {
   })
 })
 
-describe('an alert', () => {
+describe.concurrent('an alert', () => {
   it('is not judged where its agent cannot be suspended', async () => {
     const worker = await withLimits(inject('bundle'), { agentStandings: 0 })
     const gate = await setting.another({

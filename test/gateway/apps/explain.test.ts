@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import type { GuardPorts } from '../../../src/core/guard.ts'
+import type { Decision, GuardPorts } from '../../../src/core/guard.ts'
 import type { AdminReach } from '../../../src/core/model/issuer.ts'
 import type { GateEnv } from '../../../src/gateway/apps/context.ts'
 import { explainRequest } from '../../../src/gateway/apps/explain.ts'
@@ -58,6 +58,7 @@ const told = async (path: string, token?: string, admin: AdminReach = 'own') => 
   const app = new Hono<GateEnv>()
     .use(async (c, next) => {
       c.set('policy', policyWith(admin))
+      c.set('decision', { outcome: 'passed', known: {}, waits: {} } as unknown as Decision)
       c.set('ports', { ...explaining, explaining } as GatePorts)
       c.set('access', accessOf({ issuer: BETA }))
       c.set('agent', agentOf({ issuer: BETA }))

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
+import type { Decision } from '../../../src/core/guard.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import type { AdminReach, Issuer } from '../../../src/core/model/issuer.ts'
 import type { Policy } from '../../../src/core/model/policy.ts'
@@ -86,6 +87,7 @@ const gate = ({ admin = 'all', longest, finish, store, capacity }: Setting = {})
   const app = new Hono<GateEnv>()
     .use(async (c, next) => {
       c.set('policy', policyOf(admin, longest, finish))
+      c.set('decision', { outcome: 'passed', known: {}, waits: {} } as unknown as Decision)
       const revocations = createMemoryRevocations({ clock })
       c.set('ports', { store: kept, revocations, clock, bodies: anyRooms } as unknown as GatePorts)
       c.set('access', access)
