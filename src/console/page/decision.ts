@@ -47,7 +47,7 @@ function Stages({ record }: { readonly record: Json }) {
     }
     return html`<li class=${result === 'passed' ? 'allowed' : result === 'denied' ? 'denied' : 'none'}>
       <details open=${index === at}><summary>${text(name)}: ${result}${waits[text(name)] !== undefined && html` <small>${text(waits[text(name)])} ms</small>`}</summary>
-      <p>${text(establishes)}</p>${result !== 'not run' && html`<${Facts} facts=${found} />`}</details></li>`
+      <p>Checks: ${text(establishes)}</p>${result !== 'not run' && html`<${Facts} facts=${found} />`}</details></li>`
   })}</ol>`
 }
 

@@ -1,7 +1,14 @@
 import * as v from 'valibot'
 import { dateTime } from '../../core/duration.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { AGENT_NEEDS, AGENT_STATUSES, type AgentChange } from '../../core/model/agents.ts'
+import {
+  AGENT_NEEDS,
+  AGENT_STATUSES,
+  type AgentChange,
+  type AgentKey,
+} from '../../core/model/agents.ts'
+import { revocableSubjects } from '../../core/model/revocation.ts'
+import type { Admin } from './context.ts'
 import { queryLimit, queryText, text, unknownKeys } from './revocation-request.ts'
 
 const NOT_TEXTS = 'must be a list of 1 to 50 texts'
@@ -96,4 +103,11 @@ export function matchOf(header: string | undefined): AgentChange['match'] {
     const [, version] = /^\s*"(\d{1,15})"\s*$/.exec(tag) ?? []
     return version === undefined ? [] : [Number(version)]
   })
+}
+
+/** Whether an agent is one by whom the caller acts. */
+export function isOfCaller(c: Admin, { issuer, agent }: AgentKey): boolean {
+  return revocableSubjects(c.get('access'), c.get('agent')).some(
+    (one) => one.kind === 'agent' && one.issuer === issuer && one.value === agent,
+  )
 }

@@ -10,11 +10,18 @@ import {
   type Seen,
   unusedScopes,
 } from '../../core/model/agents.ts'
-import { revocableSubjects, revocationId } from '../../core/model/revocation.ts'
+import { revocationId } from '../../core/model/revocation.ts'
 import { learnedBy } from '../../core/model/watch.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { showPolicy } from '../../policy/show.ts'
-import { AGENT_EDITS, AGENT_KEY, AGENT_QUERY, AGENT_STOP, matchOf } from './agent-request.ts'
+import {
+  AGENT_EDITS,
+  AGENT_KEY,
+  AGENT_QUERY,
+  AGENT_STOP,
+  isOfCaller,
+  matchOf,
+} from './agent-request.ts'
 import { createApp } from './app.ts'
 import { readAdminJson } from './body.ts'
 import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
@@ -170,12 +177,6 @@ const find = async (c: Admin): Promise<Result<AgentEntry, Response>> => {
   if (!found.ok) return found
   return found.value ? ok(found.value) : fail(c.get('deny')(deny('agent_unknown')))
 }
-
-/** Whether an agent is one by whom the caller acts. */
-const isOfCaller = (c: Admin, key: AgentKey): boolean =>
-  revocableSubjects(c.get('access'), c.get('agent')).some(
-    ({ kind, issuer, value }) => kind === 'agent' && issuer === key.issuer && value === key.agent,
-  )
 
 type Change = Omit<AgentChange, 'at' | 'by' | 'own'>
 

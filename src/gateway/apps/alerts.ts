@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { denials } from '../../core/denial.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Alert, Verdict } from '../../core/model/watch.ts'
+import { isOfCaller } from './agent-request.ts'
 import { agentDenials, askAgents } from './agents.ts'
 import { createApp } from './app.ts'
 import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
@@ -76,6 +77,13 @@ export const alertsApp = createApp<GateEnv>()
       verdict: verdict as Verdict,
       by: callerName(c),
       ...(issuer !== undefined && { issuer }),
+    }
+    if (verdict === 'suspend' && NUMBER.test(id)) {
+      const known = await askAgents(c, (agents) => agents.alert(judgement.id))
+      if (!known.ok) return known.reason
+      if (known.value && isOfCaller(c, known.value)) {
+        return c.get('deny')(revocationDenials('would_lock_out'))
+      }
     }
     const act = c.get('act')?.()
     const judged = await askAgents(c, async (agents) =>
