@@ -42,7 +42,8 @@ beforeAll(async () => {
     reaching: true,
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     routes: ROUTES,
-    more: { WATCH },
+    // What agents learn here takes most of the rows of a day.
+    more: { WATCH, AUDIT: { rows_a_day: 'unlimited' } },
     secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack', gate: 'test' }) },
   })
 })
