@@ -149,7 +149,7 @@ it.each([
 ] as const)('bundled, the %s has the page of the console: %s', async (entry, hasPage) => {
   const { outputFiles } = await esbuild({
     stdin: {
-      contents: `export * from 'edgewarden/${entry}'`,
+      contents: `export * from 'edgewarden/${entry}'\nexport { default } from 'edgewarden/${entry}'`,
       resolveDir: world.project.directory,
     },
     bundle: true,
