@@ -138,11 +138,11 @@ const answerTo = (body: string | undefined) =>
         },
       })
 
-/** What an origin is told in its headers; of an assertion what it says, which is signed anew now and then. */
+/** What an origin is told in its headers; of an assertion or a proof what it says, which is signed anew now and then. */
 const toldIn = (headers: Headers) =>
   Object.fromEntries(
     [...headers].map(([name, value]) => {
-      if (!name.endsWith('-assertion')) return [name, value]
+      if (!/^dpop$|-assertion$/.test(name)) return [name, value]
       const { iat: _, exp: __, jti: ___, ...said } = decodeJwt(value)
       return [name, said]
     }),
