@@ -15,11 +15,18 @@ const start = async () => {
   const child = spawn(process.execPath, [MAIN], { env: { ...process.env, TMPDIR: folder } })
   let output = ''
   const exited = once(child, 'exit')
+  // From the beginning: what is printed while nobody waits for it is not lost.
+  child.stdout.on('data', (chunk) => {
+    output += String(chunk)
+  })
   const said = async (text: string) => {
+    let isOver = false
     while (!output.includes(text)) {
-      const [chunk] = await Promise.race([once(child.stdout, 'data'), exited.then(() => [null])])
-      if (chunk === null) throw new Error(`the demo ended:\n${output}`)
-      output += String(chunk)
+      if (isOver) throw new Error(`the demo ended:\n${output}`)
+      isOver = await Promise.race([
+        once(child.stdout, 'data').then(() => false),
+        exited.then(() => true),
+      ])
     }
     return output
   }
