@@ -7,7 +7,7 @@ import { type Report, under, unknownName } from '../policy/issues.ts'
 import { type KeyDocs, list, namedEntries, readTable } from '../policy/table.ts'
 
 /** The binding of the registry, in whose object agents are watched. */
-export const AGENTS_BINDING = 'AGENTS'
+const AGENTS_BINDING = 'AGENTS'
 
 export const WATCH_KEYS = {
   issuer: nameText,

@@ -100,7 +100,7 @@ const each = <Value>(make: (name: SetName) => Value) =>
   >
 
 /** Bytes of a state, in whole numbers of 64 bits: at most 4,096, which a test sees to. */
-export const WATCH_BYTES =
+const WATCH_BYTES =
   8 *
   Math.ceil(
     HEAD_SIZE +

@@ -121,7 +121,7 @@ export interface AgentFields {
 }
 
 /** The latest change of an agent's status. */
-export interface StatusChange {
+interface StatusChange {
   /** Seconds since the epoch. */
   readonly at: number
   readonly by: string
@@ -182,7 +182,7 @@ export const AGENT_NEEDS = [
   'unused-scopes',
   'unseen',
 ] as const
-export type AgentNeed = (typeof AGENT_NEEDS)[number]
+type AgentNeed = (typeof AGENT_NEEDS)[number]
 
 /** Which agents to list. */
 export interface AgentQuery {

@@ -15,7 +15,7 @@ export type Signal = (typeof SIGNALS)[number]
 
 /** What follows an alert by itself. */
 export const WATCH_ACTIONS = ['alert', 'throttle', 'quarantine'] as const
-export type WatchAction = (typeof WATCH_ACTIONS)[number]
+type WatchAction = (typeof WATCH_ACTIONS)[number]
 
 /** Whose requests are watched, and what follows. The first table that fits a request counts it. */
 export interface WatchRule {

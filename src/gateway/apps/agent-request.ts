@@ -54,7 +54,7 @@ const REASON = v.exactOptional(text(LIMITS.revocationReason))
 const MORE = { status: v.exactOptional(STATUS), reason: REASON }
 
 /** What a `PUT` or `PATCH` says. */
-export type AgentEdit = Pick<AgentChange, 'status' | 'reason'> & AgentChange['fields']
+type AgentEdit = Pick<AgentChange, 'status' | 'reason'> & AgentChange['fields']
 
 const edit = (wrap: (one: v.GenericSchema) => v.GenericSchema) =>
   v.strictObject(

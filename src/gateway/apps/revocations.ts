@@ -195,7 +195,7 @@ const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolea
 }
 
 /** `pending` only if not empty. */
-export function presentShards({ total, acknowledged, pending }: ShardStatus) {
+function presentShards({ total, acknowledged, pending }: ShardStatus) {
   return { shards: { total, acknowledged, ...(pending.length > 0 && { pending }) } }
 }
 

@@ -18,7 +18,7 @@ const ACTIONS = [
   ...['adopt', 'export', 'import'],
 ]
 
-export interface AgentsOptions extends GateOptions {
+interface AgentsOptions extends GateOptions {
   readonly issuer?: string
   readonly status?: string
   readonly needs?: string
@@ -123,7 +123,7 @@ const withIssuer = async (
 }
 
 /** Every agent of a query, over all pages. */
-export async function allAgents(
+async function allAgents(
   call: CallAgents,
   query: Readonly<Record<string, string>>,
 ): Promise<Result<readonly JsonObject[], Outcome>> {
