@@ -235,6 +235,24 @@ describe('the screens', () => {
     await context.close()
   })
 
+  it('have the newest decision first, also after more in a minute than are listed at once', async () => {
+    await Promise.all(Array.from({ length: 150 }, () => send('crowd', '/v1/weak')))
+    await send('last', '/v1/weak')
+    const { context, page } = await open()
+    await enter(page)
+    const row = page.locator('.rows tr[aria-rowindex]').filter({ hasText: 'acme/' })
+    await row.first().getByText('acme/last').waitFor()
+    await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
+    await send('newest', '/v1/weak')
+    await page.getByRole('row').filter({ hasText: 'acme/newest' }).waitFor()
+    await eventually(async () =>
+      expect(await page.locator('.rows table').getAttribute('aria-rowcount')).toMatch(/^1[5-9]\d$/),
+    )
+    expect(await row.nth(0).textContent()).toContain('acme/newest')
+    expect(await row.nth(1).textContent()).toContain('acme/last')
+    await context.close()
+  })
+
   it('find a decision by its request id, and say so where there is none', async () => {
     const { context, page } = await open()
     await enter(page)

@@ -43,8 +43,11 @@ function useDecisions(query: string, isPaused: boolean) {
   const [gap, setGap] = useState<Json | undefined>(undefined)
   const path = has('audit:read') ? `/api/decisions?limit=100&${query}` : undefined
   const { answer, again } = useAnswer(path)
+  // The stream begins before the newest decision that is listed, so it may bring older ones too.
   const show = (all: readonly Json[]) => {
-    kept.current = all.slice(0, MOST)
+    kept.current = all
+      .toSorted((one, other) => text(other.time).localeCompare(text(one.time)))
+      .slice(0, MOST)
     setRows(kept.current)
   }
   useEffect(() => {
