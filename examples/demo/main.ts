@@ -66,7 +66,8 @@ const main = async (): Promise<number> => {
 }
 
 /** What an operator may do in the console. */
-const CONSOLE_SCOPES = 'edgewarden:read edgewarden:revoke edgewarden:metrics edgewarden:audit:read'
+const CONSOLE_SCOPES =
+  'edgewarden:read edgewarden:revoke edgewarden:metrics edgewarden:audit:read edgewarden:agents'
 
 /** What a shell reports of a command that was interrupted. */
 const INTERRUPTED = 130
