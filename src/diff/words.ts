@@ -1,4 +1,4 @@
-import { cut } from '../../core/text.ts'
+import { cut } from '../core/text.ts'
 
 /** The group of a finding. */
 export type Side = 'gains' | 'loses' | 'changes'

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parsePolicy } from '../../../src/policy/parse.ts'
-import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { isSoak, rare, tries } from '../../kit/property.ts'
-import { ENV, GATE } from '../../policy/support.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { parsePolicy } from '../../src/policy/parse.ts'
+import { isSoak, rare, tries } from '../kit/property.ts'
+import { ENV, GATE } from '../policy/support.ts'
 import { type Asked, type Caller, combinations, subsets, widening } from './brute.ts'
 
 const ACME = 'https://auth.acme.example'

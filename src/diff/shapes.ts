@@ -1,6 +1,6 @@
-import type { Route } from '../../core/model/route.ts'
-import { canonicalPath } from '../../core/url.ts'
-import { foldCase, PARAM } from '../../policy/route-index.ts'
+import type { Route } from '../core/model/route.ts'
+import { canonicalPath } from '../core/url.ts'
+import { foldCase, PARAM } from '../policy/route-index.ts'
 
 /** A segment of a rule's path: a literal, or a parameter with a suffix. */
 export interface Piece {

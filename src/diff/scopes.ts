@@ -1,9 +1,9 @@
-import type { Issuer } from '../../core/model/issuer.ts'
-import { MCP_KINDS } from '../../core/model/mcp.ts'
-import { isArgument } from '../../core/model/mcp-scopes.ts'
-import type { Policy } from '../../core/model/policy.ts'
-import type { Route, RouteMatch } from '../../core/model/route.ts'
-import { readScopes, resolveScope, type ScopeTemplate } from '../../core/model/scope.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import { MCP_KINDS } from '../core/model/mcp.ts'
+import { isArgument } from '../core/model/mcp-scopes.ts'
+import type { Policy } from '../core/model/policy.ts'
+import type { Route, RouteMatch } from '../core/model/route.ts'
+import { readScopes, resolveScope, type ScopeTemplate } from '../core/model/scope.ts'
 
 /** A rule that matches a request, and its policy. */
 export interface Met extends RouteMatch {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { stripInbound } from '../../../src/gateway/relay/headers.ts'
-import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { ACME, CHAT, GATE, policy, type Vars } from '../../policy/support.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { stripInbound } from '../../src/gateway/relay/headers.ts'
+import { ACME, CHAT, GATE, policy, type Vars } from '../policy/support.ts'
 
 const compared = async (before: Vars, after: Vars) => {
   const found = await comparePolicies(policy(before), policy(after))

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
-import type { Policy } from '../../core/model/policy.ts'
+import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
+import type { Policy } from '../core/model/policy.ts'
 import { type Comparison, createFindings } from './findings.ts'
 import { neutral, quota } from './judges.ts'
 import { changesOf, type Table } from './settings.ts'

@@ -1,5 +1,5 @@
-import { isObject } from '../../core/json.ts'
-import type { Shown } from '../../policy/show-parts.ts'
+import { isObject } from '../core/json.ts'
+import type { Shown } from '../policy/show-parts.ts'
 import {
   accepts,
   acceptsMore,

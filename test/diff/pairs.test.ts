@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { isSoak } from '../../kit/property.ts'
-import { GATE, policy, type Vars } from '../../policy/support.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { isSoak } from '../kit/property.ts'
+import { GATE, policy, type Vars } from '../policy/support.ts'
 import { type Asked, type Caller, combinations, subsets, widening } from './brute.ts'
 
 const ACME = 'https://auth.acme.example'

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject, objectOf, own } from '../../core/json.ts'
-import { MCP_KINDS, type McpKind } from '../../core/model/mcp.ts'
-import { isPattern, literalOf, looseText } from '../../mcp/options/spelling.ts'
+import { isObject, type JsonObject, objectOf, own } from '../core/json.ts'
+import { MCP_KINDS, type McpKind } from '../core/model/mcp.ts'
+import { isPattern, literalOf, looseText } from '../mcp/options/spelling.ts'
 import {
   accepts,
   type Direction,

@@ -1,19 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import type { AssertionRule } from '../../../src/core/model/assertion.ts'
-import type { ClaimGrant } from '../../../src/core/model/claims.ts'
-import type { DetailRule } from '../../../src/core/model/details.ts'
-import type {
-  Decryption,
-  DelegationRule,
-  Issuer,
-  KeyTimes,
-} from '../../../src/core/model/issuer.ts'
-import type { McpRule, McpUse } from '../../../src/core/model/mcp.ts'
-import type { Gate, Policy } from '../../../src/core/model/policy.ts'
-import type { RevocationPlacement } from '../../../src/core/model/revocation.ts'
-import type { AuthenticationRule, CorsRule, Route, Target } from '../../../src/core/model/route.ts'
-import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { ACME, CHAT, GATE, policy } from '../../policy/support.ts'
+import type { AssertionRule } from '../../src/core/model/assertion.ts'
+import type { ClaimGrant } from '../../src/core/model/claims.ts'
+import type { DetailRule } from '../../src/core/model/details.ts'
+import type { Decryption, DelegationRule, Issuer, KeyTimes } from '../../src/core/model/issuer.ts'
+import type { McpRule, McpUse } from '../../src/core/model/mcp.ts'
+import type { Gate, Policy } from '../../src/core/model/policy.ts'
+import type { RevocationPlacement } from '../../src/core/model/revocation.ts'
+import type { AuthenticationRule, CorsRule, Route, Target } from '../../src/core/model/route.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { ACME, CHAT, GATE, policy } from '../policy/support.ts'
 
 /** As a file is read: no value of a secret is known. */
 const UNKNOWN = { has: () => true, secret: () => undefined }

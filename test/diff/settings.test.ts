@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { showPolicy } from '../../../src/policy/show.ts'
-import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import {
-  changesOf,
-  GATE_TABLE,
-  ISSUER_TABLE,
-  RULE_TABLE,
-} from '../../../src/tools/diff/settings.ts'
-import { ACME, CHAT, GATE, ITEM, policy, type Vars } from '../../policy/support.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from '../../src/diff/settings.ts'
+import { showPolicy } from '../../src/policy/show.ts'
+import { ACME, CHAT, GATE, ITEM, policy, type Vars } from '../policy/support.ts'
 
 const KEYS = {
   keys: [

@@ -1,5 +1,5 @@
-import { durationMs } from '../../core/duration.ts'
-import { isObject, listOf, objectOf, own } from '../../core/json.ts'
+import { durationMs } from '../core/duration.ts'
+import { isObject, listOf, objectOf, own } from '../core/json.ts'
 
 /** The effect of a changed setting on access. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { mayUse } from '../../../src/core/model/mcp-access.ts'
-import type { Policy } from '../../../src/core/model/policy.ts'
-import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { tries } from '../../kit/property.ts'
-import { policy } from '../../policy/support.ts'
+import { mayUse } from '../../src/core/model/mcp-access.ts'
+import type { Policy } from '../../src/core/model/policy.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { tries } from '../kit/property.ts'
+import { policy } from '../policy/support.ts'
 import { combinations, subsets } from './brute.ts'
 
 const MCP = { tools: { read: ['files:read'] } }
