@@ -1,6 +1,6 @@
 /** Reads TOML and JSONC, and where each key and item stands, so that a mistake can name line and column. */
 import { parse, TomlError } from 'smol-toml'
-import type { PolicyIssue } from '../../policy/issues.ts'
+import type { PolicyIssue } from '../policy/issues.ts'
 
 /** Counted from 1, as editors do. */
 export interface Place {

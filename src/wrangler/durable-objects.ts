@@ -1,5 +1,5 @@
-import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
-import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
+import { issueIf, type PolicyIssue, quote } from '../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
 export const OBJECT_CLASSES = {
