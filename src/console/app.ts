@@ -13,6 +13,7 @@ import { readJsonBody } from '../gateway/apps/body.ts'
 import type { Admin } from '../gateway/apps/context.ts'
 import { gateway, OWN, own } from '../gateway/apps/gateway.ts'
 import type { Opened } from '../gateway/ports.ts'
+import { diffOfText } from './diff.ts'
 import {
   codeFor,
   consoleDenials,
@@ -273,3 +274,5 @@ own.post(`${OWN}/console`, async (c: Admin) => {
   const url = `${address.scheme}://${gate.console.host}${port}/#code=${code}`
   return c.json({ url, expires }, 200, { 'Cache-Control': 'no-store' })
 })
+
+own.post(`${OWN}/console/diff`, diffOfText)

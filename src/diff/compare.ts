@@ -15,6 +15,17 @@ import { headerChanges, ofFewerScopes, parentChanges, quotaChanges } from './sha
 
 type Findings = ReturnType<typeof createFindings>
 
+/** How much a comparison may do. */
+interface Effort {
+  /** The most sample requests. */
+  readonly most?: number
+  /** Waits, so that other work is done between parts of this. */
+  readonly pause?: () => Promise<void>
+}
+
+/** Sample requests between two pauses. */
+const PART = 200
+
 /**
  * Compares the requests that two policies allow, not their text: the order of rules counts only
  * where it matters. Differences that cannot be compared count as wider. Fails with a reason if
@@ -23,11 +34,12 @@ type Findings = ReturnType<typeof createFindings>
 export async function comparePolicies(
   before: Policy,
   after: Policy,
+  { most, pause }: Effort = {},
 ): Promise<Result<Comparison, string>> {
-  const requests = requestsFor(before, after)
+  const requests = requestsFor(before, after, most)
   if (!requests) return fail('the rules overlap in too many ways to compare what they let pass')
   const findings = createFindings()
-  await compareRules(before, after, requests, findings)
+  await compareRules(before, after, requests, findings, pause)
   await compareOwn(before, after, requests, findings)
   compareTables(before, after, findings)
   return ok(findings.all())
@@ -38,13 +50,15 @@ const compareRules = async (
   after: Policy,
   { samples, placeholder }: Requests,
   findings: Findings,
+  pause?: Effort['pause'],
 ) => {
   const settings = ruleChanges(before, after)
   const pairs: (readonly [Route, Route])[] = []
   const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
   // Requests of the same two rules are one kind if their relevant parameters are equal.
   const kinds = new Map<string, Labelled & { readonly telling: number }>()
-  for (const sample of samples) {
+  for (const [i, sample] of samples.entries()) {
+    if (i % PART === PART - 1) await pause?.()
     const [old, now] = [await ruleFor(before, sample), await ruleFor(after, sample)]
     if (!old && !now) continue
     if (old && now) pairs.push([old.route, now.route])

@@ -24,23 +24,27 @@ export interface Requests {
 /** The most paths of all samples. */
 const MOST_PATHS = 50_000
 
-/** One sample request of each kind; `undefined` if there are too many. */
-export function requestsFor(before: Policy, after: Policy): Requests | undefined {
+/** One sample request of each kind; `undefined` if there are too many, by themselves or for `most`. */
+export function requestsFor(
+  before: Policy,
+  after: Policy,
+  most = Number.POSITIVE_INFINITY,
+): Requests | undefined {
   const both = [before, after]
   const scopes = [...new Set(both.flatMap(declaredScopes))]
   const rules = both.flatMap(({ routes }) => routes)
   const own = both.flatMap(ownPaths).map((path) => ({ path }))
+  const methods = methodsOf(rules)
+  const hosts = hostsOf(before, after, rules)
   const found = samplePaths(
     [
       ...rules.flatMap((rule) => shapesOf(rule, tellingValues(rule, scopes))),
       ...own.flatMap((rule) => shapesOf(rule)),
     ],
-    MOST_PATHS,
+    Math.min(MOST_PATHS, most / (hosts.length * methods.length)),
     [...scopes, ...rules.flatMap(writtenTexts)],
   )
   if (!found) return undefined
-  const methods = methodsOf(rules)
-  const hosts = hostsOf(before, after, rules)
   return {
     placeholder: found.placeholder,
     samples: found.paths.flatMap((path) =>

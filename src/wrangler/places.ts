@@ -194,8 +194,11 @@ export function readJsonc(text: string): ReadText {
     if (at() < text.length) throw new JsoncError('expected the end', at())
     return { value: found, placeOf: placesIn(text, root) }
   } catch (error) {
-    if (!(error instanceof JsoncError)) throw error
-    return { mistake: error.message, place: placeAt(text, error.at), form: 'JSONC' }
+    if (error instanceof JsoncError) {
+      return { mistake: error.message, place: placeAt(text, error.at), form: 'JSONC' }
+    }
+    if (!(error instanceof RangeError)) throw error
+    return { mistake: 'it is nested too deep', place: placeAt(text, at()), form: 'JSONC' }
   }
 }
 

@@ -24,11 +24,12 @@ export interface PolicyReading {
 /**
  * Reads the policy of one environment as the Worker would, with the variables and bindings that the
  * file gives it. A secret is taken as set, and is not known unless a variable stands in its place. With
- * `known` those secrets are set, and no others.
+ * `known` those secrets are set, and no others. `isBound`: which bindings are there, if not those of the file.
  */
 export function readEnvironment(
   environment: Environment,
   known?: Readonly<Record<string, string>>,
+  isBound?: PolicyEnv['has'],
 ): PolicyReading {
   const given: JsonObject = { ...environment.vars, ...environment.bound, ...known }
   const { vars, issues } = readVars(given)
@@ -44,7 +45,7 @@ export function readEnvironment(
     },
     has(kind, name) {
       if (kind === 'durable_object') objects.add(name)
-      if (kind !== 'secret') return bindings[kind].has(name)
+      if (kind !== 'secret') return isBound?.(kind, name) ?? bindings[kind].has(name)
       const isUnknown = !Object.hasOwn(given, name)
       const canBeSet = isUnknown ? known === undefined : typeof given[name] === 'string'
       if (canBeSet) secrets.add(name)

@@ -1,5 +1,5 @@
-import { html } from 'htm/preact'
 import { useMemo } from 'preact/hooks'
+import { html } from './html.ts'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
 import { go, has, type Json, list, type Problem, place, text, time } from './state.ts'
 import { Kill, Revocations, useActs } from './stop.ts'
@@ -46,7 +46,7 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
   const isStopped =
     quarantine && !quarantine.lifted && Date.parse(text(quarantine.until)) > Date.now()
   const path = `/api/alerts/${text(alert.id)}`
-  const of = `Alert ${text(alert.id)} about ${nameOf(alert)}:`
+  const of = html`Alert ${text(alert.id)} about <bdi>${nameOf(alert)}</bdi>:`
   return html`<article class="failure" aria-label=${`Alert ${text(alert.id)}`}>
     <strong><${Link} to=${agentPlace(alert)}>${nameOf(alert)}<//>: ${text(SIGNALS[text(alert.signal)] ?? alert.signal)}</strong>
     <p>Alert ${text(alert.id)} (${text(alert.signal)}) of WATCH.${text(alert.watch)}, <${Moment} at=${alert.at} />
@@ -59,9 +59,9 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
     ${
       alert.verdict
         ? html`<p>${text(alert.verdict)} by ${text(alert.judged_by)}, <${Moment} at=${alert.judged} /></p>`
-        : html`${button({ label: 'Dismiss', says: `${of} it is in order. The gate learns what was seen${isStopped ? ', and the quarantine ends' : ''}.`, did: 'Dismissed', path: `${path}/dismiss` })}
-          ${isStopped && button({ label: 'Release', says: `${of} the quarantine ends, and nothing is learned.`, did: 'Released', path: `${path}/release` })}
-          ${button({ label: 'Suspend', says: `${of} each request of the agent is refused until somebody resumes it, and its open streams end.`, did: 'Suspended', path: `${path}/suspend` })}`
+        : html`${button({ label: 'Dismiss', says: html`${of} it is in order. The gate learns what was seen${isStopped ? ', and the quarantine ends' : ''}.`, did: 'Dismissed', path: `${path}/dismiss` })}
+          ${isStopped && button({ label: 'Release', says: html`${of} the quarantine ends, and nothing is learned.`, did: 'Released', path: `${path}/release` })}
+          ${button({ label: 'Suspend', says: html`${of} each request of the agent is refused until somebody resumes it, and its open streams end.`, did: 'Suspended', path: `${path}/suspend` })}`
     }</article>`
 }
 
@@ -177,14 +177,14 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
         isStopped
           ? button({
               label: 'Resume',
-              says: `${name} is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
+              says: html`<bdi>${name}</bdi> is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
               did: 'Resumed',
               path: `${path}resume`,
               body,
             })
           : button({
               label: 'Suspend',
-              says: `Each request of ${name} is refused until somebody resumes it, and its open streams end.${stops}`,
+              says: html`Each request of <bdi>${name}</bdi> is refused until somebody resumes it, and its open streams end.${stops}`,
               did: 'Suspended',
               path: `${path}suspend`,
               body,

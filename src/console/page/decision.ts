@@ -1,5 +1,5 @@
-import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
+import { html } from './html.ts'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
 import { go, has, type Json, list, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
