@@ -76,7 +76,8 @@ function Missing({ problem, again }: { readonly problem: Problem; readonly again
 function All() {
   const { searchParams: search } = place.value
   const needs = search.get('needs') ?? (search.has('status') ? '' : 'any')
-  const asked = { needs, status: search.get('status'), cursor: search.get('cursor') }
+  const [status, find] = [search.get('status') ?? '', search.get('find') ?? '']
+  const asked = { needs, status, find, cursor: search.get('cursor') }
   const query = new URLSearchParams(
     Object.entries(asked).flatMap(([name, value]) => (value ? [[name, value]] : [])),
   )
@@ -94,8 +95,16 @@ function All() {
   const filter = (event: Event) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget as HTMLFormElement)
-    const [need, status] = [text(form.get('needs')), text(form.get('status'))]
-    go(`/agents?${new URLSearchParams({ needs: need, ...(status && { status }) })}`, false)
+    const [need, chosen] = [text(form.get('needs')), text(form.get('status'))]
+    go(
+      `/agents?${new URLSearchParams({ needs: need, ...(chosen && { status: chosen }), ...(find && { find }) })}`,
+      false,
+    )
+  }
+  const seek = (event: SubmitEvent) => {
+    event.preventDefault()
+    const wanted = text(new FormData(event.target as HTMLFormElement).get('find')).trim()
+    go(`/agents?${new URLSearchParams({ needs: '', ...(wanted && { find: wanted }) })}`)
   }
   const more = () => {
     const next = new URLSearchParams({ ...Object.fromEntries(query), needs, cursor: text(cursor) })
@@ -107,9 +116,10 @@ function All() {
       ${alerts?.ok && open.length === 0 && html`<p class="empty">No alert is open. Alerts are of agents that a table WATCH of the policy names.</p>`}
       ${alerts?.ok && alerts.value.cursor !== undefined && html`<p>There are more, older ones.</p>`}</section>
     <section aria-label="Agents"><h2>${needs ? 'They need something' : 'Agents'}</h2>
+    <form role="search" onSubmit=${seek}><label>Find agents whose id begins with<input type="search" name="find" value=${find} /></label></form>
     <form class="filters" onChange=${filter} onSubmit=${filter}>
       <label>needs<select name="needs" value=${needs}><option value="">all agents</option>${NEEDS.map((one) => html`<option>${one}</option>`)}</select></label>
-      <label>status<select name="status" value=${search.get('status') ?? ''}><option value="">all</option>${STATUSES.map((one) => html`<option>${one}</option>`)}</select></label></form>
+      <label>status<select name="status" value=${status}><option value="">all</option>${STATUSES.map((one) => html`<option>${one}</option>`)}</select></label></form>
     ${
       rows.length > 0
         ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
