@@ -161,12 +161,10 @@ describe('what is compared', () => {
     expect([long.status, (await bodyOf(long)).code]).toEqual([400, 'console_diff_invalid'])
     const longer = await send({ text: 'x'.repeat(512 * 1024) })
     expect([longer.status, (await bodyOf(longer)).code]).toEqual([413, 'body_too_large'])
-    const paths = Array.from({ length: 12 }, (_, i) => `/v1/${'{a}/'.repeat(i)}x`)
     const tangled = Array.from({ length: 14 }, (_, i) => {
       const steps = Array.from({ length: 14 }, (_, at) => (at === i ? `s${i}` : `{p${at}}`))
       return { match: `GET /${steps.join('/')}`, scopes: [`scope:${i}`] }
     })
-    expect(paths.length).toBeGreaterThan(0)
     const many = await send({ text: changed(tangled) })
     expect([many.status, (await bodyOf(many)).code]).toEqual([413, 'console_diff_too_large'])
     for (const body of [null, [], {}, { text: 7 }, { text: 'x', more: 1 }, { text: '' }]) {
@@ -178,7 +176,9 @@ describe('what is compared', () => {
   it('leaves nothing behind: neither in the answer, the journal nor the audit', async () => {
     const secret = 'pasted-secret-0123456789'
     const jwk = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: secret }
+    const gate = { ...(vars.GATE as Members), origin: `https://user:${secret}@origin.example.com` }
     const texts = [
+      changed(ROUTES, { GATE: gate }),
       changed(ROUTES, { OPENAI_KEY: secret, OTHER: `{"a":"${secret}"}`, ROUTE: `["${secret}"]` }),
       changed(ROUTES, { ISSUERS: { acme: { ...jwk, issuer: 'x', jwks: { keys: [jwk] } } } }),
       changed([{ ...INJECTED, inject: { Authorization: `Bearer ${secret}` } }]),

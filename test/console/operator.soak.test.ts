@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { policyOf } from '../e2e/setting.ts'
 import { type RunningBrowser, startBrowser } from '../kit/browser.ts'
 import { eventually } from '../kit/eventually.ts'
+import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { type ConsoleSetting, consoleOptions, OPERATOR, startConsole } from './console-setting.ts'
 
@@ -45,6 +49,21 @@ const signedIn = async (agent: string, use: (page: Page) => Promise<void>) => {
   await context.close()
 }
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What axe finds serious, and by how many pixels the page is wider than its window. */
+const faults = async (page: Page) => {
+  await page.evaluate(AXE)
+  // Half way of a transition colours are of neither state.
+  await page.evaluate(
+    'Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => 0)',
+  )
+  return page.evaluate<unknown[]>(`axe.run().then(({ violations }) => [
+    ...violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id }) => id),
+    document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  ])`)
+}
+
 const agentAt = (agent: string) =>
   `${url}/agents?${new URLSearchParams({ issuer: setting.issuer.issuer, agent })}`
 
@@ -70,6 +89,19 @@ it('a policy that is pasted: who gains and loses, mistakes with their place, and
     await compare(withRoutes([{ match: 'GET /v1/documents/{id}', access: 'public' }, weak]))
     await told.getByText('Access widens.').waitFor()
     await told.getByRole('heading', { name: 'Wider' }).waitFor()
+    for (const [width, colorScheme] of [
+      [360, 'dark'],
+      [1024, 'light'],
+    ] as const) {
+      await page.setViewportSize({ width, height: 640 })
+      await page.emulateMedia({ colorScheme })
+      expect(await faults(page)).toEqual([0])
+    }
+    if (process.env.EDGEWARDEN_PICTURES !== undefined) {
+      await page.setViewportSize({ width: 1024, height: 720 })
+      const path = join(ROOT, 'docs/images/console/policy-change-light.png')
+      await page.screenshot({ path })
+    }
     await told.getByText('anyone, without a token, may now call GET /v1/documents/{id}').waitFor()
     await compare(withRoutes([weak]))
     await told.getByText('Access does not widen.').waitFor()

@@ -10,7 +10,7 @@ function Difference({ found }: { readonly found: Json }) {
   const sides = Object.entries(SIDES).filter(([side]) => list(found[side]).length > 0)
   const widens = found.widens ? 'Access widens.' : 'Access does not widen.'
   return html`<p class=${found.widens ? 'denied' : 'allowed'}>${sides.length === 0 ? 'Nothing changes.' : widens}</p>
-    ${sides.map(([side, title]) => html`<h3>${title}</h3><ul>${list(found[side]).map((one) => html`<li>${text(one.text)}</li>`)}</ul>`)}`
+    ${sides.map(([side, title]) => html`<h2>${title}</h2><ul>${list(found[side]).map((one) => html`<li>${text(one.text)}</li>`)}</ul>`)}`
 }
 
 /** Compares a text that is pasted with the policy in force. */
@@ -29,7 +29,7 @@ function Change() {
   return html`<details><summary>What a change would do</summary>
     <p>The gate compares a policy with the one in force, as <code>npx edgewarden diff</code> does. It stores nothing. Leave secrets out.</p>
     <form onSubmit=${compare}>
-      <label>wrangler.toml or wrangler.jsonc, or only its vars<textarea name="text" rows="8" required spellcheck="false"></textarea></label>
+      <label>wrangler.toml or wrangler.jsonc, or only its vars<textarea name="text" rows="8" required spellcheck=${false}></textarea></label>
       <label>Environment, if not the top level<input name="environment" autocomplete="off" /></label>
       <button type="submit" aria-busy=${isBusy} disabled=${isBusy || isOffline.value}>Compare</button></form>
     <div role="status" aria-label="What changes">${answer && (answer.ok ? html`<${Difference} found=${answer.value} />` : html`<${Failure} problem=${answer.problem} />`)}</div></details>`
