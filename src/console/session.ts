@@ -52,7 +52,7 @@ export const consoleDenials = denials({
   console_diff_reach: [
     'forbidden',
     'Only an administrator of every issuer may compare policies',
-    'Use a token of an issuer with admin = "all"',
+    'Use a token of an issuer that may administer every issuer',
   ],
 })
 
