@@ -11,6 +11,8 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [0, 'core/'],
   [2, 'origin/'],
   [3, 'policy/'],
+  [4, 'diff/'],
+  [4, 'wrangler/'],
   // The parts of a capability, in the order of a request.
   [2, '*/stage.ts'],
   [2, 'revocation/precheck.ts'],

@@ -42,6 +42,10 @@ export const TABLES = `CREATE TABLE IF NOT EXISTS agents (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS untold ON agents (told) WHERE told = 0;`
 
+/** Of the query's `begins`. */
+const BEGINS = `EXISTS (SELECT 1 FROM json_each(?) WHERE issuer = ifnull(value ->> 'issuer', issuer)
+  AND substr(agent, 1, length(value ->> 'text')) = value ->> 'text')`
+
 type Row = {
   readonly issuer: string
   readonly agent: string
@@ -223,14 +227,16 @@ export function createAgentTable(storage: DurableObjectStorage) {
     },
 
     /** A page of agents by issuer and id. */
-    list({ issuer, status, needs, limit, cursor }: AgentQuery): AgentPage {
+    list({ issuer, status, needs, begins, limit, cursor }: AgentQuery): AgentPage {
       const after = cursor === undefined ? { issuer: '', agent: '' } : keyOf(cursor)
       const where = [
         '(issuer, agent) > (?, ?)',
         ...(issuer === undefined ? [] : ['issuer = ?']),
         ...(status === undefined ? [] : ['status = ?']),
+        ...(begins === undefined ? [] : [BEGINS]),
       ].join(' AND ')
-      const bound = [after.issuer, after.agent, issuer, status].filter((one) => one !== undefined)
+      const given = [issuer, status, begins && JSON.stringify(begins)]
+      const bound = [after.issuer, after.agent, ...given].filter((one) => one !== undefined)
       const most = needs === undefined ? limit : PAGE.rows
       const { entries, isMore } = pageOf(most, `${where} ORDER BY issuer, agent`, ...bound)
       const now = Date.now()

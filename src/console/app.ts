@@ -7,12 +7,14 @@ import { LIMITS } from '../core/limits.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { type Address, readAddress } from '../core/request.ts'
 import { routeDenials } from '../core/stages/route.ts'
+import { hostOf } from '../core/url.ts'
 import { problem } from '../gateway/answer/problem.ts'
 import { requestIdOf } from '../gateway/answer/respond.ts'
 import { readJsonBody } from '../gateway/apps/body.ts'
 import type { Admin } from '../gateway/apps/context.ts'
 import { gateway, OWN, own } from '../gateway/apps/gateway.ts'
 import type { Opened } from '../gateway/ports.ts'
+import { diffOfText } from './diff.ts'
 import {
   codeFor,
   consoleDenials,
@@ -41,6 +43,9 @@ const SECURED = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 }
 
+/** Two years, of this host alone. */
+const LASTING = 'max-age=63072000'
+
 /** A request to the console's host. */
 interface Asked {
   readonly request: Request
@@ -56,18 +61,16 @@ export async function consoleGateway(request: Request, opened: Opened): Promise<
   const { policy } = opened
   const console = policy?.gate.console
   const reading = readAddress(request)
-  if (!console || !reading.ok || reading.value.host !== console.host) {
-    return gateway(withoutCookie(request), opened)
-  }
-  const answer = await answered({
-    request,
-    requestId: requestIdOf(request),
-    opened,
-    policy,
-    console,
-    address: reading.value,
-  })
+  const host = reading.ok ? reading.value.host : hostOf(request.headers.get('host') ?? '')
+  if (!policy || !console || host !== console.host) return gateway(withoutCookie(request), opened)
+  const address = reading.ok && reading.value
+  const requestId = requestIdOf(request)
+  // The gate refuses an address that it cannot read.
+  const answer = address
+    ? await answered({ request, requestId, opened, policy, console, address })
+    : await gateway(withoutCookie(request), opened)
   for (const [name, value] of Object.entries(SECURED)) answer.headers.set(name, value)
+  if (/^https:/i.test(request.url)) answer.headers.set('Strict-Transport-Security', LASTING)
   return answer
 }
 
@@ -273,3 +276,5 @@ own.post(`${OWN}/console`, async (c: Admin) => {
   const url = `${address.scheme}://${gate.console.host}${port}/#code=${code}`
   return c.json({ url, expires }, 200, { 'Cache-Control': 'no-store' })
 })
+
+own.post(`${OWN}/console/diff`, diffOfText)

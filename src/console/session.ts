@@ -39,6 +39,21 @@ export const consoleDenials = denials({
     "The request does not come from the console's own page",
     'Use the console itself; programs call the endpoints of the gate with a token',
   ],
+  console_diff_invalid: [
+    'badRequest',
+    'The text has no policy that could be compared',
+    'Correct what `problems` names; nothing was changed',
+  ],
+  console_diff_too_large: [
+    'tooLarge',
+    'The policies are too large to be compared by the gate',
+    'Compare them on your machine: npx edgewarden diff OLD NEW',
+  ],
+  console_diff_reach: [
+    'forbidden',
+    'Only an administrator of every issuer may compare policies',
+    'Use a token of an issuer that may administer every issuer',
+  ],
 })
 
 const deny = consoleDenials

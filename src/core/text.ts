@@ -75,3 +75,16 @@ export function caseless(name: string): string {
 export function claimed(text: string | undefined): string | undefined {
   return text?.slice(0, LIMITS.claimedLength)
 }
+
+/** What cannot be seen, or acts on what stands beside it: control, format and ignorable characters, spaces but one. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{DI}]|(?! )\p{Z}/gu
+
+const escaped = (char: string): string =>
+  [...Array(char.length).keys()]
+    .map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`)
+    .join('')
+
+/** Text in which nothing is invisible, moves the cursor, starts a line or reorders what is shown. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, escaped)
+}

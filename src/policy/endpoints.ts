@@ -59,7 +59,7 @@ const ROWS: readonly Row[] = [
     ],
     'edgewarden:agents',
   ],
-  ['console', 'required', ['GET,POST /console'], 'edgewarden:read'],
+  ['console', 'required', ['GET,POST /console', 'POST /console/diff'], 'edgewarden:read'],
 ]
 
 /** Scopes of the gate's own endpoints. */

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { Policy } from '../../src/core/model/policy.ts'
 import { SIGNALS } from '../../src/core/model/watch.ts'
+import { comparePolicies } from '../../src/diff/compare.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { readVars } from '../../src/policy/vars.ts'
 import { warningsOf } from '../../src/policy/warnings.ts'
-import { comparePolicies } from '../../src/tools/diff/compare.ts'
 
 const read = (
   watch: unknown,

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { askGate } from '../e2e/setting.ts'
@@ -44,12 +45,16 @@ describe('the host of the console', () => {
       ([, path]) => `${path}`,
     )
     expect(paths).toHaveLength(2)
+    let size = gzipSync(html).length
     for (const path of paths) {
       const file = await setting.page(path)
       expect(file.status).toBe(200)
       expect(file.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
-      expect((await file.text()).length).toBeGreaterThan(10_000)
+      const text = await file.text()
+      expect(text.length).toBeGreaterThan(10_000)
+      size += gzipSync(text).length
     }
+    expect(size).toBeLessThan(60_000)
     // The page loads nothing from elsewhere, and has no script or style in itself.
     expect(html).not.toMatch(/https?:|<style|<script(?! type="module" src)|style=/)
   })
@@ -75,6 +80,35 @@ describe('the host of the console', () => {
       expect(headers.get('referrer-policy')).toBe('no-referrer')
       expect(headers.get('access-control-allow-origin')).toBeNull()
     }
+  })
+
+  it('says so too where it cannot read the address, and asks for https where it is', async () => {
+    const targets = ['/%zz', '/api/%00', '//x', '/a/%2e%2e/%2e%2e/b', '/a?b#c', '/\\x']
+    const hosts = [CONSOLE, CONSOLE.toUpperCase(), `${CONSOLE}:8443`]
+    for (const [target, host] of targets.flatMap((one) => hosts.map((at) => [one, at] as const))) {
+      const lines = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+      const { status, headers } = await setting.gate.raw(lines)
+      const told = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
+      expect([target, host, status >= 400]).toEqual([target, host, true])
+      expect([target, host, told.get('content-security-policy')]).toEqual([
+        target,
+        host,
+        expect.stringContaining("default-src 'none'"),
+      ])
+      expect(told.get('x-frame-options')).toBe('DENY')
+      expect(told.get('strict-transport-security')).toBeNull()
+    }
+    const secure = await setting.another({ ...consoleOptions(), protocolHeader: 'X-Scheme' })
+    for (const path of ['/', '/api/policy', '/nothing', '/%zz']) {
+      const headers = { ...PAGE, host: CONSOLE, 'x-scheme': 'https' }
+      const told = (await askGate(secure, path, { headers })).headers
+      expect([path, told.get('strict-transport-security')]).toEqual([path, 'max-age=63072000'])
+      expect([path, told.get('x-frame-options')]).toEqual([path, 'DENY'])
+    }
+    const api = await askGate(secure, '/v1/x', { headers: { 'x-scheme': 'https' } })
+    expect(api.headers.get('strict-transport-security')).toBeNull()
+    const elsewhere = await setting.ask('/%zz')
+    expect(elsewhere.headers.get('content-security-policy')).toBeNull()
   })
 
   it('serves nothing of the API, with or without a session', async () => {
@@ -178,6 +212,28 @@ describe('a session', () => {
     const headers = await signedIn({ scope: 'edgewarden:read edgewarden:agents' })
     const answer = await setting.page('/api/agents', { headers })
     expect(await bodyOf(answer)).toMatchObject({ agents: expect.any(Array) })
+  })
+
+  it('finds agents by the beginning of the id, and of the name that has the prefix', async () => {
+    const headers = await signedIn({
+      scope: 'edgewarden:read edgewarden:agents',
+      client_id: 'seeker',
+    })
+    for (const value of ['sought-1', 'sought-2']) {
+      const body = JSON.stringify({ issuer: setting.issuer.issuer, agent: value })
+      const init = { method: 'POST', headers, body }
+      expect((await setting.page('/api/agents/suspend', init)).status).toBe(200)
+    }
+    const found = async (find: string) => {
+      const answer = await setting.page(`/api/agents?find=${find}`, { headers })
+      return ((await bodyOf(answer)).agents as Members[]).map(({ agent }) => agent)
+    }
+    const both = ['sought-1', 'sought-2']
+    expect(await found('sought')).toEqual(both)
+    expect(await found('acme/sought')).toEqual(both)
+    expect(await found('ac')).toEqual(expect.arrayContaining(both))
+    expect(await found('acme/sought-2')).toEqual(['sought-2'])
+    expect(await found('other/sought')).toEqual([])
   })
 
   it('reads and acts as the operator, within the scopes of the token', async () => {

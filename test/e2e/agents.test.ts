@@ -318,6 +318,28 @@ it('lists agents by status and need, in pages', async () => {
   expect(any.filter(({ needs }) => String(needs) === '')).toEqual([])
 })
 
+it('lists agents whose id begins so, in pages too', async () => {
+  const names = ['find-a', 'find-a%', 'find-ab', 'find-b', 'Find-a', 'xfind-a'].map(
+    (name) => `${name}\u05d0`,
+  )
+  for (const name of names) await call('PUT', at(name), { body: {} })
+  const found = async (find: string, more = '') => {
+    const { agents } = await call('GET', `?find=${encodeURIComponent(find)}&limit=1000${more}`)
+    return agents.map(({ agent }) => agent)
+  }
+  expect(await found('find-')).toEqual(names.slice(0, 4).sort())
+  expect(await found('find-a')).toEqual(names.slice(0, 3).sort())
+  expect(await found('find-a\u05d0')).toEqual(['find-a\u05d0'])
+  expect(await found('find-', '&status=suspended')).toEqual([])
+  for (const none of ['find-_', '%', '*', 'ind-', "' OR 1=1 --", '\u0000']) {
+    expect([none, await found(none)]).toEqual([none, []])
+  }
+  const page = (await call('GET', '?find=find-&limit=3')) as unknown as { cursor: string }
+  const cursor = encodeURIComponent(page.cursor)
+  expect((await call('GET', `?find=find-&limit=3&cursor=${cursor}`)).agents).toHaveLength(1)
+  expect(await call('GET', '?find=')).toMatchObject({ status: 400, code: 'agent_invalid' })
+})
+
 it('lists no more in a page than an answer has room for, however much is said of each', async () => {
   const names = Array.from({ length: 100 }, (_, i) => `long-${i}`)
   const long = Array.from({ length: 50 }, (_, i) => `${i}`.padEnd(500, 'x'))

@@ -76,6 +76,9 @@ it.concurrent('approves, suspends and resumes an agent, and says before what tha
     expect.stringMatching(/^acme\/agent-1: approved\n[\s\S]*owners +\["team-a"\]/),
   ])
   expect(await statusOf('agent-1', '/v1/approved')).toBe(200)
+  const found = await agents('list', 'acme/agent-1')
+  expect([found.code, found.stdout]).toEqual([0, expect.stringContaining('acme/agent-1 ')])
+  expect((await agents('list', 'gent-1')).stdout).toBe('There are none.\n')
   const child = { act: { sub: 'child', act: { sub: 'agent-1' } } }
   await statusOf('agent-1', '/v1/files/1')
   await statusOf('child', '/v1/files/1', child)

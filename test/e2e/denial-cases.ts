@@ -796,6 +796,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 }
 
 const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
+const OF_DIFF = 'needs the Worker with a console: diff.test.ts'
 
 /** Codes that no request to these gates can bring about. */
 export const EXEMPT: Readonly<Record<string, string>> = {
@@ -803,6 +804,9 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   console_code_invalid: OF_CONSOLE,
   console_unavailable: OF_CONSOLE,
   console_request_foreign: OF_CONSOLE,
+  console_diff_invalid: OF_DIFF,
+  console_diff_too_large: OF_DIFF,
+  console_diff_reach: OF_DIFF,
   certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }

@@ -43,6 +43,8 @@ export interface GateOptions {
   readonly beside?: readonly BesideOptions[]
   /** The header in which the test says what the platform knows of a request (`request.cf`), as JSON. */
   readonly factsHeader?: string
+  /** The header in which the test says by which scheme a request has come. */
+  readonly protocolHeader?: string
   /** Whether the test may call the gate's objects itself. */
   readonly reaching?: boolean
 }
@@ -82,12 +84,17 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
   const workers = [...gates, ...others]
   const sockets = workers.map(({ name }) => name)
   const port = (name: string) => (name === GATE ? (options.port ?? 0) : 0)
+  const { protocolHeader } = options
+  const protocol = protocolHeader === undefined ? {} : { protocolHeader }
   const config: WorkerdConfig = {
     workers,
     modules: { [KEEPER_LINK]: inKit(directory, 'keeper-link.js') },
     externals: externalsOf(options),
     sockets: Object.fromEntries(
-      sockets.map((name) => [name, { address: `127.0.0.1:${port(name)}`, service: name }]),
+      sockets.map((name) => [
+        name,
+        { address: `127.0.0.1:${port(name)}`, service: name, ...protocol },
+      ]),
     ),
     disk,
   }

@@ -1,5 +1,5 @@
-import { html } from 'htm/preact'
 import { useMemo } from 'preact/hooks'
+import { html } from './html.ts'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
 import { go, has, type Json, list, type Problem, place, text, time } from './state.ts'
 import { Kill, Revocations, useActs } from './stop.ts'
@@ -46,7 +46,7 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
   const isStopped =
     quarantine && !quarantine.lifted && Date.parse(text(quarantine.until)) > Date.now()
   const path = `/api/alerts/${text(alert.id)}`
-  const of = `Alert ${text(alert.id)} about ${nameOf(alert)}:`
+  const of = html`Alert ${text(alert.id)} about <bdi>${nameOf(alert)}</bdi>:`
   return html`<article class="failure" aria-label=${`Alert ${text(alert.id)}`}>
     <strong><${Link} to=${agentPlace(alert)}>${nameOf(alert)}<//>: ${text(SIGNALS[text(alert.signal)] ?? alert.signal)}</strong>
     <p>Alert ${text(alert.id)} (${text(alert.signal)}) of WATCH.${text(alert.watch)}, <${Moment} at=${alert.at} />
@@ -59,9 +59,9 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
     ${
       alert.verdict
         ? html`<p>${text(alert.verdict)} by ${text(alert.judged_by)}, <${Moment} at=${alert.judged} /></p>`
-        : html`${button({ label: 'Dismiss', says: `${of} it is in order. The gate learns what was seen${isStopped ? ', and the quarantine ends' : ''}.`, did: 'Dismissed', path: `${path}/dismiss` })}
-          ${isStopped && button({ label: 'Release', says: `${of} the quarantine ends, and nothing is learned.`, did: 'Released', path: `${path}/release` })}
-          ${button({ label: 'Suspend', says: `${of} each request of the agent is refused until somebody resumes it, and its open streams end.`, did: 'Suspended', path: `${path}/suspend` })}`
+        : html`${button({ label: 'Dismiss', says: html`${of} it is in order. The gate learns what was seen${isStopped ? ', and the quarantine ends' : ''}.`, did: 'Dismissed', path: `${path}/dismiss` })}
+          ${isStopped && button({ label: 'Release', says: html`${of} the quarantine ends, and nothing is learned.`, did: 'Released', path: `${path}/release` })}
+          ${button({ label: 'Suspend', says: html`${of} each request of the agent is refused until somebody resumes it, and its open streams end.`, did: 'Suspended', path: `${path}/suspend` })}`
     }</article>`
 }
 
@@ -76,7 +76,8 @@ function Missing({ problem, again }: { readonly problem: Problem; readonly again
 function All() {
   const { searchParams: search } = place.value
   const needs = search.get('needs') ?? (search.has('status') ? '' : 'any')
-  const asked = { needs, status: search.get('status'), cursor: search.get('cursor') }
+  const [status, find] = [search.get('status') ?? '', search.get('find') ?? '']
+  const asked = { needs, status, find, cursor: search.get('cursor') }
   const query = new URLSearchParams(
     Object.entries(asked).flatMap(([name, value]) => (value ? [[name, value]] : [])),
   )
@@ -94,8 +95,16 @@ function All() {
   const filter = (event: Event) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget as HTMLFormElement)
-    const [need, status] = [text(form.get('needs')), text(form.get('status'))]
-    go(`/agents?${new URLSearchParams({ needs: need, ...(status && { status }) })}`, false)
+    const [need, chosen] = [text(form.get('needs')), text(form.get('status'))]
+    go(
+      `/agents?${new URLSearchParams({ needs: need, ...(chosen && { status: chosen }), ...(find && { find }) })}`,
+      false,
+    )
+  }
+  const seek = (event: SubmitEvent) => {
+    event.preventDefault()
+    const wanted = text(new FormData(event.target as HTMLFormElement).get('find')).trim()
+    go(`/agents?${new URLSearchParams({ needs: '', ...(wanted && { find: wanted }) })}`)
   }
   const more = () => {
     const next = new URLSearchParams({ ...Object.fromEntries(query), needs, cursor: text(cursor) })
@@ -107,9 +116,10 @@ function All() {
       ${alerts?.ok && open.length === 0 && html`<p class="empty">No alert is open. Alerts are of agents that a table WATCH of the policy names.</p>`}
       ${alerts?.ok && alerts.value.cursor !== undefined && html`<p>There are more, older ones.</p>`}</section>
     <section aria-label="Agents"><h2>${needs ? 'They need something' : 'Agents'}</h2>
+    <form role="search" onSubmit=${seek}><label>Find agents whose id begins with<input type="search" name="find" value=${find} /></label></form>
     <form class="filters" onChange=${filter} onSubmit=${filter}>
       <label>needs<select name="needs" value=${needs}><option value="">all agents</option>${NEEDS.map((one) => html`<option>${one}</option>`)}</select></label>
-      <label>status<select name="status" value=${search.get('status') ?? ''}><option value="">all</option>${STATUSES.map((one) => html`<option>${one}</option>`)}</select></label></form>
+      <label>status<select name="status" value=${status}><option value="">all</option>${STATUSES.map((one) => html`<option>${one}</option>`)}</select></label></form>
     ${
       rows.length > 0
         ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
@@ -177,14 +187,14 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
         isStopped
           ? button({
               label: 'Resume',
-              says: `${name} is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
+              says: html`<bdi>${name}</bdi> is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
               did: 'Resumed',
               path: `${path}resume`,
               body,
             })
           : button({
               label: 'Suspend',
-              says: `Each request of ${name} is refused until somebody resumes it, and its open streams end.${stops}`,
+              says: html`Each request of <bdi>${name}</bdi> is refused until somebody resumes it, and its open streams end.${stops}`,
               did: 'Suspended',
               path: `${path}suspend`,
               body,

@@ -1,5 +1,5 @@
-import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
+import { html } from './html.ts'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
 import { go, has, type Json, list, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
@@ -118,6 +118,41 @@ function Rules({ then, today }: { readonly then: Json | undefined; readonly toda
     <${Compared} then=${then} now=${now} />`
 }
 
+/** What an act may have beside who did it, and `entries`. */
+const DONE = 'filters keys records alert signal watch usual seen requests quarantine'.split(' ')
+
+/** What an administrator or the gate has done: who, to whom, and how the call was answered. */
+function Done({ record }: { readonly record: Json }) {
+  const { answer } = useAnswer(
+    record.decision === undefined && record.request_id !== undefined
+      ? `/api/decisions?limit=20&request_id=${encodeURIComponent(text(record.request_id))}`
+      : undefined,
+  )
+  const isCall = ({ decision, agent }: Json) => decision !== undefined && agent === record.agent
+  const call = [record, ...list(answer?.ok && answer.value.decisions)].find(isCall)
+  const whom = list(record.entries).map(
+    (one) =>
+      html`<li>${text(one.kind ?? 'agent')} ${
+        (one.kind ?? 'agent') === 'agent' && has('agents')
+          ? html`<${Link} to=${agentPlace({ issuer: one.issuer, agent: one.value })}>${text(one.value)}<//>`
+          : html`<b>${text(one.value)}</b>`
+      } of <b>${text(one.issuer)}</b><${Facts} facts=${pick(one, ['status', 'reason', 'mode', 'expires', 'id'])} /></li>`,
+  )
+  return html`<h1>${text(record.act)}</h1>
+    <p><${Moment} at=${record.time} />${record.request_id !== undefined && html` · request id <code>${text(record.request_id)}</code>`}</p>
+    <div class="columns"><section aria-label="Who"><h2>Who did it</h2>${
+      record.agent === undefined
+        ? html`<p>The gate itself: no call asked for it.</p>`
+        : html`<${Facts} facts=${{ name: call?.agent_name, ...pick(record, ['agent', 'issuer', 'subject', 'client']) }} />`
+    }
+      <h2>The answer</h2>${
+        call
+          ? html`<p><span class=${text(call.decision)}>${text(call.decision)}</span> ${text(call.code)} · status ${text(call.status)} · <${Link} to=${`/decisions/${text(call.id)}`}>${text(call.route)}<//></p>`
+          : html`<p>No decision about a call is stored with this act.</p>`
+      }</section>
+    <section aria-label="To whom"><h2>What was done, and to whom</h2>${whom.length > 0 && html`<ul>${whom}</ul>`}<${Facts} facts=${pick(record, DONE)} /></section></div>`
+}
+
 /** One decision, by its id or its request id: every stage, who acts for whom, the rule then and today. */
 export function Decision({ id }: { readonly id: string }) {
   const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
@@ -150,8 +185,10 @@ export function Decision({ id }: { readonly id: string }) {
   const record = direct.answer.value.decision as Json
   const { rule } = direct.answer.value
   const today = (direct.answer.value.today ?? {}) as Json
-  return html`<h1><span class=${text(record.decision)}>${text(record.decision ?? record.act)}</span> ${text(record.code)}</h1>
-    <p><${Moment} at=${record.time} /> · ${text(record.route ?? record.kind)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
+  const stored = html`<details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
+  if (record.kind === 'act') return html`<${Done} record=${record} />${stored}`
+  return html`<h1><span class=${text(record.decision)}>${text(record.decision)}</span> ${text(record.code)}</h1>
+    <p><${Moment} at=${record.time} /> · ${text(record.route)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
     <div class="columns"><section aria-label="Who"><h2>Who acts for whom</h2><${Chain} record=${record} />
       <${Revocations} found=${list(today.revocations)} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
       <p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//>${
@@ -162,5 +199,5 @@ export function Decision({ id }: { readonly id: string }) {
     <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} /></section></div>
     <h2>The rule, then and today</h2><${Rules} then=${rule as Json | undefined} today=${today} />
     <details onToggle=${() => setWhole(true)}><summary>The whole policy, then and today</summary>${isWhole && html`<${Policies} id=${text(record.id)} />`}</details>
-    <details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
+    ${stored}`
 }

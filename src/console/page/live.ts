@@ -1,6 +1,6 @@
-import { html } from 'htm/preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
+import { html } from './html.ts'
 import { Failure, Link, Moment, useAnswer } from './parts.ts'
 import {
   go,

@@ -1,5 +1,5 @@
-import { html } from 'htm/preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { html } from './html.ts'
 import {
   type Answer,
   ask,
@@ -30,6 +30,7 @@ export function Link({ to, children, ...rest }: { readonly to: string } & Inside
 export function Failure({ problem, again }: { problem: Problem; again?: () => void }) {
   return html`<article role="alert" class="failure">
     <strong>${problem.title}</strong><p>${problem.hint}.</p>
+    ${problem.problems && html`<ul>${problem.problems.map(({ path, message, line, column }) => html`<li>${line !== undefined && html`line ${text(line)}, column ${text(column)}: `}${path && html`<code>${text(path)}</code> `}${text(message).split('\n', 1)}</li>`)}</ul>`}
     <small>${problem.code} ${problem.request_id}</small>
     ${again && html`<p><button type="button" onClick=${again}>Try again</button></p>`}
   </article>`
@@ -78,7 +79,7 @@ export function Act({
   says,
   act,
   children,
-}: { label: string; says: string; act: (form: FormData) => Promise<void> } & Inside) {
+}: { label: string; says: unknown; act: (form: FormData) => Promise<void> } & Inside) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [isBusy, setBusy] = useState(false)
   const submit = async (event: SubmitEvent) => {
@@ -92,7 +93,7 @@ export function Act({
   return html`<button type="button" class="act" disabled=${isOffline.value}
       onClick=${() => dialog.current?.showModal()}>${label}</button>
     <dialog ref=${dialog} aria-label=${label}><article><form onSubmit=${submit}>
-      <h2>${label}?</h2><p>${says}</p>${children}
+      <h2>${label}?</h2><p>${says} The audit says that it was you.</p>${children}
       <button type="submit" aria-busy=${isBusy} disabled=${isBusy}>${label}</button>
       <button type="button" class="quiet" onClick=${close}>Leave it</button>
     </form></article></dialog>`

@@ -1,7 +1,39 @@
-import { html } from 'htm/preact'
 import { useMemo, useState } from 'preact/hooks'
+import { html } from './html.ts'
 import { Facts, Failure, Link, useAnswer } from './parts.ts'
-import { has, type Json, list, text } from './state.ts'
+import { type Answer, ask, has, isOffline, type Json, list, text } from './state.ts'
+
+const SIDES = { gains: 'Wider', loses: 'Narrower', changes: 'Changed' }
+
+/** What changes if a policy takes the place of the one in force. */
+function Difference({ found }: { readonly found: Json }) {
+  const sides = Object.entries(SIDES).filter(([side]) => list(found[side]).length > 0)
+  const widens = found.widens ? 'Access widens.' : 'Access does not widen.'
+  return html`<p class=${found.widens ? 'denied' : 'allowed'}>${sides.length === 0 ? 'Nothing changes.' : widens}</p>
+    ${sides.map(([side, title]) => html`<h2>${title}</h2><ul>${list(found[side]).map((one) => html`<li>${text(one.text)}</li>`)}</ul>`)}`
+}
+
+/** Compares a text that is pasted with the policy in force. */
+function Change() {
+  const [answer, setAnswer] = useState<Answer | undefined>(undefined)
+  const [isBusy, setBusy] = useState(false)
+  const compare = async (event: SubmitEvent) => {
+    event.preventDefault()
+    const form = new FormData(event.target as HTMLFormElement)
+    const environment = text(form.get('environment')).trim()
+    const body = { text: text(form.get('text')), ...(environment && { environment }) }
+    setBusy(true)
+    setAnswer(await ask('/api/console/diff', 'POST', body))
+    setBusy(false)
+  }
+  return html`<details><summary>What a change would do</summary>
+    <p>The gate compares a policy with the one in force, as <code>npx edgewarden diff</code> does. It stores nothing. Leave secrets out.</p>
+    <form onSubmit=${compare}>
+      <label>wrangler.toml or wrangler.jsonc, or only its vars<textarea name="text" rows="8" required spellcheck=${false}></textarea></label>
+      <label>Environment, if not the top level<input name="environment" autocomplete="off" /></label>
+      <button type="submit" aria-busy=${isBusy} disabled=${isBusy || isOffline.value}>Compare</button></form>
+    <div role="status" aria-label="What changes">${answer && (answer.ok ? html`<${Difference} found=${answer.value} />` : html`<${Failure} problem=${answer.problem} />`)}</div></details>`
+}
 
 /** The rules that are in force, what each asks, and who has come through it. */
 export function Policy() {
@@ -22,7 +54,7 @@ export function Policy() {
   const who = (rule: Json) => groups.filter((one) => one.rule === rule.match)
   const asked = ({ match: _, scopes: __, access: ___, mode: ____, ...rest }: Json) => rest
   return html`<h1>Policy</h1>
-    <p>This is what the gate decides by. To know what a change would do before it is deployed: <code>npx edgewarden diff OLD NEW</code>.</p>
+    <p>This is what the gate decides by.</p><${Change} />
     <label>Find rules<input type="search" value=${wanted}
       onInput=${(event: InputEvent) => setWanted((event.target as HTMLInputElement).value)} /></label>
     ${rules.length === 0 && html`<p class="empty">No rule has this text.</p>`}

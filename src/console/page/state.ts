@@ -9,6 +9,8 @@ export interface Problem {
   readonly hint: string
   readonly code: string
   readonly request_id?: string
+  /** What is wrong with a request, and where. */
+  readonly problems?: readonly Json[]
 }
 
 export type Answer<Value = Json> =

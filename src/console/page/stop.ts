@@ -1,5 +1,5 @@
-import { html } from 'htm/preact'
 import { useState } from 'preact/hooks'
+import { html } from './html.ts'
 import { Act, Failure } from './parts.ts'
 import { ask, has, type Json, list, type Problem, text } from './state.ts'
 
@@ -38,7 +38,7 @@ const effect = async (value: Json, began: number): Promise<string> => {
 interface Stop {
   readonly label: string
   /** What it stops, said before. */
-  readonly says: string
+  readonly says: unknown
   /** What has happened then. */
   readonly did: string
   readonly path: string
@@ -60,7 +60,7 @@ export function useActs(again: () => void) {
       setSaid(made.ok ? `${did}: ${await effect(made.value, began)}` : '')
       again()
     }
-    return html`<${Act} label=${label} says=${`${says} The audit says that it was you.`} act=${act}>
+    return html`<${Act} label=${label} says=${says} act=${act}>
       ${body && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
   }
   const view = html`${problem && html`<${Failure} problem=${problem} />`}<p role="status">${said}</p>`
@@ -79,7 +79,7 @@ export function Kill({ of, again }: { readonly of: Json; readonly again: () => v
   return html`${(['agent', 'token'] as const).map((kind) => {
     const value = of[kind === 'agent' ? 'agent' : 'jti']
     const label = `Revoke this ${kind}`
-    const says = `${text(value)} of ${text(of.issuer)}: ${KINDS[kind]}`
+    const says = html`<bdi>${text(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]}`
     const body = { kind, issuer: of.issuer, value }
     return (
       value !== undefined && button({ label, says, did: 'Revoked', path: '/api/revocations', body })

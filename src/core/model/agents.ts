@@ -189,6 +189,8 @@ export interface AgentQuery {
   readonly issuer?: string
   readonly status?: AgentStatus
   readonly needs?: AgentNeed | 'any'
+  /** How their ids begin: one of these, of any issuer or of one. */
+  readonly begins?: readonly { readonly text: string; readonly issuer?: string }[]
   readonly limit: number
   /** The `cursor` of the previous page. */
   readonly cursor?: string

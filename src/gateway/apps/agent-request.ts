@@ -6,6 +6,7 @@ import {
   AGENT_STATUSES,
   type AgentChange,
   type AgentKey,
+  type AgentQuery,
 } from '../../core/model/agents.ts'
 import { revocableSubjects } from '../../core/model/revocation.ts'
 import type { Admin } from './context.ts'
@@ -88,6 +89,7 @@ export const AGENT_QUERY = v.strictObject(
   {
     issuer: v.exactOptional(queryText),
     status: v.exactOptional(STATUS),
+    find: v.exactOptional(queryText),
     needs: v.exactOptional(v.picklist(NEEDS, `must be one of ${NEEDS.join(', ')}`)),
     limit: v.exactOptional(queryLimit),
     cursor: v.exactOptional(v.string()),
@@ -110,4 +112,17 @@ export function isOfCaller(c: Admin, { issuer, agent }: AgentKey): boolean {
   return revocableSubjects(c.get('access'), c.get('agent')).some(
     (one) => one.kind === 'agent' && one.issuer === issuer && one.value === agent,
   )
+}
+
+/** How ids begin whose names begin with a text: without the prefix of their issuer. */
+export function beginningsOf(c: Admin, find: string | undefined): Pick<AgentQuery, 'begins'> {
+  if (find === undefined) return {}
+  const issuers = [...c.get('policy').issuers.values()].filter(
+    ({ agentPrefix: one }) => one && (one.startsWith(find) || find.startsWith(one)),
+  )
+  const named = issuers.map(({ issuer, agentPrefix = '' }) => ({
+    text: find.slice(agentPrefix.length),
+    issuer,
+  }))
+  return { begins: [{ text: find }, ...named] }
 }

@@ -19,6 +19,7 @@ import {
   AGENT_KEY,
   AGENT_QUERY,
   AGENT_STOP,
+  beginningsOf,
   isOfCaller,
   matchOf,
 } from './agent-request.ts'
@@ -84,18 +85,18 @@ export const agentsApp = createApp<GateEnv>()
   .get('/agents', async (c) => {
     const query = readQuery(AGENT_QUERY, c.req.queries())
     if (!query.ok) return invalid(c, query.reason)
-    const { issuer = ownIssuer(c), cursor: given, limit = 100, ...rest } = query.value
+    const { issuer = ownIssuer(c), find, cursor: given, limit = 100, ...rest } = query.value
     if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
     const cursor = given === undefined ? undefined : cursorOf(given)
     if (given !== undefined && cursor === undefined) {
       return invalid(c, [{ path: 'cursor', message: 'must be the cursor of a page before' }])
     }
-    const asked = { ...rest, limit, ...(issuer && { issuer }), ...(cursor && { cursor }) }
-    const page = await askAgents(c, (agents) => agents.list(asked))
+    const asked = { ...rest, limit, ...beginningsOf(c, find), ...(issuer && { issuer }) }
+    const page = await askAgents(c, (all) => all.list({ ...asked, ...(cursor && { cursor }) }))
     if (!page.ok) return page.reason
-    const agents = page.value.agents.map((entry) => presented(c, entry))
-    const { cursor: next } = page.value
-    return c.json({ agents, ...(next && { cursor: next }) }, 200, NO_STORE)
+    const { agents, cursor: next } = page.value
+    const all = agents.map((entry) => presented(c, entry))
+    return c.json({ agents: all, ...(next && { cursor: next }) }, 200, NO_STORE)
   })
   .get('/agents/entry', async (c) => {
     const found = await find(c)

@@ -23,24 +23,28 @@ export const contentDenials = denials({
 type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
 
 /**
- * Reads the bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and
+ * Reads the bytes of a JSON request, within `most` ({@link LIMITS.adminBodyBytes}) and
  * {@link LIMITS.bodyReadMs}. Does not parse them.
  */
 export async function readJsonBody(
   request: Request,
   room: Room,
+  most: number = LIMITS.adminBodyBytes,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> {
   if (!isPlainJson(request.headers)) return fail(contentDenials('content_type_unsupported'))
-  return wholeBody(request.body, LIMITS.adminBodyBytes, room)
+  return wholeBody(request.body, most, room)
 }
 
 /** {@link readJsonBody}; afterwards checks the caller's token again. */
-export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
+export async function readAdminBody(
+  c: Admin,
+  most?: number,
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
   const room = c
     .get('ports')
     .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
   try {
-    const body = await readJsonBody(c.req.raw, room)
+    const body = await readJsonBody(c.req.raw, room, most)
     const denial = body.ok ? await checkAgain(c) : undefined
     return denial ? fail(denial) : body
   } finally {
@@ -58,8 +62,9 @@ export async function readAdminJson<Value>(
   c: Admin,
   decode: (body: JsonObject) => Result<Value, readonly Problem[]>,
   invalid: Denial,
+  most?: number,
 ): Promise<Result<Value, Response>> {
-  const body = await readAdminBody(c)
+  const body = await readAdminBody(c, most)
   if (!body.ok) return fail(c.get('deny')(body.reason))
   const json = parseJsonObject(utf8Decode(body.value) ?? '')
   const decoded = json ? decode(json) : fail([NOT_JSON])

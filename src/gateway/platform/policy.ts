@@ -39,10 +39,14 @@ const inputsOf = (env: Env): readonly unknown[] =>
       return [name, isPolicyVariable(name) || typeof value === 'string' ? value : undefined]
     })
 
-const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
+/** The variables of an environment, with those that are built in. */
+export function variablesOf(env: Env): Readonly<Record<string, unknown>> {
   // `serve` hands over the rules of teams as they are now, and its bundle may be of a time with other teams.
-  const built = Object.hasOwn(env, SERVE_DEFAULTS) ? {} : variables
-  const read = readPolicy({ ...built, ...env }, workerEnv(env))
+  return Object.hasOwn(env, SERVE_DEFAULTS) ? env : { ...variables, ...env }
+}
+
+const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
+  const read = readPolicy(variablesOf(env), workerEnv(env))
   if (read.ok) {
     const { policy, warnings } = read.value
     if (warnings.length > 0) log({ event: 'policy_warnings', warnings: warnings.map(asText) })

@@ -48,7 +48,8 @@ export const agentsCommand: CommandRow<AgentsOptions> = {
     'agents suspend agent-7 --issuer https://auth.my-company.com --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
 Actions:
-  list, review            the agents; or those that need an owner, an approval, a review or fewer scopes
+  list, review            the agents; or those that need an owner, an approval, a review or fewer scopes. With
+                          AGENT those whose id begins so
   show, adopt AGENT       one agent; or what it really used, as rules of a policy
   approve, set AGENT      approve it, or only change what options say of it; an empty text removes
   suspend, retire AGENT   refuse it from now on; suspend tells before what that stops
@@ -143,7 +144,7 @@ async function allAgents(
 
 const ofAll = async (
   action: string,
-  file: string | undefined,
+  named: string | undefined,
   { issuer, status, needs, yes }: AgentsOptions,
   call: CallAgents,
 ): Promise<Outcome> => {
@@ -152,9 +153,10 @@ const ofAll = async (
     ...(issuer !== undefined && { issuer }),
     ...(status !== undefined && { status }),
     ...((needs ?? isReview) && { needs: needs ?? 'any' }),
+    ...(named !== undefined && action !== 'import' && { find: named }),
   })
   if (!found.ok) return found.reason
-  if (action === 'import') return importAgents(file, found.value, yes === true, call)
+  if (action === 'import') return importAgents(named, found.value, yes === true, call)
   if (action === 'export') {
     const toml = agentsToml(found.value)
     return { exitCode: EXIT.yes, json: { toml }, out: toml.trimEnd().split('\n'), err: [] }

@@ -1,8 +1,8 @@
 import { fail, ok, type Result } from '../../core/result.ts'
-import { type Bound, bindingsOf, compareBindings } from '../diff/bindings.ts'
-import { comparePolicies } from '../diff/compare.ts'
-import type { Finding } from '../diff/findings.ts'
-import { listed } from '../diff/words.ts'
+import { type Bound, bindingsOf, compareBindings } from '../../diff/bindings.ts'
+import { comparePolicies } from '../../diff/compare.ts'
+import type { Finding } from '../../diff/findings.ts'
+import { listed } from '../../diff/words.ts'
 import type { CommandRow } from './command.ts'
 import {
   type FilePolicy,

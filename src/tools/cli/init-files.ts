@@ -1,4 +1,4 @@
-import { OBJECT_CLASSES } from '../lints/durable-objects.ts'
+import { OBJECT_CLASSES } from '../../wrangler/durable-objects.ts'
 import type { ImportedRule } from '../openapi/rules.ts'
 import { type Answers, policyToml, secretsOf } from './init-policy.ts'
 import { policyTests } from './init-tests.ts'

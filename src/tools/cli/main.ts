@@ -3,10 +3,11 @@ import { createInterface } from 'node:readline/promises'
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, CommanderError } from 'commander'
+import { printable } from '../../core/text.ts'
 import type { Ask, Process } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { ownManifest } from './files.ts'
-import { cannotTell, EXIT, type Outcome, printable, render } from './output.ts'
+import { cannotTell, EXIT, type Outcome, render } from './output.ts'
 
 const wantsJson = process.argv.includes('--json')
 const around: Process = {

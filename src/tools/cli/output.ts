@@ -1,3 +1,5 @@
+import { printable } from '../../core/text.ts'
+
 /** What an exit status says: the answer is yes, the answer is no, or there is no answer. */
 export const EXIT = { yes: 0, no: 1, unknown: 2 } as const
 
@@ -24,19 +26,6 @@ export function cannotTell(message: string): Outcome {
     out: [],
     err: [message],
   }
-}
-
-/** Control and format characters, line separators, lone surrogates: what can act on a terminal. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu
-
-const escaped = (char: string): string =>
-  [...Array(char.length).keys()]
-    .map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`)
-    .join('')
-
-/** Text in which nothing can move the cursor, start a line or reorder what is shown. */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, escaped)
 }
 
 /** A value as JSON text that is printable and still the same JSON. */

@@ -1,8 +1,10 @@
 /** What `check --since` tells. */
+
+import type { PlacedIssue } from '../../wrangler/places.ts'
+import type { PolicyReading } from '../../wrangler/reading.ts'
 import { type Change, type Changed, changesSince, isNewer } from '../lints/changes.ts'
-import { type PolicyReading, placed } from './file-policy.ts'
+import { placed } from './file-policy.ts'
 import { ownManifest } from './files.ts'
-import type { PlacedIssue } from './places.ts'
 import type { WranglerEnvironment } from './wrangler-file.ts'
 
 /** What the variables of an environment come to. */

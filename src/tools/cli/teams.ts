@@ -5,8 +5,8 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { type PolicyIssue, pathText, quoteAll, type Report } from '../../policy/issues.ts'
 import { readTable } from '../../policy/table.ts'
 import { TEAM_KEYS } from '../../policy/team-keys.ts'
+import { type PlacedIssue, type PlaceOf, readToml } from '../../wrangler/places.ts'
 import { fileReason, readText } from './files.ts'
-import { type PlacedIssue, type PlaceOf, readToml } from './places.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
 /** The rules of teams, which each have a file of their own: `routes/NAME.toml` beside the wrangler file. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { parse } from 'smol-toml'
 import type { JsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { plain } from './places.ts'
+import { plain } from '../../wrangler/places.ts'
 import type { Expected, TestFile } from './test-file.ts'
 import type { Statement } from './toml-statements.ts'
 

@@ -2,11 +2,11 @@ import type { ClaimGrant } from '../../core/model/claims.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
+import { templatesOfMcp, valuesIn } from '../../diff/scopes.ts'
 import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
 import { LONG_LIFETIME } from '../../policy/profiles.ts'
 import { isReading } from '../../policy/rows.ts'
 import { rulePath } from '../../policy/vars.ts'
-import { templatesOfMcp, valuesIn } from '../diff/scopes.ts'
 import { shadowed } from './unreachable-rules.ts'
 
 /** Where each rule is written: `ROUTES[3]`. */

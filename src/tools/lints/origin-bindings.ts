@@ -3,7 +3,8 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { Target } from '../../core/model/route.ts'
 import { type PolicyIssue, quote } from '../../policy/issues.ts'
 import { type PolicyVars, rulePath } from '../../policy/vars.ts'
-import type { FetcherTable, WranglerEnvironment } from '../cli/wrangler-file.ts'
+import type { FetcherTable } from '../../wrangler/environments.ts'
+import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
 type Bindings = Pick<WranglerEnvironment, 'bindings'>
 

@@ -1,7 +1,7 @@
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
+import { ruleFor } from '../../diff/requests.ts'
 import { needsOf } from '../../policy/rows.ts'
-import { ruleFor } from '../diff/requests.ts'
 import { pathsOf } from '../reach/reachable.ts'
 import type { Operation } from './operations.ts'
 import { HOST, type ImportedRule } from './rules.ts'

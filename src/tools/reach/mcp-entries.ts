@@ -4,7 +4,7 @@ import { isOpenTo } from '../../core/model/mcp-access.ts'
 import { argumentText, isArgument } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
-import { counted, declaredScopes, valuesIn } from '../diff/scopes.ts'
+import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'
 import { type Described, isServed, type Only, type Reach, typesIn } from './reachable.ts'
 
 /** An MCP use and its kind. */

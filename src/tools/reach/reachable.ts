@@ -5,10 +5,10 @@ import { type Route, takesIssuer } from '../../core/model/route.ts'
 import type { AgentIdentity } from '../../core/model/token.ts'
 import { agent, workflow as ofWorkflow } from '../../core/stages/agent.ts'
 import { scope } from '../../core/stages/scope.ts'
+import { ruleFor } from '../../diff/requests.ts'
+import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'
 import { PARAM } from '../../policy/route-index.ts'
 import { isReading } from '../../policy/rows.ts'
-import { ruleFor } from '../diff/requests.ts'
-import { counted, declaredScopes, valuesIn } from '../diff/scopes.ts'
 
 /** Required values of path parameters. */
 export type Only = Readonly<Record<string, string>>

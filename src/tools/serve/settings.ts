@@ -7,7 +7,7 @@ import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import { SERVE_DEFAULTS } from '../../policy/vars.ts'
-import { type PolicyReading, readEnvironment } from '../cli/file-policy.ts'
+import { type PolicyReading, readEnvironment } from '../../wrangler/reading.ts'
 import { readText } from '../cli/files.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 

@@ -1,0 +1,89 @@
+import { env as bindings } from 'cloudflare:workers'
+import * as v from 'valibot'
+import { type JsonObject, objectOf, own } from '../core/json.ts'
+import type { Policy } from '../core/model/policy.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { comparePolicies } from '../diff/compare.ts'
+import { readAdminJson } from '../gateway/apps/body.ts'
+import { type Admin, ownIssuer } from '../gateway/apps/context.ts'
+import { type Problem, readBody, text, unknownKeys } from '../gateway/apps/revocation-request.ts'
+import type { Env } from '../gateway/platform/env.ts'
+import { variablesOf } from '../gateway/platform/policy.ts'
+import { workerEnv } from '../policy/env.ts'
+import { isPolicyVariable, SERVE_DEFAULTS } from '../policy/vars.ts'
+import { type Environment, environmentsOf } from '../wrangler/environments.ts'
+import { type Place, readJsonc, readToml } from '../wrangler/places.ts'
+import { readEnvironment } from '../wrangler/reading.ts'
+import { consoleDenials as deny } from './session.ts'
+
+const env = bindings as unknown as Env
+
+/** Bounds of one comparison, which takes a second for two policies of 1,000 rules. */
+const MOST = { characters: 256 * 1024, bytes: 512 * 1024, samples: 100_000, problems: 50 }
+
+const ASKED = v.strictObject(
+  { text: text(MOST.characters), environment: v.exactOptional(text(200)) },
+  unknownKeys,
+)
+
+/**
+ * `POST /console/diff`: what changes if the policy of a wrangler file's text takes the place of the one in force. The
+ * text is not stored, and no value of a secret is compared. The guard before it checks token and scope.
+ */
+export async function diffOfText(c: Admin): Promise<Response> {
+  if (ownIssuer(c) !== undefined) return c.get('deny')(deny('console_diff_reach'))
+  const invalid = deny('console_diff_invalid')
+  const asked = await readAdminJson(c, (given) => readBody(ASKED, given), invalid, MOST.bytes)
+  if (!asked.ok) return asked.reason
+  const after = textPolicy(asked.value)
+  if (!after.ok) return c.get('deny')(invalid, { problems: after.reason })
+  const [running] = environmentsOf({ vars: variablesOf(env) })
+  const before = running && readVarsOf(running)
+  if (!before?.parsed.ok) throw new Error('the policy in force cannot be read')
+  const pause = () => new Promise<void>((done) => setTimeout(done, 0))
+  const effort = { most: MOST.samples, pause }
+  const compared = await comparePolicies(before.parsed.value.policy, after.value, effort)
+  return compared.ok
+    ? c.json(compared.value, 200, { 'Cache-Control': 'no-store' })
+    : c.get('deny')(deny('console_diff_too_large'))
+}
+
+/** Reads the policy of an environment. One without bindings has those of this Worker. */
+const readVarsOf = (one: Environment) => {
+  // No secret, in whichever place it is written, gets any further.
+  const kept = Object.entries(one.vars).filter(
+    ([name, value]) => isPolicyVariable(name) || typeof value !== 'string',
+  )
+  const isBound = Object.keys(one.bound).length > 0 ? undefined : workerEnv(env).has
+  return readEnvironment({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound)
+}
+
+/** The policy that a text asks for, or its mistakes and where they are. */
+const textPolicy = ({
+  text: given,
+  environment,
+}: v.InferOutput<typeof ASKED>): Result<Policy, readonly (Problem & Partial<Place>)[]> => {
+  // No TOML begins with a brace or a slash.
+  const read = /^\s*[{/]/.test(given) ? readJsonc(given) : readToml(given)
+  if ('mistake' in read) {
+    return fail([{ path: '', message: `no valid ${read.form}: ${read.mistake}`, ...read.place }])
+  }
+  const all = environmentsOf(objectOf(read.value))
+  const found = all.find(({ name }) => name === environment)
+  if (!found) return fail([{ path: 'environment', message: 'is not in the text' }])
+  const vars = { ...besideFile(all[0]), ...found.vars }
+  const { variableIssues, parsed } = readVarsOf({ ...found, vars })
+  const issues = [...found.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
+  if (parsed.ok && issues.length === 0) return ok(parsed.value.policy)
+  const told = issues.slice(0, MOST.problems)
+  return fail(told.map((issue) => ({ ...issue, ...read.placeOf(issue.path, environment) })))
+}
+
+/** Rules of teams, whose files are not in the text, and what `serve` adds: they stay as they are. */
+const besideFile = (top: Environment | undefined): JsonObject => {
+  const teams = objectOf(own(top?.vars ?? {}, 'TEAMS'))
+  const names = [SERVE_DEFAULTS, ...Object.keys(teams).map((team) => `ROUTES_${team}`)]
+  return Object.fromEntries(
+    Object.entries(variablesOf(env)).filter(([name]) => names.includes(name)),
+  )
+}

@@ -1,0 +1,191 @@
+import type { Policy } from '../core/model/policy.ts'
+import { type Route, takesIssuer } from '../core/model/route.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { isReading } from '../policy/rows.ts'
+import { showPolicy } from '../policy/show.ts'
+import type { Shown } from '../policy/show-parts.ts'
+import { callerExcess } from './callers.ts'
+import { gateSettings, issuerSettings, readOtherwise, ruleSettings } from './compared.ts'
+import { type Comparison, createFindings } from './findings.ts'
+import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
+import { type Requests, requestsFor, ruleFor } from './requests.ts'
+import { type Met, namesIn } from './scopes.ts'
+import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
+import { headerChanges, ofFewerScopes, parentChanges, quotaChanges } from './shared.ts'
+
+type Findings = ReturnType<typeof createFindings>
+
+/** How much a comparison may do. */
+interface Effort {
+  /** The most sample requests. */
+  readonly most?: number
+  /** Waits, so that other work is done between parts of this. */
+  readonly pause?: () => Promise<void>
+}
+
+/** Sample requests between two pauses. */
+const PART = 200
+
+/**
+ * Compares the requests that two policies allow, not their text: the order of rules counts only
+ * where it matters. Differences that cannot be compared count as wider. Fails with a reason if
+ * there are too many overlaps. Uses only the policies, not keys, tokens or origins.
+ */
+export async function comparePolicies(
+  before: Policy,
+  after: Policy,
+  { most, pause }: Effort = {},
+): Promise<Result<Comparison, string>> {
+  const requests = requestsFor(before, after, most)
+  if (!requests) return fail('the rules overlap in too many ways to compare what they let pass')
+  const findings = createFindings()
+  await compareRules(before, after, requests, findings, pause)
+  await compareOwn(before, after, requests, findings)
+  compareTables(before, after, findings)
+  return ok(findings.all())
+}
+
+const compareRules = async (
+  before: Policy,
+  after: Policy,
+  { samples, placeholder }: Requests,
+  findings: Findings,
+  pause?: Effort['pause'],
+) => {
+  const settings = ruleChanges(before, after)
+  const pairs: (readonly [Route, Route])[] = []
+  const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
+  // Requests of the same two rules are one kind if their relevant parameters are equal.
+  const kinds = new Map<string, Labelled & { readonly telling: number }>()
+  for (const [i, sample] of samples.entries()) {
+    if (i % PART === PART - 1) await pause?.()
+    const [old, now] = [await ruleFor(before, sample), await ruleFor(after, sample)]
+    if (!old && !now) continue
+    if (old && now) pairs.push([old.route, now.route])
+    const pair = [old, now].map((met) => met && [ids.get(met.route), ...askedOf(met)])
+    const isOne = old?.route.name === now?.route.name
+    const otherwise =
+      old &&
+      now &&
+      readOtherwise(old, now) &&
+      settings(old, now).map(({ key, directions }) => [key, directions])
+    const key = JSON.stringify([...pair, isOne || sample.method, otherwise])
+    const labelled = { sample, old, now, before, after, placeholder }
+    const telling = specificity(labelled)
+    if (telling > (kinds.get(key)?.telling ?? Number.NEGATIVE_INFINITY)) {
+      kinds.set(key, { ...labelled, telling })
+    }
+  }
+  const pairOf = ({ old, now }: Labelled) =>
+    [old, now].map((met) => met && ids.get(met.route)).join()
+  const fitPairs = new Set<string>()
+  const said = new Set<string>()
+  const sayCallers = (side: 'gains' | 'loses', labelled: Labelled) => {
+    const { old, now } = labelled
+    const [one, other] = side === 'gains' ? [now, old] : [old, now]
+    const isFit = unfitOf(labelled).length === 0
+    for (const excess of callerExcess(one, other, placeholder)) {
+      // A rule without a counterpart is reported with all callers if all values are compared.
+      const { who, issuer } = other ? excess : { ...excess, who: '' }
+      const key = JSON.stringify([side, pairOf(labelled), who, issuer])
+      if (isFit) said.add(key)
+      if (isFit || !said.has(key)) findings.callers(side, labelOf(labelled), excess)
+    }
+  }
+  // Values not allowed in scopes come last: only their differences from the others are reported.
+  const ordered = [...kinds.values()].sort((a, b) => unfitOf(a).length - unfitOf(b).length)
+  for (const labelled of ordered) {
+    const { old, now } = labelled
+    sayCallers('gains', labelled)
+    sayCallers('loses', labelled)
+    const pair = pairOf(labelled)
+    if (unfitOf(labelled).length === 0) fitPairs.add(pair)
+    else if (fitPairs.has(pair)) continue
+    if (!old || !now) continue
+    for (const change of settings(old, now)) findings.setting(labelOf(labelled), change)
+  }
+  for (const change of quotaChanges(pairs)) findings.plain(...change)
+}
+
+/** The parameters that decide which callers are allowed. */
+const askedOf = ({ route, params }: Met): readonly unknown[] => {
+  const isAsked = (name: string) =>
+    (route.workflow?.from === 'path' && route.workflow.name === name) ||
+    route.scopes.scopes.some((template) => namesIn(template).includes(name))
+  return [...params].filter(([name]) => isAsked(name))
+}
+
+/** Finds the settings of two rules that differ for a request. */
+const ruleChanges = (before: Policy, after: Policy) => {
+  const shownIn = (policy: Policy): ReadonlyMap<Route, Shown> => {
+    const { routes } = showPolicy(policy)
+    return new Map(policy.routes.map((route, i) => [route, routes[i] ?? {}]))
+  }
+  const [old, now] = [shownIn(before), shownIn(after)]
+  return (one: Met, other: Met) => {
+    const table = isReading(one.route) && isReading(other.route) ? RULE_TABLE : PUBLIC_TABLE
+    return changesOf(
+      table,
+      ruleSettings(old.get(one.route) ?? {}, one),
+      ruleSettings(now.get(other.route) ?? {}, other),
+    )
+  }
+}
+
+/** If one of the rules is public, it allows everybody, so it does not matter what the end of a token ends. */
+const PUBLIC_TABLE = {
+  ...RULE_TABLE,
+  'revocation.late_by': () => [],
+  on_revocation: () => [],
+  on_expiry: () => [],
+}
+
+/** The gate's own endpoints, one per required scope. */
+const OWN = ['GET /policy', 'GET /revocations']
+
+const compareOwn = async (
+  before: Policy,
+  after: Policy,
+  { placeholder }: Requests,
+  findings: Findings,
+) => {
+  for (const name of OWN) {
+    const [method, path = ''] = name.split(' ')
+    const met = (policy: Policy): Met | undefined => {
+      const { gate, router } = policy
+      const [host = ''] = gate.hosts
+      const { match } = router.find(method as 'GET', host, gate.prefix + path)
+      return match && { ...match, policy }
+    }
+    const [old, now] = [met(before), met(after)]
+    const of = `${method} ${after.gate.prefix}${path}`
+    for (const excess of callerExcess(now, old, placeholder)) findings.callers('gains', of, excess)
+    for (const excess of callerExcess(old, now, placeholder)) findings.callers('loses', of, excess)
+  }
+}
+
+const compareTables = (before: Policy, after: Policy, findings: Findings) => {
+  const [old, now] = [showPolicy(before), showPolicy(after)]
+  const gate = changesOf(
+    GATE_TABLE,
+    gateSettings(old, before.gate, after.gate),
+    gateSettings(now, after.gate, before.gate),
+  )
+  for (const change of gate) findings.setting('GATE', change)
+  for (const change of headerChanges(before.gate, after.gate)) findings.plain(...change)
+  for (const [iss, issuer] of after.issuers) {
+    const known = before.issuers.get(iss)
+    const isTaken =
+      issuer.admin !== false || after.routes.some((one) => isReading(one) && takesIssuer(one, iss))
+    if (!known || !isTaken) continue
+    const changes = changesOf(
+      ISSUER_TABLE,
+      issuerSettings(old.issuers[known.name] ?? {}, known, issuer),
+      issuerSettings(now.issuers[issuer.name] ?? {}, issuer, known),
+    )
+    const of = `issuer ${issuer.name}`
+    for (const change of changes) findings.setting(of, ofFewerScopes(change, issuer, after))
+    if (!known.parentScope || !issuer.parentScope) continue
+    for (const change of parentChanges(before, after, issuer)) findings.plain(...change)
+  }
+}

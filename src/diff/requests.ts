@@ -1,0 +1,120 @@
+import type { Policy } from '../core/model/policy.ts'
+import { METHODS, type Method, type Route } from '../core/model/route.ts'
+import { METADATA_PATH, metadataPath } from '../core/model/well-known.ts'
+import { route } from '../core/stages/route.ts'
+import { samplePaths } from './paths.ts'
+import { declaredScopes, type Met, namesIn, valuesIn, writtenTexts } from './scopes.ts'
+import { placeOf, type Shape, shapesOf } from './shapes.ts'
+
+/** A sample of the requests that both policies treat alike. */
+export interface Sample {
+  readonly method: Method
+  /** All methods that every rule treats alike. */
+  readonly methods: readonly Method[]
+  readonly host: string
+  readonly path: string
+}
+
+export interface Requests {
+  readonly samples: readonly Sample[]
+  /** The prefix of placeholder segments. */
+  readonly placeholder: string
+}
+
+/** The most paths of all samples. */
+const MOST_PATHS = 50_000
+
+/** One sample request of each kind; `undefined` if there are too many, by themselves or for `most`. */
+export function requestsFor(
+  before: Policy,
+  after: Policy,
+  most = Number.POSITIVE_INFINITY,
+): Requests | undefined {
+  const both = [before, after]
+  const scopes = [...new Set(both.flatMap(declaredScopes))]
+  const rules = both.flatMap(({ routes }) => routes)
+  const own = both.flatMap(ownPaths).map((path) => ({ path }))
+  const methods = methodsOf(rules)
+  const hosts = hostsOf(before, after, rules)
+  const found = samplePaths(
+    [
+      ...rules.flatMap((rule) => shapesOf(rule, tellingValues(rule, scopes))),
+      ...own.flatMap((rule) => shapesOf(rule)),
+    ],
+    Math.min(MOST_PATHS, most / (hosts.length * methods.length)),
+    [...scopes, ...rules.flatMap(writtenTexts)],
+  )
+  if (!found) return undefined
+  return {
+    placeholder: found.placeholder,
+    samples: found.paths.flatMap((path) =>
+      hosts.flatMap((host) => methods.map((alike) => ({ ...alike, host, path }))),
+    ),
+  }
+}
+
+/** Paths of the gate's own endpoints. */
+const ownPaths = ({ gate, resources }: Policy): readonly string[] => [
+  gate.prefix,
+  `${gate.prefix}/*`,
+  METADATA_PATH,
+  ...[...resources.keys()].map((resource) => metadataPath(resource)),
+]
+
+const firstOfEach = <Item>(items: Iterable<Item>, kindOf: (item: Item) => string): Item[] => {
+  const kinds = new Map<string, Item>()
+  for (const item of items) if (!kinds.has(kindOf(item))) kinds.set(kindOf(item), item)
+  return [...kinds.values()]
+}
+
+/** One method of each set that every rule treats alike, with the set. */
+const methodsOf = (rules: readonly Route[]): readonly Pick<Sample, 'method' | 'methods'>[] => {
+  const sets = [...new Map(rules.map(({ methods }) => [methods.join(), methods])).values()]
+  const kindOf = (method: Method) => sets.map((one) => one.includes(method)).join()
+  return firstOfEach(METHODS, kindOf).map((method) => ({
+    method,
+    methods: METHODS.filter((one) => kindOf(one) === kindOf(method)),
+  }))
+}
+
+/** Every host of a rule, and one other host that both policies serve, or only one. */
+const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readonly string[] => {
+  const named = new Set(rules.map(({ host }) => host))
+  return firstOfEach(new Set([...after.gate.hosts, ...before.gate.hosts]), (host) =>
+    named.has(host)
+      ? host
+      : `${before.gate.hosts.has(host)} ${after.gate.hosts.has(host)} (any other)`,
+  )
+}
+
+/**
+ * By segment: the parameter values with which a template matches one of the scopes. Empty for a
+ * parameter that no scope restricts.
+ */
+const tellingValues = (route: Route, scopes: readonly string[]): Shape['values'] => {
+  const found = new Map<number, Set<string>>()
+  for (const template of route.scopes.scopes) {
+    const names = namesIn(template)
+    for (const name of names) {
+      const place = placeOf(route, name)
+      found.set(place, found.get(place) ?? new Set())
+    }
+    for (const scope of names.length > 0 ? scopes : []) {
+      for (const [name, value] of valuesIn(template, scope) ?? []) {
+        found.get(placeOf(route, name))?.add(value)
+      }
+    }
+  }
+  return new Map([...found].map(([place, values]) => [place, [...values]]))
+}
+
+/** The rule a request matches; `undefined` if it is refused before its credential is read. */
+export async function ruleFor(
+  policy: Policy,
+  { method, host, path }: Pick<Sample, 'method' | 'host' | 'path'>,
+): Promise<Met | undefined> {
+  const request = { method, url: `https://${host}${path}`, headers: new Headers() }
+  const { value } = await route.run({ request, policy }, undefined)
+  const { route: found, params = new Map() } = value ?? {}
+  return found && !found.endpoint ? { route: found, params, policy } : undefined
+}

@@ -1,0 +1,143 @@
+import type { Issuer } from '../core/model/issuer.ts'
+import { MCP_KINDS } from '../core/model/mcp.ts'
+import type { Gate, Policy } from '../core/model/policy.ts'
+import type { Route } from '../core/model/route.ts'
+import { counted } from './scopes.ts'
+import type { Changed } from './settings.ts'
+import { firstOf, listed, type Side } from './words.ts'
+
+/** A finding about several rules together. */
+
+type Said = readonly [side: Side, of: string, text: string]
+
+/**
+ * Compares which rules share a quota, by the rule pairs of requests. Every rule has its own quota,
+ * so several in place of one allow more. Their numbers are compared per rule.
+ */
+export function quotaChanges(
+  pairs: readonly (readonly [old: Route, now: Route])[],
+): readonly Said[] {
+  const limited = pairs.filter(([old, now]) => old.rateLimit && now.rateLimit)
+  const several = (
+    side: Side,
+    all: readonly (readonly [one: Route, other: Route])[],
+    say: (rules: string) => string,
+  ): readonly Said[] => {
+    const others = new Map<Route, Set<Route>>()
+    for (const [one, other] of all) others.set(one, (others.get(one) ?? new Set()).add(other))
+    return [...others]
+      .filter(([, { size }]) => size > 1)
+      .map(([one, rules]) => {
+        const names = [...rules].map(({ name, host }) => `\`${name}\`${onHost(host)}`).sort()
+        return [side, one.name + onHost(one.host), say(listed(names, 'and'))]
+      })
+  }
+  const swapped = limited.map(([old, now]) => [now, old] as const)
+  return [
+    ...several(
+      'gains',
+      limited,
+      (rules) => `its \`rate_limit\` is now counted for each of ${rules}: as wider`,
+    ),
+    ...several(
+      'loses',
+      swapped,
+      (rules) => `its \`rate_limit\` is now one for what was counted under ${rules}`,
+    ),
+  ]
+}
+
+const onHost = (host: string | undefined): string => (host === undefined ? '' : ` on ${host}`)
+
+/**
+ * Compares the headers removed from requests because a rule sets them: callers may send those that
+ * no rule sets. `strip_headers` is compared as a setting.
+ */
+export function headerChanges(before: Gate, after: Gate): readonly Said[] {
+  const onlyIn = (
+    side: Side,
+    may: string,
+    one: Gate,
+    other: Gate,
+    end: string,
+  ): readonly Said[] => {
+    const names = [...one.ownHeaders].filter(
+      (name) => !one.stripHeaders.has(name) && !isRemoved(name, other),
+    )
+    const headers = firstOf(names.map((name) => `\`${name}\``))
+    const text = `callers ${may} send ${headers} of their own, ${end}`
+    return names.length === 0 ? [] : [[side, 'GATE', text]]
+  }
+  return [
+    ...onlyIn('gains', 'may now', before, after, 'which no rule sets any more'),
+    ...onlyIn('loses', 'may no longer', after, before, 'which a rule sets now'),
+  ]
+}
+
+/** The names of `strip_headers` that the other policy forwards. */
+export function strippedBeside(one: Gate, other: Gate): readonly string[] {
+  return [...one.stripHeaders].filter((name) => !isRemoved(name, other))
+}
+
+/** Does not include the names that every gate removes. */
+const isRemoved = (name: string, { stripHeaders, ownHeaders, identityPrefix }: Gate): boolean =>
+  stripHeaders.has(name) || ownHeaders.has(name) || name.startsWith(identityPrefix)
+
+/**
+ * Compares which scopes SCOPES allows a token beyond its parent's. Applies to issuers with
+ * `delegation.parent_scope`. The parent's scopes are those in the token, whatever grants give.
+ */
+export function parentChanges(before: Policy, after: Policy, issuer: Issuer): readonly Said[] {
+  const scopes = scopesOf(before, after)
+  const more = (side: Side, may: string, one: Policy, other: Policy): readonly Said[] => {
+    const made = new Map<string, Set<string>>()
+    for (const [scope, written] of scopes) {
+      const known = new Set(other.includedBy(scope))
+      for (const parent of counted(one.includedBy(scope), { ...issuer, scopesFrom: 'both' })) {
+        if (known.has(parent)) continue
+        made.set(parent, (made.get(parent) ?? new Set()).add(`\`${written}\``))
+      }
+    }
+    return [...made]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([parent, some]) => [
+        side,
+        `issuer ${issuer.name}`,
+        `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (\`parent_scope\` by SCOPES)`,
+      ])
+  }
+  return [
+    ...more('gains', 'may now', after, before),
+    ...more('loses', 'may no longer', before, after),
+  ]
+}
+
+/** Settings of an issuer by which its tokens lose scopes. */
+const LOSING: ReadonlySet<string> = new Set(['grants', 'scopes_from'])
+
+/**
+ * The direction of a changed setting of an issuer. Fewer scopes may allow more: a condition can refuse a token that has
+ * a scope, and so can `delegation.parent_scope`.
+ */
+export function ofFewerScopes(change: Changed, { parentScope }: Issuer, policy: Policy): Changed {
+  const isHeldAgainst =
+    LOSING.has(change.key) && (parentScope !== undefined || policy.routes.some(readsScopes))
+  return isHeldAgainst ? { ...change, directions: ['unclear'] } : change
+}
+
+const readsScopes = ({ when, mcp }: Route): boolean => {
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  return [when, ...uses.map((use) => use.when)].some((one) => one?.source.includes('scopes'))
+}
+
+/** Every scope in SCOPES, and one example per wildcard, with its written form. */
+const scopesOf = (...policies: readonly Policy[]): ReadonlyMap<string, string> => {
+  const named = policies.flatMap(({ scopes }) => [...scopes.keys()])
+  const included = policies.flatMap(({ scopes }) => [...scopes.values()].flat())
+  let other = 'x'
+  while ([...named, ...included].some((scope) => scope.includes(other))) other += 'x'
+  return new Map([
+    ...named.map((scope) => [scope, scope] as const),
+    ...included.map((scope) => [scope.replace(/\*$/, other), scope] as const),
+  ])
+}

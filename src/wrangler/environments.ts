@@ -1,0 +1,236 @@
+import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
+import { distance, type PolicyIssue } from '../policy/issues.ts'
+import {
+  type ObjectBinding,
+  type ObjectClasses,
+  objectBindings,
+  objectClasses,
+} from './durable-objects.ts'
+
+/** One environment of a wrangler file: what a deploy of it would give the Worker. */
+export interface Environment {
+  /** `undefined` for the top level. */
+  readonly name?: string
+  /** As it is written; of the top level only what says how it is built and when it is run is added. */
+  readonly table: JsonObject
+  readonly vars: JsonObject
+  readonly bindings: {
+    readonly kv: ReadonlySet<string>
+    readonly durable_object: ReadonlyMap<string, ObjectBinding>
+    readonly service: ReadonlySet<string>
+    readonly ratelimit: ReadonlySet<string>
+    /** Whatever a request can be sent through, and the table that it is written in. */
+    readonly fetcher: ReadonlyMap<string, FetcherTable>
+  }
+  /** Every binding of any kind, by name: the table where the Worker gets one, else `undefined`. */
+  readonly bound: JsonObject
+  readonly classes: ObjectClasses
+  /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
+  readonly hasCron: boolean
+  /** Patterns and zones this environment is deployed to, with where they are written. */
+  readonly routes: readonly PolicyIssue[]
+  /** `route` or `routes` of the top level, whichever it is that wrangler deploys this one to. */
+  readonly inheritedRoutes?: string
+  /** What would have Cloudflare answer in the gate's place. */
+  readonly cacheIssues: readonly PolicyIssue[]
+  /** What is wrong with the table itself. */
+  readonly issues: readonly PolicyIssue[]
+}
+
+/** Tables the policy lives in; a misspelt one is silently without effect. */
+const TABLES: readonly string[] = [
+  'vars',
+  'kv_namespaces',
+  'durable_objects',
+  'exports',
+  'migrations',
+  'services',
+  'mtls_certificates',
+  'ratelimits',
+  'secrets',
+  'triggers',
+  'env',
+]
+/** Names of variables that are sometimes written without `vars.` in front. */
+const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES|GRANTS|WATCH)(?:_.*)?)$/
+
+/** The environments of a wrangler file: the top level first, then each `[env.x]` with what wrangler inherits into it. */
+export function environmentsOf(file: JsonObject): readonly Environment[] {
+  const top = environment(file, undefined)
+  const tables = own(file, 'env')
+  const named = isObject(tables) ? Object.entries(tables) : []
+  const inherited = Object.fromEntries(
+    ['triggers', 'alias', 'build'].map((key) => [key, own(file, key)]),
+  )
+  return [
+    top,
+    ...named.map(([name, table]) => {
+      if (!isObject(table)) {
+        const issues = [{ path: `env.${name}`, message: `must be a table: [env.${name}]` }]
+        return { ...environment({}, name), issues }
+      }
+      const inheritedRoutes = inheritedOf(table, file)
+      return {
+        ...environment({ ...inherited, ...table }, name),
+        classes: objectClasses(table, file, name),
+        cacheIssues: cacheIssues(table, file, name),
+        ...(inheritedRoutes !== undefined && { inheritedRoutes }),
+      }
+    }),
+  ]
+}
+
+/** wrangler inherits each of the two by itself, and goes by `route` where there is no `routes`. */
+const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | undefined => {
+  const has = (level: JsonObject, key: string) => !isEmpty(own(level, key))
+  if (own(table, 'routes') !== undefined) return undefined
+  if (has(top, 'routes')) return 'routes'
+  return has(top, 'route') && !has(table, 'route') ? 'route' : undefined
+}
+
+/** wrangler passes over a `route` that is an empty text. */
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
+
+const environment = (table: JsonObject, name: string | undefined): Environment => {
+  const vars = own(table, 'vars')
+  const issues = [...misspelt(table, name)]
+  if (name !== undefined && isObject(vars) && own(vars, 'TEAMS') !== undefined) {
+    issues.push({ path: 'TEAMS', message: 'is read at the top level, for every environment' })
+  }
+  if (vars !== undefined && !isObject(vars)) {
+    issues.push({ path: 'vars', message: 'must be a table: [vars.GATE], [vars.ISSUERS.name]' })
+  }
+  const triggers = own(table, 'triggers')
+  return {
+    ...(name !== undefined && { name }),
+    table,
+    vars: isObject(vars) ? vars : {},
+    bindings: {
+      kv: names(own(table, 'kv_namespaces'), 'binding'),
+      durable_object: objectBindings(own(table, 'durable_objects')),
+      service: names(own(table, 'services'), 'binding'),
+      ratelimit: names(own(table, 'ratelimits'), 'name'),
+      fetcher: new Map(
+        FETCHERS.flatMap((key) =>
+          [...names(own(table, key), 'binding')].map((name) => [name, key]),
+        ),
+      ),
+    },
+    bound: boundOf(table),
+    classes: objectClasses(table),
+    hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
+    routes: routesOf(table),
+    cacheIssues: cacheIssues(table),
+    issues,
+  }
+}
+
+/** Tables of bindings that a request can be sent through. */
+const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks'] as const
+
+export type FetcherTable = (typeof FETCHERS)[number]
+
+const names = (tables: unknown, key: string): ReadonlySet<string> =>
+  new Set(
+    listOf(tables)
+      .map((table) => (isObject(table) ? own(table, key) : undefined))
+      .filter((name) => typeof name === 'string'),
+  )
+
+/** Tables whose bindings are called by `name`; those of all others are by `binding`. */
+const NAMED = ['durable_objects', 'ratelimits', 'send_email', 'unsafe']
+const UNBOUND = ['vars', 'env']
+
+/** What `[version_metadata]` binds: the one value that could be a variable's. */
+const METADATA = { id: '', tag: '', timestamp: '' }
+
+const boundOf = (table: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(table).flatMap(([key, value]) => {
+      if (UNBOUND.includes(key)) return []
+      const entries = isObject(value)
+        ? [value, ...listOf(own(value, 'bindings')), ...listOf(own(value, 'producers'))]
+        : listOf(value)
+      const bound = key === 'version_metadata' ? METADATA : undefined
+      return [...names(entries, NAMED.includes(key) ? 'name' : 'binding')].map((name) => [
+        name,
+        bound,
+      ])
+    }),
+  )
+
+/** Each text of `route` and `routes`; `message` contains the pattern or zone. */
+const routesOf = (table: JsonObject): readonly PolicyIssue[] => {
+  const one = own(table, 'route')
+  const all = listOf(own(table, 'routes')).map((route, i) => [`routes[${i}]`, route] as const)
+  return [...(one === undefined ? [] : [['route', one] as const]), ...all].flatMap(
+    ([path, route]) => {
+      if (typeof route === 'string') return [{ path, message: route }]
+      if (!isObject(route)) return []
+      return ['pattern', 'zone_name'].flatMap((key) => {
+        const value = own(route, key)
+        return typeof value === 'string' ? [{ path: `${path}.${key}`, message: value }] : []
+      })
+    },
+  )
+}
+
+/** Letters of a name, so that `kvNamespaces` and `kv-namespaces` are read alike. */
+const letters = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '')
+
+const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIssue[] =>
+  Object.keys(table).flatMap((key) => {
+    if (TABLES.includes(key)) {
+      return env !== undefined && key === 'env'
+        ? [{ path: key, message: 'an environment cannot hold environments' }]
+        : []
+    }
+    const inside = env === undefined ? '' : `env.${env}.`
+    if (VARIABLES.test(key)) {
+      const header = `[${inside}vars.${key}]`
+      const written = /^(?:ROUTES|GRANTS)/.test(key) ? `[${header}]` : header
+      return [{ path: key, message: `is not read here; write it as ${written}` }]
+    }
+    const meant = TABLES.find((one) => {
+      const limit = one.length < 5 ? 1 : 2
+      return distance(letters(key), letters(one), limit) !== undefined
+    })
+    return meant === undefined
+      ? []
+      : [{ path: key, message: `is not read; did you mean [${inside}${meant}]?` }]
+  })
+
+/**
+ * What turns on Cloudflare's cache for Workers, in front of the gate or of its previews. An environment
+ * takes `cache`, `exports` and `previews` of the top level, each whole, where it has none of its own. Of
+ * entrypoints only `default` is looked at, which is the gate.
+ */
+const cacheIssues = (
+  table: JsonObject,
+  top: JsonObject = table,
+  env?: string,
+): readonly PolicyIssue[] => {
+  const isOn = (first: string, ...path: readonly string[]) =>
+    [...path, 'enabled'].reduce<unknown>(
+      (value, key) => (isObject(value) ? own(value, key) : undefined),
+      own(table, first) ?? own(top, first),
+    )
+  const ofGate = isOn('exports', 'default', 'cache')
+  const found = {
+    'exports.default.cache': ofGate,
+    // What an entrypoint says of itself counts before what is said of all.
+    cache: ofGate === undefined && isOn('cache'),
+    'previews.cache': isOn('previews', 'cache'),
+  }
+  const inside = (path: string) => {
+    const isOwn = own(table, path.split('.', 1)[0] ?? '') !== undefined
+    return env !== undefined && isOwn ? `env.${env}.` : ''
+  }
+  return Object.entries(found)
+    .filter(([, enabled]) => enabled === true)
+    .map(([path]) => ({
+      path: `${path}.enabled`,
+      message: `is true: Cloudflare would answer before the gate runs, with what was let through for others; write enabled = false in [${inside(path)}${path}]`,
+    }))
+}

@@ -1,0 +1,100 @@
+import { type JsonObject, own } from '../core/json.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import { fail, type Result } from '../core/result.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import type { PolicyIssue } from '../policy/issues.ts'
+import { type PolicyBundle, parsePolicy } from '../policy/parse.ts'
+import { isPolicyVariable, type PolicyVars, readVars } from '../policy/vars.ts'
+import { warningsOf } from '../policy/warnings.ts'
+import { objectAdvice } from './durable-objects.ts'
+import type { Environment } from './environments.ts'
+
+/** What the variables and bindings of one environment come to. */
+export interface PolicyReading {
+  readonly vars: PolicyVars
+  /** What is wrong with the variables before the policy in them is looked at. */
+  readonly variableIssues: readonly PolicyIssue[]
+  readonly parsed: Result<PolicyBundle, readonly PolicyIssue[]>
+  /** Secrets the policy names; a file cannot say whether they are set. */
+  readonly secrets: ReadonlySet<string>
+  /** Durable Object bindings the policy needs, whether they are there or not. */
+  readonly objects: ReadonlySet<string>
+}
+
+/**
+ * Reads the policy of one environment as the Worker would, with the variables and bindings that the
+ * file gives it. A secret is taken as set, and is not known unless a variable stands in its place. With
+ * `known` those secrets are set, and no others. `isBound`: which bindings are there, if not those of the file.
+ */
+export function readEnvironment(
+  environment: Environment,
+  known?: Readonly<Record<string, string>>,
+  isBound?: PolicyEnv['has'],
+): PolicyReading {
+  const given: JsonObject = { ...environment.vars, ...environment.bound, ...known }
+  const { vars, issues } = readVars(given)
+  const secrets = new Set<string>()
+  const objects = new Set<string>()
+  const { bindings } = environment
+  const env: PolicyEnv = {
+    secret(name) {
+      const value = own(given, name)
+      if (typeof value !== 'string') return undefined
+      secrets.add(name)
+      return value
+    },
+    has(kind, name) {
+      if (kind === 'durable_object') objects.add(name)
+      if (kind !== 'secret') return isBound?.(kind, name) ?? bindings[kind].has(name)
+      const isUnknown = !Object.hasOwn(given, name)
+      const canBeSet = isUnknown ? known === undefined : typeof given[name] === 'string'
+      if (canBeSet) secrets.add(name)
+      return canBeSet
+    },
+  }
+  const parsed = parsePolicy(vars, env, warningsOf)
+  const misnamed = secretIssues(
+    [...secrets].filter((name) => !Object.hasOwn(given, name)),
+    parsed.ok ? [...parsed.value.policy.issuers.values()] : [],
+  )
+  for (const { path } of misnamed) secrets.delete(path)
+  return {
+    vars,
+    variableIssues: [...issues, ...misnamed],
+    secrets,
+    objects,
+    parsed: parsed.ok ? parsed : fail(advised(parsed.reason, environment)),
+  }
+}
+
+/**
+ * Secrets that the Worker would take for variables of the policy. Of their values no more is known
+ * than that those which hold keys are JSON, and that no other is likely to be.
+ */
+const secretIssues = (
+  names: readonly string[],
+  issuers: readonly Issuer[],
+): readonly PolicyIssue[] => {
+  const keys = new Set(issuers.map(({ decrypt }) => decrypt?.secret))
+  return names.flatMap((name) => {
+    const value = keys.has(name) && !isPolicyVariable(name) ? '{}' : ''
+    return readVars({ [name]: value }).issues
+  })
+}
+
+/** The mistakes, those about a missing binding with what to write. */
+const advised = (
+  issues: readonly PolicyIssue[],
+  environment: Environment,
+): readonly PolicyIssue[] => {
+  const inside = environment.name === undefined ? '' : `env.${environment.name}.`
+  const advice: Readonly<Record<string, string>> = {
+    'bindings.JWKS_CACHE': `write [[${inside}kv_namespaces]] with binding = "JWKS_CACHE"`,
+    ...objectAdvice(issues, environment, inside),
+  }
+  return issues.map(({ path, message }) =>
+    Object.hasOwn(advice, path)
+      ? { path, message: `${message}; ${advice[path]}` }
+      : { path, message },
+  )
+}

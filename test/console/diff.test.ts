@@ -1,0 +1,243 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { policyOf } from '../e2e/setting.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Members } from '../kit/signing.ts'
+import {
+  ACT,
+  type ConsoleSetting,
+  consoleOptions,
+  OPERATOR,
+  startConsole,
+} from './console-setting.ts'
+
+const INJECTED = {
+  match: 'POST /v1/chat',
+  scopes: ['chat:write'],
+  inject: { Authorization: 'Bearer $' + '{UPSTREAM_KEY}' },
+}
+const ROUTES: readonly Members[] = [
+  INJECTED,
+  { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
+  { match: 'GET /v1/weak', scopes: ['none'] },
+]
+const SECRETS = { UPSTREAM_KEY: 'upstream-secret-value' }
+
+let setting: ConsoleSetting
+let cookie: string
+/** The variables of the policy in force. */
+let vars: Members
+beforeAll(async () => {
+  const options = { ...consoleOptions(), routes: ROUTES }
+  setting = await startConsole({ routes: ROUTES, secrets: SECRETS })
+  vars = policyOf(options, setting.issuer, setting.origin)
+  cookie = await setting.enter(await setting.code({ client_id: 'olga' }))
+})
+afterAll(() => setting.close())
+
+const send = (body: unknown, headers: Record<string, string> = {}) =>
+  setting.page('/api/console/diff', {
+    method: 'POST',
+    headers: { cookie, ...headers },
+    body: JSON.stringify(body),
+  })
+const bodyOf = async (answer: Response) => (await answer.json()) as Members
+const told = async (text: string, environment?: string) => {
+  const answer = await send({ text, ...(environment !== undefined && { environment }) })
+  const body = await bodyOf(answer)
+  const texts = (side: string) => ((body[side] ?? []) as Members[]).map((one) => one.text)
+  return {
+    status: answer.status,
+    code: body.code,
+    problems: body.problems,
+    widens: body.widens,
+    gains: texts('gains'),
+    loses: texts('loses'),
+    changes: texts('changes'),
+  }
+}
+const SAME = { status: 200, widens: false, gains: [], loses: [], changes: [] }
+const changed = (routes: readonly Members[], more: Members = {}) =>
+  JSON.stringify({ vars: { ...vars, ...more, ROUTES: routes } })
+
+describe('a pasted policy', () => {
+  it('that is in force changes nothing, whatever its secrets are', async () => {
+    expect(await told(changed(ROUTES))).toMatchObject(SAME)
+    expect(await told(`// a comment\n${changed(ROUTES)}`)).toMatchObject(SAME)
+  })
+
+  it('is told by what it allows: wider, narrower, changed', async () => {
+    const [chat, , weak] = ROUTES as [Members, Members, Members]
+    const wider = await told(
+      changed([chat, { match: 'GET /v1/documents/{id}', access: 'public' }, weak]),
+    )
+    expect(wider).toMatchObject({ status: 200, widens: true })
+    expect(wider.gains).toEqual([
+      'anyone, without a token, may now call GET /v1/documents/{id} (was: documents:read of acme)',
+    ])
+    const narrower = await told(changed([chat, weak]))
+    expect(narrower).toMatchObject({ status: 200, widens: false, gains: [] })
+    expect(narrower.loses.join()).toMatch(/may no longer call GET \/v1\/documents\/\{id\}/)
+    const other = { ...INJECTED, inject: { Authorization: 'Bearer $' + '{OTHER_KEY}' } }
+    const otherwise = await told(changed([other, ...ROUTES.slice(1)]))
+    expect(otherwise.changes.join()).toContain('POST /v1/chat: `inject`')
+  })
+
+  it('may be TOML, with environments', async () => {
+    const toml = `
+[vars.GATE]
+resource = "https://api.example.com"
+origin = "https://origin.example.com"
+[[vars.ROUTES]]
+match = "GET /a"
+access = "public"
+[env.staging.vars]
+GATE = ${JSON.stringify(JSON.stringify(vars.GATE))}
+ISSUERS = ${JSON.stringify(JSON.stringify(vars.ISSUERS))}
+ROUTES = ${JSON.stringify(JSON.stringify(ROUTES))}
+`
+    expect(await told(toml, 'staging')).toMatchObject(SAME)
+    expect((await told(toml)).gains.join()).toContain(
+      'anyone, without a token, may now call GET /a',
+    )
+    expect(await told(toml, 'live')).toMatchObject({
+      status: 400,
+      code: 'console_diff_invalid',
+      problems: [{ path: 'environment', message: 'is not in the text' }],
+    })
+  })
+
+  it('that has mistakes is refused with the place of each', async () => {
+    const toml =
+      '[vars.GATE]\nresource = "https://api.example.com"\norigin = "x"\n\n[vras]\na = 1\n'
+    const { status, code, problems } = await told(toml)
+    expect([status, code]).toEqual([400, 'console_diff_invalid'])
+    expect(problems).toEqual(
+      expect.arrayContaining([
+        { path: 'GATE.origin', message: expect.any(String), line: 3, column: 1 },
+        { path: 'vras', message: 'is not read; did you mean [vars]?', line: 5, column: 1 },
+      ]),
+    )
+    for (const [text, message] of [
+      ['a = ', /^no valid TOML: /],
+      ['{"vars": ', /^no valid JSONC: /],
+      ['[['.repeat(5_000), /^no valid TOML: /],
+      [`a = ${'['.repeat(100_000)}`, /^no valid TOML: /],
+      [`{"a":${'['.repeat(200_000)}`, /^no valid JSONC: it is nested too deep/],
+      ['GATE = 1', /is not read here; write it as \[vars\.GATE\]/],
+      ['vars = 1', /must be a table/],
+      ['[]', /./],
+      ['{}', /./],
+      [' ', /./],
+    ] as const) {
+      const found = await told(text)
+      expect([text.slice(0, 20), found.status, found.code]).toEqual([
+        text.slice(0, 20),
+        400,
+        'console_diff_invalid',
+      ])
+      const [first] = found.problems as [Members]
+      expect(first.message).toMatch(message)
+      expect(first.line).toEqual(expect.any(Number))
+    }
+    const many = await told(changed(Array.from({ length: 2_000 }, () => ({ match: 1, no: 2 }))))
+    expect((many.problems as unknown[]).length).toBe(50)
+  })
+
+  it('without bindings is read with those of the Worker, and else with its own', async () => {
+    const bound = JSON.parse(changed(ROUTES)) as Members
+    const { problems } = await told(JSON.stringify({ ...bound, kv_namespaces: [] }))
+    expect(problems).toBeUndefined()
+    const own = { ...bound, kv_namespaces: [{ binding: 'JWKS_CACHE' }] }
+    expect(await told(JSON.stringify(own))).toMatchObject({
+      status: 400,
+      problems: expect.arrayContaining([expect.objectContaining({ path: 'bindings.REVOCATIONS' })]),
+    })
+  })
+})
+
+describe('what is compared', () => {
+  it('has a size', async () => {
+    const long = await send({ text: `# ${'x'.repeat(256 * 1024)}` })
+    expect([long.status, (await bodyOf(long)).code]).toEqual([400, 'console_diff_invalid'])
+    const longer = await send({ text: 'x'.repeat(512 * 1024) })
+    expect([longer.status, (await bodyOf(longer)).code]).toEqual([413, 'body_too_large'])
+    const tangled = Array.from({ length: 14 }, (_, i) => {
+      const steps = Array.from({ length: 14 }, (_, at) => (at === i ? `s${i}` : `{p${at}}`))
+      return { match: `GET /${steps.join('/')}`, scopes: [`scope:${i}`] }
+    })
+    const many = await send({ text: changed(tangled) })
+    expect([many.status, (await bodyOf(many)).code]).toEqual([413, 'console_diff_too_large'])
+    for (const body of [null, [], {}, { text: 7 }, { text: 'x', more: 1 }, { text: '' }]) {
+      const answer = await send(body)
+      expect([answer.status, (await bodyOf(answer)).code]).toEqual([400, 'console_diff_invalid'])
+    }
+  })
+
+  it('leaves nothing behind: neither in the answer, the journal nor the audit', async () => {
+    const secret = 'pasted-secret-0123456789'
+    const jwk = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: secret }
+    const gate = { ...(vars.GATE as Members), origin: `https://user:${secret}@origin.example.com` }
+    const texts = [
+      changed(ROUTES, { GATE: gate }),
+      changed(ROUTES, { OPENAI_KEY: secret, OTHER: `{"a":"${secret}"}`, ROUTE: `["${secret}"]` }),
+      changed(ROUTES, { ISSUERS: { acme: { ...jwk, issuer: 'x', jwks: { keys: [jwk] } } } }),
+      changed([{ ...INJECTED, inject: { Authorization: `Bearer ${secret}` } }]),
+      `[vars]\nKEY = "${secret}" x`,
+      `{"vars": {"KEY": "${secret}" "}}`,
+    ]
+    const answers = await Promise.all(texts.map(async (text) => (await send({ text })).text()))
+    for (const answer of answers) expect(answer).not.toContain(secret)
+    expect(answers.join()).not.toContain(SECRETS.UPSTREAM_KEY)
+    await eventually(async () => {
+      const read = await setting.page('/api/decisions?limit=100', { headers: { cookie } })
+      const records = await read.text()
+      expect(records).toContain('POST /.edgewarden/console/diff')
+      expect(records).not.toContain(secret)
+    })
+    expect(setting.gate.output()).not.toContain(secret)
+  })
+
+  it('is for an operator who may see all of it, by the page itself', async () => {
+    const text = changed(ROUTES)
+    const foreign = await send({ text }, { 'sec-fetch-site': 'cross-site' })
+    expect([foreign.status, (await bodyOf(foreign)).code]).toEqual([403, 'console_request_foreign'])
+    const { 'x-edgewarden-console': _, ...form } = ACT
+    const plain = await setting.gate.fetch('/api/console/diff', {
+      method: 'POST',
+      headers: { ...form, host: 'ops.example.com', cookie, 'content-type': 'application/json' },
+      body: JSON.stringify({ text }),
+    })
+    expect([plain.status, (await bodyOf(plain)).code]).toEqual([403, 'console_request_foreign'])
+    const nobody = await setting.page('/api/console/diff', {
+      method: 'POST',
+      body: JSON.stringify({ text }),
+    })
+    expect([nobody.status, (await bodyOf(nobody)).code]).toEqual([403, 'console_session_missing'])
+    const auditor = await setting.enter(
+      await setting.code({ client_id: 'viewer', scope: 'edgewarden:read' }),
+    )
+    expect((await send({ text }, { cookie: auditor })).status).toBe(200)
+    const ask = async (scope: string) => {
+      const answer = await setting.ask('/.edgewarden/console/diff', {
+        method: 'POST',
+        token: await setting.token({ scope }),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ text }),
+      })
+      return [answer.status, (await bodyOf(answer)).code]
+    }
+    expect(await ask('edgewarden:revoke')).toEqual([403, 'scope_missing'])
+    expect(await ask('edgewarden:read')).toEqual([200, undefined])
+    const own = await startConsole({ issuer: { admin: 'own', agent_prefix: 'acme/' } })
+    try {
+      const answer = await own.page('/api/console/diff', {
+        method: 'POST',
+        headers: { cookie: await own.enter(await own.code({ scope: OPERATOR })) },
+        body: JSON.stringify({ text }),
+      })
+      expect([answer.status, (await bodyOf(answer)).code]).toEqual([403, 'console_diff_reach'])
+    } finally {
+      await own.close()
+    }
+  })
+})

@@ -1,0 +1,340 @@
+import { describe, expect, it } from 'vitest'
+import { comparePolicies } from '../../src/diff/compare.ts'
+import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from '../../src/diff/settings.ts'
+import { showPolicy } from '../../src/policy/show.ts'
+import { ACME, CHAT, GATE, ITEM, policy, type Vars } from '../policy/support.ts'
+
+const KEYS = {
+  keys: [
+    {
+      kty: 'EC',
+      crv: 'P-256',
+      kid: 'one',
+      x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+      y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+    },
+  ],
+}
+const [KID, LEAKED] = ['A'.repeat(43), 'E'.repeat(43)]
+const MORE_KEYS = { keys: [...KEYS.keys, { ...KEYS.keys[0], kid: 'two' }] }
+
+/** All secrets are set, and none is known. */
+const UNKNOWN = { has: () => true, secret: () => undefined }
+
+const gate = (change: object): Vars => ({ GATE: { ...GATE, ...change } })
+const acme = (change: object): Vars => ({ ISSUERS: { acme: { ...ACME, ...change } } })
+const chat = (change: object): Vars => ({ ROUTES: [{ ...CHAT, ...change }] })
+
+/** A setting: less, then more of it. */
+const ORDERED: readonly (readonly [key: string, narrow: Vars, wide: Vars])[] = [
+  ['insecure_http', gate({}), gate({ insecure_http: true })],
+  ['clock_tolerance', gate({}), gate({ clock_tolerance: '60s' })],
+  ['assertion.binding', gate({ assertion: 'request' }), gate({ assertion: 'identity' })],
+  ['assertion.binding', gate({}), gate({ assertion: 'off' })],
+  [
+    'assertion.withdrawn',
+    gate({ assertion: { binding: 'request', withdrawn: [KID, LEAKED] } }),
+    gate({ assertion: { binding: 'request', withdrawn: [KID] } }),
+  ],
+  ['strip_headers', gate({ strip_headers: ['x-user'] }), gate({})],
+  ['lift', gate({}), gate({ lift: ['abc'] })],
+  ['revocation.late_by', gate({}), gate({ revocation: { max_staleness: '1m' } })],
+  ['revocation.late_by', chat({ revocation: 'strict', on_expiry: 'finish' }), chat({})],
+  ['on_revocation', chat({ on_revocation: 'end-all' }), chat({})],
+  ['on_revocation', chat({}), gate({ on_revocation: 'ignore' })],
+  ['on_expiry', chat({ on_expiry: 'cut' }), chat({})],
+  ['on_expiry', gate({ on_expiry: 'cut' }), gate({ finish_within: '1h' })],
+  ['finish_within', chat({ finish_within: '10s' }), chat({})],
+  ['algorithms', acme({ algorithms: ['ES256'] }), acme({ algorithms: ['ES256', 'RS512'] })],
+  ['typ', acme({}), acme({ typ: ['at+jwt', 'jwt'] })],
+  ['required_claims', acme({}), acme({ required_claims: ['jti'] })],
+  ['admin', acme({ admin: 'own' }), acme({ admin: 'all' })],
+  ['jwks', acme({ jwks: KEYS }), acme({ jwks: MORE_KEYS })],
+  ['forward_token', chat({}), chat({ forward_token: true })],
+  ['cors', chat({}), chat({ cors: { origins: ['https://app.example.com'] } })],
+  ['single_use', chat({ single_use: true }), chat({})],
+  ['token_subprotocols', chat({}), chat({ token_subprotocols: ['a.'] })],
+  [
+    'token_subprotocols',
+    chat({ token_subprotocols: ['a.'] }),
+    chat({ token_subprotocols: ['a.', 'b.'] }),
+  ],
+  ['single_use', chat({ single_use: true }), chat({ single_use: false })],
+  [
+    'inject',
+    { ...gate({ strip_headers: ['x-key'] }), ...chat({}) },
+    { ...gate({ strip_headers: ['x-key'] }), ...chat({ inject: { 'x-key': 'v $' + '{KEY}' } }) },
+  ],
+]
+
+describe('a setting that lets more pass', () => {
+  it.each(ORDERED)('%s', async (key, narrow, wide) => {
+    const [less, more] = [policy(narrow), policy(wide)]
+    const gained = await comparePolicies(less, more)
+    const text = expect.stringContaining(`\`${key}\` is now `)
+    expect(gained).toMatchObject({
+      ok: true,
+      value: { widens: true, gains: [{ text, widens: true }], loses: [], changes: [] },
+    })
+    const lost = await comparePolicies(more, less)
+    expect(lost).toMatchObject({
+      ok: true,
+      value: { widens: false, gains: [], loses: [{ text, widens: false }], changes: [] },
+    })
+  })
+})
+
+describe('what cannot be compared', () => {
+  it.each<[string, Vars, Vars]>([
+    ['origin', chat({}), chat({ origin: 'https://other.example.net' })],
+    ['strip_prefix', chat({}), chat({ strip_prefix: '/v1' })],
+    ['agent_id', acme({}), acme({ agent_id: 'sub' })],
+    ['scope', acme({}), acme({ scope: ['scp'] })],
+    ['jwks_uri', acme({}), acme({ jwks_uri: 'https://keys.acme.example/k' })],
+    [
+      'jwks_uri',
+      acme({ jwks_uri: 'https://keys.acme.example/k?a=1' }),
+      acme({ jwks_uri: 'https://keys.acme.example/k?a=2' }),
+    ],
+    ['client_ip', gate({}), gate({ client_ip: 'none' })],
+    ['identity_prefix', gate({}), gate({ identity_prefix: 'x-caller-' })],
+  ])('counts as wider, both ways: %s', async (key, one, other) => {
+    for (const pair of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const found = await comparePolicies(policy(pair[0]), policy(pair[1]))
+      const text = expect.stringMatching(new RegExp(`\`${key}\` is now .*counted as wider$`))
+      expect(found).toMatchObject({ ok: true, value: { widens: true, changes: [{ text }] } })
+      expect(JSON.stringify(found)).not.toContain('a=2')
+    }
+  })
+
+  it.each([
+    ['GATE', GATE_TABLE],
+    ['issuers', ISSUER_TABLE],
+    ['rules', RULE_TABLE],
+  ])('is every key of %s that nobody has judged', (_, table) => {
+    const pairs = [
+      [{}, { brand_new: 1 }],
+      [{ brand_new: 1 }, {}],
+      [{ brand_new: { a: 1 } }, { brand_new: { a: 2 } }],
+      [{ delegation: { max_depth: 3 } }, { delegation: { max_depth: 3, brand_new: true } }],
+    ]
+    for (const [before = {}, after = {}] of pairs) {
+      const found = changesOf(table, { shown: before }, { shown: after })
+      expect(found).toMatchObject([{ directions: ['unclear'] }])
+    }
+    const same = { brand_new: { a: 1, b: [2] } }
+    expect(changesOf(table, { shown: same }, { shown: { brand_new: { b: [2], a: 1 } } })).toEqual(
+      [],
+    )
+  })
+
+  it.each([
+    ['when', 'request.method == "GET"', 'true'],
+    ['rate_limit', { limit: 1, period: '1s' }, { limit: 2, period: '2s' }],
+    ['rate_limit', { limit: 1, period: '1s' }, { binding: 'RL' }],
+    ['authorization_details', [{ type: 'a' }], [{ type: 'b' }]],
+  ])('is a restriction that is another: %s', (key, one, other) => {
+    const judge = (before: unknown, after: unknown) =>
+      changesOf(
+        RULE_TABLE,
+        { shown: before === undefined ? {} : { [key]: before } },
+        { shown: after === undefined ? {} : { [key]: after } },
+      ).map(({ directions }) => directions)
+    expect(judge(undefined, one)).toEqual([['narrower']])
+    expect(judge(one, undefined)).toEqual([['wider']])
+    expect(judge(one, other)).toEqual([['unclear']])
+    expect(judge(one, one)).toEqual([])
+  })
+
+  it.each([
+    ['acr_values', ['gold'], ['gold', 'silver'], ['wider']],
+    ['acr_values', ['gold', 'silver'], ['gold'], ['narrower']],
+    ['acr_values', ['gold'], ['silver'], ['wider', 'narrower']],
+    ['max_age', '60s', '300s', ['wider']],
+    ['rate_limit', { limit: 9, period: '1s' }, { limit: 10, period: '1s' }, ['wider']],
+    ['rate_limit', { daily: 10 }, { daily: 9 }, ['narrower']],
+    ['rate_limit', { limit: 1, period: '1s', daily: 9 }, { limit: 1, period: '1s' }, ['wider']],
+    ['rate_limit', { limit: 1, daily: 9 }, { limit: 2, daily: 8 }, ['wider', 'narrower']],
+    ['max_age', '5m', '60s', ['narrower']],
+    ['max_age', undefined, '60s', ['narrower']],
+    ['max_age', '60s', undefined, ['wider']],
+  ])('unless it can: %s from %j to %j', (key, before, after, directions) => {
+    const shown = (value: unknown) => ({ shown: value === undefined ? {} : { [key]: value } })
+    expect(changesOf(RULE_TABLE, shown(before), shown(after))).toMatchObject([{ directions }])
+  })
+})
+
+describe('what says nothing of who may pass', () => {
+  it.each<[string, Vars, Vars]>([
+    ['timeout', chat({}), chat({ timeout: '1m' })],
+    ['journal.allowed', gate({}), gate({ journal: { allowed: 0.5 } })],
+    ['request_id', gate({}), gate({ request_id: 'always' })],
+    ['revocation.shards', gate({}), gate({ revocation: { shards: 2 } })],
+    ['prefix', gate({}), gate({ prefix: '/.gate' })],
+  ])('is told, and does not widen: %s', async (key, one, other) => {
+    const found = await comparePolicies(policy(one), policy(other))
+    const text = expect.stringContaining(`\`${key}\` is now `)
+    expect(found).toMatchObject({ ok: true, value: { widens: false, changes: [{ text }] } })
+  })
+})
+
+it("opens the gate's own endpoints by admin alone", async () => {
+  const found = await comparePolicies(policy(acme({})), policy(acme({ admin: 'own' })))
+  expect(found).toMatchObject({ ok: true, value: { widens: true } })
+  expect(found.ok && found.value.gains.map(({ text }) => text)).toEqual([
+    'tokens of acme with `edgewarden:read` may now call GET /.edgewarden/policy (was: nobody)',
+    'tokens of acme with `edgewarden:revoke` may now call GET /.edgewarden/revocations (was: nobody)',
+    'issuer acme: `admin` is now own (was false)',
+  ])
+})
+
+it('never shows what is injected', async () => {
+  const env = (value: string) => ({
+    has: () => true,
+    secret: (name: string) => (name === 'KEY' ? value : undefined),
+  })
+  const vars = chat({ inject: { Authorization: 'Bearer $' + '{KEY}' } })
+  const found = await comparePolicies(
+    policy(vars, env('first-secret')),
+    policy(vars, env('second-secret')),
+  )
+  expect(found).toMatchObject({ ok: true, value: { widens: true } })
+  expect(JSON.stringify(found)).not.toMatch(/first-secret|second-secret|Bearer/)
+})
+
+describe('what is written in another order', () => {
+  const [APP, WEB] = ['https://app.example.com', 'https://web.example.com']
+  const details = (more: object) => chat({ authorization_details: [{ type: 't', ...more }] })
+
+  it.each<[string, Vars, Vars]>([
+    [
+      'keys of a claim, at a rule',
+      chat({ claims: { n: { min: 1, max: 3 } } }),
+      chat({ claims: { n: { max: 3, min: 1 } } }),
+    ],
+    [
+      'keys of a claim, of an issuer',
+      acme({ claims: { n: { min: 1, max: 3 } } }),
+      acme({ claims: { n: { max: 3, min: 1 } } }),
+    ],
+    [
+      'origins of `cors`',
+      chat({ cors: { origins: [APP, WEB] } }),
+      chat({ cors: { origins: [WEB, APP] } }),
+    ],
+    [
+      'headers of `cors`, in another case',
+      chat({ cors: { origins: [APP], headers: ['X-A', 'x-b'], expose: ['x-c', 'X-D'] } }),
+      chat({ cors: { origins: [APP], headers: ['X-B', 'x-a'], expose: ['x-d', 'x-c'] } }),
+    ],
+    [
+      'headers of `cors` that are the default',
+      chat({ cors: { origins: [APP] } }),
+      chat({ cors: { origins: [APP], headers: ['content-type', 'Authorization'] } }),
+    ],
+    ['actions', details({ actions: ['a', 'b'] }), details({ actions: ['b', 'a', 'a'] })],
+    ['locations', details({ locations: [APP, WEB] }), details({ locations: [WEB, APP] })],
+    [
+      'algorithms of `decrypt`',
+      acme({ decrypt: { secret: 'KEY', key_management: ['ECDH-ES', 'RSA-OAEP-256'] } }),
+      acme({ decrypt: { secret: 'KEY', key_management: ['RSA-OAEP-256', 'ECDH-ES'] } }),
+    ],
+  ])('is the same: %s', async (_, one, other) => {
+    const found = await comparePolicies(policy(one, UNKNOWN), policy(other, UNKNOWN))
+    const nothing = { widens: false, gains: [], loses: [], changes: [] }
+    expect(found).toEqual({ ok: true, value: nothing })
+  })
+
+  it.each<[string, Vars, Vars]>([
+    [
+      'a range',
+      chat({ claims: { n: { min: 1, max: 3 } } }),
+      chat({ claims: { n: { min: 1, max: 4 } } }),
+    ],
+    ['an origin', chat({ cors: { origins: [APP] } }), chat({ cors: { origins: [APP, WEB] } })],
+    ['an action', details({ actions: ['a', 'b'] }), details({ actions: ['a'] })],
+    ['actions as types', details({ actions: ['a'] }), details({ datatypes: ['a'] })],
+    [
+      'an algorithm',
+      acme({ decrypt: { secret: 'KEY', key_management: ['ECDH-ES'] } }),
+      acme({ decrypt: { secret: 'KEY', key_management: ['RSA-OAEP-256', 'ECDH-ES'] } }),
+    ],
+  ])('is another, and counts as wider, with %s more or less', async (_, one, other) => {
+    const found = await comparePolicies(policy(one, UNKNOWN), policy(other, UNKNOWN))
+    expect(found).toMatchObject({ ok: true, value: { widens: true } })
+  })
+})
+
+describe('the order of algorithms', () => {
+  const directions = (before: readonly string[], after: readonly string[]) =>
+    changesOf(
+      ISSUER_TABLE,
+      { shown: { algorithms: before } },
+      { shown: { algorithms: after } },
+    ).flatMap((one) => one.directions)
+
+  it.each([
+    ['turned over', ['RS256', 'PS256'], ['PS256', 'RS256'], ['unclear']],
+    ['the first gone', ['PS256', 'RS256'], ['RS256'], ['narrower', 'unclear']],
+    ['another first', ['RS256'], ['PS256', 'RS256'], ['wider', 'unclear']],
+    ['another in its place', ['RS256'], ['PS256'], ['wider', 'narrower']],
+    ['those after the first', ['RS256', 'PS256', 'RS512'], ['RS256', 'RS512', 'PS256'], []],
+    ['of other keys', ['ES256', 'RS256', 'Ed25519'], ['Ed25519', 'RS256', 'ES256'], []],
+    ['one before, of other keys', ['RS256'], ['ES256', 'RS256'], ['wider']],
+    ['none for such keys any more', ['RS256', 'ES256'], ['ES256'], ['narrower']],
+  ])('says what keys without `alg` are for: %s', (_, before, after, expected) => {
+    expect(directions(before, after)).toEqual(expected)
+  })
+
+  it('counts as wider', async () => {
+    const found = await comparePolicies(
+      policy(acme({ algorithms: ['RS256', 'PS256'] })),
+      policy(acme({ algorithms: ['PS256', 'RS256'] })),
+    )
+    const text = expect.stringContaining('issuer acme: `algorithms` is now ["PS256","RS256"]')
+    expect(found).toMatchObject({ ok: true, value: { widens: true, changes: [{ text }] } })
+  })
+})
+
+describe('another secret that is injected', () => {
+  const injecting = (template: string) =>
+    policy(chat({ inject: { Authorization: template } }), UNKNOWN)
+  const [READ, ADMIN] = ['$' + '{READ_KEY}', '$' + '{ADMIN_KEY}']
+
+  it.each([
+    ['by another name', `Bearer ${READ}`, `Bearer ${ADMIN}`],
+    ['and one more', READ, READ + ADMIN],
+    ['in another order', READ + ADMIN, ADMIN + READ],
+    ['with other text', READ, `Bearer ${READ}`],
+  ])('counts as wider where no value is known: %s', async (_, one, other) => {
+    for (const [before, after] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const found = await comparePolicies(injecting(before), injecting(after))
+      const text = expect.stringMatching(/`inject` is now .*, of other secrets or text/)
+      expect(found).toMatchObject({ ok: true, value: { widens: true, changes: [{ text }] } })
+      expect(JSON.stringify(found)).not.toMatch(/Bearer|_KEY/)
+    }
+  })
+
+  it('is none where the headers change places', async () => {
+    const inject = { a: READ, b: ADMIN }
+    const turned = { b: ADMIN, a: READ }
+    const found = await comparePolicies(
+      policy(chat({ inject }), UNKNOWN),
+      policy(chat({ inject: turned }), UNKNOWN),
+    )
+    expect(found).toMatchObject({ ok: true, value: { widens: false, changes: [] } })
+  })
+})
+
+it('judges every setting that a policy shows, on purpose or as one that cannot be compared', () => {
+  const { gate: shown } = showPolicy(policy({ ROUTES: [CHAT, ITEM] }))
+  const judged = Object.keys(GATE_TABLE).map((key) => key.split('.')[0])
+  const left = Object.keys(shown).filter((key) => !judged.includes(key))
+  expect(left.sort()).toEqual(['client_ip', 'identity_headers', 'identity_prefix'])
+})
