@@ -174,6 +174,15 @@ describe('signing in', () => {
     await context.close()
   })
 
+  it('says so where the browser keeps no cookie', async () => {
+    const { context, page } = await open()
+    await page.route('**/session', (route) => route.fulfill({ status: 204 }))
+    await page.goto(await linkOf())
+    await page.getByRole('button', { name: /^Sign in as/ }).click()
+    await page.getByText('This browser does not keep the cookie').waitFor()
+    await context.close()
+  })
+
   it('ends by signing out, and when the operator is revoked', async () => {
     const { context, page } = await open()
     await enter(page)
@@ -231,6 +240,7 @@ describe('the screens', () => {
     await page.goto(`${url}/decisions/stranger-1`)
     await page.getByText('credential: denied').waitFor()
     await page.getByText('issuer: not run').waitFor()
+    expect(await page.getByRole('link', { name: 'All decisions of this agent' }).count()).toBe(0)
     expect(said).toEqual([])
     await context.close()
   })

@@ -191,11 +191,12 @@ export function Decision({ id }: { readonly id: string }) {
     <p><${Moment} at=${record.time} /> · ${text(record.route)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
     <div class="columns"><section aria-label="Who"><h2>Who acts for whom</h2><${Chain} record=${record} />
       <${Revocations} found=${list(today.revocations)} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
-      <p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//>${
-        has('agents') &&
+      ${
         record.agent !== undefined &&
-        html` · <${Link} to=${agentPlace(record)}>This agent in the registry<//>`
-      }</p></section>
+        html`<p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//>${
+          has('agents') && html` · <${Link} to=${agentPlace(record)}>This agent in the registry<//>`
+        }</p>`
+      }</section>
     <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} /></section></div>
     <h2>The rule, then and today</h2><${Rules} then=${rule as Json | undefined} today=${today} />
     <details onToggle=${() => setWhole(true)}><summary>The whole policy, then and today</summary>${isWhole && html`<${Policies} id=${text(record.id)} />`}</details>

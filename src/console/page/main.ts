@@ -34,6 +34,12 @@ const takeCode = () => {
 takeCode()
 addEventListener('hashchange', takeCode)
 
+const FORGOTTEN: Problem = {
+  title: 'This browser does not keep the cookie of the session',
+  hint: 'Come by https, or allow cookies of this host. Safari keeps none of http://localhost',
+  code: 'cookie_missing',
+}
+
 /** The claims of the code, to say who signs in. The gate verifies them, not the page. */
 const nameIn = (sealed: string): string => {
   try {
@@ -53,8 +59,9 @@ function SignIn() {
   const enter = async () => {
     const answer = await ask('/session', 'POST', { code: code.value ?? '' })
     code.value = undefined
-    if (answer.ok) await refresh()
-    else setProblem(answer.problem)
+    if (!answer.ok) return setProblem(answer.problem)
+    await refresh()
+    if (operator.value === null) setProblem(FORGOTTEN)
   }
   return html`<article class="sign-in"><h1>Sign in</h1>
     ${problem && html`<${Failure} problem=${problem} />`}

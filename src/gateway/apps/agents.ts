@@ -225,7 +225,7 @@ const presented = (c: Admin, entry: AgentEntry): JsonObject => {
     status,
     ...fields,
     ...(last && {
-      changed: last.at,
+      changed: new Date(last.at * 1_000).toISOString(),
       changed_by: last.by,
       reach: last.own ? 'own' : 'all',
       ...(last.reason !== undefined && { reason: last.reason }),
