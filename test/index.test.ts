@@ -238,6 +238,27 @@ describe('an origin', () => {
     expect((await answer).ok).toBe(false)
   })
 
+  it('is told of each request by itself, where a `send` reads and changes the headers late', async () => {
+    const told: string[] = []
+    const tell = async (n: string) => {
+      const request = requestOf('/v1/notes', { bearer: token, headers: { 'x-n': n } })
+      const answer = await forward(request, await guard(request), {
+        requestId: `id-${n}`,
+        async send(_target, _url, { headers }) {
+          await new Promise((done) => setImmediate(done))
+          told.push(`${headers.get('x-n')} ${headers.get('x-request-id')} ${headers.get('via')}`)
+          headers.delete('via')
+          return new Response('ok')
+        },
+      })
+      expect(answer.status).toBe(200)
+    }
+    const names = ['1', '2', '3', '4', '5', '6']
+    for (const n of names.slice(0, 3)) await tell(n)
+    await Promise.all(names.slice(3).map(tell))
+    expect(told.sort()).toEqual(names.map((n) => `${n} id-${n} 1.1 edgewarden`))
+  })
+
   it('is not asked for a caller that has left', async () => {
     const answer = await ask('/open', { signal: AbortSignal.abort() })
     expect(answer.ok).toBe(false)

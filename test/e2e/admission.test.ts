@@ -214,6 +214,35 @@ describe('an admission ends with its policy, in an isolate that outlives it', ()
   })
 })
 
+describe('what the origin is told of many requests of one admission at once', () => {
+  it('is of each its own', async () => {
+    const token = await mint()
+    const at = setting.origin.requests.length
+    const asked = Array.from({ length: 120 }, (_, i) => ({
+      'x-n': String(i),
+      traceparent: `00-${i}`,
+      ...(i % 3 === 0 && { accept: `text/${i}` }),
+      ...(i % 5 === 0 && { 'x-list': `${i}, ${i}` }),
+    }))
+    const waves = [asked.slice(0, 3), asked.slice(3), asked.slice(0, 9)]
+    for (const wave of waves) {
+      const asking = wave.map((headers) => use(token, `/v1/any?n=${headers['x-n']}`, headers))
+      for (const answer of await Promise.all(asking)) expect(answer).toEqual(ALLOWED)
+    }
+    const told = setting.origin.requests.slice(at)
+    expect(told).toHaveLength(waves.flat().length)
+    for (const request of told) {
+      const own = asked[Number(request.header('x-n'))]
+      expect(request.url).toBe(`/v1/any?n=${own?.['x-n']}`)
+      expect(request.header('traceparent')).toBe(own?.traceparent)
+      expect(request.header('x-list')).toBe(own?.['x-list'])
+      if (own?.accept) expect(request.header('accept')).toBe(own.accept)
+      else expect(request.header('accept') ?? '').not.toMatch(/^text/)
+    }
+    expect(new Set(told.map((request) => request.header('x-request-id'))).size).toBe(told.length)
+  })
+})
+
 /** Asks with headers as they are, in as many lines. */
 const askRaw = (path: string, headers: OutgoingHttpHeaders) =>
   new Promise<{ status: number | undefined; code: unknown }>((done, fail) => {

@@ -62,10 +62,12 @@ export interface RememberedToken {
   readonly credential: Credential
   readonly token: VerifiedToken
   readonly admissions: ReadonlyMap<Route, ReadonlyMap<string, Admission>>
+  /** The SHA-256 of the token, as proofs have it (RFC 9449 §4.2); set by the first proof that is compared with it. */
+  ath?: string
 }
 
 /** A token that passed the whole line, with its admission on a rule. */
-export interface PassedToken extends Omit<RememberedToken, 'admissions'> {
+export interface PassedToken extends Pick<RememberedToken, 'credential' | 'token'> {
   readonly route: Route
   /** The path values that the admission depends on, joined to one key. */
   readonly values: string

@@ -39,12 +39,14 @@ export async function forward(
     return answerRefusal(request, routeDenials('route_unknown'), decision)
   }
   const { requestId = requestIdOf(request), clientIp } = given
-  const isFetched = sendBy === fetchOrigin
+  // Each `send` has headers of its own: it may change them, or read them later.
+  const send: Send = (target, url, outbound, isRead) =>
+    sendBy(target, url, { ...outbound, headers: new Headers(outbound.headers) }, isRead)
   const { answer } = await relay(request, decision, {
-    send: sendBy,
+    send,
     requestId,
     clientIp,
-    isFetched,
+    isFetched: sendBy === fetchOrigin,
   })
   return answer.ok ? answer.value : answerRefusal(request, answer.reason, decision)
 }

@@ -61,6 +61,7 @@ export type Send = (
 ) => Promise<Response>
 
 export interface ForwardContext extends OriginContext {
+  /** Copies the headers before it returns, as `fetch` does: the next request changes them. */
   readonly send: Send
 }
 
@@ -116,9 +117,10 @@ const sendOn = async (
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
   if (assertion !== undefined) decision.assertion = assertion
+  const lent = originHeaders(request.headers, assertion, context)
   const outbound = {
     method,
-    headers: originHeaders(request.headers, assertion, context),
+    headers: lent.headers,
     redirect: 'manual',
     // In workerd: passes a body on encoded.
     ...(!isRead(route) && { encodeResponseBody: 'manual' }),
@@ -129,9 +131,11 @@ const sendOn = async (
   } as Outbound
   const isWatched = !ENDS_WITH_REQUEST || target.timeout !== undefined || isWatchedPending(route)
   try {
-    const sent = isWatched
-      ? await sendWatched(request, body, { url, outbound }, context)
-      : ok(await context.send(target, url, outbound, isRead(route)))
+    const sending = isWatched
+      ? sendWatched(request, body, { url, outbound }, context)
+      : context.send(target, url, outbound, isRead(route)).then(ok)
+    lent.giveBack?.()
+    const sent = await sending
     if (!sent.ok) return sent
     const { status } = sent.value
     if (!isAnswer(sent.value, outbound)) {

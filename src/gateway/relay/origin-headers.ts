@@ -31,33 +31,46 @@ interface Made {
   readonly own: ReadonlySet<string>
 }
 
-/** The latest headers of an admission, and the request headers behind them. */
-interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
-  readonly names: readonly string[]
-  readonly values: readonly string[]
+/** The kept headers of an admission, and names and values of the request behind them. */
+interface Kept extends Made {
+  readonly names: Texts
+  readonly values: Texts
+}
+type Texts = readonly string[]
+
+/** Headers for one request. Once `fetch` has copied them, `giveBack` lets the next request use the same object. */
+interface Lent {
+  readonly headers: Headers
+  readonly giveBack?: () => void
+  /** What was set for this request, with the value before. */
+  readonly changed?: (readonly [name: string, old?: string])[]
 }
 
 /**
  * The headers for an origin. The runtime copies inbound headers, so kept ones are unchanged.
- * Repeated requests of an admission get a copy of the last headers. Names and values are right, but
- * the case of names and the line splits are those of the last request.
+ * Requests of an admission use the same headers, one at a time. Names and values are right, but
+ * the case of names and the line splits are those of an earlier request.
  */
 export function originHeaders(
   inbound: Headers,
   assertion: string | undefined,
   context: OriginContext,
-): Headers {
+): Lent {
   const { policy, route, decision, requestId, clientIp } = context
-  const headers = likeLast(inbound, context) ?? made(inbound, context).headers
-  if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
-  headers.set('X-Request-Id', requestId)
+  const lent: Lent = likeLast(inbound, context) ?? made(inbound, context)
+  // Operations of MCP change more than is taken back.
+  const headers = route.mcp ? new Headers(lent.headers) : lent.headers
+  const set = (name: string, value: string) => {
+    headers.set(name, value)
+    lent.changed?.push([name])
+  }
+  if (clientIp !== undefined) set('X-Forwarded-For', clientIp)
+  set('X-Request-Id', requestId)
   if (decision.outcome === 'passed') {
     if (route.mcp) tellOperation(headers, decision.known)
-    if (assertion !== undefined) {
-      headers.set(policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
-    }
+    if (assertion !== undefined) set(policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
   }
-  return headers
+  return { ...lent, headers }
 }
 
 /** All headers for an origin but those set per request. */
@@ -93,68 +106,75 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
 }
 
 /**
- * Copies the admission's last headers, with this request's values. Names must be equal; values may
+ * The admission's kept headers, with this request's values. Names must be equal; values may
  * differ where they are passed on or removed. Headers are kept from the second request on.
  * `undefined` if they must be built again.
  */
-const likeLast = (inbound: Headers, context: OriginContext): Headers | undefined => {
+const likeLast = (inbound: Headers, context: OriginContext): Lent | undefined => {
   const { decision, address } = context
   // Many tokens are sent once: nothing is kept for them.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
-  const place = lastOf(admission, undefined)
+  const place = placeOf(admission, undefined)
   if (!place.isMet) {
     place.isMet = true
     return undefined
   }
-  const names: string[] = []
-  const values: string[] = []
+  const names = [':scheme', ':authority']
+  const values = [address.scheme, address.authority]
   inbound.forEach((value, name) => {
     // All requests of an admission have the same token.
     if (name === 'authorization') return
     names.push(name)
     values.push(value)
   })
-  const copy = place.last && copied(place.last, address, names, values)
-  if (copy) return copy
-  if (!values.every((value) => ASCII.test(value))) return undefined
-  const { scheme, authority } = address
-  const last = { ...made(inbound, context), scheme, authority, names, values }
-  weigh(admission, weightOf(last) - (place.last ? weightOf(place.last) : 0))
-  place.last = last
-  return new Headers(last.headers)
+  const lent = lend(place, names, values)
+  if (lent || !values.every((value) => ASCII.test(value))) return lent
+  const kept = { ...made(inbound, context), names, values }
+  weigh(admission, weightOf(kept) - place.bytes)
+  Object.assign(place, { kept, bytes: weightOf(kept) })
+  return lend(place, names, values)
 }
 
-const lastOf = perAdmission(
-  (): { isMet: boolean; last?: Last } => ({ isMet: false }),
+/** By admission. `kept` is absent also while a request uses it; `bytes` are those counted for it. */
+const placeOf = perAdmission(
+  (): { isMet: boolean; bytes: number; kept?: Kept | undefined } => ({ isMet: false, bytes: 0 }),
   () => 0,
 )
 
-const copied = (
-  last: Last,
-  { scheme, authority }: Address,
-  names: readonly string[],
-  values: readonly string[],
-): Headers | undefined => {
-  if (last.scheme !== scheme || last.authority !== authority) return undefined
-  if (last.names.length !== names.length) return undefined
-  const headers = new Headers(last.headers)
+/** Takes the kept headers out and sets the values that differ. */
+const lend = (place: ReturnType<typeof placeOf>, names: Texts, values: Texts): Lent | undefined => {
+  const { kept } = place
+  if (kept?.names.length !== names.length) return undefined
+  const { headers, own } = kept
+  const changed: NonNullable<Lent['changed']> = []
+  place.kept = undefined
   for (let i = 0; i < names.length; i++) {
-    const [name, value] = [names[i] as string, values[i] as string]
-    if (last.names[i] !== name) return undefined
-    if (last.values[i] === value) continue
+    const [name, value, old] = [names[i] as string, values[i] as string, kept.values[i] as string]
+    if (kept.names[i] !== name) return undefined
+    if (old === value) continue
+    if (RULING.has(name)) return undefined
+    if (!headers.has(name) || own.has(name)) continue
     // A comma may join several lines, which would be lost.
-    if (RULING.has(name) || value.includes(',') || !ASCII.test(value)) return undefined
-    if (headers.has(name) && !last.own.has(name)) headers.set(name, value)
+    if (value.includes(',') || old.includes(',') || !ASCII.test(value)) return undefined
+    headers.set(name, value)
+    changed.push([name, old])
   }
-  return headers
+  const giveBack = () => {
+    for (const [name, old] of changed)
+      old === undefined ? headers.delete(name) : headers.set(name, old)
+    place.kept = kept
+  }
+  return { headers, changed, giveBack }
 }
 
 /**
- * A changed value of these needs new headers: the first two control which headers stay,
- * subprotocols may hold a token, and `Set-Cookie` has several lines.
+ * A changed value of these needs new headers: the gate sets others by the first two, the next two control
+ * which headers stay, subprotocols may hold a token, and `Set-Cookie` has several lines.
  */
 const RULING: ReadonlySet<string> = new Set([
+  ':scheme',
+  ':authority',
   'connection',
   'upgrade',
   'sec-websocket-protocol',
@@ -165,7 +185,7 @@ const RULING: ReadonlySet<string> = new Set([
 const ASCII = /^[\t\x20-\x7e]*$/
 
 /** Bytes of kept headers, on the heap and in the runtime. */
-const weightOf = ({ names, values, headers }: Last): number =>
+const weightOf = ({ names, values, headers }: Kept): number =>
   [...headers].reduce(
     (sum, [name, value]) => sum + name.length + value.length + 128,
     names.reduce((sum, name, i) => sum + 2 * (name.length + (values[i] ?? '').length) + 64, 512),

@@ -25,7 +25,7 @@ const teller = (route: Partial<Route>, remembered: boolean) => {
     const rule = routeOf('* /*', route)
     const operation = { kind: 'mcp', messages: [], isBatch: false, ...(session && { session }) }
     const known = { policy, route: rule, admission, grant, operation } as object
-    const headers = originHeaders(
+    const { headers, giveBack } = originHeaders(
       new Headers([['authorization', 'Bearer t'], ...inbound.map(([...pair]) => pair)]),
       undefined,
       {
@@ -37,7 +37,9 @@ const teller = (route: Partial<Route>, remembered: boolean) => {
         clientIp,
       },
     )
-    return [...headers]
+    const told = [...headers]
+    giveBack?.()
+    return told
   }
 }
 
@@ -160,6 +162,15 @@ describe('what an origin is told after an earlier request of the same admission'
       ],
     })
     expect(again({ inbound })).toEqual(teller({}, false)({ inbound }))
+  })
+
+  it('is what was told before, where two requests take turns', () => {
+    const one: Asked = { inbound: [['accept', 'a']], clientIp: '192.0.2.1' }
+    const two: Asked = { inbound: [['accept', 'b']] }
+    const again = teller({}, true)
+    for (const asked of [one, one, one, two, one, two, two, one]) {
+      expect(again(asked)).toEqual(teller({}, false)(asked))
+    }
   })
 
   it('has each line of Set-Cookie, which is no list', () => {

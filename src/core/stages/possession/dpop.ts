@@ -6,7 +6,7 @@ import { decodeJwsPart, mediaType, splitJws } from '../../jws.ts'
 import { LIMITS } from '../../limits.ts'
 import { createTextMemo, perObject } from '../../memo.ts'
 import { type Algorithm, algorithmOf } from '../../model/issuer.ts'
-import { type PublicKey, publicKeyOf } from '../../model/jwk.ts'
+import { publicKeyOf } from '../../model/jwk.ts'
 import { fail, ok, type Result } from '../../result.ts'
 import { canonicalPath, isLoopback, parseUrl } from '../../url.ts'
 import { isSigned } from '../verify.ts'
@@ -82,13 +82,10 @@ interface ProofKey {
 }
 
 /** A proof with every part that is needed. Nothing in it is verified. */
-interface Proof extends ProofKey {
-  readonly header: string
-  readonly jti: string
-  readonly htm: string
-  readonly htu: string
+interface Proof
+  extends ProofKey,
+    Readonly<Record<'header' | 'jti' | 'htm' | 'htu' | 'ath', string>> {
   readonly iat: number
-  readonly ath: string
   readonly nonce: unknown
   readonly exp: unknown
   readonly nbf: unknown
@@ -125,18 +122,10 @@ const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
   const algorithm = algorithmOf(PROOF_ALGORITHMS.find((one) => one === alg))
   if (!algorithm) return fail('proof_algorithm_forbidden')
   const publicKey = isObject(jwk) ? publicKeyOf(jwk, [algorithm]) : undefined
-  const key = publicKey && (await importKey(publicKey))
+  const key = publicKey && (await importJWK({ ...publicKey.jwk }, algorithm).catch(() => undefined))
   return key
-    ? ok({ algorithm, jkt: await calculateJwkThumbprint(publicKey.jwk), key })
+    ? ok({ algorithm, jkt: await calculateJwkThumbprint(publicKey.jwk), key: key as CryptoKey })
     : fail('proof_key_invalid')
-}
-
-const importKey = async ({ jwk, algorithm }: PublicKey): Promise<CryptoKey | undefined> => {
-  try {
-    return (await importJWK({ ...jwk }, algorithm)) as CryptoKey
-  } catch {
-    return undefined
-  }
 }
 
 /** Its host is bounded: a parser takes milliseconds for a long one in its own script. */
@@ -196,7 +185,7 @@ const verify = async (
   facts: ProofFacts,
   { clock, nonces }: ProofPorts,
 ) => {
-  const { request, policy, credential } = facts
+  const { request, policy, credential, remembered } = facts
   const compact = request.headers.get('dpop')
   if (compact === null) return fail(deny('proof_missing'))
   const read = await readProof(compact)
@@ -218,7 +207,9 @@ const verify = async (
   if (!isFresh || hasEnded || !(nbf === undefined || hasBegun(nbf))) {
     return fail(deny('proof_expired', { iat, exp, nbf, now }))
   }
-  if (ath !== (await sha256Name(credential.token))) return fail(deny('proof_token_mismatch'))
+  const digest = remembered?.ath ?? (await sha256Name(credential.token))
+  if (remembered) remembered.ath = digest
+  if (ath !== digest) return fail(deny('proof_token_mismatch'))
   if (jkt !== bound) return fail(deny('proof_key_mismatch', { jkt, bound }))
   keys.keep(header, { algorithm, jkt, key })
   // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.

@@ -3,7 +3,7 @@ import type { Outcome } from '../../chain.ts'
 import type { Denial, DenialTable } from '../../denial.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Policy } from '../../model/policy.ts'
-import type { Clock, Nonces } from '../../model/ports.ts'
+import type { Clock, Nonces, RememberedToken } from '../../model/ports.ts'
 import type { AccessToken, Credential, Possession, ProofUse } from '../../model/token.ts'
 import type { RequestHead } from '../../request.ts'
 import type { Routed } from '../route.ts'
@@ -13,6 +13,7 @@ export interface ProofFacts extends Pick<Routed, 'route' | 'address'> {
   readonly request: RequestHead
   readonly policy: Policy
   readonly credential: Credential
+  readonly remembered?: RememberedToken | undefined
   readonly access: AccessToken
   readonly connection?: Connection | undefined
 }
