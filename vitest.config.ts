@@ -87,8 +87,11 @@ export default defineConfig(({ mode }) => {
   const shared = {
     isolate: false,
     unstubGlobals: true,
-    // Commands are started a hundred times, each a process of its own.
-    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compile') },
+    env: {
+      TZ: 'UTC',
+      // Commands that are processes of their own.
+      NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compile'),
+    },
     globalSetup: ['test/kit/bundle.ts'],
     setupFiles: ['test/kit/each.setup.ts'],
     provide: { trying },

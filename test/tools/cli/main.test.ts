@@ -33,6 +33,14 @@ describe('the command', () => {
     expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
+  it('helps by an example', async () => {
+    const { code, stdout, stderr } = await run(['explain', '--help'])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('--json')
+    expect(stdout).toContain('Example:\n  npx edgewarden explain ')
+    expect(stdout).toContain('Other users of this machine can see a token')
+  })
+
   it('answers wrong usage as JSON where JSON is asked for', async () => {
     const { code, stdout, stderr } = await run(['mint', '--json'])
     expect(code).toBe(2)
