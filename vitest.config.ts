@@ -19,8 +19,10 @@ const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.worke
 
 /** Files that mostly wait, for a clock or a bound that is real: the longest first. */
 const WAITING = [
+  'e2e/agents',
   'e2e/watch',
   'e2e/endings',
+  'e2e/agentic-approved',
   'e2e/pending',
   'e2e/alerts',
   'e2e/expiry',
@@ -33,7 +35,6 @@ const WAITING = [
   'e2e/subprotocols',
   'e2e/audit-live',
   'e2e/mcp-cut',
-  'e2e/agentic-approved',
   'e2e/bodies',
   'gateway/relay/streams',
   'e2e/uploads-cut',

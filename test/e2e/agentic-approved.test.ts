@@ -162,7 +162,7 @@ it.concurrent('an agent whose code has changed is held, approved, and goes on', 
   expect(await send(agent)).toEqual(HELD)
 })
 
-describe('an approved agent is refused', () => {
+describe.concurrent('an approved agent is refused', () => {
   it.concurrent('with the checksum, the registration or the key of another', async () => {
     const [agent, other] = [await newAgent(), await newAgent()]
     const { checksum, registration, key } = agent
