@@ -1,24 +1,16 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { agenticClaims, checksumOf, type RegisteredAgent } from '../kit/agentic.ts'
 import { createProofKey, type ProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 import { fate, hanging, lastEvent, SSE } from './streaming.ts'
-
-/** Runs the command of the package. */
-const runCommand = (args: readonly string[]) =>
-  new Promise<{ readonly code: number; readonly stdout: string }>((done) => {
-    execFile(process.execPath, [inject('command'), ...args], (error, stdout, stderr) =>
-      done({ code: error === null ? 0 : Number(error.code), stdout: stdout + stderr }),
-    )
-  })
 
 /** Agents whose code is approved in the registry, from the first request to a new version of the code. */
 
@@ -170,7 +162,7 @@ it.concurrent('an agent whose code has changed is held, approved, and goes on', 
   expect(await send(agent)).toEqual(HELD)
 })
 
-describe('an approved agent is refused', () => {
+describe.concurrent('an approved agent is refused', () => {
   it.concurrent('with the checksum, the registration or the key of another', async () => {
     const [agent, other] = [await newAgent(), await newAgent()]
     const { checksum, registration, key } = agent
@@ -245,7 +237,7 @@ it.concurrent('an owner approves what was seen from the command line', async () 
   const key = join(directory, 'ops.jwk')
   await writeFile(key, JSON.stringify({ ...OPS.privateJwk, iss: 'https://ops.example' }))
   const agents = (...args: readonly string[]) =>
-    runCommand([
+    runHere([
       ...['agents', ...args, '--issuer', setting.issuer.issuer],
       ...['--gate', setting.gate.url, '--key', key, '--audience', RESOURCE],
     ])

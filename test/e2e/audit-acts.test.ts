@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
@@ -151,14 +151,9 @@ describe('acts of administrators', () => {
     await eventually(async () =>
       expect(await list('kind=act&request_id=act-revoke-8')).toHaveLength(1),
     )
-    const env = { ...process.env, TOKEN: await admin(), TZ: 'UTC' }
-    const run = (...args: readonly string[]) =>
-      new Promise<string>((done) => {
-        const all = [...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
-        execFile(process.execPath, [inject('command'), ...all], { env }, (_, stdout) =>
-          done(stdout),
-        )
-      })
+    const env = { TOKEN: await admin() }
+    const run = async (...args: readonly string[]) =>
+      (await runHere([...args, '--gate', setting.gate.url, '--token-env', 'TOKEN'], env)).stdout
     expect(await run('log', '--kind', 'act', '--request-id', 'act-revoke-8')).toMatch(
       / UTC +act revoke +console for maria +agent agent-8 +– +– +act-revoke-8$/m,
     )
@@ -194,16 +189,10 @@ describe('acts of administrators', () => {
     }
     expect(await list('subject=erika')).toHaveLength(3)
 
-    const env = {
-      ...process.env,
-      TOKEN: await setting.token({ scope: 'edgewarden:audit:erase', sub: 'maria' }),
-    }
+    const env = { TOKEN: await setting.token({ scope: 'edgewarden:audit:erase', sub: 'maria' }) }
     const args = ['audit', 'erase', '--subject', 'erika', '--issuer', issuer]
-    const run = await new Promise<string>((done) => {
-      const all = [...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
-      execFile(process.execPath, [inject('command'), ...all], { env }, (_, stdout) => done(stdout))
-    })
-    expect(run).toMatch(/^3 records changed\./)
+    const erased = await runHere([...args, '--gate', setting.gate.url, '--token-env', 'TOKEN'], env)
+    expect(erased.stdout).toMatch(/^3 records changed\./)
     expect(await list('subject=erika')).toEqual([])
     expect(JSON.stringify(await list('kind=act')) + JSON.stringify(await list(''))).not.toContain(
       'erika',

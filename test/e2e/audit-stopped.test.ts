@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { readEvents } from '../kit/sse.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
@@ -121,12 +121,7 @@ describe('an audit whose rows of the day are used up', () => {
   it('says so in the command', async () => {
     const token = await admin()
     const args = ['log', '--limit', '1', '--gate', setting.gate.url, '--token-env', 'TOKEN']
-    const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((done) => {
-      const env = { ...process.env, TOKEN: token, TZ: 'UTC' }
-      execFile(process.execPath, [inject('command'), ...args], { env }, (_, stdout, stderr) =>
-        done({ stdout, stderr }),
-      )
-    })
+    const { stdout, stderr } = await runHere(args, { TOKEN: token })
     expect(stdout.trimEnd().split('\n')).toHaveLength(1)
     expect(stderr).toMatch(
       /^The audit stopped at .* UTC, because its rows of the day \(AUDIT\.rows_a_day\) were used up\. At least \d+ decisions are missing until .* 00:00:00 UTC\.$/m,

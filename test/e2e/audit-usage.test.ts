@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 const USAGE = '/.edgewarden/usage'
@@ -214,13 +214,8 @@ describe('GET /usage', () => {
 
 describe('usage', () => {
   const run = async (...args: readonly string[]) => {
-    const env = { ...process.env, TOKEN: await reader(), TZ: 'UTC' }
     const all = ['usage', ...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
-    return new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
-      execFile(process.execPath, [inject('command'), ...all], { env }, (error, stdout, stderr) =>
-        done({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-      )
-    })
+    return runHere(all, { TOKEN: await reader() })
   }
 
   it('is a table, CSV or JSON', async () => {

@@ -1,25 +1,18 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { rare } from '../kit/property.ts'
+import { folder, inFolder, runHere } from '../tools/cli/kit.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-let directory: string
+const directory = await folder()
+inFolder(directory)
 let setting: Setting
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'edgewarden-agents-'))
-  const { stdout } = await edgewarden('keygen', '--operator', '--issuer', 'ops')
+  const { stdout } = await runHere(['keygen', '--operator', '--issuer', 'ops'])
   const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
   setting = await startSetting({
     durableObjects: WITH_AUDIT,
@@ -36,26 +29,13 @@ beforeAll(async () => {
     more: { ISSUERS_OPS: vars.ISSUERS },
   })
 })
-afterAll(async () => {
-  await setting.close()
-  await rm(directory, { recursive: true, force: true })
-})
-
-function edgewarden(...args: readonly string[]): Promise<Run> {
-  const { EDGEWARDEN_TOKEN: _, ...around } = process.env
-  const options = { cwd: directory, env: { ...around, USER: 'maria' } }
-  return new Promise((done) => {
-    execFile(process.execPath, [inject('command'), ...args], options, (error, stdout, stderr) => {
-      done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
-}
+afterAll(() => setting.close())
 
 const agents = (...args: readonly string[]) =>
-  edgewarden(
+  runHere([
     ...['agents', ...args, '--gate', setting.gate.url],
     ...['--key', 'ops.jwk', '--audience', RESOURCE],
-  )
+  ])
 
 const statusOf = async (agent: string, path: string, claims: object = {}) => {
   const token = await setting.token({

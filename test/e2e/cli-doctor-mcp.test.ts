@@ -12,7 +12,7 @@ import { type Edit, type LoginServer, startLoginServer } from '../kit/mcp/login-
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
-import { folder, run, toml } from '../tools/cli/kit.ts'
+import { folder, runHere, toml } from '../tools/cli/kit.ts'
 
 /** An oidc-provider, a gate in workerd, and an MCP server made with the SDK. */
 let server: LoginServer
@@ -80,7 +80,7 @@ interface Report {
 }
 
 const examine = async (path: string, ...more: string[]) => {
-  const { code, stdout } = await run(['doctor', '--mcp', base + path, '--json', ...more])
+  const { code, stdout } = await runHere(['doctor', '--mcp', base + path, '--json', ...more])
   const report = JSON.parse(stdout) as Report
   const found = [...report.problems, ...report.warnings]
   const of = (name: string) => report.clients.find(({ client }) => client === name)
@@ -123,7 +123,7 @@ describe('doctor --mcp on a server in order', () => {
   })
 
   it('says the same for people, and exits with 0', async () => {
-    const { code, stdout, stderr } = await run(['doctor', '--mcp', `${base}/mcp`])
+    const { code, stdout, stderr } = await runHere(['doctor', '--mcp', `${base}/mcp`])
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^ {2}VS Code +works +by registering +-$/m)
     expect(stdout).toMatch(/In order: \d+ of 10 known clients can connect by themselves\n$/)
@@ -137,7 +137,7 @@ describe('doctor --mcp on a server in order', () => {
   it('knows by the policy what a name needs', async () => {
     const asked = ['doctor', '--mcp', '/mcp', '--config', config, '--json']
     server.fail((metadata) => ({ ...metadata, scopes_supported: ['mcp:connect', 'weather:read'] }))
-    const report = JSON.parse((await run(asked)).stdout) as Report
+    const report = JSON.parse((await runHere(asked)).stdout) as Report
     expect(report.names).toEqual([
       {
         name: 'get_weather',
@@ -306,7 +306,7 @@ describe('doctor --mcp and a gate with', () => {
   })
 
   it('nobody there', async () => {
-    const { code, stdout } = await run([
+    const { code, stdout } = await runHere([
       'doctor',
       '--mcp',
       `http://127.0.0.1:${await freePort()}/mcp`,
@@ -324,7 +324,7 @@ describe('doctor --mcp and whoever answers', () => {
     const [first, second] = await Promise.all([startOrigin(), startOrigin()])
     first.on('/mcp', (_req, res) => res.writeHead(307, { location: `${second.url}/mcp` }).end())
     const asked = ['doctor', '--mcp', `${first.url}/mcp`, '--json']
-    const report = JSON.parse((await run(asked)).stdout) as Report
+    const report = JSON.parse((await runHere(asked)).stdout) as Report
     expect(report.problems.map(({ code }) => code)).toContain('not_challenged')
     expect(report.problems[0]?.fix).toMatch(/no redirect of a POST/)
     expect(second.requests).toEqual([])
@@ -338,7 +338,7 @@ describe('doctor --mcp and whoever answers', () => {
       const place = `/.well-known/oauth-protected-resource${path}`
       bare.on(place, (_req, res) => res.writeHead(404).end())
     }
-    const { code, stdout } = await run(['doctor', '--mcp', `${bare.url}/mcp`, '--json'])
+    const { code, stdout } = await runHere(['doctor', '--mcp', `${bare.url}/mcp`, '--json'])
     const { problems, warnings, clients } = JSON.parse(stdout) as Report
     expect(code).toBe(1)
     expect(problems).toMatchObject([
@@ -363,7 +363,7 @@ describe('doctor --mcp and whoever answers', () => {
     const header = { 'www-authenticate': `Bearer resource_metadata="${alone.url}${place}"` }
     alone.on('/mcp', (_req, res) => res.writeHead(401, header).end())
     alone.on(place, (_req, res) => res.writeHead(200, json).end(JSON.stringify(metadata)))
-    const { code, stdout } = await run(['doctor', '--mcp', `${alone.url}/mcp`, '--json'])
+    const { code, stdout } = await runHere(['doctor', '--mcp', `${alone.url}/mcp`, '--json'])
     expect(code).toBe(2)
     expect(JSON.parse(stdout)).toMatchObject({
       problems: [
@@ -398,7 +398,7 @@ describe('doctor --mcp and whoever answers', () => {
         res.writeHead(200, json).end(JSON.stringify(metadata)),
       )
     }
-    const { code, stdout, stderr } = await run(['doctor', '--mcp', `${answers.url}/mcp`])
+    const { code, stdout, stderr } = await runHere(['doctor', '--mcp', `${answers.url}/mcp`])
     expect(code).toBe(1)
     for (const text of [stdout, stderr]) {
       expect(text).not.toMatch(/[^\P{C}\n]/u)
@@ -422,7 +422,7 @@ describe('doctor --mcp that is called wrongly', () => {
     ],
     [['--mcp', 'https://a.dev/mcp', '--profile', 'auth0'], /--profile is for an issuer/],
   ])('%j', async (args, message) => {
-    const { code, stderr } = await run(['doctor', ...args])
+    const { code, stderr } = await runHere(['doctor', ...args])
     expect(code).toBe(2)
     expect(stderr).toMatch(message)
   })

@@ -10,7 +10,7 @@ import { render } from '../../src/tools/cli/output.ts'
 import { doctor } from '../../src/tools/doctor/doctor.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startOrigin } from '../kit/origin.ts'
-import { run } from '../tools/cli/kit.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { examine } from '../tools/doctor/doctor-kit.ts'
 
 const RESOURCE = 'http://127.0.0.1:8787'
@@ -48,7 +48,7 @@ describe("doctor and the demo's issuer", () => {
     const token = await server.token({ ...CLIENT, scope: 'chat:write' })
     const file = join(directory, 'token.txt')
     await writeFile(file, token)
-    const { code, stdout, stderr } = await run([
+    const { code, stdout, stderr } = await runHere([
       'doctor',
       server.issuer,
       '--token',

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type ExplainOptions, explain } from '../../src/tools/cli/explain.ts'
 import { render } from '../../src/tools/cli/output.ts'
-import { run } from '../tools/cli/kit.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { COMMANDS } from './commands-setting.ts'
 import { askGate, RESOURCE, type Setting, sharedSetting } from './setting.ts'
 import { revoke } from './streaming.ts'
@@ -58,7 +58,7 @@ describe('explain --gate', () => {
     const file = join(directory, 'planner.txt')
     await writeFile(file, `${token}\n`)
     const args = ['explain', 'POST', `${RESOURCE}/v1/chat`, '--token', `@${file}`]
-    const allowed = await run([...args, '--gate', setting.gate.url], await operator())
+    const allowed = await runHere([...args, '--gate', setting.gate.url], await operator())
     expect(allowed).toMatchObject({ code: 0, stderr: '' })
     expect(allowed.stdout).toContain('✓ revocation')
     expect(allowed.stdout).toContain('Allowed by the rule "POST /v1/chat", as acme/planner of ')

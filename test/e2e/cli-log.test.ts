@@ -1,28 +1,26 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { freePort } from '../kit/port.ts'
 import { isSoak } from '../kit/property.ts'
+import { folder, inFolder, runHere } from '../tools/cli/kit.ts'
 import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
+const ZONE = 'Europe/Amsterdam'
 
-let directory: string
+const directory = await folder()
+inFolder(directory)
 let setting: Setting
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'edgewarden-log-'))
-  const { stdout } = await edgewarden('keygen', '--operator', '--issuer', 'ops')
+  vi.stubEnv('TZ', ZONE)
+  const { stdout } = await runHere(['keygen', '--operator', '--issuer', 'ops'])
   const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
   setting = await startSetting({
     durableObjects: WITH_AUDIT,
@@ -35,26 +33,17 @@ beforeAll(async () => {
   })
 })
 afterAll(async () => {
+  vi.unstubAllEnvs()
   await setting.close()
-  await rm(directory, { recursive: true, force: true })
 })
 
 const environment = () => {
   const { EDGEWARDEN_TOKEN: _, ...around } = process.env
-  return { ...around, USER: 'maria', TZ: 'Europe/Amsterdam' }
-}
-
-function edgewarden(...args: readonly string[]): Promise<Run> {
-  const options = { cwd: directory, env: environment() }
-  return new Promise((done) => {
-    execFile(process.execPath, [inject('command'), ...args], options, (error, stdout, stderr) => {
-      done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
+  return { ...around, USER: 'maria', TZ: ZONE }
 }
 
 const withGate = () => ['--gate', setting.gate.url, '--key', 'ops.jwk', '--audience', RESOURCE]
-const asked = (...args: readonly string[]) => edgewarden(...args, ...withGate())
+const asked = (...args: readonly string[]) => runHere([...args, ...withGate()])
 
 /** Sends requests of an agent for alice: two that read, and one that may not delete. */
 const act = async (agent: string) => {

@@ -1,17 +1,10 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
+import { folder, inFolder, type Run, runHere } from '../tools/cli/kit.ts'
 import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
-
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
 
 interface Entry {
   readonly id: string
@@ -21,7 +14,8 @@ interface Entry {
   readonly created_by: string
 }
 
-let directory: string
+const directory = await folder()
+inFolder(directory)
 let setting: Setting
 let gate: Gate
 let keygen: Run
@@ -32,7 +26,6 @@ let devTable: object
 const OPTIONS = { issuer: { agent_prefix: 'acme/' } }
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
   keygen = await edgewarden('keygen', '--operator', '--issuer', 'ops')
   const tableOf = ({ stdout }: Run) => (parse(stdout) as { vars: { ISSUERS: object } }).vars.ISSUERS
   opsTable = tableOf(keygen)
@@ -42,22 +35,9 @@ beforeAll(async () => {
   setting = await startSetting({ ...ops, beside: [{ ...ops, gate: { revocation } }] })
   gate = setting.gate
 })
-afterAll(async () => {
-  await setting.close()
-  await rm(directory, { recursive: true, force: true })
-})
+afterAll(() => setting.close())
 
-/** Runs the command in a folder of its own, without a token in its environment. */
-function edgewarden(...args: readonly string[]): Promise<Run> {
-  const command = [inject('command'), ...args]
-  const { EDGEWARDEN_TOKEN: _, ...around } = process.env
-  const env = { ...around, USER: 'maria' }
-  return new Promise((done) => {
-    execFile(process.execPath, command, { cwd: directory, env }, (error, stdout, stderr) => {
-      done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
-}
+const edgewarden = (...args: readonly string[]): Promise<Run> => runHere(args)
 
 const atGate = (name: string, ...args: readonly string[]) =>
   edgewarden(name, ...args, '--gate', gate.url, '--key', 'ops.jwk', '--json')

@@ -1,6 +1,4 @@
-import { rmSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { inject } from 'vitest'
 
@@ -145,18 +143,15 @@ let shared: ReturnType<typeof withShards> | undefined
 
 /** The path of one such Worker for all files of a process. */
 export const sharedShards = async (): Promise<string> => {
-  const isFirst = shared === undefined
   shared ??= withShards(inject('bundle'))
-  const { path } = await shared
-  if (isFirst) process.once('exit', () => rmSync(dirname(path), { recursive: true, force: true }))
-  return path
+  return (await shared).path
 }
 
-/** The built Worker with those classes beside its own. */
+/** The built Worker with those classes beside its own, in the folder of the run, which is removed after it. */
 export async function withShards(
   bundle: string,
 ): Promise<{ readonly path: string; remove(): Promise<void> }> {
-  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-shards-'))
+  const directory = await mkdtemp(join(dirname(inject('consoleBundle')), 'shards-'))
   const path = join(directory, 'worker.js')
   const code = (await readFile(bundle, 'utf8')).replace(/^\/\/# sourceMappingURL=.*$/m, '')
   const realName = (exported: string) => {

@@ -2,7 +2,7 @@ import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type CiOptions, ci as command } from '../../../src/tools/cli/ci.ts'
 import { ownManifest } from '../../../src/tools/cli/files.ts'
-import { environmentToml, folder, run, toml } from './kit.ts'
+import { environmentToml, folder, runHere, toml } from './kit.ts'
 import { CASES, repository as create, type Files, NARROWER, POLICY, WIDER } from './repository.ts'
 
 const directory = await folder()
@@ -100,7 +100,7 @@ describe('a pipeline', () => {
 
   it('answers as one document', async () => {
     const at = await repository({ 'wrangler.toml': WIDER })
-    const { stdout } = await run([
+    const { stdout } = await runHere([
       'ci',
       '--base',
       'main',

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { diff } from '../../../src/tools/cli/diff.ts'
-import { environmentToml, folder, PARTS, run, toml, write } from './kit.ts'
+import { environmentToml, folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()
 let count = 0
@@ -250,7 +250,7 @@ describe('diff', () => {
 })
 
 it('is a command', async () => {
-  const no = await run(['diff', plain, wider])
+  const no = await runHere(['diff', plain, wider])
   expect(no).toMatchObject({ code: 1, stderr: '' })
   expect(no.stdout).toContain('gains: ')
 })

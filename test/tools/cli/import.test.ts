@@ -6,7 +6,7 @@ import { ci } from '../../../src/tools/cli/ci.ts'
 import { type ImportOptions, importOpenApi } from '../../../src/tools/cli/import.ts'
 import { init } from '../../../src/tools/cli/init.ts'
 import { asking, document, large } from '../openapi/documents.ts'
-import { environmentToml, folder, run, toml, write } from './kit.ts'
+import { environmentToml, folder, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()
 let count = 0
@@ -33,7 +33,7 @@ const rule = (match: string, more: string) => `[[vars.ROUTES]]\nmatch = "${match
 
 describe('import openapi', () => {
   it('prints rules, and what it cannot tell on standard error', async () => {
-    const { code, stdout, stderr } = await run(['import', 'openapi', await source(PETS)])
+    const { code, stdout, stderr } = await runHere(['import', 'openapi', await source(PETS)])
     expect(code).toBe(0)
     expect(stdout).toContain(
       '[[vars.ROUTES_OPENAPI_01]]\nmatch = "GET /pets/{id}"\nscopes = ["pets:read"]\n',
@@ -44,7 +44,7 @@ describe('import openapi', () => {
   })
 
   it('answers as one document', async () => {
-    const { stdout } = await run(['import', 'openapi', await source(PETS), '--json'])
+    const { stdout } = await runHere(['import', 'openapi', await source(PETS), '--json'])
     expect(JSON.parse(stdout)).toMatchObject({
       notes: [{ pointer: '#/paths/~1pets~1{id}/delete' }],
       rules: [
@@ -60,8 +60,8 @@ describe('import openapi', () => {
   it('prints what can stand at the end of a file, and check accepts', async () => {
     const before = toml({ route: MCP, more: environmentToml('staging') })
     const document = await file(JSON.stringify(large()), 'openapi.json')
-    const { stdout } = await run(['import', 'openapi', document])
-    const pets = await run(['import', 'openapi', await source(PETS), '--env', 'staging'])
+    const { stdout } = await runHere(['import', 'openapi', document])
+    const pets = await runHere(['import', 'openapi', await source(PETS), '--env', 'staging'])
     expect(pets.stdout.match(/env\.staging\.vars\.ROUTES_OPENAPI_01/g)).toHaveLength(4)
     const config = await file(`${before}\n${stdout}\n${pets.stdout}`)
     expect(await check({ file: config })).toMatchObject({ exitCode: 0 })
@@ -145,7 +145,7 @@ describe('init --openapi', () => {
     })
     const config = join(path, 'wrangler.toml')
     expect(await importOpenApi(openapi, { check: true, config })).toMatchObject({ exitCode: 0 })
-    const tested = await run(['test', '--config', config])
+    const tested = await runHere(['test', '--config', config])
     expect([tested.code, tested.stdout]).toEqual([
       0,
       expect.stringContaining('3 as expected, 0 not'),

@@ -11,7 +11,7 @@ import { init } from '../../../src/tools/cli/init.ts'
 import { projectFiles } from '../../../src/tools/cli/init-files.ts'
 import { test } from '../../../src/tools/cli/test.ts'
 import { CONFIG, ROOT } from '../../kit/repository.ts'
-import { folder, run } from './kit.ts'
+import { folder, runHere } from './kit.ts'
 
 const directory = await folder()
 let count = 0
@@ -38,7 +38,7 @@ const options = (answers: Readonly<Record<string, string>>): readonly string[] =
 describe('init', () => {
   it('writes a project that check accepts, once', async () => {
     const path = fresh()
-    const first = await run(['init', path, ...options(ALL)])
+    const first = await runHere(['init', path, ...options(ALL)])
     expect(first).toMatchObject({ code: 0 })
     const files = await filesOf(path)
     expect(first.stdout.trim().split('\n').sort()).toEqual(
@@ -54,9 +54,9 @@ describe('init', () => {
       'tests/policy.test.toml',
       'wrangler.toml',
     ])
-    expect(await run(['check', join(path, 'wrangler.toml')])).toMatchObject({ code: 0 })
+    expect(await runHere(['check', join(path, 'wrangler.toml')])).toMatchObject({ code: 0 })
 
-    const second = await run(['init', path, ...options({ ...ALL, modelApi: 'anthropic' })])
+    const second = await runHere(['init', path, ...options({ ...ALL, modelApi: 'anthropic' })])
     expect(second).toMatchObject({ code: 1, stdout: '' })
     expect(second.stderr).toContain(`${join(path, 'wrangler.toml')} is there already`)
     expect(second.stderr).toContain('Nothing was written')
@@ -67,7 +67,7 @@ describe('init', () => {
     const path = fresh()
     await mkdir(path)
     await writeFile(join(path, 'package.json'), '{ "name": "mine" }')
-    const { code, stderr } = await run(['init', path, '--keep', ...options(ORIGIN)])
+    const { code, stderr } = await runHere(['init', path, '--keep', ...options(ORIGIN)])
     expect([code, stderr]).toEqual([0, expect.stringContaining('package.json')])
     const files = await filesOf(path)
     expect(files['package.json']).toBe('{ "name": "mine" }')

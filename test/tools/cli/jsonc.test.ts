@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { diff } from '../../../src/tools/cli/diff.ts'
 import { otherNames, wranglerPath } from '../../../src/tools/cli/wrangler-names.ts'
-import { folder, KEY, PARTS, run, toml, write } from './kit.ts'
+import { folder, KEY, PARTS, runHere, toml, write } from './kit.ts'
 import { CASES, POLICY, repository, WIDER } from './repository.ts'
 
 const directory = await folder()
@@ -48,7 +48,7 @@ const COMMANDS: readonly (readonly [
 describe.each(['wrangler.jsonc', 'wrangler.json'])('%s', (name) => {
   it.each(COMMANDS)('is what %s reads where there is no wrangler.toml', async (_, args, said) => {
     const file = await only(name)
-    const { stdout, stderr } = await run(args(join(dirname(file), 'wrangler.toml')))
+    const { stdout, stderr } = await runHere(args(join(dirname(file), 'wrangler.toml')))
     expect(stdout + stderr).toMatch(said)
     expect(stdout + stderr).not.toContain('no such file')
   })
@@ -57,7 +57,7 @@ describe.each(['wrangler.jsonc', 'wrangler.json'])('%s', (name) => {
     for (const first of [{ [name]: jsonc(POLICY) }, { 'wrangler.toml': POLICY }]) {
       const at = await repository(directory, { [name]: jsonc(WIDER) }, first)
       const file = join(at, 'wrangler.toml' in first ? name : 'wrangler.toml')
-      const { code, stdout } = await run(['ci', '--base', 'main', '--config', file])
+      const { code, stdout } = await runHere(['ci', '--base', 'main', '--config', file])
       expect(stdout).toContain('gains: tokens of acme without a scope may now call POST /b')
       expect(code).toBe(1)
     }

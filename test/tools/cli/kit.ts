@@ -2,7 +2,11 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, inject, onTestFinished } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
+import { COMMANDS } from '../../../src/tools/cli/commands.ts'
+import { printable, render } from '../../../src/tools/cli/output.ts'
 
 /** A folder that is gone after the test that asks for it; asked for outside of tests, after those of the file. */
 export const folder = async (): Promise<string> => {
@@ -71,11 +75,20 @@ export const environmentToml = (name: string): string =>
 const { NODE_COMPILE_CACHE = '' } = process.env
 const CACHING = { NODE_COMPILE_CACHE }
 
-/** Runs the command as a process of its own. */
+/** What the command said, and its exit status. */
+export interface Run {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Runs the command as a process of its own: for what a process is, as its streams, and for mistakes in its usage. */
 export const run = (
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> =>
+): Promise<Run> =>
   new Promise((done, failed) => {
     execFile(
       process.execPath,
@@ -87,6 +100,54 @@ export const run = (
       },
     )
   })
+
+/**
+ * Runs the command in the process of the tests, by the rows and the printer that `main.ts` has: a process of
+ * its own takes a tenth of a second of a processor. It reads files from the folder where the tests are.
+ * Rejects where it is called in a wrong way.
+ */
+export async function runHere(
+  args: readonly string[],
+  env: Environment = { USER: 'maria' },
+): Promise<Run> {
+  const asJson = args.includes('--json')
+  let told = ''
+  let printed = ''
+  let run: Run | undefined
+  const program = new Command('edgewarden').exitOverride()
+  for (const row of COMMANDS) {
+    const command = program.command(row.name).option('--json')
+    row.options(command).action(async () => {
+      const outcome = await row.run(command.processedArgs, command.opts(), {
+        env,
+        now: () => Date.now() / 1000,
+        stdin: async () => '',
+        waiting: {
+          elapsed: () => performance.now(),
+          sleep: (ms) => sleep(ms),
+          tell: (line) => {
+            if (!asJson) told += `${printable(line)}\n`
+          },
+        },
+        print: (line) => {
+          printed += `${printable(line)}\n`
+        },
+      })
+      const { stdout, stderr } = render(outcome, asJson)
+      run = { code: outcome.exitCode, stdout: printed + stdout, stderr: told + stderr }
+    })
+  }
+  await program.parseAsync(args, { from: 'user' })
+  if (run === undefined) throw new Error(`no command ran: ${args.join(' ')}`)
+  return run
+}
+
+/** Lets the tests of a file run in a folder, so that commands are told its files by their names. */
+export function inFolder(directory: string): void {
+  const before = process.cwd()
+  beforeAll(() => process.chdir(directory))
+  afterAll(() => process.chdir(before))
+}
 
 /** An inline ES256 key, so that an issuer needs no fetch. */
 export const KEY =

@@ -26,6 +26,11 @@ export const git = async (at: string, ...args: string[]): Promise<string> => {
   return (await execute('git', [...who, ...args], { cwd: at })).stdout.trim()
 }
 
+/** One shell starts git four times: a process is started faster from a small one than from that of the tests. */
+const BEGIN = `git init -q -b main && git add -A
+git -c user.name=t -c user.email=t@t.dev commit -qm first
+git switch -qc change`
+
 /** A repository with a policy and its tests on main, and what is changed on a branch. */
 export const repository = async (
   directory: string,
@@ -40,10 +45,7 @@ export const repository = async (
     }
   }
   await write({ ...first, 'tests/policy.test.toml': CASES, '.gitignore': 'node_modules\n' })
-  await git(at, 'init', '-q', '-b', 'main')
-  await git(at, 'add', '-A')
-  await git(at, 'commit', '-qm', 'first')
-  await git(at, 'switch', '-qc', 'change')
+  await execute('sh', ['-ec', BEGIN], { cwd: at })
   await write(change)
   return at
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Surroundings } from '../../../src/tools/cli/command.ts'
 import { type RevokeOptions, revoke as revokeAt } from '../../../src/tools/cli/revoke.ts'
-import { folder, run } from './kit.ts'
+import { folder, runHere } from './kit.ts'
 import {
   close,
   ENTRY,
@@ -167,8 +167,7 @@ describe('revoke', () => {
     ['revoke', 'agent', 'a7', '--mode', 'later'],
     ['list', '--kind', 'agents'],
   ])('takes only kinds and modes that there are: %s %s', async (...args) => {
-    const { code, stderr } = await run([...args, '--gate', gate])
-    expect([code, stderr]).toEqual([2, expect.stringContaining('Allowed choices are')])
+    await expect(runHere([...args, '--gate', gate])).rejects.toThrow('Allowed choices are')
     expect(requests).toEqual([])
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type RoutesOptions, routes } from '../../../src/tools/cli/routes.ts'
-import { folder, PARTS, run, toml, write } from './kit.ts'
+import { folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()
 
@@ -133,7 +133,7 @@ describe('routes of an agent', () => {
 
 it('is part of the command', async () => {
   const args = ['routes', file, '--agent-type', 'sub-agent', '--issuer', 'acme']
-  const no = await run([...args, '--scopes', 'documents:write', '--json'])
+  const no = await runHere([...args, '--scopes', 'documents:write', '--json'])
   expect(no.code).toBe(1)
   expect(JSON.parse(no.stdout)).toEqual({
     ...{ valid: true, file, environment: null, routes: [] },

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { routes } from '../../../src/tools/cli/routes.ts'
-import { environmentToml, folder, PARTS, run, toml, write } from './kit.ts'
+import { environmentToml, folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()
 let count = 0
@@ -159,7 +159,7 @@ describe('without a policy', () => {
 
 it('is a command', async () => {
   const good = await write(directory, 'good.toml', toml())
-  const people = await run(['routes', good])
+  const people = await runHere(['routes', good])
   expect(people).toMatchObject({ code: 0, stderr: '' })
   expect(people.stdout).toContain('GET /a')
 })

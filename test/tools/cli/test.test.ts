@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type TestOptions, test } from '../../../src/tools/cli/test.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { createKey, sign } from '../../kit/signing.ts'
-import { environmentToml, folder, PARTS, run, toml, write } from './kit.ts'
+import { environmentToml, folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()
 const NOW = 1_793_491_200
@@ -575,7 +575,7 @@ describe('a report', () => {
 it('is a command', async () => {
   const config = await write(directory, 'good.toml', toml(CONFIG))
   const file = await write(directory, 'good.test.toml', one(`${paid('1')}${ALLOWED}`))
-  const { code, stdout, stderr } = await run(['test', file, file, '--config', config])
+  const { code, stdout, stderr } = await runHere(['test', file, file, '--config', config])
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout).toContain('2 cases: 2 as expected, 0 not')
 })

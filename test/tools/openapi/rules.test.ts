@@ -199,7 +199,7 @@ describe('rules of a document', () => {
   })
 
   it('end where references repeat a large item', async () => {
-    const item = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`m${i}`, {}]))
+    const item = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`x-m${i}`, {}]))
     const paths = Object.fromEntries(
       Array.from({ length: 3_000 }, (_, i) => [`/${i}`, { $ref: '#/item' }]),
     )
@@ -279,9 +279,9 @@ describe('the real guard with imported rules', () => {
         expect(await decide('PATCH', '/a', 'x y z')).toMatchObject({ code: 'route_unknown' })
         expect(await decide('GET', '/a/b/c/d', 'x y z')).toMatchObject({ code: 'route_unknown' })
       }),
-      tries(60),
+      tries(25, 60),
     )
-    expect(seen).toBeGreaterThan(100)
+    expect(seen).toBeGreaterThan(40)
   })
 })
 
