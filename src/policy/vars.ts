@@ -12,7 +12,7 @@ export interface PolicyVars {
   readonly WATCH?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
-  /** Likewise of each grant. */
+  /** The same for each grant. */
   readonly grantPaths?: readonly string[]
 }
 
@@ -41,9 +41,9 @@ export function isPolicyVariable(name: string): boolean {
 }
 
 /**
- * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES
- * and then every `ROUTES_*` by code-unit order, GRANTS likewise, ISSUERS, SCOPES and WATCH merged, `GATE_*` laid over
- * GATE key by key. Text is read as JSON. Does not look into what the variables say.
+ * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES and then every
+ * `ROUTES_*` by code-unit order, GRANTS in the same way, ISSUERS, SCOPES and WATCH merged, `GATE_*` laid over GATE
+ * key by key. Text is read as JSON. Does not look into what the variables say.
  */
 export function readVars(env: Readonly<Record<string, unknown>>): {
   readonly vars: PolicyVars
@@ -112,11 +112,11 @@ const isJsonValue = (value: unknown): boolean =>
 const readValue = (value: unknown): Result<unknown, string> => {
   if (isJsonValue(value)) return ok(value)
   if (typeof value !== 'string')
-    return fail('must be a table or a list; the name is for the policy')
+    return fail('must be a table or a list: its name is reserved for the policy')
   try {
     JSON.parse(value)
   } catch {
-    return fail('is text that is not JSON; the name is for the policy')
+    return fail('is text that is not JSON: its name is reserved for the policy')
   }
   const read = parseJsonObject(`{"value":${value}}`)
   return read
@@ -124,7 +124,7 @@ const readValue = (value: unknown): Result<unknown, string> => {
     : fail('is JSON that has a name twice in one object, or is nested too deep')
 }
 
-/** Whether a value could have been meant as policy: secrets and bindings are none of ours. */
+/** Whether a value could be meant as policy: secrets and bindings are not. */
 const looksLikePolicy = (value: unknown): boolean =>
   typeof value === 'string' ? /^\s*[[{]/.test(value) && readValue(value).ok : isJsonValue(value)
 

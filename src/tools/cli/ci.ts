@@ -27,7 +27,7 @@ export interface CiOptions {
   readonly minCoverage?: string
   /** A document that the policy has to agree with. */
   readonly openapi?: string
-  /** A policy that lets more pass is told of, and is no failure. */
+  /** A policy that widens access is reported, and does not fail. */
   readonly allowWidening?: boolean
   readonly report?: 'github'
   /** File for a summary in Markdown. */
@@ -65,12 +65,12 @@ Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access 
     ),
 }
 
-/** One of the steps, and what it came to; `undefined` where it was not run. */
+/** One of the steps, and its outcome; `undefined` where it was not run. */
 interface Part {
   readonly name: string
   readonly rule: Fault['rule']
   readonly outcome: Outcome | undefined
-  /** Whether whatever it says is no failure. */
+  /** Whether none of its outcomes is a failure. */
   readonly isAllowed?: boolean | undefined
 }
 

@@ -14,10 +14,10 @@ export interface Surroundings {
 
 /** How a command waits. */
 export interface Waiting {
-  /** Milliseconds on a clock that nobody sets. */
+  /** Milliseconds on a monotonic clock. */
   readonly elapsed: () => number
   readonly sleep: (ms: number) => Promise<void>
-  /** Told what it waits for, while it does. */
+  /** Called with what the command waits for. */
   readonly tell: (line: string) => void
 }
 
@@ -31,18 +31,18 @@ export interface Process extends Surroundings {
   readonly waiting: Waiting
   /** Writes a line on standard output, before the outcome. */
   readonly print: (line: string) => void
-  /** Talks with whoever sits at the terminal; not there where nobody does. */
+  /** Asks the person at the terminal; absent if there is none. */
   readonly converse?: (dialogue: (ask: Ask) => Promise<void>) => Promise<void>
 }
 
 /** A command: its row in the documentation, its help, and what it does. */
 export interface CommandRow<Options extends object = object> {
   readonly name: string
-  /** How it is called, and what it does, in the table of the README. */
+  /** How it is called, and what it does, in the table of docs/commands.md. */
   readonly docs: readonly [usage: string, what: string]
   /** One sentence of `--help`. */
   readonly description: string
-  /** What stands behind `npx edgewarden`. */
+  /** The command line after `npx edgewarden`. */
   readonly example: string
   /** What `--help` says below the options. */
   readonly help?: string
@@ -76,8 +76,8 @@ export function withAccess(command: Command, scope: string): Command {
       'after',
       `\n
 With --key the command signs its own token (60 s, 300 s for the audit; scope ${scope}). The token's audience
-is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
-has the origin of --gate, or the gate is on this machine.`,
+is --audience, or the resource in GATE/.well-known/oauth-protected-resource. That resource must have the
+origin of --gate, unless the gate is on this machine.`,
     )
 }
 

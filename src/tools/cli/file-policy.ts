@@ -13,14 +13,14 @@ import type { PlacedIssue } from './places.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
-/** A text in which rules of teams are told by file and owner. */
+/** A text in which rules of teams are named by file and owner. */
 const withOwners = (text: string, { placeOf }: Pick<WranglerEnvironment, 'placeOf'>): string =>
   text.replace(/\bROUTES_[^\s[]+\[\d+\][^\s;:,)]*/g, (rule) => {
     const { file, line, owner } = placeOf(rule)
     return owner === undefined ? rule : `${file}:${line} (${owner})`
   })
 
-/** Issues of one environment with their places. Rules of teams that they mention are told by file and owner. */
+/** Issues of one environment with their places. Rules of teams that they mention are named by file and owner. */
 export function placed<Issue extends PolicyIssue>(
   environment: WranglerEnvironment,
   issues: readonly Issue[],
@@ -46,9 +46,9 @@ export interface PolicyReading {
 }
 
 /**
- * Reads the policy of one environment as the Worker would, with the variables and bindings that the
- * file gives it. A secret is taken as set, and is not known unless a variable stands in its place. With
- * `known` those secrets are set, and no others.
+ * Reads the policy of one environment as the Worker would, with the variables and bindings that the file gives it.
+ * A secret counts as set, and its value is unknown unless a variable has its name. With `known` those secrets are
+ * set, and no others.
  */
 export function readEnvironment(
   environment: WranglerEnvironment,
@@ -91,8 +91,8 @@ export function readEnvironment(
 }
 
 /**
- * Secrets that the Worker would take for variables of the policy. Of their values no more is known
- * than that those which hold keys are JSON, and that no other is likely to be.
+ * Secrets that the Worker would take for variables of the policy. Of their values only this is assumed: those with
+ * keys are JSON, and others are not.
  */
 const secretIssues = (
   names: readonly string[],
@@ -137,11 +137,11 @@ export interface FilePolicy extends PolicyReading {
   readonly table: JsonObject
   /** Who is responsible for each rule; `undefined` for rules of the wrangler file. */
   readonly owners: readonly (string | undefined)[]
-  /** Tells rules of teams that a text mentions by file and owner. */
+  /** Names the rules of teams in a text by file and owner. */
   readonly tell: (text: string) => string
 }
 
-/** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
+/** Why a file gives no policy: it cannot be read, or it has a mistake. */
 export type FileFault =
   | { readonly kind: 'unreadable'; readonly message: string }
   | {

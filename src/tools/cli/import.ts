@@ -31,7 +31,7 @@ export const importCommand: CommandRow<ImportOptions> = {
   description: 'Make rules from an OpenAPI document, or compare the policy with it.',
   example: 'import openapi openapi.yaml >> wrangler.toml',
   help: `
-Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. What cannot be told is on standard
+Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. What the document leaves open is on standard
 error, with its JSON pointer. No rule is public. Rules for MCP servers are left alone.
 Exit status: 0 rules were made, or with --check nothing differs, 1 none, or something differs, 2 cannot tell.`,
   options: (command) =>

@@ -41,7 +41,7 @@ export const mintCommand: CommandRow<MintOptions> = {
       .option('--subject <sub>', 'subject (default: the client)')
       .option('--client <id>', 'client_id', 'edgewarden-cli')
       .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
-      .option('--dpop <file>', 'bind it to the DPoP key in this file, made if it is not there')
+      .option('--dpop <file>', 'bind it to the DPoP key in this file, created if missing')
       .option(
         '--agentic <checksum>',
         'an Agentic JWT with this agent_checksum, which is not computed',

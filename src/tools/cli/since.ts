@@ -1,4 +1,4 @@
-/** What `check --since` tells. */
+/** The output of `check --since`. */
 import { type Change, type Changed, changesSince, isNewer } from '../lints/changes.ts'
 import { type PolicyReading, placed } from './file-policy.ts'
 import { ownManifest } from './files.ts'

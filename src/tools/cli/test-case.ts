@@ -112,14 +112,14 @@ const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => 
   }
 }
 
-/** What is told of the first operand of a condition that has no value. */
+/** What is reported of the first operand of a condition that has no value. */
 const faultOf = (steps: readonly Step[]): JsonObject => {
   const operands = listOf(steps.at(-1)?.detail.operands).filter(isObject)
   const error = operands.flatMap((one) => own(one, 'error') ?? [])[0]
   return error === undefined ? {} : { error }
 }
 
-/** What is put into `expect`: all, or of what is expected that which is otherwise. */
+/** What is written into `expect`: everything, or only the expectations that differ. */
 const snapshotOf = (
   expect: Expected | undefined,
   found: Expected,

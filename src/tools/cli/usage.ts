@@ -23,7 +23,7 @@ export const usageCommand: CommandRow<UsageOptions> = {
       .option('--by <members>', `by what: ${USAGE_BY.join(', ')}, with commas between`, 'agent')
       .option('--every <span>', 'and by minute, hour or day, in UTC'),
   help: `
-p50 and p95 are milliseconds to the head of the answer: half of the decisions took no longer, and 95 of 100.`,
+p50 and p95 are milliseconds to the head of the answer: 50 and 95 of 100 decisions took no longer.`,
   run: (_, options, process) => usage(options, process),
 }
 

@@ -35,7 +35,7 @@ export const doctorCommand: CommandRow<DoctorOptions> = {
   example: 'doctor https://auth.my-company.com',
   help: `
 With --mcp it asks an MCP server what clients ask before they log in, and says which can get a token.
-Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
+It asks from this machine, so it cannot know whether the gate's network reaches the issuer. Other users
 of this machine can see a token that is written on the command line: prefer @FILE or -.
 Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`,
   options: (command) =>
@@ -114,7 +114,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
     (message): Finding => ({
       level: 'wrong',
       code: 'address_refused',
-      message: `No gate takes this issuer: ${message}`,
+      message: `No gate accepts this issuer: ${message}`,
       fix: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )
