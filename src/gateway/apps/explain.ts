@@ -17,9 +17,9 @@ export const explainDenials = denials({
 /** By denial code: a limit of explanations. */
 const NOTES = {
   key_unknown:
-    'An explanation fetches no keys; for a request the gate fetches them, and may find a key that was added since',
+    'An explanation asks no issuer for keys; a request does, and may find a key that was added since',
   keys_unavailable:
-    'An explanation fetches no keys, and this isolate of the gate has none of this issuer, or they are too old',
+    'An explanation asks no issuer for keys, and this part of the gate has none of it yet, or they are too old',
 }
 
 /**
