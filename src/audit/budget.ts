@@ -14,7 +14,7 @@ interface Kept {
   readonly day: number
   readonly rows: number
   readonly gaps: readonly Dropped[]
-  /** Of all rows up to one, also those that were deleted. */
+  /** The counts of all rows up to one, deleted rows included. */
   readonly counts: Counts
   readonly upTo: number
 }

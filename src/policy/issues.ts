@@ -29,7 +29,7 @@ export function quoteAll(names: readonly string[]): string {
   return names.map(quote).join(', ')
 }
 
-/** A path behind a base, as the operator would write it. */
+/** A path appended to a base, as the operator would write it. */
 export function pathText(base: string, path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`

@@ -2,12 +2,12 @@ import { TrieRouter } from 'hono/router/trie-router'
 import { getOrMake } from '../core/memo.ts'
 import type { Method } from '../core/model/route.ts'
 
-/** One segment of a rule's path: literal text, or a parameter and the literal behind it. */
+/** One segment of a rule's path: literal text, or a parameter and the literal after it. */
 export type Segment =
   | { readonly literal: string }
   | { readonly param: string; readonly suffix: string }
 
-/** A segment that is a parameter: its name, and the literal behind it. */
+/** A segment that is a parameter: its name, and the literal after it. */
 export const PARAM = /^\{([A-Za-z_][A-Za-z0-9_]*)\}((?:[:.][^{}]*)?)$/
 
 /** A rule's path, segment by segment. */

@@ -21,11 +21,11 @@ export function rulePath({ routePaths }: Pick<PolicyVars, 'routePaths'>, index: 
   return routePaths?.[index] ?? `ROUTES[${index}]`
 }
 
-/** A variable without others behind it, since its binding has such a name. */
+/** A variable that no other continues, since its binding has such a name. */
 const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'
 
-/** The names that hold policy; each also with `_` and anything behind it. */
+/** The names of policy variables; each also with `_` and anything after it. */
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS', 'WATCH'] as const
 type Name = (typeof NAMES)[number]
 
@@ -147,7 +147,7 @@ const nearMiss = (name: string, value: unknown): string | undefined => {
 const isVariant = (text: string, base: Name): boolean =>
   text === base || `${text}S` === base || text === `${base}S`
 
-/** With a word straight behind it; not GATE, with which words like GATEWAY begin. */
+/** With a word directly after it; not GATE, since words like GATEWAY begin with it. */
 const lacksUnderscore = (name: string, base: Name): boolean =>
   base !== 'GATE' && name.startsWith(base)
 

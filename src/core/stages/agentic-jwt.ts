@@ -64,12 +64,12 @@ const deny = denials({
   ],
   delegation_chain_mismatch: [
     'forbidden',
-    'The token was delegated by other agents than this route expects',
+    "The token's chain of agents is not the one that this route expects",
     'Get a token through the chain of agents that the operator expects here',
   ],
   step_sequence_mismatch: [
     'forbidden',
-    'The token has other completed steps than this route expects',
+    "The token's completed steps are not those that this route expects",
     'Complete the steps that the operator expects before this one',
   ],
 })

@@ -40,7 +40,7 @@ const deny = denials({
   subject_not_allowed: [
     'forbidden',
     'The token may not act for its subject on this route',
-    'Ask the operator for whom agents may act on this route',
+    'Ask the operator on whose behalf agents may act on this route',
   ],
   may_act_mismatch: [
     'forbidden',
@@ -54,7 +54,7 @@ const deny = denials({
   ],
   agent_id_missing: [
     'invalidToken',
-    'The token does not say which agent it belongs to',
+    'The token does not identify its agent',
     "The authorization server must issue the claim that the policy reads as the agent's id",
   ],
   agent_id_malformed: [

@@ -41,7 +41,7 @@ const deny = denials({
   method_ambiguous: [
     'badRequest',
     'The query names another method, which this route does not allow',
-    'Send the request with the method that is meant, and no parameter like _method that overrides it',
+    'Send the request with the intended method, and no parameter like _method that overrides it',
   ],
   route_unknown: [
     'notFound',

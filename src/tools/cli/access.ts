@@ -135,6 +135,6 @@ const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>>
     return unclear(`The gate's metadata names no resource; ${advice}.`)
   if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
   return unclear(
-    `The gate at ${gate.origin} says it is ${resource}. If that is meant, ${advice}; otherwise --gate is wrong.`,
+    `The gate at ${gate.origin} says it is ${resource}. If that is right, ${advice}; otherwise --gate is wrong.`,
   )
 }

@@ -50,7 +50,7 @@ export const agentsCommand: CommandRow<AgentsOptions> = {
 Actions:
   list, review            the agents; or those that need an owner, an approval, a review or fewer scopes
   show, adopt AGENT       one agent; or what it really used, as rules of a policy
-  approve, set AGENT      approve it, or only change what options say of it; an empty text removes
+  approve, set AGENT      approve it, or only change its fields by options; an empty text removes one
   suspend, retire AGENT   refuse it from now on; suspend first says what that stops
   resume AGENT            accept it again
   export, import FILE     the agents that somebody has decided on, as TOML. import says what differs, and with
@@ -69,12 +69,12 @@ Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, o
       .option('--name <text>', 'display name')
       .option('--owner <who>', 'who answers for it; may be repeated', collect)
       .option('--purpose <text>', 'what it is for')
-      .option('--client <id>', 'its client: an id, or the URL of its metadata')
+      .option('--client <id>', "the agent's client: an id, or the URL of its metadata")
       .option('--checksum <sha256>', 'approved checksum of its code; may be repeated', collect)
       .option('--registration <id>', 'approved registration; may be repeated', collect)
       .option('--thumbprint <jkt>', 'approved key; may be repeated', collect)
-      .option('--seen', 'the checksums, registrations and keys that it came with, too')
-      .option('--review-by <date>', 'when somebody has to look at it again')
+      .option('--seen', 'approve also the checksums, registrations and keys that it has used')
+      .option('--review-by <date>', 'when somebody must review it again')
       .option('--expires <date>', 'when its approval ends')
       .option('--reason <text>', 'the reason, for those who read it later')
       .option('--force', 'suspend or retire even the agent of this call')

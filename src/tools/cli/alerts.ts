@@ -23,7 +23,7 @@ export const alertsCommand: CommandRow<AlertsOptions> = {
   options: (command) =>
     withGate(command, SCOPE)
       .argument('[what]', `${WHAT.join(', ')}`, 'list')
-      .argument('[id]', 'of the alert, as list shows it')
+      .argument('[id]', 'number of the alert, as list shows it')
       .option('--all', 'list also alerts that somebody has decided on')
       .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
   help: `

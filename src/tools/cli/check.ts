@@ -49,7 +49,7 @@ export const checkCommand: CommandRow<CheckOptions> = {
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
-      .option('--keys', 'list what is allowed in place of each unknown key or name')
+      .option('--keys', 'for each unknown key or name, list those that are allowed')
       .option('--since <version>', 'tell what later versions change for this policy')
       .option('--write', 'write the rules of teams into the module that [alias] names'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),

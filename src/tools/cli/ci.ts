@@ -47,8 +47,8 @@ Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access 
       .argument('[files...]', 'files of cases')
       .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
       .option('--env <name>', 'only this environment')
-      .option('--base <commit>', 'compare with the policy of this commit: origin/main')
-      .option('--min-coverage <percent>', 'rules that cases have to reach, at least')
+      .option('--base <commit>', 'compare with the policy of this commit, such as origin/main')
+      .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
       .option('--openapi <source>', 'the policy has to agree with this OpenAPI document')
       .option('--allow-widening', 'exit 0 also where access widens')
       .addOption(

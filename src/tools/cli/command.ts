@@ -70,7 +70,7 @@ export function withAccess(command: Command, scope: string): Command {
     .option('--prefix <path>', `path of the gate's own endpoints (default: ${DEFAULT_PREFIX})`)
     .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
     .option('--token-file <file>', 'file with a token')
-    .option('--key <file>', 'key file of keygen: sign a token for this call')
+    .option('--key <file>', 'sign a token for this call with this key file of keygen')
     .option('--audience <resource>', 'with --key: the resource of the gate')
     .addHelpText(
       'after',
@@ -103,7 +103,7 @@ export function withFilters(command: Command): Command {
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
     .option('--issuer <iss>', 'only of this issuer')
     .option('--value <value>', 'only of this value')
-    .option('--created-by <who>', 'only those that this administrator made, and made again last')
+    .option('--created-by <who>', 'only those that this administrator made and last renewed')
     .addOption(
       new Option(
         '--reach <reach>',

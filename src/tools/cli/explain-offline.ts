@@ -36,8 +36,8 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Walks a request down the line of a policy. Fetches nothing. It assumes that no token
- * is revoked and that no token or proof has been used.
+ * Decides a request by the stages of a policy. Fetches nothing. It assumes that no token is revoked and that no
+ * token or proof has been used.
  */
 export async function explainOffline(
   policy: Policy,

@@ -45,17 +45,17 @@ Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot
     withAccess(
       command
         .argument('<method>', 'method of the request')
-        .argument('<url>', 'its whole URL, exactly as it is sent')
-        .option('--token <token>', 'the token to explain: @FILE, - for standard input, or itself')
+        .argument('<url>', 'URL of the request, exactly as it is sent')
+        .option('--token <token>', 'the token to explain: itself, @FILE, or - for standard input')
         .option(
           '--header <name: value>',
           'a further header of the request; may be repeated',
           collect,
         )
-        .option('--mcp <json>', 'what is asked of an MCP server: method, name, arguments, revision')
+        .option('--mcp <json>', 'the call to an MCP server: method, name, arguments, revision')
         .option(
           '--connection <json>',
-          'where it comes from: ip, country, asn, colo, tls, bot_score, certificate',
+          'where the request comes from: ip, country, asn, colo, tls, bot_score, certificate',
         )
         .optionsGroup('To judge by wrangler.toml:')
         .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
@@ -141,7 +141,7 @@ const explainHere = async (
 
 /** Every document of a command that cannot tell has this member. */
 const errorOf = (exitCode: ExitCode) =>
-  exitCode === EXIT.unknown && { error: 'The line could not decide; denial says why.' }
+  exitCode === EXIT.unknown && { error: 'The gate could not decide; denial says why.' }
 
 const explainThere = async (
   { method, url, token, headers, connection, mcp }: AskedRequest,
@@ -194,7 +194,7 @@ const isExplanation = (value: JsonObject): boolean => {
   return typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
 }
 
-/** Whether the line came as far as a stage. */
+/** Whether the decision reached a stage. */
 const reached = (explanation: JsonObject, stage: string): boolean => {
   return stepsOf(explanation).some((step) => own(step, 'stage') === stage)
 }

@@ -55,11 +55,8 @@ Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate sai
 names it, 2 cannot tell.`,
   options: (command) =>
     withGate(command, 'edgewarden:revoke and edgewarden:read')
-      .addArgument(new Argument('[kind]', 'what kind of thing').choices(KINDS))
-      .argument(
-        '[value]',
-        'which one: jti, agent id, sub, client_id, workflow id or kid; not for issuer',
-      )
+      .addArgument(new Argument('[kind]', 'what to revoke').choices(KINDS))
+      .argument('[value]', 'its jti, agent id, sub, client_id, workflow id or kid; not for issuer')
       .option(
         '--issuer <iss>',
         "the issuer it belongs to, as in iss, or its name in the gate's policy",
@@ -81,7 +78,7 @@ names it, 2 cannot tell.`,
       )
       .option('--reason <text>', 'the reason, which list shows')
       .option('--force', 'even if it covers the token of this call')
-      .option('--wait', 'end once it is in effect everywhere, and tell how long it took'),
+      .option('--wait', 'end once it is in effect everywhere, and say how long it took'),
   run: ([kind = '', value], options, process) =>
     revoke(
       { ...options, kind, ...(value !== undefined && { value }) },

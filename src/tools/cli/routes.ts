@@ -47,7 +47,7 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
       .option('--env <name>', 'of this environment')
       .optionsGroup('Only what an agent could reach:')
       .option('--agent-type <type>', 'its agent type')
-      .option('--scopes <scopes>', 'its scopes, separated by spaces')
+      .option('--scopes <scopes>', "the agent's scopes, separated by spaces")
       .option('--issuer <name>', 'the table of the issuer of its tokens')
       .option('--workflow <id>', 'the workflow its tokens are for')
       .option('--claims <json>', "its token's claims, to apply grants: JSON, or @FILE"),

@@ -21,7 +21,7 @@ import { agenticClaims } from './key-file.ts'
 import { authorize, createProofKey, type ProofKey } from './proof.ts'
 import type { Expected, TestCase } from './test-file.ts'
 
-/** What the line decided about a case, and where that is not as expected. */
+/** The decision on a case, and where it is not as expected. */
 export interface Verdict extends Expected {
   readonly decision: NonNullable<Expected['decision']>
   /** What a denial says beside its code. */
@@ -81,7 +81,7 @@ export function createJudge(
   }
 }
 
-/** What a case was judged with. */
+/** What a case was decided with. */
 interface Seen {
   readonly headers: Headers
   readonly policy: Policy

@@ -55,7 +55,7 @@ export function statementsOf(text: string): readonly Statement[] {
   }
 }
 
-/** Where a statement ends: before the spaces and the comment behind it. */
+/** Where a statement ends: before the spaces and the comment after it. */
 const endOf = (text: string, start: number): number => {
   let depth = 0
   let end = start

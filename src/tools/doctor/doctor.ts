@@ -41,14 +41,14 @@ Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: 
   options: (command) =>
     command
       .argument('[issuer]', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
-      .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
+      .option('--token <token>', 'a sample token to try: the token, @FILE, or - for standard input')
       .option('--mcp <url>', 'an MCP server instead: its URL, or the path of its rule')
-      .optionsGroup('Of an issuer that is given by its URL:')
+      .optionsGroup('For an issuer given by URL:')
       .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
       .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
       .option('--algorithms <names>', 'algorithms to allow, separated by commas')
       .option('--allow-insecure-http', 'as in wrangler.toml; a loopback http URL implies it')
-      .optionsGroup('Of an issuer of a wrangler.toml:')
+      .optionsGroup('For an issuer of a wrangler.toml:')
       .option('--config <file>', 'the file that has it (default: wrangler.toml)')
       .option('--env <name>', 'of this environment'),
   run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
