@@ -85,7 +85,7 @@ const ANY = v.strictObject(
       v.pipe(
         v.string(),
         v.transform((text) => text.split(',')),
-        v.array(v.picklist(USAGE_BY, `must be a comma-separated list of ${USAGE_BY.join(', ')}`)),
+        v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, comma-separated`)),
       ),
     ),
     every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),

@@ -132,7 +132,7 @@ const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>>
   }
   const resource = own(answer.value.body, 'resource')
   if (typeof resource !== 'string')
-    return unclear(`The gate's metadata names no resource; ${advice}.`)
+    return unclear(`The gate tells no resource; ${advice}.`)
   if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
   return unclear(
     `The gate at ${gate.origin} says it is ${resource}. If that is right, ${advice}; otherwise --gate is wrong.`,
