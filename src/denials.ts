@@ -26,7 +26,7 @@ export interface DenialGroup {
 /** All codes by part, in the order of a request. Parts without codes are left out. */
 export function denialGroups(): readonly DenialGroup[] {
   return [
-    group('Before the line', gatewayDenials),
+    group('Before the stages', gatewayDenials),
     ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
     group('In any stage', chainDenials),
     group('At the origin', forwardDenials, serverSessionDenials, mcpAnswerDenials),

@@ -93,7 +93,7 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
       const held = usable()
       if (held) return held
     }
-    throw new Error('no key to sign with was had in time')
+    throw new Error('no signing key was available in time')
   }
 
   const of = <Value>(part: (held: Held) => Value): Value | Promise<Value> => {
@@ -123,7 +123,7 @@ const have = async (options: AssertionKeysOptions): Promise<Held> => {
   const key = signer.privateJwk
     ? await importPrivate(signer.privateJwk, signer.algorithm)
     : own.find(({ kid }) => kid === signer.kid)?.key
-  if (!key) throw new Error('the key that signs is not here')
+  if (!key) throw new Error('the gate does not have the current signing key')
   return {
     rule,
     askedAt,
@@ -142,7 +142,7 @@ const operatorKeysOf = async ({ memory, rule }: AssertionKeysOptions) => {
 
 const withoutKeeper = (own: readonly PublicKey[]): KeptKeys => {
   const [first] = own
-  if (!first) throw new Error('there is neither a keeper nor a key of the secret to sign with')
+  if (!first) throw new Error('there is no key service, and the secret has no signing key')
   const { kid, algorithm } = first
   return {
     signer: { kid, algorithm },

@@ -82,7 +82,7 @@ export class AssertionKeeper extends DurableObject {
     return this.#acts.isPending() ? Math.min(changesAt, Date.now() + RETRY_MS) : changesAt
   }
 
-  /** Stores as an act which keys come and go. Nobody's call does it. */
+  /** Stores as an act which keys come and go. No caller causes this act. */
   #noteRotation(keys: readonly AssertionKey[]): void {
     const { kv } = this.ctx.storage
     const terms = kv.get<ActTerms>(ACT_TERMS)

@@ -14,7 +14,7 @@ const KEPT = 'alerts'
 const RETRY_MS = { first: 1_000, most: 900_000 }
 /** Milliseconds for one attempt. */
 const CALL_MS = 5_000
-/** Milliseconds without a sign of a problem until it has ended, and between two signs that are stored. */
+/** Milliseconds without a sign after which a problem has ended, and between two stored signs. */
 const QUIET_MS = 120_000
 const SIGN_MS = 60_000
 /** Alerts that wait; the oldest are dropped first. */
@@ -37,8 +37,8 @@ interface Kept {
 }
 
 /**
- * Sends alerts to one receiver, in order, each until it is taken and under an id that stays the same. What waits is
- * there after a restart: the object's alarm has to call `run`. Without a receiver nothing is stored or sent.
+ * Sends alerts to one receiver, in order. Repeats each under the same id until it is accepted. Waiting alerts
+ * survive a restart: the object's alarm has to call `run`. Without a receiver nothing is stored or sent.
  */
 export function createAlerts(
   { kv }: DurableObjectStorage,
@@ -99,7 +99,7 @@ export function createAlerts(
   return {
     tell,
 
-    /** Has those acts sent that are alerts of the watch. */
+    /** Queues the acts that are alerts of the watch. */
     tellActs(acts: readonly string[]): void {
       for (const { act, v: _, kind: __, ...alert } of acts.map(readRecord)) {
         if (act === 'alert') tell('agent.alert', alert)
@@ -108,7 +108,7 @@ export function createAlerts(
 
     waiting: (): number => kept.waiting.length,
 
-    /** Tells what has begun or ended, and sends what waits. Sets the alarm first, so that no restart forgets it. */
+    /** Reports what has begun or ended, and sends waiting alerts. Sets the alarm first, in case of a restart. */
     async run(): Promise<void> {
       if (!receiver || isSending) return
       isSending = true
@@ -136,7 +136,7 @@ export function receiverFor({ id, storage: { kv } }: DurableObjectState, env: Cl
 
 const iso = (time: number): string => new Date(time).toISOString()
 
-/** Sends an alert once, signed by Standard Webhooks. An error is of fixed words. */
+/** Sends an alert once, signed by Standard Webhooks. An error consists of fixed words. */
 const post = async ({ url, key, format, gate }: Receiver, { id, at, type, data }: Alert) => {
   const about = { type, timestamp: iso(at), data: { gate, ...data } }
   const body = JSON.stringify(format === 'slack' ? { text: textOf(about) } : about)

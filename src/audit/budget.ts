@@ -9,12 +9,12 @@ const MOST_GAPS = 200
 /** Rows whose counts {@link Kept} lacks. */
 const MOST_UNKEPT = 1_000
 
-/** What is stored by itself, where no row has it: rarely, since that is a row as well. */
+/** Counts that no row has are stored by themselves: rarely, since that is a row too. */
 interface Kept {
   readonly day: number
   readonly rows: number
   readonly gaps: readonly Dropped[]
-  /** Of all rows up to one, also those that were deleted. */
+  /** The counts of all rows up to one, deleted rows included. */
   readonly counts: Counts
   readonly upTo: number
 }
@@ -22,8 +22,8 @@ interface Kept {
 export type Budget = ReturnType<typeof createBudget>
 
 /**
- * Counts the rows that an object has written on this UTC day, as they are billed, the records that were dropped, and
- * what all records say. All are there after a restart; of a gap at least half of its records.
+ * Counts the rows that an object has written on this UTC day, as they are billed, the records that were dropped,
+ * and what all records say. All counts survive a restart; of a gap, at least half of its records.
  */
 export function createBudget(storage: DurableObjectStorage) {
   const { sql, kv } = storage

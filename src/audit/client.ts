@@ -59,11 +59,11 @@ const URGENT_MS = 100
 const OVERDUE_MS = LATEST_MS
 /** Records that wait while the object does not answer. More are dropped, those of strangers first. */
 const MOST_WAITING = 2_000
-/** Records of strangers that are kept of each handing over. */
+/** Most records of strangers that one hand-over keeps. */
 const MOST_STRANGERS = 100
 /** Milliseconds without an attempt, after the object refused records. */
 const PAUSE_MS = 60_000
-/** The shard that sends alerts, and milliseconds between two times that it is told of problems of another. */
+/** The shard that sends alerts, and milliseconds between two reports to it of another's problems. */
 const FIRST = '0'
 const TELL_MS = 60_000
 /** Milliseconds for one attempt to store or read. */
@@ -101,7 +101,7 @@ export function createAudit(options: AuditOptions): Audit {
   /** When a request will hand over what waits, and when one did. */
   let dueMs = Number.POSITIVE_INFINITY
   let handedMs = 0
-  /** When problems were told to the first shard. */
+  /** When problems were last reported to the first shard. */
   let toldMs = Number.NEGATIVE_INFINITY
   let isPolicyStored = false
   /** Hash and text of the policy, once they were needed. */
@@ -247,7 +247,7 @@ export function createAudit(options: AuditOptions): Audit {
         )
       let found = await counted(query)
       const since = Math.max(...found.map((one) => one.since))
-      // Each shard has come to a time of its own.
+      // Each shard has reached a time of its own.
       if (since > 0 && shards > 1) found = await counted({ ...query, from: since })
       const dropped = found.flatMap((one) => one.dropped)
       return { ...usageOf(found.map(({ tally }) => tally)), since, dropped }

@@ -13,7 +13,7 @@ export const PROBLEMS = {
 
 export type Problem = keyof typeof PROBLEMS
 
-/** Milliseconds that are looked back, and in which counts come together. */
+/** Milliseconds that are looked back, and of the intervals in which counts are gathered. */
 const WINDOW_MS = 300_000
 const STEP_MS = 15_000
 /** Fewer failures are no problem. */
@@ -86,7 +86,7 @@ export function createHealth({ counts, droppedIn }: Observed) {
       const told = [...reported].flatMap(([name, { at, found }]) =>
         at > since ? [[name, found]] : [],
       )
-      // Another shard may have told of what is found here, too.
+      // Another shard may have reported the same problem.
       const own = Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : []))
       return Object.fromEntries([...told, ...own])
     },

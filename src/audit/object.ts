@@ -35,7 +35,7 @@ type Terms = Pick<Batch, 'retention' | 'maxRows'>
 
 /** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
 export const GATHER = { ms: 250 }
-/** Records of strangers that are stored of one gathering: a flood writes no more. */
+/** Most records of strangers that one gathering stores, however many a flood sends. */
 const STRANGERS = 500
 /** Rows whose batches are remembered after a restart. */
 const REMEMBERED_ROWS = 500
@@ -267,7 +267,7 @@ export class AuditLog extends DurableObject {
   async #erase(erasure: ShardErasure): Promise<ShardErased> {
     const budget = this.#budget
     const { row = Number.MAX_SAFE_INTEGER, act, isFirst } = erasure
-    // Each changed row is two, and the act two more.
+    // Each changed row counts as two written rows, and the act as two more.
     const most = Math.floor(budget.left(act.maxRows) / 2) - 1
     if (most < 1) return { records: 0, next: row, stoppedUntil: budget.nextDay() }
     const { changed, records, next } = await this.#reader.erasedRows(erasure, row, most)

@@ -119,7 +119,7 @@ const RECEIVER_KEYS = {
     text((value) => {
       const url = parseUrl(value)
       const isPlain = url?.protocol === 'http:' && isLoopback(url.hostname)
-      // They would not be sent.
+      // `fetch` would not send them.
       if (url?.username || url?.password) return fail('must have no credentials')
       return isPlain || url?.protocol === 'https:' ? ok(value) : fail('must be an https URL')
     }),

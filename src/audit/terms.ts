@@ -45,7 +45,7 @@ const valuesOf = (record: JsonObject, term: Term): readonly unknown[] => {
   return members.map((member) => own(record, member)).filter((value) => value !== undefined)
 }
 
-/** Whom a record names: they find it as its subject does, to be erased. */
+/** The people that a record names: each finds it as its subject does, to be erased from it. */
 const personsOf = (record: JsonObject): readonly unknown[] => [
   ...listOf(own(record, 'actors')).map((actor) => isObject(actor) && own(actor, 'sub')),
   ...listOf(own(record, 'entries')).map(
@@ -53,7 +53,7 @@ const personsOf = (record: JsonObject): readonly unknown[] => [
   ),
 ]
 
-/** Whether nearly each record has a term of its own of this kind: of a request, not of who sends many. */
+/** Whether nearly each record has its own term of this kind: one of a request, not of a sender. */
 export function isOwnTerm(text: string): boolean {
   return text.startsWith(TERMS.id[0]) || text.startsWith(TERMS.request_id[0])
 }
@@ -76,7 +76,7 @@ export function termsOf(records: readonly JsonObject[]) {
   }
 }
 
-/** How many of some records say the same. Acts say nothing. */
+/** Counts the records that say the same. Acts say nothing. */
 export function countsOf(records: readonly JsonObject[]): Counts {
   const counts: Record<string, number> = {}
   const count = (...words: readonly unknown[]) => {
@@ -126,7 +126,7 @@ export function toolOf(record: JsonObject): string | undefined {
   return own(mcp, 'method') === 'tools/call' ? ownText(mcp, 'name') : undefined
 }
 
-/** A stored record. Throws for text that is none, which nothing but this gate can have written. */
+/** A stored record. Throws for text that is not a record: only this gate writes it. */
 export function readRecord(text: string): JsonObject {
   const record: unknown = JSON.parse(text)
   if (!isObject(record)) throw new Error('no record')

@@ -51,7 +51,7 @@ export function createWriter(
 
     /** Stores rows of some batches, and returns the id of the last. The oldest rows make room for them. */
     insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): number {
-      // No id is used again, also where all rows are deleted: readers go on from one.
+      // No id is used again, even after all rows are deleted: readers continue from an id.
       let id = Math.max(lastId(), Date.now())
       for (const { ring, first, last, bytes, terms, counts, ids, data } of rows) {
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
@@ -65,7 +65,7 @@ export function createWriter(
       return id
     },
 
-    /** Stores rows in place of what they were; those that were deleted meanwhile stay deleted. */
+    /** Replaces stored rows; rows that were deleted meanwhile stay deleted. */
     replace(rows: readonly Stored[]): void {
       for (const { id, ring, bytes, terms, ids, data } of rows) {
         const set = 'bytes = ?, terms = ?, ids = ?'

@@ -39,7 +39,7 @@ import { route } from './stages/route.ts'
 import { scope, useScope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 
-/** The facts that the line starts with. */
+/** The facts that the line of stages starts with. */
 export interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
   /** Opens the room that counts the buffered body. */
   readonly hold: (owner: string) => Room

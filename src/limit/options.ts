@@ -22,17 +22,17 @@ export const ADDRESS_LIMIT_KEYS = { ...NUMBERS, binding: bindingName }
 export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   limit: {
     description:
-      'Requests in a full token bucket, 1 to 1,000,000. So many may come at once, then one more with each `period / limit`.',
+      'Requests in a full token bucket, 1 to 1,000,000. That many may come at once, then one more every `period / limit`.',
     example: 100,
   },
   period: {
     description:
-      'Time in which an empty bucket refills: whole seconds, 1s to 1d. It needs `limit`, and `limit` needs it.',
+      'Time in which an empty bucket refills: whole seconds, 1s to 1d. `limit` and `period` need each other.',
     example: '60s',
   },
   daily: {
     description:
-      'Requests of one UTC day, beside `limit` and `period` or alone. Each day begins with all of them.',
+      'Requests of one UTC day, beside `limit` and `period` or alone. The count starts anew each day.',
     example: 5000,
   },
   per: {
@@ -51,12 +51,12 @@ export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
 export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   limit: {
     description:
-      'Requests, 1 to 1,000,000: so many at once, refilled evenly. Each isolate counts by itself, in memory, and only the 10,000 addresses seen last.',
+      'Requests, 1 to 1,000,000: that many at once, refilled evenly. Each isolate counts by itself, in memory, and only the 10,000 addresses seen last.',
     example: 600,
   },
   period: {
     description:
-      'Time in which `limit` refills: whole seconds, 1s to 1d. It needs `limit`, and `limit` needs it.',
+      'Time in which `limit` refills: whole seconds, 1s to 1d. `limit` and `period` need each other.',
     example: '1m',
   },
   binding: {

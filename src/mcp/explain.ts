@@ -45,9 +45,9 @@ export interface RequestToExplain {
 }
 
 const UNASKED =
-  'Explained for a connection without a message: to see which tools, prompts and resources are allowed, say in mcp what is called'
+  'Explained for a connection without a message. To see which tools, prompts and resources are allowed, say in mcp what is called'
 
-const UNUSED = 'The rule has no mcp: what is asked of an MCP server does not matter to it'
+const UNUSED = 'The rule has no mcp, so it does not look at what is asked of an MCP server'
 
 /** Whether a revision has no `initialize` to negotiate the revision, so that each message contains it. */
 const isStateless = (revision: McpRevision): boolean => !isNegotiated(revision)

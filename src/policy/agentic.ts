@@ -21,7 +21,7 @@ export const AGENTIC_DOCS: KeyDocs<typeof AGENTIC_KEYS> = {
   },
   changed: {
     description:
-      'Only with profile `agentic-jwt`: what happens to an agent whose checksum, registration or key is not one that the [registry](agentic-jwt.md#approved-code) has approved. `"hold"`: it is refused until an owner approves; `"alert"`: the registry only tells.',
+      'Only with profile `agentic-jwt`: what happens to an agent whose checksum, registration or key is not approved in the [registry](agentic-jwt.md#approved-code). `"hold"`: it is refused until an owner approves; `"alert"`: the registry only reports it.',
     default: 'hold',
     example: 'alert',
   },

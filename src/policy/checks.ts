@@ -10,7 +10,7 @@ import type { Rule } from './resources.ts'
 
 type Entries = ReadonlyMap<string, IssuerEntry>
 
-/** Issuers are told apart by `iss`, and no two prefixes and ids can make one agent's name. */
+/** Checks that no two issuers have one `iss`, and that no two prefixes and ids make one agent's name. */
 export function checkIssuers(entries: Entries, gate: GateEntry, report: Report): void {
   const byIss = new Map<string, string>()
   const before: (readonly [name: string, prefix: string])[] = []
@@ -51,7 +51,7 @@ export function checkResources(
   }
 }
 
-/** Who can reach a gate that tells every step is its developer. */
+/** Only its developer can reach a gate that shows every step. */
 export function checkErrors(
   { errors }: GateEntry,
   hosts: ReadonlySet<string>,
@@ -76,7 +76,7 @@ interface Addressed {
   readonly env: PolicyEnv
 }
 
-/** Nothing is sent to or fetched from the gate itself, and service bindings are there. */
+/** Checks that nothing is sent to or fetched from the gate itself, and that service bindings exist. */
 export function checkAddresses(
   { gate, gateOrigins, entries, rules, env }: Addressed,
   at: (base: string) => Report,
@@ -124,7 +124,7 @@ export function checkAddresses(
   }
 }
 
-/** The bindings every policy needs, and those this one does. */
+/** Checks the bindings that every policy needs, and those that this one needs. */
 export function checkBindings(
   issuers: ReadonlyMap<string, Issuer>,
   rules: readonly Rule[],

@@ -37,7 +37,7 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
     const folded = foldedName(header)
     if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
-      report([header], 'is a header that no claim can be')
+      report([header], 'is a header that no claim can be sent in')
     } else if (MCP_HEADERS.includes(folded)) report([header], OF_MCP)
     else if (folded.startsWith(USUAL)) {
       report([header], 'is an identity header, whose value is not configured')

@@ -13,7 +13,7 @@ type Scalar = string | number | boolean
 const isScalar = (value: unknown): value is Scalar =>
   typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
 
-/** A number that is not as it was written would take what nobody meant. */
+/** A number that differs from its text would accept an unintended value. */
 const inexact = fail(
   'must have whole numbers of at most 9007199254740991, which are exact; write larger ones as text',
 )
@@ -22,22 +22,21 @@ const isNumber = (value: unknown): value is number => Number.isFinite(value)
 
 const isInexact = (value: unknown): boolean => typeof value === 'number' && !isExact(value)
 
-/** An array claim fits when one of its members does. */
+/** An array claim matches when one of its members does. */
 const member =
   (fits: (value: unknown) => boolean): Accepts =>
   (value) =>
     Array.isArray(value) ? value.some(fits) : fits(value)
 
 /**
- * What a claim must be: one value, one of a list, `{ pattern }` for the whole of a text, or
- * `{ min, max }` for a number. A claim that is an array fits a value, list or pattern when one of
- * its members does, and never fits a range.
+ * What a claim must be: one value, one of a list, `{ pattern }` for the whole of a text, or `{ min, max }` for a
+ * number. A claim that is an array matches a value, list or pattern when one of its members does, never a range.
  */
 const readRule = (value: unknown): Result<Accepts, string> => {
   if (isInexact(value)) return inexact
   if (isScalar(value)) return ok(member((claim) => claim === value))
   if (Array.isArray(value)) {
-    if (value.length === 0) return fail('must not be an empty list: no claim could fit')
+    if (value.length === 0) return fail('must not be an empty list: no claim could match')
     if (!value.every(isScalar)) return fail('must list strings, numbers, true or false')
     if (value.some(isInexact)) return inexact
     const allowed = new Set<unknown>(value)
@@ -77,7 +76,7 @@ const rangeRule = (range: {
   return ok((claim) => isNumber(claim) && claim >= (min as number) && claim <= (max as number))
 }
 
-/** A copy, so that nobody's changes to the variables reach the policy. */
+/** A copy, so that later changes to the variables do not reach the policy. */
 const expectationOf = (value: ClaimExpectation): ClaimExpectation =>
   Array.isArray(value) ? [...value] : typeof value === 'object' ? { ...value } : value
 
@@ -91,11 +90,12 @@ export const CLAIM_DOCS: KeyDocs<typeof CLAIM_KEYS> = {
     example: 'team-\\d+',
   },
   min: {
-    description: 'The least number that the claim may be. A claim that is an array never fits.',
+    description: 'The least number that the claim may be. A claim that is an array never matches.',
     example: 1,
   },
   max: {
-    description: 'The largest number that the claim may be. A claim that is an array never fits.',
+    description:
+      'The largest number that the claim may be. A claim that is an array never matches.',
     example: 5,
   },
 }

@@ -7,7 +7,7 @@ import { type KeyDocs, list, type Readable, required, table } from './table.ts'
 
 const origin = text((value) => {
   if (value === '*') return ok(value)
-  if (value.includes('*')) return fail(`${quote(value)}: origins are whole; write each one`)
+  if (value.includes('*')) return fail(`${quote(value)}: origins are whole; write each without *`)
   return URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value)
     ? ok(value)
     : fail(
@@ -62,10 +62,10 @@ export const CORS_DOCS: KeyDocs<typeof CORS_KEYS> = {
 /** Response headers every cross-origin caller may read. */
 const ALWAYS_EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Request-Id']
 
-/** Request headers a caller may send where the rule does not say. */
+/** Request headers a caller may send if the rule names none. */
 const DEFAULT_HEADERS = ['authorization', 'content-type']
 
-/** What callers of MCP send besides, and what they have to read of its answers. */
+/** Headers that MCP clients send in addition, and those of answers that they must read. */
 const MCP_HEADERS = [
   'mcp-protocol-version',
   'mcp-session-id',

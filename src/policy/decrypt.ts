@@ -43,16 +43,16 @@ export const DECRYPT_DOCS: KeyDocs<typeof DECRYPT_KEYS> = {
   },
 }
 
-/** A `decrypt` table. Looks no secret up. */
+/** A `decrypt` table. Does not look up secrets. */
 export const decryptField = table(DECRYPT_KEYS)
 
-/** The authenticated modes of one key; the composite one must be asked for. */
+/** The authenticated modes of one key; the composite one must be configured. */
 const DEFAULT_CONTENT_ENCRYPTION: readonly ContentEncryption[] = ['A128GCM', 'A256GCM']
 
 /**
- * What opens an issuer's encrypted tokens, with the keys of its secret. Every mistake in them is
- * reported by its place, never with anything of a key. Whether a key's numbers belong together is
- * known only when it is imported.
+ * How an issuer's encrypted tokens are decrypted, with the keys of its secret. Mistakes in keys are reported by
+ * position, without any content of a key. Whether a key's numbers belong together is known only when it is
+ * imported.
  */
 export function decryptionOf(
   { secret: name, ...entry }: Readable<typeof DECRYPT_KEYS>,

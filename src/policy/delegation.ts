@@ -130,7 +130,7 @@ export function delegationOf(
     }
   return {
     maxDepth: entry?.max_depth ?? unset.maxDepth,
-    // Who limits actors does not mean that nobody has to act.
+    // A rule that lists actors requires one.
     requireActor: entry?.require_actor ?? entry?.actors !== undefined,
     issuers: entry?.issuers
       ? new Set(entry.issuers.map((one, i) => issOf(one, names, under(report, 'issuers', i))))
@@ -148,13 +148,13 @@ interface Judged {
   readonly names: IssuerNames
 }
 
-/** Actors and subjects that are asked for can be there: of an issuer that counts, or whose tokens are taken. */
+/** Checks that the listed actors and subjects can occur: their issuers are accepted for actors, or for tokens. */
 export function checkActors(
   { require_actor, actors, subjects }: DelegationEntry,
   { maxDepth, counts, takes, names }: Judged,
   report: Report,
 ): void {
-  const none = 'asks for an actor, and none can be there: max_depth is 0'
+  const none = 'requires an actor, and none is allowed: max_depth is 0'
   if (maxDepth === 0 && require_actor) report(['require_actor'], none)
   if (maxDepth === 0 && actors) report(['actors'], none)
   const rows = [

@@ -74,15 +74,15 @@ interface Own {
   readonly prefix: string
   readonly resource: string
   readonly resources: ReadonlyMap<string, URL>
-  /** Endpoints that need a binding which is not there. */
+  /** Endpoints whose binding is missing. */
   readonly missing: readonly Endpoint[]
   /** Never used: nothing of the gate's own is forwarded. */
   readonly target: Target
 }
 
 /**
- * The gate's own rules, to stand before all others: its endpoints, one metadata document per
- * resource, and at last everything else under its prefix, which is not there.
+ * The gate's own rules, which come before all others: its endpoints, one metadata document per resource, and last a
+ * 404 for everything else under its prefix.
  */
 export function ownRoutes({ prefix, resource, resources, missing, target }: Own): readonly Route[] {
   const rule = (
@@ -102,7 +102,7 @@ export function ownRoutes({ prefix, resource, resources, missing, target }: Own)
       scopes: { mode: 'all', scopes: [] },
       claims: [],
       mode: 'enforce',
-      // Who administers the kill switch must not be one that was just revoked.
+      // A revoked administrator must not administer revocations.
       revocation: STRICT,
       onRevocation: 'end-streams',
       finishWithin: 0,

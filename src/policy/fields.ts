@@ -67,13 +67,13 @@ const readDuration = (
   return duration <= most ? ok(duration) : fail(`must be at most ${longestLike(value, most)}`)
 }
 
-/** A number is taken by many programs for seconds, and by some for milliseconds: the unit has to be said. */
+/** Many programs read a number as seconds, and some as milliseconds, so the unit is required. */
 const noDuration = (value: unknown): string =>
   typeof value === 'number'
     ? `is a number without a unit: write "${value}s" if seconds are meant, or m, h, d`
     : 'must be a string: a number and a unit (ms, s, m, h, d), like "10s"'
 
-/** A duration in milliseconds; bounds likewise, inclusive. */
+/** A duration in milliseconds; the bounds too, inclusive. */
 export function milliseconds(span: Span = {}) {
   return text((value) => readDuration(value, span), noDuration)
 }
@@ -89,7 +89,7 @@ export function seconds({ least = 1, most = Math.floor(LONGEST / 1000) }: Span =
 
 /** The name of one header (RFC 9110 §5.1), lower-case. */
 export function readHeaderName(value: string): Result<string, string> {
-  if (value.includes('*')) return fail(`${quote(value)}: names are whole; write each one`)
+  if (value.includes('*')) return fail(`${quote(value)}: names are whole; write each without *`)
   return isHeaderName(value)
     ? ok(value.toLowerCase())
     : fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
@@ -97,7 +97,7 @@ export function readHeaderName(value: string): Result<string, string> {
 
 export const headerName = text(readHeaderName)
 
-/** Whether a policy can name a header so: with `*` it cannot, which would read as any further characters. */
+/** Whether a policy can name a header like this: not with `*`, which would look like a wildcard. */
 export function isHeaderName(value: string): boolean {
   return isFieldName(value) && !value.includes('*')
 }
@@ -115,7 +115,7 @@ export function isCredentialHeader(name: string): boolean {
   return CREDENTIAL_HEADERS.includes(foldedName(name))
 }
 
-/** Not what parsers take for a part of something, take away, or read as the end of a name. */
+/** Without characters that parsers read as syntax, remove, or take as the end of a name. */
 const PARAMETER = /^(?=.*[\p{L}\p{N}])[^\p{C}\p{Z}[\];&=+%#]{1,128}$/u
 
 /** The name of a query parameter that all parsers read alike; none that contains a credential. */
@@ -126,7 +126,7 @@ export function readParameterName(value: string): Result<string, string> {
   return PARAMETER.test(value)
     ? ok(value)
     : fail(
-        `${quote(value)} is no name of a query parameter that all parsers read alike: at most 128 characters, of which one is a letter or digit, without spaces and [ ] ; & = + % #`,
+        `${quote(value)} is not a name of a query parameter that all parsers read alike: at most 128 characters, of which one is a letter or digit, without spaces and [ ] ; & = + % #`,
       )
 }
 

@@ -203,7 +203,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   shared_ids: {
     description:
-      "Allows that an issuer's `agent_prefix` is, or begins, another's, so that two agents can have one `X-Agent-Id`. Set it only if origins read `X-Agent-Issuer` as well.",
+      'Allows two issuers with one `agent_prefix`, or with one that begins the other. Two agents can then have one `X-Agent-Id`. Set it only if origins read `X-Agent-Issuer` as well.',
     default: false,
     example: true,
   },
@@ -242,7 +242,7 @@ export function readGate(value: unknown, report: Report): GateEntry {
     }
   }
   if (entry.dpop_nonce && entry.assertion?.binding === 'off') {
-    report(['dpop_nonce'], 'needs the keys that assertion = "off" does without: nonces are signed')
+    report(['dpop_nonce'], 'needs the keys that assertion = "off" removes: nonces are signed')
   }
   if (prefix !== undefined && /^\/\.well-known(?:\/|$)/i.test(prefix)) {
     report(['prefix'], 'must not be under /.well-known, which other documents share')
@@ -250,7 +250,7 @@ export function readGate(value: unknown, report: Report): GateEntry {
   return entry
 }
 
-/** Where everything is the gate's own, unless configured. */
+/** The default prefix of the gate's own endpoints. */
 export const DEFAULT_PREFIX = '/.edgewarden'
 export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
 

@@ -56,12 +56,12 @@ export const GRANT_DOCS: KeyDocs<typeof GRANT_KEYS> = {
   },
   claims: {
     description:
-      'Claim path → what the claim must be, [as for an issuer](configuration/issuers.md#keys-of-claims). A token must have all of them; `{}` fits every token of the issuer.',
+      'Claim path → what the claim must be, [as for an issuer](configuration/issuers.md#keys-of-claims). A token must have all of them; `{}` matches every token of the issuer.',
     example: { repository_id: '123', ref: 'refs/heads/main' },
   },
   scopes: {
     description:
-      "The scopes that such a token gets. Scopes of all grants that fit add up; those of the gate's own endpoints (`edgewarden:…`) cannot be given.",
+      "The scopes that such a token gets. A token gets the scopes of all grants that match it. A grant cannot give scopes of the gate's own endpoints (`edgewarden:…`).",
     example: ['documents:read'],
   },
   agent_type: {

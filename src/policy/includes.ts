@@ -58,8 +58,8 @@ export function readIncludes(value: unknown, report: Report): Includes {
 }
 
 /**
- * What is remembered is bounded by what is declared: a scope made of a request's path is named
- * nowhere, so all that begin with one prefix are included by the same.
+ * The memory is bounded by the declarations: a scope made from a request's path is declared nowhere, so all that
+ * begin with one prefix share an entry.
  */
 const includedByOf = (declared: Declared): Includes['includedBy'] => {
   const exact = new Map<string, string[]>()
@@ -104,9 +104,9 @@ const reachedFrom = (
 const MOST_NAMES = 5
 
 /**
- * Reports every circle of scopes that include one another, and every scope that names itself,
- * each once and where it begins. A scope may be among those of its own wildcard, and several that
- * are declared alike, word for word, with it: they say the same already.
+ * Reports every circle of scopes that include one another, and every scope that names itself, each once and where
+ * it begins. Two cases are allowed: a scope may match its own wildcard, and scopes with the same list may match
+ * each other's.
  */
 const reportCircles = (declared: Declared, report: Report): void => {
   for (const [scope, entries] of declared) {
@@ -125,7 +125,7 @@ const reportCircles = (declared: Declared, report: Report): void => {
   }
 }
 
-/** Steps to other scopes, each once; of those that may be among each other's the first stands for all. */
+/** Steps to other scopes, each once; of those that may match each other's wildcards, the first represents all. */
 const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
   const first = new Map<string, string>()
   const standIn = new Map<string, string>()

@@ -43,7 +43,7 @@ export const NOT_INJECTED: ReadonlySet<string> = new Set([
 /** Of {@link MCP_HEADERS}: no rule may set one, because the gate removes what rules set from all requests. */
 export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
 
-/** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
+/** An `inject` table: header → template with at least one `${NAME}`. Does not look up secrets. */
 export const injectField = field((value, report): readonly Injection[] => {
   const injections: Injection[] = []
   const otherwise = `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`
@@ -69,8 +69,8 @@ export const injectField = field((value, report): readonly Injection[] => {
 }, namesTo(string()))
 
 /**
- * Puts the secrets in, and keeps the template beside, which tells them apart where no value is known.
- * Reports one that is missing or cannot stand in a header, by name only.
+ * Fills the secrets in, and keeps the template, which identifies them where values are unknown. Reports a secret
+ * that is missing or not allowed in a header, by name only.
  */
 export function injectionsOf(
   injections: readonly Injection[],
@@ -100,7 +100,7 @@ export function isAmong(
   return headers?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
 }
 
-/** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */
+/** Fewest characters of a secret that answers are searched for: a shorter one occurs there by chance. */
 const LEAST_RECOGNISED = 8
 
 const isShort = (secret: string | undefined): boolean =>
@@ -158,7 +158,7 @@ const secretOf = (name: string, env: PolicyEnv, report: Report, header: string):
   else if (secret !== undefined && !HEADER_TEXT.test(secret)) {
     report(
       [header],
-      `the secret ${quote(name)} has a character that cannot stand in a header, like a line break`,
+      `the secret ${quote(name)} has a character that is not allowed in a header, like a line break`,
     )
   }
   return secret ?? ''

@@ -53,7 +53,7 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
     )
   }
   if (entry.rules === false && (entry.admin ?? false) === false) {
-    report(['rules'], 'is false and admin is not set: nothing would take tokens of this issuer')
+    report(['rules'], 'is false and admin is not set: nothing would accept tokens of this issuer')
   }
   for (const key of ['agentic_forms', 'changed'] as const) {
     if (entry[key] && !profile.agentic) report([key], 'is only for profile `agentic-jwt`')
@@ -84,7 +84,7 @@ const checkTrustDomain = ({ issuer, jwks, jwks_uri }: IssuerEntry, report: Repor
   if (!jwks && !jwks_uri) {
     report(
       ['jwks_uri'],
-      'is required with profile `spiffe`, or jwks is: write the address of the bundle, which nothing in a trust domain tells',
+      'is required with profile `spiffe`, or jwks is: write the address of the bundle, which a trust domain does not publish',
     )
   }
 }
@@ -177,7 +177,7 @@ const issuerOf = (
   })
 }
 
-/** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
+/** Reads every issuer: its table as configured, and the issuer if the table is readable. */
 export function readIssuers(value: unknown, around: Around, report: Report) {
   const entries = new Map<string, IssuerEntry>()
   const otherwise = 'must be a table of name → issuer: [vars.ISSUERS.name]'

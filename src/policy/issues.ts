@@ -13,7 +13,7 @@ export function issueIf(holds: unknown, path: string, message: string): readonly
 
 export type Path = readonly (string | number)[]
 
-/** Takes one mistake, at a path from where the reader stands. */
+/** Records one mistake, at a path relative to the reader. */
 export type Report = (path: Path, message: string) => void
 
 /** Characters of a configured text that a message repeats. */
@@ -29,7 +29,7 @@ export function quoteAll(names: readonly string[]): string {
   return names.map(quote).join(', ')
 }
 
-/** A path behind a base, as the operator would write it. */
+/** A path appended to a base, as the operator would write it. */
 export function pathText(base: string, path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
@@ -70,7 +70,7 @@ export function distance(a: string, b: string, limit: number): number | undefine
   return steps <= limit ? steps : undefined
 }
 
-/** Of what there are many: all their names stand on a line of their own, for those who ask. */
+/** For kinds with many names: lists them all on a line of their own, on request. */
 const MANY = /^(?:key|function|member of \w+)$/
 
 /** A sentence about a name that is not among the known ones, with the nearest of them. */

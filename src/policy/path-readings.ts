@@ -5,7 +5,7 @@ interface Reading {
   read(segment: string): string
   /** Whether only the last segment is read so. */
   readonly isOfLast?: true
-  /** Whether what follows a segment that is read so is left away. */
+  /** Whether the path after such a segment is dropped. */
   readonly isEnd?: true
 }
 
@@ -13,7 +13,7 @@ const NOT_ASCII = /%[89a-f][0-9a-f]/
 const UNSEEN = /[\p{C}\p{DI}]/gu
 
 const READINGS: readonly Reading[] = [
-  // Full-width letters, ligatures and the like are what they stand for; what cannot be seen is not there.
+  // Replaces full-width letters, ligatures and the like by plain letters; removes invisible characters.
   {
     read(segment) {
       if (!NOT_ASCII.test(segment)) return segment
@@ -24,14 +24,14 @@ const READINGS: readonly Reading[] = [
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
   { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
   { read: (segment) => segment.replace(/%3b.*$/, '') },
-  // Spaces at both ends, which `+` may stand for, are not there, and dots at the end neither.
+  // Removes spaces at both ends (also as `+`), and dots at the end.
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!%2[0b])(?:%2[0b])+$/g, '') },
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
   // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
   { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
   // Two colons begin the name of a stream of the file.
   { read: (segment) => segment.replace(/%3a%3a.*$/, '') },
-  // What follows the last dot is a format, of a name that is not only dots.
+  // The text after the last dot is a format, unless the name is only dots.
   { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
 ]
 
@@ -57,13 +57,13 @@ const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text)
 /** A path that some server could read. */
 interface OtherReading {
   readonly path: string
-  /** Whether a step up has come of it, by which it may leave what the rule is for. */
+  /** Whether this made a `..`, which may lead out of the rule's path. */
   readonly goesUp: boolean
 }
 
 /**
- * All that some server could read in place of a path that {@link foldCase} gave, by one reading or
- * several after each other. What the rule spells out itself is meant so.
+ * All that some server could read in place of a path that {@link foldCase} gave, by one reading or several after
+ * each other. A segment that the rule spells out is read as written.
  */
 export function otherReadings(path: string, rule: readonly Segment[]): readonly OtherReading[] {
   const parts = path
@@ -84,7 +84,7 @@ export function otherReadings(path: string, rule: readonly Segment[]): readonly 
     }
   }
   found.delete(textOf(parts))
-  // Steps and empty segments that came of it are gone through, as servers do.
+  // Resolves dot segments and empty segments that this made, as servers do.
   return [...found.keys()].map((text) => ({
     path: new URL(`http://x/${text}`).pathname.replace(/\/{2,}/g, '/'),
     goesUp: text.split('/').includes('..'),

@@ -54,9 +54,7 @@ export function privateKeys(
   return keys
 }
 
-/**
- * What a private JWK is made of (RFC 7518 §6.2, §6.3, RFC 8037 §2), and what it may be used for.
- */
+/** The members of a private JWK (RFC 7518 §6.2, §6.3, RFC 8037 §2), and what it may be used for. */
 interface Shape {
   readonly members: readonly string[]
   /** Bytes of each member; RSA keys have no one length. */

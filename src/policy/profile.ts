@@ -17,7 +17,7 @@ export interface Profile {
   readonly types: readonly string[]
   readonly audienceClaim: AudienceClaim
   readonly requiredClaims: readonly string[]
-  /** As in an issuer's entry; they hold beside the entry's own. */
+  /** As in an issuer's entry; they apply in addition to the entry's own. */
   readonly claims: Readonly<Record<string, ClaimExpectation>>
   readonly agentId: readonly ClaimPath[]
   readonly clientId: readonly ClaimPath[]
@@ -42,14 +42,14 @@ export interface Profile {
   /** As in the issuer that is made of it. */
   readonly workload?: true
   readonly trustDomain?: true
-  /** Fits scheme and host of its issuers, and of no others. */
+  /** Matches scheme and host of its issuers, and of no others. */
   readonly mark?: RegExp
   /** Whether `iss` ends in a slash in its tokens, where that is known. */
   readonly slash?: boolean
-  /** How its tokens are made to live shorter, and how they come to have `jti`, in the words of its own console. */
+  /** How to shorten its tokens' lifetime and how to add `jti`, in the words of its own console. */
   readonly shorten?: string
   readonly identify?: string
-  /** Claims of such a token that a made-up value would not do for. */
+  /** Claims of such a token that cannot have a made-up value. */
   readonly sample?: JsonObject
   /** Where some issuers of the profile sign for everybody: the policy must then pin an owner. */
   readonly shared?: Shared

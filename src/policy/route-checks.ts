@@ -22,7 +22,7 @@ interface Judged extends Surroundings {
   readonly report: Report
 }
 
-/** Keys that speak of a token, which a public rule never reads. */
+/** Keys about a token, which a public rule never reads. */
 const TOKEN_KEYS = [
   'issuers',
   'audiences',
@@ -53,7 +53,7 @@ const TOKEN_KEYS = [
 const isUnder = (path: string, base: string): boolean =>
   `${foldCase(path)}/`.startsWith(`${foldCase(base)}/`)
 
-/** What must hold between the keys of a rule, and between a rule and the rest of the policy. */
+/** What must be true between the keys of a rule, and between a rule and the rest of the policy. */
 const CHECKS: readonly ((judged: Judged) => void)[] = [
   function scopesAreSaid({ entry, has, report }) {
     if (entry.access !== 'public' && !has('scopes')) {

@@ -31,7 +31,7 @@ export const workflowField = text<WorkflowSource>((value) => {
   return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
 })
 
-/** A value of `acr` that a challenge can name: several stand there with spaces between (RFC 9470 §3). */
+/** A value of `acr` that a challenge can name: several are separated by spaces there (RFC 9470 §3). */
 export const acrValue = text((value) =>
   isScopeToken(value)
     ? ok(value)

@@ -2,12 +2,12 @@ import { TrieRouter } from 'hono/router/trie-router'
 import { getOrMake } from '../core/memo.ts'
 import type { Method } from '../core/model/route.ts'
 
-/** One segment of a rule's path: literal text, or a parameter and the literal behind it. */
+/** One segment of a rule's path: literal text, or a parameter and the literal after it. */
 export type Segment =
   | { readonly literal: string }
   | { readonly param: string; readonly suffix: string }
 
-/** A segment that is a parameter: its name, and the literal behind it. */
+/** A segment that is a parameter: its name, and the literal after it. */
 export const PARAM = /^\{([A-Za-z_][A-Za-z0-9_]*)\}((?:[:.][^{}]*)?)$/
 
 /** A rule's path, segment by segment. */
@@ -31,8 +31,8 @@ interface Shape {
 }
 
 /**
- * What stands behind the parameters of a shape's rules, one level for each parameter. A request
- * walks only along suffixes that its segments have, so it never tries more than there are rules.
+ * The literals after the parameters of a shape's rules, one level for each parameter. A request walks only along
+ * suffixes that its segments have, so it never tries more than there are rules.
  */
 interface Suffixes {
   /** Length of a suffix → its texts → the level of the next parameter. */
@@ -54,7 +54,7 @@ const ending = (
   const found: number[] = []
   for (const [length, texts] of next) {
     const start = segment.length - length
-    // Cheap to ask first: most cuts do not stand where a suffix can begin.
+    // A cheap first test: at most cuts no suffix can begin.
     if (start < 1 || (length > 0 && !SUFFIX_START.includes(segment.charAt(start)))) continue
     const level = texts.get(segment.slice(start))
     if (level) found.push(...ending(level, places, segments))
@@ -110,13 +110,12 @@ export class Index {
   }
 }
 
-/** What may stand in a path both plain and escaped (RFC 3986 §3.3), so that origins differ. */
+/** Characters that may be plain or escaped in a path (RFC 3986 §3.3), so that origins differ. */
 const SPELLED_TWICE = /[!$&'()*+,=:@|[\]]/g
 
 /**
- * The one text of all spellings that some reader takes for the same: in lower case, with every
- * character escaped that may stand plain or escaped. Escaping, not decoding: no literal can then
- * look like a parameter or a rest.
+ * One text for all spellings that some reader treats as equal: in lower case, with every character escaped that may
+ * be plain or escaped. Escaping, not decoding: no literal can then look like a parameter or a rest.
  */
 export function foldCase(text: string): string {
   return text
@@ -128,7 +127,7 @@ export function foldCase(text: string): string {
 /** UTF-8 of characters beyond ASCII; a canonical path contains no other such bytes. */
 const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
 
-/** By way of upper case: some characters differ in lower case only, and `ẞ` has two upper cases. */
+/** Via upper case: some characters differ in lower case only, and `ẞ` has two upper cases. */
 const withoutCase = (text: string): string => text.toLowerCase().toUpperCase().toLowerCase()
 
 /** A rule's segments with their literals folded. */

@@ -145,7 +145,7 @@ export function routeOf(
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(entry.replay === 'window' && { replay: 'window' }),
-    // What an origin does not judge itself, as its credential and its tools, is never only watched.
+    // Never in shadow mode: behind an injected credential or MCP the origin does not check agents itself.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),
     forwardClaims: entry.forward_claims ?? [],

@@ -6,7 +6,7 @@ import { canonicalPath } from '../core/url.ts'
 import { otherReadings } from './path-readings.ts'
 import { foldCase, Index, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
-/** A rule's `match`, taken apart. */
+/** A rule's `match`, in its parts. */
 export interface Match {
   readonly methods: readonly Method[]
   readonly path: string
@@ -54,7 +54,7 @@ export function parseMatch(text: string): Result<Match, string> {
   const canonical = canonicalPath(`/${literal}`)
   if (!canonical.ok) return fail(`no request can have this path (${canonical.reason})`)
   if (canonical.value !== `/${literal}`) return fail(`write the path as ${canonical.value}`)
-  if (literal.includes('%2F')) return fail('an escaped slash can only stand inside a {parameter}')
+  if (literal.includes('%2F')) return fail('an escaped slash is allowed only inside a {parameter}')
   const methods: readonly Method[] = names.includes('*')
     ? METHODS
     : METHODS.filter((m) => names.includes(m) || (m === 'HEAD' && names.includes('GET')))
@@ -99,7 +99,7 @@ export function compileRouter(routes: readonly Route[]): Router {
   return { find: remembering(find) }
 }
 
-/** Most requests are for few addresses, and what is found for one is the same each time. */
+/** Most requests are for few addresses, and each lookup of one has the same result. */
 const remembering = (find: Router['find']): Router['find'] => {
   const known = createTextMemo<Found>()
   return (method, host, path) => {
@@ -122,7 +122,7 @@ const paramsOf = (rule: readonly Segment[], path: string): ReadonlyMap<string, s
   return params
 }
 
-/** What no literal of a rule can be: stands for any value of a parameter. */
+/** A text that no literal of a rule can be: it represents any value of a parameter. */
 const ANYTHING = '\u0001'
 
 /**
@@ -153,7 +153,7 @@ export function unreachable(
   return found
 }
 
-/** Paths that stand for all a rule matches; a rest is tried at every depth that rules have. */
+/** Example paths for all that a rule matches; `*` is tried at every depth that rules have. */
 const samplesOf = (path: string, depth: number): readonly string[] => {
   const texts = looseSegments(path).map((one) =>
     'param' in one ? ANYTHING + one.suffix : one.literal,

@@ -59,7 +59,7 @@ export function isReading({ access }: Route): boolean {
   return access !== 'public'
 }
 
-/** Whether a rule is one that somebody who administers only this issuer may see. */
+/** Whether an administrator of only this issuer may see a rule. */
 export function isWithin(route: Route, issuer: string): boolean {
   return !isReading(route) || takesIssuer(route, issuer)
 }

@@ -7,7 +7,7 @@ import { text } from './fields.ts'
 import { quote } from './issues.ts'
 import { anyOf, field, type KeyDocs, list, readField, readTable, required, table } from './table.ts'
 
-/** How holes are written, what to write, and a character that none of their values has. */
+/** How placeholders are written, what to write, and a character that none of their values has. */
 interface Holes {
   readonly hole: RegExp
   readonly hint: string
@@ -21,14 +21,14 @@ const PARAMETERS: Holes = {
   separator: /[^A-Za-z0-9._~-]/,
 }
 
-/** Holes of what a call to an MCP server needs: parameters of the path, and members of its arguments. */
+/** Placeholders in what a call to an MCP server needs: parameters of the path, and members of its arguments. */
 const ARGUMENTS: Holes = {
   hole: /\{([A-Za-z_][A-Za-z0-9_]*|arguments(?:\.[A-Za-z0-9_$-]+)+)\}/,
   hint: 'an argument is written {arguments.name}, a path parameter {name}',
   separator: /[^A-Za-z0-9._~/-]/,
 }
 
-/** Text with `{parameter}` holes. Does not know the rule's parameters. */
+/** Text with `{parameter}` placeholders. Does not know the rule's parameters. */
 export function readHoles(
   source: string,
   { hole, hint, separator }: Holes = PARAMETERS,
@@ -46,7 +46,7 @@ export function readHoles(
   return ok({ source, parts })
 }
 
-/** A scope token, or a template with `{parameter}` holes. Does not know the rule's parameters. */
+/** A scope token, or a template with `{parameter}` placeholders. Does not know the rule's parameters. */
 export function readTemplate(
   source: string,
   holes: Holes = PARAMETERS,
@@ -81,9 +81,8 @@ export function readWhole(source: string): Result<string, string> {
 }
 
 /**
- * A template of a use of something behind an MCP server, with `{arguments.name}` holes too. Before each
- * of these stands text of the template that ends in a character no argument has: else a caller could
- * choose which scope is asked for.
+ * A scope template of a tool, prompt or resource, also with `{arguments.name}` placeholders. The text before each
+ * of these must end in a character that no argument has: else a caller could choose which scope is required.
  */
 export function readUseTemplate(source: string): Result<ScopeTemplate, string> {
   if (!source.includes('{arguments.')) {
@@ -146,5 +145,5 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
 /** A list of scopes that are all needed, or `{ any = [...] }`. */
 export const scopeRule = ruleOf(SCOPE, ANY_KEYS)
 
-/** Likewise, of {@link readUseTemplate templates} over arguments. */
+/** The same, of {@link readUseTemplate templates} over arguments. */
 export const useScopes = ruleOf(USE_SCOPE, USE_ANY_KEYS)

@@ -10,7 +10,7 @@ import type { RevocationTerms } from '../core/model/revocation.ts'
 import type { WatchRule } from '../core/model/watch.ts'
 import type { Fields } from './table.ts'
 
-/** A table in the words of the configuration; what is not set is not there. */
+/** A table in the words of the configuration; without unset keys. */
 export type Shown = Readonly<Record<string, unknown>>
 
 type Camel<Name> = Name extends `${infer Head}_${infer Rest}`
@@ -55,7 +55,7 @@ export function showTable<F extends Fields, Model extends object, Context = void
 const camelCase = (key: string): string =>
   key.replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase())
 
-/** Stands for every value that is the operator's secret, or was made with one. */
+/** Replaces every value that is the operator's secret, or was made with one. */
 export const REDACTED = 'redacted'
 
 /** Header → claim path, as configured. */
@@ -73,14 +73,14 @@ export function showPaths(paths: readonly ClaimPath[]): readonly string[] {
   return paths.map(claimPathText)
 }
 
-/** What is most often one path, as it is written. */
+/** One path or a list, as it is written. */
 export function showPath([first, ...others]: readonly ClaimPath[]): string | readonly string[] {
   return first && others.length === 0
     ? claimPathText(first)
     : showPaths(first ? [first, ...others] : [])
 }
 
-/** Numbers that are counted exactly, or the binding that counts about as many as its own say. */
+/** The numbers of an exact limit, or the binding of an approximate one. */
 export function showRateLimit(limit: RateLimit): Shown {
   return limit.kind === 'approximate'
     ? { binding: limit.binding, per: limit.per, approximate: true }
@@ -91,7 +91,7 @@ export function showRateLimit(limit: RateLimit): Shown {
       }
 }
 
-/** Of a limit that counts only about. */
+/** Of an approximate limit. */
 export function showAddressLimit(limit: AddressLimit): Shown {
   return {
     ...(limit.kind === 'binding' ? { binding: limit.binding } : showNumbers(limit)),

@@ -20,7 +20,7 @@ export type Field<Value, Input = unknown> = GenericSchema<Input, Value>
 /** The keys of a table, one row each. */
 export type Fields = Readonly<Record<string, Field<unknown>>>
 
-/** What is readable of a table; a key that is absent or broken is not there. */
+/** The readable keys of a table, without absent and broken ones. */
 export type Readable<F extends Fields> = { readonly [K in keyof F]?: InferOutput<F[K]> }
 
 /** What marks a key that must be there. */
@@ -105,7 +105,7 @@ export function field<Value, Input = unknown>(
 const step = (key: string | number) =>
   ({ type: 'unknown', origin: 'value', input: undefined, key, value: undefined }) as const
 
-/** What is left of a reading with one mistake at most: a value, or a sentence for the operator. */
+/** The result of a reading with at most one mistake: a value, or a sentence for the operator. */
 export function checked<Input, Value>(read: (value: Input) => Result<Value, string>) {
   return rawTransform<Input, Value>(({ dataset, addIssue, NEVER }) => {
     const reading = read(dataset.value)

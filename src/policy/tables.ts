@@ -48,7 +48,7 @@ export interface DocumentedTable {
   readonly docs: Readonly<Record<string, KeyDoc<unknown>>>
 }
 
-/** A table with a row of documentation for each of its keys, which the compiler sees to. */
+/** A table with a row of documentation for each of its keys, which the compiler checks. */
 export function documented<const F extends Fields>(keys: F, docs: KeyDocs<F>): DocumentedTable {
   return { keys, docs }
 }
@@ -93,7 +93,7 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
   },
   WATCH: {
     description:
-      'Whose requests are [watched](watch.md), by names of yours. The first table that fits a request counts it.',
+      'Whose requests are [watched](watch.md), by names of yours. The first table that matches a request counts it.',
     example: { agents: { action: 'quarantine' } },
   },
 }

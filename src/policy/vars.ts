@@ -12,7 +12,7 @@ export interface PolicyVars {
   readonly WATCH?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
-  /** Likewise of each grant. */
+  /** The same for each grant. */
   readonly grantPaths?: readonly string[]
 }
 
@@ -21,11 +21,11 @@ export function rulePath({ routePaths }: Pick<PolicyVars, 'routePaths'>, index: 
   return routePaths?.[index] ?? `ROUTES[${index}]`
 }
 
-/** A variable without others behind it, since its binding has such a name. */
+/** A variable that no other continues, since its binding has such a name. */
 const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'
 
-/** The names that hold policy; each also with `_` and anything behind it. */
+/** The names of policy variables; each also with `_` and anything after it. */
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS', 'WATCH'] as const
 type Name = (typeof NAMES)[number]
 
@@ -41,9 +41,9 @@ export function isPolicyVariable(name: string): boolean {
 }
 
 /**
- * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES
- * and then every `ROUTES_*` by code-unit order, GRANTS likewise, ISSUERS, SCOPES and WATCH merged, `GATE_*` laid over
- * GATE key by key. Text is read as JSON. Does not look into what the variables say.
+ * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES and then every
+ * `ROUTES_*` by code-unit order, GRANTS in the same way, ISSUERS, SCOPES and WATCH merged, `GATE_*` laid over GATE
+ * key by key. Text is read as JSON. Does not look into what the variables say.
  */
 export function readVars(env: Readonly<Record<string, unknown>>): {
   readonly vars: PolicyVars
@@ -112,11 +112,11 @@ const isJsonValue = (value: unknown): boolean =>
 const readValue = (value: unknown): Result<unknown, string> => {
   if (isJsonValue(value)) return ok(value)
   if (typeof value !== 'string')
-    return fail('must be a table or a list; the name is for the policy')
+    return fail('must be a table or a list: its name is reserved for the policy')
   try {
     JSON.parse(value)
   } catch {
-    return fail('is text that is not JSON; the name is for the policy')
+    return fail('is text that is not JSON: its name is reserved for the policy')
   }
   const read = parseJsonObject(`{"value":${value}}`)
   return read
@@ -124,7 +124,7 @@ const readValue = (value: unknown): Result<unknown, string> => {
     : fail('is JSON that has a name twice in one object, or is nested too deep')
 }
 
-/** Whether a value could have been meant as policy: secrets and bindings are none of ours. */
+/** Whether a value could be meant as policy: secrets and bindings are not. */
 const looksLikePolicy = (value: unknown): boolean =>
   typeof value === 'string' ? /^\s*[[{]/.test(value) && readValue(value).ok : isJsonValue(value)
 
@@ -147,7 +147,7 @@ const nearMiss = (name: string, value: unknown): string | undefined => {
 const isVariant = (text: string, base: Name): boolean =>
   text === base || `${text}S` === base || text === `${base}S`
 
-/** With a word straight behind it; not GATE, with which words like GATEWAY begin. */
+/** With a word directly after it; not GATE, since words like GATEWAY begin with it. */
 const lacksUnderscore = (name: string, base: Name): boolean =>
   base !== 'GATE' && name.startsWith(base)
 

@@ -15,7 +15,7 @@ import { takenIssuers, viaOf } from './route.ts'
 import type { RouteEntry } from './route-keys.ts'
 import { type Read, type Warn, warnOfSecrets } from './secret-warnings.ts'
 
-/** What origins allow by which a token has expired, unless they are told more. */
+/** Seconds by which `verifyAgent` lets clocks differ, unless an origin sets more. */
 const VERIFIED_SECONDS = 5
 
 /** What is allowed, and what it costs. Changes nothing about the policy. */
@@ -25,7 +25,7 @@ export const warningsOf: Warn = (read, at) => {
   warnOfSecrets(read, at)
   warnOfWatch(read.watch, read.audit, at('WATCH'))
   if (gate.insecure_http && gate.resource?.url.protocol === 'https:') {
-    report(['insecure_http'], 'lets tokens for an https resource cross the network in clear')
+    report(['insecure_http'], 'lets tokens for an https resource be sent unencrypted')
   }
   if (gate.resource && !hosts.has(gate.resource.url.hostname)) {
     report(
@@ -85,8 +85,8 @@ const isStrict = ({ access, revocation }: RouteEntry, gate: GateEntry): boolean 
 const NAMING: ReadonlySet<string> = new Set(['sub', 'client_id', 'azp'])
 
 /**
- * A rule that asks for somebody, or for a workflow, by name: where it takes tokens of several issuers, each of
- * them can have somebody else of that name.
+ * Warns of a rule that names an agent, a user or a workflow and accepts several issuers: each issuer can give that
+ * name to somebody else.
  */
 const warnSharedNames = (
   { workflow, delegation = {}, claims = [] }: RouteEntry,
@@ -119,8 +119,8 @@ type Rule = Read['rules'][number]
 type At = Parameters<Warn>[1]
 
 /**
- * What the origins of a valid policy leave open: who else can reach them, and what they are told apart
- * by. Asks no network, and does not know what an origin checks.
+ * Warns about origins of a valid policy: who else can reach them, and how they recognise the gate. Makes no network
+ * request, and does not know what an origin checks.
  */
 const warnOfOrigins: Warn = (read, at) => {
   const { gate, rules } = read
@@ -151,7 +151,7 @@ const warnPlain = ({ origin, origin_via: via }: GateEntry | RouteEntry, report: 
     via === undefined &&
     !isLoopback(origin.url.hostname)
   ) {
-    report(['origin'], 'is plain http: identities and injected secrets cross the network in clear')
+    report(['origin'], 'is plain http: identities and injected secrets are sent unencrypted')
   }
 }
 
@@ -168,7 +168,7 @@ const warnHalfToken = (entry: RouteEntry, report: Report) => {
   )
 }
 
-/** The rules to each origin that anyone could send to: a URL on no private address, and no binding. */
+/** The rules for each origin that anyone can reach: a URL that is not a private address, without a binding. */
 const openOrigins = ({ gate, rules }: Read): ReadonlyMap<string, readonly Rule[]> => {
   const found = new Map<string, Rule[]>()
   for (const rule of rules) {
@@ -181,8 +181,8 @@ const openOrigins = ({ gate, rules }: Read): ReadonlyMap<string, readonly Rule[]
 }
 
 /**
- * Names of Cloudflare's own, for which there is something better to write. A secret that every request has makes up
- * for an open one.
+ * Names of Cloudflare's own, for which there is something better to write. A secret in every request makes up for a
+ * public address.
  */
 const ADDRESSES = [
   {

@@ -47,7 +47,7 @@ export function warnProofs(
   if (replay === 'window' && writing.length > 0) {
     report(
       ['replay'],
-      `lets who copies a request repeat its proof until it is too old, and ${writing.join(', ')} may change something; leave it out, or put reading methods into a rule of their own`,
+      `lets anyone who copies a request repeat its proof until the proof is too old, and ${writing.join(', ')} may change something; leave it out, or put reading methods into a rule of their own`,
     )
   }
   const isExpected =

@@ -51,7 +51,7 @@ export const REVOCATION_DOCS: KeyDocs<typeof REVOCATION_KEYS> = {
   },
   locations: {
     description:
-      'Location hints for new shards, in turn: `"wnam"`, `"enam"`, `"sam"`, `"weur"`, `"eeur"`, `"apac"`, `"apac-ne"`, `"apac-se"`, `"oc"`, `"afr"`, `"me"`. A changed hint moves no shard.',
+      'Location hints for new shards, in turn: `"wnam"`, `"enam"`, `"sam"`, `"weur"`, `"eeur"`, `"apac"`, `"apac-ne"`, `"apac-se"`, `"oc"`, `"afr"`, `"me"`. A changed hint does not move existing shards.',
     unset: 'near the first request',
     example: ['weur', 'enam'],
   },

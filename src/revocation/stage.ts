@@ -17,7 +17,7 @@ export type Needs = StandingFacts & Pick<LineFacts, 'route'>
 const deny = denials({
   agent_throttled: [
     'tooMany',
-    'The agent, or one that it acts with, may send only few requests for a while',
+    'The agent, or one that it acts with, is throttled for a while',
     'Wait as long as Retry-After says, then go on more slowly',
   ],
 })

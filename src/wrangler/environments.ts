@@ -19,7 +19,7 @@ export interface Environment {
     readonly durable_object: ReadonlyMap<string, ObjectBinding>
     readonly service: ReadonlySet<string>
     readonly ratelimit: ReadonlySet<string>
-    /** Whatever a request can be sent through, and the table that it is written in. */
+    /** The bindings that a request can be sent through, each with its table. */
     readonly fetcher: ReadonlyMap<string, FetcherTable>
   }
   /** Every binding of any kind, by name: the table where the Worker gets one, else `undefined`. */

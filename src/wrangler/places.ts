@@ -1,4 +1,4 @@
-/** Reads TOML and JSONC, and where each key and item stands, so that a mistake can name line and column. */
+/** Reads TOML and JSONC with the position of each key and item, so that a mistake can name line and column. */
 import { parse, TomlError } from 'smol-toml'
 import type { PolicyIssue } from '../policy/issues.ts'
 
@@ -238,7 +238,7 @@ const walk = (from: Spot, steps: readonly (string | number)[]) => {
   return { spot, depth }
 }
 
-/** Names of headers are told in lower case. */
+/** Names of headers are reported in lower case. */
 const loosely = ({ inside }: Spot, step: string | number): Spot | undefined =>
   [...inside].find(([key]) => String(key).toLowerCase() === step)?.[1]
 

@@ -22,9 +22,9 @@ export interface PolicyReading {
 }
 
 /**
- * Reads the policy of one environment as the Worker would, with the variables and bindings that the
- * file gives it. A secret is taken as set, and is not known unless a variable stands in its place. With
- * `known` those secrets are set, and no others. `isBound`: which bindings are there, if not those of the file.
+ * Reads the policy of one environment as the Worker would, with the variables and bindings that the file gives it.
+ * A secret counts as set, and its value is unknown unless a variable has its name. With `known` those secrets are
+ * set, and no others. `isBound`: which bindings are there, if not those of the file.
  */
 export function readEnvironment(
   environment: Environment,
@@ -68,8 +68,8 @@ export function readEnvironment(
 }
 
 /**
- * Secrets that the Worker would take for variables of the policy. Of their values no more is known
- * than that those which hold keys are JSON, and that no other is likely to be.
+ * Secrets that the Worker would take for variables of the policy. Of their values only this is assumed: those with
+ * keys are JSON, and others are not.
  */
 const secretIssues = (
   names: readonly string[],

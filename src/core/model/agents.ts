@@ -13,8 +13,8 @@ export interface AgentKey {
 }
 
 /**
- * What one shard of the audit saw of one agent since it told the registry last. Lists have no duplicates, and all is
- * bounded by `SIGHTING`.
+ * What one shard of the audit saw of one agent since its last report to the registry. Lists have no duplicates, and
+ * all is bounded by `SIGHTING`.
  */
 export interface Sighting extends AgentKey {
   /** The agent as origins see it, if that differs from its id. */
@@ -39,7 +39,7 @@ export interface Sighting extends AgentKey {
   readonly used: readonly string[]
   /** Its other actors in `act`, as {@link keyText}. */
   readonly parents: readonly string[]
-  /** Where allowed requests came from; tokens likewise. */
+  /** Where allowed requests and their tokens came from. */
   readonly countries: readonly string[]
   readonly networks: readonly string[]
   /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
@@ -128,7 +128,7 @@ interface StatusChange {
   readonly reason?: string
   /** Set if the administrator is of this issuer only. */
   readonly own?: true
-  /** Of an agent that is suspended or retired: what it is once it is resumed. */
+  /** The status that a suspended or retired agent gets back once it is resumed. */
   readonly resumes?: AgentStatus
 }
 
@@ -141,7 +141,7 @@ export interface AgentEntry extends AgentKey {
   readonly change?: StatusChange
   /** Absent where it was never seen. */
   readonly seen?: Seen
-  /** Only of an agent that is asked for alone: one for each table that counts it. */
+  /** Only where a single agent is requested: one for each table that counts it. */
   readonly watched?: readonly Watched[]
 }
 
@@ -173,7 +173,7 @@ export type AlertJudged =
   | { readonly alert: Alert; readonly entry?: AgentEntry; readonly shards?: ShardStatus }
   | { readonly refused: ChangeRefusal }
 
-/** What may be needed of an administrator. */
+/** What an agent may need from an administrator. */
 export const AGENT_NEEDS = [
   'owner',
   'changed',
@@ -210,7 +210,7 @@ export interface AgentStore {
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
   alerts(query: AlertQuery): Promise<AlertPage>
   alert(id: number): Promise<Alert | undefined>
-  /** Notes what a person says of an alert; `undefined` where there is no such. */
+  /** Records what a person decides on an alert; `undefined` where there is no such. */
   judge(judgement: Judgement, act?: Act): Promise<AlertJudged | undefined>
 }
 
@@ -230,7 +230,7 @@ export function isChanged({ fields, seen }: Pick<AgentEntry, 'fields' | 'seen'>)
   return checksums !== undefined && !!seen?.checksums?.some((one) => !checksums.includes(one))
 }
 
-/** What an agent needs of an administrator at `now`, in milliseconds. A retired one needs nothing. */
+/** What an agent needs from an administrator at `now`, in milliseconds. A retired one needs nothing. */
 export function needsOf(entry: AgentEntry, now: number): readonly AgentNeed[] {
   const { status, seen, change, fields } = entry
   const { owners = [], review_by, expires } = fields

@@ -9,7 +9,7 @@ interface Resource {
 
 /**
  * The audiences that a rule accepts: the rule's list, else the issuer's, else the rule's resource. A `client_id` is
- * never compared with a resource. What a cloud says of a workload is good for the rule's resource alone.
+ * never compared with a resource. A workload's token is accepted for the rule's resource alone.
  */
 export function acceptedAudiences(issuer: Issuer, route: Resource): readonly string[] {
   if (issuer.workload && !issuer.trustDomain) return [route.resource]

@@ -161,7 +161,7 @@ export interface ShardHealth {
   /** Bytes of records, by ring. */
   readonly bytes: Readonly<Record<string, number>>
   readonly problems: Problems
-  /** Alerts that the receiver has not taken yet. */
+  /** Alerts that the receiver has not accepted yet. */
   readonly waiting: number
 }
 
@@ -170,7 +170,7 @@ export interface Audit {
   readonly rule: AuditRule
   /** Takes one record, as JSON. Never throws, and never delays an answer. */
   take(record: string, whose: Whose): void
-  /** Rejects where the store cannot be reached, and for a cursor that is none. */
+  /** Rejects where the store cannot be reached, and for an invalid cursor. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
   /**

@@ -130,7 +130,7 @@ export interface Issuer {
   /** Those of the policy for its tokens, in file order. */
   readonly grants?: readonly ClaimGrant[]
   readonly admin: AdminReach
-  /** Where it is there, no rule takes its tokens: only the gate's own endpoints do. */
+  /** If present, no rule accepts its tokens: only the gate's own endpoints do. */
   readonly rules?: false
   /** As the rule's. */
   readonly possession?: 'required'

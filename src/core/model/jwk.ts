@@ -85,9 +85,9 @@ export interface PublicKey {
 }
 
 /**
- * Reads a JWK as a key for one of these algorithms: the one in its `alg`, or the first that its type fits. `undefined`
- * for an unusable entry: wrong type, use or size, a private or symmetric member, or a `kid` that is no string or is too
- * long. With `svid` a key must be for JWT-SVIDs. Does not check whether a point is on its curve; the import does.
+ * Reads a JWK as a key for one of these algorithms: the one in its `alg`, or the first that its type can have.
+ * `undefined` for an unusable entry: wrong type, use or size, a private or symmetric member, or a `kid` that is not
+ * a short string. With `svid` a key must be for JWT-SVIDs. Does not check if a point is on its curve; the import does.
  */
 export function publicKeyOf(
   entry: JsonObject,

@@ -73,7 +73,7 @@ export interface Policy {
   readonly gate: Gate
   /** Absent where decisions are not stored. */
   readonly audit?: AuditRule
-  /** Whose requests are watched; none where nobody's are. */
+  /** Whose requests are watched; empty if nobody's. */
   readonly watch: readonly WatchRule[]
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>

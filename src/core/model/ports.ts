@@ -23,8 +23,8 @@ export interface Clock {
 }
 
 /**
- * Why a set has no key for a token. `unknown`: none fits. `ambiguous`: several fit and the token does not choose.
- * `unsupported`: one fits, but this runtime cannot verify with it.
+ * Why a set has no key for a token. `unknown`: none fits. `ambiguous`: several match and the token does not choose.
+ * `unsupported`: one matches, but this runtime cannot verify with it.
  */
 export type KeyMiss = 'unknown' | 'ambiguous' | 'unsupported'
 

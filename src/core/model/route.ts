@@ -118,7 +118,7 @@ export interface Route {
   readonly rateLimit?: RateLimit
   /** Whether each token is accepted only once, at all rules with this setting together. */
   readonly singleUse?: true
-  /** What stands before a token in a WebSocket subprotocol; absent: only `Authorization` is read. */
+  /** Prefixes of a token in a WebSocket subprotocol; absent: only `Authorization` is read. */
   readonly tokenSubprotocols?: readonly string[]
   /** Whether each token must be bound to a key; absent: a bound token must be proved. */
   readonly possession?: 'required'

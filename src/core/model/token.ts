@@ -81,7 +81,7 @@ export interface AccessToken {
   readonly expires: number
   /** Scope tokens that the gate accepts, in the token's order; then those of grants. */
   readonly scopes: readonly string[]
-  /** The grants of the policy that the token's claims fit; absent where there are none. */
+  /** The grants of the policy that match the token's claims; absent where there are none. */
   readonly granted?: readonly ClaimGrant[]
 }
 

@@ -17,11 +17,11 @@ export type Signal = (typeof SIGNALS)[number]
 export const WATCH_ACTIONS = ['alert', 'throttle', 'quarantine'] as const
 type WatchAction = (typeof WATCH_ACTIONS)[number]
 
-/** Whose requests are watched, and what follows. The first table that fits a request counts it. */
+/** Whose requests are watched, and what follows. The first table that matches a request counts it. */
 export interface WatchRule {
   /** The name of its table. */
   readonly name: string
-  /** Each that is absent fits all. `agents` as origins see them; `rules` by their `match`. */
+  /** An absent one matches all. `agents` as origins see them; `rules` by their `match`. */
   readonly issuer?: string
   readonly agents?: readonly string[]
   readonly agentTypes?: readonly string[]
@@ -52,7 +52,7 @@ export interface Watched {
   readonly learning: readonly Signal[]
 }
 
-/** What the tables have learned that are still there, of the signals that they tell. */
+/** What the tables that still exist have learned, of the signals that they report. */
 export function learnedBy(rules: readonly WatchRule[], watched: readonly Watched[]) {
   return rules.flatMap(({ name, signals }) =>
     watched
@@ -82,9 +82,9 @@ export interface Alert {
   readonly requests: readonly string[]
   /** The revocation that it made. */
   readonly quarantine?: Quarantine
-  /** Why it made none: as many agents were quarantined in the hour as may be. */
+  /** Why it made none: the limit of agents quarantined in an hour was reached. */
   readonly not_stopped?: true
-  /** What a person has said of it, and who. */
+  /** What a person decided on it, and who. */
   readonly verdict?: { readonly is: Verdict; readonly at: number; readonly by: string }
 }
 
@@ -97,7 +97,7 @@ export interface Quarantine {
   readonly failed?: true
 }
 
-/** What a person says of an alert. `release` only ends its quarantine. */
+/** What a person decides on an alert. `release` only ends its quarantine. */
 export const VERDICTS = ['dismiss', 'release', 'suspend'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
@@ -116,7 +116,7 @@ export interface AlertPage {
   readonly cursor?: number
 }
 
-/** What a person says of an alert of these issuers, or of all. */
+/** What a person decides on an alert of these issuers, or of all. */
 export interface Judgement {
   readonly id: number
   readonly verdict: Verdict

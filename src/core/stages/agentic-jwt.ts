@@ -13,7 +13,7 @@ import { fail, ok } from '../result.ts'
 import { isIdentityText } from '../text.ts'
 import { BOUND } from './possession/dpop.ts'
 
-const must = 'The authorization server must issue what Agentic JWT has'
+const must = 'The authorization server must follow Agentic JWT'
 
 const deny = denials({
   key_id_missing: [
@@ -28,7 +28,7 @@ const deny = denials({
   ],
   executed_by_mismatch: [
     'invalidToken',
-    'The token is executed by another agent than its subject',
+    "The token's executed_by is not its subject",
     `${must} (§4.4.2): executed_by that equals sub`,
   ],
   delegation_chain_malformed: [
@@ -64,12 +64,12 @@ const deny = denials({
   ],
   delegation_chain_mismatch: [
     'forbidden',
-    'The token was delegated by other agents than this route expects',
+    "The token's chain of agents is not the one that this route expects",
     'Get a token through the chain of agents that the operator expects here',
   ],
   step_sequence_mismatch: [
     'forbidden',
-    'The token has other completed steps than this route expects',
+    "The token's completed steps are not those that this route expects",
     'Complete the steps that the operator expects before this one',
   ],
 })
@@ -101,7 +101,7 @@ const CHECKS: readonly Check[] = [
       const [by, ...steps] = ['executed_by', 'workflow_id', 'workflow_step'].map((name) =>
         own(intent, name),
       )
-      // A workflow beside the intent is none of its own: it must be in the intent too.
+      // A workflow claim outside the intent must be in the intent too.
       const absent = [...steps, own(access.claims, 'workflow_id')]
       return isId(by) && (steps.every(isId) || absent.every((one) => one === undefined))
     },

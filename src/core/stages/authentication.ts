@@ -11,7 +11,7 @@ import { fail, ok } from '../result.ts'
 const deny = denials({
   authentication_malformed: [
     'invalidToken',
-    "The token's acr or auth_time is not well formed, or of the future",
+    "The token's acr or auth_time is not well formed, or is in the future",
     'The authorization server must issue acr as text and auth_time as seconds (RFC 9068 §2.2.1)',
   ],
   authentication_insufficient: [

@@ -21,7 +21,7 @@ const deny = denials({
   ],
   authorization_details_value_invalid: [
     'forbidden',
-    'A part of the path cannot stand in an identifier',
+    'A part of the path is not allowed in an identifier',
     'Use an id of letters, digits, dot, underscore, tilde and hyphen, at most 128 characters',
   ],
 })

@@ -11,7 +11,7 @@ import type { Room } from '../room.ts'
 export const bodyDenials = denials({
   body_too_large: [
     'tooLarge',
-    'The request body is larger than what is read here',
+    'The request body is larger than this gate reads',
     'Send less at a time',
   ],
   body_timeout: [
@@ -26,13 +26,13 @@ export const bodyDenials = denials({
   ],
   bodies_full: [
     'unavailable',
-    'The gate already keeps as many bytes of request bodies as it may, in all or for this agent',
+    'No memory is left to keep the request body: in all, or for this agent',
     'Try again after Retry-After, with fewer or smaller bodies at a time',
   ],
   digest_mismatch: [
     'badRequest',
     'The request body is not the one that Content-Digest names',
-    'Send the body that the digest was made of, or no Content-Digest (RFC 9530 §2)',
+    'Send the body that the digest was computed from, or no Content-Digest (RFC 9530 §2)',
   ],
 })
 

@@ -57,7 +57,7 @@ const deny = denials({
   claim_malformed: [
     'invalidToken',
     'An identity or scope claim of the token is not well formed',
-    'The authorization server must issue non-empty text without control characters, and scopes as RFC 6749 §3.3 has them',
+    'The authorization server must issue non-empty text without control characters, and scopes as RFC 6749 §3.3 defines them',
   ],
   claim_not_encodable: [
     'invalidToken',

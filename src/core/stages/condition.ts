@@ -19,7 +19,7 @@ const deny = denials({
   condition_error: [
     'forbidden',
     'A condition of this route cannot be evaluated for the request',
-    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator which claims and values this route reads',
+    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where a list is expected; else ask the operator which claims and values this route reads',
   ],
 })
 

@@ -49,7 +49,7 @@ const deny = denials({
   ],
   subprotocols_malformed: [
     'invalidRequest',
-    'The WebSocket subprotocols are malformed, have nothing but the token, or there is a second credential',
+    'The WebSocket subprotocols are malformed or have only the token, or there is a second credential',
     'Offer one subprotocol with the token and at least one without, like `realtime`, and send no Authorization header',
   ],
   token_too_long: ['invalidToken', 'The token is longer than this gate reads', malformed],
@@ -60,7 +60,7 @@ const deny = denials({
   ],
   token_encrypted: [
     'invalidToken',
-    'Encrypted tokens are not taken here',
+    'Encrypted tokens are not accepted here',
     'Ask the authorization server for signed tokens that are not encrypted',
   ],
   encryption_not_accepted: [
@@ -71,7 +71,7 @@ const deny = denials({
   decryption_failed: [
     'invalidToken',
     'The encrypted token cannot be decrypted',
-    "Get a new token; if it lasts, the authorization server must encrypt with this gate's present key, and name it (kid)",
+    "Get a new token; if it lasts, the authorization server must encrypt with this gate's current key, and name it (kid)",
   ],
   decryption_unavailable: [
     'unavailable',
@@ -85,7 +85,7 @@ const deny = denials({
   ],
   algorithm_forbidden: [
     'invalidToken',
-    'The token is not signed with an algorithm this gate takes',
+    'The token is not signed with an algorithm this gate accepts',
     malformed,
   ],
   type_forbidden: [

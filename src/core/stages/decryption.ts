@@ -51,9 +51,9 @@ export function isStillOpened(
 }
 
 /**
- * Decrypts a compact JWE (RFC 7516 §5.2) whose `cty` is JWT (RFC 7519 §5.2). The key is the one that `kid` names or,
- * without `kid`, the only one that fits. Does not check the content: everyone with the public key can write it. Does
- * not read claims that are repeated in the header (RFC 7519 §5.3).
+ * Decrypts a compact JWE (RFC 7516 §5.2) whose `cty` is JWT (RFC 7519 §5.2). The key is the one that `kid` names
+ * or, without `kid`, the only one that matches. Does not check the content: everyone with the public key can write
+ * it. Does not read claims that are repeated in the header (RFC 7519 §5.3).
  */
 export async function openToken(
   token: string,

@@ -15,7 +15,7 @@ const deny = denials({
   delegation_malformed: [
     'invalidToken',
     "The token's chain of actors, its may_act or its parent's scopes are not well formed",
-    'The authorization server must issue act as nested objects, each with sub and where required iss (RFC 8693 §4.1), may_act likewise, and scopes as in scope',
+    "The authorization server must issue act and may_act as nested objects with sub, and iss where it is required (RFC 8693 §4), and the parent's scopes in the format of scope",
   ],
   delegation_too_deep: [
     'forbidden',
@@ -40,11 +40,11 @@ const deny = denials({
   subject_not_allowed: [
     'forbidden',
     'The token may not act for its subject on this route',
-    'Ask the operator for whom agents may act on this route',
+    'Ask the operator on whose behalf agents may act on this route',
   ],
   may_act_mismatch: [
     'forbidden',
-    'The token does not name its actor as the one that may act for its subject',
+    "The token's may_act does not name its actor",
     'Get a token by token exchange whose may_act names the agent that acts',
   ],
   delegation_scope_exceeded: [
@@ -54,7 +54,7 @@ const deny = denials({
   ],
   agent_id_missing: [
     'invalidToken',
-    'The token does not say which agent it belongs to',
+    'The token does not identify its agent',
     "The authorization server must issue the claim that the policy reads as the agent's id",
   ],
   agent_id_malformed: [
@@ -64,7 +64,7 @@ const deny = denials({
   ],
   agent_issuer_mismatch: [
     'forbidden',
-    "The token's agent is one of another issuer",
+    "The token's agent belongs to another issuer",
     "Use a token of the agent's own issuer",
   ],
   workflow_conflict: [
@@ -75,11 +75,11 @@ const deny = denials({
   grant_conflict: [
     'forbidden',
     'Grants of the policy give the agent two ids or two types',
-    'Ask the operator to let only one grant that fits this token name the agent',
+    'Ask the operator to set agent_id and agent_type in only one of the grants that match this token',
   ],
   grant_value_invalid: [
     'forbidden',
-    "A claim that a grant makes the agent's id of is missing, or cannot stand in an id",
+    "A grant makes the agent's id from a claim that is missing, or whose value is not allowed in an id",
     'Use a token whose claim has letters, digits, dot, underscore, tilde and hyphen only, at most 128 characters',
   ],
 })

@@ -15,12 +15,12 @@ const deny = denials({
   ],
   encryption_issuer_mismatch: [
     'invalidToken',
-    'The token was encrypted for another issuer than it is from',
+    'The token is encrypted for one issuer and comes from another',
     'The authorization server must encrypt with the key that was made for its own tokens',
   ],
   issuer_not_accepted: [
     'invalidToken',
-    'This route does not take tokens of that issuer',
+    'This route does not accept tokens of that issuer',
     'Get a token from an issuer that this route accepts',
   ],
   algorithm_not_accepted: [

@@ -41,7 +41,7 @@ const deny = denials({
   method_ambiguous: [
     'badRequest',
     'The query names another method, which this route does not allow',
-    'Send the request with the method that is meant, and no parameter like _method that overrides it',
+    'Send the request with the intended method, and no parameter like _method that overrides it',
   ],
   route_unknown: [
     'notFound',
@@ -51,12 +51,12 @@ const deny = denials({
   insecure_transport: [
     'forbidden',
     'This resource is served over https only',
-    'Repeat the request over https, with a new token: this one has crossed the network in clear',
+    'Repeat the request over https, with a new token: this one was sent unencrypted',
   ],
   parameter_ambiguous: [
     'badRequest',
     'A parameter that this route reads is missing, or can be read in more than one way',
-    'Send each parameter and header that this route reads once, and the one that names the workflow always. Send no other name that differs in case or punctuation only, at most 100 parameters, no ; and only whole UTF-8 escapes in the query, ASCII in headers, and none of the headers in Connection',
+    'Send each parameter and header that this route reads at most once; the one that names the workflow is required. Send no other name that differs only in case or punctuation, and do not name these headers in Connection. A query may have 100 parameters, no ; and only whole UTF-8 escapes; header values must be ASCII',
   ],
   preflight_refused: [
     'forbidden',

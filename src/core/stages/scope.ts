@@ -23,11 +23,11 @@ const deny = denials({
   grant_missing: [
     'forbidden',
     'No grant of the policy gives this token a scope that the route needs',
-    'Ask the operator for a grant; scopes of this issuer do not come from the token, so another request to it does not help',
+    'Ask the operator for a grant; scopes of this issuer come from grants, so a new token does not help',
   ],
   scope_value_invalid: [
     'forbidden',
-    'A part of the path, or an argument, cannot stand in a scope',
+    'A part of the path, or an argument, is not allowed in a scope',
     'Use an id of letters, digits, dot, underscore, tilde and hyphen, at most 128 characters; an argument may be a path without . and .. too',
   ],
 })

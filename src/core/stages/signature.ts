@@ -13,13 +13,13 @@ import { isSigned } from './verify.ts'
 const deny = denials({
   key_unknown: [
     'invalidToken',
-    'The issuer has no key that fits this token',
+    'The issuer has no key that matches this token',
     'Get a new token; if the issuer has just changed its keys, try again in half a minute',
   ],
   key_ambiguous: [
     'invalidToken',
-    'Several keys of the issuer fit this token, and it does not say which is meant',
-    'The authorization server must name the key of each token (kid), and give no two keys one name',
+    'Several keys of the issuer match this token, and it does not say which one signed it',
+    'The authorization server must name the key of each token (kid), and give each key a name of its own',
   ],
   algorithm_unsupported: [
     'invalidToken',
@@ -33,7 +33,7 @@ const deny = denials({
   ],
   signature_invalid: [
     'invalidToken',
-    "The token's signature is not its issuer's",
+    "The token's signature does not verify with its issuer's key",
     'Get a new token and send it unchanged',
   ],
 })

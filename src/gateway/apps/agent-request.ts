@@ -107,7 +107,7 @@ export function matchOf(header: string | undefined): AgentChange['match'] {
   })
 }
 
-/** Whether an agent is one by whom the caller acts. */
+/** Whether the caller acts by this agent. */
 export function isOfCaller(c: Admin, { issuer, agent }: AgentKey): boolean {
   return revocableSubjects(c.get('access'), c.get('agent')).some(
     (one) => one.kind === 'agent' && one.issuer === issuer && one.value === agent,

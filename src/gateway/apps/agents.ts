@@ -45,17 +45,17 @@ export const agentDenials = denials({
   ],
   agent_unknown: [
     'notFound',
-    'The registry does not have this agent, or it is not one for this token',
+    'The registry does not have this agent, or this token may not see it',
     'List the agents to see which there are; PUT registers one that was never seen',
   ],
   agent_changed: [
     'changed',
-    'The agent is not what If-Match says: somebody has changed it meanwhile',
+    'The agent has changed since the version that If-Match names',
     'Read it again, and repeat the change with its new ETag; nothing was changed',
   ],
   agent_version_missing: [
     'conditionMissing',
-    'A change of an agent that is there needs If-Match',
+    'A change of a registered agent needs If-Match',
     'Send the ETag that reading the agent answered, or * to overwrite whatever is there',
   ],
   agent_stopped_by_all: [
@@ -65,20 +65,20 @@ export const agentDenials = denials({
   ],
   agents_full: [
     'full',
-    'The registry has room for no more agents of which administrators decided',
-    'Resume or no longer approve agents that are gone; administrators of one issuer have a tenth of the room',
+    'The registry has no room for another agent that an administrator decides on',
+    'Resume agents that no longer exist, or end their approval; administrators of one issuer have a tenth of the room',
   ],
   agents_unavailable: [
     'unavailable',
     'The registry of agents cannot be reached at the moment',
-    'Try again after Retry-After; requests are decided all the same',
+    'Try again after Retry-After; the gate still decides requests',
   ],
 })
 
 const deny = agentDenials
 
 /**
- * The registry of agents: lists, shows and changes agents of the caller's issuers. The guard before it checks token and
+ * The registry of agents: lists, shows and changes agents of the caller's issuers. The guard has checked token and
  * scope; only the issuer is checked here.
  */
 export const agentsApp = createApp<GateEnv>()
@@ -89,7 +89,7 @@ export const agentsApp = createApp<GateEnv>()
     if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
     const cursor = given === undefined ? undefined : cursorOf(given)
     if (given !== undefined && cursor === undefined) {
-      return invalid(c, [{ path: 'cursor', message: 'must be the cursor of a page before' }])
+      return invalid(c, [{ path: 'cursor', message: 'must be the cursor of an earlier page' }])
     }
     const asked = { ...rest, limit, ...beginningsOf(c, find), ...(issuer && { issuer }) }
     const page = await askAgents(c, (all) => all.list({ ...asked, ...(cursor && { cursor }) }))
@@ -142,7 +142,7 @@ const invalid = (c: Admin, problems: readonly Problem[]): Response =>
 
 const beyond = (c: Admin): Response => c.get('deny')(revocationDenials('admin_reach'))
 
-/** Asks the registry. Failed, it is the answer. */
+/** Asks the registry. On failure the result is the answer. */
 export async function askAgents<Value>(
   c: Admin,
   call: (agents: AgentStore) => Promise<Value>,
@@ -291,7 +291,7 @@ const toolsOf = (mcp: unknown, names: readonly string[]): JsonObject => {
   )
 }
 
-/** The text of a cursor that is one. */
+/** The text of a valid cursor. */
 const cursorOf = (given: string): string | undefined => {
   const key = parseJson(given)
   const isKey =

@@ -13,7 +13,7 @@ import { revocationDenials, shardsOf } from './revocations.ts'
 export const alertDenials = denials({
   alert_unknown: [
     'notFound',
-    'There is no such alert, or it is not one for this token',
+    'There is no such alert, or this token may not see it',
     'It may be older than what is kept; list the alerts to see which there are',
   ],
 })
@@ -32,7 +32,7 @@ const QUERY = v.strictObject(
     cursor: v.exactOptional(
       v.pipe(
         v.string(),
-        v.regex(NUMBER, 'must be the cursor of a page before'),
+        v.regex(NUMBER, 'must be the cursor of an earlier page'),
         v.transform(Number),
       ),
     ),
@@ -43,8 +43,8 @@ const QUERY = v.strictObject(
 const NO_STORE = { 'cache-control': 'no-store' }
 
 /**
- * Alerts of the watch: lists and shows those of the caller's issuers, and takes what a person says of one. The guard
- * before it checks token and scope; only the issuer is checked here.
+ * Alerts of the watch: lists and shows those of the caller's issuers, and records what a person decides on one. The
+ * guard has checked token and scope; only the issuer is checked here.
  */
 export const alertsApp = createApp<GateEnv>()
   .get('/alerts', async (c) => {

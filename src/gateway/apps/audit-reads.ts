@@ -11,7 +11,7 @@ const RETRY_MS = 2_000
 
 /**
  * `GET /decisions/live`: records as they are stored, as server-sent events. `GET /usage`: counts of them. The guard
- * before it checks token and scope.
+ * has checked token and scope.
  */
 export const auditReadsApp = createApp<GateEnv>()
   .get('/decisions/live', async (c) => {
@@ -44,7 +44,7 @@ export const auditReadsApp = createApp<GateEnv>()
     return c.json(told, 200, { 'cache-control': 'no-store' })
   })
 
-/** Events of live pages. One without data tells only where to go on. Each gap is told once. */
+/** Events of live pages. One without data tells only where to go on. Each gap is sent once. */
 async function* eventsOf(
   c: Admin,
   pages: AsyncGenerator<LivePage>,

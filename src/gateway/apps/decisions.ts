@@ -46,13 +46,13 @@ export const decisionDenials = denials({
   ],
   decision_unknown: [
     'notFound',
-    'There is no such decision, or it is not one for this token',
+    'There is no such decision, or this token may not see it',
     'It may be older than what is kept, or not be stored yet: that takes about two seconds',
   ],
   audit_unavailable: [
     'unavailable',
     'The records of decisions cannot be read at the moment',
-    'Try again after Retry-After; requests are decided all the same',
+    'Try again after Retry-After; the gate still decides requests',
   ],
 })
 
@@ -85,7 +85,7 @@ const ANY = v.strictObject(
       v.pipe(
         v.string(),
         v.transform((text) => text.split(',')),
-        v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, with commas between`)),
+        v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, comma-separated`)),
       ),
     ),
     every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),
@@ -105,7 +105,7 @@ const ERASURE = v.strictObject(
 
 /**
  * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. `POST /audit/erase` removes a
- * subject's values from them. The guard before it checks token and scope; only the issuer is checked here.
+ * subject's values from them. The guard has checked token and scope; only the issuer is checked here.
  */
 export const decisionsApp = createApp<GateEnv>()
   .get('/decisions', async (c) => {
@@ -158,7 +158,7 @@ export const decisionsApp = createApp<GateEnv>()
 
 type Query = DecisionQuery & UsageQuery
 
-/** Reads the audit by the query of a request, within the caller's reach. Failed, it is the answer. */
+/** Reads the audit by the query of a request, within the caller's reach. On failure the result is the answer. */
 export async function readBy<Value>(
   c: Admin,
   schema: typeof LIST | typeof LIVE | typeof USAGE,

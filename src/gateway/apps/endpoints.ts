@@ -56,8 +56,8 @@ const seesDetails = (c: Context<GateEnv>): boolean => {
 }
 
 /**
- * `GET /policy`: the policy in force, without secrets, limited to the caller's issuers. The guard
- * before it checks token and scope.
+ * `GET /policy`: the policy in force, without secrets, limited to the caller's issuers. The guard has checked token
+ * and scope.
  */
 export function policyInForce(c: Context<GateEnv>): Response {
   return c.json(showPolicy(c.get('policy'), ownIssuer(c)), 200, { 'Cache-Control': 'no-store' })

@@ -17,15 +17,15 @@ export const explainDenials = denials({
 /** By denial code: a limit of explanations. */
 const NOTES = {
   key_unknown:
-    'An explanation asks no issuer: for a request the gate may, and find a key that was added since',
+    'An explanation asks no issuer for keys; a request does, and may find a key that was added since',
   keys_unavailable:
-    'An explanation asks no issuer: this part of the gate has no keys of it yet, or they are too old',
+    'An explanation asks no issuer for keys, and this part of the gate has none of it yet, or they are too old',
 }
 
 /**
- * `POST /explain`: explains how the gate would decide a request now, on ports without side effects.
- * Shows only stages and code of encrypted tokens, and of tokens and rules outside the caller's
- * issuers. The guard before it checks token and scope.
+ * `POST /explain`: explains how the gate would decide a request now, on ports without side effects. Shows only
+ * stages and code of encrypted tokens, and of tokens and rules outside the caller's issuers. The guard has checked
+ * token and scope.
  */
 export async function explainRequest(c: Admin): Promise<Response> {
   const wanted = await readAdminJson(c, decodeExplanation, explainDenials('explain_invalid'))

@@ -8,7 +8,7 @@ export const METRICS = {
   edgewarden_decisions_total: 'Decisions in the audit, by decision, code and status of the answer',
   edgewarden_origin_answers_total: 'Answers of origins to those requests, by status',
   edgewarden_problem: '1 while something is wrong, or was in the last five minutes, by problem',
-  edgewarden_alerts_waiting: 'Alerts that the receiver has not taken yet',
+  edgewarden_alerts_waiting: 'Alerts that the receiver has not accepted yet',
   edgewarden_audit_up: '1 if the shard of the audit answers',
   edgewarden_audit_rows: 'Rows that the shard has written on this UTC day',
   edgewarden_audit_rows_limit: 'Rows that the shard may write on a UTC day',
@@ -17,7 +17,7 @@ export const METRICS = {
     'Records that were dropped on this UTC day, at least, by reason',
   edgewarden_revocation_shards: 'Shards of the revocation set',
   edgewarden_revocation_shards_behind: 'Shards that lack the latest revocations',
-  edgewarden_ready: '1 if PREFIX/ready finds it in order, by check',
+  edgewarden_ready: '1 if PREFIX/ready finds the check in order',
   edgewarden_issuer_keys: 'Usable keys of an issuer',
   edgewarden_issuer_keys_age_seconds: 'Seconds since the keys were fetched',
   edgewarden_issuer_keys_failed: '1 if the last attempt to get the keys failed',
@@ -32,7 +32,7 @@ type Sample = readonly [
 ]
 
 /**
- * `GET /metrics`: OpenMetrics 1.0. The guard before it checks token and scope. The numbers are of all issuers, so only
+ * `GET /metrics`: OpenMetrics 1.0. The guard has checked token and scope. The numbers are of all issuers, so only
  * administrators of all may read them. A reading is not recorded: most records would be of readings.
  */
 export async function metrics(c: Admin): Promise<Response> {

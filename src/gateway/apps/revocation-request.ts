@@ -36,7 +36,7 @@ export function text(length: number) {
     v.string(message),
     v.minLength(1, message),
     v.maxLength(length, message),
-    v.check((value) => value.isWellFormed(), 'must not hold lone surrogates'),
+    v.check((value) => value.isWellFormed(), 'must not contain lone surrogates'),
   )
 }
 
@@ -132,7 +132,7 @@ export async function toRevocations(
       [
         wanted.expires === undefined && expires !== undefined && expires <= now,
         'at',
-        'is so long ago that no token from before it is valid any more',
+        'is so long ago that every token issued before it has expired',
       ],
       [given !== undefined && given <= now, 'expires', 'must be in the future'],
       [expires !== undefined && expires > LAST_EXPIRY, 'expires', 'must be before the year 2100'],
@@ -207,7 +207,7 @@ const QUERY = v.strictObject(
     created_by: v.exactOptional(text(3 * LIMITS.revocationValue + 2)),
     reach: v.exactOptional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
     limit: v.exactOptional(queryLimit),
-    cursor: v.exactOptional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
+    cursor: v.exactOptional(number(/^\d{1,15}$/, 'must be the cursor of an earlier page')),
   },
   unknownKeys,
 )

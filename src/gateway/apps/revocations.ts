@@ -35,22 +35,22 @@ export const revocationDenials = denials({
   would_lock_out: [
     'conflict',
     'It would stop the token that asks for it',
-    'Repeat the call with force set to true if that is meant; nothing was changed',
+    'Repeat the call with force set to true if you want that; nothing was changed',
   ],
   revocation_unknown: [
     'notFound',
-    'There is no such revocation, or it is not one for this token',
-    'It may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift what one of them made',
+    'There is no such revocation, or this token may not see it',
+    'It may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift a revocation that such an administrator made',
   ],
   revocations_full: [
     'full',
     'The revocation set is full',
-    'Lift or wait out old revocations, or revoke something wider in place of many tokens; the last tenth of the set is for administrators of every issuer',
+    'Lift or wait out old revocations, or revoke an agent or client instead of many tokens; the last tenth of the set is for administrators of every issuer',
   ],
   revocations_share_full: [
     'full',
     'Administrators of this issuer have used their tenth of the revocation set',
-    'Lift or wait out revocations that they have made, or revoke something wider in place of many tokens; an administrator of every issuer is not bound by it',
+    'Lift or wait out revocations that they have made, or revoke an agent or client instead of many tokens; an administrator of every issuer is not bound by it',
   ],
 })
 
@@ -61,8 +61,8 @@ const FULL = { set: 'revocations_full', share: 'revocations_share_full' } as con
 const ID = /^[A-Za-z0-9_-]{22}$/
 
 /**
- * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries of the caller's issuers.
- * The guard before it checks token and scope; only the issuer is checked here.
+ * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries of the caller's issuers. The guard has
+ * checked token and scope; only the issuer is checked here.
  */
 export const revocationsApp = createApp<GateEnv>()
   .post('/revocations', async (c) => {

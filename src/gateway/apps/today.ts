@@ -27,8 +27,8 @@ const subjectsOf = (record: JsonObject) => {
 }
 
 /**
- * What is otherwise today: whether the policy is another, its rule of the same name, and what is revoked of the token.
- * Administrators of one issuer see only what is revoked, and of their issuer.
+ * What has changed since: whether the policy is another, its rule of the same name, and what is revoked of the
+ * token. Administrators of one issuer see only what is revoked, and of their issuer.
  */
 export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObject> {
   const { audit, revocations, clock } = c.get('ports')

@@ -15,7 +15,7 @@ interface IsolateMemory {
   readonly assertionMemory: AssertionMemory
 }
 
-/** Milliseconds for which a failure counts that nobody has tried again. */
+/** Milliseconds for which a failure counts if nobody tries again. */
 const RECENT_MS = 60_000
 
 /** What is wrong in this isolate, as far as its requests have found out. */

@@ -42,7 +42,7 @@ export function createSeals(keys: SealKeys, typ: string) {
       // Keys are read only for well-formed text.
       if (!shape) return undefined
       const published = await keys.published?.()
-      if (!published) throw new Error('the keys that are published are not known here')
+      if (!published) throw new Error('the published keys are not known here')
       const known = opened.get(sealed)
       if (known && published.some(({ kid, x }) => kid === known.key.kid && x === known.key.x)) {
         return known.claims

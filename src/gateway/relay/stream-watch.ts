@@ -25,7 +25,7 @@ export function endingDenial(
   return { ...denial, params: { ...denial.params, wasForwarded: true } }
 }
 
-/** The denial to tell in a stream, with the code of streams. */
+/** The denial as a stream reports it, with the code of streams. */
 export function toldDenial({ denial, code }: Ending): Denial {
   return { ...denial, code }
 }
@@ -39,7 +39,7 @@ const endingOf = (denial: Denial): Ending => {
 const EXPIRED = 'token_expired_during_request'
 const REVOKED = 4401
 
-/** What a watch is told about the answer, beside the token. */
+/** What a watch knows about the answer, beside the token. */
 export interface Watched {
   /**
    * Whether the answer may go on so many milliseconds after expiry; by default it ends. Asked at expiry, and from time to

@@ -20,7 +20,7 @@ import { sealTasks } from './tasks.ts'
 const deny = denials({
   mcp_answer_invalid: [
     'badOrigin',
-    'The MCP server gave an answer that cannot be read where it must be: no JSON, too much of it, or a task without a good id',
+    "The gate cannot read the MCP server's answer, and has to: it is not JSON, is too large, or has a task without a valid id",
     'Your request is not at fault; ask for less at a time, or tell the operator the request_id',
   ],
 })

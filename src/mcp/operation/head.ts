@@ -15,7 +15,7 @@ const deny = denials({
   origin_not_allowed: [
     'forbidden',
     'Pages of this origin may not call this MCP endpoint',
-    'Call it from no browser, or ask the operator to allow the origin of the page',
+    'Call it from outside a browser, or ask the operator to allow the origin of the page',
   ],
   revision_unsupported: [
     'badRequest',

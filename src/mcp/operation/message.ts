@@ -15,8 +15,8 @@ const deny = denials({
   ],
   message_invalid: [
     'badRequest',
-    'The body is no message of JSON-RPC 2.0 as MCP has it',
-    'Send jsonrpc, method, params as an object, and of a request an id; no other members',
+    'The body is not a JSON-RPC 2.0 message of MCP',
+    'Send jsonrpc, method, params as an object, an id if it is a request, and no other members',
   ],
   batch_not_allowed: [
     'badRequest',

@@ -13,7 +13,7 @@ const deny = denials({
   params_invalid: [
     'badRequest',
     'The params are not what this method takes',
-    'Send the params as the specification of MCP has them: names and URIs as text, arguments as an object',
+    'Send the params as the specification of MCP defines them: names and URIs as text, arguments as an object',
   ],
   params_ambiguous: [
     'badRequest',

@@ -27,10 +27,7 @@ export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): vo
     )
   }
   if (gate.assertion?.binding === 'off') {
-    report(
-      ['mcp'],
-      'needs the keys that GATE.assertion = "off" does without: session ids are handed out signed',
-    )
+    report(['mcp'], 'needs the keys that GATE.assertion = "off" removes: session ids are signed')
   }
   if (!match) return
   const others = match.methods.filter((method) => !METHODS.includes(method))
@@ -125,7 +122,7 @@ export function warnMcp(
   if (refused.length > 0) {
     report(
       ['cors', 'origins'],
-      `has ${quoteAll(refused)}, whose pages are refused all the same: mcp.origins does not name them`,
+      `has ${quoteAll(refused)}, whose pages are still refused: mcp.origins does not name them`,
     )
   }
 }

@@ -109,8 +109,7 @@ const method = text((value) => {
 })
 
 const origin = text((value) => {
-  if (value === '*')
-    return fail('must name each origin: any page could call with what `*` would allow')
+  if (value === '*') return fail('must name each origin: with `*` any page could call')
   const url = readUrl(value, { http: 'loopback' })
   if (!url.ok) return fail(url.reason)
   return url.value.origin === value

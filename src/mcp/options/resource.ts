@@ -63,7 +63,7 @@ export function warnMcpResource(entry: RouteEntry, around: ResourceContext, repo
   if (taken.length > 0 && taken.every(({ keys, workload }) => workload || keys.kind === 'inline')) {
     report(
       [entry.issuers ? 'issuers' : 'mcp'],
-      'takes only issuers with inline jwks, or of workloads, so the metadata names no authorization server, of which MCP wants one: clients cannot find out where to get a token; use jwks_uri, or leave jwks out',
+      'takes only issuers with inline jwks, or of workloads, so the metadata names no authorization server, and MCP clients cannot find out where to get a token; use jwks_uri, or leave jwks out',
     )
   }
 }

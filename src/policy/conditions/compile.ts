@@ -61,7 +61,7 @@ export function readCondition(
     if (faults.length > 0) return all(faults)
     if (steps > LIMITS.conditionSteps)
       return fail([
-        `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or go through fewer lists`,
+        `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or iterate over fewer lists`,
       ])
     return ok({ program, reads, steps })
   } catch (error) {

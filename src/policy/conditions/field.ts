@@ -40,7 +40,7 @@ export const WHEN_KEYS = {
 export const WHEN_DOCS: KeyDocs<typeof WHEN_KEYS> = {
   condition: {
     description:
-      'The expression. It must come to true or false; `when = "…"` is short for this key alone.',
+      'The expression. It must evaluate to true or false; `when = "…"` is short for this key alone.',
     example: 'request.country in ["DE"]',
   },
   headers: {

@@ -131,7 +131,7 @@ const boundTo = (
   node: ASTNode,
 ) => {
   const text = writtenText(node)
-  if (text === undefined) throw mistake(node, `${name}() takes a text that is written out`)
+  if (text === undefined) throw mistake(node, `${name}() takes a literal text, written out here`)
   const bound = literal(text)
   if (!bound.ok) throw mistake(node, bound.reason)
   return bound.value

@@ -15,7 +15,7 @@ export function checkLiteral(node: ASTNode): void {
   if (!isExact(Number(args)) || !(isWhole || isExactText(input.slice(start, end))))
     throw mistake(
       node,
-      'is no exact number: whole ones go to 9007199254740991, and others have no more digits than a double; compare as text what has more',
+      'is no exact number: whole numbers go up to 9007199254740991, and others have the digits of a double; compare longer ones as text',
     )
 }
 
@@ -24,7 +24,7 @@ export function checkKeys(entries: readonly (readonly [ASTNode, ASTNode])[]): vo
   const seen = new Set<string>()
   for (const [key] of entries) {
     const text = writtenText(key)
-    if (text === undefined) throw mistake(key, 'keys of a map are texts that are written out')
+    if (text === undefined) throw mistake(key, 'keys of a map are texts, written out as literals')
     if (text in Object.prototype || text === 'prototype' || seen.has(text))
       throw mistake(key, `a map has no key like this, or has it already: ${quote(text)}`)
     seen.add(text)

@@ -8,7 +8,7 @@ const PINNED = [
   ['agent_checksum_changed', 'checksums', 'checksum'],
 ] as const
 
-/** What of a token is none of the approved, as the code of a denial; `undefined` where all is approved. */
+/** The denial code for what a token has that is not approved; `undefined` if all is approved. */
 export function changedIn(pins: AgentPins, intent: Intent) {
   return PINNED.find(([, list, name]) => {
     const approved = pins[list]

@@ -27,17 +27,17 @@ export const revokedDenials = denials({
   ],
   agent_checksum_changed: [
     'forbidden',
-    "The agent's code is another than was approved",
+    "The agent's code is not the code that was approved",
     'Ask an owner of the agent to approve the new checksum; then the same token works',
   ],
   agent_registration_changed: [
     'forbidden',
-    'The agent has another registration than was approved',
+    "The agent's registration is not the one that was approved",
     "Use the agent's approved registration, or ask an owner to approve this one",
   ],
   agent_key_changed: [
     'forbidden',
-    'The agent has another key than was approved',
+    "The agent's key is not the one that was approved",
     "Use the agent's approved key, or ask an owner to approve this one",
   ],
   revocations_unavailable: [

@@ -77,9 +77,7 @@ export async function tokenFor(
   )
 }
 
-/**
- * Calls a gate once, where and with whose token the options say; the scope is what it must allow.
- */
+/** Calls a gate once, with the address and the token of the options; the token must have the scope. */
 export async function callAs(
   options: GateOptions,
   scope: string,
@@ -130,12 +128,12 @@ const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>>
   if (!answer.ok) {
     return answer.reason.kind === 'silent'
       ? unclear(`Cannot ask the gate for its resource: ${answer.reason.message}`)
-      : unclear(`The gate does not tell its resource (${answer.reason.status}); ${advice}.`)
+      : unclear(`The gate does not publish its resource (${answer.reason.status}); ${advice}.`)
   }
   const resource = own(answer.value.body, 'resource')
   if (typeof resource !== 'string') return unclear(`The gate tells no resource; ${advice}.`)
   if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
   return unclear(
-    `The gate at ${gate.origin} says it is ${resource}. If that is meant, ${advice}; otherwise --gate is wrong.`,
+    `The gate at ${gate.origin} says it is ${resource}. If that is right, ${advice}; otherwise --gate is wrong.`,
   )
 }

@@ -60,14 +60,14 @@ export function agentsToml(agents: readonly JsonObject[]): string {
   return `${tables.join('\n\n')}\n`
 }
 
-/** Makes the registry say what a file says. Without `isMeant` it only tells what that changes. */
+/** Makes the registry equal to a file. Without `isMeant` it only says what would change. */
 export async function importAgents(
   file: string | undefined,
   before: readonly JsonObject[],
   isMeant: boolean,
   call: CallAgents,
 ): Promise<Outcome> {
-  if (file === undefined) return cannotTell('Which file? Give its name behind import.')
+  if (file === undefined) return cannotTell('Which file? Give the name of the file after import.')
   const text = await readText(file)
   if (!text.ok) return cannotTell(text.reason)
   const wanted = agentsIn(text.value)

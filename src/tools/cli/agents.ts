@@ -51,10 +51,10 @@ Actions:
   list, review            the agents; or those that need an owner, an approval, a review or fewer scopes. With
                           AGENT those whose id begins so
   show, adopt AGENT       one agent; or what it really used, as rules of a policy
-  approve, set AGENT      approve it, or only change what options say of it; an empty text removes
-  suspend, retire AGENT   refuse it from now on; suspend tells before what that stops
-  resume AGENT            take that back
-  export, import FILE     the agents of which somebody decided, as TOML. import tells what differs, and with
+  approve, set AGENT      approve it, or only change its fields by options; an empty text removes one
+  suspend, retire AGENT   refuse it from now on; suspend first says what that stops
+  resume AGENT            accept it again
+  export, import FILE     the agents that somebody has decided on, as TOML. import says what differs, and with
                           --yes changes it. Agents that are not in the file stay as they are
 --issuer may be the name of the issuer's table; then the token needs edgewarden:read, too.
 Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, or something does, 2 cannot tell.`,
@@ -70,15 +70,15 @@ Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, o
       .option('--name <text>', 'display name')
       .option('--owner <who>', 'who answers for it; may be repeated', collect)
       .option('--purpose <text>', 'what it is for')
-      .option('--client <id>', 'its client: an id, or the URL of its metadata')
+      .option('--client <id>', "the agent's client: an id, or the URL of its metadata")
       .option('--checksum <sha256>', 'approved checksum of its code; may be repeated', collect)
       .option('--registration <id>', 'approved registration; may be repeated', collect)
       .option('--thumbprint <jkt>', 'approved key; may be repeated', collect)
-      .option('--seen', 'the checksums, registrations and keys that it came with, too')
-      .option('--review-by <date>', 'when somebody has to look at it again')
+      .option('--seen', 'approve also the checksums, registrations and keys that it has used')
+      .option('--review-by <date>', 'when somebody must review it again')
       .option('--expires <date>', 'when its approval ends')
-      .option('--reason <text>', 'why, for those who read it')
-      .option('--force', 'suspend or retire also the agent of this call')
+      .option('--reason <text>', 'the reason, for those who read it later')
+      .option('--force', 'suspend or retire even the agent of this call')
       .option('--yes', 'with import: change what differs'),
   run: ([action = '', agent], options, process) => agents(action, agent, options, process),
 }

@@ -17,17 +17,17 @@ type What = (typeof WHAT)[number]
 
 export const alertsCommand: CommandRow<AlertsOptions> = {
   name: 'alerts',
-  docs: ['alerts', 'lists what is unusual about agents, and takes what a person says of it'],
-  description: 'List alerts of a running gate, show one, or say what it is.',
+  docs: ['alerts', 'lists alerts about unusual agents, and records what you decide'],
+  description: 'List alerts of a running gate, show one, or decide on one.',
   example: 'alerts dismiss 17 --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
     withGate(command, SCOPE)
       .argument('[what]', `${WHAT.join(', ')}`, 'list')
-      .argument('[id]', 'of the alert, as list shows it')
-      .option('--all', 'list also alerts of which a person has said something')
+      .argument('[id]', 'number of the alert, as list shows it')
+      .option('--all', 'list also alerts that somebody has decided on')
       .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
   help: `
-dismiss: it is in order. The gate learns it, and ends the quarantine or throttle.
+dismiss: the agent is fine. The gate learns it, and ends the quarantine or throttle.
 release: ends the quarantine or throttle only. suspend: stops the agent until it is resumed.`,
   run: ([what = 'list', id], options, process) => alerts(what, id, options, process),
 }

@@ -60,6 +60,6 @@ const erase = async (options: EraseOptions, around: Surroundings): Promise<Outco
       return cannotTell(`${told} The audit's rows of the day are used up: go on after ${until}.`)
     }
   } while (cursor !== undefined)
-  const out = `${counted(records, 'record')} changed. Records of the last two seconds may still come.`
+  const out = `${counted(records, 'record')} changed. Records of the last two seconds may still be stored.`
   return { exitCode: EXIT.yes, json: { records }, out: [out], err: [] }
 }

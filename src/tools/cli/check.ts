@@ -50,9 +50,9 @@ export const checkCommand: CommandRow<CheckOptions> = {
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
-      .option('--keys', 'list what is allowed in place of each unknown key or name')
+      .option('--keys', 'for each unknown key or name, list those that are allowed')
       .option('--since <version>', 'tell what later versions change for this policy')
-      .option('--write', 'write the rules of teams where [alias] takes them from'),
+      .option('--write', 'write the rules of teams into the module that [alias] names'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
@@ -201,7 +201,7 @@ const localSecrets = async (
   return found !== undefined && text?.ok ? missingDevVars(found, text.value, secrets) : []
 }
 
-/** Secrets whose value stands in the file. */
+/** Secrets whose value is in the file. */
 const exposed = (
   { vars }: { readonly vars: JsonObject },
   secrets: ReadonlySet<string>,
@@ -229,7 +229,7 @@ const unrenewed = (
         },
       ]
 
-/** Keys that are the operator's to bring, since nothing makes them. */
+/** Keys that the operator must supply, since nothing generates them. */
 const unmade = (
   environment: WranglerEnvironment,
   objects: ReadonlySet<string>,
@@ -244,7 +244,7 @@ const unmade = (
   return [{ path, message: `${said}, ${advice}` }]
 }
 
-/** Warnings of two readers; about one path the first one speaks. */
+/** Warnings of two readers; of a path that both name, only the first one's. */
 const merged = (
   first: readonly PolicyIssue[],
   second: readonly PolicyIssue[],

@@ -28,7 +28,7 @@ export interface CiOptions {
   readonly minCoverage?: string
   /** A document that the policy has to agree with. */
   readonly openapi?: string
-  /** A policy that lets more pass is told of, and is no failure. */
+  /** A policy that widens access is reported, and does not fail. */
   readonly allowWidening?: boolean
   readonly report?: 'github'
   /** File for a summary in Markdown. */
@@ -48,8 +48,8 @@ Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access 
       .argument('[files...]', 'files of cases')
       .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
       .option('--env <name>', 'only this environment')
-      .option('--base <commit>', 'compare with the policy of this commit: origin/main')
-      .option('--min-coverage <percent>', 'rules that cases have to reach, at least')
+      .option('--base <commit>', 'compare with the policy of this commit, such as origin/main')
+      .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
       .option('--openapi <source>', 'the policy has to agree with this OpenAPI document')
       .option('--allow-widening', 'exit 0 also where access widens')
       .addOption(
@@ -66,12 +66,12 @@ Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access 
     ),
 }
 
-/** One of the steps, and what it came to; `undefined` where it was not run. */
+/** One of the steps, and its outcome; `undefined` where it was not run. */
 interface Part {
   readonly name: string
   readonly rule: Fault['rule']
   readonly outcome: Outcome | undefined
-  /** Whether whatever it says is no failure. */
+  /** Whether none of its outcomes is a failure. */
   readonly isAllowed?: boolean | undefined
 }
 

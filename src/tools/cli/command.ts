@@ -14,10 +14,10 @@ export interface Surroundings {
 
 /** How a command waits. */
 export interface Waiting {
-  /** Milliseconds on a clock that nobody sets. */
+  /** Milliseconds on a monotonic clock. */
   readonly elapsed: () => number
   readonly sleep: (ms: number) => Promise<void>
-  /** Told what it waits for, while it does. */
+  /** Called with what the command waits for. */
   readonly tell: (line: string) => void
 }
 
@@ -31,18 +31,18 @@ export interface Process extends Surroundings {
   readonly waiting: Waiting
   /** Writes a line on standard output, before the outcome. */
   readonly print: (line: string) => void
-  /** Talks with whoever sits at the terminal; not there where nobody does. */
+  /** Asks the person at the terminal; absent if there is none. */
   readonly converse?: (dialogue: (ask: Ask) => Promise<void>) => Promise<void>
 }
 
 /** A command: its row in the documentation, its help, and what it does. */
 export interface CommandRow<Options extends object = object> {
   readonly name: string
-  /** How it is called, and what it does, in the table of the README. */
+  /** How it is called, and what it does, in the table of docs/commands.md. */
   readonly docs: readonly [usage: string, what: string]
   /** One sentence of `--help`. */
   readonly description: string
-  /** What stands behind `npx edgewarden`. */
+  /** The command line after `npx edgewarden`. */
   readonly example: string
   /** What `--help` says below the options. */
   readonly help?: string
@@ -70,14 +70,14 @@ export function withAccess(command: Command, scope: string): Command {
     .option('--prefix <path>', `path of the gate's own endpoints (default: ${DEFAULT_PREFIX})`)
     .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
     .option('--token-file <file>', 'file with a token')
-    .option('--key <file>', 'key file of keygen: sign a token for this call')
+    .option('--key <file>', 'sign a token for this call with this key file of keygen')
     .option('--audience <resource>', 'with --key: the resource of the gate')
     .addHelpText(
       'after',
       `\n
 With --key the command signs its own token (60 s, 300 s for the audit; scope ${scope}). The token's audience
-is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
-has the origin of --gate, or the gate is on this machine.`,
+is --audience, or the resource in GATE/.well-known/oauth-protected-resource. That resource must have the
+origin of --gate, unless the gate is on this machine.`,
     )
 }
 
@@ -103,7 +103,7 @@ export function withFilters(command: Command): Command {
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
     .option('--issuer <iss>', 'only of this issuer')
     .option('--value <value>', 'only of this value')
-    .option('--created-by <who>', 'only those that this administrator made, and made again last')
+    .option('--created-by <who>', 'only those that this administrator made and last renewed')
     .addOption(
       new Option(
         '--reach <reach>',

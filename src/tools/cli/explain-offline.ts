@@ -10,7 +10,7 @@ import { type Explanation, explain } from '../../gateway/answer/explain.ts'
 import type { AskedRequest } from './explain-request.ts'
 import { readText } from './files.ts'
 
-/** What a decision is made of besides the policy and the request. */
+/** What a decision depends on besides the policy and the request. */
 export interface OfflineOptions {
   /** Public keys of the token's issuer, where the policy has none written in it. */
   readonly keys?: readonly JsonObject[] | undefined
@@ -21,11 +21,11 @@ export interface OfflineOptions {
 /** An explanation as JSON. */
 export interface OfflineExplanation {
   readonly explanation: JsonObject
-  /** Whether the issuer's keys stand in the policy, so that no others count. */
+  /** Whether the issuer's keys are in the policy, so that no others count. */
   readonly inlineKeys: boolean
 }
 
-/** What to do here where the line's own advice is for a caller of a running gate. */
+/** What to do here, where a denial's own hint is for a caller of a running gate. */
 const HINTS: Readonly<Record<string, string>> = {
   decryption_unavailable:
     'The key that opens the token is a secret of the gate, which is not known here: ask the running gate with --gate URL, or explain the signed token that is inside',
@@ -36,8 +36,8 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Walks a request down the line of a policy. Fetches nothing. It assumes that no token
- * is revoked and that no token or proof has been used.
+ * Decides a request by the stages of a policy. Fetches nothing. It assumes that no token is revoked and that no
+ * token or proof has been used.
  */
 export async function explainOffline(
   policy: Policy,

@@ -38,12 +38,12 @@ export interface AskedRequest {
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 const HEADER = /^([\w!#$%&'*+.^`|~-]+):(.*)$/s
-/** An access token of whatever form: one word. Whether it is well formed is the gate's matter. */
+/** An access token of any form: one word. Whether it is well formed is the gate's matter. */
 const WORD = /^[\x21-\x7e]+$/
 
 /**
- * Reads a request to explain. Refuses what no client can send, or what was surely not meant; the
- * reason of a failure is a sentence for people and repeats nothing that could be a token.
+ * Reads a request to explain. Refuses what no client can send, or what is surely a slip; the reason of a failure is
+ * a sentence for people and repeats nothing that could be a token.
  */
 export async function readRequest(
   method: string,

@@ -45,23 +45,26 @@ Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot
     withAccess(
       command
         .argument('<method>', 'method of the request')
-        .argument('<url>', 'its whole URL, exactly as it is sent')
-        .option('--token <token>', 'the token to explain: @FILE, - for standard input, or itself')
+        .argument('<url>', 'URL of the request, exactly as it is sent')
+        .option('--token <token>', 'the token to explain: itself, @FILE, or - for standard input')
         .option(
           '--header <name: value>',
           'a further header of the request; may be repeated',
           collect,
         )
-        .option('--mcp <json>', 'what is asked of an MCP server: method, name, arguments, revision')
+        .option('--mcp <json>', 'the call to an MCP server: method, name, arguments, revision')
         .option(
           '--connection <json>',
-          'where it comes from: ip, country, asn, colo, tls, bot_score, certificate',
+          'where the request comes from: ip, country, asn, colo, tls, bot_score, certificate',
         )
         .optionsGroup('To judge by wrangler.toml:')
         .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
         .option('--env <name>', 'of this environment')
         .option('--jwks <file>', "file with the JWK set of the token's issuer")
-        .option('--at <time>', 'judge as of then: seconds since the epoch, or 2026-11-01T12:00:00Z')
+        .option(
+          '--at <time>',
+          'decide as at this time: seconds since the epoch, or 2026-11-01T12:00:00Z',
+        )
         .optionsGroup('To ask a running gate:')
         .option('--gate <url>', 'scheme and host of the gate'),
       SCOPE,
@@ -138,7 +141,7 @@ const explainHere = async (
 
 /** Every document of a command that cannot tell has this member. */
 const errorOf = (exitCode: ExitCode) =>
-  exitCode === EXIT.unknown && { error: 'The line could not decide; denial says why.' }
+  exitCode === EXIT.unknown && { error: 'The gate could not decide; denial says why.' }
 
 const explainThere = async (
   { method, url, token, headers, connection, mcp }: AskedRequest,
@@ -183,7 +186,7 @@ const UNDECIDED: ReadonlySet<string> = new Set(
   ),
 )
 
-/** Members of a step's detail that are told below the steps. */
+/** Members of a step's detail that are shown below the steps. */
 const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
 
 /** Whether a document has the form of an explanation, as far as it is shown here. */
@@ -191,7 +194,7 @@ const isExplanation = (value: JsonObject): boolean => {
   return typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
 }
 
-/** Whether the line came as far as a stage. */
+/** Whether the decision reached a stage. */
 const reached = (explanation: JsonObject, stage: string): boolean => {
   return stepsOf(explanation).some((step) => own(step, 'stage') === stage)
 }
@@ -205,10 +208,7 @@ const verdictOf = (explanation: JsonObject): ExitCode => {
   return undecided || (typeof status === 'number' && status >= 500) ? EXIT.unknown : EXIT.no
 }
 
-/**
- * An explanation for people: each step, what was decided, what to do. Takes whatever a gate
- * answers.
- */
+/** An explanation for people: each step, what was decided, what to do. Accepts any answer of a gate. */
 const explanationLines = (explanation: JsonObject): readonly string[] => {
   const steps = stepsOf(explanation)
   const shown = steps.map((step) => {
@@ -230,7 +230,7 @@ const explanationLines = (explanation: JsonObject): readonly string[] => {
 }
 
 const WITHHELD =
-  'No more is shown: the token is encrypted, or of an issuer outside the reach of who asks.'
+  "No more is shown: the token is encrypted, or its issuer is outside the caller's reach."
 
 const allowed = (explanation: JsonObject): readonly string[] => {
   const agent = objectOf(own(explanation, 'agent'))

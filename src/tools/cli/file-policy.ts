@@ -8,14 +8,14 @@ import { cannotTell, type ExitCode, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
-/** A text in which rules of teams are told by file and owner. */
+/** A text in which rules of teams are named by file and owner. */
 const withOwners = (text: string, { placeOf }: Pick<WranglerEnvironment, 'placeOf'>): string =>
   text.replace(/\bROUTES_[^\s[]+\[\d+\][^\s;:,)]*/g, (rule) => {
     const { file, line, owner } = placeOf(rule)
     return owner === undefined ? rule : `${file}:${line} (${owner})`
   })
 
-/** Issues of one environment with their places. Rules of teams that they mention are told by file and owner. */
+/** Issues of one environment with their places. Rules of teams that they mention are named by file and owner. */
 export function placed<Issue extends PolicyIssue>(
   environment: WranglerEnvironment,
   issues: readonly Issue[],
@@ -43,11 +43,11 @@ export interface FilePolicy extends PolicyReading {
   readonly table: JsonObject
   /** Who is responsible for each rule; `undefined` for rules of the wrangler file. */
   readonly owners: readonly (string | undefined)[]
-  /** Tells rules of teams that a text mentions by file and owner. */
+  /** Names the rules of teams in a text by file and owner. */
   readonly tell: (text: string) => string
 }
 
-/** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
+/** Why a file gives no policy: it cannot be read, or it has a mistake. */
 export type FileFault =
   | { readonly kind: 'unreadable'; readonly message: string }
   | {

@@ -15,7 +15,7 @@ interface Following {
   /** Called once the stream is open; an outcome ends the command. */
   readonly begin: () => Promise<Outcome | undefined>
   readonly show: (records: readonly JsonObject[]) => void
-  /** Told what is not stored. */
+  /** Called with what is not stored. */
   readonly showGap: (gap: JsonObject) => void
 }
 

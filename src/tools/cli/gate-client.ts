@@ -54,7 +54,7 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
     return fail(`--gate is scheme and host only: ${parsed.origin} (a prefix goes to --prefix)`)
   }
   if (parsed.username !== '' || parsed.password !== '') {
-    return fail('--gate must not hold a name or password')
+    return fail('--gate must not contain a name or password')
   }
   const loopback = isLoopback(parsed.hostname)
   if (parsed.protocol === 'http:' && !loopback) {
@@ -67,8 +67,8 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
 }
 
 /**
- * Calls a gate once, within 10 s unless told otherwise, and without following redirects. Trusts
- * nothing in the answer beyond its being a JSON object.
+ * Calls a gate once, by default within 10 s, and without following redirects. Trusts nothing in the answer beyond
+ * its being a JSON object.
  */
 export async function callGate(
   gate: GateAddress,
@@ -187,9 +187,9 @@ const NETWORK: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name cannot be looked up',
   CERT_HAS_EXPIRED: 'its certificate has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'nobody known here vouches for its certificate',
-  SELF_SIGNED_CERT_IN_CHAIN: 'nobody known here vouches for its certificate',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes without the one that vouches for it',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not from an authority that this machine knows',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not from an authority that this machine knows',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'it does not send the certificate of its own issuer',
   ECONNRESET: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
 }

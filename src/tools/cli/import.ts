@@ -12,7 +12,7 @@ import { cannotTell, EXIT, type Outcome } from './output.ts'
 export interface ImportOptions {
   /** Scope of operations that name none. */
   readonly scope?: string | undefined
-  /** Variables of the rules: this name, and a number behind it. */
+  /** Variables of the rules: this name, and a number after it. */
   readonly variable?: string | undefined
   readonly check?: boolean | undefined
   readonly config?: string | undefined
@@ -31,7 +31,7 @@ export const importCommand: CommandRow<ImportOptions> = {
   description: 'Make rules from an OpenAPI document, or compare the policy with it.',
   example: 'import openapi openapi.yaml >> wrangler.toml',
   help: `
-Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. What cannot be told is on standard
+Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. What the document leaves open is on standard
 error, with its JSON pointer. No rule is public. Rules for MCP servers are left alone.
 Exit status: 0 rules were made, or with --check nothing differs, 1 none, or something differs, 2 cannot tell.`,
   options: (command) =>
@@ -41,7 +41,7 @@ Exit status: 0 rules were made, or with --check nothing differs, 1 none, or some
       .option('--scope <scope>', 'scope for operations that name none (default: any valid token)')
       .option(
         '--variable <name>',
-        `variables of the rules (default: ${VARIABLE}, with --check all)`,
+        `variables that get the rules (default: ${VARIABLE}, with --check all)`,
       )
       .option('--check', 'say where the policy and the document differ')
       .option('--config <file>', 'with --check: the file with the policy (default: wrangler.toml)')

@@ -31,9 +31,9 @@ export type AnswerName = keyof Answers
 export interface Question {
   /** In the help, and in a terminal. */
   readonly what: string
-  /** What no answer means; absent where one is needed. */
+  /** The value without an answer; absent where one is needed. */
   readonly otherwise?: string
-  /** Why an answer is none. What it means is judged with the policy. */
+  /** Why an answer is not valid. What it means is judged with the policy. */
   readonly fault: (answer: string) => string | undefined
 }
 

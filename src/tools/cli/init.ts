@@ -21,7 +21,7 @@ export interface InitOptions extends Partial<Answers> {
 export const initCommand: CommandRow<InitOptions> = {
   name: 'init',
   docs: ['init [DIR]', 'writes a project that deploys: wrangler.toml, Worker, CI'],
-  description: 'Write a new project for a gate; asks in a terminal for what no option says.',
+  description: 'Write a new project for a gate; in a terminal it asks for missing options.',
   example:
     'init gate --resource https://api.my-company.com --issuer https://auth.my-company.com --model-api openai',
   options: (command) => {
@@ -29,9 +29,9 @@ export const initCommand: CommandRow<InitOptions> = {
     for (const name of ANSWER_NAMES) {
       command.option(`${optionName(name)} <value>`, textOf(name))
     }
-    return command.option('--keep', 'leave files alone that are there, and write the others')
+    return command.option('--keep', 'keep existing files, and write the missing ones')
   },
-  help: '\nNever overwrites a file, and asks no network. One of --origin, --model-api and --mcp is needed.',
+  help: '\nNever overwrites a file, and sends nothing over the network. One of --origin, --model-api and --mcp is needed.',
   run: ([directory = '.'], options, process) => init(directory, options, process),
 }
 
@@ -66,7 +66,7 @@ export async function init(
   })
   const judged = await judge(files['wrangler.toml'])
   if (judged.exitCode !== EXIT.yes) {
-    const err = [...judged.err, 'Nothing was written: no valid policy comes of these answers.']
+    const err = [...judged.err, 'Nothing was written: these answers do not make a valid policy.']
     return { ...judged, out: [], err }
   }
   const paths = Object.keys(files)

@@ -15,7 +15,7 @@ export interface Leaked {
   readonly expires?: number
 }
 
-/** The `iss` of an issuer by its name in the policy that a gate tells; another text as it is. */
+/** The `iss` of an issuer by its name in the policy that a gate shows; other text is unchanged. */
 export function issuerNamed(name: string, policy: JsonObject): string {
   const entry = own(objectOf(own(policy, 'issuers')), name)
   return ownText(objectOf(entry), 'issuer') || name
@@ -27,7 +27,7 @@ export function isIssuerName(text: string | undefined): text is string {
 }
 
 /**
- * Reads whom a leaked token is of, by the policy that the gate tells. Verifies nothing: whoever can change the
+ * Reads whom a leaked token belongs to, by the policy that the gate shows. Verifies nothing: whoever can change the
  * text can name another agent. No reason of a failure contains any part of the token.
  */
 export function readLeaked(text: string, policy: JsonObject): Result<Leaked, string> {
@@ -43,7 +43,7 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
   const entries = Object.values(objectOf(own(policy, 'issuers'))).filter(isObject)
   const entry = entries.find((one) => own(one, 'issuer') === issuer)
   if (issuer === undefined || !entry) {
-    return fail('The token is of no issuer that this gate tells of, so it takes no such token')
+    return fail('The token is of no issuer that this gate shows, so it accepts no such token')
   }
   const first = (...names: readonly string[]) => {
     const value = firstPresent(claims, names.map(claimPath))
@@ -72,7 +72,7 @@ export async function leakedText(
   return source === '-' ? ok(await stdin()) : readText(source)
 }
 
-/** Which of what a token names is to be revoked: as it is told, or as somebody answers who can be asked. */
+/** Which of a token's names to revoke: by the option, or by the answer of a person at the terminal. */
 export async function chosenKind(
   { issuer, found, expires }: Leaked,
   kill: string | undefined,

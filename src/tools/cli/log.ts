@@ -43,7 +43,7 @@ export const logCommand: CommandRow<LogOptions> = {
     withFilters(withGate(command, AUDIT_SCOPE))
       .option('--limit <count>', 'how many, the latest (default: 100)')
       .option('--all', 'all of them')
-      .option('--follow', 'goes on with what is decided from now on, until ^C'),
+      .option('--follow', 'then shows new decisions as they come, until ^C'),
   help: `
 With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.`,
   run: (_, options, process) => log(options, process),

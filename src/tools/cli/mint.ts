@@ -21,7 +21,7 @@ export interface MintOptions {
   /** A made-up `agent_checksum`: the token is an Agentic JWT. */
   readonly agentic?: string
   readonly workflow?: string
-  /** Ids with commas between; the last is the current one. */
+  /** Ids, separated by commas; the last is the current one. */
   readonly steps?: string
   readonly chain?: string
   /** `name=json`, each. */
@@ -41,14 +41,14 @@ export const mintCommand: CommandRow<MintOptions> = {
       .option('--subject <sub>', 'subject (default: the client)')
       .option('--client <id>', 'client_id', 'edgewarden-cli')
       .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
-      .option('--dpop <file>', 'bind it to the DPoP key in this file, made if it is not there')
+      .option('--dpop <file>', 'bind it to the DPoP key in this file, created if missing')
       .option(
         '--agentic <checksum>',
         'an Agentic JWT with this agent_checksum, which is not computed',
       )
       .option('--workflow <id>', 'its workflow')
-      .option('--steps <ids>', 'its completed steps and the current one, with commas between')
-      .option('--chain <ids>', 'the agents that delegated to it, with commas between')
+      .option('--steps <ids>', 'its completed steps and the current one, separated by commas')
+      .option('--chain <ids>', 'the agents that delegated to it, separated by commas')
       .option('--claim <name=json>', 'a further claim; may be repeated', collect),
   run: (_, options, { now }) => mint(options, now()),
 }

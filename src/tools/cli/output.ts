@@ -54,8 +54,8 @@ const GAP = '  '
 const widthOf = (text: string): number => [...text].length
 
 /**
- * Rows as lines whose cells stand below each other; nothing follows the last cell of a line. Cells
- * are made printable first, because escapes are wider than what they stand for.
+ * Rows as lines with aligned columns; nothing follows the last cell of a line. Cells are made printable first,
+ * because escapes are wider than the characters they replace.
  */
 export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const texts = rows.map((row) => row.map(printable))

@@ -54,7 +54,7 @@ export async function rejudge(policy: Policy, record: JsonObject): Promise<Rejud
     },
     asked: undefined,
     claims,
-    // A key of its own stands for the one that was proved, by whichever method.
+    // A key made here represents the one that was proved, by any method.
     bound: textIn(record, 'possession') !== undefined,
     without: ['sub', 'client_id', 'jti'].filter((name) => own(claims, name) === undefined),
     around: {},

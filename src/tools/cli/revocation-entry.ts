@@ -74,7 +74,7 @@ export function entriesOf(body: JsonObject): readonly JsonObject[] {
 export function describe(entry: JsonObject): string {
   const text = (name: string): string => String(own(entry, name) ?? '?')
   const { value, name, reason, expires, at } = entry
-  // Origins are told an agent by an id with a prefix.
+  // Origins see an agent's id with the prefix.
   const alias = name === undefined ? '' : ` (X-Agent-Id ${JSON.stringify(name)})`
   const what = value === undefined ? '' : ` ${JSON.stringify(value)}${alias}`
   const before = typeof at === 'number' ? `, tokens issued up to ${utc(at)}` : ''

@@ -7,7 +7,7 @@ import { EXIT, type ExitCode, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
 import { utc } from './times.ts'
 
-/** When a revocation counts, by what a gate says, and what is told of it. */
+/** When a revocation is in effect, by what a gate says, and how that is reported. */
 
 const COUNT = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const SHARDS = v.object({
@@ -78,7 +78,7 @@ const POLICY = v.object({
  */
 export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
   const read = v.safeParse(POLICY, policy)
-  if (!read.success) return fail('the gate tells no policy, or terms that are not known here')
+  if (!read.success) return fail('the gate shows no policy, or terms that are not known here')
   const { gate, routes } = read.output
   const reading = routes.filter(({ access }) => access !== 'public')
   return ok({
@@ -127,7 +127,7 @@ const outcomeOf = (
   return { exitCode, json: { ...body, ...more }, out, err }
 }
 
-/** Not every shard has it: nothing can be told yet. `why` it is not waited for any longer, where it was. */
+/** Not every shard has it, so its effect is not known yet. `why`: why the command stopped waiting, if it waited. */
 export function pending(
   made: Made,
   location: string | undefined,
@@ -146,7 +146,7 @@ export function pending(
   ])
 }
 
-/** Every shard has it, and when rules with a bound will is not known: no yes for who waits. */
+/** Every shard has it, but it is not known when bounded rules will: with `--wait` the answer is not yes. */
 export function unknown(made: Made, shards: number, why: string, waits = false): Outcome {
   const effect = { shards_ms: shards, unknown: why }
   return outcomeOf(made, waits ? EXIT.unknown : EXIT.yes, 'Revoked', { effect }, [
@@ -154,7 +154,7 @@ export function unknown(made: Made, shards: number, why: string, waits = false):
   ])
 }
 
-/** The policy says that the entry does not count, whoever has it. */
+/** By the policy the entry has no effect, whichever shards have it. */
 export function withoutEffect(made: Made, shards: number, id: string): Outcome {
   const effect = { shards_ms: shards, lifted: id }
   const { out, ...outcome } = outcomeOf(made, EXIT.no, 'Stored', { effect }, [])
@@ -162,7 +162,7 @@ export function withoutEffect(made: Made, shards: number, id: string): Outcome {
   return { ...outcome, out: [], err: [...out, why] }
 }
 
-/** When it will be in effect, in seconds since the epoch, for who does not wait. */
+/** When it will be in effect, in seconds since the epoch, without `--wait`. */
 export function expected(made: Made, shards: number, terms: PolicyTerms, at: number): Outcome {
   const text =
     terms.bound === 0

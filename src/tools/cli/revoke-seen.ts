@@ -14,8 +14,8 @@ const FOUND_BY = ['agent', 'subject', 'workflow']
 const TELL_MS = 2_000
 
 /**
- * Tells, before something is stopped, what that stops: its agents and their calls in the last hour, and agents that act
- * with an agent. Tells nothing where the gate does not say it soon.
+ * Says, before something is stopped, what that stops: its agents and their calls in the last hour, and agents that
+ * act with an agent. Says nothing if the gate does not answer soon.
  */
 export async function tellStopped(
   { kind = '', value = '', issuer }: { kind?: unknown; value?: unknown; issuer?: unknown },
@@ -57,8 +57,8 @@ const listText = (names: readonly string[]): string =>
   names.length === 0 ? '' : ` (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`
 
 /**
- * A revocation's outcome with what the audit of the gate has about whom it is of. Where that cannot be told, the outcome
- * is as it was. `at` is when it was made, in seconds since the epoch.
+ * A revocation's outcome with what the gate's audit knows about its subject. If that is not known, the outcome is
+ * unchanged. `at` is when it was made, in seconds since the epoch.
  */
 export async function withSeen(
   outcome: Outcome,

@@ -48,18 +48,15 @@ export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
     'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
 With --leaked a token names what to revoke; it is read and not verified. Without --kill you are asked.
-A value that begins with - stands last, behind --. Without --wait the command tells when the revocation
-will be in effect everywhere; with it the command ends then, and tells how long it took. Both read the
-policy of the gate (scope edgewarden:read) for the longest bound of a rule that the token may see.
+A value that begins with - comes last, after --. Without --wait the command says when the revocation
+will be in effect everywhere. With --wait it ends once that is true, and says how long it took. Both need
+the gate's policy (scope edgewarden:read): the slowest of the rules that the token may see decides.
 Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate said no, or GATE.lift
 names it, 2 cannot tell.`,
   options: (command) =>
     withGate(command, 'edgewarden:revoke and edgewarden:read')
-      .addArgument(new Argument('[kind]', 'what kind of thing').choices(KINDS))
-      .argument(
-        '[value]',
-        'which one: jti, agent id, sub, client_id, workflow id or kid; not for issuer',
-      )
+      .addArgument(new Argument('[kind]', 'what to revoke').choices(KINDS))
+      .argument('[value]', 'its jti, agent id, sub, client_id, workflow id or kid; not for issuer')
       .option(
         '--issuer <iss>',
         "the issuer it belongs to, as in iss, or its name in the gate's policy",
@@ -79,9 +76,9 @@ names it, 2 cannot tell.`,
         '--expires <moment>',
         'when it ends: seconds since the epoch, or a duration such as 24h',
       )
-      .option('--reason <text>', 'why, for those who list it')
-      .option('--force', 'also when it covers the token of this call')
-      .option('--wait', 'end once it is in effect everywhere, and tell how long it took'),
+      .option('--reason <text>', 'the reason, which list shows')
+      .option('--force', 'even if it covers the token of this call')
+      .option('--wait', 'end once it is in effect everywhere, and say how long it took'),
   run: ([kind = '', value], options, process) =>
     revoke(
       { ...options, kind, ...(value !== undefined && { value }) },

@@ -35,15 +35,15 @@ export interface Reached {
   readonly issuers: readonly string[]
   /** Values that parameters of the path must have, as alternatives. */
   readonly only: Reach['only']
-  /** Parameters of which there are too many values to tell which it must have. */
+  /** Parameters with too many possible values to list. */
   readonly many: Reach['many']
-  /** What is asked beside what the options say. */
+  /** What else the rule requires. */
   readonly asks: JsonObject
   /** What it could use of an MCP server behind the rule. */
   readonly uses: readonly KindOfUse[]
 }
 
-/** What a rule says that nobody has to meet, or that the options answer. */
+/** Keys of a rule that nobody has to meet, or that the options answer. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
@@ -136,8 +136,8 @@ const fits = (rules: readonly ClaimRule[], claims: JsonObject): boolean =>
   rules.every(({ path, accepts }) => accepts(readClaim(claims, path)))
 
 /**
- * The rules that an agent could reach, with all that a rule asks which the options do not say. The
- * reason of a failure is a sentence: an issuer that is not there, or what is no list of scopes.
+ * The rules that an agent could reach, with what else each rule requires. The reason of a failure is a sentence: an
+ * issuer that is not there, or what is no list of scopes.
  */
 export async function routesOfAgent(
   policy: Policy,
@@ -150,7 +150,7 @@ export async function routesOfAgent(
   const found: Reached[] = []
   for (const reach of await reachable(policy, described.value)) {
     const { route, issuers, only, many, isAnonymous } = reach
-    // Who sends no token reaches an optional rule all the same.
+    // An agent without a token reaches an optional rule too.
     const isOpen = isAnonymous || route.access === 'optional'
     if (claims && !isOpen && !fits(route.claims, claims)) continue
     found.push({
@@ -213,7 +213,7 @@ const asksOf = (
     ...(claims ? ['claims'] : []),
     ...(agentType === undefined ? [] : ['agent_types']),
     ...(scopes === undefined ? [] : ['scopes']),
-    // A path is told by the values it must have; a header or query still has to be sent.
+    // A path is described by the values it must have; a header or query still has to be sent.
     ...(workflow !== undefined && String(own(rule, 'workflow')).startsWith('path:')
       ? ['workflow']
       : []),

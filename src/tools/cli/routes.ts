@@ -38,8 +38,8 @@ export const routesCommand: CommandRow<RoutesOptions> = {
   description: 'List the rules of wrangler.toml and what each needs.',
   example: 'routes --env staging',
   help: `
-With one of these options it lists the rules that such an agent could reach. What is not given is not
-held against it: STILL ASKS has whatever a rule asks that the options do not say.
+With one of these options it lists the rules that such an agent could reach. An option that you leave
+out excludes no rule. STILL ASKS lists what else a rule requires.
 Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot tell.`,
   options: (command) =>
     command
@@ -47,10 +47,10 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
       .option('--env <name>', 'of this environment')
       .optionsGroup('Only what an agent could reach:')
       .option('--agent-type <type>', 'its agent type')
-      .option('--scopes <scopes>', 'its scopes, separated by spaces')
+      .option('--scopes <scopes>', "the agent's scopes, separated by spaces")
       .option('--issuer <name>', 'the table of the issuer of its tokens')
       .option('--workflow <id>', 'the workflow its tokens are for')
-      .option('--claims <json>', "its token's claims, for what grants give: JSON, or @FILE"),
+      .option('--claims <json>', "its token's claims, to apply grants: JSON, or @FILE"),
   run: ([file = 'wrangler.toml'], options) => routes({ ...options, file }),
 }
 
@@ -102,9 +102,9 @@ const onlyText = (only: Reached['only'], many: Reached['many']): string =>
   ].join(', or ')
 
 /**
- * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that
- * is described only those it could reach, and the answer is no where there are none. A column that
- * says nothing of any rule is left out. Warns of nothing: that is `check`.
+ * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that is described only
+ * those it could reach, and the answer is no where there are none. Empty columns are left out. Warns of nothing:
+ * that is `check`.
  */
 export async function routes({
   file: named = 'wrangler.toml',
@@ -185,7 +185,7 @@ interface UseRow {
   readonly scopes: WrittenScopes
   readonly agent_types?: readonly string[]
   readonly when?: unknown
-  /** Of an agent that is described: what a call is asked beside what is said of it. */
+  /** For a described agent: what else a call requires. */
   readonly asks?: JsonObject
 }
 
@@ -232,7 +232,7 @@ const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow
   }
 }
 
-/** What stands under a heading of the table of rules. */
+/** The cell under a heading of the table of rules. */
 function useCell(
   heading: string,
   { kind, name, needs, agent_types, when, asks = {} }: UseRow,

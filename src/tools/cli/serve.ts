@@ -40,7 +40,7 @@ export const serveCommand: CommandRow<ServeOptions> = {
   help: `
 Checks the policy as check does, and does not start where check finds a mistake. Secrets that the policy
 names come from the environment of this process, or else from .dev.vars beside the file. A changed policy
-needs a restart. SIGTERM ends it: what runs may finish within --grace.
+needs a restart. SIGTERM ends it: requests in progress may finish within --grace.
 Exit status: 0 it was told to stop, 1 the policy has a mistake, 2 it cannot run.`,
   options: (command) =>
     command
@@ -58,8 +58,8 @@ Exit status: 0 it was told to stop, 1 the policy has a mistake, 2 it cannot run.
 }
 
 /**
- * Runs the gate until it is told to stop. Starts nothing where the policy has a mistake. Does not look
- * whether issuers and origins answer; `PREFIX/ready` tells.
+ * Runs the gate until a signal stops it. Starts nothing where the policy has a mistake. Does not look whether
+ * issuers and origins answer; `PREFIX/ready` tells.
  */
 export async function serve(
   file: string,
@@ -187,7 +187,7 @@ const bundleOf = async (
       : ok({ path: given })
   if (!made.ok) {
     return fail(
-      `${made.reason.trimEnd()}\nA bundle that was made elsewhere runs with --bundle FILE.`,
+      `${made.reason.trimEnd()}\nTo run a bundle that was made elsewhere, use --bundle FILE.`,
     )
   }
   const { path } = made.value
@@ -198,7 +198,7 @@ const bundleOf = async (
   }
 }
 
-/** Both files of TLS, which fit each other; nothing where neither is given. */
+/** Both files of TLS, which must match; nothing where neither is given. */
 const readTls = async ({ cert, key }: ServeOptions) => {
   if (cert === undefined && key === undefined) return ok(undefined)
   if (cert === undefined || key === undefined) return fail('--cert and --key need each other.')

@@ -1,4 +1,4 @@
-/** What `check --since` tells. */
+/** The output of `check --since`. */
 
 import type { PlacedIssue } from '../../wrangler/places.ts'
 import type { PolicyReading } from '../../wrangler/reading.ts'

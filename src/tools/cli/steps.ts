@@ -14,12 +14,10 @@ const MOMENTS: ReadonlySet<string> = new Set(['iat', 'exp', 'nbf', 'auth_time', 
 
 const MARKS: Readonly<Record<string, string>> = { passed: '✓', ended: '✓', denied: '✗' }
 
-/** What can stand behind `=` without quotes. */
+/** Text that can follow `=` without quotes. */
 const BARE = /^[^\s"=,\\]+$/
 
-/**
- * Steps of a decision, one line each: mark, stage, what it found. Takes whatever a gate answers.
- */
+/** Steps of a decision, one line each: mark, stage, what it found. Accepts any answer of a gate. */
 export function stepLines(steps: readonly JsonObject[]): readonly string[] {
   return columns(
     steps.map((step) => {
@@ -34,7 +32,7 @@ export function stepLines(steps: readonly JsonObject[]): readonly string[] {
   )
 }
 
-/** What each operand of a condition came to, one line each, to stand below its step. */
+/** The result of each operand of a condition, one line each, to print below its step. */
 export function operandLines(step: JsonObject): readonly string[] {
   const detail = own(step, 'detail')
   const operands = isObject(detail) ? own(detail, 'operands') : undefined
@@ -72,7 +70,7 @@ export function detailText(detail: JsonObject): string {
 
 const valueText = (name: string, value: unknown): string | undefined => {
   if (value === undefined || value === null) return undefined
-  // Zero stands for a moment that the token does not name.
+  // Zero means a moment that the token does not name.
   if (typeof value === 'number')
     return MOMENTS.has(name) && value !== 0 ? quoted(utc(value)) : String(value)
   if (typeof value === 'string') return quoted(cut(value, VALUE))

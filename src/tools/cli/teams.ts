@@ -159,7 +159,7 @@ export function undelivered(
       ? [
           {
             path: 'build.command',
-            message: `does not run ${wanted}: a deploy would take the rules in ${FOLDER}/ as they once were; write [build] with command = "${wanted}"`,
+            message: `does not run ${wanted}: a deploy would take an old state of the rules in ${FOLDER}/; write [build] with command = "${wanted}"`,
           },
         ]
       : []),

@@ -21,7 +21,7 @@ import { agenticClaims } from './key-file.ts'
 import { authorize, createProofKey, type ProofKey } from './proof.ts'
 import type { Expected, TestCase } from './test-file.ts'
 
-/** What the line decided about a case, and where that is not as expected. */
+/** The decision on a case, and where it is not as expected. */
 export interface Verdict extends Expected {
   readonly decision: NonNullable<Expected['decision']>
   /** What a denial says beside its code. */
@@ -81,7 +81,7 @@ export function createJudge(
   }
 }
 
-/** What a case was judged with. */
+/** What a case was decided with. */
 interface Seen {
   readonly headers: Headers
   readonly policy: Policy
@@ -112,14 +112,14 @@ const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => 
   }
 }
 
-/** What is told of the first operand of a condition that has no value. */
+/** What is reported of the first operand of a condition that has no value. */
 const faultOf = (steps: readonly Step[]): JsonObject => {
   const operands = listOf(steps.at(-1)?.detail.operands).filter(isObject)
   const error = operands.flatMap((one) => own(one, 'error') ?? [])[0]
   return error === undefined ? {} : { error }
 }
 
-/** What is put into `expect`: all, or of what is expected that which is otherwise. */
+/** What is written into `expect`: everything, or only the expectations that differ. */
 const snapshotOf = (
   expect: Expected | undefined,
   found: Expected,

@@ -39,7 +39,7 @@ export interface TestCase {
   readonly line: number
   readonly request: RequestHead
   readonly body?: string
-  /** What it asks of an MCP server, as far as it is told. */
+  /** What it asks of an MCP server, as far as the file says. */
   readonly asked: AskedOfMcp | undefined
   /** Name of the issuer's table; without it the `iss` of the claims, or the first that the rule takes. */
   readonly issuer?: string

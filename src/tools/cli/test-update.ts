@@ -45,7 +45,7 @@ export function withExpectations(
     .reduce((sum, { at, end, text: put }) => sum.slice(0, at) + put + sum.slice(end), text)
   return isAsMeant(text, next, expected)
     ? ok(next)
-    : fail('it is not written in a way that can be kept')
+    : fail('it is written in a way that cannot be preserved')
 }
 
 /** Those of the n-th `[[case]]`, its header first, with the tables inside of it. */

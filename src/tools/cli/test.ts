@@ -45,7 +45,7 @@ Exit status: 0 all is as expected, 1 it is not, 2 cannot tell.`,
       .argument('[files...]', 'files of cases')
       .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
       .option('--env <name>', 'of this environment')
-      .option('--min-coverage <percent>', 'rules that cases have to reach, at least')
+      .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
       .option('--update', 'write what is decided now into the files, as expect')
       .addOption(new Option('--report <form>', 'a report for other tools').choices(REPORTS))
       .option('--output <file>', 'write the report there (default: standard output)'),

@@ -1,7 +1,7 @@
 import { parse } from 'smol-toml'
 import { isObject, type JsonObject } from '../../core/json.ts'
 
-/** One statement of a TOML document, and where it stands. */
+/** One statement of a TOML document, and its position. */
 export interface Statement {
   /** `[table]`, `[[item]]`, or `key = value`. */
   readonly kind: 'table' | 'item' | 'pair'
@@ -14,7 +14,7 @@ export interface Statement {
   readonly end: number
 }
 
-/** Text, or what stands for itself: what a value is made of, so that no sign inside of a text counts. */
+/** A text, or a sign outside of texts: the parts of a value, so that no sign inside a text counts. */
 const PIECE =
   /"""[\s\S]*?(?<!\\)(?:\\\\)*"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[[{]|[\]}]|\n|[^"'#[\]{}\n]+/gy
 
@@ -55,7 +55,7 @@ export function statementsOf(text: string): readonly Statement[] {
   }
 }
 
-/** Where a statement ends: before the spaces and the comment behind it. */
+/** Where a statement ends: before the spaces and the comment after it. */
 const endOf = (text: string, start: number): number => {
   let depth = 0
   let end = start
@@ -82,7 +82,7 @@ const keyOf = (text: string): readonly string[] => {
   return names
 }
 
-/** A value as TOML on one line; what TOML cannot hold is found when the file is read. */
+/** A value as TOML on one line; what TOML cannot express is found when the file is read. */
 export function tomlValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(tomlValue).join(', ')}]`
   return isObject(value) ? `{ ${pairs(value).join(', ')} }` : JSON.stringify(value)

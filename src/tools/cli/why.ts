@@ -23,7 +23,7 @@ interface WhyOptions extends GateOptions {
 
 export const whyCommand: CommandRow<WhyOptions> = {
   name: 'why',
-  docs: ['why REQUEST_ID', 'says why a running gate allowed or refused a request, as of then'],
+  docs: ['why REQUEST_ID', 'says why a running gate allowed or refused a request'],
   description: 'Say why a running gate allowed or refused a request, from its audit.',
   example:
     'why 5b0c8f6e-0f0d-4f0e-9a0a-2f1f5f0d7c11 --gate https://api.my-company.com --key ops.jwk',
@@ -48,7 +48,7 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
   const { found, isCut, fault } = await decisions({ request_id: id }, MOST, options, around)
   if (fault) return fault
   if (found.length === 0) {
-    const message = `No decision with the request id ${id} is stored, or it is not one for this token.`
+    const message = `No decision with the request id ${id} is stored, or this token may not see it.`
     return { exitCode: EXIT.no, json: { decisions: [] }, out: [], err: [message] }
   }
   const explained: Explained[] = []

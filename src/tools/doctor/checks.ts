@@ -58,7 +58,7 @@ const listed = (keys: readonly KeyFact[]): string => {
 }
 
 const UNREACHABLE =
-  'Check the address, its DNS and this network; a gate that cannot reach it either has no keys'
+  'Check the address, its DNS and this network; if the gate cannot reach it either, it has no keys'
 
 /** The message about metadata of another issuer, if there is any. */
 const mismatch = ({ gathered, target }: Facts): string | undefined => {
@@ -106,7 +106,7 @@ const wrong: Checks<Facts>['wrong'] = {
   ],
   no_keys: [
     ({ keys }) => keys?.entries.length === 0 && 'The key set is empty',
-    'Have the issuer publish the keys it signs with; a gate that has keys of it goes on with those for a while',
+    'Have the issuer publish the keys it signs with; a gate that already has its keys uses those for a while',
   ],
   no_usable_key: [
     ({ keys, target }) => {
@@ -122,12 +122,12 @@ const wrong: Checks<Facts>['wrong'] = {
         ? `Write algorithms = ${JSON.stringify(would)}, if that is what its access tokens are signed with`
         : issuer.trustDomain
           ? 'Give the address of the trust domain\'s bundle, whose keys have use "jwt-svid". Keys of an OIDC discovery provider are for profile generic, with its URL as issuer'
-          : 'Have the issuer publish a signing key that the list above would not pass over'
+          : 'Have the issuer publish a signing key without the faults that are listed above'
     },
   ],
   issuer_mismatch: [
     (facts) => !facts.gathered.discovered?.ok && mismatch(facts),
-    'What iss says in the tokens is the issuer, to the letter: ask for that one and write it as issuer. If it is the one that was asked for, the metadata is wrong',
+    'The issuer is exactly the iss of its tokens: ask for that one, and write it as issuer. If you did, the metadata is wrong',
   ],
   metadata_missing: [
     (facts) => {
@@ -186,7 +186,7 @@ const warning: Checks<Facts>['warning'] = {
   ],
   key_invalid: [
     ignoredKeys('invalid', 'a key cannot be imported'),
-    'Tokens signed with it are refused: its numbers are no key of its type; publish it anew',
+    'Tokens signed with it are refused: its numbers are not a key of its type; publish it again',
   ],
   key_unsupported: [
     ignoredKeys('unsupported', 'a key is for an algorithm that this runtime does not have'),
@@ -200,7 +200,7 @@ const warning: Checks<Facts>['warning'] = {
     ({ keys }) =>
       keys &&
       keys.beyond > 0 &&
-      `${keys.beyond} entries stand behind the first ${LIMITS.keys} and are never looked at`,
+      `${keys.beyond} entries come after the first ${LIMITS.keys} and are ignored`,
     'Have the issuer withdraw old keys',
   ],
   post_quantum: [
@@ -237,7 +237,7 @@ const warning: Checks<Facts>['warning'] = {
     'A token without a key is 401 possession_required: have the issuer bind its tokens (RFC 9449, RFC 8705), or leave possession out',
   ],
   not_kept: [
-    ({ caching }) => caching?.maxAge === 0 && 'The key set is sent so that it must not be kept',
+    ({ caching }) => caching?.maxAge === 0 && "The key set's headers forbid caching",
     ({ caching }) =>
       `The gate keeps it for ${caching?.fresh} s all the same, and asks that often: have it sent with Cache-Control: max-age=600 or more`,
   ],

@@ -35,20 +35,20 @@ export const doctorCommand: CommandRow<DoctorOptions> = {
   example: 'doctor https://auth.my-company.com',
   help: `
 With --mcp it asks an MCP server what clients ask before they log in, and says which can get a token.
-Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
+It asks from this machine, so it cannot know whether the gate's network reaches the issuer. Other users
 of this machine can see a token that is written on the command line: prefer @FILE or -.
 Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`,
   options: (command) =>
     command
       .argument('[issuer]', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
-      .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
+      .option('--token <token>', 'a sample token to try: the token, @FILE, or - for standard input')
       .option('--mcp <url>', 'an MCP server instead: its URL, or the path of its rule')
-      .optionsGroup('Of an issuer that is given by its URL:')
+      .optionsGroup('For an issuer given by URL:')
       .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
       .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
       .option('--algorithms <names>', 'algorithms to allow, separated by commas')
       .option('--allow-insecure-http', 'as in wrangler.toml; a loopback http URL implies it')
-      .optionsGroup('Of an issuer of a wrangler.toml:')
+      .optionsGroup('For an issuer of a wrangler.toml:')
       .option('--config <file>', 'the file that has it (default: wrangler.toml)')
       .option('--env <name>', 'of this environment'),
   run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
@@ -114,7 +114,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
     (message): Finding => ({
       level: 'wrong',
       code: 'address_refused',
-      message: `No gate takes this issuer: ${message}`,
+      message: `No gate accepts this issuer: ${message}`,
       fix: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )

@@ -57,7 +57,7 @@ export function faultLine(asked: Asked | undefined, target: Trusted): string | u
 const refusal = (address: string, { issuer }: Trusted): string => {
   const url = parseUrl(address)
   if (!url) return 'it is no URL'
-  if (url.username !== '' || url.password !== '') return 'it holds a name or password'
+  if (url.username !== '' || url.password !== '') return 'it contains a name or password'
   if (url.protocol !== 'https:' && !issuer.allowInsecureHttp) return 'it is not https'
   if (url.protocol !== 'https:') return 'it is http to a host that is not this machine'
   return isPrivateHost(url.hostname) ? 'it is a private address' : "it is the gate's own"

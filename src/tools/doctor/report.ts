@@ -159,7 +159,7 @@ const cachingLines = ({ caching, target }: Facts): readonly string[] => {
   return section('Caching and rotation', [
     ...(sent.length > 0 ? sent : [none]),
     `kept as fresh for ${durationText(fresh)}, renewed from ${durationText(fresh / 2)} on`,
-    `a new key is used with the first token that names it (one question each ${cooldown}); a withdrawn one ends within ${durationText(fresh)}`,
+    `a new key is used with the first token that names it (at most one fetch each ${cooldown}); a withdrawn one ends within ${durationText(fresh)}`,
   ])
 }
 

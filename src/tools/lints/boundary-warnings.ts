@@ -33,10 +33,10 @@ const ALONE: ReadonlySet<string> = new Set([
   ...['manager', 'owner', 'root', 'super', '*'],
   ...['list', 'view', 'get'],
 ])
-/** Words that turn over what they stand before: `no-write`. */
+/** Words that negate the word after them: `no-write`. */
 const NEGATIONS: ReadonlySet<string> = new Set(['no', 'non', 'not', 'never', 'without'])
 
-/** The parts a scope is made of, each in its words; what stands for a parameter is none. */
+/** The parts a scope is made of, each in its words; a placeholder is not one. */
 const partsOf = ({ parts }: ScopeTemplate): readonly (readonly string[])[] =>
   parts
     .filter((_, i) => i % 2 === 0)
@@ -167,10 +167,9 @@ const isAlike = (one: Template, other: Template): boolean => {
 type Template = NonNullable<ClaimGrant['agentId']>
 
 /**
- * What a valid policy allows and was hardly meant to: broad reading with a scope that does more,
- * writing by agents of any type where types count, long lives, scopes that open nothing, ids that two grants make, and
- * rules that take part of what a later one is for. Changes nothing about the policy; `routePaths` are
- * where its rules are written.
+ * What a valid policy allows, probably by mistake: broad reading with a scope that does more, writing by agents of
+ * any type where types count, long lives, scopes that open nothing, ids that two grants make, and rules that take
+ * part of what a later one is for. Changes nothing about the policy; `routePaths` are where its rules are written.
  */
 export function boundaryWarnings(policy: Policy, routePaths: Places = []): readonly PolicyIssue[] {
   const placeOf = (index: number) => rulePath({ routePaths }, index)

@@ -56,7 +56,7 @@ export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly P
   ]
 }
 
-/** Algorithms without an inline key, and inline keys among which a token's own cannot be told. */
+/** Algorithms without an inline key, and inline keys that tokens cannot choose between. */
 const inlineKeyIssues = async (
   issuer: Issuer,
   { ISSUERS }: PolicyVars,
@@ -100,10 +100,10 @@ const HOST_KEYS: ReadonlySet<string> = new Set([
   'locations',
 ])
 
-/** Hosts that stand for one's own in documents (RFC 2606 §2, §3). */
+/** Example hosts of documents (RFC 2606 §2, §3). */
 const PLACEHOLDER = /(?:^|[/@.])(?:example\.com|[a-z0-9-]+\.example)\.?(?=$|[:/?#*])/i
 
-/** What stands for one's own in the entries of the documentation, and in those doctor prints. */
+/** Placeholders in the entries of the documentation, and in those that doctor prints. */
 const WORD =
   /(?<![\w-])(?:TENANT-ID|(?:API-|APP-)?CLIENT[-_]ID|[a-z]{2}(?:-[a-z]+)+-\d_POOL|your-(?:tenant|org))(?![\w-])/
 

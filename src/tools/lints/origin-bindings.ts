@@ -29,7 +29,7 @@ const viasOf = ({ bindings }: Bindings, { routes }: Policy, vars: PolicyVars): r
   return [...found.values()]
 }
 
-/** Client certificates where no TLS is in which they could be shown. */
+/** Client certificates for an origin without TLS, which never sees them. */
 export function bindingMistakes(
   environment: Bindings,
   policy: Policy,
@@ -43,7 +43,7 @@ export function bindingMistakes(
     }))
 }
 
-/** Bindings that are likely to be meant otherwise: a certificate without use, a Worker as a network. */
+/** Bindings that are probably a mistake: a certificate without use, a Worker as a network. */
 export function bindingWarnings(
   environment: Bindings,
   policy: Policy,

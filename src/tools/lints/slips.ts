@@ -1,4 +1,4 @@
-/** Slips in a valid policy that only show when a request is refused. All of them are told from the file. */
+/** Slips in a valid policy that only show when a request is refused. All of them are found in the file alone. */
 import { isObject, listOf, own } from '../../core/json.ts'
 import { MCP_KINDS } from '../../core/model/mcp.ts'
 import type { Policy } from '../../core/model/policy.ts'
@@ -74,7 +74,7 @@ interface Use {
   readonly path: string
 }
 
-/** Scopes and agent types that stand in the policy once and are nearly another's. */
+/** Scopes and agent types that the policy has once, and that nearly equal another one. */
 export function misspelt({ routes, scopes }: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   const rules = routes.map((route, i) => [route, rulePath(vars, i)] as const)
   const included = [...scopes].flatMap(([name, names]) => [
@@ -128,7 +128,7 @@ const nearly = (what: string, uses: readonly Use[]): readonly PolicyIssue[] => {
   const names = [...paths.keys()]
   return uses.flatMap(({ name, path }) => {
     if (paths.get(name)?.length !== 1) return []
-    // Of two that stand once each, the first is the one that is meant.
+    // Of two that occur once each, the first is taken as right.
     const isMeant = (one: string, i: number) =>
       (i < names.indexOf(name) || (paths.get(one)?.length ?? 0) > 1) && isNear(one, name)
     const meant = names.find((one, i) => one !== name && isMeant(one, i))

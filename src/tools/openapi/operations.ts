@@ -35,9 +35,9 @@ const NO_METHOD = /^(?:summary|description|servers|parameters|x-.*)$/
 const NONE: readonly unknown[] = []
 
 /**
- * The operations that rules can be made of, and what cannot be told of them. Reads paths, servers, the style of path
- * parameters, and security; where that names no scopes, they are `unnamed`. Fails where
- * references make too many of them.
+ * The operations that rules can be made from, and what the document leaves open. Reads paths, servers, the style of
+ * path parameters, and security; where that names no scopes, they are `unnamed`. Fails where references make too
+ * many of them.
  */
 export function operationsOf(
   { root, url }: OpenApiDocument,

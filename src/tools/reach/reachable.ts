@@ -238,7 +238,7 @@ const deepest = perObject(({ routes }: Policy) =>
 )
 
 /**
- * Paths that stand for all that a rule matches with these values. Tries `*` empty, and at every depth up to one below
+ * Example paths for all that a rule matches with these values. Tries `*` empty, and at every depth up to one below
  * `depth`, the number of parts of the longest path.
  */
 export function pathsOf(

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
+import { printable } from '../../../src/core/text.ts'
 import { COMMANDS } from '../../../src/tools/cli/commands.ts'
-import { printable, render } from '../../../src/tools/cli/output.ts'
+import { render } from '../../../src/tools/cli/output.ts'
 
 /** A folder that is gone after the test that asks for it; asked for outside of tests, after those of the file. */
 export const folder = async (): Promise<string> => {
