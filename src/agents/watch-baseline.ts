@@ -24,10 +24,7 @@ const MOST_HOURS = 28 * 24
 const LEAST = 10
 
 /** A number of an array that has one there. */
-export function at(
-  numbers: Float64Array | Float32Array | Uint32Array | Uint16Array,
-  place: number,
-): number {
+export function at(numbers: ArrayLike<number>, place: number): number {
   return numbers[place] ?? 0
 }
 
@@ -46,11 +43,7 @@ export function isWeekend(slot: number): boolean {
 /** An hour's usual count: the highest of it and the hours beside it, since work begins earlier on some days. */
 export function usualOf({ usual }: WatchState, counted: Counted, slot: number): number {
   const first = COUNTS.indexOf(counted) * SLOTS + (isWeekend(slot) ? SLOTS / 2 : 0)
-  let most = 0
-  for (let hour = slot + 23; hour <= slot + 25; hour++) {
-    most = Math.max(most, at(usual, first + (hour % 24)))
-  }
-  return most
+  return Math.max(...[23, 24, 25].map((beside) => at(usual, first + ((slot + beside) % 24))))
 }
 
 /** Requests of an hour, if all hours of a week had the same. */
@@ -66,11 +59,12 @@ export function evenShare({ usual }: WatchState): number {
  */
 export function missedVisits({ head, quiet, learned }: WatchState, slot: number): number {
   const half = isWeekend(slot) ? SLOTS / 2 : 0
-  const [visits, active] = [at(head, HEAD.visits), at(head, HEAD.active)]
-  const hours = learned.reduce((sum, one) => sum + one, 0)
   // Work that goes on for longer than usual is no other visit.
   const goesOn = at(head, HEAD.last) === Math.floor(at(head, HEAD.window) / WINDOWS) - 1
-  if (goesOn && at(quiet, half + ((slot + 22) % 24)) === 0) return 0
+  const isOvertime = goesOn && at(quiet, half + ((slot + 22) % 24)) === 0
+  if (at(quiet, slot) === 0 || isOvertime) return 0
+  const [visits, active] = [at(head, HEAD.visits), at(head, HEAD.active)]
+  const hours = learned.reduce((sum, one) => sum + one, 0)
   let most = 0
   let [days, others] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let beside = 0; beside < 12; beside++) {
@@ -89,11 +83,6 @@ export function missedVisits({ head, quiet, learned }: WatchState, slot: number)
 export function recent({ now, before }: WatchState, counted: Counted): number {
   const place = COUNTS.indexOf(counted)
   return at(now, place) + at(before, place)
-}
-
-/** A usual count of two windows, by that of the hour. */
-export function usualRecent(state: WatchState, counted: Counted, slot: number): number {
-  return (2 * usualOf(state, counted, slot)) / WINDOWS
 }
 
 /** The fewer requests of two windows: alone, and as a multiple of the bound. */
@@ -180,8 +169,7 @@ const learnHour = (state: WatchState, time: number): void => {
     usual[place] = old + part * (Math.min(at(hour, i), most) - old)
   }
   learned[slot] = hours + 1
-  const isWork = at(usual, slot) > WORK * evenShare(state)
-  quiet[slot] = isWork ? 0 : at(quiet, slot) + 1
+  quiet[slot] = at(usual, slot) > WORK * evenShare(state) ? 0 : at(quiet, slot) + 1
   if (at(hour, 0) === 0) return
   head[HEAD.active] = at(head, HEAD.active) + 1
   if (time / HOUR > at(head, HEAD.last) + 1) head[HEAD.visits] = at(head, HEAD.visits) + 1

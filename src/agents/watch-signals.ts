@@ -13,7 +13,6 @@ import {
   recent,
   slotOf,
   usualOf,
-  usualRecent,
   volumeOf,
 } from './watch-baseline.ts'
 import {
@@ -119,10 +118,8 @@ export function learn(
   for (const [i, name] of PEAKS.entries()) {
     state.peaks[i] = Math.max(at(state.peaks, i), peaks[name] ?? 0)
   }
-  if (hour) {
-    state.usual[hour[0]] = Math.max(at(state.usual, hour[0]), hour[1])
-    state.quiet[hour[0]] = 0
-  }
+  if (hour) state.usual[hour[0]] = Math.max(at(state.usual, hour[0]), hour[1])
+  if (hour) state.quiet[hour[0]] = 0
   mute(state, signal, 0)
 }
 
@@ -157,7 +154,8 @@ const volumeIn = (state: WatchState, slot: number): Found | undefined => {
 const refusalsIn = (state: WatchState, slot: number): Found | undefined => {
   const refusals = recent(state, 'refusals')
   if (refusals < REFUSALS.least) return undefined
-  const usual = Math.max(usualRecent(state, 'refusals', slot), peakOf(state, 'refusals'))
+  // An hour has twelve windows.
+  const usual = Math.max(usualOf(state, 'refusals', slot) / 6, peakOf(state, 'refusals'))
   if (refusals <= REFUSALS.times * usual) return undefined
   return {
     signal: 'refusals',
@@ -190,14 +188,12 @@ const NEW: readonly (readonly [Signal, readonly SetName[]])[] = [
 ]
 
 const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] => {
+  const fresh = members.filter(([name, text]) => !isMember(state, name, text))
+  if (fresh.length === 0) return []
   // Until then the networks of a pool, each as likely as another, may not all have been seen.
   const isEarly = at(state.head, HEAD.active) < EXPECTED * (sizeOf(state, 'network') + 1)
-  const fresh = members.filter(
-    ([name, text]) => !(isEarly && name === 'network') && !isMember(state, name, text),
-  )
-  if (fresh.length === 0) return []
   return NEW.flatMap(([signal, names]) => {
-    const found = fresh.filter(([name]) => names.includes(name))
+    const found = fresh.filter(([name]) => names.includes(name) && !(isEarly && name === 'network'))
     if (found.length === 0) return []
     const known = Object.fromEntries(names.map((name) => [name, sizeOf(state, name)]))
     const textsIn = (name: SetName) => found.flatMap(([of, text]) => (of === name ? [text] : []))
@@ -206,17 +202,11 @@ const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] 
   })
 }
 
-const changedIn = ({ changed }: Sample): readonly Found[] =>
-  changed
-    ? [
-        {
-          signal: 'changed',
-          usual: { checksums: changed.approved },
-          seen: { checksums: changed.seen },
-          lesson: {},
-        },
-      ]
-    : []
+const changedIn = ({ changed }: Sample): readonly Found[] => {
+  if (!changed) return []
+  const [usual, seen] = [{ checksums: changed.approved }, { checksums: changed.seen }]
+  return [{ signal: 'changed', usual, seen, lesson: {} }]
+}
 
 /** All members that a sample has. */
 const membersOf = (state: WatchState, sample: Sample, now: number): readonly Member[] => {

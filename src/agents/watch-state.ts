@@ -95,11 +95,11 @@ function laidOut(bytes: ArrayBuffer): WatchState {
     peaks: take(Float32Array, PEAKS.length),
     today: take(Float32Array, PEAKS.length),
     tokens: take(Uint32Array, 3 * TOKENS),
+    quiet: take(Uint16Array, SLOTS),
   }
   const hashes = each((name) => take(Uint32Array, 2 * SETS[name]))
   const days = each((name) => take(Uint16Array, SETS[name]))
-  const quiet = take(Uint16Array, SLOTS)
-  return { ...state, quiet, sets: each((name) => ({ hashes: hashes[name], days: days[name] })) }
+  return { ...state, sets: each((name) => ({ hashes: hashes[name], days: days[name] })) }
 }
 
 const each = <Value>(make: (name: SetName) => Value) =>
