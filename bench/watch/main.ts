@@ -1,23 +1,23 @@
-/** `node bench/watch/main.ts [SEED [AGENTS [WEEKS]]]`: runs a fleet, and writes its plot and numbers into docs. */
+/** `node bench/watch/main.ts [FLEETS [AGENTS [WEEKS]]]`: runs fleets, and writes their plot and numbers into docs. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KINDS } from './fleet.ts'
-import { foundShare, LIMITS, type Run, simulate, THEFTS, Z_SCORES } from './simulate.ts'
+import { foundShare, LIMITS, type Run, simulate, sum, THEFTS, Z_SCORES } from './simulate.ts'
 
 const DOCS = join(import.meta.dirname, '../../docs')
-const [seed = 1, agents = 1_000, weeks = 8] = process.argv.slice(2).map(Number)
+const [fleets = 8, agents = 1_000, weeks = 8] = process.argv.slice(2).map(Number)
 
 interface Point {
   readonly alerts: number
   readonly found: number
 }
 
-const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0)
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
-const aWeek = (alerts: number) =>
-  alerts / weeks < 10
-    ? (alerts / weeks).toFixed(1)
-    : Math.round(alerts / weeks).toLocaleString('en')
+/** Of the alerts of all fleets, those of one in a week. */
+const aWeek = (alerts: number) => {
+  const each = alerts / weeks / fleets
+  return each < 10 ? each.toFixed(1) : Math.round(each).toLocaleString('en')
+}
 
 const pointsOf = (run: Run, rule: 'z' | 'limits'): readonly Point[] =>
   run[rule].alerts.map((alerts, i) => ({
@@ -27,7 +27,7 @@ const pointsOf = (run: Run, rule: 'z' | 'limits'): readonly Point[] =>
 
 const width = 640
 const height = 300
-const x = (alerts: number) => 60 + (Math.log10(Math.max(alerts / weeks, 0.1)) + 1) * 110
+const x = (alerts: number) => 60 + (Math.log10(Math.max(alerts / weeks / fleets, 0.1)) + 1) * 110
 const y = (found: number) => 20 + (1 - found) * 230
 
 const plotOf = (run: Run): string => {
@@ -41,7 +41,7 @@ const plotOf = (run: Run): string => {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
     '<title>False alerts a week against thefts of volume found</title>',
     '<rect width="100%" height="100%" fill="#fff"/>',
-    ...[0.1, 1, 10, 100, 1_000, 10_000].map((a) => text([x(a * weeks), 268], String(a))),
+    ...[0.1, 1, 10, 100, 1_000, 10_000].map((a) => text([x(a * weeks * fleets), 268], String(a))),
     ...[0, 0.25, 0.5, 0.75, 1].map((f) =>
       text([52, y(f) + 4], percent(f).replace('.0', ''), 'end'),
     ),
@@ -76,16 +76,18 @@ const tableOf = (run: Run, changed: Run): string => {
       ({ alerts, found }, i) =>
         `| ${rule === 'z' ? 'z-score over' : 'more than'} ${names[i]?.toLocaleString('en')} | ${aWeek(alerts)} | ${percent(found)} |`,
     )
+  const all = sum(run.alerts)
+  // The root of a Poisson count deviates by a half.
+  const [low, high] = [-0.98, 0.98].map((away) => aWeek((Math.sqrt(all) + away) ** 2))
+  const told = (counts: Record<string, number>, mark: string) =>
+    Object.entries(counts)
+      .filter(([, n]) => n > 0)
+      .map(([name, n]) => `${mark}${name}${mark} ${n}`)
+      .join(', ')
   return [
-    `${agents.toLocaleString('en')} agents, ${weeks} weeks, seed ${seed}: ${(run.requests / 1e6).toFixed(0)} million requests. ${sum(run.alerts)} false alerts, ${aWeek(sum(run.alerts))} a week: ${Object.entries(
-      run.alerts,
-    )
-      .filter(([, n]) => n > 0)
-      .map(([name, n]) => `\`${name}\` ${n}`)
-      .join(', ')}. By kind of agent: ${Object.entries(run.byKind)
-      .filter(([, n]) => n > 0)
-      .map(([name, n]) => `${name} ${n}`)
-      .join(', ')}.`,
+    `${fleets} fleets of ${agents.toLocaleString('en')} agents, ${weeks} weeks each, seeds 1 to ${fleets}: ${(run.requests / 1e6).toFixed(0)} million requests.`,
+    `A fleet has **${aWeek(all)} false alerts a week**, with a confidence of 95 % ${low} to ${high}: in all ${all}, ${Math.min(...run.fleets)} to ${Math.max(...run.fleets)} in a fleet.`,
+    `By signal: ${told(run.alerts, '`')}. By kind of agent: ${told(run.byKind, '')}.`,
     '',
     `| theft | found within 15 minutes | ${KINDS.join(' | ')} |`,
     `| --- | --: |${KINDS.map(() => ' --: |').join('')}`,
@@ -97,7 +99,7 @@ const tableOf = (run: Run, changed: Run): string => {
       return `| ${theft} (${tried.toLocaleString('en')}) | ${percent(found / tried)} | ${shares.join(' | ')} |`
     }),
     '',
-    `All together, each kind of theft weighing the same: ${percent(foundShare(run))}. In a fleet where one agent of ten takes up one or two new tools, there are ${changed.news} alerts more, ${aWeek(changed.news)} a week, each about such a tool.`,
+    `All together, each kind of theft weighing the same: ${percent(foundShare(run))}. In a fleet where one agent of ten takes up one or two new tools, there are ${(changed.news / weeks).toFixed(0)} alerts more a week, each about such a tool.`,
     '',
     '| volume by | false alerts a week | thefts of volume found |',
     '| --- | --: | --: |',
@@ -108,8 +110,9 @@ const tableOf = (run: Run, changed: Run): string => {
   ].join('\n')
 }
 
-const run = simulate({ seed, agents, weeks })
-const changed = simulate({ seed, agents, weeks, changes: true, thefts: 0 })
+const seeds = Array.from({ length: fleets }, (_, i) => i + 1)
+const run = simulate({ seeds, agents, weeks })
+const changed = simulate({ seeds: [1], agents, weeks, changes: true, thefts: 0 })
 writeFileSync(join(DOCS, 'watch.svg'), plotOf(run))
 const page = join(DOCS, 'watch.md')
 const [before = '', , after = ''] = readFileSync(page, 'utf8').split(/<!-- \/?simulated -->/)

@@ -31,14 +31,15 @@ interface Tally {
 
 interface Thefts extends Tally {
   readonly byKind: Record<Kind, Tally>
-  readonly minutes: number[]
 }
 
 export interface Run {
   readonly agents: number
   readonly weeks: number
   readonly requests: number
-  /** Alerts, though nothing was wrong. */
+  /** Alerts in each fleet, though nothing was wrong. */
+  readonly fleets: number[]
+  /** The same in all fleets. */
   readonly alerts: Record<Signal, number>
   readonly byKind: Record<Kind, number>
   /** Alerts about a tool that an agent really had just taken up. */
@@ -98,7 +99,7 @@ const WITHIN = 3
 
 const copyOf = (state: WatchState): WatchState => watchState(state.bytes.slice(0))
 
-/** Feeds what follows with a theft; answers what was found and after how many minutes. */
+/** Feeds what follows with a theft; answers what was found. */
 const steal = (
   random: Random,
   agent: Agent,
@@ -137,9 +138,9 @@ const steal = (
     const now = timeOf(window) + ((part + 0.9) * WINDOW_MS) / PARTS
     const found = observe(own, sample, now)
     isOver ||= isOverBound(own, now)
-    if (found.length > 0) return { isOver, minutes: ((part - first + 0.9) * 5) / PARTS }
+    if (found.length > 0) return { isOver, isFound: true }
   }
-  return { isOver }
+  return { isOver, isFound: false }
 }
 
 /** Whether such a theft can begin now, as the promise says. */
@@ -151,15 +152,15 @@ const canSteal = (agent: Agent, window: number, theft: Theft): boolean => {
   return last > 0 && (theft !== 'places' || (requests[window] ?? 0) > 0)
 }
 
-/** Runs a fleet through the code that watches, and through the two rules that it is compared with. */
+/** Runs a fleet of each seed through the code that watches, and through the two rules that it is compared with. */
 export function simulate({
-  seed,
+  seeds,
   agents,
   weeks,
   changes = false,
   thefts = 4,
 }: {
-  readonly seed: number
+  readonly seeds: readonly number[]
   readonly agents: number
   readonly weeks: number
   readonly changes?: boolean
@@ -171,22 +172,32 @@ export function simulate({
     weeks,
     requests: 0,
     news: 0,
+    fleets: [],
     alerts: each(SIGNALS, () => 0),
     byKind: each(KINDS, () => 0),
     thefts: each(THEFTS, () => ({
       tried: 0,
       found: 0,
-      minutes: [],
       byKind: each(KINDS, () => ({ tried: 0, found: 0 })),
     })),
     bound: { alerts: [0], found: [0] },
     z: { alerts: Z_SCORES.map(() => 0), found: Z_SCORES.map(() => 0) },
     limits: { alerts: LIMITS.map(() => 0), found: LIMITS.map(() => 0) },
   }
-  for (let number = 0; number < agents; number++) {
-    simulateOne(run, agentOf(seed, number, weeks, { changes }), randomOf(seed * 7 + number), thefts)
+  for (const seed of seeds) {
+    const before = sum(run.alerts)
+    for (let number = 0; number < agents; number++) {
+      const agent = agentOf(seed, number, weeks, { changes })
+      simulateOne(run, agent, randomOf(seed * 7 + number), thefts)
+    }
+    run.fleets.push(sum(run.alerts) - before)
   }
   return run
+}
+
+/** All counts together. */
+export function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((all, count) => all + count, 0)
 }
 
 /** Hours until a person says of a false alert that it is in order. */
@@ -265,10 +276,9 @@ const tryTheft = (
   counts.tried++
   ofKind.tried++
   const told = steal(random, agent, { state, window, theft })
-  if (told.minutes !== undefined) {
+  if (told.isFound) {
     counts.found++
     ofKind.found++
-    counts.minutes.push(told.minutes)
   }
   if (theft !== 'volume') return
   if (told.isOver) add(run.bound.found, 0)

@@ -9,6 +9,10 @@ const WINDOWS = HOUR / WINDOW
 
 /** Requests until a signal may be told. */
 const LEARNING_REQUESTS = 200
+/** Signals that learn for a week; others for two. */
+const WEEK_LONG: readonly Signal[] = ['odd_hour', 'refusals', 'two_places']
+/** The share of an even share from which on an hour is one of work. */
+const WORK = 0.1
 /** How fast is learned: the part of a new value, how far it may be above the usual, and what is always within. */
 const RATE = { part: 0.05, times: 2, always: 20 }
 /** How peaks change in a day: by time, and by a higher one. Up to these a peak rises at once. */
@@ -20,7 +24,7 @@ const MOST_HOURS = 28 * 24
 const LEAST = 10
 
 /** A number of an array that has one there. */
-export function at(numbers: Float64Array | Float32Array | Uint32Array, place: number): number {
+export function at(numbers: ArrayLike<number>, place: number): number {
   return numbers[place] ?? 0
 }
 
@@ -37,13 +41,9 @@ export function isWeekend(slot: number): boolean {
 }
 
 /** An hour's usual count: the highest of it and the hours beside it, since work begins earlier on some days. */
-export function usualOf({ usual }: WatchState, counted: Counted, slot: number, beside = 1): number {
+export function usualOf({ usual }: WatchState, counted: Counted, slot: number): number {
   const first = COUNTS.indexOf(counted) * SLOTS + (isWeekend(slot) ? SLOTS / 2 : 0)
-  let most = 0
-  for (let hour = slot + 24 - beside; hour <= slot + 24 + beside; hour++) {
-    most = Math.max(most, at(usual, first + (hour % 24)))
-  }
-  return most
+  return Math.max(...[23, 24, 25].map((beside) => at(usual, first + ((slot + beside) % 24))))
 }
 
 /** Requests of an hour, if all hours of a week had the same. */
@@ -53,15 +53,36 @@ export function evenShare({ usual }: WatchState): number {
   return sum / (7 * 24)
 }
 
+/**
+ * Visits to be expected in the hours around a slot since the last one there, if they came at any hour alike: that there
+ * was none has the chance e^-visits. The hours reach equally far to both sides, one at least. 0: it is an hour of work.
+ */
+export function missedVisits({ head, quiet, learned }: WatchState, slot: number): number {
+  const half = isWeekend(slot) ? SLOTS / 2 : 0
+  // Work that goes on for longer than usual is no other visit.
+  const goesOn = at(head, HEAD.last) === Math.floor(at(head, HEAD.window) / WINDOWS) - 1
+  const isOvertime = goesOn && at(quiet, half + ((slot + 22) % 24)) === 0
+  if (at(quiet, slot) === 0 || isOvertime) return 0
+  const [visits, active] = [at(head, HEAD.visits), at(head, HEAD.active)]
+  const hours = learned.reduce((sum, one) => sum + one, 0)
+  let most = 0
+  let [days, others] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let beside = 0; beside < 12; beside++) {
+    for (const hour of [slot + 24 - beside, slot + 24 + beside]) {
+      days = Math.min(days, at(quiet, half + (hour % 24)))
+      others = Math.min(others, at(quiet, SLOTS / 2 - half + (hour % 24)))
+    }
+    if (days === 0) break
+    const missed = ((days + others) * ((2 * beside + 1) * visits + active)) / hours
+    if (beside > 0) most = Math.max(most, missed)
+  }
+  return most
+}
+
 /** A count of this window and of the one before. */
 export function recent({ now, before }: WatchState, counted: Counted): number {
   const place = COUNTS.indexOf(counted)
   return at(now, place) + at(before, place)
-}
-
-/** A usual count of two windows, by that of the hour. */
-export function usualRecent(state: WatchState, counted: Counted, slot: number): number {
-  return (2 * usualOf(state, counted, slot)) / WINDOWS
 }
 
 /** The fewer requests of two windows: alone, and as a multiple of the bound. */
@@ -79,15 +100,9 @@ export function isLearning({ head, stirred }: WatchState, signal: Signal, now: n
   if (signal === 'changed') return false
   const since = Math.max(at(head, HEAD.first), at(stirred, SIGNALS.indexOf(signal)))
   return (
-    now < since + learningDays(signal, slotOf(now)) * DAY ||
+    now < since + (WEEK_LONG.includes(signal) ? 7 : 14) * DAY ||
     at(head, HEAD.requests) < LEARNING_REQUESTS
   )
-}
-
-/** Days without something new to a signal. Odd hours of a weekend need as many days of a weekend. */
-const learningDays = (signal: Signal, slot: number): number => {
-  if (signal === 'odd_hour') return isWeekend(slot) ? 28 : 14
-  return signal === 'new_use' || signal === 'new_place' || signal === 'new_scope' ? 14 : 7
 }
 
 /** What is known of an agent, and which signals are silent yet. */
@@ -142,7 +157,7 @@ export function learnPeaks(state: WatchState, now: number): void {
 }
 
 const learnHour = (state: WatchState, time: number): void => {
-  const { learned, usual, hour } = state
+  const { head, learned, quiet, usual, hour } = state
   const slot = slotOf(time)
   const hours = at(learned, slot)
   const part = Math.max(1 / (hours + 1), RATE.part)
@@ -154,6 +169,11 @@ const learnHour = (state: WatchState, time: number): void => {
     usual[place] = old + part * (Math.min(at(hour, i), most) - old)
   }
   learned[slot] = hours + 1
+  quiet[slot] = at(usual, slot) > WORK * evenShare(state) ? 0 : at(quiet, slot) + 1
+  if (at(hour, 0) === 0) return
+  head[HEAD.active] = at(head, HEAD.active) + 1
+  if (time / HOUR > at(head, HEAD.last) + 1) head[HEAD.visits] = at(head, HEAD.visits) + 1
+  head[HEAD.last] = time / HOUR
 }
 
 const learnDay = (state: WatchState, time: number): void => {

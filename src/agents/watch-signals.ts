@@ -9,10 +9,10 @@ import {
   isLearning,
   isWeekend,
   learnPeaks,
+  missedVisits,
   recent,
   slotOf,
   usualOf,
-  usualRecent,
   volumeOf,
 } from './watch-baseline.ts'
 import {
@@ -31,14 +31,16 @@ import {
 /** Milliseconds in which a signal is told once, and nothing is learned. A person may end it. */
 export const ALERT_MS = DAY
 /**
- * Volume: how far above the highest so far, and how much more by each day that is lacking. `calm`: an agent is of even
- * load up to this multiple of the bound; of others, the multiple says nothing.
+ * Volume: how many times the highest so far, and how much more, divided by the days that are known. `calm`: an agent is
+ * of even load up to this multiple of the bound; of others, the multiple says nothing.
  */
-const VOLUME = { calm: 1.5, above: 1.5, bursty: 1.9, unsure: 6 }
+const VOLUME = { calm: 1.5, above: 1.75, unsure: 6 }
 /** Refusals of two windows, and how far above the usual. */
 const REFUSALS = { least: 10, times: 3 }
-/** Odd hours: calls now, and the share of an even share below which an hour is odd. */
-const ODD = { least: 20, share: 0.1 }
+/** Calls now in an odd hour. */
+const ODD = 20
+/** How many times something would have been seen, were it usual: by chance it is missing once in e^8, about 3,000. */
+const EXPECTED = 8
 /** Milliseconds in which two places are at once. */
 const AT_ONCE = 300_000
 const MINUTE = 60_000
@@ -117,6 +119,7 @@ export function learn(
     state.peaks[i] = Math.max(at(state.peaks, i), peaks[name] ?? 0)
   }
   if (hour) state.usual[hour[0]] = Math.max(at(state.usual, hour[0]), hour[1])
+  if (hour) state.quiet[hour[0]] = 0
   mute(state, signal, 0)
 }
 
@@ -135,11 +138,9 @@ const countsIn = (state: WatchState, now: number): readonly Found[] =>
 const volumeIn = (state: WatchState, slot: number): Found | undefined => {
   const { usual, bound, requests, multiple } = volumeOf(state, slot)
   const [peak, most] = [peakOf(state, 'multiple'), peakOf(state, 'requests')]
-  const unsure = VOLUME.unsure / at(state.head, HEAD.days)
-  const isCalm = peak < VOLUME.calm
-  const byRequests = ((isCalm ? VOLUME.above : VOLUME.bursty) + unsure) * most
-  const byMultiple = (VOLUME.above + unsure) * peak * bound
-  const bounded = Math.max(bound, isCalm ? Math.min(byRequests, byMultiple) : byRequests)
+  const above = VOLUME.above + VOLUME.unsure / at(state.head, HEAD.days)
+  const highest = peak < VOLUME.calm ? Math.min(most, peak * bound) : most
+  const bounded = Math.max(bound, above * highest)
   // Without a peak nothing is known of any volume.
   if (multiple <= 1 || peak === 0 || requests <= bounded) return undefined
   return {
@@ -153,7 +154,8 @@ const volumeIn = (state: WatchState, slot: number): Found | undefined => {
 const refusalsIn = (state: WatchState, slot: number): Found | undefined => {
   const refusals = recent(state, 'refusals')
   if (refusals < REFUSALS.least) return undefined
-  const usual = Math.max(usualRecent(state, 'refusals', slot), peakOf(state, 'refusals'))
+  // An hour has twelve windows.
+  const usual = Math.max(usualOf(state, 'refusals', slot) / 6, peakOf(state, 'refusals'))
   if (refusals <= REFUSALS.times * usual) return undefined
   return {
     signal: 'refusals',
@@ -165,10 +167,9 @@ const refusalsIn = (state: WatchState, slot: number): Found | undefined => {
 
 const oddHourIn = (state: WatchState, slot: number): Found | undefined => {
   const requests = Math.max(at(state.hour, 0), recent(state, 'requests'))
-  if (requests < ODD.least) return undefined
-  const usual = usualOf(state, 'requests', slot, isWeekend(slot) ? 2 : 1)
+  if (requests < ODD || missedVisits(state, slot) < EXPECTED) return undefined
+  const usual = usualOf(state, 'requests', slot)
   const even = evenShare(state)
-  if (usual >= ODD.share * even) return undefined
   const hour = `${String(slot % 24).padStart(2, '0')}:00Z`
   return {
     signal: 'odd_hour',
@@ -189,8 +190,10 @@ const NEW: readonly (readonly [Signal, readonly SetName[]])[] = [
 const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] => {
   const fresh = members.filter(([name, text]) => !isMember(state, name, text))
   if (fresh.length === 0) return []
+  // Until then the networks of a pool, each as likely as another, may not all have been seen.
+  const isEarly = at(state.head, HEAD.active) < EXPECTED * (sizeOf(state, 'network') + 1)
   return NEW.flatMap(([signal, names]) => {
-    const found = fresh.filter(([name]) => names.includes(name))
+    const found = fresh.filter(([name]) => names.includes(name) && !(isEarly && name === 'network'))
     if (found.length === 0) return []
     const known = Object.fromEntries(names.map((name) => [name, sizeOf(state, name)]))
     const textsIn = (name: SetName) => found.flatMap(([of, text]) => (of === name ? [text] : []))
@@ -199,17 +202,11 @@ const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] 
   })
 }
 
-const changedIn = ({ changed }: Sample): readonly Found[] =>
-  changed
-    ? [
-        {
-          signal: 'changed',
-          usual: { checksums: changed.approved },
-          seen: { checksums: changed.seen },
-          lesson: {},
-        },
-      ]
-    : []
+const changedIn = ({ changed }: Sample): readonly Found[] => {
+  if (!changed) return []
+  const [usual, seen] = [{ checksums: changed.approved }, { checksums: changed.seen }]
+  return [{ signal: 'changed', usual, seen, lesson: {} }]
+}
 
 /** All members that a sample has. */
 const membersOf = (state: WatchState, sample: Sample, now: number): readonly Member[] => {

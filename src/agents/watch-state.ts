@@ -1,7 +1,7 @@
 import { SIGNALS } from '../core/model/watch.ts'
 
 /** The version of the layout. Bytes of another version are no state: the agent is learned anew. */
-const VERSION = 2
+const VERSION = 3
 
 /** Kinds of things that an agent uses or comes from, and how many of each are remembered. */
 export const SETS = { use: 128, scope: 64, country: 24, network: 48, pair: 16 } as const
@@ -32,6 +32,8 @@ export interface WatchState {
   readonly usual: Float32Array
   /** By slot: hours that were learned. */
   readonly learned: Float32Array
+  /** By slot: days since it was last an hour of work. */
+  readonly quiet: Uint16Array
   /** Counts of this window, of the one before, and of this hour. */
   readonly now: Float32Array
   readonly before: Float32Array
@@ -47,9 +49,15 @@ export interface WatchState {
   readonly tokens: Uint32Array
 }
 
-/** Places of the head. `window`: number of the latest since the epoch. `days`: those with a volume. */
-export const HEAD = { version: 0, first: 1, requests: 2, window: 3, days: 4 } as const
-const HEAD_SIZE = 5
+/**
+ * Places of the head. `window`: number of the latest since the epoch. `days`: those with a volume. `active`: hours with
+ * requests, and `last` the number of the latest; `visits`: how many of them came after an hour without.
+ */
+export const HEAD = {
+  ...{ version: 0, first: 1, requests: 2, window: 3, days: 4 },
+  ...{ active: 5, last: 6, visits: 7 },
+} as const
+const HEAD_SIZE = 8
 
 /** A state over stored bytes, or a new one. */
 export function watchState(stored?: ArrayBuffer): WatchState {
@@ -87,6 +95,7 @@ function laidOut(bytes: ArrayBuffer): WatchState {
     peaks: take(Float32Array, PEAKS.length),
     today: take(Float32Array, PEAKS.length),
     tokens: take(Uint32Array, 3 * TOKENS),
+    quiet: take(Uint16Array, SLOTS),
   }
   const hashes = each((name) => take(Uint32Array, 2 * SETS[name]))
   const days = each((name) => take(Uint16Array, SETS[name]))
@@ -106,7 +115,7 @@ const WATCH_BYTES =
     HEAD_SIZE +
       2 * SIGNALS.length +
       (COUNTS.length * (SLOTS + 3) + SLOTS + 2 * PEAKS.length + 3 * TOKENS) / 2 +
-      (10 * Object.values(SETS).reduce((sum, size) => sum + size, 0)) / 8,
+      (10 * Object.values(SETS).reduce((sum, size) => sum + size, 0) + 2 * SLOTS) / 8,
   )
 
 /** 32 bits of FNV-1a. */

@@ -10,7 +10,8 @@ import {
 import { SIGNALS } from '../../src/core/model/watch.ts'
 
 const MINUTE = 60_000
-const DAY = 86_400_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
 /** A Monday. */
 const START = Date.UTC(2026, 0, 5)
 
@@ -26,7 +27,7 @@ const sample = (members: Partial<Sample> = {}): Sample => ({
   ...members,
 })
 
-/** Feeds `requests` in every five minutes from one time to another. */
+/** Feeds `requests` in every five minutes from one time to another, in some hours and on the first days of a week. */
 const feed = (
   state: WatchState,
   from: number,
@@ -34,13 +35,15 @@ const feed = (
   {
     requests = 10,
     hours = [0, 24] as const,
+    week = 7,
     ...members
-  }: Partial<Sample> & { hours?: readonly [number, number] } = {},
+  }: Partial<Sample> & { hours?: readonly [number, number]; week?: number } = {},
 ): readonly Found[] => {
   const found: Found[] = []
   for (let now = from; now < until; now += 5 * MINUTE) {
-    const hour = (now % DAY) / 3_600_000
-    if (hour >= hours[0] && hour < hours[1]) {
+    const hour = (now % DAY) / HOUR
+    const day = Math.floor((now - START) / DAY) % 7
+    if (day < week && hour >= hours[0] && hour < hours[1]) {
       found.push(...observe(state, sample({ requests, ...members }), now))
     }
   }
@@ -110,11 +113,64 @@ describe('a signal', () => {
 
   it('tells an hour in which an agent never works, by 20 calls', () => {
     const { state, now } = learned(35, { hours: [8, 17] })
-    const night = now + 2 * 3_600_000
+    const night = now + 2 * HOUR
     expect(observe(state, sample({ requests: 19 }), night)).toEqual([])
     expect(observe(state, sample(), night + MINUTE)).toMatchObject([
       { signal: 'odd_hour', seen: { requests: 20, hour: '02:00Z', day: 'weekday' } },
     ])
+  })
+
+  it.each([
+    [30, []],
+    [90, ['odd_hour']],
+  ])('after %i days takes an hour for quiet by chance, or not: %j', (days, signals) => {
+    // Every second day, at one of four hours of the day: 15 visits show no hours of work, 45 do.
+    const state = watchState()
+    for (let day = 0; day < days; day += 2) {
+      const hour = 8 + 3 * ((day / 2) % 4)
+      expect(observe(state, sample({ requests: 25 }), START + day * DAY + hour * HOUR)).toEqual([])
+    }
+    const evening = START + days * DAY + 20 * HOUR
+    expect(signalsOf(observe(state, sample({ requests: 25 }), evening))).toEqual(signals)
+  })
+
+  it.each([
+    ['a night, before there was time enough', 14, 3, false],
+    ['a night', 15, 3, true],
+    ['the hour after work', 35, 17, false],
+    ['the second hour after work', 35, 18, true],
+    ['a weekend, before there were enough', 33, 12, false],
+    ['a weekend', 34, 12, true],
+  ] as const)('takes an hour for odd by how often it was quiet: %s', (_, days, hour, is) => {
+    const { state, now } = learned(days, { hours: [9, 17], week: 5 })
+    const found = observe(state, sample({ requests: 20 }), now + hour * HOUR)
+    expect(signalsOf(found)).toEqual(is ? ['odd_hour'] : [])
+  })
+
+  it('takes work that goes on longer than usual for odd an hour later', () => {
+    const { state, now } = learned(35, { hours: [9, 17] })
+    expect(feed(state, now + 9 * HOUR, now + 19 * HOUR)).toEqual([])
+    expect(signalsOf(feed(state, now + 19 * HOUR, now + 20 * HOUR))).toEqual(['odd_hour'])
+  })
+
+  it('tells a new network of a known country once a pool would have shown it', () => {
+    const pool = (number: number) => sample({ networks: [`10.${number}.0.0/16`] })
+    const seen = (hoursADay: number) => {
+      const state = watchState()
+      for (let day = 0; day < 30; day++) {
+        for (let hour = 0; hour < hoursADay; hour++)
+          observe(
+            state,
+            { ...pool((day + hour) % 4), requests: 10 },
+            START + day * DAY + hour * HOUR,
+          )
+      }
+      return (more: Sample) => signalsOf(observe(state, more, START + 30 * DAY))
+    }
+    // Four networks are known: forty hours are needed.
+    expect(seen(2)(pool(9))).toEqual(['new_place'])
+    expect(seen(1)(pool(9))).toEqual([])
+    expect(seen(1)({ ...pool(9), countries: ['BR'] })).toEqual(['new_place'])
   })
 
   it('tells refusals: ten, and three times the usual', () => {

@@ -46,13 +46,19 @@ export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly P
   const keys = [...policy.issuers.values()].map((issuer) => inlineKeyIssues(issuer, vars))
   return [
     ...(await Promise.all(keys)).flat(),
-    ...listOf(vars.ROUTES).flatMap((rule, i) =>
-      issueIf(
+    ...listOf(vars.ROUTES).flatMap((rule, i) => [
+      ...issueIf(
         own(objectOf(rule), 'forward_token') === true,
         `${rulePath(vars, i)}.forward_token`,
         "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
       ),
-    ),
+      ...issueIf(
+        own(objectOf(rule), 'agents') === 'approved' &&
+          own(objectOf(rule), 'access') === 'optional',
+        `${rulePath(vars, i)}.agents`,
+        'keeps nobody out with access = "optional": an agent that is not approved can call without its token; write access = "required"',
+      ),
+    ]),
   ]
 }
 

@@ -39,6 +39,18 @@ describe('warnings', () => {
       "warning: ROUTES[0].forward_token: THE AGENT'S TOKEN IS SENT ON",
     ],
     [
+      'approval that is asked of tokens alone',
+      toml({
+        objects: PARTS.objects.replace(
+          '[\n',
+          '[\n  { name = "AGENTS", class_name = "AgentRegistry" },\n',
+        ),
+        classes: `${PARTS.classes}\n[exports.AgentRegistry]\ntype = "durable-object"\nstorage = "sqlite"`,
+        route: `${PARTS.route}\naccess = "optional"\nagents = "approved"`,
+      }),
+      'warning: ROUTES[0].agents: keeps nobody out with access = "optional"',
+    ],
+    [
       'an algorithm without an inline key',
       toml({
         issuer: `${PARTS.issuer.replace('"ES256"', '"ES256", "PS256"')}\njwks = { keys = [${KEY}] }`,
