@@ -127,10 +127,9 @@ const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
   const names = [':method', ':scheme', ':authority']
   const values = [asked.method, address.scheme, address.authority]
   asked.headers.forEach((value, name) => {
-    // All requests of an admission have the same token.
-    if (name === 'authorization') return
     names.push(name)
-    values.push(value)
+    // All requests of an admission have the same token.
+    values.push(name === 'authorization' ? '' : value)
   })
   const lent = lend(place, names, values)
   if (lent || !values.every((value) => ASCII.test(value))) return lent
