@@ -257,6 +257,15 @@ const askRaw = (path: string, headers: OutgoingHttpHeaders) =>
       .end()
   })
 
+it('an origin is told as many lines as each request of an admission has', async () => {
+  const authorization = `Bearer ${await mint()}`
+  for (const list of [['1'], ['2'], ['3'], ['4', '5'], ['6', '7'], ['8']]) {
+    await askRaw('/v1/any', { authorization, 'x-list': list })
+    const told = setting.origin.requests.at(-1)?.rawHeaders ?? []
+    expect(told.flatMap(([name, value]) => (name === 'x-list' ? value : []))).toEqual(list)
+  }
+})
+
 describe('an admission is for a request that carries the token as it should', () => {
   it.each<[string, (token: string) => [string, OutgoingHttpHeaders], number, string]>([
     ['by DPoP', (t) => ['', { authorization: `DPoP ${t}` }], 401, 'token_not_bound'],

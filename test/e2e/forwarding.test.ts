@@ -1,6 +1,7 @@
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, rawReply, reply } from '../kit/answers.ts'
+import { type Header, rawRequest } from '../kit/raw.ts'
 import { type Answers, answersOf } from './answers-setting.ts'
 import { askGate, outcome, withGate } from './setting.ts'
 
@@ -12,6 +13,13 @@ beforeAll(async () => {
   token = await setting.token()
 })
 beforeEach(() => setting.origin.clear())
+
+const HANDSHAKE: readonly Header[] = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+]
 
 const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
 
@@ -45,6 +53,23 @@ describe('methods', () => {
         url: '/v1/thing?a=1&b=%20x',
         body: body.body ?? '',
       })
+    },
+  )
+
+  it.each(['HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    'stays %s where the caller asks for a WebSocket, which only a GET opens',
+    async (method) => {
+      const authorization: Header = ['Authorization', `Bearer ${token}`]
+      for (const target of ['/v1/thing', '/v1/thing', '/v1/thing', '/public/thing']) {
+        const shake = async (method: string) => {
+          const headers = [['Host', setting.host], ...HANDSHAKE, authorization] as const
+          const { status } = await setting.gate.raw(rawRequest({ method, target, headers }))
+          const told = setting.origin.requests.at(-1)
+          return [status, told?.method, told?.header('upgrade')]
+        }
+        expect(await shake('GET')).toEqual([101, 'GET', 'websocket'])
+        expect(await shake(method)).toEqual([200, method, undefined])
+      }
     },
   )
 

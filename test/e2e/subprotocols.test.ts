@@ -26,7 +26,7 @@ beforeAll(async () => {
       { match: 'GET,POST /v1/bounded', ...taken },
       { match: 'GET /v1/strict', ...taken, revocation: 'strict' },
       { match: 'GET /v1/optional', ...taken, access: 'optional' },
-      { match: 'GET /v1/forwarding', ...taken, forward_token: true },
+      { match: 'GET,DELETE /v1/forwarding', ...taken, forward_token: true },
       { match: 'GET /v1/watched', ...taken, mode: 'shadow' },
       { match: 'GET /v1/scoped', ...taken, scopes: ['admin'] },
       { match: 'GET /v1/realtime', ...taken },
@@ -92,6 +92,17 @@ describe('a token in a subprotocol', () => {
       }
     },
   )
+
+  it('is not forwarded in Authorization because other requests had it there', async () => {
+    const offered = offering(`realtime, ${OPENAI}${token}`)
+    for (let i = 0; i < 3; i++) {
+      await shake('/v1/forwarding', [['Authorization', `Bearer ${token}`], ...offered], {
+        method: 'DELETE',
+      })
+    }
+    expect((await shake('/v1/forwarding', offered)).status).toBe(101)
+    expect(setting.origin.requests.at(-1)?.header('authorization')).toBeUndefined()
+  })
 
   it('may come first, in a line of its own, and by any prefix of the rule', async () => {
     for (const lists of [

@@ -117,7 +117,7 @@ const sendOn = async (
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
   if (assertion !== undefined) decision.assertion = assertion
-  const lent = originHeaders(request.headers, assertion, context)
+  const lent = originHeaders(request, assertion, context)
   const outbound = {
     method,
     headers: lent.headers,

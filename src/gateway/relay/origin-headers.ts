@@ -20,6 +20,8 @@ export interface OriginContext {
   readonly clientIp?: string | undefined
 }
 
+type Asked = Pick<Request, 'method' | 'headers'>
+
 /** Whether the gate reads answers: to mask secrets, or to filter MCP lists. */
 export function isRead({ secrets, mcp }: Route): boolean {
   return secrets.length > 0 || mcp !== undefined
@@ -52,12 +54,12 @@ interface Lent {
  * the case of names and the line splits are those of an earlier request.
  */
 export function originHeaders(
-  inbound: Headers,
+  asked: Asked,
   assertion: string | undefined,
   context: OriginContext,
 ): Lent {
   const { policy, route, decision, requestId, clientIp } = context
-  const lent: Lent = likeLast(inbound, context) ?? made(inbound, context)
+  const lent: Lent = likeLast(asked, context) ?? made(asked, context)
   // Operations of MCP change more than is taken back.
   const headers = route.mcp ? new Headers(lent.headers) : lent.headers
   const set = (name: string, value: string) => {
@@ -74,8 +76,8 @@ export function originHeaders(
 }
 
 /** All headers for an origin but those set per request. */
-const made = (inbound: Headers, { policy, route, address, decision }: OriginContext): Made => {
-  const headers = new Headers(inbound)
+const made = (asked: Asked, { policy, route, address, decision }: OriginContext): Made => {
+  const headers = new Headers(asked.headers)
   const upgrade = headers.get('upgrade')
   stripInbound(headers, policy, route)
   headers.delete('host')
@@ -85,7 +87,9 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
     headers.set(name, value)
     own.add(name.toLowerCase())
   }
-  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) set('Upgrade', 'websocket')
+  // With this header workerd sends a GET, whatever the method.
+  const isHandshake = upgrade?.toLowerCase() === 'websocket' && asked.method === 'GET'
+  if (isHandshake && !route.mcp) set('Upgrade', 'websocket')
   if (route.target.service) set('Host', partsOf(route.target.url).host)
   set('X-Forwarded-Proto', address.scheme)
   set('X-Forwarded-Host', address.authority)
@@ -110,7 +114,7 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
  * differ where they are passed on or removed. Headers are kept from the second request on.
  * `undefined` if they must be built again.
  */
-const likeLast = (inbound: Headers, context: OriginContext): Lent | undefined => {
+const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
   const { decision, address } = context
   // Many tokens are sent once: nothing is kept for them.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
@@ -120,17 +124,16 @@ const likeLast = (inbound: Headers, context: OriginContext): Lent | undefined =>
     place.isMet = true
     return undefined
   }
-  const names = [':scheme', ':authority']
-  const values = [address.scheme, address.authority]
-  inbound.forEach((value, name) => {
-    // All requests of an admission have the same token.
-    if (name === 'authorization') return
+  const names = [':method', ':scheme', ':authority']
+  const values = [asked.method, address.scheme, address.authority]
+  asked.headers.forEach((value, name) => {
     names.push(name)
-    values.push(value)
+    // All requests of an admission have the same token.
+    values.push(name === 'authorization' ? '' : value)
   })
   const lent = lend(place, names, values)
   if (lent || !values.every((value) => ASCII.test(value))) return lent
-  const kept = { ...made(inbound, context), names, values }
+  const kept = { ...made(asked, context), names, values }
   weigh(admission, weightOf(kept) - place.bytes)
   Object.assign(place, { kept, bytes: weightOf(kept) })
   return lend(place, names, values)
@@ -169,10 +172,11 @@ const lend = (place: ReturnType<typeof placeOf>, names: Texts, values: Texts): L
 }
 
 /**
- * A changed value of these needs new headers: the gate sets others by the first two, the next two control
+ * A changed value of these needs new headers: the gate sets others by the first three, the next two control
  * which headers stay, subprotocols may hold a token, and `Set-Cookie` has several lines.
  */
 const RULING: ReadonlySet<string> = new Set([
+  ':method',
   ':scheme',
   ':authority',
   'connection',

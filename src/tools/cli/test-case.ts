@@ -77,13 +77,13 @@ export function createJudge(
       trace: (step) => void steps.push(step),
     })
     if (headers.has('authorization')) headers.set('authorization', placeholder('token'))
-    return ok(verdictOf(test, decision, { headers, policy, steps }))
+    return ok(verdictOf(test, decision, { head, policy, steps }))
   }
 }
 
 /** What a case was decided with. */
 interface Seen {
-  readonly headers: Headers
+  readonly head: Pick<Request, 'method' | 'headers'>
   readonly policy: Policy
   readonly steps: readonly Step[]
 }
@@ -176,14 +176,14 @@ const failuresOf = (
 const forwardedHeaders = (
   test: TestCase,
   decision: Decision,
-  { headers, policy }: Seen,
+  { head, policy }: Seen,
 ): Headers | undefined => {
   const { route, address, isPreflight } = decision.known
   if (!route || !address || route.endpoint || (isPreflight && decision.outcome === 'ended')) {
     return undefined
   }
   const inject = route.inject.map(([name, value, template = value]) => [name, template] as const)
-  return originHeaders(headers, policy.gate.assertion && placeholder('assertion'), {
+  return originHeaders(head, policy.gate.assertion && placeholder('assertion'), {
     policy,
     route: { ...route, inject },
     address,

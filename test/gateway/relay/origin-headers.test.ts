@@ -10,6 +10,7 @@ const GATE = 'https://api.example.com'
 
 interface Asked {
   readonly inbound: readonly (readonly [name: string, value: string])[]
+  readonly method?: string
   readonly url?: string
   readonly clientIp?: string | undefined
   readonly grant?: readonly string[]
@@ -21,12 +22,16 @@ const teller = (route: Partial<Route>, remembered: boolean) => {
   const policy = policyOf()
   // One token, whose header an admission is found by.
   const admission = Object.assign(admissionFor(), remembered && { counted: () => {} })
-  return ({ inbound, url = `${GATE}/x`, clientIp, grant = ['docs:read'], session }: Asked) => {
+  return ({ inbound, method = 'GET', url = `${GATE}/x`, clientIp, ...more }: Asked) => {
+    const { grant = ['docs:read'], session } = more
     const rule = routeOf('* /*', route)
     const operation = { kind: 'mcp', messages: [], isBatch: false, ...(session && { session }) }
     const known = { policy, route: rule, admission, grant, operation } as object
     const { headers, giveBack } = originHeaders(
-      new Headers([['authorization', 'Bearer t'], ...inbound.map(([...pair]) => pair)]),
+      {
+        method,
+        headers: new Headers([['authorization', 'Bearer t'], ...inbound.map(([...pair]) => pair)]),
+      },
       undefined,
       {
         policy,
@@ -85,6 +90,7 @@ const VALUES = [
 ]
 
 const around = fc.record({
+  method: fc.constantFrom('GET', 'GET', 'POST'),
   url: fc.constantFrom(`${GATE}/x`, `${GATE}/x`, 'http://api.example.com/x', 'https://b.example/x'),
   clientIp: fc.constantFrom(undefined, '192.0.2.1', '192.0.2.2'),
   grant: fc.constantFrom(['docs:read'], ['docs:read', 'tools:call'], []),
