@@ -68,7 +68,11 @@ const textPolicy = ({
   if ('mistake' in read) {
     return fail([{ path: '', message: `no valid ${read.form}: ${read.mistake}`, ...read.place }])
   }
-  const all = environmentsOf(objectOf(read.value))
+  const file = objectOf(read.value)
+  // Of many environments each inherits the lists of the top level, so only the wanted one is read.
+  const tables = Object.entries(objectOf(own(file, 'env')))
+  const env = Object.fromEntries(tables.filter(([name]) => name === environment))
+  const all = environmentsOf({ ...file, env })
   const found = all.find(({ name }) => name === environment)
   if (!found) return fail([{ path: 'environment', message: 'is not in the text' }])
   const vars = { ...besideFile(all[0]), ...found.vars }

@@ -76,8 +76,11 @@ export function claimed(text: string | undefined): string | undefined {
   return text?.slice(0, LIMITS.claimedLength)
 }
 
-/** What cannot be seen, or acts on what stands beside it: control, format and ignorable characters, spaces but one. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{DI}]|(?! )\p{Z}/gu
+/**
+ * What cannot be seen, or acts on what stands beside it: control, format, private, unassigned and ignorable characters,
+ * blank symbols, and spaces but one.
+ */
+const UNPRINTABLE = /[\p{C}\p{DI}\u2800\u{1d159}]|(?! )\p{Z}/gu
 
 const escaped = (char: string): string =>
   [...Array(char.length).keys()]

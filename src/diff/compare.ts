@@ -23,7 +23,7 @@ interface Effort {
   readonly pause?: () => Promise<void>
 }
 
-/** Sample requests between two pauses. */
+/** Sample requests, or kinds of them, between two pauses. */
 const PART = 200
 
 /**
@@ -94,7 +94,8 @@ const compareRules = async (
   }
   // Values not allowed in scopes come last: only their differences from the others are reported.
   const ordered = [...kinds.values()].sort((a, b) => unfitOf(a).length - unfitOf(b).length)
-  for (const labelled of ordered) {
+  for (const [i, labelled] of ordered.entries()) {
+    if (i % PART === PART - 1) await pause?.()
     const { old, now } = labelled
     sayCallers('gains', labelled)
     sayCallers('loses', labelled)

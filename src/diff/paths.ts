@@ -1,4 +1,4 @@
-import { fits, laxly, otherSpellings, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
+import { laxly, otherSpellings, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 
 /** Sample paths for all kinds of paths, and their placeholder. */
 export interface Samples {
@@ -36,9 +36,10 @@ export function samplePaths(
     ...pieces.map(({ source }) => source),
     ...[...values.values()].flat(),
   ])
-  const written = [...texts, ...others].map((text) => text.toLowerCase())
-  let placeholder = 'any'
-  while (written.some((text) => text.includes(placeholder))) placeholder += 'x'
+  const taken = [...texts, ...others].flatMap((text) =>
+    [...text.toLowerCase().matchAll(/any(x*)/g)].map(([, run = '']) => run.length + 1),
+  )
+  const placeholder = `any${'x'.repeat(taken.reduce((most, one) => Math.max(most, one), 0))}`
   const ids = new Map(unique.map((shape, i) => [shape, i]))
   const walk: Walk = { placeholder, most, ids, paths: [] }
   return step(walk, { segments: [], alive: unique, taken: [] })
@@ -87,25 +88,39 @@ const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
   return true
 }
 
-/** Finds the shapes that match a segment, in a fixed order. Literals are looked up by text. */
+/** Finds the shapes that match a segment, in a fixed order. Literals and suffixes are looked up by text. */
 const indexAt = (going: readonly Shape[], depth: number) => {
-  const literal = new Map<string, Shape[]>()
-  const others: Shape[] = []
-  const keyOf = (text: string, isLoose: boolean) => `${isLoose ? '~' : '='}${text}`
+  const index = new Map<string, Shape[]>()
+  const places = new Map(going.map((shape, i) => [shape, i]))
+  const lengths = new Set<number>()
+  const keyOf = (isParam: boolean, isLoose: boolean, text: string) =>
+    `${isParam ? '*' : '='}${isLoose ? '~' : '='}${text}`
   for (const shape of going) {
     const piece = shape.pieces[depth]
-    if (piece?.isParam) others.push(shape)
-    else if (piece) {
-      const key = keyOf(piece.text, piece.isLoose)
-      const known = literal.get(key)
-      if (known) known.push(shape)
-      else literal.set(key, [shape])
-    }
+    if (!piece) continue
+    if (piece.isParam) lengths.add(piece.text.length)
+    const key = keyOf(piece.isParam, piece.isLoose, piece.text)
+    const known = index.get(key)
+    if (known) known.push(shape)
+    else index.set(key, [shape])
   }
+  const found = (isParam: boolean, isLoose: boolean, segment: string) => {
+    const read = isLoose ? laxly(segment) : segment
+    // Before a suffix there is at least one character.
+    const ends = [...lengths].flatMap((one) =>
+      one < read.length ? read.slice(read.length - one) : [],
+    )
+    return (isParam ? ends : [read]).flatMap(
+      (text) => index.get(keyOf(isParam, isLoose, text)) ?? [],
+    )
+  }
+  const placeOf = (shape: Shape) => places.get(shape) ?? 0
   return (segment: string): readonly Shape[] => [
-    ...(literal.get(keyOf(segment, false)) ?? []),
-    ...(literal.get(keyOf(laxly(segment), true)) ?? []),
-    ...others.filter(({ pieces }) => pieces[depth] && fits(pieces[depth], segment)),
+    ...found(false, false, segment),
+    ...found(false, true, segment),
+    ...[...found(true, false, segment), ...found(true, true, segment)].sort(
+      (one, other) => placeOf(one) - placeOf(other),
+    ),
   ]
 }
 

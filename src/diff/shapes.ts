@@ -67,12 +67,6 @@ export function unfit(stand: string): string {
   return `${stand}%20${stand}`
 }
 
-/** Whether a segment matches a piece. */
-export function fits({ isParam, text, isLoose }: Piece, segment: string): boolean {
-  const read = isLoose ? laxly(segment) : segment
-  return isParam ? read.length > text.length && read.endsWith(text) : read === text
-}
-
 /** The index of the segment with a rule's parameter. */
 export function placeOf({ path }: Pick<Route, 'path'>, param: string): number {
   return path

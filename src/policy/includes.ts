@@ -100,6 +100,9 @@ const reachedFrom = (
   return [...reached]
 }
 
+/** Scopes from which circles are searched. */
+const MOST_SEARCHES = 200
+
 /** Names of a circle that a message repeats, from either end. */
 const MOST_NAMES = 5
 
@@ -115,7 +118,8 @@ const reportCircles = (declared: Declared, report: Report): void => {
   }
   const stepsOf = stepsIn(declared)
   const reported = new Set<string>()
-  for (const scope of declared.keys()) {
+  const leading = leadingOf(declared, stepsOf)
+  for (const scope of leading.slice(0, MOST_SEARCHES)) {
     const circle = reported.has(scope) ? [] : circleOf(scope, stepsOf)
     const [first] = circle
     if (!first) continue
@@ -123,6 +127,30 @@ const reportCircles = (declared: Declared, report: Report): void => {
     for (const name of names) reported.add(name)
     report([scope, first[1]], sentence([scope, ...names]))
   }
+  const [start] = leading
+  if (start !== undefined && reported.size === 0) report([start], 'leads to a circle of scopes')
+}
+
+/** The scopes from which a circle is reached: what is left when those without a step are taken out, again and again. */
+const leadingOf = (
+  declared: Declared,
+  stepsOf: (scope: string) => readonly Step[],
+): readonly string[] => {
+  const left = new Map([...declared.keys()].map((scope) => [scope, stepsOf(scope).length]))
+  const before = new Map<string, string[]>()
+  for (const scope of left.keys()) {
+    for (const [to] of stepsOf(scope)) getOrMake(before, to, () => []).push(scope)
+  }
+  const ended = [...left.keys()].filter((scope) => left.get(scope) === 0)
+  for (const scope of ended) {
+    left.delete(scope)
+    for (const one of before.get(scope) ?? []) {
+      const steps = (left.get(one) ?? 0) - 1
+      left.set(one, steps)
+      if (steps === 0) ended.push(one)
+    }
+  }
+  return [...left.keys()]
 }
 
 /** Steps to other scopes, each once; of those that may match each other's wildcards, the first represents all. */

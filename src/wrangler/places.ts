@@ -167,11 +167,15 @@ export type ReadText =
   | { readonly value: unknown; readonly placeOf: PlaceOf }
   | { readonly mistake: string; readonly place: Place; readonly form: 'TOML' | 'JSONC' }
 
+const TOO_DEEP = 'it is nested too deep'
+
 /** Reads a TOML text. */
 export function readToml(text: string): ReadText {
   try {
     return { value: plain(parse(text)), placeOf: placesIn(text, tomlSpots(text)) }
   } catch (error) {
+    if (error instanceof RangeError)
+      return { mistake: TOO_DEEP, place: placeAt('', 0), form: 'TOML' }
     if (!(error instanceof TomlError)) throw error
     const { line, column } = error
     const mistake = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
@@ -198,7 +202,7 @@ export function readJsonc(text: string): ReadText {
       return { mistake: error.message, place: placeAt(text, error.at), form: 'JSONC' }
     }
     if (!(error instanceof RangeError)) throw error
-    return { mistake: 'it is nested too deep', place: placeAt(text, at()), form: 'JSONC' }
+    return { mistake: TOO_DEEP, place: placeAt(text, at()), form: 'JSONC' }
   }
 }
 
@@ -242,7 +246,8 @@ const walk = (from: Spot, steps: readonly (string | number)[]) => {
 const loosely = ({ inside }: Spot, step: string | number): Spot | undefined =>
   [...inside].find(([key]) => String(key).toLowerCase() === step)?.[1]
 
-const STEP = /\[(\d+)\]|\["((?:\\.|[^"\\])*)"\]|([^.[\]]+)/g
+/** A name that is quoted as in JSON. Other texts may look like one: names are written by anyone. */
+const STEP = /\[(\d+)\]|\["((?:\\(?:["\\/bfnrt]|u[\da-f]{4})|[^"\\\p{Cc}])*)"\]|([^.[\]]+)/gu
 
 const stepsOf = (path: string): readonly (string | number)[] =>
   [...path.matchAll(STEP)].map(([, index, quoted, name = '']) =>

@@ -559,6 +559,20 @@ describe('edgewarden console', () => {
     expect(stderr).toContain('Is GATE.console set')
   })
 
+  it('of the plain Worker is none, whatever its policy says', async () => {
+    const { bundle: _, ...options } = consoleOptions()
+    const plain = await setting.another(options)
+    for (const path of ['/console', '/console/diff', '/nothing']) {
+      const answer = await askGate(plain, `/.edgewarden${path}`, {
+        method: 'POST',
+        token: await setting.token({ scope: OPERATOR }),
+      })
+      expect([path, ...(await outcome(answer))]).toEqual([path, 404, 'route_unknown'])
+    }
+    const page = await askGate(plain, '/', { headers: { host: CONSOLE } })
+    expect(page.status).toBeGreaterThanOrEqual(400)
+  })
+
   it('does not open an address that is not https', async () => {
     const { code, stdout, stderr } = await call(setting.gate, { scope: OPERATOR })
     expect([code, stdout]).toEqual([2, ''])

@@ -123,6 +123,10 @@ ROUTES = ${JSON.stringify(JSON.stringify(ROUTES))}
       ['[['.repeat(5_000), /^no valid TOML: /],
       [`a = ${'['.repeat(100_000)}`, /^no valid TOML: /],
       [`{"a":${'['.repeat(200_000)}`, /^no valid JSONC: it is nested too deep/],
+      [`${'a.'.repeat(100_000)}a = 1`, /^no valid TOML: it is nested too deep/],
+      [`[vars.GATE.${'a.'.repeat(5_000)}a]`, /^no valid TOML: it is nested too deep/],
+      ['"ROUTES_[\\"\\\\x\\"]" = 1', /is not read here/],
+      ['{"vars": {"ROUTES_[\\"\\n\\"]": "x"}}', /is text that is not JSON/],
       ['GATE = 1', /is not read here; write it as \[vars\.GATE\]/],
       ['vars = 1', /must be a table/],
       ['[]', /./],
@@ -171,6 +175,28 @@ describe('what is compared', () => {
       const answer = await send(body)
       expect([answer.status, (await bodyOf(answer)).code]).toEqual([400, 'console_diff_invalid'])
     }
+  })
+
+  it('takes time by its length, whatever is in it', async () => {
+    const envs = Array.from({ length: 6_000 }, (_, i) => `"${i.toString(36)}": {}`).join()
+    const list = (item: string, times: number) => `[${`${item},`.repeat(times)}${item}]`
+    for (const top of [
+      `"build": { "bindings": ${list('1', 25_000)} }`,
+      `"migrations": ${list('{}', 20_000)}`,
+    ]) {
+      expect(await told(`{ ${top}, "env": { ${envs} } }`, 'zz')).toMatchObject({ status: 400 })
+    }
+    const suffixes = Array.from({ length: 2_000 }, (_, i) => ({
+      match: `GET /{a}:v${i}`,
+      scopes: ['a'],
+    }))
+    expect(await told(changed(suffixes))).toMatchObject({ status: 200, widens: true })
+    const name = `any${'x'.repeat(100_000)}`
+    const long = await told(changed([{ match: 'GET /long', scopes: [name] }]))
+    expect(long.gains.join()).toContain(name)
+    const chain = Array.from({ length: 5_000 }, (_, i) => [`s${i + 1}`, [`s${i}`]])
+    const SCOPES = Object.fromEntries(chain)
+    expect(await told(changed(ROUTES, { SCOPES }))).toMatchObject({ status: 200 })
   })
 
   it('leaves nothing behind: neither in the answer, the journal nor the audit', async () => {

@@ -125,13 +125,16 @@ it('a policy that is pasted: who gains and loses, mistakes with their place, and
 it('characters that hide, or turn the direction of writing, are shown as escapes', async () => {
   // U+202E turns what follows it: this one looks like acme/agent-exe.doc.
   const agents = ['agent-\u202ecod.exe', 'sum\u200bmarizer', 'a\ufeffb\u2066c\u00adx\u3164y\u00a0z']
+  agents.push('sum\u2800marizer', 'sum\u{e0041}m', 'a\ufe0f', 'summarizer ', 'sum  marizer')
   const shown = ['acme/agent-\\u202ecod.exe', 'acme/sum\\u200bmarizer']
+  shown.push('acme/sum\\u2800marizer', 'acme/sum\\udb40\\udc41m', 'acme/a\\ufe0f')
+  shown.push('acme/summarizer\\u0020', 'acme/sum \\u0020marizer')
   const claims = { act: { sub: 'plan\u2067ner' } }
   for (const agent of agents) {
     const token = await setting.token({ client_id: agent, ...claims })
     expect((await setting.ask('/v1/weak', { token })).status).toBe(200)
   }
-  const hidden = /[\p{Cf}\p{DI}]|(?! )\p{Zs}/u
+  const hidden = /[\p{Cf}\p{DI}\u2800]|(?! )\p{Zs}/u
   await signedIn('otto', async (page) => {
     const text = async () =>
       page.evaluate<string>(

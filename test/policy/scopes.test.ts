@@ -147,6 +147,14 @@ describe('a circle in SCOPES', () => {
     expect(line).toMatch(/`s0` → `s1` → .*… .*→ `s999` → `s0`;/)
     expect(line.length).toBeLessThan(300)
   })
+
+  it('behind thousands of scopes is a mistake too', () => {
+    const chain = Array.from({ length: 3_000 }, (_, i) => [`s${i}`, [`s${i + 1}`]])
+    const lines = (last: readonly string[]) =>
+      mistakes({ SCOPES: Object.fromEntries([...chain, ['s3000', last]]) })
+    expect(lines(['end'])).toEqual([])
+    expect(lines(['s2999'])).toEqual(['SCOPES.s0: leads to a circle of scopes'])
+  })
 })
 
 const part = fc.constantFrom('a', 'b', 'c', '__proto__', 'constructor', '%2F', 'x-y', 'ß', '7')

@@ -1,7 +1,7 @@
 import { useMemo } from 'preact/hooks'
 import { html } from './html.ts'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
-import { go, has, type Json, list, type Problem, place, text, time } from './state.ts'
+import { go, has, type Json, list, nameText, type Problem, place, text, time } from './state.ts'
 import { Kill, Revocations, useActs } from './stop.ts'
 
 const NEEDS = ['any', 'owner', 'changed', 'review', 'approval', 'unused-scopes', 'unseen']
@@ -16,7 +16,7 @@ const SIGNALS: Json = {
   two_places: 'one token from two countries at once',
 }
 
-const nameOf = (one: Json): string => text(one.agent_name ?? one.agent)
+const nameOf = (one: Json): string => nameText(one.agent_name ?? one.agent)
 const words = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : '')
 
 /** A rule and its tool, which the watch writes as JSON; other texts as they are. */
@@ -136,7 +136,7 @@ function All() {
 const links = (of: unknown) =>
   list(of).length === 0
     ? html`<p>None.</p>`
-    : html`<ul>${list(of).map((one) => html`<li><${Link} to=${agentPlace(one)}>${text(one.agent)}<//></li>`)}</ul>`
+    : html`<ul>${list(of).map((one) => html`<li><${Link} to=${agentPlace(one)}>${nameText(one.agent)}<//></li>`)}</ul>`
 
 /** One agent: what is known of it, its scopes against those it used, who acts with it, and what stops it. */
 function One({ issuer, agent }: { readonly issuer: string; readonly agent: string }) {
@@ -165,7 +165,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
     (sum, { decisions, denied }) => sum + Number(decisions) - Number(denied),
     0,
   )
-  const children = list(seen.children).map((one) => text(one.agent))
+  const children = list(seen.children).map((one) => nameText(one.agent))
   const stops = `${used.answer?.ok ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
   const isStopped = shown.status === 'suspended' || shown.status === 'retired'
   const name = nameOf(shown)

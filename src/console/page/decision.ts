@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { html } from './html.ts'
 import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
-import { go, has, type Json, list, text } from './state.ts'
+import { go, has, type Json, list, nameText, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
 
 /** What each stage found, by members of the record. */
@@ -53,16 +53,17 @@ function Stages({ record }: { readonly record: Json }) {
 
 /** Who acts for whom, as a picture: the subject, the actors, the agent, and what is asked. */
 function Chain({ record }: { readonly record: Json }) {
-  const agent = text(
+  const agent = nameText(
     record.agent_name ?? record.agent ?? record.claimed_issuer ?? 'somebody unverified',
   )
   const actors = list(record.actors)
-    .map(({ sub }) => text(sub))
+    .map(({ sub }) => nameText(sub))
     .reverse()
-  const subject = text(record.subject)
+  const subject = nameText(record.subject)
+  const itself = nameText(record.agent)
   const links = [
-    subject && subject !== record.agent && subject,
-    ...actors.filter((one) => one !== record.agent),
+    subject && subject !== itself && subject,
+    ...actors.filter((one) => one !== itself),
     agent,
     text(record.route ?? 'no rule'),
   ].filter((one) => one) as string[]
@@ -134,8 +135,8 @@ function Done({ record }: { readonly record: Json }) {
     (one) =>
       html`<li>${text(one.kind ?? 'agent')} ${
         (one.kind ?? 'agent') === 'agent' && has('agents')
-          ? html`<${Link} to=${agentPlace({ issuer: one.issuer, agent: one.value })}>${text(one.value)}<//>`
-          : html`<b>${text(one.value)}</b>`
+          ? html`<${Link} to=${agentPlace({ issuer: one.issuer, agent: one.value })}>${nameText(one.value)}<//>`
+          : html`<b>${nameText(one.value)}</b>`
       } of <b>${text(one.issuer)}</b><${Facts} facts=${pick(one, ['status', 'reason', 'mode', 'expires', 'id'])} /></li>`,
   )
   return html`<h1>${text(record.act)}</h1>

@@ -8,6 +8,7 @@ import {
   isOffline,
   type Json,
   list,
+  nameText,
   operator,
   place,
   refresh,
@@ -114,7 +115,7 @@ function Rows({ rows }: { readonly rows: readonly Json[] }) {
         (row, index) => html`<tr key=${text(row.id)} aria-rowindex=${first + index + 2}>
           <td><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
           <td><span class=${text(row.decision)}>${text(row.code ?? row.act ?? row.decision)}</span></td>
-          <td>${text(row.agent_name ?? row.agent ?? row.claimed_issuer)}</td>
+          <td>${nameText(row.agent_name ?? row.agent ?? row.claimed_issuer)}</td>
           <td class="wide">${text(row.route)}</td><td class="wide">${text(row.duration)}</td></tr>`,
       )}${space(rows.length - first - seen.length)}</tbody>
     </table></div>`

@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'preact/hooks'
 import { html } from './html.ts'
 import { Facts, Failure, Link, useAnswer } from './parts.ts'
-import { type Answer, ask, has, isOffline, type Json, list, text } from './state.ts'
+import { type Answer, ask, has, isOffline, type Json, list, nameText, text } from './state.ts'
 
 const SIDES = { gains: 'Wider', loses: 'Narrower', changes: 'Changed' }
 
@@ -67,7 +67,7 @@ export function Policy() {
             ? html`<p>${has('audit:read') ? 'Nobody.' : 'This needs the scope edgewarden:audit:read.'}</p>`
             : html`<ul>${who(rule).map(
                 (one) =>
-                  html`<li><${Link} to=${`/?${new URLSearchParams({ agent: text(one.agent), rule: text(rule.match) })}`}>${text(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
+                  html`<li><${Link} to=${`/?${new URLSearchParams({ agent: text(one.agent), rule: text(rule.match) })}`}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
               )}</ul>`
         }</section></div></details>`,
     )}

@@ -111,6 +111,11 @@ export function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/** A name as text. Spaces that a page does not show are escapes, as {@link html} makes of other such characters. */
+export function nameText(value: unknown): string {
+  return text(value).replace(/^ | $|(?<= ) /g, '\\u0020')
+}
+
 /** A moment as text, in the zone that the operator has chosen. */
 export function time(value: unknown): string {
   const date = new Date(typeof value === 'number' ? value * 1000 : text(value))

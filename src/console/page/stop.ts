@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { html } from './html.ts'
 import { Act, Failure } from './parts.ts'
-import { ask, has, type Json, list, type Problem, text } from './state.ts'
+import { ask, has, type Json, list, nameText, type Problem, text } from './state.ts'
 
 /** Seconds to wait for shards that lack a revocation. */
 const PATIENCE = 30
@@ -79,7 +79,7 @@ export function Kill({ of, again }: { readonly of: Json; readonly again: () => v
   return html`${(['agent', 'token'] as const).map((kind) => {
     const value = of[kind === 'agent' ? 'agent' : 'jti']
     const label = `Revoke this ${kind}`
-    const says = html`<bdi>${text(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]}`
+    const says = html`<bdi>${nameText(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]}`
     const body = { kind, issuer: of.issuer, value }
     return (
       value !== undefined && button({ label, says, did: 'Revoked', path: '/api/revocations', body })
@@ -104,7 +104,7 @@ export function Revocations({
   }
   return html`${found.map(
     (one) =>
-      html`<p><span class="denied">revoked</span> ${text(one.kind)} ${text(one.value)} ${
+      html`<p><span class="denied">revoked</span> ${text(one.kind)} ${nameText(one.value)} ${
         has('revoke') && button({ ...lift, path: `/api/revocations/${text(one.id)}` })
       }</p>`,
   )}${view}`

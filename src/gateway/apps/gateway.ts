@@ -6,6 +6,7 @@ import { type Act, actTerms } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
+import { routeDenials } from '../../core/stages/route.ts'
 import { refusal } from '../../mcp/refusal.ts'
 import {
   actOf,
@@ -236,13 +237,12 @@ own.get(`${OWN}/policy`, policyInForce)
 own.get(`${OWN}/metrics`, metrics)
 own.use(`${METADATA_PATH}/*`, resourceMetadata)
 
-own.notFound((c) => c.get('deny')(unexpected()))
+// Such as the console's, where the Worker has none.
+own.notFound((c) => c.get('deny')(routeDenials('route_unknown')))
 own.onError((error, c) => {
   c.get('ports').onError('gateway', error)
-  return c.get('deny')(unexpected())
+  return c.get('deny')(chainDenials('unavailable'))
 })
-
-const unexpected = (): Denial => chainDenials('unavailable')
 
 const addressOf = (request: Request, { clientIp }: Gate, cf: Opened['cf']): string | undefined => {
   switch (clientIp.from) {

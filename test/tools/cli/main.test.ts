@@ -108,6 +108,7 @@ describe('output', () => {
     ['\u007f\u0085\u2028\u200b', '\\u007f\\u0085\\u2028\\u200b'],
     ['\ud800', '\\ud800'],
     ['\u{e0041}', '\\udb40\\udc41'],
+    ['a\u2800\ue000\ufdd0 e\u0301', 'a\\u2800\\ue000\\ufdd0 e\u0301'],
   ])('shows %j as %s', (text, expected) => {
     expect(printable(text)).toBe(expected)
   })
