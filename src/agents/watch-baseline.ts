@@ -18,6 +18,8 @@ const RATE = { part: 0.05, times: 2, always: 20 }
 /** How peaks change in a day: by time, and by a higher one. Up to these a peak rises at once. */
 const PEAK = { falls: 0.995, rises: 1.05 }
 const AT_ONCE = { multiple: 1, requests: 10, refusals: 3 }
+/** How many times something would have been seen, were it usual: by chance it is missing once in e^8, about 3,000. */
+export const EXPECTED = 8
 /** Hours without a request that are learned: later ones say nothing new. */
 const MOST_HOURS = 28 * 24
 /** The fewest requests of a window that are a volume: two windows have 20. */
@@ -48,16 +50,16 @@ export function usualOf({ usual }: WatchState, counted: Counted, slot: number): 
 
 /** Requests of an hour, if all hours of a week had the same. */
 export function evenShare({ usual }: WatchState): number {
-  let sum = 0
-  for (let slot = 0; slot < SLOTS; slot++) sum += at(usual, slot) * (isWeekend(slot) ? 2 : 5)
-  return sum / (7 * 24)
+  const add = (sum: number, count: number, slot: number) => sum + count * (isWeekend(slot) ? 2 : 5)
+  return usual.subarray(0, SLOTS).reduce(add, 0) / (7 * 24)
 }
 
 /**
  * Visits to be expected in the hours around a slot since the last one there, if they came at any hour alike: that there
- * was none has the chance e^-visits. The hours reach equally far to both sides, one at least. 0: it is an hour of work.
+ * was none has the chance e^-visits. The hours reach equally far to both sides, `least` at least. 0: it is an hour of work.
  */
-export function missedVisits({ head, quiet, learned }: WatchState, slot: number): number {
+export function missedVisits(state: WatchState, slot: number, least = 1): number {
+  const { head, quiet, learned } = state
   const half = isWeekend(slot) ? SLOTS / 2 : 0
   // Work that goes on for longer than usual is no other visit.
   const goesOn = at(head, HEAD.last) === Math.floor(at(head, HEAD.window) / WINDOWS) - 1
@@ -74,7 +76,7 @@ export function missedVisits({ head, quiet, learned }: WatchState, slot: number)
     }
     if (days === 0) break
     const missed = ((days + others) * ((2 * beside + 1) * visits + active)) / hours
-    if (beside > 0) most = Math.max(most, missed)
+    if (beside >= least) most = Math.max(most, missed)
   }
   return most
 }
@@ -149,8 +151,7 @@ export function advance(state: WatchState, now: number): void {
 
 /** Learns the most of two windows. */
 export function learnPeaks(state: WatchState, now: number): void {
-  const { multiple, requests } = volumeOf(state, slotOf(now))
-  const values = { multiple, requests, refusals: recent(state, 'refusals') }
+  const values = { ...volumeOf(state, slotOf(now)), refusals: recent(state, 'refusals') }
   for (const [i, name] of PEAKS.entries()) {
     state.today[i] = Math.max(at(state.today, i), values[name])
   }
@@ -161,11 +162,14 @@ const learnHour = (state: WatchState, time: number): void => {
   const slot = slotOf(time)
   const hours = at(learned, slot)
   const part = Math.max(1 / (hours + 1), RATE.part)
-  const isClipped = !isLearning(state, 'volume', time)
+  // An hour that is odd by itself becomes one of work after many visits, though they are too small to be told.
+  const isOdd = !isLearning(state, 'odd_hour', time) && missedVisits(state, slot, 0) >= EXPECTED
+  const always = isOdd ? 2 * WORK * evenShare(state) : RATE.always
+  const isClipped = isOdd || !isLearning(state, 'volume', time)
   for (const i of COUNTS.keys()) {
     const place = i * SLOTS + slot
     const old = at(usual, place)
-    const most = isClipped ? Math.max(RATE.times * old, RATE.always) : Number.POSITIVE_INFINITY
+    const most = isClipped ? Math.max(RATE.times * old, always) : Number.POSITIVE_INFINITY
     usual[place] = old + part * (Math.min(at(hour, i), most) - old)
   }
   learned[slot] = hours + 1

@@ -4,6 +4,7 @@ import {
   advance,
   at,
   DAY,
+  EXPECTED,
   evenShare,
   isFrozen,
   isLearning,
@@ -39,8 +40,6 @@ const VOLUME = { calm: 1.5, above: 1.75, unsure: 6 }
 const REFUSALS = { least: 10, times: 3 }
 /** Calls now in an odd hour. */
 const ODD = 20
-/** How many times something would have been seen, were it usual: by chance it is missing once in e^8, about 3,000. */
-const EXPECTED = 8
 /** Milliseconds in which two places are at once. */
 const AT_ONCE = 300_000
 const MINUTE = 60_000

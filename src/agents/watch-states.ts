@@ -51,11 +51,8 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
     /** States by key, of all whose keys begin so, and go on with a quotation mark. */
     find(beginning: string): ReadonlyMap<string, WatchState> {
       const query = 'SELECT agent, state FROM watched WHERE agent > ? AND agent < ?'
-      const rows = sql.exec<{ agent: string; state: ArrayBuffer }>(
-        query,
-        beginning,
-        `${beginning}#`,
-      )
+      type Row = { agent: string; state: ArrayBuffer }
+      const rows = sql.exec<Row>(query, beginning, `${beginning}#`)
       const stored = rows.toArray().map(({ agent, state }) => [agent, watchState(state)] as const)
       const inMemory = [...held].flatMap(([key, { state }]) =>
         key.startsWith(beginning) ? [[key, state] as const] : [],

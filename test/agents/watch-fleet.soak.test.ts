@@ -5,8 +5,8 @@ import { tries } from '../kit/property.ts'
 const FLEETS = 3
 const WEEKS = 8
 /**
- * Alerts in all. Fleets have 0.65 a week, so 16: chance makes more than 36 of these in less than one run of 10,000, even
- * if the rate is 0.75. Of two a week, 48, more than 36 are in 95 runs of 100.
+ * Alerts in all. Fleets have 0.77 a week, so 18: chance makes more than 36 of these in about one run of 10,000. Of two a
+ * week, 48, more than 36 are in 95 runs of 100.
  */
 const MOST = 1.5 * FLEETS * WEEKS
 

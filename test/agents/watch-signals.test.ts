@@ -147,11 +147,16 @@ describe('a signal', () => {
     expect(signalsOf(found)).toEqual(is ? ['odd_hour'] : [])
   })
 
-  it('takes work that goes on longer than usual for odd an hour later', () => {
-    const { state, now } = learned(35, { hours: [9, 17] })
-    expect(feed(state, now + 9 * HOUR, now + 19 * HOUR)).toEqual([])
-    expect(signalsOf(feed(state, now + 19 * HOUR, now + 20 * HOUR))).toEqual(['odd_hour'])
-  })
+  it.each([1, 10])(
+    'takes work that goes on longer than usual for odd an hour later, of %i requests',
+    (requests) => {
+      const { state, now } = learned(35, { hours: [9, 17], requests })
+      expect(feed(state, now + 9 * HOUR, now + 17 * HOUR, { requests })).toEqual([])
+      expect(feed(state, now + 17 * HOUR, now + 19 * HOUR, { requests: 10 })).toEqual([])
+      const found = feed(state, now + 19 * HOUR, now + 20 * HOUR, { requests: 10 })
+      expect(signalsOf(found)).toEqual(['odd_hour'])
+    },
+  )
 
   it('tells a new network of a known country once a pool would have shown it', () => {
     const pool = (number: number) => sample({ networks: [`10.${number}.0.0/16`] })
@@ -249,4 +254,23 @@ describe('an attacker who teaches', () => {
     }
     expect(days).toBeGreaterThan(14)
   })
+
+  it.each([1, 10])(
+    'needs two weeks of nights to make an hour one of work, of %i requests',
+    (requests) => {
+      const { state, now } = learned(35, { hours: [9, 17], requests })
+      const isOdd = (at: number) =>
+        observe(watchState(state.bytes.slice(0)), sample({ requests: 20 }), at).length > 0
+      let nights = 0
+      // One call fewer than is told: on working days, as weekends are learned by themselves.
+      for (let at = now + 2 * HOUR; isOdd(at); at += DAY) {
+        const day = Math.floor((at - START) / DAY) % 7
+        if (day < 5) expect(observe(state, sample({ requests: 19 }), at)).toEqual([])
+        if (day < 5) nights++
+        const begins = at + 7 * HOUR
+        expect(feed(state, begins, begins + 8 * HOUR, { requests })).toEqual([])
+      }
+      expect(nights).toBeGreaterThanOrEqual(14)
+    },
+  )
 })

@@ -5,7 +5,7 @@ import type { AgentRegistry } from '../../src/agents/object.ts'
 import { createWatchStates, STORE_MS } from '../../src/agents/watch-states.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
-import { SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
+import { learnedBy, SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
 import { RevocationShard } from '../../src/revocation/object.ts'
 import { eventually } from '../kit/eventually.ts'
 import { sqlOf } from './support.workerd.ts'
@@ -141,6 +141,24 @@ it('has what it learned after a restart, and its alerts once', async () => {
   expect(await registry().judge({ id: 1, verdict: 'dismiss', by: 'x', issuer: 'other' })).toBe(
     undefined,
   )
+})
+
+it('learns anew, by a state of another version, and shows none until then', async () => {
+  await learn('a')
+  await eventually(async () =>
+    expect(await sqlOf(registry(), 'SELECT * FROM watched')).toHaveLength(1),
+  )
+  await evictDurableObject(registry())
+  const old = 'UPDATE watched SET state = zeroblob(3944)'
+  await runInDurableObject(registry(), (_, { storage }) => void storage.sql.exec(old))
+  const shown = async () => {
+    const entry = await registry().get({ issuer: ISSUER, agent: 'a' })
+    return learnedBy([RULE], entry?.watched ?? [])
+  }
+  expect(await shown()).toEqual([])
+  await odd('a')
+  expect(await shown()).toMatchObject([{ requests: 3, rules_and_tools: 1 }])
+  expect(await alerts()).toEqual([])
 })
 
 it('counts a call once, though its answer was lost and it comes again', async () => {

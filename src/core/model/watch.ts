@@ -52,11 +52,11 @@ export interface Watched {
   readonly learning: readonly Signal[]
 }
 
-/** What the tables that still exist have learned, of the signals that they report. */
+/** What the tables that still exist have learned, of the signals that they report. State of another version is none. */
 export function learnedBy(rules: readonly WatchRule[], watched: readonly Watched[]) {
   return rules.flatMap(({ name, signals }) =>
     watched
-      .filter(({ watch }) => watch === name)
+      .filter(({ watch, since }) => watch === name && since > 0)
       .map(({ since, learning, ...rest }) => ({
         ...rest,
         since: new Date(since).toISOString(),
