@@ -91,6 +91,9 @@ const hasRoom = () => {
 /** `--sequence.shuffle.files` is another order each time. */
 const isShuffled = process.argv.some((one) => one.startsWith('--sequence.shuffle'))
 
+/** After all others. Each worker starts a workerd: more than two take longer to start than they save. */
+const APART = { maxWorkers: 2, sequence: { groupOrder: 1 } }
+
 const SOAK = 'test/**/*.soak.test.ts'
 const WORKERD = 'test/**/*.workerd.test.ts'
 const SOAK_IN_WORKERD = 'test/**/*.soak.workerd.test.ts'
@@ -169,9 +172,7 @@ export default defineConfig(({ mode }) => {
                 SOAK_IN_WORKERD,
                 ...filesWith('kit/property.ts').filter((path) => path.endsWith('.workerd.test.ts')),
               ],
-              // Each worker starts a workerd: more than two take longer to start than they save.
-              maxWorkers: 2,
-              sequence: { groupOrder: 1 },
+              ...APART,
               ...SOAK_TIMES,
             }),
           ]
@@ -183,7 +184,11 @@ export default defineConfig(({ mode }) => {
               globalSetup: [],
             }),
             // In the group of the others, so that none waits for all of them to end: see `Spreading`.
-            workerd('workerd', { include: [WORKERD], exclude: [SOAK_IN_WORKERD] }),
+            workerd('workerd', {
+              include: [WORKERD],
+              exclude: [SOAK_IN_WORKERD],
+              ...(isShuffled && APART),
+            }),
           ],
     },
   }
