@@ -3,9 +3,11 @@ import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
 import { answers } from './answers-setting.ts'
+import { change, clocked } from './keys-setting.ts'
 import {
   askGate,
   outcome,
+  policyOf,
   RESOURCE,
   type Setting,
   type SettingOptions,
@@ -17,18 +19,36 @@ const INVALID = { status: 503, code: 'policy_invalid' }
 
 let setting: Setting
 let token: string
+let changing: Gate
 
 beforeAll(async () => {
   setting = await answers()
   token = await setting.token()
+  changing = await setting.another(await clocked())
 })
 beforeEach(() => setting.origin.clear())
+
+/** Uses a gate that has been given this policy; one of its own where it is bound to something else. */
+const withPolicy = async (options: SettingOptions, use: (gate: Gate) => Promise<void>) => {
+  written = 0
+  if (options.kv !== undefined || options.durableObjects !== undefined) {
+    return withGate(setting, options, use)
+  }
+  const vars = { ...policyOf(options, setting.issuer, setting.origin), ...options.vars }
+  await change(changing, vars)
+  written = changing.output().length
+  await use(changing)
+}
+
+/** How much the gate had written before it had its policy. */
+let written = 0
 
 /** What the gate wrote of its policy's mistakes, by line; it may come later than its answer. */
 const mistakesOf = (gate: Gate) =>
   eventually(() => {
     const lines = gate
       .output()
+      .slice(written)
       .split('\n')
       .filter((line) => line.includes('"event":"policy_invalid"'))
     expect(lines).not.toEqual([])
@@ -47,7 +67,7 @@ describe('a broken policy', () => {
       ],
       more: { ROUTE: [{ match: 'GET /d', scopes: [] }] },
     }
-    await withGate(setting, options, async (gate) => {
+    await withPolicy(options, async (gate) => {
       for (const path of ['/a', '/v1/x', '/public/x', '/ops/ready', '/ops/x', METADATA]) {
         const response = await askGate(gate, path, { token })
         expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
@@ -113,7 +133,7 @@ describe('a broken policy', () => {
     ['text that is no JSON', { vars: { GATE_LOCAL: '{hosts' } }, [/GATE_LOCAL/]],
   ]
   it.each(broken)('is one with mistakes in %s', async (_name, options, expected) => {
-    await withGate(setting, options, async (gate) => {
+    await withPolicy(options, async (gate) => {
       expect(await outcome(await askGate(gate, '/v1/x', { token }))).toEqual(INVALID)
       const mistakes = (await mistakesOf(gate)).flat()
       expect(mistakes).toHaveLength(expected.length)
@@ -136,7 +156,7 @@ describe('denial_docs', () => {
         { match: 'GET /gone', scopes: [], origin: 'http://127.0.0.1:9' },
       ],
     }
-    await withGate(setting, options, async (gate) => {
+    await withPolicy(options, async (gate) => {
       const type = async (path: string, token?: string) =>
         typeOf(await askGate(gate, path, token === undefined ? {} : { token }))
       expect(await type('/v1/x')).toBe(`${docs}#credential_missing`)
@@ -149,7 +169,7 @@ describe('denial_docs', () => {
   it('is the project’s page without one, and with a policy that is broken', async () => {
     const type = async (gate: Members) => {
       let found = ''
-      await withGate(setting, { gate }, async (one) => {
+      await withPolicy({ gate }, async (one) => {
         found = await typeOf(await askGate(one, '/v1/x'))
       })
       return found
@@ -173,26 +193,22 @@ describe('many rules', () => {
       return [`ROUTES_${String(i).padStart(2, '0')}`, [...rules, rule]] as const
     }).reverse()
     const more = Object.fromEntries(variables)
-    await withGate(
-      setting,
-      { more, routes: [{ match: 'GET /first', scopes: [] }] },
-      async (gate) => {
-        const needs = async (path: string) => {
-          const response = await askGate(gate, path, { token })
-          return ((await response.json()) as { required_scopes?: string[] }).required_scopes
-        }
-        expect(await needs('/v0/r0/a')).toEqual(['r0-0:a'])
-        expect(await needs('/v9/r98/b')).toEqual(['r9-98:b'])
-        expect(await needs('/order/1')).toEqual(['order-1'])
-        expect(await needs('/order/1/2')).toEqual(['order-2'])
-        const scope = 'r5-50:c'
-        const allowed = await askGate(gate, '/v5/r50/c', { token: await setting.token({ scope }) })
-        expect(allowed.status).toBe(200)
-        expect((await askGate(gate, '/first', { token })).status).toBe(200)
-        const unknown = await outcome(await askGate(gate, '/v9/r99/b', { token }))
-        expect(unknown).toEqual({ status: 404, code: 'route_unknown' })
-      },
-    )
+    await withPolicy({ more, routes: [{ match: 'GET /first', scopes: [] }] }, async (gate) => {
+      const needs = async (path: string) => {
+        const response = await askGate(gate, path, { token })
+        return ((await response.json()) as { required_scopes?: string[] }).required_scopes
+      }
+      expect(await needs('/v0/r0/a')).toEqual(['r0-0:a'])
+      expect(await needs('/v9/r98/b')).toEqual(['r9-98:b'])
+      expect(await needs('/order/1')).toEqual(['order-1'])
+      expect(await needs('/order/1/2')).toEqual(['order-2'])
+      const scope = 'r5-50:c'
+      const allowed = await askGate(gate, '/v5/r50/c', { token: await setting.token({ scope }) })
+      expect(allowed.status).toBe(200)
+      expect((await askGate(gate, '/first', { token })).status).toBe(200)
+      const unknown = await outcome(await askGate(gate, '/v9/r99/b', { token }))
+      expect(unknown).toEqual({ status: 404, code: 'route_unknown' })
+    })
   })
 })
 
@@ -205,7 +221,7 @@ describe('variables', () => {
       SCOPES_MORE: { 'chat:write': ['a:write'] },
     }
     const options = { kv: false, issuer, vars, gate: { hosts: undefined } }
-    await withGate(setting, options, async (gate) => {
+    await withPolicy(options, async (gate) => {
       const headers = { host: 'local.example.com' }
       expect((await askGate(gate, '/extra', { token, headers })).status).toBe(200)
       const other = await outcome(await askGate(gate, '/extra', { token }))
