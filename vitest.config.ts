@@ -44,37 +44,17 @@ const WAITING = [
   'keys/source',
 ].map((name) => join(import.meta.dirname, `test/${name}.test.ts`))
 
-/** How many of those run last in Node, while tests inside workerd begin in the other workers. */
-const BESIDE_WORKERD = 2
-
-/**
- * Spreads the others of them over the first two thirds of the run, by what each file took last time. Files of a project
- * follow each other, as a worker ends where the next file is of another project.
- */
+/** Spreads those among two thirds of all others, which have the processors meanwhile. */
 class Spreading extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
     const place = ({ moduleId }: TestSpecification) => WAITING.indexOf(moduleId)
-    const waits = (file: TestSpecification) => place(file) >= 0
-    const waiting = sorted.filter(waits).sort((a, b) => place(a) - place(b))
-    const last = waiting.splice(0, BESIDE_WORKERD)
-    const rest = sorted.filter((file) => file.project.name === 'node' && !waits(file))
-    const before = sorted.filter(({ project }) => project.name === 'alone')
-    const others = sorted.filter(({ project }) => !['alone', 'node'].includes(project.name))
-    const took = (file: TestSpecification) =>
-      this.ctx.cache.getTestSpecificationResult(file)?.duration ?? 1
-    const step = (rest.reduce((sum, file) => sum + took(file), 0) * 2) / 3 / waiting.length
-    const spread: TestSpecification[] = []
-    let due = 0
-    for (const file of rest) {
-      if (due <= 0) {
-        spread.push(...waiting.splice(0, 1))
-        due += step
-      }
-      spread.push(file)
-      due -= took(file)
-    }
-    return [...before, ...spread, ...waiting, ...last, ...others]
+    const waiting = sorted.filter((file) => place(file) >= 0).sort((a, b) => place(a) - place(b))
+    const others = sorted.filter((file) => place(file) < 0)
+    const step = Math.ceil((others.length * 2) / 3 / waiting.length)
+    return others
+      .flatMap((file, i) => (i % step === 0 ? [...waiting.splice(0, 1), file] : [file]))
+      .concat(waiting)
   }
 }
 
@@ -90,9 +70,6 @@ const hasRoom = () => {
 
 /** `--sequence.shuffle.files` is another order each time. */
 const isShuffled = process.argv.some((one) => one.startsWith('--sequence.shuffle'))
-
-/** After all others. Each worker starts a workerd: more than two take longer to start than they save. */
-const APART = { maxWorkers: 2, sequence: { groupOrder: 1 } }
 
 const SOAK = 'test/**/*.soak.test.ts'
 const WORKERD = 'test/**/*.workerd.test.ts'
@@ -150,6 +127,9 @@ export default defineConfig(({ mode }) => {
       provide: { trying },
       globalSetup: ['test/kit/expected-crashes.ts'],
       setupFiles: ['test/kit/anew.workerd.ts'],
+      // Each worker starts a workerd: more than two take longer to start than they save.
+      maxWorkers: 2,
+      sequence: { groupOrder: 1 },
       ...TIMES,
       ...test,
     },
@@ -172,7 +152,6 @@ export default defineConfig(({ mode }) => {
                 SOAK_IN_WORKERD,
                 ...filesWith('kit/property.ts').filter((path) => path.endsWith('.workerd.test.ts')),
               ],
-              ...APART,
               ...SOAK_TIMES,
             }),
           ]
@@ -183,12 +162,7 @@ export default defineConfig(({ mode }) => {
               exclude: [SOAK],
               globalSetup: [],
             }),
-            // In the group of the others, so that none waits for all of them to end: see `Spreading`.
-            workerd('workerd', {
-              include: [WORKERD],
-              exclude: [SOAK_IN_WORKERD],
-              ...(isShuffled && APART),
-            }),
+            workerd('workerd', { include: [WORKERD], exclude: [SOAK_IN_WORKERD] }),
           ],
     },
   }
