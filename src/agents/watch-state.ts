@@ -54,8 +54,14 @@ export interface WatchState {
  * requests, and `last` the number of the latest; `visits`: how many of them came after an hour without.
  */
 export const HEAD = {
-  ...{ version: 0, first: 1, requests: 2, window: 3, days: 4 },
-  ...{ active: 5, last: 6, visits: 7 },
+  version: 0,
+  first: 1,
+  requests: 2,
+  window: 3,
+  days: 4,
+  active: 5,
+  last: 6,
+  visits: 7,
 } as const
 const HEAD_SIZE = 8
 

@@ -14,6 +14,14 @@ import { admissionFor, clock, credentialOf, NOW } from '../kit/facts.ts'
 
 /** Requests and callers, one by one, through the stages themselves: what a comparison is held against. */
 
+export const ACME = 'https://auth.acme.example'
+export const BETA = 'https://auth.beta.example'
+export const ISSUERS = {
+  acme: { issuer: ACME, agent_prefix: 'acme/' },
+  beta: { issuer: BETA, agent_prefix: 'beta/' },
+}
+export const HOSTS = ['api.example.com', 'b.example.com']
+
 export interface Asked {
   readonly method: string
   readonly host: string

@@ -2,15 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { comparePolicies } from '../../src/diff/compare.ts'
 import { isSoak } from '../kit/property.ts'
 import { GATE, policy, type Vars } from '../policy/support.ts'
-import { type Asked, type Caller, combinations, subsets, widening } from './brute.ts'
-
-const ACME = 'https://auth.acme.example'
-const BETA = 'https://auth.beta.example'
-const ISSUERS = {
-  acme: { issuer: ACME, agent_prefix: 'acme/' },
-  beta: { issuer: BETA, agent_prefix: 'beta/' },
-}
-const HOSTS = ['api.example.com', 'b.example.com']
+import {
+  ACME,
+  type Asked,
+  BETA,
+  type Caller,
+  combinations,
+  HOSTS,
+  ISSUERS,
+  subsets,
+  widening,
+} from './brute.ts'
 
 const read = { match: 'GET /docs/{id}', scopes: ['docs:read'], issuers: ['acme'] }
 const write = { match: 'POST /docs', scopes: ['docs:write'], issuers: ['acme'] }

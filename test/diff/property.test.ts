@@ -4,15 +4,17 @@ import { comparePolicies } from '../../src/diff/compare.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { isSoak, rare, tries } from '../kit/property.ts'
 import { ENV, GATE } from '../policy/support.ts'
-import { type Asked, type Caller, combinations, subsets, widening } from './brute.ts'
-
-const ACME = 'https://auth.acme.example'
-const BETA = 'https://auth.beta.example'
-const ISSUERS = {
-  acme: { issuer: ACME, agent_prefix: 'acme/' },
-  beta: { issuer: BETA, agent_prefix: 'beta/' },
-}
-const HOSTS = ['api.example.com', 'b.example.com']
+import {
+  ACME,
+  type Asked,
+  BETA,
+  type Caller,
+  combinations,
+  HOSTS,
+  ISSUERS,
+  subsets,
+  widening,
+} from './brute.ts'
 
 const PATHS = [
   '/a',
