@@ -1,6 +1,6 @@
 import { consoleGateway } from './console/app.ts'
 import type { Env } from './gateway/platform/env.ts'
-import { openGate } from './gateway/platform/open.ts'
+import { onceLoaded, openGate } from './gateway/platform/open.ts'
 import worker from './worker.ts'
 
 export * from './worker.ts'
@@ -8,5 +8,5 @@ export * from './worker.ts'
 /** The Worker with a console: see `GATE.console`. */
 export default {
   ...worker,
-  fetch: (request, env) => consoleGateway(request, openGate(request, env)),
+  fetch: (request, env) => onceLoaded(env, () => consoleGateway(request, openGate(request, env))),
 } satisfies ExportedHandler<Env>

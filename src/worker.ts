@@ -1,6 +1,6 @@
 import { gateway } from './gateway/apps/gateway.ts'
 import type { Env } from './gateway/platform/env.ts'
-import { openGate, refreshKeys } from './gateway/platform/open.ts'
+import { onceLoaded, openGate, refreshKeys } from './gateway/platform/open.ts'
 
 export { AgentRegistry } from './agents/object.ts'
 export { AssertionKeeper } from './assertion/object.ts'
@@ -12,6 +12,6 @@ export { RevocationShard } from './revocation/object.ts'
 
 /** The Worker: `fetch` runs the gateway, `scheduled` renews keys ahead of requests. */
 export default {
-  fetch: (request, env) => gateway(request, openGate(request, env)),
-  scheduled: (_, env) => refreshKeys(env),
+  fetch: (request, env) => onceLoaded(env, () => gateway(request, openGate(request, env))),
+  scheduled: (_, env) => onceLoaded(env, () => refreshKeys(env)),
 } satisfies ExportedHandler<Env>

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { HOST, PATH, policyVars, REVOKED_TOKEN } from '../../bench/policy.ts'
 import { createMint } from '../../bench/tokens.ts'
 import { workerEnv } from '../../src/policy/env.ts'
-import { readPolicy } from '../../src/policy/parse.ts'
+import { readPolicy } from '../../src/policy/policy.ts'
 
 const { keys, mint } = await createMint()
 const nothing = () => undefined

@@ -212,6 +212,26 @@ describe('many rules', () => {
   })
 })
 
+describe('a condition', () => {
+  const rules = (when: string) => `[{"match":"GET /read","scopes":[],"wh\\u0065n":${when}}]`
+  const decide = async (when: string) => {
+    let found: unknown
+    await withPolicy({ vars: { ROUTES_01: rules(when) } }, async (gate) => {
+      found = await outcome(await askGate(gate, '/read', { token }))
+    })
+    return found
+  }
+
+  it('is read in a gate that had none, however its key is written', async () => {
+    expect(await decide('"request.method == \\"GET\\""')).toEqual({ status: 200 })
+    expect(await decide('"request.method == \\"PUT\\""')).toEqual({
+      status: 403,
+      code: 'condition_failed',
+    })
+    expect(await decide('"request.method =="')).toEqual(INVALID)
+  })
+})
+
 describe('variables', () => {
   it('are laid over and merged, and may be text; inline keys need no KV namespace', async () => {
     const issuer = { jwks_uri: undefined, jwks: { keys: [setting.issuer.jwk] } }

@@ -1,9 +1,14 @@
 import { beforeEach } from 'vitest'
+import { compileCondition } from '../../src/policy/conditions/compile.ts'
+import { provideConditions } from '../../src/policy/conditions/field.ts'
 import { beginEvidence, evidence } from './evidence.ts'
 import { beginFile } from './shared.ts'
 
 // Files share gates, issuers and origins: each finds them as they were at first.
 beginFile()
+
+// Read by tests of single parts; the Worker loads it before it reads a policy.
+provideConditions(compileCondition)
 
 // A test that fails over HTTP says what was sent, what came, and what the gate wrote.
 beforeEach(({ onTestFailed }) => {

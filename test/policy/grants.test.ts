@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { claimPathText } from '../../src/core/model/claims.ts'
-import { readPolicy } from '../../src/policy/parse.ts'
+import { readPolicy } from '../../src/policy/policy.ts'
 import { PROFILES, type Profile } from '../../src/policy/profiles.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { ACME, ENV, GATE, mistakes, parse, policy } from './support.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { workerEnv } from '../../src/policy/env.ts'
-import { readPolicy } from '../../src/policy/parse.ts'
+import { readPolicy } from '../../src/policy/policy.ts'
 import { readVars } from '../../src/policy/vars.ts'
 import { ACME, CHAT, ENV, GATE } from './support.ts'
 

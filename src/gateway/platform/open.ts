@@ -25,7 +25,7 @@ import { withoutCoding } from '../relay/without-secrets.ts'
 import type { Env } from './env.ts'
 import { explainingPorts } from './explain-ports.ts'
 import { DECODED_IN_WORKERD } from './fetch-origin.ts'
-import { createPolicyLoader } from './policy.ts'
+import { createPolicyLoader, loadConditions } from './policy.ts'
 import { problemsOf, reportInvalid } from './problems.ts'
 import { createReadiness } from './readiness.ts'
 import { createNonces, createSessions } from './sessions.ts'
@@ -50,6 +50,11 @@ let isPlaced = false
 type Gate = Omit<Opened, 'cf' | 'colo'>
 
 let opened: { readonly env: Env; readonly gate: Gate } | undefined
+
+/** Runs what needs the policy. The first request of an isolate waits for what reads conditions, if the policy has one. */
+export function onceLoaded<Value>(env: Env, run: () => Value): Value | Promise<Awaited<Value>> {
+  return opened?.env === env ? run() : (loadConditions(env).then(run) as Promise<Awaited<Value>>)
+}
 
 /** The environment of one request. Requests share all of it but `colo` and `cf`. */
 export function openGate(request: Request, env: Env): Opened {

@@ -1,10 +1,11 @@
 import { variables } from 'edgewarden/policy'
 import { isObject, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
+import { provideConditions } from '../../policy/conditions/field.ts'
 import { workerEnv } from '../../policy/env.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
-import { readPolicy } from '../../policy/parse.ts'
+import { readPolicy } from '../../policy/policy.ts'
 import { isPolicyVariable, readVars, SERVE_DEFAULTS } from '../../policy/vars.ts'
 import type { Env } from './env.ts'
 
@@ -43,6 +44,24 @@ const inputsOf = (env: Env): readonly unknown[] =>
 export function variablesOf(env: Env): Readonly<Record<string, unknown>> {
   // `serve` hands over the rules of teams as they are now, and its bundle may be of a time with other teams.
   return Object.hasOwn(env, SERVE_DEFAULTS) ? env : { ...variables, ...env }
+}
+
+/**
+ * Loads what reads conditions, if a rule has one: few policies do, and it takes as long to load as the rest of the Worker.
+ * To be awaited before the policy is read, which is invalid otherwise.
+ */
+export async function loadConditions(env: Env): Promise<void> {
+  if (!hasConditions(readVars(variablesOf(env)).vars.ROUTES)) return
+  provideConditions((await import('../../policy/conditions/compile.ts')).compileCondition)
+}
+
+const hasConditions = (rules: unknown): boolean => {
+  try {
+    return JSON.stringify(rules).includes('"when":')
+  } catch {
+    // Nested too deep: reading the policy says so.
+    return true
+  }
 }
 
 const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {

@@ -15,7 +15,6 @@ import {
 } from './nodes.ts'
 import {
   type Allowed,
-  CALL_VARIABLES,
   checkName,
   createReads,
   isGiven,
@@ -24,6 +23,7 @@ import {
   readMember,
   readTexts,
   type Scope,
+  VARIABLES_OF,
 } from './reads.ts'
 
 export interface Checked {
@@ -250,7 +250,7 @@ const comprehension = (
     throw mistake(node, 'one list is gone through inside of another; go through each by itself')
   const list = walk(range, { ...place, isRepeated: true })
   const name = String(variable?.args)
-  if (CALL_VARIABLES.includes(name))
+  if (VARIABLES_OF.call.includes(name))
     throw mistake(node, `${name} is a variable already; name the members of the list otherwise`)
   if (isGiven(node, place)) readTexts(range, place.reads)
   const length = range.op === 'list' ? range.args.length : list.items

@@ -26,7 +26,7 @@ import {
   type Tree,
   treeOf,
 } from './operands.ts'
-import { type Allowed, type Reads, VARIABLES } from './reads.ts'
+import { type Allowed, type Reads, VARIABLES_OF } from './reads.ts'
 
 /** A parsed condition, and the most steps of one evaluation. */
 export interface Read {
@@ -42,14 +42,18 @@ export interface Read {
 export function readCondition(
   source: string,
   allowed: Allowed,
-  variables: readonly string[] = VARIABLES,
+  of: keyof typeof VARIABLES_OF = 'rule',
 ): Result<Read, readonly string[]> {
   if (source.length > LIMITS.conditionLength)
     return fail([`has ${source.length} characters, over ${LIMITS.conditionLength}`])
   try {
     const program = parseCondition(source)
     program.check()
-    const { reads, steps, mistakes, faults } = checkCondition(program.ast, allowed, variables)
+    const { reads, steps, mistakes, faults } = checkCondition(
+      program.ast,
+      allowed,
+      VARIABLES_OF[of],
+    )
     const all = (errors: readonly unknown[]) =>
       fail(errors.slice(0, MOST_MISTAKES).map((one) => sentence(one, source)))
     if (mistakes.length > 0) return all(mistakes.toSorted((a, b) => startOf(a) - startOf(b)))
@@ -99,9 +103,9 @@ const partMistakes = ({ ast }: ParseResult): readonly string[] => {
 export function compileCondition(
   source: string,
   allowed: Allowed,
-  variables?: readonly string[],
+  of?: keyof typeof VARIABLES_OF,
 ): Result<Condition, readonly string[]> {
-  const read = readCondition(source, allowed, variables)
+  const read = readCondition(source, allowed, of)
   if (!read.ok) return read
   const { program, reads, steps } = read.value
   const contextOf = contextMaker(reads)

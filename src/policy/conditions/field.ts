@@ -4,8 +4,7 @@ import { foldedName } from '../../core/text.ts'
 import { isCredentialHeader, readHeaderName, readParameterName, text } from '../fields.ts'
 import { quote } from '../issues.ts'
 import { anyOf, field, type KeyDocs, list, readTable, required, table } from '../table.ts'
-import { compileCondition } from './compile.ts'
-import { CALL_VARIABLES, VARIABLES } from './reads.ts'
+import type { compileCondition } from './compile.ts'
 
 /** Headers about the connection, which callers can forge. */
 const ABOUT_CONNECTION =
@@ -54,7 +53,17 @@ export const WHEN_DOCS: KeyDocs<typeof WHEN_KEYS> = {
   },
 }
 
-const fieldOver = (variables: readonly string[]) =>
+let compile: typeof compileCondition | undefined
+
+/**
+ * Sets what reads conditions. It is not imported here, as the CEL library takes as long to load as all the rest of
+ * the Worker: without it every condition is a mistake.
+ */
+export function provideConditions(given: typeof compileCondition): void {
+  compile = given
+}
+
+const fieldOf = (owner: 'rule' | 'call') =>
   field(
     (value, report): Condition => {
       const isText = typeof value === 'string'
@@ -65,7 +74,9 @@ const fieldOver = (variables: readonly string[]) =>
         headers: Object.freeze(entry.headers ?? []),
         query: Object.freeze(entry.query ?? []),
       }
-      const read = compileCondition(entry.condition, allowed, variables)
+      const read = compile
+        ? compile(entry.condition, allowed, owner)
+        : fail(['cannot be read: the reader of conditions is not loaded'])
       if (read.ok) return read.value
       for (const mistake of read.reason) report(isText ? [] : ['condition'], mistake)
       return undefined as never
@@ -74,10 +85,10 @@ const fieldOver = (variables: readonly string[]) =>
   )
 
 /** `when` of a rule: a condition in CEL, or a table that also lists what it may read. */
-export const conditionField = fieldOver(VARIABLES)
+export const conditionField = fieldOf('rule')
 
 /** `when` of an MCP tool call: it may also read `arguments`. */
-export const callConditionField = fieldOver(CALL_VARIABLES)
+export const callConditionField = fieldOf('call')
 
 /** Formats a condition as in the policy. */
 export function writtenCondition({ source, headers, query }: Condition): unknown {

@@ -38,11 +38,10 @@ export type RequestField = keyof typeof FIELDS.request
 
 const ACTOR_FIELDS = ['sub', 'issuer']
 
-/** The variables of a rule's condition. */
-export const VARIABLES: readonly string[] = ['token', 'agent', 'request', 'now']
+const VARIABLES = ['token', 'agent', 'request', 'now']
 
-/** The variables of an MCP tool call's condition. */
-export const CALL_VARIABLES: readonly string[] = [...VARIABLES, 'arguments']
+/** The variables of a condition of a rule, and of an MCP tool call. */
+export const VARIABLES_OF = { rule: VARIABLES, call: [...VARIABLES, 'arguments'] }
 
 /** Header and parameter names that the rule allows its condition to read. */
 export interface Allowed {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Env } from '../../../src/gateway/platform/env.ts'
-import { createPolicyLoader } from '../../../src/gateway/platform/policy.ts'
+import { createPolicyLoader, loadConditions } from '../../../src/gateway/platform/policy.ts'
 
 const GATE = { resource: 'https://api.test.net', origin: 'https://origin.test.net' }
 const ISSUERS = { acme: { issuer: 'https://issuer.test.net' } }
@@ -44,6 +44,16 @@ describe('a policy', () => {
     expect(changed).toBeDefined()
     expect(changed).not.toBe(policy)
     expect(load(envOf()).policy).not.toBe(changed)
+  })
+
+  it('with a condition is read once that is loaded, also one that is nested too deep', async () => {
+    const { load } = start()
+    const when = (when: unknown) => envOf({ ROUTES: [{ ...ROUTES[0], when }] })
+    await loadConditions(when('now > now'))
+    expect(load(when('now > now')).policy?.routes[0]?.when?.source).toBe('now > now')
+    const deep = Array.from({ length: 100_000 }).reduce((inner) => [inner], 0)
+    await loadConditions(when(deep))
+    expect(load(when(deep)).policy).toBeUndefined()
   })
 
   it('with mistakes is none, logged once, and leaves the prefix where it was written', () => {

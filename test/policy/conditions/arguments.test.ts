@@ -2,11 +2,10 @@ import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../../src/core/json.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { compileCondition } from '../../../src/policy/conditions/compile.ts'
-import { CALL_VARIABLES } from '../../../src/policy/conditions/reads.ts'
 import { ALLOWED, factsOf, mistakeOf } from './support.ts'
 
 const compile = (source: string) => {
-  const read = compileCondition(source, ALLOWED, CALL_VARIABLES)
+  const read = compileCondition(source, ALLOWED, 'call')
   if (!read.ok) throw new Error(`${source}: ${read.reason}`)
   return read.value
 }
@@ -15,7 +14,7 @@ const verdict = (source: string, given?: JsonObject): boolean | string => {
   return judged.ok ? judged.value : judged.reason
 }
 const mistake = (source: string): string => {
-  const read = compileCondition(source, ALLOWED, CALL_VARIABLES)
+  const read = compileCondition(source, ALLOWED, 'call')
   return read.ok ? '' : read.reason.join('; ')
 }
 

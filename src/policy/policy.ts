@@ -1,0 +1,214 @@
+import { watchOf } from '../agents/options.ts'
+import { assertionOf } from '../assertion/options.ts'
+import { auditOf } from '../audit/options.ts'
+import { checkConsole } from '../console/options.ts'
+import { isObject, listOf } from '../core/json.ts'
+import type { Policy } from '../core/model/policy.ts'
+import type { Route } from '../core/model/route.ts'
+import { isWhollyReserved } from '../core/model/well-known.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { checkLimits } from '../limit/options.ts'
+import {
+  checkAddresses,
+  checkBindings,
+  checkErrors,
+  checkIssuers,
+  checkResources,
+} from './checks.ts'
+import { ownHeadersOf } from './claim-headers.ts'
+import { checkDecryption } from './decrypt.ts'
+import { ownRoutes } from './endpoints.ts'
+import type { PolicyEnv } from './env.ts'
+import { DEFAULT_PREFIX, gateOf, readGate } from './gate.ts'
+import { checkGrants, checkShared, readGrant, type WrittenGrant } from './grants.ts'
+import { readIncludes } from './includes.ts'
+import { readIssuers } from './issuer.ts'
+import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
+import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resources.ts'
+import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
+import { checkRoute } from './route-checks.ts'
+import { compileRouter, unreachable } from './router.ts'
+import { type Warn, warnOfSecrets } from './secret-warnings.ts'
+import { type PolicyVars, readVars } from './vars.ts'
+
+/** A policy that is in order, and what its operator should still know. */
+export interface PolicyBundle {
+  readonly policy: Policy
+  readonly warnings: readonly PolicyIssue[]
+}
+
+const MOST_RULES = 10_000
+
+/**
+ * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown
+ * key is a mistake. Never throws, whatever the variables hold. Fetches nothing: whether issuers
+ * and origins can be reached is not known after it. `warn` says what is warned of: by default only what a check of
+ * the file cannot see.
+ */
+export function parsePolicy(
+  vars: PolicyVars,
+  env: PolicyEnv,
+  warn: Warn = warnOfSecrets,
+): Result<PolicyBundle, readonly PolicyIssue[]> {
+  const issues: PolicyIssue[] = []
+  const given: PolicyVars = isObject(vars) ? vars : {}
+  const at = into(issues)
+  const gate = readGate(given.GATE ?? {}, at('GATE'))
+  const { scopes, includedBy } = readIncludes(given.SCOPES, at('SCOPES'))
+  const rules = readRoutes(given, at)
+  const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
+  const resources = resourcesOf(gate.resource, rules)
+  const gateOrigins = gateOriginsOf(
+    new Set(gate.console?.host === undefined ? hosts : [...hosts, gate.console.host]),
+    resources,
+  )
+  const grants = readGrants(given, at)
+  const { entries, issuers, names, declared } = readIssuers(
+    given.ISSUERS ?? {},
+    { never: [...gateOrigins], env, grants },
+    at('ISSUERS'),
+  )
+  checkGrants(grants, issuers, declared)
+  const around: Surroundings = { gate, hosts, issuers, names, declared, env }
+  const routes: { readonly route: Route; readonly path: string; readonly report: Report }[] = []
+  for (const { path, raw, entry, report } of rules) {
+    checkRoute(raw, entry, around, report)
+    const route = routeOf(entry, around, report)
+    if (!route) continue
+    routes.push({ route, path, report })
+    if (isWhollyReserved(route))
+      report(
+        ['match'],
+        'can never match: metadata of an authorization server is served only where a rule spells out its whole path',
+      )
+  }
+  const isPublic = rules.length > 0 && rules.every(({ entry }) => entry.access === 'public')
+  if (isEmpty(given.ISSUERS) && !isPublic)
+    at('ISSUERS')([], 'must hold an issuer, unless every rule is public')
+  checkIssuers(entries, gate, at('ISSUERS'))
+  checkDecryption(issuers, at('ISSUERS'))
+  const found = routes.map(({ route }) => route)
+  if (!env.admitsNobody) checkShared(issuers, found, at('ISSUERS'))
+  checkResources(resources, rules, gate, at('GATE'))
+  checkErrors(gate, hosts, resources, at('GATE'))
+  checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
+  checkBindings(issuers, rules, { gate, env }, at('bindings'))
+  checkLimits({ gate, rules, env }, at)
+  const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
+  const beside = { hosts, resources, isSigning: assertion !== undefined }
+  checkConsole(gate.console?.host, beside, at('GATE.console'))
+  const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
+  const watched = { env, audit, issuers, rules: found.map(({ name }) => name) }
+  const watch = watchOf(given.WATCH, watched, at('WATCH'), at('bindings'))
+  if (!gate.resource || !gate.origin) return fail(issues)
+  const resource = gate.resource.text
+  const own = ownRoutes({
+    prefix: gate.prefix ?? DEFAULT_PREFIX,
+    resource,
+    resources,
+    missing: [
+      ...(audit ? [] : (['decisions'] as const)),
+      ...(env.has('durable_object', 'AGENTS') ? [] : (['agents'] as const)),
+      ...(gate.console ? [] : (['console'] as const)),
+    ],
+    target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
+  })
+  const all = Object.freeze([...own, ...found])
+  for (const { index, by } of unreachable(all, tellingHosts(all, hosts))) {
+    const shadowed = routes[index - own.length]
+    if (shadowed && by >= own.length) {
+      shadowed.report(
+        ['match'],
+        `can never match: ${quote(all[by]?.name ?? '')} of ${routes[by - own.length]?.path} takes all of it before; put this rule before that one, or remove one of them`,
+      )
+    }
+  }
+  if (issues.length > 0) return fail(issues)
+  const policy: Policy = Object.freeze({
+    gate: gateOf(
+      gate,
+      resource,
+      hosts,
+      { assertion, isAudited: audit !== undefined },
+      ownHeadersOf(
+        gate,
+        rules.map(({ entry }) => entry),
+      ),
+    ),
+    ...(audit && { audit }),
+    watch: Object.freeze(watch),
+    issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
+    routes: Object.freeze(found),
+    router: Object.freeze(compileRouter(all)),
+    scopes,
+    includedBy,
+    resources: new Map(
+      [...resources.keys()].map((id) => [id, infoOf(id, resource, rules, around)]),
+    ),
+  })
+  const warnings: PolicyIssue[] = []
+  warn({ gate, hosts, issuers, rules, env, audit, watch }, into(warnings))
+  return ok({ policy, warnings: Object.freeze(warnings) })
+}
+
+/** The hosts that some rule is only for, and one of the others: rules treat all others alike. */
+const tellingHosts = (routes: readonly Route[], hosts: ReadonlySet<string>) => {
+  const named = new Set(routes.map(({ host }) => host))
+  const other = [...hosts].find((host) => !named.has(host))
+  return new Set([...hosts].filter((host) => host === other || named.has(host)))
+}
+
+/** Absent or without a table in it; what is no table is another mistake. */
+const isEmpty = (issuers: unknown): boolean =>
+  issuers === undefined || (isObject(issuers) && Object.keys(issuers).length === 0)
+
+const into =
+  (issues: PolicyIssue[]) =>
+  (base: string): Report =>
+  (path, message) =>
+    issues.push({ path: pathText(base, path), message })
+
+/** Gathers the variables of an environment and reads the policy they make, all mistakes at once. */
+export function readPolicy(
+  variables: Readonly<Record<string, unknown>>,
+  env: PolicyEnv,
+): Result<PolicyBundle, readonly PolicyIssue[]> {
+  const { vars, issues } = readVars(variables)
+  const bundle = parsePolicy(vars, env)
+  if (issues.length === 0) return bundle
+  return fail(bundle.ok ? issues : [...issues, ...bundle.reason])
+}
+
+const readRoutes = (
+  { ROUTES, routePaths = [] }: PolicyVars,
+  at: (base: string) => Report,
+): readonly Rule[] => {
+  const report = at('ROUTES')
+  const rules = ROUTES ?? []
+  if (!Array.isArray(rules)) report([], 'must be a list of tables: [[vars.ROUTES]]')
+  else if (rules.length === 0) report([], 'must hold a rule: [[vars.ROUTES]]')
+  if (!Array.isArray(rules)) return []
+  if (rules.length > MOST_RULES) {
+    report(
+      [],
+      `contains ${rules.length} rules, over ${MOST_RULES}; rules with {parameters} need fewer`,
+    )
+    return []
+  }
+  return rules.map((raw: unknown, i) => {
+    const path = routePaths[i] ?? `ROUTES[${i}]`
+    const own = at(path)
+    return { path, raw, entry: readRoute(raw, own), report: own }
+  })
+}
+
+const readGrants = (
+  { GRANTS = [], grantPaths = [] }: PolicyVars,
+  at: (base: string) => Report,
+): readonly WrittenGrant[] => {
+  if (!Array.isArray(GRANTS)) at('GRANTS')([], 'must be a list of tables: [[vars.GRANTS]]')
+  return listOf(GRANTS).map((raw, i) => {
+    const path = grantPaths[i] ?? `GRANTS[${i}]`
+    return readGrant(path, raw, at(path))
+  })
+}
