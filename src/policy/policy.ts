@@ -27,7 +27,7 @@ import { type PolicyIssue, pathText, quote, type Report, under } from './issues.
 import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resources.ts'
 import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
 import { checkRoute } from './route-checks.ts'
-import { compileRouter, unreachable } from './router.ts'
+import { compileRouter } from './router.ts'
 import { type Warn, warnOfSecrets } from './secret-warnings.ts'
 import { type PolicyVars, readVars } from './vars.ts'
 
@@ -114,7 +114,8 @@ export function parsePolicy(
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
   const all = Object.freeze([...own, ...found])
-  for (const { index, by } of unreachable(all, tellingHosts(all, hosts))) {
+  const { find, unreachable } = compileRouter(all)
+  for (const { index, by } of unreachable(tellingHosts(all, hosts), own.length)) {
     const shadowed = routes[index - own.length]
     if (shadowed && by >= own.length) {
       shadowed.report(
@@ -139,7 +140,7 @@ export function parsePolicy(
     watch: Object.freeze(watch),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
     routes: Object.freeze(found),
-    router: Object.freeze(compileRouter(all)),
+    router: Object.freeze({ find }),
     scopes,
     includedBy,
     resources: new Map(

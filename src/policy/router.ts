@@ -64,8 +64,20 @@ export function parseMatch(text: string): Result<Match, string> {
 /** A path with its last slash added or taken away. */
 const toggled = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : `${path}/`)
 
+/** A router, and what is known of its rules before any request. */
+interface Compiled extends Router {
+  /**
+   * Rules that no request can reach, because earlier rules take all of it, also when case, escapes
+   * and a trailing slash are ignored (such a request is refused as ambiguous). Those before `from` are not looked at.
+   */
+  unreachable(
+    hosts: ReadonlySet<string>,
+    from?: number,
+  ): readonly { readonly index: number; readonly by: number }[]
+}
+
 /** Compiles rules, in file order, into a router. */
-export function compileRouter(routes: readonly Route[]): Router {
+export function compileRouter(routes: readonly Route[]): Compiled {
   const exact = new Index()
   const loose = new Index()
   const segments = routes.map((route) => segmentsOf(route.path))
@@ -96,7 +108,27 @@ export function compileRouter(routes: readonly Route[]): Router {
           otherReadings(plain, rule).some(({ path, goesUp }) => goesUp || isEarlier(path))),
     }
   }
-  return { find: remembering(find) }
+  const unreachable: Compiled['unreachable'] = (hosts, from = 0) => {
+    const depth = Math.max(0, ...segments.map(({ length }) => length + 1))
+    return routes.slice(from).flatMap(({ path, methods, host }, place) => {
+      const index = from + place
+      const samples = samplesOf(path, depth)
+      const takers = methods.flatMap((method) =>
+        samples.flatMap((sample) => {
+          const rules = [...loose.find(method, sample), ...loose.find(method, toggled(sample))]
+          return (host === undefined ? [...hosts] : [host]).map((host) =>
+            rules.find((i) => {
+              const other = routes[i]?.host
+              return i < index && (other === undefined || other === host)
+            }),
+          )
+        }),
+      )
+      const by = takers[0]
+      return by !== undefined && !takers.includes(undefined) ? [{ index, by }] : []
+    })
+  }
+  return { find: remembering(find), unreachable }
 }
 
 /** Most requests are for few addresses, and each lookup of one has the same result. */
@@ -124,34 +156,6 @@ const paramsOf = (rule: readonly Segment[], path: string): ReadonlyMap<string, s
 
 /** A text that no literal of a rule can be: it represents any value of a parameter. */
 const ANYTHING = '\u0001'
-
-/**
- * Rules that no request can reach, because earlier rules take all of it, also when case, escapes
- * and a trailing slash are ignored (such a request is refused as ambiguous).
- */
-export function unreachable(
-  routes: readonly Route[],
-  hosts: ReadonlySet<string>,
-): readonly { readonly index: number; readonly by: number }[] {
-  const loose = new Index()
-  const depth = Math.max(0, ...routes.map((route) => route.path.split('/').length))
-  const found: { index: number; by: number }[] = []
-  for (const [index, route] of routes.entries()) {
-    const samples = samplesOf(route.path, depth)
-    const takers = route.methods.flatMap((method) =>
-      samples.flatMap((sample) => {
-        const rules = [...loose.find(method, sample), ...loose.find(method, toggled(sample))]
-        return (route.host === undefined ? [...hosts] : [route.host]).map((host) =>
-          rules.find((i) => routes[i]?.host === undefined || routes[i]?.host === host),
-        )
-      }),
-    )
-    const by = takers[0]
-    if (by !== undefined && takers.every((taker) => taker !== undefined)) found.push({ index, by })
-    loose.add(index, route.methods, looseSegments(route.path))
-  }
-  return found
-}
 
 /** Example paths for all that a rule matches; `*` is tried at every depth that rules have. */
 const samplesOf = (path: string, depth: number): readonly string[] => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { METHODS, type Method, type Route } from '../../src/core/model/route.ts'
 import { foldCase } from '../../src/policy/route-index.ts'
-import { compileRouter, parseMatch, unreachable } from '../../src/policy/router.ts'
+import { compileRouter, parseMatch } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'
 
 const HOST = 'api.example.com'
@@ -387,7 +387,7 @@ describe('unreachable', () => {
       [2],
     ],
   ])('%s', (_, file, dead) => {
-    const found = unreachable(file, hosts)
+    const found = compileRouter(file).unreachable(hosts)
     expect(found.map(({ index }) => index)).toEqual(dead)
     for (const { index, by } of found) expect(by).toBeLessThan(index)
   })
