@@ -32,11 +32,11 @@ const ROUTES = [
   { match: 'GET /v1/approved', scopes: [], agents: 'approved' },
   { match: 'GET /v1/*', scopes: [] },
 ]
-const BOUNDED = { revocation: { consistency: 'bounded', max_staleness: '1s' } }
+const BOUNDED = { revocation: { consistency: 'bounded', max_staleness: '2s' } }
 
 let directory: string
 let setting: Setting
-/** A gate on the same set that may be late by a second, and one that only tells. */
+/** A gate on the same set that may be late by two seconds, and one that only tells. */
 let [late, telling]: readonly Gate[] = []
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-agentic-'))

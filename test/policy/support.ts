@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import type { PolicyEnv } from '../../src/policy/env.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { warningsOf } from '../../src/policy/warnings.ts'
-import { editorMistakes } from '../kit/config-schema.ts'
+import { editorMistakesOfVars } from '../kit/config-schema.ts'
 
 /** A policy without a mistake, to break in one place. */
 export const GATE = {
@@ -33,7 +33,7 @@ export interface Vars {
 export const parse = (changes: Vars, env: PolicyEnv = ENV) => {
   const vars = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], ...changes }
   const parsed = parsePolicy(vars, env, warningsOf)
-  if (parsed.ok) expect(editorMistakes({ vars })).toEqual([])
+  if (parsed.ok) expect(editorMistakesOfVars(vars)).toEqual([])
   return parsed
 }
 
