@@ -8,7 +8,7 @@ import { text } from '../../policy/fields.ts'
 import { pathText, type Report } from '../../policy/issues.ts'
 import { field, readTable, required } from '../../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
-import type { Problem } from './revocation-request.ts'
+import type { Problem } from './request.ts'
 
 /** RFC 9110 §9.1: a method is a token. */
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/

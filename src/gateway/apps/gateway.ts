@@ -1,3 +1,4 @@
+import { HTTPException } from 'hono/http-exception'
 import { chainDenials, type Step } from '../../core/chain.ts'
 import { answerRow, type Denial, denials } from '../../core/denial.ts'
 import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
@@ -26,7 +27,7 @@ import { alertsApp } from './alerts.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { PlatformConnection } from './connection.ts'
-import type { GateEnv } from './context.ts'
+import { answer, type GateEnv } from './context.ts'
 import { decisionsApp } from './decisions.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
@@ -208,7 +209,7 @@ own.use(async (c, next) => {
 
 own.get(`${OWN}/health`, (c) => {
   c.set('isUnwritten', true)
-  return c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' })
+  return answer(c, { status: 'ok' })
 })
 
 const guarded = perObject((guard: Guard) =>
@@ -240,6 +241,7 @@ own.use(`${METADATA_PATH}/*`, resourceMetadata)
 // Such as the console's, where the Worker has none.
 own.notFound((c) => c.get('deny')(routeDenials('route_unknown')))
 own.onError((error, c) => {
+  if (error instanceof HTTPException) return error.getResponse()
   c.get('ports').onError('gateway', error)
   return c.get('deny')(chainDenials('unavailable'))
 })
