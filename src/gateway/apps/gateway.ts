@@ -1,14 +1,13 @@
 import { HTTPException } from 'hono/http-exception'
 import { chainDenials, type Step } from '../../core/chain.ts'
 import { answerRow, type Denial, denials } from '../../core/denial.ts'
-import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
+import { type Decision, type Guard, refusalOf } from '../../core/guard.ts'
 import { perObject } from '../../core/memo.ts'
 import { type Act, actTerms } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
 import { routeDenials } from '../../core/stages/route.ts'
-import { refusal } from '../../mcp/refusal.ts'
 import {
   actOf,
   auditRecordOf,
@@ -19,7 +18,7 @@ import {
   type Undecided,
   whoseOf,
 } from '../answer/record.ts'
-import { requestIdOf } from '../answer/respond.ts'
+import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { agentsApp } from './agents.ts'
@@ -77,14 +76,8 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
   return {
     requestId,
     clientIp,
-    refuse(denial: Denial, decision: Decision | undefined, extra?: Extra): Response {
-      const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
-      const { method } = request
-      const docs = policy?.gate.denialDocs
-      const steps = decision?.steps
-      const context = { requestId, method, route, operation, docs, steps, limited }
-      return refusal(denial, context, extra)
-    },
+    refuse: (denial: Denial, decision: Decision | undefined, extra?: Extra): Response =>
+      answerRefusal(request, denial, decision, requestId, policy, extra),
     /** The act of a caller, for what is changed. */
     act(decision: Decision): Act | undefined {
       const { audit, clock } = ports

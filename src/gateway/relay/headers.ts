@@ -175,3 +175,22 @@ const claimHeaders = ({
     const value = claimHeaderValue(claims, one)
     return value ? [[one.header, value]] : []
   })
+
+/** Sets a header, appends to it, or, without a value, removes it. */
+export type Edit = readonly [name: string, value?: string, isJoined?: true]
+
+/** A copy of a response with another body and edited headers. */
+export function remade(
+  response: Response,
+  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null,
+  edits: readonly Edit[],
+): Response {
+  const copy = new Response(body, response)
+  const { headers } = copy
+  for (const [name, value, isJoined] of edits) {
+    if (value === undefined) headers.delete(name)
+    else if (isJoined) headers.append(name, value)
+    else headers.set(name, value)
+  }
+  return copy
+}

@@ -25,11 +25,6 @@ export function endingDenial(
   return { ...denial, params: { ...denial.params, wasForwarded: true } }
 }
 
-/** The denial as a stream reports it, with the code of streams. */
-export function toldDenial({ denial, code }: Ending): Denial {
-  return { ...denial, code }
-}
-
 const endingOf = (denial: Denial): Ending => {
   const { code, answer } = denial
   if (code === EXPIRED) return { denial, code: 'token_expired', closeCode: 4408 }

@@ -9,10 +9,11 @@ import type { McpMessage, McpRule } from '../../core/model/mcp.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { type ForwardFault, forwardDenials } from '../../gateway/relay/forward.ts'
+import { remade } from '../../gateway/relay/headers.ts'
 import { BODILESS } from '../../gateway/relay/streams.ts'
 import { learnRevisions } from '../operation/head.ts'
 import { bufferBody } from './buffer-body.ts'
-import { type HeaderEdit, privateEdits, sessionEdits } from './headers.ts'
+import { privateEdits, sessionEdits } from './headers.ts'
 import { beginsListless, type Filtered, filterText, passesUnread, visibilityOf } from './lists.ts'
 import { filterEvents } from './sse.ts'
 import { sealTasks } from './tasks.ts'
@@ -163,8 +164,8 @@ const filteredAnswer = async (
   const isReadable = filtered.outcome !== 'unreadable' || (isListless && passesUnread(text))
   if (filtered.outcome === 'gone' || !isReadable) return fail(deny('mcp_answer_invalid'))
   const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes
-  const length: HeaderEdit = ['content-length', String(told.length)]
-  return ok({ response: remade(answer, told, [...edits, length]), body: 'whole' })
+  const response = remade(answer, told, [...edits, ['content-length', String(told.length)]])
+  return ok({ response, body: 'whole' })
 }
 
 /** The ids of the requests in a body whose response a client waits for: nobody waits for that of a subscription. */
@@ -197,19 +198,6 @@ const removeAnswered = (open: Set<Id>, data: string): void => {
   } catch {
     // Not JSON: no response.
   }
-}
-
-const remade = (
-  answer: Response,
-  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null,
-  edits: readonly HeaderEdit[],
-): Response => {
-  const response = new Response(body, answer)
-  for (const [name, value] of edits) {
-    if (value === undefined) response.headers.delete(name)
-    else response.headers.set(name, value)
-  }
-  return response
 }
 
 /** How many bytes of an answer without events are buffered. */

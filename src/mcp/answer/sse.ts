@@ -1,5 +1,6 @@
 import { grown, joined } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
+import { onceKnown } from '../../core/result.ts'
 import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
 /** The bounds of filtering an event stream. */
@@ -205,8 +206,7 @@ const toldEvent = (event: Uint8Array, terms: EventTerms, isFirst: boolean): Part
       }
     }
   }
-  const told = terms.filter(data)
-  return told instanceof Promise ? told.then(tell) : tell(told)
+  return onceKnown(terms.filter(data), tell)
 }
 
 const eventOf = (lines: readonly string[]): Uint8Array =>
