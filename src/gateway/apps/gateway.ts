@@ -16,7 +16,6 @@ import {
   type RecordContext,
   recordOf,
   type Undecided,
-  whoseOf,
 } from '../answer/record.ts'
 import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
@@ -115,7 +114,7 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
           const status = refused ? answerRow(refused.answer).status : answer.status
           const about = { duration, status, request, address: clientIp, country }
           const record = auditRecordOf(line, decided, about, audit.rule)
-          audit.take(record, whoseOf(decided, refused !== undefined))
+          audit.take(record, !decided.known.token ? 'stranger' : refused ? 'refused' : 'known')
         }
       }
       const steps = decision?.steps

@@ -1,4 +1,4 @@
-import { CompactSign, type CryptoKey, compactVerify, importJWK, type JWK } from 'jose'
+import { CompactSign, compactVerify, type JWK } from 'jose'
 import { utf8Encode } from '../../core/bytes.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, splitJws } from '../../core/jws.ts'
@@ -129,22 +129,11 @@ const verified = async (
   const key = published.find((one) => one.kid === kid && one.alg === algorithm)
   if (!key) return undefined
   try {
-    await compactVerify(sealed, await importedOf(key, algorithm), { algorithms: [algorithm] })
+    await compactVerify(sealed, key, { algorithms: [algorithm] })
     return key
   } catch {
     return undefined
   }
-}
-
-const imported = new WeakMap<JWK, CryptoKey>()
-
-/** Keeps the imported key, not the promise: workerd forbids awaiting another request's promise. */
-const importedOf = async (jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> => {
-  const known = imported.get(jwk)
-  if (known) return known
-  const key = (await importJWK({ ...jwk }, algorithm)) as CryptoKey
-  imported.set(jwk, key)
-  return key
 }
 
 /** The `typ` of a nonce; no other token of the gate has it. */
