@@ -1,7 +1,7 @@
 import { signingDenials } from '../../assertion/stage.ts'
 import { ADMIN_SCOPE_PREFIX } from '../../core/model/scope.ts'
 import { showPolicy } from '../../policy/show.ts'
-import { type Admin, answer, isReached, ownIssuer } from './context.ts'
+import { type Admin, answer, called, isReached, ownIssuer } from './context.ts'
 
 /** Seconds of caching. A new key is published for an hour before it signs. */
 const MAX_AGE = 300
@@ -11,17 +11,16 @@ const MAX_AGE = 300
  * Public.
  */
 export async function jwks(c: Admin): Promise<Response> {
-  const { signingKeys } = c.get('ports')
-  try {
-    const keys = await signingKeys.published()
-    return c.json({ keys }, 200, {
-      'Cache-Control': `public, max-age=${MAX_AGE}`,
-      'Content-Type': 'application/jwk-set+json',
-      'Access-Control-Allow-Origin': '*',
-    })
-  } catch (error) {
-    return c.get('deny')(signingDenials('assertion_unavailable', { error: String(error) }))
-  }
+  const keys = await called(
+    c,
+    async () => c.get('ports').signingKeys.published(),
+    (error) => signingDenials('assertion_unavailable', { error: String(error) }),
+  )
+  return c.json({ keys }, 200, {
+    'Cache-Control': `public, max-age=${MAX_AGE}`,
+    'Content-Type': 'application/jwk-set+json',
+    'Access-Control-Allow-Origin': '*',
+  })
 }
 
 const DETAILS = `${ADMIN_SCOPE_PREFIX}read`

@@ -107,14 +107,14 @@ export function identityHeaders(known: Facts): Pairs {
   return admittedHeaders(known.admission, known)
 }
 
-/** The header of the granted scopes. */
-export function grantHeaders({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs {
-  return prefixed(policy.gate, scopeList('grant', grant))
-}
-
-/** The header name of {@link grantHeaders}. */
-export function grantName({ policy }: Pick<Facts, 'policy'>): string {
-  return `${policy.gate.identityPrefix}grant`
+/** Sets, in place, the header of the granted scopes; removes it if there are none. */
+export function setGrant(
+  headers: Headers,
+  { policy, grant }: Pick<Facts, 'policy' | 'grant'>,
+): void {
+  const name = `${policy.gate.identityPrefix}grant`
+  headers.delete(name)
+  for (const [, scopes] of scopeList('grant', grant)) headers.set(name, scopes)
 }
 
 const admittedHeaders = perAdmission(

@@ -3,9 +3,8 @@ import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { type Edit, remade } from './headers.ts'
 import { isEventStream, isLines, lastOf } from './stream-last.ts'
-import { IS_NATIVE, type Pipe, piped, pumped, resumed } from './stream-pipe.ts'
+import { IS_NATIVE, type Pipe, piped, pumped, resumed, start } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
-import { start } from './stream-start.ts'
 import { watch } from './stream-watch.ts'
 
 export interface StreamContext {

@@ -8,7 +8,7 @@ import { LIMITS } from '../../core/limits.ts'
 import type { McpMessage, McpRule } from '../../core/model/mcp.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
-import { type ForwardFault, forwardDenials } from '../../gateway/relay/forward.ts'
+import { forwardDenials } from '../../gateway/relay/forward.ts'
 import { remade } from '../../gateway/relay/headers.ts'
 import { BODILESS } from '../../gateway/relay/streams.ts'
 import { learnRevisions } from '../operation/head.ts'
@@ -81,15 +81,14 @@ export async function mcpAnswer(
   answer: Response,
   request: Asked,
   decision: Decision,
-): Promise<Result<McpAnswer, ForwardFault>> {
+): Promise<Result<McpAnswer, Denial>> {
   const rule = decision.known.route?.mcp
   const filtered =
     rule && decision.outcome === 'passed'
       ? await filteredAnswer(answer, request, decision, rule)
       : fail(chainDenials('unavailable'))
-  if (filtered.ok) return filtered
-  await answer.body?.cancel().catch(() => {})
-  return fail({ denial: filtered.reason })
+  if (!filtered.ok) await answer.body?.cancel().catch(() => {})
+  return filtered
 }
 
 const filteredAnswer = async (

@@ -1,18 +1,16 @@
 import type { Passed } from '../../core/guard.ts'
 import { messageSpans, replaceTexts, type Span, spansAt } from '../../core/json-ranges.ts'
 import { taskHolder } from '../../core/model/mcp.ts'
-import { RELATED_MEMBER } from '../operation/headers.ts'
+import { RELATED_TASK } from '../operation/headers.ts'
 import type { Filtered } from './lists.ts'
-
-const RELATED = ['_meta', RELATED_MEMBER, 'taskId']
 
 /** Where a server's message names tasks of the server (MCP 2025-11-25, Tasks; tasks extension of 2026-07-28). */
 const PATHS = [
   ['result', 'taskId'],
   ['result', 'task', 'taskId'],
   ['result', 'tasks', '*', 'taskId'],
-  ['result', ...RELATED],
-  ['params', ...RELATED],
+  ['result', ...RELATED_TASK],
+  ['params', ...RELATED_TASK],
 ]
 const IN_STATUS = ['params', 'taskId']
 
