@@ -36,7 +36,7 @@ const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'the token is not revoked, as of now or of the staleness that the rule allows, and has not expired meanwhile; its agent is within its throttle, if it has one',
+    'the token is not revoked, by a read of the set that is as fresh as the rule asks, and has not expired meanwhile; a throttled agent is within its limit',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = [...CHECKS.map((one) => one.denials), deny]
@@ -52,7 +52,7 @@ export const revocation = stage({
 })
 
 const MINUTE = 60_000
-/** Where nobody counts, a throttled agent is refused. */
+/** The result while requests cannot be counted: a throttled agent is refused. */
 const UNCOUNTED = fail({ retryAfter: 10 })
 
 /** Counts a request of a throttled agent; then checks again, since that may have taken a while. */

@@ -79,7 +79,7 @@ export const AGENT_QUERY = strict({
   cursor: v.exactOptional(v.string()),
 })
 
-/** The versions of `If-Match` (RFC 9110 §13.1.1); `undefined` where it is not sent. A tag of something else is none. */
+/** The versions of `If-Match` (RFC 9110 §13.1.1); `undefined` without it. Ignores tags that are not versions. */
 export function matchOf(header: string | undefined): AgentChange['match'] {
   if (header === undefined) return undefined
   if (header.trim() === '*') return '*'
@@ -89,7 +89,7 @@ export function matchOf(header: string | undefined): AgentChange['match'] {
   })
 }
 
-/** How ids begin whose names begin with a text: without the prefix of their issuer. */
+/** The beginnings of ids whose names begin with a text. A name is the prefix of the issuer and the id. */
 export function beginningsOf(c: Admin, find: string | undefined): Pick<AgentQuery, 'begins'> {
   if (find === undefined) return {}
   const issuers = [...c.get('policy').issuers.values()].filter(

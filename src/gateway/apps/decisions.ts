@@ -63,7 +63,7 @@ export const decisionDenials = denials({
 
 const deny = decisionDenials
 
-/** Of a record's own id: a UUID. */
+/** The id of a record: a UUID. */
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const NDJSON = 'application/x-ndjson'
 const NO_TIME = 'must be seconds since the epoch, or a date and time with its zone'
@@ -209,7 +209,7 @@ const ask = <Value>(
   )
 }
 
-/** What was not stored, for the caller. */
+/** The records that were not stored, as the caller may see them. */
 export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObject[] {
   const isAll = ownIssuer(c) === undefined
   return dropped.map(({ reason, since, until, records }) => ({
@@ -232,7 +232,7 @@ const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response 
   )
 }
 
-/** One record a line, then what was not stored. The address of the next page is in `Link` (RFC 8288). */
+/** One record a line, then one line for each gap. The address of the next page is in `Link` (RFC 8288). */
 const lines = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
   const query = new URLSearchParams(c.req.query())
   if (cursor !== undefined) query.set('cursor', cursor)

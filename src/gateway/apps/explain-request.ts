@@ -37,7 +37,7 @@ const headers = field<readonly (readonly [name: string, value: string])[]>((valu
     return []
   }
   return Object.entries(value).flatMap(([name, content]) => {
-    if (!isFieldName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
+    if (!isFieldName(name)) report([name], 'is not a header name (RFC 9110 §5.1)')
     else if (typeof content !== 'string' || !headersOf([[name, content]]))
       report([name], 'must be text that is allowed in a header')
     else return [[name, content] as const]

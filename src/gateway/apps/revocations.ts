@@ -34,7 +34,7 @@ export const revocationDenials = denials({
   ],
   would_lock_out: [
     'conflict',
-    'It would stop the token that asks for it',
+    'The change would stop the token of this request',
     'Repeat the call with force set to true if you want that; nothing was changed',
   ],
   revocation_unknown: [

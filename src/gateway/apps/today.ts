@@ -3,7 +3,7 @@ import { isRevoked, revocableSubjects } from '../../core/model/revocation.ts'
 import { showPolicy } from '../../policy/show.ts'
 import { type Admin, isReached, ownIssuer } from './context.ts'
 
-/** Whose revocation would cover the token of a record. */
+/** The subjects whose revocation would cover the token of a record. */
 const subjectsOf = (record: JsonObject) => {
   const issuer = ownText(record, 'issuer')
   if (issuer === undefined) return []
@@ -30,8 +30,8 @@ export function ruleIn(policy: JsonObject, name: unknown): JsonObject | undefine
 }
 
 /**
- * What has changed since: whether the policy is another, its rule of the same name, and what is revoked of the
- * token. Administrators of one issuer see only what is revoked, and of their issuer.
+ * How a decision compares with today: whether the policy has changed, its rule of the same name, and the revocations
+ * that cover the token. Administrators of one issuer see only revocations of their issuer.
  */
 export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObject> {
   const { audit, revocations, clock } = c.get('ports')

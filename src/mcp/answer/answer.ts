@@ -73,7 +73,7 @@ type Id = NonNullable<McpMessage['id']>
 /**
  * Prepares an MCP server's answer for its caller. It seals the session id and the ids of tasks, and removes from JSON and events
  * all that the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
- * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is no list; other
+ * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is not a list; other
  * types are not read. Events are filtered one by one. An answer without changes is returned as the same object. A
  * denied answer is cancelled. Call it only for rules with `mcp`.
  */
@@ -167,7 +167,7 @@ const filteredAnswer = async (
   return ok({ response, body: 'whole' })
 }
 
-/** The ids of the requests in a body whose response a client waits for: nobody waits for that of a subscription. */
+/** The ids of the requests in a body whose response a client waits for. It does not wait for that of a subscription. */
 const idsOf = (operation: Operation): Set<Id> => {
   const messages = operation.kind === 'mcp' ? operation.messages : []
   return new Set(

@@ -164,8 +164,8 @@ const brokenOff = async (error: unknown): Promise<never> => {
   throw error
 }
 
-const tooLong = () => new Error('An event is longer than what is held of one')
-const unreadable = () => new Error('An event that may hold a list is no JSON')
+const tooLong = () => new Error('An event is longer than the gate buffers')
+const unreadable = () => new Error('An event that may contain a list is not JSON')
 
 /** A byte order mark counts only at the start of the stream. */
 const [beginning, further] = [false, true].map(

@@ -15,8 +15,8 @@ const PATHS = [
 const IN_STATUS = ['params', 'taskId']
 
 /**
- * Seals the ids of tasks in filtered text for the caller; the id that the caller sent stays the one it sent. A promise
- * only where there may be some. Rejects with a TypeError where a server's id cannot be sealed, and while there is no key.
+ * Seals the ids of tasks in filtered text for the caller; the id that the caller sent stays the one it sent. Returns a
+ * promise only if the text may contain ids. Rejects with a TypeError where a server's id cannot be sealed, and while there is no key.
  */
 export function sealTasks(
   text: string,
@@ -41,7 +41,7 @@ const sealedIn = async (
   return sealed === text ? told : { outcome: 'changed', text: sealed }
 }
 
-/** The ids in a text; none in text that is no JSON. */
+/** The spans of the ids in a text; empty for text that is not JSON. */
 const spansIn = (text: string): readonly Span[] => {
   try {
     JSON.parse(text)

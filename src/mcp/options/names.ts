@@ -23,7 +23,7 @@ interface Pattern {
 
 /**
  * Entries by name, compared exactly: a whole name first, else the pattern with the longest literal prefix. A pattern
- * does not match text that is no name of its kind, nor a URI with `..` or another spelling. It also does not match a
+ * does not match text that is not a name of its kind, nor a URI with `..` or another spelling. It also does not match a
  * name that a reader without regard to case or escapes would take for a more specific entry.
  */
 export function namesOf(kind: McpKind, uses: readonly McpUse[]): McpNames {
@@ -150,11 +150,11 @@ const REST = ['', 'x', '/x', '//x/', '///x']
 export function nameFault(kind: McpKind, text: string): string | undefined {
   const literal = literalOf(text)
   if (literal.includes('*'))
-    return `${quote(text)}: a * is allowed only at the end, where it matches any rest`
+    return `${quote(text)}: a * is allowed only at the end, where it matches any further characters`
   if (literal === '' && isPattern(text)) return undefined
   // A prefix need not end where a name could, so one character is added.
   if (!isName(kind, isPattern(text) ? `${literal}x` : literal)) {
-    return `${quote(text)} is no name: ${describeName(kind)}`
+    return `${quote(text)} is not a valid name: ${describeName(kind)}`
   }
   if (kind !== 'resources') return undefined
   if (!isPlainUri(literal, isPattern(text))) {
@@ -162,9 +162,9 @@ export function nameFault(kind: McpKind, text: string): string | undefined {
   }
   if (!isPattern(text)) return undefined
   if (IN_HOST.test(literal)) {
-    return `${quote(text)} takes hosts that only begin like this one: put a / after the host`
+    return `${quote(text)} also matches other hosts that begin like this one: put a / after the host`
   }
   return REST.some((rest) => isCanonicalUri(`${literal}${rest}`))
     ? undefined
-    : `${quote(text)} takes nothing: write it as parsers of URLs do, without default port, user name, needless escapes, empty segments and ;`
+    : `${quote(text)} matches nothing: write it as URL parsers do, without default port, user name, needless escapes, empty segments and ;`
 }

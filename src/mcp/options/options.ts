@@ -99,11 +99,11 @@ const namesField = (kind: McpKind) =>
 
 const method = text((value) => {
   if (!isMethodName(value)) {
-    return fail(`${quote(value)} is no method: 1 to 128 letters, digits and . _ $ / -`)
+    return fail(`${quote(value)} is not a method name: 1 to 128 letters, digits and . _ $ / -`)
   }
   return isBuiltIn(value)
     ? fail(
-        `${quote(value)} needs no naming: it is part of the protocol, and judged by what it is about`,
+        `${quote(value)} must not be listed: it is part of the protocol, and the gate checks it by itself`,
       )
     : ok(value)
 })
