@@ -37,7 +37,6 @@ export interface RecordContext {
   readonly colo?: string | undefined
   /** A denial after the guard: forwarding failed, or an endpoint of the gate refused. */
   readonly denial?: Denial | undefined
-  /** The origin's answer, if there is one. */
   readonly origin?: Relayed['origin']
   /** Ids of the revocations the request made or lifted. */
   readonly revocations?: readonly string[] | undefined
@@ -45,15 +44,15 @@ export interface RecordContext {
   readonly read?: readonly string[] | undefined
 }
 
-/** Whether to write a decision: all denials, also in shadow mode, and a share of the rest. */
+/** Whether to write a decision: all denials, also in shadow mode, and a share of the rest. `undefined`: here and below, the guard did not decide. */
 export function isRecorded(
-  decision: Decision | Undecided,
+  decision: Decision | undefined,
   denial: Denial | undefined,
   { allowed }: Gate['journal'] = { allowed: 1 },
   random: () => number = Math.random,
 ): boolean {
   return (
-    denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
+    denial !== undefined || decision?.outcome === 'denied' || allowed === 1 || random() < allowed
   )
 }
 
@@ -62,8 +61,8 @@ export function isRecorded(
  * and `kid` of the token are written as claims and cut short. Those of an encrypted token are not
  * written. Tokens, queries and bodies are never written.
  */
-export function recordOf(decision: Decision | Undecided, context: RecordContext): string {
-  const known: Partial<Facts> = decision.known
+export function recordOf(decision: Decision | undefined, context: RecordContext): string {
+  const known: Partial<Facts> = decision?.known ?? {}
   // Serialized once per admission.
   const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
   return joined(headOf(decision, context), rest)
@@ -100,22 +99,16 @@ const callOf = (id: string, time: number, requestId: string, known: Partial<Fact
 const proofIn = ({ possession }: Partial<Facts>) =>
   possession === 'bearer' ? undefined : possession
 
-/** A request the guard did not decide. */
-export type Undecided = Pick<
-  Extract<Decision, { readonly outcome: 'ended' }>,
-  'outcome' | 'known' | 'waits'
->
-
 const headOf = (
-  decision: Decision | Undecided,
+  decision: Decision | undefined,
   { id, time, requestId, version, colo, denial, origin, revocations, read }: RecordContext,
 ) => {
-  const known: Partial<Facts> = decision.known
+  const known: Partial<Facts> = decision?.known ?? {}
   const { token, credential, operation } = known
-  const ofGuard = refusalOf(decision)
+  const ofGuard = decision && refusalOf(decision)
   const refused = ofGuard ?? denial
   // The denial that shadow mode ignores.
-  const shadowed = decision.outcome === 'denied' && !ofGuard ? decision.denial : undefined
+  const shadowed = decision?.outcome === 'denied' && !ofGuard ? decision.denial : undefined
   const claims = token || credential?.opened ? undefined : credential
   const reason = refused ?? shadowed
   return {
@@ -134,7 +127,7 @@ const headOf = (
     possession: proofIn(known),
     grant: known.grant,
     ...(operation && journalOf(operation)),
-    ms: decision.waits,
+    ms: decision?.waits ?? {},
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
     revocations,
@@ -191,11 +184,11 @@ export interface AuditContext {
  */
 export function auditRecordOf(
   line: string,
-  decision: Decision | Undecided,
+  decision: Decision | undefined,
   { duration, status, request, address, country }: AuditContext,
   { addresses, pathValues }: AuditRule,
 ): string {
-  const known: Partial<Facts> = decision.known
+  const known: Partial<Facts> = decision?.known ?? {}
   const { route, params } = known
   const values = [...(params ?? [])].filter(([name]) => pathValues.has(name))
   const more = JSON.stringify({
@@ -207,7 +200,7 @@ export function auditRecordOf(
     path_values: values.length > 0 ? short(Object.fromEntries(values)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
-    assertion: decision.outcome === 'passed' ? assertionIdOf(decision) : undefined,
+    assertion: decision?.outcome === 'passed' ? assertionIdOf(decision) : undefined,
   })
   const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
   return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`

@@ -43,7 +43,6 @@ import {
 import { mustReach, revocationDenials, shardsOf } from './revocations.ts'
 import { ruleIn } from './today.ts'
 
-/** The denials of the registry's endpoints. */
 export const agentDenials = denials({
   agent_invalid: [
     'badRequest',

@@ -24,7 +24,6 @@ import {
 } from './request.ts'
 import { mustReach, shardsOf } from './revocations.ts'
 
-/** The denials of the endpoints of alerts. */
 export const alertDenials = denials({
   alert_unknown: [
     'notFound',

@@ -32,7 +32,6 @@ import {
 } from './request.ts'
 import { ruleIn, todayOf } from './today.ts'
 
-/** The denials of the audit's endpoints. */
 export const decisionDenials = denials({
   decision_query_invalid: [
     'badRequest',

@@ -77,7 +77,7 @@ export function decodeExplanation(body: JsonObject) {
   return ok({
     request: { method, url, headers: sent },
     /** The credential of `Authorization`, without the scheme; `undefined` without one. */
-    token: presented(sent),
+    token: sent.get('authorization')?.replace(/^bearer +/i, ''),
     /** The caller's address and connection, if given. */
     around: toldConnection(connection),
     /** The MCP operation, if given. */
@@ -93,9 +93,6 @@ const headersOf = (pairs: readonly (readonly [string, string])[]): Headers | und
     return undefined
   }
 }
-
-const presented = (headers: Headers): string | undefined =>
-  headers.get('authorization')?.replace(/^bearer +/i, '')
 
 const JWE = /^[^.,\s]*(?:\.[^.,\s]*){4}$/
 

@@ -15,7 +15,6 @@ import {
   lateOf,
   type RecordContext,
   recordOf,
-  type Undecided,
 } from '../answer/record.ts'
 import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
@@ -40,9 +39,6 @@ export const gatewayDenials = denials({
     'Tell the operator to run: npx edgewarden check',
   ],
 })
-
-/** The decision of a request the guard has not seen. */
-const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
 
 /**
  * Answers one request: the gate's own endpoints by a Hono app, all others by guard and relay. The
@@ -100,21 +96,20 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
     end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
       const { denial, revocations } = what
       const { audit } = ports
-      const decided = decision ?? UNDECIDED
       // Changes to revocations are always written.
-      const isWritten = revocations || isRecorded(decided, denial, policy?.gate.journal)
+      const isWritten = revocations || isRecorded(decision, denial, policy?.gate.journal)
       if (isWritten || audit) {
-        const line = recordOf(decided, { id, time, requestId, version, colo, ...what })
+        const line = recordOf(decision, { id, time, requestId, version, colo, ...what })
         if (isWritten) ports.journal.record(line)
         if (audit) {
           const duration = ports.clock.now() - time
           const { country } = (audit.rule.addresses && cf()) || {}
-          const refused = denial ?? refusalOf(decided)
+          const refused = denial ?? (decision && refusalOf(decision))
           // A refusal inside JSON-RPC is sent with 200.
           const status = refused ? answerRow(refused.answer).status : answer.status
           const about = { duration, status, request, address: clientIp, country }
-          const record = auditRecordOf(line, decided, about, audit.rule)
-          audit.take(record, !decided.known.token ? 'stranger' : refused ? 'refused' : 'known')
+          const record = auditRecordOf(line, decision, about, audit.rule)
+          audit.take(record, !decision?.known.token ? 'stranger' : refused ? 'refused' : 'known')
         }
       }
       const steps = decision?.steps

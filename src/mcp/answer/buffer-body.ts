@@ -22,7 +22,6 @@ export interface BufferTerms {
   readonly signal?: AbortSignal | undefined
 }
 
-/** The buffered bytes of a body. */
 export interface Buffered {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** The body from its first byte on, if `bytes` is only its beginning. Read or cancel it. */
@@ -31,7 +30,6 @@ export interface Buffered {
 
 type Body = ReadableStream<Uint8Array>
 
-/** Why reading stopped early. */
 interface Break {
   readonly denial: Denial
 }

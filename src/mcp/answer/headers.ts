@@ -17,7 +17,6 @@ export const serverSessionDenials = denials({
 })
 
 const SESSION = 'mcp-session-id'
-/** Headers that mirror the body. */
 const MIRRORING = ['mcp-method', 'mcp-name']
 
 /** Removes, in place, the session id, and other spellings of {@link MCP_HEADERS} that some servers read. */

@@ -35,7 +35,6 @@ export const NAME_KEYS = {
   when: callConditionField,
 }
 
-/** The documentation of these keys. */
 export const NAME_DOCS: KeyDocs<typeof NAME_KEYS> = {
   scopes: {
     description:
@@ -137,7 +136,6 @@ export const MCP_KEYS = {
   offered_scopes: list(offered, { empty: true }),
 }
 
-/** The documentation of the keys of `mcp`. */
 export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   tools: {
     description: 'Tool name → [what calling it needs](mcp.md#what-a-name-needs).',
