@@ -83,7 +83,7 @@ export class RevocationShard extends DurableObject {
     return this.#primary.add(entries, act)
   }
 
-  /** Sets what the registry says of agents: see {@link createPrimary}. */
+  /** Sets the standings of agents: see {@link createPrimary}. */
   setStandings(entries: readonly Revocation[], none: readonly string[]) {
     return this.#primary.setStandings(entries, none)
   }

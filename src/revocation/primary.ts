@@ -95,7 +95,7 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
 
-    /** Sets what the registry says of agents; `undefined` if that is too much. See `store.setStandings`. */
+    /** Sets the standings of agents; `undefined` if there are too many. See `store.setStandings`. */
     async setStandings(
       entries: readonly Revocation[],
       none: readonly string[],

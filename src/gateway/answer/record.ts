@@ -155,7 +155,7 @@ const textOf = (known: Partial<Admitted>): string => {
   })
 }
 
-/** Whose a token is. One with a verified signature that was refused is read as far as it is well-formed. */
+/** The token's claims and agent. A refused token with a verified signature is read as far as it is well-formed. */
 const bearerOf = ({ token, access, agent }: Partial<Admitted>) => {
   if (!token || agent) return { access, agent }
   const read = access ?? accessOf(token)
@@ -253,7 +253,7 @@ const textsIn = (value: unknown): readonly unknown[] | undefined => {
   return texts.every((text) => typeof text === 'string') ? texts : undefined
 }
 
-/** A claim may be a number that JSON cannot write, or of a refused token anything. */
+/** A finite number. The claim of a refused token may be anything. */
 const timeOf = (time: unknown): unknown => (Number.isFinite(time) ? time : undefined)
 
 /** The first 24 bits of an IPv4 address, and 64 of an IPv6 address. */

@@ -238,7 +238,7 @@ const usesOf = (uses: Seen['uses']) =>
     return { rule, ...(tool !== undefined && { tool }) }
   })
 
-/** What an agent used, as rules of the policy in force that allow no more. */
+/** Rules of the policy in force, narrowed to what the agent has used. */
 const adopted = (c: Admin, { issuer, agent, seen }: AgentEntry): JsonObject => {
   const shown = showPolicy(c.get('policy'), ownIssuer(c)) as unknown as JsonObject
   const uses = usesOf(seen?.uses ?? {})
@@ -257,7 +257,7 @@ const adopted = (c: Admin, { issuer, agent, seen }: AgentEntry): JsonObject => {
   return { issuer, agent, rules, scopes }
 }
 
-/** Of each used tool the scopes that the rule needs for it. */
+/** The scopes that the rule needs for each used tool. */
 const toolsOf = (mcp: unknown, names: readonly string[]): JsonObject => {
   const tools = objectOf(own(objectOf(mcp), 'tools'))
   const fits = (pattern: string, name: string) =>

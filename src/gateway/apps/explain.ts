@@ -19,7 +19,7 @@ const NOTES = {
   key_unknown:
     'An explanation asks no issuer for keys; a request does, and may find a key that was added since',
   keys_unavailable:
-    'An explanation asks no issuer for keys, and this part of the gate has none of it yet, or they are too old',
+    'An explanation asks no issuer for keys, and the gate has no keys of this issuer here yet, or they are too old',
 }
 
 /**

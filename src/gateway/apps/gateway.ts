@@ -73,7 +73,7 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
     clientIp,
     refuse: (denial: Denial, decision: Decision | undefined, extra?: Extra): Response =>
       answerRefusal(request, denial, decision, requestId, policy, extra),
-    /** The act of a caller, for what is changed. */
+    /** The act of the caller, to be stored with its change. */
     act(decision: Decision): Act | undefined {
       const { audit, clock } = ports
       if (!audit) return undefined

@@ -62,8 +62,8 @@ const signerOf = async (keys: SealKeys) => {
 
 /**
  * Seals session ids and task ids of MCP servers: see {@link createSeals}. A seal names its holder; the token is verified
- * separately on each request. A task is sealed alike each time, as far as this isolate remembers: a client compares the
- * ids of tasks, and ES256 signs the same claims differently each time.
+ * separately on each request. A task gets the same seal each time, as long as this isolate remembers it: clients compare
+ * the ids of tasks, and ES256 signs the same claims differently each time.
  */
 export function createSessions({ keys, clock }: SessionsOptions): Sessions {
   const seals = createSeals(keys, SESSION_TYP)

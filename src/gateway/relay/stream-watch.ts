@@ -14,7 +14,7 @@ export interface Ending {
   readonly closeCode: number
 }
 
-/** The denial if the answer has not begun yet. A client with a new token would have a tool called twice. */
+/** The denial of an answer that has not begun. `wasForwarded`: a client must not repeat the request with a new token. */
 export function endingDenial(
   { denial, closeCode }: Ending,
   { operation }: Pick<Facts, 'operation'>,

@@ -54,8 +54,8 @@ export const revokedDenials = denials({
 })
 
 /**
- * Checks that no entry covers the token, and what the registry of agents says of its agent and actors; except entries the
- * policy lifts. Both are answered by one lookup.
+ * Checks that no entry revokes the token, and the standings of its agent and actors in the registry of agents. Ignores
+ * entries that the policy lifts. One lookup answers both.
  */
 export const revoked = standingCheck({
   denials: revokedDenials,
@@ -86,14 +86,14 @@ export const revoked = standingCheck({
   },
 })
 
-/** What is compared of an Agentic JWT with the agent's approval, in order. */
+/** The facts of an Agentic JWT that are compared with the agent's approval, in order. */
 const PINNED = [
   ['agent_registration_changed', 'registrations', 'registration'],
   ['agent_key_changed', 'keys', 'jkt'],
   ['agent_checksum_changed', 'checksums', 'checksum'],
 ] as const
 
-/** The denial code for what a token has that is not approved; `undefined` if all is approved. */
+/** The denial code of the first fact that is not approved; `undefined` if all are. */
 const changedIn = (pins: AgentPins, intent: Intent) =>
   PINNED.find(([, list, name]) => {
     const approved = pins[list]
