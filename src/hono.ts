@@ -57,7 +57,7 @@ const giveOut = async (
   const headers = new Headers([...c.res.headers].filter(([name]) => isOfCors(name)))
   c.res = undefined
   if (!told.ok) c.res = new Response(null, { headers })
-  c.res = told.ok ? told.value : refuse(told.reason.denial)
+  c.res = told.ok ? told.value : refuse(told.reason)
 }
 
 const isOfCors = (name: string): boolean => name.startsWith('access-control-') || name === 'vary'

@@ -4,9 +4,8 @@ import { type JsonObject, objectOf, own } from '../core/json.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { comparePolicies } from '../diff/compare.ts'
-import { readAdminJson } from '../gateway/apps/body.ts'
-import { type Admin, ownIssuer } from '../gateway/apps/context.ts'
-import { type Problem, readBody, text, unknownKeys } from '../gateway/apps/revocation-request.ts'
+import { type Admin, answer, ownIssuer, refuse } from '../gateway/apps/context.ts'
+import { type Problem, readAdminJson, readValue, strict, text } from '../gateway/apps/request.ts'
 import type { Env } from '../gateway/platform/env.ts'
 import { variablesOf } from '../gateway/platform/policy.ts'
 import { workerEnv } from '../policy/env.ts'
@@ -21,31 +20,25 @@ const env = bindings as unknown as Env
 /** Bounds of one comparison, which takes a second for two policies of 1,000 rules. */
 const MOST = { characters: 256 * 1024, bytes: 512 * 1024, samples: 100_000, problems: 50 }
 
-const ASKED = v.strictObject(
-  { text: text(MOST.characters), environment: v.exactOptional(text(200)) },
-  unknownKeys,
-)
+const ASKED = strict({ text: text(MOST.characters), environment: v.exactOptional(text(200)) })
 
 /**
  * `POST /console/diff`: what changes if the policy of a wrangler file's text takes the place of the one in force. The
  * text is not stored, and no value of a secret is compared. The guard before it checks token and scope.
  */
 export async function diffOfText(c: Admin): Promise<Response> {
-  if (ownIssuer(c) !== undefined) return c.get('deny')(deny('console_diff_reach'))
+  if (ownIssuer(c) !== undefined) refuse(c, deny('console_diff_reach'))
   const invalid = deny('console_diff_invalid')
-  const asked = await readAdminJson(c, (given) => readBody(ASKED, given), invalid, MOST.bytes)
-  if (!asked.ok) return asked.reason
-  const after = textPolicy(asked.value)
-  if (!after.ok) return c.get('deny')(invalid, { problems: after.reason })
+  const given = await readAdminJson(c, invalid, MOST.bytes)
+  const after = textPolicy(readValue(c, ASKED, given, invalid))
+  if (!after.ok) return refuse(c, invalid, { problems: after.reason })
   const [running] = environmentsOf({ vars: variablesOf(env) })
   const before = running && readVarsOf(running)
   if (!before?.parsed.ok) throw new Error('the policy in force cannot be read')
   const pause = () => new Promise<void>((done) => setTimeout(done, 0))
   const effort = { most: MOST.samples, pause }
   const compared = await comparePolicies(before.parsed.value.policy, after.value, effort)
-  return compared.ok
-    ? c.json(compared.value, 200, { 'Cache-Control': 'no-store' })
-    : c.get('deny')(deny('console_diff_too_large'))
+  return compared.ok ? answer(c, compared.value) : refuse(c, deny('console_diff_too_large'))
 }
 
 /** Reads the policy of an environment. One without bindings has those of this Worker. */

@@ -50,7 +50,6 @@ export interface Opened {
   /** `undefined` while the policy is invalid. */
   readonly policy: Policy | undefined
   readonly ports: GatePorts
-  /** The guard of the policy, if valid. */
   readonly guard: Guard | undefined
   /** The id of the deployment, if known. */
   readonly version: string | undefined

@@ -2,7 +2,6 @@ import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, denials } from '../core/denial.ts'
 import { perObject } from '../core/memo.ts'
 import {
-  type McpKind,
   type McpMessage,
   type McpNamed,
   type McpRevision,
@@ -53,18 +52,8 @@ const deny = denials({
   ],
 })
 
-const CODES: Readonly<Record<McpKind, CodeOf<typeof deny>>> = {
-  tools: 'tool_not_allowed',
-  prompts: 'prompt_not_allowed',
-  resources: 'resource_not_allowed',
-}
-
 /** The singular of each kind, for details. */
-export const ONE_OF: Readonly<Record<McpKind, 'tool' | 'prompt' | 'resource'>> = {
-  tools: 'tool',
-  prompts: 'prompt',
-  resources: 'resource',
-}
+export const ONE_OF = { tools: 'tool', prompts: 'prompt', resources: 'resource' } as const
 
 /** A tool, prompt or resource that a request uses, and the rule's entry for it. */
 export interface Used {
@@ -143,20 +132,22 @@ const judge = (
     return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
   }
   const kind = USING_METHODS.get(method)
-  if (kind && first?.kind !== kind) return fail(deny(CODES[kind], { method }, OF_CALL))
+  if (kind && first?.kind !== kind)
+    return fail(deny(`${ONE_OF[kind]}_not_allowed`, { method }, OF_CALL))
   // A subscription may list no resources; a completion always has a reference.
   if (!first && method === 'completion/complete') {
     return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
   }
   for (const named of first ? [first, ...more] : more) {
+    const one = ONE_OF[named.kind]
+    const detail = { method, [one]: writtenName(named) }
     const found = usesOf(method, named, names)
     const closed = found.find((use) => !isOpenTo(use, types))
     if (closed || found.length === 0) {
-      const detail = { method, [ONE_OF[named.kind]]: writtenName(named), pattern: closed?.pattern }
-      return fail(deny(CODES[named.kind], detail, OF_CALL))
+      const why = { ...detail, pattern: closed?.pattern }
+      return fail(deny(`${one}_not_allowed`, why, OF_CALL))
     }
     if (!found.every((use) => isReadAlike(named.arguments, pathsOf(use), membersOf(use)))) {
-      const detail = { method, [ONE_OF[named.kind]]: writtenName(named) }
       return fail(deny('arguments_ambiguous', detail, OF_CALL))
     }
     uses.push(...found.map((use) => ({ use, named, message })))

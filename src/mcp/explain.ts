@@ -143,23 +143,18 @@ const isPrompt = (name: string, { names: { prompts, resources } }: McpRule): boo
   return use !== undefined && (use.pattern.includes(':') || resources.template(name).length === 0)
 }
 
-const headersOf = (
-  { method, params }: ReturnType<typeof messageOf>,
-  revision: McpRevision,
-): readonly (readonly [string, string])[] => [
-  ['content-type', 'application/json'],
-  ['accept', 'application/json, text/event-stream'],
-  // `initialize` negotiates the revision, so it has no header for it.
-  ...(method === 'initialize' ? [] : [['mcp-protocol-version', revision] as const]),
-  ...(isStateless(revision) ? mirrored(method, params) : []),
-]
-
-const mirrored = (method: string, params: JsonObject): readonly (readonly [string, string])[] => {
+const headersOf = ({ method, params }: ReturnType<typeof messageOf>, revision: McpRevision) => {
   const name = ['name', 'uri', 'taskId']
     .map((member) => own(params, member))
     .find((value) => typeof value === 'string')
-  return [
-    ['mcp-method', mirroredValue(method)],
-    ...(name === undefined ? [] : [['mcp-name', mirroredValue(name)] as const]),
-  ]
+  return Object.entries({
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    // `initialize` negotiates the revision, so it has no header for it.
+    ...(method !== 'initialize' && { 'mcp-protocol-version': revision }),
+    ...(isStateless(revision) && {
+      'mcp-method': mirroredValue(method),
+      ...(name !== undefined && { 'mcp-name': mirroredValue(name) }),
+    }),
+  })
 }

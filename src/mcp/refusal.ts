@@ -1,13 +1,6 @@
 import { answerRow, type Denial } from '../core/denial.ts'
 import type { McpRule } from '../core/model/mcp.ts'
-import type { Operation } from '../core/stages/operation.ts'
 import { messageOf, type ProblemContext, problem, requiredBy } from '../gateway/answer/problem.ts'
-
-/** The facts for an answer that may be a JSON-RPC error. */
-export interface RefusalContext extends ProblemContext {
-  /** The operation, once it is known. */
-  readonly operation?: Operation | undefined
-}
 
 /** Error codes of JSON-RPC 2.0 §5.1 and MCP 2026-07-28, by denial code. */
 const CODES: Readonly<Record<string, number>> = {
@@ -42,7 +35,7 @@ export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): nu
  */
 export function refusal(
   denial: Denial,
-  context: RefusalContext,
+  context: ProblemContext,
   extra?: Readonly<Record<string, unknown>>,
 ): Response {
   const answer = problem(denial, context, extra)
@@ -60,7 +53,7 @@ export function refusal(
   })
 }
 
-const isUnknownMethod = ({ code }: Denial, { operation }: RefusalContext): boolean =>
+const isUnknownMethod = ({ code }: Denial, { operation }: ProblemContext): boolean =>
   code === 'mcp_method_not_allowed' &&
   operation?.kind === 'mcp' &&
   operation.revision === '2026-07-28'
@@ -71,7 +64,7 @@ const isUnknownMethod = ({ code }: Denial, { operation }: RefusalContext): boole
  */
 const idFor = (
   { code, params }: Denial,
-  { method, operation }: RefusalContext,
+  { method, operation }: ProblemContext,
 ): string | number | null | undefined => {
   const { messages, isBatch = false } = operation?.kind === 'mcp' ? operation : { messages: [] }
   const [message] = messages
@@ -103,7 +96,7 @@ export function isInBand(
 /** The JSON-RPC error of a denial. */
 export function rpcErrorOf(
   denial: Denial,
-  { requestId, steps }: Partial<Pick<RefusalContext, 'requestId' | 'steps'>> = {},
+  { requestId, steps }: Partial<Pick<ProblemContext, 'requestId' | 'steps'>> = {},
 ) {
   const { supported, requested } = denial.params ?? {}
   const { error } = answerRow(denial.answer)

@@ -31,7 +31,6 @@ export interface Objects<Stub> {
 
 /** The settings for calls to objects of a namespace. */
 export interface ObjectCalls<Stub> {
-  /** Name of the binding. */
   readonly binding: string
   readonly objects: Objects<Stub> | undefined
   readonly jurisdiction: string | undefined

@@ -21,11 +21,9 @@ export interface Background {
 }
 
 /** The runtime's clock, network, random numbers and log. */
-export const system: {
-  readonly clock: Clock
+export const system: Pick<Background, 'clock' | 'log'> & {
   readonly fetch: Fetch
   readonly random: () => number
-  readonly log: (event: Record<string, unknown>) => void
 } = {
   clock: { now: () => Date.now() },
   fetch: (url, init) => fetch(url, init),

@@ -16,7 +16,6 @@ import type { SnapshotOptions, SnapshotSource } from './snapshot.ts'
 /** Milliseconds until a shared read counts as lost: two tries and slack. */
 const READING_MS = 2 * LIMITS.revocationReadMs + 1_000
 
-/** Options for reads in an isolate. */
 export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
   /** The isolate's location, once known; isolates of one location share a shard. */
   readonly place: () => string

@@ -77,13 +77,13 @@ export class RevocationShard extends DurableObject {
     return (await this.#feed(hint))?.since({ epoch, version }, this.#name !== PRIMARY)
   }
 
-  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`.
+  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`. See `Peer` for further ones without a comment.
 
   add(entries: readonly Revocation[], act?: Act) {
     return this.#primary.add(entries, act)
   }
 
-  /** Sets what the registry says of agents: see {@link createPrimary}. */
+  /** Sets the standings of agents: see {@link createPrimary}. */
   setStandings(entries: readonly Revocation[], none: readonly string[]) {
     return this.#primary.setStandings(entries, none)
   }
@@ -112,7 +112,6 @@ export class RevocationShard extends DurableObject {
     return this.#primary.enrol(name, at)
   }
 
-  /** A page of all entries, for another shard's copy. */
   async copyPage(after: number): Promise<RowPage> {
     await this.#parts.primary?.ready()
     return this.#parts.replication.page(after)
@@ -123,12 +122,10 @@ export class RevocationShard extends DurableObject {
     return this.#parts.replica?.replicate(changes) ?? { out: true }
   }
 
-  /** The epoch and version of this shard. */
   head(): Head {
     return this.#parts.log.head()
   }
 
-  /** The names in the registry. */
   names(): readonly string[] {
     hasSchema(this.ctx.storage, SCHEMA)
     return this.ctx.storage.kv.get<string[]>(NAMES) ?? []

@@ -31,7 +31,6 @@ const PLACEMENT = {
 /** Every key of `GATE.revocation`; a rule has the first two. */
 export const REVOCATION_KEYS = { ...TERMS, ...PLACEMENT }
 
-/** The documentation of the keys of `GATE.revocation`. */
 export const REVOCATION_DOCS: KeyDocs<typeof REVOCATION_KEYS> = {
   consistency: {
     description:

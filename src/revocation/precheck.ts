@@ -2,7 +2,7 @@ import { stage } from '../core/chain.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { RevocationTerms } from '../core/model/revocation.ts'
 import type { Route } from '../core/model/route.ts'
-import { ok } from '../core/result.ts'
+import { ok, onceKnown } from '../core/result.ts'
 import type { Asking } from '../core/stages/operation/operation-types.ts'
 import { holds, isHeld } from '../core/stages/operation.ts'
 import { mayUseProof } from '../core/stages/possession.ts'
@@ -47,9 +47,7 @@ const early = (needs: Needs, ports: StandingPorts): Standing | Promise<Standing>
   const { policy, route } = needs
   const look = checkStanding(needs, ports, termsOf(policy, route))
   if (route.revocation.consistency === 'bounded') return look
-  const again = (may: Standing): Standing | Promise<Standing> =>
-    may.ok ? may : checkStanding(needs, ports, route.revocation)
-  return look instanceof Promise ? look.then(again) : again(look)
+  return onceKnown(look, (may) => (may.ok ? may : checkStanding(needs, ports, route.revocation)))
 }
 
 /** The rule's own terms if bounded, else GATE's staleness. */

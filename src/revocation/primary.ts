@@ -75,6 +75,7 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
   // A version that refuses this storage fails the alarm, which is given up after some attempts.
   void arm()
 
+  // See `RevocationStore` for methods without a comment.
   return {
     ready,
 
@@ -94,7 +95,7 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
 
-    /** Sets what the registry says of agents; `undefined` if that is too much. See `store.setStandings`. */
+    /** Sets the standings of agents; `undefined` if there are too many. See `store.setStandings`. */
     async setStandings(
       entries: readonly Revocation[],
       none: readonly string[],
@@ -108,26 +109,22 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       return { epoch, shards: outbox.statusOf(version) }
     },
 
-    /** A page of live entries in order of creation. */
     async list(query: RevocationQuery): Promise<RevocationPage> {
       await ready()
       return store.list(query)
     },
 
-    /** The live entry with this id, and its status in shards. */
     async get(id: string): ReturnType<RevocationStore['get']> {
       await ready()
       const row = store.find(id)
       return row && { revocation: toEntry(row), shards: outbox.statusOf(row.version) }
     },
 
-    /** The status of shards for the latest change. */
     async status(): Promise<ShardStatus> {
       await ready()
       return outbox.statusOf(log.head().version)
     },
 
-    /** Removes an entry; false without a live one of this id and owner. */
     remove: (id: string, owner?: string, act?: Act): Promise<boolean> =>
       removing(() => {
         const row = store.find(id)
@@ -135,7 +132,6 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
         return [isGone, isGone && row ? [toEntry(row)] : []]
       }, act),
 
-    /** Removes the entries of a page. */
     removePage: (query: RevocationQuery, act?: Act): Promise<RevocationPage> =>
       removing(() => {
         const page = store.removePage(query)

@@ -1,9 +1,9 @@
 import { type Outcome, stage } from '../core/chain.ts'
-import { type CodeOf, type Denial, type DenialTable, denials, joined } from '../core/denial.ts'
+import { type CodeOf, type DenialTable, denials, joined } from '../core/denial.ts'
 import type { LineFacts } from '../core/model/facts.ts'
 import type { Limits } from '../core/model/ports.ts'
 import type { Revocation, RevocationTerms } from '../core/model/revocation.ts'
-import { fail, ok } from '../core/result.ts'
+import { fail, ok, onceKnown } from '../core/result.ts'
 import type { StandingCheck, StandingFacts, StandingPorts } from './checks/check.ts'
 import { expired } from './checks/expired.ts'
 import { revoked } from './checks/revoked.ts'
@@ -36,7 +36,7 @@ const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'the token is not revoked, as of now or of the staleness that the rule allows, and has not expired meanwhile; its agent is within its throttle, if it has one',
+    'the token is not revoked, by a read of the set that is as fresh as the rule asks, and has not expired meanwhile; a throttled agent is within its limit',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = [...CHECKS.map((one) => one.denials), deny]
@@ -47,13 +47,12 @@ export const revocation = stage({
       const { throttles = [] } = standing.ok ? standing.value : {}
       return throttles.length > 0 ? counted(throttles, needs, ports) : standing
     }
-    const standing = checkStanding(needs, ports, needs.route.revocation)
-    return standing instanceof Promise ? standing.then(count) : count(standing)
+    return onceKnown(checkStanding(needs, ports, needs.route.revocation), count)
   },
 })
 
 const MINUTE = 60_000
-/** Where nobody counts, a throttled agent is refused. */
+/** The result while requests cannot be counted: a throttled agent is refused. */
 const UNCOUNTED = fail({ retryAfter: 10 })
 
 /** Counts a request of a throttled agent; then checks again, since that may have taken a while. */
@@ -84,42 +83,29 @@ export function checkStanding(
   ports: StandingPorts,
   terms?: RevocationTerms,
 ): Standing | Promise<Standing> {
-  const judges: (Judge | Promise<Judge>)[] = []
-  let waits = false
-  for (const check of checks) {
-    const judge = asked(check, facts, ports, terms)
-    waits ||= judge instanceof Promise
-    judges.push(judge)
-  }
-  const { clock } = ports
-  return waits
-    ? Promise.all(judges).then((all) => judged(all, clock.now()))
-    : judged(judges as Judge[], clock.now())
+  const lookups = checks.map((check) => lookUp(check, facts, ports, terms))
+  const waits = lookups.some((one) => one instanceof Promise)
+  return onceKnown(waits ? Promise.all(lookups) : (lookups as LookUp[]), (all) =>
+    judged(all, facts, ports.clock.now()),
+  )
 }
 
-/** Decides by the answer of a check's lookup. Throws for a failed one without a denial; then the stage denies. */
-type Judge = (now: number) => Denial<Code> | readonly Revocation[] | undefined
+/** The result of a check's lookup. */
+type LookUp = { readonly answer: unknown } | { readonly error: unknown }
 
-/** Looks up. The promise never rejects. */
-const asked = (
+/** The promise never rejects. */
+const lookUp = (
   check: (typeof checks)[number],
   facts: StandingFacts,
   ports: StandingPorts,
   terms: RevocationTerms | undefined,
-): Judge | Promise<Judge> => {
-  const answered =
-    (answer: unknown): Judge =>
-    (now) =>
-      check.judge(answer, facts, now)
-  const failed =
-    (error: unknown): Judge =>
-    () => {
-      if (!check.unavailable) throw error
-      return check.unavailable(error)
-    }
+): LookUp | Promise<LookUp> => {
+  const failed = (error: unknown) => ({ error })
   try {
     const answer = check.ask?.(facts, ports, terms)
-    return isThenable(answer) ? Promise.resolve(answer).then(answered, failed) : answered(answer)
+    return isThenable(answer)
+      ? Promise.resolve(answer).then((answer) => ({ answer }), failed)
+      : { answer }
   } catch (error) {
     return failed(error)
   }
@@ -128,10 +114,14 @@ const asked = (
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value
 
-const judged = (judges: readonly Judge[], now: number): Standing => {
+/** Throws the error of a lookup for which the check has no denial; then the stage denies. */
+const judged = (lookups: readonly LookUp[], facts: StandingFacts, now: number): Standing => {
   let throttles: readonly Revocation[] = []
-  for (const judge of judges) {
-    const said = judge(now)
+  for (const [i, found] of lookups.entries()) {
+    const check = checks[i] as (typeof checks)[number]
+    if ('error' in found && !check.unavailable) throw found.error
+    const said =
+      'error' in found ? check.unavailable?.(found.error) : check.judge(found.answer, facts, now)
     if (said && 'code' in said) return fail(said)
     if (said) throttles = said
   }

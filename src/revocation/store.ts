@@ -116,8 +116,8 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     },
 
     /**
-     * Stores what the registry says of agents, each in place of what it said, and removes that of `none`. Stores nothing
-     * if there are more than {@link LIMITS.agentStandings} then, and returns `false`. `stored` as in `add`.
+     * Stores standings of agents in place of their earlier ones, and removes those of the subjects in `none`. If the set
+     * then had more than {@link LIMITS.agentStandings}, it stores nothing and returns `false`. `stored` as in `add`.
      */
     async setStandings(
       entries: readonly Revocation[],

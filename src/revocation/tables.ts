@@ -5,7 +5,7 @@ import type { Row } from './protocol.ts'
 /** The version of what shards store. A release that changes it must migrate from each earlier one. */
 export const SCHEMA = 1
 
-/** The modes of entries that revoke or throttle; others are what the registry of agents says. */
+/** The modes of entries that revoke or throttle; all other modes are standings of agents. */
 export const OF_REVOCATIONS = "('block', 'before', 'throttle')"
 
 const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
@@ -72,7 +72,7 @@ const TABLES = `CREATE TABLE entries (
 /** The issuer of `shares` under which entries of the registry of agents are counted; no issuer is empty. */
 export const OF_AGENTS = ''
 
-/** Added to tables that were made before there were such entries, of which they have none. */
+/** Also added to tables of earlier releases, which have no entries of the registry. */
 const AGENT_TRIGGERS = `CREATE TRIGGER IF NOT EXISTS agents_come AFTER INSERT ON entries
     WHEN new.mode NOT IN ${OF_REVOCATIONS}
     BEGIN INSERT INTO shares (issuer, held) VALUES ('${OF_AGENTS}', 1)

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Step } from '../../src/core/chain.ts'
 import { createGuard, type Decision } from '../../src/core/guard.ts'
-import { explanationOf } from '../../src/gateway/answer/explain.ts'
+import { explain } from '../../src/gateway/answer/explain.ts'
 import { recordOf } from '../../src/gateway/answer/record.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
 import {
@@ -202,7 +201,6 @@ describe('what is told of an encrypted token', () => {
     String(NOW + 600),
   ]
   const told = async (path: string, token: string, under = POLICY) => {
-    const steps: Step[] = []
     const guard = createGuard(under, {
       clock: line.clock,
       keys,
@@ -217,8 +215,7 @@ describe('what is told of an encrypted token', () => {
     })
     const headers = { authorization: `Bearer ${token}` }
     const request = requestTo(under.gate.resource + path, { headers })
-    const decision = await guard(request, { trace: (step) => void steps.push(step) })
-    return { decision, explanation: explanationOf(decision, steps) }
+    return explain(guard, request)
   }
   const lineOf = (decision: Decision) =>
     JSON.parse(recordOf(decision, { id: 'id', time: 0, requestId: 'request' }))

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { ANSWERS, type Answer, answerRow, type Denial } from '../../src/core/denial.ts'
 import type { Decision } from '../../src/core/guard.ts'
 import type { McpMessage, McpRefusals, McpRevision, McpRule } from '../../src/core/model/mcp.ts'
-import { problem } from '../../src/gateway/answer/problem.ts'
+import { type ProblemContext, problem } from '../../src/gateway/answer/problem.ts'
 import { respond } from '../../src/gateway/answer/respond.ts'
-import { isInBand, type RefusalContext, refusal, rpcCodeOf } from '../../src/mcp/refusal.ts'
+import { isInBand, refusal, rpcCodeOf } from '../../src/mcp/refusal.ts'
 import { RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
 import { callOf, operationOf } from '../kit/mcp-facts.ts'
 
@@ -22,7 +22,7 @@ const route = (refusals: McpRefusals) => routeOf('POST /mcp', { mcp: { refusals 
 const context = (
   messages: readonly McpMessage[] = [callOf('x', {}, 'id-7')],
   refusals: McpRefusals = 'auto',
-): RefusalContext => ({
+): ProblemContext => ({
   requestId: 'request-1',
   method: 'POST',
   route: route(refusals),

@@ -40,32 +40,23 @@ export interface ExplainOptions {
 export async function explain(
   guard: Guard,
   head: RequestHead,
-  { notes, around = {}, asked }: ExplainOptions = {},
+  { notes = {}, around = {}, asked }: ExplainOptions = {},
 ): Promise<{ readonly explanation: Explanation; readonly decision: Decision }> {
   const steps: Step[] = []
   const { request, note } = toExplain(guard.policy, head, asked)
   const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
-  return { explanation: explanationOf(decision, steps, { notes, note }), decision }
-}
-
-/** Explains a decision by its steps. Leaves out the agent of an encrypted token. */
-export function explanationOf(
-  decision: Decision,
-  steps: readonly Step[],
-  { notes = {}, note }: { notes?: ExplainOptions['notes']; note?: string | undefined } = {},
-): Explanation {
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
-  const { route, agent: found, credential } = decision.known
-  const agent = credential?.opened ? undefined : found
-  return {
+  const { route, agent, credential } = decision.known
+  const explanation = {
     allowed: denial === undefined,
     mode: route?.mode ?? 'enforce',
     ...(denial && { denial: denialOf(denial, route) }),
-    ...(agent && { agent: agentOf(agent, decision) }),
+    ...(agent && !credential?.opened && { agent: agentOf(agent, decision) }),
     ...(route && { route: routeOf(route) }),
     ...(note !== undefined && { note }),
     steps: redactSteps(decision, steps).map((step) => stepOf(step, denial, notes)),
   }
+  return { explanation, decision }
 }
 
 /** Reduces an explanation to stages and denial code, for callers who may not see the token. */

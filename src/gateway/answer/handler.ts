@@ -1,6 +1,7 @@
+import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { fail, type Result } from '../../core/result.ts'
-import { type ForwardFault, isBodiless, refusedAnswer } from '../relay/forward.ts'
+import { isBodiless, refusedAnswer } from '../relay/forward.ts'
 import { handlerHeaders } from '../relay/origin-headers.ts'
 import { finished } from '../relay/relay.ts'
 
@@ -41,10 +42,10 @@ export async function fromHandler(
   answer: Response,
   request: Request,
   decision: Decision,
-): Promise<Result<Response, ForwardFault>> {
+): Promise<Result<Response, Denial>> {
   const { route } = decision.known
   const refused = route && refusedAnswer(answer, route)
   if (!refused) return finished(answer, request, { decision, isFetched: false })
   await answer.body?.cancel().catch(() => {})
-  return fail({ denial: refused })
+  return fail(refused)
 }

@@ -1,6 +1,7 @@
 import type { Step } from '../../core/chain.ts'
 import { answerRow, DENIAL_DOCS, type Denial } from '../../core/denial.ts'
 import type { Route } from '../../core/model/route.ts'
+import type { Operation } from '../../core/stages/operation.ts'
 import type { Limited } from '../../limit/stage.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
 import { challenge } from './challenge.ts'
@@ -17,6 +18,8 @@ export interface ProblemContext {
   readonly steps?: readonly Step[] | undefined
   /** The state of the rule's limit, if it was checked. */
   readonly limited?: Limited | undefined
+  /** The operation, once it is known. */
+  readonly operation?: Operation | undefined
 }
 
 /**

@@ -1,5 +1,6 @@
 import { networkOf } from '../../core/address.ts'
 import { perAdmission } from '../../core/admission.ts'
+import { contentLength } from '../../core/body.ts'
 import type { Denial } from '../../core/denial.ts'
 import {
   type Admitted,
@@ -9,11 +10,14 @@ import {
   refusalOf,
 } from '../../core/guard.ts'
 import { objectOf, own, ownText } from '../../core/json.ts'
+import { decodeJwsPart, splitJws } from '../../core/jws.ts'
 import { LIMITS } from '../../core/limits.ts'
-import type { Act, AuditRule, Whose } from '../../core/model/audit.ts'
+import { createTextMemo } from '../../core/memo.ts'
+import type { Act, AuditRule } from '../../core/model/audit.ts'
+import { claimPathText, readClaim } from '../../core/model/claims.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { holesOf } from '../../core/model/scope.ts'
-import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
+import { type AccessToken, typesOf } from '../../core/model/token.ts'
 import { accessOf } from '../../core/stages/claims.ts'
 import { actorsOf } from '../../core/stages/delegation.ts'
 import { identityOf } from '../../core/stages/identity.ts'
@@ -21,7 +25,6 @@ import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './problem.ts'
-import { assertionIdOf, recordedClaims, textsIn, timeOf } from './recorded.ts'
 
 /** The facts of a journal line besides the decision. */
 export interface RecordContext {
@@ -34,7 +37,6 @@ export interface RecordContext {
   readonly colo?: string | undefined
   /** A denial after the guard: forwarding failed, or an endpoint of the gate refused. */
   readonly denial?: Denial | undefined
-  /** The origin's answer, if there is one. */
   readonly origin?: Relayed['origin']
   /** Ids of the revocations the request made or lifted. */
   readonly revocations?: readonly string[] | undefined
@@ -42,19 +44,15 @@ export interface RecordContext {
   readonly read?: readonly string[] | undefined
 }
 
-/** The denial that shadow mode ignored. */
-const shadowedDenial = (decision: Decision | Undecided): Denial | undefined =>
-  decision.outcome === 'denied' && !refusalOf(decision) ? decision.denial : undefined
-
-/** Whether to write a decision: all denials, also in shadow mode, and a share of the rest. */
+/** Whether to write a decision: all denials, also in shadow mode, and a share of the rest. `undefined`: here and below, the guard did not decide. */
 export function isRecorded(
-  decision: Decision | Undecided,
+  decision: Decision | undefined,
   denial: Denial | undefined,
   { allowed }: Gate['journal'] = { allowed: 1 },
   random: () => number = Math.random,
 ): boolean {
   return (
-    denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
+    denial !== undefined || decision?.outcome === 'denied' || allowed === 1 || random() < allowed
   )
 }
 
@@ -63,24 +61,21 @@ export function isRecorded(
  * and `kid` of the token are written as claims and cut short. Those of an encrypted token are not
  * written. Tokens, queries and bodies are never written.
  */
-export function recordOf(decision: Decision | Undecided, context: RecordContext): string {
-  const head = JSON.stringify(headOf(decision, context))
-  const known: Partial<Facts> = decision.known
+export function recordOf(decision: Decision | undefined, context: RecordContext): string {
+  const known: Partial<Facts> = decision?.known ?? {}
   // Serialized once per admission.
   const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
-  return `${head.slice(0, -1)},${rest.slice(1)}`
+  return joined(headOf(decision, context), rest)
 }
+
+/** The JSON of an object with the members of another, whose JSON has at least one. */
+const joined = (head: object, rest: string): string =>
+  `${JSON.stringify(head).slice(0, -1)},${rest.slice(1)}`
 
 /** The line of an answer that goes on after its token has expired; `id` is that of the decision's line. */
 export function lateOf({ known }: Passed, { id, time, requestId }: RecordContext): string {
-  const head = JSON.stringify({
-    event: 'finished_after_expiry',
-    id,
-    time: new Date(time).toISOString(),
-    request_id: requestId,
-    possession: proofIn(known),
-  })
-  return `${head.slice(0, -1)},${admittedText(known.admission, known).slice(1)}`
+  const head = { event: 'finished_after_expiry', ...callOf(id, time, requestId, known) }
+  return joined(head, admittedText(known.admission, known))
 }
 
 /** The act of an administrator: who, when and by which call. What was changed is added to the record. */
@@ -89,35 +84,31 @@ export function actOf(
   { time, requestId }: Pick<RecordContext, 'time' | 'requestId'>,
 ): Pick<Act, 'id' | 'record'> {
   const id = crypto.randomUUID()
-  const head = {
-    v: 1,
-    kind: 'act',
-    id,
-    time: new Date(time).toISOString(),
-    request_id: requestId,
-    possession: proofIn(known),
-  }
-  return { id, record: `${JSON.stringify(head).slice(0, -1)},${textOf(known).slice(1)}` }
+  const head = { v: 1, kind: 'act', ...callOf(id, time, requestId, known) }
+  return { id, record: joined(head, textOf(known)) }
 }
+
+const callOf = (id: string, time: number, requestId: string, known: Partial<Facts>) => ({
+  id,
+  time: new Date(time).toISOString(),
+  request_id: requestId,
+  possession: proofIn(known),
+})
 
 /** How this request proved possession of the token's key. No admission has it: another request may prove nothing. */
 const proofIn = ({ possession }: Partial<Facts>) =>
   possession === 'bearer' ? undefined : possession
 
-/** A request the guard did not decide. */
-export type Undecided = Pick<
-  Extract<Decision, { readonly outcome: 'ended' }>,
-  'outcome' | 'known' | 'waits'
->
-
 const headOf = (
-  decision: Decision | Undecided,
+  decision: Decision | undefined,
   { id, time, requestId, version, colo, denial, origin, revocations, read }: RecordContext,
 ) => {
-  const known: Partial<Facts> = decision.known
+  const known: Partial<Facts> = decision?.known ?? {}
   const { token, credential, operation } = known
-  const refused = refusalOf(decision) ?? denial
-  const shadowed = shadowedDenial(decision)
+  const ofGuard = decision && refusalOf(decision)
+  const refused = ofGuard ?? denial
+  // The denial that shadow mode ignores.
+  const shadowed = decision?.outcome === 'denied' && !ofGuard ? decision.denial : undefined
   const claims = token || credential?.opened ? undefined : credential
   const reason = refused ?? shadowed
   return {
@@ -136,7 +127,7 @@ const headOf = (
     possession: proofIn(known),
     grant: known.grant,
     ...(operation && journalOf(operation)),
-    ms: decision.waits,
+    ms: decision?.waits ?? {},
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
     revocations,
@@ -164,27 +155,16 @@ const textOf = (known: Partial<Admitted>): string => {
   })
 }
 
-interface Bearer {
-  readonly access?: AccessToken | undefined
-  readonly agent?: AgentIdentity | undefined
-}
-
-/** Whose a token is. One with a verified signature that was refused is read as far as it is well-formed. */
-const bearerOf = ({ token, access, agent }: Partial<Admitted>): Bearer =>
-  token && !agent ? refusedBearer(access ?? accessOf(token)) : { access, agent }
-
-const refusedBearer = (access: AccessToken | undefined): Bearer => {
-  const actors = access && actorsOf(access)
-  const agent = actors && identityOf(access, actors)
-  return { access, agent: typeof agent === 'string' ? undefined : agent }
+/** The token's claims and agent. A refused token with a verified signature is read as far as it is well-formed. */
+const bearerOf = ({ token, access, agent }: Partial<Admitted>) => {
+  if (!token || agent) return { access, agent }
+  const read = access ?? accessOf(token)
+  const actors = read && actorsOf(read)
+  const identity = actors && identityOf(read, actors)
+  return { access: read, agent: typeof identity === 'string' ? undefined : identity }
 }
 
 const admittedText = perAdmission(textOf, (text) => 2 * text.length)
-
-/** Whose decision this is, for the audit. `refused`: the gate has refused the request. */
-export function whoseOf({ known }: Decision | Undecided, refused: boolean): Whose {
-  return !known.token ? 'stranger' : refused ? 'refused' : 'known'
-}
 
 /** The facts that only stored records have. */
 export interface AuditContext {
@@ -204,32 +184,26 @@ export interface AuditContext {
  */
 export function auditRecordOf(
   line: string,
-  decision: Decision | Undecided,
+  decision: Decision | undefined,
   { duration, status, request, address, country }: AuditContext,
   { addresses, pathValues }: AuditRule,
 ): string {
-  const known: Partial<Facts> = decision.known
+  const known: Partial<Facts> = decision?.known ?? {}
   const { route, params } = known
   const values = [...(params ?? [])].filter(([name]) => pathValues.has(name))
   const more = JSON.stringify({
     duration,
     status,
     method: route && request.method,
-    request_bytes: lengthOf(request),
+    request_bytes: contentLength(request.headers),
     host: known.address?.host,
-    path_values: values.length > 0 ? Object.fromEntries(values.map(cutValue)) : undefined,
+    path_values: values.length > 0 ? short(Object.fromEntries(values)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
-    assertion: decision.outcome === 'passed' ? assertionIdOf(decision) : undefined,
+    assertion: decision?.outcome === 'passed' ? assertionIdOf(decision) : undefined,
   })
   const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
   return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`
-}
-
-/** The declared length of the body (RFC 9110 §8.6). */
-const lengthOf = ({ headers }: AuditContext['request']): number | undefined => {
-  const length = headers.get('content-length') ?? ''
-  return /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
 /** The members that the token determines. */
@@ -253,14 +227,38 @@ const tokenText = (known: Partial<Admitted>): string => {
 
 const admittedToken = perAdmission(tokenText, (text) => 2 * text.length)
 
-const cutValue = ([name, value]: readonly [string, string]) =>
-  [name, value.slice(0, LIMITS.claimedLength)] as const
+/** The claims that the audit names, as far as the token has them. */
+const recordedClaims = ({ claims }: AccessToken, rule: AuditRule | undefined) => {
+  const found = (rule?.claims ?? []).flatMap((path) => {
+    const value = shortened(readClaim(claims, path))
+    return value === undefined ? [] : [[claimPathText(path), value] as const]
+  })
+  return found.length > 0 ? Object.fromEntries(found) : undefined
+}
+
+/** By signature: an assertion is sent again for a while. */
+const assertionIds = createTextMemo<unknown>()
+
+/** The id of the assertion that the origin got. */
+const assertionIdOf = ({ assertion: text }: Passed): unknown => {
+  if (text === undefined) return undefined
+  const signature = text.slice(text.lastIndexOf('.'))
+  const payload = () => decodeJwsPart(splitJws(text)?.payload ?? '') ?? {}
+  return assertionIds.get(signature) ?? assertionIds.keep(signature, own(payload(), 'jti'))
+}
+
+/** A text or texts, as a list; `undefined` where a refused token has something else. */
+const textsIn = (value: unknown): readonly unknown[] | undefined => {
+  const texts = [value].flat()
+  return texts.every((text) => typeof text === 'string') ? texts : undefined
+}
+
+/** A finite number. The claim of a refused token may be anything. */
+const timeOf = (time: unknown): unknown => (Number.isFinite(time) ? time : undefined)
 
 /** The first 24 bits of an IPv4 address, and 64 of an IPv6 address. */
-const networkTextOf = (address: string): string => {
-  const network = networkOf(address)
-  return network.replace(/^(\d+\.\d+\.\d+)\.\d+$/, '$1.0/24')
-}
+const networkTextOf = (address: string): string =>
+  networkOf(address).replace(/^(\d+\.\d+\.\d+)\.\d+$/, '$1.0/24')
 
 const detailOf = (denial: Denial, known: Partial<Facts>) => {
   const needed = Object.entries(requiredBy(denial)).map(([name, scopes]) => [
@@ -273,8 +271,9 @@ const detailOf = (denial: Denial, known: Partial<Facts>) => {
 
 /** Scopes as rules write them: in a template stands a value of the path, or an argument. */
 const asWritten = (scopes: readonly string[], { route, uses = [] }: Partial<Facts>) => {
-  const rules = [route?.scopes, ...uses.map(({ use }) => use.scopes)]
-  const templates = rules.flatMap((rule) => rule?.scopes ?? [])
+  const templates = [route, ...uses.map(({ use }) => use)].flatMap(
+    (one) => one?.scopes.scopes ?? [],
+  )
   const written = scopes.flatMap((scope) =>
     templates.some(({ source }) => source === scope)
       ? scope
@@ -283,13 +282,11 @@ const asWritten = (scopes: readonly string[], { route, uses = [] }: Partial<Fact
   return [...new Set(written)]
 }
 
-/** Bounds each detail to a number or cut text: a stranger may have written it. */
-const short = (detail: NonNullable<Denial['detail']>) =>
-  Object.fromEntries(
-    Object.entries(detail).map(([name, value]) => [
-      name,
-      typeof value === 'string' || typeof value === 'object'
-        ? (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, LIMITS.claimedLength)
-        : value,
-    ]),
-  )
+/** Bounds each value to a number or cut text: a stranger may have written it. */
+const short = (values: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, shortened(value)]))
+
+const shortened = (value: unknown): unknown => {
+  const text = typeof value === 'object' ? JSON.stringify(value) : value
+  return typeof text === 'string' ? text.slice(0, LIMITS.claimedLength) : text
+}

@@ -1,22 +1,26 @@
 import type { Denial } from '../../core/denial.ts'
-import { type Decision, refusalOf } from '../../core/guard.ts'
+import { type Decision, type Facts, refusalOf } from '../../core/guard.ts'
+import type { Policy } from '../../core/model/policy.ts'
 import type { RequestHead } from '../../core/request.ts'
 import { refusal } from '../../mcp/refusal.ts'
 
 /**
  * The answer to a refusal: problem details (RFC 9457) with the challenge, or a JSON-RPC error for a
- * request to an MCP server.
+ * request to an MCP server. `extra`: see {@link refusal}.
  */
 export function answerRefusal(
   request: RequestHead,
   denial: Denial,
-  { known, steps }: Decision,
+  decision: Pick<Decision, 'known' | 'steps'> | undefined,
+  requestId: string = requestIdOf(request),
+  policy: Policy | undefined = decision?.known.policy,
+  extra?: Parameters<typeof refusal>[2],
 ): Response {
   const { method } = request
-  const { policy, route, operation, limited } = known
-  const requestId = requestIdOf(request)
+  const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
   const docs = policy?.gate.denialDocs
-  return refusal(denial, { requestId, method, route, operation, docs, steps, limited })
+  const steps = decision?.steps
+  return refusal(denial, { requestId, method, route, operation, docs, steps, limited }, extra)
 }
 
 /** The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers. */

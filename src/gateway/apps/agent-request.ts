@@ -5,28 +5,17 @@ import {
   AGENT_NEEDS,
   AGENT_STATUSES,
   type AgentChange,
-  type AgentKey,
   type AgentQuery,
 } from '../../core/model/agents.ts'
-import { revocableSubjects } from '../../core/model/revocation.ts'
 import type { Admin } from './context.ts'
-import { queryLimit, queryText, text, unknownKeys } from './revocation-request.ts'
+import { list, oneOf, queryLimit, queryText, strict, text } from './request.ts'
 
-const NOT_TEXTS = 'must be a list of 1 to 50 texts'
-const texts = v.pipe(
-  v.array(text(512), NOT_TEXTS),
-  v.minLength(1, NOT_TEXTS),
-  v.maxLength(50, NOT_TEXTS),
-)
+const texts = list(text(512), 50, 'must be a list of 1 to 50 texts')
 const NO_PINS =
   'must be a list of 1 to 10: of checksums as sha256: and 64 hex digits, else of short texts'
 /** Few and short: isolates remember them for each approved agent. */
 const pins = (pattern: RegExp) =>
-  v.pipe(
-    v.array(v.pipe(v.string(NO_PINS), v.regex(pattern, NO_PINS)), NO_PINS),
-    v.minLength(1, NO_PINS),
-    v.maxLength(10, NO_PINS),
-  )
+  list(v.pipe(v.string(NO_PINS), v.regex(pattern, NO_PINS)), 10, NO_PINS)
 const NO_MOMENT = 'must be a date, or a date and time with its zone (RFC 3339)'
 const moment = v.pipe(
   v.string(NO_MOMENT),
@@ -50,7 +39,7 @@ const FIELDS = {
     v.check((given) => Date.parse(given) > Date.now(), 'must be in the future'),
   ),
 }
-const STATUS = v.picklist(AGENT_STATUSES, `must be one of ${AGENT_STATUSES.join(', ')}`)
+const STATUS = oneOf(AGENT_STATUSES)
 const REASON = v.exactOptional(text(LIMITS.revocationReason))
 const MORE = { status: v.exactOptional(STATUS), reason: REASON }
 
@@ -58,15 +47,12 @@ const MORE = { status: v.exactOptional(STATUS), reason: REASON }
 type AgentEdit = Pick<AgentChange, 'status' | 'reason'> & AgentChange['fields']
 
 const edit = (wrap: (one: v.GenericSchema) => v.GenericSchema) =>
-  v.strictObject(
-    {
-      ...Object.fromEntries(
-        Object.entries(FIELDS).map(([name, one]) => [name, v.exactOptional(wrap(one))]),
-      ),
-      ...MORE,
-    },
-    unknownKeys,
-  ) as unknown as v.GenericSchema<unknown, AgentEdit>
+  strict({
+    ...Object.fromEntries(
+      Object.entries(FIELDS).map(([name, one]) => [name, v.exactOptional(wrap(one))]),
+    ),
+    ...MORE,
+  }) as unknown as v.GenericSchema<unknown, AgentEdit>
 
 /** The bodies of a `PUT`, and of a `PATCH` (RFC 7396): there `null` removes. */
 export const AGENT_EDITS = { put: edit((one) => one), patch: edit((one) => v.nullable(one)) }
@@ -74,30 +60,26 @@ export const AGENT_EDITS = { put: edit((one) => one), patch: edit((one) => v.nul
 const KEY = { issuer: queryText, agent: queryText }
 
 /** The query that names an agent. */
-export const AGENT_KEY = v.strictObject(KEY, unknownKeys)
+export const AGENT_KEY = strict(KEY)
 
 /** The body that stops or resumes an agent. */
-export const AGENT_STOP = v.strictObject(
-  { ...KEY, reason: REASON, force: v.exactOptional(v.boolean('must be true or false')) },
-  unknownKeys,
-)
-
-const NEEDS = ['any', ...AGENT_NEEDS] as const
+export const AGENT_STOP = strict({
+  ...KEY,
+  reason: REASON,
+  force: v.exactOptional(v.boolean('must be true or false')),
+})
 
 /** The query of a list. */
-export const AGENT_QUERY = v.strictObject(
-  {
-    issuer: v.exactOptional(queryText),
-    status: v.exactOptional(STATUS),
-    find: v.exactOptional(queryText),
-    needs: v.exactOptional(v.picklist(NEEDS, `must be one of ${NEEDS.join(', ')}`)),
-    limit: v.exactOptional(queryLimit),
-    cursor: v.exactOptional(v.string()),
-  },
-  unknownKeys,
-)
+export const AGENT_QUERY = strict({
+  issuer: v.exactOptional(queryText),
+  status: v.exactOptional(STATUS),
+  find: v.exactOptional(queryText),
+  needs: v.exactOptional(oneOf(['any', ...AGENT_NEEDS])),
+  limit: v.exactOptional(queryLimit),
+  cursor: v.exactOptional(v.string()),
+})
 
-/** The versions of `If-Match` (RFC 9110 §13.1.1); `undefined` where it is not sent. A tag of something else is none. */
+/** The versions of `If-Match` (RFC 9110 §13.1.1); `undefined` without it. Ignores tags that are not versions. */
 export function matchOf(header: string | undefined): AgentChange['match'] {
   if (header === undefined) return undefined
   if (header.trim() === '*') return '*'
@@ -107,14 +89,7 @@ export function matchOf(header: string | undefined): AgentChange['match'] {
   })
 }
 
-/** Whether the caller acts by this agent. */
-export function isOfCaller(c: Admin, { issuer, agent }: AgentKey): boolean {
-  return revocableSubjects(c.get('access'), c.get('agent')).some(
-    (one) => one.kind === 'agent' && one.issuer === issuer && one.value === agent,
-  )
-}
-
-/** How ids begin whose names begin with a text: without the prefix of their issuer. */
+/** The beginnings of ids whose names begin with a text. A name is the prefix of the issuer and the id. */
 export function beginningsOf(c: Admin, find: string | undefined): Pick<AgentQuery, 'begins'> {
   if (find === undefined) return {}
   const issuers = [...c.get('policy').issuers.values()].filter(

@@ -1,5 +1,5 @@
 import { denials } from '../../core/denial.ts'
-import { isObject, type JsonObject, listOf, objectOf, own, parseJson } from '../../core/json.ts'
+import { type JsonObject, objectOf, own, parseJson } from '../../core/json.ts'
 import {
   type AgentChange,
   type AgentEntry,
@@ -10,9 +10,8 @@ import {
   type Seen,
   unusedScopes,
 } from '../../core/model/agents.ts'
-import { revocationId } from '../../core/model/revocation.ts'
+import { revocableSubjects, revocationId } from '../../core/model/revocation.ts'
 import { learnedBy } from '../../core/model/watch.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
 import { showPolicy } from '../../policy/show.ts'
 import {
   AGENT_EDITS,
@@ -20,23 +19,30 @@ import {
   AGENT_QUERY,
   AGENT_STOP,
   beginningsOf,
-  isOfCaller,
   matchOf,
 } from './agent-request.ts'
 import { createApp } from './app.ts'
-import { readAdminJson } from './body.ts'
-import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
+  type Admin,
+  answer,
+  called,
+  callerName,
+  type GateEnv,
+  ownIssuer,
+  refuse,
+} from './context.ts'
+import {
+  BAD_CURSOR,
   isKnown,
   namedValue,
-  type Problem,
   prefixOf,
-  readBody,
+  readAdminJson,
   readQuery,
-} from './revocation-request.ts'
-import { revocationDenials, shardsOf } from './revocations.ts'
+  readValue,
+} from './request.ts'
+import { mustReach, revocationDenials, shardsOf } from './revocations.ts'
+import { ruleIn } from './today.ts'
 
-/** The denials of the registry's endpoints. */
 export const agentDenials = denials({
   agent_invalid: [
     'badRequest',
@@ -76,6 +82,7 @@ export const agentDenials = denials({
 })
 
 const deny = agentDenials
+const INVALID = deny('agent_invalid')
 
 /**
  * The registry of agents: lists, shows and changes agents of the caller's issuers. The guard has checked token and
@@ -83,100 +90,78 @@ const deny = agentDenials
  */
 export const agentsApp = createApp<GateEnv>()
   .get('/agents', async (c) => {
-    const query = readQuery(AGENT_QUERY, c.req.queries())
-    if (!query.ok) return invalid(c, query.reason)
-    const { issuer = ownIssuer(c), find, cursor: given, limit = 100, ...rest } = query.value
-    if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
-    const cursor = given === undefined ? undefined : cursorOf(given)
-    if (given !== undefined && cursor === undefined) {
-      return invalid(c, [{ path: 'cursor', message: 'must be the cursor of an earlier page' }])
+    const query = readQuery(c, AGENT_QUERY, INVALID)
+    const { issuer = ownIssuer(c), find, limit = 100, ...rest } = query
+    mustReach(c, issuer)
+    if (rest.cursor !== undefined && !isCursor(rest.cursor)) {
+      refuse(c, INVALID, { problems: [{ path: 'cursor', message: BAD_CURSOR }] })
     }
     const asked = { ...rest, limit, ...beginningsOf(c, find), ...(issuer && { issuer }) }
-    const page = await askAgents(c, (all) => all.list({ ...asked, ...(cursor && { cursor }) }))
-    if (!page.ok) return page.reason
-    const { agents, cursor: next } = page.value
+    const { agents, cursor } = await askAgents(c, (all) => all.list(asked))
     const all = agents.map((entry) => presented(c, entry))
-    return c.json({ agents: all, ...(next && { cursor: next }) }, 200, NO_STORE)
+    return answer(c, { agents: all, ...(cursor && { cursor }) })
   })
-  .get('/agents/entry', async (c) => {
-    const found = await find(c)
-    return found.ok ? answer(c, found.value) : found.reason
-  })
-  .get('/agents/adopt', async (c) => {
-    const found = await find(c)
-    return found.ok ? c.json(adopted(c, found.value), 200, NO_STORE) : found.reason
-  })
+  .get('/agents/entry', async (c) => answerEntry(c, await find(c)))
+  .get('/agents/adopt', async (c) => answer(c, adopted(c, await find(c))))
   .on(['PUT', 'PATCH'], '/agents/entry', async (c) => {
     const key = keyIn(c)
-    if (!key.ok) return key.reason
     const act = c.req.method === 'PUT' ? 'put' : 'patch'
-    const read = (given: JsonObject) => readBody(AGENT_EDITS[act], given)
-    const body = await readAdminJson(c, read, deny('agent_invalid'))
-    if (!body.ok) return body.reason
-    const { status, reason, ...fields } = body.value
-    const isStop = status === 'suspended' || status === 'retired'
-    if (isStop && isOfCaller(c, key.value))
-      return c.get('deny')(revocationDenials('would_lock_out'))
+    const edit = readValue(c, AGENT_EDITS[act], await readAdminJson(c, INVALID), INVALID)
+    const { status, reason, ...fields } = edit
+    if (status === 'suspended' || status === 'retired') mustNotBeCaller(c, key)
     const match = matchOf(c.req.header('if-match'))
     const more = { ...(status && { status }), ...(reason && { reason }), ...(match && { match }) }
-    return change(c, { ...key.value, act, fields, ...more })
+    return change(c, { ...key, act, fields, ...more })
   })
   .on('POST', ['/agents/suspend', '/agents/resume', '/agents/retire'], async (c) => {
-    const read = (given: JsonObject) => readBody(AGENT_STOP, given)
-    const body = await readAdminJson(c, read, deny('agent_invalid'))
-    if (!body.ok) return body.reason
-    const { force = false, reason, ...given } = body.value
+    const stop = readValue(c, AGENT_STOP, await readAdminJson(c, INVALID), INVALID)
+    const { force = false, reason, ...given } = stop
     const key = reached(c, given)
-    if (!key.ok) return key.reason
     const act = c.req.path.replace(/^.*\//, '') as 'suspend' | 'resume' | 'retire'
-    if (act !== 'resume' && !force && isOfCaller(c, key.value)) {
-      return c.get('deny')(revocationDenials('would_lock_out'))
-    }
-    return change(c, { ...key.value, act, ...(reason && { reason }) })
+    if (act !== 'resume' && !force) mustNotBeCaller(c, key)
+    return change(c, { ...key, act, ...(reason && { reason }) })
   })
 
-const NO_STORE = { 'cache-control': 'no-store' }
-
-const invalid = (c: Admin, problems: readonly Problem[]): Response =>
-  c.get('deny')(deny('agent_invalid'), { problems })
-
-const beyond = (c: Admin): Response => c.get('deny')(revocationDenials('admin_reach'))
-
-/** Asks the registry. On failure the result is the answer. */
-export async function askAgents<Value>(
+/** Asks the registry. If that fails, the request is refused. */
+export function askAgents<Value>(
   c: Admin,
   call: (agents: AgentStore) => Promise<Value>,
-): Promise<Result<Value, Response>> {
+): Promise<Value> {
   const { agents } = c.get('ports')
-  try {
-    if (!agents) throw new Error('AGENTS is not bound')
-    return ok(await call(agents))
-  } catch (error) {
-    return fail(c.get('deny')(deny('agents_unavailable', { error: String(error) })))
-  }
+  return called(
+    c,
+    async () => {
+      if (!agents) throw new Error('AGENTS is not bound')
+      return call(agents)
+    },
+    (error) => deny('agents_unavailable', { error: String(error) }),
+  )
 }
 
-/** The agent that a request names, if the caller reaches its issuer. */
-const reached = (c: Admin, { issuer, agent }: AgentKey): Result<AgentKey, Response> => {
-  if (!isReached(c, issuer)) return fail(beyond(c))
+/** Refuses the request if the caller acts by this agent. */
+export function mustNotBeCaller(c: Admin, { issuer, agent }: AgentKey): void {
+  const isCaller = revocableSubjects(c.get('access'), c.get('agent')).some(
+    (one) => one.kind === 'agent' && one.issuer === issuer && one.value === agent,
+  )
+  if (isCaller) refuse(c, revocationDenials('would_lock_out'))
+}
+
+/** The agent that a request names. Refuses one of an issuer that the caller may not administer. */
+const reached = (c: Admin, { issuer, agent }: AgentKey): AgentKey => {
+  mustReach(c, issuer)
   const subject = { kind: 'agent', issuer } as const
   if (!isKnown(c.get('policy'), subject)) {
-    return fail(invalid(c, [{ path: 'issuer', message: 'is not an issuer of this gate' }]))
+    const problems = [{ path: 'issuer', message: 'is not an issuer of this gate' }]
+    refuse(c, INVALID, { problems })
   }
-  return ok({ issuer, agent: namedValue(c.get('policy'), { ...subject, value: agent }) })
+  return { issuer, agent: namedValue(c.get('policy'), { ...subject, value: agent }) }
 }
 
-const keyIn = (c: Admin): Result<AgentKey, Response> => {
-  const key = readQuery(AGENT_KEY, c.req.queries())
-  return key.ok ? reached(c, key.value) : fail(invalid(c, key.reason))
-}
+const keyIn = (c: Admin): AgentKey => reached(c, readQuery(c, AGENT_KEY, INVALID))
 
-const find = async (c: Admin): Promise<Result<AgentEntry, Response>> => {
+const find = async (c: Admin): Promise<AgentEntry> => {
   const key = keyIn(c)
-  if (!key.ok) return key
-  const found = await askAgents(c, (agents) => agents.get(key.value))
-  if (!found.ok) return found
-  return found.value ? ok(found.value) : fail(c.get('deny')(deny('agent_unknown')))
+  return (await askAgents(c, (agents) => agents.get(key))) ?? refuse(c, deny('agent_unknown'))
 }
 
 type Change = Omit<AgentChange, 'at' | 'by' | 'own'>
@@ -187,12 +172,10 @@ const change = async (c: Admin, given: Change): Promise<Response> => {
   const own = ownIssuer(c) === undefined ? {} : ({ own: true } as const)
   const made = { ...given, at, by: callerName(c), ...own }
   const changed = await askAgents(c, (agents) => agents.change(made, c.get('act')?.()))
-  if (!changed.ok) return changed.reason
-  if ('refused' in changed.value) return c.get('deny')(deny(changed.value.refused))
-  const { entry, shards } = changed.value
+  if ('refused' in changed) return refuse(c, deny(changed.refused))
+  const { entry, shards } = changed
   c.set('revocations', [await standingId(entry)])
-  const status = shardsOf(shards)
-  return answer(c, entry, status.pending ? 202 : 200, status)
+  return answerEntry(c, entry, shardsOf(shards))
 }
 
 const standingId = ({ issuer, agent, status }: AgentEntry): Promise<string> =>
@@ -201,18 +184,15 @@ const standingId = ({ issuer, agent, status }: AgentEntry): Promise<string> =>
     status === 'discovered' ? 'approved' : status,
   )
 
-const answer = async (
+/** Answers with an agent; 202 while a change is `pending`. */
+const answerEntry = async (
   c: Admin,
   entry: AgentEntry,
-  status: 200 | 202 = 200,
-  more: object = {},
+  more: ReturnType<typeof shardsOf> = {},
 ): Promise<Response> => {
   const id = entry.status === 'discovered' ? {} : { id: await standingId(entry) }
-  const etag = `"${entry.version}"`
-  return c.json({ agent: { ...presented(c, entry), ...id }, ...more }, status, {
-    ...NO_STORE,
-    etag,
-  })
+  const body = { agent: { ...presented(c, entry), ...id }, ...more }
+  return answer(c, body, more.pending ? 202 : 200, { etag: `"${entry.version}"` })
 }
 
 const presented = (c: Admin, entry: AgentEntry): JsonObject => {
@@ -258,14 +238,13 @@ const usesOf = (uses: Seen['uses']) =>
     return { rule, ...(tool !== undefined && { tool }) }
   })
 
-/** What an agent used, as rules of the policy in force that allow no more. */
+/** Rules of the policy in force, narrowed to what the agent has used. */
 const adopted = (c: Admin, { issuer, agent, seen }: AgentEntry): JsonObject => {
   const shown = showPolicy(c.get('policy'), ownIssuer(c)) as unknown as JsonObject
-  const routes = listOf(own(shown, 'routes')).filter(isObject)
   const uses = usesOf(seen?.uses ?? {})
   const used = [...new Set(uses.map(({ rule }) => rule))]
   const rules = used.map((rule) => {
-    const route = routes.find((one) => own(one, 'match') === rule)
+    const route = ruleIn(shown, rule)
     const names = uses.flatMap((one) => (one.rule === rule && one.tool ? one.tool : []))
     const mcp = route && own(route, 'mcp')
     return {
@@ -278,7 +257,7 @@ const adopted = (c: Admin, { issuer, agent, seen }: AgentEntry): JsonObject => {
   return { issuer, agent, rules, scopes }
 }
 
-/** Of each used tool the scopes that the rule needs for it. */
+/** The scopes that the rule needs for each used tool. */
 const toolsOf = (mcp: unknown, names: readonly string[]): JsonObject => {
   const tools = objectOf(own(objectOf(mcp), 'tools'))
   const fits = (pattern: string, name: string) =>
@@ -291,10 +270,8 @@ const toolsOf = (mcp: unknown, names: readonly string[]): JsonObject => {
   )
 }
 
-/** The text of a valid cursor. */
-const cursorOf = (given: string): string | undefined => {
+/** Whether a text is the cursor of a page: the key of an agent. */
+const isCursor = (given: string): boolean => {
   const key = parseJson(given)
-  const isKey =
-    Array.isArray(key) && key.length === 2 && key.every((one) => typeof one === 'string')
-  return isKey ? given : undefined
+  return Array.isArray(key) && key.length === 2 && key.every((one) => typeof one === 'string')
 }

@@ -2,14 +2,28 @@ import * as v from 'valibot'
 import { denials } from '../../core/denial.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Alert, Verdict } from '../../core/model/watch.ts'
-import { isOfCaller } from './agent-request.ts'
-import { agentDenials, askAgents } from './agents.ts'
+import { agentDenials, askAgents, mustNotBeCaller } from './agents.ts'
 import { createApp } from './app.ts'
-import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
-import { prefixOf, queryLimit, queryText, readQuery, unknownKeys } from './revocation-request.ts'
-import { revocationDenials, shardsOf } from './revocations.ts'
+import {
+  type Admin,
+  answer,
+  callerName,
+  type GateEnv,
+  isReached,
+  ownIssuer,
+  refuse,
+} from './context.ts'
+import {
+  BAD_CURSOR,
+  prefixOf,
+  queryLimit,
+  queryNumber,
+  queryText,
+  readQuery,
+  strict,
+} from './request.ts'
+import { mustReach, shardsOf } from './revocations.ts'
 
-/** The denials of the endpoints of alerts. */
 export const alertDenials = denials({
   alert_unknown: [
     'notFound',
@@ -19,28 +33,17 @@ export const alertDenials = denials({
 })
 
 const NUMBER = /^[1-9]\d{0,14}$/
-const QUERY = v.strictObject(
-  {
-    issuer: v.exactOptional(queryText),
-    open: v.exactOptional(
-      v.pipe(
-        v.picklist(['true', 'false'], 'must be true or false'),
-        v.transform((text) => text === 'true'),
-      ),
+const QUERY = strict({
+  issuer: v.exactOptional(queryText),
+  open: v.exactOptional(
+    v.pipe(
+      v.picklist(['true', 'false'], 'must be true or false'),
+      v.transform((text) => text === 'true'),
     ),
-    limit: v.exactOptional(queryLimit),
-    cursor: v.exactOptional(
-      v.pipe(
-        v.string(),
-        v.regex(NUMBER, 'must be the cursor of an earlier page'),
-        v.transform(Number),
-      ),
-    ),
-  },
-  unknownKeys,
-)
-
-const NO_STORE = { 'cache-control': 'no-store' }
+  ),
+  limit: v.exactOptional(queryLimit),
+  cursor: v.exactOptional(queryNumber(NUMBER, BAD_CURSOR)),
+})
 
 /**
  * Alerts of the watch: lists and shows those of the caller's issuers, and records what a person decides on one. The
@@ -48,27 +51,15 @@ const NO_STORE = { 'cache-control': 'no-store' }
  */
 export const alertsApp = createApp<GateEnv>()
   .get('/alerts', async (c) => {
-    const query = readQuery(QUERY, c.req.queries())
-    if (!query.ok) return c.get('deny')(agentDenials('agent_invalid'), { problems: query.reason })
-    const { issuer = ownIssuer(c), limit = 100, ...rest } = query.value
-    if (issuer !== undefined && !isReached(c, issuer)) {
-      return c.get('deny')(revocationDenials('admin_reach'))
-    }
+    const query = readQuery(c, QUERY, agentDenials('agent_invalid'))
+    const { issuer = ownIssuer(c), limit = 100, ...rest } = query
+    mustReach(c, issuer)
     const asked = { ...rest, limit, ...(issuer !== undefined && { issuer }) }
-    const page = await askAgents(c, (agents) => agents.alerts(asked))
-    if (!page.ok) return page.reason
-    const { alerts, cursor } = page.value
+    const { alerts, cursor } = await askAgents(c, (agents) => agents.alerts(asked))
     const shown = alerts.map((alert) => presented(c, alert))
-    const next = cursor !== undefined && { cursor: String(cursor) }
-    return c.json({ alerts: shown, ...next }, 200, NO_STORE)
+    return answer(c, { alerts: shown, ...(cursor !== undefined && { cursor: String(cursor) }) })
   })
-  .get('/alerts/:id', async (c) => {
-    const id = c.req.param('id')
-    const found = await askAgents(c, async (agents) =>
-      NUMBER.test(id) ? agents.alert(Number(id)) : undefined,
-    )
-    return found.ok ? answer(c, found.value) : found.reason
-  })
+  .get('/alerts/:id', async (c) => answerAlert(c, await find(c, c.req.param('id'))))
   .on('POST', ['/alerts/:id/dismiss', '/alerts/:id/release', '/alerts/:id/suspend'], async (c) => {
     const [id = '', verdict] = c.req.path.split('/').slice(-2)
     const issuer = ownIssuer(c)
@@ -78,34 +69,29 @@ export const alertsApp = createApp<GateEnv>()
       by: callerName(c),
       ...(issuer !== undefined && { issuer }),
     }
-    if (verdict === 'suspend' && NUMBER.test(id)) {
-      const known = await askAgents(c, (agents) => agents.alert(judgement.id))
-      if (!known.ok) return known.reason
-      if (known.value && isOfCaller(c, known.value)) {
-        return c.get('deny')(revocationDenials('would_lock_out'))
-      }
-    }
+    const known = verdict === 'suspend' ? await find(c, id) : undefined
+    if (known) mustNotBeCaller(c, known)
     const act = c.get('act')?.()
     const judged = await askAgents(c, async (agents) =>
       NUMBER.test(id) ? agents.judge(judgement, act) : undefined,
     )
-    if (!judged.ok) return judged.reason
-    if (judged.value && 'refused' in judged.value) {
-      return c.get('deny')(agentDenials(judged.value.refused))
-    }
-    const { alert, entry, shards } = judged.value ?? {}
-    return answer(c, alert, entry && shardsOf(shards))
+    if (judged && 'refused' in judged) return refuse(c, agentDenials(judged.refused))
+    const { alert, entry, shards } = judged ?? {}
+    return answerAlert(c, alert, entry && shardsOf(shards))
   })
 
+const find = (c: Admin, id: string): Promise<Alert | undefined> =>
+  askAgents(c, async (agents) => (NUMBER.test(id) ? agents.alert(Number(id)) : undefined))
+
 /** The same denial for unknown alerts and those of other issuers. */
-const answer = (
+const answerAlert = (
   c: Admin,
   alert: Alert | undefined,
   more: ReturnType<typeof shardsOf> = {},
 ): Response =>
   alert && isReached(c, alert.issuer)
-    ? c.json({ alert: presented(c, alert), ...more }, more.pending ? 202 : 200, NO_STORE)
-    : c.get('deny')(alertDenials('alert_unknown'))
+    ? answer(c, { alert: presented(c, alert), ...more }, more.pending ? 202 : 200)
+    : refuse(c, alertDenials('alert_unknown'))
 
 const iso = (time: number): string => new Date(time).toISOString()
 

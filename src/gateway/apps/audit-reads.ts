@@ -3,7 +3,7 @@ import type { LivePage } from '../../core/model/audit.ts'
 import { eventText } from '../relay/stream-last.ts'
 import { limitedToToken } from '../relay/streams.ts'
 import { createApp } from './app.ts'
-import type { Admin, GateEnv } from './context.ts'
+import { type Admin, answer, type GateEnv } from './context.ts'
 import { gapsOf, LIVE, readBy, USAGE } from './decisions.ts'
 
 /** Milliseconds until a client connects again. */
@@ -17,8 +17,7 @@ export const auditReadsApp = createApp<GateEnv>()
   .get('/decisions/live', async (c) => {
     const position = c.req.header('last-event-id')
     const pages = await readBy(c, LIVE, (audit, query) => audit.live(query, position))
-    if (!pages.ok) return pages.reason
-    const events = eventsOf(c, pages.value)
+    const events = eventsOf(c, pages)
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       const { value } = await events.next()
       if (value) controller.enqueue(value)
@@ -27,34 +26,32 @@ export const auditReadsApp = createApp<GateEnv>()
     const cancel = () => void events.return()
     const body = new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 })
     const headers = { 'cache-control': 'no-store', 'content-type': 'text/event-stream' }
-    const answer = new Response(body, { headers })
-    return limitedToToken(answer, c.req.raw, { decision: c.get('decision'), isFetched: false })
+    const stream = new Response(body, { headers })
+    return limitedToToken(stream, c.req.raw, { decision: c.get('decision'), isFetched: false })
   })
   .get('/usage', async (c) => {
     const usage = await readBy(c, USAGE, (audit, query) => audit.usage(query))
-    if (!usage.ok) return usage.reason
-    const { groups, leftOut, since, dropped } = usage.value
+    const { groups, leftOut, since, dropped } = usage
     const gaps = gapsOf(c, dropped)
-    const told = {
+    return answer(c, {
       usage: groups,
       ...(since > 0 && { since: new Date(since).toISOString() }),
       ...(leftOut > 0 && { left_out: leftOut }),
       ...(gaps.length > 0 && { dropped: gaps }),
-    }
-    return c.json(told, 200, { 'cache-control': 'no-store' })
+    })
   })
 
-/** Events of live pages. One without data tells only where to go on. Each gap is sent once. */
+/** Events of live pages. An event without data only has the position to go on from. Each gap is sent once. */
 async function* eventsOf(
   c: Admin,
   pages: AsyncGenerator<LivePage>,
 ): AsyncGenerator<Uint8Array, void> {
-  const told = new Set<string>()
+  const sent = new Set<string>()
   let head = `retry: ${RETRY_MS}\n`
   try {
     for await (const { records, position, dropped } of pages) {
-      const fresh = dropped.filter(({ reason, since }) => !told.has(`${reason} ${since}`))
-      for (const { reason, since } of fresh) told.add(`${reason} ${since}`)
+      const fresh = dropped.filter(({ reason, since }) => !sent.has(`${reason} ${since}`))
+      for (const { reason, since } of fresh) sent.add(`${reason} ${since}`)
       const texts = [
         ...gapsOf(c, fresh).map((gap) => eventText('dropped', gap)),
         ...records.map((one) => `id: ${one.position}\ndata: ${one.record}\n\n`),

@@ -1,4 +1,6 @@
 import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Denial } from '../../core/denial.ts'
 import type { Act } from '../../core/model/audit.ts'
 import type { Policy } from '../../core/model/policy.ts'
@@ -36,14 +38,42 @@ export interface GateEnv {
 /** A request to an endpoint of the gate that requires a token. */
 export type Admin = Context<GateEnv>
 
-const reachOf = (c: Context<GateEnv>) =>
-  c.get('policy').issuers.get(c.get('access').issuer)?.admin ?? false
+/** Ends the request: the app answers with this denial. See `deny` of {@link GateVariables}. */
+export function refuse(c: Admin, ...denied: Parameters<GateVariables['deny']>): never {
+  const res = c.get('deny')(...denied)
+  throw new HTTPException(res.status as ContentfulStatusCode, { res })
+}
+
+/** The value of a call. If the call fails, the request is refused with the denial of its error. */
+export async function called<Value>(
+  c: Admin,
+  call: () => Promise<Value>,
+  denialOf: (error: unknown) => Denial,
+): Promise<Value> {
+  try {
+    return await call()
+  } catch (error) {
+    return refuse(c, denialOf(error))
+  }
+}
+
+/** An answer in JSON that no cache stores. */
+export function answer(
+  c: Admin,
+  body: object,
+  status: ContentfulStatusCode = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return c.json(body, status, { 'cache-control': 'no-store', ...headers })
+}
+
+const reachOf = (c: Admin) => c.get('policy').issuers.get(c.get('access').issuer)?.admin ?? false
 
 /**
  * Whether the caller may administer an issuer. Does not check that the issuer exists, nor the
  * caller's scopes.
  */
-export function isReached(c: Context<GateEnv>, issuer: unknown): boolean {
+export function isReached(c: Admin, issuer: unknown): boolean {
   return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
 }
 
@@ -54,6 +84,6 @@ export function callerName(c: Admin): string {
 }
 
 /** The default issuer of a list; `undefined` for administrators of every issuer. */
-export function ownIssuer(c: Context<GateEnv>): string | undefined {
+export function ownIssuer(c: Admin): string | undefined {
   return reachOf(c) === 'all' ? undefined : c.get('access').issuer
 }

@@ -1,8 +1,7 @@
 import * as v from 'valibot'
-import { utf8Decode } from '../../core/bytes.ts'
-import { type Denial, denials } from '../../core/denial.ts'
+import { denials } from '../../core/denial.ts'
 import { dateTime } from '../../core/duration.ts'
-import { isObject, type JsonObject, listOf, own, parseJsonObject } from '../../core/json.ts'
+import { type JsonObject, objectOf, own } from '../../core/json.ts'
 import {
   type Audit,
   DECISION_FILTERS,
@@ -12,22 +11,27 @@ import {
   USAGE_BY,
   type UsageQuery,
 } from '../../core/model/audit.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
 import { createApp } from './app.ts'
-import { readAdminBody } from './body.ts'
-import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
+import {
+  type Admin,
+  answer,
+  called,
+  type GateEnv,
+  isReached,
+  ownIssuer,
+  refuse,
+} from './context.ts'
 import {
   namedValue,
-  type Problem,
-  problemsOf,
   queryLimit,
   queryText,
+  readAdminBody,
   readQuery,
-  unknownKeys,
-} from './revocation-request.ts'
-import { todayOf } from './today.ts'
+  readValue,
+  strict,
+} from './request.ts'
+import { ruleIn, todayOf } from './today.ts'
 
-/** The denials of the audit's endpoints. */
 export const decisionDenials = denials({
   decision_query_invalid: [
     'badRequest',
@@ -58,7 +62,7 @@ export const decisionDenials = denials({
 
 const deny = decisionDenials
 
-/** Of a record's own id: a UUID. */
+/** The id of a record: a UUID. */
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const NDJSON = 'application/x-ndjson'
 const NO_TIME = 'must be seconds since the epoch, or a date and time with its zone'
@@ -75,33 +79,27 @@ const moment = v.pipe(
 /** Milliseconds of the spans of usage. */
 const SPANS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 
-const ANY = v.strictObject(
-  {
-    ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
-    kind: v.optional(v.literal('act', 'must be act')),
-    from: v.optional(moment),
-    until: v.optional(moment),
-    by: v.optional(
-      v.pipe(
-        v.string(),
-        v.transform((text) => text.split(',')),
-        v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, comma-separated`)),
-      ),
+const ANY = strict({
+  ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
+  kind: v.optional(v.literal('act', 'must be act')),
+  from: v.optional(moment),
+  until: v.optional(moment),
+  by: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => text.split(',')),
+      v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, comma-separated`)),
     ),
-    every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),
-    limit: v.optional(queryLimit),
-    cursor: v.optional(v.string()),
-  },
-  unknownKeys,
-)
+  ),
+  every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),
+  limit: v.optional(queryLimit),
+  cursor: v.optional(v.string()),
+})
 const LIST = v.omit(ANY, ['by', 'every'])
 export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor'])
 export const USAGE = v.omit(ANY, ['limit', 'cursor'])
 
-const ERASURE = v.strictObject(
-  { subject: queryText, issuer: queryText, cursor: v.optional(v.string()) },
-  unknownKeys,
-)
+const ERASURE = strict({ subject: queryText, issuer: queryText, cursor: v.optional(v.string()) })
 
 /**
  * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. `POST /audit/erase` removes a
@@ -110,82 +108,60 @@ const ERASURE = v.strictObject(
 export const decisionsApp = createApp<GateEnv>()
   .get('/decisions', async (c) => {
     const page = await readBy(c, LIST, (audit, query) => audit.list(query))
-    if (!page.ok) return page.reason
-    return c.req.header('accept')?.includes(NDJSON) ? lines(c, page.value) : json(c, page.value)
+    return c.req.header('accept')?.includes(NDJSON) ? lines(c, page) : json(c, page)
   })
   .get('/decisions/:id', async (c) => {
     const id = c.req.param('id')
     c.set('read', ['id'])
-    const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : ok(undefined)
-    if (!found.ok) return c.get('deny')(found.reason)
-    const decision = found.value && read(found.value.decision)
+    const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : undefined
+    const decision = objectOf(JSON.parse(found?.decision ?? '{}'))
     // The same denial for unknown records and those of other issuers.
-    if (!decision || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
-      return c.get('deny')(deny('decision_unknown'))
+    if (!found || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
+      return refuse(c, deny('decision_unknown'))
     }
-    const then = ownIssuer(c) === undefined ? read(found.value?.policy ?? '{}') : {}
-    const rule = ruleOf(decision, then)
+    const then = ownIssuer(c) === undefined ? objectOf(JSON.parse(found.policy ?? '{}')) : {}
+    const rule = ruleIn(then, own(decision, 'route'))
     const isWhole = c.req.query('policy') === 'true' && own(then, 'routes') !== undefined
     const today = await todayOf(c, decision)
-    const told = { decision, ...(rule && { rule }), ...(isWhole && { policy: then }), today }
-    return c.json(told, 200, { 'cache-control': 'no-store' })
+    return answer(c, { decision, ...(rule && { rule }), ...(isWhole && { policy: then }), today })
   })
   .post('/audit/erase', async (c) => {
-    const body = await readAdminBody(c)
-    if (!body.ok) return c.get('deny')(body.reason)
-    const given = parseJsonObject(utf8Decode(body.value) ?? '') ?? {}
     const issuer = ownIssuer(c)
-    const parsed = v.safeParse(ERASURE, { ...(issuer !== undefined && { issuer }), ...given })
-    if (!parsed.success) {
-      return c.get('deny')(deny('erasure_invalid'), { problems: problemsOf(parsed.issues) })
-    }
-    const { cursor, ...person } = parsed.output
-    if (!isReached(c, person.issuer)) return c.get('deny')(deny('decision_reach'))
+    const given = { ...(issuer !== undefined && { issuer }), ...(await readAdminBody(c)) }
+    const { cursor, ...person } = readValue(c, ERASURE, given, deny('erasure_invalid'))
+    if (!isReached(c, person.issuer)) refuse(c, deny('decision_reach'))
     const act = c.get('act')?.()
     const whose = { ...person, isOwn: issuer !== undefined }
     const call = async (audit: Audit) => {
       if (!act) throw new Error('no audit')
       return audit.erase(whose, act, cursor)
     }
-    const erased = await ask(c, call, 'erasure_invalid')
-    if (!erased.ok) return c.get('deny')(erased.reason)
-    const { stoppedUntil, ...told } = erased.value
+    const { stoppedUntil, ...erased } = await ask(c, call, 'erasure_invalid')
     const stopped = stoppedUntil !== undefined && {
       stopped_until: new Date(stoppedUntil).toISOString(),
     }
-    return c.json({ ...told, ...stopped }, 200, { 'cache-control': 'no-store' })
+    return answer(c, { ...erased, ...stopped })
   })
 
 type Query = DecisionQuery & UsageQuery
 
-/** Reads the audit by the query of a request, within the caller's reach. On failure the result is the answer. */
+/** Reads the audit by the query of a request, within the caller's reach. If that fails, the request is refused. */
 export async function readBy<Value>(
   c: Admin,
   schema: typeof LIST | typeof LIVE | typeof USAGE,
   call: (audit: Audit, query: Query) => Promise<Value>,
-): Promise<Result<Value, Response>> {
-  const given = c.req.queries()
-  const query = decode(c, schema, given)
-  if (!query.ok) {
-    return fail(c.get('deny')(deny('decision_query_invalid'), { problems: query.reason }))
-  }
-  const { issuer } = query.value.filters
+): Promise<Value> {
+  const query = queryOf(c, schema)
+  const { issuer } = query.filters
   if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
-    return fail(c.get('deny')(deny('decision_reach')))
+    refuse(c, deny('decision_reach'))
   }
-  c.set('read', Object.keys(given))
-  const found = await ask(c, (audit) => call(audit, query.value))
-  return found.ok ? found : fail(c.get('deny')(found.reason))
+  c.set('read', Object.keys(c.req.queries()))
+  return ask(c, (audit) => call(audit, query))
 }
 
 /** Reads the query. Administrators of one issuer only ever get its decisions. */
-const decode = (
-  c: Admin,
-  schema: typeof LIST | typeof LIVE | typeof USAGE,
-  given: Readonly<Record<string, readonly string[]>>,
-): Result<Query, readonly Problem[]> => {
-  const parsed = readQuery(schema, given)
-  if (!parsed.ok) return parsed
+const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Query => {
   const {
     from,
     until,
@@ -194,10 +170,10 @@ const decode = (
     by = ['agent'],
     every,
     ...filters
-  }: v.InferOutput<typeof ANY> = parsed.value
+  }: v.InferOutput<typeof ANY> = readQuery(c, schema, deny('decision_query_invalid'))
   const { agent, issuer = ownIssuer(c) } = filters
   const name = { kind: 'agent', issuer } as const
-  return ok({
+  return {
     filters: {
       ...filters,
       ...(issuer !== undefined && { issuer }),
@@ -209,38 +185,30 @@ const decode = (
     ...(from !== undefined && { from }),
     ...(until !== undefined && { until }),
     ...(cursor !== undefined && { cursor }),
-  } as Query)
+  } as Query
 }
 
-const ask = async <Value>(
+/** Asks the audit. If that fails, the request is refused; with the code `invalid`, if its cursor is wrong. */
+const ask = <Value>(
   c: Admin,
   call: (audit: Audit) => Promise<Value>,
   invalid: keyof typeof deny.rows = 'decision_query_invalid',
-): Promise<Result<Value, Denial>> => {
+): Promise<Value> => {
   const { audit } = c.get('ports')
-  try {
-    if (!audit) throw new Error('AUDIT_LOG is not bound')
-    return ok(await call(audit))
-  } catch (error) {
-    const isCursor = error instanceof RangeError
-    return fail(isCursor ? deny(invalid) : deny('audit_unavailable', { error: String(error) }))
-  }
+  return called(
+    c,
+    async () => {
+      if (!audit) throw new Error('AUDIT_LOG is not bound')
+      return call(audit)
+    },
+    (error) =>
+      error instanceof RangeError
+        ? deny(invalid)
+        : deny('audit_unavailable', { error: String(error) }),
+  )
 }
 
-const read = (text: string): JsonObject => {
-  const value: unknown = JSON.parse(text)
-  return isObject(value) ? value : {}
-}
-
-/** The rule as it was then, of the policy that decided. */
-const ruleOf = (decision: JsonObject, policy: JsonObject): JsonObject | undefined => {
-  const name = own(decision, 'route')
-  return listOf(own(policy, 'routes'))
-    .filter(isObject)
-    .find((route) => own(route, 'match') === name)
-}
-
-/** What was not stored, for the caller. */
+/** The records that were not stored, as the caller may see them. */
 export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObject[] {
   const isAll = ownIssuer(c) === undefined
   return dropped.map(({ reason, since, until, records }) => ({
@@ -263,7 +231,7 @@ const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response 
   )
 }
 
-/** One record a line, then what was not stored. The address of the next page is in `Link` (RFC 8288). */
+/** One record a line, then one line for each gap. The address of the next page is in `Link` (RFC 8288). */
 const lines = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
   const query = new URLSearchParams(c.req.query())
   if (cursor !== undefined) query.set('cursor', cursor)

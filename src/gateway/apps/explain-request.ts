@@ -8,7 +8,7 @@ import { text } from '../../policy/fields.ts'
 import { pathText, type Report } from '../../policy/issues.ts'
 import { field, readTable, required } from '../../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
-import type { Problem } from './revocation-request.ts'
+import type { Problem } from './request.ts'
 
 /** RFC 9110 §9.1: a method is a token. */
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/
@@ -37,7 +37,7 @@ const headers = field<readonly (readonly [name: string, value: string])[]>((valu
     return []
   }
   return Object.entries(value).flatMap(([name, content]) => {
-    if (!isFieldName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
+    if (!isFieldName(name)) report([name], 'is not a header name (RFC 9110 §5.1)')
     else if (typeof content !== 'string' || !headersOf([[name, content]]))
       report([name], 'must be text that is allowed in a header')
     else return [[name, content] as const]
@@ -77,7 +77,7 @@ export function decodeExplanation(body: JsonObject) {
   return ok({
     request: { method, url, headers: sent },
     /** The credential of `Authorization`, without the scheme; `undefined` without one. */
-    token: presented(sent),
+    token: sent.get('authorization')?.replace(/^bearer +/i, ''),
     /** The caller's address and connection, if given. */
     around: toldConnection(connection),
     /** The MCP operation, if given. */
@@ -93,9 +93,6 @@ const headersOf = (pairs: readonly (readonly [string, string])[]): Headers | und
     return undefined
   }
 }
-
-const presented = (headers: Headers): string | undefined =>
-  headers.get('authorization')?.replace(/^bearer +/i, '')
 
 const JWE = /^[^.,\s]*(?:\.[^.,\s]*){4}$/
 

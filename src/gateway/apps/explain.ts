@@ -2,9 +2,9 @@ import { denials } from '../../core/denial.ts'
 import { createGuard, type Decision } from '../../core/guard.ts'
 import { isWithin } from '../../policy/rows.ts'
 import { explain, restricted } from '../answer/explain.ts'
-import { readAdminJson } from './body.ts'
-import { type Admin, isReached, ownIssuer } from './context.ts'
+import { type Admin, answer, isReached, ownIssuer, refuse } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
+import { readAdminJson } from './request.ts'
 
 export const explainDenials = denials({
   explain_invalid: [
@@ -19,7 +19,7 @@ const NOTES = {
   key_unknown:
     'An explanation asks no issuer for keys; a request does, and may find a key that was added since',
   keys_unavailable:
-    'An explanation asks no issuer for keys, and this part of the gate has none of it yet, or they are too old',
+    'An explanation asks no issuer for keys, and the gate has no keys of this issuer here yet, or they are too old',
 }
 
 /**
@@ -28,16 +28,15 @@ const NOTES = {
  * token and scope.
  */
 export async function explainRequest(c: Admin): Promise<Response> {
-  const wanted = await readAdminJson(c, decodeExplanation, explainDenials('explain_invalid'))
-  if (!wanted.ok) return wanted.reason
+  const invalid = explainDenials('explain_invalid')
+  const wanted = decodeExplanation(await readAdminJson(c, invalid))
+  if (!wanted.ok) return refuse(c, invalid, { problems: wanted.reason })
   const { request, token, around, asked } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)
   const { explanation, decision } = await explain(guard, request, { notes: NOTES, around, asked })
   const sent = token ?? decision.known.credential?.token
   const isShown = isTokenReached(c, sent) && isRuleReached(c, decision)
-  return c.json(isShown ? explanation : restricted(explanation), 200, {
-    'Cache-Control': 'no-store',
-  })
+  return answer(c, isShown ? explanation : restricted(explanation))
 }
 
 const isTokenReached = (c: Admin, token: string | undefined): boolean => {

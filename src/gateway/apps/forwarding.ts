@@ -8,7 +8,6 @@ import { fetchOrigin } from '../platform/fetch-origin.ts'
 import type { Send } from '../relay/forward.ts'
 import { relay } from '../relay/relay.ts'
 
-/** Options of {@link forward}. */
 export interface ForwardOptions {
   /** By default `fetch`. */
   readonly send?: Send

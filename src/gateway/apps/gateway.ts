@@ -1,13 +1,13 @@
+import { HTTPException } from 'hono/http-exception'
 import { chainDenials, type Step } from '../../core/chain.ts'
 import { answerRow, type Denial, denials } from '../../core/denial.ts'
-import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
+import { type Decision, type Guard, refusalOf } from '../../core/guard.ts'
 import { perObject } from '../../core/memo.ts'
 import { type Act, actTerms } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
 import { routeDenials } from '../../core/stages/route.ts'
-import { refusal } from '../../mcp/refusal.ts'
 import {
   actOf,
   auditRecordOf,
@@ -15,10 +15,8 @@ import {
   lateOf,
   type RecordContext,
   recordOf,
-  type Undecided,
-  whoseOf,
 } from '../answer/record.ts'
-import { requestIdOf } from '../answer/respond.ts'
+import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { agentsApp } from './agents.ts'
@@ -26,7 +24,7 @@ import { alertsApp } from './alerts.ts'
 import { createApp } from './app.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { PlatformConnection } from './connection.ts'
-import type { GateEnv } from './context.ts'
+import { answer, type GateEnv } from './context.ts'
 import { decisionsApp } from './decisions.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
@@ -41,9 +39,6 @@ export const gatewayDenials = denials({
     'Tell the operator to run: npx edgewarden check',
   ],
 })
-
-/** The decision of a request the guard has not seen. */
-const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
 
 /**
  * Answers one request: the gate's own endpoints by a Hono app, all others by guard and relay. The
@@ -76,15 +71,9 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
   return {
     requestId,
     clientIp,
-    refuse(denial: Denial, decision: Decision | undefined, extra?: Extra): Response {
-      const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
-      const { method } = request
-      const docs = policy?.gate.denialDocs
-      const steps = decision?.steps
-      const context = { requestId, method, route, operation, docs, steps, limited }
-      return refusal(denial, context, extra)
-    },
-    /** The act of a caller, for what is changed. */
+    refuse: (denial: Denial, decision: Decision | undefined, extra?: Extra): Response =>
+      answerRefusal(request, denial, decision, requestId, policy, extra),
+    /** The act of the caller, to be stored with its change. */
     act(decision: Decision): Act | undefined {
       const { audit, clock } = ports
       if (!audit) return undefined
@@ -107,21 +96,20 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
     end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
       const { denial, revocations } = what
       const { audit } = ports
-      const decided = decision ?? UNDECIDED
       // Changes to revocations are always written.
-      const isWritten = revocations || isRecorded(decided, denial, policy?.gate.journal)
+      const isWritten = revocations || isRecorded(decision, denial, policy?.gate.journal)
       if (isWritten || audit) {
-        const line = recordOf(decided, { id, time, requestId, version, colo, ...what })
+        const line = recordOf(decision, { id, time, requestId, version, colo, ...what })
         if (isWritten) ports.journal.record(line)
         if (audit) {
           const duration = ports.clock.now() - time
           const { country } = (audit.rule.addresses && cf()) || {}
-          const refused = denial ?? refusalOf(decided)
+          const refused = denial ?? (decision && refusalOf(decision))
           // A refusal inside JSON-RPC is sent with 200.
           const status = refused ? answerRow(refused.answer).status : answer.status
           const about = { duration, status, request, address: clientIp, country }
-          const record = auditRecordOf(line, decided, about, audit.rule)
-          audit.take(record, whoseOf(decided, refused !== undefined))
+          const record = auditRecordOf(line, decision, about, audit.rule)
+          audit.take(record, !decision?.known.token ? 'stranger' : refused ? 'refused' : 'known')
         }
       }
       const steps = decision?.steps
@@ -208,7 +196,7 @@ own.use(async (c, next) => {
 
 own.get(`${OWN}/health`, (c) => {
   c.set('isUnwritten', true)
-  return c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' })
+  return answer(c, { status: 'ok' })
 })
 
 const guarded = perObject((guard: Guard) =>
@@ -240,6 +228,7 @@ own.use(`${METADATA_PATH}/*`, resourceMetadata)
 // Such as the console's, where the Worker has none.
 own.notFound((c) => c.get('deny')(routeDenials('route_unknown')))
 own.onError((error, c) => {
+  if (error instanceof HTTPException) return error.getResponse()
   c.get('ports').onError('gateway', error)
   return c.get('deny')(chainDenials('unavailable'))
 })

@@ -25,7 +25,6 @@ export interface AgentVariables {
   access: AccessToken | undefined
 }
 
-/** Options of `agentGuard`. */
 export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
   /** Answers a denial; by default with problem details. */
   readonly refuse?: (denial: Denial, c: Context<E>) => Response

@@ -1,6 +1,6 @@
 import { PROBLEMS } from '../../audit/health.ts'
 import { type ShardHealth, shardTerms } from '../../core/model/audit.ts'
-import { type Admin, ownIssuer } from './context.ts'
+import { type Admin, ownIssuer, refuse } from './context.ts'
 import { decisionDenials } from './decisions.ts'
 
 /** Every metric, and what it says. Those that end in `_total` are counters, and all others gauges. */
@@ -36,7 +36,7 @@ type Sample = readonly [
  * administrators of all may read them. A reading is not recorded: most records would be of readings.
  */
 export async function metrics(c: Admin): Promise<Response> {
-  if (ownIssuer(c) !== undefined) return c.get('deny')(decisionDenials('decision_reach'))
+  if (ownIssuer(c) !== undefined) refuse(c, decisionDenials('decision_reach'))
   const samples = (await samplesOf(c)).filter(([, value]) => value !== undefined)
   const families = Object.entries(METRICS).flatMap(([name, help]) => {
     const lines = samples.filter(([one]) => one === name).map(lineOf)

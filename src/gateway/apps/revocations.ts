@@ -1,4 +1,4 @@
-import { type Denial, denials } from '../../core/denial.ts'
+import { denials } from '../../core/denial.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../../core/model/ports.ts'
 import {
   isRevoked,
@@ -7,19 +7,19 @@ import {
   type ShardStatus,
   subjectKey,
 } from '../../core/model/revocation.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
 import { revokedDenials } from '../../revocation/checks/revoked.ts'
 import { createApp } from './app.ts'
-import { readAdminJson } from './body.ts'
-import { type Admin, callerName, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
-  decodeQuery,
-  decodeRevocations,
-  namedValue,
-  type Problem,
-  prefixOf,
-  toRevocations,
-} from './revocation-request.ts'
+  type Admin,
+  answer,
+  called,
+  type GateEnv,
+  isReached,
+  ownIssuer,
+  refuse,
+} from './context.ts'
+import { namedValue, prefixOf, readAdminJson } from './request.ts'
+import { readRevocationQuery, readRevocations, toRevocations } from './revocation-request.ts'
 
 export const revocationDenials = denials({
   revocation_invalid: [
@@ -34,7 +34,7 @@ export const revocationDenials = denials({
   ],
   would_lock_out: [
     'conflict',
-    'It would stop the token that asks for it',
+    'The change would stop the token of this request',
     'Repeat the call with force set to true if you want that; nothing was changed',
   ],
   revocation_unknown: [
@@ -55,6 +55,7 @@ export const revocationDenials = denials({
 })
 
 const deny = revocationDenials
+const INVALID = deny('revocation_invalid')
 
 const FULL = { set: 'revocations_full', share: 'revocations_share_full' } as const
 
@@ -66,41 +67,32 @@ const ID = /^[A-Za-z0-9_-]{22}$/
  */
 export const revocationsApp = createApp<GateEnv>()
   .post('/revocations', async (c) => {
-    const wanted = await readAdminJson(c, decodeRevocations, deny('revocation_invalid'))
-    if (!wanted.ok) return wanted.reason
+    const wanted = readRevocations(c, await readAdminJson(c, INVALID), INVALID)
     // Checked before the policy, so that answers do not reveal other issuers' entries.
-    if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
+    for (const one of wanted.entries) mustReach(c, one.wanted.issuer)
     const now = Math.floor(c.get('ports').clock.now() / 1000)
-    const entries = await toRevocations(wanted.value, {
-      policy: c.get('policy'),
-      now,
-      createdBy: callerName(c),
-      ...(ownIssuer(c) !== undefined && { own: true }),
-    })
-    if (!entries.ok) return invalid(c, entries.reason)
-    if (!wanted.value.force && locksOut(c, entries.value, now)) {
-      return c.get('deny')(deny('would_lock_out'))
-    }
-    const stored = await ask(c, (store) => store.add(entries.value, c.get('act')?.()))
-    if (!stored.ok) return c.get('deny')(stored.reason)
-    if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
-    const { added, shards } = stored.value
+    const entries = await toRevocations(c, wanted, now, INVALID)
+    if (!wanted.force && locksOut(c, entries, now)) refuse(c, deny('would_lock_out'))
+    const stored = await ask(c, (store) => store.add(entries, c.get('act')?.()))
+    if ('full' in stored) return refuse(c, deny(FULL[stored.full]))
+    const { added, shards } = stored
     record(c, added)
     const body = { revocations: added.map(presenter(c)), ...presentShards(shards) }
     if (shards.pending.length === 0) return answer(c, body)
     // Shards apply changes in order: a shard with the last entry has all of them.
-    const last = entries.value.at(-1)?.id
-    c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
-    return answer(c, body, 202)
+    const last = entries.at(-1)?.id
+    const location = `${c.get('policy').gate.prefix}/revocations/${last}`
+    return answer(c, body, 202, { location })
   })
   .get('/revocations', (c) => answerPage(c, c.req.queries(), (store, query) => store.list(query)))
   .delete('/revocations', (c) => {
     const { limit: _, cursor: __, ...filters } = c.req.queries()
     if (Object.keys(filters).length === 0) {
-      return invalid(c, [{ path: '', message: 'must say which, such as by kind or issuer' }])
+      const problems = [{ path: '', message: 'must say which, such as by kind or issuer' }]
+      refuse(c, INVALID, { problems })
     }
     const reach = ownIssuer(c) === undefined ? undefined : ['own']
-    if (reach && filters.reach?.includes('all')) return beyond(c)
+    if (reach && filters.reach?.includes('all')) refuse(c, deny('admin_reach'))
     const given = { ...c.req.queries(), ...(reach && { reach }) }
     return answerPage(c, given, async (store, query) => {
       const page = await store.removePage(query, c.get('act')?.())
@@ -110,22 +102,19 @@ export const revocationsApp = createApp<GateEnv>()
   })
   .get('/revocations/:id', async (c) => {
     const id = c.req.param('id')
-    const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : ok(undefined)
-    if (!found.ok) return c.get('deny')(found.reason)
+    const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : undefined
     // The same denial for unknown entries and those of other issuers.
-    if (!found.value || !isReached(c, found.value.revocation.issuer)) {
-      return c.get('deny')(deny('revocation_unknown'))
+    if (!found || !isReached(c, found.revocation.issuer)) {
+      return refuse(c, deny('revocation_unknown'))
     }
-    const { revocation, shards } = found.value
+    const { revocation, shards } = found
     return answer(c, { revocation: presenter(c)(revocation), ...presentShards(shards) })
   })
   .delete('/revocations/:id', async (c) => {
     const id = c.req.param('id')
-    const removed = ID.test(id)
-      ? await ask(c, (store) => store.remove(id, ownIssuer(c), c.get('act')?.()))
-      : ok(false)
-    if (!removed.ok) return c.get('deny')(removed.reason)
-    if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
+    const isRemoved =
+      ID.test(id) && (await ask(c, (store) => store.remove(id, ownIssuer(c), c.get('act')?.())))
+    if (!isRemoved) refuse(c, deny('revocation_unknown'))
     record(c, [{ id }])
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
@@ -137,13 +126,10 @@ const record = (c: Admin, entries: readonly Pick<Revocation, 'id'>[]): void =>
     entries.map(({ id }) => id),
   )
 
-const answer = (c: Admin, body: object, status: 200 | 202 = 200): Response =>
-  c.json(body, status, { 'cache-control': 'no-store' })
-
-const invalid = (c: Admin, problems: readonly Problem[]): Response =>
-  c.get('deny')(deny('revocation_invalid'), { problems })
-
-const beyond = (c: Admin): Response => c.get('deny')(deny('admin_reach'))
+/** Refuses the request if the caller may not administer the issuer. Every caller may leave the issuer out. */
+export function mustReach(c: Admin, issuer: string | undefined): void {
+  if (issuer !== undefined && !isReached(c, issuer)) refuse(c, deny('admin_reach'))
+}
 
 /** Answers with a page of entries that match the query, of the caller's issuers. */
 const answerPage = async (
@@ -151,36 +137,27 @@ const answerPage = async (
   given: Readonly<Record<string, readonly string[]>>,
   call: (store: RevocationStore, query: RevocationQuery) => Promise<RevocationPage>,
 ): Promise<Response> => {
-  const query = decodeQuery(given)
-  if (!query.ok) return invalid(c, query.reason)
-  const { issuer = ownIssuer(c), kind, value, ...rest } = query.value
-  if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
-  const page = await ask(c, (store) =>
-    call(store, {
-      ...rest,
-      ...(kind !== undefined && { kind }),
-      ...(issuer !== undefined && { issuer }),
-      ...(value !== undefined && { value: namedValue(c.get('policy'), { kind, issuer, value }) }),
-    }),
-  )
-  if (!page.ok) return c.get('deny')(page.reason)
-  const { revocations, cursor } = page.value
+  const { issuer = ownIssuer(c), kind, value, ...rest } = readRevocationQuery(c, INVALID, given)
+  mustReach(c, issuer)
+  const query = {
+    ...rest,
+    ...(kind !== undefined && { kind }),
+    ...(issuer !== undefined && { issuer }),
+    ...(value !== undefined && { value: namedValue(c.get('policy'), { kind, issuer, value }) }),
+  }
+  const { revocations, cursor } = await ask(c, (store) => call(store, query))
   return answer(c, {
     revocations: revocations.map(presenter(c)),
     ...(cursor !== undefined && { cursor: String(cursor) }),
   })
 }
 
-const ask = async <Value>(
-  c: Admin,
-  call: (store: RevocationStore) => Promise<Value>,
-): Promise<Result<Value, Denial>> => {
-  try {
-    return ok(await call(c.get('ports').store))
-  } catch (error) {
-    return fail(revokedDenials('revocations_unavailable', { error: String(error) }))
-  }
-}
+const ask = <Value>(c: Admin, call: (store: RevocationStore) => Promise<Value>): Promise<Value> =>
+  called(
+    c,
+    () => call(c.get('ports').store),
+    (error) => revokedDenials('revocations_unavailable', { error: String(error) }),
+  )
 
 /** Whether an entry would revoke the caller's own token. */
 const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {

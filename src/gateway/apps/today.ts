@@ -1,34 +1,37 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own, ownText } from '../../core/json.ts'
 import { isRevoked, revocableSubjects } from '../../core/model/revocation.ts'
 import { showPolicy } from '../../policy/show.ts'
 import { type Admin, isReached, ownIssuer } from './context.ts'
 
-/** Whose revocation would cover the token of a record. */
+/** The subjects whose revocation would cover the token of a record. */
 const subjectsOf = (record: JsonObject) => {
-  const text = (name: string, of = record) => {
-    const value = own(of, name)
-    return typeof value === 'string' ? value : undefined
-  }
-  const issuer = text('issuer')
+  const issuer = ownText(record, 'issuer')
   if (issuer === undefined) return []
   const actors = listOf(own(record, 'actors'))
     .filter(isObject)
-    .flatMap((one) => ({ sub: text('sub', one) ?? '', issuer: text('issuer', one) ?? '' }))
+    .map((one) => ({ sub: ownText(one, 'sub') ?? '', issuer: ownText(one, 'issuer') ?? '' }))
   return revocableSubjects(
     {
       issuer,
-      kid: text('kid'),
-      id: text('jti'),
-      subject: text('subject'),
-      clientId: text('client'),
+      kid: ownText(record, 'kid'),
+      id: ownText(record, 'jti'),
+      subject: ownText(record, 'subject'),
+      clientId: ownText(record, 'client'),
     },
-    { id: text('agent'), workflowId: text('workflow'), actors },
+    { id: ownText(record, 'agent'), workflowId: ownText(record, 'workflow'), actors },
   )
 }
 
+/** The rule of this name in a policy as `PREFIX/policy` shows it. */
+export function ruleIn(policy: JsonObject, name: unknown): JsonObject | undefined {
+  return listOf(own(policy, 'routes'))
+    .filter(isObject)
+    .find((route) => own(route, 'match') === name)
+}
+
 /**
- * What has changed since: whether the policy is another, its rule of the same name, and what is revoked of the
- * token. Administrators of one issuer see only what is revoked, and of their issuer.
+ * How a decision compares with today: whether the policy has changed, its rule of the same name, and the revocations
+ * that cover the token. Administrators of one issuer see only revocations of their issuer.
  */
 export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObject> {
   const { audit, revocations, clock } = c.get('ports')
@@ -47,8 +50,7 @@ export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObjec
   }
   if (ownIssuer(c) !== undefined) return { ...standing }
   const hash = await audit?.policyHash()
-  const name = own(decision, 'route')
-  const rule = showPolicy(policy).routes.find(({ match }) => match === name)
+  const rule = ruleIn(showPolicy(policy) as unknown as JsonObject, own(decision, 'route'))
   const changed = hash !== own(decision, 'policy')
   return { policy: hash, changed, ...(rule && { rule }), ...standing }
 }

@@ -15,7 +15,7 @@ interface IsolateMemory {
   readonly assertionMemory: AssertionMemory
 }
 
-/** Milliseconds for which a failure counts if nobody tries again. */
+/** Milliseconds for which a failure counts if there is no further attempt. */
 const RECENT_MS = 60_000
 
 /** What is wrong in this isolate, as far as its requests have found out. */
@@ -40,7 +40,7 @@ export function problemsOf(
 
 let reportedAt = Number.NEGATIVE_INFINITY
 
-/** Tells the audit, now and then, that the policy has mistakes: then no request is decided, and no record made. */
+/** Reports to the audit, at most once a minute, that the policy is invalid. Without a policy there are no records. */
 export function reportInvalid(env: Env, now: number, waitUntil: Background['waitUntil']): void {
   const { AUDIT_LOG: all } = env
   if (!all || now - reportedAt < RECENT_MS) return

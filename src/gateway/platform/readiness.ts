@@ -22,7 +22,6 @@ const stateOf = ({ keys, stale, error }: KeyStatus): 'held' | 'stale' | 'unknown
  */
 const PATIENCE_MS = LIMITS.revocationReadMs + 1_000
 
-/** The state of one policy. */
 interface Known {
   readonly inFlight: InFlight
   /** The last answer, and its time in milliseconds. */

@@ -1,8 +1,9 @@
-import { CompactSign, type CryptoKey, compactVerify, importJWK, type JWK } from 'jose'
+import { CompactSign, compactVerify, type JWK } from 'jose'
 import { utf8Encode } from '../../core/bytes.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, splitJws } from '../../core/jws.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { createTextMemo } from '../../core/memo.ts'
 import { ASSERTION_ALGORITHMS, type AssertionAlgorithm } from '../../core/model/assertion.ts'
 import {
   isSessionId,
@@ -12,8 +13,8 @@ import {
 } from '../../core/model/mcp.ts'
 import type { Clock, Nonces, SigningKeys } from '../../core/model/ports.ts'
 
-/** The most verified seals an isolate remembers, and the most characters of each. */
-const KEPT = { entries: 1_000, length: 4_096 }
+/** The most characters of text by which a seal is remembered. */
+const KEPT_LENGTH = 4_096
 
 /** The keys of {@link createSeals}. Without `published` nothing can be opened. */
 export type SealKeys = Pick<SigningKeys, 'signing'> & Partial<SigningKeys>
@@ -29,7 +30,7 @@ interface SessionsOptions {
  * key, and `open` where no published keys are known.
  */
 export function createSeals(keys: SealKeys, typ: string) {
-  const opened = new Map<string, { readonly key: JWK; readonly claims: JsonObject }>()
+  const opened = createTextMemo<{ readonly key: JWK; readonly claims: JsonObject }>(KEPT_LENGTH)
   return {
     async seal(claims: JsonObject): Promise<string> {
       const { kid, algorithm, key } = await signerOf(keys)
@@ -48,13 +49,7 @@ export function createSeals(keys: SealKeys, typ: string) {
         return known.claims
       }
       const key = await verified(sealed, shape, published)
-      if (!key) return undefined
-      const { claims } = shape
-      if (sealed.length <= KEPT.length) {
-        if (opened.size >= KEPT.entries) opened.clear()
-        opened.set(sealed, { key, claims })
-      }
-      return claims
+      return key && opened.keep(sealed, { key, claims: shape.claims }).claims
     },
   }
 }
@@ -67,37 +62,30 @@ const signerOf = async (keys: SealKeys) => {
 
 /**
  * Seals session ids and task ids of MCP servers: see {@link createSeals}. A seal names its holder; the token is verified
- * separately on each request. A task is sealed alike each time, as far as this isolate remembers: a client compares the
- * ids of tasks, and ES256 signs the same claims differently each time.
+ * separately on each request. A task gets the same seal each time, as long as this isolate remembers it: clients compare
+ * the ids of tasks, and ES256 signs the same claims differently each time.
  */
 export function createSessions({ keys, clock }: SessionsOptions): Sessions {
   const seals = createSeals(keys, SESSION_TYP)
-  const tasks = new Map<string, string>()
-  const keepTask = (claims: JsonObject, sealed: string) => {
-    if (sealed.length > KEPT.length) return
-    if (tasks.size >= KEPT.entries) tasks.clear()
-    tasks.set(JSON.stringify(claims), sealed)
-  }
+  const tasks = createTextMemo<string>(KEPT_LENGTH)
   return {
     async seal(session, holder) {
       if (!isSessionId(session)) throw new TypeError('not the id of a session')
       const claims = { session, ...namesOf(holder) }
       if (!holder.kind) return seals.seal({ ...claims, iat: Math.floor(clock.now() / 1000) })
-      const known = tasks.get(JSON.stringify(claims))
+      const task = JSON.stringify(claims)
+      const known = tasks.get(task)
       if (known !== undefined && (await seals.open(known).catch(() => undefined))) return known
-      const sealed = await seals.seal(claims)
-      keepTask(claims, sealed)
-      return sealed
+      return tasks.keep(task, await seals.seal(claims))
     },
     async open(sealed, holder) {
       const claims = await seals.open(sealed)
       const session = claims && own(claims, 'session')
       if (typeof session !== 'string' || !isSessionId(session)) return undefined
-      const isTheirs = Object.entries(namesOf(holder)).every(
-        ([name, value]) => claims?.[name] === value,
-      )
+      const names = namesOf(holder)
+      const isTheirs = Object.entries(names).every(([name, value]) => claims?.[name] === value)
       if (!isTheirs) return undefined
-      if (holder.kind) keepTask({ session, ...namesOf(holder) }, sealed)
+      if (holder.kind) tasks.keep(JSON.stringify({ session, ...names }), sealed)
       return session
     },
   }
@@ -141,22 +129,11 @@ const verified = async (
   const key = published.find((one) => one.kid === kid && one.alg === algorithm)
   if (!key) return undefined
   try {
-    await compactVerify(sealed, await importedOf(key, algorithm), { algorithms: [algorithm] })
+    await compactVerify(sealed, key, { algorithms: [algorithm] })
     return key
   } catch {
     return undefined
   }
-}
-
-const imported = new WeakMap<JWK, CryptoKey>()
-
-/** Keeps the imported key, not the promise: workerd forbids awaiting another request's promise. */
-const importedOf = async (jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> => {
-  const known = imported.get(jwk)
-  if (known) return known
-  const key = (await importJWK({ ...jwk }, algorithm)) as CryptoKey
-  imported.set(jwk, key)
-  return key
 }
 
 /** The `typ` of a nonce; no other token of the gate has it. */

@@ -107,14 +107,14 @@ export function identityHeaders(known: Facts): Pairs {
   return admittedHeaders(known.admission, known)
 }
 
-/** The header of the granted scopes. */
-export function grantHeaders({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs {
-  return prefixed(policy.gate, scopeList('grant', grant))
-}
-
-/** The header name of {@link grantHeaders}. */
-export function grantName({ policy }: Pick<Facts, 'policy'>): string {
-  return `${policy.gate.identityPrefix}grant`
+/** Sets, in place, the header of the granted scopes; removes it if there are none. */
+export function setGrant(
+  headers: Headers,
+  { policy, grant }: Pick<Facts, 'policy' | 'grant'>,
+): void {
+  const name = `${policy.gate.identityPrefix}grant`
+  headers.delete(name)
+  for (const [, scopes] of scopeList('grant', grant)) headers.set(name, scopes)
 }
 
 const admittedHeaders = perAdmission(
@@ -175,3 +175,22 @@ const claimHeaders = ({
     const value = claimHeaderValue(claims, one)
     return value ? [[one.header, value]] : []
   })
+
+/** Sets a header, appends to it, or, without a value, removes it. */
+export type Edit = readonly [name: string, value?: string, isJoined?: true]
+
+/** A copy of a response with another body and edited headers. */
+export function remade(
+  response: Response,
+  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null,
+  edits: readonly Edit[],
+): Response {
+  const copy = new Response(body, response)
+  const { headers } = copy
+  for (const [name, value, isJoined] of edits) {
+    if (value === undefined) headers.delete(name)
+    else if (isJoined) headers.append(name, value)
+    else headers.set(name, value)
+  }
+  return copy
+}

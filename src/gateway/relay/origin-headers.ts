@@ -7,7 +7,7 @@ import { partsOf } from '../../core/model/well-known.ts'
 import type { Address } from '../../core/request.ts'
 import { foldedName } from '../../core/text.ts'
 import { setMcpHeaders, stripMcpHeaders } from '../../mcp/answer/headers.ts'
-import { grantHeaders, grantName, identityHeaders, stripInbound } from './headers.ts'
+import { identityHeaders, setGrant, stripInbound } from './headers.ts'
 
 /** The facts behind an origin's headers. */
 export interface OriginContext {
@@ -214,9 +214,7 @@ export function handlerHeaders(inbound: Headers, known: Facts): Headers {
 /** Sets the headers of a request's operation, in place. */
 const tellOperation = (headers: Headers, known: Facts): void => {
   setMcpHeaders(headers, known.operation)
-  if (known.grant === known.routeGrant) return
-  headers.delete(grantName(known))
-  for (const [name, value] of grantHeaders(known)) headers.set(name, value)
+  if (known.grant !== known.routeGrant) setGrant(headers, known)
 }
 
 /** Headers that ask for a part of an answer, or for a charset. */

@@ -3,7 +3,7 @@ import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { fail, ok, onceKnown, type Result } from '../../core/result.ts'
 import { mcpAnswer } from '../../mcp/answer/answer.ts'
-import { type ForwardContext, type ForwardFault, forward } from './forward.ts'
+import { type ForwardContext, forward } from './forward.ts'
 import { toAgent } from './response.ts'
 import { limitedToToken, type StreamContext } from './streams.ts'
 import { withoutSecrets } from './without-secrets.ts'
@@ -56,8 +56,7 @@ export async function relay(
   const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
   const origin = { status, requestId: id ?? undefined }
   const finishing = finished(searched, request, { decision, isFetched })
-  const done = finishing instanceof Promise ? await finishing : finishing
-  return { answer: done.ok ? done : fail(done.reason.denial), origin }
+  return { answer: finishing instanceof Promise ? await finishing : finishing, origin }
 }
 
 /**
@@ -68,7 +67,7 @@ export function finished(
   answer: Response,
   request: Request,
   context: StreamContext,
-): Result<Response, ForwardFault> | Promise<Result<Response, ForwardFault>> {
+): Result<Response, Denial> | Promise<Result<Response, Denial>> {
   return context.decision.known.route?.mcp
     ? finishedMcp(answer, request, context)
     : onceKnown(limitedToToken(answer, request, context), ok)
@@ -78,7 +77,7 @@ const finishedMcp = async (
   answer: Response,
   request: Request,
   { decision, isFetched }: StreamContext,
-): Promise<Result<Response, ForwardFault>> => {
+): Promise<Result<Response, Denial>> => {
   const filtered = await mcpAnswer(answer, request, decision)
   if (!filtered.ok) return filtered
   const { response, body, openRequests } = filtered.value

@@ -3,7 +3,7 @@ import type { Route } from '../../core/model/route.ts'
 import { pathAtOrigin } from '../../core/model/well-known.ts'
 import type { Address } from '../../core/request.ts'
 import { connectionOptions } from '../../core/text.ts'
-import { isHopByHop } from './headers.ts'
+import { type Edit, isHopByHop, remade } from './headers.ts'
 import { limitFields } from './limit-headers.ts'
 import type { OriginContext } from './origin-headers.ts'
 
@@ -28,9 +28,6 @@ export interface ToAgent
   readonly keepsCors?: boolean
 }
 
-/** Sets a header, appends to it, or, without a value, removes it. */
-type Edit = readonly [name: string, value?: string, isJoined?: true]
-
 /**
  * The origin's response for the agent; a copy only if a header changes. Rewrites `Location` to the
  * gate's host, forbids shared caching, and removes the origin's challenges and hop-by-hop headers,
@@ -38,15 +35,7 @@ type Edit = readonly [name: string, value?: string, isJoined?: true]
  */
 export function toAgent(response: Response, about: ToAgent): Response {
   const edits = editsOf(response, about)
-  if (edits.length === 0) return response
-  const answer = new Response(response.body, response)
-  const { headers } = answer
-  for (const [name, value, isJoined] of edits) {
-    if (value === undefined) headers.delete(name)
-    else if (isJoined) headers.append(name, value)
-    else headers.set(name, value)
-  }
-  return answer
+  return edits.length === 0 ? response : remade(response, response.body, edits)
 }
 
 const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[] => {

@@ -150,12 +150,8 @@ const percent: Escape = (hex) => `%${hex.toUpperCase()}`
 const form: Escape = (hex, one) => (one === ' ' ? '+' : percent(hex, one))
 const unicode: Escape = (hex) => `\\u00${hex.toUpperCase()}`
 const slashed: Escape = (_, one) => `\\${one}`
-const entity =
-  (apostrophe: string): Escape =>
-  (hex, one) => {
-    const name = { '"': 'quot', '&': 'amp', '<': 'lt', '>': 'gt' }[one]
-    return name ? `&${name};` : one === "'" ? apostrophe : `&#x${hex.toUpperCase()};`
-  }
+/** Of JSON: a quote or backslash after a backslash, any other as its code in lower case. */
+const jsonEscape: Escape = (hex, one) => (/["\\]/.test(one) ? `\\${one}` : `\\u00${hex}`)
 
 const EVERY = /[^A-Za-z0-9]/g
 
@@ -186,11 +182,11 @@ const ENCODERS: readonly (readonly [RegExp, Escape])[] = [
   ),
   [/["\\]/g, slashed],
   [/["\\/]/g, slashed],
-  [/["\\<>&]/g, (hex, one) => (/["\\]/.test(one) ? slashed(hex, one) : `\\u00${hex}`)],
+  [/["\\<>&]/g, jsonEscape],
   [/["\\<>&'+`]/g, (hex, one) => (one === '\\' ? slashed : unicode)(hex, one)],
-  ...['&#39;', '&#x27;', '&apos;', '&#039;'].map((one) => [/["&'<>]/g, entity(one)] as const),
-  [/["&'<>+]/g, entity('&#x27;')],
-  [/["\\<>&=']/g, (hex, one) => (/["\\]/.test(one) ? slashed(hex, one) : `\\u00${hex}`)],
+  ...['&#39;', '&#x27;', '&apos;', '&#039;'].map((one) => html({ '"': '&quot;', "'": one })),
+  html({ '"': '&quot;', "'": '&#x27;', '+': '&#x2B;' }),
+  [/["\\<>&=']/g, jsonEscape],
   html({ '"': '&#34;', "'": '&#39;' }),
   html({ '"': '&#34;', "'": '&#39;', '+': '&#43;' }),
   html({ '"': '&quot;', "'": '&#39;', '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' }),

@@ -3,7 +3,7 @@ import type { Address } from '../../core/request.ts'
 import { rpcErrorOf } from '../../mcp/refusal.ts'
 import { errorOf } from '../answer/problem.ts'
 import type { Last } from './stream-pipe.ts'
-import { type Ending, toldDenial } from './stream-watch.ts'
+import type { Ending } from './stream-watch.ts'
 
 /** What {@link lastOf} reads to know the protocol of a stream. */
 export interface Streaming {
@@ -30,7 +30,8 @@ const MODEL_PATH = /\/(?:completions|responses|v1\/messages)$/
  */
 export function lastOf(ending: Ending, stream: Streaming): Last | undefined {
   const { headers, method, address, openRequests } = stream
-  const denial = toldDenial(ending)
+  // The code of streams stands for that of the denial.
+  const denial = { ...ending.denial, code: ending.code }
   if (!isEventStream(headers)) {
     if (!isLines(headers)) return undefined
     return { bytes: utf8Encode(`\n${JSON.stringify({ error: errorOf(denial) })}\n`), breaks: true }

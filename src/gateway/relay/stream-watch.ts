@@ -14,7 +14,7 @@ export interface Ending {
   readonly closeCode: number
 }
 
-/** The denial if the answer has not begun yet. A client with a new token would have a tool called twice. */
+/** The denial of an answer that has not begun. `wasForwarded`: a client must not repeat the request with a new token. */
 export function endingDenial(
   { denial, closeCode }: Ending,
   { operation }: Pick<Facts, 'operation'>,
@@ -23,11 +23,6 @@ export function endingDenial(
   const isCall = messages.some(({ use }) => use?.kind === 'tools')
   if (closeCode !== REVOKED && !(isCall && denial.code === EXPIRED)) return denial
   return { ...denial, params: { ...denial.params, wasForwarded: true } }
-}
-
-/** The denial as a stream reports it, with the code of streams. */
-export function toldDenial({ denial, code }: Ending): Denial {
-  return { ...denial, code }
 }
 
 const endingOf = (denial: Denial): Ending => {

@@ -1,10 +1,10 @@
 import { contentLength, joined } from '../../core/body.ts'
 import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { type Edit, remade } from './headers.ts'
 import { isEventStream, isLines, lastOf } from './stream-last.ts'
-import { IS_NATIVE, type Pipe, piped, pumped, resumed } from './stream-pipe.ts'
+import { IS_NATIVE, type Pipe, piped, pumped, resumed, start } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
-import { start } from './stream-start.ts'
 import { watch } from './stream-watch.ts'
 
 export interface StreamContext {
@@ -49,6 +49,7 @@ export function limitedToToken(
   const isEncoded = encodingOf(headers) !== undefined
   const { address } = decision.known
   const takesLast = length === undefined && !isEncoded
+  const edits: readonly Edit[] = isFramed ? [] : [['content-length']]
   const watched = ({ readable, over, cut }: Pipe): Response => {
     const { known, ports, onLate } = decision
     const stop = watch(
@@ -66,7 +67,7 @@ export function limitedToToken(
       },
     )
     void over.then(stop)
-    return withBody(response, readable, isFramed)
+    return remade(response, readable, edits)
   }
   // workerd's pipe cannot cut a script's body while it waits, nor read from another pipe.
   if (secrets.length > 0 || !isFetched) {
@@ -77,7 +78,7 @@ export function limitedToToken(
     return watched(piped(body, length))
   }
   return start(body).then(({ chunks, rest }) =>
-    rest ? watched(resumed(body, { chunks, rest })) : withBody(response, joined(chunks), isFramed),
+    rest ? watched(resumed(body, { chunks, rest })) : remade(response, joined(chunks), edits),
   )
 }
 
@@ -104,17 +105,6 @@ const withSocket = (response: Response, origin: Socket, { known, ports }: Passed
   stop = watch(known, ports, cut)
   const { status, headers } = response
   return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
-}
-
-/** `keepsLength`: whether a Content-Length is still correct. */
-const withBody = (
-  response: Response,
-  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>,
-  keepsLength: boolean,
-): Response => {
-  const answer = new Response(body, response)
-  if (!keepsLength) answer.headers.delete('content-length')
-  return answer
 }
 
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */

@@ -1,5 +1,6 @@
 import { contentLength } from '../../core/body.ts'
 import type { Route } from '../../core/model/route.ts'
+import { remade } from './headers.ts'
 import { maskStream, maskText } from './mask.ts'
 import { type Spelled, spelled } from './secret-encodings.ts'
 import { IS_NATIVE, piped } from './stream-pipe.ts'
@@ -55,10 +56,7 @@ export function isReadable({ headers, status }: Response): boolean {
 /** Removes encoding and length headers if the runtime has decoded the body. */
 export function withoutCoding(response: Response, decoded: RegExp): Response {
   if (!decoded.test(response.headers.get('content-encoding') ?? '')) return response
-  const answer = new Response(response.body, response)
-  answer.headers.delete('content-encoding')
-  answer.headers.delete('content-length')
-  return answer
+  return remade(response, response.body, [['content-encoding'], ['content-length']])
 }
 
 /** The runtime copies headers, so that unmasked ones keep their lines. */

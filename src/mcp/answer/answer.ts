@@ -8,11 +8,12 @@ import { LIMITS } from '../../core/limits.ts'
 import type { McpMessage, McpRule } from '../../core/model/mcp.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
-import { type ForwardFault, forwardDenials } from '../../gateway/relay/forward.ts'
+import { forwardDenials } from '../../gateway/relay/forward.ts'
+import { remade } from '../../gateway/relay/headers.ts'
 import { BODILESS } from '../../gateway/relay/streams.ts'
 import { learnRevisions } from '../operation/head.ts'
 import { bufferBody } from './buffer-body.ts'
-import { type HeaderEdit, privateEdits, sessionEdits } from './headers.ts'
+import { privateEdits, sessionEdits } from './headers.ts'
 import { beginsListless, type Filtered, filterText, passesUnread, visibilityOf } from './lists.ts'
 import { filterEvents } from './sse.ts'
 import { sealTasks } from './tasks.ts'
@@ -72,7 +73,7 @@ type Id = NonNullable<McpMessage['id']>
 /**
  * Prepares an MCP server's answer for its caller. It seals the session id and the ids of tasks, and removes from JSON and events
  * all that the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
- * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is no list; other
+ * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is not a list; other
  * types are not read. Events are filtered one by one. An answer without changes is returned as the same object. A
  * denied answer is cancelled. Call it only for rules with `mcp`.
  */
@@ -80,15 +81,14 @@ export async function mcpAnswer(
   answer: Response,
   request: Asked,
   decision: Decision,
-): Promise<Result<McpAnswer, ForwardFault>> {
+): Promise<Result<McpAnswer, Denial>> {
   const rule = decision.known.route?.mcp
   const filtered =
     rule && decision.outcome === 'passed'
       ? await filteredAnswer(answer, request, decision, rule)
       : fail(chainDenials('unavailable'))
-  if (filtered.ok) return filtered
-  await answer.body?.cancel().catch(() => {})
-  return fail({ denial: filtered.reason })
+  if (!filtered.ok) await answer.body?.cancel().catch(() => {})
+  return filtered
 }
 
 const filteredAnswer = async (
@@ -163,11 +163,11 @@ const filteredAnswer = async (
   const isReadable = filtered.outcome !== 'unreadable' || (isListless && passesUnread(text))
   if (filtered.outcome === 'gone' || !isReadable) return fail(deny('mcp_answer_invalid'))
   const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes
-  const length: HeaderEdit = ['content-length', String(told.length)]
-  return ok({ response: remade(answer, told, [...edits, length]), body: 'whole' })
+  const response = remade(answer, told, [...edits, ['content-length', String(told.length)]])
+  return ok({ response, body: 'whole' })
 }
 
-/** The ids of the requests in a body whose response a client waits for: nobody waits for that of a subscription. */
+/** The ids of the requests in a body whose response a client waits for. It does not wait for that of a subscription. */
 const idsOf = (operation: Operation): Set<Id> => {
   const messages = operation.kind === 'mcp' ? operation.messages : []
   return new Set(
@@ -197,19 +197,6 @@ const removeAnswered = (open: Set<Id>, data: string): void => {
   } catch {
     // Not JSON: no response.
   }
-}
-
-const remade = (
-  answer: Response,
-  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null,
-  edits: readonly HeaderEdit[],
-): Response => {
-  const response = new Response(body, answer)
-  for (const [name, value] of edits) {
-    if (value === undefined) response.headers.delete(name)
-    else response.headers.set(name, value)
-  }
-  return response
 }
 
 /** How many bytes of an answer without events are buffered. */

@@ -6,12 +6,8 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import type { Room } from '../../core/room.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { forwardDenials } from '../../gateway/relay/forward.ts'
-import { IS_NATIVE, pumped, resumed } from '../../gateway/relay/stream-pipe.ts'
-import type { Started } from '../../gateway/relay/stream-start.ts'
+import { IS_NATIVE, pumped, resumed, type Started } from '../../gateway/relay/stream-pipe.ts'
 import { endingDenial, type WatchPorts, watch } from '../../gateway/relay/stream-watch.ts'
-
-/** Ports for buffering a body and watching its token. */
-export type BufferPorts = WatchPorts & Pick<GuardPorts, 'bodies'>
 
 /** The bounds of buffering a body. */
 export interface BufferTerms {
@@ -19,14 +15,13 @@ export interface BufferTerms {
   readonly bytes: number
   /** Length of the whole body, where Content-Length frames it. */
   readonly length?: number | undefined
-  readonly ports: BufferPorts
+  readonly ports: WatchPorts & Pick<GuardPorts, 'bodies'>
   /** Called when reading goes on after the token has expired. */
   readonly onLate?: (() => void) | undefined
   /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** The buffered bytes of a body. */
 export interface Buffered {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** The body from its first byte on, if `bytes` is only its beginning. Read or cancel it. */
@@ -35,7 +30,6 @@ export interface Buffered {
 
 type Body = ReadableStream<Uint8Array>
 
-/** Why reading stopped early. */
 interface Break {
   readonly denial: Denial
 }

@@ -5,9 +5,10 @@ import { isSessionId, MCP_HEADERS, sessionHolder } from '../../core/model/mcp.ts
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
+import type { Edit } from '../../gateway/relay/headers.ts'
 import { mirroredText, mirroredValue } from '../operation/headers.ts'
 
-const deny = denials({
+export const serverSessionDenials = denials({
   session_invalid: [
     'badOrigin',
     'The MCP server gave a session id that is not visible ASCII of at most 512 characters',
@@ -15,10 +16,7 @@ const deny = denials({
   ],
 })
 
-export const serverSessionDenials = deny
-
 const SESSION = 'mcp-session-id'
-/** Headers that mirror the body. */
 const MIRRORING = ['mcp-method', 'mcp-name']
 
 /** Removes, in place, the session id, and other spellings of {@link MCP_HEADERS} that some servers read. */
@@ -53,9 +51,6 @@ export function setMcpHeaders(headers: Headers, operation: Operation): void {
   }
 }
 
-/** A header of an answer to set, or to remove where it has no value. */
-export type HeaderEdit = readonly [name: string, value?: string]
-
 /**
  * Edits that seal the session id of an answer with these header names. A sealed id that the caller sent stays
  * unchanged. So does the id sealed for this request, if a handler in the same process returns it. Revisions without
@@ -68,14 +63,14 @@ export async function sessionEdits(
   decision: Pick<Passed, 'sealed' | 'ports'> & {
     readonly known: Pick<Facts, 'agent' | 'route' | 'operation'>
   },
-): Promise<Result<readonly HeaderEdit[], Denial>> {
+): Promise<Result<readonly Edit[], Denial>> {
   const { operation, agent, route } = decision.known
   const edits = names.filter((name) => foldedName(name) === SESSION).map((name) => [name] as const)
   const session = names.includes(SESSION) ? headers.get(SESSION) : null
   const { revision, session: own } = operation.kind === 'mcp' ? operation : {}
   if (session === null || revision === '2026-07-28') return ok(edits)
   if (session === decision.sealed) return ok([...edits, [SESSION, session]])
-  if (!isSessionId(session)) return fail(deny('session_invalid'))
+  if (!isSessionId(session)) return fail(serverSessionDenials('session_invalid'))
   try {
     const given = sent.get(SESSION)
     // A handler in the same process has the server's own id, and may return it.
@@ -97,10 +92,8 @@ const VALIDATORS = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-dig
  * Edits for a body that is made for one caller: it must not be stored, and loses its validators, which belong to the
  * original body.
  */
-export function privateEdits(headers: Headers, names: readonly string[]): readonly HeaderEdit[] {
-  const edits: HeaderEdit[] = VALIDATORS.filter((name) => names.includes(name)).map((name) => [
-    name,
-  ])
+export function privateEdits(headers: Headers, names: readonly string[]): readonly Edit[] {
+  const edits: Edit[] = VALIDATORS.filter((name) => names.includes(name)).map((name) => [name])
   const control = names.includes('cache-control') ? headers.get('cache-control') : null
   if (control === null) edits.push(['Cache-Control', 'no-store'])
   else if (!/(?:^|,)\s*no-store\s*(?:,|$)/i.test(control)) {

@@ -60,7 +60,7 @@ export function visibilityOf(
 
 /**
  * The result for a text. `same`: nothing to change. `changed`: use `text`. `gone`: the caller may see nothing of it.
- * `unreadable`: no JSON, but it could contain hidden names.
+ * `unreadable`: not JSON, but it could contain hidden names.
  */
 export type Filtered =
   | { readonly outcome: 'same' | 'gone' | 'unreadable' }
@@ -149,7 +149,7 @@ export function beginsListless(text: string): boolean {
   }
 }
 
-/** Whether text that is no JSON could be read neither as a list nor as a notification of a resource. */
+/** Whether no reader could take text that is not JSON for a list, or for a notification of a resource. */
 export function passesUnread(text: string): boolean {
   return !MAY_BE_UPDATE.test(text) && beginsListless(text)
 }

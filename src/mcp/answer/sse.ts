@@ -1,5 +1,6 @@
 import { grown, joined } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
+import { onceKnown } from '../../core/result.ts'
 import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
 /** The bounds of filtering an event stream. */
@@ -163,8 +164,8 @@ const brokenOff = async (error: unknown): Promise<never> => {
   throw error
 }
 
-const tooLong = () => new Error('An event is longer than what is held of one')
-const unreadable = () => new Error('An event that may hold a list is no JSON')
+const tooLong = () => new Error('An event is longer than the gate buffers')
+const unreadable = () => new Error('An event that may contain a list is not JSON')
 
 /** A byte order mark counts only at the start of the stream. */
 const [beginning, further] = [false, true].map(
@@ -205,8 +206,7 @@ const toldEvent = (event: Uint8Array, terms: EventTerms, isFirst: boolean): Part
       }
     }
   }
-  const told = terms.filter(data)
-  return told instanceof Promise ? told.then(tell) : tell(told)
+  return onceKnown(terms.filter(data), tell)
 }
 
 const eventOf = (lines: readonly string[]): Uint8Array =>

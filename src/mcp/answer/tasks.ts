@@ -1,24 +1,22 @@
 import type { Passed } from '../../core/guard.ts'
 import { messageSpans, replaceTexts, type Span, spansAt } from '../../core/json-ranges.ts'
 import { taskHolder } from '../../core/model/mcp.ts'
-import { RELATED_MEMBER } from '../operation/headers.ts'
+import { RELATED_TASK } from '../operation/headers.ts'
 import type { Filtered } from './lists.ts'
-
-const RELATED = ['_meta', RELATED_MEMBER, 'taskId']
 
 /** Where a server's message names tasks of the server (MCP 2025-11-25, Tasks; tasks extension of 2026-07-28). */
 const PATHS = [
   ['result', 'taskId'],
   ['result', 'task', 'taskId'],
   ['result', 'tasks', '*', 'taskId'],
-  ['result', ...RELATED],
-  ['params', ...RELATED],
+  ['result', ...RELATED_TASK],
+  ['params', ...RELATED_TASK],
 ]
 const IN_STATUS = ['params', 'taskId']
 
 /**
- * Seals the ids of tasks in filtered text for the caller; the id that the caller sent stays the one it sent. A promise
- * only where there may be some. Rejects with a TypeError where a server's id cannot be sealed, and while there is no key.
+ * Seals the ids of tasks in filtered text for the caller; the id that the caller sent stays the one it sent. Returns a
+ * promise only if the text may contain ids. Rejects with a TypeError where a server's id cannot be sealed, and while there is no key.
  */
 export function sealTasks(
   text: string,
@@ -43,7 +41,7 @@ const sealedIn = async (
   return sealed === text ? told : { outcome: 'changed', text: sealed }
 }
 
-/** The ids in a text; none in text that is no JSON. */
+/** The spans of the ids in a text; empty for text that is not JSON. */
 const spansIn = (text: string): readonly Span[] => {
   try {
     JSON.parse(text)

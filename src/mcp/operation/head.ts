@@ -98,7 +98,7 @@ export function learnRevisions(rule: McpRule, answer: string): void {
     const both = [...rule.revisions].filter((one) => versions.includes(one))
     if (both.length > 0) named.set(rule, both)
   } catch {
-    // Nothing is learned from what is no such answer.
+    // The answer is not JSON.
   }
 }
 

@@ -8,6 +8,9 @@ export const REVISION_MEMBER = 'io.modelcontextprotocol/protocolVersion'
 /** The member of `_meta` with the task that a message belongs to (MCP 2025-11-25, Tasks). */
 export const RELATED_MEMBER = 'io.modelcontextprotocol/related-task'
 
+/** The path of the id of that task, in params or in a result. */
+export const RELATED_TASK = ['_meta', RELATED_MEMBER, 'taskId']
+
 /** The member of params that `Mcp-Name` mirrors (MCP 2026-07-28, and its tasks extension). */
 const NAMED_BY: Readonly<Record<string, string>> = {
   'tools/call': 'name',

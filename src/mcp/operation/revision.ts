@@ -2,7 +2,6 @@ import { MCP_REVISIONS, type McpRevision } from '../../core/model/mcp.ts'
 
 /** The features of an MCP revision over streamable HTTP. */
 export interface RevisionRules {
-  /** Allowed HTTP methods. */
   readonly methods: readonly string[]
   /** Whether a body may contain several messages. */
   readonly batch: boolean

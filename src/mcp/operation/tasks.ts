@@ -12,10 +12,10 @@ import {
 import { isNotification, isTaskCall } from '../../core/model/mcp-methods.ts'
 import { fail, ok } from '../../core/result.ts'
 import type { Asking } from '../../core/stages/operation/operation-types.ts'
-import { RELATED_MEMBER } from './headers.ts'
+import { RELATED_MEMBER, RELATED_TASK } from './headers.ts'
 import { sessionDenials } from './session.ts'
 
-const deny = denials({
+export const taskDenials = denials({
   task_unknown: [
     'badRequest',
     'There is no such task of this agent at this endpoint',
@@ -23,21 +23,17 @@ const deny = denials({
   ],
 })
 
-export const taskDenials = deny
-
-const RELATED = ['_meta', RELATED_MEMBER, 'taskId']
-
 /** Where a message of a client names tasks of the server. */
 const pathsOf = (
   { method, params = {} }: McpMessage,
   isOfTask: boolean,
 ): readonly (readonly string[])[] => {
-  if (method === undefined) return [['result', ...RELATED]]
+  if (method === undefined) return [['result', ...RELATED_TASK]]
   const isRelated = Object.hasOwn((own(params, '_meta') ?? {}) as object, RELATED_MEMBER)
   return [
     ...(isOfTask ? [['params', 'taskId']] : []),
     ...(method === 'subscriptions/listen' ? [['params', 'notifications', 'taskIds', '*']] : []),
-    ...(isRelated ? [['params', ...RELATED]] : []),
+    ...(isRelated ? [['params', ...RELATED_TASK]] : []),
   ]
 }
 
@@ -82,7 +78,7 @@ export async function openTasks(
       else tasks.set(task, sent as string)
       return task
     })
-    if (isUnknown) return fail(deny('task_unknown', undefined, { ofCall: true }))
+    if (isUnknown) return fail(taskDenials('task_unknown', undefined, { ofCall: true }))
     return ok(tasks.size > 0 ? { bytes: utf8Encode(opened), tasks } : undefined)
   } catch (error) {
     return fail(sessionDenials('session_unavailable', { error: String(error) }))

@@ -23,7 +23,7 @@ export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): vo
   if (entry.forward_token) {
     report(
       ['forward_token'],
-      'cannot stand beside mcp: an MCP server never gets the token of a caller',
+      "must be left out with mcp: an MCP server never gets the caller's token",
     )
   }
   if (gate.assertion?.binding === 'off') {
@@ -98,7 +98,7 @@ export function warnMcp(
   if ((mode ?? gate.mode) === 'shadow') {
     report(
       ['mode'],
-      'is `enforce` here all the same: the rule has mcp, and is never in shadow mode; write mode = "enforce"',
+      'is `enforce` here: a rule with mcp is never in shadow mode; write mode = "enforce"',
     )
   }
   for (const [{ pattern, scopes }, path] of usesOf(mcp)) {
@@ -106,7 +106,7 @@ export function warnMcp(
     const needs = scopes.scopes.length === 0 ? ', with no scope of its own' : ''
     report(
       ['mcp', ...path],
-      `allows all ${path[0]} that are not named${needs}: those too that the server will only have tomorrow`,
+      `allows all ${path[0]} that are not named${needs}: also those that the server adds later`,
     )
   }
   const missing = ['GET', 'DELETE'].filter(

@@ -35,7 +35,6 @@ export const NAME_KEYS = {
   when: callConditionField,
 }
 
-/** The documentation of these keys. */
 export const NAME_DOCS: KeyDocs<typeof NAME_KEYS> = {
   scopes: {
     description:
@@ -99,11 +98,11 @@ const namesField = (kind: McpKind) =>
 
 const method = text((value) => {
   if (!isMethodName(value)) {
-    return fail(`${quote(value)} is no method: 1 to 128 letters, digits and . _ $ / -`)
+    return fail(`${quote(value)} is not a method name: 1 to 128 letters, digits and . _ $ / -`)
   }
   return isBuiltIn(value)
     ? fail(
-        `${quote(value)} needs no naming: it is part of the protocol, and judged by what it is about`,
+        `${quote(value)} must not be listed: it is part of the protocol, and the gate checks it by itself`,
       )
     : ok(value)
 })
@@ -137,7 +136,6 @@ export const MCP_KEYS = {
   offered_scopes: list(offered, { empty: true }),
 }
 
-/** The documentation of the keys of `mcp`. */
 export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   tools: {
     description: 'Tool name → [what calling it needs](mcp.md#what-a-name-needs).',

@@ -1,7 +1,13 @@
 import { denials } from '../../core/denial.ts'
-import { hasExpired, isRevoked, type Revocation, THROTTLE } from '../../core/model/revocation.ts'
+import {
+  type AgentPins,
+  hasExpired,
+  isRevoked,
+  type Revocation,
+  THROTTLE,
+} from '../../core/model/revocation.ts'
+import type { Intent } from '../../core/model/token.ts'
 import { standingCheck } from './check.ts'
-import { changedIn } from './pins.ts'
 
 /** The denials of this check, also for other users of the revocation set. */
 export const revokedDenials = denials({
@@ -48,8 +54,8 @@ export const revokedDenials = denials({
 })
 
 /**
- * Checks that no entry covers the token, and what the registry of agents says of its agent and actors; except entries the
- * policy lifts. Both are answered by one lookup.
+ * Checks that no entry revokes the token, and the standings of its agent and actors in the registry of agents. Ignores
+ * entries that the policy lifts. One lookup answers both.
  */
 export const revoked = standingCheck({
   denials: revokedDenials,
@@ -79,3 +85,30 @@ export const revoked = standingCheck({
     return said.filter(({ mode }) => mode === THROTTLE)
   },
 })
+
+/** The facts of an Agentic JWT that are compared with the agent's approval, in order. */
+const PINNED = [
+  ['agent_registration_changed', 'registrations', 'registration'],
+  ['agent_key_changed', 'keys', 'jkt'],
+  ['agent_checksum_changed', 'checksums', 'checksum'],
+] as const
+
+/** The denial code of the first fact that is not approved; `undefined` if all are. */
+const changedIn = (pins: AgentPins, intent: Intent) =>
+  PINNED.find(([, list, name]) => {
+    const approved = pins[list]
+    return approved && !isOneOf(approved, intent[name] ?? '')
+  })?.[0]
+
+/** Compares with each in constant time. */
+const isOneOf = (approved: readonly string[], value: string): boolean => {
+  let found = 0
+  for (const one of approved) found |= isEqual(one, value) ? 1 : 0
+  return found === 1
+}
+
+const isEqual = (one: string, other: string): boolean => {
+  let difference = one.length ^ other.length
+  for (let i = 0; i < other.length; i++) difference |= one.charCodeAt(i) ^ other.charCodeAt(i)
+  return difference === 0
+}

@@ -228,7 +228,7 @@ describe('the requests of a POST that events have not answered yet', () => {
     const decision = await createGuard(policyOf())(request)
     const body = events.map((one) => `data: ${one}\n\n`).join('')
     const answer = await mcpAnswer(new Response(body, { headers: SSE }), request, decision)
-    if (!answer.ok) throw new Error(answer.reason.denial.code)
+    if (!answer.ok) throw new Error(answer.reason.code)
     const { response, openRequests } = answer.value
     expect(await response.text()).toBe(body)
     return openRequests?.()

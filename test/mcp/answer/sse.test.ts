@@ -232,17 +232,13 @@ describe('a stream', () => {
   })
 
   it.each([
-    [
-      'too long',
-      `data: ${'y'.repeat(100)}\n\n`,
-      'Error: An event is longer than what is held of one',
-    ],
+    ['too long', `data: ${'y'.repeat(100)}\n\n`, 'Error: An event is longer than the gate buffers'],
     [
       'too long so far',
       `data: ${'y'.repeat(100)}`,
-      'Error: An event is longer than what is held of one',
+      'Error: An event is longer than the gate buffers',
     ],
-    ['no JSON', 'data: {"tools"\n\n', 'Error: An event that may hold a list is no JSON'],
+    ['no JSON', 'data: {"tools"\n\n', 'Error: An event that may contain a list is not JSON'],
   ])('has told all before one that is %s', async (_name, bad, error) => {
     const good = `id: 1\ndata: ${FILTERED}\n\n: c\n\n`
     expect(await toldBefore(`${good}${bad}`, { ...TERMS, most: 100 })).toBe(`${good}${error}`)
@@ -260,11 +256,11 @@ describe('a stream', () => {
     ['spelled otherwise', String.raw`data: {"result":{"\u0074ools":[{"name":"no"}],}}${'\n\n'}`],
     ['about a resource', `data: ${NAN_UPDATED}\n\n`],
   ])('breaks off at what cannot be judged: %s', async (_name, text) => {
-    await expect(toldText(text)).rejects.toThrow('no JSON')
+    await expect(toldText(text)).rejects.toThrow('not JSON')
     await expect(told([...bytes(text)].map((byte) => Uint8Array.of(byte)))).rejects.toThrow()
   })
 
-  it('without lists passes what is no JSON, but nothing that tells of a list or a resource', async () => {
+  it('without lists passes what is not JSON, but nothing about a list or a resource', async () => {
     const terms = { ...TERMS, isListless: true }
     const given = 'data: {"result":{"structuredContent":{"tools":NaN}}}\n\n'
     expect(await toldText(given, terms)).toBe(given)
@@ -274,7 +270,7 @@ describe('a stream', () => {
       NAN_UPDATED.replaceAll('/', '\\/'),
       NAN_UPDATED.replace('resources', String.raw`\u0072esources`),
     ]) {
-      await expect(toldText(`data: ${hidden}\n\n`, terms)).rejects.toThrow('no JSON')
+      await expect(toldText(`data: ${hidden}\n\n`, terms)).rejects.toThrow('not JSON')
     }
   })
 

@@ -258,8 +258,8 @@ describe('a pattern of resources is a mistake', () => {
     'file:docs/*',
     'file:///docs/%61*',
     'file:///docs/%E9*',
-  ])('that takes nothing: %s', (text) => {
-    expect(nameFault('resources', text)).toContain('takes nothing')
+  ])('that matches nothing: %s', (text) => {
+    expect(nameFault('resources', text)).toContain('matches nothing')
   })
 
   it.each([

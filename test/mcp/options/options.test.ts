@@ -119,18 +119,18 @@ describe('mcp', () => {
   })
 
   it.each([
-    ['', /tools\[""\]: .*is no name/],
+    ['', /tools\[""\]: .*is not a valid name/],
     ['a*b', /tools\["a\*b"\]: .*only at the end/],
     ['*a', /only at the end/],
     ['a**', /only at the end/],
-    [' a', /is no name/],
-    ['a\tb', /is no name/],
-    ['a\u200bb', /is no name/],
-    ['a\u202eb', /is no name/],
-    ['a\u00a0b', /is no name/],
-    ['\ud800', /is no name/],
-    ['a'.repeat(129), /is no name/],
-    [`${'a'.repeat(128)}*`, /is no name/],
+    [' a', /is not a valid name/],
+    ['a\tb', /is not a valid name/],
+    ['a\u200bb', /is not a valid name/],
+    ['a\u202eb', /is not a valid name/],
+    ['a\u00a0b', /is not a valid name/],
+    ['\ud800', /is not a valid name/],
+    ['a'.repeat(129), /is not a valid name/],
+    [`${'a'.repeat(128)}*`, /is not a valid name/],
   ])('no tool has the name %j', (name, message) => {
     const found = wrong({ tools: { [name]: [] } })
     expect(found).toHaveLength(1)
@@ -146,10 +146,10 @@ describe('mcp', () => {
   )
 
   it.each([
-    ['docs', /is no name/],
-    ['/docs/*', /is no name/],
-    ['file:///a b', /is no name/],
-    ['file:///ä', /is no name/],
+    ['docs', /is not a valid name/],
+    ['/docs/*', /is not a valid name/],
+    ['file:///a b', /is not a valid name/],
+    ['file:///ä', /is not a valid name/],
     ['file:///a*b', /only at the end/],
     ['file:///docs/../etc', /two ways/],
     ['file:///docs/%2e%2E/etc', /two ways/],
@@ -162,8 +162,8 @@ describe('mcp', () => {
     ['file:///docs%252e', /two ways/],
     ['file:///docs%2*', /two ways/],
     ['file:///100%', /two ways/],
-    ['https://api.example.com*', /only begin like this one/],
-    ['https://*', /only begin like this one/],
+    ['https://api.example.com*', /hosts that begin like this one/],
+    ['https://*', /hosts that begin like this one/],
   ])('no resource has the name %j', (name, message) => {
     const found = wrong({ resources: { [name]: [] } })
     expect(found).toHaveLength(1)
@@ -194,12 +194,12 @@ describe('mcp', () => {
     [{ tools: { a: ['edgewarden:read'] } }, /own endpoints/],
     [{ tools: { a: { scopes: { any: [7] } } } }, /tools\.a\.scopes\.any\[0\]: must be a string/],
     [{ tools: { a: { scopes: [], agent_types: [] } } }, /agent_types: must not be an empty list/],
-    [{ methods: ['tools/call'] }, /methods\[0\]: .*needs no naming/],
-    [{ methods: ['initialize'] }, /needs no naming/],
-    [{ methods: ['notifications/progress'] }, /needs no naming/],
-    [{ methods: ['completion/complete'] }, /needs no naming/],
-    [{ methods: ['a b'] }, /is no method/],
-    [{ methods: ['a*'] }, /is no method/],
+    [{ methods: ['tools/call'] }, /methods\[0\]: .*must not be listed/],
+    [{ methods: ['initialize'] }, /must not be listed/],
+    [{ methods: ['notifications/progress'] }, /must not be listed/],
+    [{ methods: ['completion/complete'] }, /must not be listed/],
+    [{ methods: ['a b'] }, /is not a method name/],
+    [{ methods: ['a*'] }, /is not a method name/],
     [{ ...TOOLS, revisions: ['2024-11-05'] }, /revisions\[0\]: unknown value/],
     [{ ...TOOLS, revisions: [] }, /revisions: must not be an empty list/],
     [{ ...TOOLS, origins: ['*'] }, /origins\[0\]: must name each origin/],
@@ -307,7 +307,7 @@ describe('templates of a use', () => {
 describe('mcp and the rest of its rule', () => {
   it.each([
     [{ access: 'optional' }, /^ROUTES\[0\]\.mcp: is only for rules with access = "required"/],
-    [{ forward_token: true }, /^ROUTES\[0\]\.forward_token: cannot stand beside mcp/],
+    [{ forward_token: true }, /^ROUTES\[0\]\.forward_token: must be left out with mcp/],
     [{ match: '* /mcp' }, /^ROUTES\[0\]\.match: takes `PUT`, `PATCH`, `OPTIONS`/],
     [{ match: 'GET /mcp' }, /^ROUTES\[0\]\.match: must take POST/],
   ])('%j is a mistake', (changes, message) => {
@@ -334,7 +334,7 @@ describe('mcp and the rest of its rule', () => {
     const shadow = { GATE: { ...GATE, mode: 'shadow' }, ROUTES: routes(TOOLS) }
     expect(policy(shadow).routes[0]?.mode).toBe('enforce')
     expect(warnings(shadow)).toContain(
-      'ROUTES[0].mode: is `enforce` here all the same: the rule has mcp, and is never in shadow mode; write mode = "enforce"',
+      'ROUTES[0].mode: is `enforce` here: a rule with mcp is never in shadow mode; write mode = "enforce"',
     )
   })
 

@@ -259,7 +259,7 @@ const MISTAKES: readonly Row[] = [
     'mcp = { tools',
     `mode = "shadow"\nmcp = { tools`,
     'mode = "shadow"',
-    'warning: ROUTES[2].mode: is `enforce` here all the same: the rule has mcp, and is never in shadow mode; write mode = "enforce"',
+    'warning: ROUTES[2].mode: is `enforce` here: a rule with mcp is never in shadow mode; write mode = "enforce"',
   ],
   [
     `[[kv_namespaces]]\nbinding = "JWKS_CACHE"`,
