@@ -1,9 +1,9 @@
-import { networkOf } from '../address.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import type { LineFacts } from '../model/facts.ts'
 import type { Exhausted } from '../model/limit.ts'
 import type { Limits } from '../model/ports.ts'
+import { networkOf } from '../network.ts'
 import { fail, ok, type Result } from '../result.ts'
 
 const deny = denials({

@@ -1,4 +1,3 @@
-import { networkOf } from '../../core/address.ts'
 import { perAdmission } from '../../core/admission.ts'
 import type { Denial } from '../../core/denial.ts'
 import {
@@ -14,6 +13,7 @@ import type { Act, AuditRule, Whose } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { holesOf } from '../../core/model/scope.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
+import { networkOf } from '../../core/network.ts'
 import { accessOf } from '../../core/stages/claims.ts'
 import { actorsOf } from '../../core/stages/delegation.ts'
 import { identityOf } from '../../core/stages/identity.ts'
