@@ -3,12 +3,17 @@ import { type CodeOf, denials } from '../denial.ts'
 import { deepFreeze } from '../json.ts'
 import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
+import { isSigned } from '../model/jwk.ts'
 import type { KeyFault, KeySource } from '../model/ports.ts'
-import type { VerificationKey } from '../model/token.ts'
-import { type Credential, signedOf, unseal, type VerifiedToken } from '../model/token.ts'
+import {
+  type Credential,
+  signedOf,
+  unseal,
+  type VerificationKey,
+  type VerifiedToken,
+} from '../model/token.ts'
 import { fail, ok, onceKnown } from '../result.ts'
 import type { CredentialFacts } from './credential.ts'
-import { isSigned } from './verify.ts'
 
 const deny = denials({
   key_unknown: [
