@@ -92,8 +92,7 @@ export function createKeySet(
     size: candidates.size,
     candidates,
     find({ algorithm, kid }) {
-      const fitting = index.get(algorithm)
-      const slot = kid === undefined ? fitting?.all : fitting?.named.get(kid)
+      const slot = index.get(algorithm)?.get(kid)
       return slot ? (slot.found ?? importAll(slot)) : 'unknown'
     },
   }
@@ -105,21 +104,15 @@ interface Slot {
   found?: KeyFound
 }
 
-const newSlot = (): Slot => ({ candidates: [] })
-
-interface Fitting {
-  readonly all: Slot
-  readonly named: Map<string, Slot>
-}
-
-/** Built once, so that a search takes constant time. */
-const indexOf = (candidates: Iterable<Candidate>): ReadonlyMap<Algorithm, Fitting> => {
-  const index = new Map<Algorithm, Fitting>()
+/** The keys of each algorithm: by `kid`, and all of them under `undefined`. So a search takes constant time. */
+const indexOf = (candidates: Iterable<Candidate>) => {
+  const index = new Map<Algorithm, Map<string | undefined, Slot>>()
   for (const candidate of candidates) {
     const { algorithm, kid } = candidate.key
-    const { all, named } = getOrMake(index, algorithm, () => ({ all: newSlot(), named: new Map() }))
-    all.candidates.push(candidate)
-    if (kid !== undefined) getOrMake(named, kid, newSlot).candidates.push(candidate)
+    const slots = getOrMake(index, algorithm, () => new Map<string | undefined, Slot>())
+    for (const name of new Set([undefined, kid])) {
+      getOrMake(slots, name, () => ({ candidates: [] })).candidates.push(candidate)
+    }
   }
   return index
 }

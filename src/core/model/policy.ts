@@ -1,6 +1,6 @@
 import type { AssertionRule } from './assertion.ts'
 import type { AuditRule } from './audit.ts'
-import type { ClaimHeader } from './claim-headers.ts'
+import type { ClaimHeader } from './claims.ts'
 import type { Issuer } from './issuer.ts'
 import type { AddressLimit } from './limit.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'

@@ -1,6 +1,5 @@
 import { perObject } from '../memo.ts'
-import type { ClaimHeader } from './claim-headers.ts'
-import type { ClaimRule } from './claims.ts'
+import type { ClaimHeader, ClaimRule } from './claims.ts'
 import type { Condition } from './condition.ts'
 import type { DetailRule } from './details.ts'
 import type { DelegationRule, Issuer } from './issuer.ts'
