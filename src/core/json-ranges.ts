@@ -23,7 +23,7 @@ const pastSpace = (text: string, at: number): number =>
   text.charCodeAt(at) > 32 ? at : after(SPACE, text, at)
 
 /** The index after the string that begins at `at`. It ends at the first unescaped quote, or with the text. */
-const pastString = (text: string, at: number): number => {
+export function pastString(text: string, at: number): number {
   for (let end = at + 1; ; end++) {
     end = text.indexOf('"', end)
     if (end < 0) return text.length

@@ -40,10 +40,8 @@ export function splitUrl(url: string): UrlParts | undefined {
 
 /** Parses a URL, resolved and normalised; `undefined` for other text. */
 export function parseUrl(text: string): URL | undefined {
-  return (
-    // Node 20 has no `URL.parse`.
-    URL.canParse(text) ? new URL(text) : undefined
-  )
+  // Node 20 has no `URL.parse`.
+  return URL.canParse(text) ? new URL(text) : undefined
 }
 
 /** An authority without its port, lower-case. */
@@ -86,7 +84,7 @@ export function canonicalPath(raw: string): Result<string, PathFault> {
     return UNRESERVED.test(char) ? char : triplet.toUpperCase()
   })
   if (broken || AMBIGUOUS_ESCAPE.test(path)) return fail('escape')
-  const decoded = decodeSegment(path)
+  const decoded = percentDecode(path)
   if (decoded === undefined) return fail('utf-8')
   if (CONTROL.test(decoded)) return fail('control character')
   if (path.includes('//')) return fail('empty segment')
@@ -94,8 +92,8 @@ export function canonicalPath(raw: string): Result<string, PathFault> {
   return ok(path)
 }
 
-/** Percent-decodes as UTF-8; `undefined` where the bytes are not UTF-8. */
-const decodeSegment = (text: string): string | undefined => {
+/** Percent-decodes as UTF-8; `undefined` for a malformed escape or bytes that are not UTF-8. */
+export function percentDecode(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {

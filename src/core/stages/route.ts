@@ -179,14 +179,13 @@ type Reads = Pick<Condition, 'headers' | 'query'>
 const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
   const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
-  const workflowIn = (from: WorkflowSource['from']) =>
-    workflow?.from === from ? [workflow.name] : []
-  return {
-    headers: [
-      ...new Set([...conditions.flatMap(({ headers }) => headers), ...workflowIn('header')]),
-    ],
-    query: [...new Set([...conditions.flatMap(({ query }) => query), ...workflowIn('query')])],
-  }
+  const named = (kind: keyof Reads, from: WorkflowSource['from']) => [
+    ...new Set([
+      ...conditions.flatMap((one) => one[kind]),
+      ...(workflow?.from === from ? [workflow.name] : []),
+    ]),
+  ]
+  return { headers: named('headers', 'header'), query: named('query', 'query') }
 })
 
 /** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */
