@@ -43,7 +43,12 @@ export function bitLength(bytes: Uint8Array): number {
   return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
 }
 
+/** SHA-256 of the text's UTF-8. */
+export async function sha256(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text)))
+}
+
 /** SHA-256 of the text's UTF-8, in base64url: a name of fixed length. */
 export async function sha256Name(text: string): Promise<string> {
-  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))
+  return base64url.encode(await sha256(text))
 }

@@ -101,11 +101,6 @@ export function percentDecode(text: string): string | undefined {
   }
 }
 
-/** Whether two URLs have the same scheme, host and port. */
-export function sameOrigin(a: URL, b: URL): boolean {
-  return a.origin === b.origin
-}
-
 /**
  * A key for the server of a URL: the host, without its port, because a Worker answers on all ports. On loopback, scheme
  * and port are included. A trailing dot of the name is ignored.

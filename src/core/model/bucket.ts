@@ -16,6 +16,8 @@ export interface Spent {
   readonly used: number
 }
 
+type Bucket = NonNullable<Quotas['bucket']>
+
 export const NOTHING_SPENT: Spent = { at: 0, owed: 0, limit: 0, period: 1, used: 0 }
 
 const DAY = 86_400_000
@@ -70,20 +72,13 @@ export function forgottenAt({ at, owed, limit, used }: Spent): number {
   return Math.max(at + (owed > 0 ? Math.ceil(owed / limit) : 0), used > 0 ? nextDay(at) : 0)
 }
 
-const owedAt = (
-  before: Spent,
-  { limit, period }: { readonly limit: number; readonly period: number },
-  now: number,
-): number => {
+const owedAt = (before: Spent, { limit, period }: Bucket, now: number): number => {
   const owed = Math.max(0, before.owed - before.limit * (now - before.at))
   const inUnits = period === before.period ? owed : Math.ceil((owed / before.period) * period)
   return Math.min(inUnits, limit * period)
 }
 
-const leftInBucket = (
-  { owed }: Spent,
-  { limit, period }: { readonly limit: number; readonly period: number },
-): Left => {
+const leftInBucket = ({ owed }: Spent, { limit, period }: Bucket): Left => {
   const left = limit - Math.ceil(owed / period)
   const toWhole = left > 0 ? owed : owed - (limit - 1) * period
   return { left, reset: Math.ceil(toWhole / limit / 1000) }

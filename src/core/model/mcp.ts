@@ -137,13 +137,7 @@ export function sessionHolder(
   { issuer, id, subject }: Pick<AgentIdentity, 'issuer' | 'id' | 'subject'>,
   { name, resource }: { readonly name: string; readonly resource: string },
 ): SessionHolder {
-  return {
-    issuer,
-    agent: id,
-    ...(subject !== undefined && { subject }),
-    route: name,
-    resource,
-  }
+  return { issuer, agent: id, ...(subject !== undefined && { subject }), route: name, resource }
 }
 
 /** The holder of the tasks that a request starts. */

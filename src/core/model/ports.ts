@@ -160,22 +160,17 @@ export interface Nonces {
   ): Promise<{ readonly isGood: boolean; readonly next?: string }>
 }
 
+type Taken = Result<Allowance, Exhausted>
+
 /** Counts requests. Rejects or throws where counting fails. If a response is lost, its request stays counted. */
 export interface Limits {
   /**
    * Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only checks. The
    * remainder is empty where it is unknown.
    */
-  take(
-    limit: RateLimit,
-    name: string,
-    spend: boolean,
-  ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
+  take(limit: RateLimit, name: string, spend: boolean): Promise<Taken> | Taken
   /** Counts one request of a network (see `networkOf`) if the limit allows it. */
-  takeAddress(
-    limit: AddressLimit,
-    network: string,
-  ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
+  takeAddress(limit: AddressLimit, network: string): Promise<Taken> | Taken
 }
 
 /** Records single uses. Rejects or throws where the store cannot be reached. */

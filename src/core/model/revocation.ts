@@ -1,4 +1,4 @@
-import { sha256Name, utf8Encode } from '../bytes.ts'
+import { sha256, sha256Name } from '../bytes.ts'
 import type { AccessToken, AgentIdentity } from './token.ts'
 
 /** The kinds of revocable subjects, each within an issuer. */
@@ -158,10 +158,7 @@ export const SUBJECT_HASH_BYTES = 8
  * a hash, so after a match the set itself must be read.
  */
 export async function subjectHash(key: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(key))).slice(
-    0,
-    SUBJECT_HASH_BYTES,
-  )
+  return (await sha256(key)).slice(0, SUBJECT_HASH_BYTES)
 }
 
 /** Whether an entry revokes a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */

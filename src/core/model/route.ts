@@ -181,14 +181,10 @@ export interface Router {
 
 /** Names of the path parameters in a rule's scopes and identifiers, without duplicates. */
 export const templateParams = perObject(
-  ({ scopes, authorizationDetails = [] }: Route): readonly string[] => [
-    ...new Set(
-      [
-        ...scopes.scopes,
-        ...authorizationDetails.flatMap(({ identifier }) => identifier ?? []),
-      ].flatMap(holesOf),
-    ),
-  ],
+  ({ scopes, authorizationDetails = [] }: Route): readonly string[] => {
+    const identifiers = authorizationDetails.flatMap(({ identifier }) => identifier ?? [])
+    return [...new Set([...scopes.scopes, ...identifiers].flatMap(holesOf))]
+  },
 )
 
 const NONE: RouteMatch['params'] = new Map()
@@ -196,12 +192,5 @@ const NONE: RouteMatch['params'] = new Map()
 /** The path parameters that {@link templateParams} names. */
 export function decidingParams(route: Route, params: RouteMatch['params']): RouteMatch['params'] {
   const names = templateParams(route)
-  return names.length === 0
-    ? NONE
-    : new Map(
-        names.flatMap((name) => {
-          const value = params.get(name)
-          return value === undefined ? [] : [[name, value] as const]
-        }),
-      )
+  return names.length === 0 ? NONE : new Map([...params].filter(([name]) => names.includes(name)))
 }

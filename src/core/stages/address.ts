@@ -24,10 +24,6 @@ interface Needs extends Pick<LineFacts, 'policy' | 'caller'> {
   readonly isPreflight: boolean
 }
 
-export interface AddressPorts {
-  readonly limits: Pick<Limits, 'takeAddress'>
-}
-
 type Stays = Outcome<object, CodeOf<typeof deny>>
 
 /**
@@ -39,7 +35,10 @@ export const address = stage({
   name: 'address',
   establishes: 'the network address is within its limit, if there is one',
   denials: [deny],
-  run({ policy, caller, isPreflight }: Needs, { limits }: AddressPorts): Stays | Promise<Stays> {
+  run(
+    { policy, caller, isPreflight }: Needs,
+    { limits }: { readonly limits: Pick<Limits, 'takeAddress'> },
+  ): Stays | Promise<Stays> {
     const stays: Stays = isPreflight ? { ok: true, end: true, value: {} } : ok({})
     const { addressLimit: rule } = policy.gate
     if (!rule || caller === undefined) return stays

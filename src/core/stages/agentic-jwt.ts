@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint } from 'jose'
-import { utf8Encode } from '../bytes.ts'
+import { sha256 } from '../bytes.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { isObject, type JsonObject, objectOf, own } from '../json.ts'
@@ -228,8 +228,6 @@ const hashesOf = perObject((ids: readonly string[]) =>
 
 /** The first 64 bits of SHA-256 over the ids with `|` between, in hex (§4.4.4). */
 export async function chainHash(ids: readonly string[]): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', utf8Encode(ids.join('|')))
-  return [...new Uint8Array(digest, 0, 8)]
-    .map((byte) => byte.toString(16).padStart(2, '0'))
-    .join('')
+  const digest = await sha256(ids.join('|'))
+  return [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -112,10 +112,6 @@ type Presented = Outcome<CredentialFacts, CodeOf<typeof deny>>
 
 type Needs = Pick<Routed, 'route' | 'address'> & Pick<LineFacts, 'request' | 'policy'>
 
-export interface Ports {
-  readonly tokens: TokenMemory
-}
-
 /**
  * Reads exactly one token of bounded length from the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), or from a
  * WebSocket subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key
@@ -133,7 +129,7 @@ export const credential = stage({
     kid,
     claimed_issuer: claimedIssuer,
   }),
-  run(needs: Needs, { tokens }: Ports): Presented | Promise<Presented> {
+  run(needs: Needs, { tokens }: { readonly tokens: TokenMemory }): Presented | Promise<Presented> {
     const { route, address } = needs
     const anonymous = { ok: true, end: true, value: {} } as const
     if (route.access === 'public') return anonymous

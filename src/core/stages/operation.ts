@@ -2,9 +2,44 @@ import { mcp } from '../../mcp/operation/operation.ts'
 import { type Detail, stage } from '../chain.ts'
 import { type CodeOf, type DenialTable, joined } from '../denial.ts'
 import type { Route } from '../model/route.ts'
-import type { HeldBody } from './body.ts'
-import { http } from './operation/http.ts'
-import type { Asked, Asking, Reader, ReaderPorts } from './operation/operation-types.ts'
+import { ok } from '../result.ts'
+import { bodyDenials, type HeldBody, heldBody, ownerOf } from './body.ts'
+import {
+  type AnyOperation,
+  type Asked,
+  type Asking,
+  type Reader,
+  type ReaderPorts,
+  reader,
+} from './operation/operation-types.ts'
+
+/** An operation of an HTTP API. */
+interface HttpOperation extends AnyOperation {
+  readonly kind: 'http'
+}
+
+/**
+ * The reader for all rules: the operation is the method. It reads the body only if the origin gets its digest, and
+ * never in shadow mode.
+ */
+const http = reader({
+  kind: 'http',
+  denials: bodyDenials,
+  reads: () => true,
+  holds: ({ policy, route }) =>
+    policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow',
+  read(asking) {
+    const { request, policy, agent, hold } = asking
+    const operation: HttpOperation = { kind: 'http', method: request.method }
+    const { assertion } = policy.gate
+    if (!assertion || !http.holds(asking) || request.body === undefined) {
+      return ok({ operation, held: undefined })
+    }
+    return heldBody(request, assertion.maxBody, hold(ownerOf(agent))).then((held) =>
+      held.ok ? ok({ operation, held: held.value }) : held,
+    )
+  },
+})
 
 /** Readers of operations. The first one for a rule applies, else `http`. A new reader is one row. */
 export const READERS = [mcp, http] as const

@@ -45,10 +45,6 @@ const deny = denials({
 
 type Needs = CredentialFacts & Pick<LineFacts, 'issuer' | 'caller'>
 
-export interface Ports {
-  readonly keys: KeySource
-}
-
 const CODES = {
   unknown: 'key_unknown',
   ambiguous: 'key_ambiguous',
@@ -70,7 +66,7 @@ export const signature = stage({
   denials: [deny],
   run: (
     { issuer, credential, remembered, caller }: Needs,
-    { keys }: Ports,
+    { keys }: { readonly keys: KeySource },
   ): Signed | Promise<Signed> =>
     onceKnown(keys.find(issuer, credential, caller), (found) => {
       if (!found.ok) return fail(deny(CODES[found.reason]))
