@@ -1,7 +1,6 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type DenialTable, denials, joined } from '../denial.ts'
 import { isObject, type JsonObject, own } from '../json.ts'
-import type { Route } from '../model/route.ts'
 import type { AccessToken, Possession, ProofUse } from '../model/token.ts'
 import { fail, ok, onceKnown } from '../result.ts'
 import { bearer } from './possession/bearer.ts'
@@ -86,13 +85,7 @@ const memberOf = (cnf: unknown): string => {
 }
 
 /** Whether a request may have a proof that the rule accepts once. */
-export function mayUseProof({
-  route,
-  access,
-}: {
-  readonly route: Pick<Route, 'replay'>
-  readonly access: AccessToken
-}): boolean {
+export function mayUseProof({ route, access }: Pick<ProofFacts, 'route' | 'access'>): boolean {
   return route.replay !== 'window' && isBound(access)
 }
 
@@ -119,10 +112,10 @@ export const possession = stage({
     const { member = '', verify } = method
     if (!verify) return ok(proved(method))
     const confirmation = own(own(facts.access.claims, 'cnf') as JsonObject, member)
-    return onceKnown(verify(confirmation, facts, ports), (outcome): Proven => {
-      if (!outcome.ok) return fail(outcome.reason)
-      return ok(proved(method, outcome.value))
-    })
+    return onceKnown(
+      verify(confirmation, facts, ports),
+      (outcome): Proven => (outcome.ok ? ok(proved(method, outcome.value)) : fail(outcome.reason)),
+    )
   },
 })
 

@@ -32,16 +32,16 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
+interface Needs extends Pick<Routed, 'route'> {
   readonly policy: Pick<Policy, 'includedBy' | 'resources'>
-  readonly access: Pick<AccessToken, 'scopes'> & Partial<Pick<AccessToken, 'entry'>>
-}
-
-interface Administering extends Pick<Routed, 'deciding'> {
   readonly access: Pick<AccessToken, 'scopes' | 'entry'>
 }
 
-type Covering = Result<Grant, Denial<CodeOf<typeof deny>>>
+interface UseNeeds extends Needs, Uses, Pick<Routed, 'params'> {
+  readonly routeGrant: Grant
+}
+
+type Code = CodeOf<typeof deny>
 
 /**
  * Checks that the token's scopes cover the rule's scopes: all, or any one. A scope includes others only by declaration
@@ -53,14 +53,8 @@ export const scope = stage({
   establishes: 'the token has the scopes that the rule needs',
   found: ({ routeGrant }) => ({ grant: routeGrant }),
   denials: [deny],
-  run({
-    deciding,
-    ...needs
-  }: Omit<Needs, 'uses' | 'params'> & Administering): Outcome<
-    { routeGrant: Grant },
-    CodeOf<typeof deny>
-  > {
-    const covered = coverAll({ ...needs, params: deciding, uses: [] })
+  run(needs: Needs & Pick<Routed, 'deciding'>): Outcome<{ routeGrant: Grant }, Code> {
+    const covered = coverAll(needs, needs.deciding, [])
     if (covered.ok) return ok({ routeGrant: covered.value })
     // Such an issuer's scopes for these endpoints are passed over, so that a token with them lacks them, too.
     const { route, access } = needs
@@ -81,17 +75,20 @@ export const useScope = stage({
   found: ({ grant }) => ({ grant }),
   // Its codes are in the table of `scope`.
   denials: [],
-  run(
-    needs: Needs & { readonly routeGrant: Grant },
-  ): Outcome<{ grant: Grant }, CodeOf<typeof deny>> {
-    if (needs.uses.length === 0) return ok({ grant: needs.routeGrant })
-    const covered = coverAll(needs)
+  run(needs: UseNeeds): Outcome<{ grant: Grant }, Code> {
+    const { params, uses, routeGrant } = needs
+    if (uses.length === 0) return ok({ grant: routeGrant })
+    const covered = coverAll(needs, params, uses)
     return covered.ok ? ok({ grant: covered.value }) : covered
   },
 })
 
-const coverAll = (needs: Needs): Covering => {
-  const { policy, route, params, access, uses } = needs
+const coverAll = (
+  needs: Needs,
+  params: Routed['params'],
+  uses: readonly Used[],
+): Result<Grant, Denial<Code>> => {
+  const { policy, route, access } = needs
   const own = cover(route.scopes, needs, (one) => resolveScope(one, params))
   if (uses.length === 0 && own.used) return ok(own.used)
   const ofUse = ({ use, named }: Used) =>
@@ -105,7 +102,7 @@ const coverAll = (needs: Needs): Covering => {
   const detail = { held: access.scopes, ...about(missing) }
   const asking = all.filter(({ needed }) => needed.length > 0)
   const requiredScopes = [...new Set(asking.flatMap(leastOf))]
-  if (access.entry?.scopesFrom === 'grants') {
+  if (access.entry.scopesFrom === 'grants') {
     return fail(deny('grant_missing', detail, { requiredScopes, ...ofCall }))
   }
   const offered = route.mcp && policy.resources.get(route.resource)?.scopes

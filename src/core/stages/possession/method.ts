@@ -1,21 +1,16 @@
 /** Types of proof of possession: each method is one file and one row of METHODS. */
 import type { Outcome } from '../../chain.ts'
 import type { Denial, DenialTable } from '../../denial.ts'
-import type { Connection } from '../../model/connection.ts'
-import type { Policy } from '../../model/policy.ts'
+import type { LineFacts } from '../../model/facts.ts'
 import type { Clock, Nonces, RememberedToken } from '../../model/ports.ts'
-import type { AccessToken, Credential, Possession, ProofUse } from '../../model/token.ts'
-import type { RequestHead } from '../../request.ts'
+import type { Possession, ProofUse } from '../../model/token.ts'
 import type { Routed } from '../route.ts'
 
 /** The facts for checking a proof. */
-export interface ProofFacts extends Pick<Routed, 'route' | 'address'> {
-  readonly request: RequestHead
-  readonly policy: Policy
-  readonly credential: Credential
+export interface ProofFacts
+  extends Pick<Routed, 'route' | 'address'>,
+    Pick<LineFacts, 'request' | 'policy' | 'credential' | 'access' | 'connection'> {
   readonly remembered?: RememberedToken | undefined
-  readonly access: AccessToken
-  readonly connection?: Connection | undefined
 }
 
 export interface ProofPorts {
