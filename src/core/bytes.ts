@@ -23,9 +23,7 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/
 /** The last characters allowed where 2 or 3 characters remain: their unused bits are zero. */
 const LAST: Readonly<Record<number, RegExp>> = { 0: /^/, 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ }
 
-/**
- * Whether text is canonical base64url (RFC 4648 §5): no padding, unused bits zero. So each token has only one spelling.
- */
+/** Whether text is canonical base64url (RFC 4648 §5), without padding. So each token has only one spelling. */
 export function isCanonicalBase64Url(text: string): boolean {
   return BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
 }

@@ -51,10 +51,7 @@ export interface Step {
   readonly detail: Detail
 }
 
-/**
- * The result of a line. `known`: the facts established before it stopped. `waits`: the milliseconds of each
- * asynchronous stage.
- */
+/** The result of a line. `known`: the facts before it stopped. `waits`: the milliseconds of asynchronous stages. */
 export type Run<Facts, Code extends string> = {
   readonly waits: Readonly<Record<string, number>>
 } & (

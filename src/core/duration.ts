@@ -36,10 +36,7 @@ export function longestLike(text: string, most: number): string {
 /** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
 
-/**
- * Milliseconds since the epoch of a date and time with its zone (RFC 3339 §5.6). NaN for other text, and for a day that
- * its month does not have, which `Date.parse` takes for another.
- */
+/** Milliseconds since the epoch of a time with its zone (RFC 3339 §5.6). NaN for other text and impossible days. */
 export function dateTime(text: string): number {
   const minute = text.slice(0, 'YYYY-MM-DDThh:mm'.length).toUpperCase()
   const ms = DATE_TIME.test(text) ? Date.parse(`${minute}Z`) : Number.NaN

@@ -90,9 +90,7 @@ function* elementsOf(text: string, at: number): Generator<Span, undefined> {
   }
 }
 
-/**
- * The spans of the values at a path below a value, in order; `*` is each element of an array. The text must be JSON.
- */
+/** The spans of the values at a path below a value, in order; `*`: each element of an array. `text` must be JSON. */
 export function* spansAt(
   text: string,
   value: Span,
@@ -114,10 +112,7 @@ export function messageSpans(text: string): readonly Span[] {
   return text[whole[0]] === '[' ? [...elementsOf(text, whole[0])] : [whole]
 }
 
-/**
- * The edits that remove from an array all elements but those that `stays` accepts, with the edits `inside` of these, in
- * order. Text between two remaining neighbours is unchanged.
- */
+/** The edits that remove the elements of an array that `stays` refuses, and the edits `inside` of those that stay. */
 export function* cut(
   text: string,
   [from, to]: Span,
@@ -150,10 +145,7 @@ export function edited(text: string, edits: readonly Edit[]): string {
   return result + text.slice(at)
 }
 
-/**
- * Replaces the values at these spans of JSON by the texts that `instead` gives for them; where it gives `undefined` the
- * value stays. Rejects where `instead` does.
- */
+/** Replaces the values at these spans of JSON by what `instead` gives; `undefined` keeps the value. */
 export async function replaceTexts(
   text: string,
   spans: readonly Span[],

@@ -101,10 +101,7 @@ export function parseJsonObject(text: string): JsonObject | undefined {
 /** Text with at most `depth` of these characters cannot be nested deeper. */
 const OPENINGS = /[{[]/g
 
-/**
- * Whether text equals the JSON of its own value and has few opening brackets. Such text has no duplicate members.
- * Nearly all tokens do; other text needs {@link walk}.
- */
+/** Whether text is the JSON of its own value, so without duplicate members, and not too deep. Most tokens are. */
 const isPlain = (text: string, value: unknown, depth: number): boolean =>
   (text.match(OPENINGS)?.length ?? 0) <= depth &&
   !text.includes('__proto__') &&
@@ -115,10 +112,7 @@ const [QUOTE, COLON] = [0x22, 0x3a]
 const [OPENING, CLOSING] = [0x5b, 0x5d]
 const BRACE = 0x20
 
-/**
- * Scans text once, in linear time and memory. Returns it with `1e999` for each inexact number; `undefined` where it is
- * ambiguous or too deep. Does not check the syntax; may throw.
- */
+/** Scans text once. Returns it with `1e999` for inexact numbers; `undefined` if ambiguous or too deep. May throw. */
 const walk = (text: string, depth: number): string | undefined => {
   const open: (Set<string> | undefined)[] = []
   const read: string[] = []

@@ -2,10 +2,7 @@ import { base64UrlDecode, isCanonicalBase64Url, utf8Decode } from './bytes.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 
-/**
- * The three parts of a compact JWS (RFC 7515 §7.1). `undefined` unless it has exactly three parts in canonical base64url. Decodes nothing and
- * verifies nothing.
- */
+/** The parts of a compact JWS (RFC 7515 §7.1), if they are three in canonical base64url. Verifies nothing. */
 export function splitJws(token: string) {
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
@@ -40,10 +37,7 @@ export function hasJweParts(token: string): boolean {
   return token.split('.', 6).length === 5
 }
 
-/**
- * The header of a compact JWE; `undefined` unless every part is canonical base64url and the header is one unambiguous
- * JSON object. Decrypts nothing. The token must have five parts: see {@link hasJweParts}.
- */
+/** The header of a compact JWE with canonical parts. The token must have five parts: see {@link hasJweParts}. */
 export function jweHeader(token: string): JsonObject | undefined {
   const parts = token.split('.', 6)
   return parts.every(isCanonicalBase64Url) ? decodeJwsPart(parts[0] ?? '') : undefined

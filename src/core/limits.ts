@@ -83,9 +83,9 @@ export const LIMITS = {
   countedAddresses: 10_000,
   /** Revocations stored in the set. */
   revocations: 1_000_000,
-  /** Agents that the registry has approved, suspended or retired, beside those. */
+  /** Approved, suspended and retired agents of the registry, which are stored beside revocations. */
   agentStandings: 100_000,
-  /** Agents of an issuer that the registry has discovered and nobody has decided of. */
+  /** Discovered agents of an issuer that no administrator has decided on. */
   discoveredAgents: 10_000,
   /** Durable Objects that each store the whole set. */
   shards: 64,

@@ -79,10 +79,7 @@ export function networkFault(text: string): string | undefined {
   return read.ok ? undefined : read.reason
 }
 
-/**
- * Whether an address is in a network in CIDR notation; a network without a length is one address. IPv4-mapped IPv6
- * addresses are compared as IPv4. `undefined` where either is malformed. Does not read zones.
- */
+/** Whether an address is in a network in CIDR notation, or equals it; `undefined` if either is malformed. */
 export function inNetwork(address: string, network: string): boolean | undefined {
   const one = addressOf(address)
   const all = rangeOf(network)

@@ -21,10 +21,7 @@ export function one(member: number | string): Part {
   return (next, add) => add([next], accepts)
 }
 
-/**
- * The set of a spelling. ASCII is looked up, which is faster. A repeat tests one code point once per copy, so the last
- * result is remembered.
- */
+/** The set of a spelling. ASCII is looked up. Of others the last result is kept: each copy of a repeat tests it. */
 const setOf = (spelling: string): Accepts => {
   const set = new RegExp(`^${spelling}$`, 'u')
   const test: Accepts = (codePoint) => set.test(String.fromCodePoint(codePoint))

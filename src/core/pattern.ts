@@ -50,10 +50,7 @@ export function parsePattern(source: string): Result<Pattern, string> {
   }
 }
 
-/**
- * Reads a pattern that is searched for in a value, as in RE2 and ECMA-262, unless it begins with `^` or ends in `$`.
- * The same subset; long values never match.
- */
+/** Reads a pattern that is searched for in a value, as in RE2 and ECMA-262, unless it has `^` first or `$` last. */
 export function parseSearch(source: string): Result<Pattern, string> {
   const whole = parsePattern(source)
   if (!whole.ok) return whole
@@ -109,10 +106,7 @@ const COUNTS: ReadonlyMap<string, readonly [min: number, max: number]> = new Map
   ['+', [1, Number.POSITIVE_INFINITY]],
 ])
 
-/**
- * Reads a pattern: a subset of ECMA-262 §22.2.1 with the `u` flag. Throws a SyntaxError whose message is a sentence for
- * the operator. Does not limit the number of states.
- */
+/** Reads the subset of ECMA-262 §22.2.1 with the `u` flag. Throws a SyntaxError with a sentence for the operator. */
 const readPattern = (source: string): Part => {
   const reader: Reader = { source, at: 0, quantifiers: 0 }
   eat(reader, /\^/uy)

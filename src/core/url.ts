@@ -101,10 +101,7 @@ export function percentDecode(text: string): string | undefined {
   }
 }
 
-/**
- * A key for the server of a URL: the host, without its port, because a Worker answers on all ports. On loopback, scheme
- * and port are included. A trailing dot of the name is ignored.
- */
+/** The server of a URL: its host, as a Worker answers on all ports; on loopback, with scheme and port. */
 export function serverOf({ hostname, protocol, port }: URL): string {
   const host = hostname.replace(/\.+$/, '')
   return isLoopback(host) ? `${protocol}//${host}:${port}` : host

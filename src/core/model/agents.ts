@@ -36,13 +36,13 @@ export interface Sighting extends AgentKey, Shown {
   readonly watch?: string
   readonly allowed: number
   readonly refused: number
-  /** Of the refused: those for what the agent asked, not for its token or status. */
+  /** Requests refused for what the agent asked for, not for its token or status. */
   readonly probes: number
-  /** Of request bodies, as far as their length was declared. */
+  /** Declared bytes of request bodies. */
   readonly bytes: number
   /** Allowed requests by what they used: see {@link useText}. */
   readonly uses: ReadonlyMap<string, number>
-  /** Scopes that its tokens have, and those of them that a decision needed. */
+  /** The scopes of its tokens, and those that a decision needed. */
   readonly granted: readonly string[]
   readonly used: readonly string[]
   /** Where allowed requests and their tokens came from. */
@@ -54,7 +54,7 @@ export interface Sighting extends AgentKey, Shown {
   readonly requests: readonly string[]
 }
 
-/** What the audit tells the registry with sightings. */
+/** What the audit sends to the registry with sightings. */
 export interface AgentTerms {
   /** Of the registry and of the revocation set. */
   readonly jurisdiction?: string
@@ -82,10 +82,7 @@ export function useText(rule: string, tool?: string): string {
   return JSON.stringify(tool === undefined ? [rule] : [rule, tool])
 }
 
-/**
- * What the gate has seen of an agent. `last` is up to ten minutes late. Checksums and registrations are those seen
- * since an administrator last approved checksums.
- */
+/** What was seen of an agent. `last` is up to ten minutes late. Checksums are those since the last were approved. */
 export interface Seen extends Shown {
   /** By scope, and by {@link useText}: the last day, in days since the epoch. Kept for 90 days. */
   readonly granted: Readonly<Record<string, number>>
@@ -123,7 +120,7 @@ interface StatusChange {
 /** An agent of the registry. */
 export interface AgentEntry extends AgentKey {
   readonly status: AgentStatus
-  /** Raised by each change of an administrator. */
+  /** Each change of an administrator raises it. */
   readonly version: number
   readonly fields: AgentFields
   readonly change?: StatusChange

@@ -5,10 +5,7 @@ import { headerText, isIdentityText } from '../text.ts'
 /** Member names from the outside in; each step reads an own member of an object. */
 export type ClaimPath = readonly string[]
 
-/**
- * Reads a configured claim path. With a leading `/` it is a JSON Pointer (RFC 6901). A name with `://` is one top-level
- * member (a namespaced claim). Other text is split at dots.
- */
+/** Reads a claim path: a JSON Pointer (RFC 6901) if it begins with `/`, one name if it has `://`, else dotted names. */
 export function claimPath(text: string): ClaimPath {
   if (text.startsWith('/')) {
     const parts = text.slice(1).split('/')

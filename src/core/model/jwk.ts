@@ -175,10 +175,7 @@ interface KeyAlgorithm {
   readonly modulusLength?: number
 }
 
-/**
- * Whether the key made the signature of a compact JWS; `false` where WebCrypto cannot read it. The parts must be
- * canonical base64url. Throws for a key of the wrong kind. Reads neither header nor payload.
- */
+/** Whether the key signed a compact JWS whose parts are canonical base64url. Throws for a key of the wrong kind. */
 export async function isSigned(
   compact: string,
   algorithm: Algorithm,

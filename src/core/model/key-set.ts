@@ -22,10 +22,7 @@ export interface KeySet {
   readonly size: number
   /** The keys by {@link keyIdentity}; a later set reuses unchanged ones. */
   readonly candidates: ReadonlyMap<string, Candidate>
-  /**
-   * Finds the one fitting key: by `kid` if the token has one, else the only key of the algorithm. Never throws. Waits
-   * only for keys that are not imported yet.
-   */
+  /** Finds the one fitting key: by `kid`, or the only key of the algorithm. Never throws. Waits only for imports. */
   find(header: KeyHeader): KeyFound | Promise<KeyFound>
 }
 

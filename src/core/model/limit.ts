@@ -68,10 +68,7 @@ export interface LimitKey {
   readonly host: string | undefined
 }
 
-/**
- * The storage key of a {@link LimitKey}: SHA-256 over all its parts, unambiguously joined. Different parts give
- * different keys, and a key does not reveal its parts.
- */
+/** The storage key of a limit: SHA-256 over all parts. Other parts give another key. It does not reveal them. */
 export function limitName({ issuer, per, value, route, host }: LimitKey): Promise<string> {
   return sha256Name(JSON.stringify([issuer, per, value, route, host ?? null]))
 }

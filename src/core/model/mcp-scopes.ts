@@ -27,10 +27,7 @@ export function argumentText(value: unknown): string | undefined {
 
 const isSegment = (text: string): boolean => text !== '' && text !== '.' && text !== '..'
 
-/**
- * Resolves a scope template of an MCP rule. `undefined` where a path parameter or an argument is missing, or contains
- * text that is not allowed in a scope. Reads own members only.
- */
+/** Resolves a scope template of an MCP rule; `undefined` where a value is missing, or not allowed in a scope. */
 export function resolveUse(
   template: ScopeTemplate,
   params: ReadonlyMap<string, string>,

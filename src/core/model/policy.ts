@@ -73,7 +73,7 @@ export interface Policy {
   readonly gate: Gate
   /** Absent where decisions are not stored. */
   readonly audit?: AuditRule
-  /** Whose requests are watched; empty if nobody's. */
+  /** The tables of WATCH; empty where no requests are watched. */
   readonly watch: readonly WatchRule[]
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>

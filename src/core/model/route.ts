@@ -27,7 +27,7 @@ export interface WorkflowSource {
   readonly name: string
 }
 
-/** A hash of Agentic JWT, or the ids that it is made of, of which the last is the token's own. */
+/** A hash of Agentic JWT, or the ids that it is made of; the last id is the token's own. */
 export type ExpectedChain = string | readonly string[]
 
 /** Cross-origin rules of a route (Fetch standard, CORS protocol). */

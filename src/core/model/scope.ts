@@ -48,10 +48,7 @@ const tokensOf = (value: unknown): readonly string[] | undefined => {
 const counts = (token: string, { admin }: Pick<Issuer, 'admin'>): boolean =>
   admin !== false || !token.startsWith(ADMIN_SCOPE_PREFIX)
 
-/**
- * The scopes of the parent token, by the rules of {@link readScopes}. `undefined` where the token does not contain
- * them, `null` where the claim is malformed.
- */
+/** The parent token's scopes, read as {@link readScopes} does; `undefined` without the claim, `null` if malformed. */
 export function readParentScopes(
   claims: JsonObject,
   issuer: Pick<Issuer, 'parentScope' | 'admin'>,

@@ -24,7 +24,7 @@ interface Needs extends Pick<LineFacts, 'policy' | 'caller'> {
   readonly isPreflight: boolean
 }
 
-type Stays = Outcome<object, CodeOf<typeof deny>>
+type Checked = Outcome<object, CodeOf<typeof deny>>
 
 /**
  * Checks the limit of the request's network address, if both are known. Runs before a credential is read, so that
@@ -38,12 +38,12 @@ export const address = stage({
   run(
     { policy, caller, isPreflight }: Needs,
     { limits }: { readonly limits: Pick<Limits, 'takeAddress'> },
-  ): Stays | Promise<Stays> {
-    const stays: Stays = isPreflight ? { ok: true, end: true, value: {} } : ok({})
+  ): Checked | Promise<Checked> {
+    const within: Checked = isPreflight ? { ok: true, end: true, value: {} } : ok({})
     const { addressLimit: rule } = policy.gate
-    if (!rule || caller === undefined) return stays
-    const judge = (taken: Result<unknown, Exhausted>): Stays => {
-      if (taken.ok) return stays
+    if (!rule || caller === undefined) return within
+    const judge = (taken: Result<unknown, Exhausted>): Checked => {
+      if (taken.ok) return within
       const { retryAfter } = taken.reason
       return fail(deny('address_limited', { retry_after: retryAfter }, { retryAfter }))
     }
@@ -52,5 +52,5 @@ export const address = stage({
   },
 })
 
-const unavailable = (error: unknown): Stays =>
+const unavailable = (error: unknown): Checked =>
   fail(deny('address_limit_unavailable', { error: String(error) }))

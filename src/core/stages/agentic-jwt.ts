@@ -201,8 +201,8 @@ const check = async ({ access, credential, route }: Needs): Promise<Checked> => 
 }
 
 /**
- * How a token's hash is an expected one: `undefined` where it is none. A list of ids counts only if it ends with the
- * token's own; with form `repeated-agent` also as a hash with that id once more, since the draft is read in both ways.
+ * How a token's hash matches an expected one; `undefined` if it matches none. A list of ids counts only if its last id
+ * is the token's own. With form `repeated-agent` the hash may have that id twice: the draft can be read in both ways.
  */
 const reading = async (
   expected: readonly ExpectedChain[] | undefined,

@@ -60,10 +60,7 @@ export function identityOf(
   })
 }
 
-/**
- * The agent types of a token; `undefined` where malformed. Entity profiles are those of the outermost actor, or of the
- * subject where the token has no `act`.
- */
+/** The agent's types; `undefined` if malformed. Entity profiles are the outermost actor's, else the subject's. */
 const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined => {
   const act = own(claims, 'act')
   const value = entry.entityProfiles
@@ -75,5 +72,5 @@ const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined 
   return types.includes('') ? undefined : Object.freeze(types)
 }
 
-/** The workflow claim of intents; beside the claims of the issuer's entry it must agree, and is one in Agentic JWT. */
+/** The workflow of an intent. It must equal that of the issuer's claims. In Agentic JWT it can stand alone. */
 const OF_INTENT: ClaimPath = ['intent', 'workflow_id']

@@ -18,10 +18,7 @@ interface HttpOperation extends AnyOperation {
   readonly kind: 'http'
 }
 
-/**
- * The reader for all rules: the operation is the method. It reads the body only if the origin gets its digest, and
- * never in shadow mode.
- */
+/** The reader for all rules: the method. It reads the body if the origin gets its digest; never in shadow mode. */
 const http = reader({
   kind: 'http',
   denials: bodyDenials,
@@ -82,10 +79,7 @@ export function journalOf(operation: Operation): Detail | undefined {
   return readerOf(operation)?.journal?.(operation)
 }
 
-/**
- * Reads the operation with the rule's reader. The body is read only now that the agent is known, and only if the reader
- * buffers bodies.
- */
+/** Reads the operation with the rule's reader. A body is read only now, when the agent is known. */
 export const operation = stage({
   name: 'operation',
   establishes:

@@ -42,7 +42,7 @@ type Proven = Outcome<Proved, Code>
 export interface Proved {
   readonly possession: Possession
   readonly proof: ProofUse | undefined
-  /** The nonce for the next proof, which the answer tells. */
+  /** The nonce for the next proof, which the answer contains. */
   readonly nonce: string | undefined
 }
 

@@ -191,10 +191,7 @@ const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
 /** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */
 const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
 
-/**
- * The first of these headers that an origin could read differently: it is sent twice, also under a name that some
- * servers treat as equal, or it is hop-by-hop.
- */
+/** The first of these headers that is sent twice, also under a name that servers treat as equal, or is hop-by-hop. */
 const ambiguousHeader = (headers: Headers, names: readonly string[]): string | undefined => {
   if (names.length === 0) return undefined
   const sent = [...headers.keys()]

@@ -56,7 +56,7 @@ export const scope = stage({
   run(needs: Needs & Pick<Routed, 'deciding'>): Outcome<{ routeGrant: Grant }, Code> {
     const covered = coverAll(needs, needs.deciding, [])
     if (covered.ok) return ok({ routeGrant: covered.value })
-    // Such an issuer's scopes for these endpoints are passed over, so that a token with them lacks them, too.
+    // Without `admin` no token of the issuer has a scope for these endpoints, so another scope does not help.
     const { route, access } = needs
     return route.endpoint && access.entry.admin === false
       ? fail(deny('admin_not_allowed'))
@@ -64,10 +64,7 @@ export const scope = stage({
   },
 })
 
-/**
- * Checks also the scopes of all that an MCP request uses. The grant is the token's scopes that the request uses. A
- * denial names the scopes of the whole request, so that one new token is enough.
- */
+/** Checks also the scopes of all that an MCP request uses. A denial names all of them, so one new token is enough. */
 export const useScope = stage({
   name: 'use_scope',
   establishes: 'MCP: the token has the scopes of each tool, prompt and resource that is used',

@@ -80,10 +80,7 @@ export const signature = stage({
 const isSameKey = (one: VerificationKey, other: VerificationKey): boolean =>
   one.key === other.key && one.kid === other.kid
 
-/**
- * Verifies with WebCrypto instead of jose, which would decode header and payload a second time. The stage `credential`
- * has read the header and refused `crit` and `b64`. Throws for a key of the wrong kind.
- */
+/** By WebCrypto: jose would decode the parts again. The stage `credential` has already refused `crit` and `b64`. */
 const verify = async (
   issuer: Issuer,
   credential: Credential,

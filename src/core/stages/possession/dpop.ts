@@ -130,10 +130,7 @@ const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
 /** Its host is bounded: a parser takes milliseconds for a long one in its own script. */
 const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@\s]{1,259})([^?#]*)/i
 
-/**
- * Whether `htu` is a URL in normal form (RFC 3986 §6.2.2, §6.2.3), once query and fragment are left out. Dot segments
- * are refused.
- */
+/** Whether `htu`, without query and fragment, is this URL in normal form (RFC 3986 §6.2.2). Refuses dot segments. */
 const isForUrl = (htu: string, url: string): boolean => {
   if (htu === url) return true
   const [, origin = '', path = ''] = HTU.exec(htu) ?? []
@@ -161,7 +158,7 @@ const urlOf = ({ address, route, policy }: ProofFacts): string => {
   return (isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`) + path
 }
 
-/** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce that the answer tells, if the client needs one. */
+/** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce for the answer, if the client needs one. */
 const judgeNonce = async (
   { nonce }: Proof,
   resource: string,

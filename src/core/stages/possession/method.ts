@@ -22,7 +22,7 @@ export interface ProofPorts {
 /** What a method establishes: `proof` where a proof may be used only once. */
 export interface Shown {
   readonly proof?: ProofUse
-  /** The nonce that the answer tells. */
+  /** The nonce that the answer contains. */
   readonly nonce?: string | undefined
 }
 
@@ -38,10 +38,7 @@ export interface Method<Name extends Possession = Possession, Code extends strin
   /** The member of `cnf` (RFC 7800 §3.1) with the key; a method without a member is for tokens without `cnf`. */
   readonly member?: string
   readonly denials: readonly DenialTable<Code>[]
-  /**
-   * Checks the request's proof against the key; `confirmation` is the value of `member`. Runs for each request, even
-   * with a remembered token. May throw.
-   */
+  /** Checks the request's proof. `confirmation`: the value of `member`. Runs for each request. May throw. */
   readonly verify?: (
     confirmation: unknown,
     facts: ProofFacts,
