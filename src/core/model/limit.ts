@@ -16,23 +16,13 @@ export interface Quotas {
   readonly daily?: number
 }
 
-/** A limit that one Durable Object counts for all locations, so it is never exceeded. */
-export interface ExactLimit {
-  readonly kind: 'exact'
-  readonly per: Counted
-  readonly quotas: Quotas
-}
-
-/** A limit that a platform binding counts: per location, and approximately. */
-export interface ApproximateLimit {
-  readonly kind: 'approximate'
-  readonly per: Counted
-  /** Name of the binding, which is configured with the numbers. */
-  readonly binding: string
-}
-
-/** The rate limit of one rule. */
-export type RateLimit = ExactLimit | ApproximateLimit
+/**
+ * The rate limit of one rule. `exact`: one Durable Object counts for all locations, so it is never exceeded.
+ * `approximate`: a platform binding counts, per location. The binding is configured with the numbers.
+ */
+export type RateLimit =
+  | { readonly kind: 'exact'; readonly per: Counted; readonly quotas: Quotas }
+  | { readonly kind: 'approximate'; readonly per: Counted; readonly binding: string }
 
 /** The rate limit of one network address, counted per isolate or by a binding. Never exact. */
 export type AddressLimit =
