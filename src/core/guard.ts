@@ -134,8 +134,6 @@ export interface Guard {
   readonly policy: Policy
 }
 
-const NOTHING: GuardContext = {}
-
 /** Creates a guard over a policy and its ports. Forwards nothing; adds allowed tokens to token memory. */
 export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const { onError } = ports
@@ -143,7 +141,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
-    { caller, connection, trace: asked }: GuardContext = NOTHING,
+    { caller, connection, trace: asked }: GuardContext = {},
   ): Promise<Decision> => {
     const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
     const trace = (step: Step) => {

@@ -125,27 +125,18 @@ export function isPrivateHost(hostname: string): boolean {
   return address ? isPrivate(address) : host === 'localhost' || host.endsWith('.localhost')
 }
 
-const isPrivate = (address: Network): boolean => {
-  internal ??= { own: PRIVATE.map(listed), carrying: CARRIES_IPV4.map(listed) }
-  return (
-    internal.own.some((network) => contains(network, address)) ||
-    internal.carrying.some(
-      (network) =>
-        contains(network, address) &&
-        isPrivate({ family: 4, bits: address.bits.slice(network.bits.length).slice(0, 32) }),
-    )
-  )
-}
+const isPrivate = (address: Network): boolean =>
+  PRIVATE.some((network) => bitsAfter(network, address) !== undefined) ||
+  CARRIES_IPV4.some((network) => {
+    const bits = bitsAfter(network, address)?.slice(0, 32)
+    return bits !== undefined && isPrivate({ family: 4, bits })
+  })
 
-/** Read with the first host: an isolate starts sooner without. */
-let internal:
-  | { readonly own: readonly Network[]; readonly carrying: readonly Network[] }
-  | undefined
-
-const listed = (text: string): Network => {
-  const read = readNetwork(text)
-  if (!read.ok) throw new Error(`${text} ${read.reason}`)
-  return read.value
+/** The bits of an address behind those of a network; `undefined` if it is not in the network. */
+const bitsAfter = (network: string, address: Network): string | undefined => {
+  const range = rangeOf(network)
+  if (!range.ok) throw new Error(`${network} ${range.reason}`)
+  return contains(range.value, address) ? address.bits.slice(range.value.bits.length) : undefined
 }
 
 const PRIVATE = [
