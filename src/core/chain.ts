@@ -2,9 +2,8 @@ import { type Admission, ALWAYS, admissionOf, type Decided, type Within } from '
 import { type Denial, type DenialTable, denials } from './denial.ts'
 
 /**
- * The result of a stage: facts for later stages; a denial, with facts that its answer needs; or `end`, which stops the
- * line and allows the request with the facts so far. `within`: the time span in which a remembered decision stays the
- * same; always, if absent.
+ * The result of a stage: facts for later stages; a denial, with facts for its answer; or `end`, which stops the line
+ * and allows the request. `within`: the time span in which a remembered decision stays the same; absent: always.
  */
 export type Outcome<Adds, Code extends string> =
   | { readonly ok: true; readonly value: Adds; readonly within?: Within }

@@ -96,9 +96,8 @@ export interface GuardPorts {
 type LineRun = Awaited<ReturnType<typeof GUARD.run>>
 
 /**
- * The decision of the line, with all established facts. `passed`: the agent is allowed. `ended`: the request is allowed
- * without an identity (public route, preflight). `denied`: the request is refused, except in shadow mode (see
- * {@link refusalOf}).
+ * The decision of the line, with all established facts. `passed`: the agent is allowed. `ended`: allowed without an
+ * identity (public route, preflight). `denied`: refused, except in shadow mode: see {@link refusalOf}.
  */
 export type Decision = LineRun & {
   /** Every step; only under a policy with `errors = "detailed"`. */

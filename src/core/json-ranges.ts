@@ -61,9 +61,8 @@ export function valueSpan(text: string): Span {
 }
 
 /**
- * The members of the object at `at`, in order and with duplicates. A generator, since there can be millions. Empty for
- * other values. For text that is no JSON or is cut off it yields the members before the fault. Throws at a name with a
- * malformed escape.
+ * The members of the object at `at`, in order and with duplicates; none for other values. A generator, since there can
+ * be millions. Ends at the first fault of text that is no JSON. Throws at a name with a malformed escape.
  */
 export function* membersOf(text: string, at: number): Generator<MemberSpan, undefined> {
   if (text[at] !== '{') return

@@ -88,9 +88,8 @@ export function inNetwork(address: string, network: string): boolean | undefined
 }
 
 /**
- * The network under which limits count an address. IPv4 is unchanged; IPv4-mapped IPv6 becomes IPv4 (RFC 4291
- * §2.5.5.2); IPv6 becomes its /64, without the zone. Other text is cut at 64 characters. Does not check that the text
- * is an address.
+ * The network under which limits count an address: IPv4 as it is, also if mapped to IPv6 (RFC 4291 §2.5.5.2); the /64
+ * of IPv6, without the zone. Other text is cut at 64 characters and not refused.
  */
 export function networkOf(address: string): string {
   return counted.get(address) ?? counted.keep(address, nameOf(address))
@@ -102,12 +101,9 @@ const counted = createTextMemo<string>()
 const nameOf = (address: string): string => {
   const read = readAddress(address.replace(/%.*$/s, ''))
   if (!read) return address.slice(0, 64)
-  const { family, bits } = read
-  return family === 4
-    ? numbersOf(bits, 8).join('.')
-    : `${numbersOf(bits.slice(0, 64), 16)
-        .map((group) => group.toString(16))
-        .join(':')}::/64`
+  if (read.family === 4) return numbersOf(read.bits, 8).join('.')
+  const groups = numbersOf(read.bits.slice(0, 64), 16).map((group) => group.toString(16))
+  return `${groups.join(':')}::/64`
 }
 
 const numbersOf = (bits: string, width: number): readonly number[] =>

@@ -25,9 +25,8 @@ export const LONGEST_MATCHED = 256
 const MAX_SOURCE = 512
 
 /**
- * Reads a pattern of the linear subset of ECMA-262 regular expressions. An accepted pattern means the same as `^(?:…)$`
- * with the `u` flag, except that long values never match. Never throws. An error is for the operator: the problem, its
- * position, and a fix.
+ * Reads a pattern of the linear subset of ECMA-262. It means the same as `^(?:…)$` with the `u` flag, except that long
+ * values never match. An error is for the operator: the problem, its position, and a fix. Never throws.
  */
 export function parsePattern(source: string): Result<Pattern, string> {
   if (source.length > MAX_SOURCE)

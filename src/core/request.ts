@@ -11,9 +11,8 @@ export type Address = UrlParts
 export type AddressFault = 'host' | PathFault
 
 /**
- * Reads scheme, host, path and query from the text of a request's URL. It uses no URL parser, which would resolve paths
- * that must be refused. A Host header must be plain; without one (service binding) the host comes from the URL. Checks
- * nothing against a policy.
+ * Reads scheme, host, path and query from the text of a request's URL. A URL parser would resolve paths that must be
+ * refused. A Host header must be plain; without one (service binding) the host comes from the URL.
  */
 export function readAddress({ url, headers }: RequestHead): Result<Address, AddressFault> {
   const host = headers.get('host')

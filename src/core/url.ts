@@ -70,9 +70,8 @@ const CONTROL = /\p{Cc}/u
 const DOT_SEGMENT = /(?:^|\/|%2F)\.{1,2}(?=$|\/|%2F)/
 
 /**
- * The canonical spelling of a request path: escapes of unreserved characters decoded, others in upper case (RFC 3986
- * §6.2.2). A path that two servers could read differently is a fault. `%2F` is kept; the matched rule decides whether
- * it is allowed.
+ * The canonical spelling of a request path: unreserved characters unescaped, other escapes in upper case (RFC 3986
+ * §6.2.2). A path that two servers could read differently is a fault. The matched rule decides about `%2F`.
  */
 export function canonicalPath(raw: string): Result<string, PathFault> {
   if (raw.length > LIMITS.pathLength) return fail('too long')

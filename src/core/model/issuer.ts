@@ -56,7 +56,7 @@ export interface ActorRule {
 }
 
 /**
- * Forms of Agentic JWT beside those of its draft, read strictly: a checksum without `sha256:`; the
+ * Further forms of Agentic JWT, beside a strict reading of its draft: a checksum without `sha256:`; the
  * proof beside `Bearer`; `cnf.jkt`; hashes in which the current agent or step is twice.
  */
 export const AGENTIC_FORMS = ['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent'] as const

@@ -197,9 +197,8 @@ export async function isSigned(
 const TENANT = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
 
 /**
- * Whether a published key belongs to another tenant than the issuer's. Multi-tenant servers publish all keys together
- * and mark each with a member `issuer`: a tenant's URL, or a template. A key of one tenant must not verify tokens of
- * another.
+ * Whether a published key belongs to another tenant than the issuer's, whose tokens it must not verify. Multi-tenant
+ * servers publish all keys together and mark each with a member `issuer`: a tenant's URL, or a template.
  */
 export function isOfAnotherTenant(key: JsonObject, issuer: string): boolean {
   const marked = own(key, 'issuer')

@@ -36,9 +36,8 @@ export interface Candidate {
 type Outcome = VerificationKey | Exclude<KeyMiss, 'ambiguous'>
 
 /**
- * The entries of a JWK set that may be stored: objects without private or symmetric members, among the first
- * {@link LIMITS.keys}. `undefined` for values that are no JWK set (RFC 7517 §5). Does not check whether an entry is
- * usable.
+ * The entries of a JWK set that may be stored: the first {@link LIMITS.keys}, but those with private or symmetric
+ * members. `undefined` for a value that is no JWK set (RFC 7517 §5). Entries may still be unusable.
  */
 export function publicKeys(document: unknown): readonly JsonObject[] | undefined {
   const keys = isObject(document) ? own(document, 'keys') : undefined

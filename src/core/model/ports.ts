@@ -167,9 +167,8 @@ export interface Limits {
 /** Records single uses. Rejects or throws where the store cannot be reached. */
 export interface ReplayStore {
   /**
-   * `true` for the first claim of a name (see `replayName`), `false` for all others; atomic. `expires`: whole seconds
-   * since the epoch. From then on the name may be dropped, and claims are `false`. Of several claims the last `expires`
-   * applies.
+   * `true` for the first claim of a name (see `replayName`), `false` for all others; atomic. From `expires` on, in
+   * whole seconds since the epoch, the name may be dropped, and claims are `false`. The last `expires` applies.
    */
   claim(name: string, expires: number): Promise<boolean> | boolean
   /** Whether a name is claimed and not yet dropped. Claims nothing. */

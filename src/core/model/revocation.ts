@@ -166,8 +166,7 @@ export function hasExpired(entry: Pick<Revocation, 'expires'>, now: number): boo
 
 /**
  * Merges an entry with its renewal: the later `at` and the later expiration apply, so that no administrator weakens
- * another's revocation. Only lifting does that. Creation time and creator are kept; the renewal is recorded beside
- * them.
+ * another's revocation. Creation time and creator are kept; the renewal is recorded beside them.
  */
 export function renewed(old: Revocation, next: Revocation): Revocation {
   const { expires: _, at: __, ...rest } = next

@@ -169,17 +169,13 @@ export const agenticJwt = stage({
 
 const check = async ({ access, credential, route }: Needs): Promise<Checked> => {
   const { claims, entry, subject } = access
-  const { agentic: forms = NO_FORMS } = entry
-  const [said, proof] = ['intent', 'agent_proof'].map((name) =>
-    objectOf(entry.agentic && own(claims, name)),
-  ) as [JsonObject, JsonObject]
-  const broken =
-    entry.agentic &&
-    CHECKS.find(([, holds]) => !holds({ access, credential, intent: said, proof, forms }))
+  const { agentic, agentic: forms = NO_FORMS } = entry
+  const said = objectOf(agentic && own(claims, 'intent'))
+  const proof = objectOf(agentic && own(claims, 'agent_proof'))
+  const judged = { access, credential, intent: said, proof, forms }
+  const broken = agentic && CHECKS.find(([, holds]) => !holds(judged))
   if (broken) return fail(deny(broken[0]))
-  const [step, chain, sequence] = ['workflow_step', 'delegation_chain', 'step_sequence_hash'].map(
-    (name) => own(said, name),
-  )
+  const { workflow_step: step, delegation_chain: chain, step_sequence_hash: sequence } = said
   if (route.steps && !(typeof step === 'string' && route.steps.has(step))) {
     return fail(deny('step_not_allowed', { step }))
   }
@@ -187,7 +183,7 @@ const check = async ({ access, credential, route }: Needs): Promise<Checked> => 
   if (!agents) return fail(deny('delegation_chain_mismatch', { delegation_chain: chain }))
   const steps = await reading(route.stepSequences, sequence, step, forms)
   if (!steps) return fail(deny('step_sequence_mismatch', { step_sequence_hash: sequence }))
-  if (!entry.agentic) return ok(NOTHING)
+  if (!agentic) return ok(NOTHING)
   const { jwk, jkt } = objectOf(own(claims, 'cnf'))
   const key = isObject(jwk) ? publicKeyOf(jwk, BOUND) : undefined
   const intent: Intent = {

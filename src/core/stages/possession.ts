@@ -91,8 +91,7 @@ export function mayUseProof({ route, access }: Pick<ProofFacts, 'route' | 'acces
 
 /**
  * Checks that the token belongs to its sender, by a method of METHODS. A token with `cnf` (RFC 7800 §3.1) is bound to a
- * key: without a method for it, the token is refused and never accepted as a bearer token. The stage `replay` records
- * the use of the proof.
+ * key: without a method for it, it is refused. The stage `replay` records the use of the proof.
  */
 export const possession = stage({
   name: 'possession',

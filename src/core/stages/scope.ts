@@ -44,9 +44,8 @@ interface UseNeeds extends Needs, Uses, Pick<Routed, 'params'> {
 type Code = CodeOf<typeof deny>
 
 /**
- * Checks that the token's scopes cover the rule's scopes: all, or any one. A scope includes others only by declaration
- * of the policy; scope tokens are compared whole (RFC 6749 §3.3). A denial names the rule's scopes only, since the body
- * of an MCP request is not read yet.
+ * Checks that the token's scopes cover the rule's: all, or any one. A scope includes others only by declaration of the
+ * policy; tokens are compared whole (RFC 6749 §3.3). A denial names the rule's scopes only.
  */
 export const scope = stage({
   name: 'scope',

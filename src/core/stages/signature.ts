@@ -55,9 +55,8 @@ const CODES = {
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
 /**
- * Verifies the signature by WebCrypto with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token
- * is accepted if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
- * Does not check claims.
+ * Verifies the signature with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token is accepted
+ * if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
  */
 export const signature = stage({
   name: 'signature',
