@@ -45,9 +45,7 @@ export const LIMITS = {
   heldBodyBytes: 1024 * 1024,
   heldBodyBytesMost: 4 * 1024 * 1024,
   /** Bytes of all bodies that an isolate buffers at a time, of requests and answers: in total and per agent. */
-  heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 } as Readonly<
-    Record<'bytes' | 'ofOne', number>
-  >,
+  heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 },
   /** Most milliseconds for which a buffered body is counted while the gate waits for the origin's answer. */
   originMs: 30_000,
   /** Milliseconds that are added to the time for which a room counts its bytes. */

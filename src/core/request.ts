@@ -1,12 +1,9 @@
 import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
-import { canonicalPath, isPlainHost, type PathFault, splitUrl, type UrlParts } from './url.ts'
+import { type Address, canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
 /** The part of a request that the line reads: all but its body. */
 export type RequestHead = Pick<Request, 'method' | 'url' | 'headers'>
-
-/** A request's address, read once, with the canonical path. Every part of the gate uses this reading. */
-export type Address = UrlParts
 
 export type AddressFault = 'host' | PathFault
 

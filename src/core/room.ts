@@ -25,7 +25,7 @@ interface Open extends Room {
 /** Creates rooms. `bytes`: the most for all owners together. `ofOne`: the most for one owner. */
 export function createRooms(
   clock: { now(): number },
-  { bytes, ofOne }: typeof LIMITS.heldBodies = LIMITS.heldBodies,
+  { bytes, ofOne }: Readonly<Record<'bytes' | 'ofOne', number>> = LIMITS.heldBodies,
 ): Rooms & { readonly taken: number } {
   const owners = new Map<string, number>()
   const open = new Set<Open>()

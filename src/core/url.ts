@@ -1,8 +1,8 @@
 import { LIMITS } from './limits.ts'
 import { fail, ok, type Result } from './result.ts'
 
-/** The parts of a URL as text; nothing is resolved or normalised. */
-export interface UrlParts {
+/** The parts of a URL as text. That of a request is read once, with the canonical path: see `readAddress`. */
+export interface Address {
   readonly scheme: string
   /** Lower-case name or address, without port. */
   readonly host: string
@@ -25,7 +25,7 @@ export function isPlainHost(host: string): boolean {
 }
 
 /** Splits a URL as text. `undefined` where its authority is not plain, or it has a fragment. */
-export function splitUrl(url: string): UrlParts | undefined {
+export function splitUrl(url: string): Address | undefined {
   const [, scheme, authority, path, query, fragment] = URL_PARTS.exec(url) ?? []
   if (scheme === undefined || authority === undefined || !isPlainHost(authority)) return undefined
   if (fragment !== undefined) return undefined

@@ -124,23 +124,16 @@ const conclude = (slot: Slot): KeyFound => {
   const fitting = slot.candidates.flatMap(({ outcome = 'unknown' }) =>
     outcome === 'unknown' ? [] : outcome,
   )
-  const found = fitting.length > 1 ? 'ambiguous' : (fitting[0] ?? 'unknown')
-  slot.found = found
-  return found
+  slot.found = fitting.length > 1 ? 'ambiguous' : (fitting[0] ?? 'unknown')
+  return slot.found
 }
 
 const load = async (candidate: Candidate): Promise<void> => {
-  const outcome = await imported(candidate.key)
+  const { jwk, algorithm, kid } = candidate.key
+  const outcome = await importJWK({ ...jwk }, algorithm).then(
+    (key): Outcome => ({ key: key as CryptoKey, ...(kid !== undefined && { kid }) }),
+    ({ name }: Error): Outcome => (name === 'NotSupportedError' ? 'unsupported' : 'unknown'),
+  )
   // Requests may import a key in parallel. All use the first result, so that remembered tokens stay usable.
   candidate.outcome ??= outcome
-}
-
-const imported = async ({ jwk, algorithm, kid }: PublicKey): Promise<Outcome> => {
-  try {
-    const key = (await importJWK({ ...jwk }, algorithm)) as CryptoKey
-    return { key, ...(kid !== undefined && { kid }) }
-  } catch (error) {
-    const { name } = error as Error
-    return name === 'NotSupportedError' ? 'unsupported' : 'unknown'
-  }
 }

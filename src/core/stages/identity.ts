@@ -1,6 +1,6 @@
 import { isObject, own } from '../json.ts'
 import { type ClaimPath, firstPresent, readClaim } from '../model/claims.ts'
-import { agentOfGrants, type Ungranted } from '../model/grants.ts'
+import { agentOfGrants, type Ungranted } from '../model/scope.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 import { isIdentityText } from '../text.ts'
 

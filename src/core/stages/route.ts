@@ -13,9 +13,10 @@ import {
   type WorkflowSource,
 } from '../model/route.ts'
 import { ambiguousParameter, methodsNamed, queryValues } from '../query.ts'
-import { type Address, isPreflight, type RequestHead, readAddress } from '../request.ts'
+import { isPreflight, type RequestHead, readAddress } from '../request.ts'
 import { fail, ok } from '../result.ts'
 import { connectionOptions, foldedName } from '../text.ts'
+import type { Address } from '../url.ts'
 
 const deny = denials({
   host_malformed: [
