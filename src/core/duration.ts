@@ -25,11 +25,10 @@ export function durationText(seconds: number): string {
 export function longestLike(text: string, most: number): string {
   const [, , used = 's'] = DURATION.exec(text) ?? []
   const units = Object.entries(UNITS)
-  const own = Math.max(
-    1,
-    units.findIndex(([unit]) => unit === used),
-  )
-  const [unit, size] = units.slice(0, own + 1).findLast(([, size]) => size <= most) ?? ['ms', 1]
+  const own = units.findIndex(([unit]) => unit === used)
+  const [unit, size] = units
+    .slice(0, Math.max(1, own) + 1)
+    .findLast(([, size]) => size <= most) ?? ['ms', 1]
   return `${Math.floor(most / size)}${unit}`
 }
 

@@ -25,6 +25,32 @@ export function decodeJwsPart(part: string): JsonObject | undefined {
 /** Refused header parameters: keys in the token, and extensions that change the signed text (RFC 7515 §4.1). */
 export const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
+/** Media types of JWTs for other purposes, which are never access tokens (RFC 8725 §3.12). */
+export const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
+  'aa-agent+jwt',
+  'aa-auth+jwt',
+  'aa-person+jwt',
+  'aa-resource+jwt',
+  'agent-assertion+jwt',
+  'client-authentication+jwt',
+  'dpop+jwt',
+  'dpop-nonce+jwt',
+  'entity-statement+jwt',
+  'jwk-set+jwt',
+  'logout+jwt',
+  'mcp-session+jwt',
+  'oauth-authz-req+jwt',
+  'oauth-client-attestation+jwt',
+  'oauth-client-attestation-pop+jwt',
+  'oauth-id-jag+jwt',
+  'secevent+jwt',
+  'statuslist+jwt',
+  'token-introspection+jwt',
+  'txntoken+jwt',
+  'wit+jwt',
+  'wpt+jwt',
+])
+
 const KID = /^[\x21-\x7e]+$/
 
 /** Whether a `kid` is visible ASCII of bounded length. */

@@ -4,6 +4,7 @@ import { own } from '../json.ts'
 import {
   decodeJwsPart,
   FORBIDDEN_PARAMETERS,
+  FORBIDDEN_TYPES,
   hasJweParts,
   isKid,
   mediaType,
@@ -17,7 +18,6 @@ import type { RememberedToken, TokenMemory } from '../model/ports.ts'
 import { trustDomainOf } from '../model/spiffe.ts'
 import { tokenIn } from '../model/subprotocols.ts'
 import { type Credential, seal } from '../model/token.ts'
-import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { hasAccessToken } from '../query.ts'
 import { fail, ok, type Result } from '../result.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'

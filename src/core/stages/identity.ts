@@ -34,13 +34,10 @@ export function identityOf(
   if (!isIdentityText(id) || !types || !workflows.every(isIdentityText)) return 'agent_id_malformed'
   const name = entry.agentPrefix + id
   if (!isIdentityText(name)) return 'agent_id_malformed'
-  // The path goes through as many actors as it begins with `act`.
-  const through = actors.slice(
-    0,
-    path.findIndex((one) => one !== 'act'),
-  )
-  if (given.id === undefined && through.some(({ issuer }) => issuer !== access.issuer))
-    return 'agent_issuer_mismatch'
+  // The path leads through so many actors.
+  const depth = path.findIndex((one) => one !== 'act')
+  const isOfAnother = actors.slice(0, depth).some(({ issuer }) => issuer !== access.issuer)
+  if (given.id === undefined && isOfAnother) return 'agent_issuer_mismatch'
   if (new Set(workflows).size > 1) return 'workflow_conflict'
   const read = entry.agentic ? [...entry.workflowId, OF_INTENT] : entry.workflowId
   const workflowId = firstPresent(claims, read)

@@ -56,10 +56,7 @@ export interface OperationFacts {
 type RuleReader = Omit<Reader<Operation, Code>, 'denials'>
 const readers: readonly RuleReader[] = READERS
 
-const readerFor = (route: Route): RuleReader => {
-  for (const one of readers) if (one.reads(route)) return one
-  return http
-}
+const readerFor = (route: Route): RuleReader => readers.find((one) => one.reads(route)) ?? http
 
 const readerOf = ({ kind }: Operation): RuleReader | undefined =>
   readers.find((one) => one.kind === kind)
