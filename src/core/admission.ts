@@ -47,10 +47,7 @@ export function holdsAt({ within: { first, last } }: Admission, ms: number): boo
   return first <= now && now <= last
 }
 
-/**
- * Makes a value once per admission and counts its bytes. `make` must return the same value for every request of the
- * admission. So pass only facts of the guard's `Admitted`.
- */
+/** Makes a value once per admission and counts its bytes. Give `make` only facts of the guard's `Admitted`. */
 export function perAdmission<Given, Value>(
   make: (given: Given) => Value,
   bytesOf: (value: Value) => number,

@@ -29,10 +29,7 @@ const AT_ONCE = 128 * 1024
 /** Bytes of the first block and of the largest. */
 const BLOCK = { first: 1024, most: 64 * 1024 }
 
-/**
- * Buffers a body in blocks that double in size, so that neither small nor large parts waste memory. `room` counts the
- * blocks. It does not count the joined copy, which `joined` makes of several blocks.
- */
+/** Buffers a body in blocks that double in size. `room` counts the blocks, not the copy that `joined` makes. */
 export function createHold(most: number, room?: Room) {
   const blocks: Uint8Array<ArrayBuffer>[] = []
   let [length, capacity] = [0, 0]
@@ -174,10 +171,7 @@ const within = (ms: number) => {
   }
 }
 
-/**
- * Copies bytes to a buffer of at least `needed` bytes and of twice the old size, but at most `most`. Doubling avoids a
- * copy for each small part.
- */
+/** A copy of bytes with room for `needed` and for twice the old size, at most for `most`. So copies are few. */
 export function grown(held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> {
   const next = new Uint8Array(Math.min(most, Math.max(needed, 2 * held.byteLength)))
   next.set(held)
@@ -188,10 +182,7 @@ const ignore = () => {}
 
 const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset=(?:utf-8|"utf-8")[\t ]*)?$/i
 
-/**
- * Whether headers declare plain JSON in UTF-8: `application/json` once, without other parameters than `charset=utf-8`
- * (RFC 8259 §11), and no Content-Encoding. Does not inspect the body.
- */
+/** Whether headers declare JSON in UTF-8 without other parameters (RFC 8259 §11), and without Content-Encoding. */
 export function isPlainJson(headers: Pick<Headers, 'get' | 'has'>): boolean {
   return JSON_TYPE.test(headers.get('content-type') ?? '') && !headers.has('content-encoding')
 }

@@ -23,9 +23,7 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/
 /** The last characters allowed where 2 or 3 characters remain: their unused bits are zero. */
 const LAST: Readonly<Record<number, RegExp>> = { 0: /^/, 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ }
 
-/**
- * Whether text is canonical base64url (RFC 4648 §5): no padding, unused bits zero. So each token has only one spelling.
- */
+/** Whether text is canonical base64url (RFC 4648 §5), without padding. So each token has only one spelling. */
 export function isCanonicalBase64Url(text: string): boolean {
   return BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
 }
@@ -43,7 +41,12 @@ export function bitLength(bytes: Uint8Array): number {
   return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
 }
 
+/** SHA-256 of the text's UTF-8. */
+export async function sha256(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text)))
+}
+
 /** SHA-256 of the text's UTF-8, in base64url: a name of fixed length. */
 export async function sha256Name(text: string): Promise<string> {
-  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))
+  return base64url.encode(await sha256(text))
 }

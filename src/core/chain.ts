@@ -2,9 +2,8 @@ import { type Admission, ALWAYS, admissionOf, type Decided, type Within } from '
 import { type Denial, type DenialTable, denials } from './denial.ts'
 
 /**
- * The result of a stage: facts for later stages; a denial, with facts that its answer needs; or `end`, which stops the
- * line and allows the request with the facts so far. `within`: the time span in which a remembered decision stays the
- * same; always, if absent.
+ * The result of a stage: facts for later stages; a denial, with facts for its answer; or `end`, which stops the line
+ * and allows the request. `within`: the time span in which a remembered decision stays the same; absent: always.
  */
 export type Outcome<Adds, Code extends string> =
   | { readonly ok: true; readonly value: Adds; readonly within?: Within }
@@ -15,15 +14,8 @@ export type Outcome<Adds, Code extends string> =
 export type Detail = Readonly<Record<string, unknown>>
 
 /** One step of the line: it reads facts and ports, and adds facts or denies. */
-export interface Stage<
-  Name extends string,
-  Needs,
-  Ports,
-  Adds,
-  Code extends string,
-  Keyed = unknown,
-> {
-  readonly name: Name
+export interface Stage<Needs, Ports, Adds, Code extends string, Keyed = unknown> {
+  readonly name: string
   /** One sentence: the fact that is certain once this stage has passed. */
   readonly establishes: string
   /** Details for explanations. Called only with a trace, and only if the stage passed. */
@@ -42,16 +34,9 @@ export interface Stage<
 }
 
 /** Declares a stage. The types check that earlier stages establish the facts it reads. */
-export function stage<
-  const Name extends string,
-  Needs,
-  Ports,
-  Adds extends object,
-  Code extends string,
-  Keyed = unknown,
->(
-  parts: Stage<Name, Needs, Ports, Adds, Code, Keyed>,
-): Stage<Name, Needs, Ports, Adds, Code, Keyed> {
+export function stage<Needs, Ports, Adds extends object, Code extends string, Keyed = unknown>(
+  parts: Stage<Needs, Ports, Adds, Code, Keyed>,
+): Stage<Needs, Ports, Adds, Code, Keyed> {
   return parts
 }
 
@@ -65,10 +50,7 @@ export interface Step {
   readonly detail: Detail
 }
 
-/**
- * The result of a line. `known`: the facts established before it stopped. `waits`: the milliseconds of each
- * asynchronous stage.
- */
+/** The result of a line. `known`: the facts before it stopped. `waits`: the milliseconds of asynchronous stages. */
 export type Run<Facts, Code extends string> = {
   readonly waits: Readonly<Record<string, number>>
 } & (
@@ -112,21 +94,21 @@ type Fresh<Facts, Adds> = [Overlap<Facts, Adds>] extends [never]
  */
 export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
   /** Joins a stage that runs for each request. */
-  and<Name extends string, P, Adds extends object, C extends string>(
-    next: Stage<Name, Facts, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
+  and<P, Adds extends object, C extends string>(
+    next: Stage<Facts, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
   ): Chain<Given, Facts & Adds, Keyed, Ports & P, Code | C>
   /** Adds established facts to those that an admission is found by. */
   by<Name extends keyof Facts>(
     ...names: readonly Name[]
   ): Chain<Given, Facts, Keyed & Pick<Facts, Name>, Ports, Code>
   /** Joins a stage that is decided once; the admission remembers its decision. */
-  once<Name extends string, P, Adds extends object, C extends string>(
-    next: Stage<Name, Keyed, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
+  once<P, Adds extends object, C extends string>(
+    next: Stage<Keyed, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
   ): Chain<Given, Facts & Adds, Keyed & Adds, Ports & P, Code | C>
   /** Ends the stages that are decided once. From here on the admission is a fact. */
   admitted(): Chain<Given, Facts & { readonly admission: Admission<Keyed> }, Keyed, Ports, Code>
   /** The stages in order, as data. */
-  readonly stages: readonly Stage<string, never, never, object, string, never>[]
+  readonly stages: readonly Stage<never, never, object, string, never>[]
   /**
    * Runs the stages in order until one denies or ends the line. A stage that throws denies with `unavailable`; its
    * error goes only to `onError`. `recall` is called with the facts before the first `once` stage. If it returns an
@@ -140,7 +122,7 @@ export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
   ): Promise<Run<Facts, Code | 'unavailable'>>
 }
 
-type AnyStage = Stage<string, object, unknown, object, string, object>
+type AnyStage = Stage<object, unknown, object, string, object>
 
 /** A stage of a line, and whether it is decided once. A place without a stage makes the admission. */
 interface Place {

@@ -123,20 +123,9 @@ export function declaredDenials(): readonly DenialTable<string>[] {
 export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
   rows: Rows,
 ): Denier<keyof Rows & string> {
-  const deny = <C extends keyof Rows & string>(
-    code: C,
-    detail?: Denial['detail'],
-    params?: DenialParams,
-  ): Denial<C> => {
+  const deny = <C extends string>(code: C, detail?: Denial['detail'], params?: DenialParams) => {
     const [answer, summary, hint] = rows[code] as DenialRow
-    return {
-      code,
-      answer,
-      summary,
-      hint,
-      ...(detail && { detail }),
-      ...(params && { params }),
-    }
+    return { code, answer, summary, hint, ...(detail && { detail }), ...(params && { params }) }
   }
   declared.push({ rows })
   return Object.assign(deny, { rows })
@@ -146,7 +135,5 @@ export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
 export function joined<const All extends readonly DenialTable<never>[]>(
   ...all: All
 ): DenialTable<CodeOf<All[number]>> {
-  return {
-    rows: Object.assign({}, ...all.map(({ rows }) => rows)),
-  }
+  return { rows: Object.assign({}, ...all.map(({ rows }) => rows)) }
 }

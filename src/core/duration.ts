@@ -25,21 +25,17 @@ export function durationText(seconds: number): string {
 export function longestLike(text: string, most: number): string {
   const [, , used = 's'] = DURATION.exec(text) ?? []
   const units = Object.entries(UNITS)
-  const own = Math.max(
-    1,
-    units.findIndex(([unit]) => unit === used),
-  )
-  const [unit, size] = units.slice(0, own + 1).findLast(([, size]) => size <= most) ?? ['ms', 1]
+  const own = units.findIndex(([unit]) => unit === used)
+  const [unit, size] = units
+    .slice(0, Math.max(1, own) + 1)
+    .findLast(([, size]) => size <= most) ?? ['ms', 1]
   return `${Math.floor(most / size)}${unit}`
 }
 
 /** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
 
-/**
- * Milliseconds since the epoch of a date and time with its zone (RFC 3339 §5.6). NaN for other text, and for a day that
- * its month does not have, which `Date.parse` takes for another.
- */
+/** Milliseconds since the epoch of a time with its zone (RFC 3339 §5.6). NaN for other text and impossible days. */
 export function dateTime(text: string): number {
   const minute = text.slice(0, 'YYYY-MM-DDThh:mm'.length).toUpperCase()
   const ms = DATE_TIME.test(text) ? Date.parse(`${minute}Z`) : Number.NaN

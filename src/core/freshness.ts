@@ -7,8 +7,8 @@ export interface Freshness {
 }
 
 /**
- * Reads a response's `ETag` and its remaining freshness: `max-age` less `Age` (RFC 9111 §4.2.1). 0 for `no-store` and `no-cache`, even if limited to some fields. Malformed numbers and tags count as absent.
- * Does not read the clock and does not limit the result.
+ * Reads a response's `ETag` and its remaining freshness: `max-age` less `Age` (RFC 9111 §4.2.1); 0 for `no-store` and
+ * `no-cache`, even if limited to some fields. Malformed numbers and tags count as absent. The result has no bound.
  */
 export function freshnessOf(headers: Headers): Freshness {
   const etag = headers.get('etag')
@@ -29,17 +29,13 @@ export function isEntityTag(text: string): boolean {
 /** Commas inside quotes do not separate directives. */
 const DIRECTIVE = /(?:[^,"]|"[^"]*(?:"|$))+/g
 const NOT_KEPT = /^\s*no-(?:store|cache)\s*(?:=|$)/i
-const MAX_AGE = /^\s*max-age\s*=\s*(?:(\d+)|"(\d+)")\s*$/i
+const MAX_AGE = /^\s*max-age\s*=\s*(?:(\d+)|"(\d+)")\s*$/gi
 
 const lifetimeOf = (headers: Headers): number | undefined => {
   const directives = headers.get('cache-control')?.match(DIRECTIVE) ?? []
   if (directives.some((directive) => NOT_KEPT.test(directive))) return 0
-  for (const directive of directives) {
-    const [, plain, quoted] = MAX_AGE.exec(directive) ?? []
-    const text = plain ?? quoted
-    if (text !== undefined) return seconds(text)
-  }
-  return undefined
+  const [first] = directives.flatMap((directive) => [...directive.matchAll(MAX_AGE)])
+  return first && seconds(first[1] ?? first[2] ?? '')
 }
 
 const ageOf = (headers: Headers): number => {

@@ -96,9 +96,8 @@ export interface GuardPorts {
 type LineRun = Awaited<ReturnType<typeof GUARD.run>>
 
 /**
- * The decision of the line, with all established facts. `passed`: the agent is allowed. `ended`: the request is allowed
- * without an identity (public route, preflight). `denied`: the request is refused, except in shadow mode (see
- * {@link refusalOf}).
+ * The decision of the line, with all established facts. `passed`: the agent is allowed. `ended`: allowed without an
+ * identity (public route, preflight). `denied`: refused, except in shadow mode: see {@link refusalOf}.
  */
 export type Decision = LineRun & {
   /** Every step; only under a policy with `errors = "detailed"`. */
@@ -129,15 +128,10 @@ export interface GuardContext extends Pick<LineFacts, 'caller' | 'connection'> {
 
 /** Decides requests under one policy. */
 export interface Guard {
-  /**
-   * Decides one request. It reads the body only if the origin gets its digest or the rule has an MCP server. The bytes
-   * are then in `known.held`; send an MCP server exactly these bytes.
-   */
+  /** Decides one request. If it reads the body, the bytes are in `known.held`: send an MCP server exactly these. */
   (request: RequestHead, around?: GuardContext): Promise<Decision>
   readonly policy: Policy
 }
-
-const NOTHING: GuardContext = {}
 
 /** Creates a guard over a policy and its ports. Forwards nothing; adds allowed tokens to token memory. */
 export function createGuard(policy: Policy, ports: GuardPorts): Guard {
@@ -146,7 +140,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
-    { caller, connection, trace: asked }: GuardContext = NOTHING,
+    { caller, connection, trace: asked }: GuardContext = {},
   ): Promise<Decision> => {
     const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
     const trace = (step: Step) => {
@@ -172,10 +166,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   return Object.assign(decide, { policy })
 }
 
-/**
- * The steps that the sender of a token may see. For an encrypted token, which its sender may be unable to read, their
- * details are removed.
- */
+/** The steps; without details if the token was encrypted, since its sender may be unable to read it. */
 export function redactSteps(
   { known }: Pick<Decision, 'known'>,
   steps: readonly Step[],
@@ -211,10 +202,7 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 
-/**
- * The denial of a refused request; `undefined` where the request may go on. In shadow mode a denied request goes on
- * without an identity.
- */
+/** The denial of a refused request. In shadow mode no request is refused: it goes on without an identity. */
 export function refusalOf(decision: LineRun): Denial | undefined {
   return decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'
     ? decision.denial

@@ -23,7 +23,7 @@ const pastSpace = (text: string, at: number): number =>
   text.charCodeAt(at) > 32 ? at : after(SPACE, text, at)
 
 /** The index after the string that begins at `at`. It ends at the first unescaped quote, or with the text. */
-const pastString = (text: string, at: number): number => {
+export function pastString(text: string, at: number): number {
   for (let end = at + 1; ; end++) {
     end = text.indexOf('"', end)
     if (end < 0) return text.length
@@ -61,9 +61,8 @@ export function valueSpan(text: string): Span {
 }
 
 /**
- * The members of the object at `at`, in order and with duplicates. A generator, since there can be millions. Empty for
- * other values. For text that is no JSON or is cut off it yields the members before the fault. Throws at a name with a
- * malformed escape.
+ * The members of the object at `at`, in order and with duplicates; none for other values. A generator, since there can
+ * be millions. Ends at the first fault of text that is no JSON. Throws at a name with a malformed escape.
  */
 export function* membersOf(text: string, at: number): Generator<MemberSpan, undefined> {
   if (text[at] !== '{') return
@@ -90,9 +89,7 @@ function* elementsOf(text: string, at: number): Generator<Span, undefined> {
   }
 }
 
-/**
- * The spans of the values at a path below a value, in order; `*` is each element of an array. The text must be JSON.
- */
+/** The spans of the values at a path below a value, in order; `*`: each element of an array. `text` must be JSON. */
 export function* spansAt(
   text: string,
   value: Span,
@@ -114,10 +111,7 @@ export function messageSpans(text: string): readonly Span[] {
   return text[whole[0]] === '[' ? [...elementsOf(text, whole[0])] : [whole]
 }
 
-/**
- * The edits that remove from an array all elements but those that `stays` accepts, with the edits `inside` of these, in
- * order. Text between two remaining neighbours is unchanged.
- */
+/** The edits that remove the elements of an array that `stays` refuses, and the edits `inside` of those that stay. */
 export function* cut(
   text: string,
   [from, to]: Span,
@@ -150,10 +144,7 @@ export function edited(text: string, edits: readonly Edit[]): string {
   return result + text.slice(at)
 }
 
-/**
- * Replaces the values at these spans of JSON by the texts that `instead` gives for them; where it gives `undefined` the
- * value stays. Rejects where `instead` does.
- */
+/** Replaces the values at these spans of JSON by what `instead` gives; `undefined` keeps the value. */
 export async function replaceTexts(
   text: string,
   spans: readonly Span[],

@@ -1,3 +1,4 @@
+import { pastString } from './json-ranges.ts'
 import { LIMITS } from './limits.ts'
 
 /** A parsed JSON object. Read its members with {@link own}, never inherited ones. */
@@ -100,24 +101,18 @@ export function parseJsonObject(text: string): JsonObject | undefined {
 /** Text with at most `depth` of these characters cannot be nested deeper. */
 const OPENINGS = /[{[]/g
 
-/**
- * Whether text equals the JSON of its own value and has few opening brackets. Such text has no duplicate members.
- * Nearly all tokens do; other text needs {@link walk}.
- */
+/** Whether text is the JSON of its own value, so without duplicate members, and not too deep. Most tokens are. */
 const isPlain = (text: string, value: unknown, depth: number): boolean =>
   (text.match(OPENINGS)?.length ?? 0) <= depth &&
   !text.includes('__proto__') &&
   JSON.stringify(value) === text
 
-const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
+const [QUOTE, COLON] = [0x22, 0x3a]
 /** `[` and `]`. `{` and `}` are the same codes with the bit {@link BRACE}. */
 const [OPENING, CLOSING] = [0x5b, 0x5d]
 const BRACE = 0x20
 
-/**
- * Scans text once, in linear time and memory. Returns it with `1e999` for each inexact number; `undefined` where it is
- * ambiguous or too deep. Does not check the syntax; may throw.
- */
+/** Scans text once. Returns it with `1e999` for inexact numbers; `undefined` if ambiguous or too deep. May throw. */
 const walk = (text: string, depth: number): string | undefined => {
   const open: (Set<string> | undefined)[] = []
   const read: string[] = []
@@ -126,10 +121,9 @@ const walk = (text: string, depth: number): string | undefined => {
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at)
     if (char === QUOTE) {
-      const end = endOfString(text, at)
-      if (end === -1) return undefined
-      string = text.slice(at, end + 1)
-      at = end
+      const end = pastString(text, at)
+      string = text.slice(at, end)
+      at = end - 1
     } else if (char === COLON) {
       const names = open.at(-1)
       const name = string.includes('\\') ? (JSON.parse(string) as string) : string.slice(1, -1)
@@ -157,14 +151,3 @@ const isDigit = (char: number): boolean => char >= 0x30 && char <= 0x39
 /** Whether a character can continue a number: a digit, `.`, `e`, `E`, `+` or `-`. */
 const isInNumber = (char: number): boolean =>
   isDigit(char) || char === 0x2e || (char | 0x20) === 0x65 || char === 0x2b || char === 0x2d
-
-/** The index of a string's closing quote; -1 where there is none. */
-const endOfString = (text: string, start: number): number => {
-  let end = text.indexOf('"', start + 1)
-  for (; end !== -1; end = text.indexOf('"', end + 1)) {
-    let before = end
-    while (text.charCodeAt(before - 1) === BACKSLASH) before--
-    if ((end - before) % 2 === 0) return end
-  }
-  return end
-}

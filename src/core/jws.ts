@@ -2,10 +2,7 @@ import { base64UrlDecode, isCanonicalBase64Url, utf8Decode } from './bytes.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 
-/**
- * The three parts of a compact JWS (RFC 7515 §7.1). `undefined` unless it has exactly three parts in canonical base64url. Decodes nothing and
- * verifies nothing.
- */
+/** The parts of a compact JWS (RFC 7515 §7.1), if they are three in canonical base64url. Verifies nothing. */
 export function splitJws(token: string) {
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
@@ -28,6 +25,32 @@ export function decodeJwsPart(part: string): JsonObject | undefined {
 /** Refused header parameters: keys in the token, and extensions that change the signed text (RFC 7515 §4.1). */
 export const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
+/** Media types of JWTs for other purposes, which are never access tokens (RFC 8725 §3.12). */
+export const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
+  'aa-agent+jwt',
+  'aa-auth+jwt',
+  'aa-person+jwt',
+  'aa-resource+jwt',
+  'agent-assertion+jwt',
+  'client-authentication+jwt',
+  'dpop+jwt',
+  'dpop-nonce+jwt',
+  'entity-statement+jwt',
+  'jwk-set+jwt',
+  'logout+jwt',
+  'mcp-session+jwt',
+  'oauth-authz-req+jwt',
+  'oauth-client-attestation+jwt',
+  'oauth-client-attestation-pop+jwt',
+  'oauth-id-jag+jwt',
+  'secevent+jwt',
+  'statuslist+jwt',
+  'token-introspection+jwt',
+  'txntoken+jwt',
+  'wit+jwt',
+  'wpt+jwt',
+])
+
 const KID = /^[\x21-\x7e]+$/
 
 /** Whether a `kid` is visible ASCII of bounded length. */
@@ -40,10 +63,7 @@ export function hasJweParts(token: string): boolean {
   return token.split('.', 6).length === 5
 }
 
-/**
- * The header of a compact JWE; `undefined` unless every part is canonical base64url and the header is one unambiguous
- * JSON object. Decrypts nothing. The token must have five parts: see {@link hasJweParts}.
- */
+/** The header of a compact JWE with canonical parts. The token must have five parts: see {@link hasJweParts}. */
 export function jweHeader(token: string): JsonObject | undefined {
   const parts = token.split('.', 6)
   return parts.every(isCanonicalBase64Url) ? decodeJwsPart(parts[0] ?? '') : undefined

@@ -45,9 +45,7 @@ export const LIMITS = {
   heldBodyBytes: 1024 * 1024,
   heldBodyBytesMost: 4 * 1024 * 1024,
   /** Bytes of all bodies that an isolate buffers at a time, of requests and answers: in total and per agent. */
-  heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 } as Readonly<
-    Record<'bytes' | 'ofOne', number>
-  >,
+  heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 },
   /** Most milliseconds for which a buffered body is counted while the gate waits for the origin's answer. */
   originMs: 30_000,
   /** Milliseconds that are added to the time for which a room counts its bytes. */
@@ -83,9 +81,9 @@ export const LIMITS = {
   countedAddresses: 10_000,
   /** Revocations stored in the set. */
   revocations: 1_000_000,
-  /** Agents that the registry has approved, suspended or retired, beside those. */
+  /** Approved, suspended and retired agents of the registry, which are stored beside revocations. */
   agentStandings: 100_000,
-  /** Agents of an issuer that the registry has discovered and nobody has decided of. */
+  /** Discovered agents of an issuer that no administrator has decided on. */
   discoveredAgents: 10_000,
   /** Durable Objects that each store the whole set. */
   shards: 64,

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from './result.ts'
 import { parseUrl } from './url.ts'
 
 /** An address as its bits, or a network as its leading bits. */
-export interface Network {
+interface Network {
   readonly family: 4 | 6
   readonly bits: string
 }
@@ -18,7 +18,7 @@ const CIDR = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/
 const MAPPED = '0'.repeat(80) + '1'.repeat(16)
 
 /** Reads an address without brackets and zone; IPv4-mapped IPv6 as IPv4. `undefined` for any other text. */
-export function readAddress(text: string): Network | undefined {
+const readAddress = (text: string): Network | undefined => {
   if (IPV4.test(text)) return { family: 4, bits: bitsOf(text.split('.').map(Number), 8) }
   const groups = ipv6Groups(text)
   if (!groups) return undefined
@@ -45,16 +45,16 @@ const bitsOf = (numbers: readonly number[], width: number): string =>
 
 /** Addresses, and networks of policy and tokens, repeat; their readings are remembered. */
 const addresses = createTextMemo<Network | null>()
-const networks = createTextMemo<Result<Network, string>>()
+const ranges = createTextMemo<Result<Network, string>>()
 
 const addressOf = (text: string): Network | undefined =>
   (addresses.get(text) ?? addresses.keep(text, readAddress(text) ?? null)) || undefined
 
-const networkOf = (text: string): Result<Network, string> =>
-  networks.get(text) ?? networks.keep(text, readNetwork(text))
+const rangeOf = (text: string): Result<Network, string> =>
+  ranges.get(text) ?? ranges.keep(text, readNetwork(text))
 
 /** Reads a network in CIDR notation; without a length it is one address. */
-export function readNetwork(text: string): Result<Network, string> {
+const readNetwork = (text: string): Result<Network, string> => {
   const [, address = '', length] = CIDR.exec(text) ?? []
   const read = readAddress(address)
   if (!read) return fail('is no network; write it like 10.0.0.0/8, 2001:db8::/32 or one address')
@@ -70,23 +70,93 @@ export function readNetwork(text: string): Result<Network, string> {
 }
 
 /** Whether a network contains an address. */
-export function contains(network: Network, address: Network): boolean {
-  return network.family === address.family && address.bits.startsWith(network.bits)
-}
+const contains = (network: Network, address: Network): boolean =>
+  network.family === address.family && address.bits.startsWith(network.bits)
 
 /** The fault of a network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3); `undefined` where it is well-formed. */
 export function networkFault(text: string): string | undefined {
-  const read = networkOf(text)
+  const read = rangeOf(text)
   return read.ok ? undefined : read.reason
 }
 
-/**
- * Whether an address is in a network in CIDR notation; a network without a length is one address. IPv4-mapped IPv6
- * addresses are compared as IPv4. `undefined` where either is malformed. Does not read zones.
- */
+/** Whether an address is in a network in CIDR notation, or equals it; `undefined` if either is malformed. */
 export function inNetwork(address: string, network: string): boolean | undefined {
   const one = addressOf(address)
-  const all = networkOf(network)
+  const all = rangeOf(network)
   if (!one || !all.ok) return undefined
   return contains(all.value, one)
 }
+
+/**
+ * The network under which limits count an address: IPv4 as it is, also if mapped to IPv6 (RFC 4291 §2.5.5.2); the /64
+ * of IPv6, without the zone. Other text is cut at 64 characters and not refused.
+ */
+export function networkOf(address: string): string {
+  return counted.get(address) ?? counted.keep(address, nameOf(address))
+}
+
+/** Callers repeat, so their networks are remembered. */
+const counted = createTextMemo<string>()
+
+const nameOf = (address: string): string => {
+  const read = readAddress(address.replace(/%.*$/s, ''))
+  if (!read) return address.slice(0, 64)
+  if (read.family === 4) return numbersOf(read.bits, 8).join('.')
+  const groups = numbersOf(read.bits.slice(0, 64), 16).map((group) => group.toString(16))
+  return `${groups.join(':')}::/64`
+}
+
+const numbersOf = (bits: string, width: number): readonly number[] =>
+  (bits.match(new RegExp(`.{${width}}`, 'g')) ?? []).map((one) => Number.parseInt(one, 2))
+
+/**
+ * Whether the public internet cannot reach a URL's host (IPv6 in brackets): loopback, private, link-local, shared,
+ * multicast and reserved addresses (RFC 6890), also inside IPv6, and `localhost` (RFC 6761 §6.3). Text that is no host
+ * counts as private. Does not resolve names.
+ */
+export function isPrivateHost(hostname: string): boolean {
+  const host = parseUrl(`http://${hostname}`)?.hostname.replace(/\.+$/, '')
+  if (!host) return true
+  const address = readAddress(host.replace(/^\[|\]$/g, ''))
+  return address ? isPrivate(address) : host === 'localhost' || host.endsWith('.localhost')
+}
+
+const isPrivate = (address: Network): boolean =>
+  PRIVATE.some((network) => bitsAfter(network, address) !== undefined) ||
+  CARRIES_IPV4.some((network) => {
+    const bits = bitsAfter(network, address)?.slice(0, 32)
+    return bits !== undefined && isPrivate({ family: 4, bits })
+  })
+
+/** The bits of an address behind those of a network; `undefined` if it is not in the network. */
+const bitsAfter = (network: string, address: Network): string | undefined => {
+  const range = rangeOf(network)
+  if (!range.ok) throw new Error(`${network} ${range.reason}`)
+  return contains(range.value, address) ? address.bits.slice(range.value.bits.length) : undefined
+}
+
+const PRIVATE = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '::/128',
+  '::1/128',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '2001::/32',
+  'fc00::/7',
+  'fe80::/10',
+  'fec0::/10',
+  'ff00::/8',
+]
+
+/** IPv6 prefixes that are followed by an IPv4 address: compatible, translated, NAT64, 6to4. */
+const CARRIES_IPV4 = ['::/96', '::ffff:0:0:0/96', '64:ff9b::/96', '2002::/16']

@@ -1,5 +1,6 @@
 import { LIMITS } from './limits.ts'
 import { caseless, foldedName } from './text.ts'
+import { percentDecode } from './url.ts'
 
 /** A parameter of a query: its name and value, decoded. */
 type Parameter = readonly [name: string, value: string]
@@ -12,14 +13,8 @@ const CONTROL = /\p{Cc}/u
 /** Names that parsers read differently: with a control character or a second escape, or with `[` first. */
 const ODD_NAME = /\p{Cc}|%[0-9a-f]{2}|^\[/iu
 
-/** Decodes percent and `+` escapes; `undefined` for a malformed escape or bytes that are not UTF-8. */
-const decoded = (text: string): string | undefined => {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return undefined
-  }
-}
+/** Decodes percent and `+` escapes; `undefined` where they are not UTF-8. */
+const decoded = (text: string): string | undefined => percentDecode(text.replaceAll('+', ' '))
 
 /** The parameters in order, separated by `&` or `;`. Text that cannot be decoded stays raw. */
 const parametersOf = (query: string): readonly Parameter[] =>

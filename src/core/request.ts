@@ -1,19 +1,15 @@
 import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
-import { canonicalPath, isPlainHost, type PathFault, splitUrl, type UrlParts } from './url.ts'
+import { type Address, canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
 /** The part of a request that the line reads: all but its body. */
 export type RequestHead = Pick<Request, 'method' | 'url' | 'headers'>
 
-/** A request's address, read once, with the canonical path. Every part of the gate uses this reading. */
-export type Address = UrlParts
-
 export type AddressFault = 'host' | PathFault
 
 /**
- * Reads scheme, host, path and query from the text of a request's URL. It uses no URL parser, which would resolve paths
- * that must be refused. A Host header must be plain; without one (service binding) the host comes from the URL. Checks
- * nothing against a policy.
+ * Reads scheme, host, path and query from the text of a request's URL. A URL parser would resolve paths that must be
+ * refused. A Host header must be plain; without one (service binding) the host comes from the URL.
  */
 export function readAddress({ url, headers }: RequestHead): Result<Address, AddressFault> {
   const host = headers.get('host')

@@ -11,9 +11,8 @@ export interface Room {
 /** Counts all bytes that are buffered at a time. */
 export interface Rooms {
   /**
-   * Opens a room for one piece of work of an owner. Call `leave` on every exit. If a caller disconnects, the runtime
-   * may end its request without running more code. The room is then left on garbage collection, or after `ms` at the
-   * latest.
+   * Opens a room for one piece of work of an owner. Call `leave` on every exit. A request that ends without it, since
+   * the caller disconnected, leaves the room on garbage collection, or after `ms` at the latest.
    */
   open(owner: string, ms: number): Room
 }
@@ -26,7 +25,7 @@ interface Open extends Room {
 /** Creates rooms. `bytes`: the most for all owners together. `ofOne`: the most for one owner. */
 export function createRooms(
   clock: { now(): number },
-  { bytes, ofOne }: typeof LIMITS.heldBodies = LIMITS.heldBodies,
+  { bytes, ofOne }: Readonly<Record<'bytes' | 'ofOne', number>> = LIMITS.heldBodies,
 ): Rooms & { readonly taken: number } {
   const owners = new Map<string, number>()
   const open = new Set<Open>()

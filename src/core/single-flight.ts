@@ -85,10 +85,7 @@ const going = <Value>(
   return flight && clock.now() - flight.startedAt < flight.maxAgeMs ? flight : undefined
 }
 
-/**
- * The result of work, or `undefined` once it counts as lost; rejects if the work does. A promise of a context that was
- * torn down may never settle, so a timer limits the wait.
- */
+/** The result of work; `undefined` once it is lost. A timer limits the wait: a dead context's promise may not settle. */
 const outcomeOf = <Value>(
   { promise, startedAt, maxAgeMs }: Flight<Value>,
   clock: FlightTerms['clock'],

@@ -19,10 +19,7 @@ export function isIdentityText(value: unknown): value is string {
 /** Characters to encode: all but visible ASCII, and `%`, `,`, `"` and `\`. */
 const UNSAFE = /[^\x21-\x7e]|[%,"\\]/gu
 
-/**
- * Encodes text as a header value: {@link UNSAFE} characters are percent-encoded as UTF-8 (RFC 3986 §2.1). Decoding once
- * restores the text, so different texts give different values.
- */
+/** Encodes text as a header value: {@link UNSAFE} as percent escapes of UTF-8. Decoding once restores the text. */
 export function headerText(text: string): string {
   return text.replace(UNSAFE, (char) =>
     char.length === 1 && char < '\x80'
@@ -38,18 +35,12 @@ export function isFieldName(text: string): boolean {
 
 const PLAIN_NAME = /^[a-z0-9-]*$/
 
-/**
- * A header name as the laxest servers read it: lower case, with `-` for all characters but letters and digits. Some
- * servers read `X_Agent_Id` and `X.Agent.Id` as `x-agent-id`.
- */
+/** A header name as the laxest servers read it (`X_Agent_Id`): lower case, `-` for all but letters and digits. */
 export function foldedName(name: string): string {
   return PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }
 
-/**
- * The names that `Connection` lists as hop-by-hop (RFC 9110 §7.6.1), folded; empty without the header. Does not check
- * their syntax. A set, because a sender can list many names and send many headers.
- */
+/** The names that `Connection` lists (RFC 9110 §7.6.1), folded. A set, since a sender can list many names. */
 export function connectionOptions(value: string | null): ReadonlySet<string> {
   return value === null || value === 'keep-alive'
     ? NO_OPTIONS
@@ -76,10 +67,7 @@ export function claimed(text: string | undefined): string | undefined {
   return text?.slice(0, LIMITS.claimedLength)
 }
 
-/**
- * What cannot be seen, or acts on what stands beside it: control, format, private, unassigned and ignorable characters,
- * blank symbols, and spaces but one.
- */
+/** Invisible or reordering: control, format, private, unassigned, ignorable and blank characters; spaces but one. */
 const UNPRINTABLE = /[\p{C}\p{DI}\u2800\u{1d159}]|(?! )\p{Z}/gu
 
 const escaped = (char: string): string =>

@@ -1,8 +1,8 @@
 import { LIMITS } from './limits.ts'
 import { fail, ok, type Result } from './result.ts'
 
-/** The parts of a URL as text; nothing is resolved or normalised. */
-export interface UrlParts {
+/** The parts of a URL as text. That of a request is read once, with the canonical path: see `readAddress`. */
+export interface Address {
   readonly scheme: string
   /** Lower-case name or address, without port. */
   readonly host: string
@@ -25,7 +25,7 @@ export function isPlainHost(host: string): boolean {
 }
 
 /** Splits a URL as text. `undefined` where its authority is not plain, or it has a fragment. */
-export function splitUrl(url: string): UrlParts | undefined {
+export function splitUrl(url: string): Address | undefined {
   const [, scheme, authority, path, query, fragment] = URL_PARTS.exec(url) ?? []
   if (scheme === undefined || authority === undefined || !isPlainHost(authority)) return undefined
   if (fragment !== undefined) return undefined
@@ -40,10 +40,8 @@ export function splitUrl(url: string): UrlParts | undefined {
 
 /** Parses a URL, resolved and normalised; `undefined` for other text. */
 export function parseUrl(text: string): URL | undefined {
-  return (
-    // Node 20 has no `URL.parse`.
-    URL.canParse(text) ? new URL(text) : undefined
-  )
+  // Node 20 has no `URL.parse`.
+  return URL.canParse(text) ? new URL(text) : undefined
 }
 
 /** An authority without its port, lower-case. */
@@ -72,9 +70,8 @@ const CONTROL = /\p{Cc}/u
 const DOT_SEGMENT = /(?:^|\/|%2F)\.{1,2}(?=$|\/|%2F)/
 
 /**
- * The canonical spelling of a request path: escapes of unreserved characters decoded, others in upper case (RFC 3986
- * §6.2.2). A path that two servers could read differently is a fault. `%2F` is kept; the matched rule decides whether
- * it is allowed.
+ * The canonical spelling of a request path: unreserved characters unescaped, other escapes in upper case (RFC 3986
+ * §6.2.2). A path that two servers could read differently is a fault. The matched rule decides about `%2F`.
  */
 export function canonicalPath(raw: string): Result<string, PathFault> {
   if (raw.length > LIMITS.pathLength) return fail('too long')
@@ -86,7 +83,7 @@ export function canonicalPath(raw: string): Result<string, PathFault> {
     return UNRESERVED.test(char) ? char : triplet.toUpperCase()
   })
   if (broken || AMBIGUOUS_ESCAPE.test(path)) return fail('escape')
-  const decoded = decodeSegment(path)
+  const decoded = percentDecode(path)
   if (decoded === undefined) return fail('utf-8')
   if (CONTROL.test(decoded)) return fail('control character')
   if (path.includes('//')) return fail('empty segment')
@@ -94,8 +91,8 @@ export function canonicalPath(raw: string): Result<string, PathFault> {
   return ok(path)
 }
 
-/** Percent-decodes as UTF-8; `undefined` where the bytes are not UTF-8. */
-const decodeSegment = (text: string): string | undefined => {
+/** Percent-decodes as UTF-8; `undefined` for a malformed escape or bytes that are not UTF-8. */
+export function percentDecode(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
@@ -103,15 +100,7 @@ const decodeSegment = (text: string): string | undefined => {
   }
 }
 
-/** Whether two URLs have the same scheme, host and port. */
-export function sameOrigin(a: URL, b: URL): boolean {
-  return a.origin === b.origin
-}
-
-/**
- * A key for the server of a URL: the host, without its port, because a Worker answers on all ports. On loopback, scheme
- * and port are included. A trailing dot of the name is ignored.
- */
+/** The server of a URL: its host, as a Worker answers on all ports; on loopback, with scheme and port. */
 export function serverOf({ hostname, protocol, port }: URL): string {
   const host = hostname.replace(/\.+$/, '')
   return isLoopback(host) ? `${protocol}//${host}:${port}` : host

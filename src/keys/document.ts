@@ -1,11 +1,11 @@
-import { isPrivateHost } from '../core/address.ts'
 import { readBody } from '../core/body.ts'
 import { utf8Decode } from '../core/bytes.ts'
 import { type Freshness, freshnessOf, isEntityTag } from '../core/freshness.ts'
 import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
+import { isPrivateHost } from '../core/network.ts'
 import { fail, ok, type Result } from '../core/result.ts'
-import { isLoopback, parseUrl, sameOrigin, serverOf } from '../core/url.ts'
+import { isLoopback, parseUrl, serverOf } from '../core/url.ts'
 import type { Fetch } from '../platform/system.ts'
 import { KEY_TIMES } from './times.ts'
 
@@ -117,7 +117,7 @@ const follow = async (
       return fail(`status ${response.status}` as const)
     }
     const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined
-    if (!next || hasCredential(next) || !sameOrigin(next, start))
+    if (!next || hasCredential(next) || next.origin !== start.origin)
       return fail('redirected elsewhere')
     url = next
   }

@@ -1,5 +1,5 @@
 import { LIMITS } from '../core/limits.ts'
-import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/bucket.ts'
+import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/limit.ts'
 import type { Clock, Limits } from '../core/model/ports.ts'
 import { createBuckets } from '../platform/buckets.ts'
 import { unbound } from '../platform/calls.ts'

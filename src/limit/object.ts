@@ -1,6 +1,13 @@
 import { DurableObject } from 'cloudflare:workers'
-import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/bucket.ts'
-import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
+import {
+  type Allowance,
+  type Exhausted,
+  forgottenAt,
+  NOTHING_SPENT,
+  type Quotas,
+  type Spent,
+  takeOne,
+} from '../core/model/limit.ts'
 import type { Result } from '../core/result.ts'
 
 const SPENT = 'spent'

@@ -9,7 +9,6 @@ import {
   type McpUse,
   writtenName,
 } from '../core/model/mcp.ts'
-import { isOpenTo } from '../core/model/mcp-access.ts'
 import {
   isBuiltIn,
   isNotification,
@@ -17,7 +16,7 @@ import {
   isTaskCall,
   USING_METHODS,
 } from '../core/model/mcp-methods.ts'
-import { isArgument } from '../core/model/mcp-scopes.ts'
+import { isArgument, isOpenTo } from '../core/model/mcp-scopes.ts'
 import type { Route } from '../core/model/route.ts'
 import { type AgentIdentity, typesOf } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'

@@ -1,5 +1,11 @@
-import { NOTHING_SPENT, type Spent, takeOne } from '../core/model/bucket.ts'
-import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
+import {
+  type Allowance,
+  type Exhausted,
+  NOTHING_SPENT,
+  type Quotas,
+  type Spent,
+  takeOne,
+} from '../core/model/limit.ts'
 import type { Clock } from '../core/model/ports.ts'
 import type { Result } from '../core/result.ts'
 

@@ -1,4 +1,4 @@
-import type { ClaimHeader } from '../core/model/claim-headers.ts'
+import type { ClaimHeader } from '../core/model/claims.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'

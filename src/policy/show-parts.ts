@@ -1,8 +1,12 @@
 import type { InferOutput } from 'valibot'
 import { WATCH_KEYS } from '../agents/options.ts'
 import { type JsonObject, own } from '../core/json.ts'
-import type { ClaimHeader } from '../core/model/claim-headers.ts'
-import { type ClaimPath, type ClaimRule, claimPathText } from '../core/model/claims.ts'
+import {
+  type ClaimHeader,
+  type ClaimPath,
+  type ClaimRule,
+  claimPathText,
+} from '../core/model/claims.ts'
 import type { DelegationRule } from '../core/model/issuer.ts'
 import type { AddressLimit, RateLimit } from '../core/model/limit.ts'
 import type { Policy } from '../core/model/policy.ts'

@@ -1,7 +1,7 @@
 import { warnOfWatch } from '../agents/options.ts'
-import { isPrivateHost } from '../core/address.ts'
 import { getOrMake } from '../core/memo.ts'
 import type { Issuer } from '../core/model/issuer.ts'
+import { isPrivateHost } from '../core/network.ts'
 import { foldedName } from '../core/text.ts'
 import { isLoopback } from '../core/url.ts'
 import { warnMcp } from '../mcp/options/checks.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { mayUse } from '../../src/core/model/mcp-access.ts'
+import { mayUse } from '../../src/core/model/mcp-scopes.ts'
 import type { Policy } from '../../src/core/model/policy.ts'
 import { comparePolicies } from '../../src/diff/compare.ts'
 import { tries } from '../kit/property.ts'

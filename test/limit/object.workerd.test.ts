@@ -1,8 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Spent } from '../../src/core/model/bucket.ts'
-import type { Quotas } from '../../src/core/model/limit.ts'
+import type { Quotas, Spent } from '../../src/core/model/limit.ts'
 import { createLimits } from '../../src/limit/client.ts'
 import type { RateLimiter } from '../../src/limit/object.ts'
 

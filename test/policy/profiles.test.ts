@@ -1,7 +1,7 @@
 import { importJWK } from 'jose'
 import { describe, expect, it } from 'vitest'
+import { FORBIDDEN_TYPES } from '../../src/core/jws.ts'
 import type { VerificationKey } from '../../src/core/model/token.ts'
-import { FORBIDDEN_TYPES } from '../../src/core/model/types.ts'
 import { ok } from '../../src/core/result.ts'
 import { PROFILE_NAMES, PROFILES, type Profile } from '../../src/policy/profiles.ts'
 import { showPolicy } from '../../src/policy/show.ts'

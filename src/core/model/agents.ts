@@ -1,5 +1,5 @@
 import type { Act, ActTerms } from './audit.ts'
-import type { ShardStatus } from './revocation.ts'
+import type { AgentPins, ShardStatus } from './revocation.ts'
 import type { Alert, AlertPage, AlertQuery, Judgement, Watched, WatchRule } from './watch.ts'
 
 /** The states of an agent in the registry; it is discovered by itself, and an administrator changes it. */
@@ -12,48 +12,49 @@ export interface AgentKey {
   readonly agent: string
 }
 
-/**
- * What one shard of the audit saw of one agent since its last report to the registry. Lists have no duplicates, and
- * all is bounded by `SIGHTING`.
- */
-export interface Sighting extends AgentKey {
-  /** The agent as origins see it, if that differs from its id. */
-  readonly name?: string
-  /** The table of WATCH that counts these requests. */
-  readonly watch?: string
-  /** Milliseconds since the epoch. */
+/** What requests show of an agent. Lists have no duplicates. */
+interface Shown {
+  /** Milliseconds since the epoch of the first and the last request. */
   readonly first: number
   readonly last: number
-  readonly allowed: number
-  readonly refused: number
-  /** Of the refused: those for what the agent asked, not for its token or status. */
-  readonly probes: number
-  /** Of request bodies, as far as their length was declared. */
-  readonly bytes: number
-  /** Allowed requests by what they used: see {@link useText}. */
-  readonly uses: ReadonlyMap<string, number>
+  /** The agent as origins see it, if that differs from its id. */
+  readonly name?: string
   readonly types: readonly string[]
   readonly clients: readonly string[]
-  /** Scopes that its tokens have, and those of them that a decision needed. */
-  readonly granted: readonly string[]
-  readonly used: readonly string[]
-  /** Its other actors in `act`, as {@link keyText}. */
-  readonly parents: readonly string[]
-  /** Where allowed requests and their tokens came from. */
-  readonly countries: readonly string[]
-  readonly networks: readonly string[]
-  /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
-  readonly tokens: ReadonlyMap<string, readonly string[]>
   /** Thumbprints of the keys that its tokens are bound to (RFC 7638). */
   readonly keys: readonly string[]
   /** Checksums of its code, and its registrations (Agentic JWT). */
   readonly checksums?: readonly string[]
   readonly registrations?: readonly string[]
+  /** Its other actors in `act`, as {@link keyText}. */
+  readonly parents: readonly string[]
+}
+
+/** What one shard of the audit saw of one agent since its last report to the registry. `SIGHTING` bounds it. */
+export interface Sighting extends AgentKey, Shown {
+  /** The table of WATCH that counts these requests. */
+  readonly watch?: string
+  readonly allowed: number
+  readonly refused: number
+  /** Requests refused for what the agent asked for, not for its token or status. */
+  readonly probes: number
+  /** Declared bytes of request bodies. */
+  readonly bytes: number
+  /** Allowed requests by what they used: see {@link useText}. */
+  readonly uses: ReadonlyMap<string, number>
+  /** The scopes of its tokens, and those that a decision needed. */
+  readonly granted: readonly string[]
+  readonly used: readonly string[]
+  /** Where allowed requests and their tokens came from. */
+  readonly countries: readonly string[]
+  readonly networks: readonly string[]
+  /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
+  readonly tokens: ReadonlyMap<string, readonly string[]>
   /** Ids of its latest requests. */
   readonly requests: readonly string[]
 }
 
-/** What the audit tells the registry with sightings. */
+/** What the audit sends to the registry with sightings. */
 export interface AgentTerms {
   /** Of the registry and of the revocation set. */
   readonly jurisdiction?: string
@@ -81,40 +82,24 @@ export function useText(rule: string, tool?: string): string {
   return JSON.stringify(tool === undefined ? [rule] : [rule, tool])
 }
 
-/** What the gate has seen of an agent. Days are counted since the epoch. */
-export interface Seen {
-  /** Milliseconds since the epoch; `last` is up to ten minutes late. */
-  readonly first: number
-  readonly last: number
-  readonly name?: string
-  readonly types: readonly string[]
-  readonly clients: readonly string[]
-  readonly keys: readonly string[]
-  /** Those seen since administrators approved checksums last. */
-  readonly checksums?: readonly string[]
-  readonly registrations?: readonly string[]
-  /** By scope, and by {@link useText}: the last day, of 90. */
+/** What was seen of an agent. `last` is up to ten minutes late. Checksums are those since the last were approved. */
+export interface Seen extends Shown {
+  /** By scope, and by {@link useText}: the last day, in days since the epoch. Kept for 90 days. */
   readonly granted: Readonly<Record<string, number>>
   readonly used: Readonly<Record<string, number>>
   readonly uses: Readonly<Record<string, number>>
-  /** Other agents that acted with it, as {@link keyText}: those that it acted for, and those that acted for it. */
-  readonly parents: readonly string[]
+  /** The agents that acted for it, as {@link keyText}. */
   readonly children: readonly string[]
 }
 
-/** What administrators say of an agent, as texts; each may be absent. */
-export interface AgentFields {
+/** What administrators say of an agent; each member may be absent. {@link AgentPins} are what they have approved. */
+export interface AgentFields extends AgentPins {
   readonly name?: string
   readonly owners?: readonly string[]
   readonly purpose?: string
   readonly types?: readonly string[]
   /** An id, or a URL of its metadata. */
   readonly client?: string
-  /** Thumbprints of its keys (RFC 7638). */
-  readonly keys?: readonly string[]
-  /** Approved checksums and registrations (Agentic JWT): others are held. */
-  readonly checksums?: readonly string[]
-  readonly registrations?: readonly string[]
   /** RFC 3339, in UTC. An approval ends with `expires`. */
   readonly review_by?: string
   readonly expires?: string
@@ -135,7 +120,7 @@ interface StatusChange {
 /** An agent of the registry. */
 export interface AgentEntry extends AgentKey {
   readonly status: AgentStatus
-  /** Raised by each change of an administrator. */
+  /** Each change of an administrator raises it. */
   readonly version: number
   readonly fields: AgentFields
   readonly change?: StatusChange

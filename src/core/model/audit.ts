@@ -43,10 +43,7 @@ export interface Act extends ActTerms {
   readonly record: string
 }
 
-/**
- * Whose decision a record is of. `stranger`: no token was verified. `refused`: the request of a verified token was
- * refused. `known`: any other.
- */
+/** By its caller: a `stranger` without a verified token, a verified token that was `refused`, or else `known`. */
 export type Whose = 'stranger' | 'refused' | 'known'
 
 /** The filters for decisions; all given ones must match. */
@@ -97,10 +94,7 @@ export interface Dropped {
   readonly records: number
 }
 
-/**
- * A page of records as JSON texts. It may be short or empty; `cursor` is present where more may follow. The first page
- * says what was dropped in its time.
- */
+/** A page of records as JSON; it may be empty. `cursor`: more may follow. The first page has what was dropped. */
 export interface DecisionPage {
   readonly decisions: readonly string[]
   readonly dropped: readonly Dropped[]
@@ -118,7 +112,7 @@ export interface LivePage {
 /** Counts of decisions. */
 export interface Usage {
   readonly groups: readonly JsonObject[]
-  /** Groups that were left out, as there were too many: those of the fewest decisions. */
+  /** Number of groups left out because there were too many: those with the fewest decisions. */
   readonly leftOut: number
   /** Milliseconds since the epoch: earlier decisions are not counted, as there were too many; 0 where all are. */
   readonly since: number
@@ -131,7 +125,7 @@ export interface FoundDecision {
   readonly policy?: string
 }
 
-/** Whose values to remove from records. */
+/** The subject whose values are removed from records. */
 export interface Erasure {
   readonly issuer: string
   readonly subject: string
@@ -147,7 +141,7 @@ export interface Erased {
   readonly stoppedUntil?: number
 }
 
-/** What is wrong, by the name of a problem: what was found, in names, codes and numbers. */
+/** What is wrong: for each problem's name what was found, in names, codes and numbers. */
 export type Problems = Readonly<Record<string, string>>
 
 /** How many records say the same, by what they say: `denied scope_missing 403`, and of origins `origin 502`. */

@@ -1,12 +1,11 @@
-import { isObject, type JsonObject, own } from '../json.ts'
+import { isExact, isObject, type JsonObject, own } from '../json.ts'
+import { LIMITS } from '../limits.ts'
+import { headerText, isIdentityText } from '../text.ts'
 
 /** Member names from the outside in; each step reads an own member of an object. */
 export type ClaimPath = readonly string[]
 
-/**
- * Reads a configured claim path. With a leading `/` it is a JSON Pointer (RFC 6901). A name with `://` is one top-level
- * member (a namespaced claim). Other text is split at dots.
- */
+/** Reads a claim path: a JSON Pointer (RFC 6901) if it begins with `/`, one name if it has `://`, else dotted names. */
 export function claimPath(text: string): ClaimPath {
   if (text.startsWith('/')) {
     const parts = text.slice(1).split('/')
@@ -71,3 +70,31 @@ export interface ClaimGrant {
   /** A template whose placeholders are claim paths. */
   readonly agentId?: { readonly source: string; readonly parts: readonly string[] }
 }
+
+/** A header that sends a claim to the origin under a configured name. */
+export interface ClaimHeader {
+  /** The name as configured. */
+  readonly header: string
+  readonly path: ClaimPath
+}
+
+/**
+ * The value of such a header: text, a number, a boolean, or a list of those, each encoded like an identity header.
+ * `undefined` where the token lacks the claim. `null` where it does not fit into a header: an object, a whole number
+ * too large to be exact, text that is no identity text, or over {@link LIMITS.claimHeaderLength} characters.
+ */
+export function claimHeaderValue(
+  claims: JsonObject,
+  { path }: ClaimHeader,
+): string | undefined | null {
+  const claim = readClaim(claims, path)
+  if (claim === undefined) return undefined
+  const items = Array.isArray(claim) ? claim : [claim]
+  if (items.length === 0) return undefined
+  if (!items.every(isScalar)) return null
+  const value = items.map((item) => headerText(String(item))).join(',')
+  return value.length <= LIMITS.claimHeaderLength ? value : null
+}
+
+const isScalar = (value: unknown): value is string | number | boolean =>
+  typeof value === 'boolean' || isExact(value) || isIdentityText(value)

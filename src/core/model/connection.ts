@@ -1,7 +1,4 @@
-/**
- * The platform's own facts about a request's connection, never read from headers, which a caller can write. Unknown
- * facts are absent.
- */
+/** What the platform says of a connection. Never read from headers, which a caller can write. Unknown: absent. */
 export interface Connection {
   /** ISO 3166-1 alpha-2 code, or the platform's own word where there is none. */
   readonly country?: string | undefined

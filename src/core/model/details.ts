@@ -21,9 +21,8 @@ export interface DetailRule extends Lists {
 }
 
 /**
- * Reads a token's `authorization_details` (RFC 9396 §9.1). `undefined` unless it is an array of at most
- * {@link LIMITS.authorizationDetails} objects with a `type` and well-formed common members. Does not read members of
- * specific types.
+ * Reads a token's `authorization_details` (RFC 9396 §9.1): at most {@link LIMITS.authorizationDetails} objects with a
+ * `type` and well-formed common members, else `undefined`. Does not read members of specific types.
  */
 export function readDetails(claim: unknown): readonly AuthorizationDetail[] | undefined {
   if (!Array.isArray(claim) || claim.length > LIMITS.authorizationDetails) return undefined

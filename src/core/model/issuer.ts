@@ -56,7 +56,7 @@ export interface ActorRule {
 }
 
 /**
- * Forms of Agentic JWT beside those of its draft, read strictly: a checksum without `sha256:`; the
+ * Further forms of Agentic JWT, beside a strict reading of its draft: a checksum without `sha256:`; the
  * proof beside `Bearer`; `cnf.jkt`; hashes in which the current agent or step is twice.
  */
 export const AGENTIC_FORMS = ['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent'] as const
@@ -87,7 +87,7 @@ export interface Issuer {
   readonly profile: string
   /** The exact value of `iss` (RFC 8414 §2), or the SPIFFE ID of a trust domain. */
   readonly issuer: string
-  /** Whether its tokens say what a workload is, and are no access tokens: `aud` must be one value. */
+  /** Set where its tokens identify workloads and are not access tokens: `aud` must be one value. */
   readonly workload?: true
   /** Present where its tokens are Agentic JWTs: the further forms that are accepted. */
   readonly agentic?: ReadonlySet<(typeof AGENTIC_FORMS)[number]>
@@ -127,12 +127,12 @@ export interface Issuer {
   readonly scopeElse: readonly ClaimPath[]
   /** Absent where scopes come from the token alone; then there are no grants. */
   readonly scopesFrom?: 'grants' | 'both'
-  /** Those of the policy for its tokens, in file order. */
+  /** The grants of the policy for its tokens, in file order. */
   readonly grants?: readonly ClaimGrant[]
   readonly admin: AdminReach
   /** If present, no rule accepts its tokens: only the gate's own endpoints do. */
   readonly rules?: false
-  /** As the rule's. */
+  /** Whether its tokens must be bound to a key, as in a rule. */
   readonly possession?: 'required'
   /** Set where only approved agents are accepted. */
   readonly agents?: 'approved'

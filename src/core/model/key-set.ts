@@ -22,10 +22,7 @@ export interface KeySet {
   readonly size: number
   /** The keys by {@link keyIdentity}; a later set reuses unchanged ones. */
   readonly candidates: ReadonlyMap<string, Candidate>
-  /**
-   * Finds the one fitting key: by `kid` if the token has one, else the only key of the algorithm. Never throws. Waits
-   * only for keys that are not imported yet.
-   */
+  /** Finds the one fitting key: by `kid`, or the only key of the algorithm. Never throws. Waits only for imports. */
   find(header: KeyHeader): KeyFound | Promise<KeyFound>
 }
 
@@ -39,9 +36,8 @@ export interface Candidate {
 type Outcome = VerificationKey | Exclude<KeyMiss, 'ambiguous'>
 
 /**
- * The entries of a JWK set that may be stored: objects without private or symmetric members, among the first
- * {@link LIMITS.keys}. `undefined` for values that are no JWK set (RFC 7517 §5). Does not check whether an entry is
- * usable.
+ * The entries of a JWK set that may be stored: the first {@link LIMITS.keys}, but those with private or symmetric
+ * members. `undefined` for a value that is no JWK set (RFC 7517 §5). Entries may still be unusable.
  */
 export function publicKeys(document: unknown): readonly JsonObject[] | undefined {
   const keys = isObject(document) ? own(document, 'keys') : undefined
@@ -92,8 +88,7 @@ export function createKeySet(
     size: candidates.size,
     candidates,
     find({ algorithm, kid }) {
-      const fitting = index.get(algorithm)
-      const slot = kid === undefined ? fitting?.all : fitting?.named.get(kid)
+      const slot = index.get(algorithm)?.get(kid)
       return slot ? (slot.found ?? importAll(slot)) : 'unknown'
     },
   }
@@ -105,21 +100,15 @@ interface Slot {
   found?: KeyFound
 }
 
-const newSlot = (): Slot => ({ candidates: [] })
-
-interface Fitting {
-  readonly all: Slot
-  readonly named: Map<string, Slot>
-}
-
-/** Built once, so that a search takes constant time. */
-const indexOf = (candidates: Iterable<Candidate>): ReadonlyMap<Algorithm, Fitting> => {
-  const index = new Map<Algorithm, Fitting>()
+/** The keys of each algorithm: by `kid`, and all of them under `undefined`. So a search takes constant time. */
+const indexOf = (candidates: Iterable<Candidate>) => {
+  const index = new Map<Algorithm, Map<string | undefined, Slot>>()
   for (const candidate of candidates) {
     const { algorithm, kid } = candidate.key
-    const { all, named } = getOrMake(index, algorithm, () => ({ all: newSlot(), named: new Map() }))
-    all.candidates.push(candidate)
-    if (kid !== undefined) getOrMake(named, kid, newSlot).candidates.push(candidate)
+    const slots = getOrMake(index, algorithm, () => new Map<string | undefined, Slot>())
+    for (const name of new Set([undefined, kid])) {
+      getOrMake(slots, name, () => ({ candidates: [] })).candidates.push(candidate)
+    }
   }
   return index
 }
@@ -135,23 +124,16 @@ const conclude = (slot: Slot): KeyFound => {
   const fitting = slot.candidates.flatMap(({ outcome = 'unknown' }) =>
     outcome === 'unknown' ? [] : outcome,
   )
-  const found = fitting.length > 1 ? 'ambiguous' : (fitting[0] ?? 'unknown')
-  slot.found = found
-  return found
+  slot.found = fitting.length > 1 ? 'ambiguous' : (fitting[0] ?? 'unknown')
+  return slot.found
 }
 
 const load = async (candidate: Candidate): Promise<void> => {
-  const outcome = await imported(candidate.key)
+  const { jwk, algorithm, kid } = candidate.key
+  const outcome = await importJWK({ ...jwk }, algorithm).then(
+    (key): Outcome => ({ key: key as CryptoKey, ...(kid !== undefined && { kid }) }),
+    ({ name }: Error): Outcome => (name === 'NotSupportedError' ? 'unsupported' : 'unknown'),
+  )
   // Requests may import a key in parallel. All use the first result, so that remembered tokens stay usable.
   candidate.outcome ??= outcome
-}
-
-const imported = async ({ jwk, algorithm, kid }: PublicKey): Promise<Outcome> => {
-  try {
-    const key = (await importJWK({ ...jwk }, algorithm)) as CryptoKey
-    return { key, ...(kid !== undefined && { kid }) }
-  } catch (error) {
-    const { name } = error as Error
-    return name === 'NotSupportedError' ? 'unsupported' : 'unknown'
-  }
 }

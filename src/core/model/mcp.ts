@@ -36,9 +36,6 @@ export interface McpNames {
 /** How a refusal of one call is answered, if the refusal does not concern the connection. */
 export type McpRefusals = 'auto' | 'http' | 'json-rpc'
 
-/** What filtered lists show: what the token may use, and with `obtainable` what a wider token could. */
-export type McpList = 'obtainable' | 'allowed'
-
 /** The settings of an MCP endpoint. Names that are not listed are denied. */
 export interface McpRule {
   readonly names: Readonly<Record<McpKind, McpNames>>
@@ -50,7 +47,8 @@ export interface McpRule {
   /** Most bytes of a message. */
   readonly maxBody: number
   readonly refusals: McpRefusals
-  readonly list: McpList
+  /** What filtered lists show: what the token may use, and with `obtainable` what a wider token could. */
+  readonly list: 'obtainable' | 'allowed'
   /** Scopes that challenge and metadata offer beside those of the rule; absent: the metadata offers those of all names. */
   readonly offeredScopes?: readonly string[]
 }
@@ -137,13 +135,7 @@ export function sessionHolder(
   { issuer, id, subject }: Pick<AgentIdentity, 'issuer' | 'id' | 'subject'>,
   { name, resource }: { readonly name: string; readonly resource: string },
 ): SessionHolder {
-  return {
-    issuer,
-    agent: id,
-    ...(subject !== undefined && { subject }),
-    route: name,
-    resource,
-  }
+  return { issuer, agent: id, ...(subject !== undefined && { subject }), route: name, resource }
 }
 
 /** The holder of the tasks that a request starts. */

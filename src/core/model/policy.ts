@@ -1,6 +1,6 @@
 import type { AssertionRule } from './assertion.ts'
 import type { AuditRule } from './audit.ts'
-import type { ClaimHeader } from './claim-headers.ts'
+import type { ClaimHeader } from './claims.ts'
 import type { Issuer } from './issuer.ts'
 import type { AddressLimit } from './limit.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
@@ -73,7 +73,7 @@ export interface Policy {
   readonly gate: Gate
   /** Absent where decisions are not stored. */
   readonly audit?: AuditRule
-  /** Whose requests are watched; empty if nobody's. */
+  /** The tables of WATCH; empty where no requests are watched. */
   readonly watch: readonly WatchRule[]
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>

@@ -54,10 +54,7 @@ export interface TokenMemory {
   keep(passed: PassedToken, expires: number): void
 }
 
-/**
- * A token that once passed the whole line: its credential, the verified token, and its admissions by rule and by the
- * path values that the rule's checks read.
- */
+/** A token that passed the whole line, with its admissions by rule and by the path values that the checks read. */
 export interface RememberedToken {
   readonly credential: Credential
   readonly token: VerifiedToken
@@ -103,10 +100,7 @@ export interface RevocationPage {
   readonly cursor?: number
 }
 
-/**
- * Stores the revocation set. Every method rejects when the set is unreachable. Expired entries count as absent. Checks
- * neither the caller nor the entries.
- */
+/** Stores revocations. Methods reject if it is unreachable. Expired entries are absent. It checks no caller. */
 export interface RevocationStore {
   /**
    * Stores all entries or, where they do not fit (see `fullness`), none. All must have the same administrator. An
@@ -160,30 +154,21 @@ export interface Nonces {
   ): Promise<{ readonly isGood: boolean; readonly next?: string }>
 }
 
+type Taken = Result<Allowance, Exhausted>
+
 /** Counts requests. Rejects or throws where counting fails. If a response is lost, its request stays counted. */
 export interface Limits {
-  /**
-   * Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only checks. The
-   * remainder is empty where it is unknown.
-   */
-  take(
-    limit: RateLimit,
-    name: string,
-    spend: boolean,
-  ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
+  /** Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only checks. */
+  take(limit: RateLimit, name: string, spend: boolean): Promise<Taken> | Taken
   /** Counts one request of a network (see `networkOf`) if the limit allows it. */
-  takeAddress(
-    limit: AddressLimit,
-    network: string,
-  ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
+  takeAddress(limit: AddressLimit, network: string): Promise<Taken> | Taken
 }
 
 /** Records single uses. Rejects or throws where the store cannot be reached. */
 export interface ReplayStore {
   /**
-   * `true` for the first claim of a name (see `replayName`), `false` for all others; atomic. `expires`: whole seconds
-   * since the epoch. From then on the name may be dropped, and claims are `false`. Of several claims the last `expires`
-   * applies.
+   * `true` for the first claim of a name (see `replayName`), `false` for all others; atomic. From `expires` on, in
+   * whole seconds since the epoch, the name may be dropped, and claims are `false`. The last `expires` applies.
    */
   claim(name: string, expires: number): Promise<boolean> | boolean
   /** Whether a name is claimed and not yet dropped. Claims nothing. */

@@ -1,4 +1,4 @@
-import { sha256Name, utf8Encode } from '../bytes.ts'
+import { sha256, sha256Name } from '../bytes.ts'
 import type { AccessToken, AgentIdentity } from './token.ts'
 
 /** The kinds of revocable subjects, each within an issuer. */
@@ -9,13 +9,10 @@ export type Kind = (typeof KINDS)[number]
 export const MODES = ['block', 'before'] as const
 export type Mode = (typeof MODES)[number]
 
-/** Of the watch: allows so many requests a minute, for a while. */
+/** The mode of the watch's entries: so many requests a minute, until the entry expires. */
 export const THROTTLE = 'throttle'
 
-/**
- * What the registry of agents says of an agent, in entries of kind `agent` that administrators of revocations neither make
- * nor see. An agent has one at most.
- */
+/** States of an agent in the registry, in entries that administrators of revocations do not see. At most one each. */
 export const STANDINGS = ['approved', 'suspended', 'retired'] as const
 export type AgentStanding = (typeof STANDINGS)[number]
 
@@ -53,10 +50,7 @@ export interface Revocation extends RevocationSubject {
   readonly pins?: AgentPins
   readonly created: number
   readonly createdBy: string
-  /**
-   * Set if an administrator of this issuer only made it. An administrator of all issuers makes a separate entry, with
-   * another id.
-   */
+  /** Set if an administrator of this issuer only made it. One of all issuers makes an entry with another id. */
   readonly own?: true
   /** When it was last renewed, and by which administrator. */
   readonly renewed?: number
@@ -92,10 +86,7 @@ export type Location = (typeof LOCATIONS)[number]
 export const JURISDICTIONS = ['eu', 'us', 'fedramp', 'fedramp-high'] as const
 export type Jurisdiction = (typeof JURISDICTIONS)[number]
 
-/**
- * The placement of the set: `shards` objects, each with the whole set. Shards use the location hints in turn. Another
- * jurisdiction has another set.
- */
+/** `shards` objects, each with the whole set, at the location hints in turn. Each jurisdiction has its own set. */
 export interface RevocationPlacement {
   readonly shards: number
   readonly locations: readonly Location[]
@@ -112,7 +103,7 @@ export interface ShardStatus {
 }
 
 /**
- * The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. `own`: see
+ * The id of an entry: 128 bits of SHA-256, base64url. It never begins with `-`, as options of commands do. `own`: see
  * {@link Revocation}. `watch`: a quarantine, which is an entry beside those of administrators.
  */
 export async function revocationId(
@@ -153,15 +144,9 @@ export function subjectKey({ kind, issuer, value }: RevocationSubject): string {
 /** Bytes of a subject's hash. */
 export const SUBJECT_HASH_BYTES = 8
 
-/**
- * The hash of a subject in a copy of the set: the first 8 bytes of SHA-256 of its `subjectKey`. Two subjects may share
- * a hash, so after a match the set itself must be read.
- */
+/** The first 8 bytes of SHA-256 of a `subjectKey`. Subjects can share a hash, so after a match the set must be read. */
 export async function subjectHash(key: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(key))).slice(
-    0,
-    SUBJECT_HASH_BYTES,
-  )
+  return (await sha256(key)).slice(0, SUBJECT_HASH_BYTES)
 }
 
 /** Whether an entry revokes a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */
@@ -181,8 +166,7 @@ export function hasExpired(entry: Pick<Revocation, 'expires'>, now: number): boo
 
 /**
  * Merges an entry with its renewal: the later `at` and the later expiration apply, so that no administrator weakens
- * another's revocation. Only lifting does that. Creation time and creator are kept; the renewal is recorded beside
- * them.
+ * another's revocation. Creation time and creator are kept; the renewal is recorded beside them.
  */
 export function renewed(old: Revocation, next: Revocation): Revocation {
   const { expires: _, at: __, ...rest } = next
@@ -203,10 +187,7 @@ export function renewed(old: Revocation, next: Revocation): Revocation {
 
 type Partly<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
 
-/**
- * All subjects whose revocation would cover this token, each within its issuer. Ids of agents and actors are those of
- * their issuer, without prefix.
- */
+/** All subjects whose revocation covers this token. Ids of agents and actors are their issuer's, without prefix. */
 export function revocableSubjects(
   access: Partly<Pick<AccessToken, 'kid' | 'id' | 'subject' | 'clientId'>> & { issuer: string },
   agent: Partly<Pick<AgentIdentity, 'id' | 'workflowId'>> & Pick<AgentIdentity, 'actors'>,

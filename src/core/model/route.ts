@@ -1,6 +1,5 @@
 import { perObject } from '../memo.ts'
-import type { ClaimHeader } from './claim-headers.ts'
-import type { ClaimRule } from './claims.ts'
+import type { ClaimHeader, ClaimRule } from './claims.ts'
 import type { Condition } from './condition.ts'
 import type { DetailRule } from './details.ts'
 import type { DelegationRule, Issuer } from './issuer.ts'
@@ -28,7 +27,7 @@ export interface WorkflowSource {
   readonly name: string
 }
 
-/** A hash of Agentic JWT, or the ids that it is made of, of which the last is the token's own. */
+/** A hash of Agentic JWT, or the ids that it is made of; the last id is the token's own. */
 export type ExpectedChain = string | readonly string[]
 
 /** Cross-origin rules of a route (Fetch standard, CORS protocol). */
@@ -182,14 +181,10 @@ export interface Router {
 
 /** Names of the path parameters in a rule's scopes and identifiers, without duplicates. */
 export const templateParams = perObject(
-  ({ scopes, authorizationDetails = [] }: Route): readonly string[] => [
-    ...new Set(
-      [
-        ...scopes.scopes,
-        ...authorizationDetails.flatMap(({ identifier }) => identifier ?? []),
-      ].flatMap(holesOf),
-    ),
-  ],
+  ({ scopes, authorizationDetails = [] }: Route): readonly string[] => {
+    const identifiers = authorizationDetails.flatMap(({ identifier }) => identifier ?? [])
+    return [...new Set([...scopes.scopes, ...identifiers].flatMap(holesOf))]
+  },
 )
 
 const NONE: RouteMatch['params'] = new Map()
@@ -197,12 +192,5 @@ const NONE: RouteMatch['params'] = new Map()
 /** The path parameters that {@link templateParams} names. */
 export function decidingParams(route: Route, params: RouteMatch['params']): RouteMatch['params'] {
   const names = templateParams(route)
-  return names.length === 0
-    ? NONE
-    : new Map(
-        names.flatMap((name) => {
-          const value = params.get(name)
-          return value === undefined ? [] : [[name, value] as const]
-        }),
-      )
+  return names.length === 0 ? NONE : new Map([...params].filter(([name]) => names.includes(name)))
 }

@@ -2,10 +2,7 @@ import { perObject } from '../memo.ts'
 import { fail, ok, type Result } from '../result.ts'
 import type { Policy } from './policy.ts'
 
-/**
- * What browsers put before a token in a WebSocket subprotocol (RFC 6455 §1.9): OpenAI Realtime, MCP (SEP-1288, a draft)
- * and Jupyter. The token follows as it is.
- */
+/** Prefixes of tokens in WebSocket subprotocols (RFC 6455 §1.9): OpenAI Realtime, MCP (draft SEP-1288), Jupyter. */
 const KNOWN = ['openai-insecure-api-key.', 'mcp.auth.', 'v1.token.websocket.jupyter.org.']
 
 /** RFC 9110 §5.6.2. */

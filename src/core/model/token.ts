@@ -112,8 +112,8 @@ export interface AgentIdentity {
 }
 
 /**
- * What an Agentic JWT says of its agent's code and chain; empty for another token. `agents`, `steps`: how its hash met the
- * rule, which asked for none, stated it, or stated the ids of which the last is repeated in the token's.
+ * What an Agentic JWT says of its agent's code and chain; empty for another token. `agents`, `steps`: `any` if the rule
+ * expects no hash, `stated` if it lists this hash or its ids, `repeated` if the hash has the last id twice.
  */
 export interface Intent {
   readonly checksum?: string

@@ -13,15 +13,15 @@ export const SIGNALS = [
 ] as const
 export type Signal = (typeof SIGNALS)[number]
 
-/** What follows an alert by itself. */
+/** What an alert does without a person. */
 export const WATCH_ACTIONS = ['alert', 'throttle', 'quarantine'] as const
 type WatchAction = (typeof WATCH_ACTIONS)[number]
 
-/** Whose requests are watched, and what follows. The first table that matches a request counts it. */
+/** Which requests are watched, and what an alert does. The first table that matches a request counts it. */
 export interface WatchRule {
   /** The name of its table. */
   readonly name: string
-  /** An absent one matches all. `agents` as origins see them; `rules` by their `match`. */
+  /** An absent member matches all. `agents`: as origins see them. `rules`: by their `match`. */
   readonly issuer?: string
   readonly agents?: readonly string[]
   readonly agentTypes?: readonly string[]
@@ -48,11 +48,11 @@ export interface Watched {
   readonly scopes: number
   readonly countries: number
   readonly networks: number
-  /** Signals that are silent yet. */
+  /** Signals that need more requests before they can report. */
   readonly learning: readonly Signal[]
 }
 
-/** What the tables that still exist have learned, of the signals that they report. State of another version is none. */
+/** What the present tables have learned, about the signals that they report. State of another version is left out. */
 export function learnedBy(rules: readonly WatchRule[], watched: readonly Watched[]) {
   return rules.flatMap(({ name, signals }) =>
     watched

@@ -1,10 +1,7 @@
 import { perObject } from '../memo.ts'
 import type { Route, Target } from './route.ts'
 
-/**
- * The path at the origin: the origin's base path, then the request's path without `strip_prefix`. Where `strip_prefix`
- * is the whole path, it is the origin's path as written.
- */
+/** The origin's base path, then the request's path without `strip_prefix`. If that is all of it, the origin's path. */
 export function pathAtOrigin(
   { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
   path: string,

@@ -1,9 +1,9 @@
-import { networkOf } from '../address.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import type { LineFacts } from '../model/facts.ts'
 import type { Exhausted } from '../model/limit.ts'
 import type { Limits } from '../model/ports.ts'
+import { networkOf } from '../network.ts'
 import { fail, ok, type Result } from '../result.ts'
 
 const deny = denials({
@@ -24,11 +24,7 @@ interface Needs extends Pick<LineFacts, 'policy' | 'caller'> {
   readonly isPreflight: boolean
 }
 
-export interface AddressPorts {
-  readonly limits: Pick<Limits, 'takeAddress'>
-}
-
-type Stays = Outcome<object, CodeOf<typeof deny>>
+type Checked = Outcome<object, CodeOf<typeof deny>>
 
 /**
  * Checks the limit of the request's network address, if both are known. Runs before a credential is read, so that
@@ -39,12 +35,15 @@ export const address = stage({
   name: 'address',
   establishes: 'the network address is within its limit, if there is one',
   denials: [deny],
-  run({ policy, caller, isPreflight }: Needs, { limits }: AddressPorts): Stays | Promise<Stays> {
-    const stays: Stays = isPreflight ? { ok: true, end: true, value: {} } : ok({})
+  run(
+    { policy, caller, isPreflight }: Needs,
+    { limits }: { readonly limits: Pick<Limits, 'takeAddress'> },
+  ): Checked | Promise<Checked> {
+    const within: Checked = isPreflight ? { ok: true, end: true, value: {} } : ok({})
     const { addressLimit: rule } = policy.gate
-    if (!rule || caller === undefined) return stays
-    const judge = (taken: Result<unknown, Exhausted>): Stays => {
-      if (taken.ok) return stays
+    if (!rule || caller === undefined) return within
+    const judge = (taken: Result<unknown, Exhausted>): Checked => {
+      if (taken.ok) return within
       const { retryAfter } = taken.reason
       return fail(deny('address_limited', { retry_after: retryAfter }, { retryAfter }))
     }
@@ -53,5 +52,5 @@ export const address = stage({
   },
 })
 
-const unavailable = (error: unknown): Stays =>
+const unavailable = (error: unknown): Checked =>
   fail(deny('address_limit_unavailable', { error: String(error) }))

@@ -15,10 +15,7 @@ const deny = denials({
 
 type Needs = Pick<LineFacts, 'route' | 'agent'>
 
-/**
- * Checks that the rule allows the agent's type; one of several types is enough. A token without a type is denied where
- * the rule lists types.
- */
+/** Checks that the rule allows one of the agent's types. An agent without a type is denied where types are listed. */
 export const agent = stage({
   name: 'agent',
   establishes: "the rule allows the agent's type",
@@ -40,10 +37,7 @@ const denyWorkflow = denials({
   ],
 })
 
-/**
- * Checks that the token's workflow is the one that the request names, where the rule has a `workflow`. A token without
- * a workflow is then denied.
- */
+/** Checks that the token has the workflow that the request names, where the rule has a `workflow`. */
 export const workflow = stage({
   name: 'workflow',
   establishes: 'the token is for the workflow that the request names',

@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint } from 'jose'
-import { utf8Encode } from '../bytes.ts'
+import { sha256 } from '../bytes.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { isObject, type JsonObject, objectOf, own } from '../json.ts'
@@ -169,17 +169,13 @@ export const agenticJwt = stage({
 
 const check = async ({ access, credential, route }: Needs): Promise<Checked> => {
   const { claims, entry, subject } = access
-  const { agentic: forms = NO_FORMS } = entry
-  const [said, proof] = ['intent', 'agent_proof'].map((name) =>
-    objectOf(entry.agentic && own(claims, name)),
-  ) as [JsonObject, JsonObject]
-  const broken =
-    entry.agentic &&
-    CHECKS.find(([, holds]) => !holds({ access, credential, intent: said, proof, forms }))
+  const { agentic, agentic: forms = NO_FORMS } = entry
+  const said = objectOf(agentic && own(claims, 'intent'))
+  const proof = objectOf(agentic && own(claims, 'agent_proof'))
+  const judged = { access, credential, intent: said, proof, forms }
+  const broken = agentic && CHECKS.find(([, holds]) => !holds(judged))
   if (broken) return fail(deny(broken[0]))
-  const [step, chain, sequence] = ['workflow_step', 'delegation_chain', 'step_sequence_hash'].map(
-    (name) => own(said, name),
-  )
+  const { workflow_step: step, delegation_chain: chain, step_sequence_hash: sequence } = said
   if (route.steps && !(typeof step === 'string' && route.steps.has(step))) {
     return fail(deny('step_not_allowed', { step }))
   }
@@ -187,7 +183,7 @@ const check = async ({ access, credential, route }: Needs): Promise<Checked> => 
   if (!agents) return fail(deny('delegation_chain_mismatch', { delegation_chain: chain }))
   const steps = await reading(route.stepSequences, sequence, step, forms)
   if (!steps) return fail(deny('step_sequence_mismatch', { step_sequence_hash: sequence }))
-  if (!entry.agentic) return ok(NOTHING)
+  if (!agentic) return ok(NOTHING)
   const { jwk, jkt } = objectOf(own(claims, 'cnf'))
   const key = isObject(jwk) ? publicKeyOf(jwk, BOUND) : undefined
   const intent: Intent = {
@@ -201,8 +197,8 @@ const check = async ({ access, credential, route }: Needs): Promise<Checked> => 
 }
 
 /**
- * How a token's hash is an expected one: `undefined` where it is none. A list of ids counts only if it ends with the
- * token's own; with form `repeated-agent` also as a hash with that id once more, since the draft is read in both ways.
+ * How a token's hash matches an expected one; `undefined` if it matches none. A list of ids counts only if its last id
+ * is the token's own. With form `repeated-agent` the hash may have that id twice: the draft can be read in both ways.
  */
 const reading = async (
   expected: readonly ExpectedChain[] | undefined,
@@ -228,8 +224,6 @@ const hashesOf = perObject((ids: readonly string[]) =>
 
 /** The first 64 bits of SHA-256 over the ids with `|` between, in hex (§4.4.4). */
 export async function chainHash(ids: readonly string[]): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', utf8Encode(ids.join('|')))
-  return [...new Uint8Array(digest, 0, 8)]
-    .map((byte) => byte.toString(16).padStart(2, '0'))
-    .join('')
+  const digest = await sha256(ids.join('|'))
+  return [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

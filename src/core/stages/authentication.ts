@@ -37,8 +37,7 @@ type Needs = Pick<LineFacts, 'policy' | 'route' | 'access'>
 export const authentication = stage({
   name: 'authentication',
   establishes: 'the user was authenticated strongly and recently enough for the rule',
-  found: ({ route, access: { claims } }) =>
-    route.authentication ? { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time') } : {},
+  found: ({ route, access }) => (route.authentication ? claimsOf(access) : {}),
   denials: [deny],
   run(
     { policy, route, access }: Needs,
@@ -47,12 +46,18 @@ export const authentication = stage({
     const { authentication: rule } = route
     if (!rule) return ok({})
     const now = Math.floor(clock.now() / 1000)
-    const code = broken(rule, access, now, policy.gate.clockTolerance)
-    if (!code) return { ...ok({}), within: withinOf(rule, access, policy.gate.clockTolerance) }
-    const { claims } = access
-    const seen = { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time'), now }
+    const { clockTolerance } = policy.gate
+    const code = broken(rule, access, now, clockTolerance)
+    if (!code) return { ...ok({}), within: withinOf(rule, access, clockTolerance) }
+    const seen = { ...claimsOf(access), now }
     return fail(code === 'authentication_insufficient' ? deny(code, seen, rule) : deny(code, seen))
   },
+})
+
+/** What the token says of its user's authentication (RFC 9068 §2.2.1). */
+const claimsOf = ({ claims }: AccessToken) => ({
+  acr: own(claims, 'acr'),
+  auth_time: own(claims, 'auth_time'),
 })
 
 const broken = (
@@ -61,13 +66,10 @@ const broken = (
   now: number,
   tolerance: number,
 ): Code | undefined => {
-  const acr = own(access.claims, 'acr')
-  const time = own(access.claims, 'auth_time')
+  const { acr, auth_time: time } = claimsOf(access)
   if (acr === undefined && time === undefined && actsForNobody(access)) return 'user_missing'
-  if (acr !== undefined && typeof acr !== 'string') return 'authentication_malformed'
-  if (time !== undefined && !(isSeconds(time) && time <= now + tolerance)) {
-    return 'authentication_malformed'
-  }
+  const isPast = time === undefined || (isSeconds(time) && time <= now + tolerance)
+  if (!isPast || (acr !== undefined && typeof acr !== 'string')) return 'authentication_malformed'
   const isStrong = !acrValues || acrValues.some((one) => one === acr)
   const isRecent = maxAge === undefined || (time !== undefined && now - time <= maxAge + tolerance)
   return isStrong && isRecent ? undefined : 'authentication_insufficient'
@@ -76,10 +78,10 @@ const broken = (
 /** The time span in which an accepted authentication stays recent enough. */
 const withinOf = (
   { maxAge = Number.POSITIVE_INFINITY }: AuthenticationRule,
-  { claims }: AccessToken,
+  access: AccessToken,
   tolerance: number,
 ): Within => {
-  const time = own(claims, 'auth_time')
+  const { auth_time: time } = claimsOf(access)
   return isSeconds(time)
     ? { first: Math.ceil(time - tolerance), last: Math.floor(time + maxAge + tolerance) }
     : ALWAYS

@@ -50,10 +50,7 @@ export function ownerOf({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): s
   return JSON.stringify([issuer, id])
 }
 
-/**
- * Reads a whole body of at most `bytes`, within {@link LIMITS.bodyReadMs}. A body over these bounds, or without room,
- * is denied (RFC 9110 §15.5.9, §15.5.14, §15.6.4). So is one that breaks off (RFC 9112 §8). Does not inspect the bytes.
- */
+/** Reads a body of at most `bytes`, within {@link LIMITS.bodyReadMs}. Denies one that is larger, slower or broken. */
 export async function wholeBody(
   body: ReadableStream<Uint8Array> | null,
   bytes: number,
@@ -77,10 +74,7 @@ type BodiedRequest = RequestHead & {
   readonly bodyUsed?: boolean
 }
 
-/**
- * Reads the whole body of a request and checks its Content-Digest (RFC 9530 §2), if there is one. With `withDigest` it
- * also computes the digest. Rejects where the body was read before.
- */
+/** Reads a request's body and checks its Content-Digest (RFC 9530 §2), if any. Rejects if it was read before. */
 export async function heldBody(
   request: BodiedRequest,
   most: number,
@@ -115,10 +109,7 @@ const BARE = [
   '%"(?:[ !#$&-~]|%[0-9a-f]{2})*"',
 ].join('|')
 
-/**
- * One member of the dictionary (RFC 9530 §2, RFC 9651 §3.2): an algorithm, bytes, and parameters, which are ignored;
- * with the comma before a further member.
- */
+/** A member of the dictionary (RFC 9530 §2, RFC 9651 §3.2): algorithm, bytes, ignored parameters, and the comma. */
 const MEMBER = new RegExp(
   `[ \\t]*(${KEY})=${BYTES}(?:; *${KEY}(?:=(?:${BARE}))?)*[ \\t]*(?:,(?=.)|$)`,
   'gy',

@@ -1,13 +1,13 @@
 import { ONE_OF, type Used, type Uses } from '../../mcp/access.ts'
 import type { Admission } from '../admission.ts'
 import { type Outcome, stage } from '../chain.ts'
-import { type CodeOf, type Denial, denials } from '../denial.ts'
+import { type CodeOf, denials } from '../denial.ts'
 import type { JsonObject } from '../json.ts'
 import type { Condition, ConditionFacts } from '../model/condition.ts'
 import type { LineFacts } from '../model/facts.ts'
 import { writtenName } from '../model/mcp.ts'
 import type { Clock } from '../model/ports.ts'
-import { fail, ok, type Result } from '../result.ts'
+import { fail, ok } from '../result.ts'
 import type { Routed } from './route.ts'
 
 const deny = denials({
@@ -42,18 +42,17 @@ export interface Evaluated {
   readonly evaluated: readonly Evaluation[] | undefined
 }
 
-const NOT_EVALUATED: Evaluated = { evaluated: undefined }
-
-const operandsOf = ({ evaluated }: Partial<Evaluated>) =>
-  evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
-
 /** The evaluated conditions of the tools, prompts and resources that are used. */
 export interface EvaluatedUses {
   readonly evaluatedUses: Evaluated['evaluated']
 }
 
+const NOT_EVALUATED: Evaluated = { evaluated: undefined }
+
+const operandsOf = (evaluated: Evaluated['evaluated']) =>
+  evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
+
 type Code = CodeOf<typeof deny>
-type Judged = { readonly value: Evaluated } & Result<unknown, Denial<Code>>
 
 /**
  * Checks that the rule's condition is true for this token, request and time. A condition that cannot be evaluated
@@ -63,19 +62,18 @@ export const condition = stage({
   name: 'condition',
   establishes: "the rule's condition (`when`) is true",
   without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_EVALUATED),
-  found: operandsOf,
-  missed: operandsOf,
+  found: ({ evaluated }) => operandsOf(evaluated),
+  missed: ({ evaluated }) => operandsOf(evaluated),
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Evaluated, Code> {
     const { when } = needs.route
-    return when ? evaluateAll([{ when, facts: factsOf(needs, clock.now()) }]) : ok(NOT_EVALUATED)
+    return when
+      ? evaluateAll([{ when, facts: factsOf(needs, clock.now()) }], (evaluated) => ({ evaluated }))
+      : ok(NOT_EVALUATED)
   },
 })
 
 const NO_ARGUMENTS: JsonObject = Object.freeze({})
-
-const operandsOfUses = ({ evaluatedUses }: Partial<EvaluatedUses>) =>
-  operandsOf({ evaluated: evaluatedUses })
 
 /** Checks the conditions of all tools, prompts and resources that an MCP request uses, with their arguments. */
 export const useCondition = stage({
@@ -84,8 +82,8 @@ export const useCondition = stage({
     'MCP: the conditions of each tool, prompt and resource that is used are true, also for its arguments',
   without: ({ route }: Pick<Routed, 'route'>) =>
     route.mcp ? undefined : { evaluatedUses: undefined },
-  found: operandsOfUses,
-  missed: operandsOfUses,
+  found: ({ evaluatedUses }) => operandsOf(evaluatedUses),
+  missed: ({ evaluatedUses }) => operandsOf(evaluatedUses),
   // Parsed arguments take many times the bytes that are forwarded, and would stay until the origin answers.
   done({ uses }: Uses) {
     for (const { named } of uses) named.arguments = NO_ARGUMENTS
@@ -95,13 +93,11 @@ export const useCondition = stage({
     const { uses } = needs
     if (uses.every(({ use }) => !use.when)) return ok({ evaluatedUses: undefined })
     const facts = factsOf(needs, clock.now())
-    const judged = evaluateAll(
-      uses.flatMap((used) => {
-        const { when } = used.use
-        return when ? [{ when, used, facts: withArguments(facts, used) }] : []
-      }),
-    )
-    return { ...judged, value: { evaluatedUses: judged.value.evaluated } }
+    const evaluations = uses.flatMap((used) => {
+      const { when } = used.use
+      return when ? [{ when, used, facts: withArguments(facts, used) }] : []
+    })
+    return evaluateAll(evaluations, (evaluatedUses) => ({ evaluatedUses }))
   },
 })
 
@@ -113,12 +109,16 @@ const withArguments = (facts: ConditionFacts, { named }: Used): ConditionFacts =
   },
 })
 
-const evaluateAll = (evaluated: readonly Evaluation[]): Judged => {
-  for (const [i, evaluation] of evaluated.entries()) {
+/** Evaluates conditions up to the first that is not true; `factOf` makes the stage's fact of those evaluated. */
+const evaluateAll = <Fact>(
+  evaluations: readonly Evaluation[],
+  factOf: (evaluated: readonly Evaluation[]) => Fact,
+): Outcome<Fact, Code> => {
+  for (const [i, evaluation] of evaluations.entries()) {
     const denial = judge(evaluation)
-    if (denial) return { ...fail(denial), value: { evaluated: evaluated.slice(0, i + 1) } }
+    if (denial) return { ...fail(denial), value: factOf(evaluations.slice(0, i + 1)) }
   }
-  return ok({ evaluated })
+  return ok(factOf(evaluations))
 }
 
 const judge = ({ when, facts, used }: Evaluation) => {

@@ -4,6 +4,7 @@ import { own } from '../json.ts'
 import {
   decodeJwsPart,
   FORBIDDEN_PARAMETERS,
+  FORBIDDEN_TYPES,
   hasJweParts,
   isKid,
   mediaType,
@@ -17,7 +18,6 @@ import type { RememberedToken, TokenMemory } from '../model/ports.ts'
 import { trustDomainOf } from '../model/spiffe.ts'
 import { tokenIn } from '../model/subprotocols.ts'
 import { type Credential, seal } from '../model/token.ts'
-import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { hasAccessToken } from '../query.ts'
 import { fail, ok, type Result } from '../result.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
@@ -112,10 +112,6 @@ type Presented = Outcome<CredentialFacts, CodeOf<typeof deny>>
 
 type Needs = Pick<Routed, 'route' | 'address'> & Pick<LineFacts, 'request' | 'policy'>
 
-export interface Ports {
-  readonly tokens: TokenMemory
-}
-
 /**
  * Reads exactly one token of bounded length from the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), or from a
  * WebSocket subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key
@@ -133,7 +129,7 @@ export const credential = stage({
     kid,
     claimed_issuer: claimedIssuer,
   }),
-  run(needs: Needs, { tokens }: Ports): Presented | Promise<Presented> {
+  run(needs: Needs, { tokens }: { readonly tokens: TokenMemory }): Presented | Promise<Presented> {
     const { route, address } = needs
     const anonymous = { ok: true, end: true, value: {} } as const
     if (route.access === 'public') return anonymous

@@ -1,15 +1,9 @@
 import { compactDecrypt } from 'jose'
 import { utf8Decode } from '../bytes.ts'
 import type { Detail } from '../chain.ts'
-import { type JsonObject, own } from '../json.ts'
+import { own } from '../json.ts'
 import { FORBIDDEN_PARAMETERS, isKid, jweHeader, mediaType } from '../jws.ts'
-import type {
-  ContentEncryption,
-  Decryption,
-  DecryptionKey,
-  Issuer,
-  KeyManagement,
-} from '../model/issuer.ts'
+import type { Decryption, Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { type Route, takesIssuer } from '../model/route.ts'
 import type { Opened } from '../model/token.ts'
@@ -67,62 +61,32 @@ export async function openToken(
   if (kid !== undefined && !isKid(kid)) return fail(['token_malformed', { member: 'kid' }])
   const cty = own(header, 'cty')
   if (typeof cty !== 'string' || mediaType(cty) !== 'jwt') return refused('cty')
-  const byAlgorithm = openers.filter(({ decrypt }) =>
-    includes(decrypt.keyManagement, own(header, 'alg')),
-  )
-  const accepting = byAlgorithm.filter(({ decrypt }) =>
-    includes(decrypt.contentEncryption, own(header, 'enc')),
-  )
+  const [alg, enc] = [own(header, 'alg'), own(header, 'enc')]
+  const byAlgorithm = openers.filter(({ decrypt }) => includes(decrypt.keyManagement, alg))
+  const accepting = byAlgorithm.filter(({ decrypt }) => includes(decrypt.contentEncryption, enc))
   if (accepting.length === 0) return refused(byAlgorithm.length === 0 ? 'alg' : 'enc')
   const unread = accepting.find(({ decrypt }) => !decrypt.keys)
   if (unread) return fail(['decryption_unavailable', { secret: unread.decrypt.secret }])
-  return openWith(token, header as Way, keysFor(accepting, header as Way))
-}
-
-/** A header whose algorithms an issuer accepts; its `kid` is text or absent. */
-interface Way extends JsonObject {
-  readonly alg: KeyManagement
-  readonly enc: ContentEncryption
-  readonly kid?: string
+  const [only, ...others] = accepting.flatMap((by) =>
+    (by.decrypt.keys ?? [])
+      .filter((key) => includes(key.algorithms, alg) && (kid === undefined || key.kid === kid))
+      .map((key) => ({ by, key })),
+  )
+  if (!only || others.length > 0) return fail(['decryption_failed'])
+  const key = await only.key.load()
+  if (!key) return fail(['decryption_unavailable', { secret: only.by.decrypt.secret }])
+  // The kind of failure may reveal something about the key, so it is not logged.
+  const opened = await compactDecrypt(token, key, {
+    keyManagementAlgorithms: [String(alg)],
+    contentEncryptionAlgorithms: [String(enc)],
+    maxDecompressedLength: 0,
+  }).catch(() => undefined)
+  if (!opened) return fail(['decryption_failed'])
+  const signed = utf8Decode(opened.plaintext)
+  return signed === undefined ? fail(['token_malformed']) : ok({ by: only.by, signed })
 }
 
 const includes = (accepted: readonly string[], value: unknown): boolean =>
   accepted.some((one) => one === value)
 
 const refused = (member: string) => fail(['encryption_not_accepted', { member }] as const)
-
-interface Fitting {
-  readonly by: Opener
-  readonly key: DecryptionKey
-}
-
-const keysFor = (openers: readonly Opener[], { alg, kid }: Way): readonly Fitting[] =>
-  openers.flatMap((by) =>
-    (by.decrypt.keys ?? [])
-      .filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
-      .map((key) => ({ by, key })),
-  )
-
-const openWith = async (
-  token: string,
-  { alg, enc }: Way,
-  [only, ...others]: readonly Fitting[],
-): Promise<Result<Opened, Unopened>> => {
-  if (!only || others.length > 0) return fail(['decryption_failed'])
-  const key = await only.key.load()
-  if (!key) return fail(['decryption_unavailable', { secret: only.by.decrypt.secret }])
-  let plaintext: Uint8Array
-  try {
-    const opened = await compactDecrypt(token, key, {
-      keyManagementAlgorithms: [alg],
-      contentEncryptionAlgorithms: [enc],
-      maxDecompressedLength: 0,
-    })
-    plaintext = opened.plaintext
-  } catch {
-    // The kind of failure may reveal something about the key, so it is not logged.
-    return fail(['decryption_failed'])
-  }
-  const signed = utf8Decode(plaintext)
-  return signed === undefined ? fail(['token_malformed']) : ok({ by: only.by, signed })
-}

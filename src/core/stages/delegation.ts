@@ -2,7 +2,7 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { isObject, type JsonObject, own } from '../json.ts'
 import type { LineFacts } from '../model/facts.ts'
-import type { ActorRule, DelegationRule, MayAct } from '../model/issuer.ts'
+import type { ActorRule, DelegationRule } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { revocableSubjects } from '../model/revocation.ts'
 import { readParentScopes } from '../model/scope.ts'
@@ -105,11 +105,11 @@ export const delegation = stage({
   run({ policy, route, issuer, access }: Needs): Delegated {
     const actors = actorsOf(access)
     if (!actors) return fail(deny('delegation_malformed'))
-    if (issuer.parentScope) {
-      const widened = widenedOf(access, policy)
-      if (!widened) return fail(deny('delegation_malformed'))
-      if (widened.length > 0) return fail(deny('delegation_scope_exceeded', { scopes: widened }))
-    }
+    const held = readParentScopes(access.claims, issuer)
+    if (held === null) return fail(deny('delegation_malformed'))
+    const isHeld = (scope: string) => policy.includedBy(scope).some((one) => held?.has(one))
+    const scopes = held ? access.scopes.filter((scope) => !isHeld(scope)) : []
+    if (scopes.length > 0) return fail(deny('delegation_scope_exceeded', { scopes }))
     for (const rule of [issuer.delegation, route.delegation]) {
       const code = rule && broken(rule, actors, access)
       if (code) return fail(deny(code, { depth: actors.length, actors }))
@@ -127,13 +127,17 @@ const broken = (
 ): Code | undefined => {
   const { issuer, subject } = access
   const current = actors[0]
-  if (rule.mayAct && mayActOf(access) === null) return 'delegation_malformed'
+  const named = rule.mayAct && mayActOf(access)
+  if (named === null) return 'delegation_malformed'
   if (actors.length > rule.maxDepth) return 'delegation_too_deep'
   if (!current && rule.requireActor) return 'actor_missing'
   if (actors.some((actor) => actor.issuer !== issuer && !rule.issuers.has(actor.issuer))) {
     return 'actor_issuer_unknown'
   }
-  if (current && rule.mayAct && !mayAct(current, access, rule.mayAct)) return 'may_act_mismatch'
+  const isNamed = named
+    ? named.sub === current?.sub && named.issuer === current.issuer
+    : rule.mayAct !== 'required'
+  if (current && !isNamed) return 'may_act_mismatch'
   const isOneOf = (allowed: readonly ActorRule[], sub: string | undefined, iss: string) =>
     allowed.some((one) => one.sub === sub && (one.issuer ?? issuer) === iss)
   if (current && rule.actors && !isOneOf(rule.actors, current.sub, current.issuer)) {
@@ -142,28 +146,6 @@ const broken = (
   return !rule.subjects || isOneOf(rule.subjects, subject, issuer)
     ? undefined
     : 'subject_not_allowed'
-}
-
-/** Whether `may_act` names the current actor (RFC 8693 §4.4), within its issuer. */
-const mayAct = (current: Actor, access: AccessToken, asked: MayAct): boolean => {
-  const named = mayActOf(access)
-  if (!named) return asked === 'if_present'
-  return named.sub === current.sub && named.issuer === current.issuer
-}
-
-/**
- * Scopes of a token that its parent's scopes do not include, by the policy's declarations. Empty where the token does
- * not contain its parent's scopes; `undefined` where they are malformed.
- */
-const widenedOf = (
-  access: AccessToken,
-  { includedBy }: Needs['policy'],
-): readonly string[] | undefined => {
-  const held = readParentScopes(access.claims, access.entry)
-  if (held === null) return undefined
-  return held
-    ? access.scopes.filter((scope) => !includedBy(scope).some((one) => held.has(one)))
-    : []
 }
 
 /**
@@ -185,7 +167,7 @@ export function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor
 }
 
 /** The actor that `may_act` names (RFC 8693 §4.4): `undefined` without the claim, `null` where it is malformed. */
-function mayActOf({ claims, issuer }: AccessToken): Actor | undefined | null {
+const mayActOf = ({ claims, issuer }: AccessToken): Actor | undefined | null => {
   if (!Object.hasOwn(claims, 'may_act')) return undefined
   const named = own(claims, 'may_act')
   return (isObject(named) && readActor(named, issuer)) || null

@@ -1,6 +1,6 @@
 import { isObject, own } from '../json.ts'
-import { type ClaimPath, readClaim } from '../model/claims.ts'
-import { agentOfGrants, type Ungranted } from '../model/grants.ts'
+import { type ClaimPath, firstPresent, readClaim } from '../model/claims.ts'
+import { agentOfGrants, type Ungranted } from '../model/scope.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 import { isIdentityText } from '../text.ts'
 
@@ -28,13 +28,19 @@ export function identityOf(
   if (path.length === 0 && given.id === undefined) return 'agent_id_missing'
   const id = given.id ?? readClaim(claims, path)
   const types = given.type === undefined ? typesOf(access) : [given.type]
-  const workflows = workflowsOf(access)
-  if (!isIdentityText(id) || !types || !workflows) return 'agent_id_malformed'
+  const workflows = [...entry.workflowId, OF_INTENT]
+    .map((one) => readClaim(claims, one))
+    .filter((one) => one !== undefined)
+  if (!isIdentityText(id) || !types || !workflows.every(isIdentityText)) return 'agent_id_malformed'
   const name = entry.agentPrefix + id
   if (!isIdentityText(name)) return 'agent_id_malformed'
-  if (given.id === undefined && isOfAnother(path, actors, access.issuer))
-    return 'agent_issuer_mismatch'
-  if (new Set(workflows.all).size > 1) return 'workflow_conflict'
+  // The path leads through so many actors.
+  const depth = path.findIndex((one) => one !== 'act')
+  const isOfAnother = actors.slice(0, depth).some(({ issuer }) => issuer !== access.issuer)
+  if (given.id === undefined && isOfAnother) return 'agent_issuer_mismatch'
+  if (new Set(workflows).size > 1) return 'workflow_conflict'
+  const read = entry.agentic ? [...entry.workflowId, OF_INTENT] : entry.workflowId
+  const workflowId = firstPresent(claims, read)
   const step = entry.agentic && readClaim(claims, ['intent', 'workflow_step'])
   const type = types.length > 0 ? types.join(' ') : undefined
   return Object.freeze({
@@ -46,24 +52,12 @@ export function identityOf(
     ...(clientId !== undefined && { clientId }),
     ...(type !== undefined && { type }),
     ...(types.length > 1 && { types }),
-    ...(workflows.read !== undefined && { workflowId: workflows.read }),
+    ...(isIdentityText(workflowId) && { workflowId }),
     ...(isIdentityText(step) && { step }),
   })
 }
 
-/** Whether a path leads through an actor of another issuer than the token's. */
-const isOfAnother = (path: ClaimPath, actors: readonly Actor[], issuer: string): boolean =>
-  actors
-    .slice(
-      0,
-      path.findIndex((name) => name !== 'act'),
-    )
-    .some((actor) => actor.issuer !== issuer)
-
-/**
- * The agent types of a token; `undefined` where malformed. Entity profiles are those of the outermost actor, or of the
- * subject where the token has no `act`.
- */
+/** The agent's types; `undefined` if malformed. Entity profiles are the outermost actor's, else the subject's. */
 const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined => {
   const act = own(claims, 'act')
   const value = entry.entityProfiles
@@ -75,25 +69,5 @@ const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined 
   return types.includes('') ? undefined : Object.freeze(types)
 }
 
-/** The workflow claim of intents; beside the claims of the issuer's entry it must agree, and is one in Agentic JWT. */
+/** The workflow of an intent. It must equal that of the issuer's claims. In Agentic JWT it can stand alone. */
 const OF_INTENT: ClaimPath = ['intent', 'workflow_id']
-
-interface Workflows {
-  /** The first present claim of the issuer's entry; for Agentic JWT also that of the intent. */
-  readonly read: string | undefined
-  readonly all: readonly string[]
-}
-
-/** The workflows that a token names; `undefined` where one is malformed. */
-const workflowsOf = ({ claims, entry }: AccessToken): Workflows | undefined => {
-  const all: string[] = []
-  let read: string | undefined
-  for (const path of [...entry.workflowId, OF_INTENT]) {
-    const value = readClaim(claims, path)
-    if (value === undefined) continue
-    if (!isIdentityText(value)) return undefined
-    if (path !== OF_INTENT || entry.agentic) read ??= value
-    all.push(value)
-  }
-  return { read, all }
-}

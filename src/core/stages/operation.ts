@@ -2,9 +2,41 @@ import { mcp } from '../../mcp/operation/operation.ts'
 import { type Detail, stage } from '../chain.ts'
 import { type CodeOf, type DenialTable, joined } from '../denial.ts'
 import type { Route } from '../model/route.ts'
-import type { HeldBody } from './body.ts'
-import { http } from './operation/http.ts'
-import type { Asked, Asking, Reader, ReaderPorts } from './operation/operation-types.ts'
+import { ok } from '../result.ts'
+import { bodyDenials, type HeldBody, heldBody, ownerOf } from './body.ts'
+import {
+  type AnyOperation,
+  type Asked,
+  type Asking,
+  type Reader,
+  type ReaderPorts,
+  reader,
+} from './operation/operation-types.ts'
+
+/** An operation of an HTTP API. */
+interface HttpOperation extends AnyOperation {
+  readonly kind: 'http'
+}
+
+/** The reader for all rules: the method. It reads the body if the origin gets its digest; never in shadow mode. */
+const http = reader({
+  kind: 'http',
+  denials: bodyDenials,
+  reads: () => true,
+  holds: ({ policy, route }) =>
+    policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow',
+  read(asking) {
+    const { request, policy, agent, hold } = asking
+    const operation: HttpOperation = { kind: 'http', method: request.method }
+    const { assertion } = policy.gate
+    if (!assertion || !http.holds(asking) || request.body === undefined) {
+      return ok({ operation, held: undefined })
+    }
+    return heldBody(request, assertion.maxBody, hold(ownerOf(agent))).then((held) =>
+      held.ok ? ok({ operation, held: held.value }) : held,
+    )
+  },
+})
 
 /** Readers of operations. The first one for a rule applies, else `http`. A new reader is one row. */
 export const READERS = [mcp, http] as const
@@ -24,10 +56,7 @@ export interface OperationFacts {
 type RuleReader = Omit<Reader<Operation, Code>, 'denials'>
 const readers: readonly RuleReader[] = READERS
 
-const readerFor = (route: Route): RuleReader => {
-  for (const one of readers) if (one.reads(route)) return one
-  return http
-}
+const readerFor = (route: Route): RuleReader => readers.find((one) => one.reads(route)) ?? http
 
 const readerOf = ({ kind }: Operation): RuleReader | undefined =>
   readers.find((one) => one.kind === kind)
@@ -47,10 +76,7 @@ export function journalOf(operation: Operation): Detail | undefined {
   return readerOf(operation)?.journal?.(operation)
 }
 
-/**
- * Reads the operation with the rule's reader. The body is read only now that the agent is known, and only if the reader
- * buffers bodies.
- */
+/** Reads the operation with the rule's reader. A body is read only now, when the agent is known. */
 export const operation = stage({
   name: 'operation',
   establishes:

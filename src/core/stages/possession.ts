@@ -1,7 +1,6 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type DenialTable, denials, joined } from '../denial.ts'
 import { isObject, type JsonObject, own } from '../json.ts'
-import type { Route } from '../model/route.ts'
 import type { AccessToken, Possession, ProofUse } from '../model/token.ts'
 import { fail, ok, onceKnown } from '../result.ts'
 import { bearer } from './possession/bearer.ts'
@@ -43,7 +42,7 @@ type Proven = Outcome<Proved, Code>
 export interface Proved {
   readonly possession: Possession
   readonly proof: ProofUse | undefined
-  /** The nonce for the next proof, which the answer tells. */
+  /** The nonce for the next proof, which the answer contains. */
   readonly nonce: string | undefined
 }
 
@@ -86,20 +85,13 @@ const memberOf = (cnf: unknown): string => {
 }
 
 /** Whether a request may have a proof that the rule accepts once. */
-export function mayUseProof({
-  route,
-  access,
-}: {
-  readonly route: Pick<Route, 'replay'>
-  readonly access: AccessToken
-}): boolean {
+export function mayUseProof({ route, access }: Pick<ProofFacts, 'route' | 'access'>): boolean {
   return route.replay !== 'window' && isBound(access)
 }
 
 /**
  * Checks that the token belongs to its sender, by a method of METHODS. A token with `cnf` (RFC 7800 §3.1) is bound to a
- * key: without a method for it, the token is refused and never accepted as a bearer token. The stage `replay` records
- * the use of the proof.
+ * key: without a method for it, it is refused. The stage `replay` records the use of the proof.
  */
 export const possession = stage({
   name: 'possession',
@@ -119,10 +111,10 @@ export const possession = stage({
     const { member = '', verify } = method
     if (!verify) return ok(proved(method))
     const confirmation = own(own(facts.access.claims, 'cnf') as JsonObject, member)
-    return onceKnown(verify(confirmation, facts, ports), (outcome): Proven => {
-      if (!outcome.ok) return fail(outcome.reason)
-      return ok(proved(method, outcome.value))
-    })
+    return onceKnown(
+      verify(confirmation, facts, ports),
+      (outcome): Proven => (outcome.ok ? ok(proved(method, outcome.value)) : fail(outcome.reason)),
+    )
   },
 })
 

@@ -13,9 +13,10 @@ import {
   type WorkflowSource,
 } from '../model/route.ts'
 import { ambiguousParameter, methodsNamed, queryValues } from '../query.ts'
-import { type Address, isPreflight, type RequestHead, readAddress } from '../request.ts'
+import { isPreflight, type RequestHead, readAddress } from '../request.ts'
 import { fail, ok } from '../result.ts'
 import { connectionOptions, foldedName } from '../text.ts'
+import type { Address } from '../url.ts'
 
 const deny = denials({
   host_malformed: [
@@ -83,6 +84,8 @@ export interface Routed {
 
 type Needs = Pick<LineFacts, 'request' | 'policy'>
 
+const OF_EARLIER_RULE = 'some servers read it as a path of an earlier rule'
+
 /**
  * Finds the first matching rule for a known host and a canonical path, and checks the transport. The header and query
  * parameters that the rule reads must have only one reading. Reads no credential. A CORS preflight is checked for the
@@ -103,11 +106,8 @@ export const route = stage({
     const { gate, router } = policy
     const reading = readAddress(request)
     if (!reading.ok) {
-      return fail(
-        reading.reason === 'host'
-          ? deny('host_malformed')
-          : deny('path_ambiguous', { fault: reading.reason }),
-      )
+      const { reason: fault } = reading
+      return fail(fault === 'host' ? deny('host_malformed') : deny('path_ambiguous', { fault }))
     }
     const address = reading.value
     if (!gate.hosts.has(address.host)) return fail(deny('host_unknown', { host: address.host }))
@@ -115,41 +115,33 @@ export const route = stage({
       return fail(deny('method_unknown', { method: request.method }, { allow: METHODS }))
     }
     const { headers } = request
-    const announced = isPreflight(request)
-      ? (headers.get('access-control-request-method') ?? undefined)
-      : undefined
-    if (announced !== undefined && !isMethod(announced)) return fail(deny('preflight_refused'))
+    const announced = isPreflight(request) ? headers.get('access-control-request-method') : null
+    if (announced !== null && !isMethod(announced)) return fail(deny('preflight_refused'))
     const method = announced ?? request.method
     const { match, ambiguous, reserved } = router.find(method, address.host, address.path)
     if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
       return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
     }
     if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
-    if (ambiguous) {
-      return fail(
-        deny('path_ambiguous', { fault: 'some servers read it as a path of an earlier rule' }),
-      )
-    }
+    if (ambiguous) return fail(deny('path_ambiguous', { fault: OF_EARLIER_RULE }))
     const found = match.route
     const other = methodsNamed(address.query).find(
       (one) =>
         !(isMethod(one) && router.find(one, address.host, address.path).match?.route === found),
     )
     if (other !== undefined) return fail(deny('method_ambiguous', { method: other }))
-    if (reserved) {
-      return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
-    }
+    if (reserved) return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     const facts = {
       route: found,
       params: match.params,
       deciding: decidingParams(found, match.params),
       address,
-      isPreflight: announced !== undefined,
+      isPreflight: announced !== null,
     }
     if (address.scheme !== 'https' && !gate.insecureHttp && found.resource.startsWith('https:')) {
       return { ...fail(deny('insecure_transport')), value: facts }
     }
-    if (announced !== undefined) {
+    if (announced !== null) {
       return found.cors ? ok(facts) : { ...fail(deny('preflight_refused')), value: facts }
     }
     const reads = readsOf(found)
@@ -179,23 +171,19 @@ type Reads = Pick<Condition, 'headers' | 'query'>
 const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
   const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
-  const workflowIn = (from: WorkflowSource['from']) =>
-    workflow?.from === from ? [workflow.name] : []
-  return {
-    headers: [
-      ...new Set([...conditions.flatMap(({ headers }) => headers), ...workflowIn('header')]),
-    ],
-    query: [...new Set([...conditions.flatMap(({ query }) => query), ...workflowIn('query')])],
-  }
+  const named = (kind: keyof Reads, from: WorkflowSource['from']) => [
+    ...new Set([
+      ...conditions.flatMap((one) => one[kind]),
+      ...(workflow?.from === from ? [workflow.name] : []),
+    ]),
+  ]
+  return { headers: named('headers', 'header'), query: named('query', 'query') }
 })
 
 /** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */
 const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
 
-/**
- * The first of these headers that an origin could read differently: it is sent twice, also under a name that some
- * servers treat as equal, or it is hop-by-hop.
- */
+/** The first of these headers that is sent twice, also under a name that servers treat as equal, or is hop-by-hop. */
 const ambiguousHeader = (headers: Headers, names: readonly string[]): string | undefined => {
   if (names.length === 0) return undefined
   const sent = [...headers.keys()]
@@ -216,12 +204,7 @@ const workflowNamed = (
   { params, address }: Routed,
   { from, name }: NonNullable<Route['workflow']>,
 ): string | undefined => {
-  switch (from) {
-    case 'path':
-      return decodeURIComponent(params.get(name) ?? '') || undefined
-    case 'header':
-      return request.headers.get(name) || undefined
-    case 'query':
-      return queryValues(address.query, name)[0] || undefined
-  }
+  if (from === 'path') return decodeURIComponent(params.get(name) ?? '') || undefined
+  const sent = from === 'header' ? request.headers.get(name) : queryValues(address.query, name)[0]
+  return sent || undefined
 }

@@ -1,7 +1,7 @@
-import { ONE_OF, type Uses } from '../../mcp/access.ts'
+import { ONE_OF, type Used, type Uses } from '../../mcp/access.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type Denial, denials } from '../denial.ts'
-import { writtenName } from '../model/mcp.ts'
+import { type McpNamed, writtenName } from '../model/mcp.ts'
 import { resolveUse } from '../model/mcp-scopes.ts'
 import type { Policy } from '../model/policy.ts'
 import { resolveScope, type ScopeRule, type ScopeTemplate } from '../model/scope.ts'
@@ -32,37 +32,30 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
+interface Needs extends Pick<Routed, 'route'> {
   readonly policy: Pick<Policy, 'includedBy' | 'resources'>
-  readonly access: Pick<AccessToken, 'scopes'> & Partial<Pick<AccessToken, 'entry'>>
-}
-
-interface Administering extends Pick<Routed, 'deciding'> {
   readonly access: Pick<AccessToken, 'scopes' | 'entry'>
 }
 
-type Covering = Result<Grant, Denial<CodeOf<typeof deny>>>
+interface UseNeeds extends Needs, Uses, Pick<Routed, 'params'> {
+  readonly routeGrant: Grant
+}
+
+type Code = CodeOf<typeof deny>
 
 /**
- * Checks that the token's scopes cover the rule's scopes: all, or any one. A scope includes others only by declaration
- * of the policy; scope tokens are compared whole (RFC 6749 §3.3). A denial names the rule's scopes only, since the body
- * of an MCP request is not read yet.
+ * Checks that the token's scopes cover the rule's: all, or any one. A scope includes others only by declaration of the
+ * policy; tokens are compared whole (RFC 6749 §3.3). A denial names the rule's scopes only.
  */
 export const scope = stage({
   name: 'scope',
   establishes: 'the token has the scopes that the rule needs',
   found: ({ routeGrant }) => ({ grant: routeGrant }),
   denials: [deny],
-  run({
-    deciding,
-    ...needs
-  }: Omit<Needs, 'uses' | 'params'> & Administering): Outcome<
-    { routeGrant: Grant },
-    CodeOf<typeof deny>
-  > {
-    const covered = coverAll({ ...needs, params: deciding, uses: [] })
+  run(needs: Needs & Pick<Routed, 'deciding'>): Outcome<{ routeGrant: Grant }, Code> {
+    const covered = coverAll(needs, needs.deciding, [])
     if (covered.ok) return ok({ routeGrant: covered.value })
-    // Such an issuer's scopes for these endpoints are passed over, so that a token with them lacks them, too.
+    // Without `admin` no token of the issuer has a scope for these endpoints, so another scope does not help.
     const { route, access } = needs
     return route.endpoint && access.entry.admin === false
       ? fail(deny('admin_not_allowed'))
@@ -70,10 +63,7 @@ export const scope = stage({
   },
 })
 
-/**
- * Checks also the scopes of all that an MCP request uses. The grant is the token's scopes that the request uses. A
- * denial names the scopes of the whole request, so that one new token is enough.
- */
+/** Checks also the scopes of all that an MCP request uses. A denial names all of them, so one new token is enough. */
 export const useScope = stage({
   name: 'use_scope',
   establishes: 'MCP: the token has the scopes of each tool, prompt and resource that is used',
@@ -81,70 +71,58 @@ export const useScope = stage({
   found: ({ grant }) => ({ grant }),
   // Its codes are in the table of `scope`.
   denials: [],
-  run(
-    needs: Needs & { readonly routeGrant: Grant },
-  ): Outcome<{ grant: Grant }, CodeOf<typeof deny>> {
-    if (needs.uses.length === 0) return ok({ grant: needs.routeGrant })
-    const covered = coverAll(needs)
+  run(needs: UseNeeds): Outcome<{ grant: Grant }, Code> {
+    const { params, uses, routeGrant } = needs
+    if (uses.length === 0) return ok({ grant: routeGrant })
+    const covered = coverAll(needs, params, uses)
     return covered.ok ? ok({ grant: covered.value }) : covered
   },
 })
 
-const coverAll = (needs: Needs): Covering => {
-  const { policy, route, params, access, uses } = needs
+const coverAll = (
+  needs: Needs,
+  params: Routed['params'],
+  uses: readonly Used[],
+): Result<Grant, Denial<Code>> => {
+  const { policy, route, access } = needs
   const own = cover(route.scopes, needs, (one) => resolveScope(one, params))
   if (uses.length === 0 && own.used) return ok(own.used)
-  const others = uses.map(({ use, named }) =>
-    cover(use.scopes, needs, (one) => resolveUse(one, params, named.arguments)),
-  )
-  const all = [own, ...others]
-  const grant = all.flatMap(({ used }) => used ?? [])
-  if (all.every(({ used }) => used)) return ok([...new Set(grant)])
+  const ofUse = ({ use, named }: Used) =>
+    cover(use.scopes, needs, (one) => resolveUse(one, params, named.arguments), named)
+  const all = [own, ...uses.map(ofUse)]
+  const [missing, ...further] = all.filter(({ used }) => !used)
+  if (!missing) return ok([...new Set(all.flatMap(({ used }) => used ?? []))])
   const ofCall = own.used ? ({ ofCall: true } as const) : {}
-  const unresolved = all.findIndex(({ used, isResolved }) => !used && !isResolved)
-  if (unresolved !== -1)
-    return fail(deny('scope_value_invalid', about(uses[unresolved - 1]), ofCall))
-  const missing = all.findIndex(({ used }) => !used)
-  const detail = { held: access.scopes, ...about(uses[missing - 1]) }
+  const unresolved = [missing, ...further].find(({ isResolved }) => !isResolved)
+  if (unresolved) return fail(deny('scope_value_invalid', about(unresolved), ofCall))
+  const detail = { held: access.scopes, ...about(missing) }
   const asking = all.filter(({ needed }) => needed.length > 0)
-  if (access.entry?.scopesFrom === 'grants') {
-    const requiredScopes = [...new Set(asking.flatMap(leastOf))]
+  const requiredScopes = [...new Set(asking.flatMap(leastOf))]
+  if (access.entry.scopesFrom === 'grants') {
     return fail(deny('grant_missing', detail, { requiredScopes, ...ofCall }))
   }
-  const [only] = asking
   const offered = route.mcp && policy.resources.get(route.resource)?.scopes
   const kept = {
     ...(offered && { heldScopes: access.scopes.filter((one) => offered.includes(one)) }),
     ...ofCall,
   }
-  if (asking.length === 1 && only?.mode === 'any') {
+  const [only, ...others] = asking
+  if (others.length === 0 && only?.mode === 'any') {
     return fail(deny('scope_missing', detail, { anyOf: only.needed, ...kept }))
   }
-  const requiredScopes = [...new Set(asking.flatMap(leastOf))]
   const missingScopes = requiredScopes.filter(
     (name) => !policy.includedBy(name).some((one) => access.scopes.includes(one)),
   )
   return fail(deny('scope_missing', detail, { requiredScopes, missingScopes, ...kept }))
 }
 
-/** How the token's scopes cover one rule. */
-interface Covered {
-  readonly mode: ScopeRule['mode']
-  /** The scopes of the rule that could be resolved. */
-  readonly needed: readonly string[]
-  /** The token's scopes that cover the rule; absent where it is not covered. */
-  readonly used: readonly string[] | undefined
-  /** The first covered scope of the rule. */
-  readonly met: string | undefined
-  /** Whether enough scopes could be resolved for the rule to be covered. */
-  readonly isResolved: boolean
-}
-
+/** How the token's scopes cover one rule; `named`: the tool, prompt or resource of the rule, if it is of one. */
 const cover = (
   { mode, scopes }: ScopeRule,
   { policy, access }: Pick<Needs, 'policy' | 'access'>,
   resolve: (template: ScopeTemplate) => string | undefined,
-): Covered => {
+  named?: McpNamed,
+) => {
   const needed = scopes.map(resolve).filter((name) => name !== undefined)
   const held = needed.map((name) =>
     policy.includedBy(name).find((one) => access.scopes.includes(one)),
@@ -153,17 +131,23 @@ const cover = (
   const isCovered = mode === 'any' ? covering.length > 0 : covering.length === scopes.length
   return {
     mode,
+    named,
+    /** The scopes of the rule that could be resolved. */
     needed,
+    /** The token's scopes that cover the rule; absent where it is not covered. */
     used: isCovered ? [...new Set(mode === 'any' ? covering.slice(0, 1) : covering)] : undefined,
+    /** The first covered scope of the rule. */
     met: needed[held.findIndex((one) => one !== undefined)],
+    /** Whether enough scopes could be resolved for the rule to be covered. */
     isResolved: mode === 'any' ? needed.length > 0 : needed.length === scopes.length,
   }
 }
+
+type Covered = ReturnType<typeof cover>
 
 /** The scopes that a token needs for a rule: of alternatives the covered one, else the first. */
 const leastOf = ({ mode, needed, met }: Covered): readonly string[] =>
   mode === 'all' ? needed : [met ?? needed[0] ?? []].flat()
 
 /** The name of the tool, prompt or resource, for the details of a denial. */
-const about = (used: Uses['uses'][number] | undefined) =>
-  used && { [ONE_OF[used.named.kind]]: writtenName(used.named) }
+const about = ({ named }: Covered) => named && { [ONE_OF[named.kind]]: writtenName(named) }

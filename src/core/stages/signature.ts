@@ -3,12 +3,17 @@ import { type CodeOf, denials } from '../denial.ts'
 import { deepFreeze } from '../json.ts'
 import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
+import { isSigned } from '../model/jwk.ts'
 import type { KeyFault, KeySource } from '../model/ports.ts'
-import type { VerificationKey } from '../model/token.ts'
-import { type Credential, signedOf, unseal, type VerifiedToken } from '../model/token.ts'
+import {
+  type Credential,
+  signedOf,
+  unseal,
+  type VerificationKey,
+  type VerifiedToken,
+} from '../model/token.ts'
 import { fail, ok, onceKnown } from '../result.ts'
 import type { CredentialFacts } from './credential.ts'
-import { isSigned } from './verify.ts'
 
 const deny = denials({
   key_unknown: [
@@ -40,10 +45,6 @@ const deny = denials({
 
 type Needs = CredentialFacts & Pick<LineFacts, 'issuer' | 'caller'>
 
-export interface Ports {
-  readonly keys: KeySource
-}
-
 const CODES = {
   unknown: 'key_unknown',
   ambiguous: 'key_ambiguous',
@@ -54,9 +55,8 @@ const CODES = {
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
 /**
- * Verifies the signature by WebCrypto with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token
- * is accepted if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
- * Does not check claims.
+ * Verifies the signature with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token is accepted
+ * if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
  */
 export const signature = stage({
   name: 'signature',
@@ -65,7 +65,7 @@ export const signature = stage({
   denials: [deny],
   run: (
     { issuer, credential, remembered, caller }: Needs,
-    { keys }: Ports,
+    { keys }: { readonly keys: KeySource },
   ): Signed | Promise<Signed> =>
     onceKnown(keys.find(issuer, credential, caller), (found) => {
       if (!found.ok) return fail(deny(CODES[found.reason]))
@@ -79,10 +79,7 @@ export const signature = stage({
 const isSameKey = (one: VerificationKey, other: VerificationKey): boolean =>
   one.key === other.key && one.kid === other.kid
 
-/**
- * Verifies with WebCrypto instead of jose, which would decode header and payload a second time. The stage `credential`
- * has read the header and refused `crit` and `b64`. Throws for a key of the wrong kind.
- */
+/** By WebCrypto: jose would decode the parts again. The stage `credential` has already refused `crit` and `b64`. */
 const verify = async (
   issuer: Issuer,
   credential: Credential,

@@ -1,7 +1,7 @@
 import { perAdmission } from '../../core/admission.ts'
 import type { Admitted, Facts } from '../../core/guard.ts'
 import { createTextMemo, perObject } from '../../core/memo.ts'
-import { claimHeaderValue } from '../../core/model/claim-headers.ts'
+import { claimHeaderValue } from '../../core/model/claims.ts'
 import type { Gate, Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { removeTokens } from '../../core/model/subprotocols.ts'

@@ -1,5 +1,5 @@
 import { utf8Encode } from '../../core/bytes.ts'
-import type { Address } from '../../core/request.ts'
+import type { Address } from '../../core/url.ts'
 import { rpcErrorOf } from '../../mcp/refusal.ts'
 import { errorOf } from '../answer/problem.ts'
 import type { Last } from './stream-pipe.ts'

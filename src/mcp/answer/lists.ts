@@ -1,7 +1,7 @@
 import type { Facts } from '../../core/guard.ts'
 import { cut, type Edit, edited, membersOf, type Span, valueSpan } from '../../core/json-ranges.ts'
 import type { McpKind, McpRule, McpUse } from '../../core/model/mcp.ts'
-import { type McpCaller, mayUse } from '../../core/model/mcp-access.ts'
+import { type McpCaller, mayUse } from '../../core/model/mcp-scopes.ts'
 import { typesOf } from '../../core/model/token.ts'
 import { isTrue } from '../../core/stages/condition.ts'
 

@@ -1,6 +1,6 @@
-import { isPrivateHost } from '../../core/address.ts'
 import { type JsonObject, ownText } from '../../core/json.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
+import { isPrivateHost } from '../../core/network.ts'
 import { cut } from '../../core/text.ts'
 import { parseUrl } from '../../core/url.ts'
 import type { Asked } from './gather.ts'

@@ -1,4 +1,4 @@
-import { isPrivateHost } from '../../core/address.ts'
+import { isPrivateHost } from '../../core/network.ts'
 import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'

@@ -1,5 +1,5 @@
 import type { McpUse } from '../../core/model/mcp.ts'
-import { mayUse } from '../../core/model/mcp-access.ts'
+import { mayUse } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { holesOf } from '../../core/model/scope.ts'

@@ -1,7 +1,6 @@
 import type { Issuer } from '../../core/model/issuer.ts'
 import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../../core/model/mcp.ts'
-import { isOpenTo } from '../../core/model/mcp-access.ts'
-import { argumentText, isArgument } from '../../core/model/mcp-scopes.ts'
+import { argumentText, isArgument, isOpenTo } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'

@@ -1,7 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../../../src/core/model/bucket.ts'
-import type { Quotas } from '../../../src/core/model/limit.ts'
+import {
+  forgottenAt,
+  NOTHING_SPENT,
+  type Quotas,
+  type Spent,
+  takeOne,
+} from '../../../src/core/model/limit.ts'
 import { tries } from '../../kit/property.ts'
 
 const DAY = 86_400_000

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { McpNamed } from '../../../src/core/model/mcp.ts'
-import { mayUse } from '../../../src/core/model/mcp-access.ts'
+import { mayUse } from '../../../src/core/model/mcp-scopes.ts'
 import { typesOf } from '../../../src/core/model/token.ts'
 import { useScope } from '../../../src/core/stages/scope.ts'
 import { mcpAccess } from '../../../src/mcp/access.ts'

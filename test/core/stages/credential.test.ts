@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { FORBIDDEN_TYPES } from '../../../src/core/jws.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { seal, signedOf, type VerifiedToken } from '../../../src/core/model/token.ts'
-import { FORBIDDEN_TYPES } from '../../../src/core/model/types.ts'
 import { credential } from '../../../src/core/stages/credential.ts'
 import { decryptionOf } from '../../../src/policy/decrypt.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../../kit/encryption.ts'

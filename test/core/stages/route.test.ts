@@ -172,9 +172,9 @@ describe('route', () => {
     })
     const outcome = await run(`${URL_BASE}/1/2/3/4`, {}, policyOf([rule]))
     expect(outcome.ok && [...(outcome.value.deciding ?? [])]).toEqual([
-      ['d', '4'],
       ['a', '1'],
       ['c', '3'],
+      ['d', '4'],
     ])
   })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Facts } from '../../../src/core/guard.ts'
-import type { ClaimHeader } from '../../../src/core/model/claim-headers.ts'
+import type { ClaimHeader } from '../../../src/core/model/claims.ts'
 import type { Route } from '../../../src/core/model/route.ts'
 import { identityHeaders, isHopByHop, stripInbound } from '../../../src/gateway/relay/headers.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'

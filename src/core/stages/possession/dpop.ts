@@ -1,15 +1,14 @@
 import { type CryptoKey, calculateJwkThumbprint, importJWK } from 'jose'
 import { sha256Name } from '../../bytes.ts'
 import { type CodeOf, type Denial, denials } from '../../denial.ts'
-import { isObject, type JsonObject, own } from '../../json.ts'
+import { isObject, type JsonObject, own, ownText } from '../../json.ts'
 import { decodeJwsPart, mediaType, splitJws } from '../../jws.ts'
 import { LIMITS } from '../../limits.ts'
 import { createTextMemo, perObject } from '../../memo.ts'
 import { type Algorithm, algorithmOf } from '../../model/issuer.ts'
-import { publicKeyOf } from '../../model/jwk.ts'
+import { isSigned, publicKeyOf } from '../../model/jwk.ts'
 import { fail, ok, type Result } from '../../result.ts'
 import { canonicalPath, isLoopback, parseUrl } from '../../url.ts'
-import { isSigned } from '../verify.ts'
 import { method, type ProofFacts, type ProofPorts } from './method.ts'
 
 const again = 'Make a new proof for each request, with the key that the token is bound to'
@@ -81,37 +80,10 @@ interface ProofKey {
   readonly key: CryptoKey
 }
 
-/** A proof with every part that is needed. Nothing in it is verified. */
-interface Proof
-  extends ProofKey,
-    Readonly<Record<'header' | 'jti' | 'htm' | 'htu' | 'ath', string>> {
-  readonly iat: number
-  readonly nonce: unknown
-  readonly exp: unknown
-  readonly nbf: unknown
-}
-
 /** Keys of proofs that passed, by their header. A key says nothing about a later proof. */
 const keys = createTextMemo<ProofKey>(LIMITS.proofHeaderLength)
 
-/** Reads a header as one proof. Several headers are joined by a comma, which no JWT has. */
-const readProof = async (compact: string): Promise<Result<Proof, Code>> => {
-  const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
-  const claims = parts && decodeJwsPart(parts.payload)
-  if (!claims) return fail('proof_malformed')
-  const [jti, htm, htu, iat, ath, nonce, exp, nbf] = CLAIMS.map((name) => own(claims, name))
-  if (!isText(jti) || !isText(htm) || !isText(htu) || !isText(ath)) return fail('proof_malformed')
-  if (typeof iat !== 'number') return fail('proof_malformed')
-  const { header } = parts
-  const known = keys.get(header)
-  const key = known ? ok(known) : await readKey(header)
-  return key.ok ? ok({ ...key.value, header, jti, htm, htu, iat, ath, nonce, exp, nbf }) : key
-}
-
-const CLAIMS = ['jti', 'htm', 'htu', 'iat', 'ath', 'nonce', 'exp', 'nbf'] as const
-
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
-
+/** Reads the header of a proof: its key, and the algorithm of its signature. */
 const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
   if (header.length > LIMITS.proofHeaderLength) return fail('proof_key_invalid')
   const head = decodeJwsPart(header) ?? {}
@@ -131,10 +103,7 @@ const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
 /** Its host is bounded: a parser takes milliseconds for a long one in its own script. */
 const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@\s]{1,259})([^?#]*)/i
 
-/**
- * Whether `htu` is a URL in normal form (RFC 3986 §6.2.2, §6.2.3), once query and fragment are left out. Dot segments
- * are refused.
- */
+/** Whether `htu`, without query and fragment, is this URL in normal form (RFC 3986 §6.2.2). Refuses dot segments. */
 const isForUrl = (htu: string, url: string): boolean => {
   if (htu === url) return true
   const [, origin = '', path = ''] = HTU.exec(htu) ?? []
@@ -162,9 +131,9 @@ const urlOf = ({ address, route, policy }: ProofFacts): string => {
   return (isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`) + path
 }
 
-/** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce that the answer tells, if the client needs one. */
+/** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce for the answer, if the client needs one. */
 const judgeNonce = async (
-  { nonce }: Proof,
+  nonce: unknown,
   resource: string,
   nonces: ProofPorts['nonces'],
 ): Promise<Result<string | undefined, Denial<Code>>> => {
@@ -179,6 +148,9 @@ const judgeNonce = async (
   }
 }
 
+const TEXTS = ['jti', 'htm', 'htu', 'ath'] as const
+const OTHERS = ['iat', 'exp', 'nbf', 'nonce'] as const
+
 /** Every check of RFC 9449 §4.3. `bound`: the thumbprint of the token's key. */
 const verify = async (
   bound: string | undefined,
@@ -188,17 +160,26 @@ const verify = async (
   const { request, policy, credential, remembered } = facts
   const compact = request.headers.get('dpop')
   if (compact === null) return fail(deny('proof_missing'))
-  const read = await readProof(compact)
+  // Several headers are joined by a comma, which no JWT has.
+  const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
+  const claims = parts && decodeJwsPart(parts.payload)
+  if (!claims) return fail(deny('proof_malformed'))
+  const [jti, htm, htu, ath] = TEXTS.map((name) => ownText(claims, name))
+  const [iat, exp, nbf, nonce] = OTHERS.map((name) => own(claims, name))
+  if (!jti || !htm || !htu || !ath || typeof iat !== 'number') return fail(deny('proof_malformed'))
+  const { header } = parts
+  const known = keys.get(header)
+  const read = known ? ok(known) : await readKey(header)
   if (!read.ok) return fail(deny(read.reason))
-  const { header, algorithm, key, jkt, jti, htm, htu, iat, ath, exp, nbf } = read.value
+  const { algorithm, key, jkt } = read.value
   if (!(await isSigned(compact, algorithm, key))) return fail(deny('proof_signature_invalid'))
   if (htm !== request.method) return fail(deny('proof_method_mismatch', { htm }))
   const url = urlOf(facts)
   if (!isForUrl(htu, url)) return fail(deny('proof_url_mismatch', { htu, expected: url }))
-  const nonce = policy.gate.dpopNonce
-    ? await judgeNonce(read.value, policy.gate.resource, nonces)
+  const next = policy.gate.dpopNonce
+    ? await judgeNonce(nonce, policy.gate.resource, nonces)
     : ok(undefined)
-  if (!nonce.ok) return nonce
+  if (!next.ok) return next
   const now = Math.floor(clock.now() / 1000)
   const { proofMaxAge, proofMaxAhead } = policy.gate
   const hasBegun = (time: unknown) => typeof time === 'number' && time <= now + proofMaxAhead
@@ -214,7 +195,7 @@ const verify = async (
   keys.keep(header, { algorithm, jkt, key })
   // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.
   const expires = Math.ceil(iat + proofMaxAge) + LIMITS.lateTokenSeconds
-  return ok({ nonce: nonce.value, proof: { jkt, jti, htu: url, expires } })
+  return ok({ nonce: next.value, proof: { jkt, jti, htu: url, expires } })
 }
 
 const row = {

@@ -1,21 +1,16 @@
 /** Types of proof of possession: each method is one file and one row of METHODS. */
 import type { Outcome } from '../../chain.ts'
 import type { Denial, DenialTable } from '../../denial.ts'
-import type { Connection } from '../../model/connection.ts'
-import type { Policy } from '../../model/policy.ts'
+import type { LineFacts } from '../../model/facts.ts'
 import type { Clock, Nonces, RememberedToken } from '../../model/ports.ts'
-import type { AccessToken, Credential, Possession, ProofUse } from '../../model/token.ts'
-import type { RequestHead } from '../../request.ts'
+import type { Possession, ProofUse } from '../../model/token.ts'
 import type { Routed } from '../route.ts'
 
 /** The facts for checking a proof. */
-export interface ProofFacts extends Pick<Routed, 'route' | 'address'> {
-  readonly request: RequestHead
-  readonly policy: Policy
-  readonly credential: Credential
+export interface ProofFacts
+  extends Pick<Routed, 'route' | 'address'>,
+    Pick<LineFacts, 'request' | 'policy' | 'credential' | 'access' | 'connection'> {
   readonly remembered?: RememberedToken | undefined
-  readonly access: AccessToken
-  readonly connection?: Connection | undefined
 }
 
 export interface ProofPorts {
@@ -27,7 +22,7 @@ export interface ProofPorts {
 /** What a method establishes: `proof` where a proof may be used only once. */
 export interface Shown {
   readonly proof?: ProofUse
-  /** The nonce that the answer tells. */
+  /** The nonce that the answer contains. */
   readonly nonce?: string | undefined
 }
 
@@ -43,10 +38,7 @@ export interface Method<Name extends Possession = Possession, Code extends strin
   /** The member of `cnf` (RFC 7800 §3.1) with the key; a method without a member is for tokens without `cnf`. */
   readonly member?: string
   readonly denials: readonly DenialTable<Code>[]
-  /**
-   * Checks the request's proof against the key; `confirmation` is the value of `member`. Runs for each request, even
-   * with a remembered token. May throw.
-   */
+  /** Checks the request's proof. `confirmation`: the value of `member`. Runs for each request. May throw. */
   readonly verify?: (
     confirmation: unknown,
     facts: ProofFacts,

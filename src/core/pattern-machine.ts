@@ -1,5 +1,5 @@
 /** Whether one code point is in a set. */
-export type Accepts = (codePoint: number) => boolean
+type Accepts = (codePoint: number) => boolean
 
 /** A state. With `accepts` it consumes one code point, without it none. The end state has no successors. */
 interface State {
@@ -12,19 +12,27 @@ type Add = (to: State[], accepts?: Accepts) => State
 /** A part of a pattern. It builds its states before `next` and returns the first of them. */
 export type Part = (next: State, add: Add) => State
 
-/** A compiled pattern. */
-export interface Machine {
-  readonly states: number
-  /** Whether the whole value matches. Does not check the value's length. */
-  readonly matches: (value: string) => boolean
-}
-
 /** Most states of a pattern. Matching makes at most two moves from each per code point. */
 export const MAX_STATES = 2_000
 
-/** Matches one code point of a set. */
-export function one(accepts: Accepts): Part {
+/** Matches one code point: this one, or one of `.`, a class or a class escape, by its spelling in ECMA-262. */
+export function one(member: number | string): Part {
+  const accepts = typeof member === 'string' ? setOf(member) : (code: number) => code === member
   return (next, add) => add([next], accepts)
+}
+
+/** The set of a spelling. ASCII is looked up. Of others the last result is kept: each copy of a repeat tests it. */
+const setOf = (spelling: string): Accepts => {
+  const set = new RegExp(`^${spelling}$`, 'u')
+  const test: Accepts = (codePoint) => set.test(String.fromCodePoint(codePoint))
+  const ascii = Array.from({ length: 128 }, (_, codePoint) => test(codePoint))
+  let [last, accepted] = [-1, false]
+  return (codePoint) => {
+    const known = ascii[codePoint]
+    if (known !== undefined) return known
+    if (codePoint !== last) [last, accepted] = [codePoint, test(codePoint)]
+    return accepted
+  }
 }
 
 /** Matches parts in order. An empty list matches only the empty text. */
@@ -56,8 +64,9 @@ export function repeat(part: Part, min: number, max: number): Part {
 /**
  * Builds a machine that follows all readings at once (Thompson 1968). It keeps the set of possible states and never
  * backtracks, so time is bounded by states × code points. `undefined` where the pattern has too many states.
+ * `matches`: whether the whole value matches; does not check its length.
  */
-export function machineOf(part: Part): Machine | undefined {
+export function machineOf(part: Part) {
   let size = 0
   const end: State = { to: [] }
   const first = part(end, (to, accepts) => {
@@ -70,7 +79,7 @@ export function machineOf(part: Part): Machine | undefined {
   const start = settled(new Set([first]))
   return {
     states: size,
-    matches: (value) => {
+    matches: (value: string): boolean => {
       let states: ReadonlySet<State> = start
       for (const character of value) {
         states = stepped(states, character.codePointAt(0) ?? 0)
