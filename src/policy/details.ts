@@ -36,7 +36,7 @@ export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   privileges: { description: ALL_OF_THESE, unset: 'any', example: ['editor'] },
   identifier: {
     description:
-      'The detail must have exactly this one. `{name}` takes a path parameter, as in scopes.',
+      'The detail must have exactly this `identifier`. `{name}` takes a path parameter, as in scopes.',
     unset: 'any',
     example: 'documents/{id}',
   },
