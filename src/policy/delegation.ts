@@ -26,7 +26,7 @@ export const ACTOR_DOCS: KeyDocs<typeof ACTOR_KEYS> = {
   },
   issuer: {
     description:
-      'Its issuer, by name or URL. For an actor one of `issuers`, for a subject one whose tokens the rule accepts; another is a mistake.',
+      'Issuer of the actor or subject, by name or URL. An actor needs an issuer in `issuers`, a subject an issuer whose tokens the rule accepts. Another issuer is a mistake.',
     unset: "the token's issuer",
     example: 'acme',
   },
