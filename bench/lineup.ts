@@ -42,7 +42,7 @@ const a: Contender = { name: 'a', title: 'pass-through, verifies nothing', modul
 const b: Contender = { name: 'b', title: '`jose.jwtVerify`', module: 'jose' }
 const bPlus: Contender = {
   name: 'b+',
-  title: '(b), and what the gate tells origin and journal',
+  title: '(b), plus identity headers and a journal line',
   module: 'jose-plus',
 }
 
@@ -67,7 +67,7 @@ const known = gate('', 'known token')
 const knownMcp = gate('', 'known token', { gate: { assertion: 'identity' } })
 const window = gate('', 'known token, `replay = "window"`', { rule: { replay: 'window' } })
 const exact = gate('-exact', 'known token, `replay = "exact"`')
-const fresh = gate('-new', 'new token each request', { newTokens: true })
+const fresh = gate('-new', 'a new token in each request', { newTokens: true })
 
 const rowsOf = (kind: Kind, overHttp: boolean, ...contenders: readonly Contender[]): Row[] =>
   contenders.map((contender) => {
@@ -84,12 +84,12 @@ const templates = {
 /** The gate in other settings, each beside the usual one. */
 const VARIANTS: readonly Contender[] = [
   { ...b, name: 'b-rs256', title: '`jose.jwtVerify`, RS256', alg: 'RS256' },
-  gate('-new-rs256', 'new token each request, RS256', { newTokens: true, alg: 'RS256' }),
+  gate('-new-rs256', 'a new token in each request, RS256', { newTokens: true, alg: 'RS256' }),
   gate('-1m', '1,000,000 revocations', { largeSet: true }),
-  gate('-paths', 'each path new', { manyPaths: true }),
-  gate('-rules', 'each path new, 1,000 rules', { manyPaths: true, rules: 1_000 }),
+  gate('-paths', 'a new path in each request', { manyPaths: true }),
+  gate('-rules', 'a new path in each request, 1,000 rules', { manyPaths: true, rules: 1_000 }),
   gate('-templates', 'templates and agent types', { rule: templates }),
-  gate('-templates-paths', 'templates and agent types, each path new', {
+  gate('-templates-paths', 'templates and agent types, a new path in each request', {
     rule: templates,
     manyPaths: true,
   }),
@@ -98,11 +98,11 @@ const VARIANTS: readonly Contender[] = [
       when: 'agent.type == "assistant" && request.params.id.startsWith("doc_") && !(now.getHours() in [24, 25]) && token.workflow_id.endsWith("report")',
     },
   }),
-  gate('-identity', 'assertion of who calls', { gate: { assertion: 'identity' } }),
-  gate('-request', 'assertion of each request', { gate: { assertion: 'request' } }),
+  gate('-identity', 'an `identity` assertion', { gate: { assertion: 'identity' } }),
+  gate('-request', 'a `request` assertion', { gate: { assertion: 'request' } }),
   gate('-strict', 'strict revocation', { gate: { revocation: { consistency: 'strict' } } }),
-  gate('-audit-dropped', 'known token, audit that drops', { audit: 'dropped' }),
-  gate('-audit', 'known token, audit that stores', { audit: 'stored' }),
+  gate('-audit-dropped', 'known token, an audit that drops records', { audit: 'dropped' }),
+  gate('-audit', 'known token, an audit that stores records', { audit: 'stored' }),
   gate('-limit', 'an exact limit', {
     rule: { rate_limit: { limit: 1_000_000, period: '1s' } },
   }),

@@ -61,9 +61,9 @@ const toldBy = ({ types, claims, clientId, clientRequired, agentic }: Profile): 
       ? `${code(path)} matches ${code(expected.pattern)}`
       : `${code(path)} is ${codes([expected].flat().map(String), ' or ')}`,
   )
-  if (agentic) return '`intent` and `agent_proof` are there'
+  if (agentic) return '`intent` and `agent_proof` are present'
   if (rules.length > 0) return rules.join(', ')
-  if (clientRequired) return `${pathCodes(clientId, ' or ')} is there`
+  if (clientRequired) return `${pathCodes(clientId, ' or ')} is present`
   return types.every((type) => type === 'at+jwt') ? 'header `typ`' : '`aud` alone'
 }
 
@@ -80,9 +80,9 @@ const profileTable = (): string =>
       'client id',
       'scope',
       'required claims',
-      'longest life',
-      'told from ID tokens by',
-      'may be missing',
+      'longest lifetime',
+      'distinguished from ID tokens by',
+      'claims that may be missing',
     ],
     Object.entries(PROFILES as Readonly<Record<string, Profile>>).map(([name, profile]) => [
       code(name),

@@ -22,7 +22,7 @@ export const WATCH_KEYS = {
 }
 
 export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
-  issuer: { description: 'Only agents of this issuer: the name of its table.', example: 'acme' },
+  issuer: { description: 'Only agents of this issuer, by the name of its table.', example: 'acme' },
   agents: {
     description: 'Only these agents, by their ids as origins see them.',
     example: ['acme/agent-42'],
@@ -36,13 +36,13 @@ export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
     example: ['POST /mcp'],
   },
   signals: {
-    description: 'Which [signals](watch.md#signals) are told.',
+    description: 'Which [signals](watch.md#signals) raise an alert.',
     default: [...SIGNALS],
     example: ['volume', 'new_use'],
   },
   action: {
     description:
-      'What follows an alert by itself: nothing, fewer requests of the agent for a while, or none. Refusals stop nobody.',
+      'What the gate does to the agent after an alert. `"alert"`: nothing; `"throttle"`: allows fewer requests for a while; `"quarantine"`: allows none for a while. After the signal `refusals` it does nothing.',
     default: 'alert',
     example: 'quarantine',
   },
@@ -53,13 +53,13 @@ export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
   },
   throttle: {
     description:
-      'With `"throttle"`: requests a minute of the agent, over all rules. So many may come at once. It needs the binding `RATE_LIMITER`.',
+      'With action `"throttle"`: requests that the agent may send in a minute, over all rules. All of them may come at once. It needs the binding `RATE_LIMITER`.',
     default: 6,
     example: 30,
   },
   at_most: {
     description:
-      'Agents that may be quarantined or throttled in an hour without a person, counted over all tables. Further alerts are told only.',
+      'Agents that the watch may quarantine or throttle in an hour, counted over all tables. An alert about a further agent stops nothing.',
     default: 5,
     example: 2,
   },

@@ -59,7 +59,7 @@ export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
   },
   max_body: {
     description:
-      'With `"body"`: the most bytes a request body may have, up to 4194304. A larger body is 413 `body_too_large`; one that takes longer than 10 seconds is 408 `body_timeout`.',
+      'With `"body"`: the most bytes a request body may have, up to 4194304. A larger body is 413 `body_too_large`; a body that takes longer than 10 seconds is 408 `body_timeout`.',
     default: 1048576,
     example: 65536,
   },

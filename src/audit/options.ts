@@ -70,19 +70,19 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
   },
   max_size: {
     description:
-      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for refusals of strangers.',
+      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for callers without a verified token.',
     default: '2GB',
     example: '9GB',
   },
   rows_a_day: {
     description:
-      'Rows that the audit may write on a UTC day, in all shards together, or `"unlimited"`. Then it stores nothing more until the next day. The free plan has 100,000 for all Durable Objects, and revocations need some of them. On the paid plan, use `"unlimited"`.',
+      'Rows that the audit may write on a UTC day, in all shards together, or `"unlimited"`. When they are used up, it stores nothing until the next day. The free plan has 100,000 rows for all Durable Objects, and revocations need some of them. On the paid plan, use `"unlimited"`.',
     default: DEFAULT_ROWS,
     example: 'unlimited',
   },
   shards: {
     description:
-      'Number of Durable Objects that share the records, 1 to 64. A lower number hides the records of the others.',
+      'Number of Durable Objects that share the records, 1 to 64. If you lower it, the records in the other objects cannot be read.',
     default: 1,
     example: 4,
   },
@@ -99,13 +99,13 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
   },
   path_values: {
     description:
-      'Path parameters whose values are recorded, by their names in `match`. All others are left out.',
+      'Path parameters whose values are recorded, by their names in `match`. Other values are not recorded.',
     default: [],
     example: ['id'],
   },
   claims: {
     description:
-      'Claims of the token whose values are recorded, by their paths, such as those that a rule reads. A value is cut at 128 characters.',
+      'Claim paths of the token whose values are recorded, such as the claims that a rule reads. A value is cut at 128 characters.',
     default: [],
     example: ['department'],
   },

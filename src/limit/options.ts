@@ -51,7 +51,7 @@ export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
 export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   limit: {
     description:
-      'Requests, 1 to 1,000,000: that many at once, refilled evenly. Each isolate counts by itself, in memory, and only the 10,000 addresses seen last.',
+      'Requests, 1 to 1,000,000: that many at once, refilled evenly. Each isolate counts by itself, in memory, and only for the 10,000 addresses that it saw last.',
     example: 600,
   },
   period: {
@@ -61,7 +61,7 @@ export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   },
   binding: {
     description:
-      'In place of both: name of a `[[ratelimits]]` table of wrangler.toml, which counts for each Cloudflare location. If it does not answer, requests are 503 `address_limit_unavailable`.',
+      'In place of `limit` and `period`: name of a `[[ratelimits]]` table of wrangler.toml, which counts for each Cloudflare location. If it does not answer, requests are 503 `address_limit_unavailable`.',
     example: 'RL_ADDRESS',
   },
 }

@@ -26,7 +26,7 @@ export const ACTOR_DOCS: KeyDocs<typeof ACTOR_KEYS> = {
   },
   issuer: {
     description:
-      'Its issuer, by name or URL. For an actor one of `issuers`, for a subject one whose tokens the rule accepts; another is a mistake.',
+      'Issuer of the actor or subject, by name or URL. An actor needs an issuer in `issuers`, a subject an issuer whose tokens the rule accepts. Another issuer is a mistake.',
     unset: "the token's issuer",
     example: 'acme',
   },
@@ -88,12 +88,12 @@ export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   },
   may_act: {
     description:
-      'When `may_act` (RFC 8693 §4.4) must name the outermost actor: `"if_present"`, in a token that has it; `"required"`, in every token with `act`. Otherwise 403 `may_act_mismatch`; without this key it is not checked.',
+      'When `may_act` (RFC 8693 §4.4) must name the outermost actor: `"if_present"`, in a token that has it; `"required"`, in every token with `act`. Otherwise the answer is 403 `may_act_mismatch`. Without this key it is not checked.',
     example: 'if_present',
   },
   parent_scope: {
     description:
-      "Only of an issuer: claim path of the parent token's scopes. Each scope of the token must be one of them, or be included in one by [SCOPES](configuration/scopes.md); otherwise 401 `delegation_scope_exceeded`.",
+      "Only in an issuer's table: claim path of the parent token's scopes. Each scope of the token must be one of the parent's scopes, or be included in one of them by [SCOPES](configuration/scopes.md). Otherwise the answer is 401 `delegation_scope_exceeded`.",
     example: 'parent_scope',
   },
 }

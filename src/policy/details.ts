@@ -24,25 +24,26 @@ export const DETAIL_KEYS = {
   locations: nameList,
 }
 
-const ALL_OF_THESE = 'The detail must have all of these, and may have more.'
+const allOf = (name: string): string =>
+  `The detail must have all of these ${name}, and may have more.`
 
 export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   type: {
     description: 'The `type` of the detail. Details of other types are ignored.',
     example: 'document',
   },
-  actions: { description: ALL_OF_THESE, unset: 'any', example: ['write'] },
-  datatypes: { description: ALL_OF_THESE, unset: 'any', example: ['text'] },
-  privileges: { description: ALL_OF_THESE, unset: 'any', example: ['editor'] },
+  actions: { description: allOf('actions'), unset: 'any', example: ['write'] },
+  datatypes: { description: allOf('datatypes'), unset: 'any', example: ['text'] },
+  privileges: { description: allOf('privileges'), unset: 'any', example: ['editor'] },
   identifier: {
     description:
-      'The detail must have exactly this one. `{name}` takes a path parameter, as in scopes.',
+      'The detail must have exactly this `identifier`. `{name}` takes a path parameter, as in scopes.',
     unset: 'any',
     example: 'documents/{id}',
   },
   locations: {
     description:
-      "The detail must have all of these. Without this key a detail that has `locations` must have the rule's `resource` among them.",
+      "The detail must have all of these locations, and may have more. Without this key a detail that has `locations` must have the rule's `resource` among them.",
     unset: "any, or the rule's `resource`",
     example: ['https://api.example.com'],
   },

@@ -70,7 +70,7 @@ export const GATE_KEYS = {
 export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   resource: {
     description:
-      'Identifier of the protected resource: an absolute https URL (http on a loopback host). It is the default audience of tokens, and metadata and challenges are made from it, never from `Host`.',
+      'Identifier of the protected resource: an absolute https URL (http on a loopback host). It is the default audience of tokens. Metadata and challenges are made from it, never from `Host`.',
     example: 'https://api.example.com',
   },
   origin: {
@@ -107,13 +107,13 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     example: '30s',
   },
   proof_max_ahead: {
-    description: 'How far the `iat` of such a proof may be ahead: 0s to 60s.',
+    description: 'How far the `iat` of a DPoP proof may be in the future: 0s to 60s.',
     default: '5s',
     example: '10s',
   },
   dpop_nonce: {
     description:
-      'Whether a DPoP proof needs a [nonce](possession.md#nonces) of the gate. It is a mistake with `assertion = "off"`, which leaves the gate without keys.',
+      'Whether a DPoP proof needs a [nonce](possession.md#nonces) from the gate. It is a mistake with `assertion = "off"`, which leaves the gate without keys.',
     default: false,
     example: true,
   },
@@ -143,7 +143,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   identity_headers: {
     description:
-      'Further headers that are made from claims, on every request with an identity: header name → claim path. The rules for values: [claims in headers](configuration/headers.md#claims-in-headers).',
+      'Headers that the gate makes from claims, on every request with an identity: header name → claim path. Which values are allowed: [claims in headers](configuration/headers.md#claims-in-headers).',
     example: { 'X-Forwarded-User': 'sub' },
   },
   strip_headers: {
@@ -178,7 +178,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   mode: {
     description:
-      '`"shadow"` decides on requests and forwards the denied ones too: [shadow mode](configuration/gate.md#shadow-mode).',
+      'With `"shadow"` the gate also forwards the requests that it would refuse: [shadow mode](configuration/gate.md#shadow-mode).',
     default: 'enforce',
     example: 'shadow',
   },
@@ -203,7 +203,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   shared_ids: {
     description:
-      'Allows two issuers with one `agent_prefix`, or with one that begins the other. Two agents can then have one `X-Agent-Id`. Set it only if origins read `X-Agent-Issuer` as well.',
+      'Allows two issuers to have the same `agent_prefix`, or one prefix to begin the other. Then two agents can have the same `X-Agent-Id`. Set it only if origins read `X-Agent-Issuer` as well.',
     default: false,
     example: true,
   },
@@ -215,7 +215,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   lift: {
     description:
-      'Ids of revocations that have no effect, for a [lock-out](revocation.md#locked-out).',
+      'Ids of revocations that the gate ignores, after a [lock-out](revocation.md#locked-out).',
     example: ['2hT1Zs0yX3kq8bN5vC7m9A'],
   },
 }

@@ -159,7 +159,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   audiences: {
     description:
-      'Accepted values of `aud`; a token needs one of them. With profile `cognito` they are required and compared with `client_id`; with those of [workloads](issuers.md#workloads), but `spiffe`, they are a mistake; for a rule with `mcp` they must [include its resource](mcp.md#the-resource).',
+      'Accepted values of `aud`; a token needs one of them. With profile `cognito` they are required, and compared with `client_id`. With a profile of [workloads](issuers.md#workloads) other than `spiffe` they are a mistake. For a rule with `mcp` they must [include its resource](mcp.md#the-resource).',
     unset: "the rule's `resource`",
     example: ['https://api.example.com'],
   },
@@ -172,7 +172,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   typ: {
     description:
-      'Accepted header types, without regard to case and `application/`. `"absent"` means a token without a type.',
+      'Accepted header types. Case and a leading `application/` do not matter. `"absent"` means a token without a type.',
     unset: 'by profile',
     example: ['at+jwt'],
   },
@@ -197,17 +197,18 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   claims: {
     description:
-      "Claim path → what the claim must be: a value, a list of values, or a table with [its keys](configuration/issuers.md#keys-of-claims). They apply beside the profile's.",
+      "Claim path → what the claim must be: a value, a list of values, or a table with [its keys](configuration/issuers.md#keys-of-claims). They apply in addition to the profile's.",
     example: { tenant: 'acme' },
   },
   agent_id: {
-    description: "Claim path of the agent's id, or a list of which the first present one is used.",
+    description:
+      "Claim path of the agent's id, or a list of claim paths: the first present one is used.",
     unset: 'by profile',
     example: ['act.sub', 'azp'],
   },
   agent_prefix: {
     description:
-      'Text before this issuer\'s agent ids. With two or more issuers none may begin another, and `""` begins all: write `"acme/"` and `"beta/"`, or set [`GATE.shared_ids`](configuration/gate.md#keys-of-gate).',
+      'Text before this issuer\'s agent ids. With several issuers no prefix may begin another. `""` begins all prefixes, so write `"acme/"` and `"beta/"`, or set [`GATE.shared_ids`](configuration/gate.md#keys-of-gate).',
     default: '',
     example: 'acme/',
   },
@@ -225,7 +226,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   workflow_id: {
     description:
-      "Claim path of the [workflow's](configuration/delegation.md#workflows) id, or a list of which the first present one is used. All present ones must agree.",
+      "Claim path of the [workflow's](configuration/delegation.md#workflows) id, or a list of claim paths: the first present one is used. All present ones must be equal.",
     unset: '`"workflow_id"`; `"run_id"` with `github-actions`, `"pipeline_id"` with `gitlab`',
     example: ['workflow_id', 'intent.workflow_id'],
   },
@@ -249,13 +250,13 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   rules: {
     description:
-      "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints do, which need `admin`: for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out.",
+      "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints accept them, and need `admin`. This is for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out.",
     default: true,
     example: false,
   },
   possession: {
     description:
-      'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`.',
+      'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), a token without `cnf` needs none; `"required"`: only tokens with `cnf`.',
     default: 'if-bound',
     example: 'required',
   },

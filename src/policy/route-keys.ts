@@ -98,13 +98,13 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   },
   scopes: {
     description:
-      'Scopes that the token needs: a list, of which all are needed, or a table with [its keys](configuration/routes.md#keys-of-scopes). `{name}` takes a path parameter; `[]` accepts any valid token.',
+      'Scopes that the token needs: a list (all are needed), or a table with [its keys](configuration/routes.md#keys-of-scopes). `{name}` takes a path parameter; `[]` accepts any valid token.',
     unset: 'required unless public',
     example: ['documents:read:{id}'],
   },
   access: {
     description:
-      '`"public"` reads no token, but still removes headers. `"optional"` forwards a request without `Authorization` without an identity; a request with one must have one accepted token.',
+      '`"public"` reads no token, but still removes headers. `"optional"` also accepts a request without `Authorization`, and forwards it without an identity; a request with `Authorization` must have an accepted token.',
     default: 'required',
     example: 'public',
   },
@@ -141,19 +141,19 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   },
   steps: {
     description:
-      'Steps of [Agentic JWT](agentic-jwt.md#workflow-steps), one of which the token must be for. Name the workflow in `claims` too: another one may have a step of the same id.',
+      'Steps of [Agentic JWT](agentic-jwt.md#workflow-steps); the token must be for one of them. Require the workflow in `claims` too: another workflow may have a step with the same id.',
     unset: 'any',
     example: ['step_3'],
   },
   delegation_chains: {
     description:
-      'Expected values of [`delegation_chain`](agentic-jwt.md#expected-hashes): each a hash, or a list of agent ids of which the last is the calling agent.',
+      'Expected values of [`delegation_chain`](agentic-jwt.md#expected-hashes): each a hash, or a list of agent ids that ends with the calling agent.',
     unset: 'any',
     example: [['supervisor', 'planner', 'patcher']],
   },
   step_sequences: {
     description:
-      'Expected values of [`step_sequence_hash`](agentic-jwt.md#expected-hashes): each a hash, or a list of step ids of which the last is the current step.',
+      'Expected values of [`step_sequence_hash`](agentic-jwt.md#expected-hashes): each a hash, or a list of step ids that ends with the current step.',
     unset: 'any',
     example: [['step_1', 'step_2', 'step_3']],
   },
@@ -237,7 +237,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   },
   revocation: {
     description:
-      '`"strict"`, `"bounded"`, or a table with `consistency` and `max_staleness` of [GATE.revocation](configuration/revocation-set.md#keys-of-gaterevocation). It replaces GATE\'s whole: keys that a table leaves out have their defaults, not GATE\'s values.',
+      '`"strict"`, `"bounded"`, or a table with `consistency` and `max_staleness` of [GATE.revocation](configuration/revocation-set.md#keys-of-gaterevocation). It replaces GATE\'s `revocation` as a whole: keys that a table leaves out have their defaults, not GATE\'s values.',
     unset: "GATE's",
     example: 'strict',
   },
@@ -266,7 +266,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   },
   possession: {
     description:
-      'Which tokens the rule accepts. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`. It can only narrow what the issuer has.',
+      'Which tokens the rule accepts. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), a token without `cnf` needs none; `"required"`: only tokens with `cnf`. It can only narrow what the issuer has.',
     default: 'if-bound',
     example: 'required',
   },
@@ -278,7 +278,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   },
   mcp: {
     description:
-      'What may be used of the MCP server behind the rule: tools, prompts and resources, [by name](mcp.md#configuration).',
+      'Which tools, prompts and resources of the MCP server behind the rule may be used, [by name](mcp.md#configuration).',
     example: { tools: { search: ['tools:search'] } },
   },
   encoded_slash: {
@@ -289,7 +289,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   },
   ambiguous_paths: {
     description:
-      '`"allow"` forwards a path that [some servers read](configuration/paths.md#readings-of-other-servers) as one of an earlier rule. A path that differs in case, escapes or the last slash only is still refused.',
+      'With `"allow"` the gate forwards a path that [some servers read](configuration/paths.md#readings-of-other-servers) as a path of an earlier rule. It still refuses a path that differs from an earlier rule only in case, escapes or the last slash.',
     default: 'refuse',
     example: 'allow',
   },

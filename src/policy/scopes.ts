@@ -112,7 +112,7 @@ export const USE_ANY_KEYS = { any: required(list(USE_SCOPE)) }
 export const ANY_DOCS: KeyDocs<typeof ANY_KEYS> = {
   any: {
     description:
-      'Scopes of which the token needs one. It takes path parameters like a list of scopes.',
+      'Scopes; the token needs one of them. `{name}` takes a path parameter, as in a list of scopes.',
     example: ['documents:read', 'documents:read:{id}'],
   },
 }

@@ -6,15 +6,16 @@ import { decisionDenials } from './decisions.ts'
 /** Every metric, and what it says. Those that end in `_total` are counters, and all others gauges. */
 export const METRICS = {
   edgewarden_decisions_total: 'Decisions in the audit, by decision, code and status of the answer',
-  edgewarden_origin_answers_total: 'Answers of origins to those requests, by status',
-  edgewarden_problem: '1 while something is wrong, or was in the last five minutes, by problem',
+  edgewarden_origin_answers_total: 'Answers of origins, by their status',
+  edgewarden_problem: '1 if the problem exists, or existed in the last five minutes, by problem',
   edgewarden_alerts_waiting: 'Alerts that the receiver has not accepted yet',
   edgewarden_audit_up: '1 if the shard of the audit answers',
   edgewarden_audit_rows: 'Rows that the shard has written on this UTC day',
   edgewarden_audit_rows_limit: 'Rows that the shard may write on a UTC day',
-  edgewarden_audit_stored_bytes: 'Bytes of the records in the shard, by ring',
+  edgewarden_audit_stored_bytes:
+    'Bytes of the records in the shard, by ring: tokens that were verified, strangers, acts',
   edgewarden_audit_dropped_records:
-    'Records that were dropped on this UTC day, at least, by reason',
+    'Least number of records that were dropped on this UTC day, by reason',
   edgewarden_revocation_shards: 'Shards of the revocation set',
   edgewarden_revocation_shards_behind: 'Shards that lack the latest revocations',
   edgewarden_ready: '1 if PREFIX/ready finds the check in order',

@@ -156,24 +156,24 @@ export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   },
   revisions: {
     description:
-      'Accepted protocol revisions: `2025-03-26`, `2025-06-18`, `2025-11-25`, `2026-07-28`; [fewer](mcp.md#fewer-revisions).',
+      'Accepted protocol revisions: `2025-03-26`, `2025-06-18`, `2025-11-25`, `2026-07-28`. When to accept [fewer](mcp.md#fewer-revisions).',
     unset: 'all four',
     example: ['2025-11-25', '2026-07-28'],
   },
   origins: {
     description:
-      'Origins of web pages that may call, such as `https://app.example.com` (http only for a loopback host, no `*`). A request with another `Origin` is 403 `origin_not_allowed`; without a good token it is 401 first. A request without `Origin` does not come from a web page, and is not affected.',
+      'Origins of web pages that may call, such as `https://app.example.com` (http only for a loopback host, no `*`). A request with another `Origin` is 403 `origin_not_allowed`; without an accepted token it is 401 first. A request without `Origin` does not come from a web page, and is not affected.',
     example: ['https://app.example.com'],
   },
   max_body: {
     description:
-      'Maximum bytes of a message, 1,024 to 4,194,304. The whole message must arrive within 10 seconds, else 408 `body_timeout`. The gate needs [room](configuration/assertion.md#held-bodies) for it, else 503 `bodies_full`.',
+      'Maximum bytes of a message, 1,024 to 4,194,304. The whole message must arrive within 10 seconds, else 408 `body_timeout`. If there is no [room](configuration/assertion.md#held-bodies) for it in memory, the answer is 503 `bodies_full`.',
     default: 1048576,
     example: 65536,
   },
   offered_scopes: {
     description:
-      "Scopes that the first challenge and the metadata name in addition to the rule's `scopes`. They are not required. Unset, the challenge names only the rule's, and the metadata also those of all tools, prompts and resources, so that a client [steps up](mcp/clients.md#step-up) when it calls one.",
+      "Scopes that the first challenge and the metadata name in addition to the rule's `scopes`. They are not required. Without this key the challenge names only the rule's scopes, and the metadata also those of all tools, prompts and resources. A client then [steps up](mcp/clients.md#step-up) when it calls one of these.",
     unset: 'those of all names, without templates, in the metadata',
     example: ['tools:search'],
   },
@@ -185,7 +185,7 @@ export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   },
   list: {
     description:
-      'What [filtered lists](mcp/lists.md) show. `"obtainable"`: what the token may use, and what a token with more of the offered scopes could. `"allowed"`: only what the token may use.',
+      'What [filtered lists](mcp/lists.md) show. `"obtainable"`: what the token may use, and what a token with more of the offered scopes could use. `"allowed"`: only what the token may use.',
     default: 'obtainable',
     example: 'allowed',
   },
