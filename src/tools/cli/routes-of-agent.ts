@@ -10,7 +10,8 @@ import type { VerifiedToken } from '../../core/model/token.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { accessOf, missingClaims } from '../../core/stages/claims.ts'
 import { identityOf } from '../../core/stages/identity.ts'
-import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
+import { type KindOfUse, usesOf } from '../../diff/scopes.ts'
+import { isUsable } from '../reach/mcp-entries.ts'
 import { type Described, type Reach, reachable } from '../reach/reachable.ts'
 import { claimedIssuer } from './claimed-issuer.ts'
 import { readText } from './files.ts'
@@ -177,7 +178,7 @@ const usesBy = async (
   { route, issuers, only }: Reach,
 ): Promise<readonly KindOfUse[]> => {
   const found: KindOfUse[] = []
-  for (const one of route.mcp ? usesOf(route.mcp) : []) {
+  for (const one of usesOf(route)) {
     if (await isUsable(one.use, { ...described, route, issuers, only }, policy)) found.push(one)
   }
   return found

@@ -1,5 +1,5 @@
 import { type JsonObject, own, ownText } from '../../core/json.ts'
-import type { KindOfUse } from '../reach/mcp-entries.ts'
+import type { KindOfUse } from '../../diff/scopes.ts'
 import type { Checks } from './checks.ts'
 import { documentOf, PROOFS } from './facts.ts'
 import { faultFix, faultText, isSilent, issuerDifference, shown } from './faults.ts'

@@ -1,11 +1,11 @@
 import { isPrivateHost } from '../../core/address.ts'
 import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
+import { usesOf } from '../../diff/scopes.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
 import { isSecure } from '../cli/gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
-import { usesOf } from '../reach/mcp-entries.ts'
 import { findingsOf } from './checks.ts'
 import { shown } from './faults.ts'
 import {
@@ -45,7 +45,7 @@ export async function doctorMcp(
     url = new URL(route.resource)
     rule = {
       path: route.path,
-      uses: usesOf(route.mcp),
+      uses: usesOf(route),
       covers: (scope, by) => includedBy(scope).some((one) => by.includes(one)),
     }
   }

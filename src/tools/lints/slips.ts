@@ -1,10 +1,10 @@
 /** Slips in a valid policy that only show when a request is refused. All of them are found in the file alone. */
 import { isObject, listOf, own } from '../../core/json.ts'
-import { MCP_KINDS } from '../../core/model/mcp.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { ScopeRule } from '../../core/model/scope.ts'
 import { parseUrl } from '../../core/url.ts'
+import { usesOf } from '../../diff/scopes.ts'
 import {
   distance,
   issueIf,
@@ -90,10 +90,8 @@ export function misspelt({ routes, scopes }: Policy, vars: PolicyVars): readonly
   ]
 }
 
-const usesOf = ({ mcp }: Route) =>
-  MCP_KINDS.flatMap((kind) =>
-    (mcp?.names[kind].all ?? []).map((use) => ({ ...use, at: ['mcp', kind, use.pattern] })),
-  )
+const placedUses = (route: Route) =>
+  usesOf(route).map(({ kind, use }) => ({ ...use, at: ['mcp', kind, use.pattern] }))
 
 const scopesOf = (route: Route, base: string): readonly Use[] => {
   const written = ({ mode, scopes }: ScopeRule, path: string) =>
@@ -103,7 +101,7 @@ const scopesOf = (route: Route, base: string): readonly Use[] => {
     }))
   return [
     ...written(route.scopes, `${base}.scopes`),
-    ...usesOf(route).flatMap(({ scopes, at }) => written(scopes, pathText(base, at))),
+    ...placedUses(route).flatMap(({ scopes, at }) => written(scopes, pathText(base, at))),
   ]
 }
 
@@ -111,7 +109,7 @@ const scopesOf = (route: Route, base: string): readonly Use[] => {
 const TYPE = /\bagent\.type\s*[!=]=\s*["']([^"']+)["']|["']([^"']+)["']\s+in\s+agent\.types\b/g
 
 const typesOf = (route: Route, base: string): readonly Use[] =>
-  [{ ...route, at: [] }, ...usesOf(route)].flatMap(({ agentTypes, when, at }) => [
+  [{ ...route, at: [] }, ...placedUses(route)].flatMap(({ agentTypes, when, at }) => [
     ...[...(agentTypes ?? [])].map((name) => ({
       name,
       path: pathText(base, [...at, 'agent_types']),

@@ -3,9 +3,9 @@ import { mayUse } from '../../core/model/mcp-access.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { holesOf } from '../../core/model/scope.ts'
+import { usesOf } from '../../diff/scopes.ts'
 import { type PolicyIssue, pathText, quoteAll } from '../../policy/issues.ts'
 import { rulePath } from '../../policy/vars.ts'
-import { usesOf } from '../reach/mcp-entries.ts'
 
 /**
  * Tools, prompts and resources of MCP servers that no client can discover: they need a scope that the resource does not
@@ -16,7 +16,7 @@ export function undiscoverable(
   routePaths: readonly string[] = [],
 ): readonly PolicyIssue[] {
   return policy.routes.flatMap((route, i) =>
-    (route.mcp ? usesOf(route.mcp) : []).flatMap(({ kind, use }) => {
+    usesOf(route).flatMap(({ kind, use }) => {
       const missing = missingOf(use, route, policy)
       if (missing.length === 0) return []
       const path = pathText(rulePath({ routePaths }, i), ['mcp', kind, use.pattern])

@@ -1,22 +1,11 @@
 import type { Issuer } from '../../core/model/issuer.ts'
-import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../../core/model/mcp.ts'
+import type { McpUse } from '../../core/model/mcp.ts'
 import { isOpenTo } from '../../core/model/mcp-access.ts'
 import { argumentText, isArgument } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'
 import { type Described, isServed, type Only, type Reach, typesIn } from './reachable.ts'
-
-/** An MCP use and its kind. */
-export interface KindOfUse {
-  readonly kind: McpKind
-  readonly use: McpUse
-}
-
-/** All uses that a rule names for its MCP server. */
-export function usesOf({ names }: McpRule): readonly KindOfUse[] {
-  return MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => ({ kind, use })))
-}
 
 type Declared = Pick<Policy, 'scopes' | 'includedBy'>
 
