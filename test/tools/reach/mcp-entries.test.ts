@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { usesOf } from '../../../src/diff/scopes.ts'
-import { isUsable } from '../../../src/tools/reach/mcp-entries.ts'
-import { type Described, reachable } from '../../../src/tools/reach/reachable.ts'
+import { isUsable, reachable } from '../../../src/tools/reach/reachable.ts'
+import type { Described } from '../../../src/tools/reach/ways.ts'
 import { policy } from '../../policy/support.ts'
 
 const ISSUERS = {
