@@ -3,7 +3,7 @@ import { LIMITS } from '../../core/limits.ts'
 import { PROOF_ALGORITHMS } from '../../core/stages/possession/dpop.ts'
 import { PROFILES, type Profile } from '../../policy/profiles.ts'
 import { documentOf, type Facts, PROOFS } from './facts.ts'
-import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
+import { faultFix, faultLine, faultList, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Ignored, KeyFact } from './keys.ts'
 import { isOktaOrg, isSameProduct } from './profile.ts'
 
@@ -95,7 +95,7 @@ const wrong: Checks<Facts>['wrong'] = {
     'Tokens without kid are refused, since which key is meant is not known: give each key a kid, and name it in the tokens',
   ],
   keys_unreadable: [
-    ({ gathered: { keySet }, target }) => keySet && !isSilent(keySet) && faultLine(keySet, target),
+    ({ gathered: { keySet } }) => keySet && !isSilent(keySet) && faultLine(keySet),
     ({ gathered: { keySet } }) =>
       keySet?.fetched.ok === false ? faultFix(keySet.fetched.reason) : '',
   ],
@@ -134,8 +134,7 @@ const wrong: Checks<Facts>['wrong'] = {
       const { metadata, discovered } = facts.gathered
       if (!discovered || discovered.ok || discovered.reason === 'no jwks_uri') return undefined
       if (metadata.some(isSilent) || mismatch(facts)) return undefined
-      const all = metadata.map((asked) => `${shown(asked.url)} (${faultText(asked, facts.target)})`)
-      return `There is no metadata of this issuer: ${all.join(', ')}`
+      return `There is no metadata of this issuer: ${faultList(metadata)}`
     },
     ({ gathered: { discovered } }) => (discovered?.ok === false ? faultFix(discovered.reason) : ''),
   ],
@@ -162,11 +161,11 @@ const wrong: Checks<Facts>['wrong'] = {
 
 const unsure: Checks<Facts>['unsure'] = {
   keys_unreachable: [
-    ({ gathered: { keySet }, target }) => keySet && isSilent(keySet) && faultLine(keySet, target),
+    ({ gathered: { keySet } }) => keySet && isSilent(keySet) && faultLine(keySet),
     UNREACHABLE,
   ],
   issuer_unreachable: [
-    ({ gathered: { metadata }, target }) => faultLine(metadata.find(isSilent), target),
+    ({ gathered: { metadata } }) => faultLine(metadata.find(isSilent)),
     UNREACHABLE,
   ],
 }

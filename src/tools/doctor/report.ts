@@ -35,13 +35,13 @@ export function reportJson(
     allow_insecure_http: target.issuer.allowInsecureHttp,
     discovery: {
       documents: gathered.metadata.map((asked) => ({
-        ...documentJson(asked, facts),
+        ...documentJson(asked),
         issuer: textOf(ownText(documentOf(asked) ?? {}, 'issuer')),
       })),
       jwks_uri: gathered.discovered?.ok ? textOf(gathered.discovered.value.uri) : null,
     },
     keys: {
-      document: gathered.keySet ? documentJson(gathered.keySet, facts) : null,
+      document: gathered.keySet ? documentJson(gathered.keySet) : null,
       entries: (keys?.entries ?? []).map(({ place: _, would: __, ...key }) => ({
         ...NO_KEY,
         ...key,
@@ -68,10 +68,10 @@ export function findingsJson(findings: readonly Finding[]) {
   }
 }
 
-const documentJson = (asked: Asked, { target }: Facts) => ({
+const documentJson = (asked: Asked) => ({
   url: textOf(asked.url),
   status: asked.exchanges.at(-1)?.status ?? null,
-  fault: faultText(asked, target) ?? null,
+  fault: faultText(asked) ?? null,
 })
 
 const cachingJson = ({ caching, target }: Facts) => {
@@ -111,7 +111,7 @@ const discoveryLines = ({ metadata: found, gathered: { metadata, discovered }, t
   if (!discovered) return section('Discovery', ['not asked: the entry says where the keys are'])
   const rows = metadata.map((asked) => {
     const document = documentOf(asked)
-    if (!document) return [asked.url, faultText(asked, target) ?? '']
+    if (!document) return [asked.url, faultText(asked) ?? '']
     const isSame = issuerDifference(document, target.issuer.issuer) === undefined
     return [asked.url, isSame ? 'status 200, issuer equal' : 'status 200, ANOTHER ISSUER']
   })
@@ -123,10 +123,10 @@ const discoveryLines = ({ metadata: found, gathered: { metadata, discovered }, t
 
 const cell = (text: string | undefined | null): string => cut(text ?? '-', CELL)
 
-const keyLines = ({ keys, gathered: { keySet }, target }: Facts) => {
+const keyLines = ({ keys, gathered: { keySet } }: Facts) => {
   const title = `Keys${keySet ? ` at ${shown(keySet.url).slice(1, -1)}` : ''}`
   if (!keys) {
-    const fault = keySet && faultText(keySet, target)
+    const fault = keySet && faultText(keySet)
     return section(title, fault === undefined ? [] : [fault])
   }
   const rows = keys.entries.map((key) => [
