@@ -6,11 +6,8 @@ import { templatesOfMcp, valuesIn } from '../../diff/scopes.ts'
 import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
 import { LONG_LIFETIME } from '../../policy/profiles.ts'
 import { isReading } from '../../policy/rows.ts'
-import { rulePath } from '../../policy/vars.ts'
+import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 import { shadowed } from './unreachable-rules.ts'
-
-/** Where each rule is written: `ROUTES[3]`. */
-type Places = readonly string[]
 
 const READS: readonly Method[] = ['GET', 'HEAD']
 const WRITES: readonly Method[] = ['POST', 'PUT', 'PATCH', 'DELETE']
@@ -148,7 +145,7 @@ const alikeIds = ({ issuers }: Policy): readonly PolicyIssue[] =>
         .slice(0, i)
         .find((one) => one.agentId && agentId && isAlike(one.agentId, agentId))
       return issueIf(
-        other !== undefined,
+        other,
         pathText(name, ['agent_id']),
         `makes the same id of other claims as ${other?.name} does, where their values are equal: begin one of them with another text`,
       )
@@ -169,19 +166,18 @@ type Template = NonNullable<ClaimGrant['agentId']>
 /**
  * What a valid policy allows, probably by mistake: broad reading with a scope that does more, writing by agents of
  * any type where types count, long lives, scopes that open nothing, ids that two grants make, and rules that take
- * part of what a later one is for. Changes nothing about the policy; `routePaths` are where its rules are written.
+ * part of what a later one is for.
  */
-export function boundaryWarnings(policy: Policy, routePaths: Places = []): readonly PolicyIssue[] {
-  const placeOf = (index: number) => rulePath({ routePaths }, index)
+export function boundaryWarnings(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   return [
     ...policy.routes.flatMap((route, i) =>
       Object.entries(LINTS).flatMap(([key, lint]) => {
         const message = lint(route, policy)
-        return message ? [{ path: placeOf(i) + key, message }] : []
+        return message ? [{ path: rulePath(vars, i) + key, message }] : []
       }),
     ),
     ...unused(policy),
     ...alikeIds(policy),
-    ...shadowed(policy).map(({ index, message }) => ({ path: `${placeOf(index)}.match`, message })),
+    ...shadowed(policy, vars),
   ]
 }

@@ -14,8 +14,7 @@ export const VARIABLE_BYTES = 5_120
 
 /** Variables that are larger than Cloudflare takes, and how to split each. */
 export function tooLarge(table: JsonObject): readonly PolicyIssue[] {
-  const vars = own(table, 'vars')
-  return Object.entries(isObject(vars) ? vars : {}).flatMap(([name, value]) => {
+  return Object.entries(objectOf(own(table, 'vars'))).flatMap(([name, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     const bytes = utf8Encode(text).length
     return issueIf(

@@ -1,14 +1,9 @@
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
-import { quote } from '../../policy/issues.ts'
+import { type PolicyIssue, quote } from '../../policy/issues.ts'
 import { type Segment, segmentsOf } from '../../policy/route-index.ts'
 import { showPolicy } from '../../policy/show.ts'
-
-/** A rule of which an earlier one takes a part. */
-export interface Shadowed {
-  readonly index: number
-  readonly message: string
-}
+import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 
 /** Rules of which the earlier ones are looked at: among more than these a person finds nothing. */
 const MOST_RULES = 2_000
@@ -25,7 +20,7 @@ interface Rule {
  * their methods, their path on one host, or some of what is below it. What takes all of a rule is
  * a mistake already, and one that asks for the same does no harm.
  */
-export function shadowed(policy: Policy): readonly Shadowed[] {
+export function shadowed(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   const shown = showPolicy(policy).routes
   const rules = policy.routes.slice(0, MOST_RULES).map((route, i) => {
     const { match: _, host: __, ...rest } = shown[i] ?? {}
@@ -34,7 +29,7 @@ export function shadowed(policy: Policy): readonly Shadowed[] {
   return rules.flatMap((later, index) => {
     for (const earlier of rules.slice(0, index)) {
       const message = earlier.rest === later.rest ? undefined : takenFrom(later, earlier)
-      if (message !== undefined) return [{ index, message }]
+      if (message !== undefined) return [{ path: `${rulePath(vars, index)}.match`, message }]
     }
     return []
   })
