@@ -31,7 +31,7 @@ const BINDING_NAMES = Object.keys(OBJECT_CLASSES) as readonly BindingName[]
 
 /** A Durable Object binding as it is written. */
 export interface ObjectBinding {
-  readonly className?: string
+  readonly className: string | undefined
   /** Whether the class is another Worker's, so that this file declares it nowhere. */
   readonly isElsewhere: boolean
 }
@@ -52,18 +52,10 @@ interface Written {
   readonly classes: ObjectClasses
 }
 
-/** The bindings of a `durable_objects` table, by name. Entries without a name are left out. */
-export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBinding> {
-  const found = new Map<string, ObjectBinding>()
-  for (const entry of tables(own(objectOf(table), 'bindings'))) {
-    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) =>
-      ownText(entry, key),
-    )
-    if (name === undefined) continue
-    const isElsewhere = script !== undefined && script !== ''
-    found.set(name, { isElsewhere, ...(className !== undefined && { className }) })
-  }
-  return found
+/** What an entry of a `durable_objects` table says. */
+export function objectBinding(entry: JsonObject): ObjectBinding {
+  const isElsewhere = (ownText(entry, 'script_name') ?? '') !== ''
+  return { className: ownText(entry, 'class_name'), isElsewhere }
 }
 
 /**

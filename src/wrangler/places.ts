@@ -21,15 +21,6 @@ interface Spot {
   readonly inside: Map<string | number, Spot>
 }
 
-/** Text that is no JSONC, and from where on. */
-class JsoncError extends Error {
-  readonly at: number
-  constructor(message: string, at: number) {
-    super(message)
-    this.at = at
-  }
-}
-
 const BLANK = /(?:\s+|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/y
 const STRING = /"""(?:\\[\s\S]|[^\\])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'/y
 /** A date can have a blank inside. */
@@ -44,11 +35,11 @@ const within = (spot: Spot, key: string | number, at: number): Spot => {
   return made
 }
 
-/** Goes through a text once. Of TOML it is known to be in order. */
+/** Goes through a text once. TOML is known to be valid. Where JSONC is not, it throws a SyntaxError and stays there. */
 const reader = (text: string, isJson: boolean) => {
   let at = 0
   const broken = (wanted: string) =>
-    new JsoncError(at < text.length ? `expected ${wanted}` : `ends where ${wanted} should be`, at)
+    new SyntaxError(at < text.length ? `expected ${wanted}` : `ends where ${wanted} should be`)
   const take = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at
     const found = pattern.exec(text)?.[0]
@@ -195,14 +186,12 @@ export function readJsonc(text: string): ReadText {
   try {
     const found = value(root)
     skip()
-    if (at() < text.length) throw new JsoncError('expected the end', at())
+    if (at() < text.length) throw new SyntaxError('expected the end')
     return { value: found, placeOf: placesIn(text, root) }
   } catch (error) {
-    if (error instanceof JsoncError) {
-      return { mistake: error.message, place: placeAt(text, error.at), form: 'JSONC' }
-    }
-    if (!(error instanceof RangeError)) throw error
-    return { mistake: TOO_DEEP, place: placeAt(text, at()), form: 'JSONC' }
+    if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error
+    const mistake = error.name === 'RangeError' ? TOO_DEEP : error.message
+    return { mistake, place: placeAt(text, at()), form: 'JSONC' }
   }
 }
 

@@ -3,14 +3,13 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { Target } from '../../core/model/route.ts'
 import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 import { type PolicyVars, rulePath } from '../../policy/vars.ts'
-import type { FetcherTable } from '../../wrangler/environments.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
 /** An `origin_via` of a valid policy, by where it is written. */
 interface Via {
   readonly path: string
   readonly name: string
-  readonly table: FetcherTable | undefined
+  readonly table: string | undefined
   readonly target: Target
 }
 
