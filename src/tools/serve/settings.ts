@@ -2,12 +2,12 @@ import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ASSERTION_SECRET } from '../../assertion/options.ts'
 import { ALERTS_SECRET, AUDIT_BINDING } from '../../audit/options.ts'
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import type { PolicyIssue } from '../../policy/issues.ts'
+import { issueIf, type PolicyIssue } from '../../policy/issues.ts'
 import { SERVE_DEFAULTS } from '../../policy/vars.ts'
-import { type PolicyReading, readEnvironment } from '../../wrangler/reading.ts'
+import { readEnvironment } from '../../wrangler/reading.ts'
 import { readText } from '../cli/files.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
@@ -53,8 +53,8 @@ export async function readSettings(
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<Result<Settings, Refusal>> {
   const reading = readEnvironment(environment)
-  const named = [...reading.secrets, ...requiredSecrets(environment)]
-  const names = [...named, ASSERTION_SECRET, ALERTS_SECRET]
+  const required = requiredSecrets(environment)
+  const names = [...reading.secrets, ...required, ASSERTION_SECRET, ALERTS_SECRET]
   const devVars = await readDevVars(file, environment.name)
   const secrets = Object.fromEntries(
     names.flatMap((name) => {
@@ -62,8 +62,7 @@ export async function readSettings(
       return typeof value === 'string' ? [[name, value] as const] : []
     }),
   )
-  const written = isObject(reading.vars.GATE) ? reading.vars.GATE : {}
-  const isSet = (key: string) => own(written, key) !== undefined
+  const isSet = (key: string) => own(objectOf(reading.vars.GATE), key) !== undefined
   const defaults = Object.entries(OFF_CLOUDFLARE).filter(([key]) => !isSet(key))
   const plain = Object.entries(environment.vars).filter(([name]) => !Object.hasOwn(secrets, name))
   const audit = own(environment.vars, 'AUDIT') ?? {}
@@ -76,18 +75,17 @@ export async function readSettings(
   const known = readEnvironment({ ...environment, vars }, secrets)
   const inherited = (key: string) => own(environment.table, key) ?? own(top.table, key)
   const [main, date] = ['main', 'compatibility_date'].map((key) => textOf(inherited(key)))
-  const versionBinding = versionBindingOf(environment)
+  const versionBinding = ownText(objectOf(own(environment.table, 'version_metadata')), 'binding')
   const unset = (name: string) => !Object.hasOwn(secrets, name)
-  const missing = requiredSecrets(environment).filter(
-    (name) => unset(name) && !reading.secrets.has(name),
-  )
+  const missing = required.filter((name) => unset(name) && !reading.secrets.has(name))
   const issues = [
-    ...mistakesOf(known),
+    ...known.variableIssues,
+    ...(known.parsed.ok ? [] : known.parsed.reason),
     ...missing.map((path) => ({ path, message: 'is a required secret, and is not set' })),
     ...foreign(environment, versionBinding),
     ...(known.parsed.ok ? elsewhere(known.parsed.value.policy) : []),
-    ...(main === undefined ? [{ path: 'main', message: 'must name the entry of the Worker' }] : []),
-    ...(date === undefined ? [{ path: 'compatibility_date', message: 'must be set' }] : []),
+    ...issueIf(main === undefined, 'main', 'must name the entry of the Worker'),
+    ...issueIf(date === undefined, 'compatibility_date', 'must be set'),
   ]
   if (!known.parsed.ok || main === undefined || date === undefined || issues.length > 0) {
     return fail({ issues, unset: [...new Set([...reading.secrets, ...missing])].filter(unset) })
@@ -113,17 +111,11 @@ export async function readSettings(
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined
 
-const mistakesOf = ({ variableIssues, parsed }: PolicyReading): readonly PolicyIssue[] => [
-  ...variableIssues,
-  ...(parsed.ok ? [] : parsed.reason),
-]
-
 /** `[secrets] required`, which a deploy asks for. */
-const requiredSecrets = ({ table }: WranglerEnvironment): readonly string[] => {
-  const secrets = own(table, 'secrets')
-  const required = isObject(secrets) ? listOf(own(secrets, 'required')) : []
-  return required.filter((name) => typeof name === 'string')
-}
+const requiredSecrets = ({ table }: WranglerEnvironment): readonly string[] =>
+  listOf(own(objectOf(own(table, 'secrets')), 'required')).filter(
+    (name) => typeof name === 'string',
+  )
 
 /** As `wrangler dev` finds it: the file of an environment, where there is one, in place of the common one. */
 const readDevVars = async (file: string, env: string | undefined): Promise<JsonObject> => {
@@ -135,25 +127,13 @@ const readDevVars = async (file: string, env: string | undefined): Promise<JsonO
   return {}
 }
 
-const versionBindingOf = ({ table }: WranglerEnvironment): string | undefined => {
-  const metadata = own(table, 'version_metadata')
-  return isObject(metadata) ? textOf(own(metadata, 'binding')) : undefined
-}
-
 /** Places for data, which only Cloudflare can promise. */
 const elsewhere = ({ gate, audit }: Policy): readonly PolicyIssue[] =>
-  [
-    { path: 'GATE.revocation.jurisdiction', place: gate.placement.jurisdiction },
-    { path: 'AUDIT.jurisdiction', place: audit?.jurisdiction },
-  ].flatMap(({ path, place }) =>
-    place === undefined
-      ? []
-      : [
-          {
-            path,
-            message: 'is for Cloudflare, and serve keeps the data on this disk; leave it out',
-          },
-        ],
+  Object.entries({
+    'GATE.revocation.jurisdiction': gate.placement.jurisdiction,
+    'AUDIT.jurisdiction': audit?.jurisdiction,
+  }).flatMap(([path, place]) =>
+    issueIf(place, path, 'is for Cloudflare, and serve keeps the data on this disk; leave it out'),
   )
 
 /** Bindings that nothing but Cloudflare can give. */
