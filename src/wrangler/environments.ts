@@ -7,11 +7,11 @@ import {
   objectClasses,
 } from './durable-objects.ts'
 
-/** One environment of a wrangler file: what a deploy of it would give the Worker. */
+/** One environment of a wrangler file, as a deploy would give it to the Worker. */
 export interface Environment {
   /** `undefined` for the top level. */
   readonly name?: string
-  /** As it is written; of the top level only what says how it is built and when it is run is added. */
+  /** As written, with `triggers`, `alias` and `build` of the top level if it has none of its own. */
   readonly table: JsonObject
   readonly vars: JsonObject
   readonly bindings: {
@@ -25,19 +25,19 @@ export interface Environment {
   /** Every binding of any kind, by name: the table where the Worker gets one, else `undefined`. */
   readonly bound: JsonObject
   readonly classes: ObjectClasses
-  /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
+  /** Whether a cron trigger is set, here or by inheritance from the top level. */
   readonly hasCron: boolean
   /** Patterns and zones this environment is deployed to, with where they are written. */
   readonly routes: readonly PolicyIssue[]
-  /** `route` or `routes` of the top level, whichever it is that wrangler deploys this one to. */
+  /** The key of the top level, `route` or `routes`, whose addresses this environment inherits. */
   readonly inheritedRoutes?: string
-  /** What would have Cloudflare answer in the gate's place. */
+  /** Settings by which Cloudflare's cache would answer in place of the gate. */
   readonly cacheIssues: readonly PolicyIssue[]
-  /** What is wrong with the table itself. */
+  /** Mistakes in the table itself. */
   readonly issues: readonly PolicyIssue[]
 }
 
-/** Tables the policy lives in; a misspelt one is silently without effect. */
+/** Tables that a policy needs. wrangler ignores a misspelt one. */
 const TABLES: readonly string[] = [
   'vars',
   'kv_namespaces',
@@ -80,7 +80,7 @@ export function environmentsOf(file: JsonObject): readonly Environment[] {
   ]
 }
 
-/** wrangler inherits each of the two by itself, and goes by `route` where there is no `routes`. */
+/** wrangler inherits `routes` and `route` separately. It uses `route` only if there is no `routes`. */
 const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | undefined => {
   const has = (level: JsonObject, key: string) => !isEmpty(own(level, key))
   if (own(table, 'routes') !== undefined) return undefined
@@ -88,7 +88,7 @@ const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | u
   return has(top, 'route') && !has(table, 'route') ? 'route' : undefined
 }
 
-/** wrangler passes over a `route` that is an empty text. */
+/** Whether wrangler ignores a value of `route` or `routes`. */
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 
@@ -180,7 +180,7 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
   Object.keys(table).flatMap((key) => {
     if (TABLES.includes(key)) {
       return env !== undefined && key === 'env'
-        ? [{ path: key, message: 'an environment cannot hold environments' }]
+        ? [{ path: key, message: 'an environment cannot contain environments' }]
         : []
     }
     const inside = env === undefined ? '' : `env.${env}.`
@@ -199,9 +199,9 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
   })
 
 /**
- * What turns on Cloudflare's cache for Workers, in front of the gate or of its previews. An environment
- * takes `cache`, `exports` and `previews` of the top level, each whole, where it has none of its own. Of
- * entrypoints only `default` is looked at, which is the gate.
+ * Settings that turn on Cloudflare's cache for Workers, in front of the gate or of its previews. An environment
+ * inherits `cache`, `exports` and `previews`, each as a whole, if it has none of its own. Of entrypoints only `default`
+ * is checked, which is the gate.
  */
 const cacheIssues = (
   table: JsonObject,
@@ -216,7 +216,7 @@ const cacheIssues = (
   const ofGate = isOn('exports', 'default', 'cache')
   const found = {
     'exports.default.cache': ofGate,
-    // What an entrypoint says of itself counts before what is said of all.
+    // The setting of an entrypoint takes precedence over the one for all.
     cache: ofGate === undefined && isOn('cache'),
     'previews.cache': isOn('previews', 'cache'),
   }

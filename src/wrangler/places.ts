@@ -74,7 +74,7 @@ const reader = (text: string, isJson: boolean) => {
     } while (!isJson && ended('.'))
     return found
   }
-  /** A name and its value, into a table that is read along. */
+  /** Reads a name and its value into a table. */
   const pair = (spot: Spot, into: Record<string, unknown>): void => {
     skip()
     const from = at
@@ -115,7 +115,7 @@ const reader = (text: string, isJson: boolean) => {
   return { text, value, pair, names, skip, ended, at: () => at }
 }
 
-/** A header's path; of tables in a list, the one that was begun last. */
+/** The table that a header begins. In a list of tables, names lead through the last one. */
 const header = (root: Spot, names: readonly string[], isItem: boolean, at: number): Spot =>
   names.reduce((spot, name, i) => {
     const found = within(spot, name, at)
@@ -147,7 +147,7 @@ const placeAt = (text: string, at: number): Place => {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/** What a path of the policy is in the file, and where; in a file of its own with the path in that. */
+/** Where a path of the policy is written. In a team's file, also that file and the path in it. */
 export type PlaceOf = (
   path: string,
   env?: string,
@@ -174,7 +174,7 @@ export function readToml(text: string): ReadText {
   }
 }
 
-/** The value as wrangler hands it on: dates become text, as in JSON. */
+/** The value as wrangler passes it on: dates become text, as in JSON. */
 export function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
@@ -195,13 +195,13 @@ export function readJsonc(text: string): ReadText {
   }
 }
 
-/** Where a binding that is missing would be written. */
+/** The table for a missing binding. */
 const bindingTable = (name: unknown): string =>
   name === 'JWKS_CACHE' ? 'kv_namespaces' : 'durable_objects'
 
 /**
- * Where in the file the value of a path is: in the variables of an environment, in a variable that continues
- * another (`ROUTES_01`), beside them, or at the top level. For a missing value, where its table is.
+ * Finds the value of a path in the file: in the variables of an environment, in a variable that continues another
+ * (`ROUTES_01`), beside the variables, or at the top level. For a missing value it finds the table.
  */
 const placesIn =
   (text: string, root: Spot): PlaceOf =>
@@ -235,7 +235,7 @@ const walk = (from: Spot, steps: readonly (string | number)[]) => {
 const loosely = ({ inside }: Spot, step: string | number): Spot | undefined =>
   [...inside].find(([key]) => String(key).toLowerCase() === step)?.[1]
 
-/** A name that is quoted as in JSON. Other texts may look like one: names are written by anyone. */
+/** A step of a path: an index, a name that is quoted as in JSON, or a plain name. */
 const STEP = /\[(\d+)\]|\["((?:\\(?:["\\/bfnrt]|u[\da-f]{4})|[^"\\\p{Cc}])*)"\]|([^.[\]]+)/gu
 
 const stepsOf = (path: string): readonly (string | number)[] =>

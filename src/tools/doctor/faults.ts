@@ -55,7 +55,7 @@ export function faultList(all: readonly Asked[]): string {
 /** The reason why a gate refuses an address. */
 const refusal = ({ url: address, allowInsecureHttp }: Asked): string => {
   const url = parseUrl(address)
-  if (!url) return 'it is no URL'
+  if (!url) return 'it is not a URL'
   if (url.username !== '' || url.password !== '') return 'it contains a name or password'
   if (url.protocol !== 'https:' && !allowInsecureHttp) return 'it is not https'
   if (url.protocol !== 'https:') return 'it is http to a host that is not this machine'
@@ -100,11 +100,12 @@ export function issuerDifference(document: JsonObject, issuer: string): string |
   const theirs = ownText(document, 'issuer')
   if (theirs === issuer) return undefined
   if (theirs === undefined) return 'it names no issuer'
-  const told = `it says ${shown(theirs)}, asked for is ${shown(issuer)}`
+  const difference = `it says ${shown(theirs)}, not ${shown(issuer)}`
   const way = WAYS.find(([, plain]) => plain(theirs) === plain(issuer))
-  return way ? `${told}: they differ ${way[0]}` : told
+  return way ? `${difference}: they differ ${way[0]}` : difference
 }
 
+/** Differences between two issuers, and what makes such issuers equal. */
 const WAYS: readonly (readonly [string, (text: string) => string])[] = [
   ['by the slash at the end', (text) => text.replace(/\/$/, '')],
   ['by http and https', (text) => text.replace(/^https:/, 'http:')],

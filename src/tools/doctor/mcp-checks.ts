@@ -6,7 +6,7 @@ import { documentOf, PROOFS } from './facts.ts'
 import { faultFix, faultList, isSilent, issuerDifference, shown } from './faults.ts'
 import { issuerOf, type McpGathered, PAGE } from './mcp-gather.ts'
 
-/** An MCP server, and what is known of it from a policy. */
+/** An MCP server, and what a policy says about it. */
 export interface McpTarget {
   readonly url: URL
   readonly isLocal: boolean
@@ -18,7 +18,7 @@ export interface McpTarget {
   }
 }
 
-/** All facts, which the checks and the table of clients read. Lists that a server does not have are not known. */
+/** All facts, which the checks and the table of clients read. A list is `undefined` if the server has none. */
 export interface McpFacts extends McpTarget, McpGathered {
   readonly resource: string | undefined
   /** How the resource compares with the URL: official SDKs take `within`, VS Code only `equal`. */
@@ -36,7 +36,7 @@ export interface McpFacts extends McpTarget, McpGathered {
   readonly ways: { readonly cimd: boolean; readonly none: boolean; readonly dcr: boolean }
 }
 
-/** Combines what is known and what was answered. */
+/** Combines what a policy says and what the servers answered. */
 export function mcpFactsOf(target: McpTarget, gathered: McpGathered): McpFacts {
   const metadata = gathered.metadata.map(documentOf).find(Boolean)
   const as = documentOf(gathered.server.at(-1))
@@ -86,14 +86,14 @@ export function unobtainable(
 }
 
 const UNCHALLENGED: readonly (readonly [status: RegExp, fix: string])[] = [
-  [/^2/, 'Whoever answers wants no token: have the URL lead to a rule with mcp'],
+  [/^2/, 'The server asks for no token: have the URL lead to a rule with mcp'],
   [/^3/, 'Clients follow no redirect of a POST: give them the final URL, and write it as resource'],
   [/^40[45]/, 'Correct the URL, or write match = "GET,POST,DELETE /path" on a rule with mcp'],
   [/^421/, 'Write the host into GATE.hosts, or the URL as resource of the rule'],
   [/^/, 'Look for the request in the journal of the gate'],
 ]
 
-/** What is examined of an MCP server, of each level in the order in which clients meet it. */
+/** The checks of an MCP server. Those of a level are in the order in which clients meet them. */
 export const MCP_CHECKS: Checks<McpFacts> = {
   wrong: {
     not_challenged: [

@@ -13,7 +13,7 @@ import { IGNORED, type KeyFact } from './keys.ts'
 const VALUE = 200
 const CELL = 64
 
-/** An entry of a key set of which nothing is known. */
+/** The members of an unknown entry of a key set. */
 const NO_KEY = {
   ...{ kid: null, kty: null, crv: null, alg: null, use: null, bits: null },
   ...{ verifies: null, ignored: null },
@@ -139,7 +139,7 @@ const keyLines = ({ keys, gathered: { keySet } }: Facts) => {
   ])
   return section(title, [
     ...columns([['KID', 'TYPE', 'BITS', 'ALG', 'USE', 'VERIFIES'], ...rows]),
-    `${counted(keys.usable, 'usable key')}${keys.beyond > 0 ? `, ${keys.beyond} more never looked at` : ''}`,
+    `${counted(keys.usable, 'usable key')}${keys.beyond > 0 ? `, ${keys.beyond} more not read` : ''}`,
   ])
 }
 
@@ -164,7 +164,7 @@ const cachingLines = ({ caching, target }: Facts): readonly string[] => {
 }
 
 const clockText = ({ clock }: Facts): string => {
-  if (!clock) return 'not told: no Date header'
+  if (!clock) return 'unknown: no Date header'
   const { ahead, within } = clock
   return ahead === 0
     ? `as this machine's, within ${within} s`
@@ -179,7 +179,7 @@ const profileLines = ({ profile, guess, target, token }: Facts): readonly string
   const lines = [`${profile}${source}: ${by}`]
   if (token) {
     const { typ, alg, kid, denial } = token
-    const end = denial ? `refused (${denial.code})` : 'passes, as of when it was issued'
+    const end = denial ? `refused (${denial.code})` : 'passes, at its time of issue'
     lines.push(
       `sample token: typ ${cell(typ)}, alg ${cell(alg)}, kid ${cell(kid)}; ${end}; audience and revocation are not judged`,
     )
@@ -195,7 +195,7 @@ export function findingLines(findings: readonly Finding[]): readonly string[] {
   ])
 }
 
-/** What the findings come to: the exit status, and the last line of the text. */
+/** The exit status for the findings, and the last line of the text. */
 export function verdictOf(
   findings: readonly Finding[],
   { silent, good }: { readonly silent: string; readonly good: string },

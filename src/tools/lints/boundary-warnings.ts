@@ -13,20 +13,20 @@ import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 const READS: readonly Method[] = ['GET', 'HEAD']
 const WRITES: readonly Method[] = ['POST', 'PUT', 'PATCH', 'DELETE']
 
-/** Parts of a scope that say it is for whoever runs things. */
+/** Words in scopes for administrators. */
 const ADMINISTRATIVE: ReadonlySet<string> = new Set([
   ...['admin', 'administrator', 'manage', 'manager', 'owner', 'root', 'super', 'superuser', 'sudo'],
   '*',
 ])
-/** Parts of a scope that say it changes things. */
+/** Words in scopes that allow changes. */
 const WRITING: ReadonlySet<string> = new Set([
   ...['write', 'create', 'update', 'delete', 'remove', 'edit', 'modify', 'publish', 'readwrite'],
   ...ADMINISTRATIVE,
 ])
-/** Parts of a scope that say it is for reading, whatever else is in it. */
+/** Words in scopes for reading. */
 const READING: ReadonlySet<string> = new Set(['read', 'readonly', 'list', 'view', 'get'])
 
-/** Words that say as much only where they stand alone: not in `root-cause`, `task_manager`, `price-list`. */
+/** Words that count only when they stand alone: not in `root-cause`, `task_manager`, `price-list`. */
 const ALONE: ReadonlySet<string> = new Set([
   ...['manager', 'owner', 'root', 'super', '*'],
   ...['list', 'view', 'get'],
@@ -34,7 +34,7 @@ const ALONE: ReadonlySet<string> = new Set([
 /** Words that negate the word after them: `no-write`. */
 const NEGATIONS: ReadonlySet<string> = new Set(['no', 'non', 'not', 'never', 'without'])
 
-/** The parts a scope is made of, each in its words; a placeholder is not one. */
+/** The parts of a scope without placeholders, each split into words. */
 const partsOf = ({ parts }: ScopeTemplate): readonly (readonly string[])[] =>
   parts
     .filter((_, i) => i % 2 === 0)
@@ -50,14 +50,14 @@ const says = (template: ScopeTemplate, words: ReadonlySet<string>): boolean =>
     return part.some((word) => words.has(word) && !ALONE.has(word))
   })
 
-/** Scopes among which a token must have one that is so. */
+/** A scope of a kind, if a token needs at least one of that kind. */
 const mustHave = (
   { scopes: { mode, scopes } }: Route,
   isSo: (template: ScopeTemplate) => boolean,
 ): ScopeTemplate | undefined =>
   mode === 'all' || scopes.every(isSo) ? scopes.find(isSo) : undefined
 
-/** What is to be said of a rule, if anything. */
+/** Finds what is probably a mistake in a rule, as a message. */
 type Lint = (route: Route, policy: Policy) => string | false | undefined
 
 const adminToRead: Lint = (route) => {
@@ -87,10 +87,10 @@ const longLife: Lint = ({ maxLifetime = 0 }) =>
   maxLifetime > LONG_LIFETIME &&
   `lets tokens live ${maxLifetime / 60} minutes, and a stolen one works as long unless it is revoked; 15m is enough for an agent that can get a new one`
 
-/** By the key of a rule that they are about. */
+/** Lints by the key of a rule that they are about. */
 const LINTS = { '.scopes': adminToRead, '': writesOfAnyType, '.max_lifetime': longLife }
 
-/** Whether some rule asks for a scope, or for one of those with a prefix. */
+/** Whether a rule requires a scope, or one that a `prefix*` includes. */
 const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
   templates.some((one) =>
     one.parts.length === 1
@@ -98,13 +98,13 @@ const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
       : valuesIn(one, scope),
   )
 
-/** What a rule asks for, in whole or of some of its calls. */
+/** All scopes that a rule requires, for every call or for some. */
 const askedBy = (route: Route): readonly ScopeTemplate[] => [
   ...route.scopes.scopes,
   ...templatesOfMcp(route),
 ]
 
-/** Declared, included and granted scopes that open nothing: no rule asks for them or for what they include. */
+/** Declared, included and granted scopes that allow nothing: no rule requires them or what they include. */
 const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly PolicyIssue[] => {
   const templates = routes.filter(isReading).flatMap(askedBy)
   const opening = [...scopes].flatMap(([scope, included]) => [
@@ -113,7 +113,7 @@ const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly Polic
   ])
   const useful = new Set([...opening, ...opening.flatMap(includedBy)])
   const message =
-    'opens nothing: no rule asks for it, nor for what it includes; a scope that is misspelt in a rule looks like this'
+    'opens nothing: no rule requires it or a scope that it includes; perhaps a rule misspells it'
   const granted = [...issuers.values()].flatMap(({ grants = [] }) =>
     grants.flatMap(({ name, scopes }) =>
       scopes.flatMap((one, i) =>
@@ -138,7 +138,7 @@ const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly Polic
   return [...declared, ...granted]
 }
 
-/** Grants of one issuer that make an id of different claims in the same way. */
+/** Grants of one issuer that can make the same id from different claims. */
 const alikeIds = ({ issuers }: Policy): readonly PolicyIssue[] =>
   [...issuers.values()].flatMap(({ grants = [] }) =>
     grants.flatMap(({ name, agentId }, i) => {
@@ -148,12 +148,12 @@ const alikeIds = ({ issuers }: Policy): readonly PolicyIssue[] =>
       return issueIf(
         other,
         pathText(name, ['agent_id']),
-        `makes the same id of other claims as ${other?.name} does, where their values are equal: begin one of them with another text`,
+        `makes the same id as ${other?.name} from other claims, if their values are equal: begin one of the two ids with another text`,
       )
     }),
   )
 
-/** Whether two templates differ in claims alone. */
+/** Whether two templates differ only in their claims. */
 const isAlike = (one: Template, other: Template): boolean => {
   const written = ({ parts }: Template, isHole: boolean) =>
     JSON.stringify(parts.filter((_, i) => i % 2 === Number(isHole)))
@@ -164,20 +164,19 @@ const isAlike = (one: Template, other: Template): boolean => {
 
 type Template = NonNullable<ClaimGrant['agentId']>
 
-/** Rules of which the earlier ones are looked at: among more than these a person finds nothing. */
+/** The most rules that are compared with earlier ones. */
 const MOST_RULES = 2_000
 
 interface Rule {
   readonly route: Route
   readonly segments: readonly Segment[]
-  /** All that it says beside what it is for. */
+  /** All its settings but `match` and `host`. */
   readonly rest: string
 }
 
 /**
- * Rules that are more specific than an earlier one which takes a part of them all the same: some of
- * their methods, their path on one host, or some of what is below it. What takes all of a rule is
- * a mistake already, and one that asks for the same does no harm.
+ * Rules of which an earlier, less specific rule takes a part: some of their methods, their path on one host, or some
+ * paths below it. A rule that takes all of another is a mistake already. One with equal settings does no harm.
  */
 const shadowed = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] => {
   const shown = showPolicy(policy).routes
@@ -201,7 +200,7 @@ const takenFrom = (later: Rule, earlier: Rule): string | undefined => {
   const methods = later.route.methods.filter((one) => earlier.route.methods.includes(one))
   if (methods.length === 0) return
   const isOneHost = host !== undefined && later.route.host === undefined
-  // A last rule for all the rest of one host is meant to take it.
+  // A rule for everything else on one host is meant to take it.
   if (isOneHost && earlier.route.path === '/*') return
   const name = quote(earlier.route.name) + (host === undefined ? '' : ` on ${host}`)
   const what = methods.length < later.route.methods.length ? named(methods) : 'a part of it'
@@ -211,13 +210,13 @@ const takenFrom = (later: Rule, earlier: Rule): string | undefined => {
 const named = (methods: readonly Method[]): string =>
   methods.filter((one) => one !== 'HEAD' || !methods.includes('GET')).join(', ')
 
-/** Whether some path is in both, and one says more of it wherever they differ. */
+/** Whether both match some path, and the first is more specific wherever they differ. */
 const isMoreSpecific = (one: readonly Segment[], other: readonly Segment[]): boolean => {
   let isMore = false
   for (let i = 0; i < Math.max(one.length, other.length); i++) {
     const [mine, theirs] = [one[i], other[i]]
     if (isRest(theirs)) return mine !== undefined && (isMore || !isRest(mine))
-    // One that goes on where the other has ended, or leaves more open where that does not.
+    // One is longer, so no path matches both.
     if (!mine || !theirs) return false
     if (isRest(mine)) return isMore && other.slice(i).every((segment) => 'param' in segment)
     if ('literal' in theirs) {
@@ -238,9 +237,9 @@ const isRest = (segment: Segment | undefined): boolean =>
   segment !== undefined && 'literal' in segment && segment.literal === '*'
 
 /**
- * What a valid policy allows, probably by mistake: broad reading with a scope that does more, writing by agents of
- * any type where types count, long lives, scopes that open nothing, ids that two grants make, and rules that take
- * part of what a later one is for.
+ * What a valid policy allows, probably by mistake: broad reading with a scope that allows more, writing by agents of
+ * any type although other rules have types, long lifetimes, scopes that allow nothing, ids that two grants make, and
+ * rules that take a part of a later one.
  */
 export function boundaryWarnings(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   return [

@@ -24,7 +24,7 @@ export function undiscoverable(policy: Policy, vars: PolicyVars): readonly Polic
   )
 }
 
-/** The scopes of a use that no client learns of; empty if some can be asked for that are enough. */
+/** The scopes of a use that no client can discover; empty if the other scopes are enough. */
 const missingOf = (use: McpUse, route: Route, policy: Policy): readonly string[] => {
   const { mode, scopes: templates } = use.scopes
   const offered = policy.resources.get(route.resource)?.scopes ?? []

@@ -11,7 +11,7 @@ import { readEnvironment } from '../../wrangler/reading.ts'
 import { readText } from '../cli/files.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
-/** What a wrangler.toml and the secrets around it come to for a gate off Cloudflare. */
+/** The settings of a gate off Cloudflare. */
 export interface Settings {
   readonly policy: Policy
   readonly vars: JsonObject
@@ -20,31 +20,30 @@ export interface Settings {
   readonly objects: Readonly<Record<string, string>>
   /** Binding names of KV namespaces. */
   readonly namespaces: readonly string[]
-  /** The binding that tells which deployment decides, where there is one. */
+  /** The binding with the version of the deployment, if there is one. */
   readonly versionBinding?: string
   readonly main: string
   readonly compatibilityDate: string
   readonly compatibilityFlags: readonly string[]
-  /** Whether the address of a caller is that of the connection only because nothing else was said. */
+  /** Whether the policy does not say where the caller's address is, so that it is that of the connection. */
   readonly isAddressAssumed: boolean
 }
 
 /** Why nothing is served. */
 export interface Refusal {
   readonly issues: readonly PolicyIssue[]
-  /** Names of secrets that are needed and nowhere to be found. */
+  /** Names of secrets that are needed and not set. */
   readonly unset: readonly string[]
 }
 
 /** workerd ends no request by itself, and sets no header with the caller's address. */
 const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection' }
-/** Written rows have no price on a disk. */
+/** On a disk, written rows cost nothing. */
 const AUDIT_OFF_CLOUDFLARE = { rows_a_day: 'unlimited' }
 
 /**
- * Reads what `serve` serves: an environment of a file, the top level that it inherits from, and the secrets
- * that the policy names, of `variables` (the process's) first and of `.dev.vars` beside the file else. All
- * mistakes at once, those of a policy whose secrets are known among them.
+ * Reads the settings of an environment and of the top level that it inherits from. Secrets come from `variables` (of
+ * the process), else from `.dev.vars` beside the file. Fails with all mistakes at once.
  */
 export async function readSettings(
   file: string,
@@ -117,7 +116,7 @@ const requiredSecrets = ({ table }: WranglerEnvironment): readonly string[] =>
     (name) => typeof name === 'string',
   )
 
-/** As `wrangler dev` finds it: the file of an environment, where there is one, in place of the common one. */
+/** The file that `wrangler dev` reads: that of the environment if it exists, else the common one. */
 const readDevVars = async (file: string, env: string | undefined): Promise<JsonObject> => {
   const names = env === undefined ? ['.dev.vars'] : [`.dev.vars.${env}`, '.dev.vars']
   for (const name of names) {
@@ -127,7 +126,7 @@ const readDevVars = async (file: string, env: string | undefined): Promise<JsonO
   return {}
 }
 
-/** Places for data, which only Cloudflare can promise. */
+/** Jurisdictions, which only Cloudflare has. */
 const elsewhere = ({ gate, audit }: Policy): readonly PolicyIssue[] =>
   Object.entries({
     'GATE.revocation.jurisdiction': gate.placement.jurisdiction,
@@ -136,7 +135,7 @@ const elsewhere = ({ gate, audit }: Policy): readonly PolicyIssue[] =>
     issueIf(place, path, 'is for Cloudflare, and serve keeps the data on this disk; leave it out'),
   )
 
-/** Bindings that nothing but Cloudflare can give. */
+/** Bindings that only Cloudflare provides. */
 const foreign = (
   { bound, bindings }: WranglerEnvironment,
   versionBinding: string | undefined,

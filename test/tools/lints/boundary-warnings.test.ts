@@ -89,7 +89,7 @@ describe('a warning', () => {
     [
       'for two ids that differ in claims alone',
       granting(['a', 'gh:{repository_id}'], ['b', 'x'], ['a', 'gh:{repository_owner_id}']),
-      'GRANTS[2].agent_id: makes the same id of other claims as GRANTS[0] does',
+      'GRANTS[2].agent_id: makes the same id as GRANTS[0] from other claims',
     ],
     [
       'for methods that an earlier parameter takes',
