@@ -143,7 +143,7 @@ const PUBLIC_TABLE = {
 }
 
 /** The gate's own endpoints, one per required scope. */
-const OWN = ['GET /policy', 'GET /revocations']
+const OWN = ['/policy', '/revocations']
 
 const compareOwn = async (
   before: Policy,
@@ -151,16 +151,15 @@ const compareOwn = async (
   { placeholder }: Requests,
   findings: Findings,
 ) => {
-  for (const name of OWN) {
-    const [method, path = ''] = name.split(' ')
+  for (const path of OWN) {
     const met = (policy: Policy): Met | undefined => {
       const { gate, router } = policy
       const [host = ''] = gate.hosts
-      const { match } = router.find(method as 'GET', host, gate.prefix + path)
+      const { match } = router.find('GET', host, gate.prefix + path)
       return match && { ...match, policy }
     }
     const [old, now] = [met(before), met(after)]
-    const of = `${method} ${after.gate.prefix}${path}`
+    const of = `GET ${after.gate.prefix}${path}`
     for (const excess of callerExcess(now, old, placeholder)) findings.callers('gains', of, excess)
     for (const excess of callerExcess(old, now, placeholder)) findings.callers('loses', of, excess)
   }

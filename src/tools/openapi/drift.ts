@@ -55,7 +55,7 @@ export async function driftOf(
     const asked = document.routes[i]
     for (const operation of asked ? operations : []) {
       const { method, pointer } = operation
-      const [path = ''] = pathsOf(operation, {}, 0)
+      const [path = ''] = pathsOf(operation)
       const hosts = [...policy.gate.hosts]
       const found = await Promise.all(hosts.map((host) => ruleFor(policy, { method, host, path })))
       const routes = new Set(found.flatMap((one) => one?.route ?? []))

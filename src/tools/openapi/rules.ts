@@ -61,7 +61,7 @@ export async function importRules(
       const { policy } = parsed.value
       for (const [i, rule] of rules.entries()) {
         for (const one of rule.operations) {
-          const [path = ''] = pathsOf(one, {}, 0)
+          const [path = ''] = pathsOf(one)
           const met = await ruleFor(policy, { ...one, host: HOST, path })
           if (met?.route === policy.routes[i]) continue
           faults.set(
@@ -83,7 +83,7 @@ export async function importRules(
       if (faults.size === 0) return fail(parsed.reason[0]?.message ?? '')
     }
     for (const [{ pointer, method, path }, message] of faults) {
-      const [sample = ''] = pathsOf({ path }, {}, 0)
+      const [sample = ''] = pathsOf({ path })
       left.push({ pointer, message, isLeftOut: true, requests: [{ method, path: sample }] })
     }
     kept = kept.filter((one) => !faults.has(one))

@@ -164,8 +164,8 @@ const deepest = perObject(({ routes }: Policy) =>
  */
 export function pathsOf(
   { path }: Pick<Route, 'path'>,
-  only: Only,
-  depth: number,
+  only: Only = {},
+  depth = 0,
 ): readonly string[] {
   const parts = partsOf(path).map((part) =>
     part.replace(PARAM, (_, name: string, suffix: string) => valueFor(only, name) + suffix),
