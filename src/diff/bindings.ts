@@ -1,5 +1,6 @@
-import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
+import type { JsonObject } from '../core/json.ts'
 import type { Policy } from '../core/model/policy.ts'
+import { bindingsIn } from '../wrangler/environments.ts'
 import { type Comparison, createFindings } from './findings.ts'
 import { neutral, quota } from './judges.ts'
 import { changesOf, type Table } from './settings.ts'
@@ -9,8 +10,8 @@ export interface Bound {
   readonly policy: Policy
   /** Names of the Durable Object namespaces it needs. */
   readonly objects: ReadonlySet<string>
-  /** Every binding by its name, as written, with the name of its table. */
-  readonly bindings: ReadonlyMap<string, JsonObject>
+  /** The environment's table in the wrangler file. */
+  readonly table: JsonObject
 }
 
 const BINDING_TABLE: Table = {
@@ -28,16 +29,20 @@ const BINDING_TABLE: Table = {
  */
 export function compareBindings(before: Bound, after: Bound): Comparison {
   const findings = createFindings()
+  const [old, now] = [before, after].map(writtenIn)
   const known = namedBy(before)
-  const common = [...namedBy(after)].filter((name) => known.has(name))
-  for (const name of common) {
-    const changes = changesOf(BINDING_TABLE, shownIn(before, name), shownIn(after, name))
+  for (const name of namedBy(after)) {
+    if (!known.has(name)) continue
+    const [one, other] = [{ shown: old?.get(name) ?? {} }, { shown: now?.get(name) ?? {} }]
+    const changes = changesOf(BINDING_TABLE, one, other)
     for (const change of changes) findings.setting(`bindings.${name}`, change)
   }
   return findings.all()
 }
 
-const shownIn = ({ bindings }: Bound, name: string) => ({ shown: bindings.get(name) ?? {} })
+/** Every binding by its name, as written, with the name of its table. */
+const writtenIn = ({ table: environment }: Bound): ReadonlyMap<string, JsonObject> =>
+  new Map(bindingsIn(environment).map(({ name, table, entry }) => [name, { table, ...entry }]))
 
 const namedBy = ({ policy, objects }: Bound): ReadonlySet<string> => {
   const { gate, issuers, routes } = policy
@@ -50,27 +55,4 @@ const namedBy = ({ policy, objects }: Bound): ReadonlySet<string> => {
     isFetched ? 'JWKS_CACHE' : undefined,
   ]
   return new Set(names.filter((name) => name !== undefined))
-}
-
-/** Tables of the bindings a policy can name. */
-const TABLES = [
-  ...['durable_objects', 'kv_namespaces', 'mtls_certificates', 'ratelimits', 'services'],
-  ...['vpc_networks', 'vpc_services'],
-]
-
-/**
- * Every binding of an environment by its name, as written, with the name of its table. Environments
- * inherit none.
- */
-export function bindingsOf(table: JsonObject): ReadonlyMap<string, JsonObject> {
-  return new Map(
-    TABLES.flatMap((key) => {
-      const value = own(table, key)
-      const entries = listOf(isObject(value) ? own(value, 'bindings') : value).filter(isObject)
-      return entries.map((entry) => {
-        const name = own(entry, 'binding') ?? own(entry, 'name')
-        return [String(name), { table: key, ...entry }] as const
-      })
-    }),
-  )
 }

@@ -49,14 +49,11 @@ export function callerExcess(
   for (const issuer of takenBy(one)) {
     const { name, issuer: iss } = issuer
     const there = other && takenBy(other).find((entry) => entry.issuer === iss)
-    if (other && there) {
-      const [ours, theirs] = [
-        { ...one, issuer },
-        { ...other, issuer: there },
-      ]
-      const parts = ROWS.flatMap((row) => row(ours, theirs, placeholder))
-      found.push(...parts.map((part) => ({ ...part, issuer: name })))
-    } else found.push({ who: whoPasses(one), issuer: name, ...asked })
+    const parts =
+      other && there
+        ? ROWS.flatMap((row) => row({ ...one, issuer }, { ...other, issuer: there }, placeholder))
+        : [{ who: whoPasses(one), ...asked }]
+    found.push(...parts.map((part) => ({ ...part, issuer: name })))
   }
   return found
 }
@@ -95,6 +92,9 @@ const tokens = (rest: string, asked: string): Part => ({
   who: `tokens of ${ISSUERS} ${rest}`,
   asked,
 })
+
+const tokensIf = (holds: boolean, rest: string, asked: string): readonly Part[] =>
+  holds ? [tokens(rest, asked)] : []
 
 /** Members of a set that another lacks. An absent set contains everything. */
 const surplus = (
@@ -147,13 +147,10 @@ const workflow: Row = (one, other) => {
 }
 
 const lifetime: Row = (one, other) => {
-  const [ours, theirs] = [
-    longestLife(one.issuer, one.route),
-    longestLife(other.issuer, other.route),
-  ]
-  return ours > theirs
-    ? [tokens(`that live up to ${durationText(ours)}`, `up to ${durationText(theirs)}`)]
-    : []
+  const ours = longestLife(one.issuer, one.route)
+  const theirs = longestLife(other.issuer, other.route)
+  const upTo = (seconds: number) => `up to ${durationText(seconds)}`
+  return tokensIf(ours > theirs, `that live ${upTo(ours)}`, upTo(theirs))
 }
 
 const audiences: Row = (one, other) => {
@@ -162,13 +159,13 @@ const audiences: Row = (one, other) => {
   const isBound = one.issuer.audienceClaim === 'client_id'
   const [ours, theirs] = [one.route.resource, other.route.resource]
   return [
-    ...(found.length > 0
-      ? [tokens(`for ${listed(found)}`, `tokens for ${listed(of(other))}`)]
-      : []),
+    ...tokensIf(found.length > 0, `for ${listed(found)}`, `tokens for ${listed(of(other))}`),
     // With client ids as audience, a token may also name the resource (RFC 8707).
-    ...(isBound && plainResource(ours) !== plainResource(theirs)
-      ? [tokens(`bound to ${ours}`, `bound to ${theirs}`)]
-      : []),
+    ...tokensIf(
+      isBound && plainResource(ours) !== plainResource(theirs),
+      `bound to ${ours}`,
+      `bound to ${theirs}`,
+    ),
   ]
 }
 
@@ -188,9 +185,7 @@ const claims: Row = (one, other) => {
     if (same.some((rule) => implies(rule.expected, expected))) return []
     const is = same.map((rule) => valueText(rule.expected)).join(' and ')
     const isClear = allowed && same.length === 1 && same.every((rule) => scalars(rule.expected))
-    return [
-      { ...tokens(`whose claim \`${path}\` is ${is}`, text), ...(!isClear && { isUnclear: true }) },
-    ]
+    return [{ ...tokens(`whose claim \`${path}\` is ${is}`, text), isUnclear: !isClear }]
   })
 }
 
@@ -232,13 +227,15 @@ const delegation: Row = (one, other) => {
   ) => {
     const found = surplus(ours[key], theirs[key])
     const names = found === 'all' ? 'anybody' : listed(found)
-    return found.length === 0 ? [] : [tokens(`${who} ${names}`, asked(listed(theirs[key] ?? [])))]
+    return tokensIf(found.length > 0, `${who} ${names}`, asked(listed(theirs[key] ?? [])))
   }
   return [
-    ...(ours.depth > theirs.depth
-      ? [tokens(`that passed through up to ${ours.depth} agents`, `up to ${theirs.depth}`)]
-      : []),
-    ...(theirs.requireActor && !ours.requireActor ? [tokens('without an actor', 'an actor')] : []),
+    ...tokensIf(
+      ours.depth > theirs.depth,
+      `that passed through up to ${ours.depth} agents`,
+      `up to ${theirs.depth}`,
+    ),
+    ...tokensIf(theirs.requireActor && !ours.requireActor, 'without an actor', 'an actor'),
     ...(ours.depth === 0
       ? []
       : [
@@ -248,14 +245,11 @@ const delegation: Row = (one, other) => {
           ),
         ]),
     ...more('subjects', 'on behalf of', (names) => `the subject ${names}`),
-    ...(ours.mayAct < theirs.mayAct
-      ? [
-          tokens(
-            ours.mayAct === 0 ? 'whatever their may_act says' : 'without may_act',
-            theirs.mayAct === 2 ? 'may_act' : 'a may_act that fits, if any',
-          ),
-        ]
-      : []),
+    ...tokensIf(
+      ours.mayAct < theirs.mayAct,
+      ours.mayAct === 0 ? 'whatever their may_act says' : 'without may_act',
+      theirs.mayAct === 2 ? 'may_act' : 'a may_act that fits, if any',
+    ),
   ]
 }
 

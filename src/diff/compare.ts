@@ -1,5 +1,6 @@
 import type { Policy } from '../core/model/policy.ts'
 import { type Route, takesIssuer } from '../core/model/route.ts'
+import { holesOf } from '../core/model/scope.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { isReading } from '../policy/rows.ts'
 import { showPolicy } from '../policy/show.ts'
@@ -9,7 +10,7 @@ import { gateSettings, issuerSettings, readOtherwise, ruleSettings } from './com
 import { type Comparison, createFindings } from './findings.ts'
 import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
 import { type Requests, requestsFor, ruleFor } from './requests.ts'
-import { type Met, namesIn } from './scopes.ts'
+import type { Met } from './scopes.ts'
 import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
 import { headerChanges, ofFewerScopes, parentChanges, quotaChanges } from './shared.ts'
 
@@ -112,7 +113,7 @@ const compareRules = async (
 const askedOf = ({ route, params }: Met): readonly unknown[] => {
   const isAsked = (name: string) =>
     (route.workflow?.from === 'path' && route.workflow.name === name) ||
-    route.scopes.scopes.some((template) => namesIn(template).includes(name))
+    route.scopes.scopes.some((template) => holesOf(template).includes(name))
   return [...params].filter(([name]) => isAsked(name))
 }
 
@@ -142,7 +143,7 @@ const PUBLIC_TABLE = {
 }
 
 /** The gate's own endpoints, one per required scope. */
-const OWN = ['GET /policy', 'GET /revocations']
+const OWN = ['/policy', '/revocations']
 
 const compareOwn = async (
   before: Policy,
@@ -150,16 +151,15 @@ const compareOwn = async (
   { placeholder }: Requests,
   findings: Findings,
 ) => {
-  for (const name of OWN) {
-    const [method, path = ''] = name.split(' ')
+  for (const path of OWN) {
     const met = (policy: Policy): Met | undefined => {
       const { gate, router } = policy
       const [host = ''] = gate.hosts
-      const { match } = router.find(method as 'GET', host, gate.prefix + path)
+      const { match } = router.find('GET', host, gate.prefix + path)
       return match && { ...match, policy }
     }
     const [old, now] = [met(before), met(after)]
-    const of = `${method} ${after.gate.prefix}${path}`
+    const of = `GET ${after.gate.prefix}${path}`
     for (const excess of callerExcess(now, old, placeholder)) findings.callers('gains', of, excess)
     for (const excess of callerExcess(old, now, placeholder)) findings.callers('loses', of, excess)
   }

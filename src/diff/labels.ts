@@ -24,26 +24,30 @@ export function labelOf(labelled: Labelled): string {
 }
 
 /** The parameters whose placeholder values are not allowed in scopes. */
-export function unfitOf({ sample, old, now, placeholder }: Labelled): readonly string[] {
-  const segments = sample.path.split('/')
-  const names = [now, old].map((met) => met?.route.path.split('/') ?? [])
-  return segments.flatMap((segment, i) =>
-    segment.startsWith(unfit(standIn(placeholder, i))) ? [paramAt(names, i) ?? 'any'] : [],
-  )
+export function unfitOf(labelled: Labelled): readonly string[] {
+  const { sample, placeholder } = labelled
+  return sample.path
+    .split('/')
+    .flatMap((segment, i) =>
+      segment.startsWith(unfit(standIn(placeholder, i))) ? (paramAt(labelled, i) ?? 'any') : [],
+    )
 }
 
-const paramAt = (paths: readonly (readonly string[])[], i: number): string | undefined =>
-  paths.map((all) => PARAM.exec(all[i] ?? '')?.[1]).find((one) => one)
+/** The name that a rule gives the segment at an index. */
+const paramAt = ({ old, now }: Labelled, i: number): string | undefined =>
+  [now, old]
+    .map((met) => PARAM.exec(met?.route.path.split('/')[i] ?? '')?.[1])
+    .find((name) => name !== undefined)
 
 const ruleLabelOf = (labelled: Labelled): string => {
-  const { sample, old, now, before, after, placeholder } = labelled
+  const { sample, old, now, before, after } = labelled
   const { host, path } = sample
   const rule = (now ?? old)?.route
   if (!rule) return path
   const isServedAlike = before.gate.hosts.has(host) === after.gate.hosts.has(host)
   const on = rule.host !== undefined || !isServedAlike ? ` on ${host}` : ''
   if (old && now && old.route.name === now.route.name) return rule.name + on
-  const pattern = asPattern(path, [now, old], placeholder)
+  const pattern = patternOf(labelled)
   const asked = `${methodsText(sample, rule)} ${pattern}${on}`
   if (old && now) {
     return `${asked} (under \`${now.route.name}\`, before under \`${old.route.name}\`)`
@@ -67,32 +71,28 @@ const methodsText = ({ methods }: Sample, rule: Route): string => {
   return named.filter((method) => method !== 'HEAD' || !named.includes('GET')).join()
 }
 
-/** Replaces the placeholders of a path with parameters and `*`. */
-const asPattern = (
-  path: string,
-  rules: readonly (Met | undefined)[],
-  placeholder: string,
-): string => {
-  const names = rules.map((met) => met?.route.path.split('/') ?? [])
-  const segments = path.split('/')
-  return segments
-    .map((segment, i) => {
+/** The path with parameters and `*` in place of the placeholders. */
+const patternOf = (labelled: Labelled): string => {
+  const { sample, placeholder } = labelled
+  return sample.path
+    .split('/')
+    .map((segment, i, { length }) => {
       const stand = standIn(placeholder, i)
       if (!segment.startsWith(stand)) return segment
       // The literal suffix of a parameter.
       const suffix = segment.replace(unfit(stand), stand).slice(stand.length)
-      const name = paramAt(names, i)
+      const name = paramAt(labelled, i)
       if (name !== undefined) return `{${name}}${suffix}`
-      return suffix === '' && i === segments.length - 1 ? '*' : `{any}${suffix}`
+      return suffix === '' && i === length - 1 ? '*' : `{any}${suffix}`
     })
     .join('/')
 }
 
 /** Rates a sample as a finding's label: a whole rule is best, an unusual spelling worst. */
-export function specificity({ sample, old, now, before, after, placeholder }: Labelled): number {
+export function specificity(labelled: Labelled): number {
+  const { sample, old, now, before, after, placeholder } = labelled
   const { method, host, path } = sample
   if ([before, after].some(({ router }) => router.find(method, host, path).ambiguous)) return -1
-  const pattern = asPattern(path, [now, old], placeholder)
-  if (pattern === (now ?? old)?.route.path) return Number.POSITIVE_INFINITY
+  if (patternOf(labelled) === (now ?? old)?.route.path) return Number.POSITIVE_INFINITY
   return path.split(placeholder).length - 1
 }

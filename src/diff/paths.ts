@@ -1,3 +1,4 @@
+import { getOrMake } from '../core/memo.ts'
 import { laxly, otherSpellings, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 
 /** Sample paths for all kinds of paths, and their placeholder. */
@@ -10,15 +11,19 @@ export interface Samples {
 interface Walk {
   readonly placeholder: string
   readonly most: number
-  readonly ids: ReadonlyMap<Shape, number>
   readonly paths: string[]
+}
+
+/** A shape that differs from all others. */
+interface Numbered extends Shape {
+  readonly id: number
 }
 
 /** A path under construction: the shapes it may still match, and open ones it already matches. */
 interface State {
   readonly segments: readonly string[]
-  readonly alive: readonly Shape[]
-  readonly taken: readonly Shape[]
+  readonly alive: readonly Numbered[]
+  readonly taken: readonly Numbered[]
 }
 
 /**
@@ -31,7 +36,7 @@ export function samplePaths(
   most: number,
   others: readonly string[] = [],
 ): Samples | undefined {
-  const unique = [...merged(shapes)]
+  const unique = merged(shapes)
   const texts = unique.flatMap(({ pieces, values }) => [
     ...pieces.map(({ source }) => source),
     ...[...values.values()].flat(),
@@ -40,26 +45,24 @@ export function samplePaths(
     [...text.toLowerCase().matchAll(/any(x*)/g)].map(([, run = '']) => run.length + 1),
   )
   const placeholder = `any${'x'.repeat(taken.reduce((most, one) => Math.max(most, one), 0))}`
-  const ids = new Map(unique.map((shape, i) => [shape, i]))
-  const walk: Walk = { placeholder, most, ids, paths: [] }
+  const walk: Walk = { placeholder, most, paths: [] }
   return step(walk, { segments: [], alive: unique, taken: [] })
     ? { paths: walk.paths, placeholder }
     : undefined
 }
 
 /** Merges shapes that match the same paths, with all their values. */
-const merged = (shapes: readonly Shape[]): Iterable<Shape> => {
+const merged = (shapes: readonly Shape[]): readonly Numbered[] => {
   const all = new Map<string, Shape>()
   for (const shape of shapes) {
     const key = shapeKey(shape)
-    const known = all.get(key)
-    const values = new Map(known?.values)
+    const values = new Map(all.get(key)?.values)
     for (const [place, more] of shape.values) {
       values.set(place, [...new Set([...(values.get(place) ?? []), ...more])])
     }
     all.set(key, { ...shape, values })
   }
-  return all.values()
+  return [...all.values()].map((shape, id) => ({ ...shape, id }))
 }
 
 /** Extends a path; `false` if there are too many. */
@@ -79,7 +82,7 @@ const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
     const next = meets(segment)
     const done = [...taken, ...ended]
     if (next.length + done.length === 0) continue
-    const key = next.map((one) => walk.ids.get(one)).join()
+    const key = next.map(({ id }) => id).join()
     if (!isValue && seen.has(key)) continue
     seen.add(key)
     const state = { segments: [...segments, segment], alive: next, taken: done }
@@ -88,10 +91,9 @@ const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
   return true
 }
 
-/** Finds the shapes that match a segment, in a fixed order. Literals and suffixes are looked up by text. */
-const indexAt = (going: readonly Shape[], depth: number) => {
-  const index = new Map<string, Shape[]>()
-  const places = new Map(going.map((shape, i) => [shape, i]))
+/** Finds the shapes that match a segment, by their literals and suffixes. */
+const indexAt = (going: readonly Numbered[], depth: number) => {
+  const index = new Map<string, Numbered[]>()
   const lengths = new Set<number>()
   const keyOf = (isParam: boolean, isLoose: boolean, text: string) =>
     `${isParam ? '*' : '='}${isLoose ? '~' : '='}${text}`
@@ -99,29 +101,17 @@ const indexAt = (going: readonly Shape[], depth: number) => {
     const piece = shape.pieces[depth]
     if (!piece) continue
     if (piece.isParam) lengths.add(piece.text.length)
-    const key = keyOf(piece.isParam, piece.isLoose, piece.text)
-    const known = index.get(key)
-    if (known) known.push(shape)
-    else index.set(key, [shape])
+    getOrMake(index, keyOf(piece.isParam, shape.isLoose, piece.text), () => []).push(shape)
   }
-  const found = (isParam: boolean, isLoose: boolean, segment: string) => {
+  const found = (isLoose: boolean, segment: string) => {
     const read = isLoose ? laxly(segment) : segment
     // Before a suffix there is at least one character.
-    const ends = [...lengths].flatMap((one) =>
-      one < read.length ? read.slice(read.length - one) : [],
-    )
-    return (isParam ? ends : [read]).flatMap(
-      (text) => index.get(keyOf(isParam, isLoose, text)) ?? [],
-    )
+    const ends = [...lengths].filter((length) => length < read.length)
+    const keys = ends.map((length) => keyOf(true, isLoose, read.slice(read.length - length)))
+    return [keyOf(false, isLoose, read), ...keys].flatMap((key) => index.get(key) ?? [])
   }
-  const placeOf = (shape: Shape) => places.get(shape) ?? 0
-  return (segment: string): readonly Shape[] => [
-    ...found(false, false, segment),
-    ...found(false, true, segment),
-    ...[...found(true, false, segment), ...found(true, true, segment)].sort(
-      (one, other) => placeOf(one) - placeOf(other),
-    ),
-  ]
+  return (segment: string): readonly Numbered[] =>
+    [...found(false, segment), ...found(true, segment)].sort((one, other) => one.id - other.id)
 }
 
 /** The next segments to try, most typical first; `true` for parameter values. */
@@ -134,7 +124,8 @@ const candidates = (
   const found = new Map<string, boolean>()
   const add = (segment: string, isValue = false) =>
     found.set(segment, isValue || (found.get(segment) ?? false))
-  const pieces = going.flatMap(({ pieces }) => pieces[depth] ?? [])
+  const piecesOf = (shapes: readonly Shape[]) => shapes.flatMap(({ pieces }) => pieces[depth] ?? [])
+  const pieces = piecesOf(going)
   const suffixes = new Set(pieces.flatMap(({ isParam, source }) => (isParam ? [source] : [])))
   const stand = standIn(placeholder, depth + 1)
   for (const { isParam, source } of pieces) add(isParam ? stand + source : source)
@@ -148,8 +139,7 @@ const candidates = (
   // An open shape also matches where no other continues.
   if (isOpen || isTaken) add(stand)
   if (isOpen) add('')
-  for (const { source, isParam, isLoose } of pieces) {
-    if (!isLoose) continue
+  for (const { source, isParam } of piecesOf(going.filter(({ isLoose }) => isLoose))) {
     const others = otherSpellings(source)
     // Without letters, a final dot is another spelling.
     if (others.length === 0 && source !== '') others.push(`${source}.`)

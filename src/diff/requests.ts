@@ -1,9 +1,11 @@
+import { getOrMake } from '../core/memo.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { METHODS, type Method, type Route } from '../core/model/route.ts'
+import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH, metadataPath } from '../core/model/well-known.ts'
 import { route } from '../core/stages/route.ts'
 import { samplePaths } from './paths.ts'
-import { declaredScopes, type Met, namesIn, valuesIn, writtenTexts } from './scopes.ts'
+import { declaredScopes, type Met, valuesIn, writtenTexts } from './scopes.ts'
 import { placeOf, type Shape, shapesOf } from './shapes.ts'
 
 /** A sample of the requests that both policies treat alike. */
@@ -69,8 +71,7 @@ const firstOfEach = <Item>(items: Iterable<Item>, kindOf: (item: Item) => string
 
 /** One method of each set that every rule treats alike, with the set. */
 const methodsOf = (rules: readonly Route[]): readonly Pick<Sample, 'method' | 'methods'>[] => {
-  const sets = [...new Map(rules.map(({ methods }) => [methods.join(), methods])).values()]
-  const kindOf = (method: Method) => sets.map((one) => one.includes(method)).join()
+  const kindOf = (method: Method) => rules.map(({ methods }) => methods.includes(method)).join()
   return firstOfEach(METHODS, kindOf).map((method) => ({
     method,
     methods: METHODS.filter((one) => kindOf(one) === kindOf(method)),
@@ -94,15 +95,11 @@ const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readon
 const tellingValues = (route: Route, scopes: readonly string[]): Shape['values'] => {
   const found = new Map<number, Set<string>>()
   for (const template of route.scopes.scopes) {
-    const names = namesIn(template)
-    for (const name of names) {
-      const place = placeOf(route, name)
-      found.set(place, found.get(place) ?? new Set())
-    }
+    const valuesOf = (name: string) => getOrMake(found, placeOf(route, name), () => new Set())
+    const names = holesOf(template)
+    for (const name of names) valuesOf(name)
     for (const scope of names.length > 0 ? scopes : []) {
-      for (const [name, value] of valuesIn(template, scope) ?? []) {
-        found.get(placeOf(route, name))?.add(value)
-      }
+      for (const [name, value] of valuesIn(template, scope) ?? []) valuesOf(name).add(value)
     }
   }
   return new Map([...found].map(([place, values]) => [place, [...values]]))

@@ -1,9 +1,9 @@
 import type { Issuer } from '../core/model/issuer.ts'
-import { MCP_KINDS } from '../core/model/mcp.ts'
+import { MCP_KINDS, type McpKind, type McpUse } from '../core/model/mcp.ts'
 import { isArgument } from '../core/model/mcp-scopes.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Route, RouteMatch } from '../core/model/route.ts'
-import { readScopes, resolveScope, type ScopeTemplate } from '../core/model/scope.ts'
+import { holesOf, readScopes, resolveScope, type ScopeTemplate } from '../core/model/scope.ts'
 
 /** A rule that matches a request, and its policy. */
 export interface Met extends RouteMatch {
@@ -13,6 +13,12 @@ export interface Met extends RouteMatch {
 /** A matched rule with one issuer. */
 export interface MetBy extends Met {
   readonly issuer: Issuer
+}
+
+/** A name that an MCP rule has, and its kind. */
+export interface KindOfUse {
+  readonly kind: McpKind
+  readonly use: McpUse
 }
 
 /** For each scope a rule needs: the issuer's scopes that cover it. */
@@ -88,7 +94,7 @@ export function valuesIn(
     (scope.endsWith('*') ? beginningOf(template).exec(scope.slice(0, -1)) : null)
   if (!found) return undefined
   const values = new Map<string, string>()
-  for (const [i, name] of namesIn(template).entries()) {
+  for (const [i, name] of holesOf(template).entries()) {
     const value = found[i + 1]
     if (value === undefined) continue
     if ((values.get(name) ?? value) !== value) return undefined
@@ -97,15 +103,14 @@ export function valuesIn(
   return values
 }
 
-/** The names of a template's parameters. */
-export function namesIn({ parts }: ScopeTemplate): readonly string[] {
-  return parts.filter((_, i) => i % 2 === 1)
+/** Everything that a rule names of its MCP server, with its kind; nothing without `mcp`. */
+export function usesOf({ mcp }: Pick<Route, 'mcp'>): readonly KindOfUse[] {
+  return MCP_KINDS.flatMap((kind) => (mcp?.names[kind].all ?? []).map((use) => ({ kind, use })))
 }
 
 /** All scope templates of a rule's `mcp`. */
-export function templatesOfMcp({ mcp }: Pick<Route, 'mcp'>): readonly ScopeTemplate[] {
-  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
-  return uses.flatMap((use) => use.scopes.scopes)
+export function templatesOfMcp(route: Pick<Route, 'mcp'>): readonly ScopeTemplate[] {
+  return usesOf(route).flatMap(({ use }) => use.scopes.scopes)
 }
 
 /** The literal texts around parameters in a rule. */

@@ -9,7 +9,6 @@ export interface Piece {
   readonly source: string
   /** The text to compare: `source`, or its {@link laxly} form. */
   readonly text: string
-  readonly isLoose: boolean
 }
 
 /** Normalizes text for lax readers, which ignore case, escapes and final dots. */
@@ -20,6 +19,8 @@ export function laxly(text: string): string {
 /** A set of paths that a rule or a lax reader matches. */
 export interface Shape {
   readonly pieces: readonly Piece[]
+  /** Whether it is read laxly. */
+  readonly isLoose: boolean
   /** Whether one or more segments may follow. */
   readonly isOpen: boolean
   /** By segment: the parameter values that scopes restrict. */
@@ -29,7 +30,7 @@ export interface Shape {
 const pieceOf = (segment: string, isLoose: boolean): Piece => {
   const [, name, suffix = ''] = PARAM.exec(segment) ?? []
   const source = name === undefined ? segment : suffix
-  return { isParam: name !== undefined, source, text: isLoose ? laxly(source) : source, isLoose }
+  return { isParam: name !== undefined, source, text: isLoose ? laxly(source) : source }
 }
 
 /** The paths of a rule, and those of readers that ignore case, escapes and a final slash. */
@@ -42,6 +43,7 @@ export function shapesOf(
   const segments = isOpen ? all.slice(0, -1) : all
   const shape = (texts: readonly string[], isLoose: boolean, open = isOpen): Shape => ({
     pieces: texts.map((text) => pieceOf(text, isLoose)),
+    isLoose,
     isOpen: open,
     values,
   })
@@ -76,11 +78,8 @@ export function placeOf({ path }: Pick<Route, 'path'>, param: string): number {
 }
 
 /** An equal text for shapes that match the same paths. */
-export function shapeKey({ pieces, isOpen }: Shape): string {
-  return JSON.stringify([
-    isOpen,
-    ...pieces.map(({ isParam, text, isLoose }) => [isParam, text, isLoose]),
-  ])
+export function shapeKey({ pieces, isOpen, isLoose }: Shape): string {
+  return JSON.stringify([isOpen, isLoose, ...pieces.map(({ isParam, text }) => [isParam, text])])
 }
 
 /** Separates runs of escapes from other text. */

@@ -1,14 +1,23 @@
+import { getOrMake } from '../core/memo.ts'
 import type { Issuer } from '../core/model/issuer.ts'
-import { MCP_KINDS } from '../core/model/mcp.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
 import type { Route } from '../core/model/route.ts'
-import { counted } from './scopes.ts'
+import { counted, usesOf } from './scopes.ts'
 import type { Changed } from './settings.ts'
 import { firstOf, listed, type Side } from './words.ts'
 
 /** A finding about several rules together. */
-
 type Said = readonly [side: Side, of: string, text: string]
+
+/** What one policy allows beyond the other: of the new one as gains, of the old one as losses. */
+const bothWays = <Of>(
+  before: Of,
+  after: Of,
+  excess: (one: Of, other: Of, side: Side, may: string) => readonly Said[],
+): readonly Said[] => [
+  ...excess(after, before, 'gains', 'may now'),
+  ...excess(before, after, 'loses', 'may no longer'),
+]
 
 /**
  * Compares which rules share a quota, by the rule pairs of requests. Every rule has its own quota,
@@ -24,7 +33,7 @@ export function quotaChanges(
     say: (rules: string) => string,
   ): readonly Said[] => {
     const others = new Map<Route, Set<Route>>()
-    for (const [one, other] of all) others.set(one, (others.get(one) ?? new Set()).add(other))
+    for (const [one, other] of all) getOrMake(others, one, () => new Set()).add(other)
     return [...others]
       .filter(([, { size }]) => size > 1)
       .map(([one, rules]) => {
@@ -54,24 +63,15 @@ const onHost = (host: string | undefined): string => (host === undefined ? '' : 
  * no rule sets. `strip_headers` is compared as a setting.
  */
 export function headerChanges(before: Gate, after: Gate): readonly Said[] {
-  const onlyIn = (
-    side: Side,
-    may: string,
-    one: Gate,
-    other: Gate,
-    end: string,
-  ): readonly Said[] => {
-    const names = [...one.ownHeaders].filter(
-      (name) => !one.stripHeaders.has(name) && !isRemoved(name, other),
+  return bothWays(before, after, (one, other, side, may) => {
+    const names = [...other.ownHeaders].filter(
+      (name) => !other.stripHeaders.has(name) && !isRemoved(name, one),
     )
     const headers = firstOf(names.map((name) => `\`${name}\``))
+    const end = side === 'gains' ? 'which no rule sets any more' : 'which a rule sets now'
     const text = `callers ${may} send ${headers} of their own, ${end}`
     return names.length === 0 ? [] : [[side, 'GATE', text]]
-  }
-  return [
-    ...onlyIn('gains', 'may now', before, after, 'which no rule sets any more'),
-    ...onlyIn('loses', 'may no longer', after, before, 'which a rule sets now'),
-  ]
+  })
 }
 
 /** The names of `strip_headers` that the other policy forwards. */
@@ -89,13 +89,13 @@ const isRemoved = (name: string, { stripHeaders, ownHeaders, identityPrefix }: G
  */
 export function parentChanges(before: Policy, after: Policy, issuer: Issuer): readonly Said[] {
   const scopes = scopesOf(before, after)
-  const more = (side: Side, may: string, one: Policy, other: Policy): readonly Said[] => {
+  return bothWays(before, after, (one, other, side, may) => {
     const made = new Map<string, Set<string>>()
     for (const [scope, written] of scopes) {
       const known = new Set(other.includedBy(scope))
       for (const parent of counted(one.includedBy(scope), { ...issuer, scopesFrom: 'both' })) {
         if (known.has(parent)) continue
-        made.set(parent, (made.get(parent) ?? new Set()).add(`\`${written}\``))
+        getOrMake(made, parent, () => new Set()).add(`\`${written}\``)
       }
     }
     return [...made]
@@ -105,11 +105,7 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
         `issuer ${issuer.name}`,
         `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (\`parent_scope\` by SCOPES)`,
       ])
-  }
-  return [
-    ...more('gains', 'may now', after, before),
-    ...more('loses', 'may no longer', before, after),
-  ]
+  })
 }
 
 /** Settings of an issuer by which its tokens lose scopes. */
@@ -125,10 +121,10 @@ export function ofFewerScopes(change: Changed, { parentScope }: Issuer, policy: 
   return isHeldAgainst ? { ...change, directions: ['unclear'] } : change
 }
 
-const readsScopes = ({ when, mcp }: Route): boolean => {
-  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
-  return [when, ...uses.map((use) => use.when)].some((one) => one?.source.includes('scopes'))
-}
+const readsScopes = (route: Route): boolean =>
+  [route, ...usesOf(route).map(({ use }) => use)].some(({ when }) =>
+    when?.source.includes('scopes'),
+  )
 
 /** Every scope in SCOPES, and one example per wildcard, with its written form. */
 const scopesOf = (...policies: readonly Policy[]): ReadonlyMap<string, string> => {

@@ -16,7 +16,7 @@ type BindingName = keyof typeof OBJECT_CLASSES
 
 const ALL = 'every token would be refused'
 
-/** What a class that cannot be used comes to. */
+/** What happens without a class that can be used. */
 const COSTS: Readonly<Record<BindingName, string>> = {
   AGENTS: 'no agent could be registered, approved or suspended',
   ASSERTION_KEEPER: ALL,
@@ -31,8 +31,8 @@ const BINDING_NAMES = Object.keys(OBJECT_CLASSES) as readonly BindingName[]
 
 /** A Durable Object binding as it is written. */
 export interface ObjectBinding {
-  readonly className?: string
-  /** Whether the class is another Worker's, so that this file declares it nowhere. */
+  readonly className: string | undefined
+  /** Whether the class is in another Worker. This file does not declare it then. */
   readonly isElsewhere: boolean
 }
 
@@ -40,35 +40,27 @@ export interface ObjectBinding {
 export interface ObjectClasses {
   /** Those with SQLite storage, which is all the gate can use. */
   readonly sqlite: ReadonlySet<string>
-  /** Which of the two ways it goes; wrangler takes no file with both. */
+  /** Where it declares them. wrangler rejects a file with both. */
   readonly by: 'exports' | 'migrations'
-  /** In front of a further declaration's table: empty, or `env.x.`. */
+  /** The prefix of the table of a further declaration: empty, or `env.x.`. */
   readonly inside: string
 }
 
-/** What is looked at of an environment. */
+/** The parts of an environment that are checked. */
 interface Written {
   readonly bindings: { readonly durable_object: ReadonlyMap<string, ObjectBinding> }
   readonly classes: ObjectClasses
 }
 
-/** The bindings of a `durable_objects` table, by name. Entries without a name are left out. */
-export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBinding> {
-  const found = new Map<string, ObjectBinding>()
-  for (const entry of tables(own(objectOf(table), 'bindings'))) {
-    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) =>
-      ownText(entry, key),
-    )
-    if (name === undefined) continue
-    const isElsewhere = script !== undefined && script !== ''
-    found.set(name, { isElsewhere, ...(className !== undefined && { className }) })
-  }
-  return found
+/** What an entry of a `durable_objects` table says. */
+export function objectBinding(entry: JsonObject): ObjectBinding {
+  const isElsewhere = (ownText(entry, 'script_name') ?? '') !== ''
+  return { className: ownText(entry, 'class_name'), isElsewhere }
 }
 
 /**
- * The classes that an environment declares. wrangler takes `exports` and `migrations` of the top
- * level, whole, where the environment has none of its own.
+ * The classes that an environment declares. Without `exports` or `migrations` of its own, it inherits the whole table
+ * of the top level.
  */
 export function objectClasses(table: JsonObject, top = table, env?: string): ObjectClasses {
   const read = (key: ObjectClasses['by']) => own(table, key) ?? own(top, key)
@@ -88,13 +80,13 @@ export function objectClasses(table: JsonObject, top = table, env?: string): Obj
   }
 }
 
-/** States in which a class is still there; the others say where it went. */
+/** States of a class that exists. The other states say where it went. */
 const LIVE: readonly unknown[] = ['created', 'expecting-transfer']
 
 const isUsable = (entry: JsonObject): boolean =>
   own(entry, 'storage') === 'sqlite' && LIVE.includes(own(entry, 'state') ?? 'created')
 
-/** The SQLite classes that are left after every migration. One from another Worker is not known. */
+/** The SQLite classes that exist after all migrations. A class that another Worker transferred does not count. */
 const migrated = (migrations: readonly JsonObject[]): ReadonlySet<string> => {
   const classes = new Set<unknown>()
   for (const migration of migrations) {
@@ -108,8 +100,8 @@ const migrated = (migrations: readonly JsonObject[]): ReadonlySet<string> => {
 }
 
 /**
- * What is wrong with those of the needed bindings (by name) that are there: another class, or one
- * that is not declared with SQLite storage. A class of another Worker is not judged.
+ * Mistakes in the needed bindings that exist: the wrong class, or a class that is not declared with SQLite storage. A
+ * class of another Worker is not checked.
  */
 export function objectIssues(
   needed: ReadonlySet<string>,

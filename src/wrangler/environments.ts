@@ -1,17 +1,17 @@
-import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
 import { distance, type PolicyIssue } from '../policy/issues.ts'
 import {
   type ObjectBinding,
   type ObjectClasses,
-  objectBindings,
+  objectBinding,
   objectClasses,
 } from './durable-objects.ts'
 
-/** One environment of a wrangler file: what a deploy of it would give the Worker. */
+/** One environment of a wrangler file, as a deploy would give it to the Worker. */
 export interface Environment {
   /** `undefined` for the top level. */
   readonly name?: string
-  /** As it is written; of the top level only what says how it is built and when it is run is added. */
+  /** As written, with `triggers`, `alias` and `build` of the top level if it has none of its own. */
   readonly table: JsonObject
   readonly vars: JsonObject
   readonly bindings: {
@@ -20,24 +20,24 @@ export interface Environment {
     readonly service: ReadonlySet<string>
     readonly ratelimit: ReadonlySet<string>
     /** The bindings that a request can be sent through, each with its table. */
-    readonly fetcher: ReadonlyMap<string, FetcherTable>
+    readonly fetcher: ReadonlyMap<string, string>
   }
   /** Every binding of any kind, by name: the table where the Worker gets one, else `undefined`. */
   readonly bound: JsonObject
   readonly classes: ObjectClasses
-  /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
+  /** Whether a cron trigger is set, here or by inheritance from the top level. */
   readonly hasCron: boolean
   /** Patterns and zones this environment is deployed to, with where they are written. */
   readonly routes: readonly PolicyIssue[]
-  /** `route` or `routes` of the top level, whichever it is that wrangler deploys this one to. */
+  /** The key of the top level, `route` or `routes`, whose addresses this environment inherits. */
   readonly inheritedRoutes?: string
-  /** What would have Cloudflare answer in the gate's place. */
+  /** Settings by which Cloudflare's cache would answer in place of the gate. */
   readonly cacheIssues: readonly PolicyIssue[]
-  /** What is wrong with the table itself. */
+  /** Mistakes in the table itself. */
   readonly issues: readonly PolicyIssue[]
 }
 
-/** Tables the policy lives in; a misspelt one is silently without effect. */
+/** Tables that a policy needs. wrangler ignores a misspelt one. */
 const TABLES: readonly string[] = [
   'vars',
   'kv_namespaces',
@@ -80,7 +80,7 @@ export function environmentsOf(file: JsonObject): readonly Environment[] {
   ]
 }
 
-/** wrangler inherits each of the two by itself, and goes by `route` where there is no `routes`. */
+/** wrangler inherits `routes` and `route` separately. It uses `route` only if there is no `routes`. */
 const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | undefined => {
   const has = (level: JsonObject, key: string) => !isEmpty(own(level, key))
   if (own(table, 'routes') !== undefined) return undefined
@@ -88,7 +88,7 @@ const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | u
   return has(top, 'route') && !has(table, 'route') ? 'route' : undefined
 }
 
-/** wrangler passes over a `route` that is an empty text. */
+/** Whether wrangler ignores a value of `route` or `routes`. */
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 
@@ -101,25 +101,29 @@ const environment = (table: JsonObject, name: string | undefined): Environment =
   if (vars !== undefined && !isObject(vars)) {
     issues.push({ path: 'vars', message: 'must be a table: [vars.GATE], [vars.ISSUERS.name]' })
   }
-  const triggers = own(table, 'triggers')
+  const all = bindingsIn(table)
+  const namesIn = (key: string) =>
+    new Set(all.flatMap((one) => (one.table === key ? one.name : [])))
   return {
     ...(name !== undefined && { name }),
     table,
-    vars: isObject(vars) ? vars : {},
+    vars: objectOf(vars),
     bindings: {
-      kv: names(own(table, 'kv_namespaces'), 'binding'),
-      durable_object: objectBindings(own(table, 'durable_objects')),
-      service: names(own(table, 'services'), 'binding'),
-      ratelimit: names(own(table, 'ratelimits'), 'name'),
-      fetcher: new Map(
-        FETCHERS.flatMap((key) =>
-          [...names(own(table, key), 'binding')].map((name) => [name, key]),
-        ),
+      kv: namesIn('kv_namespaces'),
+      durable_object: new Map(
+        all
+          .filter((one) => one.table === 'durable_objects')
+          .map(({ name, entry }) => [name, objectBinding(entry)]),
       ),
+      service: namesIn('services'),
+      ratelimit: namesIn('ratelimits'),
+      fetcher: new Map(FETCHERS.flatMap((key) => [...namesIn(key)].map((name) => [name, key]))),
     },
-    bound: boundOf(table),
+    bound: Object.fromEntries(
+      all.map((one) => [one.name, one.table === 'version_metadata' ? METADATA : undefined]),
+    ),
     classes: objectClasses(table),
-    hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
+    hasCron: listOf(own(objectOf(own(table, 'triggers')), 'crons')).length > 0,
     routes: routesOf(table),
     cacheIssues: cacheIssues(table),
     issues,
@@ -127,53 +131,46 @@ const environment = (table: JsonObject, name: string | undefined): Environment =
 }
 
 /** Tables of bindings that a request can be sent through. */
-const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks'] as const
+const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks']
 
-export type FetcherTable = (typeof FETCHERS)[number]
-
-const names = (tables: unknown, key: string): ReadonlySet<string> =>
-  new Set(
-    listOf(tables)
-      .map((table) => (isObject(table) ? own(table, key) : undefined))
-      .filter((name) => typeof name === 'string'),
-  )
+/** What `[version_metadata]` binds: the one value that could be a variable's. */
+const METADATA = { id: '', tag: '', timestamp: '' }
 
 /** Tables whose bindings are called by `name`; those of all others are by `binding`. */
 const NAMED = ['durable_objects', 'ratelimits', 'send_email', 'unsafe']
 const UNBOUND = ['vars', 'env']
 
-/** What `[version_metadata]` binds: the one value that could be a variable's. */
-const METADATA = { id: '', tag: '', timestamp: '' }
+/** A binding of any kind as it is written, and the table that it is in. */
+export interface Binding {
+  readonly name: string
+  readonly table: string
+  readonly entry: JsonObject
+}
 
-const boundOf = (table: JsonObject): JsonObject =>
-  Object.fromEntries(
-    Object.entries(table).flatMap(([key, value]) => {
-      if (UNBOUND.includes(key)) return []
-      const entries = isObject(value)
-        ? [value, ...listOf(own(value, 'bindings')), ...listOf(own(value, 'producers'))]
-        : listOf(value)
-      const bound = key === 'version_metadata' ? METADATA : undefined
-      return [...names(entries, NAMED.includes(key) ? 'name' : 'binding')].map((name) => [
-        name,
-        bound,
-      ])
-    }),
-  )
+/** Every binding of an environment, which inherits none. */
+export function bindingsIn(environment: JsonObject): readonly Binding[] {
+  return Object.entries(environment).flatMap(([table, value]) => {
+    if (UNBOUND.includes(table)) return []
+    const entries = isObject(value)
+      ? [value, ...listOf(own(value, 'bindings')), ...listOf(own(value, 'producers'))]
+      : listOf(value)
+    return entries.filter(isObject).flatMap((entry) => {
+      const name = ownText(entry, NAMED.includes(table) ? 'name' : 'binding')
+      return name === undefined ? [] : { name, table, entry }
+    })
+  })
+}
 
 /** Each text of `route` and `routes`; `message` contains the pattern or zone. */
 const routesOf = (table: JsonObject): readonly PolicyIssue[] => {
-  const one = own(table, 'route')
-  const all = listOf(own(table, 'routes')).map((route, i) => [`routes[${i}]`, route] as const)
-  return [...(one === undefined ? [] : [['route', one] as const]), ...all].flatMap(
-    ([path, route]) => {
-      if (typeof route === 'string') return [{ path, message: route }]
-      if (!isObject(route)) return []
-      return ['pattern', 'zone_name'].flatMap((key) => {
-        const value = own(route, key)
-        return typeof value === 'string' ? [{ path: `${path}.${key}`, message: value }] : []
-      })
-    },
-  )
+  const routes = listOf(own(table, 'routes')).map((route, i) => [`routes[${i}]`, route] as const)
+  return [['route', own(table, 'route')] as const, ...routes].flatMap(([path, route]) => {
+    if (typeof route === 'string') return [{ path, message: route }]
+    return ['pattern', 'zone_name'].flatMap((key) => {
+      const message = ownText(objectOf(route), key)
+      return message === undefined ? [] : [{ path: `${path}.${key}`, message }]
+    })
+  })
 }
 
 /** Letters of a name, so that `kvNamespaces` and `kv-namespaces` are read alike. */
@@ -183,7 +180,7 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
   Object.keys(table).flatMap((key) => {
     if (TABLES.includes(key)) {
       return env !== undefined && key === 'env'
-        ? [{ path: key, message: 'an environment cannot hold environments' }]
+        ? [{ path: key, message: 'an environment cannot contain environments' }]
         : []
     }
     const inside = env === undefined ? '' : `env.${env}.`
@@ -202,9 +199,9 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
   })
 
 /**
- * What turns on Cloudflare's cache for Workers, in front of the gate or of its previews. An environment
- * takes `cache`, `exports` and `previews` of the top level, each whole, where it has none of its own. Of
- * entrypoints only `default` is looked at, which is the gate.
+ * Settings that turn on Cloudflare's cache for Workers, in front of the gate or of its previews. An environment
+ * inherits `cache`, `exports` and `previews`, each as a whole, if it has none of its own. Of entrypoints only `default`
+ * is checked, which is the gate.
  */
 const cacheIssues = (
   table: JsonObject,
@@ -219,7 +216,7 @@ const cacheIssues = (
   const ofGate = isOn('exports', 'default', 'cache')
   const found = {
     'exports.default.cache': ofGate,
-    // What an entrypoint says of itself counts before what is said of all.
+    // The setting of an entrypoint takes precedence over the one for all.
     cache: ofGate === undefined && isOn('cache'),
     'previews.cache': isOn('previews', 'cache'),
   }

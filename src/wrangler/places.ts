@@ -21,15 +21,6 @@ interface Spot {
   readonly inside: Map<string | number, Spot>
 }
 
-/** Text that is no JSONC, and from where on. */
-class JsoncError extends Error {
-  readonly at: number
-  constructor(message: string, at: number) {
-    super(message)
-    this.at = at
-  }
-}
-
 const BLANK = /(?:\s+|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/y
 const STRING = /"""(?:\\[\s\S]|[^\\])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'/y
 /** A date can have a blank inside. */
@@ -44,11 +35,11 @@ const within = (spot: Spot, key: string | number, at: number): Spot => {
   return made
 }
 
-/** Goes through a text once. Of TOML it is known to be in order. */
+/** Goes through a text once. TOML is known to be valid. Where JSONC is not, it throws a SyntaxError and stays there. */
 const reader = (text: string, isJson: boolean) => {
   let at = 0
   const broken = (wanted: string) =>
-    new JsoncError(at < text.length ? `expected ${wanted}` : `ends where ${wanted} should be`, at)
+    new SyntaxError(at < text.length ? `expected ${wanted}` : `ends where ${wanted} should be`)
   const take = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at
     const found = pattern.exec(text)?.[0]
@@ -83,7 +74,7 @@ const reader = (text: string, isJson: boolean) => {
     } while (!isJson && ended('.'))
     return found
   }
-  /** A name and its value, into a table that is read along. */
+  /** Reads a name and its value into a table. */
   const pair = (spot: Spot, into: Record<string, unknown>): void => {
     skip()
     const from = at
@@ -124,7 +115,7 @@ const reader = (text: string, isJson: boolean) => {
   return { text, value, pair, names, skip, ended, at: () => at }
 }
 
-/** A header's path; of tables in a list, the one that was begun last. */
+/** The table that a header begins. In a list of tables, names lead through the last one. */
 const header = (root: Spot, names: readonly string[], isItem: boolean, at: number): Spot =>
   names.reduce((spot, name, i) => {
     const found = within(spot, name, at)
@@ -156,7 +147,7 @@ const placeAt = (text: string, at: number): Place => {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/** What a path of the policy is in the file, and where; in a file of its own with the path in that. */
+/** Where a path of the policy is written. In a team's file, also that file and the path in it. */
 export type PlaceOf = (
   path: string,
   env?: string,
@@ -183,7 +174,7 @@ export function readToml(text: string): ReadText {
   }
 }
 
-/** The value as wrangler hands it on: dates become text, as in JSON. */
+/** The value as wrangler passes it on: dates become text, as in JSON. */
 export function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
@@ -195,24 +186,22 @@ export function readJsonc(text: string): ReadText {
   try {
     const found = value(root)
     skip()
-    if (at() < text.length) throw new JsoncError('expected the end', at())
+    if (at() < text.length) throw new SyntaxError('expected the end')
     return { value: found, placeOf: placesIn(text, root) }
   } catch (error) {
-    if (error instanceof JsoncError) {
-      return { mistake: error.message, place: placeAt(text, error.at), form: 'JSONC' }
-    }
-    if (!(error instanceof RangeError)) throw error
-    return { mistake: TOO_DEEP, place: placeAt(text, at()), form: 'JSONC' }
+    if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error
+    const mistake = error.name === 'RangeError' ? TOO_DEEP : error.message
+    return { mistake, place: placeAt(text, at()), form: 'JSONC' }
   }
 }
 
-/** Where a binding that is missing would be written. */
+/** The table for a missing binding. */
 const bindingTable = (name: unknown): string =>
   name === 'JWKS_CACHE' ? 'kv_namespaces' : 'durable_objects'
 
 /**
- * Where in the file the value of a path is: in the variables of an environment, in a variable that continues
- * another (`ROUTES_01`), beside them, or at the top level. For a missing value, where its table is.
+ * Finds the value of a path in the file: in the variables of an environment, in a variable that continues another
+ * (`ROUTES_01`), beside the variables, or at the top level. For a missing value it finds the table.
  */
 const placesIn =
   (text: string, root: Spot): PlaceOf =>
@@ -246,7 +235,7 @@ const walk = (from: Spot, steps: readonly (string | number)[]) => {
 const loosely = ({ inside }: Spot, step: string | number): Spot | undefined =>
   [...inside].find(([key]) => String(key).toLowerCase() === step)?.[1]
 
-/** A name that is quoted as in JSON. Other texts may look like one: names are written by anyone. */
+/** A step of a path: an index, a name that is quoted as in JSON, or a plain name. */
 const STEP = /\[(\d+)\]|\["((?:\\(?:["\\/bfnrt]|u[\da-f]{4})|[^"\\\p{Cc}])*)"\]|([^.[\]]+)/gu
 
 const stepsOf = (path: string): readonly (string | number)[] =>

@@ -9,22 +9,22 @@ import { warningsOf } from '../policy/warnings.ts'
 import { objectAdvice } from './durable-objects.ts'
 import type { Environment } from './environments.ts'
 
-/** What the variables and bindings of one environment come to. */
+/** The policy of one environment, and what it needs. */
 export interface PolicyReading {
   readonly vars: PolicyVars
-  /** What is wrong with the variables before the policy in them is looked at. */
+  /** Mistakes in the variables that are found before the policy is read. */
   readonly variableIssues: readonly PolicyIssue[]
   readonly parsed: Result<PolicyBundle, readonly PolicyIssue[]>
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: ReadonlySet<string>
-  /** Durable Object bindings the policy needs, whether they are there or not. */
+  /** Durable Object bindings the policy needs, present or not. */
   readonly objects: ReadonlySet<string>
 }
 
 /**
  * Reads the policy of one environment as the Worker would, with the variables and bindings that the file gives it.
- * A secret counts as set, and its value is unknown unless a variable has its name. With `known` those secrets are
- * set, and no others. `isBound`: which bindings are there, if not those of the file.
+ * A secret counts as set, and its value is unknown unless a variable has its name. With `known`, only those secrets
+ * are set. `isBound` says which bindings exist, in place of the file.
  */
 export function readEnvironment(
   environment: Environment,
@@ -68,8 +68,8 @@ export function readEnvironment(
 }
 
 /**
- * Secrets that the Worker would take for variables of the policy. Of their values only this is assumed: those with
- * keys are JSON, and others are not.
+ * Secrets that have the name of a variable of the policy, so that the Worker would read them as one. Their values are
+ * unknown: those with keys are assumed to be JSON, others not.
  */
 const secretIssues = (
   names: readonly string[],
@@ -82,7 +82,7 @@ const secretIssues = (
   })
 }
 
-/** The mistakes, those about a missing binding with what to write. */
+/** The mistakes. Those about a missing binding also say what to write. */
 const advised = (
   issues: readonly PolicyIssue[],
   environment: Environment,

@@ -285,7 +285,7 @@ describe('doctor --mcp and a gate with', () => {
   it.each([
     ['no CORS', '/stateless', 0, 'pages_refused', /cannot read the server/, /write cors/],
     ['another resource', '/named/wrong', 1, 'resource_mismatch', /another/, /Write resource = /],
-    ['no login', '/open', 1, 'not_challenged', /answer is 200/, /wants no token/],
+    ['no login', '/open', 1, 'not_challenged', /answer is 200/, /asks for no token/],
     ['a path without a rule', '/nowhere', 1, 'not_challenged', /404/, /Correct the URL/],
   ])('%s', async (_name, path, exit, code, message, fix) => {
     const { code: status, found, codes } = await examine(path)

@@ -10,7 +10,7 @@ import { boundaryWarnings } from '../lints/boundary-warnings.ts'
 import { CHANGES, type Changed, isVersion } from '../lints/changes.ts'
 import { forgotten, type Level } from '../lints/environments.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
-import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
+import { originBindings } from '../lints/origin-bindings.ts'
 import {
   issuerSlashes,
   missingDevVars,
@@ -140,12 +140,13 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
         ]
   const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
   const missing = missingSecrets(environment, unset)
+  const origins = parsed.ok ? originBindings(environment, parsed.value.policy, vars) : undefined
   const mistakes = [
     ...issues,
     ...inherited,
     ...variableIssues,
     ...(parsed.ok ? [] : parsed.reason),
-    ...(parsed.ok ? bindingMistakes(environment, parsed.value.policy, vars) : []),
+    ...(origins?.mistakes ?? []),
     ...objectIssues(objects, environment),
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
@@ -157,9 +158,9 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
     ? merged(
         [
           ...(await lint(parsed.value.policy, vars)),
-          ...boundaryWarnings(parsed.value.policy, vars.routePaths),
-          ...undiscoverable(parsed.value.policy, vars.routePaths),
-          ...bindingWarnings(environment, parsed.value.policy, vars),
+          ...boundaryWarnings(parsed.value.policy, vars),
+          ...undiscoverable(parsed.value.policy, vars),
+          ...(origins?.warnings ?? []),
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),

@@ -1,15 +1,9 @@
-import { fail, ok, type Result } from '../../core/result.ts'
-import { type Bound, bindingsOf, compareBindings } from '../../diff/bindings.ts'
+import { compareBindings } from '../../diff/bindings.ts'
 import { comparePolicies } from '../../diff/compare.ts'
 import type { Finding } from '../../diff/findings.ts'
 import { listed } from '../../diff/words.ts'
 import type { CommandRow } from './command.ts'
-import {
-  type FilePolicy,
-  fileFaultOutcome,
-  type PolicyChoice,
-  readFilePolicy,
-} from './file-policy.ts'
+import { type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface DiffOptions {
@@ -47,10 +41,10 @@ export async function diff(
   after: string,
   { env }: DiffOptions = {},
 ): Promise<Outcome> {
-  const old = await readSide({ file: before, env })
-  if (!old.ok) return old.reason
-  const now = await readSide({ file: after, env })
-  if (!now.ok) return now.reason
+  const old = await readFilePolicy({ file: before, env })
+  if (!old.ok) return fileFaultOutcome(old.reason, EXIT.unknown)
+  const now = await readFilePolicy({ file: after, env })
+  if (!now.ok) return fileFaultOutcome(now.reason, EXIT.unknown)
   const compared = await comparePolicies(old.value.policy, now.value.policy)
   if (!compared.ok) return cannotTell(`Cannot tell: ${compared.reason}.`)
   const parts = [compared.value, compareBindings(old.value, now.value)]
@@ -71,13 +65,6 @@ export async function diff(
     ],
     err: [],
   }
-}
-
-/** One of the two files. One without a policy lets nobody pass, but that is hardly what is asked. */
-const readSide = async (choice: PolicyChoice): Promise<Result<FilePolicy & Bound, Outcome>> => {
-  const read = await readFilePolicy(choice)
-  if (!read.ok) return fail(fileFaultOutcome(read.reason, EXIT.unknown))
-  return ok({ ...read.value, bindings: bindingsOf(read.value.table) })
 }
 
 /** A finding, and who is responsible for the rules that it applies to. */

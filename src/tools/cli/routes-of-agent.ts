@@ -9,8 +9,9 @@ import type { VerifiedToken } from '../../core/model/token.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { accessOf, missingClaims } from '../../core/stages/claims.ts'
 import { identityOf } from '../../core/stages/identity.ts'
-import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
-import { type Described, type Reach, reachable } from '../reach/reachable.ts'
+import { type KindOfUse, usesOf } from '../../diff/scopes.ts'
+import { isUsable, type Reach, reachable } from '../reach/reachable.ts'
+import type { Described } from '../reach/ways.ts'
 import { claimedIssuer } from './claimed-issuer.ts'
 import { readText } from './files.ts'
 
@@ -176,7 +177,7 @@ const usesBy = async (
   { route, issuers, only }: Reach,
 ): Promise<readonly KindOfUse[]> => {
   const found: KindOfUse[] = []
-  for (const one of route.mcp ? usesOf(route.mcp) : []) {
+  for (const one of usesOf(route)) {
     if (await isUsable(one.use, { ...described, route, issuers, only }, policy)) found.push(one)
   }
   return found

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../core/json.ts'
 import type { McpKind, McpRule } from '../../core/model/mcp.ts'
 import { ok } from '../../core/result.ts'
+import { type KindOfUse, usesOf } from '../../diff/scopes.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import {
   type RouteRow,
@@ -10,7 +11,6 @@ import {
   writtenScopes,
 } from '../../policy/rows.ts'
 import { showPolicy } from '../../policy/show.ts'
-import { type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
 import { type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
@@ -193,7 +193,7 @@ interface UseRow {
 const usesBelow = (rule: McpRule | undefined): readonly UseRow[] => {
   return rule
     ? [
-        ...usesOf(rule).map(useRow),
+        ...usesOf({ mcp: rule }).map(useRow),
         ...[...rule.methods].map((name) => ({
           kind: 'methods' as const,
           name,

@@ -4,9 +4,9 @@ import { Option } from 'commander'
 import { GUARD } from '../../core/guard.ts'
 import { partsOf } from '../../core/model/well-known.ts'
 import type { Result } from '../../core/result.ts'
+import { usesOf } from '../../diff/scopes.ts'
 import { ONE_OF } from '../../mcp/access.ts'
 import { rulePath } from '../../policy/vars.ts'
-import { usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
 import { counted, type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { fileReason } from './files.ts'
@@ -161,7 +161,7 @@ const coverageOf = ({ policy, vars }: FilePolicy, tested: readonly Tested[]) => 
   const reached = new Set(tested.flatMap(({ verdict }) => [...(verdict?.reached ?? [])]))
   const rules = policy.routes.flatMap((route, i) => [
     { path: rulePath(vars, i), rule: route.name, isReached: reached.has(route) },
-    ...(route.mcp ? usesOf(route.mcp) : []).map(({ kind, use }) => ({
+    ...usesOf(route).map(({ kind, use }) => ({
       path: `${rulePath(vars, i)}.mcp.${kind}`,
       rule: `${ONE_OF[kind]} ${JSON.stringify(use.pattern)} of ${route.name}`,
       isReached: reached.has(use),

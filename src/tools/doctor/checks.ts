@@ -3,11 +3,11 @@ import { LIMITS } from '../../core/limits.ts'
 import { PROOF_ALGORITHMS } from '../../core/stages/possession/dpop.ts'
 import { PROFILES, type Profile } from '../../policy/profiles.ts'
 import { documentOf, type Facts, PROOFS } from './facts.ts'
-import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
+import { faultFix, faultLine, faultList, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Ignored, KeyFact } from './keys.ts'
 import { isOktaOrg, isSameProduct } from './profile.ts'
 
-/** In the order of a report. `unsure`: the issuer did not answer, so a problem may exist. */
+/** In the order of a report. `unsure`: the issuer did not answer, so there may be a problem. */
 const LEVELS = ['wrong', 'unsure', 'warning'] as const
 type Level = (typeof LEVELS)[number]
 
@@ -88,20 +88,20 @@ const wrong: Checks<Facts>['wrong'] = {
   ],
   key_same_kid: [
     ignoredKeys('same_kid', 'different keys have one kid'),
-    'Tokens that name it are refused, since which is meant is not known: give each key a kid of its own',
+    'Tokens that name it are refused, because it is unclear which key is meant: give each key a kid of its own',
   ],
   key_no_kid: [
     ignoredKeys('no_kid', 'a key without kid is one of several for its algorithm'),
-    'Tokens without kid are refused, since which key is meant is not known: give each key a kid, and name it in the tokens',
+    'Tokens without kid are refused, because it is unclear which key is meant: give each key a kid, and name it in the tokens',
   ],
   keys_unreadable: [
-    ({ gathered: { keySet }, target }) => keySet && !isSilent(keySet) && faultLine(keySet, target),
+    ({ gathered: { keySet } }) => keySet && !isSilent(keySet) && faultLine(keySet),
     ({ gathered: { keySet } }) =>
       keySet?.fetched.ok === false ? faultFix(keySet.fetched.reason) : '',
   ],
   not_a_key_set: [
     ({ gathered: { keySet }, keys }) =>
-      keySet?.fetched.ok && !keys && `${shown(keySet.url)} is no JWK set: it has no list "keys"`,
+      keySet?.fetched.ok && !keys && `${shown(keySet.url)} is not a JWK set: it has no list "keys"`,
     'jwks_uri must be the address of a JWK set (RFC 7517 §5)',
   ],
   no_keys: [
@@ -112,9 +112,9 @@ const wrong: Checks<Facts>['wrong'] = {
     ({ keys, target }) => {
       if (!keys || keys.usable > 0 || keys.entries.length === 0) return undefined
       // Ambiguous keys have a finding of their own.
-      const isTold = keys.entries.some(({ ignored = '' }) => /^(?:same|no)_kid$/.test(ignored))
+      const isReported = keys.entries.some(({ ignored = '' }) => /^(?:same|no)_kid$/.test(ignored))
       const { algorithms } = target.issuer
-      return !isTold && `No key of the set can verify a token with ${algorithms.join(', ')}`
+      return !isReported && `No key of the set can verify a token with ${algorithms.join(', ')}`
     },
     ({ keys, target: { issuer } }) => {
       const would = [...new Set(keys?.entries.flatMap((key) => key.would ?? []))]
@@ -134,8 +134,7 @@ const wrong: Checks<Facts>['wrong'] = {
       const { metadata, discovered } = facts.gathered
       if (!discovered || discovered.ok || discovered.reason === 'no jwks_uri') return undefined
       if (metadata.some(isSilent) || mismatch(facts)) return undefined
-      const all = metadata.map((asked) => `${shown(asked.url)} (${faultText(asked, facts.target)})`)
-      return `There is no metadata of this issuer: ${all.join(', ')}`
+      return `There is no metadata of this issuer: ${faultList(metadata)}`
     },
     ({ gathered: { discovered } }) => (discovered?.ok === false ? faultFix(discovered.reason) : ''),
   ],
@@ -162,11 +161,11 @@ const wrong: Checks<Facts>['wrong'] = {
 
 const unsure: Checks<Facts>['unsure'] = {
   keys_unreachable: [
-    ({ gathered: { keySet }, target }) => keySet && isSilent(keySet) && faultLine(keySet, target),
+    ({ gathered: { keySet } }) => keySet && isSilent(keySet) && faultLine(keySet),
     UNREACHABLE,
   ],
   issuer_unreachable: [
-    ({ gathered: { metadata }, target }) => faultLine(metadata.find(isSilent), target),
+    ({ gathered: { metadata } }) => faultLine(metadata.find(isSilent)),
     UNREACHABLE,
   ],
 }
@@ -190,10 +189,10 @@ const warning: Checks<Facts>['warning'] = {
   ],
   key_unsupported: [
     ignoredKeys('unsupported', 'a key is for an algorithm that this runtime does not have'),
-    'Whether the gate has it is for its runtime: try a token',
+    'Whether the gate supports it depends on its runtime: try a token',
   ],
   key_kid_unusable: [
-    ignoredKeys('kid_unusable', `a kid is no text of at most ${LIMITS.kidLength} characters`),
+    ignoredKeys('kid_unusable', `a kid is not a text of at most ${LIMITS.kidLength} characters`),
     'Tokens signed with that key are refused: give it a short name',
   ],
   too_many_keys: [
@@ -206,7 +205,7 @@ const warning: Checks<Facts>['warning'] = {
   post_quantum: [
     ({ keys }) =>
       keys?.entries.some(({ verifies }) => verifies?.startsWith('ML-DSA')) &&
-      'ML-DSA keys are good only where the runtime of the gate has the algorithm',
+      'ML-DSA keys work only if the runtime of the gate has the algorithm',
     'On Cloudflare set compatibility_flags = ["webcrypto_modern_algorithms"], and try a token',
   ],
   metadata_disagrees: [
@@ -239,7 +238,7 @@ const warning: Checks<Facts>['warning'] = {
   not_kept: [
     ({ caching }) => caching?.maxAge === 0 && "The key set's headers forbid caching",
     ({ caching }) =>
-      `The gate keeps it for ${caching?.fresh} s all the same, and asks that often: have it sent with Cache-Control: max-age=600 or more`,
+      `The gate still keeps it for ${caching?.fresh} s, and asks that often: have it sent with Cache-Control: max-age=600 or more`,
   ],
   clock: [
     ({ clock, target }) =>
@@ -268,5 +267,5 @@ const warning: Checks<Facts>['warning'] = {
   ],
 }
 
-/** What is examined of an issuer. */
+/** The checks of an issuer. */
 export const CHECKS: Checks<Facts> = { wrong, unsure, warning }

@@ -31,7 +31,7 @@ export const doctorCommand: CommandRow<DoctorOptions> = {
     'examines an issuer, or with `--mcp URL` what MCP clients meet, and says how to fix it',
   ],
   description:
-    'Ask an issuer for its keys as a gate would, and tell what is wrong and how to fix it.',
+    'Ask an issuer for its keys as a gate would, and say what is wrong and how to fix it.',
   example: 'doctor https://auth.my-company.com',
   help: `
 With --mcp it asks an MCP server what clients ask before they log in, and says which can get a token.
@@ -54,7 +54,7 @@ Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: 
   run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
 }
 
-/** Options for an issuer of a file, and for one by URL. */
+/** Options that are only for an issuer of a file, and only for one that is given by URL. */
 const OF_TABLE = ['config', 'env'] as const
 const OF_URL = ['jwksUri', 'profile', 'algorithms', 'allowInsecureHttp'] as const
 
@@ -104,7 +104,7 @@ const strayOption = (name: string, isUrl: boolean): string => {
   const option = optionName(name)
   return isUrl
     ? `${option} is for an issuer of a wrangler.toml: give the name of its table instead of its URL.`
-    : `${option} is for an issuer that is given by its URL; of a table the file says it.`
+    : `${option} is for an issuer that is given by its URL; for a table, write it in the file.`
 }
 
 const faultOutcome = (asked: string, fault: TargetFault): Outcome => {

@@ -35,13 +35,13 @@ export interface Facts {
   /** The metadata that led to the keys; if none did, the first document. */
   readonly metadata: JsonObject
   /** Absent if the document is missing or not a key set. */
-  readonly keys?: KeyFacts
-  readonly caching?: CachingFact
-  readonly clock?: ClockFact
+  readonly keys: KeyFacts | undefined
+  readonly caching: CachingFact | undefined
+  readonly clock: ClockFact | undefined
   readonly guess: ProfileGuess
   /** The configured profile, else the suggested one. */
   readonly profile: ProfileName
-  readonly token?: TokenFact
+  readonly token: TokenFact | undefined
 }
 
 /** Combines the answers. Checks a sample token only if there are keys. */
@@ -54,8 +54,6 @@ export async function factsOf(
   const metadata = metadataOf(gathered)
   const document = issuer.keys.kind === 'inline' ? issuer.keys : documentOf(gathered.keySet)
   const keys = document && (await keyFactsOf(document, issuer))
-  const caching = cachingOf(target, gathered)
-  const clock = clockOf(issuer.issuer, gathered)
   const guess = guessProfile(issuer.issuer, metadata)
   const known = target.isProfileGiven ? (issuer.profile as ProfileName) : guess.profile
   const token =
@@ -66,12 +64,12 @@ export async function factsOf(
     target,
     gathered,
     metadata,
-    ...(keys && { keys }),
-    ...(caching && { caching }),
-    ...(clock && { clock }),
+    keys,
+    caching: cachingOf(target, gathered),
+    clock: clockOf(issuer.issuer, gathered),
     guess,
     profile: known ?? token?.profile ?? 'rfc9068',
-    ...(token && { token }),
+    token,
   }
 }
 

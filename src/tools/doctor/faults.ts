@@ -1,14 +1,8 @@
 import { type JsonObject, ownText } from '../../core/json.ts'
-import type { Issuer } from '../../core/model/issuer.ts'
 import { isPrivateHost } from '../../core/network.ts'
 import { cut } from '../../core/text.ts'
 import { parseUrl } from '../../core/url.ts'
 import type { Asked } from './gather.ts'
-
-/** Whose documents they are: whether they may come by http and from private addresses. */
-export interface Trusted {
-  readonly issuer: Pick<Issuer, 'allowInsecureHttp'>
-}
 
 /** The most characters of a remote text. */
 const SHOWN = 200
@@ -32,12 +26,12 @@ export function isSilent({ fetched }: Asked): boolean {
 }
 
 /** The failure of a fetch, as the end of a sentence; `undefined` if it succeeded. */
-export function faultText(asked: Asked, target: Trusted): string | undefined {
+export function faultText(asked: Asked): string | undefined {
   if (asked.fetched.ok) return undefined
   const { reason } = asked.fetched
   const last = asked.exchanges.at(-1)
   const about: Readonly<Record<string, string | undefined>> = {
-    'address not allowed': refusal(asked.url, target),
+    'address not allowed': refusal(asked),
     unreachable: last?.failure,
     timeout: last?.failure ?? 'its body did not end in time',
     'redirected elsewhere': last?.headers.location && `to ${shown(last.headers.location)}`,
@@ -48,17 +42,22 @@ export function faultText(asked: Asked, target: Trusted): string | undefined {
 }
 
 /** The address and failure of a fetch on one line; `undefined` if it succeeded. */
-export function faultLine(asked: Asked | undefined, target: Trusted): string | undefined {
-  const fault = asked && faultText(asked, target)
-  return fault === undefined ? undefined : `${shown(asked?.url ?? '')}: ${fault}`
+export function faultLine(asked: Asked | undefined): string | undefined {
+  const fault = asked && faultText(asked)
+  return fault && `${shown(asked.url)}: ${fault}`
+}
+
+/** The addresses and failures of several fetches, as the end of a sentence. */
+export function faultList(all: readonly Asked[]): string {
+  return all.map((asked) => `${shown(asked.url)} (${faultText(asked)})`).join(', ')
 }
 
 /** The reason why a gate refuses an address. */
-const refusal = (address: string, { issuer }: Trusted): string => {
+const refusal = ({ url: address, allowInsecureHttp }: Asked): string => {
   const url = parseUrl(address)
-  if (!url) return 'it is no URL'
+  if (!url) return 'it is not a URL'
   if (url.username !== '' || url.password !== '') return 'it contains a name or password'
-  if (url.protocol !== 'https:' && !issuer.allowInsecureHttp) return 'it is not https'
+  if (url.protocol !== 'https:' && !allowInsecureHttp) return 'it is not https'
   if (url.protocol !== 'https:') return 'it is http to a host that is not this machine'
   return isPrivateHost(url.hostname) ? 'it is a private address' : "it is the gate's own"
 }
@@ -101,11 +100,12 @@ export function issuerDifference(document: JsonObject, issuer: string): string |
   const theirs = ownText(document, 'issuer')
   if (theirs === issuer) return undefined
   if (theirs === undefined) return 'it names no issuer'
-  const told = `it says ${shown(theirs)}, asked for is ${shown(issuer)}`
+  const difference = `it says ${shown(theirs)}, not ${shown(issuer)}`
   const way = WAYS.find(([, plain]) => plain(theirs) === plain(issuer))
-  return way ? `${told}: they differ ${way[0]}` : told
+  return way ? `${difference}: they differ ${way[0]}` : difference
 }
 
+/** Differences between two issuers, and what makes such issuers equal. */
 const WAYS: readonly (readonly [string, (text: string) => string])[] = [
   ['by the slash at the end', (text) => text.replace(/\/$/, '')],
   ['by http and https', (text) => text.replace(/^https:/, 'http:')],

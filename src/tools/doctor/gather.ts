@@ -38,7 +38,7 @@ export interface Exchange {
 }
 
 /** A requested document, as the gate would read it. */
-export interface Asked {
+export interface Asked extends Pick<DocumentRules, 'allowInsecureHttp'> {
   readonly url: string
   readonly exchanges: readonly Exchange[]
   readonly fetched: Result<Fetched, DocumentFault>
@@ -83,7 +83,7 @@ export async function askDocument(
 ): Promise<Asked> {
   const exchanges: Exchange[] = []
   const fetched = await fetchDocument(url, { ...rules, fetch: recording(exchanges, headers) })
-  return { url, exchanges, fetched }
+  return { url, allowInsecureHttp: rules.allowInsecureHttp, exchanges, fetched }
 }
 
 const recording =

@@ -1,12 +1,12 @@
 import { type JsonObject, own, ownText } from '../../core/json.ts'
-import type { KindOfUse } from '../reach/mcp-entries.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { KindOfUse } from '../../diff/scopes.ts'
 import type { Checks } from './checks.ts'
 import { documentOf, PROOFS } from './facts.ts'
-import { faultFix, faultText, isSilent, issuerDifference, shown } from './faults.ts'
-import type { Asked } from './gather.ts'
+import { faultFix, faultList, isSilent, issuerDifference, shown } from './faults.ts'
 import { issuerOf, type McpGathered, PAGE } from './mcp-gather.ts'
 
-/** An MCP server, and what is known of it from a policy. */
+/** An MCP server, and what a policy says about it. */
 export interface McpTarget {
   readonly url: URL
   readonly isLocal: boolean
@@ -14,12 +14,11 @@ export interface McpTarget {
   readonly rule?: {
     readonly path: string
     readonly uses: readonly KindOfUse[]
-    /** Whether one of the scopes is this one or includes it. */
-    covers(scope: string, by: readonly string[]): boolean
+    readonly includedBy: Policy['includedBy']
   }
 }
 
-/** All facts, which the checks and the table of clients read. Lists that a server does not have are not known. */
+/** All facts, which the checks and the table of clients read. A list is `undefined` if the server has none. */
 export interface McpFacts extends McpTarget, McpGathered {
   readonly resource: string | undefined
   /** How the resource compares with the URL: official SDKs take `within`, VS Code only `equal`. */
@@ -37,7 +36,7 @@ export interface McpFacts extends McpTarget, McpGathered {
   readonly ways: { readonly cimd: boolean; readonly none: boolean; readonly dcr: boolean }
 }
 
-/** Combines what is known and what was answered. */
+/** Combines what a policy says and what the servers answered. */
 export function mcpFactsOf(target: McpTarget, gathered: McpGathered): McpFacts {
   const metadata = gathered.metadata.map(documentOf).find(Boolean)
   const as = documentOf(gathered.server.at(-1))
@@ -82,27 +81,19 @@ export function unobtainable(
   if (!by || !rule) return []
   const { mode, scopes } = use.scopes
   const plain = scopes.filter(({ parts }) => parts.length === 1).map(({ source }) => source)
-  const missing = plain.filter((scope) => !rule.covers(scope, by))
+  const missing = plain.filter((scope) => !rule.includedBy(scope).some((one) => by.includes(one)))
   return mode === 'any' && missing.length < scopes.length ? [] : missing
 }
 
-/** The outcome of a document that was asked for. */
-export function mcpFault(asked: Asked, { isLocal }: McpTarget): string | undefined {
-  return faultText(asked, { issuer: { allowInsecureHttp: isLocal } })
-}
-
-const faults = (all: readonly Asked[], facts: McpFacts): string =>
-  all.map((asked) => `${shown(asked.url)} (${mcpFault(asked, facts)})`).join(', ')
-
 const UNCHALLENGED: readonly (readonly [status: RegExp, fix: string])[] = [
-  [/^2/, 'Whoever answers wants no token: have the URL lead to a rule with mcp'],
+  [/^2/, 'The server asks for no token: have the URL lead to a rule with mcp'],
   [/^3/, 'Clients follow no redirect of a POST: give them the final URL, and write it as resource'],
   [/^40[45]/, 'Correct the URL, or write match = "GET,POST,DELETE /path" on a rule with mcp'],
   [/^421/, 'Write the host into GATE.hosts, or the URL as resource of the rule'],
   [/^/, 'Look for the request in the journal of the gate'],
 ]
 
-/** What is examined of an MCP server, of each level in the order in which clients meet it. */
+/** The checks of an MCP server. Those of a level are in the order in which clients meet them. */
 export const MCP_CHECKS: Checks<McpFacts> = {
   wrong: {
     not_challenged: [
@@ -114,7 +105,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
       (facts) =>
         facts.metadata.length > 0 &&
         facts.resource === undefined &&
-        `There is no resource metadata: ${faults(facts.metadata, facts)}`,
+        `There is no resource metadata: ${faultList(facts.metadata)}`,
       'The gate serves it: have what stands in front pass /.well-known/ on, and drop rules for that path',
     ],
     resource_mismatch: [
@@ -129,7 +120,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
         facts.resource !== undefined &&
         !facts.as &&
         !facts.server.some(isSilent) &&
-        `There is no metadata of the authorization server: ${faults(facts.server, facts) || 'the resource metadata names none'}`,
+        `There is no metadata of the authorization server: ${faultList(facts.server) || 'the resource metadata names none'}`,
       ({ server: [asked] }) =>
         asked?.fetched.ok === false
           ? faultFix(asked.fetched.reason)
@@ -157,7 +148,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
       (facts) => {
         const { challenge, server, url } = facts
         if (challenge.failure !== undefined) return `${url.href}: ${challenge.failure}`
-        return server.some(isSilent) && `No answer: ${faults(server, facts)}`
+        return server.some(isSilent) && `No answer: ${faultList(server)}`
       },
       'Check the address, its DNS and this network',
     ],

@@ -4,24 +4,24 @@ import type { McpFacts } from './mcp-checks.ts'
 /** Why a client gets no token, in the order in which it would notice. */
 type Cause = 'https' | 'server' | 'resource' | 'login' | 's256' | 'page' | 'id'
 
-/** What a client needs, as documentation or source has it; docs/mcp/clients.md says which, and as of when. */
+/** What a client needs, by its documentation or source; docs/mcp/clients.md names these and their dates. */
 interface Client {
   readonly name: string
   /** The ways in which it registers, in its order. */
   readonly ways: readonly ('cimd' | 'cimd with none' | 'dcr')[]
-  /** Where it takes a client id that was handed out. */
+  /** Where a user gives it a client id. */
   readonly id: string
   /** Where it runs: elsewhere, in a page, or for no person. */
   readonly kind?: 'remote' | 'page' | 'worker'
   /** Whether it accepts only a resource that equals its URL. */
   readonly isExact?: boolean
-  /** Whether it goes on without `code_challenge_methods_supported`; else not known. */
+  /** Whether it accepts metadata without `code_challenge_methods_supported`; absent, this is not known. */
   readonly isTrusting?: boolean
   /** What it shows, where that is known. */
   readonly shows?: Partial<Readonly<Record<Cause, string>>>
 }
 
-/** Of the official SDK for TypeScript, and of what is made with it. */
+/** The official SDK for TypeScript, and clients that use it. */
 const SDK = {
   isTrusting: true,
   shows: {

@@ -5,7 +5,7 @@ import { networkReason } from '../cli/gate-client.ts'
 import { documentOf } from './facts.ts'
 import { type Asked, askDocument } from './gather.ts'
 
-/** The page that browser clients are taken for: the MCP Inspector at its usual port. */
+/** The page of browser clients: the MCP Inspector at its usual port. */
 export const PAGE = 'http://localhost:6274'
 
 const TIMEOUT_MS = 10_000
@@ -30,7 +30,7 @@ export interface McpGathered {
   readonly metadata: readonly Asked[]
   /** Metadata of the first authorization server, in the order of MCP 2025-11-25, up to a good one. */
   readonly server: readonly Asked[]
-  /** What a page may not read, in words. */
+  /** Answers that a page may not read, in words. */
   readonly hidden: readonly string[]
 }
 

@@ -1,19 +1,18 @@
 import { isPrivateHost } from '../../core/network.ts'
 import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
+import { usesOf } from '../../diff/scopes.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
 import { isSecure } from '../cli/gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
-import { usesOf } from '../reach/mcp-entries.ts'
 import { findingsOf } from './checks.ts'
-import { shown } from './faults.ts'
+import { faultText, shown } from './faults.ts'
 import {
   MCP_CHECKS,
   type McpFacts,
   type McpTarget,
   mcpFactsOf,
-  mcpFault,
   unobtainable,
 } from './mcp-checks.ts'
 import { clientVerdicts } from './mcp-clients.ts'
@@ -43,11 +42,7 @@ export async function doctorMcp(
       return cannotTell(`${name} has no rule with mcp for "${asked}"; those it has: ${paths}`)
     }
     url = new URL(route.resource)
-    rule = {
-      path: route.path,
-      uses: usesOf(route.mcp),
-      covers: (scope, by) => includedBy(scope).some((one) => by.includes(one)),
-    }
+    rule = { path: route.path, uses: usesOf(route), includedBy }
   }
   if (!isSecure(url)) {
     return cannotTell('--mcp must be https, or http to this machine, without name and password')
@@ -84,7 +79,7 @@ const mcpLines = (facts: McpFacts): readonly string[] => {
   const { url, challenge, metadata, server, resource, offered, issuer, as, hidden } = facts
   const { ways, grants } = facts
   const documents = (all: typeof metadata) =>
-    columns(all.map((one) => [cut(one.url, LONG), mcpFault(one, facts) ?? 'status 200']))
+    columns(all.map((one) => [cut(one.url, LONG), faultText(one) ?? 'status 200']))
   return [
     `MCP server ${url.href}`,
     ...section('Without a token', [
@@ -133,7 +128,7 @@ const usesText = (facts: McpFacts) => {
 const mcpJson = (facts: McpFacts) => {
   const { challenge, resource, fit, offered, issuer, grants, pkce, scopes } = facts
   const documents = (all: typeof facts.metadata) =>
-    all.map((one) => ({ url: cut(one.url, LONG), fault: mcpFault(one, facts) ?? null }))
+    all.map((one) => ({ url: cut(one.url, LONG), fault: faultText(one) ?? null }))
   return {
     mcp: facts.url.href,
     rule: facts.rule?.path ?? null,

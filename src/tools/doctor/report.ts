@@ -13,7 +13,7 @@ import { IGNORED, type KeyFact } from './keys.ts'
 const VALUE = 200
 const CELL = 64
 
-/** An entry of a key set of which nothing is known. */
+/** The members of an unknown entry of a key set. */
 const NO_KEY = {
   ...{ kid: null, kty: null, crv: null, alg: null, use: null, bits: null },
   ...{ verifies: null, ignored: null },
@@ -35,13 +35,13 @@ export function reportJson(
     allow_insecure_http: target.issuer.allowInsecureHttp,
     discovery: {
       documents: gathered.metadata.map((asked) => ({
-        ...documentJson(asked, facts),
+        ...documentJson(asked),
         issuer: textOf(ownText(documentOf(asked) ?? {}, 'issuer')),
       })),
       jwks_uri: gathered.discovered?.ok ? textOf(gathered.discovered.value.uri) : null,
     },
     keys: {
-      document: gathered.keySet ? documentJson(gathered.keySet, facts) : null,
+      document: gathered.keySet ? documentJson(gathered.keySet) : null,
       entries: (keys?.entries ?? []).map(({ place: _, would: __, ...key }) => ({
         ...NO_KEY,
         ...key,
@@ -68,10 +68,10 @@ export function findingsJson(findings: readonly Finding[]) {
   }
 }
 
-const documentJson = (asked: Asked, { target }: Facts) => ({
+const documentJson = (asked: Asked) => ({
   url: textOf(asked.url),
   status: asked.exchanges.at(-1)?.status ?? null,
-  fault: faultText(asked, target) ?? null,
+  fault: faultText(asked) ?? null,
 })
 
 const cachingJson = ({ caching, target }: Facts) => {
@@ -111,7 +111,7 @@ const discoveryLines = ({ metadata: found, gathered: { metadata, discovered }, t
   if (!discovered) return section('Discovery', ['not asked: the entry says where the keys are'])
   const rows = metadata.map((asked) => {
     const document = documentOf(asked)
-    if (!document) return [asked.url, faultText(asked, target) ?? '']
+    if (!document) return [asked.url, faultText(asked) ?? '']
     const isSame = issuerDifference(document, target.issuer.issuer) === undefined
     return [asked.url, isSame ? 'status 200, issuer equal' : 'status 200, ANOTHER ISSUER']
   })
@@ -123,10 +123,10 @@ const discoveryLines = ({ metadata: found, gathered: { metadata, discovered }, t
 
 const cell = (text: string | undefined | null): string => cut(text ?? '-', CELL)
 
-const keyLines = ({ keys, gathered: { keySet }, target }: Facts) => {
+const keyLines = ({ keys, gathered: { keySet } }: Facts) => {
   const title = `Keys${keySet ? ` at ${shown(keySet.url).slice(1, -1)}` : ''}`
   if (!keys) {
-    const fault = keySet && faultText(keySet, target)
+    const fault = keySet && faultText(keySet)
     return section(title, fault === undefined ? [] : [fault])
   }
   const rows = keys.entries.map((key) => [
@@ -139,7 +139,7 @@ const keyLines = ({ keys, gathered: { keySet }, target }: Facts) => {
   ])
   return section(title, [
     ...columns([['KID', 'TYPE', 'BITS', 'ALG', 'USE', 'VERIFIES'], ...rows]),
-    `${counted(keys.usable, 'usable key')}${keys.beyond > 0 ? `, ${keys.beyond} more never looked at` : ''}`,
+    `${counted(keys.usable, 'usable key')}${keys.beyond > 0 ? `, ${keys.beyond} more not read` : ''}`,
   ])
 }
 
@@ -164,7 +164,7 @@ const cachingLines = ({ caching, target }: Facts): readonly string[] => {
 }
 
 const clockText = ({ clock }: Facts): string => {
-  if (!clock) return 'not told: no Date header'
+  if (!clock) return 'unknown: no Date header'
   const { ahead, within } = clock
   return ahead === 0
     ? `as this machine's, within ${within} s`
@@ -179,7 +179,7 @@ const profileLines = ({ profile, guess, target, token }: Facts): readonly string
   const lines = [`${profile}${source}: ${by}`]
   if (token) {
     const { typ, alg, kid, denial } = token
-    const end = denial ? `refused (${denial.code})` : 'passes, as of when it was issued'
+    const end = denial ? `refused (${denial.code})` : 'passes, at its time of issue'
     lines.push(
       `sample token: typ ${cell(typ)}, alg ${cell(alg)}, kid ${cell(kid)}; ${end}; audience and revocation are not judged`,
     )
@@ -195,7 +195,7 @@ export function findingLines(findings: readonly Finding[]): readonly string[] {
   ])
 }
 
-/** What the findings come to: the exit status, and the last line of the text. */
+/** The exit status for the findings, and the last line of the text. */
 export function verdictOf(
   findings: readonly Finding[],
   { silent, good }: { readonly silent: string; readonly good: string },

@@ -56,7 +56,7 @@ const read = ({ routePaths: _, ...vars }: PolicyVars, name: string, entry: JsonO
     ANY_ENV,
   )
 
-/** What a valid policy has under a name: an entry as written, and as it is read. */
+/** The target of an entry, with the policy and the variables that it is in. */
 const targetOf = (
   { gate }: Policy,
   issuer: Issuer,

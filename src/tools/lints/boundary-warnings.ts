@@ -5,30 +5,28 @@ import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { templatesOfMcp, valuesIn } from '../../diff/scopes.ts'
 import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
 import { LONG_LIFETIME } from '../../policy/profiles.ts'
+import { type Segment, segmentsOf } from '../../policy/route-index.ts'
 import { isReading } from '../../policy/rows.ts'
-import { rulePath } from '../../policy/vars.ts'
-import { shadowed } from './unreachable-rules.ts'
-
-/** Where each rule is written: `ROUTES[3]`. */
-type Places = readonly string[]
+import { showPolicy } from '../../policy/show.ts'
+import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 
 const READS: readonly Method[] = ['GET', 'HEAD']
 const WRITES: readonly Method[] = ['POST', 'PUT', 'PATCH', 'DELETE']
 
-/** Parts of a scope that say it is for whoever runs things. */
+/** Words in scopes for administrators. */
 const ADMINISTRATIVE: ReadonlySet<string> = new Set([
   ...['admin', 'administrator', 'manage', 'manager', 'owner', 'root', 'super', 'superuser', 'sudo'],
   '*',
 ])
-/** Parts of a scope that say it changes things. */
+/** Words in scopes that allow changes. */
 const WRITING: ReadonlySet<string> = new Set([
   ...['write', 'create', 'update', 'delete', 'remove', 'edit', 'modify', 'publish', 'readwrite'],
   ...ADMINISTRATIVE,
 ])
-/** Parts of a scope that say it is for reading, whatever else is in it. */
+/** Words in scopes for reading. */
 const READING: ReadonlySet<string> = new Set(['read', 'readonly', 'list', 'view', 'get'])
 
-/** Words that say as much only where they stand alone: not in `root-cause`, `task_manager`, `price-list`. */
+/** Words that count only when they stand alone: not in `root-cause`, `task_manager`, `price-list`. */
 const ALONE: ReadonlySet<string> = new Set([
   ...['manager', 'owner', 'root', 'super', '*'],
   ...['list', 'view', 'get'],
@@ -36,7 +34,7 @@ const ALONE: ReadonlySet<string> = new Set([
 /** Words that negate the word after them: `no-write`. */
 const NEGATIONS: ReadonlySet<string> = new Set(['no', 'non', 'not', 'never', 'without'])
 
-/** The parts a scope is made of, each in its words; a placeholder is not one. */
+/** The parts of a scope without placeholders, each split into words. */
 const partsOf = ({ parts }: ScopeTemplate): readonly (readonly string[])[] =>
   parts
     .filter((_, i) => i % 2 === 0)
@@ -52,14 +50,14 @@ const says = (template: ScopeTemplate, words: ReadonlySet<string>): boolean =>
     return part.some((word) => words.has(word) && !ALONE.has(word))
   })
 
-/** Scopes among which a token must have one that is so. */
+/** A scope of a kind, if a token needs at least one of that kind. */
 const mustHave = (
   { scopes: { mode, scopes } }: Route,
   isSo: (template: ScopeTemplate) => boolean,
 ): ScopeTemplate | undefined =>
   mode === 'all' || scopes.every(isSo) ? scopes.find(isSo) : undefined
 
-/** What is to be said of a rule, if anything. */
+/** Finds what is probably a mistake in a rule, as a message. */
 type Lint = (route: Route, policy: Policy) => string | false | undefined
 
 const adminToRead: Lint = (route) => {
@@ -89,10 +87,10 @@ const longLife: Lint = ({ maxLifetime = 0 }) =>
   maxLifetime > LONG_LIFETIME &&
   `lets tokens live ${maxLifetime / 60} minutes, and a stolen one works as long unless it is revoked; 15m is enough for an agent that can get a new one`
 
-/** By the key of a rule that they are about. */
+/** Lints by the key of a rule that they are about. */
 const LINTS = { '.scopes': adminToRead, '': writesOfAnyType, '.max_lifetime': longLife }
 
-/** Whether some rule asks for a scope, or for one of those with a prefix. */
+/** Whether a rule requires a scope, or one that a `prefix*` includes. */
 const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
   templates.some((one) =>
     one.parts.length === 1
@@ -100,13 +98,13 @@ const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
       : valuesIn(one, scope),
   )
 
-/** What a rule asks for, in whole or of some of its calls. */
+/** All scopes that a rule requires, for every call or for some. */
 const askedBy = (route: Route): readonly ScopeTemplate[] => [
   ...route.scopes.scopes,
   ...templatesOfMcp(route),
 ]
 
-/** Declared, included and granted scopes that open nothing: no rule asks for them or for what they include. */
+/** Declared, included and granted scopes that allow nothing: no rule requires them or what they include. */
 const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly PolicyIssue[] => {
   const templates = routes.filter(isReading).flatMap(askedBy)
   const opening = [...scopes].flatMap(([scope, included]) => [
@@ -115,7 +113,7 @@ const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly Polic
   ])
   const useful = new Set([...opening, ...opening.flatMap(includedBy)])
   const message =
-    'opens nothing: no rule asks for it, nor for what it includes; a scope that is misspelt in a rule looks like this'
+    'opens nothing: no rule requires it or a scope that it includes; perhaps a rule misspells it'
   const granted = [...issuers.values()].flatMap(({ grants = [] }) =>
     grants.flatMap(({ name, scopes }) =>
       scopes.flatMap((one, i) =>
@@ -140,7 +138,7 @@ const unused = ({ issuers, routes, scopes, includedBy }: Policy): readonly Polic
   return [...declared, ...granted]
 }
 
-/** Grants of one issuer that make an id of different claims in the same way. */
+/** Grants of one issuer that can make the same id from different claims. */
 const alikeIds = ({ issuers }: Policy): readonly PolicyIssue[] =>
   [...issuers.values()].flatMap(({ grants = [] }) =>
     grants.flatMap(({ name, agentId }, i) => {
@@ -148,14 +146,14 @@ const alikeIds = ({ issuers }: Policy): readonly PolicyIssue[] =>
         .slice(0, i)
         .find((one) => one.agentId && agentId && isAlike(one.agentId, agentId))
       return issueIf(
-        other !== undefined,
+        other,
         pathText(name, ['agent_id']),
-        `makes the same id of other claims as ${other?.name} does, where their values are equal: begin one of them with another text`,
+        `makes the same id as ${other?.name} from other claims, if their values are equal: begin one of the two ids with another text`,
       )
     }),
   )
 
-/** Whether two templates differ in claims alone. */
+/** Whether two templates differ only in their claims. */
 const isAlike = (one: Template, other: Template): boolean => {
   const written = ({ parts }: Template, isHole: boolean) =>
     JSON.stringify(parts.filter((_, i) => i % 2 === Number(isHole)))
@@ -166,22 +164,93 @@ const isAlike = (one: Template, other: Template): boolean => {
 
 type Template = NonNullable<ClaimGrant['agentId']>
 
+/** The most rules that are compared with earlier ones. */
+const MOST_RULES = 2_000
+
+interface Rule {
+  readonly route: Route
+  readonly segments: readonly Segment[]
+  /** All its settings but `match` and `host`. */
+  readonly rest: string
+}
+
 /**
- * What a valid policy allows, probably by mistake: broad reading with a scope that does more, writing by agents of
- * any type where types count, long lives, scopes that open nothing, ids that two grants make, and rules that take
- * part of what a later one is for. Changes nothing about the policy; `routePaths` are where its rules are written.
+ * Rules of which an earlier, less specific rule takes a part: some of their methods, their path on one host, or some
+ * paths below it. A rule that takes all of another is a mistake already. One with equal settings does no harm.
  */
-export function boundaryWarnings(policy: Policy, routePaths: Places = []): readonly PolicyIssue[] {
-  const placeOf = (index: number) => rulePath({ routePaths }, index)
+const shadowed = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] => {
+  const shown = showPolicy(policy).routes
+  const rules = policy.routes.slice(0, MOST_RULES).map((route, i) => {
+    const { match: _, host: __, ...rest } = shown[i] ?? {}
+    return { route, segments: segmentsOf(route.path), rest: JSON.stringify(rest) }
+  })
+  return rules.flatMap((later, index) => {
+    for (const earlier of rules.slice(0, index)) {
+      const message = earlier.rest === later.rest ? undefined : takenFrom(later, earlier)
+      if (message !== undefined) return [{ path: `${rulePath(vars, index)}.match`, message }]
+    }
+    return []
+  })
+}
+
+const takenFrom = (later: Rule, earlier: Rule): string | undefined => {
+  const { host } = earlier.route
+  if (host !== undefined && later.route.host !== undefined && host !== later.route.host) return
+  if (!isMoreSpecific(later.segments, earlier.segments)) return
+  const methods = later.route.methods.filter((one) => earlier.route.methods.includes(one))
+  if (methods.length === 0) return
+  const isOneHost = host !== undefined && later.route.host === undefined
+  // A rule for everything else on one host is meant to take it.
+  if (isOneHost && earlier.route.path === '/*') return
+  const name = quote(earlier.route.name) + (host === undefined ? '' : ` on ${host}`)
+  const what = methods.length < later.route.methods.length ? named(methods) : 'a part of it'
+  return `${name} comes before ${quote(later.route.name)}, which is more specific, and takes ${what}${isOneHost ? ' there' : ''}; put ${quote(later.route.name)} first, or leave out what it does not get`
+}
+
+const named = (methods: readonly Method[]): string =>
+  methods.filter((one) => one !== 'HEAD' || !methods.includes('GET')).join(', ')
+
+/** Whether both match some path, and the first is more specific wherever they differ. */
+const isMoreSpecific = (one: readonly Segment[], other: readonly Segment[]): boolean => {
+  let isMore = false
+  for (let i = 0; i < Math.max(one.length, other.length); i++) {
+    const [mine, theirs] = [one[i], other[i]]
+    if (isRest(theirs)) return mine !== undefined && (isMore || !isRest(mine))
+    // One is longer, so no path matches both.
+    if (!mine || !theirs) return false
+    if (isRest(mine)) return isMore && other.slice(i).every((segment) => 'param' in segment)
+    if ('literal' in theirs) {
+      if (!('literal' in mine) || mine.literal !== theirs.literal) return false
+      continue
+    }
+    const isIn =
+      'literal' in mine
+        ? mine.literal.length > theirs.suffix.length && mine.literal.endsWith(theirs.suffix)
+        : mine.suffix.endsWith(theirs.suffix)
+    if (!isIn) return false
+    if ('literal' in mine || mine.suffix !== theirs.suffix) isMore = true
+  }
+  return isMore
+}
+
+const isRest = (segment: Segment | undefined): boolean =>
+  segment !== undefined && 'literal' in segment && segment.literal === '*'
+
+/**
+ * What a valid policy allows, probably by mistake: broad reading with a scope that allows more, writing by agents of
+ * any type although other rules have types, long lifetimes, scopes that allow nothing, ids that two grants make, and
+ * rules that take a part of a later one.
+ */
+export function boundaryWarnings(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   return [
     ...policy.routes.flatMap((route, i) =>
       Object.entries(LINTS).flatMap(([key, lint]) => {
         const message = lint(route, policy)
-        return message ? [{ path: placeOf(i) + key, message }] : []
+        return message ? [{ path: rulePath(vars, i) + key, message }] : []
       }),
     ),
     ...unused(policy),
     ...alikeIds(policy),
-    ...shadowed(policy).map(({ index, message }) => ({ path: `${placeOf(index)}.match`, message })),
+    ...shadowed(policy, vars),
   ]
 }

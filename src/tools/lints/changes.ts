@@ -3,13 +3,13 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import type { PolicyVars } from '../../policy/vars.ts'
 
-/** A change of what a policy means. A new key is no change: a policy without it is decided as before. */
+/** A change of what a policy means. A new key does not count: policies without it mean the same as before. */
 export interface Change {
   /** The version that brings it. */
   readonly version: string
   /**
-   * Each place of a policy where something is different, and what to do; none where it is not concerned. There is no
-   * `policy` where the variables have a mistake, which the change may have brought.
+   * The places of a policy that the change affects, each with what to do. `policy` is missing if the variables have a
+   * mistake, which may come from the change.
    */
   readonly judge: (vars: PolicyVars, policy: Policy | undefined) => readonly PolicyIssue[]
 }
@@ -22,7 +22,7 @@ export interface Changed extends PolicyIssue {
   readonly version: string
 }
 
-/** Numbers of a version in their order (SemVer §11); what is before a release (`-rc.1`) is one. */
+/** Numbers of a version in their order (SemVer §11). All prereleases (`-rc.1`) of a version are equal. */
 type Version = readonly [major: number, minor: number, patch: number, isRelease: number]
 
 const versionOf = (text: string): Version | undefined => {
@@ -38,7 +38,7 @@ export function isVersion(text: string): boolean {
   return versionOf(text) !== undefined
 }
 
-/** Whether one version comes after another; not where one of them is none. */
+/** Whether one version comes after another; false if one of the texts is not a version. */
 export function isNewer(one: string, other: string): boolean {
   const [left, right] = [versionOf(one), versionOf(other)]
   if (!left || !right) return false

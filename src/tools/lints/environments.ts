@@ -10,8 +10,8 @@ export interface Level {
 }
 
 /**
- * What an environment lacks of the top level, as wrangler hands down neither variables nor bindings, and tokens that
- * are good at both. Issuers, scopes or rules of which it has some of its own are taken to differ on purpose.
+ * What an environment lacks of the top level, since it inherits neither variables nor bindings; and whether both accept
+ * the same tokens. A variable with entries of its own is assumed to differ on purpose.
  */
 export function forgotten(level: Level, top: Level): readonly PolicyIssue[] {
   if (level.environment.name === undefined) return []

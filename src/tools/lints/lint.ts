@@ -9,13 +9,12 @@ import { isPolicyVariable, type PolicyVars, rulePath } from '../../policy/vars.t
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 import { keyFactsOf } from '../doctor/keys.ts'
 
-/** Bytes of a variable at Cloudflare. */
+/** The most bytes of a variable at Cloudflare. */
 export const VARIABLE_BYTES = 5_120
 
-/** Variables that are larger than Cloudflare takes, and how to split each. */
+/** Variables that are larger than Cloudflare allows, and how to split each. */
 export function tooLarge(table: JsonObject): readonly PolicyIssue[] {
-  const vars = own(table, 'vars')
-  return Object.entries(isObject(vars) ? vars : {}).flatMap(([name, value]) => {
+  return Object.entries(objectOf(own(table, 'vars'))).flatMap(([name, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     const bytes = utf8Encode(text).length
     return issueIf(
@@ -39,8 +38,8 @@ const splitAdvice = (name: string): string => {
 }
 
 /**
- * What is allowed but costs something in a file, for a policy that is valid; beside what the
- * policy's own reader warns of.
+ * Warnings about a valid policy that need its variables, in addition to those of the policy's reader: inline keys that
+ * do not fit, tokens that are sent on, and `approved` that has no effect.
  */
 export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly PolicyIssue[]> {
   const keys = [...policy.issuers.values()].map((issuer) => inlineKeyIssues(issuer, vars))
@@ -92,7 +91,7 @@ const inlineKeyIssues = async (
   ]
 }
 
-/** Keys whose values name hosts, of one's own or of others. */
+/** Keys whose values contain hosts. */
 const HOST_KEYS: ReadonlySet<string> = new Set([
   'resource',
   'origin',

@@ -1,22 +1,23 @@
 import { listOf, objectOf, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Target } from '../../core/model/route.ts'
-import { type PolicyIssue, quote } from '../../policy/issues.ts'
+import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 import { type PolicyVars, rulePath } from '../../policy/vars.ts'
-import type { FetcherTable } from '../../wrangler/environments.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
-
-type Bindings = Pick<WranglerEnvironment, 'bindings'>
 
 /** An `origin_via` of a valid policy, by where it is written. */
 interface Via {
   readonly path: string
   readonly name: string
-  readonly table: FetcherTable | undefined
+  readonly table: string | undefined
   readonly target: Target
 }
 
-const viasOf = ({ bindings }: Bindings, { routes }: Policy, vars: PolicyVars): readonly Via[] => {
+const viasOf = (
+  { bindings }: Pick<WranglerEnvironment, 'bindings'>,
+  { routes }: Policy,
+  vars: PolicyVars,
+): readonly Via[] => {
   const found = new Map<string, Via>()
   for (const [i, { target }] of routes.entries()) {
     const { via: name } = target
@@ -29,41 +30,40 @@ const viasOf = ({ bindings }: Bindings, { routes }: Policy, vars: PolicyVars): r
   return [...found.values()]
 }
 
-/** Client certificates for an origin without TLS, which never sees them. */
-export function bindingMistakes(
-  environment: Bindings,
+/**
+ * What is wrong with the bindings of origins: client certificates for an origin without TLS, which never sees them. And
+ * what is probably a mistake: a certificate without use, a Worker as a network.
+ */
+export function originBindings(
+  environment: Pick<WranglerEnvironment, 'bindings'>,
   policy: Policy,
   vars: PolicyVars,
-): readonly PolicyIssue[] {
-  return viasOf(environment, policy, vars)
-    .filter(({ table, target }) => table === 'mtls_certificates' && target.url.protocol === 'http:')
-    .map(({ path, name, target }) => ({
-      path,
-      message: `${quote(name)} is a client certificate, and plain http to ${quote(target.url.host)} never presents it; write an https origin`,
-    }))
-}
-
-/** Bindings that are probably a mistake: a certificate without use, a Worker as a network. */
-export function bindingWarnings(
-  environment: Bindings,
-  policy: Policy,
-  vars: PolicyVars,
-): readonly PolicyIssue[] {
+): { readonly mistakes: readonly PolicyIssue[]; readonly warnings: readonly PolicyIssue[] } {
   const vias = viasOf(environment, policy, vars)
-  const used = new Set(vias.map(({ name }) => name))
-  const unused = [...environment.bindings.fetcher].filter(
-    ([name, table]) => table === 'mtls_certificates' && !used.has(name),
-  )
-  return [
-    ...unused.map(([name]) => ({
-      path: `bindings.${name}`,
-      message: `is a client certificate that no origin is shown; write origin_via = "${name}" beside the origin that asks for it, or take it away`,
-    })),
-    ...vias
-      .filter(({ table }) => table === 'services')
-      .map(({ path, name }) => ({
+  const isCertificate = (table: unknown) => table === 'mtls_certificates'
+  return {
+    mistakes: vias.flatMap(({ path, name, table, target: { url } }) =>
+      issueIf(
+        isCertificate(table) && url.protocol === 'http:',
         path,
-        message: `${quote(name)} is a Worker in [[services]], which gets the requests whatever host the origin has; write origin = "service:${name}" unless it needs that host`,
-      })),
-  ]
+        `${quote(name)} is a client certificate, and plain http to ${quote(url.host)} never presents it; write an https origin`,
+      ),
+    ),
+    warnings: [
+      ...[...environment.bindings.fetcher].flatMap(([name, table]) =>
+        issueIf(
+          isCertificate(table) && !vias.some((via) => via.name === name),
+          `bindings.${name}`,
+          `is a client certificate that no origin is shown; write origin_via = "${name}" beside the origin that asks for it, or remove it`,
+        ),
+      ),
+      ...vias.flatMap(({ path, name, table }) =>
+        issueIf(
+          table === 'services',
+          path,
+          `${quote(name)} is a Worker in [[services]], which gets the requests whatever host the origin has; write origin = "service:${name}" unless it needs that host`,
+        ),
+      ),
+    ],
+  }
 }

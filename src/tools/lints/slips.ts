@@ -1,10 +1,10 @@
-/** Slips in a valid policy that only show when a request is refused. All of them are found in the file alone. */
+/** Mistakes in a valid policy that show only when a request is refused. They are found by the file alone. */
 import { isObject, listOf, own } from '../../core/json.ts'
-import { MCP_KINDS } from '../../core/model/mcp.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { ScopeRule } from '../../core/model/scope.ts'
 import { parseUrl } from '../../core/url.ts'
+import { usesOf } from '../../diff/scopes.ts'
 import {
   distance,
   issueIf,
@@ -20,7 +20,7 @@ import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 import { guessProfile } from '../doctor/profile.ts'
 import { policyTexts } from './lint.ts'
 
-/** A policy under which nobody can revoke anything, although tokens are taken. */
+/** A policy under which nobody can revoke anything, although it accepts tokens. */
 export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
   return issueIf(
     [...issuers.values()].every(({ admin }) => admin === false) && routes.some(isReading),
@@ -29,7 +29,7 @@ export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
   )
 }
 
-/** Secrets that a deploy would be without; what `[secrets]` says is a promise that wrangler keeps. */
+/** Secrets that a deploy may lack. wrangler refuses a deploy without those that `[secrets]` requires. */
 export function missingSecrets(
   { table, name }: Pick<WranglerEnvironment, 'table' | 'name'>,
   secrets: ReadonlySet<string>,
@@ -68,7 +68,7 @@ export function missingDevVars(
     }))
 }
 
-/** A name where it is written. */
+/** A name, and where it is written. */
 interface Use {
   readonly name: string
   readonly path: string
@@ -90,10 +90,8 @@ export function misspelt({ routes, scopes }: Policy, vars: PolicyVars): readonly
   ]
 }
 
-const usesOf = ({ mcp }: Route) =>
-  MCP_KINDS.flatMap((kind) =>
-    (mcp?.names[kind].all ?? []).map((use) => ({ ...use, at: ['mcp', kind, use.pattern] })),
-  )
+const placedUses = (route: Route) =>
+  usesOf(route).map(({ kind, use }) => ({ ...use, at: ['mcp', kind, use.pattern] }))
 
 const scopesOf = (route: Route, base: string): readonly Use[] => {
   const written = ({ mode, scopes }: ScopeRule, path: string) =>
@@ -103,7 +101,7 @@ const scopesOf = (route: Route, base: string): readonly Use[] => {
     }))
   return [
     ...written(route.scopes, `${base}.scopes`),
-    ...usesOf(route).flatMap(({ scopes, at }) => written(scopes, pathText(base, at))),
+    ...placedUses(route).flatMap(({ scopes, at }) => written(scopes, pathText(base, at))),
   ]
 }
 
@@ -111,7 +109,7 @@ const scopesOf = (route: Route, base: string): readonly Use[] => {
 const TYPE = /\bagent\.type\s*[!=]=\s*["']([^"']+)["']|["']([^"']+)["']\s+in\s+agent\.types\b/g
 
 const typesOf = (route: Route, base: string): readonly Use[] =>
-  [{ ...route, at: [] }, ...usesOf(route)].flatMap(({ agentTypes, when, at }) => [
+  [{ ...route, at: [] }, ...placedUses(route)].flatMap(({ agentTypes, when, at }) => [
     ...[...(agentTypes ?? [])].map((name) => ({
       name,
       path: pathText(base, [...at, 'agent_types']),
@@ -138,11 +136,12 @@ const nearly = (what: string, uses: readonly Use[]): readonly PolicyIssue[] => {
   })
 }
 
-/** Letters of a part of a name below which another name is as likely as a slip, and that are often two slips off. */
+/** In a part of a name with fewer letters, another name is as likely as a slip. */
 const SHORT = 4
+/** A part with as many letters may have two slips. */
 const LONG = 8
 
-/** Whether two names are one but for case, hyphens, or a slip in one part of some letters; not in a number. */
+/** Whether two names differ only by case, by hyphens, or by a slip in the letters of one part. */
 const isNear = (a: string, b: string): boolean => {
   const [plain, other] = [a, b].map((one) => one.toLowerCase().replace(/[-_]/g, ''))
   if (plain === other) return true

@@ -3,34 +3,28 @@ import { mayUse } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { holesOf } from '../../core/model/scope.ts'
-import { type PolicyIssue, pathText, quoteAll } from '../../policy/issues.ts'
-import { rulePath } from '../../policy/vars.ts'
-import { usesOf } from '../reach/mcp-entries.ts'
+import { usesOf } from '../../diff/scopes.ts'
+import { issueIf, type PolicyIssue, pathText, quoteAll } from '../../policy/issues.ts'
+import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 
 /**
  * Tools, prompts and resources of MCP servers that no client can discover: they need a scope that the resource does not
- * offer, and that no offered scope includes. `routePaths` are where the rules are written.
+ * offer, and that no offered scope includes.
  */
-export function undiscoverable(
-  policy: Policy,
-  routePaths: readonly string[] = [],
-): readonly PolicyIssue[] {
+export function undiscoverable(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   return policy.routes.flatMap((route, i) =>
-    (route.mcp ? usesOf(route.mcp) : []).flatMap(({ kind, use }) => {
+    usesOf(route).flatMap(({ kind, use }) => {
       const missing = missingOf(use, route, policy)
-      if (missing.length === 0) return []
-      const path = pathText(rulePath({ routePaths }, i), ['mcp', kind, use.pattern])
-      return [
-        {
-          path,
-          message: `needs ${quoteAll(missing)}, which is not offered, nor included in an offered scope by SCOPES: a client that has to ask for scopes neither sees it nor asks for them; ${adviceOf(use, route)}`,
-        },
-      ]
+      return issueIf(
+        missing.length > 0,
+        pathText(rulePath(vars, i), ['mcp', kind, use.pattern]),
+        `needs ${quoteAll(missing)}, which is not offered, nor included in an offered scope by SCOPES: a client that has to ask for scopes neither sees it nor asks for them; ${adviceOf(use, route)}`,
+      )
     }),
   )
 }
 
-/** The scopes of a use that no client learns of; empty if some can be asked for that are enough. */
+/** The scopes of a use that no client can discover; empty if the other scopes are enough. */
 const missingOf = (use: McpUse, route: Route, policy: Policy): readonly string[] => {
   const { mode, scopes: templates } = use.scopes
   const offered = policy.resources.get(route.resource)?.scopes ?? []

@@ -45,12 +45,12 @@ export async function readDocument(source: string): Promise<Result<OpenApiDocume
   }
 }
 
-/** A value of a document inside a sentence. An object may have a `toString` of its own, which is no function. */
+/** A value of a document inside a sentence. An object may have a member `toString` that is not a function. */
 export function textOf(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
-/** Rules are made of what comes, so it comes by https, and from the address that was given. */
+/** Rules are made of the document, so it must come by https and from the given address. */
 const fetched = async (source: string): Promise<Result<string, string>> => {
   const cannot = (why: string) => fail(`Cannot read ${source}: ${why}`)
   const url = parseUrl(source)
@@ -72,7 +72,7 @@ const fetched = async (source: string): Promise<Result<string, string>> => {
 }
 
 const jsonOf = (text: string): unknown => {
-  // Its message says where.
+  // Throws with a message that says where.
   JSON.parse(text)
   const value = parseJson(text, MOST_DEPTH)
   if (value === undefined) throw new SyntaxError('it is too deep, or has a name twice in an object')

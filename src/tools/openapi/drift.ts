@@ -6,7 +6,7 @@ import { pathsOf } from '../reach/reachable.ts'
 import type { Operation } from './operations.ts'
 import { HOST, type ImportedRule } from './rules.ts'
 
-/** Something in which a policy and a document differ. */
+/** A difference between a policy and a document. */
 export interface Drift {
   readonly kind: 'no_rule' | 'scopes' | 'access' | 'no_operation'
   /** JSON pointer of the operation. */
@@ -17,9 +17,9 @@ export interface Drift {
   readonly message: string
 }
 
-/** What is compared. */
+/** A document and a policy to compare. */
 export interface Compared {
-  /** The rules of a document, and the policy that they are. */
+  /** The rules of a document, and the policy with these rules. */
   readonly rules: readonly ImportedRule[]
   readonly document: Policy
   readonly policy: Policy
@@ -28,9 +28,9 @@ export interface Compared {
 }
 
 /**
- * In what a policy and a document differ, by the routers of both: operations that no rule allows, rules that match no
- * operation, access, and scopes where the document names them. Looks at no rule for an MCP server, and at nothing else
- * that a rule asks for. Only rules whose place begins with `variable` must match an operation.
+ * The differences between a policy and a document, by the routers of both: operations that no rule allows, rules that
+ * match no operation, access, and scopes if the document names them. Does not compare rules for MCP servers, nor other
+ * requirements of rules. Only rules whose place begins with `variable` must match an operation.
  */
 export async function driftOf(
   { rules, document, policy, paths }: Compared,
@@ -55,7 +55,7 @@ export async function driftOf(
     const asked = document.routes[i]
     for (const operation of asked ? operations : []) {
       const { method, pointer } = operation
-      const [path = ''] = pathsOf(operation, {}, 0)
+      const [path = ''] = pathsOf(operation)
       const hosts = [...policy.gate.hosts]
       const found = await Promise.all(hosts.map((host) => ruleFor(policy, { method, host, path })))
       const routes = new Set(found.flatMap((one) => one?.route ?? []))
@@ -71,7 +71,7 @@ export async function driftOf(
   const depth = Math.max(...document.routes.map(({ path }) => path.split('/').length))
   for (const route of policy.routes) {
     const [path, known] = [placeOf(route), met.get(route)]
-    // What is left of a rule for a whole rest is beside the document on purpose.
+    // A rule that ends in `*` may match more than the document on purpose.
     if (route.mcp || !path.startsWith(variable) || (known && route.path.endsWith('*'))) continue
     const methods = route.methods.filter((one) => one !== 'HEAD' || !route.methods.includes('GET'))
     const unknown: Method[] = []

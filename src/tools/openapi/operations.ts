@@ -14,7 +14,7 @@ export interface Operation extends Needs {
   readonly path: string
 }
 
-/** Something to tell about a place of a document. */
+/** A note about a place of a document. */
 export interface Note {
   readonly pointer: string
   readonly message: string
@@ -27,7 +27,7 @@ export interface NoteOf extends Note {
   readonly requests?: readonly Pick<Operation, 'method' | 'path'>[]
 }
 
-/** Members of all path items together, and servers of all operations. */
+/** The most members of all path items and servers of all operations, together. */
 const MOST_MEMBERS = 200_000
 
 /** Members of a path item that are no methods. */
@@ -35,9 +35,9 @@ const NO_METHOD = /^(?:summary|description|servers|parameters|x-.*)$/
 const NONE: readonly unknown[] = []
 
 /**
- * The operations that rules can be made from, and what the document leaves open. Reads paths, servers, the style of
- * path parameters, and security; where that names no scopes, they are `unnamed`. Fails where references make too
- * many of them.
+ * The operations that rules can be made from, and notes about the others. Reads paths, servers, the style of path
+ * parameters, and security. If security names no scopes, they are `unnamed`. Fails if references make too many
+ * operations.
  */
 export function operationsOf(
   { root, url }: OpenApiDocument,
@@ -57,7 +57,7 @@ export function operationsOf(
   const checkStyles = perObject((list: readonly unknown[]) =>
     list.map((one) => checkStyle(root, one)),
   )
-  /** Does something about one place, or tells why there is no rule for requests of these methods there. */
+  /** Reads one place. If that fails, notes why there is no rule for requests of these methods there. */
   const tryAt = (
     pointer: string,
     read: () => void,
@@ -116,7 +116,7 @@ export function operationsOf(
         if (NO_METHOD.test(name)) continue
         const method = METHODS.find((one) => one.toLowerCase() === name)
         const addIt = () => {
-          if (!method) throw new SyntaxError('is no method that the gate knows')
+          if (!method) throw new SyntaxError('is not a method that the gate knows')
           add(method, path, item, followed(root, operation))
         }
         tryAt(below(at, name), addIt, method ? [method] : [], path, [operation, item])
@@ -135,7 +135,7 @@ const SENT = 'is what the API sends: it passes no rule'
 const below = (pointer: string, name: string): string =>
   `${pointer}/${name.replace(/~/g, '~0').replace(/\//g, '~1')}`
 
-/** The list of that name of the first that has one, and its pointer. */
+/** The list of this name in the first level that has one, and its pointer. */
 const nearest = (
   name: string,
   levels: readonly (readonly [value: JsonObject, pointer: string])[],
@@ -159,7 +159,7 @@ interface Base {
   readonly note?: string
 }
 
-/** Where servers begin, without a slash at the end; variables have their defaults. */
+/** The base paths of servers, without a slash at the end. Variables have their defaults. */
 const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
   const bases = (list.length === 0 ? [{ url: '/' }] : list).map((server): Base => {
     const { url: template, variables } = objectOf(server)
@@ -183,7 +183,7 @@ const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
 /** A segment that is one parameter, before a literal that begins with `:` or `.`. */
 const PARAMETER = /^\{([\p{L}\p{N}_.~ -]+)\}((?:[:.][^{}]*)?)$/u
 
-/** A path as `match` has it. Parameters are renamed where a rule cannot have their name. */
+/** A path in the notation of `match`. Parameters are renamed if a rule cannot have their name. */
 const patternOf = (path: string): string => {
   if (!path.startsWith('/') || /[?#*]/.test(path)) {
     throw new SyntaxError('has a path without a slash in front, or with ?, # or *')

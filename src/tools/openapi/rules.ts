@@ -13,16 +13,16 @@ import { pathsOf } from '../reach/reachable.ts'
 import type { OpenApiDocument } from './document.ts'
 import { type Note, type NoteOf, type Operation, operationsOf } from './operations.ts'
 
-/** A rule, and the operations that it is for. */
+/** A rule, and the operations it is made of. */
 export interface ImportedRule {
   readonly match: string
   readonly scopes: WrittenScopes
   readonly operations: readonly Operation[]
 }
 
-/** What comes of a document. */
+/** The rules for a document. */
 export interface Imported {
-  /** In an order in which each operation meets its rule. */
+  /** In an order in which each operation reaches its rule. */
   readonly rules: readonly ImportedRule[]
   readonly notes: readonly Note[]
   /** The rules as a policy of their own, for the host {@link HOST}; absent without rules. */
@@ -37,8 +37,8 @@ const VARS = {
 }
 
 /**
- * Rules for the operations of a document. Each is accepted by the policy's own reader, and the real router finds it for a
- * request of each of its operations; operations where that is not so are left out, with a note.
+ * Rules for the operations of a document. The policy's own reader accepts each rule, and the real router finds it for a
+ * request of each of its operations. Other operations are left out, with a note.
  */
 export async function importRules(
   document: OpenApiDocument,
@@ -61,7 +61,7 @@ export async function importRules(
       const { policy } = parsed.value
       for (const [i, rule] of rules.entries()) {
         for (const one of rule.operations) {
-          const [path = ''] = pathsOf(one, {}, 0)
+          const [path = ''] = pathsOf(one)
           const met = await ruleFor(policy, { ...one, host: HOST, path })
           if (met?.route === policy.routes[i]) continue
           faults.set(
@@ -83,7 +83,7 @@ export async function importRules(
       if (faults.size === 0) return fail(parsed.reason[0]?.message ?? '')
     }
     for (const [{ pointer, method, path }, message] of faults) {
-      const [sample = ''] = pathsOf({ path }, {}, 0)
+      const [sample = ''] = pathsOf({ path })
       left.push({ pointer, message, isLeftOut: true, requests: [{ method, path: sample }] })
     }
     kept = kept.filter((one) => !faults.has(one))
@@ -92,7 +92,7 @@ export async function importRules(
 
 const plain = ({ requests: _, ...note }: NoteOf): Note => note
 
-/** Says where a rule that was made of other operations allows the requests of one that is left out. */
+/** Adds which rules of other operations allow the requests of one that is left out. */
 const withDecider = async (note: NoteOf, policy: Policy): Promise<Note> => {
   const { requests = [], pointer, message } = note
   const met = await Promise.all(requests.map((one) => ruleFor(policy, { ...one, host: HOST })))
@@ -120,7 +120,7 @@ const grouped = (operations: readonly Operation[]): readonly ImportedRule[] => {
       const methods = METHODS.filter((name) => all.some(({ method }) => method === name))
       const isRead = methods.includes('GET')
       const match = `${methods.filter((name) => name !== 'HEAD' || !isRead)} ${path}`
-      // GET takes HEAD along, so that a rule for HEAD alone is before it.
+      // A rule for GET also matches HEAD, so a rule for HEAD alone comes before it.
       return {
         place: `${placeOf(path)}\u0000\u0000${isRead || !methods.includes('HEAD') ? 1 : 0} ${match}`,
         match,
@@ -132,7 +132,7 @@ const grouped = (operations: readonly Operation[]): readonly ImportedRule[] => {
     .map(({ place: _, ...rule }) => rule)
 }
 
-/** A text by which paths are in order: literals before parameters, and these with the longest literal behind first. */
+/** A text to sort paths by: literals before parameters, and parameters with a longer suffix first. */
 const placeOf = (path: string): string =>
   segmentsOf(path)
     .map((one) =>
@@ -142,7 +142,7 @@ const placeOf = (path: string): string =>
     )
     .join('\u0000')
 
-/** Rules as TOML: variables `table_01`, `table_02` and so on, each as large as Cloudflare takes. */
+/** Rules as TOML: variables `table_01`, `table_02` and so on, each as large as Cloudflare allows. */
 export function rulesToml(rules: readonly ImportedRule[], table: string): string {
   let [count, bytes] = [0, VARIABLE_BYTES]
   const numbers = rules.map(({ match, scopes }) => {

@@ -3,7 +3,7 @@ import { quote, quoteAll } from '../../policy/issues.ts'
 import type { WrittenScopes } from '../../policy/rows.ts'
 import { followed, textOf } from './document.ts'
 
-/** What an operation asks of whoever calls it. */
+/** What an operation requires of its callers. */
 export interface Needs {
   readonly scopes: WrittenScopes
   /** Whether the document names the scopes. */
@@ -13,8 +13,8 @@ export interface Needs {
 }
 
 /**
- * What a list of security requirements asks for, and what to tell of it. Where it names no scopes, they are `unnamed`.
- * Throws a SyntaxError where no rule can ask for it.
+ * What a list of security requirements requires, with notes about it. If it names no scopes, they are `unnamed`. Throws
+ * a SyntaxError if no rule can require it.
  */
 export function needsOf(
   root: JsonObject,
@@ -46,9 +46,10 @@ export function needsOf(
   }
 }
 
-/** One requirement: all its schemes together. A bearer token is one, whatever the document says of its form. */
+/** One requirement, with all its schemes. Any bearer token counts, whatever its documented format. */
 const requirementOf = (root: JsonObject, requirement: unknown) => {
-  if (!isObject(requirement)) throw new SyntaxError('has a security requirement that is no object')
+  if (!isObject(requirement))
+    throw new SyntaxError('has a security requirement that is not an object')
   const schemes = objectOf(own(objectOf(own(root, 'components')), 'securitySchemes'))
   const scopes = new Set<string>()
   const others: string[] = []

@@ -1,27 +1,14 @@
 import { perObject } from '../../core/memo.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
+import type { McpUse } from '../../core/model/mcp.ts'
+import { isArgument } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { type Route, takesIssuer } from '../../core/model/route.ts'
-import type { AgentIdentity } from '../../core/model/token.ts'
-import { agent, workflow as ofWorkflow } from '../../core/stages/agent.ts'
-import { scope } from '../../core/stages/scope.ts'
+import { holesOf } from '../../core/model/scope.ts'
 import { ruleFor } from '../../diff/requests.ts'
-import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'
 import { PARAM } from '../../policy/route-index.ts'
 import { isReading } from '../../policy/rows.ts'
-
-/** Required values of path parameters. */
-export type Only = Readonly<Record<string, string>>
-
-/** The known facts of an agent. Missing ones count as satisfied. */
-export interface Described {
-  /** The token's type; several entity profiles are separated by spaces. */
-  readonly type?: string
-  readonly scopes?: readonly string[]
-  /** `iss` of its issuer. */
-  readonly issuer?: string
-  readonly workflow?: string
-}
+import { type Described, isFree, type Only, waysOf } from './ways.ts'
 
 /** A rule that an agent reaches, and how. */
 export interface Reach {
@@ -43,8 +30,8 @@ export interface Reach {
 const MOST = 1_000
 
 /**
- * The rules that some request of the described agent passes, by the stages themselves. Rules in
- * shadow mode always pass. Checks only issuer, scopes, agent type and workflow.
+ * The rules that some request of the described agent passes. Rules in shadow mode always pass. Checks only issuer,
+ * scopes, agent type and workflow; for an MCP server, whether the agent may connect.
  */
 export async function reachable(policy: Policy, described: Described): Promise<readonly Reach[]> {
   const found: Reach[] = []
@@ -62,25 +49,42 @@ const reachOf = async (
 ): Promise<Reach | undefined> => {
   const free = { route, isAnonymous: true, issuers: [], only: [], many: [] }
   if (!isReading(route) || route.mode === 'shadow') return free
+  const { workflow, scopes } = route
+  // A header or query names the workflow independently of the path.
+  const start =
+    workflow?.from === 'path' && described.workflow !== undefined
+      ? { [workflow.name]: encodeURIComponent(described.workflow) }
+      : {}
   const issuers: Issuer[] = []
-  const ways = new Map<string, Only>()
+  const passing = new Map<string, Only>()
   const many = new Set<string>()
   for (const issuer of policy.issuers.values()) {
-    if (
-      !takesIssuer(route, issuer.issuer) ||
-      (described.issuer ?? issuer.issuer) !== issuer.issuer
-    ) {
+    const { issuer: iss } = issuer
+    if (!takesIssuer(route, iss) || (described.issuer ?? iss) !== iss) continue
+    const found = waysOf(issuer, route, described, [start], policy)
+    const ways = found?.some(isFree) ? [{}] : found
+    if (!ways || ways.length > MOST) {
+      issuers.push(issuer)
+      for (const name of scopes.scopes.flatMap(holesOf)) many.add(name)
       continue
     }
-    const { passing, untried } = await waysOf(policy, route, issuer, described)
-    if (passing.length + untried.length > 0) issuers.push(issuer)
-    for (const name of untried) many.add(name)
-    for (const way of passing) ways.set(JSON.stringify(Object.entries(way).sort()), way)
+    let isReached = false
+    for (const way of ways) {
+      if (!isFree(way) && !(await isServed(policy, route, way))) continue
+      isReached = true
+      passing.set(JSON.stringify(Object.entries(way).sort()), way)
+    }
+    if (isReached) issuers.push(issuer)
   }
   if (issuers.length === 0) return route.access === 'optional' ? free : undefined
-  const only = least([...ways.values()])
-  const isFree = ways.size > 0 && only.length === 0
-  return { route, isAnonymous: false, issuers, only, many: isFree ? [] : [...many] }
+  const only = least([...passing.values()])
+  return {
+    route,
+    isAnonymous: false,
+    issuers,
+    only,
+    many: passing.size > 0 && only.length === 0 ? [] : [...many],
+  }
 }
 
 /** Removes alternatives that another one implies; empty if one needs nothing. */
@@ -88,118 +92,35 @@ const least = (ways: readonly Only[]): readonly Only[] => {
   const asks = (one: Only, other: Only) =>
     Object.entries(other).every(([name, value]) => one[name] === value)
   const kept = ways.filter((one) => !ways.some((other) => other !== one && asks(one, other)))
-  return kept.some((one) => Object.keys(one).length === 0) ? [] : kept
+  return kept.some(isFree) ? [] : kept
 }
 
-interface Ways {
-  /** Parameter values with which the agent passes; missing ones do not matter. */
-  readonly passing: readonly Only[]
-  /** Parameters with too many possible values. */
-  readonly untried: readonly string[]
-}
+/** An agent, and how it reaches the rule of a use. */
+type Asking = Pick<Described, 'type' | 'scopes'> & Pick<Reach, 'route' | 'issuers' | 'only'>
 
-const waysOf = async (
-  policy: Policy,
-  route: Route,
-  issuer: Issuer,
-  described: Described,
-): Promise<Ways> => {
-  const names = route.path.split('/').flatMap((segment) => PARAM.exec(segment)?.[1] ?? [])
-  const scopes = described.scopes && counted(described.scopes, issuer)
-  const factsOf = (only: Only) => {
-    const params = new Map(names.map((name) => [name, valueFor(only, name)]))
-    return { policy, route, params, deciding: params }
+/**
+ * Whether the described agent could use something with some parameters and arguments, on a path
+ * where it reaches the rule by POST. Does not evaluate `when`. With too many combinations, values
+ * may differ between templates.
+ */
+export async function isUsable(use: McpUse, asking: Asking, policy: Policy): Promise<boolean> {
+  const { route, issuers, only } = asking
+  const start = only.length > 0 ? only : [{}]
+  const ways = issuers.flatMap((issuer) => waysOf(issuer, use, asking, start, policy) ?? [{}])
+  for (const way of new Map(ways.map((one) => [parametersText(one), one])).values()) {
+    // MCP messages are sent by POST.
+    if (await isServed(policy, route, way, ['POST'])) return true
   }
-  // For an MCP server: whether the agent may connect.
-  const isScoped = async (only: Only): Promise<boolean> =>
-    scopes === undefined ||
-    (await scope.run({ ...factsOf(only), access: { scopes, entry: issuer } }, undefined)).ok
-  const isAgent = (only: Only) => passesAgent(factsOf(only), issuer, described)
-  const values = valuesOf(policy, route, scopes, described.workflow)
-  const all = combined(values)
-  const passing: Only[] = []
-  for (const only of all ?? [{}]) {
-    const isFound = Object.keys(only).length === 0 || (await isServed(policy, route, only))
-    if (isFound && (await isAgent(only)) && (await isScoped(only))) passing.push(only)
-  }
-  if (all || passing.length > 0) return { passing, untried: [] }
-  const isPossible = await isAgent(Object.fromEntries(workflowValue(route, described.workflow)))
-  return { passing, untried: isPossible ? [...values.keys()] : [] }
+  return false
 }
 
-/** The parameter value that must equal the agent's workflow. */
-const workflowValue = (
-  { workflow: source }: Route,
-  workflow: string | undefined,
-): readonly (readonly [name: string, value: string])[] =>
-  source?.from === 'path' && workflow !== undefined
-    ? [[source.name, encodeURIComponent(workflow)]]
-    : []
-
-/** The agent types in a token's type claim. */
-export function typesIn(
-  type: string,
-  { entityProfiles }: Pick<Issuer, 'entityProfiles'>,
-): readonly string[] {
-  return entityProfiles ? type.split(' ') : [type]
-}
-
-const passesAgent = async (
-  { route, params }: Pick<Reach, 'route'> & { readonly params: ReadonlyMap<string, string> },
-  issuer: Issuer,
-  { type, workflow }: Described,
-): Promise<boolean> => {
-  const { agentTypes, workflow: source, ...rest } = route
-  const asked: Route = {
-    ...rest,
-    ...(type !== undefined && agentTypes && { agentTypes }),
-    ...(workflow !== undefined && source && { workflow: source }),
-  }
-  // A header or query names the workflow independently of the path.
-  const namedWorkflow =
-    source?.from === 'path' ? decodeURIComponent(params.get(source.name) ?? '') : workflow
-  const types = type === undefined ? [] : typesIn(type, issuer)
-  const known = { type, types, workflowId: workflow }
-  const identity = known as Partial<AgentIdentity> as AgentIdentity
-  const facts = {
-    route: asked,
-    agent: identity,
-    ...(namedWorkflow !== undefined && { namedWorkflow }),
-  }
-  return (await agent.run(facts, undefined)).ok && (await ofWorkflow.run(facts, undefined)).ok
-}
-
-type Values = ReadonlyMap<string, ReadonlySet<string>>
-
-/** By parameter: values that the agent's scopes or workflow mention. */
-const valuesOf = (
-  policy: Policy,
-  route: Route,
-  scopes: readonly string[] | undefined,
-  workflow: string | undefined,
-): Values => {
-  const values = new Map<string, Set<string>>()
-  const add = (name: string, value: string) =>
-    values.set(name, (values.get(name) ?? new Set()).add(value))
-  for (const template of scopes ? route.scopes.scopes : []) {
-    for (const one of [...(scopes ?? []), ...declaredScopes(policy)]) {
-      for (const [name, value] of valuesIn(template, one) ?? []) add(name, value)
-    }
-  }
-  for (const [name, value] of workflowValue(route, workflow)) add(name, value)
-  return values
-}
-
-/** All combinations, partial ones included; `undefined` if there are too many. */
-const combined = (values: Values): readonly Only[] | undefined => {
-  const count = [...values.values()].reduce((product, some) => product * (some.size + 1), 1)
-  if (count > MOST) return undefined
-  let all: readonly Only[] = [{}]
-  for (const [name, some] of values) {
-    all = all.flatMap((one) => [one, ...[...some].map((value) => ({ ...one, [name]: value }))])
-  }
-  return all
-}
+/** A text of the path parameters among some values. */
+const parametersText = (way: Only): string =>
+  JSON.stringify(
+    Object.entries(way)
+      .filter(([hole]) => !isArgument(hole))
+      .sort(),
+  )
 
 /** A value that no scope, workflow or rule mentions. */
 const ANY = 'x'.repeat(128)
@@ -243,8 +164,8 @@ const deepest = perObject(({ routes }: Policy) =>
  */
 export function pathsOf(
   { path }: Pick<Route, 'path'>,
-  only: Only,
-  depth: number,
+  only: Only = {},
+  depth = 0,
 ): readonly string[] {
   const parts = partsOf(path).map((part) =>
     part.replace(PARAM, (_, name: string, suffix: string) => valueFor(only, name) + suffix),

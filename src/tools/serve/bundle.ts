@@ -13,7 +13,7 @@ export interface Bundling {
   readonly env?: string | undefined
   /** `main` of that file. */
   readonly main: string
-  /** Where the bundle goes. */
+  /** The folder for the bundle. */
   readonly directory: string
 }
 
@@ -21,14 +21,13 @@ export interface Bundling {
 export interface Bundled {
   /** Path of the module. */
   readonly path: string
-  /** What wrangler had to say. */
+  /** What wrangler printed. */
   readonly output: string
 }
 
 /**
- * Has wrangler bundle a Worker as a deploy would: minified, with the file's `[build]` run before. Wrangler is
- * the one that is installed beside the file. Asks no network. The reason of a failure is a sentence and
- * wrangler's output.
+ * Bundles a Worker as a deploy would: minified, after running the file's `[build]`. Uses the wrangler that is installed
+ * beside the file. Needs no network. The reason of a failure is a sentence and wrangler's output.
  */
 export async function bundleWorker(bundling: Bundling): Promise<Result<Bundled, string>> {
   const { config, env = '', main, directory } = bundling

@@ -5,11 +5,11 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import type { Waiting } from '../cli/command.ts'
 import { fileReason } from '../cli/files.ts'
 
-/** A folder that is one gate's. */
+/** The data folder of one gate. */
 export interface DataFolder {
   /** Where Durable Objects are stored. */
   readonly objects: string
-  /** For what is written anew with each start. */
+  /** Written anew at each start. */
   readonly run: string
   /** A Unix socket that workerd listens on as long as it runs. */
   readonly lock: string
@@ -17,7 +17,7 @@ export interface DataFolder {
 
 /** Bytes of a Unix socket's path, on every system. */
 const MOST_BYTES = 100
-/** How long a gate that was killed may take to be gone. */
+/** How long a killed gate may take to end. */
 const PATIENCE_MS = 5_000
 const AGAIN_MS = 50
 
@@ -58,7 +58,7 @@ export async function claimFolder(
   }
 }
 
-/** Takes a lock away that nobody listens on. Moved first, so that of two who do this one finds the other's. */
+/** Removes a lock on which nobody listens. It is moved first, so that the new lock of another gate is noticed. */
 const isFree = async (lock: string): Promise<boolean> => {
   if (await isAnswered(lock)) return false
   const moved = `${lock}.${process.pid}`

@@ -22,7 +22,7 @@ export interface Places {
 /** The names of both sockets: of callers, and of this command. */
 export const SOCKETS = ['gate', 'lock'] as const
 
-/** What a secret is called in the environment of workerd, so that none is written to the disk. */
+/** The environment variable of workerd that has a secret, so that no secret is written to the disk. */
 export function secretVariable(name: string): string {
   return `EDGEWARDEN_SECRET_${name}`
 }
@@ -30,7 +30,7 @@ export function secretVariable(name: string): string {
 /** The export by which the entry is reached over the lock. */
 const CRON = 'edgewardenCron'
 
-/** The bundle as it is, and its cron trigger as something that can be called: workerd has no clock for it. */
+/** The bundle, and an entry that runs its cron trigger: workerd does not run it by time. */
 const ENTRY = `import gate from 'gate'
 export * from 'gate'
 export default gate
@@ -42,7 +42,7 @@ export const ${CRON} = {
 }
 `
 
-/** workerd's configuration of one gate. `version` is what the journal calls the deployment. */
+/** workerd's configuration of one gate. `version` is the deployment's name in the journal. */
 export function gateConfig(settings: Settings, places: Places, version: string): string {
   const { tls, protocolHeader } = places
   const gate: Socket = {

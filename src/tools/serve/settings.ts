@@ -2,16 +2,16 @@ import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ASSERTION_SECRET } from '../../assertion/options.ts'
 import { ALERTS_SECRET, AUDIT_BINDING } from '../../audit/options.ts'
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import type { PolicyIssue } from '../../policy/issues.ts'
+import { issueIf, type PolicyIssue } from '../../policy/issues.ts'
 import { SERVE_DEFAULTS } from '../../policy/vars.ts'
-import { type PolicyReading, readEnvironment } from '../../wrangler/reading.ts'
+import { readEnvironment } from '../../wrangler/reading.ts'
 import { readText } from '../cli/files.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
-/** What a wrangler.toml and the secrets around it come to for a gate off Cloudflare. */
+/** The settings of a gate off Cloudflare. */
 export interface Settings {
   readonly policy: Policy
   readonly vars: JsonObject
@@ -20,31 +20,30 @@ export interface Settings {
   readonly objects: Readonly<Record<string, string>>
   /** Binding names of KV namespaces. */
   readonly namespaces: readonly string[]
-  /** The binding that tells which deployment decides, where there is one. */
+  /** The binding with the version of the deployment, if there is one. */
   readonly versionBinding?: string
   readonly main: string
   readonly compatibilityDate: string
   readonly compatibilityFlags: readonly string[]
-  /** Whether the address of a caller is that of the connection only because nothing else was said. */
+  /** Whether the policy does not say where the caller's address is, so that it is that of the connection. */
   readonly isAddressAssumed: boolean
 }
 
 /** Why nothing is served. */
 export interface Refusal {
   readonly issues: readonly PolicyIssue[]
-  /** Names of secrets that are needed and nowhere to be found. */
+  /** Names of secrets that are needed and not set. */
   readonly unset: readonly string[]
 }
 
 /** workerd ends no request by itself, and sets no header with the caller's address. */
 const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection' }
-/** Written rows have no price on a disk. */
+/** On a disk, written rows cost nothing. */
 const AUDIT_OFF_CLOUDFLARE = { rows_a_day: 'unlimited' }
 
 /**
- * Reads what `serve` serves: an environment of a file, the top level that it inherits from, and the secrets
- * that the policy names, of `variables` (the process's) first and of `.dev.vars` beside the file else. All
- * mistakes at once, those of a policy whose secrets are known among them.
+ * Reads the settings of an environment and of the top level that it inherits from. Secrets come from `variables` (of
+ * the process), else from `.dev.vars` beside the file. Fails with all mistakes at once.
  */
 export async function readSettings(
   file: string,
@@ -53,8 +52,8 @@ export async function readSettings(
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<Result<Settings, Refusal>> {
   const reading = readEnvironment(environment)
-  const named = [...reading.secrets, ...requiredSecrets(environment)]
-  const names = [...named, ASSERTION_SECRET, ALERTS_SECRET]
+  const required = requiredSecrets(environment)
+  const names = [...reading.secrets, ...required, ASSERTION_SECRET, ALERTS_SECRET]
   const devVars = await readDevVars(file, environment.name)
   const secrets = Object.fromEntries(
     names.flatMap((name) => {
@@ -62,8 +61,7 @@ export async function readSettings(
       return typeof value === 'string' ? [[name, value] as const] : []
     }),
   )
-  const written = isObject(reading.vars.GATE) ? reading.vars.GATE : {}
-  const isSet = (key: string) => own(written, key) !== undefined
+  const isSet = (key: string) => own(objectOf(reading.vars.GATE), key) !== undefined
   const defaults = Object.entries(OFF_CLOUDFLARE).filter(([key]) => !isSet(key))
   const plain = Object.entries(environment.vars).filter(([name]) => !Object.hasOwn(secrets, name))
   const audit = own(environment.vars, 'AUDIT') ?? {}
@@ -76,18 +74,17 @@ export async function readSettings(
   const known = readEnvironment({ ...environment, vars }, secrets)
   const inherited = (key: string) => own(environment.table, key) ?? own(top.table, key)
   const [main, date] = ['main', 'compatibility_date'].map((key) => textOf(inherited(key)))
-  const versionBinding = versionBindingOf(environment)
+  const versionBinding = ownText(objectOf(own(environment.table, 'version_metadata')), 'binding')
   const unset = (name: string) => !Object.hasOwn(secrets, name)
-  const missing = requiredSecrets(environment).filter(
-    (name) => unset(name) && !reading.secrets.has(name),
-  )
+  const missing = required.filter((name) => unset(name) && !reading.secrets.has(name))
   const issues = [
-    ...mistakesOf(known),
+    ...known.variableIssues,
+    ...(known.parsed.ok ? [] : known.parsed.reason),
     ...missing.map((path) => ({ path, message: 'is a required secret, and is not set' })),
     ...foreign(environment, versionBinding),
     ...(known.parsed.ok ? elsewhere(known.parsed.value.policy) : []),
-    ...(main === undefined ? [{ path: 'main', message: 'must name the entry of the Worker' }] : []),
-    ...(date === undefined ? [{ path: 'compatibility_date', message: 'must be set' }] : []),
+    ...issueIf(main === undefined, 'main', 'must name the entry of the Worker'),
+    ...issueIf(date === undefined, 'compatibility_date', 'must be set'),
   ]
   if (!known.parsed.ok || main === undefined || date === undefined || issues.length > 0) {
     return fail({ issues, unset: [...new Set([...reading.secrets, ...missing])].filter(unset) })
@@ -113,19 +110,13 @@ export async function readSettings(
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined
 
-const mistakesOf = ({ variableIssues, parsed }: PolicyReading): readonly PolicyIssue[] => [
-  ...variableIssues,
-  ...(parsed.ok ? [] : parsed.reason),
-]
-
 /** `[secrets] required`, which a deploy asks for. */
-const requiredSecrets = ({ table }: WranglerEnvironment): readonly string[] => {
-  const secrets = own(table, 'secrets')
-  const required = isObject(secrets) ? listOf(own(secrets, 'required')) : []
-  return required.filter((name) => typeof name === 'string')
-}
+const requiredSecrets = ({ table }: WranglerEnvironment): readonly string[] =>
+  listOf(own(objectOf(own(table, 'secrets')), 'required')).filter(
+    (name) => typeof name === 'string',
+  )
 
-/** As `wrangler dev` finds it: the file of an environment, where there is one, in place of the common one. */
+/** The file that `wrangler dev` reads: that of the environment if it exists, else the common one. */
 const readDevVars = async (file: string, env: string | undefined): Promise<JsonObject> => {
   const names = env === undefined ? ['.dev.vars'] : [`.dev.vars.${env}`, '.dev.vars']
   for (const name of names) {
@@ -135,28 +126,16 @@ const readDevVars = async (file: string, env: string | undefined): Promise<JsonO
   return {}
 }
 
-const versionBindingOf = ({ table }: WranglerEnvironment): string | undefined => {
-  const metadata = own(table, 'version_metadata')
-  return isObject(metadata) ? textOf(own(metadata, 'binding')) : undefined
-}
-
-/** Places for data, which only Cloudflare can promise. */
+/** Jurisdictions, which only Cloudflare has. */
 const elsewhere = ({ gate, audit }: Policy): readonly PolicyIssue[] =>
-  [
-    { path: 'GATE.revocation.jurisdiction', place: gate.placement.jurisdiction },
-    { path: 'AUDIT.jurisdiction', place: audit?.jurisdiction },
-  ].flatMap(({ path, place }) =>
-    place === undefined
-      ? []
-      : [
-          {
-            path,
-            message: 'is for Cloudflare, and serve keeps the data on this disk; leave it out',
-          },
-        ],
+  Object.entries({
+    'GATE.revocation.jurisdiction': gate.placement.jurisdiction,
+    'AUDIT.jurisdiction': audit?.jurisdiction,
+  }).flatMap(([path, place]) =>
+    issueIf(place, path, 'is for Cloudflare, and serve keeps the data on this disk; leave it out'),
   )
 
-/** Bindings that nothing but Cloudflare can give. */
+/** Bindings that only Cloudflare provides. */
 const foreign = (
   { bound, bindings }: WranglerEnvironment,
   versionBinding: string | undefined,

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 /**
- * Path of the workerd that a project has: the very binary that its `wrangler dev` runs, or one that is
- * installed without wrangler. Throws where there is none for this machine.
+ * Path of a project's workerd: the binary that its `wrangler dev` runs, else one that is installed without wrangler.
+ * Throws if there is none for this machine.
  */
 export function findWorkerd(directory: string): string {
   const own = createRequire(join(directory, 'package.json'))
@@ -18,8 +18,8 @@ export function findWorkerd(directory: string): string {
 }
 
 /**
- * The ports that workerd says it listens on, by socket, once all `sockets` do; `inspector` where a flag
- * asked for one. Reads what `--control-fd` writes, and throws where that ends before.
+ * The ports on which workerd listens, by socket, once all `sockets` listen; also `inspector` if a flag asked for it.
+ * Reads the output of `--control-fd`, and throws if that ends too early.
  */
 export async function listening(events: Readable, sockets: readonly string[]) {
   const ports: Record<string, number> = {}
@@ -40,16 +40,16 @@ export async function listening(events: Readable, sockets: readonly string[]) {
 /** A workerd that does not outlive the process that started it. */
 export interface Workerd {
   readonly child: ChildProcess
-  /** Resolves when it has ended, with how: a sentence's end. */
+  /** Resolves when it has ended, with the reason as the end of a sentence. */
   readonly ended: Promise<string>
   /** Resolves when it listens; rejects when it ends before. */
   readonly ports: Promise<Readonly<Record<string, number>>>
 }
 
 /**
- * Starts workerd on a configuration. It writes to this process's own stdout and stderr. It has a process
- * group of its own, so that Ctrl-C in a terminal leaves it to finish, and a shell beside it kills it where this
- * process ends without a word: two on one disk would not know of each other.
+ * Starts workerd with a configuration, on this process's stdout and stderr. It has a process group of its own, so that
+ * Ctrl-C in a terminal does not stop it at once. A shell beside it kills it if this process is killed: two workerd on one
+ * disk would not know of each other.
  */
 export function startWorkerd(
   binary: string,

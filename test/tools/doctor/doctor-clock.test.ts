@@ -7,6 +7,7 @@ const NOW = Date.parse('2026-11-01T12:00:00Z')
 
 const asked = (url: string, ...exchanges: readonly Omit<Exchange, 'url'>[]): Asked => ({
   url,
+  allowInsecureHttp: false,
   exchanges: exchanges.map((exchange) => ({ url, ...exchange })),
   fetched: { ok: false, reason: 'unreachable' },
 })

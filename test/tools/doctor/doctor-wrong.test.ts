@@ -21,7 +21,7 @@ describe('a fault of the kit', () => {
       truncated: [1, ['keys_unreadable'], 'truncated'],
       huge: [1, ['keys_unreadable'], 'too large'],
       broken: [1, ['keys_unreadable'], 'not a JSON object'],
-      keyless: [1, ['not_a_key_set'], 'is no JWK set'],
+      keyless: [1, ['not_a_key_set'], 'is not a JWK set'],
       empty: [1, ['no_keys'], 'The key set is empty'],
       private: [1, ['key_private'], 'PRIVATE KEY MATERIAL IS PUBLISHED: "private"'],
       stranger: [1, ['issuer_mismatch'], 'they differ by the slash at the end'],

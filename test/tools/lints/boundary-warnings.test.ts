@@ -3,7 +3,7 @@ import { boundaryWarnings } from '../../../src/tools/lints/boundary-warnings.ts'
 import { ACME, policy, type Vars } from '../../policy/support.ts'
 
 const warned = (vars: Vars): readonly string[] =>
-  boundaryWarnings(policy(vars)).map(({ path, message }) => `${path}: ${message}`)
+  boundaryWarnings(policy(vars), {}).map(({ path, message }) => `${path}: ${message}`)
 
 const ISSUERS = { acme: { ...ACME, max_lifetime: '2h' } }
 const read = { match: 'GET /v1/docs/{id}', scopes: ['docs:read'] }
@@ -89,7 +89,7 @@ describe('a warning', () => {
     [
       'for two ids that differ in claims alone',
       granting(['a', 'gh:{repository_id}'], ['b', 'x'], ['a', 'gh:{repository_owner_id}']),
-      'GRANTS[2].agent_id: makes the same id of other claims as GRANTS[0] does',
+      'GRANTS[2].agent_id: makes the same id as GRANTS[0] from other claims',
     ],
     [
       'for methods that an earlier parameter takes',
@@ -264,7 +264,7 @@ describe('no warning', () => {
 
 it('names rules by where they are written', () => {
   const vars = rules({ match: 'GET /v1/*', scopes: ['root'] })
-  expect(boundaryWarnings(policy(vars), ['ROUTES_01[3]'])).toMatchObject([
+  expect(boundaryWarnings(policy(vars), { routePaths: ['ROUTES_01[3]'] })).toMatchObject([
     { path: 'ROUTES_01[3].scopes' },
   ])
 })

@@ -10,9 +10,9 @@ const TOOLS = {
   either: { any: ['write', 'files:read:{arguments.path}'] },
 }
 const warned = (mcp: object) =>
-  undiscoverable(mcpFacts({ tools: TOOLS, ...mcp }, {}, { SCOPES }).policy, ['ROUTES_7[0]']).map(
-    ({ path, message }) => `${path}: ${message}`,
-  )
+  undiscoverable(mcpFacts({ tools: TOOLS, ...mcp }, {}, { SCOPES }).policy, {
+    routePaths: ['ROUTES_7[0]'],
+  }).map(({ path, message }) => `${path}: ${message}`)
 
 it.each<[string, object, readonly RegExp[]]>([
   [
@@ -48,5 +48,5 @@ it.each<[string, object, readonly RegExp[]]>([
 
 it('warns of nothing where no rule has mcp', () => {
   const { policy } = mcpFacts({ tools: TOOLS })
-  expect(undiscoverable({ ...policy, routes: [] })).toEqual([])
+  expect(undiscoverable({ ...policy, routes: [] }, {})).toEqual([])
 })

@@ -157,7 +157,7 @@ describe('rules of a document', () => {
       { '/a': { get: asking('edgewarden:revoke') } },
       '/get cannot be a rule: ',
     ],
-    ['TRACE', { '/a': { trace: {} } }, '#/paths/~1a/trace is no method'],
+    ['TRACE', { '/a': { trace: {} } }, '#/paths/~1a/trace is not a method'],
     [
       "a path of the gate's own",
       { '/.edgewarden/x': { get: {} } },

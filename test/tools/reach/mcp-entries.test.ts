@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { isUsable, usesOf } from '../../../src/tools/reach/mcp-entries.ts'
-import { type Described, reachable } from '../../../src/tools/reach/reachable.ts'
+import { usesOf } from '../../../src/diff/scopes.ts'
+import { isUsable, reachable } from '../../../src/tools/reach/reachable.ts'
+import type { Described } from '../../../src/tools/reach/ways.ts'
 import { policy } from '../../policy/support.ts'
 
 const ISSUERS = {
@@ -44,7 +45,7 @@ const POLICY = policy({
 const names = async (described: Described, of = POLICY): Promise<readonly string[]> => {
   const found: string[] = []
   for (const reach of await reachable(of, described)) {
-    for (const { use } of reach.route.mcp ? usesOf(reach.route.mcp) : []) {
+    for (const { use } of usesOf(reach.route)) {
       if (await isUsable(use, { ...described, ...reach }, of)) found.push(use.pattern)
     }
   }

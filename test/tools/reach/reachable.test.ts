@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Described, reachable } from '../../../src/tools/reach/reachable.ts'
+import { reachable } from '../../../src/tools/reach/reachable.ts'
+import type { Described } from '../../../src/tools/reach/ways.ts'
 import { policy } from '../../policy/support.ts'
 
 const ISSUERS = {
@@ -89,23 +90,23 @@ describe('reachable', () => {
       ['all', { scopes: some('r', 40) }, ['/three/{a}/{b}/{c} a,b,c']],
       [
         'all',
-        { scopes: [...some('x', 1_000), 'y:1'] },
+        { scopes: [...some('x', 1_001), 'y:1'] },
         ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b', '/typed/{a}/{b} a,b', '/run/{a}/{b} a,b'],
       ],
       // Of another type it reaches no rule, whatever the values.
       [
-        'those it is of the type for',
-        { scopes: [...some('x', 1_000), 'y:1'], type: 'other', workflow: 'a/b' },
-        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b', '/run/{a}/{b} a,b'],
+        'those it is of the type and the workflow for',
+        { scopes: [...some('x', 1_001), 'y:1'], type: 'other', workflow: 'a/b' },
+        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b'],
       ],
       [
-        'one of each, and another for all',
+        'those it has every scope for',
         { scopes: [...some('x', 1_001), 'z'], type: 'other' },
-        ['/two/{a}/{b} a', '/any/{a}/{b} a', '/run/{a}/{b} a'],
+        ['/any/{a}/{b} a,b'],
       ],
       [
         'no value that it needs',
-        { scopes: [...some('x', 1_000), 'y:1', 'all-x', 'all-y'] },
+        { scopes: [...some('x', 1_001), 'y:1', 'all-x', 'all-y'] },
         ['/two/{a}/{b}', '/any/{a}/{b}', '/typed/{a}/{b}', '/run/{a}/{b}'],
       ],
     ])('has %s, and of what it has many', async (_, described, expected) => {
