@@ -1,12 +1,14 @@
-import { own } from '../../core/json.ts'
+import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { metadataPath } from '../../core/model/well-known.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { parseUrl } from '../../core/url.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
-import { type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { given, type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { textIn } from './decision-lines.ts'
 import { readText } from './files.ts'
 import {
   callGate,
+  faultOutcome,
   type GateAddress,
   type GateAnswer,
   type GateCall,
@@ -14,6 +16,7 @@ import {
   gateAddress,
 } from './gate-client.ts'
 import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
+import { cannotTell, type Outcome } from './output.ts'
 
 /** Where the token of a call comes from: at most one source, else `EDGEWARDEN_TOKEN`. */
 export interface TokenOptions {
@@ -77,18 +80,81 @@ export async function tokenFor(
   )
 }
 
-/** Calls a gate once, with the address and the token of the options; the token must have the scope. */
+/** What is sent beside the path and the token. Members of `query` without a value are left out. */
+export interface CallOptions extends Omit<GateCall, 'path' | 'token'> {
+  readonly query?: Readonly<Record<string, string | number | undefined>>
+}
+
+/**
+ * Calls an endpoint of a gate once, with the address and the token of the options; the token must have the scope. The
+ * path is below the gate's prefix.
+ */
 export async function callAs(
   options: GateOptions,
   scope: string,
   around: Surroundings,
-  make: (gate: GateAddress) => GateCall,
+  path: string,
+  { query = {}, ...call }: CallOptions = {},
 ): Promise<Result<GateAnswer, GateFault>> {
   const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
   if (!gate.ok) return unclear(gate.reason)
   const token = await tokenFor(gate.value, options, scope, around)
   if (!token.ok) return token
-  return callGate(gate.value, { ...make(gate.value), token: token.value })
+  const search = new URLSearchParams(given(query) as Record<string, string>)
+  const whole = `${gate.value.prefix}${path}${search.size > 0 ? `?${search}` : ''}`
+  return callGate(gate.value, { ...call, path: whole, token: token.value })
+}
+
+/** What a gate lists. */
+export interface Listed {
+  readonly found: readonly JsonObject[]
+  /** Where the next page begins, if there are more. */
+  readonly cursor?: string | undefined
+  /** The answer with the first page. */
+  readonly first?: JsonObject
+  /** Why the list has no more pages. */
+  readonly fault?: Outcome
+}
+
+/** Items that are asked for in one call, and calls at most: a gate cannot keep a command forever. */
+const PAGE = 1_000
+const PAGES = 10_000
+
+/**
+ * Reads the list that an endpoint answers as its member `name`: at most `most` items over as many pages as that takes,
+ * or without `most` the gate's first page.
+ */
+export async function listAs(
+  options: GateOptions,
+  scope: string,
+  around: Surroundings,
+  [path, name]: readonly [path: string, name: string],
+  { query, most, method }: Pick<CallOptions, 'query' | 'method'> & { readonly most?: number },
+): Promise<Listed> {
+  const found: JsonObject[] = []
+  let cursor: string | undefined
+  let first: JsonObject | undefined
+  for (let page = 0; page < PAGES; page++) {
+    const limit = most === undefined ? query?.limit : Math.min(PAGE, most - found.length)
+    const asked = { ...query, limit, cursor }
+    const answer = await callAs(options, scope, around, path, { method, query: asked })
+    if (!answer.ok) return { found, fault: faultOutcome(answer.reason) }
+    const { body } = answer.value
+    const items = own(body, name)
+    if (!Array.isArray(items)) {
+      const why = `The gate answered without a list of ${name}; is --gate right?`
+      return { found, fault: cannotTell(why) }
+    }
+    found.push(...items.filter(isObject))
+    first ??= body
+    const next = textIn(body, 'cursor')
+    if (next === undefined || most === undefined || found.length >= most) {
+      return { found, first, cursor: next }
+    }
+    if (next === cursor) break
+    cursor = next
+  }
+  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
 }
 
 const plain = (text: string, source: string): Result<string, GateFault> =>
@@ -123,7 +189,7 @@ const signed = async (
  * good at someone else's gate.
  */
 const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>> => {
-  const answer = await callGate(gate, { method: 'GET', path: metadataPath(gate.origin) })
+  const answer = await callGate(gate, { path: metadataPath(gate.origin) })
   const advice = 'give the resource of the gate with --audience'
   if (!answer.ok) {
     return answer.reason.kind === 'silent'

@@ -2,19 +2,15 @@ import { parse } from 'smol-toml'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { AgentFields } from '../../core/model/agents.ts'
 import type { Result } from '../../core/result.ts'
+import type { CallOptions } from './access.ts'
 import { textIn } from './decision-lines.ts'
 import { counted } from './file-policy.ts'
 import { readText } from './files.ts'
-import type { GateCall } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { tomlTable, tomlValue } from './toml-statements.ts'
 
 /** Calls the registry of the gate; the answer, or the outcome of a call that brought none. */
-export type CallAgents = (
-  method: GateCall['method'],
-  path: string,
-  more?: Pick<GateCall, 'body' | 'match'>,
-) => Promise<Result<JsonObject, Outcome>>
+export type CallAgents = (path: string, more: CallOptions) => Promise<Result<JsonObject, Outcome>>
 
 const FIELDS: readonly (keyof AgentFields)[] = [
   ...([
@@ -104,9 +100,9 @@ export async function importAgents(
   }
   for (const [done, { now, old }] of changes.entries()) {
     const { issuer, agent, ...body } = now
-    const key = new URLSearchParams({ issuer: String(issuer), agent: String(agent) })
+    const query = { issuer: String(issuer), agent: String(agent) }
     const match = old && `"${textIn(old, 'version')}"`
-    const answer = await call('PUT', `/entry?${key}`, { body, match })
+    const answer = await call('/entry', { method: 'PUT', query, body, match })
     if (!answer.ok) {
       const { reason } = answer
       return { ...reason, err: [`${counted(done, 'agent')} changed before this:`, ...reason.err] }

@@ -2,7 +2,7 @@ import { Argument, Option } from 'commander'
 import { type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { AGENT_NEEDS, AGENT_STATUSES } from '../../core/model/agents.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { AGENTS_SCOPE, callAs, type GateOptions } from './access.ts'
+import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
 import { watchedText } from './alerts.ts'
 import { type CommandRow, collect, type Process, withGate } from './command.ts'
@@ -91,16 +91,12 @@ const agents = async (
 ): Promise<Outcome> => {
   const options = await withIssuer(given, process)
   if (!options.ok) return options.reason
-  const call: CallAgents = async (method, path, more) => {
-    const answer = await callAs(options.value, AGENTS_SCOPE, process, ({ prefix }) => ({
-      method,
-      path: `${prefix}/agents${path}`,
-      ...more,
-    }))
+  const call: CallAgents = async (path, more) => {
+    const answer = await callAs(options.value, AGENTS_SCOPE, process, `/agents${path}`, more)
     return answer.ok ? ok(answer.value.body) : fail(faultOutcome(answer.reason))
   }
   if (['list', 'review', 'export', 'import'].includes(action)) {
-    return ofAll(action, agent, options.value, call)
+    return ofAll(action, agent, options.value, call, process)
   }
   const { issuer } = options.value
   if (agent === undefined || issuer === undefined) {
@@ -115,54 +111,35 @@ const withIssuer = async (
 ): Promise<Result<AgentsOptions, Outcome>> => {
   const { issuer } = options
   if (!isIssuerName(issuer)) return ok(options)
-  const policy = await callAs(options, 'edgewarden:read', process, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/policy`,
-  }))
+  const policy = await callAs(options, 'edgewarden:read', process, '/policy')
   if (!policy.ok) return fail(faultOutcome(policy.reason))
   return ok({ ...options, issuer: issuerNamed(issuer, policy.value.body) })
-}
-
-/** Every agent of a query, over all pages. */
-async function allAgents(
-  call: CallAgents,
-  query: Readonly<Record<string, string>>,
-): Promise<Result<readonly JsonObject[], Outcome>> {
-  const found: JsonObject[] = []
-  let cursor: string | undefined
-  do {
-    const asked = new URLSearchParams({ ...query, limit: '1000', ...(cursor && { cursor }) })
-    const page = await call('GET', `?${asked}`)
-    if (!page.ok) return page
-    found.push(...listOf(own(page.value, 'agents')).map(objectOf))
-    const next = textIn(page.value, 'cursor')
-    if (next === cursor) break
-    cursor = next
-  } while (cursor !== undefined)
-  return ok(found)
 }
 
 const ofAll = async (
   action: string,
   named: string | undefined,
-  { issuer, status, needs, yes }: AgentsOptions,
+  options: AgentsOptions,
   call: CallAgents,
+  process: Process,
 ): Promise<Outcome> => {
+  const { issuer, status, needs, yes = false } = options
   const isReview = action === 'review'
-  const found = await allAgents(call, {
-    ...(issuer !== undefined && { issuer }),
-    ...(status !== undefined && { status }),
-    ...((needs ?? isReview) && { needs: needs ?? 'any' }),
-    ...(named !== undefined && action !== 'import' && { find: named }),
+  const { found, fault } = await listAs(options, AGENTS_SCOPE, process, ['/agents', 'agents'], {
+    most: Number.POSITIVE_INFINITY,
+    query: {
+      ...{ issuer, status, needs: needs ?? (isReview ? 'any' : undefined) },
+      find: action === 'import' ? undefined : named,
+    },
   })
-  if (!found.ok) return found.reason
-  if (action === 'import') return importAgents(named, found.value, yes === true, call)
+  if (fault) return fault
+  if (action === 'import') return importAgents(named, found, yes, call)
   if (action === 'export') {
-    const toml = agentsToml(found.value)
+    const toml = agentsToml(found)
     return { exitCode: EXIT.yes, json: { toml }, out: toml.trimEnd().split('\n'), err: [] }
   }
   const names = ['agent', 'status', 'owners', 'last seen', 'needs']
-  const rows = found.value.map((one) => [
+  const rows = found.map((one) => [
     `${textIn(one, 'agent_name') ?? textIn(one, 'agent')}`,
     textIn(one, 'status') ?? '',
     listOf(own(one, 'owners')).join(', ') || '–',
@@ -171,7 +148,7 @@ const ofAll = async (
   ])
   return {
     exitCode: isReview && rows.length > 0 ? EXIT.no : EXIT.yes,
-    json: { agents: found.value },
+    json: { agents: found },
     out: rows.length > 0 ? columns([names, ...rows]) : ['There are none.'],
     err: [],
   }
@@ -187,13 +164,12 @@ const ofOne = async (
   process: Process,
 ): Promise<Outcome> => {
   const { reason, force } = options
-  const query = `?${new URLSearchParams(key)}`
   if (action === 'adopt') {
-    const adopted = await call('GET', `/adopt${query}`)
+    const adopted = await call('/adopt', { query: key })
     return adopted.ok ? adoptedOutcome(adopted.value) : adopted.reason
   }
   if (action === 'show') {
-    const found = await call('GET', `/entry${query}`)
+    const found = await call('/entry', { query: key })
     return found.ok ? shown(found.value) : found.reason
   }
   const why = { ...(reason !== undefined && { reason }) }
@@ -201,22 +177,21 @@ const ofOne = async (
     const status = action === 'approve' && { status: 'approved' }
     const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...why }
     if (Object.keys(body).length === 0) return cannotTell('What is to be set? Give options.')
-    const found = await call('GET', `/entry${query}`)
+    const found = await call('/entry', { query: key })
     const isNew = !found.ok && own(objectOf(own(objectOf(found.reason.json), 'problem')), 'code')
     if (!found.ok && isNew !== 'agent_unknown') return found.reason
     if (found.ok && options.seen) addSeen(body, objectOf(own(found.value, 'agent')))
     const version = found.ok && textIn(objectOf(own(found.value, 'agent')), 'version')
+    const fresh = withoutNull({ status: 'discovered', ...body })
     const changed = found.ok
-      ? await call('PATCH', `/entry${query}`, { body, match: `"${version}"` })
-      : await call('PUT', `/entry${query}`, {
-          body: withoutNull({ status: 'discovered', ...body }),
-        })
+      ? await call('/entry', { method: 'PATCH', query: key, body, match: `"${version}"` })
+      : await call('/entry', { method: 'PUT', query: key, body: fresh })
     return changed.ok ? shown(changed.value) : changed.reason
   }
   const subject = { kind: 'agent', issuer: key.issuer, value: key.agent }
   if (action !== 'resume') await tellStopped(subject, options, process, process.waiting)
   const body = { ...key, ...why, ...(force && { force }) }
-  const changed = await call('POST', `/${action}`, { body })
+  const changed = await call(`/${action}`, { method: 'POST', body })
   return changed.ok ? shown(changed.value) : changed.reason
 }
 

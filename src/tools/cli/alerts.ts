@@ -46,16 +46,15 @@ const alerts = async (
   if (id === undefined || !/^\d{1,15}$/.test(id)) {
     return cannotTell(`Which one? Give the number of an alert: alerts ${what} 17`)
   }
-  const answer = await callAs(options, SCOPE, around, ({ prefix }) =>
-    what === 'show'
-      ? { method: 'GET', path: `${prefix}/alerts/${id}` }
-      : { method: 'POST', path: `${prefix}/alerts/${id}/${what}` },
-  )
+  const isShown = what === 'show'
+  const answer = isShown
+    ? await callAs(options, SCOPE, around, `/alerts/${id}`)
+    : await callAs(options, SCOPE, around, `/alerts/${id}/${what}`, { method: 'POST' })
   if (!answer.ok) return faultOutcome(answer.reason)
   const { body } = answer.value
   const alert = own(body, 'alert')
   if (!isObject(alert)) return cannotTell('The gate answered without an alert; is --gate right?')
-  const out = what === 'show' ? details(alert) : [`${SAID[what as Verdict]}: ${line(alert)}`]
+  const out = isShown ? details(alert) : [`${SAID[what as Verdict]}: ${line(alert)}`]
   return { exitCode: EXIT.yes, json: body, out, err: [] }
 }
 
@@ -69,11 +68,8 @@ const listed = async (
   { all, issuer, ...options }: AlertsOptions,
   around: Surroundings,
 ): Promise<Outcome> => {
-  const query = new URLSearchParams({ ...(!all && { open: 'true' }), ...(issuer && { issuer }) })
-  const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/alerts${query.size > 0 ? `?${query}` : ''}`,
-  }))
+  const query = { open: all ? undefined : 'true', issuer }
+  const answer = await callAs(options, SCOPE, around, '/alerts', { query })
   if (!answer.ok) return faultOutcome(answer.reason)
   const { body } = answer.value
   const found = listOf(own(body, 'alerts')).filter(isObject)

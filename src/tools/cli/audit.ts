@@ -40,22 +40,19 @@ const erase = async (options: EraseOptions, around: Surroundings): Promise<Outco
   let records = 0
   let cursor: string | undefined
   do {
-    const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
-      method: 'POST',
-      path: `${prefix}/audit/erase`,
-      body: { subject, ...(issuer !== undefined && { issuer }), ...(cursor && { cursor }) },
-    }))
+    const body = { subject, issuer, cursor }
+    const answer = await callAs(options, SCOPE, around, '/audit/erase', { method: 'POST', body })
     const told = `${counted(records, 'record')} changed.`
     if (!answer.ok) {
       const fault = faultOutcome(answer.reason)
       return { ...fault, err: [...(records > 0 ? [told] : []), ...fault.err] }
     }
-    const { body } = answer.value
-    records += Number(own(body, 'records'))
+    const { body: page } = answer.value
+    records += Number(own(page, 'records'))
     if (Number.isNaN(records))
       return cannotTell('The gate answered without a number; is --gate right?')
-    cursor = textIn(body, 'cursor')
-    const until = textIn(body, 'stopped_until')
+    cursor = textIn(page, 'cursor')
+    const until = textIn(page, 'stopped_until')
     if (until !== undefined) {
       return cannotTell(`${told} The audit's rows of the day are used up: go on after ${until}.`)
     }

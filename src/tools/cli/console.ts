@@ -43,10 +43,8 @@ On a machine with other users give --no-open: they can see the arguments of a pr
 }
 
 const signIn = async (options: ConsoleOptions, around: Process): Promise<Outcome> => {
-  const answer = await callAs(options, ROLES[options.role], around, ({ prefix }) => ({
-    method: 'POST',
-    path: `${prefix}/console`,
-  }))
+  const scopes = ROLES[options.role]
+  const answer = await callAs(options, scopes, around, '/console', { method: 'POST' })
   if (!answer.ok) {
     const { reason } = answer
     const isThere = reason.kind === 'silent' || ![404, 503].includes(reason.status)

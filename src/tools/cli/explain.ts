@@ -148,18 +148,11 @@ const explainThere = async (
   options: GateOptions,
   around: Omit<Process, 'waiting' | 'print'>,
 ): Promise<Outcome> => {
-  const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
-    method: 'POST',
-    path: `${prefix}/explain`,
-    body: {
-      token,
-      method,
-      url,
-      headers: Object.fromEntries(headers),
-      ...(connection && { connection: connection.written }),
-      ...(mcp && { mcp: mcp.written }),
-    },
-  }))
+  const body = {
+    ...{ token, method, url, headers: Object.fromEntries(headers) },
+    ...{ connection: connection?.written, mcp: mcp?.written },
+  }
+  const answer = await callAs(options, SCOPE, around, '/explain', { method: 'POST', body })
   if (!answer.ok) {
     const outcome = faultOutcome(answer.reason)
     const refused = answer.reason.kind === 'refused'

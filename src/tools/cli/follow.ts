@@ -34,12 +34,8 @@ export async function follow(
   for (let faults = 0; ; ) {
     const stop = new AbortController()
     const silence = setTimeout(() => stop.abort(), SILENCE_MS)
-    const make = ({ prefix }: { readonly prefix: string }) => ({
-      method: 'GET' as const,
-      path: `${prefix}/decisions/live?${new URLSearchParams(query)}`,
-      events: { signal: stop.signal, after },
-    })
-    const answer = await callAs(options, AUDIT_SCOPE, around, make)
+    const events = { signal: stop.signal, after }
+    const answer = await callAs(options, AUDIT_SCOPE, around, '/decisions/live', { query, events })
     let why = 'The gate ended the stream'
     if (!answer.ok) {
       clearTimeout(silence)

@@ -1,7 +1,15 @@
-import { isObject, type JsonObject, jsonText, own } from '../../core/json.ts'
+import {
+  isObject,
+  type JsonObject,
+  jsonText,
+  listOf,
+  own,
+  ownText,
+  parseJson,
+} from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
-import { EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 /** Where a gate is. */
 export interface GateAddress {
@@ -13,7 +21,8 @@ export interface GateAddress {
 
 /** One call of a gate. */
 export interface GateCall {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** GET without one. */
+  readonly method?: 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined
   /** With query, below the gate's origin. */
   readonly path: string
   readonly token?: string
@@ -39,8 +48,9 @@ export type GateFault =
   | { readonly kind: 'silent'; readonly message: string }
 
 const TIMEOUT_MS = 10_000
-/** Bytes of an answer that are read. */
+/** Bytes of an answer that are read, and its nesting. */
 const ANSWER_BYTES = 8 * 1024 * 1024
+const ANSWER_DEPTH = 256
 const EVENTS = 'text/event-stream'
 const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
@@ -78,7 +88,7 @@ export async function callGate(
   const silent = (message: string) => fail({ kind: 'silent', message } as const)
   try {
     const response = await fetch(gate.origin + path, {
-      method,
+      method: method ?? 'GET',
       redirect: 'manual',
       signal: events?.signal ?? AbortSignal.timeout(timeoutMs),
       headers: {
@@ -101,7 +111,8 @@ export async function callGate(
     if (events && response.body && type === EVENTS) {
       return ok({ status, body: {}, events: response.body })
     }
-    const json = objectOf(await readBody(response))
+    const read = parseJson(await readBody(response), ANSWER_DEPTH)
+    const json = isObject(read) ? read : undefined
     if (response.ok && !events) {
       const location = response.headers.get('location')
       if (json === undefined && status !== 204) {
@@ -121,37 +132,28 @@ export async function callGate(
 
 /** The outcome of a call that brought no answer to use. */
 export function faultOutcome(fault: GateFault): Outcome {
-  if (fault.kind === 'silent') {
-    const { message } = fault
-    return { exitCode: EXIT.unknown, json: { error: message }, out: [], err: [message] }
-  }
+  if (fault.kind === 'silent') return cannotTell(fault.message)
   const { status, problem } = fault
-  const text = (name: string): string | undefined => {
-    const value = own(problem, name)
-    return typeof value === 'string' ? value : undefined
-  }
-  const hint = text('hint')
-  const id = text('request_id')
+  const [title, code, hint, id] = ['title', 'code', 'hint', 'request_id'].map((name) =>
+    ownText(problem, name),
+  )
   // A gate that is unavailable has decided nothing; a full set (507) is a no.
   const undecided = status >= 500 && status !== 507
   return {
     exitCode: undecided ? EXIT.unknown : EXIT.no,
-    json: { error: text('title') ?? 'refused', problem },
+    json: { error: title ?? 'refused', problem },
     out: [],
     err: [
-      `The gate ${undecided ? 'could not tell' : 'said no'}: ${text('title') ?? 'no reason given'} (${text('code') ?? 'no code'}, ${status})`,
-      ...problemLines(own(problem, 'problems')),
+      `The gate ${undecided ? 'could not tell' : 'said no'}: ${title ?? 'no reason given'} (${code ?? 'no code'}, ${status})`,
+      // What is wrong with the call, member by member.
+      ...listOf(own(problem, 'problems'))
+        .filter(isObject)
+        .map((one) => `  ${own(one, 'path')}: ${own(one, 'message')}`),
       ...(hint === undefined ? [] : [`What to do: ${hint}`]),
       ...(id === undefined ? [] : [`Request id: ${id}`]),
     ],
   }
 }
-
-/** What the gate says is wrong with the call, member by member. */
-const problemLines = (problems: unknown): readonly string[] =>
-  (Array.isArray(problems) ? problems : []).flatMap((problem) =>
-    isObject(problem) ? [`  ${own(problem, 'path')}: ${own(problem, 'message')}`] : [],
-  )
 
 /** Whether a URL contains no password, and is https or on this machine. */
 export function isSecure({ protocol, hostname, username, password }: URL): boolean {
@@ -170,15 +172,6 @@ export async function readBody(response: Response, most = ANSWER_BYTES): Promise
     text += decoder.decode(chunk, { stream: true })
   }
   return text + decoder.decode()
-}
-
-const objectOf = (text: string): JsonObject | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 const NETWORK: Readonly<Record<string, string>> = {

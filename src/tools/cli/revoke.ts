@@ -11,7 +11,7 @@ import {
   type Waiting,
   withGate,
 } from './command.ts'
-import { faultOutcome, type GateAnswer, gateAddress } from './gate-client.ts'
+import { faultOutcome, type GateAddress, type GateAnswer, gateAddress } from './gate-client.ts'
 import { chosenKind, isIssuerName, issuerNamed, leakedText, readLeaked } from './leaked.ts'
 import { cannotTell, type Outcome } from './output.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
@@ -120,7 +120,7 @@ const completed = async (
 }
 
 const readPolicy = (options: GateOptions, around: Surroundings) =>
-  callAs(options, SCOPES, around, ({ prefix }) => ({ method: 'GET', path: `${prefix}/policy` }))
+  callAs(options, SCOPES, around, '/policy')
 
 const NOTHING = async (): Promise<string> => ''
 
@@ -149,11 +149,8 @@ export async function revoke(
   if (!entry.ok) return cannotTell(entry.reason)
   await before(entry.value, options)
   const began = waiting.elapsed()
-  const answer = await callAs(options, SCOPES, around, ({ prefix }) => ({
-    method: 'POST',
-    path: `${prefix}/revocations`,
-    body: entry.value,
-  }))
+  const sent = { method: 'POST', body: entry.value } as const
+  const answer = await callAs(options, SCOPES, around, '/revocations', sent)
   if (!answer.ok) return faultOutcome(answer.reason)
   const made = { body: answer.value.body, entries: entriesOf(answer.value.body) }
   if (made.entries.length === 0) {
@@ -204,13 +201,13 @@ const acknowledged = async (
   location: string,
 ): Promise<Result<undefined, { readonly why: string; readonly shards?: Shards }>> => {
   const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
-  const path = gate.ok ? pathAt(gate.value.origin, location) : undefined
+  const path = gate.ok ? pathAt(gate.value, location) : undefined
   if (path === undefined) return fail({ why: 'the gate says to ask somewhere else' })
   const until = elapsed() + PATIENCE_MS
   let shards: Shards | undefined
   while (elapsed() < until) {
     await sleep(POLL_MS)
-    const answer = await callAs(options, SCOPES, around, () => ({ method: 'GET', path }))
+    const answer = await callAs(options, SCOPES, around, path)
     if (answer.ok) {
       shards = shardsOf(answer.value.body) ?? shards
       if (answer.value.status === 200 && shards && haveAll(shards)) return ok(undefined)
@@ -222,7 +219,10 @@ const acknowledged = async (
   return fail({ why: `given up after ${secondsText(PATIENCE_MS)}`, ...(shards && { shards }) })
 }
 
-const pathAt = (origin: string, location: string): string | undefined => {
-  const url = URL.canParse(location, origin) ? new URL(location, origin) : undefined
-  return url?.origin === origin ? url.pathname + url.search : undefined
+/** The path of an endpoint below the gate's prefix; `undefined` for any other place. */
+const pathAt = ({ origin, prefix }: GateAddress, location: string): string | undefined => {
+  const url = URL.canParse(location, origin) ? new URL(location, origin).href : ''
+  return url.startsWith(`${origin}${prefix}/`)
+    ? url.slice(origin.length + prefix.length)
+    : undefined
 }

@@ -31,11 +31,8 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
   const { by, every, csv } = options
   const query = queryOf(options, around.now())
   if (!query.ok) return cannotTell(query.reason)
-  const asked = new URLSearchParams({ ...query.value, by, ...(every !== undefined && { every }) })
-  const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/usage?${asked}`,
-  }))
+  const asked = { query: { ...query.value, by, every } }
+  const answer = await callAs(options, AUDIT_SCOPE, around, '/usage', asked)
   if (!answer.ok) return faultOutcome(answer.reason)
   const { body } = answer.value
   const groups = listOf(own(body, 'usage')).filter(isObject)

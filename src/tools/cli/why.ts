@@ -45,7 +45,7 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
   const { config, env } = options
   const read = config === undefined ? undefined : await readFilePolicy({ file: config, env })
   if (read && !read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
-  const { found, isCut, fault } = await decisions({ request_id: id }, MOST, options, around)
+  const { found, cursor, fault } = await decisions({ request_id: id }, MOST, options, around)
   if (fault) return fault
   if (found.length === 0) {
     const message = `No decision with the request id ${id} is stored, or this token may not see it.`
@@ -53,10 +53,8 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
   }
   const explained: Explained[] = []
   for (const record of found.toReversed()) {
-    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
-      method: 'GET',
-      path: `${prefix}/decisions/${textIn(record, 'id')}`,
-    }))
+    const path = `/decisions/${textIn(record, 'id')}`
+    const answer = await callAs(options, AUDIT_SCOPE, around, path)
     if (!answer.ok) return faultOutcome(answer.reason)
     const { body } = answer.value
     const here = read && (await rejudge(read.value.policy, record))
@@ -67,7 +65,10 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
     exitCode: EXIT.yes,
     json: { decisions: explained },
     out: explained.flatMap((one, i) => [...(i > 0 ? [''] : []), ...linesOf(one)]),
-    err: isCut ? [`Only the latest ${MOST} are shown; see edgewarden log --request-id.`] : [],
+    err:
+      cursor === undefined
+        ? []
+        : [`Only the latest ${MOST} are shown; see edgewarden log --request-id.`],
   }
 }
 

@@ -11,7 +11,7 @@ describe('a gate that does not answer', () => {
       if (begins) response.writeHead(200, JSON_TYPE).write('{')
     })
     const address = { origin, prefix: '/.edgewarden', loopback: true }
-    const reply = await callGate(address, { method: 'GET', path: '/' }, 100)
+    const reply = await callGate(address, { path: '/' }, 100)
     await close(server)
     expect(reply).toEqual({
       ok: false,
