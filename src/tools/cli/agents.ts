@@ -38,12 +38,8 @@ interface AgentsOptions extends GateOptions {
 }
 
 export const agentsCommand: CommandRow<AgentsOptions> = {
-  name: 'agents',
-  docs: [
-    'agents ACTION [AGENT]',
-    'lists, approves, suspends and reviews the agents that a running gate knows',
-  ],
-  description: 'List and change the agents in the registry of a running gate.',
+  usage: 'agents ACTION [AGENT]',
+  description: 'List, approve, suspend and review the agents that a running gate knows.',
   example:
     'agents suspend agent-7 --issuer https://auth.my-company.com --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `

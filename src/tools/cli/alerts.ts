@@ -16,9 +16,8 @@ const WHAT = ['list', 'show', ...VERDICTS] as const
 type What = (typeof WHAT)[number]
 
 export const alertsCommand: CommandRow<AlertsOptions> = {
-  name: 'alerts',
-  docs: ['alerts', 'lists alerts about unusual agents, and records what you decide'],
-  description: 'List alerts of a running gate, show one, or decide on one.',
+  usage: 'alerts',
+  description: 'List alerts of a running gate about unusual agents, show one, or decide on one.',
   example: 'alerts dismiss 17 --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
     withGate(command, SCOPE)

@@ -16,8 +16,7 @@ interface EraseOptions extends GateOptions {
 }
 
 export const auditCommand: CommandRow<EraseOptions> = {
-  name: 'audit',
-  docs: ['audit erase --subject SUB', "removes a person's values from a running gate's audit"],
+  usage: 'audit erase --subject SUB',
   description: "Remove a person's values from the records of a running gate's audit.",
   example:
     'audit erase --subject alice --issuer https://auth.acme.example --gate https://api.my-company.com --key ops.jwk',

@@ -42,8 +42,7 @@ export interface CheckOptions {
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
-  name: 'check',
-  docs: ['check', 'validates wrangler.toml and each of its environments'],
+  usage: 'check',
   description: 'Validate wrangler.toml and all its environments.',
   example: 'check --env staging',
   options: (command) =>

@@ -36,9 +36,9 @@ export interface CiOptions {
 }
 
 export const ciCommand: CommandRow<CiOptions> = {
-  name: 'ci',
-  docs: ['ci --base REF', 'runs check, test, and diff against a commit, as one step of a pipeline'],
-  description: 'Run check, test, and diff against the policy of another commit.',
+  usage: 'ci --base REF',
+  description:
+    'Run check, test, and diff against the policy of another commit, as one step of a pipeline.',
   example: 'ci --base origin/main --min-coverage 100',
   help: `
 Without --base nothing is compared. Each environment is compared with that of the same name.

@@ -37,10 +37,9 @@ export interface Process extends Surroundings {
 
 /** A command: its row in the documentation, its help, and what it does. */
 export interface CommandRow<Options extends object = object> {
-  readonly name: string
-  /** How it is called, and what it does, in the table of docs/commands.md. */
-  readonly docs: readonly [usage: string, what: string]
-  /** One sentence of `--help`. */
+  /** Its name, and the arguments and options that it usually needs. */
+  readonly usage: string
+  /** What it does: one sentence of `--help`, and of docs/commands.md. */
   readonly description: string
   /** The command line after `npx edgewarden`. */
   readonly example: string
@@ -66,6 +65,11 @@ export function given<Members extends object>(
   return Object.fromEntries(
     Object.entries(members).filter(([, value]) => value !== undefined),
   ) as Members
+}
+
+/** The name of a command. */
+export function nameOf({ usage }: Pick<CommandRow, 'usage'>): string {
+  return usage.replace(/ .*/, '')
 }
 
 /** An option as it is written on the command line, by the name that commander gives it. */

@@ -24,8 +24,7 @@ interface ConsoleOptions extends GateOptions {
 }
 
 export const consoleCommand: CommandRow<ConsoleOptions> = {
-  name: 'console',
-  docs: ['console', 'signs in to the console of a running gate, in the browser'],
+  usage: 'console',
   description: 'Sign in to the console of a running gate, in the browser.',
   example: 'console --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>

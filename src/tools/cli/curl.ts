@@ -16,8 +16,7 @@ export interface CurlOptions {
 }
 
 export const curlCommand: CommandRow<CurlOptions> = {
-  name: 'curl',
-  docs: ['curl URL --dpop FILE', 'sends one request with a token, and with a DPoP proof'],
+  usage: 'curl URL --dpop FILE',
   description: 'Send one request with a token, and with a DPoP proof of it.',
   example: 'curl https://api.my-company.com/v1/models --dpop client.jwk --token-file token.txt',
   help: `

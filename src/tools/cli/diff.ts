@@ -18,10 +18,8 @@ export interface DiffOptions {
 }
 
 export const diffCommand: CommandRow<DiffOptions> = {
-  name: 'diff',
-  docs: ['diff OLD NEW', 'says who gains and loses access; exits 1 when access widens'],
-  description:
-    'Tell who gains and who loses which rule when one policy takes the place of another.',
+  usage: 'diff OLD NEW',
+  description: 'Say who gains and who loses access when one policy replaces another.',
   example: 'diff deployed.toml wrangler.toml --env staging',
   help: `
 Compares what the two policies let pass, not how they are written, and the tables of the bindings that

@@ -30,10 +30,9 @@ export interface ExplainOptions extends RequestOptions, Partial<GateOptions> {
 }
 
 export const explainCommand: CommandRow<ExplainOptions> = {
-  name: 'explain',
-  docs: ['explain METHOD URL', 'shows how a request is decided, stage by stage'],
+  usage: 'explain METHOD URL',
   description:
-    'Tell how a request is decided, stage by stage: by wrangler.toml, or by a running gate.',
+    'Show how a request is decided, stage by stage: by wrangler.toml, or by a running gate.',
   example: 'explain GET https://api.my-company.com/v1/documents/7 --token @token.txt',
   help: `
 Other users of this machine can see a token that is written on the command line: prefer @FILE or -.

@@ -23,11 +23,7 @@ export interface ImportOptions {
 export const VARIABLE = 'ROUTES_OPENAPI'
 
 export const importCommand: CommandRow<ImportOptions> = {
-  name: 'import',
-  docs: [
-    'import openapi FILE',
-    'makes rules from an OpenAPI document, or says where the policy differs from it',
-  ],
+  usage: 'import openapi FILE',
   description: 'Make rules from an OpenAPI document, or compare the policy with it.',
   example: 'import openapi openapi.yaml >> wrangler.toml',
   help: `

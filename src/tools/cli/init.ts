@@ -19,8 +19,7 @@ export interface InitOptions extends Partial<Answers> {
 }
 
 export const initCommand: CommandRow<InitOptions> = {
-  name: 'init',
-  docs: ['init [DIR]', 'writes a project that deploys: wrangler.toml, Worker, CI'],
+  usage: 'init [DIR]',
   description: 'Write a new project for a gate; in a terminal it asks for missing options.',
   example:
     'init gate --resource https://api.my-company.com --issuer https://auth.my-company.com --model-api openai',

@@ -21,13 +21,8 @@ export interface KeygenOptions {
 }
 
 export const keygenCommand: CommandRow<KeygenOptions> = {
-  name: 'keygen',
-  docs: [
-    'keygen --operator|--agent --issuer NAME',
-    "makes a key for an operator or for agents, and prints the issuer's table for it",
-  ],
-  description:
-    'Make a signing key: prints the issuer table for wrangler.toml, writes the private key.',
+  usage: 'keygen --operator|--agent --issuer NAME',
+  description: 'Make a signing key, and print the issuer table for wrangler.toml.',
   example: 'keygen --operator --issuer ops >> wrangler.toml',
   options: (command) =>
     command

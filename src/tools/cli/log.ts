@@ -34,8 +34,7 @@ interface LogOptions extends DecisionOptions {
 const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
 
 export const logCommand: CommandRow<LogOptions> = {
-  name: 'log',
-  docs: ['log', 'shows what a running gate has decided: who did what for whom'],
+  usage: 'log',
   description: 'Show the decisions that the audit of a running gate has stored, the latest last.',
   example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
   options: (command) =>

@@ -29,8 +29,7 @@ export interface MintOptions {
 }
 
 export const mintCommand: CommandRow<MintOptions> = {
-  name: 'mint',
-  docs: ['mint --key FILE --audience RESOURCE --scope "…"', 'signs a token for development'],
+  usage: 'mint --key FILE --audience RESOURCE --scope "…"',
   description: 'Sign an access token for development.',
   example: 'mint --key ops.jwk --audience https://api.my-company.com --scope "chat:write"',
   options: (command) =>

@@ -16,8 +16,7 @@ export interface ListOptions extends GateOptions, Filters {
 }
 
 export const liftCommand: CommandRow<GateOptions & Filters> = {
-  name: 'lift',
-  docs: ['lift ID', 'lifts a revocation of a running gate, or all that options name'],
+  usage: 'lift ID',
   description: 'Lift a revocation at a running gate, or all that the options name.',
   example: 'lift 2hT1Zs0yX3kq8bN5vC7m9A --gate https://api.my-company.com --key ops.jwk',
   options: (command) => withFilters(withGate(command)).argument('[id]', 'its id, as list shows it'),
@@ -25,8 +24,7 @@ export const liftCommand: CommandRow<GateOptions & Filters> = {
 }
 
 export const listCommand: CommandRow<ListOptions> = {
-  name: 'list',
-  docs: ['list', 'lists the revocations of a running gate'],
+  usage: 'list',
   description: 'List the revocations of a running gate.',
   example: 'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
   options: (command) => withFilters(withGate(command)).option('--all', 'every page'),

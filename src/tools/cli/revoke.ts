@@ -41,8 +41,7 @@ export interface RevokeOptions extends GateOptions, EntryOptions {
 }
 
 export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
-  name: 'revoke',
-  docs: ['revoke KIND VALUE', 'revokes a token, an agent or more at a running gate'],
+  usage: 'revoke KIND VALUE',
   description: 'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
   example:
     'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',

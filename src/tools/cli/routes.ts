@@ -33,9 +33,8 @@ export interface RoutesOptions extends AgentOptions {
 }
 
 export const routesCommand: CommandRow<RoutesOptions> = {
-  name: 'routes',
-  docs: ['routes', 'lists the rules, or those that a given agent could reach'],
-  description: 'List the rules of wrangler.toml and what each needs.',
+  usage: 'routes',
+  description: 'List the rules of wrangler.toml, or those that a given agent could reach.',
   example: 'routes --env staging',
   help: `
 With one of these options it lists the rules that such an agent could reach. An option that you leave

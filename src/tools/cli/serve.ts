@@ -33,8 +33,7 @@ export interface ServeOptions {
 }
 
 export const serveCommand: CommandRow<ServeOptions> = {
-  name: 'serve',
-  docs: ['serve', 'runs the gate on this machine, off Cloudflare, with its data on disk'],
+  usage: 'serve',
   description: 'Run the gate off Cloudflare: the same bundle, on workerd, with its data on disk.',
   example: 'serve --listen "*:8443" --cert tls.crt --key tls.key',
   help: `

@@ -30,8 +30,7 @@ export interface TestOptions {
 }
 
 export const testCommand: CommandRow<TestOptions> = {
-  name: 'test',
-  docs: ['test', 'decides example requests by wrangler.toml, and compares with what is expected'],
+  usage: 'test',
   description:
     'Decide the requests of test files by wrangler.toml and compare with what is expected.',
   example: 'test tests/policy.test.toml --min-coverage 100',

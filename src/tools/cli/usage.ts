@@ -13,8 +13,7 @@ interface UsageOptions extends DecisionOptions {
 }
 
 export const usageCommand: CommandRow<UsageOptions> = {
-  name: 'usage',
-  docs: ['usage', 'counts what a running gate has decided: by agent, rule, tool and time'],
+  usage: 'usage',
   description: 'Count the decisions that the audit of a running gate has stored.',
   example:
     'usage --gate https://api.my-company.com --key ops.jwk --by agent,rule --every hour --from 1d',

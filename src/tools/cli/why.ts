@@ -22,8 +22,7 @@ interface WhyOptions extends GateOptions {
 }
 
 export const whyCommand: CommandRow<WhyOptions> = {
-  name: 'why',
-  docs: ['why REQUEST_ID', 'says why a running gate allowed or refused a request'],
+  usage: 'why REQUEST_ID',
   description: 'Say why a running gate allowed or refused a request, from its audit.',
   example:
     'why 5b0c8f6e-0f0d-4f0e-9a0a-2f1f5f0d7c11 --gate https://api.my-company.com --key ops.jwk',

@@ -25,13 +25,9 @@ export interface DoctorOptions extends IssuerOptions {
 }
 
 export const doctorCommand: CommandRow<DoctorOptions> = {
-  name: 'doctor',
-  docs: [
-    'doctor ISSUER',
-    'examines an issuer, or with `--mcp URL` what MCP clients meet, and says how to fix it',
-  ],
+  usage: 'doctor ISSUER',
   description:
-    'Ask an issuer for its keys as a gate would, and tell what is wrong and how to fix it.',
+    'Examine an issuer, or with --mcp URL what MCP clients meet, and say how to fix what is wrong.',
   example: 'doctor https://auth.my-company.com',
   help: `
 With --mcp it asks an MCP server what clients ask before they log in, and says which can get a token.
