@@ -7,7 +7,7 @@ import { textIn } from './decision-lines.ts'
 import { counted } from './file-policy.ts'
 import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { tomlTable, tomlValue } from './toml-statements.ts'
+import { tomlTable, tomlValue } from './toml.ts'
 
 /** Calls the registry of the gate; the answer, or the outcome of a call that brought none. */
 export type CallAgents = (path: string, more: CallOptions) => Promise<Result<JsonObject, Outcome>>

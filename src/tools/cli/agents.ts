@@ -11,7 +11,7 @@ import { faultOutcome } from './gate-client.ts'
 import { isIssuerName, issuerNamed } from './leaked.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { tellStopped } from './revoke-seen.ts'
-import { tomlValue } from './toml-statements.ts'
+import { tomlValue } from './toml.ts'
 
 const ACTIONS = [
   ...['list', 'review', 'show', 'approve', 'set', 'suspend', 'resume', 'retire'],

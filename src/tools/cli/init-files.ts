@@ -2,7 +2,7 @@ import { OBJECT_CLASSES } from '../../wrangler/durable-objects.ts'
 import type { ImportedRule } from '../openapi/rules.ts'
 import { type Answers, policyToml, secretsOf } from './init-policy.ts'
 import { policyTests } from './init-tests.ts'
-import { tomlValue } from './toml-statements.ts'
+import { tomlValue } from './toml.ts'
 
 /** What is said of the machine and of this package. */
 export interface Project {

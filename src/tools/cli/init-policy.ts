@@ -11,7 +11,7 @@ import {
 } from '../../policy/profiles.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from './import.ts'
-import { tomlTable, tomlValue } from './toml-statements.ts'
+import { tomlTable, tomlValue } from './toml.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {

@@ -1,7 +1,7 @@
 import { PROFILES, type Profile } from '../../policy/profiles.ts'
 import type { ImportedRule } from '../openapi/rules.ts'
 import { type Answers, granteeOf, importedRule, pinOf, profileOf, rulesOf } from './init-policy.ts'
-import { tomlTable, tomlValue } from './toml-statements.ts'
+import { tomlTable, tomlValue } from './toml.ts'
 
 /** Tests of the policy: each rule with the scopes it needs, and without one of them. */
 export function policyTests(answers: Answers, imported: readonly ImportedRule[]): string {

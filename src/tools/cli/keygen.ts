@@ -5,7 +5,7 @@ import type { CommandRow } from './command.ts'
 import { fileReason } from './files.ts'
 import { keyFileText } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { tomlTable } from './toml-statements.ts'
+import { tomlTable } from './toml.ts'
 
 export interface KeygenOptions {
   /** The name of the table under `[vars.ISSUERS]`. */

@@ -393,6 +393,11 @@ describe('a file of cases', () => {
       /expect.decision: unknown value `allow`/,
     ],
     ['no moment', one(`${PAY}at = 2026-02-30T00:00:00Z`), /:5: at: "2026-02-30.*" is no moment/],
+    [
+      'no moment for all',
+      `defaults.at = 2026-02-30T00:00:00Z\n${one(PAY)}`,
+      /:1: at: "2026-02-30.*" is no moment/,
+    ],
     ['no zone', one(`${PAY}at = 2026-02-20T00:00:00`), /at: ".*" is no moment/],
     [
       'an address that is none',
