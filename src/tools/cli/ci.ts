@@ -11,7 +11,7 @@ import { isVersion } from '../lints/changes.ts'
 import { check } from './check.ts'
 import type { CommandRow } from './command.ts'
 import { diff } from './diff.ts'
-import { fileReason, ownManifest } from './files.ts'
+import { ownManifest, writeText } from './files.ts'
 import { importOpenApi } from './import.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
 import { FOLDER, teamFiles } from './teams.ts'
@@ -117,11 +117,8 @@ export async function ci(
   const exitCode = failed.some((part) => exitOf(part) === EXIT.no) ? EXIT.no : EXIT.unknown
   const lines = parts.flatMap(partLines)
   if (summary !== undefined) {
-    const reason = await writeFile(summary, markdown(lines, failed.length > 0)).then(
-      () => undefined,
-      fileReason,
-    )
-    if (reason !== undefined) return cannotTell(`Cannot write ${summary}: ${reason}.`)
+    const written = await writeText(summary, markdown(lines, failed.length > 0))
+    if (!written.ok) return cannotTell(written.reason)
   }
   return {
     exitCode: failed.length === 0 ? EXIT.yes : exitCode,

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Imported } from '../openapi/rules.ts'
 import { check } from './check.ts'
 import { type Ask, type CommandRow, optionName, type Process } from './command.ts'
-import { fileReason, ownManifest } from './files.ts'
+import { ownManifest, writeText } from './files.ts'
 import { noteLine, readRules } from './import.ts'
 import { projectFiles } from './init-files.ts'
 import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
@@ -83,13 +83,9 @@ export async function init(
     (path) => ![path, ...otherNames(path)].some((one) => existing.includes(one)),
   )
   for (const path of written) {
-    const full = join(directory, path)
-    try {
-      await mkdir(dirname(full), { recursive: true })
-      await writeFile(full, files[path] ?? '', { flag: 'wx' })
-    } catch (error) {
-      return cannotTell(`Cannot write ${full}: ${fileReason(error)}.`)
-    }
+    const options = { isDeep: true, flag: 'wx' } as const
+    const made = await writeText(join(directory, path), files[path] ?? '', options)
+    if (!made.ok) return cannotTell(made.reason)
   }
   return {
     exitCode: EXIT.yes,

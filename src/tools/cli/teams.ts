@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -6,7 +6,7 @@ import { type PolicyIssue, pathText, quoteAll, type Report } from '../../policy/
 import { readTable } from '../../policy/table.ts'
 import { TEAM_KEYS } from '../../policy/team-keys.ts'
 import { type PlacedIssue, type PlaceOf, readToml } from '../../wrangler/places.ts'
-import { fileReason, readText } from './files.ts'
+import { readText, writeText } from './files.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
 /** The rules of teams, which each have a file of their own: `routes/NAME.toml` beside the wrangler file. */
@@ -182,15 +182,9 @@ export async function writeTeams(
     if (before.ok && !before.value.startsWith(HEADER)) {
       return fail(`${path} was not written by check, and is not overwritten.`)
     }
-    try {
-      await mkdir(dirname(path), { recursive: true })
-      await writeFile(
-        path,
-        `${HEADER}export const variables = ${JSON.stringify(environment.teams.vars)}\n`,
-      )
-    } catch (error) {
-      return fail(`Cannot write ${path}: ${fileReason(error)}.`)
-    }
+    const text = `${HEADER}export const variables = ${JSON.stringify(environment.teams.vars)}\n`
+    const made = await writeText(path, text, { isDeep: true })
+    if (!made.ok) return made
     written.add(module)
   }
   return ok([...written])

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Option } from 'commander'
 import { GUARD } from '../../core/guard.ts'
@@ -9,7 +9,7 @@ import { rulePath } from '../../policy/vars.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
 import { counted, type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { fileReason } from './files.ts'
+import { writeText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { createJudge, type Verdict } from './test-case.ts'
 import { readTestFile, type TestCase, type TestFile } from './test-file.ts'
@@ -143,11 +143,9 @@ const updated = async (files: readonly TestFile[], judged: readonly Tested[]) =>
     if (wrong.length === 0) continue
     const expected = wrong.map(({ index, verdict }) => [index, verdict?.snapshot ?? {}] as const)
     const next = withExpectations(one, new Map(expected))
-    const reason = next.ok
-      ? await writeFile(one.file, next.value).then(() => undefined, fileReason)
-      : next.reason
-    if (reason === undefined) for (const each of wrong) done.add(each)
-    else refused.push(`${one.file} is left as it is: ${reason}`)
+    const written = next.ok ? await writeText(one.file, next.value) : next
+    if (written.ok) for (const each of wrong) done.add(each)
+    else refused.push(`${one.file} is left as it is: ${written.reason}`)
   }
   const tested = judged.map(
     (one): Tested => (done.has(one) ? { ...one, failures: [], isUpdated: true } : one),
@@ -216,9 +214,8 @@ const outcomeOf = async (
   ]
   const lines = report ? reportLines(report, tested, faults) : []
   if (output !== undefined) {
-    const text = lines.map((line) => `${line}\n`).join('')
-    const reason = await writeFile(output, text).then(() => undefined, fileReason)
-    if (reason !== undefined) return cannotTell(`Cannot write ${output}: ${reason}.`)
+    const written = await writeText(output, lines.map((line) => `${line}\n`).join(''))
+    if (!written.ok) return cannotTell(written.reason)
   }
   const failed = tested.filter(({ failures }) => failures.length > 0).length
   const summary = [
