@@ -1,13 +1,12 @@
 import { Argument, Option } from 'commander'
 import { type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { AGENT_NEEDS, AGENT_STATUSES } from '../../core/model/agents.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
+import { ok, type Result } from '../../core/result.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
 import { watchedText } from './alerts.ts'
 import { type CommandRow, collect, type Process, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
-import { faultOutcome } from './gate-client.ts'
 import { isIssuerName, issuerNamed } from './leaked.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { tellStopped } from './revoke-seen.ts'
@@ -89,7 +88,7 @@ const agents = async (
   if (!options.ok) return options.reason
   const call: CallAgents = async (path, more) => {
     const answer = await callAs(options.value, AGENTS_SCOPE, process, `/agents${path}`, more)
-    return answer.ok ? ok(answer.value.body) : fail(faultOutcome(answer.reason))
+    return answer.ok ? ok(answer.value.body) : answer
   }
   if (['list', 'review', 'export', 'import'].includes(action)) {
     return ofAll(action, agent, options.value, call, process)
@@ -108,7 +107,7 @@ const withIssuer = async (
   const { issuer } = options
   if (!isIssuerName(issuer)) return ok(options)
   const policy = await callAs(options, 'edgewarden:read', process, '/policy')
-  if (!policy.ok) return fail(faultOutcome(policy.reason))
+  if (!policy.ok) return policy
   return ok({ ...options, issuer: issuerNamed(issuer, policy.value.body) })
 }
 

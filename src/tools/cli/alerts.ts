@@ -3,7 +3,6 @@ import { VERDICTS, type Verdict } from '../../core/model/watch.ts'
 import { callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { textIn, whenText } from './decision-lines.ts'
-import { faultOutcome } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 interface AlertsOptions extends GateOptions {
@@ -49,7 +48,7 @@ const alerts = async (
   const answer = isShown
     ? await callAs(options, SCOPE, around, `/alerts/${id}`)
     : await callAs(options, SCOPE, around, `/alerts/${id}/${what}`, { method: 'POST' })
-  if (!answer.ok) return faultOutcome(answer.reason)
+  if (!answer.ok) return answer.reason
   const { body } = answer.value
   const alert = own(body, 'alert')
   if (!isObject(alert)) return cannotTell('The gate answered without an alert; is --gate right?')
@@ -69,7 +68,7 @@ const listed = async (
 ): Promise<Outcome> => {
   const query = { open: all ? undefined : 'true', issuer }
   const answer = await callAs(options, SCOPE, around, '/alerts', { query })
-  if (!answer.ok) return faultOutcome(answer.reason)
+  if (!answer.ok) return answer.reason
   const { body } = answer.value
   const found = listOf(own(body, 'alerts')).filter(isObject)
   const more = own(body, 'cursor') === undefined ? [] : ['There are more, older ones.']

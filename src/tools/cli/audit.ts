@@ -4,7 +4,6 @@ import { callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { counted } from './file-policy.ts'
-import { faultOutcome } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 /** What a token needs to erase. */
@@ -43,8 +42,8 @@ const erase = async (options: EraseOptions, around: Surroundings): Promise<Outco
     const answer = await callAs(options, SCOPE, around, '/audit/erase', { method: 'POST', body })
     const told = `${counted(records, 'record')} changed.`
     if (!answer.ok) {
-      const fault = faultOutcome(answer.reason)
-      return { ...fault, err: [...(records > 0 ? [told] : []), ...fault.err] }
+      const { reason } = answer
+      return { ...reason, err: [...(records > 0 ? [told] : []), ...reason.err] }
     }
     const { body: page } = answer.value
     records += Number(own(page, 'records'))

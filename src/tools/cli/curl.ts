@@ -51,7 +51,7 @@ export async function curl(
     return cannotTell('the URL must be https: over plain http anyone could read the token')
   }
   const token = await tokenFor({ origin: url.origin, prefix: '', loopback }, options, '', around)
-  if (!token.ok) return cannotTell(token.reason.kind === 'silent' ? token.reason.message : '')
+  if (!token.ok) return cannotTell(token.reason)
   const key = options.dpop === undefined ? undefined : await readProofKey(options.dpop)
   if (key && !key.ok) return cannotTell(key.reason)
   const ask = (nonce?: string) => send(url, options, token.value, key?.value, nonce, around.now())

@@ -1,15 +1,10 @@
-import { fail, ok, type Result } from '../../core/result.ts'
+import { ok, type Result } from '../../core/result.ts'
 import { type Bound, bindingsOf, compareBindings } from '../../diff/bindings.ts'
 import { comparePolicies } from '../../diff/compare.ts'
 import type { Finding } from '../../diff/findings.ts'
 import { listed } from '../../diff/words.ts'
 import type { CommandRow } from './command.ts'
-import {
-  type FilePolicy,
-  fileFaultOutcome,
-  type PolicyChoice,
-  readFilePolicy,
-} from './file-policy.ts'
+import { type FilePolicy, type PolicyChoice, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface DiffOptions {
@@ -74,8 +69,7 @@ export async function diff(
 /** One of the two files. One without a policy lets nobody pass, but that is hardly what is asked. */
 const readSide = async (choice: PolicyChoice): Promise<Result<FilePolicy & Bound, Outcome>> => {
   const read = await readFilePolicy(choice)
-  if (!read.ok) return fail(fileFaultOutcome(read.reason, EXIT.unknown))
-  return ok({ ...read.value, bindings: bindingsOf(read.value.table) })
+  return read.ok ? ok({ ...read.value, bindings: bindingsOf(read.value.table) }) : read
 }
 
 /** A finding, and who is responsible for the rules that it applies to. */

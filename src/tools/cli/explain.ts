@@ -13,8 +13,7 @@ import {
 } from './command.ts'
 import { explainOffline, readKeySet } from './explain-offline.ts'
 import { type AskedRequest, type RequestOptions, readRequest } from './explain-request.ts'
-import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { faultOutcome } from './gate-client.ts'
+import { readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
 import { operandLines, stepLines } from './steps.ts'
 import { instant, utc } from './times.ts'
@@ -114,7 +113,7 @@ const explainHere = async (
   const keys = jwks === undefined ? undefined : await readKeySet(jwks)
   if (keys && !keys.ok) return cannotTell(`--jwks: ${keys.reason}`)
   const read = await readFilePolicy({ file: config, env })
-  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
+  if (!read.ok) return read.reason
   const judged = { at: moment?.value ?? now(), keys: keys?.value }
   const { explanation, inlineKeys } = await explainOffline(read.value.policy, asked, judged)
   const exitCode = verdictOf(explanation)
@@ -153,8 +152,7 @@ const explainThere = async (
   }
   const answer = await callAs(options, SCOPE, around, '/explain', { method: 'POST', body })
   if (!answer.ok) {
-    const outcome = faultOutcome(answer.reason)
-    const refused = answer.reason.kind === 'refused'
+    const { refused, ...outcome } = answer.reason
     const about = refused ? ['No explanation: the gate refused the call that asked for it.'] : []
     return { ...outcome, exitCode: EXIT.unknown, err: [...about, ...outcome.err] }
   }

@@ -2,7 +2,7 @@ import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import type { Process } from './command.ts'
 import { textIn } from './decision-lines.ts'
-import { faultOutcome, networkReason } from './gate-client.ts'
+import { networkReason } from './gate-client.ts'
 import { EXIT, type Outcome } from './output.ts'
 
 /** Milliseconds before the stream is opened again: so many for each time in a row that it could not be. */
@@ -39,7 +39,7 @@ export async function follow(
     let why = 'The gate ended the stream'
     if (!answer.ok) {
       clearTimeout(silence)
-      const fault = faultOutcome(answer.reason)
+      const fault = answer.reason
       if (fault.exitCode === EXIT.no || !isBegun || ++faults > PATIENCE) return fault
       why = fault.err[0] ?? why
     } else {

@@ -42,10 +42,11 @@ export interface GateAnswer {
   readonly events?: AsyncIterable<Uint8Array>
 }
 
-/** Why there is no answer to use: the gate refused, or nothing can be said. */
-export type GateFault =
-  | { readonly kind: 'refused'; readonly status: number; readonly problem: JsonObject }
-  | { readonly kind: 'silent'; readonly message: string }
+/** The outcome of a call without an answer to use. */
+export interface GateFault extends Outcome {
+  /** What the gate said, if it refused the call. */
+  readonly refused?: { readonly status: number; readonly problem: JsonObject }
+}
 
 const TIMEOUT_MS = 10_000
 /** Bytes of an answer that are read, and its nesting. */
@@ -85,7 +86,7 @@ export async function callGate(
   { method, path, token, body, match, events }: GateCall,
   timeoutMs = TIMEOUT_MS,
 ): Promise<Result<GateAnswer, GateFault>> {
-  const silent = (message: string) => fail({ kind: 'silent', message } as const)
+  const silent = (message: string) => fail(cannotTell(message))
   try {
     const response = await fetch(gate.origin + path, {
       method: method ?? 'GET',
@@ -121,7 +122,7 @@ export async function callGate(
       return ok({ status, body: json ?? {}, ...(location !== null && { location }) })
     }
     return type === 'application/problem+json' && json !== undefined
-      ? fail({ kind: 'refused', status, problem: json })
+      ? fail(refusal(status, json))
       : silent(
           `${gate.origin} answered ${status}, but not as a gate does; is --gate (or --prefix) right?`,
         )
@@ -130,16 +131,14 @@ export async function callGate(
   }
 }
 
-/** The outcome of a call that brought no answer to use. */
-export function faultOutcome(fault: GateFault): Outcome {
-  if (fault.kind === 'silent') return cannotTell(fault.message)
-  const { status, problem } = fault
+const refusal = (status: number, problem: JsonObject): GateFault => {
   const [title, code, hint, id] = ['title', 'code', 'hint', 'request_id'].map((name) =>
     ownText(problem, name),
   )
   // A gate that is unavailable has decided nothing; a full set (507) is a no.
   const undecided = status >= 500 && status !== 507
   return {
+    refused: { status, problem },
     exitCode: undecided ? EXIT.unknown : EXIT.no,
     json: { error: title ?? 'refused', problem },
     out: [],

@@ -6,7 +6,6 @@ import {
   withFilters,
   withGate,
 } from './command.ts'
-import { faultOutcome } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
 
@@ -48,7 +47,7 @@ export async function lift(
   if (isFiltered) return cannotTell('Give an ID, or say which ones by options: not both')
   if (!ID.test(id)) return cannotTell(`"${id}" is no id of a revocation; list shows them`)
   const answer = await callAs(options, SCOPE, around, `/revocations/${id}`, { method: 'DELETE' })
-  if (!answer.ok) return faultOutcome(answer.reason)
+  if (!answer.ok) return answer.reason
   return { exitCode: EXIT.yes, json: { lifted: id }, out: [`Lifted ${id}`], err: [] }
 }
 

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { durationMs } from '../../core/duration.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { faultOutcome, type GateFault } from './gate-client.ts'
+import type { GateFault } from './gate-client.ts'
 import { EXIT, type ExitCode, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
 import { utc } from './times.ts'
@@ -91,9 +91,9 @@ export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
 
 /** Why the terms are not known where the policy could not be read, as the end of a sentence. */
 export function whyUnknown(fault: GateFault): string {
-  return fault.kind === 'refused' && own(fault.problem, 'code') === 'scope_missing'
+  return fault.refused && own(fault.refused.problem, 'code') === 'scope_missing'
     ? 'the token lacks scope edgewarden:read'
-    : (faultOutcome(fault).err[0] ?? '').replace(/\.$/, '')
+    : (fault.err[0] ?? '').replace(/\.$/, '')
 }
 
 /** A revocation that a gate has made: its answer, and the entries that this names. */

@@ -11,7 +11,7 @@ import {
   type Waiting,
   withGate,
 } from './command.ts'
-import { faultOutcome, type GateAddress, type GateAnswer, gateAddress } from './gate-client.ts'
+import { type GateAddress, type GateAnswer, gateAddress } from './gate-client.ts'
 import { chosenKind, isIssuerName, issuerNamed, leakedText, readLeaked } from './leaked.ts'
 import { cannotTell, type Outcome } from './output.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
@@ -102,7 +102,7 @@ const completed = async (
   const text = leaked === undefined ? ok('') : await leakedText(leaked, around.stdin ?? NOTHING)
   if (!text.ok) return fail(cannotTell(text.reason))
   const policy = await readPolicy(options, around)
-  if (!policy.ok) return fail(faultOutcome(policy.reason))
+  if (!policy.ok) return policy
   const { body } = policy.value
   if (isIssuerName(issuer)) {
     return ok({ ...options, issuer: issuerNamed(issuer, body) })
@@ -150,7 +150,7 @@ export async function revoke(
   const began = waiting.elapsed()
   const sent = { method: 'POST', body: entry.value } as const
   const answer = await callAs(options, SCOPES, around, '/revocations', sent)
-  if (!answer.ok) return faultOutcome(answer.reason)
+  if (!answer.ok) return answer.reason
   const made = { body: answer.value.body, entries: entriesOf(answer.value.body) }
   if (made.entries.length === 0) {
     return cannotTell('The gate answered without naming what it revoked.')
@@ -210,8 +210,8 @@ const acknowledged = async (
     if (answer.ok) {
       shards = shardsOf(answer.value.body) ?? shards
       if (answer.value.status === 200 && shards && haveAll(shards)) return ok(undefined)
-    } else if (answer.reason.kind === 'refused' && answer.reason.status < 500) {
-      const why = (faultOutcome(answer.reason).err[0] ?? '').replace(/^The/, 'the')
+    } else if (answer.reason.refused && answer.reason.refused.status < 500) {
+      const why = (answer.reason.err[0] ?? '').replace(/^The/, 'the')
       return fail({ why, ...(shards && { shards }) })
     }
   }

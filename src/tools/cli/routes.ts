@@ -12,7 +12,7 @@ import {
 import { showPolicy } from '../../policy/show.ts'
 import { type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
-import { type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { type FilePolicy, readFilePolicy } from './file-policy.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
@@ -112,8 +112,8 @@ export async function routes({
 }: RoutesOptions): Promise<Outcome> {
   const agent = agentOf(options)
   const file = wranglerPath(named)
-  const read = await readFilePolicy({ file, env })
-  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)
+  const read = await readFilePolicy({ file, env }, EXIT.no)
+  if (!read.ok) return read.reason
   const { policy, environment } = read.value
   const rules = rulesOf(read.value)
   const json = { valid: true, file, environment }

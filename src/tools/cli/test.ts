@@ -8,7 +8,7 @@ import { ONE_OF } from '../../mcp/access.ts'
 import { rulePath } from '../../policy/vars.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
-import { counted, type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { counted, type FilePolicy, readFilePolicy } from './file-policy.ts'
 import { writeText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { createJudge, type Verdict } from './test-case.ts'
@@ -80,7 +80,7 @@ export async function test(
   if (!(least >= 0 && least <= 100)) return cannotTell('--min-coverage is a number from 0 to 100')
   if (output !== undefined && !report) return cannotTell('--output goes with --report')
   const read = await readFilePolicy({ file: config, env })
-  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
+  if (!read.ok) return read.reason
   const { policy } = read.value
   const names = given.length > 0 ? given : await usualFiles(dirname(config))
   if (names.length === 0) {

@@ -3,7 +3,6 @@ import { USAGE_BY } from '../../core/model/audit.ts'
 import { AUDIT_SCOPE, callAs } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { gapText, textIn, whenText } from './decision-lines.ts'
-import { faultOutcome } from './gate-client.ts'
 import { csvLines, type DecisionOptions, queryOf, withFilters } from './log.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 
@@ -32,7 +31,7 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
   if (!query.ok) return cannotTell(query.reason)
   const asked = { query: { ...query.value, by, every } }
   const answer = await callAs(options, AUDIT_SCOPE, around, '/usage', asked)
-  if (!answer.ok) return faultOutcome(answer.reason)
+  if (!answer.ok) return answer.reason
   const { body } = answer.value
   const groups = listOf(own(body, 'usage')).filter(isObject)
   const names = [

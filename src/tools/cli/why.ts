@@ -10,8 +10,7 @@ import {
   whenText,
   whoText,
 } from './decision-lines.ts'
-import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { faultOutcome } from './gate-client.ts'
+import { readFilePolicy } from './file-policy.ts'
 import { decisions } from './log.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { type Rejudged, rejudge, rejudgedText } from './rejudge.ts'
@@ -43,7 +42,7 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
   if (id === '') return cannotTell('Which request? Give its id, as X-Request-Id has it.')
   const { config, env } = options
   const read = config === undefined ? undefined : await readFilePolicy({ file: config, env })
-  if (read && !read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
+  if (read && !read.ok) return read.reason
   const { found, cursor, fault } = await decisions({ request_id: id }, MOST, options, around)
   if (fault) return fault
   if (found.length === 0) {
@@ -54,7 +53,7 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
   for (const record of found.toReversed()) {
     const path = `/decisions/${textIn(record, 'id')}`
     const answer = await callAs(options, AUDIT_SCOPE, around, path)
-    if (!answer.ok) return faultOutcome(answer.reason)
+    if (!answer.ok) return answer.reason
     const { body } = answer.value
     const here = read && (await rejudge(read.value.policy, record))
     const today = own(body, 'today')

@@ -2,7 +2,7 @@ import { claimPathText } from '../../core/model/claims.ts'
 import { PROFILE_NAMES, sharedOf } from '../../policy/profiles.ts'
 import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
-import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
+import { counted } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from '../cli/output.ts'
 import { tomlTable } from '../cli/toml.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
@@ -105,7 +105,7 @@ const strayOption = (name: string, isUrl: boolean): string => {
 
 const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
   if (fault.kind === 'usage') return cannotTell(fault.message)
-  if (fault.kind === 'file') return fileFaultOutcome(fault.fault, EXIT.unknown)
+  if (fault.kind === 'file') return fault.outcome
   const findings = fault.messages.map(
     (message): Finding => ({
       level: 'wrong',

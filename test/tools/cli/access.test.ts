@@ -91,7 +91,7 @@ describe('a gate that is not on this machine', () => {
     const token = await tokenFor(remote, { key }, 'edgewarden:revoke', around)
     expect(token).toMatchObject({
       ok: false,
-      reason: { kind: 'silent', message: expect.stringContaining('says it is https://bank.dev') },
+      reason: expect.stringContaining('says it is https://bank.dev'),
     })
   })
 

@@ -148,7 +148,7 @@ describe('the policy that it writes', () => {
     const { exitCode, err } = await init(path, answers, {})
     expect([exitCode, err]).toEqual([0, expect.anything()])
     const read = await readFilePolicy({ file: join(path, 'wrangler.toml') })
-    if (!read.ok) throw new Error(read.reason.message)
+    if (!read.ok) throw new Error(read.reason.err.join())
     return read.value
   }
 
