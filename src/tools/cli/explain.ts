@@ -1,6 +1,6 @@
 import { chainDenials } from '../../core/chain.ts'
 import { GUARD } from '../../core/guard.ts'
-import { isObject, type JsonObject, objectOf, own, ownText } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import { callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
@@ -88,19 +88,18 @@ export async function explain(
 ): Promise<Outcome> {
   const { gate } = options
   const stray = (gate === undefined ? THERE : HERE).find((name) => options[name] !== undefined)
-  if (stray !== undefined) return cannotTell(strayOption(stray, gate !== undefined))
+  if (stray !== undefined) {
+    const why =
+      gate === undefined
+        ? 'is for calling a gate (--gate URL); the token to explain goes to --token.'
+        : 'is for judging by a file; with --gate the gate judges as it is now.'
+    return cannotTell(`${optionName(stray)} ${why}`)
+  }
   const asked = await readRequest(method, url, options, around.stdin)
   if (!asked.ok) return cannotTell(asked.reason)
   return gate === undefined
     ? explainHere(asked.value, options, around)
     : explainThere(asked.value, { ...options, gate }, around)
-}
-
-const strayOption = (name: string, atGate: boolean): string => {
-  const option = optionName(name)
-  return atGate
-    ? `${option} is for judging by a file; with --gate the gate judges as it is now.`
-    : `${option} is for calling a gate (--gate URL); the token to explain goes to --token.`
 }
 
 const explainHere = async (
@@ -128,7 +127,7 @@ const explainHere = async (
     out: [
       ...explanationLines(explanation),
       ...(moment ? [`Judged as of ${utc(moment.value)}.`] : []),
-      ...(reached(explanation, 'revocation')
+      ...(stepsOf(explanation).some((step) => own(step, 'stage') === 'revocation')
         ? ['Revocations are not known here: judged as if nothing were revoked.']
         : []),
     ],
@@ -157,7 +156,10 @@ const explainThere = async (
     return { ...outcome, exitCode: EXIT.unknown, err: [...about, ...outcome.err] }
   }
   const explanation = answer.value.body
-  if (!isExplanation(explanation)) {
+  if (
+    typeof own(explanation, 'allowed') !== 'boolean' ||
+    !Array.isArray(own(explanation, 'steps'))
+  ) {
     return cannotTell('The gate answered without an explanation; is --gate right?')
   }
   const exitCode = verdictOf(explanation)
@@ -178,16 +180,6 @@ const UNDECIDED: ReadonlySet<string> = new Set(
 
 /** Members of a step's detail that are shown below the steps. */
 const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
-
-/** Whether a document has the form of an explanation, as far as it is shown here. */
-const isExplanation = (value: JsonObject): boolean => {
-  return typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
-}
-
-/** Whether the decision reached a stage. */
-const reached = (explanation: JsonObject, stage: string): boolean => {
-  return stepsOf(explanation).some((step) => own(step, 'stage') === stage)
-}
 
 /** What an explanation comes to: allowed, denied, or a line that could not decide. */
 const verdictOf = (explanation: JsonObject): ExitCode => {
@@ -257,7 +249,5 @@ const denied = (explanation: JsonObject): readonly string[] => {
   ]
 }
 
-const stepsOf = (explanation: JsonObject): readonly JsonObject[] => {
-  const steps = own(explanation, 'steps')
-  return Array.isArray(steps) ? steps.filter(isObject) : []
-}
+const stepsOf = (explanation: JsonObject): readonly JsonObject[] =>
+  listOf(own(explanation, 'steps')).filter(isObject)

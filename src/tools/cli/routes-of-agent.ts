@@ -13,6 +13,7 @@ import { identityOf } from '../../core/stages/identity.ts'
 import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import { type Described, type Reach, reachable } from '../reach/reachable.ts'
 import { claimedIssuer } from './claimed-issuer.ts'
+import { given } from './command.ts'
 import { readText } from './files.ts'
 
 /** An agent as options describe it. */
@@ -53,25 +54,9 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
 ])
 
 /** What of all options describes an agent. */
-export function agentOf({
-  agentType,
-  scopes,
-  issuer,
-  workflow,
-  claims,
-}: AgentOptions): AgentOptions {
-  return {
-    ...(claims !== undefined && { claims }),
-    ...(agentType !== undefined && { agentType }),
-    ...(scopes !== undefined && { scopes }),
-    ...(issuer !== undefined && { issuer }),
-    ...(workflow !== undefined && { workflow }),
-  }
-}
-
-/** Whether options describe an agent. */
-export function isDescribed(options: AgentOptions): boolean {
-  return Object.keys(agentOf(options)).length > 0
+export function agentOf(options: AgentOptions): AgentOptions {
+  const { claims, agentType, scopes, issuer, workflow } = options
+  return given({ claims, agentType, scopes, issuer, workflow })
 }
 
 /** An agent as the claims of its token describe it. */
@@ -91,9 +76,9 @@ export interface OfClaims {
  */
 export async function agentOfClaims(
   { issuers }: Policy,
-  { claims: given = '', ...options }: AgentOptions,
+  { claims: source = '', ...options }: AgentOptions,
 ): Promise<Result<OfClaims, string>> {
-  const text = given.startsWith('@') ? await readText(given.slice(1)) : ok(given)
+  const text = source.startsWith('@') ? await readText(source.slice(1)) : ok(source)
   if (!text.ok) return text
   const written = parseJsonObject(text.value)
   if (!written) return fail('--claims must be a JSON object, or @FILE with one.')
@@ -111,13 +96,10 @@ export async function agentOfClaims(
     ? identityOf({ ...access, claims: told, entry: named }, [])
     : 'claim_malformed'
   const { type = '', workflowId } = typeof agent === 'string' ? {} : agent
-  const code = typeof agent === 'string' ? agent : undefined
   const isOfAnother = entry.trustDomain && trustDomainOf(own(claims, 'sub')) !== entry.issuer
-  const refused = isOfAnother
-    ? 'issuer_unknown'
-    : fits(entry.claims, claims)
-      ? code
-      : 'claim_rejected'
+  const code = fits(entry.claims, claims) ? undefined : 'claim_rejected'
+  const malformed = typeof agent === 'string' ? agent : undefined
+  const refused = isOfAnother ? 'issuer_unknown' : (code ?? malformed)
   return ok({
     claims,
     granted_by: refused === undefined ? grantsByScope(access?.granted ?? []) : {},
@@ -195,12 +177,7 @@ const describedBy = (
   const held = scopes?.split(' ').filter((one) => one !== '')
   const wrong = held?.find((one) => !isScopeToken(one))
   if (wrong !== undefined) return fail(`"${wrong}" is not one scope (RFC 6749 §3.3).`)
-  return ok({
-    ...(agentType !== undefined && { type: agentType }),
-    ...(held && { scopes: held }),
-    ...(entry && { issuer: entry.issuer }),
-    ...(workflow !== undefined && { workflow }),
-  })
+  return ok(given({ type: agentType, scopes: held, issuer: entry?.issuer, workflow }))
 }
 
 const asksOf = (

@@ -19,7 +19,6 @@ import {
   agentOf,
   agentOfClaims,
   askedBy,
-  isDescribed,
   type Reached,
   routesOfAgent,
 } from './routes-of-agent.ts'
@@ -56,14 +55,29 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
 /** A rule with everything the configuration says of it. */
 type Rule = RouteRow & JsonObject & { readonly owner?: string }
 
-type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
+/** A column of the table: its heading, and its cell in the line of a rule and of a use below it. */
+type Column<Row> = readonly [
+  heading: string,
+  cell: (row: Row) => string,
+  use?: (use: UseRow) => string,
+]
+
+const MATCH: Column<Rule> = [
+  'MATCH',
+  ({ match }) => match,
+  ({ kind, name }) => `  ${kind.slice(0, -1)} ${name}`,
+]
 
 const COLUMNS: readonly Column<Rule>[] = [
-  ['MATCH', ({ match }) => match],
+  MATCH,
   ['HOST', ({ host = '' }) => host],
   ['ACCESS', ({ access }) => access],
-  ['NEEDS', ({ needs }) => needs],
-  ['AND', (rule) => detailText(askedBy(rule, ['scopes']))],
+  ['NEEDS', ({ needs }) => needs, ({ needs }) => needs],
+  [
+    'AND',
+    (rule) => detailText(askedBy(rule, ['scopes'])),
+    ({ agent_types, when }) => detailText({ agent_types, when }),
+  ],
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : mode)],
@@ -76,11 +90,11 @@ type ReachedRule = Rule &
   Partial<Pick<Reached, 'many'>> & { readonly uses: readonly UseRow[] }
 
 const REACHED: readonly Column<ReachedRule>[] = [
-  ['MATCH', ({ match }) => match],
+  MATCH,
   ['HOST', ({ host = '' }) => host],
   ['ONLY', ({ only, many = [] }) => onlyText(only, many)],
   ['ACCESS', ({ access }) => access],
-  ['STILL ASKS', ({ asks }) => detailText(asks)],
+  ['STILL ASKS', ({ asks }) => detailText(asks), ({ asks = {} }) => detailText(asks)],
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : `${mode}: denied requests go on`)],
@@ -117,7 +131,7 @@ export async function routes({
   const { policy, environment } = read.value
   const rules = rulesOf(read.value)
   const json = { valid: true, file, environment }
-  if (!isDescribed(agent)) {
+  if (Object.keys(agent).length === 0) {
     const below = new Map(rules.map((rule, i) => [rule, usesBelow(policy.routes[i]?.mcp)] as const))
     const out = tableOf(COLUMNS, rules, (rule) => below.get(rule) ?? [])
     return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
@@ -155,7 +169,7 @@ const tableOf = <Row>(
 ): readonly string[] => {
   const cells = rules.flatMap((rule) => [
     all.map(([, cell]) => cell(rule) || '-'),
-    ...below(rule).map((use) => all.map(([heading]) => useCell(heading, use))),
+    ...below(rule).map((one) => all.map(([, , use]) => use?.(one) ?? '')),
   ])
   const told = all.flatMap(([heading], i) =>
     cells.some((row) => !['-', ''].includes(row[i] ?? '')) ? [{ heading, i }] : [],
@@ -190,32 +204,22 @@ interface UseRow {
 
 /** What may be used of an MCP server, in file order. */
 const usesBelow = (rule: McpRule | undefined): readonly UseRow[] => {
-  return rule
-    ? [
-        ...usesOf(rule).map(useRow),
-        ...[...rule.methods].map((name) => ({
-          kind: 'methods' as const,
-          name,
-          needs: NOTHING,
-          scopes: [],
-        })),
-      ]
-    : []
+  if (!rule) return []
+  const ofMethod = { kind: 'methods', needs: NOTHING, scopes: [] } as const
+  return [...usesOf(rule).map(useRow), ...[...rule.methods].map((name) => ({ ...ofMethod, name }))]
 }
 
 const NOTHING = 'nothing more'
 
 /** One entry of a rule for an MCP server as a row. */
-const useRow = ({ kind, use }: KindOfUse): UseRow => {
-  return {
-    kind,
-    name: use.pattern,
-    needs: scopesText(use.scopes) ?? NOTHING,
-    scopes: writtenScopes(use.scopes),
-    ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
-    ...(use.when && { when: writtenCondition(use.when) }),
-  }
-}
+const useRow = ({ kind, use }: KindOfUse): UseRow => ({
+  kind,
+  name: use.pattern,
+  needs: scopesText(use.scopes) ?? NOTHING,
+  scopes: writtenScopes(use.scopes),
+  ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
+  ...(use.when && { when: writtenCondition(use.when) }),
+})
 
 /** The line of something that an agent could use. */
 const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow => {
@@ -228,24 +232,5 @@ const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow
       ...(agentType === undefined && agent_types && { agent_types }),
       ...(when !== undefined && { when }),
     },
-  }
-}
-
-/** The cell under a heading of the table of rules. */
-function useCell(
-  heading: string,
-  { kind, name, needs, agent_types, when, asks = {} }: UseRow,
-): string {
-  switch (heading) {
-    case 'MATCH':
-      return `  ${kind.slice(0, -1)} ${name}`
-    case 'NEEDS':
-      return needs
-    case 'AND':
-      return detailText({ agent_types, when })
-    case 'STILL ASKS':
-      return detailText(asks)
-    default:
-      return ''
   }
 }

@@ -1,15 +1,7 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
-import {
-  decisionText,
-  denialOf,
-  tableIn,
-  textIn,
-  whatText,
-  whenText,
-  whoText,
-} from './decision-lines.ts'
+import { decisionText, denialOf, textIn, whatText, whenText, whoText } from './decision-lines.ts'
 import { readFilePolicy } from './file-policy.ts'
 import { decisions } from './log.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
@@ -76,8 +68,8 @@ interface Explained extends JsonObject {
 }
 
 const linesOf = (explained: Explained): readonly string[] => {
-  const record = tableIn(explained, 'decision')
-  const rule = tableIn(explained, 'rule')
+  const record = objectOf(own(explained, 'decision'))
+  const rule = objectOf(own(explained, 'rule'))
   const denial = denialOf(textIn(record, 'code'))
   const rows: readonly (readonly [label: string, text: string | undefined])[] = [
     ['when', whenText(record)],
@@ -85,10 +77,10 @@ const linesOf = (explained: Explained): readonly string[] => {
     ['what', whatText(record)],
     ['refused by', denial?.stage],
     ['because', denial?.summary],
-    ['found', pairs(tableIn(record, 'detail'))],
+    ['found', pairs(objectOf(own(record, 'detail')))],
     ['what to do', denial?.hint],
     ['rule then', Object.keys(rule).length > 0 ? JSON.stringify(rule) : undefined],
-    ...todayRows(tableIn(explained, 'today'), rule),
+    ...todayRows(objectOf(own(explained, 'today')), rule),
     ['by this file', explained.here && rejudgedText(explained.here)],
     ...MEMBERS.map((name) => [name, textIn(record, name)] as const),
   ]
@@ -98,7 +90,7 @@ const linesOf = (explained: Explained): readonly string[] => {
 
 /** What is otherwise today: the rule, and what is revoked. */
 const todayRows = (today: JsonObject, then: JsonObject) => {
-  const rule = tableIn(today, 'rule')
+  const rule = objectOf(own(today, 'rule'))
   const isThere = Object.keys(rule).length > 0
   const isSame = JSON.stringify(rule) === JSON.stringify(then)
   const told = isThere ? (isSame ? 'the same' : JSON.stringify(rule)) : 'there is none of this name'
