@@ -2,7 +2,6 @@ import { Argument, Option } from 'commander'
 import { type JsonObject, own } from '../../core/json.ts'
 import { KINDS, MODES } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import { callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
@@ -11,14 +10,16 @@ import {
   type Waiting,
   withGate,
 } from './command.ts'
-import { type GateAddress, type GateAnswer, gateAddress } from './gate-client.ts'
-import { chosenKind, isIssuerName, issuerNamed, leakedText, readLeaked } from './leaked.ts'
+import { readText } from './files.ts'
+import type { GateAnswer } from './gate-client.ts'
+import { chosenKind, isIssuerName, issuerNamed, readLeaked } from './leaked.ts'
 import { cannotTell, type Outcome } from './output.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
   countOf,
   expected,
   haveAll,
+  type Made,
   measured,
   pending,
   policyTerms,
@@ -99,29 +100,23 @@ const completed = async (
     return fail(cannotTell('--leaked says itself what to revoke: give no KIND, VALUE or --issuer.'))
   }
   if (leaked === undefined && !isIssuerName(issuer)) return ok(options)
-  const text = leaked === undefined ? ok('') : await leakedText(leaked, around.stdin ?? NOTHING)
+  let text: Result<string, string> = ok('')
+  if (leaked === '-') text = ok((await around.stdin?.()) ?? '')
+  else if (leaked !== undefined) text = await readText(leaked)
   if (!text.ok) return fail(cannotTell(text.reason))
   const policy = await readPolicy(options, around)
   if (!policy.ok) return policy
   const { body } = policy.value
-  if (isIssuerName(issuer)) {
-    return ok({ ...options, issuer: issuerNamed(issuer, body) })
-  }
+  if (isIssuerName(issuer)) return ok({ ...options, issuer: issuerNamed(issuer, body) })
   const read = readLeaked(text.value, body)
   if (!read.ok) return fail(cannotTell(`${read.reason}.`))
   const converse = leaked === '-' ? undefined : around.converse
-  const chosen = await chosenKind(read.value, kill, {
-    waiting,
-    now: around.now,
-    ...(converse && { converse }),
-  })
+  const chosen = await chosenKind(read.value, kill, { waiting, now: around.now, converse })
   return chosen.ok ? ok({ ...options, ...chosen.value }) : fail(cannotTell(chosen.reason))
 }
 
 const readPolicy = (options: GateOptions, around: Surroundings) =>
   callAs(options, SCOPES, around, '/policy')
-
-const NOTHING = async (): Promise<string> => ''
 
 /** What a token that is signed for this may do: revoke, and read when that will count. */
 const SCOPES = 'edgewarden:revoke edgewarden:read'
@@ -160,7 +155,7 @@ export async function revoke(
     const shards = shardsOf(made.body)
     if (!options.wait || location === undefined) return pending(made, location, shards)
     waiting.tell(`Not every shard has it yet${countOf(shards)}: asking until they have.`)
-    const all = await acknowledged(options, around, waiting, location)
+    const all = await acknowledged(made, options, around, waiting)
     if (!all.ok) return pending(made, location, all.reason.shards ?? shards, all.reason.why)
   }
   const shards = Math.round(waiting.elapsed() - began)
@@ -192,16 +187,17 @@ const isPending = ({ status, body }: GateAnswer): boolean => {
   return status === 202 || (shards !== undefined && !haveAll(shards))
 }
 
-/** Asks until every shard has it. The token is sent to the gate that is asked, and nowhere else. */
+/**
+ * Asks for the last entry until every shard has it: a shard that has the last has all. Never follows a Location, so the
+ * token is sent to no other server.
+ */
 const acknowledged = async (
+  { entries }: Made,
   options: RevokeOptions,
   around: Surroundings,
   { elapsed, sleep }: Waiting,
-  location: string,
-): Promise<Result<undefined, { readonly why: string; readonly shards?: Shards }>> => {
-  const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
-  const path = gate.ok ? pathAt(gate.value, location) : undefined
-  if (path === undefined) return fail({ why: 'the gate says to ask somewhere else' })
+): Promise<Result<undefined, { readonly why: string; readonly shards?: Shards | undefined }>> => {
+  const path = `/revocations/${encodeURIComponent(String(own(entries.at(-1) ?? {}, 'id')))}`
   const until = elapsed() + PATIENCE_MS
   let shards: Shards | undefined
   while (elapsed() < until) {
@@ -212,16 +208,8 @@ const acknowledged = async (
       if (answer.value.status === 200 && shards && haveAll(shards)) return ok(undefined)
     } else if (answer.reason.refused && answer.reason.refused.status < 500) {
       const why = (answer.reason.err[0] ?? '').replace(/^The/, 'the')
-      return fail({ why, ...(shards && { shards }) })
+      return fail({ why, shards })
     }
   }
-  return fail({ why: `given up after ${secondsText(PATIENCE_MS)}`, ...(shards && { shards }) })
-}
-
-/** The path of an endpoint below the gate's prefix; `undefined` for any other place. */
-const pathAt = ({ origin, prefix }: GateAddress, location: string): string | undefined => {
-  const url = URL.canParse(location, origin) ? new URL(location, origin).href : ''
-  return url.startsWith(`${origin}${prefix}/`)
-    ? url.slice(origin.length + prefix.length)
-    : undefined
+  return fail({ why: `given up after ${secondsText(PATIENCE_MS)}`, shards })
 }
