@@ -3,6 +3,7 @@ import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { AgentFields } from '../../core/model/agents.ts'
 import type { Result } from '../../core/result.ts'
 import type { CallOptions } from './access.ts'
+import { given } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { counted } from './file-policy.ts'
 import { readText } from './files.ts'
@@ -13,27 +14,13 @@ import { tomlTable, tomlValue } from './toml.ts'
 export type CallAgents = (path: string, more: CallOptions) => Promise<Result<JsonObject, Outcome>>
 
 const FIELDS: readonly (keyof AgentFields)[] = [
-  ...([
-    'name',
-    'owners',
-    'purpose',
-    'types',
-    'client',
-    'keys',
-    'checksums',
-    'registrations',
-  ] as const),
-  ...(['review_by', 'expires'] as const),
+  ...(['name', 'owners', 'purpose', 'types', 'client', 'keys'] as const),
+  ...(['checksums', 'registrations', 'review_by', 'expires'] as const),
 ]
 const MEMBERS = ['issuer', 'agent', 'status', ...FIELDS]
 
 const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
-  Object.fromEntries(
-    names.flatMap((name) => {
-      const value = own(agent, name)
-      return value === undefined ? [] : [[name, value]]
-    }),
-  )
+  given(Object.fromEntries(names.map((name) => [name, own(agent, name)])))
 
 /**
  * How calls name an agent. They take the issuer's prefix away, so an id that itself begins with the prefix is named by

@@ -8,7 +8,7 @@ import { watchedText } from './alerts.ts'
 import { type CommandRow, collect, type Process, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { isIssuerName, issuerNamed } from './leaked.ts'
-import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 import { tellStopped } from './revoke-seen.ts'
 import { tomlValue } from './toml.ts'
 
@@ -159,13 +159,11 @@ const ofOne = async (
   process: Process,
 ): Promise<Outcome> => {
   const { reason, force } = options
-  if (action === 'adopt') {
-    const adopted = await call('/adopt', { query: key })
-    return adopted.ok ? adoptedOutcome(adopted.value) : adopted.reason
-  }
-  if (action === 'show') {
-    const found = await call('/entry', { query: key })
-    return found.ok ? shown(found.value) : found.reason
+  if (action === 'adopt' || action === 'show') {
+    const isShown = action === 'show'
+    const found = await call(isShown ? '/entry' : '/adopt', { query: key })
+    if (!found.ok) return found.reason
+    return isShown ? shown(found.value) : adoptedOutcome(found.value)
   }
   const why = { ...(reason !== undefined && { reason }) }
   if (action === 'approve' || action === 'set') {
@@ -248,14 +246,14 @@ const adoptedOutcome = (body: JsonObject): Outcome => {
   const rules = listOf(own(body, 'rules')).map(objectOf)
   const out = rules.flatMap((rule) => {
     const tools = own(rule, 'tools')
-    return [
-      ...(own(rule, 'gone') === true ? ['# The policy does not have this rule any more.'] : []),
+    return present([
+      own(rule, 'gone') === true && '# The policy does not have this rule any more.',
       '[[vars.ROUTES]]',
       `match = ${tomlValue(own(rule, 'match'))}`,
       `scopes = ${tomlValue(own(rule, 'scopes') ?? [])}`,
-      ...(tools === undefined ? [] : [`mcp = ${tomlValue({ tools })}`]),
+      tools !== undefined && `mcp = ${tomlValue({ tools })}`,
       '',
-    ]
+    ])
   })
   return {
     exitCode: rules.length > 0 ? EXIT.yes : EXIT.no,

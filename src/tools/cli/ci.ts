@@ -13,7 +13,7 @@ import type { CommandRow } from './command.ts'
 import { diff } from './diff.ts'
 import { ownManifest, writeText } from './files.ts'
 import { importOpenApi } from './import.ts'
-import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome, present } from './output.ts'
 import { FOLDER, teamFiles } from './teams.ts'
 import { test } from './test.ts'
 import { annotation, type Fault } from './test-report.ts'
@@ -58,12 +58,7 @@ Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access 
         ]),
       )
       .option('--summary <file>', 'write a summary in Markdown there'),
-  run: (files, options, { now }) =>
-    ci(
-      files.flat().flatMap((one) => one ?? []),
-      options,
-      now(),
-    ),
+  run: (files, options, { now }) => ci(present(files.flat()), options, now()),
 }
 
 /** One of the steps, and its outcome; `undefined` where it was not run. */
@@ -98,12 +93,10 @@ export async function ci(
     openapi !== undefined && isValid
       ? await importOpenApi(openapi, { check: true, config, env })
       : undefined
-  const parts: readonly Part[] = [
+  const parts = present<Part>([
     { name: 'check', rule: 'policy-check', outcome: checked },
     { name: 'test', rule: 'policy-test', outcome: tested },
-    ...(openapi === undefined
-      ? []
-      : [{ name: 'openapi', rule: 'policy-openapi', outcome: document } as const]),
+    openapi !== undefined && { name: 'openapi', rule: 'policy-openapi', outcome: document },
     ...compared.map(
       (outcome): Part => ({
         name: `diff against ${base}`,
@@ -112,7 +105,7 @@ export async function ci(
         isAllowed,
       }),
     ),
-  ]
+  ])
   const failed = parts.filter((part) => exitOf(part) !== EXIT.yes)
   const exitCode = failed.some((part) => exitOf(part) === EXIT.no) ? EXIT.no : EXIT.unknown
   const lines = parts.flatMap(partLines)

@@ -14,7 +14,7 @@ import {
 import { explainOffline, readKeySet } from './explain-offline.ts'
 import { type AskedRequest, type RequestOptions, readRequest } from './explain-request.ts'
 import { readFilePolicy } from './file-policy.ts'
-import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome, present } from './output.ts'
 import { operandLines, stepLines } from './steps.ts'
 import { instant, utc } from './times.ts'
 
@@ -124,13 +124,12 @@ const explainHere = async (
       revocations: 'unknown',
       at: Math.floor(judged.at),
     },
-    out: [
+    out: present([
       ...explanationLines(explanation),
-      ...(moment ? [`Judged as of ${utc(moment.value)}.`] : []),
-      ...(stepsOf(explanation).some((step) => own(step, 'stage') === 'revocation')
-        ? ['Revocations are not known here: judged as if nothing were revoked.']
-        : []),
-    ],
+      moment && `Judged as of ${utc(moment.value)}.`,
+      stepsOf(explanation).some((step) => own(step, 'stage') === 'revocation') &&
+        'Revocations are not known here: judged as if nothing were revoked.',
+    ]),
     err:
       keys && inlineKeys ? ['--jwks was not used: the keys of that issuer are in the policy.'] : [],
   }
@@ -202,13 +201,13 @@ const explanationLines = (explanation: JsonObject): readonly string[] => {
   const isWithheld = steps.length > 0 && steps.every((step) => own(step, 'detail') === undefined)
   const note = ownText(explanation, 'note')
   const lines = stepLines(shown).flatMap((line, i) => [line, ...operandLines(steps[i] ?? {})])
-  return [
+  return present([
     ...lines,
     '',
     ...end,
-    ...(note === undefined ? [] : [`Note: ${note}`]),
-    ...(isWithheld ? [WITHHELD] : []),
-  ]
+    note !== undefined && `Note: ${note}`,
+    isWithheld && WITHHELD,
+  ])
 }
 
 const WITHHELD =
@@ -235,18 +234,17 @@ const denied = (explanation: JsonObject): readonly string[] => {
   const any = own(denial, 'any_of')
   const hint = ownText(denial, 'hint')
   const note = ownText(objectOf(own(stepsOf(explanation).at(-1) ?? {}, 'detail')), 'note')
-  return [
+  return present([
     title === undefined
       ? `${verdict}: ${code}`
       : `${verdict}: ${title} (${code}${typeof status === 'number' ? `, ${status}` : ''})`,
-    ...(Array.isArray(all) ? [`Scopes it needs, all of them: ${all.join(' ')}`] : []),
-    ...(Array.isArray(any) ? [`Scopes it needs, one of them: ${any.join(' ')}`] : []),
-    ...(hint === undefined ? [] : [`What to do: ${hint}`]),
-    ...(note === undefined ? [] : [`Note: ${note}`]),
-    ...(own(explanation, 'mode') === 'shadow'
-      ? ['The rule is in shadow mode: the request goes on all the same, without an identity.']
-      : []),
-  ]
+    Array.isArray(all) && `Scopes it needs, all of them: ${all.join(' ')}`,
+    Array.isArray(any) && `Scopes it needs, one of them: ${any.join(' ')}`,
+    hint !== undefined && `What to do: ${hint}`,
+    note !== undefined && `Note: ${note}`,
+    own(explanation, 'mode') === 'shadow' &&
+      'The rule is in shadow mode: the request goes on all the same, without an identity.',
+  ])
 }
 
 const stepsOf = (explanation: JsonObject): readonly JsonObject[] =>

@@ -9,7 +9,7 @@ import {
 } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
-import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome, present } from './output.ts'
 
 /** Where a gate is. */
 export interface GateAddress {
@@ -142,15 +142,15 @@ const refusal = (status: number, problem: JsonObject): GateFault => {
     exitCode: undecided ? EXIT.unknown : EXIT.no,
     json: { error: title ?? 'refused', problem },
     out: [],
-    err: [
+    err: present([
       `The gate ${undecided ? 'could not tell' : 'said no'}: ${title ?? 'no reason given'} (${code ?? 'no code'}, ${status})`,
       // What is wrong with the call, member by member.
       ...listOf(own(problem, 'problems'))
         .filter(isObject)
         .map((one) => `  ${own(one, 'path')}: ${own(one, 'message')}`),
-      ...(hint === undefined ? [] : [`What to do: ${hint}`]),
-      ...(id === undefined ? [] : [`Request id: ${id}`]),
-    ],
+      hint !== undefined && `What to do: ${hint}`,
+      id !== undefined && `Request id: ${id}`,
+    ]),
   }
 }
 

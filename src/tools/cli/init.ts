@@ -164,10 +164,10 @@ const askFor = async (
 
 const missing = (answers: Partial<Answers>): readonly string[] => [
   ...ANSWER_NAMES.filter((name) => !QUESTIONS[name].otherwise && !answers[name]).map(optionName),
-  ...((answers.origin ?? answers.modelApi ?? answers.mcp)
-    ? []
-    : ['one of --origin, --model-api and --mcp']),
+  ...(answers.origin || answers.modelApi || answers.mcp ? [] : [ONE_OF_THREE]),
 ]
+
+const ONE_OF_THREE = 'one of --origin, --model-api and --mcp'
 
 /** A name that Cloudflare takes for a Worker, after the folder. */
 const workerName = (directory: string): string =>

@@ -4,7 +4,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { chainHash } from '../../core/stages/agentic-jwt.ts'
 import { type CommandRow, collect } from './command.ts'
 import { accessTokenClaims, agenticClaims, readKeyFile, signToken } from './key-file.ts'
-import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome, present } from './output.ts'
 import { proofKeyAt } from './proof.ts'
 import { durationSeconds, utc } from './times.ts'
 
@@ -110,17 +110,12 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
     },
   })
   const token = await signToken(key.value, all)
-  const err: string[] = []
-  if (lifetime.value > USUAL_LIFETIME) {
-    err.push(
+  const err = present([
+    lifetime.value > USUAL_LIFETIME &&
       `It ends ${utc(now + lifetime.value)}. A gate refuses tokens that live longer than max_lifetime (15m unless the issuer's table says otherwise).`,
-    )
-  }
-  if (bound?.value.isNew) {
-    err.push(
+    bound?.value.isNew &&
       `The client's key is in ${options.dpop}. Send the token with: npx edgewarden curl URL --dpop ${options.dpop}`,
-    )
-  }
+  ])
   return { exitCode: EXIT.yes, json: { token, claims: all }, out: [token], err }
 }
 

@@ -48,6 +48,11 @@ export function render(
     : { stdout: lines(outcome.out), stderr: lines(outcome.err) }
 }
 
+/** A list without the items that are left out by `condition && item`, or `undefined`. */
+export function present<Item>(items: readonly (Item | false | undefined)[]): readonly Item[] {
+  return items.filter((one): one is Item => one !== false && one !== undefined)
+}
+
 /** Characters between two columns. */
 const GAP = '  '
 

@@ -122,8 +122,9 @@ const outcomeOf = (
   word: 'Revoked' | 'Pending' | 'Stored',
   more: JsonObject,
   err: readonly string[],
+  last: readonly string[] = [],
 ): Outcome => {
-  const out = entries.map((one) => `${word} ${describe(one)}`)
+  const out = [...entries.map((one) => `${word} ${describe(one)}`), ...last]
   return { exitCode, json: { ...body, ...more }, out, err }
 }
 
@@ -194,6 +195,5 @@ const inEffect = (
   const effect = { shards_ms: shards, bound_ms: bound, ...rules, ...when }
   const more = shadow.length > 1 ? ` (and ${shadow.length - 1} more)` : ''
   const err = `In shadow mode, and so letting it pass all the same: ${shadow[0]}${more}.`
-  const { out, ...rest } = outcomeOf(made, EXIT.yes, 'Revoked', { effect }, isShadow ? [err] : [])
-  return { ...rest, out: [...out, text] }
+  return outcomeOf(made, EXIT.yes, 'Revoked', { effect }, isShadow ? [err] : [], [text])
 }

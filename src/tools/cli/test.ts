@@ -10,7 +10,7 @@ import { usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
 import { counted, type FilePolicy, readFilePolicy } from './file-policy.ts'
 import { writeText } from './files.ts'
-import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome, present } from './output.ts'
 import { createJudge, type Verdict } from './test-case.ts'
 import { readTestFile, type TestCase, type TestFile } from './test-file.ts'
 import { type Fault, type Judged, REPORTS, type ReportForm, reportLines } from './test-report.ts'
@@ -48,12 +48,7 @@ Exit status: 0 all is as expected, 1 it is not, 2 cannot tell.`,
       .option('--update', 'write what is decided now into the files, as expect')
       .addOption(new Option('--report <form>', 'a report for other tools').choices(REPORTS))
       .option('--output <file>', 'write the report there (default: standard output)'),
-  run: (files, options, { now }) =>
-    test(
-      files.flat().flatMap((one) => one ?? []),
-      options,
-      now(),
-    ),
+  run: (files, options, { now }) => test(present(files.flat()), options, now()),
 }
 
 /** A case with what came of it. */

@@ -4,7 +4,7 @@ import { AUDIT_SCOPE, callAs } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { gapText, textIn, whenText } from './decision-lines.ts'
 import { csvLines, type DecisionOptions, queryOf, withFilters } from './log.ts'
-import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 
 interface UsageOptions extends DecisionOptions {
   readonly by: string
@@ -58,13 +58,10 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
 const notesOf = (body: JsonObject): readonly string[] => {
   const since = own(body, 'since')
   const leftOut = textIn(body, 'left_out')
-  return [
-    ...(since === undefined
-      ? []
-      : [
-          `There are too many decisions to count: only those since ${whenText({ time: since })} are.`,
-        ]),
-    ...(leftOut === undefined ? [] : [`${leftOut} groups of few decisions are left out.`]),
+  return present([
+    since !== undefined &&
+      `There are too many decisions to count: only those since ${whenText({ time: since })} are.`,
+    leftOut !== undefined && `${leftOut} groups of few decisions are left out.`,
     ...listOf(own(body, 'dropped')).filter(isObject).map(gapText),
-  ]
+  ])
 }

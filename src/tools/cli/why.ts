@@ -4,7 +4,7 @@ import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { decisionText, denialOf, textIn, whatText, whenText, whoText } from './decision-lines.ts'
 import { readFilePolicy } from './file-policy.ts'
 import { decisions } from './log.ts'
-import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 import { type Rejudged, rejudge, rejudgedText } from './rejudge.ts'
 
 interface WhyOptions extends GateOptions {
@@ -55,10 +55,9 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
     exitCode: EXIT.yes,
     json: { decisions: explained },
     out: explained.flatMap((one, i) => [...(i > 0 ? [''] : []), ...linesOf(one)]),
-    err:
-      cursor === undefined
-        ? []
-        : [`Only the latest ${MOST} are shown; see edgewarden log --request-id.`],
+    err: present([
+      cursor !== undefined && `Only the latest ${MOST} are shown; see edgewarden log --request-id.`,
+    ]),
   }
 }
 
@@ -96,10 +95,7 @@ const todayRows = (today: JsonObject, then: JsonObject) => {
   const told = isThere ? (isSame ? 'the same' : JSON.stringify(rule)) : 'there is none of this name'
   const revoked = listOf(own(today, 'revocations'))
     .filter(isObject)
-    .map(
-      (entry) =>
-        `${['kind', 'value', 'id'].flatMap((name) => textIn(entry, name) ?? []).join(' ')}`,
-    )
+    .map((entry) => ['kind', 'value', 'id'].flatMap((name) => textIn(entry, name) ?? []).join(' '))
   return [
     ['rule today', own(today, 'changed') === true ? told : undefined],
     ['revoked now', revoked.join(', ')],
