@@ -4,13 +4,7 @@ import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { DECISION_FILTERS } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { AUDIT_SCOPE, type GateOptions, type Listed, listAs } from './access.ts'
-import {
-  type CommandRow,
-  optionName,
-  type Process,
-  type Surroundings,
-  withGate,
-} from './command.ts'
+import { type CommandRow, type Process, type Surroundings, withGate } from './command.ts'
 import { decisionText, gapText, textIn, whatText, whenText, whoText } from './decision-lines.ts'
 import { follow } from './follow.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
@@ -57,7 +51,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
 export function withFilters(command: Command): Command {
   for (const name of DECISION_FILTERS) {
     const option = new Option(
-      `${optionName(camel(name))} <text>`,
+      `--${name.replaceAll('_', '-')} <text>`,
       `only with this ${name.replace('_', ' ')}`,
     )
     const words = WORDS[name]
