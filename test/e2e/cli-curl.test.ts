@@ -83,7 +83,7 @@ describe('mint --dpop and curl', () => {
     const file = join(directory, 'text')
     await writeFile(file, '{}')
     const asked = { key: issuerKey, audience: RESOURCE, dpop: file }
-    expect((await mint(asked, now())).err.join()).toContain('is no ES256 private key')
+    expect((await mint(asked, now())).err.join()).toContain('is not an ES256 private key')
     const both = { ...asked, dpop: client, claim: ['cnf={}'] }
     expect((await mint(both, now())).err.join()).toContain('cnf comes from --dpop')
     const nowhere = { ...asked, dpop: join(directory, 'no', 'key') }

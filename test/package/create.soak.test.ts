@@ -360,7 +360,7 @@ paths = ["/payments"]
       `routes/payments.toml:2:1 (${TEAM}): routes[0].match: is outside the paths of this team`,
     )
     await empty.write('gate/routes/payments.toml', '[[routes]\n')
-    await expect(bundle()).rejects.toThrow(`routes/payments.toml:1:10 (${TEAM}): no valid TOML`)
+    await expect(bundle()).rejects.toThrow(`routes/payments.toml:1:10 (${TEAM}): not valid TOML`)
   })
 
   it('are not deployed where nothing has written them', async () => {

@@ -154,7 +154,7 @@ export async function listAs(
 }
 
 const plain = (text: string, source: string): Result<string, string> =>
-  TOKEN68.test(text.trim()) ? ok(text.trim()) : fail(`${source} does not hold one token.`)
+  TOKEN68.test(text.trim()) ? ok(text.trim()) : fail(`${source} does not contain one token.`)
 
 const signed = async (
   gate: GateAddress,
@@ -169,7 +169,7 @@ const signed = async (
   if (!resource.ok) return resource
   const claims = accessTokenClaims(key.value.issuer, {
     audience: resource.value,
-    // Told in created_by. Whoever has the key can say another name.
+    // Shown as created_by. Whoever has the key can give another name.
     subject: [env.USER, env.USERNAME].find((name) => name) ?? 'edgewarden-cli',
     client: 'edgewarden-cli',
     scopes: [scope],
@@ -194,7 +194,7 @@ const resourceOf = async (gate: GateAddress): Promise<Result<string, string>> =>
       : fail(`Cannot ask the gate for its resource: ${err[0]}`)
   }
   const resource = own(answer.value.body, 'resource')
-  if (typeof resource !== 'string') return fail(`The gate tells no resource; ${advice}.`)
+  if (typeof resource !== 'string') return fail(`The gate names no resource; ${advice}.`)
   if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
   return fail(
     `The gate at ${gate.origin} says it is ${resource}. If that is right, ${advice}; otherwise --gate is wrong.`,

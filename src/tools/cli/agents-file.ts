@@ -10,7 +10,7 @@ import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { tomlTable, tomlValue } from './toml.ts'
 
-/** Calls the registry of the gate; the answer, or the outcome of a call that brought none. */
+/** Calls the registry of the gate; the answer, or the outcome of a call that failed. */
 export type CallAgents = (path: string, more: CallOptions) => Promise<Result<JsonObject, Outcome>>
 
 const FIELDS: readonly (keyof AgentFields)[] = [
@@ -32,7 +32,7 @@ const idIn = (one: JsonObject): string => {
   return prefix !== '' && agent.startsWith(prefix) ? name : agent
 }
 
-/** The agents of which somebody has decided something, as a file. */
+/** The agents that somebody has decided on, as a file. */
 export function agentsToml(agents: readonly JsonObject[]): string {
   const decided = agents.filter(
     (one) => own(one, 'status') !== 'discovered' || FIELDS.some((name) => name in one),
@@ -104,13 +104,13 @@ const agentsIn = (text: string): readonly JsonObject[] | string => {
   try {
     file = parse(text)
   } catch {
-    return 'it is no TOML'
+    return 'it is not TOML'
   }
   const agents = isObject(file) ? listOf(own(file, 'agents')).filter(isObject) : []
   if (agents.length === 0) return 'it has no [[agents]]'
   for (const one of agents) {
     const unknown = Object.keys(one).find((name) => !MEMBERS.includes(name))
-    if (unknown !== undefined) return `"${unknown}" is no member of an agent`
+    if (unknown !== undefined) return `"${unknown}" is not a field of an agent`
     const missing = ['issuer', 'agent', 'status'].find((name) => textIn(one, name) === undefined)
     if (missing !== undefined) return `an agent has no ${missing}`
   }

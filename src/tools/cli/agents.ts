@@ -191,7 +191,7 @@ const ofOne = async (
 /** The most that an entry takes of each. */
 const MOST_PINS = 10
 
-/** Adds what an agent came with to what is approved of it; the latest stay. */
+/** Adds the checksums, registrations and keys that an agent has used to those that are approved; keeps the latest. */
 const addSeen = (body: Record<string, unknown>, agent: JsonObject): void => {
   const seen = objectOf(own(agent, 'seen'))
   for (const name of ['checksums', 'registrations', 'keys']) {
@@ -216,7 +216,7 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
   )
 }
 
-/** The agent of an answer. Of a change that not every shard has yet it is not known whether it is in effect. */
+/** The agent of an answer. A change is pending until every shard has it. */
 const shown = (body: JsonObject): Outcome => {
   const agent = objectOf(own(body, 'agent'))
   const isPending = own(body, 'pending') === true

@@ -141,7 +141,7 @@ const wordOf = ({ outcome, isAllowed }: Part): string => {
 
 const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
 
-/** A step for people, which is Markdown too: what comes out of files is code, so that none of it is markup. */
+/** A step for people, which is Markdown too. Texts of files are indented as code, so that none of them is markup. */
 const partLines = (part: Part): readonly string[] => [
   `${part.outcome ? (exitOf(part) === EXIT.yes ? '✅' : '❌') : '–'} ${part.name}: ${wordOf(part)}`,
   '',

@@ -3,9 +3,9 @@ import { KINDS, REACHES } from '../../core/model/revocation.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import type { Outcome } from './output.ts'
 
-/** What commands of the table are made of. */
+/** The parts that all commands share. */
 
-/** The process as a command that asks a gate sees it. */
+/** What a command that calls a gate needs of its process. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Seconds since the epoch. */
@@ -21,10 +21,10 @@ export interface Waiting {
   readonly tell: (line: string) => void
 }
 
-/** Asks somebody, who may leave without an answer. */
+/** Asks a person a question; `undefined` if there is no more input. */
 export type Ask = (question: string) => Promise<string | undefined>
 
-/** The process as any command sees it. */
+/** All that a command may need of its process. */
 export interface Process extends Surroundings {
   /** Standard input to its end. */
   readonly stdin: () => Promise<string>
@@ -94,12 +94,12 @@ origin of --gate, unless the gate is on this machine.`,
     )
 }
 
-/** The options of a command that only calls a gate. */
+/** The options of a command that always calls a gate. */
 export function withGate(command: Command, scope = 'edgewarden:revoke'): Command {
   return withAccess(command.requiredOption('--gate <url>', 'scheme and host of the gate'), scope)
 }
 
-/** Which revocations a command is about; what is left out limits nothing. */
+/** Selects revocations; a member that is left out selects all. */
 export interface Filters {
   readonly kind?: string
   readonly issuer?: string

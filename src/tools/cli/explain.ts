@@ -170,7 +170,7 @@ const explainThere = async (
   }
 }
 
-/** Codes of a line that could not decide. */
+/** Codes of denials that mean: the gate could not decide. */
 const UNDECIDED: ReadonlySet<string> = new Set(
   [chainDenials, ...GUARD.stages.flatMap(({ denials }) => denials)].flatMap(({ rows }) =>
     Object.entries(rows).flatMap(([code, [answer]]) => (answer === 'unavailable' ? [code] : [])),
@@ -178,9 +178,15 @@ const UNDECIDED: ReadonlySet<string> = new Set(
 )
 
 /** Members of a step's detail that are shown below the steps. */
-const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
+const SHOWN_BELOW: ReadonlySet<string> = new Set([
+  'required_scopes',
+  'any_of',
+  'hint',
+  'note',
+  'operands',
+])
 
-/** What an explanation comes to: allowed, denied, or a line that could not decide. */
+/** The exit status of an explanation: allowed, denied, or the gate could not decide. */
 const verdictOf = (explanation: JsonObject): ExitCode => {
   if (own(explanation, 'allowed') === true) return EXIT.yes
   const denial = objectOf(own(explanation, 'denial'))
@@ -194,7 +200,7 @@ const explanationLines = (explanation: JsonObject): readonly string[] => {
   const steps = stepsOf(explanation)
   const shown = steps.map((step) => {
     const { code, ...detail } = objectOf(own(step, 'detail'))
-    const rest = Object.entries(detail).filter(([name]) => !TOLD.has(name))
+    const rest = Object.entries(detail).filter(([name]) => !SHOWN_BELOW.has(name))
     return { ...step, detail: Object.fromEntries([['code', code], ...rest]) }
   })
   const end = own(explanation, 'allowed') === true ? allowed(explanation) : denied(explanation)

@@ -39,7 +39,7 @@ export interface PolicyChoice {
 export interface FilePolicy extends PolicyReading {
   readonly policy: Policy
   readonly environment: string | null
-  /** The environment's own, as it is written. */
+  /** The table of the environment as it is written. */
   readonly table: JsonObject
   /** Who is responsible for each rule; `undefined` for rules of the wrangler file. */
   readonly owners: readonly (string | undefined)[]
@@ -48,7 +48,7 @@ export interface FilePolicy extends PolicyReading {
 }
 
 /**
- * The policy of one environment of a wrangler.toml. Passes over what only a deploy would meet:
+ * The policy of one environment of a wrangler.toml. Does not check what matters only to a deploy:
  * placeholders, the size of variables, addresses an environment inherits, classes of Durable
  * Objects. A failure is the outcome; `broken` is its exit status if the file can be read and has a mistake.
  */

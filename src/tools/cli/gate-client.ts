@@ -78,8 +78,8 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
 }
 
 /**
- * Calls a gate once, by default within 10 s, and without following redirects. Trusts nothing in the answer beyond
- * its being a JSON object.
+ * Calls a gate once, by default within 10 s, and without following redirects. Of the answer it checks only
+ * that it is a JSON object.
  */
 export async function callGate(
   gate: GateAddress,

@@ -41,7 +41,7 @@ export interface Question {
 const urlFault = (text: string): string | undefined => {
   const { protocol = '', search, hash } = parseUrl(text) ?? {}
   const isUrl = /^https?:$/.test(protocol) && search === '' && hash === ''
-  return isUrl ? undefined : `"${text}" is no URL such as https://api.my-company.com`
+  return isUrl ? undefined : `"${text}" is not a URL such as https://api.my-company.com`
 }
 
 /** A model API whose key the gate keeps. */
@@ -83,7 +83,7 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
     fault: (name) =>
       (PROFILE_NAMES as readonly string[]).includes(name)
         ? undefined
-        : `"${name}" is no profile; there are ${PROFILE_NAMES.join(', ')}`,
+        : `"${name}" is not a profile; choose one of ${PROFILE_NAMES.join(', ')}`,
   },
   audience: {
     what: "the tokens' aud, such as a client id",
@@ -94,7 +94,7 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
   openapi: {
     what: 'OpenAPI document of your API, a file: a rule for each operation',
     otherwise: 'rules for all of it',
-    fault: (file) => (parseUrl(file)?.host ? `"${file}" is no file; fetch it first` : undefined),
+    fault: (file) => (parseUrl(file)?.host ? `"${file}" is not a file; fetch it first` : undefined),
   },
   modelApi: {
     what: `model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')}, or the URL of one like OpenAI's`,

@@ -43,8 +43,8 @@ const textOf = (name: AnswerName): string => {
 const WRANGLERS_NODE = 22
 
 /**
- * Writes a project into a folder, whole or not at all: what is asked for is judged by `check` before the
- * first file is written, and no file that is there is overwritten. Installs nothing.
+ * Writes a project into a folder. Before the first file is written, `check` has found no mistake in the policy. No
+ * existing file is overwritten. Installs nothing.
  */
 export async function init(
   directory: string,
@@ -142,7 +142,7 @@ const complete = async (
     : fail(`What is missing: ${missed.join(', ')} (in a terminal it would be asked for)`)
 }
 
-/** Asks until the answer is one, or empty where none is needed; false if they left. */
+/** Asks until the answer is valid, or empty if there is a default; false if there is no more input. */
 const askFor = async (
   name: AnswerName,
   answers: Partial<Record<AnswerName, string>>,

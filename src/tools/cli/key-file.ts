@@ -33,9 +33,10 @@ export async function readPrivateKey(
   if (!text.ok) return text
   const jwk = parseJsonObject(text.value)
   const notAKey = (what: string) => fail(`${path} ${what}; make one with: npx edgewarden ${make}`)
-  if (!jwk) return notAKey('is no JSON object')
+  if (!jwk) return notAKey('is not a JSON object')
   const [kty, crv, x, y, d] = ['kty', 'crv', 'x', 'y', 'd'].map((name) => own(jwk, name))
-  if (kty !== 'EC' || crv !== 'P-256' || d === undefined) return notAKey('is no ES256 private key')
+  if (kty !== 'EC' || crv !== 'P-256' || d === undefined)
+    return notAKey('is not an ES256 private key')
   try {
     const publicJwk = { kty, crv, x, y } as JWK
     const key = (await importJWK({ ...publicJwk, d } as JWK, 'ES256')) as CryptoKey

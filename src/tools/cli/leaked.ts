@@ -37,7 +37,7 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
   const [header, claims] = [parts?.header, parts?.payload].map(
     (part) => part && decodeJwsPart(part),
   )
-  if (!header || !claims) return fail('This is no JWT: it names nobody. Name what to revoke')
+  if (!header || !claims) return fail('This is not a JWT. Name what to revoke')
   const issuer = ownText(claims, 'iss')
   const entries = Object.values(objectOf(own(policy, 'issuers'))).filter(isObject)
   const entry = entries.find((one) => own(one, 'issuer') === issuer)

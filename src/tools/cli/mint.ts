@@ -56,7 +56,7 @@ const DAY = 86_400
 /** Seconds a token of the default profile may live. */
 const USUAL_LIFETIME = 900
 
-/** Claims that are said in another way. */
+/** Claims that --claim cannot set, and what sets them. */
 const OWN_OPTION: Readonly<Record<string, string>> = {
   iss: 'the key file',
   aud: '--audience',
@@ -79,7 +79,7 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
   }
   const scopes = (options.scope ?? '').split(' ').filter((scope) => scope !== '')
   const bad = scopes.find((scope) => !isScopeToken(scope))
-  if (bad !== undefined) return cannotTell(`--scope: "${bad}" is no scope token (RFC 6749 §3.3)`)
+  if (bad !== undefined) return cannotTell(`--scope: "${bad}" is not a scope (RFC 6749 §3.3)`)
   if (options.audience === '') return cannotTell('--audience is empty; give the resource')
   const claims = readClaims(options.claim ?? [])
   if (!claims.ok) return cannotTell(`--claim: ${claims.reason}`)
@@ -153,7 +153,7 @@ const readClaims = (
     try {
       claims.set(name, JSON.parse(text.slice(at + 1)))
     } catch {
-      return fail(`the value of ${name} is no JSON; quote a string twice: ${name}='"text"'`)
+      return fail(`the value of ${name} is not JSON; quote a string twice: ${name}='"text"'`)
     }
   }
   return ok(Object.fromEntries(claims))

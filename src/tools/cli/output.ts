@@ -5,7 +5,7 @@ export const EXIT = { yes: 0, no: 1, unknown: 2 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-/** What a command came to. Nothing in it is escaped yet: {@link render} does that. */
+/** The result of a command. Its texts are not escaped yet: {@link render} does that. */
 export interface Outcome {
   readonly exitCode: ExitCode
   /** The document that `--json` prints. */

@@ -43,7 +43,7 @@ export interface ProofRequest {
   readonly now: number
 }
 
-/** Sets the header of a token; of one that is bound to a key also a proof of it (RFC 9449 §4.2), if there is none. */
+/** Sets the header of a token. For a token that is bound to a key also a proof (RFC 9449 §4.2), unless there is one. */
 export async function authorize(
   headers: Headers,
   bound: ProofKey | undefined,

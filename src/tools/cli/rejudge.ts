@@ -6,9 +6,15 @@ import { decisionText, denialOf, textIn } from './decision-lines.ts'
 import { createJudge } from './test-case.ts'
 
 /** Stages that read what no record has: headers, query, body, proofs, or all claims. */
-const UNTOLD = ['possession', 'workflow', 'authorization_details', 'authentication', 'condition']
+const UNRECORDED = [
+  'possession',
+  'workflow',
+  'authorization_details',
+  'authentication',
+  'condition',
+]
 const LATER = ['operation', 'mcp_access', 'replay', 'limit', 'revocation', 'agentic_jwt']
-const UNJUDGED = [...UNTOLD, ...LATER]
+const UNJUDGED = [...UNRECORDED, ...LATER]
 
 /** What a policy decides about the request and the token of a record, at its time. */
 export interface Rejudged {
@@ -21,8 +27,8 @@ export interface Rejudged {
 }
 
 /**
- * Judges a record by the real line of a policy, with a token that says what the record says of it. `undefined` for a
- * record without a rule and a verified token.
+ * Decides a recorded request by the stages of a policy, with a token that has the claims of the record. `undefined` for
+ * a record without a rule and a verified token.
  */
 export async function rejudge(policy: Policy, record: JsonObject): Promise<Rejudged | undefined> {
   const [issuer, route, host] = ['issuer', 'route', 'host'].map((name) => textIn(record, name))

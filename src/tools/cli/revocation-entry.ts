@@ -20,13 +20,13 @@ export interface EntryOptions {
   readonly force?: boolean
 }
 
-/** The entry as the gate takes it. Judges what would be a slip here, not what the policy says. */
+/** The entry as the gate takes it. Refuses options that contradict each other; only the gate knows its policy. */
 export function readEntry(options: EntryOptions, now: number): Result<JsonObject, string> {
   const { kind, issuer, value, mode = 'block', reason, force = false } = options
   if (kind === '') return fail(`KIND must be one of ${KINDS.join(', ')}`)
   if (issuer === undefined) return fail(`--issuer is missing: each issuer has ${kind}s of its own`)
   if (kind === 'issuer' && value !== undefined) {
-    return fail('VALUE is not for kind issuer: --issuer says it all')
+    return fail('kind issuer takes no VALUE: --issuer is enough')
   }
   if (kind !== 'issuer' && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
   if (options.at !== undefined && mode !== 'before') return fail('--at is only for --mode before')
@@ -56,7 +56,9 @@ const readEnd = (
   if (span !== undefined) {
     const seconds = durationSeconds(span)
     if (!seconds.ok) return fail(`--for: ${seconds.reason}`)
-    return seconds.value > 0 ? ok(Math.ceil(now + seconds.value)) : fail('--for is no time at all')
+    return seconds.value > 0
+      ? ok(Math.ceil(now + seconds.value))
+      : fail('--for must be longer than zero')
   }
   if (expires === undefined) return ok(undefined)
   const end = moment(expires, now)

@@ -45,7 +45,7 @@ export async function lift(
     return cannotTell('Which one? Give its ID, or say which ones, such as by --issuer and --reach.')
   }
   if (isFiltered) return cannotTell('Give an ID, or say which ones by options: not both')
-  if (!ID.test(id)) return cannotTell(`"${id}" is no id of a revocation; list shows them`)
+  if (!ID.test(id)) return cannotTell(`"${id}" is not the id of a revocation; list shows them`)
   const answer = await callAs(options, SCOPE, around, `/revocations/${id}`, { method: 'DELETE' })
   if (!answer.ok) return answer.reason
   return { exitCode: EXIT.yes, json: { lifted: id }, out: [`Lifted ${id}`], err: [] }

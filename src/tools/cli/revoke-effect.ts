@@ -13,11 +13,11 @@ const COUNT = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const SHARDS = v.object({
   total: v.pipe(COUNT, v.minValue(1)),
   acknowledged: COUNT,
-  /** Names of those that have not. */
+  /** Names of shards that have not acknowledged. */
   pending: v.optional(v.array(v.string())),
 })
 
-/** How many shards have an entry, as far as the gate says so. */
+/** How many shards have an entry, as the gate says. */
 export type Shards = v.InferOutput<typeof SHARDS>
 
 /** How many shards have the change, as the answer of the gate says; `undefined` if it does not say. */
@@ -31,15 +31,15 @@ export function haveAll({ total, acknowledged }: Shards): boolean {
   return acknowledged >= total
 }
 
-/** What of a policy in force says when a revocation counts. */
+/** What the policy of a gate says about when a revocation is in effect. */
 export interface PolicyTerms {
-  /** Milliseconds after which every rule that may be late has it; 0 where none may. */
+  /** Milliseconds until every rule applies a revocation; 0 if all rules are strict. */
   readonly bound: number
-  /** Ids of entries that do not count at all. */
+  /** Ids of entries that have no effect. */
   readonly lift: readonly string[]
-  /** Rules that let a revoked token pass all the same. */
+  /** Rules in shadow mode: they allow a revoked token. */
   readonly shadow: readonly string[]
-  /** Whether the gate stores decisions, as far as it tells its caller. */
+  /** Whether the gate shows its caller that it stores decisions. */
   readonly isAudited: boolean
 }
 

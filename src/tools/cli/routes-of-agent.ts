@@ -44,7 +44,7 @@ export interface Reached {
   readonly uses: readonly KindOfUse[]
 }
 
-/** Keys of a rule that nobody has to meet, or that the options answer. */
+/** Keys of a rule that ask nothing of an agent, or that the options answer. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
@@ -119,7 +119,7 @@ const fits = (rules: readonly ClaimRule[], claims: JsonObject): boolean =>
 
 /**
  * The rules that an agent could reach, with what else each rule requires. The reason of a failure is a sentence: an
- * issuer that is not there, or what is no list of scopes.
+ * unknown issuer, or a text that is not a list of scopes.
  */
 export async function routesOfAgent(
   policy: Policy,
@@ -206,7 +206,7 @@ const asksOf = (
   }
 }
 
-/** Names of claims that nobody has to give: they are not compared. */
+/** Claims that are not compared: --claims may leave them out. */
 const UNCOMPARED: ReadonlySet<string> = new Set(['iss', 'exp', 'iat', 'aud'])
 
 /** What a token with these claims lacks of what its issuer's entry requires. */

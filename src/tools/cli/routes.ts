@@ -115,8 +115,8 @@ const onlyText = (only: Reached['only'], many: Reached['many']): string =>
   ].join(', or ')
 
 /**
- * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that is described only
- * those it could reach, and the answer is no where there are none. Empty columns are left out. Warns of nothing:
+ * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that options describe only
+ * those it could reach; if there are none, the answer is no. Empty columns are left out. Warns of nothing:
  * that is `check`.
  */
 export async function routes({

@@ -88,7 +88,7 @@ const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
   const text = await readText(file)
   if (!text.ok) return broken(text.reason)
   const read = readToml(text.value)
-  if ('mistake' in read) return broken(`no valid TOML: ${read.mistake}`, read.place)
+  if ('mistake' in read) return broken(`not valid TOML: ${read.mistake}`, read.place)
   const placeOf = (path: string) => ({ path, ...of, ...read.placeOf(path) })
   const issues: PlacedIssue[] = []
   const report = (path: string, message: string) => issues.push({ message, ...placeOf(path) })
@@ -113,7 +113,7 @@ const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
   return { rules, issues, placeOf }
 }
 
-/** An environment, as far as it says what it is built from. */
+/** What is read here of an environment. */
 interface Built {
   readonly table: JsonObject
   readonly file: string
@@ -123,7 +123,7 @@ interface Built {
 const moduleIn = ({ table }: Built): string | undefined =>
   ownText(objectOf(own(table, 'alias')), MODULE)
 
-/** Whether a command of `[build]` fails or writes the rules of this file: it names it, and ends where it fails. */
+/** Whether a command of `[build]` writes the rules of this file, and fails if they cannot be written. */
 const isWriting = (command: string, file: string): boolean => {
   const [, text = ''] = /\bedgewarden check((?: +[^\s&|;]+)*) *(?:$|&&)/.exec(command) ?? []
   const words = text.replace(/ --(?:env|since) +\S+/g, '').split(' ')

@@ -36,7 +36,7 @@ export interface Verdict extends Expected {
 /** In place of what is only known while a request is served, and of the caller's credential. */
 const placeholder = (name: string) => `\${${name}}`
 
-/** Judges cases by the real line of a policy. A token is signed with a key that is made for this run. */
+/** Decides cases by the stages of a policy. A token is signed with a key that is made for this run. */
 export function createJudge(
   policy: Policy,
   now: number,
@@ -100,7 +100,7 @@ const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => 
   } as const
   const detail = denial?.detail && { ...denial.detail, ...faultOf(given.steps) }
   const told = Object.fromEntries(
-    [...(forwarded ?? [])].filter(([name]) => isTold(name, given.policy, test)),
+    [...(forwarded ?? [])].filter(([name]) => isShown(name, given.policy, test)),
   )
   return {
     ...found,
@@ -194,7 +194,7 @@ const forwardedHeaders = (
 }
 
 /** Whether a header says who calls, or is one that a rule sets, and is the same in each run. */
-const isTold = (name: string, { gate }: Policy, { at, token }: TestCase): boolean => {
+const isShown = (name: string, { gate }: Policy, { at, token }: TestCase): boolean => {
   const folded = foldedName(name)
   const isFixed = at !== undefined || token !== undefined
   return folded === `${gate.identityPrefix}token-expires`
@@ -282,9 +282,9 @@ const createSigner = () => {
     }
   }
   return {
-    /** `undefined` where that cannot be done. */
+    /** `undefined` if this Node cannot sign by the algorithm. */
     sign,
-    /** The token as if its issuer had signed it; one that is refused before any signature is looked at as it is. */
+    /** The token as if its issuer had signed it. A token that is refused before its signature is checked is unchanged. */
     async resign(token: string): Promise<string> {
       const parts = splitJws(token)
       const header = parts && decodeJwsPart(parts.header)

@@ -118,7 +118,7 @@ export async function readTestFile(
   const read = readToml(content.value)
   if ('mistake' in read) {
     const { line, column } = read.place
-    return fail([`${file}:${line}:${column}: no valid TOML: ${read.mistake}`])
+    return fail([`${file}:${line}:${column}: not valid TOML: ${read.mistake}`])
   }
   const { placeOf } = read
   const issues: string[] = []

@@ -61,7 +61,7 @@ interface Tested extends Judged {
 }
 
 /**
- * Judges the cases of test files by the real line, and tells which rules no case reaches. Fetches nothing and
+ * Decides the cases of test files by the stages of the policy, and says which rules no case reaches. Fetches nothing and
  * knows no revocation; `now` (seconds) is the time of cases that name none.
  */
 export async function test(

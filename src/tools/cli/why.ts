@@ -27,7 +27,7 @@ Callers choose request ids, so there may be several decisions.`,
   run: ([id], options, process) => why(id ?? '', options, process),
 }
 
-/** Decisions that are explained; a caller may send one id ever again. */
+/** Decisions that are explained at most: a caller may reuse a request id. */
 const MOST = 10
 
 const why = async (id: string, options: WhyOptions, around: Surroundings): Promise<Outcome> => {
@@ -87,7 +87,7 @@ const linesOf = (explained: Explained): readonly string[] => {
   return [decisionText(record), ...columns(given.map(([label, text]) => [`  ${label}`, text]))]
 }
 
-/** What is otherwise today: the rule, and what is revoked. */
+/** What differs today: the rule, and what is revoked. */
 const todayRows = (today: JsonObject, then: JsonObject) => {
   const rule = objectOf(own(today, 'rule'))
   const isThere = Object.keys(rule).length > 0
