@@ -72,7 +72,7 @@ describe('mint --dpop and curl', () => {
     ['http://a.example', {}, 'must be https'],
     ['https://a.example', { tokenEnv: 'NONE' }, 'is not set'],
     ['https://a.example', { dpop: join(directory, 'none') }, 'there is no such file'],
-    ['https://a.example', { header: ['x'] }, 'is not "Name: value"'],
+    ['https://a.example', { header: ['x'] }, '--header must be "name: value"'],
     ['http://127.0.0.1:9/', {}, 'No answer'],
   ])('cannot tell: %s %j', async (url, options, says) => {
     const { exitCode, err } = await send(url, 'a.b.c', options)

@@ -1,3 +1,4 @@
+import { Argument } from 'commander'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { VERDICTS, type Verdict } from '../../core/model/watch.ts'
 import { callAs, type GateOptions } from './access.ts'
@@ -12,7 +13,6 @@ interface AlertsOptions extends GateOptions {
 
 const SCOPE = 'edgewarden:agents'
 const WHAT = ['list', 'show', ...VERDICTS] as const
-type What = (typeof WHAT)[number]
 
 export const alertsCommand: CommandRow<AlertsOptions> = {
   usage: 'alerts',
@@ -20,7 +20,7 @@ export const alertsCommand: CommandRow<AlertsOptions> = {
   example: 'alerts dismiss 17 --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
     withGate(command, SCOPE)
-      .argument('[what]', `${WHAT.join(', ')}`, 'list')
+      .addArgument(new Argument('[what]', 'what to do').choices(WHAT).default('list'))
       .argument('[id]', 'number of the alert, as list shows it')
       .option('--all', 'list also alerts that somebody has decided on')
       .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
@@ -36,11 +36,11 @@ const alerts = async (
   options: AlertsOptions,
   around: Surroundings,
 ): Promise<Outcome> => {
-  if (!WHAT.includes(what as What)) return cannotTell(`"${what}" is none of ${WHAT.join(', ')}`)
-  if (what === 'list')
+  if (what === 'list') {
     return id === undefined
       ? listed(options, around)
       : cannotTell(`list takes no id; show ${id} does`)
+  }
   if (id === undefined || !/^\d{1,15}$/.test(id)) {
     return cannotTell(`Which one? Give the number of an alert: alerts ${what} 17`)
   }

@@ -250,22 +250,17 @@ const labelOf = ({ environment }: Finding): string =>
 const issueLines = (finding: Finding, keys: boolean): readonly string[] => {
   const label = labelOf(finding)
   return [
-    ...finding.mistakes.flatMap((issue) => [issueLine(issue, label), ...keyLines(issue, keys)]),
+    ...finding.mistakes.flatMap((issue) => {
+      // Below its first line a message lists the names that are allowed in place of a wrong one.
+      const names = keys ? issue.message.split('\n').slice(1) : []
+      return [issueLine(issue, label), ...names.map((line) => `  ${line}`)]
+    }),
     ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
     ...(finding.changes ?? []).map((issue) =>
       issueLine(issue, `changed in ${issue.version}: ${label}`),
     ),
   ]
 }
-
-/** The names that are allowed in place of a wrong one. */
-const keyLines = ({ message }: PolicyIssue, isAsked: boolean): readonly string[] =>
-  isAsked
-    ? message
-        .split('\n')
-        .slice(1)
-        .map((line) => `  ${line}`)
-    : []
 
 const summaryLines = (finding: Finding): readonly string[] => {
   const { summary, secrets, environment } = finding

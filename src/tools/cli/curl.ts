@@ -1,8 +1,9 @@
 import { isLoopback, parseUrl } from '../../core/url.ts'
 import { tokenFor } from './access.ts'
 import { type CommandRow, collect, type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { readHeaders } from './explain-request.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { authorize, type ProofKey, readProofKey } from './proof.ts'
+import { authorize, readProofKey } from './proof.ts'
 
 export interface CurlOptions {
   readonly method?: string
@@ -44,8 +45,12 @@ export async function curl(
 ): Promise<Outcome> {
   const url = parseUrl(address)
   if (!url || !/^https?:$/.test(url.protocol)) return cannotTell('the URL must begin with https://')
-  const bad = options.header?.find((line) => !/^[^\s:]+:/.test(line))
-  if (bad !== undefined) return cannotTell(`--header: "${bad}" is not "Name: value"`)
+  const { data, method = data === undefined ? 'GET' : 'POST' } = options
+  const given = readHeaders(options.header ?? [])
+  if (!given.ok) return cannotTell(given.reason)
+  if (data !== undefined && !given.value.has('content-type')) {
+    given.value.set('content-type', 'application/json')
+  }
   const loopback = isLoopback(url.hostname)
   if (url.protocol === 'http:' && !loopback) {
     return cannotTell('the URL must be https: over plain http anyone could read the token')
@@ -54,7 +59,13 @@ export async function curl(
   if (!token.ok) return cannotTell(token.reason)
   const key = options.dpop === undefined ? undefined : await readProofKey(options.dpop)
   if (key && !key.ok) return cannotTell(key.reason)
-  const ask = (nonce?: string) => send(url, options, token.value, key?.value, nonce, around.now())
+  const ask = async (nonce?: string) => {
+    const headers = new Headers(given.value)
+    const proof = { method, url, token: token.value, nonce, now: around.now() }
+    await authorize(headers, key?.value, proof)
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    return fetch(url, { method, headers, redirect: 'manual', signal, body: data ?? null })
+  }
   try {
     let response = await ask()
     const nonce = response.headers.get('dpop-nonce')
@@ -75,27 +86,4 @@ export async function curl(
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     return cannotTell(`No answer of ${url.origin}: ${String(cause)}`)
   }
-}
-
-const send = async (
-  url: URL,
-  { data, method = data === undefined ? 'GET' : 'POST', header = [] }: CurlOptions,
-  token: string,
-  key: ProofKey | undefined,
-  nonce: string | undefined,
-  now: number,
-): Promise<Response> => {
-  const headers = new Headers(data === undefined ? {} : { 'Content-Type': 'application/json' })
-  for (const line of header) {
-    const at = line.indexOf(':')
-    headers.set(line.slice(0, at), line.slice(at + 1).trim())
-  }
-  await authorize(headers, key, { method, url, token, nonce, now })
-  return fetch(url, {
-    method,
-    headers,
-    redirect: 'manual',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    ...(data !== undefined && { body: data }),
-  })
 }

@@ -95,7 +95,8 @@ export async function readToken(
   return fail(`--token: ${place} is not one token; write it alone, without the word Bearer`)
 }
 
-const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
+/** The headers of `--header`. */
+export function readHeaders(texts: readonly string[]): Result<Headers, string> {
   const headers = new Headers()
   for (const text of texts) {
     const [, name, value] = HEADER.exec(text) ?? []

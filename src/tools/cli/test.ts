@@ -179,6 +179,9 @@ const CODES = GUARD.stages
   .flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.entries(rows)))
   .flatMap(([code, [answer]]) => (answer === 'unavailable' ? [] : code))
 
+const COVERAGE = { rule: 'policy-coverage', line: 1, title: 'coverage' } as const
+
+/** What is reported beside the cases. */
 interface Told extends Pick<TestOptions, 'report' | 'output'>, Pick<FilePolicy, 'tell'> {
   readonly config: string
   readonly least: number
@@ -199,13 +202,7 @@ const outcomeOf = async (
     ...tested.flatMap(({ file, line, name: title, failures }) =>
       failures.map((message) => ({ rule: 'policy-test' as const, file, line, title, message })),
     ),
-    ...(isCovered ? [] : uncovered).map((message) => ({
-      rule: 'policy-coverage' as const,
-      file: config,
-      line: 1,
-      title: 'coverage',
-      message,
-    })),
+    ...(isCovered ? [] : uncovered).map((message) => ({ ...COVERAGE, file: config, message })),
   ]
   const lines = report ? reportLines(report, tested, faults) : []
   if (output !== undefined) {
