@@ -5,7 +5,7 @@ import { ok, type Result } from '../../core/result.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
 import { watchedText } from './alerts.ts'
-import { type CommandRow, collect, type Process, withGate } from './command.ts'
+import { type CommandRow, collect, given, type Process, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { isIssuerName, issuerNamed } from './leaked.ts'
 import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
@@ -81,10 +81,10 @@ Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, o
 const agents = async (
   action: string,
   agent: string | undefined,
-  given: AgentsOptions,
+  asked: AgentsOptions,
   process: Process,
 ): Promise<Outcome> => {
-  const options = await withIssuer(given, process)
+  const options = await withIssuer(asked, process)
   if (!options.ok) return options.reason
   const call: CallAgents = async (path, more) => {
     const answer = await callAs(options.value, AGENTS_SCOPE, process, `/agents${path}`, more)
@@ -165,10 +165,9 @@ const ofOne = async (
     if (!found.ok) return found.reason
     return isShown ? shown(found.value) : adoptedOutcome(found.value)
   }
-  const why = { ...(reason !== undefined && { reason }) }
   if (action === 'approve' || action === 'set') {
     const status = action === 'approve' && { status: 'approved' }
-    const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...why }
+    const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...given({ reason }) }
     if (Object.keys(body).length === 0) return cannotTell('What is to be set? Give options.')
     const found = await call('/entry', { query: key })
     const isNew = !found.ok && own(objectOf(own(objectOf(found.reason.json), 'problem')), 'code')
@@ -183,7 +182,7 @@ const ofOne = async (
   }
   const subject = { kind: 'agent', issuer: key.issuer, value: key.agent }
   if (action !== 'resume') await tellStopped(subject, options, process, process.waiting)
-  const body = { ...key, ...why, ...(force && { force }) }
+  const body = { ...key, reason, force }
   const changed = await call(`/${action}`, { method: 'POST', body })
   return changed.ok ? shown(changed.value) : changed.reason
 }

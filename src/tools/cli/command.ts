@@ -1,5 +1,4 @@
-import { type Command, Option } from 'commander'
-import { KINDS, REACHES } from '../../core/model/revocation.ts'
+import type { Command } from 'commander'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import type { Outcome } from './output.ts'
 
@@ -97,30 +96,4 @@ origin of --gate, unless the gate is on this machine.`,
 /** The options of a command that always calls a gate. */
 export function withGate(command: Command, scope = 'edgewarden:revoke'): Command {
   return withAccess(command.requiredOption('--gate <url>', 'scheme and host of the gate'), scope)
-}
-
-/** Selects revocations; a member that is left out selects all. */
-export interface Filters {
-  readonly kind?: string
-  readonly issuer?: string
-  readonly value?: string
-  /** The administrator who made them, as `list --json` has it. */
-  readonly createdBy?: string
-  /** `own`: made by administrators of one issuer; `all`: by those of every issuer. */
-  readonly reach?: string
-}
-
-/** The options of {@link Filters}. */
-export function withFilters(command: Command): Command {
-  return command
-    .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
-    .option('--issuer <iss>', 'only of this issuer')
-    .option('--value <value>', 'only of this value')
-    .option('--created-by <who>', 'only those that this administrator made and last renewed')
-    .addOption(
-      new Option(
-        '--reach <reach>',
-        'only those of administrators of one issuer, or of every',
-      ).choices(REACHES),
-    )
 }

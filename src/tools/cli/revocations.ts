@@ -1,13 +1,34 @@
+import { type Command, Option } from 'commander'
+import { KINDS, REACHES } from '../../core/model/revocation.ts'
 import { callAs, type GateOptions, type Listed, listAs } from './access.ts'
-import {
-  type CommandRow,
-  type Filters,
-  type Surroundings,
-  withFilters,
-  withGate,
-} from './command.ts'
+import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
+
+/** Selects revocations; a member that is left out selects all. */
+interface Filters {
+  readonly kind?: string
+  readonly issuer?: string
+  readonly value?: string
+  /** The administrator who made them, as `list --json` has it. */
+  readonly createdBy?: string
+  /** `own`: made by administrators of one issuer; `all`: by those of every issuer. */
+  readonly reach?: string
+}
+
+/** The options of {@link Filters}. */
+const withFilters = (command: Command): Command =>
+  command
+    .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
+    .option('--issuer <iss>', 'only of this issuer')
+    .option('--value <value>', 'only of this value')
+    .option('--created-by <who>', 'only those that this administrator made and last renewed')
+    .addOption(
+      new Option(
+        '--reach <reach>',
+        'only those of administrators of one issuer, or of every',
+      ).choices(REACHES),
+    )
 
 export interface ListOptions extends GateOptions, Filters {
   /** Every page, not only the first. */

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { durationMs } from '../../core/duration.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { given } from './command.ts'
 import type { GateFault } from './gate-client.ts'
 import { EXIT, type ExitCode, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
@@ -135,12 +136,7 @@ export function pending(
   shards: Shards | undefined,
   why?: string,
 ): Outcome {
-  const more = {
-    ...(shards && { shards }),
-    pending: true,
-    ...(location !== undefined && { location }),
-    ...(why !== undefined && { error: why }),
-  }
+  const more = given({ shards, pending: true, location, error: why })
   const ask = `${location === undefined ? '' : `ask ${location}, or `}repeat the command`
   return outcomeOf(made, EXIT.unknown, 'Pending', more, [
     `Not every shard has it yet${countOf(shards)}: ${why === undefined ? '' : `${why}; `}${ask}.`,

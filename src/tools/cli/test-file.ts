@@ -11,6 +11,7 @@ import { flag, text, word } from '../../policy/fields.ts'
 import { type PolicyIssue, pathText, type Report, under } from '../../policy/issues.ts'
 import { list, type Readable, reads, readTable, required, table } from '../../policy/table.ts'
 import { type PlaceOf, readToml } from '../../wrangler/places.ts'
+import { given } from './command.ts'
 import { readToken } from './explain-request.ts'
 import { issueLine } from './file-policy.ts'
 import { readText } from './files.ts'
@@ -143,8 +144,8 @@ export async function readTestFile(
   const cases = await Promise.all(
     listOf(top.case).map((one, index) => {
       const { line } = placeOf(`case[${index}]`)
-      const given = { index, line, origin, file, defaults: top.defaults ?? {} }
-      return readCase(one, given, under(report(line), 'case', index))
+      const place = { index, line, origin, file, defaults: top.defaults ?? {} }
+      return readCase(one, place, under(report(line), 'case', index))
     }),
   )
   return issues.length > 0
@@ -185,14 +186,11 @@ const readCase = async (
     index,
     line,
     ...head,
-    ...(issuer !== undefined && { issuer }),
+    ...given({ issuer, at, expect, token: sent?.ok ? sent.value : undefined }),
     ...(isMinted && { claims: { ...defaults.claims, ...entry.claims } }),
-    ...(sent?.ok && { token: sent.value }),
     bound: isMinted && (entry.bound ?? defaults.bound ?? false),
     without,
     around: toldConnection({ ...defaults.connection, ...entry.connection }),
-    ...(at !== undefined && { at }),
-    ...(expect && { expect }),
   }
 }
 
