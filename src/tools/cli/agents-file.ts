@@ -56,9 +56,8 @@ export async function importAgents(
   const wanted = agentsIn(text.value)
   if (typeof wanted === 'string') return cannotTell(`${file}: ${wanted}`)
   const keyOf = (one: JsonObject) => tomlValue([own(one, 'issuer'), own(one, 'agent')])
-  const known = new Map(
-    before.map((one) => ({ ...one, agent: idIn(one) })).map((one) => [keyOf(one), one]),
-  )
+  const named: readonly JsonObject[] = before.map((one) => ({ ...one, agent: idIn(one) }))
+  const known = new Map(named.map((one) => [keyOf(one), one]))
   const changes = wanted.flatMap((now) => {
     const old = known.get(keyOf(now))
     const was = picked(old ?? {}, MEMBERS)
@@ -67,15 +66,12 @@ export async function importAgents(
     )
     return names.length === 0 ? [] : [{ now, old, names }]
   })
-  const lines = changes.map(
-    ({ now, old, names }) =>
-      `${old ? 'change' : 'add'} ${textIn(now, 'agent')} of ${textIn(now, 'issuer')}: ${names
-        .map(
-          (name) =>
-            `${name} ${tomlValue(own(old ?? {}, name) ?? null)} → ${tomlValue(own(now, name) ?? null)}`,
-        )
-        .join(', ')}`,
-  )
+  const lines = changes.map(({ now, old, names }) => {
+    const valueIn = (one: JsonObject | undefined, name: string) => tomlValue(one?.[name] ?? null)
+    const members = names.map((name) => `${name} ${valueIn(old, name)} → ${valueIn(now, name)}`)
+    const word = old ? 'change' : 'add'
+    return `${word} ${textIn(now, 'agent')} of ${textIn(now, 'issuer')}: ${members.join(', ')}`
+  })
   if (!isMeant || changes.length === 0) {
     const isSame = changes.length === 0
     return {

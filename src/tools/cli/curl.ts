@@ -1,19 +1,17 @@
 import { isLoopback, parseUrl } from '../../core/url.ts'
-import { tokenFor } from './access.ts'
+import { type TokenOptions, tokenFor } from './access.ts'
 import { type CommandRow, collect, type Surroundings, TOKEN_VARIABLE } from './command.ts'
 import { readHeaders } from './explain-request.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { authorize, readProofKey } from './proof.ts'
 
-export interface CurlOptions {
+export interface CurlOptions extends Pick<TokenOptions, 'tokenEnv' | 'tokenFile'> {
   readonly method?: string
   readonly data?: string
   /** `Name: value`, each. */
   readonly header?: readonly string[]
   /** Key file of a client; without it the token is sent as a bearer token. */
   readonly dpop?: string
-  readonly tokenEnv?: string
-  readonly tokenFile?: string
 }
 
 export const curlCommand: CommandRow<CurlOptions> = {

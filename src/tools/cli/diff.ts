@@ -7,10 +7,8 @@ import type { CommandRow } from './command.ts'
 import { type FilePolicy, type PolicyChoice, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
-export interface DiffOptions {
-  /** This `[env.x]` of both files; without it the top level. */
-  readonly env?: string | undefined
-}
+/** The environment of both files. */
+type DiffOptions = Pick<PolicyChoice, 'env'>
 
 export const diffCommand: CommandRow<DiffOptions> = {
   usage: 'diff OLD NEW',

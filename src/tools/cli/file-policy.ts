@@ -81,11 +81,9 @@ export async function readFilePolicy(
     return ok({ ...reading, table, owners, tell, policy, environment: env ?? null })
   }
   const others = env === undefined ? environmentNames(read.value) : []
-  const message = `${file}: ${counted(mistakes.length, 'mistake')}${
-    others.length === 0
-      ? ''
-      : ` at the top level; for another environment: --env ${others.join('|')}`
-  }`
+  const advice = ` at the top level; for another environment: --env ${others.join('|')}`
+  const count = counted(mistakes.length, 'mistake')
+  const message = `${file}: ${count}${others.length === 0 ? '' : advice}`
   const json = { valid: false, file, environment: env ?? null, error: message, mistakes }
   const err = [...mistakes.map((issue) => issueLine(issue)), message]
   return fail({ exitCode: broken, json, out: [], err })
