@@ -107,9 +107,9 @@ const commandTable = (): string =>
   tableOf(
     ['command', 'what it does'],
     // A bar would end the cell.
-    COMMANDS.map(({ docs: [usage, what] }) => [
+    COMMANDS.map(({ usage, description }) => [
       code(`npx edgewarden ${usage.replaceAll('|', '\\|')}`),
-      what,
+      description,
     ]),
   )
 

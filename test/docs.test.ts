@@ -23,6 +23,7 @@ import { identityHeaders } from '../src/gateway/relay/headers.ts'
 import { parsePolicy } from '../src/policy/parse.ts'
 import { readPolicy } from '../src/policy/policy.ts'
 import { PROFILE_NAMES } from '../src/policy/profiles.ts'
+import { nameOf } from '../src/tools/cli/command.ts'
 import { COMMANDS } from '../src/tools/cli/commands.ts'
 import { accessOf, agentOf, credentialOf, issuerOf, routeOf } from './kit/facts.ts'
 import { passed } from './kit/forwarded.ts'
@@ -42,7 +43,7 @@ const PAGES = [
 ]
 const README = read('README.md')
 
-const COMMAND_NAMES = COMMANDS.map(({ name }) => name).sort()
+const COMMAND_NAMES = COMMANDS.map(nameOf).sort()
 
 const all = (text: string, pattern: RegExp): readonly string[] =>
   [...text.matchAll(pattern)].map(([, found]) => found ?? '')
@@ -138,13 +139,14 @@ describe('the README', () => {
     }
     expect([...options.keys()].sort()).toEqual(COMMAND_NAMES)
     for (const row of COMMANDS) {
-      const known = row.options(new Command(row.name)).options.map(({ long }) => long)
-      expect(row.example.split(' ', 1)).toEqual([row.name])
-      for (const option of options.get(row.name) ?? []) {
-        expect([...known, '--json', '--help'], `of ${row.name}`).toContain(option)
+      const name = nameOf(row)
+      const known = row.options(new Command(name)).options.map(({ long }) => long)
+      expect(row.example.split(' ', 1)).toEqual([name])
+      for (const option of options.get(name) ?? []) {
+        expect([...known, '--json', '--help'], `of ${name}`).toContain(option)
       }
     }
-    expect(COMMANDS.find(({ name }) => name === 'explain')?.help).toContain(
+    expect(COMMANDS.find((row) => nameOf(row) === 'explain')?.help).toContain(
       'Other users of this machine can see a token',
     )
   })

@@ -142,8 +142,8 @@ it('exports what was decided, and imports it again', async () => {
     ['agents = 1', 'it has no [[agents]]'] as const,
     ...rare(
       ['[[agents]]\nissuer = "a"', 'an agent has no agent'] as const,
-      ['[[agents]]\nowner = "a"', '"owner" is no member of an agent'] as const,
-      ['[', 'it is no TOML'] as const,
+      ['[[agents]]\nowner = "a"', '"owner" is not a field of an agent'] as const,
+      ['[', 'it is not TOML'] as const,
     ),
   ]) {
     await writeFile(join(directory, 'wrong.toml'), text)

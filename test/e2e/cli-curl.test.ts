@@ -72,7 +72,7 @@ describe('mint --dpop and curl', () => {
     ['http://a.example', {}, 'must be https'],
     ['https://a.example', { tokenEnv: 'NONE' }, 'is not set'],
     ['https://a.example', { dpop: join(directory, 'none') }, 'there is no such file'],
-    ['https://a.example', { header: ['x'] }, 'is not "Name: value"'],
+    ['https://a.example', { header: ['x'] }, '--header must be "name: value"'],
     ['http://127.0.0.1:9/', {}, 'No answer'],
   ])('cannot tell: %s %j', async (url, options, says) => {
     const { exitCode, err } = await send(url, 'a.b.c', options)
@@ -83,7 +83,7 @@ describe('mint --dpop and curl', () => {
     const file = join(directory, 'text')
     await writeFile(file, '{}')
     const asked = { key: issuerKey, audience: RESOURCE, dpop: file }
-    expect((await mint(asked, now())).err.join()).toContain('is no ES256 private key')
+    expect((await mint(asked, now())).err.join()).toContain('is not an ES256 private key')
     const both = { ...asked, dpop: client, claim: ['cnf={}'] }
     expect((await mint(both, now())).err.join()).toContain('cnf comes from --dpop')
     const nowhere = { ...asked, dpop: join(directory, 'no', 'key') }

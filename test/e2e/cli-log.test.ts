@@ -153,7 +153,7 @@ describe('log', () => {
   })
 
   it.each([
-    [['--from', 'yesterday'], 2, '--from: "yesterday" is no moment'],
+    [['--from', 'yesterday'], 2, '--from: "yesterday" is not a time'],
     [['--limit', 'x'], 2, '--limit must be a number, 1 or more'],
     [['--prefix', '/no'], 1, 'route_unknown'],
   ])('cannot tell with %j', async (args, code, message) => {

@@ -96,7 +96,7 @@ describe(`an empty project on ${NODE}`, () => {
     expect(JSON.parse(stdout)).toMatchObject({ claims: { aud: RESOURCE } })
     // An origin is no gate, and tells no resource.
     const list = project.run('npx', 'edgewarden', 'list', '--gate', origin.url, ...key)
-    await expect(list).rejects.toThrow('The gate tells no resource')
+    await expect(list).rejects.toThrow('The gate names no resource')
   })
 
   it('shares the hono that is there already', async () => {

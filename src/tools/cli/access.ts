@@ -1,9 +1,10 @@
-import { own } from '../../core/json.ts'
+import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { metadataPath } from '../../core/model/well-known.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { parseUrl } from '../../core/url.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
-import { type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { given, type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { textIn } from './decision-lines.ts'
 import { readText } from './files.ts'
 import {
   callGate,
@@ -14,6 +15,7 @@ import {
   gateAddress,
 } from './gate-client.ts'
 import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
+import { cannotTell, type Outcome } from './output.ts'
 
 /** Where the token of a call comes from: at most one source, else `EDGEWARDEN_TOKEN`. */
 export interface TokenOptions {
@@ -41,9 +43,6 @@ const AUDIT_LIFETIME = 300
 /** RFC 9110 §11.2 `token68`: what can stand behind `Bearer`. */
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
 
-const unclear = (message: string): { readonly ok: false; readonly reason: GateFault } =>
-  fail({ kind: 'silent', message })
-
 /**
  * The token to call a gate with, read or signed for the scope given. Does not check that the gate
  * will take it. No reason of a failure contains any part of a token or key.
@@ -53,46 +52,109 @@ export async function tokenFor(
   options: TokenOptions,
   scope: string,
   around: Surroundings,
-): Promise<Result<string, GateFault>> {
+): Promise<Result<string, string>> {
   const { env } = around
   const { tokenEnv, tokenFile, key, audience } = options
   if ([tokenEnv, tokenFile, key].filter((one) => one !== undefined).length > 1) {
-    return unclear('Give one of --token-env, --token-file and --key, not several.')
+    return fail('Give one of --token-env, --token-file and --key, not several.')
   }
   if (audience !== undefined && key === undefined) {
-    return unclear('--audience is for a token that --key signs.')
+    return fail('--audience is for a token that --key signs.')
   }
   if (key !== undefined) return signed(gate, key, audience, scope, around)
   if (tokenFile !== undefined) {
     const text = await readText(tokenFile)
-    return text.ok ? plain(text.value, tokenFile) : unclear(text.reason)
+    return text.ok ? plain(text.value, tokenFile) : text
   }
   const name = tokenEnv ?? TOKEN_VARIABLE
   const value = Object.hasOwn(env, name) ? env[name] : undefined
   if (value !== undefined && value !== '') return plain(value, name)
-  return unclear(
+  return fail(
     tokenEnv === undefined
       ? `No token: give --key FILE (from keygen), --token-file FILE or --token-env NAME, or set ${TOKEN_VARIABLE}.`
       : `The environment variable ${name} is not set.`,
   )
 }
 
-/** Calls a gate once, with the address and the token of the options; the token must have the scope. */
+/** What is sent beside the path and the token. Members of `query` without a value are left out. */
+export interface CallOptions extends Omit<GateCall, 'path' | 'token'> {
+  readonly query?: Readonly<Record<string, string | number | undefined>>
+}
+
+/**
+ * Calls an endpoint of a gate once, with the address and the token of the options; the token must have the scope. The
+ * path is below the gate's prefix.
+ */
 export async function callAs(
   options: GateOptions,
   scope: string,
   around: Surroundings,
-  make: (gate: GateAddress) => GateCall,
+  path: string,
+  { query = {}, ...call }: CallOptions = {},
 ): Promise<Result<GateAnswer, GateFault>> {
   const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
-  if (!gate.ok) return unclear(gate.reason)
+  if (!gate.ok) return fail(cannotTell(gate.reason))
   const token = await tokenFor(gate.value, options, scope, around)
-  if (!token.ok) return token
-  return callGate(gate.value, { ...make(gate.value), token: token.value })
+  if (!token.ok) return fail(cannotTell(token.reason))
+  const search = new URLSearchParams(given(query) as Record<string, string>)
+  const whole = `${gate.value.prefix}${path}${search.size > 0 ? `?${search}` : ''}`
+  return callGate(gate.value, { ...call, path: whole, token: token.value })
 }
 
-const plain = (text: string, source: string): Result<string, GateFault> =>
-  TOKEN68.test(text.trim()) ? ok(text.trim()) : unclear(`${source} does not hold one token.`)
+/** What a gate lists. */
+export interface Listed {
+  readonly found: readonly JsonObject[]
+  /** Where the next page begins, if there are more. */
+  readonly cursor?: string | undefined
+  /** The answer with the first page. */
+  readonly first?: JsonObject
+  /** Why the list has no more pages. */
+  readonly fault?: Outcome
+}
+
+/** Items that are asked for in one call, and calls at most: a gate cannot keep a command forever. */
+const PAGE = 1_000
+const PAGES = 10_000
+
+/**
+ * Reads the list that an endpoint answers as its member `name`: at most `most` items over as many pages as that takes,
+ * or without `most` the gate's first page.
+ */
+export async function listAs(
+  options: GateOptions,
+  scope: string,
+  around: Surroundings,
+  [path, name]: readonly [path: string, name: string],
+  { query, most, method }: Pick<CallOptions, 'query' | 'method'> & { readonly most?: number },
+): Promise<Listed> {
+  const found: JsonObject[] = []
+  let cursor: string | undefined
+  let first: JsonObject | undefined
+  for (let page = 0; page < PAGES; page++) {
+    const limit = most === undefined ? query?.limit : Math.min(PAGE, most - found.length)
+    const asked = { ...query, limit, cursor }
+    const answer = await callAs(options, scope, around, path, { method, query: asked })
+    if (!answer.ok) return { found, fault: answer.reason }
+    const { body } = answer.value
+    const items = own(body, name)
+    if (!Array.isArray(items)) {
+      const why = `The gate answered without a list of ${name}; is --gate right?`
+      return { found, fault: cannotTell(why) }
+    }
+    found.push(...items.filter(isObject))
+    first ??= body
+    const next = textIn(body, 'cursor')
+    if (next === undefined || most === undefined || found.length >= most) {
+      return { found, first, cursor: next }
+    }
+    if (next === cursor) break
+    cursor = next
+  }
+  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
+}
+
+const plain = (text: string, source: string): Result<string, string> =>
+  TOKEN68.test(text.trim()) ? ok(text.trim()) : fail(`${source} does not contain one token.`)
 
 const signed = async (
   gate: GateAddress,
@@ -100,14 +162,14 @@ const signed = async (
   audience: string | undefined,
   scope: string,
   { env, now }: Surroundings,
-): Promise<Result<string, GateFault>> => {
+): Promise<Result<string, string>> => {
   const key = await readKeyFile(path)
-  if (!key.ok) return unclear(key.reason)
+  if (!key.ok) return key
   const resource = audience === undefined ? await resourceOf(gate) : ok(audience)
   if (!resource.ok) return resource
   const claims = accessTokenClaims(key.value.issuer, {
     audience: resource.value,
-    // Told in created_by. Whoever has the key can say another name.
+    // Shown as created_by. Whoever has the key can give another name.
     subject: [env.USER, env.USERNAME].find((name) => name) ?? 'edgewarden-cli',
     client: 'edgewarden-cli',
     scopes: [scope],
@@ -122,18 +184,19 @@ const signed = async (
  * (§3.3), or the gate is on this machine: another answer would have this key sign a token that is
  * good at someone else's gate.
  */
-const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>> => {
-  const answer = await callGate(gate, { method: 'GET', path: metadataPath(gate.origin) })
+const resourceOf = async (gate: GateAddress): Promise<Result<string, string>> => {
+  const answer = await callGate(gate, { path: metadataPath(gate.origin) })
   const advice = 'give the resource of the gate with --audience'
   if (!answer.ok) {
-    return answer.reason.kind === 'silent'
-      ? unclear(`Cannot ask the gate for its resource: ${answer.reason.message}`)
-      : unclear(`The gate does not publish its resource (${answer.reason.status}); ${advice}.`)
+    const { refused, err } = answer.reason
+    return refused
+      ? fail(`The gate does not publish its resource (${refused.status}); ${advice}.`)
+      : fail(`Cannot ask the gate for its resource: ${err[0]}`)
   }
   const resource = own(answer.value.body, 'resource')
-  if (typeof resource !== 'string') return unclear(`The gate tells no resource; ${advice}.`)
+  if (typeof resource !== 'string') return fail(`The gate names no resource; ${advice}.`)
   if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
-  return unclear(
+  return fail(
     `The gate at ${gate.origin} says it is ${resource}. If that is right, ${advice}; otherwise --gate is wrong.`,
   )
 }

@@ -2,42 +2,25 @@ import { parse } from 'smol-toml'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { AgentFields } from '../../core/model/agents.ts'
 import type { Result } from '../../core/result.ts'
+import type { CallOptions } from './access.ts'
+import { given } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { counted } from './file-policy.ts'
 import { readText } from './files.ts'
-import type { GateCall } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { tomlTable, tomlValue } from './toml-statements.ts'
+import { tomlTable, tomlValue } from './toml.ts'
 
-/** Calls the registry of the gate; the answer, or the outcome of a call that brought none. */
-export type CallAgents = (
-  method: GateCall['method'],
-  path: string,
-  more?: Pick<GateCall, 'body' | 'match'>,
-) => Promise<Result<JsonObject, Outcome>>
+/** Calls the registry of the gate; the answer, or the outcome of a call that failed. */
+export type CallAgents = (path: string, more: CallOptions) => Promise<Result<JsonObject, Outcome>>
 
 const FIELDS: readonly (keyof AgentFields)[] = [
-  ...([
-    'name',
-    'owners',
-    'purpose',
-    'types',
-    'client',
-    'keys',
-    'checksums',
-    'registrations',
-  ] as const),
-  ...(['review_by', 'expires'] as const),
+  ...(['name', 'owners', 'purpose', 'types', 'client', 'keys'] as const),
+  ...(['checksums', 'registrations', 'review_by', 'expires'] as const),
 ]
 const MEMBERS = ['issuer', 'agent', 'status', ...FIELDS]
 
 const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
-  Object.fromEntries(
-    names.flatMap((name) => {
-      const value = own(agent, name)
-      return value === undefined ? [] : [[name, value]]
-    }),
-  )
+  given(Object.fromEntries(names.map((name) => [name, own(agent, name)])))
 
 /**
  * How calls name an agent. They take the issuer's prefix away, so an id that itself begins with the prefix is named by
@@ -49,7 +32,7 @@ const idIn = (one: JsonObject): string => {
   return prefix !== '' && agent.startsWith(prefix) ? name : agent
 }
 
-/** The agents of which somebody has decided something, as a file. */
+/** The agents that somebody has decided on, as a file. */
 export function agentsToml(agents: readonly JsonObject[]): string {
   const decided = agents.filter(
     (one) => own(one, 'status') !== 'discovered' || FIELDS.some((name) => name in one),
@@ -73,9 +56,8 @@ export async function importAgents(
   const wanted = agentsIn(text.value)
   if (typeof wanted === 'string') return cannotTell(`${file}: ${wanted}`)
   const keyOf = (one: JsonObject) => tomlValue([own(one, 'issuer'), own(one, 'agent')])
-  const known = new Map(
-    before.map((one) => ({ ...one, agent: idIn(one) })).map((one) => [keyOf(one), one]),
-  )
+  const named: readonly JsonObject[] = before.map((one) => ({ ...one, agent: idIn(one) }))
+  const known = new Map(named.map((one) => [keyOf(one), one]))
   const changes = wanted.flatMap((now) => {
     const old = known.get(keyOf(now))
     const was = picked(old ?? {}, MEMBERS)
@@ -84,15 +66,12 @@ export async function importAgents(
     )
     return names.length === 0 ? [] : [{ now, old, names }]
   })
-  const lines = changes.map(
-    ({ now, old, names }) =>
-      `${old ? 'change' : 'add'} ${textIn(now, 'agent')} of ${textIn(now, 'issuer')}: ${names
-        .map(
-          (name) =>
-            `${name} ${tomlValue(own(old ?? {}, name) ?? null)} → ${tomlValue(own(now, name) ?? null)}`,
-        )
-        .join(', ')}`,
-  )
+  const lines = changes.map(({ now, old, names }) => {
+    const valueIn = (one: JsonObject | undefined, name: string) => tomlValue(one?.[name] ?? null)
+    const members = names.map((name) => `${name} ${valueIn(old, name)} → ${valueIn(now, name)}`)
+    const word = old ? 'change' : 'add'
+    return `${word} ${textIn(now, 'agent')} of ${textIn(now, 'issuer')}: ${members.join(', ')}`
+  })
   if (!isMeant || changes.length === 0) {
     const isSame = changes.length === 0
     return {
@@ -104,9 +83,9 @@ export async function importAgents(
   }
   for (const [done, { now, old }] of changes.entries()) {
     const { issuer, agent, ...body } = now
-    const key = new URLSearchParams({ issuer: String(issuer), agent: String(agent) })
+    const query = { issuer: String(issuer), agent: String(agent) }
     const match = old && `"${textIn(old, 'version')}"`
-    const answer = await call('PUT', `/entry?${key}`, { body, match })
+    const answer = await call('/entry', { method: 'PUT', query, body, match })
     if (!answer.ok) {
       const { reason } = answer
       return { ...reason, err: [`${counted(done, 'agent')} changed before this:`, ...reason.err] }
@@ -121,13 +100,13 @@ const agentsIn = (text: string): readonly JsonObject[] | string => {
   try {
     file = parse(text)
   } catch {
-    return 'it is no TOML'
+    return 'it is not TOML'
   }
   const agents = isObject(file) ? listOf(own(file, 'agents')).filter(isObject) : []
   if (agents.length === 0) return 'it has no [[agents]]'
   for (const one of agents) {
     const unknown = Object.keys(one).find((name) => !MEMBERS.includes(name))
-    if (unknown !== undefined) return `"${unknown}" is no member of an agent`
+    if (unknown !== undefined) return `"${unknown}" is not a field of an agent`
     const missing = ['issuer', 'agent', 'status'].find((name) => textIn(one, name) === undefined)
     if (missing !== undefined) return `an agent has no ${missing}`
   }

@@ -1,17 +1,16 @@
 import { Argument, Option } from 'commander'
 import { type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { AGENT_NEEDS, AGENT_STATUSES } from '../../core/model/agents.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
-import { AGENTS_SCOPE, callAs, type GateOptions } from './access.ts'
+import { ok, type Result } from '../../core/result.ts'
+import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
 import { watchedText } from './alerts.ts'
-import { type CommandRow, collect, type Process, withGate } from './command.ts'
+import { type CommandRow, collect, given, type Process, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
-import { faultOutcome } from './gate-client.ts'
 import { isIssuerName, issuerNamed } from './leaked.ts'
-import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 import { tellStopped } from './revoke-seen.ts'
-import { tomlValue } from './toml-statements.ts'
+import { tomlValue } from './toml.ts'
 
 const ACTIONS = [
   ...['list', 'review', 'show', 'approve', 'set', 'suspend', 'resume', 'retire'],
@@ -38,12 +37,8 @@ interface AgentsOptions extends GateOptions {
 }
 
 export const agentsCommand: CommandRow<AgentsOptions> = {
-  name: 'agents',
-  docs: [
-    'agents ACTION [AGENT]',
-    'lists, approves, suspends and reviews the agents that a running gate knows',
-  ],
-  description: 'List and change the agents in the registry of a running gate.',
+  usage: 'agents ACTION [AGENT]',
+  description: 'List, approve, suspend and review the agents that a running gate knows.',
   example:
     'agents suspend agent-7 --issuer https://auth.my-company.com --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
@@ -86,21 +81,17 @@ Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, o
 const agents = async (
   action: string,
   agent: string | undefined,
-  given: AgentsOptions,
+  asked: AgentsOptions,
   process: Process,
 ): Promise<Outcome> => {
-  const options = await withIssuer(given, process)
+  const options = await withIssuer(asked, process)
   if (!options.ok) return options.reason
-  const call: CallAgents = async (method, path, more) => {
-    const answer = await callAs(options.value, AGENTS_SCOPE, process, ({ prefix }) => ({
-      method,
-      path: `${prefix}/agents${path}`,
-      ...more,
-    }))
-    return answer.ok ? ok(answer.value.body) : fail(faultOutcome(answer.reason))
+  const call: CallAgents = async (path, more) => {
+    const answer = await callAs(options.value, AGENTS_SCOPE, process, `/agents${path}`, more)
+    return answer.ok ? ok(answer.value.body) : answer
   }
   if (['list', 'review', 'export', 'import'].includes(action)) {
-    return ofAll(action, agent, options.value, call)
+    return ofAll(action, agent, options.value, call, process)
   }
   const { issuer } = options.value
   if (agent === undefined || issuer === undefined) {
@@ -115,54 +106,35 @@ const withIssuer = async (
 ): Promise<Result<AgentsOptions, Outcome>> => {
   const { issuer } = options
   if (!isIssuerName(issuer)) return ok(options)
-  const policy = await callAs(options, 'edgewarden:read', process, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/policy`,
-  }))
-  if (!policy.ok) return fail(faultOutcome(policy.reason))
+  const policy = await callAs(options, 'edgewarden:read', process, '/policy')
+  if (!policy.ok) return policy
   return ok({ ...options, issuer: issuerNamed(issuer, policy.value.body) })
-}
-
-/** Every agent of a query, over all pages. */
-async function allAgents(
-  call: CallAgents,
-  query: Readonly<Record<string, string>>,
-): Promise<Result<readonly JsonObject[], Outcome>> {
-  const found: JsonObject[] = []
-  let cursor: string | undefined
-  do {
-    const asked = new URLSearchParams({ ...query, limit: '1000', ...(cursor && { cursor }) })
-    const page = await call('GET', `?${asked}`)
-    if (!page.ok) return page
-    found.push(...listOf(own(page.value, 'agents')).map(objectOf))
-    const next = textIn(page.value, 'cursor')
-    if (next === cursor) break
-    cursor = next
-  } while (cursor !== undefined)
-  return ok(found)
 }
 
 const ofAll = async (
   action: string,
   named: string | undefined,
-  { issuer, status, needs, yes }: AgentsOptions,
+  options: AgentsOptions,
   call: CallAgents,
+  process: Process,
 ): Promise<Outcome> => {
+  const { issuer, status, needs, yes = false } = options
   const isReview = action === 'review'
-  const found = await allAgents(call, {
-    ...(issuer !== undefined && { issuer }),
-    ...(status !== undefined && { status }),
-    ...((needs ?? isReview) && { needs: needs ?? 'any' }),
-    ...(named !== undefined && action !== 'import' && { find: named }),
+  const { found, fault } = await listAs(options, AGENTS_SCOPE, process, ['/agents', 'agents'], {
+    most: Number.POSITIVE_INFINITY,
+    query: {
+      ...{ issuer, status, needs: needs ?? (isReview ? 'any' : undefined) },
+      find: action === 'import' ? undefined : named,
+    },
   })
-  if (!found.ok) return found.reason
-  if (action === 'import') return importAgents(named, found.value, yes === true, call)
+  if (fault) return fault
+  if (action === 'import') return importAgents(named, found, yes, call)
   if (action === 'export') {
-    const toml = agentsToml(found.value)
+    const toml = agentsToml(found)
     return { exitCode: EXIT.yes, json: { toml }, out: toml.trimEnd().split('\n'), err: [] }
   }
   const names = ['agent', 'status', 'owners', 'last seen', 'needs']
-  const rows = found.value.map((one) => [
+  const rows = found.map((one) => [
     `${textIn(one, 'agent_name') ?? textIn(one, 'agent')}`,
     textIn(one, 'status') ?? '',
     listOf(own(one, 'owners')).join(', ') || '–',
@@ -171,7 +143,7 @@ const ofAll = async (
   ])
   return {
     exitCode: isReview && rows.length > 0 ? EXIT.no : EXIT.yes,
-    json: { agents: found.value },
+    json: { agents: found },
     out: rows.length > 0 ? columns([names, ...rows]) : ['There are none.'],
     err: [],
   }
@@ -187,43 +159,38 @@ const ofOne = async (
   process: Process,
 ): Promise<Outcome> => {
   const { reason, force } = options
-  const query = `?${new URLSearchParams(key)}`
-  if (action === 'adopt') {
-    const adopted = await call('GET', `/adopt${query}`)
-    return adopted.ok ? adoptedOutcome(adopted.value) : adopted.reason
+  if (action === 'adopt' || action === 'show') {
+    const isShown = action === 'show'
+    const found = await call(isShown ? '/entry' : '/adopt', { query: key })
+    if (!found.ok) return found.reason
+    return isShown ? shown(found.value) : adoptedOutcome(found.value)
   }
-  if (action === 'show') {
-    const found = await call('GET', `/entry${query}`)
-    return found.ok ? shown(found.value) : found.reason
-  }
-  const why = { ...(reason !== undefined && { reason }) }
   if (action === 'approve' || action === 'set') {
     const status = action === 'approve' && { status: 'approved' }
-    const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...why }
+    const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...given({ reason }) }
     if (Object.keys(body).length === 0) return cannotTell('What is to be set? Give options.')
-    const found = await call('GET', `/entry${query}`)
+    const found = await call('/entry', { query: key })
     const isNew = !found.ok && own(objectOf(own(objectOf(found.reason.json), 'problem')), 'code')
     if (!found.ok && isNew !== 'agent_unknown') return found.reason
     if (found.ok && options.seen) addSeen(body, objectOf(own(found.value, 'agent')))
     const version = found.ok && textIn(objectOf(own(found.value, 'agent')), 'version')
+    const fresh = withoutNull({ status: 'discovered', ...body })
     const changed = found.ok
-      ? await call('PATCH', `/entry${query}`, { body, match: `"${version}"` })
-      : await call('PUT', `/entry${query}`, {
-          body: withoutNull({ status: 'discovered', ...body }),
-        })
+      ? await call('/entry', { method: 'PATCH', query: key, body, match: `"${version}"` })
+      : await call('/entry', { method: 'PUT', query: key, body: fresh })
     return changed.ok ? shown(changed.value) : changed.reason
   }
   const subject = { kind: 'agent', issuer: key.issuer, value: key.agent }
   if (action !== 'resume') await tellStopped(subject, options, process, process.waiting)
-  const body = { ...key, ...why, ...(force && { force }) }
-  const changed = await call('POST', `/${action}`, { body })
+  const body = { ...key, reason, force }
+  const changed = await call(`/${action}`, { method: 'POST', body })
   return changed.ok ? shown(changed.value) : changed.reason
 }
 
 /** The most that an entry takes of each. */
 const MOST_PINS = 10
 
-/** Adds what an agent came with to what is approved of it; the latest stay. */
+/** Adds the checksums, registrations and keys that an agent has used to those that are approved; keeps the latest. */
 const addSeen = (body: Record<string, unknown>, agent: JsonObject): void => {
   const seen = objectOf(own(agent, 'seen'))
   for (const name of ['checksums', 'registrations', 'keys']) {
@@ -248,7 +215,7 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
   )
 }
 
-/** The agent of an answer. Of a change that not every shard has yet it is not known whether it is in effect. */
+/** The agent of an answer. A change is pending until every shard has it. */
 const shown = (body: JsonObject): Outcome => {
   const agent = objectOf(own(body, 'agent'))
   const isPending = own(body, 'pending') === true
@@ -278,14 +245,14 @@ const adoptedOutcome = (body: JsonObject): Outcome => {
   const rules = listOf(own(body, 'rules')).map(objectOf)
   const out = rules.flatMap((rule) => {
     const tools = own(rule, 'tools')
-    return [
-      ...(own(rule, 'gone') === true ? ['# The policy does not have this rule any more.'] : []),
+    return present([
+      own(rule, 'gone') === true && '# The policy does not have this rule any more.',
       '[[vars.ROUTES]]',
       `match = ${tomlValue(own(rule, 'match'))}`,
       `scopes = ${tomlValue(own(rule, 'scopes') ?? [])}`,
-      ...(tools === undefined ? [] : [`mcp = ${tomlValue({ tools })}`]),
+      tools !== undefined && `mcp = ${tomlValue({ tools })}`,
       '',
-    ]
+    ])
   })
   return {
     exitCode: rules.length > 0 ? EXIT.yes : EXIT.no,

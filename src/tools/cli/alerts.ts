@@ -1,9 +1,9 @@
+import { Argument } from 'commander'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { VERDICTS, type Verdict } from '../../core/model/watch.ts'
 import { callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { textIn, whenText } from './decision-lines.ts'
-import { faultOutcome } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 interface AlertsOptions extends GateOptions {
@@ -13,16 +13,14 @@ interface AlertsOptions extends GateOptions {
 
 const SCOPE = 'edgewarden:agents'
 const WHAT = ['list', 'show', ...VERDICTS] as const
-type What = (typeof WHAT)[number]
 
 export const alertsCommand: CommandRow<AlertsOptions> = {
-  name: 'alerts',
-  docs: ['alerts', 'lists alerts about unusual agents, and records what you decide'],
-  description: 'List alerts of a running gate, show one, or decide on one.',
+  usage: 'alerts',
+  description: 'List alerts of a running gate about unusual agents, show one, or decide on one.',
   example: 'alerts dismiss 17 --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
     withGate(command, SCOPE)
-      .argument('[what]', `${WHAT.join(', ')}`, 'list')
+      .addArgument(new Argument('[what]', 'what to do').choices(WHAT).default('list'))
       .argument('[id]', 'number of the alert, as list shows it')
       .option('--all', 'list also alerts that somebody has decided on')
       .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
@@ -38,24 +36,23 @@ const alerts = async (
   options: AlertsOptions,
   around: Surroundings,
 ): Promise<Outcome> => {
-  if (!WHAT.includes(what as What)) return cannotTell(`"${what}" is none of ${WHAT.join(', ')}`)
-  if (what === 'list')
+  if (what === 'list') {
     return id === undefined
       ? listed(options, around)
       : cannotTell(`list takes no id; show ${id} does`)
+  }
   if (id === undefined || !/^\d{1,15}$/.test(id)) {
     return cannotTell(`Which one? Give the number of an alert: alerts ${what} 17`)
   }
-  const answer = await callAs(options, SCOPE, around, ({ prefix }) =>
-    what === 'show'
-      ? { method: 'GET', path: `${prefix}/alerts/${id}` }
-      : { method: 'POST', path: `${prefix}/alerts/${id}/${what}` },
-  )
-  if (!answer.ok) return faultOutcome(answer.reason)
+  const isShown = what === 'show'
+  const answer = isShown
+    ? await callAs(options, SCOPE, around, `/alerts/${id}`)
+    : await callAs(options, SCOPE, around, `/alerts/${id}/${what}`, { method: 'POST' })
+  if (!answer.ok) return answer.reason
   const { body } = answer.value
   const alert = own(body, 'alert')
   if (!isObject(alert)) return cannotTell('The gate answered without an alert; is --gate right?')
-  const out = what === 'show' ? details(alert) : [`${SAID[what as Verdict]}: ${line(alert)}`]
+  const out = isShown ? details(alert) : [`${SAID[what as Verdict]}: ${line(alert)}`]
   return { exitCode: EXIT.yes, json: body, out, err: [] }
 }
 
@@ -69,12 +66,9 @@ const listed = async (
   { all, issuer, ...options }: AlertsOptions,
   around: Surroundings,
 ): Promise<Outcome> => {
-  const query = new URLSearchParams({ ...(!all && { open: 'true' }), ...(issuer && { issuer }) })
-  const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/alerts${query.size > 0 ? `?${query}` : ''}`,
-  }))
-  if (!answer.ok) return faultOutcome(answer.reason)
+  const query = { open: all ? undefined : 'true', issuer }
+  const answer = await callAs(options, SCOPE, around, '/alerts', { query })
+  if (!answer.ok) return answer.reason
   const { body } = answer.value
   const found = listOf(own(body, 'alerts')).filter(isObject)
   const more = own(body, 'cursor') === undefined ? [] : ['There are more, older ones.']

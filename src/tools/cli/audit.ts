@@ -4,7 +4,6 @@ import { callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
 import { counted } from './file-policy.ts'
-import { faultOutcome } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 /** What a token needs to erase. */
@@ -16,8 +15,7 @@ interface EraseOptions extends GateOptions {
 }
 
 export const auditCommand: CommandRow<EraseOptions> = {
-  name: 'audit',
-  docs: ['audit erase --subject SUB', "removes a person's values from a running gate's audit"],
+  usage: 'audit erase --subject SUB',
   description: "Remove a person's values from the records of a running gate's audit.",
   example:
     'audit erase --subject alice --issuer https://auth.acme.example --gate https://api.my-company.com --key ops.jwk',
@@ -40,22 +38,19 @@ const erase = async (options: EraseOptions, around: Surroundings): Promise<Outco
   let records = 0
   let cursor: string | undefined
   do {
-    const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
-      method: 'POST',
-      path: `${prefix}/audit/erase`,
-      body: { subject, ...(issuer !== undefined && { issuer }), ...(cursor && { cursor }) },
-    }))
+    const body = { subject, issuer, cursor }
+    const answer = await callAs(options, SCOPE, around, '/audit/erase', { method: 'POST', body })
     const told = `${counted(records, 'record')} changed.`
     if (!answer.ok) {
-      const fault = faultOutcome(answer.reason)
-      return { ...fault, err: [...(records > 0 ? [told] : []), ...fault.err] }
+      const { reason } = answer
+      return { ...reason, err: [...(records > 0 ? [told] : []), ...reason.err] }
     }
-    const { body } = answer.value
-    records += Number(own(body, 'records'))
+    const { body: page } = answer.value
+    records += Number(own(page, 'records'))
     if (Number.isNaN(records))
       return cannotTell('The gate answered without a number; is --gate right?')
-    cursor = textIn(body, 'cursor')
-    const until = textIn(body, 'stopped_until')
+    cursor = textIn(page, 'cursor')
+    const until = textIn(page, 'stopped_until')
     if (until !== undefined) {
       return cannotTell(`${told} The audit's rows of the day are used up: go on after ${until}.`)
     }

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { JsonObject } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import { objectAdvice, objectIssues } from '../../wrangler/durable-objects.ts'
@@ -42,8 +41,7 @@ export interface CheckOptions {
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
-  name: 'check',
-  docs: ['check', 'validates wrangler.toml and each of its environments'],
+  usage: 'check',
   description: 'Validate wrangler.toml and all its environments.',
   example: 'check --env staging',
   options: (command) =>
@@ -128,22 +126,13 @@ export async function check(
 
 const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> => {
   const { environment, vars, variableIssues, parsed, secrets, objects } = reading
-  const { name, inheritedRoutes, issues } = environment
-  const inherited =
-    inheritedRoutes === undefined
-      ? []
-      : [
-          {
-            path: inheritedRoutes,
-            message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`,
-          },
-        ]
+  const { name, issues } = environment
   const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
   const missing = missingSecrets(environment, unset)
   const origins = parsed.ok ? originBindings(environment, parsed.value.policy, vars) : undefined
   const mistakes = [
     ...issues,
-    ...inherited,
+    ...inherited(environment),
     ...variableIssues,
     ...(parsed.ok ? [] : parsed.reason),
     ...(origins?.mistakes ?? []),
@@ -202,47 +191,43 @@ const localSecrets = async (
   return found !== undefined && text?.ok ? missingDevVars(found, text.value, secrets) : []
 }
 
+/** Addresses that a deploy of an environment would take over from the top level. */
+function* inherited({ name, inheritedRoutes: path }: WranglerEnvironment): Iterable<PolicyIssue> {
+  const message = `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`
+  if (path !== undefined) yield { path, message }
+}
+
 /** Secrets whose value is in the file. */
-const exposed = (
-  { vars }: { readonly vars: JsonObject },
+function* exposed(
+  { vars }: WranglerEnvironment,
   secrets: ReadonlySet<string>,
-): readonly PolicyIssue[] =>
-  [...secrets]
-    .filter((name) => Object.hasOwn(vars, name))
-    .map((name) => ({
-      path: name,
-      message:
-        'is a secret in plain text; take it out of the file and set it with wrangler secret put',
-    }))
+): Iterable<PolicyIssue> {
+  const message =
+    'is a secret in plain text; take it out of the file and set it with wrangler secret put'
+  for (const path of secrets) if (Object.hasOwn(vars, path)) yield { path, message }
+}
 
 /** Keys that only requests renew. */
-const unrenewed = (
-  { hasCron }: WranglerEnvironment,
-  { issuers }: Policy,
-): readonly PolicyIssue[] =>
-  hasCron || [...issuers.values()].every(({ keys }) => keys.kind === 'inline')
-    ? []
-    : [
-        {
-          path: 'triggers',
-          message:
-            'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]',
-        },
-      ]
+function* unrenewed({ hasCron }: WranglerEnvironment, { issuers }: Policy): Iterable<PolicyIssue> {
+  const message =
+    'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]'
+  const isInline = [...issuers.values()].every(({ keys }) => keys.kind === 'inline')
+  if (!hasCron && !isInline) yield { path: 'triggers', message }
+}
 
 /** Keys that the operator must supply, since nothing generates them. */
-const unmade = (
+function* unmade(
   environment: WranglerEnvironment,
   objects: ReadonlySet<string>,
-): readonly PolicyIssue[] => {
+): Iterable<PolicyIssue> {
   const path = 'bindings.ASSERTION_KEEPER'
   const { name, bindings } = environment
-  if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return []
+  if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return
   const said =
     'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made'
   const inside = name === undefined ? '' : `env.${name}.`
   const { [path]: advice } = objectAdvice([{ path, message: said }], environment, inside)
-  return [{ path, message: `${said}, ${advice}` }]
+  yield { path, message: `${said}, ${advice}` }
 }
 
 /** Warnings of two readers; of a path that both name, only the first one's. */
@@ -266,22 +251,17 @@ const labelOf = ({ environment }: Finding): string =>
 const issueLines = (finding: Finding, keys: boolean): readonly string[] => {
   const label = labelOf(finding)
   return [
-    ...finding.mistakes.flatMap((issue) => [issueLine(issue, label), ...keyLines(issue, keys)]),
+    ...finding.mistakes.flatMap((issue) => {
+      // Below its first line a message lists the names that are allowed in place of a wrong one.
+      const names = keys ? issue.message.split('\n').slice(1) : []
+      return [issueLine(issue, label), ...names.map((line) => `  ${line}`)]
+    }),
     ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
     ...(finding.changes ?? []).map((issue) =>
       issueLine(issue, `changed in ${issue.version}: ${label}`),
     ),
   ]
 }
-
-/** The names that are allowed in place of a wrong one. */
-const keyLines = ({ message }: PolicyIssue, isAsked: boolean): readonly string[] =>
-  isAsked
-    ? message
-        .split('\n')
-        .slice(1)
-        .map((line) => `  ${line}`)
-    : []
 
 const summaryLines = (finding: Finding): readonly string[] => {
   const { summary, secrets, environment } = finding

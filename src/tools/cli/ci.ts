@@ -11,9 +11,9 @@ import { isVersion } from '../lints/changes.ts'
 import { check } from './check.ts'
 import type { CommandRow } from './command.ts'
 import { diff } from './diff.ts'
-import { fileReason, ownManifest } from './files.ts'
+import { ownManifest, writeText } from './files.ts'
 import { importOpenApi } from './import.ts'
-import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome, present } from './output.ts'
 import { FOLDER, teamFiles } from './teams.ts'
 import { test } from './test.ts'
 import { annotation, type Fault } from './test-report.ts'
@@ -36,9 +36,9 @@ export interface CiOptions {
 }
 
 export const ciCommand: CommandRow<CiOptions> = {
-  name: 'ci',
-  docs: ['ci --base REF', 'runs check, test, and diff against a commit, as one step of a pipeline'],
-  description: 'Run check, test, and diff against the policy of another commit.',
+  usage: 'ci --base REF',
+  description:
+    'Run check, test, and diff against the policy of another commit, as one step of a pipeline.',
   example: 'ci --base origin/main --min-coverage 100',
   help: `
 Without --base nothing is compared. Each environment is compared with that of the same name.
@@ -58,12 +58,7 @@ Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access 
         ]),
       )
       .option('--summary <file>', 'write a summary in Markdown there'),
-  run: (files, options, { now }) =>
-    ci(
-      files.flat().flatMap((one) => one ?? []),
-      options,
-      now(),
-    ),
+  run: (files, options, { now }) => ci(present(files.flat()), options, now()),
 }
 
 /** One of the steps, and its outcome; `undefined` where it was not run. */
@@ -98,12 +93,10 @@ export async function ci(
     openapi !== undefined && isValid
       ? await importOpenApi(openapi, { check: true, config, env })
       : undefined
-  const parts: readonly Part[] = [
+  const parts = present<Part>([
     { name: 'check', rule: 'policy-check', outcome: checked },
     { name: 'test', rule: 'policy-test', outcome: tested },
-    ...(openapi === undefined
-      ? []
-      : [{ name: 'openapi', rule: 'policy-openapi', outcome: document } as const]),
+    openapi !== undefined && { name: 'openapi', rule: 'policy-openapi', outcome: document },
     ...compared.map(
       (outcome): Part => ({
         name: `diff against ${base}`,
@@ -112,16 +105,13 @@ export async function ci(
         isAllowed,
       }),
     ),
-  ]
+  ])
   const failed = parts.filter((part) => exitOf(part) !== EXIT.yes)
   const exitCode = failed.some((part) => exitOf(part) === EXIT.no) ? EXIT.no : EXIT.unknown
   const lines = parts.flatMap(partLines)
   if (summary !== undefined) {
-    const reason = await writeFile(summary, markdown(lines, failed.length > 0)).then(
-      () => undefined,
-      fileReason,
-    )
-    if (reason !== undefined) return cannotTell(`Cannot write ${summary}: ${reason}.`)
+    const written = await writeText(summary, markdown(lines, failed.length > 0))
+    if (!written.ok) return cannotTell(written.reason)
   }
   return {
     exitCode: failed.length === 0 ? EXIT.yes : exitCode,
@@ -151,7 +141,7 @@ const wordOf = ({ outcome, isAllowed }: Part): string => {
 
 const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
 
-/** A step for people, which is Markdown too: what comes out of files is code, so that none of it is markup. */
+/** A step for people, which is Markdown too. Texts of files are indented as code, so that none of them is markup. */
 const partLines = (part: Part): readonly string[] => [
   `${part.outcome ? (exitOf(part) === EXIT.yes ? '✅' : '❌') : '–'} ${part.name}: ${wordOf(part)}`,
   '',

@@ -1,11 +1,10 @@
-import { type Command, Option } from 'commander'
-import { KINDS, REACHES } from '../../core/model/revocation.ts'
+import type { Command } from 'commander'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import type { Outcome } from './output.ts'
 
-/** What commands of the table are made of. */
+/** The parts that all commands share. */
 
-/** The process as a command that asks a gate sees it. */
+/** What a command that calls a gate needs of its process. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Seconds since the epoch. */
@@ -21,10 +20,10 @@ export interface Waiting {
   readonly tell: (line: string) => void
 }
 
-/** Asks somebody, who may leave without an answer. */
+/** Asks a person a question; `undefined` if there is no more input. */
 export type Ask = (question: string) => Promise<string | undefined>
 
-/** The process as any command sees it. */
+/** All that a command may need of its process. */
 export interface Process extends Surroundings {
   /** Standard input to its end. */
   readonly stdin: () => Promise<string>
@@ -37,10 +36,9 @@ export interface Process extends Surroundings {
 
 /** A command: its row in the documentation, its help, and what it does. */
 export interface CommandRow<Options extends object = object> {
-  readonly name: string
-  /** How it is called, and what it does, in the table of docs/commands.md. */
-  readonly docs: readonly [usage: string, what: string]
-  /** One sentence of `--help`. */
+  /** Its name, and the arguments and options that it usually needs. */
+  readonly usage: string
+  /** What it does: one sentence of `--help`, and of docs/commands.md. */
   readonly description: string
   /** The command line after `npx edgewarden`. */
   readonly example: string
@@ -57,6 +55,20 @@ export const TOKEN_VARIABLE = 'EDGEWARDEN_TOKEN'
 /** Collects the values of an option that may be repeated. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
+}
+
+/** The members that have a value. */
+export function given<Members extends object>(
+  members: Members,
+): { readonly [Name in keyof Members]?: Exclude<Members[Name], undefined> } {
+  return Object.fromEntries(
+    Object.entries(members).filter(([, value]) => value !== undefined),
+  ) as Members
+}
+
+/** The name of a command. */
+export function nameOf({ usage }: Pick<CommandRow, 'usage'>): string {
+  return usage.replace(/ .*/, '')
 }
 
 /** An option as it is written on the command line, by the name that commander gives it. */
@@ -81,33 +93,7 @@ origin of --gate, unless the gate is on this machine.`,
     )
 }
 
-/** The options of a command that only calls a gate. */
+/** The options of a command that always calls a gate. */
 export function withGate(command: Command, scope = 'edgewarden:revoke'): Command {
   return withAccess(command.requiredOption('--gate <url>', 'scheme and host of the gate'), scope)
-}
-
-/** Which revocations a command is about; what is left out limits nothing. */
-export interface Filters {
-  readonly kind?: string
-  readonly issuer?: string
-  readonly value?: string
-  /** The administrator who made them, as `list --json` has it. */
-  readonly createdBy?: string
-  /** `own`: made by administrators of one issuer; `all`: by those of every issuer. */
-  readonly reach?: string
-}
-
-/** The options of {@link Filters}. */
-export function withFilters(command: Command): Command {
-  return command
-    .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
-    .option('--issuer <iss>', 'only of this issuer')
-    .option('--value <value>', 'only of this value')
-    .option('--created-by <who>', 'only those that this administrator made and last renewed')
-    .addOption(
-      new Option(
-        '--reach <reach>',
-        'only those of administrators of one issuer, or of every',
-      ).choices(REACHES),
-    )
 }

@@ -4,7 +4,7 @@ import { own } from '../../core/json.ts'
 import { parseUrl } from '../../core/url.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Process, withGate } from './command.ts'
-import { faultOutcome, isSecure } from './gate-client.ts'
+import { isSecure } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 const READS = 'edgewarden:read edgewarden:audit:read edgewarden:metrics'
@@ -24,8 +24,7 @@ interface ConsoleOptions extends GateOptions {
 }
 
 export const consoleCommand: CommandRow<ConsoleOptions> = {
-  name: 'console',
-  docs: ['console', 'signs in to the console of a running gate, in the browser'],
+  usage: 'console',
   description: 'Sign in to the console of a running gate, in the browser.',
   example: 'console --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
@@ -43,16 +42,13 @@ On a machine with other users give --no-open: they can see the arguments of a pr
 }
 
 const signIn = async (options: ConsoleOptions, around: Process): Promise<Outcome> => {
-  const answer = await callAs(options, ROLES[options.role], around, ({ prefix }) => ({
-    method: 'POST',
-    path: `${prefix}/console`,
-  }))
+  const scopes = ROLES[options.role]
+  const answer = await callAs(options, scopes, around, '/console', { method: 'POST' })
   if (!answer.ok) {
     const { reason } = answer
-    const isThere = reason.kind === 'silent' || ![404, 503].includes(reason.status)
-    const outcome = faultOutcome(reason)
+    const isAbsent = reason.refused && [404, 503].includes(reason.refused.status)
     const advice = 'Is GATE.console set, and is the Worker edgewarden/worker-with-console?'
-    return isThere ? outcome : { ...outcome, err: [...outcome.err, advice] }
+    return isAbsent ? { ...reason, err: [...reason.err, advice] } : reason
   }
   const { body } = answer.value
   const url = parseUrl(String(own(body, 'url')))

@@ -1,23 +1,21 @@
 import { isLoopback, parseUrl } from '../../core/url.ts'
-import { tokenFor } from './access.ts'
+import { type TokenOptions, tokenFor } from './access.ts'
 import { type CommandRow, collect, type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { readHeaders } from './explain-request.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { authorize, type ProofKey, readProofKey } from './proof.ts'
+import { authorize, readProofKey } from './proof.ts'
 
-export interface CurlOptions {
+export interface CurlOptions extends Pick<TokenOptions, 'tokenEnv' | 'tokenFile'> {
   readonly method?: string
   readonly data?: string
   /** `Name: value`, each. */
   readonly header?: readonly string[]
   /** Key file of a client; without it the token is sent as a bearer token. */
   readonly dpop?: string
-  readonly tokenEnv?: string
-  readonly tokenFile?: string
 }
 
 export const curlCommand: CommandRow<CurlOptions> = {
-  name: 'curl',
-  docs: ['curl URL --dpop FILE', 'sends one request with a token, and with a DPoP proof'],
+  usage: 'curl URL --dpop FILE',
   description: 'Send one request with a token, and with a DPoP proof of it.',
   example: 'curl https://api.my-company.com/v1/models --dpop client.jwk --token-file token.txt',
   help: `
@@ -45,17 +43,27 @@ export async function curl(
 ): Promise<Outcome> {
   const url = parseUrl(address)
   if (!url || !/^https?:$/.test(url.protocol)) return cannotTell('the URL must begin with https://')
-  const bad = options.header?.find((line) => !/^[^\s:]+:/.test(line))
-  if (bad !== undefined) return cannotTell(`--header: "${bad}" is not "Name: value"`)
+  const { data, method = data === undefined ? 'GET' : 'POST' } = options
+  const given = readHeaders(options.header ?? [])
+  if (!given.ok) return cannotTell(given.reason)
+  if (data !== undefined && !given.value.has('content-type')) {
+    given.value.set('content-type', 'application/json')
+  }
   const loopback = isLoopback(url.hostname)
   if (url.protocol === 'http:' && !loopback) {
     return cannotTell('the URL must be https: over plain http anyone could read the token')
   }
   const token = await tokenFor({ origin: url.origin, prefix: '', loopback }, options, '', around)
-  if (!token.ok) return cannotTell(token.reason.kind === 'silent' ? token.reason.message : '')
+  if (!token.ok) return cannotTell(token.reason)
   const key = options.dpop === undefined ? undefined : await readProofKey(options.dpop)
   if (key && !key.ok) return cannotTell(key.reason)
-  const ask = (nonce?: string) => send(url, options, token.value, key?.value, nonce, around.now())
+  const ask = async (nonce?: string) => {
+    const headers = new Headers(given.value)
+    const proof = { method, url, token: token.value, nonce, now: around.now() }
+    await authorize(headers, key?.value, proof)
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    return fetch(url, { method, headers, redirect: 'manual', signal, body: data ?? null })
+  }
   try {
     let response = await ask()
     const nonce = response.headers.get('dpop-nonce')
@@ -76,27 +84,4 @@ export async function curl(
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     return cannotTell(`No answer of ${url.origin}: ${String(cause)}`)
   }
-}
-
-const send = async (
-  url: URL,
-  { data, method = data === undefined ? 'GET' : 'POST', header = [] }: CurlOptions,
-  token: string,
-  key: ProofKey | undefined,
-  nonce: string | undefined,
-  now: number,
-): Promise<Response> => {
-  const headers = new Headers(data === undefined ? {} : { 'Content-Type': 'application/json' })
-  for (const line of header) {
-    const at = line.indexOf(':')
-    headers.set(line.slice(0, at), line.slice(at + 1).trim())
-  }
-  await authorize(headers, key, { method, url, token, nonce, now })
-  return fetch(url, {
-    method,
-    headers,
-    redirect: 'manual',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    ...(data !== undefined && { body: data }),
-  })
 }

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { denialGroups } from '../../denials.ts'
 import { utc } from './times.ts'
 
@@ -47,7 +47,7 @@ const isAct = (record: JsonObject): boolean =>
 /** What an act has changed. */
 const changeText = (record: JsonObject): string => {
   const entries = listOf(own(record, 'entries')).filter(isObject)
-  const keys = Object.entries(tableIn(record, 'keys')).flatMap(([name, kids]) =>
+  const keys = Object.entries(objectOf(own(record, 'keys'))).flatMap(([name, kids]) =>
     listOf(kids).map((kid) => `key ${kid} ${name}`),
   )
   const records = textIn(record, 'records')
@@ -64,8 +64,8 @@ export function whatText(record: JsonObject): string {
   const route = textIn(record, 'route')
   if (route === undefined) return 'no rule'
   const path = route.slice(route.indexOf(' ') + 1)
-  const values = Object.entries(tableIn(record, 'path_values'))
-  const mcp = tableIn(record, 'mcp')
+  const values = Object.entries(objectOf(own(record, 'path_values')))
+  const mcp = objectOf(own(record, 'mcp'))
   return [
     `${method ?? route.split(' ')[0]} ${path}`,
     ...values.map(([name, value]) => `${name}=${value}`),
@@ -80,12 +80,6 @@ export function decisionText(record: JsonObject): string {
   return [textIn(record, 'decision') ?? '', ...shadowed, textIn(record, 'code') ?? '']
     .filter((text) => text !== '')
     .join(' ')
-}
-
-/** A member that is a table; empty where it is none. */
-export function tableIn(record: JsonObject, name: string): JsonObject {
-  const value = own(record, name)
-  return isObject(value) ? value : {}
 }
 
 /** What this version says of a code, and the stage that has it. */

@@ -3,19 +3,15 @@ import { comparePolicies } from '../../diff/compare.ts'
 import type { Finding } from '../../diff/findings.ts'
 import { listed } from '../../diff/words.ts'
 import type { CommandRow } from './command.ts'
-import { type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { type FilePolicy, type PolicyChoice, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
-export interface DiffOptions {
-  /** This `[env.x]` of both files; without it the top level. */
-  readonly env?: string | undefined
-}
+/** The environment of both files. */
+type DiffOptions = Pick<PolicyChoice, 'env'>
 
 export const diffCommand: CommandRow<DiffOptions> = {
-  name: 'diff',
-  docs: ['diff OLD NEW', 'says who gains and loses access; exits 1 when access widens'],
-  description:
-    'Tell who gains and who loses which rule when one policy takes the place of another.',
+  usage: 'diff OLD NEW',
+  description: 'Say who gains and who loses access when one policy replaces another.',
   example: 'diff deployed.toml wrangler.toml --env staging',
   help: `
 Compares what the two policies let pass, not how they are written, and the tables of the bindings that
@@ -42,9 +38,9 @@ export async function diff(
   { env }: DiffOptions = {},
 ): Promise<Outcome> {
   const old = await readFilePolicy({ file: before, env })
-  if (!old.ok) return fileFaultOutcome(old.reason, EXIT.unknown)
+  if (!old.ok) return old.reason
   const now = await readFilePolicy({ file: after, env })
-  if (!now.ok) return fileFaultOutcome(now.reason, EXIT.unknown)
+  if (!now.ok) return now.reason
   const compared = await comparePolicies(old.value.policy, now.value.policy)
   if (!compared.ok) return cannotTell(`Cannot tell: ${compared.reason}.`)
   const parts = [compared.value, compareBindings(old.value, now.value)]

@@ -68,7 +68,7 @@ export async function explainOffline(
 }
 
 /**
- * The real line over a policy, with the world left out: nothing is revoked, spent or remembered, every agent is
+ * The gate's stages for a policy, without its state: nothing is revoked, spent or remembered, every agent is
  * approved, and there are no keys of the gate. `at` is in seconds since the epoch.
  */
 export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard {
@@ -116,6 +116,6 @@ export async function readKeySet(path: string): Promise<Result<readonly JsonObje
   const text = await readText(path)
   if (!text.ok) return text
   const keys = publicKeys(parseJsonObject(text.value))
-  if (!keys) return fail(`${path} is no JWK set: { "keys": [ … ] } as an issuer publishes it`)
+  if (!keys) return fail(`${path} is not a JWK set: { "keys": [ … ] } as an issuer publishes it`)
   return keys.length > 0 ? ok(keys) : fail(`${path} contains no public key`)
 }

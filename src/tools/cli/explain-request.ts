@@ -58,17 +58,20 @@ export async function readRequest(
   if (url.includes('#')) return fail('URL must end before #: a fragment is never sent')
   const headers = readHeaders(header)
   if (!headers.ok) return headers
-  const told = connection === undefined ? undefined : readConnection(connection)
-  if (told && !told.ok) return told
-  const message = mcp === undefined ? undefined : readMcp(mcp)
-  if (message && !message.ok) return message
-  if (message && method.toUpperCase() !== 'POST') return fail('--mcp goes with method POST')
+  const from = readJson('--connection', connection, connectionField, '{"country":"DE"}')
+  if (!from.ok) return from
+  const call = '{"method":"tools/call","name":"get_weather"}'
+  const message = readJson('--mcp', mcp, mcpField, call)
+  if (!message.ok) return message
+  if (message.value && method.toUpperCase() !== 'POST') return fail('--mcp goes with method POST')
   const asked = {
     method: method.toUpperCase(),
     url,
     headers: headers.value,
-    ...(told && { connection: told.value }),
-    ...(message && { mcp: message.value }),
+    ...(from.value && {
+      connection: { written: from.value.written, ...toldConnection(from.value.read) },
+    }),
+    ...(message.value && { mcp: { written: message.value.written, asked: message.value.read } }),
   }
   if (given === undefined) return ok(asked)
   if (headers.value.has('authorization')) {
@@ -92,7 +95,8 @@ export async function readToken(
   return fail(`--token: ${place} is not one token; write it alone, without the word Bearer`)
 }
 
-const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
+/** The headers of `--header`. */
+export function readHeaders(texts: readonly string[]): Result<Headers, string> {
   const headers = new Headers()
   for (const text of texts) {
     const [, name, value] = HEADER.exec(text) ?? []
@@ -108,32 +112,19 @@ const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
   return ok(headers)
 }
 
-const readConnection = (text: string): Result<NonNullable<AskedRequest['connection']>, string> => {
-  const read = readJson('--connection', text, connectionField, '{"country":"DE"}')
-  return read.ok ? ok({ written: read.value.written, ...toldConnection(read.value.value) }) : read
-}
-
-const readMcp = (text: string): Result<NonNullable<AskedRequest['mcp']>, string> => {
-  const read = readJson('--mcp', text, mcpField, '{"method":"tools/call","name":"get_weather"}')
-  if (!read.ok) return read
-  const { written, value: asked } = read.value
-  return asked ? ok({ written, asked }) : fail('--mcp: method: is missing')
-}
-
-/** The JSON of an option, as it is written and as it is read. */
+/** The JSON of an option, as it is written and as it is read; `undefined` without the option. */
 const readJson = <Value>(
   option: string,
-  text: string,
+  text: string | undefined,
   schema: Field<Value>,
   example: string,
-): Result<{ readonly written: JsonObject; readonly value: Value }, string> => {
+): Result<{ written: JsonObject; read: NonNullable<Value> } | undefined, string> => {
+  if (text === undefined) return ok(undefined)
   const written = parseJsonObject(text)
   if (!written) return fail(`${option} must be JSON, such as '${example}'`)
   const wrong: string[] = []
-  const value = readField(schema, written, (path, message) =>
+  const read = readField(schema, written, (path, message) =>
     wrong.push(`${pathText('', path)}: ${message}`),
   )
-  return wrong.length > 0 || value === undefined
-    ? fail(`${option}: ${wrong.join('; ')}`)
-    : ok({ written, value })
+  return wrong.length === 0 && read ? ok({ written, read }) : fail(`${option}: ${wrong.join('; ')}`)
 }

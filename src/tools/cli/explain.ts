@@ -1,6 +1,6 @@
 import { chainDenials } from '../../core/chain.ts'
 import { GUARD } from '../../core/guard.ts'
-import { isObject, type JsonObject, objectOf, own, ownText } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import { callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
@@ -13,9 +13,8 @@ import {
 } from './command.ts'
 import { explainOffline, readKeySet } from './explain-offline.ts'
 import { type AskedRequest, type RequestOptions, readRequest } from './explain-request.ts'
-import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { faultOutcome } from './gate-client.ts'
-import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
+import { readFilePolicy } from './file-policy.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome, present } from './output.ts'
 import { operandLines, stepLines } from './steps.ts'
 import { instant, utc } from './times.ts'
 
@@ -30,10 +29,9 @@ export interface ExplainOptions extends RequestOptions, Partial<GateOptions> {
 }
 
 export const explainCommand: CommandRow<ExplainOptions> = {
-  name: 'explain',
-  docs: ['explain METHOD URL', 'shows how a request is decided, stage by stage'],
+  usage: 'explain METHOD URL',
   description:
-    'Tell how a request is decided, stage by stage: by wrangler.toml, or by a running gate.',
+    'Show how a request is decided, stage by stage: by wrangler.toml, or by a running gate.',
   example: 'explain GET https://api.my-company.com/v1/documents/7 --token @token.txt',
   help: `
 Other users of this machine can see a token that is written on the command line: prefer @FILE or -.
@@ -90,19 +88,18 @@ export async function explain(
 ): Promise<Outcome> {
   const { gate } = options
   const stray = (gate === undefined ? THERE : HERE).find((name) => options[name] !== undefined)
-  if (stray !== undefined) return cannotTell(strayOption(stray, gate !== undefined))
+  if (stray !== undefined) {
+    const why =
+      gate === undefined
+        ? 'is for calling a gate (--gate URL); the token to explain goes to --token.'
+        : 'is for judging by a file; with --gate the gate judges as it is now.'
+    return cannotTell(`${optionName(stray)} ${why}`)
+  }
   const asked = await readRequest(method, url, options, around.stdin)
   if (!asked.ok) return cannotTell(asked.reason)
   return gate === undefined
     ? explainHere(asked.value, options, around)
     : explainThere(asked.value, { ...options, gate }, around)
-}
-
-const strayOption = (name: string, atGate: boolean): string => {
-  const option = optionName(name)
-  return atGate
-    ? `${option} is for judging by a file; with --gate the gate judges as it is now.`
-    : `${option} is for calling a gate (--gate URL); the token to explain goes to --token.`
 }
 
 const explainHere = async (
@@ -115,7 +112,7 @@ const explainHere = async (
   const keys = jwks === undefined ? undefined : await readKeySet(jwks)
   if (keys && !keys.ok) return cannotTell(`--jwks: ${keys.reason}`)
   const read = await readFilePolicy({ file: config, env })
-  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
+  if (!read.ok) return read.reason
   const judged = { at: moment?.value ?? now(), keys: keys?.value }
   const { explanation, inlineKeys } = await explainOffline(read.value.policy, asked, judged)
   const exitCode = verdictOf(explanation)
@@ -127,13 +124,12 @@ const explainHere = async (
       revocations: 'unknown',
       at: Math.floor(judged.at),
     },
-    out: [
+    out: present([
       ...explanationLines(explanation),
-      ...(moment ? [`Judged as of ${utc(moment.value)}.`] : []),
-      ...(reached(explanation, 'revocation')
-        ? ['Revocations are not known here: judged as if nothing were revoked.']
-        : []),
-    ],
+      moment && `Judged as of ${utc(moment.value)}.`,
+      stepsOf(explanation).some((step) => own(step, 'stage') === 'revocation') &&
+        'Revocations are not known here: judged as if nothing were revoked.',
+    ]),
     err:
       keys && inlineKeys ? ['--jwks was not used: the keys of that issuer are in the policy.'] : [],
   }
@@ -148,26 +144,21 @@ const explainThere = async (
   options: GateOptions,
   around: Omit<Process, 'waiting' | 'print'>,
 ): Promise<Outcome> => {
-  const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
-    method: 'POST',
-    path: `${prefix}/explain`,
-    body: {
-      token,
-      method,
-      url,
-      headers: Object.fromEntries(headers),
-      ...(connection && { connection: connection.written }),
-      ...(mcp && { mcp: mcp.written }),
-    },
-  }))
+  const body = {
+    ...{ token, method, url, headers: Object.fromEntries(headers) },
+    ...{ connection: connection?.written, mcp: mcp?.written },
+  }
+  const answer = await callAs(options, SCOPE, around, '/explain', { method: 'POST', body })
   if (!answer.ok) {
-    const outcome = faultOutcome(answer.reason)
-    const refused = answer.reason.kind === 'refused'
+    const { refused, ...outcome } = answer.reason
     const about = refused ? ['No explanation: the gate refused the call that asked for it.'] : []
     return { ...outcome, exitCode: EXIT.unknown, err: [...about, ...outcome.err] }
   }
   const explanation = answer.value.body
-  if (!isExplanation(explanation)) {
+  if (
+    typeof own(explanation, 'allowed') !== 'boolean' ||
+    !Array.isArray(own(explanation, 'steps'))
+  ) {
     return cannotTell('The gate answered without an explanation; is --gate right?')
   }
   const exitCode = verdictOf(explanation)
@@ -179,7 +170,7 @@ const explainThere = async (
   }
 }
 
-/** Codes of a line that could not decide. */
+/** Codes of denials that mean: the gate could not decide. */
 const UNDECIDED: ReadonlySet<string> = new Set(
   [chainDenials, ...GUARD.stages.flatMap(({ denials }) => denials)].flatMap(({ rows }) =>
     Object.entries(rows).flatMap(([code, [answer]]) => (answer === 'unavailable' ? [code] : [])),
@@ -187,19 +178,15 @@ const UNDECIDED: ReadonlySet<string> = new Set(
 )
 
 /** Members of a step's detail that are shown below the steps. */
-const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
+const SHOWN_BELOW: ReadonlySet<string> = new Set([
+  'required_scopes',
+  'any_of',
+  'hint',
+  'note',
+  'operands',
+])
 
-/** Whether a document has the form of an explanation, as far as it is shown here. */
-const isExplanation = (value: JsonObject): boolean => {
-  return typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
-}
-
-/** Whether the decision reached a stage. */
-const reached = (explanation: JsonObject, stage: string): boolean => {
-  return stepsOf(explanation).some((step) => own(step, 'stage') === stage)
-}
-
-/** What an explanation comes to: allowed, denied, or a line that could not decide. */
+/** The exit status of an explanation: allowed, denied, or the gate could not decide. */
 const verdictOf = (explanation: JsonObject): ExitCode => {
   if (own(explanation, 'allowed') === true) return EXIT.yes
   const denial = objectOf(own(explanation, 'denial'))
@@ -213,20 +200,20 @@ const explanationLines = (explanation: JsonObject): readonly string[] => {
   const steps = stepsOf(explanation)
   const shown = steps.map((step) => {
     const { code, ...detail } = objectOf(own(step, 'detail'))
-    const rest = Object.entries(detail).filter(([name]) => !TOLD.has(name))
+    const rest = Object.entries(detail).filter(([name]) => !SHOWN_BELOW.has(name))
     return { ...step, detail: Object.fromEntries([['code', code], ...rest]) }
   })
   const end = own(explanation, 'allowed') === true ? allowed(explanation) : denied(explanation)
   const isWithheld = steps.length > 0 && steps.every((step) => own(step, 'detail') === undefined)
   const note = ownText(explanation, 'note')
   const lines = stepLines(shown).flatMap((line, i) => [line, ...operandLines(steps[i] ?? {})])
-  return [
+  return present([
     ...lines,
     '',
     ...end,
-    ...(note === undefined ? [] : [`Note: ${note}`]),
-    ...(isWithheld ? [WITHHELD] : []),
-  ]
+    note !== undefined && `Note: ${note}`,
+    isWithheld && WITHHELD,
+  ])
 }
 
 const WITHHELD =
@@ -253,21 +240,18 @@ const denied = (explanation: JsonObject): readonly string[] => {
   const any = own(denial, 'any_of')
   const hint = ownText(denial, 'hint')
   const note = ownText(objectOf(own(stepsOf(explanation).at(-1) ?? {}, 'detail')), 'note')
-  return [
+  return present([
     title === undefined
       ? `${verdict}: ${code}`
       : `${verdict}: ${title} (${code}${typeof status === 'number' ? `, ${status}` : ''})`,
-    ...(Array.isArray(all) ? [`Scopes it needs, all of them: ${all.join(' ')}`] : []),
-    ...(Array.isArray(any) ? [`Scopes it needs, one of them: ${any.join(' ')}`] : []),
-    ...(hint === undefined ? [] : [`What to do: ${hint}`]),
-    ...(note === undefined ? [] : [`Note: ${note}`]),
-    ...(own(explanation, 'mode') === 'shadow'
-      ? ['The rule is in shadow mode: the request goes on all the same, without an identity.']
-      : []),
-  ]
+    Array.isArray(all) && `Scopes it needs, all of them: ${all.join(' ')}`,
+    Array.isArray(any) && `Scopes it needs, one of them: ${any.join(' ')}`,
+    hint !== undefined && `What to do: ${hint}`,
+    note !== undefined && `Note: ${note}`,
+    own(explanation, 'mode') === 'shadow' &&
+      'The rule is in shadow mode: the request goes on all the same, without an identity.',
+  ])
 }
 
-const stepsOf = (explanation: JsonObject): readonly JsonObject[] => {
-  const steps = own(explanation, 'steps')
-  return Array.isArray(steps) ? steps.filter(isObject) : []
-}
+const stepsOf = (explanation: JsonObject): readonly JsonObject[] =>
+  listOf(own(explanation, 'steps')).filter(isObject)

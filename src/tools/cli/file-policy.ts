@@ -4,8 +4,8 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import type { PlacedIssue } from '../../wrangler/places.ts'
 import { type PolicyReading, readEnvironment } from '../../wrangler/reading.ts'
-import { cannotTell, type ExitCode, type Outcome } from './output.ts'
-import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
+import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
 /** A text in which rules of teams are named by file and owner. */
@@ -39,7 +39,7 @@ export interface PolicyChoice {
 export interface FilePolicy extends PolicyReading {
   readonly policy: Policy
   readonly environment: string | null
-  /** The environment's own, as it is written. */
+  /** The table of the environment as it is written. */
   readonly table: JsonObject
   /** Who is responsible for each rule; `undefined` for rules of the wrangler file. */
   readonly owners: readonly (string | undefined)[]
@@ -47,32 +47,28 @@ export interface FilePolicy extends PolicyReading {
   readonly tell: (text: string) => string
 }
 
-/** Why a file gives no policy: it cannot be read, or it has a mistake. */
-export type FileFault =
-  | { readonly kind: 'unreadable'; readonly message: string }
-  | {
-      readonly kind: 'broken'
-      readonly message: string
-      readonly mistakes: readonly PolicyIssue[]
-      readonly json: JsonObject
-    }
-
 /**
- * The policy of one environment of a wrangler.toml. Passes over what only a deploy would meet:
+ * The policy of one environment of a wrangler.toml. Does not check what matters only to a deploy:
  * placeholders, the size of variables, addresses an environment inherits, classes of Durable
- * Objects.
+ * Objects. A failure is the outcome; `broken` is its exit status if the file can be read and has a mistake.
  */
-export async function readFilePolicy({
-  file: named,
-  env,
-}: PolicyChoice): Promise<Result<FilePolicy, FileFault>> {
+export async function readFilePolicy(
+  { file: named, env }: PolicyChoice,
+  broken: ExitCode = EXIT.unknown,
+): Promise<Result<FilePolicy, Outcome>> {
   const file = wranglerPath(named)
   const read = await readWranglerFile(file)
-  if (!read.ok) return fail(unreadFault(file, read.reason))
-  const chosen = read.value.find(({ name }) => name === env)
-  if (!chosen) {
-    return fail({ kind: 'unreadable', message: noEnvironment(file, env ?? '', read.value) })
+  if (!read.ok) {
+    const { kind, message, ...place } = read.reason
+    const json = { valid: false, file, error: message, ...place }
+    return fail(
+      kind === 'unreadable'
+        ? cannotTell(message)
+        : { exitCode: broken, json, out: [], err: [message] },
+    )
   }
+  const chosen = read.value.find(({ name }) => name === env)
+  if (!chosen) return fail(cannotTell(noEnvironment(file, env ?? '', read.value)))
   const reading = readEnvironment(chosen)
   const { parsed, variableIssues } = reading
   const found = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
@@ -85,26 +81,12 @@ export async function readFilePolicy({
     return ok({ ...reading, table, owners, tell, policy, environment: env ?? null })
   }
   const others = env === undefined ? environmentNames(read.value) : []
-  const message = `${file}: ${counted(mistakes.length, 'mistake')}${
-    others.length === 0
-      ? ''
-      : ` at the top level; for another environment: --env ${others.join('|')}`
-  }`
+  const advice = ` at the top level; for another environment: --env ${others.join('|')}`
+  const count = counted(mistakes.length, 'mistake')
+  const message = `${file}: ${count}${others.length === 0 ? '' : advice}`
   const json = { valid: false, file, environment: env ?? null, error: message, mistakes }
-  return fail({ kind: 'broken', message, mistakes, json })
-}
-
-const unreadFault = (file: string, { kind, message, ...place }: WranglerFault): FileFault =>
-  kind === 'unreadable'
-    ? { kind, message }
-    : { kind, message, mistakes: [], json: { valid: false, file, error: message, ...place } }
-
-/** The outcome where a file gives no policy; `broken` is the exit status for one that is wrong. */
-export function fileFaultOutcome(fault: FileFault, broken: ExitCode): Outcome {
-  const { message } = fault
-  if (fault.kind === 'unreadable') return cannotTell(message)
-  const err = [...fault.mistakes.map((issue) => issueLine(issue)), message]
-  return { exitCode: broken, json: fault.json, out: [], err }
+  const err = [...mistakes.map((issue) => issueLine(issue)), message]
+  return fail({ exitCode: broken, json, out: [], err })
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -26,6 +27,26 @@ export async function readText(path: string): Promise<Result<string, string>> {
   } catch (error) {
     return fail(`Cannot read ${path}: ${fileReason(error)}.`)
   }
+}
+
+/** Writes a text as UTF-8, with `isDeep` also its folder. The reason of a failure is a sentence for people. */
+export async function writeText(
+  path: string,
+  text: string,
+  { isDeep, ...options }: { isDeep?: boolean; flag?: 'wx'; mode?: number } = {},
+): Promise<Result<undefined, string>> {
+  try {
+    if (isDeep) await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text, options)
+    return ok(undefined)
+  } catch (error) {
+    return fail(`Cannot write ${path}: ${fileReason(error)}.`)
+  }
+}
+
+/** Writes a private key as a new file that only its owner can read. */
+export function writeSecret(path: string, jwk: object): Promise<Result<undefined, string>> {
+  return writeText(path, `${JSON.stringify(jwk, null, 2)}\n`, { flag: 'wx', mode: 0o600 })
 }
 
 /** The package.json of this package: what it is, and what it was tested with. */

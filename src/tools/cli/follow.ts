@@ -2,7 +2,7 @@ import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import type { Process } from './command.ts'
 import { textIn } from './decision-lines.ts'
-import { faultOutcome, networkReason } from './gate-client.ts'
+import { networkReason } from './gate-client.ts'
 import { EXIT, type Outcome } from './output.ts'
 
 /** Milliseconds before the stream is opened again: so many for each time in a row that it could not be. */
@@ -34,16 +34,12 @@ export async function follow(
   for (let faults = 0; ; ) {
     const stop = new AbortController()
     const silence = setTimeout(() => stop.abort(), SILENCE_MS)
-    const make = ({ prefix }: { readonly prefix: string }) => ({
-      method: 'GET' as const,
-      path: `${prefix}/decisions/live?${new URLSearchParams(query)}`,
-      events: { signal: stop.signal, after },
-    })
-    const answer = await callAs(options, AUDIT_SCOPE, around, make)
+    const events = { signal: stop.signal, after }
+    const answer = await callAs(options, AUDIT_SCOPE, around, '/decisions/live', { query, events })
     let why = 'The gate ended the stream'
     if (!answer.ok) {
       clearTimeout(silence)
-      const fault = faultOutcome(answer.reason)
+      const fault = answer.reason
       if (fault.exitCode === EXIT.no || !isBegun || ++faults > PATIENCE) return fault
       why = fault.err[0] ?? why
     } else {

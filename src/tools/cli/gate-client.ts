@@ -1,7 +1,15 @@
-import { isObject, type JsonObject, jsonText, own } from '../../core/json.ts'
+import {
+  isObject,
+  type JsonObject,
+  jsonText,
+  listOf,
+  own,
+  ownText,
+  parseJson,
+} from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
-import { EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome, present } from './output.ts'
 
 /** Where a gate is. */
 export interface GateAddress {
@@ -13,7 +21,8 @@ export interface GateAddress {
 
 /** One call of a gate. */
 export interface GateCall {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** GET without one. */
+  readonly method?: 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined
   /** With query, below the gate's origin. */
   readonly path: string
   readonly token?: string
@@ -33,14 +42,16 @@ export interface GateAnswer {
   readonly events?: AsyncIterable<Uint8Array>
 }
 
-/** Why there is no answer to use: the gate refused, or nothing can be said. */
-export type GateFault =
-  | { readonly kind: 'refused'; readonly status: number; readonly problem: JsonObject }
-  | { readonly kind: 'silent'; readonly message: string }
+/** The outcome of a call without an answer to use. */
+export interface GateFault extends Outcome {
+  /** What the gate said, if it refused the call. */
+  readonly refused?: { readonly status: number; readonly problem: JsonObject }
+}
 
 const TIMEOUT_MS = 10_000
-/** Bytes of an answer that are read. */
+/** Bytes of an answer that are read, and its nesting. */
 const ANSWER_BYTES = 8 * 1024 * 1024
+const ANSWER_DEPTH = 256
 const EVENTS = 'text/event-stream'
 const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
@@ -67,18 +78,18 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
 }
 
 /**
- * Calls a gate once, by default within 10 s, and without following redirects. Trusts nothing in the answer beyond
- * its being a JSON object.
+ * Calls a gate once, by default within 10 s, and without following redirects. Of the answer it checks only
+ * that it is a JSON object.
  */
 export async function callGate(
   gate: GateAddress,
   { method, path, token, body, match, events }: GateCall,
   timeoutMs = TIMEOUT_MS,
 ): Promise<Result<GateAnswer, GateFault>> {
-  const silent = (message: string) => fail({ kind: 'silent', message } as const)
+  const silent = (message: string) => fail(cannotTell(message))
   try {
     const response = await fetch(gate.origin + path, {
-      method,
+      method: method ?? 'GET',
       redirect: 'manual',
       signal: events?.signal ?? AbortSignal.timeout(timeoutMs),
       headers: {
@@ -101,7 +112,8 @@ export async function callGate(
     if (events && response.body && type === EVENTS) {
       return ok({ status, body: {}, events: response.body })
     }
-    const json = objectOf(await readBody(response))
+    const read = parseJson(await readBody(response), ANSWER_DEPTH)
+    const json = isObject(read) ? read : undefined
     if (response.ok && !events) {
       const location = response.headers.get('location')
       if (json === undefined && status !== 204) {
@@ -110,7 +122,7 @@ export async function callGate(
       return ok({ status, body: json ?? {}, ...(location !== null && { location }) })
     }
     return type === 'application/problem+json' && json !== undefined
-      ? fail({ kind: 'refused', status, problem: json })
+      ? fail(refusal(status, json))
       : silent(
           `${gate.origin} answered ${status}, but not as a gate does; is --gate (or --prefix) right?`,
         )
@@ -119,39 +131,28 @@ export async function callGate(
   }
 }
 
-/** The outcome of a call that brought no answer to use. */
-export function faultOutcome(fault: GateFault): Outcome {
-  if (fault.kind === 'silent') {
-    const { message } = fault
-    return { exitCode: EXIT.unknown, json: { error: message }, out: [], err: [message] }
-  }
-  const { status, problem } = fault
-  const text = (name: string): string | undefined => {
-    const value = own(problem, name)
-    return typeof value === 'string' ? value : undefined
-  }
-  const hint = text('hint')
-  const id = text('request_id')
+const refusal = (status: number, problem: JsonObject): GateFault => {
+  const [title, code, hint, id] = ['title', 'code', 'hint', 'request_id'].map((name) =>
+    ownText(problem, name),
+  )
   // A gate that is unavailable has decided nothing; a full set (507) is a no.
   const undecided = status >= 500 && status !== 507
   return {
+    refused: { status, problem },
     exitCode: undecided ? EXIT.unknown : EXIT.no,
-    json: { error: text('title') ?? 'refused', problem },
+    json: { error: title ?? 'refused', problem },
     out: [],
-    err: [
-      `The gate ${undecided ? 'could not tell' : 'said no'}: ${text('title') ?? 'no reason given'} (${text('code') ?? 'no code'}, ${status})`,
-      ...problemLines(own(problem, 'problems')),
-      ...(hint === undefined ? [] : [`What to do: ${hint}`]),
-      ...(id === undefined ? [] : [`Request id: ${id}`]),
-    ],
+    err: present([
+      `The gate ${undecided ? 'could not tell' : 'said no'}: ${title ?? 'no reason given'} (${code ?? 'no code'}, ${status})`,
+      // What is wrong with the call, member by member.
+      ...listOf(own(problem, 'problems'))
+        .filter(isObject)
+        .map((one) => `  ${own(one, 'path')}: ${own(one, 'message')}`),
+      hint !== undefined && `What to do: ${hint}`,
+      id !== undefined && `Request id: ${id}`,
+    ]),
   }
 }
-
-/** What the gate says is wrong with the call, member by member. */
-const problemLines = (problems: unknown): readonly string[] =>
-  (Array.isArray(problems) ? problems : []).flatMap((problem) =>
-    isObject(problem) ? [`  ${own(problem, 'path')}: ${own(problem, 'message')}`] : [],
-  )
 
 /** Whether a URL contains no password, and is https or on this machine. */
 export function isSecure({ protocol, hostname, username, password }: URL): boolean {
@@ -170,15 +171,6 @@ export async function readBody(response: Response, most = ANSWER_BYTES): Promise
     text += decoder.decode(chunk, { stream: true })
   }
   return text + decoder.decode()
-}
-
-const objectOf = (text: string): JsonObject | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 const NETWORK: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import { driftOf } from '../openapi/drift.ts'
 import type { Note } from '../openapi/operations.ts'
 import { type Imported, importRules, rulesToml } from '../openapi/rules.ts'
 import type { CommandRow } from './command.ts'
-import { counted, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { counted, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface ImportOptions {
@@ -23,11 +23,7 @@ export interface ImportOptions {
 export const VARIABLE = 'ROUTES_OPENAPI'
 
 export const importCommand: CommandRow<ImportOptions> = {
-  name: 'import',
-  docs: [
-    'import openapi FILE',
-    'makes rules from an OpenAPI document, or says where the policy differs from it',
-  ],
+  usage: 'import openapi FILE',
   description: 'Make rules from an OpenAPI document, or compare the policy with it.',
   example: 'import openapi openapi.yaml >> wrangler.toml',
   help: `
@@ -75,7 +71,7 @@ export async function importOpenApi(source: string, options: ImportOptions): Pro
   if (check) {
     const { config = 'wrangler.toml' } = options
     const file = await readFilePolicy({ file: config, env })
-    if (!file.ok) return fileFaultOutcome(file.reason, EXIT.unknown)
+    if (!file.ok) return file.reason
     const { routePaths: paths = [] } = file.value.vars
     const found = await driftOf(
       { rules, document: policy, policy: file.value.policy, paths },

@@ -11,7 +11,8 @@ import {
 } from '../../policy/profiles.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from './import.ts'
-import { tomlTable, tomlValue } from './toml-statements.ts'
+import { present } from './output.ts'
+import { tomlTable, tomlValue } from './toml.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {
@@ -40,7 +41,7 @@ export interface Question {
 const urlFault = (text: string): string | undefined => {
   const { protocol = '', search, hash } = parseUrl(text) ?? {}
   const isUrl = /^https?:$/.test(protocol) && search === '' && hash === ''
-  return isUrl ? undefined : `"${text}" is no URL such as https://api.my-company.com`
+  return isUrl ? undefined : `"${text}" is not a URL such as https://api.my-company.com`
 }
 
 /** A model API whose key the gate keeps. */
@@ -82,7 +83,7 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
     fault: (name) =>
       (PROFILE_NAMES as readonly string[]).includes(name)
         ? undefined
-        : `"${name}" is no profile; there are ${PROFILE_NAMES.join(', ')}`,
+        : `"${name}" is not a profile; choose one of ${PROFILE_NAMES.join(', ')}`,
   },
   audience: {
     what: "the tokens' aud, such as a client id",
@@ -93,7 +94,7 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
   openapi: {
     what: 'OpenAPI document of your API, a file: a rule for each operation',
     otherwise: 'rules for all of it',
-    fault: (file) => (parseUrl(file)?.host ? `"${file}" is no file; fetch it first` : undefined),
+    fault: (file) => (parseUrl(file)?.host ? `"${file}" is not a file; fetch it first` : undefined),
   },
   modelApi: {
     what: `model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')}, or the URL of one like OpenAI's`,
@@ -157,20 +158,20 @@ export function importedRule({ match, scopes }: ImportedRule): Omit<Rule, 'lines
 export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] {
   const { resource, audience, origin, modelApi, mcp } = answers
   const elsewhere = (other: string) =>
-    other === mainOrigin(answers) ? [] : [`origin = ${tomlValue(other)}`]
+    other !== mainOrigin(answers) && `origin = ${tomlValue(other)}`
   const rules: Rule[] = []
   const server = parseUrl(mcp ?? '')
   if (server) {
     const { pathname } = server
     rules.push({
-      lines: [
+      lines: present([
         `match = ${tomlValue(`GET,POST,DELETE ${pathname}`)}`,
         `resource = ${tomlValue(resource.replace(/\/$/, '') + pathname)} # the URL for MCP clients`,
-        ...(audience === undefined ? [] : [`audiences = ${tomlValue([audience])}`]),
+        audience !== undefined && `audiences = ${tomlValue([audience])}`,
         'scopes = ["mcp:connect"]',
-        ...elsewhere(server.origin),
+        elsewhere(server.origin),
         'mcp = { tools = { "*" = ["mcp:tools"] } } # better: name each tool with the scopes it needs',
-      ],
+      ]),
       what: 'a tool call',
       scopes: ['mcp:connect', 'mcp:tools'],
       request: `{ method = "POST", url = ${tomlValue(pathname)}, mcp = { method = "tools/call", name = "search", arguments = {} } }`,
@@ -181,12 +182,12 @@ export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] 
     const [name, before] = api.header
     for (const match of api.routes) {
       rules.push({
-        lines: [
+        lines: present([
           `match = ${tomlValue(match)}`,
           'scopes = ["models:use"]',
-          ...elsewhere(api.origin),
+          elsewhere(api.origin),
           `inject = { ${name} = ${tomlValue(`${before}\${${api.secret}}`)} } # agents never see the key`,
-        ],
+        ]),
         what: match,
         scopes: ['models:use'],
         request: tomlValue(match),
@@ -256,21 +257,17 @@ const grantToml = (answers: Answers, scopes: readonly string[]): readonly string
 
 const issuerToml = (answers: Answers): string => {
   const { issuer, profile, audience } = answers
-  return [
+  return present([
     '[vars.ISSUERS.main]',
     `issuer = ${tomlValue(issuer)}`,
-    ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
-    ...(profile === undefined ? [] : [`profile = ${tomlValue(profile)}`]),
-    ...(granteeOf(answers) ? ['scopes_from = "grants"'] : []),
-    ...(sharedOf(issuer)
-      ? [
-          `claims = ${tomlValue(pinOf(issuer))} # whose tokens are accepted: the issuer signs for everybody`,
-        ]
-      : []),
-    ...(isTrustDomain(issuer)
-      ? [`jwks_uri = "https://${parseUrl(issuer)?.hostname}/bundle" # where its bundle is`]
-      : []),
-    ...(audience === undefined ? [] : [`audiences = ${tomlValue([audience])}`]),
+    issuer.startsWith('http:') && 'allow_insecure_http = true # on this machine only',
+    profile !== undefined && `profile = ${tomlValue(profile)}`,
+    granteeOf(answers) && 'scopes_from = "grants"',
+    sharedOf(issuer) &&
+      `claims = ${tomlValue(pinOf(issuer))} # whose tokens are accepted: the issuer signs for everybody`,
+    isTrustDomain(issuer) &&
+      `jwks_uri = "https://${parseUrl(issuer)?.hostname}/bundle" # where its bundle is`,
+    audience !== undefined && `audiences = ${tomlValue([audience])}`,
     'agent_prefix = "main/" # X-Agent-Id is main/…, so that a second issuer has ids of its own',
-  ].join('\n')
+  ]).join('\n')
 }

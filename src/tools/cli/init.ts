@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Imported } from '../openapi/rules.ts'
 import { check } from './check.ts'
 import { type Ask, type CommandRow, optionName, type Process } from './command.ts'
-import { fileReason, ownManifest } from './files.ts'
+import { ownManifest, writeText } from './files.ts'
 import { noteLine, readRules } from './import.ts'
 import { projectFiles } from './init-files.ts'
 import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
@@ -19,8 +19,7 @@ export interface InitOptions extends Partial<Answers> {
 }
 
 export const initCommand: CommandRow<InitOptions> = {
-  name: 'init',
-  docs: ['init [DIR]', 'writes a project that deploys: wrangler.toml, Worker, CI'],
+  usage: 'init [DIR]',
   description: 'Write a new project for a gate; in a terminal it asks for missing options.',
   example:
     'init gate --resource https://api.my-company.com --issuer https://auth.my-company.com --model-api openai',
@@ -44,8 +43,8 @@ const textOf = (name: AnswerName): string => {
 const WRANGLERS_NODE = 22
 
 /**
- * Writes a project into a folder, whole or not at all: what is asked for is judged by `check` before the
- * first file is written, and no file that is there is overwritten. Installs nothing.
+ * Writes a project into a folder. Before the first file is written, `check` has found no mistake in the policy. No
+ * existing file is overwritten. Installs nothing.
  */
 export async function init(
   directory: string,
@@ -84,13 +83,9 @@ export async function init(
     (path) => ![path, ...otherNames(path)].some((one) => existing.includes(one)),
   )
   for (const path of written) {
-    const full = join(directory, path)
-    try {
-      await mkdir(dirname(full), { recursive: true })
-      await writeFile(full, files[path] ?? '', { flag: 'wx' })
-    } catch (error) {
-      return cannotTell(`Cannot write ${full}: ${fileReason(error)}.`)
-    }
+    const options = { isDeep: true, flag: 'wx' } as const
+    const made = await writeText(join(directory, path), files[path] ?? '', options)
+    if (!made.ok) return cannotTell(made.reason)
   }
   return {
     exitCode: EXIT.yes,
@@ -147,7 +142,7 @@ const complete = async (
     : fail(`What is missing: ${missed.join(', ')} (in a terminal it would be asked for)`)
 }
 
-/** Asks until the answer is one, or empty where none is needed; false if they left. */
+/** Asks until the answer is valid, or empty if there is a default; false if there is no more input. */
 const askFor = async (
   name: AnswerName,
   answers: Partial<Record<AnswerName, string>>,
@@ -169,10 +164,10 @@ const askFor = async (
 
 const missing = (answers: Partial<Answers>): readonly string[] => [
   ...ANSWER_NAMES.filter((name) => !QUESTIONS[name].otherwise && !answers[name]).map(optionName),
-  ...((answers.origin ?? answers.modelApi ?? answers.mcp)
-    ? []
-    : ['one of --origin, --model-api and --mcp']),
+  ...(answers.origin || answers.modelApi || answers.mcp ? [] : [ONE_OF_THREE]),
 ]
+
+const ONE_OF_THREE = 'one of --origin, --model-api and --mcp'
 
 /** A name that Cloudflare takes for a Worker, after the folder. */
 const workerName = (directory: string): string =>

@@ -1,5 +1,5 @@
 import { type CryptoKey, calculateJwkThumbprint, importJWK, type JWK, SignJWT } from 'jose'
-import { type JsonObject, objectOf, own, parseJsonObject } from '../../core/json.ts'
+import { type JsonObject, objectOf, own, ownText, parseJsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { readText } from './files.ts'
 
@@ -11,39 +11,51 @@ export interface SigningKey {
   readonly issuer: string
 }
 
-/** The content of a key file: a private JWK (RFC 7517 §4) with its issuer as one more member. */
-export function keyFileText(jwk: JWK, issuer: string): string {
-  return `${JSON.stringify({ ...jwk, iss: issuer }, null, 2)}\n`
+/** A private ES256 key of a file. Never printed. */
+export interface PrivateKey {
+  readonly key: CryptoKey
+  readonly publicJwk: JWK
+  /** Its thumbprint (RFC 7638). */
+  readonly jkt: string
+  /** All that the file says. */
+  readonly jwk: JsonObject
 }
 
 /**
- * Reads a key file that `keygen` wrote. Refuses anything but one ES256 private key with its
- * issuer; the reason of a failure is a sentence for people and contains nothing of the file.
+ * Reads a file with a private ES256 JWK (RFC 7517 §4); `make` is the command that makes one. The reason of a failure is
+ * a sentence for people and contains nothing of the file.
  */
-export async function readKeyFile(path: string): Promise<Result<SigningKey, string>> {
+export async function readPrivateKey(
+  path: string,
+  make: string,
+): Promise<Result<PrivateKey, string>> {
   const text = await readText(path)
   if (!text.ok) return text
   const jwk = parseJsonObject(text.value)
-  const notAKey = (what: string) =>
-    fail(`${path} ${what}; make a key file with: npx edgewarden keygen --operator --issuer NAME`)
-  if (!jwk) return notAKey('is no JSON object')
-  const issuer = own(jwk, 'iss')
-  if (typeof issuer !== 'string' || issuer === '') return notAKey('does not name its issuer (iss)')
-  if (own(jwk, 'kty') !== 'EC' || own(jwk, 'crv') !== 'P-256' || own(jwk, 'd') === undefined) {
-    return notAKey('is no ES256 private key')
-  }
+  const notAKey = (what: string) => fail(`${path} ${what}; make one with: npx edgewarden ${make}`)
+  if (!jwk) return notAKey('is not a JSON object')
+  const [kty, crv, x, y, d] = ['kty', 'crv', 'x', 'y', 'd'].map((name) => own(jwk, name))
+  if (kty !== 'EC' || crv !== 'P-256' || d === undefined)
+    return notAKey('is not an ES256 private key')
   try {
-    const key = await importJWK(jwk as JWK, 'ES256')
-    if (key instanceof Uint8Array) return notAKey('is no ES256 private key')
-    const kid = own(jwk, 'kid')
-    return ok({
-      key,
-      kid: typeof kid === 'string' ? kid : await calculateJwkThumbprint(jwk as JWK),
-      issuer,
-    })
+    const publicJwk = { kty, crv, x, y } as JWK
+    const key = (await importJWK({ ...publicJwk, d } as JWK, 'ES256')) as CryptoKey
+    return ok({ key, publicJwk, jkt: await calculateJwkThumbprint(publicJwk), jwk })
   } catch {
     return notAKey('is a broken key')
   }
+}
+
+/** Reads a key file that `keygen` wrote: a private key, with its issuer as one more member. */
+export async function readKeyFile(path: string): Promise<Result<SigningKey, string>> {
+  const make = 'keygen --operator --issuer NAME'
+  const read = await readPrivateKey(path, make)
+  if (!read.ok) return read
+  const { key, jkt, jwk } = read.value
+  const issuer = ownText(jwk, 'iss')
+  return issuer
+    ? ok({ key, kid: ownText(jwk, 'kid') ?? jkt, issuer })
+    : fail(`${path} does not name its issuer (iss); make one with: npx edgewarden ${make}`)
 }
 
 /** What a minted token says beside its issuer and its own id. Times are seconds. */

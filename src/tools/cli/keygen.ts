@@ -1,11 +1,9 @@
-import { writeFile } from 'node:fs/promises'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { parseUrl } from '../../core/url.ts'
 import type { CommandRow } from './command.ts'
-import { fileReason } from './files.ts'
-import { keyFileText } from './key-file.ts'
+import { writeSecret } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { tomlTable } from './toml-statements.ts'
+import { tomlTable } from './toml.ts'
 
 export interface KeygenOptions {
   /** The name of the table under `[vars.ISSUERS]`. */
@@ -21,13 +19,8 @@ export interface KeygenOptions {
 }
 
 export const keygenCommand: CommandRow<KeygenOptions> = {
-  name: 'keygen',
-  docs: [
-    'keygen --operator|--agent --issuer NAME',
-    "makes a key for an operator or for agents, and prints the issuer's table for it",
-  ],
-  description:
-    'Make a signing key: prints the issuer table for wrangler.toml, writes the private key.',
+  usage: 'keygen --operator|--agent --issuer NAME',
+  description: 'Make a signing key, and print the issuer table for wrangler.toml.',
   example: 'keygen --operator --issuer ops >> wrangler.toml',
   options: (command) =>
     command
@@ -74,12 +67,9 @@ export async function keygen({
   const jwk = await exportJWK(publicKey)
   const kid = await calculateJwkThumbprint(jwk)
   const marks = { kid, alg: 'ES256', use: 'sig' }
-  try {
-    const secret = { ...(await exportJWK(privateKey)), ...marks }
-    await writeFile(path, keyFileText(secret, issuer), { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    return cannotTell(`Cannot write the private key to ${path}: ${fileReason(error)}.`)
-  }
+  const secret = { ...(await exportJWK(privateKey)), ...marks, iss: issuer }
+  const written = await writeSecret(path, secret)
+  if (!written.ok) return cannotTell(written.reason)
   const { kty, crv, x, y } = jwk
   const table = {
     issuer,

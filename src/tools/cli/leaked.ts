@@ -3,7 +3,6 @@ import { decodeJwsPart, hasJweParts, splitJws } from '../../core/jws.ts'
 import { claimPath, firstPresent } from '../../core/model/claims.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Process } from './command.ts'
-import { readText } from './files.ts'
 import type { EntryOptions } from './revocation-entry.ts'
 import { utc } from './times.ts'
 
@@ -38,7 +37,7 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
   const [header, claims] = [parts?.header, parts?.payload].map(
     (part) => part && decodeJwsPart(part),
   )
-  if (!header || !claims) return fail('This is no JWT: it names nobody. Name what to revoke')
+  if (!header || !claims) return fail('This is not a JWT. Name what to revoke')
   const issuer = ownText(claims, 'iss')
   const entries = Object.values(objectOf(own(policy, 'issuers'))).filter(isObject)
   const entry = entries.find((one) => own(one, 'issuer') === issuer)
@@ -64,19 +63,11 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
   return ok({ issuer, found, ...(typeof exp === 'number' && { expires: exp }) })
 }
 
-/** The token's text, from a file or, for `-`, standard input. */
-export async function leakedText(
-  source: string,
-  stdin: Process['stdin'],
-): Promise<Result<string, string>> {
-  return source === '-' ? ok(await stdin()) : readText(source)
-}
-
 /** Which of a token's names to revoke: by the option, or by the answer of a person at the terminal. */
 export async function chosenKind(
   { issuer, found, expires }: Leaked,
   kill: string | undefined,
-  { waiting, converse, now }: Pick<Process, 'waiting' | 'converse' | 'now'>,
+  { waiting, converse, now }: Pick<Process, 'waiting' | 'now'> & { converse: Process['converse'] },
 ): Promise<Result<Pick<EntryOptions, 'kind' | 'value' | 'issuer'>, string>> {
   const kinds = [...found.keys()]
   if (expires !== undefined && expires < now())

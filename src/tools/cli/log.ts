@@ -3,17 +3,10 @@ import { durationMs } from '../../core/duration.ts'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { DECISION_FILTERS } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
-import {
-  type CommandRow,
-  optionName,
-  type Process,
-  type Surroundings,
-  withGate,
-} from './command.ts'
+import { AUDIT_SCOPE, type GateOptions, type Listed, listAs } from './access.ts'
+import { type CommandRow, type Process, type Surroundings, withGate } from './command.ts'
 import { decisionText, gapText, textIn, whatText, whenText, whoText } from './decision-lines.ts'
 import { follow } from './follow.ts'
-import { faultOutcome } from './gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { instant } from './times.ts'
 
@@ -35,8 +28,7 @@ interface LogOptions extends DecisionOptions {
 const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
 
 export const logCommand: CommandRow<LogOptions> = {
-  name: 'log',
-  docs: ['log', 'shows what a running gate has decided: who did what for whom'],
+  usage: 'log',
   description: 'Show the decisions that the audit of a running gate has stored, the latest last.',
   example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
   options: (command) =>
@@ -59,7 +51,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
 export function withFilters(command: Command): Command {
   for (const name of DECISION_FILTERS) {
     const option = new Option(
-      `${optionName(camel(name))} <text>`,
+      `--${name.replaceAll('_', '-')} <text>`,
       `only with this ${name.replace('_', ' ')}`,
     )
     const words = WORDS[name]
@@ -72,10 +64,6 @@ export function withFilters(command: Command): Command {
 }
 
 const LIMIT = 100
-/** Records of one call. */
-const PAGE = 1_000
-/** Calls at most: a gate cannot keep a command forever. */
-const CALLS = 10_000
 
 const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const query = queryOf(options, around.now())
@@ -84,11 +72,11 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
   const read = () => decisions(query.value, most, options, around)
   if (options.follow) return followed(query.value, read, options, around)
-  const { found, isCut, fault, dropped = [] } = await read()
-  if (fault) return fault
-  const records = found.toReversed()
-  const more =
-    isCut && options.all !== true ? ['There are more: add --all, or a higher --limit.'] : []
+  const list = await read()
+  if (list.fault) return list.fault
+  const records = list.found.toReversed()
+  const dropped = droppedIn(list)
+  const more = list.cursor === undefined ? [] : ['There are more: add --all, or a higher --limit.']
   const none = records.length === 0 && !options.csv ? ['No decision was found.'] : []
   return {
     exitCode: EXIT.yes,
@@ -98,52 +86,24 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   }
 }
 
-interface Found {
-  /** The latest first. */
-  readonly found: readonly JsonObject[]
-  /** Whether there are more. */
-  readonly isCut?: boolean
-  /** What was not stored. */
-  readonly dropped?: readonly JsonObject[]
-  readonly fault?: Outcome
-}
-
-/** The decisions of a query, over as many pages as it takes. */
-export async function decisions(
+/** The latest decisions of a query, the latest first. */
+export function decisions(
   query: Readonly<Record<string, string>>,
   most: number,
   options: GateOptions,
   around: Surroundings,
-): Promise<Found> {
-  const found: JsonObject[] = []
-  let cursor: string | undefined
-  let dropped: readonly JsonObject[] = []
-  for (let calls = 0; calls < CALLS; calls++) {
-    const limit = String(Math.min(PAGE, most - found.length))
-    const asked = new URLSearchParams({ ...query, limit, ...(cursor !== undefined && { cursor }) })
-    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
-      method: 'GET',
-      path: `${prefix}/decisions?${asked}`,
-    }))
-    if (!answer.ok) return { found, fault: faultOutcome(answer.reason) }
-    const page = own(answer.value.body, 'decisions')
-    if (!Array.isArray(page)) {
-      const why = 'The gate answered without a list of decisions; is --gate right?'
-      return { found, fault: cannotTell(why) }
-    }
-    found.push(...page.filter(isObject))
-    if (calls === 0) dropped = listOf(own(answer.value.body, 'dropped')).filter(isObject)
-    cursor = textIn(answer.value.body, 'cursor')
-    if (cursor === undefined) return { found, dropped }
-    if (found.length >= most) return { found, dropped, isCut: true }
-  }
-  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
+): Promise<Listed> {
+  return listAs(options, AUDIT_SCOPE, around, ['/decisions', 'decisions'], { query, most })
 }
+
+/** What the audit did not store of the time of a list. */
+const droppedIn = ({ first = {} }: Listed): readonly JsonObject[] =>
+  listOf(own(first, 'dropped')).filter(isObject)
 
 /** Shows what is stored, and then what comes. The stream is opened before the list is read: nothing is between them. */
 const followed = async (
   { until: _, from: __, ...query }: Readonly<Record<string, string>>,
-  read: () => Promise<Found>,
+  read: () => Promise<Listed>,
   options: LogOptions,
   around: Process,
 ): Promise<Outcome> => {
@@ -160,11 +120,11 @@ const followed = async (
       ? around.print(JSON.stringify({ kind: 'dropped', ...gap }))
       : around.waiting.tell(gapText(gap))
   const begin = async () => {
-    const { found, fault, dropped = [] } = await read()
-    if (fault) return fault
-    for (const gap of dropped) showGap(gap)
-    show(found.toReversed(), true)
-    for (const record of found) seen.add(own(record, 'id'))
+    const list = await read()
+    if (list.fault) return list.fault
+    for (const gap of droppedIn(list)) showGap(gap)
+    show(list.found.toReversed(), true)
+    for (const record of list.found) seen.add(own(record, 'id'))
     return undefined
   }
   return follow(query, options, around, { begin, show, showGap })

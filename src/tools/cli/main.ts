@@ -4,7 +4,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, CommanderError } from 'commander'
 import { printable } from '../../core/text.ts'
-import type { Ask, Process } from './command.ts'
+import { type Ask, nameOf, type Process } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { ownManifest } from './files.ts'
 import { cannotTell, EXIT, type Outcome, render } from './output.ts'
@@ -45,9 +45,9 @@ const program = new Command('edgewarden')
   .addHelpText('after', '\nExit status: 0 yes, 1 the answer is no, 2 cannot tell.')
 
 for (const row of COMMANDS) {
-  const { name, description, example, help = '' } = row
+  const { description, example, help = '' } = row
   const command = program
-    .command(name)
+    .command(nameOf(row))
     .description(description)
     .option('--json', 'print one JSON document on standard output')
     .addHelpText('after', `\nExample:\n  npx edgewarden ${example}`)

@@ -4,7 +4,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { chainHash } from '../../core/stages/agentic-jwt.ts'
 import { type CommandRow, collect } from './command.ts'
 import { accessTokenClaims, agenticClaims, readKeyFile, signToken } from './key-file.ts'
-import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome, present } from './output.ts'
 import { proofKeyAt } from './proof.ts'
 import { durationSeconds, utc } from './times.ts'
 
@@ -29,8 +29,7 @@ export interface MintOptions {
 }
 
 export const mintCommand: CommandRow<MintOptions> = {
-  name: 'mint',
-  docs: ['mint --key FILE --audience RESOURCE --scope "…"', 'signs a token for development'],
+  usage: 'mint --key FILE --audience RESOURCE --scope "…"',
   description: 'Sign an access token for development.',
   example: 'mint --key ops.jwk --audience https://api.my-company.com --scope "chat:write"',
   options: (command) =>
@@ -57,7 +56,7 @@ const DAY = 86_400
 /** Seconds a token of the default profile may live. */
 const USUAL_LIFETIME = 900
 
-/** Claims that are said in another way. */
+/** Claims that --claim cannot set, and what sets them. */
 const OWN_OPTION: Readonly<Record<string, string>> = {
   iss: 'the key file',
   aud: '--audience',
@@ -80,7 +79,7 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
   }
   const scopes = (options.scope ?? '').split(' ').filter((scope) => scope !== '')
   const bad = scopes.find((scope) => !isScopeToken(scope))
-  if (bad !== undefined) return cannotTell(`--scope: "${bad}" is no scope token (RFC 6749 §3.3)`)
+  if (bad !== undefined) return cannotTell(`--scope: "${bad}" is not a scope (RFC 6749 §3.3)`)
   if (options.audience === '') return cannotTell('--audience is empty; give the resource')
   const claims = readClaims(options.claim ?? [])
   if (!claims.ok) return cannotTell(`--claim: ${claims.reason}`)
@@ -111,17 +110,12 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
     },
   })
   const token = await signToken(key.value, all)
-  const err: string[] = []
-  if (lifetime.value > USUAL_LIFETIME) {
-    err.push(
+  const err = present([
+    lifetime.value > USUAL_LIFETIME &&
       `It ends ${utc(now + lifetime.value)}. A gate refuses tokens that live longer than max_lifetime (15m unless the issuer's table says otherwise).`,
-    )
-  }
-  if (bound?.value.isNew) {
-    err.push(
+    bound?.value.isNew &&
       `The client's key is in ${options.dpop}. Send the token with: npx edgewarden curl URL --dpop ${options.dpop}`,
-    )
-  }
+  ])
   return { exitCode: EXIT.yes, json: { token, claims: all }, out: [token], err }
 }
 
@@ -159,7 +153,7 @@ const readClaims = (
     try {
       claims.set(name, JSON.parse(text.slice(at + 1)))
     } catch {
-      return fail(`the value of ${name} is no JSON; quote a string twice: ${name}='"text"'`)
+      return fail(`the value of ${name} is not JSON; quote a string twice: ${name}='"text"'`)
     }
   }
   return ok(Object.fromEntries(claims))

@@ -5,7 +5,7 @@ export const EXIT = { yes: 0, no: 1, unknown: 2 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-/** What a command came to. Nothing in it is escaped yet: {@link render} does that. */
+/** The result of a command. Its texts are not escaped yet: {@link render} does that. */
 export interface Outcome {
   readonly exitCode: ExitCode
   /** The document that `--json` prints. */
@@ -46,6 +46,11 @@ export function render(
   return json
     ? { stdout: `${jsonText(outcome.json)}\n`, stderr: '' }
     : { stdout: lines(outcome.out), stderr: lines(outcome.err) }
+}
+
+/** A list without the items that are left out by `condition && item`, or `undefined`. */
+export function present<Item>(items: readonly (Item | false | undefined)[]): readonly Item[] {
+  return items.filter((one): one is Item => one !== false && one !== undefined)
 }
 
 /** Characters between two columns. */

@@ -1,42 +1,16 @@
-import { writeFile } from 'node:fs/promises'
-import {
-  type CryptoKey,
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  type JWK,
-  SignJWT,
-} from 'jose'
+import { existsSync } from 'node:fs'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { sha256Name } from '../../core/bytes.ts'
-import { own, parseJsonObject } from '../../core/json.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
-import { fileReason, readText } from './files.ts'
+import { ok, type Result } from '../../core/result.ts'
+import { writeSecret } from './files.ts'
+import { type PrivateKey, readPrivateKey } from './key-file.ts'
 
 /** A client's key for DPoP proofs. Never printed. */
-export interface ProofKey {
-  readonly key: CryptoKey
-  readonly publicJwk: JWK
-  /** Its thumbprint (RFC 7638). */
-  readonly jkt: string
-}
+export type ProofKey = Omit<PrivateKey, 'jwk'>
 
-/** Reads the file of a client's ES256 key, a private JWK. The reason of a failure contains nothing of the file. */
-export async function readProofKey(path: string): Promise<Result<ProofKey, string>> {
-  const text = await readText(path)
-  if (!text.ok) return text
-  const jwk = parseJsonObject(text.value)
-  const [kty, crv, x, y, d] = ['kty', 'crv', 'x', 'y', 'd'].map((name) => jwk && own(jwk, name))
-  if (kty !== 'EC' || crv !== 'P-256' || d === undefined) {
-    return fail(`${path} is no ES256 private key; make one with: npx edgewarden mint --dpop FILE`)
-  }
-  try {
-    const publicJwk = { kty, crv, x, y } as JWK
-    const key = (await importJWK({ ...publicJwk, d } as JWK, 'ES256')) as CryptoKey
-    return ok({ key, publicJwk, jkt: await calculateJwkThumbprint(publicJwk) })
-  } catch {
-    return fail(`${path} is a broken key`)
-  }
+/** Reads the file of a client's key. */
+export function readProofKey(path: string): Promise<Result<ProofKey, string>> {
+  return readPrivateKey(path, 'mint --dpop FILE')
 }
 
 /** A new key, which is in no file. */
@@ -50,16 +24,11 @@ export async function createProofKey(): Promise<ProofKey> {
 export async function proofKeyAt(
   path: string,
 ): Promise<Result<ProofKey & { readonly isNew: boolean }, string>> {
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const text = `${JSON.stringify(await exportJWK(privateKey), null, 2)}\n`
-  let isNew = true
-  try {
-    await writeFile(path, text, { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
-      return fail(`Cannot write the key to ${path}: ${fileReason(error)}.`)
-    }
-    isNew = false
+  const isNew = !existsSync(path)
+  if (isNew) {
+    const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+    const written = await writeSecret(path, await exportJWK(privateKey))
+    if (!written.ok) return written
   }
   const key = await readProofKey(path)
   return key.ok ? ok({ ...key.value, isNew }) : key
@@ -74,7 +43,7 @@ export interface ProofRequest {
   readonly now: number
 }
 
-/** Sets the header of a token; of one that is bound to a key also a proof of it (RFC 9449 §4.2), if there is none. */
+/** Sets the header of a token. For a token that is bound to a key also a proof (RFC 9449 §4.2), unless there is one. */
 export async function authorize(
   headers: Headers,
   bound: ProofKey | undefined,

@@ -1,14 +1,20 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import type { ClaimPath } from '../../core/model/claims.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
-import { decisionText, denialOf, tableIn, textIn } from './decision-lines.ts'
+import { decisionText, denialOf, textIn } from './decision-lines.ts'
 import { createJudge } from './test-case.ts'
 
 /** Stages that read what no record has: headers, query, body, proofs, or all claims. */
-const UNTOLD = ['possession', 'workflow', 'authorization_details', 'authentication', 'condition']
+const UNRECORDED = [
+  'possession',
+  'workflow',
+  'authorization_details',
+  'authentication',
+  'condition',
+]
 const LATER = ['operation', 'mcp_access', 'replay', 'limit', 'revocation', 'agentic_jwt']
-const UNJUDGED = [...UNTOLD, ...LATER]
+const UNJUDGED = [...UNRECORDED, ...LATER]
 
 /** What a policy decides about the request and the token of a record, at its time. */
 export interface Rejudged {
@@ -21,13 +27,13 @@ export interface Rejudged {
 }
 
 /**
- * Judges a record by the real line of a policy, with a token that says what the record says of it. `undefined` for a
- * record without a rule and a verified token.
+ * Decides a recorded request by the stages of a policy, with a token that has the claims of the record. `undefined` for
+ * a record without a rule and a verified token.
  */
 export async function rejudge(policy: Policy, record: JsonObject): Promise<Rejudged | undefined> {
   const [issuer, route, host] = ['issuer', 'route', 'host'].map((name) => textIn(record, name))
   if (issuer === undefined || route === undefined || host === undefined) return undefined
-  const values = tableIn(record, 'path_values')
+  const values = objectOf(own(record, 'path_values'))
   const missing: string[] = []
   const path = route
     .slice(route.indexOf(' ') + 1)
@@ -90,7 +96,8 @@ const claimsOf = (entry: Issuer | undefined, record: JsonObject): JsonObject => 
     act,
   }
   for (const name of ['jti', 'iat', 'nbf', 'exp']) claims[name] = own(record, name)
-  for (const [path, value] of Object.entries(tableIn(record, 'claims'))) claims[path] ??= value
+  for (const [path, value] of Object.entries(objectOf(own(record, 'claims'))))
+    claims[path] ??= value
   const scopes = listOf(own(record, 'token_scopes')).join(' ')
   const types = listOf(own(record, 'agent_types')).join(' ')
   put(claims, entry?.agentId[0], own(record, 'agent'))
@@ -110,7 +117,7 @@ const put = (
   if (first === undefined || value === undefined) return
   if (rest.length === 0) claims[first] ??= value
   else {
-    const inner = { ...tableIn(claims, first) }
+    const inner = { ...objectOf(own(claims, first)) }
     put(inner, rest, value)
     claims[first] = inner
   }

@@ -1,6 +1,7 @@
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { KINDS } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { given } from './command.ts'
 import { durationSeconds, epochSeconds, moment, utc } from './times.ts'
 
 /** What to revoke, as the command line says it. */
@@ -20,13 +21,14 @@ export interface EntryOptions {
   readonly force?: boolean
 }
 
-/** The entry as the gate takes it. Judges what would be a slip here, not what the policy says. */
+/** The entry as the gate takes it. Refuses options that contradict each other; only the gate knows its policy. */
 export function readEntry(options: EntryOptions, now: number): Result<JsonObject, string> {
-  const { kind, issuer, value, mode = 'block', reason, force = false } = options
+  const { kind, issuer, value, mode = 'block', reason } = options
+  const force = options.force || undefined
   if (kind === '') return fail(`KIND must be one of ${KINDS.join(', ')}`)
   if (issuer === undefined) return fail(`--issuer is missing: each issuer has ${kind}s of its own`)
   if (kind === 'issuer' && value !== undefined) {
-    return fail('VALUE is not for kind issuer: --issuer says it all')
+    return fail('kind issuer takes no VALUE: --issuer is enough')
   }
   if (kind !== 'issuer' && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
   if (options.at !== undefined && mode !== 'before') return fail('--at is only for --mode before')
@@ -34,16 +36,8 @@ export function readEntry(options: EntryOptions, now: number): Result<JsonObject
   if (at && !at.ok) return fail(`--at: ${at.reason}`)
   const expires = readEnd(options, now)
   if (!expires.ok) return expires
-  return ok({
-    kind,
-    issuer,
-    ...(value !== undefined && { value }),
-    mode,
-    ...(at && { at: at.value }),
-    ...(expires.value !== undefined && { expires: expires.value }),
-    ...(reason !== undefined && { reason }),
-    ...(force && { force }),
-  })
+  const ends = { at: at?.value, expires: expires.value }
+  return ok(given({ kind, issuer, value, mode, ...ends, reason, force }))
 }
 
 const readEnd = (
@@ -56,7 +50,9 @@ const readEnd = (
   if (span !== undefined) {
     const seconds = durationSeconds(span)
     if (!seconds.ok) return fail(`--for: ${seconds.reason}`)
-    return seconds.value > 0 ? ok(Math.ceil(now + seconds.value)) : fail('--for is no time at all')
+    return seconds.value > 0
+      ? ok(Math.ceil(now + seconds.value))
+      : fail('--for must be longer than zero')
   }
   if (expires === undefined) return ok(undefined)
   const end = moment(expires, now)
@@ -66,8 +62,7 @@ const readEnd = (
 
 /** The entries that an answer names. */
 export function entriesOf(body: JsonObject): readonly JsonObject[] {
-  const entries = own(body, 'revocations')
-  return Array.isArray(entries) ? entries.filter(isObject) : []
+  return listOf(own(body, 'revocations')).filter(isObject)
 }
 
 /** One entry on one line: what, until when, its id, why. */

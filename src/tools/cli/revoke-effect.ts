@@ -2,7 +2,8 @@ import * as v from 'valibot'
 import { durationMs } from '../../core/duration.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { faultOutcome, type GateFault } from './gate-client.ts'
+import { given } from './command.ts'
+import type { GateFault } from './gate-client.ts'
 import { EXIT, type ExitCode, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
 import { utc } from './times.ts'
@@ -13,11 +14,11 @@ const COUNT = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const SHARDS = v.object({
   total: v.pipe(COUNT, v.minValue(1)),
   acknowledged: COUNT,
-  /** Names of those that have not. */
+  /** Names of shards that have not acknowledged. */
   pending: v.optional(v.array(v.string())),
 })
 
-/** How many shards have an entry, as far as the gate says so. */
+/** How many shards have an entry, as the gate says. */
 export type Shards = v.InferOutput<typeof SHARDS>
 
 /** How many shards have the change, as the answer of the gate says; `undefined` if it does not say. */
@@ -31,15 +32,15 @@ export function haveAll({ total, acknowledged }: Shards): boolean {
   return acknowledged >= total
 }
 
-/** What of a policy in force says when a revocation counts. */
+/** What the policy of a gate says about when a revocation is in effect. */
 export interface PolicyTerms {
-  /** Milliseconds after which every rule that may be late has it; 0 where none may. */
+  /** Milliseconds until every rule applies a revocation; 0 if all rules are strict. */
   readonly bound: number
-  /** Ids of entries that do not count at all. */
+  /** Ids of entries that have no effect. */
   readonly lift: readonly string[]
-  /** Rules that let a revoked token pass all the same. */
+  /** Rules in shadow mode: they allow a revoked token. */
   readonly shadow: readonly string[]
-  /** Whether the gate stores decisions, as far as it tells its caller. */
+  /** Whether the gate shows its caller that it stores decisions. */
   readonly isAudited: boolean
 }
 
@@ -91,9 +92,9 @@ export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
 
 /** Why the terms are not known where the policy could not be read, as the end of a sentence. */
 export function whyUnknown(fault: GateFault): string {
-  return fault.kind === 'refused' && own(fault.problem, 'code') === 'scope_missing'
+  return fault.refused && own(fault.refused.problem, 'code') === 'scope_missing'
     ? 'the token lacks scope edgewarden:read'
-    : (faultOutcome(fault).err[0] ?? '').replace(/\.$/, '')
+    : (fault.err[0] ?? '').replace(/\.$/, '')
 }
 
 /** A revocation that a gate has made: its answer, and the entries that this names. */
@@ -122,8 +123,9 @@ const outcomeOf = (
   word: 'Revoked' | 'Pending' | 'Stored',
   more: JsonObject,
   err: readonly string[],
+  last: readonly string[] = [],
 ): Outcome => {
-  const out = entries.map((one) => `${word} ${describe(one)}`)
+  const out = [...entries.map((one) => `${word} ${describe(one)}`), ...last]
   return { exitCode, json: { ...body, ...more }, out, err }
 }
 
@@ -134,12 +136,7 @@ export function pending(
   shards: Shards | undefined,
   why?: string,
 ): Outcome {
-  const more = {
-    ...(shards && { shards }),
-    pending: true,
-    ...(location !== undefined && { location }),
-    ...(why !== undefined && { error: why }),
-  }
+  const more = given({ shards, pending: true, location, error: why })
   const ask = `${location === undefined ? '' : `ask ${location}, or `}repeat the command`
   return outcomeOf(made, EXIT.unknown, 'Pending', more, [
     `Not every shard has it yet${countOf(shards)}: ${why === undefined ? '' : `${why}; `}${ask}.`,
@@ -194,6 +191,5 @@ const inEffect = (
   const effect = { shards_ms: shards, bound_ms: bound, ...rules, ...when }
   const more = shadow.length > 1 ? ` (and ${shadow.length - 1} more)` : ''
   const err = `In shadow mode, and so letting it pass all the same: ${shadow[0]}${more}.`
-  const { out, ...rest } = outcomeOf(made, EXIT.yes, 'Revoked', { effect }, isShadow ? [err] : [])
-  return { ...rest, out: [...out, text] }
+  return outcomeOf(made, EXIT.yes, 'Revoked', { effect }, isShadow ? [err] : [], [text])
 }

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { within } from '../../core/timeout.ts'
-import { AGENTS_SCOPE, AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
+import { AGENTS_SCOPE, AUDIT_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import type { Surroundings, Waiting } from './command.ts'
 import { counted } from './file-policy.ts'
 import type { Outcome } from './output.ts'
@@ -10,6 +10,15 @@ const HOUR = 3_600
 /** Kinds that the audit finds decisions by; for the kind `issuer` the issuer is enough. */
 const FOUND_BY = ['agent', 'subject', 'workflow']
 
+/** How the audit names a subject; `undefined` for kinds that it does not find decisions by. */
+const filterOf = (entry: JsonObject): Readonly<Record<string, string>> | undefined => {
+  const [kind = '', value = '', issuer = ''] = ['kind', 'value', 'issuer'].map((name) =>
+    String(own(entry, name) ?? ''),
+  )
+  if (kind === 'issuer') return { issuer }
+  return FOUND_BY.includes(kind) ? { issuer, [kind]: value } : undefined
+}
+
 /** Milliseconds that stopping something waits to tell what it stops. */
 const TELL_MS = 2_000
 
@@ -18,34 +27,28 @@ const TELL_MS = 2_000
  * act with an agent. Says nothing if the gate does not answer soon.
  */
 export async function tellStopped(
-  { kind = '', value = '', issuer }: { kind?: unknown; value?: unknown; issuer?: unknown },
+  entry: JsonObject,
   options: GateOptions,
   around: Surroundings,
   { tell }: Pick<Waiting, 'tell'>,
 ): Promise<void> {
-  if (kind !== 'issuer' && !FOUND_BY.includes(String(kind))) return
-  const read = async (scope: string, path: string) => {
-    const answer = callAs(options, scope, around, (gate) => ({
-      method: 'GET',
-      path: gate.prefix + path,
-    }))
+  const key = filterOf(entry)
+  if (!key) return
+  const read = async (scope: string, path: string, query: Readonly<Record<string, string>>) => {
+    const answer = callAs(options, scope, around, path, { query })
     const soon = await within(answer, TELL_MS, () => undefined)
     return soon?.ok ? soon.value.body : undefined
   }
-  const key = {
-    issuer: String(issuer),
-    ...(kind !== 'issuer' && { [String(kind)]: String(value) }),
-  }
   const from = (around.now() - HOUR).toFixed(3)
-  const [usage, entry] = await Promise.all([
-    read(AUDIT_SCOPE, `/usage?${new URLSearchParams({ ...key, from, by: 'agent' })}`),
-    kind === 'agent' ? read(AGENTS_SCOPE, `/agents/entry?${new URLSearchParams(key)}`) : undefined,
+  const [usage, found] = await Promise.all([
+    read(AUDIT_SCOPE, '/usage', { ...key, from, by: 'agent' }),
+    'agent' in key ? read(AGENTS_SCOPE, '/agents/entry', key) : undefined,
   ])
   const groups = listOf(usage && own(usage, 'usage')).filter(isObject)
   const sum = (name: string) => groups.reduce((all, one) => all + Number(own(one, name) ?? 0), 0)
   const namesIn = (list: readonly unknown[]) =>
     list.filter(isObject).map((one) => String(own(one, 'agent')))
-  const seen = entry && objectOf(own(objectOf(own(entry, 'agent')), 'seen'))
+  const seen = found && objectOf(own(objectOf(own(found, 'agent')), 'seen'))
   const children = namesIn(listOf(seen && own(seen, 'children')))
   const calls = `${counted(sum('decisions') - sum('denied'), 'allowed call')} in the last hour`
   if (groups.length > 0)
@@ -67,26 +70,16 @@ export async function withSeen(
   options: GateOptions,
   around: Surroundings,
 ): Promise<Outcome> {
-  const [kind = '', value = '', issuer = ''] = ['kind', 'value', 'issuer'].map((name) =>
-    String(own(entry, name) ?? ''),
-  )
-  if (kind !== 'issuer' && !FOUND_BY.includes(kind)) return outcome
-  const asked = { issuer, ...(kind !== 'issuer' && { [kind]: value }) }
-  const pageOf = async (more: Readonly<Record<string, string>>) => {
-    const query = new URLSearchParams({ ...asked, ...more })
-    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
-      method: 'GET',
-      path: `${prefix}/decisions?${query}`,
-    }))
-    if (!answer.ok) return undefined
-    const [found, cursor] = ['decisions', 'cursor'].map((name) => own(answer.value.body, name))
-    return Array.isArray(found)
-      ? { found: found.filter(isObject), isCut: cursor !== undefined }
-      : undefined
+  const asked = filterOf(entry)
+  if (!asked) return outcome
+  const pageOf = (from: string | undefined, limit: number) => {
+    const query = { ...asked, from, limit }
+    return listAs(options, AUDIT_SCOPE, around, ['/decisions', 'decisions'], { query })
   }
-  const page = await pageOf({ from: (at - HOUR).toFixed(3), limit: '1000' })
-  if (!page) return outcome
-  const { found, isCut } = page
+  const page = await pageOf((at - HOUR).toFixed(3), 1_000)
+  if (page.fault) return outcome
+  const { found, cursor } = page
+  const isCut = cursor !== undefined
   const timeOf = (record: JsonObject) => Date.parse(String(own(record, 'time'))) / 1000
   const before = found.filter((record) => timeOf(record) < at)
   const since = found.filter((one) => timeOf(one) >= at && own(one, 'code') === 'token_revoked')
@@ -95,11 +88,12 @@ export async function withSeen(
     allowed: before.filter((record) => own(record, 'decision') === 'allowed').length,
     revoked_since: since.length,
   }
-  const ever = found.length === 0 && !isCut ? await pageOf({ limit: '1' }) : page
-  const isNobody = ever?.found.length === 0 && !ever.isCut
+  const ever = found.length === 0 && !isCut ? await pageOf(undefined, 1) : page
+  const isNobody = !ever.fault && ever.found.length === 0 && ever.cursor === undefined
   const least = isCut ? 'at least ' : ''
   const line = `Audit: ${least}${counted(seen.last_hour, 'decision')} about it in the hour before, ${seen.allowed} allowed; ${least}${seen.revoked_since} refused as revoked since`
-  const named = kind === 'issuer' ? issuer : `${value} of ${issuer}`
+  const { kind, value, issuer } = entry
+  const named = value === undefined ? issuer : `${value} of ${issuer}`
   const warning = `warning: the audit has no decision about this ${kind}: is ${named} right?`
   return {
     ...outcome,

@@ -2,7 +2,6 @@ import { Argument, Option } from 'commander'
 import { type JsonObject, own } from '../../core/json.ts'
 import { KINDS, MODES } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import { callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
@@ -11,14 +10,16 @@ import {
   type Waiting,
   withGate,
 } from './command.ts'
-import { faultOutcome, type GateAnswer, gateAddress } from './gate-client.ts'
-import { chosenKind, isIssuerName, issuerNamed, leakedText, readLeaked } from './leaked.ts'
+import { readText } from './files.ts'
+import type { GateAnswer } from './gate-client.ts'
+import { chosenKind, isIssuerName, issuerNamed, readLeaked } from './leaked.ts'
 import { cannotTell, type Outcome } from './output.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
   countOf,
   expected,
   haveAll,
+  type Made,
   measured,
   pending,
   policyTerms,
@@ -41,8 +42,7 @@ export interface RevokeOptions extends GateOptions, EntryOptions {
 }
 
 export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
-  name: 'revoke',
-  docs: ['revoke KIND VALUE', 'revokes a token, an agent or more at a running gate'],
+  usage: 'revoke KIND VALUE',
   description: 'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
   example:
     'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
@@ -100,29 +100,23 @@ const completed = async (
     return fail(cannotTell('--leaked says itself what to revoke: give no KIND, VALUE or --issuer.'))
   }
   if (leaked === undefined && !isIssuerName(issuer)) return ok(options)
-  const text = leaked === undefined ? ok('') : await leakedText(leaked, around.stdin ?? NOTHING)
+  let text: Result<string, string> = ok('')
+  if (leaked === '-') text = ok((await around.stdin?.()) ?? '')
+  else if (leaked !== undefined) text = await readText(leaked)
   if (!text.ok) return fail(cannotTell(text.reason))
   const policy = await readPolicy(options, around)
-  if (!policy.ok) return fail(faultOutcome(policy.reason))
+  if (!policy.ok) return policy
   const { body } = policy.value
-  if (isIssuerName(issuer)) {
-    return ok({ ...options, issuer: issuerNamed(issuer, body) })
-  }
+  if (isIssuerName(issuer)) return ok({ ...options, issuer: issuerNamed(issuer, body) })
   const read = readLeaked(text.value, body)
   if (!read.ok) return fail(cannotTell(`${read.reason}.`))
   const converse = leaked === '-' ? undefined : around.converse
-  const chosen = await chosenKind(read.value, kill, {
-    waiting,
-    now: around.now,
-    ...(converse && { converse }),
-  })
+  const chosen = await chosenKind(read.value, kill, { waiting, now: around.now, converse })
   return chosen.ok ? ok({ ...options, ...chosen.value }) : fail(cannotTell(chosen.reason))
 }
 
 const readPolicy = (options: GateOptions, around: Surroundings) =>
-  callAs(options, SCOPES, around, ({ prefix }) => ({ method: 'GET', path: `${prefix}/policy` }))
-
-const NOTHING = async (): Promise<string> => ''
+  callAs(options, SCOPES, around, '/policy')
 
 /** What a token that is signed for this may do: revoke, and read when that will count. */
 const SCOPES = 'edgewarden:revoke edgewarden:read'
@@ -149,12 +143,9 @@ export async function revoke(
   if (!entry.ok) return cannotTell(entry.reason)
   await before(entry.value, options)
   const began = waiting.elapsed()
-  const answer = await callAs(options, SCOPES, around, ({ prefix }) => ({
-    method: 'POST',
-    path: `${prefix}/revocations`,
-    body: entry.value,
-  }))
-  if (!answer.ok) return faultOutcome(answer.reason)
+  const sent = { method: 'POST', body: entry.value } as const
+  const answer = await callAs(options, SCOPES, around, '/revocations', sent)
+  if (!answer.ok) return answer.reason
   const made = { body: answer.value.body, entries: entriesOf(answer.value.body) }
   if (made.entries.length === 0) {
     return cannotTell('The gate answered without naming what it revoked.')
@@ -164,7 +155,7 @@ export async function revoke(
     const shards = shardsOf(made.body)
     if (!options.wait || location === undefined) return pending(made, location, shards)
     waiting.tell(`Not every shard has it yet${countOf(shards)}: asking until they have.`)
-    const all = await acknowledged(options, around, waiting, location)
+    const all = await acknowledged(made, options, around, waiting)
     if (!all.ok) return pending(made, location, all.reason.shards ?? shards, all.reason.why)
   }
   const shards = Math.round(waiting.elapsed() - began)
@@ -196,33 +187,29 @@ const isPending = ({ status, body }: GateAnswer): boolean => {
   return status === 202 || (shards !== undefined && !haveAll(shards))
 }
 
-/** Asks until every shard has it. The token is sent to the gate that is asked, and nowhere else. */
+/**
+ * Asks for the last entry until every shard has it: a shard that has the last has all. Never follows a Location, so the
+ * token is sent to no other server.
+ */
 const acknowledged = async (
+  { entries }: Made,
   options: RevokeOptions,
   around: Surroundings,
   { elapsed, sleep }: Waiting,
-  location: string,
-): Promise<Result<undefined, { readonly why: string; readonly shards?: Shards }>> => {
-  const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
-  const path = gate.ok ? pathAt(gate.value.origin, location) : undefined
-  if (path === undefined) return fail({ why: 'the gate says to ask somewhere else' })
+): Promise<Result<undefined, { readonly why: string; readonly shards?: Shards | undefined }>> => {
+  const path = `/revocations/${encodeURIComponent(String(own(entries.at(-1) ?? {}, 'id')))}`
   const until = elapsed() + PATIENCE_MS
   let shards: Shards | undefined
   while (elapsed() < until) {
     await sleep(POLL_MS)
-    const answer = await callAs(options, SCOPES, around, () => ({ method: 'GET', path }))
+    const answer = await callAs(options, SCOPES, around, path)
     if (answer.ok) {
       shards = shardsOf(answer.value.body) ?? shards
       if (answer.value.status === 200 && shards && haveAll(shards)) return ok(undefined)
-    } else if (answer.reason.kind === 'refused' && answer.reason.status < 500) {
-      const why = (faultOutcome(answer.reason).err[0] ?? '').replace(/^The/, 'the')
-      return fail({ why, ...(shards && { shards }) })
+    } else if (answer.reason.refused && answer.reason.refused.status < 500) {
+      const why = (answer.reason.err[0] ?? '').replace(/^The/, 'the')
+      return fail({ why, shards })
     }
   }
-  return fail({ why: `given up after ${secondsText(PATIENCE_MS)}`, ...(shards && { shards }) })
-}
-
-const pathAt = (origin: string, location: string): string | undefined => {
-  const url = URL.canParse(location, origin) ? new URL(location, origin) : undefined
-  return url?.origin === origin ? url.pathname + url.search : undefined
+  return fail({ why: `given up after ${secondsText(PATIENCE_MS)}`, shards })
 }

@@ -13,6 +13,7 @@ import { type KindOfUse, usesOf } from '../../diff/scopes.ts'
 import { isUsable, type Reach, reachable } from '../reach/reachable.ts'
 import type { Described } from '../reach/ways.ts'
 import { claimedIssuer } from './claimed-issuer.ts'
+import { given } from './command.ts'
 import { readText } from './files.ts'
 
 /** An agent as options describe it. */
@@ -43,7 +44,7 @@ export interface Reached {
   readonly uses: readonly KindOfUse[]
 }
 
-/** Keys of a rule that nobody has to meet, or that the options answer. */
+/** Keys of a rule that ask nothing of an agent, or that the options answer. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
@@ -53,25 +54,9 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
 ])
 
 /** What of all options describes an agent. */
-export function agentOf({
-  agentType,
-  scopes,
-  issuer,
-  workflow,
-  claims,
-}: AgentOptions): AgentOptions {
-  return {
-    ...(claims !== undefined && { claims }),
-    ...(agentType !== undefined && { agentType }),
-    ...(scopes !== undefined && { scopes }),
-    ...(issuer !== undefined && { issuer }),
-    ...(workflow !== undefined && { workflow }),
-  }
-}
-
-/** Whether options describe an agent. */
-export function isDescribed(options: AgentOptions): boolean {
-  return Object.keys(agentOf(options)).length > 0
+export function agentOf(options: AgentOptions): AgentOptions {
+  const { claims, agentType, scopes, issuer, workflow } = options
+  return given({ claims, agentType, scopes, issuer, workflow })
 }
 
 /** An agent as the claims of its token describe it. */
@@ -91,9 +76,9 @@ export interface OfClaims {
  */
 export async function agentOfClaims(
   { issuers }: Policy,
-  { claims: given = '', ...options }: AgentOptions,
+  { claims: source = '', ...options }: AgentOptions,
 ): Promise<Result<OfClaims, string>> {
-  const text = given.startsWith('@') ? await readText(given.slice(1)) : ok(given)
+  const text = source.startsWith('@') ? await readText(source.slice(1)) : ok(source)
   if (!text.ok) return text
   const written = parseJsonObject(text.value)
   if (!written) return fail('--claims must be a JSON object, or @FILE with one.')
@@ -111,13 +96,10 @@ export async function agentOfClaims(
     ? identityOf({ ...access, claims: told, entry: named }, [])
     : 'claim_malformed'
   const { type = '', workflowId } = typeof agent === 'string' ? {} : agent
-  const code = typeof agent === 'string' ? agent : undefined
   const isOfAnother = entry.trustDomain && trustDomainOf(own(claims, 'sub')) !== entry.issuer
-  const refused = isOfAnother
-    ? 'issuer_unknown'
-    : fits(entry.claims, claims)
-      ? code
-      : 'claim_rejected'
+  const code = fits(entry.claims, claims) ? undefined : 'claim_rejected'
+  const malformed = typeof agent === 'string' ? agent : undefined
+  const refused = isOfAnother ? 'issuer_unknown' : (code ?? malformed)
   return ok({
     claims,
     granted_by: refused === undefined ? grantsByScope(access?.granted ?? []) : {},
@@ -137,7 +119,7 @@ const fits = (rules: readonly ClaimRule[], claims: JsonObject): boolean =>
 
 /**
  * The rules that an agent could reach, with what else each rule requires. The reason of a failure is a sentence: an
- * issuer that is not there, or what is no list of scopes.
+ * unknown issuer, or a text that is not a list of scopes.
  */
 export async function routesOfAgent(
   policy: Policy,
@@ -195,12 +177,7 @@ const describedBy = (
   const held = scopes?.split(' ').filter((one) => one !== '')
   const wrong = held?.find((one) => !isScopeToken(one))
   if (wrong !== undefined) return fail(`"${wrong}" is not one scope (RFC 6749 §3.3).`)
-  return ok({
-    ...(agentType !== undefined && { type: agentType }),
-    ...(held && { scopes: held }),
-    ...(entry && { issuer: entry.issuer }),
-    ...(workflow !== undefined && { workflow }),
-  })
+  return ok(given({ type: agentType, scopes: held, issuer: entry?.issuer, workflow }))
 }
 
 const asksOf = (
@@ -229,7 +206,7 @@ const asksOf = (
   }
 }
 
-/** Names of claims that nobody has to give: they are not compared. */
+/** Claims that are not compared: --claims may leave them out. */
 const UNCOMPARED: ReadonlySet<string> = new Set(['iss', 'exp', 'iat', 'aud'])
 
 /** What a token with these claims lacks of what its issuer's entry requires. */

@@ -12,14 +12,13 @@ import {
 } from '../../policy/rows.ts'
 import { showPolicy } from '../../policy/show.ts'
 import type { CommandRow } from './command.ts'
-import { type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { type FilePolicy, readFilePolicy } from './file-policy.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
   agentOf,
   agentOfClaims,
   askedBy,
-  isDescribed,
   type Reached,
   routesOfAgent,
 } from './routes-of-agent.ts'
@@ -33,9 +32,8 @@ export interface RoutesOptions extends AgentOptions {
 }
 
 export const routesCommand: CommandRow<RoutesOptions> = {
-  name: 'routes',
-  docs: ['routes', 'lists the rules, or those that a given agent could reach'],
-  description: 'List the rules of wrangler.toml and what each needs.',
+  usage: 'routes',
+  description: 'List the rules of wrangler.toml, or those that a given agent could reach.',
   example: 'routes --env staging',
   help: `
 With one of these options it lists the rules that such an agent could reach. An option that you leave
@@ -57,14 +55,29 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
 /** A rule with everything the configuration says of it. */
 type Rule = RouteRow & JsonObject & { readonly owner?: string }
 
-type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
+/** A column of the table: its heading, and its cell in the line of a rule and of a use below it. */
+type Column<Row> = readonly [
+  heading: string,
+  cell: (row: Row) => string,
+  use?: (use: UseRow) => string,
+]
+
+const MATCH: Column<Rule> = [
+  'MATCH',
+  ({ match }) => match,
+  ({ kind, name }) => `  ${kind.slice(0, -1)} ${name}`,
+]
 
 const COLUMNS: readonly Column<Rule>[] = [
-  ['MATCH', ({ match }) => match],
+  MATCH,
   ['HOST', ({ host = '' }) => host],
   ['ACCESS', ({ access }) => access],
-  ['NEEDS', ({ needs }) => needs],
-  ['AND', (rule) => detailText(askedBy(rule, ['scopes']))],
+  ['NEEDS', ({ needs }) => needs, ({ needs }) => needs],
+  [
+    'AND',
+    (rule) => detailText(askedBy(rule, ['scopes'])),
+    ({ agent_types, when }) => detailText({ agent_types, when }),
+  ],
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : mode)],
@@ -77,11 +90,11 @@ type ReachedRule = Rule &
   Partial<Pick<Reached, 'many'>> & { readonly uses: readonly UseRow[] }
 
 const REACHED: readonly Column<ReachedRule>[] = [
-  ['MATCH', ({ match }) => match],
+  MATCH,
   ['HOST', ({ host = '' }) => host],
   ['ONLY', ({ only, many = [] }) => onlyText(only, many)],
   ['ACCESS', ({ access }) => access],
-  ['STILL ASKS', ({ asks }) => detailText(asks)],
+  ['STILL ASKS', ({ asks }) => detailText(asks), ({ asks = {} }) => detailText(asks)],
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : `${mode}: denied requests go on`)],
@@ -102,8 +115,8 @@ const onlyText = (only: Reached['only'], many: Reached['many']): string =>
   ].join(', or ')
 
 /**
- * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that is described only
- * those it could reach, and the answer is no where there are none. Empty columns are left out. Warns of nothing:
+ * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that options describe only
+ * those it could reach; if there are none, the answer is no. Empty columns are left out. Warns of nothing:
  * that is `check`.
  */
 export async function routes({
@@ -113,12 +126,12 @@ export async function routes({
 }: RoutesOptions): Promise<Outcome> {
   const agent = agentOf(options)
   const file = wranglerPath(named)
-  const read = await readFilePolicy({ file, env })
-  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)
+  const read = await readFilePolicy({ file, env }, EXIT.no)
+  if (!read.ok) return read.reason
   const { policy, environment } = read.value
   const rules = rulesOf(read.value)
   const json = { valid: true, file, environment }
-  if (!isDescribed(agent)) {
+  if (Object.keys(agent).length === 0) {
     const below = new Map(rules.map((rule, i) => [rule, usesBelow(policy.routes[i]?.mcp)] as const))
     const out = tableOf(COLUMNS, rules, (rule) => below.get(rule) ?? [])
     return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
@@ -156,7 +169,7 @@ const tableOf = <Row>(
 ): readonly string[] => {
   const cells = rules.flatMap((rule) => [
     all.map(([, cell]) => cell(rule) || '-'),
-    ...below(rule).map((use) => all.map(([heading]) => useCell(heading, use))),
+    ...below(rule).map((one) => all.map(([, , use]) => use?.(one) ?? '')),
   ])
   const told = all.flatMap(([heading], i) =>
     cells.some((row) => !['-', ''].includes(row[i] ?? '')) ? [{ heading, i }] : [],
@@ -191,32 +204,23 @@ interface UseRow {
 
 /** What may be used of an MCP server, in file order. */
 const usesBelow = (rule: McpRule | undefined): readonly UseRow[] => {
-  return rule
-    ? [
-        ...usesOf({ mcp: rule }).map(useRow),
-        ...[...rule.methods].map((name) => ({
-          kind: 'methods' as const,
-          name,
-          needs: NOTHING,
-          scopes: [],
-        })),
-      ]
-    : []
+  if (!rule) return []
+  const ofMethod = { kind: 'methods', needs: NOTHING, scopes: [] } as const
+  const methods = [...rule.methods].map((name) => ({ ...ofMethod, name }))
+  return [...usesOf({ mcp: rule }).map(useRow), ...methods]
 }
 
 const NOTHING = 'nothing more'
 
 /** One entry of a rule for an MCP server as a row. */
-const useRow = ({ kind, use }: KindOfUse): UseRow => {
-  return {
-    kind,
-    name: use.pattern,
-    needs: scopesText(use.scopes) ?? NOTHING,
-    scopes: writtenScopes(use.scopes),
-    ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
-    ...(use.when && { when: writtenCondition(use.when) }),
-  }
-}
+const useRow = ({ kind, use }: KindOfUse): UseRow => ({
+  kind,
+  name: use.pattern,
+  needs: scopesText(use.scopes) ?? NOTHING,
+  scopes: writtenScopes(use.scopes),
+  ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
+  ...(use.when && { when: writtenCondition(use.when) }),
+})
 
 /** The line of something that an agent could use. */
 const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow => {
@@ -229,24 +233,5 @@ const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow
       ...(agentType === undefined && agent_types && { agent_types }),
       ...(when !== undefined && { when }),
     },
-  }
-}
-
-/** The cell under a heading of the table of rules. */
-function useCell(
-  heading: string,
-  { kind, name, needs, agent_types, when, asks = {} }: UseRow,
-): string {
-  switch (heading) {
-    case 'MATCH':
-      return `  ${kind.slice(0, -1)} ${name}`
-    case 'NEEDS':
-      return needs
-    case 'AND':
-      return detailText({ agent_types, when })
-    case 'STILL ASKS':
-      return detailText(asks)
-    default:
-      return ''
   }
 }

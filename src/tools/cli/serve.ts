@@ -14,7 +14,7 @@ import { findWorkerd, startWorkerd, type Workerd } from '../serve/workerd.ts'
 import { check } from './check.ts'
 import { type CommandRow, collect, type Process } from './command.ts'
 import { issueLine } from './file-policy.ts'
-import { fileReason } from './files.ts'
+import { fileReason, readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { readWranglerFile } from './wrangler-file.ts'
 
@@ -33,8 +33,7 @@ export interface ServeOptions {
 }
 
 export const serveCommand: CommandRow<ServeOptions> = {
-  name: 'serve',
-  docs: ['serve', 'runs the gate on this machine, off Cloudflare, with its data on disk'],
+  usage: 'serve',
   description: 'Run the gate off Cloudflare: the same bundle, on workerd, with its data on disk.',
   example: 'serve --listen "*:8443" --cert tls.crt --key tls.key',
   help: `
@@ -191,11 +190,8 @@ const bundleOf = async (
     )
   }
   const { path } = made.value
-  try {
-    return ok({ path, text: await readFile(path, 'utf8') })
-  } catch (error) {
-    return fail(`Cannot read ${path}: ${fileReason(error)}.`)
-  }
+  const text = await readText(path)
+  return text.ok ? ok({ path, text: text.value }) : text
 }
 
 /** Both files of TLS, which must match; nothing where neither is given. */

@@ -7,12 +7,12 @@ import { placed } from './file-policy.ts'
 import { ownManifest } from './files.ts'
 import type { WranglerEnvironment } from './wrangler-file.ts'
 
-/** What the variables of an environment come to. */
+/** An environment, and its policy as it was read. */
 export interface EnvironmentReading extends PolicyReading {
   readonly environment: WranglerEnvironment
 }
 
-/** What is different for the policy of one environment since a version, with its places; nothing without one. */
+/** What differs for the policy of an environment since a version, with places; nothing if no version is given. */
 export function changesOf(
   { environment, vars, parsed }: EnvironmentReading,
   since: string | undefined,
@@ -23,7 +23,7 @@ export function changesOf(
   return { changes: placed(environment, changesSince(since, vars, policy, changes)) }
 }
 
-/** A sentence where nothing is different in any environment. */
+/** The line that is printed if nothing differs in any environment. */
 export function sinceLines(
   findings: readonly { readonly changes?: readonly Changed[] }[],
   since: string | undefined,

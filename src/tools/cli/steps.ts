@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { cut } from '../../core/text.ts'
 import { columns } from './output.ts'
 import { utc } from './times.ts'
@@ -22,9 +22,8 @@ export function stepLines(steps: readonly JsonObject[]): readonly string[] {
   return columns(
     steps.map((step) => {
       const outcome = String(own(step, 'outcome'))
-      const mark = Object.hasOwn(MARKS, outcome) ? (MARKS[outcome] ?? '?') : '?'
-      const detail = own(step, 'detail')
-      const found = isObject(detail) ? detailText(detail) : ''
+      const mark = own(MARKS, outcome) ?? '?'
+      const found = detailText(objectOf(own(step, 'detail')))
       const end = outcome === 'ended' ? 'asks for nothing more' : ''
       const what = [end, found].filter((text) => text !== '').join('; ')
       return [`${mark} ${cut(String(own(step, 'stage')), NAME)}`, what]
@@ -34,16 +33,11 @@ export function stepLines(steps: readonly JsonObject[]): readonly string[] {
 
 /** The result of each operand of a condition, one line each, to print below its step. */
 export function operandLines(step: JsonObject): readonly string[] {
-  const detail = own(step, 'detail')
-  const operands = isObject(detail) ? own(detail, 'operands') : undefined
-  return (Array.isArray(operands) ? operands : [])
-    .filter(isObject)
-    .slice(0, OPERANDS)
-    .map((one) => {
-      const sides = own(one, 'sides')
-      const told = (Array.isArray(sides) ? sides : []).filter(isObject).map(operandText)
-      return `    ${operandText(one)}${told.length > 0 ? `   (${told.join('; ')})` : ''}`
-    })
+  const operands = listOf(own(objectOf(own(step, 'detail')), 'operands')).filter(isObject)
+  return operands.slice(0, OPERANDS).map((one) => {
+    const sides = listOf(own(one, 'sides')).filter(isObject).map(operandText)
+    return `    ${operandText(one)}${sides.length > 0 ? `   (${sides.join('; ')})` : ''}`
+  })
 }
 
 /** Operands of one step that are shown, and characters of one. */
@@ -53,10 +47,8 @@ const OPERAND = 128
 const operandText = (operand: JsonObject): string => {
   const source = cut(String(own(operand, 'source')).replace(/\s+/g, ' '), OPERAND)
   const error = own(operand, 'error')
-  const value = own(operand, 'value')
-  return error === undefined
-    ? `${source} → ${cut(json(value), OPERAND)}`
-    : `${source} → error: ${cut(String(error), OPERAND)}`
+  const result = error === undefined ? json(own(operand, 'value')) : String(error)
+  return `${source} → ${error === undefined ? '' : 'error: '}${cut(result, OPERAND)}`
 }
 
 /** What a step found as `name=value` pairs; empty members are left out, long values are cut. */

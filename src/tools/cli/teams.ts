@@ -1,12 +1,12 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { type PolicyIssue, pathText, quoteAll, type Report } from '../../policy/issues.ts'
 import { readTable } from '../../policy/table.ts'
 import { TEAM_KEYS } from '../../policy/team-keys.ts'
 import { type PlacedIssue, type PlaceOf, readToml } from '../../wrangler/places.ts'
-import { fileReason, readText } from './files.ts'
+import { readText, writeText } from './files.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
 /** The rules of teams, which each have a file of their own: `routes/NAME.toml` beside the wrangler file. */
@@ -88,7 +88,7 @@ const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
   const text = await readText(file)
   if (!text.ok) return broken(text.reason)
   const read = readToml(text.value)
-  if ('mistake' in read) return broken(`no valid TOML: ${read.mistake}`, read.place)
+  if ('mistake' in read) return broken(`not valid TOML: ${read.mistake}`, read.place)
   const placeOf = (path: string) => ({ path, ...of, ...read.placeOf(path) })
   const issues: PlacedIssue[] = []
   const report = (path: string, message: string) => issues.push({ message, ...placeOf(path) })
@@ -113,18 +113,17 @@ const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
   return { rules, issues, placeOf }
 }
 
-/** An environment, as far as it says what it is built from. */
+/** What is read here of an environment. */
 interface Built {
   readonly table: JsonObject
+  readonly file: string
+  readonly teams: Teams
 }
 
-const moduleIn = ({ table }: Built): string | undefined => {
-  const alias = own(table, 'alias')
-  const path = isObject(alias) ? own(alias, MODULE) : undefined
-  return typeof path === 'string' ? path : undefined
-}
+const moduleIn = ({ table }: Built): string | undefined =>
+  ownText(objectOf(own(table, 'alias')), MODULE)
 
-/** Whether a command of `[build]` fails or writes the rules of this file: it names it, and ends where it fails. */
+/** Whether a command of `[build]` writes the rules of this file, and fails if they cannot be written. */
 const isWriting = (command: string, file: string): boolean => {
   const [, text = ''] = /\bedgewarden check((?: +[^\s&|;]+)*) *(?:$|&&)/.exec(command) ?? []
   const words = text.replace(/ --(?:env|since) +\S+/g, '').split(' ')
@@ -136,34 +135,20 @@ const isWriting = (command: string, file: string): boolean => {
 const usualName = (file: string): string => wranglerPath(join(dirname(file), 'wrangler.toml'))
 
 /** What keeps the rules of teams from each deploy of an environment. */
-export function undelivered(
-  environment: Built & { readonly file: string; readonly teams: Teams },
-): readonly PolicyIssue[] {
+export function* undelivered(environment: Built): Iterable<PolicyIssue> {
   const name = basename(environment.file)
   const wanted = `${COMMAND}${name === basename(usualName(environment.file)) ? '' : ` ${name}`}`
-  const build = own(environment.table, 'build')
-  const command = isObject(build) ? own(build, 'command') : undefined
-  const isMade = typeof command === 'string' && isWriting(command, environment.file)
+  const command = ownText(objectOf(own(environment.table, 'build')), 'command') ?? ''
   const isTaken = moduleIn(environment) !== undefined
   const hasRules = Object.keys(environment.teams.vars).length > 0
-  return [
-    ...(hasRules && !isTaken
-      ? [
-          {
-            path: 'alias',
-            message: `lacks "${MODULE}": the Worker would not get the rules in ${FOLDER}/; write [alias] with "${MODULE}" = "${WHERE}"`,
-          },
-        ]
-      : []),
-    ...((hasRules || isTaken) && !isMade
-      ? [
-          {
-            path: 'build.command',
-            message: `does not run ${wanted}: a deploy would take an old state of the rules in ${FOLDER}/; write [build] with command = "${wanted}"`,
-          },
-        ]
-      : []),
-  ]
+  if (hasRules && !isTaken) {
+    const message = `lacks "${MODULE}": the Worker would not get the rules in ${FOLDER}/; write [alias] with "${MODULE}" = "${WHERE}"`
+    yield { path: 'alias', message }
+  }
+  if ((hasRules || isTaken) && !isWriting(command, environment.file)) {
+    const message = `does not run ${wanted}: a deploy would take an old state of the rules in ${FOLDER}/; write [build] with command = "${wanted}"`
+    yield { path: 'build.command', message }
+  }
 }
 
 /**
@@ -171,7 +156,7 @@ export function undelivered(
  * of somebody else.
  */
 export async function writeTeams(
-  environments: readonly (Built & { readonly file: string; readonly teams: Teams })[],
+  environments: readonly Built[],
 ): Promise<Result<readonly string[], string>> {
   const written = new Set<string>()
   for (const environment of environments) {
@@ -182,15 +167,9 @@ export async function writeTeams(
     if (before.ok && !before.value.startsWith(HEADER)) {
       return fail(`${path} was not written by check, and is not overwritten.`)
     }
-    try {
-      await mkdir(dirname(path), { recursive: true })
-      await writeFile(
-        path,
-        `${HEADER}export const variables = ${JSON.stringify(environment.teams.vars)}\n`,
-      )
-    } catch (error) {
-      return fail(`Cannot write ${path}: ${fileReason(error)}.`)
-    }
+    const text = `${HEADER}export const variables = ${JSON.stringify(environment.teams.vars)}\n`
+    const made = await writeText(path, text, { isDeep: true })
+    if (!made.ok) return made
     written.add(module)
   }
   return ok([...written])

@@ -36,7 +36,7 @@ export interface Verdict extends Expected {
 /** In place of what is only known while a request is served, and of the caller's credential. */
 const placeholder = (name: string) => `\${${name}}`
 
-/** Judges cases by the real line of a policy. A token is signed with a key that is made for this run. */
+/** Decides cases by the stages of a policy. A token is signed with a key that is made for this run. */
 export function createJudge(
   policy: Policy,
   now: number,
@@ -68,14 +68,9 @@ export function createJudge(
         ? toExplain(policy, head, test.asked).request
         : { method, url, headers, body: new Blob([test.body]).stream() }
     const steps: Step[] = []
-    const decision = await offlineGuard(
-      policy,
-      signer,
-      at,
-    )(request, {
-      ...test.around,
-      trace: (step) => void steps.push(step),
-    })
+    const guard = offlineGuard(policy, signer, at)
+    const trace = (step: Step) => void steps.push(step)
+    const decision = await guard(request, { ...test.around, trace })
     if (headers.has('authorization')) headers.set('authorization', placeholder('token'))
     return ok(verdictOf(test, decision, { head, policy, steps }))
   }
@@ -100,15 +95,15 @@ const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => 
   } as const
   const detail = denial?.detail && { ...denial.detail, ...faultOf(given.steps) }
   const told = Object.fromEntries(
-    [...(forwarded ?? [])].filter(([name]) => isTold(name, given.policy, test)),
+    [...(forwarded ?? [])].filter(([name]) => isShown(name, given.policy, test)),
   )
   return {
     ...found,
     ...(detail && { detail }),
     ...(forwarded && { headers: told }),
-    failures: failuresOf(test.expect ?? {}, found, { detail, forwarded }),
+    failures: failuresOf(test.expect ?? {}, found, detail, forwarded),
     reached: new Set<object>([...(route ? [route] : []), ...uses.map(({ use }) => use)]),
-    snapshot: snapshotOf(test.expect, found, { forwarded, told }),
+    snapshot: snapshotOf(test.expect, found, told, forwarded),
   }
 }
 
@@ -123,19 +118,15 @@ const faultOf = (steps: readonly Step[]): JsonObject => {
 const snapshotOf = (
   expect: Expected | undefined,
   found: Expected,
-  { forwarded, told }: { readonly forwarded: Headers | undefined; readonly told: object },
+  told: object,
+  forwarded: Headers | undefined,
 ): Expected => {
   const { decision, code, rule } = found
-  const headers = expect?.headers
-    ? Object.fromEntries(
-        Object.entries(expect.headers).map(([name, value]) => {
-          const is = forwarded?.get(name)
-          return [name, typeof value === 'string' ? (is ?? false) : typeof is === 'string']
-        }),
-      )
-    : expect
-      ? {}
-      : told
+  const chosen = Object.entries(expect?.headers ?? {}).map(([name, value]) => {
+    const is = forwarded?.get(name)
+    return [name, typeof value === 'string' ? (is ?? false) : typeof is === 'string']
+  })
+  const headers = expect ? Object.fromEntries(chosen) : told
   return {
     decision,
     ...(code !== undefined && { code }),
@@ -147,15 +138,15 @@ const snapshotOf = (
 const failuresOf = (
   expect: Expected,
   found: Expected,
-  {
-    detail,
-    forwarded,
-  }: { readonly detail?: JsonObject | undefined; readonly forwarded: Headers | undefined },
+  detail: JsonObject | undefined,
+  forwarded: Headers | undefined,
 ): readonly string[] => {
   const { code, rule } = found
-  const is = `it is ${found.decision}${code === undefined ? '' : `: ${code}`}${
-    detail ? ` ${JSON.stringify(detail)}` : ''
-  }${rule === undefined ? '' : `, by the rule ${JSON.stringify(rule)}`}`
+  const is = [
+    `it is ${found.decision}${code === undefined ? '' : `: ${code}`}`,
+    detail ? ` ${JSON.stringify(detail)}` : '',
+    rule === undefined ? '' : `, by the rule ${JSON.stringify(rule)}`,
+  ].join('')
   const broken = (['decision', 'code', 'rule'] as const).find(
     (name) => expect[name] !== undefined && expect[name] !== found[name],
   )
@@ -194,7 +185,7 @@ const forwardedHeaders = (
 }
 
 /** Whether a header says who calls, or is one that a rule sets, and is the same in each run. */
-const isTold = (name: string, { gate }: Policy, { at, token }: TestCase): boolean => {
+const isShown = (name: string, { gate }: Policy, { at, token }: TestCase): boolean => {
   const folded = foldedName(name)
   const isFixed = at !== undefined || token !== undefined
   return folded === `${gate.identityPrefix}token-expires`
@@ -282,9 +273,9 @@ const createSigner = () => {
     }
   }
   return {
-    /** `undefined` where that cannot be done. */
+    /** `undefined` if this Node cannot sign by the algorithm. */
     sign,
-    /** The token as if its issuer had signed it; one that is refused before any signature is looked at as it is. */
+    /** The token as if its issuer had signed it. A token that is refused before its signature is checked is unchanged. */
     async resign(token: string): Promise<string> {
       const parts = splitJws(token)
       const header = parts && decodeJwsPart(parts.header)

@@ -1,5 +1,4 @@
 import { dirname, resolve } from 'node:path'
-import { parse, TomlError } from 'smol-toml'
 import type { GuardContext } from '../../core/guard.ts'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { RequestHead } from '../../core/request.ts'
@@ -11,12 +10,12 @@ import type { AskedOfMcp } from '../../mcp/explain.ts'
 import { flag, text, word } from '../../policy/fields.ts'
 import { type PolicyIssue, pathText, type Report, under } from '../../policy/issues.ts'
 import { list, type Readable, reads, readTable, required, table } from '../../policy/table.ts'
-import { plain } from '../../wrangler/places.ts'
+import { type PlaceOf, readToml } from '../../wrangler/places.ts'
+import { given } from './command.ts'
 import { readToken } from './explain-request.ts'
 import { issueLine } from './file-policy.ts'
 import { readText } from './files.ts'
 import { instant } from './times.ts'
-import { type Statement, statementsOf } from './toml-statements.ts'
 
 /** `would_deny`: a rule in shadow mode lets a request through that it would deny. */
 export const DECISIONS = ['allowed', 'denied', 'would_deny'] as const
@@ -35,7 +34,7 @@ export interface Expected {
 export interface TestCase {
   readonly name: string
   readonly index: number
-  /** Of its `[[case]]`; 1 where it has none of its own. */
+  /** Where it begins in its file. */
   readonly line: number
   readonly request: RequestHead
   readonly body?: string
@@ -61,7 +60,7 @@ export interface TestCase {
 export interface TestFile {
   readonly file: string
   readonly text: string
-  readonly statements: readonly Statement[]
+  readonly placeOf: PlaceOf
   readonly cases: readonly TestCase[]
 }
 
@@ -117,48 +116,46 @@ export async function readTestFile(
 ): Promise<Result<TestFile, readonly string[]>> {
   const content = await readText(file)
   if (!content.ok) return fail([content.reason])
-  let written: JsonObject
-  try {
-    written = plain(parse(content.value)) as JsonObject
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    const what = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '')
-    return fail([`${file}:${error.line}:${error.column}: no valid TOML: ${what}`])
+  const read = readToml(content.value)
+  if ('mistake' in read) {
+    const { line, column } = read.place
+    return fail([`${file}:${line}:${column}: not valid TOML: ${read.mistake}`])
   }
-  const statements = statementsOf(content.value)
-  const lines = statements.flatMap(({ kind, key, line }) =>
-    kind === 'item' && key.join() === 'case' ? line : [],
-  )
+  const { placeOf } = read
   const issues: string[] = []
   const report =
     (line = 1): Report =>
     (path, message) =>
       issues.push(issueLine({ path: `${file}:${line}: ${pathText('', path)}`, message }))
-  for (const { key, line, value, end } of statements) {
-    // The parser takes a day that is not there for another.
-    const at = content.value.slice(value, end).replace(' ', 'T')
-    const moment = key.at(-1) === 'at' && ZONED.test(at) ? instant(at) : ok(0)
-    if (!moment.ok) report(line)(['at'], moment.reason)
-  }
   const top = readTable(
     { defaults: table(SHARED), case: required(list(tableField)) },
-    written,
+    read.value,
     report(),
   )
+  const lines = content.value.split('\n')
+  for (const path of ['defaults', ...listOf(top.case).map((_, i) => `case[${i}]`)]) {
+    const { line, column } = placeOf(`${path}.at`)
+    const text = lines[line - 1]?.slice(column - 1) ?? ''
+    // The parser reads a day that is not in the calendar as another day.
+    const [, day, time] = AT.exec(text) ?? []
+    const moment = day === undefined ? ok(0) : instant(`${day}T${time}`)
+    if (!moment.ok) report(line)(['at'], moment.reason)
+  }
   const cases = await Promise.all(
     listOf(top.case).map((one, index) => {
-      const line = lines[index] ?? 1
-      const given = { index, line, origin, file, defaults: top.defaults ?? {} }
-      return readCase(one, given, under(report(line), 'case', index))
+      const { line } = placeOf(`case[${index}]`)
+      const place = { index, line, origin, file, defaults: top.defaults ?? {} }
+      return readCase(one, place, under(report(line), 'case', index))
     }),
   )
   return issues.length > 0
     ? fail(issues)
-    : ok({ file, text: content.value, statements, cases: cases.flatMap((one) => one ?? []) })
+    : ok({ file, text: content.value, placeOf, cases: cases.flatMap((one) => one ?? []) })
 }
 
-/** A date of TOML that is a moment. */
-const ZONED = /^\d{4}-.*(?:Z|[+-]\d\d:\d\d)$/i
+/** `at` with a date of TOML that is a moment. */
+const AT =
+  /^(?:[^=]*\.)?[ \t]*["']?at["']?[ \t]*=[ \t]*(\d{4}-\d\d-\d\d)[Tt ]([\d:.]+(?:[Zz]|[+-]\d\d:\d\d))/
 
 interface Given extends Pick<TestCase, 'index' | 'line'> {
   readonly file: string
@@ -189,14 +186,11 @@ const readCase = async (
     index,
     line,
     ...head,
-    ...(issuer !== undefined && { issuer }),
+    ...given({ issuer, at, expect, token: sent?.ok ? sent.value : undefined }),
     ...(isMinted && { claims: { ...defaults.claims, ...entry.claims } }),
-    ...(sent?.ok && { token: sent.value }),
     bound: isMinted && (entry.bound ?? defaults.bound ?? false),
     without,
     around: toldConnection({ ...defaults.connection, ...entry.connection }),
-    ...(at !== undefined && { at }),
-    ...(expect && { expect }),
   }
 }
 

@@ -2,93 +2,67 @@ import { isDeepStrictEqual } from 'node:util'
 import { parse } from 'smol-toml'
 import type { JsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { plain } from '../../wrangler/places.ts'
+import { type Place, plain } from '../../wrangler/places.ts'
 import type { Expected, TestFile } from './test-file.ts'
-import type { Statement } from './toml-statements.ts'
+import { tomlValue } from './toml.ts'
 
 /**
  * The text of a file with other expectations, by the index of their case; all else stays byte for byte. Only
- * what is written as `expect = { … }` on one line is rewritten, and a line is added where there is none. A
- * failure is why that cannot be done, and what to do.
+ * `expect = { … }` on one line is rewritten. A case without `expect` gets a line for it. A failure says why that cannot
+ * be done, and what to do.
  */
 export function withExpectations(
-  { text, statements }: Pick<TestFile, 'text' | 'statements'>,
+  { text, placeOf }: Pick<TestFile, 'text' | 'placeOf'>,
   expected: ReadonlyMap<number, Expected>,
 ): Result<string, string> {
-  const edits: { readonly at: number; readonly end: number; readonly text: string }[] = []
-  for (const [index, expect] of expected) {
-    const written = inlineTable(expect)
-    const own = statementsOfCase(statements, index)
-    const [first] = own
-    if (!first) return fail('its cases are not written as [[case]]')
-    const before = own.filter(({ key }, i) => i > 0 && key.includes('expect'))
-    const [pair] = before
-    if (!pair) {
-      const subTable = own.findIndex(({ kind }, i) => i > 0 && kind !== 'pair')
-      const last = own[(subTable < 0 ? own.length : subTable) - 1] ?? first
-      const at = lineEnd(text, last.end)
-      edits.push({ at, end: at, text: `\nexpect = ${written}` })
-      continue
+  const file = parsed(text) as { case?: JsonObject[] } | undefined
+  let next = text
+  // The last case first: an edit does not move what is before it.
+  for (const [index, expect] of [...expected].sort(([one], [other]) => other - one)) {
+    const startOf = (name: string) => offsetOf(text, placeOf(`case[${index}]${name}`))
+    const written = file?.case?.[index]
+    if (!file?.case || !written || text[startOf('')] !== '[') {
+      return fail('its cases are not written as [[case]]')
     }
-    const { kind, key, value, end, line } = pair
-    const isOneLine =
-      kind === 'pair' && key.join() === 'expect' && !text.slice(value, end).includes('\n')
-    if (before.length > 1 || !isOneLine) {
-      return fail(
-        `expect on line ${line} is not one line: write expect = { … }, or change it by hand`,
-      )
+    const start = startOf('.expect')
+    if (written.expect === undefined) {
+      const starts = Object.keys(written).map((name) => startOf(`.${name}`))
+      const last = Math.max(...starts.filter((at) => text[at] !== '['))
+      const end = endOf(text, last, /(?=\r?\n)|$/g)
+      next = `${next.slice(0, end)}\nexpect = ${tomlValue(expect)}${next.slice(end)}`
+    } else {
+      const [left = ''] = /^(["']?)expect\1[ \t]*=[ \t]*/.exec(text.slice(start)) ?? []
+      const end = endOf(text, start, /(?<=\})/g)
+      if (left === '' || text.slice(start, end).includes('\n')) {
+        const { line } = placeOf(`case[${index}].expect`)
+        return fail(
+          `expect on line ${line} is not one line: write expect = { … }, or change it by hand`,
+        )
+      }
+      next = next.slice(0, start + left.length) + tomlValue(expect) + next.slice(end)
     }
-    edits.push({ at: value, end, text: written })
+    file.case[index] = { ...written, expect }
   }
-  const next = edits
-    .sort((one, other) => other.at - one.at)
-    .reduce((sum, { at, end, text: put }) => sum.slice(0, at) + put + sum.slice(end), text)
-  return isAsMeant(text, next, expected)
+  return isDeepStrictEqual(parsed(next), file)
     ? ok(next)
     : fail('it is written in a way that cannot be preserved')
 }
 
-/** Those of the n-th `[[case]]`, its header first, with the tables inside of it. */
-const statementsOfCase = (statements: readonly Statement[], index: number) => {
-  const isHead = ({ kind, key }: Statement) => kind === 'item' && key.join() === 'case'
-  const head = statements.filter(isHead)[index]
-  const rest = head ? statements.slice(statements.indexOf(head) + 1) : []
-  const next = rest.findIndex(
-    (one) => isHead(one) || (one.kind !== 'pair' && one.key[0] !== 'case'),
-  )
-  return head ? [head, ...rest.slice(0, next < 0 ? rest.length : next)] : []
-}
-
-const lineEnd = (text: string, from: number): number => {
-  const at = text.indexOf('\n', from)
-  return at < 0 ? text.length : text[at - 1] === '\r' ? at - 1 : at
-}
-
-/** Whether the new text says the same as the old, but for the expectations. */
-const isAsMeant = (
-  text: string,
-  next: string,
-  expected: ReadonlyMap<number, Expected>,
-): boolean => {
-  const file = plain(parse(text)) as { case?: JsonObject[] }
-  for (const [index, expect] of expected) {
-    const one = file.case?.[index]
-    if (file.case && one) file.case[index] = { ...one, expect }
-  }
+const parsed = (text: string): unknown => {
   try {
-    return isDeepStrictEqual(plain(parse(next)), plain(file))
+    return plain(parse(text))
   } catch {
-    return false
+    return undefined
   }
 }
 
-const inlineTable = (table: object): string =>
-  `{ ${Object.entries(table)
-    .map(([name, value]) => `${keyText(name)} = ${valueText(value)}`)
-    .join(', ')} }`
+const offsetOf = (text: string, { line, column }: Place): number =>
+  text.split('\n', line - 1).reduce((sum, one) => sum + one.length + 1, column - 1)
 
-const keyText = (name: string): string =>
-  /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name)
-
-const valueText = (value: unknown): string =>
-  typeof value === 'object' && value !== null ? inlineTable(value) : JSON.stringify(value)
+/** The end of a statement: the first of these places up to which the text is TOML. */
+const endOf = (text: string, start: number, ends: RegExp): number => {
+  for (const { index } of text.slice(start).matchAll(ends)) {
+    if (parsed(text.slice(start, start + index)) !== undefined) return start + index
+  }
+  return text.length
+}

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Option } from 'commander'
 import { GUARD } from '../../core/guard.ts'
@@ -8,9 +8,9 @@ import { usesOf } from '../../diff/scopes.ts'
 import { ONE_OF } from '../../mcp/access.ts'
 import { rulePath } from '../../policy/vars.ts'
 import type { CommandRow } from './command.ts'
-import { counted, type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { fileReason } from './files.ts'
-import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { counted, type FilePolicy, readFilePolicy } from './file-policy.ts'
+import { writeText } from './files.ts'
+import { cannotTell, EXIT, type Outcome, present } from './output.ts'
 import { createJudge, type Verdict } from './test-case.ts'
 import { readTestFile, type TestCase, type TestFile } from './test-file.ts'
 import { type Fault, type Judged, REPORTS, type ReportForm, reportLines } from './test-report.ts'
@@ -30,8 +30,7 @@ export interface TestOptions {
 }
 
 export const testCommand: CommandRow<TestOptions> = {
-  name: 'test',
-  docs: ['test', 'decides example requests by wrangler.toml, and compares with what is expected'],
+  usage: 'test',
   description:
     'Decide the requests of test files by wrangler.toml and compare with what is expected.',
   example: 'test tests/policy.test.toml --min-coverage 100',
@@ -49,12 +48,7 @@ Exit status: 0 all is as expected, 1 it is not, 2 cannot tell.`,
       .option('--update', 'write what is decided now into the files, as expect')
       .addOption(new Option('--report <form>', 'a report for other tools').choices(REPORTS))
       .option('--output <file>', 'write the report there (default: standard output)'),
-  run: (files, options, { now }) =>
-    test(
-      files.flat().flatMap((one) => one ?? []),
-      options,
-      now(),
-    ),
+  run: (files, options, { now }) => test(present(files.flat()), options, now()),
 }
 
 /** A case with what came of it. */
@@ -67,7 +61,7 @@ interface Tested extends Judged {
 }
 
 /**
- * Judges the cases of test files by the real line, and tells which rules no case reaches. Fetches nothing and
+ * Decides the cases of test files by the stages of the policy, and says which rules no case reaches. Fetches nothing and
  * knows no revocation; `now` (seconds) is the time of cases that name none.
  */
 export async function test(
@@ -81,7 +75,7 @@ export async function test(
   if (!(least >= 0 && least <= 100)) return cannotTell('--min-coverage is a number from 0 to 100')
   if (output !== undefined && !report) return cannotTell('--output goes with --report')
   const read = await readFilePolicy({ file: config, env })
-  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
+  if (!read.ok) return read.reason
   const { policy } = read.value
   const names = given.length > 0 ? given : await usualFiles(dirname(config))
   if (names.length === 0) {
@@ -144,11 +138,9 @@ const updated = async (files: readonly TestFile[], judged: readonly Tested[]) =>
     if (wrong.length === 0) continue
     const expected = wrong.map(({ index, verdict }) => [index, verdict?.snapshot ?? {}] as const)
     const next = withExpectations(one, new Map(expected))
-    const reason = next.ok
-      ? await writeFile(one.file, next.value).then(() => undefined, fileReason)
-      : next.reason
-    if (reason === undefined) for (const each of wrong) done.add(each)
-    else refused.push(`${one.file} is left as it is: ${reason}`)
+    const written = next.ok ? await writeText(one.file, next.value) : next
+    if (written.ok) for (const each of wrong) done.add(each)
+    else refused.push(`${one.file} is left as it is: ${written.reason}`)
   }
   const tested = judged.map(
     (one): Tested => (done.has(one) ? { ...one, failures: [], isUpdated: true } : one),
@@ -187,6 +179,9 @@ const CODES = GUARD.stages
   .flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.entries(rows)))
   .flatMap(([code, [answer]]) => (answer === 'unavailable' ? [] : code))
 
+const COVERAGE = { rule: 'policy-coverage', line: 1, title: 'coverage' } as const
+
+/** What is reported beside the cases. */
 interface Told extends Pick<TestOptions, 'report' | 'output'>, Pick<FilePolicy, 'tell'> {
   readonly config: string
   readonly least: number
@@ -207,19 +202,12 @@ const outcomeOf = async (
     ...tested.flatMap(({ file, line, name: title, failures }) =>
       failures.map((message) => ({ rule: 'policy-test' as const, file, line, title, message })),
     ),
-    ...(isCovered ? [] : uncovered).map((message) => ({
-      rule: 'policy-coverage' as const,
-      file: config,
-      line: 1,
-      title: 'coverage',
-      message,
-    })),
+    ...(isCovered ? [] : uncovered).map((message) => ({ ...COVERAGE, file: config, message })),
   ]
   const lines = report ? reportLines(report, tested, faults) : []
   if (output !== undefined) {
-    const text = lines.map((line) => `${line}\n`).join('')
-    const reason = await writeFile(output, text).then(() => undefined, fileReason)
-    if (reason !== undefined) return cannotTell(`Cannot write ${output}: ${reason}.`)
+    const written = await writeText(output, lines.map((line) => `${line}\n`).join(''))
+    if (!written.ok) return cannotTell(written.reason)
   }
   const failed = tested.filter(({ failures }) => failures.length > 0).length
   const summary = [

@@ -1,21 +1,21 @@
 import { dateTime, durationMs } from '../../core/duration.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 
-/** Seconds since the epoch stay below this for three thousand years; milliseconds do not. */
+/** A larger number is milliseconds: seconds since the epoch reach it in three thousand years. */
 const LATEST_SECONDS = 1e11
 
 /** A duration such as `15m` in seconds; the reason of a failure is a sentence for people. */
 export function durationSeconds(text: string): Result<number, string> {
   const ms = durationMs(text)
   return ms === undefined
-    ? fail(`"${text}" is no duration; write a number and ms, s, m, h or d, such as 15m`)
+    ? fail(`"${text}" is not a duration; write a number and ms, s, m, h or d, such as 15m`)
     : ok(ms / 1000)
 }
 
 /** Whole seconds since the epoch, as written. */
 export function epochSeconds(text: string): Result<number, string> {
   if (!/^\d+$/.test(text)) {
-    return fail(`"${text}" is no moment; write whole seconds since the epoch, such as 1767225600`)
+    return fail(`"${text}" is not a time; write whole seconds since the epoch, such as 1767225600`)
   }
   const seconds = Number(text)
   return seconds < LATEST_SECONDS
@@ -38,7 +38,9 @@ export function instant(text: string): Result<number, string> {
   if (/^\d+$/.test(text)) return epochSeconds(text)
   const ms = dateTime(text)
   return Number.isNaN(ms)
-    ? fail(`"${text}" is no moment; write seconds since the epoch, or such as 2026-11-01T12:00:00Z`)
+    ? fail(
+        `"${text}" is not a time; write seconds since the epoch, or such as 2026-11-01T12:00:00Z`,
+      )
     : ok(ms / 1000)
 }
 

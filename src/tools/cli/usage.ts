@@ -3,9 +3,8 @@ import { USAGE_BY } from '../../core/model/audit.ts'
 import { AUDIT_SCOPE, callAs } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
 import { gapText, textIn, whenText } from './decision-lines.ts'
-import { faultOutcome } from './gate-client.ts'
 import { csvLines, type DecisionOptions, queryOf, withFilters } from './log.ts'
-import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 
 interface UsageOptions extends DecisionOptions {
   readonly by: string
@@ -13,8 +12,7 @@ interface UsageOptions extends DecisionOptions {
 }
 
 export const usageCommand: CommandRow<UsageOptions> = {
-  name: 'usage',
-  docs: ['usage', 'counts what a running gate has decided: by agent, rule, tool and time'],
+  usage: 'usage',
   description: 'Count the decisions that the audit of a running gate has stored.',
   example:
     'usage --gate https://api.my-company.com --key ops.jwk --by agent,rule --every hour --from 1d',
@@ -31,12 +29,9 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
   const { by, every, csv } = options
   const query = queryOf(options, around.now())
   if (!query.ok) return cannotTell(query.reason)
-  const asked = new URLSearchParams({ ...query.value, by, ...(every !== undefined && { every }) })
-  const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/usage?${asked}`,
-  }))
-  if (!answer.ok) return faultOutcome(answer.reason)
+  const asked = { query: { ...query.value, by, every } }
+  const answer = await callAs(options, AUDIT_SCOPE, around, '/usage', asked)
+  if (!answer.ok) return answer.reason
   const { body } = answer.value
   const groups = listOf(own(body, 'usage')).filter(isObject)
   const names = [
@@ -63,13 +58,10 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
 const notesOf = (body: JsonObject): readonly string[] => {
   const since = own(body, 'since')
   const leftOut = textIn(body, 'left_out')
-  return [
-    ...(since === undefined
-      ? []
-      : [
-          `There are too many decisions to count: only those since ${whenText({ time: since })} are.`,
-        ]),
-    ...(leftOut === undefined ? [] : [`${leftOut} groups of few decisions are left out.`]),
+  return present([
+    since !== undefined &&
+      `There are too many decisions to count: only those since ${whenText({ time: since })} are.`,
+    leftOut !== undefined && `${leftOut} groups of few decisions are left out.`,
     ...listOf(own(body, 'dropped')).filter(isObject).map(gapText),
-  ]
+  ])
 }

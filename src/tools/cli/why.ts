@@ -1,19 +1,10 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
-import {
-  decisionText,
-  denialOf,
-  tableIn,
-  textIn,
-  whatText,
-  whenText,
-  whoText,
-} from './decision-lines.ts'
-import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { faultOutcome } from './gate-client.ts'
+import { decisionText, denialOf, textIn, whatText, whenText, whoText } from './decision-lines.ts'
+import { readFilePolicy } from './file-policy.ts'
 import { decisions } from './log.ts'
-import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 import { type Rejudged, rejudge, rejudgedText } from './rejudge.ts'
 
 interface WhyOptions extends GateOptions {
@@ -22,8 +13,7 @@ interface WhyOptions extends GateOptions {
 }
 
 export const whyCommand: CommandRow<WhyOptions> = {
-  name: 'why',
-  docs: ['why REQUEST_ID', 'says why a running gate allowed or refused a request'],
+  usage: 'why REQUEST_ID',
   description: 'Say why a running gate allowed or refused a request, from its audit.',
   example:
     'why 5b0c8f6e-0f0d-4f0e-9a0a-2f1f5f0d7c11 --gate https://api.my-company.com --key ops.jwk',
@@ -37,15 +27,15 @@ Callers choose request ids, so there may be several decisions.`,
   run: ([id], options, process) => why(id ?? '', options, process),
 }
 
-/** Decisions that are explained; a caller may send one id ever again. */
+/** Decisions that are explained at most: a caller may reuse a request id. */
 const MOST = 10
 
 const why = async (id: string, options: WhyOptions, around: Surroundings): Promise<Outcome> => {
   if (id === '') return cannotTell('Which request? Give its id, as X-Request-Id has it.')
   const { config, env } = options
   const read = config === undefined ? undefined : await readFilePolicy({ file: config, env })
-  if (read && !read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
-  const { found, isCut, fault } = await decisions({ request_id: id }, MOST, options, around)
+  if (read && !read.ok) return read.reason
+  const { found, cursor, fault } = await decisions({ request_id: id }, MOST, options, around)
   if (fault) return fault
   if (found.length === 0) {
     const message = `No decision with the request id ${id} is stored, or this token may not see it.`
@@ -53,11 +43,9 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
   }
   const explained: Explained[] = []
   for (const record of found.toReversed()) {
-    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
-      method: 'GET',
-      path: `${prefix}/decisions/${textIn(record, 'id')}`,
-    }))
-    if (!answer.ok) return faultOutcome(answer.reason)
+    const path = `/decisions/${textIn(record, 'id')}`
+    const answer = await callAs(options, AUDIT_SCOPE, around, path)
+    if (!answer.ok) return answer.reason
     const { body } = answer.value
     const here = read && (await rejudge(read.value.policy, record))
     const today = own(body, 'today')
@@ -67,7 +55,9 @@ const why = async (id: string, options: WhyOptions, around: Surroundings): Promi
     exitCode: EXIT.yes,
     json: { decisions: explained },
     out: explained.flatMap((one, i) => [...(i > 0 ? [''] : []), ...linesOf(one)]),
-    err: isCut ? [`Only the latest ${MOST} are shown; see edgewarden log --request-id.`] : [],
+    err: present([
+      cursor !== undefined && `Only the latest ${MOST} are shown; see edgewarden log --request-id.`,
+    ]),
   }
 }
 
@@ -77,8 +67,8 @@ interface Explained extends JsonObject {
 }
 
 const linesOf = (explained: Explained): readonly string[] => {
-  const record = tableIn(explained, 'decision')
-  const rule = tableIn(explained, 'rule')
+  const record = objectOf(own(explained, 'decision'))
+  const rule = objectOf(own(explained, 'rule'))
   const denial = denialOf(textIn(record, 'code'))
   const rows: readonly (readonly [label: string, text: string | undefined])[] = [
     ['when', whenText(record)],
@@ -86,10 +76,10 @@ const linesOf = (explained: Explained): readonly string[] => {
     ['what', whatText(record)],
     ['refused by', denial?.stage],
     ['because', denial?.summary],
-    ['found', pairs(tableIn(record, 'detail'))],
+    ['found', pairs(objectOf(own(record, 'detail')))],
     ['what to do', denial?.hint],
     ['rule then', Object.keys(rule).length > 0 ? JSON.stringify(rule) : undefined],
-    ...todayRows(tableIn(explained, 'today'), rule),
+    ...todayRows(objectOf(own(explained, 'today')), rule),
     ['by this file', explained.here && rejudgedText(explained.here)],
     ...MEMBERS.map((name) => [name, textIn(record, name)] as const),
   ]
@@ -97,18 +87,15 @@ const linesOf = (explained: Explained): readonly string[] => {
   return [decisionText(record), ...columns(given.map(([label, text]) => [`  ${label}`, text]))]
 }
 
-/** What is otherwise today: the rule, and what is revoked. */
+/** What differs today: the rule, and what is revoked. */
 const todayRows = (today: JsonObject, then: JsonObject) => {
-  const rule = tableIn(today, 'rule')
+  const rule = objectOf(own(today, 'rule'))
   const isThere = Object.keys(rule).length > 0
   const isSame = JSON.stringify(rule) === JSON.stringify(then)
   const told = isThere ? (isSame ? 'the same' : JSON.stringify(rule)) : 'there is none of this name'
   const revoked = listOf(own(today, 'revocations'))
     .filter(isObject)
-    .map(
-      (entry) =>
-        `${['kind', 'value', 'id'].flatMap((name) => textIn(entry, name) ?? []).join(' ')}`,
-    )
+    .map((entry) => ['kind', 'value', 'id'].flatMap((name) => textIn(entry, name) ?? []).join(' '))
   return [
     ['rule today', own(today, 'changed') === true ? told : undefined],
     ['revoked now', revoked.join(', ')],

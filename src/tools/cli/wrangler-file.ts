@@ -34,7 +34,7 @@ export async function readWranglerFile(
   const read = /\.jsonc?$/i.test(file) ? readJsonc(text.value) : readToml(text.value)
   if ('mistake' in read) {
     const { mistake, place, form } = read
-    const message = `${file}:${place.line}:${place.column}: no valid ${form}: ${mistake}`
+    const message = `${file}:${place.line}:${place.column}: not valid ${form}: ${mistake}`
     return fail({ kind: 'broken', message, ...place })
   }
   const environments = environmentsOf(isObject(read.value) ? read.value : {})

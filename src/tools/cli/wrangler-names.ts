@@ -4,7 +4,7 @@ import type { PolicyIssue } from '../../policy/issues.ts'
 /** In the order in which wrangler looks for its file. */
 const ENDINGS = ['json', 'jsonc', 'toml']
 
-/** The other names of a wrangler file in the same folder; none where a file has a name of its own. */
+/** The other names that a wrangler file may have in its folder; none for a file with any other name. */
 export function otherNames(path: string): readonly string[] {
   const [, stem, own] = /^(|.*[/\\])wrangler\.(toml|jsonc?)$/s.exec(path) ?? []
   return stem === undefined
@@ -12,7 +12,7 @@ export function otherNames(path: string): readonly string[] {
     : ENDINGS.flatMap((ending) => (ending === own ? [] : [`${stem}wrangler.${ending}`]))
 }
 
-/** The file that is read where this one is named: where there is no wrangler.toml, the one beside it. */
+/** The file to read for a name: if it is a wrangler.toml that does not exist, the wrangler.json or .jsonc beside it. */
 export function wranglerPath(path: string): string {
   const others = path.endsWith('.toml') ? otherNames(path) : []
   return existsSync(path) ? path : (others.find(existsSync) ?? path)

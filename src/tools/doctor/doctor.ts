@@ -2,9 +2,9 @@ import { claimPathText } from '../../core/model/claims.ts'
 import { PROFILE_NAMES, sharedOf } from '../../policy/profiles.ts'
 import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
-import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
+import { counted } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from '../cli/output.ts'
-import { tomlTable } from '../cli/toml-statements.ts'
+import { tomlTable } from '../cli/toml.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
 import { CHECKS, type Finding, findingsOf } from './checks.ts'
 import { type Facts, factsOf } from './facts.ts'
@@ -25,13 +25,9 @@ export interface DoctorOptions extends IssuerOptions {
 }
 
 export const doctorCommand: CommandRow<DoctorOptions> = {
-  name: 'doctor',
-  docs: [
-    'doctor ISSUER',
-    'examines an issuer, or with `--mcp URL` what MCP clients meet, and says how to fix it',
-  ],
+  usage: 'doctor ISSUER',
   description:
-    'Ask an issuer for its keys as a gate would, and say what is wrong and how to fix it.',
+    'Examine an issuer, or with --mcp URL what MCP clients meet, and say how to fix what is wrong.',
   example: 'doctor https://auth.my-company.com',
   help: `
 With --mcp it asks an MCP server what clients ask before they log in, and says which can get a token.
@@ -109,7 +105,7 @@ const strayOption = (name: string, isUrl: boolean): string => {
 
 const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
   if (fault.kind === 'usage') return cannotTell(fault.message)
-  if (fault.kind === 'file') return fileFaultOutcome(fault.fault, EXIT.unknown)
+  if (fault.kind === 'file') return fault.outcome
   const findings = fault.messages.map(
     (message): Finding => ({
       level: 'wrong',

@@ -2,7 +2,7 @@ import { isPrivateHost } from '../../core/network.ts'
 import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
 import { usesOf } from '../../diff/scopes.ts'
-import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
+import { counted, readFilePolicy } from '../cli/file-policy.ts'
 import { isSecure } from '../cli/gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
@@ -33,7 +33,7 @@ export async function doctorMcp(
   if (!url || (file ?? env) !== undefined) {
     const name = wranglerPath(file ?? 'wrangler.toml')
     const found = await readFilePolicy({ file: name, env })
-    if (!found.ok) return fileFaultOutcome(found.reason, EXIT.unknown)
+    if (!found.ok) return found.reason
     const { routes, includedBy } = found.value.policy
     const rules = routes.filter(({ mcp }) => mcp)
     const route = rules.find(({ path, resource }) => [path, resource].includes(asked))

@@ -8,7 +8,8 @@ import type { PolicyIssue } from '../../policy/issues.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { PROFILES, type ProfileName } from '../../policy/profiles.ts'
 import type { PolicyVars } from '../../policy/vars.ts'
-import { type FileFault, readFilePolicy } from '../cli/file-policy.ts'
+import { readFilePolicy } from '../cli/file-policy.ts'
+import type { Outcome } from '../cli/output.ts'
 import { nameOf } from './profile.ts'
 
 /** Options of an issuer given by URL. */
@@ -38,7 +39,7 @@ export interface Target {
 /** The reason for a missing issuer. `refused`: a gate refuses the address. */
 export type TargetFault =
   | { readonly kind: 'usage'; readonly message: string }
-  | { readonly kind: 'file'; readonly fault: FileFault }
+  | { readonly kind: 'file'; readonly outcome: Outcome }
   | { readonly kind: 'refused'; readonly messages: readonly string[] }
 
 const GATE = { resource: 'https://gate.invalid', origin: 'https://origin.invalid' }
@@ -135,7 +136,7 @@ export async function targetOfTable(
   env: string | undefined,
 ): Promise<Result<Target, TargetFault>> {
   const found = await readFilePolicy({ file, env })
-  if (!found.ok) return fail({ kind: 'file', fault: found.reason })
+  if (!found.ok) return fail({ kind: 'file', outcome: found.reason })
   const { policy, vars } = found.value
   const issuer = [...policy.issuers.values()].find((one) => one.name === name)
   const tables = vars.ISSUERS as Readonly<Record<string, JsonObject>>

@@ -39,7 +39,7 @@ describe('the token', () => {
   it('is not shown where it is none', async () => {
     const env = { EDGEWARDEN_TOKEN: 'sesame open' }
     const outcome = await revoke(AGENT, { ...around, env })
-    expect(outcome.err).toEqual(['EDGEWARDEN_TOKEN does not hold one token.'])
+    expect(outcome.err).toEqual(['EDGEWARDEN_TOKEN does not contain one token.'])
   })
 
   it('is signed for the resource that is given, for a minute', async () => {
@@ -91,7 +91,7 @@ describe('a gate that is not on this machine', () => {
     const token = await tokenFor(remote, { key }, 'edgewarden:revoke', around)
     expect(token).toMatchObject({
       ok: false,
-      reason: { kind: 'silent', message: expect.stringContaining('says it is https://bank.dev') },
+      reason: expect.stringContaining('says it is https://bank.dev'),
     })
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { agentsCommand } from '../../../src/tools/cli/agents.ts'
 import { alertsCommand } from '../../../src/tools/cli/alerts.ts'
+import { runHere } from './kit.ts'
 import { recordingGate } from './recording-gate.ts'
 
 const { origin: gate, requests, state } = await recordingGate()
@@ -75,14 +76,18 @@ describe('alerts', () => {
     expect(requests).toMatchObject([{ method: 'POST', url: `/.edgewarden/alerts/17/${verdict}` }])
   })
 
-  it.each([
-    [['delete', '17']],
-    [['show']],
-    [['dismiss', 'x']],
-    [['dismiss', '../1']],
-    [['list', '17']],
-  ])('asks nothing of a gate for %j', async (given) => {
-    expect(await run(given)).toMatchObject({ exitCode: 2 })
+  it.each([[['show']], [['dismiss', 'x']], [['dismiss', '../1']], [['list', '17']]])(
+    'asks nothing of a gate for %j',
+    async (given) => {
+      expect(await run(given)).toMatchObject({ exitCode: 2 })
+      expect(requests).toEqual([])
+    },
+  )
+
+  it('takes no other word', async () => {
+    await expect(runHere(['alerts', 'delete', '17', '--gate', gate])).rejects.toThrow(
+      'Allowed choices are list, show',
+    )
     expect(requests).toEqual([])
   })
 

@@ -317,7 +317,7 @@ describe('a file with mistakes', () => {
     const outcome = await checkText('name = "gate"\n[vars\n')
     expect(outcome.exitCode).toBe(1)
     expect(outcome.err).toHaveLength(1)
-    expect(outcome.err[0]).toMatch(/\.toml:2:\d+: no valid TOML: /)
+    expect(outcome.err[0]).toMatch(/\.toml:2:\d+: not valid TOML: /)
     expect(outcome.json).toMatchObject({ valid: false, line: 2 })
   })
 
@@ -376,7 +376,7 @@ describe('what is checked', () => {
     expect(outcome.err.at(-1)).toBe(`${file}: 1 mistake`)
     expect(outcome.json).toMatchObject({ environments: [{ mistakes: [{ line, column: 6 }] }] })
     await write(jsonc, 'wrangler.jsonc', text.replace('{', '{ name: '))
-    expect((await check({ file })).err[0]).toMatch(/:1:3: no valid JSONC: expected a name/)
+    expect((await check({ file })).err[0]).toMatch(/:1:3: not valid JSONC: expected a name/)
   })
 
   it('lists keys only where it is asked to', async () => {

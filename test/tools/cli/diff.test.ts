@@ -234,7 +234,7 @@ describe('diff', () => {
 
   it.each([
     ['no file', join(directory, 'none.toml'), {}, 'there is no such file'],
-    ['no TOML', noToml, {}, 'no valid TOML'],
+    ['no TOML', noToml, {}, 'not valid TOML'],
     ['a broken policy', broken, {}, 'GATE.resource: is required'],
     ['no such environment', plain, { env: 'prod' }, 'has no [env.prod]'],
   ])('cannot tell with %s, on either side', async (_, wrong, options, message) => {

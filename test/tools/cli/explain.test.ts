@@ -196,8 +196,8 @@ describe('keys', () => {
 
   it.each([
     ['is not there', undefined, 'there is no such file'],
-    ['is no JSON', 'keys', 'is no JWK set'],
-    ['is one key', JSON.stringify(key.jwk), 'is no JWK set'],
+    ['is not JSON', 'keys', 'is not a JWK set'],
+    ['is one key', JSON.stringify(key.jwk), 'is not a JWK set'],
     ['is empty', '{"keys":[]}', 'contains no public key'],
     ['holds private keys', JSON.stringify({ keys: [key.privateJwk] }), 'contains no public key'],
   ])('are not taken from a file that %s', async (what, text, message) => {

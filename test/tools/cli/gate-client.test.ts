@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { callGate, gateAddress } from '../../../src/tools/cli/gate-client.ts'
+import { cannotTell } from '../../../src/tools/cli/output.ts'
 import { close, JSON_TYPE, listen } from './recording-gate.ts'
 
 describe('a gate that does not answer', () => {
@@ -11,11 +12,11 @@ describe('a gate that does not answer', () => {
       if (begins) response.writeHead(200, JSON_TYPE).write('{')
     })
     const address = { origin, prefix: '/.edgewarden', loopback: true }
-    const reply = await callGate(address, { method: 'GET', path: '/' }, 100)
+    const reply = await callGate(address, { path: '/' }, 100)
     await close(server)
     expect(reply).toEqual({
       ok: false,
-      reason: { kind: 'silent', message: `${origin} cannot be reached: no answer within 0.1 s.` },
+      reason: cannotTell(`${origin} cannot be reached: no answer within 0.1 s.`),
     })
   })
 })

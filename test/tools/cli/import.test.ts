@@ -157,7 +157,7 @@ describe('init --openapi', () => {
     [{ openapi: 'none.yaml', modelApi: 'openai' }, '--openapi goes with --origin'],
     [
       { openapi: 'https://x.dev/a.yaml', origin: 'https://o.acme.dev' },
-      'is no file; fetch it first',
+      'is not a file; fetch it first',
     ],
   ])('cannot tell with %j', async (more, message) => {
     const { exitCode, err } = await init(join(directory, 'none'), { ...answers, ...more }, {})

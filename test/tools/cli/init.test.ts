@@ -106,10 +106,10 @@ describe('init', () => {
   it.each([
     [{}, '--resource, --issuer, one of --origin'],
     [NEEDED, 'What is missing: one of --origin, --model-api and --mcp'],
-    [{ ...ORIGIN, resource: 'api.acme.dev' }, '--resource: "api.acme.dev" is no URL'],
+    [{ ...ORIGIN, resource: 'api.acme.dev' }, '--resource: "api.acme.dev" is not a URL'],
     [{ ...ORIGIN, issuer: 'https://auth.acme.dev/?a' }, '--issuer: "https://auth.acme.dev/?a" is'],
-    [{ ...ORIGIN, profile: 'oktta' }, '--profile: "oktta" is no profile; there are rfc9068'],
-    [{ ...NEEDED, modelApi: 'mistral' }, '--model-api: "mistral" is no URL'],
+    [{ ...ORIGIN, profile: 'oktta' }, '--profile: "oktta" is not a profile; choose one of rfc9068'],
+    [{ ...NEEDED, modelApi: 'mistral' }, '--model-api: "mistral" is not a URL'],
     [{ ...NEEDED, mcp: 'https://tools.acme.dev' }, '--mcp: "https://tools.acme.dev" has no path'],
   ])('cannot tell what to write for %j', async (answers, message) => {
     const path = fresh()
@@ -148,7 +148,7 @@ describe('the policy that it writes', () => {
     const { exitCode, err } = await init(path, answers, {})
     expect([exitCode, err]).toEqual([0, expect.anything()])
     const read = await readFilePolicy({ file: join(path, 'wrangler.toml') })
-    if (!read.ok) throw new Error(read.reason.message)
+    if (!read.ok) throw new Error(read.reason.err.join())
     return read.value
   }
 
@@ -268,7 +268,7 @@ describe('in a terminal', () => {
     const { exitCode } = await init(path, { issuer: NEEDED.issuer }, converse)
     expect(exitCode).toBe(0)
     expect(asked[0]).toMatch(/^URL that agents will call, such as .*\n> $/)
-    expect(asked[1]).toMatch(/^"api" is no URL such as .*\nURL that agents will call/)
+    expect(asked[1]).toMatch(/^"api" is not a URL such as .*\nURL that agents will call/)
     expect(asked).toHaveLength(7)
     const { vars } = parse(await readFile(join(path, 'wrangler.toml'), 'utf8'))
     expect(vars).toMatchObject({ ISSUERS: { main: { profile: 'okta' } } })

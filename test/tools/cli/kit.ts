@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
 import { printable } from '../../../src/core/text.ts'
+import { nameOf } from '../../../src/tools/cli/command.ts'
 import { COMMANDS } from '../../../src/tools/cli/commands.ts'
 import { render } from '../../../src/tools/cli/output.ts'
 
@@ -117,7 +118,7 @@ export async function runHere(
   let run: Run | undefined
   const program = new Command('edgewarden').exitOverride()
   for (const row of COMMANDS) {
-    const command = program.command(row.name).option('--json')
+    const command = program.command(nameOf(row)).option('--json')
     row.options(command).action(async () => {
       const outcome = await row.run(command.processedArgs, command.opts(), {
         env,

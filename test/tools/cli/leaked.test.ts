@@ -94,7 +94,7 @@ describe('revoke --leaked', () => {
       { kill: 'token' },
       'names no token; it names: key, issuer',
     ],
-    ['it is no JWT', 'opaque', { kill: 'token' }, 'This is no JWT: it names nobody.'],
+    ['it is not a JWT', 'opaque', { kill: 'token' }, 'This is not a JWT.'],
     ['it is encrypted', 'a.b.c.d.e', { kill: 'token' }, 'The token is encrypted'],
     [
       'it is of another issuer',

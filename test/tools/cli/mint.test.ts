@@ -216,13 +216,13 @@ describe('mint', () => {
   it.each<[Partial<MintOptions>, string]>([
     [{ lifetime: '25h' }, 'between 1s and 24h'],
     [{ lifetime: '0s' }, 'between 1s and 24h'],
-    [{ lifetime: '5' }, 'is no duration'],
-    [{ lifetime: 'soon' }, 'is no duration'],
-    [{ scope: 'a"b' }, 'is no scope token'],
+    [{ lifetime: '5' }, 'is not a duration'],
+    [{ lifetime: 'soon' }, 'is not a duration'],
+    [{ scope: 'a"b' }, 'is not a scope'],
     [{ audience: '' }, '--audience is empty'],
     [{ claim: ['x'] }, 'is not name=json'],
     [{ claim: ['=1'] }, 'is not name=json'],
-    [{ claim: ['x=y'] }, 'the value of x is no JSON'],
+    [{ claim: ['x=y'] }, 'the value of x is not JSON'],
     [{ claim: ['x=1', 'x=2'] }, 'x is given twice'],
     [{ claim: ['iss="https://other"'] }, 'iss comes from the key file'],
     [{ claim: ['exp=1'] }, 'exp comes from --lifetime'],
@@ -239,10 +239,10 @@ describe('mint', () => {
     const { iss: __, ...nameless } = jwk
     const broken = { ...jwk, d: 'c2VjcmV0' }
     const cases = [
-      ['not json', 'is no JSON object'],
-      [JSON.stringify(publicOnly), 'is no ES256 private key'],
+      ['not json', 'is not a JSON object'],
+      [JSON.stringify(publicOnly), 'is not an ES256 private key'],
       [JSON.stringify(nameless), 'does not name its issuer'],
-      [JSON.stringify({ ...jwk, crv: 'P-384' }), 'is no ES256 private key'],
+      [JSON.stringify({ ...jwk, crv: 'P-384' }), 'is not an ES256 private key'],
       [JSON.stringify(broken), 'is a broken key'],
     ] as const
     for (const [text, message] of cases) {

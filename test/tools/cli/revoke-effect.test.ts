@@ -228,14 +228,16 @@ describe('revoke --wait', () => {
   it.each(['https://other.example/x', '//other.example/x', 'http://[', 'javascript:0'])(
     'sends the token nowhere else: %s',
     async (location) => {
-      const { outcome } = await run({ wait: true }, () => ({
+      const slow = { post: 104, get: 200_000 }
+      const answer = () => ({
         status: 202,
         headers: { ...JSON_TYPE, location },
         body: { revocations: [ENTRY], ...held(1) },
-      }))
+      })
+      const { outcome } = await run({ wait: true }, answer, slow)
       expect(outcome.exitCode).toBe(2)
-      expect(outcome.err[0]).toContain('(1 of 4): the gate says to ask somewhere else')
-      expect(requests).toHaveLength(1)
+      expect(outcome.err[0]).toContain('(1 of 4): given up')
+      expect(requests.slice(1).map(({ url }) => url)).toEqual([LOCATION, LOCATION])
     },
   )
 })

@@ -136,7 +136,7 @@ describe('a mistake', () => {
     [
       'TOML that is broken',
       { 'routes/payments.toml': '[[routes]]\nmatch = \n' },
-      'routes/payments.toml:2:9 (payments@acme.dev): no valid TOML: ',
+      'routes/payments.toml:2:9 (payments@acme.dev): not valid TOML: ',
     ],
     [
       'an unknown key of a rule',

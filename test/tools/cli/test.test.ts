@@ -354,7 +354,7 @@ describe('cases', () => {
 
 describe('a file of cases', () => {
   it.each([
-    ['no TOML', 'case = [', /policy.test.toml:1:\d+: no valid TOML/],
+    ['no TOML', 'case = [', /policy.test.toml:1:\d+: not valid TOML/],
     ['no case', '', /: case: is required/],
     [
       'an unknown key',
@@ -392,8 +392,13 @@ describe('a file of cases', () => {
       one(`${PAY}expect.decision = "allow"`),
       /expect.decision: unknown value `allow`/,
     ],
-    ['no moment', one(`${PAY}at = 2026-02-30T00:00:00Z`), /:5: at: "2026-02-30.*" is no moment/],
-    ['no zone', one(`${PAY}at = 2026-02-20T00:00:00`), /at: ".*" is no moment/],
+    ['no moment', one(`${PAY}at = 2026-02-30T00:00:00Z`), /:5: at: "2026-02-30.*" is not a time/],
+    [
+      'no moment for all',
+      `defaults.at = 2026-02-30T00:00:00Z\n${one(PAY)}`,
+      /:1: at: "2026-02-30.*" is not a time/,
+    ],
+    ['no zone', one(`${PAY}at = 2026-02-20T00:00:00`), /at: ".*" is not a time/],
     [
       'an address that is none',
       one(`${PAY.replace('country = "DE"', 'country = 1')}`),
