@@ -1,3 +1,4 @@
+import { durationText } from '../core/duration.ts'
 import type { Issuer } from '../core/model/issuer.ts'
 import { type Path, quote } from './issues.ts'
 import { LONG_LIFETIME, PROFILES, type Profile, type ProfileName } from './profiles.ts'
@@ -44,11 +45,4 @@ export function issuerAdvice({
     ])
   }
   return found
-}
-
-const HOUR = 3_600
-
-const durationText = (seconds: number): string => {
-  if (seconds > HOUR && seconds % HOUR === 0) return `${seconds / HOUR}h`
-  return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`
 }
