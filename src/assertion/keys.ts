@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
+import { onceKnown } from '../core/result.ts'
 import { type InFlight, share } from '../core/single-flight.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
@@ -79,9 +80,9 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
 
   const current = (): Held | Promise<Held> => {
     const held = usable()
+    if (!held) return askAndWait()
     const now = clock.now()
     const isPaused = now - memory.failedAt < TIMES.pause
-    if (!held) return askAndWait()
     if (now >= held.refreshAt && !isPaused) waitUntil(ask().catch(() => {}))
     return held
   }
@@ -96,14 +97,9 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
     throw new Error('no signing key was available in time')
   }
 
-  const of = <Value>(part: (held: Held) => Value): Value | Promise<Value> => {
-    const held = current()
-    return held instanceof Promise ? held.then(part) : part(held)
-  }
-
   return {
-    signing: () => of(({ key }) => key),
-    published: () => of(({ published }) => published),
+    signing: () => onceKnown(current(), ({ key }) => key),
+    published: () => onceKnown(current(), ({ published }) => published),
     held: () => usable()?.published,
   }
 }

@@ -47,10 +47,8 @@ export interface Settings
   readonly algorithms: readonly Algorithm[]
 }
 
-const DEFAULT_BODY_BYTES = 1024 * 1024
-const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
-
-const systemClock: Clock = { now: () => Date.now() }
+/** From the weakest on. */
+export const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
 
 /** Reads options once. Throws a `TypeError` for unusable or unsafe ones. */
 export function settingsOf(options: VerifyOptions): Settings {
@@ -65,9 +63,9 @@ export function settingsOf(options: VerifyOptions): Settings {
     algorithms = ['ES256', 'Ed25519'],
     replays,
     requireBinding = 'identity',
-    maxBodyBytes = DEFAULT_BODY_BYTES,
+    maxBodyBytes = 1024 * 1024,
     fetch: load = (url, init) => fetch(url, init),
-    clock = systemClock,
+    clock = { now: () => Date.now() },
   } = options
   const audiences = [audience].flat()
   const read = algorithms.flatMap((name) => algorithmOf(name) ?? [])
