@@ -89,7 +89,6 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   resource: ({ resource }) => resource,
   origin: notShown,
   origin_via: notShown,
-  hosts: ({ hosts }) => [...hosts],
   clock_tolerance: ({ clockTolerance }) => secondsText(clockTolerance),
   proof_max_age: ({ proofMaxAge }) => secondsText(proofMaxAge),
   proof_max_ahead: ({ proofMaxAhead }) => secondsText(proofMaxAhead),
@@ -102,7 +101,6 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
     assertion ? showTable(ASSERTION_KEYS, ASSERTION, assertion, undefined) : 'off',
   identity_prefix: ({ identityPrefix }) => identityPrefix,
   identity_headers: ({ identityHeaders }) => showHeaders(identityHeaders),
-  strip_headers: ({ stripHeaders }) => [...stripHeaders],
   client_ip: ({ clientIp }) => (clientIp.from === 'header' ? clientIp.name : clientIp.from),
   address_limit: ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
   timeout: notShown,
@@ -110,7 +108,6 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   on_expiry: notShown,
   finish_within: notShown,
   shared_ids: notShown,
-  lift: ({ lift }) => [...lift],
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
   denial_docs: ({ denialDocs }) => denialDocs,
@@ -123,13 +120,11 @@ const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
   rows_a_day: ({ maxRows }) => (Number.isFinite(maxRows) ? maxRows : 'unlimited'),
   shards: ({ shards }) => shards,
   jurisdiction: ({ jurisdiction }) => jurisdiction,
-  path_values: ({ pathValues }) => [...pathValues],
   claims: ({ claims }) => claims.map(claimPathText),
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {
   max_body: ({ maxBody }) => maxBody,
-  withdrawn: ({ withdrawn }) => [...withdrawn],
 }
 
 const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
@@ -142,12 +137,9 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
       ? { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) }
       : undefined,
   jwks_cache: ({ keys, keyTimes }) => (keys.kind === 'inline' ? undefined : showTimes(keyTimes)),
-  audiences: ({ audiences }) => audiences,
-  algorithms: ({ algorithms }) => algorithms,
   typ: ({ types }) => [...types],
   max_lifetime: ({ maxLifetime }) => secondsText(maxLifetime),
   agentic_forms: ({ agentic }) => agentic && [...agentic],
-  required_claims: ({ requiredClaims }) => requiredClaims,
   claims: ({ claims }) => showClaims(claims),
   agent_id: ({ agentId }) => showPaths(agentId),
   agent_prefix: ({ agentPrefix }) => agentPrefix,
@@ -171,7 +163,6 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
 const GRANT: Shows<typeof GRANT_KEYS, ClaimGrant, string> = {
   issuer: (_grant, issuer) => issuer,
   claims: ({ claims }) => showClaims(claims),
-  scopes: ({ scopes }) => scopes,
   agent_type: ({ agentType }) => agentType,
   agent_id: ({ agentId }) => agentId?.source,
 }
@@ -221,12 +212,9 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   resource: ({ resource }) => resource,
   scopes: ofReading(({ scopes }) => writtenScopes(scopes)),
   issuers: ofReading((route, { issuers }) => issuerNames(route, issuers)),
-  audiences: ({ audiences }) => audiences,
   max_lifetime: ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime),
   claims: ofReading(({ claims }) => showClaims(claims)),
-  agent_types: ({ agentTypes }) => agentTypes && [...agentTypes],
   workflow: ({ workflow }) => workflow && `${workflow.from}:${workflow.name}`,
-  steps: ({ steps }) => steps && [...steps],
   delegation_chains: ({ delegationChains }) => delegationChains,
   step_sequences: ({ stepSequences }) => stepSequences,
   delegation: ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
@@ -249,7 +237,6 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
     orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   revocation: ofReading(({ revocation }) => showTerms(revocation)),
   rate_limit: ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
-  token_subprotocols: ({ tokenSubprotocols }) => tokenSubprotocols,
   mcp: ({ mcp }) => mcp && showTable(MCP_KEYS, MCP, mcp, undefined),
 }
 
@@ -274,11 +261,7 @@ const MCP: Shows<typeof MCP_KEYS, McpRule> = {
   tools: showNames('tools'),
   prompts: showNames('prompts'),
   resources: showNames('resources'),
-  methods: ({ methods }) => [...methods],
-  revisions: ({ revisions }) => [...revisions],
-  origins: ({ origins }) => [...origins],
   max_body: ({ maxBody }) => maxBody,
-  offered_scopes: ({ offeredScopes }) => offeredScopes,
 }
 
 const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>
