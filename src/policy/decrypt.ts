@@ -101,11 +101,8 @@ export function checkDecryption(issuers: ReadonlyMap<string, Issuer>, report: Re
   }
 }
 
-/** A token without `kid` means any key. */
-const canBeMeant = (one: string | undefined, other: string | undefined): boolean =>
-  one === undefined || other === undefined || one === other
-
+/** Whether a token can mean either key. One without `kid` means any key. */
 const isAlike = ({ kid, algorithms }: DecryptionKey, { keys = [] }: Decryption): boolean =>
-  keys.some(
-    (key) => canBeMeant(key.kid, kid) && key.algorithms.some((one) => algorithms.includes(one)),
-  )
+  keys
+    .filter((key) => kid === undefined || key.kid === undefined || key.kid === kid)
+    .some((key) => key.algorithms.some((one) => algorithms.includes(one)))

@@ -14,8 +14,9 @@ import {
   table,
 } from './table.ts'
 
-/** Deepest chain a policy may allow. */
-const DEEPEST = 10
+/** The longest chain that a policy may allow, and that where it says nothing. */
+export const DEEPEST = 10
+export const DEFAULT_DEPTH = 3
 
 export const ACTOR_KEYS = { sub: required(nameText), issuer: nameText }
 
@@ -170,8 +171,3 @@ export function checkActors(
     }
   }
 }
-
-/** Deepest chain where nothing is configured. */
-export const DEFAULT_DEPTH = 3
-/** No limit of a rule's own. */
-export const ANY_DEPTH = DEEPEST

@@ -140,16 +140,9 @@ const keyOf = (
     ...(kid !== undefined && { kid }),
     algorithms: Object.freeze(algorithms),
     async load() {
-      imported ??= { key: await importKey(jwk, algorithms[0]) }
+      const key = () => importJWK(jwk, algorithms[0], { extractable: false }) as Promise<CryptoKey>
+      imported ??= { key: await key().catch(() => undefined) }
       return imported.key
     },
   })
-}
-
-const importKey = async (jwk: JsonObject, algorithm: KeyManagement | undefined) => {
-  try {
-    return (await importJWK(jwk, algorithm, { extractable: false })) as CryptoKey
-  } catch {
-    return undefined
-  }
 }

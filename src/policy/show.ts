@@ -4,10 +4,9 @@ import { own } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { AuditRule } from '../core/model/audit.ts'
 import { type ClaimGrant, claimPathText } from '../core/model/claims.ts'
-import type { Decryption, Issuer, KeyTimes } from '../core/model/issuer.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
-import type { RevocationPlacement } from '../core/model/revocation.ts'
 import type { CorsRule, Route } from '../core/model/route.ts'
 import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
@@ -93,9 +92,11 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   proof_max_age: ({ proofMaxAge }) => secondsText(proofMaxAge),
   proof_max_ahead: ({ proofMaxAhead }) => secondsText(proofMaxAhead),
   prefix: ({ prefix }) => prefix,
-  revocation: ({ revocation, placement }) => ({
+  revocation: ({ revocation, placement: { shards, locations, jurisdiction } }) => ({
     ...showTerms(revocation),
-    ...showPlacement(placement),
+    shards,
+    ...(locations.length > 0 && { locations: [...locations] }),
+    ...(jurisdiction !== undefined && { jurisdiction }),
   }),
   assertion: ({ assertion }) =>
     assertion ? showTable(ASSERTION_KEYS, ASSERTION, assertion, undefined) : 'off',
@@ -136,7 +137,14 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
     keys.kind === 'inline'
       ? { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) }
       : undefined,
-  jwks_cache: ({ keys, keyTimes }) => (keys.kind === 'inline' ? undefined : showTimes(keyTimes)),
+  jwks_cache: ({ keys, keyTimes }) =>
+    keys.kind === 'inline'
+      ? undefined
+      : {
+          max_fresh: millisecondsText(keyTimes.maxFresh),
+          stale_if_error: millisecondsText(keyTimes.staleIfError),
+          cooldown: millisecondsText(keyTimes.cooldown),
+        },
   typ: ({ types }) => [...types],
   max_lifetime: ({ maxLifetime }) => secondsText(maxLifetime),
   agentic_forms: ({ agentic }) => agentic && [...agentic],
@@ -148,7 +156,13 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
   workflow_id: ({ workflowId }) => showPath(workflowId),
   scope: ({ scope }) => showPaths(scope),
   scopes_from: ({ scopesFrom = 'token' }) => scopesFrom,
-  decrypt: ({ decrypt }) => decrypt && showDecryption(decrypt),
+  decrypt: ({ decrypt }) =>
+    decrypt && {
+      secret: decrypt.secret,
+      key_management: decrypt.keyManagement,
+      content_encryption: decrypt.contentEncryption,
+      keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
+    },
   delegation: ({ delegation, parentScope }, within) => ({
     ...showDelegation(delegation, within),
     ...(parentScope && { parent_scope: claimPathText(parentScope) }),
@@ -173,25 +187,6 @@ export function showGrants({ name, grants = [] }: Issuer): Readonly<Record<strin
     grants.map((grant) => [grant.name, showTable(GRANT_KEYS, GRANT, grant, name)]),
   )
 }
-
-const showPlacement = ({ shards, locations, jurisdiction }: RevocationPlacement): Shown => ({
-  shards,
-  ...(locations.length > 0 && { locations: [...locations] }),
-  ...(jurisdiction !== undefined && { jurisdiction }),
-})
-
-const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({
-  max_fresh: millisecondsText(maxFresh),
-  stale_if_error: millisecondsText(staleIfError),
-  cooldown: millisecondsText(cooldown),
-})
-
-const showDecryption = (decrypt: Decryption): Shown => ({
-  secret: decrypt.secret,
-  key_management: decrypt.keyManagement,
-  content_encryption: decrypt.contentEncryption,
-  keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
-})
 
 interface RouteContext {
   readonly issuers: readonly Issuer[]
