@@ -38,24 +38,19 @@ export interface KeyEntry {
   readonly budget: Budget
 }
 
-/** The keys of all issuers in an isolate's memory. Create one per isolate, not per request. */
-export interface KeyCache {
-  readonly clock: Clock
-  readonly entries: Map<string, KeyEntry>
-  readonly byIssuer: WeakMap<Issuer, KeyEntry>
-  readonly inFlight: InFlight
-}
+export type KeyCache = ReturnType<typeof createKeyCache>
 
 /** Most missing key ids, and most known networks. */
 const REMEMBERED = 1_024
 
-/** Creates an empty cache. */
-export function createKeyCache(clock: Clock): KeyCache {
+/** Creates an empty cache for the keys of all issuers. Create one per isolate, not per request. */
+export function createKeyCache(clock: Clock) {
+  const inFlight: InFlight = new Map()
   return {
     clock,
-    entries: new Map(),
-    byIssuer: new WeakMap(),
-    inFlight: new Map(),
+    entries: new Map<string, KeyEntry>(),
+    byIssuer: new WeakMap<Issuer, KeyEntry>(),
+    inFlight,
   }
 }
 

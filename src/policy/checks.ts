@@ -81,11 +81,10 @@ export function checkAddresses(
   { gate, gateOrigins, entries, rules, env }: Addressed,
   at: (base: string) => Report,
 ): void {
-  const isOwn = (url: URL) => gateOrigins.has(url.origin)
   const own = [...gateOrigins].flatMap((origin) => parseUrl(origin) ?? []).map(serverOf)
   const servesItself = (url: URL) => own.includes(serverOf(url))
   const checkOrigin = (origin: Origin | undefined, report: Report) => {
-    if (origin?.kind === 'url' && isOwn(origin.url)) {
+    if (origin?.kind === 'url' && gateOrigins.has(origin.url.origin)) {
       report(
         [],
         "is the gate's own scheme, name and port: requests would go round in circles; write where the API itself is served",

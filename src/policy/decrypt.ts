@@ -64,10 +64,7 @@ export function decryptionOf(
   const keyManagement = entry.key_management ?? KEY_MANAGEMENT
   const value = env.secret(name)
   if (!env.has('secret', name)) at([], `needs the secret ${quote(name)}, which is not set`)
-  const keys =
-    value === undefined || keyManagement.length === 0
-      ? undefined
-      : privateKeys(value, name, keyManagement, at)
+  const keys = value === undefined ? undefined : privateKeys(value, name, keyManagement, at)
   return {
     secret: name,
     keyManagement,

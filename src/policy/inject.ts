@@ -78,7 +78,7 @@ export function injectionsOf(
   env: PolicyEnv,
   report: Report,
 ): Route['inject'] {
-  const headers = injections.map(({ header, parts }) => {
+  return injections.map(({ header, parts }) => {
     const folded = foldedName(header)
     if (folded.startsWith(identityPrefix) || folded.startsWith('x-agent-')) {
       report([header], 'is an identity header, which only the gate sets')
@@ -86,7 +86,6 @@ export function injectionsOf(
     const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))
     return [header, value.join(''), templateText(parts)] as const
   })
-  return headers
 }
 
 const templateText = (parts: readonly string[]): string =>

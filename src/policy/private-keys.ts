@@ -1,6 +1,6 @@
 import { type CryptoKey, importJWK } from 'jose'
 import { base64UrlDecode, bitLength } from '../core/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { isObject, type JsonObject, own, ownText, parseJsonObject } from '../core/json.ts'
 import { isKid } from '../core/jws.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { DecryptionKey, KeyManagement } from '../core/model/issuer.ts'
@@ -121,10 +121,10 @@ export function membersOf(
 ): Readonly<Record<string, string>> | undefined {
   const read: Record<string, string> = {}
   for (const member of members) {
-    const text = own(jwk, member)
-    const length = typeof text === 'string' ? (base64UrlDecode(text)?.length ?? 0) : 0
+    const text = ownText(jwk, member) ?? ''
+    const length = base64UrlDecode(text)?.length ?? 0
     if (length === 0 || (bytes !== undefined && length !== bytes)) return undefined
-    read[member] = text as string
+    read[member] = text
   }
   return read
 }

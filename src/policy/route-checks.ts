@@ -4,10 +4,10 @@ import { METADATA_PATH } from '../core/model/well-known.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
 import { checkMcpAudiences } from '../mcp/options/resource.ts'
 import { checkSingleUse } from '../replay/options.ts'
-import { isIdentityHeader } from './claim-headers.ts'
+import { checkIdentityHeaders } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
-import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
+import { DEFAULT_PREFIX } from './gate.ts'
 import { isAmong } from './inject.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { onExpiryOf, type Surroundings, takenIssuers } from './route.ts'
@@ -131,10 +131,8 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function headersAreSetOnce({ entry, gate, report }) {
     const { inject = [], forward_claims: claims = [] } = entry
     const { identity_headers: ofGate = [], identity_prefix: prefix } = gate
+    checkIdentityHeaders(claims, prefix, under(report, 'forward_claims'))
     for (const { header } of claims) {
-      if (isIdentityHeader(header, prefix ?? DEFAULT_IDENTITY_PREFIX)) {
-        report(['forward_claims', header], 'is an identity header, whose value is not configured')
-      }
       if (isAmong([...ofGate, ...inject], header)) {
         report(['forward_claims', header], 'is set by GATE.identity_headers or inject already')
       }
