@@ -1,4 +1,5 @@
 import { isObject, own } from '../core/json.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH } from '../core/model/well-known.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
@@ -16,6 +17,8 @@ import type { RouteEntry } from './route-keys.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry
+  /** The issuers whose tokens the rule accepts. */
+  readonly taken: readonly Issuer[]
   /** Whether the key is written, readable or not. */
   readonly has: (key: string) => boolean
   readonly rawOf: (key: string) => unknown
@@ -98,8 +101,8 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     if (!match || workflow?.from !== 'path' || match.params.includes(workflow.name)) return
     report(['workflow'], unknownName('path parameter', workflow.name, match.params))
   },
-  function stepsCanBeThere({ entry, has, report, ...around }) {
-    if (takenIssuers(entry, around).some(({ agentic }) => agentic)) return
+  function stepsCanBeThere({ taken, has, report }) {
+    if (taken.some(({ agentic }) => agentic)) return
     for (const key of ['steps', 'delegation_chains', 'step_sequences']) {
       if (has(key))
         report([key], 'needs an issuer with profile `agentic-jwt`: no other token has it')
@@ -108,9 +111,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function conditionReadsWhatIsThere({ entry: { match, when }, gate, report }) {
     if (match) checkCondition(when, match.params, gate, report)
   },
-  function mcpIsGuarded({ entry, gate, report }) {
-    checkMcp(entry, gate, report)
-  },
+  ({ entry, gate, report }) => checkMcp(entry, gate, report),
   function mcpTakesItsTokens({ entry, has, report, ...around }) {
     const isUnread = has('resource') && !entry.resource
     if (!has('audiences') && !isUnread) checkMcpAudiences(entry, around, report)
@@ -125,9 +126,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       report(['forward_token'], 'and an injected Authorization cannot both be sent')
     }
   },
-  function tokensPassOnce({ entry, has, report }) {
-    checkSingleUse(entry, has, report)
-  },
+  ({ entry, has, report }) => checkSingleUse(entry, has, report),
   function headersAreSetOnce({ entry, gate, report }) {
     const { inject = [], forward_claims: claims = [] } = entry
     const { identity_headers: ofGate = [], identity_prefix: prefix } = gate
@@ -179,16 +178,14 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       }
     }
   },
-  function someIssuerIsTaken({ entry, has, report, ...around }) {
-    const { size } = around.issuers
-    if (entry.access === 'public' || has('issuers') || size === 0) return
-    if (takenIssuers(entry, around).length === 0) {
+  function someIssuerIsTaken({ entry, issuers, taken, has, report }) {
+    if (entry.access === 'public' || has('issuers') || issuers.size === 0) return
+    if (taken.length === 0) {
       report([], 'takes tokens of no issuer: each has rules = false; add one for agents')
     }
   },
-  function lifetimeIsShorter({ entry, report, ...around }) {
-    const { max_lifetime: lifetime = 0 } = entry
-    const least = takenIssuers(entry, around).filter((one) => one.maxLifetime < lifetime)
+  function lifetimeIsShorter({ entry: { max_lifetime: lifetime = 0 }, taken, report }) {
+    const least = taken.filter((one) => one.maxLifetime < lifetime)
     if (least.length > 0) {
       const names = quoteAll(least.map(({ name }) => name))
       report(
@@ -197,9 +194,8 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       )
     }
   },
-  function delegationIsNarrower({ entry, report, names, ...around }) {
+  function delegationIsNarrower({ entry, taken, names, report }) {
     const { max_depth: depth = 0, issuers = [] } = entry.delegation ?? {}
-    const taken = takenIssuers(entry, around)
     const wider = taken.filter(({ delegation }) => delegation.maxDepth < depth)
     if (wider.length > 0) {
       const list = quoteAll(wider.map(({ name }) => name))
@@ -218,9 +214,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       }
     }
   },
-  function actorsCanBeThere({ entry, report, names, ...around }) {
-    const { delegation } = entry
-    const taken = takenIssuers(entry, around)
+  function actorsCanBeThere({ entry: { delegation }, taken, names, report }) {
     if (!delegation || taken.length === 0) return
     const own =
       delegation.issuers && new Set(delegation.issuers.map((one) => names.get(one) ?? one))
@@ -244,5 +238,6 @@ export function checkRoute(
 ): void {
   const has = (key: string) => isObject(raw) && Object.hasOwn(raw, key)
   const rawOf = (key: string) => (isObject(raw) ? own(raw, key) : undefined)
-  for (const check of CHECKS) check({ ...around, entry, has, rawOf, report })
+  const judged = { ...around, entry, taken: takenIssuers(entry, around), has, rawOf, report }
+  for (const check of CHECKS) check(judged)
 }
