@@ -9,7 +9,7 @@ import type { Rule } from './resources.ts'
 
 type Entries = ReadonlyMap<string, IssuerEntry>
 
-/** Checks that no two issuers have one `iss`, and that no two prefixes and ids make one agent's name. */
+/** Checks that no two issuers have the same `iss`, and that agents of two issuers cannot have the same name. */
 export function checkIssuers(entries: Entries, gate: GateEntry, report: Report): void {
   const byIss = new Map<string, string>()
   const before: (readonly [name: string, prefix: string])[] = []
@@ -50,7 +50,7 @@ export function checkResources(
   }
 }
 
-/** Only its developer can reach a gate that shows every step. */
+/** Checks that a gate that shows every step is reachable from this machine only. */
 export function checkErrors(
   { errors }: GateEntry,
   hosts: ReadonlySet<string>,

@@ -38,9 +38,9 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
   const otherwise = 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"'
   for (const [header, text] of namedEntries(value, report, otherwise)) {
     const folded = foldedName(header)
-    if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
+    if (!isHeaderName(header)) report([header], 'is not a header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
-      report([header], 'is a header that no claim can be sent in')
+      report([header], 'is a header in which no claim can be sent')
     } else if (MCP_HEADERS.includes(folded)) report([header], OF_MCP)
     else if (folded.startsWith(USUAL)) {
       report([header], OF_IDENTITY)

@@ -89,10 +89,10 @@ export function seconds({ least = 1, most = Math.floor(LONGEST / 1000) }: Span =
 
 /** The name of one header (RFC 9110 §5.1), lower-case. */
 export function readHeaderName(value: string): Result<string, string> {
-  if (value.includes('*')) return fail(`${quote(value)}: names are whole; write each without *`)
+  if (value.includes('*')) return fail(`${quote(value)}: write each name whole, without *`)
   return isHeaderName(value)
     ? ok(value.toLowerCase())
-    : fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
+    : fail(`${quote(value)} is not a header name (RFC 9110 §5.1)`)
 }
 
 export const headerName = text(readHeaderName)

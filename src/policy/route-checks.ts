@@ -145,7 +145,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function corsNamesItsMethods({ entry: { match, cors }, report }) {
     for (const [i, method] of (cors?.methods ?? []).entries()) {
       if (!match || match.methods.includes(method)) continue
-      report(['cors', 'methods', i], `${quote(method)} is no method of ${quote(match.text)}`)
+      report(['cors', 'methods', i], `${quote(method)} is not a method of ${quote(match.text)}`)
     }
   },
   function slashNeedsParameter({ entry: { match, encoded_slash: slash }, report }) {
@@ -174,14 +174,14 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     for (const [i, name] of named.entries()) {
       if (!declared.has(name)) report(['issuers', i], unknownName('issuer', name, [...declared]))
       if (issuers.get(name)?.rules === false) {
-        report(['issuers', i], `${quote(name)} has rules = false: no rule takes its tokens`)
+        report(['issuers', i], `${quote(name)} has rules = false: no rule accepts its tokens`)
       }
     }
   },
   function someIssuerIsTaken({ entry, issuers, taken, has, report }) {
     if (entry.access === 'public' || has('issuers') || issuers.size === 0) return
     if (taken.length === 0) {
-      report([], 'takes tokens of no issuer: each has rules = false; add one for agents')
+      report([], 'accepts tokens of no issuer: each has rules = false; add an issuer for agents')
     }
   },
   function lifetimeIsShorter({ entry: { max_lifetime: lifetime = 0 }, taken, report }) {
@@ -190,7 +190,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       const names = quoteAll(least.map(({ name }) => name))
       report(
         ['max_lifetime'],
-        `must be at most that of each issuer it takes; longer than of ${names}`,
+        `must be at most that of each issuer of the rule; it is longer than that of ${names}`,
       )
     }
   },
@@ -201,7 +201,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       const list = quoteAll(wider.map(({ name }) => name))
       report(
         ['delegation', 'max_depth'],
-        `must be at most that of each issuer; above that of ${list}`,
+        `must be at most that of each issuer of the rule; it is above that of ${list}`,
       )
     }
     for (const [i, name] of issuers.entries()) {
@@ -209,7 +209,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       if (!taken.some((one) => one.issuer === iss || one.delegation.issuers.has(iss))) {
         report(
           ['delegation', 'issuers', i],
-          `${quote(name)} does not count for any issuer it takes`,
+          `${quote(name)} is not accepted for actors by any issuer of the rule`,
         )
       }
     }

@@ -85,7 +85,7 @@ describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
       warnings({ profile, ...needed, max_lifetime: '15m', required_claims: names })
     expect(required(['jti'])).toEqual([])
     expect(required(['iss'])).toEqual([
-      ['ISSUERS.acme', expect.stringMatching(/^jti is not required: .* journal; ./)],
+      ['ISSUERS.acme', expect.stringMatching(/^jti is not required: .* from others; ./)],
     ])
   })
 })
@@ -116,7 +116,7 @@ describe('an endpoint that tenants of Entra share', () => {
     for (const profile of ['entra', 'generic']) {
       expect(said(issuer, { profile })).toEqual([
         expect.stringContaining(
-          `ISSUERS.entra.issuer: is shared by tenants, and no token names it: write the tenant's id for \`${name}\``,
+          `ISSUERS.entra.issuer: is shared by many tenants, so no token has it as iss: write the tenant's id in place of \`${name}\``,
         ),
       ])
     }
