@@ -33,7 +33,7 @@ export interface KeyEntry {
   lostAt: number
   /** Key ids that the issuer's set lacked, and until when (milliseconds) that result is used. */
   readonly misses: Map<string, number>
-  /** Networks from which a token of this issuer passed the line. */
+  /** Networks from which a token of this issuer passed all stages. */
   readonly known: Set<string>
   readonly budget: Budget
 }
@@ -124,7 +124,7 @@ export function rememberNetwork({ known }: KeyEntry, network: string): void {
 
 const MOST_ROTATIONS = 5
 
-/** The state of an issuer's keys, without a question to anyone. */
+/** The state of an issuer's keys in memory. */
 export interface KeyStatus {
   /** Seconds since the keys were fetched. */
   readonly age: number | undefined

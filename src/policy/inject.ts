@@ -120,8 +120,8 @@ export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly s
 }
 
 /**
- * What is looked for in answers: the secrets, and of `Basic` credentials the pair and the password, or the
- * user where there is none. Without spaces around them, which no header keeps.
+ * The texts to search answers for: the secrets, and of `Basic` credentials the pair and the password, or the user where
+ * there is no password. Without spaces around them, since no header keeps these.
  */
 export function recognised(
   injections: readonly Injection[],

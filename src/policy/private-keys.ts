@@ -34,7 +34,7 @@ export function readPrivateSet<Key extends object>(
   })
 }
 
-/** The private keys of a secret for these ways of key management; every one must be usable. Imports none. */
+/** The private keys of a secret for these key management algorithms. Each must be usable with one. Imports none. */
 export function privateKeys(
   value: string,
   name: string,

@@ -23,8 +23,8 @@ export interface Read {
 export type Warn = (read: Read, at: (base: string) => Report) => void
 
 /**
- * Warns of secrets that are too short to be recognised in answers, and of alerts that cannot be sent. Only the gate
- * can do this, since no check of a file knows a secret's value.
+ * Warns of secrets that are too short to be recognised in answers, and of alerts that cannot be sent. Only the gate can
+ * do this: a check of a file does not know the values of secrets.
  */
 export const warnOfSecrets: Warn = ({ rules, env }, at) => {
   for (const { entry, path } of rules) {

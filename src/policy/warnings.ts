@@ -146,7 +146,7 @@ const warnOfOrigins: Warn = (read, at) => {
   }
 }
 
-/** A binding may be a private network, where plain http is as good. */
+/** A binding may lead to a private network, where plain http is no risk. */
 const warnPlain = ({ origin, origin_via: via }: GateEntry | RouteEntry, report: Report) => {
   if (
     origin?.kind === 'url' &&
@@ -246,10 +246,10 @@ const warnUnsent = (rules: readonly Rule[], at: At): void => {
   }
 }
 
-/** Whether `inject` can be written in it. */
+/** Whether the rule may have `inject`. */
 const isAble = ({ entry: { access = 'required' } }: Rule): boolean => access === 'required'
 
-/** Says something once about rules, at the first of them. */
+/** Reports a warning about several rules once, at the first of them. */
 const warnFirst = (
   rules: readonly Rule[],
   at: At,

@@ -33,8 +33,8 @@ export function warnSingleUse(
 }
 
 /**
- * Warns of a rule that writes and accepts a proof again, and of one that expects proofs and cannot record them. A rule
- * that says neither `possession` nor `replay` is not warned of: it may never see a bound token.
+ * Warns of a rule that accepts a proof again and may change something, and of a rule that expects proofs and cannot
+ * record them. A rule without `possession` and `replay` gets no warning: it may never see a bound token.
  */
 export function warnProofs(
   { match, access, single_use: isOnce, possession, replay }: RouteEntry,
