@@ -1,5 +1,5 @@
 import { SignJWT } from 'jose'
-import { type Admission, perAdmission, weigh } from '../core/admission.ts'
+import { perAdmission, weigh } from '../core/admission.ts'
 import { sha256Name } from '../core/bytes.ts'
 import type { Decision, Facts } from '../core/guard.ts'
 import { perObject } from '../core/memo.ts'
@@ -65,7 +65,7 @@ export function assertionOf(asserted: Asserted): string | Promise<string> {
   const { rule, known, key, clock } = asserted
   if (rule.binding !== 'identity') return signBound(asserted)
   const use = `${routeText(known)} ${known.grant.join(' ')}`
-  const one = keptOf(known.admission).get(use)
+  const one = keptOf(known.admission, undefined).get(use)
   if (one && one.kid === key.kid && clock.now() < one.until) return one.text
   return keep(asserted, use)
 }
@@ -77,17 +77,17 @@ const signBound = async (asserted: Asserted): Promise<string> => {
   return sign(query === '' ? claims : { ...claims, htq: await sha256Name(query) }, asserted.key)
 }
 
-const keptIn = perAdmission(
+/** The assertions of an admission. Their bytes are counted when they change. */
+const keptOf = perAdmission(
   () => new Map<string, Kept>(),
   () => 0,
 )
-const keptOf = (admission: Admission) => keptIn(admission, undefined)
 
 const keep = async (asserted: Asserted, use: string): Promise<string> => {
   const { known, key } = asserted
   const claims = claimsOf(asserted)
   const text = await sign(claims, key)
-  const kept = keptOf(known.admission)
+  const kept = keptOf(known.admission, undefined)
   if (kept.size >= MOST_KEPT) {
     weigh(known.admission, -[...kept].reduce((sum, one) => sum + weightOf(...one), 0))
     kept.clear()

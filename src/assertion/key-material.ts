@@ -28,13 +28,13 @@ export async function importOperatorKeys({
   operatorKeys,
   withdrawn,
 }: AssertionRule): Promise<readonly ImportedKey[]> {
-  const all = await Promise.all(
-    operatorKeys.map(
-      async (key) => [key, await publicKeyOf(key.privateJwk, key.algorithm)] as const,
-    ),
+  const keys = await Promise.all(
+    operatorKeys.map(async (key) => {
+      const publicKey = await publicKeyOf(key.privateJwk, key.algorithm)
+      return withdrawn.includes(publicKey.kid) ? [] : [await imported(key, publicKey)]
+    }),
   )
-  const kept = all.filter(([, { kid }]) => !withdrawn.includes(kid))
-  return Promise.all(kept.map(([key, publicKey]) => imported(key, publicKey)))
+  return keys.flat()
 }
 
 const imported = async (

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
+import { onceKnown } from '../core/result.ts'
 import { type InFlight, share } from '../core/single-flight.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
@@ -52,8 +53,8 @@ const TIMES = { fresh: 5 * 60_000, usable: 55 * 60_000, ask: 5_000, pause: 1_000
 const ASK = 'ask'
 
 /**
- * The signing key and the published keys, by the keeper. An isolate asks once for all its requests, and renews in the
- * background. Without a keeper, the operator's first key signs and all are published. Rejects if there
+ * The signing key and the published keys, from the key service. An isolate asks once for all its requests, and renews
+ * them in the background. Without a key service, the operator's first key signs and all are published. Rejects if there
  * is no key, and if the key may no longer be published.
  */
 export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys {
@@ -79,9 +80,9 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
 
   const current = (): Held | Promise<Held> => {
     const held = usable()
+    if (!held) return askAndWait()
     const now = clock.now()
     const isPaused = now - memory.failedAt < TIMES.pause
-    if (!held) return askAndWait()
     if (now >= held.refreshAt && !isPaused) waitUntil(ask().catch(() => {}))
     return held
   }
@@ -96,14 +97,9 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
     throw new Error('no signing key was available in time')
   }
 
-  const of = <Value>(part: (held: Held) => Value): Value | Promise<Value> => {
-    const held = current()
-    return held instanceof Promise ? held.then(part) : part(held)
-  }
-
   return {
-    signing: () => of(({ key }) => key),
-    published: () => of(({ published }) => published),
+    signing: () => onceKnown(current(), ({ key }) => key),
+    published: () => onceKnown(current(), ({ published }) => published),
     held: () => usable()?.published,
   }
 }
@@ -118,8 +114,8 @@ const have = async (options: AssertionKeysOptions): Promise<Held> => {
     ? await keeper({ algorithm, operatorKeys, withdrawn })
     : withoutKeeper(operatorKeys)
   const { signer } = kept
-  // The keeper may run another deployment's code than the isolates.
-  if (withdrawn.includes(signer.kid)) throw new Error('the keeper signs with a withdrawn key')
+  // The key service may run another deployment's code than the isolates.
+  if (withdrawn.includes(signer.kid)) throw new Error('the key service signs with a withdrawn key')
   const key = signer.privateJwk
     ? await importPrivate(signer.privateJwk, signer.algorithm)
     : own.find(({ kid }) => kid === signer.kid)?.key

@@ -97,7 +97,7 @@ export function assertionOf(
   if (binding === 'off') return undefined
   const value = env.secret(ASSERTION_SECRET)
   const operatorKeys = value === undefined ? [] : readKeys(value, report)
-  // The secret is required only where no keeper generates keys.
+  // The secret is required only where no key service generates keys.
   if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', ASSERTION_SECRET)) {
     report(
       [],

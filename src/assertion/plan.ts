@@ -63,7 +63,7 @@ export function planOf(kept: Kept, wanted: Wanted, now: number): Plan {
   const isGood = ({ kid }: PublicKey) => !withdrawn.includes(kid)
   const held = kept.keys.filter((key) => isGood(key) && (key.until ?? now + 1) > now)
   const all = [...held, ...missing(held, wanted.operatorKeys.filter(isGood), now)]
-  const made = all.filter(isMade)
+  const made = all.filter(({ privateJwk }) => privateJwk)
   const ours = made.filter(({ algorithm }) => algorithm === wanted.algorithm)
   const operators = wanted.operatorKeys.flatMap(
     ({ kid }) => all.find((key) => key.kid === kid) ?? [],
@@ -74,7 +74,8 @@ export function planOf(kept: Kept, wanted: Wanted, now: number): Plan {
   const make = needed(ours, signer, now)
   const keys = all.map((key) => {
     const { until: _, ...rest } = key
-    const isKept = key === signer || key === standby || operators.includes(key) || isNext(key, now)
+    const isNext = made.includes(key) && key.signsFrom > now
+    const isKept = isNext || [signer, standby, ...operators].includes(key)
     return isKept ? rest : { ...rest, until: key.until ?? now + TIMES.after }
   })
   return { keys, withdrawn, ...(signer && { signer }), ...(make !== undefined && { make }) }
@@ -93,8 +94,6 @@ export function nextChange(keys: readonly AssertionKey[], now: number): number {
     now + TIMES.rotation,
   )
 }
-
-const isMade = ({ privateJwk }: AssertionKey): boolean => privateJwk !== undefined
 
 const isReady =
   (now: number) =>
@@ -134,7 +133,3 @@ const needed = (
   const due = newest + TIMES.rotation
   return due - TIMES.ahead <= now ? Math.max(due, now + TIMES.ahead) : undefined
 }
-
-/** Whether a key was generated and may not sign yet. */
-const isNext = ({ signsFrom, privateJwk }: AssertionKey, now: number): boolean =>
-  privateJwk !== undefined && signsFrom > now

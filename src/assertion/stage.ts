@@ -1,8 +1,7 @@
 import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, denials } from '../core/denial.ts'
-import type { Policy } from '../core/model/policy.ts'
+import type { LineFacts } from '../core/model/facts.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
-import type { Route } from '../core/model/route.ts'
 import { fail, ok } from '../core/result.ts'
 
 /** Also for code that signs elsewhere. */
@@ -14,10 +13,7 @@ export const signingDenials = denials({
   ],
 })
 
-interface Needs {
-  readonly policy: Policy
-  readonly route: Route
-}
+type Needs = Pick<LineFacts, 'policy' | 'route'>
 
 export interface SigningPorts {
   readonly signingKeys: Pick<SigningKeys, 'signing'>

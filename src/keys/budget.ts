@@ -9,7 +9,7 @@ export interface Caller {
   readonly isKnown: boolean
 }
 
-/** Takes one of the questions that a caller may cause by unknown key ids; `false` where none is left. */
+/** Counts a question that a caller causes by an unknown key id; `false` if its budget is used up. */
 export type Budget = (caller: Caller) => boolean
 
 const MINUTE = 60_000
@@ -35,8 +35,8 @@ export function isolateBudget(clock: Clock): Budget {
 }
 
 /**
- * The budget of the key service for fetches from the issuer. All callers share one, of which a network of strangers may
- * take little. Known callers also have a reserve.
+ * The budget of the key service for fetches from the issuer. All callers share one, and a network of strangers may
+ * take little of it. Known callers also have a reserve.
  */
 export function serviceBudget(clock: Clock): Budget {
   const stranger = createBuckets({ clock, most: NETWORKS })

@@ -33,29 +33,24 @@ export interface KeyEntry {
   lostAt: number
   /** Key ids that the issuer's set lacked, and until when (milliseconds) that result is used. */
   readonly misses: Map<string, number>
-  /** Networks from which a token of this issuer passed the line. */
+  /** Networks from which a token of this issuer passed all stages. */
   readonly known: Set<string>
   readonly budget: Budget
 }
 
-/** The keys of all issuers in an isolate's memory. Create one per isolate, not per request. */
-export interface KeyCache {
-  readonly clock: Clock
-  readonly entries: Map<string, KeyEntry>
-  readonly byIssuer: WeakMap<Issuer, KeyEntry>
-  readonly inFlight: InFlight
-}
+export type KeyCache = ReturnType<typeof createKeyCache>
 
 /** Most missing key ids, and most known networks. */
 const REMEMBERED = 1_024
 
-/** Creates an empty cache. */
-export function createKeyCache(clock: Clock): KeyCache {
+/** Creates an empty cache for the keys of all issuers. Create one per isolate, not per request. */
+export function createKeyCache(clock: Clock) {
+  const inFlight: InFlight = new Map()
   return {
     clock,
-    entries: new Map(),
-    byIssuer: new WeakMap(),
-    inFlight: new Map(),
+    entries: new Map<string, KeyEntry>(),
+    byIssuer: new WeakMap<Issuer, KeyEntry>(),
+    inFlight,
   }
 }
 
@@ -129,7 +124,7 @@ export function rememberNetwork({ known }: KeyEntry, network: string): void {
 
 const MOST_ROTATIONS = 5
 
-/** The state of an issuer's keys, without a question to anyone. */
+/** The state of an issuer's keys in memory. */
 export interface KeyStatus {
   /** Seconds since the keys were fetched. */
   readonly age: number | undefined

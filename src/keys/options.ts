@@ -63,14 +63,10 @@ export function checkKeyTimes(written: unknown, report: Report): void {
 }
 
 /** The configured times, with defaults. */
-export function keyTimesOf({
-  max_fresh,
-  stale_if_error,
-  cooldown,
-}: Readable<typeof KEY_TIMES_KEYS> = {}): KeyTimes {
+export function keyTimesOf(entry: Readable<typeof KEY_TIMES_KEYS> = {}): KeyTimes {
   return Object.freeze({
-    maxFresh: max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
-    staleIfError: stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
-    cooldown: cooldown ?? DEFAULT_KEY_TIMES.cooldown,
+    maxFresh: entry.max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
+    staleIfError: entry.stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
+    cooldown: entry.cooldown ?? DEFAULT_KEY_TIMES.cooldown,
   })
 }

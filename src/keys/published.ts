@@ -1,4 +1,4 @@
-import { type JsonObject, own } from '../core/json.ts'
+import { type JsonObject, own, ownText } from '../core/json.ts'
 import type { KeyTimes } from '../core/model/issuer.ts'
 import { publicKeys } from '../core/model/key-set.ts'
 import { fail, ok, type Result } from '../core/result.ts'
@@ -172,7 +172,7 @@ const readMetadata = (
   if (loaded.value.kind === 'unchanged') return fail('status 304')
   const { document, maxAge } = loaded.value
   if (own(document, 'issuer') !== issuer) return fail('metadata of another issuer')
-  const uri = own(document, 'jwks_uri')
-  if (typeof uri !== 'string' || !parseUrl(uri)) return fail('no jwks_uri')
+  const uri = ownText(document, 'jwks_uri')
+  if (uri === undefined || !parseUrl(uri)) return fail('no jwks_uri')
   return ok({ uri, url, ...(maxAge !== undefined && { maxAge }) })
 }

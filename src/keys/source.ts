@@ -204,7 +204,7 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       const retryAt = at + KEY_TIMES.failureMs
       entry.lostAt = at
       // A stranger's question must not affect the use of stored keys.
-      if (asked.why === 'newer') entry.failure = { error: 'keeper unreachable', at, retryAt }
+      if (asked.why === 'newer') entry.failure = { error: 'key service unreachable', at, retryAt }
       log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
     }
   })

@@ -1,5 +1,5 @@
 import { sha256Name } from '../core/bytes.ts'
-import { isObject, type JsonObject, own } from '../core/json.ts'
+import { isObject, type JsonObject, ownText } from '../core/json.ts'
 import type { Issuer } from '../core/model/issuer.ts'
 import { publicKeys } from '../core/model/key-set.ts'
 import { KEY_TIMES } from './times.ts'
@@ -53,10 +53,8 @@ export async function readRecord(
 ): Promise<KeyRecord | undefined> {
   const value = await kv.get(name, { type: 'json', cacheTtl: KEY_TIMES.kvCopySeconds })
   if (!isObject(value)) return undefined
-  const keys = publicKeys(own(value, 'jwks'))
-  const fetchedAt = own(value, 'fetchedAt')
-  const maxAge = own(value, 'maxAge')
-  const rotations = own(value, 'rotations')
+  const { jwks, fetchedAt, maxAge, rotations } = value
+  const keys = publicKeys(jwks)
   if (!keys?.length || typeof fetchedAt !== 'number') return undefined
   const age = now - fetchedAt
   if (age >= KEY_TIMES.kvLifeMs || age < -KEY_TIMES.skewMs) return undefined
@@ -107,7 +105,4 @@ export function rotated(
 const byText = (keys: readonly JsonObject[]) =>
   new Map(keys.map((key) => [JSON.stringify(Object.entries(key).sort()), key]))
 
-const nameOf = (key: JsonObject): string => {
-  const kid = own(key, 'kid')
-  return typeof kid === 'string' ? kid.slice(0, 64) : '(no kid)'
-}
+const nameOf = (key: JsonObject): string => ownText(key, 'kid')?.slice(0, 64) ?? '(no kid)'

@@ -13,7 +13,6 @@ const FIRST_SWEEP = 1_000
  */
 export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits {
   const counts = new Map<string, Spent>()
-  const { takeAddress } = createAddressLimits({ clock })
   let sweepAt = FIRST_SWEEP
   const sweep = () => {
     const now = clock.now()
@@ -29,7 +28,7 @@ export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits
       if (spent) counts.set(name, spent)
       return outcome
     },
-    takeAddress,
+    ...createAddressLimits({ clock }),
   }
 }
 

@@ -80,7 +80,7 @@ const checkForm = (
   const has = (key: string) => Object.hasOwn(value, key)
   if (has('binding')) {
     for (const key of ['limit', 'period', 'daily'].filter(has)) {
-      report([key], 'cannot stand beside binding, whose [[ratelimits]] table has the numbers')
+      report([key], 'cannot be used with binding: its [[ratelimits]] table has the numbers')
     }
   } else if (has('limit') !== has('period')) {
     report([has('limit') ? 'period' : 'limit'], 'is required: limit and period go together')

@@ -1,6 +1,7 @@
 import { type Admission, weigh } from '../core/admission.ts'
 import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, denials } from '../core/denial.ts'
+import type { LineFacts } from '../core/model/facts.ts'
 import {
   type Allowance,
   type Counted,
@@ -9,8 +10,7 @@ import {
   type RateLimit,
 } from '../core/model/limit.ts'
 import type { Limits } from '../core/model/ports.ts'
-import type { Route } from '../core/model/route.ts'
-import type { AccessToken, AgentIdentity } from '../core/model/token.ts'
+import type { AgentIdentity } from '../core/model/token.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 
 const deny = denials({
@@ -31,10 +31,7 @@ const deny = denials({
   ],
 })
 
-interface Needs {
-  readonly route: Route
-  readonly access: AccessToken
-  readonly agent: AgentIdentity
+interface Needs extends Pick<LineFacts, 'route' | 'access' | 'agent'> {
   readonly admission: Admission
 }
 

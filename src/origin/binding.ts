@@ -1,14 +1,11 @@
 import { base64url } from 'jose'
 import { sha256Name } from '../core/bytes.ts'
-import type { AssertionBinding } from '../core/model/assertion.ts'
 import { isPlainHost, parseUrl, splitUrl } from '../core/url.ts'
 import type { ReadClaims } from './claims.ts'
 import { AgentError } from './errors.ts'
-import { type Settings, webUrl } from './options.ts'
+import { BINDINGS, type Settings, webUrl } from './options.ts'
 import { type AgentRequest, bodyBytes, headerValues, hostsOf, sentTo } from './request.ts'
 import { isUnderRoute } from './route.ts'
-
-const STRENGTH: Readonly<Record<AssertionBinding, number>> = { identity: 0, request: 1, body: 2 }
 
 /**
  * Compares a request with its assertion: method and path with `route`, and the host. Also compares
@@ -38,7 +35,7 @@ export async function checkBinding(
       throw new AgentError('host_mismatch', { detail: hosts.join(', ').slice(0, 256) })
     }
   }
-  if (STRENGTH[agent.binding] < STRENGTH[settings.requireBinding]) {
+  if (BINDINGS.indexOf(agent.binding) < BINDINGS.indexOf(settings.requireBinding)) {
     throw new AgentError('binding_missing', { detail: settings.requireBinding })
   }
   if (htm !== undefined && htm !== method) throw new AgentError('method_mismatch')

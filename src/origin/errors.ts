@@ -67,8 +67,6 @@ export class AgentError extends Error {
   }
 }
 
-const RETRY_AFTER = '5'
-
 /** An error's answer in parts, for servers without `Response`. */
 export interface Problem {
   readonly status: number
@@ -85,7 +83,7 @@ export function problemOf({ code, status, message }: AgentError): Problem {
       'Cache-Control': 'no-store',
       // RFC 9110 §11.6.1: a 401 needs a challenge.
       ...(status === 401 && { 'WWW-Authenticate': 'Agent-Assertion' }),
-      ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
+      ...(status === 503 && { 'Retry-After': '5' }),
     },
     body: JSON.stringify({
       type: `https://edgewarden.dev/origin/verify#${code}`,

@@ -78,8 +78,7 @@ export function expressAgent<
 
 const bytesOf = (req: NodeRequest): Uint8Array | undefined => {
   const bytes = [req.rawBody, req.body].find((one) => one instanceof Uint8Array)
-  if (bytes instanceof Uint8Array) return bytes
-  return isBodiless(req) ? new Uint8Array() : undefined
+  return bytes ?? (isBodiless(req) ? new Uint8Array() : undefined)
 }
 
 /** RFC 9112 §6.3; HTTP/1.1 only, where the parser then finds no body. */

@@ -2,12 +2,12 @@ import type { CryptoKey } from 'jose'
 import { readBody } from '../core/body.ts'
 import { utf8Decode } from '../core/bytes.ts'
 import { freshnessOf } from '../core/freshness.ts'
-import { type JsonObject, parseJsonObject } from '../core/json.ts'
+import { parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Algorithm } from '../core/model/issuer.ts'
 import { createKeySet, type KeySet, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
-import { fail, ok, type Result } from '../core/result.ts'
+import { fail, ok } from '../core/result.ts'
 import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
 import { AgentError } from './errors.ts'
 
@@ -21,14 +21,8 @@ export interface KeyRequestInit {
 /** The part of `fetch` that keys need. */
 export type KeyFetch = (url: string, init: KeyRequestInit) => Promise<Response>
 
-/** The entries of a key set, and their freshness in milliseconds. */
-interface KeyDocument {
-  readonly keys: readonly JsonObject[]
-  readonly freshMs: number
-}
-
-/** Milliseconds a key set is fresh: minimum, maximum and default. */
-const FRESH = { least: 60_000, most: 3_600_000, usual: 600_000 } as const
+/** Seconds for which a key set is fresh: minimum, maximum and default. */
+const FRESH = { least: 60, most: 3_600, usual: 600 } as const
 
 /** The request's tools for fetching keys. */
 export interface KeyTools {
@@ -78,13 +72,12 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
   const load = async ({ fetch, clock }: KeyTools): Promise<true> => {
     askedAt = clock.now()
     const fetched = await fetchKeys(uri, fetch)
-    if (!fetched.ok) {
-      failure = { at: clock.now(), reason: fetched.reason }
-      return true
+    const at = clock.now()
+    failure = fetched.ok ? undefined : { at, reason: fetched.reason }
+    if (fetched.ok) {
+      const { keys, freshMs } = fetched.value
+      held = { set: createKeySet(keys, algorithms, held?.set), fetchedAt: at, freshMs }
     }
-    const { keys, freshMs } = fetched.value
-    held = { set: createKeySet(keys, algorithms, held?.set), fetchedAt: clock.now(), freshMs }
-    failure = undefined
     return true
   }
 
@@ -103,21 +96,16 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     return new AgentError('keys_unavailable', { detail })
   }
 
-  /** Usable keys; fetches if there are none or they are not fresh. */
+  /** Usable keys. Waits for a fetch unless they are fresh, or stale while fetches fail. */
   const present = async (tools: KeyTools): Promise<Held> => {
     const { clock } = tools
     const age = held ? clock.now() - held.fetchedAt : Number.POSITIVE_INFINITY
-    if (held && age < held.freshMs) {
-      if (age >= held.freshMs / 2 && !isWaitedOut(tools)) ask(tools)
-      return held
+    const freshMs = held?.freshMs ?? 0
+    const isWaiting = age >= freshMs && !(failure && age < TIMES.staleIfError)
+    if (age >= freshMs / 2 && !isWaitedOut(tools)) {
+      const asked = ask(tools)
+      if (isWaiting) await asked
     }
-    const isUsable = held !== undefined && age < TIMES.staleIfError
-    if (!isUsable) {
-      if (!isWaitedOut(tools)) await ask(tools)
-    } else if (failure) {
-      // Stale keys are used at once while fetches fail.
-      if (!isWaitedOut(tools)) ask(tools)
-    } else await ask(tools)
     if (held && clock.now() - held.fetchedAt < TIMES.staleIfError) return held
     throw unavailable()
   }
@@ -142,7 +130,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
  * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. A reason contains no data of the
  * response. Does not check the entries. Never rejects.
  */
-const fetchKeys = async (uri: string, fetch: KeyFetch): Promise<Result<KeyDocument, string>> => {
+const fetchKeys = async (uri: string, fetch: KeyFetch) => {
   const controller = new AbortController()
   const { signal } = controller
   const timer = setTimeout(() => controller.abort(), LIMITS.fetchMs)
@@ -157,17 +145,12 @@ const fetchKeys = async (uri: string, fetch: KeyFetch): Promise<Result<KeyDocume
     const body = await readBody(response.body, bounds)
     if (!body.ok) return fail(signal.aborted ? 'timeout' : body.reason)
     const keys = publicKeys(parseJsonObject(utf8Decode(body.value) ?? ''))
-    return keys ? ok({ keys, freshMs: freshMs(response.headers) }) : fail('not a JWK set')
+    const { maxAge = FRESH.usual } = freshnessOf(response.headers)
+    const freshMs = 1_000 * Math.min(Math.max(maxAge, FRESH.least), FRESH.most)
+    return keys ? ok({ keys, freshMs }) : fail('not a JWK set')
   } catch {
     return fail(signal.aborted ? 'timeout' : 'unreachable')
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** As the gate says, within bounds. */
-const freshMs = (headers: Headers): number => {
-  const { maxAge } = freshnessOf(headers)
-  if (maxAge === undefined) return FRESH.usual
-  return Math.min(Math.max(maxAge * 1000, FRESH.least), FRESH.most)
 }

@@ -2,7 +2,7 @@ import type { AssertionBinding } from '../core/model/assertion.ts'
 import { type Algorithm, algorithmOf } from '../core/model/issuer.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { isLoopback, parseUrl } from '../core/url.ts'
-import type { KeyFetch } from './keys.ts'
+import type { KeyFetch, KeyRequestInit } from './keys.ts'
 import type { Replays } from './replays.ts'
 
 /** Options of an origin: the accepted assertions and their requirements. */
@@ -38,22 +38,13 @@ export interface VerifyOptions {
 }
 
 /** {@link VerifyOptions} with defaults. `identityPrefix` is in lower case. */
-export interface Settings
-  extends Required<
-      Omit<VerifyOptions, 'audience' | 'algorithms' | 'hostHeader' | 'prefix' | 'replays'>
-    >,
-    Pick<VerifyOptions, 'hostHeader' | 'replays'> {
-  readonly audiences: readonly string[]
-  readonly algorithms: readonly Algorithm[]
-}
+export type Settings = ReturnType<typeof settingsOf>
 
-const DEFAULT_BODY_BYTES = 1024 * 1024
-const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
-
-const systemClock: Clock = { now: () => Date.now() }
+/** From the weakest on. */
+export const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
 
 /** Reads options once. Throws a `TypeError` for unusable or unsafe ones. */
-export function settingsOf(options: VerifyOptions): Settings {
+export function settingsOf(options: VerifyOptions) {
   const {
     gate,
     audience,
@@ -65,9 +56,9 @@ export function settingsOf(options: VerifyOptions): Settings {
     algorithms = ['ES256', 'Ed25519'],
     replays,
     requireBinding = 'identity',
-    maxBodyBytes = DEFAULT_BODY_BYTES,
-    fetch: load = (url, init) => fetch(url, init),
-    clock = systemClock,
+    maxBodyBytes = 1024 * 1024,
+    fetch: load = (url: string, init: KeyRequestInit) => fetch(url, init),
+    clock = { now: () => Date.now() },
   } = options
   const audiences = [audience].flat()
   const read = algorithms.flatMap((name) => algorithmOf(name) ?? [])
@@ -89,12 +80,12 @@ export function settingsOf(options: VerifyOptions): Settings {
   return {
     gate,
     audiences,
-    ...(hostHeader !== undefined && { hostHeader }),
+    hostHeader,
     jwksUri: keys.href,
     identityPrefix: identityPrefix.toLowerCase(),
     clockTolerance,
     algorithms: read,
-    ...(replays && { replays }),
+    replays,
     requireBinding,
     maxBodyBytes,
     fetch: load,

@@ -1,3 +1,4 @@
+import { createMemoryReplays } from '../core/model/memory-replays.ts'
 import type { Clock } from '../core/model/ports.ts'
 
 /** A store of used assertions. All processes of an origin should share one. */
@@ -10,37 +11,17 @@ export interface Replays {
   claim(id: string, expires: number): boolean | Promise<boolean>
 }
 
-/** The default `max`: a minute of some 1,500 requests a second. */
-const USUAL_MOST = 100_000
-
 /**
  * Remembers used assertions in the memory of one process. Other processes, or this one after a
- * restart, accept them again. Throws when `max` unexpired ones are stored.
+ * restart, accept them again. Throws when `max` unexpired ones are stored; the default is enough for
+ * a minute of some 1,500 requests a second.
  */
 export function createProcessReplays({
-  max = USUAL_MOST,
+  max = 100_000,
   clock = { now: () => Date.now() },
 }: {
   readonly max?: number
   readonly clock?: Clock
 } = {}): Replays {
-  const used = new Map<string, number>()
-  let sweptAt: number | undefined
-  /** At most once a second. */
-  const sweep = (now: number) => {
-    const second = Math.floor(now)
-    if (second === sweptAt) return
-    sweptAt = second
-    for (const [id, expires] of used) if (expires <= now) used.delete(id)
-  }
-  return {
-    claim(id, expires) {
-      const now = clock.now() / 1000
-      sweep(now)
-      if ((used.get(id) ?? now) > now) return false
-      if (used.size >= max) throw new RangeError(`more than ${max} assertions are remembered`)
-      used.set(id, expires)
-      return true
-    },
-  }
+  return createMemoryReplays({ clock, capacity: max })
 }

@@ -1,3 +1,4 @@
+import { durationText } from '../core/duration.ts'
 import type { Issuer } from '../core/model/issuer.ts'
 import { type Path, quote } from './issues.ts'
 import { LONG_LIFETIME, PROFILES, type Profile, type ProfileName } from './profiles.ts'
@@ -8,14 +9,14 @@ const ENTRA_HOST =
 const NO_TENANT = /^\/(common|organizations|consumers)(?:\/|$)/i
 
 /**
- * What is wrong with an issuer that is an endpoint many tenants of Entra share: no token names it,
- * since `iss` has the tenant's own id. `undefined` for every other.
+ * The mistake of an issuer that is an endpoint of all tenants of Entra: `iss` of a token has its
+ * tenant's id. `undefined` for every other issuer.
  */
 export function sharedEndpoint({ hostname, pathname }: URL): string | undefined {
   const name = ENTRA_HOST.test(hostname) ? NO_TENANT.exec(pathname)?.[1] : undefined
   return name === undefined
     ? undefined
-    : `is shared by tenants, and no token names it: write the tenant's id for ${quote(name)}, as iss has it, with an entry for each tenant`
+    : `is shared by many tenants, so no token has it as iss: write the tenant's id in place of ${quote(name)}, and an entry for each tenant`
 }
 
 /**
@@ -40,15 +41,8 @@ export function issuerAdvice({
   if (!requiredClaims.includes('jti')) {
     found.push([
       [],
-      `jti is not required: a token without one cannot be revoked by itself (only by agent, subject, client or key) nor told apart in the journal; ${identify}`,
+      `jti is not required: a token without one cannot be revoked by itself (only by agent, subject, client or key), and the journal cannot distinguish it from others; ${identify}`,
     ])
   }
   return found
-}
-
-const HOUR = 3_600
-
-const durationText = (seconds: number): string => {
-  if (seconds > HOUR && seconds % HOUR === 0) return `${seconds / HOUR}h`
-  return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`
 }

@@ -43,8 +43,7 @@ const chainHash = text((value) =>
 /** A hash, or the ids that it is made of. */
 export const expectedChain = field(
   (value, report): ExpectedChain =>
-    (Array.isArray(value)
-      ? readField(list(agenticId), value, report)
-      : readField(chainHash, value, report)) ?? '',
+    readField<ExpectedChain>(Array.isArray(value) ? list(agenticId) : chainHash, value, report) ??
+    '',
   anyOf(chainHash, list(agenticId)),
 )

@@ -2,7 +2,6 @@ import type { Issuer } from '../core/model/issuer.ts'
 import { metadataPath } from '../core/model/well-known.ts'
 import { isLoopback, parseUrl, serverOf } from '../core/url.ts'
 import type { PolicyEnv } from './env.ts'
-import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
 import type { IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
@@ -10,7 +9,7 @@ import type { Rule } from './resources.ts'
 
 type Entries = ReadonlyMap<string, IssuerEntry>
 
-/** Checks that no two issuers have one `iss`, and that no two prefixes and ids make one agent's name. */
+/** Checks that no two issuers have the same `iss`, and that agents of two issuers cannot have the same name. */
 export function checkIssuers(entries: Entries, gate: GateEntry, report: Report): void {
   const byIss = new Map<string, string>()
   const before: (readonly [name: string, prefix: string])[] = []
@@ -51,7 +50,7 @@ export function checkResources(
   }
 }
 
-/** Only its developer can reach a gate that shows every step. */
+/** Checks that a gate that shows every step is reachable from this machine only. */
 export function checkErrors(
   { errors }: GateEntry,
   hosts: ReadonlySet<string>,
@@ -81,40 +80,33 @@ export function checkAddresses(
   { gate, gateOrigins, entries, rules, env }: Addressed,
   at: (base: string) => Report,
 ): void {
-  const isOwn = (url: URL) => gateOrigins.has(url.origin)
   const own = [...gateOrigins].flatMap((origin) => parseUrl(origin) ?? []).map(serverOf)
   const servesItself = (url: URL) => own.includes(serverOf(url))
-  const checkOrigin = (origin: Origin | undefined, report: Report) => {
-    if (origin?.kind === 'url' && isOwn(origin.url)) {
+  const checkTarget = ({ origin, origin_via: via }: GateEntry | Rule['entry'], report: Report) => {
+    if (origin?.kind === 'url' && gateOrigins.has(origin.url.origin)) {
       report(
-        [],
+        ['origin'],
         "is the gate's own scheme, name and port: requests would go round in circles; write where the API itself is served",
       )
     }
     if (origin?.kind === 'service' && !env.has('service', origin.name)) {
       report(
-        [],
+        ['origin'],
         `needs the service binding ${quote(origin.name)}, which is not there: write [[services]] with that binding`,
       )
     }
-  }
-  const checkVia = (via: string | undefined, origin: Origin | undefined, report: Report) => {
-    if (via === undefined) return
-    if (!env.has('fetcher', via)) {
+    if (via !== undefined && !env.has('fetcher', via)) {
       report(
-        [],
+        ['origin_via'],
         `needs the binding ${quote(via)}, which is not there: [[mtls_certificates]], [[vpc_services]] or the like`,
       )
     }
-    if (origin?.kind === 'service')
-      report([], 'is for an origin with a URL; a service binding is one already')
+    if (via !== undefined && (origin ?? gate.origin)?.kind === 'service') {
+      report(['origin_via'], 'is for an origin with a URL; a service binding is one already')
+    }
   }
-  checkOrigin(gate.origin, under(at('GATE'), 'origin'))
-  checkVia(gate.origin_via, gate.origin, under(at('GATE'), 'origin_via'))
-  for (const { entry, report } of rules) {
-    checkOrigin(entry.origin, under(report, 'origin'))
-    checkVia(entry.origin_via, entry.origin ?? gate.origin, under(report, 'origin_via'))
-  }
+  checkTarget(gate, at('GATE'))
+  for (const { entry, report } of rules) checkTarget(entry, report)
   for (const [name, { issuer, jwks, jwks_uri: uri }] of entries) {
     const report = under(at('ISSUERS'), name)
     if (uri && servesItself(uri.url)) report(['jwks_uri'], "is at the gate's own host")

@@ -4,7 +4,7 @@ import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'
 import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath, text } from './fields.ts'
 import { isAmong, NOT_INJECTED, OF_MCP } from './inject.ts'
-import { quote } from './issues.ts'
+import { quote, type Report } from './issues.ts'
 import { field, namedEntries, namesTo } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
@@ -21,13 +21,16 @@ export const identityPrefix = text((value) => {
     : ok(value)
 })
 
-/** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
-export function isIdentityHeader(header: string, prefix: string): boolean {
-  const folded = foldedName(header)
-  return folded.startsWith(prefix) && !folded.startsWith(USUAL)
-}
-
 const USUAL = 'x-agent-'
+const OF_IDENTITY = 'is an identity header, whose value is not configured'
+
+/** Reports identity headers with the prefix of GATE. {@link claimHeaders} reports those with the usual prefix. */
+export function checkIdentityHeaders(headers: Named = [], prefix = USUAL, report: Report): void {
+  for (const { header } of headers) {
+    const folded = foldedName(header)
+    if (folded.startsWith(prefix) && !folded.startsWith(USUAL)) report([header], OF_IDENTITY)
+  }
+}
 
 /** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
 export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
@@ -35,12 +38,12 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
   const otherwise = 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"'
   for (const [header, text] of namedEntries(value, report, otherwise)) {
     const folded = foldedName(header)
-    if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
+    if (!isHeaderName(header)) report([header], 'is not a header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
-      report([header], 'is a header that no claim can be sent in')
+      report([header], 'is a header in which no claim can be sent')
     } else if (MCP_HEADERS.includes(folded)) report([header], OF_MCP)
     else if (folded.startsWith(USUAL)) {
-      report([header], 'is an identity header, whose value is not configured')
+      report([header], OF_IDENTITY)
     }
     if (isAmong(headers, header)) report([header], 'is set twice')
     const path = typeof text === 'string' ? readClaimPath(text) : undefined

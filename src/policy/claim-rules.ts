@@ -20,8 +20,6 @@ const inexact = fail(
 
 const isNumber = (value: unknown): value is number => Number.isFinite(value)
 
-const isInexact = (value: unknown): boolean => typeof value === 'number' && !isExact(value)
-
 /** An array claim matches when one of its members does. */
 const member =
   (fits: (value: unknown) => boolean): Accepts =>
@@ -33,12 +31,12 @@ const member =
  * number. A claim that is an array matches a value, list or pattern when one of its members does, never a range.
  */
 const readRule = (value: unknown): Result<Accepts, string> => {
-  if (isInexact(value)) return inexact
+  const parts = isObject(value) ? Object.values(value) : [value].flat()
+  if (parts.some((part) => typeof part === 'number' && !isExact(part))) return inexact
   if (isScalar(value)) return ok(member((claim) => claim === value))
   if (Array.isArray(value)) {
     if (value.length === 0) return fail('must not be an empty list: no claim could match')
     if (!value.every(isScalar)) return fail('must list strings, numbers, true or false')
-    if (value.some(isInexact)) return inexact
     const allowed = new Set<unknown>(value)
     return ok(member((claim) => allowed.has(claim)))
   }
@@ -71,7 +69,6 @@ const rangeRule = (range: {
   const bounds = Object.values(range)
   if (bounds.length === 0) return fail('must have pattern, min or max')
   if (!bounds.every(isNumber)) return fail('must have finite numbers as min and max')
-  if (bounds.some(isInexact)) return inexact
   if ((min as number) > (max as number)) return fail('must have a min that is not above its max')
   return ok((claim) => isNumber(claim) && claim >= (min as number) && claim <= (max as number))
 }

@@ -7,7 +7,7 @@ import { type KeyDocs, list, type Readable, required, table } from './table.ts'
 
 const origin = text((value) => {
   if (value === '*') return ok(value)
-  if (value.includes('*')) return fail(`${quote(value)}: origins are whole; write each without *`)
+  if (value.includes('*')) return fail(`${quote(value)}: write each origin whole, without *`)
   return URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value)
     ? ok(value)
     : fail(
@@ -81,12 +81,12 @@ export const corsField = table(CORS_KEYS, (entry, report) => {
     report(['origins'], '`*` already means every origin')
   for (const [key, values] of Object.entries({ origins, headers, expose })) {
     if (credentials && values.includes('*'))
-      report([key], '`*` cannot stand beside credentials = true')
+      report([key], '`*` cannot be used with credentials = true')
   }
   return entry
 })
 
-/** The table of a rule with these methods, and with all that its callers are to send and read. */
+/** The CORS settings of a rule with defaults, and with the headers that its callers have to send and read. */
 export function corsOf(
   entry: Readable<typeof CORS_KEYS>,
   methods: readonly Method[],

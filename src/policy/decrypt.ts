@@ -64,10 +64,7 @@ export function decryptionOf(
   const keyManagement = entry.key_management ?? KEY_MANAGEMENT
   const value = env.secret(name)
   if (!env.has('secret', name)) at([], `needs the secret ${quote(name)}, which is not set`)
-  const keys =
-    value === undefined || keyManagement.length === 0
-      ? undefined
-      : privateKeys(value, name, keyManagement, at)
+  const keys = value === undefined ? undefined : privateKeys(value, name, keyManagement, at)
   return {
     secret: name,
     keyManagement,
@@ -101,11 +98,8 @@ export function checkDecryption(issuers: ReadonlyMap<string, Issuer>, report: Re
   }
 }
 
-/** A token without `kid` means any key. */
-const canBeMeant = (one: string | undefined, other: string | undefined): boolean =>
-  one === undefined || other === undefined || one === other
-
+/** Whether a token can mean either key. One without `kid` means any key. */
 const isAlike = ({ kid, algorithms }: DecryptionKey, { keys = [] }: Decryption): boolean =>
-  keys.some(
-    (key) => canBeMeant(key.kid, kid) && key.algorithms.some((one) => algorithms.includes(one)),
-  )
+  keys
+    .filter((key) => kid === undefined || key.kid === undefined || key.kid === kid)
+    .some((key) => key.algorithms.some((one) => algorithms.includes(one)))

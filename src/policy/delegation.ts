@@ -14,8 +14,9 @@ import {
   table,
 } from './table.ts'
 
-/** Deepest chain a policy may allow. */
-const DEEPEST = 10
+/** The longest chain that a policy may allow, and that where it says nothing. */
+export const DEEPEST = 10
+export const DEFAULT_DEPTH = 3
 
 export const ACTOR_KEYS = { sub: required(nameText), issuer: nameText }
 
@@ -113,7 +114,7 @@ const issOf = (text: string, names: IssuerNames, report: Report): string => {
   return named ?? text
 }
 
-/** The limits a table sets; what it leaves out is as in `unset`. */
+/** The limits of a table. A key that it leaves out has the value of `unset`. */
 export function delegationOf(
   entry: DelegationEntry | undefined,
   unset: Pick<DelegationRule, 'maxDepth' | 'issuers'>,
@@ -158,8 +159,8 @@ export function checkActors(
   if (maxDepth === 0 && require_actor) report(['require_actor'], none)
   if (maxDepth === 0 && actors) report(['actors'], none)
   const rows = [
-    ['actors', actors, counts, 'does not count: it is not in delegation.issuers'],
-    ['subjects', subjects, takes, 'is an issuer whose tokens are not taken here'],
+    ['actors', actors, counts, 'is not accepted: it is not in delegation.issuers'],
+    ['subjects', subjects, takes, 'is an issuer whose tokens are not accepted here'],
   ] as const
   for (const [key, named, isGood, message] of rows) {
     for (const [i, { issuer }] of (named ?? []).entries()) {
@@ -170,8 +171,3 @@ export function checkActors(
     }
   }
 }
-
-/** Deepest chain where nothing is configured. */
-export const DEFAULT_DEPTH = 3
-/** No limit of a rule's own. */
-export const ANY_DEPTH = DEEPEST

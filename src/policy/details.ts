@@ -67,7 +67,7 @@ export function checkIdentifiers(raw: unknown, params: readonly string[], report
   }
 }
 
-/** When the rule was read. */
+/** The reader of the rule has reported its mistakes. */
 const reportedAlready: Report = () => {}
 
 /** As they are written. */

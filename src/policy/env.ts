@@ -1,3 +1,5 @@
+import { own, ownText } from '../core/json.ts'
+
 /** What the policy may need beside its variables. */
 export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_object' | 'ratelimit'
 
@@ -22,22 +24,15 @@ const METHODS_OF: Readonly<Record<Exclude<BindingKind, 'secret'>, readonly strin
 
 /** A Worker's `env` as it is. Own names only. */
 export function workerEnv(env: Readonly<Record<string, unknown>>): PolicyEnv {
-  const value = (name: string) => (Object.hasOwn(env, name) ? env[name] : undefined)
-  const secret = (name: string) => {
-    const text = value(name)
-    return typeof text === 'string' ? text : undefined
-  }
+  const secret = (name: string) => ownText(env, name)
   return {
     secret,
     has(kind, name) {
       if (kind === 'secret') return secret(name) !== undefined
-      const binding = value(name)
+      const binding = own(env, name) as Readonly<Record<string, unknown>> | null | undefined
       return (
         typeof binding === 'object' &&
-        binding !== null &&
-        METHODS_OF[kind].every(
-          (method) => typeof (binding as Record<string, unknown>)[method] === 'function',
-        )
+        METHODS_OF[kind].every((method) => typeof binding?.[method] === 'function')
       )
     },
   }

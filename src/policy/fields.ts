@@ -89,10 +89,10 @@ export function seconds({ least = 1, most = Math.floor(LONGEST / 1000) }: Span =
 
 /** The name of one header (RFC 9110 §5.1), lower-case. */
 export function readHeaderName(value: string): Result<string, string> {
-  if (value.includes('*')) return fail(`${quote(value)}: names are whole; write each without *`)
+  if (value.includes('*')) return fail(`${quote(value)}: write each name whole, without *`)
   return isHeaderName(value)
     ? ok(value.toLowerCase())
-    : fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
+    : fail(`${quote(value)} is not a header name (RFC 9110 §5.1)`)
 }
 
 export const headerName = text(readHeaderName)
@@ -150,7 +150,7 @@ export const literalPath = text((value) => {
 /** What a configured URL may be. */
 interface UrlRule {
   /** `loopback`: http for a host only this machine can reach. */
-  readonly http: 'never' | 'loopback' | 'any'
+  readonly http: 'loopback' | 'any'
   readonly query?: boolean
 }
 
@@ -169,12 +169,9 @@ export function readUrl(value: string, { http, query = false }: UrlRule): Result
   if (parts.path !== url.pathname) return fail('must be a URL whose path has no dot segments')
   if (parts.scheme === 'https') return ok(url)
   if (parts.scheme !== 'http') return fail('must be an https URL')
-  if (http === 'any' || (http === 'loopback' && isLoopback(url.hostname))) return ok(url)
-  return fail(
-    http === 'never'
-      ? 'must be an https URL'
-      : 'must be an https URL; http is only for a loopback host',
-  )
+  return http === 'any' || isLoopback(url.hostname)
+    ? ok(url)
+    : fail('must be an https URL; http is only for a loopback host')
 }
 
 const isWritten = (value: string): boolean => /^[\x21-\x7e]+$/.test(value) && !value.endsWith('?')

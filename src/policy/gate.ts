@@ -8,7 +8,7 @@ import type { Gate } from '../core/model/policy.ts'
 import { foldedName } from '../core/text.ts'
 import { addressLimitField } from '../limit/options.ts'
 import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
-import { claimHeaders, identityPrefix, isIdentityHeader } from './claim-headers.ts'
+import { checkIdentityHeaders, claimHeaders, identityPrefix } from './claim-headers.ts'
 import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
 import {
   agentsField,
@@ -27,7 +27,7 @@ import {
   urlField,
   word,
 } from './fields.ts'
-import type { Report } from './issues.ts'
+import { type Report, under } from './issues.ts'
 import { type KeyDocs, list, type Readable, readTable, required, table } from './table.ts'
 
 const NO_SHARE = 'must be a number from 0 to 1'
@@ -235,12 +235,8 @@ export type GateEntry = Readable<typeof GATE_KEYS>
 /** Reads GATE by itself: nothing that needs the issuers, the rules or the bindings. */
 export function readGate(value: unknown, report: Report): GateEntry {
   const entry = readTable(GATE_KEYS, value, report)
-  const { prefix, identity_prefix: identity = DEFAULT_IDENTITY_PREFIX } = entry
-  for (const { header } of entry.identity_headers ?? []) {
-    if (isIdentityHeader(header, identity)) {
-      report(['identity_headers', header], 'is an identity header, whose value is not configured')
-    }
-  }
+  const { prefix, identity_prefix: identity, identity_headers: headers } = entry
+  checkIdentityHeaders(headers, identity, under(report, 'identity_headers'))
   if (entry.dpop_nonce && entry.assertion?.binding === 'off') {
     report(['dpop_nonce'], 'needs the keys that assertion = "off" removes: nonces are signed')
   }

@@ -100,16 +100,13 @@ const reachedFrom = (
   return [...reached]
 }
 
-/** Scopes from which circles are searched. */
-const MOST_SEARCHES = 200
-
 /** Names of a circle that a message repeats, from either end. */
 const MOST_NAMES = 5
 
 /**
- * Reports every circle of scopes that include one another, and every scope that names itself, each once and where
- * it begins. Two cases are allowed: a scope may match its own wildcard, and scopes with the same list may match
- * each other's.
+ * Reports scopes that include one another, and every scope that includes itself. Follows each step once, and reports
+ * where a way comes back to a scope on it. Two cases are allowed: a scope may match its own wildcard, and scopes with
+ * the same list may match each other's.
  */
 const reportCircles = (declared: Declared, report: Report): void => {
   for (const [scope, entries] of declared) {
@@ -117,40 +114,29 @@ const reportCircles = (declared: Declared, report: Report): void => {
     if (own >= 0) report([scope, own], sentence([scope, scope]))
   }
   const stepsOf = stepsIn(declared)
+  const begun = new Map<string, Iterator<Step>>()
+  const ended = new Set<string>()
   const reported = new Set<string>()
-  const leading = leadingOf(declared, stepsOf)
-  for (const scope of leading.slice(0, MOST_SEARCHES)) {
-    const circle = reported.has(scope) ? [] : circleOf(scope, stepsOf)
-    const [first] = circle
-    if (!first) continue
-    const names = circle.map(([to]) => to)
-    for (const name of names) reported.add(name)
-    report([scope, first[1]], sentence([scope, ...names]))
-  }
-  const [start] = leading
-  if (start !== undefined && reported.size === 0) report([start], 'leads to a circle of scopes')
-}
-
-/** The scopes from which a circle is reached: what is left when those without a step are taken out, again and again. */
-const leadingOf = (
-  declared: Declared,
-  stepsOf: (scope: string) => readonly Step[],
-): readonly string[] => {
-  const left = new Map([...declared.keys()].map((scope) => [scope, stepsOf(scope).length]))
-  const before = new Map<string, string[]>()
-  for (const scope of left.keys()) {
-    for (const [to] of stepsOf(scope)) getOrMake(before, to, () => []).push(scope)
-  }
-  const ended = [...left.keys()].filter((scope) => left.get(scope) === 0)
-  for (const scope of ended) {
-    left.delete(scope)
-    for (const one of before.get(scope) ?? []) {
-      const steps = (left.get(one) ?? 0) - 1
-      left.set(one, steps)
-      if (steps === 0) ended.push(one)
+  for (const start of declared.keys()) {
+    const way = ended.has(start) ? [] : [start]
+    for (let at = way.at(-1); at !== undefined; at = way.at(-1)) {
+      const from = at
+      const step = getOrMake(begun, from, () => stepsOf(from).values()).next()
+      if (step.done) {
+        ended.add(from)
+        way.pop()
+        continue
+      }
+      const [to] = step.value
+      if (!begun.has(to)) way.push(to)
+      else if (!ended.has(to) && !(reported.has(from) && reported.has(to))) {
+        const names = [...way.slice(way.indexOf(to)), to]
+        const [, entry = 0] = stepsOf(to).find(([name]) => name === names[1]) ?? []
+        for (const name of names) reported.add(name)
+        report([to, entry], sentence(names))
+      }
     }
   }
-  return [...left.keys()]
 }
 
 /** Steps to other scopes, each once; of those that may match each other's wildcards, the first represents all. */
@@ -177,30 +163,6 @@ const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
   }
   const made = new Map<string, readonly Step[]>()
   return (scope) => getOrMake(made, scope, () => stepsFrom(scope))
-}
-
-/** The shortest way from a scope back to it; none where there is no way. */
-const circleOf = (scope: string, stepsOf: (scope: string) => readonly Step[]): readonly Step[] => {
-  const cameBy = new Map<string, readonly [from: string, step: Step]>()
-  const found = new Set([scope])
-  for (const at of found) {
-    for (const step of stepsOf(at)) {
-      const [to] = step
-      if (to === scope) return [...wayTo(at, cameBy), step]
-      if (!found.has(to)) cameBy.set(to, [at, step])
-      found.add(to)
-    }
-  }
-  return []
-}
-
-const wayTo = (
-  scope: string,
-  cameBy: ReadonlyMap<string, readonly [from: string, step: Step]>,
-): readonly Step[] => {
-  const way: Step[] = []
-  for (let last = cameBy.get(scope); last; last = cameBy.get(last[0])) way.unshift(last[1])
-  return way
 }
 
 const sentence = (names: readonly string[]): string => {

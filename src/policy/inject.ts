@@ -40,7 +40,7 @@ export const NOT_INJECTED: ReadonlySet<string> = new Set([
   'x-request-id',
 ])
 
-/** Of {@link MCP_HEADERS}: no rule may set one, because the gate removes what rules set from all requests. */
+/** The mistake of setting one of {@link MCP_HEADERS}: the gate removes what rules set from all requests. */
 export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
 
 /** An `inject` table: header → template with at least one `${NAME}`. Does not look up secrets. */
@@ -50,7 +50,7 @@ export const injectField = field((value, report): readonly Injection[] => {
   for (const [name, template] of namedEntries(value, report, otherwise)) {
     const header = name.toLowerCase()
     const folded = foldedName(name)
-    if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
+    if (!isHeaderName(name)) report([name], 'is not a header name (RFC 9110 §5.1)')
     if (NOT_INJECTED.has(folded))
       report(
         [name],
@@ -60,7 +60,7 @@ export const injectField = field((value, report): readonly Injection[] => {
     if (isAmong(injections, name)) report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
     if (parts.length < 3) {
-      report([name], `must be a template that names a secret, like \`Bearer ${NAMED}\``)
+      report([name], `must be a template with a secret, like \`Bearer ${NAMED}\``)
     } else if (!parts.every((part) => HEADER_TEXT.test(part) && !part.includes('${'))) {
       report([name], `must be visible ASCII, with secrets written ${NAMED}`)
     } else injections.push({ header, parts })
@@ -78,7 +78,7 @@ export function injectionsOf(
   env: PolicyEnv,
   report: Report,
 ): Route['inject'] {
-  const headers = injections.map(({ header, parts }) => {
+  return injections.map(({ header, parts }) => {
     const folded = foldedName(header)
     if (folded.startsWith(identityPrefix) || folded.startsWith('x-agent-')) {
       report([header], 'is an identity header, which only the gate sets')
@@ -86,7 +86,6 @@ export function injectionsOf(
     const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))
     return [header, value.join(''), templateText(parts)] as const
   })
-  return headers
 }
 
 const templateText = (parts: readonly string[]): string =>
@@ -121,8 +120,8 @@ export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly s
 }
 
 /**
- * What is looked for in answers: the secrets, and of `Basic` credentials the pair and the password, or the
- * user where there is none. Without spaces around them, which no header keeps.
+ * The texts to search answers for: the secrets, and of `Basic` credentials the pair and the password, or the user where
+ * there is no password. Without spaces around them, since no header keeps these.
  */
 export function recognised(
   injections: readonly Injection[],

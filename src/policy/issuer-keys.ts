@@ -61,7 +61,7 @@ const inlineKeys = field((value, report): readonly JsonObject[] => {
     report([], 'must be a JWK set: { keys = [...] }, with a key in it')
     return []
   }
-  if (keys.length > LIMITS.keys) report(['keys'], `must hold at most ${LIMITS.keys} keys`)
+  if (keys.length > LIMITS.keys) report(['keys'], `must contain at most ${LIMITS.keys} keys`)
   for (const [i, key] of keys.slice(0, LIMITS.keys).entries()) {
     const path = ['keys', i]
     if (!isObject(key)) report(path, 'must be a JWK')

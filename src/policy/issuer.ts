@@ -38,7 +38,7 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (place?.url.protocol === 'https:' && !insecure && isPrivateHost(place.url.hostname)) {
     under(report, place === issuer ? 'issuer' : 'jwks_uri')(
       [],
-      'is an address the public internet does not lead to, so no keys are fetched from it; use a name, or jwks',
+      'is a private address, from which the gate fetches no keys; write a public host name, or jwks',
     )
   }
   if (jwks && jwks_uri)
@@ -66,7 +66,7 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   }
   const algorithms = algorithmsOf(entry, profile)
   if (jwks && !jwks.some((key) => publicKeyOf(key, algorithms, profile.trustDomain))) {
-    report(['jwks'], `must hold a public key for one of ${algorithms.map(quote).join(', ')}`)
+    report(['jwks'], `must contain a public key for one of ${algorithms.map(quote).join(', ')}`)
   }
   return entry
 }

@@ -39,7 +39,7 @@ export function pathText(base: string, path: Path): string {
   }, base)
 }
 
-/** A report whose paths begin further out. */
+/** A report that puts further steps before each path. */
 export function under(report: Report, ...outer: Path): Report {
   return (path, message) => report([...outer, ...path], message)
 }

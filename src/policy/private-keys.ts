@@ -1,6 +1,6 @@
 import { type CryptoKey, importJWK } from 'jose'
 import { base64UrlDecode, bitLength } from '../core/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { isObject, type JsonObject, own, ownText, parseJsonObject } from '../core/json.ts'
 import { isKid } from '../core/jws.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { DecryptionKey, KeyManagement } from '../core/model/issuer.ts'
@@ -34,7 +34,7 @@ export function readPrivateSet<Key extends object>(
   })
 }
 
-/** The private keys of a secret for these ways of key management; every one must be usable. Imports none. */
+/** The private keys of a secret for these key management algorithms. Each must be usable with one. Imports none. */
 export function privateKeys(
   value: string,
   name: string,
@@ -121,10 +121,10 @@ export function membersOf(
 ): Readonly<Record<string, string>> | undefined {
   const read: Record<string, string> = {}
   for (const member of members) {
-    const text = own(jwk, member)
-    const length = typeof text === 'string' ? (base64UrlDecode(text)?.length ?? 0) : 0
+    const text = ownText(jwk, member) ?? ''
+    const length = base64UrlDecode(text)?.length ?? 0
     if (length === 0 || (bytes !== undefined && length !== bytes)) return undefined
-    read[member] = text as string
+    read[member] = text
   }
   return read
 }
@@ -140,16 +140,9 @@ const keyOf = (
     ...(kid !== undefined && { kid }),
     algorithms: Object.freeze(algorithms),
     async load() {
-      imported ??= { key: await importKey(jwk, algorithms[0]) }
+      const key = () => importJWK(jwk, algorithms[0], { extractable: false }) as Promise<CryptoKey>
+      imported ??= { key: await key().catch(() => undefined) }
       return imported.key
     },
   })
-}
-
-const importKey = async (jwk: JsonObject, algorithm: KeyManagement | undefined) => {
-  try {
-    return (await importJWK(jwk, algorithm, { extractable: false })) as CryptoKey
-  } catch {
-    return undefined
-  }
 }

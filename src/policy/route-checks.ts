@@ -1,13 +1,14 @@
 import { isObject, own } from '../core/json.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH } from '../core/model/well-known.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
 import { checkMcpAudiences } from '../mcp/options/resource.ts'
 import { checkSingleUse } from '../replay/options.ts'
-import { isIdentityHeader } from './claim-headers.ts'
+import { checkIdentityHeaders } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
-import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
+import { DEFAULT_PREFIX } from './gate.ts'
 import { isAmong } from './inject.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { onExpiryOf, type Surroundings, takenIssuers } from './route.ts'
@@ -16,6 +17,8 @@ import type { RouteEntry } from './route-keys.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry
+  /** The issuers whose tokens the rule accepts. */
+  readonly taken: readonly Issuer[]
   /** Whether the key is written, readable or not. */
   readonly has: (key: string) => boolean
   readonly rawOf: (key: string) => unknown
@@ -98,8 +101,8 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     if (!match || workflow?.from !== 'path' || match.params.includes(workflow.name)) return
     report(['workflow'], unknownName('path parameter', workflow.name, match.params))
   },
-  function stepsCanBeThere({ entry, has, report, ...around }) {
-    if (takenIssuers(entry, around).some(({ agentic }) => agentic)) return
+  function stepsCanBeThere({ taken, has, report }) {
+    if (taken.some(({ agentic }) => agentic)) return
     for (const key of ['steps', 'delegation_chains', 'step_sequences']) {
       if (has(key))
         report([key], 'needs an issuer with profile `agentic-jwt`: no other token has it')
@@ -108,9 +111,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function conditionReadsWhatIsThere({ entry: { match, when }, gate, report }) {
     if (match) checkCondition(when, match.params, gate, report)
   },
-  function mcpIsGuarded({ entry, gate, report }) {
-    checkMcp(entry, gate, report)
-  },
+  ({ entry, gate, report }) => checkMcp(entry, gate, report),
   function mcpTakesItsTokens({ entry, has, report, ...around }) {
     const isUnread = has('resource') && !entry.resource
     if (!has('audiences') && !isUnread) checkMcpAudiences(entry, around, report)
@@ -125,16 +126,12 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       report(['forward_token'], 'and an injected Authorization cannot both be sent')
     }
   },
-  function tokensPassOnce({ entry, has, report }) {
-    checkSingleUse(entry, has, report)
-  },
+  ({ entry, has, report }) => checkSingleUse(entry, has, report),
   function headersAreSetOnce({ entry, gate, report }) {
     const { inject = [], forward_claims: claims = [] } = entry
     const { identity_headers: ofGate = [], identity_prefix: prefix } = gate
+    checkIdentityHeaders(claims, prefix, under(report, 'forward_claims'))
     for (const { header } of claims) {
-      if (isIdentityHeader(header, prefix ?? DEFAULT_IDENTITY_PREFIX)) {
-        report(['forward_claims', header], 'is an identity header, whose value is not configured')
-      }
       if (isAmong([...ofGate, ...inject], header)) {
         report(['forward_claims', header], 'is set by GATE.identity_headers or inject already')
       }
@@ -148,7 +145,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function corsNamesItsMethods({ entry: { match, cors }, report }) {
     for (const [i, method] of (cors?.methods ?? []).entries()) {
       if (!match || match.methods.includes(method)) continue
-      report(['cors', 'methods', i], `${quote(method)} is no method of ${quote(match.text)}`)
+      report(['cors', 'methods', i], `${quote(method)} is not a method of ${quote(match.text)}`)
     }
   },
   function slashNeedsParameter({ entry: { match, encoded_slash: slash }, report }) {
@@ -177,37 +174,34 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     for (const [i, name] of named.entries()) {
       if (!declared.has(name)) report(['issuers', i], unknownName('issuer', name, [...declared]))
       if (issuers.get(name)?.rules === false) {
-        report(['issuers', i], `${quote(name)} has rules = false: no rule takes its tokens`)
+        report(['issuers', i], `${quote(name)} has rules = false: no rule accepts its tokens`)
       }
     }
   },
-  function someIssuerIsTaken({ entry, has, report, ...around }) {
-    const { size } = around.issuers
-    if (entry.access === 'public' || has('issuers') || size === 0) return
-    if (takenIssuers(entry, around).length === 0) {
-      report([], 'takes tokens of no issuer: each has rules = false; add one for agents')
+  function someIssuerIsTaken({ entry, issuers, taken, has, report }) {
+    if (entry.access === 'public' || has('issuers') || issuers.size === 0) return
+    if (taken.length === 0) {
+      report([], 'accepts tokens of no issuer: each has rules = false; add an issuer for agents')
     }
   },
-  function lifetimeIsShorter({ entry, report, ...around }) {
-    const { max_lifetime: lifetime = 0 } = entry
-    const least = takenIssuers(entry, around).filter((one) => one.maxLifetime < lifetime)
+  function lifetimeIsShorter({ entry: { max_lifetime: lifetime = 0 }, taken, report }) {
+    const least = taken.filter((one) => one.maxLifetime < lifetime)
     if (least.length > 0) {
       const names = quoteAll(least.map(({ name }) => name))
       report(
         ['max_lifetime'],
-        `must be at most that of each issuer it takes; longer than of ${names}`,
+        `must be at most that of each issuer of the rule; it is longer than that of ${names}`,
       )
     }
   },
-  function delegationIsNarrower({ entry, report, names, ...around }) {
+  function delegationIsNarrower({ entry, taken, names, report }) {
     const { max_depth: depth = 0, issuers = [] } = entry.delegation ?? {}
-    const taken = takenIssuers(entry, around)
     const wider = taken.filter(({ delegation }) => delegation.maxDepth < depth)
     if (wider.length > 0) {
       const list = quoteAll(wider.map(({ name }) => name))
       report(
         ['delegation', 'max_depth'],
-        `must be at most that of each issuer; above that of ${list}`,
+        `must be at most that of each issuer of the rule; it is above that of ${list}`,
       )
     }
     for (const [i, name] of issuers.entries()) {
@@ -215,14 +209,12 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       if (!taken.some((one) => one.issuer === iss || one.delegation.issuers.has(iss))) {
         report(
           ['delegation', 'issuers', i],
-          `${quote(name)} does not count for any issuer it takes`,
+          `${quote(name)} is not accepted for actors by any issuer of the rule`,
         )
       }
     }
   },
-  function actorsCanBeThere({ entry, report, names, ...around }) {
-    const { delegation } = entry
-    const taken = takenIssuers(entry, around)
+  function actorsCanBeThere({ entry: { delegation }, taken, names, report }) {
     if (!delegation || taken.length === 0) return
     const own =
       delegation.issuers && new Set(delegation.issuers.map((one) => names.get(one) ?? one))
@@ -246,5 +238,6 @@ export function checkRoute(
 ): void {
   const has = (key: string) => isObject(raw) && Object.hasOwn(raw, key)
   const rawOf = (key: string) => (isObject(raw) ? own(raw, key) : undefined)
-  for (const check of CHECKS) check({ ...around, entry, has, rawOf, report })
+  const judged = { ...around, entry, taken: takenIssuers(entry, around), has, rawOf, report }
+  for (const check of CHECKS) check(judged)
 }

@@ -19,7 +19,7 @@ export const matchField = text<Match & { readonly text: string }>((value) => {
 
 export const workflowField = text<WorkflowSource>((value) => {
   const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
-  if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)
+  if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is not a header name`)
   if (from === 'header' && isCredentialHeader(name)) {
     return fail(`${quote(name)} contains a credential, and names no workflow`)
   }
@@ -35,7 +35,9 @@ export const workflowField = text<WorkflowSource>((value) => {
 export const acrValue = text((value) =>
   isScopeToken(value)
     ? ok(value)
-    : fail(`${quote(value)} cannot stand in a challenge: visible ASCII, no space, no " or \\`),
+    : fail(
+        `${quote(value)} cannot be sent in a challenge: write visible ASCII without spaces, " and \\`,
+      ),
 )
 
 /** A subprotocol's characters up to the token. */
@@ -63,6 +65,6 @@ const KEPT = [
 export const removableHeader = text((value) => {
   const name = readHeaderName(value)
   return name.ok && KEPT.includes(name.value)
-    ? fail(`${quote(name.value)} has to stay in an answer`)
+    ? fail(`${quote(name.value)} must stay in an answer`)
     : name
 })

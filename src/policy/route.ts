@@ -3,7 +3,7 @@ import type { DelegationRule, Issuer } from '../core/model/issuer.ts'
 import type { Route, Target } from '../core/model/route.ts'
 import { termsOf } from '../revocation/options.ts'
 import { corsOf } from './cors.ts'
-import { ANY_DEPTH, delegationOf, type IssuerNames } from './delegation.ts'
+import { DEEPEST, delegationOf, type IssuerNames } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
 import type { Origin } from './fields.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './gate.ts'
@@ -58,7 +58,7 @@ export function targetOf(
   }
 }
 
-/** The binding of GATE is for GATE's origin. */
+/** The binding that reaches a rule's origin. That of GATE is for GATE's origin only. */
 export function viaOf(entry: RouteEntry, gate: GateEntry): string | undefined {
   return entry.origin_via ?? (entry.origin ? undefined : gate.origin_via)
 }
@@ -70,7 +70,7 @@ const delegationRule = (
 ): DelegationRule | undefined => {
   if (!entry.delegation) return undefined
   const taken = takenIssuers(entry, around).flatMap(({ delegation }) => [...delegation.issuers])
-  const unset = { maxDepth: ANY_DEPTH, issuers: new Set(taken) }
+  const unset = { maxDepth: DEEPEST, issuers: new Set(taken) }
   return delegationOf(entry.delegation, unset, around.names, under(report, 'delegation'))
 }
 

@@ -76,7 +76,7 @@ export function readWhole(source: string): Result<string, string> {
   const reading = readTemplate(source)
   if (!reading.ok) return reading
   return reading.value.parts.length > 1
-    ? fail(`${quote(source)}: no template can stand here; write whole scopes`)
+    ? fail(`${quote(source)}: a template cannot be used here; write whole scopes`)
     : ok(source)
 }
 

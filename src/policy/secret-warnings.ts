@@ -8,7 +8,7 @@ import { unrecognisable } from './inject.ts'
 import type { Report } from './issues.ts'
 import type { RouteEntry } from './route-keys.ts'
 
-/** What of a policy that is in order warnings are about. */
+/** The parts of a valid policy that warnings read. */
 export interface Read {
   readonly gate: GateEntry
   readonly hosts: ReadonlySet<string>
@@ -19,12 +19,12 @@ export interface Read {
   readonly watch: readonly WatchRule[]
 }
 
-/** Reports what is allowed, and what it costs. Changes nothing about the policy. */
+/** Reports what a policy allows at a cost. Changes nothing about the policy. */
 export type Warn = (read: Read, at: (base: string) => Report) => void
 
 /**
- * Warns of secrets that are too short to be recognised in answers, and of alerts that cannot be sent. Only the gate
- * can do this, since no check of a file knows a secret's value.
+ * Warns of secrets that are too short to be recognised in answers, and of alerts that cannot be sent. Only the gate can
+ * do this: a check of a file does not know the values of secrets.
  */
 export const warnOfSecrets: Warn = ({ rules, env }, at) => {
   for (const { entry, path } of rules) {
@@ -32,7 +32,7 @@ export const warnOfSecrets: Warn = ({ rules, env }, at) => {
       for (const what of unrecognisable(injection, env)) {
         at(path)(
           ['inject', injection.header],
-          `${what} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,
+          `${what} is too short to be recognised: an answer that repeats it reaches the agent unchanged; use one of 8 characters or more`,
         )
       }
     }

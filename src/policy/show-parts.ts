@@ -21,20 +21,22 @@ type Camel<Name> = Name extends `${infer Head}_${infer Rest}`
   ? `${Head}${Capitalize<Camel<Rest>>}`
   : Name
 
-/** Keys with a flag or one of a few words, which the policy has under the same name. */
+type Listed = readonly string[] | ReadonlySet<string>
+
+/** Keys with a flag, one of a few words, or a list of text, which the policy has under the same name. */
 type Plain<F extends Fields, Model> = {
   [K in keyof F]: Camel<K> extends keyof Model
     ? string extends Model[Camel<K>]
       ? never
-      : [NonNullable<Model[Camel<K>]>] extends [InferOutput<F[K]> & (boolean | string)]
+      : [NonNullable<Model[Camel<K>]>] extends [(InferOutput<F[K]> & (boolean | string)) | Listed]
         ? K
         : never
     : never
 }[keyof F]
 
 /**
- * How each key of a table is shown, `undefined` for one that is not. Flags and words need no row: they are shown as
- * the policy has them, and can be nobody's secret.
+ * How each key of a table is shown, `undefined` for one that is not. Flags, words and lists of text need no row: they
+ * are shown as the policy has them, since none of them contains a secret.
  */
 export type Shows<F extends Fields, Model, Context = void> = {
   readonly [K in Exclude<keyof F, Plain<F, Model>>]: (model: Model, around: Context) => unknown
@@ -51,7 +53,7 @@ export function showTable<F extends Fields, Model extends object, Context = void
   for (const key of Object.keys(keys)) {
     const row = (rows as Readonly<Record<string, (model: Model, around: Context) => unknown>>)[key]
     const value = row ? row(model, around) : own(model as JsonObject, camelCase(key))
-    if (value !== undefined) shown[key] = value
+    if (value !== undefined) shown[key] = value instanceof Set ? [...value] : value
   }
   return shown
 }
@@ -149,10 +151,6 @@ export function millisecondsText(milliseconds: number): string {
 
 const WATCH: Shows<typeof WATCH_KEYS, WatchRule, Policy> = {
   issuer: ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name,
-  agents: ({ agents }) => agents,
-  agent_types: ({ agentTypes }) => agentTypes,
-  rules: ({ rules }) => rules,
-  signals: ({ signals }) => signals,
   duration: ({ duration }) => secondsText(duration),
   throttle: ({ throttle }) => throttle,
   at_most: ({ atMost }) => atMost,

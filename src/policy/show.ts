@@ -4,10 +4,9 @@ import { own } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { AuditRule } from '../core/model/audit.ts'
 import { type ClaimGrant, claimPathText } from '../core/model/claims.ts'
-import type { Decryption, Issuer, KeyTimes } from '../core/model/issuer.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
-import type { RevocationPlacement } from '../core/model/revocation.ts'
 import type { CorsRule, Route } from '../core/model/route.ts'
 import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
@@ -89,20 +88,20 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   resource: ({ resource }) => resource,
   origin: notShown,
   origin_via: notShown,
-  hosts: ({ hosts }) => [...hosts],
   clock_tolerance: ({ clockTolerance }) => secondsText(clockTolerance),
   proof_max_age: ({ proofMaxAge }) => secondsText(proofMaxAge),
   proof_max_ahead: ({ proofMaxAhead }) => secondsText(proofMaxAhead),
   prefix: ({ prefix }) => prefix,
-  revocation: ({ revocation, placement }) => ({
+  revocation: ({ revocation, placement: { shards, locations, jurisdiction } }) => ({
     ...showTerms(revocation),
-    ...showPlacement(placement),
+    shards,
+    ...(locations.length > 0 && { locations: [...locations] }),
+    ...(jurisdiction !== undefined && { jurisdiction }),
   }),
   assertion: ({ assertion }) =>
     assertion ? showTable(ASSERTION_KEYS, ASSERTION, assertion, undefined) : 'off',
   identity_prefix: ({ identityPrefix }) => identityPrefix,
   identity_headers: ({ identityHeaders }) => showHeaders(identityHeaders),
-  strip_headers: ({ stripHeaders }) => [...stripHeaders],
   client_ip: ({ clientIp }) => (clientIp.from === 'header' ? clientIp.name : clientIp.from),
   address_limit: ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
   timeout: notShown,
@@ -110,7 +109,6 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   on_expiry: notShown,
   finish_within: notShown,
   shared_ids: notShown,
-  lift: ({ lift }) => [...lift],
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
   denial_docs: ({ denialDocs }) => denialDocs,
@@ -123,13 +121,11 @@ const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
   rows_a_day: ({ maxRows }) => (Number.isFinite(maxRows) ? maxRows : 'unlimited'),
   shards: ({ shards }) => shards,
   jurisdiction: ({ jurisdiction }) => jurisdiction,
-  path_values: ({ pathValues }) => [...pathValues],
   claims: ({ claims }) => claims.map(claimPathText),
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {
   max_body: ({ maxBody }) => maxBody,
-  withdrawn: ({ withdrawn }) => [...withdrawn],
 }
 
 const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
@@ -141,13 +137,17 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
     keys.kind === 'inline'
       ? { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) }
       : undefined,
-  jwks_cache: ({ keys, keyTimes }) => (keys.kind === 'inline' ? undefined : showTimes(keyTimes)),
-  audiences: ({ audiences }) => audiences,
-  algorithms: ({ algorithms }) => algorithms,
+  jwks_cache: ({ keys, keyTimes }) =>
+    keys.kind === 'inline'
+      ? undefined
+      : {
+          max_fresh: millisecondsText(keyTimes.maxFresh),
+          stale_if_error: millisecondsText(keyTimes.staleIfError),
+          cooldown: millisecondsText(keyTimes.cooldown),
+        },
   typ: ({ types }) => [...types],
   max_lifetime: ({ maxLifetime }) => secondsText(maxLifetime),
   agentic_forms: ({ agentic }) => agentic && [...agentic],
-  required_claims: ({ requiredClaims }) => requiredClaims,
   claims: ({ claims }) => showClaims(claims),
   agent_id: ({ agentId }) => showPaths(agentId),
   agent_prefix: ({ agentPrefix }) => agentPrefix,
@@ -156,7 +156,13 @@ const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
   workflow_id: ({ workflowId }) => showPath(workflowId),
   scope: ({ scope }) => showPaths(scope),
   scopes_from: ({ scopesFrom = 'token' }) => scopesFrom,
-  decrypt: ({ decrypt }) => decrypt && showDecryption(decrypt),
+  decrypt: ({ decrypt }) =>
+    decrypt && {
+      secret: decrypt.secret,
+      key_management: decrypt.keyManagement,
+      content_encryption: decrypt.contentEncryption,
+      keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
+    },
   delegation: ({ delegation, parentScope }, within) => ({
     ...showDelegation(delegation, within),
     ...(parentScope && { parent_scope: claimPathText(parentScope) }),
@@ -171,7 +177,6 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
 const GRANT: Shows<typeof GRANT_KEYS, ClaimGrant, string> = {
   issuer: (_grant, issuer) => issuer,
   claims: ({ claims }) => showClaims(claims),
-  scopes: ({ scopes }) => scopes,
   agent_type: ({ agentType }) => agentType,
   agent_id: ({ agentId }) => agentId?.source,
 }
@@ -182,25 +187,6 @@ export function showGrants({ name, grants = [] }: Issuer): Readonly<Record<strin
     grants.map((grant) => [grant.name, showTable(GRANT_KEYS, GRANT, grant, name)]),
   )
 }
-
-const showPlacement = ({ shards, locations, jurisdiction }: RevocationPlacement): Shown => ({
-  shards,
-  ...(locations.length > 0 && { locations: [...locations] }),
-  ...(jurisdiction !== undefined && { jurisdiction }),
-})
-
-const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({
-  max_fresh: millisecondsText(maxFresh),
-  stale_if_error: millisecondsText(staleIfError),
-  cooldown: millisecondsText(cooldown),
-})
-
-const showDecryption = (decrypt: Decryption): Shown => ({
-  secret: decrypt.secret,
-  key_management: decrypt.keyManagement,
-  content_encryption: decrypt.contentEncryption,
-  keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
-})
 
 interface RouteContext {
   readonly issuers: readonly Issuer[]
@@ -221,12 +207,9 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   resource: ({ resource }) => resource,
   scopes: ofReading(({ scopes }) => writtenScopes(scopes)),
   issuers: ofReading((route, { issuers }) => issuerNames(route, issuers)),
-  audiences: ({ audiences }) => audiences,
   max_lifetime: ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime),
   claims: ofReading(({ claims }) => showClaims(claims)),
-  agent_types: ({ agentTypes }) => agentTypes && [...agentTypes],
   workflow: ({ workflow }) => workflow && `${workflow.from}:${workflow.name}`,
-  steps: ({ steps }) => steps && [...steps],
   delegation_chains: ({ delegationChains }) => delegationChains,
   step_sequences: ({ stepSequences }) => stepSequences,
   delegation: ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
@@ -249,7 +232,6 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
     orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   revocation: ofReading(({ revocation }) => showTerms(revocation)),
   rate_limit: ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
-  token_subprotocols: ({ tokenSubprotocols }) => tokenSubprotocols,
   mcp: ({ mcp }) => mcp && showTable(MCP_KEYS, MCP, mcp, undefined),
 }
 
@@ -274,11 +256,7 @@ const MCP: Shows<typeof MCP_KEYS, McpRule> = {
   tools: showNames('tools'),
   prompts: showNames('prompts'),
   resources: showNames('resources'),
-  methods: ({ methods }) => [...methods],
-  revisions: ({ revisions }) => [...revisions],
-  origins: ({ origins }) => [...origins],
   max_body: ({ maxBody }) => maxBody,
-  offered_scopes: ({ offeredScopes }) => offeredScopes,
 }
 
 const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>

@@ -48,7 +48,7 @@ export interface KeyDoc<Input> {
   readonly description: string
   /** What applies where the key is absent. */
   readonly default?: Input
-  /** The same in words, where it is no fixed value. */
+  /** The same in words, where it is not a fixed value. */
   readonly unset?: string
   readonly example: Input
 }
@@ -62,11 +62,11 @@ export interface Form<Input> {
   readonly options?: readonly unknown[]
   readonly value?: Written<unknown>
   readonly entries?: Fields
-  /** Never there: the type of what may be written. */
+  /** Never set. It only carries the type of what may be written. */
   readonly input?: Input
 }
 
-/** What may be written: that of a field, or of a part that no field reads by itself. */
+/** What may be written: by the field that reads it, or by a description of it. */
 export type Written<Input> = Field<unknown, Input> | Form<Input>
 
 type InputOf<One> =
@@ -191,7 +191,7 @@ export function table<const F extends Fields, Value = Readable<F>>(
   })
 }
 
-/** The entries of a table whose keys are names; none, and `otherwise` is reported, where it is no table. */
+/** The entries of a table whose keys are names. Reports `otherwise` for any other value, and returns none. */
 export function namedEntries(
   value: unknown,
   report: Report,

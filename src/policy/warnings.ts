@@ -18,7 +18,7 @@ import { type Read, type Warn, warnOfSecrets } from './secret-warnings.ts'
 /** Seconds by which `verifyAgent` lets clocks differ, unless an origin sets more. */
 const VERIFIED_SECONDS = 5
 
-/** What is allowed, and what it costs. Changes nothing about the policy. */
+/** All warnings about a policy. Changes nothing about it. */
 export const warningsOf: Warn = (read, at) => {
   const { gate, hosts, issuers, rules, env } = read
   const report = at('GATE')
@@ -30,13 +30,13 @@ export const warningsOf: Warn = (read, at) => {
   if (gate.resource && !hosts.has(gate.resource.url.hostname)) {
     report(
       ['hosts'],
-      `lacks ${quote(gate.resource.url.hostname)}: the metadata of the resource cannot be had`,
+      `lacks ${quote(gate.resource.url.hostname)}: the metadata of the resource cannot be fetched`,
     )
   }
   if ((gate.clock_tolerance ?? 0) > VERIFIED_SECONDS && gate.assertion?.binding !== 'off') {
     report(
       ['clock_tolerance'],
-      `is more than the ${VERIFIED_SECONDS}s of \`verifyAgent\`: origins refuse tokens that the gate still accepts then, unless their own clockTolerance is as large`,
+      `is more than the ${VERIFIED_SECONDS}s of \`verifyAgent\`: origins then refuse tokens that the gate still accepts, unless their clockTolerance is as large`,
     )
   }
   warnOfOrigins(read, at)
@@ -71,7 +71,7 @@ export const warningsOf: Warn = (read, at) => {
     if (entry.resource && !hosts.has(entry.resource.url.hostname)) {
       own(
         ['resource'],
-        `${quote(entry.resource.url.hostname)} is not in GATE.hosts: the metadata of the resource cannot be had`,
+        `${quote(entry.resource.url.hostname)} is not in GATE.hosts: the metadata of the resource cannot be fetched`,
       )
     }
   }
@@ -96,8 +96,11 @@ const warnSharedNames = (
   if (issuers.length < 2) return
   const names = quoteAll(issuers.map(({ name }) => name))
   const shared = (path: Parameters<Report>[0], what: string, how: string): void =>
-    report(path, `takes this name from each of ${names}, where it can be another ${what}: ${how}`)
-  const choose = 'write the one that is meant into issuers'
+    report(
+      path,
+      `accepts this name from each of ${names}, and each may give it to another ${what}: ${how}`,
+    )
+  const choose = 'name the intended issuer in issuers'
   if (workflow) shared(['workflow'], 'workflow', choose)
   for (const key of ['actors', 'subjects'] as const) {
     for (const [i, { sub, issuer }] of (delegation[key] ?? []).entries()) {
@@ -143,7 +146,7 @@ const warnOfOrigins: Warn = (read, at) => {
   }
 }
 
-/** A binding may be a private network, where plain http is as good. */
+/** A binding may lead to a private network, where plain http is no risk. */
 const warnPlain = ({ origin, origin_via: via }: GateEntry | RouteEntry, report: Report) => {
   if (
     origin?.kind === 'url' &&
@@ -164,7 +167,7 @@ const warnHalfToken = (entry: RouteEntry, report: Report) => {
   if (name === undefined || missing.length === TOKEN.length) return
   report(
     ['inject'],
-    `lacks ${name}: Cloudflare Access takes a service token by ${TOKEN.join(' and ')} together, and turns away every request without one of them`,
+    `lacks ${name}: Cloudflare Access takes a service token by ${TOKEN.join(' and ')} together, and refuses every request that lacks one of them`,
   )
 }
 
@@ -243,10 +246,10 @@ const warnUnsent = (rules: readonly Rule[], at: At): void => {
   }
 }
 
-/** Whether `inject` can be written in it. */
+/** Whether the rule may have `inject`. */
 const isAble = ({ entry: { access = 'required' } }: Rule): boolean => access === 'required'
 
-/** Says something once about rules, at the first of them. */
+/** Reports a warning about several rules once, at the first of them. */
 const warnFirst = (
   rules: readonly Rule[],
   at: At,

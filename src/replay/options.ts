@@ -14,7 +14,7 @@ export function checkSingleUse(
     report(['single_use'], `is only for rules with access = "required": this one is ${access}`)
   }
   if (has('mcp')) {
-    report(['single_use'], 'cannot stand beside mcp: every message would need a token of its own')
+    report(['single_use'], 'cannot be used with mcp: every message would need its own token')
   }
 }
 
@@ -28,13 +28,13 @@ export function warnSingleUse(
   if (without.length === 0) return
   report(
     ['single_use'],
-    `refuses tokens without jti, which those of ${quoteAll(without.map(({ name }) => name))} need not have; leave these out of issuers, or see to it that they have it`,
+    `refuses tokens without jti, and tokens of ${quoteAll(without.map(({ name }) => name))} may have none; leave these out of issuers, or make sure that their tokens have it`,
   )
 }
 
 /**
- * Warns of a rule that writes and accepts a proof again, and of one that expects proofs and cannot record them. A rule
- * that says neither `possession` nor `replay` is not warned of: it may never see a bound token.
+ * Warns of a rule that accepts a proof again and may change something, and of a rule that expects proofs and cannot
+ * record them. A rule without `possession` and `replay` gets no warning: it may never see a bound token.
  */
 export function warnProofs(
   { match, access, single_use: isOnce, possession, replay }: RouteEntry,

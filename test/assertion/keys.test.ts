@@ -345,7 +345,7 @@ describe('a withdrawn key', () => {
     await expect(keys.signing()).rejects.toThrow()
     expect(logged[0]).toEqual({
       event: 'assertion_keys_unavailable',
-      error: 'Error: the keeper signs with a withdrawn key',
+      error: 'Error: the key service signs with a withdrawn key',
     })
     signer = good
     expect((await keys.signing())?.kid).toBe(good.kid)

@@ -9,9 +9,9 @@ import {
   sessionGuard,
   sessionOf,
 } from '../../src/console/session.ts'
+import { createMemoryReplays } from '../../src/core/model/memory-replays.ts'
 import type { AccessToken } from '../../src/core/model/token.ts'
 import type { GatePorts } from '../../src/gateway/ports.ts'
-import { createMemoryReplays } from '../../src/replay/memory.ts'
 import { ISSUER, NOW } from '../kit/facts.ts'
 import { createKey } from '../kit/signing.ts'
 import { CHAT, GATE, ITEM, policy as readPolicy } from '../policy/support.ts'

@@ -133,7 +133,7 @@ describe('a keeper that cannot be reached', () => {
       expect(await find('a')).toMatchObject(FOUND)
       await world.settle()
     }
-    expect(isolate.status(issuer)).toMatchObject({ stale: true, error: 'keeper unreachable' })
+    expect(isolate.status(issuer)).toMatchObject({ stale: true, error: 'key service unreachable' })
     expect(world.events.at(-1)).toEqual({
       event: 'keys_ask_failed',
       issuer: 'acme',

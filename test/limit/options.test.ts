@@ -54,10 +54,10 @@ describe('rate_limit', () => {
     [{ ...NUMBERS, burst: 3 }, 'ROUTES[0].rate_limit.burst: unknown key `burst`'],
     [
       { binding: 'RL', ...NUMBERS },
-      'ROUTES[0].rate_limit.limit: cannot stand beside binding',
-      'ROUTES[0].rate_limit.period: cannot stand beside binding',
+      'ROUTES[0].rate_limit.limit: cannot be used with binding',
+      'ROUTES[0].rate_limit.period: cannot be used with binding',
     ],
-    [{ binding: 'RL', daily: 1 }, 'ROUTES[0].rate_limit.daily: cannot stand beside binding'],
+    [{ binding: 'RL', daily: 1 }, 'ROUTES[0].rate_limit.daily: cannot be used with binding'],
     [{ binding: 'R L' }, 'ROUTES[0].rate_limit.binding: must be the name of a binding'],
   ])('refuses %j', (written, ...expected) => {
     expect(mistakes(withLimit(written))).toEqual(
@@ -133,7 +133,7 @@ describe('GATE.address_limit', () => {
     [
       { ...NUMBERS, binding: 'RL' },
       {},
-      'GATE.address_limit.limit: cannot stand',
+      'GATE.address_limit.limit: cannot be used',
       '.period: cannot',
     ],
     [{ binding: 'MISSING' }, {}, 'GATE.address_limit.binding: needs the binding `MISSING`'],

@@ -34,7 +34,7 @@ const patterns = (outcome: Awaited<ReturnType<typeof run>>) =>
   outcome.ok ? outcome.value.uses?.map(({ use }) => use.pattern) : outcome.reason.code
 
 it.each(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])(
-  '%s is no method of 2026-07-28',
+  '%s is not a method of 2026-07-28',
   async (method) => {
     const { route } = mcpFacts({ resources: { '*': [] }, methods: ['logging/setLevel'] })
     const operation = operationOf([{ id: 1, method }], { revision: '2026-07-28' })

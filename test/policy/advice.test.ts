@@ -13,20 +13,20 @@ const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJ
   rfc9068: [undefined, false],
   actor: [undefined, false],
   auth0: ['24h', true],
-  okta: ['60m', false],
+  okta: ['1h', false],
   entra: ['90m', true],
   keycloak: [undefined, false],
-  cognito: ['60m', false],
+  cognito: ['1h', false],
   clerk: ['24h', false],
-  workos: ['60m', false],
-  stytch: ['60m', false],
+  workos: ['1h', false],
+  stytch: ['1h', false],
   'agentic-jwt': [undefined, false],
   generic: [undefined, true],
   'github-actions': [undefined, false],
-  gitlab: ['60m', false],
-  kubernetes: ['60m', true],
-  gcp: ['60m', true],
-  aws: ['60m', false],
+  gitlab: ['1h', false],
+  kubernetes: ['1h', true],
+  gcp: ['1h', true],
+  aws: ['1h', false],
   'azure-workload': ['25h', true],
   spiffe: [undefined, true],
 }
@@ -85,7 +85,7 @@ describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
       warnings({ profile, ...needed, max_lifetime: '15m', required_claims: names })
     expect(required(['jti'])).toEqual([])
     expect(required(['iss'])).toEqual([
-      ['ISSUERS.acme', expect.stringMatching(/^jti is not required: .* journal; ./)],
+      ['ISSUERS.acme', expect.stringMatching(/^jti is not required: .* from others; ./)],
     ])
   })
 })
@@ -93,7 +93,7 @@ describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
 it.each([
   ['901s', 'live 901s,'],
   ['16m', 'live 16m,'],
-  ['60m', 'live 60m,'],
+  ['60m', 'live 1h,'],
   ['90m', 'live 90m,'],
   ['120m', 'live 2h,'],
 ])('a lifetime of %s is written %s', (max_lifetime, text) => {
@@ -116,7 +116,7 @@ describe('an endpoint that tenants of Entra share', () => {
     for (const profile of ['entra', 'generic']) {
       expect(said(issuer, { profile })).toEqual([
         expect.stringContaining(
-          `ISSUERS.entra.issuer: is shared by tenants, and no token names it: write the tenant's id for \`${name}\``,
+          `ISSUERS.entra.issuer: is shared by many tenants, so no token has it as iss: write the tenant's id in place of \`${name}\``,
         ),
       ])
     }

@@ -36,7 +36,7 @@ describe('claims in headers', () => {
 
   const MISTAKES: readonly (readonly [string, object, string, RegExp])[] = [
     ['no table', 'X-User', '', /must be a table/],
-    ['a header that is no name', { 'X User': 'sub' }, '["X User"]', /no header name/],
+    ['a header that is no name', { 'X User': 'sub' }, '["X User"]', /not a header name/],
     ['a header of the connection', { Connection: 'sub' }, '.Connection', /no claim can be/],
     ['a header the gate sets', { 'X-Forwarded-For': 'sub' }, '.X-Forwarded-For', /no claim can be/],
     ['the same in another spelling', { x_request_id: 'sub' }, '.x_request_id', /no claim can be/],
@@ -110,13 +110,13 @@ describe('headers that an answer loses', () => {
     'are not %s',
     (name) => {
       expect(mistakes(removed([name]))).toEqual([
-        expect.stringMatching(/^ROUTES\[0\]\.remove_response_headers\[0\]: .*has to stay/),
+        expect.stringMatching(/^ROUTES\[0\]\.remove_response_headers\[0\]: .*must stay/),
       ])
     },
   )
 
   it('are names', () => {
-    expect(mistakes(removed(['a b']))).toEqual([expect.stringMatching(/no header name/)])
+    expect(mistakes(removed(['a b']))).toEqual([expect.stringMatching(/not a header name/)])
     expect(mistakes(removed('server'))).toEqual([expect.stringMatching(/list/)])
   })
 })

@@ -133,12 +133,12 @@ describe('acr_values and max_age', () => {
 
   const bad = 'ROUTES[0].acr_values[0]: '
   it.each([
-    [{ acr_values: ['a b'] }, `${bad}\`a b\` cannot stand in a challenge`],
-    [{ acr_values: ['a"b'] }, `${bad}\`a\\"b\` cannot stand`],
-    [{ acr_values: ['a\\b'] }, `${bad}\`a\\\\b\` cannot stand`],
-    [{ acr_values: ['ü'] }, `${bad}\`ü\` cannot stand`],
-    [{ acr_values: ['a\u0000'] }, `${bad}\`a\\u0000\` cannot stand`],
-    [{ acr_values: [''] }, `${bad}\`\` cannot stand`],
+    [{ acr_values: ['a b'] }, `${bad}\`a b\` cannot be sent in a challenge`],
+    [{ acr_values: ['a"b'] }, `${bad}\`a\\"b\` cannot be sent`],
+    [{ acr_values: ['a\\b'] }, `${bad}\`a\\\\b\` cannot be sent`],
+    [{ acr_values: ['ü'] }, `${bad}\`ü\` cannot be sent`],
+    [{ acr_values: ['a\u0000'] }, `${bad}\`a\\u0000\` cannot be sent`],
+    [{ acr_values: [''] }, `${bad}\`\` cannot be sent`],
     [{ acr_values: [] }, 'ROUTES[0].acr_values: must not be an empty list'],
     [{ acr_values: 'phr' }, 'ROUTES[0].acr_values: must be a list'],
     [{ max_age: '0s' }, 'ROUTES[0].max_age: '],

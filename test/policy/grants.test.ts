@@ -81,7 +81,7 @@ describe('a grant', () => {
       { ...GRANT, scopes: ['edgewarden:revoke'] },
     ],
     [
-      'GRANTS[0].scopes[0]: `docs:{id}`: no template can stand here; write whole scopes',
+      'GRANTS[0].scopes[0]: `docs:{id}`: a template cannot be used here; write whole scopes',
       { ...GRANT, scopes: ['docs:{id}'] },
     ],
     [

@@ -127,7 +127,7 @@ describe('a clock tolerance above that of verifyAgent', () => {
     (assertion) => {
       const keys = { assertion: 'identity', ...assertion }
       expect(says({ clock_tolerance: '6s', ...keys })).toEqual([
-        expect.stringContaining('their own clockTolerance'),
+        expect.stringContaining('their clockTolerance'),
       ])
       expect(says({ clock_tolerance: '5s', ...keys })).toEqual([])
     },

@@ -132,7 +132,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'wider delegation issuers',
     chat({ delegation: { issuers: ['https://x.example'] } }),
     'ROUTES[0].delegation.issuers[0]',
-    /does not count/,
+    /is not accepted/,
   ],
   ['cors without origins', chat({ cors: {} }), 'ROUTES[0].cors.origins', /required/],
   [
@@ -145,13 +145,13 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'cors origin with * inside',
     cors({ origins: ['https://*.app.example'] }),
     'ROUTES[0].cors.origins[0]',
-    /origins are whole; write each/,
+    /write each origin whole/,
   ],
   [
     'cors origin with * for a port',
     cors({ origins: ['http://localhost:*'] }),
     'ROUTES[0].cors.origins[0]',
-    /origins are whole/,
+    /write each origin whole/,
   ],
   [
     'cors * and more',
@@ -175,13 +175,13 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'cors method of another rule',
     cors({ methods: ['POST', 'PUT'] }),
     'ROUTES[0].cors.methods[1]',
-    /`PUT` is no method of `POST \/v1\/chat`/,
+    /`PUT` is not a method of `POST \/v1\/chat`/,
   ],
   [
     'actor of an issuer that does not count',
     chat({ delegation: { actors: ['a', { issuer: 'https://x.example', sub: 'a' }] } }),
     'ROUTES[0].delegation.actors[1].issuer',
-    /does not count/,
+    /is not accepted/,
   ],
   [
     'actor of an issuer that the rule leaves out',
@@ -190,7 +190,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
       ...chat({ delegation: { issuers: [], actors: [{ issuer: 'https://x.example', sub: 'a' }] } }),
     },
     'ROUTES[0].delegation.actors[0].issuer',
-    /does not count/,
+    /is not accepted/,
   ],
   [
     'scopes of the parent token',
@@ -260,7 +260,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'inject without secret',
     chat({ inject: { Authorization: 'Bearer abc' } }),
     'ROUTES[0].inject.Authorization',
-    /names a secret/,
+    /template with a secret/,
   ],
   [
     'inject missing secret',
@@ -278,7 +278,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'inject header name',
     chat({ inject: { 'a b': KEY } }),
     'ROUTES[0].inject["a b"]',
-    /no header name/,
+    /not a header name/,
   ],
   ['inject Host', chat({ inject: { Host: KEY } }), 'ROUTES[0].inject.Host', /cannot be injected/],
   ...['Mcp-Session-Id', 'mcp_protocol_version', 'MCP-Method', 'Mcp-Name', 'Last-Event-ID'].map(

@@ -17,8 +17,8 @@ const warned = (route: object, issuers: object = ISSUERS) => {
 }
 
 describe('a name that several issuers can give', () => {
-  const named = 'takes this name from each of `acme`, `beta`, where it can be another'
-  const choose = 'write the one that is meant into issuers'
+  const named = 'accepts this name from each of `acme`, `beta`, and each may give it to another'
+  const choose = 'name the intended issuer in issuers'
 
   it.each<[route: object, expected: readonly string[]]>([
     [{ ...run, workflow: 'path:run' }, [`ROUTES[0].workflow: ${named} workflow: ${choose}`]],
@@ -47,7 +47,7 @@ describe('a name that several issuers can give', () => {
 
 describe('an issuer of a subject', () => {
   const subjects = (issuer: string) => ({ delegation: { subjects: [{ issuer, sub: 'alice' }] } })
-  const untaken = 'is an issuer whose tokens are not taken here'
+  const untaken = 'is an issuer whose tokens are not accepted here'
 
   it.each<[vars: object, expected: readonly unknown[]]>([
     [{ ROUTES: [{ ...CHAT, ...subjects('beta') }] }, []],

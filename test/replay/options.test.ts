@@ -27,7 +27,7 @@ describe('single_use', () => {
     ],
     [
       { mcp: { tools: { one: [] } } },
-      'ROUTES[0].single_use: cannot stand beside mcp: every message would need a token of its own',
+      'ROUTES[0].single_use: cannot be used with mcp: every message would need its own token',
     ],
   ])('refuses %j', (more, expected) => {
     expect(mistakes(once(more))).toEqual([expected])
@@ -68,7 +68,7 @@ describe('single_use', () => {
     expect(warnings(once())).toEqual([
       {
         path: 'ROUTES[0].single_use',
-        message: expect.stringContaining('of `auth0` need not have'),
+        message: expect.stringContaining('tokens of `auth0` may have none'),
       },
     ])
     expect(warnings(once({ issuers: ['acme'] }))).toEqual([])

@@ -101,10 +101,10 @@ it('asks nobody where keys are held in time, or inline', async () => {
 
 it('tells of a failure of the isolate’s own', async () => {
   answer = new Error('no keeper')
-  entryOf(keys.cache, issuer).failure = { ...failure, error: 'keeper unreachable' }
+  entryOf(keys.cache, issuer).failure = { ...failure, error: 'key service unreachable' }
   expect(await ready()).toMatchObject({
     keys: false,
-    issuers: [{ state: 'failed', error: 'keeper unreachable' }],
+    issuers: [{ state: 'failed', error: 'key service unreachable' }],
   })
 })
 

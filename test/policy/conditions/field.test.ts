@@ -46,7 +46,7 @@ describe('when', () => {
       'when.headers[0]: `x-forwarded-for` is about the connection',
       { condition: 'true', headers: ['x-forwarded-for'] },
     ],
-    ['when.headers[0]: is no header name', { condition: 'true', headers: ['x a'] }],
+    ['when.headers[0]: is not a header name', { condition: 'true', headers: ['x a'] }],
     ['when.query[0]: `access_token` in a query', { condition: 'true', query: ['access_token'] }],
     ['when: unknown path parameter `run`', 'request.params.run == "1"'],
     ['when: has no effect on a public rule', 'true', { access: 'public', scopes: undefined }],

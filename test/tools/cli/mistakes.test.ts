@@ -187,7 +187,7 @@ const MISTAKES: readonly Row[] = [
     `Bearer \${API_KEY}`,
     'Bearer sk-1234',
     'Authorization = "Bearer sk-1234" }',
-    `ROUTES[0].inject.Authorization: must be a template that names a secret, like \`Bearer \${NAME}\``,
+    `ROUTES[0].inject.Authorization: must be a template with a secret, like \`Bearer \${NAME}\``,
   ],
   [
     `Authorization = "Bearer \${API_KEY}"`,

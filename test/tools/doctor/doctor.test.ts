@@ -228,7 +228,7 @@ describe('an issuer of a wrangler.toml', () => {
 describe('an address or option', () => {
   it.each<[string, DoctorOptions, number, string]>([
     ['http://auth.acme.dev', {}, 1, 'must be an https URL'],
-    ['https://127.0.0.1/', {}, 1, 'the public internet does not lead to'],
+    ['https://127.0.0.1/', {}, 1, 'is a private address'],
     [
       'https://auth.acme.dev',
       { allowInsecureHttp: true },
@@ -236,7 +236,7 @@ describe('an address or option', () => {
       'only for an issuer on a loopback host',
     ],
     ['https://auth.acme.dev?x', {}, 1, 'without a query'],
-    ['https://login.microsoftonline.com/common/v2.0', {}, 1, 'ISSUER is shared by tenants'],
+    ['https://login.microsoftonline.com/common/v2.0', {}, 1, 'ISSUER is shared by many tenants'],
     [
       'https://auth.acme.dev',
       { jwksUri: 'http://keys.acme.dev' },

@@ -26,7 +26,7 @@ describe('warnings', () => {
     [
       'a long lifetime',
       toml({ issuer: `${PARTS.issuer}\nmax_lifetime = "60m"` }),
-      'warning: ISSUERS.acme.max_lifetime: tokens may live 60m',
+      'warning: ISSUERS.acme.max_lifetime: tokens may live 1h',
     ],
     [
       'no jti',

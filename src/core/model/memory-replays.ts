@@ -1,4 +1,4 @@
-import type { Clock, ReplayStore } from '../core/model/ports.ts'
+import type { Clock, ReplayStore } from './ports.ts'
 
 /** Default number of uses: 15 minutes with some 110 requests a second. */
 const USUAL_CAPACITY = 100_000
