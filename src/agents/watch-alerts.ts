@@ -1,7 +1,7 @@
 import type { Alert, AlertPage, AlertQuery } from '../core/model/watch.ts'
 import type { Found } from './watch-signals.ts'
 
-/** Alerts of an issuer that are kept, and for how long. */
+/** How many alerts of an issuer are kept, and for how long. */
 const KEPT = { alerts: 1_000, ms: 90 * 86_400_000 }
 
 /** The table of the alerts. */
@@ -14,7 +14,7 @@ export function createAlertTable({ sql }: DurableObjectStorage) {
   const alertOf = ({ id, alert }: Row) => ({ ...JSON.parse(alert), id }) as Alert
 
   return {
-    /** Stores an alert, and deletes the oldest ones of its issuer: no issuer crowds out those of another. */
+    /** Stores an alert, and deletes the oldest alerts of its issuer. Those of other issuers stay. */
     add(alert: Omit<Alert, 'id'>, lesson: Found['lesson']): Alert {
       const texts = [alert.issuer, JSON.stringify(alert), JSON.stringify(lesson)]
       const { id } = sql
@@ -32,7 +32,7 @@ export function createAlertTable({ sql }: DurableObjectStorage) {
       sql.exec('UPDATE alerts SET alert = ? WHERE id = ?', JSON.stringify(alert), id)
     },
 
-    /** Notes of all open alerts of an agent that their quarantine is lifted: they share it. */
+    /** Notes in all open alerts with this quarantine that it is lifted. */
     lift({ issuer }: Alert, quarantine: string): void {
       const set = `alert = json_patch(alert, '{"quarantine":{"lifted":true}}')`
       const where = `issuer = ? AND json_extract(alert, '$.quarantine.id') = ?

@@ -1,8 +1,8 @@
 import { type WatchState, watchState } from './watch-state.ts'
 
-/** States in memory. */
+/** Most states in memory. */
 const MOST_STATES = 2_000
-/** Milliseconds between two writes of a state, and without a sighting until all are written. */
+/** Milliseconds between two writes of a state; and without a sighting, until all states are written. */
 export const STORE_MS = { each: 600_000, quiet: 10_000 }
 
 /** The table of the states. */
@@ -14,7 +14,7 @@ interface Held {
   stored: number
 }
 
-/** States of agents in memory and SQLite. What a crash loses is ten minutes of learning. `spend`: whether a row may be written. */
+/** States of agents in memory and SQLite. A crash loses ten minutes of learning. `spend` counts a row, if it may be written. */
 export function createWatchStates({ sql }: DurableObjectStorage, spend: () => boolean) {
   const held = new Map<string, Held>()
   const dirty = new Set<string>()
@@ -31,7 +31,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
   return {
     store,
 
-    /** A state that is going to change. */
+    /** A state, which the caller changes. */
     use(key: string): WatchState {
       const query = 'SELECT state FROM watched WHERE agent = ?'
       const [row] = held.has(key) ? [] : sql.exec<{ state: ArrayBuffer }>(query, key)
@@ -48,7 +48,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       return one.state
     },
 
-    /** States by key, of all whose keys begin so, and go on with a quotation mark. */
+    /** States by key: those whose key begins so, and goes on with a quotation mark. */
     find(beginning: string): ReadonlyMap<string, WatchState> {
       const query = 'SELECT agent, state FROM watched WHERE agent > ? AND agent < ?'
       type Row = { agent: string; state: ArrayBuffer }
@@ -60,7 +60,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       return new Map([...stored, ...inMemory])
     },
 
-    /** Deletes the states whose keys begin so, and go on with a quotation mark. */
+    /** Deletes the states that `find` returns. */
     drop(beginning: string): void {
       const query = 'DELETE FROM watched WHERE agent > ? AND agent < ?'
       const { rowsWritten } = sql.exec(query, beginning, `${beginning}#`)
@@ -72,7 +72,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       }
     },
 
-    /** Writes what was written long ago, and all else once no agent is seen for a while: the object may end then. */
+    /** Writes states that were written long ago. Writes all once no agent is seen for a while, since the object may end then. */
     storeLater(): void {
       for (const key of dirty) {
         if (Date.now() >= (held.get(key)?.stored ?? 0) + STORE_MS.each) store(key)

@@ -1,3 +1,4 @@
+import { shortHash } from '../core/bytes.ts'
 import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
 import {
   type Counts,
@@ -26,12 +27,9 @@ const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly 
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** 24 bits of FNV-1a, as four characters. An equal hash of other text costs a look at the batch, no more. */
+/** 24 bits of a hash, as four characters. An equal hash of other text costs a look at the batch, no more. */
 const hashOf = (text: string): string => {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  }
+  const hash = shortHash(text)
   return [26, 20, 14, 8].map((shift) => DIGITS[(hash >>> shift) & 63]).join('')
 }
 

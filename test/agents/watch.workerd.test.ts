@@ -42,10 +42,11 @@ const sighting = (agent: string, at: number, use = 'GET /x', issuer = ISSUER): S
   issuer,
   agent,
   watch: 'all',
-  ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 900 },
-  uses: new Map([[JSON.stringify([use]), 3]]),
-  tokens: new Map(),
+  ...{ first: at, last: at, allowed: 3, probes: 0 },
+  uses: [JSON.stringify([use])],
+  tokens: [],
   ...{ types: [], clients: [], granted: [], used: ['read'], parents: [], keys: [] },
+  ...{ checksums: [], registrations: [] },
   ...{ countries: [], networks: [], requests: ['request-1'] },
 })
 
@@ -111,7 +112,7 @@ it('says that a quarantine has failed where the set cannot be reached, and watch
 
 it('never quarantines for refusals, and only by the signals of its table', async () => {
   await learn('a')
-  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 12, refused: 12 }
+  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 12 }
   await registry().observe([refused], termsOf())
   const [alert] = await alerts()
   expect(alert?.signal).toBe('refusals')
@@ -163,7 +164,7 @@ it('learns anew, by a state of another version, and shows none until then', asyn
 
 it('counts a call once, though its answer was lost and it comes again', async () => {
   await learn('a')
-  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 6, refused: 6 }
+  const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 6 }
   const tell = (id: string) => registry().observe([refused], termsOf(), id)
   await Promise.all([tell('call-1'), tell('call-1')])
   await tell('call-1')

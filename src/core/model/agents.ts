@@ -25,13 +25,10 @@ export interface Sighting extends AgentKey {
   readonly first: number
   readonly last: number
   readonly allowed: number
-  readonly refused: number
-  /** Of the refused: those for what the agent asked, not for its token or status. */
+  /** Requests that were refused for what the agent asked, not for its token or status. */
   readonly probes: number
-  /** Of request bodies, as far as their length was declared. */
-  readonly bytes: number
-  /** Allowed requests by what they used: see {@link useText}. */
-  readonly uses: ReadonlyMap<string, number>
+  /** What allowed requests used: see {@link useText}. */
+  readonly uses: readonly string[]
   readonly types: readonly string[]
   readonly clients: readonly string[]
   /** Scopes that its tokens have, and those of them that a decision needed. */
@@ -39,16 +36,16 @@ export interface Sighting extends AgentKey {
   readonly used: readonly string[]
   /** Its other actors in `act`, as {@link keyText}. */
   readonly parents: readonly string[]
-  /** Where allowed requests and their tokens came from. */
+  /** Where allowed requests came from. */
   readonly countries: readonly string[]
   readonly networks: readonly string[]
-  /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
-  readonly tokens: ReadonlyMap<string, readonly string[]>
+  /** The same by token: a country of two letters, a space, and the `jti`. */
+  readonly tokens: readonly string[]
   /** Thumbprints of the keys that its tokens are bound to (RFC 7638). */
   readonly keys: readonly string[]
   /** Checksums of its code, and its registrations (Agentic JWT). */
-  readonly checksums?: readonly string[]
-  readonly registrations?: readonly string[]
+  readonly checksums: readonly string[]
+  readonly registrations: readonly string[]
   /** Ids of its latest requests. */
   readonly requests: readonly string[]
 }
