@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { type ActObjects, type Acts, createActs } from '../audit/acts.ts'
+import { type ActObjects, createActs } from '../audit/acts.ts'
 import type {
   AgentChange,
   AgentChanged,
@@ -37,40 +37,43 @@ const TELL_MS = 10_000
 /** Calls of the audit that are remembered. */
 const MOST_CALLS = 1_000
 
+interface Bound {
+  readonly AUDIT_LOG?: ActObjects
+  readonly REVOCATIONS: DurableObjectNamespace
+}
+
+const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
+  noteSchema(storage, SCHEMA)
+  storage.sql.exec(TABLES + STATES_TABLE + ALERTS_TABLE)
+  return storage
+}
+
 /**
  * The registry of agents: a Durable Object with SQLite. It discovers agents in what the audit stores, and keeps what
  * administrators say of them. It writes their status into the revocation set, by which requests are decided. Trusts its
  * callers, which are the gate's own code.
  */
 export class AgentRegistry extends DurableObject {
-  readonly #table: ReturnType<typeof createAgentTable>
-  readonly #tellStandings: ReturnType<typeof createStandings>
-  readonly #acts: Acts
-  readonly #watch: ReturnType<typeof createWatch>
   readonly #calls = new Set<string>()
   #lookedAt = 0
+  readonly #storage = opened(this.ctx)
+  readonly #bound = this.env as Bound
+  readonly #acts = createActs({ storage: this.#storage, objects: this.#bound.AUDIT_LOG })
+  readonly #table = createAgentTable(this.#storage)
+  readonly #tellStandings = createStandings(this.#storage, this.#table, () => this.#primary())
+  readonly #watch = createWatch({
+    storage: this.#storage,
+    acts: this.#acts,
+    waitUntil: (promise) => this.ctx.waitUntil(promise),
+    table: this.#table,
+    set: () => this.#primary(),
+  })
 
-  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
-    super(ctx, env)
-    noteSchema(ctx.storage, SCHEMA)
-    ctx.storage.sql.exec(TABLES + STATES_TABLE + ALERTS_TABLE)
-    const { AUDIT_LOG, REVOCATIONS } = env as {
-      readonly AUDIT_LOG?: ActObjects
-      readonly REVOCATIONS: DurableObjectNamespace
-    }
-    const place = ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
-    const set = place ? REVOCATIONS.jurisdiction(place) : REVOCATIONS
-    this.#acts = createActs({ storage: ctx.storage, objects: AUDIT_LOG })
-    this.#table = createAgentTable(ctx.storage)
-    const primary = () => set.getByName(PRIMARY) as unknown as QuarantineSet & StandingSet
-    this.#watch = createWatch({
-      storage: ctx.storage,
-      acts: this.#acts,
-      waitUntil: (promise) => ctx.waitUntil(promise),
-      table: this.#table,
-      set: primary,
-    })
-    this.#tellStandings = createStandings(ctx.storage, this.#table, primary)
+  #primary() {
+    const { REVOCATIONS: all } = this.#bound
+    const place = this.ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
+    const objects = place ? all.jurisdiction(place) : all
+    return objects.getByName(PRIMARY) as unknown as QuarantineSet & StandingSet
   }
 
   /**
@@ -97,7 +100,7 @@ export class AgentRegistry extends DurableObject {
       changed,
     )
     if (this.#acts.isPending()) {
-      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      await this.#storage.setAlarm(Date.now() + RETRY_MS)
       this.ctx.waitUntil(this.#acts.send())
     }
     if (Date.now() < this.#lookedAt + LOOK_MS.seen || !this.#table.hasDecided()) return
@@ -145,7 +148,7 @@ export class AgentRegistry extends DurableObject {
     const changed = this.#table.change(change, ({ status }) => {
       const entries = [{ kind: 'agent', issuer, value, status, ...(reason && { reason }) }]
       this.#acts.note(act, { act: kind === 'put' || kind === 'patch' ? 'register' : kind, entries })
-      void this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      void this.#storage.setAlarm(Date.now() + RETRY_MS)
     })
     if (typeof changed === 'string') return { refused: changed }
     this.ctx.waitUntil(this.#acts.send())
@@ -160,7 +163,7 @@ export class AgentRegistry extends DurableObject {
       return await this.#tellStandings()
     } catch (error) {
       system.log({ event: 'agents_not_in_set', error: String(error) })
-      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      await this.#storage.setAlarm(Date.now() + RETRY_MS)
       return undefined
     }
   }
@@ -170,6 +173,6 @@ export class AgentRegistry extends DurableObject {
     await Promise.all([this.#tell(), this.#acts.send()])
     const isPending = this.#acts.isPending() || this.#table.untold(1).entries.length > 0
     if (!isPending && !this.#table.hasDecided()) return
-    await this.ctx.storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
+    await this.#storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
   }
 }

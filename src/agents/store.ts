@@ -1,4 +1,5 @@
 import { LIMITS } from '../core/limits.ts'
+import { getOrMake } from '../core/memo.ts'
 import {
   type AgentChange,
   type AgentEntry,
@@ -102,11 +103,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     )
     return counts
   }
-  const countsOf = (issuer: string) => {
-    const of = counted().get(issuer) ?? { discovered: 0, decided: 0 }
-    counted().set(issuer, of)
-    return of
-  }
+  const countsOf = (issuer: string) =>
+    getOrMake(counted(), issuer, () => ({ discovered: 0, decided: 0 }))
   const decidedInAll = (): number =>
     [...counted().values()].reduce((sum, { decided }) => sum + decided, 0)
   const recount = (issuer: string, status: AgentEntry['status'], more: number): void => {

@@ -2,21 +2,19 @@ import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
 import type { Erasure } from '../core/model/audit.ts'
 import { readRecord } from './terms.ts'
 
-/** Members of a subject's records that say what it did, or can be traced to it. */
+/** Members of a subject's records that are removed: they say what it did, or lead to it. */
 const REMOVED: ReadonlySet<string> = new Set([
   ...['subject', 'workflow', 'step', 'jti', 'path_values', 'claims', 'assertion'],
   ...['network', 'country'],
 ])
 
-/** Members that the gate or the policy has written, whatever the subject is called. */
+/** Members that stay, even if they contain the subject's name: the gate or the policy wrote them. */
 const KEPT: ReadonlySet<string> = new Set([
   ...['v', 'id', 'time', 'kind', 'act', 'decision', 'code', 'route', 'mode', 'issuer', 'kid'],
   ...['method', 'host', 'policy', 'version', 'colo', 'revocations', 'ms', 'granted_by'],
 ])
 
-/**
- * A record without the values of a subject; the same text if it has none. Administrators stay named in what they did.
- */
+/** A record without the values of a subject; the same text if it has none. An act keeps the administrator who did it. */
 export function erased(text: string, { issuer, subject, isOwn }: Erasure): string {
   const record = readRecord(text)
   if (isOwn && own(record, 'issuer') !== issuer) return text
@@ -39,7 +37,7 @@ const withoutSubject = (record: JsonObject, subject: string): JsonObject => {
     const left = withoutMentions(value, subject)
     return left === undefined ? [] : [[name, left] as const]
   })
-  // A caller may have chosen it.
+  // A caller may have chosen the request id, so the record's own id takes its place.
   return { request_id: own(record, 'id'), ...Object.fromEntries(rest) }
 }
 
@@ -54,7 +52,7 @@ const withoutMentions = (value: unknown, name: string): unknown => {
   return Object.fromEntries(left.filter(([, item]) => item !== undefined))
 }
 
-/** Whether a name stands in a text, not as a part of a longer word. */
+/** Whether a text contains a name as a whole word. */
 const mentions = (text: string, name: string): boolean => {
   for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
     const around = [text[at - 1], text[at + name.length]]
