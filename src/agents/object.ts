@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { type ActObjects, createActs } from '../audit/acts.ts'
+import { createActs } from '../audit/acts.ts'
 import type {
   AgentChange,
   AgentChanged,
@@ -37,11 +37,6 @@ const TELL_MS = 10_000
 /** Calls of the audit that are remembered. */
 const MOST_CALLS = 1_000
 
-interface Bound {
-  readonly AUDIT_LOG?: ActObjects
-  readonly REVOCATIONS: DurableObjectNamespace
-}
-
 const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
   noteSchema(storage, SCHEMA)
   storage.sql.exec(TABLES + STATES_TABLE + ALERTS_TABLE)
@@ -57,8 +52,7 @@ export class AgentRegistry extends DurableObject {
   readonly #calls = new Set<string>()
   #lookedAt = 0
   readonly #storage = opened(this.ctx)
-  readonly #bound = this.env as Bound
-  readonly #acts = createActs({ storage: this.#storage, objects: this.#bound.AUDIT_LOG })
+  readonly #acts = createActs(this.#storage, this.env)
   readonly #table = createAgentTable(this.#storage)
   readonly #tellStandings = createStandings(this.#storage, this.#table, () => this.#primary())
   readonly #watch = createWatch({
@@ -70,7 +64,7 @@ export class AgentRegistry extends DurableObject {
   })
 
   #primary() {
-    const { REVOCATIONS: all } = this.#bound
+    const { REVOCATIONS: all } = this.env as { readonly REVOCATIONS: DurableObjectNamespace }
     const place = this.ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
     const objects = place ? all.jurisdiction(place) : all
     return objects.getByName(PRIMARY) as unknown as QuarantineSet & StandingSet

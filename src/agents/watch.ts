@@ -1,4 +1,4 @@
-import type { createActs } from '../audit/acts.ts'
+import type { Acts } from '../audit/acts.ts'
 import {
   type AgentEntry,
   type AgentKey,
@@ -32,7 +32,7 @@ export interface QuarantineSet {
 
 interface WatchOptions {
   readonly storage: DurableObjectStorage
-  readonly acts: ReturnType<typeof createActs>
+  readonly acts: Acts
   readonly set: () => QuarantineSet
   readonly waitUntil: (promise: Promise<unknown>) => void
   readonly table: Pick<AgentTable, 'spend' | 'isShared'>

@@ -15,26 +15,18 @@ const CALL_MS = 5_000
 /** The audit's object that stores all acts. */
 const SHARD = '0'
 
-/** The audit's objects, as far as acts need them. */
-export type ActObjects = Objects<Shard>
-
 export type Acts = ReturnType<typeof createActs>
 
 interface Shard {
   append(batch: Batch): PromiseLike<Appended>
 }
 
-/** What an object needs to store acts: its storage, and the audit's objects where there are any. */
-export interface ActsOptions {
-  readonly storage: DurableObjectStorage
-  readonly objects: ActObjects | undefined
-}
-
 /**
  * Acts of administrators. The object that changes something stores them, and sends them to the audit until it has them.
- * So changes go on while the audit is down, and the audit has each act once.
+ * So changes go on while the audit is down, and the audit has each act once. Without an audit they wait.
  */
-export function createActs({ storage: { kv }, objects }: ActsOptions) {
+export function createActs({ kv }: DurableObjectStorage, env: object) {
+  const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: Objects<Shard> }
   return {
     /** Stores an act. Call it without an `await` between it and the change: then both are stored, or neither. */
     note(by: Act | undefined, what: JsonObject): void {

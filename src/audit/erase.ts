@@ -19,16 +19,15 @@ export function erased(text: string, { issuer, subject, isOwn }: Erasure): strin
   const record = readRecord(text)
   if (isOwn && own(record, 'issuer') !== issuer) return text
   const isSubjects = own(record, 'issuer') === issuer && own(record, 'subject') === subject
+  const entry = { kind: 'subject', issuer, value: subject }
   const after =
     own(record, 'kind') === 'act'
-      ? withoutEntries(record, { issuer, subject })
+      ? withEach(record, 'entries', entry, ({ value: _, reason: __, ...rest }) => rest)
       : isSubjects
         ? withoutSubject(record, subject)
-        : withoutActor(record, { issuer, subject })
+        : withEach(record, 'actors', { issuer, sub: subject }, () => ({ issuer }))
   return after === record ? text : JSON.stringify({ ...after, erased: true })
 }
-
-type Person = Pick<Erasure, 'issuer' | 'subject'>
 
 const withoutSubject = (record: JsonObject, subject: string): JsonObject => {
   const rest = Object.entries(record).flatMap(([name, value]) => {
@@ -61,21 +60,16 @@ const mentions = (text: string, name: string): boolean => {
   return false
 }
 
-const withoutActor = (record: JsonObject, { issuer, subject }: Person): JsonObject => {
-  const actors = listOf(own(record, 'actors'))
-  const isThem = (actor: unknown) =>
-    isObject(actor) && own(actor, 'sub') === subject && own(actor, 'issuer') === issuer
-  if (!actors.some(isThem)) return record
-  return { ...record, actors: actors.map((actor) => (isThem(actor) ? { issuer } : actor)) }
-}
-
-const withoutEntries = (record: JsonObject, { issuer, subject }: Person): JsonObject => {
-  const entries = listOf(own(record, 'entries')).filter(isObject)
-  const isTheirs = (entry: JsonObject) =>
-    own(entry, 'kind') === 'subject' &&
-    own(entry, 'issuer') === issuer &&
-    own(entry, 'value') === subject
-  if (!entries.some(isTheirs)) return record
-  const without = ({ value: _, reason: __, ...entry }: JsonObject) => entry
-  return { ...record, entries: entries.map((entry) => (isTheirs(entry) ? without(entry) : entry)) }
+/** A record in whose list each item with these members is changed; the record itself if there is none. */
+const withEach = (
+  record: JsonObject,
+  list: 'actors' | 'entries',
+  members: JsonObject,
+  change: (item: JsonObject) => JsonObject,
+): JsonObject => {
+  const isMeant = (item: unknown): item is JsonObject =>
+    isObject(item) && Object.entries(members).every(([name, value]) => own(item, name) === value)
+  const items = listOf(own(record, list))
+  if (!items.some(isMeant)) return record
+  return { ...record, [list]: items.map((item) => (isMeant(item) ? change(item) : item)) }
 }

@@ -77,7 +77,6 @@ export class AuditLog extends DurableObject {
   readonly #reader = createReader(this.#storage)
   readonly #count = createCounter(this.#reader)
   readonly #writer = createWriter(this.#storage, this.#budget)
-  readonly #policies = this.#reader.policies()
   readonly #tellAgents = createAgentFeed(this.env as { readonly AGENTS?: AgentObjects })
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -157,7 +156,7 @@ export class AuditLog extends DurableObject {
     ]
     const policies = await Promise.all(
       batches.flatMap(({ policy }) =>
-        policy && !this.#policies.has(policy[0])
+        policy && !this.#reader.hasPolicy(policy[0])
           ? [gzip(policy[1]).then((text) => [policy[0], text] as const)]
           : [],
       ),
@@ -172,7 +171,6 @@ export class AuditLog extends DurableObject {
       return this.#writer.insert(rows, ids, last)
     })
     budget.count(rows, lastId)
-    for (const [hash] of policies) this.#policies.add(hash)
   }
 
   /** The acts that are not stored yet: a sender that gets no answer sends again, maybe much later. */

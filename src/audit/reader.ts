@@ -149,11 +149,8 @@ export function createReader({ sql }: DurableObjectStorage) {
       return found[0] && gunzip(found[0].text)
     },
 
-    /** The hashes of all policies. */
-    policies(): Set<string> {
-      const found = sql.exec<{ hash: string }>('SELECT hash FROM policies')
-      return new Set(found.toArray().map(({ hash }) => hash))
-    },
+    hasPolicy: (hash: string): boolean =>
+      sql.exec('SELECT 1 FROM policies WHERE hash = ?', hash).toArray().length > 0,
 
     /** The ids of the batches that are in the latest rows of each ring. */
     batches: (most: number): readonly string[] =>

@@ -1,11 +1,6 @@
 import { shortHash } from '../core/bytes.ts'
 import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
-import {
-  type Counts,
-  DECISION_FILTERS,
-  type DecisionFilter,
-  type DecisionQuery,
-} from '../core/model/audit.ts'
+import type { Counts, DecisionFilter, DecisionQuery } from '../core/model/audit.ts'
 
 /** What finds a stored row: a filter, or a record's id. */
 type Term = DecisionFilter | 'id'
@@ -89,14 +84,9 @@ export function countsOf(records: readonly JsonObject[]): Counts {
   return counts
 }
 
-/** The given filters with their values. */
-export function givenFilters({
-  filters,
-}: Pick<DecisionQuery, 'filters'>): readonly (readonly [DecisionFilter, string])[] {
-  return DECISION_FILTERS.flatMap((name) => {
-    const value = filters[name]
-    return value === undefined ? [] : [[name, value] as const]
-  })
+/** The filters of a query with their values. */
+export function givenFilters({ filters }: Pick<DecisionQuery, 'filters'>) {
+  return Object.entries(filters) as readonly (readonly [DecisionFilter, string])[]
 }
 
 /** A function that reads a stored text if it is a record of a query, and else returns `undefined`. It parses few others. */
