@@ -21,8 +21,7 @@ import { system } from '../platform/system.ts'
 import { createStandings, type StandingSet } from './standings.ts'
 import { createAgentTable, TABLES } from './store.ts'
 import { createWatch, type QuarantineSet } from './watch.ts'
-import { ALERTS_TABLE } from './watch-alerts.ts'
-import { STATES_TABLE } from './watch-states.ts'
+import { WATCH_TABLES } from './watch-store.ts'
 
 /** The version of the tables. */
 const SCHEMA = 1
@@ -39,7 +38,7 @@ const MOST_CALLS = 1_000
 
 const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
   noteSchema(storage, SCHEMA)
-  storage.sql.exec(TABLES + STATES_TABLE + ALERTS_TABLE)
+  storage.sql.exec(TABLES + WATCH_TABLES)
   return storage
 }
 

@@ -13,10 +13,9 @@ import type { Alert, Judgement, Quarantine, Watched, WatchRule } from '../core/m
 import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 import type { AgentTable } from './store.ts'
-import { createAlertTable } from './watch-alerts.ts'
 import { learnedOf } from './watch-baseline.ts'
 import { ALERT_MS, type Found, learn, mute, observe, type Sample } from './watch-signals.ts'
-import { createWatchStates } from './watch-states.ts'
+import { createAlertTable, createWatchStates } from './watch-store.ts'
 
 const HOUR_MS = 3_600_000
 /** Milliseconds for one attempt to quarantine. */

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
 import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
+import { dropOldest } from '../platform/buckets.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
@@ -53,19 +54,14 @@ const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
   return storage
 }
 
-interface Waiting {
-  readonly batch: Batch
-  readonly done: () => void
-  readonly failed: (error: unknown) => void
-}
-
 /**
  * Stores records of decisions: a Durable Object. Batches that come within a quarter of a second become one compressed
  * row, with hashes of the terms that find it. A call returns once its batch is stored. Trusts its callers, which are the
  * gate's own code.
  */
 export class AuditLog extends DurableObject {
-  #waiting: Waiting[] = []
+  /** Batches that will be stored together. */
+  #gathering: { readonly batches: Batch[]; readonly stored: Promise<void> } | undefined
   /** By the id of a batch: a promise that resolves once the batch is stored or refused. */
   readonly #taken = new Map<string, Promise<Appended>>()
   #erasing: Promise<unknown> = Promise.resolve()
@@ -96,41 +92,37 @@ export class AuditLog extends DurableObject {
     this.#health.note(batch.problems)
     const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
     if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
+    const problems = () => ({ problems: this.#health.found() })
     const stored = isRefused
-      ? Promise.resolve({ ...this.#found(), stoppedUntil: this.#budget.nextDay() })
-      : new Promise<Appended>((done, failed) => {
-          this.#waiting.push({ batch, done: () => done(this.#found()), failed })
-        })
+      ? Promise.resolve({ ...problems(), stoppedUntil: this.#budget.nextDay() })
+      : this.#gather(batch).then(problems)
+    dropOldest(this.#taken, REMEMBERED)
     this.#taken.set(batch.id, stored)
-    for (const id of this.#taken.keys()) {
-      if (this.#taken.size <= REMEMBERED) break
-      this.#taken.delete(id)
-    }
-    if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER.ms)
     return stored
   }
 
-  #found(): Appended {
-    return { problems: this.#health.found() }
+  /** Resolves once the batch is stored. */
+  #gather(batch: Batch): Promise<void> {
+    const batches = this.#gathering?.batches ?? []
+    batches.push(batch)
+    const due = () => new Promise((done) => setTimeout(done, GATHER.ms))
+    this.#gathering ??= { batches, stored: due().then(() => this.#store(batches)) }
+    return this.#gathering.stored
   }
 
-  async #store(): Promise<void> {
-    const waiting = this.#waiting
-    this.#waiting = []
+  async #store(batches: readonly Batch[]): Promise<void> {
+    this.#gathering = undefined
     try {
-      await this.#write(waiting.map(({ batch }) => batch))
-      for (const { batch, done } of waiting) {
+      await this.#write(batches)
+      for (const batch of batches) {
         this.#noteDropped(batch)
-        done()
         this.#tellAgents(batch)
       }
       this.ctx.waitUntil(this.#alerts.run())
     } catch (error) {
       this.#writer.recount()
-      for (const { batch, failed } of waiting) {
-        this.#taken.delete(batch.id)
-        failed(error)
-      }
+      for (const { id } of batches) this.#taken.delete(id)
+      throw error
     }
   }
 
