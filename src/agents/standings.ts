@@ -75,19 +75,13 @@ const standingOf = async (entry: AgentEntry): Promise<Revocation | undefined> =>
   if (!mode || !change || (expires !== undefined && expires * 1000 <= Date.now())) return undefined
   const subject = subjectOf(entry)
   const { checksums, registrations, keys } = fields
-  const hasPins = mode === 'approved' && (checksums ?? registrations ?? keys)
+  const pins = Object.entries({ checksums, registrations, keys }).filter(([, texts]) => texts)
   return {
     ...subject,
     id: await revocationId(subject, mode),
     mode,
     ...(expires !== undefined && { expires }),
-    ...(hasPins && {
-      pins: {
-        ...(checksums && { checksums }),
-        ...(registrations && { registrations }),
-        ...(keys && { keys }),
-      },
-    }),
+    ...(mode === 'approved' && pins.length > 0 && { pins: Object.fromEntries(pins) }),
     created: change.at,
     createdBy: change.by,
   }

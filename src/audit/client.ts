@@ -87,8 +87,11 @@ export function createAudit(options: AuditOptions): Audit {
     jurisdiction,
     timeout: CALL_MS,
   })
-  const eachShard = <Value>(call: (shard: number) => Promise<Value> | Value) =>
-    Promise.all(Array.from({ length: shards }, (_, shard) => call(shard)))
+  const eachShard = <Value>(
+    call: (object: Shard, shard: number) => PromiseLike<Value>,
+    ms?: number,
+  ) =>
+    Array.from({ length: shards }, (_, shard) => ask(String(shard), (one) => call(one, shard), ms))
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
@@ -202,37 +205,32 @@ export function createAudit(options: AuditOptions): Audit {
     async list({ cursor, ...query }) {
       const befores = cursor === undefined ? [] : cursor.split('~')
       if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')
-      const pages = await eachShard((shard): Promise<ShardPage> | ShardPage => {
+      const pages = eachShard(async (object, shard): Promise<ShardPage> => {
         const before = befores[shard] ?? ''
         if (before === END) return { found: [] }
-        const asked = { ...query, ...(before !== '' && { before }) }
-        return ask(String(shard), (object) => object.list(asked))
+        return await object.list({ ...query, ...(before !== '' && { before }) })
       })
-      return merged(pages, befores, query.limit)
+      return merged(await Promise.all(pages), befores, query.limit)
     },
     async get(id) {
-      const found = await eachShard((shard) => ask(String(shard), (object) => object.get(id)))
+      const found = await Promise.all(eachShard((object) => object.get(id)))
       return found.find((one) => one !== undefined)
     },
     async live(query, position) {
       const given = position?.split('~')
       if (given?.some((one) => !PLACE.test(one))) throw new RangeError('no position')
-      const at = await eachShard(async (shard) =>
-        // A shard without a position is new.
-        given
-          ? (given[shard] ?? '0.0')
-          : (await ask(String(shard), (one) => one.listAfter(query))).next,
+      // A shard without a position is new.
+      const at = eachShard(async (object, shard) =>
+        given ? (given[shard] ?? '0.0') : (await object.listAfter(query)).next,
       )
-      return livePages(at, (shard, after) =>
+      return livePages(await Promise.all(at), (shard, after) =>
         ask(String(shard), (one) => one.listAfter({ ...query, after }), LONG_CALL_MS),
       )
     },
     async usage(query) {
       const most = Math.ceil(MOST_COUNTED / shards)
       const counted = (asked: UsageQuery) =>
-        eachShard((shard) =>
-          ask(String(shard), (one) => one.usage({ ...asked, most }), LONG_CALL_MS),
-        )
+        Promise.all(eachShard((object) => object.usage({ ...asked, most }), LONG_CALL_MS))
       let found = await counted(query)
       const since = Math.max(...found.map((one) => one.since))
       // All shards count from the latest time that one of them has reached.
@@ -241,7 +239,7 @@ export function createAudit(options: AuditOptions): Audit {
       return { ...usageOf(found.map(({ tally }) => tally)), since, dropped }
     },
     health: () =>
-      eachShard((shard) => ask(String(shard), (object) => object.health()).catch(() => undefined)),
+      Promise.all(eachShard((object) => object.health()).map((one) => one.catch(() => undefined))),
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and the row to go on with.
     async erase(erasure, act, cursor) {
