@@ -164,7 +164,7 @@ export class AgentRegistry extends DurableObject {
   /** Repeats what failed, and checks that the set still has each status. */
   override async alarm(): Promise<void> {
     await Promise.all([this.#tell(), this.#acts.send()])
-    const isPending = this.#acts.isPending() || this.#table.untold(1).entries.length > 0
+    const isPending = this.#acts.isPending() || this.#table.missing(1).entries.length > 0
     if (!isPending && !this.#table.hasDecided()) return
     await this.#storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
   }

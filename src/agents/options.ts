@@ -59,7 +59,7 @@ export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
   },
   at_most: {
     description:
-      'Agents that may be quarantined or throttled in an hour by themselves, counted over all tables. Further alerts stop nobody.',
+      'Most agents that are quarantined or throttled in an hour, over all tables, without those whose alert a person has judged. Further alerts stop nobody.',
     default: 5,
     example: 2,
   },

@@ -7,6 +7,7 @@ import {
   STANDINGS,
   subjectKey,
 } from '../core/model/revocation.ts'
+import { createQueue } from '../platform/calls.ts'
 import type { AgentTable } from './store.ts'
 
 /** Agents of one call. */
@@ -32,11 +33,11 @@ export function createStandings(
   table: AgentTable,
   set: () => StandingSet,
 ) {
-  let last: Promise<unknown> = Promise.resolve()
+  const inOrder = createQueue()
 
   const tell = async (): Promise<ShardStatus> => {
     for (;;) {
-      const { entries, isMore } = table.untold(TOGETHER)
+      const { entries, isMore } = table.missing(TOGETHER)
       const all = await Promise.all(entries.map(standingOf))
       const none = entries.filter((_, i) => !all[i]).map((one) => subjectKey(subjectOf(one)))
       const some = all.filter((one) => one !== undefined)
@@ -46,19 +47,15 @@ export function createStandings(
       const known = kv.get<string>(EPOCH)
       if (known !== epoch) kv.put(EPOCH, epoch)
       if (known !== undefined && known !== epoch) {
-        table.untellAll()
+        table.noteAllMissing()
         continue
       }
-      table.tell(entries)
+      table.notePresent(entries)
       if (!isMore) return shards
     }
   }
 
-  return (): Promise<ShardStatus> => {
-    const done = last.then(tell)
-    last = done.catch(() => {})
-    return done
-  }
+  return () => inOrder(tell)
 }
 
 const subjectOf = ({ issuer, agent }: AgentEntry) =>

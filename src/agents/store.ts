@@ -248,10 +248,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
     },
 
     /** Some agents whose status the revocation set lacks. */
-    untold: (most: number) => pageOf(most, 'told = 0'),
+    missing: (most: number) => pageOf(most, 'told = 0'),
 
     /** Notes that the set has the status of these agents, unless it has changed meanwhile. */
-    tell(entries: readonly AgentEntry[]): void {
+    notePresent(entries: readonly AgentEntry[]): void {
       for (const { issuer, agent, version } of entries) {
         const key = 'issuer = ? AND agent = ? AND version = ?'
         sql.exec(`UPDATE agents SET told = 1 WHERE ${key}`, issuer, agent, version)
@@ -259,7 +259,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     },
 
     /** Notes that the set lacks every status: it has begun anew. */
-    untellAll: (): void => void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
+    noteAllMissing: (): void =>
+      void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
 
     /** Whether agents of several issuers are known. */
     isShared: (): boolean =>

@@ -3,6 +3,7 @@ import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
 import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { dropOldest } from '../platform/buckets.ts'
+import { createQueue } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
@@ -64,7 +65,7 @@ export class AuditLog extends DurableObject {
   #gathering: { readonly batches: Batch[]; readonly stored: Promise<void> } | undefined
   /** By the id of a batch: a promise that resolves once the batch is stored or refused. */
   readonly #taken = new Map<string, Promise<Appended>>()
-  #erasing: Promise<unknown> = Promise.resolve()
+  readonly #inOrder = createQueue()
   readonly #storage = opened(this.ctx)
   readonly #budget = createBudget(this.#storage)
   readonly #health = createHealth(this.#budget)
@@ -240,9 +241,7 @@ export class AuditLog extends DurableObject {
 
   /** Removes a subject's values from the records of some rows, one call after the other. */
   erase(erasure: ShardErasure): Promise<ShardErased> {
-    const done = this.#erasing.then(() => this.#erase(erasure))
-    this.#erasing = done.catch(() => {})
-    return done
+    return this.#inOrder(() => this.#erase(erasure))
   }
 
   async #erase(erasure: ShardErasure): Promise<ShardErased> {

@@ -1,7 +1,7 @@
 import { type JsonObject, own, parseJsonObject } from '../core/json.ts'
 import { getOrMake } from '../core/memo.ts'
 import type { Usage, UsageQuery } from '../core/model/audit.ts'
-import { createYielder } from '../platform/calls.ts'
+import { createQueue, createYielder } from '../platform/calls.ts'
 import type { ShardUsageQuery, Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
 import { finderOf, timeOf, toolOf } from './terms.ts'
@@ -33,13 +33,11 @@ const add = (durations: Map<number, number>, ms: number, times: number): void =>
  */
 export function createCounter(reader: Pick<Reader, 'countable' | 'recordsOf'>) {
   let waiting = 0
-  let last: Promise<unknown> = Promise.resolve()
+  const inOrder = createQueue()
   return async (query: ShardUsageQuery) => {
     if (waiting >= MOST_WAITING) throw new Error('too many queries are counted')
     waiting++
-    const done = last.then(() => counted(reader, query)).finally(() => waiting--)
-    last = done.catch(() => {})
-    return done
+    return inOrder(() => counted(reader, query)).finally(() => waiting--)
   }
 }
 

@@ -106,9 +106,9 @@ export async function sessionOf(
   about: Host,
   ports: Ports,
 ): Promise<Result<Session, ReturnType<typeof deny>>> {
-  const claims = await sealsOf(ports).codes.open(code)
+  const claims = await opened('codes', code, about, ports)
   const invalid = fail(deny('console_code_invalid'))
-  if (!isCurrent(claims, about, ports)) return invalid
+  if (!claims) return invalid
   const name = await replayName('console', String(claims.jti))
   if (!(await ports.replays.claim(name, Number(claims.exp)))) return invalid
   const ends = nowOf(ports) + TIMES.longest
@@ -140,16 +140,19 @@ export async function openSession(
   about: Host,
   ports: Ports,
 ): Promise<Session | undefined> {
-  const claims = await sealsOf(ports).sessions.open(text)
-  return isCurrent(claims, about, ports) ? (claims as unknown as Session) : undefined
+  return (await opened('sessions', text, about, ports)) as Session | undefined
 }
 
-const isCurrent = (
-  claims: JsonObject | undefined,
+/** The claims that a text seals, if they are of this console and have not expired. */
+const opened = async (
+  kind: keyof ReturnType<typeof sealsOf>,
+  text: string,
   { host }: Host,
   ports: Ports,
-): claims is JsonObject =>
-  claims !== undefined && claims.host === host && Number(claims.exp) > nowOf(ports)
+): Promise<JsonObject | undefined> => {
+  const claims = await sealsOf(ports)[kind].open(text)
+  return claims?.host === host && Number(claims?.exp) > nowOf(ports) ? claims : undefined
+}
 
 interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
   readonly session: Session | undefined

@@ -212,12 +212,12 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
 
 /** The agents of the registry: what needs attention, or the one that the address names. */
 export function Agents() {
-  const { searchParams: search } = place.value
-  const [issuer, agent] = [search.get('issuer'), search.get('agent')]
+  const { searchParams, search: key } = place.value
+  const [issuer, agent] = [searchParams.get('issuer'), searchParams.get('agent')]
   if (!has('agents')) return html`<h1>Agents</h1><p>Agents need the scope edgewarden:agents.</p>`
   return html`<h1>Agents</h1>${
     issuer && agent
-      ? html`<p><${Link} to="/agents">What needs attention<//></p><${One} issuer=${issuer} agent=${agent} />`
-      : html`<${All} />`
+      ? html`<p><${Link} to="/agents">What needs attention<//></p><${One} key=${key} issuer=${issuer} agent=${agent} />`
+      : html`<${All} key=${key} />`
   }`
 }

@@ -95,9 +95,9 @@ const switchZone = () => {
 
 /** The screens with an address of their own. */
 const PLACES = [
-  ['/', 'Live'],
-  ['/agents', 'Agents'],
-  ['/policy', 'Policy'],
+  ['/', 'Live', Live],
+  ['/agents', 'Agents', Agents],
+  ['/policy', 'Policy', Policy],
 ] as const
 
 function Find() {
@@ -111,15 +111,12 @@ function Find() {
 }
 
 function Page() {
-  const { pathname, search } = place.value
+  const { pathname } = place.value
   const [, id] = /^\/decisions\/(.+)$/.exec(pathname) ?? []
+  const [, , Screen] = PLACES.find(([to]) => to === pathname) ?? PLACES[0]
   const screen = id
     ? html`<${Decision} key=${id} id=${decodeURIComponent(id)} />`
-    : pathname === '/policy'
-      ? html`<${Policy} />`
-      : pathname === '/agents'
-        ? html`<${Agents} key=${search} />`
-        : html`<${Live} />`
+    : html`<${Screen} />`
   return html`<header>
       <strong>Edgewarden</strong>
       <nav aria-label="Screens">${PLACES.map(
