@@ -109,7 +109,7 @@ export function observe(
   return alerts
 }
 
-/** Learns what a person has dismissed, and unmutes the signal. */
+/** Learns what a person has dismissed, and lets the signal alert again. */
 export function learn(
   state: WatchState,
   { signal, lesson }: Pick<Found, 'signal' | 'lesson'>,
