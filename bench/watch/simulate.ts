@@ -54,7 +54,6 @@ export interface Run {
 const NOTHING: Sample = {
   requests: 0,
   refusals: 0,
-  bytes: 0,
   uses: [],
   scopes: [],
   countries: [],
@@ -77,7 +76,6 @@ const sampleOf = (random: Random, agent: Agent, window: number, requests: number
   return {
     requests,
     refusals,
-    bytes: 900 * requests,
     uses: [...uses],
     scopes: ['files:read'],
     countries: [country],

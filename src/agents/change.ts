@@ -7,7 +7,7 @@ import type {
   ChangeRefusal,
 } from '../core/model/agents.ts'
 
-/** The agent as it is after a change, or why it is not changed. `counts`: agents that were decided of. */
+/** The agent after a change, or why the change is refused. `counts`: agents on which administrators have decided. */
 export function changedEntry(
   before: AgentEntry | undefined,
   change: AgentChange,

@@ -18,19 +18,17 @@ export function createAgentRegistry(
   jurisdiction: string | undefined,
 ): AgentStore {
   const ask = createObjectCalls({ binding: 'AGENTS', objects, jurisdiction, timeout: READ_MS })
-  const placed = jurisdiction === undefined ? objects : objects.jurisdiction?.(jurisdiction)
+  const registry = () => {
+    const placed = jurisdiction === undefined ? objects : objects.jurisdiction?.(jurisdiction)
+    if (!placed) throw unbound('AGENTS')
+    return placed.getByName(REGISTRY_NAME)
+  }
   return {
-    list: (query) => ask(REGISTRY_NAME, (registry) => registry.list(query)),
-    get: (key) => ask(REGISTRY_NAME, (registry) => registry.get(key)),
-    alerts: (query) => ask(REGISTRY_NAME, (registry) => registry.alerts(query)),
-    alert: (id) => ask(REGISTRY_NAME, (registry) => registry.alert(id)),
-    async change(change, act) {
-      if (!placed) throw unbound('AGENTS')
-      return await placed.getByName(REGISTRY_NAME).change(change, act)
-    },
-    async judge(judgement, act) {
-      if (!placed) throw unbound('AGENTS')
-      return await placed.getByName(REGISTRY_NAME).judge(judgement, act)
-    },
+    list: (query) => ask(REGISTRY_NAME, (object) => object.list(query)),
+    get: (key) => ask(REGISTRY_NAME, (object) => object.get(key)),
+    alerts: (query) => ask(REGISTRY_NAME, (object) => object.alerts(query)),
+    alert: (id) => ask(REGISTRY_NAME, (object) => object.alert(id)),
+    change: async (change, act) => await registry().change(change, act),
+    judge: async (judgement, act) => await registry().judge(judgement, act),
   }
 }

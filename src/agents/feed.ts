@@ -6,9 +6,9 @@ import { createSightings } from './sightings.ts'
 
 /** The name of the registry's only object. */
 export const REGISTRY_NAME = 'registry'
-/** Agents of one call, which the platform bounds to 32 MB: these have 15 MB at most. */
+/** Sightings of one call: 15 MB at most. The platform allows 32 MB. */
 const TOGETHER = 200
-/** Milliseconds in which sightings come together, and for one attempt to tell them. */
+/** Milliseconds for which sightings are gathered, and for one attempt to send them. */
 export const FEED = { ms: 3_000, callMs: 5_000 }
 
 /** The registry's objects, as far as the audit needs them. */
@@ -17,12 +17,13 @@ export type AgentObjects = Objects<{
 }>
 
 /**
- * Tells the registry what was seen of agents, some seconds after it was stored. Never fails and is never waited for:
- * what cannot be told is told before the next, as the same call, and what a restart loses is lost.
+ * Creates a function that sends what was seen of agents to the registry, some seconds after it was stored. Nobody waits
+ * for it, and it never fails. A call that failed is repeated before the next one, under the same id. A restart loses
+ * what was not sent.
  */
 export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
   const sightings = createSightings()
-  /** Calls that were not answered, and those that follow them. */
+  /** Calls to send, in order. The first may have failed before. */
   const calls: { readonly id: string; readonly some: readonly Sighting[] }[] = []
   let isDue = false
 
@@ -56,7 +57,7 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
     try {
       sightings.add(known, terms)
     } catch (error) {
-      // The records are stored: to fail now would store them again.
+      // The records are stored. An error now would store them again.
       system.log({ event: 'agents_not_seen', error: String(error) })
     }
     if (isDue || (sightings.isEmpty() && calls.length === 0)) return

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { type ActObjects, createActs } from '../audit/acts.ts'
+import { createActs } from '../audit/acts.ts'
 import type {
   AgentChange,
   AgentChanged,
@@ -15,70 +15,63 @@ import type { Act } from '../core/model/audit.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
 import type { Alert, AlertPage, AlertQuery, Judgement } from '../core/model/watch.ts'
 import { within } from '../core/timeout.ts'
+import { dropOldest } from '../platform/buckets.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
 import { createStandings, type StandingSet } from './standings.ts'
 import { createAgentTable, TABLES } from './store.ts'
 import { createWatch, type QuarantineSet } from './watch.ts'
-import { ALERTS_TABLE } from './watch-alerts.ts'
-import { STATES_TABLE } from './watch-states.ts'
+import { WATCH_TABLES } from './watch-store.ts'
 
 /** The version of the tables. */
 const SCHEMA = 1
 /** The primary shard of the revocation set. */
 const PRIMARY = '0'
-/** Milliseconds between two looks whether the set still has what it was told: while agents are seen, and else. */
+/** Milliseconds between two checks that the set still has each status: while agents are seen, and otherwise. */
 const LOOK_MS = { seen: 10_000, else: 3_600_000 }
 /** Milliseconds after which what failed is tried again. */
 const RETRY_MS = 5_000
-/** Milliseconds that a change waits for the set. The call goes on: of two calls the later one must come later. */
+/** Milliseconds that a change waits for the set. The call itself is not ended, since calls must stay in order. */
 const TELL_MS = 10_000
 /** Calls of the audit that are remembered. */
 const MOST_CALLS = 1_000
 
+const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
+  noteSchema(storage, SCHEMA)
+  storage.sql.exec(TABLES + WATCH_TABLES)
+  return storage
+}
+
 /**
- * The registry of agents: a Durable Object with SQLite. It discovers agents by what the audit has stored, and keeps what
- * administrators say of them. Requests are decided by the revocation set, which it tells their status. Trusts its
+ * The registry of agents: a Durable Object with SQLite. It discovers agents in what the audit stores, and keeps what
+ * administrators say of them. It writes their status into the revocation set, by which requests are decided. Trusts its
  * callers, which are the gate's own code.
  */
 export class AgentRegistry extends DurableObject {
-  readonly #table: ReturnType<typeof createAgentTable>
-  readonly #standings: ReturnType<typeof createStandings>
-  readonly #acts: ReturnType<typeof createActs>
-  readonly #watch: ReturnType<typeof createWatch>
   readonly #calls = new Set<string>()
   #lookedAt = 0
+  readonly #storage = opened(this.ctx)
+  readonly #acts = createActs(this.#storage, this.env)
+  readonly #table = createAgentTable(this.#storage)
+  readonly #tellStandings = createStandings(this.#storage, this.#table, () => this.#primary())
+  readonly #watch = createWatch({
+    storage: this.#storage,
+    acts: this.#acts,
+    waitUntil: (promise) => this.ctx.waitUntil(promise),
+    table: this.#table,
+    set: () => this.#primary(),
+  })
 
-  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
-    super(ctx, env)
-    noteSchema(ctx.storage, SCHEMA)
-    ctx.storage.sql.exec(TABLES + STATES_TABLE + ALERTS_TABLE)
-    const { AUDIT_LOG, REVOCATIONS } = env as {
-      readonly AUDIT_LOG?: ActObjects
-      readonly REVOCATIONS: DurableObjectNamespace
-    }
-    const place = ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
-    const set = place ? REVOCATIONS.jurisdiction(place) : REVOCATIONS
-    this.#acts = createActs({ storage: ctx.storage, objects: AUDIT_LOG })
-    this.#table = createAgentTable(ctx.storage)
-    this.#watch = createWatch({
-      storage: ctx.storage,
-      acts: this.#acts,
-      waitUntil: (promise) => ctx.waitUntil(promise),
-      spend: (most) => this.#table.spend(most),
-      isShared: () => this.#table.isShared(),
-      set: () => set.getByName(PRIMARY) as unknown as QuarantineSet,
-    })
-    this.#standings = createStandings(
-      ctx.storage,
-      this.#table,
-      () => set.getByName(PRIMARY) as unknown as StandingSet,
-    )
+  #primary() {
+    const { REVOCATIONS: all } = this.env as { readonly REVOCATIONS: DurableObjectNamespace }
+    const place = this.ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
+    const objects = place ? all.jurisdiction(place) : all
+    return objects.getByName(PRIMARY) as unknown as QuarantineSet & StandingSet
   }
 
   /**
-   * Takes note of what a shard of the audit has seen. If its answer is lost, the call comes again under the same id. The
-   * ids are in memory: an object that has ended has lost what it learned of the call, too.
+   * Stores what a shard of the audit has seen. A shard that gets no answer calls again under the same id. The ids are in
+   * memory only: if the object restarts, it loses what it learned from the call, too.
    */
   async observe(
     sightings: readonly Sighting[],
@@ -86,22 +79,21 @@ export class AgentRegistry extends DurableObject {
     call: string = crypto.randomUUID(),
   ): Promise<void> {
     if (this.#calls.has(call)) return
+    dropOldest(this.#calls, MOST_CALLS)
     this.#calls.add(call)
-    const [oldest] = this.#calls.size > MOST_CALLS ? this.#calls : []
-    if (oldest !== undefined) this.#calls.delete(oldest)
     const { changed, gone } = this.#table.observe(sightings, terms)
     for (const { issuer, agent } of changed) {
       system.log({ event: 'agent_changed', issuer, agent })
     }
     this.#watch.forget(gone)
-    // A state lives as long as its agent's entry.
+    // An agent without an entry is not watched.
     await this.#watch.observe(
       sightings.filter((one) => this.#table.find(one)),
       terms,
       changed,
     )
     if (this.#acts.isPending()) {
-      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      await this.#storage.setAlarm(Date.now() + RETRY_MS)
       this.ctx.waitUntil(this.#acts.send())
     }
     if (Date.now() < this.#lookedAt + LOOK_MS.seen || !this.#table.hasDecided()) return
@@ -126,7 +118,7 @@ export class AgentRegistry extends DurableObject {
     return this.#watch.find(id)
   }
 
-  /** Notes what a person says of an alert. `suspend` suspends its agent in the registry before. */
+  /** Notes the verdict of a person on an alert. `suspend` first suspends the agent in the registry. */
   async judge(judgement: Judgement, act?: Act): Promise<AlertJudged | undefined> {
     const { id, by, verdict } = judgement
     const known = this.#watch.find(id)
@@ -143,13 +135,13 @@ export class AgentRegistry extends DurableObject {
     return alert && { ...suspended, alert }
   }
 
-  /** Changes an agent. Resolves once each shard of the set has it, or the set does not say so in time; then it is told later. */
+  /** Changes an agent. Resolves once each shard of the set has its status. If that takes too long, the set gets it later. */
   async change(change: AgentChange, act?: Act): Promise<AgentChanged> {
     const { act: kind, issuer, agent: value, reason } = change
     const changed = this.#table.change(change, ({ status }) => {
       const entries = [{ kind: 'agent', issuer, value, status, ...(reason && { reason }) }]
       this.#acts.note(act, { act: kind === 'put' || kind === 'patch' ? 'register' : kind, entries })
-      void this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      void this.#storage.setAlarm(Date.now() + RETRY_MS)
     })
     if (typeof changed === 'string') return { refused: changed }
     this.ctx.waitUntil(this.#acts.send())
@@ -157,23 +149,23 @@ export class AgentRegistry extends DurableObject {
     return { entry: changed, ...(shards && { shards }) }
   }
 
-  /** Tells the set what it lacks. Never rejects. */
+  /** Writes into the set what it lacks. Never rejects. */
   async #tell(): Promise<ShardStatus | undefined> {
     this.#lookedAt = Date.now()
     try {
-      return await this.#standings.tell()
+      return await this.#tellStandings()
     } catch (error) {
       system.log({ event: 'agents_not_in_set', error: String(error) })
-      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      await this.#storage.setAlarm(Date.now() + RETRY_MS)
       return undefined
     }
   }
 
-  /** Tries again what failed, and looks whether the set still has what it was told. */
+  /** Repeats what failed, and checks that the set still has each status. */
   override async alarm(): Promise<void> {
     await Promise.all([this.#tell(), this.#acts.send()])
-    const isPending = this.#acts.isPending() || this.#table.untold(1).entries.length > 0
+    const isPending = this.#acts.isPending() || this.#table.missing(1).entries.length > 0
     if (!isPending && !this.#table.hasDecided()) return
-    await this.ctx.storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
+    await this.#storage.setAlarm(Date.now() + (isPending ? RETRY_MS : LOOK_MS.else))
   }
 }

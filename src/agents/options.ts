@@ -59,13 +59,13 @@ export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
   },
   at_most: {
     description:
-      'Agents that the watch may quarantine or throttle in an hour, counted over all tables. An alert about a further agent stops nothing.',
+      'The most agents that the watch quarantines or throttles in an hour, counted over all tables. Agents whose alert a person has judged are not counted. Further alerts stop nobody.',
     default: 5,
     example: 2,
   },
 }
 
-/** What the tables of WATCH are read with. */
+/** What the tables of WATCH are checked against. */
 interface Around {
   readonly env: PolicyEnv
   readonly audit: AuditRule | undefined
@@ -89,35 +89,30 @@ export function watchOf(
   }
   return tables.map(([name, raw]) => {
     const own = under(report, name)
-    const entry = readTable(WATCH_KEYS, raw, own)
-    if (entry.action === 'throttle' && !env.has('durable_object', 'RATE_LIMITER')) {
+    const read = readTable(WATCH_KEYS, raw, own)
+    const { issuer: named, agent_types: agentTypes, at_most: atMost = 5, ...rest } = read
+    if (rest.action === 'throttle' && !env.has('durable_object', 'RATE_LIMITER')) {
       own(['action'], 'needs the binding RATE_LIMITER, the namespace of RateLimiter')
     }
-    const issuer = entry.issuer === undefined ? undefined : issuers.get(entry.issuer)
-    if (entry.issuer !== undefined && !issuer) {
-      own(['issuer'], unknownName('issuer', entry.issuer, [...issuers.keys()]))
+    const { issuer } = issuers.get(named ?? '') ?? {}
+    if (named !== undefined && !issuer) {
+      own(['issuer'], unknownName('issuer', named, [...issuers.keys()]))
     }
-    for (const rule of entry.rules ?? []) {
+    for (const rule of rest.rules ?? []) {
       if (!rules.includes(rule)) own(['rules'], unknownName('rule', rule, rules))
     }
     return Object.freeze({
-      name,
-      ...(issuer && { issuer: issuer.issuer }),
-      ...(entry.agents && { agents: entry.agents }),
-      ...(entry.agent_types && { agentTypes: entry.agent_types }),
-      ...(entry.rules && { rules: entry.rules }),
-      signals: entry.signals ?? SIGNALS,
-      action: entry.action ?? 'alert',
-      duration: entry.duration ?? 900,
-      throttle: entry.throttle ?? 6,
-      atMost: entry.at_most ?? 5,
+      ...({ name, signals: SIGNALS, action: 'alert', duration: 900, throttle: 6, atMost } as const),
+      ...rest,
+      ...(issuer !== undefined && { issuer }),
+      ...(agentTypes && { agentTypes }),
     })
   })
 }
 
 const OF_ADDRESSES: readonly Signal[] = ['new_place', 'two_places']
 
-/** Warns of signals that can never be told, since records have no addresses. */
+/** Warns of signals that can never find anything, since records have no addresses. */
 export function warnOfWatch(
   watch: readonly WatchRule[],
   audit: AuditRule | undefined,

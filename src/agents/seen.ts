@@ -1,10 +1,10 @@
 import type { Seen, Sighting } from '../core/model/agents.ts'
 
 export const DAY_MS = 86_400_000
-/** Days that scopes and uses are remembered, and the most of each, and of lists. */
+/** For how many days scopes and uses are remembered, how many of each, and how many entries of a list. */
 const KEPT = { days: 90, uses: 100, list: 50 } as const
 
-/** What was seen of an agent with a sighting more. `isNew`: whether it has more than later times. */
+/** What was seen of an agent, with one more sighting. `isNew`: whether more than its times has changed. */
 export function merged(
   seen: Seen | undefined,
   sighting: Sighting,
@@ -18,18 +18,18 @@ export function merged(
     types: listed(seen?.types, sighting.types),
     clients: listed(seen?.clients, sighting.clients),
     keys: listed(seen?.keys, sighting.keys),
-    checksums: listed(seen?.checksums, sighting.checksums ?? []),
-    registrations: listed(seen?.registrations, sighting.registrations ?? []),
+    checksums: listed(seen?.checksums, sighting.checksums),
+    registrations: listed(seen?.registrations, sighting.registrations),
     granted: dated(seen?.granted, sighting.granted, today),
     used: dated(seen?.used, sighting.used, today),
-    uses: dated(seen?.uses, [...sighting.uses.keys()], today),
+    uses: dated(seen?.uses, sighting.uses, today),
     parents: listed(seen?.parents, sighting.parents),
     children: seen?.children ?? [],
   }
   return { seen: next, isNew: !seen || contentOf(seen) !== contentOf(next) }
 }
 
-/** What was seen of an agent with a child more; `undefined` if that is known. */
+/** What was seen of an agent, with one more child; `undefined` if the child is known. */
 export function withChild(seen: Seen, child: string): Seen | undefined {
   const children = listed(seen.children, [child])
   return seen.children.includes(child) ? undefined : { ...seen, children }

@@ -7,11 +7,12 @@ import {
   STANDINGS,
   subjectKey,
 } from '../core/model/revocation.ts'
+import { createQueue } from '../platform/calls.ts'
 import type { AgentTable } from './store.ts'
 
 /** Agents of one call. */
 const TOGETHER = 500
-/** The storage key of the set's epoch: in another the set has begun anew, and may have lost what it was told. */
+/** The storage key of the set's epoch. With a new epoch the set may have lost every status. */
 const EPOCH = 'epoch'
 
 /** The primary shard of the revocation set, as far as the registry needs it. */
@@ -23,52 +24,44 @@ export interface StandingSet {
 }
 
 /**
- * Tells the revocation set the status of agents, one call after the other. What it lacks is stored with each agent, so
- * that it is told after a restart, too.
+ * Creates a function that writes the status of agents into the revocation set, one call after the other. The table notes
+ * what the set lacks, so this goes on after a restart. Resolves with how many shards have it. Rejects if the set cannot
+ * be reached.
  */
 export function createStandings(
   { kv }: DurableObjectStorage,
   table: AgentTable,
   set: () => StandingSet,
 ) {
-  let last: Promise<unknown> = Promise.resolve()
+  const inOrder = createQueue()
 
   const tell = async (): Promise<ShardStatus> => {
     for (;;) {
-      const { entries, isMore } = table.untold(TOGETHER)
-      const said = await Promise.all(entries.map(standingOf))
-      const none = entries.filter((_, i) => !said[i]).map((one) => subjectKey(subjectOf(one)))
-      const answer = await set().setStandings(
-        said.filter((one) => one !== undefined),
-        none,
-      )
+      const { entries, isMore } = table.missing(TOGETHER)
+      const all = await Promise.all(entries.map(standingOf))
+      const none = entries.filter((_, i) => !all[i]).map((one) => subjectKey(subjectOf(one)))
+      const some = all.filter((one) => one !== undefined)
+      const answer = await set().setStandings(some, none)
       if (!answer) throw new Error('the revocation set has no room for agents')
       const { epoch, shards } = answer
       const known = kv.get<string>(EPOCH)
-      if (known !== epoch) {
-        if (known !== undefined) table.untellAll()
-        kv.put(EPOCH, epoch)
-        if (known !== undefined) continue
+      if (known !== epoch) kv.put(EPOCH, epoch)
+      if (known !== undefined && known !== epoch) {
+        table.noteAllMissing()
+        continue
       }
-      table.tell(entries)
+      table.notePresent(entries)
       if (!isMore) return shards
     }
   }
 
-  return {
-    /** Tells what the set lacks; resolves with how many shards have it. Rejects where the set cannot be reached. */
-    tell(): Promise<ShardStatus> {
-      const told = last.then(tell)
-      last = told.catch(() => {})
-      return told
-    },
-  }
+  return () => inOrder(tell)
 }
 
 const subjectOf = ({ issuer, agent }: AgentEntry) =>
   ({ kind: 'agent', issuer, value: agent }) as const
 
-/** The entry of the set for an agent; `undefined` where it has none. */
+/** The entry of the set for an agent; `undefined` if it needs none. */
 const standingOf = async (entry: AgentEntry): Promise<Revocation | undefined> => {
   const { status, fields, change } = entry
   const mode = STANDINGS.find((one): one is AgentStanding => one === status)
@@ -79,19 +72,13 @@ const standingOf = async (entry: AgentEntry): Promise<Revocation | undefined> =>
   if (!mode || !change || (expires !== undefined && expires * 1000 <= Date.now())) return undefined
   const subject = subjectOf(entry)
   const { checksums, registrations, keys } = fields
-  const hasPins = mode === 'approved' && (checksums ?? registrations ?? keys)
+  const pins = Object.entries({ checksums, registrations, keys }).filter(([, texts]) => texts)
   return {
     ...subject,
     id: await revocationId(subject, mode),
     mode,
     ...(expires !== undefined && { expires }),
-    ...(hasPins && {
-      pins: {
-        ...(checksums && { checksums }),
-        ...(registrations && { registrations }),
-        ...(keys && { keys }),
-      },
-    }),
+    ...(mode === 'approved' && pins.length > 0 && { pins: Object.fromEntries(pins) }),
     created: change.at,
     createdBy: change.by,
   }

@@ -1,4 +1,5 @@
 import { LIMITS } from '../core/limits.ts'
+import { getOrMake } from '../core/memo.ts'
 import {
   type AgentChange,
   type AgentEntry,
@@ -17,18 +18,18 @@ import {
 import { changedEntry } from './change.ts'
 import { DAY_MS, merged, withChild } from './seen.ts'
 
-/** The part of the discovered agents that makes room together. */
+/** The part of the discovered agents that is deleted at a time. */
 const TOGETHER = 1 / 100
-/** What one page reads, of a query by need: rows, and characters of any. An answer of an object has 32 MB at most. */
+/** Most rows that a query by need reads, and most characters that any query reads. An object answers with 32 MB at most. */
 const PAGE = { rows: 2_000, characters: 4_000_000 } as const
-/** Milliseconds between two writes of an agent of which nothing new was seen. */
+/** Milliseconds between two writes of an agent if only its time is new. */
 const COARSE_MS = 600_000
 /** Rows between two writes of their number. */
 const ROWS_STEP = 100
 /** The storage key of the number of rows of a day. */
 const ROWS = 'rows'
 
-/** `told`: whether the revocation set has the agent's status. SQLite reads a row up to the column that it needs. */
+/** `told`: whether the revocation set has the agent's status. Long columns come last: SQLite reads a row up to the one that it needs. */
 export const TABLES = `CREATE TABLE IF NOT EXISTS agents (
   issuer TEXT NOT NULL,
   agent TEXT NOT NULL,
@@ -42,7 +43,7 @@ export const TABLES = `CREATE TABLE IF NOT EXISTS agents (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS untold ON agents (told) WHERE told = 0;`
 
-/** Of the query's `begins`. */
+/** The condition for `begins` of a query. */
 const BEGINS = `EXISTS (SELECT 1 FROM json_each(?) WHERE issuer = ifnull(value ->> 'issuer', issuer)
   AND substr(agent, 1, length(value ->> 'text')) = value ->> 'text')`
 
@@ -73,10 +74,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
   const kept = kv.get<{ readonly day: number; readonly rows: number }>(ROWS)
   let { day, rows } = kept ?? { day: 0, rows: 0 }
   let keptRows = rows
-  /** By issuer: agents that were discovered, and those of which administrators decided. */
+  /** By issuer: how many agents were only discovered, and on how many administrators have decided. */
   let counts: Map<string, { discovered: number; decided: number }> | undefined
 
-  /** As many as there is room for. `isMore`: whether there are others. */
+  /** Agents, as many as there is room for. `isMore`: whether more follow. */
   const pageOf = (most: number, rest: string, ...bound: unknown[]) => {
     const entries: AgentEntry[] = []
     let characters = 0
@@ -102,11 +103,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     )
     return counts
   }
-  const countsOf = (issuer: string) => {
-    const of = counted().get(issuer) ?? { discovered: 0, decided: 0 }
-    counted().set(issuer, of)
-    return of
-  }
+  const countsOf = (issuer: string) =>
+    getOrMake(counted(), issuer, () => ({ discovered: 0, decided: 0 }))
   const decidedInAll = (): number =>
     [...counted().values()].reduce((sum, { decided }) => sum + decided, 0)
   const recount = (issuer: string, status: AgentEntry['status'], more: number): void => {
@@ -152,7 +150,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
     }
   }
 
-  /** Deletes those discovered agents of an issuer that are idle for longest, if there are too many. Returns them. */
+  /** Deletes the discovered agents of an issuer that were idle for longest, if there are too many. Returns them. */
   const evict = (issuer: string): readonly AgentKey[] => {
     const { discovered } = countsOf(issuer)
     const most = LIMITS.discoveredAgents
@@ -160,11 +158,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
     const many = Math.ceil(discovered - most + most * TOGETHER)
     const oldest = `SELECT agent FROM agents
       WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
-    const gone = sql.exec<{ issuer: string; agent: string }>(
-      `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING issuer, agent`,
-      issuer,
-      many,
-    )
+    const remove = `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING issuer, agent`
+    const gone = sql.exec<{ issuer: string; agent: string }>(remove, issuer, many)
     const evicted = gone.toArray()
     rows += gone.rowsWritten
     recount(issuer, 'discovered', -evicted.length)
@@ -174,10 +169,13 @@ export function createAgentTable(storage: DurableObjectStorage) {
   return {
     find,
 
-    /** Counts a row of the watch; false if the rows of the day are used up. */
+    /** Counts a row that the watch writes; false if the rows of the day are used up. */
     spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
 
-    /** Stores what is new, and else each agent every ten minutes at most, as far as the rows of the day allow it. Returns those whose code is no longer approved, and those that were deleted. */
+    /**
+     * Stores what is new at once, and a later time every ten minutes, as far as the rows of the day allow it. Returns
+     * agents that now have code that is not approved, and those that were deleted.
+     */
     observe(
       sightings: readonly Sighting[],
       { maxRows }: AgentTerms,
@@ -212,7 +210,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
       return { changed, gone }
     },
 
-    /** Changes an agent, and calls `stored` with it: what that writes is committed with the change. */
+    /** Changes an agent, and calls `stored` with it. What `stored` writes is committed together with the change. */
     change(change: AgentChange, stored: (entry: AgentEntry) => void): AgentEntry | ChangeRefusal {
       return storage.transactionSync(() => {
         const before = find(change)
@@ -249,25 +247,26 @@ export function createAgentTable(storage: DurableObjectStorage) {
       return { agents, ...(last && { cursor: keyText(last) }) }
     },
 
-    /** Some of those whose status the revocation set lacks. */
-    untold: (most: number) => pageOf(most, 'told = 0'),
+    /** Some agents whose status the revocation set lacks. */
+    missing: (most: number) => pageOf(most, 'told = 0'),
 
-    /** Notes that the set has the status of these, unless it is another by now. */
-    tell(entries: readonly AgentEntry[]): void {
+    /** Notes that the set has the status of these agents, unless it has changed meanwhile. */
+    notePresent(entries: readonly AgentEntry[]): void {
       for (const { issuer, agent, version } of entries) {
         const key = 'issuer = ? AND agent = ? AND version = ?'
         sql.exec(`UPDATE agents SET told = 1 WHERE ${key}`, issuer, agent, version)
       }
     },
 
-    /** Notes that the set lacks all: it has begun anew. */
-    untellAll: (): void => void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
+    /** Notes that the set lacks every status: it has begun anew. */
+    noteAllMissing: (): void =>
+      void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
 
     /** Whether agents of several issuers are known. */
     isShared: (): boolean =>
       [...counted().values()].filter((of) => of.discovered + of.decided > 0).length > 1,
 
-    /** Whether administrators decided of an agent. */
+    /** Whether administrators have decided on any agent. */
     hasDecided: (): boolean => decidedInAll() > 0,
   }
 }

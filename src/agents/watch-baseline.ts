@@ -7,25 +7,25 @@ export const DAY = 24 * HOUR
 const WINDOW = 300_000
 const WINDOWS = HOUR / WINDOW
 
-/** Requests until a signal may be told. */
+/** Requests until a signal may alert. */
 const LEARNING_REQUESTS = 200
 /** Signals that learn for a week; others for two. */
 const WEEK_LONG: readonly Signal[] = ['odd_hour', 'refusals', 'two_places']
-/** The share of an even share from which on an hour is one of work. */
+/** An hour of work has more than this part of an even share. */
 const WORK = 0.1
-/** How fast is learned: the part of a new value, how far it may be above the usual, and what is always within. */
+/** How fast an hour is learned: the `part` of a new value. It counts up to `times` the usual, or up to `always`. */
 const RATE = { part: 0.05, times: 2, always: 20 }
-/** How peaks change in a day: by time, and by a higher one. Up to these a peak rises at once. */
+/** How a peak changes in a day: it falls by time, and rises by a higher one. Up to `AT_ONCE` it rises at once. */
 const PEAK = { falls: 0.995, rises: 1.05 }
 const AT_ONCE = { multiple: 1, requests: 10, refusals: 3 }
-/** How many times something would have been seen, were it usual: by chance it is missing once in e^8, about 3,000. */
+/** What is usual would have been seen so many times. That it is missing by chance happens once in e^8, about 3,000. */
 export const EXPECTED = 8
-/** Hours without a request that are learned: later ones say nothing new. */
+/** The most hours without a request that are learned: later ones say nothing new. */
 const MOST_HOURS = 28 * 24
-/** The fewest requests of a window that are a volume: two windows have 20. */
+/** A volume has at least so many requests in a window, so 20 in two. */
 const LEAST = 10
 
-/** A number of an array that has one there. */
+/** The number at a place of an array, which must have one there. */
 export function at(numbers: ArrayLike<number>, place: number): number {
   return numbers[place] ?? 0
 }
@@ -42,26 +42,26 @@ export function isWeekend(slot: number): boolean {
   return slot >= SLOTS / 2
 }
 
-/** An hour's usual count: the highest of it and the hours beside it, since work begins earlier on some days. */
+/** The usual count of an hour: the highest of it, the hour before and the hour after. Work begins earlier on some days. */
 export function usualOf({ usual }: WatchState, counted: Counted, slot: number): number {
   const first = COUNTS.indexOf(counted) * SLOTS + (isWeekend(slot) ? SLOTS / 2 : 0)
   return Math.max(...[23, 24, 25].map((beside) => at(usual, first + ((slot + beside) % 24))))
 }
 
-/** Requests of an hour, if all hours of a week had the same. */
+/** Requests of an hour if all hours of a week had the same number. */
 export function evenShare({ usual }: WatchState): number {
   const add = (sum: number, count: number, slot: number) => sum + count * (isWeekend(slot) ? 2 : 5)
   return usual.subarray(0, SLOTS).reduce(add, 0) / (7 * 24)
 }
 
 /**
- * Visits to be expected in the hours around a slot since the last one there, if they came at any hour alike: that there
- * was none has the chance e^-visits. The hours reach equally far to both sides, `least` at least. 0: it is an hour of work.
+ * The visits to expect around a slot since the last one there, if visits came at all hours alike. That none came has the
+ * chance e^-visits. Looks equally far to both sides of the slot, at least `least` hours. 0 for an hour of work.
  */
 export function missedVisits(state: WatchState, slot: number, least = 1): number {
   const { head, quiet, learned } = state
   const half = isWeekend(slot) ? SLOTS / 2 : 0
-  // Work that goes on for longer than usual is no other visit.
+  // Work that goes on for longer than usual is not another visit.
   const goesOn = at(head, HEAD.last) === Math.floor(at(head, HEAD.window) / WINDOWS) - 1
   const isOvertime = goesOn && at(quiet, half + ((slot + 22) % 24)) === 0
   if (at(quiet, slot) === 0 || isOvertime) return 0
@@ -92,13 +92,14 @@ export function volumeOf(state: WatchState, slot: number) {
   const usual = usualOf(state, 'requests', slot) / WINDOWS
   const bound = Math.max(LEAST, usual + 4 * Math.sqrt(usual + 0.1 * usual ** 2))
   const requests = Math.min(at(state.before, 0), at(state.now, 0))
-  // An hour that was seen once says little.
+  // An hour that was learned once says little.
   const multiple = at(state.learned, slot) < 2 ? 0 : requests / bound
   return { usual, bound, requests, multiple }
 }
 
-/** Whether a signal is silent yet: an agent is known too briefly, or something was new to the signal of late. Approved code is not learned. */
+/** Whether a signal does not alert yet: the agent is known too briefly, or the signal found something new recently. */
 export function isLearning({ head, stirred }: WatchState, signal: Signal, now: number): boolean {
+  // Administrators approve code; it is not learned.
   if (signal === 'changed') return false
   const since = Math.max(at(head, HEAD.first), at(stirred, SIGNALS.indexOf(signal)))
   return (
@@ -107,7 +108,7 @@ export function isLearning({ head, stirred }: WatchState, signal: Signal, now: n
   )
 }
 
-/** What is known of an agent, and which signals are silent yet. */
+/** What was learned of an agent, and which signals do not alert yet. */
 export function learnedOf(state: WatchState, now: number): Omit<Watched, 'watch'> {
   const { head, usual, learned } = state
   const hours = learned.reduce((sum, count) => sum + count, 0)
@@ -124,12 +125,12 @@ export function learnedOf(state: WatchState, now: number): Omit<Watched, 'watch'
   }
 }
 
-/** Whether nothing is learned, since an alert is open. */
+/** Whether an alert is open: then nothing is learned. */
 export function isFrozen({ muted }: WatchState, now: number): boolean {
   return muted.some((until) => until > now)
 }
 
-/** Ends the windows, hours and days that are over, and learns them. */
+/** Ends the windows, hours and days that are over, and learns from them. */
 export function advance(state: WatchState, now: number): void {
   const { head, before } = state
   const window = Math.floor(now / WINDOW)
@@ -149,7 +150,7 @@ export function advance(state: WatchState, now: number): void {
   }
 }
 
-/** Learns the most of two windows. */
+/** Raises the peaks of today by the last two windows. */
 export function learnPeaks(state: WatchState, now: number): void {
   const values = { ...volumeOf(state, slotOf(now)), refusals: recent(state, 'refusals') }
   for (const [i, name] of PEAKS.entries()) {
@@ -162,7 +163,7 @@ const learnHour = (state: WatchState, time: number): void => {
   const slot = slotOf(time)
   const hours = at(learned, slot)
   const part = Math.max(1 / (hours + 1), RATE.part)
-  // An hour that is odd by itself becomes one of work after many visits, though they are too small to be told.
+  // After many visits an odd hour becomes one of work, though each visit was too small for an alert.
   const isOdd = !isLearning(state, 'odd_hour', time) && missedVisits(state, slot, 0) >= EXPECTED
   const always = isOdd ? 2 * WORK * evenShare(state) : RATE.always
   const isClipped = isOdd || !isLearning(state, 'volume', time)

@@ -1,3 +1,4 @@
+import { shortHash } from '../core/bytes.ts'
 import type { JsonObject } from '../core/json.ts'
 import { SIGNALS, type Signal } from '../core/model/watch.ts'
 import {
@@ -24,35 +25,34 @@ import {
   isMember,
   PEAKS,
   type SetName,
-  shortHash,
   sizeOf,
   type WatchState,
 } from './watch-state.ts'
 
-/** Milliseconds in which a signal is told once, and nothing is learned. A person may end it. */
+/** Milliseconds after an alert in which its signal is muted, and nothing is learned. A person may end it. */
 export const ALERT_MS = DAY
 /**
- * Volume: how many times the highest so far, and how much more, divided by the days that are known. `calm`: an agent is
- * of even load up to this multiple of the bound; of others, the multiple says nothing.
+ * A volume is `above` times the highest so far, or more while few days are known: `unsure` divided by them is added. An
+ * agent whose peak is below `calm` times the bound has an even load, so its highest is at most that multiple.
  */
 const VOLUME = { calm: 1.5, above: 1.75, unsure: 6 }
-/** Refusals of two windows, and how far above the usual. */
+/** The least refusals of two windows, and how many times the usual. */
 const REFUSALS = { least: 10, times: 3 }
-/** Calls now in an odd hour. */
+/** The least requests of an odd hour. */
 const ODD = 20
 /** Milliseconds in which two places are at once. */
 const AT_ONCE = 300_000
 const MINUTE = 60_000
 
-/** What was seen of an agent in some seconds. */
+/** What an agent did in some seconds. */
 export interface Sample extends Counts {
   readonly uses: readonly string[]
   readonly scopes: readonly string[]
   readonly countries: readonly string[]
   readonly networks: readonly string[]
-  /** Ids of tokens, each with a country that it came from. */
+  /** Ids of tokens, each with a country from which it was sent. */
   readonly tokens: readonly (readonly [token: string, country: string])[]
-  /** Checksums of its code, if others than the approved ones came for the first time. */
+  /** Checksums of its code, when one that is not approved was seen for the first time. */
   readonly changed?: { readonly approved: readonly string[]; readonly seen: readonly string[] }
 }
 
@@ -63,7 +63,7 @@ export interface Found {
   readonly signal: Signal
   readonly usual: JsonObject
   readonly seen: JsonObject
-  /** What is learned once a person says that it is in order. */
+  /** What is learned if a person dismisses the alert. */
   readonly lesson: {
     readonly members?: readonly Member[]
     readonly peaks?: { readonly [Name in (typeof PEAKS)[number]]?: number }
@@ -71,7 +71,7 @@ export interface Found {
   }
 }
 
-/** Counts a sample, and tells what is unusual about it, by some signals. Learns it, unless an alert is open. */
+/** Counts a sample, and returns what these signals find unusual. Learns it, unless an alert is open. */
 export function observe(
   state: WatchState,
   sample: Sample,
@@ -91,22 +91,25 @@ export function observe(
   }
   const members = membersOf(state, sample, now)
   noteTokens(state, sample, now)
-  const told: Found[] = []
-  for (const found of [...countsIn(state, now), ...newIn(state, members), ...changedIn(sample)]) {
+  const alerts: Found[] = []
+  const inCounts = [volumeIn, refusalsIn, oddHourIn].flatMap(
+    (find) => find(state, slotOf(now)) ?? [],
+  )
+  for (const found of [...inCounts, ...newIn(state, members), ...changedIn(sample)]) {
     const place = SIGNALS.indexOf(found.signal)
     if (isLearning(state, found.signal, now)) stirred[place] = now
     else if (found.signal !== 'changed' && at(muted, place) > now) continue
-    else if (signals.includes(found.signal)) told.push(found)
+    else if (signals.includes(found.signal)) alerts.push(found)
   }
-  for (const { signal } of told) mute(state, signal, now + ALERT_MS)
+  for (const { signal } of alerts) mute(state, signal, now + ALERT_MS)
   if (!isFrozen(state, now)) {
     for (const [name, text] of members) addMember(state, name, text, Math.floor(now / DAY))
     learnPeaks(state, now)
   }
-  return told
+  return alerts
 }
 
-/** Learns what a person has said to be in order, and ends the alert. */
+/** Learns what a person has dismissed, and lets the signal alert again. */
 export function learn(
   state: WatchState,
   { signal, lesson }: Pick<Found, 'signal' | 'lesson'>,
@@ -122,17 +125,13 @@ export function learn(
   mute(state, signal, 0)
 }
 
-/** Tells a signal no second time until then. */
+/** Mutes a signal until then. */
 export function mute({ muted }: WatchState, signal: Signal, until: number): void {
   muted[SIGNALS.indexOf(signal)] = until
 }
 
 const peakOf = ({ peaks }: WatchState, name: (typeof PEAKS)[number]) =>
   at(peaks, PEAKS.indexOf(name))
-
-/** What is unusual about counts. */
-const countsIn = (state: WatchState, now: number): readonly Found[] =>
-  [volumeIn, refusalsIn, oddHourIn].flatMap((find) => find(state, slotOf(now)) ?? [])
 
 const volumeIn = (state: WatchState, slot: number): Found | undefined => {
   const { usual, bound, requests, multiple } = volumeOf(state, slot)
@@ -178,7 +177,7 @@ const oddHourIn = (state: WatchState, slot: number): Found | undefined => {
   }
 }
 
-/** The signals of new members, and the sets that they read. */
+/** Signals of new members, and the sets that each reads. */
 const NEW: readonly (readonly [Signal, readonly SetName[]])[] = [
   ['new_use', ['use']],
   ['new_scope', ['scope']],
@@ -189,7 +188,7 @@ const NEW: readonly (readonly [Signal, readonly SetName[]])[] = [
 const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] => {
   const fresh = members.filter(([name, text]) => !isMember(state, name, text))
   if (fresh.length === 0) return []
-  // Until then the networks of a pool, each as likely as another, may not all have been seen.
+  // An agent may use a pool of networks. It takes this many hours until each was probably seen.
   const isEarly = at(state.head, HEAD.active) < EXPECTED * (sizeOf(state, 'network') + 1)
   return NEW.flatMap(([signal, names]) => {
     const found = fresh.filter(([name]) => names.includes(name) && !(isEarly && name === 'network'))
@@ -220,40 +219,39 @@ const membersOf = (state: WatchState, sample: Sample, now: number): readonly Mem
 }
 
 /** Pairs of countries from which one token came at once. */
-const pairsOf = ({ tokens: held }: WatchState, tokens: Sample['tokens'], now: number) => {
+const pairsOf = ({ tokens: kept }: WatchState, tokens: Sample['tokens'], now: number) => {
   const last = new Map<string, string>()
   return tokens.flatMap(([token, country]) => {
-    const place = placeOf(held, token)
-    const isRecent = place !== undefined && at(held, place + 2) * MINUTE > now - AT_ONCE - MINUTE
-    const before = last.get(token) ?? (isRecent ? countryText(at(held, place + 1)) : country)
+    const place = placeOf(kept, token)
+    const isRecent = place !== undefined && at(kept, place + 2) * MINUTE > now - AT_ONCE - MINUTE
+    const before = last.get(token) ?? (isRecent ? countryText(at(kept, place + 1)) : country)
     last.set(token, country)
     return before === country ? [] : [[before, country].sort().join(' ')]
   })
 }
 
 /** Remembers where tokens came from, in the place of the one seen longest ago. */
-const noteTokens = ({ tokens: held }: WatchState, { tokens }: Sample, now: number): void => {
+const noteTokens = ({ tokens: kept }: WatchState, { tokens }: Sample, now: number): void => {
   for (const [token, country] of tokens) {
-    let place = placeOf(held, token)
-    if (place === undefined) {
-      place = 0
-      for (let i = 0; i < held.length; i += 3) {
-        if (at(held, i + 2) < at(held, place + 2)) place = i
-      }
-    }
-    held.set([shortHash(token), countryNumber(country), Math.floor(now / MINUTE)], place)
+    const oldest = placesOf(kept).reduce((one, other) =>
+      at(kept, other + 2) < at(kept, one + 2) ? other : one,
+    )
+    const place = placeOf(kept, token) ?? oldest
+    kept.set([shortHash(token), countryNumber(country), Math.floor(now / MINUTE)], place)
   }
 }
 
-const placeOf = (held: Uint32Array, token: string): number | undefined => {
+/** Where each token begins: it has three numbers. */
+const placesOf = ({ length }: Uint32Array) => Array.from({ length: length / 3 }, (_, i) => 3 * i)
+
+const placeOf = (kept: Uint32Array, token: string): number | undefined => {
   const hash = shortHash(token)
-  for (let i = 0; i < held.length; i += 3) if (at(held, i) === hash) return i
-  return undefined
+  return placesOf(kept).find((place) => at(kept, place) === hash)
 }
 
-/** A country is two letters. */
+/** A country is two letters or digits. */
 const countryNumber = (country: string): number =>
-  (country.charCodeAt(0) << 8) | (country.charCodeAt(1) & 0xff)
+  (country.charCodeAt(0) << 8) | country.charCodeAt(1)
 const countryText = (number: number): string => String.fromCharCode(number >>> 8, number & 0xff)
 
 const rounded = (count: number): number => Math.round(10 * count) / 10

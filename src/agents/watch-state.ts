@@ -1,14 +1,15 @@
+import { shortHash } from '../core/bytes.ts'
 import { SIGNALS } from '../core/model/watch.ts'
 
-/** The version of the layout. Bytes of another version are no state: the agent is learned anew. */
-const VERSION = 3
+/** The version of the layout. Bytes of another version are not read: the agent is learned anew. */
+const VERSION = 4
 
-/** Kinds of things that an agent uses or comes from, and how many of each are remembered. */
+/** What an agent uses and where it comes from, and how many members of each are remembered. */
 export const SETS = { use: 128, scope: 64, country: 24, network: 48, pair: 16 } as const
 export type SetName = keyof typeof SETS
 
 /** What is counted. */
-export const COUNTS = ['requests', 'refusals', 'bytes'] as const
+export const COUNTS = ['requests', 'refusals'] as const
 export type Counted = (typeof COUNTS)[number]
 export type Counts = Record<Counted, number>
 
@@ -17,37 +18,7 @@ export const SLOTS = 48
 /** The most of two windows: the fewer requests of them alone, and as a multiple of the bound, and refusals of both. */
 export const PEAKS = ['multiple', 'requests', 'refusals'] as const
 /** Tokens whose last place is remembered. */
-export const TOKENS = 12
-
-/** What is known of one agent, over one piece of memory. Times are milliseconds since the epoch. */
-export interface WatchState {
-  readonly bytes: ArrayBuffer
-  /** {@link HEAD} by name. */
-  readonly head: Float64Array
-  /** Until when a signal is told no second time. */
-  readonly muted: Float64Array
-  /** When something was last new to a signal. */
-  readonly stirred: Float64Array
-  /** By slot: an hour's usual requests, then refusals, then bytes. */
-  readonly usual: Float32Array
-  /** By slot: hours that were learned. */
-  readonly learned: Float32Array
-  /** By slot: days since it was last an hour of work. */
-  readonly quiet: Uint16Array
-  /** Counts of this window, of the one before, and of this hour. */
-  readonly now: Float32Array
-  readonly before: Float32Array
-  readonly hour: Float32Array
-  /** {@link PEAKS} before today, and today. */
-  readonly peaks: Float32Array
-  readonly today: Float32Array
-  /** Two halves of a hash for each member, and the day of its last use; an empty member is zeros. */
-  readonly sets: Readonly<
-    Record<SetName, { readonly hashes: Uint32Array; readonly days: Uint16Array }>
-  >
-  /** Hash, place and minute of each. A place is two letters. */
-  readonly tokens: Uint32Array
-}
+const TOKENS = 12
 
 /**
  * Places of the head. `window`: number of the latest since the epoch. `days`: those with a volume. `active`: hours with
@@ -63,72 +34,71 @@ export const HEAD = {
   last: 6,
   visits: 7,
 } as const
-const HEAD_SIZE = 8
+
+const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0)
+const MEMBERS = sum(Object.values(SETS))
+
+/** The arrays of a state in memory: the widest numbers come first, so that each array is aligned. Times are milliseconds since the epoch. */
+const LAYOUT = {
+  /** Numbers by {@link HEAD}. */
+  head: [Float64Array, Object.keys(HEAD).length],
+  /** By signal: until when it is muted, and when it last found something new. */
+  muted: [Float64Array, SIGNALS.length],
+  stirred: [Float64Array, SIGNALS.length],
+  /** By slot: an hour's usual requests, then refusals. */
+  usual: [Float32Array, COUNTS.length * SLOTS],
+  /** By slot: hours that were learned. */
+  learned: [Float32Array, SLOTS],
+  /** Counts of this window, of the one before, and of this hour. */
+  now: [Float32Array, COUNTS.length],
+  before: [Float32Array, COUNTS.length],
+  hour: [Float32Array, COUNTS.length],
+  /** {@link PEAKS} before today, and today. */
+  peaks: [Float32Array, PEAKS.length],
+  today: [Float32Array, PEAKS.length],
+  /** Hash, country and minute of each. A country is two letters. */
+  tokens: [Uint32Array, 3 * TOKENS],
+  /** Of all sets: two halves of a hash for each member, and below the day of its last use; an empty member is zeros. */
+  hashes: [Uint32Array, 2 * MEMBERS],
+  /** By slot: days since it was last an hour of work. */
+  quiet: [Uint16Array, SLOTS],
+  days: [Uint16Array, MEMBERS],
+} as const
+
+/** Bytes of a state, in whole numbers of 64 bits: at most 4,096, which a test checks. */
+const WATCH_BYTES =
+  8 * Math.ceil(sum(Object.values(LAYOUT).map(([Kind, size]) => Kind.BYTES_PER_ELEMENT * size)) / 8)
+
+type Arrays = {
+  readonly [Name in keyof typeof LAYOUT]: InstanceType<(typeof LAYOUT)[Name][0]>
+}
+
+/** What is known of one agent: arrays over one piece of memory, and the part of each set in them. */
+export interface WatchState extends Arrays {
+  readonly bytes: ArrayBuffer
+  readonly sets: Readonly<Record<SetName, Pick<Arrays, 'hashes' | 'days'>>>
+}
 
 /** A state over stored bytes, or a new one. */
 export function watchState(stored?: ArrayBuffer): WatchState {
   const isKnown =
     stored?.byteLength === WATCH_BYTES && new Float64Array(stored, 0, 1)[0] === VERSION
   const bytes = isKnown ? stored : new ArrayBuffer(WATCH_BYTES)
-  const state = laidOut(bytes)
-  if (!isKnown) state.head[HEAD.version] = VERSION
-  return state
-}
-
-function laidOut(bytes: ArrayBuffer): WatchState {
   let at = 0
-  const take = <View>(
-    Kind: {
-      new (buffer: ArrayBuffer, at: number, length: number): View
-      BYTES_PER_ELEMENT: number
-    },
-    length: number,
-  ): View => {
-    const view = new Kind(bytes, at, length)
-    at += length * Kind.BYTES_PER_ELEMENT
-    return view
-  }
-  const state = {
-    bytes,
-    head: take(Float64Array, HEAD_SIZE),
-    muted: take(Float64Array, SIGNALS.length),
-    stirred: take(Float64Array, SIGNALS.length),
-    usual: take(Float32Array, COUNTS.length * SLOTS),
-    learned: take(Float32Array, SLOTS),
-    now: take(Float32Array, COUNTS.length),
-    before: take(Float32Array, COUNTS.length),
-    hour: take(Float32Array, COUNTS.length),
-    peaks: take(Float32Array, PEAKS.length),
-    today: take(Float32Array, PEAKS.length),
-    tokens: take(Uint32Array, 3 * TOKENS),
-    quiet: take(Uint16Array, SLOTS),
-  }
-  const hashes = each((name) => take(Uint32Array, 2 * SETS[name]))
-  const days = each((name) => take(Uint16Array, SETS[name]))
-  return { ...state, sets: each((name) => ({ hashes: hashes[name], days: days[name] })) }
-}
-
-const each = <Value>(make: (name: SetName) => Value) =>
-  Object.fromEntries((Object.keys(SETS) as SetName[]).map((name) => [name, make(name)])) as Record<
-    SetName,
-    Value
-  >
-
-/** Bytes of a state, in whole numbers of 64 bits: at most 4,096, which a test sees to. */
-const WATCH_BYTES =
-  8 *
-  Math.ceil(
-    HEAD_SIZE +
-      2 * SIGNALS.length +
-      (COUNTS.length * (SLOTS + 3) + SLOTS + 2 * PEAKS.length + 3 * TOKENS) / 2 +
-      (10 * Object.values(SETS).reduce((sum, size) => sum + size, 0) + 2 * SLOTS) / 8,
-  )
-
-/** 32 bits of FNV-1a. */
-export function shortHash(text: string, seed = 0x811c9dc5): number {
-  let hash = seed
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return hash >>> 0
+  const views = Object.entries(LAYOUT).map(([name, [Kind, size]]) => {
+    const view = new Kind(bytes, at, size)
+    at += view.byteLength
+    return [name, view]
+  })
+  const arrays = Object.fromEntries(views) as Arrays
+  arrays.head[HEAD.version] = VERSION
+  let end = 0
+  const sets = Object.entries(SETS).map(([name, size]) => {
+    end += size
+    const hashes = arrays.hashes.subarray(2 * (end - size), 2 * end)
+    return [name, { hashes, days: arrays.days.subarray(end - size, end) }]
+  })
+  return { ...arrays, bytes, sets: Object.fromEntries(sets) }
 }
 
 /** Whether a set has a member. */

@@ -1,4 +1,4 @@
-import type { createActs } from '../audit/acts.ts'
+import type { Acts } from '../audit/acts.ts'
 import {
   type AgentEntry,
   type AgentKey,
@@ -12,10 +12,10 @@ import { type Revocation, revocationId, THROTTLE } from '../core/model/revocatio
 import type { Alert, Judgement, Quarantine, Watched, WatchRule } from '../core/model/watch.ts'
 import { inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
-import { createAlertTable } from './watch-alerts.ts'
+import type { AgentTable } from './store.ts'
 import { learnedOf } from './watch-baseline.ts'
 import { ALERT_MS, type Found, learn, mute, observe, type Sample } from './watch-signals.ts'
-import { createWatchStates } from './watch-states.ts'
+import { createAlertTable, createWatchStates } from './watch-store.ts'
 
 const HOUR_MS = 3_600_000
 /** Milliseconds for one attempt to quarantine. */
@@ -31,42 +31,38 @@ export interface QuarantineSet {
 
 interface WatchOptions {
   readonly storage: DurableObjectStorage
-  readonly acts: ReturnType<typeof createActs>
+  readonly acts: Acts
   readonly set: () => QuarantineSet
   readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Counts a row, of so many in a day; false if they are used up. */
-  readonly spend: (most: number) => boolean
-  /** Whether agents of several issuers are known. */
-  readonly isShared: () => boolean
+  readonly table: Pick<AgentTable, 'spend' | 'isShared'>
 }
 
-/** Watches agents inside the registry's object: learns what they do, tells alerts, and stops an agent for a while. */
-export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: WatchOptions) {
+/** Watches agents inside the registry's object: learns what they do, makes alerts, and stops an agent for a while. */
+export function createWatch({ storage, acts, set, table, waitUntil }: WatchOptions) {
   const { kv } = storage
   let mostRows = Number.POSITIVE_INFINITY
-  const states = createWatchStates(storage, () => spend(mostRows))
+  const states = createWatchStates(storage, () => table.spend(mostRows))
   const alerts = createAlertTable(storage)
 
-  /** Agents that were quarantined within an hour, without those that a person has judged. */
+  /** When agents were stopped within the last hour, without those whose alert a person has judged. */
   const stoppedNow = (): Record<string, number> => {
     const all = Object.entries(kv.get<Record<string, number>>(STOPPED) ?? {})
     return Object.fromEntries(all.filter(([, at]) => at > Date.now() - HOUR_MS))
   }
-  const forget = (alert: Alert): void => {
-    const { [keyText(alert)]: _, ...others } = stoppedNow()
-    kv.put(STOPPED, others)
-  }
 
-  /** Whether an alert stops its agent. An issuer has half of what may be, so that it uses up no other's. Who has an old token could be refused on purpose, so refusals never do. */
+  /**
+   * Whether an alert stops its agent. Of several issuers each may use half of the limit, so that none uses up all of it.
+   * Refusals stop nobody: whoever has an old token of the agent could cause them.
+   */
   const stops = ({ action, atMost }: WatchRule, { signal }: Found, agent: AgentKey): boolean => {
     if (action === 'alert' || signal === 'refusals') return false
     const stopped = Object.keys(stoppedNow())
     const own = stopped.filter((key) => keyOf(key).issuer === agent.issuer)
-    const share = isShared() ? Math.ceil(atMost / 2) : atMost
+    const share = table.isShared() ? Math.ceil(atMost / 2) : atMost
     return own.includes(keyText(agent)) || (stopped.length < atMost && own.length < share)
   }
 
-  const tell = async (
+  const alertOf = async (
     sighting: Sighting,
     rule: WatchRule,
     found: Found,
@@ -84,24 +80,16 @@ export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: 
     }
     const isStopped = stops(rule, found, sighting)
     const what = { signal, usual, seen, requests, watch: rule.name }
+    const about = {
+      ...{ at, issuer, agent, ...(name !== undefined && { name }), ...what },
+      ...(isStopped && { quarantine: entry }),
+      ...(!isStopped && action !== 'alert' && { not_stopped: true as const }),
+    }
     const alert = storage.transactionSync(() => {
-      const made = alerts.add(
-        {
-          ...{ at, issuer, agent, ...(name !== undefined && { name }), ...what },
-          ...(isStopped && { quarantine: entry }),
-          ...(!isStopped && action !== 'alert' && { not_stopped: true as const }),
-        },
-        lesson,
-      )
+      const made = alerts.add(about, lesson)
       if (isStopped) kv.put(STOPPED, { ...stoppedNow(), [keyText(sighting)]: at })
-      const { id, quarantine } = made
-      const told = {
-        act: 'alert',
-        alert: id,
-        ...what,
-        ...(quarantine && { quarantine: quarantine.id }),
-      }
-      acts.note(actOf(made, terms), told)
+      const quarantine = isStopped && { quarantine: entry.id }
+      acts.note(actOf(made, terms), { act: 'alert', alert: made.id, ...what, ...quarantine })
       return made
     })
     if (isStopped) waitUntil(stop(alert, entry))
@@ -144,7 +132,7 @@ export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: 
       for (const agent of agents) states.drop(beginningOf(agent))
     },
 
-    /** Watches what was seen. Agents in `changed` came with code that is not approved. Resolves once what follows from it has happened. Rejects for nothing. */
+    /** Watches what was seen, and makes alerts. Agents in `changed` came with code that is not approved. Never rejects. */
     async observe(
       sightings: readonly Sighting[],
       { watch, maxRows }: AgentTerms,
@@ -160,8 +148,8 @@ export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: 
         const entry = changed.find((one) => keyText(one) === keyText(sighting))
         const found = observe(state, sampleOf(sighting, entry), now, rule.signals)
         for (const one of found) {
-          const { quarantine } = await tell(sighting, rule, one, watch.acts)
-          // Who goes on after that is stopped again.
+          const { quarantine } = await alertOf(sighting, rule, one, watch.acts)
+          // An agent that goes on after its quarantine is stopped again.
           if (quarantine) mute(state, one.signal, quarantine.until)
         }
         if (found.length > 0) states.store(stateKey(rule.name, sighting))
@@ -169,24 +157,21 @@ export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: 
       states.storeLater()
     },
 
-    /** Notes what a person says of an alert; `undefined` where there is no such. A second time changes nothing. */
-    async judge({ id, verdict, by, issuer }: Judgement, act?: Act): Promise<Alert | undefined> {
+    /** Notes the verdict of a person on an alert; `undefined` if there is no such alert. */
+    async judge({ id, verdict, by }: Judgement, act?: Act): Promise<Alert | undefined> {
       const known = alerts.find(id)
-      if (!known || (issuer !== undefined && known.issuer !== issuer)) return undefined
+      if (!known) return undefined
       const { quarantine } = known
-      // One that is over is not lifted: a later alert may have made another of the same id.
+      // A quarantine that is over is not lifted: a later alert may have made another of the same id.
       const isOn = quarantine && !quarantine.lifted && quarantine.until > Date.now()
       const lifts = isOn && verdict !== 'suspend'
       if (lifts) await set().remove(quarantine.id)
+      const { signal } = known
       const key = stateKey(known.watch, known)
       if (verdict === 'dismiss' && known.verdict?.is !== 'dismiss') {
-        learn(states.use(key), { signal: known.signal, lesson: alerts.lessonOf(id) }, Date.now())
-        states.store(key)
-      }
-      if (verdict === 'release') {
-        mute(states.use(key), known.signal, Date.now() + ALERT_MS)
-        states.store(key)
-      }
+        learn(states.use(key), { signal, lesson: alerts.lessonOf(id) }, Date.now())
+      } else if (verdict === 'release') mute(states.use(key), signal, Date.now() + ALERT_MS)
+      states.store(key)
       const judged = {
         ...known,
         ...(lifts && { quarantine: { ...quarantine, lifted: true as const } }),
@@ -195,7 +180,8 @@ export function createWatch({ storage, acts, set, spend, isShared, waitUntil }: 
       storage.transactionSync(() => {
         alerts.change(judged)
         if (lifts) alerts.lift(known, quarantine.id)
-        forget(known)
+        const { [keyText(known)]: _, ...others } = stoppedNow()
+        kv.put(STOPPED, others)
         acts.note(act, {
           act: verdict,
           alert: id,
@@ -213,7 +199,7 @@ const stateKey = (name: string, agent: AgentKey): string =>
 /** What the keys of all states of an agent begin with. */
 const beginningOf = (agent: AgentKey): string => `${keyText(agent).slice(0, -1)},`
 
-/** An act of the gate's own: an alert is there once, however often it is sent. */
+/** An act of the gate itself. Its id is made once, so it is stored once however often it is sent. */
 const actOf = ({ at, issuer, agent }: Alert, terms: ActTerms): Act => {
   const id = crypto.randomUUID()
   const record = { v: 1, kind: 'act', id, time: new Date(at).toISOString(), issuer, agent }
@@ -235,15 +221,9 @@ const sampleOf = (sighting: Sighting, changed: AgentEntry | undefined): Sample =
   ...(changed && { changed: changedOf(changed) }),
   requests: sighting.allowed,
   refusals: sighting.probes,
-  bytes: sighting.bytes,
-  uses: [...sighting.uses.keys()],
+  uses: sighting.uses,
   scopes: sighting.used,
   countries: sighting.countries,
   networks: [...new Set(sighting.networks.map(widened))],
-  tokens: [...sighting.tokens].flatMap(([token, places]) =>
-    places.flatMap((place) => {
-      const [, country] = /^([A-Z][A-Z0-9])(?: |$)/.exec(place) ?? []
-      return country ? [[token, country] as const] : []
-    }),
-  ),
+  tokens: sighting.tokens.map((text) => [text.slice(3), text.slice(0, 2)]),
 })

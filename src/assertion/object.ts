@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { type ActObjects, type Acts, createActs } from '../audit/acts.ts'
+import { type Acts, createActs } from '../audit/acts.ts'
 import type { ActTerms } from '../core/model/audit.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
@@ -33,8 +33,7 @@ export class AssertionKeeper extends DurableObject {
     super(ctx, env)
     const { kv } = ctx.storage
     noteSchema(ctx.storage, SCHEMA)
-    const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: ActObjects }
-    this.#acts = createActs({ storage: ctx.storage, objects })
+    this.#acts = createActs(ctx.storage, env)
     this.#keeping = createAssertionKeyService(
       {
         read: () => ({

@@ -6,17 +6,14 @@ import type { Appended, Batch } from './protocol.ts'
 
 /** Beginning of the storage keys of acts. */
 const PREFIX = 'act:'
-/** Acts that are carried over at a time. */
+/** Most acts that are sent at a time. */
 const TOGETHER = 100
-/** Characters of one act. */
+/** Most characters of one act. */
 const MOST_CHARACTERS = 500_000
 /** Milliseconds for one attempt. */
 const CALL_MS = 5_000
-/** The audit's object that has all acts. */
+/** The audit's object that stores all acts. */
 const SHARD = '0'
-
-/** The audit's objects, as far as acts need them. */
-export type ActObjects = Objects<Shard>
 
 export type Acts = ReturnType<typeof createActs>
 
@@ -24,19 +21,14 @@ interface Shard {
   append(batch: Batch): PromiseLike<Appended>
 }
 
-/** What an object needs to store acts: its storage, and the audit's objects where there are any. */
-export interface ActsOptions {
-  readonly storage: DurableObjectStorage
-  readonly objects: ActObjects | undefined
-}
-
 /**
- * Acts of administrators, stored in the object that changes something, and carried over to the audit until it has them.
- * So an audit that is down stops no change, and each act is there once.
+ * Acts of administrators. The object that changes something stores them, and sends them to the audit until it has them.
+ * So changes go on while the audit is down, and the audit has each act once. Without an audit they wait.
  */
-export function createActs({ storage: { kv }, objects }: ActsOptions) {
+export function createActs({ kv }: DurableObjectStorage, env: object) {
+  const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: Objects<Shard> }
   return {
-    /** Stores an act. Call it with the change, without an `await` between them: then both are stored, or none. */
+    /** Stores an act. Call it without an `await` between it and the change: then both are stored, or neither. */
     note(by: Act | undefined, what: JsonObject): void {
       if (!by) return
       const { record, ...act } = by
@@ -51,7 +43,7 @@ export function createActs({ storage: { kv }, objects }: ActsOptions) {
       return first !== undefined
     },
 
-    /** Carries acts over. Never rejects. */
+    /** Sends acts to the audit. Never rejects. */
     async send(): Promise<void> {
       const acts = objects ? [...kv.list<Act>({ prefix: PREFIX, limit: TOGETHER })] : []
       const send = async (key: string, { id, record, jurisdiction, ...terms }: Act) => {
@@ -72,16 +64,9 @@ export function createActs({ storage: { kv }, objects }: ActsOptions) {
 
 const notStored = (error: unknown) => system.log({ event: 'act_not_stored', error: String(error) })
 
-/** The entries of an act, as far as they fit. */
+/** The entries of an act; if they are too long, only id, kind and issuer of each. */
 export function entriesOf(entries: readonly object[]): JsonObject {
-  const all = { entries }
-  return JSON.stringify(all).length <= MOST_CHARACTERS
-    ? (all as JsonObject)
-    : {
-        entries: (entries as readonly JsonObject[]).map(({ id, kind, issuer }) => ({
-          id,
-          kind,
-          issuer,
-        })),
-      }
+  if (JSON.stringify({ entries }).length <= MOST_CHARACTERS) return { entries }
+  const short = ({ id, kind, issuer }: JsonObject) => ({ id, kind, issuer })
+  return { entries: (entries as readonly JsonObject[]).map(short) }
 }

@@ -6,18 +6,18 @@ import { type Health, PROBLEMS, type Problem } from './health.ts'
 import { ALERTS_SECRET, type Receiver, receiverOf } from './options.ts'
 import { readRecord } from './terms.ts'
 
-/** The storage key of a mark of the shard that sends alerts: an alarm may wake it without its name. */
+/** The storage key that marks the shard that sends alerts. An object that an alarm wakes may not know its name. */
 const ALERTING = 'alerting'
 /** The storage key of {@link Kept}. */
 const KEPT = 'alerts'
-/** Milliseconds between attempts: they double. */
+/** Milliseconds until the next attempt: they double, up to the most. */
 const RETRY_MS = { first: 1_000, most: 900_000 }
 /** Milliseconds for one attempt. */
 const CALL_MS = 5_000
-/** Milliseconds without a sign after which a problem has ended, and between two stored signs. */
+/** Milliseconds after which a problem that is not seen has ended; and between two writes that it was seen. */
 const QUIET_MS = 120_000
 const SIGN_MS = 60_000
-/** Alerts that wait; the oldest are dropped first. */
+/** Most alerts that wait. The oldest are dropped first. */
 const MOST = 50
 
 interface Alert {
@@ -31,14 +31,14 @@ interface Alert {
 interface Kept {
   readonly bad: Partial<Record<Problem, { readonly since: number; readonly seen: number }>>
   readonly waiting: readonly Alert[]
-  /** Failed attempts for the first that waits, and when the next is due. */
+  /** Failed attempts for the first alert that waits, and when the next is due. */
   readonly tries: number
   readonly next: number
 }
 
 /**
  * Sends alerts to one receiver, in order. Repeats each under the same id until it is accepted. Waiting alerts
- * survive a restart: the object's alarm has to call `run`. Without a receiver nothing is stored or sent.
+ * survive a restart if the object's alarm calls `run`. Without a receiver nothing is stored or sent.
  */
 export function createAlerts(
   { kv }: DurableObjectStorage,
@@ -54,7 +54,7 @@ export function createAlerts(
     budget.add(1)
   }
 
-  /** Has an alert sent by the next `run`, whoever has found it. */
+  /** Stores an alert, which the next `run` sends. */
   const tell = (type: string, data: JsonObject): void => {
     if (!receiver) return
     const alert = { id: `msg_${crypto.randomUUID()}`, at: Date.now(), type, data }
@@ -89,7 +89,7 @@ export function createAlerts(
     }
   }
 
-  /** Sets the alarm for what is left to send, or for what may have ended. */
+  /** Sets the alarm for alerts that are left to send, or for a problem that may have ended. */
   const wake = async (): Promise<void> => {
     const now = Date.now()
     if (kept.waiting.length > 0) await budget.wakeAt(Math.max(kept.next, now + RETRY_MS.first))
@@ -99,7 +99,7 @@ export function createAlerts(
   return {
     tell,
 
-    /** Queues the acts that are alerts of the watch. */
+    /** Stores the acts that are alerts of the watch, to be sent. */
     tellActs(acts: readonly string[]): void {
       for (const { act, v: _, kind: __, ...alert } of acts.map(readRecord)) {
         if (act === 'alert') tell('agent.alert', alert)
@@ -108,7 +108,7 @@ export function createAlerts(
 
     waiting: (): number => kept.waiting.length,
 
-    /** Reports what has begun or ended, and sends waiting alerts. Sets the alarm first, in case of a restart. */
+    /** Makes alerts of problems that began or ended, and sends those that wait. Sets the alarm first, in case of a restart. */
     async run(): Promise<void> {
       if (!receiver || isSending) return
       isSending = true
@@ -125,7 +125,7 @@ export function createAlerts(
   }
 }
 
-/** Who receives the alerts of an object: only shard `0` sends any. */
+/** The receiver of an object's alerts; `undefined` in each shard but `0`. */
 export function receiverFor({ id, storage: { kv } }: DurableObjectState, env: Cloudflare.Env) {
   const known = kv.get(ALERTING)
   if (!known && id.name !== '0') return undefined
@@ -170,7 +170,7 @@ const signed = async (bytes: Uint8Array<ArrayBuffer>, text: string): Promise<str
   return `v1,${btoa(String.fromCharCode(...new Uint8Array(mac)))}`
 }
 
-/** An alert as text, with the characters escaped that mean something to Slack. */
+/** An alert as text for Slack, whose special characters are escaped. */
 const textOf = ({ type, data }: Pick<Alert, 'type' | 'data'>): string =>
   [
     `Edgewarden: ${type}`,

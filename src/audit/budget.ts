@@ -4,17 +4,17 @@ import { RING_NAMES } from './rings.ts'
 const DAY_MS = 86_400_000
 /** The storage key of {@link Kept}. */
 const KEPT = 'budget'
-/** Gaps that are remembered. */
+/** Most gaps that are remembered. */
 const MOST_GAPS = 200
-/** Rows whose counts {@link Kept} lacks. */
+/** Most rows whose counts are not in {@link Kept}. */
 const MOST_UNKEPT = 1_000
 
-/** Counts that no row has are stored by themselves: rarely, since that is a row too. */
+/** What rows do not have is stored by itself: rarely, since that is a row too. */
 interface Kept {
   readonly day: number
   readonly rows: number
   readonly gaps: readonly Dropped[]
-  /** The counts of all rows up to one, deleted rows included. */
+  /** The counts of all rows with an id up to `upTo`, also of deleted ones. */
   readonly counts: Counts
   readonly upTo: number
 }
@@ -22,8 +22,8 @@ interface Kept {
 export type Budget = ReturnType<typeof createBudget>
 
 /**
- * Counts the rows that an object has written on this UTC day, as they are billed, the records that were dropped,
- * and what all records say. All counts survive a restart; of a gap, at least half of its records.
+ * Counts the rows that an object has written on this UTC day, as they are billed; the records that were dropped; and
+ * what all records say. The counts survive a restart. Of dropped records at least half of the count does.
  */
 export function createBudget(storage: DurableObjectStorage) {
   const { sql, kv } = storage
@@ -38,7 +38,7 @@ export function createBudget(storage: DurableObjectStorage) {
   let day = Math.max(kept.day, ...latest.map((one) => one.day))
   let rows = Math.max(...[kept, ...latest].map((one) => (one.day === day ? one.rows : 0)))
   let gaps = kept.gaps
-  /** Dropped records that are not stored yet. */
+  /** How many dropped records are not in the stored gaps yet. */
   let unsaved = 0
   const counts: Record<string, number> = { ...kept.counts }
   let { upTo } = kept
@@ -78,16 +78,16 @@ export function createBudget(storage: DurableObjectStorage) {
       add(sql.exec(statement, ...bound).rowsWritten)
     },
 
-    /** What all records say; it goes on. */
+    /** What all records say. The object is changed as more records come. */
     counts: counts as Counts,
 
-    /** Counts what rows say, once they are stored. */
+    /** Counts what rows say. Call it once they are stored. */
     count(rows: readonly { readonly counts: string }[], id: number): void {
       for (const row of rows) count(id, row.counts)
       if (last - upTo > MOST_UNKEPT) keep()
     },
 
-    /** Stores the counts before a row is deleted, if only rows have them. */
+    /** Stores the counts before this row is deleted, if they are only in rows. */
     keepBefore(id: number): void {
       if (id > upTo) keep()
     },
@@ -100,7 +100,7 @@ export function createBudget(storage: DurableObjectStorage) {
       await storage.setAlarm(at)
     },
 
-    /** The day, and its rows once `more` are written: for a row of a ring. */
+    /** The day, and how many rows it has once `more` are written: for a row of a ring. */
     stamp(more: number): readonly [day: number, rows: number] {
       turn()
       return [day, rows + more]
@@ -124,7 +124,7 @@ export function createBudget(storage: DurableObjectStorage) {
       return { rows, dropped: gaps.filter((gap) => gap.until > day * DAY_MS) }
     },
 
-    /** Notes records that are not stored: one gap for each day and reason. */
+    /** Counts records that are not stored, in one gap for each day and reason. */
     drop(reason: Dropped['reason'], records = 0): void {
       if (records === 0) return
       turn()

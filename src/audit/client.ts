@@ -11,8 +11,7 @@ import {
 } from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
-import { livePages, PLACE } from './live.ts'
-import { END, merged, POSITION } from './pages.ts'
+import { END, livePages, merged, PLACE, POSITION } from './pages.ts'
 import type {
   Appended,
   Batch,
@@ -50,18 +49,18 @@ export interface AuditOptions extends Background {
   readonly problems: () => Problems
 }
 
-/** Records that are handed over together. */
+/** So many records are sent at once. */
 const TOGETHER = 100
-/** Milliseconds until records are handed over, and between two of a refused agent: the first goes at once. */
+/** Milliseconds until records are sent. Of refusals the first is sent at once, and the next ones after `URGENT_MS`. */
 const LATEST_MS = 1_000
 const URGENT_MS = 100
-/** Milliseconds after which another request takes over, because the first was ended. */
+/** Milliseconds after which another request sends, because the one that had to may have been ended. */
 const OVERDUE_MS = LATEST_MS
-/** Records that wait while the object does not answer. More are dropped, those of strangers first. */
+/** Most records that wait while the object does not answer. */
 const MOST_WAITING = 2_000
-/** Most records of strangers that one hand-over keeps. */
+/** Most records of strangers that are sent at a time. */
 const MOST_STRANGERS = 100
-/** Milliseconds without an attempt, after the object refused records. */
+/** Milliseconds without an attempt after the object has refused records. */
 const PAUSE_MS = 60_000
 /** The shard that sends alerts, and milliseconds between two reports to it of another's problems. */
 const FIRST = '0'
@@ -70,14 +69,14 @@ const TELL_MS = 60_000
 const CALL_MS = 5_000
 /** Milliseconds for one attempt that waits for records, or counts them. */
 const LONG_CALL_MS = 25_000
-/** Groups that are counted, in all shards together. */
+/** Most groups that are counted, in all shards together. */
 const MOST_COUNTED = 50_000
-/** Characters of a policy that are stored. */
+/** A policy of more characters is not stored. */
 const POLICY_CHARACTERS = 1_000_000
 
 /**
- * The audit in an isolate: gathers records, and hands them over behind answers. All records of an isolate go to one
- * shard; lists merge those of all. A batch that was not stored is sent again with the next one, under the same id.
+ * The audit in an isolate: gathers records, and sends them after the answers. All records of an isolate go to one shard;
+ * lists merge those of all shards. A batch that was not stored is sent again with the next one, under the same id.
  */
 export function createAudit(options: AuditOptions): Audit {
   const { objects, rule, agents, policyText, problems, clock, waitUntil, log } = options
@@ -88,17 +87,20 @@ export function createAudit(options: AuditOptions): Audit {
     jurisdiction,
     timeout: CALL_MS,
   })
-  const eachShard = <Value>(call: (shard: number) => Promise<Value> | Value) =>
-    Promise.all(Array.from({ length: shards }, (_, shard) => call(shard)))
+  const eachShard = <Value>(
+    call: (object: Shard, shard: number) => PromiseLike<Value>,
+    ms?: number,
+  ) =>
+    Array.from({ length: shards }, (_, shard) => ask(String(shard), (one) => call(one, shard), ms))
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
   let lost = 0
   let refused = 0
-  /** Until when the object stores nothing, and when to hand over again. */
+  /** Until when the object stores nothing, and until when nothing is sent. */
   let stoppedUntil = 0
   let pausedUntil = 0
-  /** When a request will hand over what waits, and when one did. */
+  /** When a request will send what waits, and when one last did. */
   let dueMs = Number.POSITIVE_INFINITY
   let handedMs = 0
   /** When problems were last reported to the first shard. */
@@ -119,25 +121,19 @@ export function createAudit(options: AuditOptions): Audit {
     handedMs = clock.now()
     if (known.length + strangers.length + unsent.length === 0) return
     const batches = unsent
-    const [ours, theirs] = [known, strangers]
-    known = []
-    strangers = []
-    unsent = []
+    const now = { known, strangers, lost, refused }
+    ;[known, strangers, unsent, lost, refused] = [[], [], [], 0, 0]
     own ??= String(Math.floor(Math.random() * shards))
-    if (lost > 0) log({ event: 'audit_dropped', records: lost })
-    const missing = { ...(lost > 0 && { lost }), ...(refused > 0 && { refused }) }
-    lost = 0
-    refused = 0
-    const now = await policyNow()
-    const [hash, text] = now
+    if (now.lost > 0) log({ event: 'audit_dropped', records: now.lost })
+    const [hash, text] = await policyNow()
     const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
-    if (ours.length + theirs.length > 0) {
+    if (now.known.length + now.strangers.length > 0) {
       batches.push({
+        ...now,
         id: crypto.randomUUID(),
-        known: ours.map(withPolicy),
-        strangers: theirs.map(withPolicy),
-        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: now }),
-        ...missing,
+        known: now.known.map(withPolicy),
+        strangers: now.strangers.map(withPolicy),
+        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: [hash, text] }),
         problems: problems(),
         ...shardTerms(rule),
         ...(agents && { agents }),
@@ -161,7 +157,7 @@ export function createAudit(options: AuditOptions): Audit {
     )
   }
 
-  /** Tells the shard that sends alerts what another has found. */
+  /** Reports what another shard has found to the shard that sends alerts. */
   const tell = async (found: Problems): Promise<void> => {
     const now = clock.now()
     if (Object.keys(found).length === 0 || now < toldMs + TELL_MS) return
@@ -170,7 +166,7 @@ export function createAudit(options: AuditOptions): Audit {
     await ask(FIRST, (object) => object.report(found)).catch(failed)
   }
 
-  /** Hands nothing over for a while. */
+  /** Sends nothing for a while. */
   const stop = (until: number): void => {
     pausedUntil = Math.min(until, clock.now() + PAUSE_MS)
     if (until === stoppedUntil) return
@@ -181,13 +177,8 @@ export function createAudit(options: AuditOptions): Audit {
   /** Keeps a batch for the next time, as far as there is room. */
   const keep = (batch: Batch): void => {
     unsent.push(batch)
-    let waiting = unsent.reduce((sum, one) => sum + sizeOf(one), 0)
-    while (waiting > MOST_WAITING) {
-      const oldest = unsent.shift()
-      if (!oldest) break
-      waiting -= sizeOf(oldest)
-      lost += sizeOf(oldest)
-    }
+    const waiting = () => unsent.reduce((sum, one) => sum + sizeOf(one), 0)
+    while (waiting() > MOST_WAITING) lost += sizeOf(unsent.shift() ?? batch)
   }
 
   return {
@@ -214,48 +205,43 @@ export function createAudit(options: AuditOptions): Audit {
     async list({ cursor, ...query }) {
       const befores = cursor === undefined ? [] : cursor.split('~')
       if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')
-      const pages = await eachShard((shard): Promise<ShardPage> | ShardPage => {
+      const pages = eachShard(async (object, shard): Promise<ShardPage> => {
         const before = befores[shard] ?? ''
         if (before === END) return { found: [] }
-        const asked = { ...query, ...(before !== '' && { before }) }
-        return ask(String(shard), (object) => object.list(asked))
+        return await object.list({ ...query, ...(before !== '' && { before }) })
       })
-      return merged(pages, befores, query.limit)
+      return merged(await Promise.all(pages), befores, query.limit)
     },
     async get(id) {
-      const found = await eachShard((shard) => ask(String(shard), (object) => object.get(id)))
+      const found = await Promise.all(eachShard((object) => object.get(id)))
       return found.find((one) => one !== undefined)
     },
     async live(query, position) {
       const given = position?.split('~')
       if (given?.some((one) => !PLACE.test(one))) throw new RangeError('no position')
-      const at = await eachShard(async (shard) =>
-        // A shard that the position lacks is new.
-        given
-          ? (given[shard] ?? '0.0')
-          : (await ask(String(shard), (one) => one.listAfter(query))).next,
+      // A shard without a position is new.
+      const at = eachShard(async (object, shard) =>
+        given ? (given[shard] ?? '0.0') : (await object.listAfter(query)).next,
       )
-      return livePages(at, (shard, after) =>
+      return livePages(await Promise.all(at), (shard, after) =>
         ask(String(shard), (one) => one.listAfter({ ...query, after }), LONG_CALL_MS),
       )
     },
     async usage(query) {
       const most = Math.ceil(MOST_COUNTED / shards)
       const counted = (asked: UsageQuery) =>
-        eachShard((shard) =>
-          ask(String(shard), (one) => one.usage({ ...asked, most }), LONG_CALL_MS),
-        )
+        Promise.all(eachShard((object) => object.usage({ ...asked, most }), LONG_CALL_MS))
       let found = await counted(query)
       const since = Math.max(...found.map((one) => one.since))
-      // Each shard has reached a time of its own.
+      // All shards count from the latest time that one of them has reached.
       if (since > 0 && shards > 1) found = await counted({ ...query, from: since })
       const dropped = found.flatMap((one) => one.dropped)
       return { ...usageOf(found.map(({ tally }) => tally)), since, dropped }
     },
     health: () =>
-      eachShard((shard) => ask(String(shard), (object) => object.health()).catch(() => undefined)),
+      Promise.all(eachShard((object) => object.health()).map((one) => one.catch(() => undefined))),
     policyHash: async () => (await policyNow())[0],
-    // One shard after the other: the cursor names the shard, and where it goes on.
+    // One shard after the other: the cursor names the shard, and the row to go on with.
     async erase(erasure, act, cursor) {
       const [shard = 0, row] = (cursor ?? '0').split('.').map(Number)
       if (!ERASING.test(cursor ?? '0') || shard >= shards) throw new RangeError('no cursor')
@@ -269,7 +255,7 @@ export function createAudit(options: AuditOptions): Audit {
   }
 }
 
-/** Where erasing goes on: a shard, and a row of it. */
+/** A cursor of erasing: a shard, and a row of it. */
 const ERASING = /^\d{1,2}(?:\.\d{1,16})?$/
 
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length

@@ -2,35 +2,32 @@ import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
 import type { Erasure } from '../core/model/audit.ts'
 import { readRecord } from './terms.ts'
 
-/** Members of a subject's records that say what it did, or can be traced to it. */
+/** Members of a subject's records that are removed: they say what it did, or lead to it. */
 const REMOVED: ReadonlySet<string> = new Set([
   ...['subject', 'workflow', 'step', 'jti', 'path_values', 'claims', 'assertion'],
   ...['network', 'country'],
 ])
 
-/** Members that the gate or the policy has written, whatever the subject is called. */
+/** Members that stay, even if they contain the subject's name: the gate or the policy wrote them. */
 const KEPT: ReadonlySet<string> = new Set([
   ...['v', 'id', 'time', 'kind', 'act', 'decision', 'code', 'route', 'mode', 'issuer', 'kid'],
   ...['method', 'host', 'policy', 'version', 'colo', 'revocations', 'ms', 'granted_by'],
 ])
 
-/**
- * A record without the values of a subject; the same text if it has none. Administrators stay named in what they did.
- */
+/** A record without the values of a subject; the same text if it has none. An act keeps the administrator who did it. */
 export function erased(text: string, { issuer, subject, isOwn }: Erasure): string {
   const record = readRecord(text)
   if (isOwn && own(record, 'issuer') !== issuer) return text
   const isSubjects = own(record, 'issuer') === issuer && own(record, 'subject') === subject
+  const entry = { kind: 'subject', issuer, value: subject }
   const after =
     own(record, 'kind') === 'act'
-      ? withoutEntries(record, { issuer, subject })
+      ? withEach(record, 'entries', entry, ({ value: _, reason: __, ...rest }) => rest)
       : isSubjects
         ? withoutSubject(record, subject)
-        : withoutActor(record, { issuer, subject })
+        : withEach(record, 'actors', { issuer, sub: subject }, () => ({ issuer }))
   return after === record ? text : JSON.stringify({ ...after, erased: true })
 }
-
-type Person = Pick<Erasure, 'issuer' | 'subject'>
 
 const withoutSubject = (record: JsonObject, subject: string): JsonObject => {
   const rest = Object.entries(record).flatMap(([name, value]) => {
@@ -39,7 +36,7 @@ const withoutSubject = (record: JsonObject, subject: string): JsonObject => {
     const left = withoutMentions(value, subject)
     return left === undefined ? [] : [[name, left] as const]
   })
-  // A caller may have chosen it.
+  // A caller may have chosen the request id, so the record's own id takes its place.
   return { request_id: own(record, 'id'), ...Object.fromEntries(rest) }
 }
 
@@ -54,7 +51,7 @@ const withoutMentions = (value: unknown, name: string): unknown => {
   return Object.fromEntries(left.filter(([, item]) => item !== undefined))
 }
 
-/** Whether a name stands in a text, not as a part of a longer word. */
+/** Whether a text contains a name as a whole word. */
 const mentions = (text: string, name: string): boolean => {
   for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
     const around = [text[at - 1], text[at + name.length]]
@@ -63,21 +60,16 @@ const mentions = (text: string, name: string): boolean => {
   return false
 }
 
-const withoutActor = (record: JsonObject, { issuer, subject }: Person): JsonObject => {
-  const actors = listOf(own(record, 'actors'))
-  const isThem = (actor: unknown) =>
-    isObject(actor) && own(actor, 'sub') === subject && own(actor, 'issuer') === issuer
-  if (!actors.some(isThem)) return record
-  return { ...record, actors: actors.map((actor) => (isThem(actor) ? { issuer } : actor)) }
-}
-
-const withoutEntries = (record: JsonObject, { issuer, subject }: Person): JsonObject => {
-  const entries = listOf(own(record, 'entries')).filter(isObject)
-  const isTheirs = (entry: JsonObject) =>
-    own(entry, 'kind') === 'subject' &&
-    own(entry, 'issuer') === issuer &&
-    own(entry, 'value') === subject
-  if (!entries.some(isTheirs)) return record
-  const without = ({ value: _, reason: __, ...entry }: JsonObject) => entry
-  return { ...record, entries: entries.map((entry) => (isTheirs(entry) ? without(entry) : entry)) }
+/** A record in whose list each item with these members is changed; the record itself if there is none. */
+const withEach = (
+  record: JsonObject,
+  list: 'actors' | 'entries',
+  members: JsonObject,
+  change: (item: JsonObject) => JsonObject,
+): JsonObject => {
+  const isMeant = (item: unknown): item is JsonObject =>
+    isObject(item) && Object.entries(members).every(([name, value]) => own(item, name) === value)
+  const items = listOf(own(record, list))
+  if (!items.some(isMeant)) return record
+  return { ...record, [list]: items.map((item) => (isMeant(item) ? change(item) : item)) }
 }

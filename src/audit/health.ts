@@ -1,6 +1,6 @@
 import type { Counts, Dropped, Problems } from '../core/model/audit.ts'
 
-/** What may be wrong with a gate, by name, and what to do about it. */
+/** What may be wrong with a gate: the name of the problem, and what to do about it. */
 export const PROBLEMS = {
   unavailable: 'The gate answers 503. docs/denials.md says what to do about each code',
   origin: 'Origins fail, or do not answer in time. Examine them',
@@ -13,13 +13,13 @@ export const PROBLEMS = {
 
 export type Problem = keyof typeof PROBLEMS
 
-/** Milliseconds that are looked back, and of the intervals in which counts are gathered. */
+/** Milliseconds in which a problem counts, and between two marks of the counts. */
 const WINDOW_MS = 300_000
 const STEP_MS = 15_000
 /** Fewer failures are no problem. */
 const LEAST = 5
 
-/** What of the counts has failed, of which, and from which share on that is a problem. */
+/** Counts in which a share of failures is a problem. */
 const SHARES = {
   unavailable: { of: /^(?:allowed|denied) /, failed: /^denied \S+ 503$/, share: 0.05 },
   origin: {
@@ -36,13 +36,12 @@ interface Observed {
   readonly droppedIn: (from: number) => readonly Dropped[]
 }
 
-/** Finds what is wrong by fixed bounds: in what isolates report, and in what records say. */
+/** Finds what is wrong: what isolates report, and what records say, by fixed bounds. */
 export function createHealth({ counts, droppedIn }: Observed) {
   const reported = new Map<string, { readonly at: number; readonly found: string }>()
-  /** When some were counted, and what had been counted before. */
+  /** The counts at some times of the last five minutes. */
   let marks: { readonly at: number; readonly before: Counts }[] = []
 
-  /** Marks what is counted so far, now and then. */
   const mark = (): void => {
     const at = Date.now()
     if (at < (marks.at(-1)?.at ?? 0) + STEP_MS) return
@@ -66,7 +65,7 @@ export function createHealth({ counts, droppedIn }: Observed) {
   }
 
   return {
-    /** Takes note of what an isolate reports, of its own or of another shard, before the records that came with it are counted. */
+    /** Notes what an isolate reports. Call it before the records of the same batch are counted. */
     note(problems: Problems = {}): void {
       mark()
       const at = Date.now()
@@ -83,12 +82,12 @@ export function createHealth({ counts, droppedIn }: Observed) {
         origin: shareOf('origin'),
         audit: gap && `at least ${gap.records} records: ${gap.reason}`,
       }
-      const told = [...reported].flatMap(([name, { at, found }]) =>
+      const recent = [...reported].flatMap(([name, { at, found }]) =>
         at > since ? [[name, found]] : [],
       )
-      // Another shard may have reported the same problem.
+      // What this shard has found comes last: another shard may have reported the same problem.
       const own = Object.entries(all).flatMap(([name, found]) => (found ? [[name, found]] : []))
-      return Object.fromEntries([...told, ...own])
+      return Object.fromEntries([...recent, ...own])
     },
   }
 }

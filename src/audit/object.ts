@@ -2,6 +2,8 @@ import { DurableObject } from 'cloudflare:workers'
 import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
 import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
+import { dropOldest } from '../platform/buckets.ts'
+import { createQueue } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
@@ -21,7 +23,7 @@ import type {
   ShardUsageQuery,
 } from './protocol.ts'
 import { createReader } from './reader.ts'
-import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
+import { type Ring, rowsOf, TABLES } from './rings.ts'
 import { readRecord } from './terms.ts'
 import { createCounter } from './usage.ts'
 import { createWriter } from './writer.ts'
@@ -33,70 +35,56 @@ const SCHEMA = 1
 const KEPT_TERMS = 'terms'
 type Terms = Pick<Batch, 'retention' | 'maxRows'>
 
-/** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
+/** Milliseconds in which batches are gathered for one row. So a second has few rows, however many isolates write. */
 export const GATHER = { ms: 250 }
-/** Most records of strangers that one gathering stores, however many a flood sends. */
+/** Most records of strangers that are stored at a time. */
 const STRANGERS = 500
-/** Rows whose batches are remembered after a restart. */
+/** After a restart, the batches of so many rows are remembered. */
 const REMEMBERED_ROWS = 500
-/** Batches that are remembered. */
+/** Most batches that are remembered. */
 const REMEMBERED = 5_000
-/** Expired rows are deleted together, once an hour. */
+/** Milliseconds between two deletions of expired rows. */
 const TOGETHER_MS = 3_600_000
-/** Milliseconds that a live reader waits for a record, and records that it gets at a time. */
+/** Milliseconds that a live reader waits for a record, and most records that it gets at a time. */
 const TAIL_MS = 15_000
 const TAIL_RECORDS = 100
 
-interface Waiting {
-  readonly batch: Batch
-  readonly done: () => void
-  readonly failed: (error: unknown) => void
+const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
+  noteSchema(storage, SCHEMA)
+  storage.sql.exec(TABLES)
+  return storage
 }
 
 /**
  * Stores records of decisions: a Durable Object. Batches that come within a quarter of a second become one compressed
- * row, with hashes of what finds them. A call returns once its batch is stored. Trusts its callers, which are the
+ * row, with hashes of the terms that find it. A call returns once its batch is stored. Trusts its callers, which are the
  * gate's own code.
  */
 export class AuditLog extends DurableObject {
-  #waiting: Waiting[] = []
-  /** By the id of a batch: resolves once it is stored, or refused. */
+  /** Batches that will be stored together. */
+  #gathering: { readonly batches: Batch[]; readonly stored: Promise<void> } | undefined
+  /** By the id of a batch: a promise that resolves once the batch is stored or refused. */
   readonly #taken = new Map<string, Promise<Appended>>()
-  #erasing: Promise<unknown> = Promise.resolve()
-  readonly #alerts: ReturnType<typeof createAlerts>
-  readonly #budget: ReturnType<typeof createBudget>
-  readonly #health: ReturnType<typeof createHealth>
-  readonly #reader: ReturnType<typeof createReader>
-  readonly #count: ReturnType<typeof createCounter>
-  readonly #writer: ReturnType<typeof createWriter>
-  readonly #policies: Set<string>
-  readonly #tellAgents: ReturnType<typeof createAgentFeed>
+  readonly #inOrder = createQueue()
+  readonly #storage = opened(this.ctx)
+  readonly #budget = createBudget(this.#storage)
+  readonly #health = createHealth(this.#budget)
+  readonly #receiver = receiverFor(this.ctx, this.env)
+  readonly #alerts = createAlerts(this.#storage, this.#budget, this.#health, this.#receiver)
+  readonly #reader = createReader(this.#storage)
+  readonly #count = createCounter(this.#reader)
+  readonly #writer = createWriter(this.#storage, this.#budget)
+  readonly #tellAgents = createAgentFeed(this.env as { readonly AGENTS?: AgentObjects })
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
-    const { storage } = ctx
-    noteSchema(storage, SCHEMA)
-    storage.sql.exec(TABLES)
-    this.#budget = createBudget(storage)
-    this.#health = createHealth(this.#budget)
-    this.#alerts = createAlerts(storage, this.#budget, this.#health, receiverFor(ctx, env))
-    this.#reader = createReader(storage.sql)
-    this.#count = createCounter(this.#reader)
-    this.#writer = createWriter(storage, this.#budget, this.#reader)
-    this.#tellAgents = createAgentFeed(env as { readonly AGENTS?: AgentObjects })
-    for (const ring of RING_NAMES) {
-      const sql = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ${REMEMBERED_ROWS}`
-      for (const { batches } of storage.sql.exec<{ batches: string }>(sql)) {
-        for (const id of batches.split(' ')) this.#taken.set(id, Promise.resolve({}))
-      }
-    }
-    const hashes = storage.sql.exec<{ hash: string }>('SELECT hash FROM policies')
-    this.#policies = new Set(hashes.toArray().map(({ hash }) => hash))
+    const known = this.#reader.batches(REMEMBERED_ROWS)
+    for (const id of known) this.#taken.set(id, Promise.resolve({}))
   }
 
   /**
-   * Stores a batch, once. Once the rows of the day are used up, it stores acts only: the account's other objects need
-   * what is left.
+   * Stores a batch, once. If the rows of the day are used up, it stores acts only: other objects of the account need
+   * the rows that are left.
    */
   append(batch: Batch): Promise<Appended> {
     const before = this.#taken.get(batch.id)
@@ -105,41 +93,37 @@ export class AuditLog extends DurableObject {
     this.#health.note(batch.problems)
     const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
     if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
+    const problems = () => ({ problems: this.#health.found() })
     const stored = isRefused
-      ? Promise.resolve({ ...this.#found(), stoppedUntil: this.#budget.nextDay() })
-      : new Promise<Appended>((done, failed) => {
-          this.#waiting.push({ batch, done: () => done(this.#found()), failed })
-        })
+      ? Promise.resolve({ ...problems(), stoppedUntil: this.#budget.nextDay() })
+      : this.#gather(batch).then(problems)
+    dropOldest(this.#taken, REMEMBERED)
     this.#taken.set(batch.id, stored)
-    for (const id of this.#taken.keys()) {
-      if (this.#taken.size <= REMEMBERED) break
-      this.#taken.delete(id)
-    }
-    if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER.ms)
     return stored
   }
 
-  #found(): Appended {
-    return { problems: this.#health.found() }
+  /** Resolves once the batch is stored. */
+  #gather(batch: Batch): Promise<void> {
+    const batches = this.#gathering?.batches ?? []
+    batches.push(batch)
+    const due = () => new Promise((done) => setTimeout(done, GATHER.ms))
+    this.#gathering ??= { batches, stored: due().then(() => this.#store(batches)) }
+    return this.#gathering.stored
   }
 
-  async #store(): Promise<void> {
-    const waiting = this.#waiting
-    this.#waiting = []
+  async #store(batches: readonly Batch[]): Promise<void> {
+    this.#gathering = undefined
     try {
-      await this.#write(waiting.map(({ batch }) => batch))
-      for (const { batch, done } of waiting) {
+      await this.#write(batches)
+      for (const batch of batches) {
         this.#noteDropped(batch)
-        done()
         this.#tellAgents(batch)
       }
       this.ctx.waitUntil(this.#alerts.run())
     } catch (error) {
       this.#writer.recount()
-      for (const { batch, failed } of waiting) {
-        this.#taken.delete(batch.id)
-        failed(error)
-      }
+      for (const { id } of batches) this.#taken.delete(id)
+      throw error
     }
   }
 
@@ -150,7 +134,6 @@ export class AuditLog extends DurableObject {
   }
 
   async #write(batches: readonly Batch[]): Promise<void> {
-    const { storage } = this.ctx
     const budget = this.#budget
     const last = batches.at(-1)
     if (!last) return
@@ -166,13 +149,13 @@ export class AuditLog extends DurableObject {
     ]
     const policies = await Promise.all(
       batches.flatMap(({ policy }) =>
-        policy && !this.#policies.has(policy[0])
+        policy && !this.#reader.hasPolicy(policy[0])
           ? [gzip(policy[1]).then((text) => [policy[0], text] as const)]
           : [],
       ),
     )
     await this.#wakeFor(last)
-    const lastId = storage.transactionSync(() => {
+    const lastId = this.#storage.transactionSync(() => {
       this.#keepTerms(last)
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
@@ -181,10 +164,9 @@ export class AuditLog extends DurableObject {
       return this.#writer.insert(rows, ids, last)
     })
     budget.count(rows, lastId)
-    for (const [hash] of policies) this.#policies.add(hash)
   }
 
-  /** The acts that are not stored yet: a sender that lost an answer sends again, however late. */
+  /** The acts that are not stored yet: a sender that gets no answer sends again, maybe much later. */
   async #unknown(acts: readonly string[]): Promise<readonly string[]> {
     const find = (act: string) => this.#reader.find(String(readRecord(act).id), ['acts'])
     const known = await Promise.all(acts.map(find))
@@ -192,7 +174,7 @@ export class AuditLog extends DurableObject {
   }
 
   #keepTerms({ retention, maxRows }: Terms): void {
-    const { kv } = this.ctx.storage
+    const { kv } = this.#storage
     const kept = kv.get<Terms>(KEPT_TERMS)
     if (kept?.retention === retention && kept.maxRows === maxRows) return
     kv.put(KEPT_TERMS, { retention, maxRows })
@@ -203,14 +185,14 @@ export class AuditLog extends DurableObject {
   #wakeFor = ({ retention }: Terms): Promise<void> =>
     this.#budget.wakeAt(Date.now() + retention * 1000 + TOGETHER_MS)
 
-  /** What this object knows of the gate's health, and of its own. */
+  /** What this object knows of its own health and the gate's. */
   health(): ShardHealth {
     const { counts, today } = this.#budget
     const found = { problems: this.#health.found(), waiting: this.#alerts.waiting() }
     return { counts, ...today(), bytes: this.#writer.bytes(), ...found }
   }
 
-  /** Takes note of problems of an isolate that hands over no records. */
+  /** Notes problems that an isolate has found in another shard. */
   report(problems: Problems): Promise<void> {
     this.#health.note(problems)
     return this.#alerts.run()
@@ -224,7 +206,7 @@ export class AuditLog extends DurableObject {
     return { ...page, dropped: isFirst ? this.#budget.droppedIn(query.from, query.until) : [] }
   }
 
-  /** The records stored after a position, the earliest first. Waits a while for one. */
+  /** The records after a position, the earliest first. Waits for a while if there is none. */
   async listAfter({ after, ...query }: ShardTail): Promise<ShardTailed> {
     const end = () => `${this.#writer.lastId() + 1}.0`
     const look = async (from: Position): Promise<ShardTailed> => {
@@ -242,14 +224,14 @@ export class AuditLog extends DurableObject {
     return look(page.next)
   }
 
-  /** Counts the latest records of a query, as far as they fit into one call. */
+  /** Counts the latest records of a query, as many as one call can. */
   async usage(query: ShardUsageQuery): Promise<ShardUsage> {
     const { tally, since } = await this.#count(query)
     const from = Math.max(query.from ?? 0, since)
     return { tally, since, dropped: this.#budget.droppedIn(from, query.until) }
   }
 
-  /** The record with this id of its own, and the policy it was decided under. */
+  /** The record with this id, and the policy by which it was decided. */
   async get(id: string): Promise<FoundDecision | undefined> {
     const decision = await this.#reader.find(id)
     if (decision === undefined) return undefined
@@ -259,9 +241,7 @@ export class AuditLog extends DurableObject {
 
   /** Removes a subject's values from the records of some rows, one call after the other. */
   erase(erasure: ShardErasure): Promise<ShardErased> {
-    const done = this.#erasing.then(() => this.#erase(erasure))
-    this.#erasing = done.catch(() => {})
-    return done
+    return this.#inOrder(() => this.#erase(erasure))
   }
 
   async #erase(erasure: ShardErasure): Promise<ShardErased> {
@@ -275,7 +255,7 @@ export class AuditLog extends DurableObject {
     const isTold = records > 0 || isFirst
     const acts = await rowsOf('acts', isTold ? await this.#unknown([record]) : [])
     await this.#wakeFor(act)
-    this.ctx.storage.transactionSync(() => {
+    this.#storage.transactionSync(() => {
       this.#writer.replace(changed)
       this.#keepTerms(act)
       this.#writer.insert(acts, act.id, act)
@@ -288,7 +268,7 @@ export class AuditLog extends DurableObject {
   override async alarm(): Promise<void> {
     await this.#alerts.run()
     const budget = this.#budget
-    const kept = this.ctx.storage.kv.get<Terms>(KEPT_TERMS)
+    const kept = this.#storage.kv.get<Terms>(KEPT_TERMS)
     const { retention, maxRows } = kept ?? { retention: 0, maxRows: 0 }
     const keptMs = retention * 1000
     const oldest = this.#writer.expire(Date.now() - keptMs, maxRows)

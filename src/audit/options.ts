@@ -24,7 +24,7 @@ export const AUDIT_BINDING = 'AUDIT_LOG'
 const MB = 1_000_000
 const DAY = 86_400
 const SIZE = /^(\d{1,5})(MB|GB)$/
-/** Of a shard. A Durable Object stores 10 GB. */
+/** Bounds of the size of a shard. A Durable Object stores 10 GB. */
 const LEAST_BYTES = 10 * MB
 const MOST_BYTES = 9_000 * MB
 
@@ -36,7 +36,7 @@ const size = text((value) => {
     : fail('must be a size from "10MB" to "9GB"')
 })
 
-/** Of all shards. The free plan has 100,000 for all objects of an account; a fifth is left to revocations. */
+/** Rows of all shards in a day. The free plan has 100,000 for all objects of an account; a fifth is left for revocations. */
 const DEFAULT_ROWS = 80_000
 const rows = whole(100, 1_000_000_000)
 const daily = reads<number, number | 'unlimited'>(
@@ -49,7 +49,6 @@ const daily = reads<number, number | 'unlimited'>(
   anyOf(rows, word(['unlimited'])),
 )
 
-/** Every key of AUDIT. */
 export const AUDIT_KEYS = {
   retention: seconds({ least: 3_600, most: 3_650 * DAY }),
   max_size: size,
@@ -61,7 +60,6 @@ export const AUDIT_KEYS = {
   claims: list(text(readClaimPath), { empty: true }),
 }
 
-/** The documentation of the keys of AUDIT. */
 export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
   retention: {
     description: 'How long records are kept: 1h to 3650d.',
@@ -119,12 +117,12 @@ const RECEIVER_KEYS = {
     text((value) => {
       const url = parseUrl(value)
       const isPlain = url?.protocol === 'http:' && isLoopback(url.hostname)
-      // `fetch` would not send them.
+      // `fetch` refuses a URL with credentials.
       if (url?.username || url?.password) return fail('must have no credentials')
       return isPlain || url?.protocol === 'https:' ? ok(value) : fail('must be an https URL')
     }),
   ),
-  // As Standard Webhooks writes keys.
+  // A key as Standard Webhooks writes it.
   key: text((value) => {
     const [, base64 = ''] = /^whsec_([\w+/-]+)=*$/.exec(value) ?? []
     const bytes = base64UrlDecode(base64.replaceAll('+', '-').replaceAll('/', '_'))
@@ -134,10 +132,10 @@ const RECEIVER_KEYS = {
   gate: nameText,
 }
 
-/** Who receives alerts; without a `key` they are not signed. `gate` names the gate, for those who have several. */
+/** The receiver of alerts. Without a `key` they are not signed. `gate` is the name of the gate, for receivers of several. */
 export type Receiver = Readable<typeof RECEIVER_KEYS> & { readonly url: string }
 
-/** Reads the secret. Reports what is wrong with it, and nothing of what it says. */
+/** Reads the secret. Reports what is wrong with it, without any of its text. */
 export function receiverOf(secret: unknown, report: Report = () => {}): Receiver | undefined {
   if (typeof secret !== 'string') return undefined
   let mistakes = 0
@@ -150,7 +148,7 @@ export function receiverOf(secret: unknown, report: Report = () => {}): Receiver
   return mistakes > 0 ? undefined : { url, ...rest }
 }
 
-/** The audit's settings, with every default; `undefined` without the binding, where AUDIT is then a mistake. */
+/** The audit's settings, with every default. Without the binding it is `undefined`, and AUDIT is a mistake. */
 export function auditOf(
   value: unknown,
   env: PolicyEnv,

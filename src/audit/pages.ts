@@ -1,12 +1,12 @@
-import type { DecisionPage } from '../core/model/audit.ts'
-import type { ShardPage } from './protocol.ts'
+import type { DecisionPage, LivePage } from '../core/model/audit.ts'
+import type { ShardPage, ShardTailed } from './protocol.ts'
 import { readRecord, timeOf } from './terms.ts'
 
-/** A cursor has a position for each shard: empty where its list begins, and `end` where nothing follows. */
+/** A cursor has a position for each shard: empty before its first record, and `end` after its last. */
 export const END = 'end'
 export const POSITION = /^(?:|end|\d{1,15}\.\d{1,9})$/
 
-/** The pages of all shards as one: always the latest of their next records. */
+/** The pages of all shards as one, the latest record first. */
 export function merged(
   pages: readonly ShardPage[],
   befores: readonly string[],
@@ -32,4 +32,27 @@ export function merged(
   const isEnd = positions.every((one) => one === END)
   const dropped = pages.flatMap((page) => page.dropped ?? [])
   return { decisions, dropped, ...(!isEnd && { cursor: positions.join('~') }) }
+}
+
+/** The position of a live reader in a shard. */
+export const PLACE = /^\d{1,15}\.\d{1,9}$/
+
+/** The records of all shards as they come, after these positions. Reads ahead one page of each shard at most. */
+export async function* livePages(
+  at: string[],
+  read: (shard: number, after: string) => Promise<ShardTailed>,
+): AsyncGenerator<LivePage> {
+  yield { records: [], position: at.join('~'), dropped: [] }
+  const next = async (shard: number) => ({ shard, page: await read(shard, at[shard] ?? '') })
+  const reads = at.map((_, shard) => next(shard))
+  for (;;) {
+    const { shard, page } = await Promise.race(reads)
+    const records = page.found.map(({ record, position }) => {
+      at[shard] = position
+      return { record, position: at.join('~') }
+    })
+    at[shard] = page.next
+    yield { records, position: at.join('~'), dropped: page.dropped }
+    reads[shard] = next(shard)
+  }
 }

@@ -20,7 +20,7 @@ export interface TallyCounts {
 /** Counts by group: a group is an object as JSON text, such as `{"issuer":…,"agent":…}`. */
 export type Tally = Map<string, TallyCounts>
 
-/** What an isolate hands over at a time. */
+/** Records that an isolate sends at a time. */
 export interface Batch {
   /** A batch that is sent again has the same id, so that nothing is stored twice. */
   readonly id: string
@@ -29,7 +29,7 @@ export interface Batch {
   readonly strangers: readonly string[]
   /** Acts of administrators; stored also when nothing else is. */
   readonly acts?: readonly string[]
-  /** Records that the isolate has dropped since its last batch: too many waited, or the object refused records. */
+  /** How many records the isolate has dropped since its last batch: too many waited, or the object refused them. */
   readonly lost?: number
   readonly refused?: number
   /** What is wrong in the isolate. */
@@ -59,13 +59,13 @@ export interface ShardErasure extends Erasure {
   readonly isFirst: boolean
 }
 
-/** `next`: the row to go on with; absent where there is nothing more. */
+/** `next`: the row to go on with; absent if nothing is left. */
 export interface ShardErased extends Appended {
   readonly records: number
   readonly next?: number
 }
 
-/** Between two records: a row, and how many of its records are before. As text `row.count`. */
+/** A place between two records, as text `row.count`: a row, and how many of its records are before. */
 export type Position = string
 
 /** Which records of one shard to list: those before `before`. */
@@ -73,7 +73,7 @@ export interface ShardQuery extends Omit<DecisionQuery, 'cursor'> {
   readonly before?: Position
 }
 
-/** Records of one shard, the latest first. `next`: where to go on; absent where there is nothing more. */
+/** Records of one shard, the latest first. `next`: where to go on; absent if nothing is left. */
 export interface ShardPage {
   readonly found: readonly { readonly position: Position; readonly record: string }[]
   readonly dropped?: readonly Dropped[]

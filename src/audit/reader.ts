@@ -7,14 +7,14 @@ import type { Position, ShardPage } from './protocol.ts'
 import { type Packed, packed, RING_NAMES, type Ring } from './rings.ts'
 import { finderOf, givenFilters, isOwnTerm, readRecord, termText } from './terms.ts'
 
-/** Rows that one call looks into, after their terms fit. */
+/** Most rows with fitting terms that one call reads. */
 export const ROWS_OF_CALL = 200
 
-/** Bytes of rows that are counted at a time, and what a row counts beside them. */
+/** Most bytes of rows that are counted at a time, and how many each row adds to its own. */
 const MOST_COUNTED = 32_000_000
 const ROW_BYTES = 4_000
 
-/** Which rows: from one downwards, or upwards, whose times and terms fit. */
+/** Rows to find: from a row downwards, or upwards, those whose times and terms fit. */
 interface RowQuery {
   readonly row: number
   readonly terms: readonly string[]
@@ -44,9 +44,9 @@ interface PageOptions {
 export type Reader = ReturnType<typeof createReader>
 
 /** Reads the tables of an object of the audit. */
-export function createReader(sql: SqlStorage) {
+export function createReader({ sql }: DurableObjectStorage) {
   const reader = {
-    /** The rows of a query, the latest first, or upwards. */
+    /** The rows of a query: the latest first, or upwards the earliest. */
     rows({
       row,
       terms,
@@ -65,7 +65,7 @@ export function createReader(sql: SqlStorage) {
         'first < ?',
         ...terms.map((term) => `instr(${isOwnTerm(term) ? 'ids' : 'terms'}, ?)`),
       ]
-      // Each by itself ends at its limit. Together SQLite would sort them first.
+      // A query of one ring ends at its limit. Of all rings, SQLite would sort all rows first.
       return rings
         .flatMap((ring) =>
           sql
@@ -80,7 +80,7 @@ export function createReader(sql: SqlStorage) {
         .slice(0, most)
     },
 
-    /** Records of a query from a position on, the latest first or upwards; `next` where not all rows were looked into. */
+    /** Records of a query from a position on: the latest first, or upwards the earliest. `next`: where unread rows begin. */
     async page(query: Searched, { from, limit, isUpwards }: PageOptions): Promise<ShardPage> {
       const [row = 0, count = 0] = from.split('.').map(Number)
       const found: { position: string; record: string }[] = []
@@ -90,7 +90,7 @@ export function createReader(sql: SqlStorage) {
       for (const { id } of rows) {
         await breathe()
         const records = await reader.recordsOf(id)
-        // A caller may have written the count.
+        // The position comes from a caller, so the count may be any number.
         let at = id === row ? Math.min(count, records.length) : isUpwards ? 0 : records.length
         while (isUpwards ? at < records.length : at > 0) {
           const record = records[isUpwards ? at++ : --at] ?? ''
@@ -104,7 +104,7 @@ export function createReader(sql: SqlStorage) {
       return { found, ...(last && { next: `${last.id + Number(isUpwards)}.0` }) }
     },
 
-    /** The latest rows of a query, as many as may be counted at a time; `since`: where there are more. */
+    /** The latest rows of a query, as many as may be counted at a time. `since`: the time of the first; 0 for all rows. */
     countable(query: Searched): { readonly rows: readonly Row[]; readonly since: number } {
       const most = MOST_COUNTED / ROW_BYTES
       const all = reader.rows({
@@ -119,18 +119,18 @@ export function createReader(sql: SqlStorage) {
         return counted <= MOST_COUNTED
       })
       const isAll = rows.length === all.length && all.length < most
-      // An id is not before the time at which its row was written.
+      // An id is the time at which its row was written, or later.
       return { rows, since: isAll ? 0 : (rows.at(-1)?.id ?? 0) }
     },
 
-    /** The records of a row; none where it was deleted meanwhile. */
+    /** The records of a row; none if it was deleted meanwhile. */
     async recordsOf(id: number): Promise<readonly string[]> {
       const found = sql.exec<{ data: ArrayBuffer }>('SELECT data FROM records WHERE id = ?', id)
       const [row] = found.toArray()
       return row ? (await gunzip(row.data)).split('\n') : []
     },
 
-    /** The record with this id of its own. */
+    /** The record with this id. */
     async find(id: string, rings?: readonly Ring[]): Promise<string | undefined> {
       const terms = [termText('id', id)]
       const query = { row: Number.MAX_SAFE_INTEGER, terms, ...(rings && { rings }) }
@@ -149,12 +149,18 @@ export function createReader(sql: SqlStorage) {
       return found[0] && gunzip(found[0].text)
     },
 
-    /** The bytes of a ring. */
-    bytesIn: (ring: Ring): number =>
-      sql.exec<{ bytes: number }>(`SELECT COALESCE(SUM(bytes), 0) AS bytes FROM ${ring}`).one()
-        .bytes,
+    hasPolicy: (hash: string): boolean =>
+      sql.exec('SELECT 1 FROM policies WHERE hash = ?', hash).toArray().length > 0,
 
-    /** Rows as they are without a subject's values, from one downwards. Looks into a bounded number of rows. */
+    /** The ids of the batches that are in the latest rows of each ring. */
+    batches: (most: number): readonly string[] =>
+      RING_NAMES.flatMap((ring) => {
+        const query = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ?`
+        const found = sql.exec<{ batches: string }>(query, most).toArray()
+        return found.flatMap(({ batches }) => batches.split(' '))
+      }),
+
+    /** Rows without a subject's values, from a row downwards. Reads a bounded number of rows. */
     async erasedRows(erasure: Erasure, row: number, most: number) {
       const rows = reader.rows({ row, terms: [termText('subject', erasure.subject)] })
       const changed: (Packed & { readonly id: number })[] = []

@@ -2,16 +2,16 @@ import { gzip } from './gzip.ts'
 import { countsOf, readRecord, termsOf, timeOf } from './terms.ts'
 
 /**
- * A ring of records for those whose token was verified, one for strangers, and one for acts of administrators, each
- * with its share of the bytes: none evicts records of another.
+ * Three rings, each with its share of the bytes: records of requests whose token was verified, of strangers, and acts of
+ * administrators. A full ring deletes its own oldest records, and none of another.
  */
 export const RINGS = { known: 0.85, strangers: 0.1, acts: 0.05 } as const
 export type Ring = keyof typeof RINGS
 export const RING_NAMES = ['known', 'strangers', 'acts'] as const satisfies readonly Ring[]
 
 /**
- * Without an index: each would be another written row. `day_rows` are the rows that were written on UTC day `day`, up
- * to this one: counted here, they take no row of their own.
+ * A ring has no index, since each index would be another written row. `day_rows`: how many rows were written on UTC day
+ * `day`, up to this one. To store that by itself would be another row, too.
  */
 const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
   id INTEGER PRIMARY KEY,
@@ -48,10 +48,10 @@ export interface Packed {
   readonly data: ArrayBuffer
 }
 
-/** Characters of the records of one row. */
+/** Most characters of the records of one row. */
 const ROW_CHARACTERS = 512 * 1024
 
-/** Records as rows: one, unless they are very long. */
+/** Records as rows: one row, unless they are very long. */
 export function rowsOf(ring: Ring, texts: readonly string[]): Promise<readonly Packed[]> {
   const parts: string[][] = []
   let characters = Number.POSITIVE_INFINITY
@@ -66,7 +66,7 @@ export function rowsOf(ring: Ring, texts: readonly string[]): Promise<readonly P
   return Promise.all(parts.map((part) => packed(ring, part)))
 }
 
-/** Records as they are stored: compressed, with what finds them. */
+/** Records as they are stored: compressed, with the terms that find them. */
 export async function packed(ring: Ring, texts: readonly string[]): Promise<Packed> {
   const records = texts.map(readRecord)
   const times = records.map(timeOf)

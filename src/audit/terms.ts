@@ -1,15 +1,11 @@
+import { shortHash } from '../core/bytes.ts'
 import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
-import {
-  type Counts,
-  DECISION_FILTERS,
-  type DecisionFilter,
-  type DecisionQuery,
-} from '../core/model/audit.ts'
+import type { Counts, DecisionFilter, DecisionQuery } from '../core/model/audit.ts'
 
-/** What a stored batch is found by: a filter, or the record's own id. */
+/** What finds a stored row: a filter, or a record's id. */
 type Term = DecisionFilter | 'id'
 
-/** Each term's mark, which no hash has, and the members of a record that it compares. */
+/** The mark of each term, a character that no hash has, and the members of a record that it compares. */
 const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly string[]]>> = {
   id: ['.', 'id'],
   request_id: ['~', 'request_id', 'origin_request_id'],
@@ -26,16 +22,13 @@ const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly 
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** 24 bits of FNV-1a, as four characters. An equal hash of other text costs a look at the batch, no more. */
+/** 24 bits of a hash, as four characters. If another text has the same hash, a row is read in vain. */
 const hashOf = (text: string): string => {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  }
+  const hash = shortHash(text)
   return [26, 20, 14, 8].map((shift) => DIGITS[(hash >>> shift) & 63]).join('')
 }
 
-/** A term as it stands in a batch's terms. */
+/** A term as rows have it. */
 export function termText(term: Term, value: string): string {
   return TERMS[term][0] + hashOf(value)
 }
@@ -45,7 +38,7 @@ const valuesOf = (record: JsonObject, term: Term): readonly unknown[] => {
   return members.map((member) => own(record, member)).filter((value) => value !== undefined)
 }
 
-/** The people that a record names: each finds it as its subject does, to be erased from it. */
+/** The people that a record names. Each finds it as its subject does, so that each can be erased from it. */
 const personsOf = (record: JsonObject): readonly unknown[] => [
   ...listOf(own(record, 'actors')).map((actor) => isObject(actor) && own(actor, 'sub')),
   ...listOf(own(record, 'entries')).map(
@@ -53,12 +46,12 @@ const personsOf = (record: JsonObject): readonly unknown[] => [
   ),
 ]
 
-/** Whether nearly each record has its own term of this kind: one of a request, not of a sender. */
+/** Whether a term is of one request, so that nearly each record has another. */
 export function isOwnTerm(text: string): boolean {
   return text.startsWith(TERMS.id[0]) || text.startsWith(TERMS.request_id[0])
 }
 
-/** The terms of some records, without duplicates; `ids` are those that each record has of its own. */
+/** The terms of some records, without duplicates. `ids`: those of one request. */
 export function termsOf(records: readonly JsonObject[]) {
   const terms = new Set<string>()
   for (const record of records) {
@@ -76,7 +69,7 @@ export function termsOf(records: readonly JsonObject[]) {
   }
 }
 
-/** Counts the records that say the same. Acts say nothing. */
+/** Counts the records that say the same. Acts are not counted. */
 export function countsOf(records: readonly JsonObject[]): Counts {
   const counts: Record<string, number> = {}
   const count = (...words: readonly unknown[]) => {
@@ -91,17 +84,12 @@ export function countsOf(records: readonly JsonObject[]): Counts {
   return counts
 }
 
-/** The given filters with their values. */
-export function givenFilters({
-  filters,
-}: Pick<DecisionQuery, 'filters'>): readonly (readonly [DecisionFilter, string])[] {
-  return DECISION_FILTERS.flatMap((name) => {
-    const value = filters[name]
-    return value === undefined ? [] : [[name, value] as const]
-  })
+/** The filters of a query with their values. */
+export function givenFilters({ filters }: Pick<DecisionQuery, 'filters'>) {
+  return Object.entries(filters) as readonly (readonly [DecisionFilter, string])[]
 }
 
-/** Reads those stored texts that are records of a query; `undefined` for others, most of which are not parsed. */
+/** A function that reads a stored text if it is a record of a query, and else returns `undefined`. It parses few others. */
 export function finderOf(query: Pick<DecisionQuery, 'filters' | 'from' | 'until'>) {
   const { from = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = query
   const given = givenFilters(query)

@@ -1,16 +1,17 @@
 import { type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { getOrMake } from '../core/memo.ts'
 import type { Usage, UsageQuery } from '../core/model/audit.ts'
-import { createYielder } from '../platform/calls.ts'
+import { createQueue, createYielder } from '../platform/calls.ts'
 import type { ShardUsageQuery, Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
 import { finderOf, timeOf, toolOf } from './terms.ts'
 
-/** Groups of an answer. */
+/** Most groups of an answer. */
 const MOST_GROUPS = 10_000
-/** Queries that are counted or wait, in an object. */
+/** Most queries that an object counts, or that wait for it. */
 const MOST_WAITING = 4
 
-/** The members of a record that a group has. */
+/** The members of a record by which it is grouped. */
 const MEMBERS: {
   readonly [By in UsageQuery['by'][number]]: (record: JsonObject) => JsonObject
 } = {
@@ -19,28 +20,24 @@ const MEMBERS: {
   tool: (record) => ({ tool: toolOf(record) }),
 }
 
-const countsIn = (tally: Tally, group: string): TallyCounts => {
-  const counts = tally.get(group) ?? { decisions: 0, denied: 0, durations: new Map() }
-  tally.set(group, counts)
-  return counts
-}
+const countsIn = (tally: Tally, group: string): TallyCounts =>
+  getOrMake(tally, group, () => ({ decisions: 0, denied: 0, durations: new Map() }))
 
 const add = (durations: Map<number, number>, ms: number, times: number): void =>
   void durations.set(ms, (durations.get(ms) ?? 0) + times)
 
 /**
- * Counts the latest records of queries, as many as may be counted at a time; `since`: where there are more. It counts for
- * one query after the other, and rejects where many wait: each takes memory and time of the object that stores records.
+ * Counts the latest records of a query, as many as may be counted at a time. `since`: the time from which on it has
+ * counted; 0 for all. Counts one query after the other, and rejects if many wait: the object that stores records needs
+ * its memory and time.
  */
 export function createCounter(reader: Pick<Reader, 'countable' | 'recordsOf'>) {
   let waiting = 0
-  let last: Promise<unknown> = Promise.resolve()
+  const inOrder = createQueue()
   return async (query: ShardUsageQuery) => {
     if (waiting >= MOST_WAITING) throw new Error('too many queries are counted')
     waiting++
-    const done = last.then(() => counted(reader, query)).finally(() => waiting--)
-    last = done.catch(() => {})
-    return done
+    return inOrder(() => counted(reader, query)).finally(() => waiting--)
   }
 }
 
@@ -67,7 +64,7 @@ const counted = async (
   }
   const { tally, tooMany } = await tallyOf(rows, since)
   if (!tooMany) return { tally, since }
-  // Once more, from a time on: later rows may have earlier records.
+  // Counts again, from a time on: a later row may have an earlier record.
   const less = await tallyOf(rows.slice(0, tooMany.at), tooMany.id)
   return { tally: less.tally, since: tooMany.id }
 }
@@ -85,7 +82,7 @@ function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): voi
   if (typeof duration === 'number') add(counts.durations, duration, 1)
 }
 
-/** The groups of all shards: in the order of time, those of the most decisions first. */
+/** The groups of all shards in the order of time; at one time, those of the most decisions first. */
 export function usageOf(tallies: readonly Tally[]): Pick<Usage, 'groups' | 'leftOut'> {
   const all: Tally = new Map()
   for (const [group, { decisions, denied, durations }] of tallies.flatMap((one) => [...one])) {
@@ -109,7 +106,7 @@ export function usageOf(tallies: readonly Tally[]): Pick<Usage, 'groups' | 'left
   return { groups, leftOut: all.size - groups.length }
 }
 
-/** The least duration that this share of all does not exceed; `undefined` where there is none. */
+/** The least duration that this share of all does not exceed; `undefined` without durations. */
 const percentile = (durations: ReadonlyMap<number, number>, share: number): number | undefined => {
   const sorted = [...durations].sort(([a], [b]) => a - b)
   let rank = Math.ceil(share * sorted.reduce((sum, [, times]) => sum + times, 0))

@@ -1,6 +1,5 @@
 import type { ShardTerms } from '../core/model/audit.ts'
 import type { Budget } from './budget.ts'
-import type { Reader } from './reader.ts'
 import { type Packed, RING_NAMES, RINGS, type Ring } from './rings.ts'
 
 /** A row that is stored. */
@@ -8,27 +7,24 @@ interface Stored extends Packed {
   readonly id: number
 }
 
-/** Writes the rows of an object's rings, and counts them. All need a transaction of the caller. */
-export function createWriter(
-  { sql }: DurableObjectStorage,
-  budget: Budget,
-  { bytesIn }: Pick<Reader, 'bytesIn'>,
-) {
-  const count = (): Record<Ring, number> => ({
-    known: bytesIn('known'),
-    strangers: bytesIn('strangers'),
-    acts: bytesIn('acts'),
-  })
+/** Writes the rows of an object's rings, and counts them. Call its methods inside a transaction. */
+export function createWriter({ sql }: DurableObjectStorage, budget: Budget) {
+  const bytesIn = (ring: Ring): number => {
+    const query = `SELECT COALESCE(SUM(bytes), 0) AS bytes FROM ${ring}`
+    return sql.exec<{ bytes: number }>(query).one().bytes
+  }
+  const count = () =>
+    Object.fromEntries(RING_NAMES.map((ring) => [ring, bytesIn(ring)])) as Record<Ring, number>
   let bytesOf = count()
   let inserted = Promise.withResolvers<void>()
 
-  /** Rows of all rings are numbered together, in the order in which they were written. */
+  /** The latest id. Rows of all rings are numbered together, in the order in which they were written. */
   const lastId = (): number => {
     const ids = RING_NAMES.map((ring) => `SELECT MAX(id) AS id FROM ${ring}`).join(' UNION ALL ')
     return sql.exec<{ id: number }>(`SELECT COALESCE(MAX(id), 0) AS id FROM (${ids})`).one().id
   }
 
-  /** Deletes the oldest rows of a ring that has more bytes. */
+  /** Deletes the oldest rows of a ring until it has at most so many bytes. */
   const evict = (ring: Ring, most: number, maxRows: number): void => {
     while (bytesOf[ring] > most && budget.left(maxRows) > 0) {
       const oldest = sql.exec<{ id: number; bytes: number }>(
@@ -49,9 +45,9 @@ export function createWriter(
     /** Resolves when rows are stored the next time. */
     next: (): Promise<void> => inserted.promise,
 
-    /** Stores rows of some batches, and returns the id of the last. The oldest rows make room for them. */
+    /** Stores rows of some batches, and returns the id of the last. The oldest rows are deleted to make room. */
     insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): number {
-      // No id is used again, even after all rows are deleted: readers continue from an id.
+      // No id is used again, even after all rows are deleted: readers go on from an id.
       let id = Math.max(lastId(), Date.now())
       for (const { ring, first, last, bytes, terms, counts, ids, data } of rows) {
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
@@ -77,7 +73,7 @@ export function createWriter(
 
     /**
      * Deletes rows whose records are all from before a time (milliseconds), as far as the rows of the day allow it.
-     * Returns the time of the oldest row that is left; infinite where none is.
+     * Returns the time of the oldest row that is left; infinite if none is.
      */
     expire(before: number, maxRows: number): number {
       let oldest = Number.POSITIVE_INFINITY

@@ -26,12 +26,12 @@ import {
 } from './session.ts'
 
 const COOKIE = '__Host-edgewarden-console'
-/** The header of every act. A page of another origin cannot send it without asking. */
+/** The header of every act. A page of another origin needs a preflight to send it. */
 const ACT = 'x-edgewarden-console'
 /** Cloudflare Access puts its token here. */
 const ASSERTION = 'cf-access-jwt-assertion'
 
-/** Nothing but the page's own files. No script or style in the page itself, and no text becomes a script or markup. */
+/** The page loads only its own files. Text in it becomes neither script nor style nor markup. */
 const SECURED = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -43,7 +43,7 @@ const SECURED = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 }
 
-/** Two years, of this host alone. */
+/** Two years, without subdomains. */
 const LASTING = 'max-age=63072000'
 
 /** A request to the console's host. */
@@ -56,7 +56,7 @@ interface Asked {
   readonly console: { readonly host: string }
 }
 
-/** The gateway with a console. At the console's host nothing of the API is served, and elsewhere no console. */
+/** The gateway with a console. The console's host serves only the console, and other hosts only the API. */
 export async function consoleGateway(request: Request, opened: Opened): Promise<Response> {
   const { policy } = opened
   const console = policy?.gate.console
@@ -65,7 +65,7 @@ export async function consoleGateway(request: Request, opened: Opened): Promise<
   if (!policy || !console || host !== console.host) return gateway(withoutCookie(request), opened)
   const address = reading.ok && reading.value
   const requestId = requestIdOf(request)
-  // The gate refuses an address that it cannot read.
+  // The gateway refuses an address that cannot be read.
   const answer = address
     ? await answered({ request, requestId, opened, policy, console, address })
     : await gateway(withoutCookie(request), opened)
@@ -103,7 +103,7 @@ const answered = async (asked: Asked): Promise<Response> => {
 
 const isRead = ({ method }: Request): boolean => method === 'GET' || method === 'HEAD'
 
-/** Whether the console's own page sends it: acts need a header, and the page's origin. */
+/** Whether a request comes from the console's own page. An act needs a header, and the page's origin. */
 const isOfPage = (request: Request, { scheme, authority }: Address): boolean => {
   const { headers } = request
   const site = headers.get('sec-fetch-site')
@@ -121,7 +121,7 @@ const refused = (asked: Asked, denial: Denial): Response => {
   return problem(denial, { requestId, method, docs: policy.gate.denialDocs })
 }
 
-/** Sends a request to the gate's own endpoints, as the operator who is signed in. */
+/** Passes a request on to the gate's own endpoints, as the operator who is signed in. */
 const passed = async (asked: Asked): Promise<Response> => {
   const { request, opened, policy, address, console } = asked
   const { ports } = opened
@@ -136,12 +136,12 @@ const passed = async (asked: Asked): Promise<Response> => {
   const { host } = new URL(policy.gate.resource)
   const url = `${address.scheme}://${host}${path}${address.query}`
   const sent = new Request(url, new Request(request, { headers }))
-  // A session begins no other session, which would last longer.
+  // A session gets no code for another session, which would last longer.
   const isCode = path === `${policy.gate.prefix}/console` && request.method !== 'GET'
   const guard = isAsserted ? opened.guard : sessionGuard(policy, ports, session)
   if (isCode || sent.url !== url) return refused(asked, routeDenials('route_unknown'))
   const answer = await own.fetch(sent, { ...opened, guard })
-  // Only where the guard has just accepted it: what is revoked must not outlive its revocation.
+  // A session is renewed only after the guard has accepted it: a revoked one must end.
   const isSeen = session && path === `${policy.gate.prefix}/console` && answer.status === 200
   const renewed = isSeen && (await renewedCookie(session, asked))
   if (renewed) answer.headers.append('Set-Cookie', renewed)
@@ -172,7 +172,7 @@ const begun = async (asked: Asked): Promise<Response> => {
   return done(cookieOf(sealed.text, sealed.seconds))
 }
 
-/** Writes to the journal what no decision of the guard says. */
+/** Writes an event to the journal that is no decision of the guard. */
 const tell = ({ requestId, opened: { ports } }: Asked, event: object): void => {
   const time = new Date(ports.clock.now()).toISOString()
   ports.journal.record(JSON.stringify({ ...event, time, request_id: requestId }))
@@ -187,19 +187,19 @@ const done = (cookie: string): Response =>
 const cookieOf = (text: string, seconds: number): string =>
   `${COOKIE}=${text}; Path=/; Max-Age=${seconds}; Secure; HttpOnly; SameSite=Strict`
 
-/** The console's cookie as browsers send it. What is behind a comma or another space is what another host has set. */
+/** The console's cookie as browsers send it. Only another host can set one behind a comma or another kind of space. */
 const OURS = new RegExp(`(?:^|;[ \\t]*)${COOKIE}=([^;]*)`, 'g')
 
-/** The text of the console's cookie. Of two none counts: one may be somebody else's. */
+/** The text of the console's cookie; `undefined` if there are two, since one may be somebody else's. */
 const cookieIn = ({ headers }: Request): string | undefined => {
   const [cookie, ...others] = (headers.get('cookie') ?? '').matchAll(OURS)
   return others.length > 0 ? undefined : cookie?.[1]
 }
 
-/** Whatever a server could read as the console's cookie, also in header lines that were joined by commas. */
+/** All that a server could read as the console's cookie, also in header lines that were joined by commas. */
 const LIKE_OURS = new RegExp(`(?:^|[;,]\\s*)${COOKIE}=[^;,\\s]*`, 'g')
 
-/** A request to the API never carries the console's cookie further. */
+/** A request without the console's cookie, which no origin may see. */
 const withoutCookie = (request: Request): Request => {
   const sent = request.headers.get('cookie') ?? ''
   const rest = sent.replace(LIKE_OURS, '').replace(/^[;,]\s*/, '')
@@ -217,7 +217,7 @@ interface File {
 
 let files: ReadonlyMap<string, File> | undefined
 
-/** The page at its addresses, and its files, whose addresses change with what is in them. */
+/** The page, or one of its files. The address of a file changes with its content. */
 const fileAt = async (path: string): Promise<File | undefined> => {
   files ??= await filesOf()
   return files.get(/^\/(?:decisions\/[^/]+|policy|agents)$/.test(path) ? '/' : path)
@@ -229,14 +229,8 @@ const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
     text,
     headers: { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': cached },
   })
-  const [js, css] = await Promise.all(
-    (
-      [
-        [script, 'js'],
-        [style, 'css'],
-      ] as const
-    ).map(async ([text, ending]) => `/assets/${(await sha256Name(text)).slice(0, 20)}.${ending}`),
-  )
+  const js = `/assets/${(await sha256Name(script)).slice(0, 20)}.js`
+  const css = `/assets/${(await sha256Name(style)).slice(0, 20)}.css`
   const page = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Edgewarden</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
@@ -249,8 +243,8 @@ const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
   }))
   return new Map([
     ['/', file(page, 'text/html', 'no-store')],
-    [js ?? '', file(script, 'text/javascript', kept)],
-    [css ?? '', file(style, 'text/css', kept)],
+    [js, file(script, 'text/javascript', kept)],
+    [css, file(style, 'text/css', kept)],
     ['/stages.json', file(JSON.stringify(stages), 'application/json', 'no-cache')],
   ])
 }

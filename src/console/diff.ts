@@ -23,8 +23,8 @@ const MOST = { characters: 256 * 1024, bytes: 512 * 1024, samples: 100_000, prob
 const ASKED = strict({ text: text(MOST.characters), environment: v.exactOptional(text(200)) })
 
 /**
- * `POST /console/diff`: what changes if the policy of a wrangler file's text takes the place of the one in force. The
- * text is not stored, and no value of a secret is compared. The guard before it checks token and scope.
+ * `POST /console/diff`: what changes if the policy of a wrangler file replaces the one in force. The text is not stored,
+ * and no value of a secret is compared. The guard has checked token and scope.
  */
 export async function diffOfText(c: Admin): Promise<Response> {
   if (ownIssuer(c) !== undefined) refuse(c, deny('console_diff_reach'))
@@ -43,7 +43,7 @@ export async function diffOfText(c: Admin): Promise<Response> {
 
 /** Reads the policy of an environment. One without bindings has those of this Worker. */
 const readVarsOf = (one: Environment) => {
-  // No secret, in whichever place it is written, gets any further.
+  // A text in another variable may be a secret.
   const kept = Object.entries(one.vars).filter(
     ([name, value]) => isPolicyVariable(name) || typeof value !== 'string',
   )
@@ -51,7 +51,7 @@ const readVarsOf = (one: Environment) => {
   return readEnvironment({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound)
 }
 
-/** The policy that a text asks for, or its mistakes and where they are. */
+/** The policy in a text, or its mistakes and where they are. */
 const textPolicy = ({
   text: given,
   environment,
@@ -62,7 +62,7 @@ const textPolicy = ({
     return fail([{ path: '', message: `no valid ${read.form}: ${read.mistake}`, ...read.place }])
   }
   const file = objectOf(read.value)
-  // Of many environments each inherits the lists of the top level, so only the wanted one is read.
+  // Each environment copies the lists of the top level. So of many only the wanted one is read.
   const tables = Object.entries(objectOf(own(file, 'env')))
   const env = Object.fromEntries(tables.filter(([name]) => name === environment))
   const all = environmentsOf({ ...file, env })
@@ -72,11 +72,11 @@ const textPolicy = ({
   const { variableIssues, parsed } = readVarsOf({ ...found, vars })
   const issues = [...found.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
   if (parsed.ok && issues.length === 0) return ok(parsed.value.policy)
-  const told = issues.slice(0, MOST.problems)
-  return fail(told.map((issue) => ({ ...issue, ...read.placeOf(issue.path, environment) })))
+  const some = issues.slice(0, MOST.problems)
+  return fail(some.map((issue) => ({ ...issue, ...read.placeOf(issue.path, environment) })))
 }
 
-/** Rules of teams, whose files are not in the text, and what `serve` adds: they stay as they are. */
+/** Variables that are not in the text and stay as they are: rules of teams, which have files of their own, and what `serve` adds. */
 const besideFile = (top: Environment | undefined): JsonObject => {
   const teams = objectOf(own(top?.vars ?? {}, 'TEAMS'))
   const names = [SERVE_DEFAULTS, ...Object.keys(teams).map((team) => `ROUTES_${team}`)]

@@ -27,7 +27,7 @@ interface Beside {
   readonly isSigning: boolean
 }
 
-/** A page of an origin at the console's host could act as the operator who is signed in. */
+/** Reports a console whose host serves an origin too: pages of that origin could act as the operator who is signed in. */
 export function checkConsole(
   host: string | undefined,
   { hosts, resources, isSigning }: Beside,

@@ -58,19 +58,19 @@ export const consoleDenials = denials({
 
 const deny = consoleDenials
 
-/** Seconds. A code is used at once. A session ends when it is not used, and after its longest time. */
+/** Seconds: of a code until it is used, of a session until it is used again, and of a session in all. */
 const TIMES = { code: 60, idle: 15 * 60, longest: 8 * 60 * 60 }
 
 /** Browsers drop cookies of more than 4,096 bytes. */
 const MOST = 3_800
 
-/** Who is signed in, by what the guard has verified of the operator's token. It has no token and no secret in it. */
+/** Who is signed in: what the guard has verified of the operator's token. It contains neither token nor secret. */
 export interface Session {
   readonly access: Pick<AccessToken, 'issuer' | 'scopes' | 'issuedAt' | 'expires'> &
     Partial<Pick<AccessToken, 'id' | 'kid' | 'subject' | 'clientId'>>
   readonly intent: Intent
   readonly agent: AgentIdentity
-  /** Seconds since the epoch after which it is not renewed. */
+  /** When it ends at the latest, in seconds since the epoch. */
   readonly ends: number
 }
 
@@ -83,7 +83,7 @@ const sealsOf = ({ signingKeys }: Ports) => ({
 })
 const nowOf = ({ clock }: Ports): number => Math.floor(clock.now() / 1000)
 
-/** A code for the operator whose token was accepted, and when it expires. It is used once, by {@link sessionOf}. */
+/** A code for the operator whose token was accepted, and when it expires. {@link sessionOf} takes it once. */
 export async function codeFor(
   { access, intent, agent }: Pick<LineFacts, 'access' | 'intent' | 'agent'>,
   { includedBy }: Policy,
@@ -99,16 +99,16 @@ export async function codeFor(
   return { code, expires }
 }
 
-/** Takes a code, which is then used up, and begins the session of its operator. */
+/** Takes a code, and begins the session of its operator. The code cannot be used again. */
 export async function sessionOf(
   code: string,
   policy: Policy,
   about: Host,
   ports: Ports,
 ): Promise<Result<Session, ReturnType<typeof deny>>> {
-  const claims = await sealsOf(ports).codes.open(code)
+  const claims = await opened('codes', code, about, ports)
   const invalid = fail(deny('console_code_invalid'))
-  if (!isCurrent(claims, about, ports)) return invalid
+  if (!claims) return invalid
   const name = await replayName('console', String(claims.jti))
   if (!(await ports.replays.claim(name, Number(claims.exp)))) return invalid
   const ends = nowOf(ports) + TIMES.longest
@@ -117,7 +117,7 @@ export async function sessionOf(
   return policy.issuers.has(access.issuer) ? ok(session) : invalid
 }
 
-/** A session as text for a cookie, and its seconds. No longer than a token of its issuer: so long revocations are kept. */
+/** A session as text for a cookie, and its seconds: at most those of a token of its issuer, since revocations are kept so long. */
 export async function sealedSession(
   session: Session,
   policy: Policy,
@@ -134,28 +134,31 @@ export async function sealedSession(
   return text.length > MOST ? undefined : { text, seconds }
 }
 
-/** The session of a cookie's text; `undefined` for any other text, and after its time. */
+/** The session in a cookie's text; `undefined` for any other text, and after its end. */
 export async function openSession(
   text: string,
   about: Host,
   ports: Ports,
 ): Promise<Session | undefined> {
-  const claims = await sealsOf(ports).sessions.open(text)
-  return isCurrent(claims, about, ports) ? (claims as unknown as Session) : undefined
+  return (await opened('sessions', text, about, ports)) as Session | undefined
 }
 
-const isCurrent = (
-  claims: JsonObject | undefined,
+/** The claims that a text seals, if they are of this console and have not expired. */
+const opened = async (
+  kind: keyof ReturnType<typeof sealsOf>,
+  text: string,
   { host }: Host,
   ports: Ports,
-): claims is JsonObject =>
-  claims !== undefined && claims.host === host && Number(claims.exp) > nowOf(ports)
+): Promise<JsonObject | undefined> => {
+  const claims = await sealsOf(ports)[kind].open(text)
+  return claims?.host === host && Number(claims?.exp) > nowOf(ports) ? claims : undefined
+}
 
 interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
   readonly session: Session | undefined
 }
 
-/** Who is signed in stands where a verified token would. Only the gate's own endpoints take a session. */
+/** Takes a session in place of a verified token. Only the gate's own endpoints accept it. */
 const signedIn = stage({
   name: 'session',
   establishes:
@@ -188,7 +191,7 @@ const isKeyGone = ({ keys }: AccessToken['entry'], { access: { kid } }: Session)
 
 const LINE = chain<Given>().and(route).and(address).and(signedIn).and(scope).and(revocation)
 
-/** Decides requests to the gate's own endpoints by a session, as the guard does by a token. */
+/** A guard that decides requests to the gate's own endpoints by a session, as the other does by a token. */
 export function sessionGuard(
   policy: Policy,
   ports: GatePorts,

@@ -46,6 +46,13 @@ export async function sha256(text: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text)))
 }
 
+/** 32 bits of FNV-1a: spread evenly, but anybody can make a text of the same hash. */
+export function shortHash(text: string, seed = 0x811c9dc5): number {
+  let hash = seed
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}
+
 /** SHA-256 of the text's UTF-8, in base64url: a name of fixed length. */
 export async function sha256Name(text: string): Promise<string> {
   return base64url.encode(await sha256(text))

@@ -62,6 +62,16 @@ export function unbound(binding: string): Error {
   return new Error(`${binding} is not bound`)
 }
 
+/** Creates a function that does one piece of work after the other, also after one that failed. */
+export function createQueue() {
+  let last: Promise<unknown> = Promise.resolve()
+  return <Value>(work: () => Promise<Value>): Promise<Value> => {
+    const done = last.then(work)
+    last = done.catch(() => {})
+    return done
+  }
+}
+
 /** Milliseconds of work before other tasks may run. */
 const SLICE_MS = 20
 

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { type ActObjects, type Acts, createActs } from '../audit/acts.ts'
+import { type Acts, createActs } from '../audit/acts.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
@@ -148,8 +148,7 @@ export class RevocationShard extends DurableObject {
 
   /** Opened on first use: the registry has no tables. */
   get #parts() {
-    const { AUDIT_LOG: objects } = this.env as { readonly AUDIT_LOG?: ActObjects }
-    const acts = createActs({ storage: this.ctx.storage, objects })
+    const acts = createActs(this.ctx.storage, this.env)
     this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name), acts)
     return this.#opened
   }

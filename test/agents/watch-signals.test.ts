@@ -18,7 +18,6 @@ const START = Date.UTC(2026, 0, 5)
 const sample = (members: Partial<Sample> = {}): Sample => ({
   requests: 1,
   refusals: 0,
-  bytes: 0,
   uses: ['["GET /files"]'],
   scopes: ['files:read'],
   countries: ['DE'],
@@ -65,7 +64,7 @@ describe('the state of an agent', () => {
         addMember(state, name as SetName, `${name}-${i}`, 20_000 + i)
     }
     const tokens = Array.from({ length: 500 }, (_, i) => [`token-${i}`, 'US'] as const)
-    observe(state, sample({ tokens, requests: 1e9, bytes: 1e15, refusals: 1e9 }), now)
+    observe(state, sample({ tokens, requests: 1e9, refusals: 1e9 }), now)
     expect(state.bytes.byteLength).toBeLessThanOrEqual(4_096)
     for (const { days } of Object.values(state.sets))
       expect(days.every((day) => day > 0)).toBe(true)

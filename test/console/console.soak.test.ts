@@ -206,9 +206,11 @@ describe('the screens', () => {
     const { context, page, said } = await open()
     await enter(page)
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
+    await page.getByLabel('agent').fill('typed before')
     await send('reader', '/v1/weak')
     const row = page.getByRole('row').filter({ hasText: 'acme/reader' })
     await row.getByText('scope_missing').waitFor()
+    expect(await page.getByLabel('agent').inputValue()).toBe('typed before')
 
     await page.getByLabel('agent').fill('reader')
     await page.getByLabel('agent').press('Enter')

@@ -187,7 +187,8 @@ describe.concurrent('an agent', () => {
     const agent = await withShortToken(setting.token, async (_, exp) => {
       const one = newAgent()
       const expires = new Date(exp * 1000).toISOString()
-      expect((await call('PUT', at(one), { body: { expires } })).status).toBe(200)
+      // Refused where a busy machine was too late: then it is tried again.
+      if ((await call('PUT', at(one), { body: { expires } })).status !== 200) return undefined
       return (await ask(one, '/v1/approved')).status === 200 ? one : undefined
     })
     await eventually(async () =>

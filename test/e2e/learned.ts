@@ -16,10 +16,9 @@ export async function learned(
       issuer: setting.issuer.issuer,
       agent,
       watch,
-      ...{ first: at, last: at, allowed: 3, refused: 0, probes: 0, bytes: 0 },
-      uses: { map: [[JSON.stringify([rule]), 3]] },
+      ...{ first: at, last: at, allowed: 3, probes: 0, uses: [JSON.stringify([rule])] },
       ...{ types: [], clients: [], granted: [], used: [], parents: [], keys: [], requests: [] },
-      ...{ countries: [], networks: [], tokens: { map: [] } },
+      ...{ countries: [], networks: [], tokens: [], checksums: [], registrations: [] },
     }
   })
   const table = { name: watch, signals: [], action: 'alert', duration: 1, atMost: 0 }

@@ -1,11 +1,20 @@
 import { useMemo } from 'preact/hooks'
+import { listOf, objectOf } from '../../core/json.ts'
+import { AGENT_NEEDS, AGENT_STATUSES } from '../../core/model/agents.ts'
 import { html } from './html.ts'
-import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
-import { go, has, type Json, list, nameText, type Problem, place, text, time } from './state.ts'
+import {
+  type Asked,
+  agentPlace,
+  Facts,
+  Failure,
+  Link,
+  Moment,
+  Pending,
+  useAnswer,
+} from './parts.ts'
+import { address, go, has, type Json, list, nameText, place, text, textsOf, time } from './state.ts'
 import { Kill, Revocations, useActs } from './stop.ts'
 
-const NEEDS = ['any', 'owner', 'changed', 'review', 'approval', 'unused-scopes', 'unseen']
-const STATUSES = ['discovered', 'approved', 'suspended', 'retired']
 const SIGNALS: Json = {
   volume: 'more requests than usual',
   odd_hour: 'busy at an hour at which it is quiet',
@@ -30,32 +39,31 @@ const member = (one: unknown): string => {
 }
 
 /** What was usual, or what was seen, as a sentence. */
-const told = (found: unknown): string =>
-  Object.entries((found ?? {}) as Json)
+const sentence = (found: unknown): string =>
+  Object.entries(objectOf(found))
     .flatMap(([name, value]) => {
       if (name === 'known')
-        return Object.entries(value as Json).map(([of, count]) => `known: ${text(count)} ${of}`)
+        return Object.entries(objectOf(value)).map(([of, count]) => `known: ${text(count)} ${of}`)
       if (!Array.isArray(value)) return `${name.replace('_', ' ')} ${text(value)}`
       return value.length > 0 ? `${name} ${value.map(member).join(', ')}` : []
     })
     .join('; ')
 
-/** An alert: what was usual and seen, the requests behind it, and what a person can say of it. */
+/** An alert: what was usual and seen, the requests behind it, and buttons for a verdict. */
 function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useActs>, 'button'>) {
-  const quarantine = alert.quarantine as Json | undefined
-  const isStopped =
-    quarantine && !quarantine.lifted && Date.parse(text(quarantine.until)) > Date.now()
+  const { until, lifted, failed } = objectOf(alert.quarantine)
+  const isStopped = !lifted && Date.parse(text(until)) > Date.now()
   const path = `/api/alerts/${text(alert.id)}`
   const of = html`Alert ${text(alert.id)} about <bdi>${nameOf(alert)}</bdi>:`
   return html`<article class="failure" aria-label=${`Alert ${text(alert.id)}`}>
     <strong><${Link} to=${agentPlace(alert)}>${nameOf(alert)}<//>: ${text(SIGNALS[text(alert.signal)] ?? alert.signal)}</strong>
     <p>Alert ${text(alert.id)} (${text(alert.signal)}) of WATCH.${text(alert.watch)}, <${Moment} at=${alert.at} />
-      ${isStopped && html` · <b>quarantined until <${Moment} at=${quarantine.until} /></b>`}
-      ${alert.not_stopped && html` · <b>not stopped: at_most was reached</b>`}${quarantine?.failed && html` · <b>the quarantine failed</b>`}</p>
-    <${Facts} facts=${{ usual: told(alert.usual), seen: told(alert.seen) }} />
-    <p>Requests: ${((alert.requests ?? []) as readonly string[]).map(
-      (id) => html`<${Link} to=${`/decisions/${encodeURIComponent(id)}`}>${id}<//> `,
-    )}</p>
+      ${isStopped && html` · <b>quarantined until <${Moment} at=${until} /></b>`}
+      ${alert.not_stopped && html` · <b>not stopped: at_most was reached</b>`}${failed && html` · <b>the quarantine failed</b>`}</p>
+    <${Facts} facts=${{ usual: sentence(alert.usual), seen: sentence(alert.seen) }} />
+    <p>Requests: ${listOf(alert.requests)
+      .map(text)
+      .map((id) => html`<${Link} to=${`/decisions/${encodeURIComponent(id)}`}>${id}<//> `)}</p>
     ${
       alert.verdict
         ? html`<p>${text(alert.verdict)} by ${text(alert.judged_by)}, <${Moment} at=${alert.judged} /></p>`
@@ -65,115 +73,101 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
     }</article>`
 }
 
-/** Why there is nothing of the registry to see. */
-function Missing({ problem, again }: { readonly problem: Problem; readonly again: () => void }) {
-  return problem.code === 'route_unknown'
+/** What stands in place of an answer of the registry. */
+function Missing({ asked }: { readonly asked: Asked }) {
+  return asked.problem?.code === 'route_unknown'
     ? html`<p class="empty">This gate has no registry of agents: its Worker lacks the binding AGENTS. Add it to wrangler.toml, as docs/agent-registry.md says.</p>`
-    : html`<${Failure} problem=${problem} again=${again} />`
+    : html`<${Pending} asked=${asked} says="Asking the registry…" />`
 }
 
-/** Open alerts first, then the agents that need something, or those that the address asks for. */
+/** A choice of one of some names, or of none. */
+const choice = (name: string, chosen: string, names: readonly string[], none: string) =>
+  html`<label>${name}<select name=${name} value=${chosen}><option value="">${none}</option>${names.map((one) => html`<option>${one}</option>`)}</select></label>`
+
+/** Open alerts, then the agents that need something, or those that the address asks for. */
 function All() {
   const { searchParams: search } = place.value
   const needs = search.get('needs') ?? (search.has('status') ? '' : 'any')
-  const [status, find] = [search.get('status') ?? '', search.get('find') ?? '']
-  const asked = { needs, status, find, cursor: search.get('cursor') }
-  const query = new URLSearchParams(
-    Object.entries(asked).flatMap(([name, value]) => (value ? [[name, value]] : [])),
-  )
-  const { answer, again } = useAnswer(`/api/agents?limit=100&${query}`, 60_000)
-  const { answer: alerts, again: ask } = useAnswer('/api/alerts?open=true&limit=50', 30_000)
+  const status = search.get('status') || undefined
+  const find = search.get('find') || undefined
+  const cursor = search.get('cursor') || undefined
+  const isFiltered = needs || status || find || cursor
+  const query = { limit: 100, needs: needs || undefined, status, find, cursor }
+  const agents = useAnswer(address('/api/agents', query), 60_000)
+  const alerts = useAnswer('/api/alerts?open=true&limit=50', 30_000)
   const { button, view } = useActs(() => {
-    ask()
-    again()
+    alerts.again()
+    agents.again()
   })
-  if (!answer) return html`<p aria-busy="true">Asking the registry…</p>`
-  if (!answer.ok) return html`<${Missing} problem=${answer.problem} again=${again} />`
-  const open = list(alerts?.ok && alerts.value.alerts)
-  const rows = list(answer.value.agents)
-  const { cursor } = answer.value
+  if (!agents.value) return html`<${Missing} asked=${agents} />`
+  const open = list(alerts.value?.alerts)
+  const rows = list(agents.value.agents)
+  const next = agents.value.cursor
   const filter = (event: Event) => {
-    event.preventDefault()
-    const form = new FormData(event.currentTarget as HTMLFormElement)
-    const [need, chosen] = [text(form.get('needs')), text(form.get('status'))]
-    go(
-      `/agents?${new URLSearchParams({ needs: need, ...(chosen && { status: chosen }), ...(find && { find }) })}`,
-      false,
-    )
+    const { needs, status } = textsOf(event)
+    go(address('/agents', { needs, status: status || undefined, find }), false)
   }
   const seek = (event: SubmitEvent) => {
-    event.preventDefault()
-    const wanted = text(new FormData(event.target as HTMLFormElement).get('find')).trim()
-    go(`/agents?${new URLSearchParams({ needs: '', ...(wanted && { find: wanted }) })}`)
-  }
-  const more = () => {
-    const next = new URLSearchParams({ ...Object.fromEntries(query), needs, cursor: text(cursor) })
-    return html`<p><${Link} to=${`/agents?${next}`}>The agents that follow<//></p>`
+    const wanted = textsOf(event).find?.trim()
+    go(address('/agents', { needs: '', find: wanted || undefined }))
   }
   return html`<section aria-label="Alerts"><h2>Open alerts</h2>${view}
-      ${alerts && !alerts.ok && html`<${Failure} problem=${alerts.problem} again=${ask} />`}
+      ${alerts.problem && html`<${Failure} problem=${alerts.problem} again=${alerts.again} />`}
       ${open.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
-      ${alerts?.ok && open.length === 0 && html`<p class="empty">No alert is open. Alerts are of agents that a table WATCH of the policy names.</p>`}
-      ${alerts?.ok && alerts.value.cursor !== undefined && html`<p>There are more, older ones.</p>`}</section>
+      ${alerts.value && open.length === 0 && html`<p class="empty">No alert is open. Alerts are of agents that a table WATCH of the policy names.</p>`}
+      ${alerts.value?.cursor !== undefined && html`<p>There are more, older ones.</p>`}</section>
     <section aria-label="Agents"><h2>${needs ? 'They need something' : 'Agents'}</h2>
-    <form role="search" onSubmit=${seek}><label>Find agents whose id begins with<input type="search" name="find" value=${find} /></label></form>
+    <form role="search" onSubmit=${seek}><label>Find agents whose id begins with<input type="search" name="find" defaultValue=${find ?? ''} /></label></form>
     <form class="filters" onChange=${filter} onSubmit=${filter}>
-      <label>needs<select name="needs" value=${needs}><option value="">all agents</option>${NEEDS.map((one) => html`<option>${one}</option>`)}</select></label>
-      <label>status<select name="status" value=${status}><option value="">all</option>${STATUSES.map((one) => html`<option>${one}</option>`)}</select></label></form>
+      ${choice('needs', needs, ['any', ...AGENT_NEEDS], 'all agents')}${choice('status', status ?? '', AGENT_STATUSES, 'all')}</form>
     ${
       rows.length > 0
         ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
           <tbody>${rows.map(
             (one) => html`<tr><td><${Link} to=${agentPlace(one)}>${nameOf(one)}<//></td>
               <td class=${one.status === 'suspended' ? 'denied' : ''}>${text(one.status)}</td><td>${words(one.needs)}</td>
-              <td class="wide">${words(one.owners)}</td><td class="wide">${one.seen ? html`<${Moment} at=${(one.seen as Json).last} />` : 'never'}</td></tr>`,
+              <td class="wide">${words(one.owners)}</td><td class="wide">${one.seen ? html`<${Moment} at=${objectOf(one.seen).last} />` : 'never'}</td></tr>`,
           )}</tbody></table>`
-        : html`<p class="empty">${needs || query.size > 0 ? 'No agent here.' : 'No agent was seen yet: each is here some seconds after its first request.'} ${(needs || query.size > 0) && html`<${Link} to="/agents?needs=">Show all<//>`}</p>`
-    }${cursor !== undefined && more()}</section>`
+        : html`<p class="empty">${isFiltered ? 'No agent here.' : 'No agent was seen yet: each is here some seconds after its first request.'} ${isFiltered && html`<${Link} to="/agents?needs=">Show all<//>`}</p>`
+    }${next !== undefined && html`<p><${Link} to=${address('/agents', { needs, status, find, cursor: next })}>The agents that follow<//></p>`}</section>`
 }
 
-/** Agents of a list, as links. */
+/** A list of agents as links. */
 const links = (of: unknown) =>
   list(of).length === 0
     ? html`<p>None.</p>`
     : html`<ul>${list(of).map((one) => html`<li><${Link} to=${agentPlace(one)}>${nameText(one.agent)}<//></li>`)}</ul>`
 
-/** One agent: what is known of it, its scopes against those it used, who acts with it, and what stops it. */
+/** One agent: what is known of it, its scopes and which of them it used, who acts with it, and what stops it. */
 function One({ issuer, agent }: { readonly issuer: string; readonly agent: string }) {
-  const query = new URLSearchParams({ issuer, agent })
-  const since = useMemo(() => Math.floor(Date.now() / 1000) - 3_600, [])
-  const entry = useAnswer(`/api/agents/entry?${query}`, 60_000)
-  const alerts = useAnswer(`/api/alerts?limit=1000&${new URLSearchParams({ issuer })}`)
+  const from = useMemo(() => Math.floor(Date.now() / 1000) - 3_600, [])
+  const entry = useAnswer(address('/api/agents/entry', { issuer, agent }), 60_000)
+  const alerts = useAnswer(address('/api/alerts', { limit: 1000, issuer }))
   const revoked = useAnswer(
-    has('revoke')
-      ? `/api/revocations?${new URLSearchParams({ kind: 'agent', issuer, value: agent })}`
-      : undefined,
+    has('revoke') && address('/api/revocations', { kind: 'agent', issuer, value: agent }),
   )
   const used = useAnswer(
-    has('audit:read') ? `/api/usage?by=agent&from=${since}&${query}` : undefined,
+    has('audit:read') && address('/api/usage', { by: 'agent', from, issuer, agent }),
   )
   const again = () => {
     for (const one of [entry, alerts, revoked]) one.again()
   }
   const { button, view } = useActs(again)
-  if (!entry.answer) return html`<p aria-busy="true">Asking the registry…</p>`
-  if (!entry.answer.ok) return html`<${Missing} problem=${entry.answer.problem} again=${again} />`
-  const shown = entry.answer.value.agent as Json
-  const { seen: sight = {}, needs, version: _, id: __, ...facts } = shown
-  const seen = sight as Json
-  const calls = list(used.answer?.ok && used.answer.value.usage).reduce(
+  if (!entry.value) return html`<${Missing} asked=${{ ...entry, again }} />`
+  const shown = objectOf(entry.value.agent)
+  const { needs, version: _, id: __, seen: ___, ...facts } = shown
+  const seen = objectOf(shown.seen)
+  const calls = list(used.value?.usage).reduce(
     (sum, { decisions, denied }) => sum + Number(decisions) - Number(denied),
     0,
   )
   const children = list(seen.children).map((one) => nameText(one.agent))
-  const stops = `${used.answer?.ok ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
+  const stops = `${used.value ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
   const isStopped = shown.status === 'suspended' || shown.status === 'retired'
   const name = nameOf(shown)
-  const [path, body] = ['/api/agents/', { issuer: shown.issuer, agent: shown.agent }]
-  const own = list(alerts.answer?.ok && alerts.answer.value.alerts).filter(
-    (one) => one.agent === shown.agent,
-  )
-  const unused = (seen.scopes_unused ?? []) as readonly unknown[]
+  const body = { issuer: shown.issuer, agent: shown.agent }
+  const own = list(alerts.value?.alerts).filter((one) => one.agent === shown.agent)
+  const unused = listOf(seen.scopes_unused)
   return html`<h2>${name}: <span class=${isStopped ? 'denied' : ''}>${text(shown.status)}</span></h2>
     <div class="columns"><section aria-label="Registry"><${Facts} facts=${{
       ...facts,
@@ -189,20 +183,20 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
               label: 'Resume',
               says: html`<bdi>${name}</bdi> is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
               did: 'Resumed',
-              path: `${path}resume`,
+              path: '/api/agents/resume',
               body,
             })
           : button({
               label: 'Suspend',
               says: html`Each request of <bdi>${name}</bdi> is refused until somebody resumes it, and its open streams end.${stops}`,
               did: 'Suspended',
-              path: `${path}suspend`,
+              path: '/api/agents/suspend',
               body,
             })
       }${view}
-      <${Revocations} found=${list(revoked.answer?.ok && revoked.answer.value.revocations)} again=${again} />
+      <${Revocations} found=${revoked.value?.revocations} again=${again} />
       <${Kill} of=${body} again=${again} />
-      <p><${Link} to=${`/?${new URLSearchParams({ agent })}`}>All decisions of this agent<//></p></section>
+      <p><${Link} to=${address('/', { agent })}>All decisions of this agent<//></p></section>
     <section aria-label="Granted and used"><h2>Scopes granted against used</h2>
       ${
         list(seen.scopes_granted).length === 0
@@ -218,12 +212,12 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
 
 /** The agents of the registry: what needs attention, or the one that the address names. */
 export function Agents() {
-  const { searchParams: search } = place.value
-  const [issuer, agent] = [search.get('issuer'), search.get('agent')]
+  const { searchParams, search: key } = place.value
+  const [issuer, agent] = [searchParams.get('issuer'), searchParams.get('agent')]
   if (!has('agents')) return html`<h1>Agents</h1><p>Agents need the scope edgewarden:agents.</p>`
   return html`<h1>Agents</h1>${
     issuer && agent
-      ? html`<p><${Link} to="/agents">What needs attention<//></p><${One} issuer=${issuer} agent=${agent} />`
-      : html`<${All} />`
+      ? html`<p><${Link} to="/agents">What needs attention<//></p><${One} key=${key} issuer=${issuer} agent=${agent} />`
+      : html`<${All} key=${key} />`
   }`
 }

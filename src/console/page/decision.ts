@@ -1,10 +1,11 @@
 import { useEffect, useState } from 'preact/hooks'
+import { objectOf } from '../../core/json.ts'
 import { html } from './html.ts'
-import { agentPlace, Facts, Failure, Link, Moment, useAnswer } from './parts.ts'
-import { go, has, type Json, list, nameText, text } from './state.ts'
+import { agentPlace, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
+import { address, go, has, type Json, list, nameText, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
 
-/** What each stage found, by members of the record. */
+/** The members of a record that each stage has found. */
 const FOUND: Readonly<Record<string, readonly string[]>> = {
   route: ['route', 'method', 'path_values', 'mode'],
   address: ['network', 'country'],
@@ -22,23 +23,23 @@ const FOUND: Readonly<Record<string, readonly string[]>> = {
   signing: ['assertion'],
 }
 
-/** The first stages, which every request to a rule goes through. */
+/** How many stages run for a request without a token. */
 const TOKENLESS = 2
 
 const pick = (from: Json, names: readonly string[] = []): Json =>
   Object.fromEntries(names.map((name) => [name, from[name]]))
 
-/** Every stage in its order: those before the refusal have passed, and those behind it have not run. */
+/** Every stage in its order: those before the refusal have passed, and those after it have not run. */
 function Stages({ record }: { readonly record: Json }) {
-  const { answer } = useAnswer<readonly Json[]>('/stages.json')
-  if (!answer?.ok) return answer ? html`<${Failure} problem=${answer.problem} />` : null
-  const all = answer.value
+  const stages = useAnswer<readonly Json[]>('/stages.json')
+  const all = stages.value
+  if (!all) return html`<${Pending} asked=${stages} says="Asking for the stages…" />`
   const at = all.findIndex(({ codes }) => (codes as unknown[]).includes(record.code))
   const denied = record.decision === 'allowed' ? 'would deny' : 'denied'
-  // Without a code of a stage all have run; but those about the token only if there was one, and none without a rule.
+  // If no stage refused, all have run: without a token only the first, and without a rule none.
   const run = at >= 0 ? at : record.issuer ? all.length : record.route ? TOKENLESS : 0
   const outcome = (index: number) => (index < run ? 'passed' : index === at ? denied : 'not run')
-  const waits = (record.ms ?? {}) as Json
+  const waits = objectOf(record.ms)
   return html`<ol class="stages">${all.map(({ name, establishes }, index) => {
     const result = outcome(index)
     const found = {
@@ -51,22 +52,18 @@ function Stages({ record }: { readonly record: Json }) {
   })}</ol>`
 }
 
-/** Who acts for whom, as a picture: the subject, the actors, the agent, and what is asked. */
+/** A picture of who acts for whom: the subject, the actors, the agent, and the rule. */
 function Chain({ record }: { readonly record: Json }) {
   const agent = nameText(
     record.agent_name ?? record.agent ?? record.claimed_issuer ?? 'somebody unverified',
   )
-  const actors = list(record.actors)
-    .map(({ sub }) => nameText(sub))
-    .reverse()
-  const subject = nameText(record.subject)
-  const itself = nameText(record.agent)
+  const actors = list(record.actors).map(({ sub }) => nameText(sub))
+  const before = [nameText(record.subject), ...actors.reverse()]
   const links = [
-    subject && subject !== itself && subject,
-    ...actors.filter((one) => one !== itself),
+    ...before.filter((one) => one && one !== nameText(record.agent)),
     agent,
     text(record.route ?? 'no rule'),
-  ].filter((one) => one) as string[]
+  ]
   const cut = (name: string) => (name.length > 40 ? `${name.slice(0, 39)}…` : name)
   return html`<svg viewBox=${`0 0 340 ${links.length * 64 - 20}`} role="img" class="chain"
     aria-label=${`Who acts for whom: ${links.join(', then ')}`}>
@@ -78,8 +75,8 @@ function Chain({ record }: { readonly record: Json }) {
     )}</svg>`
 }
 
-/** Keys as they were, and as they are where that differs. */
-function Compared({ then = {}, now }: { readonly then?: Json; readonly now: Json | undefined }) {
+/** The keys of a table then, and today if that differs. */
+function Compared({ then = {}, now }: { then: Json | undefined; now: Json | undefined }) {
   const names = [...new Set([...Object.keys(then), ...Object.keys(now ?? {})])]
   const isSame = (name: string) => text(then[name]) === text(now?.[name])
   return html`<table><thead><tr><th>Key</th><th>Then</th><th>Today</th></tr></thead><tbody>${names.map(
@@ -98,39 +95,39 @@ const flat = (policy: Json): Json =>
     ),
   )
 
-/** The whole policy that decided, against that of today. */
+/** The whole policy then, and today. */
 function Policies({ id }: { readonly id: string }) {
-  const { answer: found } = useAnswer(`/api/decisions/${id}?policy=true`)
-  const { answer: today } = useAnswer('/api/policy')
-  const failed = [found, today].find((one) => one && !one.ok)
-  if (failed && !failed.ok) return html`<${Failure} problem=${failed.problem} />`
-  if (!found?.ok || !today?.ok) return html`<p aria-busy="true">Asking for both policies…</p>`
-  if (!found.value.policy)
-    return html`<p>No policy is stored with this decision, or it is not one for you.</p>`
-  return html`<${Compared} then=${flat(found.value.policy as Json)} now=${flat(today.value)} />`
+  const found = useAnswer(`/api/decisions/${id}?policy=true`)
+  const today = useAnswer('/api/policy')
+  if (!found.value || !today.value) {
+    const asked = found.problem ? found : today
+    return html`<${Pending} asked=${asked} says="Asking for both policies…" />`
+  }
+  const then = found.value.policy
+  return then
+    ? html`<${Compared} then=${flat(objectOf(then))} now=${flat(today.value)} />`
+    : html`<p>No policy is stored with this decision, or you may not see it.</p>`
 }
 
-/** The rule as it was, and as it is where that differs. */
-function Rules({ then, today }: { readonly then: Json | undefined; readonly today: Json }) {
+/** The rule then, and today if that differs. */
+function Rules({ then, today }: { then: Json | undefined; today: Json }) {
   const now = today.rule as Json | undefined
   if (!then && !now)
-    return html`<p>No rule is stored with this decision, or it is not one for you.</p>`
+    return html`<p>No rule is stored with this decision, or you may not see it.</p>`
   return html`<p>${today.changed ? 'The policy has changed since.' : 'The policy is the same today.'}</p>
     <${Compared} then=${then} now=${now} />`
 }
 
-/** What an act may have beside who did it, and `entries`. */
+/** What the record of an act may say beside who did it, and to whom. */
 const DONE = 'filters keys records alert signal watch usual seen requests quarantine'.split(' ')
 
-/** What an administrator or the gate has done: who, to whom, and how the call was answered. */
+/** An act of an administrator or the gate: who did it, to whom, and how the call was answered. */
 function Done({ record }: { readonly record: Json }) {
-  const { answer } = useAnswer(
-    record.decision === undefined && record.request_id !== undefined
-      ? `/api/decisions?limit=20&request_id=${encodeURIComponent(text(record.request_id))}`
-      : undefined,
-  )
+  const { decision, request_id } = record
+  const isElsewhere = decision === undefined && request_id !== undefined
+  const { value } = useAnswer(isElsewhere && address('/api/decisions', { limit: 20, request_id }))
   const isCall = ({ decision, agent }: Json) => decision !== undefined && agent === record.agent
-  const call = [record, ...list(answer?.ok && answer.value.decisions)].find(isCall)
+  const call = [record, ...list(value?.decisions)].find(isCall)
   const whom = list(record.entries).map(
     (one) =>
       html`<li>${text(one.kind ?? 'agent')} ${
@@ -158,43 +155,41 @@ function Done({ record }: { readonly record: Json }) {
 export function Decision({ id }: { readonly id: string }) {
   const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
   const [isWhole, setWhole] = useState(false)
-  const direct = useAnswer(isId ? `/api/decisions/${id}` : undefined)
-  const isMissing =
-    !isId || (direct.answer?.ok === false && direct.answer.problem.code === 'decision_unknown')
+  const direct = useAnswer(isId && `/api/decisions/${id}`)
+  const isMissing = !isId || direct.problem?.code === 'decision_unknown'
   // A decision is stored a little later than it is made.
   const named = useAnswer(
-    isMissing ? `/api/decisions?limit=50&request_id=${encodeURIComponent(id)}` : undefined,
+    isMissing && address('/api/decisions', { limit: 50, request_id: id }),
     2_000,
   )
-  const found = named.answer?.ok ? list(named.answer.value.decisions) : undefined
   useEffect(() => {
-    if (found?.length === 1) go(`/decisions/${text(found[0]?.id)}`, false)
-  }, [named.answer])
-  const failed = [direct.answer, named.answer].find(
-    (one) => one && !one.ok && one.problem.code !== 'decision_unknown',
-  )
-  if (failed && !failed.ok)
-    return html`<h1>Decision</h1><${Failure} problem=${failed.problem} again=${direct.again} />`
-  if (found) {
+    const [first, ...others] = list(named.value?.decisions)
+    if (first && others.length === 0) go(`/decisions/${text(first.id)}`, false)
+  }, [named.value])
+  if (named.value) {
+    const found = list(named.value.decisions)
     return html`<h1>Decision</h1>${
       found.length === 0
         ? html`<p class="empty">No decision has the id ${id}. It may be older than what is kept, or not be stored yet: that takes about two seconds. The page goes on looking.</p>`
         : html`<ul>${found.map((one) => html`<li><${Link} to=${`/decisions/${text(one.id)}`}><${Moment} at=${one.time} /> ${text(one.code ?? one.decision)}<//></li>`)}</ul>`
     }`
   }
-  if (!direct.answer?.ok) return html`<h1>Decision</h1><p aria-busy="true">Looking for it…</p>`
-  const record = direct.answer.value.decision as Json
-  const { rule } = direct.answer.value
-  const today = (direct.answer.value.today ?? {}) as Json
+  if (!direct.value) {
+    const asked = isMissing ? named : direct
+    return html`<h1>Decision</h1><${Pending} asked=${asked} says="Looking for it…" />`
+  }
+  const record = direct.value.decision as Json
+  const { rule } = direct.value
+  const today = objectOf(direct.value.today)
   const stored = html`<details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
   if (record.kind === 'act') return html`<${Done} record=${record} />${stored}`
   return html`<h1><span class=${text(record.decision)}>${text(record.decision)}</span> ${text(record.code)}</h1>
     <p><${Moment} at=${record.time} /> · ${text(record.route)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
     <div class="columns"><section aria-label="Who"><h2>Who acts for whom</h2><${Chain} record=${record} />
-      <${Revocations} found=${list(today.revocations)} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
+      <${Revocations} found=${today.revocations} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
       ${
         record.agent !== undefined &&
-        html`<p><${Link} to=${`/?${new URLSearchParams({ agent: text(record.agent) })}`}>All decisions of this agent<//>${
+        html`<p><${Link} to=${address('/', { agent: record.agent })}>All decisions of this agent<//>${
           has('agents') && html` · <${Link} to=${agentPlace(record)}>This agent in the registry<//>`
         }</p>`
       }</section>

@@ -2,12 +2,12 @@ import htm from 'htm'
 import { h } from 'preact'
 import { printable } from '../../core/text.ts'
 
-/** Attributes that people read. */
+/** Attributes whose text people read. */
 const READ = ['aria-label', 'title']
 
 const shown = (child: unknown): unknown => {
   if (Array.isArray(child)) return child.map(shown)
-  // Of the record, which is JSON, the lines stay.
+  // The record is JSON of several lines, which stay.
   return typeof child === 'string' ? child.split('\n').map(printable).join('\n') : child
 }
 
@@ -20,7 +20,7 @@ const element = (type: string, given: object | null, ...children: unknown[]) => 
 }
 
 /**
- * Builds what a template describes. Each text in it, which agents may have written, is shown with its invisible
- * characters as escapes: none can hide, or reorder what stands beside it.
+ * Builds what a template describes. Agents may have written a text in it. So invisible characters are shown as escapes:
+ * none can hide, or reorder the text beside it.
  */
 export const html = htm.bind(element)

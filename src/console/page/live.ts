@@ -1,8 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
+import { objectOf } from '../../core/json.ts'
 import { html } from './html.ts'
-import { Failure, Link, Moment, useAnswer } from './parts.ts'
+import { Link, Moment, Pending, useAnswer } from './parts.ts'
 import {
+  address,
   go,
   has,
   isOffline,
@@ -13,21 +15,20 @@ import {
   place,
   refresh,
   text,
+  textsOf,
   time,
 } from './state.ts'
 
-/** Decisions that are kept in the page, and the height of a row in pixels. */
+/** Most decisions in the page, and the height of a row in pixels. */
 const MOST = 5_000
 const ROW = 40
 const FILTERS = ['agent', 'rule', 'code', 'decision']
-/** Milliseconds by which a record may be stored later than one that is newer. */
+/** A record may be stored so many milliseconds after a newer one. */
 const LATE_MS = 60_000
 
-/** The query of the page, as the gate takes it. */
-const queryOf = (search: URLSearchParams): string =>
-  new URLSearchParams(
-    [...search].filter(([name, value]) => FILTERS.includes(name) && value),
-  ).toString()
+/** The filters of the page, as the gate takes them. */
+const queryOf = (search: URLSearchParams): Json =>
+  Object.fromEntries([...search].filter(([name, value]) => FILTERS.includes(name) && value))
 
 const STATES = {
   opening: 'Connecting…',
@@ -36,15 +37,15 @@ const STATES = {
   paused: 'Paused',
 } as const
 
-/** Decisions that match a query: those that are stored, then each as it comes, and what was not stored. */
-function useDecisions(query: string, isPaused: boolean) {
+/** Decisions that match a query: those that are stored, then new ones as they come. `gap`: what was not stored. */
+function useDecisions(query: Json, isPaused: boolean) {
   const kept = useRef<readonly Json[]>([])
   const [rows, setRows] = useState<readonly Json[]>([])
   const [state, setState] = useState<keyof typeof STATES>('opening')
   const [gap, setGap] = useState<Json | undefined>(undefined)
-  const path = has('audit:read') ? `/api/decisions?limit=100&${query}` : undefined
-  const { answer, again } = useAnswer(path)
-  // The stream begins before the newest decision that is listed, so it may bring older ones too.
+  const stored = useAnswer(has('audit:read') && address('/api/decisions', { limit: 100, ...query }))
+  const { value, again } = stored
+  // The stream begins before the newest decision of the list, so it may bring older ones too.
   const show = (all: readonly Json[]) => {
     kept.current = all
       .toSorted((one, other) => text(other.time).localeCompare(text(one.time)))
@@ -52,21 +53,21 @@ function useDecisions(query: string, isPaused: boolean) {
     setRows(kept.current)
   }
   useEffect(() => {
-    if (!answer?.ok) return
-    show(list(answer.value.decisions))
-    setGap(list(answer.value.dropped)[0])
-  }, [answer])
+    if (!value) return
+    show(list(value.decisions))
+    setGap(list(value.dropped)[0])
+  }, [value])
   useEffect(() => {
     setState(isPaused ? 'paused' : 'opening')
-    if (!answer?.ok || isPaused) return
+    if (!value || isPaused) return
     let waiting: Json[] = []
     const known = new Set(kept.current.map(({ id }) => id))
     const since = Date.parse(text(kept.current[0]?.time)) - LATE_MS
-    const from = since ? `&from=${since / 1000}` : ''
-    const source = new EventSource(`/api/decisions/live?${query}${from}`)
+    const from = since ? since / 1000 : undefined
+    const source = new EventSource(address('/api/decisions/live', { ...query, from }))
     let retry: ReturnType<typeof setTimeout> | undefined
     source.onopen = () => {
-      isOffline.value = false
+      isOffline.value = !navigator.onLine
       setState('open')
     }
     source.onerror = () => {
@@ -82,7 +83,7 @@ function useDecisions(query: string, isPaused: boolean) {
       known.add(row.id)
     }
     source.addEventListener('dropped', ({ data }) => setGap(JSON.parse(data)))
-    // Many at once are drawn once.
+    // Decisions that come close together are drawn at once.
     const timer = setInterval(() => {
       if (waiting.length === 0) return
       show([...waiting.reverse(), ...kept.current])
@@ -93,12 +94,11 @@ function useDecisions(query: string, isPaused: boolean) {
       clearTimeout(retry)
       clearInterval(timer)
     }
-  }, [answer, isPaused])
-  const problem = answer && !answer.ok ? answer.problem : undefined
-  return { rows, state, gap, isAsking: path !== undefined && !answer, problem, again }
+  }, [value, isPaused])
+  return { rows, state, gap, stored }
 }
 
-/** Only the rows in sight are in the page, so that thousands do not slow it down. */
+/** A table of decisions. Only visible rows are in the page, so thousands do not slow it down. */
 function Rows({ rows }: { readonly rows: readonly Json[] }) {
   const [top, setTop] = useState(0)
   const box = useRef<HTMLDivElement>(null)
@@ -173,7 +173,7 @@ function Plot({ usage }: { readonly usage: readonly Json[] }) {
     <figcaption>${says}, by minute</figcaption></figure>`
 }
 
-/** The samples of `/metrics` whose name begins so, with their first label's value. */
+/** The samples of one name in `/metrics`: each with its label, and its value. */
 const samples = (metrics: string, name: string): readonly (readonly [string, number])[] =>
   [...metrics.matchAll(new RegExp(`^${name}\\{(.*)\\} ([\\d.]+)$`, 'gm'))].map(
     ([, labels = '', value]) => [
@@ -182,16 +182,14 @@ const samples = (metrics: string, name: string): readonly (readonly [string, num
     ],
   )
 
-/** Whether keys, revocations and origins are well. */
+/** The state of keys, revocations and origins. */
 function Health() {
-  const { answer: ready } = useAnswer('/api/ready', 60_000)
-  const { answer: metrics } = useAnswer<string>(has('metrics') ? '/api/metrics' : undefined, 60_000)
-  if (!ready) return html`<p aria-busy="true">Asking for the gate's health…</p>`
-  if (!ready.ok) return html`<${Failure} problem=${ready.problem} />`
-  const checks = Object.entries((ready.value.checks ?? {}) as Json)
-  const lines = metrics?.ok ? metrics.value : ''
-  const problems = samples(lines, 'edgewarden_problem').filter(([, value]) => value > 0)
-  const origins = samples(lines, 'edgewarden_origin_answers_total')
+  const ready = useAnswer('/api/ready', 60_000)
+  const { value: metrics = '' } = useAnswer<string>(has('metrics') && '/api/metrics', 60_000)
+  if (!ready.value) return html`<${Pending} asked=${ready} says="Asking for the gate's health…" />`
+  const checks = Object.entries(objectOf(ready.value.checks))
+  const problems = samples(metrics, 'edgewarden_problem').filter(([, value]) => value > 0)
+  const origins = samples(metrics, 'edgewarden_origin_answers_total')
   return html`<ul class="health">
     ${checks.map(([name, isFine]) => html`<li class=${isFine ? 'allowed' : 'denied'}>${name}: ${isFine ? 'fine' : 'missing'}</li>`)}
     ${list(ready.value.issuers).map(
@@ -203,7 +201,7 @@ function Health() {
   </ul>`
 }
 
-/** Whether something is of the gate's own endpoints, as what this page asks. Changes are not left out. */
+/** Whether a record is about a read of the gate's own endpoints, such as those of this page. */
 const isOwn = ({ route, rule = route, act = 'read' }: Json): boolean =>
   act === 'read' && text(rule).includes(` ${text(operator.value?.prefix)}/`)
 
@@ -212,32 +210,24 @@ export function Live() {
   const search = place.value.searchParams
   const query = queryOf(search)
   const [isPaused, setPaused] = useState(false)
-  const { rows: all, state, gap, isAsking, problem, again } = useDecisions(query, isPaused)
+  const { rows: all, state, gap, stored } = useDecisions(query, isPaused)
+  const isFiltered = Object.keys(query).length > 0
   const isShown = (one: Json) => search.has('own') || !isOwn(one)
   const rows = useMemo(() => all.filter(isShown), [all, search])
-  const since = `from=${Math.floor(Date.now() / 300_000) * 300 - 3_600}`
+  const from = Math.floor(Date.now() / 300_000) * 300 - 3_600
+  const counted = { by: 'rule', from, ...query }
   const usable = has('audit:read')
-  const { answer: minutes } = useAnswer(
-    usable ? `/api/usage?by=rule&every=minute&${since}&${query}` : undefined,
+  const minutes = useAnswer(
+    usable && address('/api/usage', { every: 'minute', ...counted }),
     60_000,
   )
-  const { answer: rules } = useAnswer(
-    usable ? `/api/usage?by=rule&${since}&${query}` : undefined,
-    60_000,
-  )
-  const usage = useMemo(
-    () => (minutes?.ok ? list(minutes.value.usage).filter(isShown) : []),
-    [minutes, search],
-  )
+  const rules = useAnswer(usable && address('/api/usage', counted), 60_000)
+  const usage = useMemo(() => list(minutes.value?.usage).filter(isShown), [minutes.value, search])
   const codes = new Map<string, number>()
   for (const { code } of rows) if (code) codes.set(text(code), (codes.get(text(code)) ?? 0) + 1)
   const filter = (event: Event) => {
-    const form = new FormData(event.currentTarget as HTMLFormElement)
-    const chosen = [...form]
-      .map(([name, value]) => [name, text(value)])
-      .filter(([, value]) => value)
-    event.preventDefault()
-    go(`/?${new URLSearchParams(chosen)}`, false)
+    const chosen = Object.entries(textsOf(event)).filter(([, value]) => value)
+    go(address('/', Object.fromEntries(chosen)), false)
   }
   if (!usable)
     return html`<h1>Live</h1><p>Decisions need the scope edgewarden:audit:read.</p><${Health} />`
@@ -249,13 +239,13 @@ export function Live() {
         .sort(([, one], [, other]) => other - one)
         .map(
           ([code, count]) =>
-            html`<li><${Link} to=${`/?${new URLSearchParams({ code })}`}>${code}<//>: ${count}</li>`,
+            html`<li><${Link} to=${address('/', { code })}>${code}<//>: ${count}</li>`,
         )}
       ${codes.size === 0 && html`<li>none</li>`}</ul></section></div>
-    <form class="filters" onChange=${filter} onSubmit=${filter} key=${query}>
+    <form class="filters" onChange=${filter} onSubmit=${filter} key=${text(query)}>
       ${(['agent', 'rule', 'code'] as const).map(
         (name) =>
-          html`<label>${name}<input name=${name} value=${search.get(name) ?? ''} /></label>`,
+          html`<label>${name}<input name=${name} defaultValue=${search.get(name) ?? ''} /></label>`,
       )}
       <label>decision<select name="decision" value=${search.get('decision') ?? ''}>
         <option value="">all</option><option>allowed</option><option>denied</option></select></label>
@@ -263,19 +253,17 @@ export function Live() {
       <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused ? 'Go on' : 'Pause'}</button>
       <span role="status" class=${state}>${STATES[state]}</span>
     </form>
-    ${problem && html`<${Failure} problem=${problem} again=${again} />`}
     ${gap && html`<p class="denied">Not all was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
+    ${!stored.value && html`<${Pending} asked=${stored} says="Asking for decisions…" />`}
     ${
       rows.length > 0
         ? html`<${Rows} rows=${rows} />`
-        : isAsking
-          ? html`<p aria-busy="true">Asking for decisions…</p>`
-          : !problem &&
-            html`<p class="empty">No decision ${query ? 'fits the filter' : 'yet'}. ${query ? html`<${Link} to="/">Show all<//>` : 'Send a request through the gate, and it appears here.'}</p>`
+        : stored.value &&
+          html`<p class="empty">No decision ${isFiltered ? 'fits the filter' : 'yet'}. ${isFiltered ? html`<${Link} to="/">Show all<//>` : 'Send a request through the gate, and it appears here.'}</p>`
     }
     <h2>By rule, last hour</h2>
     <table class="counts"><thead><tr><th>Rule</th><th>Requests</th><th>Refused</th><th>p50 ms</th><th>p95 ms</th></tr></thead>
-    <tbody>${list(rules?.ok && rules.value.usage)
+    <tbody>${list(rules.value?.usage)
       .filter(isShown)
       .map(
         (one) =>

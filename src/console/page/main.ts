@@ -18,12 +18,13 @@ import {
   refresh,
   role,
   text,
+  textsOf,
 } from './state.ts'
 
-/** How often the session is asked for while the page is seen, which keeps it. */
+/** Milliseconds between two requests that keep the session while the page is seen. */
 const KEEP_MS = 60_000
 
-/** The code of a link that `edgewarden console` has made. It is taken out of the address at once. */
+/** The code in a link of `edgewarden console`. The page removes it from the address at once. */
 const code = signal<string | undefined>(undefined)
 const takeCode = () => {
   const [, found] = /^#code=([\w.-]+)$/.exec(location.hash) ?? []
@@ -40,14 +41,12 @@ const FORGOTTEN: Problem = {
   code: 'cookie_missing',
 }
 
-/** The claims of the code, to say who signs in. The gate verifies them, not the page. */
+/** The name of the agent in a code, to say who signs in. The gate verifies the code, not the page. */
 const nameIn = (sealed: string): string => {
   try {
     const [, payload = ''] = sealed.split('.')
-    const bytes = Uint8Array.from(
-      atob(payload.replaceAll('-', '+').replaceAll('_', '/')),
-      (character) => character.charCodeAt(0),
-    )
+    const latin1 = atob(payload.replaceAll('-', '+').replaceAll('_', '/'))
+    const bytes = Uint8Array.from(latin1, (character) => character.charCodeAt(0))
     return text(JSON.parse(new TextDecoder().decode(bytes)).agent?.name)
   } catch {
     return ''
@@ -57,9 +56,9 @@ const nameIn = (sealed: string): string => {
 function SignIn() {
   const [problem, setProblem] = useState<Problem | undefined>(undefined)
   const enter = async () => {
-    const answer = await ask('/session', 'POST', { code: code.value ?? '' })
+    const { problem } = await ask('/session', 'POST', { code: code.value ?? '' })
     code.value = undefined
-    if (!answer.ok) return setProblem(answer.problem)
+    if (problem) return setProblem(problem)
     await refresh()
     if (operator.value === null) setProblem(FORGOTTEN)
   }
@@ -84,7 +83,7 @@ const leave = async () => {
   go('/', false)
 }
 
-// Somebody has signed out in another tab: the stream of decisions would go on in this one.
+// After signing out in another tab, the stream of decisions would go on in this one.
 addEventListener('storage', ({ key }) => {
   if (key === 'left' && operator.value) void refresh()
 })
@@ -96,16 +95,15 @@ const switchZone = () => {
 
 /** The screens with an address of their own. */
 const PLACES = [
-  ['/', 'Live'],
-  ['/agents', 'Agents'],
-  ['/policy', 'Policy'],
+  ['/', 'Live', Live],
+  ['/agents', 'Agents', Agents],
+  ['/policy', 'Policy', Policy],
 ] as const
 
 function Find() {
   const find = (event: SubmitEvent) => {
-    event.preventDefault()
-    const id = text(new FormData(event.target as HTMLFormElement).get('id')).trim()
-    if (id) go(`/decisions/${encodeURIComponent(id)}`)
+    const { id = '' } = textsOf(event)
+    if (id.trim()) go(`/decisions/${encodeURIComponent(id.trim())}`)
   }
   return html`<form role="search" onSubmit=${find}>
     <input type="search" name="id" aria-label="Find a decision by its request id" placeholder="Request id" />
@@ -113,15 +111,12 @@ function Find() {
 }
 
 function Page() {
-  const { pathname, search } = place.value
+  const { pathname } = place.value
   const [, id] = /^\/decisions\/(.+)$/.exec(pathname) ?? []
+  const [, , Screen] = PLACES.find(([to]) => to === pathname) ?? PLACES[0]
   const screen = id
     ? html`<${Decision} key=${id} id=${decodeURIComponent(id)} />`
-    : pathname === '/policy'
-      ? html`<${Policy} />`
-      : pathname === '/agents'
-        ? html`<${Agents} key=${search} />`
-        : html`<${Live} />`
+    : html`<${Screen} />`
   return html`<header>
       <strong>Edgewarden</strong>
       <nav aria-label="Screens">${PLACES.map(

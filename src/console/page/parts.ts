@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { html } from './html.ts'
 import {
   type Answer,
+  address,
   ask,
   go,
   isOffline,
@@ -9,13 +10,14 @@ import {
   type Json,
   type Problem,
   text,
+  textsOf,
   time,
 } from './state.ts'
 
 /** What a component has between its tags. */
 type Inside = { readonly children?: unknown }
 
-/** A link within the page, which is a real link all the same. */
+/** A link within the page. Opened in another tab, it works as any link. */
 export function Link({ to, children, ...rest }: { readonly to: string } & Inside & Json) {
   const follow = (event: MouseEvent) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
@@ -36,14 +38,25 @@ export function Failure({ problem, again }: { problem: Problem; again?: () => vo
   </article>`
 }
 
-/** Asks the gate, again when `path` changes and every so many milliseconds while the page is seen. */
-export function useAnswer<Value = Json>(path: string | undefined, everyMs?: number) {
-  const [answer, setAnswer] = useState<Answer<Value> | undefined>(undefined)
+/** What stands in place of a value: why there is none, or that it is awaited. */
+export function Pending({ asked, says }: { asked: Asked<unknown>; says: string }) {
+  const { problem, again } = asked
+  return problem
+    ? html`<${Failure} problem=${problem} again=${again} />`
+    : html`<p aria-busy="true">${says}</p>`
+}
+
+/** A question to the gate, its answer, and how to ask again. */
+export type Asked<Value = Json> = ReturnType<typeof useAnswer<Value>>
+
+/** Asks the gate: again when `path` changes, and every so many milliseconds while the page is seen. */
+export function useAnswer<Value = Json>(path: string | false, everyMs?: number) {
+  const [answer, setAnswer] = useState<Answer<Value>>({})
   const [tries, setTries] = useState(0)
   useEffect(() => {
     let isOver = false
     const load = async () => {
-      if (path === undefined) return
+      if (path === false) return
       const found = await ask<Value>(path)
       if (!isOver) setAnswer(found)
     }
@@ -54,12 +67,12 @@ export function useAnswer<Value = Json>(path: string | undefined, everyMs?: numb
       clearInterval(timer)
     }
   }, [path, tries, everyMs])
-  return { answer, again: () => setTries(tries + 1) }
+  return { ...answer, again: () => setTries(tries + 1) }
 }
 
 /** Where an agent of the registry is shown. */
 export function agentPlace({ issuer, agent }: Json): string {
-  return `/agents?${new URLSearchParams({ issuer: text(issuer), agent: text(agent) })}`
+  return address('/agents', { issuer: text(issuer), agent: text(agent) })
 }
 
 /** A moment, for machines too. */
@@ -73,23 +86,22 @@ export function Facts({ facts }: { readonly facts: Readonly<Record<string, unkno
   return html`<dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${text(value)}</dd>`)}</dl>`
 }
 
-/** Something that is done once it was confirmed: what it stops is said before. */
+/** A button for an act, which a person confirms in a dialog. `says` is what the act stops. */
 export function Act({
   label,
   says,
   act,
   children,
-}: { label: string; says: unknown; act: (form: FormData) => Promise<void> } & Inside) {
+}: { label: string; says: unknown; act: (texts: Record<string, string>) => unknown } & Inside) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [isBusy, setBusy] = useState(false)
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    await act(new FormData(event.target as HTMLFormElement))
-    setBusy(false)
-    dialog.current?.close()
-  }
   const close = () => dialog.current?.close()
+  const submit = async (event: SubmitEvent) => {
+    setBusy(true)
+    await act(textsOf(event))
+    setBusy(false)
+    close()
+  }
   return html`<button type="button" class="act" disabled=${isOffline.value}
       onClick=${() => dialog.current?.showModal()}>${label}</button>
     <dialog ref=${dialog} aria-label=${label}><article><form onSubmit=${submit}>

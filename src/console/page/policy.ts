@@ -1,7 +1,19 @@
 import { useMemo, useState } from 'preact/hooks'
+import { objectOf } from '../../core/json.ts'
 import { html } from './html.ts'
-import { Facts, Failure, Link, useAnswer } from './parts.ts'
-import { type Answer, ask, has, isOffline, type Json, list, nameText, text } from './state.ts'
+import { Facts, Failure, Link, Pending, useAnswer } from './parts.ts'
+import {
+  type Answer,
+  address,
+  ask,
+  has,
+  isOffline,
+  type Json,
+  list,
+  nameText,
+  text,
+  textsOf,
+} from './state.ts'
 
 const SIDES = { gains: 'Wider', loses: 'Narrower', changes: 'Changed' }
 
@@ -15,14 +27,12 @@ function Difference({ found }: { readonly found: Json }) {
 
 /** Compares a text that is pasted with the policy in force. */
 function Change() {
-  const [answer, setAnswer] = useState<Answer | undefined>(undefined)
+  const [{ value, problem }, setAnswer] = useState<Answer>({})
   const [isBusy, setBusy] = useState(false)
   const compare = async (event: SubmitEvent) => {
-    event.preventDefault()
-    const form = new FormData(event.target as HTMLFormElement)
-    const environment = text(form.get('environment')).trim()
-    const body = { text: text(form.get('text')), ...(environment && { environment }) }
+    const { text, environment = '' } = textsOf(event)
     setBusy(true)
+    const body = { text, environment: environment.trim() || undefined }
     setAnswer(await ask('/api/console/diff', 'POST', body))
     setBusy(false)
   }
@@ -32,22 +42,19 @@ function Change() {
       <label>wrangler.toml or wrangler.jsonc, or only its vars<textarea name="text" rows="8" required spellcheck=${false}></textarea></label>
       <label>Environment, if not the top level<input name="environment" autocomplete="off" /></label>
       <button type="submit" aria-busy=${isBusy} disabled=${isBusy || isOffline.value}>Compare</button></form>
-    <div role="status" aria-label="What changes">${answer && (answer.ok ? html`<${Difference} found=${answer.value} />` : html`<${Failure} problem=${answer.problem} />`)}</div></details>`
+    <div role="status" aria-label="What changes">${value && html`<${Difference} found=${value} />`}${problem && html`<${Failure} problem=${problem} />`}</div></details>`
 }
 
 /** The rules that are in force, what each asks, and who has come through it. */
 export function Policy() {
-  const { answer, again } = useAnswer('/api/policy')
+  const policy = useAnswer('/api/policy')
   const since = useMemo(() => Math.floor(Date.now() / 1000) - 86_400, [])
-  const { answer: used } = useAnswer(
-    has('audit:read') ? `/api/usage?by=rule,agent&from=${since}` : undefined,
-  )
+  const used = useAnswer(has('audit:read') && `/api/usage?by=rule,agent&from=${since}`)
   const [wanted, setWanted] = useState('')
-  if (!answer) return html`<h1>Policy</h1><p aria-busy="true">Asking for the policy…</p>`
-  if (!answer.ok)
-    return html`<h1>Policy</h1><${Failure} problem=${answer.problem} again=${again} />`
-  const { routes, issuers, gate } = answer.value
-  const groups = list(used?.ok && used.value.usage)
+  if (!policy.value)
+    return html`<h1>Policy</h1><${Pending} asked=${policy} says="Asking for the policy…" />`
+  const { routes, issuers, gate } = policy.value
+  const groups = list(used.value?.usage)
   const rules = list(routes).filter((rule) =>
     text(rule).toLowerCase().includes(wanted.toLowerCase()),
   )
@@ -67,11 +74,11 @@ export function Policy() {
             ? html`<p>${has('audit:read') ? 'Nobody.' : 'This needs the scope edgewarden:audit:read.'}</p>`
             : html`<ul>${who(rule).map(
                 (one) =>
-                  html`<li><${Link} to=${`/?${new URLSearchParams({ agent: text(one.agent), rule: text(rule.match) })}`}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
+                  html`<li><${Link} to=${address('/', { agent: text(one.agent), rule: rule.match })}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
               )}</ul>`
         }</section></div></details>`,
     )}
-    <h2>Issuers</h2>${Object.entries((issuers ?? {}) as Json).map(
+    <h2>Issuers</h2>${Object.entries(objectOf(issuers)).map(
       ([name, issuer]) =>
         html`<details><summary>${name}</summary><${Facts} facts=${issuer as Json} /></details>`,
     )}

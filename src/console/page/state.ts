@@ -13,9 +13,11 @@ export interface Problem {
   readonly problems?: readonly Json[]
 }
 
-export type Answer<Value = Json> =
-  | { readonly ok: true; readonly value: Value; readonly status: number }
-  | { readonly ok: false; readonly problem: Problem }
+/** What the gate has answered: a value, or a problem. */
+export interface Answer<Value = Json> {
+  readonly value?: Value
+  readonly problem?: Problem
+}
 
 /** Who is signed in: `undefined` while that is not known, `null` for nobody. */
 export const operator = signal<Json | null | undefined>(undefined)
@@ -69,29 +71,29 @@ export async function ask<Value = Json>(
       },
       ...(body && { body: JSON.stringify(body) }),
     })
-    isOffline.value = false
+    isOffline.value = !navigator.onLine
     // The gate redirects nobody. Access does so once its session has ended, to a page that only a navigation reaches.
     if (response.type === 'opaqueredirect') {
       operator.value = null
-      return { ok: false, problem: REDIRECTED }
+      return { problem: REDIRECTED }
     }
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
     const value = isJson ? await response.json() : await response.text()
     // Not ready is an answer too.
-    if (response.ok || value.checks) return { ok: true, value, status: response.status }
+    if (response.ok || value.checks) return { value }
     if (value.code === 'console_session_missing' || value.status === 401) operator.value = null
-    return { ok: false, problem: value.code ? value : { ...OFFLINE, title: response.statusText } }
+    return { problem: value.code ? value : { ...OFFLINE, title: response.statusText } }
   } catch {
     isOffline.value = true
-    return { ok: false, problem: OFFLINE }
+    return { problem: OFFLINE }
   }
 }
 
-/** Finds out who is signed in. Asked from time to time, it keeps the session. */
+/** Asks who is signed in. Asked from time to time, it keeps the session. */
 export async function refresh(): Promise<void> {
-  const found = await ask('/api/console')
-  if (found.ok) operator.value = found.value
-  else if (found.problem.code !== 'offline') operator.value = null
+  const { value, problem } = await ask('/api/console')
+  if (value) operator.value = value
+  else if (problem?.code !== 'offline') operator.value = null
 }
 
 /** Whether the operator has a scope of the gate's own endpoints. */
@@ -100,7 +102,7 @@ export function has(scope: string): boolean {
   return scopes?.includes(`edgewarden:${scope}`) ?? false
 }
 
-/** What the operator's scopes amount to. */
+/** The role that the operator's scopes make. */
 export const role = computed(() =>
   has('audit:erase') ? 'administrator' : has('revoke') ? 'operator' : 'viewer',
 )
@@ -124,7 +126,20 @@ export function time(value: unknown): string {
   return (isUtc.value ? date : local).toISOString().slice(0, 23).replace('T', ' ')
 }
 
-/** The entries of a list of the gate. */
+/** The entries of a list of the gate; none of any other value. */
 export function list(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value : []
+}
+
+/** A path with a query of those members that have a value. */
+export function address(path: string, members: Json): string {
+  const given = Object.entries(members).filter(([, value]) => value !== undefined && value !== null)
+  return `${path}?${new URLSearchParams(given.map(([name, value]) => [name, text(value)]))}`
+}
+
+/** The texts of a form, which the page sends by itself. */
+export function textsOf(event: Event): Readonly<Record<string, string>> {
+  event.preventDefault()
+  const form = new FormData(event.currentTarget as HTMLFormElement)
+  return Object.fromEntries([...form].map(([name, value]) => [name, text(value)]))
 }

@@ -1,33 +1,34 @@
 import { useState } from 'preact/hooks'
+import { objectOf } from '../../core/json.ts'
 import { html } from './html.ts'
 import { Act, Failure } from './parts.ts'
 import { ask, has, type Json, list, nameText, type Problem, text } from './state.ts'
 
-/** Seconds to wait for shards that lack a revocation. */
+/** Seconds to wait until all shards have a revocation. */
 const PATIENCE = 30
 
-/** When a revocation that every shard has counts on the rules of the policy. */
+/** When rules follow a revocation that every shard has. */
 const lateness = async (): Promise<string> => {
-  const policy = await ask('/api/policy')
-  if (!policy.ok) return 'The policy says when it counts.'
-  const rules = [policy.value.gate as Json, ...list(policy.value.routes)]
-  const terms = rules.map(({ revocation }) => (revocation ?? {}) as Json)
-  const late = terms.flatMap((one) =>
-    one.consistency === 'bounded' ? [text(one.max_staleness)] : [],
-  )
+  const { value } = await ask('/api/policy')
+  if (!value) return 'The policy says when it counts.'
+  const rules = [objectOf(value.gate), ...list(value.routes)]
+  const late = rules.flatMap(({ revocation }) => {
+    const { consistency, max_staleness } = objectOf(revocation)
+    return consistency === 'bounded' ? [text(max_staleness)] : []
+  })
   return late.length === 0
     ? 'It counts now.'
     : `Rules that are not strict follow within ${[...new Set(late)].join(' or ')}.`
 }
 
-/** How long an act took, and how many shards have what it changed. */
+/** How long an act took, and how many shards have its change. */
 const effect = async (value: Json, began: number): Promise<string> => {
   const [entry] = list(value.revocations)
-  let shards = value.shards as Json | undefined
+  let { shards } = value as { shards?: Json }
   for (let tries = 0; entry && shards?.pending && tries < PATIENCE; tries++) {
     await new Promise((done) => setTimeout(done, 1_000))
     const now = await ask(`/api/revocations/${text(entry.id)}`)
-    if (now.ok) shards = now.value.shards as Json
+    if (now.value) shards = objectOf(now.value.shards)
   }
   const took = `after ${Math.round(performance.now() - began)} ms`
   if (!shards) return value.pending ? 'no shard has it yet; the gate goes on trying.' : `${took}.`
@@ -37,9 +38,9 @@ const effect = async (value: Json, began: number): Promise<string> => {
 
 interface Stop {
   readonly label: string
-  /** What it stops, said before. */
+  /** What it stops. */
   readonly says: unknown
-  /** What has happened then. */
+  /** What has happened afterwards. */
   readonly did: string
   readonly path: string
   /** Without a body no reason is asked for. */
@@ -47,17 +48,17 @@ interface Stop {
   readonly method?: string
 }
 
-/** Acts on the gate. `view` says what the last one has done, and how long that took. */
+/** Buttons for acts. `view` says what the last act did, and how long that took. */
 export function useActs(again: () => void) {
   const [said, setSaid] = useState('')
   const [problem, setProblem] = useState<Problem | undefined>(undefined)
   const button = ({ label, says, did, path, body, method = 'POST' }: Stop) => {
-    const act = async (form: FormData) => {
+    const act = async ({ reason }: Readonly<Record<string, string>>) => {
       const began = performance.now()
-      const reason = text(form.get('reason') ?? '')
-      const made = await ask(path, method, body && { ...body, ...(reason && { reason }) })
-      setProblem(made.ok ? undefined : made.problem)
-      setSaid(made.ok ? `${did}: ${await effect(made.value, began)}` : '')
+      const sent = body && { ...body, reason: reason || undefined }
+      const { value = {}, problem } = await ask(path, method, sent)
+      setProblem(problem)
+      setSaid(problem ? '' : `${did}: ${await effect(value, began)}`)
       again()
     }
     return html`<${Act} label=${label} says=${says} act=${act}>
@@ -87,22 +88,12 @@ export function Kill({ of, again }: { readonly of: Json; readonly again: () => v
   })}${view}`
 }
 
-/** Revocations, and what undoes each. */
-export function Revocations({
-  found,
-  again,
-}: {
-  readonly found: readonly Json[]
-  readonly again: () => void
-}) {
+/** Revocations, each with a button that lifts it. */
+export function Revocations({ found, again }: { found: unknown; again: () => void }) {
   const { button, view } = useActs(again)
-  const lift = {
-    label: 'Lift',
-    says: 'What this revocation covers is accepted again.',
-    did: 'Lifted',
-    method: 'DELETE',
-  }
-  return html`${found.map(
+  const says = 'What this revocation covers is accepted again.'
+  const lift = { label: 'Lift', says, did: 'Lifted', method: 'DELETE' }
+  return html`${list(found).map(
     (one) =>
       html`<p><span class="denied">revoked</span> ${text(one.kind)} ${nameText(one.value)} ${
         has('revoke') && button({ ...lift, path: `/api/revocations/${text(one.id)}` })

@@ -35,21 +35,20 @@ export interface Sighting extends AgentKey, Shown {
   /** The table of WATCH that counts these requests. */
   readonly watch?: string
   readonly allowed: number
-  readonly refused: number
-  /** Requests refused for what the agent asked for, not for its token or status. */
+  /** Requests that were refused for what the agent asked, not for its token or status. */
   readonly probes: number
-  /** Declared bytes of request bodies. */
-  readonly bytes: number
-  /** Allowed requests by what they used: see {@link useText}. */
-  readonly uses: ReadonlyMap<string, number>
-  /** The scopes of its tokens, and those that a decision needed. */
+  /** What allowed requests used: see {@link useText}. */
+  readonly uses: readonly string[]
+  /** Scopes that its tokens have, and those of them that a decision needed. */
   readonly granted: readonly string[]
   readonly used: readonly string[]
-  /** Where allowed requests and their tokens came from. */
+  /** Where allowed requests came from. */
   readonly countries: readonly string[]
   readonly networks: readonly string[]
-  /** By `jti`: where it was sent from. A place is country and network, or a data centre. */
-  readonly tokens: ReadonlyMap<string, readonly string[]>
+  /** The same by token: a country of two letters, a space, and the `jti`. */
+  readonly tokens: readonly string[]
+  readonly checksums: readonly string[]
+  readonly registrations: readonly string[]
   /** Ids of its latest requests. */
   readonly requests: readonly string[]
 }
