@@ -103,7 +103,8 @@ export function mayUseProof({
  */
 export const possession = stage({
   name: 'possession',
-  establishes: 'the sender has shown that the token is theirs, where the token asks for a proof',
+  establishes:
+    'the sender has proved possession of the key that the token is bound to, if it is bound to one',
   found: ({ possession, proof }) => ({ possession, jkt: proof?.jkt }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = METHODS.flatMap((one) => one.denials)

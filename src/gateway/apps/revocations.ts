@@ -34,7 +34,7 @@ export const revocationDenials = denials({
   ],
   would_lock_out: [
     'conflict',
-    'It would stop the token that asks for it',
+    'The change would stop the token that makes this call',
     'Repeat the call with force set to true if you want that; nothing was changed',
   ],
   revocation_unknown: [
@@ -45,12 +45,12 @@ export const revocationDenials = denials({
   revocations_full: [
     'full',
     'The revocation set is full',
-    'Lift or wait out old revocations, or revoke an agent or client instead of many tokens; the last tenth of the set is for administrators of every issuer',
+    'Lift old revocations, wait until some expire, or revoke an agent or client instead of many tokens; the last tenth of the set is for administrators of every issuer',
   ],
   revocations_share_full: [
     'full',
     'Administrators of this issuer have used their tenth of the revocation set',
-    'Lift or wait out revocations that they have made, or revoke an agent or client instead of many tokens; an administrator of every issuer is not bound by it',
+    'Lift revocations that they have made, wait until some expire, or revoke an agent or client instead of many tokens; this limit is not for administrators of every issuer',
   ],
 })
 

@@ -35,7 +35,11 @@ const deny = denials({
     "The proof's jwk is not one public key for its algorithm",
     'Put the public key alone into the proof; an RSA key needs 2048 bits',
   ],
-  proof_signature_invalid: ['invalidProof', "The proof's signature is not of its key", again],
+  proof_signature_invalid: [
+    'invalidProof',
+    "The proof's signature does not verify with its own key",
+    again,
+  ],
   proof_method_mismatch: [
     'invalidProof',
     'The proof is for another method',
