@@ -30,7 +30,8 @@ export const listCommand: CommandRow<ListOptions> = {
   docs: ['list', 'lists the revocations of a running gate'],
   description: 'List the revocations of a running gate.',
   example: 'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
-  options: (command) => withFilters(withGate(command)).option('--all', 'every page'),
+  options: (command) =>
+    withFilters(withGate(command)).option('--all', 'list every page, not only the first'),
   run: (_, options, process) => list(options, process),
 }
 
