@@ -25,7 +25,7 @@ const deny = denials({
   ],
   token_not_bound: [
     'invalidToken',
-    'The token was sent with DPoP, and is not bound to a key for it',
+    'The token was sent with DPoP, but is not bound to a DPoP key',
     'Send a token without a key as Authorization: Bearer, or get one that is bound to the key of the proof',
   ],
   possession_required: [

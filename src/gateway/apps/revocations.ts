@@ -40,7 +40,7 @@ export const revocationDenials = denials({
   revocation_unknown: [
     'notFound',
     'There is no such revocation, or this token may not see it',
-    'It may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift a revocation that such an administrator made',
+    'The revocation may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift a revocation that such an administrator made',
   ],
   revocations_full: [
     'full',

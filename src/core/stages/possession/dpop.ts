@@ -23,7 +23,7 @@ const deny = denials({
   proof_malformed: [
     'invalidProof',
     'The DPoP header is not one well-formed proof',
-    'Send one DPoP header with one proof as RFC 9449 §4.2 has it, with ath',
+    'Send one DPoP header with one proof as RFC 9449 §4.2 defines it, with ath',
   ],
   proof_algorithm_forbidden: [
     'invalidProof',
