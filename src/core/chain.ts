@@ -74,7 +74,7 @@ export const chainDenials = denials({
   unavailable: [
     'unavailable',
     'The gate could not decide',
-    'Try again; if it lasts, tell the operator the request_id',
+    'Try again; if the problem persists, tell the operator the request_id',
   ],
 })
 

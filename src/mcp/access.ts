@@ -42,7 +42,7 @@ const deny = denials({
   mcp_method_not_allowed: [
     'forbidden',
     'This method may not be called here',
-    'Do without this method, or ask the operator',
+    'Do not call this method, or ask the operator',
   ],
   arguments_ambiguous: [
     'badRequest',

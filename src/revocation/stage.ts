@@ -36,7 +36,7 @@ const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'the token is not revoked, by a read of the set that is as fresh as the rule asks, and has not expired meanwhile; a throttled agent is within its limit',
+    'the token is not revoked, as of now or of at most `max_staleness` ago, and has not expired meanwhile; a throttled agent is within its limit',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = [...CHECKS.map((one) => one.denials), deny]

@@ -157,7 +157,7 @@ const NO_FORMS: ReadonlySet<string> = new Set()
 export const agenticJwt = stage({
   name: 'agentic_jwt',
   establishes:
-    'a token of Agentic JWT has its claims, which agree; its step and hashes are those that the rule expects',
+    'an Agentic JWT has all its claims, and they agree; its step and hashes are those that the rule expects',
   found: ({ intent }) => ({ ...intent }),
   denials: [deny],
   run(needs: Needs): Checked | Promise<Checked> {

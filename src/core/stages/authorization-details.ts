@@ -16,7 +16,7 @@ const deny = denials({
   ],
   authorization_details_missing: [
     'forbidden',
-    'No authorization_details of the token allow this',
+    'No authorization_details of the token allow this operation',
     'Request a token with authorization_details for just this operation (RFC 9396); the metadata names the types',
   ],
   authorization_details_value_invalid: [

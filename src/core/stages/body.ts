@@ -26,7 +26,7 @@ export const bodyDenials = denials({
   ],
   bodies_full: [
     'unavailable',
-    'No memory is left to keep the request body: in all, or for this agent',
+    'The gate has no memory left for the request body, or this agent has used its share',
     'Try again after Retry-After, with fewer or smaller bodies at a time',
   ],
   digest_mismatch: [

@@ -44,7 +44,7 @@ const deny = denials({
   ],
   claim_missing: [
     'invalidToken',
-    'The token lacks a claim that is required of its issuer, or by this route',
+    'The token lacks a claim that the policy requires for its issuer or for this route',
     'The authorization server must put the claims of its profile (RFC 9068 §2.2) into the token',
   ],
   id_token: [

@@ -71,12 +71,12 @@ const deny = denials({
   decryption_failed: [
     'invalidToken',
     'The encrypted token cannot be decrypted',
-    "Get a new token; if it lasts, the authorization server must encrypt with this gate's current key, and name it (kid)",
+    "Get a new token; if the problem persists, the authorization server must encrypt with this gate's current key, and name it (kid)",
   ],
   decryption_unavailable: [
     'unavailable',
     'The key that decrypts the token cannot be used at the moment',
-    'Keep the token, try again after Retry-After, and tell the operator if it lasts',
+    'Keep the token, try again after Retry-After, and tell the operator if the problem persists',
   ],
   header_forbidden: [
     'invalidToken',

@@ -26,7 +26,7 @@ const deny = denials({
   algorithm_not_accepted: [
     'invalidToken',
     'The token is signed with an algorithm that is not accepted from its issuer',
-    'Get a new token; if it lasts, the operator must add the algorithm to the issuer',
+    'Get a new token; if the problem persists, the operator must add the algorithm to the issuer',
   ],
   type_not_accepted: [
     'invalidToken',

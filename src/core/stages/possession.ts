@@ -24,7 +24,7 @@ const deny = denials({
   ],
   token_not_bound: [
     'invalidToken',
-    'The token was sent with DPoP, and is not bound to a key for it',
+    'The token was sent with DPoP, but is not bound to a DPoP key',
     'Send a token without a key as Authorization: Bearer, or get one that is bound to the key of the proof',
   ],
   possession_required: [
@@ -95,7 +95,8 @@ export function mayUseProof({ route, access }: Pick<ProofFacts, 'route' | 'acces
  */
 export const possession = stage({
   name: 'possession',
-  establishes: 'the sender has shown that the token is theirs, where the token asks for a proof',
+  establishes:
+    'the sender has proved possession of the key that the token is bound to, if it is bound to one',
   found: ({ possession, proof }) => ({ possession, jkt: proof?.jkt }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = METHODS.flatMap((one) => one.denials)

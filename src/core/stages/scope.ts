@@ -28,7 +28,7 @@ const deny = denials({
   scope_value_invalid: [
     'forbidden',
     'A part of the path, or an argument, is not allowed in a scope',
-    'Use an id of letters, digits, dot, underscore, tilde and hyphen, at most 128 characters; an argument may be a path without . and .. too',
+    'Use an id of letters, digits, dot, underscore, tilde and hyphen, at most 128 characters; an argument may also be a path without . and .. in it',
   ],
 })
 

@@ -72,7 +72,7 @@ export const agentDenials = denials({
   agents_full: [
     'full',
     'The registry has no room for another agent that an administrator decides on',
-    'Resume agents that no longer exist, or end their approval; administrators of one issuer have a tenth of the room',
+    'Make room: for agents that no longer exist, lift the suspension (resume) or end the approval; administrators of one issuer have a tenth of the room',
   ],
   agents_unavailable: [
     'unavailable',

@@ -28,7 +28,7 @@ export const alertDenials = denials({
   alert_unknown: [
     'notFound',
     'There is no such alert, or this token may not see it',
-    'It may be older than what is kept; list the alerts to see which there are',
+    'The alert may be older than the gate keeps; list the alerts to see which there are',
   ],
 })
 

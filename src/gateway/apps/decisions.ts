@@ -51,7 +51,7 @@ export const decisionDenials = denials({
   decision_unknown: [
     'notFound',
     'There is no such decision, or this token may not see it',
-    'It may be older than what is kept, or not be stored yet: that takes about two seconds',
+    'The decision may be older than the audit keeps, or not stored yet: storing takes about two seconds',
   ],
   audit_unavailable: [
     'unavailable',

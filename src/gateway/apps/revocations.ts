@@ -34,23 +34,23 @@ export const revocationDenials = denials({
   ],
   would_lock_out: [
     'conflict',
-    'The change would stop the token of this request',
+    'The change would stop the token that makes this call',
     'Repeat the call with force set to true if you want that; nothing was changed',
   ],
   revocation_unknown: [
     'notFound',
     'There is no such revocation, or this token may not see it',
-    'It may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift a revocation that such an administrator made',
+    'The revocation may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift a revocation that such an administrator made',
   ],
   revocations_full: [
     'full',
     'The revocation set is full',
-    'Lift or wait out old revocations, or revoke an agent or client instead of many tokens; the last tenth of the set is for administrators of every issuer',
+    'Lift old revocations, wait until some expire, or revoke an agent or client instead of many tokens; the last tenth of the set is for administrators of every issuer',
   ],
   revocations_share_full: [
     'full',
     'Administrators of this issuer have used their tenth of the revocation set',
-    'Lift or wait out revocations that they have made, or revoke an agent or client instead of many tokens; an administrator of every issuer is not bound by it',
+    'Lift revocations that they have made, wait until some expire, or revoke an agent or client instead of many tokens; this limit is not for administrators of every issuer',
   ],
 })
 

@@ -23,7 +23,7 @@ const deny = denials({
   origin_unreachable: [
     'badOrigin',
     'The origin behind the gate could not be reached, its answer is not HTTP, or the request broke off',
-    'Try again; if it lasts, tell the operator the request_id',
+    'Try again; if the problem persists, tell the operator the request_id',
   ],
   origin_timeout: [
     'originTimeout',

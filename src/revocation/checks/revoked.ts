@@ -24,7 +24,7 @@ export const revokedDenials = denials({
   agent_retired: [
     'forbidden',
     'The agent, or one that it acts with, is retired',
-    'Use another agent; this one is not meant to come back',
+    'Use another agent; a retired agent is not meant to return',
   ],
   agent_not_approved: [
     'forbidden',

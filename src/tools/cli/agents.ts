@@ -43,24 +43,25 @@ export const agentsCommand: CommandRow<AgentsOptions> = {
     'agents suspend agent-7 --issuer https://auth.my-company.com --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
 Actions:
-  list, review            the agents; or those that need an owner, an approval, a review or fewer scopes. With
-                          AGENT those whose id begins so
-  show, adopt AGENT       one agent; or what it really used, as rules of a policy
-  approve, set AGENT      approve it, or only change its fields by options; an empty text removes one
-  suspend, retire AGENT   refuse it from now on; suspend first says what that stops
-  resume AGENT            accept it again
-  export, import FILE     the agents that somebody has decided on, as TOML. import says what differs, and with
-                          --yes changes it. Agents that are not in the file stay as they are
---issuer may be the name of the issuer's table; then the token needs edgewarden:read, too.
-Exit status: 0 done, or nothing differs or needs anything, 1 the gate said no, or something does, 2 cannot tell.`,
+  list, review [AGENT]    list all agents, or those that need something; with AGENT those whose id begins with it
+  show, adopt AGENT       show one agent, or print rules of a policy for what it has really used
+  approve, set AGENT      approve the agent, or only change fields by options; an empty text removes a field
+  suspend, retire AGENT   refuse the agent from now on; suspend first says what that stops
+  resume AGENT            accept the agent again
+  export                  print the agents that somebody has decided on, as TOML
+  import FILE             compare such a file with the registry, or with --yes change the registry by it
+If --issuer is the name of the issuer's table, the token also needs scope edgewarden:read.
+Exit status: 0 done, or no agent differs or needs anything, 1 the gate refused, or one does, 2 cannot tell.`,
   options: (command) =>
     withGate(command, AGENTS_SCOPE)
       .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
-      .argument('[agent]', 'id of the agent; for import a file')
+      .argument('[agent]', 'id of the agent; for import, a file')
       .option('--issuer <iss>', 'the issuer of the agent, as in iss, or its name in the policy')
-      .addOption(new Option('--status <status>', 'list only these').choices(AGENT_STATUSES))
       .addOption(
-        new Option('--needs <need>', 'list only those that need this').choices(AGENT_NEEDS),
+        new Option('--status <status>', 'list only with this status').choices(AGENT_STATUSES),
+      )
+      .addOption(
+        new Option('--needs <need>', 'list only agents that need this').choices(AGENT_NEEDS),
       )
       .option('--name <text>', 'display name')
       .option('--owner <who>', 'who answers for it; may be repeated', collect)

@@ -45,13 +45,13 @@ Without --base nothing is compared. Each environment is compared with that of th
 Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access widens, 2 cannot tell.`,
   options: (command) =>
     command
-      .argument('[files...]', 'files of cases')
+      .argument('[files...]', 'test files')
       .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
       .option('--env <name>', 'only this environment')
       .option('--base <commit>', 'compare with the policy of this commit, such as origin/main')
       .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
       .option('--openapi <source>', 'the policy has to agree with this OpenAPI document')
-      .option('--allow-widening', 'exit 0 also where access widens')
+      .option('--allow-widening', 'exit 0 even if access widens')
       .addOption(
         new Option('--report <form>', 'show findings at their place in the change').choices([
           'github',

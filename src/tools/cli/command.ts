@@ -80,16 +80,23 @@ export function optionName(name: string): string {
 export function withAccess(command: Command, scope: string): Command {
   return command
     .option('--prefix <path>', `path of the gate's own endpoints (default: ${DEFAULT_PREFIX})`)
-    .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
-    .option('--token-file <file>', 'file with a token')
-    .option('--key <file>', 'sign a token for this call with this key file of keygen')
+    .option(
+      '--token-env <name>',
+      `environment variable that contains a token (default: ${TOKEN_VARIABLE})`,
+    )
+    .option('--token-file <file>', 'file that contains a token')
+    .option(
+      '--key <file>',
+      'sign a token for this call with the key in this file, which keygen made',
+    )
     .option('--audience <resource>', 'with --key: the resource of the gate')
     .addHelpText(
       'after',
       `\n
-With --key the command signs its own token (60 s, 300 s for the audit; scope ${scope}). The token's audience
-is --audience, or the resource in GATE/.well-known/oauth-protected-resource. That resource must have the
-origin of --gate, unless the gate is on this machine.`,
+With --key the command signs a token for this call. Its scope is ${scope}.
+It is valid for 60 seconds, or for 300 at the audit. Its audience is --audience, or the resource that
+GATE/.well-known/oauth-protected-resource names. That resource must have the same origin as --gate, unless
+the gate is on this machine.`,
     )
 }
 

@@ -28,7 +28,7 @@ export const consoleCommand: CommandRow<ConsoleOptions> = {
   description: 'Sign in to the console of a running gate, in the browser.',
   example: 'console --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
-    withGate(command, 'by --role')
+    withGate(command, 'that of --role')
       .addOption(
         new Option('--role <role>', 'with --key: what the console may do')
           .choices(Object.keys(ROLES))

@@ -19,15 +19,18 @@ export const curlCommand: CommandRow<CurlOptions> = {
   description: 'Send one request with a token, and with a DPoP proof of it.',
   example: 'curl https://api.my-company.com/v1/models --dpop client.jwk --token-file token.txt',
   help: `
-A 401 that asks for a nonce is answered once, with a new proof.
-Exit status: 0 the status is below 400, 1 it is not, 2 cannot tell.`,
+If a 401 requires a nonce, the command repeats the request once, with a new proof.
+Exit status: 0 the HTTP status is below 400, 1 it is 400 or more, 2 cannot tell.`,
   options: (command) =>
     command
-      .argument('<url>', 'what to ask for')
+      .argument('<url>', 'URL of the request')
       .option('--method <method>', 'GET, or POST with --data')
       .option('--data <text>', 'body, sent as JSON unless --header says otherwise')
       .option('--header <line>', '"Name: value"; may be repeated', collect)
-      .option('--dpop <file>', 'key file of mint --dpop, which the token is bound to')
+      .option(
+        '--dpop <file>',
+        'file with the key that the token is bound to, which mint --dpop made',
+      )
       .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
       .option('--token-file <file>', 'file with a token'),
   run: ([url = ''], options, process) => curl(url, options, process),

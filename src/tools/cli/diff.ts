@@ -11,18 +11,18 @@ type DiffOptions = Pick<PolicyChoice, 'env'>
 
 export const diffCommand: CommandRow<DiffOptions> = {
   usage: 'diff OLD NEW',
-  description: 'Say who gains and who loses access when one policy replaces another.',
+  description: 'Tell which agents gain or lose access when a new policy replaces an old one.',
   example: 'diff deployed.toml wrangler.toml --env staging',
   help: `
-Compares what the two policies let pass, not how they are written, and the tables of the bindings that
-both name. What cannot be compared, such as two conditions, counts as wider. The values of secrets and
-the addresses of the Worker are not looked at.
+The command compares which requests the two policies allow, not how they are written. It also compares the
+tables of bindings that both policies name. If two settings cannot be compared, such as two conditions, the
+change counts as wider. Values of secrets and addresses of the Worker are not compared.
 Exit status: 0 access does not widen, 1 it widens, 2 cannot tell: a file has no valid policy.`,
   options: (command) =>
     command
-      .argument('<old>', 'the wrangler.toml with the policy that is in force')
-      .argument('<new>', 'the one with the policy that is to be')
-      .option('--env <name>', 'of this environment'),
+      .argument('<old>', 'the wrangler.toml with the policy that is in force now')
+      .argument('<new>', 'the wrangler.toml with the new policy')
+      .option('--env <name>', 'compare this environment of both files'),
   run: ([old = '', next = ''], options) => diff(old, next, options),
 }
 

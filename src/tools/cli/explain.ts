@@ -35,10 +35,10 @@ export const explainCommand: CommandRow<ExplainOptions> = {
   example: 'explain GET https://api.my-company.com/v1/documents/7 --token @token.txt',
   help: `
 Other users of this machine can see a token that is written on the command line: prefer @FILE or -.
-By wrangler.toml nothing is fetched: the issuer's keys are those in the policy or in --jwks FILE, and
+Without --gate the command fetches nothing: it takes the issuer's keys from the policy or --jwks FILE, and
 no revocation is known. --gate asks a running gate, which forwards nothing; the token of the call
 itself is --key, --token-file, --token-env or ${TOKEN_VARIABLE}.
-Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot tell.`,
+Exit status: 0 allowed, 1 denied (even if shadow mode would forward it), 2 cannot tell.`,
   options: (command) =>
     withAccess(
       command
@@ -55,9 +55,9 @@ Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot
           '--connection <json>',
           'where the request comes from: ip, country, asn, colo, tls, bot_score, certificate',
         )
-        .optionsGroup('To judge by wrangler.toml:')
-        .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
-        .option('--env <name>', 'of this environment')
+        .optionsGroup('To decide by wrangler.toml:')
+        .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
+        .option('--env <name>', 'decide by this environment of the file')
         .option('--jwks <file>', "file with the JWK set of the token's issuer")
         .option(
           '--at <time>',

@@ -27,8 +27,8 @@ export const importCommand: CommandRow<ImportOptions> = {
   description: 'Make rules from an OpenAPI document, or compare the policy with it.',
   example: 'import openapi openapi.yaml >> wrangler.toml',
   help: `
-Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. What the document leaves open is on standard
-error, with its JSON pointer. No rule is public. Rules for MCP servers are left alone.
+Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. Standard error lists what the
+document leaves open, with JSON pointers. No rule is public. Rules for MCP servers are not changed.
 Exit status: 0 rules were made, or with --check nothing differs, 1 none, or something differs, 2 cannot tell.`,
   options: (command) =>
     command
@@ -37,11 +37,11 @@ Exit status: 0 rules were made, or with --check nothing differs, 1 none, or some
       .option('--scope <scope>', 'scope for operations that name none (default: any valid token)')
       .option(
         '--variable <name>',
-        `variables that get the rules (default: ${VARIABLE}, with --check all)`,
+        `name of the variables with the rules (default: ${VARIABLE}, with --check all)`,
       )
       .option('--check', 'say where the policy and the document differ')
       .option('--config <file>', 'with --check: the file with the policy (default: wrangler.toml)')
-      .option('--env <name>', 'of this environment'),
+      .option('--env <name>', 'with --check: compare this environment'),
   run: ([, source = ''], options) => importOpenApi(source, options),
 }
 

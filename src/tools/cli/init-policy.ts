@@ -93,7 +93,7 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
   origin: { what: 'your API: where allowed requests go', otherwise: 'none', fault: urlFault },
   openapi: {
     what: 'OpenAPI document of your API, a file: a rule for each operation',
-    otherwise: 'rules for all of it',
+    otherwise: 'rules for every path',
     fault: (file) => (parseUrl(file)?.host ? `"${file}" is not a file; fetch it first` : undefined),
   },
   modelApi: {

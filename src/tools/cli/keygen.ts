@@ -25,8 +25,11 @@ export const keygenCommand: CommandRow<KeygenOptions> = {
   options: (command) =>
     command
       .requiredOption('--issuer <name>', 'name of the table under [vars.ISSUERS]')
-      .option('--operator', 'may revoke, list and explain, for every issuer; no rule takes it')
-      .option('--agent', 'may use rules, as its tokens have scopes; cannot administer')
+      .option(
+        '--operator',
+        'a key that can revoke, list and explain, for every issuer; no rule accepts its tokens',
+      )
+      .option('--agent', 'a key whose tokens can use rules by their scopes, and cannot administer')
       .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
       .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)'),
   run: (_, options) => keygen(options),

@@ -33,9 +33,9 @@ export const logCommand: CommandRow<LogOptions> = {
   example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
   options: (command) =>
     withFilters(withGate(command, AUDIT_SCOPE))
-      .option('--limit <count>', 'how many, the latest (default: 100)')
-      .option('--all', 'all of them')
-      .option('--follow', 'then shows new decisions as they come, until ^C'),
+      .option('--limit <count>', 'show at most this many, the latest ones (default: 100)')
+      .option('--all', 'show all decisions')
+      .option('--follow', 'go on, and show new decisions as they come, until Ctrl-C'),
   help: `
 With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.`,
   run: (_, options, process) => log(options, process),
@@ -58,8 +58,11 @@ export function withFilters(command: Command): Command {
     command.addOption(words ? option.choices(words) : option)
   }
   return command
-    .option('--from <time>', 'not before: a duration ago (1h), a date with time, or seconds')
-    .option('--until <time>', 'before that')
+    .option(
+      '--from <time>',
+      'only decisions since then: a duration ago (1h), a date with time, or seconds',
+    )
+    .option('--until <time>', 'only decisions before then, in the same formats')
     .option('--csv', 'comma-separated values')
 }
 

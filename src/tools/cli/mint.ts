@@ -34,20 +34,23 @@ export const mintCommand: CommandRow<MintOptions> = {
   example: 'mint --key ops.jwk --audience https://api.my-company.com --scope "chat:write"',
   options: (command) =>
     command
-      .requiredOption('--key <file>', 'key file of keygen')
+      .requiredOption('--key <file>', 'file with the private key, which keygen made')
       .requiredOption('--audience <resource>', 'resource the token is for (aud)')
       .option('--scope <scopes>', 'scopes, separated by spaces')
       .option('--subject <sub>', 'subject (default: the client)')
       .option('--client <id>', 'client_id', 'edgewarden-cli')
-      .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
-      .option('--dpop <file>', 'bind it to the DPoP key in this file, created if missing')
+      .option('--lifetime <duration>', 'how long the token is valid, at most 24h', '5m')
+      .option(
+        '--dpop <file>',
+        'bind the token to the DPoP key in this file, which is created if missing',
+      )
       .option(
         '--agentic <checksum>',
-        'an Agentic JWT with this agent_checksum, which is not computed',
+        'make an Agentic JWT with this agent_checksum; mint does not compute it',
       )
-      .option('--workflow <id>', 'its workflow')
-      .option('--steps <ids>', 'its completed steps and the current one, separated by commas')
-      .option('--chain <ids>', 'the agents that delegated to it, separated by commas')
+      .option('--workflow <id>', 'workflow of the Agentic JWT')
+      .option('--steps <ids>', 'completed steps and the current step, separated by commas')
+      .option('--chain <ids>', 'agents that delegated to the client, separated by commas')
       .option('--claim <name=json>', 'a further claim; may be repeated', collect),
   run: (_, options, { now }) => mint(options, now()),
 }

@@ -26,7 +26,7 @@ const withFilters = (command: Command): Command =>
     .addOption(
       new Option(
         '--reach <reach>',
-        'only those of administrators of one issuer, or of every',
+        'only those made by administrators of one issuer (own), or of every issuer (all)',
       ).choices(REACHES),
     )
 
@@ -47,7 +47,8 @@ export const listCommand: CommandRow<ListOptions> = {
   usage: 'list',
   description: 'List the revocations of a running gate.',
   example: 'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
-  options: (command) => withFilters(withGate(command)).option('--all', 'every page'),
+  options: (command) =>
+    withFilters(withGate(command)).option('--all', 'list every page, not only the first'),
   run: (_, options, process) => list(options, process),
 }
 

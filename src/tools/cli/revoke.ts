@@ -47,12 +47,13 @@ export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
   example:
     'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
-With --leaked a token names what to revoke; it is read and not verified. Without --kill you are asked.
-A value that begins with - comes last, after --. Without --wait the command says when the revocation
-will be in effect everywhere. With --wait it ends once that is true, and says how long it took. Both need
-the gate's policy (scope edgewarden:read): the slowest of the rules that the token may see decides.
-Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate said no, or GATE.lift
-names it, 2 cannot tell.`,
+With --leaked the command reads from a token what to revoke, and does not verify the token. Without --kill
+it asks you. Write a value that begins with - at the end, after --.
+Without --wait the command says when the revocation will be in effect everywhere. With --wait it ends once that
+is true, and says how long it took. For both it reads the gate's policy (scope edgewarden:read): the slowest of
+the rules that the token may see decides.
+Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate refused, or GATE.lift
+names the revocation, 2 cannot tell.`,
   options: (command) =>
     withGate(command, 'edgewarden:revoke and edgewarden:read')
       .addArgument(new Argument('[kind]', 'what to revoke').choices(KINDS))
@@ -61,12 +62,13 @@ names it, 2 cannot tell.`,
         '--issuer <iss>',
         "the issuer it belongs to, as in iss, or its name in the gate's policy",
       )
-      .option('--leaked <file>', 'a leaked token names what to revoke; - reads standard input')
-      .addOption(
-        new Option('--kill <kind>', 'with --leaked: which of what it names').choices(KINDS),
+      .option(
+        '--leaked <file>',
+        'file with a leaked token, which names what to revoke; - reads standard input',
       )
+      .addOption(new Option('--kill <kind>', 'with --leaked: which kind to revoke').choices(KINDS))
       .addOption(
-        new Option('--mode <mode>', 'block, or before: tokens issued up to --at')
+        new Option('--mode <mode>', 'block: every token, or before: only tokens issued up to --at')
           .choices(MODES)
           .default('block'),
       )
@@ -77,7 +79,7 @@ names it, 2 cannot tell.`,
         'when it ends: seconds since the epoch, or a duration such as 24h',
       )
       .option('--reason <text>', 'the reason, which list shows')
-      .option('--force', 'even if it covers the token of this call')
+      .option('--force', 'revoke even if that covers the token of this call')
       .option('--wait', 'end once it is in effect everywhere, and say how long it took'),
   run: ([kind = '', value], options, process) =>
     revoke(

@@ -42,7 +42,7 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
   options: (command) =>
     command
       .argument('[file]', 'the file to read', 'wrangler.toml')
-      .option('--env <name>', 'of this environment')
+      .option('--env <name>', 'list the rules of this environment')
       .optionsGroup('Only what an agent could reach:')
       .option('--agent-type <type>', 'its agent type')
       .option('--scopes <scopes>', "the agent's scopes, separated by spaces")

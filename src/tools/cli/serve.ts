@@ -44,13 +44,16 @@ Exit status: 0 it was told to stop, 1 the policy has a mistake, 2 it cannot run.
   options: (command) =>
     command
       .argument('[file]', 'the file with the policy', 'wrangler.toml')
-      .option('--env <name>', 'of this environment')
+      .option('--env <name>', 'run the policy of this environment')
       .option('--listen <address>', 'host:port, or *:port for every address', '127.0.0.1:8787')
       .option('--data <folder>', 'where revocations, keys and counts are kept', '.edgewarden')
       .option('--cert <file>', 'certificate chain in PEM; with --key it speaks https')
       .option('--key <file>', 'private key of the certificate, in PEM')
       .option('--ca <file>', 'certificates of issuers and origins to trust as well', collect)
-      .option('--protocol-header <name>', 'where a proxy in front ends TLS: X-Forwarded-Proto')
+      .option(
+        '--protocol-header <name>',
+        'header with the original scheme, from a proxy that ends TLS: X-Forwarded-Proto',
+      )
       .option('--bundle <file>', 'a bundle that wrangler deploy --dry-run made')
       .option('--grace <duration>', 'how long requests may finish after SIGTERM', '25s'),
   run: ([file = 'wrangler.toml'], options, around) => serve(file, options, around),

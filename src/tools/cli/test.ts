@@ -36,16 +36,16 @@ export const testCommand: CommandRow<TestOptions> = {
   example: 'test tests/policy.test.toml --min-coverage 100',
   help: `
 Without files it reads all *.test.toml beside wrangler.toml and in test/ and tests/ there.
-Tokens are signed with a key that is made for the run, under the issuer's entry. Nothing is fetched, and
-nothing is revoked or used up.
+The command makes a key for the run, and signs tokens with it as their issuer. It fetches nothing, and treats
+nothing as revoked or used before.
 Exit status: 0 all is as expected, 1 it is not, 2 cannot tell.`,
   options: (command) =>
     command
-      .argument('[files...]', 'files of cases')
-      .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
-      .option('--env <name>', 'of this environment')
+      .argument('[files...]', 'test files')
+      .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
+      .option('--env <name>', 'decide by this environment')
       .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
-      .option('--update', 'write what is decided now into the files, as expect')
+      .option('--update', 'write the decisions of now into the test files, as expect')
       .addOption(new Option('--report <form>', 'a report for other tools').choices(REPORTS))
       .option('--output <file>', 'write the report there (default: standard output)'),
   run: (files, options, { now }) => test(present(files.flat()), options, now()),

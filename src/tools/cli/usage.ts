@@ -18,8 +18,12 @@ export const usageCommand: CommandRow<UsageOptions> = {
     'usage --gate https://api.my-company.com --key ops.jwk --by agent,rule --every hour --from 1d',
   options: (command) =>
     withFilters(withGate(command, AUDIT_SCOPE))
-      .option('--by <members>', `by what: ${USAGE_BY.join(', ')}, separated by commas`, 'agent')
-      .option('--every <span>', 'and by minute, hour or day, in UTC'),
+      .option(
+        '--by <members>',
+        `count by these, separated by commas: ${USAGE_BY.join(', ')}`,
+        'agent',
+      )
+      .option('--every <span>', 'also count by minute, hour or day, in UTC'),
   help: `
 p50 and p95 are milliseconds to the head of the answer: 50 and 95 of 100 decisions took no longer.`,
   run: (_, options, process) => usage(options, process),

@@ -21,7 +21,7 @@ export const whyCommand: CommandRow<WhyOptions> = {
     withGate(command, AUDIT_SCOPE)
       .argument('<request-id>', "X-Request-Id of the answer, the gate's or the origin's")
       .option('--config <file>', 'also say what this wrangler.toml would decide')
-      .option('--env <name>', 'of this environment'),
+      .option('--env <name>', 'decide by this environment of the file'),
   help: `
 Callers choose request ids, so there may be several decisions.`,
   run: ([id], options, process) => why(id ?? '', options, process),

@@ -22,7 +22,7 @@ const deny = denials({
   proof_malformed: [
     'invalidProof',
     'The DPoP header is not one well-formed proof',
-    'Send one DPoP header with one proof as RFC 9449 §4.2 has it, with ath',
+    'Send one DPoP header with one proof as RFC 9449 §4.2 defines it, with ath',
   ],
   proof_algorithm_forbidden: [
     'invalidProof',
@@ -34,7 +34,11 @@ const deny = denials({
     "The proof's jwk is not one public key for its algorithm",
     'Put the public key alone into the proof; an RSA key needs 2048 bits',
   ],
-  proof_signature_invalid: ['invalidProof', "The proof's signature is not of its key", again],
+  proof_signature_invalid: [
+    'invalidProof',
+    "The proof's signature does not verify with its own key",
+    again,
+  ],
   proof_method_mismatch: [
     'invalidProof',
     'The proof is for another method',
