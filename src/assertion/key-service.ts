@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../core/model/assertion.ts'
 import type { Clock } from '../core/model/ports.ts'
+import { createQueue } from '../platform/calls.ts'
 import { makeKey } from './key-material.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
@@ -26,7 +27,7 @@ export type AssertionKeyService = (wanted: Wanted) => Promise<KeptKeys>
 
 /** Manages keys in a given storage. Simultaneous callers share one new key. */
 export function createAssertionKeyService(state: KeptState, clock: Clock): AssertionKeyService {
-  let planning: Promise<unknown> = Promise.resolve()
+  const inOrder = createQueue()
 
   const plan = async (wanted: Wanted): Promise<KeptKeys> => {
     const before = state.read()
@@ -48,11 +49,7 @@ export function createAssertionKeyService(state: KeptState, clock: Clock): Asser
     }
   }
 
-  return (wanted) => {
-    const planned = planning.then(() => plan(wanted))
-    planning = planned.catch(() => {})
-    return planned
-  }
+  return (wanted) => inOrder(() => plan(wanted))
 }
 
 /** Manages keys in the memory of one process: they are lost with it, and no other process signs with them. */

@@ -1,5 +1,7 @@
 import { utf8Encode } from '../core/bytes.ts'
 import type { JsonObject } from '../core/json.ts'
+import { fail, ok } from '../core/result.ts'
+import { fetchedWithin } from '../core/timeout.ts'
 import { system } from '../platform/system.ts'
 import type { Budget } from './budget.ts'
 import { type Health, PROBLEMS, type Problem } from './health.ts'
@@ -148,19 +150,12 @@ const post = async ({ url, key, format, gate }: Receiver, { id, at, type, data }
     'webhook-timestamp': time,
     ...signature,
   }
-  // Not `AbortSignal.timeout`: its timer would keep a finished Durable Object awake.
-  const controller = new AbortController()
-  const { signal } = controller
-  const timer = setTimeout(() => controller.abort(), CALL_MS)
-  try {
+  const sent = await fetchedWithin(CALL_MS, async (signal) => {
     const response = await fetch(url, { method: 'POST', redirect: 'manual', headers, body, signal })
     await response.body?.cancel()
-    return response.ok ? undefined : `status ${response.status}`
-  } catch {
-    return signal.aborted ? 'timeout' : 'unreachable'
-  } finally {
-    clearTimeout(timer)
-  }
+    return response.ok ? ok(undefined) : fail(`status ${response.status}`)
+  })
+  return sent.ok ? undefined : sent.reason
 }
 
 const signed = async (bytes: Uint8Array<ArrayBuffer>, text: string): Promise<string> => {

@@ -5,6 +5,7 @@ import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import { isPrivateHost } from '../core/network.ts'
 import { fail, ok, type Result } from '../core/result.ts'
+import { fetchedWithin } from '../core/timeout.ts'
 import { isLoopback, parseUrl, serverOf } from '../core/url.ts'
 import type { Fetch } from '../platform/system.ts'
 import { KEY_TIMES } from './times.ts'
@@ -51,12 +52,8 @@ export async function fetchDocument(
 ): Promise<Result<Fetched, DocumentFault>> {
   const url = allowedUrl(address, rules)
   if (!url) return fail('address not allowed')
-  // Not `AbortSignal.timeout`: its timer would keep a finished Durable Object awake.
-  const controller = new AbortController()
-  const { signal } = controller
   const { timeoutMs: ms = LIMITS.fetchMs } = rules
-  const timer = setTimeout(() => controller.abort(), ms)
-  try {
+  return fetchedWithin(ms, async (signal): Promise<Result<Fetched, DocumentFault>> => {
     const answer = await follow(url, rules, signal)
     if (!answer.ok) return answer
     const response = answer.value
@@ -64,11 +61,7 @@ export async function fetchDocument(
     if (response.status === 304) return ok({ kind: 'unchanged', ...freshness })
     const document = await readObject(response, ms, signal)
     return document.ok ? ok({ kind: 'document', document: document.value, ...freshness }) : document
-  } catch {
-    return fail(signal.aborted ? 'timeout' : 'unreachable')
-  } finally {
-    clearTimeout(timer)
-  }
+  })
 }
 
 const allowedUrl = (

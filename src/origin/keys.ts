@@ -9,6 +9,7 @@ import { createKeySet, type KeySet, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { fail, ok } from '../core/result.ts'
 import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
+import { fetchedWithin } from '../core/timeout.ts'
 import { AgentError } from './errors.ts'
 
 /** The options of a key request. */
@@ -130,11 +131,8 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
  * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. A reason contains no data of the
  * response. Does not check the entries. Never rejects.
  */
-const fetchKeys = async (uri: string, fetch: KeyFetch) => {
-  const controller = new AbortController()
-  const { signal } = controller
-  const timer = setTimeout(() => controller.abort(), LIMITS.fetchMs)
-  try {
+const fetchKeys = (uri: string, fetch: KeyFetch) =>
+  fetchedWithin(LIMITS.fetchMs, async (signal) => {
     const headers = { accept: 'application/jwk-set+json, application/json' }
     const response = await fetch(uri, { headers, redirect: 'manual', signal })
     if (response.status !== 200) {
@@ -148,9 +146,4 @@ const fetchKeys = async (uri: string, fetch: KeyFetch) => {
     const { maxAge = FRESH.usual } = freshnessOf(response.headers)
     const freshMs = 1_000 * Math.min(Math.max(maxAge, FRESH.least), FRESH.most)
     return keys ? ok({ keys, freshMs }) : fail('not a JWK set')
-  } catch {
-    return fail(signal.aborted ? 'timeout' : 'unreachable')
-  } finally {
-    clearTimeout(timer)
-  }
-}
+  })

@@ -1,3 +1,4 @@
+import { shortHash } from '../core/bytes.ts'
 import { LIMITS } from '../core/limits.ts'
 import { perObject } from '../core/memo.ts'
 import type { Clock, RevocationStore, Revocations } from '../core/model/ports.ts'
@@ -139,11 +140,8 @@ export function createShards(
  * an attacker may choose the text.
  */
 const choiceOf = (text: string, count: number): number => {
-  // FNV-1a with the finalizer of MurmurHash3, since its low bits are weak.
-  let hash = 0x811c9dc5
-  for (let at = 0; at < text.length; at++) {
-    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
-  }
+  let hash = shortHash(text)
+  // The finalizer of MurmurHash3, since the low bits are weak.
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return ((hash ^ (hash >>> 16)) >>> 0) % count
