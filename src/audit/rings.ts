@@ -11,7 +11,7 @@ export const RING_NAMES = ['known', 'strangers', 'acts'] as const satisfies read
 
 /**
  * A ring has no index, since each index would be another written row. `day_rows`: how many rows were written on UTC day
- * `day`, up to this one. To store that by itself would be another row, too.
+ * `day`, up to this one. To store this number separately would write another row, too.
  */
 const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
   id INTEGER PRIMARY KEY,

@@ -20,7 +20,7 @@ type Findings = ReturnType<typeof createFindings>
 interface Effort {
   /** The most sample requests. */
   readonly most?: number
-  /** Waits, so that other work is done between parts of this. */
+  /** Waits, so that other work can run between two parts of the comparison. */
   readonly pause?: () => Promise<void>
 }
 
@@ -38,7 +38,8 @@ export async function comparePolicies(
   { most, pause }: Effort = {},
 ): Promise<Result<Comparison, string>> {
   const requests = requestsFor(before, after, most)
-  if (!requests) return fail('the rules overlap in too many ways to compare what they let pass')
+  if (!requests)
+    return fail('the rules overlap in too many ways to compare which requests they allow')
   const findings = createFindings()
   await compareRules(before, after, requests, findings, pause)
   await compareOwn(before, after, requests, findings)

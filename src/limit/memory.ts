@@ -34,7 +34,7 @@ export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits
 
 /**
  * Limits of network addresses in memory, for at most `most` addresses. A new address replaces the one used longest ago,
- * so many addresses take no more memory. Only `memory` limits; one by a binding rejects.
+ * so many addresses take no more memory. Only `memory` limits are counted; a limit by a binding rejects.
  */
 export function createAddressLimits({
   clock,

@@ -145,5 +145,5 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
 /** A list of scopes that are all needed, or `{ any = [...] }`. */
 export const scopeRule = ruleOf(SCOPE, ANY_KEYS)
 
-/** The same, of {@link readUseTemplate templates} over arguments. */
+/** Such a list of {@link readUseTemplate templates}, which may also read arguments. */
 export const useScopes = ruleOf(USE_SCOPE, USE_ANY_KEYS)

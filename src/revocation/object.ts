@@ -168,7 +168,7 @@ export class RevocationShard extends DurableObject {
     return own.getByName(name, options) as unknown as Peer
   }
 
-  /** Whether this shard is ready. A replica that is not starts to enrol. */
+  /** Whether this shard is ready. A replica that is not ready starts to enrol. */
   async #answers(hint: string | undefined): Promise<boolean> {
     this.#primaryHint ??= hint
     const { primary, replica } = this.#parts

@@ -24,7 +24,10 @@ const deny = denials({
 
 type Code = CodeOf<(typeof CHECKS)[number]['denials'] | typeof deny>
 
-/** `throttles`: entries that allow so many requests a minute. Only the stage counts. */
+/**
+ * `throttles`: entries that allow so many requests a minute. Only the stage counts requests; checks of open streams do
+ * not.
+ */
 export type Standing = Outcome<{ readonly throttles?: readonly Revocation[] }, Code>
 
 const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS

@@ -133,7 +133,7 @@ const environment = (table: JsonObject, name: string | undefined): Environment =
 /** Tables of bindings that a request can be sent through. */
 const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks']
 
-/** What `[version_metadata]` binds: the one value that could be a variable's. */
+/** What `[version_metadata]` binds: of all values of bindings, only this one looks like that of a variable. */
 const METADATA = { id: '', tag: '', timestamp: '' }
 
 /** Tables whose bindings are called by `name`; those of all others are by `binding`. */

@@ -107,7 +107,9 @@ describe('a quota that several rules share', () => {
     expect(limits(lost)).toEqual(
       name === undefined
         ? []
-        : [`loses: ${name}: its \`rate_limit\` is now one for what was counted under ${several}`],
+        : [
+            `loses: ${name}: its \`rate_limit\` now counts together what was counted apart under ${several}`,
+          ],
     )
   })
 

@@ -73,7 +73,7 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
     }</article>`
 }
 
-/** What stands in place of an answer of the registry. */
+/** Shown in place of an answer of the registry. */
 function Missing({ asked }: { readonly asked: Asked }) {
   return asked.problem?.code === 'route_unknown'
     ? html`<p class="empty">This gate has no registry of agents: its Worker lacks the binding AGENTS. Add it to wrangler.toml, as docs/agent-registry.md says.</p>`

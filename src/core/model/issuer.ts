@@ -30,7 +30,7 @@ export function algorithmOf(name: unknown): Algorithm | undefined {
 export type KeyLocation =
   | { readonly kind: 'inline'; readonly keys: readonly JsonObject[] }
   | { readonly kind: 'uri'; readonly uri: string }
-  /** RFC 8414 metadata, then OpenID discovery. Neither may lead to an origin in `never`. */
+  /** RFC 8414 metadata, then OpenID discovery. Neither kind of document may be at an origin in `never`. */
   | { readonly kind: 'discovery'; readonly never: readonly string[] }
 
 /** How long fetched keys are used, in milliseconds. */

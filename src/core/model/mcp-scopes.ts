@@ -81,7 +81,10 @@ const couldCover = (template: ScopeTemplate, caller: McpCaller): boolean => {
   return scopes.some((one) => one.startsWith(text)) || beginning(text, policy.scopes).some(isHeld)
 }
 
-/** Sample scopes for all that begin with a text: one without a declaration, and each that SCOPES declares. */
+/**
+ * Sample scopes that stand for all scopes beginning with a text: one that SCOPES does not declare, and each that it
+ * does.
+ */
 const beginning = (text: string, declared: Policy['scopes']): readonly string[] => [
   `${text}x`,
   ...[...declared.values()].flat().flatMap((entry) => {

@@ -37,8 +37,8 @@ export function challenge(denial: Denial, route: Route): string | undefined {
 }
 
 /**
- * All scopes the route needs; of alternatives, the first; and those that a client would lose by asking for no more.
- * Without a token, the rule's scopes without templates, and the scopes the MCP server offers.
+ * All scopes that the route needs, or the first of alternatives; and the token's scopes that a client would lose if it
+ * asked for no more. Without a token, the rule's scopes without templates, and the scopes the MCP server offers.
  */
 const scopesOf = ({ answer, params }: Denial, route: Route): string => {
   const { requiredScopes = params?.anyOf?.slice(0, 1), heldScopes = [] } = params ?? {}

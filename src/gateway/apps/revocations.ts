@@ -88,7 +88,9 @@ export const revocationsApp = createApp<GateEnv>()
   .delete('/revocations', (c) => {
     const { limit: _, cursor: __, ...filters } = c.req.queries()
     if (Object.keys(filters).length === 0) {
-      const problems = [{ path: '', message: 'must say which, such as by kind or issuer' }]
+      const problems = [
+        { path: '', message: 'must say which revocations to lift, such as by kind or issuer' },
+      ]
       refuse(c, INVALID, { problems })
     }
     const reach = ownIssuer(c) === undefined ? undefined : ['own']

@@ -153,7 +153,7 @@ const agentTerms = (
   audit: AuditRule,
 ): AgentTerms => ({
   prefix,
-  // Beside the audit, whose default leaves a fifth of the free plan's rows.
+  // The default of the audit leaves a fifth of the free plan's rows for this and for revocations.
   maxRows: audit.maxRows / 8,
   ...(placement.jurisdiction && { jurisdiction: placement.jurisdiction }),
   ...(watch.length > 0 && { watch: { rules: watch, acts: actTerms(audit) } }),

@@ -42,7 +42,8 @@ const inputsOf = (env: Env): readonly unknown[] =>
 
 /** The variables of an environment, with those that are built in. */
 export function variablesOf(env: Env): Readonly<Record<string, unknown>> {
-  // `serve` hands over the rules of teams as they are now, and its bundle may be of a time with other teams.
+  // `serve` passes the current rules of teams in the environment. Its bundle may have been made when there were other
+  // teams.
   return Object.hasOwn(env, SERVE_DEFAULTS) ? env : { ...variables, ...env }
 }
 
@@ -59,7 +60,7 @@ const hasConditions = (rules: unknown): boolean => {
   try {
     return JSON.stringify(rules).includes('"when":')
   } catch {
-    // Nested too deep: reading the policy says so.
+    // The value is nested too deep; reading the policy reports that.
     return true
   }
 }

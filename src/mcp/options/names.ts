@@ -73,9 +73,9 @@ interface Loose {
 
 /**
  * Finds the entries that a URI template (RFC 6570) needs. A template that is itself a configured name needs only its
- * own entry. Another one must begin like a pattern, and all its URIs must be unambiguous. It needs the entry of that
- * pattern, and all entries its URIs may match that are not less specific. Expressions are not parsed: from the first
- * one on, any text is possible. Empty where no entry is for the template.
+ * own entry. Any other template must begin like a pattern, and all its URIs must be unambiguous. It needs the entry of
+ * that pattern, and all entries its URIs may match that are not less specific. Expressions are not parsed: from the
+ * first one on, any text is possible. Empty where no entry is for the template.
  */
 const templateUses = (uses: readonly McpUse[]): ((template: string) => readonly McpUse[]) => {
   let all: readonly Loose[] | undefined

@@ -13,7 +13,7 @@ import {
 } from './init-policy.ts'
 import { tomlTable, tomlValue } from './toml.ts'
 
-/** What is said of the machine and of this package. */
+/** Facts about the machine and about this package. */
 export interface Project {
   /** Name of the Worker. */
   readonly name: string
@@ -127,7 +127,10 @@ const packageJson = ({ name, versions, bringsNode }: Project): string => {
   return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
-/** What packages say of the Node that runs npm is beside the point: node_modules/.bin has another. */
+/**
+ * npm warns about the Node that runs it. These warnings do not matter, because the project has a Node of its own in
+ * node_modules/.bin.
+ */
 const NPMRC = `# npx and npm run use the Node of node_modules, and not the older one that runs npm: no warnings about that.
 loglevel=error
 `

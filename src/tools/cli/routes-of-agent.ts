@@ -32,7 +32,7 @@ export interface AgentOptions {
 /** A rule that the agent could reach. */
 export interface Reached {
   readonly route: Reach['route']
-  /** Names of the issuers of which its token may be. */
+  /** Names of the issuers from which its token may come. */
   readonly issuers: readonly string[]
   /** Values that parameters of the path must have, as alternatives. */
   readonly only: Reach['only']
@@ -53,7 +53,7 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['remove_response_headers', 'token_subprotocols'],
 ])
 
-/** What of all options describes an agent. */
+/** The options that describe an agent. */
 export function agentOf(options: AgentOptions): AgentOptions {
   const { claims, agentType, scopes, issuer, workflow } = options
   return given({ claims, agentType, scopes, issuer, workflow })
@@ -63,7 +63,7 @@ export function agentOf(options: AgentOptions): AgentOptions {
 export interface OfClaims {
   readonly options: AgentOptions
   readonly claims: JsonObject
-  /** For each scope that grants give: which. */
+  /** For each scope that grants give: the grants that give it. */
   readonly granted_by: Readonly<Record<string, readonly string[]>>
   /** Why no rule takes the token. */
   readonly refused: string | undefined

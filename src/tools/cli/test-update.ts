@@ -17,7 +17,7 @@ export function withExpectations(
 ): Result<string, string> {
   const file = parsed(text) as { case?: JsonObject[] } | undefined
   let next = text
-  // The last case first: an edit does not move what is before it.
+  // The last case first: an edit does not move the text before it.
   for (const [index, expect] of [...expected].sort(([one], [other]) => other - one)) {
     const startOf = (name: string) => offsetOf(text, placeOf(`case[${index}]${name}`))
     const written = file?.case?.[index]

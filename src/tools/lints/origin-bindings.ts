@@ -54,7 +54,7 @@ export function originBindings(
         issueIf(
           isCertificate(table) && !vias.some((via) => via.name === name),
           `bindings.${name}`,
-          `is a client certificate that no origin is shown; write origin_via = "${name}" beside the origin that asks for it, or remove it`,
+          `is a client certificate that is not shown to any origin; write origin_via = "${name}" beside the origin that asks for it, or remove it`,
         ),
       ),
       ...vias.flatMap(({ path, name, table }) =>

@@ -13,7 +13,7 @@ export interface Places {
   /** `host:port` or `*:port`. */
   readonly address: string
   readonly tls?: { readonly key: string; readonly cert: string }
-  /** Certificates to trust beside the machine's. */
+  /** Certificates to trust in addition to those of the machine. */
   readonly trust: readonly string[]
   /** The header in which a proxy says how it was called. */
   readonly protocolHeader?: string

@@ -137,7 +137,7 @@ describe('a request that is denied', () => {
   it('goes on in shadow mode, and is denied all the same', async () => {
     const outcome = await ask('GET', '/shadow', { token: await token() })
     expect(outcome.exitCode).toBe(1)
-    expect(outcome.out.at(-1)).toContain('shadow mode: the request goes on all the same')
+    expect(outcome.out.at(-1)).toContain('shadow mode: the request is forwarded all the same')
     expect(outcome.json).toMatchObject({ allowed: false, mode: 'shadow' })
   })
 

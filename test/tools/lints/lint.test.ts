@@ -48,7 +48,7 @@ describe('warnings', () => {
         classes: `${PARTS.classes}\n[exports.AgentRegistry]\ntype = "durable-object"\nstorage = "sqlite"`,
         route: `${PARTS.route}\naccess = "optional"\nagents = "approved"`,
       }),
-      'warning: ROUTES[0].agents: keeps nobody out with access = "optional"',
+      'warning: ROUTES[0].agents: has no effect with access = "optional"',
     ],
     [
       'an algorithm without an inline key',

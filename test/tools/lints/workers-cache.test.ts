@@ -70,6 +70,6 @@ describe("Cloudflare's cache for Workers", () => {
 
   it('is a mistake beside others', async () => {
     const { err } = await checkText(toml({ more: `[cache]\n${ON}`, route: '', top: PARTS.top }))
-    expect(err.join('\n')).toMatch(/ROUTES: must hold a rule.*\ncache\.enabled: /)
+    expect(err.join('\n')).toMatch(/ROUTES: must have a rule.*\ncache\.enabled: /)
   })
 })
