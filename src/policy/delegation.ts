@@ -62,7 +62,7 @@ export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   max_depth: {
     description:
       'Longest chain of actors, 0 to 10. With 0, `require_actor` and `actors` are mistakes.',
-    unset: "3 (a rule: the issuer's)",
+    unset: '3; in a rule, the value of the issuer',
     example: 1,
   },
   require_actor: {
@@ -84,7 +84,7 @@ export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   },
   issuers: {
     description: 'Other issuers whose `act.iss` is accepted, by name or URL.',
-    unset: "none (a rule: the issuer's)",
+    unset: 'none; in a rule, the value of the issuer',
     example: ['partner'],
   },
   may_act: {

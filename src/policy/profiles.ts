@@ -126,7 +126,10 @@ export const PROFILES = {
     slash: false,
     identify: hasId("access tokens of Stytch's Connected Apps"),
   },
-  /** Agentic JWT (its draft, version -00). A token may have a top-level claim of the workflow too: both must agree. */
+  /**
+   * Agentic JWT (its draft, version -00). A token may also have a top-level claim that names the workflow: it must
+   * agree with the intent.
+   */
   'agentic-jwt': {
     ...RFC9068,
     types: ['jwt', 'at+jwt'],

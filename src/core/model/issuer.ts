@@ -37,7 +37,7 @@ export type KeyLocation =
 export interface KeyTimes {
   /** Longest freshness lifetime (RFC 9111 §4.2); a longer one of the issuer is cut. */
   readonly maxFresh: number
-  /** Most age of keys that are used while the issuer is unreachable (RFC 5861 §4). */
+  /** Highest age of keys that are used while the issuer is unreachable (RFC 5861 §4). */
   readonly staleIfError: number
   /** Least time between two fetches for unknown key ids. */
   readonly cooldown: number

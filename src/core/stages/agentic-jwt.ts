@@ -151,8 +151,8 @@ const NO_FORMS: ReadonlySet<string> = new Set()
 
 /**
  * Checks a token of profile `agentic-jwt`, and what the rule expects of its workflow step. A token of another profile
- * has no step and no chain: a rule that expects one denies it. A hash is compared with those that the rule states; it
- * cannot be read, and proves no order by itself. Checksums are not computed.
+ * has no step and no chain: a rule that expects a step or a chain denies such a token. A hash is compared with those
+ * that the rule states; it cannot be read, and proves no order by itself. Checksums are not computed.
  */
 export const agenticJwt = stage({
   name: 'agentic_jwt',
