@@ -62,7 +62,10 @@ const LAYOUT = {
   today: [Float32Array, PEAKS.length],
   /** Hash, country and minute of each. A country is two letters. */
   tokens: [Uint32Array, 3 * TOKENS],
-  /** Of all sets: two halves of a hash for each member, and below the day of its last use; an empty member is zeros. */
+  /**
+   * The members of all sets: two halves of a hash for each. `days` has the day of the last use. An empty member is
+   * zeros.
+   */
   hashes: [Uint32Array, 2 * MEMBERS],
   /** By slot: days since it last counted as working time. */
   quiet: [Uint16Array, SLOTS],

@@ -23,7 +23,7 @@ export type Budget = ReturnType<typeof createBudget>
 
 /**
  * Counts the rows that an object has written on this UTC day, as they are billed; the records that were dropped; and
- * what all records say. The counts survive a restart. Of the count of dropped records, at least half does.
+ * what all records say. The counts survive a restart. Of the count of dropped records, at least half survives.
  */
 export function createBudget(storage: DurableObjectStorage) {
   const { sql, kv } = storage

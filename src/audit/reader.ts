@@ -65,7 +65,7 @@ export function createReader({ sql }: DurableObjectStorage) {
         'first < ?',
         ...terms.map((term) => `instr(${isOwnTerm(term) ? 'ids' : 'terms'}, ?)`),
       ]
-      // A query of one ring ends at its limit. Of all rings, SQLite would sort all rows first.
+      // A query of one ring ends at its limit. With several rings, SQLite would sort all rows first.
       return rings
         .flatMap((ring) =>
           sql

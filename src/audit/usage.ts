@@ -82,7 +82,7 @@ function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): voi
   if (typeof duration === 'number') add(counts.durations, duration, 1)
 }
 
-/** The groups of all shards in the order of time; at one time, those of the most decisions first. */
+/** The groups of all shards in the order of time; for the same time, groups with more decisions first. */
 export function usageOf(tallies: readonly Tally[]): Pick<Usage, 'groups' | 'leftOut'> {
   const all: Tally = new Map()
   for (const [group, { decisions, denied, durations }] of tallies.flatMap((one) => [...one])) {

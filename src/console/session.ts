@@ -117,7 +117,10 @@ export async function sessionOf(
   return policy.issuers.has(access.issuer) ? ok(session) : invalid
 }
 
-/** A session as text for a cookie, and its seconds: at most those of a token of its issuer, since revocations are kept so long. */
+/**
+ * A session as text for a cookie, and its seconds: at most as many as a token of its issuer may live, because
+ * revocations are kept for that time.
+ */
 export async function sealedSession(
   session: Session,
   policy: Policy,

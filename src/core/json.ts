@@ -102,8 +102,8 @@ export function parseJsonObject(text: string): JsonObject | undefined {
 const OPENINGS = /[{[]/g
 
 /**
- * Whether text is what its value is written as in JSON: so it has no duplicate members, and is not too deep. Most
- * tokens are.
+ * Whether text equals the JSON that its value is written as: then it has no duplicate members, and is not too deep.
+ * Most tokens are.
  */
 const isPlain = (text: string, value: unknown, depth: number): boolean =>
   (text.match(OPENINGS)?.length ?? 0) <= depth &&

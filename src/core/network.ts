@@ -127,7 +127,7 @@ const isPrivate = (address: Network): boolean =>
     return bits !== undefined && isPrivate({ family: 4, bits })
   })
 
-/** The bits of an address behind those of a network; `undefined` if it is not in the network. */
+/** The bits of an address that follow the bits of a network; `undefined` if it is not in the network. */
 const bitsAfter = (network: string, address: Network): string | undefined => {
   const range = rangeOf(network)
   if (!range.ok) throw new Error(`${network} ${range.reason}`)

@@ -135,7 +135,7 @@ const ruleChanges = (before: Policy, after: Policy) => {
   }
 }
 
-/** If one of the rules is public, it allows everybody, so it does not matter what the end of a token ends. */
+/** For pairs with a public rule: it allows everybody, so the keys about the end of a token do not matter. */
 const PUBLIC_TABLE = {
   ...RULE_TABLE,
   'revocation.late_by': () => [],

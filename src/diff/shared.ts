@@ -106,7 +106,7 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
       .map(([parent, some]) => [
         side,
         `issuer ${issuer.name}`,
-        `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (\`parent_scope\` by SCOPES)`,
+        `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (because SCOPES changes what \`parent_scope\` allows)`,
       ])
   })
 }

@@ -38,7 +38,7 @@ export const AGENT_ERRORS = {
 export type AgentErrorCode = keyof typeof AGENT_ERRORS
 
 /**
- * A refusal. `code` is stable; `message` is its sentence. Neither they nor `detail` contain a token
+ * A refusal. `code` is stable; `message` says the same in a sentence. Neither they nor `detail` contain a token
  * or a key.
  */
 export class AgentError extends Error {

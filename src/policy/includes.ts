@@ -139,7 +139,7 @@ const reportCircles = (declared: Declared, report: Report): void => {
   }
 }
 
-/** Steps to other scopes, each once; of those that may match each other's wildcards, the first represents all. */
+/** Steps to other scopes, each once; if several may match each other's wildcards, the first represents all. */
 const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
   const first = new Map<string, string>()
   const standIn = new Map<string, string>()

@@ -179,7 +179,7 @@ export function readTable<const F extends Fields>(
   return read as Readable<F>
 }
 
-/** A table inside a table. `make` makes of it what the policy contains, and may report more. */
+/** A table inside a table. `make` turns the table into its form in the policy, and may report more mistakes. */
 export function table<const F extends Fields, Value = Readable<F>>(
   fields: F,
   make: (entry: Readable<F>, report: Report, written: unknown) => Value = (entry) =>

@@ -39,7 +39,7 @@ const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'the token is not revoked, as of now or of at most `max_staleness` ago, and has not expired meanwhile; a throttled agent is within its limit',
+    'no revocation of the token is known, by data that is current or at most `max_staleness` old, and the token has not expired meanwhile; a throttled agent is within its limit',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = [...CHECKS.map((one) => one.denials), deny]

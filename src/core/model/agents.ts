@@ -55,7 +55,7 @@ export interface Sighting extends AgentKey, Shown {
 
 /** What the audit sends to the registry with sightings. */
 export interface AgentTerms {
-  /** Of the registry and of the revocation set. */
+  /** The jurisdiction of the registry and of the revocation set. */
   readonly jurisdiction?: string
   /** The prefix of the gate's own endpoints: calls to them are not recorded as sightings. */
   readonly prefix: string

@@ -58,7 +58,7 @@ export function isOpenTo({ agentTypes }: McpUse, types: readonly string[]): bool
 
 /**
  * Whether some call of this tool, prompt or resource could be allowed; never `false` where one could. Does not evaluate
- * `when`. Of a scope with arguments it compares only the text before the first argument.
+ * `when`. In a scope with arguments it compares only the text before the first argument.
  */
 export function mayUse(use: McpUse, caller: McpCaller): boolean {
   if (!isOpenTo(use, caller.types)) return false

@@ -15,7 +15,7 @@ export type Unidentified =
 /**
  * Reads the agent's identity from a token, or returns the fault. `actors`: the chain of actors. An id inside `act`
  * belongs to the actor's issuer. It is refused if that is not the token's issuer, under which it would identify another
- * agent. An id or type of a grant replaces that of the token.
+ * agent. An id or type that a grant gives replaces the one in the token.
  */
 export function identityOf(
   access: AccessToken,
@@ -72,7 +72,7 @@ const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined 
 }
 
 /**
- * The workflow of an intent. It must equal that of the issuer's claims. In an Agentic JWT this claim can be the only
- * one.
+ * The workflow of an intent. It must equal the workflow in the claims that the issuer's entry names. In an Agentic JWT
+ * this claim can be the only one.
  */
 const OF_INTENT: ClaimPath = ['intent', 'workflow_id']

@@ -7,9 +7,9 @@ import { methods } from '../../core/stages/possession.ts'
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
 
 /**
- * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1): one challenge
- * per method that the rule accepts. `undefined` if the status has none. Of the token it contains only scopes that the
- * resource offers.
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1): one challenge per
+ * method that the rule accepts. `undefined` if the status has none. The challenge contains nothing of the token but
+ * scopes that the resource offers.
  */
 export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)

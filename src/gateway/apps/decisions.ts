@@ -115,7 +115,7 @@ export const decisionsApp = createApp<GateEnv>()
     c.set('read', ['id'])
     const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : undefined
     const decision = objectOf(JSON.parse(found?.decision ?? '{}'))
-    // The same denial for unknown records and those of other issuers.
+    // The same denial for unknown records and for records of other issuers.
     if (!found || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
       return refuse(c, deny('decision_unknown'))
     }

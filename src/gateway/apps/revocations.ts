@@ -105,7 +105,7 @@ export const revocationsApp = createApp<GateEnv>()
   .get('/revocations/:id', async (c) => {
     const id = c.req.param('id')
     const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : undefined
-    // The same denial for unknown entries and those of other issuers.
+    // The same denial for unknown entries and for entries of other issuers.
     if (!found || !isReached(c, found.revocation.issuer)) {
       return refuse(c, deny('revocation_unknown'))
     }

@@ -48,8 +48,8 @@ export function variablesOf(env: Env): Readonly<Record<string, unknown>> {
 }
 
 /**
- * Loads what reads conditions, if a rule has one: few policies do, and it takes as long to load as the rest of the Worker.
- * To be awaited before the policy is read, which is invalid otherwise.
+ * Loads the compiler of conditions if a rule has a condition. Few policies have one, and the compiler takes as long to
+ * load as the rest of the Worker. To be awaited before the policy is read, which is invalid otherwise.
  */
 export async function loadConditions(env: Env): Promise<void> {
   if (!hasConditions(readVars(variablesOf(env)).vars.ROUTES)) return

@@ -67,7 +67,7 @@ export interface McpAnswer {
    * has to end it.
    */
   readonly body: 'own' | 'moved' | 'whole'
-  /** Of events: the ids of the request's messages that have no response among the events so far. */
+  /** For an event stream: the ids of the request's messages that have no response among the events so far. */
   readonly openRequests?: () => readonly Id[]
 }
 

@@ -237,7 +237,7 @@ const statesOf = (node: ASTNode | undefined): number => {
 
 /**
  * Loops do not nest, so the cost is linear in the list's length. All members together are no larger
- * than the list. So each counts with its average size, and steps per member are proportional to it.
+ * than the list. So each member counts with its average size, and the steps per member are proportional to that size.
  */
 const comprehension = (
   node: ASTNode,

@@ -28,7 +28,7 @@ export const revokedDenials = denials({
   ],
   agent_not_approved: [
     'forbidden',
-    'Only approved agents may call this, and this agent is not one of them',
+    'Only approved agents may use this route, and this agent is not approved',
     'Ask the operator to approve the agent in the registry of agents',
   ],
   agent_checksum_changed: [

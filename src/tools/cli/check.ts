@@ -224,7 +224,7 @@ function* unmade(
   const { name, bindings } = environment
   if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return
   const said =
-    'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made'
+    'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made'
   const inside = name === undefined ? '' : `env.${name}.`
   const { [path]: advice } = objectAdvice([{ path, message: said }], environment, inside)
   yield { path, message: `${said}, ${advice}` }

@@ -41,7 +41,7 @@ export const ciCommand: CommandRow<CiOptions> = {
     'Run check, test, and diff against the policy of another commit, as one step of a pipeline.',
   example: 'ci --base origin/main --min-coverage 100',
   help: `
-Without --base nothing is compared. Each environment is compared with that of the same name.
+Without --base nothing is compared. Each environment is compared with the environment of the same name.
 Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access widens, 2 cannot tell.`,
   options: (command) =>
     command
@@ -235,7 +235,7 @@ const versionAt = async (base: string, config: string): Promise<string | undefin
   return isVersion(version) && version !== ownManifest().version ? version : undefined
 }
 
-/** Compares each environment with that of the same name. */
+/** Compares each environment with the one of the same name. */
 const compare = async (
   [committed, ...teams]: readonly Committed[],
   config: string,

@@ -126,7 +126,7 @@ const explainHere = async (
     },
     out: present([
       ...explanationLines(explanation),
-      moment && `Judged as of ${utc(moment.value)}.`,
+      moment && `Judged as at ${utc(moment.value)}.`,
       stepsOf(explanation).some((step) => own(step, 'stage') === 'revocation') &&
         'Revocations are not known here: judged as if nothing were revoked.',
     ]),

@@ -55,7 +55,7 @@ const ANSWER_DEPTH = 256
 const EVENTS = 'text/event-stream'
 const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
-/** Reads where a gate is. Plain http passes only to this machine: the call carries a token. */
+/** Reads where a gate is. Plain http is accepted only for this machine: the call carries a token. */
 export function gateAddress(url: string, prefix: string): Result<GateAddress, string> {
   const parsed = parseUrl(url)
   if (!parsed || !/^https?:$/.test(parsed.protocol)) {

@@ -17,7 +17,7 @@ import { tomlTable, tomlValue } from './toml.ts'
 export interface Project {
   /** Name of the Worker. */
   readonly name: string
-  /** Of edgewarden, and of what it was tested with: package name → exact version. */
+  /** Versions of edgewarden and of the packages that it was tested with: package name → exact version. */
   readonly versions: Readonly<Record<'edgewarden' | 'wrangler' | 'node', string>>
   /** Whether the Node that runs here is too old for wrangler, so that the project brings one. */
   readonly bringsNode: boolean
@@ -90,7 +90,7 @@ crons = ["*/5 * * * *"] # renews issuers' keys ahead of time
 binding = "CF_VERSION_METADATA" # each line of the journal says which deployment decided
 
 [cache]
-enabled = false # it would answer before the gate runs, with what was let through for others
+enabled = false # it would answer before the gate runs, with answers cached for other callers
 
 [observability]
 enabled = true
@@ -265,7 +265,7 @@ const policyTests = (answers: Answers, { imported }: Project): string => {
   ].join('\n\n')}\n`
 }
 
-/** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
+/** Claims that tokens of a profile have. A test fills in claims by itself only for profile RFC 9068. */
 const profileClaims = (profile: Profile, answers: Answers): readonly string[] => {
   const { requiredClaims, clientId, clientRequired, claims, sample = {} } = profile
   const names = new Set([

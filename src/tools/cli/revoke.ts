@@ -90,7 +90,7 @@ names the revocation, 2 cannot tell.`,
     ),
 }
 
-/** The options with what the gate's policy says about a leaked token, or of an issuer by its name. */
+/** The options, completed by the gate's policy: what a leaked token names, or the issuer that has this name. */
 const completed = async (
   options: RevokeOptions,
   around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,

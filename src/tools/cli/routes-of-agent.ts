@@ -18,7 +18,7 @@ import { readText } from './files.ts'
 
 /** An agent as options describe it. */
 export interface AgentOptions {
-  /** Of an issuer with entity profiles several, separated by spaces. */
+  /** With entity profiles there may be several, separated by spaces. */
   readonly agentType?: string
   /** Separated by spaces. */
   readonly scopes?: string
@@ -172,7 +172,7 @@ const describedBy = (
   const entry = [...issuers.values()].find(({ name }) => name === issuer)
   if (issuer !== undefined && !entry) {
     const names = [...issuers.values()].map(({ name }) => name)
-    return fail(`There is no issuer ${issuer}; those of the file: ${names.join(', ') || 'none'}.`)
+    return fail(`There is no issuer ${issuer}; the file has: ${names.join(', ') || 'none'}.`)
   }
   const held = scopes?.split(' ').filter((one) => one !== '')
   const wrong = held?.find((one) => !isScopeToken(one))
@@ -209,7 +209,7 @@ const asksOf = (
 /** Claims that are not compared: --claims may leave them out. */
 const UNCOMPARED: ReadonlySet<string> = new Set(['iss', 'exp', 'iat', 'aud'])
 
-/** What a token with these claims lacks of what its issuer's entry requires. */
+/** What the issuer's entry requires and a token with these claims lacks. */
 const lackedBy = (claims: JsonObject, route: Route, issuers: readonly Issuer[]): JsonObject => {
   const missing = issuers.flatMap((issuer) => missingClaims({ claims, issuer, route }))
   const lacked = missing.filter((name) => !UNCOMPARED.has(name))

@@ -214,7 +214,7 @@ const issuerOf = (
   return found ? ok(found) : fail(unknownName('issuer', name, names))
 }
 
-/** The claims of a case, with what the rule takes where they do not say it. */
+/** The claims of a case. Claims that are missing get values that the rule accepts. */
 const completed = (
   { claims, without }: TestCase,
   issuer: Issuer | undefined,

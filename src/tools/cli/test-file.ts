@@ -26,7 +26,7 @@ export interface Expected {
   readonly code?: string
   /** `match` of the rule. */
   readonly rule?: string
-  /** Of the request to the origin: a value, whether the header is there at all. */
+  /** Headers of the request to the origin: a value, or whether the header must be there. */
   readonly headers?: Readonly<Record<string, string | boolean>>
 }
 

@@ -45,7 +45,7 @@ Exit status: 0 all is as expected, 1 it is not, 2 cannot tell.`,
       .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
       .option('--env <name>', 'decide by this environment')
       .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
-      .option('--update', 'write the decisions of now into the test files, as expect')
+      .option('--update', 'write the decisions of this run into the test files, as expect')
       .addOption(new Option('--report <form>', 'a report for other tools').choices(REPORTS))
       .option('--output <file>', 'write the report there (default: standard output)'),
   run: (files, options, { now }) => test(present(files.flat()), options, now()),

@@ -31,8 +31,8 @@ const viasOf = (
 }
 
 /**
- * What is wrong with the bindings of origins: client certificates for an origin without TLS, which never sees them. And
- * what is probably a mistake: a certificate without use, a Worker as a network.
+ * What is wrong with the bindings of origins: client certificates for an origin without TLS, which never sees them.
+ * Also likely mistakes: a certificate without use, a Worker as a network.
  */
 export function originBindings(
   environment: Pick<WranglerEnvironment, 'bindings'>,

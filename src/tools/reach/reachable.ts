@@ -30,7 +30,7 @@ export interface Reach {
 const MOST = 1_000
 
 /**
- * The rules that some request of the described agent passes. Rules in shadow mode always pass. Checks only issuer,
+ * The rules that allow some request of the described agent. Rules in shadow mode always pass. Checks only issuer,
  * scopes, agent type and workflow; for an MCP server, whether the agent may connect.
  */
 export async function reachable(policy: Policy, described: Described): Promise<readonly Reach[]> {

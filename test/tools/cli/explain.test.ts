@@ -218,7 +218,7 @@ describe('the moment', () => {
   ])('may be another one, in %s', async (_, at, exitCode) => {
     const outcome = await ask('GET', '/a/7', { token: await token(), at })
     expect(outcome.exitCode).toBe(exitCode)
-    expect(outcome.out.join('\n')).toContain('Judged as of 2026-01-01 00:0')
+    expect(outcome.out.join('\n')).toContain('Judged as at 2026-01-01 00:0')
   })
 
   it.each([

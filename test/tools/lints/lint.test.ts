@@ -72,7 +72,7 @@ describe('warnings', () => {
     [
       'nobody who makes keys',
       toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''), more: SECRETS }),
-      'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
+      'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
     ],
     [
       'nobody who makes keys, and no class of it',

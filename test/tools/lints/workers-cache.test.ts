@@ -12,7 +12,7 @@ const ENTRYPOINT = '[exports.default]\ntype = "worker"\n'
 const staging = environmentToml('staging')
 
 const message = (place: string) =>
-  `is true: Cloudflare would answer before the gate runs, with what was let through for others; write enabled = false in ${place}`
+  `is true: Cloudflare would answer before the gate runs, with answers that it cached for other callers; write enabled = false in ${place}`
 
 describe("Cloudflare's cache for Workers", () => {
   it.each<[string, string, readonly string[]]>([
