@@ -48,7 +48,7 @@ const imported = async (
     return { ...publicKey, key }
   } catch {
     throw new Error(
-      `key ${place} of the secret ASSERTION_KEYS makes signatures that its own public members do not verify: its private and public members are of different keys`,
+      `key ${place} of the secret ASSERTION_KEYS cannot sign: its private and public members do not belong together`,
     )
   }
 }

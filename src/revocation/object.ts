@@ -77,7 +77,8 @@ export class RevocationShard extends DurableObject {
     return (await this.#feed(hint))?.since({ epoch, version }, this.#name !== PRIMARY)
   }
 
-  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`. See `Peer` for further ones without a comment.
+  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`. Further methods without a comment: see
+  // `Peer`.
 
   add(entries: readonly Revocation[], act?: Act) {
     return this.#primary.add(entries, act)

@@ -314,7 +314,7 @@ describe('keys of the operator', () => {
       expect(logged[0]).toEqual({
         event: 'assertion_keys_unavailable',
         error:
-          'Error: key 2 of the secret ASSERTION_KEYS makes signatures that its own public members do not verify: its private and public members are of different keys',
+          'Error: key 2 of the secret ASSERTION_KEYS cannot sign: its private and public members do not belong together',
       })
       // Nor does a keeper hear of them.
       expect(asked).toEqual([])

@@ -113,7 +113,7 @@ const VISIBLE = /^[\x21-\x7e]*$/
 const EXPRESSION = /\{[^}]*\}/g
 /** Sample values of expressions: text, the rest of an escape, and a further segment. */
 const VALUES = ['x', 'aa', '/x']
-/** Further samples: hosts, ports and whole URIs. With at least one the URI must be canonical. */
+/** Further samples: hosts, ports and whole URIs. A URI with one of these samples in it must be canonical. */
 const MAKING = [...VALUES, 'x/', '8080', 'x:x']
 
 /** Whether a template's literal text makes no dot segments or broken escapes, whatever its expressions contain. */

@@ -32,7 +32,7 @@ export type AnswerName = keyof Answers
 export interface Question {
   /** In the help, and in a terminal. */
   readonly what: string
-  /** The value without an answer; absent where one is needed. */
+  /** The value if there is no answer; absent if an answer is required. */
   readonly otherwise?: string
   /** Why an answer is not valid. The meaning of the answer is checked later, with the policy. */
   readonly fault: (answer: string) => string | undefined
