@@ -86,7 +86,7 @@ const inlineKeyIssues = async (
     ),
     ...[...new Set(ambiguous)].map((one) => ({
       path,
-      message: `one of several keys has ${one}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
+      message: `one of several keys has ${one}, so it is unclear which key a token means, and the token is refused as key_ambiguous; give each key a kid of its own`,
     })),
   ]
 }

@@ -124,7 +124,7 @@ describe('inline keys that tokens do not tell apart', () => {
 
   it('are warned of by their kid', async () => {
     expect(await found(named(KEY, 'a'), named(OTHER, 'a'), named(KEY, 'b'))).toEqual([
-      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a`, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own',
+      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a`, so it is unclear which key a token means, and the token is refused as key_ambiguous; give each key a kid of its own',
     ])
     expect(await found(KEY, named(OTHER, 'b'))).toEqual([
       expect.stringContaining('one of several keys has no kid'),
