@@ -12,12 +12,11 @@ import {
 export type { AgentGuardOptions, AgentVariables } from './gateway/apps/guard-middleware.ts'
 
 /**
- * The guard as Hono middleware. Allowed requests go to `next` with {@link AgentVariables}; denied
- * ones get problem details, or the answer of `refuse`. Answers of MCP handlers are treated like an
- * origin's: sessions are sealed, lists filtered, and streams cut when the token ends. With `cors`,
- * answers have CORS headers and allowed preflights are answered without a token. Denied preflights
- * and other OPTIONS have none. The policy alone selects the rule, whatever path the middleware is
- * mounted on.
+ * The guard as Hono middleware. Allowed requests go to `next` with {@link AgentVariables}; denied ones get problem
+ * details, or the answer of `refuse`. Answers of MCP handlers are treated like an origin's: sessions are sealed, lists
+ * filtered, and streams cut when the token ends. With `cors`, answers have CORS headers and allowed preflights are
+ * answered without a token. Answers to denied preflights and to other OPTIONS requests have no CORS headers. The policy
+ * alone selects the rule, whatever path the middleware is mounted on.
  */
 export function agentGuard<E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
   guard: Guard,

@@ -1,5 +1,5 @@
 /**
  * Variables of the policy that are built into the Worker: none. Where teams have files of rules, `[alias]` in
- * wrangler.toml puts what `edgewarden check --write` has made of them in place of this module.
+ * wrangler.toml replaces this module by the rules that `edgewarden check --write` has made of these files.
  */
 export const variables: Readonly<Record<string, unknown>> = {}

@@ -18,12 +18,12 @@ export type AgentObjects = Objects<{
 
 /**
  * Creates a function that sends what was seen of agents to the registry, some seconds after it was stored. Nobody waits
- * for it, and it never fails. A call that failed is repeated before the next one, under the same id. A restart loses
+ * for it, and it never fails. A call that failed is repeated under the same id before the next call. A restart loses
  * what was not sent.
  */
 export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
   const sightings = createSightings()
-  /** Calls to send, in order. The first may have failed before. */
+  /** Calls to send, in order. The first may be a call that failed, and is sent again. */
   const calls: { readonly id: string; readonly some: readonly Sighting[] }[] = []
   let isDue = false
 
@@ -57,7 +57,7 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
     try {
       sightings.add(known, terms)
     } catch (error) {
-      // The records are stored. An error now would store them again.
+      // The records are already stored: an error here would make the caller send them again.
       system.log({ event: 'agents_not_seen', error: String(error) })
     }
     if (isDue || (sightings.isEmpty() && calls.length === 0)) return

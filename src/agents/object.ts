@@ -27,11 +27,17 @@ import { WATCH_TABLES } from './watch-store.ts'
 const SCHEMA = 1
 /** The primary shard of the revocation set. */
 const PRIMARY = '0'
-/** Milliseconds between two checks that the set still has each status: while agents are seen, and otherwise. */
+/**
+ * Milliseconds between two checks that the revocation set still has each status: while agents send requests, and
+ * otherwise.
+ */
 const LOOK_MS = { seen: 10_000, else: 3_600_000 }
 /** Milliseconds after which what failed is tried again. */
 const RETRY_MS = 5_000
-/** Milliseconds that a change waits for the set. The call itself is not ended, since calls must stay in order. */
+/**
+ * Milliseconds that a change waits for the revocation set. The call itself is not ended, since calls must stay in
+ * order.
+ */
 const TELL_MS = 10_000
 /** Calls of the audit that are remembered. */
 const MOST_CALLS = 1_000
@@ -44,8 +50,8 @@ const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
 
 /**
  * The registry of agents: a Durable Object with SQLite. It discovers agents in what the audit stores, and keeps what
- * administrators say of them. It writes their status into the revocation set, by which requests are decided. Trusts its
- * callers, which are the gate's own code.
+ * administrators decide about them. It writes their status into the revocation set, by which requests are decided.
+ * Trusts its callers, which are the gate's own code.
  */
 export class AgentRegistry extends DurableObject {
   readonly #calls = new Set<string>()
@@ -70,8 +76,8 @@ export class AgentRegistry extends DurableObject {
   }
 
   /**
-   * Stores what a shard of the audit has seen. A shard that gets no answer calls again under the same id. The ids are in
-   * memory only: if the object restarts, it loses what it learned from the call, too.
+   * Stores what a shard of the audit reports about agents. A shard that gets no answer calls again under the same id.
+   * The ids are in memory only: if the object restarts, it loses what it learned from the call, too.
    */
   async observe(
     sightings: readonly Sighting[],
@@ -135,7 +141,10 @@ export class AgentRegistry extends DurableObject {
     return alert && { ...suspended, alert }
   }
 
-  /** Changes an agent. Resolves once each shard of the set has its status. If that takes too long, the set gets it later. */
+  /**
+   * Changes an agent. Resolves once each shard of the revocation set has the agent's new status, or after a time limit:
+   * the set then gets the status later.
+   */
   async change(change: AgentChange, act?: Act): Promise<AgentChanged> {
     const { act: kind, issuer, agent: value, reason } = change
     const changed = this.#table.change(change, ({ status }) => {
@@ -149,7 +158,7 @@ export class AgentRegistry extends DurableObject {
     return { entry: changed, ...(shards && { shards }) }
   }
 
-  /** Writes into the set what it lacks. Never rejects. */
+  /** Writes statuses that the revocation set lacks into it. Never rejects. */
   async #tell(): Promise<ShardStatus | undefined> {
     this.#lookedAt = Date.now()
     try {

@@ -53,7 +53,7 @@ export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
   },
   throttle: {
     description:
-      'With action `"throttle"`: requests that the agent may send in a minute, over all rules. All of them may come at once. It needs the binding `RATE_LIMITER`.',
+      'With action `"throttle"`: requests that the agent may send in a minute, over all rules. They may all be sent at once. It needs the binding `RATE_LIMITER`.',
     default: 6,
     example: 30,
   },

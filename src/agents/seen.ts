@@ -1,10 +1,10 @@
 import type { Seen, Sighting } from '../core/model/agents.ts'
 
 export const DAY_MS = 86_400_000
-/** For how many days scopes and uses are remembered, how many of each, and how many entries of a list. */
+/** How many days scopes and uses are remembered, how many of each, and how many entries a list may have. */
 const KEPT = { days: 90, uses: 100, list: 50 } as const
 
-/** What was seen of an agent, with one more sighting. `isNew`: whether more than its times has changed. */
+/** What was seen of an agent, with one more sighting. `isNew`: whether anything but its times has changed. */
 export function merged(
   seen: Seen | undefined,
   sighting: Sighting,

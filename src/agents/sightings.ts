@@ -20,7 +20,10 @@ export function createSightings() {
   let gathered = new Map<string, Map<string, Sighting>>()
   let size = 0
 
-  /** Where too many wait, the issuer with the most drops its oldest. So an issuer that invents ids hides no agent of another. */
+  /**
+   * If too many sightings wait, the oldest of the issuer with the most sightings are dropped. So an issuer that invents
+   * ids hides no agent of another.
+   */
   const hasRoom = (own: Map<string, Sighting>): boolean => {
     if (size < SIGHTINGS.agents) return true
     const [most = own] = [...gathered.values()].sort((one, other) => other.size - one.size)
@@ -131,7 +134,7 @@ const joined = (one: Sighting, other: Sighting): Sighting => ({
   requests: [...one.requests, ...other.requests].slice(-SIGHTINGS.requests),
 })
 
-/** The texts of a value and of its lists: no duplicates, no long ones, and as many as there is room for. */
+/** The texts in a value and in its lists, without duplicates and long texts, and as many as there is room for. */
 const textsIn = (value: unknown): readonly string[] => {
   const texts = [value].flat(2).filter((one) => typeof one === 'string')
   const short = texts.filter(({ length }) => length <= SIGHTINGS.characters)

@@ -24,9 +24,9 @@ export interface StandingSet {
 }
 
 /**
- * Creates a function that writes the status of agents into the revocation set, one call after the other. The table notes
- * what the set lacks, so this goes on after a restart. Resolves with how many shards have it. Rejects if the set cannot
- * be reached.
+ * Creates a function that writes the status of agents into the revocation set, one call after the other. The table
+ * stores which statuses the revocation set lacks, so writing goes on after a restart. Resolves with how many shards
+ * have the statuses. Rejects if the set cannot be reached.
  */
 export function createStandings(
   { kv }: DurableObjectStorage,
@@ -61,7 +61,7 @@ export function createStandings(
 const subjectOf = ({ issuer, agent }: AgentEntry) =>
   ({ kind: 'agent', issuer, value: agent }) as const
 
-/** The entry of the set for an agent; `undefined` if it needs none. */
+/** The entry of the revocation set for an agent; `undefined` if the agent needs no entry. */
 const standingOf = async (entry: AgentEntry): Promise<Revocation | undefined> => {
   const { status, fields, change } = entry
   const mode = STANDINGS.find((one): one is AgentStanding => one === status)

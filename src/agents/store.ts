@@ -18,11 +18,11 @@ import {
 import { changedEntry } from './change.ts'
 import { DAY_MS, merged, withChild } from './seen.ts'
 
-/** The part of the discovered agents that is deleted at a time. */
+/** The share of the discovered agents that is deleted at a time. */
 const TOGETHER = 1 / 100
 /** Most rows that a query by need reads, and most characters that any query reads. An object answers with 32 MB at most. */
 const PAGE = { rows: 2_000, characters: 4_000_000 } as const
-/** Milliseconds between two writes of an agent if only its time is new. */
+/** Milliseconds between two writes of an agent of which only the time of the last request has changed. */
 const COARSE_MS = 600_000
 /** Rows between two writes of their number. */
 const ROWS_STEP = 100
@@ -210,7 +210,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
       return { changed, gone }
     },
 
-    /** Changes an agent, and calls `stored` with it. What `stored` writes is committed together with the change. */
+    /**
+     * Changes an agent, and calls `stored` with it. Whatever `stored` writes is committed in the same transaction as
+     * the change.
+     */
     change(change: AgentChange, stored: (entry: AgentEntry) => void): AgentEntry | ChangeRefusal {
       return storage.transactionSync(() => {
         const before = find(change)
@@ -247,10 +250,13 @@ export function createAgentTable(storage: DurableObjectStorage) {
       return { agents, ...(last && { cursor: keyText(last) }) }
     },
 
-    /** Some agents whose status the revocation set lacks. */
+    /** Some agents whose status is not yet in the revocation set. */
     missing: (most: number) => pageOf(most, 'told = 0'),
 
-    /** Notes that the set has the status of these agents, unless it has changed meanwhile. */
+    /**
+     * Records that the revocation set has the status of these agents, except of those whose status has changed
+     * meanwhile.
+     */
     notePresent(entries: readonly AgentEntry[]): void {
       for (const { issuer, agent, version } of entries) {
         const key = 'issuer = ? AND agent = ? AND version = ?'
@@ -258,7 +264,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
       }
     },
 
-    /** Notes that the set lacks every status: it has begun anew. */
+    /** Records that the revocation set lacks every status, because it was created again. */
     noteAllMissing: (): void =>
       void sql.exec("UPDATE agents SET told = 0 WHERE status != 'discovered'"),
 

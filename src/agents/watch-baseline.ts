@@ -3,29 +3,35 @@ import { COUNTS, type Counted, HEAD, PEAKS, SLOTS, sizeOf, type WatchState } fro
 
 const HOUR = 3_600_000
 export const DAY = 24 * HOUR
-/** The time in which requests are counted, and how many of it an hour has. */
+/** Requests are counted in windows: milliseconds of a window, and windows of an hour. */
 const WINDOW = 300_000
 const WINDOWS = HOUR / WINDOW
 
-/** Requests until a signal may alert. */
+/** Requests that an agent must have sent before a signal may alert. */
 const LEARNING_REQUESTS = 200
-/** Signals that learn for a week; others for two. */
+/** Signals that learn for one week; all others learn for two weeks. */
 const WEEK_LONG: readonly Signal[] = ['odd_hour', 'refusals', 'two_places']
-/** An hour of work has more than this part of an even share. */
+/** An hour counts as working time if it has more than this part of an even share of the requests. */
 const WORK = 0.1
 /** How fast an hour is learned: the `part` of a new value. It counts up to `times` the usual, or up to `always`. */
 const RATE = { part: 0.05, times: 2, always: 20 }
-/** How a peak changes in a day: it falls by time, and rises by a higher one. Up to `AT_ONCE` it rises at once. */
+/**
+ * How a peak changes in a day: it falls with time, and rises if the day had a higher peak. Up to `AT_ONCE` it rises at
+ * once.
+ */
 const PEAK = { falls: 0.995, rises: 1.05 }
 const AT_ONCE = { multiple: 1, requests: 10, refusals: 3 }
-/** What is usual would have been seen so many times. That it is missing by chance happens once in e^8, about 3,000. */
+/**
+ * Something counts as unusual if it was never seen although it should have been seen this often: the chance of that is
+ * e^-8, about 1 in 3,000.
+ */
 export const EXPECTED = 8
-/** The most hours without a request that are learned: later ones say nothing new. */
+/** After so many hours without a request nothing more is learned: further hours say nothing new. */
 const MOST_HOURS = 28 * 24
 /** A volume has at least so many requests in a window, so 20 in two. */
 const LEAST = 10
 
-/** The number at a place of an array, which must have one there. */
+/** The number at an index of an array. The array must have a number there. */
 export function at(numbers: ArrayLike<number>, place: number): number {
   return numbers[place] ?? 0
 }
@@ -55,8 +61,9 @@ export function evenShare({ usual }: WatchState): number {
 }
 
 /**
- * The visits to expect around a slot since the last one there, if visits came at all hours alike. That none came has the
- * chance e^-visits. Looks equally far to both sides of the slot, at least `least` hours. 0 for an hour of work.
+ * How many visits to expect around a slot since the last visit there, if visits were equally likely at all hours. The
+ * chance that no visit came is e^-visits. Looks equally far to both sides of the slot, at least `least` hours. 0 for an
+ * hour of work.
  */
 export function missedVisits(state: WatchState, slot: number, least = 1): number {
   const { head, quiet, learned } = state
@@ -150,7 +157,7 @@ export function advance(state: WatchState, now: number): void {
   }
 }
 
-/** Raises the peaks of today by the last two windows. */
+/** Raises today's peaks if the last two windows had more. */
 export function learnPeaks(state: WatchState, now: number): void {
   const values = { ...volumeOf(state, slotOf(now)), refusals: recent(state, 'refusals') }
   for (const [i, name] of PEAKS.entries()) {
@@ -163,7 +170,7 @@ const learnHour = (state: WatchState, time: number): void => {
   const slot = slotOf(time)
   const hours = at(learned, slot)
   const part = Math.max(1 / (hours + 1), RATE.part)
-  // After many visits an odd hour becomes one of work, though each visit was too small for an alert.
+  // After many visits an odd hour counts as working time, although each visit was too small for an alert.
   const isOdd = !isLearning(state, 'odd_hour', time) && missedVisits(state, slot, 0) >= EXPECTED
   const always = isOdd ? 2 * WORK * evenShare(state) : RATE.always
   const isClipped = isOdd || !isLearning(state, 'volume', time)

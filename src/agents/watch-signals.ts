@@ -29,18 +29,21 @@ import {
   type WatchState,
 } from './watch-state.ts'
 
-/** Milliseconds after an alert in which its signal is muted, and nothing is learned. A person may end it. */
+/**
+ * Milliseconds after an alert in which its signal is muted, and nothing is learned. A verdict of a person ends this
+ * time.
+ */
 export const ALERT_MS = DAY
 /**
- * A volume is `above` times the highest so far, or more while few days are known: `unsure` divided by them is added. An
- * agent whose peak is below `calm` times the bound has an even load, so its highest is at most that multiple.
+ * A volume is `above` times the highest so far, or more while few days are known: `unsure` divided by the known days is
+ * added. An agent whose peak is below `calm` times the bound has an even load, so its highest is at most that multiple.
  */
 const VOLUME = { calm: 1.5, above: 1.75, unsure: 6 }
-/** The least refusals of two windows, and how many times the usual. */
+/** Refusals of two windows that a signal needs: at least, and as a multiple of the usual number. */
 const REFUSALS = { least: 10, times: 3 }
 /** The least requests of an odd hour. */
 const ODD = 20
-/** Milliseconds in which two places are at once. */
+/** Within so many milliseconds, requests from two countries count as simultaneous. */
 const AT_ONCE = 300_000
 const MINUTE = 60_000
 
@@ -71,7 +74,7 @@ export interface Found {
   }
 }
 
-/** Counts a sample, and returns what these signals find unusual. Learns it, unless an alert is open. */
+/** Counts a sample, and returns what these signals find unusual. Learns from the sample, unless an alert is open. */
 export function observe(
   state: WatchState,
   sample: Sample,
@@ -188,7 +191,7 @@ const NEW: readonly (readonly [Signal, readonly SetName[]])[] = [
 const newIn = (state: WatchState, members: readonly Member[]): readonly Found[] => {
   const fresh = members.filter(([name, text]) => !isMember(state, name, text))
   if (fresh.length === 0) return []
-  // An agent may use a pool of networks. It takes this many hours until each was probably seen.
+  // An agent may use a pool of networks. It takes this many hours until each network of the pool was probably seen.
   const isEarly = at(state.head, HEAD.active) < EXPECTED * (sizeOf(state, 'network') + 1)
   return NEW.flatMap(([signal, names]) => {
     const found = fresh.filter(([name]) => names.includes(name) && !(isEarly && name === 'network'))
@@ -230,7 +233,7 @@ const pairsOf = ({ tokens: kept }: WatchState, tokens: Sample['tokens'], now: nu
   })
 }
 
-/** Remembers where tokens came from, in the place of the one seen longest ago. */
+/** Remembers where tokens came from. A new token replaces the token that was seen longest ago. */
 const noteTokens = ({ tokens: kept }: WatchState, { tokens }: Sample, now: number): void => {
   for (const [token, country] of tokens) {
     const oldest = placesOf(kept).reduce((one, other) =>

@@ -15,14 +15,18 @@ export type Counts = Record<Counted, number>
 
 /** Slots of the baseline: hours of a weekday, then of a day of a weekend (UTC). */
 export const SLOTS = 48
-/** The most of two windows: the fewer requests of them alone, and as a multiple of the bound, and refusals of both. */
+/**
+ * Peaks over two windows: the smaller number of requests, alone and as a multiple of the bound, and the refusals of
+ * both windows.
+ */
 export const PEAKS = ['multiple', 'requests', 'refusals'] as const
 /** Tokens whose last place is remembered. */
 const TOKENS = 12
 
 /**
- * Places of the head. `window`: number of the latest since the epoch. `days`: those with a volume. `active`: hours with
- * requests, and `last` the number of the latest; `visits`: how many of them came after an hour without.
+ * Places of the head. `window`: number of the latest window, counted from the epoch. `days`: days with a known volume.
+ * `active`: how many hours had requests; `last`: the number of the latest such hour; `visits`: how many of these hours
+ * came after an hour without requests.
  */
 export const HEAD = {
   version: 0,
@@ -58,9 +62,12 @@ const LAYOUT = {
   today: [Float32Array, PEAKS.length],
   /** Hash, country and minute of each. A country is two letters. */
   tokens: [Uint32Array, 3 * TOKENS],
-  /** Of all sets: two halves of a hash for each member, and below the day of its last use; an empty member is zeros. */
+  /**
+   * The members of all sets: two halves of a hash for each. `days` has the day of the last use. An empty member is
+   * zeros.
+   */
   hashes: [Uint32Array, 2 * MEMBERS],
-  /** By slot: days since it was last an hour of work. */
+  /** By slot: days since it last counted as working time. */
   quiet: [Uint16Array, SLOTS],
   days: [Uint16Array, MEMBERS],
 } as const
@@ -106,7 +113,7 @@ export function isMember({ sets }: WatchState, name: SetName, text: string): boo
   return placeOf(sets[name].hashes, text) >= 0
 }
 
-/** Adds a member, in the place of the one that was used longest ago. */
+/** Adds a member. It replaces the member that was used longest ago. */
 export function addMember({ sets }: WatchState, name: SetName, text: string, day: number): void {
   const { hashes, days } = sets[name]
   const known = placeOf(hashes, text)

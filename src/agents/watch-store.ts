@@ -4,7 +4,9 @@ import { type WatchState, watchState } from './watch-state.ts'
 
 /** Most states in memory. */
 const MOST_STATES = 2_000
-/** Milliseconds between two writes of a state; and without a sighting, until all states are written. */
+/**
+ * Milliseconds between two writes of a state, and milliseconds without a sighting after which all states are written.
+ */
 export const STORE_MS = { each: 600_000, quiet: 10_000 }
 
 /** The tables of states and alerts. */
@@ -57,7 +59,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       return state
     },
 
-    /** States by key: those whose key begins so, and goes on with a quotation mark. */
+    /** States by key: those whose key begins with the given text and continues with a quotation mark. */
     find(beginning: string): ReadonlyMap<string, WatchState> {
       const query = 'SELECT agent, state FROM watched WHERE agent > ? AND agent < ?'
       type Row = { agent: string; state: ArrayBuffer }
@@ -77,7 +79,10 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
       for (const key of kept.keys()) if (key.startsWith(beginning)) kept.delete(key)
     },
 
-    /** Writes states that were written long ago. Writes all once no agent is seen for a while, since the object may end then. */
+    /**
+     * Writes states that were written long ago. Writes all states once no agent was seen for a while: the platform may
+     * then end the object.
+     */
     storeLater(): void {
       for (const [key, { stored }] of kept) if (Date.now() >= stored + STORE_MS.each) store(key)
       if (quiet) clearTimeout(quiet)

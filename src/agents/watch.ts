@@ -51,7 +51,7 @@ export function createWatch({ storage, acts, set, table, waitUntil }: WatchOptio
   }
 
   /**
-   * Whether an alert stops its agent. Of several issuers each may use half of the limit, so that none uses up all of it.
+   * Whether an alert stops its agent. If there are several issuers, each may use at most half of the limit.
    * Refusals stop nobody: whoever has an old token of the agent could cause them.
    */
   const stops = ({ action, atMost }: WatchRule, { signal }: Found, agent: AgentKey): boolean => {
@@ -127,7 +127,7 @@ export function createWatch({ storage, acts, set, table, waitUntil }: WatchOptio
         return { watch, ...learnedOf(state, Date.now()) }
       }),
 
-    /** Forgets what is usual of agents. */
+    /** Forgets what was learned as usual for these agents. */
     forget(agents: readonly AgentKey[]): void {
       for (const agent of agents) states.drop(beginningOf(agent))
     },
@@ -199,14 +199,17 @@ const stateKey = (name: string, agent: AgentKey): string =>
 /** What the keys of all states of an agent begin with. */
 const beginningOf = (agent: AgentKey): string => `${keyText(agent).slice(0, -1)},`
 
-/** An act of the gate itself. Its id is made once, so it is stored once however often it is sent. */
+/** An act of the gate itself. The id is made here, so that an act that is sent several times is stored once. */
 const actOf = ({ at, issuer, agent }: Alert, terms: ActTerms): Act => {
   const id = crypto.randomUUID()
   const record = { v: 1, kind: 'act', id, time: new Date(at).toISOString(), issuer, agent }
   return { ...terms, id, record: JSON.stringify(record) }
 }
 
-/** A network as it is watched: 16 bits of an IPv4 address, 32 of an IPv6 address. A cloud's region has few of those. */
+/**
+ * A network as it is watched: 16 bits of an IPv4 address, 32 of an IPv6 address. A region of a cloud provider has few
+ * such networks.
+ */
 const widened = (network: string): string => {
   const [, four] = /^(\d+\.\d+)\./.exec(network) ?? []
   return four ? `${four}.0.0/16` : `${network.split(':').slice(0, 2).join(':')}::/32`

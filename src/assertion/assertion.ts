@@ -137,7 +137,7 @@ const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaim
   }
 }
 
-/** The chain of actors, nested as in RFC 8693 §4.1: `act` of each actor is the one before. */
+/** The chain of actors, nested as in RFC 8693 §4.1: `act` of each actor is the previous actor. */
 const actOf = ([first, ...others]: readonly Actor[]): ActClaim => {
   const { sub, issuer } = first as Actor
   return { sub, iss: issuer, ...(others.length > 0 && { act: actOf(others) }) }
@@ -155,7 +155,7 @@ const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): stri
   return encodedSlash ? text.replace(/\{/g, '{+') : text
 })
 
-/** Path parameters that the rule's checks read. Assertions with different values must differ. */
+/** Path parameters that the rule's checks read: requests with different values of these need different assertions. */
 const decidingOf = perObject((route: Route): ReadonlySet<string> => {
   const { workflow, when, mcp } = route
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])

@@ -48,7 +48,7 @@ const imported = async (
     return { ...publicKey, key }
   } catch {
     throw new Error(
-      `key ${place} of the secret ASSERTION_KEYS cannot sign what its public half verifies: its numbers do not belong together`,
+      `key ${place} of the secret ASSERTION_KEYS cannot sign: its private and public members do not belong together`,
     )
   }
 }

@@ -45,8 +45,8 @@ export interface AssertionKeysOptions extends Background {
 }
 
 /**
- * Milliseconds: an answer's age for renewal in the background; its maximum age, less than the time for which a retired
- * key is published; the limit for a question; and the pause after a failure.
+ * In milliseconds: the age at which an answer is renewed in the background; its maximum age, which is less than
+ * the time for which a retired key is published; the time limit of a call; and the pause after a failed call.
  */
 const TIMES = { fresh: 5 * 60_000, usable: 55 * 60_000, ask: 5_000, pause: 1_000 }
 

@@ -15,9 +15,9 @@ const SCHEMA = 1
 const KEYS = 'keys'
 const WITHDRAWN = 'withdrawn'
 const WANTED = 'wanted'
-/** The storage key of what acts are stored with. */
+/** The storage key of the terms on which acts are stored. */
 const ACT_TERMS = 'act-terms'
-/** Milliseconds between attempts to carry acts over. */
+/** Milliseconds between attempts to send acts to the audit. */
 const RETRY_MS = 15_000
 
 /**
@@ -68,7 +68,7 @@ export class AssertionKeeper extends DurableObject {
     return kept
   }
 
-  /** Publishes the next key in time, even without requests, and carries acts over. */
+  /** Publishes the next key in time, even without requests, and sends acts to the audit. */
   override async alarm(): Promise<void> {
     const wanted = this.ctx.storage.kv.get<Wanted>(WANTED)
     if (!wanted) return
@@ -81,7 +81,7 @@ export class AssertionKeeper extends DurableObject {
     return this.#acts.isPending() ? Math.min(changesAt, Date.now() + RETRY_MS) : changesAt
   }
 
-  /** Stores as an act which keys come and go. No caller causes this act. */
+  /** Stores an act that says which keys were added and removed. No caller causes this act. */
   #noteRotation(keys: readonly AssertionKey[]): void {
     const { kv } = this.ctx.storage
     const terms = kv.get<ActTerms>(ACT_TERMS)

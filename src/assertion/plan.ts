@@ -46,7 +46,7 @@ export interface Plan extends Kept {
 
 const HOUR = 60 * 60 * 1000
 
-/** Milliseconds for which a key is published before and after it signs, and for which a generated key signs. */
+/** In milliseconds: how long a key is published before it signs, and after; and how long a generated key signs. */
 export const TIMES = { ahead: HOUR, after: HOUR + 2 * 60 * 1000, rotation: 30 * 24 * HOUR }
 
 /** Most withdrawn ids that are remembered, the latest ones. */

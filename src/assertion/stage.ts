@@ -4,7 +4,7 @@ import type { LineFacts } from '../core/model/facts.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
 import { fail, ok } from '../core/result.ts'
 
-/** Also for code that signs elsewhere. */
+/** Codes for failed signing, also for code outside this stage that signs. */
 export const signingDenials = denials({
   assertion_unavailable: [
     'unavailable',

@@ -28,7 +28,9 @@ interface Shard {
 export function createActs({ kv }: DurableObjectStorage, env: object) {
   const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: Objects<Shard> }
   return {
-    /** Stores an act. Call it without an `await` between it and the change: then both are stored, or neither. */
+    /**
+     * Stores an act. Call it without an `await` between the call and the change, so that both are stored or neither is.
+     */
     note(by: Act | undefined, what: JsonObject): void {
       if (!by) return
       const { record, ...act } = by

@@ -9,7 +9,7 @@ const MOST_GAPS = 200
 /** Most rows whose counts are not in {@link Kept}. */
 const MOST_UNKEPT = 1_000
 
-/** What rows do not have is stored by itself: rarely, since that is a row too. */
+/** Counts that rows do not have are stored separately, but rarely: that writes a row too. */
 interface Kept {
   readonly day: number
   readonly rows: number
@@ -23,7 +23,7 @@ export type Budget = ReturnType<typeof createBudget>
 
 /**
  * Counts the rows that an object has written on this UTC day, as they are billed; the records that were dropped; and
- * what all records say. The counts survive a restart. Of dropped records at least half of the count does.
+ * what all records say. The counts survive a restart. Of the count of dropped records, at least half survives.
  */
 export function createBudget(storage: DurableObjectStorage) {
   const { sql, kv } = storage
@@ -100,7 +100,7 @@ export function createBudget(storage: DurableObjectStorage) {
       await storage.setAlarm(at)
     },
 
-    /** The day, and how many rows it has once `more` are written: for a row of a ring. */
+    /** The day, and how many rows it has once `more` are written: both become columns of a row. */
     stamp(more: number): readonly [day: number, rows: number] {
       turn()
       return [day, rows + more]

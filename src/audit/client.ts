@@ -49,12 +49,14 @@ export interface AuditOptions extends Background {
   readonly problems: () => Problems
 }
 
-/** So many records are sent at once. */
+/** This many records are sent at once. */
 const TOGETHER = 100
-/** Milliseconds until records are sent. Of refusals the first is sent at once, and the next ones after `URGENT_MS`. */
+/** Milliseconds until records are sent. The first refusal is sent at once, and the next ones after `URGENT_MS`. */
 const LATEST_MS = 1_000
 const URGENT_MS = 100
-/** Milliseconds after which another request sends, because the one that had to may have been ended. */
+/**
+ * Milliseconds after which another request sends the records: the request that was to send them may have been ended.
+ */
 const OVERDUE_MS = LATEST_MS
 /** Most records that wait while the object does not answer. */
 const MOST_WAITING = 2_000
@@ -100,7 +102,7 @@ export function createAudit(options: AuditOptions): Audit {
   /** Until when the object stores nothing, and until when nothing is sent. */
   let stoppedUntil = 0
   let pausedUntil = 0
-  /** When a request will send what waits, and when one last did. */
+  /** When a request will send the waiting records, and when a request last sent records. */
   let dueMs = Number.POSITIVE_INFINITY
   let handedMs = 0
   /** When problems were last reported to the first shard. */
@@ -108,7 +110,7 @@ export function createAudit(options: AuditOptions): Audit {
   let isPolicyStored = false
   /** Hash and text of the policy, once they were needed. */
   let policy: readonly [hash: string, text: string] | undefined
-  // Not before the first request: an isolate has no random numbers as it starts.
+  // Not before the first request: workerd allows no random numbers while an isolate starts.
   let own: string | undefined
 
   const policyNow = async () => {

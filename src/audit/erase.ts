@@ -2,7 +2,7 @@ import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
 import type { Erasure } from '../core/model/audit.ts'
 import { readRecord } from './terms.ts'
 
-/** Members of a subject's records that are removed: they say what it did, or lead to it. */
+/** Members of a subject's records that are removed: they say what the subject did, or identify the subject. */
 const REMOVED: ReadonlySet<string> = new Set([
   ...['subject', 'workflow', 'step', 'jti', 'path_values', 'claims', 'assertion'],
   ...['network', 'country'],
@@ -60,7 +60,7 @@ const mentions = (text: string, name: string): boolean => {
   return false
 }
 
-/** A record in whose list each item with these members is changed; the record itself if there is none. */
+/** A record with a list, in which each item that has these members is changed; the same record if no item has them. */
 const withEach = (
   record: JsonObject,
   list: 'actors' | 'entries',

@@ -16,7 +16,7 @@ export type Problem = keyof typeof PROBLEMS
 /** Milliseconds in which a problem counts, and between two marks of the counts. */
 const WINDOW_MS = 300_000
 const STEP_MS = 15_000
-/** Fewer failures are no problem. */
+/** Fewer failures are not reported as a problem. */
 const LEAST = 5
 
 /** Counts in which a share of failures is a problem. */

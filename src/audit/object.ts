@@ -39,7 +39,7 @@ type Terms = Pick<Batch, 'retention' | 'maxRows'>
 export const GATHER = { ms: 250 }
 /** Most records of strangers that are stored at a time. */
 const STRANGERS = 500
-/** After a restart, the batches of so many rows are remembered. */
+/** After a restart, the batches of this many rows are remembered. */
 const REMEMBERED_ROWS = 500
 /** Most batches that are remembered. */
 const REMEMBERED = 5_000
@@ -185,7 +185,7 @@ export class AuditLog extends DurableObject {
   #wakeFor = ({ retention }: Terms): Promise<void> =>
     this.#budget.wakeAt(Date.now() + retention * 1000 + TOGETHER_MS)
 
-  /** What this object knows of its own health and the gate's. */
+  /** What this object knows about its own health and about the gate's. */
   health(): ShardHealth {
     const { counts, today } = this.#budget
     const found = { problems: this.#health.found(), waiting: this.#alerts.waiting() }

@@ -65,7 +65,7 @@ export function createReader({ sql }: DurableObjectStorage) {
         'first < ?',
         ...terms.map((term) => `instr(${isOwnTerm(term) ? 'ids' : 'terms'}, ?)`),
       ]
-      // A query of one ring ends at its limit. Of all rings, SQLite would sort all rows first.
+      // A query of one ring ends at its limit. With several rings, SQLite would sort all rows first.
       return rings
         .flatMap((ring) =>
           sql
@@ -160,7 +160,10 @@ export function createReader({ sql }: DurableObjectStorage) {
         return found.flatMap(({ batches }) => batches.split(' '))
       }),
 
-    /** Rows without a subject's values, from a row downwards. Reads a bounded number of rows. */
+    /**
+     * Copies of rows from which a subject's values are removed: the given row and older ones. Reads a bounded number of
+     * rows.
+     */
     async erasedRows(erasure: Erasure, row: number, most: number) {
       const rows = reader.rows({ row, terms: [termText('subject', erasure.subject)] })
       const changed: (Packed & { readonly id: number })[] = []

@@ -2,8 +2,8 @@ import { gzip } from './gzip.ts'
 import { countsOf, readRecord, termsOf, timeOf } from './terms.ts'
 
 /**
- * Three rings, each with its share of the bytes: records of requests whose token was verified, of strangers, and acts of
- * administrators. A full ring deletes its own oldest records, and none of another.
+ * Three rings, each with its share of the bytes: records of requests whose token was verified, of strangers, and acts
+ * of administrators. A full ring deletes its own oldest records, and never records of another ring.
  */
 export const RINGS = { known: 0.85, strangers: 0.1, acts: 0.05 } as const
 export type Ring = keyof typeof RINGS
@@ -11,7 +11,7 @@ export const RING_NAMES = ['known', 'strangers', 'acts'] as const satisfies read
 
 /**
  * A ring has no index, since each index would be another written row. `day_rows`: how many rows were written on UTC day
- * `day`, up to this one. To store that by itself would be another row, too.
+ * `day`, up to this one. To store this number separately would write another row, too.
  */
 const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
   id INTEGER PRIMARY KEY,

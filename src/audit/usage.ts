@@ -64,12 +64,12 @@ const counted = async (
   }
   const { tally, tooMany } = await tallyOf(rows, since)
   if (!tooMany) return { tally, since }
-  // Counts again, from a time on: a later row may have an earlier record.
+  // Counts again the records since a time: a later row may have an earlier record.
   const less = await tallyOf(rows.slice(0, tooMany.at), tooMany.id)
   return { tally: less.tally, since: tooMany.id }
 }
 
-/** Counts one record, unless it is an act and no decision. */
+/** Counts one record, unless it is an act instead of a decision. */
 function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): void {
   const decision = own(record, 'decision')
   if (decision === undefined) return
@@ -82,7 +82,7 @@ function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): voi
   if (typeof duration === 'number') add(counts.durations, duration, 1)
 }
 
-/** The groups of all shards in the order of time; at one time, those of the most decisions first. */
+/** The groups of all shards in the order of time; for the same time, groups with more decisions first. */
 export function usageOf(tallies: readonly Tally[]): Pick<Usage, 'groups' | 'leftOut'> {
   const all: Tally = new Map()
   for (const [group, { decisions, denied, durations }] of tallies.flatMap((one) => [...one])) {
@@ -106,7 +106,7 @@ export function usageOf(tallies: readonly Tally[]): Pick<Usage, 'groups' | 'left
   return { groups, leftOut: all.size - groups.length }
 }
 
-/** The least duration that this share of all does not exceed; `undefined` without durations. */
+/** The smallest duration that this share of all durations does not exceed; `undefined` without durations. */
 const percentile = (durations: ReadonlyMap<number, number>, share: number): number | undefined => {
   const sorted = [...durations].sort(([a], [b]) => a - b)
   let rank = Math.ceil(share * sorted.reduce((sum, [, times]) => sum + times, 0))

@@ -26,12 +26,15 @@ import {
 } from './session.ts'
 
 const COOKIE = '__Host-edgewarden-console'
-/** The header of every act. A page of another origin needs a preflight to send it. */
+/**
+ * A header that every request of the console which changes something must have. A page of another origin needs a
+ * preflight to send it.
+ */
 const ACT = 'x-edgewarden-console'
 /** Cloudflare Access puts its token here. */
 const ASSERTION = 'cf-access-jwt-assertion'
 
-/** The page loads only its own files. Text in it becomes neither script nor style nor markup. */
+/** The page loads only its own files. Text in the page cannot become script, style or markup. */
 const SECURED = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -172,7 +175,7 @@ const begun = async (asked: Asked): Promise<Response> => {
   return done(cookieOf(sealed.text, sealed.seconds))
 }
 
-/** Writes an event to the journal that is no decision of the guard. */
+/** Writes an event that is not a decision of the guard to the journal. */
 const tell = ({ requestId, opened: { ports } }: Asked, event: object): void => {
   const time = new Date(ports.clock.now()).toISOString()
   ports.journal.record(JSON.stringify({ ...event, time, request_id: requestId }))
@@ -187,7 +190,10 @@ const done = (cookie: string): Response =>
 const cookieOf = (text: string, seconds: number): string =>
   `${COOKIE}=${text}; Path=/; Max-Age=${seconds}; Secure; HttpOnly; SameSite=Strict`
 
-/** The console's cookie as browsers send it. Only another host can set one behind a comma or another kind of space. */
+/**
+ * The console's cookie as browsers send it. A cookie of this name behind a comma or another kind of space can only come
+ * from another host.
+ */
 const OURS = new RegExp(`(?:^|;[ \\t]*)${COOKIE}=([^;]*)`, 'g')
 
 /** The text of the console's cookie; `undefined` if there are two, since one may be somebody else's. */

@@ -41,7 +41,7 @@ export async function diffOfText(c: Admin): Promise<Response> {
   return compared.ok ? answer(c, compared.value) : refuse(c, deny('console_diff_too_large'))
 }
 
-/** Reads the policy of an environment. One without bindings has those of this Worker. */
+/** Reads the policy of an environment. An environment without bindings has those of this Worker. */
 const readVarsOf = (one: Environment) => {
   // A text in another variable may be a secret.
   const kept = Object.entries(one.vars).filter(
@@ -56,13 +56,13 @@ const textPolicy = ({
   text: given,
   environment,
 }: v.InferOutput<typeof ASKED>): Result<Policy, readonly (Problem & Partial<Place>)[]> => {
-  // No TOML begins with a brace or a slash.
+  // TOML never begins with a brace or a slash.
   const read = /^\s*[{/]/.test(given) ? readJsonc(given) : readToml(given)
   if ('mistake' in read) {
     return fail([{ path: '', message: `no valid ${read.form}: ${read.mistake}`, ...read.place }])
   }
   const file = objectOf(read.value)
-  // Each environment copies the lists of the top level. So of many only the wanted one is read.
+  // Each environment copies the lists of the top level. So only the wanted environment is read.
   const tables = Object.entries(objectOf(own(file, 'env')))
   const env = Object.fromEntries(tables.filter(([name]) => name === environment))
   const all = environmentsOf({ ...file, env })

@@ -35,7 +35,7 @@ export function checkConsole(
 ): void {
   if (host === undefined) return
   if (!isSigning) {
-    report([], 'needs the keys that assertion = "off" does without: sessions are signed')
+    report([], 'needs the keys that assertion = "off" removes: sessions are signed')
   }
   if (hosts.has(host) || [...resources.values()].some(({ hostname }) => hostname === host)) {
     report(

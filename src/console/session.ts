@@ -26,12 +26,12 @@ export const consoleDenials = denials({
   ],
   console_code_invalid: [
     'forbidden',
-    'The code is not one of this console, or it was used already, or it is older than 60 seconds',
+    'The code is not from this console, was already used, or is older than 60 seconds',
     'Run npx edgewarden console again for a new code',
   ],
   console_unavailable: [
     'unavailable',
-    'The console cannot sign anybody in, or read a session, at the moment',
+    'At the moment the console can neither sign anybody in nor read a session',
     'Try again after Retry-After',
   ],
   console_request_foreign: [
@@ -41,7 +41,7 @@ export const consoleDenials = denials({
   ],
   console_diff_invalid: [
     'badRequest',
-    'The text has no policy that could be compared',
+    'The text contains no policy that can be compared',
     'Correct what `problems` names; nothing was changed',
   ],
   console_diff_too_large: [
@@ -117,7 +117,10 @@ export async function sessionOf(
   return policy.issuers.has(access.issuer) ? ok(session) : invalid
 }
 
-/** A session as text for a cookie, and its seconds: at most those of a token of its issuer, since revocations are kept so long. */
+/**
+ * A session as text for a cookie, and its seconds: at most as many as a token of its issuer may live, because
+ * revocations are kept for that time.
+ */
 export async function sealedSession(
   session: Session,
   policy: Policy,
@@ -191,7 +194,7 @@ const isKeyGone = ({ keys }: AccessToken['entry'], { access: { kid } }: Session)
 
 const LINE = chain<Given>().and(route).and(address).and(signedIn).and(scope).and(revocation)
 
-/** A guard that decides requests to the gate's own endpoints by a session, as the other does by a token. */
+/** A guard that decides requests to the gate's own endpoints by a session, as the guard of the API does by a token. */
 export function sessionGuard(
   policy: Policy,
   ports: GatePorts,

@@ -28,7 +28,7 @@ export interface Decided {
   readonly within: Within
 }
 
-/** Joins the decisions of several stages; its time span is their intersection. */
+/** Joins the decisions of several stages. The time span of the result is the intersection of theirs. */
 export function admissionOf(decided: readonly Decided[]): Admission {
   return {
     facts: Object.freeze(Object.assign({}, ...decided.map(({ facts }) => facts))),

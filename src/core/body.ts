@@ -171,7 +171,9 @@ const within = (ms: number) => {
   }
 }
 
-/** A copy of bytes with room for `needed` and for twice the old size, at most for `most`. So copies are few. */
+/**
+ * A copy of bytes with room for `needed` and for twice the old size, at most for `most`. So bytes are rarely copied.
+ */
 export function grown(held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> {
   const next = new Uint8Array(Math.min(most, Math.max(needed, 2 * held.byteLength)))
   next.set(held)

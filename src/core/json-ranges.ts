@@ -62,7 +62,7 @@ export function valueSpan(text: string): Span {
 
 /**
  * The members of the object at `at`, in order and with duplicates; none for other values. A generator, since there can
- * be millions. Ends at the first fault of text that is no JSON. Throws at a name with a malformed escape.
+ * be millions. Ends at the first fault of text that is not JSON. Throws at a name with a malformed escape.
  */
 export function* membersOf(text: string, at: number): Generator<MemberSpan, undefined> {
   if (text[at] !== '{') return

@@ -66,9 +66,9 @@ export function isExactText(text: string): boolean {
 }
 
 /**
- * Parses one JSON value. `undefined` if the text is no JSON or is nested deeper than `depth`. Also for duplicate member
- * names and for `__proto__`: readers disagree on these (RFC 8259 §4). Names are compared exactly. A number without
- * {@link isExactText} becomes infinite, so that checks refuse it.
+ * Parses one JSON value. `undefined` if the text is not JSON or is nested deeper than `depth`. Also for duplicate
+ * member names and for `__proto__`: readers disagree on these (RFC 8259 §4). Names are compared exactly. A number
+ * without {@link isExactText} becomes infinite, so that checks refuse it.
  */
 export function parseJson(text: string, depth: number = LIMITS.jsonDepth): unknown {
   // Long text is checked before values are made of it.
@@ -85,7 +85,7 @@ export function parseJson(text: string, depth: number = LIMITS.jsonDepth): unkno
   }
 }
 
-/** Writes JSON that {@link parseJson} can read. An infinite number is written as one that is not exact either. */
+/** Writes JSON that {@link parseJson} can read. An infinite number is written as a number that is not exact. */
 export function jsonText(value: unknown): string {
   return JSON.stringify(value, (_, one: unknown) =>
     typeof one === 'number' && !Number.isFinite(one) ? Number.MAX_VALUE : one,
@@ -101,18 +101,23 @@ export function parseJsonObject(text: string): JsonObject | undefined {
 /** Text with at most `depth` of these characters cannot be nested deeper. */
 const OPENINGS = /[{[]/g
 
-/** Whether text is the JSON of its own value, so without duplicate members, and not too deep. Most tokens are. */
+/**
+ * Whether text equals the JSON that its value is written as: then it has no duplicate members, and is not too deep.
+ * Most tokens are.
+ */
 const isPlain = (text: string, value: unknown, depth: number): boolean =>
   (text.match(OPENINGS)?.length ?? 0) <= depth &&
   !text.includes('__proto__') &&
   JSON.stringify(value) === text
 
 const [QUOTE, COLON] = [0x22, 0x3a]
-/** `[` and `]`. `{` and `}` are the same codes with the bit {@link BRACE}. */
+/** `[` and `]`. `{` and `}` have the codes of `[` and `]`, with the bit {@link BRACE} set. */
 const [OPENING, CLOSING] = [0x5b, 0x5d]
 const BRACE = 0x20
 
-/** Scans text once. Returns it with `1e999` for inexact numbers; `undefined` if ambiguous or too deep. May throw. */
+/**
+ * Scans text once. Returns the text with `1e999` for inexact numbers; `undefined` if ambiguous or too deep. May throw.
+ */
 const walk = (text: string, depth: number): string | undefined => {
   const open: (Set<string> | undefined)[] = []
   const read: string[] = []

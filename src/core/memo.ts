@@ -1,4 +1,4 @@
-/** A map's value for a key; where it has none, a new one that it then has. */
+/** A map's value for a key. If there is none, makes one and stores it in the map. */
 export function getOrMake<Key, Value>(
   map: Pick<Map<Key, Value>, 'get' | 'set'>,
   key: Key,

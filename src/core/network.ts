@@ -57,13 +57,12 @@ const rangeOf = (text: string): Result<Network, string> =>
 const readNetwork = (text: string): Result<Network, string> => {
   const [, address = '', length] = CIDR.exec(text) ?? []
   const read = readAddress(address)
-  if (!read) return fail('is no network; write it like 10.0.0.0/8, 2001:db8::/32 or one address')
+  if (!read) return fail('is not a network; write it like 10.0.0.0/8, 2001:db8::/32 or one address')
   const whole = read.bits.length
   // The length of a mapped network counts its IPv6 bits.
   const before = read.family === 4 && address.includes(':') ? MAPPED.length : 0
   const bits = length === undefined ? whole : Number(length) - before
-  if (bits < 0 || bits > whole)
-    return fail(`has a length that is not ${before} to ${before + whole}`)
+  if (bits < 0 || bits > whole) return fail(`has a length outside ${before} to ${before + whole}`)
   return read.bits.slice(bits).includes('1')
     ? fail(`has bits behind its first ${bits + before}; write the first address of the network`)
     : ok({ family: read.family, bits: read.bits.slice(0, bits) })
@@ -111,8 +110,8 @@ const numbersOf = (bits: string, width: number): readonly number[] =>
 
 /**
  * Whether the public internet cannot reach a URL's host (IPv6 in brackets): loopback, private, link-local, shared,
- * multicast and reserved addresses (RFC 6890), also inside IPv6, and `localhost` (RFC 6761 §6.3). Text that is no host
- * counts as private. Does not resolve names.
+ * multicast and reserved addresses (RFC 6890), also inside IPv6, and `localhost` (RFC 6761 §6.3). Text that is not a
+ * host counts as private. Does not resolve names.
  */
 export function isPrivateHost(hostname: string): boolean {
   const host = parseUrl(`http://${hostname}`)?.hostname.replace(/\.+$/, '')
@@ -128,7 +127,7 @@ const isPrivate = (address: Network): boolean =>
     return bits !== undefined && isPrivate({ family: 4, bits })
   })
 
-/** The bits of an address behind those of a network; `undefined` if it is not in the network. */
+/** The bits of an address that follow the bits of a network; `undefined` if it is not in the network. */
 const bitsAfter = (network: string, address: Network): string | undefined => {
   const range = rangeOf(network)
   if (!range.ok) throw new Error(`${network} ${range.reason}`)

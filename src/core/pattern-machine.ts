@@ -21,7 +21,10 @@ export function one(member: number | string): Part {
   return (next, add) => add([next], accepts)
 }
 
-/** The set of a spelling. ASCII is looked up. Of others the last result is kept: each copy of a repeat tests it. */
+/**
+ * The set of a spelling. ASCII is looked up. For other characters the last result is kept: each copy of a repeat tests
+ * the same character.
+ */
 const setOf = (spelling: string): Accepts => {
   const set = new RegExp(`^${spelling}$`, 'u')
   const test: Accepts = (codePoint) => set.test(String.fromCodePoint(codePoint))

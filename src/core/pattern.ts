@@ -215,11 +215,11 @@ const unclosed = ({ source }: Reader, from: number, close: string): SyntaxError 
   return refusal(source, from, from + 1, why)
 }
 
-/** Errors for text that is no character, class or group here; the first matching row applies. */
+/** Errors for text that is not a character, class or group here; the first matching row applies. */
 const MISFITS: readonly (readonly [token: RegExp, why: string])[] = [
   [/\{(?!\d+(?:,\d*)?\})/uy, String.raw`opens no repeat count; write {n}, {n,} or {n,m}, or \{`],
   [/(?<=[*+?}])\?/uy, 'makes a repeat lazy, which changes nothing in a whole match; leave it out'],
-  [/(?<=[*+?}])[*+{]/uy, 'repeats what is already repeated; keep one of the two'],
+  [/(?<=[*+?}])[*+{]/uy, 'repeats a part that is already repeated; keep one of the two'],
   [
     /[*+?{]/uy,
     String.raw`repeats nothing; put it after a character, class or group, or a \ before it`,
@@ -232,7 +232,10 @@ const MISFITS: readonly (readonly [token: RegExp, why: string])[] = [
     /\$/uy,
     String.raw`can only come last, and the whole value is matched without it; drop it or write \$`,
   ],
-  [/[)\]}]/uy, String.raw`closes nothing; write what it should close, or a \ before it`],
+  [
+    /[)\]}]/uy,
+    String.raw`closes nothing; write the opening character before it, or a \ directly before it`,
+  ],
   [/\(\?<?[=!]/uy, 'is look-around; write out the values themselves, with | between them'],
   [/\(\?P?</uy, 'names a group, and nothing reads that name; write ( alone'],
   [/\(\?[a-z]*(?:-[a-z]*)?[:)]/uy, 'sets flags; write both cases in a class, such as [Aa]'],
@@ -263,7 +266,7 @@ function refusal(source: string, from: number, to: number, why: string): SyntaxE
   return new SyntaxError(`"${shown(source.slice(from, to))}" at character ${position} ${why}`)
 }
 
-/** The error for text at an index that is no character, class or group of the subset. */
+/** The error for text at an index that is not a character, class or group of the subset. */
 function misfit(source: string, from: number): SyntaxError {
   for (const [token, why] of MISFITS) {
     token.lastIndex = from

@@ -80,7 +80,7 @@ export function createRooms(
           isOver = true
         },
       }
-      // A second object is registered: `open` keeps the first one, so it is never collected.
+      // Registers a second object, because `open` keeps the first one, which is therefore never collected.
       const owned: Room = { take: room.take, leave: room.leave }
       lost.register(owned, room, room)
       return owned

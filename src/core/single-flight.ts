@@ -85,7 +85,10 @@ const going = <Value>(
   return flight && clock.now() - flight.startedAt < flight.maxAgeMs ? flight : undefined
 }
 
-/** The result of work; `undefined` once it is lost. A timer limits the wait: a dead context's promise may not settle. */
+/**
+ * The result of work; `undefined` once it is lost. A timer limits the wait: the promise of a request that has ended may
+ * never settle.
+ */
 const outcomeOf = <Value>(
   { promise, startedAt, maxAgeMs }: Flight<Value>,
   clock: FlightTerms['clock'],
@@ -96,7 +99,7 @@ const outcomeOf = <Value>(
     () => undefined,
   )
 
-/** Whether an error is workerd's for a promise of a request that has ended. */
+/** Whether workerd threw an error because a promise belongs to a request that has ended. */
 const isOrphaned = (error: unknown): boolean =>
   /has since ended|different request/.test(String(error))
 

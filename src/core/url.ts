@@ -1,7 +1,10 @@
 import { LIMITS } from './limits.ts'
 import { fail, ok, type Result } from './result.ts'
 
-/** The parts of a URL as text. That of a request is read once, with the canonical path: see `readAddress`. */
+/**
+ * The parts of a URL as text. The address of a request is read once, together with the canonical path: see
+ * `readAddress`.
+ */
 export interface Address {
   readonly scheme: string
   /** Lower-case name or address, without port. */

@@ -24,8 +24,8 @@ const BINDING_TABLE: Table = {
 
 /**
  * Compares the bindings that both policies name: rate limits, Workers, certificates, networks,
- * Durable Objects and namespaces of keys. A different one counts as wider. Which names rules use is
- * compared as a setting.
+ * Durable Objects and namespaces of keys. A binding that differs counts as wider. If a rule uses a
+ * binding of another name, `settings.ts` reports that.
  */
 export function compareBindings(before: Bound, after: Bound): Comparison {
   const findings = createFindings()

@@ -20,7 +20,7 @@ type Findings = ReturnType<typeof createFindings>
 interface Effort {
   /** The most sample requests. */
   readonly most?: number
-  /** Waits, so that other work is done between parts of this. */
+  /** Waits, so that other work can run between two parts of the comparison. */
   readonly pause?: () => Promise<void>
 }
 
@@ -38,7 +38,8 @@ export async function comparePolicies(
   { most, pause }: Effort = {},
 ): Promise<Result<Comparison, string>> {
   const requests = requestsFor(before, after, most)
-  if (!requests) return fail('the rules overlap in too many ways to compare what they let pass')
+  if (!requests)
+    return fail('the rules overlap in too many ways to compare which requests they allow')
   const findings = createFindings()
   await compareRules(before, after, requests, findings, pause)
   await compareOwn(before, after, requests, findings)
@@ -134,7 +135,7 @@ const ruleChanges = (before: Policy, after: Policy) => {
   }
 }
 
-/** If one of the rules is public, it allows everybody, so it does not matter what the end of a token ends. */
+/** For pairs with a public rule: it allows everybody, so the keys about the end of a token do not matter. */
 const PUBLIC_TABLE = {
   ...RULE_TABLE,
   'revocation.late_by': () => [],

@@ -18,7 +18,7 @@ import { type Met, templatesOfMcp } from './scopes.ts'
 import type { Compared } from './settings.ts'
 import { strippedBeside } from './shared.ts'
 
-/** Settings in a form to compare, where it differs from the one shown. */
+/** Settings in the form in which they are compared, if that differs from the form in which they are shown. */
 
 /**
  * GATE's settings to compare: the parts of `assertion`, and the names of `strip_headers` that the
@@ -41,8 +41,8 @@ export function gateSettings(
 }
 
 /**
- * An issuer's settings to compare: with its keys and their full address, which are not shown, and its grants. Of these
- * only those are shown that the other policy does not have.
+ * An issuer's settings to compare: with its keys and their full address, which are not shown, and its grants. Only
+ * grants that the other policy does not have are shown.
  */
 export function issuerSettings(shown: Shown, issuer: Issuer, other: Issuer): Compared {
   const { keys, decrypt, grants = [] } = issuer
@@ -126,7 +126,7 @@ const besideNeeds = (
   }
 }
 
-/** One text for each pair of a scope and an included one. */
+/** One text for each pair of a scope and a scope that it includes. */
 const inclusions = perObject((scopes: Policy['scopes']) =>
   asSet([...scopes].flatMap(([scope, all]) => all.map((one) => JSON.stringify([scope, one])))),
 )

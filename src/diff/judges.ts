@@ -91,7 +91,7 @@ export function larger(before: unknown, after: unknown): readonly Direction[] {
   return old === now ? [] : [now > old ? 'wider' : 'narrower']
 }
 
-/** Values in order, from the one that allows least. */
+/** Values in order, beginning with the value that allows least. */
 export function words(...order: readonly unknown[]): Judge {
   return (before, after) => {
     const [old, now] = [order.indexOf(before), order.indexOf(after)]
@@ -108,7 +108,7 @@ export function flag(before: unknown, after: unknown): readonly Direction[] {
 /** `true` allows less. */
 export const guard = reversed(flag)
 
-/** A URL: another one is neutral, but not one with http in place of https. */
+/** A URL: a different URL is neutral, unless it has http in place of https. */
 export function secured(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [before, after].map((url) => String(url).startsWith('https:'))
   return old === now ? ['neutral'] : [old ? 'wider' : 'narrower']
@@ -161,7 +161,7 @@ export const restriction = restrictionBy(opaque)
 /** A setting that allows more if present. */
 export const permission = reversed(restriction)
 
-/** Quotas in which more allows more; an absent one is no limit. */
+/** Quotas: a larger number allows more, and an absent quota does not limit. */
 const QUOTAS: ReadonlySet<string> = new Set(['limit', 'daily'])
 
 /** A limit by numbers. Limits with different keys or periods cannot be compared. */
@@ -185,7 +185,7 @@ export interface ComparedGrant {
 }
 
 /**
- * Grants, which add up. Those that name an agent can be in conflict with one another, so a different one may allow
+ * Grants, which add up. Grants that name an agent can be in conflict with one another, so a changed grant may allow
  * more or less.
  */
 export function grants(before: unknown, after: unknown): readonly Direction[] {

@@ -19,7 +19,7 @@ export interface Labelled {
 /** Names the requests of a finding in the words of the rules. */
 export function labelOf(labelled: Labelled): string {
   const names = unfitOf(labelled).map((name) => `{${name}}`)
-  const where = names.length === 0 ? '' : ` where ${listed(names, 'and')} cannot stand in a scope`
+  const where = names.length === 0 ? '' : ` where ${listed(names, 'and')} cannot be part of a scope`
   return ruleLabelOf(labelled) + where
 }
 

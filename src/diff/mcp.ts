@@ -28,8 +28,8 @@ export const mcp: Judge = restrictionBy((before, after) => {
 const ofTheRule = ({ covers, includes, ...rule }: JsonObject): JsonObject => rule
 
 /**
- * Compares the coverage of common scopes; others are compared where they are named. With templates,
- * less inclusion covers less; more inclusion may affect unknown scopes.
+ * Compares which scopes cover the common scopes; other scopes are compared with the names that need them. With
+ * templates, less inclusion covers less; more inclusion may affect unknown scopes.
  */
 const coversJudged = (old: JsonObject, now: JsonObject): readonly Direction[] => {
   const [one, other] = [objectOf(old.covers), objectOf(now.covers)]
@@ -58,7 +58,7 @@ const namesJudged = (kind: McpKind, old: JsonObject, now: JsonObject): readonly 
   })
 }
 
-/** Whether a pattern of the others covers a name they lack. */
+/** Whether a pattern of the other policy covers a name that this policy does not list. */
 const isUnderAnother = (kind: McpKind, name: string, others: JsonObject): boolean =>
   Object.keys(others).some(
     (one) =>
@@ -78,7 +78,7 @@ const anyOf = (value: unknown): unknown => {
   return Array.isArray(value) && value.length === 1 ? value : undefined
 }
 
-/** The requirements of a name. All apply, so each is compared alone. */
+/** The requirements of a name. All requirements apply, so each is compared alone. */
 const NEED: Readonly<Record<string, Judge>> = {
   scopes: scopesJudged,
   agent_types: restrictionBy(accepts),

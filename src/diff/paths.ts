@@ -141,7 +141,7 @@ const candidates = (
   if (isOpen) add('')
   for (const { source, isParam } of piecesOf(going.filter(({ isLoose }) => isLoose))) {
     const others = otherSpellings(source)
-    // Without letters, a final dot is another spelling.
+    // In a segment without letters, a final dot makes another spelling.
     if (others.length === 0 && source !== '') others.push(`${source}.`)
     for (const one of others) add(isParam ? stand + one : one)
     if (isParam) continue

@@ -28,7 +28,7 @@ const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly 
     return scope === undefined ? [] : counted(policy.includedBy(scope), issuer)
   })
 
-/** Those of some scopes that an agent of this issuer can have, by its token or by grants. */
+/** Filters some scopes: keeps those that an agent of this issuer can have, by its token or by grants. */
 export function counted(scopes: readonly string[], issuer: Issuer): readonly string[] {
   const read = { ...issuer, scope: [['scope']], scopeElse: [] }
   const own = readScopes({ scope: scopes }, read, issuer.grants) ?? []

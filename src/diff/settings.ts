@@ -27,7 +27,7 @@ import {
 import { mcp } from './mcp.ts'
 import { valueText } from './words.ts'
 
-/** The judge of each setting; one without a judge cannot be compared. */
+/** The judge of each setting. A setting without a judge cannot be compared. */
 export type Table = Readonly<Record<string, Judge>>
 
 const each = (judge: Judge, ...keys: readonly string[]): Table =>
@@ -52,7 +52,7 @@ export const GATE_TABLE: Table = {
   'revocation.jurisdiction': opaque,
   errors: words('standard', 'detailed'),
   agents: restriction,
-  // Tables of its own, which may stop agents.
+  // WATCH has tables of its own, which may stop agents.
   watch: restriction,
   lift: accepts,
   address_limit: restrictionBy(quota),
@@ -88,7 +88,7 @@ export const ISSUER_TABLE: Table = {
 export const RULE_TABLE: Table = {
   ...each(elsewhere, ...DELEGATION, 'match', 'host', 'access', 'scopes', 'issuers', 'claims'),
   ...each(elsewhere, 'audiences', 'max_lifetime', 'agent_types', 'workflow', 'mode'),
-  // Its use in metadata, audiences and details is compared there.
+  // Where the resource is used, in metadata, audiences and details, it is compared there.
   resource: secured,
   origin: destination,
   ...each(permission, 'cors', 'inject', 'ambiguous_paths'),
@@ -140,7 +140,7 @@ export interface Changed {
   readonly directions: readonly Direction[]
 }
 
-/** All changed settings, compared by their judges; those without one are included. */
+/** All changed settings, compared by their judges. Settings without a judge are included. */
 export function changesOf(table: Table, before: Compared, after: Compared): readonly Changed[] {
   const [old, now] = [flat(before.shown), flat(after.shown)]
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): readonly Changed[] => {

@@ -9,7 +9,10 @@ import { firstOf, listed, type Side } from './words.ts'
 /** A finding about several rules together. */
 type Said = readonly [side: Side, of: string, text: string]
 
-/** What one policy allows beyond the other: of the new one as gains, of the old one as losses. */
+/**
+ * What one policy allows beyond the other: gains are what only the new policy allows, losses what only the old one
+ * allows.
+ */
 const bothWays = <Of>(
   before: Of,
   after: Of,
@@ -21,7 +24,7 @@ const bothWays = <Of>(
 
 /**
  * Compares which rules share a quota, by the rule pairs of requests. Every rule has its own quota,
- * so several in place of one allow more. Their numbers are compared per rule.
+ * so several in place of one allow more. The numbers of quotas are compared per rule.
  */
 export function quotaChanges(
   pairs: readonly (readonly [old: Route, now: Route])[],
@@ -51,7 +54,7 @@ export function quotaChanges(
     ...several(
       'loses',
       swapped,
-      (rules) => `its \`rate_limit\` is now one for what was counted under ${rules}`,
+      (rules) => `its \`rate_limit\` now counts together what was counted apart under ${rules}`,
     ),
   ]
 }
@@ -84,7 +87,7 @@ const isRemoved = (name: string, { stripHeaders, ownHeaders, identityPrefix }: G
   stripHeaders.has(name) || ownHeaders.has(name) || name.startsWith(identityPrefix)
 
 /**
- * Compares which scopes SCOPES allows a token beyond its parent's. Applies to issuers with
+ * Compares which scopes SCOPES allows a token beyond the scopes of its parent token. Applies to issuers with
  * `delegation.parent_scope`. The parent's scopes are those in the token, whatever grants give.
  */
 export function parentChanges(before: Policy, after: Policy, issuer: Issuer): readonly Said[] {
@@ -103,7 +106,7 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
       .map(([parent, some]) => [
         side,
         `issuer ${issuer.name}`,
-        `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (\`parent_scope\` by SCOPES)`,
+        `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (because SCOPES changes what \`parent_scope\` allows)`,
       ])
   })
 }

@@ -55,6 +55,6 @@ export interface Opened {
   readonly version: string | undefined
   /** Cloudflare's data centre, if known. */
   readonly colo: string | undefined
-  /** The platform's facts of the request: on plain workerd only the socket's. */
+  /** The platform's facts of the request: on plain workerd only the facts about the socket. */
   readonly cf: () => PlatformFacts | undefined
 }

@@ -21,8 +21,8 @@ const TOGETHER = { limit: 10, period: 10 * MINUTE }
 const NETWORKS = 1_024
 
 /**
- * The budget of an isolate for questions to an issuer's key service. Each network of known callers has its own. Each
- * network of strangers has a small one, and all strangers share another.
+ * The budget of an isolate for questions to an issuer's key service. Each network of known callers has its own budget.
+ * Each network of strangers has a small budget, and all strangers share a further one.
  */
 export function isolateBudget(clock: Clock): Budget {
   const known = createBuckets({ clock, most: NETWORKS })
@@ -35,8 +35,8 @@ export function isolateBudget(clock: Clock): Budget {
 }
 
 /**
- * The budget of the key service for fetches from the issuer. All callers share one, and a network of strangers may
- * take little of it. Known callers also have a reserve.
+ * The budget of the key service for fetches from the issuer. All callers share one budget, of which a network of
+ * strangers may use only a little. Known callers also have a reserve.
  */
 export function serviceBudget(clock: Clock): Budget {
   const stranger = createBuckets({ clock, most: NETWORKS })

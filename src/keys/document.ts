@@ -82,7 +82,7 @@ const hasCredential = (url: URL): boolean => url.username !== '' || url.password
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** The first response that is no redirect: a 200, or a 304 to a conditional request. */
+/** The first response that is not a redirect: a 200, or a 304 to a conditional request. */
 const follow = async (
   start: URL,
   { fetch, etag = '' }: DocumentRules,

@@ -62,7 +62,7 @@ export interface KeyServiceOptions extends Background {
   readonly fetch: Fetch
   /** A number from 0 to 1, for the jitter between retries. */
   readonly random: () => number
-  /** The cache that isolates read first. Its loss costs time only. */
+  /** The cache that isolates read first. If KV is lost, keys are fetched again. */
   readonly kv?: KvLike
   /** Persistent state; without it a restart begins anew. */
   readonly state?: {
@@ -104,7 +104,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     if (why === 'ahead') return age + KEY_TIMES.cronMs < lifetime / 2 ? 'no' : 'wait'
     if (why === 'newer' || age >= lifetime) {
       if (age >= lifetime) return 'wait'
-      // A set this young is too old only for a caller whose clock is ahead.
+      // A set that was just fetched is too old only for a caller whose clock is ahead.
       if (record.fetchedAt <= fetchedAt) return age < lifetime / 4 ? 'no' : 'wait'
       return age < lifetime / 2 ? 'no' : 'behind'
     }
@@ -152,7 +152,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     return { failure: { error, at, retryAt: at + wait }, failures: Math.min(failures + 1, 10) }
   }
 
-  /** Writes the record to KV for isolates that start. Running ones ask the key service. */
+  /** Writes the record to KV for isolates that start. Running isolates ask the key service. */
   const tellKv = async (place: KeyPlace): Promise<void> => {
     const { kv } = options
     const { record, stored } = known()

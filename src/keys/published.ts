@@ -151,7 +151,7 @@ export async function discover(
   return fail(fault ?? 'address not allowed')
 }
 
-/** Addresses of an issuer's metadata, in order. Empty where the issuer is no plain URL. */
+/** Addresses of an issuer's metadata, in order. Empty if the issuer is not a plain URL. */
 export function metadataUrls(issuer: string): readonly string[] {
   const [, origin, path = ''] = /^(https?:\/\/[^/?#]+)(\/[^?#]*)?$/.exec(issuer) ?? []
   if (origin === undefined) return []
@@ -168,7 +168,7 @@ const readMetadata = (
   loaded: Result<Fetched, DocumentFault>,
 ): Result<Discovered, DiscoveryFault> => {
   if (!loaded.ok) return loaded
-  // No document is stored, so none can be unchanged.
+  // No entity-tag was sent, so `unchanged` cannot occur.
   if (loaded.value.kind === 'unchanged') return fail('status 304')
   const { document, maxAge } = loaded.value
   if (own(document, 'issuer') !== issuer) return fail('metadata of another issuer')

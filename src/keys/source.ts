@@ -22,7 +22,7 @@ import { KEY_TIMES } from './times.ts'
 
 export interface KeySourceOptions extends Background {
   readonly cache: KeyCache
-  /** The cache that starting isolates read first. Its loss costs time only. */
+  /** The cache that starting isolates read first. If KV is lost, keys are fetched again. */
   readonly kv?: KvLike
   readonly keeper: KeyService
 }
@@ -118,7 +118,7 @@ const findUnknown = async (
   const { kid = '' } = header
   const now = clock.now()
   const { cooldown } = issuer.keyTimes
-  // A set that was just fetched is decisive. A failure is not: the key could be new.
+  // A set that was just fetched is decisive. A failure does not decide it: the key could be new.
   if (now - (entry.held?.fetchedAt ?? 0) < cooldown) return fail('unknown')
   if (isWaitedOut(entry, clock)) return fail('unavailable')
   const network = networkOf(caller ?? '')
@@ -133,7 +133,7 @@ const findUnknown = async (
   await ask(issuer, entry, question, options)
   const found = (await entry.held?.set.find(header)) ?? 'unknown'
   if (typeof found !== 'string') return ok(found)
-  // Also after a failure that is over, as long as the issuer was not asked again.
+  // True also when the pause after a failure is over, as long as the issuer was not asked again.
   if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
   rememberMiss(entry, miss, now + cooldown)
   return fail(found)
@@ -143,7 +143,7 @@ const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.confirmBy
 const isAlive = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.goneAt
-/** Whether a set is due for no longer than it was fresh. For an older one a request waits. */
+/** Whether a set is due for no longer than it was fresh. For an older set a request waits. */
 const isRecent = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() - held.confirmBy < held.confirmBy - held.fetchedAt
 /** Whether asking failed and the next attempt is not due yet. */
@@ -196,7 +196,7 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
       const answer = await keeper.ask({ ...asked, place, times })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
-      // `look` is no attempt: a known failure stays, unless the key service has asked since.
+      // `look` does not fetch from the issuer, so a known failure stays, unless the key service has asked since.
       const isOver = (entry.held?.fetchedAt ?? 0) > (entry.failure?.at ?? 0)
       if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure
     } catch (error) {

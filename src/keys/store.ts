@@ -35,7 +35,10 @@ export interface KeyRecord {
 /** Part of every name, so that records of another format are never read. */
 const FORMAT = 2
 
-/** The name of an issuer's keys in KV, and of its key service. Of fixed length; different for each source of keys. */
+/**
+ * The name of an issuer's keys in KV, and of its key service. The name has a fixed length, and differs for each source
+ * of keys.
+ */
 export async function recordName({ issuer, keys, allowInsecureHttp }: KeyPlace): Promise<string> {
   const place = keys.kind === 'uri' ? keys.uri : 'discovery'
   const parts = JSON.stringify([FORMAT, issuer, place, allowInsecureHttp])

@@ -20,7 +20,10 @@ export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'bindi
   readonly addresses: Pick<Limits, 'takeAddress'>
 }
 
-/** Seconds to wait after a refusal by a binding, which gives none: the shorter of its two possible periods. */
+/**
+ * Seconds to wait after a refusal by a binding. The binding does not say how long, so this is the shorter of its two
+ * possible periods.
+ */
 const APPROXIMATE_WAIT = 10
 
 /**

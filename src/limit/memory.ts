@@ -9,7 +9,7 @@ const FIRST_SWEEP = 1_000
 
 /**
  * Limits in the memory of one process, exact within it. Drops a name once its state equals a fresh one. A limit by a
- * binding rejects, since there is none.
+ * binding rejects, since there are no bindings here.
  */
 export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits {
   const counts = new Map<string, Spent>()
@@ -34,7 +34,7 @@ export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits
 
 /**
  * Limits of network addresses in memory, for at most `most` addresses. A new address replaces the one used longest ago,
- * so many addresses take no more memory. Only `memory` limits; one by a binding rejects.
+ * so many addresses take no more memory. Only `memory` limits are counted; a limit by a binding rejects.
  */
 export function createAddressLimits({
   clock,

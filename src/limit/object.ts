@@ -12,7 +12,10 @@ import type { Result } from '../core/result.ts'
 
 const SPENT = 'spent'
 
-/** The version of the state. It is part of it, since a row of its own would be written with each new object. */
+/**
+ * The version of the state. The version is a part of the state: a row of its own would have to be written for each new
+ * object.
+ */
 const SCHEMA = 1
 
 /** What a state has, all of it numbers. */
@@ -48,8 +51,8 @@ export class RateLimiter extends DurableObject {
   }
 
   /**
-   * The stored state. Throws for one of another version, which would count as nothing or be deleted, and for one without
-   * all its numbers, which would never reach a limit.
+   * The stored state. Throws for a state of another version, which could be read as zero or be deleted, and for
+   * a state without all numbers, which would never reach a limit.
    */
   #spent(): Spent | undefined {
     const spent = this.ctx.storage.kv.get<Spent & { readonly schema?: number }>(SPENT)

@@ -27,7 +27,7 @@ export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   },
   period: {
     description:
-      'Time in which an empty bucket refills: whole seconds, 1s to 1d. `limit` and `period` need each other.',
+      'Time in which an empty bucket refills: whole seconds, 1s to 1d. Set `limit` and `period` together.',
     example: '60s',
   },
   daily: {
@@ -56,7 +56,7 @@ export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   },
   period: {
     description:
-      'Time in which `limit` refills: whole seconds, 1s to 1d. `limit` and `period` need each other.',
+      'Time in which `limit` refills: whole seconds, 1s to 1d. Set `limit` and `period` together.',
     example: '1m',
   },
   binding: {

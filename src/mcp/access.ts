@@ -61,7 +61,7 @@ export interface Used {
   readonly message: McpMessage
 }
 
-/** The tools, prompts and resources that a request uses; none for other rules than those of MCP servers. */
+/** The tools, prompts and resources that a request uses; none for rules without an MCP server. */
 export interface Uses {
   readonly uses: readonly Used[]
 }

@@ -45,9 +45,10 @@ export interface RequestToExplain {
 }
 
 const UNASKED =
-  'Explained for a connection without a message. To see which tools, prompts and resources are allowed, say in mcp what is called'
+  'Explained for a connection without a message. To see which tools, prompts and resources are allowed, describe the call in mcp'
 
-const UNUSED = 'The rule has no mcp, so it does not look at what is asked of an MCP server'
+const UNUSED =
+  'The rule has no mcp, so it does not check which tool, prompt or resource a request is for'
 
 /** Whether a revision has no `initialize` to negotiate the revision, so that each message contains it. */
 const isStateless = (revision: McpRevision): boolean => !isNegotiated(revision)
@@ -136,7 +137,9 @@ const referenceOf = (name: string | undefined, rule: McpRule) =>
     ? { type: 'ref/prompt', name }
     : { type: 'ref/resource', uri: name }
 
-/** Whether a name is a prompt's: without a colon, or of a prompt entry that has one or no rival resource entry. */
+/**
+ * Whether a name belongs to a prompt: without a colon, or of a prompt entry that has one or no rival resource entry.
+ */
 const isPrompt = (name: string, { names: { prompts, resources } }: McpRule): boolean => {
   if (!name.includes(':')) return true
   const use = prompts.find(name)

@@ -28,10 +28,10 @@ export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): nu
 }
 
 /**
- * The answer to a denial. It is a JSON-RPC 2.0 error for one MCP request with a known id, and for a body that is no
- * message; else problem details (RFC 9457). Both have the same headers and status. But where {@link isInBand}, the
- * status is 200, since clients treat any other as the end of the connection. MCP 2026-07-28 has 404 for methods that
- * do not exist, unless the rule says `json-rpc`.
+ * The answer to a denial. It is a JSON-RPC 2.0 error for one MCP request with a known id, and for a body that is not a
+ * message; else problem details (RFC 9457). Both have the same headers and status. If {@link isInBand} is true, the
+ * status is 200 instead, since clients treat any other as the end of the connection. MCP 2026-07-28 has 404 for methods
+ * that do not exist, unless the rule says `json-rpc`.
  */
 export function refusal(
   denial: Denial,

@@ -70,7 +70,7 @@ const isNamed = (
   return !hosts.some((host) => others.some((other) => isHostOf(host, other)))
 }
 
-/** Compares the path with the request's, scheme and host with the audience's. */
+/** Compares the path with that of the request, and scheme and host with those of the audience. */
 const isSameUrl = (htu: string, path: string, audience: string): boolean => {
   const url = splitUrl(htu)
   if (url?.query !== '' || url.path !== path) return false

@@ -31,14 +31,14 @@ export const AGENT_ERRORS = {
   body_unavailable: [500, 'The body cannot be read to check its digest'],
   assertion_replayed: [401, 'The assertion has been used before'],
   replays_unavailable: [503, 'The origin cannot find out whether the assertion was used before'],
-  scope_missing: [403, 'The agent lacks a scope that this needs'],
+  scope_missing: [403, 'The agent lacks a scope that this request needs'],
   verification_failed: [500, 'The assertion could not be checked'],
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string]>>
 
 export type AgentErrorCode = keyof typeof AGENT_ERRORS
 
 /**
- * A refusal. `code` is stable; `message` is its sentence. Neither they nor `detail` contain a token
+ * A refusal. `code` is stable; `message` says the same in a sentence. Neither they nor `detail` contain a token
  * or a key.
  */
 export class AgentError extends Error {

@@ -28,7 +28,7 @@ export interface VerifyOptions {
   readonly algorithms?: readonly (Algorithm | 'EdDSA')[]
   /** Refuses repeated bound assertions. Without it they are accepted. */
   readonly replays?: Replays
-  /** The weakest accepted binding; by default `identity`, which is no binding. */
+  /** The weakest accepted binding; by default `identity`, which binds nothing. */
   readonly requireBinding?: AssertionBinding
   /** The most bytes of a body to check a digest of; by default 1 MiB. */
   readonly maxBodyBytes?: number
@@ -74,7 +74,10 @@ export function settingsOf(options: VerifyOptions) {
   demand(keys !== undefined && isSafe(keys), 'keys are fetched by https, or from this machine')
   demand(isText(identityPrefix), '`identityPrefix` must not be empty')
   demand(clockTolerance >= 0 && clockTolerance <= 60, '`clockTolerance` is 0 to 60 seconds')
-  demand(read.length > 0 && read.length === algorithms.length, '`algorithms` has an unknown one')
+  demand(
+    read.length > 0 && read.length === algorithms.length,
+    '`algorithms` has an unknown algorithm',
+  )
   demand(BINDINGS.includes(requireBinding), '`requireBinding` is identity, request or body')
   demand(maxBodyBytes >= 0, '`maxBodyBytes` must be a number of bytes')
   return {

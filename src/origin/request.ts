@@ -8,10 +8,10 @@ export type AgentHeaders =
   | { get(name: string): string | null }
   | Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** A request to verify: Fetch's, Node's, Express's or a similar one. */
+/** A request to verify: A request of Fetch, Node, Express or a similar library. */
 export interface AgentRequest {
   readonly method?: string | undefined
-  /** Absolute, or from its path on, as sent and still percent-encoded. */
+  /** An absolute URL, or only its path and query, as sent and still percent-encoded. */
   readonly url?: string | undefined
   /** Express's `url` before routers shorten it. */
   readonly originalUrl?: string | undefined

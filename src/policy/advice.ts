@@ -28,7 +28,7 @@ export function issuerAdvice({
   requiredClaims,
 }: Issuer): readonly (readonly [path: Path, message: string])[] {
   const {
-    shorten = 'have the issuer make them live 15m or less',
+    shorten = 'have the issuer limit their lifetime to 15m or less',
     identify = 'have the issuer add jti, then require it',
   }: Profile = PROFILES[profile as ProfileName]
   const found: (readonly [Path, string])[] = []

@@ -16,12 +16,12 @@ export function checkIssuers(entries: Entries, gate: GateEntry, report: Report):
   for (const [name, { issuer, agent_prefix: prefix = '', rules }] of entries) {
     const same = issuer && byIss.get(issuer.text)
     if (same !== undefined) report([name, 'issuer'], `is also that of ${quote(same)}`)
-    // `a-` before `foo` and nothing before `a-foo` are one name.
+    // For example, prefix `a-` with id `foo` and no prefix with id `a-foo` give the same name.
     const alike = before.find(([, one]) => one.startsWith(prefix) || prefix.startsWith(one))
     if (alike && rules !== false && !gate.shared_ids) {
       report(
         [name, 'agent_prefix'],
-        `of ${quote(name)} begins that of ${quote(alike[0])}, or the other way round: origins could take one agent for another. Set prefixes of which none begins another, like \`acme/\` and \`beta/\`, or GATE.shared_ids = true if origins read X-Agent-Issuer too`,
+        `of ${quote(name)} begins that of ${quote(alike[0])}, or the other way round: origins could take one agent for another. Set prefixes so that none begins with another, like \`acme/\` and \`beta/\`, or GATE.shared_ids = true if origins read X-Agent-Issuer too`,
       )
     }
     if (issuer) byIss.set(issuer.text, name)
@@ -102,7 +102,7 @@ export function checkAddresses(
       )
     }
     if (via !== undefined && (origin ?? gate.origin)?.kind === 'service') {
-      report(['origin_via'], 'is for an origin with a URL; a service binding is one already')
+      report(['origin_via'], 'is only for an origin with a URL: `service:` already names a binding')
     }
   }
   checkTarget(gate, at('GATE'))

@@ -98,7 +98,7 @@ export function checkDecryption(issuers: ReadonlyMap<string, Issuer>, report: Re
   }
 }
 
-/** Whether a token can mean either key. One without `kid` means any key. */
+/** Whether a token can mean either key: a token without `kid` means any key. */
 const isAlike = ({ kid, algorithms }: DecryptionKey, { keys = [] }: Decryption): boolean =>
   keys
     .filter((key) => kid === undefined || key.kid === undefined || key.kid === kid)

@@ -14,7 +14,7 @@ import {
   table,
 } from './table.ts'
 
-/** The longest chain that a policy may allow, and that where it says nothing. */
+/** The longest chain that a policy may allow, and the longest chain by default. */
 export const DEEPEST = 10
 export const DEFAULT_DEPTH = 3
 
@@ -55,14 +55,14 @@ const FIELDS = {
   may_act: word(['if_present', 'required']),
 }
 
-/** Every key of `delegation`: `parent_scope` is an issuer's, which also says what its tokens look like. */
+/** Every key of `delegation`: `parent_scope` is a key of issuers only, which also say what their tokens look like. */
 export const DELEGATION_KEYS = { ...FIELDS, parent_scope: claimPathField }
 
 export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   max_depth: {
     description:
       'Longest chain of actors, 0 to 10. With 0, `require_actor` and `actors` are mistakes.',
-    unset: "3 (a rule: the issuer's)",
+    unset: '3; in a rule, the value of the issuer',
     example: 1,
   },
   require_actor: {
@@ -84,7 +84,7 @@ export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   },
   issuers: {
     description: 'Other issuers whose `act.iss` is accepted, by name or URL.',
-    unset: "none (a rule: the issuer's)",
+    unset: 'none; in a rule, the value of the issuer',
     example: ['partner'],
   },
   may_act: {
@@ -114,7 +114,7 @@ const issOf = (text: string, names: IssuerNames, report: Report): string => {
   return named ?? text
 }
 
-/** The limits of a table. A key that it leaves out has the value of `unset`. */
+/** The limits of a table. A key that the table leaves out has the value of `unset`. */
 export function delegationOf(
   entry: DelegationEntry | undefined,
   unset: Pick<DelegationRule, 'maxDepth' | 'issuers'>,

@@ -10,7 +10,7 @@ export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_obj
 export interface PolicyEnv {
   has(kind: BindingKind, name: string): boolean
   secret(name: string): string | undefined
-  /** Set where the policy admits nobody, and only judges what an issuer's tokens look like. */
+  /** Set if the policy is only used to judge what an issuer's tokens look like, and admits nobody. */
   readonly admitsNobody?: true
 }
 

@@ -118,7 +118,7 @@ export function isCredentialHeader(name: string): boolean {
 /** Without characters that parsers read as syntax, remove, or take as the end of a name. */
 const PARAMETER = /^(?=.*[\p{L}\p{N}])[^\p{C}\p{Z}[\];&=+%#]{1,128}$/u
 
-/** The name of a query parameter that all parsers read alike; none that contains a credential. */
+/** The name of a query parameter that all parsers read alike. Refuses names of parameters that contain a credential. */
 export function readParameterName(value: string): Result<string, string> {
   if (value.toLowerCase() === 'access_token') {
     return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
@@ -126,7 +126,7 @@ export function readParameterName(value: string): Result<string, string> {
   return PARAMETER.test(value)
     ? ok(value)
     : fail(
-        `${quote(value)} is not a name of a query parameter that all parsers read alike: at most 128 characters, of which one is a letter or digit, without spaces and [ ] ; & = + % #`,
+        `${quote(value)} is not a name of a query parameter that all parsers read alike: at most 128 characters, at least one letter or digit, without spaces and [ ] ; & = + % #`,
       )
 }
 
@@ -247,7 +247,7 @@ export function readDecidingPath(value: string): Result<ClaimPath, string> {
     : path
 }
 
-/** One claim path, or a list of which the first present one counts. */
+/** One claim path, or a list of claim paths: the first claim that is present counts. */
 export const claimPaths = field(
   (value, report) => {
     if (typeof value !== 'string') return readField(list(claimPathField), value, report) ?? []

@@ -170,7 +170,10 @@ export function checkShared(
   }
 }
 
-/** Whether a claim must be one of listed ids of an owner. A stranger's may be empty. */
+/**
+ * Whether a claim must be one of listed ids of an owner. The claim in a stranger's token may be empty, so an empty
+ * value pins nobody.
+ */
 const isPinned = (claims: readonly ClaimRule[], { pins }: Shared): boolean => {
   const names = pins.map(claimPathText)
   return claims.some(

@@ -83,7 +83,7 @@ const includedByOf = (declared: Declared): Includes['includedBy'] => {
     if (prefixes.length === 0) return [scope]
     if (declared.has(scope)) return closureOf(scope, [scope])
     const longest = prefixes.find((prefix) => scope.startsWith(prefix))
-    // A key of its own: a wildcard can also be the name of a scope.
+    // Wildcards have a key of their own, because a wildcard can also be the name of a scope.
     return longest === undefined ? [scope] : [scope, ...closureOf(`${longest} *`, parentsOf(scope))]
   }
 }
@@ -139,7 +139,7 @@ const reportCircles = (declared: Declared, report: Report): void => {
   }
 }
 
-/** Steps to other scopes, each once; of those that may match each other's wildcards, the first represents all. */
+/** Steps to other scopes, each once; if several may match each other's wildcards, the first represents all. */
 const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
   const first = new Map<string, string>()
   const standIn = new Map<string, string>()

@@ -18,7 +18,7 @@ const NAMED = '$' + '{NAME}'
 const SECRET = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/
 const HEADER_TEXT = /^[\x20-\x7e]*$/
 
-/** Folded: headers of the connection (RFC 9110 §7.6.1), of the message, or set by the gate. */
+/** Folded names: headers of the connection (RFC 9110 §7.6.1), of the message, or set by the gate. */
 export const NOT_INJECTED: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -136,7 +136,7 @@ export function recognised(
 
 const namesIn = (parts: readonly string[]) => parts.filter((_, i) => i % 2 === 1)
 
-/** RFC 7617 §2: the user and the password, and what is secret of them: an API key may be the user. */
+/** RFC 7617 §2: the user and the password, and which of the two is secret: an API key may be the user. */
 const basicParts = (value: string): readonly string[] => {
   const [, credentials] = /^ *basic +([A-Za-z0-9+/]+=*) *$/i.exec(value) ?? []
   if (credentials === undefined) return []

@@ -51,7 +51,7 @@ const type = text((value) => {
     : ok(name)
 })
 
-/** Members that are not read are no mistake. */
+/** Members that the gate does not read are not mistakes. */
 const JWK_SET: Form<{ readonly keys: readonly JsonObject[] }> = { type: 'record' }
 
 /** An inline JWK set (RFC 7517 §5) of public keys. Does not import them. */

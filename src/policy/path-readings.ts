@@ -57,7 +57,7 @@ const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text)
 /** A path that some server could read. */
 interface OtherReading {
   readonly path: string
-  /** Whether this made a `..`, which may lead out of the rule's path. */
+  /** Whether the reading made a `..`, which may lead out of the rule's path. */
   readonly goesUp: boolean
 }
 
@@ -76,7 +76,7 @@ export function otherReadings(path: string, rule: readonly Segment[]): readonly 
     })
   if (!parts.some(({ text, isWritten }) => !isWritten && /[.%]/.test(text))) return []
   const found = new Map([[textOf(parts), parts as readonly Part[]]])
-  // Twice, as one may uncover what another takes away.
+  // Runs twice, because one reading may make text that another reading removes.
   for (const reading of [...READINGS, ...READINGS]) {
     for (const one of [...found.values()]) {
       const made = readAs(one, reading)

@@ -40,10 +40,9 @@ export interface PolicyBundle {
 const MOST_RULES = 10_000
 
 /**
- * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown
- * key is a mistake. Never throws, whatever the variables hold. Fetches nothing: whether issuers
- * and origins can be reached is not known after it. `warn` says what is warned of: by default only what a check of
- * the file cannot see.
+ * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown key is a mistake.
+ * Never throws, whatever the variables hold. Fetches nothing: whether issuers and origins can be reached is not known
+ * after it. `warn` finds the warnings: by default only those that a check of the file cannot find.
  */
 export function parsePolicy(
   vars: PolicyVars,
@@ -84,7 +83,7 @@ export function parsePolicy(
   }
   const isPublic = rules.length > 0 && rules.every(({ entry }) => entry.access === 'public')
   if (isEmpty(given.ISSUERS) && !isPublic)
-    at('ISSUERS')([], 'must hold an issuer, unless every rule is public')
+    at('ISSUERS')([], 'must have an issuer, unless every rule is public')
   checkIssuers(entries, gate, at('ISSUERS'))
   checkDecryption(issuers, at('ISSUERS'))
   const found = routes.map(({ route }) => route)
@@ -120,7 +119,7 @@ export function parsePolicy(
     if (shadowed && by >= own.length) {
       shadowed.report(
         ['match'],
-        `can never match: ${quote(all[by]?.name ?? '')} of ${routes[by - own.length]?.path} takes all of it before; put this rule before that one, or remove one of them`,
+        `can never match: ${quote(all[by]?.name ?? '')} of ${routes[by - own.length]?.path} matches all its requests first; put this rule before that one, or remove one of them`,
       )
     }
   }
@@ -152,14 +151,14 @@ export function parsePolicy(
   return ok({ policy, warnings: Object.freeze(warnings) })
 }
 
-/** The hosts that some rule is only for, and one of the others: rules treat all others alike. */
+/** The hosts of rules that are for one host only, and one other host: rules treat all other hosts alike. */
 const tellingHosts = (routes: readonly Route[], hosts: ReadonlySet<string>) => {
   const named = new Set(routes.map(({ host }) => host))
   const other = [...hosts].find((host) => !named.has(host))
   return new Set([...hosts].filter((host) => host === other || named.has(host)))
 }
 
-/** Absent or without a table in it; what is no table is another mistake. */
+/** Absent or without a table in it; a value that is not a table is another mistake. */
 const isEmpty = (issuers: unknown): boolean =>
   issuers === undefined || (isObject(issuers) && Object.keys(issuers).length === 0)
 
@@ -187,7 +186,7 @@ const readRoutes = (
   const report = at('ROUTES')
   const rules = ROUTES ?? []
   if (!Array.isArray(rules)) report([], 'must be a list of tables: [[vars.ROUTES]]')
-  else if (rules.length === 0) report([], 'must hold a rule: [[vars.ROUTES]]')
+  else if (rules.length === 0) report([], 'must have a rule: [[vars.ROUTES]]')
   if (!Array.isArray(rules)) return []
   if (rules.length > MOST_RULES) {
     report(

@@ -34,7 +34,10 @@ export function readPrivateSet<Key extends object>(
   })
 }
 
-/** The private keys of a secret for these key management algorithms. Each must be usable with one. Imports none. */
+/**
+ * The private keys of a secret for these key management algorithms. Each key must be usable with one of them. Imports
+ * none.
+ */
 export function privateKeys(
   value: string,
   name: string,

@@ -29,8 +29,8 @@ export interface Profile {
   readonly actorIssuer?: boolean
   readonly scope: readonly ClaimPath[]
   /**
-   * Claims that are read if the token has none of `scope`: roles. In a token with scopes they say what the user
-   * may do, and an agent must not have all of that.
+   * Claims that are read if the token has none of `scope`: roles. In a token with scopes, roles say what the user
+   * may do, and the agent must not be able to do all of that.
    */
   readonly scopeElse: readonly ClaimPath[]
   readonly workflowId?: readonly ClaimPath[]
@@ -86,7 +86,7 @@ export function clientIn(...names: readonly string[]) {
 export const ENTRA =
   /\/\/(?:login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net)$|\.ciamlogin\.com$/
 
-/** Where tokens have `jti` already. */
+/** For issuers whose tokens already have `jti`. */
 export function hasId(tokens: string): string {
   return `${tokens} have it: write it into required_claims`
 }

@@ -13,7 +13,7 @@ import { WORKLOADS } from './workloads.ts'
 
 export type { Profile, Shared } from './profile.ts'
 
-/** By the name an issuer's entry gives. Each says where it differs from RFC 9068. */
+/** Profiles by name, as `profile` of an issuer's table gives it. Each says where it differs from RFC 9068. */
 export const PROFILES = {
   rfc9068: RFC9068,
   /** RFC 9068 with draft-mcguinness-oauth-actor-profile: who acts is in `act`, or is the client. */
@@ -38,7 +38,7 @@ export const PROFILES = {
     identify:
       'in Auth0, Applications > APIs > the API > Settings, choose RFC 9068 as JSON Web Token (JWT) Profile, whose tokens have it, then write it into required_claims',
   },
-  /** Custom authorization servers of Okta. Those of the org are for Okta's own API. */
+  /** Custom authorization servers of Okta. Access tokens of the Okta org itself are for Okta's own API. */
   okta: {
     ...RFC9068,
     types: ['absent'],
@@ -126,7 +126,10 @@ export const PROFILES = {
     slash: false,
     identify: hasId("access tokens of Stytch's Connected Apps"),
   },
-  /** Agentic JWT (its draft, version -00). A token may have a top-level claim of the workflow too: both must agree. */
+  /**
+   * Agentic JWT (its draft, version -00). A token may also have a top-level claim that names the workflow: it must
+   * agree with the intent.
+   */
   'agentic-jwt': {
     ...RFC9068,
     types: ['jwt', 'at+jwt'],

@@ -41,7 +41,7 @@ export function resourcesOf(
   return new Map(named.flatMap((one) => (one ? [[one.text, one.url] as const] : [])))
 }
 
-/** The scopes of a rule that are no templates. */
+/** The scopes of a rule that have no placeholder. */
 const plain = (rule: ScopeRule | undefined): readonly string[] =>
   rule?.scopes.flatMap(({ source, parts }) => (parts.length === 1 ? [source] : [])) ?? []
 

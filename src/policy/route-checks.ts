@@ -87,7 +87,7 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   },
   function expiryHasEffect({ entry, gate, has, report }) {
     if (entry.access === 'public') return
-    // Answers of MCP servers that have not begun are watched all the same.
+    // Exception: answers of MCP servers are watched until they begin, whatever the rule says.
     if (!entry.mcp && (entry.on_revocation ?? gate.on_revocation) === 'ignore') {
       for (const key of ['on_expiry', 'finish_within']) {
         if (has(key))

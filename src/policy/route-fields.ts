@@ -49,7 +49,7 @@ export const tokenSubprotocol = text((value) =>
       ),
 )
 
-/** What frames an answer, keeps it from other agents, or is the gate's own. */
+/** Headers of answers that must stay: they frame the answer, keep it from other agents, or are set by the gate. */
 const KEPT = [
   'cache-control',
   'connection',

@@ -54,7 +54,7 @@ const ending = (
   const found: number[] = []
   for (const [length, texts] of next) {
     const start = segment.length - length
-    // A cheap first test: at most cuts no suffix can begin.
+    // A cheap first test: at most indexes the character cannot begin a suffix.
     if (start < 1 || (length > 0 && !SUFFIX_START.includes(segment.charAt(start)))) continue
     const level = texts.get(segment.slice(start))
     if (level) found.push(...ending(level, places, segments))
@@ -100,7 +100,7 @@ export class Index {
     }
   }
 
-  /** Every rule that matches, in no order. */
+  /** Every rule that matches, in no particular order. */
   find(method: Method, path: string): readonly number[] {
     const segments = path.slice(1).split('/')
     const [shapes] = this.#trie.match(method, path)
@@ -115,7 +115,7 @@ const SPELLED_TWICE = /[!$&'()*+,=:@|[\]]/g
 
 /**
  * One text for all spellings that some reader treats as equal: in lower case, with every character escaped that may
- * be plain or escaped. Escaping, not decoding: no literal can then look like a parameter or a rest.
+ * be plain or escaped. Escaping, not decoding: no literal can then look like a parameter or like the `*` at the end.
  */
 export function foldCase(text: string): string {
   return text

@@ -197,7 +197,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   origin_via: {
     description:
       "Name of the binding through which this rule's origin is reached, as in [GATE](configuration/gate.md#keys-of-gate).",
-    unset: "GATE's, for GATE's `origin`",
+    unset: "that of GATE, if the rule uses GATE's `origin`",
     example: 'ORIGIN_CERT',
   },
   strip_prefix: {

@@ -58,7 +58,7 @@ export function targetOf(
   }
 }
 
-/** The binding that reaches a rule's origin. That of GATE is for GATE's origin only. */
+/** The binding that reaches a rule's origin. The binding in GATE is for GATE's origin only. */
 export function viaOf(entry: RouteEntry, gate: GateEntry): string | undefined {
   return entry.origin_via ?? (entry.origin ? undefined : gate.origin_via)
 }

@@ -28,7 +28,7 @@ export function parseMatch(text: string): Result<Match, string> {
     (name) => name !== '*' && !(METHODS as readonly string[]).includes(name),
   )
   if (unknown !== undefined) {
-    return fail(`"${unknown}" is no method; write one or more of ${METHODS.join(', ')}, or *`)
+    return fail(`"${unknown}" is not a method; write one or more of ${METHODS.join(', ')}, or *`)
   }
   if (names.includes('*') && names.length > 1) return fail('"*" already means every method')
   if (new Set(names).size < names.length) return fail('a method is named twice')
@@ -68,7 +68,7 @@ const toggled = (path: string): string => (path.endsWith('/') ? path.slice(0, -1
 interface Compiled extends Router {
   /**
    * Rules that no request can reach, because earlier rules take all of it, also when case, escapes
-   * and a trailing slash are ignored (such a request is refused as ambiguous). Those before `from` are not looked at.
+   * and a trailing slash are ignored (such a request is refused as ambiguous). Rules before `from` are not checked.
    */
   unreachable(
     hosts: ReadonlySet<string>,
@@ -138,7 +138,7 @@ const remembering = (find: Router['find']): Router['find'] => {
     const text = `${method} ${host}${path}`
     const found = known.get(text) ?? known.keep(text, find(method, host, path))
     const { match } = found
-    // A copy: what is remembered must not be changed by whoever reads it.
+    // A copy, so that callers cannot change the remembered value.
     return { ...found, match: match && { ...match, params: new Map(match.params) } }
   }
 }
@@ -154,7 +154,7 @@ const paramsOf = (rule: readonly Segment[], path: string): ReadonlyMap<string, s
   return params
 }
 
-/** A text that no literal of a rule can be: it represents any value of a parameter. */
+/** A text that cannot be a literal of a rule: it represents any value of a parameter. */
 const ANYTHING = '\u0001'
 
 /** Example paths for all that a rule matches; `*` is tried at every depth that rules have. */

@@ -21,7 +21,10 @@ const PARAMETERS: Holes = {
   separator: /[^A-Za-z0-9._~-]/,
 }
 
-/** Placeholders in what a call to an MCP server needs: parameters of the path, and members of its arguments. */
+/**
+ * Placeholders in the scopes that a call to an MCP server needs: parameters of the path, and members of the call's
+ * arguments.
+ */
 const ARGUMENTS: Holes = {
   hole: /\{([A-Za-z_][A-Za-z0-9_]*|arguments(?:\.[A-Za-z0-9_$-]+)+)\}/,
   hint: 'an argument is written {arguments.name}, a path parameter {name}',
@@ -145,5 +148,5 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
 /** A list of scopes that are all needed, or `{ any = [...] }`. */
 export const scopeRule = ruleOf(SCOPE, ANY_KEYS)
 
-/** The same, of {@link readUseTemplate templates} over arguments. */
+/** Such a list of {@link readUseTemplate templates}, which may also read arguments. */
 export const useScopes = ruleOf(USE_SCOPE, USE_ANY_KEYS)

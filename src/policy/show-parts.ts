@@ -35,8 +35,8 @@ type Plain<F extends Fields, Model> = {
 }[keyof F]
 
 /**
- * How each key of a table is shown, `undefined` for one that is not. Flags, words and lists of text need no row: they
- * are shown as the policy has them, since none of them contains a secret.
+ * How each key of a table is shown; `undefined` for a key that is not shown. Flags, words and lists of text need no
+ * row: they are shown as the policy has them, since none of them contains a secret.
  */
 export type Shows<F extends Fields, Model, Context = void> = {
   readonly [K in Exclude<keyof F, Plain<F, Model>>]: (model: Model, around: Context) => unknown

@@ -44,11 +44,11 @@ export interface ShownPolicy {
   /** In file order. */
   readonly routes: readonly Shown[]
   readonly scopes: Readonly<Record<string, readonly string[]>>
-  /** By where they are written; absent where there are none. */
+  /** Grants by the place where they are written; absent if there are no grants. */
   readonly grants?: Readonly<Record<string, Shown>>
-  /** Where there is one; not for administrators of one issuer. */
+  /** Absent without an audit, and for administrators of one issuer. */
   readonly audit?: Shown
-  /** Likewise, by their names. */
+  /** Tables of WATCH by name; absent as `audit` is. */
   readonly watch?: Readonly<Record<string, Shown>>
 }
 
@@ -193,7 +193,7 @@ interface RouteContext {
   readonly within: string | undefined
 }
 
-/** What a public rule does not read is not shown of it. */
+/** Keys that a public rule does not read are not shown for it. */
 const ofReading =
   (show: (route: Route, around: RouteContext) => unknown) => (route: Route, around: RouteContext) =>
     isReading(route) ? show(route, around) : undefined

@@ -48,7 +48,7 @@ export interface KeyDoc<Input> {
   readonly description: string
   /** What applies where the key is absent. */
   readonly default?: Input
-  /** The same in words, where it is not a fixed value. */
+  /** The default in words, if it is not a fixed value. */
   readonly unset?: string
   readonly example: Input
 }
@@ -62,7 +62,7 @@ export interface Form<Input> {
   readonly options?: readonly unknown[]
   readonly value?: Written<unknown>
   readonly entries?: Fields
-  /** Never set. It only carries the type of what may be written. */
+  /** Never set. This member never exists at run time: it only has the type of what may be written. */
   readonly input?: Input
 }
 
@@ -179,7 +179,7 @@ export function readTable<const F extends Fields>(
   return read as Readable<F>
 }
 
-/** A table inside a table. `make` makes of it what the policy contains, and may report more. */
+/** A table inside a table. `make` turns the table into its form in the policy, and may report more mistakes. */
 export function table<const F extends Fields, Value = Readable<F>>(
   fields: F,
   make: (entry: Readable<F>, report: Report, written: unknown) => Value = (entry) =>

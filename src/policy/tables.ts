@@ -70,7 +70,8 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
     example: { resource: 'https://api.example.com', origin: 'https://origin.example.com' },
   },
   ISSUERS: {
-    description: 'Trusted authorization servers by a name of yours: whose tokens are accepted.',
+    description:
+      'Trusted authorization servers, whose tokens are accepted: tables with names that you choose.',
     example: { acme: { issuer: 'https://auth.acme.example', agent_prefix: 'acme/' } },
   },
   ROUTES: {
@@ -93,7 +94,7 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
   },
   WATCH: {
     description:
-      'Whose requests are [watched](watch.md), by names of yours. The first table that matches a request counts it.',
+      'Which requests are [watched](watch.md): tables with names that you choose. The first table that matches a request counts it.',
     example: { agents: { action: 'quarantine' } },
   },
 }

@@ -12,7 +12,7 @@ export interface PolicyVars {
   readonly WATCH?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
-  /** The same for each grant. */
+  /** Where each grant was written. */
   readonly grantPaths?: readonly string[]
 }
 
@@ -21,7 +21,7 @@ export function rulePath({ routePaths }: Pick<PolicyVars, 'routePaths'>, index: 
   return routePaths?.[index] ?? `ROUTES[${index}]`
 }
 
-/** A variable that no other continues, since its binding has such a name. */
+/** A variable that cannot be continued in further variables, because a binding has such a name. */
 const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'
 
@@ -35,7 +35,7 @@ export const SERVE_DEFAULTS = 'GATE_SERVE_DEFAULTS'
 /** Names that only a mistyped table header brings into the environment. */
 const HEADERS = ['var', 'vars']
 
-/** Whether a variable is one of the policy's: for telling when a policy must be read again. */
+/** Whether a variable is part of the policy: if it changes, the policy must be read again. */
 export function isPolicyVariable(name: string): boolean {
   return name === AUDIT || NAMES.some((base) => name === base || name.startsWith(`${base}_`))
 }
@@ -143,15 +143,21 @@ const nearMiss = (name: string, value: unknown): string | undefined => {
   return base && `is not read; did you mean \`${base}\` (or \`${base}_…\`)?`
 }
 
-/** Equal but for a plural. */
+/** Whether two names are equal but for a plural. */
 const isVariant = (text: string, base: Name): boolean =>
   text === base || `${text}S` === base || text === `${base}S`
 
-/** With a word directly after it; not GATE, since words like GATEWAY begin with it. */
+/**
+ * Whether a name begins with one of these and a word follows directly. Not for GATE, since words like GATEWAY begin
+ * with it.
+ */
 const lacksUnderscore = (name: string, base: Name): boolean =>
   base !== 'GATE' && name.startsWith(base)
 
-/** A character off; in a short name, where other words are near, not another one in its place. */
+/**
+ * Whether one character is missing, added or swapped. In a long name one may also be replaced; in a short name that
+ * could make another word.
+ */
 const isNear = (text: string, base: Name): boolean =>
   distance(text, base, 1) !== undefined &&
   (base.length > 4 || text.length !== base.length || sorted(text) === sorted(base))

@@ -146,7 +146,7 @@ const warnOfOrigins: Warn = (read, at) => {
   }
 }
 
-/** A binding may lead to a private network, where plain http is no risk. */
+/** A binding may lead to a private network, where plain http adds no risk. */
 const warnPlain = ({ origin, origin_via: via }: GateEntry | RouteEntry, report: Report) => {
   if (
     origin?.kind === 'url' &&
@@ -184,8 +184,8 @@ const openOrigins = ({ gate, rules }: Read): ReadonlyMap<string, readonly Rule[]
 }
 
 /**
- * Names of Cloudflare's own, for which there is something better to write. A secret in every request makes up for a
- * public address.
+ * Hostnames of Cloudflare itself, and what to write instead. Whether a secret in every request protects an origin
+ * with a public address.
  */
 const ADDRESSES = [
   {
@@ -220,8 +220,8 @@ const OF_A_GATE = /(?:^|-)(?:edge|edgewarden|gate|origin|proxy)-|^cf-access-clie
 
 /**
  * Warns of rules to one origin that anyone can reach, where some inject a header by which the origin is
- * likely to know the gate and others do not. The origin has to let their requests in without it, and so
- * everybody's.
+ * likely to know the gate and others do not. The origin has to let their requests in without an assertion, and
+ * so requests of anybody.
  */
 const warnUnsent = (rules: readonly Rule[], at: At): void => {
   const injected = rules.flatMap(({ entry }) => entry.inject ?? [])
@@ -241,7 +241,7 @@ const warnUnsent = (rules: readonly Rule[], at: At): void => {
       at,
       'access',
       (others) =>
-        `is not \`required\`, so ${quote(header)}, which other rules send to the same origin, is not sent here${others}. An origin that knows the gate by it has to let these paths through without it, and must take nothing there for the gate's word; or require a token, or reach the origin by origin_via or "service:NAME"`,
+        `is not \`required\`, so ${quote(header)}, which other rules send to the same origin, is not sent here${others}. An origin that knows the gate by it has to let these paths through without it, and must not trust any header of such a request; or require a token, or reach the origin by origin_via or "service:NAME"`,
     )
   }
 }

@@ -1,11 +1,11 @@
 import { clientIn, ENTRA, HOUR, hasId, MINUTE, type Profile, paths, RFC9068 } from './profile.ts'
 
-/** Claims of each token that a platform signs for what runs there. */
+/** Claims that every such token of a platform has. */
 const SIGNED = ['iss', 'exp', 'aud', 'sub', 'iat']
 
 /**
- * What a platform signs for what runs there. Such tokens are ID tokens by shape, for one audience, without scopes: a
- * claim called `scope` is not one.
+ * Defaults for tokens that a platform signs for the workloads that run on it. Such tokens are ID tokens by shape, for
+ * one audience, without scopes: a claim called `scope` is not one.
  */
 const WORKLOAD = {
   ...RFC9068,
@@ -16,7 +16,10 @@ const WORKLOAD = {
   workload: true,
 } as const satisfies Profile
 
-/** By the name an issuer's entry gives: tokens that a workload has without a secret. All are from documentation. */
+/**
+ * Profiles of workloads by name, as `profile` of an issuer's table gives it: their tokens need no secret. All are from
+ * documentation.
+ */
 export const WORKLOADS = {
   /** Jobs of GitHub Actions. `sub` may have names that somebody else can get. */
   'github-actions': {
@@ -50,7 +53,9 @@ export const WORKLOADS = {
       strangers: 'a pipeline of any account of GitLab.com',
     },
   },
-  /** Projected service account tokens. Those of Secrets have no end and no `kubernetes.io`. */
+  /**
+   * Projected service account tokens. Tokens that are stored in Secrets never expire and have no claim `kubernetes.io`.
+   */
   kubernetes: {
     ...WORKLOAD,
     types: ['absent', 'jwt'],
@@ -66,7 +71,7 @@ export const WORKLOADS = {
       'kubernetes.io': { namespace: 'default', serviceaccount: { name: 'test', uid: 'test' } },
     },
   },
-  /** ID tokens of Google's service accounts. Those of people have an address of another domain. */
+  /** ID tokens of Google's service accounts. Tokens of people have an `email` of another domain. */
   gcp: {
     ...WORKLOAD,
     requiredClaims: [...SIGNED, 'azp', 'email', 'email_verified'],
@@ -87,7 +92,7 @@ export const WORKLOADS = {
       strangers: 'a service account of any Google Cloud project',
     },
   },
-  /** Outbound identity federation of AWS IAM: each account has an issuer. Users and the root user are no workloads. */
+  /** Outbound identity federation of AWS IAM: each account has an issuer. Users and the root user are not workloads. */
   aws: {
     ...WORKLOAD,
     types: ['jwt', 'absent'],

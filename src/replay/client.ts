@@ -12,9 +12,10 @@ interface Shard {
 export type ReplaysOptions = Partial<Omit<ObjectCalls<Shard>, 'binding'>>
 
 /**
- * Claims uses at 64 Durable Objects, one for each first character of a name. Their number never changes, since a name
- * must be claimed at the same object again. A call that fails, or takes longer than {@link LIMITS.replayMs}, is retried
- * once; then it rejects. If only its response was lost, the retry recognises the claim, which is still the first.
+ * Claims uses at 64 Durable Objects, one for each first character of a name. The number of objects never changes: a
+ * name must always be claimed at the same object. A call that fails, or takes longer than {@link LIMITS.replayMs}, is
+ * retried once; then it rejects. If only its response was lost, the retry recognises the claim, which is still the
+ * first.
  */
 export function createReplays({
   objects,

@@ -46,8 +46,8 @@ export class ReplayShard extends DurableObject {
   }
 
   /**
-   * Whether this is the first claim of a name, or a retry of it. `by`: a new value for each claim. `expires`: seconds
-   * since the epoch by this object's clock, from which on every claim fails.
+   * Whether this is the first claim of a name, or a retry of that claim. `by`: a new value for each claim. `expires`:
+   * seconds since the epoch by this object's clock, from which on every claim fails.
    */
   async claim(name: string, expires: number, by: string): Promise<boolean> {
     const { storage } = this.ctx

@@ -41,7 +41,7 @@ export interface ReplayPorts {
 
 type Unused = Outcome<object, CodeOf<typeof deny>>
 
-/** What a request uses up: its name in the store, its end there, and what the denials are. */
+/** What a request uses up: the name in the store, when the store may drop the name, and the codes of the denials. */
 interface Use {
   readonly name: () => Promise<string>
   readonly expires: number

@@ -16,7 +16,7 @@ type Entries = readonly Revocation[]
 type Ask = (subjects: Subjects) => Promise<Found>
 
 const NONE: Entries = Object.freeze([])
-/** The most subjects with remembered answers: ten thousand approved agents, each of which has a hash, and more. */
+/** The most subjects with remembered answers: ten thousand approved agents, each with a hash, and some more. */
 const MOST_ANSWERS = 12_000
 /** Milliseconds until a shared lookup counts as lost; the lookup has its own deadline. */
 const ANSWER_MS = 10_000

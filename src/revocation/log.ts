@@ -84,7 +84,7 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
       sql.exec<{ version: number }>('UPDATE log SET version = version + 1 RETURNING version').one()
         .version,
 
-    /** Removes at most {@link LOG.sweep} expired entries, with `owner` only that issuer's. */
+    /** Removes at most {@link LOG.sweep} expired entries, with `owner` only those of this issuer. */
     sweep(owner?: string): void {
       const bound = owner === undefined ? [now()] : [now(), owner]
       const expired = `SELECT seq FROM entries INDEXED BY entries_by_expiry WHERE expires <= ?

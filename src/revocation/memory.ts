@@ -15,7 +15,7 @@ interface Held {
   readonly entry: Revocation
 }
 
-/** The set has one place, which is always up to date. */
+/** The set has one shard, which is always up to date. */
 const HERE: ShardStatus = Object.freeze({ total: 1, acknowledged: 1, pending: Object.freeze([]) })
 
 /**
@@ -70,7 +70,7 @@ export function createMemoryRevocations({
   }
 
   return {
-    // Always current, so terms do not matter.
+    // The set is always current, so the terms do not matter.
     lookup(subjects) {
       return subjects
         .flatMap((subject) => [...(idsBySubject.get(subjectKey(subject)) ?? [])])

@@ -77,7 +77,8 @@ export class RevocationShard extends DurableObject {
     return (await this.#feed(hint))?.since({ epoch, version }, this.#name !== PRIMARY)
   }
 
-  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`. See `Peer` for further ones without a comment.
+  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`. Further methods without a comment: see
+  // `Peer`.
 
   add(entries: readonly Revocation[], act?: Act) {
     return this.#primary.add(entries, act)
@@ -168,7 +169,7 @@ export class RevocationShard extends DurableObject {
     return own.getByName(name, options) as unknown as Peer
   }
 
-  /** Whether this shard is ready. A replica that is not starts to enrol. */
+  /** Whether this shard is ready. A replica that is not ready starts to enrol. */
   async #answers(hint: string | undefined): Promise<boolean> {
     this.#primaryHint ??= hint
     const { primary, replica } = this.#parts

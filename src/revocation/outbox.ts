@@ -17,8 +17,8 @@ interface Enrolled {
 }
 
 /**
- * Sends every change to every enrolled replica. Storage records the acknowledged versions, and so
- * what is left to send. A replica that no longer serves is removed; an unreachable one is not.
+ * Sends every change to every enrolled replica. The acknowledged versions are stored, so the
+ * outbox knows what is left to send. A replica that no longer serves is removed; an unreachable one is not.
  */
 export function createOutbox({ ctx, log, replication, sibling }: Omit<ShardParts, 'store'>) {
   const { storage } = ctx
@@ -52,7 +52,7 @@ export function createOutbox({ ctx, log, replication, sibling }: Omit<ShardParts
 
   const sendOnce = (name: string): Promise<void> => {
     const known = sending.get(name)
-    // The known send may have ended just before the latest change.
+    // The send in progress may have read the changes just before the latest one.
     if (known) return known.then(() => (findBehind(name) ? sendOnce(name) : undefined))
     const sent = send(name)
       .catch((error: unknown) =>
@@ -73,8 +73,8 @@ export function createOutbox({ ctx, log, replication, sibling }: Omit<ShardParts
     isPending: (): boolean => all().some(isBehind),
 
     /**
-     * Sends pending changes, also to replicas that enrol meanwhile. Resolves once each has them or
-     * has failed. Never rejects.
+     * Sends pending changes, also to replicas that enrol meanwhile. Resolves once each replica has the
+     * changes or has failed. Never rejects.
      */
     async send(): Promise<void> {
       const tried = new Set<number>()

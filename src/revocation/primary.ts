@@ -90,7 +90,7 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       ctx.waitUntil(acts.send())
       await send()
       await arm()
-      // An entry changed meanwhile has a later version, and only that was sent.
+      // An entry that was changed meanwhile has a later version, and only the later version was sent.
       const versions = rows.map((row) => (store.find(row.id) ?? row).version)
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },

@@ -1,7 +1,7 @@
 import type { RevocationStore } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
 
-/** The shard that writes and lists entries. All others are its replicas. */
+/** The shard that writes and lists entries. All other shards are its replicas. */
 export const PRIMARY = '0'
 
 /** The object that stores only the names of all replicas ever enrolled. */
@@ -10,8 +10,8 @@ export const REGISTRY = 'replica-registry'
 /** A version of the set. Versions compare only within an epoch. */
 export interface Version {
   /**
-   * Created once per life of the set. Empty without a set: the shard is new, was wiped, or is
-   * copying another.
+   * Created once, when the set begins. Empty while the shard has no set: it is new, was wiped,
+   * or is copying from another shard.
    */
   readonly epoch: string
   readonly version: number

@@ -46,7 +46,7 @@ const epochAfter = (survivors: readonly Survivor[]): string => {
 /**
  * Copies the entries of the survivors of the latest epoch, which includes earlier ones. The most
  * advanced serving replica is complete up to its version, removals included. So only newer entries
- * are copied from the others. If none serves, each may lack entries.
+ * are copied from the others. If no survivor serves, each of them may lack entries.
  */
 const takeOver = async (
   survivors: readonly Survivor[],

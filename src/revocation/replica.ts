@@ -112,7 +112,7 @@ export function createReplica(name: string, { ctx, log, replication, sibling }: 
       if (replication.contradicts(changes)) return { contradicted: true }
       heard = Math.max(heard, changes.head)
       storage.transactionSync(() => {
-        // A serving replica keeps serving: what it may lack, it has not acknowledged.
+        // A serving replica keeps serving: it has not acknowledged the changes that it may lack.
         if (!serves()) log.serve(Math.max(serving, changes.head))
         replication.apply(changes)
       })

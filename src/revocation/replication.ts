@@ -80,8 +80,8 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
     },
 
     /**
-     * Stores the entries of a page that are newer than this shard's. Raises the version to theirs,
-     * so that the next change here comes after them.
+     * Stores the entries of a page that are newer than the same entries of this shard. Raises the version to that
+     * of the entries, so that the next change here gets a later version.
      */
     putNewer(rows: readonly Row[]): void {
       for (const row of rows) {

@@ -5,7 +5,7 @@ const FEWEST_SLOTS = 1_024
 /** The maximum load: a higher one saves memory but slows searches. */
 const MOST_USED = 0.75
 
-/** A set of 8-byte hashes. Methods read one from `hashes` at byte `at`. */
+/** A set of 8-byte hashes. Methods read one hash from `hashes`, at byte `at`. */
 export interface RevocationSet {
   readonly size: number
   /** Bytes of memory for the hashes. */
@@ -113,7 +113,7 @@ export function createRevocationSet(): RevocationSet {
   }
 }
 
-/** Calls `use` with the offset of each hash. Throws before the first if one is incomplete. */
+/** Calls `use` with the offset of each hash. Throws before the first call if a hash is incomplete. */
 export function eachHash(hashes: Uint8Array, use: (at: number) => void): void {
   if (hashes.length % HASH_BYTES !== 0) throw new Error('a list of hashes is cut off')
   for (let at = 0; at < hashes.length; at += HASH_BYTES) use(at)

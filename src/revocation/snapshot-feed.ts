@@ -34,7 +34,7 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
       const state = `${epoch} ${version}`
       if (packedOf !== state) pages.clear()
       packedOf = state
-      // It may contain entries expired since, which cost isolates an unneeded lookup.
+      // The page may contain entries that have expired since. They cost isolates an unneeded lookup.
       const known = pages.get(after)
       if (known) return known
       const entries = `SELECT seq, hash FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT`
@@ -47,7 +47,7 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
 
     /**
      * The changes since a version; `reset` if they are no longer available. A replica may be behind
-     * the isolate. Then it returns no changes: those it lacks are not acknowledged yet.
+     * the isolate. Then it returns no changes: the changes that it lacks are not acknowledged yet.
      */
     since({ epoch, version: since }: Version, isReplica: boolean): HashChanges | Reset {
       const { version, oldest, epoch: own } = log.head()

@@ -17,8 +17,8 @@ export interface SnapshotSource {
 export interface Snapshot extends Version {
   readonly set: Pick<RevocationSet, 'has' | 'size'>
   /**
-   * Answers of the set while this copy was held: all live entries by `subjectKey`, and the hash of
-   * that. Valid as long as the copy. Each version has its own map with the answers its changes leave
+   * Answers of the set since this copy was made: all live entries by `subjectKey`, and the hash of
+   * the key. Valid as long as the copy. Each version has its own map with the answers its changes leave
    * valid. So late answers end up in the old version's map.
    */
   readonly answers: Map<string, { hash: Uint8Array; entries: readonly Revocation[] }>
@@ -26,7 +26,7 @@ export interface Snapshot extends Version {
 
 interface Held extends Snapshot {
   readonly set: RevocationSet
-  /** The time of its request, in milliseconds; it may lack later changes. */
+  /** When the copy was requested, in milliseconds: it may lack later changes. */
   readonly askedAt: number
 }
 
@@ -100,8 +100,8 @@ export function createSnapshots(options: SnapshotOptions) {
 
   return {
     /**
-     * The copy, if requested less than `maxStaleness` milliseconds ago. Starts a renewal at half
-     * that age.
+     * The copy, if requested less than `maxStaleness` milliseconds ago. At half that age it
+     * also starts a renewal.
      */
     within(maxStaleness: number): Snapshot | undefined {
       const { held, failedAt, pause, inFlight } = memory
@@ -114,7 +114,7 @@ export function createSnapshots(options: SnapshotOptions) {
   }
 }
 
-/** Infinite if the clock was set back, so that nothing stays valid by it. */
+/** The copy's age; infinite if the clock was set back, so that an old copy is not taken for a new one. */
 const elapsed = (since: number, now: number): number =>
   since > now ? Number.POSITIVE_INFINITY : now - since
 
@@ -132,7 +132,7 @@ const step = (options: SnapshotOptions): Promise<void> => {
 
 const begin = (): Growing => ({ set: createRevocationSet(), first: undefined, after: 0 })
 
-/** Applies changes in place. Without them the copy serves until a new one is complete. */
+/** Applies changes in place. Without changes to apply, the copy serves until a new copy is complete. */
 const renew = async (held: Held, { memory, source, clock }: SnapshotOptions): Promise<void> => {
   const askedAt = clock.now()
   const changes = changesOf(await source.pullSince(held.epoch, held.version), held)

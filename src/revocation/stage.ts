@@ -24,7 +24,10 @@ const deny = denials({
 
 type Code = CodeOf<(typeof CHECKS)[number]['denials'] | typeof deny>
 
-/** `throttles`: entries that allow so many requests a minute. Only the stage counts. */
+/**
+ * `throttles`: entries that allow so many requests a minute. Only the stage counts requests; checks of open streams do
+ * not.
+ */
 export type Standing = Outcome<{ readonly throttles?: readonly Revocation[] }, Code>
 
 const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
@@ -36,7 +39,7 @@ const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'the token is not revoked, as of now or of at most `max_staleness` ago, and has not expired meanwhile; a throttled agent is within its limit',
+    'no revocation of the token is known, by data that is current or at most `max_staleness` old, and the token has not expired meanwhile; a throttled agent is within its limit',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = [...CHECKS.map((one) => one.denials), deny]

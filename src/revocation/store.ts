@@ -64,12 +64,12 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       if (!old) log.drop('id = ?', entry.id)
       putRow(sql, toRow(old ? renewed(toEntry(old), entry) : entry, log.next(), hash))
     }
-    // Renewals need no room.
+    // A renewed entry takes no more room than before.
     if (count().held > before) makeRoom(ownerOf(entries.map(({ entry }) => entry)))
     return [...new Set(entries.map(({ entry }) => entry.id))].flatMap((id) => find(id) ?? [])
   }
 
-  /** With their hashes: a transaction cannot await the digests. */
+  /** Entries with their hashes, made beforehand: a transaction cannot await digests. */
   const hashedOf = (entries: readonly Revocation[]): Promise<readonly Hashed[]> =>
     Promise.all(
       entries.map(async (entry) => ({
@@ -148,7 +148,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
 
     /** A page of live entries in order of creation. */
     list({ kind, issuer, value, limit, cursor = 0, ...made }: RevocationQuery): RevocationPage {
-      // Issuer and value give few subjects, which have an index. By default SQLite would scan all
+      // If issuer and value are given, they name few subjects, which have an index. By default SQLite would scan all
       // entries of the issuer.
       const exact = issuer !== undefined && value !== undefined
       const subjects = exact

@@ -72,7 +72,7 @@ const TABLES = `CREATE TABLE entries (
 /** The issuer of `shares` under which entries of the registry of agents are counted; no issuer is empty. */
 export const OF_AGENTS = ''
 
-/** Also added to tables of earlier releases, which have no entries of the registry. */
+/** The row is also added to tables of earlier releases, which have no entries of the registry. */
 const AGENT_TRIGGERS = `CREATE TRIGGER IF NOT EXISTS agents_come AFTER INSERT ON entries
     WHEN new.mode NOT IN ${OF_REVOCATIONS}
     BEGIN INSERT INTO shares (issuer, held) VALUES ('${OF_AGENTS}', 1)
@@ -103,7 +103,7 @@ export function removeAll(sql: SqlStorage): void {
 /** A condition for unexpired entries; its parameter is the current second. */
 export const LIVE = '(expires IS NULL OR expires > ?)'
 
-/** A condition for those that administrators of revocations see and lift; its parameter as above. */
+/** A condition for the entries that administrators of revocations see and lift. Its parameter is the current second. */
 export const REVOKES = `${LIVE} AND mode IN ${OF_REVOCATIONS}`
 
 /** Seconds since the epoch, by the object's clock. */

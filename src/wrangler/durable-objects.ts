@@ -38,7 +38,7 @@ export interface ObjectBinding {
 
 /** How one environment declares the classes of its Durable Objects. */
 export interface ObjectClasses {
-  /** Those with SQLite storage, which is all the gate can use. */
+  /** The classes with SQLite storage: the gate cannot use others. */
   readonly sqlite: ReadonlySet<string>
   /** Where it declares them. wrangler rejects a file with both. */
   readonly by: 'exports' | 'migrations'
@@ -80,7 +80,7 @@ export function objectClasses(table: JsonObject, top = table, env?: string): Obj
   }
 }
 
-/** States of a class that exists. The other states say where it went. */
+/** States of a class that exists. In all other states the class was deleted, renamed or transferred. */
 const LIVE: readonly unknown[] = ['created', 'expecting-transfer']
 
 const isUsable = (entry: JsonObject): boolean =>

@@ -133,10 +133,10 @@ const environment = (table: JsonObject, name: string | undefined): Environment =
 /** Tables of bindings that a request can be sent through. */
 const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks']
 
-/** What `[version_metadata]` binds: the one value that could be a variable's. */
+/** What `[version_metadata]` binds: of all values of bindings, only this one looks like that of a variable. */
 const METADATA = { id: '', tag: '', timestamp: '' }
 
-/** Tables whose bindings are called by `name`; those of all others are by `binding`. */
+/** Tables whose bindings are named by `name`; in all other tables bindings are named by `binding`. */
 const NAMED = ['durable_objects', 'ratelimits', 'send_email', 'unsafe']
 const UNBOUND = ['vars', 'env']
 
@@ -200,7 +200,7 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
 
 /**
  * Settings that turn on Cloudflare's cache for Workers, in front of the gate or of its previews. An environment
- * inherits `cache`, `exports` and `previews`, each as a whole, if it has none of its own. Of entrypoints only `default`
+ * inherits `cache`, `exports` and `previews`, each as a whole, if it has none of its own. Only the entrypoint `default`
  * is checked, which is the gate.
  */
 const cacheIssues = (
@@ -228,6 +228,6 @@ const cacheIssues = (
     .filter(([, enabled]) => enabled === true)
     .map(([path]) => ({
       path: `${path}.enabled`,
-      message: `is true: Cloudflare would answer before the gate runs, with what was let through for others; write enabled = false in [${inside(path)}${path}]`,
+      message: `is true: Cloudflare would answer before the gate runs, with answers that it cached for other callers; write enabled = false in [${inside(path)}${path}]`,
     }))
 }

@@ -147,7 +147,7 @@ const placeAt = (text: string, at: number): Place => {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/** Where a path of the policy is written. In a team's file, also that file and the path in it. */
+/** Where a path of the policy is written. For a rule of a team, also the team's file and the path in that file. */
 export type PlaceOf = (
   path: string,
   env?: string,

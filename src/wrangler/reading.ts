@@ -69,7 +69,7 @@ export function readEnvironment(
 
 /**
  * Secrets that have the name of a variable of the policy, so that the Worker would read them as one. Their values are
- * unknown: those with keys are assumed to be JSON, others not.
+ * unknown: variables with keys inside are assumed to be JSON, others not.
  */
 const secretIssues = (
   names: readonly string[],
@@ -82,7 +82,7 @@ const secretIssues = (
   })
 }
 
-/** The mistakes. Those about a missing binding also say what to write. */
+/** The mistakes. Mistakes about a missing binding also say what to write. */
 const advised = (
   issues: readonly PolicyIssue[],
   environment: Environment,

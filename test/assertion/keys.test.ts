@@ -314,7 +314,7 @@ describe('keys of the operator', () => {
       expect(logged[0]).toEqual({
         event: 'assertion_keys_unavailable',
         error:
-          'Error: key 2 of the secret ASSERTION_KEYS cannot sign what its public half verifies: its numbers do not belong together',
+          'Error: key 2 of the secret ASSERTION_KEYS cannot sign: its private and public members do not belong together',
       })
       // Nor does a keeper hear of them.
       expect(asked).toEqual([])

@@ -168,7 +168,7 @@ describe('signing in', () => {
     const other = await open()
     await other.page.goto(link)
     await other.page.getByRole('button', { name: 'Sign in as acme/olga' }).click()
-    await other.page.getByText('it was used already').waitFor()
+    await other.page.getByText('was already used').waitFor()
     expect(await other.context.cookies()).toEqual([])
     await other.context.close()
     await context.close()

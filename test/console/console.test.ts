@@ -576,6 +576,6 @@ describe('edgewarden console', () => {
   it('does not open an address that is not https', async () => {
     const { code, stdout, stderr } = await call(setting.gate, { scope: OPERATOR })
     expect([code, stdout]).toEqual([2, ''])
-    expect(stderr).toContain('The gate names no address of a console')
+    expect(stderr).toContain('The answer of the gate has no address of a console')
   })
 })

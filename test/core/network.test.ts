@@ -41,9 +41,9 @@ describe('inNetwork', () => {
   it.each([
     ['10.0.0.0/8', undefined],
     ['2001:db8::/32', undefined],
-    ['ten', 'is no network; write it like 10.0.0.0/8, 2001:db8::/32 or one address'],
-    ['10.0.0.0/40', 'has a length that is not 0 to 32'],
-    ['::ffff:10.0.0.0/8', 'has a length that is not 96 to 128'],
+    ['ten', 'is not a network; write it like 10.0.0.0/8, 2001:db8::/32 or one address'],
+    ['10.0.0.0/40', 'has a length outside 0 to 32'],
+    ['::ffff:10.0.0.0/8', 'has a length outside 96 to 128'],
     ['10.1.0.0/8', 'has bits behind its first 8; write the first address of the network'],
   ])('of %s says %s', (network, fault) => {
     expect(networkFault(network)).toBe(fault)

@@ -28,7 +28,7 @@ const vars = (ROUTES: readonly object[] = RULES, more: Vars = {}): Vars => ({
 const withRead = (change: object): Vars => vars([{ ...read, ...change }, write, rest])
 const templated = (scopes: unknown): Vars =>
   vars([{ ...read, scopes }, write], { SCOPES: { super: ['docs:read:*'] } })
-const UNFIT = 'GET /docs/{id} where {id} cannot stand in a scope'
+const UNFIT = 'GET /docs/{id} where {id} cannot be part of a scope'
 
 const MANY = Array.from({ length: 20 }, (_, i) => `tenant-${i}`)
 const cut = (value: unknown) => `${JSON.stringify(value).slice(0, 120)}…`

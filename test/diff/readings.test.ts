@@ -164,7 +164,7 @@ describe('text that could have been made up', () => {
     ] as const) {
       const found = await comparePolicies(before, after)
       expect(found).toMatchObject({ ok: true, value: { widens: true } })
-      expect(JSON.stringify(found)).not.toContain('cannot stand in a scope')
+      expect(JSON.stringify(found)).not.toContain('cannot be part of a scope')
     }
   })
 })

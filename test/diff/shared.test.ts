@@ -26,22 +26,26 @@ describe('SCOPES, by which scopes of a parent cover those of a token', () => {
       'a scope that includes one',
       {},
       { a: ['b'] },
-      ['a token with `b` may now be made from one with `a` (`parent_scope` by SCOPES)'],
+      [
+        'a token with `b` may now be made from one with `a` (because SCOPES changes what `parent_scope` allows)',
+      ],
     ],
     [
       'one more step',
       { a: ['b'], c: ['d'] },
       { a: ['b'], c: ['d'], b: ['c'] },
       [
-        'a token with `c` or `d` may now be made from one with `a` (`parent_scope` by SCOPES)',
-        'a token with `c` or `d` may now be made from one with `b` (`parent_scope` by SCOPES)',
+        'a token with `c` or `d` may now be made from one with `a` (because SCOPES changes what `parent_scope` allows)',
+        'a token with `c` or `d` may now be made from one with `b` (because SCOPES changes what `parent_scope` allows)',
       ],
     ],
     [
       'all of a kind for one',
       { a: ['b:x'] },
       { a: ['b:*'] },
-      ['a token with `b:*` may now be made from one with `a` (`parent_scope` by SCOPES)'],
+      [
+        'a token with `b:*` may now be made from one with `a` (because SCOPES changes what `parent_scope` allows)',
+      ],
     ],
     ['what includes only where it counts', {}, { 'edgewarden:read': ['b'] }, []],
   ])('%s', async (_, before, after, said) => {
@@ -107,7 +111,9 @@ describe('a quota that several rules share', () => {
     expect(limits(lost)).toEqual(
       name === undefined
         ? []
-        : [`loses: ${name}: its \`rate_limit\` is now one for what was counted under ${several}`],
+        : [
+            `loses: ${name}: its \`rate_limit\` now counts together what was counted apart under ${several}`,
+          ],
     )
   })
 

@@ -37,7 +37,7 @@ describe("doctor and the demo's issuer", () => {
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).toMatch(/oauth-authorization-server +status 200, issuer equal\n/)
     expect(out).toMatch(/EC P-256 +- +ES256 +sig +ES256\n {2}1 usable key\n/)
-    expect(out).toContain("as this machine's, within ")
+    expect(out).toContain('as the clock of this machine, within ')
     expect(out).toContain(
       `[vars.ISSUERS.local]\nissuer = "${server.issuer}"\nagent_prefix = "local/"\n`,
     )

@@ -90,7 +90,7 @@ describe('does not start', () => {
     const { code, err } = await start()
     expect(code).toBe(1)
     expect(err).toContain('needs the secret `ORIGIN_KEY`, which is not set')
-    expect(err).toContain('.dev.vars; not there: ORIGIN_KEY')
+    expect(err).toContain('.dev.vars; missing there: ORIGIN_KEY')
   })
 
   it('with a secret that is no good', async () => {
@@ -135,7 +135,7 @@ describe('does not start', () => {
     const foreign = await start(['--cert', CERT, '--key', CERT])
     expect(foreign).toMatchObject({ code: 2, err: expect.stringContaining('private key') })
     const half = await start(['--cert', CERT])
-    expect(half).toMatchObject({ code: 2, err: '--cert and --key need each other.\n' })
+    expect(half).toMatchObject({ code: 2, err: 'Give --cert and --key together.\n' })
     const none = await start(['--cert', CERT, '--key', 'none.pem'])
     expect(none).toMatchObject({ code: 2, err: expect.stringContaining('there is no such file') })
   })

@@ -274,7 +274,7 @@ describe('npm create edgewarden', () => {
       '--mcp',
       `${mcp.url}/mcp`,
     )
-    await expect(again).rejects.toThrow('wrangler.toml is there already')
+    await expect(again).rejects.toThrow('wrangler.toml already exists')
   })
 
   it('is not deployed with a mistake in its policy', async () => {

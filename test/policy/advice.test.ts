@@ -33,25 +33,25 @@ const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJ
 
 /** Where each issuer's console has the lifetime. */
 const WORDS: Readonly<Record<ProfileName, RegExp>> = {
-  rfc9068: /have the issuer make them live 15m or less/,
-  actor: /have the issuer make them live 15m or less/,
+  rfc9068: /have the issuer limit their lifetime to 15m or less/,
+  actor: /have the issuer limit their lifetime to 15m or less/,
   auth0: /Maximum Access Token Lifetime.*900/,
   okta: /Access Policies.*15 minutes/,
   entra: /token lifetime policy.*28 hours/,
   keycloak: /Access Token Lifespan/,
   cognito: /Access token expiration/,
-  clerk: /have the issuer make them live 15m or less/,
-  workos: /have the issuer make them live 15m or less/,
-  stytch: /have the issuer make them live 15m or less/,
-  'agentic-jwt': /have the issuer make them live 15m or less/,
-  generic: /have the issuer make them live 15m or less/,
-  'github-actions': /have the issuer make them live 15m or less/,
+  clerk: /have the issuer limit their lifetime to 15m or less/,
+  workos: /have the issuer limit their lifetime to 15m or less/,
+  stytch: /have the issuer limit their lifetime to 15m or less/,
+  'agentic-jwt': /have the issuer limit their lifetime to 15m or less/,
+  generic: /have the issuer limit their lifetime to 15m or less/,
+  'github-actions': /have the issuer limit their lifetime to 15m or less/,
   gitlab: /timeout of the job to 15 minutes/,
   kubernetes: /expirationSeconds.*900/,
   gcp: /live an hour/,
   aws: /--duration-seconds 900/,
   'azure-workload': /live a day/,
-  spiffe: /have the issuer make them live 15m or less/,
+  spiffe: /have the issuer limit their lifetime to 15m or less/,
 }
 /** What an entry of a profile has to say. */
 const NEEDED: Readonly<Partial<Record<ProfileName, object>>> = {

@@ -140,7 +140,11 @@ describe('origin_via', () => {
   it.each<[string, object, RegExp]>([
     ['a binding that is not there', { origin_via: 'MISSING' }, /needs the binding `MISSING`/],
     ['no name', { origin_via: 'a b' }, /name of a binding/],
-    ['beside a service binding', { origin: 'service:API', origin_via: 'MTLS' }, /one already/],
+    [
+      'beside a service binding',
+      { origin: 'service:API', origin_via: 'MTLS' },
+      /already names a binding/,
+    ],
   ])('is a mistake: %s', (_, change, says) => {
     for (const vars of [{ GATE: { ...GATE, ...change } }, { ROUTES: [{ ...CHAT, ...change }] }]) {
       expect(mistakes(vars)).toEqual([expect.stringMatching(/\.origin_via: /)])

@@ -23,7 +23,7 @@ const prefixes = (first: string | undefined, second: string | undefined): Vars =
 })
 
 const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, says: RegExp])[] = [
-  ['no issuers', { ISSUERS: {} }, 'ISSUERS', /must hold an issuer/],
+  ['no issuers', { ISSUERS: {} }, 'ISSUERS', /must have an issuer/],
   ['no table', { ISSUERS: { acme: 'x' } }, 'ISSUERS.acme', /must be a table/],
   ['issuers a list', { ISSUERS: [] }, 'ISSUERS', /table of name/],
   ['no issuer', { ISSUERS: { acme: {} } }, 'ISSUERS.acme.issuer', /required/],
@@ -376,10 +376,10 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
         `prefixes ${first} and ${second}`,
         prefixes(first, second),
         'ISSUERS.other.agent_prefix',
-        /`other`.*`acme`.*none begins another.*`acme\/` and `beta\/`.*shared_ids = true/,
+        /`other`.*`acme`.*none begins with another.*`acme\/` and `beta\/`.*shared_ids = true/,
       ] as const,
   ),
-  ['no rules either', { ISSUERS: {}, ROUTES: [] }, 'ISSUERS', /must hold an issuer/],
+  ['no rules either', { ISSUERS: {}, ROUTES: [] }, 'ISSUERS', /must have an issuer/],
   [
     'actor of an issuer that does not count',
     delegation({ actors: ['a', { issuer: 'https://third.example', sub: 'a' }] }),

@@ -18,7 +18,7 @@ const KEY = ['$', '{KEY}'].join('')
 const MISSING = ['$', '{MISSING}'].join('')
 
 const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, says: RegExp])[] = [
-  ['no rules', { ROUTES: [] }, 'ROUTES', /must hold a rule/],
+  ['no rules', { ROUTES: [] }, 'ROUTES', /must have a rule/],
   ['no table', { ROUTES: [null] }, 'ROUTES[0]', /must be a table/],
   ['no match', two({ scopes: [] }), at('match'), /required/],
   ['bad match', chat({ match: 'FETCH /x' }), at('match'), /FETCH/],

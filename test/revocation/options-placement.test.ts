@@ -47,7 +47,7 @@ describe('where the set is kept', () => {
       ],
     ),
     ['no places', { locations: [] }, 'locations: must not be an empty list'],
-    ['a place that is no list', { locations: 'weur' }, 'locations: must be a list'],
+    ['a place that is not a list', { locations: 'weur' }, 'locations: must be a list'],
     ['a place that is no text', { locations: ['weur', 1] }, 'locations[1]: must be a string'],
     [
       'a place in capitals',

@@ -17,7 +17,7 @@ import { Kill, Revocations, useActs } from './stop.ts'
 
 const SIGNALS: Json = {
   volume: 'more requests than usual',
-  odd_hour: 'busy at an hour at which it is quiet',
+  odd_hour: 'busy at an hour when it is usually quiet',
   refusals: 'more refusals than usual',
   new_use: 'a rule or tool for the first time',
   new_place: 'a new country or network',
@@ -73,7 +73,7 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
     }</article>`
 }
 
-/** What stands in place of an answer of the registry. */
+/** Shown in place of an answer of the registry. */
 function Missing({ asked }: { readonly asked: Asked }) {
   return asked.problem?.code === 'route_unknown'
     ? html`<p class="empty">This gate has no registry of agents: its Worker lacks the binding AGENTS. Add it to wrangler.toml, as docs/agent-registry.md says.</p>`
@@ -181,7 +181,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
         isStopped
           ? button({
               label: 'Resume',
-              says: html`<bdi>${name}</bdi> is what it was before it was ${text(shown.status)}, and its tokens are accepted again.`,
+              says: html`<bdi>${name}</bdi> gets back the status that it had before it was ${text(shown.status)}, and its tokens are accepted again.`,
               did: 'Resumed',
               path: '/api/agents/resume',
               body,

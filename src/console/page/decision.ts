@@ -75,7 +75,7 @@ function Chain({ record }: { readonly record: Json }) {
     )}</svg>`
 }
 
-/** The keys of a table then, and today if that differs. */
+/** The keys of a table at the time of the decision, and today if they differ. */
 function Compared({ then = {}, now }: { then: Json | undefined; now: Json | undefined }) {
   const names = [...new Set([...Object.keys(then), ...Object.keys(now ?? {})])]
   const isSame = (name: string) => text(then[name]) === text(now?.[name])
@@ -95,7 +95,7 @@ const flat = (policy: Json): Json =>
     ),
   )
 
-/** The whole policy then, and today. */
+/** The whole policy at the time of the decision, and today. */
 function Policies({ id }: { readonly id: string }) {
   const found = useAnswer(`/api/decisions/${id}?policy=true`)
   const today = useAnswer('/api/policy')
@@ -109,7 +109,7 @@ function Policies({ id }: { readonly id: string }) {
     : html`<p>No policy is stored with this decision, or you may not see it.</p>`
 }
 
-/** The rule then, and today if that differs. */
+/** The rule at the time of the decision, and today if it differs. */
 function Rules({ then, today }: { then: Json | undefined; today: Json }) {
   const now = today.rule as Json | undefined
   if (!then && !now)
@@ -170,7 +170,7 @@ export function Decision({ id }: { readonly id: string }) {
     const found = list(named.value.decisions)
     return html`<h1>Decision</h1>${
       found.length === 0
-        ? html`<p class="empty">No decision has the id ${id}. It may be older than what is kept, or not be stored yet: that takes about two seconds. The page goes on looking.</p>`
+        ? html`<p class="empty">No decision has the id ${id}. The decision may be too old to be kept, or not be stored yet: storing takes about two seconds. The page goes on looking.</p>`
         : html`<ul>${found.map((one) => html`<li><${Link} to=${`/decisions/${text(one.id)}`}><${Moment} at=${one.time} /> ${text(one.code ?? one.decision)}<//></li>`)}</ul>`
     }`
   }

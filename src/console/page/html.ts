@@ -7,7 +7,7 @@ const READ = ['aria-label', 'title']
 
 const shown = (child: unknown): unknown => {
   if (Array.isArray(child)) return child.map(shown)
-  // The record is JSON of several lines, which stay.
+  // The record is JSON on several lines. The line breaks stay.
   return typeof child === 'string' ? child.split('\n').map(printable).join('\n') : child
 }
 

@@ -45,7 +45,7 @@ function useDecisions(query: Json, isPaused: boolean) {
   const [gap, setGap] = useState<Json | undefined>(undefined)
   const stored = useAnswer(has('audit:read') && address('/api/decisions', { limit: 100, ...query }))
   const { value, again } = stored
-  // The stream begins before the newest decision of the list, so it may bring older ones too.
+  // The stream begins before the newest decision of the list, so it may repeat decisions.
   const show = (all: readonly Json[]) => {
     kept.current = all
       .toSorted((one, other) => text(other.time).localeCompare(text(one.time)))
@@ -201,7 +201,7 @@ function Health() {
   </ul>`
 }
 
-/** Whether a record is about a read of the gate's own endpoints, such as those of this page. */
+/** Whether a record is about a read of the gate's own endpoints, as this page makes them. */
 const isOwn = ({ route, rule = route, act = 'read' }: Json): boolean =>
   act === 'read' && text(rule).includes(` ${text(operator.value?.prefix)}/`)
 

@@ -37,7 +37,7 @@ addEventListener('hashchange', takeCode)
 
 const FORGOTTEN: Problem = {
   title: 'This browser does not keep the cookie of the session',
-  hint: 'Come by https, or allow cookies of this host. Safari keeps none of http://localhost',
+  hint: 'Open the console by https, or allow cookies of this host. Safari keeps no cookies of http://localhost',
   code: 'cookie_missing',
 }
 

@@ -17,7 +17,7 @@ import {
 /** What a component has between its tags. */
 type Inside = { readonly children?: unknown }
 
-/** A link within the page. Opened in another tab, it works as any link. */
+/** A link within the page. In another tab it opens as any link does. */
 export function Link({ to, children, ...rest }: { readonly to: string } & Inside & Json) {
   const follow = (event: MouseEvent) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
@@ -38,7 +38,7 @@ export function Failure({ problem, again }: { problem: Problem; again?: () => vo
   </article>`
 }
 
-/** What stands in place of a value: why there is none, or that it is awaited. */
+/** Shown in place of a value: why there is no value, or that it is still loading. */
 export function Pending({ asked, says }: { asked: Asked<unknown>; says: string }) {
   const { problem, again } = asked
   return problem

@@ -19,7 +19,7 @@ export interface Answer<Value = Json> {
   readonly problem?: Problem
 }
 
-/** Who is signed in: `undefined` while that is not known, `null` for nobody. */
+/** Who is signed in: `undefined` while it is not known whether anybody is, `null` if nobody is. */
 export const operator = signal<Json | null | undefined>(undefined)
 export const isOffline = signal(!navigator.onLine)
 /** Path and query of the page. */
@@ -72,14 +72,15 @@ export async function ask<Value = Json>(
       ...(body && { body: JSON.stringify(body) }),
     })
     isOffline.value = !navigator.onLine
-    // The gate redirects nobody. Access does so once its session has ended, to a page that only a navigation reaches.
+    // The gate redirects nobody. Cloudflare Access redirects once its session has ended, to a page that only a
+    // navigation reaches.
     if (response.type === 'opaqueredirect') {
       operator.value = null
       return { problem: REDIRECTED }
     }
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
     const value = isJson ? await response.json() : await response.text()
-    // Not ready is an answer too.
+    // "Not ready" is an answer too.
     if (response.ok || value.checks) return { value }
     if (value.code === 'console_session_missing' || value.status === 401) operator.value = null
     return { problem: value.code ? value : { ...OFFLINE, title: response.statusText } }
@@ -89,7 +90,7 @@ export async function ask<Value = Json>(
   }
 }
 
-/** Asks who is signed in. Asked from time to time, it keeps the session. */
+/** Asks who is signed in. Regular calls keep the session. */
 export async function refresh(): Promise<void> {
   const { value, problem } = await ask('/api/console')
   if (value) operator.value = value

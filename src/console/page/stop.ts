@@ -7,10 +7,10 @@ import { ask, has, type Json, list, nameText, type Problem, text } from './state
 /** Seconds to wait until all shards have a revocation. */
 const PATIENCE = 30
 
-/** When rules follow a revocation that every shard has. */
+/** How many seconds until rules follow a revocation that every shard has. */
 const lateness = async (): Promise<string> => {
   const { value } = await ask('/api/policy')
-  if (!value) return 'The policy says when it counts.'
+  if (!value) return 'The policy says when the revocation takes effect.'
   const rules = [objectOf(value.gate), ...list(value.routes)]
   const late = rules.flatMap(({ revocation }) => {
     const { consistency, max_staleness } = objectOf(revocation)
@@ -48,7 +48,7 @@ interface Stop {
   readonly method?: string
 }
 
-/** Buttons for acts. `view` says what the last act did, and how long that took. */
+/** Buttons for acts. `view` shows what the last act did, and how long it took. */
 export function useActs(again: () => void) {
   const [said, setSaid] = useState('')
   const [problem, setProblem] = useState<Problem | undefined>(undefined)

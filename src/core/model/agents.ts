@@ -45,7 +45,7 @@ export interface Sighting extends AgentKey, Shown {
   /** Where allowed requests came from. */
   readonly countries: readonly string[]
   readonly networks: readonly string[]
-  /** The same by token: a country of two letters, a space, and the `jti`. */
+  /** Countries by token: two letters, a space, and the `jti`. */
   readonly tokens: readonly string[]
   readonly checksums: readonly string[]
   readonly registrations: readonly string[]
@@ -55,9 +55,9 @@ export interface Sighting extends AgentKey, Shown {
 
 /** What the audit sends to the registry with sightings. */
 export interface AgentTerms {
-  /** Of the registry and of the revocation set. */
+  /** The jurisdiction of the registry and of the revocation set. */
   readonly jurisdiction?: string
-  /** The prefix of the gate's own endpoints: calls of those are no sightings. */
+  /** The prefix of the gate's own endpoints: calls to them are not recorded as sightings. */
   readonly prefix: string
   /** Rows that the registry may write for sightings on a UTC day; may be infinite. */
   readonly maxRows: number
@@ -125,15 +125,15 @@ export interface AgentEntry extends AgentKey {
   readonly change?: StatusChange
   /** Absent where it was never seen. */
   readonly seen?: Seen
-  /** Only where a single agent is requested: one for each table that counts it. */
+  /** Only if a single agent is requested: one member for each table of WATCH that applies to it. */
   readonly watched?: readonly Watched[]
 }
 
-/** What an administrator changes. `put` replaces all fields; `patch` those that are given, `null` removes one. */
+/** What an administrator changes. `put` replaces all fields, `patch` only the given ones; `null` removes a field. */
 export interface AgentChange extends AgentKey, Omit<StatusChange, 'resumes'> {
   readonly act: 'put' | 'patch' | 'suspend' | 'resume' | 'retire'
   readonly fields?: { readonly [Name in keyof AgentFields]?: AgentFields[Name] | null }
-  /** Of `put` and `patch`; without it the status stays, and is `approved` for an agent that was not there. */
+  /** For `put` and `patch`. Without it the status stays; a new agent becomes `approved`. */
   readonly status?: AgentStatus
   /** The versions that the caller may have meant, or any. Needed by `put` of a known agent, and by `patch`. */
   readonly match?: readonly number[] | '*'
@@ -173,7 +173,7 @@ export interface AgentQuery {
   readonly issuer?: string
   readonly status?: AgentStatus
   readonly needs?: AgentNeed | 'any'
-  /** How their ids begin: one of these, of any issuer or of one. */
+  /** What their ids begin with: one of these texts, of any issuer or of one. */
   readonly begins?: readonly { readonly text: string; readonly issuer?: string }[]
   readonly limit: number
   /** The `cursor` of the previous page. */
@@ -190,16 +190,21 @@ export interface AgentPage {
 export interface AgentStore {
   list(query: AgentQuery): Promise<AgentPage>
   get(key: AgentKey): Promise<AgentEntry | undefined>
-  /** The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot be now. */
+  /**
+   * The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot take
+   * effect now.
+   */
   change(change: AgentChange, act?: Act): Promise<AgentChanged>
   alerts(query: AlertQuery): Promise<AlertPage>
   alert(id: number): Promise<Alert | undefined>
-  /** Records what a person decides on an alert; `undefined` where there is no such. */
+  /** Records what a person decides on an alert; `undefined` if there is no such alert. */
   judge(judgement: Judgement, act?: Act): Promise<AlertJudged | undefined>
 }
 
 const DAY_MS = 86_400_000
-/** Days without a request after which an agent is unseen, and after which it has used the scopes that it needs. */
+/**
+ * Days without a request after which an agent is unseen, and after which it has probably used all scopes that it needs.
+ */
 const UNSEEN_DAYS = 30
 const SETTLED_DAYS = 7
 

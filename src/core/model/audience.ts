@@ -19,9 +19,9 @@ export function acceptedAudiences(issuer: Issuer, route: Resource): readonly str
 }
 
 /**
- * Whether a token is meant for this rule (RFC 7519 §4.1.3): its audience claim contains one of
- * {@link acceptedAudiences}, and of a workload's token nothing else. Where that claim is `client_id` and the token also
- * has an `aud`, the `aud` must be the rule's resource (RFC 8707).
+ * Whether a token is meant for this rule (RFC 7519 §4.1.3): its audience claim contains one of {@link
+ * acceptedAudiences}, and for a workload's token nothing else. Where that claim is `client_id` and the token also has
+ * an `aud`, the `aud` must be the rule's resource (RFC 8707).
  */
 export function isForRoute(claims: JsonObject, issuer: Issuer, route: Resource): boolean {
   const accepted = acceptedAudiences(issuer, route)

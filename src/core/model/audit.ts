@@ -65,7 +65,7 @@ export type DecisionFilter = (typeof DECISION_FILTERS)[number]
 /** Which decisions to list, the latest first. */
 export interface DecisionQuery {
   readonly filters: Readonly<Partial<Record<DecisionFilter, string>>>
-  /** Milliseconds since the epoch: the first that counts, and the first that does not. */
+  /** Milliseconds since the epoch: the start of the time, included, and its end, excluded. */
   readonly from?: number
   readonly until?: number
   readonly limit: number
@@ -101,7 +101,10 @@ export interface DecisionPage {
   readonly cursor?: string
 }
 
-/** Records as they are stored, each with the position to go on from after it. Often none: then `position` alone is new. */
+/**
+ * Records as they are stored, each with the position to go on from after it. Often there are no records, and only
+ * `position` is new.
+ */
 export interface LivePage {
   readonly records: readonly { readonly record: string; readonly position: string }[]
   readonly position: string
@@ -137,14 +140,14 @@ export interface Erasure {
 export interface Erased {
   readonly records: number
   readonly cursor?: string
-  /** Milliseconds since the epoch: it goes on from then, since the rows of the day are used up. */
+  /** Milliseconds since the epoch: erasing can go on at this time, because the rows of the day are used up. */
   readonly stoppedUntil?: number
 }
 
 /** What is wrong: for each problem's name what was found, in names, codes and numbers. */
 export type Problems = Readonly<Record<string, string>>
 
-/** How many records say the same, by what they say: `denied scope_missing 403`, and of origins `origin 502`. */
+/** How many records have the same outcome, by outcome: `denied scope_missing 403`, and of origins `origin 502`. */
 export type Counts = Readonly<Record<string, number>>
 
 /** What a shard knows of the gate's health, and of its own. Rows and `dropped` are of this UTC day. */
@@ -168,8 +171,8 @@ export interface Audit {
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
   /**
-   * Records as they are stored, without end, from a position on. Rejects as `list` does. Reads ahead one page of each
-   * shard at most; breaks where a shard cannot be reached any more.
+   * Records as they are stored, without end, from a position on. Rejects as `list` does. Reads at most one page of
+   * each shard ahead. Throws if a shard cannot be reached any more.
    */
   live(query: LiveQuery, position?: string): Promise<AsyncGenerator<LivePage>>
   usage(query: UsageQuery): Promise<Usage>
@@ -177,6 +180,9 @@ export interface Audit {
   health(): Promise<readonly (ShardHealth | undefined)[]>
   /** The hash of the policy in force, as records have it. */
   policyHash(): Promise<string>
-  /** Removes a subject's values from some of the records, and stores the act if there were any, or it is the first call. */
+  /**
+   * Removes a subject's values from some of the records. Stores the act if records were changed, or if this is the
+   * first call.
+   */
   erase(erasure: Erasure, act: Act, cursor?: string): Promise<Erased>
 }

@@ -81,7 +81,7 @@ export interface ClaimHeader {
 /**
  * The value of such a header: text, a number, a boolean, or a list of those, each encoded like an identity header.
  * `undefined` where the token lacks the claim. `null` where it does not fit into a header: an object, a whole number
- * too large to be exact, text that is no identity text, or over {@link LIMITS.claimHeaderLength} characters.
+ * too large to be exact, text that is not identity text, or over {@link LIMITS.claimHeaderLength} characters.
  */
 export function claimHeaderValue(
   claims: JsonObject,

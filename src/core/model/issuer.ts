@@ -30,14 +30,14 @@ export function algorithmOf(name: unknown): Algorithm | undefined {
 export type KeyLocation =
   | { readonly kind: 'inline'; readonly keys: readonly JsonObject[] }
   | { readonly kind: 'uri'; readonly uri: string }
-  /** RFC 8414 metadata, then OpenID discovery. Neither may lead to an origin in `never`. */
+  /** RFC 8414 metadata, then OpenID discovery. Neither kind of document may be at an origin in `never`. */
   | { readonly kind: 'discovery'; readonly never: readonly string[] }
 
 /** How long fetched keys are used, in milliseconds. */
 export interface KeyTimes {
   /** Longest freshness lifetime (RFC 9111 §4.2); a longer one of the issuer is cut. */
   readonly maxFresh: number
-  /** Most age of keys that are used while the issuer is unreachable (RFC 5861 §4). */
+  /** Highest age of keys that are used while the issuer is unreachable (RFC 5861 §4). */
   readonly staleIfError: number
   /** Least time between two fetches for unknown key ids. */
   readonly cooldown: number

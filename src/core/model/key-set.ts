@@ -29,7 +29,7 @@ export interface KeySet {
 /** A usable key; it is imported on first use. */
 export interface Candidate {
   readonly key: PublicKey
-  /** The outcome only: a promise would belong to the request that created it. */
+  /** Only the outcome is stored: a promise would belong to the request that created it. */
   outcome?: Outcome
 }
 
@@ -37,7 +37,7 @@ type Outcome = VerificationKey | Exclude<KeyMiss, 'ambiguous'>
 
 /**
  * The entries of a JWK set that may be stored: the first {@link LIMITS.keys}, but those with private or symmetric
- * members. `undefined` for a value that is no JWK set (RFC 7517 §5). Entries may still be unusable.
+ * members. `undefined` for a value that is not a JWK set (RFC 7517 §5). Entries may still be unusable.
  */
 export function publicKeys(document: unknown): readonly JsonObject[] | undefined {
   const keys = isObject(document) ? own(document, 'keys') : undefined

@@ -19,7 +19,7 @@ export interface Quotas {
 
 /**
  * The rate limit of one rule. `exact`: one Durable Object counts for all locations, so it is never exceeded.
- * `approximate`: a platform binding counts, per location. The binding is configured with the numbers.
+ * `approximate`: a platform binding counts, per location. The numbers are in the configuration of the binding.
  */
 export type RateLimit =
   | { readonly kind: 'exact'; readonly per: Counted; readonly quotas: Quotas }

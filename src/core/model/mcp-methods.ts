@@ -20,7 +20,7 @@ export const USING_METHODS: ReadonlyMap<string, McpKind> = new Map([
   ['resources/unsubscribe', 'resources'],
 ])
 
-/** Methods that name their target in other parameters; they are checked by that target. */
+/** Methods that name their target in other parameters. The gate checks such a call by its target. */
 export const REFERRING_METHODS: ReadonlySet<string> = new Set([
   'completion/complete',
   'subscriptions/listen',
@@ -57,7 +57,7 @@ export function isMethodName(text: string): boolean {
 
 const NOTIFICATION = /^notifications(?:\/[A-Za-z_]+)+$/
 
-/** Whether a method is a notification's; such a message needs no rule if it has no id. */
+/** Whether a method belongs to a notification. A message with such a method needs no rule if it has no id. */
 export function isNotification(method: string): boolean {
   return NOTIFICATION.test(method)
 }

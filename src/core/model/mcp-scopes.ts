@@ -58,7 +58,7 @@ export function isOpenTo({ agentTypes }: McpUse, types: readonly string[]): bool
 
 /**
  * Whether some call of this tool, prompt or resource could be allowed; never `false` where one could. Does not evaluate
- * `when`. Of a scope with arguments it compares only the text before the first argument.
+ * `when`. In a scope with arguments it compares only the text before the first argument.
  */
 export function mayUse(use: McpUse, caller: McpCaller): boolean {
   if (!isOpenTo(use, caller.types)) return false
@@ -81,7 +81,10 @@ const couldCover = (template: ScopeTemplate, caller: McpCaller): boolean => {
   return scopes.some((one) => one.startsWith(text)) || beginning(text, policy.scopes).some(isHeld)
 }
 
-/** Sample scopes for all that begin with a text: one without a declaration, and each that SCOPES declares. */
+/**
+ * Sample scopes that stand for all scopes beginning with a text: one that SCOPES does not declare, and each that it
+ * does.
+ */
 const beginning = (text: string, declared: Policy['scopes']): readonly string[] => [
   `${text}x`,
   ...[...declared.values()].flat().flatMap((entry) => {

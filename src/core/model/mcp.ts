@@ -93,7 +93,7 @@ export interface McpOperation {
   readonly isBatch?: boolean
   /** The server's own session id, if the client sent a sealed id of this caller. */
   readonly session?: string
-  /** By the server's own ids of the tasks that the body names: the sealed ids that the client sent. */
+  /** For the tasks that the body names: the server's own id → the sealed id that the client sent. */
   readonly tasks?: ReadonlyMap<string, string>
 }
 

@@ -50,7 +50,10 @@ export interface Revocation extends RevocationSubject {
   readonly pins?: AgentPins
   readonly created: number
   readonly createdBy: string
-  /** Set if an administrator of this issuer only made it. One of all issuers makes an entry with another id. */
+  /**
+   * Set if an administrator of this issuer only made it. An administrator of all issuers makes an entry with another
+   * id.
+   */
   readonly own?: true
   /** When it was last renewed, and by which administrator. */
   readonly renewed?: number
@@ -58,8 +61,8 @@ export interface Revocation extends RevocationSubject {
 }
 
 /**
- * How late a revocation may take effect. `strict`: each request reads the set, so at once. `bounded`: requests read a
- * copy that is no older than `maxStaleness`, in milliseconds.
+ * How late a revocation may take effect. `strict`: at once, because each request reads the set. `bounded`: requests
+ * read a copy that is no older than `maxStaleness`, in milliseconds.
  */
 export interface RevocationTerms {
   readonly consistency: 'strict' | 'bounded'
@@ -187,7 +190,10 @@ export function renewed(old: Revocation, next: Revocation): Revocation {
 
 type Partly<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
 
-/** All subjects whose revocation covers this token. Ids of agents and actors are their issuer's, without prefix. */
+/**
+ * All subjects whose revocation covers this token. Ids of agents and actors are as their issuer writes them, without
+ * prefix.
+ */
 export function revocableSubjects(
   access: Partly<Pick<AccessToken, 'kid' | 'id' | 'subject' | 'clientId'>> & { issuer: string },
   agent: Partly<Pick<AgentIdentity, 'id' | 'workflowId'>> & Pick<AgentIdentity, 'actors'>,

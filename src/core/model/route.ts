@@ -98,7 +98,7 @@ export interface Route {
   readonly workflow?: WorkflowSource
   /** Steps of Agentic JWT, one of which the token must be for. */
   readonly steps?: ReadonlySet<string>
-  /** Hashes of Agentic JWT, of which the token must have one. */
+  /** Hashes of Agentic JWT: the token must have one of them. */
   readonly delegationChains?: readonly ExpectedChain[]
   readonly stepSequences?: readonly ExpectedChain[]
   readonly delegation?: DelegationRule

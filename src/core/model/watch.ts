@@ -82,7 +82,7 @@ export interface Alert {
   readonly requests: readonly string[]
   /** The revocation that it made. */
   readonly quarantine?: Quarantine
-  /** Why it made none: the limit of agents quarantined in an hour was reached. */
+  /** Why the alert made no quarantine: the limit of agents quarantined in an hour was reached. */
   readonly not_stopped?: true
   /** What a person decided on it, and who. */
   readonly verdict?: { readonly is: Verdict; readonly at: number; readonly by: string }

@@ -1,7 +1,10 @@
 import { perObject } from '../memo.ts'
 import type { Route, Target } from './route.ts'
 
-/** The origin's base path, then the request's path without `strip_prefix`. If that is all of it, the origin's path. */
+/**
+ * The origin's base path, then the request's path without `strip_prefix`. If nothing is left of the request's path, the
+ * origin's base path alone.
+ */
 export function pathAtOrigin(
   { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
   path: string,

@@ -64,7 +64,7 @@ const deny = denials({
   ],
   delegation_chain_mismatch: [
     'forbidden',
-    "The token's chain of agents is not the one that this route expects",
+    "The token's chain of agents is not what this route expects",
     'Get a token through the chain of agents that the operator expects here',
   ],
   step_sequence_mismatch: [
@@ -151,8 +151,8 @@ const NO_FORMS: ReadonlySet<string> = new Set()
 
 /**
  * Checks a token of profile `agentic-jwt`, and what the rule expects of its workflow step. A token of another profile
- * has no step and no chain: a rule that expects one denies it. A hash is compared with those that the rule states; it
- * cannot be read, and proves no order by itself. Checksums are not computed.
+ * has no step and no chain: a rule that expects a step or a chain denies such a token. A hash is compared with those
+ * that the rule states; it cannot be read, and proves no order by itself. Checksums are not computed.
  */
 export const agenticJwt = stage({
   name: 'agentic_jwt',
@@ -198,7 +198,8 @@ const check = async ({ access, credential, route }: Needs): Promise<Checked> => 
 
 /**
  * How a token's hash matches an expected one; `undefined` if it matches none. A list of ids counts only if its last id
- * is the token's own. With form `repeated-agent` the hash may have that id twice: the draft can be read in both ways.
+ * is the token's own. With form `repeated-agent` the hash may have that id twice, since the draft can be read in both
+ * ways.
  */
 const reading = async (
   expected: readonly ExpectedChain[] | undefined,
@@ -217,7 +218,7 @@ const reading = async (
   return undefined
 }
 
-/** The hash of ids (§4.4.4), and that with the last one repeated. */
+/** The hash of ids (§4.4.4), and the hash of the same ids with the last one repeated. */
 const hashesOf = perObject((ids: readonly string[]) =>
   Promise.all([chainHash(ids), chainHash([...ids, ...ids.slice(-1)])]),
 )

@@ -51,7 +51,7 @@ export const authorizationDetails = stage({
       if (!held.some((one) => authorizes(one, rule, identifier, resource))) {
         return fail(
           deny('authorization_details_missing', {
-            // As the rule writes it: the journal has no values of paths.
+            // As the rule writes it, because the journal does not contain values of paths.
             needed: { ...rule, identifier: rule.identifier?.source },
             held: held.map(({ type }) => type),
           }),

@@ -31,7 +31,7 @@ export const bodyDenials = denials({
   ],
   digest_mismatch: [
     'badRequest',
-    'The request body is not the one that Content-Digest names',
+    'The request body does not have the digest that Content-Digest names',
     'Send the body that the digest was computed from, or no Content-Digest (RFC 9530 §2)',
   ],
 })

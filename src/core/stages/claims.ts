@@ -83,14 +83,14 @@ interface Judged extends Needs {
   readonly nbf: number
 }
 
-/** `seen`: details of the denial, beside the times. */
+/** `seen`: details of the denial, in addition to the times. */
 type Rule = readonly [
   code: Code,
   holds: (judged: Judged) => boolean,
   seen?: (judged: Judged) => Detail,
 ]
 
-/** The rule that there are no such claims. */
+/** The rule that a token has none of these claims. */
 const noneOf = (code: Code, find: (judged: Judged) => readonly string[]): Rule => [
   code,
   (judged) => find(judged).length === 0,
@@ -228,8 +228,8 @@ export function accessOf(token: VerifiedToken): AccessToken | undefined {
 }
 
 /**
- * When a token was issued. A JWT-SVID need not say so. Then it counts as issued as early as its lifetime allows, so that
- * a revocation of older tokens covers it, but before `latest`.
+ * When a token was issued. A JWT-SVID need not have `iat`. Without it the token counts as issued as early as its
+ * lifetime allows, so that a revocation of older tokens covers it, but before `latest`.
  */
 const issuedAt = (
   { claims, issuer: { trustDomain, maxLifetime } }: VerifiedToken,
@@ -239,7 +239,7 @@ const issuedAt = (
   return timeClaim(claims, 'iat', trustDomain ? earliest : Number.NaN)
 }
 
-/** A time in seconds; `absent` where the claim is missing, `NaN` where it is no number. */
+/** A time in seconds; `absent` where the claim is missing, `NaN` if it is not a number. */
 const timeClaim = (claims: JsonObject, name: string, absent: number): number => {
   const value = own(claims, name)
   return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN

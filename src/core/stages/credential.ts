@@ -97,7 +97,9 @@ const deny = denials({
 
 /** At most 16 spaces, so that a remembered header is not mostly spaces. */
 const ONE_TOKEN = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+) {1,16}([A-Za-z0-9\-._~+/]+=*)$/
-/** A quoted string (RFC 9110 §5.6.4). An unclosed one matches too, so that matching takes linear time. */
+/**
+ * A quoted string (RFC 9110 §5.6.4). A string without a closing quote matches too, so that matching takes linear time.
+ */
 const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
 const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
 
@@ -173,8 +175,8 @@ const authorizationOf = ({ request: { method, headers }, route, policy }: Needs)
 }
 
 /**
- * Whether a header has several credentials, of any scheme: text after a comma that is no further parameter `name=` (RFC
- * 9110 §11.4). Call it without quoted strings.
+ * Whether a header has several credentials, of any scheme: text after a comma that is not a further parameter `name=`
+ * (RFC 9110 §11.4). Call it without quoted strings.
  */
 const isSeveral = (bare: string): boolean =>
   bare
@@ -209,7 +211,7 @@ const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
 /** What a JWS header says of its token. */
 type HeaderFacts = Pick<Credential, 'algorithm' | 'type' | 'kid'>
 
-/** By the text of a JWS header, which is the same in all tokens of a key. Of refused headers nothing is kept. */
+/** Facts by the text of a JWS header, which is the same in all tokens of a key. Refused headers are not kept. */
 const accepted = createTextMemo<HeaderFacts>()
 
 /** Reads a compact JWS; `sent`: the token and header it was sent in. */

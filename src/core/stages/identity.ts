@@ -15,7 +15,7 @@ export type Unidentified =
 /**
  * Reads the agent's identity from a token, or returns the fault. `actors`: the chain of actors. An id inside `act`
  * belongs to the actor's issuer. It is refused if that is not the token's issuer, under which it would identify another
- * agent. An id or type of a grant replaces that of the token.
+ * agent. An id or type that a grant gives replaces the one in the token.
  */
 export function identityOf(
   access: AccessToken,
@@ -34,7 +34,7 @@ export function identityOf(
   if (!isIdentityText(id) || !types || !workflows.every(isIdentityText)) return 'agent_id_malformed'
   const name = entry.agentPrefix + id
   if (!isIdentityText(name)) return 'agent_id_malformed'
-  // The path leads through so many actors.
+  // How many actors the claim path of the agent's id leads through.
   const depth = path.findIndex((one) => one !== 'act')
   const isOfAnother = actors.slice(0, depth).some(({ issuer }) => issuer !== access.issuer)
   if (given.id === undefined && isOfAnother) return 'agent_issuer_mismatch'
@@ -57,7 +57,9 @@ export function identityOf(
   })
 }
 
-/** The agent's types; `undefined` if malformed. Entity profiles are the outermost actor's, else the subject's. */
+/**
+ * The agent's types; `undefined` if malformed. Entity profiles come from the outermost actor, else from the subject.
+ */
 const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined => {
   const act = own(claims, 'act')
   const value = entry.entityProfiles
@@ -69,5 +71,8 @@ const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined 
   return types.includes('') ? undefined : Object.freeze(types)
 }
 
-/** The workflow of an intent. It must equal that of the issuer's claims. In Agentic JWT it can stand alone. */
+/**
+ * The workflow of an intent. It must equal the workflow in the claims that the issuer's entry names. In an Agentic JWT
+ * this claim can be the only one.
+ */
 const OF_INTENT: ClaimPath = ['intent', 'workflow_id']

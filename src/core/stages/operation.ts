@@ -18,7 +18,9 @@ interface HttpOperation extends AnyOperation {
   readonly kind: 'http'
 }
 
-/** The reader for all rules: the method. It reads the body if the origin gets its digest; never in shadow mode. */
+/**
+ * The reader for all rules: it reads the method. It reads the body if the origin gets its digest; never in shadow mode.
+ */
 const http = reader({
   kind: 'http',
   denials: bodyDenials,
@@ -38,7 +40,7 @@ const http = reader({
   },
 })
 
-/** Readers of operations. The first one for a rule applies, else `http`. A new reader is one row. */
+/** Readers of operations. The first reader that is for a rule applies, else `http`. A new reader is one row. */
 export const READERS = [mcp, http] as const
 
 type OperationOf<R> = R extends Reader<infer Op, string> ? Op : never

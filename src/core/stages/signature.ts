@@ -56,7 +56,7 @@ type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
 /**
  * Verifies the signature with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token is accepted
- * if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
+ * if key and issuer's entry are still the same objects. Only this stage creates a {@link VerifiedToken}.
  */
 export const signature = stage({
   name: 'signature',
@@ -79,7 +79,10 @@ export const signature = stage({
 const isSameKey = (one: VerificationKey, other: VerificationKey): boolean =>
   one.key === other.key && one.kid === other.kid
 
-/** By WebCrypto: jose would decode the parts again. The stage `credential` has already refused `crit` and `b64`. */
+/**
+ * Verifies by WebCrypto, because jose would decode the parts again. The stage `credential` has already refused `crit`
+ * and `b64`.
+ */
 const verify = async (
   issuer: Issuer,
   credential: Credential,

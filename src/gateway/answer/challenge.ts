@@ -7,9 +7,9 @@ import { methods } from '../../core/stages/possession.ts'
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
 
 /**
- * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1): one challenge
- * per method that the rule accepts. `undefined` if the status has none. Of the token it contains only scopes that the
- * resource offers.
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1): one challenge per
+ * method that the rule accepts. `undefined` if the status has none. The challenge contains nothing of the token but
+ * scopes that the resource offers.
  */
 export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)
@@ -37,8 +37,8 @@ export function challenge(denial: Denial, route: Route): string | undefined {
 }
 
 /**
- * All scopes the route needs; of alternatives, the first; and those that a client would lose by asking for no more.
- * Without a token, the rule's scopes without templates, and the scopes the MCP server offers.
+ * All scopes that the route needs, or the first of alternatives; and the token's scopes that a client would lose if it
+ * asked for no more. Without a token, the rule's scopes without templates, and the scopes the MCP server offers.
  */
 const scopesOf = ({ answer, params }: Denial, route: Route): string => {
   const { requiredScopes = params?.anyOf?.slice(0, 1), heldScopes = [] } = params ?? {}

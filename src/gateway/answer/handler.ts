@@ -5,7 +5,7 @@ import { isBodiless, refusedAnswer } from '../relay/forward.ts'
 import { handlerHeaders } from '../relay/origin-headers.ts'
 import { finished } from '../relay/relay.ts'
 
-/** By the request of {@link toHandler}: the caller's request. */
+/** The caller's request, by the request that {@link toHandler} made of it. */
 const originals = new WeakMap<Request, Request>()
 
 /** The caller's request behind one of {@link toHandler}; any other request unchanged. */

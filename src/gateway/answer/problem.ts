@@ -23,8 +23,8 @@ export interface ProblemContext {
 }
 
 /**
- * The answer to a denial: problem details (RFC 9457) and the challenge, never cached. Of the token
- * and the policy it contains only needed scopes and the metadata URL. `extra` members are for the
+ * The answer to a denial: problem details (RFC 9457) and the challenge, never cached. The answer contains
+ * nothing of the token and the policy but needed scopes and the metadata URL. `extra` members are for the
  * gate's own endpoints.
  */
 export function problem(

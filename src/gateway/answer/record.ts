@@ -95,7 +95,10 @@ const callOf = (id: string, time: number, requestId: string, known: Partial<Fact
   possession: proofIn(known),
 })
 
-/** How this request proved possession of the token's key. No admission has it: another request may prove nothing. */
+/**
+ * How this request proved possession of the token's key. It is not part of an admission: another request with the same
+ * token may prove nothing.
+ */
 const proofIn = ({ possession }: Partial<Facts>) =>
   possession === 'bearer' ? undefined : possession
 
@@ -173,7 +176,7 @@ export interface AuditContext {
   /** Of the answer. */
   readonly status: number
   readonly request: Pick<Request, 'method' | 'headers'>
-  /** The caller's, from the configured source. */
+  /** The caller's address, from the configured source. */
   readonly address: string | undefined
   readonly country: string | undefined
 }
@@ -236,7 +239,7 @@ const recordedClaims = ({ claims }: AccessToken, rule: AuditRule | undefined) =>
   return found.length > 0 ? Object.fromEntries(found) : undefined
 }
 
-/** By signature: an assertion is sent again for a while. */
+/** By the signature of the assertion, because one assertion is sent with several requests. */
 const assertionIds = createTextMemo<unknown>()
 
 /** The id of the assertion that the origin got. */
@@ -253,7 +256,7 @@ const textsIn = (value: unknown): readonly unknown[] | undefined => {
   return texts.every((text) => typeof text === 'string') ? texts : undefined
 }
 
-/** A finite number. The claim of a refused token may be anything. */
+/** A finite number. The claim of a refused token may have any value. */
 const timeOf = (time: unknown): unknown => (Number.isFinite(time) ? time : undefined)
 
 /** The first 24 bits of an IPv4 address, and 64 of an IPv6 address. */
@@ -269,7 +272,9 @@ const detailOf = (denial: Denial, known: Partial<Facts>) => {
   return Object.keys(detail).length > 0 ? short(detail) : undefined
 }
 
-/** Scopes as rules write them: in a template stands a value of the path, or an argument. */
+/**
+ * Scopes as rules write them: a template keeps its placeholder, so no value of the path or of an argument is written.
+ */
 const asWritten = (scopes: readonly string[], { route, uses = [] }: Partial<Facts>) => {
   const templates = [route, ...uses.map(({ use }) => use)].flatMap(
     (one) => one?.scopes.scopes ?? [],

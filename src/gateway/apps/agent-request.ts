@@ -13,7 +13,7 @@ import { list, oneOf, queryLimit, queryText, strict, text } from './request.ts'
 const texts = list(text(512), 50, 'must be a list of 1 to 50 texts')
 const NO_PINS =
   'must be a list of 1 to 10: of checksums as sha256: and 64 hex digits, else of short texts'
-/** Few and short: isolates remember them for each approved agent. */
+/** The lists are short, because isolates remember them for each approved agent. */
 const pins = (pattern: RegExp) =>
   list(v.pipe(v.string(NO_PINS), v.regex(pattern, NO_PINS)), 10, NO_PINS)
 const NO_MOMENT = 'must be a date, or a date and time with its zone (RFC 3339)'

@@ -57,17 +57,17 @@ export const agentDenials = denials({
   agent_changed: [
     'changed',
     'The agent has changed since the version that If-Match names',
-    'Read it again, and repeat the change with its new ETag; nothing was changed',
+    'Read the agent again, and repeat the change with its new ETag; nothing was changed',
   ],
   agent_version_missing: [
     'conditionMissing',
     'A change of a registered agent needs If-Match',
-    'Send the ETag that reading the agent answered, or * to overwrite whatever is there',
+    'Send the ETag of the answer to a GET of the agent, or * to overwrite any version',
   ],
   agent_stopped_by_all: [
     'forbidden',
     'An administrator of every issuer has stopped this agent',
-    'Ask one of them to resume it; nothing was changed',
+    'Ask an administrator of every issuer to resume the agent; nothing was changed',
   ],
   agents_full: [
     'full',
@@ -146,7 +146,7 @@ export function mustNotBeCaller(c: Admin, { issuer, agent }: AgentKey): void {
   if (isCaller) refuse(c, revocationDenials('would_lock_out'))
 }
 
-/** The agent that a request names. Refuses one of an issuer that the caller may not administer. */
+/** The agent that a request names. Refuses an agent of an issuer that the caller may not administer. */
 const reached = (c: Admin, { issuer, agent }: AgentKey): AgentKey => {
   mustReach(c, issuer)
   const subject = { kind: 'agent', issuer } as const

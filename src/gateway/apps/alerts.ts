@@ -83,7 +83,7 @@ export const alertsApp = createApp<GateEnv>()
 const find = (c: Admin, id: string): Promise<Alert | undefined> =>
   askAgents(c, async (agents) => (NUMBER.test(id) ? agents.alert(Number(id)) : undefined))
 
-/** The same denial for unknown alerts and those of other issuers. */
+/** The same denial for unknown alerts and for alerts of other issuers. */
 const answerAlert = (
   c: Admin,
   alert: Alert | undefined,

@@ -77,7 +77,7 @@ export function isReached(c: Admin, issuer: unknown): boolean {
   return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
 }
 
-/** The caller, as entries name who made them: issuer, agent and, where that is another, subject. */
+/** The caller, as revocations name their creator: issuer, agent and, if it is not the agent, subject. */
 export function callerName(c: Admin): string {
   const { id, issuer, subject } = c.get('agent')
   return [issuer, id, ...(subject === undefined || subject === id ? [] : [subject])].join(' ')

@@ -115,7 +115,7 @@ export const decisionsApp = createApp<GateEnv>()
     c.set('read', ['id'])
     const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : undefined
     const decision = objectOf(JSON.parse(found?.decision ?? '{}'))
-    // The same denial for unknown records and those of other issuers.
+    // The same denial for unknown records and for records of other issuers.
     if (!found || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
       return refuse(c, deny('decision_unknown'))
     }
@@ -215,7 +215,7 @@ export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObje
     reason,
     since: new Date(since).toISOString(),
     until: new Date(until).toISOString(),
-    // Of all issuers together.
+    // The counts are of all issuers together.
     ...(isAll && { records }),
   }))
 }
@@ -223,7 +223,7 @@ export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObje
 const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
   const gaps = gapsOf(c, dropped)
   const more = JSON.stringify({ ...(gaps.length > 0 && { dropped: gaps }), cursor })
-  // Records are JSON already.
+  // The records are already JSON text.
   return c.body(
     `{"decisions":[${decisions.join(',')}]${more === '{}' ? '' : `,${more.slice(1, -1)}`}}`,
     200,

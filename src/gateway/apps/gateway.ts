@@ -167,7 +167,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
   }
 }
 
-/** The gate's own endpoints. An entry adds its own before the first request. */
+/** The gate's own endpoints. An entry point adds its own apps before the first request. */
 export const own = createApp<GateEnv>((request, options) => {
   const { prefix } = (options as { readonly env: Opened }).env
   return ownPath(request, prefix) ?? OWN
@@ -225,7 +225,7 @@ own.get(`${OWN}/policy`, policyInForce)
 own.get(`${OWN}/metrics`, metrics)
 own.use(`${METADATA_PATH}/*`, resourceMetadata)
 
-// Such as the console's, where the Worker has none.
+// Such as the console's host, if the Worker has no console.
 own.notFound((c) => c.get('deny')(routeDenials('route_unknown')))
 own.onError((error, c) => {
   if (error instanceof HTTPException) return error.getResponse()

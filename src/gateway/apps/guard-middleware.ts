@@ -98,7 +98,7 @@ const addHeaders = (c: Context, { known: { limited, nonce } }: Decision): void =
   for (const [name, value] of fields) c.header(name, value)
 }
 
-/** The CORS rule of an answer. Hono treats any OPTIONS as a preflight; others have no rule. */
+/** The CORS rule of an answer. Hono treats any OPTIONS as a preflight. Other OPTIONS requests have no CORS rule. */
 const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | undefined =>
   request.method !== 'OPTIONS' || (outcome === 'ended' && isPreflight(request))
     ? known.route?.cors

@@ -18,7 +18,7 @@ export const METRICS = {
     'Least number of records that were dropped on this UTC day, by reason',
   edgewarden_revocation_shards: 'Shards of the revocation set',
   edgewarden_revocation_shards_behind: 'Shards that lack the latest revocations',
-  edgewarden_ready: '1 if PREFIX/ready finds the check in order',
+  edgewarden_ready: '1 if this check of PREFIX/ready passes',
   edgewarden_issuer_keys: 'Usable keys of an issuer',
   edgewarden_issuer_keys_age_seconds: 'Seconds since the keys were fetched',
   edgewarden_issuer_keys_failed: '1 if the last attempt to get the keys failed',
@@ -33,8 +33,9 @@ type Sample = readonly [
 ]
 
 /**
- * `GET /metrics`: OpenMetrics 1.0. The guard has checked token and scope. The numbers are of all issuers, so only
- * administrators of all may read them. A reading is not recorded: most records would be of readings.
+ * `GET /metrics`: OpenMetrics 1.0. The guard has checked token and scope. The numbers are about all issuers, so only
+ * administrators of all issuers may read them. Reads of metrics are not recorded: most records would be about such
+ * reads.
  */
 export async function metrics(c: Admin): Promise<Response> {
   if (ownIssuer(c) !== undefined) refuse(c, decisionDenials('decision_reach'))

@@ -131,12 +131,12 @@ export function list<Item extends v.GenericSchema>(item: Item, most: number, mes
   return v.pipe(v.array(item, message), v.minLength(1, message), v.maxLength(most, message))
 }
 
-/** A number that is written in this form, of a query. */
+/** A number in a query, written in this form. */
 export function queryNumber(pattern: RegExp, message: string) {
   return v.pipe(v.string(message), v.regex(pattern, message), v.transform(Number))
 }
 
-/** Text of a parameter of a query. */
+/** The text of a query parameter. */
 export const queryText = text(LIMITS.revocationValue)
 
 /** The most entries of a page. */

@@ -119,7 +119,7 @@ export async function toRevocations(
       [
         wanted.expires === undefined && expires !== undefined && expires <= now,
         'at',
-        'is so long ago that every token issued before it has expired',
+        'is so long ago that every token issued before then has expired',
       ],
       [given !== undefined && given <= now, 'expires', 'must be in the future'],
       [expires !== undefined && expires > LAST_EXPIRY, 'expires', 'must be before the year 2100'],

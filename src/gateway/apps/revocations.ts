@@ -88,7 +88,9 @@ export const revocationsApp = createApp<GateEnv>()
   .delete('/revocations', (c) => {
     const { limit: _, cursor: __, ...filters } = c.req.queries()
     if (Object.keys(filters).length === 0) {
-      const problems = [{ path: '', message: 'must say which, such as by kind or issuer' }]
+      const problems = [
+        { path: '', message: 'must say which revocations to lift, such as by kind or issuer' },
+      ]
       refuse(c, INVALID, { problems })
     }
     const reach = ownIssuer(c) === undefined ? undefined : ['own']
@@ -103,7 +105,7 @@ export const revocationsApp = createApp<GateEnv>()
   .get('/revocations/:id', async (c) => {
     const id = c.req.param('id')
     const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : undefined
-    // The same denial for unknown entries and those of other issuers.
+    // The same denial for unknown entries and for entries of other issuers.
     if (!found || !isReached(c, found.revocation.issuer)) {
       return refuse(c, deny('revocation_unknown'))
     }

@@ -16,7 +16,7 @@ export async function fetchOrigin(
       ? withoutCoding(await fetch(url, outbound), DECODED_IN_WORKERD)
       : fetch(url, outbound)
   }
-  // Node's fetch refuses to send it; the server in front has already answered it.
+  // Node's fetch refuses to send `Expect`. The server that received the request has already answered it.
   outbound.headers.delete('expect')
   outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
   return withoutCoding(await fetch(url, outbound), DECODED)

@@ -51,7 +51,10 @@ type Gate = Omit<Opened, 'cf' | 'colo'>
 
 let opened: { readonly env: Env; readonly gate: Gate } | undefined
 
-/** Runs what needs the policy. The first request of an isolate waits for what reads conditions, if the policy has one. */
+/**
+ * Runs what needs the policy. The first request of an isolate waits for the compiler of conditions, if the policy has a
+ * condition.
+ */
 export function onceLoaded<Value>(env: Env, run: () => Value): Value | Promise<Awaited<Value>> {
   return opened?.env === env ? run() : (loadConditions(env).then(run) as Promise<Awaited<Value>>)
 }
@@ -153,7 +156,7 @@ const agentTerms = (
   audit: AuditRule,
 ): AgentTerms => ({
   prefix,
-  // Beside the audit, whose default leaves a fifth of the free plan's rows.
+  // The default of the audit leaves a fifth of the free plan's rows for this and for revocations.
   maxRows: audit.maxRows / 8,
   ...(placement.jurisdiction && { jurisdiction: placement.jurisdiction }),
   ...(watch.length > 0 && { watch: { rules: watch, acts: actTerms(audit) } }),

@@ -42,13 +42,14 @@ const inputsOf = (env: Env): readonly unknown[] =>
 
 /** The variables of an environment, with those that are built in. */
 export function variablesOf(env: Env): Readonly<Record<string, unknown>> {
-  // `serve` hands over the rules of teams as they are now, and its bundle may be of a time with other teams.
+  // `serve` passes the current rules of teams in the environment. Its bundle may have been made when there were other
+  // teams.
   return Object.hasOwn(env, SERVE_DEFAULTS) ? env : { ...variables, ...env }
 }
 
 /**
- * Loads what reads conditions, if a rule has one: few policies do, and it takes as long to load as the rest of the Worker.
- * To be awaited before the policy is read, which is invalid otherwise.
+ * Loads the compiler of conditions if a rule has a condition. Few policies have one, and the compiler takes as long to
+ * load as the rest of the Worker. To be awaited before the policy is read, which is invalid otherwise.
  */
 export async function loadConditions(env: Env): Promise<void> {
   if (!hasConditions(readVars(variablesOf(env)).vars.ROUTES)) return
@@ -59,7 +60,7 @@ const hasConditions = (rules: unknown): boolean => {
   try {
     return JSON.stringify(rules).includes('"when":')
   } catch {
-    // Nested too deep: reading the policy says so.
+    // The value is nested too deep; reading the policy reports that.
     return true
   }
 }

@@ -51,6 +51,6 @@ export function reportInvalid(env: Env, now: number, waitUntil: Background['wait
     const objects = place ? all.jurisdiction(place as DurableObjectJurisdiction) : all
     await objects.getByName('0').report({ policy: 'policy_invalid' })
   }
-  // The policy's mistakes may be in what is read here.
+  // The variables that are read here may be the ones with mistakes.
   waitUntil(report().catch(() => {}))
 }

@@ -28,7 +28,7 @@ interface Known {
   kept?: { readonly at: number; readonly readiness: Readiness }
 }
 
-/** What is asked, beside the policy. */
+/** What is checked, in addition to the policy. */
 type Asked = readonly [keys: KeySourceOptions, revocations: Revocations, signing: SigningKeys]
 
 const NOT_READY: Readiness = { keys: false, revocations: false, issuers: [] }

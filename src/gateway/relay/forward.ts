@@ -122,9 +122,9 @@ const sendOn = async (
     method,
     headers: lent.headers,
     redirect: 'manual',
-    // In workerd: passes a body on encoded.
+    // In workerd this forwards a body as it is, still encoded.
     ...(!isRead(route) && { encodeResponseBody: 'manual' }),
-    // Keeps one agent's answer from another. Only GET and HEAD are cached.
+    // So that an agent cannot get the cached answer of another agent. Only GET and HEAD are cached.
     ...(isBodiless(method) && { cache: 'no-store' }),
     ...(held && held.length > 0 && { body: held }),
     ...(body && { body }),

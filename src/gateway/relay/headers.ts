@@ -102,7 +102,7 @@ export function isHopByHop(name: string, named: ReadonlySet<string>): boolean {
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
-/** The identity headers of a caller for the origin. The grant is that of the rule. */
+/** The identity headers of a caller for the origin. The granted scopes are those that the rule needed. */
 export function identityHeaders(known: Facts): Pairs {
   return admittedHeaders(known.admission, known)
 }

@@ -40,11 +40,13 @@ interface Kept extends Made {
 }
 type Texts = readonly string[]
 
-/** Headers for one request. Once `fetch` has copied them, `giveBack` lets the next request use the same object. */
+/**
+ * Headers for one request. Once `fetch` has copied the headers, `giveBack` lets the next request use the same object.
+ */
 interface Lent {
   readonly headers: Headers
   readonly giveBack?: () => void
-  /** What was set for this request, with the value before. */
+  /** The headers that were set for this request, with their previous values. */
   readonly changed?: (readonly [name: string, old?: string])[]
 }
 

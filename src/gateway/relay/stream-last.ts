@@ -30,7 +30,7 @@ const MODEL_PATH = /\/(?:completions|responses|v1\/messages)$/
  */
 export function lastOf(ending: Ending, stream: Streaming): Last | undefined {
   const { headers, method, address, openRequests } = stream
-  // The code of streams stands for that of the denial.
+  // The last event has the code for streams instead of the code of the denial.
   const denial = { ...ending.denial, code: ending.code }
   if (!isEventStream(headers)) {
     if (!isLines(headers)) return undefined

@@ -107,8 +107,8 @@ export interface Started {
 const QUICK = { ms: 5, bytes: 64 * 1024 }
 
 /**
- * Reads the start of a body: a short one needs no watch. Returns after {@link QUICK.ms} what has
- * arrived. Never rejects: errors are in `rest`.
+ * Reads the start of a body: a short one needs no watch. After {@link QUICK.ms} it returns what
+ * has arrived until then. Never rejects: errors are in `rest`.
  */
 export async function start(body: Body): Promise<Started> {
   const reader = body.getReader()

@@ -10,11 +10,11 @@ import { watch } from './stream-watch.ts'
 export interface StreamContext {
   readonly decision: Decision
   /**
-   * Whether the body is unchanged from `fetch`, so that workerd can move it without a script. Not
-   * so if a script made it, or an app's own `send`.
+   * Whether the body is unchanged from `fetch`, so that workerd can move it without a script. False
+   * if a script made the body, or if the app has a `send` of its own.
    */
   readonly isFetched: boolean
-  /** Of an event stream to an MCP client: the requests that have no response in it yet. */
+  /** In an event stream to an MCP client: the requests that have no response in the stream yet. */
   readonly openRequests?: (() => readonly (string | number)[]) | undefined
 }
 
@@ -58,7 +58,8 @@ export function limitedToToken(
       (ending) =>
         cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
       {
-        // An MCP client opens an idle stream again. By then it shall have its next token, and not get it twice at once.
+        // An MCP client opens an idle stream again. By then the client should have its next token; two requests at the
+        // same time could make it get two tokens.
         mayFinish: (since) =>
           openRequests?.().length === 0
             ? since < finishWithin * (1000 / 2)
@@ -82,7 +83,10 @@ export function limitedToToken(
   )
 }
 
-/** Whether the request's body has arrived whole. A body that is not followed has, if its length was announced. */
+/**
+ * Whether the request's body has arrived whole. A body whose progress the gate does not follow counts as arrived if its
+ * length was announced.
+ */
 const isReceived = ({ body, headers }: Asked, { isReceived, known }: Passed): boolean =>
   isReceived
     ? isReceived()

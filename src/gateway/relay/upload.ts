@@ -35,8 +35,8 @@ export function createOriginTimer(ms: number | undefined) {
 }
 
 /**
- * Aborts when `signal` does, or has; the returned function ends that. Some runtimes give requests
- * no signal.
+ * Aborts once `signal` aborts, or at once if it has already. The returned function undoes this. Some runtimes give
+ * requests no signal.
  */
 export function abortWith(signal: AbortSignal | undefined, abort: AbortController) {
   const leave = () => abort.abort()

@@ -33,7 +33,10 @@ const framed = (body: ReadableStream<Uint8Array>, headers: Headers, { target }: 
   return IS_NATIVE && length !== undefined ? piped(body, length).readable : body
 }
 
-/** A charset that may not encode ASCII characters as ASCII bytes. Any of several, since parsers differ in which one counts. */
+/**
+ * A charset that may not encode ASCII characters as ASCII bytes. If there are several charsets, any of them counts,
+ * because parsers differ in which one they use.
+ */
 const FAR_CHARSET =
   /charset(?!\s*=\s*"?(?:utf-?8|us-ascii|ascii|iso-8859-\d+|latin1|windows-125\d)"?\s*(?:;|$))/i
 /** Partial content and deltas (RFC 9110 §15.3.7, RFC 3229 §10.4.1). */
@@ -59,7 +62,7 @@ export function withoutCoding(response: Response, decoded: RegExp): Response {
   return remade(response, response.body, [['content-encoding'], ['content-length']])
 }
 
-/** The runtime copies headers, so that unmasked ones keep their lines. */
+/** The runtime copies headers, so that headers without a secret keep their separate lines. */
 const maskHeaders = (headers: Headers, secrets: Spelled): Headers => {
   const masked = new Headers(headers)
   const fields = [...headers].map(

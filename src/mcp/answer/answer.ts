@@ -62,9 +62,12 @@ export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: Ab
 /** The answer that an MCP caller gets. */
 export interface McpAnswer {
   readonly response: Response
-  /** Its body: `own` is the server's; `moved` is copied by a script; `whole` is in memory, so nothing has to end it. */
+  /**
+   * Its body: `own` is the body that the server sent; `moved` is copied by a script; `whole` is in memory, so nothing
+   * has to end it.
+   */
   readonly body: 'own' | 'moved' | 'whole'
-  /** Of events: the ids of the request's messages that have no response among the events so far. */
+  /** For an event stream: the ids of the request's messages that have no response among the events so far. */
   readonly openRequests?: () => readonly Id[]
 }
 
@@ -167,7 +170,10 @@ const filteredAnswer = async (
   return ok({ response, body: 'whole' })
 }
 
-/** The ids of the requests in a body whose response a client waits for. It does not wait for that of a subscription. */
+/**
+ * The ids of the requests in a body whose response a client waits for. A client does not wait for the response to a
+ * subscription.
+ */
 const idsOf = (operation: Operation): Set<Id> => {
   const messages = operation.kind === 'mcp' ? operation.messages : []
   return new Set(
@@ -186,7 +192,7 @@ const RESPONSE = /"(?:result|error)"/
 /** Removes the ids that an event answers. An unread response keeps its id: clients ignore a second one. */
 const removeAnswered = (open: Set<Id>, data: string): void => {
   if (!RESPONSE.test(data)) return
-  // Long responses are not parsed: without `method` it is one, and of the only id.
+  // Long responses are not parsed: text without `method` is a response, and if only one id is open, it has that id.
   if (open.size === 1 && data.length > LONG && !data.includes('"method"')) {
     open.clear()
     return

@@ -60,7 +60,7 @@ export async function bufferBody(
   }
 }
 
-/** Bytes that are read in one call, with a byte more, where the length is not known: most answers are shorter. */
+/** How many bytes are read in one call if the length is not known, and one byte more: most answers are shorter. */
 const FIRST_BYTES = 4_096
 
 const read = async (
@@ -93,7 +93,7 @@ const read = async (
     const over = part.value.subarray(fitting.length)
     if (over.length === 0) continue
     const reading = reader.read()
-    // Whoever reads on gets the error. An error before that must not end a process of Node.
+    // The next read gets the error. Until then it must not end a Node process as an unhandled rejection.
     reading.catch(ignore)
     const bytes = held.joined()
     const started = { chunks: [bytes, over], rest: { reader, reading } }

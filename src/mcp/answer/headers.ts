@@ -30,8 +30,8 @@ export function stripMcpHeaders(headers: Headers): void {
 
 /**
  * Sets, in place, the headers that an MCP server gets for an operation, after {@link stripMcpHeaders}: its own session
- * id, and the mirrored headers of the revision. Others were not compared with the body and are removed (MCP 2026-07-28,
- * Streamable HTTP). Repeated name headers become one, since some servers read only the first or the last.
+ * id, and the mirrored headers of the revision. Other headers were not compared with the body and are removed (MCP
+ * 2026-07-28, Streamable HTTP). Repeated name headers become one, since some servers read only the first or the last.
  */
 export function setMcpHeaders(headers: Headers, operation: Operation): void {
   if (operation.kind !== 'mcp') return
@@ -43,7 +43,7 @@ export function setMcpHeaders(headers: Headers, operation: Operation): void {
   }
   if (operation.session !== undefined) headers.set('Mcp-Session-Id', operation.session)
   if (!operation.tasks) return
-  // The body has other ids than the client sent.
+  // The forwarded body has the server's own ids, not those that the client sent.
   for (const name of VALIDATORS) headers.delete(name)
   const name = mirroredText(headers.get('mcp-name') ?? '')
   for (const [task, sealed] of operation.tasks) {

@@ -5,12 +5,12 @@ import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
 /** The bounds of filtering an event stream. */
 export interface EventTerms {
-  /** Filters the data of one event. A promise is never for an event that is gone. */
+  /** Filters the data of one event. A promise is never for an event that is removed. */
   readonly filter: (data: string) => Filtered | Promise<Filtered>
   /** Most bytes of one event that are buffered. */
   readonly most: number
   /**
-   * Whether events should contain no list. Then a longer event passes if it begins without a list. An event that is no
+   * Whether events should contain no list. Then a longer event passes if it begins without a list. An event that is not
    * JSON passes if it can be neither a list nor a notification of a resource. Otherwise the stream ends with an error.
    */
   readonly isListless: boolean

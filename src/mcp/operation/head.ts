@@ -9,13 +9,13 @@ import { isNegotiated, isRevision, REVISION_RULES, type RevisionRules, UNSAID } 
 const deny = denials({
   upgrade_refused: [
     'badRequest',
-    'An MCP endpoint speaks only HTTP',
+    'An MCP endpoint is served over HTTP only, not over WebSocket',
     'Send the request without an Upgrade header; streams come as text/event-stream',
   ],
   origin_not_allowed: [
     'forbidden',
     'Pages of this origin may not call this MCP endpoint',
-    'Call it from outside a browser, or ask the operator to allow the origin of the page',
+    'Call the MCP server from outside a browser, or ask the operator to allow the origin of the page',
   ],
   revision_unsupported: [
     'badRequest',
@@ -102,7 +102,10 @@ export function learnRevisions(rule: McpRule, answer: string): void {
   }
 }
 
-/** The denial of an unsupported revision. It lists those of the rule, without those that its server does not speak. */
+/**
+ * The denial of an unsupported revision. It lists the revisions of the rule, without those that its server does not
+ * support.
+ */
 export function unsupported(mcp: McpRule, requested?: string): Denial<'revision_unsupported'> {
   return deny('revision_unsupported', undefined, {
     supported: named.get(mcp) ?? [...mcp.revisions],

@@ -38,7 +38,7 @@ export interface ReadMessages {
 
 /**
  * Reads the messages of a body: one, or a batch where the revision has batches. Strict where readers differ: UTF-8
- * without byte order mark, no duplicate members, only members of JSON-RPC (so that no `Method` can stand beside
+ * without byte order mark, no duplicate members, only members of JSON-RPC (so that there can be no `Method` beside
  * `method`), and unique ids. Does not check params. `isCounted`: the rule has a rate limit, so a body may contain only
  * one message.
  */

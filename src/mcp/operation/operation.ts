@@ -27,7 +27,7 @@ import { openTasks, taskDenials } from './tasks.ts'
 const deny = denials({
   header_mismatch: [
     'badRequest',
-    'A header of the request does not say what its body says',
+    'A header of the request does not match the body',
     'Send MCP-Protocol-Version, Mcp-Method and Mcp-Name once each, exactly as the body has them',
   ],
 })

@@ -46,7 +46,10 @@ export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): vo
   }
 }
 
-/** Reports arguments of a resource, which is used without any. `report` is at the entry. */
+/**
+ * Reports scopes and conditions of a resource that read arguments: a resource is used without arguments. `report` is at
+ * the entry.
+ */
 const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): void => {
   const why = 'and resources are read without'
   for (const { source, parts } of scopes) {

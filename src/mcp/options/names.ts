@@ -73,9 +73,9 @@ interface Loose {
 
 /**
  * Finds the entries that a URI template (RFC 6570) needs. A template that is itself a configured name needs only its
- * own entry. Another one must begin like a pattern, and all its URIs must be unambiguous. It needs the entry of that
- * pattern, and all entries its URIs may match that are not less specific. Expressions are not parsed: from the first
- * one on, any text is possible. Empty where no entry is for the template.
+ * own entry. Any other template must begin like a pattern, and all its URIs must be unambiguous. It needs the entry of
+ * that pattern, and all entries its URIs may match that are not less specific. Expressions are not parsed: from the
+ * first one on, any text is possible. Empty where no entry is for the template.
  */
 const templateUses = (uses: readonly McpUse[]): ((template: string) => readonly McpUse[]) => {
   let all: readonly Loose[] | undefined
@@ -113,7 +113,7 @@ const VISIBLE = /^[\x21-\x7e]*$/
 const EXPRESSION = /\{[^}]*\}/g
 /** Sample values of expressions: text, the rest of an escape, and a further segment. */
 const VALUES = ['x', 'aa', '/x']
-/** Further samples: hosts, ports and whole URIs. With at least one the URI must be canonical. */
+/** Further samples: hosts, ports and whole URIs. A URI with one of these samples in it must be canonical. */
 const MAKING = [...VALUES, 'x/', '8080', 'x:x']
 
 /** Whether a template's literal text makes no dot segments or broken escapes, whatever its expressions contain. */

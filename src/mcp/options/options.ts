@@ -83,7 +83,8 @@ const namesField = (kind: McpKind) =>
       const entries = isObject(value) ? Object.entries(value) : []
       if (!isObject(value))
         report([], `must be a table: which ${kind} may be used, and what they need`)
-      else if (entries.length === 0) report([], 'must not be empty; what is not named is denied')
+      else if (entries.length === 0)
+        report([], 'must not be empty; anything that is not named is denied')
       for (const [pattern, needs] of entries) {
         const own = under(report, pattern)
         const fault = nameFault(kind, pattern)
@@ -119,7 +120,7 @@ const origin = text((value) => {
 const offered = text((value) =>
   isScopeToken(value) && !value.startsWith(ADMIN_SCOPE_PREFIX)
     ? ok(value)
-    : fail('must be one scope (RFC 6749 §3.3), and none for the endpoints of the gate'),
+    : fail('must be one scope (RFC 6749 §3.3), and not a scope for the endpoints of the gate'),
 )
 
 /** Every key of `mcp`. */

@@ -116,8 +116,8 @@ export function isCanonicalUri(uri: string): boolean {
 /** An empty segment: two slashes in a path. */
 const EMPTY_SEGMENT = /^[^:]*:(?:\/\/[^/?#]*|(?!\/\/))[^?#]*?\/\//
 /**
- * Parameters of a segment, an escape written with full-width characters, the stream name of a file, and places where a
- * joined path begins anew: a Windows drive, or a slash after a colon.
+ * Text that begins parameters of a segment, an escape in full-width characters, or the stream name of a file; also
+ * a Windows drive, or a slash after a colon, where a joined path would start again.
  */
 const DELIMITED =
   /;|%[0-9a-f]{2}|^file:(?!\/\/\/[a-z]:[^?#:|]*(?:[?#]|$))[^?#]*[:|]|^[^?#]*[^/]\/[a-z][:|]|^(?!file:)[^:?#]*:[^?#]*:\//is

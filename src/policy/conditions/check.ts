@@ -237,7 +237,7 @@ const statesOf = (node: ASTNode | undefined): number => {
 
 /**
  * Loops do not nest, so the cost is linear in the list's length. All members together are no larger
- * than the list. So each counts with its average size, and steps per member are proportional to it.
+ * than the list. So each member counts with its average size, and the steps per member are proportional to that size.
  */
 const comprehension = (
   node: ASTNode,
@@ -247,11 +247,14 @@ const comprehension = (
   place: Place,
 ): Bound => {
   if (place.isRepeated)
-    throw mistake(node, 'one list is gone through inside of another; go through each by itself')
+    throw mistake(node, 'one list is iterated inside another; iterate over each by itself')
   const list = walk(range, { ...place, isRepeated: true })
   const name = String(variable?.args)
   if (VARIABLES_OF.call.includes(name))
-    throw mistake(node, `${name} is a variable already; name the members of the list otherwise`)
+    throw mistake(
+      node,
+      `${name} is already a variable; choose another name for the members of the list`,
+    )
   if (isGiven(node, place)) readTexts(range, place.reads)
   const length = range.op === 'list' ? range.args.length : list.items
   const share = Math.max(1, list.size / Math.max(1, length))
@@ -261,7 +264,7 @@ const comprehension = (
   })
   const each = parts.map((part) => walk(part, { ...place, names, isRepeated: true }))
   if (typeOf(range)?.kind === 'map')
-    place.whole.faults.push(typeMistake(node, 'a map is not gone through, only a list'))
+    place.whole.faults.push(typeMistake(node, 'only a list can be iterated, not a map'))
   const steps = EXPANDED + list.steps + length * (total(each, 'steps') + EXPANDED)
   if (method === 'filter') return { ...list, steps }
   if (method !== 'map') return { steps, ...SCALAR }

@@ -37,7 +37,7 @@ export interface Read {
 
 /**
  * Parses and checks a condition: form, names, types and cost. The reasons of a failure are sentences
- * for the operator: all mistakes of the first of these that has any. Never throws.
+ * for the operator: all mistakes of the first of these kinds that has any. Never throws.
  */
 export function readCondition(
   source: string,
@@ -77,13 +77,16 @@ const startOf = ({ range }: ParseError): number => range?.start ?? 0
 
 const MOST_MISTAKES = 10
 
+/** How a mistake begins that does not name the part it is about. */
+const RESULT = 'has a result'
+
 /** The first mistake of types; `from` is the offset of the program in the source. */
 const typeMistake = (program: ParseResult, source: string, from = 0): string | undefined => {
   const { valid, type, error } = program.check()
   if (!valid) return sentence(error, source, from)
   return type === 'bool' || type === 'dyn'
     ? undefined
-    : `comes to ${type}, and must be true or false`
+    : `${RESULT} of type ${type}, and must be true or false`
 }
 
 /** Mistakes of types in the operands of `&&`, `||`, `!` and `?:`: a type check stops at its first. */
@@ -94,7 +97,7 @@ const partMistakes = ({ ast }: ParseResult): readonly string[] => {
       const at = Math.max(from, ast.input.indexOf(part, from))
       from = at + part.length
       const mistake = typeMistake(parseCondition(part), ast.input, at)
-      return mistake?.startsWith('comes') ? `${quote(part)} ${mistake}` : (mistake ?? [])
+      return mistake?.startsWith(RESULT) ? `${quote(part)} ${mistake}` : (mistake ?? [])
     })
     .slice(0, MOST_MISTAKES)
 }
@@ -221,7 +224,7 @@ const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts
       : fail({
           code: made.reason,
           message:
-            'A value that is read is too large, too deep, no exact number or no well-formed text',
+            'A value that is read is too large, too deep, not an exact number, or not well-formed text',
         })
   })
   return (program) => (context.ok ? guarded(() => settled(program(context.value))) : context)
@@ -231,7 +234,7 @@ const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts
 const settled = (value: unknown): Result<unknown, Fault> => {
   if (!(value instanceof Promise)) return ok(value)
   value.catch(() => {})
-  return fail({ code: 'asynchronous', message: 'It would have to be waited for' })
+  return fail({ code: 'asynchronous', message: 'It is asynchronous, and conditions cannot wait' })
 }
 
 const guarded = <Value>(run: () => Result<Value, Fault>): Result<Value, Fault> => {
@@ -240,6 +243,6 @@ const guarded = <Value>(run: () => Result<Value, Fault>): Result<Value, Fault> =
   } catch (error) {
     return error instanceof EvaluationError
       ? fail({ code: error.code, message: error.summary })
-      : fail({ code: 'unexpected', message: 'It cannot be evaluated' })
+      : fail({ code: 'unexpected', message: 'The expression cannot be evaluated' })
   }
 }

@@ -78,7 +78,7 @@ const membership = (evaluator: Evaluator, node: ASTNode, context: unknown): unkn
 
 const listOf = (value: unknown): readonly unknown[] => {
   if (Array.isArray(value)) return value
-  throw evaluationError('no_such_overload', 'It is no list')
+  throw evaluationError('no_such_overload', 'It is not a list')
 }
 
 const member = (evaluator: Evaluator, node: Access, context: unknown): unknown => {
@@ -110,7 +110,7 @@ const hasOf = (args: readonly ASTNode[]): object => {
   }
 }
 
-/** True for scalars too: the library itself refuses their members. */
+/** True for scalars too, because the library itself refuses access to their members. */
 const hasMembers = (value: unknown): boolean =>
   typeof value !== 'object' ||
   value === null ||
@@ -217,7 +217,7 @@ const CONVERSIONS: ReadonlyMap<string, Conversion> = new Map([
     doubleOf,
     'numbers that a double can represent exactly, in decimal digits',
   ),
-  converts('timestamp', 'invalid_timestamp', timeOf, 'times of RFC 3339, or seconds'),
+  converts('timestamp', 'invalid_timestamp', timeOf, 'times in the format of RFC 3339, or seconds'),
 ])
 
 const folds = (

@@ -56,8 +56,8 @@ export const WHEN_DOCS: KeyDocs<typeof WHEN_KEYS> = {
 let compile: typeof compileCondition | undefined
 
 /**
- * Sets what reads conditions. It is not imported here, as the CEL library takes as long to load as all the rest of
- * the Worker: without it every condition is a mistake.
+ * Sets the compiler of conditions. This file does not import it, as the CEL library takes as long to load as all the
+ * rest of the Worker: without it every condition is a mistake.
  */
 export function provideConditions(given: typeof compileCondition): void {
   compile = given

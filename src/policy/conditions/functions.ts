@@ -36,7 +36,7 @@ const matches: Method = {
   literal: (source) => {
     const pattern = parseSearch(source)
     if (!pattern.ok) return pattern
-    // Fails on longer values: "no match" would let them pass a negation.
+    // Fails on longer values: with the result "no match" they would pass a negated condition.
     return ok((value: string) => pattern.value.matches(bounded(value, LONGEST_MATCHED)))
   },
 }
@@ -67,7 +67,7 @@ const zoned = (read: (at: Date) => number): Method => ({
     const clock = wallClock(zone)
     return clock
       ? ok((at: Date) => BigInt(read(clock(at))))
-      : fail('is no time zone; write one like Europe/Berlin, or an offset like +02:00')
+      : fail('is not a time zone; write one like Europe/Berlin, or an offset like +02:00')
   },
 })
 

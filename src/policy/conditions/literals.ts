@@ -15,24 +15,24 @@ export function checkLiteral(node: ASTNode): void {
   if (!isExact(Number(args)) || !(isWhole || isExactText(input.slice(start, end))))
     throw mistake(
       node,
-      'is no exact number: whole numbers go up to 9007199254740991, and others have the digits of a double; compare longer ones as text',
+      'is not an exact number: whole numbers go up to 9007199254740991, and others have the digits of a double; compare longer ones as text',
     )
 }
 
-/** Throws at a map key that is no literal, is repeated, or is ignored by the library. */
+/** Throws at a map key that is not a literal, is repeated, or is ignored by the library. */
 export function checkKeys(entries: readonly (readonly [ASTNode, ASTNode])[]): void {
   const seen = new Set<string>()
   for (const [key] of entries) {
     const text = writtenText(key)
     if (text === undefined) throw mistake(key, 'keys of a map are texts, written out as literals')
     if (text in Object.prototype || text === 'prototype' || seen.has(text))
-      throw mistake(key, `a map has no key like this, or has it already: ${quote(text)}`)
+      throw mistake(key, `a map cannot have this key, or has it twice: ${quote(text)}`)
     seen.add(text)
   }
 }
 
 /**
- * Throws at a literal argument that is no valid duration, time or network. Durations must be
+ * Throws at a literal argument that is not a valid duration, time or network. Durations must be
  * literals; other values are checked at evaluation.
  */
 export function checkArguments(name: string, [first, second]: readonly ASTNode[]): void {

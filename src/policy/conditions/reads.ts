@@ -170,7 +170,10 @@ const readOfRequest = (node: ASTNode, of: ASTNode, name: string, { reads }: Scop
   if (field === 'params') reads.params.add(name)
   else if (!reads[field].includes(name)) {
     const what = unknownName(field === 'headers' ? 'header' : 'query parameter', name, reads[field])
-    throw mistake(node, `${what}; a condition reads those that ${field} = [ … ] beside it names`)
+    throw mistake(
+      node,
+      `${what}; a condition may read only those that ${field} = [ … ] beside it names`,
+    )
   }
   return true
 }

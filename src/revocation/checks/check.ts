@@ -26,7 +26,7 @@ export interface StandingCheck<Answer = unknown, Code extends string = string> {
     ports: StandingPorts,
     terms: RevocationTerms | undefined,
   ): Answer | PromiseLike<Answer>
-  /** The denial if `ask` fails. Its answer is `unavailable`; streams retry for a while. */
+  /** The denial if `ask` fails. With this member, a lookup that fails denies requests; streams retry for a while. */
   unavailable?(error: unknown): Denial<Code>
   /** Decides by the answer at `now`, in milliseconds: a denial, or entries that throttle. Synchronous. */
   judge(

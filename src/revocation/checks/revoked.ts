@@ -28,7 +28,7 @@ export const revokedDenials = denials({
   ],
   agent_not_approved: [
     'forbidden',
-    'Only approved agents may call this, and this agent is not one of them',
+    'Only approved agents may use this route, and this agent is not approved',
     'Ask the operator to approve the agent in the registry of agents',
   ],
   agent_checksum_changed: [
@@ -55,7 +55,7 @@ export const revokedDenials = denials({
 
 /**
  * Checks that no entry revokes the token, and the standings of its agent and actors in the registry of agents. Ignores
- * entries that the policy lifts. One lookup answers both.
+ * entries that the policy lifts. One lookup gives the entries and the standings.
  */
 export const revoked = standingCheck({
   denials: revokedDenials,
@@ -100,7 +100,7 @@ const changedIn = (pins: AgentPins, intent: Intent) =>
     return approved && !isOneOf(approved, intent[name] ?? '')
   })?.[0]
 
-/** Compares with each in constant time. */
+/** Compares the value with each approved one, in a time that does not depend on the values. */
 const isOneOf = (approved: readonly string[], value: string): boolean => {
   let found = 0
   for (const one of approved) found |= isEqual(one, value) ? 1 : 0

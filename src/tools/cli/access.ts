@@ -37,10 +37,13 @@ export const AUDIT_SCOPE = 'edgewarden:audit:read'
 /** What a token needs for the registry of agents. */
 export const AGENTS_SCOPE = 'edgewarden:agents'
 
-/** Seconds a token lives that a command signs for its own one call, or to read decisions, which may be a stream. */
+/**
+ * Lifetimes, in seconds, of tokens that a command signs: for one call, and for reading decisions, which may be a
+ * stream.
+ */
 const LIFETIME = 60
 const AUDIT_LIFETIME = 300
-/** RFC 9110 §11.2 `token68`: what can stand behind `Bearer`. */
+/** RFC 9110 §11.2 `token68`: what can follow `Bearer`. */
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
 
 /**
@@ -59,7 +62,7 @@ export async function tokenFor(
     return fail('Give one of --token-env, --token-file and --key, not several.')
   }
   if (audience !== undefined && key === undefined) {
-    return fail('--audience is for a token that --key signs.')
+    return fail('--audience is for a token that is signed with --key.')
   }
   if (key !== undefined) return signed(gate, key, audience, scope, around)
   if (tokenFile !== undefined) {
@@ -76,7 +79,7 @@ export async function tokenFor(
   )
 }
 
-/** What is sent beside the path and the token. Members of `query` without a value are left out. */
+/** What is sent in addition to the path and the token. Members of `query` without a value are left out. */
 export interface CallOptions extends Omit<GateCall, 'path' | 'token'> {
   readonly query?: Readonly<Record<string, string | number | undefined>>
 }
@@ -108,11 +111,13 @@ export interface Listed {
   readonly cursor?: string | undefined
   /** The answer with the first page. */
   readonly first?: JsonObject
-  /** Why the list has no more pages. */
+  /** Why the list could not be read to its end. */
   readonly fault?: Outcome
 }
 
-/** Items that are asked for in one call, and calls at most: a gate cannot keep a command forever. */
+/**
+ * How many items one call asks for, and how many calls there are at most: a gate must not keep a command busy forever.
+ */
 const PAGE = 1_000
 const PAGES = 10_000
 
@@ -150,7 +155,7 @@ export async function listAs(
     if (next === cursor) break
     cursor = next
   }
-  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
+  return { found, fault: cannotTell('The list of the gate does not end: too many pages.') }
 }
 
 const plain = (text: string, source: string): Result<string, string> =>
@@ -169,7 +174,7 @@ const signed = async (
   if (!resource.ok) return resource
   const claims = accessTokenClaims(key.value.issuer, {
     audience: resource.value,
-    // Shown as created_by. Whoever has the key can give another name.
+    // Shown as created_by. Another name in the file proves nothing, because whoever has the key can write it.
     subject: [env.USER, env.USERNAME].find((name) => name) ?? 'edgewarden-cli',
     client: 'edgewarden-cli',
     scopes: [scope],
@@ -180,9 +185,8 @@ const signed = async (
 }
 
 /**
- * The resource a gate says it is (RFC 9728 §3). Taken only where its origin is the gate's own
- * (§3.3), or the gate is on this machine: another answer would have this key sign a token that is
- * good at someone else's gate.
+ * The resource a gate says it is (RFC 9728 §3). Accepted only if its origin is that of the gate (§3.3), or if the gate
+ * is on this machine. Otherwise a false answer could make this key sign a token for somebody else's gate.
  */
 const resourceOf = async (gate: GateAddress): Promise<Result<string, string>> => {
   const answer = await callGate(gate, { path: metadataPath(gate.origin) })

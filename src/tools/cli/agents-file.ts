@@ -23,8 +23,8 @@ const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
   given(Object.fromEntries(names.map((name) => [name, own(agent, name)])))
 
 /**
- * How calls name an agent. They take the issuer's prefix away, so an id that itself begins with the prefix is named by
- * its name: else the call would be of another agent.
+ * How calls name an agent. Calls remove the issuer's prefix from ids. So an agent whose id begins with the prefix is
+ * named by its full name: otherwise the call would be about another agent.
  */
 const idIn = (one: JsonObject): string => {
   const [agent = '', name = agent] = ['agent', 'agent_name'].map((member) => textIn(one, member))
@@ -43,7 +43,7 @@ export function agentsToml(agents: readonly JsonObject[]): string {
   return `${tables.join('\n\n')}\n`
 }
 
-/** Makes the registry equal to a file. Without `isMeant` it only says what would change. */
+/** Makes the registry equal to a file. Without `isMeant` it only prints what would change. */
 export async function importAgents(
   file: string | undefined,
   before: readonly JsonObject[],

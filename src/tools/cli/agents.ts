@@ -43,7 +43,7 @@ export const agentsCommand: CommandRow<AgentsOptions> = {
     'agents suspend agent-7 --issuer https://auth.my-company.com --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
 Actions:
-  list, review [AGENT]    list all agents, or those that need something; with AGENT those whose id begins with it
+  list, review [AGENT]    list all agents, or those that need a decision; with AGENT those whose id begins with AGENT
   show, adopt AGENT       show one agent, or print rules of a policy for what it has really used
   approve, set AGENT      approve the agent, or only change fields by options; an empty text removes a field
   suspend, retire AGENT   refuse the agent from now on; suspend first says what that stops
@@ -65,17 +65,17 @@ Exit status: 0 done, or no agent differs or needs anything, 1 the gate refused, 
       )
       .option('--name <text>', 'display name')
       .option('--owner <who>', 'who answers for it; may be repeated', collect)
-      .option('--purpose <text>', 'what it is for')
+      .option('--purpose <text>', 'what the agent is for')
       .option('--client <id>', "the agent's client: an id, or the URL of its metadata")
       .option('--checksum <sha256>', 'approved checksum of its code; may be repeated', collect)
       .option('--registration <id>', 'approved registration; may be repeated', collect)
       .option('--thumbprint <jkt>', 'approved key; may be repeated', collect)
       .option('--seen', 'approve also the checksums, registrations and keys that it has used')
-      .option('--review-by <date>', 'when somebody must review it again')
-      .option('--expires <date>', 'when its approval ends')
+      .option('--review-by <date>', 'when somebody must review the agent again')
+      .option('--expires <date>', 'when the approval of the agent ends')
       .option('--reason <text>', 'the reason, for those who read it later')
       .option('--force', 'suspend or retire even the agent of this call')
-      .option('--yes', 'with import: change what differs'),
+      .option('--yes', 'with import: change the agents that differ'),
   run: ([action = '', agent], options, process) => agents(action, agent, options, process),
 }
 
@@ -96,7 +96,7 @@ const agents = async (
   }
   const { issuer } = options.value
   if (agent === undefined || issuer === undefined) {
-    return cannotTell(`Which agent? Give its id and --issuer to ${action} it.`)
+    return cannotTell(`Which agent? To ${action} an agent, give its id and --issuer.`)
   }
   return ofOne(action, { issuer, agent }, options.value, call, process)
 }
@@ -169,7 +169,7 @@ const ofOne = async (
   if (action === 'approve' || action === 'set') {
     const status = action === 'approve' && { status: 'approved' }
     const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...given({ reason }) }
-    if (Object.keys(body).length === 0) return cannotTell('What is to be set? Give options.')
+    if (Object.keys(body).length === 0) return cannotTell('Say what to set. Give options.')
     const found = await call('/entry', { query: key })
     const isNew = !found.ok && own(objectOf(own(objectOf(found.reason.json), 'problem')), 'code')
     if (!found.ok && isNew !== 'agent_unknown') return found.reason
@@ -188,7 +188,7 @@ const ofOne = async (
   return changed.ok ? shown(changed.value) : changed.reason
 }
 
-/** The most that an entry takes of each. */
+/** The most checksums, registrations and keys that an entry can have. */
 const MOST_PINS = 10
 
 /** Adds the checksums, registrations and keys that an agent has used to those that are approved; keeps the latest. */
@@ -203,7 +203,7 @@ const addSeen = (body: Record<string, unknown>, agent: JsonObject): void => {
 const withoutNull = (body: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 
-/** What options say of an agent; an empty text removes. */
+/** The fields of an agent that options give; an empty text removes a field. */
 const fieldsOf = (options: AgentsOptions): JsonObject => {
   const { name, owner, purpose, client, reviewBy, expires } = options
   const { checksum: checksums, registration: registrations, thumbprint: keys } = options
@@ -216,7 +216,7 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
   )
 }
 
-/** The agent of an answer. A change is pending until every shard has it. */
+/** The agent in an answer. Its change is pending until every shard has the change. */
 const shown = (body: JsonObject): Outcome => {
   const agent = objectOf(own(body, 'agent'))
   const isPending = own(body, 'pending') === true
@@ -236,7 +236,9 @@ const shown = (body: JsonObject): Outcome => {
     exitCode: isPending ? EXIT.unknown : EXIT.yes,
     json: body,
     out: [`${textIn(agent, 'agent_name') ?? textIn(agent, 'agent')}: ${status}`, ...columns(lines)],
-    err: isPending ? ['Not every shard of the revocation set has it yet; it is sent again.'] : [],
+    err: isPending
+      ? ['Not every shard of the revocation set has the change yet; the gate sends it again.']
+      : [],
   }
 }
 

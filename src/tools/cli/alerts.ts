@@ -25,7 +25,7 @@ export const alertsCommand: CommandRow<AlertsOptions> = {
       .option('--all', 'list also alerts that somebody has decided on')
       .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
   help: `
-dismiss: the agent is fine. The gate learns it, and ends the quarantine or throttle.
+dismiss: the agent is fine. The gate learns that this is usual, and ends the quarantine or throttle.
 release: ends the quarantine or throttle only. suspend: stops the agent until it is resumed.`,
   run: ([what = 'list', id], options, process) => alerts(what, id, options, process),
 }

@@ -34,7 +34,7 @@ export interface CheckOptions {
   readonly env?: string | undefined
   /** Lists what is allowed beside each unknown key. */
   readonly keys?: boolean
-  /** The version that the policy was last checked with: tells what is different since. */
+  /** The version that the policy was last checked with: reports what later versions change. */
   readonly since?: string | undefined
   /** Writes the rules of teams where the Worker is built from. */
   readonly write?: boolean
@@ -59,7 +59,7 @@ interface Finding {
   readonly environment: string | null
   readonly mistakes: readonly PlacedIssue[]
   readonly warnings: readonly (PlacedIssue | PolicyIssue)[]
-  /** What is different since the version that was asked about; absent where none was. */
+  /** What later versions change for the policy; absent without `--since`. */
   readonly changes?: readonly (PlacedIssue & Changed)[]
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: readonly string[]
@@ -207,7 +207,7 @@ function* exposed(
   for (const path of secrets) if (Object.hasOwn(vars, path)) yield { path, message }
 }
 
-/** Keys that only requests renew. */
+/** Issuers whose keys are renewed only by requests, because there is no cron trigger. */
 function* unrenewed({ hasCron }: WranglerEnvironment, { issuers }: Policy): Iterable<PolicyIssue> {
   const message =
     'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]'
@@ -224,13 +224,13 @@ function* unmade(
   const { name, bindings } = environment
   if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return
   const said =
-    'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made'
+    'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made'
   const inside = name === undefined ? '' : `env.${name}.`
   const { [path]: advice } = objectAdvice([{ path, message: said }], environment, inside)
   yield { path, message: `${said}, ${advice}` }
 }
 
-/** Warnings of two readers; of a path that both name, only the first one's. */
+/** Warnings of two readers. If both warn about the same path, only the warning of the first reader. */
 const merged = (
   first: readonly PolicyIssue[],
   second: readonly PolicyIssue[],

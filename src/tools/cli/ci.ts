@@ -41,7 +41,7 @@ export const ciCommand: CommandRow<CiOptions> = {
     'Run check, test, and diff against the policy of another commit, as one step of a pipeline.',
   example: 'ci --base origin/main --min-coverage 100',
   help: `
-Without --base nothing is compared. Each environment is compared with that of the same name.
+Without --base nothing is compared. Each environment is compared with the environment of the same name.
 Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access widens, 2 cannot tell.`,
   options: (command) =>
     command
@@ -117,7 +117,7 @@ export async function ci(
     exitCode: failed.length === 0 ? EXIT.yes : exitCode,
     json: {
       passed: failed.length === 0,
-      ...(failed.length > 0 && exitCode === EXIT.unknown && { error: 'A step could not tell.' }),
+      ...(failed.length > 0 && exitCode === EXIT.unknown && { error: 'A step had no result.' }),
       steps: parts.map((part) => ({
         name: part.name,
         result: wordOf(part),
@@ -141,7 +141,10 @@ const wordOf = ({ outcome, isAllowed }: Part): string => {
 
 const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
 
-/** A step for people, which is Markdown too. Texts of files are indented as code, so that none of them is markup. */
+/**
+ * A step as text for people, which is also valid Markdown. Texts of files are indented as code, so that none of them is
+ * markup.
+ */
 const partLines = (part: Part): readonly string[] => [
   `${part.outcome ? (exitOf(part) === EXIT.yes ? '✅' : '❌') : '–'} ${part.name}: ${wordOf(part)}`,
   '',
@@ -185,7 +188,9 @@ interface Committed {
   readonly text: string
 }
 
-/** The first of these files of one folder that a commit has, and the files of teams; none where it has not the first. */
+/**
+ * The first of these files in a folder that a commit has, and the files of teams; none if the commit has no such file.
+ */
 const filesOf = async (
   base: string,
   files: readonly string[],
@@ -215,7 +220,10 @@ const filesOf = async (
   return ok(found)
 }
 
-/** The other version of this package that a commit's package.json beside the policy asks for, of a range the lowest. */
+/**
+ * The version of this package in a commit's package.json beside the policy, if it is another version; of a range the
+ * lowest.
+ */
 const versionAt = async (base: string, config: string): Promise<string | undefined> => {
   const read = await filesOf(base, [join(dirname(config), 'package.json')])
   const manifest = read.ok ? parseJsonObject(read.value[0]?.text ?? '') : undefined
@@ -227,7 +235,7 @@ const versionAt = async (base: string, config: string): Promise<string | undefin
   return isVersion(version) && version !== ownManifest().version ? version : undefined
 }
 
-/** Compares each environment with that of the same name. */
+/** Compares each environment with the one of the same name. */
 const compare = async (
   [committed, ...teams]: readonly Committed[],
   config: string,

@@ -52,7 +52,8 @@ const signIn = async (options: ConsoleOptions, around: Process): Promise<Outcome
   }
   const { body } = answer.value
   const url = parseUrl(String(own(body, 'url')))
-  if (!url || !isSecure(url)) return cannotTell('The gate names no address of a console.')
+  if (!url || !isSecure(url))
+    return cannotTell('The answer of the gate has no address of a console.')
   // Nobody is at the terminal of a script.
   if (options.open && around.converse) openUrl(url.href)
   return { exitCode: EXIT.yes, json: body, out: [url.href], err: [] }

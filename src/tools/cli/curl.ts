@@ -16,7 +16,7 @@ export interface CurlOptions extends Pick<TokenOptions, 'tokenEnv' | 'tokenFile'
 
 export const curlCommand: CommandRow<CurlOptions> = {
   usage: 'curl URL --dpop FILE',
-  description: 'Send one request with a token, and with a DPoP proof of it.',
+  description: 'Send one request with a token, and with a DPoP proof for the token.',
   example: 'curl https://api.my-company.com/v1/models --dpop client.jwk --token-file token.txt',
   help: `
 If a 401 requires a nonce, the command repeats the request once, with a new proof.
@@ -38,7 +38,7 @@ Exit status: 0 the HTTP status is below 400, 1 it is 400 or more, 2 cannot tell.
 
 const TIMEOUT_MS = 30_000
 
-/** Sends one request. A token passes over plain http only to this machine. Follows no redirect. */
+/** Sends one request. A token is sent over plain http only to this machine. Follows no redirect. */
 export async function curl(
   address: string,
   options: CurlOptions,

@@ -73,7 +73,7 @@ export function whatText(record: JsonObject): string {
   ].join(' ')
 }
 
-/** The decision, with its code; of an act, what was done. */
+/** The decision with its code; for an act, what was done. */
 export function decisionText(record: JsonObject): string {
   if (isAct(record)) return `act ${textIn(record, 'act')}`
   const shadowed = own(record, 'would_deny') === true ? ['would deny'] : []
@@ -82,7 +82,7 @@ export function decisionText(record: JsonObject): string {
     .join(' ')
 }
 
-/** What this version says of a code, and the stage that has it. */
+/** What this version of the command says about a code, and the stage that has this code. */
 export function denialOf(code: string | undefined) {
   return denialGroups()
     .flatMap(({ title, rows }) =>

@@ -11,7 +11,7 @@ type DiffOptions = Pick<PolicyChoice, 'env'>
 
 export const diffCommand: CommandRow<DiffOptions> = {
   usage: 'diff OLD NEW',
-  description: 'Tell which agents gain or lose access when a new policy replaces an old one.',
+  description: 'Show which agents gain or lose access when a new policy replaces an old one.',
   example: 'diff deployed.toml wrangler.toml --env staging',
   help: `
 The command compares which requests the two policies allow, not how they are written. It also compares the
@@ -66,7 +66,7 @@ export async function diff(
 /** A finding, and who is responsible for the rules that it applies to. */
 type Owned = Finding & { readonly owners?: readonly string[] }
 
-/** Finds the owners of a finding by the names of rules, which begin its labels or stand in them. */
+/** Finds the owners of a finding by the names of rules, which its labels begin with or contain. */
 const ownersIn = (...sides: readonly FilePolicy[]) => {
   const owned = sides.flatMap(({ policy, owners }) =>
     policy.routes.flatMap(({ name, host }, i) => {

@@ -78,7 +78,7 @@ export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard
     keys,
     tokens: { find: () => undefined, keep: () => {} },
     signingKeys: { signing: () => undefined },
-    // By keys of the gate, which are not here.
+    // Checked with keys of the gate, which this machine does not have.
     sessions: { seal: noSession, open: noSession },
     nonces: { issue: async () => 'example', check: async () => ({ isGood: true }) },
     revocations: { lookup: async (subjects) => subjects.flatMap(approved) },

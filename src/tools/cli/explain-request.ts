@@ -38,7 +38,7 @@ export interface AskedRequest {
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 const HEADER = /^([\w!#$%&'*+.^`|~-]+):(.*)$/s
-/** An access token of any form: one word. Whether it is well formed is the gate's matter. */
+/** An access token of any form: one word. The gate checks whether the token is well-formed. */
 const WORD = /^[\x21-\x7e]+$/
 
 /**

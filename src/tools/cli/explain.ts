@@ -72,7 +72,7 @@ Exit status: 0 allowed, 1 denied (even if shadow mode would forward it), 2 canno
 
 const SCOPE = 'edgewarden:read'
 
-/** Options that say by what to judge on this machine, and those that say how to reach a gate. */
+/** Options for a decision on this machine, and options for a decision by a running gate. */
 const HERE = ['config', 'env', 'jwks', 'at'] as const
 const THERE = ['prefix', 'tokenEnv', 'tokenFile', 'key', 'audience'] as const
 
@@ -91,8 +91,8 @@ export async function explain(
   if (stray !== undefined) {
     const why =
       gate === undefined
-        ? 'is for calling a gate (--gate URL); the token to explain goes to --token.'
-        : 'is for judging by a file; with --gate the gate judges as it is now.'
+        ? 'is for a call of a gate (--gate URL); give the token to explain with --token.'
+        : 'is for decisions by a file; with --gate the running gate decides.'
     return cannotTell(`${optionName(stray)} ${why}`)
   }
   const asked = await readRequest(method, url, options, around.stdin)
@@ -126,7 +126,7 @@ const explainHere = async (
     },
     out: present([
       ...explanationLines(explanation),
-      moment && `Judged as of ${utc(moment.value)}.`,
+      moment && `Judged as at ${utc(moment.value)}.`,
       stepsOf(explanation).some((step) => own(step, 'stage') === 'revocation') &&
         'Revocations are not known here: judged as if nothing were revoked.',
     ]),
@@ -137,7 +137,7 @@ const explainHere = async (
 
 /** Every document of a command that cannot tell has this member. */
 const errorOf = (exitCode: ExitCode) =>
-  exitCode === EXIT.unknown && { error: 'The gate could not decide; denial says why.' }
+  exitCode === EXIT.unknown && { error: 'The gate could not decide; `denial` says why.' }
 
 const explainThere = async (
   { method, url, token, headers, connection, mcp }: AskedRequest,
@@ -151,7 +151,7 @@ const explainThere = async (
   const answer = await callAs(options, SCOPE, around, '/explain', { method: 'POST', body })
   if (!answer.ok) {
     const { refused, ...outcome } = answer.reason
-    const about = refused ? ['No explanation: the gate refused the call that asked for it.'] : []
+    const about = refused ? ['No explanation: the gate refused the call of this command.'] : []
     return { ...outcome, exitCode: EXIT.unknown, err: [...about, ...outcome.err] }
   }
   const explanation = answer.value.body
@@ -249,7 +249,7 @@ const denied = (explanation: JsonObject): readonly string[] => {
     hint !== undefined && `What to do: ${hint}`,
     note !== undefined && `Note: ${note}`,
     own(explanation, 'mode') === 'shadow' &&
-      'The rule is in shadow mode: the request goes on all the same, without an identity.',
+      'The rule is in shadow mode: the request is forwarded all the same, without an identity.',
   ])
 }
 

@@ -9,7 +9,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   EACCES: 'this user may not do that',
   EPERM: 'this user may not do that',
-  EEXIST: 'it is there already and is not overwritten',
+  EEXIST: 'it already exists and is not overwritten',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
 }
@@ -29,7 +29,7 @@ export async function readText(path: string): Promise<Result<string, string>> {
   }
 }
 
-/** Writes a text as UTF-8, with `isDeep` also its folder. The reason of a failure is a sentence for people. */
+/** Writes a text as UTF-8. With `isDeep` also creates the folder. The reason of a failure is a sentence for people. */
 export async function writeText(
   path: string,
   text: string,

@@ -5,7 +5,7 @@ import { textIn } from './decision-lines.ts'
 import { networkReason } from './gate-client.ts'
 import { EXIT, type Outcome } from './output.ts'
 
-/** Milliseconds before the stream is opened again: so many for each time in a row that it could not be. */
+/** Milliseconds before the stream is opened again, multiplied by the number of failed attempts in a row. */
 const PAUSE_MS = 2_000
 const PATIENCE = 10
 /** Milliseconds without a byte, after which the stream is given up. The gate sends something every 15 seconds. */
@@ -15,7 +15,7 @@ interface Following {
   /** Called once the stream is open; an outcome ends the command. */
   readonly begin: () => Promise<Outcome | undefined>
   readonly show: (records: readonly JsonObject[]) => void
-  /** Called with what is not stored. */
+  /** Called with a gap: a number of decisions that were not stored. */
   readonly showGap: (gap: JsonObject) => void
 }
 

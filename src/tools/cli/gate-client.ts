@@ -55,21 +55,21 @@ const ANSWER_DEPTH = 256
 const EVENTS = 'text/event-stream'
 const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
-/** Reads where a gate is. Plain http passes only to this machine: the call carries a token. */
+/** Reads where a gate is. Plain http is accepted only for this machine: the call carries a token. */
 export function gateAddress(url: string, prefix: string): Result<GateAddress, string> {
   const parsed = parseUrl(url)
   if (!parsed || !/^https?:$/.test(parsed.protocol)) {
     return fail('--gate must be a URL, such as https://api.my-company.com')
   }
   if (parsed.pathname !== '/' || parsed.search !== '' || parsed.hash !== '') {
-    return fail(`--gate is scheme and host only: ${parsed.origin} (a prefix goes to --prefix)`)
+    return fail(`--gate is scheme and host only: ${parsed.origin} (give a prefix with --prefix)`)
   }
   if (parsed.username !== '' || parsed.password !== '') {
     return fail('--gate must not contain a name or password')
   }
   const loopback = isLoopback(parsed.hostname)
   if (parsed.protocol === 'http:' && !loopback) {
-    return fail('--gate must be https: over plain http anyone on the way could read the token')
+    return fail('--gate must be https: over plain http anyone on the network could read the token')
   }
   if (!PREFIX.test(prefix) || /\/\.{1,2}(?=\/|$)/.test(prefix)) {
     return fail(`--prefix must be a path of plain segments, such as /.edgewarden`)
@@ -78,8 +78,8 @@ export function gateAddress(url: string, prefix: string): Result<GateAddress, st
 }
 
 /**
- * Calls a gate once, by default within 10 s, and without following redirects. Of the answer it checks only
- * that it is a JSON object.
+ * Calls a gate once, by default within 10 s, and without following redirects. Checks only that the answer is
+ * a JSON object.
  */
 export async function callGate(
   gate: GateAddress,
@@ -135,7 +135,7 @@ const refusal = (status: number, problem: JsonObject): GateFault => {
   const [title, code, hint, id] = ['title', 'code', 'hint', 'request_id'].map((name) =>
     ownText(problem, name),
   )
-  // A gate that is unavailable has decided nothing; a full set (507) is a no.
+  // If the gate is unavailable, nothing is decided. If the set is full (507), the answer is no.
   const undecided = status >= 500 && status !== 507
   return {
     refused: { status, problem },
@@ -143,7 +143,7 @@ const refusal = (status: number, problem: JsonObject): GateFault => {
     json: { error: title ?? 'refused', problem },
     out: [],
     err: present([
-      `The gate ${undecided ? 'could not tell' : 'said no'}: ${title ?? 'no reason given'} (${code ?? 'no code'}, ${status})`,
+      `The gate ${undecided ? 'could not decide' : 'refused'}: ${title ?? 'no reason given'} (${code ?? 'no code'}, ${status})`,
       // What is wrong with the call, member by member.
       ...listOf(own(problem, 'problems'))
         .filter(isObject)
@@ -189,7 +189,7 @@ const NETWORK: Readonly<Record<string, string>> = {
 /** Why a request brought no answer, as the end of a sentence. */
 export function networkReason(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return 'the connection failed'
-  // Nothing but time ends a request early here, by a timeout's signal or a timer's.
+  // Here a request ends early only because of a time limit, by the signal of a timeout or of a timer.
   if (/^(?:Timeout|Abort)Error$/.test(error.name)) return `no answer within ${timeoutMs / 1000} s`
   if (error instanceof RangeError) return 'its answer is too long'
   const { cause } = error

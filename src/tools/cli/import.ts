@@ -100,7 +100,7 @@ export async function importOpenApi(source: string, options: ImportOptions): Pro
   }
 }
 
-/** What comes of the document in a file or at a URL. */
+/** What can be made of the document in a file or at a URL. */
 export async function readRules(source: string, scope?: string): Promise<Result<Imported, string>> {
   const document = await readDocument(source)
   if (!document.ok) return document
@@ -108,7 +108,7 @@ export async function readRules(source: string, scope?: string): Promise<Result<
   return imported.ok ? imported : fail(`${source} ${imported.reason}`)
 }
 
-/** What a document does not tell, on one line. */
+/** One line about something that the document does not say. */
 export function noteLine({ pointer, message, isLeftOut }: Note): string {
   return `${isLeftOut ? 'left out' : 'note'}: ${pointer} ${message}`
 }

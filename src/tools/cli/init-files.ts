@@ -13,11 +13,11 @@ import {
 } from './init-policy.ts'
 import { tomlTable, tomlValue } from './toml.ts'
 
-/** What is said of the machine and of this package. */
+/** Facts about the machine and about this package. */
 export interface Project {
   /** Name of the Worker. */
   readonly name: string
-  /** Of edgewarden, and of what it was tested with: package name → exact version. */
+  /** Versions of edgewarden and of the packages that it was tested with: package name → exact version. */
   readonly versions: Readonly<Record<'edgewarden' | 'wrangler' | 'node', string>>
   /** Whether the Node that runs here is too old for wrangler, so that the project brings one. */
   readonly bringsNode: boolean
@@ -90,7 +90,7 @@ crons = ["*/5 * * * *"] # renews issuers' keys ahead of time
 binding = "CF_VERSION_METADATA" # each line of the journal says which deployment decided
 
 [cache]
-enabled = false # it would answer before the gate runs, with what was let through for others
+enabled = false # it would answer before the gate runs, with answers cached for other callers
 
 [observability]
 enabled = true
@@ -127,7 +127,10 @@ const packageJson = ({ name, versions, bringsNode }: Project): string => {
   return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
-/** What packages say of the Node that runs npm is beside the point: node_modules/.bin has another. */
+/**
+ * npm warns about the Node that runs it. These warnings do not matter, because the project has a Node of its own in
+ * node_modules/.bin.
+ */
 const NPMRC = `# npx and npm run use the Node of node_modules, and not the older one that runs npm: no warnings about that.
 loglevel=error
 `
@@ -262,7 +265,7 @@ const policyTests = (answers: Answers, { imported }: Project): string => {
   ].join('\n\n')}\n`
 }
 
-/** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
+/** Claims that tokens of a profile have. A test fills in claims by itself only for profile RFC 9068. */
 const profileClaims = (profile: Profile, answers: Answers): readonly string[] => {
   const { requiredClaims, clientId, clientRequired, claims, sample = {} } = profile
   const names = new Set([

@@ -32,9 +32,9 @@ export type AnswerName = keyof Answers
 export interface Question {
   /** In the help, and in a terminal. */
   readonly what: string
-  /** The value without an answer; absent where one is needed. */
+  /** The value if there is no answer; absent if an answer is required. */
   readonly otherwise?: string
-  /** Why an answer is not valid. What it means is judged with the policy. */
+  /** Why an answer is not valid. The meaning of the answer is checked later, with the policy. */
   readonly fault: (answer: string) => string | undefined
 }
 
@@ -154,7 +154,7 @@ export function importedRule({ match, scopes }: ImportedRule): Omit<Rule, 'lines
   }
 }
 
-/** The rules of these answers; with an imported document not those for all of its API. */
+/** The rules of these answers; with an imported document, without the rules for the whole API. */
 export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] {
   const { resource, audience, origin, modelApi, mcp } = answers
   const elsewhere = (other: string) =>

@@ -76,7 +76,7 @@ export async function init(
   if (existing.length > 0 && !keep) {
     const error =
       'Nothing was written. Name another folder, or write only what is missing with --keep.'
-    const err = [...existing.map((path) => `${join(directory, path)} is there already`), error]
+    const err = [...existing.map((path) => `${join(directory, path)} already exists`), error]
     return { exitCode: EXIT.no, json: { error, directory, existing, written: [] }, out: [], err }
   }
   const written = paths.filter(
@@ -103,14 +103,15 @@ export async function init(
 /** Rules of the document that is named, if one is. */
 const importedBy = async ({ openapi, origin }: Answers): Promise<Result<Imported, string>> => {
   if (openapi === undefined) return ok({ rules: [], notes: [] })
-  if (origin === undefined) return fail('--openapi goes with --origin, which is where its API is')
+  if (origin === undefined)
+    return fail('--openapi needs --origin, the address of the API that the document describes')
   const read = await readRules(openapi)
   return read.ok && read.value.rules.length === 0
     ? fail(`${openapi} has no operation that a rule can be made of`)
     : read
 }
 
-/** The answers, those that are missing asked for where somebody can answer. */
+/** The answers. Asks for missing ones if there is a terminal. */
 const complete = async (
   given: Partial<Answers>,
   converse: Process['converse'],
@@ -127,14 +128,14 @@ const complete = async (
     let isAnswered = true
     await converse(async (ask) => {
       for (const name of ANSWER_NAMES) {
-        // A document is one of the origin's.
+        // A document describes the origin.
         const isIdle = name === 'openapi' && answers.origin === undefined
         if (isAnswered && !isIdle && !(name in answers)) {
           isAnswered = await askFor(name, answers, ask)
         }
       }
     })
-    if (!isAnswered) return fail('Nothing was written: not all was answered.')
+    if (!isAnswered) return fail('Nothing was written: some answers are missing.')
   }
   const missed = missing(answers)
   return missed.length === 0

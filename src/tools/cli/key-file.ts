@@ -3,7 +3,7 @@ import { type JsonObject, objectOf, own, ownText, parseJsonObject } from '../../
 import { fail, ok, type Result } from '../../core/result.ts'
 import { readText } from './files.ts'
 
-/** A private key and what a token signed with it must say. Never printed. */
+/** A private key, and what tokens signed with it must contain. Never printed. */
 export interface SigningKey {
   readonly key: CryptoKey
   readonly kid: string
@@ -88,7 +88,7 @@ export function accessTokenClaims(
   }
 }
 
-/** Claims with those that Agentic JWT adds, but for `cnf`. Hashes and checksum are made up unless they are given. */
+/** Claims, with those that Agentic JWT adds, except `cnf`. Hashes and checksum are made up unless they are given. */
 export function agenticClaims(claims: JsonObject): JsonObject {
   const { sub = 'example', scope = 'example' } = claims
   const hash = '0'.repeat(16)

@@ -51,7 +51,7 @@ export async function keygen({
 }: KeygenOptions): Promise<Outcome> {
   if (operator === agent) {
     return cannotTell(
-      'Say what the key is for: --operator (revokes and explains, is taken by no rule) or --agent (is taken by rules, administers nothing). Make two keys for both.',
+      'Say what the key is for: --operator (revokes and explains; no rule accepts its tokens) or --agent (rules accept its tokens; it administers nothing). Make two keys for both.',
     )
   }
   if (!NAME.test(name)) {
@@ -86,7 +86,7 @@ export async function keygen({
     out: tomlTable(`vars.ISSUERS.${name}`, table),
     err: [
       ...(operator ? OPERATOR_MAY : AGENT_MAY),
-      `The private key is in ${path}. Keep it out of version control: whoever has it can do all that.`,
+      `The private key is in ${path}. Keep the key out of version control: whoever has it can do all of this.`,
       operator
         ? `Put the table above into wrangler.toml, deploy, then: npx edgewarden list --gate URL --key ${path}`
         : `Put the table above into wrangler.toml, deploy, then: npx edgewarden mint --key ${path} --audience RESOURCE --scope "…"`,

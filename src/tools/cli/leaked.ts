@@ -14,7 +14,7 @@ export interface Leaked {
   readonly expires?: number
 }
 
-/** The `iss` of an issuer by its name in the policy that a gate shows; other text is unchanged. */
+/** The `iss` of an issuer, found by its name in the policy that the gate shows; other text is unchanged. */
 export function issuerNamed(name: string, policy: JsonObject): string {
   const entry = own(objectOf(own(policy, 'issuers')), name)
   return ownText(objectOf(entry), 'issuer') || name
@@ -42,7 +42,9 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
   const entries = Object.values(objectOf(own(policy, 'issuers'))).filter(isObject)
   const entry = entries.find((one) => own(one, 'issuer') === issuer)
   if (issuer === undefined || !entry) {
-    return fail('The token is of no issuer that this gate shows, so it accepts no such token')
+    return fail(
+      'The token is from none of the issuers that this gate shows, so the gate does not accept it',
+    )
   }
   const first = (...names: readonly string[]) => {
     const value = firstPresent(claims, names.map(claimPath))
@@ -75,7 +77,9 @@ export async function chosenKind(
   let kind = kill
   if (kind === undefined) {
     await converse?.(async (ask) => {
-      waiting.tell(`Nothing of the token is verified. It says that it is of ${issuer}, and names`)
+      waiting.tell(
+        `Nothing in the token is verified. The token says that it is from ${issuer}, and names`,
+      )
       for (const [name, value] of found) waiting.tell(`  ${name} ${value ?? '(every token of it)'}`)
       kind = (await ask(`Which to revoke (${kinds.join(', ')})? `))?.trim() ?? ''
     })

@@ -23,11 +23,11 @@ const around: Process = {
   ...(process.stdin.isTTY && process.stderr.isTTY && !wantsJson && { converse }),
 }
 
-// A reader that leaves early (`| head`) or a full disk: what was asked for was not delivered.
+// The reader of the output has gone (`| head`), or the disk is full: the output was not delivered.
 process.stdout.on('error', () => {
   process.exitCode = EXIT.unknown
 })
-// What is said beside the answer does not change it.
+// A failure to write warnings and notes does not change the exit status.
 process.stderr.on('error', () => {})
 
 const print = (outcome: Outcome): void => {
@@ -67,7 +67,7 @@ try {
   } else if (error.code === 'commander.help') {
     process.exitCode = EXIT.unknown
   } else {
-    // What is given to a misspelt option may be a token.
+    // Only the option's name is printed: the value of a misspelt option may be a token.
     const message = error.message.replace(/^error: /, '').replace(/('--[^'=]+)=[^']*/, '$1')
     const isOption = error.code === 'commander.unknownOption'
     const dash = isOption ? '; a value that begins with - comes last, after --' : ''
@@ -77,7 +77,8 @@ try {
 
 async function converse(dialogue: (ask: Ask) => Promise<void>): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // It keeps lines that come before their question, such as pasted ones, and ends by ^C and ^D.
+  // One reader for all questions: it keeps lines that come before their question, such as pasted ones, and ends at ^C
+  // and ^D.
   const lines = terminal[Symbol.asyncIterator]()
   try {
     await dialogue(async (question) => {

@@ -20,7 +20,7 @@ export async function createProofKey(): Promise<ProofKey> {
   return { key: privateKey, publicJwk, jkt: await calculateJwkThumbprint(publicJwk) }
 }
 
-/** The key of a file, which is made where it is not there: only its owner can read it. Never overwrites a file. */
+/** The key in a file. If there is no file, makes one that only its owner can read. Never overwrites a file. */
 export async function proofKeyAt(
   path: string,
 ): Promise<Result<ProofKey & { readonly isNew: boolean }, string>> {

@@ -60,7 +60,7 @@ export async function rejudge(policy: Policy, record: JsonObject): Promise<Rejud
     },
     asked: undefined,
     claims,
-    // A key made here represents the one that was proved, by any method.
+    // A key that is made here represents the key that was proved, by whatever method.
     bound: textIn(record, 'possession') !== undefined,
     without: ['sub', 'client_id', 'jti'].filter((name) => own(claims, name) === undefined),
     around: {},

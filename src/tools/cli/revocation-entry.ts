@@ -45,7 +45,7 @@ const readEnd = (
   now: number,
 ): Result<number | undefined, string> => {
   if (expires !== undefined && span !== undefined) {
-    return fail('--for and --expires say the same; give one of them')
+    return fail('--for and --expires both set the end; give one of them')
   }
   if (span !== undefined) {
     const seconds = durationSeconds(span)

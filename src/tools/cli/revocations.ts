@@ -31,7 +31,7 @@ const withFilters = (command: Command): Command =>
     )
 
 export interface ListOptions extends GateOptions, Filters {
-  /** Every page, not only the first. */
+  /** Whether to read every page, not only the first. */
   readonly all?: boolean
 }
 
@@ -64,9 +64,11 @@ export async function lift(
   const isFiltered = Object.values(filtersOf(options)).some((one) => one !== undefined)
   if (id === undefined) {
     if (isFiltered) return lifted(await entries('DELETE', { ...options, all: true }, around))
-    return cannotTell('Which one? Give its ID, or say which ones, such as by --issuer and --reach.')
+    return cannotTell(
+      'Which one? Give the ID of a revocation, or say which to lift, such as by --issuer and --reach.',
+    )
   }
-  if (isFiltered) return cannotTell('Give an ID, or say which ones by options: not both')
+  if (isFiltered) return cannotTell('Give an ID or options that say which to lift, not both')
   if (!ID.test(id)) return cannotTell(`"${id}" is not the id of a revocation; list shows them`)
   const answer = await callAs(options, SCOPE, around, `/revocations/${id}`, { method: 'DELETE' })
   if (!answer.ok) return answer.reason

@@ -74,8 +74,8 @@ const POLICY = v.object({
 
 /**
  * The terms in the answer of `GET PREFIX/policy`: of GATE and of every rule that reads a token, and
- * so no shorter than those of any rule the caller may see. What cannot be read is a failure, never
- * a bound of nothing.
+ * so no shorter than those of any rule the caller may see. A value that cannot be read is a
+ * failure, never a bound of zero.
  */
 export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
   const read = v.safeParse(POLICY, policy)
@@ -97,7 +97,7 @@ export function whyUnknown(fault: GateFault): string {
     : (fault.err[0] ?? '').replace(/\.$/, '')
 }
 
-/** A revocation that a gate has made: its answer, and the entries that this names. */
+/** A revocation that a gate has made: its answer, and the entries that the answer names. */
 export interface Made {
   readonly body: JsonObject
   readonly entries: readonly JsonObject[]
@@ -116,7 +116,7 @@ export function countOf(shards: Shards | undefined): string {
   return ` (${acknowledged} of ${total}${lacking})`
 }
 
-/** An outcome: what is said of each entry, and what is known beyond the gate's answer. */
+/** An outcome: what is printed about each entry, and what is known beyond the gate's answer. */
 const outcomeOf = (
   { body, entries }: Made,
   exitCode: ExitCode,
@@ -147,7 +147,7 @@ export function pending(
 export function unknown(made: Made, shards: number, why: string, waits = false): Outcome {
   const effect = { shards_ms: shards, unknown: why }
   return outcomeOf(made, waits ? EXIT.unknown : EXIT.yes, 'Revoked', { effect }, [
-    `Every shard has it after ${secondsText(shards)}: strict rules go by it now. How late bounded rules are (max_staleness) is not known: ${why}.`,
+    `Every shard has it after ${secondsText(shards)}: strict rules apply it now. How late bounded rules are (max_staleness) is not known: ${why}.`,
   ])
 }
 
@@ -155,7 +155,7 @@ export function unknown(made: Made, shards: number, why: string, waits = false):
 export function withoutEffect(made: Made, shards: number, id: string): Outcome {
   const effect = { shards_ms: shards, lifted: id }
   const { out, ...outcome } = outcomeOf(made, EXIT.no, 'Stored', { effect }, [])
-  const why = `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`
+  const why = `It has no effect: GATE.lift names ${id}. Remove the id there, and deploy.`
   return { ...outcome, out: [], err: [...out, why] }
 }
 
@@ -163,7 +163,7 @@ export function withoutEffect(made: Made, shards: number, id: string): Outcome {
 export function expected(made: Made, shards: number, terms: PolicyTerms, at: number): Outcome {
   const text =
     terms.bound === 0
-      ? 'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE'
+      ? 'In effect for every request from now on: every rule is strict. Open streams end within GATE.revocation.max_staleness'
       : `In effect everywhere from ${utc(at)} on (bound ${secondsText(terms.bound)})`
   return inEffect(made, shards, terms, { at }, text)
 }
@@ -173,7 +173,7 @@ export function measured(made: Made, shards: number, terms: PolicyTerms): Outcom
   const total = shards + terms.bound
   const bound =
     terms.bound === 0
-      ? 'every rule is strict; open streams end within max_staleness of GATE'
+      ? 'every rule is strict; open streams end within GATE.revocation.max_staleness'
       : `bound ${secondsText(terms.bound)}`
   const text = `In effect everywhere after ${secondsText(total)} (shards ${secondsText(shards)}, ${bound})`
   return inEffect(made, shards, terms, { total_ms: total }, text)
@@ -190,6 +190,6 @@ const inEffect = (
   const rules = isShadow && { shadow_rules: shadow }
   const effect = { shards_ms: shards, bound_ms: bound, ...rules, ...when }
   const more = shadow.length > 1 ? ` (and ${shadow.length - 1} more)` : ''
-  const err = `In shadow mode, and so letting it pass all the same: ${shadow[0]}${more}.`
+  const err = `These rules are in shadow mode, and still let it pass: ${shadow[0]}${more}.`
   return outcomeOf(made, EXIT.yes, 'Revoked', { effect }, isShadow ? [err] : [], [text])
 }

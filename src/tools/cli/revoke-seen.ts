@@ -19,7 +19,7 @@ const filterOf = (entry: JsonObject): Readonly<Record<string, string>> | undefin
   return FOUND_BY.includes(kind) ? { issuer, [kind]: value } : undefined
 }
 
-/** Milliseconds that stopping something waits to tell what it stops. */
+/** Milliseconds that a command waits for the answer of the gate to what it is about to stop. */
 const TELL_MS = 2_000
 
 /**

@@ -37,7 +37,7 @@ export interface RevokeOptions extends GateOptions, EntryOptions {
   readonly wait?: boolean
   /** A file with a leaked token, or `-`: it says what there is to revoke. */
   readonly leaked?: string
-  /** Which of what it names. */
+  /** Which kind of the names in the leaked token to revoke. */
   readonly kill?: string
 }
 
@@ -49,8 +49,8 @@ export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
   help: `
 With --leaked the command reads from a token what to revoke, and does not verify the token. Without --kill
 it asks you. Write a value that begins with - at the end, after --.
-Without --wait the command says when the revocation will be in effect everywhere. With --wait it ends once that
-is true, and says how long it took. For both it reads the gate's policy (scope edgewarden:read): the slowest of
+Without --wait the command says when the revocation will be in effect everywhere. With --wait the command ends at
+that time, and says how long it took. Both read the gate's policy (scope edgewarden:read): the slowest of
 the rules that the token may see decides.
 Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate refused, or GATE.lift
 names the revocation, 2 cannot tell.`,
@@ -64,7 +64,7 @@ names the revocation, 2 cannot tell.`,
       )
       .option(
         '--leaked <file>',
-        'file with a leaked token, which names what to revoke; - reads standard input',
+        'file with a leaked token, which says what to revoke; - reads standard input',
       )
       .addOption(new Option('--kill <kind>', 'with --leaked: which kind to revoke').choices(KINDS))
       .addOption(
@@ -90,7 +90,7 @@ names the revocation, 2 cannot tell.`,
     ),
 }
 
-/** The options with what the gate's policy tells of a leaked token, or of an issuer by its name. */
+/** The options, completed by the gate's policy: what a leaked token names, or the issuer that has this name. */
 const completed = async (
   options: RevokeOptions,
   around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
@@ -99,7 +99,9 @@ const completed = async (
   const { leaked, kill, kind, issuer } = options
   if (leaked === undefined && kill !== undefined) return fail(cannotTell('--kill is for --leaked.'))
   if (leaked !== undefined && (kind !== '' || issuer !== undefined)) {
-    return fail(cannotTell('--leaked says itself what to revoke: give no KIND, VALUE or --issuer.'))
+    return fail(
+      cannotTell('With --leaked the token says what to revoke: give no KIND, VALUE or --issuer.'),
+    )
   }
   if (leaked === undefined && !isIssuerName(issuer)) return ok(options)
   let text: Result<string, string> = ok('')
@@ -120,7 +122,7 @@ const completed = async (
 const readPolicy = (options: GateOptions, around: Surroundings) =>
   callAs(options, SCOPES, around, '/policy')
 
-/** What a token that is signed for this may do: revoke, and read when that will count. */
+/** The scopes of a token that is signed for this command: to revoke, and to read when the revocation takes effect. */
 const SCOPES = 'edgewarden:revoke edgewarden:read'
 const POLL_MS = 500
 /** Milliseconds after which shards that do not acknowledge are given up. */
@@ -190,8 +192,8 @@ const isPending = ({ status, body }: GateAnswer): boolean => {
 }
 
 /**
- * Asks for the last entry until every shard has it: a shard that has the last has all. Never follows a Location, so the
- * token is sent to no other server.
+ * Asks for the last entry until every shard has it: a shard that has the last entry has all entries. Never follows a
+ * Location, so the token is sent to no other server.
  */
 const acknowledged = async (
   { entries }: Made,

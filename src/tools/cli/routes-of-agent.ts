@@ -18,7 +18,7 @@ import { readText } from './files.ts'
 
 /** An agent as options describe it. */
 export interface AgentOptions {
-  /** Of an issuer with entity profiles several, separated by spaces. */
+  /** With entity profiles there may be several, separated by spaces. */
   readonly agentType?: string
   /** Separated by spaces. */
   readonly scopes?: string
@@ -32,7 +32,7 @@ export interface AgentOptions {
 /** A rule that the agent could reach. */
 export interface Reached {
   readonly route: Reach['route']
-  /** Names of the issuers of which its token may be. */
+  /** Names of the issuers from which its token may come. */
   readonly issuers: readonly string[]
   /** Values that parameters of the path must have, as alternatives. */
   readonly only: Reach['only']
@@ -53,7 +53,7 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['remove_response_headers', 'token_subprotocols'],
 ])
 
-/** What of all options describes an agent. */
+/** The options that describe an agent. */
 export function agentOf(options: AgentOptions): AgentOptions {
   const { claims, agentType, scopes, issuer, workflow } = options
   return given({ claims, agentType, scopes, issuer, workflow })
@@ -63,7 +63,7 @@ export function agentOf(options: AgentOptions): AgentOptions {
 export interface OfClaims {
   readonly options: AgentOptions
   readonly claims: JsonObject
-  /** For each scope that grants give: which. */
+  /** For each scope that grants give: the grants that give it. */
   readonly granted_by: Readonly<Record<string, readonly string[]>>
   /** Why no rule takes the token. */
   readonly refused: string | undefined
@@ -172,7 +172,7 @@ const describedBy = (
   const entry = [...issuers.values()].find(({ name }) => name === issuer)
   if (issuer !== undefined && !entry) {
     const names = [...issuers.values()].map(({ name }) => name)
-    return fail(`There is no issuer ${issuer}; those of the file: ${names.join(', ') || 'none'}.`)
+    return fail(`There is no issuer ${issuer}; the file has: ${names.join(', ') || 'none'}.`)
   }
   const held = scopes?.split(' ').filter((one) => one !== '')
   const wrong = held?.find((one) => !isScopeToken(one))
@@ -209,7 +209,7 @@ const asksOf = (
 /** Claims that are not compared: --claims may leave them out. */
 const UNCOMPARED: ReadonlySet<string> = new Set(['iss', 'exp', 'iat', 'aud'])
 
-/** What a token with these claims lacks of what its issuer's entry requires. */
+/** What the issuer's entry requires and a token with these claims lacks. */
 const lackedBy = (claims: JsonObject, route: Route, issuers: readonly Issuer[]): JsonObject => {
   const missing = issuers.flatMap((issuer) => missingClaims({ claims, issuer, route }))
   const lacked = missing.filter((name) => !UNCOMPARED.has(name))

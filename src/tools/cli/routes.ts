@@ -115,9 +115,9 @@ const onlyText = (only: Reached['only'], many: Reached['many']): string =>
   ].join(', or ')
 
 /**
- * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that options describe only
- * those it could reach; if there are none, the answer is no. Empty columns are left out. Warns of nothing:
- * that is `check`.
+ * The rules of a wrangler.toml in the order they are tried, and what each needs; if options describe an agent, only the
+ * rules that it could reach. If there are no rules, the exit status is 1. Empty columns are left out. Prints no
+ * warnings: `check` does.
  */
 export async function routes({
   file: named = 'wrangler.toml',
@@ -193,7 +193,7 @@ const rulesOf = ({ policy, owners }: FilePolicy): readonly Rule[] => {
 interface UseRow {
   readonly kind: McpKind | 'methods'
   readonly name: string
-  /** What it needs beside what its rule does, in words. */
+  /** What the use needs in addition to what the rule needs, in words. */
   readonly needs: string
   readonly scopes: WrittenScopes
   readonly agent_types?: readonly string[]

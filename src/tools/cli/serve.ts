@@ -40,7 +40,7 @@ export const serveCommand: CommandRow<ServeOptions> = {
 Checks the policy as check does, and does not start where check finds a mistake. Secrets that the policy
 names come from the environment of this process, or else from .dev.vars beside the file. A changed policy
 needs a restart. SIGTERM ends it: requests in progress may finish within --grace.
-Exit status: 0 it was told to stop, 1 the policy has a mistake, 2 it cannot run.`,
+Exit status: 0 it was stopped, 1 the policy has a mistake, 2 it cannot run.`,
   options: (command) =>
     command
       .argument('[file]', 'the file with the policy', 'wrangler.toml')
@@ -80,7 +80,7 @@ export async function serve(
   const settings = await readSettings(file, environment, top, around.env)
   if (!settings.ok) {
     const { issues, unset } = settings.reason
-    const where = `Secrets come from this process's environment or .dev.vars; not there: ${unset.join(', ')}`
+    const where = `Secrets come from this process's environment or .dev.vars; missing there: ${unset.join(', ')}`
     return {
       exitCode: EXIT.no,
       json: { valid: false, file, environment: env ?? null, mistakes: issues, unset },
@@ -90,7 +90,7 @@ export async function serve(
   }
   const started = await start(resolve(environment.file), settings.value, options, around)
   if (started.ok) return untilStopped(started.value, graceMs, around)
-  // Of wrangler's words each line is one.
+  // Each line of wrangler's output becomes one line of the report.
   return { ...cannotTell(started.reason), err: started.reason.trimEnd().split('\n') }
 }
 
@@ -101,7 +101,7 @@ interface Started {
   readonly told: string
 }
 
-/** Bundles, claims the disk and starts workerd; it listens then. */
+/** Bundles, locks the data folder and starts workerd. When it returns, workerd listens. */
 const start = async (
   file: string,
   settings: Settings,
@@ -123,7 +123,7 @@ const start = async (
   }
   if (protocolHeader !== undefined && settings.isAddressAssumed) {
     around.waiting.tell(
-      "warning: GATE.client_ip: is the proxy's address; write the name of the header in which the proxy puts its caller's",
+      "warning: GATE.client_ip: is the proxy's address; write the name of the header in which the proxy puts the address of its caller",
     )
   }
   const directory = resolve(file, '..')
@@ -200,7 +200,7 @@ const bundleOf = async (
 /** Both files of TLS, which must match; nothing where neither is given. */
 const readTls = async ({ cert, key }: ServeOptions) => {
   if (cert === undefined && key === undefined) return ok(undefined)
-  if (cert === undefined || key === undefined) return fail('--cert and --key need each other.')
+  if (cert === undefined || key === undefined) return fail('Give --cert and --key together.')
   try {
     createSecureContext({ cert: await readFile(cert), key: await readFile(key) })
     return ok({ cert, key })
@@ -233,7 +233,7 @@ const untilStopped = async (
   const stop = (signal: string) => {
     if (stoppedBy !== undefined) return child.kill('SIGKILL')
     stoppedBy = signal
-    waiting.tell(`${signal}: takes no more requests; those that run may finish`)
+    waiting.tell(`${signal}: no new requests are accepted; requests in progress may finish`)
     kill = setTimeout(() => child.kill('SIGKILL'), graceMs)
     return child.kill('SIGTERM')
   }

@@ -14,7 +14,7 @@ export interface Teams {
   /** Their rules as the Worker gets them: a variable `ROUTES_NAME` for each team. */
   readonly vars: JsonObject
   readonly issues: readonly PlacedIssue[]
-  /** The place of a rule of a team, and of anything else that of the wrangler file. */
+  /** Where something is written: a rule of a team in the team's file, anything else in the wrangler file. */
   readonly placeOf: PlaceOf
 }
 
@@ -32,7 +32,7 @@ export function teamFiles(names: readonly string[]): readonly string[] {
 
 /**
  * Reads the files of the teams that the top level of a wrangler file names under TEAMS. A file of no team, a team
- * without a file, a rule outside the team's paths or hosts, and all that is no rule are mistakes.
+ * without a file, a rule outside the team's paths or hosts, and anything that is not a rule are mistakes.
  */
 export async function readTeams(file: string, vars: JsonObject, placeOf: PlaceOf): Promise<Teams> {
   const declared = own(vars, 'TEAMS')
@@ -94,7 +94,8 @@ const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
   const report = (path: string, message: string) => issues.push({ message, ...placeOf(path) })
   const table = isObject(read.value) ? read.value : {}
   for (const key of Object.keys(table)) {
-    if (key !== 'routes') report(pathText('', [key]), 'is not read: the file holds only [[routes]]')
+    if (key !== 'routes')
+      report(pathText('', [key]), 'is not read: the file may have only [[routes]]')
   }
   const written = own(table, 'routes') ?? []
   if (!Array.isArray(written)) report('routes', 'must be a list of tables: [[routes]]')
@@ -113,7 +114,7 @@ const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
   return { rules, issues, placeOf }
 }
 
-/** What is read here of an environment. */
+/** The parts of an environment that are read here. */
 interface Built {
   readonly table: JsonObject
   readonly file: string
@@ -134,7 +135,7 @@ const isWriting = (command: string, file: string): boolean => {
 /** The file beside this one that commands read where none is named. */
 const usualName = (file: string): string => wranglerPath(join(dirname(file), 'wrangler.toml'))
 
-/** What keeps the rules of teams from each deploy of an environment. */
+/** Why deploys of an environment could lack the rules of teams. */
 export function* undelivered(environment: Built): Iterable<PolicyIssue> {
   const name = basename(environment.file)
   const wanted = `${COMMAND}${name === basename(usualName(environment.file)) ? '' : ` ${name}`}`
@@ -146,7 +147,7 @@ export function* undelivered(environment: Built): Iterable<PolicyIssue> {
     yield { path: 'alias', message }
   }
   if ((hasRules || isTaken) && !isWriting(command, environment.file)) {
-    const message = `does not run ${wanted}: a deploy would take an old state of the rules in ${FOLDER}/; write [build] with command = "${wanted}"`
+    const message = `does not run ${wanted}: a deploy would use old rules in ${FOLDER}/; write [build] with command = "${wanted}"`
     yield { path: 'build.command', message }
   }
 }

@@ -27,13 +27,13 @@ export interface Verdict extends Expected {
   /** What a denial says beside its code. */
   readonly detail?: JsonObject
   readonly failures: readonly string[]
-  /** What it reached: its rule, and what it used of an MCP server behind it. */
+  /** What the request reached: its rule, and what it used of an MCP server behind the rule. */
   readonly reached: ReadonlySet<object>
-  /** What a snapshot has of it. */
+  /** The part of the result that a snapshot contains. */
   readonly snapshot: Expected
 }
 
-/** In place of what is only known while a request is served, and of the caller's credential. */
+/** Replaces a value that is only known while a request is served, and the caller's credential. */
 const placeholder = (name: string) => `\${${name}}`
 
 /** Decides cases by the stages of a policy. A token is signed with a key that is made for this run. */
@@ -214,7 +214,7 @@ const issuerOf = (
   return found ? ok(found) : fail(unknownName('issuer', name, names))
 }
 
-/** The claims of a case, with what the rule takes where they do not say it. */
+/** The claims of a case. Claims that are missing get values that the rule accepts. */
 const completed = (
   { claims, without }: TestCase,
   issuer: Issuer | undefined,
@@ -249,13 +249,15 @@ const issuedAtOf = (token: string): unknown => {
 /** The header of a token as its issuer's entry takes it. */
 const headerFor = (issuer: Issuer | undefined): JsonObject => {
   const { algorithms = ['ES256'], types = new Set(['at+jwt']) } = issuer ?? {}
-  // Not every runtime can sign by the newest.
+  // Not every runtime can sign with the newest algorithms.
   const alg = algorithms.find((one) => !one.startsWith('ML-')) ?? algorithms[0]
   const typ = types.has('at+jwt') ? 'at+jwt' : [...types].find((one) => one !== 'absent')
   return { alg, kid: 'test', ...(typ !== undefined && { typ }) }
 }
 
-/** Signs by any algorithm, and is the source of all keys: each is one of whichever issuer is asked about. */
+/**
+ * Signs by any algorithm, and is the source of all keys: each key counts as a key of whichever issuer is asked about.
+ */
 const createSigner = () => {
   const pairs = new Map<Algorithm, Promise<GenerateKeyPairResult>>()
   const pairOf = (algorithm: Algorithm): Promise<GenerateKeyPairResult> => {

@@ -20,13 +20,13 @@ import { instant } from './times.ts'
 /** `would_deny`: a rule in shadow mode lets a request through that it would deny. */
 export const DECISIONS = ['allowed', 'denied', 'would_deny'] as const
 
-/** What is expected of a decision, or what one came to; absent members are not looked at. */
+/** What is expected of a decision, or the result of a decision. Absent members are not compared. */
 export interface Expected {
   readonly decision?: (typeof DECISIONS)[number]
   readonly code?: string
   /** `match` of the rule. */
   readonly rule?: string
-  /** Of the request to the origin: a value, whether the header is there at all. */
+  /** Headers of the request to the origin: a value, or whether the header must be there. */
   readonly headers?: Readonly<Record<string, string | boolean>>
 }
 
@@ -196,7 +196,7 @@ const readCase = async (
 
 const noInput = () => Promise.resolve('')
 
-/** A file that a token is in is looked for beside the file of the case. */
+/** The path of a file with a token is relative to the file of the case. */
 const besides = (file: string, token: string): string =>
   token.startsWith('@') ? `@${resolve(dirname(file), token.slice(1))}` : token
 
@@ -211,7 +211,8 @@ const readHead = (
     report([name], 'belongs beside `request`, not in it')
   if (body !== undefined && typeof body !== 'string' && !isObject(body))
     report(['body'], 'must be text, or a table that is sent as JSON')
-  if (body !== undefined && Object.hasOwn(rest, 'mcp')) report(['body'], 'is made of mcp here')
+  if (body !== undefined && Object.hasOwn(rest, 'mcp'))
+    report(['body'], 'is made from `mcp` in this case')
   const decoded = decodeExplanation({ ...rest, url: whole })
   if (!decoded.ok) {
     for (const { path, message } of decoded.reason as readonly PolicyIssue[])

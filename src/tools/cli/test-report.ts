@@ -39,7 +39,7 @@ export function reportLines(
     : junit(cases, faults)
 }
 
-/** As it is named from the folder that the command runs in. */
+/** The path of a file, relative to the folder in which the command runs. */
 const place = (file: string): string => relative('', file).replaceAll('\\', '/')
 
 /** A line that GitHub shows at its place in the change. */

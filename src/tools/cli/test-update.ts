@@ -17,7 +17,7 @@ export function withExpectations(
 ): Result<string, string> {
   const file = parsed(text) as { case?: JsonObject[] } | undefined
   let next = text
-  // The last case first: an edit does not move what is before it.
+  // The last case first: an edit does not move the text before it.
   for (const [index, expect] of [...expected].sort(([one], [other]) => other - one)) {
     const startOf = (name: string) => offsetOf(text, placeOf(`case[${index}]${name}`))
     const written = file?.case?.[index]
@@ -59,7 +59,7 @@ const parsed = (text: string): unknown => {
 const offsetOf = (text: string, { line, column }: Place): number =>
   text.split('\n', line - 1).reduce((sum, one) => sum + one.length + 1, column - 1)
 
-/** The end of a statement: the first of these places up to which the text is TOML. */
+/** The end of a statement: the first match of `ends` where the text before it is valid TOML. */
 const endOf = (text: string, start: number, ends: RegExp): number => {
   for (const { index } of text.slice(start).matchAll(ends)) {
     if (parsed(text.slice(start, start + index)) !== undefined) return start + index

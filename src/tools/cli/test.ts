@@ -22,7 +22,7 @@ export interface TestOptions {
   readonly env?: string | undefined
   /** Per cent of rules that cases reach, at least. */
   readonly minCoverage?: string | undefined
-  /** Writes what is decided now into the files. */
+  /** Writes the decisions of this run into the files, as what is expected. */
   readonly update?: boolean
   readonly report?: ReportForm | undefined
   /** File for the report. */
@@ -45,13 +45,13 @@ Exit status: 0 all is as expected, 1 it is not, 2 cannot tell.`,
       .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
       .option('--env <name>', 'decide by this environment')
       .option('--min-coverage <percent>', 'percentage of rules that cases must reach')
-      .option('--update', 'write the decisions of now into the test files, as expect')
+      .option('--update', 'write the decisions of this run into the test files, as expect')
       .addOption(new Option('--report <form>', 'a report for other tools').choices(REPORTS))
       .option('--output <file>', 'write the report there (default: standard output)'),
   run: (files, options, { now }) => test(present(files.flat()), options, now()),
 }
 
-/** A case with what came of it. */
+/** A case with its result. */
 interface Tested extends Judged {
   readonly index: number
   /** Absent where it could not be judged. */
@@ -111,7 +111,7 @@ const testedOf = (
   const at = { file, line, name, index }
   if (!judged.ok) return { ...at, failures: [judged.reason] }
   const { value: verdict } = judged
-  const failures = expect ? verdict.failures : ['expects nothing; --update writes what is decided']
+  const failures = expect ? verdict.failures : ['expects nothing; --update writes the decision']
   return { ...at, verdict, failures }
 }
 
@@ -140,7 +140,7 @@ const updated = async (files: readonly TestFile[], judged: readonly Tested[]) =>
     const next = withExpectations(one, new Map(expected))
     const written = next.ok ? await writeText(one.file, next.value) : next
     if (written.ok) for (const each of wrong) done.add(each)
-    else refused.push(`${one.file} is left as it is: ${written.reason}`)
+    else refused.push(`${one.file} is unchanged: ${written.reason}`)
   }
   const tested = judged.map(
     (one): Tested => (done.has(one) ? { ...one, failures: [], isUpdated: true } : one),
@@ -170,7 +170,7 @@ const coverageOf = ({ policy, vars }: FilePolicy, tested: readonly Tested[]) => 
   }
 }
 
-/** Stages that have nothing to deny here: keys, revocations and uses are not those of the gate. */
+/** Stages that cannot deny in a test: the keys, revocations and recorded uses of the gate are not available here. */
 const IDLE = ['signature', 'signing', 'revocation_precheck', 'replay', 'limit', 'revocation']
 
 /** Codes that a case can be denied with. */
@@ -181,7 +181,7 @@ const CODES = GUARD.stages
 
 const COVERAGE = { rule: 'policy-coverage', line: 1, title: 'coverage' } as const
 
-/** What is reported beside the cases. */
+/** What is reported in addition to the cases. */
 interface Told extends Pick<TestOptions, 'report' | 'output'>, Pick<FilePolicy, 'tell'> {
   readonly config: string
   readonly least: number

@@ -1,7 +1,7 @@
 import { dateTime, durationMs } from '../../core/duration.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 
-/** A larger number is milliseconds: seconds since the epoch reach it in three thousand years. */
+/** A larger number must be milliseconds: seconds since the epoch reach this number only in three thousand years. */
 const LATEST_SECONDS = 1e11
 
 /** A duration such as `15m` in seconds; the reason of a failure is a sentence for people. */
@@ -31,8 +31,8 @@ export function moment(text: string, now: number): Result<number, string> {
 }
 
 /**
- * A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and
- * zone.
+ * A moment on the calendar, in seconds since the epoch, written as such a number or as a
+ * date with time and zone.
  */
 export function instant(text: string): Result<number, string> {
   if (/^\d+$/.test(text)) return epochSeconds(text)

@@ -65,7 +65,7 @@ const notesOf = (body: JsonObject): readonly string[] => {
   return present([
     since !== undefined &&
       `There are too many decisions to count: only those since ${whenText({ time: since })} are.`,
-    leftOut !== undefined && `${leftOut} groups of few decisions are left out.`,
+    leftOut !== undefined && `${leftOut} groups with few decisions are left out.`,
     ...listOf(own(body, 'dropped')).filter(isObject).map(gapText),
   ])
 }

@@ -19,7 +19,7 @@ export const whyCommand: CommandRow<WhyOptions> = {
     'why 5b0c8f6e-0f0d-4f0e-9a0a-2f1f5f0d7c11 --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
     withGate(command, AUDIT_SCOPE)
-      .argument('<request-id>', "X-Request-Id of the answer, the gate's or the origin's")
+      .argument('<request-id>', 'X-Request-Id of the answer, from the gate or from the origin')
       .option('--config <file>', 'also say what this wrangler.toml would decide')
       .option('--env <name>', 'decide by this environment of the file'),
   help: `
@@ -31,7 +31,7 @@ Callers choose request ids, so there may be several decisions.`,
 const MOST = 10
 
 const why = async (id: string, options: WhyOptions, around: Surroundings): Promise<Outcome> => {
-  if (id === '') return cannotTell('Which request? Give its id, as X-Request-Id has it.')
+  if (id === '') return cannotTell('Which request? Give the id of the request, as in X-Request-Id.')
   const { config, env } = options
   const read = config === undefined ? undefined : await readFilePolicy({ file: config, env })
   if (read && !read.ok) return read.reason
@@ -92,7 +92,11 @@ const todayRows = (today: JsonObject, then: JsonObject) => {
   const rule = objectOf(own(today, 'rule'))
   const isThere = Object.keys(rule).length > 0
   const isSame = JSON.stringify(rule) === JSON.stringify(then)
-  const told = isThere ? (isSame ? 'the same' : JSON.stringify(rule)) : 'there is none of this name'
+  const told = isThere
+    ? isSame
+      ? 'the same'
+      : JSON.stringify(rule)
+    : 'there is no rule of this name'
   const revoked = listOf(own(today, 'revocations'))
     .filter(isObject)
     .map((entry) => ['kind', 'value', 'id'].flatMap((name) => textIn(entry, name) ?? []).join(' '))

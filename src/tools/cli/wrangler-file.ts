@@ -14,7 +14,7 @@ export interface WranglerEnvironment extends Environment {
   readonly teams: Teams
 }
 
-/** Why there are no environments to look at. `broken` is the file's own fault. */
+/** Why there are no environments to look at. `broken`: the file can be read, and has a mistake. */
 export interface WranglerFault extends Partial<Place> {
   readonly kind: 'unreadable' | 'broken'
   readonly message: string

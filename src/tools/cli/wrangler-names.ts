@@ -24,5 +24,8 @@ export function overridden(file: string): readonly PolicyIssue[] {
   return others
     .filter((one) => existsSync(one))
     .slice(0, 1)
-    .map((one) => ({ path: file, message: `is not what wrangler reads: ${one} is beside it` }))
+    .map((one) => ({
+      path: file,
+      message: `is not read by wrangler, which reads ${one} beside it`,
+    }))
 }

@@ -84,7 +84,7 @@ const namesOtherProofs = (metadata: JsonObject): boolean => {
 const wrong: Checks<Facts>['wrong'] = {
   key_private: [
     ignoredKeys('private', 'PRIVATE KEY MATERIAL IS PUBLISHED'),
-    'Replace these keys NOW, and revoke them at the gate (npx edgewarden revoke key KID): everyone can sign tokens with them. The gate ignores the entries, but not another one with the same key; publish public members only',
+    'Replace these keys NOW, and revoke them at the gate (npx edgewarden revoke key KID): everyone can sign tokens with them. The gate ignores these entries, but not another entry with the same key; publish public members only',
   ],
   key_same_kid: [
     ignoredKeys('same_kid', 'different keys have one kid'),
@@ -127,7 +127,7 @@ const wrong: Checks<Facts>['wrong'] = {
   ],
   issuer_mismatch: [
     (facts) => !facts.gathered.discovered?.ok && mismatch(facts),
-    'The issuer is exactly the iss of its tokens: ask for that one, and write it as issuer. If you did, the metadata is wrong',
+    '`issuer` must be exactly the iss of its tokens: examine that URL, and write it as issuer. If you did, the metadata is wrong',
   ],
   metadata_missing: [
     (facts) => {
@@ -244,13 +244,13 @@ const warning: Checks<Facts>['warning'] = {
     ({ clock, target }) =>
       clock &&
       Math.abs(clock.ahead) > target.tolerance &&
-      `The issuer's clock is ${Math.abs(clock.ahead)} s ${clock.ahead > 0 ? 'ahead of' : 'behind'} this machine's`,
+      `The issuer's clock is ${Math.abs(clock.ahead)} s ${clock.ahead > 0 ? 'ahead of' : 'behind'} the clock of this machine`,
     ({ clock, target }) =>
-      `Find out which is wrong, and synchronise it (NTP). ${
+      `Find out which clock is wrong, and synchronise it (NTP). ${
         (clock?.ahead ?? 0) > 0
           ? `Tokens of a clock more than ${target.tolerance} s ahead (GATE.clock_tolerance) are refused as not yet valid`
           : 'Tokens of a clock that is behind expire early'
-      }. Clients make DPoP proofs by their own clock: one that is wrong gets 401 proof_expired`,
+      }. Clients make DPoP proofs by their own clock: a client whose clock is wrong gets 401 proof_expired`,
   ],
   profile_differs: [
     ({ guess, profile }) =>

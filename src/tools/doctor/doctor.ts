@@ -45,7 +45,7 @@ Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: 
       .option('--algorithms <names>', 'algorithms to allow, separated by commas')
       .option('--allow-insecure-http', 'as in wrangler.toml; a loopback http URL implies it')
       .optionsGroup('For an issuer of a wrangler.toml:')
-      .option('--config <file>', 'the file that has it (default: wrangler.toml)')
+      .option('--config <file>', 'the file with the issuer (default: wrangler.toml)')
       .option('--env <name>', 'of this environment'),
   run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
 }

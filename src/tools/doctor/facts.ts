@@ -13,7 +13,7 @@ export const PROOFS = 'dpop_signing_alg_values_supported'
 
 /** A comparison of the issuer's clock with this machine's. */
 export interface ClockFact {
-  /** Seconds it is ahead at least (negative: behind); 0 if the clocks may agree. */
+  /** By how many seconds the issuer's clock is ahead at least (negative: behind); 0 if the clocks may agree. */
   readonly ahead: number
   /** The uncertainty in seconds: of the Date's whole seconds, of caches and of the network. */
   readonly within: number
@@ -103,7 +103,7 @@ const IMF_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
 /**
  * Compares the issuer's clock with this machine's, by Date headers of its own origin, else of the
  * keys' origin. The answer with the smallest difference counts, since caches may send old dates.
- * Does not tell which clock is wrong.
+ * Does not find out which clock is wrong.
  */
 export function clockOf(issuer: string, { metadata, keySet }: Gathered) {
   const exchanges = [...metadata, keySet].flatMap((asked) => asked?.exchanges ?? [])

@@ -93,7 +93,7 @@ const UNCHALLENGED: readonly (readonly [status: RegExp, fix: string])[] = [
   [/^/, 'Look for the request in the journal of the gate'],
 ]
 
-/** The checks of an MCP server. Those of a level are in the order in which clients meet them. */
+/** The checks of an MCP server. The checks of a level are in the order in which clients meet the problems. */
 export const MCP_CHECKS: Checks<McpFacts> = {
   wrong: {
     not_challenged: [
@@ -106,7 +106,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
         facts.metadata.length > 0 &&
         facts.resource === undefined &&
         `There is no resource metadata: ${faultList(facts.metadata)}`,
-      'The gate serves it: have what stands in front pass /.well-known/ on, and drop rules for that path',
+      'The gate serves it: a proxy in front of the gate must forward /.well-known/; remove rules for that path from it',
     ],
     resource_mismatch: [
       ({ resource, fit, url }) =>
@@ -159,7 +159,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
         status === 401 &&
         metadata === undefined &&
         'The 401 has no WWW-Authenticate: Bearer resource_metadata="…"',
-      'The gate sends it: have what stands in front keep it. Not every client looks at the well-known place',
+      'The gate sends it: a proxy in front of the gate must keep it. Not every client looks at the well-known place',
     ],
     no_login: [
       ({ as, hasLogin }) =>
@@ -191,7 +191,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
           `Clients request scopes that the authorization server does not list: ${shown(missing.join(' '))}`
         )
       },
-      'Add them there, and let clients have them: else they get invalid_scope, or a token without them',
+      'Add the scopes there, and allow clients to get them: else clients get invalid_scope, or a token without these scopes',
     ],
     names_not_obtainable: [
       (facts) => {

@@ -7,11 +7,11 @@ type Cause = 'https' | 'server' | 'resource' | 'login' | 's256' | 'page' | 'id'
 /** What a client needs, by its documentation or source; docs/mcp/clients.md names these and their dates. */
 interface Client {
   readonly name: string
-  /** The ways in which it registers, in its order. */
+  /** How the client registers, in the order in which it tries. */
   readonly ways: readonly ('cimd' | 'cimd with none' | 'dcr')[]
   /** Where a user gives it a client id. */
   readonly id: string
-  /** Where it runs: elsewhere, in a page, or for no person. */
+  /** Where the client runs: on servers of its vendor, in a page, or without a user. */
   readonly kind?: 'remote' | 'page' | 'worker'
   /** Whether it accepts only a resource that equals its URL. */
   readonly isExact?: boolean
@@ -73,7 +73,7 @@ const CLIENTS: readonly Client[] = [
 
 type Verdict = readonly [
   result: 'works' | 'needs a client id' | 'fails' | 'not known',
-  /** How it gets its client id, or what stops it. */
+  /** How a client gets its client id, or what stops it. */
   because: string,
   cause?: Cause,
 ]
@@ -87,14 +87,14 @@ export function clientVerdicts(facts: McpFacts) {
   })
 }
 
-/** The first thing that stops a client; else how it gets its client id. */
+/** The first thing that stops a client, or how it gets its client id. */
 const verdictOn = (
   facts: McpFacts,
   { kind, isExact, isTrusting, ways: own, id }: Omit<Client, 'name'>,
 ): Verdict => {
   const { url, isLocal, challenge, as, issuer = '', fit, grants, pkce, ways } = facts
   if (kind === 'remote' && (isLocal || url.protocol !== 'https:')) {
-    return ['fails', 'it calls from the internet, and this is no public https address', 'https']
+    return ['fails', 'it calls from the internet, and this is not a public https address', 'https']
   }
   if (challenge.status !== 401 || !as || issuerDifference(as, issuer) !== undefined) {
     return ['fails', 'it finds no authorization server', 'server']
@@ -110,10 +110,11 @@ const verdictOn = (
       : ['fails', 'no client_credentials grant', 'login']
   }
   if (!facts.hasLogin) return ['fails', 'no authorization code grant', 'login']
-  if (pkce?.includes('S256') === false) return ['fails', 'S256 is not among what is listed', 's256']
+  if (pkce?.includes('S256') === false)
+    return ['fails', 'the metadata lists other methods of PKCE, not S256', 's256']
   if (!pkce && !isTrusting) return ['not known', 'MCP says to refuse: S256 is not listed']
   if (kind === 'page' && facts.hidden.length > 0) {
-    return ['fails', 'its page cannot read the answers; by its proxy it can', 'page']
+    return ['fails', 'its page cannot read the answers; through its proxy it can', 'page']
   }
   const hasDocument = own.includes('cimd') || (own.includes('cimd with none') && ways.none)
   if (ways.cimd && hasDocument) return ['works', 'by its client ID metadata document']

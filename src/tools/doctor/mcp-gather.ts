@@ -35,8 +35,8 @@ export interface McpGathered {
 }
 
 /**
- * Asks what MCP clients ask, in their order, each within a limit of time and size. Documents may be redirected within
- * their origin, nothing else is. `isLocal` allows http to loopback and private addresses. Never rejects.
+ * Asks what MCP clients ask, in their order, each within a limit of time and size. Follows redirects of documents
+ * within their origin, and no other redirects. `isLocal` allows http to loopback and private addresses. Never rejects.
  */
 export async function gatherMcp(url: URL, isLocal: boolean): Promise<McpGathered> {
   const rules = { allowInsecureHttp: isLocal }

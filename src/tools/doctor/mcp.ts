@@ -97,7 +97,7 @@ const mcpLines = (facts: McpFacts): readonly string[] => {
             `registration: metadata documents ${yes(ways.cimd)}, dynamic ${yes(ways.dcr)}`,
             `grants ${listText(grants)}; PKCE ${listText(facts.pkce)}`,
             `scopes ${listText(facts.scopes)}`,
-            'resource parameter (RFC 8707): metadata does not tell',
+            'resource parameter (RFC 8707): metadata does not say',
           ]
         : []),
     ]),
@@ -110,7 +110,7 @@ const mcpLines = (facts: McpFacts): readonly string[] => {
 
 const yes = (is: boolean) => (is ? 'yes' : 'no')
 
-const FITS = { equal: 'as called', within: 'wider than what is called', other: 'ANOTHER' } as const
+const FITS = { equal: 'as called', within: 'wider than needed', other: 'ANOTHER' } as const
 
 const usesText = (facts: McpFacts) => {
   // Clients request the scopes of the challenge, or those of the metadata where it names none.

@@ -54,7 +54,7 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
   ],
 ]
 
-/** Whether two profiles are of one product, so that the issuer does not show which one applies. */
+/** Whether two profiles are for the same product: then address and metadata cannot show which of the two applies. */
 export function isSameProduct(one: ProfileName, other: ProfileName): boolean {
   const { mark }: Profile = PROFILES[one]
   return one === other || (mark !== undefined && mark === (PROFILES[other] as Profile).mark)

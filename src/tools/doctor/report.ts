@@ -167,8 +167,8 @@ const clockText = ({ clock }: Facts): string => {
   if (!clock) return 'unknown: no Date header'
   const { ahead, within } = clock
   return ahead === 0
-    ? `as this machine's, within ${within} s`
-    : `${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} this machine's, or more`
+    ? `as the clock of this machine, within ${within} s`
+    : `${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} the clock of this machine, or more`
 }
 
 const profileLines = ({ profile, guess, target, token }: Facts): readonly string[] => {

@@ -87,7 +87,7 @@ const audiencesOf = (payload: JsonObject, profile: ProfileName): readonly string
 
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
   const denial = own(explanation, 'denial')
-  // There is no key here to prove a token with that is bound to one.
+  // If the token is bound to a key, this machine does not have that key, so the proof cannot be checked.
   if (!isObject(denial) || own(denial, 'code') === 'token_bound') return null
   const last = objectOf(listOf(own(explanation, 'steps')).at(-1))
   const claims = listOf(own(objectOf(own(last, 'detail')), 'claims'))

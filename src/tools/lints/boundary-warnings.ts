@@ -26,7 +26,7 @@ const WRITING: ReadonlySet<string> = new Set([
 /** Words in scopes for reading. */
 const READING: ReadonlySet<string> = new Set(['read', 'readonly', 'list', 'view', 'get'])
 
-/** Words that count only when they stand alone: not in `root-cause`, `task_manager`, `price-list`. */
+/** Words that count only as a whole word: not in `root-cause`, `task_manager`, `price-list`. */
 const ALONE: ReadonlySet<string> = new Set([
   ...['manager', 'owner', 'root', 'super', '*'],
   ...['list', 'view', 'get'],
@@ -176,7 +176,8 @@ interface Rule {
 
 /**
  * Rules of which an earlier, less specific rule takes a part: some of their methods, their path on one host, or some
- * paths below it. A rule that takes all of another is a mistake already. One with equal settings does no harm.
+ * paths below it. A rule that takes all requests of a later rule is reported as a mistake elsewhere. A rule with equal
+ * settings does no harm.
  */
 const shadowed = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] => {
   const shown = showPolicy(policy).routes
@@ -200,11 +201,11 @@ const takenFrom = (later: Rule, earlier: Rule): string | undefined => {
   const methods = later.route.methods.filter((one) => earlier.route.methods.includes(one))
   if (methods.length === 0) return
   const isOneHost = host !== undefined && later.route.host === undefined
-  // A rule for everything else on one host is meant to take it.
+  // A rule for everything else on one host is meant to do so.
   if (isOneHost && earlier.route.path === '/*') return
   const name = quote(earlier.route.name) + (host === undefined ? '' : ` on ${host}`)
   const what = methods.length < later.route.methods.length ? named(methods) : 'a part of it'
-  return `${name} comes before ${quote(later.route.name)}, which is more specific, and takes ${what}${isOneHost ? ' there' : ''}; put ${quote(later.route.name)} first, or leave out what it does not get`
+  return `${name} comes before ${quote(later.route.name)}, which is more specific, and matches ${what}${isOneHost ? ' there' : ''}; put ${quote(later.route.name)} first, or narrow that rule to the rest`
 }
 
 const named = (methods: readonly Method[]): string =>
@@ -216,7 +217,7 @@ const isMoreSpecific = (one: readonly Segment[], other: readonly Segment[]): boo
   for (let i = 0; i < Math.max(one.length, other.length); i++) {
     const [mine, theirs] = [one[i], other[i]]
     if (isRest(theirs)) return mine !== undefined && (isMore || !isRest(mine))
-    // One is longer, so no path matches both.
+    // One of the paths is longer, so no path matches both.
     if (!mine || !theirs) return false
     if (isRest(mine)) return isMore && other.slice(i).every((segment) => 'param' in segment)
     if ('literal' in theirs) {
@@ -239,7 +240,7 @@ const isRest = (segment: Segment | undefined): boolean =>
 /**
  * What a valid policy allows, probably by mistake: broad reading with a scope that allows more, writing by agents of
  * any type although other rules have types, long lifetimes, scopes that allow nothing, ids that two grants make, and
- * rules that take a part of a later one.
+ * rules that take a part of a later rule's requests.
  */
 export function boundaryWarnings(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   return [

@@ -10,8 +10,8 @@ export interface Level {
 }
 
 /**
- * What an environment lacks of the top level, since it inherits neither variables nor bindings; and whether both accept
- * the same tokens. A variable with entries of its own is assumed to differ on purpose.
+ * What the top level has and an environment lacks, since it inherits neither variables nor bindings; and whether both
+ * accept the same tokens. A variable with entries of its own is assumed to differ on purpose.
  */
 export function forgotten(level: Level, top: Level): readonly PolicyIssue[] {
   if (level.environment.name === undefined) return []
@@ -47,7 +47,7 @@ const lack = (
   )
 }
 
-/** A token for one of two deployments that the other accepts as well. */
+/** The warning that one of two deployments accepts tokens for the other as well. */
 const crossing = (here: PolicyVars, there: PolicyVars): readonly PolicyIssue[] => {
   const resource = text(here.GATE, 'resource')
   const issuers = new Set(valuesOf(there.ISSUERS).map((one) => text(one, 'issuer')))
@@ -55,7 +55,7 @@ const crossing = (here: PolicyVars, there: PolicyVars): readonly PolicyIssue[] =
   return issueIf(
     resource !== undefined && resource === text(there.GATE, 'resource') && isShared,
     'GATE.resource',
-    'is that of the top level, and so is an issuer: a token for one deployment is accepted by the other',
+    'is that of the top level, and both accept the same issuer: a token for one deployment is accepted by the other',
   )
 }
 

@@ -55,7 +55,7 @@ export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly P
         own(objectOf(rule), 'agents') === 'approved' &&
           own(objectOf(rule), 'access') === 'optional',
         `${rulePath(vars, i)}.agents`,
-        'keeps nobody out with access = "optional": an agent that is not approved can call without its token; write access = "required"',
+        'has no effect with access = "optional": an agent that is not approved can call without its token; write access = "required"',
       ),
     ]),
   ]
@@ -86,7 +86,7 @@ const inlineKeyIssues = async (
     ),
     ...[...new Set(ambiguous)].map((one) => ({
       path,
-      message: `one of several keys has ${one}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
+      message: `one of several keys has ${one}, so it is unclear which key a token means, and the token is refused as key_ambiguous; give each key a kid of its own`,
     })),
   ]
 }
@@ -108,7 +108,7 @@ const HOST_KEYS: ReadonlySet<string> = new Set([
 /** Example hosts of documents (RFC 2606 §2, §3). */
 const PLACEHOLDER = /(?:^|[/@.])(?:example\.com|[a-z0-9-]+\.example)\.?(?=$|[:/?#*])/i
 
-/** Placeholders in the entries of the documentation, and in those that doctor prints. */
+/** Placeholders that the documentation uses in policies, and that doctor prints. */
 const WORD =
   /(?<![\w-])(?:TENANT-ID|(?:API-|APP-)?CLIENT[-_]ID|[a-z]{2}(?:-[a-z]+)+-\d_POOL|your-(?:tenant|org))(?![\w-])/
 

@@ -31,8 +31,8 @@ const viasOf = (
 }
 
 /**
- * What is wrong with the bindings of origins: client certificates for an origin without TLS, which never sees them. And
- * what is probably a mistake: a certificate without use, a Worker as a network.
+ * What is wrong with the bindings of origins: client certificates for an origin without TLS, which never sees them.
+ * Also likely mistakes: a certificate without use, a Worker as a network.
  */
 export function originBindings(
   environment: Pick<WranglerEnvironment, 'bindings'>,
@@ -54,7 +54,7 @@ export function originBindings(
         issueIf(
           isCertificate(table) && !vias.some((via) => via.name === name),
           `bindings.${name}`,
-          `is a client certificate that no origin is shown; write origin_via = "${name}" beside the origin that asks for it, or remove it`,
+          `is a client certificate that is not shown to any origin; write origin_via = "${name}" beside the origin that asks for it, or remove it`,
         ),
       ),
       ...vias.flatMap(({ path, name, table }) =>

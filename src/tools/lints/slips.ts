@@ -105,7 +105,7 @@ const scopesOf = (route: Route, base: string): readonly Use[] => {
   ]
 }
 
-/** In conditions those that `agent.type` is compared with. */
+/** Agent types in conditions: values that `agent.type` is compared with. */
 const TYPE = /\bagent\.type\s*[!=]=\s*["']([^"']+)["']|["']([^"']+)["']\s+in\s+agent\.types\b/g
 
 const typesOf = (route: Route, base: string): readonly Use[] =>
@@ -126,7 +126,7 @@ const nearly = (what: string, uses: readonly Use[]): readonly PolicyIssue[] => {
   const names = [...paths.keys()]
   return uses.flatMap(({ name, path }) => {
     if (paths.get(name)?.length !== 1) return []
-    // Of two that occur once each, the first is taken as right.
+    // If both names occur once, the first is taken to be right.
     const isMeant = (one: string, i: number) =>
       (i < names.indexOf(name) || (paths.get(one)?.length ?? 0) > 1) && isNear(one, name)
     const meant = names.find((one, i) => one !== name && isMeant(one, i))
@@ -136,7 +136,7 @@ const nearly = (what: string, uses: readonly Use[]): readonly PolicyIssue[] => {
   })
 }
 
-/** In a part of a name with fewer letters, another name is as likely as a slip. */
+/** In a part of a name with fewer letters, a difference is as likely another name as a slip. */
 const SHORT = 4
 /** A part with as many letters may have two slips. */
 const LONG = 8

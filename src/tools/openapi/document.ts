@@ -38,7 +38,9 @@ export async function readDocument(source: string): Promise<Result<OpenApiDocume
     // In YAML a version without quotes is a number.
     return isObject(root) && /^3(?:\.[01](?:\.\d.*)?)?$/.test(textOf(own(root, 'openapi')))
       ? ok({ root, ...(isUrl && { url: source }) })
-      : fail(`${source} is no OpenAPI 3.0 or 3.1; convert other versions, such as Swagger 2.0`)
+      : fail(
+          `${source} is not an OpenAPI document of version 3.0 or 3.1; convert other versions, such as Swagger 2.0`,
+        )
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return fail(`Cannot read ${source}: ${error.message}`)
@@ -64,7 +66,7 @@ const fetched = async (source: string): Promise<Result<string, string>> => {
     return cannot(
       place === null
         ? `the server answered ${response.status}`
-        : `it is said to be at ${quote(place)}`,
+        : `the server redirects to ${quote(place)}`,
     )
   } catch (error) {
     return cannot(networkReason(error, TIMEOUT_MS))
@@ -87,7 +89,7 @@ const yamlOf = async (text: string): Promise<unknown> => {
   let aliases = 0
   let isDouble = false
   try {
-    // That keys are unique is checked below: the library would compare each with all others.
+    // The check that keys are unique is below: the library would compare each key with all others.
     const document = parseDocument(text, { uniqueKeys: false, merge: true })
     for (const error of document.errors) throw error
     visit(document, {

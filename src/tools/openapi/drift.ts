@@ -94,7 +94,7 @@ export async function driftOf(
   return [...drift.values()]
 }
 
-/** Equal for rules that ask for the same scopes. */
+/** A text that is equal for rules that ask for the same scopes. */
 const scopesKey = ({ scopes: { mode, scopes } }: Route): string => {
   const names = [...new Set(scopes.map(({ source }) => source))].sort()
   return JSON.stringify([names.length > 1 && mode, names])

@@ -18,7 +18,7 @@ export interface Operation extends Needs {
 export interface Note {
   readonly pointer: string
   readonly message: string
-  /** Whether there is no rule for it. */
+  /** Whether no rule was made for the operation. */
   readonly isLeftOut?: true
 }
 
@@ -30,7 +30,7 @@ export interface NoteOf extends Note {
 /** The most members of all path items and servers of all operations, together. */
 const MOST_MEMBERS = 200_000
 
-/** Members of a path item that are no methods. */
+/** Members of a path item that are not methods. */
 const NO_METHOD = /^(?:summary|description|servers|parameters|x-.*)$/
 const NONE: readonly unknown[] = []
 
@@ -129,7 +129,7 @@ export function operationsOf(
   return ok({ operations, notes: [...notes.values()] })
 }
 
-const SENT = 'is what the API sends: it passes no rule'
+const SENT = 'is a request that the API sends, so no rule is made for it'
 
 /** The pointer of a member. */
 const below = (pointer: string, name: string): string =>
@@ -143,7 +143,7 @@ const nearest = (
   const level = levels.find(([one]) => own(one, name) !== undefined)
   if (!level) return [NONE, '#']
   const list = own(level[0], name)
-  if (!Array.isArray(list)) throw new SyntaxError(`has \`${name}\` that is no list`)
+  if (!Array.isArray(list)) throw new SyntaxError(`has \`${name}\` that is not a list`)
   return [list, below(level[1], name)]
 }
 
@@ -171,7 +171,10 @@ const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
     })
     const base = url ?? 'https://document.invalid'
     if (!isWhole || !URL.canParse(text, base)) {
-      return { path: text, fault: 'has one that is no URL, or a variable without a default' }
+      return {
+        path: text,
+        fault: 'has a server whose url is not a URL, or a variable without a default',
+      }
     }
     const path = new URL(text, base).pathname.replace(/\/$/, '')
     const note = `has variables: rules are for ${quote(path || '/')}, by their defaults`

@@ -22,7 +22,7 @@ export interface ImportedRule {
 
 /** The rules for a document. */
 export interface Imported {
-  /** In an order in which each operation reaches its rule. */
+  /** The rules, in an order in which each operation reaches its rule. */
   readonly rules: readonly ImportedRule[]
   readonly notes: readonly Note[]
   /** The rules as a policy of their own, for the host {@link HOST}; absent without rules. */
@@ -66,7 +66,9 @@ export async function importRules(
           if (met?.route === policy.routes[i]) continue
           faults.set(
             one,
-            met ? `is decided by \`${met.route.name}\`` : 'has a path that another one is read as',
+            met
+              ? `is decided by \`${met.route.name}\``
+              : 'has a path that some servers also read for another operation',
           )
         }
       }
@@ -92,7 +94,7 @@ export async function importRules(
 
 const plain = ({ requests: _, ...note }: NoteOf): Note => note
 
-/** Adds which rules of other operations allow the requests of one that is left out. */
+/** Adds to the note of an operation that is left out: which rules of other operations allow its requests. */
 const withDecider = async (note: NoteOf, policy: Policy): Promise<Note> => {
   const { requests = [], pointer, message } = note
   const met = await Promise.all(requests.map((one) => ruleFor(policy, { ...one, host: HOST })))

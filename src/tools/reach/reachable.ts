@@ -30,7 +30,7 @@ export interface Reach {
 const MOST = 1_000
 
 /**
- * The rules that some request of the described agent passes. Rules in shadow mode always pass. Checks only issuer,
+ * The rules that allow some request of the described agent. Rules in shadow mode always pass. Checks only issuer,
  * scopes, agent type and workflow; for an MCP server, whether the agent may connect.
  */
 export async function reachable(policy: Policy, described: Described): Promise<readonly Reach[]> {
@@ -87,7 +87,7 @@ const reachOf = async (
   }
 }
 
-/** Removes alternatives that another one implies; empty if one needs nothing. */
+/** Removes alternatives that imply another alternative; the result is empty if one alternative needs nothing. */
 const least = (ways: readonly Only[]): readonly Only[] => {
   const asks = (one: Only, other: Only) =>
     Object.entries(other).every(([name, value]) => one[name] === value)
@@ -159,8 +159,8 @@ const deepest = perObject(({ routes }: Policy) =>
 )
 
 /**
- * Example paths for all that a rule matches with these values. Tries `*` empty, and at every depth up to one below
- * `depth`, the number of parts of the longest path.
+ * Example paths for all that a rule matches with these values. Tries `*` empty and with parts, until the path has one
+ * part more than `depth`, the number of parts of the longest path.
  */
 export function pathsOf(
   { path }: Pick<Route, 'path'>,

@@ -8,7 +8,7 @@ import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'
 /** Required values of path parameters, and of arguments of an MCP request. */
 export type Only = Readonly<Record<string, string>>
 
-/** The known facts of an agent. Missing ones count as satisfied. */
+/** The known facts of an agent. Facts that are missing count as satisfied. */
 export interface Described {
   /** The token's type; several entity profiles are separated by spaces. */
   readonly type?: string
@@ -25,7 +25,7 @@ const MOST = 10_000
 
 /**
  * Alternative values with which an agent of the issuer has the scopes and the type that a rule, or a name of an MCP
- * rule, needs. Each has the values of one of `start`. `undefined` if there are too many combinations.
+ * rule, needs. Each alternative includes the values of one of `start`. `undefined` if there are too many combinations.
  */
 export function waysOf(
   issuer: Issuer,

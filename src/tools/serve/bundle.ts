@@ -9,7 +9,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 export interface Bundling {
   /** Path of the wrangler.toml. */
   readonly config: string
-  /** Of this `[env.x]`; without it of the top level. */
+  /** The environment, as in `[env.x]`; absent for the top level. */
   readonly env?: string | undefined
   /** `main` of that file. */
   readonly main: string

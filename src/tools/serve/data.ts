@@ -58,7 +58,10 @@ export async function claimFolder(
   }
 }
 
-/** Removes a lock on which nobody listens. It is moved first, so that the new lock of another gate is noticed. */
+/**
+ * Removes a lock on which nobody listens. The lock is moved before it is removed, so that a new lock of another gate is
+ * noticed.
+ */
 const isFree = async (lock: string): Promise<boolean> => {
   if (await isAnswered(lock)) return false
   const moved = `${lock}.${process.pid}`

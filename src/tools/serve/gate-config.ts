@@ -13,7 +13,7 @@ export interface Places {
   /** `host:port` or `*:port`. */
   readonly address: string
   readonly tls?: { readonly key: string; readonly cert: string }
-  /** Certificates to trust beside the machine's. */
+  /** Certificates to trust in addition to those of the machine. */
   readonly trust: readonly string[]
   /** The header in which a proxy says how it was called. */
   readonly protocolHeader?: string
@@ -30,7 +30,9 @@ export function secretVariable(name: string): string {
 /** The export by which the entry is reached over the lock. */
 const CRON = 'edgewardenCron'
 
-/** The bundle, and an entry that runs its cron trigger: workerd does not run it by time. */
+/**
+ * The bundle, and an entry point that runs the bundle's cron trigger, because workerd has no timer for cron triggers.
+ */
 const ENTRY = `import gate from 'gate'
 export * from 'gate'
 export default gate

@@ -25,7 +25,7 @@ export interface Settings {
   readonly main: string
   readonly compatibilityDate: string
   readonly compatibilityFlags: readonly string[]
-  /** Whether the policy does not say where the caller's address is, so that it is that of the connection. */
+  /** Whether the policy does not say where the caller's address is, so that the address of the connection is used. */
   readonly isAddressAssumed: boolean
 }
 

@@ -30,7 +30,7 @@ export interface Socket {
   /** `host:port`, `*:port` or `unix:path`; port 0 is a free one. */
   readonly address: string
   readonly service: string
-  /** A named export of the Worker that answers in place of its default one. */
+  /** A named export of the Worker that answers instead of the default export. */
   readonly entrypoint?: string
   /** Paths of a private key and a certificate chain in PEM; without them it speaks plain HTTP. */
   readonly tls?: { readonly key: string; readonly cert: string }

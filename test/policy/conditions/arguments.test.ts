@@ -65,7 +65,7 @@ describe('a condition over arguments', () => {
     ['size(arguments) > 0', 'arguments has members'],
     ['arguments[token.name] == "a"', 'arguments are read by name: arguments.NAME'],
     ['arguments.exists(x, x == "a")', 'arguments has members'],
-    ['token.list.exists(arguments, arguments == "a")', 'arguments is a variable already'],
+    ['token.list.exists(arguments, arguments == "a")', 'arguments is already a variable'],
     ['argument.x == "a"', 'did you mean `arguments`?'],
   ])('%s is a mistake', (source, message) => {
     expect(mistake(source)).toContain(message)

@@ -73,8 +73,8 @@ describe('when', () => {
         'at character 1: no such overload: string == int',
         'at character 23: no such overload',
         'at character 43: no such overload: string == int',
-        '`request.path` comes to string, and must be true or false',
-        '`request.path` comes to string, and must be true or false',
+        '`request.path` has a result of type string, and must be true or false',
+        '`request.path` has a result of type string, and must be true or false',
       ],
     ],
   ])('tells all mistakes of one kind at once: %s', (when, expected) => {

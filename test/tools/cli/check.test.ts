@@ -111,13 +111,13 @@ describe('an environment beside the top level', () => {
   it('is told that its tokens are good at both', async () => {
     const [one] = await warned(STAGING.replace('//staging.acme.dev', '//api.acme.dev'))
     expect(one).toMatch(
-      /env staging: .*GATE.resource: is that of the top level, and so is an issuer/,
+      /env staging: .*GATE.resource: is that of the top level, and both accept the same issuer/,
     )
   })
 })
 
 const MISTAKES: readonly (readonly [what: string, text: string, ...expected: string[]])[] = [
-  ['an empty file', '', 'GATE.resource: is required', 'ROUTES: must hold a rule'],
+  ['an empty file', '', 'GATE.resource: is required', 'ROUTES: must have a rule'],
   ['an unknown key', toml({ route: `${PARTS.route}\nscope = []` }), 'ROUTES[0].scope: unknown key'],
   [
     'two mistakes at once',

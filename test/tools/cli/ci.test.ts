@@ -37,7 +37,7 @@ describe('a pipeline', () => {
     expect(code).toBe(0)
   })
 
-  it('tells what is different since the version of the commit, where it is another', async () => {
+  it('reports what later versions change the version of the commit, where it is another', async () => {
     const of = (edgewarden: string) => JSON.stringify({ dependencies: { edgewarden } })
     const since = async (version: string) => {
       const first = { 'wrangler.toml': POLICY, 'package.json': of(version) }

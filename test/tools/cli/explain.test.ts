@@ -137,7 +137,7 @@ describe('a request that is denied', () => {
   it('goes on in shadow mode, and is denied all the same', async () => {
     const outcome = await ask('GET', '/shadow', { token: await token() })
     expect(outcome.exitCode).toBe(1)
-    expect(outcome.out.at(-1)).toContain('shadow mode: the request goes on all the same')
+    expect(outcome.out.at(-1)).toContain('shadow mode: the request is forwarded all the same')
     expect(outcome.json).toMatchObject({ allowed: false, mode: 'shadow' })
   })
 
@@ -218,7 +218,7 @@ describe('the moment', () => {
   ])('may be another one, in %s', async (_, at, exitCode) => {
     const outcome = await ask('GET', '/a/7', { token: await token(), at })
     expect(outcome.exitCode).toBe(exitCode)
-    expect(outcome.out.join('\n')).toContain('Judged as of 2026-01-01 00:0')
+    expect(outcome.out.join('\n')).toContain('Judged as at 2026-01-01 00:0')
   })
 
   it.each([

@@ -154,7 +154,7 @@ describe('init --openapi', () => {
 
   it.each([
     [{ openapi: 'none.yaml', origin: 'https://o.acme.dev' }, 'there is no such file'],
-    [{ openapi: 'none.yaml', modelApi: 'openai' }, '--openapi goes with --origin'],
+    [{ openapi: 'none.yaml', modelApi: 'openai' }, '--openapi needs --origin'],
     [
       { openapi: 'https://x.dev/a.yaml', origin: 'https://o.acme.dev' },
       'is not a file; fetch it first',

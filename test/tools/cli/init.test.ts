@@ -58,7 +58,7 @@ describe('init', () => {
 
     const second = await runHere(['init', path, ...options({ ...ALL, modelApi: 'anthropic' })])
     expect(second).toMatchObject({ code: 1, stdout: '' })
-    expect(second.stderr).toContain(`${join(path, 'wrangler.toml')} is there already`)
+    expect(second.stderr).toContain(`${join(path, 'wrangler.toml')} already exists`)
     expect(second.stderr).toContain('Nothing was written')
     expect(await filesOf(path)).toEqual(files)
   })
@@ -79,7 +79,7 @@ describe('init', () => {
     await mkdir(path)
     await writeFile(join(path, 'wrangler.jsonc'), '{}')
     const { exitCode, err } = await init(path, ORIGIN, {})
-    expect([exitCode, err[0]]).toEqual([1, `${join(path, 'wrangler.jsonc')} is there already`])
+    expect([exitCode, err[0]]).toEqual([1, `${join(path, 'wrangler.jsonc')} already exists`])
     const kept = await init(path, { ...ORIGIN, keep: true }, {})
     expect([kept.exitCode, kept.err[0]]).toEqual([0, `kept ${join(path, 'wrangler.jsonc')}`])
     expect(Object.keys(await filesOf(path))).not.toContain('wrangler.toml')
@@ -280,7 +280,10 @@ describe('in a terminal', () => {
     expect(enough.asked).toEqual([])
     const path = fresh()
     const outcome = await init(path, NEEDED, dialogue(['rfc9068']).converse)
-    expect(outcome).toMatchObject({ exitCode: 2, err: [expect.stringContaining('not all was')] })
+    expect(outcome).toMatchObject({
+      exitCode: 2,
+      err: [expect.stringContaining('some answers are missing')],
+    })
     expect(existsSync(path)).toBe(false)
   })
 

@@ -67,7 +67,9 @@ describe.each(['wrangler.jsonc', 'wrangler.json'])('%s', (name) => {
     const file = await only(name)
     const other = await write(dirname(file), 'wrangler.toml', INLINE)
     const { err } = await check({ file: other })
-    expect(err).toContain(`warning: ${other}: is not what wrangler reads: ${file} is beside it`)
+    expect(err).toContain(
+      `warning: ${other}: is not read by wrangler, which reads ${file} beside it`,
+    )
     expect((await check({ file })).err.join()).not.toContain('beside')
     expect((await diff(file, other)).out).toEqual(['Nothing changes.'])
   })

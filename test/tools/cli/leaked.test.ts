@@ -64,7 +64,7 @@ describe('revoke --leaked', () => {
     expect(asked).toEqual(['Which to revoke (token, agent, client, subject, key, issuer)? '])
     expect(told).toEqual([
       expect.stringMatching(/^This token expired at .*; its agent may have got others since\.$/),
-      `Nothing of the token is verified. It says that it is of ${ISSUER}, and names`,
+      `Nothing in the token is verified. The token says that it is from ${ISSUER}, and names`,
       '  token id-1',
       '  agent bot',
       '  client app',
@@ -100,13 +100,13 @@ describe('revoke --leaked', () => {
       'it is of another issuer',
       tokenOf({ iss: 'https://other.dev' }),
       { kill: 'issuer' },
-      'of no issuer',
+      'from none of the issuers',
     ],
     [
       'a kind is given too',
       tokenOf(CLAIMS),
       { kind: 'agent' },
-      '--leaked says itself what to revoke',
+      'With --leaked the token says what to revoke',
     ],
   ])('revokes nothing where %s', async (_, token, options, says) => {
     const outcome = await run({ leaked: await write(directory, 'no', token), ...options })

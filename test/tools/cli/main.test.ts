@@ -97,7 +97,7 @@ describe('the command', () => {
     const env = { EDGEWARDEN_TOKEN: 't' }
     const people = await run(['list', '--gate', gate], env)
     expect(people).toMatchObject({ code: 1, stdout: '' })
-    expect(people.stderr).toBe('The gate said no: \\u001b[2Jno\\u000a\\u202eyes (\\u009b1m, 403)\n')
+    expect(people.stderr).toBe('The gate refused: \\u001b[2Jno\\u000a\\u202eyes (\\u009b1m, 403)\n')
   })
 })
 

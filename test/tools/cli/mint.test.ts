@@ -91,7 +91,7 @@ describe('keygen', () => {
     const out = await write(directory, 'there.jwk', 'precious')
     const outcome = await keygen({ issuer: 'ops', operator: true, out })
     expect(outcome).toMatchObject({ exitCode: 2, out: [] })
-    expect(outcome.err[0]).toContain('it is there already and is not overwritten')
+    expect(outcome.err[0]).toContain('it already exists and is not overwritten')
     expect(await readFile(out, 'utf8')).toBe('precious')
   })
 

@@ -223,13 +223,13 @@ const MISTAKES: readonly Row[] = [
     'match = "POST /v1/chat"',
     'match = "SEND /v1/chat"',
     'match = "SEND /v1/chat"',
-    'ROUTES[0].match: "SEND" is no method; write one or more of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or *',
+    'ROUTES[0].match: "SEND" is not a method; write one or more of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or *',
   ],
   [
     'match = "POST /v1/chat"',
     'match = "* /v1/*"',
     'match = "GET /v1/runs/{run}"',
-    'ROUTES[1].match: can never match: `* /v1/*` of ROUTES[0] takes all of it before; put this rule before that one, or remove one of them',
+    'ROUTES[1].match: can never match: `* /v1/*` of ROUTES[0] matches all its requests first; put this rule before that one, or remove one of them',
   ],
   [
     'origin = "https://origin.acme.dev"',

@@ -176,7 +176,7 @@ describe('revoke --wait', () => {
   it('does not wait where every rule is strict', async () => {
     const { outcome, timer } = await run({ wait: true }, gateWith(policyWith(strict)))
     expect(outcome.out[1]).toBe(
-      'In effect everywhere after 0.1 s (shards 0.1 s, every rule is strict; open streams end within max_staleness of GATE)',
+      'In effect everywhere after 0.1 s (shards 0.1 s, every rule is strict; open streams end within GATE.revocation.max_staleness)',
     )
     expect([timer.slept, timer.told]).toEqual([[], []])
   })
@@ -273,7 +273,7 @@ describe('what makes it count less', () => {
     expect(outcome).toMatchObject({ exitCode: 1, out: [], json: { effect: { lifted: ENTRY.id } } })
     expect(outcome.err).toEqual([
       expect.stringMatching(/^Stored agent "a7"/),
-      `It has no effect: GATE.lift names ${ENTRY.id}. Take it out there, and deploy.`,
+      `It has no effect: GATE.lift names ${ENTRY.id}. Remove the id there, and deploy.`,
     ])
   })
 
@@ -286,7 +286,7 @@ describe('what makes it count less', () => {
     const shadow = { mode: 'shadow', revocation: strict }
     const one = await run({ wait: true }, gateWith(policyWith(strict, {}, shadow)))
     expect(one.outcome.err).toEqual([
-      'In shadow mode, and so letting it pass all the same: GET /v2/x.',
+      'These rules are in shadow mode, and still let it pass: GET /v2/x.',
     ])
     const open = { ...shadow, access: 'public' }
     const { outcome } = await run({}, gateWith(policyWith(strict, open, shadow, shadow)))

@@ -33,7 +33,7 @@ describe('revoke', () => {
       json: { ...Object(made.body), effect: { shards_ms: 0, bound_ms: 0, at: NOW } },
       out: [
         REVOKED,
-        'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE',
+        'In effect for every request from now on: every rule is strict. Open streams end within GATE.revocation.max_staleness',
       ],
       err: [],
     })
@@ -98,7 +98,7 @@ describe('revoke', () => {
     const outcome = await revoke(AGENT, around)
     expect(outcome.exitCode).toBe(1)
     expect(outcome.err).toEqual([
-      'The gate said no: Not well said (revocation_invalid, 400)',
+      'The gate refused: Not well said (revocation_invalid, 400)',
       '  issuer: is not an issuer of this gate',
       'What to do: Correct it',
       'Request id: r-12345678',
@@ -145,7 +145,7 @@ describe('revoke', () => {
     [{ expires: 'never' }, '--expires: "never" is not a duration'],
     [{ for: '1790000060' }, '--for: "1790000060" is not a duration'],
     [{ for: '0s' }, '--for must be longer than zero'],
-    [{ for: '1h', expires: '1h' }, '--for and --expires say the same'],
+    [{ for: '1h', expires: '1h' }, '--for and --expires both set the end'],
     [{ gate: 'api.acme.dev' }, '--gate must be a URL'],
     [{ gate: 'http://api.acme.dev' }, '--gate must be https'],
     [{ gate: `${gate}/v1` }, 'scheme and host only'],

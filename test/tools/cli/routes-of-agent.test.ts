@@ -122,7 +122,7 @@ describe('routes of an agent', () => {
   })
 
   it.each([
-    [{ issuer: 'nobody' }, 'no issuer nobody; those of the file: acme'],
+    [{ issuer: 'nobody' }, 'no issuer nobody; the file has: acme'],
     [{ scopes: 'a"b' }, 'is not one scope'],
   ])('cannot tell of %j', async (options, message) => {
     const outcome = await asked(options)

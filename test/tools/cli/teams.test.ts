@@ -168,7 +168,7 @@ describe('a mistake', () => {
       {
         'routes/payments.toml': `${rule('GET /payments/a')}[vars.ISSUERS.mine]\nissuer = "https://x.dev"\n`,
       },
-      'routes/payments.toml:4:1 (payments@acme.dev): vars: is not read: the file holds only [[routes]]',
+      'routes/payments.toml:4:1 (payments@acme.dev): vars: is not read: the file may have only [[routes]]',
     ],
     [
       'rules that are no list',
@@ -296,7 +296,7 @@ describe('a mistake', () => {
       'routes/search.toml': rule('GET /payments/search'),
     })
     expect(err[0]).toBe(
-      'routes/search.toml:2:1 (search@acme.dev): routes[0].match: can never match: `* /payments/search` of routes/payments.toml:4 (payments@acme.dev) takes all of it before; put this rule before that one, or remove one of them',
+      'routes/search.toml:2:1 (search@acme.dev): routes[0].match: can never match: `* /payments/search` of routes/payments.toml:4 (payments@acme.dev) matches all its requests first; put this rule before that one, or remove one of them',
     )
   })
 

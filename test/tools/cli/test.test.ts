@@ -276,7 +276,7 @@ describe('cases', () => {
       `${PAY}issuer = "acmee"\n${ALLOWED}`,
       'unknown issuer `acmee`; did you mean `acme`?',
     ],
-    ['no expectation', paid('1'), 'expects nothing; --update writes what is decided'],
+    ['no expectation', paid('1'), 'expects nothing; --update writes the decision'],
   ])('tell of %s', async (_, text, message) => {
     const outcome = await judge(one(text))
     expect(outcome.exitCode).toBe(1)
@@ -525,7 +525,7 @@ expect = { code = "route_unknown" } # as it is`
     const text = one(rest)
     const outcome = await judge(text, { update: true })
     expect(outcome).toMatchObject({ exitCode: 1, text })
-    expect(outcome.err.join('\n')).toMatch(/is left as it is: expect on line \d+ is not one line/)
+    expect(outcome.err.join('\n')).toMatch(/is unchanged: expect on line \d+ is not one line/)
   })
 
   it('refuses cases in a list', async () => {

@@ -94,7 +94,7 @@ describe('a warning', () => {
     [
       'for methods that an earlier parameter takes',
       rules(read, { match: 'GET,POST /v1/docs/special', scopes: ['special'] }),
-      'ROUTES[1].match: `GET /v1/docs/{id}` comes before `GET,POST /v1/docs/special`, which is more specific, and takes GET;',
+      'ROUTES[1].match: `GET /v1/docs/{id}` comes before `GET,POST /v1/docs/special`, which is more specific, and matches GET;',
     ],
     [
       'for methods that an earlier rest takes',
@@ -110,7 +110,7 @@ describe('a warning', () => {
         { match: 'POST /v1/models/{m}', scopes: ['a'] },
         { match: 'GET,POST /v1/models/{m}:run', scopes: ['b'] },
       ),
-      'takes POST;',
+      'matches POST;',
     ],
     [
       'for a part below a literal',
@@ -118,12 +118,12 @@ describe('a warning', () => {
         { match: 'GET /v1/{kind}/{id}', scopes: ['a'] },
         { match: 'GET /v1/docs/*', scopes: ['b'] },
       ),
-      'ROUTES[1].match: `GET /v1/{kind}/{id}` comes before `GET /v1/docs/*`, which is more specific, and takes a part of it;',
+      'ROUTES[1].match: `GET /v1/{kind}/{id}` comes before `GET /v1/docs/*`, which is more specific, and matches a part of it;',
     ],
     [
       'for a path that goes elsewhere on one host',
       rules({ match: 'GET /v1/*', host: 'b.example.com', scopes: ['b'] }, read),
-      'ROUTES[1].match: `GET /v1/*` on b.example.com comes before `GET /v1/docs/{id}`, which is more specific, and takes a part of it there;',
+      'ROUTES[1].match: `GET /v1/*` on b.example.com comes before `GET /v1/docs/{id}`, which is more specific, and matches a part of it there;',
     ],
   ])('%s', (_, vars, ...expected) => {
     const found = warned(vars)

@@ -48,7 +48,7 @@ describe('warnings', () => {
         classes: `${PARTS.classes}\n[exports.AgentRegistry]\ntype = "durable-object"\nstorage = "sqlite"`,
         route: `${PARTS.route}\naccess = "optional"\nagents = "approved"`,
       }),
-      'warning: ROUTES[0].agents: keeps nobody out with access = "optional"',
+      'warning: ROUTES[0].agents: has no effect with access = "optional"',
     ],
     [
       'an algorithm without an inline key',
@@ -72,7 +72,7 @@ describe('warnings', () => {
     [
       'nobody who makes keys',
       toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''), more: SECRETS }),
-      'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
+      'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
     ],
     [
       'nobody who makes keys, and no class of it',
@@ -124,7 +124,7 @@ describe('inline keys that tokens do not tell apart', () => {
 
   it('are warned of by their kid', async () => {
     expect(await found(named(KEY, 'a'), named(OTHER, 'a'), named(KEY, 'b'))).toEqual([
-      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a`, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own',
+      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a`, so it is unclear which key a token means, and the token is refused as key_ambiguous; give each key a kid of its own',
     ])
     expect(await found(KEY, named(OTHER, 'b'))).toEqual([
       expect.stringContaining('one of several keys has no kid'),

@@ -72,7 +72,7 @@ describe('a client certificate over plain http', () => {
 })
 
 describe('a client certificate that no rule presents', () => {
-  const warning = 'warning: bindings.CERT: is a client certificate that no origin is shown'
+  const warning = 'warning: bindings.CERT: is a client certificate that is not shown to any origin'
 
   it.each([
     ['without origin_via', toml({ more: CERT })],

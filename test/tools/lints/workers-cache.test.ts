@@ -12,7 +12,7 @@ const ENTRYPOINT = '[exports.default]\ntype = "worker"\n'
 const staging = environmentToml('staging')
 
 const message = (place: string) =>
-  `is true: Cloudflare would answer before the gate runs, with what was let through for others; write enabled = false in ${place}`
+  `is true: Cloudflare would answer before the gate runs, with answers that it cached for other callers; write enabled = false in ${place}`
 
 describe("Cloudflare's cache for Workers", () => {
   it.each<[string, string, readonly string[]]>([
@@ -70,6 +70,6 @@ describe("Cloudflare's cache for Workers", () => {
 
   it('is a mistake beside others', async () => {
     const { err } = await checkText(toml({ more: `[cache]\n${ON}`, route: '', top: PARTS.top }))
-    expect(err.join('\n')).toMatch(/ROUTES: must hold a rule.*\ncache\.enabled: /)
+    expect(err.join('\n')).toMatch(/ROUTES: must have a rule.*\ncache\.enabled: /)
   })
 })

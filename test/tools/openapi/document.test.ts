@@ -36,10 +36,14 @@ describe('a document', () => {
     (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i},`.repeat(9)}]`,
   )
   it.each([
-    ['Swagger 2.0', '{"swagger":"2.0"}', 'is no OpenAPI 3.0 or 3.1; convert other versions'],
-    ['OpenAPI 3.2', 'openapi: 3.2.0', 'is no OpenAPI 3.0 or 3.1; convert'],
-    ['an empty file', '', 'is no OpenAPI'],
-    ['a list', '[]', 'is no OpenAPI'],
+    [
+      'Swagger 2.0',
+      '{"swagger":"2.0"}',
+      'is not an OpenAPI document of version 3.0 or 3.1; convert other versions',
+    ],
+    ['OpenAPI 3.2', 'openapi: 3.2.0', 'is not an OpenAPI document of version 3.0 or 3.1; convert'],
+    ['an empty file', '', 'is not an OpenAPI document'],
+    ['a list', '[]', 'is not an OpenAPI document'],
     ['broken JSON', '{"openapi": }', "Unexpected token '}'"],
     ['a name twice in JSON', '{"openapi":"3.0.0","openapi":"3.1.0"}', 'has a name twice'],
     ['deep JSON', `{"a":${'['.repeat(600)}${']'.repeat(600)}}`, 'it is too deep'],
@@ -50,7 +54,7 @@ describe('a document', () => {
     ['many aliases', `a: &a 1\nb: [${'*a,'.repeat(1_001)}]`, 'has too many aliases'],
     ['an unknown alias', 'a: *b', 'has too many aliases'],
     ['several documents', 'openapi: 3.0.0\n---\nopenapi: 3.0.0', 'multiple documents'],
-    ['what is not UTF-8', '\ud800', 'is no OpenAPI'],
+    ['what is not UTF-8', '\ud800', 'is not an OpenAPI document'],
     [
       'too much YAML',
       `a: ${'x'.repeat(10 * 1024 * 1024)}`,
@@ -106,7 +110,7 @@ describe('a document from the network', () => {
   })
 
   it.each([
-    ['/moved', 'it is said to be at `/api/openapi.json`'],
+    ['/moved', 'the server redirects to `/api/openapi.json`'],
     ['/none', 'the server answered 404'],
     ['/cut', 'the connection was cut'],
     ['/endless', 'its answer is too long'],

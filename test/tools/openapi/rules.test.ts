@@ -42,7 +42,7 @@ describe('rules of a document', () => {
       ['GET /up/x', ['a']],
     ])
     expect(await notesOf(document({ '/x': item }, { servers: [{ url: '/{v}' }] }))).toEqual([
-      'left out #/servers has one that is no URL, or a variable without a default',
+      'left out #/servers has a server whose url is not a URL, or a variable without a default',
     ])
   })
 
@@ -146,9 +146,9 @@ describe('rules of a document', () => {
       '/get has no object where',
     ],
     [
-      'security that is no list',
+      'security that is not a list',
       { '/a': { get: { security: null } } },
-      '/get has `security` that is no list',
+      '/get has `security` that is not a list',
     ],
     ['a scope that is a template', { '/a': { get: asking('x:{a}') } }, 'names the scope `x:{a}`'],
     ['a scope that is none', { '/a': { get: asking('a b') } }, '/get cannot be a rule: `a b`'],
@@ -193,8 +193,8 @@ describe('rules of a document', () => {
     expect(await rulesOf(root)).toEqual([['GET /a/{x_y}/{_1}', ['a']]])
     expect(await notesOf(root)).toEqual([
       'note #/paths/~1a~1{x-y}~1{1}/get is deprecated, and has a rule',
-      'note #/paths/~1a~1{x-y}~1{1}/get/callbacks is what the API sends: it passes no rule',
-      'note #/webhooks/event is what the API sends: it passes no rule',
+      'note #/paths/~1a~1{x-y}~1{1}/get/callbacks is a request that the API sends, so no rule is made for it',
+      'note #/webhooks/event is a request that the API sends, so no rule is made for it',
     ])
   })
 

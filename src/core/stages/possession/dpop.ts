@@ -74,7 +74,10 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
-/** Algorithms of proofs, as challenges and metadata name them. ML-DSA and ES512 cost more than a stranger may ask. */
+/**
+ * Algorithms of proofs, as challenges and metadata name them. ML-DSA and ES512 are left out: a stranger must not cause
+ * the cost of verifying them.
+ */
 export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384'] as const
 
 /** The key of a proof, as its header names it. */
@@ -84,7 +87,7 @@ interface ProofKey {
   readonly key: CryptoKey
 }
 
-/** Keys of proofs that passed, by their header. A key says nothing about a later proof. */
+/** Keys of accepted proofs, by the header of the proof. A remembered key does not make a later proof valid. */
 const keys = createTextMemo<ProofKey>(LIMITS.proofHeaderLength)
 
 /** Reads the header of a proof: its key, and the algorithm of its signature. */
@@ -104,7 +107,7 @@ const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
     : fail('proof_key_invalid')
 }
 
-/** Its host is bounded: a parser takes milliseconds for a long one in its own script. */
+/** The length of the host is bounded: a URL parser takes milliseconds for a long host with characters beyond ASCII. */
 const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@\s]{1,259})([^?#]*)/i
 
 /** Whether `htu`, without query and fragment, is this URL in normal form (RFC 3986 §6.2.2). Refuses dot segments. */
@@ -115,7 +118,7 @@ const isForUrl = (htu: string, url: string): boolean => {
   return canonical.ok && parseUrl(origin)?.origin + canonical.value === url
 }
 
-/** The origin of each resource by its hostname; of two with one hostname, that of the first. */
+/** The origin of each resource by its hostname. If two resources have the same hostname, the origin of the first. */
 const originsBy = perObject(({ gate, resources }: ProofFacts['policy']) => {
   const urls = [gate.resource, ...resources.keys()].map((one) => new URL(one)).reverse()
   return new Map(urls.map(({ hostname, origin }) => [hostname, origin]))
@@ -124,8 +127,8 @@ const originsBy = perObject(({ gate, resources }: ProofFacts['policy']) => {
 const resourceOf = perObject(({ resource }: ProofFacts['route']) => new URL(resource))
 
 /**
- * The URL of the request in normal form, without query. Scheme, host and port are those of the resource with its host:
- * of the rule's, or of another. `Host` gives a port only on loopback.
+ * The URL of the request in normal form, without query. Scheme, host and port are those of the resource that has the
+ * request's host: the rule's resource, or another one. `Host` gives a port only on loopback.
  */
 const urlOf = ({ address, route, policy }: ProofFacts): string => {
   const { host, scheme, authority, path } = address
@@ -164,7 +167,7 @@ const verify = async (
   const { request, policy, credential, remembered } = facts
   const compact = request.headers.get('dpop')
   if (compact === null) return fail(deny('proof_missing'))
-  // Several headers are joined by a comma, which no JWT has.
+  // Fetch joins several headers by a comma, which a JWT cannot contain.
   const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
   const claims = parts && decodeJwsPart(parts.payload)
   if (!claims) return fail(deny('proof_malformed'))

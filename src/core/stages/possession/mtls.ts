@@ -5,7 +5,7 @@ import { method } from './method.ts'
 const deny = denials({
   certificate_missing: [
     'invalidToken',
-    'The token is bound to a client certificate, and the connection has none that is verified',
+    'The token is bound to a client certificate, and the connection has no verified client certificate',
     'Connect with the client certificate that the token is bound to',
   ],
   certificate_mismatch: [
