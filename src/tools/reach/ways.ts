@@ -20,6 +20,9 @@ export interface Described {
 
 type Declared = Pick<Policy, 'scopes' | 'includedBy'>
 
+/** A value that no scope, workflow or rule mentions. */
+export const ANY = 'x'.repeat(128)
+
 /** The most pairs of alternatives per template. */
 const MOST = 10_000
 
@@ -67,7 +70,7 @@ const waysOfTemplate = (
       return isHeld(scope) && Object.entries(values).every(isTaken) ? [values] : []
     }
     // A wildcard scope: an argument that it cuts off may continue in any way.
-    if (!scope.endsWith('*') || !isHeld(`${scope.slice(0, -1)}x`)) return []
+    if (!scope.endsWith('*') || !isHeld(`${scope.slice(0, -1)}${ANY}`)) return []
     return [Object.fromEntries(Object.entries(values).filter(([, value]) => !value.endsWith('/')))]
   })
   return ways.some(isFree) ? [{}] : ways

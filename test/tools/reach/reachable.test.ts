@@ -56,6 +56,8 @@ describe('reachable', () => {
     [{ scopes: ['a:1', 'b:2'] }, ['/both/{a}/{b} {"a":"1","b":"2"}']],
     [{ scopes: ['a:1'] }, []],
     [{ scopes: ['all-a', 'b:2'] }, ['/both/{a}/{b} {"b":"2"}']],
+    // SCOPES names a:*, and this agent does not have all of it.
+    [{ scopes: ['a:x', 'b:2'] }, ['/both/{a}/{b} {"a":"x","b":"2"}']],
     [{ scopes: ['p:x:y'] }, ['/pair/{a}/{b} {"a":"x","b":"y"}']],
     [{ scopes: ['p:x'] }, []],
     [{ scopes: ['runs'] }, ['/runs/{run}', '/steps']],
