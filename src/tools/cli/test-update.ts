@@ -26,9 +26,7 @@ export function withExpectations(
     }
     const start = startOf('.expect')
     if (written.expect === undefined) {
-      const starts = Object.keys(written).map((name) => startOf(`.${name}`))
-      const last = Math.max(...starts.filter((at) => text[at] !== '['))
-      const end = endOf(text, last, /(?=\r?\n)|$/g)
+      const end = endOfKeys(text, startOf(''))
       next = `${next.slice(0, end)}\nexpect = ${tomlValue(expect)}${next.slice(end)}`
     } else {
       const [left = ''] = /^(["']?)expect\1[ \t]*=[ \t]*/.exec(text.slice(start)) ?? []
@@ -65,4 +63,17 @@ const endOf = (text: string, start: number, ends: RegExp): number => {
     if (parsed(text.slice(start, start + index)) !== undefined) return start + index
   }
   return text.length
+}
+
+const BLANK = /(?:\s+|#[^\n]*)*/y
+
+/** The end of the last key that a `[[case]]` has before the next header. */
+const endOfKeys = (text: string, start: number): number => {
+  let [end, next] = [start, start]
+  do {
+    end = endOf(text, next, /(?=\r?\n)|$/g)
+    BLANK.lastIndex = end
+    next = end + (BLANK.exec(text)?.[0].length ?? 0)
+  } while (next < text.length && text[next] !== '[')
+  return end
 }

@@ -8,7 +8,7 @@ import { holesOf } from '../../core/model/scope.ts'
 import { ruleFor } from '../../diff/requests.ts'
 import { PARAM } from '../../policy/route-index.ts'
 import { isReading } from '../../policy/rows.ts'
-import { type Described, isFree, type Only, waysOf } from './ways.ts'
+import { ANY, type Described, isFree, type Only, waysOf } from './ways.ts'
 
 /** A rule that an agent reaches, and how. */
 export interface Reach {
@@ -121,9 +121,6 @@ const parametersText = (way: Only): string =>
       .filter(([hole]) => !isArgument(hole))
       .sort(),
   )
-
-/** A value that no scope, workflow or rule mentions. */
-const ANY = 'x'.repeat(128)
 
 /** The value of a parameter, by default {@link ANY}. */
 const valueFor = (only: Only, name: string): string =>

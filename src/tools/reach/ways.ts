@@ -2,7 +2,7 @@ import type { Issuer } from '../../core/model/issuer.ts'
 import type { McpUse } from '../../core/model/mcp.ts'
 import { argumentText, isArgument } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
-import type { ScopeTemplate } from '../../core/model/scope.ts'
+import { holesOf, type ScopeTemplate, scopeValue } from '../../core/model/scope.ts'
 import { counted, declaredScopes, valuesIn } from '../../diff/scopes.ts'
 
 /** Required values of path parameters, and of arguments of an MCP request. */
@@ -19,6 +19,9 @@ export interface Described {
 }
 
 type Declared = Pick<Policy, 'scopes' | 'includedBy'>
+
+/** A value that no scope, workflow or rule mentions. */
+export const ANY = 'x'.repeat(128)
 
 /** The most pairs of alternatives per template. */
 const MOST = 10_000
@@ -40,9 +43,13 @@ export function waysOf(
   }
   if (!scopes) return start
   const held = counted(scopes, issuer)
-  const each = templates.map((template) => waysOfTemplate(template, held, policy))
-  if (mode === 'all') return each.reduce(joined, start)
-  const all = each.map((ways) => joined(start, ways))
+  const join = (some: readonly Only[] | undefined, template: ScopeTemplate) =>
+    joined(
+      some?.filter((way) => canFill(template, way)),
+      waysOfTemplate(template, held, policy),
+    )
+  if (mode === 'all') return templates.reduce(join, start)
+  const all = templates.map((template) => join(start, template))
   return all.some((ways) => !ways) ? undefined : all.flatMap((ways) => ways ?? [])
 }
 
@@ -67,7 +74,7 @@ const waysOfTemplate = (
       return isHeld(scope) && Object.entries(values).every(isTaken) ? [values] : []
     }
     // A wildcard scope: an argument that it cuts off may continue in any way.
-    if (!scope.endsWith('*') || !isHeld(`${scope.slice(0, -1)}x`)) return []
+    if (!scope.endsWith('*') || !isHeld(`${scope.slice(0, -1)}${ANY}`)) return []
     return [Object.fromEntries(Object.entries(values).filter(([, value]) => !value.endsWith('/')))]
   })
   return ways.some(isFree) ? [{}] : ways
@@ -77,6 +84,12 @@ const filled = ({ parts }: ScopeTemplate, values: Only): string | undefined =>
   parts.every((part, i) => i % 2 === 0 || Object.hasOwn(values, part))
     ? parts.map((part, i) => (i % 2 === 0 ? part : values[part])).join('')
     : undefined
+
+/** Whether a scope may have the values; a workflow may be another text. */
+const canFill = (template: ScopeTemplate, way: Only): boolean =>
+  holesOf(template).every(
+    (hole) => isArgument(hole) || !Object.hasOwn(way, hole) || scopeValue(way[hole]) !== undefined,
+  )
 
 const isTaken = ([hole, value]: readonly [string, string]): boolean =>
   !isArgument(hole) || argumentText(value) !== undefined

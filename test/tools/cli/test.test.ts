@@ -475,8 +475,9 @@ at = 2026-07-06T06:00:00Z # summer
 [[case]] # [[case]]
 name = '''
 not [[case]] = "x" # no comment'''
-request = "GET /hours"   # spaces
 claims = {}
+request.method = "GET"
+request.url = "/hours"   # spaces
 # behind
 
   [[ case ]]
@@ -502,6 +503,7 @@ expect = { code = "route_unknown" } # as it is`
       '  expect = { decision = "denied", code = "condition_failed", rule = "POST /pay/{shop}" } # stays',
       'expect = { code = "route_unknown" } # as it is',
     ])
+    expect(next).toMatch(/spaces\nexpect = .*\n# behind/)
     const without = (all: string) => all.split('\n').filter((line) => !line.includes('expect'))
     expect(without(next)).toEqual(without(text))
     expect(exitCode).toBe(0)

@@ -16,6 +16,7 @@ const POLICY = policy({
     { match: 'GET /pair/{a}/{b}', scopes: ['p:{a}:{b}'] },
     { match: 'POST /docs', scopes: ['docs:write'], agent_types: ['orchestrator'] },
     { match: 'GET /runs/{run}', scopes: ['runs'], workflow: 'path:run' },
+    { match: 'GET /jobs/{run}', scopes: ['jobs:{run}'], workflow: 'path:run' },
     { match: 'GET /steps', scopes: ['runs'], workflow: 'header:x-run' },
     { match: 'GET /beta', scopes: ['beta'], issuers: ['beta'] },
     { match: 'GET /maybe', scopes: ['maybe'], access: 'optional' },
@@ -25,6 +26,7 @@ const POLICY = policy({
     'docs:write': ['docs:read'],
     vip: ['docs:read:42'],
     'all-a': ['a:*'],
+    'all-jobs': ['jobs:*'],
     'edgewarden:read': ['docs:read'],
   },
 })
@@ -56,11 +58,16 @@ describe('reachable', () => {
     [{ scopes: ['a:1', 'b:2'] }, ['/both/{a}/{b} {"a":"1","b":"2"}']],
     [{ scopes: ['a:1'] }, []],
     [{ scopes: ['all-a', 'b:2'] }, ['/both/{a}/{b} {"b":"2"}']],
+    // SCOPES names a:*, and this agent does not have all of it.
+    [{ scopes: ['a:x', 'b:2'] }, ['/both/{a}/{b} {"a":"x","b":"2"}']],
     [{ scopes: ['p:x:y'] }, ['/pair/{a}/{b} {"a":"x","b":"y"}']],
     [{ scopes: ['p:x'] }, []],
     [{ scopes: ['runs'] }, ['/runs/{run}', '/steps']],
     [{ scopes: ['runs'], workflow: 'w9' }, ['/runs/{run} {"run":"w9"}', '/steps']],
     [{ scopes: ['runs'], workflow: 'a/b' }, ['/steps']],
+    [{ scopes: ['all-jobs'], workflow: 'w9' }, ['/jobs/{run} {"run":"w9"}']],
+    // No scope has such a value.
+    [{ scopes: ['all-jobs'], workflow: 'w 9' }, []],
     [{ scopes: ['beta'] }, ['/beta beta']],
     [{ scopes: ['beta'], issuer: ISSUERS.acme.issuer }, []],
     // Such a scope counts only of an issuer with admin.

@@ -13,7 +13,7 @@ import { ENV, GATE } from '../../policy/support.ts'
 const ISSUERS = { acme: { issuer: 'https://auth.acme.example', admin: 'own' } }
 /** It takes some paths of the rule. */
 const FIRST = { match: 'GET /m/lit/{y}', scopes: ['plain'] }
-const VALUES = ['1', '2', 'lit', 'other']
+const VALUES = ['1', '2', 'x', 'lit', 'other']
 const some = (...of: string[]) => fc.uniqueArray(fc.constantFrom(...of), { minLength: 1 })
 
 const rule = fc.record(
@@ -30,7 +30,19 @@ const rule = fc.record(
 const includes = some('a:*', 'a:1', 'b:2', 'p:1:*', 'p:2:lit', 'q:*', 'plain')
 const described = fc.record({
   type: fc.constantFrom('sub-agent', 'other'),
-  scopes: some('a:1', 'a:2', 'b:1', 'b:lit', 'p:1:2', 'q:2:2', 'q:1:2', 'plain', 'vip', 'a:*'),
+  scopes: some(
+    'a:1',
+    'a:2',
+    'b:1',
+    'b:lit',
+    'p:1:2',
+    'q:2:2',
+    'q:1:2',
+    'plain',
+    'vip',
+    'a:x',
+    'a:*',
+  ),
   workflow: fc.constantFrom('1', 'lit', 'a/b'),
 })
 
