@@ -448,7 +448,9 @@ describe.concurrent('an MCP client', () => {
         PATIENCE,
       )
       let heard = 0
-      client.fallbackNotificationHandler = async () => void (heard += 1)
+      client.fallbackNotificationHandler = async () => {
+        heard += 1
+      }
       // The server may have the request, and not yet the stream that it notifies.
       await eventually(async () => {
         await servers.listsChanged()

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import { InMemoryEventStore } from '@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js'
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js'
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import {
+  type EventStore,
+  StreamableHTTPServerTransport,
+} from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
-import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js'
+import { isInitializeRequest, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { McpHttpHandler } from '@modelcontextprotocol/server'
 import { type Handler, type Origin, type RecordedRequest, startOrigin } from '../origin.ts'
 import { createModernHandler } from './modern-server.ts'
@@ -33,6 +35,24 @@ export interface McpOriginOptions {
 }
 
 /**
+ * The events of a session, by their number. The example in the SDK forgets which stream a notification was in, as the
+ * name of that stream begins with `_`: a stream that goes on after one is then never notified again.
+ */
+const createEvents = (): EventStore => {
+  const events: { readonly streamId: string; readonly message: JSONRPCMessage }[] = []
+  return {
+    storeEvent: async (streamId, message) => String(events.push({ streamId, message })),
+    async replayEventsAfter(last, { send }) {
+      const streamId = events[Number(last) - 1]?.streamId ?? ''
+      for (const [i, event] of events.entries()) {
+        if (i >= Number(last) && event.streamId === streamId) await send(`${i + 1}`, event.message)
+      }
+      return streamId
+    },
+  }
+}
+
+/**
  * Starts an origin: `/mcp` speaks up to 2025-11-25 with sessions and events that are kept, `/stateless`
  * the same without either, `/modern` speaks 2026-07-28.
  */
@@ -46,7 +66,7 @@ export async function startMcpOrigin(options: McpOriginOptions = {}): Promise<Mc
     const server = create()
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
-      eventStore: new InMemoryEventStore(),
+      eventStore: createEvents(),
       retryInterval: 50,
       onsessioninitialized: (id) => {
         sessions.set(id, { transport, server })
