@@ -182,6 +182,24 @@ describe('imports', () => {
     expect(importers.filter((name) => !name.startsWith('policy/conditions/'))).toEqual([])
   })
 
+  it('load the language of conditions into the Worker only on demand', () => {
+    const VALUE = /^(?:import|export)\s+(?!type\b)(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm
+    const loaded = new Set<string>()
+    const packages = new Set<string>()
+    const load = (name: string): void => {
+      if (loaded.has(name)) return
+      loaded.add(name)
+      for (const [, from = ''] of (files.get(name) ?? '').matchAll(VALUE)) {
+        if (from.startsWith('.')) load(posix.join(posix.dirname(name), from))
+        else packages.add(from)
+      }
+    }
+    load('worker.ts')
+    expect([...packages]).toEqual(expect.arrayContaining(['jose', 'valibot']))
+    expect([...loaded]).toContain('policy/conditions/field.ts')
+    expect([...packages]).not.toContain('@marcbachmann/cel-js')
+  })
+
   it('make no circle', () => {
     const done = new Set<string>()
     const visit = (name: string, path: readonly string[]): void => {

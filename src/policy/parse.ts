@@ -4,7 +4,7 @@ import { parsePolicy as parse } from './policy.ts'
 
 export type { PolicyBundle } from './policy.ts'
 
-/** As {@link parse}, with the reader of conditions loaded. */
+/** As {@link parse}, with the compiler of conditions loaded. */
 export function parsePolicy(...given: Parameters<typeof parse>): ReturnType<typeof parse> {
   provideConditions(compileCondition)
   return parse(...given)

@@ -76,7 +76,7 @@ const fieldOf = (owner: 'rule' | 'call') =>
       }
       const read = compile
         ? compile(entry.condition, allowed, owner)
-        : fail(['cannot be read: the reader of conditions is not loaded'])
+        : fail(['cannot be read: the compiler of conditions is not loaded'])
       if (read.ok) return read.value
       for (const mistake of read.reason) report(isText ? [] : ['condition'], mistake)
       return undefined as never

@@ -1,12 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { writtenCondition } from '../../../src/policy/conditions/field.ts'
 import { showRoute } from '../../../src/policy/show.ts'
+import { readTable } from '../../../src/policy/table.ts'
 import { GATE, ITEM, mistakes, rule } from '../support.ts'
 
 const withWhen = (when: unknown, more: object = {}) => ({ ROUTES: [{ ...ITEM, ...more, when }] })
 const routeWith = (when: unknown) => rule(withWhen(when), '/v1/items/7', 'GET')
 
 describe('when', () => {
+  it('is a mistake before its compiler is loaded', async () => {
+    // A module of its own, to which nothing was provided.
+    const path = '../../../src/policy/conditions/field.ts?alone'
+    const { conditionField } = (await import(
+      path
+    )) as typeof import('../../../src/policy/conditions/field.ts')
+    const said: string[] = []
+    const entry = readTable({ when: conditionField }, { when: 'true' }, (_, text) =>
+      said.push(text),
+    )
+    expect(entry.when).toBeUndefined()
+    expect(said).toEqual(['cannot be read: the compiler of conditions is not loaded'])
+  })
+
   it.each([
     ['token.amount < 100'],
     [{ condition: 'request.headers["x-a"] == "b"', headers: ['x-a'] }],
