@@ -79,7 +79,7 @@ export class AuditLog extends DurableObject {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
     const known = this.#reader.batches(REMEMBERED_ROWS)
-    for (const id of known) this.#taken.set(id, Promise.resolve({}))
+    for (const id of known.slice(-REMEMBERED)) this.#taken.set(id, Promise.resolve({}))
   }
 
   /**

@@ -152,13 +152,14 @@ export function createReader({ sql }: DurableObjectStorage) {
     hasPolicy: (hash: string): boolean =>
       sql.exec('SELECT 1 FROM policies WHERE hash = ?', hash).toArray().length > 0,
 
-    /** The ids of the batches that are in the latest rows of each ring. */
+    /** The ids of the batches that are in the latest rows of each ring, the latest last. */
     batches: (most: number): readonly string[] =>
       RING_NAMES.flatMap((ring) => {
-        const query = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ?`
-        const found = sql.exec<{ batches: string }>(query, most).toArray()
-        return found.flatMap(({ batches }) => batches.split(' '))
-      }),
+        const query = `SELECT id, batches FROM ${ring} ORDER BY id DESC LIMIT ?`
+        return sql.exec<{ id: number; batches: string }>(query, most).toArray()
+      })
+        .sort((a, b) => a.id - b.id)
+        .flatMap(({ batches }) => batches.split(' ')),
 
     /**
      * Copies of rows from which a subject's values are removed: the given row and older ones. Reads a bounded number of

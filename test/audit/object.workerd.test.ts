@@ -183,6 +183,17 @@ describe('the object that keeps decisions', () => {
     expect(await idsOf('again')).toEqual(['once'])
   })
 
+  it('knows the latest batches after a restart, however many there were', async () => {
+    const many = Array.from({ length: 5_000 }, () => logOf('many').append(batch([record('old')])))
+    await Promise.all(many)
+    const latest = batch([record('latest')])
+    await logOf('many').append(latest)
+    await abortAllDurableObjects()
+    await logOf('many').append(batch([record('next')]))
+    await logOf('many').append(latest)
+    expect(await idsOf('many').then((ids) => ids.slice(0, 3))).toEqual(['next', 'latest', 'old'])
+  })
+
   it('loses no batch that was answered when it is killed', async () => {
     const kept: string[] = []
     for (let i = 0; i < 20; i++) {
