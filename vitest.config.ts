@@ -17,44 +17,62 @@ const filesWith = (word: string) =>
  */
 const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.workerd.test.ts'))
 
-/** Files that mostly wait, for a clock or a bound that is real: the longest first. */
+const pathOf = (name: string) => join(import.meta.dirname, `test/${name}.test.ts`)
+
+/** Files that mostly wait, for a clock or a bound that is real: long and short ones in turn. */
 const WAITING = [
-  'e2e/agents',
-  'e2e/watch',
   'e2e/endings',
-  'e2e/agentic-approved',
-  'e2e/pending',
-  'e2e/alerts',
-  'e2e/expiry',
   'e2e/streams',
-  'e2e/serve',
-  'e2e/streams-kept',
-  'e2e/audit-acts',
+  'e2e/audit',
+  'e2e/denials',
+  'e2e/ready',
   'e2e/mcp-clients',
-  'e2e/reflection',
-  'e2e/subprotocols',
-  'e2e/audit-live',
-  'e2e/mcp-cut',
+  'e2e/streams-kept',
+  'e2e/slow-bodies',
+  'e2e/audit-acts',
+  'e2e/alerts',
+  'keys/source',
+  'e2e/agentic-approved',
   'e2e/bodies',
+  'e2e/audit-live',
+  'e2e/shadow',
+  'e2e/subprotocols',
+  'e2e/rate-limits',
+  'e2e/expiry',
+  'e2e/reflection',
+  'e2e/warm',
   'gateway/relay/streams',
   'e2e/uploads-cut',
-  'e2e/slow-bodies',
-  'e2e/ready',
-  'e2e/rate-limits',
-  'keys/source',
-].map((name) => join(import.meta.dirname, `test/${name}.test.ts`))
+  'e2e/storage-versions',
+  'e2e/held-bodies',
+  'e2e/serve',
+  'e2e/mcp-cut',
+  'e2e/key-faults',
+  'e2e/cli-agents',
+  'e2e/audit-usage',
+].map(pathOf)
+/** Those that wait longest. */
+const LONGEST = ['e2e/pending', 'e2e/watch', 'e2e/agents'].map(pathOf)
 
-/** Spreads those among two thirds of all others, which have the processors meanwhile. */
+/**
+ * Spreads those among the others, which have the processors meanwhile: deals the others out, so that each hand has long
+ * and short ones, and puts a waiting file before each hand but the last two. The longest come first, and then all files
+ * that run inside workerd: only two workers are free to start a workerd for these. A worker runs files of one project.
+ */
 class Spreading extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
-    const place = ({ moduleId }: TestSpecification) => WAITING.indexOf(moduleId)
-    const waiting = sorted.filter((file) => place(file) >= 0).sort((a, b) => place(a) - place(b))
-    const others = sorted.filter((file) => place(file) < 0)
-    const step = Math.ceil((others.length * 2) / 3 / waiting.length)
-    return others
-      .flatMap((file, i) => (i % step === 0 ? [...waiting.splice(0, 1), file] : [file]))
-      .concat(waiting)
+    const of = (name: string) => sorted.filter(({ project }) => project.name === name)
+    const taken = (paths: readonly string[]) =>
+      paths.flatMap((path) => of('node').filter(({ moduleId }) => moduleId === path))
+    const [waiting, longest] = [taken(WAITING), taken(LONGEST)]
+    const others = of('node').filter((file) => ![...waiting, ...longest].includes(file))
+    const hands = waiting.length + 2
+    const dealt = Array.from({ length: hands }, (_, hand) => [
+      ...waiting.slice(hand, hand + 1),
+      ...others.filter((_, i) => i % hands === hand),
+    ])
+    return [...longest, ...of('alone'), ...of('workerd'), ...dealt.flat()]
   }
 }
 
@@ -94,6 +112,7 @@ const SOAK_TIMES = { testTimeout: 900_000, hookTimeout: 900_000 }
  */
 export default defineConfig(({ mode }) => {
   const isSoak = mode === 'soak'
+  const isSpread = !isSoak && !isShuffled
   if (!isSoak && existsSync(MEMORY) && hasRoom()) process.env.TMPDIR = MEMORY
   const trying = isSoak ? { seed: soakSeed(), factor: 10 } : TRYING
   const shared = {
@@ -127,9 +146,8 @@ export default defineConfig(({ mode }) => {
       provide: { trying },
       globalSetup: ['test/kit/expected-crashes.ts'],
       setupFiles: ['test/kit/anew.workerd.ts'],
-      // Each worker starts a workerd: more than two take longer to start than they save.
-      maxWorkers: 2,
-      sequence: { groupOrder: 1 },
+      // Without the order of `Spreading`, each of many workers would start a workerd.
+      ...(!isSpread && { maxWorkers: 2, sequence: { groupOrder: 1 } }),
       ...TIMES,
       ...test,
     },
@@ -137,9 +155,9 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       // Many wait for a process or a clock. More workers would load everything more often.
-      maxWorkers: 4,
+      maxWorkers: isSoak ? 4 : 5,
       maxConcurrency: 32,
-      sequence: isShuffled ? {} : { sequencer: Spreading },
+      sequence: isSpread ? { sequencer: Spreading } : {},
       projects: isSoak
         ? [
             project('soak', {

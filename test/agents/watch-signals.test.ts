@@ -7,6 +7,7 @@ import {
   type WatchState,
   watchState,
 } from '../../src/agents/watch-state.ts'
+import { getOrMake } from '../../src/core/memo.ts'
 import { SIGNALS } from '../../src/core/model/watch.ts'
 
 const MINUTE = 60_000
@@ -49,11 +50,15 @@ const feed = (
   return found
 }
 
-const learned = (days = 35, more: Parameters<typeof feed>[3] = {}) => {
+const teach = (days: number, more: Parameters<typeof feed>[3]) => {
   const state = watchState()
   const found = feed(state, START, START + days * DAY, more)
   return { state, found, now: START + days * DAY }
 }
+const taught = new Map<string, ReturnType<typeof teach>>()
+/** An agent after some days, each time with a state of its own. */
+const learned = (days = 35, more: Parameters<typeof feed>[3] = {}) =>
+  structuredClone(getOrMake(taught, JSON.stringify([days, more]), () => teach(days, more)))
 const signalsOf = (found: readonly Found[]) => found.map(({ signal }) => signal)
 
 describe('the state of an agent', () => {
