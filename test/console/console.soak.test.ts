@@ -347,6 +347,7 @@ describe('the screens', () => {
     await row.getByText('suspended').waitFor()
     await row.getByRole('link').click()
     await page.getByRole('article').getByText('suspend by').waitFor()
+    await page.getByText(/requests an hour [\d.]+; rules and tools \d+.*since 20/).waitFor()
     await page.getByRole('heading', { name: 'acme/worse: suspended' }).waitFor()
     await page.goBack()
     await page.getByLabel('status').selectOption('suspended')

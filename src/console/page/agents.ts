@@ -44,7 +44,7 @@ const sentence = (found: unknown): string =>
     .flatMap(([name, value]) => {
       if (name === 'known')
         return Object.entries(objectOf(value)).map(([of, count]) => `known: ${text(count)} ${of}`)
-      if (!Array.isArray(value)) return `${name.replace('_', ' ')} ${text(value)}`
+      if (!Array.isArray(value)) return `${name.replaceAll('_', ' ')} ${text(value)}`
       return value.length > 0 ? `${name} ${value.map(member).join(', ')}` : []
     })
     .join('; ')
@@ -155,7 +155,11 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   const { button, view } = useActs(again)
   if (!entry.value) return html`<${Missing} asked=${{ ...entry, again }} />`
   const shown = objectOf(entry.value.agent)
-  const { needs, version: _, id: __, seen: ___, ...facts } = shown
+  const { needs, watched, version: _, id: __, seen: ___, ...facts } = shown
+  const learned = list(watched).map(({ watch, ...one }) => [
+    `learned by ${text(watch)}`,
+    sentence(one),
+  ])
   const seen = objectOf(shown.seen)
   const calls = list(used.value?.usage).reduce(
     (sum, { decisions, denied }) => sum + Number(decisions) - Number(denied),
@@ -176,6 +180,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       changed: time(facts.changed),
       'first seen': time(seen.first),
       'last seen': time(seen.last),
+      ...Object.fromEntries(learned),
     }} />
       ${
         isStopped
