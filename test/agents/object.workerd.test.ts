@@ -161,6 +161,19 @@ describe('more agents than an issuer may have', () => {
       ['suspended'],
     ])
   })
+
+  it('do not push out one of which the revocation set has an approval that was taken back', async () => {
+    await approve('a')
+    const down = vi
+      .spyOn(RevocationShard.prototype, 'setStandings')
+      .mockRejectedValue(new Error('the set is down'))
+    await change('patch', 'a', { status: 'discovered' })
+    for (let at = 10; at < 50; at++) await registry().observe([sightingOf(`m${at}`, at)], TERMS)
+    down.mockRestore()
+    expect(await standingOf('a')).toEqual(['approved'])
+    expect(await runDurableObjectAlarm(registry())).toBe(true)
+    expect(await standingOf('a')).toEqual([])
+  })
 })
 
 describe('where there is no room for more decisions', () => {
@@ -192,6 +205,24 @@ describe('the revocation set', () => {
     down.mockRestore()
     expect(await runDurableObjectAlarm(registry())).toBe(true)
     expect(await standingOf('a')).toEqual(['approved'])
+  })
+
+  it('is told what was decided while it was told something else', async () => {
+    const { setStandings } = RevocationShard.prototype
+    let isTold = false
+    vi.spyOn(RevocationShard.prototype, 'setStandings').mockImplementationOnce(async function (
+      this: RevocationShard,
+      ...given
+    ) {
+      isTold = true
+      const entry = () => registry().get({ issuer: ISSUER, agent: 'a' })
+      await eventually(async () => expect(await entry()).toMatchObject({ status: 'suspended' }))
+      return setStandings.apply(this, given)
+    })
+    const approved = approve('a')
+    await eventually(() => expect(isTold).toBe(true))
+    await Promise.all([approved, change('suspend', 'a')])
+    await eventually(async () => expect(await standingOf('a')).toEqual(['suspended']))
   })
 
   it('is told all again once it has begun anew', async () => {

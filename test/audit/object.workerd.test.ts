@@ -183,6 +183,18 @@ describe('the object that keeps decisions', () => {
     expect(await idsOf('again')).toEqual(['once'])
   })
 
+  it('stores a batch that it could not store once it is sent again', async () => {
+    const one = batch([record('late')])
+    await runInDurableObject(logOf('failing'), async (log, { storage }) => {
+      vi.spyOn(storage, 'transactionSync').mockImplementationOnce(() => {
+        throw new Error('full')
+      })
+      await expect(log.append(one)).rejects.toThrow('full')
+      await log.append(one)
+    })
+    expect(await idsOf('failing')).toEqual(['late'])
+  })
+
   it('knows the latest batches after a restart, however many there were', async () => {
     const many = Array.from({ length: 5_000 }, () => logOf('many').append(batch([record('old')])))
     await Promise.all(many)
@@ -517,5 +529,13 @@ describe('the object that keeps decisions', () => {
     expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
     expect(await idsOf(name)).toEqual([])
     expect(await runDurableObjectAlarm(logOf(name))).toBe(false)
+  })
+
+  it('deletes no row that has a record within the retention', async () => {
+    const name = 'spread'
+    await logOf(name).append(batch([record('old', 0), record('new', 2 * HOUR)]))
+    at(25 * HOUR)
+    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+    expect(await idsOf(name)).toEqual(['new', 'old'])
   })
 })

@@ -123,7 +123,7 @@ describe('what was decided once of a token', () => {
 
 describe('values of the path', () => {
   it('are held apart where scopes are made of them, and are of no account elsewhere', async () => {
-    const token = minted({ scope: 'own:2:1 own:12:' })
+    const token = minted({ scope: 'own:2:1 own:12: own:23:1' })
     for (const [path, asked] of [
       ['/own/1/x/2', ['passed', 2]],
       ['/own/1/x/2', ['passed', 0]],
@@ -131,6 +131,8 @@ describe('values of the path', () => {
       ['/own/2/x/1', ['scope_missing', 2]],
       ['/own/2/x/1', ['scope_missing', 2]],
       ['/own/12/x/1', ['scope_missing', 2]],
+      ['/own/1/x/23', ['passed', 2]],
+      ['/own/12/x/3', ['scope_missing', 2]],
       ['/own/1/x/2%0A', ['path_ambiguous', 0]],
       ['/own/1%0A2/x/2', ['path_ambiguous', 0]],
       ['/own/1/x/2', ['passed', 0]],

@@ -222,4 +222,14 @@ describe('one caller', () => {
     expect(await find('b')).toMatchObject(FOUND)
     expect(asked()).toBe(before + 1)
   })
+
+  it('that is known may ask for what the key service has refused to a stranger', async () => {
+    await spend()
+    const another = world.isolate()
+    await another.find(issuer, 'a')
+    another.recordSuccess(issuer, HERE)
+    publish(A, B)
+    expect(await another.find(issuer, 'b', '203.0.113.1')).toEqual(UNKNOWN)
+    expect(await another.find(issuer, 'b', HERE)).toMatchObject(FOUND)
+  })
 })

@@ -10,14 +10,18 @@ const BOUND = 5_000
 /** Seconds: the clock of an isolate that has just begun. */
 const T = 1_000
 
-/** An isolate that begins with a copy of an empty set. */
-const start = async () => {
+/** An isolate that begins with a copy of an empty set. The answers of its shard are `lag` versions behind. */
+const start = async (lag = () => 0) => {
   const isolate = createIsolate()
   const { clock, waitUntil, log, advance, settle } = isolate
   const set = createLoggedSet(isolate)
   const memory = createSnapshotMemory()
   const { source } = set
-  const lookup = createBoundedLookup(set.ask, { memory, source, clock, waitUntil, log })
+  const ask: typeof set.ask = async (subjects) => {
+    const found = await set.ask(subjects)
+    return { ...found, version: found.version - lag() }
+  }
+  const lookup = createBoundedLookup(ask, { memory, source, clock, waitUntil, log })
   const entries = async (...names: readonly string[]) => await lookup(agents(...names), BOUND)
   await entries()
   await settle()
@@ -119,6 +123,19 @@ describe('a remembered answer', () => {
     await revoke('acting')
     await catchUp()
     expect([await told('acting'), asked()]).toEqual([['block'], 1])
+  })
+
+  it('is not that of a shard that is behind the copy', async () => {
+    let lag = 1
+    const world = await start(() => lag)
+    const { catchUp, told, asked } = world
+    await block(world)
+    await catchUp()
+    await told('acting')
+    asked()
+    lag = 0
+    expect([await told('acting'), asked()]).toEqual([['block'], 1])
+    expect([await told('acting'), asked()]).toEqual([['block'], 0])
   })
 
   it('is given up with its entry', async () => {

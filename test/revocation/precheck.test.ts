@@ -93,6 +93,18 @@ describe('revocation_precheck', () => {
     expect(codeOf(await run(route, ports))).toBe('token_revoked')
   })
 
+  it.each<[string, Partial<Route>, object]>([
+    ['token_revoked', {}, { cnf: { jkt: 'x' } }],
+    ['ok', { replay: 'window' }, { cnf: { jkt: 'x' } }],
+    ['ok', {}, {}],
+  ])(
+    'is %s for %j, with the claims %j, where a proof may be used up',
+    async (code, route, claims) => {
+      const needs = { ...needsOf(route), access: accessOf({ claims: { ...claims } }) }
+      expect(codeOf(await revocationPrecheck.run(needs, portsOf([ENTRY])))).toBe(code)
+    },
+  )
+
   it.each<[string, () => never | Promise<never>]>([
     ['rejects', () => Promise.reject(new Error('unreachable'))],
     [

@@ -217,13 +217,16 @@ describe('a copy', () => {
     },
   )
 
-  it('takes no page of another set than that of its first page', async () => {
+  it.each([
+    ['another set', { epoch: 'another' }],
+    ['an older version', { version: NAMES.length - 1 }],
+  ])('takes no page of %s than that of its first page', async (_, other) => {
     const { within, settle, shard, memory } = start({ page: 3 })
     await shard.revoke(...NAMES)
     const { pullAll } = shard.source
     shard.source.pullAll = async (after) => {
       const page = await pullAll(after)
-      return after === 0 ? page : { ...page, epoch: 'another' }
+      return after === 0 ? page : { ...page, ...other }
     }
     within()
     await settle()

@@ -23,6 +23,10 @@ const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
   ...changes,
 })
 
+/** The standing of the agent. */
+const standingOf = (changes: Partial<Revocation>): Revocation =>
+  entryOf({ id: 'standing-1', kind: 'agent', value: agentOf().id, ...changes })
+
 interface Given {
   readonly access?: Partial<AccessToken>
   readonly lift?: readonly string[]
@@ -34,6 +38,7 @@ interface Given {
   readonly terms?: RevocationTerms
   readonly take?: LimitPorts['limits']['take']
   readonly mode?: Route['mode']
+  readonly agents?: Route['agents']
 }
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 2_000 }
@@ -51,11 +56,12 @@ const run = (
     terms = BOUNDED,
     take = () => ok({}),
     mode = 'enforce',
+    agents,
   }: Given = {},
 ) =>
   revocation.run(
     {
-      route: { ...ROUTE, revocation: terms, mode },
+      route: { ...ROUTE, revocation: terms, mode, ...(agents && { agents }) },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
       access: accessOf(access),
       intent: {},
@@ -95,6 +101,28 @@ describe('revocation', () => {
     const outcome = run(entries, { ...given, lookup: () => entries })
     if (outcome instanceof Promise) throw new Error('it waits')
     expect(codeOf(outcome)).toBe(code)
+  })
+
+  it.each<[string, Partial<Revocation>, Given?]>([
+    ['ok', {}],
+    ['agent_not_approved', { value: 'another' }],
+    // An actor of another issuer, with the same id.
+    ['agent_not_approved', { issuer: 'https://other.example.com' }],
+    ['agent_not_approved', { expires: NOW }],
+    ['agent_not_approved', {}, { lift: ['standing-1'] }],
+  ])('%s where only approved agents may call, with %j (%j)', async (code, changes, given) => {
+    const entry = standingOf({ mode: 'approved', ...changes })
+    expect(codeOf(await run([entry], { agents: 'approved', ...given }))).toBe(code)
+  })
+
+  it.each<[string, Partial<Revocation>]>([
+    ['agent_suspended', { mode: 'suspended' }],
+    ['agent_retired', { mode: 'retired' }],
+    ['agent_throttled', { mode: 'throttle', limit: 1 }],
+  ])('%s with %j, unless the policy lifts it', async (code, changes) => {
+    const take: Given['take'] = () => fail({ retryAfter: 10 })
+    expect(codeOf(await run([standingOf(changes)], { take }))).toBe(code)
+    expect(codeOf(await run([standingOf(changes)], { take, lift: ['standing-1'] }))).toBe('ok')
   })
 
   it.each<RevocationTerms>([

@@ -41,6 +41,12 @@ describe('authentication', () => {
     expect(await run(rule, { ...claims })).toMatchObject({ ok: true, value: {} })
   })
 
+  it('lasts in whole seconds, be its time between two', async () => {
+    expect(await run(FRESH, { auth_time: NOW - 0.5 })).toMatchObject({
+      within: { first: NOW - 5, last: NOW + 304 },
+    })
+  })
+
   it.each<[AuthenticationRule, object]>([
     [MFA, {}],
     [MFA, { acr: 'pwd' }],

@@ -43,6 +43,11 @@ describe('where a request goes', () => {
     expect(request.method).toBe(method)
     expect(request.headers.has('x-http-method-override')).toBe(false)
   })
+
+  it.each(['GET', 'HEAD'])('%s is not answered from a cache of the platform', async (method) => {
+    const { request } = await forwarded({ init: { method } })
+    expect(request.cache).toBe('no-store')
+  })
 })
 
 describe('what an origin is told', () => {

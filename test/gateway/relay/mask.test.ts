@@ -9,7 +9,8 @@ const SECRET = 'sk-live/8f+2=Q"&x\'<y>\\ z%41~_.!'
 const PLAIN = 'sk-proj-Ab3dEf6hIj9lMn2p'
 const stars = (text: string) => '*'.repeat(text.length)
 
-const bytes = (text: string) => Buffer.from(text, 'latin1') as Uint8Array<ArrayBuffer>
+/** No `Buffer`, of which a slice is no copy. */
+const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'))
 const text = (all: readonly Uint8Array[]) => Buffer.concat(all).toString('latin1')
 
 const streamed = async (chunks: readonly Uint8Array[], spelled: Spelled) => {
@@ -172,6 +173,17 @@ describe('a body', () => {
     expect(masked).toBe(maskText(whole, spelledOf(PLAIN)))
     expect(masked).toMatch(/^\{"key":"\*{24}","auth":"Basic dXNlcj\S{0,2}\*{30,}\S{0,4}"\}\*{24}$/)
   })
+
+  it.each([1, 12, 23])(
+    'holds no secret where it could be handed on but for %i of it',
+    async (cut) => {
+      const spelled = spelledOf(PLAIN)
+      // All of it may be inside of a secret, and it is longer than any by so many characters.
+      const after = 'a'.repeat(spelled.longest - 1 + cut - PLAIN.length)
+      const masked = await streamed([PLAIN + after, 'a '].map(bytes), spelled)
+      expect(masked).toBe(`${stars(PLAIN)}${after}a `)
+    },
+  )
 
   /** What is there after each chunk, the last one without an end after it. */
   const soFar = async (chunks: readonly string[], secret = PLAIN) => {

@@ -222,6 +222,23 @@ describe('a set that gives no answer', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('cuts the stream within the bound of the copy that answered last', async () => {
+    let isLost = false
+    let copiedAt = 0
+    const lookup: Revocations['lookup'] = (_, terms) => {
+      if (isLost) throw new Error('unreachable')
+      // The oldest copy that may answer.
+      copiedAt = Date.now() - (terms?.maxStaleness ?? 0)
+      return []
+    }
+    const begun = Date.now()
+    const { cuts } = start({ revocations: { lookup } })
+    await vi.advanceTimersByTimeAsync(5 * BOUND)
+    isLost = true
+    await vi.advanceTimersByTimeAsync(BOUND)
+    expect(cuts).toEqual([['revocations_unavailable', copiedAt + BOUND - begun]])
+  })
+
   it.each([null, {}, 7, Promise.resolve(null), Promise.resolve({})])(
     'or answers what is no list (%j), ends the stream at the bound',
     async (answer) => {

@@ -52,6 +52,14 @@ describe('in a process of its own, an answer', () => {
     expect(response.headers.get('x-echo')).toBe(MASKED)
   })
 
+  it('has no header with a secret in its name', async () => {
+    const headers = { [`x-${KEY.toUpperCase()}-left`]: '1', 'x-other': '2' }
+    const response = await ask(async () => new Response('', { headers }))
+    expect([...response.headers.keys()].filter((name) => name.startsWith('x-'))).toEqual([
+      'x-other',
+    ])
+  })
+
   it('that `send` left in a coding is not handed back', async () => {
     const reads: boolean[] = []
     const response = await ask(async (_target, _url, { headers }, isRead) => {

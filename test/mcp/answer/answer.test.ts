@@ -209,6 +209,28 @@ describe('a server that is a Worker', () => {
   })
 })
 
+/** What a server's answer to these messages comes to. */
+const answerTo = async (messages: unknown, revision: string, response: Response) => {
+  const request = new Request(MCP, {
+    method: 'POST',
+    headers: {
+      ...JSON_TYPE,
+      authorization: `Bearer ${await issuer.mint({ aud: MCP })}`,
+      'mcp-protocol-version': revision,
+    },
+    body: JSON.stringify(messages),
+  })
+  return mcpAnswer(response, request, await createGuard(policyOf())(request))
+}
+
+it('a page is no answer to a batch that asks for a list among others', async () => {
+  const batch = ['ping', 'tools/list'].map((method, id) => ({ jsonrpc: '2.0', id, method }))
+  const page = new Response(`[${LIST}]`, { headers: { 'content-type': 'text/plain' } })
+  expect(await answerTo(batch, '2025-03-26', page)).toMatchObject({
+    reason: { code: 'mcp_answer_invalid' },
+  })
+})
+
 describe('the requests of a POST that events have not answered yet', () => {
   const batch = [
     { jsonrpc: '2.0', id: 1, method: 'ping' },
@@ -216,18 +238,8 @@ describe('the requests of a POST that events have not answered yet', () => {
     { jsonrpc: '2.0', method: 'notifications/initialized' },
   ]
   const openAfter = async (messages: unknown, revision: string, ...events: string[]) => {
-    const request = new Request(MCP, {
-      method: 'POST',
-      headers: {
-        ...JSON_TYPE,
-        authorization: `Bearer ${await issuer.mint({ aud: MCP })}`,
-        'mcp-protocol-version': revision,
-      },
-      body: JSON.stringify(messages),
-    })
-    const decision = await createGuard(policyOf())(request)
     const body = events.map((one) => `data: ${one}\n\n`).join('')
-    const answer = await mcpAnswer(new Response(body, { headers: SSE }), request, decision)
+    const answer = await answerTo(messages, revision, new Response(body, { headers: SSE }))
     if (!answer.ok) throw new Error(answer.reason.code)
     const { response, openRequests } = answer.value
     expect(await response.text()).toBe(body)
