@@ -85,9 +85,9 @@ export class AgentRegistry extends DurableObject {
     call: string = crypto.randomUUID(),
   ): Promise<void> {
     if (this.#calls.has(call)) return
-    const { changed, gone } = this.#table.observe(sightings, terms)
     dropOldest(this.#calls, MOST_CALLS)
     this.#calls.add(call)
+    const { changed, gone } = this.#table.observe(sightings, terms)
     for (const { issuer, agent } of changed) {
       system.log({ event: 'agent_changed', issuer, agent })
     }

@@ -173,19 +173,6 @@ it('counts a call once, though its answer was lost and it comes again', async ()
   expect(await alerts()).toMatchObject([{ signal: 'refusals', seen: { refusals: 12 } }])
 })
 
-it('counts a call that has failed, once it comes again', async () => {
-  const seen = sighting('a', Date.now())
-  const tell = (types: unknown) =>
-    runInDurableObject(registry(), (object: AgentRegistry) =>
-      object.observe([{ ...seen, types } as typeof seen], termsOf(), 'call').then(
-        () => 'counted',
-        () => 'failed',
-      ),
-    )
-  expect([await tell(1), await tell(seen.types)]).toEqual(['failed', 'counted'])
-  expect(await sqlOf(registry(), 'SELECT * FROM watched')).toHaveLength(1)
-})
-
 it('forgets what is usual of an agent with its entry', async () => {
   const { discoveredAgents } = LIMITS
   Object.assign(LIMITS, { discoveredAgents: 10 })
