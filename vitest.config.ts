@@ -55,24 +55,26 @@ const WAITING = [
 const LONGEST = ['e2e/pending', 'e2e/watch', 'e2e/agents'].map(pathOf)
 
 /**
- * Spreads those among the others, which have the processors meanwhile: deals the others out, so that each hand has long
- * and short ones, and puts a waiting file before each hand but the last two. The longest come first, and then all files
- * that run inside workerd: only two workers are free to start a workerd for these. A worker runs files of one project.
+ * Orders the files so that both processors are used to the end. Long and short files are in groups of the same size, and
+ * one waiting file comes before each group but the last two. The longest come first, and then all files that run inside
+ * workerd: only two workers are free to start a workerd for these. A worker ends when the next file is of another project.
  */
 class Spreading extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
     const of = (name: string) => sorted.filter(({ project }) => project.name === name)
-    const taken = (paths: readonly string[]) =>
+    const listed = (paths: readonly string[]) =>
       paths.flatMap((path) => of('node').filter(({ moduleId }) => moduleId === path))
-    const [waiting, longest] = [taken(WAITING), taken(LONGEST)]
-    const others = of('node').filter((file) => ![...waiting, ...longest].includes(file))
-    const hands = waiting.length + 2
-    const dealt = Array.from({ length: hands }, (_, hand) => [
-      ...waiting.slice(hand, hand + 1),
-      ...others.filter((_, i) => i % hands === hand),
+    const [waiting, longest] = [listed(WAITING), listed(LONGEST)]
+    const first = [...longest, ...of('alone'), ...of('workerd')]
+    // Also files of a project that is not named here.
+    const others = sorted.filter((file) => ![...first, ...waiting].includes(file))
+    const count = waiting.length + 2
+    const groups = Array.from({ length: count }, (_, group) => [
+      ...waiting.slice(group, group + 1),
+      ...others.filter((_, i) => i % count === group),
     ])
-    return [...longest, ...of('alone'), ...of('workerd'), ...dealt.flat()]
+    return [...first, ...groups.flat()]
   }
 }
 
