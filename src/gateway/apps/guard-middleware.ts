@@ -105,11 +105,11 @@ const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | und
     : undefined
 
 /** Adds the rule's CORS headers, if any. A preflight is answered without calling `answer`. */
-export async function withCors(
+export function withCors(
   request: Request,
   decision: Decision,
   answer: () => Promise<Response>,
-): Promise<Response> {
+): Response | Promise<Response> {
   const rule = corsFor(request, decision)
   return rule ? corsApp(rule).fetch(request, { answer }) : answer()
 }

@@ -77,18 +77,28 @@ export interface ForwardFault {
  * origin's response untouched, or a denial. Refuses a body that was already read. Outside workerd,
  * the request's signal aborts it until the response.
  */
-export async function forward(
+export function forward(
   request: Request,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> {
+  const { held, agent } = context.decision.known
+  return held && agent
+    ? sendHeld(held.bytes, ownerOf(agent), request, context)
+    : sendOn(request, context)
+}
+
+/** The body occupies memory until the origin has answered. */
+const sendHeld = async (
+  { length }: Uint8Array,
+  owner: string,
+  request: Request,
+  context: ForwardContext,
+): Promise<Result<Response, ForwardFault>> => {
   const { decision, route } = context
-  const { held, agent } = decision.known
-  if (!held || !agent) return sendOn(request, context)
-  // The body occupies memory until the origin has answered.
   const ms = Math.min(route.target.timeout ?? LIMITS.originMs, LIMITS.originMs) + LIMITS.heldSlackMs
-  const room = decision.ports.bodies.open(ownerOf(agent), ms)
+  const room = decision.ports.bodies.open(owner, ms)
   try {
-    return room.take(held.bytes.length)
+    return room.take(length)
       ? await sendOn(request, context)
       : fail({ denial: bodyDenials('bodies_full') })
   } finally {

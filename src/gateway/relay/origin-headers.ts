@@ -1,4 +1,4 @@
-import { perAdmission, weigh } from '../../core/admission.ts'
+import { type Admission, perAdmission, weigh } from '../../core/admission.ts'
 import type { Decision, Facts } from '../../core/guard.ts'
 import { ASSERTION_HEADER } from '../../core/model/assertion.ts'
 import type { Policy } from '../../core/model/policy.ts'
@@ -33,10 +33,13 @@ interface Made {
   readonly own: ReadonlySet<string>
 }
 
-/** The kept headers of an admission, and names and values of the request behind them. */
-interface Kept extends Made {
+/** The kept headers of an admission, with names and values of its last request. */
+interface Kept {
+  readonly headers: Headers
   readonly names: Texts
-  readonly values: Texts
+  values: Texts
+  /** Whether the origin gets the value that the request has, by name. */
+  readonly passes: readonly boolean[]
 }
 type Texts = readonly string[]
 
@@ -46,8 +49,6 @@ type Texts = readonly string[]
 interface Lent {
   readonly headers: Headers
   readonly giveBack?: () => void
-  /** The headers that were set for this request, with their previous values. */
-  readonly changed?: (readonly [name: string, old?: string])[]
 }
 
 /**
@@ -60,25 +61,23 @@ export function originHeaders(
   assertion: string | undefined,
   context: OriginContext,
 ): Lent {
-  const { policy, route, decision, requestId, clientIp } = context
+  const { policy, route, decision, requestId } = context
   const lent: Lent = likeLast(asked, context) ?? made(asked, context)
-  // Operations of MCP change more than is taken back.
+  // Operations of MCP change more than the next request sets again.
   const headers = route.mcp ? new Headers(lent.headers) : lent.headers
-  const set = (name: string, value: string) => {
-    headers.set(name, value)
-    lent.changed?.push([name])
-  }
-  if (clientIp !== undefined) set('X-Forwarded-For', clientIp)
-  set('X-Request-Id', requestId)
+  headers.set('X-Request-Id', requestId)
   if (decision.outcome === 'passed') {
     if (route.mcp) tellOperation(headers, decision.known)
-    if (assertion !== undefined) set(policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
+    if (assertion !== undefined) {
+      headers.set(policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
+    }
   }
   return { ...lent, headers }
 }
 
 /** All headers for an origin but those set per request. */
-const made = (asked: Asked, { policy, route, address, decision }: OriginContext): Made => {
+const made = (asked: Asked, context: OriginContext): Made => {
+  const { policy, route, address, decision, clientIp } = context
   const headers = new Headers(asked.headers)
   const upgrade = headers.get('upgrade')
   stripInbound(headers, policy, route)
@@ -108,6 +107,7 @@ const made = (asked: Asked, { policy, route, address, decision }: OriginContext)
     }
     for (const [name, value] of identityHeaders(decision.known)) set(name, value)
   }
+  if (clientIp !== undefined) set('X-Forwarded-For', clientIp)
   return { headers, own }
 }
 
@@ -117,7 +117,7 @@ const made = (asked: Asked, { policy, route, address, decision }: OriginContext)
  * `undefined` if they must be built again.
  */
 const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
-  const { decision, address } = context
+  const { decision, address, clientIp = '' } = context
   // Many tokens are sent once: nothing is kept for them.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
@@ -126,19 +126,22 @@ const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
     place.isMet = true
     return undefined
   }
-  const names = [':method', ':scheme', ':authority']
-  const values = [asked.method, address.scheme, address.authority]
+  const names = [':method', ':scheme', ':authority', ':client']
+  const values = [asked.method, address.scheme, address.authority, clientIp]
   asked.headers.forEach((value, name) => {
     names.push(name)
     // All requests of an admission have the same token.
     values.push(name === 'authorization' ? '' : value)
   })
-  const lent = lend(place, names, values)
+  const lent = lend(admission, place, names, values)
   if (lent || !values.every((value) => ASCII.test(value))) return lent
-  const kept = { ...made(asked, context), names, values }
-  weigh(admission, weightOf(kept) - place.bytes)
-  Object.assign(place, { kept, bytes: weightOf(kept) })
-  return lend(place, names, values)
+  const { headers, own } = made(asked, context)
+  const sent = new Set(headers.keys())
+  const passes = names.map((name) => sent.has(name) && !own.has(name))
+  place.kept = { headers, names, values, passes }
+  weigh(admission, weightOf(place.kept) - place.bytes)
+  place.bytes = weightOf(place.kept)
+  return lend(admission, place, names, values)
 }
 
 /** By admission. `kept` is absent also while a request uses it; `bytes` are those counted for it. */
@@ -148,39 +151,49 @@ const placeOf = perAdmission(
 )
 
 /** Takes the kept headers out and sets the values that differ. */
-const lend = (place: ReturnType<typeof placeOf>, names: Texts, values: Texts): Lent | undefined => {
+const lend = (
+  admission: Admission,
+  place: ReturnType<typeof placeOf>,
+  names: Texts,
+  values: Texts,
+): Lent | undefined => {
   const { kept } = place
   if (kept?.names.length !== names.length) return undefined
-  const { headers, own } = kept
-  const changed: NonNullable<Lent['changed']> = []
   place.kept = undefined
+  let bytes = 0
   for (let i = 0; i < names.length; i++) {
-    const [name, value, old] = [names[i] as string, values[i] as string, kept.values[i] as string]
+    const name = names[i] as string
+    const value = values[i] as string
+    const old = kept.values[i] as string
     if (kept.names[i] !== name) return undefined
     if (old === value) continue
     if (RULING.has(name)) return undefined
-    if (!headers.has(name) || own.has(name)) continue
+    bytes += (kept.passes[i] ? 3 : 2) * (value.length - old.length)
+    if (!kept.passes[i]) continue
     // A comma may join several lines, which would be lost.
     if (value.includes(',') || old.includes(',') || !ASCII.test(value)) return undefined
-    headers.set(name, value)
-    changed.push([name, old])
+    kept.headers.set(name, value)
+  }
+  kept.values = values
+  if (bytes !== 0) {
+    place.bytes += bytes
+    weigh(admission, bytes)
   }
   const giveBack = () => {
-    for (const [name, old] of changed)
-      old === undefined ? headers.delete(name) : headers.set(name, old)
     place.kept = kept
   }
-  return { headers, changed, giveBack }
+  return { headers: kept.headers, giveBack }
 }
 
 /**
- * A changed value of these needs new headers: the gate sets others by the first three, the next two control
+ * A changed value of these needs new headers: the gate sets others by the first four, the next two control
  * which headers stay, subprotocols may hold a token, and `Set-Cookie` has several lines.
  */
 const RULING: ReadonlySet<string> = new Set([
   ':method',
   ':scheme',
   ':authority',
+  ':client',
   'connection',
   'upgrade',
   'sec-websocket-protocol',

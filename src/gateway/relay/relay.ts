@@ -26,13 +26,14 @@ export interface Relayed {
 export async function relay(
   request: Request,
   decision: Decision,
-  { isFetched, ...options }: RelayOptions,
+  { isFetched, send, requestId, clientIp }: RelayOptions,
 ): Promise<Relayed> {
   const { route, address, policy, limited, nonce } = decision.known
   if (!route || !address || !policy || route.endpoint) {
     return { answer: fail(chainDenials('unavailable')) }
   }
-  const sent = await forward(request, { policy, route, address, decision, ...options })
+  const context = { policy, route, address, decision, send, requestId, clientIp }
+  const sent = await forward(request, context)
   if (!sent.ok) {
     const { denial, status } = sent.reason
     return { answer: fail(denial), ...(status !== undefined && { origin: { status } }) }
@@ -43,7 +44,7 @@ export async function relay(
   const about = {
     route,
     address,
-    requestId: options.requestId,
+    requestId,
     method,
     tellsId,
     // In shadow mode the origin answers a denied preflight.

@@ -40,13 +40,16 @@ export function toAgent(response: Response, about: ToAgent): Response {
 
 const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[] => {
   const { route, address, requestId, tellsId, keepsCors = false, limited, nonce } = about
-  // Names are read once: each read calls into the runtime.
-  const sent = [...headers.keys()]
-  const sentAs = (name: string) => (sent.includes(name) ? headers.get(name) : null)
+  // All are read at once: each read calls into the runtime.
+  const sent = new Map<string, string>()
+  headers.forEach((value, name) => {
+    sent.set(name, value)
+  })
+  const sentAs = (name: string) => sent.get(name) ?? null
   const edits: Edit[] = []
   const named = connectionOptions(sentAs('connection'))
   const isUpgraded = status === 101
-  for (const name of sent) {
+  for (const name of sent.keys()) {
     const goes =
       route.removedFromAnswers.includes(name) ||
       (!isUpgraded && isHopByHop(name, named)) ||
@@ -96,13 +99,13 @@ const UNSHARED = /^(?:private|no-store)$/i
  */
 const mayBeShared = (
   cacheControl: string | null,
-  sent: readonly string[],
+  sent: ReadonlyMap<string, string>,
   { route: { access }, method }: ToAgent,
 ): boolean => {
   if (access !== 'required') return access === 'optional'
-  if (sent.some((name) => SHARED_CACHE_HEADER.test(name))) return true
+  if ([...sent.keys()].some((name) => SHARED_CACHE_HEADER.test(name))) return true
   if (method !== 'GET' && method !== 'HEAD') return false
-  const isLasting = sent.includes('expires') || SHAREABLE.test(cacheControl ?? '')
+  const isLasting = sent.has('expires') || SHAREABLE.test(cacheControl ?? '')
   return isLasting && !directivesOf(cacheControl ?? '').some((one) => UNSHARED.test(one))
 }
 
