@@ -7,7 +7,14 @@ interface Contender {
   readonly name: string
   readonly title: string
   /** A file of `contenders/`, or `gate` for the Worker as it is deployed, or `other` for another build of it. */
-  readonly module: 'pass-through' | 'jose' | 'jose-plus' | 'oauth4webapi' | 'gate' | 'other'
+  readonly module:
+    | 'pass-through'
+    | 'jose'
+    | 'jose-plus'
+    | 'oauth4webapi'
+    | 'oauth4webapi-plus'
+    | 'gate'
+    | 'other'
   /** No token is sent twice; else each connection repeats a token of its own. */
   readonly newTokens?: true
   /** Proofs are for `http:`, which is what plain workerd says of a request; else for the resource. */
@@ -51,6 +58,12 @@ const o: Contender = {
   title: '`validateJwtAccessToken` of oauth4webapi',
   module: 'oauth4webapi',
   httpProofs: true,
+}
+const oPlus: Contender = {
+  ...o,
+  name: 'o+',
+  title: '(o), plus identity headers and a journal line',
+  module: 'oauth4webapi-plus',
 }
 
 const gate = (name: string, what: string, more: Partial<Contender> = {}): Contender => ({
@@ -114,7 +127,7 @@ export const LINEUP: readonly Row[] = [
     ...rowsOf(KINDS.post, overHttp, a, b, bPlus, known, fresh),
     ...rowsOf(KINDS.get, overHttp, a, b, bPlus, known, fresh),
     ...(overHttp ? [] : rowsOf(KINDS.get, false, ...VARIANTS)),
-    ...(overHttp ? [] : rowsOf(KINDS.dpop, false, a, o, window, exact)),
+    ...(overHttp ? [] : rowsOf(KINDS.dpop, false, a, o, oPlus, window, exact)),
     ...rowsOf(KINDS.sse, overHttp, a, bPlus, known),
     ...rowsOf(KINDS.upload, overHttp, a, bPlus, known),
     ...rowsOf(KINDS.smallCall, overHttp, a, knownMcp),

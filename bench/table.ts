@@ -47,6 +47,7 @@ const SHOWN = [
   ['post', 'gate-new'],
   ['get', 'gate'],
   ['dpop', 'o'],
+  ['dpop', 'o+'],
   ['dpop', 'gate'],
   ['dpop', 'gate-exact'],
   ['sse', 'gate'],

@@ -64,6 +64,7 @@ const TARGETS: readonly Target[] = [
     more(`mcp-100k${way}.gate`, `mcp-100k${way}.a`, 500),
   ]),
   ratio('dpop', 'gate', 'o', 0.7),
+  ratio('dpop', 'gate', 'o+', 0.7),
   ...LINEUP.map(({ id }) => more(id, otherOf(id), 0)),
   more('get.gate-1m', 'get.gate', 15),
   more('get.gate-rules', 'get.gate', 15),
