@@ -6,19 +6,34 @@ export const median = (values: readonly number[]): number => {
   return Number.isInteger(middle) ? ((sorted[middle - 1] ?? Number.NaN) + upper) / 2 : upper
 }
 
-/** The median of each round's own difference: what a whole round is slowed down by counts on both sides. */
-export const pairedDifference = (values: readonly number[], less: readonly number[]): number =>
-  median(differences(values, less))
+/**
+ * What one row takes above another: the difference between the means of their quicker halves. Other work of the machine
+ * makes rounds slower and never quicker, so the slower half says more of the machine. Of nothing it is NaN.
+ */
+export const surcharge = (values: readonly number[], less: readonly number[]): number =>
+  quickerHalf(values) - quickerHalf(less)
 
-/** How far that may be off, in 19 of 20 runs: 1.57 times the interquartile range by the root of the count. */
-export const uncertainty = (values: readonly number[], less: readonly number[]): number => {
-  const sorted = Float64Array.from(differences(values, less)).sort()
-  const range = percentile(sorted, 0.75) - percentile(sorted, 0.25)
-  return (1.57 * range) / Math.sqrt(sorted.length)
+const quickerHalf = (values: readonly number[]): number => {
+  const quick = Float64Array.from(values)
+    .sort()
+    .subarray(0, Math.ceil(values.length / 2))
+  return quick.reduce((sum, value) => sum + value, 0) / quick.length
 }
 
-const differences = (values: readonly number[], less: readonly number[]): readonly number[] =>
-  values.map((value, i) => value - (less[i] ?? Number.NaN))
+/** Most parts that the rounds are divided into. */
+const PARTS = 10
+
+/** How far the surcharge may be off, in 19 of 20 runs: by how far the surcharges of parts of the rounds lie apart. */
+export const uncertainty = (values: readonly number[], less: readonly number[]): number => {
+  const parts = Math.min(PARTS, Math.floor(values.length / 2))
+  const found = Array.from({ length: parts }, (_, part) => {
+    const own = (all: readonly number[]) => all.filter((_, round) => round % parts === part)
+    return surcharge(own(values), own(less))
+  })
+  const mean = found.reduce((sum, one) => sum + one, 0) / parts
+  const variance = found.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (parts - 1)
+  return 2 * Math.sqrt(variance / parts)
+}
 
 /** The median of each round's own ratio. */
 export const pairedRatio = (values: readonly number[], others: readonly number[]): number =>

@@ -1,11 +1,11 @@
 import { baseOf } from './lineup.ts'
 import { fixed, grouped, markdown, UNKNOWN } from './markdown.ts'
 import type { Line, Report } from './report.ts'
-import { median, pairedDifference, pairedRatio, uncertainty } from './statistics.ts'
+import { median, pairedRatio, surcharge, uncertainty } from './statistics.ts'
 
 type Column = readonly [head: string, cell: (line: Line, base: Line) => string]
 
-const ABOVE: Column = ['µs above (a)', ({ cpu }, base) => fixed(0, pairedDifference(cpu, base.cpu))]
+const ABOVE: Column = ['µs above (a)', ({ cpu }, base) => fixed(0, surcharge(cpu, base.cpu))]
 const TO_A: Column = ['req/s × (a)', ({ rate }, base) => fixed(2, pairedRatio(rate, base.rate))]
 const COLUMNS: readonly Column[] = [
   ABOVE,
@@ -82,6 +82,6 @@ export const renderSurroundings = ({ date, machine, versions, settings }: Report
   return [
     `${date}; ${machine.system}, ${machine.cpu}, ${machine.cores} processors.`,
     `With ${all.join(', ')}.`,
-    `ES256; medians of ${rounds} rounds of ${seconds} s over ${connections} connections.`,
+    `ES256; ${rounds} rounds of ${seconds} s over ${connections} connections.`,
   ].join(' ')
 }

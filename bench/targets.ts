@@ -2,7 +2,7 @@ import { EVENTS } from './kinds.ts'
 import { baseOf, LINEUP, otherOf } from './lineup.ts'
 import { fixed, markdown } from './markdown.ts'
 import type { Line, Report } from './report.ts'
-import { pairedDifference, uncertainty } from './statistics.ts'
+import { surcharge, uncertainty } from './statistics.ts'
 
 /** What is compared, and what it should be at most. */
 interface Target {
@@ -22,7 +22,7 @@ interface Found {
 const above = (lines: readonly Line[], id: string, less: string): Found => {
   const cpuOf = (wanted: string) => lines.find((one) => one.id === wanted)?.cpu ?? []
   const times = [cpuOf(id), cpuOf(less)] as const
-  return { value: pairedDifference(...times), uncertainty: uncertainty(...times) }
+  return { value: surcharge(...times), uncertainty: uncertainty(...times) }
 }
 
 /** What a row of a group adds to (a), as a multiple of what another one adds. */
@@ -94,6 +94,6 @@ export const renderTargets = ({ lines }: Pick<Report, 'lines'>): string =>
 
 /** Nothing is said where the run cannot tell. */
 const verdict = (over: number, uncertainty: number): string => {
-  if (Math.abs(over) < uncertainty) return 'too close to tell'
+  if (!(Math.abs(over) >= uncertainty)) return 'too close to tell'
   return over <= 0 ? 'reached' : 'not reached'
 }

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import {
   median,
   orderOf,
-  pairedDifference,
   pairedRatio,
   percentile,
+  surcharge,
   uncertainty,
 } from '../../bench/statistics.ts'
 
@@ -21,20 +21,26 @@ it.each([
 })
 
 describe('what is compared', () => {
-  it('is compared within each round', () => {
+  it('is compared within each round, if it is a ratio', () => {
     // The second round was slow for both.
     expect(pairedRatio([500, 50, 480], [1000, 100, 1000])).toBe(0.5)
-    expect(pairedDifference([150, 950, 161], [100, 900, 110])).toBe(50)
   })
 
-  it('is as uncertain as the rounds lie apart', () => {
+  it('is compared by the quicker halves, whichever rounds were slow', () => {
+    expect(surcharge([150, 950, 152, 990], [800, 100, 102, 900])).toBe(50)
+    expect(surcharge([160, 150, 900], [100, 900, 110])).toBe(50)
+  })
+
+  it('is as uncertain as parts of the rounds lie apart', () => {
     expect(uncertainty([7, 7, 7, 7], [2, 2, 2, 2])).toBe(0)
-    expect(uncertainty([10, 20, 30, 40], [0, 0, 0, 0])).toBeCloseTo((1.57 * 20) / 2)
+    // The parts say 10 and 14.
+    expect(uncertainty([10, 14, 10, 14], [0, 0, 0, 0])).toBeCloseTo(4)
+    expect(uncertainty([10], [0])).toBeNaN()
   })
 
   it('is no number without the other', () => {
     expect(pairedRatio([1, 2], [])).toBeNaN()
-    expect(pairedDifference([1, 2], [])).toBeNaN()
+    expect(surcharge([1, 2], [])).toBeNaN()
   })
 })
 
