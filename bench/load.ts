@@ -63,14 +63,21 @@ export const load = async (server: Server, task: Task): Promise<Measure> => {
   }
 }
 
+/** Milliseconds in which no processor time is added, so that no thread runs: more than two ticks of any Linux. */
+const QUIET = 25
+/** Milliseconds after which a Worker that goes on working ends the run. */
+const MOST = 10_000
+
 /** The processor time once it no longer grows, in seconds. */
 const idle = async (server: Server): Promise<number> => {
-  let last = server.cpu()
+  const begun = performance.now()
+  let [last, since] = [server.cpu(), begun]
   for (;;) {
-    await setTimeout(1)
-    const now = server.cpu()
-    if (!(now > last)) return now
-    last = now
+    await setTimeout(2)
+    const [now, at] = [server.cpu(), performance.now()]
+    if (now > last) [last, since] = [now, at]
+    else if (at - since >= QUIET) return last
+    if (at - begun > MOST) throw new Error(`workerd goes on working\n${server.errors()}`)
   }
 }
 

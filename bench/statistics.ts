@@ -7,32 +7,40 @@ export const median = (values: readonly number[]): number => {
 }
 
 /**
- * What one row takes above another: the difference between the means of their quicker halves. Other work of the machine
- * makes rounds slower and never quicker, so the slower half says more of the machine. Of nothing it is NaN.
+ * The mean of the quicker half of the rounds. Other work of the machine makes rounds slower and never quicker, so the
+ * slower half says more of the machine. Rare work of the Worker itself falls into the slower half too. Of nothing it is
+ * NaN.
  */
-export const surcharge = (values: readonly number[], less: readonly number[]): number =>
-  quickerHalf(values) - quickerHalf(less)
-
-const quickerHalf = (values: readonly number[]): number => {
+export const quickerHalf = (values: readonly number[]): number => {
   const quick = Float64Array.from(values)
     .sort()
     .subarray(0, Math.ceil(values.length / 2))
   return quick.reduce((sum, value) => sum + value, 0) / quick.length
 }
 
-/** Most parts that the rounds are divided into. */
-const PARTS = 10
+/** What one row takes above another. */
+export const surcharge = (values: readonly number[], less: readonly number[]): number =>
+  quickerHalf(values) - quickerHalf(less)
 
-/** How far the surcharge may be off, in 19 of 20 runs: by how far the surcharges of parts of the rounds lie apart. */
-export const uncertainty = (values: readonly number[], less: readonly number[]): number => {
-  const parts = Math.min(PARTS, Math.floor(values.length / 2))
-  const found = Array.from({ length: parts }, (_, part) => {
-    const own = (all: readonly number[]) => all.filter((_, round) => round % parts === part)
-    return surcharge(own(values), own(less))
-  })
-  const mean = found.reduce((sum, one) => sum + one, 0) / parts
-  const variance = found.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (parts - 1)
-  return 2 * Math.sqrt(variance / parts)
+/** Parts that the rounds are divided into, and Student's factor for 19 of 20 at so many. */
+const [PARTS, FACTOR] = [10, 2.26]
+
+/**
+ * How far an estimate from all rounds may be off: by how far the same estimates from ten parts of the run lie apart.
+ * `estimate` is given what cuts a part out of a row's rounds. NaN where a part would have a single round.
+ */
+export const uncertainty = (
+  rounds: number,
+  estimate: (own: (all: readonly number[]) => readonly number[]) => number,
+): number => {
+  if (rounds < 2 * PARTS) return Number.NaN
+  const start = (part: number) => Math.floor((part * rounds) / PARTS)
+  const found = Array.from({ length: PARTS }, (_, part) =>
+    estimate((all) => all.slice(start(part), start(part + 1))),
+  )
+  const mean = found.reduce((sum, one) => sum + one, 0) / PARTS
+  const variance = found.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (PARTS - 1)
+  return FACTOR * Math.sqrt(variance / PARTS)
 }
 
 /** The median of each round's own ratio. */
@@ -41,10 +49,6 @@ export const pairedRatio = (values: readonly number[], others: readonly number[]
 
 /** With so many decimals at most. */
 export const rounded = (digits: number, value: number): number => Number(value.toFixed(digits))
-
-/** The value below which a share of sorted values lies (nearest rank). Of nothing it is NaN. */
-export const percentile = (sorted: ArrayLike<number>, share: number): number =>
-  sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 
 /**
  * The order of one round: every item once, each round begun by the next one, every second round

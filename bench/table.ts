@@ -1,7 +1,7 @@
 import { baseOf } from './lineup.ts'
 import { fixed, grouped, markdown, UNKNOWN } from './markdown.ts'
 import type { Line, Report } from './report.ts'
-import { median, pairedRatio, surcharge, uncertainty } from './statistics.ts'
+import { median, pairedRatio, quickerHalf, surcharge, uncertainty } from './statistics.ts'
 
 type Column = readonly [head: string, cell: (line: Line, base: Line) => string]
 
@@ -9,8 +9,15 @@ const ABOVE: Column = ['µs above (a)', ({ cpu }, base) => fixed(0, surcharge(cp
 const TO_A: Column = ['req/s × (a)', ({ rate }, base) => fixed(2, pairedRatio(rate, base.rate))]
 const COLUMNS: readonly Column[] = [
   ABOVE,
-  ['±', ({ cpu }, base) => fixed(0, uncertainty(cpu, base.cpu))],
-  ['µs', ({ cpu }) => fixed(0, median(cpu))],
+  [
+    '±',
+    ({ cpu }, base) =>
+      fixed(
+        0,
+        uncertainty(cpu.length, (own) => surcharge(own(cpu), own(base.cpu))),
+      ),
+  ],
+  ['µs', ({ cpu }) => fixed(0, quickerHalf(cpu))],
   ['req/s', ({ rate }) => grouped(median(rate))],
   TO_A,
 ]

@@ -18,27 +18,29 @@ interface Found {
   readonly uncertainty: number
 }
 
-/** What one row takes above another. */
-const above = (lines: readonly Line[], id: string, less: string): Found => {
-  const cpuOf = (wanted: string) => lines.find((one) => one.id === wanted)?.cpu ?? []
-  const times = [cpuOf(id), cpuOf(less)] as const
-  return { value: surcharge(...times), uncertainty: uncertainty(...times) }
-}
+type CpuOf = (id: string) => readonly number[]
+
+/** What is found by an estimate from the rounds of some rows. */
+const findBy =
+  (estimate: (cpuOf: CpuOf) => number) =>
+  (lines: readonly Line[]): Found => {
+    const cpuOf = (wanted: string) => lines.find(({ id }) => id === wanted)?.cpu ?? []
+    const rounds = lines[0]?.cpu.length ?? 0
+    return {
+      value: estimate(cpuOf),
+      uncertainty: uncertainty(rounds, (own) => estimate((id) => own(cpuOf(id)))),
+    }
+  }
 
 /** What a row of a group adds to (a), as a multiple of what another one adds. */
 const ratio = (group: string, name: string, other: string, most: number): Target => ({
   text: `\`${group}.${name}\` ÷ \`${group}.${other}\`, both above (a)`,
   most,
   unit: '×',
-  find(lines) {
-    const [one, two] = [
-      above(lines, `${group}.${name}`, baseOf(group)),
-      above(lines, `${group}.${other}`, baseOf(group)),
-    ]
-    const value = one.value / two.value
-    const share = Math.hypot(one.uncertainty / one.value, two.uncertainty / two.value)
-    return { value, uncertainty: Math.abs(value * share) }
-  },
+  find: findBy((cpuOf) => {
+    const above = (one: string) => surcharge(cpuOf(`${group}.${one}`), cpuOf(baseOf(group)))
+    return above(name) / above(other)
+  }),
 })
 
 /** What a row takes more than another one, for each event. */
@@ -46,10 +48,7 @@ const more = (id: string, other: string, most: number, events = 1): Target => ({
   text: `\`${id}\` − \`${other}\`${events > 1 ? ', an event' : ''}`,
   most,
   unit: 'µs',
-  find(lines) {
-    const { value, uncertainty } = above(lines, id, other)
-    return { value: value / events, uncertainty: uncertainty / events }
-  },
+  find: findBy((cpuOf) => surcharge(cpuOf(id), cpuOf(other)) / events),
 })
 
 const TARGETS: readonly Target[] = [

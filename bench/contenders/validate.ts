@@ -16,6 +16,7 @@ export const validate = async (
   server ??= { issuer: env.ISSUER, jwks_uri: `${env.ISSUER}/jwks` }
   try {
     return await validateJwtAccessToken(server, request, env.AUDIENCE, {
+      requireDPoP: true,
       // The library asks once, and again after five minutes.
       [customFetch]: async () => Response.json({ keys: env.KEYS }),
     })

@@ -117,7 +117,8 @@ const made = (asked: Asked, context: OriginContext): Made => {
  * `undefined` if they must be built again.
  */
 const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
-  const { decision, address, clientIp = '' } = context
+  // A client without an address is not one whose address is empty.
+  const { decision, address, clientIp = ':' } = context
   // Many tokens are sent once: nothing is kept for them.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
