@@ -17,7 +17,8 @@ export function withExpectations(
 ): Result<string, string> {
   const file = parsed(text) as { case?: JsonObject[] } | undefined
   let next = text
-  // The last case first: an edit does not move the text before it.
+  let reason: string | undefined
+  // The last case first: an edit does not move the text before it. So the reason is that of the first case.
   for (const [index, expect] of [...expected].sort(([one], [other]) => other - one)) {
     const startOf = (name: string) => offsetOf(text, placeOf(`case[${index}]${name}`))
     const written = file?.case?.[index]
@@ -33,14 +34,14 @@ export function withExpectations(
       const end = endOf(text, start, /(?<=\})/g)
       if (left === '' || text.slice(start, end).includes('\n')) {
         const { line } = placeOf(`case[${index}].expect`)
-        return fail(
-          `expect on line ${line} is not one line: write expect = { … }, or change it by hand`,
-        )
+        reason = `expect on line ${line} is not one line: write expect = { … }, or change it by hand`
+        continue
       }
       next = next.slice(0, start + left.length) + tomlValue(expect) + next.slice(end)
     }
     file.case[index] = { ...written, expect }
   }
+  if (reason !== undefined) return fail(reason)
   return isDeepStrictEqual(parsed(next), file)
     ? ok(next)
     : fail('it is written in a way that cannot be preserved')

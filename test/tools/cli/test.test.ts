@@ -530,6 +530,15 @@ expect = { code = "route_unknown" } # as it is`
     expect(outcome.err.join('\n')).toMatch(/is unchanged: expect on line \d+ is not one line/)
   })
 
+  it('names the first of several that it refuses', async () => {
+    const refused = one(`${paid('1')}expect.code = "x"`)
+    const text = `${refused}\n${refused}`
+    const outcome = await judge(text, { update: true })
+    const line = text.split('\n').findIndex((written) => written.startsWith('expect.')) + 1
+    expect(outcome).toMatchObject({ exitCode: 1, text })
+    expect(outcome.err.join('\n')).toContain(`is unchanged: expect on line ${line} is not one line`)
+  })
+
   it('refuses cases in a list', async () => {
     const text = 'case = [{ name = "one", request = "GET /open" }]'
     const outcome = await judge(text, { update: true })
