@@ -172,7 +172,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
       { now, onError, trace }: Watch,
       recall?: (known: object) => Admission | undefined,
     ) {
-      let known: Record<string, unknown> = { ...given }
+      const known: Record<string, unknown> = { ...given }
       const waits: Record<string, number> = {}
       const decided: Decided[] = []
       let line = places
@@ -181,7 +181,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
         if (at === firstOnce && line === places) {
           const admission = recall?.(known)
           if (admission) {
-            known = { ...known, ...(admission.facts as object), admission }
+            Object.assign(known, admission.facts, { admission })
             line = admission.made.get(build) as readonly Place[]
             at = -1
             continue

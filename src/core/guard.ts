@@ -75,6 +75,49 @@ export const GUARD = chain<Given>()
   .and(limit)
   .and(revocation)
 
+type LineRun = Awaited<ReturnType<typeof GUARD.run>>
+type Known = Extract<LineRun, { readonly outcome: 'passed' }>['known']
+
+/**
+ * The facts of a request that nothing is known of. All names are here, so that each fact is set and none is added: V8
+ * would store an object that grows so far as a hash table.
+ */
+const NOTHING_KNOWN: Readonly<Record<keyof Known, undefined>> = {
+  request: undefined,
+  policy: undefined,
+  caller: undefined,
+  connection: undefined,
+  hold: undefined,
+  route: undefined,
+  params: undefined,
+  deciding: undefined,
+  address: undefined,
+  namedWorkflow: undefined,
+  isPreflight: undefined,
+  credential: undefined,
+  remembered: undefined,
+  issuer: undefined,
+  token: undefined,
+  access: undefined,
+  intent: undefined,
+  possession: undefined,
+  proof: undefined,
+  nonce: undefined,
+  agent: undefined,
+  subjects: undefined,
+  routeGrant: undefined,
+  admission: undefined,
+  evaluated: undefined,
+  operation: undefined,
+  held: undefined,
+  uses: undefined,
+  grant: undefined,
+  evaluatedUses: undefined,
+  signing: undefined,
+  limited: undefined,
+  throttles: undefined,
+}
+
 /** The ports of all stages. */
 export interface GuardPorts {
   readonly clock: Clock
@@ -92,8 +135,6 @@ export interface GuardPorts {
   /** Called with an unexpected error of a stage; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
-
-type LineRun = Awaited<ReturnType<typeof GUARD.run>>
 
 /**
  * The decision of the line, with all established facts. `passed`: the agent is allowed. `ended`: allowed without an
@@ -154,7 +195,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
     }
     const isTraced = steps !== undefined || asked !== undefined
     const watch = { now, onError, trace: isTraced ? trace : undefined }
-    const given = { request, policy, caller, connection, hold }
+    const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold }
     const decision = await GUARD.run(given, ports, watch, isTraced ? undefined : recall)
     // A caller that forwards the body opens a room of its own.
     room?.leave()

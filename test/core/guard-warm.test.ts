@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInThisContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { NOW } from '../kit/facts.ts'
 import { type Asked, startLine } from '../kit/line.ts'
@@ -74,11 +76,20 @@ describe('a warm token', () => {
     expect(await ask('/docs/1')).toBe('credential_missing')
     const { code, known } = await line.ask(POLICY, '/optional')
     expect(code).toBe('ended')
-    for (const fact of ['credential', 'token', 'access', 'agent']) {
-      expect(known).not.toHaveProperty(fact)
+    for (const fact of ['credential', 'token', 'access', 'agent'] as const) {
+      expect(known[fact]).toBeUndefined()
     }
     const open = await line.ask(POLICY, '/open', TOKEN)
-    expect(open.known).not.toHaveProperty('agent')
+    expect(open.known.agent).toBeUndefined()
+  })
+
+  it('has facts that the engine does not store as a hash table', async () => {
+    setFlagsFromString('--allow-natives-syntax')
+    const isFast = runInThisContext('(object) => %HasFastProperties(object)')
+    for (const token of [TOKEN, undefined]) {
+      const { code, known } = await line.ask(POLICY, '/docs/1', token)
+      expect([code, isFast(known)]).toEqual([token ? 'passed' : 'credential_missing', true])
+    }
   })
 
   it('is refused with any bit of it changed', async () => {

@@ -164,7 +164,7 @@ describe('the line', () => {
   it('ends on a public route, without an identity', async () => {
     const { decision, stages } = await run('/open', { token: 'rubbish' })
     expect(decision.outcome).toBe('ended')
-    expect(decision.known).not.toHaveProperty('agent')
+    expect(decision.known.agent).toBeUndefined()
     expect(stages).toEqual(['route', 'address', 'credential'])
   })
 

@@ -129,11 +129,11 @@ const headOf = (
     claimed_kid: claimed(claims?.kid),
     possession: proofIn(known),
     grant: known.grant,
-    ...(operation && journalOf(operation)),
     ms: decision?.waits ?? {},
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
     revocations,
+    ...(operation && journalOf(operation)),
     ...(read && { kind: 'act', act: 'read', filters: read }),
   }
 }

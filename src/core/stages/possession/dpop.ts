@@ -155,9 +155,6 @@ const judgeNonce = async (
   }
 }
 
-const TEXTS = ['jti', 'htm', 'htu', 'ath'] as const
-const OTHERS = ['iat', 'exp', 'nbf', 'nonce'] as const
-
 /** Every check of RFC 9449 §4.3. `bound`: the thumbprint of the token's key. */
 const verify = async (
   bound: string | undefined,
@@ -171,8 +168,13 @@ const verify = async (
   const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
   const claims = parts && decodeJwsPart(parts.payload)
   if (!claims) return fail(deny('proof_malformed'))
-  const [jti, htm, htu, ath] = TEXTS.map((name) => ownText(claims, name))
-  const [iat, exp, nbf, nonce] = OTHERS.map((name) => own(claims, name))
+  const jti = ownText(claims, 'jti')
+  const htm = ownText(claims, 'htm')
+  const htu = ownText(claims, 'htu')
+  const ath = ownText(claims, 'ath')
+  const iat = own(claims, 'iat')
+  const exp = own(claims, 'exp')
+  const nbf = own(claims, 'nbf')
   if (!jti || !htm || !htu || !ath || typeof iat !== 'number') return fail(deny('proof_malformed'))
   const { header } = parts
   const known = keys.get(header)
@@ -184,7 +186,7 @@ const verify = async (
   const url = urlOf(facts)
   if (!isForUrl(htu, url)) return fail(deny('proof_url_mismatch', { htu, expected: url }))
   const next = policy.gate.dpopNonce
-    ? await judgeNonce(nonce, policy.gate.resource, nonces)
+    ? await judgeNonce(own(claims, 'nonce'), policy.gate.resource, nonces)
     : ok(undefined)
   if (!next.ok) return next
   const now = Math.floor(clock.now() / 1000)
@@ -199,7 +201,7 @@ const verify = async (
   if (remembered) remembered.ath = digest
   if (ath !== digest) return fail(deny('proof_token_mismatch'))
   if (jkt !== bound) return fail(deny('proof_key_mismatch', { jkt, bound }))
-  keys.keep(header, { algorithm, jkt, key })
+  if (!known) keys.keep(header, read.value)
   // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.
   const expires = Math.ceil(iat + proofMaxAge) + LIMITS.lateTokenSeconds
   return ok({ nonce: next.value, proof: { jkt, jti, htu: url, expires } })
