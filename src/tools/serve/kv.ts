@@ -103,7 +103,7 @@ export default {
     // Even a refusal reads the body: the caller's put() never settles while some of it is unread.
     const value = await request.arrayBuffer()
     const method = METHODS[request.method]
-    if (method === undefined) return new Response('not implemented', { status: 501 })
+    if (method === undefined) return new Response('method not allowed', { status: 405 })
     const metadata = request.headers.get('CF-KV-Metadata')
     const key = decodeURIComponent(pathname.slice(1))
     return method(env.STORE.getByName('entries'), key, searchParams, metadata, value)
