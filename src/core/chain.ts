@@ -124,11 +124,25 @@ export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
 
 type AnyStage = Stage<object, unknown, object, string, object>
 
-/** A stage of a line, and whether it is decided once. A place without a stage makes the admission. */
+/**
+ * A stage of a line, and whether it is decided once. A place without a stage makes the admission. Stages differ in
+ * shape; what each request needs of them is read here, since places have one shape.
+ */
 interface Place {
-  readonly stage?: AnyStage
+  readonly stage: AnyStage | undefined
   readonly isOnce: boolean
+  readonly name: string
+  readonly run: AnyStage['run'] | undefined
+  readonly done: AnyStage['done']
 }
+
+const placeOf = (stage: AnyStage | undefined, isOnce: boolean): Place => ({
+  stage,
+  isOnce,
+  name: stage?.name ?? '',
+  run: stage?.run,
+  done: stage?.done,
+})
 
 /** Details of a stage. If `show` throws, they are empty and the decision is unchanged. */
 const shown = (
@@ -162,10 +176,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   }
   return {
     stages: places.flatMap(({ stage }) => stage ?? []),
-    and: (stage: AnyStage) => build([...places, { stage, isOnce: false }], keyed),
+    and: (stage: AnyStage) => build([...places, placeOf(stage, false)], keyed),
     by: (...names: readonly string[]) => build(places, [...keyed, ...names]),
-    once: (stage: AnyStage) => build([...places, { stage, isOnce: true }], keyed),
-    admitted: () => build([...places, { isOnce: true }], keyed),
+    once: (stage: AnyStage) => build([...places, placeOf(stage, true)], keyed),
+    admitted: () => build([...places, placeOf(undefined, true)], keyed),
     async run(
       given: object,
       ports: unknown,
@@ -177,7 +191,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
       const decided: Decided[] = []
       let line = places
       for (let at = 0; at < line.length; at++) {
-        const { stage, isOnce } = line[at] as Place
+        const { stage, isOnce, name, run, done } = line[at] as Place
         if (at === firstOnce && line === places) {
           const admission = recall?.(known)
           if (admission) {
@@ -187,11 +201,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
             continue
           }
         }
-        if (!stage) {
+        if (!run) {
           known.admission = admittedBy(known, decided)
           continue
         }
-        const { name, run, found, missed, done } = stage
         let outcome: Outcome<object, string>
         let ms = 0
         try {
@@ -209,7 +222,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
         if (!outcome.ok) {
           const { reason } = outcome
           if (trace) {
-            const detail = { ...reason.detail, ...shown(name, missed, known, onError) }
+            const detail = { ...reason.detail, ...shown(name, stage?.missed, known, onError) }
             trace({ stage: name, outcome: 'denied', ms, detail })
           }
           return { outcome: 'denied', denial: reason, known, waits }
@@ -219,7 +232,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
           return { outcome: 'ended', known, waits }
         }
         if (isOnce) decided.push({ facts: outcome.value, within: outcome.within ?? ALWAYS })
-        trace?.({ stage: name, outcome: 'passed', ms, detail: shown(name, found, known, onError) })
+        if (trace) {
+          const detail = shown(name, stage?.found, known, onError)
+          trace({ stage: name, outcome: 'passed', ms, detail })
+        }
         done?.(known)
       }
       return { outcome: 'passed', known, waits }

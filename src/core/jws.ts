@@ -1,4 +1,5 @@
-import { base64UrlDecode, isCanonicalBase64Url, utf8Decode } from './bytes.ts'
+import { base64url } from 'jose'
+import { isCanonicalBase64Url, utf8Decode } from './bytes.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 
@@ -17,8 +18,12 @@ export function splitJws(token: string) {
 
 /** Decodes a part to one unambiguous JSON object in UTF-8; `undefined` for anything else. */
 export function decodeJwsPart(part: string): JsonObject | undefined {
-  const bytes = base64UrlDecode(part)
-  const text = bytes && utf8Decode(bytes)
+  return isCanonicalBase64Url(part) ? decodeSplitPart(part) : undefined
+}
+
+/** {@link decodeJwsPart} of a part that {@link splitJws} has checked; throws for text that is not base64url. */
+export function decodeSplitPart(part: string): JsonObject | undefined {
+  const text = utf8Decode(base64url.decode(part))
   return text === undefined ? undefined : parseJsonObject(text)
 }
 

@@ -175,6 +175,8 @@ interface KeyAlgorithm {
   readonly modulusLength?: number
 }
 
+const { subtle } = crypto
+
 /** Whether the key signed a compact JWS whose parts are canonical base64url. Throws for a key of the wrong kind. */
 export async function isSigned(
   compact: string,
@@ -184,10 +186,9 @@ export async function isSigned(
   const { kind, parameters } = SCHEMES[algorithm]
   if (kindOf(key) !== kind) throw new Error(`the key is not one of ${algorithm}: ${kindOf(key)}`)
   const end = compact.lastIndexOf('.')
-  const signature = base64UrlDecode(compact.slice(end + 1))
-  if (!signature) return false
+  const signature = base64url.decode(compact.slice(end + 1)) as Uint8Array<ArrayBuffer>
   try {
-    return await crypto.subtle.verify(parameters, key, signature, utf8Encode(compact.slice(0, end)))
+    return await subtle.verify(parameters, key, signature, utf8Encode(compact.slice(0, end)))
   } catch {
     return false
   }

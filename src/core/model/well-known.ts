@@ -15,9 +15,10 @@ export function pathAtOrigin(
 }
 
 /** Parts of a URL that does not change. Cached, because each access is a call into the runtime. */
-export const partsOf = perObject(({ origin, host, pathname }: URL) => ({
+export const partsOf = perObject(({ origin, host, hostname, pathname }: URL) => ({
   origin,
   host,
+  hostname,
   pathname,
   /** The path without a trailing slash. */
   base: pathname.replace(/\/$/, ''),

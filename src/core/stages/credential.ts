@@ -3,6 +3,7 @@ import { type CodeOf, type Denial, denials } from '../denial.ts'
 import { own } from '../json.ts'
 import {
   decodeJwsPart,
+  decodeSplitPart,
   FORBIDDEN_PARAMETERS,
   FORBIDDEN_TYPES,
   hasJweParts,
@@ -219,7 +220,7 @@ const readSigned = (signed: string, sent: Sent): Presented => {
   const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
   if (!parts) return fail(deny('token_malformed'))
   const header = readHeader(parts.header)
-  const claims = decodeJwsPart(parts.payload)
+  const claims = decodeSplitPart(parts.payload)
   if (!header || !claims) return fail(deny('token_malformed'))
   const trustDomain = trustDomainOf(own(claims, 'sub'))
   const iss = own(claims, 'iss')

@@ -2,11 +2,12 @@ import { type CryptoKey, calculateJwkThumbprint, importJWK } from 'jose'
 import { sha256Name } from '../../bytes.ts'
 import { type CodeOf, type Denial, denials } from '../../denial.ts'
 import { isObject, type JsonObject, own, ownText } from '../../json.ts'
-import { decodeJwsPart, mediaType, splitJws } from '../../jws.ts'
+import { decodeJwsPart, decodeSplitPart, mediaType, splitJws } from '../../jws.ts'
 import { LIMITS } from '../../limits.ts'
 import { createTextMemo, perObject } from '../../memo.ts'
 import { type Algorithm, algorithmOf } from '../../model/issuer.ts'
 import { isSigned, publicKeyOf } from '../../model/jwk.ts'
+import { partsOf } from '../../model/well-known.ts'
 import { fail, ok, type Result } from '../../result.ts'
 import { canonicalPath, isLoopback, parseUrl } from '../../url.ts'
 import { method, type ProofFacts, type ProofPorts } from './method.ts'
@@ -124,7 +125,7 @@ const originsBy = perObject(({ gate, resources }: ProofFacts['policy']) => {
   return new Map(urls.map(({ hostname, origin }) => [hostname, origin]))
 })
 
-const resourceOf = perObject(({ resource }: ProofFacts['route']) => new URL(resource))
+const resourceOf = perObject(({ resource }: ProofFacts['route']) => partsOf(new URL(resource)))
 
 /**
  * The URL of the request in normal form, without query. Scheme, host and port are those of the resource that has the
@@ -166,7 +167,7 @@ const verify = async (
   if (compact === null) return fail(deny('proof_missing'))
   // Fetch joins several headers by a comma, which a JWT cannot contain.
   const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
-  const claims = parts && decodeJwsPart(parts.payload)
+  const claims = parts && decodeSplitPart(parts.payload)
   if (!claims) return fail(deny('proof_malformed'))
   const jti = ownText(claims, 'jti')
   const htm = ownText(claims, 'htm')
