@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { durationMs, durationText } from '../../src/core/duration.ts'
+import { dateTimeText, durationMs, durationText } from '../../src/core/duration.ts'
 
 it.each([
   ['250ms', 250],
@@ -30,4 +30,11 @@ it.each([
   [0, '0s'],
 ])('%j seconds are written %j', (seconds, expected) => {
   expect(durationText(seconds)).toBe(expected)
+})
+
+it('writes times as Date does, in any order', () => {
+  const times = [
+    0, 1, 999, 1_000, 1_001, 999, 1_795_600_000_007, 1_795_600_000_070, 1_795_600_000_700,
+  ]
+  expect(times.map(dateTimeText)).toEqual(times.map((time) => new Date(time).toISOString()))
 })

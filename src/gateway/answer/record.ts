@@ -1,6 +1,7 @@
 import { perAdmission } from '../../core/admission.ts'
 import { contentLength } from '../../core/body.ts'
 import type { Denial } from '../../core/denial.ts'
+import { dateTimeText } from '../../core/duration.ts'
 import {
   type Admitted,
   type Decision,
@@ -18,6 +19,7 @@ import type { Gate } from '../../core/model/policy.ts'
 import { holesOf } from '../../core/model/scope.ts'
 import { type AccessToken, typesOf } from '../../core/model/token.ts'
 import { networkOf } from '../../core/network.ts'
+import type { RequestHead } from '../../core/request.ts'
 import { accessOf } from '../../core/stages/claims.ts'
 import { actorsOf } from '../../core/stages/delegation.ts'
 import { identityOf } from '../../core/stages/identity.ts'
@@ -90,7 +92,7 @@ export function actOf(
 
 const callOf = (id: string, time: number, requestId: string, known: Partial<Facts>) => ({
   id,
-  time: new Date(time).toISOString(),
+  time: dateTimeText(time),
   request_id: requestId,
   possession: proofIn(known),
 })
@@ -117,7 +119,7 @@ const headOf = (
   return {
     v: 1,
     id,
-    time: new Date(time).toISOString(),
+    time: dateTimeText(time),
     request_id: requestId,
     decision: refused ? 'denied' : 'allowed',
     code: reason?.code,
@@ -175,7 +177,7 @@ export interface AuditContext {
   readonly duration: number
   /** Of the answer. */
   readonly status: number
-  readonly request: Pick<Request, 'method' | 'headers'>
+  readonly request: RequestHead
   /** The caller's address, from the configured source. */
   readonly address: string | undefined
   readonly country: string | undefined
