@@ -49,7 +49,7 @@ export {
 } from './core/model/revocation.ts'
 export type { Route } from './core/model/route.ts'
 export type { AccessToken, AgentIdentity } from './core/model/token.ts'
-export type { RequestHead } from './core/request.ts'
+export type { HeaderReader, RequestHead } from './core/request.ts'
 export type { Result } from './core/result.ts'
 export { type ForwardOptions, forward } from './gateway/apps/forwarding.ts'
 export type { Outbound, Send } from './gateway/relay/forward.ts'

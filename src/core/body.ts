@@ -18,7 +18,7 @@ export interface BodyBounds {
 export type BodyFault = 'too_large' | 'too_slow' | 'broken' | 'no_room'
 
 /** The Content-Length; `undefined` where it is absent or malformed. */
-export function contentLength(headers: Headers): number | undefined {
+export function contentLength(headers: Pick<Headers, 'get'>): number | undefined {
   const length = headers.get('content-length')
   return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }

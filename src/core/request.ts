@@ -2,8 +2,87 @@ import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 import { type Address, canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
+/** What the gate reads of headers. */
+export interface HeaderReader extends Pick<Headers, 'get' | 'has'> {
+  keys(): Iterable<string>
+  forEach(call: (value: string, name: string) => void): void
+}
+
 /** The part of a request that the line reads: all but its body. */
-export type RequestHead = Pick<Request, 'method' | 'url' | 'headers'>
+export type RequestHead = Pick<Request, 'method' | 'url'> & { readonly headers: HeaderReader }
+
+/** The parts of a request that the gate reads. */
+export type RequestParts = RequestHead & Pick<Request, 'body' | 'bodyUsed' | 'signal'>
+
+/**
+ * A request whose head and address are read once: the gate needs them thirty times, and each read of a `Request` calls
+ * into the runtime.
+ */
+export class IncomingRequest implements RequestParts {
+  readonly method: string
+  readonly url: string
+  readonly headers: HeaderReader
+  readonly address: Result<Address, AddressFault>
+  readonly #request: Request
+
+  constructor(request: Request) {
+    this.method = request.method
+    this.url = request.url
+    this.headers = new SentHeaders(request.headers)
+    this.address = readAddress({ url: this.url, headers: this.headers, method: this.method })
+    this.#request = request
+  }
+  get body() {
+    return this.#request.body
+  }
+  get bodyUsed() {
+    return this.#request.bodyUsed
+  }
+  get signal() {
+    return this.#request.signal
+  }
+}
+
+/** Headers that are read at once, with lower-case names in their order. Later changes are not seen. */
+export class SentHeaders implements HeaderReader {
+  readonly #names: string[] = []
+  readonly #values: string[] = []
+  readonly sent: Headers
+
+  constructor(sent: Headers) {
+    const [names, values] = [this.#names, this.#values]
+    sent.forEach((value, name) => {
+      names.push(name)
+      values.push(value)
+    })
+    this.sent = sent
+  }
+  get(name: string): string | null {
+    const wanted = name.toLowerCase()
+    const at = this.#names.indexOf(wanted)
+    if (at < 0) return null
+    // Fetch lists each line of Set-Cookie by itself.
+    return this.#names[at + 1] === wanted
+      ? this.#values.filter((_, i) => this.#names[i] === wanted).join(', ')
+      : (this.#values[at] as string)
+  }
+  has(name: string): boolean {
+    return this.#names.includes(name.toLowerCase())
+  }
+  keys() {
+    return this.#names.values()
+  }
+  forEach(call: (value: string, name: string) => void): void {
+    for (let i = 0; i < this.#names.length; i++) {
+      call(this.#values[i] as string, this.#names[i] as string)
+    }
+  }
+}
+
+/** A copy of headers, line by line, which can be changed. */
+export function copyOf(headers: HeaderReader): Headers {
+  return new Headers(headers instanceof SentHeaders ? headers.sent : (headers as Headers))
+}
 
 export type AddressFault = 'host' | PathFault
 
@@ -11,7 +90,9 @@ export type AddressFault = 'host' | PathFault
  * Reads scheme, host, path and query from the text of a request's URL. A URL parser would resolve paths that must be
  * refused. A Host header must be plain; without one (service binding) the host comes from the URL.
  */
-export function readAddress({ url, headers }: RequestHead): Result<Address, AddressFault> {
+export function readAddress(request: RequestHead): Result<Address, AddressFault> {
+  if (request instanceof IncomingRequest) return request.address
+  const { url, headers } = request
   const host = headers.get('host')
   const known = readings.get(url)
   return known?.host === host

@@ -3,7 +3,7 @@ import { isObject, type JsonObject, jsonText, own } from '../core/json.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
 import { isRemoved, TASK_METHODS } from '../core/model/mcp-methods.ts'
 import type { Policy } from '../core/model/policy.ts'
-import type { RequestHead } from '../core/request.ts'
+import { copyOf, type RequestHead } from '../core/request.ts'
 import { fail, ok } from '../core/result.ts'
 import { route } from '../core/stages/route.ts'
 import { text, word } from '../policy/fields.ts'
@@ -68,7 +68,7 @@ export function toExplain(
   if (request.method !== 'POST') return { request, ...(!asked && { note: UNASKED }) }
   const revision = asked?.revision ?? newest(rule, asked?.method)
   const told = asked ?? { method: isStateless(revision) ? 'server/discover' : 'ping' }
-  const headers = new Headers(request.headers)
+  const headers = copyOf(request.headers)
   const message = messageOf(told, revision, rule)
   for (const [name, value] of headersOf(message, revision)) {
     if (!headers.has(name)) headers.set(name, value)

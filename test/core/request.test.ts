@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { readAddress } from '../../src/core/request.ts'
+import { IncomingRequest, readAddress } from '../../src/core/request.ts'
 import { requestTo } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 
@@ -70,4 +70,13 @@ describe('readAddress', () => {
       tries(100),
     )
   })
+})
+
+it('keeps the body of an incoming request for its reader', async () => {
+  const request = requestTo('https://api.example.com/a', { method: 'POST', body: 'x' })
+  const incoming = new IncomingRequest(request)
+  expect(incoming.body).toBe(request.body)
+  expect(incoming.signal).toBe(request.signal)
+  await request.text()
+  expect(incoming.bodyUsed).toBe(true)
 })

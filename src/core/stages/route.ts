@@ -13,7 +13,7 @@ import {
   type WorkflowSource,
 } from '../model/route.ts'
 import { ambiguousParameter, methodsNamed, queryValues } from '../query.ts'
-import { isPreflight, type RequestHead, readAddress } from '../request.ts'
+import { type HeaderReader, isPreflight, type RequestHead, readAddress } from '../request.ts'
 import { fail, ok } from '../result.ts'
 import { connectionOptions, foldedName } from '../text.ts'
 import type { Address } from '../url.ts'
@@ -184,7 +184,7 @@ const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
 const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
 
 /** The first of these headers that is sent twice, also under a name that servers treat as equal, or is hop-by-hop. */
-const ambiguousHeader = (headers: Headers, names: readonly string[]): string | undefined => {
+const ambiguousHeader = (headers: HeaderReader, names: readonly string[]): string | undefined => {
   if (names.length === 0) return undefined
   const sent = [...headers.keys()]
   const ending = connectionOptions(headers.get('connection'))

@@ -6,7 +6,7 @@ import { perObject } from '../../core/memo.ts'
 import { type Act, actTerms } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { METADATA_PATH } from '../../core/model/well-known.ts'
-import { readAddress } from '../../core/request.ts'
+import { IncomingRequest, type RequestHead, readAddress } from '../../core/request.ts'
 import { routeDenials } from '../../core/stages/route.ts'
 import {
   actOf,
@@ -45,8 +45,9 @@ export const gatewayDenials = denials({
  * guard decides every request but `PREFIX/health`, and the journal records the decision.
  */
 export function gateway(request: Request, opened: Opened): Response | Promise<Response> {
-  return ownPath(request, opened.prefix) === undefined
-    ? pass(request, opened)
+  const incoming = new IncomingRequest(request)
+  return ownPath(incoming, opened.prefix) === undefined
+    ? pass(request, incoming, opened)
     : own.fetch(request, opened)
 }
 
@@ -54,7 +55,7 @@ export function gateway(request: Request, opened: Opened): Response | Promise<Re
 export const OWN = '/<gate>'
 
 /** The path of one of the gate's own endpoints, else `undefined`. Does not match rules. */
-const ownPath = (request: Request, prefix: string): string | undefined => {
+const ownPath = (request: RequestHead, prefix: string): string | undefined => {
   const reading = readAddress(request)
   if (!reading.ok) return undefined
   const { path } = reading.value
@@ -63,7 +64,7 @@ const ownPath = (request: Request, prefix: string): string | undefined => {
 }
 
 /** Starts one request: its ids, its refusals and its journal line. */
-const beginExchange = (request: Request, { policy, ports, version, colo, cf }: Opened) => {
+const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf }: Opened) => {
   const time = ports.clock.now()
   const id = crypto.randomUUID()
   const requestId = requestIdOf(request, id)
@@ -126,9 +127,13 @@ type Extra = Readonly<Record<string, unknown>>
 type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read'>
 
 /** Decides and relays a request that is not for the gate's own endpoints. */
-const pass = async (request: Request, opened: Opened): Promise<Response> => {
+const pass = async (
+  request: Request,
+  incoming: IncomingRequest,
+  opened: Opened,
+): Promise<Response> => {
   const { guard, ports, cf } = opened
-  const exchange = beginExchange(request, opened)
+  const exchange = beginExchange(incoming, opened)
   const { requestId, clientIp, refuse, follow, end } = exchange
   let decision: Decision | undefined
   let ended: Ended | undefined
@@ -137,7 +142,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
       const denial = gatewayDenials('policy_invalid')
       return end(refuse(denial, undefined), undefined, { denial })
     }
-    const decided = await guard(request, {
+    const decided = await guard(incoming, {
       caller: clientIp,
       connection: new PlatformConnection(cf),
     })
@@ -147,7 +152,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
       if (refused) return refuse(refused, decided)
       const { send } = ports
       follow(decided)
-      const { answer, origin } = await relay(request, decided, {
+      const { answer, origin } = await relay(incoming, decided, {
         send,
         requestId,
         clientIp,
@@ -233,7 +238,11 @@ own.onError((error, c) => {
   return c.get('deny')(chainDenials('unavailable'))
 })
 
-const addressOf = (request: Request, { clientIp }: Gate, cf: Opened['cf']): string | undefined => {
+const addressOf = (
+  request: RequestHead,
+  { clientIp }: Gate,
+  cf: Opened['cf'],
+): string | undefined => {
   switch (clientIp.from) {
     case 'header':
       return request.headers.get(clientIp.name) ?? undefined

@@ -6,6 +6,7 @@ import { LIMITS } from '../../core/limits.ts'
 import type { Route, Target } from '../../core/model/route.ts'
 import { subprotocolsOf } from '../../core/model/subprotocols.ts'
 import { partsOf, pathAtOrigin } from '../../core/model/well-known.ts'
+import type { RequestParts } from '../../core/request.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
@@ -78,7 +79,7 @@ export interface ForwardFault {
  * the request's signal aborts it until the response.
  */
 export function forward(
-  request: Request,
+  request: RequestParts,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> {
   const { held, agent } = context.decision.known
@@ -91,7 +92,7 @@ export function forward(
 const sendHeld = async (
   { length }: Uint8Array,
   owner: string,
-  request: Request,
+  request: RequestParts,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
   const { decision, route } = context
@@ -107,7 +108,7 @@ const sendHeld = async (
 }
 
 const sendOn = async (
-  request: Request,
+  request: RequestParts,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
   const { route, address, decision } = context
@@ -148,7 +149,7 @@ const sendOn = async (
     const sent = await sending
     if (!sent.ok) return sent
     const { status } = sent.value
-    if (!isAnswer(sent.value, outbound)) {
+    if (!isAnswer(sent.value, status, outbound)) {
       const socket = socketOf(sent.value)
       socket?.accept()
       // A protocol error (RFC 6455 §7.4.1).
@@ -169,7 +170,7 @@ const sendOn = async (
  * that do not abort it themselves. `body` is copied chunk by chunk.
  */
 const sendWatched = async (
-  request: Request,
+  request: RequestParts,
   body: ReadableStream<Uint8Array> | null,
   { url, outbound }: { readonly url: string; readonly outbound: Outbound },
   { route, decision, send }: ForwardContext,
@@ -236,8 +237,8 @@ const socketOf = (response: Response) => (response as { webSocket?: Socket | nul
  * Whether the response has a final status (RFC 9110 §15), or is a WebSocket with none of the
  * subprotocols or one that was offered (RFC 6455 §4.1).
  */
-const isAnswer = (response: Response, { headers }: Outbound): boolean => {
-  if (response.status >= 200 && response.status <= 599) return true
+const isAnswer = (response: Response, status: number, { headers }: Outbound): boolean => {
+  if (status >= 200 && status <= 599) return true
   const name = 'sec-websocket-protocol'
   const chosen = response.headers.get(name)
   const isOffered = chosen === null || subprotocolsOf(headers.get(name)).includes(chosen)
@@ -249,5 +250,5 @@ export function isBodiless(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-const hasBody = (request: Request): boolean =>
+const hasBody = (request: RequestParts): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'

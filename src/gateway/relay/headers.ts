@@ -6,6 +6,7 @@ import type { Gate, Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { removeTokens } from '../../core/model/subprotocols.ts'
 import type { Actor, AgentIdentity } from '../../core/model/token.ts'
+import { type HeaderReader, SentHeaders } from '../../core/request.ts'
 import { connectionOptions, foldedName, headerText } from '../../core/text.ts'
 
 /** Hop-by-hop header names (RFC 9110 §7.6.1). */
@@ -60,20 +61,22 @@ const removedBy = perObject(
 )
 
 /**
- * Removes inbound headers in place: hop-by-hop ones, and those an origin could mistake for the
+ * Removes inbound headers in place, of a copy of those `sent`: hop-by-hop ones, and those an origin could mistake for the
  * gate's. The token stays where the route forwards it, and all credentials in shadow mode; tokens in subprotocols
  * never do. Adds nothing.
  */
-export function stripInbound(headers: Headers, policy: Policy, route: Route): void {
+export function stripInbound(
+  headers: Headers,
+  policy: Policy,
+  route: Route,
+  sent: HeaderReader = new SentHeaders(headers),
+): void {
   const { gate } = policy
   const known = knownNames(gate)
   const removed = removedBy(gate)
   const isShadow = route.mode === 'shadow'
-  const names = [...headers.keys()]
-  const named = names.includes('connection')
-    ? connectionOptions(headers.get('connection'))
-    : undefined
-  for (const name of names) {
+  const named = sent.has('connection') ? connectionOptions(sent.get('connection')) : undefined
+  for (const name of sent.keys()) {
     const kind = known.get(name) ?? known.keep(name, kindOf(name, removed))
     const stays = isShadow || (route.forwardToken && name !== 'dpop')
     const goes = kind === 'credential' ? !stays : kind === 'removed'

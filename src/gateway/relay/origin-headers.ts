@@ -4,6 +4,7 @@ import { ASSERTION_HEADER } from '../../core/model/assertion.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { partsOf } from '../../core/model/well-known.ts'
+import { copyOf, type RequestHead } from '../../core/request.ts'
 import { foldedName } from '../../core/text.ts'
 import type { Address } from '../../core/url.ts'
 import { setMcpHeaders, stripMcpHeaders } from '../../mcp/answer/headers.ts'
@@ -20,7 +21,7 @@ export interface OriginContext {
   readonly clientIp?: string | undefined
 }
 
-type Asked = Pick<Request, 'method' | 'headers'>
+type Asked = Pick<RequestHead, 'method' | 'headers'>
 
 /** Whether the gate reads answers: to mask secrets, or to filter MCP lists. */
 export function isRead({ secrets, mcp }: Route): boolean {
@@ -33,15 +34,14 @@ interface Made {
   readonly own: ReadonlySet<string>
 }
 
-/** The kept headers of an admission, with names and values of its last request. */
+/** The kept headers of an admission, and what its last request asked with. */
 interface Kept {
   readonly headers: Headers
-  readonly names: Texts
-  values: Texts
+  readonly names: readonly string[]
+  readonly values: string[]
   /** Whether the origin gets the value that the request has, by name. */
   readonly passes: readonly boolean[]
 }
-type Texts = readonly string[]
 
 /**
  * Headers for one request. Once `fetch` has copied the headers, `giveBack` lets the next request use the same object.
@@ -78,9 +78,9 @@ export function originHeaders(
 /** All headers for an origin but those set per request. */
 const made = (asked: Asked, context: OriginContext): Made => {
   const { policy, route, address, decision, clientIp } = context
-  const headers = new Headers(asked.headers)
+  const headers = copyOf(asked.headers)
   const upgrade = headers.get('upgrade')
-  stripInbound(headers, policy, route)
+  stripInbound(headers, policy, route, asked.headers)
   headers.delete('host')
   if (route.mcp && decision.outcome === 'passed') stripMcpHeaders(headers)
   const own = new Set<string>()
@@ -117,8 +117,7 @@ const made = (asked: Asked, context: OriginContext): Made => {
  * `undefined` if they must be built again.
  */
 const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
-  // A client without an address is not one whose address is empty.
-  const { decision, address, clientIp = ':' } = context
+  const { decision } = context
   // Many tokens are sent once: nothing is kept for them.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
@@ -127,22 +126,36 @@ const likeLast = (asked: Asked, context: OriginContext): Lent | undefined => {
     place.isMet = true
     return undefined
   }
-  const names = [':method', ':scheme', ':authority', ':client']
-  const values = [asked.method, address.scheme, address.authority, clientIp]
-  asked.headers.forEach((value, name) => {
+  const lent = lend(admission, place, asked, context)
+  if (lent) return lent
+  const names: string[] = []
+  const values: string[] = []
+  eachPart(asked, context, (value, name) => {
     names.push(name)
-    // All requests of an admission have the same token.
     values.push(name === 'authorization' ? '' : value)
   })
-  const lent = lend(admission, place, names, values)
-  if (lent || !values.every((value) => ASCII.test(value))) return lent
+  if (!values.every((value) => ASCII.test(value))) return undefined
   const { headers, own } = made(asked, context)
   const sent = new Set(headers.keys())
   const passes = names.map((name) => sent.has(name) && !own.has(name))
   place.kept = { headers, names, values, passes }
   weigh(admission, weightOf(place.kept) - place.bytes)
   place.bytes = weightOf(place.kept)
-  return lend(admission, place, names, values)
+  return lend(admission, place, asked, context)
+}
+
+/** All that the headers for an origin are made of, beside the admission. */
+const eachPart = (
+  { method, headers }: Asked,
+  { address, clientIp = ':' }: OriginContext,
+  take: (value: string, name: string) => void,
+): void => {
+  take(method, ':method')
+  take(address.scheme, ':scheme')
+  take(address.authority, ':authority')
+  // A client without an address is not one whose address is empty.
+  take(clientIp, ':client')
+  headers.forEach(take)
 }
 
 /** By admission. `kept` is absent also while a request uses it; `bytes` are those counted for it. */
@@ -155,27 +168,32 @@ const placeOf = perAdmission(
 const lend = (
   admission: Admission,
   place: ReturnType<typeof placeOf>,
-  names: Texts,
-  values: Texts,
+  asked: Asked,
+  context: OriginContext,
 ): Lent | undefined => {
   const { kept } = place
-  if (kept?.names.length !== names.length) return undefined
+  if (!kept) return undefined
   place.kept = undefined
+  const { headers, names, values, passes } = kept
+  let count = 0
+  let isLike = true
   let bytes = 0
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i] as string
-    const value = values[i] as string
-    const old = kept.values[i] as string
-    if (kept.names[i] !== name) return undefined
-    if (old === value) continue
-    if (RULING.has(name)) return undefined
-    bytes += (kept.passes[i] ? 3 : 2) * (value.length - old.length)
-    if (!kept.passes[i]) continue
-    // A comma may join several lines, which would be lost.
-    if (value.includes(',') || old.includes(',') || !ASCII.test(value)) return undefined
-    kept.headers.set(name, value)
-  }
-  kept.values = values
+  eachPart(asked, context, (value, name) => {
+    const i = count++
+    const old = values[i] as string
+    isLike &&= names[i] === name
+    // All requests of an admission have the same token.
+    if (!isLike || old === value || name === 'authorization') return
+    values[i] = value
+    bytes += (passes[i] ? 3 : 2) * (value.length - old.length)
+    if (RULING.has(name)) isLike = false
+    else if (passes[i]) {
+      // A comma may join several lines, which would be lost.
+      isLike = !value.includes(',') && !old.includes(',') && ASCII.test(value)
+      if (isLike) headers.set(name, value)
+    }
+  })
+  if (!isLike || count !== names.length) return undefined
   if (bytes !== 0) {
     place.bytes += bytes
     weigh(admission, bytes)
@@ -183,7 +201,7 @@ const lend = (
   const giveBack = () => {
     place.kept = kept
   }
-  return { headers: kept.headers, giveBack }
+  return { headers, giveBack }
 }
 
 /**

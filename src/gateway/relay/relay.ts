@@ -1,6 +1,7 @@
 import { chainDenials } from '../../core/chain.ts'
 import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
+import { type RequestParts, SentHeaders } from '../../core/request.ts'
 import { fail, ok, onceKnown, type Result } from '../../core/result.ts'
 import { mcpAnswer } from '../../mcp/answer/answer.ts'
 import { type ForwardContext, forward } from './forward.ts'
@@ -24,7 +25,7 @@ export interface Relayed {
  * nothing; adds no CORS headers.
  */
 export async function relay(
-  request: Request,
+  request: RequestParts,
   decision: Decision,
   { isFetched, send, requestId, clientIp }: RelayOptions,
 ): Promise<Relayed> {
@@ -38,7 +39,8 @@ export async function relay(
     const { denial, status } = sent.reason
     return { answer: fail(denial), ...(status !== undefined && { origin: { status } }) }
   }
-  const { status } = sent.value
+  const response = sent.value
+  const { status } = response
   const { method } = request
   const tellsId = policy.gate.requestId === 'always'
   const about = {
@@ -52,11 +54,13 @@ export async function relay(
     limited,
     nonce,
   }
-  const searched = withoutSecrets(toAgent(sent.value, about), route)
+  const read = new SentHeaders(response.headers)
+  const searched = withoutSecrets(toAgent(response, about, read), route)
+  const headers = searched === response ? read : searched.headers
   // Read from the masked answer, since the id may contain a secret.
-  const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
+  const id = headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
   const origin = { status, requestId: id ?? undefined }
-  const finishing = finished(searched, request, { decision, isFetched })
+  const finishing = finished(searched, request, { decision, isFetched, headers })
   return { answer: finishing instanceof Promise ? await finishing : finishing, origin }
 }
 
@@ -66,7 +70,7 @@ export async function relay(
  */
 export function finished(
   answer: Response,
-  request: Request,
+  request: RequestParts,
   context: StreamContext,
 ): Result<Response, Denial> | Promise<Result<Response, Denial>> {
   return context.decision.known.route?.mcp
@@ -76,7 +80,7 @@ export function finished(
 
 const finishedMcp = async (
   answer: Response,
-  request: Request,
+  request: RequestParts,
   { decision, isFetched }: StreamContext,
 ): Promise<Result<Response, Denial>> => {
   const filtered = await mcpAnswer(answer, request, decision)

@@ -1,6 +1,8 @@
 import type { Facts } from '../../core/guard.ts'
+import { perObject } from '../../core/memo.ts'
 import type { Route } from '../../core/model/route.ts'
 import { pathAtOrigin } from '../../core/model/well-known.ts'
+import { type HeaderReader, SentHeaders } from '../../core/request.ts'
 import { connectionOptions } from '../../core/text.ts'
 import type { Address } from '../../core/url.ts'
 import { type Edit, isHopByHop, remade } from './headers.ts'
@@ -29,27 +31,27 @@ export interface ToAgent
 }
 
 /**
- * The origin's response for the agent; a copy only if a header changes. Rewrites `Location` to the
+ * The origin's response for the agent, with headers `sent`; a copy only if a header changes. Rewrites `Location` to the
  * gate's host, forbids shared caching, and removes the origin's challenges and hop-by-hop headers,
  * which a 101 keeps. Does not read the body.
  */
-export function toAgent(response: Response, about: ToAgent): Response {
-  const edits = editsOf(response, about)
+export function toAgent(
+  response: Response,
+  about: ToAgent,
+  sent: HeaderReader = new SentHeaders(response.headers),
+): Response {
+  const edits = editsOf(response, sent, about)
   return edits.length === 0 ? response : remade(response, response.body, edits)
 }
 
-const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[] => {
+const editsOf = (response: Response, sent: HeaderReader, about: ToAgent): readonly Edit[] => {
   const { route, address, requestId, tellsId, keepsCors = false, limited, nonce } = about
-  // All are read at once: each read calls into the runtime.
-  const sent = new Map<string, string>()
-  headers.forEach((value, name) => {
-    sent.set(name, value)
-  })
-  const sentAs = (name: string) => sent.get(name) ?? null
+  const names = [...sent.keys()]
+  if (!tellsId && !limited && nonce === undefined && arePlain(names, route)) return []
   const edits: Edit[] = []
-  const named = connectionOptions(sentAs('connection'))
-  const isUpgraded = status === 101
-  for (const name of sent.keys()) {
+  const named = connectionOptions(sent.get('connection'))
+  const isUpgraded = response.status === 101
+  for (const name of names) {
     const goes =
       route.removedFromAnswers.includes(name) ||
       (!isUpgraded && isHopByHop(name, named)) ||
@@ -57,19 +59,19 @@ const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[]
     if (goes) edits.push([name])
   }
   if (tellsId) {
-    const id = sentAs('x-request-id')
+    const id = sent.get('x-request-id')
     if (id !== null && !route.removedFromAnswers.includes(ORIGIN_ID)) edits.push([ORIGIN_ID, id])
     edits.push(['X-Request-Id', requestId])
   }
   for (const name of LOCATIONS) {
-    const location = route.removedFromAnswers.includes(name) ? null : sentAs(name)
+    const location = route.removedFromAnswers.includes(name) ? null : sent.get(name)
     const rewritten = location === null ? undefined : rewriteLocation(location, route, address)
     if (rewritten !== undefined) edits.push([name, rewritten])
   }
-  const cacheControl = sentAs('cache-control')
+  const cacheControl = sent.get('cache-control')
   if (mayBeShared(cacheControl, sent, about)) {
     edits.push(['Cache-Control', privately(cacheControl ?? '')])
-    const vary = sentAs('vary')
+    const vary = sent.get('vary')
     if (vary === null || !/(?:^|,)\s*(?:\*|authorization)\s*(?:,|$)/i.test(vary)) {
       edits.push(['Vary', 'Authorization', true])
     }
@@ -79,6 +81,27 @@ const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[]
   if (nonce !== undefined) edits.push(['DPoP-Nonce', nonce], ['Cache-Control', 'no-store'])
   return edits
 }
+
+/** Whether headers of these names neither change in an answer nor cause a change. */
+const arePlain = (names: readonly string[], route: Route): boolean => {
+  const place = plainPlace(route)
+  const text = names.join(' ')
+  if (text === place.text) return true
+  const isPlain = route.access !== 'optional' && !names.some((name) => isEditing(name, route))
+  if (isPlain) place.text = text
+  return isPlain
+}
+
+/** The last such names of a route: most of its answers have the same. */
+const plainPlace = perObject((_: Route): { text?: string } => ({}))
+
+const isEditing = (name: string, route: Route): boolean =>
+  route.removedFromAnswers.includes(name) ||
+  isHopByHop(name, new Set()) ||
+  isWithheld(name, route, false) ||
+  LOCATIONS.includes(name) ||
+  name === 'cache-control' ||
+  name === 'expires'
 
 /** Whether to remove an origin's header from the answer. */
 const isWithheld = (name: string, { access, mode, cors }: Route, keepsCors: boolean): boolean => {
@@ -99,7 +122,7 @@ const UNSHARED = /^(?:private|no-store)$/i
  */
 const mayBeShared = (
   cacheControl: string | null,
-  sent: ReadonlyMap<string, string>,
+  sent: HeaderReader,
   { route: { access }, method }: ToAgent,
 ): boolean => {
   if (access !== 'required') return access === 'optional'

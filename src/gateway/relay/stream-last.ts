@@ -1,4 +1,5 @@
 import { utf8Encode } from '../../core/bytes.ts'
+import type { HeaderReader } from '../../core/request.ts'
 import type { Address } from '../../core/url.ts'
 import { rpcErrorOf } from '../../mcp/refusal.ts'
 import { errorOf } from '../answer/problem.ts'
@@ -7,7 +8,7 @@ import type { Ending } from './stream-watch.ts'
 
 /** What {@link lastOf} reads to know the protocol of a stream. */
 export interface Streaming {
-  readonly headers: Headers
+  readonly headers: HeaderReader
   /** Of the request. */
   readonly method: string
   readonly address: Address
@@ -52,12 +53,12 @@ export function eventText(name: string, data: object): string {
 }
 
 /** Whether an answer is a stream of server-sent events, by its Content-Type. */
-export function isEventStream(headers: Headers): boolean {
+export function isEventStream(headers: HeaderReader): boolean {
   return /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
 }
 
 /** Whether an answer is lines of JSON, by its Content-Type. */
-export function isLines(headers: Headers): boolean {
+export function isLines(headers: HeaderReader): boolean {
   const type = headers.get('content-type') ?? ''
   return /^\s*application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines)\s*(?:;|$)/i.test(type)
 }

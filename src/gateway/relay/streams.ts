@@ -1,6 +1,7 @@
 import { contentLength, joined } from '../../core/body.ts'
 import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
+import type { HeaderReader, RequestParts } from '../../core/request.ts'
 import { type Edit, remade } from './headers.ts'
 import { isEventStream, isLines, lastOf } from './stream-last.ts'
 import { IS_NATIVE, type Pipe, piped, pumped, resumed, start } from './stream-pipe.ts'
@@ -14,11 +15,13 @@ export interface StreamContext {
    * if a script made the body, or if the app has a `send` of its own.
    */
   readonly isFetched: boolean
+  /** The answer's headers, if they were read before. */
+  readonly headers?: HeaderReader
   /** In an event stream to an MCP client: the requests that have no response in the stream yet. */
   readonly openRequests?: (() => readonly (string | number)[]) | undefined
 }
 
-type Asked = Pick<Request, 'method' | 'headers' | 'body'>
+type Asked = Pick<RequestParts, 'method' | 'headers' | 'body'>
 
 /**
  * Ends an answer with its token: expired, revoked, or its status could not be checked (see
@@ -29,7 +32,7 @@ type Asked = Pick<Request, 'method' | 'headers' | 'body'>
 export function limitedToToken(
   response: Response,
   request: Asked,
-  { decision, isFetched, openRequests }: StreamContext,
+  { decision, isFetched, headers = response.headers, openRequests }: StreamContext,
 ): Response | Promise<Response> {
   if (decision.outcome !== 'passed') return response
   const { method } = request
@@ -37,7 +40,7 @@ export function limitedToToken(
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
   if (webSocket) return withSocket(response, webSocket, decision)
-  const { headers, status } = response
+  const { status } = response
   if (method === 'HEAD' || BODILESS.has(status)) return response
   // Over a service binding the header is a Worker's claim, and frames nothing.
   const isFramed = (target.service ?? target.via) === undefined
@@ -98,7 +101,7 @@ const STREAMS =
 /** Content types that may be streams if the length is unknown. */
 const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
 
-const isStream = (headers: Headers, length: number | undefined): boolean => {
+const isStream = (headers: HeaderReader, length: number | undefined): boolean => {
   const type = headers.get('content-type') ?? ''
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
@@ -114,7 +117,7 @@ const withSocket = (response: Response, origin: Socket, { known, ports }: Passed
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */
 export const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
-const encodingOf = (headers: Headers): string | undefined => {
+const encodingOf = (headers: HeaderReader): string | undefined => {
   const encoding = headers.get('content-encoding')?.trim().toLowerCase()
   return encoding === '' || encoding === 'identity' ? undefined : encoding
 }

@@ -3,6 +3,7 @@ import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Route } from '../../core/model/route.ts'
+import type { RequestParts } from '../../core/request.ts'
 import { IS_NATIVE, nativeStream } from './stream-pipe.ts'
 import { endingDenial, watch } from './stream-watch.ts'
 
@@ -58,7 +59,7 @@ type Progress = 'flowing' | 'whole' | 'broken'
  * Copies the request's body chunk by chunk; the origin's timer runs while it reads nothing. A small
  * body fits the connection's buffers and is piped by the runtime.
  */
-export function streamed(body: ReadableStream<Uint8Array>, request: Request, upload: Upload) {
+export function streamed(body: ReadableStream<Uint8Array>, request: RequestParts, upload: Upload) {
   const length = contentLength(request.headers)
   const pipe =
     IS_NATIVE && length !== undefined ? nativeStream(length) : new TransformStream<Uint8Array>()

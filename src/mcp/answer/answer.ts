@@ -6,6 +6,7 @@ import { type Denial, denials } from '../../core/denial.ts'
 import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { McpMessage, McpRule } from '../../core/model/mcp.ts'
+import type { RequestHead } from '../../core/request.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { forwardDenials } from '../../gateway/relay/forward.ts'
@@ -57,7 +58,7 @@ const isDiscovery = (operation: Operation): boolean =>
 const BEGINNING_BYTES = 64 * 1024
 
 /** The parts of the request that its answer depends on. */
-export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: AbortSignal }
+export type Asked = Pick<RequestHead, 'method' | 'headers'> & { readonly signal?: AbortSignal }
 
 /** The answer that an MCP caller gets. */
 export interface McpAnswer {

@@ -2,6 +2,7 @@ import { signingDenials } from '../../assertion/stage.ts'
 import { type Denial, denials } from '../../core/denial.ts'
 import type { Facts, Passed } from '../../core/guard.ts'
 import { isSessionId, MCP_HEADERS, sessionHolder } from '../../core/model/mcp.ts'
+import type { HeaderReader } from '../../core/request.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
@@ -59,7 +60,7 @@ export function setMcpHeaders(headers: Headers, operation: Operation): void {
 export async function sessionEdits(
   headers: Headers,
   names: readonly string[],
-  sent: Headers,
+  sent: HeaderReader,
   decision: Pick<Passed, 'sealed' | 'ports'> & {
     readonly known: Pick<Facts, 'agent' | 'route' | 'operation'>
   },

@@ -9,6 +9,7 @@ import { type Algorithm, algorithmOf, type Issuer } from '../../core/model/issue
 import type { Policy } from '../../core/model/policy.ts'
 import type { KeySource } from '../../core/model/ports.ts'
 import { longestLife, type Route, takesIssuer } from '../../core/model/route.ts'
+import { copyOf } from '../../core/request.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { route as routeStage } from '../../core/stages/route.ts'
 import { foldedName } from '../../core/text.ts'
@@ -58,7 +59,7 @@ export function createJudge(
         ? claims && (await signer.sign(header, utf8Encode(JSON.stringify(claims))))
         : await signer.resign(test.token)
     if (claims && !sent) return fail(`this version of Node cannot sign by ${own(header, 'alg')}`)
-    const headers = new Headers(test.request.headers)
+    const headers = copyOf(test.request.headers)
     const head = { ...test.request, headers }
     const { method, url } = head
     const proof = { method, url: new URL(url), nonce: 'example', now: at }

@@ -116,8 +116,25 @@ describe('an answer in which nothing has to change', () => {
     [{ server: 'x' }, { removedFromAnswers: ['x-powered-by'] }],
     [{}, { cors }],
   ])('is handed back itself: %j', (headers, route) => {
-    const given = new Response('body', { headers })
-    expect(toAgent(given, aboutOf(route))).toBe(given)
+    const about = aboutOf(route)
+    for (const given of [1, 2].map(() => new Response('body', { headers }))) {
+      expect(toAgent(given, about)).toBe(given)
+    }
+  })
+
+  it('only if that holds for this answer, too', () => {
+    const about = aboutOf()
+    const answer = (headers: Inbound, more: Partial<ToAgent> = {}) => {
+      const given = new Response('body', { headers: { server: 'x', ...headers } })
+      return toAgent(given, { ...about, ...more }) === given
+    }
+    expect(answer({})).toBe(true)
+    expect(answer({ 'www-authenticate': 'Basic' })).toBe(false)
+    expect(answer({ 'cache-control': 'public' })).toBe(false)
+    expect(answer({}, { nonce: 'n' })).toBe(false)
+    expect(answer({}, { tellsId: true })).toBe(false)
+    expect(answer({}, { route: routeOf('GET /api/*', { access: 'optional' }) })).toBe(false)
+    expect(answer({})).toBe(true)
   })
 })
 
