@@ -61,9 +61,9 @@ const removedBy = perObject(
 )
 
 /**
- * Removes inbound headers in place, of a copy of those `sent`: hop-by-hop ones, and those an origin could mistake for the
- * gate's. The token stays where the route forwards it, and all credentials in shadow mode; tokens in subprotocols
- * never do. Adds nothing.
+ * Removes inbound headers in place: hop-by-hop ones, and those an origin could mistake for the gate's. The token stays
+ * where the route forwards it, and all credentials in shadow mode; tokens in subprotocols never do. Adds nothing.
+ * `sent`: the headers that these are a copy of.
  */
 export function stripInbound(
   headers: Headers,
