@@ -23,23 +23,23 @@ export class IncomingRequest implements RequestParts {
   readonly url: string
   readonly headers: HeaderReader
   readonly address: Result<Address, AddressFault>
-  readonly #request: Request
+  readonly original: Request
 
   constructor(request: Request) {
     this.method = request.method
     this.url = request.url
     this.headers = new SentHeaders(request.headers)
     this.address = readAddress({ url: this.url, headers: this.headers, method: this.method })
-    this.#request = request
+    this.original = request
   }
   get body() {
-    return this.#request.body
+    return this.original.body
   }
   get bodyUsed() {
-    return this.#request.bodyUsed
+    return this.original.bodyUsed
   }
   get signal() {
-    return this.#request.signal
+    return this.original.signal
   }
 }
 

@@ -186,8 +186,8 @@ export async function isSigned(
   const { kind, parameters } = SCHEMES[algorithm]
   if (kindOf(key) !== kind) throw new Error(`the key is not one of ${algorithm}: ${kindOf(key)}`)
   const end = compact.lastIndexOf('.')
-  const signature = base64url.decode(compact.slice(end + 1)) as Uint8Array<ArrayBuffer>
   try {
+    const signature = base64url.decode(compact.slice(end + 1)) as Uint8Array<ArrayBuffer>
     return await subtle.verify(parameters, key, signature, utf8Encode(compact.slice(0, end)))
   } catch {
     return false

@@ -47,7 +47,7 @@ export const gatewayDenials = denials({
 export function gateway(request: Request, opened: Opened): Response | Promise<Response> {
   const incoming = new IncomingRequest(request)
   return ownPath(incoming, opened.prefix) === undefined
-    ? pass(request, incoming, opened)
+    ? pass(incoming, opened)
     : own.fetch(request, opened)
 }
 
@@ -127,13 +127,9 @@ type Extra = Readonly<Record<string, unknown>>
 type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read'>
 
 /** Decides and relays a request that is not for the gate's own endpoints. */
-const pass = async (
-  request: Request,
-  incoming: IncomingRequest,
-  opened: Opened,
-): Promise<Response> => {
+const pass = async (request: IncomingRequest, opened: Opened): Promise<Response> => {
   const { guard, ports, cf } = opened
-  const exchange = beginExchange(incoming, opened)
+  const exchange = beginExchange(request, opened)
   const { requestId, clientIp, refuse, follow, end } = exchange
   let decision: Decision | undefined
   let ended: Ended | undefined
@@ -142,7 +138,7 @@ const pass = async (
       const denial = gatewayDenials('policy_invalid')
       return end(refuse(denial, undefined), undefined, { denial })
     }
-    const decided = await guard(incoming, {
+    const decided = await guard(request, {
       caller: clientIp,
       connection: new PlatformConnection(cf),
     })
@@ -152,7 +148,7 @@ const pass = async (
       if (refused) return refuse(refused, decided)
       const { send } = ports
       follow(decided)
-      const { answer, origin } = await relay(incoming, decided, {
+      const { answer, origin } = await relay(request, decided, {
         send,
         requestId,
         clientIp,
@@ -161,7 +157,7 @@ const pass = async (
       ended = { origin, ...(!answer.ok && { denial: answer.reason }) }
       return answer.ok ? answer.value : refuse(answer.reason, decided)
     }
-    const answer = await withCors(request, decided, answered)
+    const answer = await withCors(request.original, decided, answered)
     // A preflight is answered without the relay.
     if (decided.outcome === 'ended' && !ended) answer.headers.set('X-Request-Id', requestId)
     return end(answer, decision, ended)

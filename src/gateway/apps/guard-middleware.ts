@@ -101,9 +101,8 @@ const addHeaders = (c: Context, { known: { limited, nonce } }: Decision): void =
 /** The CORS rule of an answer. Hono treats any OPTIONS as a preflight. Other OPTIONS requests have no CORS rule. */
 const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | undefined => {
   const cors = known.route?.cors
-  const isMeant = () =>
-    request.method !== 'OPTIONS' || (outcome === 'ended' && isPreflight(request))
-  return cors && isMeant() ? cors : undefined
+  if (!cors || request.method !== 'OPTIONS') return cors
+  return outcome === 'ended' && isPreflight(request) ? cors : undefined
 }
 
 /** Adds the rule's CORS headers, if any. A preflight is answered without calling `answer`. */

@@ -47,7 +47,9 @@ export function toAgent(
 const editsOf = (response: Response, sent: HeaderReader, about: ToAgent): readonly Edit[] => {
   const { route, address, requestId, tellsId, keepsCors = false, limited, nonce } = about
   const names = [...sent.keys()]
-  if (!tellsId && !limited && nonce === undefined && arePlain(names, route)) return []
+  const text = names.join(' ')
+  const last = unedited(route)
+  if (text === last.names && !tellsId && !limited && nonce === undefined) return []
   const edits: Edit[] = []
   const named = connectionOptions(sent.get('connection'))
   const isUpgraded = response.status === 101
@@ -79,29 +81,19 @@ const editsOf = (response: Response, sent: HeaderReader, about: ToAgent): readon
   edits.push(...limitFields(limited))
   // RFC 9449 §8.2.
   if (nonce !== undefined) edits.push(['DPoP-Nonce', nonce], ['Cache-Control', 'no-store'])
+  const byNames = !isUpgraded && !keepsCors && !names.some((name) => DECIDING.includes(name))
+  if (edits.length === 0 && byNames) last.names = text
   return edits
 }
 
-/** Whether headers of these names neither change in an answer nor cause a change. */
-const arePlain = (names: readonly string[], route: Route): boolean => {
-  const place = plainPlace(route)
-  const text = names.join(' ')
-  if (text === place.text) return true
-  const isPlain = route.access !== 'optional' && !names.some((name) => isEditing(name, route))
-  if (isPlain) place.text = text
-  return isPlain
-}
+/**
+ * The names of the last answer of a rule that needed no edit: most of its answers have the same names. `undefined` if
+ * there is none.
+ */
+const unedited = perObject((_: Route): { names?: string } => ({}))
 
-/** The last such names of a route: most of its answers have the same. */
-const plainPlace = perObject((_: Route): { text?: string } => ({}))
-
-const isEditing = (name: string, route: Route): boolean =>
-  route.removedFromAnswers.includes(name) ||
-  isHopByHop(name, new Set()) ||
-  isWithheld(name, route, false) ||
-  LOCATIONS.includes(name) ||
-  name === 'cache-control' ||
-  name === 'expires'
+/** Headers whose values decide about edits. */
+const DECIDING = [...LOCATIONS, 'connection', 'cache-control', 'expires']
 
 /** Whether to remove an origin's header from the answer. */
 const isWithheld = (name: string, { access, mode, cors }: Route, keepsCors: boolean): boolean => {

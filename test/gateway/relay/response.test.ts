@@ -117,6 +117,7 @@ describe('an answer in which nothing has to change', () => {
     [{}, { cors }],
   ])('is handed back itself: %j', (headers, route) => {
     const about = aboutOf(route)
+    // The second one is known by its names.
     for (const given of [1, 2].map(() => new Response('body', { headers }))) {
       expect(toAgent(given, about)).toBe(given)
     }
@@ -135,6 +136,23 @@ describe('an answer in which nothing has to change', () => {
     expect(answer({}, { tellsId: true })).toBe(false)
     expect(answer({}, { route: routeOf('GET /api/*', { access: 'optional' }) })).toBe(false)
     expect(answer({})).toBe(true)
+    const crossed = routeOf('GET /api/*', { cors })
+    const allowed = { 'access-control-allow-origin': '*' }
+    expect(answer(allowed, { route: crossed, keepsCors: true })).toBe(true)
+    expect(answer(allowed, { route: crossed })).toBe(false)
+    for (const [kept, edited] of [
+      [{ location: 'x' }, { location: `${about.route.target.url.origin}/x` }],
+      [{ 'cache-control': 'no-store' }, { 'cache-control': 'public' }],
+    ]) {
+      expect([answer(kept ?? {}), answer(kept ?? {}), answer(edited ?? {})]).toEqual([
+        true,
+        true,
+        false,
+      ])
+    }
+    const posted = { expires: '0' }
+    expect(answer(posted, { method: 'POST' })).toBe(true)
+    expect(answer(posted)).toBe(false)
   })
 })
 
