@@ -236,6 +236,37 @@ describe('a session', () => {
     expect(await found('other/sought')).toEqual([])
   })
 
+  it('stops the agent that it shows, and not the one whose name is its id', async () => {
+    const issuer = setting.issuer.issuer
+    const headers = await signedIn({ client_id: 'careful' })
+    const statusOf = async (client_id: string) =>
+      (await setting.ask('/v1/x', { token: await setting.token({ client_id }) })).status
+    const statuses = () => Promise.all(['alike', 'acme/alike'].map(statusOf))
+    expect(await statuses()).toEqual([200, 200])
+    // As the page does: from the list to the entry, and from the entry to the act.
+    const rows = await eventually(async () => {
+      const answer = await setting.page('/api/agents?find=acme/acme/alike', { headers })
+      const { agents } = (await bodyOf(answer)) as { agents: Members[] }
+      expect(agents).toHaveLength(1)
+      return agents
+    })
+    const query = new URLSearchParams({ issuer, agent: `${rows[0]?.agent}` })
+    const found = await setting.page(`/api/agents/entry?${query}`, { headers })
+    const { agent, agent_name } = (await bodyOf(found)).agent as Members
+    expect([agent, agent_name]).toEqual(['acme/alike', 'acme/acme/alike'])
+    const act = (path: string, sent: Members, method = 'POST') =>
+      setting.page(`/api/${path}`, { method, headers, body: JSON.stringify(sent) })
+    for (const path of ['agents/suspend', 'agents/resume']) {
+      expect((await act(path, { issuer, agent })).status).toBe(200)
+      expect(await statuses()).toEqual([200, path === 'agents/suspend' ? 403 : 200])
+    }
+    const revoked = await act('revocations', { kind: 'agent', issuer, value: agent })
+    expect(await statuses()).toEqual([200, 401])
+    const { revocations } = (await bodyOf(revoked)) as { revocations: Members[] }
+    await act(`revocations/${revocations[0]?.id}`, {}, 'DELETE')
+    expect(await statuses()).toEqual([200, 200])
+  })
+
   it('reads and acts as the operator, within the scopes of the token', async () => {
     const headers = await signedIn({ scope: 'edgewarden:read chat:write', client_id: 'viewer-1' })
     const who = await bodyOf(await setting.page('/api/console', { headers }))

@@ -117,7 +117,7 @@ describe.concurrent('an agent', () => {
     const claims = { act: { sub: 'someone', act: { sub: agent } } }
     expect((await ask(agent)).status).toBe(200)
     expect((await ask(agent, '/v1/x', other)).status).toBe(200)
-    const stopped = await act('suspend', `acme/${agent}`, { reason: 'odd calls' })
+    const stopped = await act('suspend', agent, { reason: 'odd calls' })
     expect(stopped).toMatchObject({
       status: 200,
       agent: { agent, status: 'suspended', reason: 'odd calls' },

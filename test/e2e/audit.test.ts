@@ -171,7 +171,9 @@ describe('GET /decisions', () => {
     await world.send({ target: '/v1/admin/users', token })
     await eventually(async () => expect(await list({ agent })).toHaveLength(6))
     expect(await list({ agent, limit: '2' })).toEqual(await list({ agent }))
-    expect(await list({ agent: `acme/${agent}`, issuer: world.acme.issuer })).toHaveLength(6)
+    const name = `acme/${agent}`
+    expect(await list({ agent_name: name, issuer: world.acme.issuer })).toHaveLength(6)
+    expect(await list({ agent: name, issuer: world.acme.issuer })).toEqual([])
     expect(await list({ agent, decision: 'denied', code: 'scope_missing' })).toHaveLength(1)
     expect(await list({ subject: 'paula', rule: 'GET /v1/admin/users' })).toHaveLength(1)
     const [last] = await list({ agent })

@@ -153,7 +153,16 @@ it('exports what was decided, and imports it again', async () => {
 })
 
 it('exports and imports an agent whose id begins as the prefix does, and no other in its place', async () => {
-  const of = ['acme/acme/twin', '--issuer', 'acme']
+  for (const issuer of ['acme', setting.issuer.issuer]) {
+    const asked = await agents('suspend', 'acme/twin', '--issuer', issuer)
+    expect([asked.code, asked.stderr]).toEqual([
+      2,
+      expect.stringMatching(/two agents of .* --as-name for the agent "twin" .* --as-id for the /),
+    ])
+  }
+  const named = await agents('set', 'acme/twin', '--issuer', 'acme', '--as-name', '--owner', 'a')
+  expect(named.stdout).toMatch(/^acme\/twin: discovered/)
+  const of = ['acme/twin', '--issuer', 'acme', '--as-id']
   expect((await agents('suspend', ...of)).stdout).toMatch(/^acme\/acme\/twin: suspended/)
   const file = join(directory, 'twins.toml')
   const { stdout } = await agents('export')

@@ -107,6 +107,43 @@ describe('an operator with a key of keygen', () => {
     expect(await status('other')).toBe(200)
   })
 
+  it('revokes the agent of a leaked token, and not the one whose name is its id', async () => {
+    await writeFile(join(directory, 'alike'), await setting.token({ client_id: 'acme/alike' }))
+    const revoked = await atGate('revoke', '--leaked', 'alike', '--kill', 'agent')
+    expect(entriesOf(revoked)).toMatchObject([{ value: 'acme/alike', name: 'acme/acme/alike' }])
+    expect([await status('acme/alike'), await status('alike')]).toEqual([401, 200])
+  })
+
+  it('asks which agent is meant where an id is a name too, and revokes nothing until then', async () => {
+    const both = ['twin', 'acme/twin']
+    const statuses = () => Promise.all(both.map((one) => status(one)))
+    for (const issuer of ['acme', setting.issuer.issuer]) {
+      const asked = await atGate('revoke', 'agent', 'acme/twin', '--issuer', issuer)
+      expect([asked.code, JSON.parse(asked.stdout).error]).toEqual([
+        2,
+        `This can be two agents of ${setting.issuer.issuer}. Add --as-name for the agent "twin" (X-Agent-Id "acme/twin"), or --as-id for the agent "acme/twin" (X-Agent-Id "acme/acme/twin").`,
+      ])
+    }
+    expect(await statuses()).toEqual([200, 200])
+    const named = await atGate('revoke', ...agent('acme/twin'), '--as-name')
+    expect(entriesOf(named)).toMatchObject([{ value: 'twin', name: 'acme/twin' }])
+    expect(await statuses()).toEqual([401, 200])
+    const of = ['--issuer', setting.issuer.issuer, '--agent-name', 'acme/twin']
+    expect(entriesOf(await atGate('list', ...of))).toEqual(entriesOf(named))
+    expect(await atGate('lift', ...of)).toMatchObject({ code: 0 })
+    expect(await statuses()).toEqual([200, 200])
+    const exact = await atGate('revoke', ...agent('acme/twin'), '--as-id')
+    expect(entriesOf(exact)).toMatchObject([{ value: 'acme/twin', name: 'acme/acme/twin' }])
+    expect(await statuses()).toEqual([200, 401])
+    for (const args of [
+      ['client', 'twin', '--issuer', 'acme', '--as-id'],
+      ['--leaked', 'leaked', '--kill', 'agent', '--as-name'],
+    ]) {
+      expect((await atGate('revoke', ...args)).code).toBe(2)
+    }
+    expect(await statuses()).toEqual([200, 401])
+  })
+
   it('waits until it is in effect everywhere, and is told how long that took', async () => {
     const [bounded] = gate.beside as [Gate]
     expect(await status('waited-for', bounded)).toBe(200)
@@ -132,7 +169,8 @@ describe('an operator with a key of keygen', () => {
       ...['mint', '--key', 'ops.jwk', '--audience', RESOURCE, '--scope', 'edgewarden:revoke'],
     )
     await writeFile(join(directory, 'revoke-only'), minted.stdout)
-    const args = ['revoke', ...agent('unread'), '--gate', gate.url, '--token-file', 'revoke-only']
+    const unread = [...agent('unread'), '--as-id']
+    const args = ['revoke', ...unread, '--gate', gate.url, '--token-file', 'revoke-only']
     const made = await edgewarden(...args, '--wait')
     expect(made).toMatchObject({ code: 2, stdout: expect.stringContaining('Revoked agent') })
     expect(made.stderr).toContain('is not known: the token lacks scope edgewarden:read.')

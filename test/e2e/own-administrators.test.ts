@@ -141,17 +141,18 @@ describe('an agent whose issuer has a prefix', () => {
     ask('acme', { act: { sub: 'outer', act: { sub, iss: world.acme.issuer } } })
 
   it.each([
-    ['victim', 'victim'],
-    ['acme/victim', 'victim'],
-    ['acme/acme/victim', 'acme/victim'],
-  ])('is one agent under the id %s', async (value, agent) => {
-    const response = await post('ops', { kind: 'agent', issuer: world.acme.issuer, value })
+    [{ value: 'victim' }, 'victim'],
+    [{ agent_name: 'acme/victim' }, 'victim'],
+    [{ value: 'acme/victim' }, 'acme/victim'],
+    [{ agent_name: 'acme/acme/victim' }, 'acme/victim'],
+  ])('is one agent by %j', async (named, agent) => {
+    const response = await post('ops', { kind: 'agent', issuer: world.acme.issuer, ...named })
     expect(JSON.parse(response.body).revocations).toMatchObject([
       { value: agent, name: `acme/${agent}` },
     ])
     expect(await blocked(asAgent)).toEqual([agent])
     expect(await blocked(asActor)).toEqual([agent])
-    const iss = encodeURIComponent(world.acme.issuer)
-    expect(await list('ops', `?kind=agent&issuer=${iss}&value=${value}`)).toHaveLength(1)
+    const query = { kind: 'agent', issuer: world.acme.issuer, ...named } as Record<string, string>
+    expect(await list('ops', `?${new URLSearchParams(query)}`)).toHaveLength(1)
   })
 })

@@ -22,7 +22,7 @@ import {
 /** Most decisions in the page, and the height of a row in pixels. */
 const MOST = 5_000
 const ROW = 40
-const FILTERS = ['agent', 'rule', 'code', 'decision']
+const FILTERS = ['agent', 'issuer', 'rule', 'code', 'decision']
 /** A record may be stored so many milliseconds after a newer one. */
 const LATE_MS = 60_000
 
@@ -243,7 +243,7 @@ export function Live() {
         )}
       ${codes.size === 0 && html`<li>none</li>`}</ul></section></div>
     <form class="filters" onChange=${filter} onSubmit=${filter} key=${text(query)}>
-      ${(['agent', 'rule', 'code'] as const).map(
+      ${(['agent', 'issuer', 'rule', 'code'] as const).map(
         (name) =>
           html`<label>${name}<input name=${name} defaultValue=${search.get(name) ?? ''} /></label>`,
       )}

@@ -57,9 +57,13 @@ const edit = (wrap: (one: v.GenericSchema) => v.GenericSchema) =>
 /** The bodies of a `PUT`, and of a `PATCH` (RFC 7396): there `null` removes. */
 export const AGENT_EDITS = { put: edit((one) => one), patch: edit((one) => v.nullable(one)) }
 
-const KEY = { issuer: queryText, agent: queryText }
+const KEY = {
+  issuer: queryText,
+  agent: v.exactOptional(queryText),
+  agent_name: v.exactOptional(queryText),
+}
 
-/** The query that names an agent. */
+/** The query that names an agent: by `agent`, or by `agent_name`. */
 export const AGENT_KEY = strict(KEY)
 
 /** The body that stops or resumes an agent. */

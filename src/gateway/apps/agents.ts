@@ -1,3 +1,4 @@
+import type * as v from 'valibot'
 import { denials } from '../../core/denial.ts'
 import { type JsonObject, objectOf, own, parseJson } from '../../core/json.ts'
 import {
@@ -34,9 +35,9 @@ import {
 import {
   BAD_CURSOR,
   isKnown,
-  namedValue,
   prefixOf,
   readAdminJson,
+  readId,
   readQuery,
   readValue,
 } from './request.ts'
@@ -147,14 +148,18 @@ export function mustNotBeCaller(c: Admin, { issuer, agent }: AgentKey): void {
 }
 
 /** The agent that a request names. Refuses an agent of an issuer that the caller may not administer. */
-const reached = (c: Admin, { issuer, agent }: AgentKey): AgentKey => {
+const reached = (c: Admin, given: v.InferOutput<typeof AGENT_KEY>): AgentKey => {
+  const { issuer, agent: id, agent_name: name } = given
   mustReach(c, issuer)
-  const subject = { kind: 'agent', issuer } as const
-  if (!isKnown(c.get('policy'), subject)) {
+  if (!isKnown(c.get('policy'), { kind: 'agent', issuer })) {
     const problems = [{ path: 'issuer', message: 'is not an issuer of this gate' }]
     refuse(c, INVALID, { problems })
   }
-  return { issuer, agent: namedValue(c.get('policy'), { ...subject, value: agent }) }
+  const agent = readId(c, { issuer, id, name }, INVALID)
+  if (agent !== undefined) return { issuer, agent }
+  return refuse(c, INVALID, {
+    problems: [{ path: 'agent', message: 'is required, or agent_name' }],
+  })
 }
 
 const keyIn = (c: Admin): AgentKey => reached(c, readQuery(c, AGENT_KEY, INVALID))

@@ -22,10 +22,10 @@ import {
   refuse,
 } from './context.ts'
 import {
-  namedValue,
   queryLimit,
   queryText,
   readAdminBody,
+  readId,
   readQuery,
   readValue,
   strict,
@@ -61,6 +61,7 @@ export const decisionDenials = denials({
 })
 
 const deny = decisionDenials
+const INVALID = deny('decision_query_invalid')
 
 /** The id of a record: a UUID. */
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -81,6 +82,7 @@ const SPANS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 
 const ANY = strict({
   ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
+  agent_name: v.optional(queryText),
   kind: v.optional(v.literal('act', 'must be act')),
   from: v.optional(moment),
   until: v.optional(moment),
@@ -152,15 +154,11 @@ export async function readBy<Value>(
   call: (audit: Audit, query: Query) => Promise<Value>,
 ): Promise<Value> {
   const query = queryOf(c, schema)
-  const { issuer } = query.filters
-  if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
-    refuse(c, deny('decision_reach'))
-  }
   c.set('read', Object.keys(c.req.queries()))
   return ask(c, (audit) => call(audit, query))
 }
 
-/** Reads the query. Administrators of one issuer only ever get its decisions. */
+/** Reads the query, within the caller's reach. Administrators of one issuer only ever get its decisions. */
 const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Query => {
   const {
     from,
@@ -169,15 +167,18 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Qu
     cursor,
     by = ['agent'],
     every,
+    agent: id,
+    agent_name: name,
     ...filters
-  }: v.InferOutput<typeof ANY> = readQuery(c, schema, deny('decision_query_invalid'))
-  const { agent, issuer = ownIssuer(c) } = filters
-  const name = { kind: 'agent', issuer } as const
+  }: v.InferOutput<typeof ANY> = readQuery(c, schema, INVALID)
+  const { issuer = ownIssuer(c) } = filters
+  if (ownIssuer(c) !== undefined && !isReached(c, issuer)) refuse(c, deny('decision_reach'))
+  const agent = readId(c, { issuer, id, name }, INVALID)
   return {
     filters: {
       ...filters,
       ...(issuer !== undefined && { issuer }),
-      ...(agent !== undefined && { agent: namedValue(c.get('policy'), { ...name, value: agent }) }),
+      ...(agent !== undefined && { agent }),
     },
     limit,
     by,

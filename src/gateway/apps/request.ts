@@ -6,7 +6,7 @@ import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { type Revocation, revocableSubjects } from '../../core/model/revocation.ts'
-import { fail, type Result } from '../../core/result.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
 import type { Room } from '../../core/room.ts'
 import { type bodyDenials, ownerOf, wholeBody } from '../../core/stages/body.ts'
 import { checkStanding } from '../../revocation/stage.ts'
@@ -150,16 +150,37 @@ export function prefixOf({ issuers }: Policy, issuer: string | undefined): strin
   return issuers.get(issuer ?? '')?.agentPrefix ?? ''
 }
 
-interface Named {
-  readonly kind: Revocation['kind'] | undefined
+/** How a request names something of an issuer: by its id, or an agent by its name at origins. */
+interface Naming {
+  readonly kind?: Revocation['kind'] | undefined
   readonly issuer: string | undefined
-  readonly value: string
+  readonly id: string | undefined
+  readonly name: string | undefined
 }
 
-/** Normalizes a value: removes the issuer's prefix from the id of an agent. */
-export function namedValue(policy: Policy, { kind, issuer, value }: Named): string {
-  const prefix = kind === 'agent' ? prefixOf(policy, issuer) : ''
-  return value.startsWith(prefix) && value !== prefix ? value.slice(prefix.length) : value
+/**
+ * The id that a request names: `id` exactly as it is, or `name` without the issuer's prefix; `undefined` where the
+ * request has neither. Fails with what is wrong with `name`. Does not check whether there is such an agent.
+ */
+export function idOf(
+  policy: Policy,
+  { kind = 'agent', issuer, id, name }: Naming,
+): Result<string | undefined, string> {
+  if (name === undefined) return ok(id)
+  if (kind !== 'agent') return fail('is only for kind agent')
+  if (id !== undefined) return fail('must not be given beside the id')
+  if (issuer === undefined) return fail('needs the issuer')
+  const prefix = prefixOf(policy, issuer)
+  return name.startsWith(prefix) && name !== prefix
+    ? ok(name.slice(prefix.length))
+    : fail("must be the issuer's agent_prefix and then an id")
+}
+
+/** {@link idOf}; refuses the request with `invalid`. */
+export function readId(c: Admin, naming: Naming, invalid: Denial): string | undefined {
+  const id = idOf(c.get('policy'), naming)
+  if (id.ok) return id.value
+  return refuse(c, invalid, { problems: [{ path: 'agent_name', message: id.reason }] })
 }
 
 /** Whether the issuer is in the policy or, for kind `agent`, is an accepted issuer of actors. */

@@ -14,9 +14,9 @@ import {
 import { type Admin, callerName, ownIssuer, refuse } from './context.ts'
 import {
   BAD_CURSOR,
+  idOf,
   isKnown,
   list,
-  namedValue,
   oneOf,
   type Problem,
   queryLimit,
@@ -42,6 +42,7 @@ const FIELDS = {
   kind: oneOf(KINDS),
   issuer: queryText,
   value: v.exactOptional(queryText),
+  agent_name: v.exactOptional(queryText),
   mode: v.exactOptional(oneOf(MODES)),
   at: v.exactOptional(seconds),
   expires: v.exactOptional(seconds),
@@ -103,7 +104,8 @@ export async function toRevocations(
   const stored: Revocation[] = []
   for (const { path, wanted } of entries) {
     const { kind, issuer, mode = 'block', reason } = wanted
-    const value = namedValue(policy, { kind, issuer, value: wanted.value ?? '' })
+    const id = idOf(policy, { kind, issuer, id: wanted.value, name: wanted.agent_name })
+    const value = (id.ok ? id.value : wanted.agent_name) ?? ''
     const at = mode === 'before' ? (wanted.at ?? now) : undefined
     // A token is accepted, and its answers finish, for a while after `exp`; callers often give `exp` here.
     const late = kind === 'token' ? LIMITS.lateTokenSeconds + finish : 0
@@ -114,6 +116,7 @@ export async function toRevocations(
       [!isKnown(policy, wanted), 'issuer', 'is not an issuer of this gate'],
       [kind === 'issuer' && value !== '', 'value', 'must be left out for kind issuer'],
       [kind !== 'issuer' && value === '', 'value', 'is required'],
+      [!id.ok, 'agent_name', id.ok ? '' : id.reason],
       [mode === 'block' && wanted.at !== undefined, 'at', 'is only for mode before'],
       [at !== undefined && at > now + tolerance, 'at', 'must not be in the future'],
       [
@@ -157,6 +160,7 @@ const QUERY = strict({
   kind: v.exactOptional(FIELDS.kind),
   issuer: v.exactOptional(queryText),
   value: v.exactOptional(queryText),
+  agent_name: v.exactOptional(queryText),
   created_by: v.exactOptional(text(3 * LIMITS.revocationValue + 2)),
   reach: v.exactOptional(oneOf(REACHES)),
   limit: v.exactOptional(queryLimit),
@@ -168,7 +172,7 @@ export function readRevocationQuery(
   c: Admin,
   invalid: Denial,
   given?: Parameters<typeof readQuery>[3],
-): RevocationQuery {
+): RevocationQuery & { readonly agent_name?: string } {
   const query = readQuery(c, QUERY, invalid, given)
   const { created_by: createdBy, reach, limit = 100, ...rest } = query
   return {

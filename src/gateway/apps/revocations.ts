@@ -18,7 +18,7 @@ import {
   ownIssuer,
   refuse,
 } from './context.ts'
-import { namedValue, prefixOf, readAdminJson } from './request.ts'
+import { prefixOf, readAdminJson, readId } from './request.ts'
 import { readRevocationQuery, readRevocations, toRevocations } from './revocation-request.ts'
 
 export const revocationDenials = denials({
@@ -139,13 +139,15 @@ const answerPage = async (
   given: Readonly<Record<string, readonly string[]>>,
   call: (store: RevocationStore, query: RevocationQuery) => Promise<RevocationPage>,
 ): Promise<Response> => {
-  const { issuer = ownIssuer(c), kind, value, ...rest } = readRevocationQuery(c, INVALID, given)
+  const wanted = readRevocationQuery(c, INVALID, given)
+  const { issuer = ownIssuer(c), agent_name: name, value: id, ...rest } = wanted
   mustReach(c, issuer)
+  const value = readId(c, { kind: rest.kind, issuer, id, name }, INVALID)
   const query = {
     ...rest,
-    ...(kind !== undefined && { kind }),
+    ...(name !== undefined && { kind: 'agent' as const }),
     ...(issuer !== undefined && { issuer }),
-    ...(value !== undefined && { value: namedValue(c.get('policy'), { kind, issuer, value }) }),
+    ...(value !== undefined && { value }),
   }
   const { revocations, cursor } = await ask(c, (store) => call(store, query))
   return answer(c, {

@@ -22,24 +22,12 @@ const MEMBERS = ['issuer', 'agent', 'status', ...FIELDS]
 const picked = (agent: JsonObject, names: readonly string[]): JsonObject =>
   given(Object.fromEntries(names.map((name) => [name, own(agent, name)])))
 
-/**
- * How calls name an agent. Calls remove the issuer's prefix from ids. So an agent whose id begins with the prefix is
- * named by its full name: otherwise the call would be about another agent.
- */
-const idIn = (one: JsonObject): string => {
-  const [agent = '', name = agent] = ['agent', 'agent_name'].map((member) => textIn(one, member))
-  const prefix = name.slice(0, name.length - agent.length)
-  return prefix !== '' && agent.startsWith(prefix) ? name : agent
-}
-
 /** The agents that somebody has decided on, as a file. */
 export function agentsToml(agents: readonly JsonObject[]): string {
   const decided = agents.filter(
     (one) => own(one, 'status') !== 'discovered' || FIELDS.some((name) => name in one),
   )
-  const tables = decided.map((one) =>
-    tomlTable('[agents]', picked({ ...one, agent: idIn(one) }, MEMBERS)).join('\n'),
-  )
+  const tables = decided.map((one) => tomlTable('[agents]', picked(one, MEMBERS)).join('\n'))
   return `${tables.join('\n\n')}\n`
 }
 
@@ -56,8 +44,7 @@ export async function importAgents(
   const wanted = agentsIn(text.value)
   if (typeof wanted === 'string') return cannotTell(`${file}: ${wanted}`)
   const keyOf = (one: JsonObject) => tomlValue([own(one, 'issuer'), own(one, 'agent')])
-  const named: readonly JsonObject[] = before.map((one) => ({ ...one, agent: idIn(one) }))
-  const known = new Map(named.map((one) => [keyOf(one), one]))
+  const known = new Map(before.map((one) => [keyOf(one), one]))
   const changes = wanted.flatMap((now) => {
     const old = known.get(keyOf(now))
     const was = picked(old ?? {}, MEMBERS)

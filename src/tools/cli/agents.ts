@@ -1,13 +1,13 @@
 import { Argument, Option } from 'commander'
 import { type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { AGENT_NEEDS, AGENT_STATUSES } from '../../core/model/agents.ts'
-import { ok, type Result } from '../../core/result.ts'
+import { ok } from '../../core/result.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
+import { issuerOf, type NameOptions, withNames } from './agent-name.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
 import { watchedText } from './alerts.ts'
 import { type CommandRow, collect, given, type Process, withGate } from './command.ts'
 import { textIn } from './decision-lines.ts'
-import { isIssuerName, issuerNamed } from './leaked.ts'
 import { cannotTell, columns, EXIT, type Outcome, present } from './output.ts'
 import { tellStopped } from './revoke-seen.ts'
 import { tomlValue } from './toml.ts'
@@ -17,7 +17,7 @@ const ACTIONS = [
   ...['adopt', 'export', 'import'],
 ]
 
-interface AgentsOptions extends GateOptions {
+interface AgentsOptions extends GateOptions, NameOptions {
   readonly issuer?: string
   readonly status?: string
   readonly needs?: string
@@ -50,10 +50,12 @@ Actions:
   resume AGENT            accept the agent again
   export                  print the agents that somebody has decided on, as TOML
   import FILE             compare such a file with the registry, or with --yes change the registry by it
-If --issuer is the name of the issuer's table, the token also needs scope edgewarden:read.
+AGENT is the id that the issuer gives the agent. If an id begins with the issuer's agent_prefix, the command does
+nothing until you add --as-id, or --as-name for an X-Agent-Id. Without these options, or if --issuer is the name of
+the issuer's table, the token also needs scope edgewarden:read.
 Exit status: 0 done, or no agent differs or needs anything, 1 the gate refused, or one does, 2 cannot tell.`,
   options: (command) =>
-    withGate(command, AGENTS_SCOPE)
+    withNames(withGate(command, AGENTS_SCOPE))
       .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
       .argument('[agent]', 'id of the agent; for import, a file')
       .option('--issuer <iss>', 'the issuer of the agent, as in iss, or its name in the policy')
@@ -85,31 +87,20 @@ const agents = async (
   asked: AgentsOptions,
   process: Process,
 ): Promise<Outcome> => {
-  const options = await withIssuer(asked, process)
-  if (!options.ok) return options.reason
+  const isOfAll = ['list', 'review', 'export', 'import'].includes(action)
+  const named = await issuerOf(asked, isOfAll ? undefined : agent, 'edgewarden:read', process)
+  if (!named.ok) return named.reason
+  const { issuer } = named.value
+  const options = { ...asked, ...named.value }
   const call: CallAgents = async (path, more) => {
-    const answer = await callAs(options.value, AGENTS_SCOPE, process, `/agents${path}`, more)
+    const answer = await callAs(options, AGENTS_SCOPE, process, `/agents${path}`, more)
     return answer.ok ? ok(answer.value.body) : answer
   }
-  if (['list', 'review', 'export', 'import'].includes(action)) {
-    return ofAll(action, agent, options.value, call, process)
-  }
-  const { issuer } = options.value
+  if (isOfAll) return ofAll(action, agent, options, call, process)
   if (agent === undefined || issuer === undefined) {
     return cannotTell(`Which agent? To ${action} an agent, give its id and --issuer.`)
   }
-  return ofOne(action, { issuer, agent }, options.value, call, process)
-}
-
-const withIssuer = async (
-  options: AgentsOptions,
-  process: Process,
-): Promise<Result<AgentsOptions, Outcome>> => {
-  const { issuer } = options
-  if (!isIssuerName(issuer)) return ok(options)
-  const policy = await callAs(options, 'edgewarden:read', process, '/policy')
-  if (!policy.ok) return policy
-  return ok({ ...options, issuer: issuerNamed(issuer, policy.value.body) })
+  return ofOne(action, { issuer, agent }, options, call, process)
 }
 
 const ofAll = async (
@@ -150,16 +141,15 @@ const ofAll = async (
   }
 }
 
-type Key = { readonly issuer: string; readonly agent: string }
-
 const ofOne = async (
   action: string,
-  key: Key,
+  { issuer, agent }: { readonly issuer: string; readonly agent: string },
   options: AgentsOptions,
   call: CallAgents,
   process: Process,
 ): Promise<Outcome> => {
-  const { reason, force } = options
+  const { reason, force, asName } = options
+  const key = { issuer, [asName ? 'agent_name' : 'agent']: agent }
   if (action === 'adopt' || action === 'show') {
     const isShown = action === 'show'
     const found = await call(isShown ? '/entry' : '/adopt', { query: key })
@@ -181,7 +171,7 @@ const ofOne = async (
       : await call('/entry', { method: 'PUT', query: key, body: fresh })
     return changed.ok ? shown(changed.value) : changed.reason
   }
-  const subject = { kind: 'agent', issuer: key.issuer, value: key.agent }
+  const subject = { kind: 'agent', issuer, [asName ? 'agent_name' : 'value']: agent }
   if (action !== 'resume') await tellStopped(subject, options, process, process.waiting)
   const body = { ...key, reason, force }
   const changed = await call(`/${action}`, { method: 'POST', body })

@@ -14,17 +14,6 @@ export interface Leaked {
   readonly expires?: number
 }
 
-/** The `iss` of an issuer, found by its name in the policy that the gate shows; other text is unchanged. */
-export function issuerNamed(name: string, policy: JsonObject): string {
-  const entry = own(objectOf(own(policy, 'issuers')), name)
-  return ownText(objectOf(entry), 'issuer') || name
-}
-
-/** Whether an issuer is named by its table and not by its URL. */
-export function isIssuerName(text: string | undefined): text is string {
-  return text !== undefined && !text.includes('://')
-}
-
 /**
  * Reads whom a leaked token belongs to, by the policy that the gate shows. Verifies nothing: whoever can change the
  * text can name another agent. No reason of a failure contains any part of the token.

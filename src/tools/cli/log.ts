@@ -47,9 +47,12 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   kind: ['act'],
 }
 
+/** Parameters that select decisions. */
+const FILTERS = [...DECISION_FILTERS, 'agent_name'] as const
+
 /** The options for filters, time and form of decisions. */
 export function withFilters(command: Command): Command {
-  for (const name of DECISION_FILTERS) {
+  for (const name of FILTERS) {
     const option = new Option(
       `--${name.replaceAll('_', '-')} <text>`,
       `only with this ${name.replace('_', ' ')}`,
@@ -139,7 +142,7 @@ export function queryOf(
   now: number,
 ): Result<Readonly<Record<string, string>>, string> {
   const query: Record<string, string> = {}
-  for (const name of DECISION_FILTERS) {
+  for (const name of FILTERS) {
     const value = options[camel(name)]
     if (typeof value === 'string') query[name] = value
   }

@@ -1,11 +1,12 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { KINDS } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import type { NameOptions } from './agent-name.ts'
 import { given } from './command.ts'
 import { durationSeconds, epochSeconds, moment, utc } from './times.ts'
 
 /** What to revoke, as the command line says it. */
-export interface EntryOptions {
+export interface EntryOptions extends NameOptions {
   readonly kind: string
   /** Left out for kind `issuer`. */
   readonly value?: string
@@ -23,7 +24,7 @@ export interface EntryOptions {
 
 /** The entry as the gate takes it. Refuses options that contradict each other; only the gate knows its policy. */
 export function readEntry(options: EntryOptions, now: number): Result<JsonObject, string> {
-  const { kind, issuer, value, mode = 'block', reason } = options
+  const { kind, issuer, value, asId, asName, mode = 'block', reason } = options
   const force = options.force || undefined
   if (kind === '') return fail(`KIND must be one of ${KINDS.join(', ')}`)
   if (issuer === undefined) return fail(`--issuer is missing: each issuer has ${kind}s of its own`)
@@ -31,13 +32,15 @@ export function readEntry(options: EntryOptions, now: number): Result<JsonObject
     return fail('kind issuer takes no VALUE: --issuer is enough')
   }
   if (kind !== 'issuer' && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
+  if ((asId || asName) && kind !== 'agent') return fail('--as-id and --as-name are for kind agent')
+  const named = asName ? { agent_name: value } : { value }
   if (options.at !== undefined && mode !== 'before') return fail('--at is only for --mode before')
   const at = options.at === undefined ? undefined : epochSeconds(options.at)
   if (at && !at.ok) return fail(`--at: ${at.reason}`)
   const expires = readEnd(options, now)
   if (!expires.ok) return expires
   const ends = { at: at?.value, expires: expires.value }
-  return ok(given({ kind, issuer, value, mode, ...ends, reason, force }))
+  return ok(given({ kind, issuer, ...named, mode, ...ends, reason, force }))
 }
 
 const readEnd = (

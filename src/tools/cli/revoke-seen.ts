@@ -16,6 +16,8 @@ const filterOf = (entry: JsonObject): Readonly<Record<string, string>> | undefin
     String(own(entry, name) ?? ''),
   )
   if (kind === 'issuer') return { issuer }
+  const name = own(entry, 'agent_name')
+  if (name !== undefined) return { issuer, agent_name: String(name) }
   return FOUND_BY.includes(kind) ? { issuer, [kind]: value } : undefined
 }
 
@@ -42,7 +44,7 @@ export async function tellStopped(
   const from = (around.now() - HOUR).toFixed(3)
   const [usage, found] = await Promise.all([
     read(AUDIT_SCOPE, '/usage', { ...key, from, by: 'agent' }),
-    'agent' in key ? read(AGENTS_SCOPE, '/agents/entry', key) : undefined,
+    own(entry, 'kind') === 'agent' ? read(AGENTS_SCOPE, '/agents/entry', key) : undefined,
   ])
   const groups = listOf(usage && own(usage, 'usage')).filter(isObject)
   const sum = (name: string) => groups.reduce((all, one) => all + Number(own(one, name) ?? 0), 0)
@@ -92,7 +94,7 @@ export async function withSeen(
   const isNobody = !ever.fault && ever.found.length === 0 && ever.cursor === undefined
   const least = isCut ? 'at least ' : ''
   const line = `Audit: ${least}${counted(seen.last_hour, 'decision')} about it in the hour before, ${seen.allowed} allowed; ${least}${seen.revoked_since} refused as revoked since`
-  const { kind, value, issuer } = entry
+  const { kind, agent_name: name, value = name, issuer } = entry
   const named = value === undefined ? issuer : `${value} of ${issuer}`
   const warning = `warning: the audit has no decision about this ${kind}: is ${named} right?`
   return {

@@ -3,6 +3,7 @@ import { type JsonObject, own } from '../../core/json.ts'
 import { KINDS, MODES } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { callAs, type GateOptions } from './access.ts'
+import { issuerOf, withNames } from './agent-name.ts'
 import {
   type CommandRow,
   type Process,
@@ -12,7 +13,7 @@ import {
 } from './command.ts'
 import { readText } from './files.ts'
 import type { GateAnswer } from './gate-client.ts'
-import { chosenKind, isIssuerName, issuerNamed, readLeaked } from './leaked.ts'
+import { chosenKind, readLeaked } from './leaked.ts'
 import { cannotTell, type Outcome } from './output.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
@@ -49,13 +50,15 @@ export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
   help: `
 With --leaked the command reads from a token what to revoke, and does not verify the token. Without --kill
 it asks you. Write a value that begins with - at the end, after --.
+An agent is named by the id that its issuer gives it. If an id begins with the issuer's agent_prefix, the command
+revokes nothing until you add --as-id, or --as-name for an X-Agent-Id.
 Without --wait the command says when the revocation will be in effect everywhere. With --wait the command ends at
 that time, and says how long it took. Both read the gate's policy (scope edgewarden:read): the slowest of
 the rules that the token may see decides.
 Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate refused, or GATE.lift
 names the revocation, 2 cannot tell.`,
   options: (command) =>
-    withGate(command, 'edgewarden:revoke and edgewarden:read')
+    withNames(withGate(command, 'edgewarden:revoke and edgewarden:read'))
       .addArgument(new Argument('[kind]', 'what to revoke').choices(KINDS))
       .argument('[value]', 'its jti, agent id, sub, client_id, workflow id or kid; not for issuer')
       .option(
@@ -90,29 +93,29 @@ names the revocation, 2 cannot tell.`,
     ),
 }
 
-/** The options, completed by the gate's policy: what a leaked token names, or the issuer that has this name. */
+/** The options, completed by the gate's policy: what a leaked token names, or the issuer that a person named. */
 const completed = async (
   options: RevokeOptions,
   around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
   waiting: Waiting,
 ): Promise<Result<RevokeOptions, Outcome>> => {
-  const { leaked, kill, kind, issuer } = options
-  if (leaked === undefined && kill !== undefined) return fail(cannotTell('--kill is for --leaked.'))
-  if (leaked !== undefined && (kind !== '' || issuer !== undefined)) {
-    return fail(
-      cannotTell('With --leaked the token says what to revoke: give no KIND, VALUE or --issuer.'),
-    )
+  const { leaked, kill, kind, issuer, value, asId, asName } = options
+  if (leaked === undefined) {
+    if (kill !== undefined) return fail(cannotTell('--kill is for --leaked.'))
+    const entry = readEntry(options, around.now())
+    if (!entry.ok) return fail(cannotTell(entry.reason))
+    const named = await issuerOf(options, kind === 'agent' ? value : undefined, SCOPES, around)
+    return named.ok ? ok({ ...options, ...named.value }) : named
   }
-  if (leaked === undefined && !isIssuerName(issuer)) return ok(options)
-  let text: Result<string, string> = ok('')
-  if (leaked === '-') text = ok((await around.stdin?.()) ?? '')
-  else if (leaked !== undefined) text = await readText(leaked)
+  if (kind !== '' || issuer !== undefined || asId || asName) {
+    const never = 'KIND, VALUE, --issuer, --as-id or --as-name'
+    return fail(cannotTell(`With --leaked the token says what to revoke: give no ${never}.`))
+  }
+  const text = leaked === '-' ? ok((await around.stdin?.()) ?? '') : await readText(leaked)
   if (!text.ok) return fail(cannotTell(text.reason))
   const policy = await readPolicy(options, around)
   if (!policy.ok) return policy
-  const { body } = policy.value
-  if (isIssuerName(issuer)) return ok({ ...options, issuer: issuerNamed(issuer, body) })
-  const read = readLeaked(text.value, body)
+  const read = readLeaked(text.value, policy.value.body)
   if (!read.ok) return fail(cannotTell(`${read.reason}.`))
   const converse = leaked === '-' ? undefined : around.converse
   const chosen = await chosenKind(read.value, kill, { waiting, now: around.now, converse })

@@ -322,7 +322,10 @@ describe('POST /revocations', () => {
     ['its key', { kind: 'key', issuer: OPS, value: 'ops-key' }],
     ['itself', { kind: 'token', issuer: OPS, value: 'ops-token' }],
     ['its agent', { kind: 'agent', issuer: OPS, value: 'root' }],
-    ['its agent by the name origins see', { kind: 'agent', issuer: OPS, value: `${OPS}#root` }],
+    [
+      'its agent by the name origins see',
+      { kind: 'agent', issuer: OPS, agent_name: `${OPS}#root` },
+    ],
     ['its subject', { kind: 'subject', issuer: OPS, value: 'ops-subject' }],
     ['its client', { kind: 'client', issuer: OPS, value: 'ops-client' }],
     ['its workflow', { kind: 'workflow', issuer: OPS, value: 'ops-run' }],

@@ -16,7 +16,13 @@ const tokenFile = await write(directory, 'token', 'of.file\n')
 
 const NOW = 1_790_000_000
 const around = { env: { EDGEWARDEN_TOKEN: 'token.of.env' }, now: () => NOW }
-const AGENT: RevokeOptions = { gate, kind: 'agent', issuer: 'https://auth.acme.dev', value: 'a7' }
+const AGENT: RevokeOptions = {
+  gate,
+  kind: 'agent',
+  issuer: 'https://auth.acme.dev',
+  value: 'a7',
+  asId: true,
+}
 
 const revoke = (options: RevokeOptions, at: Surroundings) => revokeAt(options, at, noWaiting)
 

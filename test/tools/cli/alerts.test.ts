@@ -60,7 +60,7 @@ describe('alerts', () => {
       { watch: 'all', since, requests: 9, requests_an_hour: 1.5, ...counts, learning },
     ]
     state.answer = () => ({ status: 200, body: { agent: { agent: 'a7', watched } } })
-    const options = { gate, issuer: 'https://a.example' }
+    const options = { gate, issuer: 'https://a.example', asId: true }
     const outcome = await agentsCommand.run(['show', 'a7'], options as never, around as never)
     const line =
       'all: 1.5 requests an hour since 2026-11-20; 4 rules and tools, 2 scopes; 1 countries'

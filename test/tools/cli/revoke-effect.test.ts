@@ -13,7 +13,7 @@ import {
 const { origin: gate, requests, state } = await recordingGate()
 
 const NOW = 1_790_000_000
-const AGENT: RevokeOptions = { gate, kind: 'agent', issuer: ENTRY.issuer, value: 'a7' }
+const AGENT: RevokeOptions = { gate, kind: 'agent', issuer: ENTRY.issuer, value: 'a7', asId: true }
 const REVOKED = `Revoked agent "a7" of ${ENTRY.issuer}, until lifted, id ${ENTRY.id}`
 const LOCATION = `/.edgewarden/revocations/${ENTRY.id}`
 
@@ -364,10 +364,10 @@ describe('a gate with an audit', () => {
   })
 
   it('is not asked about what it finds no decisions by', async () => {
-    const { outcome } = await run({ kind: 'key' }, audited(decisions(HOUR)))
+    const { outcome } = await run({ kind: 'key', asId: false }, audited(decisions(HOUR)))
     expect(outcome.exitCode).toBe(0)
     expect(requests.some(({ url }) => url?.includes('/decisions'))).toBe(false)
-    await run({ kind: 'issuer', value: undefined } as never, audited(decisions(HOUR)))
+    await run({ kind: 'issuer', value: undefined, asId: false } as never, audited(decisions(HOUR)))
     expect(requests.at(-1)?.url).toMatch(/\/decisions\?issuer=[^&]*&from=/)
   })
 })

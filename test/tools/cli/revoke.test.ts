@@ -19,7 +19,13 @@ const directory = await folder()
 
 const NOW = 1_790_000_000
 const around = { env: { EDGEWARDEN_TOKEN: 'token.of.env' }, now: () => NOW }
-const AGENT: RevokeOptions = { gate, kind: 'agent', issuer: 'https://auth.acme.dev', value: 'a7' }
+const AGENT: RevokeOptions = {
+  gate,
+  kind: 'agent',
+  issuer: 'https://auth.acme.dev',
+  value: 'a7',
+  asId: true,
+}
 const REVOKED =
   'Revoked agent "a7" of https://auth.acme.dev, until lifted, id AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -60,7 +66,7 @@ describe('revoke', () => {
   })
 
   it('sends no value for an issuer', async () => {
-    const { value: _, ...rest } = AGENT
+    const { value: _, asId: __, ...rest } = AGENT
     await revoke({ ...rest, kind: 'issuer' }, around)
     expect(requests[0]?.body).toEqual({ kind: 'issuer', issuer: AGENT.issuer, mode: 'block' })
   })

@@ -1,0 +1,216 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { anyCharacter, tries } from '../kit/property.ts'
+import type { Members } from '../kit/signing.ts'
+import { type Setting, startSetting } from './setting.ts'
+
+/** An agent as its issuer names it. */
+interface Agent {
+  readonly issuer: string
+  readonly agent: string
+}
+
+const OWN = '/.edgewarden'
+const SCOPES =
+  'edgewarden:revoke edgewarden:agents edgewarden:audit:read edgewarden:audit:erase edgewarden:read'
+
+const text = fc
+  .array(anyCharacter, { minLength: 1, maxLength: 6 })
+  .map((characters) => characters.join(''))
+  .filter((one) => !/\p{Cc}/u.test(one))
+
+/** The prefixes of the issuers: none, one that begins another, and any text. */
+const PREFIXES = ['', 'a/', 'a/a/', ...fc.sample(text, tries(2, 1))]
+const VICTIMS = fc.sample(text, tries(PREFIXES.length))
+const issuerOf = (index: number) => `https://issuer-${index}.example`
+
+/** Agents whose ids and names are as alike as can be. */
+const agents: readonly Agent[] = PREFIXES.flatMap((prefix, index) => {
+  const victim = VICTIMS[index] ?? 'victim'
+  const other = PREFIXES[(index + 1) % PREFIXES.length] ?? ''
+  const ids = [
+    ...[victim, 'victim', prefix, prefix + prefix],
+    ...[prefix, other, prefix + prefix, prefix + other].map((one) => one + victim),
+  ]
+  return [...new Set(ids)].filter(Boolean).map((agent) => ({ issuer: issuerOf(index), agent }))
+})
+const nameOf = ({ issuer, agent }: Agent) => PREFIXES[Number(/\d+/.exec(issuer)?.[0])] + agent
+
+let keys: Issuer
+let setting: Setting
+beforeAll(async () => {
+  keys = await createIssuer()
+  const tables = PREFIXES.map((agent_prefix, index) => [
+    `i${index}`,
+    {
+      issuer: issuerOf(index),
+      jwks: { keys: [keys.jwk] },
+      agent_prefix,
+      admin: 'own',
+    },
+  ])
+  setting = await startSetting({
+    durableObjects: WITH_AUDIT,
+    gate: { shared_ids: true },
+    issuer: { admin: 'all', agent_prefix: 'ops/' },
+    more: { ISSUERS_MORE: Object.fromEntries(tables) },
+  })
+  await Promise.all(agents.map(statusOf))
+})
+afterAll(async () => {
+  await setting.close()
+  await keys.close()
+})
+
+const statusOf = async ({ issuer: iss, agent }: Agent) => {
+  const token = await keys.mint({ iss, client_id: agent, sub: agent })
+  return (await setting.ask('/v1/x', { token })).status
+}
+/** The agents that are refused. */
+const refused = async () => {
+  const statuses = await Promise.all(agents.map(statusOf))
+  return agents.filter((_, index) => statuses[index] !== 200)
+}
+
+/** A call of an administrator; its answer as JSON, with the status. */
+const call = async (method: string, path: string, body?: object, by?: Promise<string>) => {
+  const response = await setting.ask(OWN + path, {
+    method,
+    token: await (by ?? setting.token({ client_id: 'operator', sub: 'maria', scope: SCOPES })),
+    headers: { 'content-type': 'application/json', 'if-match': '*' },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  const said = await response.text()
+  const answer = said === '' ? {} : (JSON.parse(said) as Members)
+  return { ...answer, status: response.status } as Members
+}
+const queryOf = (one: object) => new URLSearchParams({ ...one })
+
+/** What stops the agent that a record shows: the members of a call are those of the record. */
+const STOPS: Readonly<Record<string, (shown: Members) => Promise<Members>>> = {
+  'suspend by id': ({ issuer, agent }) => call('POST', '/agents/suspend', { issuer, agent }),
+  'suspend by name': ({ issuer, agent_name }) =>
+    call('POST', '/agents/suspend', { issuer, agent_name }),
+  'put by id': ({ issuer, agent }) =>
+    call('PUT', `/agents/entry?${queryOf({ issuer, agent })}`, { status: 'suspended' }),
+  'patch by name': ({ issuer, agent_name }) =>
+    call('PATCH', `/agents/entry?${queryOf({ issuer, agent_name })}`, { status: 'suspended' }),
+  'revoke by id': ({ issuer, agent }) =>
+    call('POST', '/revocations', { kind: 'agent', issuer, value: agent }),
+  'revoke by name': ({ issuer, agent_name }) =>
+    call('POST', '/revocations', { kind: 'agent', issuer, agent_name }),
+}
+
+describe('the agent that is shown is the agent that stops', () => {
+  it('by its entry in the registry, whatever its id begins with', async () => {
+    const shown: Members[] = []
+    await eventually(async () => {
+      shown.length = 0
+      for (const [index] of PREFIXES.entries()) {
+        const page = await call('GET', `/agents?${queryOf({ issuer: issuerOf(index) })}`)
+        shown.push(...(page.agents as Members[]))
+      }
+      expect(shown).toHaveLength(agents.length)
+    })
+    for (const [index, one] of shown.entries()) {
+      const { issuer, agent } = one as unknown as Agent
+      const name = one.agent_name ?? agent
+      expect(name).toBe(nameOf({ issuer, agent }))
+      const [how = '', stop] = Object.entries(STOPS)[index % 6] ?? []
+      const stopped = await stop?.({ ...one, agent_name: name })
+      expect([how, agent, stopped?.status]).toEqual([how, agent, 200])
+      expect([how, await refused()]).toEqual([how, [{ issuer, agent }]])
+      const [made] = (stopped?.revocations ?? []) as Members[]
+      if (made) {
+        expect(made).toMatchObject({ value: agent, ...(name !== agent && { name }) })
+        const list = await call('GET', `/revocations?${queryOf({ issuer, agent_name: name })}`)
+        expect(list.revocations).toEqual([made])
+        const all = `/revocations?${queryOf({ kind: 'agent', issuer, value: agent })}`
+        expect((await call('DELETE', all)).revocations).toEqual([made])
+      } else {
+        expect(stopped?.agent).toMatchObject({ issuer, agent, status: 'suspended' })
+        await call('POST', '/agents/resume', { issuer, agent })
+      }
+      const entry = await call('GET', `/agents/entry?${queryOf({ issuer, agent_name: name })}`)
+      expect(entry.agent).toMatchObject({ issuer, agent })
+    }
+    expect(await refused()).toEqual([])
+  })
+
+  it('by its decisions in the audit', async () => {
+    for (const [index, { issuer, agent }] of agents.entries()) {
+      const name = nameOf({ issuer, agent })
+      const by = index % 2 === 0 ? { agent } : { agent_name: name }
+      const found = await eventually(async () => {
+        const page = await call('GET', `/decisions?${queryOf({ issuer, ...by, limit: 1 })}`)
+        const [record] = page.decisions as Members[]
+        expect(record).toMatchObject({ issuer, agent })
+        return record
+      })
+      expect(found?.agent_name ?? agent).toBe(name)
+      const usage = await call('GET', `/usage?${queryOf({ issuer, ...by })}`)
+      expect(usage.usage).toMatchObject([{ issuer, agent }])
+    }
+  })
+})
+
+describe('a call that names an agent', () => {
+  const [issuer, agent] = [issuerOf(1), 'victim']
+  const one = { issuer, agent, agent_name: `a/${agent}` }
+
+  it.each([
+    ['both', one, 'must not be given beside the id'],
+    ['a name without the prefix', { issuer, agent_name: agent }, "issuer's agent_prefix"],
+    ['only the prefix', { issuer, agent_name: 'a/' }, "issuer's agent_prefix"],
+    ['neither', { issuer }, 'is required'],
+  ])('by %s is refused', async (_, named, why) => {
+    const { agent: value, ...rest } = { agent: undefined, ...named }
+    const answers = [
+      await call('POST', '/agents/suspend', named),
+      await call('GET', `/agents/entry?${queryOf(named)}`),
+      await call('POST', '/revocations', { kind: 'agent', value, ...rest }),
+      ...('agent_name' in named
+        ? [
+            await call('GET', `/revocations?${queryOf({ ...(value && { value }), ...rest })}`),
+            await call('GET', `/decisions?${queryOf(named)}`),
+            await call('GET', `/decisions/live?${queryOf(named)}`),
+          ]
+        : []),
+    ]
+    for (const answer of answers) {
+      expect(answer).toMatchObject({
+        status: 400,
+        problems: [{ message: expect.stringContaining(why) }],
+      })
+    }
+    expect(await refused()).toEqual([])
+  })
+
+  it('needs the issuer for a name, and takes a name for agents only', async () => {
+    for (const path of ['/decisions?agent_name=a/x', '/revocations?agent_name=a/x']) {
+      expect(await call('GET', path)).toMatchObject({ problems: [{ message: 'needs the issuer' }] })
+    }
+    const client = { kind: 'client', issuer, agent_name: 'a/x' }
+    const only = { status: 400, problems: [{ message: 'is only for kind agent' }] }
+    expect(await call('POST', '/revocations', client)).toMatchObject(only)
+    expect(await call('GET', `/revocations?${queryOf(client)}`)).toMatchObject(only)
+  })
+
+  it('of another issuer tells its administrator nothing about the prefix', async () => {
+    const own = () => keys.mint({ iss: issuerOf(2), client_id: 'boss', scope: SCOPES })
+    for (const agent_name of ['a/x', 'x']) {
+      const query = queryOf({ issuer, agent_name })
+      const paths = ['/decisions', '/usage', '/agents/entry', '/revocations']
+      for (const path of paths) {
+        const answer = await call('GET', `${path}?${query}`, undefined, own())
+        expect([path, answer]).toMatchObject([path, { status: 403 }])
+        expect(answer.problems).toBeUndefined()
+      }
+    }
+    const mine = `/decisions?${queryOf({ agent_name: 'a/a/victim' })}`
+    expect(await call('GET', mine, undefined, own())).toMatchObject({ status: 200 })
+  })
+})
