@@ -45,7 +45,7 @@ export function createSightings() {
   }
 
   return {
-    /** Gathers from records of requests whose token was verified. */
+    /** Gathers from records of callers that have proved their token. */
     add(records: readonly string[], terms: Pick<AgentTerms, 'prefix' | 'watch'>): void {
       for (const record of records) {
         const sighting = sightingOf(readRecord(record), terms)

@@ -68,7 +68,7 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
   },
   max_size: {
     description:
-      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for callers without a verified token.',
+      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for [strangers](audit.md#how-records-are-kept).',
     default: '2GB',
     example: '9GB',
   },

@@ -24,7 +24,7 @@ export type Tally = Map<string, TallyCounts>
 export interface Batch {
   /** A batch that is sent again has the same id, so that nothing is stored twice. */
   readonly id: string
-  /** Records as JSON: of those whose token was verified, and of strangers. */
+  /** Records as JSON: of callers that have proved their token, and of strangers. Only the former count for agents. */
   readonly known: readonly string[]
   readonly strangers: readonly string[]
   /** Acts of administrators; stored also when nothing else is. */

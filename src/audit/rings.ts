@@ -2,8 +2,8 @@ import { gzip } from './gzip.ts'
 import { countsOf, readRecord, termsOf, timeOf } from './terms.ts'
 
 /**
- * Three rings, each with its share of the bytes: records of requests whose token was verified, of strangers, and acts
- * of administrators. A full ring deletes its own oldest records, and never records of another ring.
+ * Three rings, each with its share of the bytes: records of callers that have proved their token, of strangers, and
+ * acts of administrators. A full ring deletes its own oldest records, and never records of another ring.
  */
 export const RINGS = { known: 0.85, strangers: 0.1, acts: 0.05 } as const
 export type Ring = keyof typeof RINGS

@@ -105,7 +105,7 @@ const GRANTED = { ...CAREFUL, scope: 'reports:write files:delete' }
 
 /** Lets an agent do what it never did, and waits until it is stopped for that. */
 const stray = async (agent: string) => {
-  await learned(setting, agent, 'careful', 'GET /v1/documents/{id}')
+  await learned(setting, agent, 'careful', { rule: 'GET /v1/documents/{id}' })
   expect((await send(agent, '/v1/documents/1', CAREFUL)).status).toBe(200)
   expect((await send(agent, '/v1/weak', GRANTED)).status).toBe(200)
   await eventually(async () => {
@@ -606,7 +606,7 @@ describe('attacks', () => {
       body: JSON.stringify({ name: XSS, owners: [XSS], purpose: XSS, client: XSS, types: [XSS] }),
     })
     expect(registered.status).toBe(200)
-    await learned(setting, agent, 'careful', 'GET /v1/documents/{id}')
+    await learned(setting, agent, 'careful', { rule: 'GET /v1/documents/{id}' })
     const params = { name: '<img/src=x/onerror=alert(1)>', arguments: {} }
     const called = await send(
       agent,

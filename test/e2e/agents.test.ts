@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
+import { createProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
 import { withLimits } from './hurried.ts'
-import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 import { BOUND, fate, hanging, lastEvent, SSE, withShortToken } from './streaming.ts'
 import { AGENT, startWorld, type World } from './world.ts'
 
@@ -83,11 +84,12 @@ describe.concurrent('an agent', () => {
     const claims = {
       scope: 'files:read files:delete constructor',
       act: { sub: agent, act: { sub: parent } },
-      cnf: { jkt: 'thumbprint' },
     }
-    expect((await ask(agent, '/v1/files/1', setting.gate, claims)).status).toBe(401)
-    const { cnf: _, ...bearer } = claims
-    expect((await ask(agent, '/v1/files/1', setting.gate, bearer)).status).toBe(200)
+    const key = await createProofKey()
+    const token = await tokenOf(agent, { ...claims, cnf: { jkt: key.jkt } })
+    const dpop = await proofOf(key, { url: `${RESOURCE}/v1/files/1`, token })
+    const headers = { authorization: `DPoP ${token}`, dpop }
+    expect((await setting.ask('/v1/files/1', { headers })).status).toBe(200)
     await eventually(async () => {
       const { status, agent: entry } = await call('GET', at(agent))
       expect([status, entry]).toMatchObject([
@@ -98,7 +100,7 @@ describe.concurrent('an agent', () => {
           status: 'discovered',
           needs: ['owner', 'approval'],
           seen: {
-            keys: ['thumbprint'],
+            keys: [key.jkt],
             clients: [agent],
             scopes_used: ['files:read'],
             scopes_unused: ['files:delete', 'constructor'],

@@ -43,7 +43,10 @@ export interface Act extends ActTerms {
   readonly record: string
 }
 
-/** By its caller: a `stranger` without a verified token, a verified token that was `refused`, or else `known`. */
+/**
+ * By its caller. A `stranger` has not proved a token: it has none, or its signature, its claims or the possession of its
+ * key were not accepted. Later refusals are `refused`.
+ */
 export type Whose = 'stranger' | 'refused' | 'known'
 
 /** The filters for decisions; all given ones must match. */

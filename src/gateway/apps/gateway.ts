@@ -110,7 +110,9 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
           const status = refused ? answerRow(refused.answer).status : answer.status
           const about = { duration, status, request, address: clientIp, country }
           const record = auditRecordOf(line, decision, about, audit.rule)
-          audit.take(record, !decision?.known.token ? 'stranger' : refused ? 'refused' : 'known')
+          // The stage of possession comes after the checks of the token.
+          const isProved = decision?.known.possession !== undefined
+          audit.take(record, !isProved ? 'stranger' : refused ? 'refused' : 'known')
         }
       }
       const steps = decision?.steps
