@@ -6,7 +6,6 @@ import {
   type AgentKey,
   type AgentPage,
   type AgentQuery,
-  type AgentTerms,
   type ChangeRefusal,
   isChanged,
   keyOf,
@@ -16,7 +15,8 @@ import {
   type Sighting,
 } from '../core/model/agents.ts'
 import { changedEntry } from './change.ts'
-import { DAY_MS, merged, withChild } from './seen.ts'
+import { createRows, type RowTerms } from './rows.ts'
+import { merged, withChild } from './seen.ts'
 
 /** The share of the discovered agents that is deleted at a time. */
 const TOGETHER = 1 / 100
@@ -24,10 +24,6 @@ const TOGETHER = 1 / 100
 const PAGE = { rows: 2_000, characters: 4_000_000 } as const
 /** Milliseconds between two writes of an agent of which only the time of the last request has changed. */
 const COARSE_MS = 600_000
-/** Rows between two writes of their number. */
-const ROWS_STEP = 100
-/** The storage key of the number of rows of a day. */
-const ROWS = 'rows'
 
 /** `told`: whether the revocation set has the agent's status. Long columns come last: SQLite reads a row up to the one that it needs. */
 export const TABLES = `CREATE TABLE IF NOT EXISTS agents (
@@ -57,6 +53,11 @@ type Row = {
   readonly seen: string | null
 }
 
+/** How an agent is counted. Those of which an administrator wrote are never deleted for agents that call. */
+type Kind = 'discovered' | 'written' | 'decided'
+const kindOf = ({ status, version }: Pick<AgentEntry, 'status' | 'version'>): Kind =>
+  status !== 'discovered' ? 'decided' : version > 0 ? 'written' : 'discovered'
+
 const entryOf = ({ issuer, agent, status, version, said, seen }: Row): AgentEntry => ({
   issuer,
   agent,
@@ -70,12 +71,11 @@ export type AgentTable = ReturnType<typeof createAgentTable>
 
 /** The agents in SQLite. */
 export function createAgentTable(storage: DurableObjectStorage) {
-  const { sql, kv } = storage
-  const kept = kv.get<{ readonly day: number; readonly rows: number }>(ROWS)
-  let { day, rows } = kept ?? { day: 0, rows: 0 }
-  let keptRows = rows
-  /** By issuer: how many agents were only discovered, and on how many administrators have decided. */
-  let counts: Map<string, { discovered: number; decided: number }> | undefined
+  const { sql } = storage
+  const rows = createRows(storage)
+  const { spend, left } = rows
+  /** How many agents of each kind an issuer has. */
+  let counts: Map<string, Record<Kind, number>> | undefined
 
   /** Agents, as many as there is room for. `isMore`: whether more follow. */
   const pageOf = (most: number, rest: string, ...bound: unknown[]) => {
@@ -93,32 +93,21 @@ export function createAgentTable(storage: DurableObjectStorage) {
     pageOf(1, 'issuer = ? AND agent = ?', issuer, agent).entries[0]
 
   const counted = () => {
-    const query = `SELECT issuer, sum(status = 'discovered') AS discovered,
+    const query = `SELECT issuer, sum(status = 'discovered' AND version = 0) AS discovered,
+      sum(status = 'discovered' AND version > 0) AS written,
       sum(status != 'discovered') AS decided FROM agents GROUP BY issuer`
     counts ??= new Map(
       sql
-        .exec<{ issuer: string; discovered: number; decided: number }>(query)
+        .exec<{ issuer: string } & Record<Kind, number>>(query)
         .toArray()
         .map(({ issuer, ...of }) => [issuer, of]),
     )
     return counts
   }
   const countsOf = (issuer: string) =>
-    getOrMake(counted(), issuer, () => ({ discovered: 0, decided: 0 }))
+    getOrMake(counted(), issuer, () => ({ discovered: 0, written: 0, decided: 0 }))
   const decidedInAll = (): number =>
     [...counted().values()].reduce((sum, { decided }) => sum + decided, 0)
-  const recount = (issuer: string, status: AgentEntry['status'], more: number): void => {
-    countsOf(issuer)[status === 'discovered' ? 'discovered' : 'decided'] += more
-  }
-
-  const write = (statement: string, ...bound: unknown[]): void => {
-    rows += sql.exec(statement, ...bound).rowsWritten
-  }
-  const left = (most: number): number => {
-    const today = Math.floor(Date.now() / DAY_MS)
-    if (today > day) [day, rows, keptRows] = [today, 0, 0]
-    return most - rows
-  }
 
   const put = (
     before: AgentEntry | undefined,
@@ -126,9 +115,10 @@ export function createAgentTable(storage: DurableObjectStorage) {
     told: boolean,
   ) => {
     const { status, version, fields, change, seen } = now
-    if (before) recount(issuer, before.status, -1)
-    recount(issuer, status, 1)
-    write(
+    const counts = countsOf(issuer)
+    if (before) counts[kindOf(before)]--
+    counts[kindOf(now)]++
+    const { rowsWritten } = sql.exec(
       'INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
       issuer,
       agent,
@@ -139,38 +129,51 @@ export function createAgentTable(storage: DurableObjectStorage) {
       JSON.stringify({ fields, change }),
       seen ? JSON.stringify(seen) : null,
     )
+    spend(issuer, rowsWritten)
   }
 
-  const see = (before: AgentEntry | undefined, { issuer, agent }: AgentKey, seen: Seen): void => {
+  /** `payer`: the issuer whose rows it uses up. */
+  const see = (
+    before: AgentEntry | undefined,
+    { issuer, agent }: AgentKey,
+    seen: Seen,
+    payer: string,
+  ): void => {
     if (before) {
       const set = 'UPDATE agents SET last = ?, seen = ? WHERE issuer = ? AND agent = ?'
-      write(set, seen.last, JSON.stringify(seen), issuer, agent)
+      const { rowsWritten } = sql.exec(set, seen.last, JSON.stringify(seen), issuer, agent)
+      spend(payer, rowsWritten)
     } else {
       put(undefined, { issuer, agent, status: 'discovered', version: 0, fields: {}, seen }, true)
     }
   }
 
-  /** Deletes the discovered agents of an issuer that were idle for longest, if there are too many. Returns them. */
-  const evict = (issuer: string): readonly AgentKey[] => {
-    const { discovered } = countsOf(issuer)
+  /** Deletes the agents of an issuer and a kind that were idle for longest, if there are too many. Returns them. */
+  const evict = (issuer: string, kind: 'discovered' | 'written'): readonly AgentKey[] => {
+    const counts = countsOf(issuer)
     const most = LIMITS.discoveredAgents
-    if (discovered <= most) return []
-    const many = Math.ceil(discovered - most + most * TOGETHER)
+    if (counts[kind] <= most) return []
+    const many = Math.ceil(counts[kind] - most + most * TOGETHER)
+    const version = kind === 'written' ? 'version > 0' : 'version = 0'
     const oldest = `SELECT agent FROM agents
-      WHERE issuer = ?1 AND status = 'discovered' AND told = 1 ORDER BY last LIMIT ?2`
+      WHERE issuer = ?1 AND status = 'discovered' AND told = 1 AND ${version} ORDER BY last LIMIT ?2`
     const remove = `DELETE FROM agents WHERE issuer = ?1 AND agent IN (${oldest}) RETURNING issuer, agent`
     const gone = sql.exec<{ issuer: string; agent: string }>(remove, issuer, many)
     const evicted = gone.toArray()
-    rows += gone.rowsWritten
-    recount(issuer, 'discovered', -evicted.length)
+    spend(issuer, gone.rowsWritten)
+    counts[kind] -= evicted.length
     return evicted
   }
 
   return {
     find,
 
-    /** Counts a row that the watch writes; false if the rows of the day are used up. */
-    spend: (most: number): boolean => left(most) > 0 && ++rows > 0,
+    /** Counts a row that the watch writes; false if the issuer's rows of the day are used up. */
+    spend(issuer: string, terms: RowTerms): boolean {
+      if (left(issuer, terms) < 1) return false
+      spend(issuer, 1)
+      return true
+    },
 
     /**
      * Stores what is new at once, and a later time every ten minutes, as far as the rows of the day allow it. Returns
@@ -178,15 +181,15 @@ export function createAgentTable(storage: DurableObjectStorage) {
      */
     observe(
       sightings: readonly Sighting[],
-      { maxRows }: AgentTerms,
+      terms: RowTerms,
     ): { readonly changed: readonly AgentEntry[]; readonly gone: readonly AgentKey[] } {
       const changed: AgentEntry[] = []
       const gone: AgentKey[] = []
       storage.transactionSync(() => {
         const issuers = new Set<string>()
-        const children: (readonly [parent: string, child: string])[] = []
+        const children: (readonly [parent: string, child: AgentKey])[] = []
         for (const sighting of sightings) {
-          if (left(maxRows) < 1) break
+          if (left(sighting.issuer, terms) < 1) continue
           const known = find(sighting)
           const { seen, isNew } = merged(known?.seen, sighting)
           if (!isNew && seen.last - (known?.seen?.last ?? 0) < COARSE_MS) continue
@@ -194,18 +197,16 @@ export function createAgentTable(storage: DurableObjectStorage) {
           else if (!isChanged(known) && isChanged({ ...known, seen })) {
             changed.push({ ...known, seen })
           }
-          see(known, sighting, seen)
-          children.push(...sighting.parents.map((parent) => [parent, keyText(sighting)] as const))
+          see(known, sighting, seen, sighting.issuer)
+          children.push(...sighting.parents.map((parent) => [parent, sighting] as const))
         }
         for (const [parent, child] of children) {
           const known = find(keyOf(parent))
-          const next = known?.seen && withChild(known.seen, child)
-          if (known && next) see(known, known, next)
+          const next = known?.seen && withChild(known.seen, keyText(child))
+          if (known && next) see(known, known, next, child.issuer)
         }
-        for (const issuer of issuers) gone.push(...evict(issuer))
-        if (rows - keptRows < ROWS_STEP) return
-        keptRows = ++rows
-        kv.put(ROWS, { day, rows })
+        for (const issuer of issuers) gone.push(...evict(issuer, 'discovered'))
+        rows.store(sightings[0]?.issuer ?? '')
       })
       return { changed, gone }
     },
@@ -221,7 +222,7 @@ export function createAgentTable(storage: DurableObjectStorage) {
         const entry = changedEntry(before, change, { ofIssuer, inAll: decidedInAll() })
         if (typeof entry === 'string') return entry
         put(before, entry, false)
-        if (!before) evict(change.issuer)
+        evict(change.issuer, 'written')
         stored(entry)
         return entry
       })
@@ -270,7 +271,8 @@ export function createAgentTable(storage: DurableObjectStorage) {
 
     /** Whether agents of several issuers are known. */
     isShared: (): boolean =>
-      [...counted().values()].filter((of) => of.discovered + of.decided > 0).length > 1,
+      [...counted().values()].filter((of) => of.discovered + of.written + of.decided > 0).length >
+      1,
 
     /** Whether administrators have decided on any agent. */
     hasDecided: (): boolean => decidedInAll() > 0,

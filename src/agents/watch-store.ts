@@ -28,14 +28,14 @@ interface Kept {
   isDirty: boolean
 }
 
-/** States of agents in memory and SQLite. A crash loses ten minutes of learning. `spend` counts a row, if it may be written. */
-export function createWatchStates({ sql }: DurableObjectStorage, spend: () => boolean) {
+/** States of agents in memory and SQLite. A crash loses ten minutes of learning. `spend` counts a row of the state with this key, if it may be written. */
+export function createWatchStates({ sql }: DurableObjectStorage, spend: (key: string) => boolean) {
   const kept = new Map<string, Kept>()
   let quiet: ReturnType<typeof setTimeout> | undefined
 
   const store = (key: string): void => {
     const one = kept.get(key)
-    if (!one?.isDirty || !spend()) return
+    if (!one?.isDirty || !spend(key)) return
     sql.exec('INSERT OR REPLACE INTO watched VALUES (?, ?)', key, one.state.bytes)
     one.isDirty = false
     one.stored = Date.now()
@@ -75,7 +75,7 @@ export function createWatchStates({ sql }: DurableObjectStorage, spend: () => bo
     drop(beginning: string): void {
       const query = 'DELETE FROM watched WHERE agent > ? AND agent < ?'
       const { rowsWritten } = sql.exec(query, beginning, `${beginning}#`)
-      for (let i = 0; i < rowsWritten; i++) spend()
+      for (let i = 0; i < rowsWritten; i++) spend(`${beginning}""]`)
       for (const key of kept.keys()) if (key.startsWith(beginning)) kept.delete(key)
     },
 

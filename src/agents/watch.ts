@@ -40,8 +40,8 @@ interface WatchOptions {
 /** Watches agents inside the registry's object: learns what they do, makes alerts, and stops an agent for a while. */
 export function createWatch({ storage, acts, set, table, waitUntil }: WatchOptions) {
   const { kv } = storage
-  let mostRows = Number.POSITIVE_INFINITY
-  const states = createWatchStates(storage, () => table.spend(mostRows))
+  let rows: Pick<AgentTerms, 'maxRows' | 'issuers'> = { maxRows: Number.POSITIVE_INFINITY }
+  const states = createWatchStates(storage, (key) => table.spend(issuerIn(key), rows))
   const alerts = createAlertTable(storage)
 
   /** When agents were stopped within the last hour, without those whose alert a person has judged. */
@@ -135,11 +135,12 @@ export function createWatch({ storage, acts, set, table, waitUntil }: WatchOptio
     /** Watches what was seen, and makes alerts. Agents in `changed` came with code that is not approved. Never rejects. */
     async observe(
       sightings: readonly Sighting[],
-      { watch, maxRows }: AgentTerms,
+      terms: AgentTerms,
       changed: readonly AgentEntry[] = [],
     ): Promise<void> {
+      const { watch } = terms
       if (!watch) return
-      mostRows = maxRows
+      rows = terms
       for (const sighting of sightings) {
         const rule = watch.rules.find(({ name }) => name === sighting.watch)
         if (!rule) continue
@@ -195,6 +196,8 @@ export function createWatch({ storage, acts, set, table, waitUntil }: WatchOptio
 
 const stateKey = (name: string, agent: AgentKey): string =>
   JSON.stringify([agent.issuer, agent.agent, name])
+
+const issuerIn = (key: string): string => (JSON.parse(key) as [string])[0]
 
 /** What the keys of all states of an agent begin with. */
 const beginningOf = (agent: AgentKey): string => `${keyText(agent).slice(0, -1)},`

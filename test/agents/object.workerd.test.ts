@@ -162,6 +162,19 @@ describe('more agents than an issuer may have', () => {
     ])
   })
 
+  it('push out none of which an administrator wrote, and of those as many as there is room for', async () => {
+    await registry().observe([sightingOf('owned', 1), sightingOf('idle', 1)], TERMS)
+    await change('patch', 'owned', { fields: { owners: ['team-a'] } })
+    for (let at = 10; at < 50; at++) await registry().observe([sightingOf(`m${at}`, at)], TERMS)
+    const names = async () => (await registry().list({ limit: 100 })).agents.map((one) => one.agent)
+    expect(await names()).toContain('owned')
+    expect(await names()).not.toContain('idle')
+    const fields = { owners: ['team-b'] }
+    for (let i = 0; i < 30; i++) await change('put', `w${i}`, { status: 'discovered', fields })
+    expect((await names()).filter((name) => /^[ow]/.test(name)).length).toBeLessThanOrEqual(11)
+    expect((await names()).filter((name) => name.startsWith('m')).length).toBeGreaterThan(8)
+  })
+
   it('do not push out one of which the revocation set has an approval that was taken back', async () => {
     await approve('a')
     const down = vi

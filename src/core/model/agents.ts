@@ -61,6 +61,8 @@ export interface AgentTerms {
   readonly prefix: string
   /** Rows that the registry may write for sightings on a UTC day; may be infinite. */
   readonly maxRows: number
+  /** The issuers of the policy, which share the rows; 1 if absent. */
+  readonly issuers?: number
   /** Present where agents are watched. `acts`: on what terms the audit keeps alerts. */
   readonly watch?: { readonly rules: readonly WatchRule[]; readonly acts: ActTerms }
 }

@@ -152,12 +152,13 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
 }
 
 const agentTerms = (
-  { gate: { prefix, placement }, watch }: Policy,
+  { gate: { prefix, placement }, issuers, watch }: Policy,
   audit: AuditRule,
 ): AgentTerms => ({
   prefix,
   // The default of the audit leaves a fifth of the free plan's rows for this and for revocations.
   maxRows: audit.maxRows / 8,
+  issuers: issuers.size,
   ...(placement.jurisdiction && { jurisdiction: placement.jurisdiction }),
   ...(watch.length > 0 && { watch: { rules: watch, acts: actTerms(audit) } }),
 })
