@@ -1,4 +1,4 @@
-import type { Seen, Sighting } from '../core/model/agents.ts'
+import { FURTHER, type Seen, type Sighting, useText } from '../core/model/agents.ts'
 
 export const DAY_MS = 86_400_000
 /** How many days scopes and uses are remembered, how many of each, and how many entries a list may have. */
@@ -22,7 +22,7 @@ export function merged(
     registrations: listed(seen?.registrations, sighting.registrations),
     granted: dated(seen?.granted, sighting.granted, today),
     used: dated(seen?.used, sighting.used, today),
-    uses: dated(seen?.uses, sighting.uses, today),
+    uses: dated(seen?.uses, sighting.uses, today, useText(FURTHER)),
     parents: listed(seen?.parents, sighting.parents),
     children: seen?.children ?? [],
   }
@@ -44,12 +44,16 @@ const listed = (before: readonly string[] = [], now: readonly string[]): readonl
     ? before
     : [...before, ...now.filter((one) => !before.includes(one))].slice(-KEPT.list)
 
+/** `further` stands for entries that the list has no room for. */
 const dated = (
   before: Readonly<Record<string, number>> = {},
   now: readonly string[],
   today: number,
+  further?: string,
 ): Readonly<Record<string, number>> => {
   const days = { ...before, ...Object.fromEntries(now.map((one) => [one, today])) }
   const recent = Object.entries(days).filter(([, day]) => day > today - KEPT.days)
-  return Object.fromEntries(recent.sort(([, a], [, b]) => b - a).slice(0, KEPT.uses))
+  const listed = recent.sort(([, a], [, b]) => b - a).slice(0, KEPT.uses)
+  if (further !== undefined && listed.length < recent.length) listed.push([further, today])
+  return Object.fromEntries(listed)
 }

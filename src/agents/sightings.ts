@@ -1,15 +1,32 @@
-import { readRecord, timeOf, toolOf } from '../audit/terms.ts'
+import { readRecord, timeOf, toolsOf } from '../audit/terms.ts'
 import { isObject, type JsonObject, listOf, own, ownText } from '../core/json.ts'
-import { type AgentTerms, keyText, type Sighting, useText } from '../core/model/agents.ts'
+import { type AgentTerms, FURTHER, keyText, type Sighting, useText } from '../core/model/agents.ts'
 import type { WatchRule } from '../core/model/watch.ts'
 
-/** The most agents that are gathered, entries of a list, latest requests, and characters of a text. */
-export const SIGHTINGS = { agents: 1_000, list: 32, requests: 5, characters: 256 } as const
+/**
+ * The most agents that are gathered, entries of a list, uses, latest requests, and characters of a text. A batch has 50
+ * uses at most.
+ */
+export const SIGHTINGS = {
+  agents: 1_000,
+  list: 32,
+  uses: 64,
+  requests: 5,
+  characters: 256,
+} as const
 
 const LISTS = [
   ...(['types', 'clients', 'granted', 'used', 'uses', 'parents', 'countries', 'networks'] as const),
   ...(['tokens', 'keys', 'checksums', 'registrations'] as const),
 ] as const
+
+/** Lists of which the watch learns what is usual, and what stands in each for entries that it has no room for. */
+const FURTHER_IN: Readonly<Partial<Record<(typeof LISTS)[number], string>>> = {
+  used: FURTHER,
+  uses: useText(FURTHER),
+  countries: FURTHER,
+  networks: FURTHER,
+}
 
 /** A country as records have it. */
 const COUNTRY = /^[A-Z][A-Z0-9]$/
@@ -77,6 +94,7 @@ const sightingOf = (
   const [name, country = '', jti] = ['agent_name', 'country', 'jti'].map(text)
   const at = timeOf(record)
   const isAllowed = own(record, 'decision') === 'allowed'
+  const tools = toolsOf(record)
   const table = watch?.rules.find((one) => isWatched(one, record))
   return {
     issuer,
@@ -85,13 +103,13 @@ const sightingOf = (
     ...(table && { watch: table.name }),
     first: at,
     last: at,
-    allowed: isAllowed ? 1 : 0,
+    allowed: isAllowed ? [...tools.values()].reduce((sum, times) => sum + times) : 0,
     probes: !isAllowed && isProbe(record) ? 1 : 0,
     types: textsIn(own(record, 'agent_types')),
     clients: textsIn(own(record, 'client')),
     granted: textsIn(own(record, 'token_scopes')),
-    used: textsIn(isAllowed && own(record, 'grant')),
-    uses: textsIn(isAllowed && useText(rule, toolOf(record))),
+    used: textsIn(isAllowed && own(record, 'grant'), 'used'),
+    uses: textsIn(isAllowed && [...tools.keys()].map((tool) => useOf(rule, tool)), 'uses'),
     parents: textsIn(parentsIn(record, issuer, agent)),
     countries: textsIn(isAllowed && own(record, 'country')),
     networks: textsIn(isAllowed && own(record, 'network')),
@@ -102,6 +120,9 @@ const sightingOf = (
     requests: textsIn(text('request_id')),
   }
 }
+
+const useOf = (rule: string, tool: string | undefined): string =>
+  tool === FURTHER ? useText(FURTHER) : useText(rule, tool)
 
 /** Whether a table of WATCH counts a request. */
 const isWatched = (
@@ -130,15 +151,21 @@ const joined = (one: Sighting, other: Sighting): Sighting => ({
   last: Math.max(one.last, other.last),
   allowed: one.allowed + other.allowed,
   probes: one.probes + other.probes,
-  ...Object.fromEntries(LISTS.map((name) => [name, textsIn([one[name], other[name]])])),
+  ...Object.fromEntries(LISTS.map((name) => [name, textsIn([one[name], other[name]], name)])),
   requests: [...one.requests, ...other.requests].slice(-SIGHTINGS.requests),
 })
 
-/** The texts in a value and in its lists, without duplicates and long texts, and as many as there is room for. */
-const textsIn = (value: unknown): readonly string[] => {
-  const texts = [value].flat(2).filter((one) => typeof one === 'string')
-  const short = texts.filter(({ length }) => length <= SIGHTINGS.characters)
-  return [...new Set(short)].slice(0, SIGHTINGS.list)
+/**
+ * The texts in a value and in its lists, without duplicates and long texts, and as many as there is room for. If some
+ * are left out, lists of {@link FURTHER_IN} say so.
+ */
+const textsIn = (value: unknown, list?: (typeof LISTS)[number]): readonly string[] => {
+  const further = list && FURTHER_IN[list]
+  const texts = [...new Set([value].flat(2).filter((one) => typeof one === 'string'))]
+  const listed = texts
+    .filter((one) => one.length <= SIGHTINGS.characters && one !== further)
+    .slice(0, list === 'uses' ? SIGHTINGS.uses : SIGHTINGS.list)
+  return further !== undefined && listed.length < texts.length ? [...listed, further] : listed
 }
 
 const parentsIn = (record: JsonObject, issuer: string, agent: string): readonly string[] =>

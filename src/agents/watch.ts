@@ -3,6 +3,7 @@ import {
   type AgentEntry,
   type AgentKey,
   type AgentTerms,
+  FURTHER,
   keyOf,
   keyText,
   type Sighting,
@@ -230,6 +231,6 @@ const sampleOf = (sighting: Sighting, changed: AgentEntry | undefined): Sample =
   uses: sighting.uses,
   scopes: sighting.used,
   countries: sighting.countries,
-  networks: [...new Set(sighting.networks.map(widened))],
+  networks: [...new Set(sighting.networks.map((one) => (one === FURTHER ? one : widened(one))))],
   tokens: sighting.tokens.map((text) => [text.slice(3), text.slice(0, 2)]),
 })

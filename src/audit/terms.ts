@@ -1,5 +1,6 @@
 import { shortHash } from '../core/bytes.ts'
 import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../core/json.ts'
+import { FURTHER } from '../core/model/agents.ts'
 import type { Counts, DecisionFilter, DecisionQuery } from '../core/model/audit.ts'
 
 /** What finds a stored row: a filter, or a record's id. */
@@ -108,10 +109,23 @@ export function timeOf(record: JsonObject): number {
   return Date.parse(String(own(record, 'time')))
 }
 
-/** The tool that a record's request called at an MCP server. */
-export function toolOf(record: JsonObject): string | undefined {
+/**
+ * The messages of a record's request, by the tool of an MCP server that they call: `undefined` for messages that call
+ * none, and {@link FURTHER} for messages that the record has no room for. A request without messages counts as one.
+ */
+export function toolsOf(record: JsonObject): ReadonlyMap<string | undefined, number> {
   const mcp = objectOf(own(record, 'mcp'))
-  return own(mcp, 'method') === 'tools/call' ? ownText(mcp, 'name') : undefined
+  const batch = own(mcp, 'batch')
+  const tools = new Map<string | undefined, number>()
+  const add = (tool: string | undefined, times: unknown) =>
+    tools.set(tool, (tools.get(tool) ?? 0) + (typeof times === 'number' ? times : 1))
+  for (const message of batch === undefined ? [mcp] : listOf(batch).filter(isObject)) {
+    const isCall = own(message, 'method') === 'tools/call'
+    add(isCall ? ownText(message, 'name') : undefined, own(message, 'times'))
+  }
+  const leftOut = own(mcp, 'left_out')
+  if (leftOut !== undefined) add(FURTHER, leftOut)
+  return tools
 }
 
 /** A stored record. Throws for text that is not a record: only this gate writes it. */

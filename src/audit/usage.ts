@@ -4,7 +4,7 @@ import type { Usage, UsageQuery } from '../core/model/audit.ts'
 import { createQueue, createYielder } from '../platform/calls.ts'
 import type { ShardUsageQuery, Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
-import { finderOf, timeOf, toolOf } from './terms.ts'
+import { finderOf, timeOf, toolsOf } from './terms.ts'
 
 /** Most groups of an answer. */
 const MOST_GROUPS = 10_000
@@ -13,11 +13,11 @@ const MOST_WAITING = 4
 
 /** The members of a record by which it is grouped. */
 const MEMBERS: {
-  readonly [By in UsageQuery['by'][number]]: (record: JsonObject) => JsonObject
+  readonly [By in UsageQuery['by'][number]]: (record: JsonObject, tool?: string) => JsonObject
 } = {
   agent: (record) => ({ issuer: own(record, 'issuer'), agent: own(record, 'agent') }),
   rule: (record) => ({ rule: own(record, 'route') }),
-  tool: (record) => ({ tool: toolOf(record) }),
+  tool: (_, tool) => ({ tool }),
 }
 
 const countsIn = (tally: Tally, group: string): TallyCounts =>
@@ -69,17 +69,22 @@ const counted = async (
   return { tally: less.tally, since: tooMany.id }
 }
 
-/** Counts one record, unless it is an act instead of a decision. */
+/** A decision that is not counted by its tools. */
+const WHOLE: ReturnType<typeof toolsOf> = new Map([[undefined, 1]])
+
+/** Counts one record, unless it is an act instead of a decision. By tool, each message of a batch is counted. */
 function count(tally: Tally, record: JsonObject, { by, every }: UsageQuery): void {
   const decision = own(record, 'decision')
   if (decision === undefined) return
   const time = every && new Date(Math.floor(timeOf(record) / every) * every).toISOString()
-  const members = by.map((name) => MEMBERS[name](record))
-  const counts = countsIn(tally, JSON.stringify(Object.assign({ time }, ...members)))
-  counts.decisions++
-  if (decision === 'denied') counts.denied++
   const duration = own(record, 'duration')
-  if (typeof duration === 'number') add(counts.durations, duration, 1)
+  for (const [tool, times] of by.includes('tool') ? toolsOf(record) : WHOLE) {
+    const members = by.map((name) => MEMBERS[name](record, tool))
+    const counts = countsIn(tally, JSON.stringify(Object.assign({ time }, ...members)))
+    counts.decisions += times
+    if (decision === 'denied') counts.denied += times
+    if (typeof duration === 'number') add(counts.durations, duration, times)
+  }
 }
 
 /** The groups of all shards in the order of time; for the same time, groups with more decisions first. */

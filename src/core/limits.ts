@@ -14,6 +14,8 @@ export const LIMITS = {
   messageDepth: 64,
   messagesPerBatch: 50,
   messageIdLength: 256,
+  /** Characters of JSON that a record has about the messages of a batch, or about the further names of a message. */
+  recordedMessages: 3_072,
   /** Resources that one message subscribes to. */
   subscriptionsPerMessage: 256,
   /** Members of a token's `authorization_details`. */

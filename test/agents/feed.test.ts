@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type AgentObjects, createAgentFeed, FEED } from '../../src/agents/feed.ts'
 import { createSightings, SIGHTINGS } from '../../src/agents/sightings.ts'
 import type { Batch } from '../../src/audit/protocol.ts'
-import type { Sighting } from '../../src/core/model/agents.ts'
+import { FURTHER, type Sighting, useText } from '../../src/core/model/agents.ts'
 import { recordAt } from '../audit/record.ts'
 
 const TERMS = { prefix: '/.edgewarden', maxRows: 10 }
@@ -95,7 +95,7 @@ it('is bounded in agents, lists and texts', () => {
     sightings.add([recordAt(AT, { agent: `a${i}`, token_scopes: scopes(i) })], TERMS)
   }
   const long = { agent: 'a1', token_scopes: ['x'.repeat(SIGHTINGS.characters + 1)] }
-  for (let i = 0; i < 50; i++) {
+  for (let i = 0; i < 80; i++) {
     sightings.add(
       [recordAt(AT, long), recordAt(AT, { agent: 'a0', route: `GET /${i}`, country: 'DE' })],
       TERMS,
@@ -104,7 +104,9 @@ it('is bounded in agents, lists and texts', () => {
   const all = sightings.take()
   expect(all).toHaveLength(SIGHTINGS.agents)
   const [first, second] = all
-  expect([first?.granted.length, first?.uses.length, first?.tokens.length]).toEqual([32, 32, 32])
+  expect([first?.granted.length, first?.uses.length, first?.tokens.length]).toEqual([32, 65, 32])
+  // A list of which the watch learns says that it has no room for more.
+  expect([first?.uses.at(-1), first?.countries]).toEqual([useText(FURTHER), ['DE']])
   expect(first?.requests).toHaveLength(SIGHTINGS.requests)
   expect(second?.granted.every((scope) => scope.length < 50)).toBe(true)
 })

@@ -78,6 +78,9 @@ export function keyOf(text: string): AgentKey {
   return { issuer, agent }
 }
 
+/** Stands in a list for all that the list has no room for. */
+export const FURTHER = '…'
+
 /** What a request used, as a text: a rule, and the tool of an MCP server. */
 export function useText(rule: string, tool?: string): string {
   return JSON.stringify(tool === undefined ? [rule] : [rule, tool])

@@ -6,6 +6,7 @@ import {
   type AgentEntry,
   type AgentKey,
   type AgentStore,
+  FURTHER,
   keyOf,
   needsOf,
   type Seen,
@@ -247,7 +248,7 @@ const usesOf = (uses: Seen['uses']) =>
 const adopted = (c: Admin, { issuer, agent, seen }: AgentEntry): JsonObject => {
   const shown = showPolicy(c.get('policy'), ownIssuer(c)) as unknown as JsonObject
   const uses = usesOf(seen?.uses ?? {})
-  const used = [...new Set(uses.map(({ rule }) => rule))]
+  const used = [...new Set(uses.map(({ rule }) => rule))].filter((rule) => rule !== FURTHER)
   const rules = used.map((rule) => {
     const route = ruleIn(shown, rule)
     const names = uses.flatMap((one) => (one.rule === rule && one.tool ? one.tool : []))

@@ -1,5 +1,6 @@
 import { isPlainJson } from '../../core/body.ts'
 import { type CodeOf, denials, joined } from '../../core/denial.ts'
+import { LIMITS } from '../../core/limits.ts'
 import {
   type McpMessage,
   type McpOperation,
@@ -145,16 +146,47 @@ const shown = ({ method = 'an answer', use, more }: McpMessage) => ({
 /** The journal members of an MCP operation. The agent is known, since only a verified agent's body is read. */
 const journalOf = ({ messages, isBatch, revision }: McpOperation) => {
   const [first] = messages
-  if (isBatch || messages.length > 1) return { revision, batch: messages.map(askedBy) }
+  if (isBatch || messages.length > 1) return { revision, ...recordedBatch(messages) }
   if (!first?.method && revision === undefined) return undefined
   return { ...(first && askedBy(first)), revision }
 }
 
-const askedBy = ({ method, use, more }: McpMessage) => ({
-  method: claimed(method),
-  name: claimed(use && writtenName(use)),
-  more: more?.map((one) => claimed(writtenName(one))),
-})
+const askedBy = ({ method, use, more }: McpMessage) => {
+  const names = recorded(more?.map((one) => claimed(writtenName(one))) ?? [])
+  return {
+    method: claimed(method),
+    name: claimed(use && writtenName(use)),
+    more: more && [...names.times.keys()].map((text) => JSON.parse(text)),
+    more_left_out: names.leftOut || undefined,
+  }
+}
+
+/** Equal messages are listed once, with their number. */
+const recordedBatch = (messages: readonly McpMessage[]) => {
+  const { times, leftOut } = recorded(messages.map(askedBy))
+  return {
+    batch: [...times].map(([text, count]) => ({
+      ...JSON.parse(text),
+      times: count > 1 ? count : undefined,
+    })),
+    left_out: leftOut || undefined,
+  }
+}
+
+/** Values as JSON, each with how often it occurs, as many as a record has room for; `leftOut` counts the others. */
+const recorded = (values: readonly unknown[]) => {
+  const times = new Map<string, number>()
+  let room: number = LIMITS.recordedMessages
+  let leftOut = 0
+  for (const value of values) {
+    const text = JSON.stringify(value)
+    const before = times.get(text) ?? 0
+    if (before === 0 && text.length > room) leftOut++
+    else times.set(text, before + 1)
+    if (before === 0 && times.has(text)) room -= text.length
+  }
+  return { times, leftOut }
+}
 
 /** The reader for rules with `mcp`. It always reads the body, which contains the operation. */
 export const mcp = reader({

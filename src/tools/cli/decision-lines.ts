@@ -66,10 +66,17 @@ export function whatText(record: JsonObject): string {
   const path = route.slice(route.indexOf(' ') + 1)
   const values = Object.entries(objectOf(own(record, 'path_values')))
   const mcp = objectOf(own(record, 'mcp'))
+  const [batch, leftOut] = [listOf(own(mcp, 'batch')).filter(isObject), textIn(mcp, 'left_out')]
+  const messages = [mcp, ...batch].flatMap((message) => {
+    const times = textIn(message, 'times')
+    const names = ['method', 'name'].flatMap((name) => textIn(message, name) ?? [])
+    return [...names, ...(times === undefined ? [] : [`×${times}`])]
+  })
   return [
     `${method ?? route.split(' ')[0]} ${path}`,
     ...values.map(([name, value]) => `${name}=${value}`),
-    ...['method', 'name'].flatMap((name) => textIn(mcp, name) ?? []),
+    ...messages,
+    ...(leftOut === undefined ? [] : [`and ${leftOut} messages more`]),
   ].join(' ')
 }
 

@@ -236,4 +236,20 @@ describe('what was asked of an MCP server', () => {
       revision: '2025-11-25',
     })
   })
+
+  it('has a bound, and counts what it leaves out', () => {
+    const more = Array.from({ length: 256 }, (_, i) => ({
+      ...{ kind: 'resources', name: `a:${i}${'x'.repeat(120)}`, arguments: {} },
+    })) as unknown as McpMessage[]
+    const long = more.map((_, i) => call(`${i}${'x'.repeat(120)}`))
+    const subscription = { id: 1, method: 'subscriptions/listen', more } as unknown as McpMessage
+    type Bounded = { more: unknown[]; more_left_out: number; batch: unknown[]; left_out: number }
+    const one = written(operationOf([subscription])) as Bounded
+    const many = written(operationOf([...long, call('0')])) as Bounded
+    expect(one.more.length + one.more_left_out).toBe(256)
+    expect(many.batch.length + many.left_out).toBe(257)
+    // A short name that comes last has room.
+    expect(many.batch.at(-1)).toEqual({ method: 'tools/call', name: '0' })
+    for (const mcp of [one, many]) expect(JSON.stringify(mcp).length).toBeLessThan(3_200)
+  })
 })
