@@ -1,5 +1,6 @@
-import type { Counts, Dropped } from '../core/model/audit.ts'
+import type { Counts, Drop, Dropped } from '../core/model/audit.ts'
 import { RING_NAMES } from './rings.ts'
+import { reservedRows, type ShareTerms, type Used } from './shares.ts'
 
 const DAY_MS = 86_400_000
 /** The storage key of {@link Kept}. */
@@ -17,6 +18,18 @@ interface Kept {
   /** The counts of all rows with an id up to `upTo`, also of deleted ones. */
   readonly counts: Counts
   readonly upTo: number
+  /** What shares have used on `day`, up to `upTo`. */
+  readonly used?: Readonly<Record<string, Used>>
+}
+
+/** What a row is counted by: its id, and what its column `counts` has. */
+export interface CountedRow {
+  readonly id: number
+  readonly day: number
+  readonly counts: Counts
+  /** Rows that were written for this one, and bytes by the share that has used them. */
+  readonly rows: number
+  readonly shares: Readonly<Record<string, number>>
 }
 
 export type Budget = ReturnType<typeof createBudget>
@@ -41,23 +54,31 @@ export function createBudget(storage: DurableObjectStorage) {
   /** How many dropped records are not in the stored gaps yet. */
   let unsaved = 0
   const counts: Record<string, number> = { ...kept.counts }
+  const used = new Map(Object.entries((kept.day === day && kept.used) || {}))
   let { upTo } = kept
   let last = upTo
-  const count = (id: number, text: string): void => {
+  const count = ({ id, ...one }: CountedRow): void => {
     last = Math.max(last, id)
-    for (const [what, more] of Object.entries(JSON.parse(text) as Counts)) {
-      counts[what] = (counts[what] ?? 0) + more
+    for (const [what, more] of Object.entries(one.counts)) counts[what] = (counts[what] ?? 0) + more
+    if (one.day !== day) return
+    const shares = Object.entries(one.shares)
+    for (const [name, bytes] of shares) {
+      const before = used.get(name) ?? { rows: 0, bytes: 0 }
+      const more = one.rows / shares.length
+      used.set(name, { rows: before.rows + more, bytes: before.bytes + bytes })
     }
   }
   for (const ring of RING_NAMES) {
     const query = `SELECT id, counts FROM ${ring} WHERE id > ?`
     const found = sql.exec<{ id: number; counts: string }>(query, upTo)
-    for (const row of found) count(row.id, row.counts)
+    for (const row of found) count({ id: row.id, ...JSON.parse(row.counts) })
   }
 
   const turn = (): void => {
     const today = Math.floor(Date.now() / DAY_MS)
-    if (today > day) [day, rows, unsaved] = [today, 0, 0]
+    if (today <= day) return
+    ;[day, rows, unsaved] = [today, 0, 0]
+    used.clear()
   }
   const add = (count: number): void => {
     turn()
@@ -65,7 +86,8 @@ export function createBudget(storage: DurableObjectStorage) {
   }
   const keep = (): void => {
     add(1)
-    kv.put(KEPT, { day, rows, gaps, counts, upTo: last } satisfies Kept)
+    const shares = Object.fromEntries(used)
+    kv.put(KEPT, { day, rows, gaps, counts, upTo: last, used: shares } satisfies Kept)
     upTo = last
   }
 
@@ -82,8 +104,8 @@ export function createBudget(storage: DurableObjectStorage) {
     counts: counts as Counts,
 
     /** Counts what rows say. Call it once they are stored. */
-    count(rows: readonly { readonly counts: string }[], id: number): void {
-      for (const row of rows) count(id, row.counts)
+    count(rows: readonly CountedRow[]): void {
+      for (const row of rows) count(row)
       if (last - upTo > MOST_UNKEPT) keep()
     },
 
@@ -112,6 +134,24 @@ export function createBudget(storage: DurableObjectStorage) {
       return Math.max(0, most - rows)
     },
 
+    /** What shares have used today. The map is changed as more records come. */
+    used(): ReadonlyMap<string, Used> {
+      turn()
+      return used
+    },
+
+    /** Rows that may still be written today, without those that are reserved for issuers. */
+    free(terms: ShareTerms): number {
+      turn()
+      return Math.max(0, terms.maxRows - rows - reservedRows(used, terms))
+    },
+
+    /** Rows that were written today. */
+    rows(): number {
+      turn()
+      return rows
+    },
+
     /** When the next day begins. */
     nextDay(): number {
       turn()
@@ -124,14 +164,14 @@ export function createBudget(storage: DurableObjectStorage) {
       return { rows, dropped: gaps.filter((gap) => gap.until > day * DAY_MS) }
     },
 
-    /** Counts records that are not stored, in one gap for each day and reason. */
-    drop(reason: Dropped['reason'], records = 0): void {
+    /** Counts records that are not stored, in one gap for each day, reason and share. */
+    drop({ records, ...about }: Drop): void {
       if (records === 0) return
       turn()
       const now = Date.now()
-      const end = reason === 'rows_a_day' ? (day + 1) * DAY_MS : now
-      const before = gaps.find((gap) => gap.reason === reason && gap.until > day * DAY_MS)
-      const gap = { reason, since: before?.since ?? now, until: end, records }
+      const end = about.reason === 'overload' ? now : (day + 1) * DAY_MS
+      const before = gaps.find((gap) => isAbout(gap, about) && gap.until > day * DAY_MS)
+      const gap = { ...about, since: before?.since ?? now, until: end, records }
       gap.records += before?.records ?? 0
       gaps = [...gaps.filter((one) => one !== before), gap].slice(-MOST_GAPS)
       unsaved += records
@@ -146,3 +186,6 @@ export function createBudget(storage: DurableObjectStorage) {
       gaps.filter((gap) => gap.until > from && gap.since < until),
   }
 }
+
+const isAbout = (gap: Dropped, { reason, share, issuer }: Omit<Drop, 'records'>): boolean =>
+  gap.reason === reason && gap.share === share && gap.issuer === issuer

@@ -2,6 +2,7 @@ import type { AgentTerms } from '../core/model/agents.ts'
 import {
   type Audit,
   type AuditRule,
+  type Drop,
   type FoundDecision,
   type Problems,
   type ShardHealth,
@@ -42,6 +43,8 @@ interface Shard {
 export interface AuditOptions extends Background {
   readonly objects: Objects<Shard>
   readonly rule: AuditRule
+  /** How many issuers have a share of the audit. */
+  readonly issuers: number
   readonly agents?: AgentTerms | undefined
   /** The policy without secrets, as JSON. */
   readonly policyText: () => string
@@ -81,7 +84,7 @@ const POLICY_CHARACTERS = 1_000_000
  * lists merge those of all shards. A batch that was not stored is sent again with the next one, under the same id.
  */
 export function createAudit(options: AuditOptions): Audit {
-  const { objects, rule, agents, policyText, problems, clock, waitUntil, log } = options
+  const { objects, rule, issuers, agents, policyText, problems, clock, waitUntil, log } = options
   const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
@@ -97,8 +100,7 @@ export function createAudit(options: AuditOptions): Audit {
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
-  let lost = 0
-  let refused = 0
+  let drops: Drop[] = []
   /** Until when the object stores nothing, and until when nothing is sent. */
   let stoppedUntil = 0
   let pausedUntil = 0
@@ -123,10 +125,12 @@ export function createAudit(options: AuditOptions): Audit {
     handedMs = clock.now()
     if (known.length + strangers.length + unsent.length === 0) return
     const batches = unsent
-    const now = { known, strangers, lost, refused }
-    ;[known, strangers, unsent, lost, refused] = [[], [], [], 0, 0]
+    const now = { known, strangers, dropped: drops }
+    ;[known, strangers, unsent, drops] = [[], [], [], []]
     own ??= String(Math.floor(Math.random() * shards))
-    if (now.lost > 0) log({ event: 'audit_dropped', records: now.lost })
+    for (const { reason, share, records } of now.dropped) {
+      if (reason === 'overload') log({ event: 'audit_dropped', share, records })
+    }
     const [hash, text] = await policyNow()
     const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
     if (now.known.length + now.strangers.length > 0) {
@@ -138,13 +142,14 @@ export function createAudit(options: AuditOptions): Audit {
         ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: [hash, text] }),
         problems: problems(),
         ...shardTerms(rule),
+        issuers,
         ...(agents && { agents }),
       })
     }
     const shard = own
     await Promise.all(
       batches.map((batch) =>
-        ask(shard, (object) => object.append(batch)).then(
+        ask(shard, (object) => object.append({ ...batch, sentAt: clock.now() })).then(
           ({ stoppedUntil: until, problems: found = {} }) => {
             if (until === undefined) isPolicyStored = true
             else stop(until)
@@ -176,25 +181,39 @@ export function createAudit(options: AuditOptions): Audit {
     log({ event: 'audit_stopped', until: new Date(until).toISOString(), reason: 'rows_a_day' })
   }
 
-  /** Keeps a batch for the next time, as far as there is room. */
+  /** Keeps a batch for the next time, as far as there is room: records of strangers are dropped first. */
   const keep = (batch: Batch): void => {
     unsent.push(batch)
-    const waiting = () => unsent.reduce((sum, one) => sum + sizeOf(one), 0)
-    while (waiting() > MOST_WAITING) lost += sizeOf(unsent.shift() ?? batch)
+    const isOver = () => unsent.reduce((sum, one) => sum + sizeOf(one), 0) > MOST_WAITING
+    for (const [at, one] of unsent.entries()) {
+      if (!isOver()) return
+      drop('overload', 'strangers', one.strangers.length)
+      unsent[at] = { ...one, strangers: [] }
+    }
+    while (isOver()) drop('overload', 'issuers', sizeOf(unsent.shift() ?? batch))
+  }
+
+  const drop = (reason: Drop['reason'], share: Drop['share'], records = 1): void => {
+    const before = drops.find((one) => one.reason === reason && one.share === share)
+    const others = drops.filter((one) => one !== before)
+    drops = [...others, { reason, share, records: records + (before?.records ?? 0) }]
   }
 
   return {
     rule,
     take(record: string, whose: Whose) {
       const now = clock.now()
-      if (now < pausedUntil) {
-        refused++
+      // A clock that went back does not prolong the pause.
+      if (now < pausedUntil && now >= pausedUntil - PAUSE_MS) {
+        drop('rows_a_day', whose === 'stranger' ? 'strangers' : 'issuers')
         return
       }
       if (whose !== 'stranger') known.push(record)
       else if (strangers.length < MOST_STRANGERS) strangers.push(record)
-      else lost++
-      const wait = whose === 'refused' ? Math.max(0, handedMs + URGENT_MS - now) : LATEST_MS
+      else drop('overload', 'strangers')
+      const since = now - handedMs
+      const isUrgent = whose === 'refused' && since >= 0
+      const wait = isUrgent ? Math.max(0, URGENT_MS - since) : LATEST_MS
       const due = known.length >= TOGETHER ? now : now + wait
       if (dueMs <= due && now < dueMs + OVERDUE_MS) return
       dueMs = due

@@ -1,12 +1,13 @@
 import { DurableObject } from 'cloudflare:workers'
 import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
-import type { FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
+import type { Drop, FoundDecision, Problems, ShardHealth } from '../core/model/audit.ts'
 import { within } from '../core/timeout.ts'
 import { dropOldest } from '../platform/buckets.ts'
 import { createQueue } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
+import { createGather } from './gather.ts'
 import { gzip } from './gzip.ts'
 import { createHealth } from './health.ts'
 import type {
@@ -24,6 +25,7 @@ import type {
 } from './protocol.ts'
 import { createReader } from './reader.ts'
 import { type Ring, rowsOf, TABLES } from './rings.ts'
+import { sharedOut } from './shares.ts'
 import { readRecord } from './terms.ts'
 import { createCounter } from './usage.ts'
 import { createWriter } from './writer.ts'
@@ -33,12 +35,8 @@ const SCHEMA = 1
 
 /** The storage key of the latest batch's {@link Terms}, for the alarm. */
 const KEPT_TERMS = 'terms'
-type Terms = Pick<Batch, 'retention' | 'maxRows'>
+type Terms = Pick<Batch, 'retention' | 'maxBytes' | 'maxRows' | 'issuers'>
 
-/** Milliseconds in which batches are gathered for one row. So a second has few rows, however many isolates write. */
-export const GATHER = { ms: 250 }
-/** Most records of strangers that are stored at a time. */
-const STRANGERS = 500
 /** After a restart, the batches of this many rows are remembered. */
 const REMEMBERED_ROWS = 500
 /** Most batches that are remembered. */
@@ -61,8 +59,6 @@ const opened = ({ storage }: DurableObjectState): DurableObjectStorage => {
  * gate's own code.
  */
 export class AuditLog extends DurableObject {
-  /** Batches that will be stored together. */
-  #gathering: { readonly batches: Batch[]; readonly stored: Promise<void> } | undefined
   /** By the id of a batch: a promise that resolves once the batch is stored or refused. */
   readonly #taken = new Map<string, Promise<Appended>>()
   readonly #inOrder = createQueue()
@@ -74,6 +70,10 @@ export class AuditLog extends DurableObject {
   readonly #reader = createReader(this.#storage)
   readonly #count = createCounter(this.#reader)
   readonly #writer = createWriter(this.#storage, this.#budget)
+  readonly #gather = createGather(
+    (batches) => this.#store(batches),
+    (ms) => this.#health.note({ clock: `${Math.round(ms / 1000)} s back` }),
+  )
   readonly #tellAgents = createAgentFeed(this.env as { readonly AGENTS?: AgentObjects })
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -92,7 +92,14 @@ export class AuditLog extends DurableObject {
     const { known, strangers, acts = [], maxRows } = batch
     this.#health.note(batch.problems)
     const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
-    if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
+    if (isRefused) {
+      this.#drop([
+        ...(batch.dropped ?? []),
+        { reason: 'rows_a_day', share: 'issuers', records: known.length },
+        { reason: 'rows_a_day', share: 'strangers', records: strangers.length },
+      ])
+      this.ctx.waitUntil(this.#alerts.run())
+    }
     const problems = () => ({ problems: this.#health.found() })
     const stored = isRefused
       ? Promise.resolve({ ...problems(), stoppedUntil: this.#budget.nextDay() })
@@ -102,21 +109,11 @@ export class AuditLog extends DurableObject {
     return stored
   }
 
-  /** Resolves once the batch is stored. */
-  #gather(batch: Batch): Promise<void> {
-    const batches = this.#gathering?.batches ?? []
-    batches.push(batch)
-    const due = () => new Promise((done) => setTimeout(done, GATHER.ms))
-    this.#gathering ??= { batches, stored: due().then(() => this.#store(batches)) }
-    return this.#gathering.stored
-  }
-
   async #store(batches: readonly Batch[]): Promise<void> {
-    this.#gathering = undefined
     try {
-      await this.#write(batches)
+      this.#drop(await this.#write(batches))
       for (const batch of batches) {
-        this.#noteDropped(batch)
+        this.#drop(batch.dropped)
         this.#tellAgents(batch)
       }
       this.ctx.waitUntil(this.#alerts.run())
@@ -127,25 +124,25 @@ export class AuditLog extends DurableObject {
     }
   }
 
-  #noteDropped({ lost, refused = 0 }: Batch, now = 0): void {
-    this.#budget.drop('overload', lost)
-    this.#budget.drop('rows_a_day', refused + now)
-    if (now > 0) this.ctx.waitUntil(this.#alerts.run())
+  #drop(drops: readonly Drop[] = []): void {
+    for (const drop of drops) this.#budget.drop(drop)
   }
 
-  async #write(batches: readonly Batch[]): Promise<void> {
+  /** Stores batches. Returns what they had and no share had room for. */
+  async #write(batches: readonly Batch[]): Promise<readonly Drop[]> {
     const budget = this.#budget
-    const last = batches.at(-1)
-    if (!last) return
+    const last = batches.findLast(({ issuers }) => issuers !== undefined) ?? batches.at(-1)
+    if (!last) return []
     const ids = batches.map(({ id }) => id).join(' ')
-    const all = (ring: Ring) => batches.flatMap((batch) => batch[ring] ?? [])
-    const strangers = all('strangers')
-    budget.drop('overload', Math.max(0, strangers.length - STRANGERS))
-    const acts = await this.#unknown(all('acts'))
+    const { texts, drops } = sharedOut(batches, last, budget)
+    const acts = (own: boolean) =>
+      this.#unknown(batches.flatMap((one) => ((one.isOwn ?? false) === own && one.acts) || []))
+    const ofAll = await acts(false)
     const rows = [
-      ...(await rowsOf('known', all('known'))),
-      ...(await rowsOf('strangers', strangers.slice(0, STRANGERS))),
-      ...(await rowsOf('acts', acts)),
+      ...(await rowsOf('known', texts.known)),
+      ...(await rowsOf('strangers', texts.strangers)),
+      ...(await rowsOf('acts', ofAll)),
+      ...(await rowsOf('own_acts', await acts(true))),
     ]
     const policies = await Promise.all(
       batches.flatMap(({ policy }) =>
@@ -155,29 +152,32 @@ export class AuditLog extends DurableObject {
       ),
     )
     await this.#wakeFor(last)
-    const lastId = this.#storage.transactionSync(() => {
+    const counted = this.#storage.transactionSync(() => {
       this.#keepTerms(last)
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
-      this.#alerts.tellActs(acts)
+      this.#alerts.tellActs(ofAll)
       return this.#writer.insert(rows, ids, last)
     })
-    budget.count(rows, lastId)
+    budget.count(counted)
+    return drops
   }
 
   /** The acts that are not stored yet: a sender that gets no answer sends again, maybe much later. */
   async #unknown(acts: readonly string[]): Promise<readonly string[]> {
-    const find = (act: string) => this.#reader.find(String(readRecord(act).id), ['acts'])
+    const rings: readonly Ring[] = ['acts', 'own_acts']
+    const find = (act: string) => this.#reader.find(String(readRecord(act).id), rings)
     const known = await Promise.all(acts.map(find))
     return acts.filter((_, at) => known[at] === undefined)
   }
 
-  #keepTerms({ retention, maxRows }: Terms): void {
+  #keepTerms({ retention, maxBytes, maxRows, issuers }: Terms): void {
     const { kv } = this.#storage
     const kept = kv.get<Terms>(KEPT_TERMS)
-    if (kept?.retention === retention && kept.maxRows === maxRows) return
-    kv.put(KEPT_TERMS, { retention, maxRows })
+    const terms: Terms = { issuers: issuers ?? kept?.issuers, retention, maxBytes, maxRows }
+    if (JSON.stringify(kept) === JSON.stringify(terms)) return
+    kv.put(KEPT_TERMS, terms)
     this.#budget.add(1)
   }
 
@@ -253,7 +253,8 @@ export class AuditLog extends DurableObject {
     const { changed, records, next } = await this.#reader.erasedRows(erasure, row, most)
     const record = `${act.record.slice(0, -1)},"act":"erase","records":${records}}`
     const isTold = records > 0 || isFirst
-    const acts = await rowsOf('acts', isTold ? await this.#unknown([record]) : [])
+    const ring = act.isOwn ? 'own_acts' : 'acts'
+    const acts = await rowsOf(ring, isTold ? await this.#unknown([record]) : [])
     await this.#wakeFor(act)
     this.#storage.transactionSync(() => {
       this.#writer.replace(changed)
@@ -269,12 +270,12 @@ export class AuditLog extends DurableObject {
     await this.#alerts.run()
     const budget = this.#budget
     const kept = this.#storage.kv.get<Terms>(KEPT_TERMS)
-    const { retention, maxRows } = kept ?? { retention: 0, maxRows: 0 }
-    const keptMs = retention * 1000
-    const oldest = this.#writer.expire(Date.now() - keptMs, maxRows)
+    const terms = kept ?? { retention: 0, maxBytes: 0, maxRows: 0 }
+    const keptMs = terms.retention * 1000
+    const oldest = this.#writer.expire(Date.now() - keptMs, terms)
     budget.keep()
     if (oldest === Number.POSITIVE_INFINITY) return
-    const next = budget.left(maxRows) < 2 ? budget.nextDay() : 0
+    const next = budget.free(terms) < 2 ? budget.nextDay() : 0
     await budget.wakeAt(Math.max(oldest + keptMs + TOGETHER_MS, next))
   }
 }

@@ -68,13 +68,13 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
   },
   max_size: {
     description:
-      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for [strangers](audit.md#how-records-are-kept).',
+      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for [strangers](audit.md#how-records-are-kept). If the policy has several issuers, one of them fills at most half of the rest on a day.',
     default: '2GB',
     example: '9GB',
   },
   rows_a_day: {
     description:
-      'Rows that the audit may write on a UTC day, in all shards together, or `"unlimited"`. When they are used up, it stores nothing until the next day. The free plan has 100,000 rows for all Durable Objects, and revocations need some of them. On the paid plan, use `"unlimited"`.',
+      'Rows that the audit may write on a UTC day, in all shards together, or `"unlimited"`. A tenth at most is for strangers, and half is reserved for issuers in equal parts. When they are used up, it stores nothing until the next day. The free plan has 100,000 rows for all Durable Objects, and revocations need some of them. On the paid plan, use `"unlimited"`.',
     default: DEFAULT_ROWS,
     example: 'unlimited',
   },

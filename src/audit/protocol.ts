@@ -2,6 +2,7 @@ import type { AgentTerms } from '../core/model/agents.ts'
 import type {
   Act,
   DecisionQuery,
+  Drop,
   Dropped,
   Erasure,
   LiveQuery,
@@ -24,14 +25,17 @@ export type Tally = Map<string, TallyCounts>
 export interface Batch {
   /** A batch that is sent again has the same id, so that nothing is stored twice. */
   readonly id: string
+  /** Milliseconds since the epoch, by the isolate's clock; absent in batches of acts. */
+  readonly sentAt?: number
   /** Records as JSON: of callers that have proved their token, and of strangers. Only the former count for agents. */
   readonly known: readonly string[]
   readonly strangers: readonly string[]
   /** Acts of administrators; stored also when nothing else is. */
   readonly acts?: readonly string[]
-  /** How many records the isolate has dropped since its last batch: too many waited, or the object refused them. */
-  readonly lost?: number
-  readonly refused?: number
+  /** Whether the acts are of administrators of one issuer. */
+  readonly isOwn?: boolean
+  /** What the isolate has dropped since its last batch: too many waited, or the object refused them. */
+  readonly dropped?: readonly Drop[]
   /** What is wrong in the isolate. */
   readonly problems?: Problems
   /** Hash and JSON of the policy; with an isolate's first batch. */
@@ -40,6 +44,8 @@ export interface Batch {
   readonly maxBytes: number
   /** Rows that the object may write on a UTC day; infinite where they have no bound. */
   readonly maxRows: number
+  /** How many issuers have a share; absent in batches of acts. */
+  readonly issuers?: number | undefined
   /** Present where the gate has a registry of agents. */
   readonly agents?: AgentTerms
 }

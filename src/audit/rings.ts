@@ -1,13 +1,19 @@
+import { own } from '../core/json.ts'
+import type { Counts } from '../core/model/audit.ts'
 import { gzip } from './gzip.ts'
 import { countsOf, readRecord, termsOf, timeOf } from './terms.ts'
 
 /**
- * Three rings, each with its share of the bytes: records of callers that have proved their token, of strangers, and
- * acts of administrators. A full ring deletes its own oldest records, and never records of another ring.
+ * Rings, each with its part of the bytes: records of callers that have proved their token, of strangers, acts of
+ * administrators, and acts of administrators of one issuer. A full ring deletes its own oldest records, and never
+ * records of another ring.
  */
-export const RINGS = { known: 0.85, strangers: 0.1, acts: 0.05 } as const
+export const RINGS = { known: 0.85, strangers: 0.1, acts: 0.025, own_acts: 0.025 } as const
 export type Ring = keyof typeof RINGS
-export const RING_NAMES = ['known', 'strangers', 'acts'] as const satisfies readonly Ring[]
+export const RING_NAMES = Object.keys(RINGS) as readonly Ring[]
+
+/** The name of the share of callers that have not proved a token. Every other share has the name of its issuer. */
+export const STRANGERS = ''
 
 /**
  * A ring has no index, since each index would be another written row. `day_rows`: how many rows were written on UTC day
@@ -43,8 +49,9 @@ export interface Packed {
   readonly bytes: number
   readonly terms: string
   readonly ids: string
-  /** Its `Counts` as JSON. */
-  readonly counts: string
+  readonly counts: Counts
+  /** Bytes by the name of the share that has used them; empty for acts. */
+  readonly shares: Readonly<Record<string, number>>
   readonly data: ArrayBuffer
 }
 
@@ -73,7 +80,13 @@ export async function packed(ring: Ring, texts: readonly string[]): Promise<Pack
   const data = await gzip(texts.join('\n'))
   const { terms, ids } = termsOf(records)
   const [first, last] = [Math.min(...times), Math.max(...times)]
-  const counts = JSON.stringify(countsOf(records))
-  const bytes = data.byteLength + terms.length + counts.length + ids.length
-  return { ring, first, last, bytes, terms, counts, ids, data }
+  const counts = countsOf(records)
+  const bytes = data.byteLength + terms.length + JSON.stringify(counts).length + ids.length
+  const shares: Record<string, number> = {}
+  const characters = texts.reduce((sum, { length }) => sum + length, 0)
+  for (const [at, record] of ring.endsWith('acts') ? [] : records.entries()) {
+    const name = ring === 'strangers' ? STRANGERS : String(own(record, 'issuer'))
+    shares[name] = (shares[name] ?? 0) + (bytes * (texts[at] ?? '').length) / characters
+  }
+  return { ring, first, last, bytes, terms, counts, shares, ids, data }
 }

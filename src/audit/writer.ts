@@ -1,6 +1,7 @@
 import type { ShardTerms } from '../core/model/audit.ts'
-import type { Budget } from './budget.ts'
+import type { Budget, CountedRow } from './budget.ts'
 import { type Packed, RING_NAMES, RINGS, type Ring } from './rings.ts'
+import type { ShareTerms } from './shares.ts'
 
 /** A row that is stored. */
 interface Stored extends Packed {
@@ -45,20 +46,30 @@ export function createWriter({ sql }: DurableObjectStorage, budget: Budget) {
     /** Resolves when rows are stored the next time. */
     next: (): Promise<void> => inserted.promise,
 
-    /** Stores rows of some batches, and returns the id of the last. The oldest rows are deleted to make room. */
-    insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): number {
+    /** Stores rows of some batches, and returns what they count. The oldest rows are deleted to make room. */
+    insert(
+      rows: readonly Packed[],
+      batches: string,
+      { maxBytes, maxRows }: ShardTerms,
+    ): readonly CountedRow[] {
+      const stored: CountedRow[] = []
       // No id is used again, even after all rows are deleted: readers go on from an id.
       let id = Math.max(lastId(), Date.now())
-      for (const { ring, first, last, bytes, terms, counts, ids, data } of rows) {
+      for (const { ring, first, last, bytes, terms, counts, shares, ids, data } of rows) {
+        const before = budget.rows()
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
-        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms, counts, ids]
+        const [day, dayRows] = budget.stamp(2)
+        const counted = { day, counts, shares, rows: Math.max(2, dayRows - before) }
+        const about = [batches, terms, JSON.stringify(counted), ids]
+        const values = [++id, first, last, bytes, day, dayRows, ...about]
         budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
         budget.write('INSERT INTO records VALUES (?, ?)', id, data)
         bytesOf[ring] += bytes
+        stored.push({ id, ...counted })
       }
       inserted.resolve()
       inserted = Promise.withResolvers()
-      return id
+      return stored
     },
 
     /** Replaces stored rows; rows that were deleted meanwhile stay deleted. */
@@ -72,13 +83,13 @@ export function createWriter({ sql }: DurableObjectStorage, budget: Budget) {
     },
 
     /**
-     * Deletes rows whose records are all from before a time (milliseconds), as far as the rows of the day allow it.
-     * Returns the time of the oldest row that is left; infinite if none is.
+     * Deletes rows whose records are all from before a time (milliseconds), as far as the rows of the day allow it that
+     * are not reserved. Returns the time of the oldest row that is left; infinite if none is.
      */
-    expire(before: number, maxRows: number): number {
+    expire(before: number, terms: ShareTerms): number {
       let oldest = Number.POSITIVE_INFINITY
       for (const ring of RING_NAMES) {
-        const most = Math.min(Math.floor(budget.left(maxRows) / 2), Number.MAX_SAFE_INTEGER)
+        const most = Math.min(Math.floor(budget.free(terms) / 2), Number.MAX_SAFE_INTEGER)
         const expired = `SELECT id FROM ${ring} WHERE last < ? ORDER BY id LIMIT ?`
         budget.write(`DELETE FROM records WHERE id IN (${expired})`, before, most)
         budget.write(`DELETE FROM ${ring} WHERE id IN (${expired})`, before, most)

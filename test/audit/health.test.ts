@@ -112,9 +112,12 @@ it('has what another shard has found, also where nothing of it is found here', (
   expect(health.found()).toEqual({ origin: '6 of 6 in five minutes (origin 502: 6)' })
 })
 
-it('has what was dropped', () => {
+it('has what was dropped, except of strangers', () => {
   const health = healthOf()
-  dropped = [{ reason: 'overload', since: now - MINUTE, until: now - MINUTE, records: 7 }]
+  const times = { since: now - MINUTE, until: now - MINUTE }
+  dropped = [{ reason: 'overload', share: 'strangers', ...times, records: 70 }]
+  expect(health.found()).toEqual({})
+  dropped.push({ reason: 'overload', share: 'issuers', ...times, records: 7 })
   expect(health.found()).toEqual({ audit: 'at least 7 records: overload' })
   now += 5 * MINUTE
   expect(health.found()).toEqual({})

@@ -3,8 +3,9 @@ import { env } from 'cloudflare:workers'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createAlerts } from '../../src/audit/alerts.ts'
 import { createBudget } from '../../src/audit/budget.ts'
+import { GATHER } from '../../src/audit/gather.ts'
 import { createHealth } from '../../src/audit/health.ts'
-import { type AuditLog, GATHER } from '../../src/audit/object.ts'
+import type { AuditLog } from '../../src/audit/object.ts'
 import type { Batch, ShardQuery } from '../../src/audit/protocol.ts'
 import { recordAt } from './record.ts'
 
@@ -59,6 +60,8 @@ const incompressible = (length: number) => {
   const text = btoa(String.fromCharCode(...bytes.subarray(0, 32_768)))
   return text.repeat(Math.ceil(length / text.length)).slice(0, length)
 }
+
+const OTHER = { issuer: 'https://auth.other.example' }
 
 describe('the object that keeps decisions', () => {
   it('has what it was given, the latest first, in pages without gaps', async () => {
@@ -252,7 +255,8 @@ describe('the object that keeps decisions', () => {
     let stopped: number | undefined
     let stored = 0
     for (let i = 0; i < 10; i++) {
-      const one = batch([record(`day-${i}`)], { strangers, maxRows, lost: i === 1 ? 7 : 0 })
+      const lost = { reason: 'overload', share: 'issuers', records: i === 1 ? 7 : 0 } as const
+      const one = batch([record(`day-${i}`)], { strangers, maxRows, dropped: [lost] })
       const { stoppedUntil } = await logOf(name).append(one)
       // Sent again, it is counted once.
       if (stoppedUntil !== undefined) await logOf(name).append(one)
@@ -263,24 +267,26 @@ describe('the object that keeps decisions', () => {
     expect(stored).toBeGreaterThan(1)
     expect(stored).toBeLessThan(5)
     const droppedNow = async () => (await logOf(name).list(ALL)).dropped
-    const [full, overload] = [
-      { reason: 'rows_a_day', records: 2 * (10 - stored), until: midnight },
-      { reason: 'overload', records: 7 },
-    ]
-    expect(await droppedNow()).toEqual([
-      expect.objectContaining(overload),
-      expect.objectContaining(full),
-    ])
+    const [issuers, ofStrangers] = ['issuers', 'strangers'].map((share) => ({
+      ...{ reason: 'rows_a_day', share, records: 10 - stored, until: midnight },
+    }))
+    expect(await droppedNow()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ reason: 'overload', share: 'issuers', records: 7 }),
+        expect.objectContaining(issuers),
+        expect.objectContaining({ ...ofStrangers, records: 9 }),
+      ]),
+    )
     // Acts are stored all the same, and a restart forgets neither rows nor the gap.
     await abortAllDurableObjects()
     await logOf(name).append(batch([], { acts: [record('act')], maxRows }))
-    expect(await logOf(name).append(batch([record('still')], { maxRows, refused: 3 }))).toEqual({
+    expect(await logOf(name).append(batch([record('still')], { maxRows }))).toEqual({
       stoppedUntil: midnight,
       problems: { audit: expect.stringMatching(/^at least \d+ records: /) },
     })
     expect(await idsOf(name)).toContain('act')
     expect(await idsOf(name)).not.toContain('still')
-    const after = (await droppedNow())?.find(({ reason }) => reason === 'rows_a_day')
+    const after = (await droppedNow())?.find(({ share }) => share === 'strangers')
     expect(after?.records).toBeGreaterThanOrEqual(5 - stored)
     // Its alarm deletes nothing either, and does so on the next day.
     at(3 * day)
@@ -289,6 +295,40 @@ describe('the object that keeps decisions', () => {
     })
     expect(await idsOf(name)).toContain('next')
     expect((await logOf(name).list({ ...ALL, from: T + 2 * day })).dropped).toEqual([])
+  })
+
+  it('stores no more of an issuer that has filled half of its ring on a day, and of others', async () => {
+    const name = 'shares'
+    const terms = { maxBytes: 1_000_000, issuers: 2 }
+    const long = (id: string) => record(id, 0, { detail: { found: incompressible(150_000) } })
+    for (let i = 0; i < 6; i++) {
+      await logOf(name).append(batch([long(`long-${i}`), record(`short-${i}`, 0, OTHER)], terms))
+      // A restart forgets nothing of it.
+      if (i % 2 === 0) await abortAllDurableObjects()
+    }
+    const ids = await idsOf(name)
+    expect(ids.filter((id) => String(id).startsWith('short'))).toHaveLength(6)
+    const count = ids.length - 6
+    expect(count).toBeGreaterThan(0)
+    expect(count).toBeLessThan(6)
+    const issuer = 'https://auth.acme.example'
+    const gap = { reason: 'bytes_a_day', share: 'issuers', issuer, records: 6 - count }
+    expect((await logOf(name).list(ALL)).dropped).toMatchObject([gap])
+    // On the next day it is stored again.
+    at(24 * HOUR)
+    await logOf(name).append(batch([record('next')], terms))
+    expect(await idsOf(name)).toContain('next')
+  })
+
+  it('evicts no act of an administrator of all issuers for acts of one of its own', async () => {
+    const acts = (id: string) => [record(id, 0, { detail: { found: incompressible(50_000) } })]
+    const name = 'own-acts'
+    await logOf(name).append(batch([], { acts: acts('of-all'), maxBytes: 4_000_000 }))
+    for (let i = 0; i < 4; i++) {
+      const own = { acts: acts(`own-${i}`), isOwn: true, maxBytes: 4_000_000 }
+      await logOf(name).append(batch([], own))
+    }
+    expect(await idsOf(name)).toEqual(['own-3', 'own-2', 'of-all'])
   })
 
   it('leaves expired rows for the next day where its rows are used up', async () => {

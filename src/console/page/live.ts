@@ -253,7 +253,7 @@ export function Live() {
       <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused ? 'Go on' : 'Pause'}</button>
       <span role="status" class=${state}>${STATES[state]}</span>
     </form>
-    ${gap && html`<p class="denied">Not all was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
+    ${gap && html`<p class="denied">Not all of ${text(gap.issuer ?? gap.share)} was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
     ${!stored.value && html`<${Pending} asked=${stored} says="Asking for decisions…" />`}
     ${
       rows.length > 0

@@ -41,6 +41,8 @@ export interface Act extends ActTerms {
   readonly id: string
   /** The record without what is changed: an object as JSON. */
   readonly record: string
+  /** Whether an administrator of one issuer did it. */
+  readonly isOwn?: boolean
 }
 
 /**
@@ -90,12 +92,22 @@ export interface UsageQuery extends Pick<DecisionQuery, 'filters' | 'from' | 'un
 
 /** Records that were not stored, at least so many. Times in milliseconds since the epoch. */
 export interface Dropped {
-  /** `rows_a_day`: the rows of the day were used up. `overload`: more records came than could be stored. */
-  readonly reason: 'rows_a_day' | 'overload'
+  /**
+   * `rows_a_day`, `bytes_a_day`: the share's rows or bytes of the day were used up. `overload`: more records came than
+   * could be stored.
+   */
+  readonly reason: 'rows_a_day' | 'bytes_a_day' | 'overload'
+  /** Whose records: of callers that have proved a token, or have not. */
+  readonly share: 'issuers' | 'strangers'
+  /** The issuer whose share is used up; absent if records of several issuers may be missing. */
+  readonly issuer?: string
   readonly since: number
   readonly until: number
   readonly records: number
 }
+
+/** Records that were dropped just now. */
+export type Drop = Omit<Dropped, 'since' | 'until'>
 
 /** A page of records as JSON; it may be empty. `cursor`: more may follow. The first page has what was dropped. */
 export interface DecisionPage {

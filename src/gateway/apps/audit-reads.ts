@@ -1,5 +1,5 @@
 import { utf8Encode } from '../../core/bytes.ts'
-import type { LivePage } from '../../core/model/audit.ts'
+import type { Dropped, LivePage } from '../../core/model/audit.ts'
 import { eventText } from '../relay/stream-last.ts'
 import { limitedToToken } from '../relay/streams.ts'
 import { createApp } from './app.ts'
@@ -50,8 +50,8 @@ async function* eventsOf(
   let head = `retry: ${RETRY_MS}\n`
   try {
     for await (const { records, position, dropped } of pages) {
-      const fresh = dropped.filter(({ reason, since }) => !sent.has(`${reason} ${since}`))
-      for (const { reason, since } of fresh) sent.add(`${reason} ${since}`)
+      const fresh = dropped.filter((gap) => !sent.has(nameOf(gap)))
+      for (const gap of fresh) sent.add(nameOf(gap))
       const texts = [
         ...gapsOf(c, fresh).map((gap) => eventText('dropped', gap)),
         ...records.map((one) => `id: ${one.position}\ndata: ${one.record}\n\n`),
@@ -65,3 +65,6 @@ async function* eventsOf(
     yield utf8Encode(eventText('edgewarden.closed', { code: 'audit_unavailable' }))
   }
 }
+
+const nameOf = ({ reason, share, issuer, since }: Dropped): string =>
+  [reason, share, issuer, since].join(' ')

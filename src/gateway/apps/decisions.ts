@@ -211,14 +211,15 @@ const ask = <Value>(
 
 /** The records that were not stored, as the caller may see them. */
 export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObject[] {
-  const isAll = ownIssuer(c) === undefined
-  return dropped.map(({ reason, since, until, records }) => ({
-    reason,
-    since: new Date(since).toISOString(),
-    until: new Date(until).toISOString(),
-    // The counts are of all issuers together.
-    ...(isAll && { records }),
-  }))
+  const mine = ownIssuer(c)
+  return dropped.flatMap(({ reason, share, issuer, since, until, records }) => {
+    const isSeen = share === 'issuers' && (issuer === undefined || issuer === mine)
+    if (mine !== undefined && !isSeen) return []
+    const times = { since: new Date(since).toISOString(), until: new Date(until).toISOString() }
+    // A count without an issuer is of all issuers together.
+    const isCounted = mine === undefined || issuer === mine
+    return { reason, share, issuer, ...times, ...(isCounted && { records }) }
+  })
 }
 
 const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {

@@ -16,6 +16,7 @@ import {
   type RecordContext,
   recordOf,
 } from '../answer/record.ts'
+import { boundedRecord } from '../answer/record-bound.ts'
 import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
@@ -81,6 +82,7 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
       return {
         ...actOf(decision, { time: clock.now(), requestId }),
         ...actTerms(audit.rule),
+        ...(decision.known.token?.issuer.admin === 'own' && { isOwn: true }),
       }
     },
     /** Writes, once, that the answer goes on after its token has expired. */
@@ -112,7 +114,8 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
           const record = auditRecordOf(line, decision, about, audit.rule)
           // The stage of possession comes after the checks of the token.
           const isProved = decision?.known.possession !== undefined
-          audit.take(record, !isProved ? 'stranger' : refused ? 'refused' : 'known')
+          const whose = !isProved ? 'stranger' : refused ? 'refused' : 'known'
+          audit.take(boundedRecord(record), whose)
         }
       }
       const steps = decision?.steps

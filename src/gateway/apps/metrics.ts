@@ -12,10 +12,9 @@ export const METRICS = {
   edgewarden_audit_up: '1 if the shard of the audit answers',
   edgewarden_audit_rows: 'Rows that the shard has written on this UTC day',
   edgewarden_audit_rows_limit: 'Rows that the shard may write on a UTC day',
-  edgewarden_audit_stored_bytes:
-    'Bytes of the records in the shard, by ring: tokens that were verified, strangers, acts',
+  edgewarden_audit_stored_bytes: 'Bytes of the records in the shard, by ring',
   edgewarden_audit_dropped_records:
-    'Least number of records that were dropped on this UTC day, by reason',
+    'Least number of records that were dropped on this UTC day, by reason, share and issuer',
   edgewarden_revocation_shards: 'Shards of the revocation set',
   edgewarden_revocation_shards_behind: 'Shards that lack the latest revocations',
   edgewarden_ready: '1 if this check of PREFIX/ready passes',
@@ -111,10 +110,10 @@ const ofShard = (health: ShardHealth, shard: number): readonly Sample[] => {
       ([ring, n]): Sample => ['edgewarden_audit_stored_bytes', n, { shard, ring }],
     ),
     ...dropped.map(
-      ({ reason, records }): Sample => [
+      ({ reason, share, issuer = '-', records }): Sample => [
         'edgewarden_audit_dropped_records',
         records,
-        { shard, reason },
+        { shard, reason, share, issuer },
       ],
     ),
   ]

@@ -121,6 +121,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
       ? createAudit({
           objects: env.AUDIT_LOG,
           rule: policy.audit,
+          issuers: Math.max(1, policy.issuers.size),
           agents: env.AGENTS && agentTerms(policy, policy.audit),
           policyText: () => JSON.stringify(showPolicy(policy)),
           problems: () => problemsOf(policy, isolate, clock.now()),

@@ -16,15 +16,24 @@ export function whenText(record: JsonObject): string {
   return `${text} (${date.toTimeString().slice(0, 'HH:mm:ss'.length)} here)`
 }
 
+const USED_UP: Readonly<Record<string, string>> = {
+  rows_a_day: 'rows of the day (AUDIT.rows_a_day)',
+  bytes_a_day: 'bytes of the day (half of AUDIT.max_size)',
+}
+
 /** What the audit did not store, and why. */
 export function gapText(gap: JsonObject): string {
   const [since, until] = ['since', 'until'].map((name) => whenText({ time: own(gap, name) }))
   const records = textIn(gap, 'records')
   const missing =
     records === undefined ? 'Decisions are missing' : `At least ${records} decisions are missing`
-  return own(gap, 'reason') === 'rows_a_day'
-    ? `The audit stopped at ${since}, because its rows of the day (AUDIT.rows_a_day) were used up. ${missing} until ${until}.`
-    : `More decisions were made than the audit could store. ${missing} between ${since} and ${until}.`
+  const issuer = textIn(gap, 'issuer')
+  const strangers = own(gap, 'share') === 'strangers' ? ' for strangers' : ''
+  const whose = issuer === undefined ? strangers : ` for ${issuer}`
+  const used = USED_UP[textIn(gap, 'reason') ?? '']
+  return used === undefined
+    ? `More decisions${whose} were made than the audit could store. ${missing} between ${since} and ${until}.`
+    : `The audit stopped${whose} at ${since}, because its ${used} were used up. ${missing} until ${until}.`
 }
 
 /** Who acted, and for whom: the agent, the further actors of the chain, and the subject. */

@@ -1,0 +1,44 @@
+import { isObject, type JsonObject, own, parseJsonObject } from '../../core/json.ts'
+
+/** Most characters of a record, and of its member `mcp`, whose names a caller chooses. */
+const MOST = { record: 8_192, mcp: 2_048 } as const
+/** Most steps of cutting. Each halves the longest member, so few are needed. */
+const STEPS = 100
+/** Members by which a record is found and ordered. */
+const WHOLE: ReadonlySet<string> = new Set(['v', 'id', 'time', 'issuer'])
+
+/**
+ * A record with a bounded length, as JSON. Its longest members are halved until it fits: lists from their end, texts,
+ * and in objects the longest member. The member `cut` names those that lack something.
+ */
+export function boundedRecord(text: string): string {
+  if (text.length <= MOST.mcp) return text
+  const cut = new Set<string>()
+  let record: JsonObject = parseJsonObject(text) ?? {}
+  for (let step = 0; step < STEPS; step++) {
+    const isOver = JSON.stringify(record).length > MOST.record
+    const name =
+      lengthOf(own(record, 'mcp')) > MOST.mcp ? 'mcp' : isOver ? longest(record) : undefined
+    if (name === undefined) break
+    cut.add(name)
+    record = { ...record, [name]: halved(own(record, name)) }
+  }
+  return cut.size === 0 ? text : JSON.stringify({ ...record, cut: [...cut] })
+}
+
+const lengthOf = (value: unknown): number => JSON.stringify(value ?? null).length
+
+const longest = (members: JsonObject): string | undefined => {
+  const names = Object.keys(members).filter((name) => !WHOLE.has(name))
+  return names.sort((a, b) => lengthOf(own(members, b)) - lengthOf(own(members, a)))[0]
+}
+
+const halved = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.slice(0, value.length / 2)
+  if (Array.isArray(value)) {
+    return value.length === 1 ? value.map(halved) : value.slice(0, value.length / 2)
+  }
+  if (!isObject(value)) return undefined
+  const name = longest(value)
+  return name === undefined ? undefined : { ...value, [name]: halved(own(value, name)) }
+}

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest'
+import { boundedRecord } from '../../../src/gateway/answer/record-bound.ts'
+
+const HEAD = { v: 1, id: 'id', time: 'now', issuer: 'https://auth.acme.example' }
+const bounded = (members: object) => {
+  const text = boundedRecord(JSON.stringify({ ...HEAD, ...members }))
+  return { text, record: JSON.parse(text) }
+}
+const names = (count: number, length: number) =>
+  Array.from({ length: count }, (_, i) => `${i}`.padEnd(length, 'x'))
+
+describe('a record', () => {
+  it('that is short stays as it is', () => {
+    const text = JSON.stringify({ ...HEAD, token_scopes: names(50, 30), mcp: { batch: [] } })
+    expect(boundedRecord(text)).toBe(text)
+  })
+
+  it.each([
+    ['a long list', { token_scopes: names(1_000, 30) }, ['token_scopes']],
+    ['a long text', { client: 'x'.repeat(20_000) }, ['client']],
+    ['one long item of a list', { aud: ['x'.repeat(20_000)] }, ['aud']],
+    ['a table with a long value', { claims: { a: 'x'.repeat(20_000), b: 'y' } }, ['claims']],
+    ['a long operation', { mcp: { batch: names(100, 100) } }, ['mcp']],
+    [
+      'several long members',
+      { grant: names(300, 30), token_scopes: names(300, 30), aud: names(300, 30) },
+      ['grant', 'token_scopes', 'aud'],
+    ],
+  ])('with %s is cut, and says where', (_, members, cut) => {
+    const { text, record } = bounded(members)
+    expect(text.length).toBeLessThan(8_300)
+    expect(record).toMatchObject(HEAD)
+    expect([...record.cut].sort()).toEqual([...cut].sort())
+  })
+})
