@@ -120,10 +120,11 @@ export function createAudit(options: AuditOptions): Audit {
     return policy
   }
 
-  const handOver = async (): Promise<void> => {
+  /** Sends what waits. `isEmptyToo`: also sends a batch without records, which is stored after earlier ones. */
+  const handOver = async (isEmptyToo = false): Promise<void> => {
     dueMs = Number.POSITIVE_INFINITY
     handedMs = clock.now()
-    if (known.length + strangers.length + unsent.length === 0) return
+    if (!isEmptyToo && known.length + strangers.length + unsent.length === 0) return
     const batches = unsent
     const now = { known, strangers, dropped: drops }
     ;[known, strangers, unsent, drops] = [[], [], [], []]
@@ -133,7 +134,7 @@ export function createAudit(options: AuditOptions): Audit {
     }
     const [hash, text] = await policyNow()
     const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
-    if (now.known.length + now.strangers.length > 0) {
+    if (isEmptyToo || now.known.length + now.strangers.length > 0) {
       batches.push({
         ...now,
         id: crypto.randomUUID(),
@@ -220,9 +221,10 @@ export function createAudit(options: AuditOptions): Audit {
       waitUntil(
         due === now
           ? handOver()
-          : new Promise((done) => setTimeout(done, due - now)).then(handOver),
+          : new Promise((done) => setTimeout(done, due - now)).then(() => handOver()),
       )
     },
+    flush: () => handOver(true),
     async list({ cursor, ...query }) {
       const befores = cursor === undefined ? [] : cursor.split('~')
       if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')

@@ -11,6 +11,9 @@ export interface DocumentInit {
 /** `fetch`, with the parameters that keys need. */
 export type Fetch = (url: string, init: DocumentInit) => Promise<Response>
 
+/** The cron trigger by which `serve` announces the end of the process: records that wait are stored. */
+export const STOP = 'edgewarden-stop'
+
 /** The dependencies of work that may outlast the request that started it. */
 export interface Background {
   readonly clock: Clock

@@ -303,6 +303,33 @@ describe('behind a proxy that ends TLS', () => {
     expect(await served.ended()).toBe(0)
   })
 
+  it.each(['SIGTERM', 'SIGINT'] as const)('has every decision after %s', async (signal) => {
+    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
+    await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)
+    const data = `flushed-${signal}`
+    const first = await start(data)
+    const token = await mint()
+    const ids = Array.from({ length: 20 }, (_, i) => `${signal}-${i}`)
+    const askAs = (id: string) => ask(port, '/v1/x', token, { ...secure, 'x-request-id': id })
+    // One is answered after the signal.
+    const { answer, finish } = await hold()
+    for (const id of ids) expect((await askAs(id)).status).toBe(200)
+    first.child.kill(signal)
+    await first.says(signal)
+    finish()
+    expect((await answer).status).toBe(200)
+    expect(await first.ended()).toBe(0)
+    const second = await start(data)
+    const reading = await mint({ scope: 'edgewarden:audit:read' })
+    const path = '/.edgewarden/decisions?rule=GET+/v1/*'
+    const { decisions } = JSON.parse((await ask(port, path, reading, secure)).body)
+    expect(decisions).toHaveLength(ids.length + 1)
+    expect(decisions.map((one: Members) => one.request_id)).toEqual(expect.arrayContaining(ids))
+    second.child.kill('SIGTERM')
+    await second.ended()
+    await project.write(vars({ client_ip: 'x-real-ip' }))
+  })
+
   it.runIf(isSoak())('keeps decisions on the disk', async () => {
     const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
     await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)

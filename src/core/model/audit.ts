@@ -182,6 +182,8 @@ export interface Audit {
   readonly rule: AuditRule
   /** Takes one record, as JSON. Never throws, and never delays an answer. */
   take(record: string, whose: Whose): void
+  /** Resolves once every record that was taken is stored, or could not be stored. Never rejects. */
+  flush(): Promise<void>
   /** Rejects where the store cannot be reached, and for an invalid cursor. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>

@@ -71,6 +71,11 @@ export function openGate(request: Request, env: Env): Opened {
   return { ...opened.gate, colo, cf }
 }
 
+/** Resolves once the audit has every record of this isolate, before the process ends. */
+export async function flushAudit(): Promise<void> {
+  await opened?.gate.ports.audit?.flush()
+}
+
 /** The cron trigger's task: see {@link refreshAhead}. */
 export async function refreshKeys(env: Env): Promise<void> {
   const { policy } = policyOf(env)

@@ -8,7 +8,13 @@ import { durationMs } from '../../core/duration.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { bundleWorker } from '../serve/bundle.ts'
 import { claimFolder } from '../serve/data.ts'
-import { gateConfig, type Places, SOCKETS, secretVariable } from '../serve/gate-config.ts'
+import {
+  gateConfig,
+  type Places,
+  SOCKETS,
+  STOP_PATH,
+  secretVariable,
+} from '../serve/gate-config.ts'
 import { readSettings, type Settings } from '../serve/settings.ts'
 import { findWorkerd, startWorkerd, type Workerd } from '../serve/workerd.ts'
 import { check } from './check.ts'
@@ -211,6 +217,8 @@ const readTls = async ({ cert, key }: ServeOptions) => {
   }
 }
 
+/** Milliseconds after which a stop goes on, even if records are not stored yet. */
+const STOP_MS = 5_000
 /** Milliseconds between renewals of issuers' keys, as the cron trigger of a deploy has it. */
 const CRON_MS = 300_000
 
@@ -221,21 +229,34 @@ const untilStopped = async (
   { waiting }: Process,
 ): Promise<Outcome> => {
   const { child, ended } = workerd
-  const renew = () =>
-    request({ socketPath: lock, method: 'POST' }, (answer) => answer.resume())
-      // The gate's own log says what failed.
-      .on('error', () => {})
-      .end()
-  renew()
-  const timer = setInterval(renew, CRON_MS)
+  const call = (path = '/') =>
+    new Promise<unknown>((done) => {
+      request({ socketPath: lock, method: 'POST', path }, (answer) => answer.resume())
+        // The gate's own log says what failed.
+        .on('error', done)
+        .on('close', done)
+        .end()
+    })
+  call()
+  const timer = setInterval(call, CRON_MS)
   let stoppedBy: string | undefined
   let kill: NodeJS.Timeout | undefined
+  let isEnding = false
+  const end = () => {
+    if (!isEnding) child.kill('SIGTERM')
+    isEnding = true
+  }
   const stop = (signal: string) => {
     if (stoppedBy !== undefined) return child.kill('SIGKILL')
     stoppedBy = signal
     waiting.tell(`${signal}: no new requests are accepted; requests in progress may finish`)
     kill = setTimeout(() => child.kill('SIGKILL'), graceMs)
-    return child.kill('SIGTERM')
+    // Records are stored first: workerd does not wait for them.
+    const late = setTimeout(end, STOP_MS)
+    void call(STOP_PATH)
+      .then(() => clearTimeout(late))
+      .then(end)
+    return true
   }
   process.on('SIGTERM', stop).on('SIGINT', stop)
   waiting.tell(told)

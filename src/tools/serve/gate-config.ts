@@ -1,3 +1,4 @@
+import { STOP } from '../../platform/system.ts'
 import { kvService } from './kv.ts'
 import type { Settings } from './settings.ts'
 import { capnp, type Socket, type WorkerService } from './workerd-config.ts'
@@ -30,15 +31,32 @@ export function secretVariable(name: string): string {
 /** The export by which the entry is reached over the lock. */
 const CRON = 'edgewardenCron'
 
+/** The path on the lock that announces the end of the process. Every other path is the cron trigger. */
+export const STOP_PATH = '/stop'
+
 /**
  * The bundle, and an entry point that runs the bundle's cron trigger, because workerd has no timer for cron triggers.
+ * Once the end is announced, an answer waits until its record is stored: workerd ends with the last answer, and waits
+ * for nothing else.
  */
 const ENTRY = `import gate from 'gate'
 export * from 'gate'
-export default gate
+let isStopping = false
+const run = (cron, env, ctx) =>
+  gate.scheduled?.({ cron, scheduledTime: Date.now(), noRetry() {} }, env, ctx)
+export default {
+  ...gate,
+  async fetch(request, env, ctx) {
+    const answer = await gate.fetch(request, env, ctx)
+    if (isStopping) await run('${STOP}', env, ctx)
+    return answer
+  },
+}
 export const ${CRON} = {
-  async fetch(_, env, ctx) {
-    await gate.scheduled?.({ cron: '', scheduledTime: Date.now(), noRetry() {} }, env, ctx)
+  async fetch({ url }, env, ctx) {
+    const isStop = new URL(url).pathname === '${STOP_PATH}'
+    isStopping ||= isStop
+    await run(isStop ? '${STOP}' : '', env, ctx)
     return new Response(null)
   },
 }
