@@ -10,8 +10,7 @@ export const PROBLEMS = {
   policy: 'The policy has mistakes, so every request is 503. Run: edgewarden check',
   clock:
     'The clock of the machine went back. Records and alerts may be late. Examine its time service',
-  audit:
-    'The audit dropped records of proved tokens. `dropped` of GET PREFIX/decisions says which',
+  audit: 'The audit dropped records of proved tokens. `dropped` of GET PREFIX/decisions says which',
 } as const
 
 export type Problem = keyof typeof PROBLEMS
