@@ -24,6 +24,9 @@ export const LIMITS = {
   kidLength: 256,
   /** Characters of a request path. */
   pathLength: 8 * 1024,
+  /** Characters of all texts that servers may read in place of a path's segments, and what each text counts besides. */
+  pathReadings: 64 * 1024,
+  pathReading: 512,
   /** Parameters of a query from which a rule reads: some parsers stop at 1,000. */
   queryParameters: 100,
   /** Characters of unverified values written to the journal. */

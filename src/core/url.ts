@@ -61,6 +61,7 @@ export type PathFault =
   | 'control character'
   | 'empty segment'
   | 'dot segment'
+  | 'too many readings'
 
 /** RFC 3986 §3.3 `pchar` and `/`, without `;`. Clients also send `|`, `[` and `]`, which parsers do not change. */
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%|[\]]*$/

@@ -1,4 +1,7 @@
-import { foldCase, type Segment } from './route-index.ts'
+import { LIMITS } from '../core/limits.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import type { PathFault } from '../core/url.ts'
+import { foldCase, type Readings, type Segment } from './route-index.ts'
 
 /** How some servers read a segment that others take as it is; all work on what {@link foldCase} gives. */
 interface Reading {
@@ -17,8 +20,11 @@ const READINGS: readonly Reading[] = [
   {
     read(segment) {
       if (!NOT_ASCII.test(segment)) return segment
-      const text = decodeURIComponent(segment).replace(UNSEEN, '').normalize('NFKC')
-      return foldCase(encodeURIComponent(text)).replace(/%2f|%5c/g, '/')
+      const decoded = decodeURIComponent(segment)
+      const text = decoded.replace(UNSEEN, '').normalize('NFKC')
+      return text === decoded
+        ? segment
+        : foldCase(encodeURIComponent(text)).replace(/%2f|%5c/g, '/')
     },
   },
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
@@ -35,58 +41,69 @@ const READINGS: readonly Reading[] = [
   { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
 ]
 
-interface Part {
-  readonly text: string
-  /** Whether the rule spells the segment out. */
-  readonly isWritten: boolean
+/** What the readings of a path may still cost, in characters. */
+interface Budget {
+  left: number
 }
 
-const readAs = (parts: readonly Part[], { read, isOfLast, isEnd }: Reading): readonly Part[] => {
-  const last = parts.findLastIndex(({ text }) => text !== '')
-  const made: Part[] = []
-  for (const [i, part] of parts.entries()) {
-    const text = part.isWritten || (isOfLast && i !== last) ? part.text : read(part.text)
-    made.push({ ...part, text })
-    if (isEnd && text !== part.text) break
+/** All readings of a segment, by one reading or several after each other. Stops where the budget is used up. */
+const readingsOfSegment = (segment: string, isLast: boolean, budget: Budget): Readings => {
+  const open = new Set([segment])
+  const ended = new Set<string>()
+  if (!/[.%]/.test(segment)) return { open, ended }
+  const addAll = (from: Iterable<string>, read: Reading['read'], to: Set<string>) => {
+    for (const text of [...from]) {
+      if (budget.left < 0) return
+      const other = read(text)
+      if (other === text || to.has(other)) continue
+      to.add(other)
+      budget.left -= LIMITS.pathReading + other.length
+    }
   }
-  return made
+  // Runs twice, because one reading may make text that another reading removes.
+  for (const readings of [READINGS, READINGS]) {
+    for (const { read, isOfLast, isEnd } of readings) {
+      addAll(ended, read, ended)
+      if (!isOfLast || isLast) addAll(open, read, isEnd ? ended : open)
+    }
+    if (open.size + ended.size === 1) break
+  }
+  return { open, ended }
 }
 
-const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text).join('/')
+const STEP_UP = /(?:^|\/)\.\.(?:\/|$)/
 
-/** A path that some server could read. */
-interface OtherReading {
-  readonly path: string
-  /** Whether the reading made a `..`, which may lead out of the rule's path. */
-  readonly goesUp: boolean
+/** A segment that all servers read alike. */
+const asWritten = (segment: string): Readings => ({ open: new Set([segment]), ended: new Set() })
+
+/** The segments of a path, as written. */
+export function writtenSegments(path: string): readonly Readings[] {
+  return path.slice(1).split('/').map(asWritten)
 }
 
 /**
- * All that some server could read in place of a path that {@link foldCase} gave, by one reading or several after
- * each other. A segment that the rule spells out is read as written.
+ * All that some server could read in place of each segment of a path that {@link foldCase} gave. A segment that the
+ * rule spells out is read as written. A fault where a reading is a step up, which may lead out of the rule's path, or
+ * where there are too many readings.
  */
-export function otherReadings(path: string, rule: readonly Segment[]): readonly OtherReading[] {
-  const parts = path
-    .slice(1)
-    .split('/')
-    .map((text, i): Part => {
-      const segment = rule[i]
-      const isWritten = segment !== undefined && 'literal' in segment && segment.literal !== '*'
-      return { text, isWritten }
-    })
-  if (!parts.some(({ text, isWritten }) => !isWritten && /[.%]/.test(text))) return []
-  const found = new Map([[textOf(parts), parts as readonly Part[]]])
-  // Runs twice, because one reading may make text that another reading removes.
-  for (const reading of [...READINGS, ...READINGS]) {
-    for (const one of [...found.values()]) {
-      const made = readAs(one, reading)
-      found.set(textOf(made), made)
+export function readingsOf(
+  path: string,
+  rule: readonly Segment[],
+): Result<readonly Readings[], PathFault> {
+  const all: Readings[] = []
+  const budget = { left: LIMITS.pathReadings }
+  let isLast = true
+  // From the end: a segment can be the last if nothing may be left of those behind it.
+  for (const [i, text] of [...path.slice(1).split('/').entries()].reverse()) {
+    const segment = rule[i]
+    const isWritten = segment !== undefined && 'literal' in segment && segment.literal !== '*'
+    const readings: Readings = isWritten ? asWritten(text) : readingsOfSegment(text, isLast, budget)
+    if (budget.left < 0) return fail('too many readings')
+    for (const text of [...readings.open, ...readings.ended]) {
+      if (STEP_UP.test(text)) return fail('dot segment')
     }
+    isLast = readings.ended.has('') || (isLast && readings.open.has(''))
+    all.push(readings)
   }
-  found.delete(textOf(parts))
-  // Resolves dot segments and empty segments that this made, as servers do.
-  return [...found.keys()].map((text) => ({
-    path: new URL(`http://x/${text}`).pathname.replace(/\/{2,}/g, '/'),
-    goesUp: text.split('/').includes('..'),
-  }))
+  return ok(all.reverse())
 }

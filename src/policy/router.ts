@@ -3,7 +3,7 @@ import { type Found, METHODS, type Method, type Route, type Router } from '../co
 import { isReserved } from '../core/model/well-known.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { canonicalPath } from '../core/url.ts'
-import { otherReadings } from './path-readings.ts'
+import { readingsOf, writtenSegments } from './path-readings.ts'
 import { foldCase, Index, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
 /** A rule's `match`, in its parts. */
@@ -61,9 +61,6 @@ export function parseMatch(text: string): Result<Match, string> {
   return ok({ methods, path, params })
 }
 
-/** A path with its last slash added or taken away. */
-const toggled = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : `${path}/`)
-
 /** A router, and what is known of its rules before any request. */
 interface Compiled extends Router {
   /**
@@ -82,50 +79,46 @@ export function compileRouter(routes: readonly Route[]): Compiled {
   const loose = new Index()
   const segments = routes.map((route) => segmentsOf(route.path))
   for (const [i, route] of routes.entries()) {
-    exact.add(i, route.methods, segments[i] ?? [])
-    loose.add(i, route.methods, looseSegments(route.path))
+    exact.add(i, segments[i] ?? [])
+    loose.add(i, looseSegments(route.path))
   }
-  const first = (found: readonly number[], host: string) =>
-    found.reduce((least, i) => {
+  /** The first of these rules that serves a method of a host; else the number of rules. */
+  const first = (rules: readonly number[], method: Method, host: string) =>
+    rules.reduce((least, i) => {
       const rule = routes[i]
-      const serves = rule && (rule.host === undefined || rule.host === host)
+      const serves =
+        rule?.methods.includes(method) && (rule.host === undefined || rule.host === host)
       return serves && i < least ? i : least
     }, routes.length)
   const find = (method: Method, host: string, path: string): Found => {
-    const index = first(exact.find(method, path), host)
+    const index = first(exact.find(path), method, host)
     const route = routes[index]
     const rule = segments[index] ?? []
     const plain = foldCase(path)
-    const isEarlier = (text: string) =>
-      first([...loose.find(method, text), ...loose.find(method, toggled(text))], host) < index
+    const readings =
+      route === undefined || route.ambiguousPaths === 'allow'
+        ? ok(writtenSegments(plain))
+        : readingsOf(plain, rule)
     return {
       match: route && { route, params: paramsOf(rule, path) },
       reserved: route !== undefined && !route.endpoint && isReserved(route, path),
-      ambiguous:
-        isEarlier(plain) ||
-        (route !== undefined &&
-          route.ambiguousPaths !== 'allow' &&
-          otherReadings(plain, rule).some(({ path, goesUp }) => goesUp || isEarlier(path))),
+      ...(readings.ok
+        ? { ambiguous: first(loose.findAny(readings.value), method, host) < index }
+        : { ambiguous: true, fault: readings.reason }),
     }
   }
   const unreachable: Compiled['unreachable'] = (hosts, from = 0) => {
     const depth = Math.max(0, ...segments.map(({ length }) => length + 1))
     return routes.slice(from).flatMap(({ path, methods, host }, place) => {
       const index = from + place
-      const samples = samplesOf(path, depth)
-      const takers = methods.flatMap((method) =>
-        samples.flatMap((sample) => {
-          const rules = [...loose.find(method, sample), ...loose.find(method, toggled(sample))]
-          return (host === undefined ? [...hosts] : [host]).map((host) =>
-            rules.find((i) => {
-              const other = routes[i]?.host
-              return i < index && (other === undefined || other === host)
-            }),
-          )
-        }),
-      )
+      const takers = samplesOf(path, depth).flatMap((sample) => {
+        const rules = loose.findAny(writtenSegments(sample))
+        return methods.flatMap((method) =>
+          (host === undefined ? [...hosts] : [host]).map((host) => first(rules, method, host)),
+        )
+      })
       const by = takers[0]
-      return by !== undefined && !takers.includes(undefined) ? [{ index, by }] : []
+      return by !== undefined && takers.every((taker) => taker < index) ? [{ index, by }] : []
     })
   }
   return { find: remembering(find), unreachable }

@@ -50,8 +50,9 @@ beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
 
 type More = Partial<Omit<Parameters<typeof requestBytes>[0], 'target'>>
-const send = async (target: string, more: More = {}) => {
-  const bytes = requestBytes({ target, token, ...more })
+const send = (target: string, more: More = {}) => sendAll({ target, token, ...more })
+const sendAll = async (request: Parameters<typeof requestBytes>[0]) => {
+  const bytes = requestBytes(request)
   const { status, body } = await setting.gate.raw(bytes)
   if (status === 200) return { status, code: 'passed' }
   const { code, error } = JSON.parse(body.toString())
@@ -305,6 +306,8 @@ describe('a path that others read as one of an earlier rule', () => {
     'C%23',
     '%EF%BD%81',
     'admin,x',
+    '$batch',
+    '@scope/name.tar.gz',
     'report.json',
   ])('passes where no earlier rule is concerned, or the rule spells it out: %s', async (rest) => {
     expect(await send(`/v1/${rest}`)).toEqual(passed)
@@ -316,6 +319,37 @@ describe('a path that others read as one of an earlier rule', () => {
     }
     expect(await send('/w/ADMIN')).toEqual(refused('path_ambiguous'))
     expect(await send('/w/admin/')).toEqual(refused('path_ambiguous'))
+  })
+})
+
+describe('a path with many readings, without a token', () => {
+  /** Each segment is read otherwise by other servers. */
+  const mixed = (count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const ends = ['.%20%3Bx', '::.+', '%E2%80%8B.', '.a%3Bb%20', ':$%EF%BC%8E']
+      return `%EF%BD%81${i}${ends[i % ends.length]}`
+    }).join('/')
+
+  it.each([50, 270, 380])('is refused: %s segments', async (count) => {
+    const target = `/v1/${mixed(count)}`
+    expect(target.length).toBeLessThan(8_192)
+    expect(await sendAll({ target })).toEqual(refused('path_ambiguous'))
+    const query = `?${'_method=GET&'.repeat(25)}`
+    expect(await sendAll({ target: target + query })).toEqual(refused('path_ambiguous'))
+    expect(await send(`/w/${mixed(count)}`)).toEqual(passed)
+    expect(await sendAll({ target: `/.edgewarden/${mixed(count)}` })).toEqual(
+      refused('route_unknown', 404),
+    )
+  })
+
+  it.each([
+    ['of few readings', mixed(6)],
+    ['with dots', 'ab.c/'.repeat(1_600)],
+    ['with spaces', 'a%20b/'.repeat(1_300)],
+    ['beyond ASCII', '%C3%A9/'.repeat(1_100)],
+    ['of one segment', 'ab.c%20'.repeat(1_100)],
+  ])('is an ordinary path if it is %s', async (_, rest) => {
+    expect(await sendAll({ target: `/v1/${rest}x` })).toEqual(refused('credential_missing', 401))
   })
 })
 

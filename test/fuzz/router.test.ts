@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Method, Route } from '../../src/core/model/route.ts'
+import { readingsOf } from '../../src/policy/path-readings.ts'
+import { foldCase, type Readings, segmentsOf } from '../../src/policy/route-index.ts'
 import { compileRouter } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
@@ -133,6 +135,17 @@ const firstLoose = (file: readonly Route[], request: Asked) => {
   )
 }
 
+/** Every path that is made of one reading of each segment, without empty segments. */
+const pathsOf = ([first, ...rest]: readonly Readings[]): readonly string[] => {
+  if (!first) return ['/']
+  const join = (text: string, path: string) =>
+    text === '' || text === '.' ? path : `/${text}${path === '/' ? '' : path}`
+  return [
+    ...[...first.ended].map((text) => join(text, '/')),
+    ...pathsOf(rest).flatMap((path) => [...first.open].map((text) => join(text, path))),
+  ]
+}
+
 describe('against the plainest reading', () => {
   it('finds the same rule with the same parameters, and the same ambiguity', () => {
     const seen = { found: 0, ambiguous: 0 }
@@ -160,6 +173,54 @@ describe('against the plainest reading', () => {
     )
     expect(seen.found).toBeGreaterThan(40)
     expect(seen.ambiguous).toBeGreaterThan(1)
+  })
+
+  it('finds what any server could read, one segment in another way than the next', () => {
+    const seen = { ambiguous: 0, not: 0 }
+    const readAs = fc.constantFrom(
+      '',
+      '',
+      '.',
+      '%20',
+      '%3Bx',
+      '%3Fx',
+      '::$DATA',
+      ':$x',
+      '%E2%80%8B',
+      '.x',
+    )
+    const texts = fc.tuple(fc.constantFrom('a', 'A', 'b', 'c', 'a:v', 'b.x', ''), readAs, readAs)
+    const paths = fc
+      .array(texts, { minLength: 1, maxLength: 3 })
+      .filter((all) => all.every((text) => !/^\.*$/.test(text.join(''))))
+    fc.assert(
+      fc.property(rules, fc.array(paths, { minLength: 4, maxLength: 12 }), (file, all) => {
+        const router = compileRouter([...file, routeOf('* /*')])
+        for (const segments of all) {
+          const path = `/${segments.map((text) => text.join('')).join('/')}`
+          const { match, ambiguous, fault } = router.find('GET', HOST, path)
+          if (fault) continue
+          const route = match?.route as Route
+          const index = file.includes(route) ? file.indexOf(route) : file.length
+          const sets = readingsOf(foldCase(path), segmentsOf(route.path))
+          const expected =
+            sets.ok &&
+            pathsOf(sets.value).some((text) => {
+              const loose = firstLoose(file.slice(0, index), {
+                method: 'GET',
+                host: HOST,
+                path: text,
+              })
+              return loose >= 0
+            })
+          seen[expected ? 'ambiguous' : 'not']++
+          expect(ambiguous, path).toBe(expected)
+        }
+      }),
+      tries(120),
+    )
+    expect(seen.ambiguous).toBeGreaterThan(15)
+    expect(seen.not).toBeGreaterThan(40)
   })
 
   it('never calls a rule unreachable that some request reaches', () => {

@@ -292,6 +292,7 @@ describe('isAmbiguous, of what some servers read as an earlier rule', () => {
     routeOf('GET /report.json'),
     routeOf('GET /y/{p}/admin'),
     routeOf('GET /y/{p}/admin.xml'),
+    routeOf('GET /c++/new'),
     routeOf('GET /x/{p}'),
     routeOf('GET /z/*', { ambiguousPaths: 'allow' }),
     routeOf('GET /*'),
@@ -299,6 +300,8 @@ describe('isAmbiguous, of what some servers read as an earlier rule', () => {
 
   it.each<[string, boolean]>([
     ['/admin.json', true],
+    ['/c++/new.', true],
+    ['/c++/new+', true],
     ['/admin.a.b', true],
     ['/.json', false],
     ['/admin%20.%20', true],

@@ -1,4 +1,5 @@
 import { perObject } from '../memo.ts'
+import type { PathFault } from '../url.ts'
 import type { ClaimHeader, ClaimRule } from './claims.ts'
 import type { Condition } from './condition.ts'
 import type { DetailRule } from './details.ts'
@@ -170,6 +171,8 @@ export interface Found {
   readonly match: RouteMatch | undefined
   /** Whether another server could match an earlier rule, for example by ignoring case or a trailing slash. */
   readonly ambiguous: boolean
+  /** Why it is ambiguous whatever the earlier rules are. */
+  readonly fault?: PathFault
   /** Whether it is a well-known document that rules with parameters do not forward. */
   readonly reserved: boolean
 }

@@ -118,12 +118,12 @@ export const route = stage({
     const announced = isPreflight(request) ? headers.get('access-control-request-method') : null
     if (announced !== null && !isMethod(announced)) return fail(deny('preflight_refused'))
     const method = announced ?? request.method
-    const { match, ambiguous, reserved } = router.find(method, address.host, address.path)
+    const { match, ambiguous, fault, reserved } = router.find(method, address.host, address.path)
     if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
       return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
     }
     if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
-    if (ambiguous) return fail(deny('path_ambiguous', { fault: OF_EARLIER_RULE }))
+    if (ambiguous) return fail(deny('path_ambiguous', { fault: fault ?? OF_EARLIER_RULE }))
     const found = match.route
     const other = methodsNamed(address.query).find(
       (one) =>

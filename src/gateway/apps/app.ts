@@ -5,8 +5,8 @@ import { TrieRouter } from 'hono/router/trie-router'
 import { createTextMemo } from '../../core/memo.ts'
 
 /**
- * A Hono app with the router that the rules use too, so that only one is bundled. Matches are
- * remembered: the gate's own endpoints have few paths.
+ * A Hono app with one router, so that no other is bundled. Matches are remembered: the gate's own endpoints have few
+ * paths.
  */
 export function createApp<E extends Env>(
   getPath?: (request: Request, options?: { env?: E['Bindings'] }) => string,
