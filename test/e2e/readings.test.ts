@@ -185,7 +185,19 @@ describe('a method that the query names', () => {
     expect(await send(`/q/any?${query}`, { method: 'POST' })).toEqual(refused('method_ambiguous'))
   })
 
+  it('is refused where the query names a second one', async () => {
+    for (const query of [
+      '_method=GET&_method=POST',
+      '_method=post&X-HTTP-Method=GET',
+      '_method=GET&x_method=X',
+    ]) {
+      expect(await send(`/q/any?${query}`, { method: 'POST' })).toEqual(refused('method_ambiguous'))
+    }
+  })
+
   it('passes where the same rule is for it, or it is the one of the request', async () => {
+    const query = '_method=get&'.repeat(25)
+    expect(await send(`/q/any?${query}`, { method: 'POST' })).toEqual(passed)
     expect(await send('/q/any?_method=POST', { method: 'POST' })).toEqual(passed)
     expect(await send('/q/any?_method=get', { method: 'POST' })).toEqual(passed)
     expect(await send('/q/every?_method=DELETE', { method: 'POST' })).toEqual(passed)

@@ -125,11 +125,13 @@ export const route = stage({
     if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
     if (ambiguous) return fail(deny('path_ambiguous', { fault: fault ?? OF_EARLIER_RULE }))
     const found = match.route
-    const other = methodsNamed(address.query).find(
-      (one) =>
-        !(isMethod(one) && router.find(one, address.host, address.path).match?.route === found),
-    )
-    if (other !== undefined) return fail(deny('method_ambiguous', { method: other }))
+    const isServed = (other: string) =>
+      other === method ||
+      (isMethod(other) && router.find(other, address.host, address.path).match?.route === found)
+    const [override, another] = new Set(methodsNamed(address.query))
+    if (another !== undefined || (override !== undefined && !isServed(override))) {
+      return fail(deny('method_ambiguous', { method: another ?? override }))
+    }
     if (reserved) return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     const facts = {
       route: found,

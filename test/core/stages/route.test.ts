@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { METHODS, type Route } from '../../../src/core/model/route.ts'
 import { route } from '../../../src/core/stages/route.ts'
 import { codeOf, gateOf, policyOf, requestTo, routeOf, scopesOf } from '../../kit/facts.ts'
@@ -123,6 +123,18 @@ describe('route', () => {
   it('names the known methods to a caller with another one', async () => {
     const outcome = await run(`${URL_BASE}/docs`, { method: 'PROPFIND' })
     expect(outcome).toMatchObject({ reason: { params: { allow: METHODS } } })
+  })
+
+  it.each([
+    ['once for the method of the request', 1, 'ok', '_method=GET&'.repeat(25)],
+    ['twice for another, however often the query names it', 2, 'ok', '_method=HEAD&'.repeat(25)],
+    ['once for two others', 1, 'method_ambiguous', '_method=GET&_method=HEAD&_method=PUT'],
+    ['once for a method that the gate does not know', 1, 'method_ambiguous', '_method=PURGE'],
+  ])('asks the router %s', async (_, times, code, query) => {
+    const find = vi.fn(policy.router.find)
+    const outcome = await run(`${URL_BASE}/docs/1?${query}`, {}, { ...policy, router: { find } })
+    expect(codeOf(outcome) ?? 'ok').toBe(code)
+    expect(find).toHaveBeenCalledTimes(times)
   })
 
   it('refuses a path that a laxer reader would take for an earlier rule', async () => {
