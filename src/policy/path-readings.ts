@@ -35,8 +35,9 @@ const READINGS: readonly Reading[] = [
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
   // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
   { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
-  // Two colons begin the name of a stream of the file.
+  // Two colons begin the name of a stream of the file; a colon and a dollar sign begin its type.
   { read: (segment) => segment.replace(/%3a%3a.*$/, '') },
+  { read: (segment) => segment.replace(/%3a%24.*$/, '') },
   // The text after the last dot is a format, unless the name is only dots.
   { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
 ]

@@ -300,6 +300,11 @@ describe('isAmbiguous, of what some servers read as an earlier rule', () => {
 
   it.each<[string, boolean]>([
     ['/admin.json', true],
+    ['/admin:$DATA', true],
+    ['/admin:$I30:$INDEX_ALLOCATION', true],
+    ['/admin%3A%24x.json', true],
+    ['/admin:go', false],
+    ['/admin:go$x', false],
     ['/c++/new.', true],
     ['/c++/new+', true],
     ['/admin.a.b', true],
