@@ -121,7 +121,8 @@ const BRACE = 0x20
 const walk = (text: string, depth: number): string | undefined => {
   const open: (Set<string> | undefined)[] = []
   const read: string[] = []
-  let string = ''
+  /** The last string, until it has named a member. */
+  let string: string | undefined
   let kept = 0
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at)
@@ -131,9 +132,11 @@ const walk = (text: string, depth: number): string | undefined => {
       at = end - 1
     } else if (char === COLON) {
       const names = open.at(-1)
+      if (!names || string === undefined) return undefined
       const name = string.includes('\\') ? (JSON.parse(string) as string) : string.slice(1, -1)
-      if (name === '__proto__' || names?.has(name)) return undefined
-      names?.add(name)
+      if (name === '__proto__' || names.has(name)) return undefined
+      names.add(name)
+      string = undefined
     } else if ((char & ~BRACE) === OPENING) {
       if (open.length === depth) return undefined
       open.push(char === OPENING ? undefined : new Set())

@@ -7,8 +7,8 @@ type Parameter = readonly [name: string, value: string]
 
 /** Visible ASCII without `;` and a second `?`: some servers split at `;`, or restart the query at `?`. */
 const PLAIN_QUERY = /^\??[!-:<->@-~]*$/
-/** `]=` inside a value, where some parsers end the name. */
-const NAME_IN_VALUE = /=[^&]*(?:\]|%5d)=/i
+/** `]=` inside a value, where some parsers end the name. It begins with the parameter, to take linear time. */
+const NAME_IN_VALUE = /(?:^|&)[^&=]*=[^&]*?(?:\]|%5d)=/i
 const CONTROL = /\p{Cc}/u
 /** Names that parsers read differently: with a control character or a second escape, or with `[` first. */
 const ODD_NAME = /\p{Cc}|%[0-9a-f]{2}|^\[/iu
@@ -16,8 +16,16 @@ const ODD_NAME = /\p{Cc}|%[0-9a-f]{2}|^\[/iu
 /** Decodes percent and `+` escapes; `undefined` where they are not UTF-8. */
 const decoded = (text: string): string | undefined => percentDecode(text.replaceAll('+', ' '))
 
+/** The query that was read last, since each request reads its query several times. */
+let last: { readonly query: string; readonly parameters: readonly Parameter[] } | undefined
+
 /** The parameters in order, separated by `&` or `;`. Text that cannot be decoded stays raw. */
-const parametersOf = (query: string): readonly Parameter[] =>
+const parametersOf = (query: string): readonly Parameter[] => {
+  if (last?.query !== query) last = { query, parameters: readParameters(query) }
+  return last.parameters
+}
+
+const readParameters = (query: string): readonly Parameter[] =>
   query
     .replace(/^\?/, '')
     .split(/[&;]/)
@@ -39,17 +47,21 @@ export function queryValues(query: string, name: string): readonly string[] {
 const lettersOf = (name: string): string => caseless(name).replace(/[^\p{L}\p{N}]+/gu, '')
 
 /** Whether some parser reads a sent name as `name`, or as a member of it: `run[x]`, `run[][]`, `run.x`. */
-const isTakenFor = (sent: string, name: string): boolean => {
+const takenFor = (name: string) => {
   const letters = lettersOf(name)
-  if (sent === name || lettersOf(sent) === letters) return true
-  let read = ''
-  for (const part of sent.split(/[[\].]+/)) {
-    read += lettersOf(part)
-    if (read === letters) return true
-    if (read.length > letters.length) return false
+  return (sent: string): boolean => {
+    if (sent === name || lettersOf(sent) === letters) return true
+    let read = ''
+    for (const part of sent.split(/[[\].]+/)) {
+      read += lettersOf(part)
+      if (read === letters) return true
+      if (read.length > letters.length) return false
+    }
+    return false
   }
-  return false
 }
+
+const isTakenForToken = takenFor('access_token')
 
 /**
  * The first of these parameters that two parsers could read differently: it is sent twice, or by another spelling. If
@@ -59,14 +71,15 @@ export function ambiguousParameter(query: string, names: readonly string[]): str
   if (query === '' || names.length === 0) return undefined
   const sent = parametersOf(query)
   const isPlain =
+    query.split('&').length <= LIMITS.queryParameters &&
     PLAIN_QUERY.test(query) &&
     !NAME_IN_VALUE.test(query) &&
     decoded(query) !== undefined &&
-    query.split('&').length <= LIMITS.queryParameters &&
     !sent.some(([name]) => ODD_NAME.test(name))
   if (!isPlain) return names[0]
   return names.find((name) => {
-    const taken = sent.filter(([one]) => isTakenFor(one, name))
+    const isTaken = takenFor(name)
+    const taken = sent.filter(([one]) => isTaken(one))
     return taken.length > 1 || taken.some(([one, value]) => one !== name || CONTROL.test(value))
   })
 }
@@ -76,9 +89,7 @@ export function hasAccessToken(query: string): boolean {
   return (
     query !== '' &&
     /token|%/i.test(query) &&
-    parametersOf(query).some(
-      ([name]) => isTakenFor(name, 'access_token') && !/^[a-z0-9]+$/i.test(name),
-    )
+    parametersOf(query).some(([name]) => isTakenForToken(name) && !/^[a-z0-9]+$/i.test(name))
   )
 }
 

@@ -95,13 +95,17 @@ export function canonicalPath(raw: string): Result<string, PathFault> {
   return ok(path)
 }
 
+const FURTHER = '%[89ab][\\da-f]'
+/** Text whose escapes are UTF-8 (RFC 3629 §4). An exception of the decoder costs a hundred times as much. */
+const DECODABLE = new RegExp(
+  `^(?:[^%]|%[0-7][\\da-f]|(?:%(?:c[2-9a-f]|d[\\da-f])|(?:%e0(?=%[ab])|%ed(?=%[89])|%e[1-9a-cef]|(?:%f0(?=%[9ab])|%f4(?=%8)|%f[1-3])${FURTHER})${FURTHER})${FURTHER})*$`,
+  'i',
+)
+
 /** Percent-decodes as UTF-8; `undefined` for a malformed escape or bytes that are not UTF-8. */
 export function percentDecode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
+  if (!text.includes('%')) return text
+  return DECODABLE.test(text) ? decodeURIComponent(text) : undefined
 }
 
 /** The server of a URL: its host, as a Worker answers on all ports; on loopback, with scheme and port. */

@@ -32,6 +32,12 @@ it.each([
   ['?user-id=1', 'user_id'],
   ['?[]=1', 'user_id'],
   ['?plan.b=1', 'plan'],
+  ['?q=1]=2', 'user_id'],
+  ['?q==%5d=2', 'user_id'],
+  ['?q]=1&r=2', undefined],
+  ['?q=1]&r=2', undefined],
+  ['?q=%', 'user_id'],
+  [`?${'&'.repeat(100)}`, 'user_id'],
   ['?_=1', undefined],
   ['?&&=&', undefined],
 ])('ambiguousParameter(%j, [user_id, plan]) is %j', (query, name) => {

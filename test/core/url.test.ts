@@ -1,7 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
-import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../../src/core/url.ts'
+import {
+  canonicalPath,
+  hostOf,
+  isLoopback,
+  isPlainHost,
+  percentDecode,
+  splitUrl,
+} from '../../src/core/url.ts'
 import { tries } from '../kit/property.ts'
 
 describe('canonicalPath', () => {
@@ -247,4 +254,33 @@ it.each([
 
 it('takes ports off authorities, also of IPv6 addresses', () => {
   expect(['H:1', '[::1]:2', '[::1]', 'h'].map(hostOf)).toEqual(['h', '[::1]', '[::1]', 'h'])
+})
+
+it('percentDecode decodes what decodeURIComponent decodes, and nothing else', () => {
+  const decoded = (text: string) => {
+    try {
+      return decodeURIComponent(text)
+    } catch {
+      return undefined
+    }
+  }
+  // The first and last bytes of each range of RFC 3629 §4.
+  const edges = ['00', '7F', '80', '8f', '90', '9F', 'a0', 'BF', 'c1', 'C2', 'df', 'E0', 'e1', 'ec']
+  const leads = ['ED', 'ee', 'ef', 'F0', 'f1', 'F3', 'f4', 'F5', 'ff']
+  const byte = fc.constantFrom(...[...edges, ...leads].map((hex) => `%${hex}`))
+  const piece = fc.oneof(
+    { weight: 9, arbitrary: byte },
+    { weight: 1, arbitrary: fc.constantFrom('%', '%4', '%g0', 'a', '\ud800', '\n') },
+  )
+  const character = fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })
+  const text = fc.oneof(
+    fc.array(piece, { maxLength: 4 }).map((pieces) => pieces.join('')),
+    character.map((one) => encodeURIComponent(one.toWellFormed())),
+  )
+  fc.assert(
+    fc.property(text, (given) => {
+      expect(percentDecode(given)).toBe(decoded(given))
+    }),
+    tries(500),
+  )
 })
