@@ -31,7 +31,9 @@ export interface KeyEntry {
   failure: KeyFailure | undefined
   /** When the key service was last unreachable, in milliseconds. */
   lostAt: number
-  /** Key ids that the issuer's set lacked, and until when (milliseconds) that result is used. */
+  /** Until when the key service fetches nothing for an unknown key id, in milliseconds. */
+  pausedUntil: number
+  /** Key ids that the key service refused to one kind of caller, and until when (milliseconds) that is remembered. */
   readonly misses: Map<string, number>
   /** Networks from which a token of this issuer passed all stages. */
   readonly known: Set<string>
@@ -80,6 +82,7 @@ const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
       : undefined,
   failure: undefined,
   lostAt: 0,
+  pausedUntil: 0,
   misses: new Map(),
   known: new Set(),
   budget: isolateBudget(clock),
@@ -109,7 +112,7 @@ export function takeAnswer(
   }
 }
 
-/** Remembers that the set lacks a key id; drops the oldest one if full. */
+/** Remembers that a key id was refused; drops the oldest one if full. */
 export function rememberMiss({ misses }: KeyEntry, kid: string, until: number): void {
   dropOldest(misses, REMEMBERED)
   misses.set(kid, until)

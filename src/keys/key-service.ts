@@ -42,6 +42,8 @@ export interface KeyAnswer {
   /** Present where it is newer than the caller's. */
   readonly record?: KeyRecord
   readonly failure?: KeyFailure
+  /** With `unknown`: milliseconds for which no key id causes a fetch; absent once one may, and after a failure. */
+  readonly pause?: number
 }
 
 /** The key service of one source: the only one that fetches keys from the issuer. */
@@ -50,7 +52,7 @@ export interface KeyService {
 }
 
 /** The state that outlives a key service. */
-export interface KeyServiceState extends KeyAnswer, Learned {
+export interface KeyServiceState extends Omit<KeyAnswer, 'pause'>, Learned {
   /** When the issuer was last asked, with any result. */
   readonly askedAt?: number
   readonly failures?: number
@@ -177,9 +179,14 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
       const judged = judge(question, clock.now())
       if (judged === 'wait') await askIssuer(question)
       if (judged === 'behind') waitUntil(askIssuer(question))
-      const { record, failure } = known()
+      const { record, failure, askedAt = 0 } = known()
+      const pause = askedAt + question.times.cooldown - clock.now()
       const isNews = record && record.fetchedAt > (question.fetchedAt ?? 0)
-      return { ...(isNews && { record }), ...(failure && { failure }) }
+      return {
+        ...(isNews && { record }),
+        ...(failure && { failure }),
+        ...(question.why === 'unknown' && !failure && pause > 0 && { pause }),
+      }
     },
   }
 }

@@ -118,8 +118,10 @@ const findUnknown = async (
   const { kid = '' } = header
   const now = clock.now()
   const { cooldown } = issuer.keyTimes
+  const isPaused = () =>
+    clock.now() < Math.max((entry.held?.fetchedAt ?? 0) + cooldown, entry.pausedUntil)
   // A set that was just fetched is decisive. A failure does not decide it: the key could be new.
-  if (now - (entry.held?.fetchedAt ?? 0) < cooldown) return fail('unknown')
+  if (isPaused()) return fail('unknown')
   if (isWaitedOut(entry, clock)) return fail('unavailable')
   const network = networkOf(caller ?? '')
   const asking: Caller = { network, isKnown: entry.known.has(network) }
@@ -135,7 +137,8 @@ const findUnknown = async (
   if (typeof found !== 'string') return ok(found)
   // True also when the pause after a failure is over, as long as the issuer was not asked again.
   if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
-  rememberMiss(entry, miss, now + cooldown)
+  // Without a pause, the budget of the key service was used up.
+  if (!isPaused()) rememberMiss(entry, miss, now + cooldown)
   return fail(found)
 }
 
@@ -196,6 +199,8 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
       const answer = await keeper.ask({ ...asked, place, times })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
+      const { pause } = answer
+      if (pause) entry.pausedUntil = clock.now() + Math.min(pause, times.cooldown)
       // `look` does not fetch from the issuer, so a known failure stays, unless the key service has asked since.
       const isOver = (entry.held?.fetchedAt ?? 0) > (entry.failure?.at ?? 0)
       if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure

@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { PATIENCE } from '../kit/wait.ts'
 import {
   ALLOWED,
   clocked,
@@ -8,6 +12,7 @@ import {
   startIssued,
   UNKNOWN,
 } from './keys-setting.ts'
+import { until } from './setting.ts'
 
 /** Milliseconds between two questions because of unknown key ids, and that a set is fresh. */
 const COOLDOWN = 30_000
@@ -17,7 +22,7 @@ const TIMES = { jwks_cache: { cooldown: '30s', max_fresh: '2m' } }
 let setting: Issued
 
 beforeAll(async () => {
-  const names = ['long-ago', 'just-now', 'withdrawn', 'unseen', 'tagged']
+  const names = ['long-ago', 'just-now', 'withdrawn', 'unseen', 'tagged', 'restarted']
   const wanted = Object.fromEntries(names.map((name) => [name, TIMES]))
   setting = await startIssued(wanted, await clocked())
   await makePatient(setting.gate)
@@ -50,6 +55,40 @@ it('and after the cooldown otherwise, while those before it go on', async () => 
   await later(COOLDOWN)
   expect(await setting.use('just-now')).toEqual(ALLOWED)
   expect(await setting.use('just-now', { token: old })).toEqual(ALLOWED)
+  expect(issuer.requests).toHaveLength(3)
+})
+
+it('and after that cooldown also where the gate was restarted and refused the key meanwhile', async () => {
+  const issuer = setting.of('restarted')
+  const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-rotation-'))
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
+  const start = async (ahead: number) => {
+    const gate = await setting.another({ ...setting.options, dataDir })
+    await makePatient(gate)
+    await forward(gate, ahead)
+    return gate
+  }
+  const first = await start(0)
+  expect(await setting.use('restarted', { gate: first })).toEqual(ALLOWED)
+  await until(
+    () => first.kv.list(),
+    ({ length }) => length > 0,
+    PATIENCE,
+  )
+  await forward(first, COOLDOWN)
+  const guessed = await issuer.mint({}, { kid: 'guessed' })
+  expect(await setting.use('restarted', { gate: first, token: guessed })).toEqual(UNKNOWN)
+  await issuer.rotate()
+  await first.stop()
+  // The issuer was asked a moment ago. The isolate has the older set of KV, and its agents come all at once.
+  const gate = await start(COOLDOWN + 10_000)
+  const herd = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => issuer.mint({ client_id: `agent-${i}` })),
+  )
+  const useAll = () => Promise.all(herd.map((token) => setting.use('restarted', { gate, token })))
+  expect(await useAll()).toEqual(Array(20).fill(UNKNOWN))
+  await forward(gate, COOLDOWN - 5_000)
+  expect(await useAll()).toEqual(Array(20).fill(ALLOWED))
   expect(issuer.requests).toHaveLength(3)
 })
 

@@ -92,6 +92,22 @@ describe('an unknown key id', () => {
     expect(await find('b')).toMatchObject(FOUND)
   })
 
+  it('that was refused in a cooldown is asked for once it is over, by all who were refused', async () => {
+    const late = world.isolate()
+    await late.find(issuer, 'a')
+    expect(await find('x')).toEqual(UNKNOWN)
+    publish(A, B)
+    world.clock.advance(COOLDOWN - 1)
+    const herd = () =>
+      Promise.all([1, 2, 3, 4].map((i) => late.find(issuer, i > 2 ? 'b' : 'y', `192.0.2.${i}`)))
+    expect(await herd()).toEqual(Array(4).fill(UNKNOWN))
+    world.clock.advance(1)
+    const [first, second, ...others] = await herd()
+    expect([first, second]).toEqual([UNKNOWN, UNKNOWN])
+    for (const found of others) expect(found).toMatchObject(FOUND)
+    expect(asked()).toBe(3)
+  })
+
   it('that was missing is forgotten with every refresh', async () => {
     expect(await find('b')).toEqual(UNKNOWN)
     publish(A, B)
