@@ -1,5 +1,7 @@
 import type { AgentStore } from '../core/model/agents.ts'
+import { readBy } from '../platform/answers.ts'
 import { createObjectCalls, type Objects, unbound } from '../platform/calls.ts'
+import { REGISTRY_ANSWERS } from './answers.ts'
 import { REGISTRY_NAME } from './feed.ts'
 
 /** An object of `AgentRegistry`, with the methods that the gate needs. */
@@ -17,11 +19,17 @@ export function createAgentRegistry(
   objects: Objects<Registry>,
   jurisdiction: string | undefined,
 ): AgentStore {
-  const ask = createObjectCalls({ binding: 'AGENTS', objects, jurisdiction, timeout: READ_MS })
+  const ask = createObjectCalls({
+    binding: 'AGENTS',
+    objects,
+    jurisdiction,
+    answers: REGISTRY_ANSWERS,
+    timeout: READ_MS,
+  })
   const registry = () => {
     const placed = jurisdiction === undefined ? objects : objects.jurisdiction?.(jurisdiction)
     if (!placed) throw unbound('AGENTS')
-    return placed.getByName(REGISTRY_NAME)
+    return readBy(REGISTRY_ANSWERS, placed.getByName(REGISTRY_NAME))
   }
   return {
     list: (query) => ask(REGISTRY_NAME, (object) => object.list(query)),

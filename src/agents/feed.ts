@@ -1,3 +1,4 @@
+import { void_ } from 'valibot'
 import type { Batch } from '../audit/protocol.ts'
 import type { AgentTerms, Sighting } from '../core/model/agents.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
@@ -37,6 +38,7 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
       binding: 'AGENTS',
       objects,
       jurisdiction: terms.jurisdiction,
+      answers: { observe: void_() },
       timeout: FEED.callMs,
     })
     for (let call = next(); call; call = next()) {

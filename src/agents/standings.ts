@@ -7,7 +7,9 @@ import {
   STANDINGS,
   subjectKey,
 } from '../core/model/revocation.ts'
+import { readAnswer } from '../platform/answers.ts'
 import { createQueue } from '../platform/calls.ts'
+import { STANDINGS_SET } from '../revocation/answers.ts'
 import type { AgentTable } from './store.ts'
 
 /** Agents of one call. */
@@ -41,7 +43,7 @@ export function createStandings(
       const all = await Promise.all(entries.map(standingOf))
       const none = entries.filter((_, i) => !all[i]).map((one) => subjectKey(subjectOf(one)))
       const some = all.filter((one) => one !== undefined)
-      const answer = await set().setStandings(some, none)
+      const answer = readAnswer(STANDINGS_SET, await set().setStandings(some, none))
       if (!answer) throw new Error('the revocation set has no room for agents')
       const { epoch, shards } = answer
       const known = kv.get<string>(EPOCH)

@@ -2,7 +2,8 @@ import type { JsonObject } from '../core/json.ts'
 import type { Act } from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
-import type { Appended, Batch } from './protocol.ts'
+import { SHARD_ANSWERS } from './answers.ts'
+import type { Batch, Shard } from './protocol.ts'
 
 /** Beginning of the storage keys of acts. */
 const PREFIX = 'act:'
@@ -16,10 +17,6 @@ const CALL_MS = 5_000
 const SHARD = '0'
 
 export type Acts = ReturnType<typeof createActs>
-
-interface Shard {
-  append(batch: Batch): PromiseLike<Appended>
-}
 
 /**
  * Acts of administrators. The object that changes something stores them, and sends them to the audit until it has them.
@@ -53,6 +50,7 @@ export function createActs({ kv }: DurableObjectStorage, env: object) {
           binding: 'AUDIT_LOG',
           objects,
           jurisdiction,
+          answers: SHARD_ANSWERS,
           timeout: CALL_MS,
         })
         const batch: Batch = { id, known: [], strangers: [], acts: [record], ...terms }

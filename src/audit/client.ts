@@ -3,41 +3,17 @@ import {
   type Audit,
   type AuditRule,
   type Drop,
-  type FoundDecision,
   type Problems,
-  type ShardHealth,
   shardTerms,
   type UsageQuery,
   type Whose,
 } from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
+import { SHARD_ANSWERS } from './answers.ts'
 import { END, livePages, merged, PLACE, POSITION } from './pages.ts'
-import type {
-  Appended,
-  Batch,
-  ShardErased,
-  ShardErasure,
-  ShardPage,
-  ShardQuery,
-  ShardTail,
-  ShardTailed,
-  ShardUsage,
-  ShardUsageQuery,
-} from './protocol.ts'
+import type { Batch, Shard, ShardPage } from './protocol.ts'
 import { usageOf } from './usage.ts'
-
-/** An object of `AuditLog`, with the methods that the gate needs. */
-interface Shard {
-  append(batch: Batch): PromiseLike<Appended>
-  list(query: ShardQuery): PromiseLike<ShardPage>
-  get(id: string): PromiseLike<FoundDecision | undefined>
-  erase(erasure: ShardErasure): PromiseLike<ShardErased>
-  listAfter(query: ShardTail): PromiseLike<ShardTailed>
-  usage(query: ShardUsageQuery): PromiseLike<ShardUsage>
-  health(): PromiseLike<ShardHealth>
-  report(problems: Problems): PromiseLike<void>
-}
 
 /** The dependencies of the audit. */
 export interface AuditOptions extends Background {
@@ -90,6 +66,7 @@ export function createAudit(options: AuditOptions): Audit {
     binding: 'AUDIT_LOG',
     objects,
     jurisdiction,
+    answers: SHARD_ANSWERS,
     timeout: CALL_MS,
   })
   const eachShard = <Value>(

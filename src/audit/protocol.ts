@@ -5,8 +5,10 @@ import type {
   Drop,
   Dropped,
   Erasure,
+  FoundDecision,
   LiveQuery,
   Problems,
+  ShardHealth,
   Usage,
   UsageQuery,
 } from '../core/model/audit.ts'
@@ -102,4 +104,16 @@ export interface ShardUsageQuery extends UsageQuery {
 /** Counts of one shard. */
 export interface ShardUsage extends Pick<Usage, 'since' | 'dropped'> {
   readonly tally: Tally
+}
+
+/** An object of `AuditLog`, with the methods that the gate needs. */
+export interface Shard {
+  append(batch: Batch): PromiseLike<Appended>
+  list(query: ShardQuery): PromiseLike<ShardPage>
+  get(id: string): PromiseLike<FoundDecision | undefined>
+  erase(erasure: ShardErasure): PromiseLike<ShardErased>
+  listAfter(query: ShardTail): PromiseLike<ShardTailed>
+  usage(query: ShardUsageQuery): PromiseLike<ShardUsage>
+  health(): PromiseLike<ShardHealth>
+  report(problems: Problems): PromiseLike<void>
 }

@@ -1,5 +1,7 @@
+import * as v from 'valibot'
 import { getOrMake } from '../core/memo.ts'
 import type { Policy } from '../core/model/policy.ts'
+import { AMOUNT, maybe, OBJECT, readBy, TEXTS, TIME } from '../platform/answers.ts'
 import { retryOnce } from '../platform/calls.ts'
 import {
   createKeyService,
@@ -15,12 +17,24 @@ export interface KeyServiceNamespace {
   getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
 }
 
+const ROTATION = v.object({ at: TIME, added: TEXTS, removed: TEXTS })
+const RECORD = v.object({
+  keys: v.array(OBJECT),
+  fetchedAt: TIME,
+  maxAge: maybe(AMOUNT),
+  rotations: v.array(ROTATION),
+})
+const FAILURE = v.object({ error: v.string(), at: TIME, retryAt: TIME })
+const ANSWERS = {
+  ask: v.object({ record: maybe(RECORD), failure: maybe(FAILURE), pause: maybe(AMOUNT) }),
+}
+
 /** A client of the key service: one Durable Object for each source of keys. */
 export function createKeyServiceClient(namespace: KeyServiceNamespace): KeyService {
   return {
     async ask(question) {
       const name = await recordName(question.place)
-      return retryOnce(async () => await namespace.getByName(name).ask(question))
+      return retryOnce(async () => await readBy(ANSWERS, namespace.getByName(name)).ask(question))
     },
   }
 }

@@ -1,7 +1,9 @@
+import * as v from 'valibot'
 import { LIMITS } from '../core/limits.ts'
 import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
 import type { Limits } from '../core/model/ports.ts'
 import { fail, ok, type Result } from '../core/result.ts'
+import { COUNT, maybe, readAnswer } from '../platform/answers.ts'
 import { createObjectCalls, inTime, type ObjectCalls, unbound } from '../platform/calls.ts'
 
 /** An object of `RateLimiter`, with the methods that the gate needs. */
@@ -13,8 +15,29 @@ export interface RateLimitBinding {
   limit(options: { readonly key: string }): PromiseLike<{ readonly success: boolean }>
 }
 
+const LEFT = maybe(v.object({ left: COUNT, reset: COUNT }))
+const QUOTAS = { bucket: LEFT, day: LEFT }
+
+/** What an object answers: what is left of a quota at least, or how long to wait. */
+const ANSWERS = {
+  take: v.union([
+    v.strictObject({
+      ok: v.literal(true),
+      value: v.pipe(
+        v.object(QUOTAS),
+        v.check(({ bucket, day }) => !!(bucket ?? day)),
+      ),
+    }),
+    v.strictObject({
+      ok: v.literal(false),
+      reason: v.object({ ...QUOTAS, retryAfter: v.pipe(COUNT, v.minValue(1)) }),
+    }),
+  ]),
+}
+const LIMITED = v.object({ success: v.boolean() })
+
 /** The dependencies of limits in a Worker; `objects` is absent where no rule has an exact limit. */
-export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'binding'>> {
+export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'binding' | 'answers'>> {
   readonly binding: (name: string) => RateLimitBinding | undefined
   /** Counts addresses without a binding. */
   readonly addresses: Pick<Limits, 'takeAddress'>
@@ -28,7 +51,7 @@ const APPROXIMATE_WAIT = 10
 
 /**
  * Limits by Durable Objects and bindings. A call to an object that fails, or takes longer than
- * {@link LIMITS.rateLimitMs}, is retried once; then it rejects. If only its response was lost, the request counts
+ * {@link LIMITS.rateLimitMs}, is retried once; then it rejects, as for a malformed answer. If only its response was lost, the request counts
  * twice, so fewer requests are allowed, never more. Calls to bindings are not retried.
  */
 export function createLimits({
@@ -42,14 +65,14 @@ export function createLimits({
     binding: 'RATE_LIMITER',
     objects,
     jurisdiction,
+    answers: ANSWERS,
     timeout,
   })
   const askBinding = async (name: string, key: string): Promise<Result<Allowance, Exhausted>> => {
     const bound = binding(name)
     if (!bound) throw unbound(name)
-    const { success } = await inTime(() => bound.limit({ key }), timeout)
-    // Only a clear `true` allows the request.
-    return success === true ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
+    const { success } = readAnswer(LIMITED, await inTime(() => bound.limit({ key }), timeout))
+    return success ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
   }
   return {
     take(limit, name, spend) {

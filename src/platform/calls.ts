@@ -1,5 +1,6 @@
 import { LIMITS } from '../core/limits.ts'
 import { within } from '../core/timeout.ts'
+import { type Answers, readBy } from './answers.ts'
 
 /**
  * The result of a call to an object; rejects after `ms` milliseconds. The call itself goes on and may still take
@@ -34,15 +35,17 @@ export interface ObjectCalls<Stub> {
   readonly binding: string
   readonly objects: Objects<Stub> | undefined
   readonly jurisdiction: string | undefined
+  readonly answers: Answers<Stub>
   /** Milliseconds for one attempt, unless a call has others. */
   readonly timeout: number
 }
 
-/** Calls an object by name, and a second time on failure or timeout; then it rejects. */
+/** Calls an object by name, and a second time on failure, timeout or a malformed answer; then it rejects. */
 export function createObjectCalls<Stub>({
   binding,
   objects: all,
   jurisdiction,
+  answers,
   timeout,
 }: ObjectCalls<Stub>) {
   const placed = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
@@ -53,7 +56,9 @@ export function createObjectCalls<Stub>({
   ): Promise<Answer> => {
     const objects = placed()
     if (!objects) throw unbound(binding)
-    return retryOnce(() => inTime(async () => await call(objects.getByName(name)), ms))
+    return retryOnce(() =>
+      inTime(async () => await call(readBy(answers, objects.getByName(name))), ms),
+    )
   }
 }
 

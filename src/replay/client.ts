@@ -1,3 +1,4 @@
+import { boolean } from 'valibot'
 import { LIMITS } from '../core/limits.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
 import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
@@ -8,8 +9,10 @@ interface Shard {
   isClaimed(name: string): PromiseLike<boolean>
 }
 
+const ANSWERS = { claim: boolean(), isClaimed: boolean() }
+
 /** The dependencies of single use in a Worker; `objects` is absent where no rule has `single_use`. */
-export type ReplaysOptions = Partial<Omit<ObjectCalls<Shard>, 'binding'>>
+export type ReplaysOptions = Partial<Omit<ObjectCalls<Shard>, 'binding' | 'answers'>>
 
 /**
  * Claims uses at 64 Durable Objects, one for each first character of a name. The number of objects never changes: a
@@ -22,7 +25,13 @@ export function createReplays({
   jurisdiction,
   timeout = LIMITS.replayMs,
 }: ReplaysOptions): ReplayStore {
-  const ask = createObjectCalls<Shard>({ binding: 'REPLAYS', objects, jurisdiction, timeout })
+  const ask = createObjectCalls<Shard>({
+    binding: 'REPLAYS',
+    objects,
+    jurisdiction,
+    answers: ANSWERS,
+    timeout,
+  })
   return {
     claim(name, expires) {
       const by = crypto.randomUUID()

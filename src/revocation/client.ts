@@ -8,8 +8,10 @@ import {
   subjectKey,
 } from '../core/model/revocation.ts'
 import { type InFlight, share } from '../core/single-flight.ts'
+import { readBy } from '../platform/answers.ts'
 import { inTime, type Objects, retryOnce } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
+import { SHARD_ANSWERS } from './answers.ts'
 import { createBoundedLookup } from './bounded.ts'
 import { type Found, PRIMARY, type Shard } from './protocol.ts'
 import type { SnapshotOptions, SnapshotSource } from './snapshot.ts'
@@ -98,7 +100,8 @@ export function createShards(
   const shard = (name: string): Shard => {
     if (!objects) throw new Error('REVOCATIONS is not bound, or knows no jurisdictions')
     const locationHint = locations[Number(name) % locations.length]
-    return locationHint ? objects.getByName(name, { locationHint }) : objects.getByName(name)
+    const options = locationHint ? { locationHint } : undefined
+    return readBy(SHARD_ANSWERS, objects.getByName(name, options))
   }
 
   const chosen = (text: string): string => {

@@ -25,6 +25,10 @@ export const makePatient = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch'
 /** Has it give up as soon as it does otherwise. */
 export const makeImpatient = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch', 1)
 
+/** Has an object's method give this answer from now on, in a gate whose classes are `Malformed…`. */
+export const malform = (gate: Gate, method: string, answer?: unknown) =>
+  gate.call('CLOCK', 'clock', 'malform', method, answer)
+
 /** An answer as a test compares it. */
 export type Outcome = Awaited<ReturnType<typeof outcome>>
 

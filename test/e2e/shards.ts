@@ -20,8 +20,13 @@ export const THROTTLED = 'throttled-agent'
  * does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
  * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
  * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers.
+ * The classes whose names begin with `Malformed` are the real ones, but for the method that `Clock` names, which gives
+ * the answer that it was told; `$undefined` and `$NaN` stand for what JSON does not have.
  */
-const classes = (real: string, keeper: string, replays: string, worker: string) => `
+const classes = (
+  { RevocationShard: real, AssertionKeeper: keeper, ReplayShard: replays, ...others }: Real,
+  worker: string,
+) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
 const later__ = (ms) => new Promise((done) => setTimeout(done, ms))
 const changing__ = {
@@ -36,7 +41,33 @@ export class Clock extends Base__ {
   async forward(ms) { clock__.ahead += ms }
   async stretch(times) { clock__.stretch = times }
   async change(vars) { clock__.vars = vars; clock__.env = undefined }
+  async malform(method, answer) { Object.assign(malform__, { method, answer: revived__(answer) }) }
 }
+const malform__ = {}
+const REVIVED__ = { $undefined: undefined, $NaN: Number.NaN }
+const revived__ = (value) => {
+  if (Object.hasOwn(REVIVED__, value)) return REVIVED__[value]
+  if (Array.isArray(value)) return value.map(revived__)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, revived__(one)]))
+}
+const malformed__ = (Real) => {
+  class Malformed extends Real {}
+  for (const name of Object.getOwnPropertyNames(Real.prototype).slice(1)) {
+    Malformed.prototype[name] = function (...given) {
+      return malform__.method === name ? malform__.answer : Real.prototype[name].apply(this, given)
+    }
+  }
+  return Malformed
+}
+${Object.entries({
+  RevocationShard: real,
+  AssertionKeeper: keeper,
+  ReplayShard: replays,
+  ...others,
+})
+  .map(([name, own]) => `export const Malformed${name} = malformed__(${own})`)
+  .join('\n')}
 export class UnreachableShard extends Base__ {
   fail() { throw new Error('unreachable') }
   lookup() { this.fail() }
@@ -73,7 +104,7 @@ export class FaultyShard extends Base__ {
     const [, until] = /"until-([0-9.]+)"/.exec(keys.join()) ?? []
     if (until) await later__(until * 1_000 - Date.now())
     const isThrottled = keys.some((key) => key.includes('"agent"') && key.includes('"${THROTTLED}"'))
-    const entry = { id: 'throttle', mode: 'throttle', kind: 'agent', issuer: '', value: '', limit: 1 }
+    const entry = { id: 'throttle', mode: 'throttle', kind: 'agent', issuer: '', value: '', limit: 1, created: 1, createdBy: 'ops' }
     return { ...NOTHING__, entries: isThrottled ? [entry] : [] }
   }
   add([{ own }]) { return { full: own ? 'share' : 'set' } }
@@ -131,6 +162,18 @@ export class TroubledShard extends ${real} {
 }
 `
 
+/** The Worker's own classes, and their names in its code. */
+const REAL = [
+  'RevocationShard',
+  'AssertionKeeper',
+  'ReplayShard',
+  'RateLimiter',
+  'KeyKeeper',
+  'AuditLog',
+  'AgentRegistry',
+] as const
+type Real = Readonly<Record<(typeof REAL)[number], string>>
+
 /** What the Worker tells the time by, before any of its own code runs. */
 const CLOCK = `
 const clock__ = { ahead: 0, stretch: 1, now: Date.now, setTimeout }
@@ -159,10 +202,9 @@ export async function withShards(
     if (name === undefined) throw new Error(`the Worker exports no ${exported}`)
     return name
   }
-  const real = ['RevocationShard', 'AssertionKeeper', 'ReplayShard'] as const
-  const [shard, keeper, replays] = real.map(realName) as [string, string, string]
+  const real = Object.fromEntries(REAL.map((name) => [name, realName(name)])) as Real
   const worker = realName('default')
   const exporting = code.replace(`${worker} as default`, 'changing__ as default')
-  await writeFile(path, CLOCK + exporting + classes(shard, keeper, replays, worker))
+  await writeFile(path, CLOCK + exporting + classes(real, worker))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

@@ -109,8 +109,8 @@ describe('a limit by a binding', () => {
     expect(await no.limits.take(BOUND, 'name', true)).toEqual(refused)
   })
 
-  it.each([{}, { success: 'true' }, { success: 1 }])('is no yes with %j', async (answer) => {
-    expect(await bound(() => answer).limits.take(BOUND, 'name', true)).toMatchObject({ ok: false })
+  it.each([{}, { success: 'true' }, { success: 1 }])('rejects with %j', async (answer) => {
+    await expect(bound(() => answer).limits.take(BOUND, 'name', true)).rejects.toThrow('malformed')
   })
 
   it.each<[string, () => unknown]>([

@@ -145,12 +145,14 @@ export interface AgentChange extends AgentKey, Omit<StatusChange, 'resumes'> {
 }
 
 /** Why a change is refused: codes of denials. */
-export type ChangeRefusal =
-  | 'agent_unknown'
-  | 'agent_changed'
-  | 'agent_version_missing'
-  | 'agent_stopped_by_all'
-  | 'agents_full'
+export const CHANGE_REFUSALS = [
+  'agent_unknown',
+  'agent_changed',
+  'agent_version_missing',
+  'agent_stopped_by_all',
+  'agents_full',
+] as const
+export type ChangeRefusal = (typeof CHANGE_REFUSALS)[number]
 
 /** A changed agent. `shards`: how far it is in the revocation set; absent where that cannot be reached. */
 export type AgentChanged =

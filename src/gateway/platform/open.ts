@@ -1,5 +1,6 @@
 import { waitUntil } from 'cloudflare:workers'
 import { createAgentRegistry } from '../../agents/client.ts'
+import { KEPT_KEYS } from '../../assertion/answers.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEEPER_NAME } from '../../assertion/plan.ts'
 import { createAudit } from '../../audit/client.ts'
@@ -13,6 +14,7 @@ import { createKeyServiceClient, refreshAhead } from '../../keys/key-service-cli
 import { createKeySource, type KeySourceOptions } from '../../keys/source.ts'
 import { createLimits, type RateLimitBinding } from '../../limit/client.ts'
 import { createAddressLimits } from '../../limit/memory.ts'
+import { readAnswer } from '../../platform/answers.ts'
 import { retryOnce } from '../../platform/calls.ts'
 import { system } from '../../platform/system.ts'
 import { showPolicy } from '../../policy/show.ts'
@@ -179,7 +181,9 @@ const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKe
     rule,
     ...(objects && {
       keeper: (wanted) =>
-        retryOnce(async () => await objects.getByName(KEEPER_NAME).keys(wanted, terms)),
+        retryOnce(async () =>
+          readAnswer(KEPT_KEYS, await objects.getByName(KEEPER_NAME).keys(wanted, terms)),
+        ),
     }),
     clock,
     waitUntil,
