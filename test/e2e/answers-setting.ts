@@ -16,6 +16,8 @@ export const REPEATED = {
   BASIC: Buffer.from('gate-user:pass:word/44aa').toString('base64'),
   SHORT: 'abc',
   RAW: 'k+y/_sk-live=93b1"f07d',
+  /** Without signs, of which each may be long when it is escaped. */
+  LETTERS: 'Ab3dEf6hIj9lMn2pQr5tUv8x',
 }
 
 const document = (action: string) => ({
@@ -112,6 +114,7 @@ const RULES = {
   ],
   reflection: () => [
     { match: 'GET /v1/plain/*', scopes: [] },
+    { match: 'GET /v1/letters', scopes: [], inject: { 'x-letters': `\${LETTERS}` } },
     {
       match: '* /v1/*',
       scopes: [],

@@ -12,7 +12,7 @@ import { type Answers, answersOf, REPEATED } from './answers-setting.ts'
 import { askGate, outcome } from './setting.ts'
 import { fate, hanging, lastEvent, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
 
-const { KEY, BASIC, SHORT, RAW } = REPEATED
+const { KEY, BASIC, SHORT, RAW, LETTERS } = REPEATED
 const PASSWORD = 'pass:word/44aa'
 
 /** Every form that none may see, also of the pair in `Basic`. */
@@ -184,6 +184,34 @@ describe('an origin that repeats what it was sent', () => {
     expect(String(body)).toMatch(MARK)
     expect(String(body)).toMatch(/\*{32}\n\*+$/)
     expectHidden(String(body))
+  })
+
+  it.each([
+    [64, '\n'],
+    [76, '\r\n'],
+  ])('tells none in base64 in lines of %i, wherever it begins', async (length, end) => {
+    const lines = (before: number) =>
+      base64('x'.repeat(before) + LETTERS + 'y'.repeat(60)).replace(
+        new RegExp(`.{${length}}`, 'g'),
+        `$&${end}`,
+      )
+    handle(async (req, res) => {
+      expect(req.headers['x-letters']).toBe(LETTERS)
+      for (const part of lines(Number(req.url?.split('=')[1])).match(/.{1,17}/gs) ?? []) {
+        res.write(part)
+        await new Promise((done) => setImmediate(done))
+      }
+      res.end()
+    })
+    const left = await Promise.all(
+      Array.from({ length: 48 }, async (_, before) => {
+        const body = await (await ask(`/v1/letters?before=${before}`)).text()
+        expect(body).toHaveLength(lines(before).length)
+        return [before, body.split('*').length - 1]
+      }),
+    )
+    // Of 32 characters one at each side may be that of a neighbour, too.
+    expect(left.filter(([, masked = 0]) => masked < 31)).toEqual([])
   })
 
   it('is asked for the whole answer, in no coding', async () => {

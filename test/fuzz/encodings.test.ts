@@ -75,7 +75,7 @@ const streamed = async (text: string, sizes: readonly number[], secret: string) 
     pull(controller) {
       if (at >= text.length) return controller.close()
       const size = sizes[i++ % sizes.length] ?? 1
-      controller.enqueue(bytes(text.slice(at, at + size)))
+      controller.enqueue(new Uint8Array(bytes(text.slice(at, at + size))))
       at += size
     },
   })
@@ -100,5 +100,49 @@ it('a secret is masked in any two encodings, one in the other', async () => {
       expect(await streamed(text, sizes, secret), why).toBe(masked)
     }),
     tries(8, 60),
+  )
+})
+
+/** Ends of lines, as they are and as encoders of the text around them write them. */
+const ENDS = ['\n', '\r\n', '\\n', '\\r\\n', '%0A', '%0d%0a', '&#10;', '&#13;&#10;', '&#x0D;&#x0A;']
+/** How base64 is written: as it is, for URLs, and by encoders of URLs, JSON and HTML. */
+const WRITTEN: readonly ((code: string) => string)[] = [
+  (code) => code,
+  url64,
+  encodeURIComponent,
+  (code) => code.replaceAll('/', '\\/'),
+  (code) => code.replaceAll('+', '&#43;').replaceAll('=', '&#61;'),
+  (code) => code.replaceAll('+', '\\u002B').replaceAll('/', '&#x2F;'),
+]
+/** Letters only, signs in many places, and a long one. */
+const LINED = ['sk-proj-Ab3dEf6hIj9lMn2p', 'aaaaaaaa', '~~~???>>>~~~', 'k/+'.repeat(30)]
+
+const lined = fc.record({
+  secret: fc.constantFrom(...LINED),
+  inner: fc.constantFrom(
+    (text: string) => text,
+    JSON.stringify,
+    (text: string) => base64With('u:', text),
+  ),
+  before: fc.nat({ max: 160 }),
+  after: fc.nat({ max: 160 }),
+  length: fc.constantFrom(60, 64, 76, 61, 72, 100),
+  end: fc.constantFrom(...ENDS),
+  write: fc.constantFrom(...WRITTEN),
+  head: fc.constantFrom('', 'x', '-----BEGIN-----\n', 'key: "'),
+  sizes: fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 8 }),
+})
+
+it('a stream hides in lines of base64 what the whole body hides, at every offset', async () => {
+  await fc.assert(
+    fc.asyncProperty(lined, async (given) => {
+      const { secret, inner, before, after, length, end, write, head, sizes } = given
+      const code = base64With('a'.repeat(before), inner(secret), 'b'.repeat(after))
+      const text = `${head}${lines(code, length, '\n').split('\n').map(write).join(end)}${end}end`
+      const whole = maskText(text, spelledOf(secret))
+      expect(whole).toContain('*'.repeat(Math.floor((secret.length * 8) / 6) - 1))
+      expect(await streamed(text, sizes, secret), text).toBe(whole)
+    }),
+    tries(400),
   )
 })

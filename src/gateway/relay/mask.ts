@@ -1,5 +1,5 @@
 import { joined } from '../../core/body.ts'
-import { LINE_ENDS, LINE_LENGTH, type Spelled } from './secret-encodings.ts'
+import { IS_LINE, LINE_ENDS, LINE_LENGTH, LONGEST_END, type Spelled } from './secret-encodings.ts'
 
 /** Start and end of a match; the end is exclusive. */
 type Range = readonly [from: number, to: number]
@@ -58,10 +58,14 @@ const fill = (
   places: readonly Range[],
 ): Uint8Array<ArrayBuffer> => {
   if (places.length === 0) return bytes
-  const masked = bytes.slice()
+  // No `slice`: that of Node's Buffer is no copy.
+  const masked = new Uint8Array(bytes)
   for (const [from, to] of places) masked.fill(MASK_BYTE, from, to)
   return masked
 }
+
+/** Bytes that stay for the search after they are sent: a line end is only one after so much of a line. */
+const CONTEXT = LINE_LENGTH + LONGEST_END
 
 /**
  * {@link maskBytes} for a stream. Trailing characters that occur in secrets wait for the next chunk
@@ -69,48 +73,41 @@ const fill = (
  * secret letter by letter. Complete lines do not wait, unless base64 may continue on the next.
  */
 export function maskStream(spelled: Spelled): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
-  let held = new Uint8Array(0)
-  // Whether a possible secret began before `held`.
-  let isCut = false
+  // What waits, after what is sent and stays as context.
+  let kept = new Uint8Array(0)
+  let sent = 0
   return new TransformStream({
     transform(chunk, controller) {
-      const bytes = joined(held.length === 0 ? [chunk] : [held, chunk])
+      const bytes = joined(kept.length === 0 ? [chunk] : [kept, chunk])
       const places = placesIn(bytewise.decode(bytes), spelled)
-      const least = Math.max(0, bytes.length - spelled.longest + 1)
-      const open = opening(bytes, least, isCut, spelled)
-      isCut = open === least && (isCut || open > 0)
+      const open = opening(bytes, Math.max(sent, bytes.length - spelled.longest + 1), spelled)
       // A match across this border is found again with the next chunk.
-      const end = places.find(([from, to]) => from < open && to > open)?.[0] ?? open
-      held = bytes.slice(end)
-      if (end > 0) controller.enqueue(fill(bytes, places).subarray(0, end))
+      const crossing = places.find(([from, to]) => from < open && to > open)?.[0] ?? open
+      const end = Math.max(sent, crossing)
+      if (end > sent) controller.enqueue(fill(bytes, places).subarray(sent, end))
+      sent = Math.min(end, CONTEXT)
+      kept = new Uint8Array(bytes.subarray(end - sent))
     },
     flush(controller) {
-      if (held.length > 0) controller.enqueue(maskBytes(held, spelled))
+      if (kept.length > sent) controller.enqueue(maskBytes(kept, spelled).subarray(sent))
     },
   })
 }
 
 /** The index where an incomplete secret may begin, at least `least`. */
-const opening = (bytes: Uint8Array, least: number, isCut: boolean, { isInside }: Spelled) => {
+const opening = (bytes: Uint8Array, least: number, { isInside }: Spelled) => {
   let at = bytes.length
-  while (at > least && (isInside(bytes[at - 1] as number) || isLineOf64(bytes, at, isCut))) at--
+  while (at > least && (isInside(bytes[at - 1] as number) || isLineOf64(bytes, at))) at--
   return at
 }
 
 const CR = 13
 const LF = 10
-const IN_64 = new Set(
-  [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_'].map((one) =>
-    one.charCodeAt(0),
-  ),
-)
 
-/** Whether base64 may continue after a line that ends at `end`. `isCut`: see {@link maskStream}. */
-const isLineOf64 = (bytes: Uint8Array, end: number, isCut: boolean): boolean => {
+/** Whether base64 may continue after a line that ends at `end`. */
+const isLineOf64 = (bytes: Uint8Array, end: number): boolean => {
   let at = end - 1
   if (bytes[at] === LF && bytes[at - 1] === CR) at--
   else if (bytes[at] !== LF && bytes[at] !== CR) return false
-  const from = at - LINE_LENGTH
-  while (at > 0 && at > from && IN_64.has(bytes[at - 1] as number)) at--
-  return at === from || (at === 0 && isCut)
+  return at >= LINE_LENGTH && IS_LINE.test(bytewise.decode(bytes.subarray(at - LINE_LENGTH, at)))
 }

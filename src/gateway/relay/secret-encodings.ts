@@ -99,6 +99,12 @@ export const LINE_ENDS = new RegExp(
   'g',
 )
 
+/** Whether a text is part of a line of base64. */
+export const IS_LINE = new RegExp(`^${IN_LINE}*$`)
+
+/** The length of the longest line end, `&#x0D;&#x0A;`. */
+export const LONGEST_END = 12
+
 const longerFirst = (a: string, b: string): number => b.length - a.length
 
 const spelling = (text: string, spell: Speller): string => [...text].map(spell).join('')
@@ -134,7 +140,7 @@ const spelledOf = (secrets: readonly string[]): Spelled => {
   const lengths = [...texts, ...in64, ...deep64].map(
     (text) =>
       [...text].reduce((sum, one) => sum + (/[A-Za-z0-9]/.test(one) ? 1 : LONGEST), 0) +
-      text.length / 4,
+      Math.ceil(text.length / LINE_LENGTH) * LONGEST_END,
   )
   return {
     find: new RegExp([...new Set(sources)].join('|'), 'g'),
