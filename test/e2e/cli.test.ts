@@ -39,8 +39,11 @@ afterAll(() => setting.close())
 
 const edgewarden = (...args: readonly string[]): Promise<Run> => runHere(args)
 
+/** The gate is on this machine, and its resource is not. */
+const signing = ['--key', 'ops.jwk', '--audience', RESOURCE] as const
+
 const atGate = (name: string, ...args: readonly string[]) =>
-  edgewarden(name, ...args, '--gate', gate.url, '--key', 'ops.jwk', '--json')
+  edgewarden(name, ...args, '--gate', gate.url, ...signing, '--json')
 
 const agent = (value: string) => ['agent', value, '--issuer', setting.issuer.issuer]
 
@@ -147,7 +150,7 @@ describe('an operator with a key of keygen', () => {
   it('waits until it is in effect everywhere, and is told how long that took', async () => {
     const [bounded] = gate.beside as [Gate]
     expect(await status('waited-for', bounded)).toBe(200)
-    const args = ['revoke', ...agent('waited-for'), '--gate', bounded.url, '--key', 'ops.jwk']
+    const args = ['revoke', ...agent('waited-for'), '--gate', bounded.url, ...signing]
     const began = performance.now()
     const waited = await edgewarden(...args, '--wait')
     const took = performance.now() - began
@@ -184,7 +187,7 @@ describe('an operator with a key of keygen', () => {
       gate: { lift: [entry?.id] },
       more: { ISSUERS_OPS: opsTable },
     })
-    const args = ['--gate', lifting.url, '--key', 'ops.jwk', '--wait']
+    const args = ['--gate', lifting.url, ...signing, '--wait']
     const spared = await edgewarden('revoke', ...agent('spared'), ...args)
     expect(spared).toMatchObject({ code: 1, stdout: '' })
     expect(spared.stderr).toContain(`It has no effect: GATE.lift names ${entry?.id}.`)
@@ -218,7 +221,7 @@ describe('an operator with a key of keygen', () => {
 
   it('names what the gate finds wrong', async () => {
     const unknown = ['agent', 'x', '--issuer', 'https://unknown.example']
-    const run = await edgewarden('revoke', ...unknown, '--gate', gate.url, '--key', 'ops.jwk')
+    const run = await edgewarden('revoke', ...unknown, '--gate', gate.url, ...signing)
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('revocation_invalid')
     expect(run.stderr).toContain('issuer')

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { metadataPath } from '../../core/model/well-known.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { parseUrl } from '../../core/url.ts'
+import { isLoopback, parseUrl } from '../../core/url.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import { given, type Surroundings, TOKEN_VARIABLE } from './command.ts'
 import { textIn } from './decision-lines.ts'
@@ -185,8 +185,8 @@ const signed = async (
 }
 
 /**
- * The resource a gate says it is (RFC 9728 §3). Accepted only if its origin is that of the gate (§3.3), or if the gate
- * is on this machine. Otherwise a false answer could make this key sign a token for somebody else's gate.
+ * The resource a gate says it is (RFC 9728 §3). Accepted only if its origin is that of the gate (§3.3), or if both are on
+ * this machine. Otherwise a false answer could make this key sign a token for another gate, such as that in production.
  */
 const resourceOf = async (gate: GateAddress): Promise<Result<string, string>> => {
   const answer = await callGate(gate, { path: metadataPath(gate.origin) })
@@ -199,7 +199,9 @@ const resourceOf = async (gate: GateAddress): Promise<Result<string, string>> =>
   }
   const resource = own(answer.value.body, 'resource')
   if (typeof resource !== 'string') return fail(`The gate names no resource; ${advice}.`)
-  if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
+  const named = parseUrl(resource)
+  const isLocal = gate.loopback && isLoopback(named?.hostname ?? '')
+  if (isLocal || named?.origin === gate.origin) return ok(resource)
   return fail(
     `The gate at ${gate.origin} says it is ${resource}. If that is right, ${advice}; otherwise --gate is wrong.`,
   )

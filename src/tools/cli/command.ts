@@ -95,8 +95,8 @@ export function withAccess(command: Command, scope: string): Command {
       `\n
 With --key the command signs a token for this call. Its scope is ${scope}.
 It is valid for 60 seconds, or for 300 at the audit. Its audience is --audience, or the resource that
-GATE/.well-known/oauth-protected-resource names. That resource must have the same origin as --gate, unless
-the gate is on this machine.`,
+GATE/.well-known/oauth-protected-resource names. That resource must have the same origin as --gate, or both
+must be on this machine.`,
     )
 }
 

@@ -65,19 +65,39 @@ describe('the token', () => {
     }
   })
 
-  it('is signed for the resource that a gate on this machine tells', async () => {
+  const naming = (resource: string) => {
     state.answer = (seen) =>
-      seen.url?.startsWith('/.well-known/')
-        ? { status: 200, body: { resource: 'https://api.acme.dev' } }
-        : willing(seen)
-    expect(await revoke({ ...AGENT, key }, around)).toMatchObject({ exitCode: 0 })
-    expect(requests.slice(0, 2).map(({ url }) => url)).toEqual([
-      '/.well-known/oauth-protected-resource',
-      '/.edgewarden/revocations',
-    ])
-    expect(requests[0]?.authorization).toBeUndefined()
-    expect(decodeJwt(requests[1]?.authorization?.slice(7) ?? '').aud).toBe('https://api.acme.dev')
-  })
+      seen.url?.startsWith('/.well-known/') ? { status: 200, body: { resource } } : willing(seen)
+  }
+
+  it.each(['http://localhost:8787', 'http://127.0.0.1:9', `${gate}/mcp`])(
+    'is signed for %s, which a gate on this machine names',
+    async (resource) => {
+      naming(resource)
+      expect(await revoke({ ...AGENT, key }, around)).toMatchObject({ exitCode: 0 })
+      expect(requests.slice(0, 2).map(({ url }) => url)).toEqual([
+        '/.well-known/oauth-protected-resource',
+        '/.edgewarden/revocations',
+      ])
+      expect(requests[0]?.authorization).toBeUndefined()
+      expect(decodeJwt(requests[1]?.authorization?.slice(7) ?? '').aud).toBe(resource)
+    },
+  )
+
+  it.each(['https://api.acme.dev', 'https://localhost.acme.dev', 'no address'])(
+    'is not signed for %s, which whatever listens on this machine names',
+    async (resource) => {
+      naming(resource)
+      const outcome = await revoke({ ...AGENT, key }, around)
+      expect(outcome).toMatchObject({
+        exitCode: 2,
+        err: [expect.stringMatching(/says it is .* give the resource of the gate with --audience/)],
+      })
+      expect(requests.map(({ url, authorization }) => [url, authorization])).toEqual([
+        ['/.well-known/oauth-protected-resource', undefined],
+      ])
+    },
+  )
 
   it.each<[string, Reply]>([
     ['no metadata', { status: 404, body: '', headers: {} }],
