@@ -124,8 +124,12 @@ export async function ci(
         ...(part.outcome && { report: part.outcome.json }),
       })),
     },
-    out: [...lines, ...(report ? annotations(failed, config) : [])],
+    out: lines,
     err: [],
+    commands: [
+      ...parts.flatMap(({ outcome }) => outcome?.commands ?? []),
+      ...(report ? annotations(failed, config) : []),
+    ],
   }
 }
 
@@ -148,9 +152,7 @@ const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
 const partLines = (part: Part): readonly string[] => [
   `${part.outcome ? (exitOf(part) === EXIT.yes ? '✅' : '❌') : '–'} ${part.name}: ${wordOf(part)}`,
   '',
-  ...(part.outcome ? linesOf(part.outcome) : []).map((line) =>
-    line.startsWith('::') ? line : `    ${line}`,
-  ),
+  ...(part.outcome ? linesOf(part.outcome) : []).map((line) => `    ${line}`),
   '',
 ]
 
@@ -158,9 +160,8 @@ const partLines = (part: Part): readonly string[] => [
 const MOST = 60_000
 
 const markdown = (lines: readonly string[], isFailed: boolean): string => {
-  const told = lines.filter((line) => !line.startsWith('::')).map(printable)
   const title = isFailed ? 'The policy needs a look' : 'The policy is fine'
-  return `### Edgewarden: ${title}\n\n${told.join('\n')}`.slice(0, MOST)
+  return `### Edgewarden: ${title}\n\n${lines.map(printable).join('\n')}`.slice(0, MOST)
 }
 
 /** What failed, where GitHub shows it. Cases that failed are shown at their own places already. */

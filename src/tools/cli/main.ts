@@ -3,11 +3,10 @@ import { createInterface } from 'node:readline/promises'
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, CommanderError } from 'commander'
-import { printable } from '../../core/text.ts'
 import { type Ask, nameOf, type Process } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { ownManifest } from './files.ts'
-import { cannotTell, EXIT, type Outcome, render } from './output.ts'
+import { cannotTell, EXIT, type Outcome, render, shownLine } from './output.ts'
 
 const wantsJson = process.argv.includes('--json')
 const around: Process = {
@@ -17,9 +16,9 @@ const around: Process = {
   waiting: {
     elapsed: () => performance.now(),
     sleep: (ms) => sleep(ms),
-    tell: (line) => void (wantsJson || process.stderr.write(`${printable(line)}\n`)),
+    tell: (line) => void (wantsJson || process.stderr.write(`${shownLine(line)}\n`)),
   },
-  print: (line) => void process.stdout.write(`${printable(line)}\n`),
+  print: (line) => void process.stdout.write(`${shownLine(line)}\n`),
   ...(process.stdin.isTTY && process.stderr.isTTY && !wantsJson && { converse }),
 }
 

@@ -14,6 +14,8 @@ export interface Outcome {
   readonly out: readonly string[]
   /** For people: mistakes, warnings and notes, on standard error. */
   readonly err: readonly string[]
+  /** Workflow commands for GitHub. They follow `out`, and no other line can be one. */
+  readonly commands?: readonly string[]
 }
 
 /**
@@ -32,11 +34,21 @@ export function cannotTell(message: string): Outcome {
 const jsonText = (value: unknown): string =>
   JSON.stringify(value, null, 2)
     .split('\n')
-    .map((line) => printable(line))
+    .map((line) => shownLine(line))
     .join('\n')
 
-const lines = (texts: readonly string[]): string =>
-  texts.map((text) => `${printable(text)}\n`).join('')
+/**
+ * A text as one printable line that GitHub does not read as a workflow command. GitHub takes `::` after spaces, and `##[`
+ * anywhere in a line. In JSON the escapes are the same text.
+ */
+export function shownLine(text: string): string {
+  return printable(text)
+    .replace(/^ *:(?=:)/, (start) => start.replace(':', '\\u003a'))
+    .replaceAll('##[', '#\\u0023[')
+}
+
+const lines = (texts: readonly string[], shown = shownLine): string =>
+  texts.map((text) => `${shown(text)}\n`).join('')
 
 /** An outcome as text for the two streams. With `json` one document and nothing else. */
 export function render(
@@ -45,7 +57,10 @@ export function render(
 ): { readonly stdout: string; readonly stderr: string } {
   return json
     ? { stdout: `${jsonText(outcome.json)}\n`, stderr: '' }
-    : { stdout: lines(outcome.out), stderr: lines(outcome.err) }
+    : {
+        stdout: lines(outcome.out) + lines(outcome.commands ?? [], printable),
+        stderr: lines(outcome.err),
+      }
 }
 
 /** A list without the items that are left out by `condition && item`, or `undefined`. */

@@ -222,7 +222,7 @@ const outcomeOf = async (
   const told = faults.map(
     ({ file, line, title, message }) => `${file}:${line}: ${title}: ${message}`,
   )
-  const isReport = report !== undefined && output === undefined
+  const isPrinted = report !== undefined && output === undefined
   return {
     exitCode: faults.length === 0 ? EXIT.yes : EXIT.no,
     json: {
@@ -236,7 +236,8 @@ const outcomeOf = async (
       coverage,
       refused,
     },
-    out: isReport && report !== 'github' ? lines : [...summary, ...(isReport ? lines : [])],
+    out: isPrinted && report !== 'github' ? lines : summary,
     err: [...told, ...refused],
+    ...(isPrinted && report === 'github' && { commands: lines }),
   }
 }

@@ -1,16 +1,24 @@
 import { join, relative } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { type CiOptions, ci as command } from '../../../src/tools/cli/ci.ts'
 import { ownManifest } from '../../../src/tools/cli/files.ts'
 import { environmentToml, folder, runHere, toml } from './kit.ts'
-import { CASES, repository as create, type Files, NARROWER, POLICY, WIDER } from './repository.ts'
+import {
+  CASES,
+  repository as create,
+  execute,
+  type Files,
+  NARROWER,
+  POLICY,
+  WIDER,
+} from './repository.ts'
 
 const directory = await folder()
 const repository = (change: Files, first?: Files) => create(directory, change, first)
 /** Runs the steps in a repository, and says what it printed without where that is. */
 const ci = async (at: string, { config = 'wrangler.toml', ...options }: CiOptions = {}) => {
   const outcome = await command([], { config: join(at, config), ...options }, 1_793_491_200)
-  const lines = [...outcome.out, ...outcome.err].join('\n')
+  const lines = [...outcome.out, ...outcome.err, ...(outcome.commands ?? [])].join('\n')
   const stdout = lines.replaceAll(`${relative('', at)}/`, '').replaceAll(`${at}/`, '')
   return { code: outcome.exitCode, stdout, json: outcome.json }
 }
@@ -96,6 +104,30 @@ describe('a pipeline', () => {
     const at = await repository({ 'new.toml': POLICY })
     const { code, stdout } = await ci(at, { base: 'main', config: 'new.toml' })
     expect([code, stdout]).toEqual([0, expect.stringContaining('the commit has no such file')])
+  })
+
+  it('prints no workflow command but its own, whatever the files and cases are called', async () => {
+    const names = ['::stop-commands::x', '  ::add-mask::b', 'a ##[add-path]/tmp', 'a\n::error::c']
+    const cases = names.map((name) => CASES.replace('"a reader reads"', JSON.stringify(name)))
+    const wrong = cases.map((text) => text.replace('allowed', 'denied'))
+    const at = await repository({
+      '::debug::x.test.toml': [...cases, ...wrong].join('\n'),
+      '::set-env name=A::x.test.toml': '::warning::x',
+    })
+    const args = [inject('command'), 'ci', '--base', 'main', '--report', 'github']
+    const shown = async (...more: string[]) => {
+      const all = execute(process.execPath, [...args, ...more], { cwd: at })
+      const { stdout, stderr } = await all.catch((failed) => failed)
+      return `${stdout}\n${stderr}`.split('\n')
+    }
+    const all = await shown('::debug::x.test.toml')
+    // GitHub trims a line, and reads the older form anywhere in it.
+    const isCommand = (line: string) => /^\s*::|##\[/.test(line)
+    const own = '::error file=%3A%3Adebug%3A%3Ax.test.toml,line='
+    expect(all.filter((line) => isCommand(line) && !line.startsWith(own))).toEqual([])
+    expect(all.filter((line) => line.startsWith(own))).toHaveLength(names.length)
+    expect((await shown()).filter((line) => isCommand(line) && !/^::error /.test(line))).toEqual([])
+    expect((await shown('--json')).filter(isCommand)).toEqual([])
   })
 
   it('answers as one document', async () => {

@@ -126,10 +126,14 @@ describe('import openapi --check', () => {
   it('is a step of ci', async () => {
     const config = await file(toml())
     const openapi = await source({ '/b': { get: asking('b') } })
-    const { exitCode, out } = await ci([], { config, openapi, report: 'github' }, 1_793_491_200)
+    const {
+      exitCode,
+      out,
+      commands = [],
+    } = await ci([], { config, openapi, report: 'github' }, 1_793_491_200)
     expect(exitCode).toBe(1)
     expect(out).toContain('❌ openapi: failed')
-    expect(out.join('\n')).toMatch(/^::error file=.*title=openapi::.*no rule allows GET \/b/m)
+    expect(commands.join('\n')).toMatch(/^::error file=.*title=openapi::.*no rule allows GET \/b/m)
   })
 })
 

@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
-import { printable } from '../../../src/core/text.ts'
 import { nameOf } from '../../../src/tools/cli/command.ts'
 import { COMMANDS } from '../../../src/tools/cli/commands.ts'
-import { render } from '../../../src/tools/cli/output.ts'
+import { render, shownLine } from '../../../src/tools/cli/output.ts'
 
 /** A folder that is gone after the test that asks for it; asked for outside of tests, after those of the file. */
 export const folder = async (): Promise<string> => {
@@ -128,11 +127,11 @@ export async function runHere(
           elapsed: () => performance.now(),
           sleep: (ms) => sleep(ms),
           tell: (line) => {
-            if (!asJson) told += `${printable(line)}\n`
+            if (!asJson) told += `${shownLine(line)}\n`
           },
         },
         print: (line) => {
-          printed += `${printable(line)}\n`
+          printed += `${shownLine(line)}\n`
         },
       })
       const { stdout, stderr } = render(outcome, asJson)

@@ -404,12 +404,15 @@ describe('a change of a team', () => {
     const steps = async (change: Files) => {
       const at = await repository(directory, change, FILES)
       const config = join(at, 'wrangler.toml')
-      const { out, exitCode } = await ci(
-        [],
-        { config, base: 'main', report: 'github' },
-        1_793_491_200,
-      )
-      return { exitCode, text: out.join('\n').replaceAll(`${relative('', at)}/`, '') }
+      const {
+        out,
+        exitCode,
+        commands = [],
+      } = await ci([], { config, base: 'main', report: 'github' }, 1_793_491_200)
+      return {
+        exitCode,
+        text: [...out, ...commands].join('\n').replaceAll(`${relative('', at)}/`, ''),
+      }
     }
     expect((await steps({})).text).toContain('Nothing changes.')
     const wider = await steps({ 'routes/search.toml': rule('GET /search').replace('"a:read"', '') })

@@ -558,9 +558,9 @@ describe('a report', () => {
   const text = `\n${one(`${paid('1')}${code('scope_missing')}`).replace('"one"', name)}`
 
   it('for GitHub stands at the line of its case', async () => {
-    const { out, exitCode } = await judge(text, { report: 'github' })
+    const { commands = [], exitCode } = await judge(text, { report: 'github' })
     expect(exitCode).toBe(1)
-    const [line = ''] = out.filter((one) => one.startsWith('::'))
+    const [line = ''] = commands
     expect(line).toContain(
       'policy.test.toml,line=2,title=a%2C <b>%3A "c" 100%25::decision is to be',
     )
