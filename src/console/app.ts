@@ -1,4 +1,4 @@
-import { script, style } from 'edgewarden/console-page'
+import { notices, script, style } from 'edgewarden/console-page'
 import { sha256Name, utf8Decode } from '../core/bytes.ts'
 import type { Denial } from '../core/denial.ts'
 import { GUARD } from '../core/guard.ts'
@@ -240,7 +240,7 @@ const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
   const page = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Edgewarden</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,"><link rel="stylesheet" href="${css}"><script type="module" src="${js}"></script>
+<link rel="icon" href="data:,"><link rel="license" href="/licenses.txt"><link rel="stylesheet" href="${css}"><script type="module" src="${js}"></script>
 </head><body><noscript>The console needs JavaScript.</noscript></body></html>`
   const stages = GUARD.stages.map(({ name, establishes, denials }) => ({
     name,
@@ -251,6 +251,7 @@ const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
     ['/', file(page, 'text/html', 'no-store')],
     [js, file(script, 'text/javascript', kept)],
     [css, file(style, 'text/css', kept)],
+    ['/licenses.txt', file(notices, 'text/plain', 'no-cache')],
     ['/stages.json', file(JSON.stringify(stages), 'application/json', 'no-cache')],
   ])
 }

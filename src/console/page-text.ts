@@ -2,3 +2,5 @@
 export const script =
   'document.body.textContent = "The page is not built in: give edgewarden/console-page the alias lib/console/page-text.js"'
 export const style = ''
+/** Licences of the packages in both. */
+export const notices = ''

@@ -1,9 +1,12 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { askGate } from '../e2e/setting.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { run } from '../tools/cli/kit.ts'
 import {
@@ -29,6 +32,10 @@ const outcome = async (answer: Response) => [answer.status, (await bodyOf(answer
 const signedIn = async (claims?: Members) => ({
   cookie: await setting.enter(await setting.code(claims)),
 })
+const versionOf = async (name: string) => {
+  const text = await readFile(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')
+  return (JSON.parse(text) as { readonly version: string }).version
+}
 const MISSING = [403, 'console_session_missing']
 const FOREIGN = [403, 'console_request_foreign']
 
@@ -57,6 +64,28 @@ describe('the host of the console', () => {
     expect(size).toBeLessThan(60_000)
     // The page loads nothing from elsewhere, and has no script or style in itself.
     expect(html).not.toMatch(/https?:|<style|<script(?! type="module" src)|style=/)
+  })
+
+  it('serves the notices of all that its files are bundled from', async () => {
+    const html = await (await setting.page('/')).text()
+    expect(html).toContain('<link rel="license" href="/licenses.txt">')
+    const answer = await setting.page('/licenses.txt')
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      200,
+      'text/plain; charset=utf-8',
+    ])
+    const notices = await answer.text()
+    for (const [name, file] of [
+      ['@picocss/pico', 'LICENSE.md'],
+      ['@preact/signals', 'LICENSE'],
+      ['@preact/signals-core', 'LICENSE'],
+      ['htm', 'LICENSE'],
+      ['preact', 'LICENSE'],
+      ['uplot', 'LICENSE'],
+    ] as const) {
+      const notice = await readFile(join(ROOT, 'node_modules', name, file), 'utf8')
+      expect(notices).toContain(`${name} ${await versionOf(name)}\n\n${notice.trim()}\n`)
+    }
   })
 
   it('lets no page frame it, and no text become a script', async () => {
