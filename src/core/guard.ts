@@ -1,5 +1,5 @@
 import { signing } from '../assertion/stage.ts'
-import { limit } from '../limit/stage.ts'
+import { limit, limitPrecheck } from '../limit/stage.ts'
 import { mcpAccess } from '../mcp/access.ts'
 import { replay } from '../replay/stage.ts'
 import { holding, revocationPrecheck } from '../revocation/precheck.ts'
@@ -63,6 +63,7 @@ export const GUARD = chain<Given>()
   .once(authorizationDetails)
   .once(authentication)
   .admitted()
+  .and(limitPrecheck)
   .and(condition)
   .and(holding)
   .and(operation)

@@ -78,6 +78,9 @@ export const LIMITS = {
   revocationPageMs: 15_000,
   /** Milliseconds for one attempt to count a request. */
   rateLimitMs: 2_000,
+  /** Refusals of exact limits that an isolate remembers, and the milliseconds until it asks again. */
+  rememberedRefusals: 10_000,
+  refusalMs: 10_000,
   /** Seconds after `exp` for which some gate may still accept a token: the largest tolerance plus slack. */
   lateTokenSeconds: 65,
   /** Milliseconds for one attempt to claim the use of a token. */

@@ -1,14 +1,17 @@
 import * as v from 'valibot'
+import { shortHash } from '../core/bytes.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
-import type { Limits } from '../core/model/ports.ts'
+import { type Allowance, type Exhausted, type Quotas, takeOne } from '../core/model/limit.ts'
+import type { Clock, Limits } from '../core/model/ports.ts'
 import { fail, ok, type Result } from '../core/result.ts'
-import { COUNT, maybe, readAnswer } from '../platform/answers.ts'
+import { AMOUNT, COUNT, maybe, readAnswer } from '../platform/answers.ts'
+import { dropOldest } from '../platform/buckets.ts'
 import { createObjectCalls, inTime, type ObjectCalls, unbound } from '../platform/calls.ts'
+import { system } from '../platform/system.ts'
 
 /** An object of `RateLimiter`, with the methods that the gate needs. */
 interface Limiter {
-  take(quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
+  take(name: string, quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
 }
 
 export interface RateLimitBinding {
@@ -17,6 +20,14 @@ export interface RateLimitBinding {
 
 const LEFT = maybe(v.object({ left: COUNT, reset: COUNT }))
 const QUOTAS = { bucket: LEFT, day: LEFT }
+const SPENT = v.object({
+  at: AMOUNT,
+  owed: AMOUNT,
+  limit: AMOUNT,
+  period: v.pipe(AMOUNT, v.minValue(1)),
+  used: COUNT,
+})
+const STATE = maybe(v.object({ spent: SPENT, time: AMOUNT }))
 
 /** What an object answers: what is left of a quota at least, or how long to wait. */
 const ANSWERS = {
@@ -30,7 +41,7 @@ const ANSWERS = {
     }),
     v.strictObject({
       ok: v.literal(false),
-      reason: v.object({ ...QUOTAS, retryAfter: v.pipe(COUNT, v.minValue(1)) }),
+      reason: v.object({ ...QUOTAS, retryAfter: v.pipe(COUNT, v.minValue(1)), state: STATE }),
     }),
   ]),
 }
@@ -41,6 +52,7 @@ export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'bindi
   readonly binding: (name: string) => RateLimitBinding | undefined
   /** Counts addresses without a binding. */
   readonly addresses: Pick<Limits, 'takeAddress'>
+  readonly clock?: Clock
 }
 
 /**
@@ -50,8 +62,53 @@ export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'bindi
 const APPROXIMATE_WAIT = 10
 
 /**
- * Limits by Durable Objects and bindings. A call to an object that fails, or takes longer than
- * {@link LIMITS.rateLimitMs}, is retried once; then it rejects, as for a malformed answer. If only its response was lost, the request counts
+ * Objects that count, each for its part of all names. One answers about 1,000 calls a second, so that all of them
+ * answer more than any gate gets. Off Cloudflare each is a file, and about 90 KB of memory while it is used. If the
+ * number changes, names change their object, and all counts start anew.
+ */
+const LIMITERS = 256
+
+/** The object that counts a name. */
+export function limiterOf(name: string): string {
+  return String(shortHash(name) % LIMITERS)
+}
+
+/**
+ * Refusals of objects, for at most {@link LIMITS.rememberedRefusals} names. A refusal is repeated as long as the object
+ * would repeat it, were nobody else counted, and at most {@link LIMITS.refusalMs}. Then the object is asked again.
+ */
+const createRefusals = (clock: Clock) => {
+  const refusals = new Map<string, { readonly asked: number; readonly state: State }>()
+  return {
+    /** `asked`: when the object was called. It decided later, so that no refusal outlasts the object's. */
+    note(name: string, asked: number, { state }: Exhausted) {
+      if (!state) return
+      refusals.delete(name)
+      dropOldest(refusals, LIMITS.rememberedRefusals)
+      refusals.set(name, { asked, state })
+    },
+    of(name: string, quotas: Quotas) {
+      const refusal = refusals.get(name)
+      if (!refusal) return undefined
+      const { spent, time } = refusal.state
+      const elapsed = clock.now() - refusal.asked
+      // A clock that was set back says nothing about the time that has passed.
+      if (elapsed >= 0 && elapsed < LIMITS.refusalMs) {
+        const { outcome } = takeOne(spent, quotas, { time: time + elapsed, spend: false })
+        if (!outcome.ok) return outcome
+      }
+      refusals.delete(name)
+      return undefined
+    },
+  }
+}
+
+type State = NonNullable<Exhausted['state']>
+
+/**
+ * Limits by Durable Objects and bindings. Requests that an object would refuse again are refused without a call. A call
+ * to an object that fails, or takes longer than {@link LIMITS.rateLimitMs}, is retried once; then it rejects, as for a
+ * malformed answer. If only its response was lost, the request counts
  * twice, so fewer requests are allowed, never more. Calls to bindings are not retried.
  */
 export function createLimits({
@@ -60,7 +117,9 @@ export function createLimits({
   binding,
   addresses,
   timeout = LIMITS.rateLimitMs,
+  clock = system.clock,
 }: LimitsOptions): Limits {
+  const refusals = createRefusals(clock)
   const askObject = createObjectCalls<Limiter>({
     binding: 'RATE_LIMITER',
     objects,
@@ -74,11 +133,19 @@ export function createLimits({
     const { success } = readAnswer(LIMITED, await inTime(() => bound.limit({ key }), timeout))
     return success ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
   }
+  const count = async (name: string, quotas: Quotas, spend: boolean) => {
+    const asked = clock.now()
+    const taken = await askObject(limiterOf(name), (one) => one.take(name, quotas, spend))
+    if (spend && !taken.ok) refusals.note(name, asked, taken.reason)
+    return taken
+  }
   return {
     take(limit, name, spend) {
       if (limit.kind === 'approximate') return spend ? askBinding(limit.binding, name) : ok({})
-      return askObject(name, (limiter) => limiter.take(limit.quotas, spend))
+      return (spend && refusals.of(name, limit.quotas)) || count(name, limit.quotas, spend)
     },
+    remembered: (limit, name) =>
+      limit.kind === 'exact' ? refusals.of(name, limit.quotas) : undefined,
     takeAddress: (limit, network) =>
       limit.kind === 'binding'
         ? askBinding(limit.binding, `address ${network}`)

@@ -9,7 +9,7 @@ import {
   limitName,
   type RateLimit,
 } from '../core/model/limit.ts'
-import type { Limits } from '../core/model/ports.ts'
+import type { Limits, Revocations } from '../core/model/ports.ts'
 import type { AgentIdentity } from '../core/model/token.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 
@@ -36,7 +36,7 @@ interface Needs extends Pick<LineFacts, 'route' | 'access' | 'agent'> {
 }
 
 export interface LimitPorts {
-  readonly limits: Pick<Limits, 'take'>
+  readonly limits: Pick<Limits, 'take' | 'remembered'>
 }
 
 export interface Limited {
@@ -70,20 +70,60 @@ export const limit = stage({
     const value = COUNTS[rule.per](agent)
     if (value === undefined) return fail(deny('rate_limit_key_missing', { per: rule.per }))
     const spends = route.mode !== 'shadow'
-    const judge = (taken: Result<Allowance, Exhausted>): Stays => {
-      const limited = spends
-        ? { rule, allowance: taken.ok ? taken.value : taken.reason }
-        : undefined
-      if (taken.ok) return ok({ limited })
-      const { retryAfter } = taken.reason
-      const detail = { limit: rule.kind, per: rule.per, retry_after: retryAfter }
-      return { ...fail(deny('rate_limited', detail, { retryAfter })), value: { limited } }
-    }
+    const judge = (taken: Result<Allowance, Exhausted>): Stays =>
+      taken.ok
+        ? ok({ limited: spends ? { rule, allowance: taken.value } : undefined })
+        : exceeded(rule, taken.reason, spends)
     return nameOf(rule.per, value, needs)
       .then((name) => limits.take(rule, name, spends))
       .then(judge, (error) => fail(deny('rate_limit_unavailable', { error: String(error) })))
   },
 })
+
+const exceeded = (rule: RateLimit, exhausted: Exhausted, isTold: boolean) => {
+  const { retryAfter } = exhausted
+  const detail = { limit: rule.kind, per: rule.per, retry_after: retryAfter }
+  const limited = isTold ? { rule, allowance: exhausted } : undefined
+  return { ...fail(deny('rate_limited', detail, { retryAfter })), value: { limited } }
+}
+
+/**
+ * Refuses what the limit would refuse, as far as this isolate remembers, before a body is read or an object is asked.
+ * Goes on where the set of revocations has any entry about the token, or does not answer: a later stage has the code.
+ * Goes on with messages to MCP servers, since their refusals have the id of the message. Counts and allows nothing.
+ */
+export const limitPrecheck = stage({
+  name: 'limit_precheck',
+  establishes: 'this isolate remembers no refusal of the limit that still lasts',
+  without: (needs: Pick<Needs, 'route'>) => (mayRefuseEarly(needs) ? undefined : {}),
+  // The `limit` stage declares this code.
+  denials: [],
+  run(needs: Needs & Asked, ports: LimitPorts & Asking): Early | Promise<Early> {
+    const { route, admission } = needs
+    const name = admission.made.get(limit)
+    if (!route.rateLimit || typeof name !== 'string' || !mayRefuseEarly(needs)) return ok({})
+    const refused = ports.limits.remembered?.(route.rateLimit, name)
+    if (!refused) return ok({})
+    const denial = exceeded(route.rateLimit, refused.reason, true)
+    return isUnmentioned(needs, ports)
+      .catch(() => false)
+      .then((may) => (may ? denial : ok({})))
+  },
+})
+
+/** Whether the set of revocations has no entry about the token, by data at most as old as GATE allows. */
+const isUnmentioned = async ({ policy, subjects }: Asked, { revocations }: Asking) => {
+  const { maxStaleness } = policy.gate.revocation
+  const entries = await revocations.lookup(subjects, { consistency: 'bounded', maxStaleness })
+  return entries.length === 0
+}
+
+type Asked = Pick<LineFacts, 'policy' | 'subjects'>
+type Asking = { readonly revocations: Revocations }
+type Early = Outcome<object, CodeOf<typeof deny>>
+
+const mayRefuseEarly = ({ route }: Pick<Needs, 'route'>): boolean =>
+  route.rateLimit?.kind === 'exact' && route.mode !== 'shadow' && !route.mcp
 
 const COUNTS: Readonly<Record<Counted, (agent: AgentIdentity) => string | undefined>> = {
   agent: ({ id }) => id,

@@ -122,6 +122,7 @@ const ORDER = [
   'scope',
   'authorization_details',
   'authentication',
+  'limit_precheck',
   'condition',
   'holding',
   'operation',

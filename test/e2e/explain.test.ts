@@ -34,6 +34,7 @@ const STAGES = [
   'scope',
   'authorization_details',
   'authentication',
+  'limit_precheck',
   'condition',
   'holding',
   'operation',

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -83,6 +83,24 @@ describe('an exact limit', () => {
     const [other] = setting.gate.beside
     expect((await ask('/v1/once', token, other)).status).toBe(200)
     expect(await ask('/v1/once', token)).toEqual(LIMITED)
+  })
+
+  it('takes no file for each agent', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-limiters-'))
+    const agents = 300
+    await withGate(setting, { routes: ROUTES, issuer, dataDir }, async (gate) => {
+      for (let done = 0; done < agents; done += 50) {
+        const asked = Array.from({ length: 50 }, async () =>
+          ask('/v1/once', await newcomer(), gate),
+        )
+        for (const { status } of await Promise.all(asked)) expect(status).toBe(200)
+      }
+    })
+    const files = await readdir(dataDir, { recursive: true })
+    const objects = files.filter((file) => /RateLimiter.*\/[0-9a-f]{64}\.sqlite$/.test(file))
+    expect(objects.length).toBeGreaterThan(100)
+    expect(objects.length).toBeLessThanOrEqual(256)
+    await rm(dataDir, { recursive: true })
   })
 
   it('says what is left, and when there will be more', async () => {

@@ -11,7 +11,7 @@ export const THROTTLED = 'throttled-agent'
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
  * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests or remembers tokens. `FaultyShard`
- * has no room, nor a share for one issuer, nor for agents, does not answer for the token UNREACHABLE, and for the token `until-…` not before that second. `CountedShard` is the real one which logs how it is read, and when. `TroubledShard` is the real one that a
+ * has no room, nor a share for one issuer, nor for agents, does not answer for the token UNREACHABLE, and for the token `until-…` not before that second. `CountedShard` is the real one which logs how it is read, and when; `CountedLimiter` is what counts requests, and tells how often all such objects were called. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told, or `untold` only by the registry of agents), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
@@ -24,7 +24,13 @@ export const THROTTLED = 'throttled-agent'
  * the answer that it was told; `$undefined` and `$NaN` stand for what JSON does not have.
  */
 const classes = (
-  { RevocationShard: real, AssertionKeeper: keeper, ReplayShard: replays, ...others }: Real,
+  {
+    RevocationShard: real,
+    AssertionKeeper: keeper,
+    ReplayShard: replays,
+    RateLimiter: limiter,
+    ...others
+  }: Real,
   worker: string,
 ) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
@@ -64,6 +70,7 @@ ${Object.entries({
   RevocationShard: real,
   AssertionKeeper: keeper,
   ReplayShard: replays,
+  RateLimiter: limiter,
   ...others,
 })
   .map(([name, own]) => `export const Malformed${name} = malformed__(${own})`)
@@ -115,6 +122,11 @@ export class CountedShard extends ${real} {
   lookup(...given) { this.say('lookup'); return super.lookup(...given) }
   pullAll(...given) { this.say('pullAll'); return super.pullAll(...given) }
   pullSince(...given) { this.say('pullSince'); return super.pullSince(...given) }
+}
+export class CountedLimiter extends ${limiter} {
+  static calls = 0
+  async calls() { return CountedLimiter.calls }
+  take(...given) { CountedLimiter.calls++; return super.take(...given) }
 }
 export class TroubledShard extends ${real} {
   ways = {}

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { RateLimit } from '../../src/core/model/limit.ts'
-import { ok } from '../../src/core/result.ts'
-import { createLimits, type LimitsOptions, peeking } from '../../src/limit/client.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { NOTHING_SPENT, type RateLimit, type Spent, takeOne } from '../../src/core/model/limit.ts'
+import { fail, ok } from '../../src/core/result.ts'
+import { createLimits, type LimitsOptions, limiterOf, peeking } from '../../src/limit/client.ts'
 
 const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
 const BOUND: RateLimit = { kind: 'approximate', per: 'agent', binding: 'RL' }
@@ -39,7 +41,7 @@ describe('an exact limit', () => {
   it('is asked of the object of its name, with the numbers of the rule', async () => {
     const { objects, calls } = objectOf('answers')
     expect(await limitsOf({ objects }).take(EXACT, 'name', true)).toEqual(ok(LEFT))
-    expect(calls).toEqual([['name', EXACT.quotas, true]])
+    expect(calls).toEqual([[limiterOf('name'), 'name', EXACT.quotas, true]])
   })
 
   it.each<[Answer]>([['fails'], ['hangs']])(
@@ -78,8 +80,135 @@ describe('an exact limit', () => {
     const { objects, calls } = objectOf('answers')
     const limits = peeking(limitsOf({ objects }))
     expect(await limits.take(EXACT, 'name', true)).toEqual(ok(LEFT))
-    expect(calls).toEqual([['name', EXACT.quotas, false]])
+    expect(calls).toEqual([[limiterOf('name'), 'name', EXACT.quotas, false]])
     expect(limits.takeAddress({ kind: 'memory', limit: 1, period: 1 }, 'x')).toEqual(ok({}))
+  })
+})
+
+describe('the objects of all names', () => {
+  it('are at most 256, and have like parts', () => {
+    const counts = new Map<string, number>()
+    for (let i = 0; i < 25_600; i++) {
+      const name = limiterOf(createHash('sha256').update(`${i}`).digest('base64url'))
+      counts.set(name, (counts.get(name) ?? 0) + 1)
+    }
+    expect(counts.size).toBe(256)
+    expect(Math.max(...counts.values())).toBeLessThan(200)
+  })
+})
+
+describe('a refusal', () => {
+  const SECOND = {
+    kind: 'exact',
+    per: 'agent',
+    quotas: { bucket: { limit: 2, period: 3_000 } },
+  } as const satisfies RateLimit
+  /** Objects that count as the real one does, by a clock of their own, and the gate's limits before them. */
+  const counting = () => {
+    const clock = { now: () => time }
+    let time = 1_000_000
+    let [ahead, asked] = [5_000, 0]
+    const counts = new Map<string, Spent>()
+    const objects = {
+      getByName: () => ({
+        take: async (name: string, quotas: object, spend: boolean) => {
+          asked++
+          const before = counts.get(name) ?? NOTHING_SPENT
+          const { spent, outcome } = takeOne(before, quotas, { time: time + ahead, spend })
+          if (spent) counts.set(name, spent)
+          const state = { spent: spent ?? before, time: time + ahead }
+          return outcome.ok ? outcome : fail({ ...outcome.reason, state })
+        },
+      }),
+    }
+    const limits = limitsOf({ objects, clock })
+    return {
+      limits,
+      take: async (name = 'a', limit: RateLimit = SECOND) => (await limits.take(limit, name, true)).ok,
+      asked: () => asked,
+      pass(ms: number) {
+        time += ms
+      },
+      /** Sets the clock of the objects apart from that of the gate. */
+      drift(ms: number) {
+        ahead += ms
+      },
+    }
+  }
+
+  it('is repeated without a call until one more is allowed, to the millisecond', async () => {
+    const { limits, take, asked, pass } = counting()
+    expect([await take(), await take(), await take()]).toEqual([true, true, false])
+    expect(asked()).toBe(3)
+    pass(1_499)
+    expect(await limits.take(SECOND, 'a', true)).toMatchObject({
+      ok: false,
+      reason: { retryAfter: 1, bucket: { left: 0, reset: 1 } },
+    })
+    expect(asked()).toBe(3)
+    pass(1)
+    expect(await take()).toBe(true)
+    expect(asked()).toBe(4)
+    expect(await take()).toBe(false)
+  })
+
+  it('is of one name alone', async () => {
+    const { take } = counting()
+    expect([await take(), await take(), await take()]).toEqual([true, true, false])
+    expect(await take('b')).toBe(true)
+  })
+
+  it('is by the numbers of the rule as they are now', async () => {
+    const { take } = counting()
+    const one = (daily: number) => ({ ...SECOND, quotas: { daily } })
+    expect([await take('a', one(1)), await take('a', one(1))]).toEqual([true, false])
+    expect(await take('a', one(2))).toBe(true)
+  })
+
+  it('is asked again after ten seconds, and where the clock went back', async () => {
+    const { take, asked, pass } = counting()
+    const daily: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 1 } }
+    expect([await take('a', daily), await take('a', daily)]).toEqual([true, false])
+    pass(9_999)
+    expect(await take('a', daily)).toBe(false)
+    expect(asked()).toBe(2)
+    pass(1)
+    expect(await take('a', daily)).toBe(false)
+    expect(asked()).toBe(3)
+    pass(-5_000)
+    expect(await take('a', daily)).toBe(false)
+    expect(asked()).toBe(4)
+  })
+
+  it('allows nothing that the object would not, whatever its clock says', async () => {
+    const { limits, take, pass, drift } = counting()
+    expect([await take(), await take(), await take()]).toEqual([true, true, false])
+    drift(-60_000)
+    pass(1_600)
+    expect(limits.remembered?.(SECOND, 'a')).toBeUndefined()
+    expect(await take()).toBe(false)
+  })
+
+  it('is not known to explanations, and is not made by them', async () => {
+    const { limits, take, asked } = counting()
+    expect([await take(), await take()]).toEqual([true, true])
+    expect(await limits.take(SECOND, 'a', false)).toMatchObject({ ok: false })
+    expect(limits.remembered?.(SECOND, 'a')).toBeUndefined()
+    expect(await take()).toBe(false)
+    await limits.take(SECOND, 'a', false)
+    expect(asked()).toBe(5)
+    expect(peeking(limits).remembered).toBeUndefined()
+  })
+
+  it('is remembered of the names that were refused last', async () => {
+    const { limits, take } = counting()
+    const daily: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 1 } }
+    for (let i = 0; i <= LIMITS.rememberedRefusals; i++) {
+      await take(`${i}`, daily)
+      await take(`${i}`, daily)
+    }
+    expect(limits.remembered?.(daily, '0')).toBeUndefined()
+    expect(limits.remembered?.(daily, '1')).toMatchObject({ ok: false })
   })
 })
 

@@ -10,11 +10,15 @@ const { RATE_LIMITER } = env as unknown as {
 }
 
 const MINUTE = 60_000
-const DAY = 24 * 60 * MINUTE
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
 const HUNDRED: Quotas = { bucket: { limit: 100, period: DAY } }
 
-/** Keeps an object from the others of this file. */
-const limiterOf = (name: string) => RATE_LIMITER.getByName(name)
+/** Keeps an object from the others of this file; it counts a name like its own. */
+const limiterOf = (object: string) => ({
+  take: (quotas: Quotas, spend: boolean, name = object) =>
+    RATE_LIMITER.getByName(object).take(name, quotas, spend),
+})
 
 /** What the limiter says the time is: so many milliseconds after noon of tomorrow, UTC, so that no alarm is due. */
 const noon = Math.floor(Date.now() / DAY) * DAY + 1.5 * DAY
@@ -22,10 +26,15 @@ const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(noon + ms)
 afterEach(() => void vi.restoreAllMocks())
 
 const stored = (name: string) =>
-  runInDurableObject(limiterOf(name), async (_, { storage }) => ({
-    spent: storage.kv.get<Spent>('spent'),
-    alarm: await storage.getAlarm(),
-  }))
+  runInDurableObject(RATE_LIMITER.getByName(name), async (_, { storage }) => {
+    const tables = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'counts'").toArray()
+    const rows = tables.length === 0 ? [] : storage.sql.exec('SELECT * FROM counts').toArray()
+    return {
+      names: rows.map((row) => row.name),
+      states: rows.map((row): Spent => JSON.parse(String(row.state))),
+      alarm: await storage.getAlarm(),
+    }
+  })
 
 const passed = (taken: readonly { readonly ok: boolean }[]) => taken.filter(({ ok }) => ok).length
 
@@ -52,7 +61,7 @@ describe('the object that counts', () => {
     at(0)
     const one: Quotas = { daily: 1 }
     expect(await limiterOf('looked-at').take(one, false)).toMatchObject({ ok: true })
-    expect(await stored('looked-at')).toEqual({ spent: undefined, alarm: null })
+    expect(await stored('looked-at')).toEqual({ names: [], states: [], alarm: null })
     await limiterOf('looked-at').take(one, true)
     const before = await stored('looked-at')
     at(MINUTE)
@@ -60,33 +69,42 @@ describe('the object that counts', () => {
     expect(await stored('looked-at')).toEqual(before)
   })
 
-  it('keeps one row, and deletes it when it says nothing any more', async () => {
+  it('keeps a row for each name, and deletes it when it says nothing any more', async () => {
     const quotas: Quotas = { bucket: { limit: 10, period: 10 * MINUTE } }
     at(0)
     await limiterOf('kept').take(quotas, true)
-    expect((await stored('kept')).alarm).toBe(noon + 2 * MINUTE)
-    at(MINUTE / 2)
+    await limiterOf('kept').take(quotas, true, 'another')
+    await limiterOf('kept').take({ daily: 2 }, true, 'of a day')
+    expect((await stored('kept')).alarm).toBe(noon + HOUR)
+    at(HOUR - 30_000)
     await limiterOf('kept').take(quotas, true)
+    expect((await stored('kept')).names).toEqual(['another', 'kept', 'of a day'])
 
-    at(MINUTE)
-    await runDurableObjectAlarm(limiterOf('kept'))
-    const { spent, alarm } = await stored('kept')
-    expect(spent).toMatchObject({ limit: 10 })
-    expect(alarm).toBe(noon + 3 * MINUTE)
+    at(HOUR)
+    await runDurableObjectAlarm(RATE_LIMITER.getByName('kept'))
+    const { names, states, alarm } = await stored('kept')
+    expect(names).toEqual(['kept', 'of a day'])
+    expect(states[0]).toMatchObject({ limit: 10 })
+    expect(alarm).toBe(noon + 2 * HOUR)
 
-    at(3 * MINUTE)
-    await runDurableObjectAlarm(limiterOf('kept'))
-    expect(await stored('kept')).toEqual({ spent: undefined, alarm: null })
-    const rows = await runInDurableObject(limiterOf('kept'), (_, { storage }) => [
-      ...storage.kv.list(),
-    ])
-    expect(rows).toEqual([])
+    at(12 * HOUR)
+    await runDurableObjectAlarm(RATE_LIMITER.getByName('kept'))
+    expect(await stored('kept')).toEqual({ names: [], states: [], alarm: null })
+    await limiterOf('kept').take(quotas, true)
+    expect(await stored('kept')).toMatchObject({ names: ['kept'], alarm: noon + 13 * HOUR })
   })
 
-  it('keeps the count of a day until it is over', async () => {
+  it('deletes what an object of version 1 had stored', async () => {
     at(0)
-    await limiterOf('day').take({ daily: 2 }, true)
-    expect((await stored('day')).alarm).toBe(noon + DAY / 2 + MINUTE)
+    const object = RATE_LIMITER.getByName('version 1')
+    await runInDurableObject(object, async (_, { storage }) => {
+      storage.kv.put('spent', { at: noon, owed: 1, limit: 1, period: 1, used: 0, schema: 1 })
+      await storage.setAlarm(noon + MINUTE)
+    })
+    at(MINUTE)
+    await runDurableObjectAlarm(object)
+    const left = await runInDurableObject(object, (_, { storage }) => [...storage.kv.list()])
+    expect(left).toEqual([])
   })
 
   it('pays back from now on what was spent while a clock was far ahead', async () => {

@@ -58,16 +58,14 @@ const KINDS: readonly Kind[] = [
   {
     kind: 'counts',
     of: (name) => RATE_LIMITER.getByName(name),
-    ask: async (name) => (await RATE_LIMITER.getByName(name).take(ONE, true)).ok,
+    ask: async (name) => (await RATE_LIMITER.getByName(name).take(name, ONE, true)).ok,
   },
 ]
 
-/** Writes as another version would: the version is a key of its own, or of a count a part. */
+/** Writes as another version would. */
 const ofVersion = async (stub: DurableObjectStub, version: number | undefined) => {
   await runInDurableObject(stub, (_, { storage: { kv } }) => {
-    const spent = kv.get<object>('spent')
-    if (spent) kv.put('spent', { ...spent, schema: version })
-    else if (version === undefined) kv.delete('schema')
+    if (version === undefined) kv.delete('schema')
     else kv.put('schema', version)
   })
   await abortAllDurableObjects()
@@ -85,7 +83,7 @@ it.each(KINDS.filter(({ always }) => !always))(
 )
 
 describe.each(KINDS)('$kind', ({ kind, of, ask }) => {
-  it.each([0, 2])('are refused of version %i, each time', async (version) => {
+  it.each([0, 3])('are refused of version %i, each time', async (version) => {
     const name = `${kind} of ${version}`
     await ask(name)
     await ofVersion(of(name), version)
@@ -97,28 +95,31 @@ describe.each(KINDS)('$kind', ({ kind, of, ask }) => {
 
 it('does not delete counts of another version', async () => {
   const stub = RATE_LIMITER.getByName('alarm')
-  await stub.take(ONE, true)
-  const gone = { at: 0, owed: 0, limit: 0, period: 1, used: 0 }
-  await runInDurableObject(stub, (_, { storage: { kv } }) =>
-    kv.put('spent', { ...gone, schema: 2 }),
+  await stub.take('a', { bucket: { limit: 1_000, period: 1 } }, true)
+  await ofVersion(stub, 3)
+  const again = RATE_LIMITER.getByName('alarm')
+  await expect((async () => await runDurableObjectAlarm(again))()).rejects.toThrow('schema 3')
+  const names = await runInDurableObject(again, (_, { storage: { sql } }) =>
+    sql.exec('SELECT name FROM counts').toArray(),
   )
-  await expect((async () => await runDurableObjectAlarm(stub))()).rejects.toThrow('schema 2')
-  const held = await runInDurableObject(stub, (_, { storage: { kv } }) => kv.get('spent'))
-  expect(held).toMatchObject({ schema: 2 })
+  expect(names).toEqual([{ name: 'a' }])
 })
 
 it.each([
-  ['a text', 'x'],
-  ['zero', 0],
-  ['null', null],
-  ['an empty object', {}],
-  ['no number', { at: Number.NaN, owed: 0, limit: 0, period: 1, used: 0, schema: 1 }],
-])('refuses a count that is %s, which would never reach a limit', async (name, spent) => {
+  ['a text', '"x"'],
+  ['zero', '0'],
+  ['null', 'null'],
+  ['an empty object', '{}'],
+  ['no number', '{"at":null,"owed":0,"limit":0,"period":1,"used":0}'],
+  ['no JSON', 'x'],
+])('refuses a count that is %s, which would never reach a limit', async (name, state) => {
   const stub = RATE_LIMITER.getByName(name)
-  await stub.take(ONE, true)
-  await runInDurableObject(stub, (_, { storage: { kv } }) => kv.put('spent', spent))
+  await stub.take('a', ONE, true)
+  await runInDurableObject(stub, (_, { storage: { sql } }) => {
+    sql.exec('UPDATE counts SET state = ?', state)
+  })
   for (let i = 0; i < 2; i++) {
-    await expect((async () => await stub.take(ONE, true))()).rejects.toThrow('garbled')
+    await expect((async () => await stub.take('a', ONE, true))()).rejects.toThrow()
   }
 })
 

@@ -48,6 +48,8 @@ export interface Allowance {
 export interface Exhausted extends Allowance {
   /** Whole seconds until a request is allowed, at least 1. */
   readonly retryAfter: number
+  /** What was stored at the refusal, and its time in milliseconds; absent where a refusal must not be remembered. */
+  readonly state?: { readonly spent: Spent; readonly time: number }
 }
 
 /** The requests that are counted together: by identity, rule and host. */

@@ -160,6 +160,8 @@ type Taken = Result<Allowance, Exhausted>
 export interface Limits {
   /** Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only checks. */
   take(limit: RateLimit, name: string, spend: boolean): Promise<Taken> | Taken
+  /** The refusal that `take` would repeat now from memory, without asking anybody; `undefined` if it would ask. */
+  remembered?(limit: RateLimit, name: string): Extract<Taken, { readonly ok: false }> | undefined
   /** Counts one request of a network (see `networkOf`) if the limit allows it. */
   takeAddress(limit: AddressLimit, network: string): Promise<Taken> | Taken
 }

@@ -45,6 +45,7 @@ describe('a request that is allowed', () => {
       passed('scope', 'grant=a:read'),
       '✓ authorization_details',
       '✓ authentication',
+      '✓ limit_precheck',
       '✓ condition',
       '✓ holding',
       passed('operation', 'kind=http method=GET'),

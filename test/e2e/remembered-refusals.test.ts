@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { clocked, forward } from './keys-setting.ts'
+import { revoking } from './revoking.ts'
+import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+
+const LIMITED = { status: 429, code: 'rate_limited' }
+const DAILY = { rate_limit: { daily: 1 } }
+
+let setting: Setting
+beforeAll(async () => {
+  setting = await startSetting({
+    ...(await clocked({ RATE_LIMITER: 'CountedLimiter' })),
+    issuer: { agent_id: 'sub', admin: 'all' },
+    routes: [
+      { match: 'GET /v1/day', scopes: [], ...DAILY },
+      { match: 'GET /v1/minute', scopes: [], rate_limit: { limit: 1, period: '60s' } },
+      {
+        match: 'GET /v1/early',
+        scopes: [],
+        when: { condition: 'request.query.may == "yes"', query: ['may'] },
+        ...DAILY,
+      },
+      { match: 'GET /v1/watched', scopes: [], mode: 'shadow', ...DAILY },
+    ],
+  })
+})
+afterAll(() => setting.close())
+
+let agents = 0
+const newcomer = () => setting.token({ sub: `refused-${++agents}` })
+const ask = async (path: string, token: string) =>
+  outcome(await askGate(setting.gate, path, { token }))
+
+/** How often the objects were asked meanwhile. */
+const asking = async (run: () => Promise<void>): Promise<number> => {
+  const calls = async () => Number(await setting.gate.call('RATE_LIMITER', 'any', 'calls'))
+  const before = await calls()
+  await run()
+  return (await calls()) - before
+}
+
+describe('a refusal of an exact limit', () => {
+  it('is repeated without asking the object', async () => {
+    const token = await newcomer()
+    const calls = await asking(async () => {
+      expect((await ask('/v1/day', token)).status).toBe(200)
+      for (let i = 0; i < 20; i++) expect(await ask('/v1/day', token)).toEqual(LIMITED)
+    })
+    expect(calls).toBe(2)
+  })
+
+  it('is repeated for another token of the agent, and for no other agent', async () => {
+    const claims = { sub: `refused-${++agents}` }
+    expect((await ask('/v1/day', await setting.token(claims))).status).toBe(200)
+    expect(await ask('/v1/day', await setting.token(claims))).toEqual(LIMITED)
+    const calls = await asking(async () => {
+      expect(await ask('/v1/day', await setting.token(claims))).toEqual(LIMITED)
+    })
+    expect(calls).toBe(0)
+    expect((await ask('/v1/day', await newcomer())).status).toBe(200)
+  })
+
+  it('says how long it lasts, and ends then', async () => {
+    const token = await newcomer()
+    const waitOf = async () => {
+      const { status, headers } = await askGate(setting.gate, '/v1/minute', { token })
+      if (status !== 200) expect(headers.get('ratelimit')).toMatch(/^"agent";r=0;t=\d+$/)
+      return { status, wait: Number(headers.get('retry-after')) }
+    }
+    expect((await waitOf()).status).toBe(200)
+    const first = await waitOf()
+    await forward(setting.gate, 5_000)
+    const calls = await asking(async () => {
+      const { status, wait } = await waitOf()
+      expect(status).toBe(429)
+      expect(wait).toBeLessThanOrEqual(first.wait - 5)
+    })
+    expect(calls).toBe(0)
+    await forward(setting.gate, 55_000)
+    expect((await waitOf()).status).toBe(200)
+  })
+
+  it('comes before conditions, for a token that was allowed', async () => {
+    const token = await newcomer()
+    expect((await ask('/v1/early?may=yes', token)).status).toBe(200)
+    expect(await ask('/v1/early?may=no', token)).toEqual({ status: 403, code: 'condition_failed' })
+    expect(await ask('/v1/early?may=yes', token)).toEqual(LIMITED)
+    expect(await ask('/v1/early?may=no', token)).toEqual(LIMITED)
+  })
+
+  it('does not hide that a token is revoked', async () => {
+    const { revoke } = revoking(setting, setting.gate)
+    const claims = { sub: `refused-${++agents}` }
+    const token = await setting.token(claims)
+    expect((await ask('/v1/day', token)).status).toBe(200)
+    expect(await ask('/v1/day', token)).toEqual(LIMITED)
+    await revoke({ kind: 'agent', value: claims.sub })
+    await forward(setting.gate, 5_001)
+    expect(await ask('/v1/day', token)).toEqual({ status: 401, code: 'token_revoked' })
+  })
+
+  it('is not remembered in shadow mode', async () => {
+    const token = await newcomer()
+    const calls = await asking(async () => {
+      for (let i = 0; i < 3; i++) expect((await ask('/v1/watched', token)).status).toBe(200)
+    })
+    expect(calls).toBe(3)
+  })
+})
