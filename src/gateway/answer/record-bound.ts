@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, own, parseJsonObject } from '../../core/json.ts'
 
-/** Most characters of a record, and of its member `mcp`, whose names a caller chooses. */
-const MOST = { record: 8_192, mcp: 2_048 } as const
+/** Most characters of a record. */
+const MOST = 8_192
 /** Most steps of cutting. Each halves the longest member, so few are needed. */
 const STEPS = 100
 /** Members by which a record is found and ordered. */
@@ -12,18 +12,16 @@ const WHOLE: ReadonlySet<string> = new Set(['v', 'id', 'time', 'issuer'])
  * and in objects the longest member. The member `cut` names those that lack something.
  */
 export function boundedRecord(text: string): string {
-  if (text.length <= MOST.mcp) return text
+  if (text.length <= MOST) return text
   const cut = new Set<string>()
   let record: JsonObject = parseJsonObject(text) ?? {}
-  for (let step = 0; step < STEPS; step++) {
-    const isOver = JSON.stringify(record).length > MOST.record
-    const name =
-      lengthOf(own(record, 'mcp')) > MOST.mcp ? 'mcp' : isOver ? longest(record) : undefined
+  for (let step = 0; step < STEPS && JSON.stringify(record).length > MOST; step++) {
+    const name = longest(record)
     if (name === undefined) break
     cut.add(name)
     record = { ...record, [name]: halved(own(record, name)) }
   }
-  return cut.size === 0 ? text : JSON.stringify({ ...record, cut: [...cut] })
+  return JSON.stringify({ ...record, cut: [...cut] })
 }
 
 const lengthOf = (value: unknown): number => JSON.stringify(value ?? null).length

@@ -11,7 +11,7 @@ const names = (count: number, length: number) =>
 
 describe('a record', () => {
   it('that is short stays as it is', () => {
-    const text = JSON.stringify({ ...HEAD, token_scopes: names(50, 30), mcp: { batch: [] } })
+    const text = JSON.stringify({ ...HEAD, token_scopes: names(50, 30) })
     expect(boundedRecord(text)).toBe(text)
   })
 
