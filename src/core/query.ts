@@ -19,22 +19,24 @@ const decoded = (text: string): string | undefined => percentDecode(text.replace
 /** The query that was read last, since each request reads its query several times. */
 let last: { readonly query: string; readonly parameters: readonly Parameter[] } | undefined
 
-/** The parameters in order, separated by `&` or `;`. Text that cannot be decoded stays raw. */
+/** The parameters in order, separated by `&` or `;`. */
 const parametersOf = (query: string): readonly Parameter[] => {
-  if (last?.query !== query) last = { query, parameters: readParameters(query) }
+  if (last?.query !== query) last = { query, parameters: readParameters(query, /[&;]/) }
   return last.parameters
 }
 
-const readParameters = (query: string): readonly Parameter[] =>
-  query
+/** The parameters in order. Text that cannot be decoded stays raw. */
+export function readParameters(query: string, separator: string | RegExp): readonly Parameter[] {
+  return query
     .replace(/^\?/, '')
-    .split(/[&;]/)
+    .split(separator)
     .flatMap((text) => {
       if (text === '') return []
       const [name = ''] = text.split('=', 1)
       const value = text.slice(name.length + 1)
       return [[decoded(name) ?? name, decoded(value) ?? value]]
     })
+}
 
 /** All values of a parameter, in order. */
 export function queryValues(query: string, name: string): readonly string[] {

@@ -22,6 +22,7 @@ import {
   refuse,
 } from './context.ts'
 import {
+  queriesOf,
   queryLimit,
   queryText,
   readAdminBody,
@@ -123,7 +124,7 @@ export const decisionsApp = createApp<GateEnv>()
     }
     const then = ownIssuer(c) === undefined ? objectOf(JSON.parse(found.policy ?? '{}')) : {}
     const rule = ruleIn(then, own(decision, 'route'))
-    const isWhole = c.req.query('policy') === 'true' && own(then, 'routes') !== undefined
+    const isWhole = queriesOf(c).policy?.[0] === 'true' && own(then, 'routes') !== undefined
     const today = await todayOf(c, decision)
     return answer(c, { decision, ...(rule && { rule }), ...(isWhole && { policy: then }), today })
   })
@@ -154,7 +155,7 @@ export async function readBy<Value>(
   call: (audit: Audit, query: Query) => Promise<Value>,
 ): Promise<Value> {
   const query = queryOf(c, schema)
-  c.set('read', Object.keys(c.req.queries()))
+  c.set('read', Object.keys(queriesOf(c)))
   return ask(c, (audit) => call(audit, query))
 }
 
@@ -235,7 +236,8 @@ const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response 
 
 /** One record a line, then one line for each gap. The address of the next page is in `Link` (RFC 8288). */
 const lines = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
-  const query = new URLSearchParams(c.req.query())
+  const query = new URLSearchParams()
+  for (const [name, [value = '']] of Object.entries(queriesOf(c))) query.set(name, value)
   if (cursor !== undefined) query.set('cursor', cursor)
   const path = `${c.get('policy').gate.prefix}/decisions?${query}`
   const gaps = gapsOf(c, dropped).map((gap) => JSON.stringify({ kind: 'dropped', ...gap }))

@@ -18,7 +18,7 @@ import {
   ownIssuer,
   refuse,
 } from './context.ts'
-import { prefixOf, readAdminJson, readId } from './request.ts'
+import { prefixOf, queriesOf, readAdminJson, readId } from './request.ts'
 import { readRevocationQuery, readRevocations, toRevocations } from './revocation-request.ts'
 
 export const revocationDenials = denials({
@@ -84,9 +84,9 @@ export const revocationsApp = createApp<GateEnv>()
     const location = `${c.get('policy').gate.prefix}/revocations/${last}`
     return answer(c, body, 202, { location })
   })
-  .get('/revocations', (c) => answerPage(c, c.req.queries(), (store, query) => store.list(query)))
+  .get('/revocations', (c) => answerPage(c, queriesOf(c), (store, query) => store.list(query)))
   .delete('/revocations', (c) => {
-    const { limit: _, cursor: __, ...filters } = c.req.queries()
+    const { limit: _, cursor: __, ...filters } = queriesOf(c)
     if (Object.keys(filters).length === 0) {
       const problems = [
         { path: '', message: 'must say which revocations to lift, such as by kind or issuer' },
@@ -95,7 +95,7 @@ export const revocationsApp = createApp<GateEnv>()
     }
     const reach = ownIssuer(c) === undefined ? undefined : ['own']
     if (reach && filters.reach?.includes('all')) refuse(c, deny('admin_reach'))
-    const given = { ...c.req.queries(), ...(reach && { reach }) }
+    const given = { ...queriesOf(c), ...(reach && { reach }) }
     return answerPage(c, given, async (store, query) => {
       const page = await store.removePage(query, c.get('act')?.())
       record(c, page.revocations)

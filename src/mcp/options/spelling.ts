@@ -1,5 +1,6 @@
 import type { McpKind } from '../../core/model/mcp.ts'
 import { caseless } from '../../core/text.ts'
+import { percentDecode } from '../../core/url.ts'
 
 /** Most characters of a tool's or prompt's name, and of a URI. */
 const LONGEST: Readonly<Record<McpKind, number>> = { tools: 128, prompts: 128, resources: 2_048 }
@@ -69,13 +70,7 @@ const unescaped = (uri: string): string =>
     .replaceAll('\\', '/')
 
 const decoded = (uri: string): string =>
-  uri.replace(FAR_ESCAPES, (escapes) => {
-    try {
-      return decodeURIComponent(escapes)
-    } catch {
-      return escapes
-    }
-  })
+  uri.replace(FAR_ESCAPES, (escapes) => percentDecode(escapes) ?? escapes)
 
 /** ASCII equivalents: full-width dots become dots, letters without an equivalent become `x`. */
 const inAscii = (uri: string): string =>
@@ -113,8 +108,8 @@ export function isCanonicalUri(uri: string): boolean {
   }
 }
 
-/** An empty segment: two slashes in a path. */
-const EMPTY_SEGMENT = /^[^:]*:(?:\/\/[^/?#]*|(?!\/\/))[^?#]*?\/\//
+/** An empty segment: two slashes in a path. The host is read to its end, so that matching takes linear time. */
+const EMPTY_SEGMENT = /^[^:]*:(?:\/\/[^/?#]*(?![^/?#])|(?!\/\/))[^?#]*?\/\//
 /**
  * Text that begins parameters of a segment, an escape in full-width characters, or the stream name of a file; also
  * a Windows drive, or a slash after a colon, where a joined path would start again.
