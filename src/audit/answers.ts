@@ -1,9 +1,8 @@
 import * as v from 'valibot'
 import { type Answers, COUNT, jsonOf, maybe, OBJECT, TIME } from '../platform/answers.ts'
-import { PLACE } from './pages.ts'
 import type { Shard } from './protocol.ts'
 
-const place = v.pipe(v.string(), v.regex(PLACE))
+const place = v.pipe(v.string(), v.regex(/^\d{1,15}\.\d{1,9}$/))
 const RECORD = jsonOf(OBJECT)
 const NAMES = { reason: v.string(), share: v.string(), issuer: maybe(v.string()) }
 const DROPPED = v.array(v.object({ ...NAMES, since: TIME, until: TIME, records: COUNT }))
@@ -29,5 +28,6 @@ export const SHARD_ANSWERS: Answers<Shard> = {
     problems,
     waiting: COUNT,
   }),
+  positionKey: v.instance(ArrayBuffer),
   report: v.void_(),
 }

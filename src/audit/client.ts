@@ -11,8 +11,9 @@ import {
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
 import { SHARD_ANSWERS } from './answers.ts'
-import { END, livePages, merged, PLACE, POSITION } from './pages.ts'
+import { END, livePages, merged } from './pages.ts'
 import type { Batch, Shard, ShardPage } from './protocol.ts'
+import { createSeal } from './seal.ts'
 import { usageOf } from './usage.ts'
 
 /** The dependencies of the audit. */
@@ -74,6 +75,7 @@ export function createAudit(options: AuditOptions): Audit {
     ms?: number,
   ) =>
     Array.from({ length: shards }, (_, shard) => ask(String(shard), (one) => call(one, shard), ms))
+  const seal = createSeal(() => ask(FIRST, (object) => object.positionKey()))
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
@@ -203,28 +205,30 @@ export function createAudit(options: AuditOptions): Audit {
     },
     flush: () => handOver(true),
     async list({ cursor, ...query }) {
-      const befores = cursor === undefined ? [] : cursor.split('~')
-      if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')
+      const befores = cursor === undefined ? [] : await seal.open('list', cursor)
       const pages = eachShard(async (object, shard): Promise<ShardPage> => {
         const before = befores[shard] ?? ''
         if (before === END) return { found: [] }
         return await object.list({ ...query, ...(before !== '' && { before }) })
       })
-      return merged(await Promise.all(pages), befores, query.limit)
+      const { next, ...page } = merged(await Promise.all(pages), befores, query.limit)
+      return { ...page, ...(next && { cursor: await seal.close('list', next) }) }
     },
     async get(id) {
       const found = await Promise.all(eachShard((object) => object.get(id)))
       return found.find((one) => one !== undefined)
     },
     async live(query, position) {
-      const given = position?.split('~')
-      if (given?.some((one) => !PLACE.test(one))) throw new RangeError('no position')
+      const given = position === undefined ? undefined : await seal.open('live', position)
       // A shard without a position is new.
       const at = eachShard(async (object, shard) =>
         given ? (given[shard] ?? '0.0') : (await object.listAfter(query)).next,
       )
-      return livePages(await Promise.all(at), (shard, after) =>
-        ask(String(shard), (one) => one.listAfter({ ...query, after }), LONG_CALL_MS),
+      return livePages(
+        await Promise.all(at),
+        (shard, after) =>
+          ask(String(shard), (one) => one.listAfter({ ...query, after }), LONG_CALL_MS),
+        (positions) => seal.close('live', positions),
       )
     },
     async usage(query) {
@@ -243,20 +247,18 @@ export function createAudit(options: AuditOptions): Audit {
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and the row to go on with.
     async erase(erasure, act, cursor) {
-      const [shard = 0, row] = (cursor ?? '0').split('.').map(Number)
-      if (!ERASING.test(cursor ?? '0') || shard >= shards) throw new RangeError('no cursor')
+      const [at = '0'] = cursor === undefined ? [] : await seal.open('erase', cursor)
+      const [shard = 0, row] = at.split('.').map(Number)
+      if (shard >= shards) throw new RangeError('no cursor')
       const isFirst = cursor === undefined
       const asked = { ...erasure, act, isFirst, ...(row !== undefined && { row }) }
       const { records, next, ...rest } = await ask(String(shard), (one) => one.erase(asked))
       const more = next !== undefined ? `${shard}.${next}` : String(shard + 1)
       const isEnd = next === undefined && shard + 1 >= shards
-      return { records, ...rest, ...(!isEnd && { cursor: more }) }
+      return { records, ...rest, ...(!isEnd && { cursor: await seal.close('erase', [more]) }) }
     },
   }
 }
-
-/** A cursor of erasing: a shard, and a row of it. */
-const ERASING = /^\d{1,2}(?:\.\d{1,16})?$/
 
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length
 

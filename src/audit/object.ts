@@ -37,6 +37,8 @@ const SCHEMA = 1
 const KEPT_TERMS = 'terms'
 type Terms = Pick<Batch, 'retention' | 'maxBytes' | 'maxRows' | 'issuers'>
 
+/** The storage key of the key of positions. */
+const POSITION_KEY = 'positions'
 /** After a restart, the batches of this many rows are remembered. */
 const REMEMBERED_ROWS = 500
 /** Most batches that are remembered. */
@@ -190,6 +192,17 @@ export class AuditLog extends DurableObject {
     const { counts, today } = this.#budget
     const found = { problems: this.#health.found(), waiting: this.#alerts.waiting() }
     return { counts, ...today(), bytes: this.#writer.bytes(), ...found }
+  }
+
+  /** The key of positions that isolates hand out. It is made once. */
+  positionKey(): ArrayBuffer {
+    const { kv } = this.#storage
+    const known = kv.get<ArrayBuffer>(POSITION_KEY)
+    if (known) return known
+    const { buffer } = crypto.getRandomValues(new Uint8Array(16))
+    kv.put(POSITION_KEY, buffer)
+    this.#budget.add(1)
+    return buffer
   }
 
   /** Notes problems that an isolate has found in another shard. */

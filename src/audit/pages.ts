@@ -4,14 +4,13 @@ import { readRecord, timeOf } from './terms.ts'
 
 /** A cursor has a position for each shard: empty before its first record, and `end` after its last. */
 export const END = 'end'
-export const POSITION = /^(?:|end|\d{1,15}\.\d{1,9})$/
 
-/** The pages of all shards as one, the latest record first. */
+/** The pages of all shards as one, the latest record first. `next`: the positions of the next page. */
 export function merged(
   pages: readonly ShardPage[],
   befores: readonly string[],
   limit: number,
-): DecisionPage {
+): Omit<DecisionPage, 'cursor'> & { readonly next?: readonly string[] } {
   const taken = pages.map(() => 0)
   const decisions: string[] = []
   while (decisions.length < limit) {
@@ -31,28 +30,41 @@ export function merged(
   })
   const isEnd = positions.every((one) => one === END)
   const dropped = pages.flatMap((page) => page.dropped ?? [])
-  return { decisions, dropped, ...(!isEnd && { cursor: positions.join('~') }) }
+  return { decisions, dropped, ...(!isEnd && { next: positions }) }
 }
 
-/** The position of a live reader in a shard. */
-export const PLACE = /^\d{1,15}\.\d{1,9}$/
+/** Milliseconds between pages that only have a position. */
+const BEAT_MS = 15_000
 
-/** The records of all shards as they come, after these positions. Reads ahead one page of each shard at most. */
+/**
+ * The records of all shards as they come, after these positions. Reads ahead one page of each shard at most. A page
+ * without records comes at fixed times, and never because others have new records.
+ */
 export async function* livePages(
   at: string[],
   read: (shard: number, after: string) => Promise<ShardTailed>,
+  seal: (positions: readonly string[]) => Promise<string>,
 ): AsyncGenerator<LivePage> {
-  yield { records: [], position: at.join('~'), dropped: [] }
+  const beat = () => new Promise<undefined>((done) => setTimeout(done, BEAT_MS))
+  const pageOf = async (page?: ShardTailed, shard = 0): Promise<LivePage> => {
+    const records: { record: string; position: string }[] = []
+    for (const { record, position } of page?.found ?? []) {
+      at[shard] = position
+      records.push({ record, position: await seal(at) })
+    }
+    if (page) at[shard] = page.next
+    return { records, position: await seal(at), dropped: page?.dropped ?? [] }
+  }
+  let pause = beat()
+  yield pageOf()
   const next = async (shard: number) => ({ shard, page: await read(shard, at[shard] ?? '') })
   const reads = at.map((_, shard) => next(shard))
   for (;;) {
-    const { shard, page } = await Promise.race(reads)
-    const records = page.found.map(({ record, position }) => {
-      at[shard] = position
-      return { record, position: at.join('~') }
-    })
-    at[shard] = page.next
-    yield { records, position: at.join('~'), dropped: page.dropped }
-    reads[shard] = next(shard)
+    const read = await Promise.race([...reads, pause])
+    const { page, shard = 0 } = read ?? {}
+    const live = await pageOf(page, shard)
+    if (!read || live.records.length + live.dropped.length > 0) yield live
+    if (read) reads[shard] = next(shard)
+    else pause = beat()
   }
 }

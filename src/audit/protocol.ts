@@ -115,5 +115,6 @@ export interface Shard {
   listAfter(query: ShardTail): PromiseLike<ShardTailed>
   usage(query: ShardUsageQuery): PromiseLike<ShardUsage>
   health(): PromiseLike<ShardHealth>
+  positionKey(): PromiseLike<ArrayBuffer>
   report(problems: Problems): PromiseLike<void>
 }

@@ -90,7 +90,7 @@ export function createReader({ sql }: DurableObjectStorage) {
       for (const { id } of rows) {
         await breathe()
         const records = await reader.recordsOf(id)
-        // The position comes from a caller, so the count may be any number.
+        // The row may have been deleted meanwhile.
         let at = id === row ? Math.min(count, records.length) : isUpwards ? 0 : records.length
         while (isUpwards ? at < records.length : at > 0) {
           const record = records[isUpwards ? at++ : --at] ?? ''

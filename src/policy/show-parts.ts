@@ -70,8 +70,10 @@ export function showHeaders(headers: readonly ClaimHeader[]): Shown {
 }
 
 /** Claim path → expected value, as configured. */
-export function showClaims(rules: readonly ClaimRule[]): Shown {
-  return Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))
+export function showClaims(rules: readonly ClaimRule[], isRedacted = false): Shown {
+  return Object.fromEntries(
+    rules.map(({ path, expected }) => [claimPathText(path), isRedacted ? REDACTED : expected]),
+  )
 }
 
 /** Claim paths as configured. */

@@ -56,7 +56,7 @@ export interface ShownPolicy {
  * The policy in force, as JSON. Without secrets: an injected header is shown by its name, an inline
  * or private key by its `kid`, an address of keys without its query. With `within`, the `iss` of an
  * issuer, only that issuer, the rules that take its tokens or none at all, and the actors that are
- * its own.
+ * its own. Values of rules that other issuers share are redacted.
  */
 export function showPolicy(policy: Policy, within?: string): ShownPolicy {
   const issuers = [...policy.issuers.values()].filter(
@@ -67,7 +67,10 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
     issuers: Object.fromEntries(issuers.map((one) => [one.name, showIssuer(one, within)])),
     routes: policy.routes
       .filter((route) => within === undefined || isWithin(route, within))
-      .map((route) => showRoute(route, issuers, within)),
+      .map((route) => {
+        const accepted = route.issuers ?? policy.issuers
+        return showRoute(route, issuers, within, within !== undefined && accepted.size > 1)
+      }),
     scopes: Object.fromEntries(policy.scopes),
     ...(issuers.some(({ grants }) => orNone(grants ?? [])) && {
       grants: Object.assign({}, ...issuers.map(showGrants)),
@@ -191,7 +194,17 @@ export function showGrants({ name, grants = [] }: Issuer): Readonly<Record<strin
 interface RouteContext {
   readonly issuers: readonly Issuer[]
   readonly within: string | undefined
+  /** Whether the reader administers one issuer, and the rule also accepts tokens of others: values may be theirs. */
+  readonly isShared: boolean
 }
+
+/** A value, unless it may be that of another issuer. */
+const unshared =
+  (show: (route: Route, around: RouteContext) => unknown) =>
+  (route: Route, around: RouteContext) => {
+    const value = show(route, around)
+    return around.isShared && value !== undefined ? REDACTED : value
+  }
 
 /** Keys that a public rule does not read are not shown for it. */
 const ofReading =
@@ -208,16 +221,16 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   scopes: ofReading(({ scopes }) => writtenScopes(scopes)),
   issuers: ofReading((route, { issuers }) => issuerNames(route, issuers)),
   max_lifetime: ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime),
-  claims: ofReading(({ claims }) => showClaims(claims)),
+  claims: ofReading(({ claims }, { isShared }) => showClaims(claims, isShared)),
   workflow: ({ workflow }) => workflow && `${workflow.from}:${workflow.name}`,
-  delegation_chains: ({ delegationChains }) => delegationChains,
-  step_sequences: ({ stepSequences }) => stepSequences,
+  delegation_chains: unshared(({ delegationChains }) => delegationChains),
+  step_sequences: unshared(({ stepSequences }) => stepSequences),
   delegation: ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
   authorization_details: ({ authorizationDetails }) =>
     authorizationDetails && showDetails(authorizationDetails),
   acr_values: ({ authentication }) => authentication?.acrValues,
   max_age: ({ authentication }) => authentication?.maxAge && secondsText(authentication.maxAge),
-  when: ({ when }) => when && writtenCondition(when),
+  when: unshared(({ when }) => when && writtenCondition(when)),
   cors: ({ cors }) => cors && showCors(cors),
   origin: ({ target }) => originText(target),
   origin_via: ({ target }) => target.via,
@@ -232,12 +245,17 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
     orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   revocation: ofReading(({ revocation }) => showTerms(revocation)),
   rate_limit: ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
-  mcp: ({ mcp }) => mcp && showTable(MCP_KEYS, MCP, mcp, undefined),
+  mcp: ({ mcp }, { isShared }) => mcp && showTable(MCP_KEYS, MCP, mcp, isShared),
 }
 
 /** A rule in the words of the configuration. */
-export function showRoute(route: Route, issuers: readonly Issuer[], within?: string): Shown {
-  return showTable(ROUTE_KEYS, ROUTE, route, { issuers, within })
+export function showRoute(
+  route: Route,
+  issuers: readonly Issuer[],
+  within?: string,
+  isShared = false,
+): Shown {
+  return showTable(ROUTE_KEYS, ROUTE, route, { issuers, within, isShared })
 }
 
 const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
@@ -247,23 +265,23 @@ const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
 
 const showNames =
   (kind: McpKind) =>
-  ({ names }: McpRule) => {
+  ({ names }: McpRule, isShared: boolean) => {
     const uses = orNone(names[kind].all)
-    return uses && Object.fromEntries(uses.map((use) => [use.pattern, showUse(use)]))
+    return uses && Object.fromEntries(uses.map((use) => [use.pattern, showUse(use, isShared)]))
   }
 
-const MCP: Shows<typeof MCP_KEYS, McpRule> = {
+const MCP: Shows<typeof MCP_KEYS, McpRule, boolean> = {
   tools: showNames('tools'),
   prompts: showNames('prompts'),
   resources: showNames('resources'),
   max_body: ({ maxBody }) => maxBody,
 }
 
-const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>
+const showUse = ({ scopes, agentTypes, when }: McpUse, isShared: boolean): unknown =>
   agentTypes || when
     ? {
         scopes: writtenScopes(scopes),
         ...(agentTypes && { agent_types: [...agentTypes] }),
-        ...(when && { when: writtenCondition(when) }),
+        ...(when && { when: isShared ? REDACTED : writtenCondition(when) }),
       }
     : writtenScopes(scopes)

@@ -98,6 +98,15 @@ describe('the policy in force', () => {
     })
   })
 
+  it('shows no values of rules that other issuers share to who administers one issuer', async () => {
+    const [all, own] = [(await shown('ops')).body, (await shown('beta')).body]
+    const [tenant, conditional] = ['/v1/tenant', '/v1/conditional']
+    expect(ruleOf(all, tenant).claims).toEqual({ tenant: 'blue' })
+    expect(ruleOf(own, tenant).claims).toEqual({ tenant: 'redacted' })
+    expect(ruleOf(all, conditional).when).toBe('token.amount <= 100')
+    expect(ruleOf(own, conditional).when).toBe('redacted')
+  })
+
   it('holds header names of injected headers, and nothing of their values', async () => {
     const { body, text } = await shown('ops')
     expect(ruleOf(body, '/v1/two-headers')).toMatchObject({

@@ -52,8 +52,11 @@ async function* eventsOf(
     for await (const { records, position, dropped } of pages) {
       const fresh = dropped.filter((gap) => !sent.has(nameOf(gap)))
       for (const gap of fresh) sent.add(nameOf(gap))
+      const gaps = gapsOf(c, fresh)
+      // Another issuer's gap makes no event.
+      if (records.length + gaps.length === 0 && dropped.length > 0) continue
       const texts = [
-        ...gapsOf(c, fresh).map((gap) => eventText('dropped', gap)),
+        ...gaps.map((gap) => eventText('dropped', gap)),
         ...records.map((one) => `id: ${one.position}\ndata: ${one.record}\n\n`),
         `id: ${position}\n\n`,
       ]
