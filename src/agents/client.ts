@@ -1,6 +1,7 @@
 import type { AgentStore } from '../core/model/agents.ts'
 import { readBy } from '../platform/answers.ts'
 import { createObjectCalls, type Objects, unbound } from '../platform/calls.ts'
+import type { Background } from '../platform/system.ts'
 import { REGISTRY_ANSWERS } from './answers.ts'
 import { REGISTRY_NAME } from './feed.ts'
 
@@ -18,6 +19,7 @@ const READ_MS = 5_000
 export function createAgentRegistry(
   objects: Objects<Registry>,
   jurisdiction: string | undefined,
+  waitUntil: Background['waitUntil'],
 ): AgentStore {
   const ask = createObjectCalls({
     binding: 'AGENTS',
@@ -25,6 +27,7 @@ export function createAgentRegistry(
     jurisdiction,
     answers: REGISTRY_ANSWERS,
     timeout: READ_MS,
+    waitUntil,
   })
   const registry = () => {
     const placed = jurisdiction === undefined ? objects : objects.jurisdiction?.(jurisdiction)

@@ -3,6 +3,7 @@ import type { AssertionRule } from '../core/model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
 import { onceKnown } from '../core/result.ts'
 import { type InFlight, share } from '../core/single-flight.ts'
+import { type Breaker, createBreaker } from '../platform/breaker.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
 import type { AssertionKeyService, KeptKeys } from './key-service.ts'
@@ -25,15 +26,17 @@ export interface AssertionMemory {
   /** Milliseconds since the epoch of the last failure. */
   failedAt: number
   readonly inFlight: InFlight
+  readonly breaker: Breaker
 }
 
 /** Creates an empty memory. */
-export function createAssertionMemory(): AssertionMemory {
+export function createAssertionMemory(waitUntil?: Background['waitUntil']): AssertionMemory {
   return {
     held: undefined,
     operatorKeys: undefined,
     failedAt: Number.NEGATIVE_INFINITY,
     inFlight: new Map(),
+    breaker: createBreaker({ ...(waitUntil && { waitUntil }) }),
   }
 }
 
@@ -46,9 +49,10 @@ export interface AssertionKeysOptions extends Background {
 
 /**
  * In milliseconds: the age at which an answer is renewed in the background; its maximum age, which is less than
- * the time for which a retired key is published; the time limit of a call; and the pause after a failed call.
+ * the time for which a retired key is published; the time limit of a call, and of a call with what follows it; and the
+ * pause after a failed call.
  */
-const TIMES = { fresh: 5 * 60_000, usable: 55 * 60_000, ask: 5_000, pause: 1_000 }
+const TIMES = { fresh: 5 * 60_000, usable: 55 * 60_000, ask: 5_000, flight: 6_000, pause: 1_000 }
 
 const ASK = 'ask'
 
@@ -59,7 +63,7 @@ const ASK = 'ask'
  */
 export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys {
   const { memory, rule, clock, waitUntil, log } = options
-  const terms = { clock, waitUntil, maxAgeMs: TIMES.ask }
+  const terms = { clock, waitUntil, maxAgeMs: TIMES.flight }
 
   const ask = () =>
     share(memory.inFlight, ASK, terms, async () => {
@@ -105,13 +109,17 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
 }
 
 const have = async (options: AssertionKeysOptions): Promise<Held> => {
-  const { rule, keeper, clock } = options
+  const { memory, rule, keeper, clock } = options
   const askedAt = clock.now()
   const { algorithm, withdrawn } = rule
   const own = await operatorKeysOf(options)
   const operatorKeys: readonly PublicKey[] = own.map(({ key: _, ...rest }) => rest)
   const kept = keeper
-    ? await keeper({ algorithm, operatorKeys, withdrawn })
+    ? await memory.breaker.call(
+        ASK,
+        () => keeper({ algorithm, operatorKeys, withdrawn }),
+        TIMES.ask,
+      )
     : withoutKeeper(operatorKeys)
   const { signer } = kept
   // The key service may run another deployment's code than the isolates.

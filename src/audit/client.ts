@@ -69,6 +69,7 @@ export function createAudit(options: AuditOptions): Audit {
     jurisdiction,
     answers: SHARD_ANSWERS,
     timeout: CALL_MS,
+    waitUntil,
   })
   const eachShard = <Value>(
     call: (object: Shard, shard: number) => PromiseLike<Value>,

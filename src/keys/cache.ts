@@ -3,7 +3,9 @@ import type { Issuer } from '../core/model/issuer.ts'
 import { type KeySet, keySetOf, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
 import type { InFlight } from '../core/single-flight.ts'
+import { createBreaker } from '../platform/breaker.ts'
 import { dropOldest } from '../platform/buckets.ts'
+import type { Background } from '../platform/system.ts'
 import { type Budget, isolateBudget } from './budget.ts'
 import type { KeyAnswer, KeyFailure } from './key-service.ts'
 import type { KeyRecord, Rotation } from './store.ts'
@@ -46,13 +48,15 @@ export type KeyCache = ReturnType<typeof createKeyCache>
 const REMEMBERED = 1_024
 
 /** Creates an empty cache for the keys of all issuers. Create one per isolate, not per request. */
-export function createKeyCache(clock: Clock) {
+export function createKeyCache(clock: Clock, waitUntil?: Background['waitUntil']) {
   const inFlight: InFlight = new Map()
   return {
     clock,
     entries: new Map<string, KeyEntry>(),
     byIssuer: new WeakMap<Issuer, KeyEntry>(),
     inFlight,
+    /** By entry: whether its key service is late. */
+    breaker: createBreaker({ clock, ...(waitUntil && { waitUntil }) }),
   }
 }
 

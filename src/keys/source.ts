@@ -165,7 +165,7 @@ const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySour
   const { cache, clock, waitUntil } = options
   // Strangers with the same key id share a question; a known caller never shares theirs.
   const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
-  return [cache.inFlight, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
+  return [cache.inFlight, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.flightMs }] as const
 }
 
 const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions): void => {
@@ -193,9 +193,10 @@ const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceO
 /** Asks the key service. The entry then has newer keys, or a failure beside the old ones. */
 const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOptions) =>
   share(...flightOf(entry, asked, options), async () => {
-    const { keeper, clock, log } = options
+    const { keeper, clock, log, cache } = options
     const { name, keys, allowInsecureHttp, keyTimes: times } = issuer
-    try {
+    // Also for an answer that comes too late for this question.
+    const askKeeper = async () => {
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
       const answer = await keeper.ask({ ...asked, place, times })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
@@ -204,6 +205,9 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       // `look` does not fetch from the issuer, so a known failure stays, unless the key service has asked since.
       const isOver = (entry.held?.fetchedAt ?? 0) > (entry.failure?.at ?? 0)
       if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure
+    }
+    try {
+      await cache.breaker.call(entry.id, askKeeper, KEY_TIMES.askMs)
     } catch (error) {
       const at = clock.now()
       const retryAt = at + KEY_TIMES.failureMs

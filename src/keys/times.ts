@@ -10,6 +10,8 @@ export const KEY_TIMES = {
   longestFailureMs: 60_000,
   /** Milliseconds for one question to an issuer: two metadata documents and the set, plus slack. */
   askMs: 20_000,
+  /** Milliseconds until a question counts as lost, with what follows its answer. */
+  flightMs: 21_000,
   /** Milliseconds that a request waits for the confirmation of usable keys. */
   patienceMs: 1_000,
   /** Milliseconds for KV, before the key service is asked instead. */

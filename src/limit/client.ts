@@ -5,8 +5,9 @@ import { type Allowance, type Exhausted, type Quotas, takeOne } from '../core/mo
 import type { Clock, Limits } from '../core/model/ports.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { AMOUNT, COUNT, maybe, readAnswer } from '../platform/answers.ts'
+import { createBreaker } from '../platform/breaker.ts'
 import { dropOldest } from '../platform/buckets.ts'
-import { createObjectCalls, inTime, type ObjectCalls, unbound } from '../platform/calls.ts'
+import { createObjectCalls, type ObjectCalls, unbound } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 
 /** An object of `RateLimiter`, with the methods that the gate needs. */
@@ -108,8 +109,8 @@ type State = NonNullable<Exhausted['state']>
 /**
  * Limits by Durable Objects and bindings. Requests that an object would refuse again are refused without a call. A call
  * to an object that fails, or takes longer than {@link LIMITS.rateLimitMs}, is retried once; then it rejects, as for a
- * malformed answer. If only its response was lost, the request counts
- * twice, so fewer requests are allowed, never more. Calls to bindings are not retried.
+ * malformed answer. If only its response was lost, the request counts twice, so fewer requests are allowed, never more.
+ * Calls to bindings are not retried.
  */
 export function createLimits({
   objects,
@@ -118,19 +119,23 @@ export function createLimits({
   addresses,
   timeout = LIMITS.rateLimitMs,
   clock = system.clock,
+  ...background
 }: LimitsOptions): Limits {
   const refusals = createRefusals(clock)
+  const breaker = createBreaker({ ...background, clock })
   const askObject = createObjectCalls<Limiter>({
     binding: 'RATE_LIMITER',
     objects,
     jurisdiction,
     answers: ANSWERS,
     timeout,
+    ...background,
   })
   const askBinding = async (name: string, key: string): Promise<Result<Allowance, Exhausted>> => {
     const bound = binding(name)
     if (!bound) throw unbound(name)
-    const { success } = readAnswer(LIMITED, await inTime(() => bound.limit({ key }), timeout))
+    const answer = await breaker.call(name, () => bound.limit({ key }), timeout)
+    const { success } = readAnswer(LIMITED, answer)
     return success ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
   }
   const count = async (name: string, quotas: Quotas, spend: boolean) => {

@@ -1,6 +1,8 @@
 import { LIMITS } from '../core/limits.ts'
 import { within } from '../core/timeout.ts'
 import { type Answers, readBy } from './answers.ts'
+import { createBreaker } from './breaker.ts'
+import type { Background } from './system.ts'
 
 /**
  * The result of a call to an object; rejects after `ms` milliseconds. The call itself goes on and may still take
@@ -18,7 +20,7 @@ export async function inTime<Value>(
 /** Calls an object, and a second time if that fails. Get a new stub for each call: a failed stub may stay broken. */
 export function retryOnce<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   return call().catch((error: unknown) => {
-    // A retry does not help an overloaded object.
+    // A retry does not help an overloaded object, nor a late one.
     if ((error as { readonly overloaded?: boolean }).overloaded) throw error
     return call()
   })
@@ -31,7 +33,7 @@ export interface Objects<Stub> {
 }
 
 /** The settings for calls to objects of a namespace. */
-export interface ObjectCalls<Stub> {
+export interface ObjectCalls<Stub> extends Partial<Pick<Background, 'waitUntil'>> {
   readonly binding: string
   readonly objects: Objects<Stub> | undefined
   readonly jurisdiction: string | undefined
@@ -40,25 +42,29 @@ export interface ObjectCalls<Stub> {
   readonly timeout: number
 }
 
-/** Calls an object by name, and a second time on failure, timeout or a malformed answer; then it rejects. */
+/**
+ * Calls an object by name, and a second time on failure, timeout or a malformed answer; then it rejects. A
+ * {@link createBreaker} limits the wait, but not that of a call with a time of its own.
+ */
 export function createObjectCalls<Stub>({
   binding,
   objects: all,
   jurisdiction,
   answers,
   timeout,
+  ...background
 }: ObjectCalls<Stub>) {
+  const breaker = createBreaker(background)
   const placed = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
   return async <Answer>(
     name: string,
     call: (object: Stub) => PromiseLike<Answer>,
-    ms = timeout,
+    ms?: number,
   ): Promise<Answer> => {
     const objects = placed()
     if (!objects) throw unbound(binding)
-    return retryOnce(() =>
-      inTime(async () => await call(readBy(answers, objects.getByName(name))), ms),
-    )
+    const ask = async () => await call(readBy(answers, objects.getByName(name)))
+    return retryOnce(() => (ms === undefined ? breaker.call(name, ask, timeout) : inTime(ask, ms)))
   }
 }
 

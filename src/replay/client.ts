@@ -24,6 +24,7 @@ export function createReplays({
   objects,
   jurisdiction,
   timeout = LIMITS.replayMs,
+  ...background
 }: ReplaysOptions): ReplayStore {
   const ask = createObjectCalls<Shard>({
     binding: 'REPLAYS',
@@ -31,6 +32,7 @@ export function createReplays({
     jurisdiction,
     answers: ANSWERS,
     timeout,
+    ...background,
   })
   return {
     claim(name, expires) {

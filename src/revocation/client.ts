@@ -1,7 +1,7 @@
 import { shortHash } from '../core/bytes.ts'
 import { LIMITS } from '../core/limits.ts'
 import { perObject } from '../core/memo.ts'
-import type { Clock, RevocationStore, Revocations } from '../core/model/ports.ts'
+import type { RevocationStore, Revocations } from '../core/model/ports.ts'
 import {
   type RevocationPlacement,
   type RevocationSubject,
@@ -9,8 +9,9 @@ import {
 } from '../core/model/revocation.ts'
 import { type InFlight, share } from '../core/single-flight.ts'
 import { readBy } from '../platform/answers.ts'
+import { createBreaker } from '../platform/breaker.ts'
 import { inTime, type Objects, retryOnce } from '../platform/calls.ts'
-import { system } from '../platform/system.ts'
+import { type Background, system } from '../platform/system.ts'
 import { SHARD_ANSWERS } from './answers.ts'
 import { createBoundedLookup } from './bounded.ts'
 import { type Found, PRIMARY, type Shard } from './protocol.ts'
@@ -36,15 +37,15 @@ export function createRevocations(
   placement: RevocationPlacement = { shards: 1, locations: [] },
   isolate?: IsolateOptions,
 ): Revocations & RevocationStore {
-  const { primary, read, pull } = createShards(namespace, placement, isolate?.clock ?? system.clock)
+  const { primary, ask: twice, isLate, read, pull } = createShards(namespace, placement, isolate)
   const reading: InFlight<Found> = new Map()
   const terms = isolate && { ...isolate, maxAgeMs: READING_MS, fresh: true }
   const ask = async (subjects: readonly RevocationSubject[]): Promise<Found> => {
     const keys = keysOf(subjects)
     const text = JSON.stringify(keys)
     const lookup = () => read(text, (shard, hint) => shard.lookup(keys, hint))
-    if (!terms) return lookup()
-    // Limits the load on a shard from concurrent requests of one token.
+    // Limits the load on a shard from concurrent requests of one token. Nobody waits for others at a late shard.
+    if (!terms || isLate(text)) return lookup()
     const found = await share(reading, text, terms, lookup)
     if (!found) throw new Error('no reading of others ended in time')
     return found
@@ -57,8 +58,6 @@ export function createRevocations(
       pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
   }
   const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
-  const twice = <Value>(call: (shard: Shard) => PromiseLike<Value>): Promise<Value> =>
-    retryOnce(() => inTime(() => call(primary())))
   return {
     lookup: (subjects, terms) =>
       bounded && terms?.consistency === 'bounded'
@@ -90,8 +89,10 @@ const REST_MS = { failed: 10_000, unanswered: 1_000 }
 export function createShards(
   namespace: Objects<Shard> | undefined,
   { shards, locations, jurisdiction }: RevocationPlacement,
-  clock: Clock,
+  background: Partial<Pick<Background, 'clock' | 'waitUntil'>> = {},
 ) {
+  const { clock = system.clock } = background
+  const breaker = createBreaker(background)
   const objects = jurisdiction ? namespace?.jurisdiction?.(jurisdiction) : namespace
   /** By shard: the end of its pause, in milliseconds. */
   const resting = new Map<string, number>()
@@ -109,12 +110,19 @@ export function createShards(
     return clock.now() < (resting.get(name) ?? 0) ? PRIMARY : name
   }
 
+  const wait = <Value>(name: string, ask: () => PromiseLike<Value>): Promise<Value> =>
+    breaker.call(name, ask, LIMITS.revocationReadMs)
+
   const firstOf = async <Value>(names: Iterable<string>, call: Call<Value>, ms?: number) => {
     let failure: unknown
+    const wasLate = ms === undefined && breaker.isLate(PRIMARY)
     for (const name of names) {
+      // A caller waits once: the second try would be at the primary, which was late before.
+      if (failure && wasLate) break
       let rest = REST_MS.unanswered
       try {
-        const value = await inTime(() => call(shard(name), locations[0]), ms)
+        const ask = () => call(shard(name), locations[0])
+        const value = await (ms === undefined ? wait(name, ask) : inTime(ask, ms))
         if (value !== undefined) return value
       } catch (error) {
         failure = error
@@ -122,19 +130,31 @@ export function createShards(
       }
       if (name !== PRIMARY) resting.set(name, clock.now() + rest)
     }
+    // The primary is the last to fail: what keeps it from answering may concern all.
+    if (breaker.isLate(PRIMARY)) for (let i = 1; i < shards; i++) breaker.suspect(String(i))
     throw failure ?? new Error('no shard answers for the set')
   }
 
   return {
     primary: () => shard(PRIMARY),
 
-    /** Tries twice at most; the second try is the primary. */
+    /** Asks the primary, twice at most. */
+    ask: <Value>(call: (shard: Shard) => PromiseLike<Value>): Promise<Value> =>
+      retryOnce(() => wait(PRIMARY, () => call(shard(PRIMARY)))),
+
+    /** Tries twice at most; the second try is the primary. Late shards: {@link createBreaker}. */
     read: <Value>(text: string, call: Call<Value>): Promise<Value> =>
       firstOf([chosen(text), PRIMARY], call),
 
-    /** Tries each shard once; `ms` is the deadline of a try. */
-    pull: <Value>(text: string, call: Call<Value>, ms?: number): Promise<Value> =>
-      firstOf(new Set([chosen(text), PRIMARY]), call, ms),
+    /** Whether the shard that a read would try first is late. */
+    isLate: (text: string): boolean => breaker.isLate(chosen(text)),
+
+    /** Tries each shard once; `ms` is the deadline of a try. No request waits for it, so each try has all of it. */
+    pull: <Value>(
+      text: string,
+      call: Call<Value>,
+      ms: number = LIMITS.revocationReadMs,
+    ): Promise<Value> => firstOf(new Set([chosen(text), PRIMARY]), call, ms),
   }
 }
 

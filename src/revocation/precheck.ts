@@ -41,13 +41,18 @@ export const holding = stage({
 /**
  * Denies early, with the codes of `revocation`, which still runs last. Reads the set with bounded
  * staleness, so a fresh copy needs no wait; a recent revocation may be missed. A strict rule checks
- * again before denying, since a lifted entry takes effect at once. Denies if the set is unavailable.
+ * again before denying, since a lifted entry takes effect at once. Denies if the set is unavailable, and then does not
+ * check again.
  */
 const early = (needs: Needs, ports: StandingPorts): Standing | Promise<Standing> => {
   const { policy, route } = needs
   const look = checkStanding(needs, ports, termsOf(policy, route))
   if (route.revocation.consistency === 'bounded') return look
-  return onceKnown(look, (may) => (may.ok ? may : checkStanding(needs, ports, route.revocation)))
+  return onceKnown(look, (may) =>
+    may.ok || may.reason.code === 'revocations_unavailable'
+      ? may
+      : checkStanding(needs, ports, route.revocation),
+  )
 }
 
 /** The rule's own terms if bounded, else GATE's staleness. */

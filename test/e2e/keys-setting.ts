@@ -25,9 +25,26 @@ export const makePatient = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch'
 /** Has it give up as soon as it does otherwise. */
 export const makeImpatient = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch', 1)
 
+/** The classes that {@link malform} and {@link hang} have a hold of. */
+export const MALFORMED = {
+  REVOCATIONS: 'MalformedRevocationShard',
+  RATE_LIMITER: 'MalformedRateLimiter',
+  REPLAYS: 'MalformedReplayShard',
+  AUDIT_LOG: 'MalformedAuditLog',
+  AGENTS: 'MalformedAgentRegistry',
+  ASSERTION_KEEPER: 'MalformedAssertionKeeper',
+  KEY_KEEPER: 'MalformedKeyKeeper',
+}
+
 /** Has an object's method give this answer from now on, in a gate whose classes are `Malformed…`. */
 export const malform = (gate: Gate, method: string, answer?: unknown) =>
   gate.call('CLOCK', 'clock', 'malform', method, answer)
+
+/** Has a method of its objects answer nothing until this is called without one. */
+export const hang = (gate: Gate, method?: string) => gate.call('CLOCK', 'clock', 'hang', method)
+
+/** Has it give up in a tenth of the time. */
+export const makeHasty = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch', 0.1)
 
 /** An answer as a test compares it. */
 export type Outcome = Awaited<ReturnType<typeof outcome>>

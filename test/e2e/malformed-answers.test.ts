@@ -1,22 +1,20 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { ALLOWED, clocked, forward, type Issued, malform, startIssued } from './keys-setting.ts'
+import {
+  ALLOWED,
+  clocked,
+  forward,
+  type Issued,
+  MALFORMED,
+  malform,
+  startIssued,
+} from './keys-setting.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
 const ID = 'a'.repeat(22)
 const UUID = 'a3c7f0d2-5b1e-4c88-9d0a-6f2e81b47c35'
-const MALFORMED = {
-  REVOCATIONS: 'MalformedRevocationShard',
-  RATE_LIMITER: 'MalformedRateLimiter',
-  REPLAYS: 'MalformedReplayShard',
-  AUDIT_LOG: 'MalformedAuditLog',
-  AGENTS: 'MalformedAgentRegistry',
-  ASSERTION_KEEPER: 'MalformedAssertionKeeper',
-  KEY_KEEPER: 'MalformedKeyKeeper',
-}
-
 /** No method that answers with an object or a list gives any of these. */
 const NONE: readonly unknown[] = [null, 0, -1, '$NaN', true, 'text', [], {}]
 const LEFT = { left: 1, reset: 1 }

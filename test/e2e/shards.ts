@@ -21,7 +21,7 @@ export const THROTTLED = 'throttled-agent'
  * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
  * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers.
  * The classes whose names begin with `Malformed` are the real ones, but for the method that `Clock` names, which gives
- * the answer that it was told; `$undefined` and `$NaN` stand for what JSON does not have.
+ * the answer that it was told, or none while it `hang`s; `$undefined` and `$NaN` stand for what JSON does not have.
  */
 const classes = (
   {
@@ -47,6 +47,7 @@ export class Clock extends Base__ {
   async forward(ms) { clock__.ahead += ms }
   async stretch(times) { clock__.stretch = times }
   async change(vars) { clock__.vars = vars; clock__.env = undefined }
+  async hang(hanging) { malform__.hanging = hanging }
   async malform(method, answer) { Object.assign(malform__, { method, answer: revived__(answer) }) }
 }
 const malform__ = {}
@@ -60,7 +61,8 @@ const revived__ = (value) => {
 const malformed__ = (Real) => {
   class Malformed extends Real {}
   for (const name of Object.getOwnPropertyNames(Real.prototype).slice(1)) {
-    Malformed.prototype[name] = function (...given) {
+    Malformed.prototype[name] = async function (...given) {
+      while (malform__.hanging === name) await later__(20)
       return malform__.method === name ? malform__.answer : Real.prototype[name].apply(this, given)
     }
   }

@@ -9,6 +9,8 @@ import { BOUNDED, isolateOf } from '../kit/revocation-isolate.ts'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
+/** Milliseconds that a second try has. */
+const SHORT = 1_000
 const never = () => new Promise<never>(() => {})
 const nothing = async () => ({ epoch: 'e', version: 1, entries: [] })
 
@@ -31,13 +33,30 @@ it.each(Object.entries(READS))('%s gives up a second try that never ends', async
   const opened = open(never, never)
   const settled = vi.fn()
   const outcome = read(opened).catch(String).finally(settled)
-  await vi.advanceTimersByTimeAsync(2 * LIMITS.revocationReadMs - 1)
+  await vi.advanceTimersByTimeAsync(LIMITS.revocationReadMs + SHORT - 1)
   expect(settled).not.toHaveBeenCalled()
   await vi.advanceTimersByTimeAsync(1)
   expect(settled).toHaveBeenCalled()
   expect(await outcome).toContain('no answer within')
   expect(opened.asked()).toBe(2)
   expect(vi.getTimerCount()).toBe(0)
+})
+
+it('waits a second for a set that was late, until it has answered', async () => {
+  const slow = () => new Promise((done) => setTimeout(() => done(nothing()), 2_000))
+  const { revocations, asked } = open(never, never, never, slow, nothing, slow)
+  const lookup = (ms: number) => {
+    const outcome = Promise.resolve(revocations.lookup([])).then(String, String)
+    return vi.advanceTimersByTimeAsync(ms).then(() => Promise.race([outcome, 'still waiting']))
+  }
+  expect(await lookup(LIMITS.revocationReadMs + SHORT)).toContain('no answer within')
+  for (const tries of [3, 4]) {
+    expect(await lookup(SHORT)).toContain('no answer within 1000 ms')
+    expect(asked()).toBe(tries)
+  }
+  expect(await lookup(0)).toBe('')
+  expect(await lookup(SHORT)).toBe('still waiting')
+  await vi.advanceTimersByTimeAsync(SHORT)
 })
 
 it('asks again when the first try never ends', async () => {

@@ -22,7 +22,7 @@ const start = (says: Behaviour, placement: Partial<RevocationPlacement> = {}) =>
       return namespace
     },
   }
-  const reach = createShards(namespace, { shards: 4, locations: [], ...placement }, clock)
+  const reach = createShards(namespace, { shards: 4, locations: [], ...placement }, { clock })
   const hints = new Set<string | undefined>()
   const call = (_: Shard, primaryHint: string | undefined) => {
     hints.add(primaryHint)
@@ -129,7 +129,7 @@ describe('where shards are made', () => {
     const lacking = createShards(
       { getByName: () => ({}) as Shard },
       { shards: 1, locations: [], jurisdiction: 'eu' },
-      { now: () => 0 },
+      { clock: { now: () => 0 } },
     )
     await expect(lacking.read('text', async () => 'said')).rejects.toThrow('no jurisdictions')
   })

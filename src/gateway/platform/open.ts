@@ -37,13 +37,13 @@ const { clock, log } = system
 
 /** State of an isolate between requests: plain data and keys, never a stub or a stream. */
 const policyOf = createPolicyLoader(log)
-const keyCache = createKeyCache(clock)
+const keyCache = createKeyCache(clock, waitUntil)
 const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(clock)
 const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const bodies = createRooms(clock)
-const assertionMemory = createAssertionMemory()
+const assertionMemory = createAssertionMemory(waitUntil)
 const isolate = { keyCache, snapshotMemory, assertionMemory }
 /** The data centre of the first request; all isolates of one data centre use the same shard. */
 let colo: string | undefined
@@ -121,8 +121,9 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     jurisdiction,
     binding: (name) => env[name] as RateLimitBinding | undefined,
     addresses,
+    waitUntil,
   })
-  const replays = createReplays({ objects: env.REPLAYS, jurisdiction })
+  const replays = createReplays({ objects: env.REPLAYS, jurisdiction, waitUntil })
   const audit =
     env.AUDIT_LOG && policy?.audit
       ? createAudit({
@@ -149,7 +150,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     signingKeys,
     sessions,
     ...(audit && { audit }),
-    ...(env.AGENTS && { agents: createAgentRegistry(env.AGENTS, jurisdiction) }),
+    ...(env.AGENTS && { agents: createAgentRegistry(env.AGENTS, jurisdiction, waitUntil) }),
     nonces: createNonces({ keys: signingKeys, clock }),
     journal: { record: (line) => console.log(line) },
     send: sender(env),
