@@ -1,6 +1,7 @@
 import { env as bindings } from 'cloudflare:workers'
 import * as v from 'valibot'
 import { type JsonObject, objectOf, own } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { comparePolicies } from '../diff/compare.ts'
@@ -9,7 +10,7 @@ import { type Problem, readAdminJson, readValue, strict, text } from '../gateway
 import type { Env } from '../gateway/platform/env.ts'
 import { variablesOf } from '../gateway/platform/policy.ts'
 import { workerEnv } from '../policy/env.ts'
-import { isPolicyVariable, SERVE_DEFAULTS } from '../policy/vars.ts'
+import { isPolicyVariable, readVars, SERVE_DEFAULTS } from '../policy/vars.ts'
 import { type Environment, environmentsOf } from '../wrangler/environments.ts'
 import { type Place, readJsonc, readToml } from '../wrangler/places.ts'
 import { readEnvironment } from '../wrangler/reading.ts'
@@ -17,28 +18,55 @@ import { consoleDenials as deny } from './session.ts'
 
 const env = bindings as unknown as Env
 
-/** Bounds of one comparison, which takes a second for two policies of 1,000 rules. */
-const MOST = { characters: 256 * 1024, bytes: 512 * 1024, samples: 100_000, problems: 50 }
+/** Bounds of one comparison. `entries`: of each table of the pasted policy. `ms`: until another comparison may begin. */
+const MOST = {
+  characters: 256 * 1024,
+  bytes: 512 * 1024,
+  entries: 1_000,
+  samples: 100_000,
+  problems: 50,
+  ms: 60_000,
+}
 
 const ASKED = strict({ text: text(MOST.characters), environment: v.exactOptional(text(200)) })
 
 /**
  * `POST /console/diff`: what changes if the policy of a wrangler file replaces the one in force. The text is not stored,
- * and no value of a secret is compared. The guard has checked token and scope.
+ * and no value of a secret is compared. The guard has checked token and scope. An isolate does one comparison at a time,
+ * and serves other requests between its parts.
  */
 export async function diffOfText(c: Admin): Promise<Response> {
   if (ownIssuer(c) !== undefined) refuse(c, deny('console_diff_reach'))
   const invalid = deny('console_diff_invalid')
   const given = await readAdminJson(c, invalid, MOST.bytes)
-  const after = textPolicy(readValue(c, ASKED, given, invalid))
-  if (!after.ok) return refuse(c, invalid, { problems: after.reason })
+  const asked = readValue(c, ASKED, given, invalid)
+  // The share of one owner, so a second comparison has no room. It ends even if the caller has gone.
+  const room = c.get('ports').bodies.open('console_diff', MOST.ms)
+  if (!room.take(LIMITS.heldBodies.ofOne)) return refuse(c, deny('console_diff_busy'))
+  try {
+    const after = textPolicy(asked)
+    if (!after.ok) return refuse(c, invalid, { problems: after.reason })
+    await pause()
+    before ??= runningPolicy()
+    await pause()
+    const effort = { most: MOST.samples, pause }
+    const compared = await comparePolicies(before, after.value, effort)
+    return compared.ok ? answer(c, compared.value) : refuse(c, deny('console_diff_too_large'))
+  } finally {
+    room.leave()
+  }
+}
+
+const pause = () => new Promise<void>((done) => setTimeout(done, 0))
+
+/** The policy in force, which does not change in an isolate. */
+let before: Policy | undefined
+
+const runningPolicy = (): Policy => {
   const [running] = environmentsOf({ vars: variablesOf(env) })
-  const before = running && readVarsOf(running)
-  if (!before?.parsed.ok) throw new Error('the policy in force cannot be read')
-  const pause = () => new Promise<void>((done) => setTimeout(done, 0))
-  const effort = { most: MOST.samples, pause }
-  const compared = await comparePolicies(before.parsed.value.policy, after.value, effort)
-  return compared.ok ? answer(c, compared.value) : refuse(c, deny('console_diff_too_large'))
+  const read = running && readVarsOf(running)
+  if (!read?.parsed.ok) throw new Error('the policy in force cannot be read')
+  return read.parsed.value.policy
 }
 
 /** Reads the policy of an environment. An environment without bindings has those of this Worker. */
@@ -68,12 +96,26 @@ const textPolicy = ({
   const all = environmentsOf({ ...file, env })
   const found = all.find(({ name }) => name === environment)
   if (!found) return fail([{ path: 'environment', message: 'is not in the text' }])
+  const tooLong = tooLongIn(found.vars)
+  if (tooLong.length > 0) return fail(tooLong)
   const vars = { ...besideFile(all[0]), ...found.vars }
   const { variableIssues, parsed } = readVarsOf({ ...found, vars })
   const issues = [...found.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
   if (parsed.ok && issues.length === 0) return ok(parsed.value.policy)
   const some = issues.slice(0, MOST.problems)
   return fail(some.map((issue) => ({ ...issue, ...read.placeOf(issue.path, environment) })))
+}
+
+/** The tables of a policy with too many entries. */
+const tooLongIn = (given: JsonObject): readonly Problem[] => {
+  const { vars } = readVars(given)
+  return (['ROUTES', 'GRANTS', 'ISSUERS', 'SCOPES'] as const)
+    .map((path) => [path, Object.keys(Object(vars[path])).length] as const)
+    .filter(([, length]) => length > MOST.entries)
+    .map(([path, length]) => ({
+      path,
+      message: `has ${length} entries, over ${MOST.entries}; run npx edgewarden diff OLD NEW on your machine`,
+    }))
 }
 
 /** Variables that are not in the text and stay as they are: rules of teams, which have files of their own, and what `serve` adds. */

@@ -49,6 +49,11 @@ export const consoleDenials = denials({
     'The policies are too large to be compared by the gate',
     'Compare them on your machine: npx edgewarden diff OLD NEW',
   ],
+  console_diff_busy: [
+    'tooMany',
+    'The gate compares another policy at the moment',
+    'Try again in some seconds, or compare on your machine: npx edgewarden diff OLD NEW',
+  ],
   console_diff_reach: [
     'forbidden',
     'Only an administrator of every issuer may compare policies',

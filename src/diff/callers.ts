@@ -39,6 +39,7 @@ export function callerExcess(
   const asked = other && { asked: askedBy(other) }
   const { access, mode } = one.route
   if (access === 'public') return [{ who: 'anyone, without a token,', ...asked }]
+  const others = new Map(other && takenBy(other).map((entry) => [entry.issuer, entry]))
   const found: Excess[] = []
   if (mode === 'shadow' && other?.route.mode !== 'shadow') {
     found.push({ who: 'anyone, whatever their token (shadow mode),', ...asked })
@@ -48,7 +49,7 @@ export function callerExcess(
   }
   for (const issuer of takenBy(one)) {
     const { name, issuer: iss } = issuer
-    const there = other && takenBy(other).find((entry) => entry.issuer === iss)
+    const there = others.get(iss)
     const parts =
       other && there
         ? ROWS.flatMap((row) => row({ ...one, issuer }, { ...other, issuer: there }, placeholder))

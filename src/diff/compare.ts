@@ -9,6 +9,7 @@ import { callerExcess } from './callers.ts'
 import { gateSettings, issuerSettings, readOtherwise, ruleSettings } from './compared.ts'
 import { type Comparison, createFindings } from './findings.ts'
 import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
+import { createPace, type Pace } from './pace.ts'
 import { type Requests, requestsFor, ruleFor } from './requests.ts'
 import type { Met } from './scopes.ts'
 import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
@@ -24,8 +25,10 @@ interface Effort {
   readonly pause?: () => Promise<void>
 }
 
-/** Sample requests, or kinds of them, between two pauses. */
-const PART = 200
+/** Steps to find the two rules of a sample request. */
+const FIND = 50
+/** Steps to compare the callers of two rules, besides one for each issuer. */
+const CALLERS = 200
 
 /**
  * Compares the requests that two policies allow, not their text: the order of rules counts only
@@ -37,11 +40,12 @@ export async function comparePolicies(
   after: Policy,
   { most, pause }: Effort = {},
 ): Promise<Result<Comparison, string>> {
-  const requests = requestsFor(before, after, most)
+  const pace = createPace(pause)
+  const requests = await requestsFor(before, after, pace, most)
   if (!requests)
     return fail('the rules overlap in too many ways to compare which requests they allow')
   const findings = createFindings()
-  await compareRules(before, after, requests, findings, pause)
+  await compareRules(before, after, requests, findings, pace)
   await compareOwn(before, after, requests, findings)
   compareTables(before, after, findings)
   return ok(findings.all())
@@ -52,15 +56,15 @@ const compareRules = async (
   after: Policy,
   { samples, placeholder }: Requests,
   findings: Findings,
-  pause?: Effort['pause'],
+  pace: Pace,
 ) => {
   const settings = ruleChanges(before, after)
   const pairs: (readonly [Route, Route])[] = []
   const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
   // Requests of the same two rules are one kind if their relevant parameters are equal.
   const kinds = new Map<string, Labelled & { readonly telling: number }>()
-  for (const [i, sample] of samples.entries()) {
-    if (i % PART === PART - 1) await pause?.()
+  for (const sample of samples) {
+    await pace(FIND)
     const [old, now] = [await ruleFor(before, sample), await ruleFor(after, sample)]
     if (!old && !now) continue
     if (old && now) pairs.push([old.route, now.route])
@@ -96,8 +100,9 @@ const compareRules = async (
   }
   // Values not allowed in scopes come last: only their differences from the others are reported.
   const ordered = [...kinds.values()].sort((a, b) => unfitOf(a).length - unfitOf(b).length)
-  for (const [i, labelled] of ordered.entries()) {
-    if (i % PART === PART - 1) await pause?.()
+  const steps = CALLERS + before.issuers.size + after.issuers.size
+  for (const labelled of ordered) {
+    await pace(steps)
     const { old, now } = labelled
     sayCallers('gains', labelled)
     sayCallers('loses', labelled)

@@ -1,4 +1,5 @@
 import { getOrMake } from '../core/memo.ts'
+import { createPace, type Pace } from './pace.ts'
 import { laxly, otherSpellings, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 
 /** Sample paths for all kinds of paths, and their placeholder. */
@@ -12,6 +13,7 @@ interface Walk {
   readonly placeholder: string
   readonly most: number
   readonly paths: string[]
+  readonly pace: Pace
 }
 
 /** A shape that differs from all others. */
@@ -31,11 +33,12 @@ interface State {
  * one not allowed in scopes. Rules treat any path like one of these. `undefined` above `most`
  * paths. The placeholder does not occur in `others`.
  */
-export function samplePaths(
+export async function samplePaths(
   shapes: readonly Shape[],
   most: number,
   others: readonly string[] = [],
-): Samples | undefined {
+  pace: Pace = createPace(undefined),
+): Promise<Samples | undefined> {
   const unique = merged(shapes)
   const texts = unique.flatMap(({ pieces, values }) => [
     ...pieces.map(({ source }) => source),
@@ -45,8 +48,8 @@ export function samplePaths(
     [...text.toLowerCase().matchAll(/any(x*)/g)].map(([, run = '']) => run.length + 1),
   )
   const placeholder = `any${'x'.repeat(taken.reduce((most, one) => Math.max(most, one), 0))}`
-  const walk: Walk = { placeholder, most, paths: [] }
-  return step(walk, { segments: [], alive: unique, taken: [] })
+  const walk: Walk = { placeholder, most, paths: [], pace }
+  return (await step(walk, { segments: [], alive: unique, taken: [] }))
     ? { paths: walk.paths, placeholder }
     : undefined
 }
@@ -65,8 +68,12 @@ const merged = (shapes: readonly Shape[]): readonly Numbered[] => {
   return [...all.values()].map((shape, id) => ({ ...shape, id }))
 }
 
+/** Steps for each shape that a path may still match. */
+const STEPS = 2
+
 /** Extends a path; `false` if there are too many. */
-const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
+const step = async (walk: Walk, { segments, alive, taken }: State): Promise<boolean> => {
+  await walk.pace(STEPS * (1 + alive.length))
   const depth = segments.length
   const isWhole = alive.some(({ pieces, isOpen }) => pieces.length === depth && !isOpen)
   if (depth > 0 && (isWhole || taken.length > 0)) {
@@ -86,7 +93,7 @@ const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
     if (!isValue && seen.has(key)) continue
     seen.add(key)
     const state = { segments: [...segments, segment], alive: next, taken: done }
-    if (!step(walk, state)) return false
+    if (!(await step(walk, state))) return false
   }
   return true
 }

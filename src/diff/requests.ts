@@ -4,6 +4,7 @@ import { METHODS, type Method, type Route } from '../core/model/route.ts'
 import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH, metadataPath } from '../core/model/well-known.ts'
 import { route } from '../core/stages/route.ts'
+import type { Pace } from './pace.ts'
 import { samplePaths } from './paths.ts'
 import { declaredScopes, type Met, valuesIn, writtenTexts } from './scopes.ts'
 import { placeOf, type Shape, shapesOf } from './shapes.ts'
@@ -27,24 +28,26 @@ export interface Requests {
 const MOST_PATHS = 50_000
 
 /** One sample request of each kind; `undefined` if there are too many, by themselves or for `most`. */
-export function requestsFor(
+export async function requestsFor(
   before: Policy,
   after: Policy,
+  pace: Pace,
   most = Number.POSITIVE_INFINITY,
-): Requests | undefined {
+): Promise<Requests | undefined> {
   const both = [before, after]
   const scopes = [...new Set(both.flatMap(declaredScopes))]
   const rules = both.flatMap(({ routes }) => routes)
   const own = both.flatMap(ownPaths).map((path) => ({ path }))
   const methods = methodsOf(rules)
   const hosts = hostsOf(before, after, rules)
-  const found = samplePaths(
+  const found = await samplePaths(
     [
       ...rules.flatMap((rule) => shapesOf(rule, tellingValues(rule, scopes))),
       ...own.flatMap((rule) => shapesOf(rule)),
     ],
     Math.min(MOST_PATHS, most / (hosts.length * methods.length)),
     [...scopes, ...rules.flatMap(writtenTexts)],
+    pace,
   )
   if (!found) return undefined
   return {
@@ -71,7 +74,13 @@ const firstOfEach = <Item>(items: Iterable<Item>, kindOf: (item: Item) => string
 
 /** One method of each set that every rule treats alike, with the set. */
 const methodsOf = (rules: readonly Route[]): readonly Pick<Sample, 'method' | 'methods'>[] => {
-  const kindOf = (method: Method) => rules.map(({ methods }) => methods.includes(method)).join()
+  const kinds = new Map(
+    METHODS.map((method) => [
+      method,
+      rules.map(({ methods }) => +methods.includes(method)).join(''),
+    ]),
+  )
+  const kindOf = (method: Method) => kinds.get(method) ?? ''
   return firstOfEach(METHODS, kindOf).map((method) => ({
     method,
     methods: METHODS.filter((one) => kindOf(one) === kindOf(method)),

@@ -60,14 +60,14 @@ const fate = (routes: readonly Route[], path: string): string =>
     .join()
 
 describe('samplePaths', () => {
-  it('has a path for whatever rules do with any path', () => {
+  it('has a path for whatever rules do with any path', async () => {
     const fates = new Set<string>()
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         rules,
         fc.array(requestPath, { minLength: 20, maxLength: 40 }),
-        (routes, paths) => {
-          const found = samplePaths(
+        async (routes, paths) => {
+          const found = await samplePaths(
             routes.flatMap((route) => shapesOf(route)),
             5_000,
           )
@@ -88,26 +88,26 @@ describe('samplePaths', () => {
     expect(fates.size).toBeGreaterThan(10)
   })
 
-  it('makes up what nothing is called, and tries the values that scopes are about', () => {
+  it('makes up what nothing is called, and tries the values that scopes are about', async () => {
     const route = routeOf('GET /any/{id}')
-    const found = samplePaths(shapesOf(route, new Map([[1, ['42']]])), 100)
+    const found = await samplePaths(shapesOf(route, new Map([[1, ['42']]])), 100)
     expect(found?.placeholder).toBe('anyx')
     expect(found?.paths).toContain('/any/anyx2-')
     expect(found?.paths).toContain('/any/42')
   })
 
-  it('makes up what no other text has in it', () => {
-    const found = samplePaths(shapesOf(routeOf('GET /{id}')), 100, ['x:ANY1', 'anyxx'])
+  it('makes up what no other text has in it', async () => {
+    const found = await samplePaths(shapesOf(routeOf('GET /{id}')), 100, ['x:ANY1', 'anyxx'])
     expect(found?.placeholder).toBe('anyxxx')
   })
 
-  it('says so where there are too many', () => {
+  it('says so where there are too many', async () => {
     const routes = ['a', 'b', 'c', 'd'].map((one, i) =>
       routeOf(`GET /${['{p}', '{q}', '{r}', '{s}'].with(i, one).join('/')}`),
     )
     const shapes = routes.flatMap((route) => shapesOf(route))
-    expect(samplePaths(shapes, 1_000)?.paths.length).toBeGreaterThan(16)
-    expect(samplePaths(shapes, 16)).toBeUndefined()
+    expect((await samplePaths(shapes, 1_000))?.paths.length).toBeGreaterThan(16)
+    expect(await samplePaths(shapes, 16)).toBeUndefined()
   })
 })
 

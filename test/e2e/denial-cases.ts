@@ -806,6 +806,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   console_request_foreign: OF_CONSOLE,
   console_diff_invalid: OF_DIFF,
   console_diff_too_large: OF_DIFF,
+  console_diff_busy: OF_DIFF,
   console_diff_reach: OF_DIFF,
   certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
