@@ -46,6 +46,7 @@ const WAITING = [
   'e2e/storage-versions',
   'e2e/held-bodies',
   'e2e/serve',
+  'e2e/serve-disk',
   'e2e/mcp-cut',
   'e2e/key-faults',
   'e2e/cli-agents',

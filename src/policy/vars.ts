@@ -29,7 +29,7 @@ const BINDING = 'AUDIT_LOG'
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS', 'WATCH'] as const
 type Name = (typeof NAMES)[number]
 
-/** The variable that only `serve` sets: values of GATE for a gate off Cloudflare. */
+/** The variable that only `serve` sets: values of GATE for a gate off Cloudflare. All others are laid over it. */
 export const SERVE_DEFAULTS = 'GATE_SERVE_DEFAULTS'
 
 /** Names that only a mistyped table header brings into the environment. */
@@ -58,7 +58,7 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
   const gathered = (base: Name) =>
     Object.keys(env)
       .filter((name) => name === base || name.startsWith(`${base}_`))
-      .sort((a, b) => (a < b ? -1 : 1))
+      .sort((a, b) => (a === SERVE_DEFAULTS || (b !== SERVE_DEFAULTS && a < b) ? -1 : 1))
       .flatMap((name) => {
         const value = readValue(env[name])
         if (!value.ok) report(name, value.reason)

@@ -11,6 +11,9 @@ import { toEntry } from './tables.ts'
 
 /** The farthest alarm, in milliseconds: the platform refuses distant dates. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
+/** The key of the last probe's time, and the milliseconds until a probe is repeated: each writes a row. */
+const PROBED = 'probed'
+const PROBE_MS = 60_000
 /** Milliseconds between retries of sending, first and at most. */
 const RETRY_MS = { first: 2_000, most: 15_000 }
 
@@ -24,6 +27,7 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
   const outbox = createOutbox(parts)
   let recovering: Promise<void> | undefined
   let retryMs = RETRY_MS.first
+  let probedAt = Number.NEGATIVE_INFINITY
 
   /** Resolves when this shard is ready; rejects if recovery cannot reach every replica. */
   const ready = async (): Promise<void> => {
@@ -120,8 +124,15 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       return row && { revocation: toEntry(row), shards: outbox.statusOf(row.version) }
     },
 
+    /** Rejects if nothing can be written, such as on a full disk. Looks at most once a minute while it can. */
     async status(): Promise<ShardStatus> {
       await ready()
+      const now = Date.now()
+      if (Math.abs(now - probedAt) >= PROBE_MS) {
+        storage.kv.put(PROBED, now)
+        await storage.sync()
+        probedAt = now
+      }
       return outbox.statusOf(log.head().version)
     },
 

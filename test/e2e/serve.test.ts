@@ -189,7 +189,8 @@ describe('the bundle that wrangler makes, over TLS', () => {
     secured = createServer({ cert: ca, key }, (_, res) => res.end('here'))
     await once(secured.listen(0, '127.0.0.1'), 'listening')
     const { port: securePort } = secured.address() as AddressInfo
-    const { ROUTES, ...rest } = vars({}, { inject: { 'X-Key': `\${ORIGIN_KEY}` } })
+    const gate = { revocation: { shards: 8, consistency: 'strict' } }
+    const { ROUTES, ...rest } = vars(gate, { inject: { 'X-Key': `\${ORIGIN_KEY}` } })
     const private_ = {
       match: 'GET /private',
       scopes: [],
@@ -233,6 +234,14 @@ describe('the bundle that wrangler makes, over TLS', () => {
   it('is healthy and ready', async () => {
     expect((await ask(port, '/.edgewarden/health', undefined, { ca })).status).toBe(200)
     expect(await ask(port, '/.edgewarden/ready', undefined, { ca })).toMatchObject({ status: 200 })
+  })
+
+  it('has one shard, whatever the policy says, and says so', async () => {
+    const token = await mint({ scope: 'edgewarden:read' })
+    const { body } = await ask(port, '/.edgewarden/policy', token, { ca })
+    expect(JSON.parse(body).gate.revocation).toMatchObject({ shards: 1, consistency: 'strict' })
+    expect(served.stderr()).toContain('warning: GATE.revocation.shards: is 8, and serve uses 1')
+    expect(served.stdout()).not.toContain('policy_warnings')
   })
 
   it('ends a request after ten minutes, and knows callers by their connection', async () => {

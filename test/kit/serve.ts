@@ -83,7 +83,7 @@ export async function createProject({ installed = true } = {}): Promise<Project>
   }
 }
 
-function served(child: ChildProcess): Served {
+export function served(child: ChildProcess): Served {
   const news = changes()
   const output = { stdout: '', stderr: '' }
   let end: { readonly code: number | null } | undefined

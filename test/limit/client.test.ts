@@ -124,7 +124,8 @@ describe('a refusal', () => {
     const limits = limitsOf({ objects, clock })
     return {
       limits,
-      take: async (name = 'a', limit: RateLimit = SECOND) => (await limits.take(limit, name, true)).ok,
+      take: async (name = 'a', limit: RateLimit = SECOND) =>
+        (await limits.take(limit, name, true)).ok,
       asked: () => asked,
       pass(ms: number) {
         time += ms

@@ -57,6 +57,19 @@ describe('gathering variables', () => {
     })
   })
 
+  it('lays every other value over those of serve', () => {
+    const { vars } = readVars({
+      GATE_SERVE_DEFAULTS: { timeout: '10m', client_ip: 'connection', revocation: { shards: 1 } },
+      GATE: { timeout: '5s' },
+      GATE_A: { revocation: { max_staleness: '1s' } },
+    })
+    expect(vars.GATE).toEqual({
+      timeout: '5s',
+      client_ip: 'connection',
+      revocation: { max_staleness: '1s' },
+    })
+  })
+
   it('keeps a table that is called like a member every object has', () => {
     const { vars } = readVars({ ISSUERS: JSON.parse('{"__proto__":{"issuer":"x"}}') })
     expect(Object.keys(vars.ISSUERS as object)).toEqual(['__proto__'])

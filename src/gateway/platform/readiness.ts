@@ -2,7 +2,7 @@ import { LIMITS } from '../../core/limits.ts'
 import { perObject } from '../../core/memo.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
-import type { Clock, Revocations, SigningKeys } from '../../core/model/ports.ts'
+import type { Clock, RevocationStore, Revocations, SigningKeys } from '../../core/model/ports.ts'
 import { type InFlight, share } from '../../core/single-flight.ts'
 import { type KeyStatus, keyStatus } from '../../keys/cache.ts'
 import { type KeySourceOptions, look } from '../../keys/source.ts'
@@ -29,13 +29,17 @@ interface Known {
 }
 
 /** What is checked, in addition to the policy. */
-type Asked = readonly [keys: KeySourceOptions, revocations: Revocations, signing: SigningKeys]
+type Asked = readonly [
+  keys: KeySourceOptions,
+  revocations: Revocations & Pick<RevocationStore, 'status'>,
+  signing: SigningKeys,
+]
 
 const NOT_READY: Readiness = { keys: false, revocations: false, issuers: [] }
 
 /**
  * Reports whether keys or revocations are missing. Concurrent calls share one check; its result is
- * reused for five seconds. `keys` is false if an issuer's keys failed to load and none are left, or
+ * reused for five seconds. `revocations` is false also if the set can be read but not written. `keys` is false if an issuer's keys failed to load and none are left, or
  * if signing keys are missing. Keys not requested yet do not count as missing: the key service is
  * asked, but no issuer. Each check waits at most {@link PATIENCE_MS}.
  */
@@ -58,14 +62,15 @@ export function createReadiness(clock: Clock) {
 }
 
 const ask = async (policy: Policy, ...[keys, revocations, signing]: Asked): Promise<Readiness> => {
-  const [issuers, reachable, canSign] = await Promise.all([
+  const [issuers, isReadable, isWritable, canSign] = await Promise.all([
     Promise.all([...policy.issuers.values()].map((issuer) => statusOf(issuer, keys))),
     isThere(() => revocations.lookup([{ kind: 'issuer', issuer: '', value: '' }])),
+    isThere(() => revocations.status()),
     isThere(() => signing.published()),
   ])
   return {
     keys: canSign && issuers.every(({ state }) => state !== 'failed'),
-    revocations: reachable,
+    revocations: isReadable && isWritable,
     issuers,
   }
 }

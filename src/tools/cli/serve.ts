@@ -132,6 +132,11 @@ const start = async (
       "warning: GATE.client_ip: is the proxy's address; write the name of the header in which the proxy puts the address of its caller",
     )
   }
+  if (settings.unusedShards !== undefined) {
+    around.waiting.tell(
+      `warning: GATE.revocation.shards: is ${settings.unusedShards}, and serve uses 1: more would only copy the set, in the same process and on the same disk`,
+    )
+  }
   const directory = resolve(file, '..')
   const binary = workerdOf(directory)
   if (!binary.ok) return binary

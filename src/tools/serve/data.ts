@@ -1,6 +1,7 @@
-import { mkdir, realpath, rename, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Waiting } from '../cli/command.ts'
 import { fileReason } from '../cli/files.ts'
@@ -20,18 +21,20 @@ const MOST_BYTES = 100
 /** How long a killed gate may take to end. */
 const PATIENCE_MS = 5_000
 const AGAIN_MS = 50
+/** Bytes that must have room at the start: for the bundle, its configuration, and some data. */
+const ROOM = 1024 * 1024
 
 /**
  * Makes sure that no other gate of this machine uses a folder, which then has no lock. Two workerd on one
  * disk would not see each other: each would have its own revocations, and overwrite the other's. It does not
- * see a gate on another machine that has the same disk.
+ * see a gate on another machine that has the same disk. Also makes sure that the folder can be written.
  */
 export async function claimFolder(
   path: string,
   { elapsed, sleep }: Waiting,
 ): Promise<Result<DataFolder, string>> {
   try {
-    await mkdir(resolve(path), { recursive: true, mode: 0o700 })
+    await makeFolder(resolve(path))
     const folder = await realpath(path)
     const [objects, run, lock] = [
       join(folder, 'objects'),
@@ -51,11 +54,23 @@ export async function claimFolder(
       await sleep(AGAIN_MS)
     }
     await rm(run, { recursive: true, force: true })
-    for (const one of [objects, run]) await mkdir(one, { recursive: true, mode: 0o700 })
+    for (const one of [objects, run]) await makeFolder(one)
+    const probe = join(run, 'probe')
+    await writeFile(probe, Buffer.alloc(ROOM))
+    await rm(probe)
     return ok({ objects, run, lock })
   } catch (error) {
-    return fail(`Cannot use ${path}: ${fileReason(error)}.`)
+    return fail(
+      `Cannot use ${path}: ${fileReason(error)}. serve must be able to write ${ROOM / 1024 ** 2} MiB there, and more while it runs; make that possible, or name another folder by --data.`,
+    )
   }
+}
+
+/** Creates a folder and those above it. `mkdir` with `recursive` would say ENOENT of a read-only disk. */
+const makeFolder = async (path: string): Promise<void> => {
+  if (existsSync(path)) return
+  await makeFolder(dirname(path))
+  await mkdir(path, { mode: 0o700 })
 }
 
 /**

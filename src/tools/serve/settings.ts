@@ -2,7 +2,15 @@ import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ASSERTION_SECRET } from '../../assertion/options.ts'
 import { ALERTS_SECRET, AUDIT_BINDING } from '../../audit/options.ts'
-import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
+import {
+  isObject,
+  type JsonObject,
+  listOf,
+  objectOf,
+  own,
+  ownText,
+  parseJsonObject,
+} from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { issueIf, type PolicyIssue } from '../../policy/issues.ts'
@@ -25,6 +33,8 @@ export interface Settings {
   readonly main: string
   readonly compatibilityDate: string
   readonly compatibilityFlags: readonly string[]
+  /** The shards of revocations that the policy asks for, if more than one. */
+  readonly unusedShards?: number
   /** Whether the policy does not say where the caller's address is, so that the address of the connection is used. */
   readonly isAddressAssumed: boolean
 }
@@ -36,8 +46,10 @@ export interface Refusal {
   readonly unset: readonly string[]
 }
 
+/** Several shards would share one process and one disk. */
+const ONE_SHARD = { shards: 1 }
 /** workerd ends no request by itself, and sets no header with the caller's address. */
-const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection' }
+const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection', revocation: ONE_SHARD }
 /** On a disk, written rows cost nothing. */
 const AUDIT_OFF_CLOUDFLARE = { rows_a_day: 'unlimited' }
 
@@ -62,13 +74,14 @@ export async function readSettings(
     }),
   )
   const isSet = (key: string) => own(objectOf(reading.vars.GATE), key) !== undefined
+  const shards = Number(own(objectOf(own(objectOf(reading.vars.GATE), 'revocation')), 'shards'))
   const defaults = Object.entries(OFF_CLOUDFLARE).filter(([key]) => !isSet(key))
   const plain = Object.entries(environment.vars).filter(([name]) => !Object.hasOwn(secrets, name))
   const audit = own(environment.vars, 'AUDIT') ?? {}
   const isAudited = environment.bindings.durable_object.has(AUDIT_BINDING) && isObject(audit)
   const vars = {
     [SERVE_DEFAULTS]: Object.fromEntries(defaults),
-    ...Object.fromEntries(plain),
+    ...Object.fromEntries(plain.map(([name, value]) => [name, inOneShard(name, value)])),
     ...(isAudited && { AUDIT: { ...AUDIT_OFF_CLOUDFLARE, ...audit } }),
   }
   const known = readEnvironment({ ...environment, vars }, secrets)
@@ -103,8 +116,19 @@ export async function readSettings(
     compatibilityFlags: listOf(inherited('compatibility_flags')).filter(
       (flag) => typeof flag === 'string',
     ),
+    ...(shards > 1 && { unusedShards: shards }),
     isAddressAssumed: !isSet('client_ip'),
   })
+}
+
+/** A variable of GATE with one shard in place of those that it asks for; any other unchanged. */
+const inOneShard = (name: string, value: unknown): unknown => {
+  if (!/^GATE(?:_|$)/.test(name)) return value
+  const gate = typeof value === 'string' ? parseJsonObject(value) : value
+  const revocation = isObject(gate) ? own(gate, 'revocation') : undefined
+  return isObject(gate) && isObject(revocation)
+    ? { ...gate, revocation: { ...revocation, ...ONE_SHARD } }
+    : value
 }
 
 const textOf = (value: unknown): string | undefined =>

@@ -9,7 +9,8 @@ import { issuerOf, NOW, policyOf } from '../../kit/facts.ts'
 import { createKey } from '../../kit/signing.ts'
 
 const { jwk } = await createKey('ES256')
-const revocations = { lookup: async () => [] }
+const status = async () => ({ total: 1, acknowledged: 1, pending: [] })
+const revocations = { lookup: async () => [], status }
 const inline: KeyLocation = { kind: 'inline', keys: [jwk] }
 const HOUR = 3_600_000
 
@@ -141,7 +142,13 @@ it('is not ready without a policy, and asks nobody', async () => {
 
 it('says that revocations cannot be read', async () => {
   const lookup = () => Promise.reject(new Error('no answer within 3000 ms'))
-  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup }, SIGNING)
+  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup, status }, SIGNING)
+  expect(readiness.revocations).toBe(false)
+})
+
+it('says that revocations can be read, but not written', async () => {
+  const unwritable = { ...revocations, status: () => Promise.reject(new Error('full')) }
+  const readiness = await createReadiness(clock)(policyOf(), keys, unwritable, SIGNING)
   expect(readiness.revocations).toBe(false)
 })
 
@@ -176,7 +183,7 @@ describe('where nobody answers', () => {
   it('waits for all parts at once, and no longer than four seconds', async () => {
     const told = vi.fn()
     const readiness = createReadiness(clock)
-    void readiness(policy, keys, { lookup: asked }, lost).then(told)
+    void readiness(policy, keys, { lookup: asked, status }, lost).then(told)
     await pass(3_999)
     expect(told).not.toHaveBeenCalled()
     await pass(1)
@@ -187,7 +194,7 @@ describe('where nobody answers', () => {
 
   it('asks once for all who wait, and gives the answer for five seconds from then on', async () => {
     const readiness = createReadiness(clock)
-    const ask = () => readiness(policy, keys, { lookup: asked }, SIGNING)
+    const ask = () => readiness(policy, keys, { lookup: asked, status }, SIGNING)
     const first = ask()
     await pass(2_000)
     const waiting = [ask(), ask()]
@@ -206,7 +213,7 @@ describe('where nobody answers', () => {
 
   it('keeps policies apart', async () => {
     const readiness = createReadiness(clock)
-    const first = readiness(policy, keys, { lookup: asked }, SIGNING)
+    const first = readiness(policy, keys, { lookup: asked, status }, SIGNING)
     await pass(1_000)
     const other = policyOf([], { issuers: [issuerOf({ keys: inline })] })
     expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
