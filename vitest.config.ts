@@ -51,6 +51,7 @@ const WAITING = [
   'e2e/key-faults',
   'e2e/cli-agents',
   'e2e/audit-usage',
+  'e2e/hung-objects',
 ].map(pathOf)
 /** Those that wait longest. */
 const LONGEST = ['e2e/pending', 'e2e/watch', 'e2e/agents'].map(pathOf)
