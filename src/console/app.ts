@@ -5,13 +5,14 @@ import { GUARD } from '../core/guard.ts'
 import { own as member, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Policy } from '../core/model/policy.ts'
+import { networkOf } from '../core/network.ts'
 import { readAddress } from '../core/request.ts'
 import { routeDenials } from '../core/stages/route.ts'
 import { type Address, hostOf } from '../core/url.ts'
 import { problem } from '../gateway/answer/problem.ts'
 import { requestIdOf } from '../gateway/answer/respond.ts'
 import type { Admin } from '../gateway/apps/context.ts'
-import { gateway, OWN, own } from '../gateway/apps/gateway.ts'
+import { addressOf, gateway, OWN, own } from '../gateway/apps/gateway.ts'
 import { readJsonBody } from '../gateway/apps/request.ts'
 import type { Opened } from '../gateway/ports.ts'
 import { diffOfText } from './diff.ts'
@@ -162,8 +163,11 @@ const renewedCookie = async (session: Session, { opened, policy, console }: Aske
 const begun = async (asked: Asked): Promise<Response> => {
   const { request, opened, policy, console } = asked
   const { ports } = opened
-  const room = ports.bodies.open('console', LIMITS.bodyReadMs + LIMITS.heldSlackMs)
-  const body = await readJsonBody(request, room).finally(() => room.leave())
+  // Each address has its own share: bodies that never end leave room for others.
+  const address = addressOf(request, policy.gate, opened.cf)
+  const { signInBytes: most, signInMs: ms } = LIMITS
+  const room = ports.bodies.open(`console ${networkOf(address ?? '')}`, ms + LIMITS.heldSlackMs)
+  const body = await readJsonBody(request, room, most, ms).finally(() => room.leave())
   if (!body.ok) return refused(asked, body.reason)
   const code = member(parseJsonObject(utf8Decode(body.value) ?? '') ?? {}, 'code')
   const session = await sessionOf(typeof code === 'string' ? code : '', policy, console, ports)

@@ -146,8 +146,16 @@ const serious = async (page: Page) => {
 describe('signing in', () => {
   it('takes a code once, after a click, and leaves nothing of it in the page', async () => {
     const { context, page, said } = await open()
-    const link = await linkOf({ client_id: 'olga' })
+    const link = await linkOf({ client_id: 'olga', sub: 'olga@example.com' })
     await page.goto(link)
+    const terms = page.getByRole('term')
+    await terms.nth(2).waitFor()
+    expect(await terms.allTextContents()).toEqual(['Issuer', 'Subject', 'Scopes'])
+    expect(await page.getByRole('definition').allTextContents()).toEqual([
+      setting.issuer.issuer,
+      'olga@example.com',
+      expect.stringMatching(/^edgewarden:revoke edgewarden:read .*edgewarden:agents$/),
+    ])
     await page.getByRole('button', { name: 'Sign in as acme/olga' }).click()
     await page.getByRole('heading', { name: 'Live' }).waitFor()
     expect(page.url()).toBe(`${url}/`)

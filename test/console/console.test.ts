@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
+import { withLimits } from '../e2e/hurried.ts'
 import { askGate } from '../e2e/setting.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import { connectRaw } from '../kit/raw.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { run } from '../tools/cli/kit.ts'
@@ -233,6 +235,66 @@ describe('a code', () => {
     expect(await ask({ scope: 'chat:write' })).toEqual([403, 'scope_missing'])
     const none = await setting.ask('/.edgewarden/console', { method: 'POST' })
     expect(await outcome(none)).toEqual([401, 'credential_missing'])
+  })
+})
+
+describe('bodies of sign-ins that never end', () => {
+  const HEAD = (address: string, length: number) =>
+    [
+      'POST /session HTTP/1.1',
+      `Host: ${CONSOLE}`,
+      ...Object.entries(ACT).map(([name, value]) => `${name}: ${value}`),
+      `X-Caller: ${address}`,
+      'Content-Type: application/json',
+      `Content-Length: ${length}`,
+      '',
+      '{"code":"',
+    ].join('\r\n')
+
+  it('leave room for others: those of one address have a share, and end soon', async () => {
+    const few = await withLimits(inject('consoleBundle'), {
+      ofOne: 8 * 1024,
+      bodyReadMs: 3_600_000,
+    })
+    const gate = await setting.another({
+      ...consoleOptions(),
+      bundle: few.path,
+      gate: { assertion: 'identity', console: { host: CONSOLE }, client_ip: 'x-caller' },
+    })
+    const token = await setting.token({ scope: OPERATOR })
+    const made = await askGate(gate, '/.edgewarden/console', { method: 'POST', token })
+    const { url } = (await made.json()) as { url: string }
+    const code = new URL(url).hash.slice('#code='.length)
+    const connections = await Promise.all(Array.from({ length: 8 }, () => connectRaw(gate.port)))
+    for (const one of connections) one.send(HEAD('198.51.100.7', 8_191))
+    const enter = (address: string, body: string) =>
+      askGate(gate, '/session', {
+        method: 'POST',
+        headers: {
+          ...ACT,
+          host: CONSOLE,
+          'x-caller': address,
+          'content-type': 'application/json',
+        },
+        body,
+      })
+    await eventually(async () => {
+      expect(await outcome(await enter('198.51.100.7', '{}'))).toEqual([503, 'bodies_full'])
+    })
+    expect((await enter('198.51.100.8', JSON.stringify({ code }))).status).toBe(204)
+    // Their time is not that of other bodies, which is an hour here.
+    const ended = await Promise.all(connections.map((one) => one.response()))
+    expect(ended.map(({ status }) => status)).toEqual(connections.map(() => 408))
+    for (const one of connections) one.close()
+    await few.remove()
+  })
+
+  it('are of a few kilobytes', async () => {
+    const answer = await setting.page('/session', {
+      method: 'POST',
+      body: JSON.stringify({ code: 'x'.repeat(8_192) }),
+    })
+    expect(await outcome(answer)).toEqual([413, 'body_too_large'])
   })
 })
 

@@ -5,13 +5,14 @@ import { Agents } from './agents.ts'
 import { Decision } from './decision.ts'
 import { html } from './html.ts'
 import { Live } from './live.ts'
-import { Failure, Link } from './parts.ts'
+import { Facts, Failure, Link } from './parts.ts'
 import { Policy } from './policy.ts'
 import {
   ask,
   go,
   isOffline,
   isUtc,
+  type Json,
   operator,
   type Problem,
   place,
@@ -41,16 +42,25 @@ const FORGOTTEN: Problem = {
   code: 'cookie_missing',
 }
 
-/** The name of the agent in a code, to say who signs in. The gate verifies the code, not the page. */
-const nameIn = (sealed: string): string => {
+/** What a code says about who signs in, to show it. The gate verifies the code, not the page. */
+const whoIn = (sealed: string): { readonly agent: Json; readonly access: Json } => {
   try {
     const [, payload = ''] = sealed.split('.')
     const latin1 = atob(payload.replaceAll('-', '+').replaceAll('_', '/'))
     const bytes = Uint8Array.from(latin1, (character) => character.charCodeAt(0))
-    return text(JSON.parse(new TextDecoder().decode(bytes)).agent?.name)
+    const { agent = {}, access = {} } = JSON.parse(new TextDecoder().decode(bytes))
+    return { agent, access }
   } catch {
-    return ''
+    return { agent: {}, access: {} }
   }
+}
+
+function Offer({ code, enter }: { readonly code: string; readonly enter: () => void }) {
+  const { agent, access } = whoIn(code)
+  const { issuer, scopes, subject } = access
+  return html`<p>Continue only if you have just run the command that opened this page, and this is you.</p>
+    <${Facts} facts=${{ Issuer: issuer, Subject: subject, Scopes: Array.isArray(scopes) ? scopes.join(' ') : '' }} />
+    <button type="button" onClick=${enter}>Sign in as ${text(agent.name)}</button>`
 }
 
 function SignIn() {
@@ -66,8 +76,7 @@ function SignIn() {
     ${problem && html`<${Failure} problem=${problem} />`}
     ${
       code.value
-        ? html`<p>Continue only if you have just run the command that opened this page.</p>
-          <button type="button" onClick=${enter}>Sign in as ${nameIn(code.value)}</button>`
+        ? html`<${Offer} code=${code.value} enter=${enter} />`
         : html`<p>Run this where the operator's key is. It opens this page with a code for one use.</p>
           <pre><code>npx edgewarden console --gate https://YOUR-GATE --key ops.jwk</code></pre>
           <p>Behind Cloudflare Access nothing is needed: <button type="button" class="quiet"

@@ -50,14 +50,15 @@ export function ownerOf({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): s
   return JSON.stringify([issuer, id])
 }
 
-/** Reads a body of at most `bytes`, within {@link LIMITS.bodyReadMs}. Denies one that is larger, slower or broken. */
+/** Reads a body of at most `bytes`, within `ms`. Denies one that is larger, slower or broken. */
 export async function wholeBody(
   body: ReadableStream<Uint8Array> | null,
   bytes: number,
   room: Room,
   length?: number,
+  ms: number = LIMITS.bodyReadMs,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> {
-  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs, room, length })
+  const read = await readBody(body, { bytes, ms, room, length })
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
 

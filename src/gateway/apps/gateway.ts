@@ -239,11 +239,12 @@ own.onError((error, c) => {
   return c.get('deny')(chainDenials('unavailable'))
 })
 
-const addressOf = (
+/** The address that a request comes from, by the source that the policy names. Does not check its form. */
+export function addressOf(
   request: RequestHead,
   { clientIp }: Gate,
   cf: Opened['cf'],
-): string | undefined => {
+): string | undefined {
   switch (clientIp.from) {
     case 'header':
       return request.headers.get(clientIp.name) ?? undefined

@@ -26,17 +26,15 @@ export const contentDenials = denials({
 
 type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
 
-/**
- * Reads the bytes of a JSON request, within `most` ({@link LIMITS.adminBodyBytes}) and
- * {@link LIMITS.bodyReadMs}. Does not parse them.
- */
+/** Reads the bytes of a JSON request, within `most` bytes and `ms`. Does not parse them. */
 export async function readJsonBody(
   request: Request,
   room: Room,
   most: number = LIMITS.adminBodyBytes,
+  ms?: number,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> {
   if (!isPlainJson(request.headers)) return fail(contentDenials('content_type_unsupported'))
-  return wholeBody(request.body, most, room)
+  return wholeBody(request.body, most, room, undefined, ms)
 }
 
 /**
