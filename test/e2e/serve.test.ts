@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type ServerResponse } from 'node:http'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -337,6 +337,40 @@ describe('behind a proxy that ends TLS', () => {
     second.child.kill('SIGTERM')
     await second.ended()
     await project.write(vars({ client_ip: 'x-real-ip' }))
+  })
+
+  it.skipIf(process.platform === 'win32')(
+    'closes a data folder that others may read, and what it writes there',
+    async () => {
+      const data = join(project.directory, 'open')
+      await mkdir(data)
+      await chmod(data, 0o755)
+      const served = await start('open')
+      expect((await ask(port, '/v1/x', await mint(), secure)).status).toBe(200)
+      const entries = await readdir(data, { recursive: true })
+      const modes = await Promise.all(
+        ['', ...entries].map(async (name) => {
+          // SQLite removes files of its own meanwhile.
+          const found = await stat(join(data, name)).catch(() => ({ mode: 0 }))
+          return [name, found.mode & 0o077]
+        }),
+      )
+      expect(entries.some((name) => name.endsWith('.sqlite'))).toBe(true)
+      expect(modes.filter(([, others]) => others !== 0)).toEqual([])
+      served.child.kill('SIGTERM')
+      expect(await served.ended()).toBe(0)
+    },
+  )
+
+  it.runIf(process.getuid?.() === 0)('refuses a data folder of somebody else', async () => {
+    const data = join(project.directory, 'foreign')
+    await mkdir(data)
+    await chown(data, 65_534, 65_534)
+    const args = ['--listen', `127.0.0.1:${port}`, '--protocol-header', 'X-Forwarded-Proto']
+    const served = project.serve([...args, '--data', 'foreign'])
+    expect(await served.ended()).toBe(2)
+    expect(served.stderr()).toContain('belongs to another user')
+    expect((await stat(data)).uid).toBe(65_534)
   })
 
   it.runIf(isSoak())('keeps decisions on the disk', async () => {

@@ -140,6 +140,8 @@ const start = async (
   const directory = resolve(file, '..')
   const binary = workerdOf(directory)
   if (!binary.ok) return binary
+  // workerd too: files of its objects contain private keys.
+  process.umask(0o077)
   const folder = await claimFolder(options.data, around.waiting)
   if (!folder.ok) return folder
   const { run, lock, objects: disk } = folder.value

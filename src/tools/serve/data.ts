@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -27,7 +27,8 @@ const ROOM = 1024 * 1024
 /**
  * Makes sure that no other gate of this machine uses a folder, which then has no lock. Two workerd on one
  * disk would not see each other: each would have its own revocations, and overwrite the other's. It does not
- * see a gate on another machine that has the same disk. Also makes sure that the folder can be written.
+ * see a gate on another machine that has the same disk. Makes sure that the folder can be written. Closes the folder for
+ * all other users but root, and refuses one that belongs to another user.
  */
 export async function claimFolder(
   path: string,
@@ -36,6 +37,15 @@ export async function claimFolder(
   try {
     await makeFolder(resolve(path))
     const folder = await realpath(path)
+    const { uid } = await stat(folder)
+    const user = process.getuid?.() ?? uid
+    // Root may own it, as it owns volumes of containers, and can read everything anyway.
+    if (uid !== user && uid !== 0) {
+      return fail(
+        `${folder} belongs to another user, who could read the keys in it. Give --data a folder of your own.`,
+      )
+    }
+    if (uid === user) await chmod(folder, 0o700)
     const [objects, run, lock] = [
       join(folder, 'objects'),
       join(folder, 'run'),
@@ -54,7 +64,10 @@ export async function claimFolder(
       await sleep(AGAIN_MS)
     }
     await rm(run, { recursive: true, force: true })
-    for (const one of [objects, run]) await makeFolder(one)
+    for (const one of [objects, run]) {
+      await makeFolder(one)
+      await chmod(one, 0o700)
+    }
     const probe = join(run, 'probe')
     await writeFile(probe, Buffer.alloc(ROOM))
     await rm(probe)
