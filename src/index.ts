@@ -6,6 +6,7 @@ import { createMemoryAssertionKeys } from './assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertion/keys.ts'
 import { AUDIT_BINDING } from './audit/options.ts'
 import { type Guard, type GuardPorts, createGuard as guardWith } from './core/guard.ts'
+import { createInFlight } from './core/in-flight.ts'
 import { createMemoryReplays } from './core/model/memory-replays.ts'
 import type { Policy } from './core/model/policy.ts'
 import type { Clock, KeySource, SigningKeys } from './core/model/ports.ts'
@@ -169,6 +170,7 @@ export function createGuard(policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     sessions: ports.sessions ?? createSessions({ keys: signingKeys, clock }),
     nonces: ports.nonces ?? createNonces({ keys: signingKeys, clock }),
     bodies: ports.bodies ?? createRooms(clock),
+    inFlight: ports.inFlight ?? createInFlight(clock),
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
 }

@@ -7,6 +7,7 @@ import { revocation } from '../revocation/stage.ts'
 import { holdsAt } from './admission.ts'
 import { chain, type Step } from './chain.ts'
 import type { Denial } from './denial.ts'
+import type { InFlight } from './in-flight.ts'
 import { LIMITS } from './limits.ts'
 import type { LineFacts } from './model/facts.ts'
 import type { Sessions } from './model/mcp.ts'
@@ -32,6 +33,7 @@ import { claims } from './stages/claims.ts'
 import { condition, useCondition } from './stages/condition.ts'
 import { credential } from './stages/credential.ts'
 import { delegation } from './stages/delegation.ts'
+import { inFlight } from './stages/in-flight.ts'
 import { issuer } from './stages/issuer.ts'
 import { operation } from './stages/operation.ts'
 import { possession } from './stages/possession.ts'
@@ -43,6 +45,8 @@ import { signature } from './stages/signature.ts'
 export interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
   /** Opens the room that counts the buffered body. */
   readonly hold: (owner: string) => Room
+  /** Counts the request among those in progress; absent where its end is not followed. */
+  readonly enter: InFlight['enter'] | undefined
 }
 
 /** The line of every request: local before remote, pure before stateful, head before body; spending comes last. */
@@ -64,6 +68,7 @@ export const GUARD = chain<Given>()
   .once(authentication)
   .admitted()
   .and(limitPrecheck)
+  .and(inFlight)
   .and(condition)
   .and(holding)
   .and(operation)
@@ -89,6 +94,7 @@ const NOTHING_KNOWN: Readonly<Record<keyof Known, undefined>> = {
   caller: undefined,
   connection: undefined,
   hold: undefined,
+  enter: undefined,
   route: undefined,
   params: undefined,
   deciding: undefined,
@@ -133,6 +139,8 @@ export interface GuardPorts {
   readonly nonces?: Nonces
   /** Rooms for buffered bodies, by the issuer and id of the agent. */
   readonly bodies: Rooms
+  /** Requests in progress, by the issuer and id of the agent; absent where they are not counted. */
+  readonly inFlight?: InFlight
   /** Called with an unexpected error of a stage; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
@@ -152,6 +160,10 @@ export type Decision = LineRun & {
   assertion?: string
   /** Whether the request's body has arrived whole; absent where the gate does not follow it. */
   isReceived?: () => boolean
+  /** Ends the count of `in_flight`; call it at the end of the answer. Absent where nothing is counted. */
+  leave?: (() => void) | undefined
+  /** Set where the end of the answer's body calls `leave`. */
+  isOpen?: boolean
   /** Called if the answer goes on after the token has expired; perhaps twice. */
   onLate?: () => void
 }
@@ -164,6 +176,11 @@ export type Admitted = Facts['admission']['facts'] & Pick<Facts, 'possession'>
 
 /** Optional input of a guard, beside the request. */
 export interface GuardContext extends Pick<LineFacts, 'caller' | 'connection'> {
+  /**
+   * Whether the caller calls `leave` of the decision at the end of the answer; `forward` does. Without it `in_flight` has
+   * no effect.
+   */
+  readonly isFollowed?: boolean | undefined
   /** Called with each step. */
   readonly trace?: ((step: Step) => void) | undefined
 }
@@ -182,7 +199,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
-    { caller, connection, trace: asked }: GuardContext = {},
+    { caller, connection, isFollowed, trace: asked }: GuardContext = {},
   ): Promise<Decision> => {
     const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
     const trace = (step: Step) => {
@@ -194,16 +211,26 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
       room = ports.bodies.open(owner, LIMITS.bodyReadMs + LIMITS.heldSlackMs)
       return room
     }
+    let leave: (() => void) | undefined
+    const { inFlight: counts } = ports
+    const enter: Given['enter'] =
+      isFollowed && counts
+        ? (owner, most) => {
+            leave = counts.enter(owner, most)
+            return leave
+          }
+        : undefined
     const isTraced = steps !== undefined || asked !== undefined
     const watch = { now, onError, trace: isTraced ? trace : undefined }
-    const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold }
+    const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold, enter }
     const decision = await GUARD.run(given, ports, watch, isTraced ? undefined : recall)
     // A caller that forwards the body opens a room of its own.
     room?.leave()
     if (decision.outcome === 'passed') remember(decision.known, ports)
+    else leave?.()
     return steps
-      ? { ...decision, ports, steps: redactSteps(decision, steps) }
-      : Object.assign(decision, { ports })
+      ? { ...decision, ports, leave, steps: redactSteps(decision, steps) }
+      : Object.assign(decision, { ports, leave })
   }
   return Object.assign(decide, { policy })
 }

@@ -41,7 +41,7 @@ export const GATE_TABLE: Table = {
   // Compared as settings of rules.
   ...each(elsewhere, 'hosts', 'revocation.consistency', 'revocation.max_staleness'),
   insecure_http: flag,
-  ...each(larger, 'clock_tolerance', 'proof_max_age', 'proof_max_ahead'),
+  ...each(larger, 'clock_tolerance', 'proof_max_age', 'proof_max_ahead', 'in_flight'),
   'assertion.binding': words('body', 'request', 'identity', 'off'),
   ...each(whereBoth(neutral), 'assertion.algorithm', 'assertion.max_body'),
   // A key that is no longer withdrawn may be trusted again.
@@ -92,7 +92,7 @@ export const RULE_TABLE: Table = {
   resource: secured,
   origin: destination,
   ...each(permission, 'cors', 'inject', 'ambiguous_paths'),
-  'revocation.late_by': larger,
+  ...each(larger, 'revocation.late_by', 'in_flight'),
   on_revocation: words('end-all', 'end-streams', 'ignore'),
   on_expiry: words('cut', 'finish'),
   finish_within: whereBoth(larger),

@@ -109,6 +109,31 @@ export const addressLimitField = table(ADDRESS_LIMIT_KEYS, (entry, report, value
   )
 })
 
+/** Requests of one agent at the same time. */
+export const inFlightField = whole(1, 100_000)
+
+/** Then the open streams of one agent take about half of the 128 MB that an isolate has. */
+export const DEFAULT_IN_FLIGHT = 256
+
+/** The keys of a rule that limit requests. */
+export const LIMIT_KEYS = { rate_limit: rateLimitField, in_flight: inFlightField }
+
+/** The documentation of `in_flight`. */
+export const IN_FLIGHT = {
+  gate: {
+    description:
+      'How many requests [one agent may have in progress](configuration/rate-limits.md#requests-in-progress) at the same time in one isolate, over all rules without a number of their own: 1 to 100,000.',
+    default: DEFAULT_IN_FLIGHT,
+    example: 64,
+  },
+  rule: {
+    description:
+      'How many requests to this rule [one agent may have in progress](configuration/rate-limits.md#requests-in-progress) at the same time in one isolate: 1 to 100,000. They do not count for GATE.',
+    unset: "GATE's",
+    example: 8,
+  },
+} as const
+
 interface Read {
   readonly gate: { readonly address_limit?: AddressLimit; readonly client_ip?: Gate['clientIp'] }
   readonly rules: readonly {

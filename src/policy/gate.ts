@@ -6,7 +6,7 @@ import { deepFreeze } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
 import { foldedName } from '../core/text.ts'
-import { addressLimitField } from '../limit/options.ts'
+import { addressLimitField, DEFAULT_IN_FLIGHT, IN_FLIGHT, inFlightField } from '../limit/options.ts'
 import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
 import { checkIdentityHeaders, claimHeaders, identityPrefix } from './claim-headers.ts'
 import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
@@ -54,6 +54,7 @@ export const GATE_KEYS = {
   strip_headers: list(headerName, { empty: true }),
   client_ip: clientIp,
   address_limit: addressLimitField,
+  in_flight: inFlightField,
   timeout: milliseconds(),
   ...ENDING_KEYS,
   request_id: word(['own', 'always']),
@@ -162,6 +163,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
       'How often one network address may send requests, before any credential is read: [its keys](configuration/rate-limits.md#keys-of-gateaddress_limit).',
     example: { limit: 600, period: '1m' },
   },
+  in_flight: IN_FLIGHT.gate,
   timeout: {
     description:
       "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply, and 10m under [`edgewarden serve`](self-host.md).",
@@ -273,6 +275,7 @@ export function gateOf(
     identityHeaders: entry.identity_headers ?? [],
     clientIp: entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' },
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
+    inFlight: entry.in_flight ?? DEFAULT_IN_FLIGHT,
     requestId: entry.request_id ?? 'own',
     journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
     ...(entry.console?.host !== undefined && { console: { host: entry.console.host } }),

@@ -46,6 +46,7 @@ const TOKEN_KEYS = [
   'on_expiry',
   'finish_within',
   'rate_limit',
+  'in_flight',
   'forward_claims',
   'token_subprotocols',
   'possession',

@@ -1,4 +1,4 @@
-import { rateLimitField } from '../limit/options.ts'
+import { IN_FLIGHT, LIMIT_KEYS } from '../limit/options.ts'
 import { mcpField } from '../mcp/options/options.ts'
 import { revocationField } from '../revocation/options.ts'
 import { agenticId, expectedChain } from './agentic.ts'
@@ -69,7 +69,7 @@ export const ROUTE_KEYS = {
   ambiguous_paths: word(['refuse', 'allow']),
   mode: modeField,
   revocation: revocationField,
-  rate_limit: rateLimitField,
+  ...LIMIT_KEYS,
   single_use: flag,
   token_subprotocols: list(tokenSubprotocol),
   possession: possessionField,
@@ -246,6 +246,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'How often each agent may use this rule: [its keys](configuration/rate-limits.md#keys-of-rate_limit).',
     example: { limit: 100, period: '60s' },
   },
+  in_flight: IN_FLIGHT.rule,
   single_use: {
     description:
       'Accepts each token [once](configuration/rate-limits.md#single-use). Only where access is `"required"`, and not with `mcp`.',

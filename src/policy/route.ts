@@ -140,6 +140,7 @@ export function routeOf(
     onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
     finishWithin: finishWithinOf(entry, gate),
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
+    ...(entry.in_flight !== undefined && { inFlight: entry.in_flight }),
     ...(entry.single_use && { singleUse: true }),
     ...(entry.token_subprotocols && { tokenSubprotocols: entry.token_subprotocols }),
     ...(entry.possession === 'required' && { possession: 'required' }),

@@ -123,6 +123,7 @@ const ORDER = [
   'authorization_details',
   'authentication',
   'limit_precheck',
+  'in_flight',
   'condition',
   'holding',
   'operation',

@@ -45,6 +45,7 @@ type Rows<Part> = { readonly [Name in keyof Required<Part>]: Row }
 const GATE_ROWS: Rows<Gate> = {
   resource: [{}, { resource: 'https://api.example.com/v1' }],
   hosts: [{}, { hosts: ['api.example.com', 'b.example.com'] }],
+  inFlight: [{}, { in_flight: 8 }],
   insecureHttp: [{}, { insecure_http: true }],
   clockTolerance: [{}, { clock_tolerance: '9s' }],
   proofMaxAge: [{}, { proof_max_age: '9s' }],
@@ -194,6 +195,7 @@ const ROUTE_ROWS: Rows<Route> = {
   secrets: 'those of inject',
   forwardToken: [{}, { forward_token: true }],
   encodedSlash: [{}, { encoded_slash: true }],
+  inFlight: [{ in_flight: 4 }, { in_flight: 8 }],
   onRevocation: [{}, { on_revocation: 'ignore' }],
   finishWithin: [{}, { finish_within: '1m' }],
   ambiguousPaths: [{}, { ambiguous_paths: 'allow' }],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { agenticClaims, checksumOf } from '../kit/agentic.ts'
 import { reply } from '../kit/answers.ts'
@@ -567,6 +568,19 @@ export const CASES: Readonly<Record<string, Case>> = {
   address_limited: { ...tooMany(token()), at: 'flooded' },
   address_limit_unavailable: unavailable(token(), 'unaddressed'),
 
+  in_flight_exceeded: {
+    ...tooMany(async (world) => {
+      const id = `busy-${randomUUID()}`
+      const ask = { token: await world.token({ sub: id, client_id: id }), target: '/v1/alone' }
+      world.origin.clear()
+      world.origin.on('/v1/alone', () => {})
+      // The origin never answers it.
+      world.send(ask).catch(() => {})
+      await world.origin.arrival(({ url }) => url === '/v1/alone')
+      return ask
+    }),
+    headers: [['Retry-After', '1']],
+  },
   rate_limited: tooMany(async (world) => {
     const ask = { token: await world.token(), target: '/v1/limited-always' }
     await world.send(ask)

@@ -35,6 +35,7 @@ const STAGES = [
   'authorization_details',
   'authentication',
   'limit_precheck',
+  'in_flight',
   'condition',
   'holding',
   'operation',

@@ -51,6 +51,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   ownHeaders: new Set(),
   identityHeaders: [],
   clientIp: { from: 'header', name: 'cf-connecting-ip' },
+  inFlight: 256,
   journal: { allowed: 1 },
   requestId: 'own',
   errors: 'standard',

@@ -256,6 +256,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /literal/,
   ],
   ['timeout', chat({ timeout: '0ms' }), at('timeout'), /longer/],
+  ['in_flight', chat({ in_flight: 0 }), at('in_flight'), /1 to 100000/],
   [
     'inject without secret',
     chat({ inject: { Authorization: 'Bearer abc' } }),

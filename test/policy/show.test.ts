@@ -37,6 +37,7 @@ describe('showPolicy', () => {
         identity_headers: {},
         strip_headers: [],
         client_ip: 'cf-connecting-ip',
+        in_flight: 256,
         revocation: { consistency: 'bounded', max_staleness: '5s', shards: 4 },
         journal: { allowed: 1 },
         request_id: 'own',

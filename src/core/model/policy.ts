@@ -35,6 +35,8 @@ export interface Gate {
     | { readonly from: 'connection' | 'none' }
   /** Absent where addresses are not limited. */
   readonly addressLimit?: AddressLimit
+  /** Requests that one agent may have in progress in one isolate. */
+  readonly inFlight: number
   /** Whether all answers get `X-Request-Id`, or only the gate's own answers. */
   readonly requestId: 'always' | 'own'
   /** The share of allowed decisions that the journal records, 0 to 1. Denials are always recorded. */

@@ -116,6 +116,8 @@ export interface Route {
   readonly finishWithin: number
   /** Absent where requests are not limited. */
   readonly rateLimit?: RateLimit
+  /** Requests to this rule that one agent may have in progress in one isolate; absent: GATE's number. */
+  readonly inFlight?: number
   /** Whether each token is accepted only once, at all rules with this setting together. */
   readonly singleUse?: true
   /** Prefixes of a token in a WebSocket subprotocol; absent: only `Authorization` is read. */

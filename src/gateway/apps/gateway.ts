@@ -146,6 +146,7 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
     const decided = await guard(request, {
       caller: clientIp,
       connection: new PlatformConnection(cf),
+      isFollowed: true,
     })
     decision = decided
     const answered = async () => {
@@ -168,6 +169,7 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
     return end(answer, decision, ended)
   } catch (error) {
     ports.onError('gateway', error)
+    decision?.leave?.()
     const denial = chainDenials('unavailable')
     return end(refuse(denial, decision), decision, { ...ended, denial })
   }

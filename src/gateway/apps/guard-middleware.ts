@@ -64,6 +64,7 @@ export function guarding<E extends { Variables: AgentVariables }>(
     const decision = await guard(c.req.raw, {
       caller: clientIp?.(context),
       connection: connection?.(context),
+      isFollowed: true,
     })
     c.set('decision', decision)
     const answer = async () => {
@@ -80,7 +81,11 @@ export function guarding<E extends { Variables: AgentVariables }>(
       addHeaders(context, decision)
     }
     const rule = corsFor(c.req.raw, decision)
-    return rule ? corsOf(rule)(c, answer) : answer()
+    try {
+      return await (rule ? corsOf(rule)(c, answer) : answer())
+    } finally {
+      if (!decision.isOpen) decision.leave?.()
+    }
   }
 }
 

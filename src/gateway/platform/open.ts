@@ -5,6 +5,7 @@ import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys
 import { KEEPER_NAME } from '../../assertion/plan.ts'
 import { createAudit } from '../../audit/client.ts'
 import { createGuard } from '../../core/guard.ts'
+import { createInFlight } from '../../core/in-flight.ts'
 import type { AgentTerms } from '../../core/model/agents.ts'
 import { type AuditRule, actTerms } from '../../core/model/audit.ts'
 import type { Policy } from '../../core/model/policy.ts'
@@ -43,6 +44,7 @@ const readinessOf = createReadiness(clock)
 const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const bodies = createRooms(clock)
+const inFlight = createInFlight(clock)
 const assertionMemory = createAssertionMemory(waitUntil)
 const isolate = { keyCache, snapshotMemory, assertionMemory }
 /** The data centre of the first request; all isolates of one data centre use the same shard. */
@@ -143,6 +145,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     keys: createKeySource(keyOptions),
     tokens,
     bodies,
+    inFlight,
     revocations,
     store: revocations,
     limits,

@@ -22,13 +22,26 @@ export interface Relayed {
 /**
  * Forwards an allowed request and prepares the answer. In order: request headers, `fetch`, answer
  * headers, secrets, MCP filters, token expiry. Unchanged parts are the origin's own. Decides
- * nothing; adds no CORS headers.
+ * nothing; adds no CORS headers. The request counts as in progress until its answer begins, or ends if
+ * the gate watches it.
  */
 export async function relay(
   request: RequestParts,
   decision: Decision,
-  { isFetched, send, requestId, clientIp }: RelayOptions,
+  options: RelayOptions,
 ): Promise<Relayed> {
+  try {
+    return await relayed(request, decision, options)
+  } finally {
+    if (!decision.isOpen) decision.leave?.()
+  }
+}
+
+const relayed = async (
+  request: RequestParts,
+  decision: Decision,
+  { isFetched, send, requestId, clientIp }: RelayOptions,
+): Promise<Relayed> => {
   const { route, address, policy, limited, nonce } = decision.known
   if (!route || !address || !policy || route.endpoint) {
     return { answer: fail(chainDenials('unavailable')) }

@@ -55,6 +55,7 @@ export function limitedToToken(
   const edits: readonly Edit[] = isFramed ? [] : [['content-length']]
   const watched = ({ readable, over, cut }: Pipe): Response => {
     const { known, ports, onLate } = decision
+    decision.isOpen = true
     const stop = watch(
       known,
       ports,
@@ -70,7 +71,7 @@ export function limitedToToken(
         onLate,
       },
     )
-    void over.then(stop)
+    void over.then(stop).then(decision.leave)
     return remade(response, readable, edits)
   }
   // workerd's pipe cannot cut a script's body while it waits, nor read from another pipe.
@@ -106,9 +107,14 @@ const isStream = (headers: HeaderReader, length: number | undefined): boolean =>
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
 
-const withSocket = (response: Response, origin: Socket, { known, ports }: Passed): Response => {
+const withSocket = (response: Response, origin: Socket, decision: Passed): Response => {
+  const { known, ports } = decision
   let stop = () => {}
-  const { agent, cut } = relay(origin, () => stop())
+  const { agent, cut } = relay(origin, () => {
+    stop()
+    decision.leave?.()
+  })
+  decision.isOpen = true
   stop = watch(known, ports, cut)
   const { status, headers } = response
   return new Response(null, { status, headers, webSocket: agent } as ResponseInit)

@@ -48,7 +48,7 @@ export interface Reached {
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
-  ...['on_expiry', 'finish_within'],
+  ...['on_expiry', 'finish_within', 'in_flight'],
   ...['forward_claims', 'forward_token', 'encoded_slash', 'ambiguous_paths', 'mcp'],
   ...['remove_response_headers', 'token_subprotocols'],
 ])

@@ -170,8 +170,11 @@ const coverageOf = ({ policy, vars }: FilePolicy, tested: readonly Tested[]) => 
   }
 }
 
-/** Stages that cannot deny in a test: the keys, revocations and recorded uses of the gate are not available here. */
-const IDLE = ['signature', 'signing', 'revocation_precheck', 'replay', 'limit', 'revocation']
+/** Stages that cannot deny in a test: the gate's keys, revocations, counts and recorded uses are not available here. */
+const IDLE = [
+  ...['signature', 'in_flight', 'signing'],
+  ...['revocation_precheck', 'replay', 'limit', 'revocation'],
+]
 
 /** Codes that a case can be denied with. */
 const CODES = GUARD.stages

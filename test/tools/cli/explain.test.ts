@@ -46,6 +46,7 @@ describe('a request that is allowed', () => {
       '✓ authorization_details',
       '✓ authentication',
       '✓ limit_precheck',
+      '✓ in_flight',
       '✓ condition',
       '✓ holding',
       passed('operation', 'kind=http method=GET'),

@@ -1,0 +1,241 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { eventually } from '../kit/eventually.ts'
+import { connectRaw, rawRequest } from '../kit/raw.ts'
+import { revoking } from './revoking.ts'
+import {
+  askGate,
+  HOST,
+  outcome,
+  type Setting,
+  type SettingOptions,
+  sharedSetting,
+} from './setting.ts'
+
+const EXCEEDED = { status: 429, code: 'in_flight_exceeded' }
+const alone = (match: string, more: object = {}) => ({ match, scopes: [], in_flight: 1, ...more })
+
+const SETTING: SettingOptions = {
+  gate: { in_flight: 2, revocation: { consistency: 'bounded', max_staleness: '2s' } },
+  issuer: { agent_id: 'sub', admin: 'all' },
+  routes: [
+    alone('GET /alone/*'),
+    alone('GET /slow/*', { timeout: '1s' }),
+    alone('GET /never/*', { when: 'token.sub == "nobody"' }),
+    alone('GET /counted/*', { rate_limit: { daily: 1 } }),
+    alone('POST /posted/*', { on_revocation: 'end-all' }),
+    alone('GET /watched/*', { mode: 'shadow' }),
+    { match: 'GET /v1/*', scopes: [] },
+    { match: 'GET /v2/*', scopes: [] },
+  ],
+}
+
+let setting: Setting
+beforeAll(async () => {
+  setting = await sharedSetting(SETTING)
+})
+
+/** An agent of its own for each test, and a path that no other test asks for. */
+const place = async (path: string) => {
+  const sub = `busy-${randomUUID()}`
+  return { sub, token: await setting.token({ sub }), path: `${path}/${randomUUID()}` }
+}
+type Place = Awaited<ReturnType<typeof place>>
+
+const ask = async ({ path, token }: Place, method = 'GET') =>
+  outcome(await askGate(setting.gate, path, { token, method }))
+
+/** Sends a request that the origin has and does not answer yet. */
+const hold = async ({ path, token }: Place, method = 'GET') => {
+  let response: ServerResponse | undefined
+  const before = setting.origin.requests.length
+  setting.origin.on(path, (_, res) => {
+    response = res
+  })
+  const connection = await connectRaw(setting.gate.port)
+  const headers = [
+    ['Host', HOST],
+    ['Authorization', `Bearer ${token}`],
+    ['Content-Length', method === 'POST' ? '5' : '0'],
+  ] as const
+  connection.send(rawRequest({ method, target: path, headers }))
+  if (method === 'POST') connection.send('a')
+  await eventually(() => expect(setting.origin.requests.length).toBeGreaterThan(before))
+  await eventually(() => expect(response).toBeDefined())
+  return { connection, answer: response as unknown as ServerResponse }
+}
+
+/** Holds a request whose answer is an open stream of events. */
+const holdStream = async (at: Place) => {
+  const held = await hold(at)
+  held.answer.writeHead(200, { 'content-type': 'text/event-stream' })
+  held.answer.write('data: first\n\n')
+  await held.connection.until((text) => text.includes('data: first'))
+  return held
+}
+
+/** Another request of the agent to a rule that allows one is answered again. */
+const isFree = async (at: Place, method = 'GET') => {
+  setting.origin.on(at.path, (_, res) => res.end('free'))
+  await eventually(async () => expect((await ask(at, method)).status).toBe(200))
+}
+
+describe('requests in progress', () => {
+  it('are refused beyond the number of the rule, with the time to wait', async () => {
+    const at = await place('/alone')
+    const { answer } = await hold(at)
+    const { path, token } = at
+    const refused = await askGate(setting.gate, path, { token })
+    expect(refused.headers.get('retry-after')).toBe('1')
+    expect(refused.headers.get('www-authenticate')).toBeNull()
+    expect(await outcome(refused)).toEqual(EXCEEDED)
+    answer.end('done')
+    await isFree(at)
+  })
+
+  it('are counted for each agent', async () => {
+    const [one, other] = await Promise.all([place('/alone'), place('/alone')])
+    const { answer } = await hold(one)
+    expect((await ask(other)).status).toBe(200)
+    expect(await ask(one)).toEqual(EXCEEDED)
+    answer.end()
+  })
+
+  it('are counted for all rules together, but those with a number of their own', async () => {
+    const at = await place('/v1')
+    const more = { ...at, path: at.path.replace('v1', 'v2') }
+    const held = [await hold(at), await hold(more)]
+    expect(await ask({ ...at, path: `${at.path}/third` })).toEqual(EXCEEDED)
+    expect((await ask({ ...at, path: at.path.replace('v1', 'alone') })).status).toBe(200)
+    expect((await askGate(setting.gate, '/.edgewarden/ready', { token: at.token })).status).toBe(
+      200,
+    )
+    for (const { answer } of held) answer.end()
+    await isFree(at)
+  })
+
+  it('are let through in shadow mode, and the journal says so', async () => {
+    const at = await place('/watched')
+    const { answer } = await hold(at)
+    setting.origin.on(at.path, (_, res) => res.end())
+    expect((await ask(at)).status).toBe(200)
+    await setting.gate.journalLine(
+      (line) => line.would_deny === true && line.code === EXCEEDED.code,
+    )
+    answer.end()
+  })
+})
+
+/** How a request ends, each after it was counted. */
+describe.concurrent('a request is no longer in progress', () => {
+  it('after its answer', async () => {
+    const at = await place('/alone')
+    for (let i = 0; i < 5; i++) expect((await ask(at)).status).toBe(200)
+  })
+
+  it('after a later stage has refused it', async () => {
+    const at = await place('/never')
+    for (let i = 0; i < 5; i++) {
+      expect(await ask(at)).toEqual({ status: 403, code: 'condition_failed' })
+    }
+    const limited = await place('/counted')
+    expect((await ask(limited)).status).toBe(200)
+    for (let i = 0; i < 5; i++) {
+      expect(await ask(limited)).toEqual({ status: 429, code: 'rate_limited' })
+    }
+  })
+
+  it('after the origin has dropped it', async () => {
+    const at = await place('/alone')
+    const { connection, answer } = await hold(at)
+    answer.destroy()
+    expect((await connection.response()).status).toBe(502)
+    await isFree(at)
+  })
+
+  it('after the origin has not answered in time', async () => {
+    const at = await place('/slow')
+    const { connection } = await hold(at)
+    expect((await connection.response()).status).toBe(504)
+    await isFree(at)
+  })
+
+  it.each(['close', 'reset'] as const)(
+    'after the agent has gone before the answer (%s)',
+    async (way) => {
+      const at = await place('/alone')
+      const { connection, answer } = await hold(at)
+      connection[way]()
+      // A closed connection is noticed when the answer comes, a reset one at once.
+      if (way === 'close') answer.end('late')
+      await isFree(at)
+    },
+  )
+
+  it('after the agent has gone during its body', async () => {
+    const at = await place('/posted')
+    const { connection } = await hold(at, 'POST')
+    connection.reset()
+    await isFree(at, 'POST')
+  })
+
+  it('after its stream has ended, and not before', async () => {
+    const at = await place('/alone')
+    const { connection, answer } = await holdStream(at)
+    expect(await ask(at)).toEqual(EXCEEDED)
+    answer.end('data: last\n\n')
+    await connection.until((text) => text.includes('data: last'))
+    await isFree(at)
+  })
+
+  it('after its stream has broken off', async () => {
+    const at = await place('/alone')
+    const { answer } = await holdStream(at)
+    answer.destroy()
+    await isFree(at)
+  })
+
+  it('after the agent has left a silent stream', async () => {
+    const at = await place('/alone')
+    const { connection } = await holdStream(at)
+    connection.reset()
+    await isFree(at)
+  })
+
+  it('after the agent has left a stream that goes on', async () => {
+    const at = await place('/alone')
+    const { connection, answer } = await holdStream(at)
+    connection.close()
+    const talking = setInterval(() => answer.write('data: more\n\n'), 50)
+    await isFree(at).finally(() => clearInterval(talking))
+  })
+
+  it('after its stream was cut, since the agent was revoked', async () => {
+    const at = await place('/alone')
+    const { connection } = await holdStream(at)
+    const { revoke, lift } = revoking(setting, setting.gate)
+    const id = await revoke({ kind: 'agent', value: at.sub })
+    await connection.until((text) => text.includes('edgewarden.closed'))
+    await lift(id)
+    await isFree(at)
+  })
+})
+
+describe('a WebSocket', () => {
+  it.each(['agent', 'origin'] as const)('is in progress until the %s closes it', async (side) => {
+    const at = await place('/alone')
+    const socket = new WebSocket(`ws://127.0.0.1:${setting.gate.port}${at.path}`, {
+      headers: { host: HOST, authorization: `Bearer ${at.token}` },
+    })
+    await once(socket, 'open')
+    expect(await ask(at)).toEqual(EXCEEDED)
+    socket.send(at.path)
+    await once(socket, 'message')
+    if (side === 'agent') socket.close()
+    else for (const one of setting.origin.webSockets) one.close()
+    await isFree(at)
+  })
+})
