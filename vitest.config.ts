@@ -94,6 +94,7 @@ const hasRoom = () => {
 const isShuffled = process.argv.some((one) => one.startsWith('--sequence.shuffle'))
 
 const SOAK = 'test/**/*.soak.test.ts'
+const NIGHTLY = 'test/**/*.nightly.test.ts'
 const WORKERD = 'test/**/*.workerd.test.ts'
 const SOAK_IN_WORKERD = 'test/**/*.soak.workerd.test.ts'
 
@@ -107,16 +108,18 @@ const TIMES = {
   expect: { poll: { timeout: PATIENCE } },
 }
 const SOAK_TIMES = { testTimeout: 900_000, hookTimeout: 900_000 }
+const NIGHTLY_TIMES = { testTimeout: 7_200_000, hookTimeout: 900_000 }
 
 /**
  * `npm test`: what the product promises, the same on every machine. `npm run soak` (mode `soak`): the long,
- * the many and the timed, and properties from a new seed. Projects over one tree: `*.workerd.test.ts` runs
- * inside workerd, the rest in Node. Files share what they load and the gates they start, as starting anew
+ * the many and the timed, and properties from a new seed. `npm run nightly` (mode `nightly`): what needs many minutes, or
+ * a quiet machine. Projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node. Files share what they load and the gates they start, as starting anew
  * for each would take most of the time.
  */
 export default defineConfig(({ mode }) => {
   const isSoak = mode === 'soak'
-  const isSpread = !isSoak && !isShuffled
+  const isNightly = mode === 'nightly'
+  const isSpread = !isSoak && !isNightly && !isShuffled
   if (!isSoak && existsSync(MEMORY) && hasRoom()) process.env.TMPDIR = MEMORY
   const trying = isSoak ? { seed: soakSeed(), factor: 10 } : TRYING
   const shared = {
@@ -162,30 +165,37 @@ export default defineConfig(({ mode }) => {
       maxWorkers: isSoak ? 4 : 5,
       maxConcurrency: 32,
       sequence: isSpread ? { sequencer: Spreading } : {},
-      projects: isSoak
-        ? [
-            project('soak', {
-              include: [SOAK, ...filesWith('kit/property.ts')],
-              exclude: [WORKERD],
-              ...SOAK_TIMES,
-            }),
-            workerd('soak in workerd', {
-              include: [
-                SOAK_IN_WORKERD,
-                ...filesWith('kit/property.ts').filter((path) => path.endsWith('.workerd.test.ts')),
-              ],
-              ...SOAK_TIMES,
-            }),
-          ]
-        : [
-            project('node', { include: ['test/**/*.test.ts'], exclude: [SOAK, WORKERD, ...ALONE] }),
-            project('alone', {
-              include: ALONE,
-              exclude: [SOAK],
-              globalSetup: [],
-            }),
-            workerd('workerd', { include: [WORKERD], exclude: [SOAK_IN_WORKERD] }),
-          ],
+      projects: isNightly
+        ? [project('nightly', { include: [NIGHTLY], fileParallelism: false, ...NIGHTLY_TIMES })]
+        : isSoak
+          ? [
+              project('soak', {
+                include: [SOAK, ...filesWith('kit/property.ts')],
+                exclude: [WORKERD],
+                ...SOAK_TIMES,
+              }),
+              workerd('soak in workerd', {
+                include: [
+                  SOAK_IN_WORKERD,
+                  ...filesWith('kit/property.ts').filter((path) =>
+                    path.endsWith('.workerd.test.ts'),
+                  ),
+                ],
+                ...SOAK_TIMES,
+              }),
+            ]
+          : [
+              project('node', {
+                include: ['test/**/*.test.ts'],
+                exclude: [SOAK, NIGHTLY, WORKERD, ...ALONE],
+              }),
+              project('alone', {
+                include: ALONE,
+                exclude: [SOAK],
+                globalSetup: [],
+              }),
+              workerd('workerd', { include: [WORKERD], exclude: [SOAK_IN_WORKERD] }),
+            ],
     },
   }
 })

@@ -16,6 +16,8 @@ export interface Gate {
   /** `http://127.0.0.1:port`, without a path. */
   readonly url: string
   readonly port: number
+  /** Of its workerd. */
+  readonly pid: number
   /** `127.0.0.1:port`. */
   readonly host: string
   /** The KV namespace; using it is an error where `kv` is false. */
@@ -71,6 +73,7 @@ function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name 
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    pid: workerd.pid,
     host: `127.0.0.1:${port}`,
     get kv() {
       if (typeof kv === 'object') return kv.kv

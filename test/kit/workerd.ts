@@ -8,6 +8,7 @@ import { changes, PATIENCE } from './wait.ts'
 
 /** A running `workerd serve`. */
 export interface Workerd {
+  readonly pid: number
   /** Socket name of the configuration → the port it listens on. */
   readonly ports: Readonly<Record<string, number>>
   /** Complete lines of stdout so far: console.log, info and debug. */
@@ -62,6 +63,7 @@ export async function serve(
   child.once('close', (code, signal) => over(`workerd ended (${signal ?? code})`))
 
   const running: Workerd = {
+    pid: child.pid ?? 0,
     ports,
     lines,
     output: () => output,

@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest'
+import { eventually } from '../kit/eventually.ts'
+import { rememberedOf, startHostileWorld, underAttack } from './hostile.ts'
+
+it('hostile traffic stops no honest agent, and the audit and the registry have all of their requests', async () => {
+  const world = await startHostileWorld()
+  const { quiet, beside, statuses, sent, hostile } = await underAttack(world, 20)
+  console.log({ quiet, beside, statuses, ...hostile })
+  expect(Object.keys(statuses)).toEqual(['allowed'])
+  await eventually(async () => {
+    const { decisions, listed, alerts } = await rememberedOf(world)
+    expect([...decisions].sort()).toEqual([...sent].sort())
+    expect(listed.sort()).toEqual([...sent.keys()].sort())
+    expect(alerts).toEqual([])
+  })
+  await world.close()
+})
