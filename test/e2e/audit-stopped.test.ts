@@ -20,6 +20,10 @@ beforeAll(async () => {
     durableObjects: WITH_AUDIT,
     reaching: true,
     issuer: { admin: 'all' },
+    routes: [
+      { match: 'GET /v1/weak', scopes: ['none'] },
+      { match: 'GET /v1/*', scopes: [] },
+    ],
     more: { AUDIT: { rows_a_day: ROWS } },
   })
 })
@@ -48,19 +52,21 @@ describe('an audit whose rows of the day are used up', () => {
     await setting.gate.call('AUDIT_LOG', '0', 'append', { id: 'a', known, strangers: [], ...terms })
 
     // A flood: of an agent that is refused, which is handed over at once, and of strangers.
-    const agent = await setting.token({ client_id: 'agent-flood', aud: 'https://other.example' })
+    const agent = await setting.token({ client_id: 'agent-flood' })
     const flood = () =>
       Promise.all([
-        ...Array.from({ length: 10 }, () => setting.ask('/v1/x', { token: agent })),
+        ...Array.from({ length: 10 }, () => setting.ask('/v1/weak', { token: agent })),
         ...Array.from({ length: 10 }, () => setting.ask('/v1/x')),
       ])
     const page = await eventually(async () => {
-      expect((await flood()).map(({ status }) => status)).toEqual(Array(20).fill(401))
+      const statuses = (await flood()).map(({ status }) => status)
+      expect(statuses).toEqual([...Array(10).fill(403), ...Array(10).fill(401)])
       const read = await readLatest()
-      expect(read.dropped?.map(({ reason }) => reason)).toContain('rows_a_day')
+      const ofIssuers = { reason: 'rows_a_day', share: 'issuers' }
+      expect(read.dropped).toContainEqual(expect.objectContaining(ofIssuers))
       return read
     })
-    const [gap] = page.dropped ?? []
+    const gap = page.dropped?.find(({ share }) => share === 'issuers')
     const midnight = Math.floor(Date.now() / 86_400_000 + 1) * 86_400_000
     expect(gap).toMatchObject({ until: new Date(midnight).toISOString() })
     expect(gap?.records).toBeGreaterThan(0)

@@ -49,7 +49,7 @@ const counting = (code: string): string => {
 }
 
 /** What stands for the modules that only a deployed Worker has. */
-const ABSENT = 'export const script = "", style = "", env = {}, waitUntil = () => {}'
+const ABSENT = 'export const script = "", style = "", notices = "", env = {}, waitUntil = () => {}'
 
 /** Loads modules as one, with all that they import; with its functions and loops counted where that is asked for. */
 export async function loadWhole<Module>(
