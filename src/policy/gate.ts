@@ -6,7 +6,12 @@ import { deepFreeze } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
 import { foldedName } from '../core/text.ts'
-import { addressLimitField, DEFAULT_IN_FLIGHT, IN_FLIGHT, inFlightField } from '../limit/options.ts'
+import {
+  addressLimitField,
+  DEFAULT_IN_FLIGHT,
+  GATE_IN_FLIGHT,
+  inFlightField,
+} from '../limit/options.ts'
 import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
 import { checkIdentityHeaders, claimHeaders, identityPrefix } from './claim-headers.ts'
 import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
@@ -163,7 +168,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
       'How often one network address may send requests, before any credential is read: [its keys](configuration/rate-limits.md#keys-of-gateaddress_limit).',
     example: { limit: 600, period: '1m' },
   },
-  in_flight: IN_FLIGHT.gate,
+  in_flight: GATE_IN_FLIGHT,
   timeout: {
     description:
       "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply, and 10m under [`edgewarden serve`](self-host.md).",

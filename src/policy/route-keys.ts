@@ -1,4 +1,4 @@
-import { IN_FLIGHT, LIMIT_KEYS } from '../limit/options.ts'
+import { LIMIT_KEYS, RULE_IN_FLIGHT } from '../limit/options.ts'
 import { mcpField } from '../mcp/options/options.ts'
 import { revocationField } from '../revocation/options.ts'
 import { agenticId, expectedChain } from './agentic.ts'
@@ -246,7 +246,7 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'How often each agent may use this rule: [its keys](configuration/rate-limits.md#keys-of-rate_limit).',
     example: { limit: 100, period: '60s' },
   },
-  in_flight: IN_FLIGHT.rule,
+  in_flight: RULE_IN_FLIGHT,
   single_use: {
     description:
       'Accepts each token [once](configuration/rate-limits.md#single-use). Only where access is `"required"`, and not with `mcp`.',
