@@ -207,8 +207,49 @@ const OPEN: Entry['around'] = [
 /** JSON is scanned before it is parsed where it is longer than a token. */
 const LONG_OPEN: Entry['around'] = [...OPEN, [`${' '.repeat(16 * 1024)}["\\u0041…"`, '']]
 
+/** Alone, and behind a segment that servers read in every way that the gate knows. */
+const READ_OTHERWISE: Entry['around'] = [
+  ['', ''],
+  ['%28a%28b%29%29%EF%BC%A1b.c%3bd%3a%3ae%3ff.%20/', '.x'],
+]
+
 /** The entries that have a grammar of their own. A new reader of strangers' bytes joins them. */
 export const ENTRIES: readonly Entry[] = [
+  {
+    name: 'the path',
+    tokens: PATH,
+    send: (text) => ({ url: `${RESOURCE}/docs/${text}` }),
+  },
+  {
+    name: "the path of the gate's endpoints",
+    tokens: PATH,
+    around: READ_OTHERWISE,
+    send: (text) => ({ url: `${RESOURCE}/.edgewarden/${text}` }),
+  },
+  {
+    name: 'the path of a rule with a wildcard',
+    tokens: PATH,
+    around: READ_OTHERWISE,
+    send: (text, { tokenWith }) => withToken(tokenWith(), { url: `${RESOURCE}/teams/red/${text}` }),
+  },
+  {
+    name: 'the request in an explanation',
+    // Without `%2e`: a path is looked up once where it is short after decoding, since it is remembered, and else twice.
+    tokens: [...PATH.filter((token) => token !== '%2e'), '?', '&', '='],
+    around: [
+      [`${RESOURCE}/docs/e`, ''],
+      [`${RESOURCE}/when/7?q`, ''],
+    ],
+    send: (text, world) => endpoint('explain', `{"method":"GET","url":"${text}"}`, world),
+  },
+  {
+    name: 'the path of the console',
+    tokens: PATH,
+    send: (text, { CONSOLE }) => ({
+      url: `${CONSOLE}/api/c${text}`,
+      headers: { 'sec-fetch-site': 'same-origin' },
+    }),
+  },
   {
     name: 'the query',
     tokens: QUERY,

@@ -36,7 +36,7 @@ const figures: (readonly [msOfKb: number, label: string])[] = []
 const slowOf = async (entry: Entry): Promise<readonly string[]> => {
   const faults: string[] = []
   await gate.ask(entry.send('', world))
-  const length = entry.isLong ? 16 * 1024 : 4 * 1024
+  const length = entry.isLong ? 16 * 1024 : 3_500
   for (const { label, at } of growths(entry, true)) {
     const [short, long] = [at(length), at(2 * length)]
     const kb = long.length / 1024

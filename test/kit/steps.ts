@@ -48,8 +48,8 @@ const counting = (code: string): string => {
   return text + code.slice(at)
 }
 
-/** What stands for the modules that only a deployed Worker has. */
-const ABSENT = 'export const script = "", style = "", notices = "", env = {}, waitUntil = () => {}'
+/** What stands for the modules that only a deployed Worker has: whatever is imported of it is `undefined`. */
+const ABSENT = 'module.exports = {}'
 
 /** Loads modules as one, with all that they import; with its functions and loops counted where that is asked for. */
 export async function loadWhole<Module>(
@@ -58,7 +58,7 @@ export async function loadWhole<Module>(
 ): Promise<Module> {
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-steps-'))
   try {
-    const absent = join(directory, 'absent.mjs')
+    const absent = join(directory, 'absent.cjs')
     await writeFile(absent, ABSENT)
     const { outputFiles } = await build({
       stdin: {
