@@ -31,6 +31,7 @@ const OPTIONS = {
     { match: 'GET /v1/steps', scopes: [], steps: ['step-1'] },
     { match: 'GET /v1/detailed', scopes: [], authorization_details: [{ type: 'tool' }] },
     { match: 'GET /v1/lately', scopes: [], max_age: '1m' },
+    { match: 'GET /v1/alone', scopes: [], in_flight: 1 },
     { match: 'GET /v1/never', scopes: [], when: 'false' },
     { match: 'GET /v1/injected', scopes: ['a:read'], inject: { Authorization: `Bearer \${KEY}` } },
     {
@@ -109,6 +110,16 @@ const used = async () => {
   return bearer
 }
 
+/** The token of an agent that has a request in progress. */
+const busy = async () => {
+  const bearer = await token({ client_id: 'busy' })
+  setting.origin.on('/v1/alone', () => {})
+  ask('/v1/alone', { token: bearer }).catch(() => {})
+  await setting.origin.arrival()
+  setting.origin.clear()
+  return bearer
+}
+
 type Row = readonly [stage: string, code: string, path: string, token: () => Promise<string>]
 
 const ROWS: readonly Row[] = [
@@ -132,6 +143,7 @@ const ROWS: readonly Row[] = [
   ['scope', 'scope_missing', REVOCATIONS, token],
   ['authorization_details', 'authorization_details_missing', '/v1/detailed', token],
   ['authentication', 'user_missing', '/v1/lately', token],
+  ['in_flight', 'in_flight_exceeded', '/v1/alone', busy],
   ['condition', 'condition_failed', '/v1/never', token],
   ['limit', 'rate_limit_key_missing', '/v1/counted', token],
   ['replay', 'token_replayed', '/v1/once', used],

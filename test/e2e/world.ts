@@ -283,7 +283,7 @@ function routesOf(): readonly Members[] {
     { match: 'GET /v1/limited-runs', ...any, rate_limit: { ...SELDOM, per: 'workflow' } },
     // In shadow mode nothing is spent, so that it never ends.
     { match: 'GET /v1/limited-always', ...any, rate_limit: SELDOM, mode: 'enforce' },
-    { match: 'GET /v1/alone', ...any, in_flight: 1, mode: 'enforce' },
+    { match: 'GET /v1/alone', ...any, in_flight: 1 },
     { match: 'GET /v1/once', ...any, single_use: true },
     { match: 'GET /v1/socket-of-browser', ...any, token_subprotocols: ['mcp.auth.'] },
     { match: 'GET /v1/once-always', ...any, single_use: true, mode: 'enforce' },
