@@ -95,6 +95,7 @@ const sightingOf = (
   const at = timeOf(record)
   const isAllowed = own(record, 'decision') === 'allowed'
   const tools = toolsOf(record)
+  const isCut = listOf(own(record, 'cut')).includes('grant')
   const table = watch?.rules.find((one) => isWatched(one, record))
   return {
     issuer,
@@ -108,7 +109,7 @@ const sightingOf = (
     types: textsIn(own(record, 'agent_types')),
     clients: textsIn(own(record, 'client')),
     granted: textsIn(own(record, 'token_scopes')),
-    used: textsIn(isAllowed && own(record, 'grant'), 'used'),
+    used: textsIn(isAllowed && [own(record, 'grant'), isCut ? FURTHER : undefined], 'used'),
     uses: textsIn(isAllowed && [...tools.keys()].map((tool) => useOf(rule, tool)), 'uses'),
     parents: textsIn(parentsIn(record, issuer, agent)),
     countries: textsIn(isAllowed && own(record, 'country')),

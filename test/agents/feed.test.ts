@@ -111,6 +111,12 @@ it('is bounded in agents, lists and texts', () => {
   expect(second?.granted.every((scope) => scope.length < 50)).toBe(true)
 })
 
+it('says that more scopes were used where the record was cut', () => {
+  const sightings = createSightings()
+  sightings.add([recordAt(AT, { grant: ['files:read'], cut: ['grant'] })], TERMS)
+  expect(sightings.take()[0]?.used).toEqual(['files:read', FURTHER])
+})
+
 it('leaves room for agents of other issuers, however many an issuer makes up', () => {
   const sightings = createSightings()
   const flood = (name: string) =>

@@ -1,11 +1,17 @@
 import { isObject, type JsonObject, own, parseJsonObject } from '../../core/json.ts'
 
-/** Most characters of a record. */
+/** Most characters of a record, unless its members of {@link WHOLE} alone are longer. */
 const MOST = 8_192
 /** Most steps of cutting. Each halves the longest member, so few are needed. */
 const STEPS = 100
-/** Members by which a record is found and ordered. */
-const WHOLE: ReadonlySet<string> = new Set(['v', 'id', 'time', 'issuer'])
+/**
+ * Members that are never cut: those by which a record is found and ordered, and `mcp`, which has a bound of its own and
+ * counts what it leaves out. A part of an agent's id would be the id of another agent.
+ */
+const WHOLE: ReadonlySet<string> = new Set([
+  ...['v', 'id', 'time', 'issuer', 'agent', 'agent_name'],
+  'mcp',
+])
 
 /**
  * A record with a bounded length, as JSON. Its longest members are halved until it fits: lists from their end, texts,

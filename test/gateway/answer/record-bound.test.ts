@@ -20,7 +20,6 @@ describe('a record', () => {
     ['a long text', { client: 'x'.repeat(20_000) }, ['client']],
     ['one long item of a list', { aud: ['x'.repeat(20_000)] }, ['aud']],
     ['a table with a long value', { claims: { a: 'x'.repeat(20_000), b: 'y' } }, ['claims']],
-    ['a long operation', { mcp: { batch: names(100, 100) } }, ['mcp']],
     [
       'several long members',
       { grant: names(300, 30), token_scopes: names(300, 30), aud: names(300, 30) },
@@ -31,5 +30,13 @@ describe('a record', () => {
     expect(text.length).toBeLessThan(8_300)
     expect(record).toMatchObject(HEAD)
     expect([...record.cut].sort()).toEqual([...cut].sort())
+  })
+
+  it('that is cut keeps the whole agent and the whole operation', () => {
+    const agent = 'a'.repeat(2_048)
+    const members = { agent, agent_name: `b/${agent}`, mcp: { batch: names(30, 100) } }
+    const { record } = bounded({ ...members, client: agent, token_scopes: names(100, 20) })
+    expect(record).toMatchObject(members)
+    expect([...record.cut].sort()).toEqual(['client', 'token_scopes'])
   })
 })
