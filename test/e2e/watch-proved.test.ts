@@ -46,6 +46,12 @@ beforeAll(async () => {
       ISSUERS_OPS,
     },
   })
+  // Without keys, shadow mode would allow requests of nobody.
+  const first = await newAgent('first')
+  await eventually(async () => {
+    const answers = await send(first, { path: '/v1/x' }, false)
+    expect(answers).toEqual([{ status: 200, code: undefined }])
+  })
 })
 afterAll(() => setting.close())
 
