@@ -46,7 +46,7 @@ export interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' |
   /** Opens the room that counts the buffered body. */
   readonly hold: (owner: string) => Room
   /** Counts the request among those in progress; absent where its end is not followed. */
-  readonly enter: InFlight['enter'] | undefined
+  readonly counts: InFlight | undefined
 }
 
 /** The line of every request: local before remote, pure before stateful, head before body; spending comes last. */
@@ -94,7 +94,7 @@ const NOTHING_KNOWN: Readonly<Record<keyof Known, undefined>> = {
   caller: undefined,
   connection: undefined,
   hold: undefined,
-  enter: undefined,
+  counts: undefined,
   route: undefined,
   params: undefined,
   deciding: undefined,
@@ -212,17 +212,20 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
       return room
     }
     let leave: (() => void) | undefined
-    const { inFlight: counts } = ports
-    const enter: Given['enter'] =
-      isFollowed && counts
-        ? (owner, most) => {
-            leave = counts.enter(owner, most)
-            return leave
+    const { inFlight: all } = ports
+    const counts: Given['counts'] =
+      isFollowed && all
+        ? {
+            of: (owner) => all.of(owner),
+            enter(owner, most) {
+              leave = all.enter(owner, most)
+              return leave
+            },
           }
         : undefined
     const isTraced = steps !== undefined || asked !== undefined
     const watch = { now, onError, trace: isTraced ? trace : undefined }
-    const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold, enter }
+    const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold, counts }
     const decision = await GUARD.run(given, ports, watch, isTraced ? undefined : recall)
     // A caller that forwards the body opens a room of its own.
     room?.leave()

@@ -7,6 +7,8 @@ export interface InFlight {
    * {@link createInFlight}).
    */
   enter(owner: string, most: number): (() => void) | undefined
+  /** How many requests of an owner are counted. */
+  of(owner: string): number
 }
 
 interface Open {
@@ -39,6 +41,7 @@ export function createInFlight(clock: { now(): number }): InFlight & { readonly 
     get size() {
       return [...owners.values()].reduce((sum, { open }) => sum + open.size, 0)
     },
+    of: (owner) => owners.get(owner)?.open.size ?? 0,
     enter(owner, most) {
       const own = owners.get(owner) ?? { open: new Set(), askedAt: Number.NEGATIVE_INFINITY }
       const { open } = own

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventually } from '../kit/eventually.ts'
@@ -28,6 +29,7 @@ const SETTING: SettingOptions = {
     alone('GET /counted/*', { rate_limit: { daily: 1 } }),
     alone('POST /posted/*', { on_revocation: 'end-all' }),
     alone('GET /watched/*', { mode: 'shadow' }),
+    alone('GET /strict/*', { in_flight: 4, revocation: 'strict' }),
     { match: 'GET /v1/*', scopes: [] },
     { match: 'GET /v2/*', scopes: [] },
   ],
@@ -115,6 +117,25 @@ describe('requests in progress', () => {
     )
     for (const { answer } of held) answer.end()
     await isFree(at)
+  })
+
+  it('with a revoked token leave room for those with a good one', async () => {
+    const at = await place('/strict')
+    const jti = randomUUID()
+    const stolen = { ...at, token: await setting.token({ sub: at.sub, jti }) }
+    await revoking(setting, setting.gate).revoke({ kind: 'token', value: jti })
+    // Until each copy of the set has the entry.
+    await wait(2_100)
+    setting.origin.on(at.path, (_, res) => res.end())
+    let isOver = false
+    const codes = new Set<string>()
+    const thieves = Array.from({ length: 16 }, async () => {
+      while (!isOver) codes.add((await ask(stolen)).code)
+    })
+    for (let i = 0; i < 20; i++) expect((await ask(at)).status).toBe(200)
+    isOver = true
+    await Promise.all(thieves)
+    expect([...codes]).toEqual(['token_revoked'])
   })
 
   it('are let through in shadow mode, and the journal says so', async () => {

@@ -3,6 +3,8 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import type { InFlight } from '../in-flight.ts'
 import type { LineFacts } from '../model/facts.ts'
+import type { Revocations } from '../model/ports.ts'
+import { isRevoked } from '../model/revocation.ts'
 import { fail, ok } from '../result.ts'
 
 const deny = denials({
@@ -14,27 +16,59 @@ const deny = denials({
 })
 
 type Keyed = Pick<LineFacts, 'policy' | 'route'>
-interface Needs extends Keyed, Pick<LineFacts, 'agent'> {
+interface Needs extends Keyed, Pick<LineFacts, 'agent' | 'access' | 'subjects'> {
   readonly admission: Admission
   /** Absent where the caller of the guard does not say when a request ends. */
-  readonly enter?: InFlight['enter'] | undefined
+  readonly counts?: InFlight | undefined
 }
 
-/** Checks that the agent has fewer requests in progress than allowed, and counts this one. */
+interface Ports {
+  readonly clock: { now(): number }
+  readonly revocations: Revocations
+}
+
+type Counted = Outcome<object, CodeOf<typeof deny>>
+
+/**
+ * Checks that the agent has fewer requests in progress than allowed, and counts this one. Where the agent has half as
+ * many, requests with a token that is known as revoked are not counted: who has stolen it could keep the agent out. The
+ * stage `revocation` refuses them.
+ */
 export const inFlight = stage({
   name: 'in_flight',
   establishes: 'the agent has fewer requests in progress in this isolate than `in_flight` says',
   // Requests to the gate's own endpoints are not counted.
   without: ({ route }: Keyed) => (route.endpoint ? {} : undefined),
   denials: [deny],
-  run(needs: Needs): Outcome<object, CodeOf<typeof deny>> {
-    const { policy, route, admission, enter } = needs
-    if (!enter || route.endpoint) return ok({})
+  run(needs: Needs, ports: Ports): Counted | Promise<Counted> {
+    const { policy, route, admission, counts } = needs
+    if (!counts || route.endpoint) return ok({})
     const most = route.inFlight ?? policy.gate.inFlight
-    if (enter(ownerFor(admission, needs), most)) return ok({})
-    return fail(deny('in_flight_exceeded', { in_flight: most }, { retryAfter: 1 }))
+    const owner = ownerFor(admission, needs)
+    const count = () =>
+      counts.enter(owner, most)
+        ? ok({})
+        : fail(deny('in_flight_exceeded', { in_flight: most }, { retryAfter: 1 }))
+    if (counts.of(owner) < Math.floor(most / 2)) return count()
+    return isKnownAsRevoked(needs, ports).then(
+      (is) => (is ? ok({}) : count()),
+      // The stage `revocation` refuses the request.
+      count,
+    )
   },
 })
+
+/** Whether the token is revoked by data at most as old as GATE allows. */
+const isKnownAsRevoked = async (
+  { policy, access: { issuedAt }, subjects }: Needs,
+  { clock, revocations }: Ports,
+): Promise<boolean> => {
+  const { revocation, clockTolerance: tolerance, lift } = policy.gate
+  const { maxStaleness } = revocation
+  const entries = await revocations.lookup(subjects, { consistency: 'bounded', maxStaleness })
+  const token = { issuedAt, now: Math.floor(clock.now() / 1000), tolerance }
+  return entries.some((one) => !lift.has(one.id) && isRevoked(one, token))
+}
 
 /** A rule with a number of its own counts its own requests; all other rules count together. */
 const ownerFor = perAdmission(
