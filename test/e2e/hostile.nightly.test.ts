@@ -7,6 +7,11 @@ it('ten minutes of hostile traffic that takes half a core delay honest agents by
   const { quiet, beside, statuses, sent, hostile } = await underAttack(world, 600)
   console.log({ quiet, beside, statuses, ...hostile })
   expect(Object.keys(statuses)).toEqual(['allowed'])
+  // Compared until it is too much, and refused if that took longer than the time between two.
+  expect(Object.keys(hostile.pastes)).toContain('413')
+  expect(Object.keys(hostile.pastes).filter((status) => !['413', '429'].includes(status))).toEqual(
+    [],
+  )
   expect(beside.p99 - quiet.p99).toBeLessThan(20)
   await eventually(async () => {
     const { decisions, listed, alerts } = await rememberedOf(world)

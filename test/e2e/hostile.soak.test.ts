@@ -7,6 +7,11 @@ it('hostile traffic stops no honest agent, and the audit and the registry have a
   const { quiet, beside, statuses, sent, hostile } = await underAttack(world, 20)
   console.log({ quiet, beside, statuses, ...hostile })
   expect(Object.keys(statuses)).toEqual(['allowed'])
+  // Compared until it is too much, and refused if that took longer than the time between two.
+  expect(Object.keys(hostile.pastes)).toContain('413')
+  expect(Object.keys(hostile.pastes).filter((status) => !['413', '429'].includes(status))).toEqual(
+    [],
+  )
   await eventually(async () => {
     const { decisions, listed, alerts } = await rememberedOf(world)
     expect([...decisions].sort()).toEqual([...sent].sort())

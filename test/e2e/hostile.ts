@@ -58,7 +58,7 @@ const signIn = async ({ gate, ops }: World): Promise<string> => {
 const repeated = (text: string, bytes: number) => text.repeat(Math.ceil(bytes / text.length))
 
 /** A policy that takes long to compare: many rules with parameters. */
-const LARGE_POLICY = `[vars.GATE]\nresource = "${RESOURCE}"\norigin = "https://o.example"\n${Array.from(
+const LARGE_POLICY = `[vars.GATE]\nresource = "${RESOURCE}"\norigin = "https://o.example"\n[vars.ISSUERS.acme]\nissuer = "https://acme.example"\n${Array.from(
   { length: 900 },
   (_, i) => `[[vars.ROUTES]]\nmatch = "GET,POST /v1/{a}/part-${i}/{b}"\nscopes = ["s:${i}"]\n`,
 ).join('')}`
@@ -210,6 +210,8 @@ export interface Attack {
     readonly answers: Readonly<Record<string, number>>
     /** Part of a core that the same traffic takes alone. */
     readonly cores: number
+    /** Answers to pasted policies, by status. */
+    readonly pastes: Readonly<Record<string, number>>
   }
 }
 
@@ -265,14 +267,18 @@ export async function underAttack(world: World, seconds: number): Promise<Attack
   const bodies = await holdBodies(gate.port, 80)
   const traffic = attack(rate)
   const operator = createSender(gate.port, 4)
-  const pastes = atPace(0.4, 4, () => operator.send(pasted()))
+  const pastes: Record<string, number> = {}
+  const pasting = atPace(0.4, 4, async () => {
+    const { status } = await operator.send(pasted())
+    pastes[status] = (pastes[status] ?? 0) + 1
+  })
   const beside = await forHonest(seconds)
   const hostile = await traffic.end()
-  await pastes.end()
+  await pasting.end()
   bodies.close()
   honest.close()
   operator.close()
-  return { quiet, beside, statuses, sent, hostile: { ...hostile, rate, cores } }
+  return { quiet, beside, statuses, sent, hostile: { ...hostile, rate, cores, pastes } }
 }
 
 /** Sends requests of all kinds at a pace from another thread, until it is ended. */
