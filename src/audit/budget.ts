@@ -32,6 +32,12 @@ export interface CountedRow {
   readonly shares: Readonly<Record<string, number>>
 }
 
+/** What the column `counts` has. Of rows of before there were shares, these are the counts alone. */
+const countedIn = (text: string): Omit<CountedRow, 'id'> => {
+  const counted = JSON.parse(text)
+  return 'shares' in counted ? counted : { day: 0, counts: counted, rows: 0, shares: {} }
+}
+
 export type Budget = ReturnType<typeof createBudget>
 
 /**
@@ -50,7 +56,8 @@ export function createBudget(storage: DurableObjectStorage) {
   const kept = kv.get<Kept>(KEPT) ?? { day: 0, rows: 0, gaps: [], counts: {}, upTo: 0 }
   let day = Math.max(kept.day, ...latest.map((one) => one.day))
   let rows = Math.max(...[kept, ...latest].map((one) => (one.day === day ? one.rows : 0)))
-  let gaps = kept.gaps
+  // Gaps of before there were shares are of issuers.
+  let gaps: readonly Dropped[] = kept.gaps.map((gap) => ({ ...gap, share: gap.share ?? 'issuers' }))
   /** How many dropped records are not in the stored gaps yet. */
   let unsaved = 0
   const counts: Record<string, number> = { ...kept.counts }
@@ -71,7 +78,7 @@ export function createBudget(storage: DurableObjectStorage) {
   for (const ring of RING_NAMES) {
     const query = `SELECT id, counts FROM ${ring} WHERE id > ?`
     const found = sql.exec<{ id: number; counts: string }>(query, upTo)
-    for (const row of found) count({ id: row.id, ...JSON.parse(row.counts) })
+    for (const row of found) count({ id: row.id, ...countedIn(row.counts) })
   }
 
   const turn = (): void => {

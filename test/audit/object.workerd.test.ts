@@ -512,6 +512,20 @@ describe('the object that keeps decisions', () => {
       expect(await countsOf(name)).toEqual(said(9))
     })
 
+    it('goes on with rows and gaps that were stored before there were shares', async () => {
+      const name = 'counts-before-shares'
+      await logOf(name).append(batch([one('old')]))
+      await runInDurableObject(logOf(name), (_, { storage }) => {
+        storage.sql.exec(`UPDATE known SET counts = '{"allowed - 200":1,"origin 200":1}'`)
+        const gap = { reason: 'overload', since: T, until: T + HOUR, records: 2 }
+        storage.kv.put('budget', { day: 0, rows: 0, gaps: [gap], counts: {}, upTo: 0 })
+      })
+      await abortAllDurableObjects()
+      expect(await countsOf(name)).toEqual(said(1))
+      const { dropped } = await logOf(name).list({ ...ALL, limit: 1 })
+      expect(dropped).toEqual([expect.objectContaining({ reason: 'overload', share: 'issuers' })])
+    })
+
     it('counts denials by code, shadow mode, and no acts', async () => {
       const name = 'counts-codes'
       const denied = { decision: 'denied', code: 'scope_missing', status: 403 }
