@@ -39,11 +39,11 @@ const calls = (names: readonly string[]) =>
 const numbered = (count: number, length = 0) =>
   Array.from({ length: count }, (_, i) => `tool_${i}_${'x'.repeat(length)}`)
 
-const send = async (agent: string, body: unknown) => {
+const send = async (agent: string, body: unknown, claims: Members = {}) => {
   const aud = 'https://api.example.com/mcp'
   const response = await setting.ask('/mcp', {
     method: 'POST',
-    token: await setting.token({ client_id: agent, sub: agent, aud }),
+    token: await setting.token({ client_id: agent, sub: agent, aud, ...claims }),
     headers: { 'content-type': 'application/json', 'mcp-protocol-version': '2025-03-26' },
     body: JSON.stringify(body),
   })
@@ -153,4 +153,16 @@ it.concurrent('the tools of three seconds are in the registry, or marked', async
     expect(uses.some(({ rule }) => rule === FURTHER) || uses.length === 90).toBe(true)
     expect(uses.length).toBeGreaterThan(60)
   })
+})
+
+it.concurrent('a record that is cut still has each message', async () => {
+  const scope = Array.from({ length: 140 }, (_, i) => `scope:${i}`.padEnd(17, 's')).join(' ')
+  // No other member is as long as the messages, and all together are too long.
+  const claims = { sub: 's'.repeat(2_000), jti: 'j'.repeat(2_000), scope }
+  const tools = [...numbered(29, 50), 'delete_all']
+  await send('wordy', calls(tools), claims)
+  const [record] = await recordsOf('wordy')
+  expect((record as Members).cut).toBeDefined()
+  const { batch } = (record as Members).mcp as { batch: readonly Members[] }
+  expect(batch.map(({ name }) => name)).toEqual(tools)
 })

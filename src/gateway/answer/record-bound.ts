@@ -5,12 +5,12 @@ const MOST = 8_192
 /** Most steps of cutting. Each halves the longest member, so few are needed. */
 const STEPS = 100
 /**
- * Members that are never cut: those by which a record is found and ordered, and `mcp`, which has a bound of its own and
- * counts what it leaves out. A part of an agent's id would be the id of another agent.
+ * Members that are never cut: those by which a record is found, ordered and erased, and whom it names. A part of an id
+ * would be another id. The length of the token bounds them. `mcp` has a bound of its own and counts what it leaves out.
  */
 const WHOLE: ReadonlySet<string> = new Set([
-  ...['v', 'id', 'time', 'issuer', 'agent', 'agent_name'],
-  'mcp',
+  ...['v', 'id', 'time', 'mcp'],
+  ...['issuer', 'agent', 'agent_name', 'subject', 'client', 'workflow', 'jti'],
 ])
 
 /**

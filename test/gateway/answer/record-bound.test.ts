@@ -17,7 +17,7 @@ describe('a record', () => {
 
   it.each([
     ['a long list', { token_scopes: names(1_000, 30) }, ['token_scopes']],
-    ['a long text', { client: 'x'.repeat(20_000) }, ['client']],
+    ['a long text', { detail: 'x'.repeat(20_000) }, ['detail']],
     ['one long item of a list', { aud: ['x'.repeat(20_000)] }, ['aud']],
     ['a table with a long value', { claims: { a: 'x'.repeat(20_000), b: 'y' } }, ['claims']],
     [
@@ -32,11 +32,11 @@ describe('a record', () => {
     expect([...record.cut].sort()).toEqual([...cut].sort())
   })
 
-  it('that is cut keeps the whole agent and the whole operation', () => {
+  it('that is cut keeps the whole agent, subject and operation', () => {
     const agent = 'a'.repeat(2_048)
     const members = { agent, agent_name: `b/${agent}`, mcp: { batch: names(30, 100) } }
-    const { record } = bounded({ ...members, client: agent, token_scopes: names(100, 20) })
-    expect(record).toMatchObject(members)
-    expect([...record.cut].sort()).toEqual(['client', 'token_scopes'])
+    const { record } = bounded({ ...members, subject: agent, token_scopes: names(200, 20) })
+    expect(record).toMatchObject({ ...members, subject: agent })
+    expect([...record.cut].sort()).toEqual(['token_scopes'])
   })
 })
