@@ -22,7 +22,8 @@ interface Needs extends Keyed, Pick<LineFacts, 'agent' | 'access' | 'subjects'> 
   readonly counts?: InFlight | undefined
 }
 
-interface Ports {
+/** What the stage asks. */
+export interface InFlightPorts {
   readonly clock: { now(): number }
   readonly revocations: Revocations
 }
@@ -40,7 +41,7 @@ export const inFlight = stage({
   // Requests to the gate's own endpoints are not counted.
   without: ({ route }: Keyed) => (route.endpoint ? {} : undefined),
   denials: [deny],
-  run(needs: Needs, ports: Ports): Counted | Promise<Counted> {
+  run(needs: Needs, ports: InFlightPorts): Counted | Promise<Counted> {
     const { policy, route, admission, counts } = needs
     if (!counts || route.endpoint) return ok({})
     const most = route.inFlight ?? policy.gate.inFlight
@@ -61,7 +62,7 @@ export const inFlight = stage({
 /** Whether the token is revoked by data at most as old as GATE allows. */
 const isKnownAsRevoked = async (
   { policy, access: { issuedAt }, subjects }: Needs,
-  { clock, revocations }: Ports,
+  { clock, revocations }: InFlightPorts,
 ): Promise<boolean> => {
   const { revocation, clockTolerance: tolerance, lift } = policy.gate
   const { maxStaleness } = revocation
