@@ -256,7 +256,9 @@ const untilStopped = async (
   const stop = (signal: string) => {
     if (stoppedBy !== undefined) return child.kill('SIGKILL')
     stoppedBy = signal
-    waiting.tell(`${signal}: records are stored, then the gate stops; requests in progress may finish`)
+    waiting.tell(
+      `${signal}: records are stored, then the gate stops; requests in progress may finish`,
+    )
     kill = setTimeout(() => child.kill('SIGKILL'), graceMs)
     // Records are stored first: workerd does not wait for them.
     const late = setTimeout(end, STOP_MS)
