@@ -8,12 +8,14 @@ const { world, gate } = await loadWorld({ isCounted: false })
 
 /** Milliseconds for each KB: what is linear whatever shorter texts take, and the most. */
 const MS = { few: 0.3, most: 1 }
+/** How many times as long a text of four times the length may take. Quadratic growth would be sixteen. */
+const LINEAR = 7
 /** Milliseconds for which a processor may do other things. */
 const PAUSE = 3
 /** Milliseconds for connecting and waiting on a busy machine. */
 const WAIT = 40
 /** Times that a measurement is repeated before a text counts as slow. */
-const ATTEMPTS = 8
+const ATTEMPTS = 12
 
 /** Measures until the time is within its bound: other work can only add to it. */
 const least = async (run: () => Promise<number>, bound: number): Promise<number> => {
@@ -22,12 +24,12 @@ const least = async (run: () => Promise<number>, bound: number): Promise<number>
   return time
 }
 
-const processorTime = (entry: Entry, text: string) => async (): Promise<number> => {
+/** Elapsed time: that of the processor comes in steps that are too coarse. */
+const timeOf = (entry: Entry, text: string) => async (): Promise<number> => {
   const sent = entry.send(text, world)
-  const before = process.threadCpuUsage()
+  const start = performance.now()
   await gate.ask(sent)
-  const { user, system } = process.threadCpuUsage(before)
-  return (user + system) / 1000
+  return performance.now() - start
 }
 
 const figures: (readonly [msOfKb: number, label: string])[] = []
@@ -36,16 +38,18 @@ const figures: (readonly [msOfKb: number, label: string])[] = []
 const slowOf = async (entry: Entry): Promise<readonly string[]> => {
   const faults: string[] = []
   await gate.ask(entry.send('', world))
-  const length = entry.isLong ? 16 * 1024 : 3_500
+  const length = entry.isLong ? 32 * 1024 : 7_000
   for (const { label, at } of growths(entry, true)) {
-    const [short, long] = [at(length), at(2 * length)]
+    const [short, long] = [at(length / 4), at(length)]
     const kb = long.length / 1024
     const few = Math.max(PAUSE, kb * MS.few)
-    const time = await least(processorTime(entry, long), few)
+    const time = await least(timeOf(entry, long), few)
     figures.push([time / kb, label])
     if (time <= few) continue
-    const linear = 2.6 * (await least(processorTime(entry, short), 0))
-    if (time > Math.min(linear, kb * MS.most)) faults.push(`${label}: ${time} ms for ${kb} KB`)
+    const linear = LINEAR * (await least(timeOf(entry, short), 0))
+    const bound = Math.min(Math.max(linear, 2 * few), kb * MS.most)
+    const again = time > bound ? await least(timeOf(entry, long), bound) : 0
+    if (again > bound) faults.push(`${label}: ${again} ms for ${kb} KB`)
   }
   return faults
 }
