@@ -60,16 +60,16 @@ function namesOf(vars: Record<string, unknown>, name: string): string[] {
 }
 
 /** A variable may be JSON text. */
-function valueOf(value: unknown): unknown {
+function plainValue(value: unknown): unknown {
   return typeof value === 'string' ? JSON.parse(value) : value
 }
 
 /** Tables that are merged; of GATE a later variable replaces each key as a whole. */
 function tableOf(vars: Record<string, unknown>, name: string): Table {
-  return Object.assign({}, ...namesOf(vars, name).map((each) => valueOf(vars[each])))
+  return Object.assign({}, ...namesOf(vars, name).map((each) => plainValue(vars[each])))
 }
 
 /** Lists that are joined. */
 function tableList(vars: Record<string, unknown>, name: string): Table[] {
-  return namesOf(vars, name).flatMap((each) => valueOf(vars[each]) as Table[])
+  return namesOf(vars, name).flatMap((each) => plainValue(vars[each]) as Table[])
 }

@@ -30,6 +30,10 @@ export interface Request {
   now: number
   /** The country that Cloudflare names, for conditions. */
   country?: string
+  asn?: number
+  colo?: string
+  tls?: string
+  botScore?: number
   /** Facts of the TLS client certificate, if the client sent one that Cloudflare verified. */
   certificate?: { presented: boolean; verified: boolean; sha256?: string }
 }
@@ -39,50 +43,55 @@ export interface Jwk extends JsonObject {
   kty: string
 }
 
-/** One revocation that is in force. Every key that is present has to match. */
+/** An entry of the revocation set (docs/revocation.md, "What a revocation covers"). */
 export interface Revocation {
+  /** The entry's id, which `GATE.lift` may name. */
+  id?: string
+  kind: 'token' | 'agent' | 'subject' | 'client' | 'workflow' | 'key' | 'issuer'
+  /** The `iss` of the issuer; for an actor, that of its own issuer. */
   issuer: string
-  kind: string
-  value: string
-  /** Tokens that were issued at this time or before are revoked (seconds since 1970); `undefined` revokes all. */
-  issuedBefore?: number
-  /** When the revocation ends, in seconds since 1970. */
+  /** Left out for kind `issuer`. Of an agent: its id without prefix. */
+  value?: string
+  mode: 'block' | 'before'
+  /** With `before`: tokens that were issued until then (seconds since 1970) are covered. */
+  at?: number
+  /** When the entry ends, in seconds since 1970. */
   expires?: number
 }
 
-/** What the registry has about an agent. */
+/** What the revocation set has about an agent (docs/agent-registry.md). */
 export interface AgentStanding {
-  status: 'active' | 'suspended' | 'retired' | 'throttled'
-  approved: boolean
-  /** Requests in each period that a throttled agent may make. */
-  throttle?: { limit: number; period: number }
-  /** What was approved: compared with the token's values if present. */
-  checksum?: string
-  registration?: string
-  key?: string
+  status: 'discovered' | 'approved' | 'suspended' | 'retired'
+  /** The id that `GATE.lift` may name. */
+  id?: string
+  /** When the approval ends, in seconds since 1970. */
+  expires?: number
+  /** What an approval says of Agentic JWTs. A field that is left out is not compared. */
+  checksums?: string[]
+  registrations?: string[]
+  keys?: string[]
+  /** Requests a minute, while the agent is throttled. */
+  throttle?: number
 }
 
-/** How much of a limit has been used. */
-export interface Counter {
-  /** Arrival times, in milliseconds, of the requests that were counted. */
-  taken: number[]
+/** A bucket of a limit: how many requests it still allows, and when that was so. */
+export interface Bucket {
+  level: number
+  /** Milliseconds since 1970. */
+  at: number
 }
 
-/** What the gate knows besides the request. Sequences of requests change it. */
+/** What the gate knows besides the request. Decisions change the last four members. */
 export interface World {
-  /** The keys of each issuer, by the issuer's name in ISSUERS; `undefined` if they cannot be fetched. */
+  /** The keys of each issuer, by its name in ISSUERS, unless the policy has them; `undefined` if they cannot be fetched. */
   keys: Record<string, Jwk[] | undefined>
   /** Secrets by name, for `decrypt` and `inject`. */
   secrets: Record<string, string>
+  /** Names of bindings that count (`[[ratelimits]]`), and what they say now. */
+  bindings: Record<string, 'allows' | 'refuses' | 'fails'>
   revocations: Revocation[]
-  /** By the agent's id. An agent without an entry is active and not approved. */
+  /** By issuer and id: see `agentKey`. An agent without an entry is discovered. */
   agents: Record<string, AgentStanding>
-  /** Counters of limits, by a key that `limits.ts` forms. */
-  counters: Record<string, Counter>
-  /** Tokens that were used on a rule with `single_use`, by issuer and `jti`. */
-  usedTokens: Record<string, true>
-  /** DPoP proofs that were used, by the key that `proof.ts` forms. */
-  usedProofs: Record<string, true>
   /** What cannot be reached at the moment. */
   unavailable: {
     revocations?: boolean
@@ -90,6 +99,43 @@ export interface World {
     replays?: boolean
     signing?: boolean
   }
+  /** Says of a nonce of a DPoP proof whether it is from this gate and valid. Without it none is. */
+  nonce?: (nonce: string) => 'valid' | 'invalid' | 'unavailable'
+  /** Says of a sealed id of MCP whether it was given to this agent. Without it none was. */
+  unseal?: (
+    kind: 'session' | 'task',
+    id: string,
+    agent: string,
+  ) => 'mine' | 'unknown' | 'unavailable'
+  /** Buckets of limits, by keys that `limits.ts` makes. */
+  buckets: Record<string, Bucket>
+  /** Requests of a UTC day, by keys that `limits.ts` makes. */
+  days: Record<string, number>
+  /** Tokens that were used on a rule with `single_use`, by issuer and `jti`. */
+  usedTokens: Record<string, true>
+  /** DPoP proofs that were used, by the key that `proof.ts` makes. */
+  usedProofs: Record<string, true>
+}
+
+/** A world in which nothing was revoked, counted or used. */
+export function emptyWorld(): World {
+  return {
+    keys: {},
+    secrets: {},
+    bindings: {},
+    revocations: [],
+    agents: {},
+    unavailable: {},
+    buckets: {},
+    days: {},
+    usedTokens: {},
+    usedProofs: {},
+  }
+}
+
+/** The key of `World.agents` and of other values of one issuer. */
+export function agentKey(issuer: string, id: string): string {
+  return `${issuer} ${id}`
 }
 
 /** The decision about one request. */
@@ -106,7 +152,7 @@ export interface Verdict {
   agent?: string
   /** The agent's id within its issuer. */
   name?: string
-  /** The scopes that the token has, with those of `GRANTS`, sorted. */
+  /** The scopes of the token that the rule needed: those of `X-Agent-Grant`. */
   grant?: string[]
   /** The headers about the caller and all others that the origin gets, names in lower case. */
   headers?: [name: string, value: string][]

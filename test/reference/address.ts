@@ -1,0 +1,75 @@
+/** Where a request is sent to: host, path, query, and another method that the query names. */
+import type { Gate } from './gate.ts'
+import { type Request, refuse } from './types.ts'
+import { spelling } from './values.ts'
+
+/** A target without its query: `/v1/a?b=c` is path `/v1/a` and query `b=c`. */
+export interface Target {
+  path: string
+  /** `undefined` if there is no `?`. */
+  query: string | undefined
+}
+
+/** Splits the target of a request at its first `?`. */
+export function splitTarget(target: string): Target {
+  const mark = target.indexOf('?')
+  if (mark < 0) return { path: target, query: undefined }
+  return { path: target.slice(0, mark), query: target.slice(mark + 1) }
+}
+
+/** The host that a request names, in lower case and without port. */
+export function readHost(request: Request): string {
+  // Docs: unclear — what is "one plain name": letters, digits, dots, hyphens, underscores; or an IPv6 address.
+  const plain = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/.exec(request.host ?? '')
+  if (plain?.[1] === undefined) refuse('host_malformed')
+  return plain[1].toLowerCase()
+}
+
+/** Refuses a host that the gate does not serve. */
+export function checkHost(host: string, gate: Gate): void {
+  if (!gate.hosts.includes(host)) refuse('host_unknown')
+}
+
+/** Refuses plain http for an https resource. */
+export function checkScheme(request: Request, resource: string, gate: Gate): void {
+  if (request.scheme === 'http' && resource.startsWith('https:') && !gate.insecureHttp) {
+    refuse('insecure_transport')
+  }
+}
+
+/**
+ * The methods that the query names, as with `_method=DELETE`.
+ * Docs: unclear — the names are given by example; here they are `_method` and the headers that the gate
+ * removes because they override the method, in any spelling.
+ */
+export function methodsInQuery(query: string | undefined): string[] {
+  const methods: string[] = []
+  for (const pair of (query ?? '').split('&')) {
+    const [name = '', value = ''] = splitPair(pair)
+    const word = spelling(lenient(name))
+    const overrides =
+      word === '-method' || word.startsWith('x-http-method') || word === 'x-method-override'
+    if (overrides && value !== '') methods.push(lenient(value).trim().toUpperCase())
+  }
+  return [...new Set(methods)]
+}
+
+/** Whether the query has an access token (RFC 6750 §2.3). */
+export function hasTokenInQuery(query: string | undefined): boolean {
+  return (query ?? '').split('&').some((pair) => {
+    // Docs: unclear — whether other spellings of the name count; here its escapes are decoded, no more.
+    return lenient(splitPair(pair)[0] ?? '') === 'access_token'
+  })
+}
+
+function splitPair(pair: string): string[] {
+  const equals = pair.indexOf('=')
+  return equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
+}
+
+/** Decodes what is decodable. */
+function lenient(text: string): string {
+  return text
+    .replaceAll('+', ' ')
+    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+}

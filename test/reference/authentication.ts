@@ -1,0 +1,29 @@
+/** Step-up: how and when the user was authenticated (docs/configuration/routes.md, "Step-up"; RFC 9470). */
+import type { Identity } from './identity.ts'
+import type { Rule } from './rule.ts'
+import { refuse } from './types.ts'
+
+/** Checks `acr_values` and `max_age`. `now` and `tolerance` are in seconds. */
+export function checkAuthentication(
+  rule: Rule,
+  identity: Identity,
+  now: number,
+  tolerance: number,
+): void {
+  const { acrValues, maxAge } = rule
+  if (acrValues === undefined && maxAge === undefined) return
+  const { acr, auth_time: time, sub } = identity.claims
+  if (acr !== undefined && typeof acr !== 'string') refuse('authentication_malformed')
+  if (time !== undefined && (typeof time !== 'number' || time > now + tolerance)) {
+    refuse('authentication_malformed')
+  }
+  const hasUser = sub !== undefined && sub !== identity.client
+  if (acr === undefined && time === undefined && !hasUser) refuse('user_missing')
+  const isStrong = acrValues === undefined || (acr !== undefined && acrValues.includes(acr))
+  const isRecent = maxAge === undefined || (time !== undefined && now - time <= maxAge + tolerance)
+  if (isStrong && isRecent) return
+  refuse('authentication_insufficient', {
+    ...(acrValues && { acr_values: acrValues }),
+    ...(maxAge !== undefined && { max_age: maxAge }),
+  })
+}

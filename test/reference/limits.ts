@@ -1,0 +1,107 @@
+/** Limits by agent and by network address (docs/configuration/rate-limits.md). */
+import type { Gate } from './gate.ts'
+import type { Identity } from './identity.ts'
+import type { Rule } from './rule.ts'
+import { refuse, type World } from './types.ts'
+
+const DAY = 86_400_000
+
+/** How many requests a bucket allows at this moment. It is refilled evenly. */
+function levelOf(world: World, key: string, limit: number, period: number, now: number): number {
+  const bucket = world.buckets[key]
+  if (bucket === undefined) return limit
+  const refilled = ((now - bucket.at) / (period * 1000)) * limit
+  return Math.min(limit, bucket.level + Math.max(0, refilled))
+}
+
+/** Rounding of a level may not cost a request that the limit allows. */
+const NEARLY = 1e-9
+
+/**
+ * Takes one request from a bucket: `limit` requests at once, then one more every `period / limit`.
+ * Whether there was one.
+ */
+export function takeFromBucket(
+  world: World,
+  key: string,
+  limit: number,
+  period: number,
+  now: number,
+): boolean {
+  const level = levelOf(world, key, limit, period, now)
+  if (level < 1 - NEARLY) return false
+  world.buckets[key] = { level: level - 1, at: now }
+  return true
+}
+
+/** Counts a request against the rule's `rate_limit`; in shadow mode it only looks. */
+export function checkRateLimit(
+  rule: Rule,
+  identity: Identity,
+  world: World,
+  now: number,
+  counts: boolean,
+): void {
+  if (rule.rateLimit === undefined) return
+  const { limit, period, daily, per, binding } = rule.rateLimit
+  const who = {
+    agent: identity.id,
+    client: identity.client,
+    workflow: identity.workflow,
+    issuer: '',
+  }
+  if (who[per] === undefined) refuse('rate_limit_key_missing')
+  if (binding !== undefined) {
+    // Docs: unclear — whether a rule in shadow mode calls the binding; here it does not.
+    if (counts) askBinding(world, binding, 'rate_limited', 'rate_limit_unavailable')
+    return
+  }
+  if (world.unavailable.limits) refuse('rate_limit_unavailable')
+  // A rule with another `match` or `host` is another rule.
+  const key = [identity.issuer.issuer, per, who[per], rule.match, rule.host ?? ''].join('\n')
+  const day = `${key}\n${Math.floor(now / DAY)}`
+  const used = world.days[day] ?? 0
+  if (daily !== undefined && used >= daily) refuse('rate_limited')
+  if (limit !== undefined && period !== undefined) {
+    if (levelOf(world, key, limit, period, now) < 1 - NEARLY) refuse('rate_limited')
+    if (counts) takeFromBucket(world, key, limit, period, now)
+  }
+  if (daily !== undefined && counts) world.days[day] = used + 1
+}
+
+function askBinding(world: World, name: string, refused: string, failed: string): void {
+  const answer = world.bindings[name] ?? 'allows'
+  if (answer === 'fails') refuse(failed)
+  if (answer === 'refuses') refuse(refused)
+}
+
+/** Counts a request of a network address: the stage `address`. */
+export function checkAddressLimit(
+  gate: Gate,
+  address: string | undefined,
+  world: World,
+  now: number,
+): void {
+  if (gate.addressLimit === undefined || address === undefined) return
+  const { limit, period, binding } = gate.addressLimit
+  if (binding !== undefined) {
+    askBinding(world, binding, 'address_limited', 'address_limit_unavailable')
+    return
+  }
+  if (limit === undefined || period === undefined) return
+  const key = `address\n${countedAddress(address)}`
+  if (!takeFromBucket(world, key, limit, period, now)) refuse('address_limited')
+}
+
+/** IPv4 addresses are counted one by one, IPv6 addresses by their /64. */
+export function countedAddress(address: string): string {
+  if (!address.includes(':')) return address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  if (mapped?.[1] !== undefined) return mapped[1]
+  const [head = '', tail] = address.toLowerCase().split('::')
+  const groups = (text: string) => (text === '' ? [] : text.split(':'))
+  const [front, back] = [groups(head), groups(tail ?? '')]
+  const zeros = tail === undefined ? [] : Array(8 - front.length - back.length).fill('0')
+  const four = [...front, ...zeros, ...back].slice(0, 4)
+  return `${four.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}/64`
+}

@@ -1,0 +1,150 @@
+/** How other servers may read a path (docs/configuration/paths.md, "Ambiguous paths"). */
+import { type Comparison, decode, matchSegments, type PathPattern, segmentsOf } from './paths.ts'
+
+/** One way to read a segment. `ends` says that the path ends here; `gone` that the segment is left out. */
+interface Reading {
+  text: string
+  ends?: true
+  gone?: true
+}
+
+/** All readings of a path together have at most this many characters, each with 512 more. */
+const MOST_CHARACTERS = 65_536
+const READING_COSTS = 512
+
+/** A session id that ASP.NET writes into a path: `(S(x))`, `(A(x)F(y))`. */
+const SESSION = /^\((?:[A-Za-z]\([^()]*\))+\)$/
+
+/** Characters that are not seen. */
+const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
+
+/** Each row of the table: what the segment becomes, or `undefined` if this server reads it as written. */
+const SERVERS: ((text: string) => Reading | undefined)[] = [
+  (text) => changed(text, text.normalize('NFKC').replace(INVISIBLE, '')),
+  (text) => cut(text, text.search(/[?#]/), true),
+  (text) => cut(text, text.indexOf(';')),
+  (text) => changed(text, text.replace(/^[ +]+|[ +]+$/g, '')),
+  (text) => changed(text, text.replace(/\.+$/, '')),
+  (text) => (SESSION.test(text) ? { text: '', gone: true } : undefined),
+  (text) => cut(text, text.search(/::|:\$/)),
+  // The part after the last dot is a format, if there is a name before it.
+  (text) => (text.lastIndexOf('.') > 0 ? cut(text, text.lastIndexOf('.')) : undefined),
+]
+
+function changed(before: string, after: string): Reading | undefined {
+  return after === before ? undefined : { text: after }
+}
+
+function cut(text: string, at: number, ends = false): Reading | undefined {
+  if (at < 0) return undefined
+  return { text: text.slice(0, at), ...(ends && { ends: true }) }
+}
+
+/**
+ * All readings of a segment by some server, with the decoded segment first.
+ * Docs: unclear — a server may do several of these things to one segment, so all combinations are here.
+ */
+function readingsOf(segment: string): Reading[] {
+  const first: Reading = { text: decode(segment) ?? segment }
+  const all = [first]
+  for (const reading of all) {
+    if (reading.gone) continue
+    for (const server of SERVERS) {
+      const next = server(reading.text)
+      if (next === undefined) continue
+      const ends = next.ends ?? reading.ends
+      const combined: Reading = { ...next, ...(ends && { ends }) }
+      const isKnown = all.some(
+        (other) =>
+          other.text === combined.text &&
+          other.ends === combined.ends &&
+          other.gone === combined.gone,
+      )
+      if (!isKnown) all.push(combined)
+    }
+  }
+  return all
+}
+
+/** Whether some server reads a segment of the path as `..`. */
+export function isReadAsParent(path: string): boolean {
+  return segmentsOf(path).some((segment) =>
+    readingsOf(segment).some(
+      // A server that takes dots from the end makes `.` of `..`, so it is looked for in what is left too.
+      (reading) => !reading.gone && reading.text === '..',
+    ),
+  )
+}
+
+/** Texts of segments that the rule has in its `match`; they are read as written. */
+function isFixed(pattern: PathPattern, index: number): boolean {
+  const expected = pattern.segments[index]
+  return expected !== undefined && 'text' in expected
+}
+
+/**
+ * All readings of a path as lists of segments, each segment in each way. `undefined` if there are too many.
+ * The first is the path as it is written.
+ */
+function pathReadings(path: string, pattern: PathPattern): string[][] | undefined {
+  let readings: { segments: string[]; ended: boolean }[] = [{ segments: [], ended: false }]
+  for (const [index, segment] of segmentsOf(path).entries()) {
+    const written = [{ text: decode(segment) ?? segment }]
+    const ways: Reading[] = isFixed(pattern, index) ? written : readingsOf(segment)
+    readings = readings.flatMap((reading) => {
+      if (reading.ended) return [reading]
+      return ways.map((way) => ({
+        segments: way.gone ? reading.segments : [...reading.segments, way.text],
+        ended: way.ends === true,
+      }))
+    })
+    if (costOf(readings) > MOST_CHARACTERS) return undefined
+  }
+  return readings.map((reading) => reading.segments)
+}
+
+/** The cost of all readings but the first. */
+function costOf(readings: { segments: string[] }[]): number {
+  return readings
+    .slice(1)
+    .reduce((sum, { segments }) => sum + READING_COSTS + segments.join('/').length + 1, 0)
+}
+
+/** Compares without case; the text of a pattern is decoded first. */
+const LOOSELY: Comparison = (segment, text) => fold(segment) === fold(decode(text) ?? text)
+
+function fold(text: string): string {
+  return text.toUpperCase().toLowerCase()
+}
+
+/** The path as written, in another case, with escapes as characters, with a slash less or more. */
+export function isSpellingOf(path: string, earlier: PathPattern): boolean {
+  const text = decode(path) ?? path
+  return variants(segmentsOf(text)).some((segments) => matchesLoosely(earlier, segments))
+}
+
+/**
+ * Whether some server reads the path as one of an earlier rule. `rule` is the rule that matches the path as
+ * it is written. `too many` if the path has too many readings.
+ */
+export function isReadAs(
+  path: string,
+  rule: PathPattern,
+  earlier: PathPattern[],
+): boolean | 'too many' {
+  const readings = pathReadings(path, rule)
+  if (readings === undefined) return 'too many'
+  return readings.some((segments) =>
+    earlier.some((pattern) => variants(segments).some((each) => matchesLoosely(pattern, each))),
+  )
+}
+
+/** Segments as they are, without an empty one at the end, or with one more. */
+function variants(segments: string[]): string[][] {
+  const last = segments.at(-1)
+  return [segments, last === '' ? segments.slice(0, -1) : [...segments, '']]
+}
+
+function matchesLoosely(pattern: PathPattern, segments: string[]): boolean {
+  return matchSegments(pattern, segments, LOOSELY) !== undefined
+}

@@ -1,0 +1,116 @@
+/** The stage `route`: which rule decides, and whether the request has one reading. */
+import { hasTokenInQuery, methodsInQuery, type Target } from './address.ts'
+import {
+  canonicalPath,
+  decode,
+  hasEncodedSlash,
+  isAlwaysAmbiguous,
+  matchSegments,
+  segmentsOf,
+  slashesAreInParameters,
+} from './paths.ts'
+import type { Policy } from './policy.ts'
+import { isReadAs, isReadAsParent, isSpellingOf } from './readings.ts'
+import { METHODS, type Rule } from './rule.ts'
+import { type Request, refuse } from './types.ts'
+
+/** A rule that matches, and what the path says. */
+export interface Route {
+  rule: Rule
+  /** The canonical path. */
+  path: string
+  /** Parameters of the path, decoded. */
+  params: Record<string, string>
+  isPreflight: boolean
+}
+
+/** Finds the first rule that matches, or refuses. */
+export function findRoute(policy: Policy, request: Request, host: string, target: Target): Route {
+  if (isAlwaysAmbiguous(target.path)) refuse('path_ambiguous')
+  if (!METHODS.includes(request.method)) refuse('method_unknown')
+  const path = canonicalPath(target.path)
+  const asked = preflightMethod(request)
+  // Docs: unclear — which rule a preflight belongs to; here the one that the announced request would get.
+  const method = asked ?? request.method
+  const candidates = policy.rules.filter(
+    (rule) => rule.methods.includes(method) && (rule.host ?? host) === host,
+  )
+  const rule = candidates.find((each) => matchSegments(each.path, segmentsOf(path)) !== undefined)
+  if (rule === undefined) {
+    // Docs: unclear — a path that no rule matches and that some servers read as `..` is refused in any case.
+    if (hasEncodedSlash(path) || isReadAsParent(path)) refuse('path_ambiguous')
+    refuse('route_unknown')
+  }
+  checkReadings(rule, candidates.slice(0, candidates.indexOf(rule)), path)
+  if (isReserved(policy, rule, path)) refuse('route_unknown')
+  return { rule, path, params: paramsOf(rule, path), isPreflight: asked !== undefined }
+}
+
+/** The method that a preflight asks about (Fetch Standard, "CORS-preflight request"). */
+function preflightMethod(request: Request): string | undefined {
+  const has = (name: string) => request.headers.find(([other]) => other.toLowerCase() === name)
+  if (request.method !== 'OPTIONS' || has('origin') === undefined) return undefined
+  return has('access-control-request-method')?.[1]
+}
+
+/** Refuses a path that some server reads as one of an earlier rule. */
+function checkReadings(rule: Rule, earlier: Rule[], path: string): void {
+  const inParameters = rule.encodedSlash && slashesAreInParameters(rule.path, path)
+  if (hasEncodedSlash(path) && !inParameters) refuse('path_ambiguous')
+  const patterns = earlier.map((each) => each.path)
+  if (patterns.some((pattern) => isSpellingOf(path, pattern))) refuse('path_ambiguous')
+  if (rule.allowsAmbiguousPaths) return
+  if (isReadAsParent(path)) refuse('path_ambiguous')
+  if (isReadAs(path, rule.path, patterns) !== false) refuse('path_ambiguous')
+}
+
+/** Parameters of the path, decoded. */
+function paramsOf(rule: Rule, path: string): Record<string, string> {
+  const encoded = matchSegments(rule.path, segmentsOf(path)) ?? {}
+  return Object.fromEntries(
+    Object.entries(encoded).map(([name, value]) => [name, decode(value) ?? value]),
+  )
+}
+
+/** Refuses a method in the query that the rule does not match, and two of them. */
+export function checkMethodInQuery(rule: Rule, request: Request, query: string | undefined): void {
+  const named = methodsInQuery(query)
+  if (named.length > 1) refuse('method_ambiguous')
+  const [method] = named
+  if (method === undefined || method === request.method) return
+  if (!rule.methods.includes(method)) refuse('method_ambiguous')
+}
+
+/** On every rule a token in the query is refused. */
+export function checkQueryHasNoToken(query: string | undefined): void {
+  if (hasTokenInQuery(query)) refuse('credential_in_query')
+}
+
+/** Metadata of the origin would send clients to another authorization server. */
+const METADATA = /^\/\.well-known\/(?:oauth-.*|openid-configuration)$/i
+/** With `mcp`, also paths that contain such a part. */
+const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration)/i
+
+/**
+ * Whether a path is for metadata, and no rule has exactly that path. The path without `strip_prefix` is looked
+ * at too.
+ */
+function isReserved(policy: Policy, rule: Rule, path: string): boolean {
+  const stripped = stripPrefix(rule, path)
+  const form = rule.mcp === undefined ? METADATA : METADATA_WITHIN
+  if (![path, stripped].some((each) => form.test(each))) return false
+  // Docs: unclear — whether any rule with exactly that path is enough; here it has to be the rule that matches.
+  return !policy.rules.some((each) => each === rule && pathTextOf(each) === path)
+}
+
+function pathTextOf(rule: Rule): string {
+  return rule.match.slice(rule.match.indexOf(' ') + 1)
+}
+
+/** The path that the origin gets: without `strip_prefix`. */
+export function stripPrefix(rule: Rule, path: string): string {
+  const prefix = rule.stripPrefix
+  if (prefix === '' || prefix === '/') return path
+  if (path === prefix) return ''
+  return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path
+}

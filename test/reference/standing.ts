@@ -1,0 +1,123 @@
+/** Revocations, statuses of agents, approval and throttles (docs/revocation.md, docs/agent-registry.md). */
+import { approvedValues } from './agentic.ts'
+import type { Identity } from './identity.ts'
+import { takeFromBucket } from './limits.ts'
+import type { Policy } from './policy.ts'
+import type { Rule } from './rule.ts'
+import { issuedAt } from './token.ts'
+import { type AgentStanding, agentKey, type Revocation, refuse, type World } from './types.ts'
+
+/** A verified token, for whom revocations are looked up. */
+export interface Caller {
+  identity: Identity
+  /** The `kid` of the key that verified the token. */
+  kid: string | undefined
+}
+
+const MINUTE = 60
+
+/** Refuses a token that is revoked, and an agent that may not call. `now` is in seconds. */
+export function checkStanding(
+  policy: Policy,
+  rule: Rule | undefined,
+  caller: Caller,
+  world: World,
+  now: number,
+): void {
+  if (world.unavailable.revocations) refuse('revocations_unavailable')
+  checkRevocations(policy, caller, world, now)
+  const { identity } = caller
+  const standing = standingOf(policy, world, identity.issuer.issuer, identity.id)
+  const actors = identity.actors.map((actor) => standingOf(policy, world, actor.issuer, actor.sub))
+  for (const each of [standing, ...actors]) {
+    if (each?.status === 'suspended') refuse('agent_suspended')
+    if (each?.status === 'retired') refuse('agent_retired')
+  }
+  const isApproved =
+    standing?.status === 'approved' && (standing.expires === undefined || standing.expires > now)
+  const needsApproval = [policy.gate, identity.issuer, rule].some(
+    (each) => each?.agents === 'approved',
+  )
+  // The gate's own endpoints accept agents that are not approved.
+  if (rule !== undefined && needsApproval && !isApproved) refuse('agent_not_approved')
+  if (isApproved) checkApprovedValues(identity, standing)
+}
+
+/** Refuses a token that an entry of the set covers. */
+function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
+  const isRevoked = world.revocations.some((entry) => {
+    const isLifted = entry.id !== undefined && policy.gate.lift.includes(entry.id)
+    const isOver = entry.expires !== undefined && entry.expires <= now
+    return !isLifted && !isOver && names(entry, caller) && isInTime(policy, entry, caller)
+  })
+  if (isRevoked) refuse('token_revoked')
+}
+
+/** Whether the entry names the token, its agent, or an actor. */
+function names(entry: Revocation, { identity, kid }: Caller): boolean {
+  const isOwn = entry.issuer === identity.issuer.issuer
+  if (entry.kind === 'agent') {
+    const isActor = identity.actors.some(
+      (actor) => actor.issuer === entry.issuer && actor.sub === entry.value,
+    )
+    return isActor || (isOwn && entry.value === identity.id)
+  }
+  if (!isOwn) return false
+  if (entry.kind === 'issuer') return true
+  const values = {
+    token: identity.claims.jti,
+    subject: identity.subject,
+    client: identity.client,
+    workflow: identity.workflow,
+    key: kid,
+  }
+  return entry.value !== undefined && values[entry.kind] === entry.value
+}
+
+/** Mode `before` covers tokens with `iat` up to `at` plus the clock tolerance. */
+function isInTime(policy: Policy, entry: Revocation, { identity }: Caller): boolean {
+  if (entry.mode === 'block') return true
+  const { clockTolerance } = policy.gate
+  return issuedAt(identity.claims, identity.issuer) <= (entry.at ?? 0) + clockTolerance
+}
+
+/** What the set has about an agent, unless `GATE.lift` names the entry. */
+function standingOf(
+  policy: Policy,
+  world: World,
+  issuer: string,
+  id: string,
+): AgentStanding | undefined {
+  const standing = world.agents[agentKey(issuer, id)]
+  const isLifted = standing?.id !== undefined && policy.gate.lift.includes(standing.id)
+  return isLifted ? undefined : standing
+}
+
+/** Compares an Agentic JWT with what was approved (docs/agentic-jwt.md, "Approved code"). */
+function checkApprovedValues(identity: Identity, standing: AgentStanding): void {
+  const { issuer } = identity
+  if (issuer.profileName !== 'agentic-jwt' || !issuer.holdsChanged) return
+  const values = approvedValues(identity.claims)
+  const isChanged = (approved: string[] | undefined, value: string) =>
+    approved !== undefined && !approved.includes(value)
+  if (isChanged(standing.checksums, values.checksum)) refuse('agent_checksum_changed')
+  if (isChanged(standing.registrations, values.registration)) refuse('agent_registration_changed')
+  if (isChanged(standing.keys, values.key)) refuse('agent_key_changed')
+}
+
+/** Counts a request of a throttled agent, over all rules, and of throttled actors. `now` is in milliseconds. */
+export function checkThrottle(
+  policy: Policy,
+  { identity }: Caller,
+  world: World,
+  now: number,
+): void {
+  const agents = [{ issuer: identity.issuer.issuer, sub: identity.id }, ...identity.actors]
+  for (const { issuer, sub } of agents) {
+    const throttle = standingOf(policy, world, issuer, sub)?.throttle
+    if (throttle === undefined) continue
+    const key = ['throttle', issuer, sub].join('\n')
+    const isAllowed = !world.unavailable.limits && takeFromBucket(world, key, throttle, MINUTE, now)
+    if (!isAllowed) refuse('agent_throttled')
+  }
+}
