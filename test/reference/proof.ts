@@ -1,5 +1,8 @@
 /** Proof of possession: DPoP (RFC 9449) and mutual TLS (RFC 8705). docs/possession.md */
-import type { Json, Request } from './types.ts'
+import { createHash } from 'node:crypto'
+import { keyFits, type Parts, readCompact, thumbprint, verify } from './jose.ts'
+import { isObject } from './json.ts'
+import type { Json, JsonObject, Request } from './types.ts'
 
 /** What the gate knows when it checks possession. */
 export interface PossessionCase {
@@ -19,10 +22,10 @@ export interface PossessionCase {
   maxAhead: number
   /** Every `resource` of the policy: GATE's and those of rules. */
   resources: string[]
-  /** `GATE.hosts` and the hosts that the gate serves. */
+  /** The hosts that the gate serves. */
   hosts: string[]
-  /** With `GATE.dpop_nonce`: says of a nonce whether it is from this gate and still valid. */
-  nonce?: (nonce: string) => 'valid' | 'invalid' | 'unavailable'
+  /** With `GATE.dpop_nonce`: says of a nonce (or of none) whether it is from this gate and still valid. */
+  nonce?: (nonce: string | undefined) => 'valid' | 'invalid' | 'unavailable'
 }
 
 /** What the check found. */
@@ -33,7 +36,160 @@ export type Possession =
   | { ok: true; method: 'dpop'; thumbprint: string; use: string }
   | { ok: false; code: string }
 
-/** Checks that the sender has the key that the token is bound to, if it is bound to one. It does not look whether the proof was used before. */
-export function checkPossession(_possession: PossessionCase): Possession {
-  throw new Error('not written yet')
+const ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384']
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+
+/** The path with its escapes in one form. `undefined` if it has dot segments. */
+function plainPath(path: string): string | undefined {
+  const plain = path.replace(/%([0-9a-fA-F]{2})/g, (escaped, hex: string) => {
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : escaped.toUpperCase()
+  })
+  const hasDots = plain.split('/').some((segment) => segment === '.' || segment === '..')
+  return hasDots ? undefined : plain || '/'
+}
+
+/** Scheme, host and port in one form, and the path. `undefined` if it is no URL of that kind. */
+function readUrl(text: string): { origin: string; path: string } | undefined {
+  const [, scheme, authority, path = ''] = /^(https?):\/\/([^/?#]+)([^?#]*)/i.exec(text) ?? []
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is refused.
+  if (scheme === undefined || authority === undefined || /[\u0000-\u0020\u007f\\]/.test(text))
+    return undefined
+  if (authority.length > 259 || authority.includes('@')) return undefined
+  const plain = plainPath(path)
+  if (plain === undefined || !URL.canParse(`${scheme}://${authority}/`)) return undefined
+  return { origin: new URL(`${scheme}://${authority}/`).origin, path: plain }
+}
+
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+
+/** The origins that `htu` may have for this request. */
+function originsOf({ request, resources, hosts }: PossessionCase): string[] {
+  const url = new URL(`${request.scheme}://${request.host ?? ''}/`)
+  const ofHost = resources
+    .map((text) => new URL(text))
+    .filter(({ hostname }) => hostname === url.hostname)
+  if (ofHost.length > 0) return ofHost.map(({ origin }) => origin)
+  // Docs: unclear — a loopback host that is in `hosts` too. Taken here: the URL of the request.
+  if (isLoopback(url.hostname)) return [url.origin]
+  return hosts.includes(url.hostname) ? [`https://${url.hostname}`] : []
+}
+
+/** Whether this is a proof at all: its form, its type and the members that it must have. */
+function readProof(header: string): (Parts & { claims: JsonObject }) | undefined {
+  if (header.length > 8192) return undefined
+  const parts = readCompact(header)
+  if (!parts?.claims) return undefined
+  const { typ, crit } = parts.header
+  // Docs: unclear — whether case and `application/` matter in the type of a proof. Taken here: not, as in a token's.
+  const isProof = typeof typ === 'string' && /^(application\/)?dpop\+jwt$/i.test(typ)
+  if (!isProof || crit !== undefined) return undefined
+  const { jti, htm, htu, iat, ath, exp, nbf } = parts.claims
+  if (![jti, htm, htu, ath].every(isText) || typeof iat !== 'number') return undefined
+  // Docs: unclear — an `exp` or `nbf` that is no number. Taken here: no well-formed proof.
+  if ([exp, nbf].some((time) => time !== undefined && typeof time !== 'number')) return undefined
+  return { ...parts, claims: parts.claims }
+}
+
+/** Whether the header's `jwk` is one public key for the algorithm. */
+function isKeyOfProof(jwk: Json | undefined, alg: string, parts: Parts): jwk is JsonObject {
+  // Docs: unclear — whether the header's characters are counted encoded. Taken here: as it was sent.
+  if (!isObject(jwk) || parts.signed.indexOf('.') > 1500) return false
+  // Docs: unclear — `alg`, `use` and `key_ops` of the key. Taken here: if present they must allow this.
+  const isSame = (one: unknown) =>
+    String(one).replace('EdDSA', 'Ed25519') === alg.replace('EdDSA', 'Ed25519')
+  if (jwk.alg !== undefined && !isSame(jwk.alg)) return false
+  if (jwk.use !== undefined && jwk.use !== 'sig') return false
+  const operations = jwk.key_ops
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
+    return false
+  return keyFits(jwk, alg)
+}
+
+function isInTime({ iat, exp, nbf }: JsonObject, possession: PossessionCase): boolean {
+  // Docs: unclear — whether times are compared in whole seconds. Taken here: exactly.
+  const now = possession.request.now / 1000
+  if (now - Number(iat) > possession.maxAge || Number(iat) - now > possession.maxAhead) return false
+  return (exp === undefined || now < Number(exp)) && (nbf === undefined || now >= Number(nbf))
+}
+
+function checkNonce(nonce: Json | undefined, possession: PossessionCase): string | undefined {
+  const state = possession.nonce?.(typeof nonce === 'string' ? nonce : undefined) ?? 'valid'
+  if (state === 'unavailable') return 'nonce_unavailable'
+  return state === 'invalid' ? 'proof_nonce_required' : undefined
+}
+
+/** Checks the proof of a request, in the order of docs/possession.md. `key` is the thumbprint that the token is bound to. */
+function checkProof(possession: PossessionCase, key: string | undefined): Possession {
+  const wrong = (code: string): Possession => ({ ok: false, code })
+  const { request, token } = possession
+  const headers = request.headers.filter(([name]) => name.toLowerCase() === 'dpop')
+  const [header] = headers
+  if (header === undefined) return wrong('proof_missing')
+  const proof = headers.length === 1 ? readProof(header[1].trim()) : undefined
+  if (!proof) return wrong('proof_malformed')
+  const { alg, jwk } = proof.header
+  if (typeof alg !== 'string' || !ALGORITHMS.includes(alg))
+    return wrong('proof_algorithm_forbidden')
+  if (!isKeyOfProof(jwk, alg, proof)) return wrong('proof_key_invalid')
+  if (!verify(proof, jwk, alg)) return wrong('proof_signature_invalid')
+  if (proof.claims.htm !== request.method) return wrong('proof_method_mismatch')
+  const url = readUrl(String(proof.claims.htu))
+  const path = plainPath(request.target.split('?')[0] ?? '')
+  const isUrl = url && url.path === path && originsOf(possession).includes(url.origin)
+  if (!isUrl) return wrong('proof_url_mismatch')
+  const nonceCode = checkNonce(proof.claims.nonce, possession)
+  if (nonceCode !== undefined) return wrong(nonceCode)
+  if (!isInTime(proof.claims, possession)) return wrong('proof_expired')
+  const digest = createHash('sha256').update(token).digest('base64url')
+  if (proof.claims.ath !== digest) return wrong('proof_token_mismatch')
+  const own = thumbprint(jwk) ?? ''
+  if (own !== key) return wrong('proof_key_mismatch')
+  const use = JSON.stringify([own, proof.claims.jti, `${url.origin}${url.path}`])
+  return { ok: true, method: 'dpop', thumbprint: own, use }
+}
+
+/** The SHA-256 of a certificate in base64url, also if it is written in hex. */
+function certificateHash(sha256: string | undefined): string | undefined {
+  if (sha256 === undefined || !/^[0-9a-fA-F]{64}$/.test(sha256)) return sha256
+  return Buffer.from(sha256, 'hex').toString('base64url')
+}
+
+function checkCertificate({ request }: PossessionCase, hash: Json | undefined): Possession {
+  const { certificate } = request
+  if (!certificate?.presented || !certificate.verified)
+    return { ok: false, code: 'certificate_missing' }
+  if (typeof hash !== 'string' || certificateHash(certificate.sha256) !== hash) {
+    return { ok: false, code: 'certificate_mismatch' }
+  }
+  return { ok: true, method: 'mtls' }
+}
+
+/**
+ * Checks that the sender has the key that the token is bound to, if it is bound to one. It does not look whether the proof
+ * was used before.
+ */
+export function checkPossession(possession: PossessionCase): Possession {
+  const { cnf, scheme, required, bearerProof } = possession
+  if (cnf === undefined) {
+    // Docs: unclear — a token without `cnf`, sent as DPoP, where possession is required. Taken here: token_not_bound.
+    if (scheme === 'DPoP') return { ok: false, code: 'token_not_bound' }
+    return required ? { ok: false, code: 'possession_required' } : { ok: true }
+  }
+  const [member, ...others] = isObject(cnf) ? Object.keys(cnf) : []
+  const value = isObject(cnf) && member !== undefined ? cnf[member] : undefined
+  const isKnown = member === 'jkt' || member === 'jwk' || member === 'x5t#S256'
+  // Docs: unclear — a member of another type, such as a `jkt` that is a number. Taken here: not supported.
+  const isFormed = member === 'jwk' ? isObject(value) : isText(value)
+  if (!isKnown || others.length > 0 || !isFormed) {
+    return { ok: false, code: 'confirmation_unsupported' }
+  }
+  if (member === 'x5t#S256') {
+    if (scheme === 'DPoP') return { ok: false, code: 'token_not_bound' }
+    return checkCertificate(possession, value)
+  }
+  if (scheme === 'Bearer' && !bearerProof) return { ok: false, code: 'token_bound' }
+  return checkProof(possession, isObject(value) ? thumbprint(value) : String(value))
 }
