@@ -1,0 +1,137 @@
+/** Reading a request to an MCP server: stage `operation`. The messages themselves are in `mcp-message.ts`. */
+import { isObject, readJsonBytes } from './json.ts'
+import { checkMirrors, readMessage, Unread } from './mcp-message.ts'
+import { type McpTable, NEWEST, type Operation, REVISIONS } from './mcp-types.ts'
+import type { Json, Request } from './types.ts'
+
+/** Says of a sealed id of a session or task whose it is. */
+export type Unseal = (kind: 'session' | 'task', id: string) => 'mine' | 'unknown' | 'unavailable'
+
+const VERSION = 'io.modelcontextprotocol/protocolVersion'
+
+function valuesOf(request: Request, name: string): string[] {
+  return request.headers
+    .filter(([header]) => header.toLowerCase() === name)
+    .map(([, value]) => value.trim())
+}
+
+/** The revision that `MCP-Protocol-Version` names; `undefined` without that header. */
+function readRevision(request: Request, accepted: string[]): string | undefined {
+  const values = valuesOf(request, 'mcp-protocol-version')
+  if (values.length === 0) return undefined
+  const [revision = ''] = values
+  if (values.length > 1 || !accepted.includes(revision)) throw new Unread('revision_unsupported')
+  return revision
+}
+
+/** JSON in UTF-8, without a coding. */
+function checkType(request: Request): void {
+  const [type = '', ...others] = valuesOf(request, 'content-type')
+  const isJson = /^application\/json\s*(?:;\s*charset\s*=\s*("?)utf-8\1\s*)?;?$/i.test(type)
+  if (!isJson || others.length > 0 || valuesOf(request, 'content-encoding').length > 0) {
+    throw new Unread('message_type_unsupported')
+  }
+}
+
+function checkSession(request: Request, revision: string, unseal: Unseal): void {
+  // "Revision 2026-07-28 has no sessions: the gate removes session ids."
+  if (revision === NEWEST) return
+  const ids = valuesOf(request, 'mcp-session-id')
+  const [id] = ids
+  if (id === undefined) {
+    if (request.method === 'DELETE') throw new Unread('session_missing')
+    return
+  }
+  const state = ids.length > 1 ? 'unknown' : unseal('session', id)
+  if (state !== 'mine') {
+    throw new Unread(state === 'unavailable' ? 'session_unavailable' : 'session_unknown')
+  }
+}
+
+function bytesOf(body: Request['body']): Uint8Array {
+  return typeof body === 'string' ? new TextEncoder().encode(body) : (body ?? new Uint8Array())
+}
+
+const isInitialize = (value: Json) => isObject(value) && value.method === 'initialize'
+
+/** The messages of a body. `undefined` if it is not one batch that is allowed. */
+function listOf(value: Json, revision: string): Json[] {
+  if (!Array.isArray(value)) return [value]
+  if (revision !== '2025-03-26') throw new Unread('batch_not_allowed')
+  // Docs: unclear — the code for an empty batch and for one of more than 50 messages. Taken here: these two.
+  if (value.length === 0) throw new Unread('message_invalid')
+  if (value.length > 50 || value.some(isInitialize)) throw new Unread('batch_not_allowed')
+  return value
+}
+
+function readBody(
+  request: Request,
+  table: McpTable,
+  header: string | undefined,
+  accepted: string[],
+  unseal: Unseal,
+): Operation {
+  const revision = header ?? '2025-03-26'
+  const bytes = bytesOf(request.body)
+  if (bytes.length > (table.max_body ?? 1_048_576)) throw new Unread('body_too_large')
+  const body = readJsonBytes(bytes)
+  if (!body.ok) throw new Unread('message_malformed')
+  if (header === undefined && !accepted.includes('2025-03-26')) {
+    // "`initialize` is allowed if the list has any revision before 2026-07-28."
+    const isBefore = accepted.some((one) => one !== NEWEST)
+    if (!isBefore || !isInitialize(body.value)) throw new Unread('revision_unsupported')
+  }
+  const messages = listOf(body.value, revision).map((value) => readMessage(value, revision))
+  const operation: Operation = { revision, isBatch: Array.isArray(body.value), messages }
+  for (const { params } of messages) {
+    const meta = isObject(params._meta) ? params._meta : {}
+    // Docs: unclear — a message of 2026-07-28 without this member. Taken here: no mismatch.
+    if (meta[VERSION] !== undefined && meta[VERSION] !== revision)
+      throw new Unread('header_mismatch')
+  }
+  if (revision === NEWEST) {
+    for (const message of messages) {
+      checkMirrors(message, valuesOf(request, 'mcp-method'), valuesOf(request, 'mcp-name'))
+    }
+  }
+  for (const { method = '', params } of messages) {
+    const isTask = /^tasks\/(get|result|cancel|update)$/.test(method)
+    if (!isTask || (revision === NEWEST && !table.methods?.includes(method))) continue
+    const state = unseal('task', String(params.taskId))
+    if (state === 'mine') continue
+    operation.taskCode ??= state === 'unavailable' ? 'session_unavailable' : 'task_unknown'
+  }
+  return operation
+}
+
+/** Reads the request: stage `operation`, in the order in which docs/denials.md lists its codes for MCP. */
+// Docs: unclear — the order of these checks. Taken here: what the headers say, then the body.
+export function readOperation(
+  request: Request,
+  table: McpTable,
+  unseal: Unseal,
+): { ok: true; operation: Operation } | { ok: false; code: string } {
+  const accepted = table.revisions ?? REVISIONS
+  try {
+    if (valuesOf(request, 'upgrade').length > 0) throw new Unread('upgrade_refused')
+    const origins = valuesOf(request, 'origin')
+    if (!origins.every((origin) => table.origins?.includes(origin))) {
+      throw new Unread('origin_not_allowed')
+    }
+    const header = readRevision(request, accepted)
+    const revision = header ?? '2025-03-26'
+    const methods = revision === NEWEST ? ['POST'] : ['POST', 'GET', 'DELETE']
+    if (!methods.includes(request.method)) throw new Unread('http_method_not_allowed')
+    if (request.method === 'POST') checkType(request)
+    else if (!accepted.includes(revision)) throw new Unread('revision_unsupported')
+    checkSession(request, revision, unseal)
+    const operation =
+      request.method === 'POST'
+        ? readBody(request, table, header, accepted, unseal)
+        : { revision, isBatch: false, messages: [] }
+    return { ok: true, operation }
+  } catch (error) {
+    if (error instanceof Unread) return { ok: false, code: error.message }
+    throw error
+  }
+}
