@@ -308,3 +308,14 @@ it('each exported function is a declaration with a docstring', () => {
   )
   expect(missing).toEqual([])
 })
+
+it('the second implementation shares nothing with the first, and needs no package', () => {
+  const folder = join(ROOT, 'test/reference')
+  const found = readdirSync(folder).flatMap((name) =>
+    importsOf(readFileSync(join(folder, name), 'utf8'))
+      .filter((from) => !/^(?:\.\/[\w-]+\.ts|node:.+)$/.test(from))
+      .filter((from) => !(from === 'vitest' && name.endsWith('.test.ts')))
+      .map((from) => `${name}: ${from}`),
+  )
+  expect(found).toEqual([])
+})

@@ -27,10 +27,11 @@ export function headerOf(request: Request, name: string): string | undefined {
   return values.length === 0 ? undefined : values.map(([, value]) => value.trim()).join(', ')
 }
 
-/** Reads the credential. `undefined` if there is none. */
-export function readCredential(request: Request, rule: Rule): Credential | undefined {
+/** Reads the credential for a rule, or for the gate's own endpoints. `undefined` if there is none. */
+export function readCredential(request: Request, rule: Rule | undefined): Credential | undefined {
   const header = headerOf(request, 'authorization')
-  const fromSubprotocol = readSubprotocol(request, rule, header !== undefined)
+  const fromSubprotocol =
+    rule === undefined ? undefined : readSubprotocol(request, rule, header !== undefined)
   const credential = header === undefined ? fromSubprotocol : readAuthorization(header)
   if (credential !== undefined && credential.token.length > LONGEST) refuse('token_too_long')
   return credential

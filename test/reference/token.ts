@@ -116,10 +116,10 @@ export function checkClaims(claims: JsonObject, demands: Demands): void {
   checkAudience(claims, demands)
   const { issuer, rule } = demands
   const required = [...issuer.required, ...(rule?.singleUse ? ['jti'] : [])]
-  for (const name of required) if (claims[name] === undefined) refuse('claim_missing')
   for (const name of ['nonce', 'at_hash', 'c_hash']) {
     if (claims[name] !== undefined) refuse('id_token')
   }
+  for (const name of required) if (claims[name] === undefined) refuse('claim_missing')
   for (const distinction of issuer.profile.distinctions) {
     if ('anyOf' in distinction) {
       const isPresent = distinction.anyOf.some((path) => readClaim(claims, path) !== undefined)

@@ -100,7 +100,7 @@ export interface World {
     signing?: boolean
   }
   /** Says of a nonce of a DPoP proof whether it is from this gate and valid. Without it none is. */
-  nonce?: (nonce: string) => 'valid' | 'invalid' | 'unavailable'
+  nonce?: (nonce: string | undefined) => 'valid' | 'invalid' | 'unavailable'
   /** Says of a sealed id of MCP whether it was given to this agent. Without it none was. */
   unseal?: (
     kind: 'session' | 'task',

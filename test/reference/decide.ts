@@ -1,0 +1,285 @@
+/** The decision, in the order of docs/request.md: the stages of a rule, shadow mode, and what the origin gets. */
+import { checkHost, checkScheme, readHost, splitTarget, type Target } from './address.ts'
+import { checkAuthentication } from './authentication.ts'
+import { bytesOf, checkBody, holdsBody } from './body.ts'
+import { CODES } from './codes.ts'
+import { evaluate } from './conditions.ts'
+import { headerOf, readCredential } from './credential.ts'
+import { checkDetails } from './details.ts'
+import { decideEndpoint, isHealth, isMetadata, isUnderPrefix } from './endpoints.ts'
+import type { Forwarded } from './forwarded.ts'
+import { callerOf, headersForOrigin } from './headers.ts'
+import { checkAddressLimit, checkRateLimit } from './limits.ts'
+import type { Operation } from './mcp.ts'
+import {
+  checkAccess,
+  checkUseConditions,
+  checkUseScopes,
+  readOperation,
+  statusOfRefusal,
+} from './mcp.ts'
+import { type Parameters, readParameters } from './parameters.ts'
+import { canonicalPath } from './paths.ts'
+import { type Policy, readPolicy } from './policy.ts'
+import {
+  checkMethodInQuery,
+  checkQueryHasNoToken,
+  findRoute,
+  type Route,
+  stripPrefix,
+} from './route.ts'
+import { checkScopes, holderOf, includes } from './scopes.ts'
+import { checkReplay } from './singleUse.ts'
+import { checkStanding, checkThrottle } from './standing.ts'
+import { Refusal, type Request, refuse, type Verdict, type World } from './types.ts'
+import { variablesOf } from './variables.ts'
+import { type Verified, verifyCaller } from './verification.ts'
+
+/** The second implementation, for one policy. */
+export interface Reference {
+  /** Decides on a request. It changes what the world counts and remembers. */
+  decide(request: Request, world: World): Verdict
+}
+
+/** Creates the second implementation for the policy in the variables of wrangler.toml. */
+export function createReference(vars: Record<string, unknown>): Reference {
+  const policy = readPolicy(vars)
+  return { decide: (request, world) => decide(policy, request, world) }
+}
+
+/** What is known of a request while it is decided. */
+interface Progress {
+  known: Partial<Verdict>
+  host: string
+  target: Target
+  route: Route | undefined
+  operation: Operation | undefined
+}
+
+function decide(policy: Policy, request: Request, world: World): Verdict {
+  const target = splitTarget(request.target)
+  const progress: Progress = { known: {}, host: '', target, route: undefined, operation: undefined }
+  try {
+    return passStages(policy, request, world, progress)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return refused(policy, request, world, progress, error)
+  }
+}
+
+/** What follows from a refusal: in shadow mode the request is forwarded without an identity. */
+function refused(
+  policy: Policy,
+  request: Request,
+  world: World,
+  progress: Progress,
+  { code, challenge }: Refusal,
+): Verdict {
+  const { known, route, operation } = progress
+  const entry = CODES[code] ?? { stage: 'operation', status: 400 }
+  const isEnforced = entry.stage === 'origin'
+  if (route?.rule.mode === 'shadow' && !isEnforced) {
+    try {
+      const forwarded = forward(policy, request, world, progress, undefined, [])
+      return { ...known, ...forwarded, code, shadow: true }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return refused(policy, request, world, { ...progress, route: undefined }, error)
+    }
+  }
+  const mcp = route?.rule.mcp
+  const status = mcp ? statusOfRefusal(code, entry.status, operation, mcp) : entry.status
+  const all = { ...(entry.error !== undefined && { error: entry.error }), ...challenge }
+  return {
+    ...known,
+    allowed: false,
+    code,
+    status,
+    ...(Object.keys(all).length > 0 && { challenge: all }),
+  }
+}
+
+function passStages(policy: Policy, request: Request, world: World, progress: Progress): Verdict {
+  const { known, target } = progress
+  const path = canonicalPath(target.path)
+  if (isHealth(policy, path)) return { allowed: true, answeredByGate: 'endpoint' }
+  const host = readHost(request)
+  progress.host = host
+  checkHost(host, policy.gate)
+  const caller = callerOf(policy, request)
+  if (isMetadata(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
+  if (isUnderPrefix(policy, path)) {
+    checkScheme(request, policy.gate.resource, policy.gate)
+    checkAddressLimit(policy.gate, caller, world, request.now)
+    checkQueryHasNoToken(target.query)
+    return decideEndpoint(policy, request, path, world, known)
+  }
+  const route = findRoute(policy, request, host, target)
+  const { rule } = route
+  progress.route = route
+  known.rule = rule.match
+  if (!route.isPreflight) checkMethodInQuery(rule, request, target.query)
+  checkScheme(request, rule.resource, policy.gate)
+  if (route.isPreflight) return decidePreflight(policy, request, world, progress)
+  const parameters = readParameters(rule, request, target.query, route.params)
+  checkAddressLimit(policy.gate, caller, world, request.now)
+  checkQueryHasNoToken(target.query)
+  if (rule.access === 'public') return forward(policy, request, world, progress, undefined, [])
+  const credential = readCredential(request, rule)
+  if (credential === undefined) {
+    if (rule.access === 'optional') return forward(policy, request, world, progress, undefined, [])
+    refuse('credential_missing')
+  }
+  const verified = verifyCaller(policy, rule, request, credential, world, known)
+  const grant = authorize(policy, request, world, progress, route, parameters, verified)
+  return forward(policy, request, world, progress, verified, grant)
+}
+
+/** A preflight: the gate answers it on a rule with `cors`, and refuses it on others. */
+function decidePreflight(
+  policy: Policy,
+  request: Request,
+  world: World,
+  progress: Progress,
+): Verdict {
+  const cors = progress.route?.rule.cors
+  const origin = headerOf(request, 'origin') ?? ''
+  // Docs: unclear — what follows if `cors` has other origins; here the preflight is refused.
+  const isAllowed = cors?.origins.some((each) => each === '*' || each === origin)
+  if (!isAllowed) refuse('preflight_refused')
+  checkAddressLimit(policy.gate, callerOf(policy, request), world, request.now)
+  return { ...progress.known, allowed: true, answeredByGate: 'preflight' }
+}
+
+/** The stages from `agent` on. The token's scopes that were needed. */
+function authorize(
+  policy: Policy,
+  request: Request,
+  world: World,
+  progress: Progress,
+  { rule, path, params }: Route,
+  parameters: Parameters,
+  { identity, kid, step, proof }: Verified,
+): string[] {
+  const { gate } = policy
+  const now = request.now / 1000
+  const caller = { identity, kid }
+  const counts = rule.mode === 'enforce'
+  const isOfType = rule.agentTypes?.some((type) => identity.types.includes(type))
+  if (isOfType === false) refuse('agent_type_not_allowed')
+  if (rule.workflow !== undefined && identity.workflow !== parameters.workflow) {
+    refuse('workflow_mismatch')
+  }
+  const grant = checkScopes(policy, rule.scopes, params, identity.scopes, identity.issuer)
+  checkDetails(rule, params, identity.claims)
+  checkAuthentication(rule, identity, now, gate.clockTolerance)
+  const { host } = progress
+  const variables = variablesOf(policy, { request, host, path, params, parameters, identity, step })
+  if (rule.when !== undefined) {
+    const outcome = evaluate(rule.when.condition, variables)
+    if (outcome === 'error') refuse('condition_error')
+    if (!outcome) refuse('condition_failed')
+  }
+  // The stage `holding`: a known revocation ends the request before its body is read.
+  if (holdsBody(policy, rule) && !world.unavailable.revocations) {
+    checkStanding(policy, rule, caller, world, now)
+  }
+  if (rule.mcp === undefined) checkBody(policy, rule, request)
+  else
+    grant.push(
+      ...checkMessages(policy, request, world, progress, rule, params, variables, identity),
+    )
+  if (gate.assertion.binding !== 'off' && world.unavailable.signing) refuse('assertion_unavailable')
+  // The stage `revocation_precheck`, before anything is spent; then `replay`, `limit` and `revocation`.
+  checkStanding(policy, rule, caller, world, now)
+  checkReplay(rule, identity, proof, world, counts)
+  checkRateLimit(rule, identity, world, request.now, counts)
+  if (counts) checkThrottle(policy, caller, world, request.now)
+  return [...new Set(grant)]
+}
+
+/** The stages `operation` to `use_condition` of an MCP server. Scopes of the token that the uses needed. */
+function checkMessages(
+  policy: Policy,
+  request: Request,
+  world: World,
+  progress: Progress,
+  rule: Route['rule'],
+  params: Record<string, string>,
+  variables: ReturnType<typeof variablesOf>,
+  identity: Verified['identity'],
+): string[] {
+  if (rule.mcp === undefined) return []
+  const agent = [identity.issuer.issuer, identity.id, identity.subject, rule.match].join(' ')
+  const read = readOperation(
+    request,
+    rule.mcp,
+    (kind, id) => world.unseal?.(kind, id, agent) ?? 'unknown',
+  )
+  if (!read.ok) refuse(read.code)
+  const { operation } = read
+  progress.operation = operation
+  if (operation.isBatch && rule.rateLimit !== undefined && operation.messages.length > 1) {
+    refuse('batch_not_allowed')
+  }
+  checkBody(policy, rule, request)
+  const accessCode = checkAccess(operation, rule.mcp, identity.types)
+  if (accessCode !== undefined) refuse(accessCode)
+  const held = identity.scopes
+  const granted: string[] = []
+  const holds = (scope: string) => {
+    const isHeld = includes(policy, held, scope)
+    if (isHeld) granted.push(holderOf(policy, scope, held))
+    return isHeld
+  }
+  const scopes = checkUseScopes(operation, rule.mcp, params, holds)
+  if (!scopes.ok) {
+    const fromGrants = identity.issuer.scopesFrom === 'grants' && scopes.code === 'scope_missing'
+    refuse(fromGrants ? 'grant_missing' : scopes.code, { required_scopes: scopes.required })
+  }
+  const conditionCode = checkUseConditions(operation, rule.mcp, variables)
+  if (conditionCode !== undefined) refuse(conditionCode)
+  return granted
+}
+
+/** An allowed request: the headers and the target that the origin gets. */
+function forward(
+  policy: Policy,
+  request: Request,
+  world: World,
+  progress: Progress,
+  verified: Verified | undefined,
+  grant: string[],
+): Verdict {
+  const { route, host, target, known, operation } = progress
+  if (route === undefined) throw new Error('no route')
+  const { rule } = route
+  const hasBody = bytesOf(request).length > 0
+  if (hasBody && ['GET', 'HEAD'].includes(request.method)) refuse('body_unexpected')
+  const forwarded: Forwarded = {
+    request,
+    rule,
+    host,
+    identity: verified?.identity,
+    grant,
+    possession: verified?.possession ?? 'bearer',
+    step: verified?.step,
+    revision: operation?.revision,
+  }
+  const query = target.query === undefined ? '' : `?${target.query.replaceAll("'", '%27')}`
+  return {
+    ...known,
+    allowed: true,
+    ...(verified && grant.length > 0 && { grant }),
+    headers: headersForOrigin(policy, world, forwarded),
+    target: originPath(rule, route.path) + query,
+  }
+}
+
+/** The path of the origin's URL, then the canonical path without `strip_prefix`. */
+function originPath(rule: Route['rule'], path: string): string {
+  const base = rule.origin.startsWith('service:') ? '' : new URL(rule.origin).pathname
+  const rest = stripPrefix(rule, path)
+  if (rest === '') return base === '' ? '/' : base
+  return base.replace(/\/$/, '') + rest
+}

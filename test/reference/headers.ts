@@ -1,0 +1,129 @@
+/** What the origin gets: which headers are removed, and which are set (docs/origin.md). */
+import { asksForWebSocket, headerOf, subprotocolsForOrigin } from './credential.ts'
+import { ANY, type Forwarded, type Header } from './forwarded.ts'
+import { claimHeaders, identityHeaders } from './identityHeaders.ts'
+import type { Policy } from './policy.ts'
+import type { Request, World } from './types.ts'
+import { spelling } from './values.ts'
+
+/** Hop-by-hop headers (RFC 9110 §7.6.1). */
+const HOP_BY_HOP = [
+  ...['connection', 'proxy-connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
+  ...['upgrade', 'proxy-authenticate'],
+]
+
+/** Names that are removed, as `spelling` writes them. */
+const REMOVED = [
+  ...['proxy-authorization', 'forwarded', 'via', 'x-real-ip', 'true-client-ip', 'x-request-id'],
+  ...['x-rewrite-url', 'x-method-override', 'remote-user'],
+]
+
+/** Beginnings of names that are removed, as `spelling` writes them. */
+const REMOVED_BEGINNINGS = [
+  ...['x-forwarded-', 'cf-', 'x-original-', 'x-http-method', 'client-cert', 'x-client-cert'],
+  ...['x-ssl-', 'x-remote-', 'x-auth-request-', 'x-agent-'],
+]
+
+/** All headers that the origin gets, in the order of their names. */
+export function headersForOrigin(policy: Policy, world: World, forwarded: Forwarded): Header[] {
+  const kept = keptHeaders(policy, forwarded)
+  const set = setHeaders(policy, world, forwarded)
+  const names = new Set(set.map(([name]) => name))
+  return [...kept.filter(([name]) => !names.has(name)), ...set].sort(([a], [b]) =>
+    a < b ? -1 : a > b ? 1 : 0,
+  )
+}
+
+/** Headers of the request that reach the origin as they came. */
+function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
+  const { request, rule, identity, revision } = forwarded
+  const removed = new Set(namesThatAreSet(policy).map(spelling))
+  const named = (headerOf(request, 'connection') ?? '')
+    .split(',')
+    .map((each) => each.trim().toLowerCase())
+  const isShadow = rule.mode === 'shadow'
+  const isRemoved = (name: string): boolean => {
+    const word = spelling(name)
+    if (word === 'authorization') {
+      // With `forward_token` it stays if it was accepted; in shadow mode always.
+      const stays = isShadow || (rule.forwardToken && identity !== undefined)
+      return !stays || name !== 'authorization' || removed.has(word)
+    }
+    if (word === 'dpop') return !isShadow
+    if (word === 'sec-websocket-protocol') return true
+    if (word === 'mcp-method' || word === 'mcp-name') {
+      return rule.mcp !== undefined && revision !== '2026-07-28'
+    }
+    if (word === 'mcp-session-id') return rule.mcp !== undefined
+    return (
+      removed.has(word) ||
+      HOP_BY_HOP.includes(name) ||
+      named.includes(name) ||
+      REMOVED.includes(word) ||
+      [...REMOVED_BEGINNINGS, policy.gate.identityPrefix].some((start) => word.startsWith(start))
+    )
+  }
+  return request.headers
+    .map(([name, value]): Header => [name.toLowerCase(), value.trim()])
+    .filter(([name]) => !isRemoved(name))
+}
+
+/** Names that some rule sets or injects, and those of `GATE.strip_headers`. */
+function namesThatAreSet(policy: Policy): string[] {
+  const { identityHeaders: own, stripHeaders } = policy.gate
+  return [
+    ...Object.keys(own),
+    ...stripHeaders,
+    ...policy.rules.flatMap((rule) => [
+      ...Object.keys(rule.forwardClaims),
+      // `Authorization` is looked at by itself.
+      ...Object.keys(rule.inject ?? {}).filter((name) => spelling(name) !== 'authorization'),
+    ]),
+  ]
+}
+
+function setHeaders(policy: Policy, world: World, forwarded: Forwarded): Header[] {
+  const { request, rule, identity } = forwarded
+  const caller = callerOf(policy, request)
+  const set: Header[] = [
+    ['x-request-id', requestIdOf(request)],
+    ['x-forwarded-proto', request.scheme],
+    // Docs: unclear — whether the port belongs to the host; here the Host header as it was sent.
+    ['x-forwarded-host', request.host ?? ''],
+    ['via', '1.1 edgewarden'],
+  ]
+  if (caller !== undefined) set.push(['x-forwarded-for', caller])
+  if (rule.access !== 'public') set.push(['cache-control', 'no-cache, no-store'])
+  if (asksForWebSocket(request)) set.push(['upgrade', 'websocket'])
+  const subprotocols = subprotocolsForOrigin(request, policy.rules)
+  if (subprotocols !== undefined) set.push(['sec-websocket-protocol', subprotocols])
+  if (rule.mcp !== undefined && forwarded.revision !== '2026-07-28') {
+    // The server gets its own id, which is sealed in the one that the client has.
+    if (headerOf(request, 'mcp-session-id') !== undefined) set.push(['mcp-session-id', ANY])
+  }
+  if (identity === undefined) return set
+  set.push(...identityHeaders(policy, forwarded, identity))
+  set.push(...claimHeaders(policy, rule, identity.claims))
+  for (const [name, template] of Object.entries(rule.inject ?? {})) {
+    const value = template.replace(
+      /\$\{([^}]+)\}/g,
+      (_, secret: string) => world.secrets[secret] ?? '',
+    )
+    set.push([name.toLowerCase(), value])
+  }
+  return set
+}
+
+/** The caller's id, if it is 8 to 64 letters, digits, `.`, `_` or `-`; else a new one. */
+function requestIdOf(request: Request): string {
+  const sent = headerOf(request, 'x-request-id') ?? ''
+  return /^[A-Za-z0-9._-]{8,64}$/.test(sent) ? sent : ANY
+}
+
+/** The caller's address, from where `GATE.client_ip` says. */
+export function callerOf(policy: Policy, request: Request): string | undefined {
+  const { clientIp } = policy.gate
+  if (clientIp === 'none') return undefined
+  if (clientIp === 'connection') return request.address
+  return headerOf(request, clientIp.toLowerCase())
+}
