@@ -113,11 +113,14 @@ export function entriesOfTemplate(
   const all = entriesOf(table)
   const named = all.find((entry) => entry.name === template)
   if (named) return [named]
+  // "A template is hidden if its own text is something that no pattern matches": its braces are read as a letter.
+  if (isOddUri(template.replace(/\{[^}]*\}/g, 'x'))) return undefined
   const start = template.slice(0, template.indexOf('{'))
-  const cover = findEntry(table, `${start}x`, 'resources')
-  const prefix = cover && prefixOf(cover.name)
-  // Docs: unclear — how the text of a template with braces is judged. Taken here: only its text before the first brace.
-  if (!cover || prefix === undefined || !start.startsWith(prefix)) return undefined
+  const length = ({ name }: Entry) => name.length
+  const [cover] = all
+    .filter(({ name }) => start.startsWith(prefixOf(name) ?? `${start} `))
+    .sort((one, other) => length(other) - length(one))
+  if (!cover) return undefined
   const others = all.filter(({ name }) => name !== cover.name && name.startsWith(start))
   return [cover, ...others]
 }
