@@ -53,6 +53,7 @@ function bool(value: Value): boolean {
 function int(value: Value): bigint {
   if (typeof value === 'bigint') return value
   if (typeof value === 'number') return int64(BigInt(Math.trunc(value)))
+  // Docs: unclear — `int("4.5e3")` and `int("007")`. Taken here: an error, and 7.
   if (!/^-?\d+$/.test(text(value))) throw new Wrong('no whole number')
   return int64(BigInt(text(value)))
 }

@@ -80,6 +80,7 @@ function convert(value: Json, isExact: boolean): Value {
   return new Table(members.map(([name, member]) => [name, () => member]))
 }
 
+// Docs: unclear — whether `token.a.b` reads all of `token.a`. Taken here: yes, as "an argument that the condition reads".
 /** Reads a member of `token` or `arguments`: the whole member has to be within the limits. */
 function readMember(of: JsonObject, name: string, isToken: boolean): Value {
   let value = of[name] ?? null

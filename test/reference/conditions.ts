@@ -214,6 +214,7 @@ class Evaluator {
     if (!of && name === 'has') {
       const [member] = args
       if (args.length !== 1 || member?.kind !== 'member') throw new Mistake('has needs a member')
+      // Docs: unclear — whether `has(token.a)` reads `token.a`. Taken here: not; `has(token.a.b)` reads it.
       return this.table(member.of).members.has(member.name)
     }
     if (of && ['all', 'exists', 'exists_one', 'filter', 'map'].includes(name)) {

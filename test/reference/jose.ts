@@ -58,7 +58,7 @@ const isLong = (value: unknown, bytes: number): boolean => bytesOf(value)?.lengt
 
 /** Whether an RSA key has 2048 to 16384 bits and an odd exponent of 3 or more. */
 function isRsaKey(jwk: JsonObject): boolean {
-  const [modulus, exponent] = [bytesOf(jwk['n']), bytesOf(jwk['e'])]
+  const [modulus, exponent] = [bytesOf(jwk.n), bytesOf(jwk.e)]
   if (!modulus?.length || !exponent?.length) return false
   const bits = BigInt(`0x${Buffer.from(modulus).toString('hex')}`).toString(2).length
   const e = BigInt(`0x${Buffer.from(exponent).toString('hex')}`)
@@ -71,18 +71,18 @@ function isRsaKey(jwk: JsonObject): boolean {
  */
 export function keyFits(jwk: JsonObject, alg: string): boolean {
   if (PRIVATE.some((name) => jwk[name] !== undefined)) return false
-  if (/^[RP]S(256|384|512)$/.test(alg)) return jwk['kty'] === 'RSA' && isRsaKey(jwk)
+  if (/^[RP]S(256|384|512)$/.test(alg)) return jwk.kty === 'RSA' && isRsaKey(jwk)
   if (/^ES(256|384|512)$/.test(alg)) {
-    const curve = CURVES[String(jwk['crv'])]
-    if (jwk['kty'] !== 'EC' || curve?.alg !== alg) return false
-    return isLong(jwk['x'], curve.bytes) && isLong(jwk['y'], curve.bytes)
+    const curve = CURVES[String(jwk.crv)]
+    if (jwk.kty !== 'EC' || curve?.alg !== alg) return false
+    return isLong(jwk.x, curve.bytes) && isLong(jwk.y, curve.bytes)
   }
   if (alg === 'Ed25519' || alg === 'EdDSA') {
-    return jwk['kty'] === 'OKP' && jwk['crv'] === 'Ed25519' && isLong(jwk['x'], 32)
+    return jwk.kty === 'OKP' && jwk.crv === 'Ed25519' && isLong(jwk.x, 32)
   }
   const size = Object.hasOwn(ML_DSA, alg) ? ML_DSA[alg] : undefined
   if (size === undefined) return false
-  return jwk['kty'] === 'AKP' && jwk['alg'] === alg && isLong(jwk['pub'], size)
+  return jwk.kty === 'AKP' && jwk.alg === alg && isLong(jwk.pub, size)
 }
 
 /** The members that a public key has by its type, and that its thumbprint is made of. */
@@ -94,7 +94,7 @@ const MEMBERS: Record<string, string[]> = {
 }
 
 function publicMembers(jwk: JsonObject): Record<string, string> | undefined {
-  const names = Object.hasOwn(MEMBERS, String(jwk['kty'])) ? MEMBERS[String(jwk['kty'])] : undefined
+  const names = Object.hasOwn(MEMBERS, String(jwk.kty)) ? MEMBERS[String(jwk.kty)] : undefined
   if (!names?.every((name) => typeof jwk[name] === 'string')) return undefined
   return Object.fromEntries(names.map((name) => [name, String(jwk[name])]))
 }

@@ -118,7 +118,7 @@ class Reader {
     const digits = this.text.slice(this.at, this.at + 4)
     if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw new Unreadable()
     this.at += 4
-    // Docs: half of a surrogate pair is refused where it matters (docs/origin.md: identity claims;
+    // Docs: unclear — half of a surrogate pair in an MCP message ("read in one way only"). Taken here: it is refused where it matters (docs/origin.md: identity claims;
     // docs/configuration/conditions.md: values), so reading alone accepts it.
     return String.fromCharCode(Number.parseInt(digits, 16))
   }

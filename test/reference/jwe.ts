@@ -62,8 +62,8 @@ function concatKdf(secret: Buffer, algorithm: string, header: JsonObject, bytes:
     .update(uint32(1))
     .update(secret)
     .update(withLength(Buffer.from(algorithm, 'ascii')))
-    .update(withLength(party(header['apu'])))
-    .update(withLength(party(header['apv'])))
+    .update(withLength(party(header.apu)))
+    .update(withLength(party(header.apv)))
     .update(uint32(bytes * 8))
     .digest()
     .subarray(0, bytes)
@@ -71,7 +71,7 @@ function concatKdf(secret: Buffer, algorithm: string, header: JsonObject, bytes:
 
 /** The key of the content. */
 function contentKey({ header, encryptedKey }: Encrypted, key: Jwk): Buffer {
-  const [alg, enc] = [String(header['alg']), String(header['enc'])]
+  const [alg, enc] = [String(header.alg), String(header.enc)]
   const bytes = Object.hasOwn(KEY_BYTES, enc) ? KEY_BYTES[enc] : undefined
   if (bytes === undefined) throw new Error('this enc is not known')
   const privateKey = createPrivateKey({ format: 'jwk', key: key as Record<string, string> })
@@ -80,8 +80,8 @@ function contentKey({ header, encryptedKey }: Encrypted, key: Jwk): Buffer {
     return privateDecrypt({ key: privateKey, padding, oaepHash: 'sha256' }, encryptedKey)
   }
   if (alg !== 'ECDH-ES' && alg !== 'ECDH-ES+A256KW') throw new Error('this alg is not known')
-  const epk = header['epk']
-  if (!isObject(epk) || epk['kty'] !== key.kty || epk['crv'] !== key['crv']) {
+  const epk = header.epk
+  if (!isObject(epk) || epk.kty !== key.kty || epk.crv !== key.crv) {
     throw new Error('epk is not a key of the same curve')
   }
   const { kty, crv, x, y } = epk
@@ -125,7 +125,7 @@ function openCbc({ additional, iv, ciphertext, tag }: Encrypted, key: Buffer): B
 export function decrypt(encrypted: Encrypted, key: Jwk): string | undefined {
   try {
     const content = contentKey(encrypted, key)
-    const enc = String(encrypted.header['enc'])
+    const enc = String(encrypted.header.enc)
     if (content.length !== KEY_BYTES[enc]) return undefined
     const open = enc === 'A128CBC-HS256' ? openCbc : openGcm
     return new TextDecoder('utf-8', { fatal: true }).decode(open(encrypted, content))

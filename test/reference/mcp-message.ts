@@ -47,6 +47,7 @@ function objectOf(value: Json | undefined): JsonObject {
 /** The prompt or the resource to which a completion refers. */
 function useOfCompletion(ref: JsonObject): Use {
   checkSpelling(ref, ['type', 'name', 'uri'])
+  // Docs: unclear — scopes and conditions over arguments, for a completion. Taken here: it has no arguments.
   if (ref.type === 'ref/prompt') return { kind: 'prompts', name: textOf(ref.name), arguments: {} }
   if (ref.type !== 'ref/resource') throw new Unread('params_invalid')
   return { kind: 'resources', name: textOf(ref.uri), isTemplate: true }
@@ -104,10 +105,12 @@ export function readMessage(value: Json, revision: string): Message {
     throw new Unread('message_invalid')
   }
   if (params !== undefined && !isObject(params)) throw new Unread('message_invalid')
-  // "Send … an id if it is a request": only notifications have none.
+  // Docs: unclear — the code for a method without an id that is no `notifications/…`. Taken here, by "send … an id if it is
+  // a request": message_invalid.
   if (id === undefined && !method.startsWith('notifications/')) throw new Unread('message_invalid')
   const members = params ?? {}
   const read = Object.hasOwn(READ, method) ? (READ[method] ?? []) : []
+  // Docs: unclear — a call that only has the misspelled member. Taken here: params_ambiguous comes before params_invalid.
   checkSpelling(members, ['_meta', ...read])
   if (isObject(members._meta)) {
     checkSpelling(members._meta, ['io.modelcontextprotocol/protocolVersion'])
@@ -138,6 +141,7 @@ export function checkMirrors(message: Message, methods: string[], names: string[
   }
   const isNamed = /^(tools\/call|prompts\/get)$/.test(method)
   const name = isNamed ? params.name : method === 'resources/read' ? params.uri : undefined
+  // Docs: unclear — `Mcp-Name` beside a message that has no name. Taken here: a mismatch.
   const isTask = method.startsWith('tasks/') && names.length > 0
   const expected = isTask ? params.taskId : name
   // "The gate joins a name that is split over several headers."

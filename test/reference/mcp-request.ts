@@ -95,6 +95,7 @@ function readBody(
     }
   }
   for (const { method = '', params } of messages) {
+    // Docs: unclear — a related task in `_meta` that the client sends. Taken here: not judged, it may be the client's own.
     const isTask = /^tasks\/(get|result|cancel|update)$/.test(method)
     if (!isTask || (revision === NEWEST && !table.methods?.includes(method))) continue
     const state = unseal('task', String(params.taskId))
