@@ -118,8 +118,8 @@ class Reader {
     const digits = this.text.slice(this.at, this.at + 4)
     if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw new Unreadable()
     this.at += 4
-    // Docs: unclear — half of a surrogate pair in an MCP message ("read in one way only"). Taken here: it is refused where it matters (docs/origin.md: identity claims;
-    // docs/configuration/conditions.md: values), so reading alone accepts it.
+    // Docs: unclear — half of a surrogate pair in an MCP message. Taken here: reading accepts it, and it is refused where
+    // the docs say so (docs/origin.md: identity claims; docs/configuration/conditions.md: values).
     return String.fromCharCode(Number.parseInt(digits, 16))
   }
 
