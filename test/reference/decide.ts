@@ -22,6 +22,7 @@ import { type Parameters, readParameters } from './parameters.ts'
 import { canonicalPath } from './paths.ts'
 import { type Policy, readPolicy } from './policy.ts'
 import {
+  checkForm,
   checkMethodInQuery,
   checkQueryHasNoToken,
   findRoute,
@@ -30,7 +31,7 @@ import {
 } from './route.ts'
 import { checkScopes, holderOf, includes } from './scopes.ts'
 import { checkReplay } from './singleUse.ts'
-import { checkStanding, checkThrottle } from './standing.ts'
+import { checkRevocations, checkStanding, checkThrottle } from './standing.ts'
 import { Refusal, type Request, refuse, type Verdict, type World } from './types.ts'
 import { variablesOf } from './variables.ts'
 import { type Verified, verifyCaller } from './verification.ts'
@@ -106,6 +107,7 @@ function passStages(policy: Policy, request: Request, world: World, progress: Pr
   const host = readHost(request)
   progress.host = host
   checkHost(host, policy.gate)
+  checkForm(request, target)
   const caller = callerOf(policy, request)
   if (isMetadata(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
   if (isUnderPrefix(policy, path)) {
@@ -182,7 +184,7 @@ function authorize(
   }
   // The stage `holding`: a known revocation ends the request before its body is read.
   if (holdsBody(policy, rule) && !world.unavailable.revocations) {
-    checkStanding(policy, rule, caller, world, now)
+    checkRevocations(policy, caller, world, now)
   }
   if (rule.mcp === undefined) checkBody(policy, rule, request)
   else
@@ -190,12 +192,20 @@ function authorize(
       ...checkMessages(policy, request, world, progress, rule, params, variables, identity),
     )
   if (gate.assertion.binding !== 'off' && world.unavailable.signing) refuse('assertion_unavailable')
-  // The stage `revocation_precheck`, before anything is spent; then `replay`, `limit` and `revocation`.
-  checkStanding(policy, rule, caller, world, now)
+  // The stage `revocation_precheck`. Docs: unclear — whether it looks at statuses of agents too; here only at
+  // revocations, because only their codes are said to come from it.
+  if (spends(rule, proof)) checkRevocations(policy, caller, world, now)
   checkReplay(rule, identity, proof, world, counts)
   checkRateLimit(rule, identity, world, request.now, counts)
+  checkStanding(policy, rule, caller, world, now)
   if (counts) checkThrottle(policy, caller, world, request.now)
   return [...new Set(grant)]
+}
+
+/** Whether an exact quota, a single-use token or a proof may be used up. */
+function spends(rule: Route['rule'], proof: string | undefined): boolean {
+  const hasExactLimit = rule.rateLimit !== undefined && rule.rateLimit.binding === undefined
+  return hasExactLimit || rule.singleUse || (proof !== undefined && rule.replay === 'exact')
 }
 
 /** The stages `operation` to `use_condition` of an MCP server. Scopes of the token that the uses needed. */

@@ -61,7 +61,9 @@ export function readIdentity(policy: Policy, claims: JsonObject, issuer: Issuer)
   const actors = readActors(claims, issuer)
   const grants = matchingGrants(policy, claims, issuer)
   const id = idOfGrants(grants, claims) ?? readAgentId(claims, issuer, actors)
-  const type = typeOfGrants(grants) ?? readType(claims, issuer)
+  const granted = typeOfGrants(grants)
+  const type = granted ?? readType(claims, issuer)
+  const isList = granted === undefined && issuer.entityProfiles
   return {
     issuer,
     id,
@@ -69,7 +71,7 @@ export function readIdentity(policy: Policy, claims: JsonObject, issuer: Issuer)
     subject: claims.sub as string | undefined,
     client: firstPresent(claims, issuer.profile.clientId)?.[0] as string | undefined,
     type,
-    types: type === undefined ? [] : issuer.entityProfiles ? type.split(' ') : [type],
+    types: type === undefined ? [] : isList ? type.split(' ') : [type],
     workflow: readWorkflow(claims, issuer),
     scopes: scopesOf(policy, claims, issuer),
     actors,

@@ -48,6 +48,8 @@ function readingsOf(segment: string): Reading[] {
   const first: Reading = { text: decode(segment) ?? segment }
   const all = [first]
   for (const reading of all) {
+    // One more than there may be in all.
+    if (all.length > MOST_CHARACTERS / READING_COSTS) break
     if (reading.gone) continue
     for (const server of SERVERS) {
       const next = server(reading.text)
@@ -69,10 +71,7 @@ function readingsOf(segment: string): Reading[] {
 /** Whether some server reads a segment of the path as `..`. */
 export function isReadAsParent(path: string): boolean {
   return segmentsOf(path).some((segment) =>
-    readingsOf(segment).some(
-      // A server that takes dots from the end makes `.` of `..`, so it is looked for in what is left too.
-      (reading) => !reading.gone && reading.text === '..',
-    ),
+    readingsOf(segment).some((reading) => !reading.gone && reading.text === '..'),
   )
 }
 

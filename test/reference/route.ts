@@ -24,10 +24,14 @@ export interface Route {
   isPreflight: boolean
 }
 
-/** Finds the first rule that matches, or refuses. */
-export function findRoute(policy: Policy, request: Request, host: string, target: Target): Route {
+/** Refuses a path with several readings and an unknown method, whatever the policy is. */
+export function checkForm(request: Request, target: Target): void {
   if (isAlwaysAmbiguous(target.path)) refuse('path_ambiguous')
   if (!METHODS.includes(request.method)) refuse('method_unknown')
+}
+
+/** Finds the first rule that matches, or refuses. */
+export function findRoute(policy: Policy, request: Request, host: string, target: Target): Route {
   const path = canonicalPath(target.path)
   const asked = preflightMethod(request)
   // Docs: unclear — which rule a preflight belongs to; here the one that the announced request would get.
@@ -87,9 +91,9 @@ export function checkQueryHasNoToken(query: string | undefined): void {
 }
 
 /** Metadata of the origin would send clients to another authorization server. */
-const METADATA = /^\/\.well-known\/(?:oauth-.*|openid-configuration)$/i
+const METADATA = /^\/\.well-known\/(?:oauth-.*|openid-configuration)$/
 /** With `mcp`, also paths that contain such a part. */
-const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration)/i
+const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration)/
 
 /**
  * Whether a path is for metadata, and no rule has exactly that path. The path without `strip_prefix` is looked
@@ -99,8 +103,8 @@ function isReserved(policy: Policy, rule: Rule, path: string): boolean {
   const stripped = stripPrefix(rule, path)
   const form = rule.mcp === undefined ? METADATA : METADATA_WITHIN
   if (![path, stripped].some((each) => form.test(each))) return false
-  // Docs: unclear — whether any rule with exactly that path is enough; here it has to be the rule that matches.
-  return !policy.rules.some((each) => each === rule && pathTextOf(each) === path)
+  // Docs: unclear — whether it has to be the rule that matches; here any rule with exactly that path is enough.
+  return !policy.rules.some((each) => pathTextOf(each) === path)
 }
 
 function pathTextOf(rule: Rule): string {

@@ -24,7 +24,6 @@ export function checkStanding(
   world: World,
   now: number,
 ): void {
-  if (world.unavailable.revocations) refuse('revocations_unavailable')
   checkRevocations(policy, caller, world, now)
   const { identity } = caller
   const standing = standingOf(policy, world, identity.issuer.issuer, identity.id)
@@ -43,8 +42,9 @@ export function checkStanding(
   if (isApproved) checkApprovedValues(identity, standing)
 }
 
-/** Refuses a token that an entry of the set covers. */
-function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
+/** Refuses a token that an entry of the set covers. `now` is in seconds. */
+export function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
+  if (world.unavailable.revocations) refuse('revocations_unavailable')
   const isRevoked = world.revocations.some((entry) => {
     const isLifted = entry.id !== undefined && policy.gate.lift.includes(entry.id)
     const isOver = entry.expires !== undefined && entry.expires <= now
