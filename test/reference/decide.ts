@@ -1,35 +1,30 @@
 /** The decision, in the order of docs/request.md: the stages of a rule, shadow mode, and what the origin gets. */
-import { checkHost, checkScheme, readHost, splitTarget, type Target } from './address.ts'
+
+import { checkHost, checkScheme, readHost, splitTarget } from './address.ts'
 import { checkAuthentication } from './authentication.ts'
-import { bytesOf, checkBody, holdsBody } from './body.ts'
+import { checkBody, holdsBody } from './body.ts'
 import { CODES } from './codes.ts'
 import { evaluate } from './conditions.ts'
 import { headerOf, readCredential } from './credential.ts'
 import { checkDetails } from './details.ts'
 import { decideEndpoint, isHealth, isMetadata, isUnderPrefix } from './endpoints.ts'
-import type { Forwarded } from './forwarded.ts'
-import { callerOf, headersForOrigin } from './headers.ts'
+import { forward } from './forward.ts'
+import { callerOf } from './headers.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
-import type { Operation } from './mcp.ts'
-import {
-  checkAccess,
-  checkUseConditions,
-  checkUseScopes,
-  readOperation,
-  statusOfRefusal,
-} from './mcp.ts'
+import { statusOfRefusal } from './mcp.ts'
+import { checkMessages } from './messages.ts'
 import { type Parameters, readParameters } from './parameters.ts'
 import { canonicalPath } from './paths.ts'
 import { type Policy, readPolicy } from './policy.ts'
+import type { Progress } from './progress.ts'
 import {
   checkForm,
   checkMethodInQuery,
   checkQueryHasNoToken,
   findRoute,
   type Route,
-  stripPrefix,
 } from './route.ts'
-import { checkScopes, holderOf, includes } from './scopes.ts'
+import { checkScopes } from './scopes.ts'
 import { checkReplay } from './singleUse.ts'
 import { checkRevocations, checkStanding, checkThrottle } from './standing.ts'
 import { Refusal, type Request, refuse, type Verdict, type World } from './types.ts'
@@ -46,15 +41,6 @@ export interface Reference {
 export function createReference(vars: Record<string, unknown>): Reference {
   const policy = readPolicy(vars)
   return { decide: (request, world) => decide(policy, request, world) }
-}
-
-/** What is known of a request while it is decided. */
-interface Progress {
-  known: Partial<Verdict>
-  host: string
-  target: Target
-  route: Route | undefined
-  operation: Operation | undefined
 }
 
 function decide(policy: Policy, request: Request, world: World): Verdict {
@@ -90,7 +76,13 @@ function refused(
   }
   const mcp = route?.rule.mcp
   const status = mcp ? statusOfRefusal(code, entry.status, operation, mcp) : entry.status
-  const all = { ...(entry.error !== undefined && { error: entry.error }), ...challenge }
+  const resource = known.answeredByGate === 'endpoint' ? policy.gate.resource : route?.rule.resource
+  const challenges = (status === 401 || entry.error !== undefined) && resource !== undefined
+  const all = {
+    ...(entry.error !== undefined && { error: entry.error }),
+    ...(challenges && { resource_metadata: metadataUrl(resource) }),
+    ...challenge,
+  }
   return {
     ...known,
     allowed: false,
@@ -100,12 +92,20 @@ function refused(
   }
 }
 
+/** Where the metadata of a resource is (RFC 9728 §3.1). */
+function metadataUrl(resource: string): string {
+  const { origin, pathname } = new URL(resource)
+  return `${origin}/.well-known/oauth-protected-resource${pathname.replace(/\/$/, '')}`
+}
+
 function passStages(policy: Policy, request: Request, world: World, progress: Progress): Verdict {
   const { known, target } = progress
   const path = canonicalPath(target.path)
   if (isHealth(policy, path)) return { allowed: true, answeredByGate: 'endpoint' }
   const host = readHost(request)
   progress.host = host
+  // The console is not judged here; nothing else is served on its host.
+  if (host === policy.gate.consoleHost) return { allowed: true, answeredByGate: 'endpoint' }
   checkHost(host, policy.gate)
   checkForm(request, target)
   const caller = callerOf(policy, request)
@@ -206,90 +206,4 @@ function authorize(
 function spends(rule: Route['rule'], proof: string | undefined): boolean {
   const hasExactLimit = rule.rateLimit !== undefined && rule.rateLimit.binding === undefined
   return hasExactLimit || rule.singleUse || (proof !== undefined && rule.replay === 'exact')
-}
-
-/** The stages `operation` to `use_condition` of an MCP server. Scopes of the token that the uses needed. */
-function checkMessages(
-  policy: Policy,
-  request: Request,
-  world: World,
-  progress: Progress,
-  rule: Route['rule'],
-  params: Record<string, string>,
-  variables: ReturnType<typeof variablesOf>,
-  identity: Verified['identity'],
-): string[] {
-  if (rule.mcp === undefined) return []
-  const agent = [identity.issuer.issuer, identity.id, identity.subject, rule.match].join(' ')
-  const read = readOperation(
-    request,
-    rule.mcp,
-    (kind, id) => world.unseal?.(kind, id, agent) ?? 'unknown',
-  )
-  if (!read.ok) refuse(read.code)
-  const { operation } = read
-  progress.operation = operation
-  if (operation.isBatch && rule.rateLimit !== undefined && operation.messages.length > 1) {
-    refuse('batch_not_allowed')
-  }
-  checkBody(policy, rule, request)
-  const accessCode = checkAccess(operation, rule.mcp, identity.types)
-  if (accessCode !== undefined) refuse(accessCode)
-  const held = identity.scopes
-  const granted: string[] = []
-  const holds = (scope: string) => {
-    const isHeld = includes(policy, held, scope)
-    if (isHeld) granted.push(holderOf(policy, scope, held))
-    return isHeld
-  }
-  const scopes = checkUseScopes(operation, rule.mcp, params, holds)
-  if (!scopes.ok) {
-    const fromGrants = identity.issuer.scopesFrom === 'grants' && scopes.code === 'scope_missing'
-    refuse(fromGrants ? 'grant_missing' : scopes.code, { required_scopes: scopes.required })
-  }
-  const conditionCode = checkUseConditions(operation, rule.mcp, variables)
-  if (conditionCode !== undefined) refuse(conditionCode)
-  return granted
-}
-
-/** An allowed request: the headers and the target that the origin gets. */
-function forward(
-  policy: Policy,
-  request: Request,
-  world: World,
-  progress: Progress,
-  verified: Verified | undefined,
-  grant: string[],
-): Verdict {
-  const { route, host, target, known, operation } = progress
-  if (route === undefined) throw new Error('no route')
-  const { rule } = route
-  const hasBody = bytesOf(request).length > 0
-  if (hasBody && ['GET', 'HEAD'].includes(request.method)) refuse('body_unexpected')
-  const forwarded: Forwarded = {
-    request,
-    rule,
-    host,
-    identity: verified?.identity,
-    grant,
-    possession: verified?.possession ?? 'bearer',
-    step: verified?.step,
-    revision: operation?.revision,
-  }
-  const query = target.query === undefined ? '' : `?${target.query.replaceAll("'", '%27')}`
-  return {
-    ...known,
-    allowed: true,
-    ...(verified && grant.length > 0 && { grant }),
-    headers: headersForOrigin(policy, world, forwarded),
-    target: originPath(rule, route.path) + query,
-  }
-}
-
-/** The path of the origin's URL, then the canonical path without `strip_prefix`. */
-function originPath(rule: Route['rule'], path: string): string {
-  const base = rule.origin.startsWith('service:') ? '' : new URL(rule.origin).pathname
-  const rest = stripPrefix(rule, path)
-  if (rest === '') return base === '' ? '/' : base
-  return base.replace(/\/$/, '') + rest
 }

@@ -1,4 +1,5 @@
 /** Examples of the documentation, each with the section that it comes from: requests, tokens, headers. */
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { API, codeOf, DOCUMENTS, gateOf, ISSUER, tokenOf, worldOf } from './sampleGate.ts'
 import { makeRequest, NOW } from './samples.ts'
@@ -46,6 +47,25 @@ describe('docs/origin.md', () => {
     })
     const { headers } = gateOf(DOCUMENTS).decide(request, worldOf())
     expect(Object.fromEntries(headers ?? [])['x-agent-subject']).toBe(encoded)
+  })
+})
+
+describe('docs/origin/verify.md', () => {
+  it('The query and Bodies: the assertion is bound to method, URL, query and body', () => {
+    const origin = 'https://origin.example.com/base'
+    const GATE = { assertion: 'body', origin }
+    const routes = [{ match: 'POST /v1/x', scopes: [], strip_prefix: '/v1' }]
+    const request = makeRequest(`POST ${API}/v1/x?page=2`, { token: tokenOf(), body: '{}' })
+    expect(gateOf(routes, { GATE }).decide(request, worldOf()).assertion).toEqual({
+      iss: API,
+      aud: origin,
+      agent_iss: ISSUER,
+      possession: 'bearer',
+      htm: 'POST',
+      htu: 'https://origin.example.com/base/x',
+      htq: createHash('sha256').update('page=2').digest('base64url'),
+      bdh: createHash('sha256').update('{}').digest('base64url'),
+    })
   })
 })
 

@@ -156,8 +156,12 @@ export interface Verdict {
   grant?: string[]
   /** The headers about the caller and all others that the origin gets, names in lower case. */
   headers?: [name: string, value: string][]
+  /** Where the request goes: `origin` as the policy writes it. */
+  origin?: string
   /** The address that the origin gets: path and query. */
   target?: string
+  /** Claims of the assertion, beside times, `jti` and `route`. */
+  assertion?: Record<string, string>
   /** Facts of the challenge, if the refusal has one. */
   challenge?: Challenge
   /** Whether the rule is in shadow mode: a refused request is forwarded without identity. */
@@ -170,6 +174,8 @@ export interface Verdict {
 export interface Challenge {
   /** The OAuth error code, if the code has one. */
   error?: string
+  /** The address of the resource's metadata (RFC 9728 §5.1). */
+  resource_metadata?: string
   required_scopes?: string[]
   any_of?: string[]
   acr_values?: string[]
