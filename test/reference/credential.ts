@@ -37,7 +37,10 @@ export function readCredential(request: Request, rule: Rule | undefined): Creden
   return credential
 }
 
-/** Reads an Authorization header: the word Bearer or DPoP, a space, the token. */
+/**
+ * Reads an Authorization header: the word Bearer or DPoP, a space, the token.
+ * Docs: unclear — whether several spaces are accepted (RFC 9110 §11.4); here exactly one.
+ */
 export function readAuthorization(header: string): Credential {
   const [, word, token] = /^([^\s,]+)(?: (.*))?$/s.exec(header) ?? []
   if (word === undefined) refuse('credential_malformed')

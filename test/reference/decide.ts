@@ -120,9 +120,11 @@ function passStages(policy: Policy, request: Request, world: World, progress: Pr
   const { rule } = route
   progress.route = route
   known.rule = rule.match
+  // Docs: unclear — a method in the query of a preflight; here it is not looked at.
   if (!route.isPreflight) checkMethodInQuery(rule, request, target.query)
   checkScheme(request, rule.resource, policy.gate)
   if (route.isPreflight) return decidePreflight(policy, request, world, progress)
+  // Docs: unclear — whether a request that the stage `route` refuses counts for the address; here it does not.
   const parameters = readParameters(rule, request, target.query, route.params)
   checkAddressLimit(policy.gate, caller, world, request.now)
   checkQueryHasNoToken(target.query)

@@ -44,13 +44,17 @@ function firstPresent(claims: JsonObject, paths: string[]): [Json, string] | und
 /** Checks the form of the identity and scope claims: the last part of the stage `claims`. */
 export function checkIdentityClaims(claims: JsonObject, issuer: Issuer): void {
   const client = firstPresent(claims, issuer.profile.clientId)?.[0]
+  // Docs: unclear — which claims are "identity claims"; here these three, and `agent_id_malformed` has the others.
   for (const value of [claims.sub, claims.jti, client]) {
     if (value !== undefined && !isText(value)) refuse('claim_malformed')
   }
   scopesOfToken(claims, issuer)
 }
 
-/** The scopes of a token: its own, and those of grants. */
+/**
+ * The scopes of a token: its own, and those of grants.
+ * Docs: unclear — `edgewarden:` scopes of an issuer without `admin` are "ignored"; here they stay in `X-Agent-Scope`.
+ */
 export function scopesOf(policy: Policy, claims: JsonObject, issuer: Issuer): string[] {
   const granted = scopesOfGrants(matchingGrants(policy, claims, issuer))
   return [...new Set([...scopesOfToken(claims, issuer), ...granted])]
@@ -69,6 +73,7 @@ export function readIdentity(policy: Policy, claims: JsonObject, issuer: Issuer)
     id,
     name: issuer.agentPrefix + id,
     subject: claims.sub as string | undefined,
+    // Docs: unclear — `X-Agent-Client-Id` is `client_id` or `azp`; here the profile's client id (`cid`, `appid`, …).
     client: firstPresent(claims, issuer.profile.clientId)?.[0] as string | undefined,
     type,
     types: type === undefined ? [] : isList ? type.split(' ') : [type],

@@ -75,7 +75,7 @@ function askBinding(world: World, name: string, refused: string, failed: string)
   if (answer === 'refuses') refuse(refused)
 }
 
-/** Counts a request of a network address: the stage `address`. */
+/** Counts a request of a network address: the stage `address`. Shadow mode counts it too. */
 export function checkAddressLimit(
   gate: Gate,
   address: string | undefined,

@@ -153,6 +153,8 @@ function checkTimes(claims: JsonObject, demands: Demands): void {
   const mayLackIat = issuer.profile.iatMayBeMissing && claims.iat === undefined
   if (!isTime(claims.exp) || !(isTime(claims.iat) || mayLackIat)) refuse('time_malformed')
   if (claims.nbf !== undefined && !isTime(claims.nbf)) refuse('time_malformed')
+  // Docs: unclear — whether `exp` plus the tolerance is still good, and fractions of seconds; here times are
+  // compared exactly, and at `exp` plus the tolerance the token has expired.
   const exp = claims.exp as number
   if (now >= exp + tolerance) refuse('token_expired')
   if (claims.nbf !== undefined && (claims.nbf as number) > now + tolerance) {
