@@ -1,0 +1,161 @@
+/** Runs a case through both and compares what they say. */
+import type { Policy } from '../../src/core/model/policy.ts'
+import { createReference, type Reference } from '../reference/decide.ts'
+import type { Request, Verdict } from '../reference/types.ts'
+import { readVars, startFirst } from './first.ts'
+import { BEGIN, type Case, type Said } from './shapes.ts'
+import { change, sentOf, worldOf } from './world.ts'
+
+/** A request of which both say something else. */
+export interface Disagreement {
+  /** The number of the step. */
+  step: number
+  /** What differs, in one word each. */
+  about: string[]
+  first: Said
+  second: Said
+}
+
+/** Called with every decision. */
+export type Count = (decision: {
+  vars: Case['policies'][number]
+  said: Said
+  step: number
+  isOfToken: boolean
+}) => void
+
+/** The policies of a case that the gate would not serve have mistakes. */
+export function mistakesOf({ policies }: Case): string[] {
+  return policies.flatMap((vars) => {
+    const read = readVars(vars)
+    return read.ok ? [] : read.reason.map(({ path, message }) => `${path}: ${message}`)
+  })
+}
+
+/** The first disagreement of a case, if there is one. A case whose policy has mistakes has none. */
+export async function compareCase(one: Case, count?: Count): Promise<Disagreement | undefined> {
+  const [first] = await compareAll(one, count, 1)
+  return first
+}
+
+/** Up to `most` disagreements of a case. After the first one both may remember something else. */
+export async function compareAll(one: Case, count?: Count, most = 100): Promise<Disagreement[]> {
+  const all: Disagreement[] = []
+  const policies: { policy: Policy; reference: Reference; vars: Case['policies'][number] }[] = []
+  for (const vars of one.policies) {
+    const read = readVars(vars)
+    if (!read.ok) return all
+    policies.push({ policy: read.value.policy, reference: createReference(structuredClone(vars) as never), vars })
+  }
+  let [current] = policies
+  if (!current) return all
+  let now = BEGIN * 1000
+  const world = worldOf(one)
+  const first = startFirst(now)
+  first.deploy(current.policy)
+  await first.learn(world)
+  for (const [step, { before, request }] of one.steps.entries()) {
+    now += Math.round((before?.wait ?? 0) * 1000)
+    if (before?.policy !== undefined && policies[before.policy]) {
+      current = policies[before.policy] as (typeof policies)[number]
+      first.deploy(current.policy)
+    }
+    if (before && (await change(world, before))) await first.learn(world)
+    const sent = sentOf(request, one, now)
+    const mine = await first.ask(sent, world)
+    const theirs = saidOf(current.reference.decide(sent.request, world), sent.request)
+    count?.({ vars: current.vars, said: mine, step, isOfToken: sent.token !== undefined })
+    const about = differences(mine, theirs)
+    for (const error of first.errors.splice(0)) about.push(`error ${String(error)}`)
+    if (about.length > 0) all.push({ step, about, first: mine, second: theirs })
+    if (all.length >= most) break
+  }
+  return all
+}
+
+/** What the second implementation says, in the words of both. */
+function saidOf(verdict: Verdict, { method }: Request): Said {
+  const { allowed, code, rule, issuer, agent, grant, shadow, answeredByGate } = verdict
+  const { headers, target, origin, assertion } = verdict
+  const outcome = answeredByGate ?? (allowed ? 'forwarded' : 'refused')
+  return {
+    outcome: allowed ? outcome : 'refused',
+    ...(code !== undefined && { code }),
+    ...(rule !== undefined && { rule }),
+    ...(issuer !== undefined && { issuer }),
+    ...(agent !== undefined && { agent }),
+    ...(outcome === 'forwarded' && {
+      ...(grant && { grant: [...grant].sort().join(' ') }),
+      ...(shadow && { shadow }),
+      target: `${method} ${placeOf(origin ?? '')}${target}`,
+      headers: joined(headers ?? []),
+      ...(assertion && { assertion }),
+    }),
+  }
+}
+
+const placeOf = (origin: string) =>
+  origin.startsWith('service:') ? origin : new URL(origin).origin
+
+/** Headers as Fetch joins them. */
+function joined(headers: [string, string][]): Record<string, string> {
+  const all: Record<string, string> = {}
+  for (const [name, value] of headers) {
+    all[name] = all[name] === undefined ? value : `${all[name]}, ${value}`
+  }
+  return all
+}
+
+/** What is not compared, each with the reason. */
+export const NOT_COMPARED = {
+  headers: {
+    'accept-encoding': 'how an answer is coded is no matter of the decision; masking and MCP lists set it',
+    'content-length': 'the runtime sets it',
+    'content-type': 'the runtime sets it for a body of text',
+    host: 'the runtime sets it; the second implementation does not name it',
+  },
+  assertion: {
+    iat: 'the time of signing',
+    exp: 'the time of signing',
+    jti: 'drawn by lot',
+  },
+}
+
+/** The names of what differs. */
+export function differences(first: Said, second: Said): string[] {
+  const about: string[] = []
+  for (const name of ['outcome', 'code', 'rule', 'shadow', 'target'] as const) {
+    // The stage that finds the rule tells none if it refuses.
+    if (name === 'rule' && first.rule === undefined && first.outcome === 'refused') continue
+    if (first[name] !== second[name] && !isHidden(name, first, second)) {
+      about.push(`${name}: ${first[name]} / ${second[name]}`)
+    }
+  }
+  // What is known of a caller who is refused depends on the order of checks within a stage.
+  if (first.outcome !== 'forwarded' || second.outcome !== 'forwarded') return about
+  for (const name of ['issuer', 'agent', 'grant'] as const) {
+    if (first.shadow) continue
+    if (first[name] !== second[name]) about.push(`${name}: ${first[name]} / ${second[name]}`)
+  }
+  const names = new Set([...Object.keys(first.headers ?? {}), ...Object.keys(second.headers ?? {})])
+  for (const name of [...names].sort()) {
+    if (name in NOT_COMPARED.headers) continue
+    const [one, other] = [first.headers?.[name], second.headers?.[name]]
+    const isSame = other === '*' ? one !== undefined : one === other
+    if (!isSame) about.push(`header ${name}: ${one} / ${other}`)
+  }
+  for (const [name, value] of Object.entries(second.assertion ?? {})) {
+    const own = first.assertion?.[name]
+    if (own !== value) about.push(`claim ${name}: ${own} / ${value}`)
+  }
+  return about
+}
+
+/** An endpoint of the gate is judged up to who may call it; and no rule is known of one. */
+function isHidden(name: keyof Said, first: Said, second: Said): boolean {
+  return (
+    first.outcome === 'endpoint' &&
+    second.outcome === 'endpoint' &&
+    (name === 'code' || name === 'target' || name === 'rule')
+  )
+}

@@ -1,0 +1,223 @@
+/** The gate itself, in this process: its real line and its real way to the origin, over memory. */
+import { createGuard, type Decision, type GuardPorts } from '../../src/core/guard.ts'
+import { type KeySet, keySetOf, publicKeys } from '../../src/core/model/key-set.ts'
+import { createMemoryReplays } from '../../src/core/model/memory-replays.ts'
+import type { Policy } from '../../src/core/model/policy.ts'
+import type { SigningKey } from '../../src/core/model/ports.ts'
+import type { Revocation } from '../../src/core/model/revocation.ts'
+import { fail, ok } from '../../src/core/result.ts'
+import { gateway } from '../../src/gateway/apps/gateway.ts'
+import { createTokenMemory } from '../../src/gateway/platform/token-memory.ts'
+import type { Opened } from '../../src/gateway/ports.ts'
+import type { Send } from '../../src/gateway/relay/forward.ts'
+import { createMemoryLimits } from '../../src/limit/memory.ts'
+import type { PolicyEnv } from '../../src/policy/env.ts'
+import { parsePolicy } from '../../src/policy/parse.ts'
+import { createMemoryRevocations } from '../../src/revocation/memory.ts'
+import type { World } from '../reference/types.ts'
+import type { Said, Vars } from './shapes.ts'
+import { requestOf } from './requests-sent.ts'
+import type { Sent } from './world.ts'
+import { entriesOf, SECRETS } from './world.ts'
+
+const ENV: PolicyEnv = {
+  has: (kind, name) => (kind === 'secret' ? name in SECRETS : true),
+  secret: (name) => SECRETS[name],
+}
+
+/** The policy, or its mistakes. */
+export function readVars(vars: Vars) {
+  return parsePolicy(structuredClone(vars) as never, ENV)
+}
+
+const pair = (await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [
+  'sign',
+  'verify',
+])) as CryptoKeyPair
+const SIGNING: SigningKey = { kid: 'gate', algorithm: 'ES256', key: pair.privateKey as never }
+
+/** Sets of keys by what they are made of: few are different. */
+const sets = new Map<string, KeySet>()
+
+/** An isolate of the gate: its policy changes, its memory stays. */
+export interface First {
+  deploy(policy: Policy): void
+  /** Takes the revocations and statuses that the world has now. */
+  learn(world: World): Promise<void>
+  ask(sent: Sent, world: World): Promise<Said>
+  /** Errors that no stage expects. */
+  readonly errors: unknown[]
+}
+
+export function startFirst(begin: number): First {
+  const clock = { at: begin, now: () => clock.at }
+  const errors: unknown[] = []
+  let world: World
+  let policy: Policy
+  const tokens = createTokenMemory({ clock })
+  let revocations = createMemoryRevocations({ clock })
+  const limits = createMemoryLimits({ clock })
+  const replays = createMemoryReplays({ clock })
+  const down = () => Promise.reject(new Error('down'))
+  const ask = (binding: string) => {
+    const answer = world.bindings[binding] ?? 'allows'
+    if (answer === 'fails') return down()
+    return answer === 'allows' ? ok({}) : fail({ retryAfter: 1 })
+  }
+  const ports: GuardPorts = {
+    clock,
+    tokens,
+    keys: {
+      find(issuer, header) {
+        const { keys } = issuer
+        const members =
+          keys.kind === 'inline' ? keys.keys : publicKeys({ keys: world.keys[issuer.name] })
+        if (!members) return fail('unavailable')
+        const id = JSON.stringify([members, issuer.algorithms, issuer.issuer, issuer.trustDomain])
+        const set = sets.get(id) ?? keySetOf(publicKeys({ keys: members }) ?? [], issuer)
+        sets.set(id, set)
+        const found = set.find(header)
+        const told = (one: Awaited<typeof found>) =>
+          typeof one === 'string' ? fail(one) : ok(one)
+        return found instanceof Promise ? found.then(told) : told(found)
+      },
+    },
+    revocations: {
+      lookup: (subjects, terms) =>
+        world.unavailable.revocations ? down() : revocations.lookup(subjects, terms),
+    },
+    limits: {
+      take(limit, name, spend) {
+        if (limit.kind === 'approximate') {
+          return spend ? ask(limit.binding) : ok({})
+        }
+        return world.unavailable.limits ? down() : limits.take(limit, name, spend)
+      },
+      takeAddress: (limit, network) =>
+        limit.kind === 'binding' ? ask(limit.binding) : limits.takeAddress(limit, network),
+    },
+    replays: {
+      claim: (name, expires) =>
+        world.unavailable.replays ? down() : replays.claim(name, expires),
+      isClaimed: (name) => (world.unavailable.replays ? down() : replays.isClaimed(name)),
+    },
+    signingKeys: {
+      signing: () =>
+        policy.gate.assertion === undefined
+          ? undefined
+          : world.unavailable.signing
+            ? down()
+            : SIGNING,
+    },
+    sessions: {
+      seal: async (session) => session,
+      open: async (sealed) => (sealed.startsWith('mine-') ? 'of-the-server' : undefined),
+    },
+    nonces: {
+      issue: async () => 'next',
+      check: async (nonce) =>
+        world.unavailable.signing ? down() : { isGood: nonce === 'good' },
+    },
+    bodies: { open: () => ({ take: () => true, leave: () => {} }) },
+    onError: (stage, error) => void errors.push([stage, error]),
+  }
+  let guard: ReturnType<typeof createGuard>
+  return {
+    errors,
+    deploy(next) {
+      policy = next
+      guard = createGuard(policy, ports)
+    },
+    async learn(next) {
+      revocations = createMemoryRevocations({ clock })
+      for (const entry of await entriesOf(next)) {
+        await revocations.add([entry as Revocation])
+      }
+    },
+    async ask(sent, now) {
+      world = now
+      clock.at = sent.request.now
+      let decision: Decision | undefined
+      let forwarded: Pick<Said, 'target' | 'headers'> | undefined
+      const send: Send = async ({ service }, url, { headers, method }) => {
+        // What `fetch` sends: it escapes `'` in a query.
+        const { origin, href } = new URL(url)
+        const place = service === undefined ? origin : `service:${service}`
+        forwarded = {
+          target: `${method} ${place}${href.slice(origin.length)}`,
+          headers: toObject(headers),
+        }
+        return new Response('{}', { status: 200 })
+      }
+      const watched = Object.assign(
+        async (...given: Parameters<typeof guard>) => {
+          decision = await guard(...given)
+          return decision
+        },
+        { policy },
+      )
+      const { request, cf } = requestOf(sent.request)
+      const lines: string[] = []
+      const opened = {
+        prefix: policy.gate.prefix,
+        policy,
+        ports: {
+          ...ports,
+          send,
+          journal: { record: (line: string) => void lines.push(line) },
+          store: revocations,
+          signingKeys: { ...ports.signingKeys, published: () => [] },
+          explaining: ports,
+          readiness: async () => ({ keys: true, revocations: true, issuers: [] }),
+        },
+        guard: watched,
+        version: undefined,
+        colo: undefined,
+        cf: () => cf,
+      } as unknown as Opened
+      const answer = await gateway(request, opened)
+      const line = JSON.parse(lines[0] ?? '{}') as Record<string, unknown>
+      return saidOf(answer, decision, line, forwarded)
+    },
+  }
+}
+
+function toObject(headers: Headers): Record<string, string> {
+  return Object.fromEntries(headers)
+}
+
+function saidOf(
+  answer: Response,
+  decision: Decision | undefined,
+  line: Record<string, unknown>,
+  forwarded: Pick<Said, 'target' | 'headers'> | undefined,
+): Said {
+  void answer.body?.cancel()
+  const { known } = decision ?? {}
+  const code = line.code as string | undefined
+  const said: Omit<Said, 'outcome'> = {
+    ...(code !== undefined && { code }),
+    ...(known?.route && !known.route.endpoint && { rule: known.route.name }),
+    ...(known?.token && { issuer: known.token.issuer.name }),
+    ...(known?.agent && { agent: known.agent.name }),
+  }
+  if (forwarded) {
+    const assertion = decision?.assertion
+    const grant = known?.grant
+    return {
+      outcome: 'forwarded',
+      ...said,
+      ...(grant && grant.length > 0 && decision?.outcome === 'passed' && { grant: [...grant].sort().join(' ') }),
+      ...(line.would_deny === true && { shadow: true }),
+      ...forwarded,
+      ...(assertion !== undefined && {
+        assertion: JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString()),
+      }),
+    }
+  }
+  if (decision?.outcome === 'denied' || code !== undefined) {
+    const isOfEndpoint = decision && decision.outcome !== 'denied' && known?.route?.endpoint
+    return { outcome: isOfEndpoint ? 'endpoint' : 'refused', ...said }
+  }
+  return { outcome: known?.route?.cors && !known.route.endpoint ? 'preflight' : 'endpoint', ...said }
+}

@@ -1,0 +1,191 @@
+/** Keys, tokens and proofs of cases: few keys, made once for each run; signatures are kept. */
+import {
+  constants,
+  createHash,
+  generateKeyPairSync,
+  type KeyObject,
+  publicEncrypt,
+  randomBytes,
+  createCipheriv,
+  sign,
+} from 'node:crypto'
+import type { JsonObject, Jwk } from '../reference/types.ts'
+import type { ProofSpec, TokenSpec } from './shapes.ts'
+
+interface Key {
+  alg: string
+  privateKey: KeyObject
+  publicKey: KeyObject
+  jwk: Jwk
+}
+
+const make = (alg: string, kid: string, more: JsonObject = {}): Key => {
+  const curve = { ES256: 'P-256', ES384: 'P-384' }[alg]
+  const { privateKey, publicKey } = curve
+    ? generateKeyPairSync('ec', { namedCurve: curve })
+    : alg === 'Ed25519'
+      ? generateKeyPairSync('ed25519')
+      : generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const jwk = { ...(publicKey.export({ format: 'jwk' }) as Jwk), kid, alg, ...more }
+  for (const [name, value] of Object.entries(more)) if (value === null) delete jwk[name]
+  return { alg, privateKey, publicKey, jwk }
+}
+
+/** All keys by name. Those of issuers, one of nobody, those of clients, and one to decrypt with. */
+export const KEYS: Record<string, Key> = {
+  a1: make('ES256', 'k1'),
+  a2: make('ES256', 'k2'),
+  /** Another key with the same `kid`. */
+  a1b: make('ES256', 'k1'),
+  ed: make('Ed25519', 'k3'),
+  rsa: make('RS256', 'k4'),
+  ps: make('PS256', 'k5'),
+  es384: make('ES384', 'k6'),
+  svid: make('ES256', 'k7', { use: 'jwt-svid' }),
+  plain: make('ES256', 'k8', { alg: null }),
+  nameless: make('ES256', 'k9', { kid: null }),
+  enc: make('ES256', 'k10', { use: 'enc' }),
+  stranger: make('ES256', 'k1'),
+  client: make('ES256', 'c1'),
+  client2: make('ES256', 'c2'),
+  clientEd: make('Ed25519', 'c3'),
+  decrypt: make('RSA-OAEP-256', 'd1', { use: 'enc' }),
+}
+
+/** A public key without names, as `cnf.jwk` and proofs have it. */
+export function bareKey(name: string): JsonObject {
+  const { kid: _, alg: __, use: ___, ...bare } = keyOf(name).jwk
+  return bare
+}
+
+export function keyOf(name: string): Key {
+  const key = KEYS[name]
+  if (!key) throw new Error(`no key ${name}`)
+  return key
+}
+
+/** The thumbprint of a key (RFC 7638). */
+export function thumbprintOf(name: string): string {
+  const { kty, crv, x, y, n, e } = keyOf(name).jwk
+  const members = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, ...(y !== undefined && { y }) }
+  return createHash('sha256').update(JSON.stringify(members)).digest('base64url')
+}
+
+/** The hash of a made-up certificate, in hex. */
+export const certificateOf = (name: string): string =>
+  createHash('sha256').update(name).digest('hex')
+
+/** The text of a secret with the key to decrypt with. */
+export const DECRYPTION_SECRET = JSON.stringify({
+  keys: [
+    {
+      ...(keyOf('decrypt').privateKey.export({ format: 'jwk' }) as JsonObject),
+      kid: 'd1',
+      alg: 'RSA-OAEP-256',
+      use: 'enc',
+    },
+  ],
+})
+
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** Replaces what a spec names by keys: `"@jwk:NAME"`, `"@jkt:NAME"`, `"@x5t:NAME"`. */
+function filled(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(filled)
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([name, one]) =>
+        one === undefined ? [] : [[name, filled(one)]],
+      ),
+    )
+  }
+  const [, kind, name = ''] = (typeof value === 'string' && /^@(\w+):(\w+)$/.exec(value)) || []
+  if (kind === 'jwk') return bareKey(name)
+  if (kind === 'jkt') return thumbprintOf(name)
+  if (kind === 'x5t') return Buffer.from(certificateOf(name), 'hex').toString('base64url')
+  return value
+}
+
+function signed(header: unknown, claims: unknown, { alg, privateKey }: Key): string {
+  const input = `${part(header)}.${part(claims)}`
+  const hash = alg === 'Ed25519' ? null : `sha${alg.slice(2)}`
+  const signature = sign(alg === 'Ed25519' ? null : (hash ?? 'sha256'), Buffer.from(input), {
+    key: privateKey,
+    ...(alg.startsWith('ES') && { dsaEncoding: 'ieee-p1363' as const }),
+    ...(alg.startsWith('PS') && {
+      padding: constants.RSA_PKCS1_PSS_PADDING,
+      saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+    }),
+  })
+  return `${input}.${signature.toString('base64url')}`
+}
+
+const MOST_KEPT = 20_000
+const kept = new Map<string, string>()
+
+function once(id: string, makeText: () => string): string {
+  const known = kept.get(id)
+  if (known !== undefined) return known
+  if (kept.size >= MOST_KEPT) kept.clear()
+  const text = makeText()
+  kept.set(id, text)
+  return text
+}
+
+/** The text of a token. */
+export function tokenText(spec: TokenSpec): string {
+  return once(JSON.stringify(spec), () => {
+    const key = keyOf(spec.key)
+    const { kid } = key.jwk
+    const header = { alg: key.alg, ...(kid !== undefined && { kid }), ...spec.header }
+    const text = damaged(signed(without(filled(header)), filled(spec.claims), key), spec.damage)
+    return spec.encrypted ? encrypted(text, spec.encrypted) : text
+  })
+}
+
+/** Members that are `null` are left out, so that a header can lack what it has by default. */
+const without = (value: unknown): unknown =>
+  Object.fromEntries(Object.entries(value as object).filter(([, one]) => one !== null))
+
+function damaged(text: string, damage: TokenSpec['damage']): string {
+  const [header = '', payload = '', signature = ''] = text.split('.')
+  if (damage === 'signature') {
+    const bytes = Buffer.from(signature, 'base64url')
+    bytes[3] = (bytes[3] ?? 0) ^ 1
+    return `${header}.${payload}.${bytes.toString('base64url')}`
+  }
+  if (damage === 'cut') return `${header}.${payload}`
+  if (damage === 'payload') return `${header}.${payload.slice(1)}.${signature}`
+  return damage === 'padding' ? `${text}=` : text
+}
+
+/** A JWE with RSA-OAEP-256 and A256GCM (RFC 7516). */
+function encrypted(text: string, { key, header }: NonNullable<TokenSpec['encrypted']>): string {
+  const named = { alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT', kid: 'd1', ...header }
+  const first = part(without(named))
+  const [content, iv] = [randomBytes(named.enc === 'A128GCM' ? 16 : 32), randomBytes(12)]
+  const sent = publicEncrypt(
+    { key: keyOf(key).publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' },
+    content,
+  )
+  const cipher = createCipheriv(
+    named.enc === 'A128GCM' ? 'aes-128-gcm' : 'aes-256-gcm',
+    content,
+    iv,
+  ).setAAD(Buffer.from(first))
+  const sealed = Buffer.concat([cipher.update(text), cipher.final()])
+  const rest = [sent, iv, sealed, cipher.getAuthTag()].map((one) => one.toString('base64url'))
+  return [first, ...rest].join('.')
+}
+
+/** The text of a proof for a request (RFC 9449 §4.2). */
+export function proofText(
+  { key, header, claims }: ProofSpec,
+  { method, url, token, now }: { method: string; url: string; token: string; now: number },
+): string {
+  const all = { typ: 'dpop+jwt', alg: keyOf(key).alg, jwk: bareKey(key), ...header }
+  const ath = createHash('sha256').update(token).digest('base64url')
+  const members = { jti: 'p1', htm: method, htu: url, iat: now, ath, ...claims }
+  const id = JSON.stringify([key, all, members])
+  return once(id, () => signed(without(all), without(members), keyOf(key)))
+}

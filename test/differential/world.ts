@@ -1,0 +1,170 @@
+/** The world of a case, and what changes in it between requests. */
+import { type RevocationSubject, revocationId } from '../../src/core/model/revocation.ts'
+import { emptyWorld, type Request, type Revocation, type World } from '../reference/types.ts'
+import {
+  bareKey,
+  certificateOf,
+  DECRYPTION_SECRET,
+  keyOf,
+  proofText,
+  thumbprintOf,
+  tokenText,
+} from './material.ts'
+import { BEGIN, type Case, type Change, type KeyName, type RequestSpec } from './shapes.ts'
+
+void bareKey
+void thumbprintOf
+
+/** Secrets of every case. */
+export const SECRETS: Record<string, string> = {
+  API_KEY: 's3cr3t-value-of-the-key',
+  DECRYPT: DECRYPTION_SECRET,
+}
+
+/** A request as both get it, with the token that it has. */
+export interface Sent {
+  request: Request
+  token: string | undefined
+}
+
+/** The world in which a case begins. */
+export function worldOf({ keys }: Case): World {
+  const world = emptyWorld()
+  world.secrets = { ...SECRETS }
+  for (const [name, names] of Object.entries(keys)) world.keys[name] = jwks(names)
+  world.nonce = (nonce) =>
+    world.unavailable.signing && nonce !== undefined
+      ? 'unavailable'
+      : nonce === 'good'
+        ? 'valid'
+        : 'invalid'
+  world.unseal = (_, id) => (id.startsWith('mine-') ? 'mine' : 'unknown')
+  return world
+}
+
+const jwks = (names: KeyName[]) => names.map((name) => keyOf(name).jwk)
+
+/** Changes the world. Whether revocations or statuses changed. */
+export async function change(world: World, changed: Change): Promise<boolean> {
+  for (const [name, names] of Object.entries(changed.keys ?? {})) {
+    world.keys[name] = names === null ? undefined : jwks(names)
+  }
+  if (changed.bindings) Object.assign(world.bindings, changed.bindings)
+  if (changed.unavailable) {
+    world.unavailable = Object.fromEntries(changed.unavailable.map((name) => [name, true]))
+  }
+  if (changed.liftAll) world.revocations = []
+  for (const entry of changed.revoke ?? []) {
+    const id = await revocationId(subjectOf(entry), entry.mode)
+    // One entry for each subject and mode: the set has ids of these.
+    world.revocations = [...world.revocations.filter((other) => other.id !== id), { id, ...entry }]
+  }
+  for (const [key, standing] of Object.entries(changed.agents ?? {})) {
+    if (standing === null) delete world.agents[key]
+    else world.agents[key] = { ...standing, id: await revocationId(agentOf(key), modeOf(standing)) }
+  }
+  return [changed.liftAll, changed.revoke, changed.agents].some((one) => one !== undefined)
+}
+
+const subjectOf = ({ kind, issuer, value = '' }: Omit<Revocation, 'id'>): RevocationSubject => ({
+  kind,
+  issuer,
+  value,
+})
+
+const agentOf = (key: string): RevocationSubject => {
+  const [issuer = '', ...id] = key.split(' ')
+  return { kind: 'agent', issuer, value: id.join(' ') }
+}
+
+const modeOf = ({ status }: { status: string }) =>
+  (status === 'discovered' ? 'throttle' : status) as 'approved'
+
+/** The entries of the set that say what the world says. */
+export async function entriesOf(world: World) {
+  const made = { created: BEGIN, createdBy: 'operator' }
+  const revocations = world.revocations.map((entry) => ({
+    ...subjectOf(entry),
+    id: entry.id ?? '',
+    mode: entry.mode,
+    ...(entry.at !== undefined && { at: entry.at }),
+    ...(entry.expires !== undefined && { expires: entry.expires }),
+    ...made,
+  }))
+  const agents = await Promise.all(
+    Object.entries(world.agents).map(async ([key, standing]) => {
+      const subject = agentOf(key)
+      const { status, expires, throttle, checksums, registrations, keys } = standing
+      const pins = {
+        ...(checksums && { checksums }),
+        ...(registrations && { registrations }),
+        ...(keys && { keys }),
+      }
+      return [
+        ...(status === 'discovered'
+          ? []
+          : [
+              {
+                ...subject,
+                id: standing.id ?? '',
+                mode: status,
+                ...(expires !== undefined && { expires }),
+                ...(status === 'approved' && Object.keys(pins).length > 0 && { pins }),
+                ...made,
+              },
+            ]),
+        ...(throttle === undefined
+          ? []
+          : [
+              {
+                ...subject,
+                id: await revocationId(subject, 'throttle'),
+                mode: 'throttle' as const,
+                limit: throttle,
+                ...made,
+              },
+            ]),
+      ]
+    }),
+  )
+  return [...revocations, ...agents.flat()]
+}
+
+/** The request of a step at a moment, in milliseconds. */
+export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
+  const named = spec.token === undefined ? undefined : tokens[spec.token]
+  const token = named && tokenText(named)
+  const headers = [...spec.headers]
+  const { as = 'Bearer ' } = spec
+  if (token !== undefined) {
+    if (as.startsWith('protocol:')) {
+      headers.push(['Sec-WebSocket-Protocol', `chat, ${as.slice('protocol:'.length)}${token}`])
+    } else headers.unshift(['Authorization', `${as}${token}`])
+  }
+  if (spec.proof) {
+    const { method, scheme, host, target } = spec
+    const url = `${scheme}://${host}${target.split('?')[0]}`
+    const about = { method, url, token: token ?? '', now: Math.floor(now / 1000) }
+    headers.push(['DPoP', proofText(spec.proof, about)])
+  }
+  const { method, scheme, host, target, body, address, country, asn, botScore, certificate } = spec
+  return {
+    token,
+    request: {
+      method,
+      scheme,
+      host,
+      target,
+      headers,
+      address,
+      now,
+      ...(body !== undefined && { body }),
+      ...(country !== undefined && { country }),
+      ...(asn !== undefined && { asn }),
+      ...(botScore !== undefined && { botScore }),
+      ...(certificate !== undefined && {
+        certificate: { presented: true, verified: true, sha256: certificateOf(certificate) },
+      }),
+    },
+  }
+}
