@@ -4,10 +4,18 @@ import { createDice, type Dice } from './dice.ts'
 import { readVars } from './first.ts'
 import { varsOf } from './policies.ts'
 import { changeRequest, requestTo, requestToGate, send } from './requests.ts'
-import { BEGIN, type Case, type Change, type RequestSpec, type Step, type TokenSpec, type Vars } from './shapes.ts'
+import {
+  BEGIN,
+  type Case,
+  type Change,
+  type RequestSpec,
+  type Step,
+  type TokenSpec,
+  type Vars,
+} from './shapes.ts'
 import { changeToken, keysOfProfile, tokenFor } from './tokens.ts'
 
-const STEPS = 24
+const STEPS = 60
 
 /** The case of this number. */
 export function makeCase(seed: number, number: number): Case {
@@ -15,7 +23,10 @@ export function makeCase(seed: number, number: number): Case {
   const vars = validVars(dice)
   const policies = [vars]
   const keys = Object.fromEntries(
-    Object.entries(vars.ISSUERS).map(([name, { profile }]) => [name, setOf(dice, profile as string)]),
+    Object.entries(vars.ISSUERS).map(([name, { profile }]) => [
+      name,
+      setOf(dice, profile as string),
+    ]),
   )
   const made: Case = { policies, keys, tokens: {}, steps: [] }
   while (made.steps.length < STEPS) made.steps.push(stepOf(dice, made, vars))
@@ -29,7 +40,10 @@ export function makeCase(seed: number, number: number): Case {
 
 function setOf(dice: Dice, profile: string): string[] {
   const keys = keysOfProfile(profile)
-  const more = dice.some(['a2', 'ed', 'rsa', 'ps', 'es384', 'plain', 'nameless', 'enc', 'svid'], 0.25)
+  const more = dice.some(
+    ['a2', 'ed', 'rsa', 'ps', 'es384', 'plain', 'nameless', 'enc', 'svid'],
+    0.25,
+  )
   return [...new Set([...keys, ...more, ...(dice.chance(0.03) ? ['a1b'] : [])])]
 }
 
@@ -70,7 +84,11 @@ function takeOut(vars: Vars, path: string[]): boolean {
     const list = vars[variable] ?? []
     const table = list[Number(at)]
     if (!table) return false
-    if (key === undefined || ['match', 'scopes', 'issuer', 'claims'].includes(key) || !(key in table)) {
+    if (
+      key === undefined ||
+      ['match', 'scopes', 'issuer', 'claims'].includes(key) ||
+      !(key in table)
+    ) {
       list.splice(Number(at), 1)
     } else delete table[key]
     if (variable === 'ROUTES') return list.length > 0
@@ -175,7 +193,15 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
     () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61, 250]) }),
     () => ({ wait: dice.pick([0.001, 2, 10, 30]) }),
     () => {
-      const kind = dice.pick(['token', 'agent', 'subject', 'client', 'workflow', 'key', 'issuer'] as const)
+      const kind = dice.pick([
+        'token',
+        'agent',
+        'subject',
+        'client',
+        'workflow',
+        'key',
+        'issuer',
+      ] as const)
       const value = {
         token: claims.jti ?? 'j1',
         agent: dice.pick(agentIds),
@@ -200,7 +226,11 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
       }
     },
     () => ({ liftAll: true }),
-    () => ({ keys: { [name]: dice.pick([null, ['a1'], ['a2'], ['a1', 'a2', 'ed'], setOf(dice, 'rfc9068'), []]) } }),
+    () => ({
+      keys: {
+        [name]: dice.pick([null, ['a1'], ['a2'], ['a1', 'a2', 'ed'], setOf(dice, 'rfc9068'), []]),
+      },
+    }),
     () => ({ keys: { [name]: keysOfProfile(vars.ISSUERS[name]?.profile as string) } }),
     () => ({
       agents: {
@@ -210,7 +240,11 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
           { status: 'retired' as const },
           { status: 'approved' as const },
           { status: 'approved' as const, expires: BEGIN + dice.pick([-1, 10, 60]) },
-          { status: 'approved' as const, checksums: [`sha256:${'a'.repeat(64)}`], registrations: ['reg_planner_1'] },
+          {
+            status: 'approved' as const,
+            checksums: [`sha256:${'a'.repeat(64)}`],
+            registrations: ['reg_planner_1'],
+          },
           { status: 'approved' as const, throttle: 2 },
           { status: 'discovered' as const, throttle: 1 },
         ]),
@@ -221,7 +255,9 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
         agentIds.map((id) => [`${issuer} ${id}`, { status: 'approved' as const }]),
       ),
     }),
-    () => ({ unavailable: dice.some(['revocations', 'limits', 'replays', 'signing'] as const, 0.4) }),
+    () => ({
+      unavailable: dice.some(['revocations', 'limits', 'replays', 'signing'] as const, 0.4),
+    }),
     () => ({ unavailable: [] }),
     () => ({ bindings: { RL: dice.pick(['allows', 'refuses', 'fails'] as const) } }),
   ])()

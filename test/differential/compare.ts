@@ -1,8 +1,10 @@
 /** Runs a case through both and compares what they say. */
 import type { Policy } from '../../src/core/model/policy.ts'
+import { CODES } from '../reference/codes.ts'
 import { createReference, type Reference } from '../reference/decide.ts'
 import type { Request, Verdict } from '../reference/types.ts'
 import { readVars, startFirst } from './first.ts'
+import { type About, isEitherAllowed, UNSETTLED, type Unsettled } from './settled.ts'
 import { BEGIN, type Case, type Said } from './shapes.ts'
 import { change, sentOf, worldOf } from './world.ts'
 
@@ -45,7 +47,11 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
   for (const vars of one.policies) {
     const read = readVars(vars)
     if (!read.ok) return all
-    policies.push({ policy: read.value.policy, reference: createReference(structuredClone(vars) as never), vars })
+    policies.push({
+      policy: read.value.policy,
+      reference: createReference(structuredClone(vars) as never),
+      vars,
+    })
   }
   let [current] = policies
   if (!current) return all
@@ -65,6 +71,13 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
     const mine = await first.ask(sent, world)
     const theirs = saidOf(current.reference.decide(sent.request, world), sent.request)
     count?.({ vars: current.vars, said: mine, step, isOfToken: sent.token !== undefined })
+    const named = request.token === undefined ? undefined : one.tokens[request.token]
+    const entry = unsettledOf({ first: mine, second: theirs, request, token: named })
+    if (entry) {
+      // Both may remember something else from here on.
+      if (mine.outcome !== theirs.outcome || mine.code !== theirs.code) break
+      continue
+    }
     const about = differences(mine, theirs)
     for (const error of first.errors.splice(0)) about.push(`error ${String(error)}`)
     if (about.length > 0) all.push({ step, about, first: mine, second: theirs })
@@ -109,7 +122,8 @@ function joined(headers: [string, string][]): Record<string, string> {
 /** What is not compared, each with the reason. */
 export const NOT_COMPARED = {
   headers: {
-    'accept-encoding': 'how an answer is coded is no matter of the decision; masking and MCP lists set it',
+    'accept-encoding':
+      'how an answer is coded is no matter of the decision; masking and MCP lists set it',
     'content-length': 'the runtime sets it',
     'content-type': 'the runtime sets it for a body of text',
     host: 'the runtime sets it; the second implementation does not name it',
@@ -121,12 +135,31 @@ export const NOT_COMPARED = {
   },
 }
 
+/** How often each entry of `UNSETTLED` was needed, and each pair of codes of one stage. */
+export const met = new Map<string, number>()
+
+const meet = (name: string) => met.set(name, (met.get(name) ?? 0) + 1)
+
+function unsettledOf(about: About): Unsettled | undefined {
+  if (differences(about.first, about.second).length === 0) return undefined
+  const entry = UNSETTLED.find((one) => {
+    const second = one.adjusted(about)
+    return second !== undefined && differences(about.first, second).length === 0
+  })
+  if (entry) meet(entry.name)
+  return entry
+}
+
 /** The names of what differs. */
 export function differences(first: Said, second: Said): string[] {
   const about: string[] = []
   for (const name of ['outcome', 'code', 'rule', 'shadow', 'target'] as const) {
     // The stage that finds the rule tells none if it refuses.
-    if (name === 'rule' && first.rule === undefined && first.outcome === 'refused') continue
+    if (name === 'code' && isEitherAllowed(first.code, second.code)) {
+      if (first.code !== second.code) meet(`${first.code} / ${second.code}`)
+      continue
+    }
+    if (name === 'rule' && CODES[first.code ?? '']?.stage === 'route') continue
     if (first[name] !== second[name] && !isHidden(name, first, second)) {
       about.push(`${name}: ${first[name]} / ${second[name]}`)
     }

@@ -15,8 +15,8 @@ import type { PolicyEnv } from '../../src/policy/env.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { createMemoryRevocations } from '../../src/revocation/memory.ts'
 import type { World } from '../reference/types.ts'
-import type { Said, Vars } from './shapes.ts'
 import { requestOf } from './requests-sent.ts'
+import type { Said, Vars } from './shapes.ts'
 import type { Sent } from './world.ts'
 import { entriesOf, SECRETS } from './world.ts'
 
@@ -30,10 +30,10 @@ export function readVars(vars: Vars) {
   return parsePolicy(structuredClone(vars) as never, ENV)
 }
 
-const pair = (await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [
+const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [
   'sign',
   'verify',
-])) as CryptoKeyPair
+])
 const SIGNING: SigningKey = { kid: 'gate', algorithm: 'ES256', key: pair.privateKey as never }
 
 /** Sets of keys by what they are made of: few are different. */
@@ -77,8 +77,7 @@ export function startFirst(begin: number): First {
         const set = sets.get(id) ?? keySetOf(publicKeys({ keys: members }) ?? [], issuer)
         sets.set(id, set)
         const found = set.find(header)
-        const told = (one: Awaited<typeof found>) =>
-          typeof one === 'string' ? fail(one) : ok(one)
+        const told = (one: Awaited<typeof found>) => (typeof one === 'string' ? fail(one) : ok(one))
         return found instanceof Promise ? found.then(told) : told(found)
       },
     },
@@ -97,8 +96,7 @@ export function startFirst(begin: number): First {
         limit.kind === 'binding' ? ask(limit.binding) : limits.takeAddress(limit, network),
     },
     replays: {
-      claim: (name, expires) =>
-        world.unavailable.replays ? down() : replays.claim(name, expires),
+      claim: (name, expires) => (world.unavailable.replays ? down() : replays.claim(name, expires)),
       isClaimed: (name) => (world.unavailable.replays ? down() : replays.isClaimed(name)),
     },
     signingKeys: {
@@ -115,8 +113,7 @@ export function startFirst(begin: number): First {
     },
     nonces: {
       issue: async () => 'next',
-      check: async (nonce) =>
-        world.unavailable.signing ? down() : { isGood: nonce === 'good' },
+      check: async (nonce) => (world.unavailable.signing ? down() : { isGood: nonce === 'good' }),
     },
     bodies: { open: () => ({ take: () => true, leave: () => {} }) },
     onError: (stage, error) => void errors.push([stage, error]),
@@ -194,7 +191,12 @@ function saidOf(
 ): Said {
   void answer.body?.cancel()
   const { known } = decision ?? {}
-  const code = line.code as string | undefined
+  // What follows the answer of the origin is no part of the decision.
+  const code = forwarded
+    ? decision?.outcome === 'denied'
+      ? decision.denial.code
+      : undefined
+    : (line.code as string | undefined)
   const said: Omit<Said, 'outcome'> = {
     ...(code !== undefined && { code }),
     ...(known?.route && !known.route.endpoint && { rule: known.route.name }),
@@ -207,7 +209,9 @@ function saidOf(
     return {
       outcome: 'forwarded',
       ...said,
-      ...(grant && grant.length > 0 && decision?.outcome === 'passed' && { grant: [...grant].sort().join(' ') }),
+      ...(grant &&
+        grant.length > 0 &&
+        decision?.outcome === 'passed' && { grant: [...grant].sort().join(' ') }),
       ...(line.would_deny === true && { shadow: true }),
       ...forwarded,
       ...(assertion !== undefined && {
@@ -219,5 +223,8 @@ function saidOf(
     const isOfEndpoint = decision && decision.outcome !== 'denied' && known?.route?.endpoint
     return { outcome: isOfEndpoint ? 'endpoint' : 'refused', ...said }
   }
-  return { outcome: known?.route?.cors && !known.route.endpoint ? 'preflight' : 'endpoint', ...said }
+  return {
+    outcome: known?.route?.cors && !known.route.endpoint ? 'preflight' : 'endpoint',
+    ...said,
+  }
 }

@@ -1,12 +1,12 @@
 /** Keys, tokens and proofs of cases: few keys, made once for each run; signatures are kept. */
 import {
   constants,
+  createCipheriv,
   createHash,
   generateKeyPairSync,
   type KeyObject,
   publicEncrypt,
   randomBytes,
-  createCipheriv,
   sign,
 } from 'node:crypto'
 import type { JsonObject, Jwk } from '../reference/types.ts'
@@ -26,7 +26,7 @@ const make = (alg: string, kid: string, more: JsonObject = {}): Key => {
     : alg === 'Ed25519'
       ? generateKeyPairSync('ed25519')
       : generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const jwk = { ...(publicKey.export({ format: 'jwk' }) as Jwk), kid, alg, ...more }
+  const jwk: Jwk = { ...(publicKey.export({ format: 'jwk' }) as Jwk), kid, alg, ...more }
   for (const [name, value] of Object.entries(more)) if (value === null) delete jwk[name]
   return { alg, privateKey, publicKey, jwk }
 }
@@ -87,7 +87,9 @@ export const DECRYPTION_SECRET = JSON.stringify({
   ],
 })
 
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+/** JSON in base64url; `"@raw:1e400"` is written without its quotes. */
+const part = (value: unknown) =>
+  Buffer.from(JSON.stringify(value).replace(/"@raw:([^"]*)"/g, '$1')).toString('base64url')
 
 /** Replaces what a spec names by keys: `"@jwk:NAME"`, `"@jkt:NAME"`, `"@x5t:NAME"`. */
 function filled(value: unknown): unknown {

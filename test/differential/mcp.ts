@@ -21,7 +21,12 @@ export function mcpTable(dice: Dice): JsonObject {
     Object.fromEntries(dice.some(names, 0.6).map((name) => [name, NEED(dice)]))
   const plain = (names: string[]) =>
     Object.fromEntries(
-      dice.some(names, 0.6).map((name) => [name, dice.pick<Json>([[], ['docs:read'], { any: ['docs:read', 'admin:all'] }])]),
+      dice
+        .some(names, 0.6)
+        .map((name) => [
+          name,
+          dice.pick<Json>([[], ['docs:read'], { any: ['docs:read', 'admin:all'] }]),
+        ]),
     )
   return {
     tools: named(['search', 'files_*', 'files_write', 'transfer', 'Search']),
@@ -29,9 +34,16 @@ export function mcpTable(dice: Dice): JsonObject {
     ...(dice.chance(0.5) && {
       resources: plain(['file:///docs/*', 'file:///docs/secret', 'https://x.example/a']),
     }),
-    ...(dice.chance(0.2) && { methods: dice.some(['logging/setLevel', 'custom/do', 'tasks/list'], 0.7) }),
     ...(dice.chance(0.2) && {
-      revisions: dice.pick([['2025-11-25'], ['2026-07-28'], ['2025-06-18', '2026-07-28'], ['2025-03-26']]),
+      methods: dice.some(['logging/setLevel', 'custom/do', 'tasks/list'], 0.7),
+    }),
+    ...(dice.chance(0.2) && {
+      revisions: dice.pick([
+        ['2025-11-25'],
+        ['2026-07-28'],
+        ['2025-06-18', '2026-07-28'],
+        ['2025-03-26'],
+      ]),
     }),
     ...(dice.chance(0.2) && { origins: ['https://app.example'] }),
     ...(dice.chance(0.1) && { max_body: 1024 }),
@@ -41,15 +53,44 @@ export function mcpTable(dice: Dice): JsonObject {
   }
 }
 
-const TOOLS = ['search', 'files_read', 'files_write', 'transfer', 'Search', 'SEARCH', 'files_WRITE', 'nobody', '']
+const TOOLS = [
+  'search',
+  'files_read',
+  'files_write',
+  'transfer',
+  'Search',
+  'SEARCH',
+  'files_WRITE',
+  'nobody',
+  '',
+]
 const URIS = [
-  ...['file:///docs/a', 'file:///docs/secret', 'file:///docs/SECRET', 'file:///docs/../x', 'file:///docs//x'],
-  ...['https://x.example/a', 'https://x.example/a/', 'file:///docs/a%41', 'x', 'file:///docs/secret?x=1'],
+  ...[
+    'file:///docs/a',
+    'file:///docs/secret',
+    'file:///docs/SECRET',
+    'file:///docs/../x',
+    'file:///docs//x',
+  ],
+  ...[
+    'https://x.example/a',
+    'https://x.example/a/',
+    'file:///docs/a%41',
+    'x',
+    'file:///docs/secret?x=1',
+  ],
 ]
 
 function messageOf(dice: Dice): JsonObject {
   const args = (): Json =>
-    dice.pick<Json>([{}, { path: 'a.b', amount: 7 }, { amount: 700 }, { path: 'a/b' }, { Path: 'x' }, { amount: 'x' }])
+    dice.pick<Json>([
+      {},
+      { path: 'a.b', amount: 7 },
+      { amount: 700 },
+      { path: 'a/b' },
+      { Path: 'x' },
+      { amount: 'x' },
+    ])
   const [method, params] = dice.pick<() => [string, Json | undefined]>([
     () => ['tools/call', { name: dice.pick(TOOLS), arguments: args() }],
     () => ['tools/call', { name: dice.pick(TOOLS), arguments: args() }],
@@ -57,14 +98,20 @@ function messageOf(dice: Dice): JsonObject {
     () => ['tools/list', undefined],
     () => ['initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} }],
     () => ['ping', undefined],
-    () => ['prompts/get', { name: dice.pick(['summarize', 'sum_x', 'Summarize']), arguments: args() }],
+    () => [
+      'prompts/get',
+      { name: dice.pick(['summarize', 'sum_x', 'Summarize']), arguments: args() },
+    ],
     () => ['resources/read', { uri: dice.pick(URIS) }],
     () => ['resources/subscribe', { uri: dice.pick(URIS) }],
     () => ['logging/setLevel', { level: 'info' }],
     () => ['custom/do', {}],
     () => ['tasks/get', { taskId: dice.pick(['mine-1', 'x']) }],
     () => ['completion/complete', { ref: { type: 'ref/prompt', name: 'summarize' }, argument: {} }],
-    () => ['completion/complete', { ref: { type: 'ref/resource', uri: dice.pick(URIS) }, argument: {} }],
+    () => [
+      'completion/complete',
+      { ref: { type: 'ref/resource', uri: dice.pick(URIS) }, argument: {} },
+    ],
     () => ['notifications/initialized', undefined],
     () => ['server/discover', {}],
     () => ['unknown', {}],
@@ -72,7 +119,9 @@ function messageOf(dice: Dice): JsonObject {
   const isNotification = method.startsWith('notifications/')
   return {
     jsonrpc: '2.0',
-    ...((isNotification ? dice.chance(0.05) : dice.chance(0.97)) && { id: dice.pick<Json>([1, 'a', 2]) }),
+    ...((isNotification ? dice.chance(0.05) : dice.chance(0.97)) && {
+      id: dice.pick<Json>([1, 'a', 2]),
+    }),
     method,
     ...(params !== undefined && { params }),
   }
@@ -80,25 +129,47 @@ function messageOf(dice: Dice): JsonObject {
 
 /** Makes a request one to an MCP server. */
 export function mcpRequest(dice: Dice, request: RequestSpec): void {
-  const revision = dice.pick(['2025-03-26', '2025-06-18', '2025-11-25', '2025-11-25', '2026-07-28', '2026-07-28'])
+  const revision = dice.pick([
+    '2025-03-26',
+    '2025-06-18',
+    '2025-11-25',
+    '2025-11-25',
+    '2026-07-28',
+    '2026-07-28',
+  ])
   const message = messageOf(dice)
   const isNewest = revision === '2026-07-28'
   request.method = dice.pick(['POST', 'POST', 'POST', 'POST', 'POST', 'GET', 'DELETE'])
-  if (dice.chance(0.93)) request.headers.push(['MCP-Protocol-Version', dice.chance(0.05) ? 'x' : revision])
+  if (dice.chance(0.93))
+    request.headers.push(['MCP-Protocol-Version', dice.chance(0.05) ? 'x' : revision])
   if (!isNewest && dice.chance(0.3)) {
     request.headers.push(['Mcp-Session-Id', dice.pick(['mine-1', 'mine-1', 'unknown'])])
   }
-  if (dice.chance(0.05)) request.headers.push(['Origin', dice.pick(['https://app.example', 'https://x.example'])])
+  if (dice.chance(0.05))
+    request.headers.push(['Origin', dice.pick(['https://app.example', 'https://x.example'])])
   if (request.method !== 'POST') return
-  request.headers.push(['Content-Type', dice.chance(0.95) ? 'application/json' : dice.pick(['text/plain', 'application/json; charset=utf-8', 'application/json; charset=latin1'])])
+  request.headers.push([
+    'Content-Type',
+    dice.chance(0.95)
+      ? 'application/json'
+      : dice.pick([
+          'text/plain',
+          'application/json; charset=utf-8',
+          'application/json; charset=latin1',
+        ]),
+  ])
   if (isNewest) {
     const params = (message.params ?? {}) as JsonObject
-    if (dice.chance(0.95)) request.headers.push(['Mcp-Method', dice.chance(0.95) ? String(message.method) : 'ping'])
+    if (dice.chance(0.95))
+      request.headers.push(['Mcp-Method', dice.chance(0.95) ? String(message.method) : 'ping'])
     const name = params.name ?? params.uri
     const isNamed = ['tools/call', 'prompts/get', 'resources/read'].includes(String(message.method))
-    if (name !== undefined && isNamed && dice.chance(0.95)) request.headers.push(['Mcp-Name', String(name)])
+    if (name !== undefined && isNamed && dice.chance(0.95))
+      request.headers.push(['Mcp-Name', String(name)])
     if (dice.chance(0.2) && message.params) {
-      ;(message.params as JsonObject)._meta = { 'io.modelcontextprotocol/protocolVersion': dice.pick([revision, '2025-11-25']) }
+      ;(message.params as JsonObject)._meta = {
+        'io.modelcontextprotocol/protocolVersion': dice.pick([revision, '2025-11-25']),
+      }
     }
   }
   const batch = dice.chance(0.08)
@@ -106,7 +177,13 @@ export function mcpRequest(dice: Dice, request: RequestSpec): void {
     ? [message, ...Array.from({ length: dice.below(3) }, () => messageOf(dice))]
     : message
   if (dice.chance(0.05)) {
-    message[dice.pick(['jsonrpc', 'id', 'extra', 'Method', 'result', 'params'])] = dice.pick<Json>(['x', null, 1.5, {}, '2.0'])
+    message[dice.pick(['jsonrpc', 'id', 'extra', 'Method', 'result', 'params'])] = dice.pick<Json>([
+      'x',
+      null,
+      1.5,
+      {},
+      '2.0',
+    ])
   }
   request.body = dice.chance(0.03)
     ? dice.pick(['', '{', '[]', 'null', '{"jsonrpc":"2.0","id":1,"method":"ping","method":"x"}'])

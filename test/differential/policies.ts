@@ -1,13 +1,11 @@
 /** Policies from every key of the tables that decide. Mistakes are taken out again by `cases.ts`. */
 import type { Json, JsonObject } from '../reference/types.ts'
-import { bareKey, keyOf } from './material.ts'
 import type { Dice } from './dice.ts'
+import { keyOf } from './material.ts'
 import { mcpTable } from './mcp.ts'
 import type { Vars } from './shapes.ts'
 import { hashOf, PROFILES } from './tokens.ts'
 import { ACRS, API, FILES, SCOPES, STEPS, TENANTS, TYPES } from './words.ts'
-
-void bareKey
 
 type Keys = Record<string, (dice: Dice) => Json | undefined>
 
@@ -39,7 +37,11 @@ const CLAIM_HEADERS = (dice: Dice): Json =>
   ])
 
 const GATE: Keys = {
-  hosts: (dice) => dice.pick([['api.example.com', 'files.example.com'], ['api.example.com', 'alt.example.com', 'files.example.com']]),
+  hosts: (dice) =>
+    dice.pick([
+      ['api.example.com', 'files.example.com'],
+      ['api.example.com', 'alt.example.com', 'files.example.com'],
+    ]),
   origin_via: () => 'ORIGIN_CERT',
   insecure_http: () => true,
   clock_tolerance: (dice) => dice.pick(['0s', '30s', '1s']),
@@ -94,22 +96,31 @@ const DELEGATION: Keys = {
   max_depth: (dice) => dice.pick([0, 1, 2, 4]),
   require_actor: (dice) => dice.chance(0.7),
   actors: (dice) =>
-    dice.pick<Json>([['planner', 'orchestrator'], ['helper'], [{ sub: 'planner', issuer: 'acme' }]]),
-  subjects: (dice) => dice.pick<Json>([['alice'], ['alice', 'planner'], [{ sub: 'alice', issuer: 'acme' }]]),
+    dice.pick<Json>([
+      ['planner', 'orchestrator'],
+      ['helper'],
+      [{ sub: 'planner', issuer: 'acme' }],
+    ]),
+  subjects: (dice) =>
+    dice.pick<Json>([['alice'], ['alice', 'planner'], [{ sub: 'alice', issuer: 'acme' }]]),
   may_act: (dice) => dice.pick(['if_present', 'required']),
 }
 
 const ISSUER: Keys = {
   jwks_cache: () => ({ max_fresh: '10m', stale_if_error: '1h', cooldown: '10s' }),
   audiences: (dice) => dice.pick([['urn:api'], [API, 'urn:api']]),
-  algorithms: (dice) => dice.pick([['ES256'], ['ES256', 'RS256'], ['ES256', 'EdDSA', 'PS256', 'ES384']]),
-  typ: (dice) => dice.pick([['at+jwt', 'absent'], ['jwt'], ['application/at+jwt'], ['absent', 'jwt', 'at+jwt']]),
+  algorithms: (dice) =>
+    dice.pick([['ES256'], ['ES256', 'RS256'], ['ES256', 'EdDSA', 'PS256', 'ES384']]),
+  typ: (dice) =>
+    dice.pick([['at+jwt', 'absent'], ['jwt'], ['application/at+jwt'], ['absent', 'jwt', 'at+jwt']]),
   max_lifetime: (dice) => dice.pick(['2m', '5m', '1h']),
-  agentic_forms: (dice) => dice.some(['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent'], 0.6),
+  agentic_forms: (dice) =>
+    dice.some(['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent'], 0.6),
   changed: (dice) => dice.pick(['alert', 'hold']),
   required_claims: (dice) => dice.pick([['tenant'], [], ['jti', 'level']]),
   claims: CLAIMS,
-  agent_id: (dice) => dice.pick<Json>(['sub', ['agent_id', 'client_id', 'sub'], ['act.sub', 'client_id']]),
+  agent_id: (dice) =>
+    dice.pick<Json>(['sub', ['agent_id', 'client_id', 'sub'], ['act.sub', 'client_id']]),
   agent_type: (dice) => dice.pick(['kind', 'nested.kind']),
   entity_profiles: (dice) => dice.chance(0.7),
   workflow_id: (dice) => dice.pick<Json>(['flow', ['workflow_id', 'flow']]),
@@ -186,9 +197,17 @@ const RULE: Keys = {
   workflow: (dice) => dice.pick(['path:id', 'header:x-run', 'query:run']),
   steps: (dice) => dice.some(STEPS, 0.6),
   delegation_chains: (dice) =>
-    dice.pick<Json>([[['planner'], ['agent-42'], ['helper']], [hashOf(['boss', 'planner'])], [['boss', 'planner'], ['helper']]]),
+    dice.pick<Json>([
+      [['planner'], ['agent-42'], ['helper']],
+      [hashOf(['boss', 'planner'])],
+      [['boss', 'planner'], ['helper']],
+    ]),
   step_sequences: (dice) =>
-    dice.pick<Json>([[['step_1'], ['step_2'], ['step_1', 'step_2']], [hashOf(['step_3'])], [['step_1', 'step_1']]]),
+    dice.pick<Json>([
+      [['step_1'], ['step_2'], ['step_1', 'step_2']],
+      [hashOf(['step_3'])],
+      [['step_1', 'step_1']],
+    ]),
   delegation: (dice) => ({
     ...some(dice, DELEGATION, 0.3),
     ...(dice.chance(0.2) && { issuers: ['beta'] }),
@@ -198,7 +217,10 @@ const RULE: Keys = {
       [{ type: 'document', actions: ['write'] }],
       [{ type: 'document', actions: ['read'], identifier: 'documents/{id}' }],
       [{ type: 'tool', datatypes: ['text'], privileges: ['editor'] }],
-      [{ type: 'tool', locations: [API] }, { type: 'document', actions: ['read', 'write'] }],
+      [
+        { type: 'tool', locations: [API] },
+        { type: 'document', actions: ['read', 'write'] },
+      ],
     ]),
   acr_values: () => ACRS.slice(0, 1),
   max_age: (dice) => dice.pick(['5m', '100s']),
@@ -207,9 +229,16 @@ const RULE: Keys = {
     dice.pick<Json>([
       { origins: ['https://app.example'] },
       { origins: ['*'], methods: ['GET'], headers: [] },
-      { origins: ['https://app.example'], expose: ['X-Total'], credentials: true, max_age: '10m', headers: ['x-run'] },
+      {
+        origins: ['https://app.example'],
+        expose: ['X-Total'],
+        credentials: true,
+        max_age: '10m',
+        headers: ['x-run'],
+      },
     ]),
-  origin: (dice) => dice.pick(['https://other.example.com', 'https://other.example.com/base', 'service:DOCS']),
+  origin: (dice) =>
+    dice.pick(['https://other.example.com', 'https://other.example.com/base', 'service:DOCS']),
   origin_via: () => 'ORIGIN_CERT',
   forward_claims: CLAIM_HEADERS,
   remove_response_headers: () => ['Server'],
@@ -229,7 +258,12 @@ const RULE: Keys = {
     dice.pick<Json>([
       { limit: 2, period: '60s' },
       { daily: 2 },
-      { limit: 3, period: '10s', daily: 4, per: dice.pick(['agent', 'client', 'workflow', 'issuer']) },
+      {
+        limit: 3,
+        period: '10s',
+        daily: 4,
+        per: dice.pick(['agent', 'client', 'workflow', 'issuer']),
+      },
       { binding: 'RL', per: dice.pick(['agent', 'client', 'workflow', 'issuer']) },
       { limit: 1, period: '30s', per: 'workflow' },
     ]),
@@ -242,7 +276,16 @@ const RULE: Keys = {
 
 const PATHS = [
   ...['/v1/docs/{id}', '/v1/docs/{id}', '/v1/docs/{id}/parts/{part}', '/v1/docs/{id}:copy'],
-  ...['/v1/admin', '/v1/*', '/files/*', '/*', '/v1/docs', '/v1/docs/', '/v1/{a}/{b}', '/v1/report.json'],
+  ...[
+    '/v1/admin',
+    '/v1/*',
+    '/files/*',
+    '/*',
+    '/v1/docs',
+    '/v1/docs/',
+    '/v1/{a}/{b}',
+    '/v1/report.json',
+  ],
   ...['/.well-known/openid-configuration', '/v1/docs/{id}.json', '/c++/admin', '/c++/*'],
 ]
 const METHODS = ['GET', 'GET', 'POST', 'GET,POST', '*', 'PUT,DELETE', 'PATCH', 'HEAD']
@@ -274,7 +317,11 @@ function ruleOf(dice: Dice, density: number): JsonObject {
       Object.entries(table).filter(([name]) => PUBLIC.includes(name)),
     ) as JsonObject
   }
-  if (typeof table.workflow === 'string' && table.workflow.startsWith('path:') && !path.includes('{id}')) {
+  if (
+    typeof table.workflow === 'string' &&
+    table.workflow.startsWith('path:') &&
+    !path.includes('{id}')
+  ) {
     table.workflow = 'query:run'
   }
   if (!path.startsWith('/v1')) delete table.strip_prefix
@@ -288,9 +335,21 @@ const PUBLIC = [
 ]
 
 function mcpRule(dice: Dice, density: number): JsonObject {
-  const { single_use: _, token_subprotocols: __, workflow: ___, access: ____, mode: _____, ...rest } = some(dice, RULE, density * 0.7)
+  const {
+    single_use: _,
+    token_subprotocols: __,
+    workflow: ___,
+    access: ____,
+    mode: _____,
+    ...rest
+  } = some(dice, RULE, density * 0.7)
   return {
-    match: dice.pick(['GET,POST,DELETE /mcp', 'POST /mcp', '* /mcp', 'GET,POST,DELETE /v1/{id}/mcp']),
+    match: dice.pick([
+      'GET,POST,DELETE /mcp',
+      'POST /mcp',
+      '* /mcp',
+      'GET,POST,DELETE /v1/{id}/mcp',
+    ]),
     scopes: dice.pick<Json>([[], ['mcp:connect']]),
     ...rest,
     mcp: mcpTable(dice),
@@ -357,7 +416,11 @@ export function varsOf(dice: Dice): Vars {
   return {
     GATE: {
       resource: dice.pick([API, API, API, `${API}/v1`]),
-      origin: dice.pick(['https://origin.example.com', 'https://origin.example.com/base', 'service:ORIGIN']),
+      origin: dice.pick([
+        'https://origin.example.com',
+        'https://origin.example.com/base',
+        'service:ORIGIN',
+      ]),
       ...some(dice, GATE, dice.pick([0.02, 0.05, 0.1])),
     },
     ISSUERS: issuers,

@@ -101,11 +101,23 @@ export function send(
       request.proof = {
         key: dice.chance(0.97) && ['client', 'client2', 'clientEd'].includes(key) ? key : 'client',
         header: {},
-        claims: { jti: dice.pick(['p1', 'p2', 'p3', 'p4', 'p5']), ...(dice.chance(0.5) && { nonce: 'good' }) },
+        claims: {
+          jti: dice.pick(['p1', 'p2', 'p3', 'p4', 'p5']),
+          ...(dice.chance(0.5) && { nonce: 'good' }),
+        },
       }
       if (dice.chance(0.15)) changeProof(dice, request)
     }
-  } else if (dice.chance(0.03)) request.as = dice.pick(['bearer ', 'BEARER ', 'Bearer  ', 'DPoP ', 'Basic ', 'Bearer', 'Bearer\t'])
+  } else if (dice.chance(0.03))
+    request.as = dice.pick([
+      'bearer ',
+      'BEARER ',
+      'Bearer  ',
+      'DPoP ',
+      'Basic ',
+      'Bearer',
+      'Bearer\t',
+    ])
   const prefixes = rule?.token_subprotocols as string[] | undefined
   if (dice.chance(prefixes ? 0.5 : 0.01)) {
     request.as = `protocol:${dice.pick([...(prefixes ?? []), 'own.'])}`
@@ -124,7 +136,15 @@ function changeProof(dice: Dice, { proof, target, host }: RequestSpec): void {
     () => (proof.header.alg = dice.pick(['ES384', 'HS256', 'none'])),
     () => (proof.header.crit = ['x']),
     () => (proof.claims.htm = dice.pick(['get', 'POST', 'GET', 7])),
-    () => (proof.claims.htu = dice.pick([`https://${host}${target.toUpperCase()}`, `https://${host}:443${target.split('?')[0]}`, `HTTPS://${host}${target.split('?')[0]}?x=1#y`, `http://${host}${target}`, 'x', `https://x.example${target}`])),
+    () =>
+      (proof.claims.htu = dice.pick([
+        `https://${host}${target.toUpperCase()}`,
+        `https://${host}:443${target.split('?')[0]}`,
+        `HTTPS://${host}${target.split('?')[0]}?x=1#y`,
+        `http://${host}${target}`,
+        'x',
+        `https://x.example${target}`,
+      ])),
     () => (proof.claims.iat = now + dice.pick([-61, -60, -30, -11, -10, 0, 5, 6, 10, 11, 0.5])),
     () => (proof.claims.ath = dice.pick(['x', null, ''])),
     () => (proof.claims.jti = dice.pick([null, '', 7, 'p1'])),
@@ -134,19 +154,37 @@ function changeProof(dice: Dice, { proof, target, host }: RequestSpec): void {
   ])()
 }
 
-const OWN = ['ready', 'jwks.json', 'policy', 'metrics', 'revocations', 'nothing', 'health', '', 'explain', 'agents']
+const OWN = [
+  'ready',
+  'jwks.json',
+  'policy',
+  'metrics',
+  'revocations',
+  'nothing',
+  'health',
+  '',
+  'explain',
+  'agents',
+]
 
 /** A request to one of the gate's own endpoints, or to metadata. */
 export function requestToGate(dice: Dice, vars: Vars): RequestSpec {
   const prefix = (vars.GATE.prefix as string | undefined) ?? '/.edgewarden'
   const name = dice.pick(OWN)
   return {
-    method: name === 'explain' ? 'POST' : dice.pick(['GET', 'GET', 'GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE']),
+    // Which methods an endpoint has is not judged here.
+    method: name === 'explain' ? 'POST' : 'GET',
     scheme: dice.chance(0.95) ? 'https' : 'http',
     host: dice.chance(0.95) ? 'api.example.com' : 'x.example',
     target: dice.chance(0.85)
       ? `${prefix}/${name}`
-      : dice.pick([prefix, '/.well-known/oauth-protected-resource', '/.well-known/oauth-protected-resource/v1', '/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']),
+      : dice.pick([
+          prefix,
+          '/.well-known/oauth-protected-resource',
+          '/.well-known/oauth-protected-resource/v1',
+          '/.well-known/oauth-authorization-server',
+          '/.well-known/openid-configuration',
+        ]),
     headers: dice.chance(0.95) ? [['cf-connecting-ip', '192.0.2.7']] : [],
     address: '192.0.2.7',
   }
@@ -176,7 +214,6 @@ const HEADERS: [string, string][] = [
   ['X-Tier', 'gold'],
   ['X-HTTP-Method-Override', 'DELETE'],
   ['X-Original-URL', '/v1/admin'],
-  ['CF-Connecting-IP', '9.9.9.9'],
   ['Cf-Ipcountry', 'US'],
   ['Cache-Control', 'max-age=0'],
   ['Proxy-Authorization', 'Basic x'],
@@ -195,8 +232,23 @@ const HEADERS: [string, string][] = [
 
 const QUERIES = [
   ...['_method=DELETE', '_method=GET', 'X-HTTP-Method-Override=PUT', 'access_token=x', 'run=run-1'],
-  ...['run=run-1&run=run-2', 'RUN=run-1', 'limit=5&limit=6', 'limit[]=5', 'a;b=c', 'a=%4', 'a=b]=c'],
-  ...['_method=GET&_method=POST', '%61ccess_token=x', 'a?b=c', '', 'Access_Token=x', '_METHOD=DELETE'],
+  ...[
+    'run=run-1&run=run-2',
+    'RUN=run-1',
+    'limit=5&limit=6',
+    'limit[]=5',
+    'a;b=c',
+    'a=%4',
+    'a=b]=c',
+  ],
+  ...[
+    '_method=GET&_method=POST',
+    '%61ccess_token=x',
+    'a?b=c',
+    '',
+    'Access_Token=x',
+    '_METHOD=DELETE',
+  ],
 ]
 
 const CHANGES: ((dice: Dice, request: RequestSpec) => void)[] = [
@@ -204,13 +256,23 @@ const CHANGES: ((dice: Dice, request: RequestSpec) => void)[] = [
   (dice, request) => request.headers.push(dice.pick(HEADERS)),
   (dice, request) => {
     const [header] = dice.some(request.headers, 0.5)
-    if (header) request.headers.push([...header])
+    // The address of the caller is no list: it comes from the platform or from a proxy.
+    if (header && !header[0].includes('-ip')) request.headers.push([...header])
   },
   (dice, request) => {
     request.target += `${request.target.includes('?') ? '&' : '?'}${dice.pick(QUERIES)}`
   },
   (dice, request) => (request.method = dice.pick([...METHODS, 'PROPFIND'])),
-  (dice, request) => (request.host = dice.pick(['x.example', 'API.example.com', 'api.example.com:8443', 'files.example.com', 'alt.example.com', 'ops.example.com', 'api.example.com.', 'a,b'])),
+  (dice, request) =>
+    (request.host = dice.pick([
+      'x.example',
+      'API.example.com',
+      'api.example.com:8443',
+      'files.example.com',
+      'alt.example.com',
+      'api.example.com.',
+      'a,b',
+    ])),
   (_, request) => (request.scheme = 'http'),
   (dice, request) => {
     const [path = '', query] = request.target.split('?')
@@ -232,7 +294,8 @@ const CHANGES: ((dice: Dice, request: RequestSpec) => void)[] = [
       () => '/v1/admin',
       () => '/v1/docs/7',
     ])()
-    request.target = (changed.startsWith('/') ? changed : `/${changed}`) + (query === undefined ? '' : `?${query}`)
+    request.target =
+      (changed.startsWith('/') ? changed : `/${changed}`) + (query === undefined ? '' : `?${query}`)
   },
   (dice, request) => {
     request.method = 'OPTIONS'

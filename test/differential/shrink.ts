@@ -56,10 +56,14 @@ function isWhole({ policies, keys, tokens, steps }: Case): boolean {
 const kindOf = ({ about }: Disagreement): string => about.map((one) => one.split(':')[0]).join()
 
 const sameKind = (one: Disagreement, other: Disagreement): boolean =>
-  kindOf(one) === kindOf(other) && one.first.code === other.first.code && one.second.code === other.second.code
+  kindOf(one) === kindOf(other) &&
+  one.first.code === other.first.code &&
+  one.second.code === other.second.code
 
 /** The smallest case that was found with the same disagreement. */
-export async function shrunk(one: Case): Promise<{ smallest: Case; found: Disagreement } | undefined> {
+export async function shrunk(
+  one: Case,
+): Promise<{ smallest: Case; found: Disagreement } | undefined> {
   const first = await compareCase(one)
   if (!first) return undefined
   let found = first

@@ -67,7 +67,10 @@ const KINDS: Record<string, Kind> = {
       }
     },
   },
-  generic: { typ: ['at+jwt', 'JWT'], claims: (dice) => client(dice.pick(['client_id', 'azp']))(dice) },
+  generic: {
+    typ: ['at+jwt', 'JWT'],
+    claims: (dice) => client(dice.pick(['client_id', 'azp']))(dice),
+  },
   'github-actions': {
     typ: ['JWT'],
     claims: (dice) => ({
@@ -143,15 +146,19 @@ export const filledTemplate = (template: string, params: Record<string, string>)
 /** Sets a claim by its path. */
 function put(claims: JsonObject, path: string, value: Json | undefined): void {
   const names = path.startsWith('/')
-    ? path.slice(1).split('/').map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+    ? path
+        .slice(1)
+        .split('/')
+        .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
     : path.split('.')
   const last = names.pop() ?? ''
   let at = claims
   for (const name of names) {
     const next = at[name]
-    at = (
-      typeof next === 'object' && next !== null && !Array.isArray(next) ? next : (at[name] = {})
-    ) as JsonObject
+    const inner: JsonObject =
+      typeof next === 'object' && next !== null && !Array.isArray(next) ? next : {}
+    at[name] = inner
+    at = inner
   }
   at[last] = value
 }
@@ -183,9 +190,9 @@ export function tokenFor(
   const claims: JsonObject = {
     ...(!isSpiffe && { iss }),
     aud: dice.pick(
-      [...text(rule?.audiences), ...text(issuer.audiences)].slice(0, 2).concat(
-        rule?.audiences ? [] : issuer.audiences ? [] : [resource],
-      ),
+      [...text(rule?.audiences), ...text(issuer.audiences)]
+        .slice(0, 2)
+        .concat(rule?.audiences ? [] : issuer.audiences ? [] : [resource]),
     ),
     sub: dice.pick(['alice', 'alice', 'bob', 'planner']),
     iat: BEGIN - dice.pick([1, 60, 60, 200]),
@@ -277,7 +284,10 @@ function scopesFor(
   params: Record<string, string>,
 ): string[] {
   if (!rule) {
-    return dice.some(['edgewarden:read', 'edgewarden:revoke', 'edgewarden:metrics', 'edgewarden:agents'], 0.7)
+    return dice.some(
+      ['edgewarden:read', 'edgewarden:revoke', 'edgewarden:metrics', 'edgewarden:agents'],
+      0.7,
+    )
   }
   const needed = rule.scopes as string[] | { any: string[] } | undefined
   const templates = Array.isArray(needed) ? needed : needed ? [dice.pick(needed.any)] : []
@@ -327,11 +337,21 @@ function detailFor(dice: Dice, need: JsonObject, params: Record<string, string>)
 const NAMES = [
   ...['iss', 'aud', 'sub', 'client_id', 'azp', 'iat', 'exp', 'nbf', 'jti', 'scope', 'act', 'cnf'],
   ...['tenant', 'level', 'agent_type', 'workflow_id', 'may_act', 'acr', 'auth_time', 'groups'],
-  ...['authorization_details', 'nonce', 'at_hash', 'intent', 'agent_proof', 'sub_profile', 'token_use'],
+  ...[
+    'authorization_details',
+    'nonce',
+    'at_hash',
+    'intent',
+    'agent_proof',
+    'sub_profile',
+    'token_use',
+  ],
 ]
 const VALUES: Json[] = [
   ...['', 'x', ' ', 'a b', 'a  b', '\u0000', 'Zoë', 'a\u200bb', 'null'],
-  ...[0, -1, 1.5, 1e21, 9007199254740993, BEGIN, BEGIN + 5],
+  // Numbers that are not exact, as text in the JSON of the token.
+  ...['@raw:9007199254740993', '@raw:0.10000000000000001', '@raw:1e400', '@raw:2.50', '@raw:-0'],
+  ...[0, -1, 1.5, 1e21, BEGIN, BEGIN + 5],
   ...([null, true, [], {}, ['x'], [''], ['a', 1], { sub: 'x' }, { jkt: 'x' }] as Json[]),
 ]
 
@@ -371,39 +391,69 @@ const CHANGES: Change[] = [
     const issuers = Object.values(vars.ISSUERS).map((one) => one.issuer as string)
     claims.iss = dice.pick([...issuers, 'https://auth.acme.example/', 'https://x.example'])
   },
-  (dice, spec) => (spec.key = dice.pick(['a2', 'stranger', 'ed', 'rsa', 'ps', 'es384', 'plain', 'nameless'])),
+  (dice, spec) =>
+    (spec.key = dice.pick(['a2', 'stranger', 'ed', 'rsa', 'ps', 'es384', 'plain', 'nameless'])),
   (dice, spec) => (spec.damage = dice.pick(['signature', 'cut', 'payload', 'padding'] as const)),
   (dice, { header }) =>
-    (header.typ = dice.pick([null, 'JWT', 'at+jwt', 'dpop+jwt', 'application/at+jwt', 'x', 'logout+jwt', ''])),
+    (header.typ = dice.pick([
+      null,
+      'JWT',
+      'at+jwt',
+      'dpop+jwt',
+      'application/at+jwt',
+      'x',
+      'logout+jwt',
+      '',
+    ])),
   (dice, { header }) => (header.kid = dice.pick<Json>([null, 'k1', 'k2', 'nobody', '', 7])),
-  (dice, { header }) => (header.alg = dice.pick(['none', 'HS256', 'RS256', 'ES256', 'EdDSA', 'es256'])),
-  (dice, { header }) => (header[dice.pick(['crit', 'jwk', 'jku', 'x5u', 'x5c', 'b64', 'extra'])] = 'x'),
+  (dice, { header }) =>
+    (header.alg = dice.pick(['none', 'HS256', 'RS256', 'ES256', 'EdDSA', 'es256'])),
+  (dice, { header }) =>
+    (header[dice.pick(['crit', 'jwk', 'jku', 'x5u', 'x5c', 'b64', 'extra'])] = 'x'),
   (dice, { claims }) => (claims.scope = dice.some(SCOPES, 0.4).join(' ')),
-  (dice, { claims }) => (claims.scope = dice.pick(['docs:read  docs:write', ' docs:read', 'docs:"', ''])),
-  (dice, { claims }) => (claims.cnf = dice.pick<Json>([
-    { jkt: '@jkt:client2' },
-    { jkt: '@jkt:client', jwk: '@jwk:client' },
-    { jwk: '@jwk:client2' },
-    { 'x5t#S256': '@x5t:other' },
-    { kid: 'x' },
-    {},
-    { jkt: 7 },
-  ])),
-  (dice, { claims }) => (claims.act = dice.pick<Json>([
-    { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } },
-    { sub: 'planner', iss: 'https://auth.beta.example' },
-    { sub: 'planner', iss: 'https://x.example' },
-    { sub: '' },
-    { iss: 'x' },
-    [],
-    'x',
-    { sub: 'a', act: 7 },
-  ])),
+  (dice, { claims }) =>
+    (claims.scope = dice.pick(['docs:read  docs:write', ' docs:read', 'docs:"', ''])),
+  (dice, { claims }) =>
+    (claims.cnf = dice.pick<Json>([
+      { jkt: '@jkt:client2' },
+      { jkt: '@jkt:client', jwk: '@jwk:client' },
+      { jwk: '@jwk:client2' },
+      { 'x5t#S256': '@x5t:other' },
+      { kid: 'x' },
+      {},
+      { jkt: 7 },
+    ])),
+  (dice, { claims }) =>
+    (claims.act = dice.pick<Json>([
+      { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } },
+      { sub: 'planner', iss: 'https://auth.beta.example' },
+      { sub: 'planner', iss: 'https://x.example' },
+      { sub: '' },
+      { iss: 'x' },
+      [],
+      'x',
+      { sub: 'a', act: 7 },
+    ])),
   (dice, { claims }) => {
     const { intent } = claims
     if (typeof intent !== 'object' || intent === null || Array.isArray(intent)) return
-    intent[dice.pick(['workflow_id', 'workflow_step', 'executed_by', 'delegation_chain', 'step_sequence_hash'])] =
-      dice.pick<Json | undefined>([undefined, 'step_2', 'run-1', 'a|b', hashOf(['boss', 'planner']), 7, ''])
+    intent[
+      dice.pick([
+        'workflow_id',
+        'workflow_step',
+        'executed_by',
+        'delegation_chain',
+        'step_sequence_hash',
+      ])
+    ] = dice.pick<Json | undefined>([
+      undefined,
+      'step_2',
+      'run-1',
+      'a|b',
+      hashOf(['boss', 'planner']),
+      7,
+      '',
+    ])
   },
   (dice, { claims }) => {
     const { agent_proof: proof } = claims
@@ -416,7 +466,18 @@ const CHANGES: Change[] = [
       `sha256:${'C'.repeat(64)}`,
     ])
   },
-  (dice, spec) => (spec.encrypted = { key: 'decrypt', header: dice.pick<JsonObject>([{}, { cty: null }, { enc: 'A128GCM' }, { kid: 'x' }, { zip: 'DEF' }, { kid: null }]) }),
+  (dice, spec) =>
+    (spec.encrypted = {
+      key: 'decrypt',
+      header: dice.pick<JsonObject>([
+        {},
+        { cty: null },
+        { enc: 'A128GCM' },
+        { kid: 'x' },
+        { zip: 'DEF' },
+        { kid: null },
+      ]),
+    }),
   (dice, { claims }) => (claims.client_id = dice.pick(['planner', 'alice', 'x'])),
 ]
 

@@ -1,19 +1,8 @@
 /** The world of a case, and what changes in it between requests. */
 import { type RevocationSubject, revocationId } from '../../src/core/model/revocation.ts'
 import { emptyWorld, type Request, type Revocation, type World } from '../reference/types.ts'
-import {
-  bareKey,
-  certificateOf,
-  DECRYPTION_SECRET,
-  keyOf,
-  proofText,
-  thumbprintOf,
-  tokenText,
-} from './material.ts'
+import { certificateOf, DECRYPTION_SECRET, keyOf, proofText, tokenText } from './material.ts'
 import { BEGIN, type Case, type Change, type KeyName, type RequestSpec } from './shapes.ts'
-
-void bareKey
-void thumbprintOf
 
 /** Secrets of every case. */
 export const SECRETS: Record<string, string> = {

@@ -1,0 +1,237 @@
+/**
+ * What both may say differently, each with the reason. Nothing else is left out of the comparison, and each entry says
+ * only as much as it has to. `differential.soak.test.ts` fails if an entry is never needed.
+ */
+import { CODES } from '../reference/codes.ts'
+import type { RequestSpec, Said, TokenSpec } from './shapes.ts'
+
+/**
+ * "If several codes of one stage apply, any of them may be sent" (docs/denials.md). Codes of one stage that both apply to
+ * some requests, and that the two look for in another order.
+ */
+const ANY_OF_STAGE: string[][] = [
+  // route
+  [
+    ...['host_malformed', 'host_unknown', 'path_ambiguous', 'method_unknown', 'method_ambiguous'],
+    ...['route_unknown', 'insecure_transport', 'parameter_ambiguous', 'preflight_refused'],
+  ],
+  // credential
+  [
+    ...['credential_in_query', 'credential_malformed', 'credential_missing', 'scheme_unsupported'],
+    'subprotocols_malformed',
+  ],
+  ['header_forbidden', 'algorithm_forbidden', 'type_forbidden', 'token_malformed'],
+  ['encryption_not_accepted', 'decryption_failed', 'header_forbidden', 'token_malformed'],
+  // issuer
+  ['encryption_issuer_mismatch', 'issuer_unknown', 'issuer_not_accepted'],
+  ['algorithm_not_accepted', 'type_not_accepted', 'issuer_not_accepted'],
+  // claims
+  [
+    ...['time_malformed', 'token_expired', 'token_not_yet_valid', 'token_issued_in_future'],
+    ...['token_lifetime', 'audience_mismatch', 'claim_missing', 'id_token', 'claim_malformed'],
+    ...['claim_rejected', 'claim_not_encodable'],
+  ],
+  // agentic_jwt
+  [
+    ...['key_id_missing', 'intent_malformed', 'executed_by_mismatch', 'delegation_chain_malformed'],
+    ...['step_sequence_malformed', 'agent_proof_malformed', 'agent_checksum_malformed'],
+    ...['scope_empty', 'confirmation_malformed', 'step_not_allowed'],
+    ...['delegation_chain_mismatch', 'step_sequence_mismatch'],
+  ],
+  // possession
+  [
+    ...['confirmation_unsupported', 'token_bound', 'token_not_bound', 'possession_required'],
+    ...['proof_missing', 'proof_malformed', 'proof_key_mismatch', 'proof_nonce_required'],
+    ...['nonce_unavailable', 'proof_method_mismatch', 'proof_url_mismatch', 'proof_expired'],
+  ],
+  // delegation
+  [
+    ...['delegation_malformed', 'delegation_scope_exceeded', 'agent_id_missing', 'grant_conflict'],
+    ...['agent_id_malformed', 'workflow_conflict', 'delegation_too_deep', 'actor_missing'],
+    ...['actor_issuer_unknown', 'actor_not_allowed', 'subject_not_allowed', 'may_act_mismatch'],
+    ...['agent_issuer_mismatch', 'grant_value_invalid'],
+  ],
+  // scope
+  ['scope_missing', 'scope_value_invalid', 'grant_missing', 'admin_not_allowed'],
+  // authorization_details
+  ['authorization_details_missing', 'authorization_details_value_invalid'],
+  // authentication
+  ['authentication_malformed', 'authentication_insufficient', 'user_missing'],
+  // operation
+  [
+    ...['body_too_large', 'digest_mismatch', 'upgrade_refused', 'origin_not_allowed'],
+    ...['revision_unsupported', 'http_method_not_allowed', 'message_type_unsupported'],
+    ...['session_missing', 'session_unknown', 'session_unavailable', 'message_malformed'],
+    ...['message_invalid', 'batch_not_allowed', 'params_invalid', 'params_ambiguous'],
+    ...['header_mismatch', 'task_unknown'],
+  ],
+  // mcp_access
+  [
+    ...['tool_not_allowed', 'prompt_not_allowed', 'resource_not_allowed'],
+    ...['mcp_method_not_allowed', 'arguments_ambiguous'],
+  ],
+  // revocation
+  [
+    ...['token_revoked', 'agent_suspended', 'agent_retired', 'agent_not_approved'],
+    ...['agent_checksum_changed', 'agent_registration_changed', 'agent_key_changed'],
+    ...['revocations_unavailable', 'agent_throttled'],
+  ],
+]
+
+/** Whether two codes are of one stage, and the docs let either be sent. */
+export function isEitherAllowed(one: string | undefined, other: string | undefined): boolean {
+  if (one === undefined || other === undefined || CODES[one]?.stage !== CODES[other]?.stage) {
+    return false
+  }
+  return ANY_OF_STAGE.some((codes) => codes.includes(one) && codes.includes(other))
+}
+
+/** What is known of a request of which both say something else. */
+export interface About {
+  first: Said
+  second: Said
+  request: RequestSpec
+  token: TokenSpec | undefined
+}
+
+/** A place where docs/ decides nothing: what the gate does, and the sentence that would decide it. */
+export interface Unsettled {
+  name: string
+  gate: string
+  proposal: string
+  /** What the second implementation would say with the sentence; `undefined` if this is not such a request. */
+  adjusted(about: About): Said | undefined
+}
+
+/** The gate refuses earlier, or does not refuse, where a request is of this kind. */
+const where =
+  (is: (about: About) => boolean): Unsettled['adjusted'] =>
+  (about) =>
+    is(about) ? about.first : undefined
+
+const pathOf = ({ target }: RequestSpec) => target.split('?')[0] ?? ''
+
+/** Codes of the stage `revocation` that say something of the agent. */
+const OF_AGENT = [
+  ...['agent_suspended', 'agent_retired', 'agent_not_approved', 'agent_checksum_changed'],
+  ...['agent_registration_changed', 'agent_key_changed'],
+]
+
+const bodyOf = ({ body }: RequestSpec): Record<string, unknown> => {
+  try {
+    return JSON.parse(body ?? '') as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
+export const UNSETTLED: Unsettled[] = [
+  {
+    name: 'characters of a path',
+    gate: 'path_ambiguous for a character that RFC 3986 does not allow in a path, but `|`, `[` and `]`',
+    proposal:
+      'paths.md, "A path is always ambiguous if": "a character that a URL cannot have in its path, such as `^`, `"`, `{` or one that is not ASCII, without its escape"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'path_ambiguous' &&
+        /[^A-Za-z0-9\-._~!$&'()*+,;=:@/%|[\]]/.test(pathOf(request)),
+    ),
+  },
+  {
+    name: 'names of dots',
+    gate: 'a segment of three or more dots is read as written; before a format there must be a name that is not only dots',
+    proposal:
+      'paths.md, table of readings: "read the part after the last dot of the last segment as a format, unless only dots are before it"',
+    adjusted: where(
+      ({ second, request }) =>
+        second.code === 'path_ambiguous' &&
+        pathOf(request)
+          .replace(/%2e/gi, '.')
+          .split('/')
+          .some((segment) => /^\.\.+[^.]*$/.test(segment)),
+    ),
+  },
+  {
+    name: 'a token without iss',
+    gate: 'token_malformed if `iss` is absent or no text',
+    proposal: 'issuers.md: "A token whose `iss` is absent or not text is 401 `token_malformed`"',
+    adjusted: where(
+      ({ first, token }) =>
+        first.code === 'token_malformed' && typeof token?.claims.iss !== 'string',
+    ),
+  },
+  {
+    name: 'an empty typ or kid',
+    gate: 'token_malformed if `typ` or `kid` is present and empty, or `kid` is not visible ASCII',
+    proposal:
+      'issuers.md: "`typ` and `kid` of the header are text that is not empty, or absent; else the token is 401 `token_malformed`"',
+    adjusted: where(
+      ({ first, token }) =>
+        first.code === 'token_malformed' && (token?.header.typ === '' || token?.header.kid === ''),
+    ),
+  },
+  {
+    name: 'the host that is told to the origin',
+    gate: 'X-Forwarded-Host in lower case, with its port',
+    proposal: 'origin.md: "X-Forwarded-Host: the Host header in lower case, with its port"',
+    adjusted: ({ second, request }) =>
+      second.headers && {
+        ...second,
+        headers: { ...second.headers, 'x-forwarded-host': request.host.toLowerCase() },
+      },
+  },
+  {
+    name: 'an audience with a slash',
+    gate: 'a resource without a path is also accepted with a slash at its end, and the other way round (RFC 3986 §6.2.3)',
+    proposal:
+      'configuration/issuers.md, `audiences`: "A URL without a path may have a slash at its end in `aud`, or not"',
+    adjusted: where(
+      ({ second, token }) =>
+        second.code === 'audience_mismatch' &&
+        JSON.stringify(token?.claims.aud ?? '').includes('.com/"'),
+    ),
+  },
+  {
+    name: 'statuses before the body is read',
+    gate: 'the stages `holding` and `revocation_precheck` refuse with every code of `revocation`',
+    proposal:
+      'denials.md: "The other codes of `revocation`, but `agent_throttled`, also come from `holding` and `revocation_precheck`"',
+    adjusted: where(
+      ({ first, second }) =>
+        OF_AGENT.includes(first.code ?? '') &&
+        ['operation', 'mcp_access', 'scope', 'condition', 'signing', 'replay', 'limit'].includes(
+          CODES[second.code ?? '']?.stage ?? '',
+        ),
+    ),
+  },
+  {
+    name: 'types of an agent without a type',
+    gate: '`agent.types` is an empty list',
+    proposal: 'conditions.md: "`types` (a list: empty without a type, and of one if there is one)"',
+    adjusted: where(
+      ({ first, second }) => first.code === 'condition_failed' && second.code === 'condition_error',
+    ),
+  },
+  {
+    name: 'other spellings of access_token',
+    gate: 'credential_in_query for `access_token` in any case',
+    proposal:
+      'paths.md: "the gate refuses an access token in the query, whatever the case of `access_token`"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'credential_in_query' && request.target.includes('Access_Token='),
+    ),
+  },
+  {
+    name: 'messages of 2026-07-28 without their revision',
+    gate: 'params_invalid if a request of 2026-07-28 has no `io.modelcontextprotocol/protocolVersion` in `_meta`',
+    proposal:
+      'mcp.md: "In revision 2026-07-28 `_meta` of a request must have the protocol version; else the request is 400 `params_invalid`"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'params_invalid' &&
+        request.headers.some(([, value]) => value === '2026-07-28') &&
+        !JSON.stringify(bodyOf(request)).includes('protocolVersion'),
+    ),
+  },
+]
