@@ -4,6 +4,7 @@ import { CODES } from '../reference/codes.ts'
 import { createReference, type Reference } from '../reference/decide.ts'
 import type { Request, Verdict } from '../reference/types.ts'
 import { readVars, startFirst } from './first.ts'
+import { filled } from './material.ts'
 import { type About, isEitherAllowed, UNSETTLED, type Unsettled } from './settled.ts'
 import { BEGIN, type Case, type Said } from './shapes.ts'
 import { change, sentOf, worldOf } from './world.ts'
@@ -49,7 +50,7 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
     if (!read.ok) return all
     policies.push({
       policy: read.value.policy,
-      reference: createReference(structuredClone(vars) as never),
+      reference: createReference(filled(vars) as never),
       vars,
     })
   }

@@ -15,6 +15,7 @@ import type { PolicyEnv } from '../../src/policy/env.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { createMemoryRevocations } from '../../src/revocation/memory.ts'
 import type { World } from '../reference/types.ts'
+import { filled } from './material.ts'
 import { requestOf } from './requests-sent.ts'
 import type { Said, Vars } from './shapes.ts'
 import type { Sent } from './world.ts'
@@ -27,7 +28,7 @@ const ENV: PolicyEnv = {
 
 /** The policy, or its mistakes. */
 export function readVars(vars: Vars) {
-  return parsePolicy(structuredClone(vars) as never, ENV)
+  return parsePolicy(filled(vars) as never, ENV)
 }
 
 const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [

@@ -91,8 +91,8 @@ export const DECRYPTION_SECRET = JSON.stringify({
 const part = (value: unknown) =>
   Buffer.from(JSON.stringify(value).replace(/"@raw:([^"]*)"/g, '$1')).toString('base64url')
 
-/** Replaces what a spec names by keys: `"@jwk:NAME"`, `"@jkt:NAME"`, `"@x5t:NAME"`. */
-function filled(value: unknown): unknown {
+/** Replaces what a spec or a policy names by keys: `"@key:NAME"`, `"@jwk:NAME"`, `"@jkt:NAME"`, `"@x5t:NAME"`. */
+export function filled(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(filled)
   if (value !== null && typeof value === 'object') {
     return Object.fromEntries(
@@ -103,6 +103,7 @@ function filled(value: unknown): unknown {
   }
   const [, kind, name = ''] = (typeof value === 'string' && /^@(\w+):(\w+)$/.exec(value)) || []
   if (kind === 'jwk') return bareKey(name)
+  if (kind === 'key') return keyOf(name).jwk
   if (kind === 'jkt') return thumbprintOf(name)
   if (kind === 'x5t') return Buffer.from(certificateOf(name), 'hex').toString('base64url')
   return value

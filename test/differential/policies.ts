@@ -1,7 +1,6 @@
 /** Policies from every key of the tables that decide. Mistakes are taken out again by `cases.ts`. */
 import type { Json, JsonObject } from '../reference/types.ts'
 import type { Dice } from './dice.ts'
-import { keyOf } from './material.ts'
 import { mcpTable } from './mcp.ts'
 import type { Vars } from './shapes.ts'
 import { hashOf, PROFILES } from './tokens.ts'
@@ -376,8 +375,9 @@ function issuerOf(dice: Dice, name: string, density: number): JsonObject {
     ...(isAgentic && dice.chance(0.5) && { changed: changed ?? 'alert' }),
   }
   if (profile === 'cognito' && !table.audiences) table.audiences = ['planner', 'agent-42']
-  if (profile === 'spiffe' || dice.chance(0.1)) table.jwks_uri = `https://keys.${name}.example/jwks`
-  else if (dice.chance(0.1)) table.jwks = { keys: [keyOf('a1').jwk, keyOf('ed').jwk] }
+  if (profile === 'spiffe' || dice.chance(0.12))
+    table.jwks_uri = `https://keys.${name}.example/jwks`
+  else if (dice.chance(0.08)) table.jwks = { keys: ['@key:a1', '@key:ed'] }
   if (['github-actions', 'gitlab', 'kubernetes', 'gcp', 'aws'].includes(profile)) {
     table.scopes_from = 'grants'
   }

@@ -43,6 +43,8 @@ const ANY_OF_STAGE: string[][] = [
     ...['confirmation_unsupported', 'token_bound', 'token_not_bound', 'possession_required'],
     ...['proof_missing', 'proof_malformed', 'proof_key_mismatch', 'proof_nonce_required'],
     ...['nonce_unavailable', 'proof_method_mismatch', 'proof_url_mismatch', 'proof_expired'],
+    ...['proof_algorithm_forbidden', 'proof_key_invalid', 'proof_signature_invalid'],
+    'proof_token_mismatch',
   ],
   // delegation
   [
@@ -232,6 +234,82 @@ export const UNSETTLED: Unsettled[] = [
         first.code === 'params_invalid' &&
         request.headers.some(([, value]) => value === '2026-07-28') &&
         !JSON.stringify(bodyOf(request)).includes('protocolVersion'),
+    ),
+  },
+  {
+    name: 'messages without id',
+    gate: 'mcp_method_not_allowed for a method without an id that is no notification',
+    proposal:
+      'mcp.md, "Methods": "A method without `id` that does not begin with `notifications/` is refused as `mcp_method_not_allowed`"',
+    adjusted: where(
+      ({ first, second, request }) =>
+        first.code === 'mcp_method_not_allowed' &&
+        second.code === 'message_invalid' &&
+        !request.body?.startsWith('{"jsonrpc":"2.0","id"'),
+    ),
+  },
+  {
+    name: 'another method in the query, in shadow mode',
+    gate: 'method_ambiguous is enforced also on a rule in shadow mode',
+    proposal:
+      'rollout.md, "These are enforced": "a malformed or unknown host, an ambiguous path, an unknown or ambiguous method, an unknown route"',
+    adjusted: where(
+      ({ first, second }) =>
+        first.code === 'method_ambiguous' && second.code === 'method_ambiguous',
+    ),
+  },
+  {
+    name: 'the client of a workload',
+    gate: 'with the profiles kubernetes, aws and azure-workload a token without its client id is claim_missing',
+    proposal:
+      'issuers.md, table of profiles, "distinguished from ID tokens by": "…, and the client id is present", for `kubernetes`, `aws` and `azure-workload`',
+    adjusted: where(({ first, token }) => {
+      const { claims = {} } = token ?? {}
+      const of = (name: string, member: string) => {
+        const value = claims[name]
+        const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+        return isObject && value[member] !== undefined
+      }
+      return (
+        first.code === 'claim_missing' &&
+        !of('kubernetes.io', 'serviceaccount') &&
+        !of('https://sts.amazonaws.com/', 'aws_account') &&
+        claims.azp === undefined &&
+        claims.appid === undefined
+      )
+    }),
+  },
+  {
+    name: 'scopes of an Agentic JWT',
+    gate: 'scope_empty looks at the claims that `scope` of the issuer names',
+    proposal:
+      'agentic-jwt.md, "What is checked": "the claim with its scopes (`scope` of the issuer) is not empty"',
+    adjusted: where(
+      ({ second, token }) => second.code === 'scope_empty' && token?.claims.scope === undefined,
+    ),
+  },
+  {
+    name: 'a token in the query of a public rule',
+    gate: 'forwards it: a public rule reads no token (WRONG by paths.md, "On every rule the gate refuses an access token in the query")',
+    proposal:
+      'either the gate refuses it (src/core/stages/credential.ts: look at the query before `access`), or paths.md says "On every rule that reads a token"',
+    adjusted: where(
+      ({ first, second, request }) =>
+        second.code === 'credential_in_query' &&
+        first.code !== 'credential_in_query' &&
+        /[?&](?:%61|a)ccess_token=/i.test(request.target),
+    ),
+  },
+  {
+    name: 'OPTIONS of the metadata',
+    gate: 'answers a plain OPTIONS of metadata and of `jwks.json` itself',
+    proposal:
+      'gate.md, "The gate\'s own endpoints": "The gate also answers OPTIONS of what anybody may read"',
+    adjusted: where(
+      ({ first, second, request }) =>
+        request.method === 'OPTIONS' &&
+        first.outcome === 'endpoint' &&
+        second.code === 'route_unknown',
     ),
   },
 ]

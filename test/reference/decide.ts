@@ -5,9 +5,9 @@ import { checkAuthentication } from './authentication.ts'
 import { checkBody, holdsBody } from './body.ts'
 import { CODES } from './codes.ts'
 import { evaluate } from './conditions.ts'
-import { headerOf, readCredential } from './credential.ts'
+import { readCredential } from './credential.ts'
 import { checkDetails } from './details.ts'
-import { decideEndpoint, isHealth, isMetadata, isUnderPrefix } from './endpoints.ts'
+import { decideEndpoint, findEndpoint, isHealth, isMetadata, isUnderPrefix } from './endpoints.ts'
 import { forward } from './forward.ts'
 import { callerOf } from './headers.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
@@ -22,6 +22,7 @@ import {
   checkMethodInQuery,
   checkQueryHasNoToken,
   findRoute,
+  methodInQuery,
   type Route,
 } from './route.ts'
 import { checkScopes } from './scopes.ts'
@@ -101,7 +102,7 @@ function metadataUrl(resource: string): string {
 function passStages(policy: Policy, request: Request, world: World, progress: Progress): Verdict {
   const { known, target } = progress
   const path = canonicalPath(target.path)
-  if (isHealth(policy, path)) return { allowed: true, answeredByGate: 'endpoint' }
+  if (isHealth(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
   const host = readHost(request)
   progress.host = host
   // The console is not judged here; nothing else is served on its host.
@@ -111,17 +112,20 @@ function passStages(policy: Policy, request: Request, world: World, progress: Pr
   const caller = callerOf(policy, request)
   if (isMetadata(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
   if (isUnderPrefix(policy, path)) {
+    const endpoint = findEndpoint(policy, request, path)
+    const other = methodInQuery(request, target.query)
+    if (other !== undefined && !endpoint.methods.includes(other)) refuse('method_ambiguous')
     checkScheme(request, policy.gate.resource, policy.gate)
     checkAddressLimit(policy.gate, caller, world, request.now)
     checkQueryHasNoToken(target.query)
-    return decideEndpoint(policy, request, path, world, known)
+    return decideEndpoint(policy, request, endpoint, world, known)
   }
   const route = findRoute(policy, request, host, target)
   const { rule } = route
   progress.route = route
   known.rule = rule.match
   // Docs: unclear — a method in the query of a preflight; here it is not looked at.
-  if (!route.isPreflight) checkMethodInQuery(rule, request, target.query)
+  if (!route.isPreflight) checkMethodInQuery(policy, route, request, host, target.query)
   checkScheme(request, rule.resource, policy.gate)
   if (route.isPreflight) return decidePreflight(policy, request, world, progress)
   // Docs: unclear — whether a request that the stage `route` refuses counts for the address; here it does not.
@@ -147,10 +151,9 @@ function decidePreflight(
   progress: Progress,
 ): Verdict {
   const cors = progress.route?.rule.cors
-  const origin = headerOf(request, 'origin') ?? ''
-  // Docs: unclear — what follows if `cors` has other origins; here the preflight is refused.
-  const isAllowed = cors?.origins.some((each) => each === '*' || each === origin)
-  if (!isAllowed) refuse('preflight_refused')
+  // "On a rule with `cors` the gate itself answers preflight requests": also those of other origins, which the answer
+  // does not allow.
+  if (cors === undefined) refuse('preflight_refused')
   checkAddressLimit(policy.gate, callerOf(policy, request), world, request.now)
   return { ...progress.known, allowed: true, answeredByGate: 'preflight' }
 }
@@ -185,9 +188,7 @@ function authorize(
     if (!outcome) refuse('condition_failed')
   }
   // The stage `holding`: a known revocation ends the request before its body is read.
-  if (holdsBody(policy, rule) && !world.unavailable.revocations) {
-    checkRevocations(policy, caller, world, now)
-  }
+  if (holdsBody(policy, rule)) checkRevocations(policy, caller, world, now)
   if (rule.mcp === undefined) checkBody(policy, rule, request)
   else
     grant.push(

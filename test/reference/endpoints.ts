@@ -6,7 +6,7 @@ import { type Request, refuse, type Verdict, type World } from './types.ts'
 import { verifyCaller } from './verification.ts'
 
 /** Who may call an endpoint. */
-interface Endpoint {
+export interface Endpoint {
   methods: string[]
   path: RegExp
   /** `undefined` if anybody may. */
@@ -15,20 +15,28 @@ interface Endpoint {
   needsAll?: true
 }
 
-const ANY_METHOD = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+/** GET includes HEAD (docs/configuration/routes.md). */
+const READ = ['GET', 'HEAD']
+const AGENTS = 'edgewarden:agents'
+const AUDIT = 'edgewarden:audit:read'
 
+/** docs/configuration/gate.md, and the pages that it names for methods: revocation, agent-registry, watch, audit. */
 const ENDPOINTS: Endpoint[] = [
-  { methods: ['GET', 'HEAD'], path: /^\/jwks\.json$/, scope: undefined },
-  { methods: ['GET', 'HEAD'], path: /^\/health$/, scope: undefined },
-  { methods: ['GET', 'HEAD'], path: /^\/ready$/, scope: undefined },
-  { methods: ANY_METHOD, path: /^\/revocations(?:\/[^/]+)?$/, scope: 'edgewarden:revoke' },
+  { methods: READ, path: /^\/jwks\.json$/, scope: undefined },
+  { methods: READ, path: /^\/health$/, scope: undefined },
+  { methods: READ, path: /^\/ready$/, scope: undefined },
+  { methods: [...READ, 'POST', 'DELETE'], path: /^\/revocations$/, scope: 'edgewarden:revoke' },
+  { methods: [...READ, 'DELETE'], path: /^\/revocations\/[^/]+$/, scope: 'edgewarden:revoke' },
   { methods: ['POST'], path: /^\/explain$/, scope: 'edgewarden:read' },
-  { methods: ['GET'], path: /^\/policy$/, scope: 'edgewarden:read' },
-  { methods: ['GET'], path: /^\/metrics$/, scope: 'edgewarden:metrics', needsAll: true },
-  { methods: ['GET'], path: /^\/decisions(?:\/[^/]+)?$/, scope: 'edgewarden:audit:read' },
-  { methods: ['GET'], path: /^\/usage$/, scope: 'edgewarden:audit:read' },
-  { methods: ANY_METHOD, path: /^\/agents(?:\/[^/]+)?$/, scope: 'edgewarden:agents' },
-  { methods: ANY_METHOD, path: /^\/alerts(?:\/.+)?$/, scope: 'edgewarden:agents' },
+  { methods: READ, path: /^\/policy$/, scope: 'edgewarden:read' },
+  { methods: READ, path: /^\/metrics$/, scope: 'edgewarden:metrics', needsAll: true },
+  { methods: READ, path: /^\/decisions(?:\/[^/]+)?$/, scope: AUDIT },
+  { methods: READ, path: /^\/usage$/, scope: AUDIT },
+  { methods: READ, path: /^\/agents(?:\/adopt)?$/, scope: AGENTS },
+  { methods: [...READ, 'PUT', 'PATCH'], path: /^\/agents\/entry$/, scope: AGENTS },
+  { methods: ['POST'], path: /^\/agents\/(?:suspend|resume|retire)$/, scope: AGENTS },
+  { methods: READ, path: /^\/alerts(?:\/[^/]+)?$/, scope: AGENTS },
+  { methods: ['POST'], path: /^\/alerts\/[^/]+\/(?:dismiss|release|suspend)$/, scope: AGENTS },
   { methods: ['POST'], path: /^\/audit\/erase$/, scope: 'edgewarden:audit:erase' },
 ]
 
@@ -38,9 +46,9 @@ export function isUnderPrefix(policy: Policy, path: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`)
 }
 
-/** Whether the path is `PREFIX/health`, which answers on any host. */
-export function isHealth(policy: Policy, path: string): boolean {
-  return path === `${policy.gate.prefix}/health`
+/** Whether the request is for `PREFIX/health`, which answers on any host. */
+export function isHealth(policy: Policy, request: Request, path: string): boolean {
+  return READ.includes(request.method) && path === `${policy.gate.prefix}/health`
 }
 
 /** Whether the gate answers with the metadata of a resource (RFC 9728). */
@@ -51,30 +59,37 @@ export function isMetadata(policy: Policy, request: Request, path: string): bool
   return ['GET', 'HEAD'].includes(request.method) && paths.includes(path)
 }
 
+/** The endpoint; every other path below the prefix is 404. It is a part of the stage `route`. */
+export function findEndpoint(policy: Policy, request: Request, path: string): Endpoint {
+  const rest = path.slice(policy.gate.prefix.length)
+  return (
+    ENDPOINTS.find((each) => each.path.test(rest) && each.methods.includes(request.method)) ??
+    refuse('route_unknown')
+  )
+}
+
 /** Decides who may call an endpoint. What the endpoint then does is not judged here. */
 export function decideEndpoint(
   policy: Policy,
   request: Request,
-  path: string,
+  endpoint: Endpoint,
   world: World,
   known: Partial<Verdict>,
 ): Verdict {
-  const rest = path.slice(policy.gate.prefix.length)
-  const endpoint = ENDPOINTS.find(
-    (each) => each.path.test(rest) && each.methods.includes(request.method),
-  )
-  if (endpoint === undefined) refuse('route_unknown')
+  const isReady = endpoint.path.test('/ready')
   known.answeredByGate = 'endpoint'
   const credential = readCredential(request, undefined)
-  if (endpoint.scope === undefined && (rest !== '/ready' || credential === undefined)) {
+  if (endpoint.scope === undefined && (!isReady || credential === undefined)) {
     return { ...known, allowed: true }
   }
   if (credential === undefined) refuse('credential_missing')
   const { identity, kid } = verifyCaller(policy, undefined, request, credential, world, known)
   const { issuer, scopes } = identity
-  if (issuer.admin === false) refuse('admin_not_allowed')
-  const scope = endpoint.scope ?? 'edgewarden:read'
-  if (!scopes.includes(scope)) refuse('scope_missing', { required_scopes: [scope] })
+  // "Anybody" may call `ready`: a token with the scope only gets more, and one that is not accepted is refused.
+  if (issuer.admin === false && !isReady) refuse('admin_not_allowed')
+  const { scope } = endpoint
+  if (scope !== undefined && !scopes.includes(scope))
+    refuse('scope_missing', { required_scopes: [scope] })
   if (endpoint.needsAll && issuer.admin !== 'all') refuse('decision_reach')
   checkStanding(policy, undefined, { identity, kid }, world, request.now / 1000)
   return { ...known, allowed: true }

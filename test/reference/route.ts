@@ -36,10 +36,8 @@ export function findRoute(policy: Policy, request: Request, host: string, target
   const asked = preflightMethod(request)
   // Docs: unclear — which rule a preflight belongs to; here the one that the announced request would get.
   const method = asked ?? request.method
-  const candidates = policy.rules.filter(
-    (rule) => rule.methods.includes(method) && (rule.host ?? host) === host,
-  )
-  const rule = candidates.find((each) => matchSegments(each.path, segmentsOf(path)) !== undefined)
+  const candidates = candidatesFor(policy, method, host)
+  const rule = firstMatch(candidates, path)
   if (rule === undefined) {
     // Docs: unclear — a path that no rule matches and that some servers read as `..` is refused in any case.
     if (hasEncodedSlash(path) || isReadAsParent(path)) refuse('path_ambiguous')
@@ -76,13 +74,36 @@ function paramsOf(rule: Rule, path: string): Record<string, string> {
   )
 }
 
-/** Refuses a method in the query that the rule does not match, and two of them. */
-export function checkMethodInQuery(rule: Rule, request: Request, query: string | undefined): void {
+/** Refuses a method in the query with which another rule, or none, would match, and two of them. */
+export function checkMethodInQuery(
+  policy: Policy,
+  { rule, path }: Route,
+  request: Request,
+  host: string,
+  query: string | undefined,
+): void {
+  const method = methodInQuery(request, query)
+  if (method === undefined) return
+  // "Unless the same rule also matches that method": the first rule that matches decides.
+  if (firstMatch(candidatesFor(policy, method, host), path) !== rule) refuse('method_ambiguous')
+}
+
+/** The other method that the query names, if it names one. */
+export function methodInQuery(request: Request, query: string | undefined): string | undefined {
   const named = methodsInQuery(query)
   if (named.length > 1) refuse('method_ambiguous')
-  const [method] = named
-  if (method === undefined || method === request.method) return
-  if (!rule.methods.includes(method)) refuse('method_ambiguous')
+  return named[0] === request.method ? undefined : named[0]
+}
+
+/** The rules for a method and a host, in file order. */
+function candidatesFor(policy: Policy, method: string, host: string): Rule[] {
+  return policy.rules.filter(
+    (rule) => rule.methods.includes(method) && (rule.host ?? host) === host,
+  )
+}
+
+function firstMatch(candidates: Rule[], path: string): Rule | undefined {
+  return candidates.find((each) => matchSegments(each.path, segmentsOf(path)) !== undefined)
 }
 
 /** On every rule a token in the query is refused. */

@@ -25,7 +25,9 @@ export function scopesOfToken(claims: JsonObject, issuer: Issuer): string[] {
   const scopes = read.flatMap(
     (path) => readScopeClaim(readClaim(claims, path) as Json) ?? refuse('claim_malformed'),
   )
-  return [...new Set(scopes)]
+  // Without `admin` scopes of the gate's own endpoints are ignored.
+  const own = (scope: string) => issuer.admin === false && scope.startsWith('edgewarden:')
+  return [...new Set(scopes)].filter((scope) => !own(scope))
 }
 
 /** Whether one of the scopes is, or includes by SCOPES, the needed one. */
