@@ -131,7 +131,7 @@ function changedVars(dice: Dice, vars: Vars): Vars {
 
 /** A step: mostly a request that a rule matches, with a token that it accepts; often a step again. */
 function stepOf(dice: Dice, made: Case, vars: Vars): Step {
-  const before = dice.chance(0.2) ? changeOf(dice, made, vars) : undefined
+  const before = dice.chance(0.15) ? changeOf(dice, made, vars) : undefined
   const last = made.steps.at(-1 - dice.below(3))
   if (last && dice.chance(0.4)) {
     const request = structuredClone(last.request)
@@ -152,8 +152,8 @@ function aimed(dice: Dice, made: Case, vars: Vars): RequestSpec {
     const { name, spec } = tokenOf(dice, made, vars, rule, params)
     send(dice, request, name, spec, rule)
   }
-  if (dice.chance(0.3)) changeRequest(dice, request)
-  if (dice.chance(0.1)) changeRequest(dice, request)
+  if (dice.chance(0.2)) changeRequest(dice, request)
+  if (dice.chance(0.06)) changeRequest(dice, request)
   return request
 }
 
@@ -175,8 +175,8 @@ function tokenOf(
     ? dice.pick(accepted.filter((one) => names.includes(one)).concat(names.slice(0, 1)))
     : dice.pick(names)
   const spec = tokenFor(dice, vars, issuer, rule, params)
-  if (dice.chance(0.35)) changeToken(dice, spec, vars)
-  if (dice.chance(0.1)) changeToken(dice, spec, vars)
+  if (dice.chance(0.3)) changeToken(dice, spec, vars)
+  if (dice.chance(0.06)) changeToken(dice, spec, vars)
   const name = `t${known.length}`
   made.tokens[name] = spec
   return { name, spec }

@@ -73,10 +73,17 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
     const theirs = saidOf(current.reference.decide(sent.request, world), sent.request)
     count?.({ vars: current.vars, said: mine, step, isOfToken: sent.token !== undefined })
     const named = request.token === undefined ? undefined : one.tokens[request.token]
-    const entry = unsettledOf({ first: mine, second: theirs, request, token: named })
+    const entry = unsettledOf({
+      first: mine,
+      second: theirs,
+      request,
+      token: named,
+      vars: current.vars,
+      now,
+    })
     if (entry) {
       // Both may remember something else from here on.
-      if (mine.outcome !== theirs.outcome || mine.code !== theirs.code) break
+      if (!isAlike(mine, theirs)) break
       continue
     }
     const about = differences(mine, theirs)
@@ -140,6 +147,13 @@ export const NOT_COMPARED = {
 export const met = new Map<string, number>()
 
 const meet = (name: string) => met.set(name, (met.get(name) ?? 0) + 1)
+
+/** Whether both have gone equally far: they remember the same. */
+function isAlike(one: Said, other: Said): boolean {
+  return (
+    one.outcome === other.outcome && CODES[one.code ?? '']?.stage === CODES[other.code ?? '']?.stage
+  )
+}
 
 function unsettledOf(about: About): Unsettled | undefined {
   if (differences(about.first, about.second).length === 0) return undefined

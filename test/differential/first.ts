@@ -222,7 +222,8 @@ function saidOf(
   }
   if (decision?.outcome === 'denied' || code !== undefined) {
     const isOfEndpoint = decision && decision.outcome !== 'denied' && known?.route?.endpoint
-    return { outcome: isOfEndpoint ? 'endpoint' : 'refused', ...said }
+    // Of what an endpoint says itself, only who may call it is compared.
+    return { outcome: isOfEndpoint && code !== 'decision_reach' ? 'endpoint' : 'refused', ...said }
   }
   return {
     outcome: known?.route?.cors && !known.route.endpoint ? 'preflight' : 'endpoint',

@@ -421,7 +421,7 @@ export function varsOf(dice: Dice): Vars {
         'https://origin.example.com/base',
         'service:ORIGIN',
       ]),
-      ...some(dice, GATE, dice.pick([0.02, 0.05, 0.1])),
+      ...some(dice, GATE, dice.pick([0.02, 0.04, 0.07])),
     },
     ISSUERS: issuers,
     ROUTES: Array.from({ length: 2 + dice.below(4) }, () => ruleOf(dice, density)),

@@ -257,7 +257,7 @@ const CHANGES: ((dice: Dice, request: RequestSpec) => void)[] = [
   (dice, request) => {
     const [header] = dice.some(request.headers, 0.5)
     // The address of the caller is no list: it comes from the platform or from a proxy.
-    if (header && !header[0].includes('-ip')) request.headers.push([...header])
+    if (header && !/-ip|access-control/i.test(header[0])) request.headers.push([...header])
   },
   (dice, request) => {
     request.target += `${request.target.includes('?') ? '&' : '?'}${dice.pick(QUERIES)}`

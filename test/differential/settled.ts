@@ -3,7 +3,9 @@
  * only as much as it has to. `differential.soak.test.ts` fails if an entry is never needed.
  */
 import { CODES } from '../reference/codes.ts'
-import type { RequestSpec, Said, TokenSpec } from './shapes.ts'
+import type { JsonObject } from '../reference/types.ts'
+import { seconds } from '../reference/values.ts'
+import type { RequestSpec, Said, TokenSpec, Vars } from './shapes.ts'
 
 /**
  * "If several codes of one stage apply, any of them may be sent" (docs/denials.md). Codes of one stage that both apply to
@@ -94,6 +96,9 @@ export interface About {
   second: Said
   request: RequestSpec
   token: TokenSpec | undefined
+  vars: Vars
+  /** Milliseconds since 1970. */
+  now: number
 }
 
 /** A place where docs/ decides nothing: what the gate does, and the sentence that would decide it. */
@@ -110,6 +115,13 @@ const where =
   (is: (about: About) => boolean): Unsettled['adjusted'] =>
   (about) =>
     is(about) ? about.first : undefined
+
+/** The rule that the gate has found. */
+const ruleOf = ({ first, second, vars }: About): JsonObject =>
+  vars.ROUTES.find(({ match }) => match === (first.rule ?? second.rule)) ?? {}
+
+const issuerOf = ({ token, vars }: About): JsonObject =>
+  Object.values(vars.ISSUERS).find(({ issuer }) => issuer === token?.claims.iss) ?? {}
 
 const pathOf = ({ target }: RequestSpec) => target.split('?')[0] ?? ''
 
@@ -159,7 +171,8 @@ export const UNSETTLED: Unsettled[] = [
     proposal: 'issuers.md: "A token whose `iss` is absent or not text is 401 `token_malformed`"',
     adjusted: where(
       ({ first, token }) =>
-        first.code === 'token_malformed' && typeof token?.claims.iss !== 'string',
+        first.code === 'token_malformed' &&
+        (typeof token?.claims.iss !== 'string' || token.claims.iss.startsWith('@raw')),
     ),
   },
   {
@@ -211,7 +224,10 @@ export const UNSETTLED: Unsettled[] = [
     gate: '`agent.types` is an empty list',
     proposal: 'conditions.md: "`types` (a list: empty without a type, and of one if there is one)"',
     adjusted: where(
-      ({ first, second }) => first.code === 'condition_failed' && second.code === 'condition_error',
+      (about) =>
+        about.first.code === 'condition_failed' &&
+        about.second.code === 'condition_error' &&
+        JSON.stringify(ruleOf(about)).includes('agent.types'),
     ),
   },
   {
@@ -238,14 +254,13 @@ export const UNSETTLED: Unsettled[] = [
   },
   {
     name: 'messages without id',
-    gate: 'mcp_method_not_allowed for a method without an id that is no notification',
+    gate: 'a method without an id is judged like one with an id, also if it is no notification',
     proposal:
       'mcp.md, "Methods": "A method without `id` that does not begin with `notifications/` is refused as `mcp_method_not_allowed`"',
     adjusted: where(
       ({ first, second, request }) =>
-        first.code === 'mcp_method_not_allowed' &&
         second.code === 'message_invalid' &&
-        !request.body?.startsWith('{"jsonrpc":"2.0","id"'),
+        [bodyOf(request)].flat().some(({ id }) => id === undefined),
     ),
   },
   {
@@ -263,7 +278,8 @@ export const UNSETTLED: Unsettled[] = [
     gate: 'with the profiles kubernetes, aws and azure-workload a token without its client id is claim_missing',
     proposal:
       'issuers.md, table of profiles, "distinguished from ID tokens by": "…, and the client id is present", for `kubernetes`, `aws` and `azure-workload`',
-    adjusted: where(({ first, token }) => {
+    adjusted: where((about) => {
+      const { first, token } = about
       const { claims = {} } = token ?? {}
       const of = (name: string, member: string) => {
         const value = claims[name]
@@ -272,6 +288,7 @@ export const UNSETTLED: Unsettled[] = [
       }
       return (
         first.code === 'claim_missing' &&
+        ['kubernetes', 'aws', 'azure-workload'].includes(issuerOf(about).profile as string) &&
         !of('kubernetes.io', 'serviceaccount') &&
         !of('https://sts.amazonaws.com/', 'aws_account') &&
         claims.azp === undefined &&
@@ -285,7 +302,9 @@ export const UNSETTLED: Unsettled[] = [
     proposal:
       'agentic-jwt.md, "What is checked": "the claim with its scopes (`scope` of the issuer) is not empty"',
     adjusted: where(
-      ({ second, token }) => second.code === 'scope_empty' && token?.claims.scope === undefined,
+      (about) =>
+        [about.first.code, about.second.code].includes('scope_empty') &&
+        issuerOf(about).scope !== undefined,
     ),
   },
   {
@@ -310,6 +329,147 @@ export const UNSETTLED: Unsettled[] = [
         request.method === 'OPTIONS' &&
         first.outcome === 'endpoint' &&
         second.code === 'route_unknown',
+    ),
+  },
+  {
+    name: 'times in whole seconds',
+    gate: 'times are compared in whole seconds: what has passed of the present second does not count',
+    proposal: 'request.md: "The gate compares times in whole seconds of its clock"',
+    adjusted: where((about) => {
+      const { token, vars, now, request } = about
+      const { exp, nbf, iat, auth_time: at } = token?.claims ?? {}
+      const tolerance = seconds(vars.GATE.clock_tolerance) ?? 5
+      const oldest = seconds(ruleOf(about).max_age) ?? 0
+      const borders = [
+        Number(exp) + tolerance,
+        Number(nbf) - tolerance,
+        Number(iat) - tolerance,
+        Number(at) + tolerance + oldest,
+        Number(at),
+        Number(request.proof?.claims.exp),
+        Number(request.proof?.claims.iat) + (seconds(vars.GATE.proof_max_age) ?? 60),
+      ]
+      // The moment is after the border, and the second is not.
+      return borders.some((time) => Math.floor(now / 1000) <= time && now / 1000 >= time)
+    }),
+  },
+  {
+    name: 'a proof that begins in the future',
+    gate: '`nbf` of a proof may be `proof_max_ahead` in the future, as `iat`',
+    proposal:
+      'possession.md: "…; if the proof has `exp` it is not over, and its `nbf` is at most `proof_max_ahead` in the future"',
+    adjusted: where(
+      ({ first, second, request }) =>
+        second.code === 'proof_expired' &&
+        first.code !== 'proof_expired' &&
+        typeof request.proof?.claims.nbf === 'number',
+    ),
+  },
+  {
+    name: 'metadata that a rule names',
+    gate: 'the rule that matches must have exactly that path; another rule with it is not enough',
+    proposal:
+      'routes.md, "Metadata of the origin": "only if the rule that matches has exactly that path in `match`"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'route_unknown' && pathOf(request).startsWith('/.well-known/o'),
+    ),
+  },
+  {
+    name: 'a key that is named twice in an Agentic JWT',
+    gate: 'the stage `possession` refuses a `cnf` with `jkt` and `jwk`, as confirmation_unsupported',
+    proposal:
+      'agentic-jwt.md, "What is checked": "`cnf` has `jwk`, or with the form `jkt` a `jkt`; several members are `confirmation_unsupported`"',
+    adjusted: where(
+      ({ first, second }) =>
+        first.code === 'confirmation_unsupported' && second.code === 'confirmation_malformed',
+    ),
+  },
+  {
+    name: 'tasks of 2026-07-28',
+    gate: 'header_mismatch if a message `tasks/…` of 2026-07-28 has no `Mcp-Name`',
+    proposal:
+      'mcp.md: "`Mcp-Name` has the name of tool or prompt, the URI of a resource, or the id of a task"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'header_mismatch' && String(bodyOf(request).method).startsWith('tasks/'),
+    ),
+  },
+  {
+    name: 'times that are not exact',
+    gate: 'authentication_malformed for an `auth_time` that is no exact number',
+    proposal:
+      'routes.md, "Step-up": "an `auth_time` that is not an exact number or is in the future"',
+    adjusted: where(
+      ({ first, token }) =>
+        first.code === 'authentication_malformed' &&
+        String(token?.claims.auth_time).startsWith('@raw'),
+    ),
+  },
+  {
+    name: 'which scope is told',
+    gate: 'of several scopes that include the needed one X-Agent-Grant has the first in the order of SCOPES',
+    proposal:
+      'origin.md, `X-Agent-Grant`: "a scope that includes the needed one, if the token does not have it: the first in the order of SCOPES"',
+    adjusted: ({ first, second, vars }) =>
+      vars.SCOPES && first.grant && second.grant && second.headers
+        ? {
+            ...second,
+            grant: first.grant,
+            headers: {
+              ...second.headers,
+              ...Object.fromEntries(
+                Object.entries(first.headers ?? {}).filter(([name]) => name.endsWith('-grant')),
+              ),
+            },
+          }
+        : undefined,
+  },
+  {
+    name: 'a malformed host of health',
+    gate: 'host_malformed, also for `PREFIX/health`',
+    proposal: 'gate.md, "The gate\'s own endpoints", `health`: "anybody, on any well-formed host"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'host_malformed' && pathOf(request).endsWith('/health'),
+    ),
+  },
+  {
+    name: 'other spellings of the prefix',
+    gate: 'the own endpoints are earlier rules: path_ambiguous for another case of their path',
+    proposal: 'paths.md: "The gate\'s own endpoints count as earlier rules"',
+    adjusted: where(
+      ({ first, request, vars }) =>
+        first.code === 'path_ambiguous' &&
+        pathOf(request)
+          .toLowerCase()
+          .startsWith(String(vars.GATE.prefix ?? '/.edgewarden')),
+    ),
+  },
+  {
+    name: 'one id twice in a batch',
+    gate: 'message_invalid if two requests of a batch have the same id',
+    proposal: 'mcp.md: "Requests of a batch need different ids; else 400 `message_invalid`"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'message_invalid' && request.body?.startsWith('[{') === true,
+    ),
+  },
+  {
+    name: 'a GET with a body to an MCP server',
+    gate: 'body_too_large',
+    proposal: 'mcp.md: "A GET or DELETE with a body is 413 `body_too_large`"',
+    adjusted: where(
+      ({ first, request }) => first.code === 'body_too_large' && request.method !== 'POST',
+    ),
+  },
+  {
+    name: 'an empty name in a call',
+    gate: 'params_invalid for a tool or prompt with an empty name',
+    proposal: 'mcp.md: "A name or URI in params is text that is not empty; else 400 `params_invalid`"',
+    adjusted: where(
+      ({ first, request }) =>
+        first.code === 'params_invalid' && JSON.stringify(bodyOf(request)).includes('"name":""'),
     ),
   },
 ]

@@ -39,7 +39,6 @@ export function readCredential(request: Request, rule: Rule | undefined): Creden
 
 /**
  * Reads an Authorization header: the word Bearer or DPoP, spaces (RFC 9110 §11.4), the token.
- * Docs: unclear — whether several spaces are accepted (RFC 9110 §11.4); here exactly one.
  */
 export function readAuthorization(header: string): Credential {
   const [, word, token] = /^([^\s,]+)(?: +(.*))?$/s.exec(header) ?? []

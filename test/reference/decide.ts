@@ -110,7 +110,13 @@ function passStages(policy: Policy, request: Request, world: World, progress: Pr
   checkHost(host, policy.gate)
   checkForm(request, target)
   const caller = callerOf(policy, request)
-  if (isMetadata(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
+  if (isMetadata(policy, request, path)) {
+    // "Without it they are 403": it is a request for an https resource too.
+    if (methodInQuery(request, target.query) !== undefined) refuse('method_ambiguous')
+    checkScheme(request, policy.gate.resource, policy.gate)
+    checkAddressLimit(policy.gate, caller, world, request.now)
+    return { allowed: true, answeredByGate: 'endpoint' }
+  }
   if (isUnderPrefix(policy, path)) {
     const endpoint = findEndpoint(policy, request, path)
     const other = methodInQuery(request, target.query)
@@ -195,10 +201,10 @@ function authorize(
       ...checkMessages(policy, request, world, progress, rule, params, variables, identity),
     )
   if (gate.assertion.binding !== 'off' && world.unavailable.signing) refuse('assertion_unavailable')
-  // The stage `revocation_precheck`. Docs: unclear — whether it looks at statuses of agents too; here only at
-  // revocations, because only their codes are said to come from it.
-  if (spends(rule, proof)) checkRevocations(policy, caller, world, now)
-  checkReplay(rule, identity, proof, world, counts)
+  // The stage `revocation_precheck`. "A request that one of these checks refuses does not use up its proof"
+  // (docs/possession.md, "Replay"): statuses are looked at too.
+  if (spends(rule, proof)) checkStanding(policy, rule, caller, world, now)
+  checkReplay(rule, identity, proof, policy, world, request.now, counts)
   checkRateLimit(rule, identity, world, request.now, counts)
   checkStanding(policy, rule, caller, world, now)
   if (counts) checkThrottle(policy, caller, world, request.now)
@@ -206,7 +212,7 @@ function authorize(
 }
 
 /** Whether an exact quota, a single-use token or a proof may be used up. */
-function spends(rule: Route['rule'], proof: string | undefined): boolean {
+function spends(rule: Route['rule'], proof: Verified['proof']): boolean {
   const hasExactLimit = rule.rateLimit !== undefined && rule.rateLimit.binding === undefined
   return hasExactLimit || rule.singleUse || (proof !== undefined && rule.replay === 'exact')
 }

@@ -65,7 +65,8 @@ export function checkDelegation(
       parties.some(
         (party) => party.sub === sub && urlOf(policy, party.issuer ?? issuer.issuer) === of,
       )
-    if (allowed && !(actor && isAllowed(allowed, actor.sub, actor.issuer))) {
+    // Whether there must be an actor is said by `require_actor`.
+    if (allowed && actor && !isAllowed(allowed, actor.sub, actor.issuer)) {
       refuse('actor_not_allowed')
     }
     if (subjects && !isAllowed(subjects, claims.sub, issuer.issuer)) refuse('subject_not_allowed')

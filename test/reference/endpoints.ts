@@ -1,6 +1,7 @@
 /** The gate's own endpoints, as far as token, scope and `admin` (docs/configuration/gate.md). */
 import { readCredential } from './credential.ts'
 import type { Policy } from './policy.ts'
+import { checkProofUse } from './singleUse.ts'
 import { checkStanding } from './standing.ts'
 import { type Request, refuse, type Verdict, type World } from './types.ts'
 import { verifyCaller } from './verification.ts'
@@ -78,12 +79,18 @@ export function decideEndpoint(
 ): Verdict {
   const isReady = endpoint.path.test('/ready')
   known.answeredByGate = 'endpoint'
+  if (endpoint.scope === undefined && !isReady) return { ...known, allowed: true }
   const credential = readCredential(request, undefined)
-  if (endpoint.scope === undefined && (!isReady || credential === undefined)) {
-    return { ...known, allowed: true }
-  }
+  if (credential === undefined && isReady) return { ...known, allowed: true }
   if (credential === undefined) refuse('credential_missing')
-  const { identity, kid } = verifyCaller(policy, undefined, request, credential, world, known)
+  const { identity, kid, proof } = verifyCaller(
+    policy,
+    undefined,
+    request,
+    credential,
+    world,
+    known,
+  )
   const { issuer, scopes } = identity
   // "Anybody" may call `ready`: a token with the scope only gets more, and one that is not accepted is refused.
   if (issuer.admin === false && !isReady) refuse('admin_not_allowed')
@@ -91,6 +98,9 @@ export function decideEndpoint(
   if (scope !== undefined && !scopes.includes(scope))
     refuse('scope_missing', { required_scopes: [scope] })
   if (endpoint.needsAll && issuer.admin !== 'all') refuse('decision_reach')
+  // "The gate accepts a proof once."
+  if (proof) checkStanding(policy, undefined, { identity, kid }, world, request.now / 1000)
+  checkProofUse(policy, proof, world, request.now, true)
   checkStanding(policy, undefined, { identity, kid }, world, request.now / 1000)
   return { ...known, allowed: true }
 }

@@ -106,7 +106,9 @@ function readType(claims: JsonObject, issuer: Issuer): string | undefined {
 
 /** The workflow. All present claims must name the same, also `intent.workflow_id`. */
 function readWorkflow(claims: JsonObject, issuer: Issuer): string | undefined {
-  const values = issuer.workflowId
+  // "The workflow is `intent.workflow_id`" (docs/agentic-jwt.md), whatever the table says.
+  const own = issuer.profileName === 'agentic-jwt' ? ['intent.workflow_id'] : []
+  const values = [...issuer.workflowId, ...own]
     .map((path) => readClaim(claims, path))
     .filter((value) => value !== undefined)
   for (const value of values) if (!isText(value)) refuse('agent_id_malformed')

@@ -33,7 +33,7 @@ export type Possession =
   | { ok: true; method?: undefined }
   | { ok: true; method: 'mtls' }
   /** `use` is the key of `World.usedProofs`; `thumbprint` is the key's. */
-  | { ok: true; method: 'dpop'; thumbprint: string; use: string }
+  | { ok: true; method: 'dpop'; thumbprint: string; use: string; issued: number }
   | { ok: false; code: string }
 
 const ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384']
@@ -148,7 +148,7 @@ function checkProof(possession: PossessionCase, key: string | undefined): Posses
   const own = thumbprint(jwk) ?? ''
   if (own !== key) return wrong('proof_key_mismatch')
   const use = JSON.stringify([own, proof.claims.jti, `${url.origin}${url.path}`])
-  return { ok: true, method: 'dpop', thumbprint: own, use }
+  return { ok: true, method: 'dpop', thumbprint: own, use, issued: Number(proof.claims.iat) }
 }
 
 /** The SHA-256 of a certificate in base64url, also if it is written in hex. */

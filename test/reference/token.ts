@@ -89,14 +89,13 @@ export function plainAlgorithm(alg: string): string {
 /** The issuer that a token names: by `iss`, or with profile `spiffe` by the trust domain of `sub`. */
 function issuerOf(policy: Policy, claims: JsonObject): Issuer | undefined {
   const all = Object.values(policy.issuers)
-  const [spiffe, others] = [
-    all.filter((issuer) => issuer.profileName === 'spiffe'),
-    all.filter((issuer) => issuer.profileName !== 'spiffe'),
-  ]
-  const named = others.find((issuer) => issuer.issuer === claims.iss)
-  if (named !== undefined || spiffe.length === 0) return named
+  const spiffe = all.filter((issuer) => issuer.profileName === 'spiffe')
+  const named = all.find((issuer) => issuer.issuer === claims.iss)
+  if (named?.profileName !== 'spiffe' && (named !== undefined || spiffe.length === 0)) return named
   const domain = trustDomain(claims.sub)
   if (domain === undefined && claims.iss === undefined) refuse('token_malformed')
+  // "If `iss` names the issuer of another table, that table applies."
+  if (named !== undefined) return named.issuer === domain ? named : undefined
   return spiffe.find((issuer) => issuer.issuer === domain)
 }
 

@@ -113,8 +113,8 @@ export interface World {
   days: Record<string, number>
   /** Tokens that were used on a rule with `single_use`, by issuer and `jti`. */
   usedTokens: Record<string, true>
-  /** DPoP proofs that were used, by the key that `proof.ts` makes. */
-  usedProofs: Record<string, true>
+  /** DPoP proofs that were used, by the key that `proof.ts` makes: until when each is kept, in seconds since 1970. */
+  usedProofs: Record<string, number>
 }
 
 /** A world in which nothing was revoked, counted or used. */

@@ -8,6 +8,7 @@ import { verifyToken } from './keys.ts'
 import type { Policy } from './policy.ts'
 import { checkPossession } from './proof.ts'
 import type { Rule } from './rule.ts'
+import type { Proof } from './singleUse.ts'
 import { acceptedIssuers, checkClaims, findIssuer, readToken } from './token.ts'
 import { type Request, refuse, type Verdict, type World } from './types.ts'
 
@@ -17,8 +18,7 @@ export interface Verified {
   kid: string | undefined
   step: string | undefined
   possession: 'bearer' | 'dpop' | 'mtls'
-  /** The key of the DPoP proof in `World.usedProofs`. */
-  proof: string | undefined
+  proof: Proof | undefined
 }
 
 /** Verifies a token for a rule, or, without a rule, for the gate's own endpoints. */
@@ -74,6 +74,7 @@ export function verifyCaller(
     kid: (token.header.kid ?? key.kid) as string | undefined,
     step: isAgentic ? stepOf(claims) : undefined,
     possession: possession.method ?? 'bearer',
-    proof: possession.method === 'dpop' ? possession.use : undefined,
+    proof:
+      possession.method === 'dpop' ? { use: possession.use, issued: possession.issued } : undefined,
   }
 }
