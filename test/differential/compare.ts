@@ -95,7 +95,7 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
 }
 
 /** What the second implementation says, in the words of both. */
-function saidOf(verdict: Verdict, { method }: Request): Said {
+export function saidOf(verdict: Verdict, { method }: Request): Said {
   const { allowed, code, rule, issuer, agent, grant, shadow, answeredByGate } = verdict
   const { headers, target, origin, assertion } = verdict
   const outcome = answeredByGate ?? (allowed ? 'forwarded' : 'refused')
@@ -130,6 +130,7 @@ function joined(headers: [string, string][]): Record<string, string> {
 /** What is not compared, each with the reason. */
 export const NOT_COMPARED = {
   headers: {
+    connection: 'hop-by-hop: the runtime sets it',
     'accept-encoding':
       'how an answer is coded is no matter of the decision; masking and MCP lists set it',
     'content-length': 'the runtime sets it',

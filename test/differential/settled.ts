@@ -275,7 +275,7 @@ export const UNSETTLED: Unsettled[] = [
   },
   {
     name: 'the client of a workload',
-    gate: 'with the profiles kubernetes, aws and azure-workload a token without its client id is claim_missing',
+    gate: 'with the profiles kubernetes, aws, gcp and azure-workload a token without its client id is claim_missing',
     proposal:
       'issuers.md, table of profiles, "distinguished from ID tokens by": "…, and the client id is present", for `kubernetes`, `aws` and `azure-workload`',
     adjusted: where((about) => {
@@ -288,7 +288,9 @@ export const UNSETTLED: Unsettled[] = [
       }
       return (
         first.code === 'claim_missing' &&
-        ['kubernetes', 'aws', 'azure-workload'].includes(issuerOf(about).profile as string) &&
+        ['kubernetes', 'aws', 'azure-workload', 'gcp'].includes(
+          issuerOf(about).profile as string,
+        ) &&
         !of('kubernetes.io', 'serviceaccount') &&
         !of('https://sts.amazonaws.com/', 'aws_account') &&
         claims.azp === undefined &&
@@ -466,10 +468,30 @@ export const UNSETTLED: Unsettled[] = [
   {
     name: 'an empty name in a call',
     gate: 'params_invalid for a tool or prompt with an empty name',
-    proposal: 'mcp.md: "A name or URI in params is text that is not empty; else 400 `params_invalid`"',
+    proposal:
+      'mcp.md: "A name or URI in params is text that is not empty; else 400 `params_invalid`"',
     adjusted: where(
       ({ first, request }) =>
         first.code === 'params_invalid' && JSON.stringify(bodyOf(request)).includes('"name":""'),
+    ),
+  },
+  {
+    name: 'digests of messages',
+    gate: 'on a rule with `mcp` a Content-Digest is checked whatever the assertion is bound to',
+    proposal:
+      'mcp.md: "The gate checks a `Content-Digest` of a message as with `assertion = "body"`"',
+    adjusted: where(
+      (about) => about.first.code === 'digest_mismatch' && ruleOf(about).mcp !== undefined,
+    ),
+  },
+  {
+    name: 'throttles at the own endpoints',
+    gate: 'agent_throttled also at the own endpoints of the gate, whose requests count too',
+    proposal: 'watch.md: "over all rules and the gate\'s own endpoints"',
+    adjusted: where(
+      ({ first, request, vars }) =>
+        first.code === 'agent_throttled' &&
+        pathOf(request).startsWith(String(vars.GATE.prefix ?? '/.edgewarden')),
     ),
   },
 ]
