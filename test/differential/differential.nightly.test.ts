@@ -4,17 +4,14 @@ import { run } from './run.ts'
 const DECISIONS = 10_000_000
 const WITHIN = 7_000_000
 
-it.runIf(process.env.MODE === 'nightly' || process.argv.includes('nightly'))(
-  `says the same as the second implementation ${DECISIONS} times`,
-  async () => {
-    const { seed } = inject('trying')
-    const { coverage, cases, disagreements } = await run({
-      seed,
-      decisions: DECISIONS,
-      within: WITHIN,
-      most: 20,
-    })
-    console.log(`${coverage.decisions} of ${DECISIONS} decisions in ${cases} cases`)
-    expect(disagreements).toEqual([])
-  },
-)
+it(`says the same as the second implementation ${DECISIONS} times`, async () => {
+  const { seed } = inject('trying')
+  const { coverage, cases, disagreements } = await run({
+    seed,
+    decisions: DECISIONS,
+    within: WITHIN,
+    most: 20,
+  })
+  console.log(`${coverage.decisions} of ${DECISIONS} decisions in ${cases} cases`)
+  expect(disagreements).toEqual([])
+})

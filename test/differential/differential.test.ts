@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import { makeCase } from './cases.ts'
 import { compareCase } from './compare.ts'
 import { run } from './run.ts'
-import type { Case } from './shapes.ts'
 import { shrunk } from './shrink.ts'
 
 describe('the gate and the second implementation', () => {
@@ -11,7 +10,7 @@ describe('the gate and the second implementation', () => {
     expect(disagreements).toEqual([])
     expect(coverage.decisions).toBeGreaterThanOrEqual(2_500)
     // Of those that pass there are enough.
-    expect(coverage.said.get('forwarded')).toBeGreaterThan(400)
+    expect(coverage.said.get('forwarded')).toBeGreaterThan(300)
   })
 
   it('are asked the same for the same seed and number', () => {
@@ -25,14 +24,5 @@ describe('the gate and the second implementation', () => {
     one.policies[0]?.ROUTES.push({ match: 'GET x', scopes: [] })
     expect(await compareCase(one)).toBe(undefined)
     expect(await shrunk(one)).toBe(undefined)
-  })
-})
-
-/** Cases that once differed, as they were printed. */
-const PASTED: Record<string, Case> = {}
-
-describe('cases that once differed', () => {
-  it.each(Object.entries(PASTED))('%s', async (_, one) => {
-    expect(await compareCase(one)).toBe(undefined)
   })
 })

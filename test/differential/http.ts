@@ -215,7 +215,6 @@ async function ask(
       tlsClientAuth: {
         certVerified: 'SUCCESS',
         certRevoked: '0',
-        certRevoked: '0',
         certFingerprintSHA256: certificate.sha256,
       },
     }),

@@ -247,7 +247,10 @@ const RULE: Keys = {
   on_expiry: (dice) => dice.pick(['finish', 'cut']),
   finish_within: () => '30s',
   inject: (dice) =>
-    dice.pick<Json>([{ Authorization: 'Bearer ${API_KEY}' }, { 'X-Api-Key': '${API_KEY}' }]),
+    dice.pick<Json>([
+      { Authorization: 'Bearer \u0024{API_KEY}' },
+      { 'X-Api-Key': '\u0024{API_KEY}' },
+    ]),
   forward_token: () => true,
   encoded_slash: () => true,
   ambiguous_paths: (dice) => dice.pick(['allow', 'allow', 'refuse']),
