@@ -6,7 +6,8 @@ const KEY = await createProofKey()
 
 let setting: Setting
 beforeAll(async () => {
-  setting = await startSetting({ beside: [{}] })
+  const gate = { in_flight: 2_000 }
+  setting = await startSetting({ gate, beside: [{ gate }] })
 })
 afterAll(() => setting.close())
 
