@@ -22,8 +22,8 @@ const PATIENCE_MS = 1_000
 
 /**
  * Counts requests in progress in one isolate. workerd ends the code of a request whose connection breaks, without any
- * event. So where an owner has as many as allowed, each of its requests is asked for a sign of life, by a promise of its
- * own: those that have ended do not answer. workerd logs a warning for each of these.
+ * event. So from half of what an owner may have, each of its requests is asked for a sign of life once a second, by a
+ * promise of its own: those that have ended do not answer. workerd logs a warning for each of these.
  */
 export function createInFlight(clock: { now(): number }): InFlight & { readonly size: number } {
   const owners = new Map<string, { readonly open: Set<Open>; askedAt: number }>()
@@ -45,7 +45,7 @@ export function createInFlight(clock: { now(): number }): InFlight & { readonly 
     enter(owner, most) {
       const own = owners.get(owner) ?? { open: new Set(), askedAt: Number.NEGATIVE_INFINITY }
       const { open } = own
-      if (open.size >= most && Math.abs(clock.now() - own.askedAt) >= PATIENCE_MS) {
+      if (2 * open.size >= most && Math.abs(clock.now() - own.askedAt) >= PATIENCE_MS) {
         own.askedAt = clock.now()
         for (const one of open) {
           if (one.isAsked) open.delete(one)

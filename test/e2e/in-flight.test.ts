@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventually } from '../kit/eventually.ts'
 import { connectRaw, rawRequest } from '../kit/raw.ts'
+import { clocked, forward } from './keys-setting.ts'
 import { revoking } from './revoking.ts'
 import {
   askGate,
@@ -14,6 +15,7 @@ import {
   type Setting,
   type SettingOptions,
   sharedSetting,
+  startSetting,
 } from './setting.ts'
 
 const EXCEEDED = { status: 429, code: 'in_flight_exceeded' }
@@ -51,13 +53,13 @@ const ask = async ({ path, token }: Place, method = 'GET') =>
   outcome(await askGate(setting.gate, path, { token, method }))
 
 /** Sends a request that the origin has and does not answer yet. */
-const hold = async ({ path, token }: Place, method = 'GET') => {
+const hold = async ({ path, token }: Place, method = 'GET', { gate, origin } = setting) => {
   let response: ServerResponse | undefined
-  const before = setting.origin.requests.length
-  setting.origin.on(path, (_, res) => {
+  const before = origin.requests.length
+  origin.on(path, (_, res) => {
     response = res
   })
-  const connection = await connectRaw(setting.gate.port)
+  const connection = await connectRaw(gate.port)
   const headers = [
     ['Host', HOST],
     ['Authorization', `Bearer ${token}`],
@@ -65,7 +67,7 @@ const hold = async ({ path, token }: Place, method = 'GET') => {
   ] as const
   connection.send(rawRequest({ method, target: path, headers }))
   if (method === 'POST') connection.send('a')
-  await eventually(() => expect(setting.origin.requests.length).toBeGreaterThan(before))
+  await eventually(() => expect(origin.requests.length).toBeGreaterThan(before))
   await eventually(() => expect(response).toBeDefined())
   return { connection, answer: response as unknown as ServerResponse }
 }
@@ -259,4 +261,18 @@ describe('a WebSocket', () => {
     else for (const one of setting.origin.webSockets) one.close()
     await isFree(at)
   })
+})
+
+it('of an agent that has left are found before they are as many as allowed', async () => {
+  const own = await startSetting({ ...(await clocked()), ...SETTING, gate: { in_flight: 8 } })
+  const at = { token: await own.token(), path: '/v1/x' }
+  for (let i = 0; i < 5; i++) (await hold({ ...at, sub: '' }, 'GET', own)).connection.reset()
+  own.origin.on('/v1/x', (_, res) => res.end())
+  for (let i = 0; i < 2; i++) {
+    expect((await askGate(own.gate, at.path, at)).status).toBe(200)
+    await forward(own.gate, 1_000)
+  }
+  for (let i = 0; i < 8; i++) await hold({ ...at, sub: '' }, 'GET', own)
+  expect(await outcome(await askGate(own.gate, at.path, at))).toEqual(EXCEEDED)
+  await own.close()
 })
