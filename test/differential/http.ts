@@ -19,7 +19,6 @@ import {
 } from './shapes.ts'
 import { SECRETS, sentOf, worldOf } from './world.ts'
 
-const FACTS = 'x-facts'
 const SCHEME = 'x-scheme'
 
 /** Keys that need what plain workerd does not have, or a clock that stands still. */
@@ -40,7 +39,6 @@ const OF_CONNECTION =
 
 /** Headers that the way to the origin adds. */
 const ON_THE_WAY = [
-  FACTS,
   SCHEME,
   'accept-encoding',
   'content-length',
@@ -129,7 +127,6 @@ export async function sample(seed: number, number: number, origin: Origin): Prom
     vars: filled(vars) as Record<string, unknown>,
     secrets: SECRETS,
     services: { ORIGIN: origin.url, DOCS: origin.url },
-    factsHeader: FACTS,
     protocolHeader: SCHEME,
   })
   try {
@@ -138,7 +135,8 @@ export async function sample(seed: number, number: number, origin: Origin): Prom
     const by = Math.floor(Date.now() / 1000) - BEGIN
     const prefix = String(vars.GATE.prefix ?? '/.edgewarden')
     for (const { request } of one.steps) {
-      if (!isSendable(request, prefix)) continue
+      // Plain workerd knows of no certificates.
+      if (!isSendable(request, prefix) || request.certificate) continue
       const named = request.token === undefined ? undefined : one.tokens[request.token]
       const token = named && shifted(named, by)
       if (named && !token) continue
@@ -194,31 +192,8 @@ function alike(first: Said, second: Said): Said {
 async function ask(
   gate: Gate,
   origin: Origin,
-  {
-    method,
-    scheme,
-    host = '',
-    target,
-    headers,
-    body,
-    country,
-    asn,
-    botScore,
-    certificate,
-  }: Parameters<Reference>[0],
+  { method, scheme, host = '', target, headers, body }: Parameters<Reference>[0],
 ): Promise<Said> {
-  const facts = {
-    ...(country !== undefined && { country }),
-    ...(asn !== undefined && { asn }),
-    ...(botScore !== undefined && { botManagement: { score: botScore } }),
-    ...(certificate && {
-      tlsClientAuth: {
-        certVerified: 'SUCCESS',
-        certRevoked: '0',
-        certFingerprintSHA256: certificate.sha256,
-      },
-    }),
-  }
   const bytes = Buffer.from(body ?? '')
   const lines = gate.journal().length
   const before = origin.requests.length
@@ -228,7 +203,6 @@ async function ask(
       target,
       headers: [
         ['Host', host],
-        [FACTS, JSON.stringify(facts)],
         [SCHEME, scheme],
         ...headers,
         ...(body === undefined
