@@ -5,7 +5,7 @@
 import { CODES } from '../reference/codes.ts'
 import type { JsonObject } from '../reference/types.ts'
 import { seconds } from '../reference/values.ts'
-import type { RequestSpec, Said, TokenSpec, Vars } from './shapes.ts'
+import { BEGIN, type RequestSpec, type Said, type TokenSpec, type Vars } from './shapes.ts'
 
 /**
  * "If several codes of one stage apply, any of them may be sent" (docs/denials.md). Codes of one stage that both apply to
@@ -492,6 +492,30 @@ export const UNSETTLED: Unsettled[] = [
       ({ first, request, vars }) =>
         first.code === 'agent_throttled' &&
         pathOf(request).startsWith(String(vars.GATE.prefix ?? '/.edgewarden')),
+    ),
+  },
+  {
+    name: 'a token of a certificate before its limit',
+    gate: '`revocation_precheck` runs for every token with `cnf`, also if nothing is spent',
+    proposal: 'request.md, stage `revocation_precheck`: "…, or if the token is bound to a key"',
+    adjusted: where(
+      ({ first, second, token }) =>
+        CODES[first.code ?? '']?.stage === 'revocation' &&
+        CODES[second.code ?? '']?.stage === 'limit' &&
+        JSON.stringify(token?.claims.cnf ?? '').includes('x5t'),
+    ),
+  },
+  {
+    name: 'how long a used token is remembered',
+    gate: 'until a minute after the token that was used has expired: another token with its `jti` is then accepted',
+    proposal:
+      'rate-limits.md, "Single use": "The record is kept until the used token has expired. An issuer must not give two tokens one `jti`"',
+    // No token of a case expires sooner than 30 s after its beginning.
+    adjusted: where(
+      ({ first, second, now }) =>
+        second.code === 'token_replayed' &&
+        first.code !== 'token_replayed' &&
+        now > (BEGIN + 90) * 1000,
     ),
   },
 ]

@@ -211,8 +211,8 @@ function authorize(
   return [...new Set(grant)]
 }
 
-/** "Before quota, a single-use token or a proof is spent" (docs/request.md). */
+/** Whether an exact quota, a single-use token or a proof may be used up (SECURITY.md, "exact limits"). */
 function spends(rule: Route['rule'], proof: Verified['proof']): boolean {
-  const hasLimit = rule.rateLimit !== undefined
-  return hasLimit || rule.singleUse || (proof !== undefined && rule.replay === 'exact')
+  const hasExactLimit = rule.rateLimit !== undefined && rule.rateLimit.binding === undefined
+  return hasExactLimit || rule.singleUse || (proof !== undefined && rule.replay === 'exact')
 }
