@@ -162,7 +162,7 @@ export const UNSETTLED: Unsettled[] = [
         pathOf(request)
           .replace(/%2e/gi, '.')
           .split('/')
-          .some((segment) => /^\.\.+[^.]*$/.test(segment)),
+          .some((segment) => segment.startsWith('..')),
     ),
   },
   {
@@ -269,8 +269,7 @@ export const UNSETTLED: Unsettled[] = [
     proposal:
       'rollout.md, "These are enforced": "a malformed or unknown host, an ambiguous path, an unknown or ambiguous method, an unknown route"',
     adjusted: where(
-      ({ first, second }) =>
-        first.code === 'method_ambiguous' && second.code === 'method_ambiguous',
+      ({ first, second }) => first.code === 'method_ambiguous' && second.shadow === true,
     ),
   },
   {
@@ -399,14 +398,17 @@ export const UNSETTLED: Unsettled[] = [
   },
   {
     name: 'times that are not exact',
-    gate: 'authentication_malformed for an `auth_time` that is no exact number',
+    gate: 'authentication_malformed or time_malformed for a time that is no exact number',
     proposal:
       'routes.md, "Step-up": "an `auth_time` that is not an exact number or is in the future"',
-    adjusted: where(
-      ({ first, token }) =>
-        first.code === 'authentication_malformed' &&
-        String(token?.claims.auth_time).startsWith('@raw'),
-    ),
+    adjusted: where(({ first, token }) => {
+      const { exp, nbf, iat, auth_time: at } = token?.claims ?? {}
+      const times = first.code === 'authentication_malformed' ? [at] : [exp, nbf, iat]
+      return (
+        ['authentication_malformed', 'time_malformed'].includes(first.code ?? '') &&
+        times.some((time) => String(time).startsWith('@raw'))
+      )
+    }),
   },
   {
     name: 'which scope is told',
