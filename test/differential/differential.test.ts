@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { makeCase } from './cases.ts'
 import { compareCase } from './compare.ts'
 import { run } from './run.ts'
+import type { Case } from './shapes.ts'
 import { shrunk } from './shrink.ts'
 
 describe('the gate and the second implementation', () => {
