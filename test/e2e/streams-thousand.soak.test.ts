@@ -26,7 +26,7 @@ beforeAll(async () => {
   const revocation = { consistency: 'bounded', max_staleness: `${BOUND / 1000}s` }
   setting = await startSetting({
     ...STREAMING,
-    gate: { ...STREAMING.gate, revocation },
+    gate: { ...STREAMING.gate, revocation, in_flight: 2_000 },
     bundle: shards.path,
     durableObjects: { ...usualObjects(), REVOCATIONS: 'CountedShard' },
   })
