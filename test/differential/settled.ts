@@ -309,18 +309,6 @@ export const UNSETTLED: Unsettled[] = [
     ),
   },
   {
-    name: 'a token in the query of a public rule',
-    gate: 'forwards it: a public rule reads no token (WRONG by paths.md, "On every rule the gate refuses an access token in the query")',
-    proposal:
-      'either the gate refuses it (src/core/stages/credential.ts: look at the query before `access`), or paths.md says "On every rule that reads a token"',
-    adjusted: where(
-      ({ first, second, request }) =>
-        second.code === 'credential_in_query' &&
-        first.code !== 'credential_in_query' &&
-        /[?&](?:%61|a)ccess_token=/i.test(request.target),
-    ),
-  },
-  {
     name: 'OPTIONS of the metadata',
     gate: 'answers a plain OPTIONS of metadata and of `jwks.json` itself',
     proposal:

@@ -244,14 +244,11 @@ describe('credentials', () => {
     expect(request.header('proxy-authorization')).toBeUndefined()
   })
 
-  it.each(['/public/x', '/public/x?access_token=abc'])(
-    'are neither read nor sent on at %s',
-    async (target) => {
-      const headers: Header[] = [['Authorization', 'Bearer whatever']]
-      const { rawHeaders } = await passed({ target, headers })
-      expect(rawHeaders.map(([name]) => folded(name)).join(' ')).not.toMatch(/authorization|agent/)
-    },
-  )
+  it('are neither read nor sent on at a public rule', async () => {
+    const headers: Header[] = [['Authorization', 'Bearer whatever']]
+    const { rawHeaders } = await passed({ target: '/public/x', headers })
+    expect(rawHeaders.map(([name]) => folded(name)).join(' ')).not.toMatch(/authorization|agent/)
+  })
 })
 
 describe('the path the origin gets', () => {

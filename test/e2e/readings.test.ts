@@ -31,6 +31,7 @@ beforeAll(async () => {
       { match: 'GET,POST /q/any', ...any },
       { match: 'DELETE /q/any', scopes: ['never'] },
       { match: '* /q/every', ...any },
+      { match: 'GET /open/any', access: 'public' },
       { match: 'POST /mcp', ...any, resource: 'https://api.example.com/mcp', mcp },
       { match: 'GET /v1/admin', scopes: ['never'] },
       { match: 'GET /v1/admin/{page}', scopes: ['never'] },
@@ -166,6 +167,13 @@ describe('a token in the query', () => {
     'a;access_token',
   ])('is seen as %s', async (name) => {
     expect(await send(`/q/any?${name}=x`)).toEqual(refused('credential_in_query'))
+  })
+
+  it('is refused on a public rule too', async () => {
+    expect(await send('/open/any?page=2', { token: '' })).toEqual(passed)
+    expect(await send('/open/any?access_token=x', { token: '' })).toEqual(
+      refused('credential_in_query'),
+    )
   })
 
   it('is not looked for in names that nobody takes for it', async () => {

@@ -118,8 +118,8 @@ type Needs = Pick<Routed, 'route' | 'address'> & Pick<LineFacts, 'request' | 'po
 /**
  * Reads exactly one token of bounded length from the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), or from a
  * WebSocket subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key
- * for this rule decrypts. Verifies nothing, not even the claimed issuer. Ends the line on a public route, and on an
- * optional one without a credential.
+ * for this rule decrypts. Refuses a token in the query, on a public route too. Verifies nothing, not even the claimed
+ * issuer. Ends the line on a public route, and on an optional one without a credential.
  */
 export const credential = stage({
   name: 'credential',
@@ -135,8 +135,8 @@ export const credential = stage({
   run(needs: Needs, { tokens }: { readonly tokens: TokenMemory }): Presented | Promise<Presented> {
     const { route, address } = needs
     const anonymous = { ok: true, end: true, value: {} } as const
-    if (route.access === 'public') return anonymous
     if (hasAccessToken(address.query)) return fail(deny('credential_in_query'))
+    if (route.access === 'public') return anonymous
     const sent = authorizationOf(needs)
     if (!sent.ok) return sent
     const header = sent.value

@@ -123,7 +123,7 @@ describe('the Authorization header', () => {
   it.each([
     ['public', undefined, '', 'end'],
     ['public', 'Bearer rubbish', '', 'end'],
-    ['public', undefined, '?access_token=x', 'end'],
+    ['public', undefined, '?access_token=x', 'credential_in_query'],
     ['optional', undefined, '', 'end'],
     ['optional', `Bearer ${TOKEN}`, '', 'ok'],
     ['optional', '', '', 'credential_missing'],
