@@ -6,16 +6,18 @@ import { BASES, ENTRIES, type Entry, headerEntry } from './growth-entries.ts'
 
 const { world, gate } = await loadWorld({ isCounted: false })
 
-/** Milliseconds for each KB: what is linear whatever shorter texts take, and the most. */
+/** Milliseconds of the processor for each KB: what is linear whatever shorter texts take, and the most. */
 const MS = { few: 0.3, most: 1 }
 /** How many times as long a text of four times the length may take. Quadratic growth would be sixteen. */
 const LINEAR = 7
-/** Milliseconds for which a processor may do other things. */
+/** Milliseconds for which this process may do other things. */
 const PAUSE = 3
 /** Milliseconds for connecting and waiting on a busy machine. */
 const WAIT = 40
 /** Times that a measurement is repeated before a text counts as slow. */
 const ATTEMPTS = 12
+/** Milliseconds that `fixedWork` takes on the machine for which the bounds are written. */
+const FIXED_WORK = 8
 
 /** Measures until the time is within its bound: other work can only add to it. */
 const least = async (run: () => Promise<number>, bound: number): Promise<number> => {
@@ -24,13 +26,27 @@ const least = async (run: () => Promise<number>, bound: number): Promise<number>
   return time
 }
 
-/** Elapsed time: that of the processor comes in steps that are too coarse. */
-const timeOf = (entry: Entry, text: string) => async (): Promise<number> => {
-  const sent = entry.send(text, world)
-  const start = performance.now()
-  await gate.ask(sent)
-  return performance.now() - start
+/** Milliseconds of the processor that this process used: other processes add none. */
+const usedBy = async (work: () => unknown): Promise<number> => {
+  const before = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1_000
 }
+const timeOf = (entry: Entry, text: string) => () => {
+  const sent = entry.send(text, world)
+  return usedBy(() => gate.ask(sent))
+}
+
+const LINES = JSON.stringify(Array.from({ length: 8_000 }, (_, i) => `/%25${i}/%EF%BC%A1`))
+/** The same work each time, to find how slow the machine is. */
+const fixedWork = () => {
+  for (const line of JSON.parse(LINES)) {
+    decodeURIComponent(line).normalize('NFKC').split('/').join(':')
+  }
+}
+/** How many times slower the machine is now than the one for which the bounds are written. */
+const slowness = async () => Math.max(1, (await least(() => usedBy(fixedWork), 0)) / FIXED_WORK)
 
 const figures: (readonly [msOfKb: number, label: string])[] = []
 
@@ -47,9 +63,9 @@ const slowOf = async (entry: Entry): Promise<readonly string[]> => {
     figures.push([time / kb, label])
     if (time <= few) continue
     const linear = LINEAR * (await least(timeOf(entry, short), 0))
-    const bound = Math.min(Math.max(linear, 2 * few), kb * MS.most)
+    const bound = Math.min(Math.max(linear, 2 * few), kb * MS.most) * (await slowness())
     const again = time > bound ? await least(timeOf(entry, long), bound) : 0
-    if (again > bound) faults.push(`${label}: ${again} ms for ${kb} KB`)
+    if (again > bound) faults.push(`${label}: ${again} ms for ${kb} KB, over ${bound}`)
   }
   return faults
 }
