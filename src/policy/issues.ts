@@ -52,8 +52,10 @@ export function distance(a: string, b: string, limit: number): number | undefine
   if (Math.abs(a.length - b.length) > limit) return undefined
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  let leastBefore = 0
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
+    let leastOfRow = i
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1]
       let least = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1)
@@ -62,9 +64,13 @@ export function distance(a: string, b: string, limit: number): number | undefine
         least = Math.min(least, (before[j - 2] ?? 0) + 1)
       }
       row.push(least)
+      leastOfRow = Math.min(leastOfRow, least)
     }
+    // Each row is made of the two before it, so no later one has fewer steps.
+    if (Math.min(leastBefore, leastOfRow) > limit) return undefined
     before = last
     last = row
+    leastBefore = leastOfRow
   }
   const steps = last[b.length] ?? 0
   return steps <= limit ? steps : undefined
