@@ -3,22 +3,25 @@ import * as v from 'valibot'
 import { type JsonObject, objectOf, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Policy } from '../core/model/policy.ts'
+import { type Parts, spread } from '../core/parts.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { comparePolicies } from '../diff/compare.ts'
+import { createPace } from '../diff/pace.ts'
 import { type Admin, answer, ownIssuer, refuse } from '../gateway/apps/context.ts'
 import { type Problem, readAdminJson, readValue, strict, text } from '../gateway/apps/request.ts'
 import type { Env } from '../gateway/platform/env.ts'
 import { variablesOf } from '../gateway/platform/policy.ts'
 import { workerEnv } from '../policy/env.ts'
+import { type Path, pathText } from '../policy/issues.ts'
 import { isPolicyVariable, readVars, SERVE_DEFAULTS } from '../policy/vars.ts'
 import { type Environment, environmentsOf } from '../wrangler/environments.ts'
 import { type Place, readJsonc, readToml } from '../wrangler/places.ts'
-import { readEnvironment } from '../wrangler/reading.ts'
+import { environmentParts } from '../wrangler/reading.ts'
 import { consoleDenials as deny } from './session.ts'
 
 const env = bindings as unknown as Env
 
-/** Bounds of one comparison. `entries`: of each table of the pasted policy. `ms`: until another comparison may begin. */
+/** Bounds of one comparison. `entries`: of each list and table of the pasted policy. `ms`: until another comparison may begin. */
 const MOST = {
   characters: 256 * 1024,
   bytes: 512 * 1024,
@@ -27,6 +30,9 @@ const MOST = {
   problems: 50,
   ms: 60_000,
 }
+
+/** Steps to read a rule, once. */
+const RULE = 50
 
 const ASKED = strict({ text: text(MOST.characters), environment: v.exactOptional(text(200)) })
 
@@ -44,10 +50,12 @@ export async function diffOfText(c: Admin): Promise<Response> {
   const room = c.get('ports').bodies.open('console_diff', MOST.ms)
   if (!room.take(LIMITS.heldBodies.ofOne)) return refuse(c, deny('console_diff_busy'))
   try {
-    const after = textPolicy(asked)
+    const pace = createPace(pause)
+    const between = () => pace(RULE)
+    const after = await spread(textPolicy(asked), between)
     if (!after.ok) return refuse(c, invalid, { problems: after.reason })
     await pause()
-    before ??= runningPolicy()
+    before ??= await spread(runningPolicy(), between)
     await pause()
     const effort = { most: MOST.samples, pause }
     const compared = await comparePolicies(before, after.value, effort)
@@ -57,14 +65,15 @@ export async function diffOfText(c: Admin): Promise<Response> {
   }
 }
 
-const pause = () => new Promise<void>((done) => setTimeout(done, 0))
+/** Most of the time is for other requests: each of them may have to wait for several parts. */
+const pause = () => new Promise<void>((done) => setTimeout(done, 5))
 
 /** The policy in force, which does not change in an isolate. */
 let before: Policy | undefined
 
-const runningPolicy = (): Policy => {
+function* runningPolicy(): Parts<Policy> {
   const [running] = environmentsOf({ vars: variablesOf(env) })
-  const read = running && readVarsOf(running)
+  const read = running && (yield* readVarsOf(running))
   if (!read?.parsed.ok) throw new Error('the policy in force cannot be read')
   return read.parsed.value.policy
 }
@@ -76,14 +85,14 @@ const readVarsOf = (one: Environment) => {
     ([name, value]) => isPolicyVariable(name) || typeof value !== 'string',
   )
   const isBound = Object.keys(one.bound).length > 0 ? undefined : workerEnv(env).has
-  return readEnvironment({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound)
+  return environmentParts({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound)
 }
 
 /** The policy in a text, or its mistakes and where they are. */
-const textPolicy = ({
+function* textPolicy({
   text: given,
   environment,
-}: v.InferOutput<typeof ASKED>): Result<Policy, readonly (Problem & Partial<Place>)[]> => {
+}: v.InferOutput<typeof ASKED>): Parts<Result<Policy, readonly (Problem & Partial<Place>)[]>> {
   // TOML never begins with a brace or a slash.
   const read = /^\s*[{/]/.test(given) ? readJsonc(given) : readToml(given)
   if ('mistake' in read) {
@@ -96,26 +105,40 @@ const textPolicy = ({
   const all = environmentsOf({ ...file, env })
   const found = all.find(({ name }) => name === environment)
   if (!found) return fail([{ path: 'environment', message: 'is not in the text' }])
-  const tooLong = tooLongIn(found.vars)
+  const tooLong = tooLongIn(own(file, 'env'), found.vars)
   if (tooLong.length > 0) return fail(tooLong)
   const vars = { ...besideFile(all[0]), ...found.vars }
-  const { variableIssues, parsed } = readVarsOf({ ...found, vars })
+  const { variableIssues, parsed } = yield* readVarsOf({ ...found, vars })
   const issues = [...found.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
   if (parsed.ok && issues.length === 0) return ok(parsed.value.policy)
   const some = issues.slice(0, MOST.problems)
   return fail(some.map((issue) => ({ ...issue, ...read.placeOf(issue.path, environment) })))
 }
 
-/** The tables of a policy with too many entries. */
-const tooLongIn = (given: JsonObject): readonly Problem[] => {
-  const { vars } = readVars(given)
-  return (['ROUTES', 'GRANTS', 'ISSUERS', 'SCOPES'] as const)
-    .map((path) => [path, Object.keys(Object(vars[path])).length] as const)
-    .filter(([, length]) => length > MOST.entries)
-    .map(([path, length]) => ({
-      path,
+/** Lists and tables with too many entries: environments, variables, and what the variables have. */
+const tooLongIn = (environments: unknown, given: JsonObject): readonly Problem[] => {
+  const outer = [...longIn(environments, ['env'], 1), ...longIn(given, ['vars'], 1)]
+  if (outer.length > 0) return outer
+  const { routePaths, grantPaths, ...vars } = readVars(given).vars
+  return [...longIn(vars, [], LEVELS)]
+}
+
+/** Levels of lists and tables that a policy has. */
+const LEVELS = 8
+
+function* longIn(value: unknown, path: Path, levels: number): Generator<Problem> {
+  if (levels === 0 || typeof value !== 'object' || value === null) return
+  const { length } = Object.keys(value)
+  if (length > MOST.entries) {
+    yield {
+      path: pathText('', path),
       message: `has ${length} entries, over ${MOST.entries}; run npx edgewarden diff OLD NEW on your machine`,
-    }))
+    }
+    return
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    yield* longIn(inner, [...path, Array.isArray(value) ? Number(name) : name], levels - 1)
+  }
 }
 
 /** Variables that are not in the text and stay as they are: rules of teams, which have files of their own, and what `serve` adds. */

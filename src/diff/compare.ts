@@ -3,8 +3,7 @@ import { type Route, takesIssuer } from '../core/model/route.ts'
 import { holesOf } from '../core/model/scope.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { isReading } from '../policy/rows.ts'
-import { showPolicy } from '../policy/show.ts'
-import type { Shown } from '../policy/show-parts.ts'
+import { type ShownPolicy, showPolicy } from '../policy/show.ts'
 import { callerExcess } from './callers.ts'
 import { gateSettings, issuerSettings, readOtherwise, ruleSettings } from './compared.ts'
 import { type Comparison, createFindings } from './findings.ts'
@@ -25,6 +24,9 @@ interface Effort {
   readonly pause?: () => Promise<void>
 }
 
+/** The old and the new policy in words of the configuration. */
+type Both = readonly [ShownPolicy, ShownPolicy]
+
 /** Steps to find the two rules of a sample request. */
 const FIND = 50
 /** Steps to compare the callers of two rules, besides one for each issuer. */
@@ -41,24 +43,27 @@ export async function comparePolicies(
   { most, pause }: Effort = {},
 ): Promise<Result<Comparison, string>> {
   const pace = createPace(pause)
+  const shown = [showPolicy(before), showPolicy(after)] as const
+  await pause?.()
   const requests = await requestsFor(before, after, pace, most)
   if (!requests)
     return fail('the rules overlap in too many ways to compare which requests they allow')
   const findings = createFindings()
-  await compareRules(before, after, requests, findings, pace)
+  await compareRules(before, after, shown, requests, findings, pace)
   await compareOwn(before, after, requests, findings)
-  compareTables(before, after, findings)
+  compareTables(before, after, shown, findings)
   return ok(findings.all())
 }
 
 const compareRules = async (
   before: Policy,
   after: Policy,
+  shown: Both,
   { samples, placeholder }: Requests,
   findings: Findings,
   pace: Pace,
 ) => {
-  const settings = ruleChanges(before, after)
+  const settings = ruleChanges(before, after, shown)
   const pairs: (readonly [Route, Route])[] = []
   const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
   // Requests of the same two rules are one kind if their relevant parameters are equal.
@@ -124,12 +129,10 @@ const askedOf = ({ route, params }: Met): readonly unknown[] => {
 }
 
 /** Finds the settings of two rules that differ for a request. */
-const ruleChanges = (before: Policy, after: Policy) => {
-  const shownIn = (policy: Policy): ReadonlyMap<Route, Shown> => {
-    const { routes } = showPolicy(policy)
-    return new Map(policy.routes.map((route, i) => [route, routes[i] ?? {}]))
-  }
-  const [old, now] = [shownIn(before), shownIn(after)]
+const ruleChanges = (before: Policy, after: Policy, shown: Both) => {
+  const shownIn = (policy: Policy, { routes }: ShownPolicy) =>
+    new Map(policy.routes.map((route, i) => [route, routes[i] ?? {}]))
+  const [old, now] = [shownIn(before, shown[0]), shownIn(after, shown[1])]
   return (one: Met, other: Met) => {
     const table = isReading(one.route) && isReading(other.route) ? RULE_TABLE : PUBLIC_TABLE
     return changesOf(
@@ -171,8 +174,7 @@ const compareOwn = async (
   }
 }
 
-const compareTables = (before: Policy, after: Policy, findings: Findings) => {
-  const [old, now] = [showPolicy(before), showPolicy(after)]
+const compareTables = (before: Policy, after: Policy, [old, now]: Both, findings: Findings) => {
   const gate = changesOf(
     GATE_TABLE,
     gateSettings(old, before.gate, after.gate),

@@ -14,6 +14,8 @@ interface Walk {
   readonly most: number
   readonly paths: string[]
   readonly pace: Pace
+  /** Text of a piece → its other spellings. */
+  readonly spellings: ReadonlyMap<string, readonly string[]>
 }
 
 /** A shape that differs from all others. */
@@ -48,10 +50,26 @@ export async function samplePaths(
     [...text.toLowerCase().matchAll(/any(x*)/g)].map(([, run = '']) => run.length + 1),
   )
   const placeholder = `any${'x'.repeat(taken.reduce((most, one) => Math.max(most, one), 0))}`
-  const walk: Walk = { placeholder, most, paths: [], pace }
+  const spellings = new Map<string, readonly string[]>()
+  for (const { pieces, isLoose } of unique) {
+    for (const { source } of isLoose ? pieces : []) {
+      await pace(SPELL)
+      getOrMake(spellings, source, () => spellingsOf(source))
+    }
+  }
+  const walk: Walk = { placeholder, most, paths: [], pace, spellings }
   return (await step(walk, { segments: [], alive: unique, taken: [] }))
     ? { paths: walk.paths, placeholder }
     : undefined
+}
+
+/** Steps to spell a piece. */
+const SPELL = 50
+
+const spellingsOf = (source: string): readonly string[] => {
+  const others = otherSpellings(source)
+  // In a segment without letters, a final dot makes another spelling.
+  return others.length === 0 && source !== '' ? [`${source}.`] : others
 }
 
 /** Merges shapes that match the same paths, with all their values. */
@@ -69,7 +87,7 @@ const merged = (shapes: readonly Shape[]): readonly Numbered[] => {
 }
 
 /** Steps for each shape that a path may still match. */
-const STEPS = 2
+const STEPS = 10
 
 /** Extends a path; `false` if there are too many. */
 const step = async (walk: Walk, { segments, alive, taken }: State): Promise<boolean> => {
@@ -123,7 +141,7 @@ const indexAt = (going: readonly Numbered[], depth: number) => {
 
 /** The next segments to try, most typical first; `true` for parameter values. */
 const candidates = (
-  { placeholder }: Walk,
+  { placeholder, spellings }: Walk,
   going: readonly Shape[],
   depth: number,
   isTaken: boolean,
@@ -147,10 +165,7 @@ const candidates = (
   if (isOpen || isTaken) add(stand)
   if (isOpen) add('')
   for (const { source, isParam } of piecesOf(going.filter(({ isLoose }) => isLoose))) {
-    const others = otherSpellings(source)
-    // In a segment without letters, a final dot makes another spelling.
-    if (others.length === 0 && source !== '') others.push(`${source}.`)
-    for (const one of others) add(isParam ? stand + one : one)
+    for (const one of spellings.get(source) ?? []) add(isParam ? stand + one : one)
     if (isParam) continue
     for (const suffix of suffixes) {
       if (suffix === '' || !source.endsWith(suffix)) continue

@@ -24,6 +24,8 @@ export interface Requests {
   readonly placeholder: string
 }
 
+/** Steps to find the shapes of a rule. */
+const SHAPE = 50
 /** The most paths of all samples. */
 const MOST_PATHS = 50_000
 
@@ -40,11 +42,13 @@ export async function requestsFor(
   const own = both.flatMap(ownPaths).map((path) => ({ path }))
   const methods = methodsOf(rules)
   const hosts = hostsOf(before, after, rules)
+  const shapes: Shape[] = []
+  for (const rule of rules) {
+    await pace(SHAPE)
+    shapes.push(...shapesOf(rule, tellingValues(rule, scopes)))
+  }
   const found = await samplePaths(
-    [
-      ...rules.flatMap((rule) => shapesOf(rule, tellingValues(rule, scopes))),
-      ...own.flatMap((rule) => shapesOf(rule)),
-    ],
+    [...shapes, ...own.flatMap((rule) => shapesOf(rule))],
     Math.min(MOST_PATHS, most / (hosts.length * methods.length)),
     [...scopes, ...rules.flatMap(writtenTexts)],
     pace,

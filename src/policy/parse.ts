@@ -1,11 +1,17 @@
+import { whole } from '../core/parts.ts'
 import { compileCondition } from './conditions/compile.ts'
 import { provideConditions } from './conditions/field.ts'
-import { parsePolicy as parse } from './policy.ts'
+import { policyParts as parts } from './policy.ts'
 
 export type { PolicyBundle } from './policy.ts'
 
-/** As {@link parse}, with the compiler of conditions loaded. */
-export function parsePolicy(...given: Parameters<typeof parse>): ReturnType<typeof parse> {
+/** As {@link parts}, with the compiler of conditions loaded. */
+export function policyParts(...given: Parameters<typeof parts>): ReturnType<typeof parts> {
   provideConditions(compileCondition)
-  return parse(...given)
+  return parts(...given)
+}
+
+/** Does all of {@link policyParts} at once. */
+export function parsePolicy(...given: Parameters<typeof parts>) {
+  return whole(policyParts(...given))
 }

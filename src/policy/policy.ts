@@ -6,6 +6,7 @@ import { isObject, listOf } from '../core/json.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Route } from '../core/model/route.ts'
 import { isWhollyReserved } from '../core/model/well-known.ts'
+import { type Parts, whole } from '../core/parts.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { checkLimits } from '../limit/options.ts'
 import {
@@ -37,6 +38,8 @@ export interface PolicyBundle {
   readonly warnings: readonly PolicyIssue[]
 }
 
+type PolicyReading = Result<PolicyBundle, readonly PolicyIssue[]>
+
 const MOST_RULES = 10_000
 
 /**
@@ -44,17 +47,22 @@ const MOST_RULES = 10_000
  * Never throws, whatever the variables hold. Fetches nothing: whether issuers and origins can be reached is not known
  * after it. `warn` finds the warnings: by default only those that a check of the file cannot find.
  */
-export function parsePolicy(
+export function parsePolicy(...given: Parameters<typeof policyParts>): PolicyReading {
+  return whole(policyParts(...given))
+}
+
+/** As {@link parsePolicy}, in parts of about a rule. */
+export function* policyParts(
   vars: PolicyVars,
   env: PolicyEnv,
   warn: Warn = warnOfSecrets,
-): Result<PolicyBundle, readonly PolicyIssue[]> {
+): Parts<PolicyReading> {
   const issues: PolicyIssue[] = []
   const given: PolicyVars = isObject(vars) ? vars : {}
   const at = into(issues)
   const gate = readGate(given.GATE ?? {}, at('GATE'))
   const { scopes, includedBy } = readIncludes(given.SCOPES, at('SCOPES'))
-  const rules = readRoutes(given, at)
+  const rules = yield* readRoutes(given, at)
   const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
   const resources = resourcesOf(gate.resource, rules)
   const gateOrigins = gateOriginsOf(
@@ -71,6 +79,7 @@ export function parsePolicy(
   const around: Surroundings = { gate, hosts, issuers, names, declared, env }
   const routes: { readonly route: Route; readonly path: string; readonly report: Report }[] = []
   for (const { path, raw, entry, report } of rules) {
+    yield
     checkRoute(raw, entry, around, report)
     const route = routeOf(entry, around, report)
     if (!route) continue
@@ -113,7 +122,9 @@ export function parsePolicy(
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
   const all = Object.freeze([...own, ...found])
+  yield
   const { find, unreachable } = compileRouter(all)
+  yield
   for (const { index, by } of unreachable(tellingHosts(all, hosts), own.length)) {
     const shadowed = routes[index - own.length]
     if (shadowed && by >= own.length) {
@@ -146,6 +157,7 @@ export function parsePolicy(
       [...resources.keys()].map((id) => [id, infoOf(id, resource, rules, around)]),
     ),
   })
+  yield
   const warnings: PolicyIssue[] = []
   warn({ gate, hosts, issuers, rules, env, audit, watch }, into(warnings))
   return ok({ policy, warnings: Object.freeze(warnings) })
@@ -179,10 +191,10 @@ export function readPolicy(
   return fail(bundle.ok ? issues : [...issues, ...bundle.reason])
 }
 
-const readRoutes = (
+function* readRoutes(
   { ROUTES, routePaths = [] }: PolicyVars,
   at: (base: string) => Report,
-): readonly Rule[] => {
+): Parts<readonly Rule[]> {
   const report = at('ROUTES')
   const rules = ROUTES ?? []
   if (!Array.isArray(rules)) report([], 'must be a list of tables: [[vars.ROUTES]]')
@@ -195,11 +207,14 @@ const readRoutes = (
     )
     return []
   }
-  return rules.map((raw: unknown, i) => {
+  const read: Rule[] = []
+  for (const [i, raw] of rules.entries()) {
+    yield
     const path = routePaths[i] ?? `ROUTES[${i}]`
     const own = at(path)
-    return { path, raw, entry: readRoute(raw, own), report: own }
-  })
+    read.push({ path, raw, entry: readRoute(raw, own), report: own })
+  }
+  return read
 }
 
 const readGrants = (

@@ -1,9 +1,10 @@
 import { type JsonObject, own } from '../core/json.ts'
 import type { Issuer } from '../core/model/issuer.ts'
+import { type Parts, whole } from '../core/parts.ts'
 import { fail, type Result } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
-import { type PolicyBundle, parsePolicy } from '../policy/parse.ts'
+import { type PolicyBundle, policyParts } from '../policy/parse.ts'
 import { isPolicyVariable, type PolicyVars, readVars } from '../policy/vars.ts'
 import { warningsOf } from '../policy/warnings.ts'
 import { objectAdvice } from './durable-objects.ts'
@@ -26,11 +27,16 @@ export interface PolicyReading {
  * A secret counts as set, and its value is unknown unless a variable has its name. With `known`, only those secrets
  * are set. `isBound` says which bindings exist, in place of the file.
  */
-export function readEnvironment(
+export function readEnvironment(...given: Parameters<typeof environmentParts>): PolicyReading {
+  return whole(environmentParts(...given))
+}
+
+/** As {@link readEnvironment}, in parts of about a rule. */
+export function* environmentParts(
   environment: Environment,
   known?: Readonly<Record<string, string>>,
   isBound?: PolicyEnv['has'],
-): PolicyReading {
+): Parts<PolicyReading> {
   const given: JsonObject = { ...environment.vars, ...environment.bound, ...known }
   const { vars, issues } = readVars(given)
   const secrets = new Set<string>()
@@ -52,7 +58,7 @@ export function readEnvironment(
       return canBeSet
     },
   }
-  const parsed = parsePolicy(vars, env, warningsOf)
+  const parsed = yield* policyParts(vars, env, warningsOf)
   const misnamed = secretIssues(
     [...secrets].filter((name) => !Object.hasOwn(given, name)),
     parsed.ok ? [...parsed.value.policy.issuers.values()] : [],
