@@ -1,77 +1,24 @@
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { CAN_SET_CLOCK, type ClockOfProcess, clockOfProcess } from '../kit/clock.ts'
+import { CAN_SET_CLOCK } from '../kit/clock.ts'
 import { eventually } from '../kit/eventually.ts'
-import { createIssuer, type Issuer } from '../kit/issuer.ts'
-import { type Origin, startOrigin } from '../kit/origin.ts'
-import { freePort } from '../kit/port.ts'
-import { request } from '../kit/request.ts'
-import { createProject, objectTables, type Project } from '../kit/serve.ts'
-import type { Members } from '../kit/signing.ts'
 import { clocked, hang, MALFORMED } from './keys-setting.ts'
+import { HOUR, type ServedClock, servedClock } from './served-clock.ts'
 import { askGate, outcome, startSetting } from './setting.ts'
 
-const HOST = 'api.acme.dev'
-const HOUR = 3_600
 /** Seconds by which the clock is wrong, one after the other. */
 const STEPS = [0, -20, 0, -HOUR, 30, -HOUR / 2, HOUR / 2, 0, -20, 0]
 
-let clock: ClockOfProcess
-let issuer: Issuer
-let origin: Origin
-let project: Project
-let port: number
+let gate: ServedClock
 beforeAll(async () => {
-  if (!CAN_SET_CLOCK) return
-  const all = [
-    clockOfProcess(),
-    createIssuer(),
-    startOrigin(),
-    createProject(),
-    freePort(),
-  ] as const
-  ;[clock, issuer, origin, project, port] = await Promise.all(all)
-  const acme = {
-    issuer: issuer.issuer,
-    jwks_uri: issuer.jwksUri,
-    allow_insecure_http: true,
-    max_lifetime: '24h',
-    admin: 'all',
-  }
-  const vars = {
-    GATE: {
-      resource: `https://${HOST}`,
-      origin: origin.url,
-      insecure_http: true,
-      revocation: { consistency: 'strict' },
-    },
-    ISSUERS: { acme },
-    ROUTES: [{ match: 'GET /v1/*', scopes: [] }],
-  }
-  await project.write(vars, objectTables({ AUDIT_LOG: 'AuditLog' }))
+  if (CAN_SET_CLOCK) gate = await servedClock({ revocation: { consistency: 'strict' } })
 })
-afterAll(() => Promise.all([clock?.remove(), issuer?.close(), origin?.close(), project?.remove()]))
-
-/** A token that is valid by each of the clocks. */
-const mint = (claims: Members = {}) => {
-  const now = Math.floor(Date.now() / 1_000)
-  const times = { iat: now - 2 * HOUR, nbf: undefined, exp: now + 2 * HOUR }
-  return issuer.mint({ aud: `https://${HOST}`, ...times, ...claims })
-}
-const ask = (path: string, token: string, init: RequestInit = {}) =>
-  request(port, path, {
-    ...init,
-    headers: { host: HOST, authorization: `Bearer ${token}`, ...init.headers },
-  })
-const start = async () => {
-  const served = project.serve(['--listen', `127.0.0.1:${port}`, '--data', 'data'], clock.env)
-  await served.says('is served at')
-  return served
-}
+afterAll(() => gate?.close())
 
 it.runIf(CAN_SET_CLOCK)(
   'clocks that step and processes that are killed lose no revocation, and no decision of a process that stops gracefully',
   async () => {
-    let served = await start()
+    const { clock, ask, mint, issuer } = gate
+    let served = await gate.start()
     const revoked: string[] = []
     const ids: string[] = []
     for (const [i, seconds] of STEPS.entries()) {
@@ -85,7 +32,7 @@ it.runIf(CAN_SET_CLOCK)(
         ids.push(id)
       }
       const admin = await mint({ client_id: 'operator', scope: 'edgewarden:revoke' })
-      const body = JSON.stringify({ kind: 'agent', issuer: issuer.issuer, value: client })
+      const body = JSON.stringify({ kind: 'agent', issuer, value: client })
       const answer = await ask('/.edgewarden/revocations', admin, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -96,7 +43,7 @@ it.runIf(CAN_SET_CLOCK)(
       if (i % 3 !== 2) continue
       served.child.kill('SIGKILL')
       await served.ended()
-      served = await start()
+      served = await gate.start()
       // What was not stored when the process was killed may be lost.
       ids.length = 0
     }
@@ -106,14 +53,12 @@ it.runIf(CAN_SET_CLOCK)(
     served.child.kill('SIGTERM')
     expect(await served.ended()).toBe(0)
     await clock.set(0)
-    served = await start()
+    served = await gate.start()
     for (const token of revoked) expect((await ask('/v1/x', token)).status).toBe(401)
     const reading = await mint({ client_id: 'operator', scope: 'edgewarden:audit:read' })
     const answer = await ask('/.edgewarden/decisions?limit=1000&decision=allowed', reading)
     const { decisions } = (await answer.json()) as { decisions: { request_id: string }[] }
     expect(decisions.map(({ request_id }) => request_id)).toEqual(expect.arrayContaining(ids))
-    served.child.kill('SIGKILL')
-    await served.ended()
   },
 )
 
