@@ -1,23 +1,15 @@
 import { expect, it } from 'vitest'
-import { eventually } from '../kit/eventually.ts'
-import { rememberedOf, startHostileWorld, underAttack } from './hostile.ts'
+import { besideAccepted, expectUnharmed, startHostileWorld, underAttack } from './hostile.ts'
 
-it('ten minutes of hostile traffic that takes half a core delay honest agents by less than 20 ms', async () => {
+// At half a core of one thread, pauses of its garbage collector make most of the p99, whatever the requests are.
+it('ten minutes of hostile traffic that takes half a core delay honest agents by less than 20 ms more than accepted traffic', async () => {
+  const busy = await startHostileWorld()
+  const accepted = await besideAccepted(busy, 120)
+  await busy.close()
   const world = await startHostileWorld()
-  const { quiet, beside, statuses, sent, hostile } = await underAttack(world, 600)
-  console.log({ quiet, beside, statuses, ...hostile })
-  expect(Object.keys(statuses)).toEqual(['allowed'])
-  // Compared until it is too much, and refused if that took longer than the time between two.
-  expect(Object.keys(hostile.pastes)).toContain('413')
-  expect(Object.keys(hostile.pastes).filter((status) => !['413', '429'].includes(status))).toEqual(
-    [],
-  )
-  expect(beside.p99 - quiet.p99).toBeLessThan(20)
-  await eventually(async () => {
-    const { decisions, listed, alerts } = await rememberedOf(world)
-    expect([...decisions].sort()).toEqual([...sent].sort())
-    expect(listed.sort()).toEqual([...sent.keys()].sort())
-    expect(alerts).toEqual([])
-  })
+  const attack = await underAttack(world, 600)
+  console.log({ ...attack, accepted })
+  await expectUnharmed(world, attack)
+  expect(attack.beside.p99 - accepted.p99).toBeLessThan(20)
   await world.close()
 })

@@ -11,6 +11,25 @@ export interface Sent {
   readonly body?: string
 }
 
+/** Requests that another thread sends: see paced-worker.ts. */
+export interface Paced {
+  readonly port: number
+  /** Requests a second, in all. */
+  readonly rate: number
+  readonly connections: number
+  /** Kinds of requests, which take turns. */
+  readonly kinds: readonly (readonly [kind: string, requests: readonly Sent[]])[]
+}
+
+/** What such requests met. Times are in milliseconds. */
+export interface PacedResult {
+  readonly count: number
+  /** `KIND: STATUS` → how many. */
+  readonly answers: Readonly<Record<string, number>>
+  readonly p50: number
+  readonly p99: number
+}
+
 /** An answer, with the milliseconds until it was complete. */
 interface Answered {
   readonly status: number
@@ -94,4 +113,10 @@ export const atPace = (
       return i
     },
   }
+}
+
+/** The number below which this part of the numbers is. */
+export const percentile = (numbers: readonly number[], part: number): number => {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
