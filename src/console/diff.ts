@@ -31,8 +31,8 @@ const MOST = {
   ms: 60_000,
 }
 
-/** Steps to read a rule, once. */
-const RULE = 50
+/** Steps to read a rule: most if it has many mistakes. */
+const RULE = 500
 
 const ASKED = strict({ text: text(MOST.characters), environment: v.exactOptional(text(200)) })
 
