@@ -9,13 +9,7 @@ import {
   type McpUse,
   writtenName,
 } from '../core/model/mcp.ts'
-import {
-  isBuiltIn,
-  isNotification,
-  isRemoved,
-  isTaskCall,
-  USING_METHODS,
-} from '../core/model/mcp-methods.ts'
+import { isBuiltIn, isRemoved, isTaskCall, USING_METHODS } from '../core/model/mcp-methods.ts'
 import { isArgument, isOpenTo } from '../core/model/mcp-scopes.ts'
 import type { Route } from '../core/model/route.ts'
 import { type AgentIdentity, typesOf } from '../core/model/token.ts'
@@ -83,8 +77,7 @@ const OF_CALL = { ofCall: true } as const
  * Checks each message: the rule allows its method, and has an entry for each name that it uses, open to this type of
  * agent. Denials do not reveal whether a name has an entry. Arguments that the entry reads must be unambiguous: no
  * member may differ only in spelling from a member that the entry reads, or from another one of the same object. Checks
- * all messages of a batch, and notifications like requests. Notifications of the protocol need no rule. A client's
- * responses are not checked.
+ * all messages of a batch. Notifications of the protocol need no rule. A client's responses are not checked.
  */
 export const mcpAccess = stage({
   name: 'mcp_access',
@@ -124,10 +117,9 @@ const judge = (
   uses: Used[],
 ): Refused | undefined => {
   const { methods, names } = mcp
-  const { id, method, use: first, more = [] } = message
+  const { method, use: first, more = [] } = message
   if (method === undefined) return undefined
-  const isKnown = isNotification(method) ? id === undefined : isBuiltIn(method)
-  if (!isKnown && !methods.has(method) && !isTaskCall(method, revision, mcp)) {
+  if (!isBuiltIn(method) && !methods.has(method) && !isTaskCall(method, revision, mcp)) {
     return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
   }
   const kind = USING_METHODS.get(method)

@@ -1,7 +1,7 @@
 import { utf8Encode } from '../core/bytes.ts'
 import { isObject, type JsonObject, jsonText, own } from '../core/json.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
-import { isRemoved, TASK_METHODS } from '../core/model/mcp-methods.ts'
+import { isNotification, isRemoved, TASK_METHODS } from '../core/model/mcp-methods.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { copyOf, type RequestHead } from '../core/request.ts'
 import { fail, ok } from '../core/result.ts'
@@ -104,7 +104,7 @@ const messageOf = (asked: AskedOfMcp, revision: McpRevision, rule: McpRule) => {
   }
   return {
     jsonrpc: '2.0',
-    ...(!method.startsWith('notifications/') && { id: 1 }),
+    ...(!isNotification(method) && { id: 1 }),
     method,
     params: { ...params, ...meta } as JsonObject,
   }

@@ -253,17 +253,6 @@ export const UNSETTLED: Unsettled[] = [
     ),
   },
   {
-    name: 'messages without id',
-    gate: 'a method without an id is judged like one with an id, also if it is no notification',
-    proposal:
-      'mcp.md, "Methods": "A method without `id` that does not begin with `notifications/` is refused as `mcp_method_not_allowed`"',
-    adjusted: where(
-      ({ second, request }) =>
-        second.code === 'message_invalid' &&
-        [bodyOf(request)].flat().some(({ id }) => id === undefined),
-    ),
-  },
-  {
     name: 'another method in the query, in shadow mode',
     gate: 'method_ambiguous is enforced also on a rule in shadow mode',
     proposal:

@@ -262,7 +262,7 @@ const BODIES: readonly Case[] = [
     'message_invalid',
     {
       body: `[${Array(51)
-        .fill(JSON.stringify({ jsonrpc: '2.0', method: 'x' }))
+        .fill(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/x' }))
         .join()}]`,
     },
   ],
@@ -341,6 +341,77 @@ it.each<[string, object]>([
     expect(world.origin.requests).toEqual([])
   },
 )
+
+/** Methods of requests, with the params that they need. */
+const REQUESTS: Readonly<Record<string, object>> = {
+  initialize: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} },
+  ping: {},
+  'tools/list': {},
+  'tools/call': { name: 'echo' },
+  'server/discover': {},
+  'resources/read': { uri: 'docs://a' },
+  'unknown/method': {},
+}
+
+/** A message of a revision that only lacks an id, or has one. */
+const told = (revision: string, method: string, more: object = {}): Sent => {
+  const isMirrored = revision === NEWEST
+  const params = { ...REQUESTS[method], ...(isMirrored && { _meta: { [META]: NEWEST } }) }
+  const { name, uri } = params as { readonly name?: string; readonly uri?: string }
+  const named = name ?? uri
+  const mirrors: readonly Header[] = [
+    ['Mcp-Method', method],
+    ...(named === undefined ? [] : [['Mcp-Name', named] as const]),
+  ]
+  return {
+    headers: [['MCP-Protocol-Version', revision], ...(isMirrored ? mirrors : [])],
+    body: JSON.stringify({ jsonrpc: '2.0', method, params, ...more }),
+  }
+}
+
+describe.each(['2025-03-26', '2025-06-18', '2025-11-25', NEWEST])('in %s', (revision) => {
+  const expectInvalid = async (sent: Sent) => {
+    const response = await send(sent)
+    expect(response.status).toBe(400)
+    expect(JSON.parse(response.body)).toMatchObject({
+      id: null,
+      error: { code: -32600, data: { code: 'message_invalid' } },
+    })
+    expect(world.origin.requests).toEqual([])
+  }
+
+  it.each(Object.keys(REQUESTS))('%s without an id does not reach the server', async (method) => {
+    await expectInvalid(told(revision, method))
+  })
+
+  it('a notification goes on without an id, and does not with one', async () => {
+    await expectInvalid(told(revision, 'notifications/initialized', { id: 1 }))
+    expect((await send(told(revision, 'notifications/initialized'))).status).toBe(200)
+    expect(world.origin.requests).toHaveLength(1)
+  })
+})
+
+describe('in a batch', () => {
+  const batchOf = (...bodies: readonly Sent['body'][]) => ({ body: `[${bodies.join()}]` })
+  const NOTIFICATION = 'notifications/initialized'
+
+  it.each([
+    ...Object.keys(REQUESTS).map((method) => [method, 'without an id', {}] as const),
+    [NOTIFICATION, 'with an id', { id: 1 }] as const,
+  ])('%s %s does not reach the server', async (method, _, more) => {
+    const { body } = told('2025-03-26', method, more)
+    for (const batch of [batchOf(body), batchOf(JSON.stringify(PING), body)]) {
+      const response = await send(batch)
+      expect([response.status, codeOf(response)]).toEqual([400, 'message_invalid'])
+    }
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it('a notification without an id goes on', async () => {
+    const { body } = told('2025-03-26', NOTIFICATION)
+    expect((await send(batchOf(JSON.stringify(PING), body))).status).toBe(200)
+  })
+})
 
 it('a batch with one forbidden call in it is refused whole', async () => {
   const response = await send({ body: `[${JSON.stringify(PING)},${call('drop_table')}]` })

@@ -39,10 +39,9 @@ const send = async (
   })
 }
 
-/** A call; with `null` for its id a notification. */
-const callOf = (name: string, given?: Members, id: string | number | null = 1) => ({
+const callOf = (name: string, given?: Members, id: string | number = 1) => ({
   jsonrpc: '2.0',
-  ...(id !== null && { id }),
+  id,
   method: 'tools/call',
   params: { name, ...(given && { arguments: given }) },
 })
@@ -252,7 +251,6 @@ describe('a batch of 2025-03-26', () => {
   it.each([
     ['first', [callOf('forbidden', {}, 1), callOf('free', {}, 2)]],
     ['last', [callOf('free', {}, 1), callOf('forbidden', {}, 2)]],
-    ['a notification', [callOf('free', {}, 1), callOf('forbidden', {}, null)]],
   ])('passes whole or not at all: %s', async (_, body) => {
     for (const target of ['/mcp', '/mcp/json-rpc']) {
       expectDenial(await send(body, { revision, target }), 403, 'tool_not_allowed')
@@ -313,8 +311,8 @@ describe('the way in which a call is refused', () => {
       expectDenial(expired, 401, 'token_expired')
       const connect = await call('free', {}, { target, claims: { scope: 'other' } })
       expectDenial(connect, 403, 'scope_missing')
-      const notified = await send(callOf('forbidden', {}, null), { target })
-      expectDenial(notified, 403, 'tool_not_allowed')
+      const notified = await send({ jsonrpc: '2.0', method: 'notifications/x.y' }, { target })
+      expectDenial(notified, 403, 'mcp_method_not_allowed')
     },
   )
 

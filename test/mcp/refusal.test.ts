@@ -111,7 +111,7 @@ describe('a refusal', () => {
   })
 
   it.each<[string, readonly McpMessage[]]>([
-    ['a notification', [{ method: 'tools/call' }]],
+    ['a notification', [{ method: 'notifications/x.y' }]],
     ['an answer', [{ id: 4 }]],
     ['a batch', [callOf('x', {}, 1), callOf('y', {}, 2)]],
     ['nothing', []],

@@ -105,9 +105,9 @@ export function readMessage(value: Json, revision: string): Message {
     throw new Unread('message_invalid')
   }
   if (params !== undefined && !isObject(params)) throw new Unread('message_invalid')
-  // Docs: unclear — the code for a method without an id that is no `notifications/…`. Taken here, by "send … an id if it is
-  // a request": message_invalid.
-  if (id === undefined && !method.startsWith('notifications/')) throw new Unread('message_invalid')
+  // "A request must have an id, and a notification must not": docs/mcp.md, "Methods".
+  if ((id === undefined) !== method.startsWith('notifications/'))
+    throw new Unread('message_invalid')
   const members = params ?? {}
   const read = Object.hasOwn(READ, method) ? (READ[method] ?? []) : []
   // Docs: unclear — a call that only has the misspelled member. Taken here: params_ambiguous comes before params_invalid.

@@ -73,6 +73,9 @@ test.each<[string, Request, string | undefined]>([
   ['a session', post('', [['Mcp-Session-Id', 'x']], 'GET'), 'session_unknown'],
   ['a member twice', post('{"id":1,"id":2}'), 'message_malformed'],
   ['no message', post('{"id":1}'), 'message_invalid'],
+  ['a request without an id', post({ jsonrpc: '2.0', method: 'ping' }), 'message_invalid'],
+  ['a notification', post({ jsonrpc: '2.0', method: 'notifications/x' }), undefined],
+  ['a notification with an id', post(call('notifications/x')), 'message_invalid'],
   ['a batch', post('[]', [V]), 'batch_not_allowed'],
   ['a batch of the oldest', post([call('ping')]), undefined],
   ['no name', post(call('tools/call'), [V]), 'params_invalid'],
@@ -127,7 +130,6 @@ test.each<[string, Json, string | undefined]>([
   ['resources/read', { uri: 'file:///docs/../a' }, 'resource_not_allowed'],
   ['tasks/list', {}, 'mcp_method_not_allowed'],
   ['tasks/get', { taskId: 'x' }, 'task_unknown'],
-  ['notifications/x', {}, 'mcp_method_not_allowed'],
 ])('access of %s %o: %s', (method, params, code) => {
   expect(checkAccess(useOf(method, params), TABLE, [])).toBe(code)
 })

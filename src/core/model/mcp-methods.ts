@@ -55,12 +55,13 @@ export function isMethodName(text: string): boolean {
   return METHOD.test(text)
 }
 
-const NOTIFICATION = /^notifications(?:\/[A-Za-z_]+)+$/
-
-/** Whether a method belongs to a notification. A message with such a method needs no rule if it has no id. */
+/** Whether a message with this method is a notification: it has no id, and any other call has one. */
 export function isNotification(method: string): boolean {
-  return NOTIFICATION.test(method)
+  return method.startsWith('notifications/')
 }
+
+/** Notifications of the protocol, which need no rule. */
+const NOTIFICATIONS = /^notifications(?:\/[A-Za-z_]+)+$/
 
 /** Whether the gate checks a method itself; `methods` must not list such a method. */
 export function isBuiltIn(method: string): boolean {
@@ -68,7 +69,7 @@ export function isBuiltIn(method: string): boolean {
     BASE_METHODS.has(method) ||
     USING_METHODS.has(method) ||
     REFERRING_METHODS.has(method) ||
-    isNotification(method)
+    NOTIFICATIONS.test(method)
   )
 }
 

@@ -6,6 +6,7 @@ import { type Denial, denials } from '../../core/denial.ts'
 import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { McpMessage, McpRule } from '../../core/model/mcp.ts'
+import { isNotification } from '../../core/model/mcp-methods.ts'
 import type { RequestHead } from '../../core/request.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
@@ -43,7 +44,7 @@ const LISTLESS: ReadonlySet<string> = new Set([
 ])
 
 const isListless = ({ method }: McpMessage): boolean =>
-  method === undefined || LISTLESS.has(method) || method.startsWith('notifications/')
+  method === undefined || LISTLESS.has(method) || isNotification(method)
 
 /** Whether the answer may contain a list. The stream of a GET may contain anything. */
 const mayList = (operation: Operation): boolean =>

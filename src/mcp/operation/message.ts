@@ -3,7 +3,7 @@ import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
 import { isObject, type JsonObject, own, parseJson } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { McpMessage } from '../../core/model/mcp.ts'
-import { isMethodName } from '../../core/model/mcp-methods.ts'
+import { isMethodName, isNotification } from '../../core/model/mcp-methods.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { RevisionRules } from './revision.ts'
 
@@ -16,7 +16,7 @@ const deny = denials({
   message_invalid: [
     'badRequest',
     'The body is not a JSON-RPC 2.0 message of MCP',
-    'Send jsonrpc, method, params as an object, an id if it is a request, and no other members',
+    'Send jsonrpc, method, params as an object, an id unless it is a notification, and no other members',
   ],
   batch_not_allowed: [
     'badRequest',
@@ -39,7 +39,7 @@ export interface ReadMessages {
 /**
  * Reads the messages of a body: one, or a batch where the revision has batches. Strict where readers differ: UTF-8
  * without byte order mark, no duplicate members, only members of JSON-RPC (so that there can be no `Method` beside
- * `method`), and unique ids. Does not check params. `isCounted`: the rule has a rate limit, so a body may contain only
+ * `method`), an id in a request and none in a notification, and unique ids. Does not check params. `isCounted`: the rule has a rate limit, so a body may contain only
  * one message.
  */
 export function readMessages(
@@ -92,9 +92,8 @@ const callOf = (value: JsonObject): McpMessage | undefined => {
   const [method, params, id] = [own(value, 'method'), own(value, 'params'), own(value, 'id')]
   if (!hasOnly(value, CALL) || typeof method !== 'string' || !isMethodName(method)) return undefined
   if (Object.hasOwn(value, 'params') && !isObject(params)) return undefined
-  const called = { method, ...(isObject(params) && { params }) }
-  if (!Object.hasOwn(value, 'id')) return called
-  return isId(id) ? { id, ...called } : undefined
+  if (isNotification(method) ? id !== undefined : !isId(id)) return undefined
+  return { ...(isId(id) && { id }), method, ...(isObject(params) && { params }) }
 }
 
 const answerOf = (value: JsonObject): McpMessage | undefined => {

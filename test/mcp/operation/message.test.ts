@@ -67,6 +67,11 @@ describe('a body is no message', () => {
     ['whose id is no exact number', call('ping', undefined, 2 ** 53)],
     ['whose id is endless', call('ping', undefined, 'x'.repeat(257))],
     ['whose id is no text', call('ping', undefined, '\ud800')],
+    ['that asks without an id', notice('ping')],
+    ['that asks for a method of its own without an id', notice('x/notifications/y')],
+    ['that notifies with an id', call('notifications/initialized')],
+    ['that notifies with an id of 0', call('notifications/initialized', undefined, 0)],
+    ['that notifies with an empty id', call('notifications/x-y', undefined, '')],
     ['whose params are a list', { ...call('ping'), params: [] }],
     ['whose params are null', { ...call('ping'), params: null }],
     ['with a member of its own', { ...call('ping'), extra: 1 }],
@@ -96,6 +101,7 @@ describe('a message', () => {
       notice('notifications/initialized'),
       { method: 'notifications/initialized' },
     ],
+    ['a notification of its own', notice('notifications/x-y'), { method: 'notifications/x-y' }],
     ['an answer', { jsonrpc: '2.0', id: 7, result: { roots: [] } }, { id: 7 }],
     ['an error', { jsonrpc: '2.0', id: 'x', error: { code: 1, message: '' } }, { id: 'x' }],
     ['of a method with marks', call('$/x.y_z-1'), { id: 1, method: '$/x.y_z-1' }],
@@ -160,10 +166,16 @@ describe('a batch', () => {
 
   it.each<[string, readonly unknown[], string]>([
     ['of nothing', [], 'message_invalid'],
-    ['of too much', Array(51).fill(notice('x')), 'message_invalid'],
+    ['of too much', Array(51).fill(notice('notifications/x')), 'message_invalid'],
     ['in a batch', [[call('ping')]], 'message_invalid'],
     ['with something else', [call('ping'), 'ping'], 'message_invalid'],
     ['with a bad message behind a good one', [call('ping'), call('x y', {}, 2)], 'message_invalid'],
+    ['with a request without an id', [call('ping'), notice('tools/list')], 'message_invalid'],
+    [
+      'with a notification with an id',
+      [call('ping'), call('notifications/x', {}, 2)],
+      'message_invalid',
+    ],
     ['with one id twice', [call('ping'), call('tools/list')], 'message_invalid'],
     [
       'that begins a session',
@@ -201,7 +213,7 @@ describe('a batch', () => {
   })
 
   it('may be as large as is allowed', async () => {
-    expect(await inRevision('2025-03-26', Array(50).fill(notice('x')))).toBe('ok')
+    expect(await inRevision('2025-03-26', Array(50).fill(notice('notifications/x')))).toBe('ok')
   })
 })
 

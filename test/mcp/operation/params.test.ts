@@ -51,8 +51,6 @@ describe('what is used', () => {
     ],
   ])('by %s %j', async (method, params, use) => {
     expect((await messageBy({ body: call(method, params) })).use).toEqual(use)
-    // Who waits for no answer uses it all the same.
-    expect((await messageBy({ body: notice(method, params) })).use).toEqual(use)
   })
 
   it('by a subscription is each resource', async () => {
@@ -65,7 +63,6 @@ describe('what is used', () => {
   it.each<[string, object?]>([
     ['ping'],
     ['tools/list', { cursor: 'x', name: 'echo' }],
-    ['notifications/cancelled', { requestId: 1, name: 'echo' }],
     ['subscriptions/listen', {}],
     ['subscriptions/listen', { notifications: { toolsListChanged: true } }],
     ['subscriptions/listen', { notifications: { resourceSubscriptions: [] } }],
@@ -73,6 +70,11 @@ describe('what is used', () => {
     ['constructor', ECHO],
   ])('by %s %j is nothing', async (method, params) => {
     expect(await messageBy({ body: call(method, params) })).toEqual({ id: 1, method })
+  })
+
+  it('by a notification is nothing', async () => {
+    const body = notice('notifications/cancelled', { requestId: 1, name: 'echo' })
+    expect(await messageBy({ body })).toEqual({ method: 'notifications/cancelled' })
   })
 })
 
@@ -120,7 +122,6 @@ describe('params are not taken', () => {
     ['initialize'],
   ])('of %s %j', async (method, params) => {
     expect(await codeFor({ body: call(method, params) })).toBe('params_invalid')
-    expect(await codeFor({ body: notice(method, params) })).toBe('params_invalid')
   })
 })
 
