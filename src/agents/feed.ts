@@ -3,6 +3,7 @@ import type { Batch } from '../audit/protocol.ts'
 import type { AgentTerms, Sighting } from '../core/model/agents.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
+import { beginWait, type Wait } from '../platform/wait.ts'
 import { createSightings } from './sightings.ts'
 
 /** The name of the registry's only object. */
@@ -18,15 +19,15 @@ export type AgentObjects = Objects<{
 }>
 
 /**
- * Creates a function that sends what was seen of agents to the registry, some seconds after it was stored. Nobody waits
- * for it, and it never fails. A call that failed is repeated under the same id before the next call. A restart loses
- * what was not sent.
+ * Creates a function that sends what was seen of agents to the registry, some seconds after it was stored, or at once
+ * after a step of the clock: see {@link beginWait}. Nobody waits for it, and it never fails. A call that failed is
+ * repeated under the same id before the next call. A restart loses what was not sent.
  */
 export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentObjects }) {
   const sightings = createSightings()
   /** Calls to send, in order. The first may be a call that failed, and is sent again. */
   const calls: { readonly id: string; readonly some: readonly Sighting[] }[] = []
-  let isDue = false
+  let wait: Wait | undefined
 
   const next = () => {
     const all = calls.length > 0 ? [] : [...sightings.take()]
@@ -51,10 +52,10 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
         break
       }
     }
-    isDue = false
+    wait = undefined
   }
 
-  return ({ known, agents: terms }: Batch): void => {
+  return ({ known, agents: terms, sentAt }: Batch): void => {
     if (!objects || !terms) return
     try {
       sightings.add(known, terms)
@@ -62,8 +63,11 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
       // The records are already stored: an error here would make the caller send them again.
       system.log({ event: 'agents_not_seen', error: String(error) })
     }
-    if (isDue || (sightings.isEmpty() && calls.length === 0)) return
-    isDue = true
-    setTimeout(() => void tell(terms), FEED.ms)
+    if (!wait) {
+      if (sightings.isEmpty() && calls.length === 0) return
+      wait = beginWait(FEED.ms)
+      void wait.over.then(() => tell(terms))
+    }
+    wait.hear(sentAt)
   }
 }

@@ -74,6 +74,29 @@ it('tells what it could not tell before the next, under the same id', async () =
   expect(next).not.toBe(first)
 })
 
+it('tells at once after the clock went back, with all that waits', async () => {
+  const { told, feed } = start()
+  feed({ ...batchOf(recordAt(AT)), sentAt: AT - FEED.ms })
+  await vi.advanceTimersByTimeAsync(0)
+  expect(told).toEqual([])
+  feed({ ...batchOf(recordAt(AT, { agent: 'other' })), sentAt: AT - 3_600_000 })
+  await vi.advanceTimersByTimeAsync(0)
+  expect(told).toMatchObject([[{ agent: 'agent-1' }, { agent: 'other' }]])
+})
+
+it('tells at once after the clock was put right, though a timer is still late', async () => {
+  const { told, feed } = start()
+  feed(batchOf(recordAt(AT)))
+  vi.setSystemTime(AT + FEED.ms)
+  feed(batchOf(recordAt(AT)))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(told).toEqual([])
+  vi.setSystemTime(AT + 2 * FEED.ms)
+  feed(batchOf(recordAt(AT)))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(told).toMatchObject([[{ agent: 'agent-1', allowed: 3 }]])
+})
+
 it('tells many agents in several calls, and nothing where there is no registry', async () => {
   const { told, feed } = start()
   feed(batchOf(...Array.from({ length: 450 }, (_, i) => recordAt(AT, { agent: `a${i}` }))))

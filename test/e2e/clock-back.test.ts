@@ -1,13 +1,13 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { CAN_SET_CLOCK } from '../kit/clock.ts'
 import { eventually } from '../kit/eventually.ts'
 import { HOUR, type ServedClock, servedClock } from './served-clock.ts'
 
 let gate: ServedClock
-beforeAll(async () => {
+beforeEach(async () => {
   if (CAN_SET_CLOCK) gate = await servedClock()
 })
-afterAll(() => gate?.close())
+afterEach(() => gate?.close())
 
 /** Sends requests whose decisions have these ids. */
 const act = async (...ids: readonly string[]) => {
@@ -58,5 +58,27 @@ it.runIf(CAN_SET_CLOCK)(
     await gate.clock.set(0)
     await gate.start()
     expect(await stored()).toEqual([...all, 'request-e-1', 'request-e-2'])
+  },
+)
+
+it.runIf(CAN_SET_CLOCK)(
+  'lists agents in the registry while the clock is an hour back, and after it is put right',
+  async () => {
+    await gate.start()
+    const isListed = async (agent: string) => {
+      const token = await gate.mint({ client_id: agent, sub: agent })
+      expect((await gate.ask('/v1/x', token)).status).toBe(200)
+      await eventually(async () => {
+        const path = '/.edgewarden/agents'
+        const answer = await gate.ask(path, await gate.mint({ scope: 'edgewarden:agents' }))
+        const { agents } = (await answer.json()) as { agents: readonly { agent: string }[] }
+        expect(agents.map((one) => one.agent)).toContain(agent)
+      })
+    }
+    await isListed('agent-a')
+    await gate.clock.set(-HOUR)
+    await isListed('agent-b')
+    await gate.clock.set(0)
+    await isListed('agent-c')
   },
 )

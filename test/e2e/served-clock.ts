@@ -9,7 +9,7 @@ import type { Members } from '../kit/signing.ts'
 const HOST = 'api.acme.dev'
 export const HOUR = 3_600
 
-/** A gate under `serve`, whose wall clock the test sets, with an audit and one issuer. */
+/** A gate under `serve`, whose wall clock the test sets, with an audit, a registry of agents and one issuer. */
 export interface ServedClock {
   readonly clock: ClockOfProcess
   /** The issuer's `iss`. */
@@ -43,7 +43,7 @@ export async function servedClock(gate: Members = {}): Promise<ServedClock> {
     ISSUERS: { acme },
     ROUTES: [{ match: 'GET /v1/*', scopes: [] }],
   }
-  await project.write(vars, objectTables({ AUDIT_LOG: 'AuditLog' }))
+  await project.write(vars, objectTables({ AUDIT_LOG: 'AuditLog', AGENTS: 'AgentRegistry' }))
   let served: Served | undefined
   return {
     clock,
