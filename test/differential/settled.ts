@@ -141,31 +141,6 @@ const bodyOf = ({ body }: RequestSpec): Record<string, unknown> => {
 
 export const UNSETTLED: Unsettled[] = [
   {
-    name: 'characters of a path',
-    gate: 'path_ambiguous for a character that RFC 3986 does not allow in a path, but `|`, `[` and `]`',
-    proposal:
-      'paths.md, "A path is always ambiguous if": "a character that a URL cannot have in its path, such as `^`, `"`, `{` or one that is not ASCII, without its escape"',
-    adjusted: where(
-      ({ first, request }) =>
-        first.code === 'path_ambiguous' &&
-        /[^A-Za-z0-9\-._~!$&'()*+,;=:@/%|[\]]/.test(pathOf(request)),
-    ),
-  },
-  {
-    name: 'names of dots',
-    gate: 'a segment of three or more dots is read as written; before a format there must be a name that is not only dots',
-    proposal:
-      'paths.md, table of readings: "read the part after the last dot of the last segment as a format, unless only dots are before it"',
-    adjusted: where(
-      ({ second, request }) =>
-        second.code === 'path_ambiguous' &&
-        pathOf(request)
-          .replace(/%2e/gi, '.')
-          .split('/')
-          .some((segment) => segment.startsWith('..')),
-    ),
-  },
-  {
     name: 'a token without iss',
     gate: 'token_malformed if `iss` is absent or no text',
     proposal: 'issuers.md: "A token whose `iss` is absent or not text is 401 `token_malformed`"',
@@ -231,16 +206,6 @@ export const UNSETTLED: Unsettled[] = [
     ),
   },
   {
-    name: 'other spellings of access_token',
-    gate: 'credential_in_query for `access_token` in any case',
-    proposal:
-      'paths.md: "the gate refuses an access token in the query, whatever the case of `access_token`"',
-    adjusted: where(
-      ({ first, request }) =>
-        first.code === 'credential_in_query' && request.target.includes('Access_Token='),
-    ),
-  },
-  {
     name: 'messages of 2026-07-28 without their revision',
     gate: 'params_invalid if a request of 2026-07-28 has no `io.modelcontextprotocol/protocolVersion` in `_meta`',
     proposal:
@@ -250,15 +215,6 @@ export const UNSETTLED: Unsettled[] = [
         first.code === 'params_invalid' &&
         request.headers.some(([, value]) => value === '2026-07-28') &&
         !JSON.stringify(bodyOf(request)).includes('protocolVersion'),
-    ),
-  },
-  {
-    name: 'another method in the query, in shadow mode',
-    gate: 'method_ambiguous is enforced also on a rule in shadow mode',
-    proposal:
-      'rollout.md, "These are enforced": "a malformed or unknown host, an ambiguous path, an unknown or ambiguous method, an unknown route"',
-    adjusted: where(
-      ({ first, second }) => first.code === 'method_ambiguous' && second.shadow === true,
     ),
   },
   {
@@ -298,18 +254,6 @@ export const UNSETTLED: Unsettled[] = [
     ),
   },
   {
-    name: 'OPTIONS of the metadata',
-    gate: 'answers a plain OPTIONS of metadata and of `jwks.json` itself',
-    proposal:
-      'gate.md, "The gate\'s own endpoints": "The gate also answers OPTIONS of what anybody may read"',
-    adjusted: where(
-      ({ first, second, request }) =>
-        request.method === 'OPTIONS' &&
-        first.outcome === 'endpoint' &&
-        second.code === 'route_unknown',
-    ),
-  },
-  {
     name: 'times in whole seconds',
     gate: 'times are compared in whole seconds: what has passed of the present second does not count',
     proposal: 'request.md: "The gate compares times in whole seconds of its clock"',
@@ -341,16 +285,6 @@ export const UNSETTLED: Unsettled[] = [
         second.code === 'proof_expired' &&
         first.code !== 'proof_expired' &&
         typeof request.proof?.claims.nbf === 'number',
-    ),
-  },
-  {
-    name: 'metadata that a rule names',
-    gate: 'the rule that matches must have exactly that path; another rule with it is not enough',
-    proposal:
-      'routes.md, "Metadata of the origin": "only if the rule that matches has exactly that path in `match`"',
-    adjusted: where(
-      ({ first, request }) =>
-        first.code === 'route_unknown' && pathOf(request).startsWith('/.well-known/o'),
     ),
   },
   {
@@ -405,27 +339,6 @@ export const UNSETTLED: Unsettled[] = [
             },
           }
         : undefined,
-  },
-  {
-    name: 'a malformed host of health',
-    gate: 'host_malformed, also for `PREFIX/health`',
-    proposal: 'gate.md, "The gate\'s own endpoints", `health`: "anybody, on any well-formed host"',
-    adjusted: where(
-      ({ first, request }) =>
-        first.code === 'host_malformed' && pathOf(request).endsWith('/health'),
-    ),
-  },
-  {
-    name: 'other spellings of the prefix',
-    gate: 'the own endpoints are earlier rules: path_ambiguous for another case of their path',
-    proposal: 'paths.md: "The gate\'s own endpoints count as earlier rules"',
-    adjusted: where(
-      ({ first, request, vars }) =>
-        first.code === 'path_ambiguous' &&
-        pathOf(request)
-          .toLowerCase()
-          .startsWith(String(vars.GATE.prefix ?? '/.edgewarden')),
-    ),
   },
   {
     name: 'one id twice in a batch',

@@ -1,7 +1,7 @@
 /** Where a request is sent to: host, path, query, and another method that the query names. */
 import type { Gate } from './gate.ts'
 import { type Request, refuse } from './types.ts'
-import { spelling } from './values.ts'
+import { isReadAsName, spelling } from './values.ts'
 
 /** A target without its query: `/v1/a?b=c` is path `/v1/a` and query `b=c`. */
 export interface Target {
@@ -37,28 +37,25 @@ export function checkScheme(request: Request, resource: string, gate: Gate): voi
   }
 }
 
-/**
- * The methods that the query names, as with `_method=DELETE`.
- * Docs: unclear — the names are given by example; here they are `_method` and the headers that the gate
- * removes because they override the method, in any spelling.
- */
+/** `_method`, `X-Method` and `X-HTTP-Method`, each also with `-Override`, as {@link spelling} writes them. */
+const METHOD_NAME = /^(-+|-*x-(http-)?)method(-override)?-*$/
+
+/** The methods that the query names, as with `_method=DELETE`. */
 export function methodsInQuery(query: string | undefined): string[] {
   const methods: string[] = []
-  for (const pair of (query ?? '').split('&')) {
+  for (const pair of (query ?? '').split(/[&;]/)) {
     const [name = '', value = ''] = splitPair(pair)
-    const word = spelling(lenient(name))
-    const overrides =
-      word === '-method' || word.startsWith('x-http-method') || word === 'x-method-override'
-    if (overrides && value !== '') methods.push(lenient(value).trim().toUpperCase())
+    const overrides = METHOD_NAME.test(spelling(lenient(name)))
+    if (overrides && value !== '') methods.push(lenient(value).toUpperCase())
   }
   return [...new Set(methods)]
 }
 
-/** Whether the query has an access token (RFC 6750 §2.3). */
+/** Whether the query has an access token (RFC 6750 §2.3): a name that some parsers read so, but not `accessToken`. */
 export function hasTokenInQuery(query: string | undefined): boolean {
-  return (query ?? '').split('&').some((pair) => {
-    // Docs: unclear — whether other spellings of the name count; here its escapes are decoded, no more.
-    return lenient(splitPair(pair)[0] ?? '') === 'access_token'
+  return (query ?? '').split(/[&;]/).some((pair) => {
+    const name = lenient(splitPair(pair)[0] ?? '')
+    return isReadAsName(name, 'access_token') && !/^[a-z]+$/i.test(name)
   })
 }
 

@@ -7,7 +7,15 @@ import { CODES } from './codes.ts'
 import { evaluate } from './conditions.ts'
 import { readCredential } from './credential.ts'
 import { checkDetails } from './details.ts'
-import { decideEndpoint, findEndpoint, isHealth, isMetadata, isUnderPrefix } from './endpoints.ts'
+import {
+  decideEndpoint,
+  findEndpoint,
+  isHealth,
+  isMetadata,
+  isUnderPrefix,
+  METADATA_METHODS,
+  metadataPath,
+} from './endpoints.ts'
 import { forward } from './forward.ts'
 import { callerOf } from './headers.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
@@ -23,6 +31,7 @@ import {
   checkQueryHasNoToken,
   findRoute,
   methodInQuery,
+  methodOf,
   type Route,
 } from './route.ts'
 import { checkScopes } from './scopes.ts'
@@ -81,7 +90,9 @@ function refused(
   const challenges = (status === 401 || entry.error !== undefined) && resource !== undefined
   const all = {
     ...(entry.error !== undefined && { error: entry.error }),
-    ...(challenges && { resource_metadata: metadataUrl(resource) }),
+    ...(challenges && {
+      resource_metadata: new URL(resource).origin + metadataPath(resource),
+    }),
     ...challenge,
   }
   return {
@@ -93,28 +104,24 @@ function refused(
   }
 }
 
-/** Where the metadata of a resource is (RFC 9728 §3.1). */
-function metadataUrl(resource: string): string {
-  const { origin, pathname } = new URL(resource)
-  return `${origin}/.well-known/oauth-protected-resource${pathname.replace(/\/$/, '')}`
-}
-
 function passStages(policy: Policy, request: Request, world: World, progress: Progress): Verdict {
   const { known, target } = progress
   const path = canonicalPath(target.path)
-  if (isHealth(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
   const host = readHost(request)
+  if (isHealth(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
   progress.host = host
   // The console is not judged here; nothing else is served on its host.
   if (host === policy.gate.consoleHost) return { allowed: true, answeredByGate: 'endpoint' }
   checkHost(host, policy.gate)
   checkForm(request, target)
   const caller = callerOf(policy, request)
-  if (isMetadata(policy, request, path)) {
+  if (isMetadata(policy, methodOf(request), path)) {
     // "Without it they are 403": it is a request for an https resource too.
-    if (methodInQuery(request, target.query) !== undefined) refuse('method_ambiguous')
+    const other = methodInQuery(request, target.query)
+    if (other !== undefined && !METADATA_METHODS.includes(other)) refuse('method_ambiguous')
     checkScheme(request, policy.gate.resource, policy.gate)
     checkAddressLimit(policy.gate, caller, world, request.now)
+    if (methodOf(request) === request.method) checkQueryHasNoToken(target.query)
     return { allowed: true, answeredByGate: 'endpoint' }
   }
   if (isUnderPrefix(policy, path)) {
@@ -128,13 +135,11 @@ function passStages(policy: Policy, request: Request, world: World, progress: Pr
   }
   const route = findRoute(policy, request, host, target)
   const { rule } = route
+  checkMethodInQuery(policy, route, request, host, target.query)
   progress.route = route
   known.rule = rule.match
-  // Docs: unclear — a method in the query of a preflight; here it is not looked at.
-  if (!route.isPreflight) checkMethodInQuery(policy, route, request, host, target.query)
   checkScheme(request, rule.resource, policy.gate)
   if (route.isPreflight) return decidePreflight(policy, request, world, progress)
-  // Docs: unclear — whether a request that the stage `route` refuses counts for the address; here it does not.
   const parameters = readParameters(rule, request, target.query, route.params)
   checkAddressLimit(policy.gate, caller, world, request.now)
   checkQueryHasNoToken(target.query)

@@ -1,5 +1,6 @@
 /** The gate's own endpoints, as far as token, scope and `admin` (docs/configuration/gate.md). */
 import { readCredential } from './credential.ts'
+import { type PathPattern, readPattern } from './paths.ts'
 import type { Policy } from './policy.ts'
 import { checkProofUse } from './singleUse.ts'
 import { checkStanding } from './standing.ts'
@@ -52,12 +53,30 @@ export function isHealth(policy: Policy, request: Request, path: string): boolea
   return READ.includes(request.method) && path === `${policy.gate.prefix}/health`
 }
 
+/** The methods of metadata. */
+export const METADATA_METHODS = [...READ, 'OPTIONS']
+
 /** Whether the gate answers with the metadata of a resource (RFC 9728). */
-export function isMetadata(policy: Policy, request: Request, path: string): boolean {
-  const start = '/.well-known/oauth-protected-resource'
+export function isMetadata(policy: Policy, method: string, path: string): boolean {
+  return METADATA_METHODS.includes(method) && metadataPaths(policy).includes(path)
+}
+
+function metadataPaths(policy: Policy): string[] {
   const resources = [policy.gate.resource, ...policy.rules.map((rule) => rule.resource)]
-  const paths = resources.map((each) => start + new URL(each).pathname.replace(/\/$/, ''))
-  return ['GET', 'HEAD'].includes(request.method) && paths.includes(path)
+  return resources.map(metadataPath)
+}
+
+/** Where the metadata of a resource is (RFC 9728 §3.1). */
+export function metadataPath(resource: string): string {
+  const { pathname } = new URL(resource)
+  return `/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}`
+}
+
+/** The paths of the gate's own endpoints, which count as earlier rules. */
+export function ownPaths(policy: Policy, method: string): PathPattern[] {
+  const { prefix } = policy.gate
+  const metadata = METADATA_METHODS.includes(method) ? metadataPaths(policy) : []
+  return [prefix, `${prefix}/*`, ...metadata].map(readPattern)
 }
 
 /** The endpoint; every other path below the prefix is 404. It is a part of the stage `route`. */

@@ -2,7 +2,7 @@
 import { decode } from './paths.ts'
 import type { Rule } from './rule.ts'
 import { type Request, refuse } from './types.ts'
-import { spelling } from './values.ts'
+import { isReadAsName, spelling } from './values.ts'
 
 /** What a rule reads of a request, beside its path. */
 export interface Parameters {
@@ -90,7 +90,7 @@ function readForm(rule: Rule, names: string[], query: string | undefined): Recor
       if (name === asked) {
         if (asked in values || /\p{Cc}/u.test(value)) refuse('parameter_ambiguous')
         values[asked] = value
-      } else if (nameAsRead(name) === nameAsRead(asked)) refuse('parameter_ambiguous')
+      } else if (isReadAsName(name, asked)) refuse('parameter_ambiguous')
     }
   }
   return values
@@ -101,13 +101,4 @@ function formText(text: string): string {
   const plain = text.replaceAll('+', ' ')
   if (/%(?![0-9A-Fa-f]{2})/.test(plain)) refuse('parameter_ambiguous')
   return decode(plain) ?? refuse('parameter_ambiguous')
-}
-
-/** A name as some parsers read it: without case and punctuation, and without what follows `[` or `.`. */
-function nameAsRead(name: string): string {
-  const begin = name.trim().split(/[[.]/)[0] ?? ''
-  return begin
-    .normalize('NFKC')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]/gu, '')
 }

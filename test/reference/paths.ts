@@ -59,17 +59,12 @@ export function matchSegments(
   return params
 }
 
-/**
- * The canonical path: escapes of letters, digits and `-._~` are decoded, and other escapes are in upper case.
- * Docs: unclear — characters that a URL cannot have (`"<>` and the like) are escaped here, as URL parsers do.
- */
+/** The canonical path: escapes of letters, digits and `-._~` are decoded, and other escapes are in upper case. */
 export function canonicalPath(path: string): string {
-  return path
-    .replace(/%[0-9A-Fa-f]{2}/g, (escaped) => {
-      const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16))
-      return /[A-Za-z0-9\-._~]/.test(character) ? character : escaped.toUpperCase()
-    })
-    .replace(/[^\x21-\x7e]|["<>^`{}]/gu, (character) => encodeURIComponent(character))
+  return path.replace(/%[0-9A-Fa-f]{2}/g, (escaped) => {
+    const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16))
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : escaped.toUpperCase()
+  })
 }
 
 /** Decodes the escapes of a text once; `undefined` if they are not UTF-8. */
@@ -81,18 +76,19 @@ export function decode(text: string): string | undefined {
   }
 }
 
-/** The longest path, in bytes. */
+/** The most characters of a path. */
 const LONGEST = 8192
+
+/** Characters that a path has without an escape (RFC 3986 §3.3), and three that the docs accept too. */
+const UNESCAPED = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/%|[\]]*$/
 
 /**
  * Whether a path can be read in more than one way whatever the policy is. `%2F` and readings that depend on a
  * rule are not looked at here.
  */
 export function isAlwaysAmbiguous(path: string): boolean {
-  // Docs: unclear — SECURITY.md refuses a path over 8 KiB, and no page names the code.
-  if (!path.startsWith('/') || path.length > LONGEST) return true
-  if (/[\\;]/.test(path) || path.includes('//')) return true
-  // Docs: unclear — an incomplete escape (`%4`) is not mentioned; parsers read it differently.
+  if (!path.startsWith('/') || path.length > LONGEST || !UNESCAPED.test(path)) return true
+  if (path.includes(';') || path.includes('//')) return true
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return true
   if (/%25[0-9A-Fa-f]{2}/i.test(path)) return true
   const text = decode(path)

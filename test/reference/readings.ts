@@ -27,9 +27,11 @@ const SERVERS: ((text: string) => Reading | undefined)[] = [
   (text) => changed(text, text.replace(/\.+$/, '')),
   (text) => (SESSION.test(text) ? { text: '', gone: true } : undefined),
   (text) => cut(text, text.search(/::|:\$/)),
-  // The part after the last dot is a format, if there is a name before it.
-  (text) => (text.lastIndexOf('.') > 0 ? cut(text, text.lastIndexOf('.')) : undefined),
 ]
+
+/** The part after the last dot of the last segment is a format, unless only dots are before it. */
+const format = (text: string): Reading | undefined =>
+  /[^.].*\./.test(text) ? cut(text, text.lastIndexOf('.')) : undefined
 
 function changed(before: string, after: string): Reading | undefined {
   return after === before ? undefined : { text: after }
@@ -41,17 +43,18 @@ function cut(text: string, at: number, ends = false): Reading | undefined {
 }
 
 /**
- * All readings of a segment by some server, with the decoded segment first.
- * Docs: unclear — a server may do several of these things to one segment, so all combinations are here.
+ * All readings of a segment by some server, with the decoded segment first. A server may do several of these things to
+ * one segment.
  */
-function readingsOf(segment: string): Reading[] {
+function readingsOf(segment: string, isLast: boolean): Reading[] {
+  const servers = isLast ? [...SERVERS, format] : SERVERS
   const first: Reading = { text: decode(segment) ?? segment }
   const all = [first]
   for (const reading of all) {
     // One more than there may be in all.
     if (all.length > MOST_CHARACTERS / READING_COSTS) break
     if (reading.gone) continue
-    for (const server of SERVERS) {
+    for (const server of servers) {
       const next = server(reading.text)
       if (next === undefined) continue
       const ends = next.ends ?? reading.ends
@@ -68,11 +71,24 @@ function readingsOf(segment: string): Reading[] {
   return all
 }
 
+/** All readings of each segment. A segment is the last one too if some server reads nothing behind it. */
+function allReadings(path: string, isWritten: (index: number) => boolean): Reading[][] {
+  let isLast = true
+  const all = [...segmentsOf(path).entries()].reverse().map(([index, segment]) => {
+    const written = [{ text: decode(segment) ?? segment }]
+    const readings: Reading[] = isWritten(index) ? written : readingsOf(segment, isLast)
+    const isNothing = ({ text, ends }: Reading) => text === '' && (isLast || ends === true)
+    isLast = readings.some(isNothing)
+    return readings
+  })
+  return all.reverse()
+}
+
 /** Whether some server reads a segment of the path as `..`. */
 export function isReadAsParent(path: string): boolean {
-  return segmentsOf(path).some((segment) =>
-    readingsOf(segment).some((reading) => !reading.gone && reading.text === '..'),
-  )
+  return allReadings(path, () => false)
+    .flat()
+    .some((reading) => !reading.gone && reading.text === '..')
 }
 
 /** Texts of segments that the rule has in its `match`; they are read as written. */
@@ -87,9 +103,7 @@ function isFixed(pattern: PathPattern, index: number): boolean {
  */
 function pathReadings(path: string, pattern: PathPattern): string[][] | undefined {
   let readings: { segments: string[]; ended: boolean }[] = [{ segments: [], ended: false }]
-  for (const [index, segment] of segmentsOf(path).entries()) {
-    const written = [{ text: decode(segment) ?? segment }]
-    const ways: Reading[] = isFixed(pattern, index) ? written : readingsOf(segment)
+  for (const ways of allReadings(path, (index) => isFixed(pattern, index))) {
     readings = readings.flatMap((reading) => {
       if (reading.ended) return [reading]
       return ways.map((way) => ({

@@ -1,11 +1,13 @@
 /** The stage `route`: which rule decides, and whether the request has one reading. */
 import { hasTokenInQuery, methodsInQuery, type Target } from './address.ts'
+import { ownPaths } from './endpoints.ts'
 import {
   canonicalPath,
   decode,
   hasEncodedSlash,
   isAlwaysAmbiguous,
   matchSegments,
+  type PathPattern,
   segmentsOf,
   slashesAreInParameters,
 } from './paths.ts'
@@ -33,9 +35,7 @@ export function checkForm(request: Request, target: Target): void {
 /** Finds the first rule that matches, or refuses. */
 export function findRoute(policy: Policy, request: Request, host: string, target: Target): Route {
   const path = canonicalPath(target.path)
-  const asked = preflightMethod(request)
-  // Docs: unclear — which rule a preflight belongs to; here the one that the announced request would get.
-  const method = asked ?? request.method
+  const method = methodOf(request)
   const candidates = candidatesFor(policy, method, host)
   const rule = firstMatch(candidates, path)
   if (rule === undefined) {
@@ -43,9 +43,16 @@ export function findRoute(policy: Policy, request: Request, host: string, target
     if (hasEncodedSlash(path) || isReadAsParent(path)) refuse('path_ambiguous')
     refuse('route_unknown')
   }
-  checkReadings(rule, candidates.slice(0, candidates.indexOf(rule)), path)
-  if (isReserved(policy, rule, path)) refuse('route_unknown')
-  return { rule, path, params: paramsOf(rule, path), isPreflight: asked !== undefined }
+  const earlier = candidates.slice(0, candidates.indexOf(rule)).map((each) => each.path)
+  checkReadings(rule, [...ownPaths(policy, method), ...earlier], path)
+  if (isReserved(rule, path)) refuse('route_unknown')
+  const isPreflight = preflightMethod(request) !== undefined
+  return { rule, path, params: paramsOf(rule, path), isPreflight }
+}
+
+/** The method that decides: a preflight is judged as the request that it announces. */
+export function methodOf(request: Request): string {
+  return preflightMethod(request) ?? request.method
 }
 
 /** The method that a preflight asks about (Fetch Standard, "CORS-preflight request"). */
@@ -56,14 +63,13 @@ function preflightMethod(request: Request): string | undefined {
 }
 
 /** Refuses a path that some server reads as one of an earlier rule. */
-function checkReadings(rule: Rule, earlier: Rule[], path: string): void {
+function checkReadings(rule: Rule, earlier: PathPattern[], path: string): void {
   const inParameters = rule.encodedSlash && slashesAreInParameters(rule.path, path)
   if (hasEncodedSlash(path) && !inParameters) refuse('path_ambiguous')
-  const patterns = earlier.map((each) => each.path)
-  if (patterns.some((pattern) => isSpellingOf(path, pattern))) refuse('path_ambiguous')
+  if (earlier.some((pattern) => isSpellingOf(path, pattern))) refuse('path_ambiguous')
   if (rule.allowsAmbiguousPaths) return
   if (isReadAsParent(path)) refuse('path_ambiguous')
-  if (isReadAs(path, rule.path, patterns) !== false) refuse('path_ambiguous')
+  if (isReadAs(path, rule.path, earlier) !== false) refuse('path_ambiguous')
 }
 
 /** Parameters of the path, decoded. */
@@ -92,7 +98,7 @@ export function checkMethodInQuery(
 export function methodInQuery(request: Request, query: string | undefined): string | undefined {
   const named = methodsInQuery(query)
   if (named.length > 1) refuse('method_ambiguous')
-  return named[0] === request.method ? undefined : named[0]
+  return named[0] === methodOf(request) ? undefined : named[0]
 }
 
 /** The rules for a method and a host, in file order. */
@@ -112,20 +118,19 @@ export function checkQueryHasNoToken(query: string | undefined): void {
 }
 
 /** Metadata of the origin would send clients to another authorization server. */
-const METADATA = /^\/\.well-known\/(?:oauth-.*|openid-configuration)$/
+const METADATA = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 /** With `mcp`, also paths that contain such a part. */
-const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration)/
+const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 
 /**
- * Whether a path is for metadata, and no rule has exactly that path. The path without `strip_prefix` is looked
- * at too.
+ * Whether a path is for metadata, and the rule does not have exactly that path. The path without `strip_prefix` is
+ * looked at too.
  */
-function isReserved(policy: Policy, rule: Rule, path: string): boolean {
+function isReserved(rule: Rule, path: string): boolean {
   const stripped = stripPrefix(rule, path)
   const form = rule.mcp === undefined ? METADATA : METADATA_WITHIN
   if (![path, stripped].some((each) => form.test(each))) return false
-  // Docs: unclear — whether it has to be the rule that matches; here any rule with exactly that path is enough.
-  return !policy.rules.some((each) => pathTextOf(each) === path)
+  return pathTextOf(rule) !== path
 }
 
 function pathTextOf(rule: Rule): string {

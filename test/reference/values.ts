@@ -32,6 +32,22 @@ export function spelling(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }
 
+/**
+ * Whether some parser reads the name of a parameter as another: without case and punctuation, or as a member of it
+ * (`run[x]`, `run.x`).
+ */
+export function isReadAsName(sent: string, name: string): boolean {
+  const parts = sent.split(/[[\].]/)
+  return parts.some((_, at) => letters(parts.slice(0, at + 1).join('')) === letters(name))
+}
+
+function letters(text: string): string {
+  return text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]/gu, '')
+}
+
 /** Whether a text has control characters or half of a surrogate pair. */
 export function hasControls(text: string): boolean {
   return /\p{Cc}/u.test(text) || !text.isWellFormed()
