@@ -4,7 +4,6 @@
  */
 import { CODES } from '../reference/codes.ts'
 import type { JsonObject } from '../reference/types.ts'
-import { seconds } from '../reference/values.ts'
 import { BEGIN, type RequestSpec, type Said, type TokenSpec, type Vars } from './shapes.ts'
 
 /**
@@ -141,47 +140,6 @@ const bodyOf = ({ body }: RequestSpec): Record<string, unknown> => {
 
 export const UNSETTLED: Unsettled[] = [
   {
-    name: 'a token without iss',
-    gate: 'token_malformed if `iss` is absent or no text',
-    proposal: 'issuers.md: "A token whose `iss` is absent or not text is 401 `token_malformed`"',
-    adjusted: where(
-      ({ first, token }) =>
-        first.code === 'token_malformed' &&
-        (typeof token?.claims.iss !== 'string' || token.claims.iss.startsWith('@raw')),
-    ),
-  },
-  {
-    name: 'an empty typ or kid',
-    gate: 'token_malformed if `typ` or `kid` is present and empty, or `kid` is not visible ASCII',
-    proposal:
-      'issuers.md: "`typ` and `kid` of the header are text that is not empty, or absent; else the token is 401 `token_malformed`"',
-    adjusted: where(
-      ({ first, token }) =>
-        first.code === 'token_malformed' && (token?.header.typ === '' || token?.header.kid === ''),
-    ),
-  },
-  {
-    name: 'the host that is told to the origin',
-    gate: 'X-Forwarded-Host in lower case, with its port',
-    proposal: 'origin.md: "X-Forwarded-Host: the Host header in lower case, with its port"',
-    adjusted: ({ second, request }) =>
-      second.headers && {
-        ...second,
-        headers: { ...second.headers, 'x-forwarded-host': request.host.toLowerCase() },
-      },
-  },
-  {
-    name: 'an audience with a slash',
-    gate: 'a resource without a path is also accepted with a slash at its end, and the other way round (RFC 3986 §6.2.3)',
-    proposal:
-      'configuration/issuers.md, `audiences`: "A URL without a path may have a slash at its end in `aud`, or not"',
-    adjusted: where(
-      ({ second, token }) =>
-        second.code === 'audience_mismatch' &&
-        JSON.stringify(token?.claims.aud ?? '').includes('.com/"'),
-    ),
-  },
-  {
     name: 'statuses before the body is read',
     gate: 'the stages `holding` and `revocation_precheck` refuse with every code of `revocation`',
     proposal:
@@ -218,31 +176,6 @@ export const UNSETTLED: Unsettled[] = [
     ),
   },
   {
-    name: 'the client of a workload',
-    gate: 'with the profiles kubernetes, aws, gcp and azure-workload a token without its client id is claim_missing',
-    proposal:
-      'issuers.md, table of profiles, "distinguished from ID tokens by": "…, and the client id is present", for `kubernetes`, `aws` and `azure-workload`',
-    adjusted: where((about) => {
-      const { first, token } = about
-      const { claims = {} } = token ?? {}
-      const of = (name: string, member: string) => {
-        const value = claims[name]
-        const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-        return isObject && value[member] !== undefined
-      }
-      return (
-        first.code === 'claim_missing' &&
-        ['kubernetes', 'aws', 'azure-workload', 'gcp'].includes(
-          issuerOf(about).profile as string,
-        ) &&
-        !of('kubernetes.io', 'serviceaccount') &&
-        !of('https://sts.amazonaws.com/', 'aws_account') &&
-        claims.azp === undefined &&
-        claims.appid === undefined
-      )
-    }),
-  },
-  {
     name: 'scopes of an Agentic JWT',
     gate: 'scope_empty looks at the claims that `scope` of the issuer names',
     proposal:
@@ -251,40 +184,6 @@ export const UNSETTLED: Unsettled[] = [
       (about) =>
         [about.first.code, about.second.code].includes('scope_empty') &&
         issuerOf(about).scope !== undefined,
-    ),
-  },
-  {
-    name: 'times in whole seconds',
-    gate: 'times are compared in whole seconds: what has passed of the present second does not count',
-    proposal: 'request.md: "The gate compares times in whole seconds of its clock"',
-    adjusted: where((about) => {
-      const { token, vars, now, request } = about
-      const { exp, nbf, iat, auth_time: at } = token?.claims ?? {}
-      const tolerance = seconds(vars.GATE.clock_tolerance) ?? 5
-      const oldest = seconds(ruleOf(about).max_age) ?? 0
-      const borders = [
-        Number(exp) + tolerance,
-        Number(nbf) - tolerance,
-        Number(iat) - tolerance,
-        Number(at) + tolerance + oldest,
-        Number(at),
-        Number(request.proof?.claims.exp),
-        Number(request.proof?.claims.iat) + (seconds(vars.GATE.proof_max_age) ?? 60),
-      ]
-      // The moment is after the border, and the second is not.
-      return borders.some((time) => Math.floor(now / 1000) <= time && now / 1000 >= time)
-    }),
-  },
-  {
-    name: 'a proof that begins in the future',
-    gate: '`nbf` of a proof may be `proof_max_ahead` in the future, as `iat`',
-    proposal:
-      'possession.md: "…; if the proof has `exp` it is not over, and its `nbf` is at most `proof_max_ahead` in the future"',
-    adjusted: where(
-      ({ first, second, request }) =>
-        second.code === 'proof_expired' &&
-        first.code !== 'proof_expired' &&
-        typeof request.proof?.claims.nbf === 'number',
     ),
   },
   {
@@ -306,39 +205,6 @@ export const UNSETTLED: Unsettled[] = [
       ({ first, request }) =>
         first.code === 'header_mismatch' && String(bodyOf(request).method).startsWith('tasks/'),
     ),
-  },
-  {
-    name: 'times that are not exact',
-    gate: 'authentication_malformed or time_malformed for a time that is no exact number',
-    proposal:
-      'routes.md, "Step-up": "an `auth_time` that is not an exact number or is in the future"',
-    adjusted: where(({ first, token }) => {
-      const { exp, nbf, iat, auth_time: at } = token?.claims ?? {}
-      const times = first.code === 'authentication_malformed' ? [at] : [exp, nbf, iat]
-      return (
-        ['authentication_malformed', 'time_malformed'].includes(first.code ?? '') &&
-        times.some((time) => String(time).startsWith('@raw'))
-      )
-    }),
-  },
-  {
-    name: 'which scope is told',
-    gate: 'of several scopes that include the needed one X-Agent-Grant has the first in the order of SCOPES',
-    proposal:
-      'origin.md, `X-Agent-Grant`: "a scope that includes the needed one, if the token does not have it: the first in the order of SCOPES"',
-    adjusted: ({ first, second, vars }) =>
-      vars.SCOPES && first.grant && second.grant && second.headers
-        ? {
-            ...second,
-            grant: first.grant,
-            headers: {
-              ...second.headers,
-              ...Object.fromEntries(
-                Object.entries(first.headers ?? {}).filter(([name]) => name.endsWith('-grant')),
-              ),
-            },
-          }
-        : undefined,
   },
   {
     name: 'one id twice in a batch',

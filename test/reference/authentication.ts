@@ -1,6 +1,7 @@
 /** Step-up: how and when the user was authenticated (docs/configuration/routes.md, "Step-up"; RFC 9470). */
 import type { Identity } from './identity.ts'
 import type { Rule } from './rule.ts'
+import { isTime } from './token.ts'
 import { refuse } from './types.ts'
 
 /** Checks `acr_values` and `max_age`. `now` and `tolerance` are in seconds. */
@@ -14,13 +15,13 @@ export function checkAuthentication(
   if (acrValues === undefined && maxAge === undefined) return
   const { acr, auth_time: time, sub } = identity.claims
   if (acr !== undefined && typeof acr !== 'string') refuse('authentication_malformed')
-  if (time !== undefined && (typeof time !== 'number' || time > now + tolerance)) {
-    refuse('authentication_malformed')
-  }
-  const hasUser = sub !== undefined && sub !== identity.client
+  const isPast = isTime(identity.claims, 'auth_time') && Number(time) <= now + tolerance
+  if (time !== undefined && !isPast) refuse('authentication_malformed')
+  const { client } = identity
+  const hasUser = sub !== undefined && sub !== client && sub !== `${client}@clients`
   if (acr === undefined && time === undefined && !hasUser) refuse('user_missing')
   const isStrong = acrValues === undefined || (acr !== undefined && acrValues.includes(acr))
-  const isRecent = maxAge === undefined || (time !== undefined && now - time <= maxAge + tolerance)
+  const isRecent = maxAge === undefined || (isPast && now - Number(time) <= maxAge + tolerance)
   if (isStrong && isRecent) return
   refuse('authentication_insufficient', {
     ...(acrValues && { acr_values: acrValues }),

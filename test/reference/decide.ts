@@ -38,6 +38,7 @@ import { checkScopes } from './scopes.ts'
 import { checkReplay } from './singleUse.ts'
 import { checkRevocations, checkStanding, checkThrottle } from './standing.ts'
 import { Refusal, type Request, refuse, type Verdict, type World } from './types.ts'
+import { presentSecond } from './values.ts'
 import { variablesOf } from './variables.ts'
 import { type Verified, verifyCaller } from './verification.ts'
 
@@ -180,7 +181,7 @@ function authorize(
   { identity, kid, step, proof }: Verified,
 ): string[] {
   const { gate } = policy
-  const now = request.now / 1000
+  const now = presentSecond(request)
   const caller = { identity, kid }
   const counts = rule.mode === 'enforce'
   const isOfType = rule.agentTypes?.some((type) => identity.types.includes(type))

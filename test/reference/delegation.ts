@@ -6,7 +6,7 @@ import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
 import { includes, readScopeClaim } from './scopes.ts'
 import { type Json, type JsonObject, refuse } from './types.ts'
-import { hasControls } from './values.ts'
+import { isName } from './values.ts'
 
 /** An actor, with the URL of its own issuer. */
 export interface Actor {
@@ -35,10 +35,6 @@ function readParty(value: Json): { sub: string; iss: string | undefined } {
   const { sub, iss } = value
   if (!isName(sub) || !(iss === undefined || isName(iss))) refuse('delegation_malformed')
   return { sub, iss }
-}
-
-function isName(value: Json | undefined): value is string {
-  return typeof value === 'string' && value !== '' && !hasControls(value)
 }
 
 /** Checks the chain of actors by the limits of the issuer and of the rule. */

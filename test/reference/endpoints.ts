@@ -5,6 +5,7 @@ import type { Policy } from './policy.ts'
 import { checkProofUse } from './singleUse.ts'
 import { checkStanding } from './standing.ts'
 import { type Request, refuse, type Verdict, type World } from './types.ts'
+import { presentSecond } from './values.ts'
 import { verifyCaller } from './verification.ts'
 
 /** Who may call an endpoint. */
@@ -118,8 +119,8 @@ export function decideEndpoint(
     refuse('scope_missing', { required_scopes: [scope] })
   if (endpoint.needsAll && issuer.admin !== 'all') refuse('decision_reach')
   // "The gate accepts a proof once."
-  if (proof) checkStanding(policy, undefined, { identity, kid }, world, request.now / 1000)
+  if (proof) checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
   checkProofUse(policy, proof, world, request.now, true)
-  checkStanding(policy, undefined, { identity, kid }, world, request.now / 1000)
+  checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
   return { ...known, allowed: true }
 }

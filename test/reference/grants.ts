@@ -1,8 +1,7 @@
 /** Grants: scopes, an id and a type by the claims of a token (docs/grants.md). */
 
 import type { Issuer } from './issuer.ts'
-import { inexactMembers } from './json.ts'
-import { claimFits, namesOf, readClaim } from './pattern.ts'
+import { claimIs, isExact, readClaim } from './pattern.ts'
 import type { Grant, Policy } from './policy.ts'
 import { templateValue } from './scopes.ts'
 import { type JsonObject, refuse } from './types.ts'
@@ -20,9 +19,7 @@ export function matchingGrants(policy: Policy, claims: JsonObject, issuer: Issue
   return policy.grants.filter(
     (grant) =>
       grant.issuer === issuer.name &&
-      Object.entries(grant.claims).every(([path, value]) =>
-        claimFits(readClaim(claims, path), value),
-      ),
+      Object.entries(grant.claims).every(([path, value]) => claimIs(claims, path, value)),
   )
 }
 
@@ -58,13 +55,4 @@ function fill(template: string, claims: JsonObject): string {
         : templateValue(typeof value === 'string' ? value : undefined)
     return text ?? refuse('grant_value_invalid')
   })
-}
-
-/** Whether the number at a claim path is exact. */
-export function isExact(claims: JsonObject, path: string): boolean {
-  const names = namesOf(path)
-  const last = names.pop() ?? ''
-  let container: unknown = claims
-  for (const name of names) container = (container as JsonObject)[name]
-  return !inexactMembers(container as object).has(last)
 }

@@ -89,8 +89,7 @@ function setHeaders(policy: Policy, world: World, forwarded: Forwarded): Header[
   const set: Header[] = [
     ['x-request-id', requestIdOf(request)],
     ['x-forwarded-proto', request.scheme],
-    // Docs: unclear — whether the port belongs to the host; here the Host header as it was sent.
-    ['x-forwarded-host', request.host ?? ''],
+    ['x-forwarded-host', (request.host ?? '').toLowerCase()],
     ['via', '1.1 edgewarden'],
   ]
   if (caller !== undefined) set.push(['x-forwarded-for', caller])

@@ -6,7 +6,7 @@ import { namesOf, readClaim } from './pattern.ts'
 import type { Policy } from './policy.ts'
 import { scopesOfToken } from './scopes.ts'
 import { type Json, type JsonObject, refuse } from './types.ts'
-import { hasControls } from './values.ts'
+import { isName } from './values.ts'
 
 /** The verified caller. */
 export interface Identity {
@@ -27,11 +27,6 @@ export interface Identity {
   claims: JsonObject
 }
 
-/** Whether a claim that identifies somebody is well formed. */
-function isText(value: Json | undefined): value is string {
-  return typeof value === 'string' && value !== '' && !hasControls(value)
-}
-
 /** The first present claim of a list of claim paths, and which it is. */
 function firstPresent(claims: JsonObject, paths: string[]): [Json, string] | undefined {
   for (const path of paths) {
@@ -44,17 +39,13 @@ function firstPresent(claims: JsonObject, paths: string[]): [Json, string] | und
 /** Checks the form of the identity and scope claims: the last part of the stage `claims`. */
 export function checkIdentityClaims(claims: JsonObject, issuer: Issuer): void {
   const client = firstPresent(claims, issuer.profile.clientId)?.[0]
-  // Docs: unclear — which claims are "identity claims"; here these three, and `agent_id_malformed` has the others.
   for (const value of [claims.sub, claims.jti, client]) {
-    if (value !== undefined && !isText(value)) refuse('claim_malformed')
+    if (value !== undefined && !isName(value)) refuse('claim_malformed')
   }
   scopesOfToken(claims, issuer)
 }
 
-/**
- * The scopes of a token: its own, and those of grants.
- * Docs: unclear — `edgewarden:` scopes of an issuer without `admin` are "ignored"; here they stay in `X-Agent-Scope`.
- */
+/** The scopes of a token: its own, and those of grants. */
 export function scopesOf(policy: Policy, claims: JsonObject, issuer: Issuer): string[] {
   const granted = scopesOfGrants(matchingGrants(policy, claims, issuer))
   return [...new Set([...scopesOfToken(claims, issuer), ...granted])]
@@ -73,7 +64,6 @@ export function readIdentity(policy: Policy, claims: JsonObject, issuer: Issuer)
     id,
     name: issuer.agentPrefix + id,
     subject: claims.sub as string | undefined,
-    // Docs: unclear — `X-Agent-Client-Id` is `client_id` or `azp`; here the profile's client id (`cid`, `appid`, …).
     client: firstPresent(claims, issuer.profile.clientId)?.[0] as string | undefined,
     type,
     types: type === undefined ? [] : isList ? type.split(' ') : [type],
@@ -88,7 +78,7 @@ function readAgentId(claims: JsonObject, issuer: Issuer, actors: Actor[]): strin
   const found = firstPresent(claims, issuer.agentId)
   if (found === undefined) refuse('agent_id_missing')
   const [value, path] = found
-  if (!isText(value)) refuse('agent_id_malformed')
+  if (!isName(value)) refuse('agent_id_malformed')
   const isActor = namesOf(path)[0] === 'act'
   if (isActor && actors[0]?.issuer !== issuer.issuer) refuse('agent_issuer_mismatch')
   return value
@@ -99,7 +89,7 @@ function readType(claims: JsonObject, issuer: Issuer): string | undefined {
   const profiled = (claims.act as JsonObject | undefined) ?? claims
   const type = issuer.entityProfiles ? profiled.sub_profile : readClaim(claims, issuer.agentType)
   if (type === undefined) return undefined
-  if (!isText(type)) refuse('agent_id_malformed')
+  if (!isName(type)) refuse('agent_id_malformed')
   if (issuer.entityProfiles && type.split(' ').includes('')) refuse('agent_id_malformed')
   return type
 }
@@ -111,7 +101,7 @@ function readWorkflow(claims: JsonObject, issuer: Issuer): string | undefined {
   const values = [...issuer.workflowId, ...own]
     .map((path) => readClaim(claims, path))
     .filter((value) => value !== undefined)
-  for (const value of values) if (!isText(value)) refuse('agent_id_malformed')
+  for (const value of values) if (!isName(value)) refuse('agent_id_malformed')
   const [workflow] = values as string[]
   if (workflow === undefined) return undefined
   const intended = readClaim(claims, 'intent.workflow_id')

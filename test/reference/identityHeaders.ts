@@ -1,14 +1,13 @@
 /** Identity headers, and claims in headers (docs/origin.md, docs/configuration/headers.md). */
 
 import { ANY, type Forwarded, type Header } from './forwarded.ts'
-import { isExact } from './grants.ts'
 import type { Identity } from './identity.ts'
 import { inexactMembers } from './json.ts'
-import { readClaim } from './pattern.ts'
+import { isExact, readClaim } from './pattern.ts'
 import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
 import { type Json, type JsonObject, refuse } from './types.ts'
-import { hasControls } from './values.ts'
+import { isName } from './values.ts'
 
 /** Percent-encodes, as UTF-8, each byte that is not visible ASCII, and `%`, `,`, `"` and `\`. */
 export function encodeValue(text: string): string {
@@ -63,7 +62,6 @@ function actorsOf({ actors, issuer }: Identity): string[] {
   )
 }
 
-const LONGEST_TEXT = 2048
 const LONGEST_HEADER = 4096
 
 /** Headers that are made from claims: `identity_headers` of GATE and `forward_claims` of the rule. */
@@ -89,8 +87,6 @@ function claimText(claims: JsonObject, path: string): string | undefined {
 
 function itemText(item: Json): string {
   if (typeof item === 'number' || typeof item === 'boolean') return String(item)
-  const isPlain =
-    typeof item === 'string' && item !== '' && !hasControls(item) && item.length <= LONGEST_TEXT
-  if (!isPlain) refuse('claim_not_encodable')
+  if (!isName(item)) refuse('claim_not_encodable')
   return encodeValue(item)
 }

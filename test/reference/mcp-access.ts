@@ -122,8 +122,6 @@ export function checkUseScopes(
     const isAny = !Array.isArray(need.scopes)
     const templates = Array.isArray(need.scopes) ? need.scopes : need.scopes.any
     const filled = templates.map((template) => fillScope(template, params, use.arguments))
-    // Docs: unclear — a value that no scope can have, in `any`. Taken here, as for rules: only that scope is ignored,
-    // unless none is left.
     const scopes = filled.filter((scope) => scope !== undefined)
     if (isAny ? scopes.length === 0 : scopes.length < filled.length) {
       code ??= 'scope_value_invalid'

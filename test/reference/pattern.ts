@@ -1,5 +1,5 @@
 /** Patterns, claim paths, values of claims, and scopes that include others. */
-import { isObject } from './json.ts'
+import { inexactMembers, isObject } from './json.ts'
 import type { Json, JsonObject } from './types.ts'
 
 /** docs/configuration.md, "Patterns": a value of more than 256 characters never matches. */
@@ -133,7 +133,6 @@ function valueFits(value: Json, expected: unknown): boolean {
  * Whether a claim is what `claims` of the policy says: a value, a list of values, or a table with `pattern`, `min`, `max`.
  * Of an array one member has to be it; an array never fits `min` and `max`. An absent claim never fits.
  */
-// Docs: unclear — whether a number that is not exact (`1e400`) fits `min`. Taken here: as the double that it is read as.
 export function claimFits(claim: Json | undefined, expected: unknown): boolean {
   if (claim === undefined) return false
   if (!Array.isArray(claim)) return valueFits(claim, expected)
@@ -141,11 +140,42 @@ export function claimFits(claim: Json | undefined, expected: unknown): boolean {
   return claim.some((member) => valueFits(member, expected))
 }
 
+/** Whether the claim at a claim path is what the policy says. A number that is not exact never is. */
+export function claimIs(claims: JsonObject, path: string, expected: unknown): boolean {
+  const claim = readClaim(claims, path)
+  if (claim === undefined || !isExact(claims, path)) return false
+  if (!Array.isArray(claim)) return claimFits(claim, expected)
+  const inexact = inexactMembers(claim)
+  return claimFits(
+    claim.filter((_, at) => !inexact.has(String(at))),
+    expected,
+  )
+}
+
+/** Whether what is at a claim path is anything but an inexact number. */
+export function isExact(claims: JsonObject, path: string): boolean {
+  const names = namesOf(path)
+  const last = names.pop() ?? ''
+  let container: unknown = claims
+  for (const name of names) container = (container as JsonObject)[name]
+  return !inexactMembers(container as object).has(last)
+}
+
 /** Whether a scope of a list in SCOPES, perhaps with a `*` at its end, covers a scope. */
 function covers(included: string, scope: string): boolean {
   if (!included.endsWith('*')) return included === scope
   // "A wildcard never includes the gate's own scopes."
   return !scope.startsWith('edgewarden:') && scope.startsWith(included.slice(0, -1))
+}
+
+/** The scopes whose lists name a scope: without a wildcard first, then by the longest wildcard. */
+export function includersOf(table: Record<string, string[]>, scope: string): string[] {
+  const rows = Object.entries(table).flatMap(([row, list]) =>
+    list.filter((one) => covers(one, scope)).map((one) => ({ row, one })),
+  )
+  const isPlain = ({ one }: { one: string }) => Number(!one.endsWith('*'))
+  const inOrder = rows.sort((a, b) => isPlain(b) - isPlain(a) || b.one.length - a.one.length)
+  return inOrder.map(({ row }) => row)
 }
 
 /** Whether one of the scopes `held` is, or includes by the table SCOPES, the scope `needed`. */

@@ -1,10 +1,7 @@
 /** What each profile of an issuer fills in: the table of docs/issuers.md, "Profiles". */
 
-/** How access tokens differ from ID tokens: a claim that must be present, or have a value. */
-export type Distinction =
-  | { anyOf: string[] }
-  | { claim: string; values: unknown[] }
-  | { claim: string; pattern: string }
+/** How access tokens differ from ID tokens, beside the client id: a claim that must have a value. */
+export type Distinction = { claim: string; values: unknown[] } | { claim: string; pattern: string }
 
 /** What a profile says about the tokens of an issuer. */
 export interface Profile {
@@ -14,6 +11,8 @@ export interface Profile {
   /** Whether the types are entity profiles (`sub_profile`). */
   entityProfiles: boolean
   clientId: string[]
+  /** Whether a token without a client id is refused. */
+  clientRequired: boolean
   /** Claims with scopes: all present ones together. */
   scope: string[]
   /** Claims that are read only if none of `scope` is present. */
@@ -44,6 +43,7 @@ const DEFAULTS: Profile = {
   agentId: ['client_id'],
   entityProfiles: false,
   clientId: ['client_id'],
+  clientRequired: true,
   scope: ['scope'],
   scopeOtherwise: [],
   required: FULL,
@@ -56,6 +56,9 @@ const DEFAULTS: Profile = {
   keyUse: 'sig',
 }
 
+/** Profiles whose tokens need no client id. */
+const OTHERWISE_KNOWN = { clientId: ['client_id', 'azp'], clientRequired: false }
+
 /** What the profiles of workloads have in common, except `azure-workload`. */
 const WORKLOAD: Profile = {
   ...DEFAULTS,
@@ -67,12 +70,12 @@ const WORKLOAD: Profile = {
 
 /** All profiles, by name. */
 export const PROFILES: Record<string, Profile> = {
-  rfc9068: { ...DEFAULTS, clientId: ['client_id', 'azp'] },
+  rfc9068: { ...DEFAULTS, ...OTHERWISE_KNOWN },
   actor: {
     ...DEFAULTS,
     agentId: ['act.sub', 'client_id'],
     entityProfiles: true,
-    clientId: ['client_id', 'azp'],
+    ...OTHERWISE_KNOWN,
   },
   auth0: {
     ...DEFAULTS,
@@ -82,7 +85,6 @@ export const PROFILES: Record<string, Profile> = {
     clientId: ['azp', 'client_id'],
     required: ['iss', 'exp', 'aud', 'sub', 'iat'],
     lifetime: 24 * HOUR,
-    distinctions: [{ anyOf: ['azp', 'client_id'] }],
   },
   okta: {
     ...DEFAULTS,
@@ -92,7 +94,6 @@ export const PROFILES: Record<string, Profile> = {
     scope: ['scp'],
     required: ['iss', 'exp', 'aud', 'sub', 'cid', 'iat', 'jti'],
     lifetime: HOUR,
-    distinctions: [{ anyOf: ['cid'] }],
   },
   entra: {
     ...DEFAULTS,
@@ -103,7 +104,6 @@ export const PROFILES: Record<string, Profile> = {
     scopeOtherwise: ['roles'],
     required: ['iss', 'exp', 'aud', 'sub', 'iat', 'tid', 'ver'],
     lifetime: 90 * MINUTE,
-    distinctions: [{ anyOf: ['azp', 'appid'] }],
   },
   keycloak: {
     ...DEFAULTS,
@@ -125,26 +125,23 @@ export const PROFILES: Record<string, Profile> = {
     ...DEFAULTS,
     scope: ['scope', 'scp'],
     lifetime: 24 * HOUR,
-    distinctions: [{ anyOf: ['client_id'] }],
   },
   workos: {
     ...DEFAULTS,
     typ: ['absent', 'at+jwt'],
     lifetime: HOUR,
-    distinctions: [{ anyOf: ['client_id'] }],
   },
   stytch: {
     ...DEFAULTS,
     typ: ['jwt', 'at+jwt', 'absent'],
     lifetime: HOUR,
-    distinctions: [{ anyOf: ['client_id'] }],
   },
   // `intent` and `agent_proof` distinguish its tokens; the stage `agentic_jwt` checks them.
   'agentic-jwt': {
     ...DEFAULTS,
     typ: ['jwt', 'at+jwt'],
     agentId: ['sub'],
-    clientId: ['client_id', 'azp'],
+    ...OTHERWISE_KNOWN,
     required: ['iss', 'exp', 'aud', 'sub', 'iat', 'jti'],
     lifetime: 10 * MINUTE,
     workflow: ['workflow_id', 'intent.workflow_id'],
@@ -153,7 +150,7 @@ export const PROFILES: Record<string, Profile> = {
     ...DEFAULTS,
     typ: ['at+jwt', 'jwt'],
     agentId: ['client_id', 'azp', 'sub'],
-    clientId: ['client_id', 'azp'],
+    ...OTHERWISE_KNOWN,
     scope: ['scope', 'scp'],
     required: ['iss', 'exp', 'aud', 'iat'],
   },
@@ -165,7 +162,6 @@ export const PROFILES: Record<string, Profile> = {
       ...['iss', 'exp', 'aud', 'sub', 'iat', 'jti'],
       ...['repository_id', 'repository_owner_id', 'run_id'],
     ],
-    distinctions: [{ anyOf: ['workflow_ref'] }],
     workflow: ['run_id'],
   },
   gitlab: {
@@ -177,7 +173,6 @@ export const PROFILES: Record<string, Profile> = {
       ...['namespace_id', 'pipeline_id', 'job_id'],
     ],
     lifetime: HOUR,
-    distinctions: [{ anyOf: ['project_id'] }],
     workflow: ['pipeline_id'],
   },
   kubernetes: {
@@ -226,8 +221,7 @@ export const PROFILES: Record<string, Profile> = {
     agentId: ['sub'],
     clientId: ['sub'],
     required: ['exp', 'aud', 'sub'],
-    // Docs: unclear — "those of their platforms" is not a list; the JWT-SVID specification has these nine.
-    algorithms: ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
+    algorithms: ['ES256', 'ES384', 'RS256', 'PS256'],
     readsAudiences: true,
     iatMayBeMissing: true,
     keyUse: 'jwt-svid',

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { keyFits, type Parts, readCompact, thumbprint, verify } from './jose.ts'
 import { isObject } from './json.ts'
 import type { Json, JsonObject, Request } from './types.ts'
+import { presentSecond } from './values.ts'
 
 /** What the gate knows when it checks possession. */
 export interface PossessionCase {
@@ -109,10 +110,10 @@ function isKeyOfProof(jwk: Json | undefined, alg: string, parts: Parts): jwk is 
 }
 
 function isInTime({ iat, exp, nbf }: JsonObject, possession: PossessionCase): boolean {
-  // Docs: unclear — whether times are compared in whole seconds. Taken here: exactly.
-  const now = possession.request.now / 1000
-  if (now - Number(iat) > possession.maxAge || Number(iat) - now > possession.maxAhead) return false
-  return (exp === undefined || now < Number(exp)) && (nbf === undefined || now >= Number(nbf))
+  const now = presentSecond(possession.request)
+  const latest = now + possession.maxAhead
+  if (now - Number(iat) > possession.maxAge || Number(iat) > latest) return false
+  return (exp === undefined || now < Number(exp)) && (nbf === undefined || Number(nbf) <= latest)
 }
 
 function checkNonce(nonce: Json | undefined, possession: PossessionCase): string | undefined {

@@ -1,6 +1,6 @@
 /** Scopes: of the token, of a rule, and templates (docs/configuration/routes.md, "Keys of scopes"). */
 import type { Issuer } from './issuer.ts'
-import { readClaim, scopesInclude } from './pattern.ts'
+import { includersOf, readClaim, scopesInclude } from './pattern.ts'
 import type { Policy } from './policy.ts'
 import type { NeededScopes } from './rule.ts'
 import { type Json, type JsonObject, refuse } from './types.ts'
@@ -20,7 +20,6 @@ export function scopesOfToken(claims: JsonObject, issuer: Issuer): string[] {
   if (issuer.scopesFrom === 'grants') return []
   const present = (paths: string[]) => paths.filter((path) => readClaim(claims, path) !== undefined)
   const first = present(issuer.scope)
-  // Docs: unclear — "without it" is here: the claim is absent, not empty.
   const read = first.length > 0 ? first : present(issuer.scopeOtherwise)
   const scopes = read.flatMap(
     (path) => readScopeClaim(readClaim(claims, path) as Json) ?? refuse('claim_malformed'),
@@ -61,7 +60,6 @@ export function checkScopes(
 ): string[] {
   if ('any' in needed) {
     const usable = needed.any.flatMap((scope) => fillTemplate(scope, params) ?? [])
-    // Docs: unclear — the code if no scope of `any` is left.
     if (usable.length === 0) refuse('scope_value_invalid')
     const scope = usable.find((each) => includes(policy, held, each))
     if (scope === undefined) refuse(missing(issuer), { any_of: usable })
@@ -80,12 +78,12 @@ function missing(issuer: Issuer): string {
   return issuer.scopesFrom === 'grants' ? 'grant_missing' : 'scope_missing'
 }
 
-/**
- * Which of the token's scopes gives a needed one.
- * Docs: unclear — `X-Agent-Grant` has "those of the token's scopes that the rule needed". Here: the scope itself
- * if the token has it, or else the first that includes it.
- */
+/** Which of the token's scopes gives a needed one: itself, or the one that includes it in the fewest steps. */
 export function holderOf(policy: Policy, needed: string, held: string[]): string {
-  if (held.includes(needed)) return needed
-  return held.find((scope) => includes(policy, [scope], needed)) ?? needed
+  const reached = new Set([needed])
+  for (const scope of reached) {
+    if (held.includes(scope)) return scope
+    for (const next of includersOf(policy.scopes, scope)) reached.add(next)
+  }
+  return needed
 }

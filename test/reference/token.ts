@@ -2,11 +2,12 @@
 import { openEncrypted } from './encrypted.ts'
 import { type Issuer, plainType } from './issuer.ts'
 import { type Parts, readCompact } from './jose.ts'
-import { claimFits, matchesWhole, readClaim } from './pattern.ts'
+import { inexactMembers } from './json.ts'
+import { claimIs, matchesWhole, readClaim } from './pattern.ts'
 import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
 import { trustDomain } from './spiffe.ts'
-import { type JsonObject, refuse, type World } from './types.ts'
+import { type Json, type JsonObject, refuse, type World } from './types.ts'
 
 /** A token that was read, and not verified yet. */
 export interface Token {
@@ -26,16 +27,14 @@ export const ALGORITHMS = [
 /** Members of a header that the gate refuses (SECURITY.md, "Tokens"). */
 const FORBIDDEN = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c']
 
-/**
- * Types of other kinds of JWT, which are refused whatever `typ` of the issuer says.
- * Docs: unclear — the list is cut short there ("…"); this is the one of STANDARDS 2.15.
- */
+/** Types of other kinds of JWT, which are refused whatever `typ` of the issuer says. */
 const OTHER_TYPES = [
-  ...['dpop+jwt', 'oauth-id-jag+jwt', 'oauth-client-attestation+jwt', 'secevent+jwt'],
-  ...['oauth-client-attestation-pop+jwt', 'client-authentication+jwt', 'oauth-authz-req+jwt'],
-  ...['logout+jwt', 'statuslist+jwt', 'token-introspection+jwt', 'txntoken+jwt', 'wit+jwt'],
-  ...['wpt+jwt', 'aa-agent+jwt', 'aa-person+jwt', 'aa-resource+jwt', 'aa-auth+jwt'],
-  ...['entity-statement+jwt', 'jwk-set+jwt'],
+  ...['aa-agent+jwt', 'aa-auth+jwt', 'aa-person+jwt', 'aa-resource+jwt', 'agent-assertion+jwt'],
+  ...['client-authentication+jwt', 'dpop+jwt', 'dpop-nonce+jwt', 'entity-statement+jwt'],
+  ...['jwk-set+jwt', 'logout+jwt', 'mcp-session+jwt', 'oauth-authz-req+jwt'],
+  ...['oauth-client-attestation+jwt', 'oauth-client-attestation-pop+jwt', 'oauth-id-jag+jwt'],
+  ...['secevent+jwt', 'statuslist+jwt', 'token-introspection+jwt', 'txntoken+jwt', 'wit+jwt'],
+  'wpt+jwt',
 ]
 
 /** Issuers whose tokens a rule accepts; without a rule, those whose tokens the gate's own endpoints accept. */
@@ -57,10 +56,19 @@ export function readToken(sent: string, accepted: Issuer[], world: World): Token
   if (FORBIDDEN.some((name) => header[name] !== undefined)) refuse('header_forbidden')
   const { alg, typ, kid } = header
   if (typeof alg !== 'string' || !ALGORITHMS.includes(alg)) refuse('algorithm_forbidden')
-  if (typ !== undefined && typeof typ !== 'string') refuse('token_malformed')
-  if (kid !== undefined && typeof kid !== 'string') refuse('token_malformed')
-  if (typ !== undefined && OTHER_TYPES.includes(plainType(typ))) refuse('type_forbidden')
+  if (kid !== undefined && !isKid(kid)) refuse('token_malformed')
+  // Only a JWT-SVID need not have `iss`.
+  const isNamed = typeof claims.iss === 'string'
+  if (!isNamed && !(claims.iss === undefined && trustDomain(claims.sub))) refuse('token_malformed')
+  if (typ === undefined) return { parts, header, claims, decryptedBy: opened?.issuer }
+  if (typeof typ !== 'string' || ['', 'absent'].includes(plainType(typ))) refuse('token_malformed')
+  if (OTHER_TYPES.includes(plainType(typ))) refuse('type_forbidden')
   return { parts, header, claims, decryptedBy: opened?.issuer }
+}
+
+/** Whether a `kid` is 1 to 256 characters of visible ASCII. */
+function isKid(kid: Json): boolean {
+  return typeof kid === 'string' && /^[\x21-\x7e]{1,256}$/.test(kid)
 }
 
 /** The stage `issuer`. */
@@ -86,20 +94,17 @@ export function plainAlgorithm(alg: string): string {
   return alg === 'EdDSA' ? 'Ed25519' : alg
 }
 
-/** The issuer that a token names: by `iss`, or with profile `spiffe` by the trust domain of `sub`. */
+/** The issuer that a token names: by `iss`, or else by the trust domain of `sub`. */
 function issuerOf(policy: Policy, claims: JsonObject): Issuer | undefined {
-  const all = Object.values(policy.issuers)
-  const spiffe = all.filter((issuer) => issuer.profileName === 'spiffe')
-  const named = all.find((issuer) => issuer.issuer === claims.iss)
-  if (named?.profileName !== 'spiffe' && (named !== undefined || spiffe.length === 0)) return named
   const domain = trustDomain(claims.sub)
-  if (domain === undefined && claims.iss === undefined) refuse('token_malformed')
-  // "If `iss` names the issuer of another table, that table applies."
-  if (named !== undefined) return named.issuer === domain ? named : undefined
-  return spiffe.find((issuer) => issuer.issuer === domain)
+  const all = Object.values(policy.issuers)
+  const named =
+    all.find(({ issuer }) => issuer === claims.iss) ?? all.find(({ issuer }) => issuer === domain)
+  // "A table of a trust domain never accepts a `sub` of another trust domain."
+  return named?.profileName === 'spiffe' && named.issuer !== domain ? undefined : named
 }
 
-/** What the stage `claims` compares with. Times are in seconds. */
+/** What the stage `claims` compares with. Times are in seconds, `now` in whole ones. */
 export interface Demands {
   issuer: Issuer
   /** `undefined` at the gate's own endpoints. */
@@ -119,13 +124,12 @@ export function checkClaims(claims: JsonObject, demands: Demands): void {
     if (claims[name] !== undefined) refuse('id_token')
   }
   for (const name of required) if (claims[name] === undefined) refuse('claim_missing')
-  for (const distinction of issuer.profile.distinctions) {
-    if ('anyOf' in distinction) {
-      const isPresent = distinction.anyOf.some((path) => readClaim(claims, path) !== undefined)
-      if (!isPresent) refuse('claim_missing')
-    } else if ('values' in distinction) {
+  const { clientRequired, clientId, distinctions } = issuer.profile
+  const hasClient = clientId.some((path) => readClaim(claims, path) !== undefined)
+  if (clientRequired && !hasClient) refuse('claim_missing')
+  for (const distinction of distinctions) {
+    if ('values' in distinction) {
       const value = claims[distinction.claim]
-      // Docs: unclear — `email_verified` is `true`; here only the boolean.
       if (!distinction.values.includes(value)) refuse('claim_rejected')
     } else {
       const value = claims[distinction.claim]
@@ -135,7 +139,7 @@ export function checkClaims(claims: JsonObject, demands: Demands): void {
   }
   for (const expected of [issuer.claims, rule?.claims ?? {}]) {
     for (const [path, value] of Object.entries(expected)) {
-      if (!claimFits(readClaim(claims, path), value)) refuse('claim_rejected')
+      if (!claimIs(claims, path, value)) refuse('claim_rejected')
     }
   }
 }
@@ -146,14 +150,16 @@ export function issuedAt(claims: JsonObject, issuer: Issuer): number {
   return claims.iat as number
 }
 
+/** Whether a claim is an exact number. */
+export function isTime(claims: JsonObject, name: string): boolean {
+  return typeof claims[name] === 'number' && !inexactMembers(claims).has(name)
+}
+
 function checkTimes(claims: JsonObject, demands: Demands): void {
   const { issuer, rule, now, tolerance } = demands
-  const isTime = (value: unknown) => typeof value === 'number' && Number.isFinite(value)
   const mayLackIat = issuer.profile.iatMayBeMissing && claims.iat === undefined
-  if (!isTime(claims.exp) || !(isTime(claims.iat) || mayLackIat)) refuse('time_malformed')
-  if (claims.nbf !== undefined && !isTime(claims.nbf)) refuse('time_malformed')
-  // Docs: unclear — whether `exp` plus the tolerance is still good, and fractions of seconds; here times are
-  // compared exactly, and at `exp` plus the tolerance the token has expired.
+  if (!isTime(claims, 'exp') || !(isTime(claims, 'iat') || mayLackIat)) refuse('time_malformed')
+  if (claims.nbf !== undefined && !isTime(claims, 'nbf')) refuse('time_malformed')
   const exp = claims.exp as number
   if (now >= exp + tolerance) refuse('token_expired')
   if (claims.nbf !== undefined && (claims.nbf as number) > now + tolerance) {
@@ -161,9 +167,7 @@ function checkTimes(claims: JsonObject, demands: Demands): void {
   }
   const longest = Math.min(issuer.maxLifetime, rule?.maxLifetime ?? Infinity)
   const iat = issuedAt(claims, issuer)
-  // Docs: unclear — a token without `iat` "must expire within `max_lifetime` from now"; here without tolerance
-  // of its own, as a lifetime that is too long.
-  if (mayLackIat && iat > now + tolerance) refuse('token_lifetime')
+  if (mayLackIat && iat > now) refuse('token_lifetime')
   if (iat > now + tolerance) refuse('token_issued_in_future')
   if (exp - iat > longest) refuse('token_lifetime')
 }
@@ -175,14 +179,20 @@ function checkAudience(claims: JsonObject, demands: Demands): void {
   if (issuer.profileName === 'cognito') {
     const accepted = rule?.audiences ?? issuer.audiences ?? []
     if (!accepted.includes(claims.client_id as string)) refuse('audience_mismatch')
-    if (aud !== undefined && !values.includes(resource)) refuse('audience_mismatch')
+    if (aud !== undefined && !names(values, [resource])) refuse('audience_mismatch')
     return
   }
   const configured = issuer.profile.readsAudiences
     ? (rule?.audiences ?? issuer.audiences)
     : undefined
-  const accepted: unknown[] = configured ?? [resource]
-  if (!values.every((value) => typeof value === 'string')) refuse('audience_mismatch')
+  const accepted = configured ?? [resource]
   if (issuer.profile.oneAudience && values.length !== 1) refuse('audience_mismatch')
-  if (!values.some((value) => accepted.includes(value))) refuse('audience_mismatch')
+  if (!names(values, accepted)) refuse('audience_mismatch')
+}
+
+/** Whether all values are text, and one is accepted. A slash at the end of a URL without a path does not count. */
+function names(values: Json[], accepted: string[]): boolean {
+  const bare = (one: Json) => String(one).replace(/^(https?:\/\/[^/]+)\/$/, '$1')
+  const isAccepted = (one: Json) => accepted.some((other) => bare(other) === bare(one))
+  return values.every((one) => typeof one === 'string') && values.some(isAccepted)
 }

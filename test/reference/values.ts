@@ -16,6 +16,11 @@ export function seconds(value: unknown): number | undefined {
   return length === undefined ? undefined : length / 1000
 }
 
+/** The second in which a request arrived: what has passed of it does not count. */
+export function presentSecond({ now }: { now: number }): number {
+  return Math.floor(now / 1000)
+}
+
 /** One value or a list of values, as a list. */
 export function list(value: unknown): string[] | undefined {
   if (value === undefined) return undefined
@@ -48,7 +53,12 @@ function letters(text: string): string {
     .replace(/[^\p{L}\p{N}]/gu, '')
 }
 
+/** Whether a value can name somebody: text of 1 to 2,048 characters without control characters. */
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && /^[\s\S]{1,2048}$/.test(value) && !hasControls(value)
+}
+
 /** Whether a text has control characters or half of a surrogate pair. */
-export function hasControls(text: string): boolean {
+function hasControls(text: string): boolean {
   return /\p{Cc}/u.test(text) || !text.isWellFormed()
 }

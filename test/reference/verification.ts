@@ -11,6 +11,7 @@ import type { Rule } from './rule.ts'
 import type { Proof } from './singleUse.ts'
 import { acceptedIssuers, checkClaims, findIssuer, readToken } from './token.ts'
 import { type Request, refuse, type Verdict, type World } from './types.ts'
+import { presentSecond } from './values.ts'
 
 /** A caller whose token is verified. */
 export interface Verified {
@@ -38,7 +39,7 @@ export function verifyCaller(
   known.issuer = issuer.name
   const key = verifyToken(token, issuer, world)
   const { claims } = token
-  const now = request.now / 1000
+  const now = presentSecond(request)
   checkClaims(claims, { issuer, rule, resource, now, tolerance: gate.clockTolerance })
   checkIdentityClaims(claims, issuer)
   if (rule !== undefined) claimHeaders(policy, rule, claims)
@@ -70,7 +71,6 @@ export function verifyCaller(
   known.name = identity.id
   return {
     identity,
-    // Docs: unclear — the key of a token without `kid`; here that of the key that verified it.
     kid: (token.header.kid ?? key.kid) as string | undefined,
     step: isAgentic ? stepOf(claims) : undefined,
     possession: possession.method ?? 'bearer',
