@@ -1,30 +1,31 @@
 /** Agentic JWT: checks of the token, and of the step and the hashes that a rule expects. docs/agentic-jwt.md */
 import { createHash } from 'node:crypto'
-import { keyFits, thumbprint } from './jose.ts'
+import { algorithmOfKey, thumbprint } from './jose.ts'
 import { isObject } from './json.ts'
+import { readClaim } from './pattern.ts'
+import { PROOF_ALGORITHMS } from './proof.ts'
 import type { Json, JsonObject } from './types.ts'
+import { isName } from './values.ts'
 
-// Docs: unclear — whether text may be empty. Taken here: not.
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+/** Whether a value is an id of which hashes can be made: without `|`. */
+const isId = (value: unknown): boolean => isName(value) && !value.includes('|')
 
 const isHash = (value: unknown): boolean =>
   typeof value === 'string' && /^[0-9a-f]{16}$/.test(value)
 
 /** Whether `intent` is well-formed. A top-level `workflow_id` alone is not enough. */
 function isIntent({ intent, workflow_id: topLevel }: JsonObject): boolean {
-  if (!isObject(intent) || !isText(intent.executed_by)) return false
-  const { executed_by, workflow_id, workflow_step } = intent
-  const hasWorkflow = isText(workflow_id) && isText(workflow_step)
-  const hasNone = workflow_id === undefined && workflow_step === undefined
-  if (!hasWorkflow && !(hasNone && topLevel === undefined)) return false
-  return ![executed_by, workflow_id, workflow_step].some((text) => String(text).includes('|'))
+  if (!isObject(intent) || !isId(intent.executed_by)) return false
+  const { workflow_id, workflow_step } = intent
+  const hasNone = [workflow_id, workflow_step, topLevel].every((one) => one === undefined)
+  return hasNone || (isId(workflow_id) && isId(workflow_step))
 }
 
-/** Whether `registration_id` is `reg_`, the `sub`, `_` and digits. */
+/** Whether `registration_id` is `reg_`, the `sub`, `_` and at most 15 digits. */
 function isRegistration(registration: Json | undefined, sub: Json | undefined): boolean {
   const start = `reg_${sub}_`
   if (typeof registration !== 'string' || !registration.startsWith(start)) return false
-  return /^\d+$/.test(registration.slice(start.length))
+  return /^\d{1,15}$/.test(registration.slice(start.length))
 }
 
 function isConfirmation(cnf: Json | undefined, forms: string[]): boolean {
@@ -33,20 +34,20 @@ function isConfirmation(cnf: Json | undefined, forms: string[]): boolean {
   if (jwk === undefined && forms.includes('jkt')) {
     return typeof jkt === 'string' && /^[A-Za-z0-9_-]{43}$/.test(jkt)
   }
-  if (!isObject(jwk) || jkt !== undefined) return false
-  return ['ES256', 'ES384', 'Ed25519', 'RS256'].some((alg) => keyFits(jwk, alg))
+  return isObject(jwk) && algorithmOfKey(jwk, PROOF_ALGORITHMS) !== undefined
 }
 
 /**
  * Checks the table "What is checked": the code, or `undefined` if the token passes. `forms` are the issuer's
- * `agentic_forms`.
+ * `agentic_forms`, and `scopes` the claims that its `scope` names.
  */
 export function checkAgentic(
   header: JsonObject,
   claims: JsonObject,
   forms: string[],
+  scopes: string[] = ['scope'],
 ): string | undefined {
-  if (!isText(header.kid)) return 'key_id_missing'
+  if (header.kid === undefined) return 'key_id_missing'
   if (!isIntent(claims)) return 'intent_malformed'
   const intent = claims.intent as JsonObject
   if (intent.executed_by !== claims.sub) return 'executed_by_mismatch'
@@ -63,10 +64,8 @@ export function checkAgentic(
   if (typeof proof.agent_checksum !== 'string' || !form.test(checksum)) {
     return 'agent_checksum_malformed'
   }
-  // Docs: unclear — whether a list of scopes, or another claim that `scope` of the issuer names, counts. Taken here: a
-  // text that is not empty, or a list with a member, in the claim `scope`.
-  const { scope } = claims
-  const hasScope = Array.isArray(scope) ? scope.length > 0 : isText(scope)
+  const scope = scopes.map((path) => readClaim(claims, path)).find((one) => one !== undefined)
+  const hasScope = [scope].flat().some((one) => typeof one === 'string' && one.trim() !== '')
   if (!hasScope) return 'scope_empty'
   return isConfirmation(claims.cnf, forms) ? undefined : 'confirmation_malformed'
 }
@@ -103,8 +102,6 @@ function isExpected(
  * Checks `steps`, `delegation_chains` and `step_sequences` of a rule: the code, or `undefined`. `claims` is `undefined` if
  * the token is of another profile.
  */
-// Docs: unclear — the code for a token of another profile on a rule with hashes but without `steps`. Taken here: the
-// mismatch of the hash.
 export function checkExpectations(
   rule: AgenticRule,
   claims: JsonObject | undefined,
@@ -138,8 +135,7 @@ export function approvedValues(claims: JsonObject): {
   const proof = isObject(claims.agent_proof) ? claims.agent_proof : {}
   const cnf = isObject(claims.cnf) ? claims.cnf : {}
   return {
-    // Docs: unclear — whether a checksum without `sha256:` is the same as one with it. Taken here: as the token has it.
-    checksum: String(proof.agent_checksum),
+    checksum: `sha256:${String(proof.agent_checksum).replace(/^sha256:/, '')}`,
     registration: String(proof.registration_id),
     key: isObject(cnf.jwk) ? (thumbprint(cnf.jwk) ?? '') : String(cnf.jkt),
   }

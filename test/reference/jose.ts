@@ -85,6 +85,30 @@ export function keyFits(jwk: JsonObject, alg: string): boolean {
   return jwk.kty === 'AKP' && jwk.alg === alg && isLong(jwk.pub, size)
 }
 
+/** Ed25519 may be written `EdDSA`. */
+export function plainAlgorithm(alg: string): string {
+  return alg === 'EdDSA' ? 'Ed25519' : alg
+}
+
+/**
+ * The algorithm of a public key: its `alg`, or else the first of the accepted ones that fits its type. `undefined` if it
+ * cannot be used: `use`, `key_ops` and `kid` are looked at too.
+ */
+export function algorithmOfKey(
+  key: JsonObject,
+  accepted: string[],
+  wantedUse: 'sig' | 'jwt-svid' = 'sig',
+): string | undefined {
+  const { use, kid, alg, key_ops: operations } = key
+  const isForSignatures = use === wantedUse || (use === undefined && wantedUse === 'sig')
+  const verifies =
+    operations === undefined || (Array.isArray(operations) && operations.includes('verify'))
+  const isNamed = kid === undefined || (typeof kid === 'string' && kid.length <= 256)
+  if (!isForSignatures || !verifies || !isNamed) return undefined
+  const isOwn = (one: string) => alg === undefined || plainAlgorithm(String(alg)) === one
+  return accepted.map(plainAlgorithm).find((one) => isOwn(one) && keyFits(key, one))
+}
+
 /** The members that a public key has by its type, and that its thumbprint is made of. */
 const MEMBERS: Record<string, string[]> = {
   EC: ['crv', 'kty', 'x', 'y'],

@@ -48,7 +48,6 @@ const caseOf = (
   maxAge: 60,
   maxAhead: 5,
   resources: ['https://api.example.com'],
-  hosts: ['api.example.com'],
   ...changed,
 })
 

@@ -1,6 +1,6 @@
 /** Proof of possession: DPoP (RFC 9449) and mutual TLS (RFC 8705). docs/possession.md */
 import { createHash } from 'node:crypto'
-import { keyFits, type Parts, readCompact, thumbprint, verify } from './jose.ts'
+import { algorithmOfKey, type Parts, readCompact, thumbprint, verify } from './jose.ts'
 import { isObject } from './json.ts'
 import type { Json, JsonObject, Request } from './types.ts'
 import { presentSecond } from './values.ts'
@@ -21,10 +21,8 @@ export interface PossessionCase {
   /** `GATE.proof_max_age` and `GATE.proof_max_ahead`, in seconds. */
   maxAge: number
   maxAhead: number
-  /** Every `resource` of the policy: GATE's and those of rules. */
+  /** The rule's `resource`, and every other one of the policy: GATE's first. */
   resources: string[]
-  /** The hosts that the gate serves. */
-  hosts: string[]
   /** With `GATE.dpop_nonce`: says of a nonce (or of none) whether it is from this gate and still valid. */
   nonce?: (nonce: string | undefined) => 'valid' | 'invalid' | 'unavailable'
 }
@@ -37,7 +35,8 @@ export type Possession =
   | { ok: true; method: 'dpop'; thumbprint: string; use: string; issued: number }
   | { ok: false; code: string }
 
-const ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384']
+/** Algorithms of proofs. */
+export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384']
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
@@ -64,18 +63,16 @@ function readUrl(text: string): { origin: string; path: string } | undefined {
 }
 
 const isLoopback = (host: string) =>
-  host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+  /(^|\.)localhost$/.test(host) || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
-/** The origins that `htu` may have for this request. */
-function originsOf({ request, resources, hosts }: PossessionCase): string[] {
+/** The origin that `htu` must have for this request. */
+function originOf({ request, resources }: PossessionCase): string {
   const url = new URL(`${request.scheme}://${request.host ?? ''}/`)
   const ofHost = resources
     .map((text) => new URL(text))
-    .filter(({ hostname }) => hostname === url.hostname)
-  if (ofHost.length > 0) return ofHost.map(({ origin }) => origin)
-  // Docs: unclear — a loopback host that is in `hosts` too. Taken here: the URL of the request.
-  if (isLoopback(url.hostname)) return [url.origin]
-  return hosts.includes(url.hostname) ? [`https://${url.hostname}`] : []
+    .find(({ hostname }) => hostname === url.hostname)
+  if (ofHost !== undefined) return ofHost.origin
+  return isLoopback(url.hostname) ? url.origin : `https://${url.hostname}`
 }
 
 /** Whether this is a proof at all: its form, its type and the members that it must have. */
@@ -84,36 +81,26 @@ function readProof(header: string): (Parts & { claims: JsonObject }) | undefined
   const parts = readCompact(header)
   if (!parts?.claims) return undefined
   const { typ, crit } = parts.header
-  // Docs: unclear — whether case and `application/` matter in the type of a proof. Taken here: not, as in a token's.
   const isProof = typeof typ === 'string' && /^(application\/)?dpop\+jwt$/i.test(typ)
   if (!isProof || crit !== undefined) return undefined
-  const { jti, htm, htu, iat, ath, exp, nbf } = parts.claims
+  const { jti, htm, htu, iat, ath } = parts.claims
   if (![jti, htm, htu, ath].every(isText) || typeof iat !== 'number') return undefined
-  // Docs: unclear — an `exp` or `nbf` that is no number. Taken here: no well-formed proof.
-  if ([exp, nbf].some((time) => time !== undefined && typeof time !== 'number')) return undefined
   return { ...parts, claims: parts.claims }
 }
 
 /** Whether the header's `jwk` is one public key for the algorithm. */
 function isKeyOfProof(jwk: Json | undefined, alg: string, parts: Parts): jwk is JsonObject {
-  // Docs: unclear — whether the header's characters are counted encoded. Taken here: as it was sent.
-  if (!isObject(jwk) || parts.signed.indexOf('.') > 1500) return false
-  // Docs: unclear — `alg`, `use` and `key_ops` of the key. Taken here: if present they must allow this.
-  const isSame = (one: unknown) =>
-    String(one).replace('EdDSA', 'Ed25519') === alg.replace('EdDSA', 'Ed25519')
-  if (jwk.alg !== undefined && !isSame(jwk.alg)) return false
-  if (jwk.use !== undefined && jwk.use !== 'sig') return false
-  const operations = jwk.key_ops
-  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
-    return false
-  return keyFits(jwk, alg)
+  const isLong = parts.signed.indexOf('.') > 1500
+  return isObject(jwk) && !isLong && algorithmOfKey(jwk, [alg]) !== undefined
 }
 
 function isInTime({ iat, exp, nbf }: JsonObject, possession: PossessionCase): boolean {
   const now = presentSecond(possession.request)
-  const latest = now + possession.maxAhead
-  if (now - Number(iat) > possession.maxAge || Number(iat) > latest) return false
-  return (exp === undefined || now < Number(exp)) && (nbf === undefined || Number(nbf) <= latest)
+  const hasBegun = (time: Json | undefined) =>
+    typeof time === 'number' && time <= now + possession.maxAhead
+  const isOver = exp !== undefined && !(typeof exp === 'number' && now < exp)
+  const isFresh = hasBegun(iat) && now - Number(iat) <= possession.maxAge
+  return isFresh && !isOver && (nbf === undefined || hasBegun(nbf))
 }
 
 function checkNonce(nonce: Json | undefined, possession: PossessionCase): string | undefined {
@@ -132,14 +119,14 @@ function checkProof(possession: PossessionCase, key: string | undefined): Posses
   const proof = headers.length === 1 ? readProof(header[1].trim()) : undefined
   if (!proof) return wrong('proof_malformed')
   const { alg, jwk } = proof.header
-  if (typeof alg !== 'string' || !ALGORITHMS.includes(alg))
+  if (typeof alg !== 'string' || !PROOF_ALGORITHMS.includes(alg))
     return wrong('proof_algorithm_forbidden')
   if (!isKeyOfProof(jwk, alg, proof)) return wrong('proof_key_invalid')
   if (!verify(proof, jwk, alg)) return wrong('proof_signature_invalid')
   if (proof.claims.htm !== request.method) return wrong('proof_method_mismatch')
   const url = readUrl(String(proof.claims.htu))
   const path = plainPath(request.target.split('?')[0] ?? '')
-  const isUrl = url && url.path === path && originsOf(possession).includes(url.origin)
+  const isUrl = url && url.path === path && url.origin === originOf(possession)
   if (!isUrl) return wrong('proof_url_mismatch')
   const nonceCode = checkNonce(proof.claims.nonce, possession)
   if (nonceCode !== undefined) return wrong(nonceCode)
@@ -175,22 +162,19 @@ function checkCertificate({ request }: PossessionCase, hash: Json | undefined): 
 export function checkPossession(possession: PossessionCase): Possession {
   const { cnf, scheme, required, bearerProof } = possession
   if (cnf === undefined) {
-    // Docs: unclear — a token without `cnf`, sent as DPoP, where possession is required. Taken here: token_not_bound.
     if (scheme === 'DPoP') return { ok: false, code: 'token_not_bound' }
     return required ? { ok: false, code: 'possession_required' } : { ok: true }
   }
   const [member, ...others] = isObject(cnf) ? Object.keys(cnf) : []
   const value = isObject(cnf) && member !== undefined ? cnf[member] : undefined
   const isKnown = member === 'jkt' || member === 'jwk' || member === 'x5t#S256'
-  // Docs: unclear — a member of another type, such as a `jkt` that is a number. Taken here: not supported.
-  const isFormed = member === 'jwk' ? isObject(value) : isText(value)
-  if (!isKnown || others.length > 0 || !isFormed) {
-    return { ok: false, code: 'confirmation_unsupported' }
-  }
+  if (!isKnown || others.length > 0) return { ok: false, code: 'confirmation_unsupported' }
   if (member === 'x5t#S256') {
     if (scheme === 'DPoP') return { ok: false, code: 'token_not_bound' }
     return checkCertificate(possession, value)
   }
   if (scheme === 'Bearer' && !bearerProof) return { ok: false, code: 'token_bound' }
-  return checkProof(possession, isObject(value) ? thumbprint(value) : String(value))
+  if (member === 'jkt') return checkProof(possession, typeof value === 'string' ? value : undefined)
+  const isKey = isObject(value) && algorithmOfKey(value, PROOF_ALGORITHMS) !== undefined
+  return checkProof(possession, isKey ? thumbprint(value) : undefined)
 }

@@ -1,7 +1,7 @@
 /** The stages `credential` to `claims` of a token: header, issuer, key, times, audience, required claims. */
 import { openEncrypted } from './encrypted.ts'
 import { type Issuer, plainType } from './issuer.ts'
-import { type Parts, readCompact } from './jose.ts'
+import { type Parts, plainAlgorithm, readCompact } from './jose.ts'
 import { inexactMembers } from './json.ts'
 import { claimIs, matchesWhole, readClaim } from './pattern.ts'
 import type { Policy } from './policy.ts'
@@ -87,11 +87,6 @@ export function findIssuer(policy: Policy, token: Token, accepted: Issuer[]): Is
     refuse('type_not_accepted')
   }
   return issuer
-}
-
-/** Ed25519 may be written `EdDSA`. */
-export function plainAlgorithm(alg: string): string {
-  return alg === 'EdDSA' ? 'Ed25519' : alg
 }
 
 /** The issuer that a token names: by `iss`, or else by the trust domain of `sub`. */

@@ -45,7 +45,9 @@ export function verifyCaller(
   if (rule !== undefined) claimHeaders(policy, rule, claims)
   const isAgentic = issuer.profileName === 'agentic-jwt'
   const agenticCode =
-    (isAgentic ? checkAgentic(token.header, claims, issuer.agenticForms) : undefined) ??
+    (isAgentic
+      ? checkAgentic(token.header, claims, issuer.agenticForms, issuer.scope)
+      : undefined) ??
     checkExpectations(rule?.agentic ?? {}, isAgentic ? claims : undefined, issuer.agenticForms)
   if (agenticCode !== undefined) refuse(agenticCode)
   const possession = checkPossession({
@@ -57,8 +59,7 @@ export function verifyCaller(
     bearerProof: isAgentic && issuer.agenticForms.includes('bearer-proof'),
     maxAge: gate.proofMaxAge,
     maxAhead: gate.proofMaxAhead,
-    resources: [gate.resource, ...policy.rules.map((each) => each.resource)],
-    hosts: gate.hosts,
+    resources: [resource, gate.resource, ...policy.rules.map((each) => each.resource)],
     ...(gate.dpopNonce && {
       nonce: world.nonce ?? (() => (world.unavailable.signing ? 'unavailable' : 'invalid')),
     }),
