@@ -18,11 +18,10 @@ export function holdsBody(policy: Policy, rule: Rule): boolean {
   return policy.gate.assertion.binding === 'body' && rule.mode === 'enforce'
 }
 
-/** With assertions that are bound to the body: its size and its digest. */
+/** The size of a body that the gate holds, and its digest. `mcp.ts` checks the size of messages. */
 export function checkBody(policy: Policy, rule: Rule, request: Request): void {
-  if (policy.gate.assertion.binding !== 'body' || rule.mode !== 'enforce') return
+  if (!holdsBody(policy, rule)) return
   const bytes = bytesOf(request)
-  // Docs: unclear — which `max_body` applies on a rule with `mcp`; here that of `mcp`, which `mcp.ts` checks.
   if (rule.mcp === undefined && bytes.length > policy.gate.assertion.maxBody)
     refuse('body_too_large')
   const header = headerOf(request, 'content-digest')

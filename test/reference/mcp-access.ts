@@ -3,10 +3,10 @@ import { evaluate, type Variables } from './conditions.ts'
 import { checkArguments, fillScope, readsArguments } from './mcp-arguments.ts'
 import { type Entry, entriesOfTemplate, findEntry } from './mcp-names.ts'
 import type { McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
-import { NEWEST } from './mcp-types.ts'
+import { GONE, NEWEST } from './mcp-types.ts'
 
 /** Methods that any token of the rule may call. docs/mcp.md, "Methods" */
-const FREE = [
+export const FREE = [
   'initialize',
   'ping',
   'server/discover',
@@ -17,7 +17,7 @@ const FREE = [
 ]
 
 /** Methods that use tools, prompts or resources. */
-const USING = [
+export const USING = [
   'tools/call',
   'prompts/get',
   'resources/read',
@@ -27,16 +27,7 @@ const USING = [
   'subscriptions/listen',
 ]
 
-const TASKS = ['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update']
-
-/** Methods that revision 2026-07-28 does not have. */
-const GONE = [
-  'initialize',
-  'ping',
-  'logging/setLevel',
-  'resources/subscribe',
-  'resources/unsubscribe',
-]
+export const TASKS = ['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update']
 
 const CODES = {
   tools: 'tool_not_allowed',

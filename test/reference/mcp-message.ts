@@ -1,41 +1,50 @@
 /** One message to an MCP server: its form, the members that the gate reads, and what it uses. docs/mcp.md */
 import { isObject } from './json.ts'
-import type { Message, Use } from './mcp-types.ts'
+import { FREE, TASKS, USING } from './mcp-access.ts'
+import { GONE, type Message, NEWEST, type Use } from './mcp-types.ts'
 import { foldName } from './spelling.ts'
 import type { Json, JsonObject } from './types.ts'
+import { hasControls, isName } from './values.ts'
 
 /** A request or message that is refused; its text is the code. */
 export class Unread extends Error {}
 
-/** Members of `params` that the gate reads, by method. `_meta` is read for every method. */
-const READ: Record<string, string[]> = {
-  'tools/call': ['name', 'arguments'],
-  'prompts/get': ['name', 'arguments'],
-  'resources/read': ['uri'],
-  'resources/subscribe': ['uri'],
-  'resources/unsubscribe': ['uri'],
-  'completion/complete': ['ref'],
-  'subscriptions/listen': ['notifications'],
-  'tasks/get': ['taskId'],
-  'tasks/result': ['taskId'],
-  'tasks/cancel': ['taskId'],
-  'tasks/update': ['taskId'],
-}
+/** Members of `params` that the gate reads of the methods of MCP. */
+const READ = [
+  '_meta',
+  'name',
+  'uri',
+  'arguments',
+  'ref',
+  'notifications',
+  'protocolVersion',
+  'taskId',
+]
 
-/** A name without case and underscores, so that `task_id` is `taskId` and `meta` is `_meta`. */
-const foldMember = (name: string) => foldName(name).replaceAll('_', '')
+/** The member of `_meta` with the revision. */
+export const VERSION = 'io.modelcontextprotocol/protocolVersion'
 
-/** Refuses members whose names differ only in spelling from one that the gate reads. */
-function checkSpelling(object: JsonObject, read: string[]): void {
+/** The member of `_meta` with the task that a message belongs to. */
+const RELATED = 'io.modelcontextprotocol/related-task'
+
+const inSnakeCase = (name: string) => name.replace(/[A-Z]/g, '_$&').replace(/^_/, '')
+
+/**
+ * Refuses members whose names differ only in spelling from one that the gate reads, or from each other. `others` are
+ * spellings that some servers take for one that is read.
+ */
+function checkSpelling(object: JsonObject, read: string[], others = read.map(inSnakeCase)): void {
+  const seen = new Set<string>()
   for (const name of Object.keys(object)) {
-    if (read.includes(name)) continue
-    if (read.some((one) => foldMember(one) === foldMember(name)))
-      throw new Unread('params_ambiguous')
+    const isOther = [...read, ...others].some((one) => foldName(one) === foldName(name))
+    const isAmbiguous = seen.has(foldName(name)) || hasControls(name)
+    if (isAmbiguous || (isOther && !read.includes(name))) throw new Unread('params_ambiguous')
+    seen.add(foldName(name))
   }
 }
 
-function textOf(value: Json | undefined): string {
-  if (typeof value !== 'string') throw new Unread('params_invalid')
+function nameOf(value: Json | undefined): string {
+  if (!isName(value)) throw new Unread('params_invalid')
   return value
 }
 
@@ -47,44 +56,46 @@ function objectOf(value: Json | undefined): JsonObject {
 /** The prompt or the resource to which a completion refers. */
 function useOfCompletion(ref: JsonObject): Use {
   checkSpelling(ref, ['type', 'name', 'uri'])
-  // Docs: unclear — scopes and conditions over arguments, for a completion. Taken here: it has no arguments.
-  if (ref.type === 'ref/prompt') return { kind: 'prompts', name: textOf(ref.name), arguments: {} }
+  if (ref.type === 'ref/prompt') return { kind: 'prompts', name: nameOf(ref.name), arguments: {} }
   if (ref.type !== 'ref/resource') throw new Unread('params_invalid')
-  return { kind: 'resources', name: textOf(ref.uri), isTemplate: true }
+  return { kind: 'resources', name: nameOf(ref.uri), isTemplate: true }
 }
 
 /** The resources of which a client wants to hear. */
 function usesOfListen(notifications: JsonObject): Use[] {
-  checkSpelling(notifications, ['resourceSubscriptions'])
-  const { resourceSubscriptions: uris } = notifications
-  if (uris === undefined) return []
-  if (!Array.isArray(uris)) throw new Unread('params_invalid')
-  return uris.map((uri): Use => ({ kind: 'resources', name: textOf(uri) }))
+  checkSpelling(notifications, ['resourceSubscriptions', 'taskIds'])
+  const { resourceSubscriptions: uris = [], taskIds = [] } = notifications
+  const isList = (value: Json) => Array.isArray(value) && value.length <= 256
+  if (!isList(uris) || !isList(taskIds)) throw new Unread('params_invalid')
+  return (uris as Json[]).map((uri): Use => ({ kind: 'resources', name: nameOf(uri) }))
 }
 
 /** What a message uses. */
 function usesOf(method: string, params: JsonObject): Use[] {
-  const { name, arguments: args, uri, ref, notifications, taskId } = params
+  const { name, arguments: args, uri, ref, notifications } = params
   if (method === 'tools/call' || method === 'prompts/get') {
     const kind = method === 'tools/call' ? 'tools' : 'prompts'
-    return [{ kind, name: textOf(name), arguments: args === undefined ? {} : objectOf(args) }]
+    return [{ kind, name: nameOf(name), arguments: args === undefined ? {} : objectOf(args) }]
   }
   if (method === 'completion/complete') return [useOfCompletion(objectOf(ref))]
-  // Docs: unclear — where the names are in `subscriptions/listen`. Taken here: as the official SDK writes them.
   if (method === 'subscriptions/listen') {
     return notifications === undefined ? [] : usesOfListen(objectOf(notifications))
   }
-  if (method.startsWith('resources/') && READ[method])
-    return [{ kind: 'resources', name: textOf(uri) }]
-  if (method.startsWith('tasks/') && READ[method]) textOf(taskId)
+  if (method.startsWith('resources/') && USING.includes(method)) {
+    return [{ kind: 'resources', name: nameOf(uri) }]
+  }
+  const { protocolVersion } = params
+  if (method === 'initialize' && typeof protocolVersion !== 'string') {
+    throw new Unread('params_invalid')
+  }
   return []
 }
 
 /** Whether it is a response of the client: revisions before 2026-07-28 have requests of the server. */
-// Docs: unclear — responses of clients are not mentioned. Taken here: allowed before 2026-07-28, and they use nothing.
 function isResponse(value: JsonObject, revision: string): boolean {
-  const hasOne = (value.result === undefined) !== (value.error === undefined)
-  return revision !== '2026-07-28' && hasOne && value.method === undefined && value.id !== undefined
+  const { result, error } = value
+  const hasOne = error === undefined ? isObject(result) : result === undefined && isObject(error)
+  return revision !== NEWEST && hasOne && value.method === undefined && value.id !== undefined
 }
 
 /** Reads one message. */
@@ -95,13 +106,13 @@ export function readMessage(value: Json, revision: string): Message {
   if (jsonrpc !== '2.0' || !Object.keys(value).every((name) => known.includes(name))) {
     throw new Unread('message_invalid')
   }
-  // Docs: unclear — which ids are allowed. Taken here: text and whole numbers, as in MCP.
-  const isId = typeof id === 'string' || Number.isSafeInteger(id)
+  const isText = typeof id === 'string' && id.length <= 256 && id.isWellFormed()
+  const isId = isText || Number.isSafeInteger(id)
   if (id !== undefined && !isId) throw new Unread('message_invalid')
   const withId = typeof id === 'string' || typeof id === 'number' ? { id } : {}
   if (isResponse(value, revision) && params === undefined)
     return { ...withId, params: {}, uses: [] }
-  if (value.result !== undefined || value.error !== undefined || typeof method !== 'string') {
+  if (value.result !== undefined || value.error !== undefined || !isMethodName(method)) {
     throw new Unread('message_invalid')
   }
   if (params !== undefined && !isObject(params)) throw new Unread('message_invalid')
@@ -109,19 +120,33 @@ export function readMessage(value: Json, revision: string): Message {
   if ((id === undefined) !== method.startsWith('notifications/'))
     throw new Unread('message_invalid')
   const members = params ?? {}
-  const read = Object.hasOwn(READ, method) ? (READ[method] ?? []) : []
-  // Docs: unclear — a call that only has the misspelled member. Taken here: params_ambiguous comes before params_invalid.
-  checkSpelling(members, ['_meta', ...read])
-  if (isObject(members._meta)) {
-    checkSpelling(members._meta, ['io.modelcontextprotocol/protocolVersion'])
-  }
-  return { ...withId, method, params: members, uses: usesOf(method, members) }
+  const message = { ...withId, method, params: members, uses: [] }
+  if (revision === NEWEST && GONE.includes(method)) return message
+  const isOfProtocol =
+    [...FREE, ...USING, ...TASKS].includes(method) || method.startsWith('notifications/')
+  if (isOfProtocol) checkSpelling(members, READ)
+  else checkSpelling(members, ['_meta'], [])
+  checkMeta(members._meta, revision === NEWEST && id !== undefined)
+  return { ...message, uses: usesOf(method, members) }
+}
+
+const isMethodName = (method: Json | undefined): method is string =>
+  typeof method === 'string' && /^[A-Za-z0-9_$./-]{1,128}$/.test(method)
+
+/** Checks `_meta`, which has the revision of a request of 2026-07-28. */
+function checkMeta(meta: Json | undefined, needsVersion: boolean): void {
+  const members = meta === undefined ? {} : objectOf(meta)
+  checkSpelling(members, [VERSION, RELATED], [])
+  const related = members[RELATED]
+  if (isObject(related)) checkSpelling(related, ['taskId'])
+  if (needsVersion && members[VERSION] === undefined) throw new Unread('params_invalid')
 }
 
 /** The text of a header that may be in base64: `=?base64?…?=`. `undefined` if that is not UTF-8. */
 export function decodeMirror(value: string): string | undefined {
   const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value)?.[1]
   if (encoded === undefined) return value
+  if (Buffer.from(encoded, 'base64').toString('base64') !== encoded) return undefined
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
       Buffer.from(encoded, 'base64'),
@@ -131,21 +156,32 @@ export function decodeMirror(value: string): string | undefined {
   }
 }
 
+/** Methods whose requests need `Mcp-Name`, and the member of params that it has. */
+const NAMED: Record<string, string> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+}
+
 /** In 2026-07-28 `Mcp-Method` and `Mcp-Name` have to equal method and name in the body. */
 export function checkMirrors(message: Message, methods: string[], names: string[]): void {
   const { id, method = '', params } = message
   const isMissing = methods.length === 0
-  // Docs: unclear — whether notifications need these headers. Taken here: not, but they must not differ.
+  // Notifications do not need these headers.
   if (isMissing ? id !== undefined : methods.length > 1 || methods[0] !== method) {
     throw new Unread('header_mismatch')
   }
-  const isNamed = /^(tools\/call|prompts\/get)$/.test(method)
-  const name = isNamed ? params.name : method === 'resources/read' ? params.uri : undefined
-  // Docs: unclear — `Mcp-Name` beside a message that has no name. Taken here: a mismatch.
-  const isTask = method.startsWith('tasks/') && names.length > 0
-  const expected = isTask ? params.taskId : name
+  const named = Object.hasOwn(NAMED, method) ? NAMED[method] : undefined
+  if (names.length === 0) {
+    if (id !== undefined && named !== undefined) throw new Unread('header_mismatch')
+    return
+  }
   // "The gate joins a name that is split over several headers."
-  const sent = names.length > 0 ? decodeMirror(names.join(', ')) : undefined
-  if (names.length > 0 && sent === undefined) throw new Unread('header_mismatch')
-  if (sent !== expected) throw new Unread('header_mismatch')
+  const sent = decodeMirror(names.join(', '))
+  const members = named === undefined ? ['name', 'uri', 'taskId'] : [named]
+  const isSame = sent !== undefined && members.some((member) => params[member] === sent)
+  if (!isSame) throw new Unread('header_mismatch')
 }

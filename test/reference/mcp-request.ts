@@ -1,13 +1,12 @@
 /** Reading a request to an MCP server: stage `operation`. The messages themselves are in `mcp-message.ts`. */
 import { isObject, readJsonBytes } from './json.ts'
-import { checkMirrors, readMessage, Unread } from './mcp-message.ts'
+import { TASKS } from './mcp-access.ts'
+import { checkMirrors, readMessage, Unread, VERSION } from './mcp-message.ts'
 import { type McpTable, NEWEST, type Operation, REVISIONS } from './mcp-types.ts'
 import type { Json, Request } from './types.ts'
 
 /** Says of a sealed id of a session or task whose it is. */
 export type Unseal = (kind: 'session' | 'task', id: string) => 'mine' | 'unknown' | 'unavailable'
-
-const VERSION = 'io.modelcontextprotocol/protocolVersion'
 
 function valuesOf(request: Request, name: string): string[] {
   return request.headers
@@ -58,9 +57,11 @@ const isInitialize = (value: Json) => isObject(value) && value.method === 'initi
 function listOf(value: Json, revision: string): Json[] {
   if (!Array.isArray(value)) return [value]
   if (revision !== '2025-03-26') throw new Unread('batch_not_allowed')
-  // Docs: unclear — the code for an empty batch and for one of more than 50 messages. Taken here: these two.
-  if (value.length === 0) throw new Unread('message_invalid')
-  if (value.length > 50 || value.some(isInitialize)) throw new Unread('batch_not_allowed')
+  if (value.length === 0 || value.length > 50) throw new Unread('message_invalid')
+  if (value.some(isInitialize)) throw new Unread('batch_not_allowed')
+  const ids = value.flatMap((one) => (isObject(one) && one.method !== undefined ? [one.id] : []))
+  const known = ids.filter((id) => id !== undefined)
+  if (new Set(known).size < known.length) throw new Unread('message_invalid')
   return value
 }
 
@@ -85,9 +86,9 @@ function readBody(
   const operation: Operation = { revision, isBatch: Array.isArray(body.value), messages }
   for (const { params } of messages) {
     const meta = isObject(params._meta) ? params._meta : {}
-    // Docs: unclear — a message of 2026-07-28 without this member. Taken here: no mismatch.
-    if (meta[VERSION] !== undefined && meta[VERSION] !== revision)
+    if (meta[VERSION] !== undefined && meta[VERSION] !== header) {
       throw new Unread('header_mismatch')
+    }
   }
   if (revision === NEWEST) {
     for (const message of messages) {
@@ -95,18 +96,17 @@ function readBody(
     }
   }
   for (const { method = '', params } of messages) {
-    // Docs: unclear — a related task in `_meta` that the client sends. Taken here: not judged, it may be the client's own.
-    const isTask = /^tasks\/(get|result|cancel|update)$/.test(method)
+    const isTask = TASKS.includes(method)
     if (!isTask || (revision === NEWEST && !table.methods?.includes(method))) continue
-    const state = unseal('task', String(params.taskId))
+    const { taskId } = params
+    const state = typeof taskId === 'string' ? unseal('task', taskId) : 'unknown'
     if (state === 'mine') continue
     operation.taskCode ??= state === 'unavailable' ? 'session_unavailable' : 'task_unknown'
   }
   return operation
 }
 
-/** Reads the request: stage `operation`, in the order in which docs/denials.md lists its codes for MCP. */
-// Docs: unclear — the order of these checks. Taken here: what the headers say, then the body.
+/** Reads the request: stage `operation`. Any of its codes may be sent: here what the headers say comes first. */
 export function readOperation(
   request: Request,
   table: McpTable,
@@ -126,6 +126,8 @@ export function readOperation(
     if (request.method === 'POST') checkType(request)
     else if (!accepted.includes(revision)) throw new Unread('revision_unsupported')
     checkSession(request, revision, unseal)
+    const hasBody = bytesOf(request.body).length > 0
+    if (request.method !== 'POST' && hasBody) throw new Unread('body_too_large')
     const operation =
       request.method === 'POST'
         ? readBody(request, table, header, accepted, unseal)

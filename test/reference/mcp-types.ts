@@ -56,3 +56,12 @@ export const REVISIONS = ['2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28'
 
 /** The newest revision. */
 export const NEWEST = '2026-07-28'
+
+/** Methods that revision 2026-07-28 does not have. */
+export const GONE = [
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+]

@@ -11,7 +11,7 @@ import {
 } from './mcp.ts'
 import { decodeMirror } from './mcp-message.ts'
 import { entriesOfTemplate, findEntry } from './mcp-names.ts'
-import type { Json, Request } from './types.ts'
+import type { Json, JsonObject, Request } from './types.ts'
 
 const TABLE: McpTable = {
   tools: {
@@ -42,7 +42,9 @@ const post = (body: Json | string, headers: Header[] = [], method = 'POST'): Req
 })
 
 const V: Header = ['MCP-Protocol-Version', '2025-11-25']
+const LISTING: Header = ['Mcp-Method', 'tools/list']
 const NEW: Header = ['MCP-Protocol-Version', '2026-07-28']
+const OF_NEW: JsonObject = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }
 const call = (method: string, params: Json = {}): Json => ({
   jsonrpc: '2.0',
   id: 1,
@@ -82,18 +84,22 @@ test.each<[string, Request, string | undefined]>([
   ['two names', post(call('tools/call', { name: 'a', Name: 'b' }), [V]), 'params_ambiguous'],
   ['meta', post(call('ping', { meta: {} }), [V]), 'params_ambiguous'],
   ['task_id', post(call('tasks/get', { task_id: 'a' }), [V]), 'params_ambiguous'],
-  [
-    'another revision in the body',
-    post(call('ping', { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }), [V]),
-    'header_mismatch',
-  ],
-  ['no Mcp-Method', post(call('tools/list'), [NEW]), 'header_mismatch'],
-  ['Mcp-Method', post(call('tools/list'), [NEW, ['Mcp-Method', 'tools/list']]), undefined],
+  ['another revision in the body', post(call('ping', OF_NEW), [V]), 'header_mismatch'],
+  ['no revision', post(call('tools/list'), [NEW, LISTING]), 'params_invalid'],
+  ['no Mcp-Method', post(call('tools/list', OF_NEW), [NEW]), 'header_mismatch'],
+  ['Mcp-Method', post(call('tools/list', OF_NEW), [NEW, LISTING]), undefined],
   [
     'another Mcp-Name',
-    post(call('tools/call', { name: 'a' }), [NEW, ['Mcp-Method', 'tools/call'], ['Mcp-Name', 'b']]),
+    post(call('tools/call', { ...OF_NEW, name: 'a' }), [
+      NEW,
+      ['Mcp-Method', 'tools/call'],
+      ['Mcp-Name', 'b'],
+    ]),
     'header_mismatch',
   ],
+  ['an id twice', post([call('ping'), call('ping')]), 'message_invalid'],
+  ['a GET with a body', post('{}', [V], 'GET'), 'body_too_large'],
+  ['an empty name', post(call('tools/call', { name: '' }), [V]), 'params_invalid'],
 ])('reads %s', (_, request, code) => {
   expect(codeOf(request)).toBe(code)
 })

@@ -59,6 +59,6 @@ export function isName(value: unknown): value is string {
 }
 
 /** Whether a text has control characters or half of a surrogate pair. */
-function hasControls(text: string): boolean {
+export function hasControls(text: string): boolean {
   return /\p{Cc}/u.test(text) || !text.isWellFormed()
 }
