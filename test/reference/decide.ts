@@ -36,7 +36,7 @@ import {
 } from './route.ts'
 import { checkScopes } from './scopes.ts'
 import { checkReplay } from './singleUse.ts'
-import { checkRevocations, checkStanding, checkThrottle } from './standing.ts'
+import { checkStanding, checkThrottle } from './standing.ts'
 import { Refusal, type Request, refuse, type Verdict, type World } from './types.ts'
 import { presentSecond } from './values.ts'
 import { variablesOf } from './variables.ts'
@@ -200,16 +200,15 @@ function authorize(
     if (!outcome) refuse('condition_failed')
   }
   // The stage `holding`: a known revocation ends the request before its body is read.
-  if (holdsBody(policy, rule)) checkRevocations(policy, caller, world, now)
+  if (holdsBody(policy, rule)) checkStanding(policy, rule, caller, world, now)
   if (rule.mcp === undefined) checkBody(policy, rule, request)
   else
     grant.push(
       ...checkMessages(policy, request, world, progress, rule, params, variables, identity),
     )
   if (gate.assertion.binding !== 'off' && world.unavailable.signing) refuse('assertion_unavailable')
-  // The stage `revocation_precheck`. "A request that one of these checks refuses does not use up its proof"
-  // (docs/possession.md, "Replay"): statuses are looked at too.
-  if (spends(rule, proof)) checkStanding(policy, rule, caller, world, now)
+  // The stage `revocation_precheck`.
+  if (spends(rule, identity.claims)) checkStanding(policy, rule, caller, world, now)
   checkReplay(rule, identity, proof, policy, world, request.now, counts)
   checkRateLimit(rule, identity, world, request.now, counts)
   checkStanding(policy, rule, caller, world, now)
@@ -217,8 +216,8 @@ function authorize(
   return [...new Set(grant)]
 }
 
-/** Whether an exact quota, a single-use token or a proof may be used up (SECURITY.md, "exact limits"). */
-function spends(rule: Route['rule'], proof: Verified['proof']): boolean {
+/** Whether an exact quota, a single-use token or a proof may be used up (docs/configuration/rate-limits.md). */
+function spends(rule: Route['rule'], { cnf }: Verified['identity']['claims']): boolean {
   const hasExactLimit = rule.rateLimit !== undefined && rule.rateLimit.binding === undefined
-  return hasExactLimit || rule.singleUse || (proof !== undefined && rule.replay === 'exact')
+  return hasExactLimit || rule.singleUse || (cnf !== undefined && rule.replay === 'exact')
 }

@@ -3,7 +3,7 @@ import { readCredential } from './credential.ts'
 import { type PathPattern, readPattern } from './paths.ts'
 import type { Policy } from './policy.ts'
 import { checkProofUse } from './singleUse.ts'
-import { checkStanding } from './standing.ts'
+import { checkStanding, checkThrottle } from './standing.ts'
 import { type Request, refuse, type Verdict, type World } from './types.ts'
 import { presentSecond } from './values.ts'
 import { verifyCaller } from './verification.ts'
@@ -122,5 +122,6 @@ export function decideEndpoint(
   if (proof) checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
   checkProofUse(policy, proof, world, request.now, true)
   checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
+  checkThrottle(policy, { identity, kid }, world, request.now)
   return { ...known, allowed: true }
 }

@@ -52,7 +52,6 @@ export function checkRateLimit(
   }
   if (who[per] === undefined) refuse('rate_limit_key_missing')
   if (binding !== undefined) {
-    // Docs: unclear — whether a rule in shadow mode calls the binding; here it does not.
     if (counts) askBinding(world, binding, 'rate_limited', 'rate_limit_unavailable')
     return
   }

@@ -23,15 +23,29 @@ export function checkReplay(
   if (rule.singleUse) {
     if (world.unavailable.replays) refuse('single_use_unavailable')
     const key = [identity.issuer.issuer, identity.claims.jti as string].join('\n')
-    if (world.usedTokens[key]) refuse('token_replayed')
-    if (counts) world.usedTokens[key] = true
+    const until = (identity.claims.exp as number) + KEPT
+    use(world.usedTokens, key, until, now, counts, 'token_replayed')
     return
   }
   if (rule.replay === 'exact') checkProofUse(policy, proof, world, now, counts)
 }
 
-/** How long a record is kept after the proof is too old, in seconds (docs/possession.md, "Replay"). */
+/** How long a record is kept after the token has expired, or the proof is too old, in seconds. */
 const KEPT = 65
+
+/** Records a use. A use that is refused is remembered too: the record is kept until the later time. */
+function use(
+  used: Record<string, number>,
+  key: string,
+  until: number,
+  now: number,
+  counts: boolean,
+  replayed: string,
+): void {
+  const before = used[key] ?? 0
+  if (counts) used[key] = Math.max(before, Math.ceil(until))
+  if (now < before * 1000) refuse(replayed)
+}
 
 /** Uses up the proof. `now` is in milliseconds. */
 export function checkProofUse(
@@ -43,7 +57,6 @@ export function checkProofUse(
 ): void {
   if (proof === undefined) return
   if (world.unavailable.replays) refuse('replay_unavailable')
-  const until = world.usedProofs[proof.use]
-  if (until !== undefined && now < until * 1000) refuse('proof_replayed')
-  if (counts) world.usedProofs[proof.use] = proof.issued + policy.gate.proofMaxAge + KEPT
+  const until = proof.issued + policy.gate.proofMaxAge + KEPT
+  use(world.usedProofs, proof.use, until, now, counts, 'proof_replayed')
 }

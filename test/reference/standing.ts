@@ -43,7 +43,7 @@ export function checkStanding(
 }
 
 /** Refuses a token that an entry of the set covers. `now` is in seconds. */
-export function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
+function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
   if (world.unavailable.revocations) refuse('revocations_unavailable')
   const isRevoked = world.revocations.some((entry) => {
     const isLifted = entry.id !== undefined && policy.gate.lift.includes(entry.id)

@@ -111,8 +111,8 @@ export interface World {
   buckets: Record<string, Bucket>
   /** Requests of a UTC day, by keys that `limits.ts` makes. */
   days: Record<string, number>
-  /** Tokens that were used on a rule with `single_use`, by issuer and `jti`. */
-  usedTokens: Record<string, true>
+  /** Tokens that were used on a rule with `single_use`, by issuer and `jti`: until when each is kept, in seconds since 1970. */
+  usedTokens: Record<string, number>
   /** DPoP proofs that were used, by the key that `proof.ts` makes: until when each is kept, in seconds since 1970. */
   usedProofs: Record<string, number>
 }
