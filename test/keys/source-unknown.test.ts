@@ -239,6 +239,17 @@ describe('one caller', () => {
     expect(asked()).toBe(before + 1)
   })
 
+  it('that is known does not share the question of a stranger who asks at the same time', async () => {
+    await spend()
+    const another = world.isolate()
+    await another.find(issuer, 'a')
+    another.recordSuccess(issuer, HERE)
+    publish(A, B)
+    const callers = ['203.0.113.1', HERE]
+    const found = await Promise.all(callers.map((caller) => another.find(issuer, 'b', caller)))
+    expect(found[1]).toMatchObject(FOUND)
+  })
+
   it('that is known may ask for what the key service has refused to a stranger', async () => {
     await spend()
     const another = world.isolate()
