@@ -7,6 +7,7 @@ import { GATHER } from '../../src/audit/gather.ts'
 import { createHealth } from '../../src/audit/health.ts'
 import type { AuditLog } from '../../src/audit/object.ts'
 import type { Batch, ShardQuery } from '../../src/audit/protocol.ts'
+import { termText } from '../../src/audit/terms.ts'
 import { recordAt } from './record.ts'
 
 const { AUDIT_LOG } = env as unknown as {
@@ -302,7 +303,8 @@ describe('the object that keeps decisions', () => {
     const terms = { maxBytes: 1_000_000, issuers: 2 }
     const long = (id: string) => record(id, 0, { detail: { found: incompressible(150_000) } })
     for (let i = 0; i < 6; i++) {
-      await logOf(name).append(batch([long(`long-${i}`), record(`short-${i}`, 0, OTHER)], terms))
+      // Each record counts for its own issuer, whichever comes first in a row.
+      await logOf(name).append(batch([record(`short-${i}`, 0, OTHER), long(`long-${i}`)], terms))
       // A restart forgets nothing of it.
       if (i % 2 === 0) await abortAllDurableObjects()
     }
@@ -377,7 +379,7 @@ describe('the object that keeps decisions', () => {
             path_values: { id: 'alices-file' },
             network: '192.0.2.0/24',
             grant: ['files:read', 'files:read:alice'],
-            token_scopes: ['files:read', 'files:read:alice'],
+            token_scopes: ['files:read', 'files:read:alice', 'files:read:malice'],
             agent: 'alice',
             client: 'alice',
             agent_name: 'acme/alice',
@@ -412,7 +414,7 @@ describe('the object that keeps decisions', () => {
         decision: 'allowed',
         route: 'GET /v1/files/{id}',
         grant: ['files:read'],
-        token_scopes: ['files:read'],
+        token_scopes: ['files:read', 'files:read:malice'],
         issuer,
       })
       // A request id that a caller chose is replaced.
@@ -461,6 +463,12 @@ describe('the object that keeps decisions', () => {
       expect(rest).toEqual({ records: 2 })
       expect(await idsOf(name, { filters: { subject: 'alice' } })).toEqual([])
       expect(await everything(name)).not.toContain('alice')
+      // The hash that found the person is gone, too.
+      const known = await runInDurableObject(logOf(name), (_, { storage }) =>
+        storage.sql.exec<{ terms: string }>('SELECT terms FROM known').toArray(),
+      )
+      const hash = termText('subject', 'alice')
+      expect(known.filter(({ terms }) => terms.includes(hash))).toEqual([])
     })
 
     it('tells of it once when the call is made again', async () => {
