@@ -185,6 +185,13 @@ describe('a message', () => {
     expect(redactSteps(text)).toBe(expected)
   })
 
+  it('with several results is filtered in each', () => {
+    const results = (...names: readonly string[]) =>
+      `{"id":1,${names.map((name) => `"result":{"tools":[${name}]}`).join(',')}}`
+    const hidden = '{"name":"no"}'
+    expect(redactSteps(results('', hidden, hidden))).toBe(results('', '', ''))
+  })
+
   it('in a batch is judged like one alone', () => {
     const list = (name: string) => result(`{"tools":[{"name":"${name}"}]}`)
     const batch = (...messages: readonly string[]) => `[${messages.join(',')}]`
