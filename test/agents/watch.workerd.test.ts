@@ -110,6 +110,22 @@ it('says that a quarantine has failed where the set cannot be reached, and watch
   )
 })
 
+it('stops again an agent that goes on after its quarantine, and not before', async () => {
+  await learn('a')
+  await odd('a')
+  const now = Date.now()
+  const later = (seconds: number) =>
+    void vi.spyOn(Date, 'now').mockReturnValue(now + seconds * 1_000)
+  later(RULE.duration - 60)
+  await odd('a')
+  expect(await alerts()).toHaveLength(1)
+  later(RULE.duration + 60)
+  await odd('a')
+  const found = await alerts()
+  expect(found.map(({ signal }) => signal)).toEqual(['new_use', 'new_use'])
+  expect(found[0]?.quarantine?.until).toBe(Date.now() + RULE.duration * 1_000)
+})
+
 it('never quarantines for refusals, and only by the signals of its table', async () => {
   await learn('a')
   const refused = { ...sighting('a', Date.now()), allowed: 0, probes: 12 }

@@ -174,6 +174,15 @@ describe('a body', () => {
     expect(masked).toMatch(/^\{"key":"\*{24}","auth":"Basic dXNlcj\S{0,2}\*{30,}\S{0,4}"\}\*{24}$/)
   })
 
+  it.each([1, 7, 50, 64, 199])('in chunks of %i bytes holds no long secret', async (size) => {
+    const secret = Array.from({ length: 200 }, (_, i) => (i * i).toString(36).slice(-1)).join('')
+    const whole = `{"key":"${secret}"}`
+    const chunks = Array.from({ length: Math.ceil(whole.length / size) }, (_, i) =>
+      bytes(whole.slice(i * size, (i + 1) * size)),
+    )
+    expect(await streamed(chunks, spelledOf(secret))).toBe(`{"key":"${stars(secret)}"}`)
+  })
+
   it.each([1, 12, 23])(
     'holds no secret where it could be handed on but for %i of it',
     async (cut) => {
