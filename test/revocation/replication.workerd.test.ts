@@ -106,6 +106,20 @@ describe('a change', () => {
     expect(await copyOf('1')).toEqual(await copyOf('0'))
   })
 
+  it('is pending until a replica has the last of its entries', async () => {
+    Object.assign(LOG, { batch: 1 })
+    const [one, two] = await entriesOf('one', 'two')
+    await enrolled('1')
+    const down = intercept('replicate', (_, go, { from }) =>
+      from === 0 ? go() : Promise.reject(new Error('down')),
+    )
+    expect(await leader().add([one, two])).toMatchObject(oneLacks)
+    expect(await found('1', one, two)).toEqual(['one'])
+    down.mockRestore()
+    expect(await alarm('0')).toBe(true)
+    expect(await leader().get(two.id)).toMatchObject(allHave)
+  })
+
   it('of another epoch has a replica let go of its own', async () => {
     const [one] = await entriesOf('one')
     await leader().add([one])
