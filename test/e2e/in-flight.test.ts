@@ -121,6 +121,14 @@ describe('requests in progress', () => {
     await isFree(at)
   })
 
+  it('to a rule with a number of its own are counted for no other rule with the same number', async () => {
+    const at = await place('/alone')
+    const { answer } = await hold(at)
+    expect((await ask({ ...at, path: at.path.replace('alone', 'slow') })).status).toBe(200)
+    expect(await ask(at)).toEqual(EXCEEDED)
+    answer.end()
+  })
+
   it('with a revoked token leave room for those with a good one', async () => {
     const at = await place('/strict')
     const jti = randomUUID()
