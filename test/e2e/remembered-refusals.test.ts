@@ -21,6 +21,7 @@ beforeAll(async () => {
         ...DAILY,
       },
       { match: 'GET /v1/watched', scopes: [], mode: 'shadow', ...DAILY },
+      { match: 'POST /v1/mcp', scopes: [], mcp: { tools: { search: [] } }, ...DAILY },
     ],
   })
 })
@@ -86,6 +87,28 @@ describe('a refusal of an exact limit', () => {
     expect(await ask('/v1/early?may=no', token)).toEqual({ status: 403, code: 'condition_failed' })
     expect(await ask('/v1/early?may=yes', token)).toEqual(LIMITED)
     expect(await ask('/v1/early?may=no', token)).toEqual(LIMITED)
+  })
+
+  it('comes after the checks of a message to an MCP server, and has its id', async () => {
+    const token = await newcomer()
+    const call = async (name: string) => {
+      const message = { jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name } }
+      const response = await askGate(setting.gate, '/v1/mcp', {
+        token,
+        method: 'POST',
+        body: JSON.stringify(message),
+        headers: { 'content-type': 'application/json' },
+      })
+      const { id, error } = JSON.parse(await response.text())
+      return { status: response.status, id, code: error?.data.code }
+    }
+    setting.origin.on('/v1/mcp', (_, res) => {
+      res.writeHead(200, { 'content-type': 'application/json' })
+      res.end('{"jsonrpc":"2.0","id":7,"result":{"content":[]}}')
+    })
+    expect(await call('search')).toEqual({ status: 200, id: 7 })
+    for (let i = 0; i < 2; i++) expect(await call('search')).toEqual({ ...LIMITED, id: 7 })
+    expect(await call('other')).toEqual({ status: 200, id: 7, code: 'tool_not_allowed' })
   })
 
   it('does not hide that a token is revoked', async () => {
