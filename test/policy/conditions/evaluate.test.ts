@@ -309,6 +309,13 @@ describe('a condition', () => {
     expect(verdict(source, claims({ x }))).toBe(expected)
   })
 
+  it('knows the outermost actor with its own issuer', () => {
+    const [partner, own] = ['https://partner.example', 'https://auth.example.com']
+    const actors = [partner, own].map((issuer) => ({ sub: 'planner', issuer }))
+    const agent = agentOf({ actors })
+    expect(verdict(`agent.actor.issuer == "${partner}"`, { agent })).toBe(true)
+  })
+
   it('does not reach what an object inherits, nor a member that only looks like one', () => {
     const parsed = JSON.parse('{"m":{"constructor":"x"},"constructor":"own"}')
     expect(verdict('token.constructor == "own"', claims(parsed))).toBe(true)
