@@ -3,9 +3,9 @@ import type { Policy } from '../../src/core/model/policy.ts'
 import { CODES } from '../reference/codes.ts'
 import { createReference, type Reference } from '../reference/decide.ts'
 import type { Request, Verdict } from '../reference/types.ts'
+import { isEitherAllowed } from './either.ts'
 import { readVars, startFirst } from './first.ts'
 import { filled } from './material.ts'
-import { type About, isEitherAllowed, UNSETTLED, type Unsettled } from './settled.ts'
 import { BEGIN, type Case, type Said } from './shapes.ts'
 import { change, sentOf, worldOf } from './world.ts'
 
@@ -72,20 +72,6 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
     const mine = await first.ask(sent, world)
     const theirs = saidOf(current.reference.decide(sent.request, world), sent.request)
     count?.({ vars: current.vars, said: mine, step, isOfToken: sent.token !== undefined })
-    const named = request.token === undefined ? undefined : one.tokens[request.token]
-    const entry = unsettledOf({
-      first: mine,
-      second: theirs,
-      request,
-      token: named,
-      vars: current.vars,
-      now,
-    })
-    if (entry) {
-      // Both may remember something else from here on.
-      if (!isAlike(mine, theirs)) break
-      continue
-    }
     const about = differences(mine, theirs)
     for (const error of first.errors.splice(0)) about.push(`error ${String(error)}`)
     if (about.length > 0) all.push({ step, about, first: mine, second: theirs })
@@ -144,27 +130,10 @@ export const NOT_COMPARED = {
   },
 }
 
-/** How often each entry of `UNSETTLED` was needed, and each pair of codes of one stage. */
+/** How often each pair of codes of one stage was met. */
 export const met = new Map<string, number>()
 
 const meet = (name: string) => met.set(name, (met.get(name) ?? 0) + 1)
-
-/** Whether both have gone equally far: they remember the same. */
-function isAlike(one: Said, other: Said): boolean {
-  return (
-    one.outcome === other.outcome && CODES[one.code ?? '']?.stage === CODES[other.code ?? '']?.stage
-  )
-}
-
-function unsettledOf(about: About): Unsettled | undefined {
-  if (differences(about.first, about.second).length === 0) return undefined
-  const entry = UNSETTLED.find((one) => {
-    const second = one.adjusted(about)
-    return second !== undefined && differences(about.first, second).length === 0
-  })
-  if (entry) meet(entry.name)
-  return entry
-}
 
 /** The names of what differs. */
 export function differences(first: Said, second: Said): string[] {

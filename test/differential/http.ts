@@ -8,7 +8,6 @@ import type { JsonObject, Verdict } from '../reference/types.ts'
 import { makeCase, repaired } from './cases.ts'
 import { differences, saidOf } from './compare.ts'
 import { filled } from './material.ts'
-import { UNSETTLED } from './settled.ts'
 import {
   BEGIN,
   type Case,
@@ -149,19 +148,11 @@ export async function sample(seed: number, number: number, origin: Origin): Prom
       const second = saidOf(verdict, sent.request)
       result.decisions++
       if (first.outcome === 'forwarded') result.forwarded++
-      const about = { first: alike(first, second), second, request, token, vars, now }
-      const differs = differences(about.first, second)
+      const differs = differences(alike(first, second), second)
       if (differs.length === 0) continue
-      const entry = UNSETTLED.find((each) => {
-        const adjusted = each.adjusted(about)
-        return adjusted && differences(about.first, adjusted).length === 0
-      })
-      if (entry && first.outcome === second.outcome) continue
-      if (!entry) {
-        result.disagreements.push(
-          `seed ${seed}, number ${number}: ${differs.join('; ')}\n${JSON.stringify({ vars, token, request, first, second })}`,
-        )
-      }
+      result.disagreements.push(
+        `seed ${seed}, number ${number}: ${differs.join('; ')}\n${JSON.stringify({ vars, token, request, first, second })}`,
+      )
       break
     }
   } finally {

@@ -1,9 +1,4 @@
-/**
- * What both may say differently, each with the reason. Nothing else is left out of the comparison, and each entry says
- * only as much as it has to. `coverage.nightly.test.ts` fails if an entry is never needed.
- */
 import { CODES } from '../reference/codes.ts'
-import type { RequestSpec, Said, TokenSpec, Vars } from './shapes.ts'
 
 /**
  * "If several codes of one stage apply, any of them may be sent" (docs/denials.md). Codes of one stage that both apply to
@@ -87,40 +82,3 @@ export function isEitherAllowed(one: string | undefined, other: string | undefin
   }
   return ANY_OF_STAGE.some((codes) => codes.includes(one) && codes.includes(other))
 }
-
-/** What is known of a request of which both say something else. */
-export interface About {
-  first: Said
-  second: Said
-  request: RequestSpec
-  token: TokenSpec | undefined
-  vars: Vars
-  /** Milliseconds since 1970. */
-  now: number
-}
-
-/** A place where docs/ decides nothing: what the gate does, and the sentence that would decide it. */
-export interface Unsettled {
-  name: string
-  gate: string
-  proposal: string
-  /** What the second implementation would say with the sentence; `undefined` if this is not such a request. */
-  adjusted(about: About): Said | undefined
-}
-
-/** The gate refuses earlier, or does not refuse, where a request is of this kind. */
-const where =
-  (is: (about: About) => boolean): Unsettled['adjusted'] =>
-  (about) =>
-    is(about) ? about.first : undefined
-
-const bodyOf = ({ body }: RequestSpec): Record<string, unknown> => {
-  try {
-    return JSON.parse(body ?? '') as Record<string, unknown>
-  } catch {
-    return {}
-  }
-}
-
-export const UNSETTLED: Unsettled[] = [
-]
