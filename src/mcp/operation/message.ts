@@ -39,8 +39,8 @@ export interface ReadMessages {
 /**
  * Reads the messages of a body: one, or a batch where the revision has batches. Strict where readers differ: UTF-8
  * without byte order mark, no duplicate members, only members of JSON-RPC (so that there can be no `Method` beside
- * `method`), an id in a request and none in a notification, and unique ids. Does not check params. `isCounted`: the rule has a rate limit, so a body may contain only
- * one message.
+ * `method`), an id in a request and none in a notification, and unique ids. Does not check params. `isCounted`: the
+ * rule has a rate limit, so a body may contain only one message.
  */
 export function readMessages(
   bytes: Uint8Array,
