@@ -83,6 +83,18 @@ function pathOf(node: Node): string[] | undefined {
   return undefined
 }
 
+/** The claims, arguments, and members of `agent` and `request` that a condition names, each with its variable. */
+export function membersRead(tree: Node): [variable: string, name: string][] {
+  return allParts(tree).flatMap((part): [string, string][] => {
+    const [variable, name, ...more] = pathOf(part) ?? []
+    if (variable !== undefined && name !== undefined && more.length === 0) return [[variable, name]]
+    if (part.kind !== 'operator' || part.operator !== 'in') return []
+    const [text, of] = part.sides
+    const isName = text?.kind === 'literal' && typeof text.value === 'string'
+    return isName && of?.kind === 'name' ? [[of.name, String(text.value)]] : []
+  })
+}
+
 /**
  * Which arguments a condition reads, each as a list of literal names: `arguments.a.b` is `["a", "b"]`. Names that it reads
  * of a member of a list (`arguments.list.all(x, x.price < 5)`) follow the name `*`.

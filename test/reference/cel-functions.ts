@@ -4,7 +4,7 @@ import { duration, isPartOfTime, partOfTime, timestamp } from './cel-time.ts'
 import { compare, exact, int64, Moment, Span, Table, type Value, Wrong } from './cel-values.ts'
 import { isExactNumber } from './json.ts'
 import { inNetwork } from './networks.ts'
-import { containsPattern, isPattern, lengthOf } from './pattern.ts'
+import { containsPattern, isPattern } from './pattern.ts'
 
 function text(value: Value | undefined): string {
   if (typeof value !== 'string') throw new Wrong('no text')
@@ -12,7 +12,7 @@ function text(value: Value | undefined): string {
 }
 
 function size(value: Value): bigint {
-  if (typeof value === 'string') return BigInt(lengthOf(value))
+  if (typeof value === 'string') return BigInt([...value].length)
   if (Array.isArray(value)) return BigInt(value.length)
   if (value instanceof Table) return BigInt(value.members.size)
   throw new Wrong('size is for texts, lists and maps')
@@ -53,8 +53,7 @@ function bool(value: Value): boolean {
 function int(value: Value): bigint {
   if (typeof value === 'bigint') return value
   if (typeof value === 'number') return int64(BigInt(Math.trunc(value)))
-  // Docs: unclear — `int("4.5e3")` and `int("007")`. Taken here: an error, and 7.
-  if (!/^-?\d+$/.test(text(value))) throw new Wrong('no whole number')
+  if (!/^-?\d{1,19}$/.test(text(value))) throw new Wrong('no whole number')
   return int64(BigInt(text(value)))
 }
 
@@ -68,10 +67,11 @@ function double(value: Value): number {
 
 function inNetworks(ip: string, networks: Value): boolean {
   const list = Array.isArray(networks) ? networks : [networks]
-  const results = list.map((network) => inNetwork(ip, text(network)))
-  // Docs: unclear — an invalid network beside one that has the address. Taken here: an error, as with `matches` and text.
-  if (results.includes(undefined)) throw new Wrong('an invalid address or network')
-  return results.includes(true)
+  return list.some((network) => {
+    const result = inNetwork(ip, text(network))
+    if (result === undefined) throw new Wrong('an invalid address or network')
+    return result
+  })
 }
 
 /** Functions with their values between the brackets: `size(x)`. */
@@ -90,7 +90,7 @@ const lower = (value: string) => value.replace(/[A-Z]/g, (letter) => letter.toLo
 const upper = (value: string) => value.replace(/[a-z]/g, (letter) => letter.toUpperCase())
 
 function contains(value: string, part: string): boolean {
-  if (lengthOf(part) > 128) throw new Wrong('a text of more than 128 characters to look for')
+  if (part.length > 128) throw new Wrong('a text of more than 128 characters to look for')
   return value.includes(part)
 }
 

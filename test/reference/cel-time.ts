@@ -8,7 +8,7 @@ const SECOND = 1_000_000_000n
 /** A time of RFC 3339 with its zone. */
 function readMoment(text: string): Moment {
   const form =
-    /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
+    /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))$/
   const read = form.exec(text)
   if (!read) throw new Wrong('no time of RFC 3339')
   const [year, month, day, hours, minutes, seconds] = read.slice(1, 7).map(Number) as [
@@ -23,7 +23,6 @@ function readMoment(text: string): Moment {
   date.setUTCFullYear(year, month - 1, day)
   const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
   const [offsetHours, offsetMinutes] = [Number(read[9] ?? 0), Number(read[10] ?? 0)]
-  // Docs: unclear — leap seconds (`:60`). Taken here: an error.
   if (
     !isDay ||
     hours > 23 ||
@@ -37,7 +36,7 @@ function readMoment(text: string): Moment {
   const offset = (read[8] === '-' ? -1 : 1) * (offsetHours * 60 + offsetMinutes)
   const local =
     BigInt(date.getTime()) / 1000n + BigInt((hours * 60 + minutes - offset) * 60 + seconds)
-  return momentOf(local * SECOND + BigInt((read[7] ?? '').slice(0, 9).padEnd(9, '0')))
+  return momentOf(local * SECOND + BigInt((read[7] ?? '').slice(0, 3).padEnd(9, '0')))
 }
 
 /** `timestamp`: a time of RFC 3339, or seconds. */
@@ -45,9 +44,7 @@ export function timestamp(value: Value): Moment {
   if (typeof value === 'string') return readMoment(value)
   if (typeof value === 'bigint') return momentOf(value * SECOND)
   if (typeof value !== 'number') throw new Wrong('no time')
-  // Docs: unclear — whether seconds may have a fraction. Taken here: yes.
-  const whole = Math.floor(value)
-  return momentOf(BigInt(whole) * SECOND + BigInt(Math.round((value - whole) * 1e9)))
+  return momentOf(BigInt(Math.trunc(value * 1000)) * 1_000_000n)
 }
 
 const UNITS: Record<string, bigint> = {

@@ -1,6 +1,5 @@
 /** The values of conditions: what is read from JSON, how values are compared, and arithmetic. */
 import { inexactMembers, isObject } from './json.ts'
-import { lengthOf } from './pattern.ts'
 import type { Json, JsonObject } from './types.ts'
 
 /** An error as CEL has it: `||` and `&&` can make up for it. */
@@ -48,7 +47,7 @@ export type Value = null | boolean | bigint | number | string | Value[] | Table 
 
 /** A text that a condition may read. */
 export function textOf(text: string): string {
-  if (lengthOf(text) > 1024) throw new Unfit('a text of more than 1,024 characters')
+  if (text.length > 1024) throw new Unfit('a text of more than 1,024 characters')
   if (text.includes('\0') || !text.isWellFormed()) throw new Unfit('an ill-formed text')
   return text
 }
@@ -59,7 +58,6 @@ function sizeOf(value: Json | undefined): { members: number; levels: number } {
   const inside = Object.values(value).map(sizeOf)
   return {
     members: inside.reduce((sum, one) => sum + one.members, inside.length),
-    // Docs: unclear — what counts as a level. Taken here: each list and each object; a text has none.
     levels: 1 + Math.max(0, ...inside.map((one) => one.levels)),
   }
 }
@@ -72,7 +70,6 @@ function convert(value: Json, isExact: boolean): Value {
   const entries = Object.entries(value)
   if (entries.length > 256) throw new Unfit('more than 256 members')
   const members = entries.map(([name, member]): [string, Value] => [
-    // Docs: unclear — whether names of members have the limits of texts. Taken here: yes.
     Array.isArray(value) ? name : textOf(name),
     convert(member ?? null, !wrong.has(name)),
   ])
@@ -80,7 +77,6 @@ function convert(value: Json, isExact: boolean): Value {
   return new Table(members.map(([name, member]) => [name, () => member]))
 }
 
-// Docs: unclear — whether `token.a.b` reads all of `token.a`. Taken here: yes, as "an argument that the condition reads".
 /** Reads a member of `token` or `arguments`: the whole member has to be within the limits. */
 function readMember(of: JsonObject, name: string, isToken: boolean): Value {
   let value = of[name] ?? null

@@ -19,6 +19,8 @@ import type { JsonObject } from './types.ts'
 
 export { argumentsRead, mistakeOf } from './cel-check.ts'
 
+import { membersRead } from './cel-check.ts'
+
 /** What a condition may read. A member that is not known is left out. */
 export interface Variables {
   /** All claims of the verified token, the very object that `readJson` returned. */
@@ -181,8 +183,6 @@ class Evaluator {
   }
 
   /** `||` (which `true` decides) or `&&` (which `false` decides): a side that decides makes up for an error of the other. */
-  // Docs: unclear — whether a side that need not be evaluated "reads" an unfit value. Taken here: the left side is
-  // evaluated first, and if it decides, the right side reads nothing.
   either(left: Node, right: Node, deciding: boolean): boolean {
     const first = this.attempt(left)
     if (first === deciding) return deciding
@@ -214,7 +214,6 @@ class Evaluator {
     if (!of && name === 'has') {
       const [member] = args
       if (args.length !== 1 || member?.kind !== 'member') throw new Mistake('has needs a member')
-      // Docs: unclear — whether `has(token.a)` reads `token.a`. Taken here: not; `has(token.a.b)` reads it.
       return this.table(member.of).members.has(member.name)
     }
     if (of && ['all', 'exists', 'exists_one', 'filter', 'map'].includes(name)) {
@@ -248,13 +247,21 @@ class Evaluator {
   }
 }
 
+/** Reads a member, if it is there, with everything in it: each value must be one that a condition may read. */
+function readWhole(of: Value | undefined, name: string): void {
+  const value = of instanceof Table ? of.members.get(name)?.() : undefined
+  if (value instanceof Table) for (const inner of value.members.keys()) readWhole(value, inner)
+}
+
 /**
  * Evaluates a condition: true, false (403 `condition_failed`), or an error (403 `condition_error`). Throws a `Mistake` if
  * it meets a mistake of the policy; `mistakeOf` looks for mistakes without evaluating.
  */
 export function evaluate(source: string, variables: Variables): Outcome {
   try {
-    return truth(new Evaluator(rootsOf(variables)).value(parse(source)))
+    const [roots, tree] = [rootsOf(variables), parse(source)]
+    for (const [variable, name] of membersRead(tree)) readWhole(roots.get(variable), name)
+    return truth(new Evaluator(roots).value(tree))
   } catch (error) {
     if (error instanceof Wrong || error instanceof Unfit) return 'error'
     throw error

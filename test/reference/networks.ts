@@ -50,8 +50,8 @@ export function inNetwork(ip: string, network: string): boolean | undefined {
   const isMappedNetwork = isMapped(base) && prefix >= 96
   if (isMappedNetwork) prefix -= 96
   const [a, b] = [plain(address), isMappedNetwork ? plain(base) : base]
-  if (a.bits !== b.bits) return false
-  // Docs: unclear — whether bits after the prefix (`10.0.0.1/8`) make a network invalid. Taken here: they do not count.
   const shift = BigInt(b.bits - prefix)
+  if ((b.value >> shift) << shift !== b.value) return undefined
+  if (a.bits !== b.bits) return false
   return a.value >> shift === b.value >> shift
 }

@@ -2,14 +2,8 @@
 import { inexactMembers, isObject } from './json.ts'
 import type { Json, JsonObject } from './types.ts'
 
-/** docs/configuration.md, "Patterns": a value of more than 256 characters never matches. */
+/** docs/configuration.md, "Patterns": a value of more than 256 characters (UTF-16 units) never matches. */
 const LONGEST = 256
-
-/** How many characters (code points) a text has. */
-// Docs: unclear — whether a character is a code point or a UTF-16 unit. Taken here: a code point.
-export function lengthOf(text: string): number {
-  return [...text].length
-}
 
 /** Reads a pattern of the documented subset, and throws if it is another one. */
 class PatternReader {
@@ -85,12 +79,12 @@ export function isPattern(source: string): boolean {
 
 /** Whether a pattern matches the whole text. A text of more than 256 characters never matches. */
 export function matchesWhole(pattern: string, text: string): boolean {
-  return lengthOf(text) <= LONGEST && new RegExp(`^(?:${pattern})$`, 'u').test(text)
+  return text.length <= LONGEST && new RegExp(`^(?:${pattern})$`, 'u').test(text)
 }
 
 /** Whether a text of at most 256 characters contains the pattern, for `matches` of conditions. `undefined` if it is longer. */
 export function containsPattern(pattern: string, text: string): boolean | undefined {
-  return lengthOf(text) <= LONGEST ? new RegExp(pattern, 'u').test(text) : undefined
+  return text.length <= LONGEST ? new RegExp(pattern, 'u').test(text) : undefined
 }
 
 /** The names of a claim path: docs/configuration.md, "Claim paths". */
