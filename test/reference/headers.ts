@@ -45,8 +45,7 @@ function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
   const isRemoved = (name: string): boolean => {
     const word = spelling(name)
     if (word === 'authorization') {
-      // With `forward_token` it stays if it was accepted; in shadow mode always. Docs: unclear — if another rule
-      // injects `Authorization`, its name is also one "that any rule injects"; here that makes no difference.
+      // With `forward_token` it stays if it was accepted; in shadow mode always.
       const stays = isShadow || (rule.forwardToken && identity !== undefined)
       return !stays || name !== 'authorization' || removed.has(word)
     }

@@ -118,8 +118,7 @@ class Reader {
     const digits = this.text.slice(this.at, this.at + 4)
     if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw new Unreadable()
     this.at += 4
-    // Docs: unclear — half of a surrogate pair in an MCP message. Taken here: reading accepts it, and it is refused where
-    // the docs say so (docs/origin.md: identity claims; docs/configuration/conditions.md: values).
+    // Half of a surrogate pair is refused where a value is used: docs/origin.md, docs/configuration/conditions.md.
     return String.fromCharCode(Number.parseInt(digits, 16))
   }
 
@@ -152,7 +151,6 @@ class Reader {
       do {
         this.space()
         const name = this.string()
-        // Docs: unclear — `__proto__` is nowhere named. Some parsers drop it, so it cannot be read in one way only.
         if (Object.hasOwn(result, name) || name === '__proto__') throw new Unreadable()
         this.space()
         this.need(':')

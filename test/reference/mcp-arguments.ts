@@ -58,7 +58,6 @@ function objectsIn(value: Json | undefined, level = 0): { names: string[]; level
 /**
  * Whether a call is not ambiguous: no names that differ only in spelling, if a condition or a scope reads arguments.
  */
-// Docs: unclear — whether arguments that nothing reads are judged inside. Taken here: all arguments are, if one is read.
 export function checkArguments(
   args: JsonObject | undefined,
   scopes: string[] | { any: string[] },

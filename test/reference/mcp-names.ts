@@ -13,11 +13,11 @@ function prefixOf(name: string): string | undefined {
   return name.endsWith('*') ? name.slice(0, -1) : undefined
 }
 
-/** The name of a tool or prompt has 1 to 128 characters of visible text. */
-// Docs: unclear — whether a space is visible text. Taken here: not.
+/** The name of a tool or prompt has 1 to 128 characters of visible text, with spaces between words. */
 function isVisible(name: string): boolean {
-  const length = [...name].length
-  return length >= 1 && length <= 128 && !/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(name)
+  const words = name.split(' ')
+  const isWord = (word: string) => !/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(word)
+  return name.length <= 128 && name === name.trim() && name !== '' && words.every(isWord)
 }
 
 /** The path of a URI: what follows the authority, without query and fragment. */
@@ -31,7 +31,6 @@ function hasOddSegment(path: string): boolean {
   const isInner = (at: number) => at > 0 && at < segments.length - 1
   return segments.some((segment, at) => {
     const isDots = segment === '.' || segment === '..'
-    // Docs: unclear — whether the empty text after a slash at the end is an empty segment. Taken here: not.
     const isEmpty = segment === '' && isInner(at)
     return isDots || isEmpty || /^[A-Za-z]:$/.test(segment)
   })
@@ -40,7 +39,6 @@ function hasOddSegment(path: string): boolean {
 /** Whether an escape is of a character that needs none, of a control character, or of an escape. */
 function hasOddEscape(uri: string): boolean {
   if (/%(?![0-9a-fA-F]{2})/.test(uri)) return true
-  // Docs: unclear — whether `%25` alone is "an escape of an escape". Taken here: only before two hex digits.
   if (/%25[0-9a-fA-F]{2}/.test(uri)) return true
   const escapes = uri.match(/%[0-9a-fA-F]{2}/g) ?? []
   return escapes.some((one) => {

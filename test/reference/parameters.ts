@@ -49,7 +49,6 @@ function readWorkflow(
   const { from, name } = rule.workflow
   if (from === 'path') return params[name]
   const value = from === 'query' ? form[name] : readHeader(request, name)
-  // Docs: unclear — an empty value names no workflow; and two headers that were joined have a comma.
   if (value === undefined || value === '') refuse('parameter_ambiguous')
   if (from === 'header' && value.includes(',')) refuse('parameter_ambiguous')
   return value
