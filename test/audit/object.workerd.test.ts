@@ -298,6 +298,19 @@ describe('the object that keeps decisions', () => {
     expect((await logOf(name).list({ ...ALL, from: T + 2 * day })).dropped).toEqual([])
   })
 
+  it('stores of strangers no more than a tenth of the rows of the day', async () => {
+    const name = 'tenth'
+    const maxRows = 100
+    for (let i = 0; i < 15; i++) {
+      await logOf(name).append(batch([], { strangers: [record(`stranger-${i}`)], maxRows }))
+    }
+    // A record takes two rows.
+    expect((await idsOf(name)).length).toBeLessThanOrEqual(maxRows / 10 / 2)
+    expect(await idsOf(name)).toContain('stranger-0')
+    await logOf(name).append(batch([record('known')], { maxRows }))
+    expect(await idsOf(name)).toContain('known')
+  })
+
   it('stores no more of an issuer that has filled half of its ring on a day, and of others', async () => {
     const name = 'shares'
     const terms = { maxBytes: 1_000_000, issuers: 2 }

@@ -106,6 +106,13 @@ it('a record is short however many names a batch has, and counts the messages th
   expect(JSON.stringify(record).length).toBeLessThan(4_500)
 })
 
+/** Hands over a count of records that an isolate could not keep, of whatever issuers. */
+const drop = () =>
+  world.gate.call('AUDIT_LOG', '0', 'append', {
+    ...{ id: crypto.randomUUID(), known: [], strangers: [], ...terms },
+    dropped: [{ reason: 'overload', share: 'issuers', records: 7 }],
+  })
+
 describe('the rows of a day', () => {
   it('are not used up by strangers, who raise no alert either', async () => {
     for (let i = 0; i < 13; i++) await append('strangers', 4)
@@ -135,4 +142,14 @@ describe('the rows of a day', () => {
       ),
     )
   })
+})
+
+it('a gap of all issuers is told to one of them without its number', async () => {
+  await drop()
+  const gap = { reason: 'overload', share: 'issuers' }
+  const gapsOf = async (by: Name) =>
+    (await read(by, 'limit=1')).dropped?.filter(({ reason }) => reason === 'overload')
+  expect(await gapsOf('ops')).toMatchObject([{ ...gap, records: 7 }])
+  expect(await gapsOf('acme')).toMatchObject([gap])
+  expect((await gapsOf('acme'))?.[0]).not.toHaveProperty('records')
 })

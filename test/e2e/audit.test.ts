@@ -11,7 +11,7 @@ import type { Members } from '../kit/signing.ts'
 import { CLAIMS, DELEGATION, TIMES } from './attacks/claims.ts'
 import { KEYS } from './attacks/keys.ts'
 import { CASES, GRANTED } from './denial-cases.ts'
-import { askGate } from './setting.ts'
+import { askGate, outcome } from './setting.ts'
 import { AGENT, type Ask, SECRET, startWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
@@ -253,6 +253,35 @@ describe('GET /decisions', () => {
     expect(await status(`/${other.id}`)).toBe(404)
     expect(await status(`/${stranger.id}`)).toBe(404)
     expect(await status(`?issuer=${encodeURIComponent(world.beta.issuer)}`)).toBe(403)
+  })
+
+  it('is erased by administrators of one issuer for subjects of that issuer only', async () => {
+    const token = await world.beta.mint({ sub: 'bea' })
+    const { id } = await recordOf({ token })
+    const erase = async (issuer: string) =>
+      askGate(world.gate, '/.edgewarden/audit/erase', {
+        method: 'POST',
+        token: await world.acme.mint({ scope: 'edgewarden:audit:erase' }),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ subject: 'bea', issuer }),
+      })
+    const refused = await erase(world.beta.issuer)
+    expect(await outcome(refused)).toEqual({ status: 403, code: 'decision_reach' })
+    expect((await erase(world.acme.issuer)).status).toBe(200)
+    expect(await list({ subject: 'bea' })).toMatchObject([{ id }])
+  })
+
+  it('has the status of its code, also where JSON-RPC says the denial with 200', async () => {
+    const record = await recordOf({
+      token: await world.token({ scope: 'mcp:connect' }),
+      method: 'POST',
+      target: '/mcp',
+      headers: [['MCP-Protocol-Version', '2025-11-25']],
+      body: JSON.stringify({
+        ...{ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'drop_table' } },
+      }),
+    })
+    expect(record).toMatchObject({ decision: 'denied', code: 'tool_not_allowed', status: 403 })
   })
 
   it('is for who may, and is in the audit itself', async () => {

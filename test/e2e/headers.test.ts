@@ -68,6 +68,15 @@ describe('headers that only the gate may set', () => {
     expect(rawHeaders.filter(([, value]) => value.includes('forged-value'))).toEqual([])
   })
 
+  it('turn no request into another: Upgrade is for a GET', async () => {
+    const headers: Header[] = [
+      ['Connection', 'Upgrade'],
+      ['Upgrade', 'websocket'],
+    ]
+    const { method, body, header } = await arrived({ method: 'POST', headers, body: 'x' })
+    expect([method, body?.toString(), header('upgrade')]).toEqual(['POST', 'x', undefined])
+  })
+
   it('end at this hop in both directions, also where Connection names thousands', async () => {
     const names = Array.from({ length: 9_000 }, (_, i) => `x-${i.toString(36)}`)
     const own: Header[] = names.slice(0, 300).map((name) => [name, 'forged-value'])

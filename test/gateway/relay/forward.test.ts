@@ -493,7 +493,9 @@ describe('time', () => {
     running.then(() => {
       done = true
     })
-    await vi.advanceTimersByTimeAsync(60_000)
+    await vi.advanceTimersByTimeAsync(30_000)
+    sender?.enqueue(new Uint8Array(1))
+    await vi.advanceTimersByTimeAsync(30_000)
     expect(done).toBe(false)
     sender?.close()
     await vi.advanceTimersByTimeAsync(999)

@@ -191,6 +191,15 @@ describe('what a shared cache may not keep', () => {
     },
   )
 
+  it('of what has a header for shared caches alone, to any method', () => {
+    for (const method of ['GET', 'POST']) {
+      const inbound = { 'cache-control': 'public, max-age=5', 'cdn-cache-control': 'max-age=60' }
+      const { headers } = answerTo(inbound, {}, {}, { method })
+      expect(headers.get('cache-control')).toBe('private, max-age=5')
+      expect(headers.get('vary')).toBe('Authorization')
+    }
+  })
+
   it('of what expires', () => {
     const { headers } = answerTo({ expires: 'Sat, 28 Nov 2026 06:04:26 GMT' })
     expect([headers.get('cache-control'), headers.get('vary')]).toEqual([

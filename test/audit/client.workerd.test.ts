@@ -1,0 +1,50 @@
+import { reset } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, expect, it, vi } from 'vitest'
+import { createAudit } from '../../src/audit/client.ts'
+import { AuditLog } from '../../src/audit/object.ts'
+import { recordAt } from './record.ts'
+
+const { AUDIT_LOG } = env as unknown as {
+  readonly AUDIT_LOG: DurableObjectNamespace<AuditLog>
+}
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await reset()
+})
+
+it('a record is stored once, though the answer to its batch was lost and it is sent again', async () => {
+  const log = vi.fn()
+  const audit = createAudit({
+    objects: AUDIT_LOG as unknown as Parameters<typeof createAudit>[0]['objects'],
+    rule: {
+      ...{ retention: 86_400, maxBytes: 1e9, maxRows: Number.POSITIVE_INFINITY, shards: 1 },
+      ...{ addresses: false, pathValues: new Set(), claims: [] },
+    },
+    issuers: 1,
+    policyText: () => '{}',
+    problems: () => ({}),
+    clock: { now: Date.now },
+    waitUntil: () => {},
+    log,
+  })
+  const { append } = AuditLog.prototype
+  const lost = vi.spyOn(AuditLog.prototype, 'append').mockImplementation(async function (
+    this: AuditLog,
+    batch,
+  ) {
+    await append.call(this, batch)
+    throw new Error('the answer is lost')
+  })
+  // The audit adds the policy.
+  const recordOf = (request_id: string) => recordAt(Date.now(), { request_id, policy: undefined })
+  audit.take(recordOf('first'), 'known')
+  await audit.flush()
+  expect(log).toHaveBeenCalledWith(expect.objectContaining({ event: 'audit_not_stored' }))
+  lost.mockRestore()
+  audit.take(recordOf('second'), 'known')
+  await audit.flush()
+  const { decisions } = await audit.list({ filters: {}, limit: 10 })
+  expect(decisions.map((one) => JSON.parse(one).request_id).sort()).toEqual(['first', 'second'])
+})
