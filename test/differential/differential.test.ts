@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { makeCase } from './cases.ts'
 import { compareCase } from './compare.ts'
 import { run } from './run.ts'
-import type { Case } from './shapes.ts'
+import { BEGIN, type Case } from './shapes.ts'
 import { shrunk } from './shrink.ts'
 
 describe('the gate and the second implementation', () => {
@@ -52,6 +52,46 @@ const PASTED: Record<string, Case> = {
           target: '/v1/docs/7?_method=GET',
           headers: [],
           address: '192.0.2.7',
+        },
+      },
+    ],
+  },
+  'metrics for an issuer that may not read them, while the revocations are not available': {
+    policies: [
+      {
+        GATE: { resource: 'https://api.example.com', origin: 'service:ORIGIN' },
+        ISSUERS: { beta: { issuer: 'https://auth.beta.example', admin: 'own' } },
+        ROUTES: [{ match: 'GET /v1/x', scopes: [] }],
+      },
+    ],
+    keys: { beta: ['a1'] },
+    tokens: {
+      t: {
+        key: 'a1',
+        header: { typ: 'at+jwt' },
+        claims: {
+          iss: 'https://auth.beta.example',
+          aud: 'https://api.example.com',
+          sub: 'planner',
+          iat: BEGIN,
+          exp: BEGIN + 30,
+          jti: 'j2',
+          client_id: 'helper',
+          scope: 'edgewarden:metrics',
+        },
+      },
+    },
+    steps: [
+      {
+        before: { unavailable: ['revocations'] },
+        request: {
+          method: 'GET',
+          scheme: 'https',
+          host: 'api.example.com',
+          target: '/.edgewarden/metrics',
+          headers: [],
+          address: '192.0.2.7',
+          token: 't',
         },
       },
     ],

@@ -117,11 +117,11 @@ export function decideEndpoint(
   const { scope } = endpoint
   if (scope !== undefined && !scopes.includes(scope))
     refuse('scope_missing', { required_scopes: [scope] })
-  if (endpoint.needsAll && issuer.admin !== 'all') refuse('decision_reach')
   // "The gate accepts a proof once."
   if (proof) checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
   checkProofUse(policy, proof, world, request.now, true)
   checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
   checkThrottle(policy, { identity, kid }, world, request.now)
+  if (endpoint.needsAll && issuer.admin !== 'all') refuse('decision_reach')
   return { ...known, allowed: true }
 }
