@@ -3,7 +3,9 @@ import { type Acts, createActs } from '../audit/acts.ts'
 import type { Act } from '../core/model/audit.ts'
 import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
+import { readBy } from '../platform/answers.ts'
 import { hasSchema, noteSchema } from '../platform/schema.ts'
+import { PEER_ANSWERS } from './answers.ts'
 import { createRevocationLog } from './log.ts'
 import { createPrimary } from './primary.ts'
 import {
@@ -166,7 +168,7 @@ export class RevocationShard extends DurableObject {
     const own = jurisdiction ? all.jurisdiction(jurisdiction as DurableObjectJurisdiction) : all
     const locationHint = this.#primaryHint as DurableObjectLocationHint | undefined
     const options = name === PRIMARY && locationHint ? { locationHint } : {}
-    return own.getByName(name, options) as unknown as Peer
+    return readBy<Peer>(PEER_ANSWERS, own.getByName(name, options) as unknown as Peer)
   }
 
   /** Whether this shard is ready. A replica that is not ready starts to enrol. */

@@ -9,6 +9,7 @@ const EXPECTED = [
     'left',
     'crashed',
     'the answer (?:was|is) lost',
+    'malformed answer',
   ],
   'the (?:audit|set) is down',
   ...['shard \\d+ is not the primary', 'data of schema (?:0|2|99|1, or garbled)'],
