@@ -19,7 +19,10 @@ export function splitTarget(target: string): Target {
 
 /** The host that a request names, in lower case and without port. */
 export function readHost(request: Request): string {
-  const plain = /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/.exec(request.host ?? '')
+  const plain =
+    /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/.exec(
+      request.host ?? '',
+    )
   if (plain?.[1] === undefined) refuse('host_malformed')
   return plain[1].toLowerCase()
 }
