@@ -62,7 +62,7 @@ it.runIf(CAN_SET_CLOCK)(
   },
 )
 
-const COOLDOWN = 3_000
+const COOLDOWN = 8_000
 
 it('a herd of two hundred agents is accepted one cooldown after their issuer has a new key', async () => {
   const setting = await startSetting({ issuer: { jwks_cache: { cooldown: `${COOLDOWN}ms` } } })
