@@ -1,0 +1,394 @@
+/** Requests and tokens at the borders that single sentences of the docs draw: both must say the same on both sides. */
+import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../reference/types.ts'
+import { compareAll, mistakesOf } from './compare.ts'
+import { keyOf } from './material.ts'
+import { BEGIN, type Case, type RequestSpec, type Step } from './shapes.ts'
+
+const RESOURCE = 'https://api.example.com'
+const ISSUER = 'https://auth.acme.example'
+const CLAIMS = {
+  iss: ISSUER,
+  sub: 'u',
+  client_id: 'c',
+  aud: RESOURCE,
+  exp: BEGIN + 300,
+  iat: BEGIN,
+  jti: 'j',
+  scope: 'a',
+}
+
+interface Setting {
+  rules?: JsonObject[]
+  gate?: JsonObject
+  issuer?: JsonObject
+  scopes?: JsonObject
+  /** Members laid over good ones; `undefined` leaves one out. */
+  header?: Record<string, unknown>
+  claims?: Record<string, unknown>
+  /** The claims of a second token `u`. */
+  more?: Record<string, unknown>
+}
+
+type Sent = Partial<RequestSpec> & { before?: Step['before'] }
+
+const rule = (more: JsonObject = {}): JsonObject => ({ match: 'GET /v1/x', scopes: [], ...more })
+
+/** What the gate says of requests, if the second implementation says the same. */
+async function said(requests: Sent[], setting: Setting = {}): Promise<string[]> {
+  const { rules = [rule()], gate, issuer, scopes, header, claims, more } = setting
+  const token = (own: object = {}) => ({
+    key: 'a1',
+    header: { typ: 'at+jwt', ...header },
+    claims: { ...CLAIMS, ...claims, ...own } as JsonObject,
+  })
+  const one: Case = {
+    policies: [
+      {
+        GATE: { resource: RESOURCE, origin: 'service:ORIGIN', ...gate },
+        ISSUERS: { acme: { issuer: ISSUER, ...issuer } },
+        ROUTES: rules,
+        ...(scopes && { SCOPES: scopes }),
+      },
+    ],
+    keys: { acme: ['a1'] },
+    tokens: { t: token(), u: token(more) },
+    steps: requests.map(({ before, ...request }) => ({
+      ...(before && { before }),
+      request: {
+        method: 'GET',
+        scheme: 'https',
+        host: 'api.example.com',
+        target: '/v1/x',
+        headers: [],
+        address: '192.0.2.7',
+        token: 't',
+        ...request,
+      },
+    })),
+  }
+  expect(mistakesOf(one)).toEqual([])
+  const all: string[] = []
+  const found = await compareAll(one, ({ said }) => all.push(said.code ?? said.outcome))
+  expect(found.map(({ step, about }) => ({ request: requests[step], about }))).toEqual([])
+  return all
+}
+
+/** Pairs of what is sent and what the gate says. */
+const split = <One>(pairs: [one: One, code: string][]): [One[], string[]] => [
+  pairs.map(([one]) => one),
+  pairs.map(([, code]) => code),
+]
+
+describe('paths, methods and queries', () => {
+  const rules = [
+    { match: 'GET /v1/admin', scopes: ['z'] },
+    { match: 'GET /v1/admin/users', scopes: ['z'] },
+    { match: 'GET,POST /v1/*', scopes: [] },
+    { match: 'GET /.well-known/openid-configuration', scopes: [] },
+    { match: '* /*', scopes: [] },
+  ]
+
+  it('a path', async () => {
+    const [targets, codes] = split([
+      ['/v1/admin.json', 'path_ambiguous'],
+      ['/v1/admin.json/', 'path_ambiguous'],
+      ['/v1/admin.json/%20', 'path_ambiguous'],
+      ['/v1/admin%20.json', 'path_ambiguous'],
+      ['/v1/admin.json/users', 'forwarded'],
+      ['/v1/...', 'forwarded'],
+      ['/v1/..json', 'forwarded'],
+      ['/v1/..%20', 'path_ambiguous'],
+      ['/v1/%4', 'path_ambiguous'],
+      ['/v1/a^b', 'path_ambiguous'],
+      ['/v1/a|b[c]', 'forwarded'],
+      [`/v1/${'a'.repeat(8188)}`, 'forwarded'],
+      [`/v1/${'a'.repeat(8189)}`, 'path_ambiguous'],
+      ['/.EDGEWARDEN/policy', 'path_ambiguous'],
+      ['/.edgewarden.json', 'path_ambiguous'],
+      ['/.well-known/OAUTH-x', 'route_unknown'],
+      ['/.well-known/openid-configuration/x', 'route_unknown'],
+      ['/.well-known/openid-configuration', 'forwarded'],
+    ])
+    expect(
+      await said(
+        targets.map((target) => ({ target })),
+        { rules },
+      ),
+    ).toEqual(codes)
+  })
+
+  it('a query', async () => {
+    const [queries, codes] = split([
+      ['_method=post', 'forwarded'],
+      ['method=DELETE', 'forwarded'],
+      ['x-method=DELETE', 'method_ambiguous'],
+      ['__method[]=DELETE', 'method_ambiguous'],
+      ['X_HTTP_Method_Override=DELETE', 'method_ambiguous'],
+      ['_method=GET&x-method=POST', 'method_ambiguous'],
+      ['Access_Token=1', 'credential_in_query'],
+      ['a;access-token=1', 'credential_in_query'],
+      ['access_token[]=1', 'credential_in_query'],
+      ['accessToken=1', 'forwarded'],
+      ['x[access_token]=1', 'forwarded'],
+    ])
+    expect(
+      await said(
+        queries.map((query) => ({ target: `/v1/x?${query}` })),
+        { rules },
+      ),
+    ).toEqual(codes)
+  })
+
+  it('a preflight', async () => {
+    const ask = (method: string, query = '', path = '/v1/x'): Sent => ({
+      method: 'OPTIONS',
+      target: path + query,
+      headers: [
+        ['Origin', 'https://a.example'],
+        ['Access-Control-Request-Method', method],
+      ],
+    })
+    const metadata = '/.well-known/oauth-protected-resource'
+    const [requests, codes] = split([
+      [ask('GET'), 'preflight'],
+      [ask('GET', '?_method=GET'), 'preflight'],
+      [ask('GET', '?_method=POST'), 'method_ambiguous'],
+      [ask('POST'), 'preflight_refused'],
+      [ask('GET', '?access_token=1', metadata), 'endpoint'],
+      [{ target: `${metadata}?access_token=1` }, 'credential_in_query'],
+      [{ target: `${metadata}?_method=HEAD`, method: 'OPTIONS' }, 'endpoint'],
+    ])
+    const open = rule({ cors: { origins: ['*'] } })
+    expect(await said(requests, { rules: [open, rule({ match: 'POST /v1/x' })] })).toEqual(codes)
+  })
+
+  it('a host', async () => {
+    const [requests, codes] = split([
+      [{ host: 'API.example.com:8443' }, 'forwarded'],
+      [{ host: 'api.example.com.' }, 'host_malformed'],
+      [{ host: 'x.example', target: '/.edgewarden/health' }, 'endpoint'],
+      [{ host: '-', target: '/.edgewarden/health' }, 'host_malformed'],
+    ])
+    expect(await said(requests)).toEqual(codes)
+  })
+})
+
+describe('tokens', () => {
+  it.each<[Setting, string]>([
+    [{ header: { typ: 'absent' } }, 'token_malformed'],
+    [{ header: { typ: '' } }, 'token_malformed'],
+    [{ header: { kid: 'a b' } }, 'token_malformed'],
+    [{ header: { typ: 'wpt+jwt' } }, 'type_forbidden'],
+    [{ claims: { iss: 7 } }, 'token_malformed'],
+    [{ claims: { iss: '' } }, 'issuer_unknown'],
+    [{ claims: { exp: '@raw 1e400' } }, 'time_malformed'],
+    [{ claims: { nbf: BEGIN + 5 } }, 'forwarded'],
+    [{ claims: { nbf: BEGIN + 5.5 } }, 'token_not_yet_valid'],
+    [{ claims: { aud: `${RESOURCE}/` } }, 'forwarded'],
+    [{ claims: { aud: `${RESOURCE}/x/` } }, 'audience_mismatch'],
+    [{ claims: { sub: 'x'.repeat(2048) } }, 'forwarded'],
+    [{ claims: { sub: 'x'.repeat(2049) } }, 'claim_malformed'],
+    [{ claims: { agent_type: '' } }, 'agent_id_malformed'],
+    [{ claims: { act: { sub: 'x'.repeat(2049) } } }, 'delegation_malformed'],
+    [
+      { rules: [rule({ claims: { n: 3 } })], claims: { n: [3, '@raw 3.00000000000000001'] } },
+      'forwarded',
+    ],
+    [
+      { rules: [rule({ claims: { n: 3 } })], claims: { n: '@raw 3.00000000000000001' } },
+      'claim_rejected',
+    ],
+    [
+      { rules: [rule({ claims: { n: { min: 1 } } })], claims: { n: '@raw 1e400' } },
+      'claim_rejected',
+    ],
+    [{ rules: [rule({ max_age: '1m' })], claims: { sub: 'c@clients' } }, 'user_missing'],
+    [{ rules: [rule({ max_age: '1m' })], claims: { auth_time: BEGIN - 65 } }, 'forwarded'],
+    [
+      { rules: [rule({ max_age: '1m' })], claims: { auth_time: '@raw 1e400' } },
+      'authentication_malformed',
+    ],
+  ])('%o: %s', async (setting, code) => {
+    expect(await said([{}], setting)).toEqual([code])
+  })
+
+  it.each([
+    ['clerk', 'claim_missing'],
+    ['keycloak', 'claim_missing'],
+    ['generic', 'forwarded'],
+    ['rfc9068', 'forwarded'],
+  ])('without a client id, with profile %s: %s', async (profile, code) => {
+    const issuer = { profile, typ: ['at+jwt'], required_claims: ['exp', 'iat'], agent_id: 'sub' }
+    expect(await said([{}], { issuer, claims: { client_id: undefined, typ: 'Bearer' } })).toEqual([
+      code,
+    ])
+  })
+
+  it('a scope that is included in two ways', async () => {
+    const scopes = { w1: ['d:*'], w2: ['d:r:*'], p: ['d:r:*'], q: ['w1'] }
+    const rules = [rule({ scopes: ['d:r:x'] })]
+    expect(await said([{}], { rules, scopes, claims: { scope: 'q w1 p w2' } })).toEqual([
+      'forwarded',
+    ])
+  })
+
+  it('a token that is used twice', async () => {
+    const setting = { rules: [rule({ single_use: true })], more: { exp: BEGIN + 600 } }
+    const again: Sent = { token: 'u', before: { wait: 370 } }
+    expect(await said([{}, again], setting)).toEqual(['forwarded', 'forwarded'])
+    expect(await said([{}, { token: 'u' }, again], setting)).toEqual([
+      'forwarded',
+      'token_replayed',
+      'token_replayed',
+    ])
+  })
+})
+
+describe('keys and proofs', () => {
+  const { d: _, ...jwk } = keyOf('client').jwk as JsonObject
+  const proof = (claims: JsonObject = {}, header: JsonObject = {}): Sent => ({
+    as: 'DPoP ',
+    proof: { key: 'client', header, claims: { jti: 'p', ...claims } },
+  })
+
+  it.each<[Sent, string]>([
+    [proof({ nbf: BEGIN + 5 }), 'forwarded'],
+    [proof({ nbf: BEGIN + 6 }), 'proof_expired'],
+    [proof({ exp: BEGIN }), 'proof_expired'],
+    [proof({ iat: BEGIN - 60.5 }), 'proof_expired'],
+    [proof({}, { typ: 'application/DPOP+JWT' }), 'forwarded'],
+    [proof({}, { x: 'y'.repeat(1300) }), 'proof_key_invalid'],
+    [proof({}, { jwk: { ...jwk, use: 'enc' } }), 'proof_key_invalid'],
+    [proof({}, { jwk: { ...jwk, key_ops: ['sign'] } }), 'proof_key_invalid'],
+  ])('%o: %s', async (request, code) => {
+    expect(await said([request], { claims: { cnf: { jwk } } })).toEqual([code])
+  })
+
+  it.each([
+    ['https://api.example.com:8443/v1/x', 'forwarded'],
+    ['https://api.example.com/v1/x', 'proof_url_mismatch'],
+  ])('a host with two resources, and a proof for %s: %s', async (htu, code) => {
+    const rules = [rule({ resource: 'https://api.example.com:8443/x', audiences: [RESOURCE] })]
+    expect(await said([proof({ htu })], { rules, claims: { cnf: { jwk } } })).toEqual([code])
+  })
+
+  it.each([
+    [{ scope: '' }, 'scope_empty'],
+    [{ scope: undefined, roles: ['a'] }, 'forwarded'],
+    [{ cnf: { jwk, jkt: 'x' } }, 'confirmation_unsupported'],
+    [{ cnf: { jwk: { ...jwk, use: 'enc' } } }, 'confirmation_malformed'],
+    [{ workflow_id: 'w' }, 'intent_malformed'],
+  ])('an Agentic JWT with %o: %s', async (changed, code) => {
+    const intent = {
+      executed_by: 'u',
+      delegation_chain: 'e2b0bb2db17839e8',
+      step_sequence_hash: 'bed72404ae7c18e8',
+    }
+    const agent_proof = { agent_checksum: 'a'.repeat(64), registration_id: 'reg_u_1' }
+    const approved = { status: 'approved' as const, checksums: [`sha256:${'a'.repeat(64)}`] }
+    const before = { agents: { [`${ISSUER} u`]: approved } }
+    const issuer = {
+      profile: 'agentic-jwt',
+      agentic_forms: ['bare-checksum'],
+      scope: ['scope', 'roles'],
+    }
+    const claims = { intent, agent_proof, cnf: { jwk }, ...changed }
+    const setting = { header: { kid: 'k1' }, issuer, claims }
+    expect(await said([{ ...proof(), before }], setting)).toEqual([code])
+  })
+})
+
+describe('messages to an MCP server', () => {
+  const rules = [
+    {
+      match: 'GET,POST,DELETE /mcp',
+      scopes: [],
+      resource: `${RESOURCE}/mcp`,
+      mcp: {
+        tools: { a: [], 'f*': { scopes: { any: ['s:{arguments.p}', 'a'] } } },
+        prompts: { p: [] },
+        resources: { 'file:///d/*': [] },
+        methods: ['x/y'],
+      },
+    },
+  ]
+  const VERSION = 'io.modelcontextprotocol/protocolVersion'
+  const call = (method: string, params: JsonObject = {}, id: unknown = 1) => ({
+    jsonrpc: '2.0',
+    id,
+    method,
+    params,
+  })
+  const send = (body: unknown, revision: string, more: [string, string][] = []): Sent => ({
+    method: 'POST',
+    target: '/mcp',
+    headers: [['Content-Type', 'application/json'], ['MCP-Protocol-Version', revision], ...more],
+    body: JSON.stringify(body),
+  })
+  const OLD = (method: string, params?: JsonObject, id?: unknown) =>
+    send(call(method, params, id), '2025-11-25')
+  const NEW = (method: string, params: JsonObject, more: [string, string][] = []) =>
+    send(call(method, { _meta: { [VERSION]: '2026-07-28' }, ...params }), '2026-07-28', [
+      ['Mcp-Method', method],
+      ...more,
+    ])
+  const BATCH = (...messages: unknown[]) => send(messages, '2025-03-26')
+  const name = (text: string): [string, string][] => [['Mcp-Name', text]]
+
+  it.each<[Sent, string]>([
+    [OLD('tools/list', {}, 'x'.repeat(256)), 'forwarded'],
+    [OLD('tools/list', {}, 'x'.repeat(257)), 'message_invalid'],
+    [OLD('tools/list', {}, null), 'message_invalid'],
+    [OLD('x y'), 'message_invalid'],
+    [OLD('tools/call', { name: '' }), 'params_invalid'],
+    [OLD('tools/call', { name: 'a', arguments: [] }), 'params_invalid'],
+    [OLD('tools/call', { name: 'a', Uri: 'x' }), 'params_ambiguous'],
+    [OLD('tools/call', { name: 'a', x: 1, X: 2 }), 'params_ambiguous'],
+    [OLD('tools/call', { name: 'f a', arguments: { p: '..' } }), 'forwarded'],
+    [
+      OLD('tools/call', { name: 'f a', arguments: { p: 'q', z: { k: 1, K: 2 } } }),
+      'arguments_ambiguous',
+    ],
+    [OLD('tools/call', { name: 'fa ' }), 'tool_not_allowed'],
+    [OLD('x/y', { Uri: 1, meta: 1 }), 'forwarded'],
+    [OLD('x/y', { Meta: 1, _META: 1 }), 'params_ambiguous'],
+    [OLD('tools/list', { _meta: [] }), 'params_invalid'],
+    [OLD('tools/list', { _meta: { [VERSION]: '2025-03-26' } }), 'header_mismatch'],
+    [OLD('initialize', { protocolVersion: 7 }), 'params_invalid'],
+    [OLD('tasks/get', { taskId: 7 }), 'task_unknown'],
+    [OLD('subscriptions/listen', { notifications: { task_ids: [] } }), 'params_ambiguous'],
+    [
+      OLD('subscriptions/listen', { notifications: { resourceSubscriptions: [''] } }),
+      'params_invalid',
+    ],
+    [send({ jsonrpc: '2.0', id: 1, result: {} }, '2025-11-25'), 'forwarded'],
+    [send({ jsonrpc: '2.0', id: 1, result: 7 }, '2025-11-25'), 'message_invalid'],
+    [send({ jsonrpc: '2.0', id: 1, result: {} }, '2026-07-28'), 'message_invalid'],
+    [BATCH(), 'message_invalid'],
+    [BATCH(call('ping'), call('ping', {}, 2)), 'forwarded'],
+    [BATCH(call('ping'), call('ping')), 'message_invalid'],
+    [BATCH(...Array.from({ length: 51 }, (_, id) => call('ping', {}, id))), 'message_invalid'],
+    [NEW('tools/list', {}), 'forwarded'],
+    [NEW('tools/list', { _meta: {} }), 'params_invalid'],
+    [NEW('ping', { _meta: [] }), 'mcp_method_not_allowed'],
+    [NEW('tools/call', { name: 'a' }), 'header_mismatch'],
+    [NEW('tools/call', { name: 'a' }, name('=?base64?YQ==?=')), 'forwarded'],
+    [NEW('tools/call', { name: 'a' }, name('=?base64?YR==?=')), 'header_mismatch'],
+    [NEW('tools/list', { name: 'a' }, name('a')), 'forwarded'],
+    [NEW('tools/list', { name: 'a' }, name('b')), 'header_mismatch'],
+    [NEW('tasks/get', { taskId: 'x' }), 'header_mismatch'],
+    [NEW('tasks/get', { taskId: 7 }, name('x')), 'header_mismatch'],
+    [NEW('tasks/get', { taskId: 'x' }, name('x')), 'mcp_method_not_allowed'],
+    [{ ...OLD('ping'), method: 'DELETE' }, 'session_missing'],
+    [send({}, '2025-11-25', [['Mcp-Session-Id', 'mine-1']]), 'message_invalid'],
+    [
+      { ...send({}, '2025-11-25', [['Mcp-Session-Id', 'mine-1']]), method: 'DELETE' },
+      'body_too_large',
+    ],
+    [send(call('ping'), '2025-11-25', [['Content-Digest', 'sha-256=:AAAA:']]), 'digest_mismatch'],
+  ])('%o: %s', async (request, code) => {
+    const setting = { rules, claims: { aud: `${RESOURCE}/mcp` } }
+    expect(await said([request], setting)).toEqual([code])
+  })
+})
