@@ -15,11 +15,16 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([issuer.close(), origin.close()]))
 
-const guardOf = () => {
+const guardOf = (issuers = [issuer], most: object = { in_flight: 1 }) => {
   const read = parsePolicy({
-    GATE: { resource: RESOURCE, origin: origin.url },
-    ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
-    ROUTES: [{ match: 'GET /v1/*', scopes: [], in_flight: 1 }],
+    GATE: { resource: RESOURCE, origin: origin.url, in_flight: 1 },
+    ISSUERS: Object.fromEntries(
+      issuers.map(({ issuer }, i) => [
+        `issuer-${i}`,
+        { issuer, allow_insecure_http: true, agent_prefix: `${i}/` },
+      ]),
+    ),
+    ROUTES: [{ match: 'GET /v1/*', scopes: [], ...most }],
   })
   if (!read.ok) throw new Error(JSON.stringify(read.reason))
   return createGuard(read.value.policy)
@@ -74,4 +79,19 @@ it('is counted by forward until a stream ends, if the guard is told so', async (
     expect(again.status).toBe(200)
     await again.body?.cancel()
   })
+})
+
+it.each([{}, { in_flight: 1 }])('is counted for each issuer by itself, with %j', async (most) => {
+  const other = await createIssuer()
+  try {
+    const guard = guardOf([issuer, other], most)
+    const [own, others] = await Promise.all([issuer.mint(), other.mint()])
+    const ask = (token: string) => guard(requestBy(token), { isFollowed: true })
+    const [first, second] = [await ask(own), await ask(others)]
+    expect([first.outcome, second.outcome]).toEqual(['passed', 'passed'])
+    expect((await ask(own)).outcome).toBe('denied')
+    for (const { leave } of [first, second]) leave?.()
+  } finally {
+    await other.close()
+  }
 })

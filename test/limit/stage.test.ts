@@ -133,6 +133,16 @@ describe('what is counted together', () => {
     for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_-]{43}$/)
   })
 
+  it('is every agent of one issuer, where issuers are counted', async () => {
+    const [one, other, elsewhere] = await Promise.all([
+      nameIn('issuer'),
+      nameIn('issuer', { id: 'other' }),
+      nameIn('issuer', { issuer: 'https://other.example' }),
+    ])
+    expect(other).toBe(one)
+    expect(elsewhere).not.toBe(one)
+  })
+
   it('is the same whatever else differs', async () => {
     const same = await Promise.all([
       nameIn('agent'),

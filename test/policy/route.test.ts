@@ -567,6 +567,14 @@ describe('ROUTES', () => {
     })
   })
 
+  it('a rule that lists actors requires one', () => {
+    const requires = (delegation: object) =>
+      rule({ ROUTES: [{ ...CHAT, delegation }] }).delegation?.requireActor
+    expect(requires({ actors: ['planner'] })).toBe(true)
+    expect(requires({ actors: ['planner'], require_actor: false })).toBe(false)
+    expect(requires({ subjects: ['alice'] })).toBe(false)
+  })
+
   it('fills cors in', () => {
     expect(
       rule(cors({ expose: ['Retry-After', 'X-Cost'], max_age: '10m', credentials: true })).cors,

@@ -332,6 +332,14 @@ describe('claims', () => {
     expect(outcome).toMatchObject({ value: { access: { scopes } } })
   })
 
+  it('counts a JWT-SVID without iat as issued as early as its lifetime allows', async () => {
+    const outcome = await run(
+      { iat: undefined },
+      { issuer: { trustDomain: true, maxLifetime: 900 } },
+    )
+    expect(outcome).toMatchObject({ value: { access: { issuedAt: NOW + 600 - 900 } } })
+  })
+
   it('never reads an inherited claim', async () => {
     const { exp, ...rest } = CLAIMS
     const text = JSON.stringify(rest).replace('{', `{"__proto__":{"exp":${exp}},`)
