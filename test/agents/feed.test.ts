@@ -111,6 +111,22 @@ it('fails nothing for a record that is none', () => {
   expect(() => feed(batchOf('no record'))).not.toThrow()
 })
 
+it('counts as refusals what an agent may not use, and nothing of a token that is over', () => {
+  const { add, take } = createSightings()
+  const refused = (status: number, code: string) =>
+    recordAt(AT, { decision: 'denied', status, code })
+  add(
+    [
+      ...[refused(403, 'scope_missing'), refused(403, 'tool_not_allowed')],
+      ...[refused(401, 'token_revoked'), refused(401, 'token_expired_during_request')],
+      ...[refused(403, 'agent_suspended'), refused(429, 'rate_limited')],
+      ...[refused(502, 'origin_unreachable'), refused(503, 'revocations_unavailable')],
+    ],
+    TERMS,
+  )
+  expect(take()).toMatchObject([{ allowed: 0, probes: 2 }])
+})
+
 it('is bounded in agents, lists and texts', () => {
   const sightings = createSightings()
   const scopes = (i: number) => Array.from({ length: 40 }, (_, j) => `scope-${i}-${j}`)

@@ -5,6 +5,7 @@ import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
 import { withLimits } from './hurried.ts'
+import { learned, sightingOf } from './learned.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 import { BOUND, fate, hanging, lastEvent, SSE, withShortToken } from './streaming.ts'
 import { AGENT, startWorld, type World } from './world.ts'
@@ -399,7 +400,7 @@ describe('the revocation set', () => {
 describe('administrators of one issuer', () => {
   let world: World
   beforeAll(async () => {
-    world = await startWorld({ start: { durableObjects: WITH_AUDIT } })
+    world = await startWorld({ start: { durableObjects: WITH_AUDIT, reaching: true } })
   })
   afterAll(() => world.close())
 
@@ -418,7 +419,7 @@ describe('administrators of one issuer', () => {
     })
     const answer = await world.send({
       method,
-      target: AGENTS + target,
+      target: target.startsWith('/alerts') ? `/.edgewarden${target}` : AGENTS + target,
       token,
       headers: [...headers] as never,
       ...(body && { body: JSON.stringify(body) }),
@@ -452,7 +453,34 @@ describe('administrators of one issuer', () => {
         code: 'agent_stopped_by_all',
       })
     }
+    // It gets back the status from before it was stopped, however often it was stopped.
+    await send('ops', 'POST', '/retire', key('acme'))
     expect((await send('ops', 'POST', '/resume', key('acme'))).agent.status).toBe('approved')
+  })
+
+  it('read and judge alerts about agents of that issuer only', async () => {
+    const beta = { gate: world.gate, issuer: world.beta }
+    await learned(beta, AGENT, 'all')
+    const odd = { uses: [JSON.stringify(['DELETE /x'])] }
+    const rule = { name: 'all', signals: ['new_use'], action: 'alert', duration: 1, atMost: 0 }
+    await world.gate.call(
+      ...(['AGENTS', 'registry', 'observe'] as const),
+      [sightingOf(beta, AGENT, 'all', Date.now(), odd)],
+      {
+        ...{ prefix: '/.edgewarden', maxRows: 1_000_000 },
+        watch: { rules: [rule], acts: { retention: 1, maxBytes: 1, maxRows: 1 } },
+      },
+    )
+    const [{ id }] = (await send('ops', 'GET', '/alerts')).alerts
+    expect((await send('acme', 'GET', '/alerts')).alerts).toEqual([])
+    const unknown = { status: 404, code: 'alert_unknown' }
+    expect(await send('acme', 'GET', `/alerts/${id}`)).toMatchObject(unknown)
+    for (const verdict of ['dismiss', 'release', 'suspend']) {
+      expect(await send('acme', 'POST', `/alerts/${id}/${verdict}`)).toMatchObject(unknown)
+    }
+    const { alert } = await send('beta', 'GET', `/alerts/${id}`)
+    expect(alert).toMatchObject({ issuer: world.beta.issuer, agent: AGENT, signal: 'new_use' })
+    expect(alert).not.toHaveProperty('verdict')
   })
 })
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Members } from '../kit/signing.ts'
+import { administration } from './administration.ts'
 import { assertionIn } from './asserting.ts'
 import { expectChallenge, expectDenial, expectNoLeak } from './denied.ts'
 import { AGENT, HOST, startWorld, type World } from './world.ts'
@@ -388,6 +389,22 @@ describe('a token of one workflow', () => {
     const { request } = await ask(expected, '/d/runs/run-1', claims, by)
     expect(request?.header('x-agent-workflow-id')).toBe(request && 'run-1')
   })
+})
+
+it('an actor is stopped by a revocation of its own issuer, and by none of another', async () => {
+  const { acme, beta } = world
+  const { call } = administration(() => world)
+  const revoke = async (issuer: string) => {
+    const body = { kind: 'agent', issuer, value: 'stopped-actor' }
+    expect((await call('ops', { method: 'POST', body })).status).toBe(200)
+  }
+  const inner = { sub: 'stopped-actor', iss: beta.issuer }
+  const claims = { sub: 'alice', act: { sub: 'worker', iss: acme.issuer, act: inner } }
+  await revoke(acme.issuer)
+  await ask(OK, '/d/any', claims)
+  world.origin.clear()
+  await revoke(beta.issuer)
+  await ask(bad('token_revoked'), '/d/any', claims)
 })
 
 it('a sub-agent gets neither the routes, the workflow nor the scopes of who started it', async () => {

@@ -532,6 +532,16 @@ describe('the gate itself', () => {
     expect(answer).not.toContain(`"${SHORT}"`)
   })
 
+  it('writes none where the origin has it in its request id', async () => {
+    handle((_, res) => res.writeHead(200, { 'x-request-id': `id-${KEY}` }).end())
+    expect((await ask('/v1/x')).headers.get('x-request-id')).toBe(`id-${'*'.repeat(KEY.length)}`)
+    const origin_request_id = expect.stringMatching(/^id-\*+$/)
+    const line = await setting.gate.journalLine((one) =>
+      String(one.origin_request_id).startsWith('id-'),
+    )
+    expect(line).toMatchObject({ origin_request_id })
+  })
+
   it('has written none, and says which is too short to be hidden', () => {
     const output = setting.gate.output()
     expectHidden(output)

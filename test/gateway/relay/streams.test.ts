@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Facts } from '../../../src/core/guard.ts'
 import type { OnRevocation } from '../../../src/core/model/route.ts'
-import { limitedToToken } from '../../../src/gateway/relay/streams.ts'
+import { limitedToToken, type StreamContext } from '../../../src/gateway/relay/streams.ts'
 import {
   createGuard,
   createMemoryRevocations,
@@ -12,10 +13,12 @@ import {
   revocationId,
   type Send,
 } from '../../../src/index.ts'
-import { routeOf, targetOf } from '../../kit/facts.ts'
+import { eventually } from '../../kit/eventually.ts'
+import { accessOf, NOW, policyOf, routeOf, targetOf } from '../../kit/facts.ts'
 import { passed } from '../../kit/forwarded.ts'
 import { createIssuer, type Issuer } from '../../kit/issuer.ts'
 import { type Handler, type Origin, startOrigin } from '../../kit/origin.ts'
+import { PATIENCE } from '../../kit/wait.ts'
 
 const RESOURCE = 'https://api.example.com'
 const SSE = { 'content-type': 'Text/Event-Stream;charset=utf-8' }
@@ -254,5 +257,45 @@ describe('what ends with its token', () => {
     expect(await isWatched('end-all', typed)).toBe(true)
     expect(await isWatched('end-all', { ...typed, ...SMALL })).toBe(false)
     expect(await isWatched('ignore', typed)).toBe(false)
+  })
+})
+
+describe('an open stream of events', () => {
+  /** Opens a stream with these facts; the rule has ten minutes to finish. */
+  const open = async (known: Partial<Facts>, more: Partial<StreamContext> = {}) => {
+    let events: ReadableStreamDefaultController<Uint8Array> | undefined
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        events = controller
+      },
+    })
+    const route = routeOf('POST /mcp', { onRevocation: 'end-streams', finishWithin: 600 })
+    const leave = vi.fn()
+    const decision = Object.assign(passed({ route, ...known }), { leave })
+    const given = new Response(body, { headers: SSE })
+    const request = new Request(RESOURCE)
+    const answer = await limitedToToken(given, request, { decision, isFetched: true, ...more })
+    return { text: answer.text(), leave, end: () => events?.close() }
+  }
+
+  it('counts as in progress until it ends', async () => {
+    const { text, leave, end } = await open({})
+    await wait(20)
+    expect(leave).not.toHaveBeenCalled()
+    end()
+    await text
+    await eventually(() => expect(leave).toHaveBeenCalledOnce())
+  })
+
+  it('of an MCP client that waits for nothing goes on for half of the time to finish', async () => {
+    const idle = { openRequests: () => [] }
+    const { clockTolerance } = policyOf().gate
+    const expiredFor = (seconds: number) =>
+      open({ access: accessOf({ expires: NOW - clockTolerance - seconds }) }, idle)
+    const [late, early] = await Promise.all([expiredFor(301), expiredFor(299)])
+    expect(await Promise.race([late.text, wait(PATIENCE, 'goes on')])).toBe('')
+    expect(await Promise.race([early.text, wait(50, 'goes on')])).toBe('goes on')
+    early.end()
+    expect(await early.text).toBe('')
   })
 })
