@@ -2,7 +2,7 @@ import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../src/agents/object.ts'
-import { createWatchStates, STORE_MS } from '../../src/agents/watch-store.ts'
+import { createAlertTable, createWatchStates, STORE_MS } from '../../src/agents/watch-store.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
 import { learnedBy, SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
@@ -86,6 +86,30 @@ it('stops no more agents in an hour than may be, until a person says something o
   await odd('e')
   const [latest] = await alerts()
   expect([latest?.agent, latest?.quarantine?.until]).toEqual(['e', expect.any(Number)])
+  const now = Date.now()
+  vi.spyOn(Date, 'now').mockReturnValue(now + HOUR)
+  await learn('f')
+  await odd('f')
+  expect((await alerts())[0]).toMatchObject({ agent: 'f', quarantine: {} })
+})
+
+it('keeps a thousand alerts of an issuer, and pushes out none of another', async () => {
+  const kept = await runInDurableObject(registry(), (_, { storage }) => {
+    const table = createAlertTable(storage)
+    const add = (issuer: string) =>
+      table.add(
+        {
+          ...{ at: Date.now(), issuer, agent: 'a', watch: 'all', signal: 'new_use' },
+          ...{ usual: {}, seen: {}, requests: [] },
+        },
+        {},
+      )
+    add('https://auth.beta.example')
+    for (let i = 0; i < 1_003; i++) add(ISSUER)
+    const count = (issuer: string) => table.list({ issuer, limit: 2_000 }).alerts.length
+    return [count(ISSUER), count('https://auth.beta.example')]
+  })
+  expect(kept).toEqual([1_000, 1])
 })
 
 it('stops of one issuer half as many as may be, where there are several', async () => {

@@ -499,6 +499,16 @@ describe('a session', () => {
     }
   })
 
+  it('of the server reaches nobody in another spelling of the header', async () => {
+    setting.origin.on('*', (_, res) => {
+      res.writeHead(200, { ...JSON_TYPE, 'Mcp-Session-Id': 'own-id', mcp_session_id: 'own-id' })
+      res.end('{}')
+    })
+    const response = await post(call('initialize', { protocolVersion: '2025-11-25' }))
+    expect(response.headers.get('mcp-session-id')).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/)
+    expect(response.headers.has('mcp_session_id')).toBe(false)
+  })
+
   it('is for no other agent, rule or spelling, and never the server’s own', async () => {
     stateful('server-session-2')
     const sealed = await begin()
