@@ -154,7 +154,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   strip_headers: {
     description:
-      'Further header names to remove from requests, in any spelling. Each is a whole name; a `*` is a mistake, as in every header name of the policy.',
+      'Further header names to remove from requests, in any spelling, also with `forward_token` and in shadow mode. Each is a whole name; a `*` is a mistake, as in every header name of the policy.',
     example: ['x-debug'],
   },
   client_ip: {

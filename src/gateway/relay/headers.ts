@@ -93,9 +93,10 @@ const kindOf = (
   removed: RegExp,
 ): 'credential' | 'subprotocols' | 'removed' | 'stays' => {
   const folded = foldedName(name)
+  if (removed.test(folded)) return 'removed'
   if (CREDENTIALS.includes(folded)) return name === folded ? 'credential' : 'removed'
   if (folded === 'sec-websocket-protocol') return name === folded ? 'subprotocols' : 'removed'
-  return removed.test(folded) ? 'removed' : 'stays'
+  return 'stays'
 }
 
 /** Whether an answer's header is hop-by-hop, by its name or by {@link connectionOptions}. */

@@ -127,6 +127,16 @@ describe('stripInbound', () => {
     expect(names(inbound, { gate, route })).toEqual(['tenant-id', 'x-internal-x'])
   })
 
+  it.each<Partial<Route>>([{}, { mode: 'shadow' }, { forwardToken: true }])(
+    'removes credentials and subprotocols that the policy names: %j',
+    (route) => {
+      const named = ['authorization', 'dpop', 'sec-websocket-protocol']
+      const gate = gateOf({ stripHeaders: new Set(named) })
+      const inbound = Object.fromEntries([...named, 'accept'].map((name) => [name, 'x']))
+      expect(names(inbound, { gate, route })).toEqual(['accept'])
+    },
+  )
+
   it('removes both its own prefix and the usual one', () => {
     const gate = gateOf({ identityPrefix: 'x-acme-bot-' })
     const inbound = {
