@@ -44,11 +44,11 @@ function fullNeed(need: Need): {
   return Array.isArray(need) || 'any' in need ? { scopes: need } : need
 }
 
-function isMethodAllowed({ id, method }: Message, revision: string, table: McpTable): boolean {
+function isMethodAllowed({ method }: Message, revision: string, table: McpTable): boolean {
   // A response of the client.
   if (method === undefined) return true
   if (revision === NEWEST && GONE.includes(method)) return false
-  if (id === undefined) return method.startsWith('notifications/')
+  if (/^notifications(\/[A-Za-z_]+)+$/.test(method)) return true
   if (FREE.includes(method) || USING.includes(method)) return true
   if (revision !== NEWEST && TASKS.includes(method)) return true
   return table.methods?.includes(method) ?? false
