@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { heldBody } from '../../../src/core/stages/body.ts'
+import { heldBody, ownerOf } from '../../../src/core/stages/body.ts'
 import { anyRoom, codeOf, RESOURCE } from '../../kit/facts.ts'
 
 const digest = (text: string | Uint8Array, algorithm = 'sha256') =>
@@ -57,6 +57,16 @@ describe('a held body', () => {
     })
     expect(codeOf(await held(body))).toBe('body_incomplete')
   })
+})
+
+it('room for bodies is of one agent of one issuer', () => {
+  const [a, b] = ['https://a.example', 'https://b.example']
+  const owners = [
+    ownerOf({ issuer: a, id: 'planner' }),
+    ownerOf({ issuer: b, id: 'planner' }),
+    ownerOf({ issuer: a, id: 'helper' }),
+  ]
+  expect(new Set(owners).size).toBe(owners.length)
 })
 
 describe('a body that was read before', () => {
