@@ -73,11 +73,10 @@ export function stripInbound(
 ): void {
   const { gate } = policy
   const known = knownNames(gate)
-  const removed = removedBy(gate)
   const isShadow = route.mode === 'shadow'
   const named = sent.has('connection') ? connectionOptions(sent.get('connection')) : undefined
   for (const name of sent.keys()) {
-    const kind = known.get(name) ?? known.keep(name, kindOf(name, removed))
+    const kind = known.get(name) ?? known.keep(name, kindOf(name, gate))
     const stays = isShadow || (route.forwardToken && name !== 'dpop')
     const goes = kind === 'credential' ? !stays : kind === 'removed'
     if (goes || named?.has(foldedName(name))) headers.delete(name)
@@ -88,15 +87,12 @@ export function stripInbound(
 /** By header name: its kind. Agents use few spellings. */
 const knownNames = perObject((_: Gate) => createTextMemo<ReturnType<typeof kindOf>>())
 
-const kindOf = (
-  name: string,
-  removed: RegExp,
-): 'credential' | 'subprotocols' | 'removed' | 'stays' => {
+const kindOf = (name: string, gate: Gate): 'credential' | 'subprotocols' | 'removed' | 'stays' => {
   const folded = foldedName(name)
-  if (removed.test(folded)) return 'removed'
+  if (gate.stripHeaders.has(folded)) return 'removed'
   if (CREDENTIALS.includes(folded)) return name === folded ? 'credential' : 'removed'
   if (folded === 'sec-websocket-protocol') return name === folded ? 'subprotocols' : 'removed'
-  return 'stays'
+  return removedBy(gate).test(folded) ? 'removed' : 'stays'
 }
 
 /** Whether an answer's header is hop-by-hop, by its name or by {@link connectionOptions}. */
