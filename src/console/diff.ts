@@ -21,7 +21,10 @@ import { consoleDenials as deny } from './session.ts'
 
 const env = bindings as unknown as Env
 
-/** Bounds of one comparison. `entries`: of each list and table of the pasted policy. `ms`: until another comparison may begin. */
+/**
+ * Bounds of one comparison. `entries`: of each list and table of the pasted policy. `ms`: until another comparison may
+ * begin.
+ */
 const MOST = {
   characters: 256 * 1024,
   bytes: 512 * 1024,

@@ -38,25 +38,19 @@ export interface PolicyBundle {
   readonly warnings: readonly PolicyIssue[]
 }
 
-type PolicyReading = Result<PolicyBundle, readonly PolicyIssue[]>
-
 const MOST_RULES = 10_000
 
 /**
  * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown key is a mistake.
  * Never throws, whatever the variables hold. Fetches nothing: whether issuers and origins can be reached is not known
- * after it. `warn` finds the warnings: by default only those that a check of the file cannot find.
+ * after it. `warn` finds the warnings: by default only those that a check of the file cannot find. Each part is about a
+ * rule.
  */
-export function parsePolicy(...given: Parameters<typeof policyParts>): PolicyReading {
-  return whole(policyParts(...given))
-}
-
-/** As {@link parsePolicy}, in parts of about a rule. */
 export function* policyParts(
   vars: PolicyVars,
   env: PolicyEnv,
   warn: Warn = warnOfSecrets,
-): Parts<PolicyReading> {
+): Parts<Result<PolicyBundle, readonly PolicyIssue[]>> {
   const issues: PolicyIssue[] = []
   const given: PolicyVars = isObject(vars) ? vars : {}
   const at = into(issues)
@@ -186,7 +180,7 @@ export function readPolicy(
   env: PolicyEnv,
 ): Result<PolicyBundle, readonly PolicyIssue[]> {
   const { vars, issues } = readVars(variables)
-  const bundle = parsePolicy(vars, env)
+  const bundle = whole(policyParts(vars, env))
   if (issues.length === 0) return bundle
   return fail(bundle.ok ? issues : [...issues, ...bundle.reason])
 }

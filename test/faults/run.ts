@@ -7,6 +7,7 @@ import { cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { distance } from '../../src/policy/issues.ts'
 import { ROOT } from '../kit/repository.ts'
 import { changed, type Fault, faultNames, readFault } from './faults.ts'
 
@@ -107,6 +108,17 @@ async function compare(copy: string, decisions: string): Promise<string> {
   return `; decision ${output.trim()}`
 }
 
+/** The faults that are asked for. Throws where nothing has such a name. */
+function namesFor(asked: readonly string[]): readonly string[] {
+  const names = faultNames()
+  for (const one of asked) {
+    if (names.some((name) => name.startsWith(one))) continue
+    const near = names.find((name) => distance(one, name, 3) !== undefined)
+    throw new Error(`no fault begins with "${one}"${near ? `; did you mean ${near}?` : ''}`)
+  }
+  return names.filter((name) => asked.length === 0 || asked.some((one) => name.startsWith(one)))
+}
+
 async function main(): Promise<boolean> {
   const { values, positionals } = parseArgs({
     options: { differential: { type: 'string' }, help: { type: 'boolean' } },
@@ -116,11 +128,11 @@ async function main(): Promise<boolean> {
     console.log(USAGE)
     return true
   }
-  const names = faultNames().filter(
-    (name) => positionals.length === 0 || positionals.some((one) => name.startsWith(one)),
-  )
-  if (names.length === 0) throw new Error('There is no such fault')
-  const faults = names.map(readFault)
+  const { differential } = values
+  if (differential !== undefined && !/^[1-9]\d*$/.test(differential)) {
+    throw new Error(`--differential takes a number of decisions, not "${differential}"`)
+  }
+  const faults = namesFor(positionals).map(readFault)
   const copy = await copyProject()
   for (const kind of ['plain', 'built', 'soak'] as const) {
     const suites = faults.flatMap((one) =>
@@ -135,8 +147,8 @@ async function main(): Promise<boolean> {
     const takeBack = await putInto(copy, fault)
     try {
       const by = await runTests(copy, fault.suites, kindOf(fault.suites, fault.isSoak))
-      const isCompared = values.differential !== undefined && fault.isDecision
-      const compared = isCompared ? await compare(copy, values.differential ?? '') : ''
+      const isCompared = differential !== undefined && fault.isDecision
+      const compared = isCompared ? await compare(copy, differential) : ''
       const seconds = ((performance.now() - since) / 1000).toFixed(1)
       if (by) found++
       const said = by ? `found by ${by.file}: ${by.test}` : 'NOT FOUND'
@@ -150,4 +162,9 @@ async function main(): Promise<boolean> {
   return found === faults.length
 }
 
-process.exitCode = (await main()) ? 0 : 1
+try {
+  process.exitCode = (await main()) ? 0 : 1
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}
