@@ -6,6 +6,7 @@ import { AuditLog } from '../../src/audit/object.ts'
 import type { Act } from '../../src/core/model/audit.ts'
 import { eventually } from '../kit/eventually.ts'
 import { entriesOf, leader } from '../kit/shards.workerd.ts'
+import { loseAnswers } from './lost-answers.workerd.ts'
 
 const { AUDIT_LOG, ASSERTION_KEEPER } = env as unknown as {
   readonly AUDIT_LOG: DurableObjectNamespace<AuditLog>
@@ -71,14 +72,7 @@ describe('acts', () => {
 
   it('are there once after the answer of the audit was lost, however late they are sent again', async () => {
     const [one] = await entriesOf('one')
-    const { append } = AuditLog.prototype
-    const lost = vi.spyOn(AuditLog.prototype, 'append').mockImplementation(async function (
-      this: AuditLog,
-      batch,
-    ) {
-      await append.call(this, batch)
-      throw new Error('the answer is lost')
-    })
+    const lost = loseAnswers()
     const act = actOf('twice')
     await leader().add([one], act)
     await eventually(async () => expect(await stored()).toHaveLength(1))

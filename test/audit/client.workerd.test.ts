@@ -2,7 +2,8 @@ import { reset } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
 import { createAudit } from '../../src/audit/client.ts'
-import { AuditLog } from '../../src/audit/object.ts'
+import type { AuditLog } from '../../src/audit/object.ts'
+import { loseAnswers } from './lost-answers.workerd.ts'
 import { recordAt } from './record.ts'
 
 const { AUDIT_LOG } = env as unknown as {
@@ -29,14 +30,7 @@ it('a record is stored once, though the answer to its batch was lost and it is s
     waitUntil: () => {},
     log,
   })
-  const { append } = AuditLog.prototype
-  const lost = vi.spyOn(AuditLog.prototype, 'append').mockImplementation(async function (
-    this: AuditLog,
-    batch,
-  ) {
-    await append.call(this, batch)
-    throw new Error('the answer is lost')
-  })
+  const lost = loseAnswers()
   // The audit adds the policy.
   const recordOf = (request_id: string) => recordAt(Date.now(), { request_id, policy: undefined })
   audit.take(recordOf('first'), 'known')

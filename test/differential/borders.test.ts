@@ -118,6 +118,21 @@ describe('paths, methods and queries', () => {
     ).toEqual(codes)
   })
 
+  it('a credential that strip_headers names', async () => {
+    const gate = { strip_headers: ['authorization', 'dpop', 'sec-websocket-protocol'] }
+    const rules = [
+      rule({ forward_token: true }),
+      rule({ match: 'GET /v1/shadow', scopes: ['none'], mode: 'shadow' }),
+    ]
+    const headers: [string, string][] = [
+      ['dpop', 'x'],
+      ['sec-websocket-protocol', 'chat'],
+    ]
+    const requests = [{ headers }, { target: '/v1/shadow', headers }]
+    // In shadow mode a denied request goes on.
+    expect(await said(requests, { gate, rules })).toEqual(['forwarded', 'scope_missing'])
+  })
+
   it('a query', async () => {
     const [queries, codes] = split([
       ['_method=post', 'forwarded'],

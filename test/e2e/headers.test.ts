@@ -4,6 +4,7 @@ import type { Header } from '../kit/raw.ts'
 import { arrivals } from './arrivals.ts'
 import { JWKS } from './asserting.ts'
 import { IDENTITY, OTHERS } from './attacks/header-names.ts'
+import { askGate, sharedSetting } from './setting.ts'
 import { AGENT, HOST, RESOURCE, SECRET, type Sender, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
@@ -251,6 +252,27 @@ describe('credentials', () => {
     const request = await arrived({ target: '/v1/with-token', token, headers })
     expect(request.header('authorization')).toBe(`Bearer ${token}`)
     expect(request.header('proxy-authorization')).toBeUndefined()
+  })
+
+  it('never go on if strip_headers names them', async () => {
+    const setting = await sharedSetting({
+      gate: { strip_headers: ['authorization', 'dpop'] },
+      routes: [
+        { match: 'GET /v1/with-token', scopes: [], forward_token: true },
+        { match: 'GET /v1/shadow', scopes: ['none'], mode: 'shadow' },
+      ],
+    })
+    const token = await setting.token()
+    for (const path of ['/v1/with-token', '/v1/shadow']) {
+      const response = await askGate(setting.gate, path, { token, headers: { dpop: 'x' } })
+      expect(response.status).toBe(200)
+      const request = setting.origin.requests.at(-1)
+      expect([path, request?.header('authorization'), request?.header('dpop')]).toEqual([
+        path,
+        undefined,
+        undefined,
+      ])
+    }
   })
 
   it('are neither read nor sent on at a public rule', async () => {

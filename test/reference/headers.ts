@@ -49,7 +49,7 @@ function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
       const stays = isShadow || (rule.forwardToken && identity !== undefined)
       return !stays || name !== 'authorization' || removed.has(word)
     }
-    if (word === 'dpop') return !isShadow
+    if (word === 'dpop') return !isShadow || removed.has(word)
     if (word === 'sec-websocket-protocol') return true
     if (word === 'mcp-method' || word === 'mcp-name') {
       return rule.mcp !== undefined && revision !== '2026-07-28'
@@ -95,7 +95,10 @@ function setHeaders(policy: Policy, world: World, forwarded: Forwarded): Header[
   if (rule.access !== 'public') set.push(['cache-control', 'no-cache, no-store'])
   if (asksForWebSocket(request)) set.push(['upgrade', 'websocket'])
   const subprotocols = subprotocolsForOrigin(request, policy.rules)
-  if (subprotocols !== undefined) set.push(['sec-websocket-protocol', subprotocols])
+  const isStripped = policy.gate.stripHeaders.some(
+    (name) => spelling(name) === 'sec-websocket-protocol',
+  )
+  if (subprotocols !== undefined && !isStripped) set.push(['sec-websocket-protocol', subprotocols])
   if (rule.mcp !== undefined && forwarded.revision !== '2026-07-28') {
     // The server gets its own id, which is sealed in the one that the client has.
     if (headerOf(request, 'mcp-session-id') !== undefined) set.push(['mcp-session-id', ANY])
