@@ -137,7 +137,9 @@ export default defineConfig(({ mode }) => {
   }
   const project = (name: string, test: object) => ({ test: { ...shared, name, ...test } })
   const workerd = (name: string, test: object) => ({
-    resolve: { alias: { 'edgewarden/policy': join(import.meta.dirname, 'src/team-rules.ts') } },
+    resolve: {
+      alias: { 'edgewarden/policy': join(import.meta.dirname, 'src/gate/policy/team-rules.ts') },
+    },
     plugins: [
       cloudflareTest({
         wrangler: { configPath: CONFIG },

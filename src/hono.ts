@@ -1,15 +1,15 @@
 import type { Context, MiddlewareHandler, Next } from 'hono'
-import type { Denial } from './core/denial.ts'
-import type { Decision, Guard } from './core/guard.ts'
-import { fromHandler, toHandler } from './gateway/answer/handler.ts'
 import {
   type AgentGuardOptions,
   type AgentVariables,
   guarding,
   resourceMetadata as serveMetadata,
-} from './gateway/apps/guard-middleware.ts'
+} from './gate/app/guard-middleware.ts'
+import type { Denial } from './gate/base/denial.ts'
+import type { Decision, Guard } from './gate/guard/guard.ts'
+import { fromHandler, toHandler } from './gate/relay/handler.ts'
 
-export type { AgentGuardOptions, AgentVariables } from './gateway/apps/guard-middleware.ts'
+export type { AgentGuardOptions, AgentVariables } from './gate/app/guard-middleware.ts'
 
 /**
  * The guard as Hono middleware. Allowed requests go to `next` with {@link AgentVariables}; denied ones get problem

@@ -2,32 +2,36 @@
  * Edgewarden as a library for any runtime with Fetch and WebCrypto, without Workers or Node: guard,
  * policy and answers.
  */
-import { createMemoryAssertionKeys } from './assertion/key-service.ts'
-import { createAssertionKeys, createAssertionMemory } from './assertion/keys.ts'
-import { AUDIT_BINDING } from './audit/options.ts'
-import { type Guard, type GuardPorts, createGuard as guardWith } from './core/guard.ts'
-import { createInFlight } from './core/in-flight.ts'
-import { createMemoryReplays } from './core/model/memory-replays.ts'
-import type { Policy } from './core/model/policy.ts'
-import type { Clock, KeySource, SigningKeys } from './core/model/ports.ts'
-import type { Result } from './core/result.ts'
-import { createRooms } from './core/room.ts'
-import { respond } from './gateway/answer/respond.ts'
-import { createNonces, createSessions } from './gateway/platform/sessions.ts'
-import { createTokenMemory } from './gateway/platform/token-memory.ts'
-import { createKeyCache } from './keys/cache.ts'
-import { createMemoryKeyServices } from './keys/key-service-client.ts'
-import { createKeySource } from './keys/source.ts'
-import { createMemoryLimits } from './limit/memory.ts'
-import type { PolicyEnv } from './policy/env.ts'
-import type { PolicyIssue } from './policy/issues.ts'
-import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
-import type { PolicyInput } from './policy/tables.ts'
-import { warningsOf } from './policy/warnings.ts'
-import { createMemoryRevocations } from './revocation/memory.ts'
 
-export type { Step } from './core/chain.ts'
-export type { Denial } from './core/denial.ts'
+import { respond } from './gate/answer/respond.ts'
+import { createNonces, createSessions } from './gate/app/platform/sessions.ts'
+import { createTokenMemory } from './gate/app/platform/token-memory.ts'
+import { createMemoryAssertionKeys } from './gate/assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from './gate/assertion/keys.ts'
+import { createInFlight } from './gate/base/in-flight.ts'
+import type { Result } from './gate/base/result.ts'
+import { createRooms } from './gate/base/room.ts'
+import { type Guard, type GuardPorts, createGuard as guardWith } from './gate/guard/guard.ts'
+import { createKeyCache } from './gate/keys/cache.ts'
+import { createMemoryKeyServices } from './gate/keys/key-service-client.ts'
+import { createKeySource } from './gate/keys/source.ts'
+import { createMemoryLimits } from './gate/limit/memory.ts'
+import { createMemoryReplays } from './gate/model/memory-replays.ts'
+import type { Policy } from './gate/model/policy.ts'
+import type { Clock, KeySource, SigningKeys } from './gate/model/ports.ts'
+import { AUDIT_BINDING } from './gate/policy/keys/audit.ts'
+import { type PolicyBundle, parsePolicy as parse } from './gate/policy/parse.ts'
+import type { PolicyEnv } from './gate/policy/reading/env.ts'
+import type { PolicyIssue } from './gate/policy/reading/issues.ts'
+import type { PolicyInput } from './gate/policy/tables.ts'
+import { warningsOf } from './gate/policy/warnings.ts'
+import { createMemoryRevocations } from './gate/revocation/memory.ts'
+
+export { type ForwardOptions, forward } from './gate/app/forwarding.ts'
+export type { Step } from './gate/base/chain.ts'
+export type { Denial } from './gate/base/denial.ts'
+export type { HeaderReader, RequestHead } from './gate/base/request.ts'
+export type { Result } from './gate/base/result.ts'
 export {
   type Decision,
   type Facts,
@@ -35,29 +39,26 @@ export {
   type Guard,
   type GuardPorts,
   refusalOf,
-} from './core/guard.ts'
-export type { Condition, ConditionFacts, Operand } from './core/model/condition.ts'
-export type { Connection } from './core/model/connection.ts'
-export type { Issuer } from './core/model/issuer.ts'
-export type { SessionHolder, Sessions } from './core/model/mcp.ts'
-export type { Policy } from './core/model/policy.ts'
-export type * from './core/model/ports.ts'
+} from './gate/guard/guard.ts'
+export type { Condition, ConditionFacts, Operand } from './gate/model/condition.ts'
+export type { Connection } from './gate/model/connection.ts'
+export type { Issuer } from './gate/model/issuer.ts'
+export type { SessionHolder, Sessions } from './gate/model/mcp.ts'
+export type { Policy } from './gate/model/policy.ts'
+export type * from './gate/model/ports.ts'
 export {
   type Revocation,
   type RevocationSubject,
   revocationId,
   subjectKey,
-} from './core/model/revocation.ts'
-export type { Route } from './core/model/route.ts'
-export type { AccessToken, AgentIdentity } from './core/model/token.ts'
-export type { HeaderReader, RequestHead } from './core/request.ts'
-export type { Result } from './core/result.ts'
-export { type ForwardOptions, forward } from './gateway/apps/forwarding.ts'
-export type { Outbound, Send } from './gateway/relay/forward.ts'
-export type { PolicyIssue } from './policy/issues.ts'
-export type { PolicyBundle } from './policy/parse.ts'
-export type { PolicyInput } from './policy/tables.ts'
-export type { PolicyVars } from './policy/vars.ts'
+} from './gate/model/revocation.ts'
+export type { Route } from './gate/model/route.ts'
+export type { AccessToken, AgentIdentity } from './gate/model/token.ts'
+export type { PolicyBundle } from './gate/policy/parse.ts'
+export type { PolicyIssue } from './gate/policy/reading/issues.ts'
+export type { PolicyVars } from './gate/policy/reading/vars.ts'
+export type { PolicyInput } from './gate/policy/tables.ts'
+export type { Outbound, Send } from './gate/relay/forward.ts'
 export {
   createMemoryLimits,
   createMemoryReplays,

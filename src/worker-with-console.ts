@@ -1,6 +1,6 @@
-import { consoleGateway } from './console/app.ts'
-import type { Env } from './gateway/platform/env.ts'
-import { onceLoaded, openGate } from './gateway/platform/open.ts'
+import { consoleGateway } from './control/console/app.ts'
+import type { Env } from './gate/app/platform/env.ts'
+import { onceLoaded, openGate } from './gate/app/platform/open.ts'
 import worker from './worker.ts'
 
 export * from './worker.ts'

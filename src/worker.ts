@@ -1,15 +1,15 @@
-import { gateway } from './gateway/apps/gateway.ts'
-import type { Env } from './gateway/platform/env.ts'
-import { flushAudit, onceLoaded, openGate, refreshKeys } from './gateway/platform/open.ts'
-import { STOP } from './platform/system.ts'
+import { gateway } from './gate/app/gateway.ts'
+import type { Env } from './gate/app/platform/env.ts'
+import { flushAudit, onceLoaded, openGate, refreshKeys } from './gate/app/platform/open.ts'
+import { STOP } from './gate/platform/system.ts'
 
-export { AgentRegistry } from './agents/object.ts'
-export { AssertionKeeper } from './assertion/object.ts'
-export { AuditLog } from './audit/object.ts'
-export { KeyKeeper } from './keys/object.ts'
-export { RateLimiter } from './limit/object.ts'
-export { ReplayShard } from './replay/object.ts'
-export { RevocationShard } from './revocation/object.ts'
+export { AgentRegistry } from './control/agents/object.ts'
+export { AuditLog } from './control/audit/object.ts'
+export { AssertionKeeper } from './gate/assertion/object.ts'
+export { KeyKeeper } from './gate/keys/object.ts'
+export { RateLimiter } from './gate/limit/object.ts'
+export { ReplayShard } from './gate/replay/object.ts'
+export { RevocationShard } from './gate/revocation/object.ts'
 
 /** The Worker: `fetch` runs the gateway, `scheduled` renews keys ahead of requests. */
 export default {

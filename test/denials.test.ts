@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ANSWERS } from '../src/core/denial.ts'
-import { denialGroups } from '../src/denials.ts'
+import { denialGroups } from '../src/command/base/denials.ts'
+import { ANSWERS } from '../src/gate/base/denial.ts'
 
 const rows = denialGroups().flatMap((group) => group.rows)
 

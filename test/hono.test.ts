@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { createGuard } from '../src/core/guard.ts'
+import { createGuard } from '../src/gate/guard/guard.ts'
+import { createMemoryRevocations } from '../src/gate/revocation/memory.ts'
 import { type AgentVariables, agentGuard, resourceMetadata } from '../src/hono.ts'
-import { createMemoryRevocations } from '../src/revocation/memory.ts'
 import {
   anyRooms,
   clock,

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Policy } from '../src/core/model/policy.ts'
+import type { Policy } from '../src/gate/model/policy.ts'
 import {
   createGuard,
   createSigningKeys,

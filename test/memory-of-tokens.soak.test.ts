@@ -2,9 +2,9 @@ import { KeyObject, sign } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { LIMITS } from '../src/core/limits.ts'
-import type { Policy } from '../src/core/model/policy.ts'
-import { createTokenMemory } from '../src/gateway/platform/token-memory.ts'
+import { createTokenMemory } from '../src/gate/app/platform/token-memory.ts'
+import { LIMITS } from '../src/gate/base/limits.ts'
+import type { Policy } from '../src/gate/model/policy.ts'
 import {
   createGuard,
   type Decision,

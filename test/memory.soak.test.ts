@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import { perObject } from '../src/core/memo.ts'
-import { filterEvents } from '../src/mcp/answer/sse.ts'
+import { perObject } from '../src/gate/base/memo.ts'
+import { filterEvents } from '../src/gate/relay/mcp/sse.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void

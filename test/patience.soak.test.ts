@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { fetchDocument } from '../src/keys/document.ts'
+import { fetchDocument } from '../src/gate/keys/document.ts'
 import { createAgentVerifier } from '../src/origin/index.ts'
 import { startServer } from './keys/support.ts'
 import { createIssuer } from './kit/issuer.ts'

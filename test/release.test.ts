@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { faultsOf, notesOf, type Release } from '../scripts/release.ts'
+import { faultsOf, notesOf, type Release } from '../dev/scripts/release.ts'
 import { ROOT } from './kit/repository.ts'
 
 const CHANGELOG = `# Changelog
@@ -156,7 +156,7 @@ describe('the scripts of the release, run', () => {
 
   it('write the notes, or end the release', () => {
     const repository = join(directory, 'repository')
-    for (const path of ['scripts/release.ts', 'package.json', 'packages/create-edgewarden']) {
+    for (const path of ['dev/scripts/release.ts', 'package.json', 'packages/create-edgewarden']) {
       cpSync(join(ROOT, path), join(repository, path), { recursive: true })
     }
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { anchorsMissing, brokenLinks, outsideRequests } from '../site/checks.ts'
-import { diagram } from '../site/mermaid.ts'
-import { groupsOf, linkOf, PAGES } from '../site/pages.ts'
-import { headersFile, llmsFull, llmsIndex } from '../site/texts.ts'
+import { anchorsMissing, brokenLinks, outsideRequests } from '../dev/site/checks.ts'
+import { diagram } from '../dev/site/mermaid.ts'
+import { groupsOf, linkOf, PAGES } from '../dev/site/pages.ts'
+import { headersFile, llmsFull, llmsIndex } from '../dev/site/texts.ts'
 
 describe('a link of a page', () => {
   it.each([

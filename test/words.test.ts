@@ -2,9 +2,9 @@ import { globSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
 
-/** The words of prose/terms.yml, which `npm run prose` checks in pages, and what to write instead. */
+/** The words of dev/prose/terms.yml, which `npm run prose` checks in pages, and what to write instead. */
 const TERMS = (
-  parse(readFileSync('prose/terms.yml', 'utf8')) as {
+  parse(readFileSync('dev/prose/terms.yml', 'utf8')) as {
     rules: readonly { expected: string; pattern: string }[]
   }
 ).rules.map(({ expected, pattern }) => {
@@ -19,7 +19,7 @@ const withoutCode = (text: string): string =>
   text.replaceAll(/`[^`]*`/g, '').replaceAll(/\S*[/.=<>{}[\]+]\S*/g, '')
 
 /** Files with the words of other programs. */
-const QUOTES = ['src/tools/doctor/mcp-clients.ts', 'src/tools/serve/workerd-config.ts']
+const QUOTES = ['src/command/doctor/mcp-clients.ts', 'src/command/serve/workerd-config.ts']
 
 /** The comments and messages of a line of code. */
 const prose = (line: string): readonly string[] =>

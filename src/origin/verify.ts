@@ -1,9 +1,15 @@
 import { compactVerify } from 'jose'
-import { deepFreeze, type JsonObject, own } from '../core/json.ts'
-import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, mediaType, splitJws } from '../core/jws.ts'
-import { LIMITS } from '../core/limits.ts'
-import { ASSERTION_HEADER, ASSERTION_TYP } from '../core/model/assertion.ts'
-import { algorithmOf } from '../core/model/issuer.ts'
+import { deepFreeze, type JsonObject, own } from '../gate/base/json.ts'
+import {
+  decodeJwsPart,
+  FORBIDDEN_PARAMETERS,
+  isKid,
+  mediaType,
+  splitJws,
+} from '../gate/base/jws.ts'
+import { LIMITS } from '../gate/base/limits.ts'
+import { ASSERTION_HEADER, ASSERTION_TYP } from '../gate/model/assertion.ts'
+import { algorithmOf } from '../gate/model/issuer.ts'
 import { checkBinding } from './binding.ts'
 import { checkPlainHeaders, readClaims, type VerifiedAgent } from './claims.ts'
 import { AgentError } from './errors.ts'

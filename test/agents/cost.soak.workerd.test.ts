@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, it, vi } from 'vitest'
-import type { AgentRegistry } from '../../src/agents/object.ts'
+import type { AgentRegistry } from '../../src/control/agents/object.ts'
 import { leader } from '../kit/shards.workerd.ts'
 
 const { AGENTS } = env as unknown as { readonly AGENTS: DurableObjectNamespace<AgentRegistry> }

@@ -1,8 +1,8 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, it, vi } from 'vitest'
-import type { AgentRegistry } from '../../src/agents/object.ts'
-import { createSightings } from '../../src/agents/sightings.ts'
+import type { AgentRegistry } from '../../src/control/agents/object.ts'
+import { createSightings } from '../../src/control/agents/sightings.ts'
 import { recordAt } from '../audit/record.ts'
 import { sqlOf } from './support.workerd.ts'
 

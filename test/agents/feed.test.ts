@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { type AgentObjects, createAgentFeed, FEED } from '../../src/agents/feed.ts'
-import { createSightings, SIGHTINGS } from '../../src/agents/sightings.ts'
-import type { Batch } from '../../src/audit/protocol.ts'
-import { FURTHER, type Sighting, useText } from '../../src/core/model/agents.ts'
+import { type AgentObjects, createAgentFeed, FEED } from '../../src/control/agents/feed.ts'
+import { createSightings, SIGHTINGS } from '../../src/control/agents/sightings.ts'
+import { FURTHER, type Sighting, useText } from '../../src/gate/model/agents.ts'
+import type { Batch } from '../../src/gate/outbox/protocol.ts'
 import { recordAt } from '../audit/record.ts'
 
 const TERMS = { prefix: '/.edgewarden', maxRows: 10 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { Policy } from '../../src/core/model/policy.ts'
-import { SIGNALS } from '../../src/core/model/watch.ts'
-import { comparePolicies } from '../../src/diff/compare.ts'
-import { parsePolicy } from '../../src/policy/parse.ts'
-import { showPolicy } from '../../src/policy/show.ts'
-import { readVars } from '../../src/policy/vars.ts'
-import { warningsOf } from '../../src/policy/warnings.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
+import { SIGNALS } from '../../src/gate/model/watch.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
+import { readVars } from '../../src/gate/policy/reading/vars.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
+import { warningsOf } from '../../src/gate/policy/warnings.ts'
 
 const read = (
   watch: unknown,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { foundShare, simulate, sum, THEFTS } from '../../bench/watch/simulate.ts'
+import { foundShare, simulate, sum, THEFTS } from '../../dev/bench/watch/simulate.ts'
 import { tries } from '../kit/property.ts'
 
 const FLEETS = 3

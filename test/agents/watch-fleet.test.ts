@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { foundShare, simulate, sum } from '../../bench/watch/simulate.ts'
+import { foundShare, simulate, sum } from '../../dev/bench/watch/simulate.ts'
 
 describe('a small fleet', () => {
   it('has few false alerts, and nearly all thefts are found', () => {

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { type Found, learn, observe, type Sample } from '../../src/agents/watch-signals.ts'
+import { type Found, learn, observe, type Sample } from '../../src/control/agents/watch-signals.ts'
 import {
   addMember,
   SETS,
   type SetName,
   type WatchState,
   watchState,
-} from '../../src/agents/watch-state.ts'
-import { getOrMake } from '../../src/core/memo.ts'
-import { SIGNALS } from '../../src/core/model/watch.ts'
+} from '../../src/control/agents/watch-state.ts'
+import { getOrMake } from '../../src/gate/base/memo.ts'
+import { SIGNALS } from '../../src/gate/model/watch.ts'
 
 const MINUTE = 60_000
 const HOUR = 3_600_000

@@ -1,12 +1,16 @@
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
-import type { AgentRegistry } from '../../src/agents/object.ts'
-import { createAlertTable, createWatchStates, STORE_MS } from '../../src/agents/watch-store.ts'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { AgentStore, AgentTerms, Sighting } from '../../src/core/model/agents.ts'
-import { learnedBy, SIGNALS, type WatchRule } from '../../src/core/model/watch.ts'
-import { RevocationShard } from '../../src/revocation/object.ts'
+import type { AgentRegistry } from '../../src/control/agents/object.ts'
+import {
+  createAlertTable,
+  createWatchStates,
+  STORE_MS,
+} from '../../src/control/agents/watch-store.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import type { AgentStore, AgentTerms, Sighting } from '../../src/gate/model/agents.ts'
+import { learnedBy, SIGNALS, type WatchRule } from '../../src/gate/model/watch.ts'
+import { RevocationShard } from '../../src/gate/revocation/object.ts'
 import { eventually } from '../kit/eventually.ts'
 import { sqlOf } from './support.workerd.ts'
 

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, jwtVerify } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Asserted, assertionOf } from '../../src/assertion/assertion.ts'
-import type { Facts } from '../../src/core/guard.ts'
-import type { AssertionAlgorithm, AssertionBinding } from '../../src/core/model/assertion.ts'
-import type { SigningKey } from '../../src/core/model/ports.ts'
-import type { Route, Target } from '../../src/core/model/route.ts'
-import type { AccessToken, AgentIdentity } from '../../src/core/model/token.ts'
+import type { Facts } from '../../src/gate/guard/guard.ts'
+import type { AssertionAlgorithm, AssertionBinding } from '../../src/gate/model/assertion.ts'
+import type { SigningKey } from '../../src/gate/model/ports.ts'
+import type { Route, Target } from '../../src/gate/model/route.ts'
+import type { AccessToken, AgentIdentity } from '../../src/gate/model/token.ts'
+import { type Asserted, assertionOf } from '../../src/gate/relay/assertion.ts'
 import {
   accessOf,
   admissionFor,

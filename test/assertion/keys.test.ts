@@ -1,19 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { type CryptoKey, exportJWK, type JWK, jwtVerify, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { makeKey, publicKeyOf } from '../../src/assertion/key-material.ts'
+import { makeKey, publicKeyOf } from '../../src/gate/assertion/key-material.ts'
 import {
   type AssertionKeyService,
   createMemoryAssertionKeys,
   type KeptKeys,
-} from '../../src/assertion/key-service.ts'
-import { createAssertionKeys, createAssertionMemory } from '../../src/assertion/keys.ts'
+} from '../../src/gate/assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../src/gate/assertion/keys.ts'
 import type {
   AssertionAlgorithm,
   AssertionRule,
   OperatorKey,
-} from '../../src/core/model/assertion.ts'
-import type { SigningKey } from '../../src/core/model/ports.ts'
+} from '../../src/gate/model/assertion.ts'
+import type { SigningKey } from '../../src/gate/model/ports.ts'
 import { NOW } from '../kit/facts.ts'
 
 const MINUTE = 60_000

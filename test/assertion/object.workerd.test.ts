@@ -1,9 +1,9 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { makeKey } from '../../src/assertion/key-material.ts'
-import type { AssertionKeeper } from '../../src/assertion/object.ts'
-import type { AssertionKey, Wanted } from '../../src/assertion/plan.ts'
+import { makeKey } from '../../src/gate/assertion/key-material.ts'
+import type { AssertionKeeper } from '../../src/gate/assertion/object.ts'
+import type { AssertionKey, Wanted } from '../../src/gate/assertion/plan.ts'
 
 const { ASSERTION_KEEPER } = env as unknown as {
   readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { PolicyEnv } from '../../src/policy/env.ts'
+import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
 import { ENV, GATE, mistakes, parse, policy } from '../policy/support.ts'
 
 const jwkOf = (kind: 'ec' | 'ed25519') => {

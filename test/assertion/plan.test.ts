@@ -8,8 +8,8 @@ import {
   planOf,
   TIMES,
   type Wanted,
-} from '../../src/assertion/plan.ts'
-import type { AssertionAlgorithm } from '../../src/core/model/assertion.ts'
+} from '../../src/gate/assertion/plan.ts'
+import type { AssertionAlgorithm } from '../../src/gate/model/assertion.ts'
 import { tries } from '../kit/property.ts'
 
 const MINUTE = 60_000

@@ -1,8 +1,8 @@
 import { generateKeyPair } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { type SigningPorts, signing } from '../../src/assertion/stage.ts'
-import type { SigningKey } from '../../src/core/model/ports.ts'
-import type { Route } from '../../src/core/model/route.ts'
+import { type SigningPorts, signing } from '../../src/gate/guard/stages/assertion.ts'
+import type { SigningKey } from '../../src/gate/model/ports.ts'
+import type { Route } from '../../src/gate/model/route.ts'
 import { codeOf, gateOf, policyOf, routeOf } from '../kit/facts.ts'
 
 const { privateKey: key } = await generateKeyPair('ES256')

@@ -1,8 +1,8 @@
 import { reset } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
-import { createAudit } from '../../src/audit/client.ts'
-import type { AuditLog } from '../../src/audit/object.ts'
+import { createAudit } from '../../src/control/audit/client.ts'
+import type { AuditLog } from '../../src/control/audit/object.ts'
 import { loseAnswers } from './lost-answers.workerd.ts'
 import { recordAt } from './record.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createHealth } from '../../src/audit/health.ts'
-import type { Dropped } from '../../src/core/model/audit.ts'
+import { createHealth } from '../../src/control/audit/health.ts'
+import type { Dropped } from '../../src/gate/model/audit.ts'
 
 const START = Date.UTC(2026, 10, 28)
 const MINUTE = 60_000

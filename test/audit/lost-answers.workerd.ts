@@ -1,5 +1,5 @@
 import { vi } from 'vitest'
-import { AuditLog } from '../../src/audit/object.ts'
+import { AuditLog } from '../../src/control/audit/object.ts'
 
 /** From now on the audit stores what it gets, and its answer is lost. Undo it by `mockRestore`. */
 export function loseAnswers() {

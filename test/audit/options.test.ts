@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { receiverOf } from '../../src/audit/options.ts'
-import { parsePolicy } from '../../src/policy/parse.ts'
-import { showPolicy } from '../../src/policy/show.ts'
-import { readVars } from '../../src/policy/vars.ts'
+import { receiverOf } from '../../src/gate/policy/keys/audit.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
+import { readVars } from '../../src/gate/policy/reading/vars.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 
 const VARS = {
   GATE: { resource: 'https://api.example.com', origin: 'https://origin.example.com' },

@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { AuditLog } from '../../src/audit/object.ts'
+import type { AuditLog } from '../../src/control/audit/object.ts'
 import { recordAt } from './record.ts'
 
 const { AUDIT_LOG } = env as unknown as {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { LINEUP } from '../../bench/lineup.ts'
-import { readOptions } from '../../bench/options.ts'
+import { LINEUP } from '../../dev/bench/lineup.ts'
+import { readOptions } from '../../dev/bench/options.ts'
 
 const idsFor = (...args: string[]) => readOptions(args, 'latest')?.rows.map(({ id }) => id)
 

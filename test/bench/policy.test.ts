@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { HOST, PATH, policyVars, REVOKED_TOKEN } from '../../bench/policy.ts'
-import { createMint } from '../../bench/tokens.ts'
-import { workerEnv } from '../../src/policy/env.ts'
-import { readPolicy } from '../../src/policy/policy.ts'
+import { HOST, PATH, policyVars, REVOKED_TOKEN } from '../../dev/bench/policy.ts'
+import { createMint } from '../../dev/bench/tokens.ts'
+import { readPolicy } from '../../src/gate/policy/policy.ts'
+import { workerEnv } from '../../src/gate/policy/reading/env.ts'
 
 const { keys, mint } = await createMint()
 const nothing = () => undefined

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Pulled } from '../../bench/contenders/revocation-copy.ts'
-import { createLargeSet, type LargeSet } from '../../bench/revocation-set.ts'
+import type { Pulled } from '../../dev/bench/contenders/revocation-copy.ts'
+import { createLargeSet, type LargeSet } from '../../dev/bench/revocation-set.ts'
 
 const ENTRIES = 2_000
 

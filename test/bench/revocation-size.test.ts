@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { LargeSet } from '../../bench/revocation-set.ts'
-import { measureRevocations, sizeOf } from '../../bench/revocation-size.ts'
+import type { LargeSet } from '../../dev/bench/revocation-set.ts'
+import { measureRevocations, sizeOf } from '../../dev/bench/revocation-size.ts'
 
 const pulled = (ms: number, own = 0) => ({
   ms,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { median, orderOf, pairedRatio, surcharge, uncertainty } from '../../bench/statistics.ts'
+import { median, orderOf, pairedRatio, surcharge, uncertainty } from '../../dev/bench/statistics.ts'
 
 it.each([
   [[], Number.NaN],

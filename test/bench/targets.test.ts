@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import type { Line } from '../../bench/report.ts'
-import { renderTargets } from '../../bench/targets.ts'
+import type { Line } from '../../dev/bench/report.ts'
+import { renderTargets } from '../../dev/bench/targets.ts'
 
 /** A row of twenty rounds, the first ten of which took as long as `first` says. */
 const line = (id: string, first: number, rest = first): Line => ({

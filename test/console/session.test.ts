@@ -1,6 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { createMemoryAssertionKeys } from '../../src/assertion/key-service.ts'
-import { createAssertionKeys, createAssertionMemory } from '../../src/assertion/keys.ts'
 import {
   codeFor,
   openSession,
@@ -8,10 +6,12 @@ import {
   sealedSession,
   sessionGuard,
   sessionOf,
-} from '../../src/console/session.ts'
-import { createMemoryReplays } from '../../src/core/model/memory-replays.ts'
-import type { AccessToken } from '../../src/core/model/token.ts'
-import type { GatePorts } from '../../src/gateway/ports.ts'
+} from '../../src/control/console/session.ts'
+import type { GatePorts } from '../../src/gate/app/platform/ports.ts'
+import { createMemoryAssertionKeys } from '../../src/gate/assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../src/gate/assertion/keys.ts'
+import { createMemoryReplays } from '../../src/gate/model/memory-replays.ts'
+import type { AccessToken } from '../../src/gate/model/token.ts'
 import { ISSUER, NOW } from '../kit/facts.ts'
 import { createKey } from '../kit/signing.ts'
 import { CHAT, GATE, ITEM, policy as readPolicy } from '../policy/support.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { admissionOf, perAdmission, weigh } from '../../src/core/admission.ts'
+import { admissionOf, perAdmission, weigh } from '../../src/gate/base/admission.ts'
 
 describe('what is made for an admission', () => {
   it('is made once, by each maker, and for each admission', () => {

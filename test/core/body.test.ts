@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { readBody } from '../../src/core/body.ts'
+import { readBody } from '../../src/gate/base/body.ts'
 
 const text = (value: string) => new TextEncoder().encode(value)
 

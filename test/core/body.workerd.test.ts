@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readBody } from '../../src/core/body.ts'
-import { createRooms } from '../../src/core/room.ts'
+import { readBody } from '../../src/gate/base/body.ts'
+import { createRooms } from '../../src/gate/base/room.ts'
 
 const BOUNDS = { bytes: 100_000, ms: 60_000 }
 const KINDS = { native: IdentityTransformStream, script: TransformStream<Uint8Array, Uint8Array> }

@@ -7,7 +7,7 @@ import {
   sha256Name,
   utf8Decode,
   utf8Encode,
-} from '../../src/core/bytes.ts'
+} from '../../src/gate/base/bytes.ts'
 import { tries } from '../kit/property.ts'
 
 it.each([

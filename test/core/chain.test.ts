@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { chain, type Step, stage } from '../../src/core/chain.ts'
-import { denials } from '../../src/core/denial.ts'
-import { fail, ok } from '../../src/core/result.ts'
+import { chain, type Step, stage } from '../../src/gate/base/chain.ts'
+import { denials } from '../../src/gate/base/denial.ts'
+import { fail, ok } from '../../src/gate/base/result.ts'
 
 const deny = denials({ odd: ['forbidden', 'The number is odd', 'Send an even one'] })
 

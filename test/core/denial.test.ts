@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ANSWERS, type Answer, answerRow, denials, joined } from '../../src/core/denial.ts'
+import { ANSWERS, type Answer, answerRow, denials, joined } from '../../src/gate/base/denial.ts'
 
 const deny = denials({
   one: ['forbidden', 'It may not', 'Ask'],

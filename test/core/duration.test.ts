@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { dateTimeText, durationMs, durationText } from '../../src/core/duration.ts'
+import { dateTimeText, durationMs, durationText } from '../../src/gate/base/duration.ts'
 
 it.each([
   ['250ms', 250],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { freshnessOf, isEntityTag } from '../../src/core/freshness.ts'
+import { freshnessOf, isEntityTag } from '../../src/gate/base/freshness.ts'
 
 const MOST = 2 ** 31
 

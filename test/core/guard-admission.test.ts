@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { GUARD } from '../../src/core/guard.ts'
-import type { Policy } from '../../src/core/model/policy.ts'
+import { GUARD } from '../../src/gate/guard/guard.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
 import { ISSUER, NOW } from '../kit/facts.ts'
 import { type Asked, startLine } from '../kit/line.ts'
 import { FOREIGN, keys, keysOf, minted, PAIR, TOKEN } from '../line-cases.ts'

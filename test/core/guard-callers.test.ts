@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
-import { createGuard } from '../../src/core/guard.ts'
-import { createTokenMemory } from '../../src/gateway/platform/token-memory.ts'
+import { createTokenMemory } from '../../src/gate/app/platform/token-memory.ts'
+import { createGuard } from '../../src/gate/guard/guard.ts'
 import {
   anyRooms,
   clock,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createGuard, type Decision } from '../../src/core/guard.ts'
-import { explain } from '../../src/gateway/answer/explain.ts'
-import { recordOf } from '../../src/gateway/answer/record.ts'
+import { explain } from '../../src/gate/answer/explain.ts'
+import { recordOf } from '../../src/gate/app/record.ts'
+import { createGuard, type Decision } from '../../src/gate/guard/guard.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
 import {
   anyRooms,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isExactText, jsonText, own, parseJson, parseJsonObject } from '../../src/core/json.ts'
-import { LIMITS } from '../../src/core/limits.ts'
+import { isExactText, jsonText, own, parseJson, parseJsonObject } from '../../src/gate/base/json.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
 import { tries } from '../kit/property.ts'
 
 /** An object whose innermost value is `levels` deep, the object itself counted. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { decodeJwsPart, splitJws } from '../../src/core/jws.ts'
+import { decodeJwsPart, splitJws } from '../../src/gate/base/jws.ts'
 
 const part = (content: string | Uint8Array) => Buffer.from(content).toString('base64url')
 

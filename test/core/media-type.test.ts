@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isPlainJson } from '../../src/core/body.ts'
+import { isPlainJson } from '../../src/gate/base/body.ts'
 
 const judged = (type: string | undefined, coding?: string) =>
   isPlainJson(

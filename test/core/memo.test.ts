@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { perObject } from '../../src/core/memo.ts'
+import { perObject } from '../../src/gate/base/memo.ts'
 
 describe('what is made once per object', () => {
   it.each([

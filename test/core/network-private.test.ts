@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isPrivateHost, networkOf } from '../../src/core/network.ts'
+import { isPrivateHost, networkOf } from '../../src/gate/base/network.ts'
 import { tries } from '../kit/property.ts'
 
 describe('networkOf', () => {

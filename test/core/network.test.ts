@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { inNetwork, networkFault } from '../../src/core/network.ts'
+import { inNetwork, networkFault } from '../../src/gate/base/network.ts'
 
 describe('inNetwork', () => {
   it.each<[string, string, boolean | undefined]>([

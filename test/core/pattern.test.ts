@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Pattern, parsePattern, parseSearch } from '../../src/core/pattern.ts'
+import { type Pattern, parsePattern, parseSearch } from '../../src/gate/base/pattern.ts'
 
 const raw = String.raw
 

@@ -4,7 +4,7 @@ import {
   hasAccessToken,
   methodsNamed,
   queryValues,
-} from '../../src/core/query.ts'
+} from '../../src/gate/base/query.ts'
 
 it.each([
   ['', []],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { IncomingRequest, readAddress } from '../../src/core/request.ts'
+import { IncomingRequest, readAddress } from '../../src/gate/base/request.ts'
 import { requestTo } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 

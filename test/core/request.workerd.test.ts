@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { copyOf, SentHeaders } from '../../src/core/request.ts'
+import { copyOf, SentHeaders } from '../../src/gate/base/request.ts'
 import { tries } from '../kit/property.ts'
 
 describe('headers that are read at once', () => {

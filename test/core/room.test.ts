@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import { createHold, readBody } from '../../src/core/body.ts'
-import { LIMITS } from '../../src/core/limits.ts'
-import { createRooms } from '../../src/core/room.ts'
+import { createHold, readBody } from '../../src/gate/base/body.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import { createRooms } from '../../src/gate/base/room.ts'
 
 let now = 0
 const clock = { now: () => now }

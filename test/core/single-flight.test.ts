@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type InFlight, isInFlight, share } from '../../src/core/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../../src/gate/base/single-flight.ts'
 
 const start = () => {
   const flights: InFlight = new Map()

@@ -6,7 +6,7 @@ import {
   foldedName,
   headerText,
   isIdentityText,
-} from '../../src/core/text.ts'
+} from '../../src/gate/base/text.ts'
 import { anyCharacter, tries } from '../kit/property.ts'
 
 it.each([

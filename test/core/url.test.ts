@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
 import {
   canonicalPath,
   hostOf,
@@ -8,7 +8,7 @@ import {
   isPlainHost,
   percentDecode,
   splitUrl,
-} from '../../src/core/url.ts'
+} from '../../src/gate/base/url.ts'
 import { tries } from '../kit/property.ts'
 
 describe('canonicalPath', () => {

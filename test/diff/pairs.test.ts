@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { comparePolicies } from '../../src/diff/compare.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
 import { isSoak } from '../kit/property.ts'
 import { GATE, policy, type Vars } from '../policy/support.ts'
 import {

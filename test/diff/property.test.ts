@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { comparePolicies } from '../../src/diff/compare.ts'
-import { parsePolicy } from '../../src/policy/parse.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import { isSoak, rare, tries } from '../kit/property.ts'
 import { ENV, GATE } from '../policy/support.ts'
 import {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { comparePolicies } from '../../src/diff/compare.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
 import { tries } from '../kit/property.ts'
 import { GATE, policy, type Vars } from '../policy/support.ts'
 import { type Caller, combinations, widening } from './brute.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { comparePolicies } from '../../src/diff/compare.ts'
-import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from '../../src/diff/settings.ts'
-import { showPolicy } from '../../src/policy/show.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
+import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from '../../src/compare/settings.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { ACME, CHAT, GATE, ITEM, policy, type Vars } from '../policy/support.ts'
 
 const KEYS = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { comparePolicies } from '../../src/diff/compare.ts'
-import { stripInbound } from '../../src/gateway/relay/headers.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
+import { stripInbound } from '../../src/gate/relay/origin/headers.ts'
 import { ACME, CHAT, GATE, policy, type Vars } from '../policy/support.ts'
 
 const compared = async (before: Vars, after: Vars) => {

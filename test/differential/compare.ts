@@ -1,5 +1,5 @@
 /** Runs a case through both and compares what they say. */
-import type { Policy } from '../../src/core/model/policy.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
 import { CODES } from '../reference/codes.ts'
 import { createReference, type Reference } from '../reference/decide.ts'
 import type { Request, Verdict } from '../reference/types.ts'

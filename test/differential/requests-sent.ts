@@ -1,5 +1,5 @@
 /** A request of the second implementation as the platform would hand it to the gate. */
-import type { PlatformFacts } from '../../src/gateway/ports.ts'
+import type { PlatformFacts } from '../../src/gate/app/platform/ports.ts'
 import type { Request as Sent } from '../reference/types.ts'
 
 const PLACE = 'http://placeholder.invalid/'

@@ -1,5 +1,5 @@
 /** The world of a case, and what changes in it between requests. */
-import { type RevocationSubject, revocationId } from '../../src/core/model/revocation.ts'
+import { type RevocationSubject, revocationId } from '../../src/gate/model/revocation.ts'
 import { emptyWorld, type Request, type Revocation, type World } from '../reference/types.ts'
 import { certificateOf, DECRYPTION_SECRET, keyOf, proofText, tokenText } from './material.ts'
 import { BEGIN, type Case, type Change, type KeyName, type RequestSpec } from './shapes.ts'

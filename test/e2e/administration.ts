@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { KINDS } from '../../src/core/model/revocation.ts'
+import type { KINDS } from '../../src/gate/model/revocation.ts'
 import type { Issuer } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'
 import { AGENT, KID, REVOCATIONS, type World } from './world.ts'

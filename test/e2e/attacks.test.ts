@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { FORBIDDEN_TYPES } from '../../src/core/jws.ts'
+import { FORBIDDEN_TYPES } from '../../src/gate/base/jws.ts'
 import { rawRequest } from '../kit/raw.ts'
 import { HOSTS, METHODS, PATHS } from './attacks/addresses.ts'
 import { CLAIMS, DELEGATION, TIMES } from './attacks/claims.ts'

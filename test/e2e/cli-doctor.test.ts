@@ -6,8 +6,8 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
-import { render } from '../../src/tools/cli/output.ts'
-import { doctor } from '../../src/tools/doctor/doctor.ts'
+import { render } from '../../src/command/base/output.ts'
+import { doctor } from '../../src/command/doctor/doctor.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startOrigin } from '../kit/origin.ts'
 import { runHere } from '../tools/cli/kit.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { denialGroups } from '../../src/denials.ts'
+import { denialGroups } from '../../src/command/base/denials.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
 import { CASES, type Case, EXEMPT, NOT_GET } from './denial-cases.ts'
 import { type DenialGates, startDenialGates } from './denial-gates.ts'

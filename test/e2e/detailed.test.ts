@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { GUARD } from '../../src/core/guard.ts'
+import { GUARD } from '../../src/gate/guard/guard.ts'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members } from '../kit/signing.ts'

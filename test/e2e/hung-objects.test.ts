@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { KEY_TIMES } from '../../src/keys/times.ts'
+import { KEY_TIMES } from '../../src/gate/keys/times.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
 import { PATIENCE } from '../kit/wait.ts'

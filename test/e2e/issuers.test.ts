@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { KINDS } from '../../src/core/model/revocation.ts'
+import { KINDS } from '../../src/gate/model/revocation.ts'
 import { administration, SAME, TWO } from './administration.ts'
 import { expectDenial } from './denied.ts'
 import { AGENT, REVOCATIONS, sharedWorld, type World } from './world.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { FAULTS, type FaultName } from '../kit/issuer-faults.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { KEY_TIMES } from '../../src/keys/times.ts'
+import { KEY_TIMES } from '../../src/gate/keys/times.ts'
 import { FAULTS } from '../kit/issuer-faults.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import { FAULT_ROWS, type FaultRow, PASSED } from './issuer-rows.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { KEY_TIMES } from '../../src/keys/times.ts'
+import { KEY_TIMES } from '../../src/gate/keys/times.ts'
 import { later, reply } from '../kit/answers.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, rawRequest } from '../kit/raw.ts'

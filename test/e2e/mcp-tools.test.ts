@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { McpRevision } from '../../src/core/model/mcp.ts'
+import type { McpRevision } from '../../src/gate/model/mcp.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
 import type { Members } from '../kit/signing.ts'
 import { expectDenial, expectRpcDenial } from './denied.ts'

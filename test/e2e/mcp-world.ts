@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bundle } from '../../bench/bundles.ts'
+import { bundle } from '../../dev/bench/bundles.ts'
 import {
   type AuthorizationServer,
   startAuthorizationServer,

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { GUARD } from '../../src/core/guard.ts'
-import { bodyDenials } from '../../src/core/stages/body.ts'
+import { GUARD } from '../../src/gate/guard/guard.ts'
+import { bodyDenials } from '../../src/gate/guard/operation/body.ts'
 import type { RecordedRequest } from '../kit/origin.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
 import { IDENTITY, OTHERS } from './attacks/header-names.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { GUARD } from '../../src/core/guard.ts'
+import { GUARD } from '../../src/gate/guard/guard.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { bodyOf, type Told } from './explaining.ts'

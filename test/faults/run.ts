@@ -7,7 +7,7 @@ import { cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { distance } from '../../src/policy/issues.ts'
+import { distance } from '../../src/gate/policy/reading/issues.ts'
 import { ROOT } from '../kit/repository.ts'
 import { changed, type Fault, faultNames, readFault } from './faults.ts'
 

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { Policy } from '../../src/core/model/policy.ts'
-import type { KeySource, Limits, Revocations, TokenMemory } from '../../src/core/model/ports.ts'
-import { type Revocation, revocationId } from '../../src/core/model/revocation.ts'
-import { recordOf } from '../../src/gateway/answer/record.ts'
+import { recordOf } from '../../src/gate/app/record.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
+import type { KeySource, Limits, Revocations, TokenMemory } from '../../src/gate/model/ports.ts'
+import { type Revocation, revocationId } from '../../src/gate/model/revocation.ts'
 import {
   createGuard,
   createMemoryLimits,

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { mcpAccess } from '../../src/mcp/access.ts'
+import { mcpAccess } from '../../src/gate/guard/stages/mcp-access.ts'
 import { agentOf } from '../kit/facts.ts'
 import { isSoak } from '../kit/property.ts'
 import { ask, mcpOf } from '../mcp/operation/support.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { maskStream, maskText } from '../../src/gateway/relay/mask.ts'
+import { maskStream, maskText } from '../../src/gate/relay/secrets/mask.ts'
 import { tries } from '../kit/property.ts'
 import { base64With, SPELLINGS, spelledOf } from '../kit/spelled.ts'
 

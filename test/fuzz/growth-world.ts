@@ -1,10 +1,10 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { importJWK, type JWK } from 'jose'
-import type { VerificationKey } from '../../src/core/model/token.ts'
-import { SentHeaders } from '../../src/core/request.ts'
-import { ok } from '../../src/core/result.ts'
-import { createNonces, createSessions } from '../../src/gateway/platform/sessions.ts'
-import type { Opened, PlatformFacts } from '../../src/gateway/ports.ts'
+import type { Opened, PlatformFacts } from '../../src/gate/app/platform/ports.ts'
+import { createNonces, createSessions } from '../../src/gate/app/platform/sessions.ts'
+import { SentHeaders } from '../../src/gate/base/request.ts'
+import { ok } from '../../src/gate/base/result.ts'
+import type { VerificationKey } from '../../src/gate/model/token.ts'
 import {
   createGuard,
   createMemoryLimits,
@@ -146,7 +146,7 @@ export const proofWith = (claims = '', header = ''): string =>
     proofKey.privateKey,
   )
 
-/** The gate with its console, as `src/console/app.ts` exports it, on ports in memory. */
+/** The gate with its console, as `src/control/console/app.ts` exports it, on ports in memory. */
 export const startWorld = async (
   consoleGateway: (request: Request, opened: Opened) => Promise<Response>,
 ) => {

@@ -4,7 +4,7 @@ import type { Entry, Worlds } from './growth-entries.ts'
 /** The gate as one module, and its world. */
 export async function loadWorld({ isCounted }: { readonly isCounted: boolean }) {
   type Console = { readonly consoleGateway: Parameters<Worlds['startWorld']>[0] }
-  const paths = ['test/fuzz/growth-world.ts', 'src/console/app.ts']
+  const paths = ['test/fuzz/growth-world.ts', 'src/control/console/app.ts']
   const world = await loadWhole<Worlds & Console>(paths, isCounted)
   return { world, gate: await world.startWorld(world.consoleGateway) }
 }

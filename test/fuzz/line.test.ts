@@ -2,9 +2,9 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import { importJWK, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { createGuard, type Decision, GUARD } from '../../src/core/guard.ts'
-import type { VerificationKey } from '../../src/core/model/token.ts'
-import { ok } from '../../src/core/result.ts'
+import { ok } from '../../src/gate/base/result.ts'
+import { createGuard, type Decision, GUARD } from '../../src/gate/guard/guard.ts'
+import type { VerificationKey } from '../../src/gate/model/token.ts'
 import {
   anyRooms,
   clock,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Pattern, parsePattern } from '../../src/core/pattern.ts'
+import { type Pattern, parsePattern } from '../../src/gate/base/pattern.ts'
 import { tries } from '../kit/property.ts'
 
 const raw = String.raw

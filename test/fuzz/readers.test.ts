@@ -5,9 +5,9 @@ import { parse as parseNode } from 'node:querystring'
 import fc from 'fast-check'
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import type { McpUse } from '../../src/core/model/mcp.ts'
-import { ambiguousParameter, queryValues } from '../../src/core/query.ts'
-import { namesOf } from '../../src/mcp/options/names.ts'
+import { ambiguousParameter, queryValues } from '../../src/gate/base/query.ts'
+import type { McpUse } from '../../src/gate/model/mcp.ts'
+import { namesOf } from '../../src/gate/policy/keys/mcp-names.ts'
 import { tries } from '../kit/property.ts'
 
 /** What people's servers read with, beside what the gate reads: no value that one reads is another than was judged. */

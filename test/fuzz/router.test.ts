@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Method, Route } from '../../src/core/model/route.ts'
-import { readingsOf } from '../../src/policy/path-readings.ts'
-import { foldCase, type Readings, segmentsOf } from '../../src/policy/route-index.ts'
-import { compileRouter } from '../../src/policy/router.ts'
+import type { Method, Route } from '../../src/gate/model/route.ts'
+import { readingsOf } from '../../src/gate/policy/reading/path-readings.ts'
+import { foldCase, type Readings, segmentsOf } from '../../src/gate/policy/reading/route-index.ts'
+import { compileRouter } from '../../src/gate/policy/reading/router.ts'
 import { routeOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 

@@ -1,7 +1,7 @@
 import { type KeyObject, sign } from 'node:crypto'
 import fc from 'fast-check'
-import { LIMITS } from '../../src/core/limits.ts'
-import { PROFILES } from '../../src/policy/profiles.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import { PROFILES } from '../../src/gate/policy/keys/profiles.ts'
 import { ISSUER, NOW, RESOURCE } from '../kit/facts.ts'
 
 /** Seconds. */

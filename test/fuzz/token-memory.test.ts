@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { type Admission, weigh } from '../../src/core/admission.ts'
-import type { PassedToken } from '../../src/core/model/ports.ts'
-import { createTokenMemory } from '../../src/gateway/platform/token-memory.ts'
+import { createTokenMemory } from '../../src/gate/app/platform/token-memory.ts'
+import { type Admission, weigh } from '../../src/gate/base/admission.ts'
+import type { PassedToken } from '../../src/gate/model/ports.ts'
 import { admissionFor, NOW, passedOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 

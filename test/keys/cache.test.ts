@@ -6,8 +6,8 @@ import {
   rememberMiss,
   rememberNetwork,
   takeAnswer,
-} from '../../src/keys/cache.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
+} from '../../src/gate/keys/cache.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import { issuerOf, publicJwk, startClock } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })

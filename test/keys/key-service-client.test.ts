@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Question } from '../../src/keys/key-service.ts'
-import { createKeyServiceClient, refreshAhead } from '../../src/keys/key-service-client.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
+import type { Question } from '../../src/gate/keys/key-service.ts'
+import { createKeyServiceClient, refreshAhead } from '../../src/gate/keys/key-service-client.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 
 const place = {
   name: 'acme',

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import { issuerOf, publicJwk, startServer, startWorld } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })

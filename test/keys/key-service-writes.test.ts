@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import { recordName } from '../../src/keys/store.ts'
+import { recordName } from '../../src/gate/keys/store.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import { issuerOf, MemoryKv, publicJwk, startServer, startWorld } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })

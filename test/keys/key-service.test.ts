@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
 import {
   createKeyService,
   type KeyServiceState,
   type Question,
-} from '../../src/keys/key-service.ts'
+} from '../../src/gate/keys/key-service.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import { issuerOf, publicJwk, startClock, startServer } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })

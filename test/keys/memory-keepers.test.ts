@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import { createMemoryKeyServices } from '../../src/keys/key-service-client.ts'
+import { createMemoryKeyServices } from '../../src/gate/keys/key-service-client.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import { issuerOf, MemoryKv, publicJwk, startClock, startServer } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })

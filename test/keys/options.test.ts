@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import { ACME, mistakes, policy } from '../policy/support.ts'
 
 const LOCAL = { issuer: 'http://localhost:9000', allow_insecure_http: true }

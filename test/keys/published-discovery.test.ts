@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../src/core/json.ts'
-import { fail, ok } from '../../src/core/result.ts'
-import type { DocumentFault, Fetched } from '../../src/keys/document.ts'
-import { discover, metadataUrls } from '../../src/keys/published.ts'
+import type { JsonObject } from '../../src/gate/base/json.ts'
+import { fail, ok } from '../../src/gate/base/result.ts'
+import type { DocumentFault, Fetched } from '../../src/gate/keys/document.ts'
+import { discover, metadataUrls } from '../../src/gate/keys/published.ts'
 
 describe('metadataUrls', () => {
   it.each([

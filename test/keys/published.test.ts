@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import { fetchPublished, type Learned } from '../../src/keys/published.ts'
+import { fetchPublished, type Learned } from '../../src/gate/keys/published.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import { issuerOf, publicJwk, startClock, startServer } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })

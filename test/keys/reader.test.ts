@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import {
   FOUND,
   issuerOf,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { rotated } from '../../src/keys/store.ts'
+import { rotated } from '../../src/gate/keys/store.ts'
 
 const A = { kty: 'EC', kid: 'a', x: '1' }
 const B = { kty: 'EC', kid: 'b', x: '2' }

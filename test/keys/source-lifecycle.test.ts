@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Issuer, KeyTimes } from '../../src/core/model/issuer.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
+import type { Issuer, KeyTimes } from '../../src/gate/model/issuer.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import {
   FOUND,
   issuerOf,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import { entryOf } from '../../src/keys/cache.ts'
+import { entryOf } from '../../src/gate/keys/cache.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import {
   FOUND,
   issuerOf,

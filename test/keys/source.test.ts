@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import { KEY_TIMES } from '../../src/keys/times.ts'
+import { KEY_TIMES } from '../../src/gate/keys/times.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
 import {
   FOUND,
   issuerOf,

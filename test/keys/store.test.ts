@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
-import { readRecord, recordName, writeRecord } from '../../src/keys/store.ts'
-import { KEY_TIMES } from '../../src/keys/times.ts'
+import { readRecord, recordName, writeRecord } from '../../src/gate/keys/store.ts'
+import { KEY_TIMES } from '../../src/gate/keys/times.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import { issuerOf, MemoryKv, publicJwk } from './support.ts'
 
 const NOW = 1_000_000_000_000

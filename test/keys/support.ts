@@ -1,13 +1,17 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import { createKeyCache, keyStatus } from '../../src/keys/cache.ts'
-import type { KeyService, Question } from '../../src/keys/key-service.ts'
-import { createMemoryKeyServices } from '../../src/keys/key-service-client.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
-import { createKeyReader, createKeySource, type KeySourceOptions } from '../../src/keys/source.ts'
-import type { KvLike } from '../../src/keys/store.ts'
+import { createKeyCache, keyStatus } from '../../src/gate/keys/cache.ts'
+import type { KeyService, Question } from '../../src/gate/keys/key-service.ts'
+import { createMemoryKeyServices } from '../../src/gate/keys/key-service-client.ts'
+import {
+  createKeyReader,
+  createKeySource,
+  type KeySourceOptions,
+} from '../../src/gate/keys/source.ts'
+import type { KvLike } from '../../src/gate/keys/store.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 
 /** An issuer entry of which only what concerns keys matters. */
 export const issuerOf = (over: Partial<Issuer>): Issuer => ({

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
-import { KEY_TIMES, lifeOf, lifetimeOf } from '../../src/keys/times.ts'
+import { KEY_TIMES, lifeOf, lifetimeOf } from '../../src/gate/keys/times.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import type { TestProject } from 'vitest/node'
-import { consolePage } from '../../scripts/console-page.ts'
-import { bundleWorker } from '../../src/tools/serve/bundle.ts'
+import { consolePage } from '../../dev/scripts/console-page.ts'
+import { bundleWorker } from '../../src/command/serve/bundle.ts'
 import { CONFIG, deployment, ROOT } from './repository.ts'
 
 declare module 'vitest' {
@@ -53,9 +53,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
  */
 async function buildCommand(directory: string): Promise<string> {
   // The command reads its version two folders up, from where it is in src and in lib.
-  const outfile = join(directory, 'lib/tools/cli/main.js')
+  const outfile = join(directory, 'lib/command/main.js')
   await esbuild({
-    entryPoints: [join(ROOT, 'src/tools/cli/main.ts')],
+    entryPoints: [join(ROOT, 'src/command/main.ts')],
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -85,7 +85,7 @@ async function buildConsole(directory: string): Promise<string> {
     external: ['cloudflare:*', 'node:*'],
     alias: {
       'edgewarden/console-page': page,
-      'edgewarden/policy': join(ROOT, 'src/team-rules.ts'),
+      'edgewarden/policy': join(ROOT, 'src/gate/policy/team-rules.ts'),
     },
     outfile,
   })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
-import { CONFIG_SCHEMA_FILE, configSchema, policySchema } from '../../scripts/policy-docs.ts'
+import { CONFIG_SCHEMA_FILE, configSchema, policySchema } from '../../dev/scripts/policy-docs.ts'
 import { ROOT } from './repository.ts'
 
 /** `path: message` lines about a value, by a schema that is compiled on first use. */

@@ -1,6 +1,6 @@
 import { beforeEach } from 'vitest'
-import { compileCondition } from '../../src/policy/conditions/compile.ts'
-import { provideConditions } from '../../src/policy/conditions/field.ts'
+import { compileCondition } from '../../src/gate/policy/conditions/compile.ts'
+import { provideConditions } from '../../src/gate/policy/conditions/field.ts'
 import { beginEvidence, evidence } from './evidence.ts'
 import { beginFile } from './shared.ts'
 

@@ -1,30 +1,30 @@
-import { admissionOf } from '../../src/core/admission.ts'
-import { decodeJwsPart } from '../../src/core/jws.ts'
-import type { Issuer } from '../../src/core/model/issuer.ts'
-import type { Sessions } from '../../src/core/model/mcp.ts'
-import type { Gate, Policy } from '../../src/core/model/policy.ts'
+import { admissionOf } from '../../src/gate/base/admission.ts'
+import { decodeJwsPart } from '../../src/gate/base/jws.ts'
+import { readAddress } from '../../src/gate/base/request.ts'
+import { ok } from '../../src/gate/base/result.ts'
+import type { Room, Rooms } from '../../src/gate/base/room.ts'
+import type { Issuer } from '../../src/gate/model/issuer.ts'
+import type { Sessions } from '../../src/gate/model/mcp.ts'
+import type { Gate, Policy } from '../../src/gate/model/policy.ts'
 import type {
   Limits,
   PassedToken,
   ReplayStore,
   SigningKeys,
   TokenMemory,
-} from '../../src/core/model/ports.ts'
-import type { Route, Target } from '../../src/core/model/route.ts'
-import type { ScopeRule } from '../../src/core/model/scope.ts'
+} from '../../src/gate/model/ports.ts'
+import type { Route, Target } from '../../src/gate/model/route.ts'
+import type { ScopeRule } from '../../src/gate/model/scope.ts'
 import {
   type AccessToken,
   type AgentIdentity,
   type Credential,
   seal,
   type VerifiedToken,
-} from '../../src/core/model/token.ts'
-import { readAddress } from '../../src/core/request.ts'
-import { ok } from '../../src/core/result.ts'
-import type { Room, Rooms } from '../../src/core/room.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
-import { compileRouter, parseMatch } from '../../src/policy/router.ts'
-import { placementOf, STRICT } from '../../src/revocation/options.ts'
+} from '../../src/gate/model/token.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
+import { placementOf, STRICT } from '../../src/gate/policy/keys/revocation.ts'
+import { compileRouter, parseMatch } from '../../src/gate/policy/reading/router.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
 

@@ -1,7 +1,7 @@
-import type { Decision, Facts } from '../../src/core/guard.ts'
-import type { Route, Target } from '../../src/core/model/route.ts'
-import { type ForwardContext, forward } from '../../src/gateway/relay/forward.ts'
-import { createMemoryRevocations } from '../../src/revocation/memory.ts'
+import type { Decision, Facts } from '../../src/gate/guard/guard.ts'
+import type { Route, Target } from '../../src/gate/model/route.ts'
+import { type ForwardContext, forward } from '../../src/gate/relay/forward.ts'
+import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
 import {
   accessOf,
   addressOf,

@@ -1,14 +1,14 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
-import { kvService } from '../../src/tools/serve/kv.ts'
+import { kvService } from '../../src/command/serve/kv.ts'
 import {
   type Binding,
   type ClassOf,
   capnp,
   type WorkerdConfig,
   type WorkerService,
-} from '../../src/tools/serve/workerd-config.ts'
+} from '../../src/command/serve/workerd-config.ts'
 import type { Gate } from './gate.ts'
 import { deployment, KEPT_DATA, usualObjects } from './repository.ts'
 

@@ -1,10 +1,10 @@
 import { vi } from 'vitest'
-import { createGuard, type GuardPorts } from '../../src/core/guard.ts'
-import type { Policy } from '../../src/core/model/policy.ts'
-import type { KeySource } from '../../src/core/model/ports.ts'
-import { type Kind, revocationId } from '../../src/core/model/revocation.ts'
-import { createTokenMemory } from '../../src/gateway/platform/token-memory.ts'
-import { createMemoryRevocations } from '../../src/revocation/memory.ts'
+import { createTokenMemory } from '../../src/gate/app/platform/token-memory.ts'
+import { createGuard, type GuardPorts } from '../../src/gate/guard/guard.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
+import type { KeySource } from '../../src/gate/model/ports.ts'
+import { type Kind, revocationId } from '../../src/gate/model/revocation.ts'
+import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
 import {
   anyRooms,
   ISSUER,

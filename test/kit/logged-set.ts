@@ -1,14 +1,14 @@
 import { expect } from 'vitest'
-import type { Clock } from '../../src/core/model/ports.ts'
+import type { Clock } from '../../src/gate/model/ports.ts'
 import {
   type Mode,
   type RevocationSubject,
   revocationId,
   subjectHash,
   subjectKey,
-} from '../../src/core/model/revocation.ts'
-import { createMemoryRevocations } from '../../src/revocation/memory.ts'
-import type { SnapshotSource } from '../../src/revocation/snapshot.ts'
+} from '../../src/gate/model/revocation.ts'
+import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
+import type { SnapshotSource } from '../../src/gate/revocation/snapshot.ts'
 import { agents } from './memory-shard.ts'
 
 interface Terms {

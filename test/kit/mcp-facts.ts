@@ -1,6 +1,6 @@
-import type { McpMessage, McpOperation, McpRule } from '../../src/core/model/mcp.ts'
-import type { Policy } from '../../src/core/model/policy.ts'
-import type { Route } from '../../src/core/model/route.ts'
+import type { McpMessage, McpOperation, McpRule } from '../../src/gate/model/mcp.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
+import type { Route } from '../../src/gate/model/route.ts'
 import { policy } from '../policy/support.ts'
 import type { Members } from './signing.ts'
 

@@ -4,10 +4,10 @@ import {
   revocationId,
   subjectHash,
   subjectKey,
-} from '../../src/core/model/revocation.ts'
-import type { Objects } from '../../src/platform/calls.ts'
-import type { Shard } from '../../src/revocation/protocol.ts'
-import type { SnapshotSource } from '../../src/revocation/snapshot.ts'
+} from '../../src/gate/model/revocation.ts'
+import type { Objects } from '../../src/gate/platform/calls.ts'
+import type { Shard } from '../../src/gate/revocation/protocol.ts'
+import type { SnapshotSource } from '../../src/gate/revocation/snapshot.ts'
 
 type Call = keyof Shard
 

@@ -1,5 +1,5 @@
-import { type RevocationSubject, subjectHash, subjectKey } from '../../src/core/model/revocation.ts'
-import type { SnapshotSource } from '../../src/revocation/snapshot.ts'
+import { type RevocationSubject, subjectHash, subjectKey } from '../../src/gate/model/revocation.ts'
+import type { SnapshotSource } from '../../src/gate/revocation/snapshot.ts'
 
 type Pulled<Name extends keyof SnapshotSource> = Awaited<ReturnType<SnapshotSource[Name]>>
 

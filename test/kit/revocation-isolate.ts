@@ -1,7 +1,7 @@
-import type { Objects } from '../../src/platform/calls.ts'
-import { createRevocations } from '../../src/revocation/client.ts'
-import type { Shard } from '../../src/revocation/protocol.ts'
-import { createSnapshotMemory } from '../../src/revocation/snapshot.ts'
+import type { Objects } from '../../src/gate/platform/calls.ts'
+import { createRevocations } from '../../src/gate/revocation/client.ts'
+import type { Shard } from '../../src/gate/revocation/protocol.ts'
+import { createSnapshotMemory } from '../../src/gate/revocation/snapshot.ts'
 import { ONE_SHARD } from './memory-shard.ts'
 
 export const BOUNDED = { consistency: 'bounded', maxStaleness: 5_000 } as const

@@ -1,10 +1,10 @@
 import { expect, it, vi } from 'vitest'
-import type { RevocationStore, Revocations } from '../../src/core/model/ports.ts'
+import type { RevocationStore, Revocations } from '../../src/gate/model/ports.ts'
 import {
   type Revocation,
   type RevocationSubject,
   revocationId,
-} from '../../src/core/model/revocation.ts'
+} from '../../src/gate/model/revocation.ts'
 
 /** Seconds: a moment after every real one, so that no alarm of the platform rings by itself. */
 export const T = Date.UTC(2040) / 1000

@@ -1,4 +1,4 @@
-import { type Spelled, spelled } from '../../src/gateway/relay/secret-encodings.ts'
+import { type Spelled, spelled } from '../../src/gate/relay/secrets/secret-encodings.ts'
 import { routeOf } from './facts.ts'
 
 /** What finds these secrets. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { findWorkerd } from '../../src/tools/serve/workerd.ts'
+import { findWorkerd } from '../../src/command/serve/workerd.ts'
 import { noteLog } from './evidence.ts'
 import { ROOT } from './repository.ts'
 import { changes, PATIENCE } from './wait.ts'

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import { NOTHING_SPENT, type RateLimit, type Spent, takeOne } from '../../src/core/model/limit.ts'
-import { fail, ok } from '../../src/core/result.ts'
-import { createLimits, type LimitsOptions, limiterOf, peeking } from '../../src/limit/client.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import { fail, ok } from '../../src/gate/base/result.ts'
+import {
+  createLimits,
+  type LimitsOptions,
+  limiterOf,
+  peeking,
+} from '../../src/gate/limit/client.ts'
+import { NOTHING_SPENT, type RateLimit, type Spent, takeOne } from '../../src/gate/model/limit.ts'
 
 const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
 const BOUND: RateLimit = { kind: 'approximate', per: 'agent', binding: 'RL' }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { AddressLimit, RateLimit } from '../../src/core/model/limit.ts'
-import { createAddressLimits, createMemoryLimits } from '../../src/limit/memory.ts'
+import { createAddressLimits, createMemoryLimits } from '../../src/gate/limit/memory.ts'
+import type { AddressLimit, RateLimit } from '../../src/gate/model/limit.ts'
 
 const clockAt = (at = 1_000_000_000_000) => {
   const clock = { at, now: () => clock.at }

@@ -1,9 +1,9 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Quotas, Spent } from '../../src/core/model/limit.ts'
-import { createLimits } from '../../src/limit/client.ts'
-import type { RateLimiter } from '../../src/limit/object.ts'
+import { createLimits } from '../../src/gate/limit/client.ts'
+import type { RateLimiter } from '../../src/gate/limit/object.ts'
+import type { Quotas, Spent } from '../../src/gate/model/limit.ts'
 
 const { RATE_LIMITER } = env as unknown as {
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { PolicyEnv } from '../../src/policy/env.ts'
-import { workerEnv } from '../../src/policy/env.ts'
-import { showPolicy } from '../../src/policy/show.ts'
+import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
+import { workerEnv } from '../../src/gate/policy/reading/env.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, ENV, GATE, mistakes, policy, rule } from '../policy/support.ts'
 
 const withLimit = (rate_limit: unknown, more: object = {}) => ({

@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest'
-import { limitName, type RateLimit } from '../../src/core/model/limit.ts'
-import type { Limits } from '../../src/core/model/ports.ts'
-import type { Route } from '../../src/core/model/route.ts'
-import type { AgentIdentity } from '../../src/core/model/token.ts'
-import { fail, ok } from '../../src/core/result.ts'
-import { limit } from '../../src/limit/stage.ts'
+import { fail, ok } from '../../src/gate/base/result.ts'
+import { limit } from '../../src/gate/guard/stages/limit.ts'
+import { limitName, type RateLimit } from '../../src/gate/model/limit.ts'
+import type { Limits } from '../../src/gate/model/ports.ts'
+import type { Route } from '../../src/gate/model/route.ts'
+import type { AgentIdentity } from '../../src/gate/model/token.ts'
 import { accessOf, admissionFor, codeOf, ISSUER, routeOf } from '../kit/facts.ts'
 
 const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }

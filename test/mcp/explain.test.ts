@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { createGuard } from '../../src/core/guard.ts'
-import { parseJsonObject } from '../../src/core/json.ts'
-import type { McpRevision } from '../../src/core/model/mcp.ts'
-import type { Policy } from '../../src/core/model/policy.ts'
-import { type AskedOfMcp, toExplain } from '../../src/mcp/explain.ts'
+import { type AskedOfMcp, toExplain } from '../../src/gate/answer/mcp-explain.ts'
+import { parseJsonObject } from '../../src/gate/base/json.ts'
+import { createGuard } from '../../src/gate/guard/guard.ts'
+import type { McpRevision } from '../../src/gate/model/mcp.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
 import {
   anyRooms,
   clock,

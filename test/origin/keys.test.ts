@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ASSERTION_TYP } from '../../src/core/model/assertion.ts'
+import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
 import {
   type AgentVerifier,
   createAgentVerifier,

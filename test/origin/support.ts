@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { ASSERTION_TYP } from '../../src/core/model/assertion.ts'
+import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
 import { AgentError, type AgentErrorCode, type VerifyOptions } from '../../src/origin/index.ts'
 import { createIssuer, type Issuer, type MintOptions } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'

@@ -1,7 +1,7 @@
 import { base64url } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ASSERTION_TYP } from '../../src/core/model/assertion.ts'
-import { SESSION_TYP } from '../../src/core/model/mcp.ts'
+import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
+import { SESSION_TYP } from '../../src/gate/model/mcp.ts'
 import {
   AgentError,
   type AgentErrorCode,

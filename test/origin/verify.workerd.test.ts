@@ -2,7 +2,7 @@ import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { base64url, CompactSign, exportJWK, generateKeyPair } from 'jose'
 import { expect, it } from 'vitest'
-import { ASSERTION_TYP } from '../../src/core/model/assertion.ts'
+import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
 import { createAgentVerifier, verifyAgent } from '../../src/origin/index.ts'
 import { KEY_HOST } from '../kit/key-host.ts'
 

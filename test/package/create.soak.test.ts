@@ -14,8 +14,8 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
-import { nameOf } from '../../src/tools/cli/command.ts'
-import { COMMANDS } from '../../src/tools/cli/commands.ts'
+import { nameOf } from '../../src/command/base/command.ts'
+import { COMMANDS } from '../../src/command/commands.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'

@@ -35,7 +35,7 @@ describe('the tarball', () => {
       'README.md',
       'config-schema.json',
       'package.json',
-      'src/console/page/style.css',
+      'src/control/console/page/style.css',
     ])
   })
 
@@ -57,7 +57,7 @@ describe('the tarball', () => {
   it('has a bill of materials with all that it brings, and nothing of development', async () => {
     const file = join(world.directory, 'edgewarden.cdx.json')
     const node = join(ROOT, 'node_modules/.bin/node')
-    await world.project.run(node, join(ROOT, 'scripts/release.ts'), 'sbom', world.tarball, file)
+    await world.project.run(node, join(ROOT, 'dev/scripts/release.ts'), 'sbom', world.tarball, file)
     const { bomFormat, metadata, components } = JSON.parse(await readFile(file, 'utf8'))
     expect([bomFormat, metadata.component.purl]).toEqual([
       'CycloneDX',

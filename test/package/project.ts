@@ -14,7 +14,7 @@ const SOURCES = [
   'tsconfig.portable.json',
   'tsconfig.build.json',
   'tsconfig.build-worker.json',
-  'scripts',
+  'dev/scripts',
   'src',
   'test/package',
   'biome.json',

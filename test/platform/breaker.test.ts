@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { createBreaker } from '../../src/platform/breaker.ts'
+import { createBreaker } from '../../src/gate/platform/breaker.ts'
 import { startClock } from '../keys/support.ts'
 
 beforeEach(() => void vi.useFakeTimers())

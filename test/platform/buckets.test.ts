@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createBuckets } from '../../src/platform/buckets.ts'
+import { createBuckets } from '../../src/gate/platform/buckets.ts'
 import { startClock } from '../keys/support.ts'
 
 const start = (most = 1_000) => {

@@ -1,13 +1,13 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
-import type { AssertionKeeper } from '../../src/assertion/object.ts'
-import type { Wanted } from '../../src/assertion/plan.ts'
-import type { Quotas } from '../../src/core/model/limit.ts'
-import { type KeyPlace, type KvLike, readRecord, recordName } from '../../src/keys/store.ts'
-import type { RateLimiter } from '../../src/limit/object.ts'
-import type { ReplayShard } from '../../src/replay/object.ts'
-import type { RevocationShard } from '../../src/revocation/object.ts'
+import type { AssertionKeeper } from '../../src/gate/assertion/object.ts'
+import type { Wanted } from '../../src/gate/assertion/plan.ts'
+import { type KeyPlace, type KvLike, readRecord, recordName } from '../../src/gate/keys/store.ts'
+import type { RateLimiter } from '../../src/gate/limit/object.ts'
+import type { Quotas } from '../../src/gate/model/limit.ts'
+import type { ReplayShard } from '../../src/gate/replay/object.ts'
+import type { RevocationShard } from '../../src/gate/revocation/object.ts'
 
 const { REVOCATIONS, ASSERTION_KEEPER, RATE_LIMITER, REPLAYS, JWKS_CACHE } = env as unknown as {
   readonly REVOCATIONS: DurableObjectNamespace<RevocationShard>

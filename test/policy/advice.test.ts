@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { PROFILE_NAMES, type ProfileName } from '../../src/policy/profiles.ts'
+import { PROFILE_NAMES, type ProfileName } from '../../src/gate/policy/keys/profiles.ts'
 import { ACME, mistakes, parse } from './support.ts'
 
 const warnings = (entry: object): readonly (readonly [path: string, message: string])[] => {

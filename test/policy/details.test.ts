@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { AuthenticationRule } from '../../src/core/model/route.ts'
-import { showPolicy } from '../../src/policy/show.ts'
+import type { AuthenticationRule } from '../../src/gate/model/route.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, ITEM, mistakes, policy, rule } from './support.ts'
 
 const item = (changes: object) => ({ ROUTES: [{ ...ITEM, ...changes }] })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { distance } from '../../src/policy/issues.ts'
+import { distance } from '../../src/gate/policy/reading/issues.ts'
 import { tries } from '../kit/property.ts'
 
 /** The same steps by their definition. */

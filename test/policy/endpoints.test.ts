@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Method } from '../../src/core/model/route.ts'
+import type { Method } from '../../src/gate/model/route.ts'
 import { CHAT, GATE, ITEM, policy } from './support.ts'
 
 const MCP = { match: 'POST /mcp', scopes: ['mcp:call'], resource: 'https://api.example.com/mcp' }

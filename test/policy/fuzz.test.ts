@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parsePolicy } from '../../src/policy/parse.ts'
-import { readPolicy } from '../../src/policy/policy.ts'
-import { type PolicyVars, readVars } from '../../src/policy/vars.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
+import { readPolicy } from '../../src/gate/policy/policy.ts'
+import { type PolicyVars, readVars } from '../../src/gate/policy/reading/vars.ts'
 import { anyCharacter, isSoak, tries } from '../kit/property.ts'
 import { ACME, CHAT, ENV, GATE, ITEM } from './support.ts'
 

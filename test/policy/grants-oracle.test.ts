@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { VerifiedToken } from '../../src/core/model/token.ts'
-import { accessOf } from '../../src/core/stages/claims.ts'
-import { identityOf } from '../../src/core/stages/identity.ts'
+import { accessOf } from '../../src/gate/guard/stages/claims.ts'
+import { identityOf } from '../../src/gate/guard/stages/identity.ts'
+import type { VerifiedToken } from '../../src/gate/model/token.ts'
 import { tries } from '../kit/property.ts'
 import { policy } from './support.ts'
 

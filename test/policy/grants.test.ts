@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { claimPathText } from '../../src/core/model/claims.ts'
-import { readPolicy } from '../../src/policy/policy.ts'
-import { PROFILES, type Profile } from '../../src/policy/profiles.ts'
-import { showPolicy } from '../../src/policy/show.ts'
+import { claimPathText } from '../../src/gate/model/claims.ts'
+import { PROFILES, type Profile } from '../../src/gate/policy/keys/profiles.ts'
+import { readPolicy } from '../../src/gate/policy/policy.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { ACME, ENV, GATE, mistakes, parse, policy } from './support.ts'
 
 const ISSUERS = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { showPolicy } from '../../src/policy/show.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, parse, rule, type Vars } from './support.ts'
 
 const vars = (inject: Record<string, string>): Vars => ({ ROUTES: [{ ...CHAT, inject }] })

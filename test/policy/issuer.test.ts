@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { takesIssuer } from '../../src/core/model/route.ts'
+import { takesIssuer } from '../../src/gate/model/route.ts'
 import { ACME, CHAT, ENV, GATE, mistakes, policy, type Vars } from './support.ts'
 
 const acme = (change: object): Vars => ({ ISSUERS: { acme: { ...ACME, ...change } } })

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import { compileRouter } from '../../src/policy/router.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import { compileRouter } from '../../src/gate/policy/reading/router.ts'
 import { routeOf } from '../kit/facts.ts'
 
 const TOKENS = [

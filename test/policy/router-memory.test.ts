@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { compileRouter } from '../../src/policy/router.ts'
+import { compileRouter } from '../../src/gate/policy/reading/router.ts'
 import { routeOf } from '../kit/facts.ts'
 
 const RULE = routeOf('GET /d/{id}')

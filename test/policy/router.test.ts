@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { METHODS, type Method, type Route } from '../../src/core/model/route.ts'
-import { foldCase } from '../../src/policy/route-index.ts'
-import { compileRouter, parseMatch } from '../../src/policy/router.ts'
+import { METHODS, type Method, type Route } from '../../src/gate/model/route.ts'
+import { foldCase } from '../../src/gate/policy/reading/route-index.ts'
+import { compileRouter, parseMatch } from '../../src/gate/policy/reading/router.ts'
 import { routeOf } from '../kit/facts.ts'
 
 const HOST = 'api.example.com'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { showPolicy } from '../../src/policy/show.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { tries } from '../kit/property.ts'
 import { mistakes, policy } from './support.ts'
 

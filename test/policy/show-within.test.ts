@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { isWithin } from '../../src/policy/rows.ts'
-import { showPolicy } from '../../src/policy/show.ts'
+import { isWithin } from '../../src/gate/policy/reading/rows.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, ITEM, policy } from './support.ts'
 
 const ACME = 'https://auth.acme.example'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { claimPath, claimPathText } from '../../src/core/model/claims.ts'
-import { routesOf } from '../../src/policy/rows.ts'
-import { showPolicy } from '../../src/policy/show.ts'
+import { claimPath, claimPathText } from '../../src/gate/model/claims.ts'
+import { routesOf } from '../../src/gate/policy/reading/rows.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, ENV, GATE, ITEM, parse, policy } from './support.ts'
 
 const ACME = { issuer: 'https://auth.acme.example', agent_prefix: 'acme/' }

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
-import type { PolicyEnv } from '../../src/policy/env.ts'
-import { parsePolicy } from '../../src/policy/parse.ts'
-import { warningsOf } from '../../src/policy/warnings.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
+import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
+import { warningsOf } from '../../src/gate/policy/warnings.ts'
 import { editorMistakesOfVars } from '../kit/config-schema.ts'
 
 /** A policy without a mistake, to break in one place. */

@@ -3,18 +3,23 @@ import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { parse as parseToml } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { configSchema, keyRows, policySchema, tableSchema } from '../../scripts/policy-docs.ts'
-import { isObject, own } from '../../src/core/json.ts'
-import { fail, ok } from '../../src/core/result.ts'
-import { flag, text } from '../../src/policy/fields.ts'
-import { GATE_DOCS, GATE_KEYS } from '../../src/policy/gate.ts'
-import type { Report } from '../../src/policy/issues.ts'
-import { PROFILE_NAMES } from '../../src/policy/profiles.ts'
-import { showPolicy } from '../../src/policy/show.ts'
-import { showTable } from '../../src/policy/show-parts.ts'
-import { type KeyDocs, readField, readTable, type TableInput } from '../../src/policy/table.ts'
-import { type DocumentedTable, documented, TABLES } from '../../src/policy/tables.ts'
-import { projectFiles } from '../../src/tools/cli/init-files.ts'
+import { configSchema, keyRows, policySchema, tableSchema } from '../../dev/scripts/policy-docs.ts'
+import { projectFiles } from '../../src/command/install/init-files.ts'
+import { isObject, own } from '../../src/gate/base/json.ts'
+import { fail, ok } from '../../src/gate/base/result.ts'
+import { GATE_DOCS, GATE_KEYS } from '../../src/gate/policy/keys/gate.ts'
+import { PROFILE_NAMES } from '../../src/gate/policy/keys/profiles.ts'
+import { showTable } from '../../src/gate/policy/keys/show-parts.ts'
+import { flag, text } from '../../src/gate/policy/reading/fields.ts'
+import type { Report } from '../../src/gate/policy/reading/issues.ts'
+import {
+  type KeyDocs,
+  readField,
+  readTable,
+  type TableInput,
+} from '../../src/gate/policy/reading/table.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
+import { type DocumentedTable, documented, TABLES } from '../../src/gate/policy/tables.ts'
 import { editorMistakes } from '../kit/config-schema.ts'
 import { CONFIG, ROOT } from '../kit/repository.ts'
 import { ACME, CHAT, GATE, parse } from './support.ts'
@@ -225,7 +230,7 @@ describe('the JSON Schema that editors use', () => {
 })
 
 /**
- * One file is touched for a new key: that of its table, here src/policy/gate.ts. The schema row goes into
+ * One file is touched for a new key: that of its table, here src/gate/policy/keys/gate.ts. The schema row goes into
  * `GATE_KEYS`, the documentation row into `GATE_DOCS` below it; what follows here comes from these two.
  */
 describe('a new key of GATE', () => {

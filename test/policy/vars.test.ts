@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { workerEnv } from '../../src/policy/env.ts'
-import { readPolicy } from '../../src/policy/policy.ts'
-import { readVars } from '../../src/policy/vars.ts'
+import { readPolicy } from '../../src/gate/policy/policy.ts'
+import { workerEnv } from '../../src/gate/policy/reading/env.ts'
+import { readVars } from '../../src/gate/policy/reading/vars.ts'
 import { ACME, CHAT, ENV, GATE } from './support.ts'
 
 class Fetcher {

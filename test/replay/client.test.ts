@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createReplays, lookingOnly, type ReplaysOptions } from '../../src/replay/client.ts'
+import { createReplays, lookingOnly, type ReplaysOptions } from '../../src/gate/replay/client.ts'
 
 type Answer = boolean | 'fails' | 'hangs' | 'is overloaded'
 

@@ -1,8 +1,8 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createReplays } from '../../src/replay/client.ts'
-import type { ReplayShard } from '../../src/replay/object.ts'
+import { createReplays } from '../../src/gate/replay/client.ts'
+import type { ReplayShard } from '../../src/gate/replay/object.ts'
 
 const { REPLAYS } = env as unknown as {
   readonly REPLAYS: DurableObjectNamespace<ReplayShard>

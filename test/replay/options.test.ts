@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { showPolicy } from '../../src/policy/show.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { ACME, CHAT, ENV, mistakes, parse, policy, rule } from '../policy/support.ts'
 
 const once = (more: object = {}) => ({ ROUTES: [{ ...CHAT, single_use: true, ...more }] })

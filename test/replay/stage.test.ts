@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
-import type { Route } from '../../src/core/model/route.ts'
-import type { AccessToken } from '../../src/core/model/token.ts'
-import { ok } from '../../src/core/result.ts'
-import { proofName, replay, replayName } from '../../src/replay/stage.ts'
+import { ok } from '../../src/gate/base/result.ts'
+import { proofName, replay, replayName } from '../../src/gate/guard/stages/replay.ts'
+import type { Route } from '../../src/gate/model/route.ts'
+import type { AccessToken } from '../../src/gate/model/token.ts'
 import { accessOf, codeOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
 
 const needs = (route: Partial<Route> = {}, access: Partial<AccessToken> = {}) => ({

@@ -10,11 +10,11 @@ import {
   type RevocationTerms,
   revocationId,
   subjectKey,
-} from '../../src/core/model/revocation.ts'
-import type { Objects } from '../../src/platform/calls.ts'
-import { createRevocations } from '../../src/revocation/client.ts'
-import type { Shard } from '../../src/revocation/protocol.ts'
-import { createSnapshotMemory } from '../../src/revocation/snapshot.ts'
+} from '../../src/gate/model/revocation.ts'
+import type { Objects } from '../../src/gate/platform/calls.ts'
+import { createRevocations } from '../../src/gate/revocation/client.ts'
+import type { Shard } from '../../src/gate/revocation/protocol.ts'
+import { createSnapshotMemory } from '../../src/gate/revocation/snapshot.ts'
 import { createIsolate, ONE_SHARD } from '../kit/memory-shard.ts'
 import { tries } from '../kit/property.ts'
 import { ACME, entryOf, setNow, T } from '../kit/revocation-store.ts'

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { Objects } from '../../src/platform/calls.ts'
-import { createRevocations } from '../../src/revocation/client.ts'
-import type { Shard } from '../../src/revocation/protocol.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import type { Objects } from '../../src/gate/platform/calls.ts'
+import { createRevocations } from '../../src/gate/revocation/client.ts'
+import type { Shard } from '../../src/gate/revocation/protocol.ts'
 import { ONE_SHARD } from '../kit/memory-shard.ts'
 import { BOUNDED, isolateOf } from '../kit/revocation-isolate.ts'
 

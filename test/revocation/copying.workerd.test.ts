@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Revocation } from '../../src/core/model/revocation.ts'
-import { LOG } from '../../src/revocation/log.ts'
+import type { Revocation } from '../../src/gate/model/revocation.ts'
+import { LOG } from '../../src/gate/revocation/log.ts'
 import { eventually } from '../kit/eventually.ts'
 import { hashesOfAll } from '../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../kit/revocation-store.ts'

@@ -5,9 +5,9 @@ import {
   runInDurableObject,
 } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { Revocation } from '../../src/core/model/revocation.ts'
-import { LOG } from '../../src/revocation/log.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import type { Revocation } from '../../src/gate/model/revocation.ts'
+import { LOG } from '../../src/gate/revocation/log.ts'
 import { answering, createCopy, hashesOf, hashesOfAll } from '../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../kit/revocation-store.ts'
 import { leader as shard } from '../kit/shards.workerd.ts'

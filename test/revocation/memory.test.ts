@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, vi } from 'vitest'
-import { createMemoryRevocations } from '../../src/revocation/memory.ts'
+import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
 import { itIsBounded, itIsShared, itKeepsRevocations, setNow, T } from '../kit/revocation-store.ts'
 
 const clock = { now: () => Date.now() }

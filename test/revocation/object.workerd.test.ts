@@ -5,9 +5,9 @@ import {
   runInDurableObject,
 } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import { subjectKey } from '../../src/core/model/revocation.ts'
-import { createRevocations } from '../../src/revocation/client.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import { subjectKey } from '../../src/gate/model/revocation.ts'
+import { createRevocations } from '../../src/gate/revocation/client.ts'
 import { ONE_SHARD } from '../kit/memory-shard.ts'
 import {
   entryOf,

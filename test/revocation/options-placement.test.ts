@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { JURISDICTIONS, LOCATIONS } from '../../src/core/model/revocation.ts'
+import { JURISDICTIONS, LOCATIONS } from '../../src/gate/model/revocation.ts'
 import { CHAT, GATE, mistakes, parse, policy, type Vars } from '../policy/support.ts'
 
 const gate = (revocation?: unknown): Vars => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { showPolicy } from '../../src/policy/show.ts'
+import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, GATE, mistakes, policy, rule, type Vars } from '../policy/support.ts'
 
 /** The rule's own terms, and those of GATE. */

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import type { RowPage } from '../../src/revocation/protocol.ts'
+import type { RowPage } from '../../src/gate/revocation/protocol.ts'
 import { eventually } from '../kit/eventually.ts'
 import {
   alarm,

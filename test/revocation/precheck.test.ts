@@ -1,14 +1,14 @@
 import { describe, expect, it, vi } from 'vitest'
-import type { RateLimit } from '../../src/core/model/limit.ts'
+import { ok } from '../../src/gate/base/result.ts'
+import type { Asking } from '../../src/gate/guard/operation/operation-types.ts'
+import { holding, revocationPrecheck } from '../../src/gate/guard/stages/precheck.ts'
+import type { RateLimit } from '../../src/gate/model/limit.ts'
 import {
   type Revocation,
   type RevocationTerms,
   revocableSubjects,
-} from '../../src/core/model/revocation.ts'
-import type { Route } from '../../src/core/model/route.ts'
-import { ok } from '../../src/core/result.ts'
-import type { Asking } from '../../src/core/stages/operation/operation-types.ts'
-import { holding, revocationPrecheck } from '../../src/revocation/precheck.ts'
+} from '../../src/gate/model/revocation.ts'
+import type { Route } from '../../src/gate/model/route.ts'
 import {
   accessOf,
   agentOf,

@@ -1,6 +1,6 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, it } from 'vitest'
-import type { Revocation } from '../../src/core/model/revocation.ts'
+import type { Revocation } from '../../src/gate/model/revocation.ts'
 import { entryOf } from '../kit/revocation-store.ts'
 import { alarm, eachAnew, enrolled, found, leader, shard, wipe } from '../kit/shards.workerd.ts'
 

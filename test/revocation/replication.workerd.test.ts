@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { LOG } from '../../src/revocation/log.ts'
-import type { RowChanges } from '../../src/revocation/protocol.ts'
+import { LOG } from '../../src/gate/revocation/log.ts'
+import type { RowChanges } from '../../src/gate/revocation/protocol.ts'
 import {
   alarm,
   copyOf,

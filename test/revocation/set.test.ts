@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createRevocationSet, eachHash } from '../../src/revocation/set.ts'
+import { createRevocationSet, eachHash } from '../../src/gate/revocation/set.ts'
 
 /** Chance that is the same in each run. */
 const createChance = (seed: number) => {

@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { RevocationPlacement } from '../../src/core/model/revocation.ts'
-import type { Objects } from '../../src/platform/calls.ts'
-import { createShards } from '../../src/revocation/client.ts'
-import type { Shard } from '../../src/revocation/protocol.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import type { RevocationPlacement } from '../../src/gate/model/revocation.ts'
+import type { Objects } from '../../src/gate/platform/calls.ts'
+import { createShards } from '../../src/gate/revocation/client.ts'
+import type { Shard } from '../../src/gate/revocation/protocol.ts'
 
 type Behaviour = (name: string) => Promise<string | undefined>
 

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import { subjectHash, subjectKey } from '../../src/core/model/revocation.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import { subjectHash, subjectKey } from '../../src/gate/model/revocation.ts'
 import {
   createSnapshotMemory,
   createSnapshots,
   type SnapshotSource,
-} from '../../src/revocation/snapshot.ts'
+} from '../../src/gate/revocation/snapshot.ts'
 import { eventually } from '../kit/eventually.ts'
 import { agents, createIsolate, createMemoryShard } from '../kit/memory-shard.ts'
 

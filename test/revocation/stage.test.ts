@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import { fail, ok } from '../../src/gate/base/result.ts'
+import type { StandingPorts } from '../../src/gate/guard/checks/check.ts'
+import type { LimitPorts } from '../../src/gate/guard/stages/limit.ts'
+import { revocation } from '../../src/gate/guard/stages/revocation.ts'
 import {
   type Revocation,
   type RevocationTerms,
   revocableSubjects,
-} from '../../src/core/model/revocation.ts'
-import type { Route } from '../../src/core/model/route.ts'
-import type { AccessToken } from '../../src/core/model/token.ts'
-import { fail, ok } from '../../src/core/result.ts'
-import type { LimitPorts } from '../../src/limit/stage.ts'
-import type { StandingPorts } from '../../src/revocation/checks/check.ts'
-import { revocation } from '../../src/revocation/stage.ts'
+} from '../../src/gate/model/revocation.ts'
+import type { Route } from '../../src/gate/model/route.ts'
+import type { AccessToken } from '../../src/gate/model/token.ts'
 import { accessOf, agentOf, codeOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
 
 const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({

@@ -1,8 +1,8 @@
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { Revocation } from '../../src/core/model/revocation.ts'
-import { revocationId, subjectKey } from '../../src/core/model/revocation.ts'
+import { LIMITS } from '../../src/gate/base/limits.ts'
+import type { Revocation } from '../../src/gate/model/revocation.ts'
+import { revocationId, subjectKey } from '../../src/gate/model/revocation.ts'
 import { entriesOf, leader, shard } from '../kit/shards.workerd.ts'
 
 afterEach(() => reset())

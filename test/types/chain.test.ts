@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import { type Admission, admissionOf } from '../../src/core/admission.ts'
-import { type Chain, chain, stage } from '../../src/core/chain.ts'
-import { denials } from '../../src/core/denial.ts'
-import type { GUARD, GuardPorts } from '../../src/core/guard.ts'
-import type { Clock } from '../../src/core/model/ports.ts'
-import { fail, ok } from '../../src/core/result.ts'
+import { type Admission, admissionOf } from '../../src/gate/base/admission.ts'
+import { type Chain, chain, stage } from '../../src/gate/base/chain.ts'
+import { denials } from '../../src/gate/base/denial.ts'
+import { fail, ok } from '../../src/gate/base/result.ts'
+import type { GUARD, GuardPorts } from '../../src/gate/guard/guard.ts'
+import type { Clock } from '../../src/gate/model/ports.ts'
 
 /** What the compiler refuses; each line below is an error or the type check fails. */
 

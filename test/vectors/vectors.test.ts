@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { compactVerify, importJWK, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { Algorithm } from '../../src/core/model/issuer.ts'
-import type { VerificationKey } from '../../src/core/model/token.ts'
-import { ok } from '../../src/core/result.ts'
-import { credential } from '../../src/core/stages/credential.ts'
-import { signature } from '../../src/core/stages/signature.ts'
+import { ok } from '../../src/gate/base/result.ts'
+import { credential } from '../../src/gate/guard/stages/credential.ts'
+import { signature } from '../../src/gate/guard/stages/signature.ts'
+import type { Algorithm } from '../../src/gate/model/issuer.ts'
+import type { VerificationKey } from '../../src/gate/model/token.ts'
 import {
   addressOf,
   codeOf,

@@ -1,6 +1,11 @@
 import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { type PlaceOf, type ReadText, readJsonc, readToml } from '../../src/wrangler/places.ts'
+import {
+  type PlaceOf,
+  type ReadText,
+  readJsonc,
+  readToml,
+} from '../../src/compare/wrangler/places.ts'
 
 const TOML = `name = "gate" # [vars.GATE] is not here
 "odd.name" = '''

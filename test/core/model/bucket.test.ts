@@ -6,7 +6,7 @@ import {
   type Quotas,
   type Spent,
   takeOne,
-} from '../../../src/core/model/limit.ts'
+} from '../../../src/gate/model/limit.ts'
 import { tries } from '../../kit/property.ts'
 
 const DAY = 86_400_000

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { claimHeaderValue } from '../../../src/core/model/claims.ts'
+import { claimHeaderValue } from '../../../src/gate/model/claims.ts'
 import { anyCharacter, tries } from '../../kit/property.ts'
 
 const value = (claims: object, ...path: readonly string[]) =>

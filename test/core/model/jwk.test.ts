@@ -1,9 +1,9 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../../src/core/json.ts'
-import { LIMITS } from '../../../src/core/limits.ts'
-import { ALGORITHMS, type Algorithm } from '../../../src/core/model/issuer.ts'
-import { publicKeyOf, secretMember } from '../../../src/core/model/jwk.ts'
+import type { JsonObject } from '../../../src/gate/base/json.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { ALGORITHMS, type Algorithm } from '../../../src/gate/model/issuer.ts'
+import { publicKeyOf, secretMember } from '../../../src/gate/model/jwk.ts'
 
 const pair = (type: 'ec' | 'rsa' | 'ed25519' | 'x25519' | 'ed448', options: object = {}) =>
   generateKeyPairSync(type as 'ec', options as { namedCurve: string })

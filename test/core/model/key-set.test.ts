@@ -1,18 +1,18 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { CompactSign, compactVerify, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../../src/core/json.ts'
-import { LIMITS } from '../../../src/core/limits.ts'
-import { ALGORITHMS, type Algorithm } from '../../../src/core/model/issuer.ts'
-import { publicKeyOf } from '../../../src/core/model/jwk.ts'
+import type { JsonObject } from '../../../src/gate/base/json.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { ALGORITHMS, type Algorithm } from '../../../src/gate/model/issuer.ts'
+import { publicKeyOf } from '../../../src/gate/model/jwk.ts'
 import {
   createKeySet,
   type KeyFound,
   type KeySet,
   keyIdentity,
   publicKeys,
-} from '../../../src/core/model/key-set.ts'
-import type { VerificationKey } from '../../../src/core/model/token.ts'
+} from '../../../src/gate/model/key-set.ts'
+import type { VerificationKey } from '../../../src/gate/model/token.ts'
 import { publicJwk } from '../../keys/support.ts'
 
 const rsaOf = (modulusLength: number, over: object = {}): JWK => ({

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { ALGORITHMS, type Algorithm } from '../../../src/core/model/issuer.ts'
-import { createKeySet, type KeyFound, type KeySet } from '../../../src/core/model/key-set.ts'
+import { ALGORITHMS, type Algorithm } from '../../../src/gate/model/issuer.ts'
+import { createKeySet, type KeyFound, type KeySet } from '../../../src/gate/model/key-set.ts'
 
 const newKey = async (alg: string): Promise<JWK> => {
   const { publicKey } = await generateKeyPair(alg, { extractable: true })

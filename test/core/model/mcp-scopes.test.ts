@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../../src/core/json.ts'
-import { argumentText, resolveUse } from '../../../src/core/model/mcp-scopes.ts'
-import { readUseTemplate } from '../../../src/policy/scopes.ts'
+import type { JsonObject } from '../../../src/gate/base/json.ts'
+import { argumentText, resolveUse } from '../../../src/gate/model/mcp-scopes.ts'
+import { readUseTemplate } from '../../../src/gate/policy/keys/scopes.ts'
 import { anyCharacter, tries } from '../../kit/property.ts'
 
 const template = (source: string) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createMemoryReplays } from '../../../src/core/model/memory-replays.ts'
+import { createMemoryReplays } from '../../../src/gate/model/memory-replays.ts'
 
 const T = 1_000_000_000
 

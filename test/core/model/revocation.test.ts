@@ -4,8 +4,8 @@ import {
   revocableSubjects,
   revocationId,
   subjectHash,
-} from '../../../src/core/model/revocation.ts'
-import type { AccessToken, AgentIdentity } from '../../../src/core/model/token.ts'
+} from '../../../src/gate/model/revocation.ts'
+import type { AccessToken, AgentIdentity } from '../../../src/gate/model/token.ts'
 import { accessOf, agentOf, ISSUER } from '../../kit/facts.ts'
 
 const OTHER = 'https://other.example.com'

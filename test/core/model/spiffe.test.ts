@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isTrustDomain, trustDomainOf } from '../../../src/core/model/spiffe.ts'
+import { isTrustDomain, trustDomainOf } from '../../../src/gate/model/spiffe.ts'
 
 describe('the trust domain of a SPIFFE ID', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isOfAnotherTenant } from '../../../src/core/model/jwk.ts'
+import { isOfAnotherTenant } from '../../../src/gate/model/jwk.ts'
 
 const OURS = '11111111-2222-3333-4444-55555555aaaa'
 const THEIRS = '9188040d-6c67-4c5b-b112-36a304b66dad'

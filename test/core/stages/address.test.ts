@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
-import type { AddressLimit } from '../../../src/core/model/limit.ts'
-import type { Limits } from '../../../src/core/model/ports.ts'
-import { ok } from '../../../src/core/result.ts'
-import { address } from '../../../src/core/stages/address.ts'
-import { createAddressLimits } from '../../../src/limit/memory.ts'
+import { ok } from '../../../src/gate/base/result.ts'
+import { address } from '../../../src/gate/guard/stages/address.ts'
+import { createAddressLimits } from '../../../src/gate/limit/memory.ts'
+import type { AddressLimit } from '../../../src/gate/model/limit.ts'
+import type { Limits } from '../../../src/gate/model/ports.ts'
 import { clock, codeOf, gateOf, policyOf } from '../../kit/facts.ts'
 
 const LIMIT: AddressLimit = { kind: 'memory', limit: 2, period: 60_000 }

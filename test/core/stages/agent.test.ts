@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import type { Route } from '../../../src/core/model/route.ts'
-import type { AgentIdentity } from '../../../src/core/model/token.ts'
-import { agent, workflow } from '../../../src/core/stages/agent.ts'
+import { agent, workflow } from '../../../src/gate/guard/stages/agent.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
+import type { AgentIdentity } from '../../../src/gate/model/token.ts'
 import { agentOf, codeOf, routeOf } from '../../kit/facts.ts'
 
 const crawlers = { agentTypes: new Set(['crawler', 'planner']) }

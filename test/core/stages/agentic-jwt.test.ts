@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { chainHash } from '../../../src/core/stages/agentic-jwt.ts'
+import { chainHash } from '../../../src/gate/guard/stages/agentic-jwt.ts'
 import { ROOT } from '../../kit/repository.ts'
 
 interface Vectors {

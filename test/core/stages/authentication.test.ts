@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { AuthenticationRule } from '../../../src/core/model/route.ts'
-import { authentication } from '../../../src/core/stages/authentication.ts'
+import { authentication } from '../../../src/gate/guard/stages/authentication.ts'
+import type { AuthenticationRule } from '../../../src/gate/model/route.ts'
 import { accessOf, clock, codeOf, gateOf, NOW, policyOf, routeOf } from '../../kit/facts.ts'
 import { tries } from '../../kit/property.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { DetailRule } from '../../../src/core/model/details.ts'
-import { authorizationDetails } from '../../../src/core/stages/authorization-details.ts'
+import { authorizationDetails } from '../../../src/gate/guard/stages/authorization-details.ts'
+import type { DetailRule } from '../../../src/gate/model/details.ts'
 import { accessOf, codeOf, RESOURCE, routeOf, scopesOf } from '../../kit/facts.ts'
 import { tries } from '../../kit/property.ts'
 

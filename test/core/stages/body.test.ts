@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { heldBody, ownerOf } from '../../../src/core/stages/body.ts'
+import { heldBody, ownerOf } from '../../../src/gate/guard/operation/body.ts'
 import { anyRoom, codeOf, RESOURCE } from '../../kit/facts.ts'
 
 const digest = (text: string | Uint8Array, algorithm = 'sha256') =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../../src/core/limits.ts'
-import type { Issuer } from '../../../src/core/model/issuer.ts'
-import type { Route } from '../../../src/core/model/route.ts'
-import type { VerifiedToken } from '../../../src/core/model/token.ts'
-import { claims } from '../../../src/core/stages/claims.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { claims } from '../../../src/gate/guard/stages/claims.ts'
+import type { Issuer } from '../../../src/gate/model/issuer.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
+import type { VerifiedToken } from '../../../src/gate/model/token.ts'
 import {
   clock,
   codeOf,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { McpNamed } from '../../../src/core/model/mcp.ts'
-import { useCondition } from '../../../src/core/stages/condition.ts'
+import { useCondition } from '../../../src/gate/guard/stages/condition.ts'
+import type { McpNamed } from '../../../src/gate/model/mcp.ts'
 import {
   accessOf,
   addressOf,

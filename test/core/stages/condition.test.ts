@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Condition } from '../../../src/core/model/condition.ts'
-import { condition } from '../../../src/core/stages/condition.ts'
+import { condition } from '../../../src/gate/guard/stages/condition.ts'
+import type { Condition } from '../../../src/gate/model/condition.ts'
 import {
   accessOf,
   addressOf,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { TokenMemory } from '../../../src/core/model/ports.ts'
-import type { VerifiedToken } from '../../../src/core/model/token.ts'
-import { credential } from '../../../src/core/stages/credential.ts'
+import { credential } from '../../../src/gate/guard/stages/credential.ts'
+import type { TokenMemory } from '../../../src/gate/model/ports.ts'
+import type { VerifiedToken } from '../../../src/gate/model/token.ts'
 import {
   addressOf,
   codeOf,

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { FORBIDDEN_TYPES } from '../../../src/core/jws.ts'
-import { LIMITS } from '../../../src/core/limits.ts'
-import { seal, signedOf, type VerifiedToken } from '../../../src/core/model/token.ts'
-import { credential } from '../../../src/core/stages/credential.ts'
-import { decryptionOf } from '../../../src/policy/decrypt.ts'
+import { FORBIDDEN_TYPES } from '../../../src/gate/base/jws.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { credential } from '../../../src/gate/guard/stages/credential.ts'
+import { seal, signedOf, type VerifiedToken } from '../../../src/gate/model/token.ts'
+import { decryptionOf } from '../../../src/gate/policy/keys/decrypt.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../../kit/encryption.ts'
 import {
   addressOf,

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { CompactEncrypt } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../../src/core/limits.ts'
-import type { Decryption } from '../../../src/core/model/issuer.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
 import {
   isStillOpened,
   type Opener,
   openersOf,
   openToken,
-} from '../../../src/core/stages/decryption.ts'
-import { decryptionOf } from '../../../src/policy/decrypt.ts'
+} from '../../../src/gate/guard/stages/decryption.ts'
+import type { Decryption } from '../../../src/gate/model/issuer.ts'
+import { decryptionOf } from '../../../src/gate/policy/keys/decrypt.ts'
 import {
   createEncryptionKey,
   type EncryptionKey,

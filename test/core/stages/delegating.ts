@@ -1,6 +1,6 @@
-import { LIMITS } from '../../../src/core/limits.ts'
-import type { DelegationRule, Issuer } from '../../../src/core/model/issuer.ts'
-import { delegation } from '../../../src/core/stages/delegation.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { delegation } from '../../../src/gate/guard/stages/delegation.ts'
+import type { DelegationRule, Issuer } from '../../../src/gate/model/issuer.ts'
 import { accessOf, issuerOf, routeOf } from '../../kit/facts.ts'
 import { policy } from '../../policy/support.ts'
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Credential } from '../../../src/core/model/token.ts'
-import { possession } from '../../../src/core/stages/possession.ts'
+import { possession } from '../../../src/gate/guard/stages/possession.ts'
+import type { Credential } from '../../../src/gate/model/token.ts'
 import { createProofKey, type ProofKey, type ProofOptions, proofOf } from '../../kit/dpop.ts'
 import {
   accessOf,

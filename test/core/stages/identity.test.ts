@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Issuer } from '../../../src/core/model/issuer.ts'
+import type { Issuer } from '../../../src/gate/model/issuer.ts'
 import { codeOf, ISSUER } from '../../kit/facts.ts'
 import { LONGEST, OTHER, type Rules, run } from './delegating.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Route } from '../../../src/core/model/route.ts'
-import type { Credential } from '../../../src/core/model/token.ts'
-import { issuer } from '../../../src/core/stages/issuer.ts'
+import { issuer } from '../../../src/gate/guard/stages/issuer.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
+import type { Credential } from '../../../src/gate/model/token.ts'
 import { codeOf, credentialOf, ISSUER, issuerOf, policyOf, routeOf } from '../../kit/facts.ts'
 
 const OTHER = 'https://other.example.com'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { AssertionBinding } from '../../../src/core/model/assertion.ts'
-import type { Route } from '../../../src/core/model/route.ts'
-import { operation } from '../../../src/core/stages/operation.ts'
+import { operation } from '../../../src/gate/guard/stages/operation.ts'
+import type { AssertionBinding } from '../../../src/gate/model/assertion.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
 import {
   agentOf,
   anyRoom,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Route } from '../../../src/core/model/route.ts'
-import type { ProofPorts } from '../../../src/core/stages/possession/method.ts'
-import { METHODS, possession, schemeOf } from '../../../src/core/stages/possession.ts'
+import type { ProofPorts } from '../../../src/gate/guard/possession/method.ts'
+import { METHODS, possession, schemeOf } from '../../../src/gate/guard/stages/possession.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
 import {
   accessOf,
   addressOf,

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { METHODS, type Route } from '../../../src/core/model/route.ts'
-import { route } from '../../../src/core/stages/route.ts'
+import { route } from '../../../src/gate/guard/stages/route.ts'
+import { METHODS, type Route } from '../../../src/gate/model/route.ts'
 import { codeOf, gateOf, policyOf, requestTo, routeOf, scopesOf } from '../../kit/facts.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 import { compile } from '../../policy/conditions/support.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { McpNamed } from '../../../src/core/model/mcp.ts'
-import { useScope } from '../../../src/core/stages/scope.ts'
+import { useScope } from '../../../src/gate/guard/stages/scope.ts'
+import type { McpNamed } from '../../../src/gate/model/mcp.ts'
 import { accessOf, codeOf } from '../../kit/facts.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 import type { Members } from '../../kit/signing.ts'

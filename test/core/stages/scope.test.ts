@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { scope } from '../../../src/core/stages/scope.ts'
+import { scope } from '../../../src/gate/guard/stages/scope.ts'
 import { accessOf, codeOf, policyOf, routeOf, scopesOf } from '../../kit/facts.ts'
 
 /** `docs:write` includes `docs:read`, and so does `docs:all`, through it. */

@@ -1,9 +1,9 @@
 import { type CryptoKey, importJWK } from 'jose'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
-import type { KeySource, RememberedToken } from '../../../src/core/model/ports.ts'
-import type { VerificationKey } from '../../../src/core/model/token.ts'
-import { fail, ok } from '../../../src/core/result.ts'
-import { signature } from '../../../src/core/stages/signature.ts'
+import { fail, ok } from '../../../src/gate/base/result.ts'
+import { signature } from '../../../src/gate/guard/stages/signature.ts'
+import type { KeySource, RememberedToken } from '../../../src/gate/model/ports.ts'
+import type { VerificationKey } from '../../../src/gate/model/token.ts'
 import { codeOf, credentialOf, ISSUER, issuerOf } from '../../kit/facts.ts'
 import { createKey, type SigningKey, sign } from '../../kit/signing.ts'
 

@@ -1,11 +1,11 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { importJWK, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { ALGORITHMS, type Algorithm, algorithmOf } from '../../../src/core/model/issuer.ts'
-import type { KeySource } from '../../../src/core/model/ports.ts'
-import type { VerificationKey } from '../../../src/core/model/token.ts'
-import { fail, ok } from '../../../src/core/result.ts'
-import { signature } from '../../../src/core/stages/signature.ts'
+import { fail, ok } from '../../../src/gate/base/result.ts'
+import { signature } from '../../../src/gate/guard/stages/signature.ts'
+import { ALGORITHMS, type Algorithm, algorithmOf } from '../../../src/gate/model/issuer.ts'
+import type { KeySource } from '../../../src/gate/model/ports.ts'
+import type { VerificationKey } from '../../../src/gate/model/token.ts'
 import { codeOf, credentialOf, ISSUER, issuerOf } from '../../kit/facts.ts'
 
 const CLAIMS = JSON.stringify({ iss: ISSUER, sub: 'alice' })

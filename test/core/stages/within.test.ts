@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { ALWAYS } from '../../../src/core/admission.ts'
-import type { AuthenticationRule } from '../../../src/core/model/route.ts'
-import type { VerifiedToken } from '../../../src/core/model/token.ts'
-import { authentication } from '../../../src/core/stages/authentication.ts'
-import { claims } from '../../../src/core/stages/claims.ts'
+import { ALWAYS } from '../../../src/gate/base/admission.ts'
+import { authentication } from '../../../src/gate/guard/stages/authentication.ts'
+import { claims } from '../../../src/gate/guard/stages/claims.ts'
+import type { AuthenticationRule } from '../../../src/gate/model/route.ts'
+import type { VerifiedToken } from '../../../src/gate/model/token.ts'
 import {
   accessOf,
   gateOf,

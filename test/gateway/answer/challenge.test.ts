@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { ANSWERS, type Answer, type Denial, type DenialParams } from '../../../src/core/denial.ts'
-import { challenge } from '../../../src/gateway/answer/challenge.ts'
+import { challenge } from '../../../src/gate/answer/challenge.ts'
+import {
+  ANSWERS,
+  type Answer,
+  type Denial,
+  type DenialParams,
+} from '../../../src/gate/base/denial.ts'
 import { routeOf, scopesOf } from '../../kit/facts.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 

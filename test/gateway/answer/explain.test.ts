@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { importJWK, type JWK, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { createGuard, GUARD, type GuardPorts } from '../../../src/core/guard.ts'
-import type { Policy } from '../../../src/core/model/policy.ts'
-import type { VerificationKey } from '../../../src/core/model/token.ts'
-import { fail, ok } from '../../../src/core/result.ts'
-import { explain, restricted } from '../../../src/gateway/answer/explain.ts'
+import { explain, restricted } from '../../../src/gate/answer/explain.ts'
+import { fail, ok } from '../../../src/gate/base/result.ts'
+import { createGuard, GUARD, type GuardPorts } from '../../../src/gate/guard/guard.ts'
+import type { Policy } from '../../../src/gate/model/policy.ts'
+import type { VerificationKey } from '../../../src/gate/model/token.ts'
 import {
   anyRooms,
   clock,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ANSWERS, type Answer, answerRow, type Denial } from '../../../src/core/denial.ts'
-import { problem } from '../../../src/gateway/answer/problem.ts'
+import { problem } from '../../../src/gate/answer/problem.ts'
+import { ANSWERS, type Answer, answerRow, type Denial } from '../../../src/gate/base/denial.ts'
 import { routeOf } from '../../kit/facts.ts'
 
 const denialOf = (answer: Answer, changes: Partial<Denial> = {}): Denial => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { boundedRecord } from '../../../src/gateway/answer/record-bound.ts'
+import { boundedRecord } from '../../../src/gate/app/record-bound.ts'
 
 const HEAD = { v: 1, id: 'id', time: 'now', issuer: 'https://auth.acme.example' }
 const bounded = (members: object) => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { denials } from '../../../src/core/denial.ts'
-import type { Decision } from '../../../src/core/guard.ts'
-import type { McpMessage } from '../../../src/core/model/mcp.ts'
-import { isRecorded, recordOf } from '../../../src/gateway/answer/record.ts'
+import { isRecorded, recordOf } from '../../../src/gate/app/record.ts'
+import { denials } from '../../../src/gate/base/denial.ts'
+import type { Decision } from '../../../src/gate/guard/guard.ts'
+import type { McpMessage } from '../../../src/gate/model/mcp.ts'
 import {
   accessOf,
   admissionFor,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { PlatformConnection } from '../../../src/gateway/apps/connection.ts'
+import { PlatformConnection } from '../../../src/gate/app/connection.ts'
 
 describe('what the platform tells of a request', () => {
   it.each<[unknown, unknown]>([

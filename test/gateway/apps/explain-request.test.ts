@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { claimedBy, decodeExplanation } from '../../../src/gateway/apps/explain-request.ts'
+import { claimedBy, decodeExplanation } from '../../../src/gate/app/explain-request.ts'
 
 const URL_TEXT = 'https://api.example.com/v1/../x?q=1'
 const GET = { method: 'GET', url: URL_TEXT }

@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import type { Decision, GuardPorts } from '../../../src/core/guard.ts'
-import type { AdminReach } from '../../../src/core/model/issuer.ts'
-import type { GateEnv } from '../../../src/gateway/apps/context.ts'
-import { explainRequest } from '../../../src/gateway/apps/explain.ts'
-import type { GatePorts } from '../../../src/gateway/ports.ts'
-import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
+import type { GateEnv } from '../../../src/gate/app/context.ts'
+import { explainRequest } from '../../../src/gate/app/explain.ts'
+import type { GatePorts } from '../../../src/gate/app/platform/ports.ts'
+import type { Decision, GuardPorts } from '../../../src/gate/guard/guard.ts'
+import type { AdminReach } from '../../../src/gate/model/issuer.ts'
+import { createMemoryRevocations } from '../../../src/gate/revocation/memory.ts'
 import {
   accessOf,
   agentOf,

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { chainDenials } from '../../../src/core/chain.ts'
-import type { Guard, GuardContext } from '../../../src/core/guard.ts'
-import { gateway } from '../../../src/gateway/apps/gateway.ts'
-import type { Opened } from '../../../src/gateway/ports.ts'
+import { gateway } from '../../../src/gate/app/gateway.ts'
+import type { Opened } from '../../../src/gate/app/platform/ports.ts'
+import { chainDenials } from '../../../src/gate/base/chain.ts'
+import type { Guard, GuardContext } from '../../../src/gate/guard/guard.ts'
 import { clock, gateOf, policyOf } from '../../kit/facts.ts'
 
 it('tells the guard what the platform knows of a request, and nothing that a header says', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { readJsonBody } from '../../../src/gateway/apps/request.ts'
+import { readJsonBody } from '../../../src/gate/app/request.ts'
 import { anyRoom } from '../../kit/facts.ts'
 
 beforeEach(() => {

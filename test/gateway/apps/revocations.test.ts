@@ -1,21 +1,21 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import type { Decision } from '../../../src/core/guard.ts'
-import { LIMITS } from '../../../src/core/limits.ts'
-import type { AdminReach, Issuer } from '../../../src/core/model/issuer.ts'
-import type { Policy } from '../../../src/core/model/policy.ts'
-import type { RevocationStore } from '../../../src/core/model/ports.ts'
+import { problem } from '../../../src/gate/answer/problem.ts'
+import type { GateEnv } from '../../../src/gate/app/context.ts'
+import type { GatePorts } from '../../../src/gate/app/platform/ports.ts'
+import { revocationsApp } from '../../../src/gate/app/revocations.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import type { Decision } from '../../../src/gate/guard/guard.ts'
+import type { AdminReach, Issuer } from '../../../src/gate/model/issuer.ts'
+import type { Policy } from '../../../src/gate/model/policy.ts'
+import type { RevocationStore } from '../../../src/gate/model/ports.ts'
 import {
   type Mode,
   type RevocationSubject,
   revocationId,
-} from '../../../src/core/model/revocation.ts'
-import type { AccessToken, AgentIdentity } from '../../../src/core/model/token.ts'
-import { problem } from '../../../src/gateway/answer/problem.ts'
-import type { GateEnv } from '../../../src/gateway/apps/context.ts'
-import { revocationsApp } from '../../../src/gateway/apps/revocations.ts'
-import type { GatePorts } from '../../../src/gateway/ports.ts'
-import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
+} from '../../../src/gate/model/revocation.ts'
+import type { AccessToken, AgentIdentity } from '../../../src/gate/model/token.ts'
+import { createMemoryRevocations } from '../../../src/gate/revocation/memory.ts'
 import { anyRooms } from '../../kit/facts.ts'
 
 const NOW = 1_800_000_000

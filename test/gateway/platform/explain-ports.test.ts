@@ -1,10 +1,10 @@
 import { expect, it, vi } from 'vitest'
-import { createMemoryAssertionKeys } from '../../../src/assertion/key-service.ts'
-import { createAssertionKeys, createAssertionMemory } from '../../../src/assertion/keys.ts'
-import { fail, ok } from '../../../src/core/result.ts'
-import { explainingPorts } from '../../../src/gateway/platform/explain-ports.ts'
-import { createSessions } from '../../../src/gateway/platform/sessions.ts'
-import { createKeyCache } from '../../../src/keys/cache.ts'
+import { explainingPorts } from '../../../src/gate/app/platform/explain-ports.ts'
+import { createSessions } from '../../../src/gate/app/platform/sessions.ts'
+import { createMemoryAssertionKeys } from '../../../src/gate/assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../../src/gate/assertion/keys.ts'
+import { fail, ok } from '../../../src/gate/base/result.ts'
+import { createKeyCache } from '../../../src/gate/keys/cache.ts'
 import { anyRooms, clock, ISSUER, issuerOf, RESOURCE } from '../../kit/facts.ts'
 
 const asked: string[] = []

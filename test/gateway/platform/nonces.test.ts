@@ -1,7 +1,7 @@
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { SigningKey } from '../../../src/core/model/ports.ts'
-import { createNonces, explainingSeals } from '../../../src/gateway/platform/sessions.ts'
+import { createNonces, explainingSeals } from '../../../src/gate/app/platform/sessions.ts'
+import type { SigningKey } from '../../../src/gate/model/ports.ts'
 import { NOW, RESOURCE } from '../../kit/facts.ts'
 
 const clock = { at: NOW * 1000, now: () => clock.at }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { weigh } from '../../../src/core/admission.ts'
-import { LIMITS } from '../../../src/core/limits.ts'
-import type { PassedToken } from '../../../src/core/model/ports.ts'
-import { createTokenMemory } from '../../../src/gateway/platform/token-memory.ts'
+import { createTokenMemory } from '../../../src/gate/app/platform/token-memory.ts'
+import { weigh } from '../../../src/gate/base/admission.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import type { PassedToken } from '../../../src/gate/model/ports.ts'
 import { admissionFor, NOW, passedOf, routeOf } from '../../kit/facts.ts'
 
 /** A token of so many characters. */

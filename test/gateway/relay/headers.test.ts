@@ -1,9 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Facts } from '../../../src/core/guard.ts'
-import type { ClaimHeader } from '../../../src/core/model/claims.ts'
-import type { Route } from '../../../src/core/model/route.ts'
-import { identityHeaders, isHopByHop, stripInbound } from '../../../src/gateway/relay/headers.ts'
+import type { Facts } from '../../../src/gate/guard/guard.ts'
+import type { ClaimHeader } from '../../../src/gate/model/claims.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
+import {
+  identityHeaders,
+  isHopByHop,
+  stripInbound,
+} from '../../../src/gate/relay/origin/headers.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'
 import { passed } from '../../kit/forwarded.ts'
 import { tries } from '../../kit/property.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Quotas } from '../../../src/core/model/limit.ts'
-import { limitFields, limitHeaders } from '../../../src/gateway/relay/limit-headers.ts'
-import type { Limited } from '../../../src/limit/stage.ts'
+import { limitFields, limitHeaders } from '../../../src/gate/answer/limit-headers.ts'
+import type { Limited } from '../../../src/gate/guard/stages/limit.ts'
+import type { Quotas } from '../../../src/gate/model/limit.ts'
 
 const BUCKET = { limit: 100, period: 60_000 }
 

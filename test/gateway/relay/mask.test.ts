@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { maskBytes, maskStream, maskText } from '../../../src/gateway/relay/mask.ts'
-import type { Spelled } from '../../../src/gateway/relay/secret-encodings.ts'
+import { maskBytes, maskStream, maskText } from '../../../src/gate/relay/secrets/mask.ts'
+import type { Spelled } from '../../../src/gate/relay/secrets/secret-encodings.ts'
 import { tries } from '../../kit/property.ts'
 import { base64With, SPELLINGS, spelledOf } from '../../kit/spelled.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { CorsRule, Route } from '../../../src/core/model/route.ts'
-import { type ToAgent, toAgent } from '../../../src/gateway/relay/response.ts'
+import type { CorsRule, Route } from '../../../src/gate/model/route.ts'
+import { type ToAgent, toAgent } from '../../../src/gate/relay/response.ts'
 import { addressOf, routeOf, targetOf } from '../../kit/facts.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { piped as pipe } from '../../../src/gateway/relay/stream-pipe.ts'
+import { piped as pipe } from '../../../src/gate/relay/streams/stream-pipe.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { joined } from '../../../src/core/body.ts'
-import { start } from '../../../src/gateway/relay/stream-pipe.ts'
+import { joined } from '../../../src/gate/base/body.ts'
+import { start } from '../../../src/gate/relay/streams/stream-pipe.ts'
 
 const bytes = (...values: number[]) => Uint8Array.from(values)
 

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Facts } from '../../../src/core/guard.ts'
-import type { Revocations } from '../../../src/core/model/ports.ts'
+import type { Facts } from '../../../src/gate/guard/guard.ts'
+import type { Revocations } from '../../../src/gate/model/ports.ts'
 import {
   type Kind,
   type Revocation,
   revocableSubjects,
   revocationId,
-} from '../../../src/core/model/revocation.ts'
-import { type Watched, watch } from '../../../src/gateway/relay/stream-watch.ts'
-import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
+} from '../../../src/gate/model/revocation.ts'
+import { type Watched, watch } from '../../../src/gate/relay/streams/stream-watch.ts'
+import { createMemoryRevocations } from '../../../src/gate/revocation/memory.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'
 
 const BOUND = 10_000

@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Facts } from '../../../src/core/guard.ts'
-import type { OnRevocation } from '../../../src/core/model/route.ts'
-import { limitedToToken, type StreamContext } from '../../../src/gateway/relay/streams.ts'
+import type { Facts } from '../../../src/gate/guard/guard.ts'
+import type { OnRevocation } from '../../../src/gate/model/route.ts'
+import { limitedToToken, type StreamContext } from '../../../src/gate/relay/streams/streams.ts'
 import {
   createGuard,
   createMemoryRevocations,

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { withoutSecrets } from '../../../src/gateway/relay/without-secrets.ts'
+import { withoutSecrets } from '../../../src/gate/relay/streams/without-secrets.ts'
 import { createGuard, forward, parsePolicy, type Send } from '../../../src/index.ts'
 import { routeOf } from '../../kit/facts.ts'
 import { createIssuer, type Issuer } from '../../kit/issuer.ts'

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { mcpAnswer } from '../../../src/gate/relay/mcp/answer.ts'
 import { createGuard, type Decision, forward, parsePolicy, type Send } from '../../../src/index.ts'
-import { mcpAnswer } from '../../../src/mcp/answer/answer.ts'
 import { reply } from '../../kit/answers.ts'
 import { createIssuer, type Issuer } from '../../kit/issuer.ts'
 import { type Origin, startOrigin } from '../../kit/origin.ts'

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Facts } from '../../../src/core/guard.ts'
-import { revocableSubjects, revocationId } from '../../../src/core/model/revocation.ts'
-import { bufferBody } from '../../../src/mcp/answer/buffer-body.ts'
-import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
+import type { Facts } from '../../../src/gate/guard/guard.ts'
+import { revocableSubjects, revocationId } from '../../../src/gate/model/revocation.ts'
+import { bufferBody } from '../../../src/gate/relay/mcp/buffer-body.ts'
+import { createMemoryRevocations } from '../../../src/gate/revocation/memory.ts'
 import {
   accessOf,
   agentOf,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { beginsListless, filterText, type Visibility } from '../../../src/mcp/answer/lists.ts'
+import { beginsListless, filterText, type Visibility } from '../../../src/gate/relay/mcp/lists.ts'
 import { tries } from '../../kit/property.ts'
 
 /** Everything that begins with `ok` is there for the caller. */

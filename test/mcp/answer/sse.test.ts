@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { filterText, type Visibility } from '../../../src/mcp/answer/lists.ts'
-import { type EventTerms, filterEvents } from '../../../src/mcp/answer/sse.ts'
+import { filterText, type Visibility } from '../../../src/gate/relay/mcp/lists.ts'
+import { type EventTerms, filterEvents } from '../../../src/gate/relay/mcp/sse.ts'
 import { tries } from '../../kit/property.ts'
 
 const visibility: Visibility = {

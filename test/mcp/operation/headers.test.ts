@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { mirroredText } from '../../../src/mcp/operation/headers.ts'
+import { mirroredText } from '../../../src/gate/guard/operation/mcp/headers.ts'
 import { call, codeFor, META, modern, NEWEST, notice, type Told } from './support.ts'
 
 const base64 = (text: string | Uint8Array) => `=?base64?${Buffer.from(text).toString('base64')}?=`

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isClear, isReadAlike, knownNames } from '../../../src/mcp/operation/members.ts'
+import { isClear, isReadAlike, knownNames } from '../../../src/gate/guard/operation/mcp/members.ts'
 import { tries } from '../../kit/property.ts'
 
 const KNOWN = knownNames('name', '_meta', 'io.modelcontextprotocol/protocolVersion')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../../src/core/limits.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
 import { ask, call, codeFor, mcpOf, messageBy, modern, notice, readBy } from './support.ts'
 
 const encoded = (text: string, ...before: number[]) =>

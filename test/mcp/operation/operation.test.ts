@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { SESSION_TYP } from '../../../src/core/model/mcp.ts'
-import { operation } from '../../../src/core/stages/operation.ts'
+import { operation } from '../../../src/gate/guard/stages/operation.ts'
+import { SESSION_TYP } from '../../../src/gate/model/mcp.ts'
 import { agentOf, anyRoom, policyOf, routeOf } from '../../kit/facts.ts'
 import {
   ask,

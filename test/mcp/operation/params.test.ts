@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../../src/core/limits.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
 import { call, codeFor, messageBy, notice } from './support.ts'
 
 const ECHO = { name: 'echo' }

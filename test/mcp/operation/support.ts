@@ -1,8 +1,8 @@
-import type { AssertionBinding } from '../../../src/core/model/assertion.ts'
-import type { McpMessage, McpRule, SessionHolder } from '../../../src/core/model/mcp.ts'
-import type { Route } from '../../../src/core/model/route.ts'
-import { operation } from '../../../src/core/stages/operation.ts'
-import { createSessions } from '../../../src/gateway/platform/sessions.ts'
+import { createSessions } from '../../../src/gate/app/platform/sessions.ts'
+import { operation } from '../../../src/gate/guard/stages/operation.ts'
+import type { AssertionBinding } from '../../../src/gate/model/assertion.ts'
+import type { McpMessage, McpRule, SessionHolder } from '../../../src/gate/model/mcp.ts'
+import type { Route } from '../../../src/gate/model/route.ts'
 import { createSigningKeys } from '../../../src/index.ts'
 import {
   agentOf,

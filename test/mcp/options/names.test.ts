@@ -1,8 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { McpKind, McpUse } from '../../../src/core/model/mcp.ts'
-import { nameFault, namesOf } from '../../../src/mcp/options/names.ts'
-import { isCanonicalUri, isName, isPlainUri, literalOf } from '../../../src/mcp/options/spelling.ts'
+import type { McpKind, McpUse } from '../../../src/gate/model/mcp.ts'
+import { nameFault, namesOf } from '../../../src/gate/policy/keys/mcp-names.ts'
+import {
+  isCanonicalUri,
+  isName,
+  isPlainUri,
+  literalOf,
+} from '../../../src/gate/policy/keys/mcp-spelling.ts'
 import { anyCharacter, tries } from '../../kit/property.ts'
 
 const use = (pattern: string): McpUse => ({ pattern, scopes: { mode: 'all', scopes: [] } })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { MCP_REVISIONS, type McpRule } from '../../../src/core/model/mcp.ts'
-import { showPolicy } from '../../../src/policy/show.ts'
+import { MCP_REVISIONS, type McpRule } from '../../../src/gate/model/mcp.ts'
+import { showPolicy } from '../../../src/gate/policy/show.ts'
 import { ACME, GATE, mistakes, parse, policy, rule } from '../../policy/support.ts'
 
 const ROUTE = { match: 'GET,POST,DELETE /mcp', scopes: ['mcp:connect'] }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../../src/core/json.ts'
-import { LIMITS } from '../../../src/core/limits.ts'
-import { compileCondition } from '../../../src/policy/conditions/compile.ts'
+import type { JsonObject } from '../../../src/gate/base/json.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { compileCondition } from '../../../src/gate/policy/conditions/compile.ts'
 import { ALLOWED, factsOf, mistakeOf } from './support.ts'
 
 const compile = (source: string) => {

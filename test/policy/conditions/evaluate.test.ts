@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { shownValue } from '../../../src/policy/conditions/operands.ts'
+import { shownValue } from '../../../src/gate/policy/conditions/operands.ts'
 import { accessOf, agentOf } from '../../kit/facts.ts'
 import { type Changes, compile, factsOf, MONDAY, verdict } from './support.ts'
 

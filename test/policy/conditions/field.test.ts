@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { writtenCondition } from '../../../src/policy/conditions/field.ts'
-import { showRoute } from '../../../src/policy/show.ts'
-import { readTable } from '../../../src/policy/table.ts'
+import { writtenCondition } from '../../../src/gate/policy/conditions/field.ts'
+import { readTable } from '../../../src/gate/policy/reading/table.ts'
+import { showRoute } from '../../../src/gate/policy/show.ts'
 import { GATE, ITEM, mistakes, rule } from '../support.ts'
 
 const withWhen = (when: unknown, more: object = {}) => ({ ROUTES: [{ ...ITEM, ...more, when }] })
@@ -13,7 +13,7 @@ describe('when', () => {
     const path = '../../../src/policy/conditions/field.ts?alone'
     const { conditionField } = (await import(
       path
-    )) as typeof import('../../../src/policy/conditions/field.ts')
+    )) as typeof import('../../../src/gate/policy/conditions/field.ts')
     const said: string[] = []
     const entry = readTable({ when: conditionField }, { when: 'true' }, (_, text) =>
       said.push(text),

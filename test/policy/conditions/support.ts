@@ -1,5 +1,5 @@
-import type { ConditionFacts } from '../../../src/core/model/condition.ts'
-import { compileCondition } from '../../../src/policy/conditions/compile.ts'
+import type { ConditionFacts } from '../../../src/gate/model/condition.ts'
+import { compileCondition } from '../../../src/gate/policy/conditions/compile.ts'
 import { accessOf, admissionFor, agentOf } from '../../kit/facts.ts'
 
 /** Monday, 2026-01-05T08:30:00Z. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { agentsCommand } from '../../../src/tools/cli/agents.ts'
-import { alertsCommand } from '../../../src/tools/cli/alerts.ts'
+import { agentsCommand } from '../../../src/command/operate/agents.ts'
+import { alertsCommand } from '../../../src/command/operate/alerts.ts'
 import { runHere } from './kit.ts'
 import { recordingGate } from './recording-gate.ts'
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { check } from '../../../src/tools/cli/check.ts'
+import { check } from '../../../src/command/policy/check.ts'
 import { CONFIG } from '../../kit/repository.ts'
 import { environmentToml, folder, KEY, PARTS, toml, write } from './kit.ts'
 

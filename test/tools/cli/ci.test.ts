@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
-import { type CiOptions, ci as command } from '../../../src/tools/cli/ci.ts'
-import { ownManifest } from '../../../src/tools/cli/files.ts'
+import { ownManifest } from '../../../src/command/base/files.ts'
+import { type CiOptions, ci as command } from '../../../src/command/policy/ci.ts'
 import { environmentToml, folder, runHere, toml } from './kit.ts'
 import {
   CASES,

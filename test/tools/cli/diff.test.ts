@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { diff } from '../../../src/tools/cli/diff.ts'
+import { diff } from '../../../src/command/policy/diff.ts'
 import { environmentToml, folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()

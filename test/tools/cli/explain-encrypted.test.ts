@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { explain } from '../../../src/tools/cli/explain.ts'
+import { explain } from '../../../src/command/operate/explain.ts'
 import { createEncryptionKey, encrypt } from '../../kit/encryption.ts'
 import { around, explainSetting, ISSUER_TABLE, RESOURCE } from './explain-kit.ts'
 import { PARTS, toml, write } from './kit.ts'

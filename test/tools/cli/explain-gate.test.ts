@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type ExplainOptions, explain } from '../../../src/tools/cli/explain.ts'
-import { render } from '../../../src/tools/cli/output.ts'
+import { render } from '../../../src/command/base/output.ts'
+import { type ExplainOptions, explain } from '../../../src/command/operate/explain.ts'
 import { type Reply, recordingGate } from './recording-gate.ts'
 
 const { origin: gate, requests, state } = await recordingGate()

@@ -1,4 +1,4 @@
-import { type ExplainOptions, explain } from '../../../src/tools/cli/explain.ts'
+import { type ExplainOptions, explain } from '../../../src/command/operate/explain.ts'
 import { createKey, type Members, type SigningKey, sign } from '../../kit/signing.ts'
 import { folder, PARTS, toml, write } from './kit.ts'
 

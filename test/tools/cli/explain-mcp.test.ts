@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { explain } from '../../../src/tools/cli/explain.ts'
+import { explain } from '../../../src/command/operate/explain.ts'
 import { around, explainSetting, ISSUER_TABLE, NOW, RESOURCE } from './explain-kit.ts'
 import { toml, write } from './kit.ts'
 import { recordingGate } from './recording-gate.ts'

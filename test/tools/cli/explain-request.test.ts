@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { describe, expect, inject, it } from 'vitest'
-import { type ExplainOptions, explain } from '../../../src/tools/cli/explain.ts'
+import { type ExplainOptions, explain } from '../../../src/command/operate/explain.ts'
 import { around, explainSetting, NOW, RESOURCE } from './explain-kit.ts'
 import { run, write } from './kit.ts'
 

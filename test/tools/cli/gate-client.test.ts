@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { callGate, gateAddress } from '../../../src/tools/cli/gate-client.ts'
-import { cannotTell } from '../../../src/tools/cli/output.ts'
+import { callGate, gateAddress } from '../../../src/command/base/gate-client.ts'
+import { cannotTell } from '../../../src/command/base/output.ts'
 import { close, JSON_TYPE, listen } from './recording-gate.ts'
 
 describe('a gate that does not answer', () => {

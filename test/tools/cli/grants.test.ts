@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { check } from '../../../src/tools/cli/check.ts'
-import { rejudge } from '../../../src/tools/cli/rejudge.ts'
-import { type RoutesOptions, routes } from '../../../src/tools/cli/routes.ts'
+import { rejudge } from '../../../src/command/operate/rejudge.ts'
+import { check } from '../../../src/command/policy/check.ts'
+import { type RoutesOptions, routes } from '../../../src/command/policy/routes.ts'
 import { policy } from '../../policy/support.ts'
 import { folder, PARTS, toml, unplaced, write } from './kit.ts'
 

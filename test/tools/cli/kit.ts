@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
-import { nameOf } from '../../../src/tools/cli/command.ts'
-import { COMMANDS } from '../../../src/tools/cli/commands.ts'
-import { render, shownLine } from '../../../src/tools/cli/output.ts'
+import { nameOf } from '../../../src/command/base/command.ts'
+import { render, shownLine } from '../../../src/command/base/output.ts'
+import { COMMANDS } from '../../../src/command/commands.ts'
 
 /** A folder that is gone after the test that asks for it; asked for outside of tests, after those of the file. */
 export const folder = async (): Promise<string> => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Ask, Process } from '../../../src/tools/cli/command.ts'
-import { type RevokeOptions, revoke } from '../../../src/tools/cli/revoke.ts'
+import type { Ask, Process } from '../../../src/command/base/command.ts'
+import { type RevokeOptions, revoke } from '../../../src/command/operate/revoke.ts'
 import { folder, write } from './kit.ts'
 import { ENTRY, made, noWaiting, policyWith, recordingGate } from './recording-gate.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { check } from '../../../src/tools/cli/check.ts'
-import { routes } from '../../../src/tools/cli/routes.ts'
+import { check } from '../../../src/command/policy/check.ts'
+import { routes } from '../../../src/command/policy/routes.ts'
 import { folder, PARTS, toml, unplaced, write } from './kit.ts'
 
 const directory = await folder()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { check } from '../../../src/tools/cli/check.ts'
+import { check } from '../../../src/command/policy/check.ts'
 import { folder, toml, write } from './kit.ts'
 
 /** A policy in order, of everything that is got wrong below. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { rejudge } from '../../../src/command/operate/rejudge.ts'
 import { parsePolicy } from '../../../src/index.ts'
-import { rejudge } from '../../../src/tools/cli/rejudge.ts'
 
 const AT = '2026-11-28T12:00:00.000Z'
 const iat = Date.parse(AT) / 1000 - 10

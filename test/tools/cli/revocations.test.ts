@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { lift, list } from '../../../src/tools/cli/revocations.ts'
+import { lift, list } from '../../../src/command/operate/revocations.ts'
 import { ENTRY, recordingGate } from './recording-gate.ts'
 
 const { origin: gate, requests, state } = await recordingGate()

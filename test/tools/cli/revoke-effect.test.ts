@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type RevokeOptions, revoke } from '../../../src/tools/cli/revoke.ts'
+import { type RevokeOptions, revoke } from '../../../src/command/operate/revoke.ts'
 import {
   ENTRY,
   JSON_TYPE,

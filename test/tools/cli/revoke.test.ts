@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { Surroundings } from '../../../src/tools/cli/command.ts'
-import { type RevokeOptions, revoke as revokeAt } from '../../../src/tools/cli/revoke.ts'
+import type { Surroundings } from '../../../src/command/base/command.ts'
+import { type RevokeOptions, revoke as revokeAt } from '../../../src/command/operate/revoke.ts'
 import { folder, runHere } from './kit.ts'
 import {
   close,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type RoutesOptions, routes } from '../../../src/tools/cli/routes.ts'
+import { type RoutesOptions, routes } from '../../../src/command/policy/routes.ts'
 import { folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { routes } from '../../../src/tools/cli/routes.ts'
+import { routes } from '../../../src/command/policy/routes.ts'
 import { environmentToml, folder, PARTS, runHere, toml, write } from './kit.ts'
 
 const directory = await folder()

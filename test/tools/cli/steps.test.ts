@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { columns } from '../../../src/tools/cli/output.ts'
-import { detailText, stepLines } from '../../../src/tools/cli/steps.ts'
+import { columns } from '../../../src/command/base/output.ts'
+import { detailText, stepLines } from '../../../src/command/base/steps.ts'
 
 const LONG = 'é'.repeat(100)
 

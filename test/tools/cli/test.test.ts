@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type TestOptions, test } from '../../../src/tools/cli/test.ts'
+import { type TestOptions, test } from '../../../src/command/tests/test.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { createKey, sign } from '../../kit/signing.ts'
 import { environmentToml, folder, PARTS, runHere, toml, write } from './kit.ts'

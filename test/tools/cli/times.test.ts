@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { instant } from '../../../src/tools/cli/times.ts'
+import { instant } from '../../../src/command/base/times.ts'
 
 describe('a moment on the calendar', () => {
   it.each([

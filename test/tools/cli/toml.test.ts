@@ -1,6 +1,6 @@
 import { parse } from 'smol-toml'
 import { expect, it } from 'vitest'
-import { tomlTable } from '../../../src/tools/cli/toml.ts'
+import { tomlTable } from '../../../src/command/base/toml.ts'
 
 it('writes a table that is TOML', () => {
   const entry = {

@@ -1,11 +1,11 @@
 import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { isObject, type JsonObject, listOf, own } from '../../../src/core/json.ts'
-import { workerEnv } from '../../../src/policy/env.ts'
-import type { PolicyIssue } from '../../../src/policy/issues.ts'
-import { readPolicy } from '../../../src/policy/policy.ts'
-import { check } from '../../../src/tools/cli/check.ts'
-import { readFilePolicy } from '../../../src/tools/cli/file-policy.ts'
+import { readFilePolicy } from '../../../src/command/base/file-policy.ts'
+import { check } from '../../../src/command/policy/check.ts'
+import { isObject, type JsonObject, listOf, own } from '../../../src/gate/base/json.ts'
+import { readPolicy } from '../../../src/gate/policy/policy.ts'
+import { workerEnv } from '../../../src/gate/policy/reading/env.ts'
+import type { PolicyIssue } from '../../../src/gate/policy/reading/issues.ts'
 import { folder, PARTS, toml, write } from './kit.ts'
 
 const directory = await folder()

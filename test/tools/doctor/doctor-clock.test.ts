@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { clockOf } from '../../../src/tools/doctor/facts.ts'
-import type { Asked, Exchange } from '../../../src/tools/doctor/gather.ts'
+import { clockOf } from '../../../src/command/doctor/facts.ts'
+import type { Asked, Exchange } from '../../../src/command/doctor/gather.ts'
 
 const ISSUER = 'https://auth.acme.dev'
 const NOW = Date.parse('2026-11-01T12:00:00Z')

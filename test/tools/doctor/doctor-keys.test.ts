@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { Algorithm } from '../../../src/core/model/issuer.ts'
-import { keyFactsOf } from '../../../src/tools/doctor/keys.ts'
+import { keyFactsOf } from '../../../src/command/doctor/keys.ts'
+import type { Algorithm } from '../../../src/gate/model/issuer.ts'
 import { createKey } from '../../kit/signing.ts'
 import { weakRsaKey } from './doctor-kit.ts'
 

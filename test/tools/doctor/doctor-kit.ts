@@ -1,6 +1,6 @@
 import type { JWK } from 'jose'
 import { afterAll } from 'vitest'
-import { type DoctorOptions, doctor } from '../../../src/tools/doctor/doctor.ts'
+import { type DoctorOptions, doctor } from '../../../src/command/doctor/doctor.ts'
 import { createIssuer, type Issuer, type IssuerOptions } from '../../kit/issuer.ts'
 
 /** What `--json` says, as far as tests look at it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { guessProfile, isOktaOrg, nameOf } from '../../../src/tools/doctor/profile.ts'
+import { guessProfile, isOktaOrg, nameOf } from '../../../src/command/doctor/profile.ts'
 
 const OWN = 'https://id.acme.dev'
 

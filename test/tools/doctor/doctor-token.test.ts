@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { DoctorOptions } from '../../../src/tools/doctor/doctor.ts'
+import type { DoctorOptions } from '../../../src/command/doctor/doctor.ts'
 import { agenticClaims, checksumOf } from '../../kit/agentic.ts'
 import { createProofKey } from '../../kit/dpop.ts'
 import type { Issuer } from '../../kit/issuer.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { boundaryWarnings } from '../../../src/tools/lints/boundary-warnings.ts'
+import { boundaryWarnings } from '../../../src/command/lints/boundary-warnings.ts'
 import { ACME, policy, type Vars } from '../../policy/support.ts'
 
 const warned = (vars: Vars): readonly string[] =>

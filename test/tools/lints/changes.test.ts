@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { isObject, listOf, own } from '../../../src/core/json.ts'
-import { check } from '../../../src/tools/cli/check.ts'
-import { ownManifest } from '../../../src/tools/cli/files.ts'
-import { CHANGES, type Change, isNewer, isVersion } from '../../../src/tools/lints/changes.ts'
+import { ownManifest } from '../../../src/command/base/files.ts'
+import { CHANGES, type Change, isNewer, isVersion } from '../../../src/command/lints/changes.ts'
+import { check } from '../../../src/command/policy/check.ts'
+import { isObject, listOf, own } from '../../../src/gate/base/json.ts'
 import { environmentToml, folder, PARTS, toml, write } from '../cli/kit.ts'
 
 const directory = await folder()

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { check } from '../../../src/tools/cli/check.ts'
-import { isPlaceholder } from '../../../src/tools/lints/lint.ts'
+import { isPlaceholder } from '../../../src/command/lints/lint.ts'
+import { check } from '../../../src/command/policy/check.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { folder, KEY, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 

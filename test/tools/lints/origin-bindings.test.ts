@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { check } from '../../../src/tools/cli/check.ts'
+import { check } from '../../../src/command/policy/check.ts'
 import { folder, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 
 const directory = await folder()

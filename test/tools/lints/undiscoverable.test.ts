@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { undiscoverable } from '../../../src/tools/lints/undiscoverable.ts'
+import { undiscoverable } from '../../../src/command/lints/undiscoverable.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 
 const SCOPES = { 'files:reader': ['files:read:*'], writer: ['write'] }

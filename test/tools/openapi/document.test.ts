@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { readDocument } from '../../../src/tools/openapi/document.ts'
+import { readDocument } from '../../../src/command/openapi/document.ts'
 import { folder, write } from '../cli/kit.ts'
 import { asking, document } from './documents.ts'
 

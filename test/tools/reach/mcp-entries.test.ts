@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { usesOf } from '../../../src/diff/scopes.ts'
-import { isUsable, reachable } from '../../../src/tools/reach/reachable.ts'
-import type { Described } from '../../../src/tools/reach/ways.ts'
+import { isUsable, reachable } from '../../../src/command/reach/reachable.ts'
+import type { Described } from '../../../src/command/reach/ways.ts'
+import { usesOf } from '../../../src/compare/scopes.ts'
 import { policy } from '../../policy/support.ts'
 
 const ISSUERS = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { reachable } from '../../../src/tools/reach/reachable.ts'
-import type { Described } from '../../../src/tools/reach/ways.ts'
+import { reachable } from '../../../src/command/reach/reachable.ts'
+import type { Described } from '../../../src/command/reach/ways.ts'
 import { policy } from '../../policy/support.ts'
 
 const ISSUERS = {

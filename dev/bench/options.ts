@@ -1,0 +1,92 @@
+import { parseArgs } from 'node:util'
+import { baseOf, GROUPS, LINEUP, type Row, withOther } from './lineup.ts'
+
+/** What the command line asks for. */
+export interface Options {
+  readonly rows: readonly Row[]
+  /** The file of another build of the gate, which takes part beside it. */
+  readonly other: string | undefined
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmup: number
+  /** Where the report goes; a run of everything, not quick, has a place of its own. */
+  readonly json: string | undefined
+  /** Where a CPU profile goes, of the first row that is not a pass-through. */
+  readonly profile: string | undefined
+  /** Whether policies of several sizes are measured too. */
+  readonly policies: boolean
+  /** Whether the large revocation set is measured too. */
+  readonly revocations: boolean
+}
+
+const NAMES = [...new Set(LINEUP.map(({ name }) => name))]
+const SETS = ['revocations', 'policies']
+
+/** The help text. */
+export const USAGE = `npm run bench -- [options]
+
+  --only post,gate   a group, with all in it: ${GROUPS.join(', ')};
+                     a Worker, wherever it takes part: ${NAMES.join(', ')};
+                     one row, as post.gate; what they are measured above comes with them.
+                     Or "revocations", what a large set costs, and "policies", what reading one costs
+  --rounds 80        rounds, each with every row once
+  --seconds 0.1      length of one measurement
+  --quick            20 rounds, no large set; without --only of post, post-http and sse
+  --other FILE       beside each gate another build of it, a file that "npm run build" made
+  --json FILE        save the report (a run of everything saves dev/bench/results/latest.json)
+  --profile FILE     save a CPU profile of the first row that is not (a), and list its functions`
+
+/** Reads the command line; `undefined` when help is asked for. Throws at what it does not know. */
+export const readOptions = (
+  args: readonly string[],
+  standardReport: string,
+): Options | undefined => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      other: { type: 'string' },
+      json: { type: 'string' },
+      profile: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const { quick, profile, other, only = quick ? 'post,post-http,sse' : undefined } = values
+  const whole = [only, profile, other].every((one) => one === undefined)
+  const asked = only?.split(',') ?? [...GROUPS, ...SETS]
+  const rows = rowsFor(asked).filter((row) => !(quick && row.largeSet))
+  return {
+    rows: other === undefined ? rows : rows.flatMap(withOther),
+    other,
+    rounds: positive('rounds', values.rounds, quick ? 20 : 80),
+    seconds: positive('seconds', values.seconds, 0.1),
+    warmup: quick ? 1 : 3,
+    json: values.json ?? (whole ? standardReport : undefined),
+    profile,
+    policies: asked.includes('policies'),
+    revocations: asked.includes('revocations'),
+  }
+}
+
+/** What is named, and what it is measured above, in the order of the table. Throws for a name that is none. */
+const rowsFor = (asked: readonly string[]): readonly Row[] => {
+  const ids = LINEUP.map(({ id }) => id)
+  const known = [...GROUPS, ...NAMES, ...SETS, ...ids]
+  const unknown = asked.filter((one) => !known.includes(one))
+  if (unknown.length > 0) throw new Error(`nothing is called ${unknown.join(', ')}; see --help`)
+  const named = LINEUP.filter(({ id, group, name }) =>
+    [id, group, name].some((one) => asked.includes(one)),
+  )
+  const bases = named.map(({ group }) => baseOf(group))
+  return LINEUP.filter((row) => named.includes(row) || bases.includes(row.id))
+}
+
+const positive = (name: string, text: string | undefined, usual: number): number => {
+  const value = text === undefined ? usual : Number(text)
+  if (!(value > 0)) throw new Error(`--${name} is a number above 0`)
+  return value
+}

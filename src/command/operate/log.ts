@@ -1,0 +1,202 @@
+import { type Command, Option } from 'commander'
+import { durationMs } from '../../gate/base/duration.ts'
+import { isObject, type JsonObject, listOf, own } from '../../gate/base/json.ts'
+import { fail, ok, type Result } from '../../gate/base/result.ts'
+import { DECISION_FILTERS } from '../../gate/model/audit.ts'
+import { type CommandRow, type Process, type Surroundings, withGate } from '../base/command.ts'
+import {
+  decisionText,
+  gapText,
+  textIn,
+  whatText,
+  whenText,
+  whoText,
+} from '../base/decision-lines.ts'
+import { cannotTell, columns, EXIT, type Outcome } from '../base/output.ts'
+import { instant } from '../base/times.ts'
+import { AUDIT_SCOPE, type GateOptions, type Listed, listAs } from './access.ts'
+import { follow } from './follow.ts'
+
+/** Filters, and the time. */
+export interface DecisionOptions extends GateOptions {
+  readonly from?: string
+  readonly until?: string
+  readonly csv?: boolean
+  readonly json?: boolean
+  readonly [filter: string]: unknown
+}
+
+interface LogOptions extends DecisionOptions {
+  readonly limit?: string
+  readonly all?: boolean
+  readonly follow?: boolean
+}
+
+const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+
+export const logCommand: CommandRow<LogOptions> = {
+  usage: 'log',
+  description: 'Show the decisions that the audit of a running gate has stored, the latest last.',
+  example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
+  options: (command) =>
+    withFilters(withGate(command, AUDIT_SCOPE))
+      .option('--limit <count>', 'show at most this many, the latest ones (default: 100)')
+      .option('--all', 'show all decisions')
+      .option('--follow', 'go on, and show new decisions as they come, until Ctrl-C'),
+  help: `
+With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.`,
+  run: (_, options, process) => log(options, process),
+}
+
+/** Filters that take certain words only. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  decision: ['allowed', 'denied'],
+  kind: ['act'],
+}
+
+/** Parameters that select decisions. */
+const FILTERS = [...DECISION_FILTERS, 'agent_name'] as const
+
+/** The options for filters, time and form of decisions. */
+export function withFilters(command: Command): Command {
+  for (const name of FILTERS) {
+    const option = new Option(
+      `--${name.replaceAll('_', '-')} <text>`,
+      `only with this ${name.replace('_', ' ')}`,
+    )
+    const words = WORDS[name]
+    command.addOption(words ? option.choices(words) : option)
+  }
+  return command
+    .option(
+      '--from <time>',
+      'only decisions since then: a duration ago (1h), a date with time, or seconds',
+    )
+    .option('--until <time>', 'only decisions before then, in the same formats')
+    .option('--csv', 'comma-separated values')
+}
+
+const LIMIT = 100
+
+const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
+  const query = queryOf(options, around.now())
+  if (!query.ok) return cannotTell(query.reason)
+  const most = options.all ? Number.POSITIVE_INFINITY : Number(options.limit ?? LIMIT)
+  if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
+  const read = () => decisions(query.value, most, options, around)
+  if (options.follow) return followed(query.value, read, options, around)
+  const list = await read()
+  if (list.fault) return list.fault
+  const records = list.found.toReversed()
+  const dropped = droppedIn(list)
+  const more = list.cursor === undefined ? [] : ['There are more: add --all, or a higher --limit.']
+  const none = records.length === 0 && !options.csv ? ['No decision was found.'] : []
+  return {
+    exitCode: EXIT.yes,
+    json: { decisions: records, ...(dropped.length > 0 && { dropped }) },
+    out: [...linesOf(records, options.csv), ...none],
+    err: [...dropped.map(gapText), ...more],
+  }
+}
+
+/** The latest decisions of a query, the latest first. */
+export function decisions(
+  query: Readonly<Record<string, string>>,
+  most: number,
+  options: GateOptions,
+  around: Surroundings,
+): Promise<Listed> {
+  return listAs(options, AUDIT_SCOPE, around, ['/decisions', 'decisions'], { query, most })
+}
+
+/** What the audit did not store of the time of a list. */
+const droppedIn = ({ first = {} }: Listed): readonly JsonObject[] =>
+  listOf(own(first, 'dropped')).filter(isObject)
+
+/** Shows what is stored, and then what comes. The stream is opened before the list is read: nothing is between them. */
+const followed = async (
+  { until: _, from: __, ...query }: Readonly<Record<string, string>>,
+  read: () => Promise<Listed>,
+  options: LogOptions,
+  around: Process,
+): Promise<Outcome> => {
+  const seen = new Set<unknown>()
+  const show = (records: readonly JsonObject[], isFirst = false) => {
+    const fresh = records.filter((record) => !seen.delete(own(record, 'id')))
+    const lines = options.json
+      ? fresh.map((record) => JSON.stringify(record))
+      : linesOf(fresh, options.csv).slice(options.csv && !isFirst ? 1 : 0)
+    for (const line of lines) around.print(line)
+  }
+  const showGap = (gap: JsonObject) =>
+    options.json
+      ? around.print(JSON.stringify({ kind: 'dropped', ...gap }))
+      : around.waiting.tell(gapText(gap))
+  const begin = async () => {
+    const list = await read()
+    if (list.fault) return list.fault
+    for (const gap of droppedIn(list)) showGap(gap)
+    show(list.found.toReversed(), true)
+    for (const record of list.found) seen.add(own(record, 'id'))
+    return undefined
+  }
+  return follow(query, options, around, { begin, show, showGap })
+}
+
+/** The query as the gate takes it. */
+export function queryOf(
+  options: DecisionOptions,
+  now: number,
+): Result<Readonly<Record<string, string>>, string> {
+  const query: Record<string, string> = {}
+  for (const name of FILTERS) {
+    const value = options[camel(name)]
+    if (typeof value === 'string') query[name] = value
+  }
+  for (const name of ['from', 'until'] as const) {
+    const text = options[name]
+    if (text === undefined) continue
+    const ago = durationMs(text)
+    const at = ago === undefined ? instant(text) : ok(now - ago / 1000)
+    if (!at.ok) return fail(`--${name}: ${at.reason}, or a duration ago, such as 1h`)
+    query[name] = at.value.toFixed(3)
+  }
+  return ok(query)
+}
+
+const linesOf = (records: readonly JsonObject[], csv = false): readonly string[] =>
+  csv
+    ? csvLines(records, CSV)
+    : columns(
+        records.map((record) => [
+          whenText(record),
+          decisionText(record),
+          whoText(record),
+          whatText(record),
+          textIn(record, 'origin_status') ?? '–',
+          textIn(record, 'duration') === undefined ? '–' : `${textIn(record, 'duration')} ms`,
+          textIn(record, 'request_id') ?? '',
+        ]),
+      )
+
+/** The members of a record that CSV has. */
+const CSV = [
+  ...['time', 'id', 'request_id', 'decision', 'code', 'issuer', 'agent', 'subject', 'workflow'],
+  ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
+  ...['act', 'entries'],
+]
+
+/** Records as CSV: a line of the members' names, and one of their values for each. */
+export function csvLines(records: readonly JsonObject[], names: readonly string[]) {
+  const cells = (record: JsonObject) => names.map((name) => csvCell(record, name)).join(',')
+  return [names.join(','), ...records.map(cells)]
+}
+
+/** A cell (RFC 4180 §2). Spreadsheets run a text that begins like a formula, and callers choose some: it gets a `'`. */
+const csvCell = (record: JsonObject, name: string): string => {
+  const value = own(record, name)
+  if (value === undefined) return ''
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}

@@ -1,0 +1,119 @@
+import { type Command, Option } from 'commander'
+import { KINDS, REACHES } from '../../gate/model/revocation.ts'
+import { type CommandRow, type Surroundings, withGate } from '../base/command.ts'
+import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
+import { callAs, type GateOptions, type Listed, listAs } from './access.ts'
+import { describe } from './revocation-entry.ts'
+
+/** Selects revocations; a member that is left out selects all. */
+interface Filters {
+  readonly kind?: string
+  readonly issuer?: string
+  readonly value?: string
+  /** The X-Agent-Id of an agent. */
+  readonly agentName?: string
+  /** The administrator who made them, as `list --json` has it. */
+  readonly createdBy?: string
+  /** `own`: made by administrators of one issuer; `all`: by those of every issuer. */
+  readonly reach?: string
+}
+
+/** The options of {@link Filters}. */
+const withFilters = (command: Command): Command =>
+  command
+    .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
+    .option('--issuer <iss>', 'only of this issuer')
+    .option('--value <value>', 'only of this value')
+    .option('--agent-name <name>', 'only of the agent with this X-Agent-Id; needs --issuer')
+    .option('--created-by <who>', 'only those that this administrator made and last renewed')
+    .addOption(
+      new Option(
+        '--reach <reach>',
+        'only those made by administrators of one issuer (own), or of every issuer (all)',
+      ).choices(REACHES),
+    )
+
+export interface ListOptions extends GateOptions, Filters {
+  /** Whether to read every page, not only the first. */
+  readonly all?: boolean
+}
+
+export const liftCommand: CommandRow<GateOptions & Filters> = {
+  usage: 'lift ID',
+  description: 'Lift a revocation at a running gate, or all that the options name.',
+  example: 'lift 2hT1Zs0yX3kq8bN5vC7m9A --gate https://api.my-company.com --key ops.jwk',
+  options: (command) => withFilters(withGate(command)).argument('[id]', 'its id, as list shows it'),
+  run: ([id], options, process) => lift(id, options, process),
+}
+
+export const listCommand: CommandRow<ListOptions> = {
+  usage: 'list',
+  description: 'List the revocations of a running gate.',
+  example: 'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
+  options: (command) =>
+    withFilters(withGate(command)).option('--all', 'list every page, not only the first'),
+  run: (_, options, process) => list(options, process),
+}
+
+const SCOPE = 'edgewarden:revoke'
+const ID = /^[A-Za-z0-9_-]{1,64}$/
+
+/** Lifts one revocation at a running gate, or all that the filters name. */
+export async function lift(
+  id: string | undefined,
+  options: GateOptions & Filters,
+  around: Surroundings,
+): Promise<Outcome> {
+  const isFiltered = Object.values(filtersOf(options)).some((one) => one !== undefined)
+  if (id === undefined) {
+    if (isFiltered) return lifted(await entries('DELETE', { ...options, all: true }, around))
+    return cannotTell(
+      'Which one? Give the ID of a revocation, or say which to lift, such as by --issuer and --reach.',
+    )
+  }
+  if (isFiltered) return cannotTell('Give an ID or options that say which to lift, not both')
+  if (!ID.test(id)) return cannotTell(`"${id}" is not the id of a revocation; list shows them`)
+  const answer = await callAs(options, SCOPE, around, `/revocations/${id}`, { method: 'DELETE' })
+  if (!answer.ok) return answer.reason
+  return { exitCode: EXIT.yes, json: { lifted: id }, out: [`Lifted ${id}`], err: [] }
+}
+
+const lifted = ({ found, fault }: Listed): Outcome => {
+  const out = found.map((entry) => `Lifted ${describe(entry)}`)
+  if (fault) return { ...fault, out, err: [`${found.length} lifted before this:`, ...fault.err] }
+  return {
+    exitCode: EXIT.yes,
+    json: { lifted: found },
+    out: out.length > 0 ? out : ['There is nothing to lift.'],
+    err: [],
+  }
+}
+
+/** Lists revocations of a running gate, the first page or all of them. */
+export async function list(options: ListOptions, around: Surroundings): Promise<Outcome> {
+  const { found, cursor, fault } = await entries(undefined, options, around)
+  if (fault) return fault
+  return {
+    exitCode: EXIT.yes,
+    json: { revocations: found, ...(cursor !== undefined && { cursor }) },
+    out: found.length > 0 ? found.map(describe) : ['Nothing is revoked.'],
+    err: cursor === undefined ? [] : ['There are more: add --all.'],
+  }
+}
+
+/** The entries of the first page or, with `all`, of every page; with DELETE they are lifted by it. */
+const entries = (
+  method: 'DELETE' | undefined,
+  { all = false, ...options }: ListOptions,
+  around: Surroundings,
+): Promise<Listed> =>
+  listAs(options, SCOPE, around, ['/revocations', 'revocations'], {
+    method,
+    query: filtersOf(options),
+    ...(all && { most: Number.POSITIVE_INFINITY }),
+  })
+
+/** The filters as the gate takes them. */
+const filtersOf = ({ kind, issuer, value, agentName, createdBy, reach }: Filters) => ({
+  ...{ kind, issuer, value, agent_name: agentName, created_by: createdBy, reach },
+})

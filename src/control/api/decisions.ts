@@ -1,0 +1,249 @@
+import * as v from 'valibot'
+import { createApp } from '../../gate/app/app.ts'
+import {
+  type Admin,
+  answer,
+  called,
+  type GateEnv,
+  isReached,
+  ownIssuer,
+  refuse,
+} from '../../gate/app/context.ts'
+import {
+  queriesOf,
+  queryLimit,
+  queryText,
+  readAdminBody,
+  readId,
+  readQuery,
+  readValue,
+  strict,
+} from '../../gate/app/request.ts'
+import { denials } from '../../gate/base/denial.ts'
+import { dateTime } from '../../gate/base/duration.ts'
+import { type JsonObject, objectOf, own } from '../../gate/base/json.ts'
+import {
+  type Audit,
+  DECISION_FILTERS,
+  type DecisionPage,
+  type DecisionQuery,
+  type Dropped,
+  USAGE_BY,
+  type UsageQuery,
+} from '../../gate/model/audit.ts'
+import { ruleIn, todayOf } from './today.ts'
+
+export const decisionDenials = denials({
+  decision_query_invalid: [
+    'badRequest',
+    'The request does not describe a list of decisions',
+    'Correct what `problems` names',
+  ],
+  erasure_invalid: [
+    'badRequest',
+    'The request does not describe whose values to erase',
+    'Correct what `problems` names; nothing was changed',
+  ],
+  decision_reach: [
+    'forbidden',
+    "This token may not read that issuer's decisions, erase values of its subjects, or read metrics",
+    'Use a token of that issuer, or of one that may administer every issuer',
+  ],
+  decision_unknown: [
+    'notFound',
+    'There is no such decision, or this token may not see it',
+    'The decision may be older than the audit keeps, or not stored yet: storing takes about two seconds',
+  ],
+  audit_unavailable: [
+    'unavailable',
+    'The records of decisions cannot be read at the moment',
+    'Try again after Retry-After; the gate still decides requests',
+  ],
+})
+
+const deny = decisionDenials
+const INVALID = deny('decision_query_invalid')
+
+/** The id of a record: a UUID. */
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const NDJSON = 'application/x-ndjson'
+const NO_TIME = 'must be seconds since the epoch, or a date and time with its zone'
+
+/** Milliseconds of a moment: seconds since the epoch, or RFC 3339 §5.6. */
+const moment = v.pipe(
+  v.string(),
+  v.transform((text) =>
+    /^\d{1,11}(?:\.\d{1,3})?$/.test(text) ? Number(text) * 1000 : dateTime(text),
+  ),
+  v.number(NO_TIME),
+)
+
+/** Milliseconds of the spans of usage. */
+const SPANS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
+
+const ANY = strict({
+  ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
+  agent_name: v.optional(queryText),
+  kind: v.optional(v.literal('act', 'must be act')),
+  from: v.optional(moment),
+  until: v.optional(moment),
+  by: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => text.split(',')),
+      v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, comma-separated`)),
+    ),
+  ),
+  every: v.optional(v.picklist(['minute', 'hour', 'day'], 'must be minute, hour or day')),
+  limit: v.optional(queryLimit),
+  cursor: v.optional(v.string()),
+})
+const LIST = v.omit(ANY, ['by', 'every'])
+export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor'])
+export const USAGE = v.omit(ANY, ['limit', 'cursor'])
+
+const ERASURE = strict({ subject: queryText, issuer: queryText, cursor: v.optional(v.string()) })
+
+/**
+ * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. `POST /audit/erase` removes a
+ * subject's values from them. The guard has checked token and scope; only the issuer is checked here.
+ */
+export const decisionsApp = createApp<GateEnv>()
+  .get('/decisions', async (c) => {
+    const page = await readBy(c, LIST, (audit, query) => audit.list(query))
+    return c.req.header('accept')?.includes(NDJSON) ? lines(c, page) : json(c, page)
+  })
+  .get('/decisions/:id', async (c) => {
+    const id = c.req.param('id')
+    c.set('read', ['id'])
+    const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : undefined
+    const decision = objectOf(JSON.parse(found?.decision ?? '{}'))
+    // The same denial for unknown records and for records of other issuers.
+    if (!found || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
+      return refuse(c, deny('decision_unknown'))
+    }
+    const then = ownIssuer(c) === undefined ? objectOf(JSON.parse(found.policy ?? '{}')) : {}
+    const rule = ruleIn(then, own(decision, 'route'))
+    const isWhole = queriesOf(c).policy?.[0] === 'true' && own(then, 'routes') !== undefined
+    const today = await todayOf(c, decision)
+    return answer(c, { decision, ...(rule && { rule }), ...(isWhole && { policy: then }), today })
+  })
+  .post('/audit/erase', async (c) => {
+    const issuer = ownIssuer(c)
+    const given = { ...(issuer !== undefined && { issuer }), ...(await readAdminBody(c)) }
+    const { cursor, ...person } = readValue(c, ERASURE, given, deny('erasure_invalid'))
+    if (!isReached(c, person.issuer)) refuse(c, deny('decision_reach'))
+    const act = c.get('act')?.()
+    const whose = { ...person, isOwn: issuer !== undefined }
+    const call = async (audit: Audit) => {
+      if (!act) throw new Error('no audit')
+      return audit.erase(whose, act, cursor)
+    }
+    const { stoppedUntil, ...erased } = await ask(c, call, 'erasure_invalid')
+    const stopped = stoppedUntil !== undefined && {
+      stopped_until: new Date(stoppedUntil).toISOString(),
+    }
+    return answer(c, { ...erased, ...stopped })
+  })
+
+type Query = DecisionQuery & UsageQuery
+
+/** Reads the audit by the query of a request, within the caller's reach. If that fails, the request is refused. */
+export async function readBy<Value>(
+  c: Admin,
+  schema: typeof LIST | typeof LIVE | typeof USAGE,
+  call: (audit: Audit, query: Query) => Promise<Value>,
+): Promise<Value> {
+  const query = queryOf(c, schema)
+  c.set('read', Object.keys(queriesOf(c)))
+  return ask(c, (audit) => call(audit, query))
+}
+
+/** Reads the query, within the caller's reach. Administrators of one issuer only ever get its decisions. */
+const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Query => {
+  const {
+    from,
+    until,
+    limit = 100,
+    cursor,
+    by = ['agent'],
+    every,
+    agent: id,
+    agent_name: name,
+    ...filters
+  }: v.InferOutput<typeof ANY> = readQuery(c, schema, INVALID)
+  const { issuer = ownIssuer(c) } = filters
+  if (ownIssuer(c) !== undefined && !isReached(c, issuer)) refuse(c, deny('decision_reach'))
+  const agent = readId(c, { issuer, id, name }, INVALID)
+  return {
+    filters: {
+      ...filters,
+      ...(issuer !== undefined && { issuer }),
+      ...(agent !== undefined && { agent }),
+    },
+    limit,
+    by,
+    ...(every !== undefined && { every: SPANS[every] }),
+    ...(from !== undefined && { from }),
+    ...(until !== undefined && { until }),
+    ...(cursor !== undefined && { cursor }),
+  } as Query
+}
+
+/** Asks the audit. If that fails, the request is refused; with the code `invalid`, if its cursor is wrong. */
+const ask = <Value>(
+  c: Admin,
+  call: (audit: Audit) => Promise<Value>,
+  invalid: keyof typeof deny.rows = 'decision_query_invalid',
+): Promise<Value> => {
+  const { audit } = c.get('ports')
+  return called(
+    c,
+    async () => {
+      if (!audit) throw new Error('AUDIT_LOG is not bound')
+      return call(audit)
+    },
+    (error) =>
+      error instanceof RangeError
+        ? deny(invalid)
+        : deny('audit_unavailable', { error: String(error) }),
+  )
+}
+
+/** The records that were not stored, as the caller may see them. */
+export function gapsOf(c: Admin, dropped: readonly Dropped[]): readonly JsonObject[] {
+  const mine = ownIssuer(c)
+  return dropped.flatMap(({ reason, share, issuer, since, until, records }) => {
+    const isSeen = share === 'issuers' && (issuer === undefined || issuer === mine)
+    if (mine !== undefined && !isSeen) return []
+    const times = { since: new Date(since).toISOString(), until: new Date(until).toISOString() }
+    // A count without an issuer is of all issuers together.
+    const isCounted = mine === undefined || issuer === mine
+    return { reason, share, issuer, ...times, ...(isCounted && { records }) }
+  })
+}
+
+const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
+  const gaps = gapsOf(c, dropped)
+  const more = JSON.stringify({ ...(gaps.length > 0 && { dropped: gaps }), cursor })
+  // The records are already JSON text.
+  return c.body(
+    `{"decisions":[${decisions.join(',')}]${more === '{}' ? '' : `,${more.slice(1, -1)}`}}`,
+    200,
+    { 'cache-control': 'no-store', 'content-type': 'application/json' },
+  )
+}
+
+/** One record a line, then one line for each gap. The address of the next page is in `Link` (RFC 8288). */
+const lines = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
+  const query = new URLSearchParams()
+  for (const [name, [value = '']] of Object.entries(queriesOf(c))) query.set(name, value)
+  if (cursor !== undefined) query.set('cursor', cursor)
+  const path = `${c.get('policy').gate.prefix}/decisions?${query}`
+  const gaps = gapsOf(c, dropped).map((gap) => JSON.stringify({ kind: 'dropped', ...gap }))
+  return c.body([...decisions, ...gaps].map((one) => `${one}\n`).join(''), 200, {
+    'cache-control': 'no-store',
+    'content-type': NDJSON,
+    ...(cursor !== undefined && { link: `<${path}>; rel="next"` }),
+  })
+}

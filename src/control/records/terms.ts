@@ -1,0 +1,136 @@
+import { shortHash } from '../../gate/base/bytes.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../gate/base/json.ts'
+import { FURTHER } from '../../gate/model/agents.ts'
+import type { Counts, DecisionFilter, DecisionQuery } from '../../gate/model/audit.ts'
+
+/** What finds a stored row: a filter, or a record's id. */
+type Term = DecisionFilter | 'id'
+
+/** The mark of each term, a character that no hash has, and the members of a record that it compares. */
+const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly string[]]>> = {
+  id: ['.', 'id'],
+  request_id: ['~', 'request_id', 'origin_request_id'],
+  agent: ['!', 'agent'],
+  issuer: ['*', 'issuer'],
+  subject: [':', 'subject'],
+  code: [';', 'code'],
+  rule: [',', 'route'],
+  workflow: ['=', 'workflow'],
+  jti: ['+', 'jti'],
+  decision: ['@', 'decision'],
+  kind: ['#', 'kind'],
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** 24 bits of a hash, as four characters. If another text has the same hash, a row is read in vain. */
+const hashOf = (text: string): string => {
+  const hash = shortHash(text)
+  return [26, 20, 14, 8].map((shift) => DIGITS[(hash >>> shift) & 63]).join('')
+}
+
+/** A term as rows have it. */
+export function termText(term: Term, value: string): string {
+  return TERMS[term][0] + hashOf(value)
+}
+
+const valuesOf = (record: JsonObject, term: Term): readonly unknown[] => {
+  const [, ...members] = TERMS[term]
+  return members.map((member) => own(record, member)).filter((value) => value !== undefined)
+}
+
+/** The people that a record names. Each finds it as its subject does, so that each can be erased from it. */
+const personsOf = (record: JsonObject): readonly unknown[] => [
+  ...listOf(own(record, 'actors')).map((actor) => isObject(actor) && own(actor, 'sub')),
+  ...listOf(own(record, 'entries')).map(
+    (entry) => isObject(entry) && own(entry, 'kind') === 'subject' && own(entry, 'value'),
+  ),
+]
+
+/** Whether a term is of one request, so that nearly each record has another. */
+export function isOwnTerm(text: string): boolean {
+  return text.startsWith(TERMS.id[0]) || text.startsWith(TERMS.request_id[0])
+}
+
+/** The terms of some records, without duplicates. `ids`: those of one request. */
+export function termsOf(records: readonly JsonObject[]) {
+  const terms = new Set<string>()
+  for (const record of records) {
+    for (const term of Object.keys(TERMS) as Term[]) {
+      for (const value of valuesOf(record, term)) terms.add(termText(term, String(value)))
+    }
+    for (const name of personsOf(record)) {
+      if (typeof name === 'string') terms.add(termText('subject', name))
+    }
+  }
+  const all = [...terms]
+  return {
+    terms: all.filter((text) => !isOwnTerm(text)).join(''),
+    ids: all.filter(isOwnTerm).join(''),
+  }
+}
+
+/** Counts the records that say the same. Acts are not counted. */
+export function countsOf(records: readonly JsonObject[]): Counts {
+  const counts: Record<string, number> = {}
+  const count = (...words: readonly unknown[]) => {
+    const name = words.map((word) => word ?? '-').join(' ')
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  for (const record of records) {
+    const { decision, code, status, origin_status: origin } = record
+    if (decision !== undefined) count(decision, code, status)
+    if (origin !== undefined) count('origin', origin)
+  }
+  return counts
+}
+
+/** The filters of a query with their values. */
+export function givenFilters({ filters }: Pick<DecisionQuery, 'filters'>) {
+  return Object.entries(filters) as readonly (readonly [DecisionFilter, string])[]
+}
+
+/** A function that reads a stored text if it is a record of a query, and else returns `undefined`. It parses few others. */
+export function finderOf(query: Pick<DecisionQuery, 'filters' | 'from' | 'until'>) {
+  const { from = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = query
+  const given = givenFilters(query)
+  const marks = given.map(([, value]) => JSON.stringify(value))
+  return (text: string): JsonObject | undefined => {
+    if (!marks.every((mark) => text.includes(mark))) return undefined
+    const record = readRecord(text)
+    const time = timeOf(record)
+    const fits = given.every(([name, value]) => valuesOf(record, name).includes(value))
+    return fits && time >= from && time < until ? record : undefined
+  }
+}
+
+/** When a record's request came, in milliseconds since the epoch. */
+export function timeOf(record: JsonObject): number {
+  return Date.parse(String(own(record, 'time')))
+}
+
+/**
+ * The messages of a record's request, by the tool of an MCP server that they call: `undefined` for messages that call
+ * none, and {@link FURTHER} for messages that the record has no room for. A request without messages counts as one.
+ */
+export function toolsOf(record: JsonObject): ReadonlyMap<string | undefined, number> {
+  const mcp = objectOf(own(record, 'mcp'))
+  const batch = own(mcp, 'batch')
+  const tools = new Map<string | undefined, number>()
+  const add = (tool: string | undefined, times: unknown) =>
+    tools.set(tool, (tools.get(tool) ?? 0) + (typeof times === 'number' ? times : 1))
+  for (const message of batch === undefined ? [mcp] : listOf(batch).filter(isObject)) {
+    const isCall = own(message, 'method') === 'tools/call'
+    add(isCall ? ownText(message, 'name') : undefined, own(message, 'times'))
+  }
+  const leftOut = own(mcp, 'left_out')
+  if (leftOut !== undefined) add(FURTHER, leftOut)
+  return tools
+}
+
+/** A stored record. Throws for text that is not a record: only this gate writes it. */
+export function readRecord(text: string): JsonObject {
+  const record: unknown = JSON.parse(text)
+  if (!isObject(record)) throw new Error('no record')
+  return record
+}

@@ -1,0 +1,96 @@
+import type { Step } from '../base/chain.ts'
+import { answerRow, DENIAL_DOCS, type Denial } from '../base/denial.ts'
+import type { Limited } from '../guard/stages/limit.ts'
+import type { Operation } from '../guard/stages/operation.ts'
+import type { Route } from '../model/route.ts'
+import { challenge } from './challenge.ts'
+import { limitHeaders } from './limit-headers.ts'
+
+export interface ProblemContext {
+  readonly requestId: string
+  /** The request's method: HEAD gets no body. */
+  readonly method: string
+  /** The rule the request matches, once known. */
+  readonly route?: Route | undefined
+  /** The page of denials, where a policy is known. */
+  readonly docs?: string | undefined
+  /** Every step of the decision, where the policy has `errors = "detailed"`. */
+  readonly steps?: readonly Step[] | undefined
+  /** The state of the rule's limit, if it was checked. */
+  readonly limited?: Limited | undefined
+  /** The operation, once it is known. */
+  readonly operation?: Operation | undefined
+}
+
+/**
+ * The answer to a denial: problem details (RFC 9457) and the challenge, never cached. The answer contains
+ * nothing of the token and the policy but needed scopes and the metadata URL. `extra` members are for the
+ * gate's own endpoints.
+ */
+export function problem(
+  denial: Denial,
+  { requestId, method, route, docs = DENIAL_DOCS, steps, limited }: ProblemContext,
+  extra: Readonly<Record<string, unknown>> = {},
+): Response {
+  const row = answerRow(denial.answer)
+  const { allow, nonce, retryAfter = row.retryAfter } = denial.params ?? {}
+  const headers = new Headers({
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+    'X-Request-Id': requestId,
+  })
+  const authenticate = route && challenge(denial, route)
+  if (authenticate) headers.set('WWW-Authenticate', authenticate)
+  if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter))
+  if (nonce !== undefined) headers.set('DPoP-Nonce', nonce)
+  if (allow) headers.set('Allow', allow.join(', '))
+  for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
+  const body = {
+    type: `${docs}#${denial.code}`,
+    title: denial.summary,
+    status: row.status,
+    code: denial.code,
+    error: errorOf(denial),
+    ...requiredBy(denial),
+    request_id: requestId,
+    hint: denial.hint,
+    ...(steps && { steps }),
+    ...extra,
+  }
+  return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
+    status: row.status,
+    headers,
+  })
+}
+
+/** The text that clients show: what is wrong, the scopes that are missing, what to do, and the code. */
+export function messageOf({ code, summary, hint, params }: Denial): string {
+  const scopes = params?.missingScopes?.join(', ') ?? params?.anyOf?.join(' or ')
+  return `${summary}${scopes ? `: ${scopes}` : ''}. ${hint} (${code})`
+}
+
+/** The `error` member of answers and streams, as clients of OpenAI and Anthropic read it. */
+export function errorOf(denial: Denial) {
+  const { status } = answerRow(denial.answer)
+  const type = TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
+  return { message: messageOf(denial), type, code: denial.code, param: null }
+}
+
+/** Types of errors that both APIs document, by status. */
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+}
+
+/** The scopes a denial requires, all or one of them, as members of answers and journal lines. */
+export function requiredBy({ params }: Denial): {
+  readonly required_scopes?: readonly string[]
+  readonly any_of?: readonly string[]
+} {
+  return {
+    ...(params?.requiredScopes && { required_scopes: params.requiredScopes }),
+    ...(params?.anyOf && { any_of: params.anyOf }),
+  }
+}

@@ -1,0 +1,38 @@
+import type { Denial } from '../base/denial.ts'
+import type { RequestHead } from '../base/request.ts'
+import { type Decision, type Facts, refusalOf } from '../guard/guard.ts'
+import type { Policy } from '../model/policy.ts'
+import { refusal } from './mcp-refusal.ts'
+
+/**
+ * The answer to a refusal: problem details (RFC 9457) with the challenge, or a JSON-RPC error for a
+ * request to an MCP server. `extra`: see {@link refusal}.
+ */
+export function answerRefusal(
+  request: RequestHead,
+  denial: Denial,
+  decision: Pick<Decision, 'known' | 'steps'> | undefined,
+  requestId: string = requestIdOf(request),
+  policy: Policy | undefined = decision?.known.policy,
+  extra?: Parameters<typeof refusal>[2],
+): Response {
+  const { method } = request
+  const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
+  const docs = policy?.gate.denialDocs
+  const steps = decision?.steps
+  return refusal(denial, { requestId, method, route, operation, docs, steps, limited }, extra)
+}
+
+/** The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers. */
+export function respond(request: RequestHead, decision: Decision): Response | undefined {
+  const denial = refusalOf(decision)
+  return denial && answerRefusal(request, denial, decision)
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{8,64}$/
+
+/** The caller's `X-Request-Id` if well-formed, else a new one. */
+export function requestIdOf({ headers }: RequestHead, fresh: string = crypto.randomUUID()): string {
+  const inbound = headers.get('x-request-id')
+  return inbound !== null && REQUEST_ID.test(inbound) ? inbound : fresh
+}

@@ -1,0 +1,258 @@
+import { HTTPException } from 'hono/http-exception'
+import { agentsApp } from '../../control/api/agents.ts'
+import { alertsApp } from '../../control/api/alerts.ts'
+import { auditReadsApp } from '../../control/api/audit-reads.ts'
+import { decisionsApp } from '../../control/api/decisions.ts'
+import { metrics } from '../../control/api/metrics.ts'
+import { answerRefusal, requestIdOf } from '../answer/respond.ts'
+import { chainDenials, type Step } from '../base/chain.ts'
+import { answerRow, type Denial, denials } from '../base/denial.ts'
+import { perObject } from '../base/memo.ts'
+import { IncomingRequest, type RequestHead, readAddress } from '../base/request.ts'
+import { type Decision, type Guard, refusalOf } from '../guard/guard.ts'
+import { routeDenials } from '../guard/stages/route.ts'
+import { type Act, actTerms } from '../model/audit.ts'
+import type { Gate } from '../model/policy.ts'
+import { METADATA_PATH } from '../model/well-known.ts'
+import { relay } from '../relay/relay.ts'
+import { createApp } from './app.ts'
+import { PlatformConnection } from './connection.ts'
+import { answer, type GateEnv } from './context.ts'
+import { jwks, policyInForce, ready } from './endpoints.ts'
+import { explainRequest } from './explain.ts'
+import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
+import type { Opened } from './platform/ports.ts'
+import { actOf, auditRecordOf, isRecorded, lateOf, type RecordContext, recordOf } from './record.ts'
+import { boundedRecord } from './record-bound.ts'
+import { revocationsApp } from './revocations.ts'
+
+export const gatewayDenials = denials({
+  policy_invalid: [
+    'unavailable',
+    "The gate's configuration is not valid, so no request is allowed",
+    'Tell the operator to run: npx edgewarden check',
+  ],
+})
+
+/**
+ * Answers one request: the gate's own endpoints by a Hono app, all others by guard and relay. The
+ * guard decides every request but `PREFIX/health`, and the journal records the decision.
+ */
+export function gateway(request: Request, opened: Opened): Response | Promise<Response> {
+  const incoming = new IncomingRequest(request)
+  return ownPath(incoming, opened.prefix) === undefined
+    ? pass(incoming, opened)
+    : own.fetch(request, opened)
+}
+
+/** The mount path of the gate's own endpoints. Canonical paths cannot begin with it. */
+export const OWN = '/<gate>'
+
+/** The path of one of the gate's own endpoints, else `undefined`. Does not match rules. */
+const ownPath = (request: RequestHead, prefix: string): string | undefined => {
+  const reading = readAddress(request)
+  if (!reading.ok) return undefined
+  const { path } = reading.value
+  if (path.startsWith(`${prefix}/`)) return OWN + path.slice(prefix.length)
+  return path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? path : undefined
+}
+
+/** Starts one request: its ids, its refusals and its journal line. */
+const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf }: Opened) => {
+  const time = ports.clock.now()
+  const id = crypto.randomUUID()
+  const requestId = requestIdOf(request, id)
+  const clientIp = policy && addressOf(request, policy.gate, cf)
+  return {
+    requestId,
+    clientIp,
+    refuse: (denial: Denial, decision: Decision | undefined, extra?: Extra): Response =>
+      answerRefusal(request, denial, decision, requestId, policy, extra),
+    /** The act of the caller, to be stored with its change. */
+    act(decision: Decision): Act | undefined {
+      const { audit, clock } = ports
+      if (!audit) return undefined
+      return {
+        ...actOf(decision, { time: clock.now(), requestId }),
+        ...actTerms(audit.rule),
+        ...(decision.known.token?.issuer.admin === 'own' && { isOwn: true }),
+      }
+    },
+    /** Writes, once, that the answer goes on after its token has expired. */
+    follow(decision: Decision) {
+      if (decision.outcome !== 'passed') return
+      let isWritten = false
+      decision.onLate = () => {
+        if (isWritten) return
+        isWritten = true
+        ports.journal.record(lateOf(decision, { id, time: ports.clock.now(), requestId }))
+      }
+    },
+    /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */
+    end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
+      const { denial, revocations } = what
+      const { audit } = ports
+      // Changes to revocations are always written.
+      const isWritten = revocations || isRecorded(decision, denial, policy?.gate.journal)
+      if (isWritten || audit) {
+        const line = recordOf(decision, { id, time, requestId, version, colo, ...what })
+        if (isWritten) ports.journal.record(line)
+        if (audit) {
+          const duration = ports.clock.now() - time
+          const { country } = (audit.rule.addresses && cf()) || {}
+          const refused = denial ?? (decision && refusalOf(decision))
+          // A refusal inside JSON-RPC is sent with 200.
+          const status = refused ? answerRow(refused.answer).status : answer.status
+          const about = { duration, status, request, address: clientIp, country }
+          const record = auditRecordOf(line, decision, about, audit.rule)
+          // The stage of possession comes after the checks of the token.
+          const isProved = decision?.known.possession !== undefined
+          const whose = !isProved ? 'stranger' : refused ? 'refused' : 'known'
+          audit.take(boundedRecord(record), whose)
+        }
+      }
+      const steps = decision?.steps
+      if (!steps) return answer
+      const timed = new Response(answer.body, answer)
+      timed.headers.append('Server-Timing', serverTiming(steps))
+      return timed
+    },
+  }
+}
+
+type Extra = Readonly<Record<string, unknown>>
+/** The result of a request after the guard. */
+type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read'>
+
+/** Decides and relays a request that is not for the gate's own endpoints. */
+const pass = async (request: IncomingRequest, opened: Opened): Promise<Response> => {
+  const { guard, ports, cf } = opened
+  const exchange = beginExchange(request, opened)
+  const { requestId, clientIp, refuse, follow, end } = exchange
+  let decision: Decision | undefined
+  let ended: Ended | undefined
+  try {
+    if (!guard) {
+      const denial = gatewayDenials('policy_invalid')
+      return end(refuse(denial, undefined), undefined, { denial })
+    }
+    const decided = await guard(request, {
+      caller: clientIp,
+      connection: new PlatformConnection(cf),
+      isFollowed: true,
+    })
+    decision = decided
+    const answered = async () => {
+      const refused = refusalOf(decided)
+      if (refused) return refuse(refused, decided)
+      const { send } = ports
+      follow(decided)
+      const { answer, origin } = await relay(request, decided, {
+        send,
+        requestId,
+        clientIp,
+        isFetched: true,
+      })
+      ended = { origin, ...(!answer.ok && { denial: answer.reason }) }
+      return answer.ok ? answer.value : refuse(answer.reason, decided)
+    }
+    const answer = await withCors(request.original, decided, answered)
+    // A preflight is answered without the relay.
+    if (decided.outcome === 'ended' && !ended) answer.headers.set('X-Request-Id', requestId)
+    return end(answer, decision, ended)
+  } catch (error) {
+    ports.onError('gateway', error)
+    decision?.leave?.()
+    const denial = chainDenials('unavailable')
+    return end(refuse(denial, decision), decision, { ...ended, denial })
+  }
+}
+
+/** The gate's own endpoints. An entry point adds its own apps before the first request. */
+export const own = createApp<GateEnv>((request, options) => {
+  const { prefix } = (options as { readonly env: Opened }).env
+  return ownPath(request, prefix) ?? OWN
+})
+
+own.use(async (c, next) => {
+  const { policy, ports } = c.env
+  const { raw } = c.req
+  const { requestId, clientIp, refuse, act, end } = beginExchange(raw, c.env)
+  c.set('ports', ports)
+  c.set('deny', (denial, extra) => {
+    c.set('denial', denial)
+    return refuse(denial, c.get('decision'), extra)
+  })
+  c.set('act', () => act(c.get('decision')))
+  if (policy) {
+    c.set('policy', policy)
+    c.set('clientIp', clientIp)
+  }
+  await next()
+  c.res.headers.set('X-Request-Id', requestId)
+  if (c.get('isUnwritten')) return
+  const { denial, revocations, read } = c.var
+  c.res = end(c.res, c.get('decision'), { denial, revocations, read })
+})
+
+own.get(`${OWN}/health`, (c) => {
+  c.set('isUnwritten', true)
+  return answer(c, { status: 'ok' })
+})
+
+const guarded = perObject((guard: Guard) =>
+  guarding<GateEnv>(guard, {
+    refuse: (denial, c) => c.get('deny')(denial),
+    clientIp: (c) => c.get('clientIp'),
+    connection: (c) => new PlatformConnection(c.env.cf),
+  }),
+)
+
+own.use((c, next) => {
+  const { guard } = c.env
+  if (guard) return guarded(guard)(c, next)
+  c.res = c.get('deny')(gatewayDenials('policy_invalid'))
+  return Promise.resolve()
+})
+own.get(`${OWN}/ready`, ready)
+own.get(`${OWN}/jwks.json`, jwks)
+own.route(OWN, revocationsApp)
+own.route(OWN, agentsApp)
+own.route(OWN, alertsApp)
+own.route(OWN, auditReadsApp)
+own.route(OWN, decisionsApp)
+own.post(`${OWN}/explain`, explainRequest)
+own.get(`${OWN}/policy`, policyInForce)
+own.get(`${OWN}/metrics`, metrics)
+own.use(`${METADATA_PATH}/*`, resourceMetadata)
+
+// Such as the console's host, if the Worker has no console.
+own.notFound((c) => c.get('deny')(routeDenials('route_unknown')))
+own.onError((error, c) => {
+  if (error instanceof HTTPException) return error.getResponse()
+  c.get('ports').onError('gateway', error)
+  return c.get('deny')(chainDenials('unavailable'))
+})
+
+/** The address that a request comes from, by the source that the policy names. Does not check its form. */
+export function addressOf(
+  request: RequestHead,
+  { clientIp }: Gate,
+  cf: Opened['cf'],
+): string | undefined {
+  switch (clientIp.from) {
+    case 'header':
+      return request.headers.get(clientIp.name) ?? undefined
+    case 'connection':
+      return cf()
+        ?.clientIp?.replace(/:\d+$/, '')
+        .replace(/^\[|\]$/g, '')
+    case 'none':
+      return undefined
+  }
+}
+
+/** The steps of a decision as a `Server-Timing` value (W3C Server Timing §3); milliseconds. */
+function serverTiming(steps: readonly Step[]): string {
+  return steps.map(({ stage, outcome, ms }) => `${stage};desc="${outcome}";dur=${ms}`).join(', ')
+}

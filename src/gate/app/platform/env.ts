@@ -1,0 +1,25 @@
+import type { AgentRegistry } from '../../../control/agents/object.ts'
+import type { AuditLog } from '../../../control/audit/object.ts'
+import type { AssertionKeeper } from '../../assertion/object.ts'
+import type { KeyKeeper } from '../../keys/object.ts'
+import type { RateLimiter } from '../../limit/object.ts'
+import type { ReplayShard } from '../../replay/object.ts'
+import type { RevocationShard } from '../../revocation/object.ts'
+
+/**
+ * The bindings and variables of wrangler.toml. Policy variables are `unknown`: the policy's decoder
+ * checks them.
+ */
+export interface Env {
+  readonly AGENTS?: DurableObjectNamespace<AgentRegistry>
+  readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
+  readonly AUDIT_LOG?: DurableObjectNamespace<AuditLog>
+  readonly JWKS_CACHE?: KVNamespace
+  readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
+  readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>
+  readonly REPLAYS?: DurableObjectNamespace<ReplayShard>
+  readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>
+  /** `[version_metadata] binding = "CF_VERSION_METADATA"`; optional. */
+  readonly CF_VERSION_METADATA?: WorkerVersionMetadata
+  readonly [name: string]: unknown
+}

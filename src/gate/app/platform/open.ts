@@ -1,0 +1,212 @@
+import { waitUntil } from 'cloudflare:workers'
+import { createAgentRegistry } from '../../../control/agents/client.ts'
+import { createAudit } from '../../../control/audit/client.ts'
+import { KEPT_KEYS } from '../../assertion/answers.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
+import { KEEPER_NAME } from '../../assertion/plan.ts'
+import { createInFlight } from '../../base/in-flight.ts'
+import { createRooms } from '../../base/room.ts'
+import { createGuard } from '../../guard/guard.ts'
+import { createKeyCache } from '../../keys/cache.ts'
+import { createKeyServiceClient, refreshAhead } from '../../keys/key-service-client.ts'
+import { createKeySource, type KeySourceOptions } from '../../keys/source.ts'
+import { createLimits, type RateLimitBinding } from '../../limit/client.ts'
+import { createAddressLimits } from '../../limit/memory.ts'
+import type { AgentTerms } from '../../model/agents.ts'
+import { type AuditRule, actTerms } from '../../model/audit.ts'
+import type { Policy } from '../../model/policy.ts'
+import { readAnswer } from '../../platform/answers.ts'
+import { retryOnce } from '../../platform/calls.ts'
+import { system } from '../../platform/system.ts'
+import { showPolicy } from '../../policy/show.ts'
+import type { Send } from '../../relay/forward.ts'
+import { withoutCoding } from '../../relay/streams/without-secrets.ts'
+import { createReplays } from '../../replay/client.ts'
+import { createRevocations } from '../../revocation/client.ts'
+import { createSnapshotMemory } from '../../revocation/snapshot.ts'
+import type { Env } from './env.ts'
+import { explainingPorts } from './explain-ports.ts'
+import { DECODED_IN_WORKERD } from './fetch-origin.ts'
+import { createPolicyLoader, loadConditions } from './policy.ts'
+import type { GatePorts, Opened, PlatformFacts } from './ports.ts'
+import { problemsOf, reportInvalid } from './problems.ts'
+import { createReadiness } from './readiness.ts'
+import { createNonces, createSessions } from './sessions.ts'
+import { createTokenMemory } from './token-memory.ts'
+
+const { clock, log } = system
+
+/** State of an isolate between requests: plain data and keys, never a stub or a stream. */
+const policyOf = createPolicyLoader(log)
+const keyCache = createKeyCache(clock, waitUntil)
+const tokens = createTokenMemory({ clock })
+const readinessOf = createReadiness(clock)
+const addresses = createAddressLimits({ clock })
+const snapshotMemory = createSnapshotMemory()
+const bodies = createRooms(clock)
+const inFlight = createInFlight(clock)
+const assertionMemory = createAssertionMemory(waitUntil)
+const isolate = { keyCache, snapshotMemory, assertionMemory }
+/** The data centre of the first request; all isolates of one data centre use the same shard. */
+let colo: string | undefined
+let isPlaced = false
+
+type Gate = Omit<Opened, 'cf' | 'colo'>
+
+let opened: { readonly env: Env; readonly gate: Gate } | undefined
+
+/**
+ * Runs what needs the policy. The first request of an isolate waits for the compiler of conditions, if the policy has a
+ * condition.
+ */
+export function onceLoaded<Value>(env: Env, run: () => Value): Value | Promise<Awaited<Value>> {
+  return opened?.env === env ? run() : (loadConditions(env).then(run) as Promise<Awaited<Value>>)
+}
+
+/** The environment of one request. Requests share all of it but `colo` and `cf`. */
+export function openGate(request: Request, env: Env): Opened {
+  if (opened?.env !== env) opened = { env, gate: gateOf(env) }
+  if (!opened.gate.policy) reportInvalid(env, clock.now(), waitUntil)
+  const cf = () => (request as { readonly cf?: PlatformFacts }).cf
+  if (!isPlaced) {
+    colo = cf()?.colo
+    isPlaced = true
+  }
+  return { ...opened.gate, colo, cf }
+}
+
+/** Resolves once the audit has every record of this isolate, before the process ends. */
+export async function flushAudit(): Promise<void> {
+  await opened?.gate.ports.audit?.flush()
+}
+
+/** The cron trigger's task: see {@link refreshAhead}. */
+export async function refreshKeys(env: Env): Promise<void> {
+  const { policy } = policyOf(env)
+  if (policy && env.KEY_KEEPER)
+    await refreshAhead(policy, createKeyServiceClient(env.KEY_KEEPER), log)
+}
+
+const gateOf = (env: Env): Gate => {
+  const { policy, prefix } = policyOf(env)
+  const ports = portsOf(env, policy)
+  return {
+    prefix,
+    policy,
+    ports,
+    guard: policy && createGuard(policy, ports),
+    version: env.CF_VERSION_METADATA?.id,
+  }
+}
+
+const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
+  const revocations = createRevocations(env.REVOCATIONS, policy?.gate.placement, {
+    memory: snapshotMemory,
+    clock,
+    waitUntil,
+    log,
+    place: () => colo ?? '',
+  })
+  const keyOptions: KeySourceOptions = {
+    cache: keyCache,
+    ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
+    keeper: env.KEY_KEEPER ? createKeyServiceClient(env.KEY_KEEPER) : unkept,
+    clock,
+    waitUntil,
+    log,
+  }
+  const signingKeys = signingKeysOf(env, policy)
+  const sessions = createSessions({ keys: signingKeys, clock })
+  const jurisdiction = policy?.gate.placement.jurisdiction
+  const limits = createLimits({
+    objects: env.RATE_LIMITER,
+    jurisdiction,
+    binding: (name) => env[name] as RateLimitBinding | undefined,
+    addresses,
+    waitUntil,
+  })
+  const replays = createReplays({ objects: env.REPLAYS, jurisdiction, waitUntil })
+  const audit =
+    env.AUDIT_LOG && policy?.audit
+      ? createAudit({
+          objects: env.AUDIT_LOG,
+          rule: policy.audit,
+          issuers: Math.max(1, policy.issuers.size),
+          agents: env.AGENTS && agentTerms(policy, policy.audit),
+          policyText: () => JSON.stringify(showPolicy(policy)),
+          problems: () => problemsOf(policy, isolate, clock.now()),
+          clock,
+          waitUntil,
+          log,
+        })
+      : undefined
+  return {
+    clock,
+    keys: createKeySource(keyOptions),
+    tokens,
+    bodies,
+    inFlight,
+    revocations,
+    store: revocations,
+    limits,
+    replays,
+    signingKeys,
+    sessions,
+    ...(audit && { audit }),
+    ...(env.AGENTS && { agents: createAgentRegistry(env.AGENTS, jurisdiction, waitUntil) }),
+    nonces: createNonces({ keys: signingKeys, clock }),
+    journal: { record: (line) => console.log(line) },
+    send: sender(env),
+    explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys, bodies }),
+    readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
+    onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
+  }
+}
+
+const agentTerms = (
+  { gate: { prefix, placement }, issuers, watch }: Policy,
+  audit: AuditRule,
+): AgentTerms => ({
+  prefix,
+  // The default of the audit leaves a fifth of the free plan's rows for this and for revocations.
+  maxRows: audit.maxRows / 8,
+  issuers: issuers.size,
+  ...(placement.jurisdiction && { jurisdiction: placement.jurisdiction }),
+  ...(watch.length > 0 && { watch: { rules: watch, acts: actTerms(audit) } }),
+})
+
+const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {
+  const rule = policy?.gate.assertion
+  if (!rule) return unsigned
+  const { ASSERTION_KEEPER: objects } = env
+  const terms = env.AUDIT_LOG && policy.audit && actTerms(policy.audit)
+  return createAssertionKeys({
+    memory: assertionMemory,
+    rule,
+    ...(objects && {
+      keeper: (wanted) =>
+        retryOnce(async () =>
+          readAnswer(KEPT_KEYS, await objects.getByName(KEEPER_NAME).keys(wanted, terms)),
+        ),
+    }),
+    clock,
+    waitUntil,
+    log,
+  })
+}
+
+/** Never called: a policy without its bindings is invalid. */
+const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
+const unsigned: GatePorts['signingKeys'] = {
+  signing: () => Promise.reject(new Error('assertion is off')),
+  published: () => [],
+}
+
+const sender =
+  (env: Env): Send =>
+  ({ service, via }, url, outbound, isRead) => {
+    const name = service ?? via
+    const sent =
+      name === undefined ? fetch(url, outbound) : (env[name] as Fetcher).fetch(url, outbound)
+    return isRead ? sent.then((answer) => withoutCoding(answer, DECODED_IN_WORKERD)) : sent
+  }

@@ -1,0 +1,60 @@
+import type { Guard, GuardPorts } from '../../guard/guard.ts'
+import type { AgentStore } from '../../model/agents.ts'
+import type { Audit } from '../../model/audit.ts'
+import type { Policy } from '../../model/policy.ts'
+import type { Journal, RevocationStore, SigningKeys } from '../../model/ports.ts'
+import type { Send } from '../../relay/forward.ts'
+
+export interface GatePorts extends GuardPorts {
+  readonly store: RevocationStore
+  readonly signingKeys: SigningKeys
+  readonly journal: Journal
+  /** Absent where decisions are not stored. */
+  readonly audit?: Audit
+  /** Absent without a registry of agents. */
+  readonly agents?: AgentStore
+  readonly send: Send
+  /** The ports for explanations: without side effects. */
+  readonly explaining: GuardPorts
+  /** Whether keys and revocations are available; never fetches. */
+  readonly readiness: () => Promise<Readiness>
+}
+
+/** The content of `PREFIX/ready`. */
+export interface Readiness {
+  readonly keys: boolean
+  readonly revocations: boolean
+  /** The key state of each issuer, shown to administrators only. */
+  readonly issuers: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** The platform's facts of a request, unchecked; each may be missing. */
+export interface PlatformFacts {
+  readonly colo?: string
+  readonly country?: string
+  readonly asn?: number
+  readonly tlsVersion?: string
+  readonly botManagement?: { readonly score?: number }
+  readonly tlsClientAuth?: {
+    readonly certVerified?: string
+    readonly certRevoked?: string
+    readonly certFingerprintSHA256?: string
+  }
+  readonly clientIp?: string
+}
+
+/** The environment of the gate's apps for one request. */
+export interface Opened {
+  /** The path prefix of the gate's own endpoints, also while the policy is invalid. */
+  readonly prefix: string
+  /** `undefined` while the policy is invalid. */
+  readonly policy: Policy | undefined
+  readonly ports: GatePorts
+  readonly guard: Guard | undefined
+  /** The id of the deployment, if known. */
+  readonly version: string | undefined
+  /** Cloudflare's data centre, if known. */
+  readonly colo: string | undefined
+  /** The platform's facts of the request: on plain workerd only the facts about the socket. */
+  readonly cf: () => PlatformFacts | undefined
+}

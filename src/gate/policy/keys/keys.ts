@@ -1,0 +1,72 @@
+import { isObject, own } from '../../base/json.ts'
+import type { KeyTimes } from '../../model/issuer.ts'
+import { milliseconds } from '../reading/fields.ts'
+import type { Report } from '../reading/issues.ts'
+import { type KeyDocs, type Readable, readField, table } from '../reading/table.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
+  maxFresh: HOUR,
+  staleIfError: 24 * HOUR,
+  cooldown: 30_000,
+})
+
+export const KEY_TIMES_KEYS = {
+  max_fresh: milliseconds({ least: 1_000, most: 24 * HOUR }),
+  stale_if_error: milliseconds({ least: 0, most: 24 * HOUR }),
+  cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
+}
+
+export const KEY_TIMES_DOCS: KeyDocs<typeof KEY_TIMES_KEYS> = {
+  max_fresh: {
+    description:
+      "Longest time that fetched keys are fresh, whatever the issuer's `Cache-Control` says: 1m to 24h.",
+    default: '1h',
+    example: '10m',
+  },
+  stale_if_error: {
+    description:
+      'How long keys are still used while the issuer cannot be reached: up to 24h. `"0s"` turns it off.',
+    default: '24h',
+    example: '1h',
+  },
+  cooldown: {
+    description: 'Shortest time between two fetches for an unknown `kid`: 10s to 10m.',
+    default: '30s',
+    example: '1m',
+  },
+}
+
+/** The field `jwks_cache`: how long keys are used, and how often unknown ones may cause a fetch. */
+export const keyTimesField = table(KEY_TIMES_KEYS)
+
+/** Least times for an issuer on the network, in milliseconds. */
+const LEAST = [
+  ['max_fresh', MINUTE, '1m'],
+  ['cooldown', 10_000, '10s'],
+] as const
+
+/**
+ * Reports times that are too short for an issuer on the network, even if other keys of the table are wrong. Does not
+ * repeat the reports of {@link keyTimesField}.
+ */
+export function checkKeyTimes(written: unknown, report: Report): void {
+  if (!isObject(written)) return
+  for (const [name, least, said] of LEAST) {
+    const time = readField(KEY_TIMES_KEYS[name], own(written, name), () => {})
+    if (time !== undefined && time < least) {
+      report([name], `must be at least ${said}, unless allow_insecure_http is set`)
+    }
+  }
+}
+
+/** The configured times, with defaults. */
+export function keyTimesOf(entry: Readable<typeof KEY_TIMES_KEYS> = {}): KeyTimes {
+  return Object.freeze({
+    maxFresh: entry.max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
+    staleIfError: entry.stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
+    cooldown: entry.cooldown ?? DEFAULT_KEY_TIMES.cooldown,
+  })
+}

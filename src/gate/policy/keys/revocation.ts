@@ -1,0 +1,119 @@
+import { LIMITS } from '../../base/limits.ts'
+import {
+  JURISDICTIONS,
+  LOCATIONS,
+  type RevocationPlacement,
+  type RevocationTerms,
+} from '../../model/revocation.ts'
+import { milliseconds, whole, word } from '../reading/fields.ts'
+import { quote } from '../reading/issues.ts'
+import {
+  anyOf,
+  field,
+  type KeyDocs,
+  list,
+  type Readable,
+  readTable,
+  table,
+} from '../reading/table.ts'
+
+const TERMS = {
+  consistency: word(['strict', 'bounded']),
+  max_staleness: milliseconds({ least: 1_000, most: 5 * 60_000 }),
+}
+
+const PLACEMENT = {
+  shards: whole(1, LIMITS.shards),
+  locations: list(word(LOCATIONS)),
+  jurisdiction: word(JURISDICTIONS),
+}
+
+/** Every key of `GATE.revocation`; a rule has the first two. */
+export const REVOCATION_KEYS = { ...TERMS, ...PLACEMENT }
+
+export const REVOCATION_DOCS: KeyDocs<typeof REVOCATION_KEYS> = {
+  consistency: {
+    description:
+      'How soon a revocation takes effect: `"bounded"`, within `max_staleness`; `"strict"`, at once, and each request reads the set. [Strict and bounded](revocation.md#strict-and-bounded).',
+    default: 'bounded',
+    example: 'strict',
+  },
+  max_staleness: {
+    description: 'Longest time until a revocation takes effect with `"bounded"`: 1s to 5m.',
+    default: '5s',
+    example: '30s',
+  },
+  shards: {
+    description: 'Number of Durable Objects that each have the whole set, 1 to 64.',
+    default: 4,
+    example: 8,
+  },
+  locations: {
+    description:
+      'Location hints for new shards, in turn: `"wnam"`, `"enam"`, `"sam"`, `"weur"`, `"eeur"`, `"apac"`, `"apac-ne"`, `"apac-se"`, `"oc"`, `"afr"`, `"me"`. A changed hint does not move existing shards.',
+    unset: 'near the first request',
+    example: ['weur', 'enam'],
+  },
+  jurisdiction: {
+    description:
+      'Where shards run and store their data, whatever `locations` says: `"eu"`, `"us"`, `"fedramp"`, `"fedramp-high"`. **Another jurisdiction starts with an empty set**: [move the set first](configuration/revocation-set.md#move-to-another-jurisdiction).',
+    example: 'eu',
+  },
+}
+
+type TermsEntry = Readable<typeof TERMS>
+type PlacementEntry = Readable<typeof PLACEMENT>
+
+/** Milliseconds. */
+const DEFAULT_STALENESS = 5_000
+const DEFAULT_SHARDS = 4
+
+/** The terms of requests without a token, and of the gate's own endpoints. */
+export const STRICT: RevocationTerms = Object.freeze({
+  consistency: 'strict',
+  maxStaleness: DEFAULT_STALENESS,
+})
+
+/** `GATE.revocation`. */
+export const revocationTable = table(REVOCATION_KEYS)
+
+/**
+ * `revocation` of a rule: a word, or a table that replaces GATE's terms. Rules share one set, so
+ * its placement is GATE's alone.
+ */
+export const revocationField = field(
+  (value, report): TermsEntry => {
+    if (value === 'strict' || value === 'bounded') return { consistency: value }
+    if (typeof value !== 'string') {
+      return readTable(TERMS, value, (path, message) => {
+        const [key] = path
+        const isOfGate = typeof key === 'string' && Object.hasOwn(PLACEMENT, key)
+        report(path, isOfGate ? `${quote(key)} belongs into GATE.revocation` : message)
+      })
+    }
+    report([], 'must be `strict`, `bounded` or a table')
+    return {}
+  },
+  anyOf(TERMS.consistency, table(TERMS)),
+)
+
+/** The written terms with defaults. */
+export function termsOf({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms {
+  return Object.freeze({
+    consistency: consistency ?? 'bounded',
+    maxStaleness: max_staleness ?? DEFAULT_STALENESS,
+  })
+}
+
+/** The written placement of the set with defaults. */
+export function placementOf({
+  shards,
+  locations,
+  jurisdiction,
+}: PlacementEntry = {}): RevocationPlacement {
+  return Object.freeze({
+    shards: shards ?? DEFAULT_SHARDS,
+    locations: Object.freeze(locations ?? []),
+    ...(jurisdiction !== undefined && { jurisdiction }),
+  })
+}

@@ -1,0 +1,110 @@
+import { LIMITS } from '../../base/limits.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import type { PathFault } from '../../base/url.ts'
+import { foldCase, type Readings, type Segment } from './route-index.ts'
+
+/** How some servers read a segment that others take as it is; all work on what {@link foldCase} gives. */
+interface Reading {
+  read(segment: string): string
+  /** Whether only the last segment is read so. */
+  readonly isOfLast?: true
+  /** Whether the path after such a segment is dropped. */
+  readonly isEnd?: true
+}
+
+const NOT_ASCII = /%[89a-f][0-9a-f]/
+const UNSEEN = /[\p{C}\p{DI}]/gu
+
+const READINGS: readonly Reading[] = [
+  // Replaces full-width letters, ligatures and the like by plain letters; removes invisible characters.
+  {
+    read(segment) {
+      if (!NOT_ASCII.test(segment)) return segment
+      const decoded = decodeURIComponent(segment)
+      const text = decoded.replace(UNSEEN, '').normalize('NFKC')
+      return text === decoded
+        ? segment
+        : foldCase(encodeURIComponent(text)).replace(/%2f|%5c/g, '/')
+    },
+  },
+  // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
+  { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
+  { read: (segment) => segment.replace(/%3b.*$/, '') },
+  // Removes spaces at both ends (also as `+`), and dots at the end.
+  { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!%2[0b])(?:%2[0b])+$/g, '') },
+  { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
+  // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
+  { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
+  // Two colons begin the name of a stream of the file; a colon and a dollar sign begin its type.
+  { read: (segment) => segment.replace(/%3a%3a.*$/, '') },
+  { read: (segment) => segment.replace(/%3a%24.*$/, '') },
+  // The text after the last dot is a format, unless the name is only dots.
+  { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
+]
+
+/** What the readings of a path may still cost, in characters. */
+interface Budget {
+  left: number
+}
+
+/** All readings of a segment, by one reading or several after each other. Stops where the budget is used up. */
+const readingsOfSegment = (segment: string, isLast: boolean, budget: Budget): Readings => {
+  const open = new Set([segment])
+  const ended = new Set<string>()
+  if (!/[.%]/.test(segment)) return { open, ended }
+  const addAll = (from: Iterable<string>, read: Reading['read'], to: Set<string>) => {
+    for (const text of [...from]) {
+      if (budget.left < 0) return
+      const other = read(text)
+      if (other === text || to.has(other)) continue
+      to.add(other)
+      budget.left -= LIMITS.pathReading + other.length
+    }
+  }
+  // Runs twice, because one reading may make text that another reading removes.
+  for (const readings of [READINGS, READINGS]) {
+    for (const { read, isOfLast, isEnd } of readings) {
+      addAll(ended, read, ended)
+      if (!isOfLast || isLast) addAll(open, read, isEnd ? ended : open)
+    }
+    if (open.size + ended.size === 1) break
+  }
+  return { open, ended }
+}
+
+const STEP_UP = /(?:^|\/)\.\.(?:\/|$)/
+
+/** A segment that all servers read alike. */
+const asWritten = (segment: string): Readings => ({ open: new Set([segment]), ended: new Set() })
+
+/** The segments of a path, as written. */
+export function writtenSegments(path: string): readonly Readings[] {
+  return path.slice(1).split('/').map(asWritten)
+}
+
+/**
+ * All that some server could read in place of each segment of a path that {@link foldCase} gave. A segment that the
+ * rule spells out is read as written. A fault where a reading is a step up, which may lead out of the rule's path, or
+ * where there are too many readings.
+ */
+export function readingsOf(
+  path: string,
+  rule: readonly Segment[],
+): Result<readonly Readings[], PathFault> {
+  const all: Readings[] = []
+  const budget = { left: LIMITS.pathReadings }
+  let isLast = true
+  // From the end: a segment can be the last if nothing may be left of those behind it.
+  for (const [i, text] of [...path.slice(1).split('/').entries()].reverse()) {
+    const segment = rule[i]
+    const isWritten = segment !== undefined && 'literal' in segment && segment.literal !== '*'
+    const readings: Readings = isWritten ? asWritten(text) : readingsOfSegment(text, isLast, budget)
+    if (budget.left < 0) return fail('too many readings')
+    for (const text of [...readings.open, ...readings.ended]) {
+      if (STEP_UP.test(text)) return fail('dot segment')
+    }
+    isLast = readings.ended.has('') || (isLast && readings.open.has(''))
+    all.push(readings)
+  }
+  return ok(all.reverse())
+}

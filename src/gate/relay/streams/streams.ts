@@ -1,0 +1,129 @@
+import { contentLength, joined } from '../../base/body.ts'
+import { LIMITS } from '../../base/limits.ts'
+import type { HeaderReader, RequestParts } from '../../base/request.ts'
+import type { Decision, Passed } from '../../guard/guard.ts'
+import { type Edit, remade } from '../origin/headers.ts'
+import { isEventStream, isLines, lastOf } from './stream-last.ts'
+import { IS_NATIVE, type Pipe, piped, pumped, resumed, start } from './stream-pipe.ts'
+import { relay, type Socket } from './stream-socket.ts'
+import { watch } from './stream-watch.ts'
+
+export interface StreamContext {
+  readonly decision: Decision
+  /**
+   * Whether the body is unchanged from `fetch`, so that workerd can move it without a script. False
+   * if a script made the body, or if the app has a `send` of its own.
+   */
+  readonly isFetched: boolean
+  /** The answer's headers, if they were read before. */
+  readonly headers?: HeaderReader
+  /** In an event stream to an MCP client: the requests that have no response in the stream yet. */
+  readonly openRequests?: (() => readonly (string | number)[]) | undefined
+}
+
+type Asked = Pick<RequestParts, 'method' | 'headers' | 'body'>
+
+/**
+ * Ends an answer with its token: expired, revoked, or its status could not be checked (see
+ * {@link watch}). Streams end as {@link lastOf} says, WebSockets with a close code; other bodies
+ * break off. Returns the same answer if `on_revocation` excludes it, for small bodies by
+ * Content-Length, without a token, and in shadow mode.
+ */
+export function limitedToToken(
+  response: Response,
+  request: Asked,
+  { decision, isFetched, headers = response.headers, openRequests }: StreamContext,
+): Response | Promise<Response> {
+  if (decision.outcome !== 'passed') return response
+  const { method } = request
+  const { mode, onRevocation, target, secrets, finishWithin } = decision.known.route
+  if (mode === 'shadow' || onRevocation === 'ignore') return response
+  const { webSocket } = response as { readonly webSocket?: Socket | null }
+  if (webSocket) return withSocket(response, webSocket, decision)
+  const { status } = response
+  if (method === 'HEAD' || BODILESS.has(status)) return response
+  // Over a service binding the header is a Worker's claim, and frames nothing.
+  const isFramed = (target.service ?? target.via) === undefined
+  const length = isFramed ? contentLength(headers) : undefined
+  if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
+  if (onRevocation === 'end-streams' && !isStream(headers, length)) return response
+  const { body } = response
+  if (!body) return response
+  const isEncoded = encodingOf(headers) !== undefined
+  const { address } = decision.known
+  const takesLast = length === undefined && !isEncoded
+  const edits: readonly Edit[] = isFramed ? [] : [['content-length']]
+  const watched = ({ readable, over, cut }: Pipe): Response => {
+    const { known, ports, onLate } = decision
+    decision.isOpen = true
+    const stop = watch(
+      known,
+      ports,
+      (ending) =>
+        cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
+      {
+        // An MCP client opens an idle stream again. By then the client should have its next token; two requests at the
+        // same time could make it get two tokens.
+        mayFinish: (since) =>
+          openRequests?.().length === 0
+            ? since < finishWithin * (1000 / 2)
+            : isReceived(request, decision),
+        onLate,
+      },
+    )
+    void over.then(stop).then(decision.leave)
+    return remade(response, readable, edits)
+  }
+  // workerd's pipe cannot cut a script's body while it waits, nor read from another pipe.
+  if (secrets.length > 0 || !isFetched) {
+    return watched(pumped(body, isEncoded && !isFetched ? undefined : length))
+  }
+  const isPiped = length !== undefined || !IS_NATIVE || onRevocation === 'end-streams'
+  if (isPiped || (takesLast && (isEventStream(headers) || isLines(headers)))) {
+    return watched(piped(body, length))
+  }
+  return start(body).then(({ chunks, rest }) =>
+    rest ? watched(resumed(body, { chunks, rest })) : remade(response, joined(chunks), edits),
+  )
+}
+
+/**
+ * Whether the request's body has arrived whole. A body whose progress the gate does not follow counts as arrived if its
+ * length was announced.
+ */
+const isReceived = ({ body, headers }: Asked, { isReceived, known }: Passed): boolean =>
+  isReceived
+    ? isReceived()
+    : !body || known.held !== undefined || contentLength(headers) !== undefined
+
+/** Content types of streams; with several header lines any of them counts. */
+const STREAMS =
+  /(?:^|,)\s*(?:text\/event-stream|application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json|grpc[^;,]*|connect\+[^;,]*|vnd\.amazon\.eventstream)|multipart\/x-mixed-replace|audio\/[^;,]*|video\/[^;,]*)\s*(?:[;,]|$)/i
+/** Content types that may be streams if the length is unknown. */
+const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
+
+const isStream = (headers: HeaderReader, length: number | undefined): boolean => {
+  const type = headers.get('content-type') ?? ''
+  return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
+}
+
+const withSocket = (response: Response, origin: Socket, decision: Passed): Response => {
+  const { known, ports } = decision
+  let stop = () => {}
+  const { agent, cut } = relay(origin, () => {
+    stop()
+    decision.leave?.()
+  })
+  decision.isOpen = true
+  stop = watch(known, ports, cut)
+  const { status, headers } = response
+  return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
+}
+
+/** Statuses whose answer has no body (RFC 9110 §6.4.1). */
+export const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+const encodingOf = (headers: HeaderReader): string | undefined => {
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase()
+  return encoding === '' || encoding === 'identity' ? undefined : encoding
+}

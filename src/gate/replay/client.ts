@@ -1,0 +1,52 @@
+import { boolean } from 'valibot'
+import { LIMITS } from '../base/limits.ts'
+import type { ReplayStore } from '../model/ports.ts'
+import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
+
+/** An object of `ReplayShard`, with the methods that the gate needs. */
+interface Shard {
+  claim(name: string, expires: number, by: string): PromiseLike<boolean>
+  isClaimed(name: string): PromiseLike<boolean>
+}
+
+const ANSWERS = { claim: boolean(), isClaimed: boolean() }
+
+/** The dependencies of single use in a Worker; `objects` is absent where no rule has `single_use`. */
+export type ReplaysOptions = Partial<Omit<ObjectCalls<Shard>, 'binding' | 'answers'>>
+
+/**
+ * Claims uses at 64 Durable Objects, one for each first character of a name. The number of objects never changes: a
+ * name must always be claimed at the same object. A call that fails, or takes longer than {@link LIMITS.replayMs}, is
+ * retried once; then it rejects. If only its response was lost, the retry recognises the claim, which is still the
+ * first.
+ */
+export function createReplays({
+  objects,
+  jurisdiction,
+  timeout = LIMITS.replayMs,
+  ...background
+}: ReplaysOptions): ReplayStore {
+  const ask = createObjectCalls<Shard>({
+    binding: 'REPLAYS',
+    objects,
+    jurisdiction,
+    answers: ANSWERS,
+    timeout,
+    ...background,
+  })
+  return {
+    claim(name, expires) {
+      const by = crypto.randomUUID()
+      return ask(name.slice(0, 1), (shard) => shard.claim(name, expires, by))
+    },
+    isClaimed: (name) => ask(name.slice(0, 1), (shard) => shard.isClaimed(name)),
+  }
+}
+
+/** A store for explanations: it checks what would be claimed, and claims nothing. */
+export function lookingOnly({ isClaimed }: Pick<ReplayStore, 'isClaimed'>): ReplayStore {
+  return {
+    claim: async (name) => (await isClaimed(name)) === false,
+    isClaimed,
+  }
+}
