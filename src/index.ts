@@ -58,7 +58,7 @@ export type { PolicyBundle } from './gate/policy/parse.ts'
 export type { PolicyIssue } from './gate/policy/reading/issues.ts'
 export type { PolicyVars } from './gate/policy/reading/vars.ts'
 export type { PolicyInput } from './gate/policy/tables.ts'
-export type { Outbound, Send } from './gate/relay/forward.ts'
+export type { Outbound, Send } from './gate/relay/origin/send.ts'
 export {
   createMemoryLimits,
   createMemoryReplays,

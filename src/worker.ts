@@ -1,6 +1,6 @@
+import { type ControlEnv, controlPorts } from './control/ports.ts'
 import { gateway } from './gate/app/gateway.ts'
-import type { Env } from './gate/app/platform/env.ts'
-import { flushAudit, onceLoaded, openGate, refreshKeys } from './gate/app/platform/open.ts'
+import { flushAudit, onceLoaded, openGate, refreshKeys } from './gate/app/workerd/open.ts'
 import { STOP } from './gate/platform/system.ts'
 
 export { AgentRegistry } from './control/agents/object.ts'
@@ -9,11 +9,12 @@ export { AssertionKeeper } from './gate/assertion/object.ts'
 export { KeyKeeper } from './gate/keys/object.ts'
 export { RateLimiter } from './gate/limit/object.ts'
 export { ReplayShard } from './gate/replay/object.ts'
-export { RevocationShard } from './gate/revocation/object.ts'
+export { RevocationShard } from './gate/revocation/object/object.ts'
 
 /** The Worker: `fetch` runs the gateway, `scheduled` renews keys ahead of requests. */
 export default {
-  fetch: (request, env) => onceLoaded(env, () => gateway(request, openGate(request, env))),
+  fetch: (request, env) =>
+    onceLoaded(env, () => gateway(request, openGate(request, env, controlPorts))),
   scheduled: ({ cron }, env) =>
     cron === STOP ? flushAudit() : onceLoaded(env, () => refreshKeys(env)),
-} satisfies ExportedHandler<Env>
+} satisfies ExportedHandler<ControlEnv>

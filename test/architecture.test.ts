@@ -3,53 +3,60 @@ import { join, posix } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ROOT } from './kit/repository.ts'
 
-/** Floors from below: a file imports from its own or from those below it. The first prefix counts. */
-const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
-  [4, 'core/guard.ts'],
-  [2, 'core/stages/'],
-  [1, 'core/model/'],
-  [0, 'core/'],
-  [2, 'origin/'],
-  [3, 'policy/'],
-  [4, 'diff/'],
-  [4, 'wrangler/'],
-  // The parts of a capability, in the order of a request.
-  [2, '*/stage.ts'],
-  [2, 'revocation/precheck.ts'],
-  [2, 'revocation/checks/'],
-  [2, 'mcp/access.ts'],
-  [2, 'mcp/operation/'],
-  [3, '*/options.ts'],
-  [3, 'mcp/options/'],
-  [5, 'mcp/'],
-  [5, 'assertion/assertion.ts'],
-  [5, 'gateway/answer/'],
-  [5, 'gateway/relay/'],
-  [5, 'gateway/ports.ts'],
-  [6, 'platform/'],
-  [6, 'keys/'],
-  [6, 'agents/'],
-  [6, 'assertion/'],
-  [6, 'audit/'],
-  [6, 'limit/'],
-  [6, 'replay/'],
-  [6, 'revocation/'],
-  [6, 'gateway/platform/'],
-  [7, 'gateway/apps/'],
-  [7, 'hono.ts'],
-  [0, 'team-rules.ts'],
-  [8, 'index.ts'],
-  [8, 'worker.ts'],
-  [0, 'console/page-text.ts'],
-  [9, 'console/page/'],
-  [7, 'console/'],
-  [9, 'worker-with-console.ts'],
-  [8, 'denials.ts'],
-  [9, 'tools/'],
+/** The rooms of src/ from below: a file imports from its own room, and from those on lines before. */
+const ROOMS = [
+  'gate/base',
+  'gate/model',
+  'gate/platform',
+  'gate/policy/reading',
+  'gate/policy/conditions',
+  'gate/policy/keys',
+  'gate/policy',
+  'gate/guard/operation',
+  'gate/guard/operation/mcp',
+  'gate/guard/checks',
+  'gate/guard/possession',
+  'gate/guard/stages',
+  'gate/guard',
+  'gate/answer',
+  'gate/relay/origin',
+  'gate/relay/secrets',
+  'gate/relay/streams',
+  'gate/relay/mcp',
+  'gate/relay',
+  'gate/outbox',
+  'gate/keys',
+  'gate/limit',
+  'gate/replay',
+  'gate/assertion',
+  'gate/revocation',
+  'gate/revocation/object',
+  'gate/app/platform',
+  'gate/app/workerd',
+  'gate/app',
+  'compare/wrangler',
+  'compare',
+  'control/records',
+  'control/agents',
+  'control/audit',
+  'control/api',
+  'control',
+  'control/console/page',
+  'control/console',
+  'origin',
+  'command/base',
+  'command/reach',
+  'command/doctor',
+  'command/lints',
+  'command/openapi',
+  'command/tests',
+  'command/policy',
+  'command/install',
+  'command/operate',
+  'command/serve',
+  'command',
+  '',
 ]
-
-/** The highest floor that knows no platform but the web's own. */
-const PORTABLE = 5
 
 const MAX_LINES = 300
 
@@ -67,25 +74,9 @@ const files = new Map(
     .map((name) => [name, readFileSync(join(ROOT, 'src', name), 'utf8')]),
 )
 
-const floorOf = (name: string): number | undefined =>
-  FLOORS.find(([, prefix]) =>
-    prefix.startsWith('*/')
-      ? name.replace(/^[^/]+/, '*') === prefix
-      : name === prefix || (prefix.endsWith('/') && name.startsWith(prefix)),
-  )?.[0]
+const roomOf = (name: string): string => posix.dirname(name).replace(/^\.$/, '')
 
-const CAPABILITIES = [
-  'agents',
-  'assertion',
-  'audit',
-  'keys',
-  'limit',
-  'mcp',
-  'replay',
-  'revocation',
-]
-
-const roomOf = (name: string): string => name.split('/')[0] ?? ''
+const placeOf = (name: string): number => ROOMS.indexOf(roomOf(name))
 
 /** What a file names of the tree, by code or by type. */
 const imports = new Map(
@@ -114,64 +105,29 @@ describe('imports', () => {
     expect(importsOf(text)).toEqual([...'abcdefgh'].map((name) => `./${name}.ts`))
   })
 
-  it('of each file stay on its floor or below', () => {
-    const floors = [...files.keys()].map((name) => [name, floorOf(name)] as const)
-    expect(floors.filter(([, floor]) => floor === undefined)).toEqual([])
-    const all = floors.flatMap(([name, floor = 0]) =>
-      (imports.get(name) ?? []).map((target) => ({ name, floor, target })),
-    )
-    expect(all.length).toBeGreaterThan(files.size)
-    expect(all.filter(({ target }) => !files.has(target))).toEqual([])
-    expect(all.filter(({ floor, target }) => (floorOf(target) ?? 0) > floor)).toEqual([])
-  })
-
-  it('of origin/ are of core/, and no part of a gate imports it', () => {
+  it('of each file are of its own room, or of rooms below', () => {
+    expect([...files.keys()].filter((name) => placeOf(name) < 0)).toEqual([])
+    expect(
+      ROOMS.filter((room) => ![...files.keys()].some((name) => roomOf(name) === room)),
+    ).toEqual([])
     const pairs = [...imports].flatMap(([name, targets]) =>
       targets.map((target) => [name, target] as const),
     )
-    const own = pairs.filter(([name]) => name.startsWith('origin/'))
-    expect(own.length).toBeGreaterThan(20)
-    expect(own.filter(([, target]) => !/^(?:origin|core)\//.test(target))).toEqual([])
-    expect(
-      pairs.filter(([name, target]) => target.startsWith('origin/') && !name.startsWith('origin/')),
-    ).toEqual([])
-  })
-
-  it('of clients and Durable Objects are of their own room, or of what composes the gate', () => {
-    const composing = /^(?:gateway\/platform\/|index\.ts$|worker\.ts$)/
-    const pairs = [...imports].flatMap(([name, targets]) =>
-      targets.map((target) => [name, target] as const),
-    )
-    const adapters = pairs.filter(([, target]) => /^[^/]+\/(?:client|object)\.ts$/.test(target))
-    expect(adapters.length).toBeGreaterThan(5)
-    expect(
-      adapters.filter(([name, target]) => roomOf(name) !== roomOf(target) && !composing.test(name)),
-    ).toEqual([])
-  })
-
-  it('of what a capability decides by itself are of no other capability', () => {
-    const pairs = [...imports].flatMap(([name, targets]) =>
-      CAPABILITIES.includes(roomOf(name)) && (floorOf(name) ?? 0) <= 3
-        ? targets.map((target) => [name, target] as const)
-        : [],
-    )
-    expect(pairs.length).toBeGreaterThan(20)
-    expect(
-      pairs.filter(
-        ([name, target]) =>
-          CAPABILITIES.includes(roomOf(target)) && roomOf(target) !== roomOf(name),
-      ),
-    ).toEqual([])
+    expect(pairs.length).toBeGreaterThan(files.size)
+    expect(pairs.filter(([, target]) => !files.has(target))).toEqual([])
+    expect(pairs.filter(([name, target]) => placeOf(target) > placeOf(name))).toEqual([])
   })
 
   it('are not needed for time, chance or network where the gate decides', () => {
     const world =
       /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|(?<![.\w])fetch\(|\bset(?:Timeout|Interval)\(/
-    const deciding = [...files].filter(([name]) => (floorOf(name) ?? 0) <= 4)
+    const deciding = [...files].filter(([name]) =>
+      /^(?:gate\/(?:base|model|policy|guard)|compare)\//.test(name),
+    )
     expect(deciding.length).toBeGreaterThan(100)
-    const found = deciding.filter(([name, text]) => !name.startsWith('origin/') && world.test(text))
+    const found = deciding.filter(([, text]) => world.test(text))
     // What does not come, a body or shared work, is given up after a time.
-    expect(found.map(([name]) => name)).toEqual(['core/body.ts', 'core/timeout.ts'])
+    expect(found.map(([name]) => name)).toEqual(['gate/base/body.ts', 'gate/base/timeout.ts'])
   })
 
   it('of the language of conditions are in one place', () => {
@@ -179,7 +135,7 @@ describe('imports', () => {
       importsOf(text).some((from) => from.includes('cel-js')) ? [name] : [],
     )
     expect(importers.length).toBeGreaterThan(3)
-    expect(importers.filter((name) => !name.startsWith('policy/conditions/'))).toEqual([])
+    expect(importers.filter((name) => !name.startsWith('gate/policy/conditions/'))).toEqual([])
   })
 
   it('load the language of conditions into the Worker only on demand', () => {
@@ -196,7 +152,7 @@ describe('imports', () => {
     }
     load('worker.ts')
     expect([...packages]).toEqual(expect.arrayContaining(['jose', 'valibot']))
-    expect([...loaded]).toContain('policy/conditions/field.ts')
+    expect([...loaded]).toContain('gate/policy/conditions/field.ts')
     expect([...packages]).not.toContain('@marcbachmann/cel-js')
   })
 
@@ -211,26 +167,17 @@ describe('imports', () => {
     for (const name of files.keys()) visit(name, [])
     expect(done.size).toBe(files.size)
   })
-
-  it('name no platform on the floors that are portable', () => {
-    const portable = [...files].filter(([name]) => (floorOf(name) ?? 0) <= PORTABLE)
-    const platform = portable.flatMap(([name, text]) =>
-      importsOf(text)
-        .filter((from) => /^(?:cloudflare|node|bun|workerd):/.test(from))
-        .map((from) => `${name}: ${from}`),
-    )
-    expect(platform).toEqual([])
-  })
 })
 
 /** What users of the package import, as package.json says, and the command. */
 const { exports, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-  readonly exports: Readonly<Record<string, string | { readonly default: string }>>
+  readonly exports: Readonly<Record<string, string | { readonly types: string }>>
   readonly bin: Readonly<Record<string, string>>
 }
-const sourceOf = (built: string): string => built.replace(/^(?:\.\/)?lib\/(.*)\.js$/, '$1.ts')
+const sourceOf = (built: string): string =>
+  built.replace(/^(?:\.\/)?lib\/(.*)\.(?:js|d\.ts)$/, '$1.ts')
 const ENTRIES = Object.values(exports).flatMap((one) =>
-  typeof one === 'string' ? [] : [sourceOf(one.default)],
+  typeof one === 'string' ? [] : [sourceOf(one.types)],
 )
 /** The entries for a platform. */
 const WORKERS = ['worker.ts', 'worker-with-console.ts']
@@ -251,19 +198,6 @@ const reach = (entries: readonly string[]) => {
 }
 
 describe('the package', () => {
-  it('is built and checked from its entries', () => {
-    const filesOf = (path: string): unknown =>
-      JSON.parse(readFileSync(join(ROOT, path), 'utf8')).files
-    const entries = LIBRARY.map((name) => `src/${name}`)
-    expect(ENTRIES).toEqual(expect.arrayContaining(WORKERS))
-    expect(filesOf('tsconfig.build-worker.json')).toEqual(WORKERS.map((name) => `src/${name}`))
-    expect(filesOf('tsconfig.portable.json')).toEqual(entries)
-    expect(filesOf('tsconfig.build.json')).toEqual([
-      ...entries,
-      ...COMMANDS.map((name) => `src/${name}`),
-    ])
-  })
-
   it.each(LIBRARY)('needs no platform for %s', (entry) => {
     const { names, packages } = reach([entry])
     expect(names.filter((name) => !files.has(name))).toEqual([])
@@ -281,7 +215,7 @@ describe('the package', () => {
   ])('is light for whoever needs %s alone', (entry, needed) => {
     const { names, packages } = reach([entry])
     expect(packages.sort()).toEqual(needed)
-    expect(names.filter((name) => !/^(?:origin|core)\//.test(name))).toEqual([])
+    expect(names.filter((name) => !/^(?:origin|gate\/(?:base|model))\//.test(name))).toEqual([])
   })
 
   it('calls nothing that Node 20 lacks and the compiler takes for a given', () => {

@@ -7,9 +7,8 @@ import { consolePage } from './console-page.ts'
 import { CONFIG_SCHEMA_FILE, configSchema } from './policy-docs.ts'
 
 /**
- * Compiles the package from src/ into lib/: JavaScript, types and maps, nothing left from before. The Worker
- * comes first: what it shares with the other entries is written again without the types of Workers. The page of the
- * console is bundled into the module that has its text. Beside lib/ it makes config-schema.json, of the wrangler that is installed.
+ * Compiles the package from src/ into lib/: JavaScript, types and maps, nothing left from before. The page of the
+ * console is bundled into a module that has its text. Beside lib/ it makes config-schema.json, of the wrangler that is installed.
  */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -20,15 +19,12 @@ const packageOf = (name: string): string =>
 const tsc = join(packageOf('typescript'), 'bin', 'tsc')
 
 rmSync(LIB, { recursive: true, force: true })
-const isBuilt = ['tsconfig.build-worker.json', 'tsconfig.build.json'].every(
-  (project) =>
-    spawnSync(process.execPath, [tsc, '-p', join(ROOT, project)], { stdio: 'inherit' }).status ===
-    0,
-)
+const { status } = spawnSync(process.execPath, [tsc, '-b', join(ROOT, 'src')], { stdio: 'inherit' })
+const isBuilt = status === 0
 // npm sets it when it links a command, which is once; a later build writes the file anew.
 if (isBuilt) chmodSync(join(LIB, 'command', 'main.js'), 0o755)
 
-if (isBuilt) writeFileSync(join(LIB, 'control', 'console', 'page-text.js'), await consolePage())
+if (isBuilt) writeFileSync(join(LIB, 'console-page.js'), await consolePage())
 
 const wrangler = JSON.parse(readFileSync(join(packageOf('wrangler'), CONFIG_SCHEMA_FILE), 'utf8'))
 writeFileSync(join(ROOT, CONFIG_SCHEMA_FILE), JSON.stringify(configSchema(wrangler)))

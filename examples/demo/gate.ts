@@ -11,7 +11,7 @@ import { stringify } from 'smol-toml'
 const START_DEADLINE = 60_000
 const WORKER = fileURLToPath(new URL('../../src/worker-with-console.ts', import.meta.url))
 /** The page of the console, which `npm run build:lib` makes. */
-const PAGE = fileURLToPath(new URL('../../lib/control/console/page-text.js', import.meta.url))
+const PAGE = fileURLToPath(new URL('../../lib/console-page.js', import.meta.url))
 const require = createRequire(import.meta.url)
 
 /** A gate under `wrangler dev` that is starting. */

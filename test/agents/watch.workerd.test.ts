@@ -10,7 +10,7 @@ import {
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/gate/model/agents.ts'
 import { learnedBy, SIGNALS, type WatchRule } from '../../src/gate/model/watch.ts'
-import { RevocationShard } from '../../src/gate/revocation/object.ts'
+import { RevocationShard } from '../../src/gate/revocation/object/object.ts'
 import { eventually } from '../kit/eventually.ts'
 import { sqlOf } from './support.workerd.ts'
 

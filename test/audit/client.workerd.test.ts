@@ -1,8 +1,9 @@
 import { reset } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
-import { createAudit } from '../../src/control/audit/client.ts'
+import { createAuditReads } from '../../src/control/audit/client.ts'
 import type { AuditLog } from '../../src/control/audit/object.ts'
+import { createSender } from '../../src/gate/outbox/sender.ts'
 import { loseAnswers } from './lost-answers.workerd.ts'
 import { recordAt } from './record.ts'
 
@@ -17,12 +18,13 @@ afterEach(async () => {
 
 it('a record is stored once, though the answer to its batch was lost and it is sent again', async () => {
   const log = vi.fn()
-  const audit = createAudit({
-    objects: AUDIT_LOG as unknown as Parameters<typeof createAudit>[0]['objects'],
-    rule: {
-      ...{ retention: 86_400, maxBytes: 1e9, maxRows: Number.POSITIVE_INFINITY, shards: 1 },
-      ...{ addresses: false, pathValues: new Set(), claims: [] },
-    },
+  const rule = {
+    ...{ retention: 86_400, maxBytes: 1e9, maxRows: Number.POSITIVE_INFINITY, shards: 1 },
+    ...{ addresses: false, pathValues: new Set<string>(), claims: [] },
+  }
+  const audit = createSender({
+    objects: AUDIT_LOG,
+    rule,
     issuers: 1,
     policyText: () => '{}',
     problems: () => ({}),
@@ -39,6 +41,9 @@ it('a record is stored once, though the answer to its batch was lost and it is s
   lost.mockRestore()
   audit.take(recordOf('second'), 'known')
   await audit.flush()
-  const { decisions } = await audit.list({ filters: {}, limit: 10 })
+  const { decisions } = await createAuditReads({ objects: AUDIT_LOG, rule, waitUntil() {} }).list({
+    filters: {},
+    limit: 10,
+  })
   expect(decisions.map((one) => JSON.parse(one).request_id).sort()).toEqual(['first', 'second'])
 })

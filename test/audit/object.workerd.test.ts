@@ -6,8 +6,9 @@ import { createBudget } from '../../src/control/audit/budget.ts'
 import { GATHER } from '../../src/control/audit/gather.ts'
 import { createHealth } from '../../src/control/audit/health.ts'
 import type { AuditLog } from '../../src/control/audit/object.ts'
+import type { ShardQuery } from '../../src/control/audit/protocol.ts'
 import { termText } from '../../src/control/records/terms.ts'
-import type { Batch, ShardQuery } from '../../src/gate/outbox/protocol.ts'
+import type { Batch } from '../../src/gate/outbox/protocol.ts'
 import { recordAt } from './record.ts'
 
 const { AUDIT_LOG } = env as unknown as {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { END, merged } from '../../src/control/audit/pages.ts'
-import type { ShardPage } from '../../src/gate/outbox/protocol.ts'
+import type { ShardPage } from '../../src/control/audit/protocol.ts'
 import { tries } from '../kit/property.ts'
 import { recordAt } from './record.ts'
 

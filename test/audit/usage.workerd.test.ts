@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import type { ShardUsageQuery } from '../../src/control/audit/protocol.ts'
 import { createCounter } from '../../src/control/audit/usage.ts'
-import type { ShardUsageQuery } from '../../src/gate/outbox/protocol.ts'
 import { recordAt } from './record.ts'
 
 /** A counter of rows, the latest first: each has the times of its records, which all have a tool of their own. */

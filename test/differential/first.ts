@@ -1,6 +1,7 @@
 /** The gate itself, in this process: its real line and its real way to the origin, over memory. */
 
-import { gateway } from '../../src/gate/app/gateway.ts'
+import { mountControl } from '../../src/control/api/endpoints.ts'
+import { gateway, own } from '../../src/gate/app/gateway.ts'
 import type { Opened } from '../../src/gate/app/platform/ports.ts'
 import { createTokenMemory } from '../../src/gate/app/platform/token-memory.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
@@ -13,7 +14,7 @@ import type { SigningKey } from '../../src/gate/model/ports.ts'
 import type { Revocation } from '../../src/gate/model/revocation.ts'
 import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
-import type { Send } from '../../src/gate/relay/forward.ts'
+import type { Send } from '../../src/gate/relay/origin/send.ts'
 import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
 import type { World } from '../reference/types.ts'
 import { filled } from './material.ts'
@@ -21,6 +22,8 @@ import { requestOf } from './requests-sent.ts'
 import type { Said, Vars } from './shapes.ts'
 import type { Sent } from './world.ts'
 import { entriesOf, SECRETS } from './world.ts'
+
+mountControl(own)
 
 const ENV: PolicyEnv = {
   has: (kind, name) => (kind === 'secret' ? name in SECRETS : true),

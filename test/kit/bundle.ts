@@ -52,8 +52,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
  * it a few hundred times. The package test runs it as it is published.
  */
 async function buildCommand(directory: string): Promise<string> {
-  // The command reads its version two folders up, from where it is in src and in lib.
-  const outfile = join(directory, 'lib/command/main.js')
+  // The command reads its version three folders above command/base.
+  const outfile = join(directory, 'lib/command/base/main.js')
   await esbuild({
     entryPoints: [join(ROOT, 'src/command/main.ts')],
     bundle: true,

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { type Revocation, revocationId, subjectKey } from '../../src/gate/model/revocation.ts'
-import { isServing } from '../../src/gate/revocation/log.ts'
+import { isServing } from '../../src/gate/revocation/object/log.ts'
 import type { Head } from '../../src/gate/revocation/protocol.ts'
 import { eventually } from './eventually.ts'
 import { createPromises } from './promises.ts'

@@ -7,7 +7,7 @@ import { type KeyPlace, type KvLike, readRecord, recordName } from '../../src/ga
 import type { RateLimiter } from '../../src/gate/limit/object.ts'
 import type { Quotas } from '../../src/gate/model/limit.ts'
 import type { ReplayShard } from '../../src/gate/replay/object.ts'
-import type { RevocationShard } from '../../src/gate/revocation/object.ts'
+import type { RevocationShard } from '../../src/gate/revocation/object/object.ts'
 
 const { REVOCATIONS, ASSERTION_KEEPER, RATE_LIMITER, REPLAYS, JWKS_CACHE } = env as unknown as {
   readonly REVOCATIONS: DurableObjectNamespace<RevocationShard>

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, it } from 'vitest'
-import type { RevocationShard } from '../../src/gate/revocation/object.ts'
+import type { RevocationShard } from '../../src/gate/revocation/object/object.ts'
 import { BOUNDED, isolateOf } from '../kit/revocation-isolate.ts'
 import { entryOf } from '../kit/revocation-store.ts'
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Revocation } from '../../src/gate/model/revocation.ts'
-import { LOG } from '../../src/gate/revocation/log.ts'
+import { LOG } from '../../src/gate/revocation/object/log.ts'
 import { eventually } from '../kit/eventually.ts'
 import { hashesOfAll } from '../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../kit/revocation-store.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LOG } from '../../src/gate/revocation/log.ts'
+import { LOG } from '../../src/gate/revocation/object/log.ts'
 import { eventually } from '../kit/eventually.ts'
 import {
   asked,

@@ -7,7 +7,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import type { Revocation } from '../../src/gate/model/revocation.ts'
-import { LOG } from '../../src/gate/revocation/log.ts'
+import { LOG } from '../../src/gate/revocation/object/log.ts'
 import { answering, createCopy, hashesOf, hashesOfAll } from '../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../kit/revocation-store.ts'
 import { leader as shard } from '../kit/shards.workerd.ts'

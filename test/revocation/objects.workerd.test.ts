@@ -1,6 +1,6 @@
 import { reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { RevocationShard } from '../../src/gate/revocation/object.ts'
+import { RevocationShard } from '../../src/gate/revocation/object/object.ts'
 import { eventually } from '../kit/eventually.ts'
 import { setNow, T } from '../kit/revocation-store.ts'
 import {

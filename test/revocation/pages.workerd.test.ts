@@ -1,7 +1,7 @@
 import { reset } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Revocation } from '../../src/gate/model/revocation.ts'
-import { LOG } from '../../src/gate/revocation/log.ts'
+import { LOG } from '../../src/gate/revocation/object/log.ts'
 import { answering, createCopy, hashesOfAll } from '../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../kit/revocation-store.ts'
 import { leader as shard } from '../kit/shards.workerd.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LOG } from '../../src/gate/revocation/log.ts'
+import { LOG } from '../../src/gate/revocation/object/log.ts'
 import type { RowChanges } from '../../src/gate/revocation/protocol.ts'
 import {
   alarm,

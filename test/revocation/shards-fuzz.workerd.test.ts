@@ -1,7 +1,7 @@
 import { reset } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { LOG } from '../../src/gate/revocation/log.ts'
+import { LOG } from '../../src/gate/revocation/object/log.ts'
 import { tries } from '../kit/property.ts'
 import { createShardWorld, NAMES } from '../kit/shard-world.workerd.ts'
 

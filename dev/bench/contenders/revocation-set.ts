@@ -5,7 +5,7 @@ import {
   subjectHash,
   subjectKey,
 } from '../../../src/gate/model/revocation.ts'
-import { RevocationShard as Shard } from '../../../src/gate/revocation/object.ts'
+import { RevocationShard as Shard } from '../../../src/gate/revocation/object/object.ts'
 import { ISSUER, REVOKED_TOKEN } from '../policy.ts'
 import { pullAll, pullChanges, searchCopy } from './revocation-copy.ts'
 

@@ -14,9 +14,9 @@ import { revocationDenials } from '../../gate/app/revocations.ts'
 import { chainDenials } from '../../gate/base/chain.ts'
 import type { DenialRow, DenialTable } from '../../gate/base/denial.ts'
 import { GUARD } from '../../gate/guard/guard.ts'
-import { forwardDenials } from '../../gate/relay/forward.ts'
 import { mcpAnswerDenials } from '../../gate/relay/mcp/answer.ts'
 import { serverSessionDenials } from '../../gate/relay/mcp/headers.ts'
+import { forwardDenials } from '../../gate/relay/origin/send.ts'
 
 /** A part of the gate and the codes it declares. */
 export interface DenialGroup {

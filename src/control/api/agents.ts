@@ -43,6 +43,7 @@ import {
   beginningsOf,
   matchOf,
 } from './agent-request.ts'
+import { controlOf } from './ports.ts'
 import { ruleIn } from './today.ts'
 
 export const agentDenials = denials({
@@ -129,7 +130,7 @@ export function askAgents<Value>(
   c: Admin,
   call: (agents: AgentStore) => Promise<Value>,
 ): Promise<Value> {
-  const { agents } = c.get('ports')
+  const { agents } = controlOf(c)
   return called(
     c,
     async () => {

@@ -23,7 +23,7 @@ import { denials } from '../../gate/base/denial.ts'
 import { dateTime } from '../../gate/base/duration.ts'
 import { type JsonObject, objectOf, own } from '../../gate/base/json.ts'
 import {
-  type Audit,
+  type AuditReads,
   DECISION_FILTERS,
   type DecisionPage,
   type DecisionQuery,
@@ -31,6 +31,7 @@ import {
   USAGE_BY,
   type UsageQuery,
 } from '../../gate/model/audit.ts'
+import { controlOf } from './ports.ts'
 import { ruleIn, todayOf } from './today.ts'
 
 export const decisionDenials = denials({
@@ -135,7 +136,7 @@ export const decisionsApp = createApp<GateEnv>()
     if (!isReached(c, person.issuer)) refuse(c, deny('decision_reach'))
     const act = c.get('act')?.()
     const whose = { ...person, isOwn: issuer !== undefined }
-    const call = async (audit: Audit) => {
+    const call = async (audit: AuditReads) => {
       if (!act) throw new Error('no audit')
       return audit.erase(whose, act, cursor)
     }
@@ -152,7 +153,7 @@ type Query = DecisionQuery & UsageQuery
 export async function readBy<Value>(
   c: Admin,
   schema: typeof LIST | typeof LIVE | typeof USAGE,
-  call: (audit: Audit, query: Query) => Promise<Value>,
+  call: (audit: AuditReads, query: Query) => Promise<Value>,
 ): Promise<Value> {
   const query = queryOf(c, schema)
   c.set('read', Object.keys(queriesOf(c)))
@@ -193,10 +194,10 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Qu
 /** Asks the audit. If that fails, the request is refused; with the code `invalid`, if its cursor is wrong. */
 const ask = <Value>(
   c: Admin,
-  call: (audit: Audit) => Promise<Value>,
+  call: (audit: AuditReads) => Promise<Value>,
   invalid: keyof typeof deny.rows = 'decision_query_invalid',
 ): Promise<Value> => {
-  const { audit } = c.get('ports')
+  const { audit } = controlOf(c)
   return called(
     c,
     async () => {

@@ -2,6 +2,7 @@ import { type Admin, ownIssuer, refuse } from '../../gate/app/context.ts'
 import { type ShardHealth, shardTerms } from '../../gate/model/audit.ts'
 import { PROBLEMS } from '../audit/health.ts'
 import { decisionDenials } from './decisions.ts'
+import { controlOf } from './ports.ts'
 
 /** Every metric, and what it says. Those that end in `_total` are counters, and all others gauges. */
 export const METRICS = {
@@ -63,15 +64,15 @@ const lineOf = ([name, value, labels = {}]: Sample): string => {
 }
 
 const samplesOf = async (c: Admin): Promise<readonly Sample[]> => {
-  const { audit, store, readiness, signingKeys } = c.get('ports')
+  const { audit: records, store, readiness, signingKeys } = c.get('ports')
   const none = () => undefined
   const [shards, revocations, ready, published] = await Promise.all([
-    audit?.health() ?? [],
+    controlOf(c).audit?.health() ?? [],
     store.status().catch(none),
     readiness(),
     Promise.resolve(signingKeys.published()).catch(none),
   ])
-  const limit = audit && shardTerms(audit.rule).maxRows
+  const limit = records && shardTerms(records.rule).maxRows
   return [
     ...shards.flatMap((health, shard): readonly Sample[] => [
       ['edgewarden_audit_up', health !== undefined, { shard }],

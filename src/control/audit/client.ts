@@ -1,67 +1,29 @@
-import type { AgentTerms } from '../../gate/model/agents.ts'
-import {
-  type Audit,
-  type AuditRule,
-  type Drop,
-  type Problems,
-  shardTerms,
-  type UsageQuery,
-  type Whose,
-} from '../../gate/model/audit.ts'
-import { SHARD_ANSWERS } from '../../gate/outbox/answers.ts'
-import type { Batch, Shard, ShardPage } from '../../gate/outbox/protocol.ts'
+import type { AuditReads, AuditRule, UsageQuery } from '../../gate/model/audit.ts'
 import { createObjectCalls, type Objects } from '../../gate/platform/calls.ts'
 import type { Background } from '../../gate/platform/system.ts'
+import { SHARD_ANSWERS } from './answers.ts'
 import { END, livePages, merged } from './pages.ts'
+import type { Shard, ShardPage } from './protocol.ts'
 import { createSeal } from './seal.ts'
 import { usageOf } from './usage.ts'
 
-/** The dependencies of the audit. */
-export interface AuditOptions extends Background {
+/** The dependencies of reading the audit. */
+export interface AuditReadsOptions extends Pick<Background, 'waitUntil'> {
   readonly objects: Objects<Shard>
   readonly rule: AuditRule
-  /** How many issuers have a share of the audit. */
-  readonly issuers: number
-  readonly agents?: AgentTerms | undefined
-  /** The policy without secrets, as JSON. */
-  readonly policyText: () => string
-  /** What is wrong in this isolate. */
-  readonly problems: () => Problems
 }
 
-/** This many records are sent at once. */
-const TOGETHER = 100
-/** Milliseconds until records are sent. The first refusal is sent at once, and the next ones after `URGENT_MS`. */
-const LATEST_MS = 1_000
-const URGENT_MS = 100
-/**
- * Milliseconds after which another request sends the records: the request that was to send them may have been ended.
- */
-const OVERDUE_MS = LATEST_MS
-/** Most records that wait while the object does not answer. */
-const MOST_WAITING = 2_000
-/** Most records of strangers that are sent at a time. */
-const MOST_STRANGERS = 100
-/** Milliseconds without an attempt after the object has refused records. */
-const PAUSE_MS = 60_000
-/** The shard that sends alerts, and milliseconds between two reports to it of another's problems. */
+/** The shard that has the key of positions. */
 const FIRST = '0'
-const TELL_MS = 60_000
-/** Milliseconds for one attempt to store or read. */
+/** Milliseconds for one attempt to read. */
 const CALL_MS = 5_000
 /** Milliseconds for one attempt that waits for records, or counts them. */
 const LONG_CALL_MS = 25_000
 /** Most groups that are counted, in all shards together. */
 const MOST_COUNTED = 50_000
-/** A policy of more characters is not stored. */
-const POLICY_CHARACTERS = 1_000_000
 
-/**
- * The audit in an isolate: gathers records, and sends them after the answers. All records of an isolate go to one shard;
- * lists merge those of all shards. A batch that was not stored is sent again with the next one, under the same id.
- */
-export function createAudit(options: AuditOptions): Audit {
-  const { objects, rule, issuers, agents, policyText, problems, clock, waitUntil, log } = options
+/** Reads the audit: its lists merge those of all shards. */
+export function createAuditReads({ objects, rule, waitUntil }: AuditReadsOptions): AuditReads {
   const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
@@ -77,134 +39,7 @@ export function createAudit(options: AuditOptions): Audit {
   ) =>
     Array.from({ length: shards }, (_, shard) => ask(String(shard), (one) => call(one, shard), ms))
   const seal = createSeal(() => ask(FIRST, (object) => object.positionKey()))
-  let known: string[] = []
-  let strangers: string[] = []
-  let unsent: Batch[] = []
-  let drops: Drop[] = []
-  /** Until when the object stores nothing, and until when nothing is sent. */
-  let stoppedUntil = 0
-  let pausedUntil = 0
-  /** When a request will send the waiting records, and when a request last sent records. */
-  let dueMs = Number.POSITIVE_INFINITY
-  let handedMs = 0
-  /** When problems were last reported to the first shard. */
-  let toldMs = Number.NEGATIVE_INFINITY
-  let isPolicyStored = false
-  /** Hash and text of the policy, once they were needed. */
-  let policy: readonly [hash: string, text: string] | undefined
-  // Not before the first request: workerd allows no random numbers while an isolate starts.
-  let own: string | undefined
-
-  const policyNow = async () => {
-    policy ??= await hashed(policyText())
-    return policy
-  }
-
-  /** Sends what waits. `isEmptyToo`: also sends a batch without records, which is stored after earlier ones. */
-  const handOver = async (isEmptyToo = false): Promise<void> => {
-    dueMs = Number.POSITIVE_INFINITY
-    handedMs = clock.now()
-    if (!isEmptyToo && known.length + strangers.length + unsent.length === 0) return
-    const batches = unsent
-    const now = { known, strangers, dropped: drops }
-    ;[known, strangers, unsent, drops] = [[], [], [], []]
-    own ??= String(Math.floor(Math.random() * shards))
-    for (const { reason, share, records } of now.dropped) {
-      if (reason === 'overload') log({ event: 'audit_dropped', share, records })
-    }
-    const [hash, text] = await policyNow()
-    const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
-    if (isEmptyToo || now.known.length + now.strangers.length > 0) {
-      batches.push({
-        ...now,
-        id: crypto.randomUUID(),
-        known: now.known.map(withPolicy),
-        strangers: now.strangers.map(withPolicy),
-        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: [hash, text] }),
-        problems: problems(),
-        ...shardTerms(rule),
-        issuers,
-        ...(agents && { agents }),
-      })
-    }
-    const shard = own
-    await Promise.all(
-      batches.map((batch) =>
-        ask(shard, (object) => object.append({ ...batch, sentAt: clock.now() })).then(
-          ({ stoppedUntil: until, problems: found = {} }) => {
-            if (until === undefined) isPolicyStored = true
-            else stop(until)
-            return shard === FIRST ? undefined : tell(found)
-          },
-          (error: unknown) => {
-            log({ event: 'audit_not_stored', error: String(error) })
-            keep(batch)
-          },
-        ),
-      ),
-    )
-  }
-
-  /** Reports what another shard has found to the shard that sends alerts. */
-  const tell = async (found: Problems): Promise<void> => {
-    const now = clock.now()
-    if (Object.keys(found).length === 0 || now < toldMs + TELL_MS) return
-    toldMs = now
-    const failed = (error: unknown) => log({ event: 'audit_not_told', error: String(error) })
-    await ask(FIRST, (object) => object.report(found)).catch(failed)
-  }
-
-  /** Sends nothing for a while. */
-  const stop = (until: number): void => {
-    pausedUntil = Math.min(until, clock.now() + PAUSE_MS)
-    if (until === stoppedUntil) return
-    stoppedUntil = until
-    log({ event: 'audit_stopped', until: new Date(until).toISOString(), reason: 'rows_a_day' })
-  }
-
-  /** Keeps a batch for the next time, as far as there is room: records of strangers are dropped first. */
-  const keep = (batch: Batch): void => {
-    unsent.push(batch)
-    const isOver = () => unsent.reduce((sum, one) => sum + sizeOf(one), 0) > MOST_WAITING
-    for (const [at, one] of unsent.entries()) {
-      if (!isOver()) return
-      drop('overload', 'strangers', one.strangers.length)
-      unsent[at] = { ...one, strangers: [] }
-    }
-    while (isOver()) drop('overload', 'issuers', sizeOf(unsent.shift() ?? batch))
-  }
-
-  const drop = (reason: Drop['reason'], share: Drop['share'], records = 1): void => {
-    const before = drops.find((one) => one.reason === reason && one.share === share)
-    const others = drops.filter((one) => one !== before)
-    drops = [...others, { reason, share, records: records + (before?.records ?? 0) }]
-  }
-
   return {
-    rule,
-    take(record: string, whose: Whose) {
-      const now = clock.now()
-      // A clock that went back does not prolong the pause.
-      if (now < pausedUntil && now >= pausedUntil - PAUSE_MS) {
-        drop('rows_a_day', whose === 'stranger' ? 'strangers' : 'issuers')
-        return
-      }
-      if (whose !== 'stranger') known.push(record)
-      else if (strangers.length < MOST_STRANGERS) strangers.push(record)
-      else drop('overload', 'strangers')
-      const since = now - handedMs
-      const isUrgent = whose === 'refused' && since >= 0
-      const wait = isUrgent ? Math.max(0, URGENT_MS - since) : LATEST_MS
-      const due = known.length >= TOGETHER ? now : now + wait
-      if (dueMs <= due && now < dueMs + OVERDUE_MS) return
-      dueMs = due
-      waitUntil(
-        due === now
-          ? handOver()
-          : new Promise((done) => setTimeout(done, due - now)).then(() => handOver()),
-      )
-    },
-    flush: () => handOver(true),
     async list({ cursor, ...query }) {
       const befores = cursor === undefined ? [] : await seal.open('list', cursor)
       const pages = eachShard(async (object, shard): Promise<ShardPage> => {
@@ -245,7 +80,6 @@ export function createAudit(options: AuditOptions): Audit {
     },
     health: () =>
       Promise.all(eachShard((object) => object.health()).map((one) => one.catch(() => undefined))),
-    policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and the row to go on with.
     async erase(erasure, act, cursor) {
       const [at = '0'] = cursor === undefined ? [] : await seal.open('erase', cursor)
@@ -259,13 +93,4 @@ export function createAudit(options: AuditOptions): Audit {
       return { records, ...rest, ...(!isEnd && { cursor: await seal.close('erase', [more]) }) }
     },
   }
-}
-
-const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length
-
-/** Half of the SHA-256, as hexadecimal digits, and the text. */
-const hashed = async (text: string): Promise<readonly [string, string]> => {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
-  const hash = [...new Uint8Array(digest, 0, 16)].map((b) => b.toString(16).padStart(2, '0'))
-  return [hash.join(''), text]
 }

@@ -1,19 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { within } from '../../gate/base/timeout.ts'
 import type { Drop, FoundDecision, Problems, ShardHealth } from '../../gate/model/audit.ts'
-import type {
-  Appended,
-  Batch,
-  Position,
-  ShardErased,
-  ShardErasure,
-  ShardPage,
-  ShardQuery,
-  ShardTail,
-  ShardTailed,
-  ShardUsage,
-  ShardUsageQuery,
-} from '../../gate/outbox/protocol.ts'
+import type { Appended, Batch } from '../../gate/outbox/protocol.ts'
 import { dropOldest } from '../../gate/platform/buckets.ts'
 import { createQueue } from '../../gate/platform/calls.ts'
 import { noteSchema } from '../../gate/platform/schema.ts'
@@ -24,6 +12,17 @@ import { createBudget } from './budget.ts'
 import { createGather } from './gather.ts'
 import { gzip } from './gzip.ts'
 import { createHealth } from './health.ts'
+import type {
+  Position,
+  ShardErased,
+  ShardErasure,
+  ShardPage,
+  ShardQuery,
+  ShardTail,
+  ShardTailed,
+  ShardUsage,
+  ShardUsageQuery,
+} from './protocol.ts'
 import { createReader } from './reader.ts'
 import { type Ring, rowsOf, TABLES } from './rings.ts'
 import { sharedOut } from './shares.ts'

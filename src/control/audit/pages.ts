@@ -1,6 +1,6 @@
 import type { DecisionPage, LivePage } from '../../gate/model/audit.ts'
-import type { ShardPage, ShardTailed } from '../../gate/outbox/protocol.ts'
 import { readRecord, timeOf } from '../records/terms.ts'
+import type { ShardPage, ShardTailed } from './protocol.ts'
 
 /** A cursor has a position for each shard: empty before its first record, and `end` after its last. */
 export const END = 'end'

@@ -1,10 +1,10 @@
 import type { JsonObject } from '../../gate/base/json.ts'
 import type { DecisionQuery, Erasure } from '../../gate/model/audit.ts'
-import type { Position, ShardPage } from '../../gate/outbox/protocol.ts'
 import { createYielder } from '../../gate/platform/calls.ts'
 import { finderOf, givenFilters, isOwnTerm, readRecord, termText } from '../records/terms.ts'
 import { erased } from './erase.ts'
 import { gunzip } from './gzip.ts'
+import type { Position, ShardPage } from './protocol.ts'
 import { type Packed, packed, RING_NAMES, type Ring } from './rings.ts'
 
 /** Most rows with fitting terms that one call reads. */

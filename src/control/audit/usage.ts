@@ -1,9 +1,9 @@
 import { type JsonObject, own, parseJsonObject } from '../../gate/base/json.ts'
 import { getOrMake } from '../../gate/base/memo.ts'
 import type { Usage, UsageQuery } from '../../gate/model/audit.ts'
-import type { ShardUsageQuery, Tally, TallyCounts } from '../../gate/outbox/protocol.ts'
 import { createQueue, createYielder } from '../../gate/platform/calls.ts'
 import { finderOf, timeOf, toolsOf } from '../records/terms.ts'
+import type { ShardUsageQuery, Tally, TallyCounts } from './protocol.ts'
 import type { Reader } from './reader.ts'
 
 /** Most groups of an answer. */

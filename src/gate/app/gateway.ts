@@ -1,9 +1,4 @@
 import { HTTPException } from 'hono/http-exception'
-import { agentsApp } from '../../control/api/agents.ts'
-import { alertsApp } from '../../control/api/alerts.ts'
-import { auditReadsApp } from '../../control/api/audit-reads.ts'
-import { decisionsApp } from '../../control/api/decisions.ts'
-import { metrics } from '../../control/api/metrics.ts'
 import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import { chainDenials, type Step } from '../base/chain.ts'
 import { answerRow, type Denial, denials } from '../base/denial.ts'
@@ -217,13 +212,8 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
-own.route(OWN, agentsApp)
-own.route(OWN, alertsApp)
-own.route(OWN, auditReadsApp)
-own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)
 own.get(`${OWN}/policy`, policyInForce)
-own.get(`${OWN}/metrics`, metrics)
 own.use(`${METADATA_PATH}/*`, resourceMetadata)
 
 // Such as the console's host, if the Worker has no console.

@@ -177,13 +177,19 @@ export interface ShardHealth {
   readonly waiting: number
 }
 
-/** Stores records of decisions. */
-export interface Audit {
+/** Sends records of decisions to where they are stored. */
+export interface RecordSender {
   readonly rule: AuditRule
   /** Takes one record, as JSON. Never throws, and never delays an answer. */
   take(record: string, whose: Whose): void
   /** Resolves once every record that was taken is stored, or could not be stored. Never rejects. */
   flush(): Promise<void>
+  /** The hash of the policy in force, as records have it. */
+  policyHash(): Promise<string>
+}
+
+/** Reads stored records, and erases values in them. */
+export interface AuditReads {
   /** Rejects where the store cannot be reached, and for an invalid cursor. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
@@ -195,8 +201,6 @@ export interface Audit {
   usage(query: UsageQuery): Promise<Usage>
   /** What each shard knows; `undefined` for one that does not answer. */
   health(): Promise<readonly (ShardHealth | undefined)[]>
-  /** The hash of the policy in force, as records have it. */
-  policyHash(): Promise<string>
   /**
    * Removes a subject's values from some of the records. Stores the act if records were changed, or if this is the
    * first call.

@@ -2,8 +2,8 @@ import type { JsonObject } from '../base/json.ts'
 import type { Act } from '../model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
-import { SHARD_ANSWERS } from './answers.ts'
-import type { Batch, Shard } from './protocol.ts'
+import { STORE_ANSWERS } from './answers.ts'
+import type { Batch, RecordStore } from './protocol.ts'
 
 /** Beginning of the storage keys of acts. */
 const PREFIX = 'act:'
@@ -23,7 +23,7 @@ export type Acts = ReturnType<typeof createActs>
  * So changes go on while the audit is down, and the audit has each act once. Without an audit they wait.
  */
 export function createActs({ kv }: DurableObjectStorage, env: object) {
-  const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: Objects<Shard> }
+  const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: Objects<RecordStore> }
   return {
     /**
      * Stores an act. Call it without an `await` between the call and the change, so that both are stored or neither is.
@@ -46,11 +46,11 @@ export function createActs({ kv }: DurableObjectStorage, env: object) {
     async send(): Promise<void> {
       const acts = objects ? [...kv.list<Act>({ prefix: PREFIX, limit: TOGETHER })] : []
       const send = async (key: string, { id, record, jurisdiction, ...terms }: Act) => {
-        const ask = createObjectCalls<Shard>({
+        const ask = createObjectCalls<RecordStore>({
           binding: 'AUDIT_LOG',
           objects,
           jurisdiction,
-          answers: SHARD_ANSWERS,
+          answers: STORE_ANSWERS,
           timeout: CALL_MS,
         })
         const batch: Batch = { id, known: [], strangers: [], acts: [record], ...terms }

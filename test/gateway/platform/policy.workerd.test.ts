@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Env } from '../../../src/gate/app/platform/env.ts'
-import { createPolicyLoader, loadConditions } from '../../../src/gate/app/platform/policy.ts'
+import type { Env } from '../../../src/gate/app/workerd/env.ts'
+import { createPolicyLoader, loadConditions } from '../../../src/gate/app/workerd/policy.ts'
 
 const GATE = { resource: 'https://api.test.net', origin: 'https://origin.test.net' }
 const ISSUERS = { acme: { issuer: 'https://issuer.test.net' } }

@@ -1,4 +1,4 @@
-import type { Send } from '../../relay/forward.ts'
+import type { Send } from '../../relay/origin/send.ts'
 import { withoutCoding } from '../../relay/streams/without-secrets.ts'
 
 /** Encodings that `fetch` outside of workerd decodes while keeping `Content-Encoding`. */

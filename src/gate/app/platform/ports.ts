@@ -1,18 +1,15 @@
 import type { Guard, GuardPorts } from '../../guard/guard.ts'
-import type { AgentStore } from '../../model/agents.ts'
-import type { Audit } from '../../model/audit.ts'
+import type { RecordSender } from '../../model/audit.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../../model/ports.ts'
-import type { Send } from '../../relay/forward.ts'
+import type { Send } from '../../relay/origin/send.ts'
 
 export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
   readonly signingKeys: SigningKeys
   readonly journal: Journal
   /** Absent where decisions are not stored. */
-  readonly audit?: Audit
-  /** Absent without a registry of agents. */
-  readonly agents?: AgentStore
+  readonly audit?: RecordSender
   readonly send: Send
   /** The ports for explanations: without side effects. */
   readonly explaining: GuardPorts
@@ -57,4 +54,6 @@ export interface Opened {
   readonly colo: string | undefined
   /** The platform's facts of the request: on plain workerd only the facts about the socket. */
   readonly cf: () => PlatformFacts | undefined
+  /** What the entry passes to the endpoints that it mounts. The gate does not read it. */
+  readonly control?: unknown
 }

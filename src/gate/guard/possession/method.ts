@@ -1,15 +1,17 @@
 /** Types of proof of possession: each method is one file and one row of METHODS. */
 import type { Outcome } from '../../base/chain.ts'
 import type { Denial, DenialTable } from '../../base/denial.ts'
+import type { Address } from '../../base/url.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import type { Clock, Nonces, RememberedToken } from '../../model/ports.ts'
+import type { Route } from '../../model/route.ts'
 import type { Possession, ProofUse } from '../../model/token.ts'
-import type { Routed } from '../stages/route.ts'
 
 /** The facts for checking a proof. */
 export interface ProofFacts
-  extends Pick<Routed, 'route' | 'address'>,
-    Pick<LineFacts, 'request' | 'policy' | 'credential' | 'access' | 'connection'> {
+  extends Pick<LineFacts, 'request' | 'policy' | 'credential' | 'access' | 'connection'> {
+  readonly route: Route
+  readonly address: Address
   readonly remembered?: RememberedToken | undefined
 }
 

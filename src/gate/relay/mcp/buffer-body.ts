@@ -5,7 +5,7 @@ import { fail, ok, type Result } from '../../base/result.ts'
 import type { Room } from '../../base/room.ts'
 import type { Facts, GuardPorts } from '../../guard/guard.ts'
 import { bodyDenials, ownerOf } from '../../guard/operation/body.ts'
-import { forwardDenials } from '../forward.ts'
+import { forwardDenials } from '../origin/send.ts'
 import { IS_NATIVE, pumped, resumed, type Started } from '../streams/stream-pipe.ts'
 import { endingDenial, type WatchPorts, watch } from '../streams/stream-watch.ts'
 

@@ -1,6 +1,4 @@
 import { waitUntil } from 'cloudflare:workers'
-import { createAgentRegistry } from '../../../control/agents/client.ts'
-import { createAudit } from '../../../control/audit/client.ts'
 import { KEPT_KEYS } from '../../assertion/answers.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEEPER_NAME } from '../../assertion/plan.ts'
@@ -15,24 +13,25 @@ import { createAddressLimits } from '../../limit/memory.ts'
 import type { AgentTerms } from '../../model/agents.ts'
 import { type AuditRule, actTerms } from '../../model/audit.ts'
 import type { Policy } from '../../model/policy.ts'
+import { createSender } from '../../outbox/sender.ts'
 import { readAnswer } from '../../platform/answers.ts'
 import { retryOnce } from '../../platform/calls.ts'
 import { system } from '../../platform/system.ts'
 import { showPolicy } from '../../policy/show.ts'
-import type { Send } from '../../relay/forward.ts'
+import type { Send } from '../../relay/origin/send.ts'
 import { withoutCoding } from '../../relay/streams/without-secrets.ts'
 import { createReplays } from '../../replay/client.ts'
 import { createRevocations } from '../../revocation/client.ts'
 import { createSnapshotMemory } from '../../revocation/snapshot.ts'
+import { explainingPorts } from '../platform/explain-ports.ts'
+import { DECODED_IN_WORKERD } from '../platform/fetch-origin.ts'
+import type { GatePorts, Opened, PlatformFacts } from '../platform/ports.ts'
+import { createReadiness } from '../platform/readiness.ts'
+import { createNonces, createSessions } from '../platform/sessions.ts'
+import { createTokenMemory } from '../platform/token-memory.ts'
 import type { Env } from './env.ts'
-import { explainingPorts } from './explain-ports.ts'
-import { DECODED_IN_WORKERD } from './fetch-origin.ts'
 import { createPolicyLoader, loadConditions } from './policy.ts'
-import type { GatePorts, Opened, PlatformFacts } from './ports.ts'
 import { problemsOf, reportInvalid } from './problems.ts'
-import { createReadiness } from './readiness.ts'
-import { createNonces, createSessions } from './sessions.ts'
-import { createTokenMemory } from './token-memory.ts'
 
 const { clock, log } = system
 
@@ -63,9 +62,16 @@ export function onceLoaded<Value>(env: Env, run: () => Value): Value | Promise<A
   return opened?.env === env ? run() : (loadConditions(env).then(run) as Promise<Awaited<Value>>)
 }
 
-/** The environment of one request. Requests share all of it but `colo` and `cf`. */
-export function openGate(request: Request, env: Env): Opened {
-  if (opened?.env !== env) opened = { env, gate: gateOf(env) }
+/**
+ * The environment of one request. Requests share all of it but `colo` and `cf`. `controlOf` makes what the endpoints that
+ * an entry has mounted need.
+ */
+export function openGate<E extends Env>(
+  request: Request,
+  env: E,
+  controlOf: (env: E, policy: Policy | undefined) => unknown,
+): Opened {
+  if (opened?.env !== env) opened = { env, gate: gateOf(env, controlOf) }
   if (!opened.gate.policy) reportInvalid(env, clock.now(), waitUntil)
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
   if (!isPlaced) {
@@ -87,7 +93,10 @@ export async function refreshKeys(env: Env): Promise<void> {
     await refreshAhead(policy, createKeyServiceClient(env.KEY_KEEPER), log)
 }
 
-const gateOf = (env: Env): Gate => {
+const gateOf = <E extends Env>(
+  env: E,
+  controlOf: (env: E, policy: Policy | undefined) => unknown,
+): Gate => {
   const { policy, prefix } = policyOf(env)
   const ports = portsOf(env, policy)
   return {
@@ -96,6 +105,7 @@ const gateOf = (env: Env): Gate => {
     ports,
     guard: policy && createGuard(policy, ports),
     version: env.CF_VERSION_METADATA?.id,
+    control: controlOf(env, policy),
   }
 }
 
@@ -128,7 +138,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   const replays = createReplays({ objects: env.REPLAYS, jurisdiction, waitUntil })
   const audit =
     env.AUDIT_LOG && policy?.audit
-      ? createAudit({
+      ? createSender({
           objects: env.AUDIT_LOG,
           rule: policy.audit,
           issuers: Math.max(1, policy.issuers.size),
@@ -153,7 +163,6 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     signingKeys,
     sessions,
     ...(audit && { audit }),
-    ...(env.AGENTS && { agents: createAgentRegistry(env.AGENTS, jurisdiction, waitUntil) }),
     nonces: createNonces({ keys: signingKeys, clock }),
     journal: { record: (line) => console.log(line) },
     send: sender(env),

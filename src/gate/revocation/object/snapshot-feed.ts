@@ -1,5 +1,5 @@
+import type { HashChanges, HashPage, Reset, Version } from '../protocol.ts'
 import { LOG, type RevocationLog } from './log.ts'
-import type { HashChanges, HashPage, Reset, Version } from './protocol.ts'
 import { LIVE, now } from './tables.ts'
 
 const NOTHING = new Uint8Array()

@@ -1,4 +1,4 @@
-import type { Head, Version } from './protocol.ts'
+import type { Head, Version } from '../protocol.ts'
 import { now } from './tables.ts'
 
 /** Bounds of the log. */

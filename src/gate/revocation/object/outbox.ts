@@ -1,7 +1,7 @@
-import { LIMITS } from '../base/limits.ts'
-import type { ShardStatus } from '../model/revocation.ts'
-import { createYielder, inTime } from '../platform/calls.ts'
-import { system } from '../platform/system.ts'
+import { LIMITS } from '../../base/limits.ts'
+import type { ShardStatus } from '../../model/revocation.ts'
+import { createYielder, inTime } from '../../platform/calls.ts'
+import { system } from '../../platform/system.ts'
 import type { ShardParts } from './parts.ts'
 
 /** Milliseconds a change waits for replicas, which may be far behind. */

@@ -1,13 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Act } from '../model/audit.ts'
-import type { RevocationPage, RevocationQuery } from '../model/ports.ts'
-import type { Revocation } from '../model/revocation.ts'
-import { type Acts, createActs } from '../outbox/acts.ts'
-import { readBy } from '../platform/answers.ts'
-import { hasSchema, noteSchema } from '../platform/schema.ts'
-import { PEER_ANSWERS } from './answers.ts'
-import { createRevocationLog } from './log.ts'
-import { createPrimary } from './primary.ts'
+import type { Act } from '../../model/audit.ts'
+import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
+import type { Revocation } from '../../model/revocation.ts'
+import { type Acts, createActs } from '../../outbox/acts.ts'
+import { readBy } from '../../platform/answers.ts'
+import { hasSchema, noteSchema } from '../../platform/schema.ts'
+import { PEER_ANSWERS } from '../answers.ts'
 import {
   type Found,
   type HashChanges,
@@ -20,7 +18,9 @@ import {
   type RowChanges,
   type RowPage,
   type Version,
-} from './protocol.ts'
+} from '../protocol.ts'
+import { createRevocationLog } from './log.ts'
+import { createPrimary } from './primary.ts'
 import { createReplica } from './replica.ts'
 import { createReplication } from './replication.ts'
 import { createSnapshotFeed } from './snapshot-feed.ts'

@@ -1,7 +1,7 @@
-import { createYielder, inTime } from '../platform/calls.ts'
+import { createYielder, inTime } from '../../platform/calls.ts'
+import { type Head, REGISTRY } from '../protocol.ts'
 import { isServing } from './log.ts'
 import type { ShardParts } from './parts.ts'
-import { type Head, REGISTRY } from './protocol.ts'
 
 interface Survivor extends Head {
   readonly name: string

@@ -1,19 +1,20 @@
-import type { AgentRegistry } from '../../../control/agents/object.ts'
-import type { AuditLog } from '../../../control/audit/object.ts'
 import type { AssertionKeeper } from '../../assertion/object.ts'
 import type { KeyKeeper } from '../../keys/object.ts'
 import type { RateLimiter } from '../../limit/object.ts'
+import type { RecordStore } from '../../outbox/protocol.ts'
+import type { Objects } from '../../platform/calls.ts'
 import type { ReplayShard } from '../../replay/object.ts'
-import type { RevocationShard } from '../../revocation/object.ts'
+import type { RevocationShard } from '../../revocation/object/object.ts'
 
 /**
  * The bindings and variables of wrangler.toml. Policy variables are `unknown`: the policy's decoder
  * checks them.
  */
 export interface Env {
-  readonly AGENTS?: DurableObjectNamespace<AgentRegistry>
+  /** Objects of the registry, which the gate does not call. */
+  readonly AGENTS?: object
   readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
-  readonly AUDIT_LOG?: DurableObjectNamespace<AuditLog>
+  readonly AUDIT_LOG?: Objects<RecordStore>
   readonly JWKS_CACHE?: KVNamespace
   readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
   readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>

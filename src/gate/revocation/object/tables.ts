@@ -1,6 +1,6 @@
-import { type Kind, type Revocation, subjectKey, THROTTLE } from '../model/revocation.ts'
-import { hasSchema, noteSchema } from '../platform/schema.ts'
-import type { Row } from './protocol.ts'
+import { type Kind, type Revocation, subjectKey, THROTTLE } from '../../model/revocation.ts'
+import { hasSchema, noteSchema } from '../../platform/schema.ts'
+import type { Row } from '../protocol.ts'
 
 /** The version of what shards store. A release that changes it must migrate from each earlier one. */
 export const SCHEMA = 1

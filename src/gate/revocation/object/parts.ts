@@ -1,5 +1,5 @@
+import type { Peer } from '../protocol.ts'
 import type { RevocationLog } from './log.ts'
-import type { Peer } from './protocol.ts'
 import type { Replication } from './replication.ts'
 import type { Store } from './store.ts'
 

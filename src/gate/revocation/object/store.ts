@@ -1,5 +1,5 @@
-import { LIMITS } from '../base/limits.ts'
-import type { RevocationPage, RevocationQuery } from '../model/ports.ts'
+import { LIMITS } from '../../base/limits.ts'
+import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
 import {
   type Fullness,
   fullness,
@@ -9,9 +9,9 @@ import {
   renewed,
   subjectHash,
   subjectKey,
-} from '../model/revocation.ts'
+} from '../../model/revocation.ts'
+import type { Row } from '../protocol.ts'
 import type { RevocationLog } from './log.ts'
-import type { Row } from './protocol.ts'
 import { LIVE, now, OF_AGENTS, OF_REVOCATIONS, putRow, REVOKES, toEntry, toRow } from './tables.ts'
 
 type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }

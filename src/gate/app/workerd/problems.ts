@@ -48,8 +48,8 @@ export function reportInvalid(env: Env, now: number, waitUntil: Background['wait
   const { AUDIT } = readVars(env).vars
   const place = isObject(AUDIT) ? own(AUDIT, 'jurisdiction') : undefined
   const report = async () => {
-    const objects = place ? all.jurisdiction(place as DurableObjectJurisdiction) : all
-    await objects.getByName('0').report({ policy: 'policy_invalid' })
+    const objects = place ? all.jurisdiction?.(String(place)) : all
+    await objects?.getByName('0').report({ policy: 'policy_invalid' })
   }
   // The variables that are read here may be the ones with mistakes.
   waitUntil(report().catch(() => {}))

@@ -1,5 +1,5 @@
+import type { Row, RowChanges, RowPage, Tombstone } from '../protocol.ts'
 import { LOG, type RevocationLog } from './log.ts'
-import type { Row, RowChanges, RowPage, Tombstone } from './protocol.ts'
 import { putRow, removeAll } from './tables.ts'
 
 /** The key of an unfinished copy's progress. */

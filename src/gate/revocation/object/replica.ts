@@ -1,8 +1,8 @@
-import { createYielder, inTime } from '../platform/calls.ts'
-import { system } from '../platform/system.ts'
+import { createYielder, inTime } from '../../platform/calls.ts'
+import { system } from '../../platform/system.ts'
+import { PRIMARY, type Replicated, type RowChanges, type Version } from '../protocol.ts'
 import { isServing } from './log.ts'
 import type { ShardParts } from './parts.ts'
-import { PRIMARY, type Replicated, type RowChanges, type Version } from './protocol.ts'
 import { COPYING } from './replication.ts'
 
 /** The progress of a copy. */

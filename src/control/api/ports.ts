@@ -1,0 +1,16 @@
+import type { Admin } from '../../gate/app/context.ts'
+import type { AgentStore } from '../../gate/model/agents.ts'
+import type { AuditReads } from '../../gate/model/audit.ts'
+
+/** What these endpoints need beside the gate's own ports. */
+export interface ControlPorts {
+  /** Absent where decisions are not stored. */
+  readonly audit?: AuditReads
+  /** Absent without a registry of agents. */
+  readonly agents?: AgentStore
+}
+
+/** The ports that the entry has passed for these endpoints. */
+export function controlOf(c: Admin): ControlPorts {
+  return c.env.control as ControlPorts
+}
