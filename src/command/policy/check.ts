@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { objectAdvice, objectIssues } from '../../compare/wrangler/durable-objects.ts'
 import type { PlacedIssue } from '../../compare/wrangler/places.ts'
-import { readEnvironment } from '../../compare/wrangler/reading.ts'
+import { type PolicyReading, readEnvironment } from '../../compare/wrangler/reading.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { PolicyIssue } from '../../gate/policy/reading/issues.ts'
 import type { CommandRow } from '../base/command.ts'
@@ -13,7 +13,6 @@ import { undelivered, writeTeams } from '../base/teams.ts'
 import { readWranglerFile, type WranglerEnvironment } from '../base/wrangler-file.ts'
 import { overridden } from '../base/wrangler-names.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
-import { CHANGES, type Changed, isVersion } from '../lints/changes.ts'
 import { forgotten, type Level } from '../lints/environments.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { originBindings } from '../lints/origin-bindings.ts'
@@ -26,7 +25,6 @@ import {
   slashes,
 } from '../lints/slips.ts'
 import { undiscoverable } from '../lints/undiscoverable.ts'
-import { changesOf, type EnvironmentReading, sinceLines } from './since.ts'
 
 export interface CheckOptions {
   readonly file?: string
@@ -34,8 +32,6 @@ export interface CheckOptions {
   readonly env?: string | undefined
   /** Lists what is allowed beside each unknown key. */
   readonly keys?: boolean
-  /** The version that the policy was last checked with: reports what later versions change. */
-  readonly since?: string | undefined
   /** Writes the rules of teams where the Worker is built from. */
   readonly write?: boolean
 }
@@ -49,9 +45,13 @@ export const checkCommand: CommandRow<CheckOptions> = {
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
       .option('--keys', 'for each unknown key or name, list those that are allowed')
-      .option('--since <version>', 'tell what later versions change for this policy')
       .option('--write', 'write the rules of teams into the module that [alias] names'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
+}
+
+/** An environment, and its policy as it was read. */
+interface EnvironmentReading extends PolicyReading {
+  readonly environment: WranglerEnvironment
 }
 
 /** What was found about one environment. */
@@ -59,8 +59,6 @@ interface Finding {
   readonly environment: string | null
   readonly mistakes: readonly PlacedIssue[]
   readonly warnings: readonly (PlacedIssue | PolicyIssue)[]
-  /** What later versions change for the policy; absent without `--since`. */
-  readonly changes?: readonly (PlacedIssue & Changed)[]
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: readonly string[]
   /** Only of a valid policy. */
@@ -77,13 +75,12 @@ interface Summary {
  * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
-export async function check(
-  { file: named = 'wrangler.toml', env, keys = false, since, write = false }: CheckOptions,
-  changes = CHANGES,
-): Promise<Outcome> {
-  if (since !== undefined && !isVersion(since)) {
-    return cannotTell('--since must be a version, such as 0.1.0.')
-  }
+export async function check({
+  file: named = 'wrangler.toml',
+  env,
+  keys = false,
+  write = false,
+}: CheckOptions): Promise<Outcome> {
   const read = await readWranglerFile(named)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason
@@ -99,10 +96,7 @@ export async function check(
   const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
   const findings = await Promise.all(
-    chosen.map(async (reading) => ({
-      ...(await judge(reading, readings[0] ?? reading)),
-      ...changesOf(reading, since, changes),
-    })),
+    chosen.map((reading) => judge(reading, readings[0] ?? reading)),
   )
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const written = await writeTeams(valid && write ? read.value : [])
@@ -112,11 +106,7 @@ export async function check(
   return {
     exitCode: valid ? EXIT.yes : EXIT.no,
     json: { valid, file, environments: findings },
-    out: [
-      ...findings.flatMap(summaryLines),
-      ...sinceLines(findings, since),
-      ...written.value.map((path) => `wrote ${path}`),
-    ],
+    out: [...findings.flatMap(summaryLines), ...written.value.map((path) => `wrote ${path}`)],
     err: [
       ...findings.flatMap((finding) => issueLines(finding, keys)),
       ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}${isListed ? '' : KEYS_ADVICE}`]),
@@ -257,9 +247,6 @@ const issueLines = (finding: Finding, keys: boolean): readonly string[] => {
       return [issueLine(issue, label), ...names.map((line) => `  ${line}`)]
     }),
     ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
-    ...(finding.changes ?? []).map((issue) =>
-      issueLine(issue, `changed in ${issue.version}: ${label}`),
-    ),
   ]
 }
 

@@ -4,16 +4,14 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Option } from 'commander'
-import { isObject, own, parseJsonObject } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { printable } from '../../gate/base/text.ts'
 import type { CommandRow } from '../base/command.ts'
-import { ownManifest, writeText } from '../base/files.ts'
+import { writeText } from '../base/files.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome, present } from '../base/output.ts'
 import { FOLDER, teamFiles } from '../base/teams.ts'
 import { readWranglerFile } from '../base/wrangler-file.ts'
 import { otherNames, wranglerPath } from '../base/wrangler-names.ts'
-import { isVersion } from '../lints/changes.ts'
 import { test } from '../tests/test.ts'
 import { annotation, type Fault } from '../tests/test-report.ts'
 import { check } from './check.ts'
@@ -84,8 +82,7 @@ export async function ci(
   const before =
     base === undefined ? undefined : await filesOf(base, [config, ...otherNames(config)])
   if (before && !before.ok) return cannotTell(before.reason)
-  const since = base === undefined ? undefined : await versionAt(base, config)
-  const checked = await check({ file: config, env, since })
+  const checked = await check({ file: config, env })
   const isValid = checked.exitCode === EXIT.yes
   const tested = isValid ? await test(files, { config, env, minCoverage, report }, now) : undefined
   const compared = before && isValid ? await compare(before.value, config, env) : []
@@ -219,21 +216,6 @@ const filesOf = async (
     }
   }
   return ok(found)
-}
-
-/**
- * The version of this package in a commit's package.json beside the policy, if it is another version; of a range the
- * lowest.
- */
-const versionAt = async (base: string, config: string): Promise<string | undefined> => {
-  const read = await filesOf(base, [join(dirname(config), 'package.json')])
-  const manifest = read.ok ? parseJsonObject(read.value[0]?.text ?? '') : undefined
-  const wanted = ['dependencies', 'devDependencies']
-    .map((key) => manifest && own(manifest, key))
-    .map((packages) => isObject(packages) && own(packages, 'edgewarden'))
-    .find((one) => typeof one === 'string')
-  const version = typeof wanted === 'string' ? wanted.replace(/^[\^~]/, '') : ''
-  return isVersion(version) && version !== ownManifest().version ? version : undefined
 }
 
 /** Compares each environment with the one of the same name. */

@@ -1,6 +1,5 @@
 import { join, relative } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
-import { ownManifest } from '../../../src/command/base/files.ts'
 import { type CiOptions, ci as command } from '../../../src/command/policy/ci.ts'
 import { environmentToml, folder, runHere, toml } from './kit.ts'
 import {
@@ -43,21 +42,6 @@ describe('a pipeline', () => {
     const { code, stdout } = await ci(at, { base: 'main' })
     expect(stdout).toContain('Access does not widen.')
     expect(code).toBe(0)
-  })
-
-  it('reports what later versions change the version of the commit, where it is another', async () => {
-    const of = (edgewarden: string) => JSON.stringify({ dependencies: { edgewarden } })
-    const since = async (version: string) => {
-      const first = { 'wrangler.toml': POLICY, 'package.json': of(version) }
-      const { code, stdout } = await ci(await repository({}, first), { base: 'main' })
-      expect(code).toBe(0)
-      return /since .*|this is .*/.exec(stdout)?.[0]
-    }
-    expect(await since('^0.0.9')).toBe('since 0.0.9: nothing is different for this policy')
-    expect(await since('99.0.0')).toContain('older than 99.0.0')
-    for (const same of [ownManifest().version, 'latest', 'file:../edgewarden.tgz']) {
-      expect(await since(same)).toBeUndefined()
-    }
   })
 
   it('compares each environment, and a new one with nothing', async () => {
