@@ -50,7 +50,6 @@ export const GATE_TABLE: Table = {
   strip_headers: requires,
   // Another jurisdiction has another, empty set.
   'revocation.jurisdiction': opaque,
-  errors: words('standard', 'detailed'),
   agents: restriction,
   // WATCH has tables of its own, which may stop agents.
   watch: restriction,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Step } from '../../src/gate/base/chain.ts'
 import { GUARD } from '../../src/gate/guard/guard.ts'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import { ISSUER, NOW } from '../kit/facts.ts'
@@ -165,14 +166,14 @@ describe('how lately a user was authenticated', () => {
   })
 })
 
-describe('a request whose steps are told', () => {
+describe('a request that is traced', () => {
   it('walks every stage, also where the token is warm', async () => {
-    const detailed = { ...rules, gate: { ...rules.gate, errors: 'detailed' as const } }
     const stages = GUARD.stages.map(({ name }) => name)
     for (let i = 0; i < 3; i++) {
-      const { code, decision } = await line.ask(detailed, '/docs/1', TOKEN)
-      expect(code).toBe('passed')
-      expect(decision.steps?.map(({ stage }) => stage)).toEqual(stages)
+      const traced: string[] = []
+      const trace = ({ stage }: Step) => void traced.push(stage)
+      expect(await ask('/docs/1', TOKEN, { trace })).toBe('passed')
+      expect(traced).toEqual(stages)
     }
     expect(includedBy).toHaveBeenCalledTimes(3)
     expect(line.verified()).toBe(1)

@@ -34,10 +34,10 @@ const ROUTES = [
   { match: 'GET /beta', scopes: [], issuers: ['beta'] },
   { match: 'GET /plain', scopes: [], issuers: ['plain'] },
 ]
-const policyWith = (gate: object = {}) =>
+const policyWith = () =>
   policy(
     {
-      GATE: { resource: RESOURCE, origin: 'https://origin.example.net', ...gate },
+      GATE: { resource: RESOURCE, origin: 'https://origin.example.net' },
       ISSUERS: {
         acme: {
           issuer: ISSUER,
@@ -221,14 +221,12 @@ describe('what is told of an encrypted token', () => {
     JSON.parse(recordOf(decision, { id: 'id', time: 0, requestId: 'request' }))
 
   it.each(['/docs/1', '/admin', '/beta'])('is nothing of its content (%s)', async (path) => {
-    const detailed = policyWith({ resource: 'http://localhost', errors: 'detailed' })
     for (const inner of [TOKEN, minted({ exp: NOW - 9 }), minted({ iss: BETA })]) {
-      const { decision } = await told(path, await encrypt(inner, RSA), detailed)
       const { explanation } = await told(path, await encrypt(inner, RSA))
       expect(explanation).not.toHaveProperty('agent')
       const { route: _, ...rest } = explanation
-      const text = JSON.stringify([rest.steps, decision.steps])
-      expect(decision.steps?.length).toBeGreaterThan(1)
+      const text = JSON.stringify(rest.steps)
+      expect(rest.steps.length).toBeGreaterThan(1)
       for (const part of CONFIDENTIAL) expect(text, part).not.toContain(part)
     }
   })

@@ -63,7 +63,6 @@ const GATE_ROWS: Rows<Gate> = {
   addressLimit: [{}, { address_limit: { limit: 9, period: '1s' } }],
   requestId: [{}, { request_id: 'always' }],
   journal: [{}, { journal: { allowed: 0.5 } }],
-  errors: 'never `detailed` but on a loopback resource, which is another',
   console: [{}, { console: { host: 'ops.example.com' } }],
   denialDocs: [{}, { denial_docs: 'https://docs.example.com/denials' }],
   revocation: [{}, { revocation: { max_staleness: '1m' } }],

@@ -32,8 +32,6 @@ const TABLES = [
 
 /** Keys that bear on no decision, so that no decision has to meet them. */
 export const NOT_DECIDING: Record<string, string> = {
-  'gate.errors':
-    'only for loopback hosts; it adds steps to answers, and turns off what is remembered',
   'issuer.allow_insecure_http':
     'only for an issuer on a loopback host; keys are given to the line as they are',
   'assertion.withdrawn': 'names keys of the gate that others no longer accept',

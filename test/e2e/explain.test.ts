@@ -223,6 +223,17 @@ describe('a denied request', () => {
     expect(answer.status).toBe(denial?.status)
   })
 
+  it('is told nothing of a query, and no claim of an unverified token but its issuer', async () => {
+    const claims = { sub: 'claim-sub-44', client_id: 'claim-client-44', jti: 'claim-jti-44' }
+    const [head, payload] = (await world.token(claims)).split('.')
+    const token = `${head}.${payload}.${'A'.repeat(86)}`
+    const explanation = await told('ops', { token, path: '/v1/any?query-44' })
+    expect(explanation.denial?.code).toBe('signature_invalid')
+    const text = JSON.stringify(explanation.steps)
+    expect(text).toContain(world.acme.issuer)
+    expect(text).not.toMatch(/-44/)
+  })
+
   it('may be one whose token is revoked', async () => {
     const token = await world.token({ jti: 'explained-1' })
     const entry = { kind: 'token', issuer: world.acme.issuer, value: 'explained-1' }

@@ -54,7 +54,6 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   inFlight: 256,
   journal: { allowed: 1 },
   requestId: 'own',
-  errors: 'standard',
   denialDocs: 'https://edgewarden.dev/denials',
   revocation: STRICT,
   placement: placementOf(),

@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 import { createTokenMemory } from '../../src/gate/app/platform/token-memory.ts'
-import { createGuard, type GuardPorts } from '../../src/gate/guard/guard.ts'
+import { createGuard, type GuardContext, type GuardPorts } from '../../src/gate/guard/guard.ts'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import type { KeySource } from '../../src/gate/model/ports.ts'
 import { type Kind, revocationId } from '../../src/gate/model/revocation.ts'
@@ -31,6 +31,7 @@ export interface Asked {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly ports?: Partial<GuardPorts>
+  readonly trace?: GuardContext['trace']
 }
 
 /** One isolate: a clock to move, the memory of tokens and a revocation set, and real signatures. */
@@ -67,7 +68,7 @@ export const startLine = ({ keys, now = NOW, ...bounds }: LineOptions) => {
       policy: Policy,
       path: string,
       token?: string,
-      { method, headers, ports }: Asked = {},
+      { method, headers, ports, trace }: Asked = {},
     ) {
       const guard = createGuard(policy, {
         clock,
@@ -88,6 +89,7 @@ export const startLine = ({ keys, now = NOW, ...bounds }: LineOptions) => {
           ...(method !== undefined && { method }),
           headers: { ...authorization, ...headers },
         }),
+        { trace },
       )
       const code = decision.outcome === 'denied' ? decision.denial.code : decision.outcome
       return { code, decision, known: decision.known }

@@ -178,14 +178,13 @@ describe('a refusal', () => {
     expect(rpcCodeOf({ code, answer })).toBe(rpc)
   })
 
-  it('tells scopes, revisions and steps, and nothing of the detail', async () => {
-    const step = { stage: 'mcp_access', outcome: 'denied', ms: 0, detail: {} } as const
+  it('tells scopes and revisions, and nothing of the detail', async () => {
     const params = {
       requiredScopes: ['a', 'b'],
       supported: ['2025-11-25'],
       requested: '2099-01-01',
     }
-    const response = refusal(denialOf('forbidden', { params }), { ...context(), steps: [step] })
+    const response = refusal(denialOf('forbidden', { params }), context())
     const text = await response.text()
     expect(text).not.toContain('detail-secret')
     expect(JSON.parse(text).error.data).toEqual({
@@ -195,7 +194,6 @@ describe('a refusal', () => {
       requested: '2099-01-01',
       request_id: 'request-1',
       hint: 'Do so',
-      steps: [step],
     })
     const any = refusal(denialOf('forbidden', { params: { anyOf: ['c'] } }), context())
     expect(await textOf(any)).toMatchObject({ error: { data: { any_of: ['c'] } } })

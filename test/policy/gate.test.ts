@@ -55,7 +55,6 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /round in circles/,
   ],
   ['mode', gate({ mode: 'off' }), 'GATE.mode', /Allowed: `enforce`, `shadow`/],
-  ['errors', gate({ errors: 'verbose' }), 'GATE.errors', /Allowed: `standard`, `detailed`/],
   ['denial_docs http', gate({ denial_docs: 'http://d.example/x' }), 'GATE.denial_docs', /loopback/],
   ['denial_docs relative', gate({ denial_docs: '/denials' }), 'GATE.denial_docs', /absolute/],
   [
@@ -243,7 +242,6 @@ describe('GATE', () => {
       inFlight: 256,
       journal: { allowed: 1 },
       requestId: 'own',
-      errors: 'standard',
       denialDocs: 'https://edgewarden.dev/denials',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       placement: { shards: 4, locations: [] },
@@ -284,7 +282,6 @@ describe('GATE', () => {
         lift: ['abc_-1'],
         mode: 'enforce',
         journal: { allowed: 0.25 },
-        errors: 'standard',
         denial_docs: 'http://localhost:8788/denials',
       }),
     )

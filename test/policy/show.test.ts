@@ -41,7 +41,6 @@ describe('showPolicy', () => {
         revocation: { consistency: 'bounded', max_staleness: '5s', shards: 4 },
         journal: { allowed: 1 },
         request_id: 'own',
-        errors: 'standard',
         denial_docs: 'https://edgewarden.dev/denials',
         lift: [],
       },

@@ -1,7 +1,7 @@
 import type { Detail, Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
-import { type Decision, type Guard, type GuardContext, redactSteps } from '../guard/guard.ts'
+import type { Decision, Guard, GuardContext } from '../guard/guard.ts'
 import type { Mode, Route } from '../model/route.ts'
 import type { AgentIdentity } from '../model/token.ts'
 import { writtenScopes } from '../policy/reading/rows.ts'
@@ -47,6 +47,8 @@ export async function explain(
   const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
   const { route, agent, credential } = decision.known
+  // The sender of an encrypted token may be unable to read it.
+  const shown = credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
   const explanation = {
     allowed: denial === undefined,
     mode: route?.mode ?? 'enforce',
@@ -54,7 +56,7 @@ export async function explain(
     ...(agent && !credential?.opened && { agent: agentOf(agent, decision) }),
     ...(route && { route: routeOf(route) }),
     ...(note !== undefined && { note }),
-    steps: redactSteps(decision, steps).map((step) => stepOf(step, denial, notes)),
+    steps: shown.map((step) => stepOf(step, denial, notes)),
   }
   return { explanation, decision }
 }

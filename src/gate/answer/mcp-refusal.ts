@@ -96,7 +96,7 @@ export function isInBand(
 /** The JSON-RPC error of a denial. */
 export function rpcErrorOf(
   denial: Denial,
-  { requestId, steps }: Partial<Pick<ProblemContext, 'requestId' | 'steps'>> = {},
+  { requestId }: Partial<Pick<ProblemContext, 'requestId'>> = {},
 ) {
   const { supported, requested } = denial.params ?? {}
   const { error } = answerRow(denial.answer)
@@ -112,7 +112,6 @@ export function rpcErrorOf(
       ...(requested !== undefined && { requested }),
       ...(requestId !== undefined && { request_id: requestId }),
       hint: denial.hint,
-      ...(steps && { steps }),
     },
   }
 }

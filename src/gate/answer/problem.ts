@@ -1,4 +1,3 @@
-import type { Step } from '../base/chain.ts'
 import { answerRow, DENIAL_DOCS, type Denial } from '../base/denial.ts'
 import type { Limited } from '../guard/stages/limit.ts'
 import type { Operation } from '../guard/stages/operation.ts'
@@ -14,8 +13,6 @@ export interface ProblemContext {
   readonly route?: Route | undefined
   /** The page of denials, where a policy is known. */
   readonly docs?: string | undefined
-  /** Every step of the decision, where the policy has `errors = "detailed"`. */
-  readonly steps?: readonly Step[] | undefined
   /** The state of the rule's limit, if it was checked. */
   readonly limited?: Limited | undefined
   /** The operation, once it is known. */
@@ -29,7 +26,7 @@ export interface ProblemContext {
  */
 export function problem(
   denial: Denial,
-  { requestId, method, route, docs = DENIAL_DOCS, steps, limited }: ProblemContext,
+  { requestId, method, route, docs = DENIAL_DOCS, limited }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
 ): Response {
   const row = answerRow(denial.answer)
@@ -54,7 +51,6 @@ export function problem(
     ...requiredBy(denial),
     request_id: requestId,
     hint: denial.hint,
-    ...(steps && { steps }),
     ...extra,
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {

@@ -11,7 +11,7 @@ import { refusal } from './mcp-refusal.ts'
 export function answerRefusal(
   request: RequestHead,
   denial: Denial,
-  decision: Pick<Decision, 'known' | 'steps'> | undefined,
+  decision: Pick<Decision, 'known'> | undefined,
   requestId: string = requestIdOf(request),
   policy: Policy | undefined = decision?.known.policy,
   extra?: Parameters<typeof refusal>[2],
@@ -19,8 +19,7 @@ export function answerRefusal(
   const { method } = request
   const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
   const docs = policy?.gate.denialDocs
-  const steps = decision?.steps
-  return refusal(denial, { requestId, method, route, operation, docs, steps, limited }, extra)
+  return refusal(denial, { requestId, method, route, operation, docs, limited }, extra)
 }
 
 /** The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers. */

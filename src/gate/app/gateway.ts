@@ -1,6 +1,6 @@
 import { HTTPException } from 'hono/http-exception'
 import { answerRefusal, requestIdOf } from '../answer/respond.ts'
-import { chainDenials, type Step } from '../base/chain.ts'
+import { chainDenials } from '../base/chain.ts'
 import { answerRow, type Denial, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
 import { IncomingRequest, type RequestHead, readAddress } from '../base/request.ts'
@@ -106,11 +106,7 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
           audit.take(boundedRecord(record), whose)
         }
       }
-      const steps = decision?.steps
-      if (!steps) return answer
-      const timed = new Response(answer.body, answer)
-      timed.headers.append('Server-Timing', serverTiming(steps))
-      return timed
+      return answer
     },
   }
 }
@@ -240,9 +236,4 @@ export function addressOf(
     case 'none':
       return undefined
   }
-}
-
-/** The steps of a decision as a `Server-Timing` value (W3C Server Timing §3); milliseconds. */
-function serverTiming(steps: readonly Step[]): string {
-  return steps.map(({ stage, outcome, ms }) => `${stage};desc="${outcome}";dur=${ms}`).join(', ')
 }

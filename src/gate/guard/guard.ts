@@ -150,8 +150,6 @@ export interface GuardPorts {
  * identity (public route, preflight). `denied`: refused, except in shadow mode: see {@link refusalOf}.
  */
 export type Decision = LineRun & {
-  /** Every step; only under a policy with `errors = "detailed"`. */
-  readonly steps?: readonly Step[]
   /** Ports for writing the answer. */
   readonly ports: AnswerPorts
   /** The sealed session id that the answer of an MCP server contains. */
@@ -199,13 +197,8 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
-    { caller, connection, isFollowed, trace: asked }: GuardContext = {},
+    { caller, connection, isFollowed, trace }: GuardContext = {},
   ): Promise<Decision> => {
-    const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
-    const trace = (step: Step) => {
-      steps?.push(step)
-      asked?.(step)
-    }
     let room: Room | undefined
     const hold = (owner: string) => {
       room = ports.bodies.open(owner, LIMITS.bodyReadMs + LIMITS.heldSlackMs)
@@ -223,27 +216,16 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
             },
           }
         : undefined
-    const isTraced = steps !== undefined || asked !== undefined
-    const watch = { now, onError, trace: isTraced ? trace : undefined }
+    const watch = { now, onError, trace }
     const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold, counts }
-    const decision = await GUARD.run(given, ports, watch, isTraced ? undefined : recall)
+    const decision = await GUARD.run(given, ports, watch, trace ? undefined : recall)
     // A caller that forwards the body opens a room of its own.
     room?.leave()
     if (decision.outcome === 'passed') remember(decision.known, ports)
     else leave?.()
-    return steps
-      ? { ...decision, ports, leave, steps: redactSteps(decision, steps) }
-      : Object.assign(decision, { ports, leave })
+    return Object.assign(decision, { ports, leave })
   }
   return Object.assign(decide, { policy })
-}
-
-/** The steps; without details if the token was encrypted, since its sender may be unable to read it. */
-export function redactSteps(
-  { known }: Pick<Decision, 'known'>,
-  steps: readonly Step[],
-): readonly Step[] {
-  return known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
 }
 
 /** Recalls a token's admission, if its time span includes now and policy and verified token are the same objects. */

@@ -43,8 +43,6 @@ export interface Gate {
   readonly journal: { readonly allowed: number }
   /** Where the console is served; absent where there is none. No rule serves this host. */
   readonly console?: { readonly host: string }
-  /** `detailed`: answers contain every step of the decision; only for a loopback resource. */
-  readonly errors: 'standard' | 'detailed'
   /** The page of denials, without the fragment. */
   readonly denialDocs: string
   /** The default for rules. */

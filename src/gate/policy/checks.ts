@@ -1,4 +1,4 @@
-import { isLoopback, parseUrl, serverOf } from '../base/url.ts'
+import { parseUrl, serverOf } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { metadataPath } from '../model/well-known.ts'
 import type { GateEntry } from './keys/gate.ts'
@@ -47,23 +47,6 @@ export function checkResources(
     const rule = rules.find(({ entry }) => entry.resource?.text === identifier)
     if (rule && gate.resource?.text !== identifier) rule.report(['resource'], message)
     else report(['resource'], message)
-  }
-}
-
-/** Checks that a gate that shows every step is reachable from this machine only. */
-export function checkErrors(
-  { errors }: GateEntry,
-  hosts: ReadonlySet<string>,
-  resources: ReadonlyMap<string, URL>,
-  report: Report,
-): void {
-  if (errors !== 'detailed') return
-  const names = [...hosts, ...[...resources.values()].map(({ hostname }) => hostname)]
-  if (names.some((name) => !isLoopback(name))) {
-    report(
-      ['errors'],
-      '`detailed` tells callers how decisions are made; it is only for resources and hosts of this machine, like `localhost`',
-    )
   }
 }
 

@@ -4,13 +4,7 @@ import { fail, ok, type Result } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
 import { isWhollyReserved } from '../model/well-known.ts'
-import {
-  checkAddresses,
-  checkBindings,
-  checkErrors,
-  checkIssuers,
-  checkResources,
-} from './checks.ts'
+import { checkAddresses, checkBindings, checkIssuers, checkResources } from './checks.ts'
 import { ownRoutes } from './endpoints.ts'
 import { readIssuers } from './issuer.ts'
 import { watchOf } from './keys/agents.ts'
@@ -92,7 +86,6 @@ export function* policyParts(
   const found = routes.map(({ route }) => route)
   if (!env.admitsNobody) checkShared(issuers, found, at('ISSUERS'))
   checkResources(resources, rules, gate, at('GATE'))
-  checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
   checkBindings(issuers, rules, { gate, env }, at('bindings'))
   checkLimits({ gate, rules, env }, at)

@@ -64,7 +64,6 @@ export const GATE_KEYS = {
   mode: modeField,
   journal: table(JOURNAL_KEYS),
   console: consoleTable,
-  errors: word(['standard', 'detailed']),
   denial_docs: urlField({ http: 'loopback' }),
 }
 
@@ -191,12 +190,6 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     example: { allowed: 0.1 },
   },
   console: CONSOLE,
-  errors: {
-    description:
-      '`"detailed"` puts every step of a decision into the answer: [detailed errors](configuration/gate.md#detailed-errors). It is a mistake unless every resource and host is a loopback host.',
-    default: 'standard',
-    example: 'detailed',
-  },
   denial_docs: {
     description:
       'The page that the `type` of a denial links to, before `#` and the code: an absolute https URL (http on a loopback host). It is for [a site of your own](site.md).',
@@ -279,7 +272,6 @@ export function gateOf(
     requestId: entry.request_id ?? 'own',
     journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
     ...(entry.console?.host !== undefined && { console: { host: entry.console.host } }),
-    errors: entry.errors ?? 'standard',
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),
     placement: placementOf(entry.revocation),
