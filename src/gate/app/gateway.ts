@@ -1,4 +1,5 @@
 import { HTTPException } from 'hono/http-exception'
+import { corsFor, preflightAnswer, withCors } from '../answer/cors.ts'
 import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import { chainDenials } from '../base/chain.ts'
 import { answerRow, type Denial, denials } from '../base/denial.ts'
@@ -15,7 +16,7 @@ import { PlatformConnection } from './connection.ts'
 import { answer, type GateEnv } from './context.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
-import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
+import { guarding, resourceMetadata } from './guard-middleware.ts'
 import type { Opened } from './platform/ports.ts'
 import { actOf, auditRecordOf, isRecorded, lateOf, type RecordContext, recordOf } from './record.ts'
 import { boundedRecord } from './record-bound.ts'
@@ -133,6 +134,12 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
       isFollowed: true,
     })
     decision = decided
+    const cors = corsFor(request.original, decided)
+    if (cors && request.method === 'OPTIONS') {
+      const answer = preflightAnswer(request.original, cors)
+      answer.headers.set('X-Request-Id', requestId)
+      return end(answer, decision)
+    }
     const answered = async () => {
       const refused = refusalOf(decided)
       if (refused) return refuse(refused, decided)
@@ -147,10 +154,8 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
       ended = { origin, ...(!answer.ok && { denial: answer.reason }) }
       return answer.ok ? answer.value : refuse(answer.reason, decided)
     }
-    const answer = await withCors(request.original, decided, answered)
-    // A preflight is answered without the relay.
-    if (decided.outcome === 'ended' && !ended) answer.headers.set('X-Request-Id', requestId)
-    return end(answer, decision, ended)
+    const answer = await answered()
+    return end(cors ? withCors(request.original, cors, answer) : answer, decision, ended)
   } catch (error) {
     ports.onError('gateway', error)
     decision?.leave?.()

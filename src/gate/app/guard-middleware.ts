@@ -1,16 +1,12 @@
 import type { Context, MiddlewareHandler, Next } from 'hono'
-import { cors } from 'hono/cors'
+import { corsFor, preflightAnswer, withCors } from '../answer/cors.ts'
 import { limitHeaders } from '../answer/limit-headers.ts'
 import { metadataAnswer } from '../answer/metadata.ts'
 import { answerRefusal } from '../answer/respond.ts'
 import type { Denial } from '../base/denial.ts'
-import { perObject } from '../base/memo.ts'
-import { isPreflight } from '../base/request.ts'
 import { type Decision, type Guard, refusalOf } from '../guard/guard.ts'
 import type { Connection } from '../model/connection.ts'
-import type { CorsRule } from '../model/route.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
-import { createApp } from './app.ts'
 
 /** Variables for handlers behind `agentGuard`, read with `c.get`. */
 export interface AgentVariables {
@@ -80,9 +76,19 @@ export function guarding<E extends { Variables: AgentVariables }>(
       await handle(c, decision, next, (denial) => refuse(denial, context))
       addHeaders(context, decision)
     }
-    const rule = corsFor(c.req.raw, decision)
+    const { raw } = c.req
+    const rule = corsFor(raw, decision)
     try {
-      return await (rule ? corsOf(rule)(c, answer) : answer())
+      if (rule && raw.method === 'OPTIONS') {
+        c.res = preflightAnswer(raw, rule)
+        return
+      }
+      await answer()
+      if (!rule) return
+      const told = withCors(raw, rule, c.res)
+      // Hono would copy the old answer's headers onto the new one.
+      c.res = undefined
+      c.res = told
     } finally {
       if (!decision.isOpen) decision.leave?.()
     }
@@ -102,52 +108,6 @@ const addHeaders = (c: Context, { known: { limited, nonce } }: Decision): void =
   // Through Hono: headers of a handler's answer may be immutable.
   for (const [name, value] of fields) c.header(name, value)
 }
-
-/** The CORS rule of an answer. Hono treats any OPTIONS as a preflight. Other OPTIONS requests have no CORS rule. */
-const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | undefined => {
-  const cors = known.route?.cors
-  if (!cors || request.method !== 'OPTIONS') return cors
-  return outcome === 'ended' && isPreflight(request) ? cors : undefined
-}
-
-/** Adds the rule's CORS headers, if any. A preflight is answered without calling `answer`. */
-export function withCors(
-  request: Request,
-  decision: Decision,
-  answer: () => Promise<Response>,
-): Response | Promise<Response> {
-  const rule = corsFor(request, decision)
-  return rule ? corsApp(rule).fetch(request, { answer }) : answer()
-}
-
-const corsApp = perObject((rule: CorsRule) => {
-  const app = createApp<{ Bindings: { readonly answer: () => Promise<Response> } }>()
-  app.use(corsOf(rule))
-  app.all('*', (c) => c.env.answer())
-  app.onError((error) => {
-    throw error
-  })
-  return app
-})
-
-const corsOf = perObject((rule: CorsRule): MiddlewareHandler => {
-  const handler = cors({
-    origin: rule.origins.includes('*') ? '*' : [...rule.origins],
-    allowMethods: [...rule.methods],
-    allowHeaders: [...rule.headers],
-    exposeHeaders: [...rule.expose],
-    credentials: rule.credentials,
-    ...(rule.maxAge !== undefined && { maxAge: rule.maxAge }),
-  })
-  if (rule.headers.length > 0) return handler
-  // With an empty list Hono allows all requested headers, and copies them onto the answer.
-  return async (c, next) => {
-    const preflight = await handler(c, next)
-    if (!preflight) return
-    for (const { headers } of [preflight, c.res]) headers.delete('Access-Control-Allow-Headers')
-    return preflight
-  }
-})
 
 /**
  * Serves a protected resource's metadata (RFC 9728) behind the guard. Other requests, and requests
