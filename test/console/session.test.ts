@@ -8,6 +8,7 @@ import {
   sessionOf,
 } from '../../src/control/console/session.ts'
 import type { GatePorts } from '../../src/gate/app/platform/ports.ts'
+import { recordOf } from '../../src/gate/app/record.ts'
 import { createMemoryAssertionKeys } from '../../src/gate/assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../src/gate/assertion/keys.ts'
 import { createMemoryReplays } from '../../src/gate/model/memory-replays.ts'
@@ -139,7 +140,7 @@ describe('a session', () => {
 })
 
 describe('the guard of a session', () => {
-  const decide = async (path: string, issuer: object = {}, session?: Session) => {
+  const decided = async (path: string, issuer: object = {}, session?: Session) => {
     const given = session ?? (await begin())
     const all = {
       ...ports,
@@ -151,7 +152,10 @@ describe('the guard of a session', () => {
     }
     const guard = sessionGuard(policyOf(issuer), all as unknown as GatePorts, given)
     const url = `https://api.example.com${path}`
-    const decision = await guard({ method: 'GET', url, headers: new Headers() })
+    return guard({ method: 'GET', url, headers: new Headers() })
+  }
+  const decide = async (...given: Parameters<typeof decided>) => {
+    const decision = await decided(...given)
     return decision.outcome === 'denied' ? decision.denial.code : decision.outcome
   }
   const OWN = '/.edgewarden/policy'
@@ -160,6 +164,15 @@ describe('the guard of a session', () => {
     expect(await decide(OWN)).toBe('passed')
     expect(await decide('/v1/items/7')).toBe('console_session_missing')
     expect(await decide('/.edgewarden/metrics')).toBe('scope_missing')
+  })
+
+  it('knows no token, and the journal still has who called and the key', async () => {
+    const session = await begin()
+    const keyed = { ...session, access: { ...session.access, kid: 'old' } }
+    const decision = await decided(OWN, {}, keyed)
+    expect(decision.known).not.toHaveProperty('token')
+    const line = JSON.parse(recordOf(decision, { id: 'id', time: 0, requestId: 'request' }))
+    expect(line).toMatchObject({ issuer: ISSUER, kid: 'old', agent: 'chief' })
   })
 
   it('refuses it once the policy lacks the issuer, its key, or its right to administer', async () => {

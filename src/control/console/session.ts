@@ -15,7 +15,7 @@ import type { LineFacts } from '../../gate/model/facts.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { revocableSubjects } from '../../gate/model/revocation.ts'
 import { longestLife } from '../../gate/model/route.ts'
-import type { AccessToken, AgentIdentity, Intent, VerifiedToken } from '../../gate/model/token.ts'
+import type { AccessToken, AgentIdentity, Intent } from '../../gate/model/token.ts'
 import { OWN_SCOPES } from '../../gate/policy/endpoints.ts'
 
 export const consoleDenials = denials({
@@ -166,7 +166,7 @@ interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'conne
   readonly session: Session | undefined
 }
 
-/** Takes a session in place of a verified token. Only the gate's own endpoints accept it. */
+/** Reads who calls from a session. Only the gate's own endpoints accept one: their decisions have no token. */
 const signedIn = stage({
   name: 'session',
   establishes:
@@ -179,10 +179,7 @@ const signedIn = stage({
     }
     const access: AccessToken = { ...session.access, claims: {}, entry }
     const { intent, agent } = session
-    const token = { claims: {}, issuer: entry, key: { kid: access.kid } }
     return ok({
-      issuer: entry,
-      token: token as unknown as VerifiedToken,
       access,
       intent,
       agent,

@@ -71,7 +71,7 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
       return {
         ...actOf(decision, { time: clock.now(), requestId }),
         ...actTerms(audit.rule),
-        ...(decision.known.token?.issuer.admin === 'own' && { isOwn: true }),
+        ...(decision.known.access?.entry.admin === 'own' && { isOwn: true }),
       }
     },
     /** Writes, once, that the answer goes on after its token has expired. */

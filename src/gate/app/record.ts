@@ -141,8 +141,8 @@ const textOf = (known: Partial<Admitted>): string => {
   return JSON.stringify({
     route: route?.name,
     mode: route?.mode ?? 'enforce',
-    issuer: token?.issuer.issuer,
-    kid: token?.key.kid,
+    issuer: token?.issuer.issuer ?? access?.issuer,
+    kid: token?.key.kid ?? access?.kid,
     agent: agent?.id,
     client: access?.clientId,
     jti: access?.id,
