@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { isInBand, refusal, rpcCodeOf } from '../../src/gate/answer/mcp-refusal.ts'
+import { isInBand, mcpRefusal, rpcCodeOf } from '../../src/gate/answer/mcp-refusal.ts'
 import { type ProblemContext, problem } from '../../src/gate/answer/problem.ts'
-import { respond } from '../../src/gate/answer/respond.ts'
+import { answerRefusal, respond } from '../../src/gate/answer/respond.ts'
 import { ANSWERS, type Answer, answerRow, type Denial } from '../../src/gate/base/denial.ts'
 import type { Decision } from '../../src/gate/guard/guard.ts'
 import type { McpMessage, McpRefusals, McpRevision, McpRule } from '../../src/gate/model/mcp.ts'
+import type { Route } from '../../src/gate/model/route.ts'
 import { RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
 import { callOf, operationOf } from '../kit/mcp-facts.ts'
 
@@ -28,6 +29,9 @@ const context = (
   route: route(refusals),
   operation: operationOf(messages),
 })
+
+const refusal = (denial: Denial, given: ProblemContext) =>
+  mcpRefusal(problem(denial, given), denial, given.route?.mcp as McpRule, given)
 
 const ofCall = { params: { ofCall: true } } as const
 const answers = Object.keys(ANSWERS) as Answer[]
@@ -133,10 +137,17 @@ describe('a refusal', () => {
 
   it('is a problem document before a message is known, and on any other route', async () => {
     const { operation: _, ...early } = context()
-    const { route: __, ...unrouted } = context()
     const http = { ...context(), operation: { kind: 'http', method: 'POST' } as const }
-    for (const given of [early, unrouted, http, { ...context(), route: routeOf('POST /x') }]) {
-      const response = refusal(denialOf('forbidden', ofCall), given)
+    const denial = denialOf('forbidden', ofCall)
+    const elsewhere = (route?: Route) =>
+      answerRefusal(requestTo(RESOURCE, { method: 'POST' }), denial, {
+        known: { ...(route && { route }), operation: operationOf([callOf('x')]) },
+      })
+    for (const response of [
+      ...[early, http].map((given) => refusal(denial, given)),
+      elsewhere(),
+      elsewhere(routeOf('POST /x')),
+    ]) {
       expect(response.status).toBe(403)
       expect(response.headers.get('content-type')).toBe('application/problem+json')
     }

@@ -1,6 +1,6 @@
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { McpRule } from '../model/mcp.ts'
-import { messageOf, type ProblemContext, problem, requiredBy } from './problem.ts'
+import { messageOf, type ProblemContext, requiredBy } from './problem.ts'
 
 /** Error codes of JSON-RPC 2.0 §5.1 and MCP 2026-07-28, by denial code. */
 const CODES: Readonly<Record<string, number>> = {
@@ -28,20 +28,19 @@ export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): nu
 }
 
 /**
- * The answer to a denial. It is a JSON-RPC 2.0 error for one MCP request with a known id, and for a body that is not a
- * message; else problem details (RFC 9457). Both have the same headers and status. If {@link isInBand} is true, the
- * status is 200 instead, since clients treat any other as the end of the connection. MCP 2026-07-28 has 404 for methods
- * that do not exist, unless the rule says `json-rpc`.
+ * The answer of a rule with `mcp` to a denial: a JSON-RPC 2.0 error for one MCP request with a known id, and for a body
+ * that is not a message; else `answer`, the problem details (RFC 9457). Both have the same headers and status. If
+ * {@link isInBand} is true, the status is 200 instead, since clients treat any other as the end of the connection. MCP
+ * 2026-07-28 has 404 for methods that do not exist, unless the rule says `json-rpc`.
  */
-export function refusal(
+export function mcpRefusal(
+  answer: Response,
   denial: Denial,
+  rule: McpRule,
   context: ProblemContext,
-  extra?: Readonly<Record<string, unknown>>,
 ): Response {
-  const answer = problem(denial, context, extra)
-  const rule = context.route?.mcp
-  const id = rule && idFor(denial, context)
-  if (!rule || id === undefined) return answer
+  const id = idFor(denial, context)
+  if (id === undefined) return answer
   const { headers } = answer
   headers.set('Content-Type', 'application/json')
   const isUnknown = rule.refusals !== 'json-rpc' && isUnknownMethod(denial, context)

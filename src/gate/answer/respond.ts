@@ -2,11 +2,12 @@ import type { Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
 import { type Decision, type Facts, refusalOf } from '../guard/guard.ts'
 import type { Policy } from '../model/policy.ts'
-import { refusal } from './mcp-refusal.ts'
+import { mcpRefusal } from './mcp-refusal.ts'
+import { problem } from './problem.ts'
 
 /**
  * The answer to a refusal: problem details (RFC 9457) with the challenge, or a JSON-RPC error for a
- * request to an MCP server. `extra`: see {@link refusal}.
+ * request to an MCP server. `extra`: see {@link problem}.
  */
 export function answerRefusal(
   request: RequestHead,
@@ -14,12 +15,14 @@ export function answerRefusal(
   decision: Pick<Decision, 'known'> | undefined,
   requestId: string = requestIdOf(request),
   policy: Policy | undefined = decision?.known.policy,
-  extra?: Parameters<typeof refusal>[2],
+  extra?: Parameters<typeof problem>[2],
 ): Response {
   const { method } = request
   const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
   const docs = policy?.gate.denialDocs
-  return refusal(denial, { requestId, method, route, operation, docs, limited }, extra)
+  const context = { requestId, method, route, operation, docs, limited }
+  const answer = problem(denial, context, extra)
+  return route?.mcp ? mcpRefusal(answer, denial, route.mcp, context) : answer
 }
 
 /** The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers. */
