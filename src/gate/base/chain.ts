@@ -124,25 +124,11 @@ export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
 
 type AnyStage = Stage<object, unknown, object, string, object>
 
-/**
- * A stage of a line, and whether it is decided once. A place without a stage makes the admission. Stages differ in
- * shape; what each request needs of them is read here, since places have one shape.
- */
+/** A stage of a line, and whether it is decided once. A place without a stage makes the admission. */
 interface Place {
   readonly stage: AnyStage | undefined
   readonly isOnce: boolean
-  readonly name: string
-  readonly run: AnyStage['run'] | undefined
-  readonly done: AnyStage['done']
 }
-
-const placeOf = (stage: AnyStage | undefined, isOnce: boolean): Place => ({
-  stage,
-  isOnce,
-  name: stage?.name ?? '',
-  run: stage?.run,
-  done: stage?.done,
-})
 
 /** Details of a stage. If `show` throws, they are empty and the decision is unchanged. */
 const shown = (
@@ -176,10 +162,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   }
   return {
     stages: places.flatMap(({ stage }) => stage ?? []),
-    and: (stage: AnyStage) => build([...places, placeOf(stage, false)], keyed),
+    and: (stage: AnyStage) => build([...places, { stage, isOnce: false }], keyed),
     by: (...names: readonly string[]) => build(places, [...keyed, ...names]),
-    once: (stage: AnyStage) => build([...places, placeOf(stage, true)], keyed),
-    admitted: () => build([...places, placeOf(undefined, true)], keyed),
+    once: (stage: AnyStage) => build([...places, { stage, isOnce: true }], keyed),
+    admitted: () => build([...places, { stage: undefined, isOnce: true }], keyed),
     async run(
       given: object,
       ports: unknown,
@@ -191,7 +177,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
       const decided: Decided[] = []
       let line = places
       for (let at = 0; at < line.length; at++) {
-        const { stage, isOnce, name, run, done } = line[at] as Place
+        const { stage, isOnce } = line[at] as Place
         if (at === firstOnce && line === places) {
           const admission = recall?.(known)
           if (admission) {
@@ -201,14 +187,15 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
             continue
           }
         }
-        if (!run) {
+        if (!stage) {
           known.admission = admittedBy(known, decided)
           continue
         }
+        const { name } = stage
         let outcome: Outcome<object, string>
         let ms = 0
         try {
-          const result = run(known, ports)
+          const result = stage.run(known, ports)
           if (result instanceof Promise) {
             const since = now()
             outcome = await result
@@ -222,7 +209,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
         if (!outcome.ok) {
           const { reason } = outcome
           if (trace) {
-            const detail = { ...reason.detail, ...shown(name, stage?.missed, known, onError) }
+            const detail = { ...reason.detail, ...shown(name, stage.missed, known, onError) }
             trace({ stage: name, outcome: 'denied', ms, detail })
           }
           return { outcome: 'denied', denial: reason, known, waits }
@@ -233,10 +220,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
         }
         if (isOnce) decided.push({ facts: outcome.value, within: outcome.within ?? ALWAYS })
         if (trace) {
-          const detail = shown(name, stage?.found, known, onError)
+          const detail = shown(name, stage.found, known, onError)
           trace({ stage: name, outcome: 'passed', ms, detail })
         }
-        done?.(known)
+        stage.done?.(known)
       }
       return { outcome: 'passed', known, waits }
     },

@@ -82,48 +82,6 @@ export const GUARD = chain<Given>()
   .and(revocation)
 
 type LineRun = Awaited<ReturnType<typeof GUARD.run>>
-type Known = Extract<LineRun, { readonly outcome: 'passed' }>['known']
-
-/**
- * The facts of a request that nothing is known of. All names are here, so that each fact is set and none is added: V8
- * would store an object that grows so far as a hash table.
- */
-const NOTHING_KNOWN: Readonly<Record<keyof Known, undefined>> = {
-  request: undefined,
-  policy: undefined,
-  caller: undefined,
-  connection: undefined,
-  hold: undefined,
-  counts: undefined,
-  route: undefined,
-  params: undefined,
-  deciding: undefined,
-  address: undefined,
-  namedWorkflow: undefined,
-  isPreflight: undefined,
-  credential: undefined,
-  remembered: undefined,
-  issuer: undefined,
-  token: undefined,
-  access: undefined,
-  intent: undefined,
-  possession: undefined,
-  proof: undefined,
-  nonce: undefined,
-  agent: undefined,
-  subjects: undefined,
-  routeGrant: undefined,
-  admission: undefined,
-  evaluated: undefined,
-  operation: undefined,
-  held: undefined,
-  uses: undefined,
-  grant: undefined,
-  evaluatedUses: undefined,
-  signing: undefined,
-  limited: undefined,
-  throttles: undefined,
-}
 
 /** The ports of all stages. */
 export interface GuardPorts {
@@ -217,7 +175,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
           }
         : undefined
     const watch = { now, onError, trace }
-    const given = { ...NOTHING_KNOWN, request, policy, caller, connection, hold, counts }
+    const given = { request, policy, caller, connection, hold, counts }
     const decision = await GUARD.run(given, ports, watch, trace ? undefined : recall)
     // A caller that forwards the body opens a room of its own.
     room?.leave()
