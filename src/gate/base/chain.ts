@@ -130,6 +130,11 @@ interface Place {
   readonly isOnce: boolean
 }
 
+/** An admission, and the places of the stages that run for each of its requests. */
+interface Remembered extends Admission {
+  readonly line: readonly Place[]
+}
+
 /** Details of a stage. If `show` throws, they are empty and the decision is unchanged. */
 const shown = (
   name: string,
@@ -148,7 +153,7 @@ const shown = (
 const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   const firstOnce = places.findIndex(({ isOnce }) => isOnce)
   /** Makes an admission. It remembers the facts of stages with nothing to check, and the stages left to run. */
-  const admittedBy = (known: Record<string, unknown>, decided: readonly Decided[]): Admission => {
+  const admittedBy = (known: Record<string, unknown>, decided: readonly Decided[]): Remembered => {
     const by = Object.fromEntries(keyed.map((name) => [name, known[name]]))
     const facts = Object.assign(by, ...decided.map((one) => one.facts))
     const line = places.slice(firstOnce).filter(({ stage, isOnce }) => {
@@ -156,9 +161,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
       if (typeof nothing === 'object') Object.assign(facts, nothing)
       return !nothing
     })
-    const admission = admissionOf([{ facts, within: ALWAYS }, ...decided])
-    admission.made.set(build, line)
-    return admission
+    return { ...admissionOf([{ facts, within: ALWAYS }, ...decided]), line }
   }
   return {
     stages: places.flatMap(({ stage }) => stage ?? []),
@@ -182,7 +185,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
           const admission = recall?.(known)
           if (admission) {
             Object.assign(known, admission.facts, { admission })
-            line = admission.made.get(build) as readonly Place[]
+            line = (admission as Remembered).line
             at = -1
             continue
           }
