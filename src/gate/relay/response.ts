@@ -1,5 +1,4 @@
 import { limitFields } from '../answer/limit-headers.ts'
-import { perObject } from '../base/memo.ts'
 import { type HeaderReader, SentHeaders } from '../base/request.ts'
 import { connectionOptions } from '../base/text.ts'
 import type { Address } from '../base/url.ts'
@@ -46,14 +45,10 @@ export function toAgent(
 
 const editsOf = (response: Response, sent: HeaderReader, about: ToAgent): readonly Edit[] => {
   const { route, address, requestId, tellsId, keepsCors = false, limited, nonce } = about
-  const names = [...sent.keys()]
-  const text = names.join(' ')
-  const last = unedited(route)
-  if (text === last.names && !tellsId && !limited && nonce === undefined) return []
   const edits: Edit[] = []
   const named = connectionOptions(sent.get('connection'))
   const isUpgraded = response.status === 101
-  for (const name of names) {
+  for (const name of sent.keys()) {
     const goes =
       route.removedFromAnswers.includes(name) ||
       (!isUpgraded && isHopByHop(name, named)) ||
@@ -81,19 +76,8 @@ const editsOf = (response: Response, sent: HeaderReader, about: ToAgent): readon
   edits.push(...limitFields(limited))
   // RFC 9449 §8.2.
   if (nonce !== undefined) edits.push(['DPoP-Nonce', nonce], ['Cache-Control', 'no-store'])
-  const byNames = !isUpgraded && !keepsCors && !names.some((name) => DECIDING.includes(name))
-  if (edits.length === 0 && byNames) last.names = text
   return edits
 }
-
-/**
- * The names of the last answer of a rule that needed no edit: most of its answers have the same names. `undefined` if
- * there is none.
- */
-const unedited = perObject((_: Route): { names?: string } => ({}))
-
-/** Headers whose values decide about edits. */
-const DECIDING = [...LOCATIONS, 'connection', 'cache-control', 'expires']
 
 /** Whether to remove an origin's header from the answer. */
 const isWithheld = (name: string, { access, mode, cors }: Route, keepsCors: boolean): boolean => {
