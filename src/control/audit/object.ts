@@ -263,7 +263,7 @@ export class AuditLog extends DurableObject {
     const most = Math.floor(budget.left(act.maxRows) / 2) - 1
     if (most < 1) return { records: 0, next: row, stoppedUntil: budget.nextDay() }
     const { changed, records, next } = await this.#reader.erasedRows(erasure, row, most)
-    const record = `${act.record.slice(0, -1)},"act":"erase","records":${records}}`
+    const record = JSON.stringify({ ...readRecord(act.record), act: 'erase', records })
     const isTold = records > 0 || isFirst
     const ring = act.isOwn ? 'own_acts' : 'acts'
     const acts = await rowsOf(ring, isTold ? await this.#unknown([record]) : [])

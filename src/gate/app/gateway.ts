@@ -90,22 +90,20 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
       const { audit } = ports
       // Changes to revocations are always written.
       const isWritten = revocations || isRecorded(decision, denial, policy?.gate.journal)
-      if (isWritten || audit) {
-        const line = recordOf(decision, { id, time, requestId, version, colo, ...what })
-        if (isWritten) ports.journal.record(line)
-        if (audit) {
-          const duration = ports.clock.now() - time
-          const { country } = (audit.rule.addresses && cf()) || {}
-          const refused = denial ?? (decision && refusalOf(decision))
-          // A refusal inside JSON-RPC is sent with 200.
-          const status = refused ? answerRow(refused.answer).status : answer.status
-          const about = { duration, status, request, address: clientIp, country }
-          const record = auditRecordOf(line, decision, about, audit.rule)
-          // The stage of possession comes after the checks of the token.
-          const isProved = decision?.known.possession !== undefined
-          const whose = !isProved ? 'stranger' : refused ? 'refused' : 'known'
-          audit.take(boundedRecord(record), whose)
-        }
+      const context = { id, time, requestId, version, colo, ...what }
+      if (isWritten) ports.journal.record(recordOf(decision, context))
+      if (audit) {
+        const duration = ports.clock.now() - time
+        const { country } = (audit.rule.addresses && cf()) || {}
+        const refused = denial ?? (decision && refusalOf(decision))
+        // A refusal inside JSON-RPC is sent with 200.
+        const status = refused ? answerRow(refused.answer).status : answer.status
+        const about = { duration, status, request, address: clientIp, country }
+        const record = auditRecordOf(decision, context, about, audit.rule)
+        // The stage of possession comes after the checks of the token.
+        const isProved = decision?.known.possession !== undefined
+        const whose = !isProved ? 'stranger' : refused ? 'refused' : 'known'
+        audit.take(boundedRecord(record), whose)
       }
       return answer
     },

@@ -1,5 +1,4 @@
 import { requiredBy } from '../answer/problem.ts'
-import { perAdmission } from '../base/admission.ts'
 import { contentLength } from '../base/body.ts'
 import type { Denial } from '../base/denial.ts'
 import { dateTimeText } from '../base/duration.ts'
@@ -58,20 +57,18 @@ export function isRecorded(
  * written. Tokens, queries and bodies are never written.
  */
 export function recordOf(decision: Decision | undefined, context: RecordContext): string {
-  const known: Partial<Facts> = decision?.known ?? {}
-  // Serialized once per admission.
-  const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
-  return joined(headOf(decision, context), rest)
+  return JSON.stringify(lineOf(decision, context))
 }
 
-/** The JSON of an object with the members of another, whose JSON has at least one. */
-const joined = (head: object, rest: string): string =>
-  `${JSON.stringify(head).slice(0, -1)},${rest.slice(1)}`
+const lineOf = (decision: Decision | undefined, context: RecordContext) => ({
+  ...headOf(decision, context),
+  ...callerOf(decision?.known ?? {}),
+})
 
 /** The line of an answer that goes on after its token has expired; `id` is that of the decision's line. */
 export function lateOf({ known }: Passed, { id, time, requestId }: RecordContext): string {
   const head = { event: 'finished_after_expiry', ...callOf(id, time, requestId, known) }
-  return joined(head, admittedText(known.admission, known))
+  return JSON.stringify({ ...head, ...callerOf(known) })
 }
 
 /** The act of an administrator: who, when and by which call. What was changed is added to the record. */
@@ -81,7 +78,7 @@ export function actOf(
 ): Pick<Act, 'id' | 'record'> {
   const id = crypto.randomUUID()
   const head = { v: 1, kind: 'act', ...callOf(id, time, requestId, known) }
-  return { id, record: joined(head, textOf(known)) }
+  return { id, record: JSON.stringify({ ...head, ...callerOf(known) }) }
 }
 
 const callOf = (id: string, time: number, requestId: string, known: Partial<Facts>) => ({
@@ -135,10 +132,10 @@ const headOf = (
 }
 
 /** The members that rule and token determine. */
-const textOf = (known: Partial<Admitted>): string => {
+const callerOf = (known: Partial<Admitted>) => {
   const { route, token } = known
   const { access, agent } = bearerOf(known)
-  return JSON.stringify({
+  return {
     route: route?.name,
     mode: route?.mode ?? 'enforce',
     issuer: token?.issuer.issuer ?? access?.issuer,
@@ -151,7 +148,7 @@ const textOf = (known: Partial<Admitted>): string => {
     step: agent?.step,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
     granted_by: access?.granted?.map(({ name }) => name),
-  })
+  }
 }
 
 /** The token's claims and agent. A refused token with a verified signature is read as far as it is well-formed. */
@@ -162,8 +159,6 @@ const bearerOf = ({ token, access, agent }: Partial<Admitted>) => {
   const identity = actors && identityOf(read, actors)
   return { access: read, agent: typeof identity === 'string' ? undefined : identity }
 }
-
-const admittedText = perAdmission(textOf, (text) => 2 * text.length)
 
 /** The facts that only stored records have. */
 export interface AuditContext {
@@ -182,15 +177,16 @@ export interface AuditContext {
  * the rule of the audit names; addresses only as networks, and only where it says so.
  */
 export function auditRecordOf(
-  line: string,
   decision: Decision | undefined,
+  context: RecordContext,
   { duration, status, request, address, country }: AuditContext,
   { addresses, pathValues }: AuditRule,
 ): string {
   const known: Partial<Facts> = decision?.known ?? {}
   const { route, params } = known
   const values = [...(params ?? [])].filter(([name]) => pathValues.has(name))
-  const more = JSON.stringify({
+  return JSON.stringify({
+    ...lineOf(decision, context),
     duration,
     status,
     method: route && request.method,
@@ -200,16 +196,15 @@ export function auditRecordOf(
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
     assertion: decision?.outcome === 'passed' ? assertionIdOf(decision) : undefined,
+    ...tokenMembers(known),
   })
-  const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
-  return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`
 }
 
 /** The members that the token determines. */
-const tokenText = (known: Partial<Admitted>): string => {
+const tokenMembers = (known: Partial<Admitted>) => {
   const { access, agent } = bearerOf(known)
   const { intent } = known
-  return JSON.stringify({
+  return {
     agent_name: agent?.name === agent?.id ? undefined : agent?.name,
     agent_types: agent?.type === undefined ? undefined : typesOf(agent),
     token_scopes: access?.scopes,
@@ -221,10 +216,8 @@ const tokenText = (known: Partial<Admitted>): string => {
     agent_checksum: intent?.checksum,
     registration_id: intent?.registration,
     claims: access && recordedClaims(access, known.policy?.audit),
-  })
+  }
 }
-
-const admittedToken = perAdmission(tokenText, (text) => 2 * text.length)
 
 /** The claims that the audit names, as far as the token has them. */
 const recordedClaims = ({ claims }: AccessToken, rule: AuditRule | undefined) => {

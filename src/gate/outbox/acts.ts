@@ -1,4 +1,4 @@
-import type { JsonObject } from '../base/json.ts'
+import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import type { Act } from '../model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
@@ -31,7 +31,7 @@ export function createActs({ kv }: DurableObjectStorage, env: object) {
     note(by: Act | undefined, what: JsonObject): void {
       if (!by) return
       const { record, ...act } = by
-      const text = `${record.slice(0, -1)},${JSON.stringify(what).slice(1)}`
+      const text = JSON.stringify({ ...parseJsonObject(record), ...what })
       kv.put(PREFIX + by.id, { ...act, record: text } satisfies Act)
     },
 
