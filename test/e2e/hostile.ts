@@ -63,10 +63,14 @@ const signIn = async ({ gate, ops }: World): Promise<string> => {
 const repeated = (text: string, bytes: number) => text.repeat(Math.ceil(bytes / text.length))
 
 /** A policy that takes long to compare: many rules with parameters. */
-const LARGE_POLICY = `[vars.GATE]\nresource = "${RESOURCE}"\norigin = "https://o.example"\n[vars.ISSUERS.acme]\nissuer = "https://acme.example"\n${Array.from(
-  { length: 900 },
-  (_, i) => `[[vars.ROUTES]]\nmatch = "GET,POST /v1/{a}/part-${i}/{b}"\nscopes = ["s:${i}"]\n`,
-).join('')}`
+const LARGE_POLICY = {
+  GATE: { resource: RESOURCE, origin: 'https://o.example' },
+  ISSUERS: { acme: { issuer: 'https://acme.example' } },
+  ROUTES: Array.from({ length: 900 }, (_, i) => ({
+    match: `GET,POST /v1/{a}/part-${i}/{b}`,
+    scopes: [`s:${i}`],
+  })),
+}
 
 /** Different requests of each kind. */
 const VARIANTS = 300
@@ -158,7 +162,7 @@ const hostileKinds = async (world: World) => {
       path: '/api/console/diff',
       host: CONSOLE,
       headers: { ...ACT, cookie },
-      body: JSON.stringify({ text: LARGE_POLICY }),
+      body: JSON.stringify({ file: { vars: LARGE_POLICY } }),
     }),
   }
 }

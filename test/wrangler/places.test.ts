@@ -4,6 +4,7 @@ import {
   type PlaceOf,
   type ReadText,
   readJsonc,
+  readText,
   readToml,
 } from '../../src/compare/wrangler/places.ts'
 
@@ -109,5 +110,31 @@ describe('JSONC', () => {
     ['{ "a": , }', 'expected a value', 1, 8],
   ])('that is none is told with its place: %s', (text, mistake, line, column) => {
     expect(readJsonc(text)).toEqual({ mistake, place: { line, column }, form: 'JSONC' })
+  })
+})
+
+describe('a text', () => {
+  it('is JSONC if it begins with a brace or a comment of JSONC, and else TOML', () => {
+    for (const text of [' { "a": 1 }', '// a\n{ "a": 1 }', '/* a */ { "a": 1 }', '# a\na = 1']) {
+      expect(readText(text)).toMatchObject({ value: { a: 1 } })
+    }
+    expect(readText(' ')).toMatchObject({ value: {} })
+  })
+
+  it.each([
+    ['a = ', 'TOML', /./],
+    ['[]', 'TOML', /./],
+    ['[['.repeat(5_000), 'TOML', /./],
+    [`a = ${'['.repeat(100_000)}`, 'TOML', /./],
+    [`${'a.'.repeat(100_000)}a = 1`, 'TOML', /^it is nested too deep$/],
+    [`[vars.GATE.${'a.'.repeat(5_000)}a]`, 'TOML', /^it is nested too deep$/],
+    ['{"vars": ', 'JSONC', /^ends where a value should be$/],
+    [`{"a":${'['.repeat(200_000)}`, 'JSONC', /^it is nested too deep$/],
+  ])('that cannot be read is told with a place: %.20s', (text, form, mistake) => {
+    expect(readText(text)).toEqual({
+      form,
+      mistake: expect.stringMatching(mistake),
+      place: { line: expect.any(Number), column: expect.any(Number) },
+    })
   })
 })

@@ -160,13 +160,21 @@ export type ReadText =
 
 const TOO_DEEP = 'it is nested too deep'
 
+/** Whether a text made the stack overflow. Firefox throws an InternalError then. */
+const isTooDeep = (error: unknown): boolean =>
+  error instanceof Error && /^(?:Range|Internal)Error$/.test(error.name)
+
+/** Reads a text that is TOML or JSONC. TOML never begins with a brace or a slash. */
+export function readText(text: string): ReadText {
+  return /^\s*[{/]/.test(text) ? readJsonc(text) : readToml(text)
+}
+
 /** Reads a TOML text. */
 export function readToml(text: string): ReadText {
   try {
     return { value: plain(parse(text)), placeOf: placesIn(text, tomlSpots(text)) }
   } catch (error) {
-    if (error instanceof RangeError)
-      return { mistake: TOO_DEEP, place: placeAt('', 0), form: 'TOML' }
+    if (isTooDeep(error)) return { mistake: TOO_DEEP, place: placeAt('', 0), form: 'TOML' }
     if (!(error instanceof TomlError)) throw error
     const { line, column } = error
     const mistake = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
@@ -189,8 +197,8 @@ export function readJsonc(text: string): ReadText {
     if (at() < text.length) throw new SyntaxError('expected the end')
     return { value: found, placeOf: placesIn(text, root) }
   } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error
-    const mistake = error.name === 'RangeError' ? TOO_DEEP : error.message
+    const mistake = isTooDeep(error) ? TOO_DEEP : error instanceof SyntaxError && error.message
+    if (!mistake) throw error
     return { mistake, place: placeAt(text, at()), form: 'JSONC' }
   }
 }

@@ -15,7 +15,7 @@ import { type Address, hostOf } from '../../gate/base/url.ts'
 import { GUARD } from '../../gate/guard/guard.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
 import type { Policy } from '../../gate/model/policy.ts'
-import { diffOfText } from './diff.ts'
+import { diffOfFile } from './diff.ts'
 import {
   codeFor,
   consoleDenials,
@@ -282,4 +282,4 @@ own.post(`${OWN}/console`, async (c: Admin) => {
   return c.json({ url, expires }, 200, { 'Cache-Control': 'no-store' })
 })
 
-own.post(`${OWN}/console/diff`, diffOfText)
+own.post(`${OWN}/console/diff`, diffOfFile)

@@ -3,13 +3,12 @@ import * as v from 'valibot'
 import { comparePolicies } from '../../compare/compare.ts'
 import { createPace } from '../../compare/pace.ts'
 import { type Environment, environmentsOf } from '../../compare/wrangler/environments.ts'
-import { type Place, readJsonc, readToml } from '../../compare/wrangler/places.ts'
 import { environmentParts } from '../../compare/wrangler/reading.ts'
 import { type Admin, answer, ownIssuer, refuse } from '../../gate/app/context.ts'
 import { type Problem, readAdminJson, readValue, strict, text } from '../../gate/app/request.ts'
 import type { Env } from '../../gate/app/workerd/env.ts'
 import { variablesOf } from '../../gate/app/workerd/policy.ts'
-import { type JsonObject, objectOf, own } from '../../gate/base/json.ts'
+import { isObject, type JsonObject, objectOf, own } from '../../gate/base/json.ts'
 import { LIMITS } from '../../gate/base/limits.ts'
 import { type Parts, spread } from '../../gate/base/parts.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
@@ -22,12 +21,11 @@ import { consoleDenials as deny } from './session.ts'
 const env = bindings as unknown as Env
 
 /**
- * Bounds of one comparison. `entries`: of each list and table of the pasted policy. `ms`: until another comparison may
- * begin.
+ * Bounds of one comparison. `bytes`: of the request. `entries`: of each list and table of the pasted policy. `ms`: until
+ * another comparison may begin.
  */
 const MOST = {
-  characters: 256 * 1024,
-  bytes: 512 * 1024,
+  bytes: 256 * 1024,
   entries: 1_000,
   samples: 100_000,
   problems: 50,
@@ -37,14 +35,17 @@ const MOST = {
 /** Steps to read a rule: most if it has many mistakes. */
 const RULE = 500
 
-const ASKED = strict({ text: text(MOST.characters), environment: v.exactOptional(text(200)) })
+const ASKED = strict({
+  file: v.custom<JsonObject>(isObject, 'must be an object'),
+  environment: v.exactOptional(text(200)),
+})
 
 /**
- * `POST /console/diff`: what changes if the policy of a wrangler file replaces the one in force. The text is not stored,
- * and no value of a secret is compared. The guard has checked token and scope. An isolate does one comparison at a time,
- * and serves other requests between its parts.
+ * `POST /console/diff`: what changes if the policy of a wrangler file replaces the one in force. The caller has read the
+ * file's TOML or JSONC. The file is not stored, and no value of a secret is compared. The guard has checked token and
+ * scope. An isolate does one comparison at a time, and serves other requests between its parts.
  */
-export async function diffOfText(c: Admin): Promise<Response> {
+export async function diffOfFile(c: Admin): Promise<Response> {
   if (ownIssuer(c) !== undefined) refuse(c, deny('console_diff_reach'))
   const invalid = deny('console_diff_invalid')
   const given = await readAdminJson(c, invalid, MOST.bytes)
@@ -55,7 +56,7 @@ export async function diffOfText(c: Admin): Promise<Response> {
   try {
     const pace = createPace(pause)
     const between = () => pace(RULE)
-    const after = await spread(textPolicy(asked), between)
+    const after = await spread(filePolicy(asked), between)
     if (!after.ok) return refuse(c, invalid, { problems: after.reason })
     await pause()
     before ??= await spread(runningPolicy(), between)
@@ -91,31 +92,24 @@ const readVarsOf = (one: Environment) => {
   return environmentParts({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound)
 }
 
-/** The policy in a text, or its mistakes and where they are. */
-function* textPolicy({
-  text: given,
+/** The policy in a wrangler file, or its mistakes. */
+function* filePolicy({
+  file,
   environment,
-}: v.InferOutput<typeof ASKED>): Parts<Result<Policy, readonly (Problem & Partial<Place>)[]>> {
-  // TOML never begins with a brace or a slash.
-  const read = /^\s*[{/]/.test(given) ? readJsonc(given) : readToml(given)
-  if ('mistake' in read) {
-    return fail([{ path: '', message: `no valid ${read.form}: ${read.mistake}`, ...read.place }])
-  }
-  const file = objectOf(read.value)
+}: v.InferOutput<typeof ASKED>): Parts<Result<Policy, readonly Problem[]>> {
   // Each environment copies the lists of the top level. So only the wanted environment is read.
   const tables = Object.entries(objectOf(own(file, 'env')))
   const env = Object.fromEntries(tables.filter(([name]) => name === environment))
   const all = environmentsOf({ ...file, env })
   const found = all.find(({ name }) => name === environment)
-  if (!found) return fail([{ path: 'environment', message: 'is not in the text' }])
+  if (!found) return fail([{ path: 'environment', message: 'is not in the file' }])
   const tooLong = tooLongIn(own(file, 'env'), found.vars)
   if (tooLong.length > 0) return fail(tooLong)
   const vars = { ...besideFile(all[0]), ...found.vars }
   const { variableIssues, parsed } = yield* readVarsOf({ ...found, vars })
   const issues = [...found.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
   if (parsed.ok && issues.length === 0) return ok(parsed.value.policy)
-  const some = issues.slice(0, MOST.problems)
-  return fail(some.map((issue) => ({ ...issue, ...read.placeOf(issue.path, environment) })))
+  return fail(issues.slice(0, MOST.problems))
 }
 
 /** Lists and tables with too many entries: environments, variables, and what the variables have. */
@@ -144,7 +138,7 @@ function* longIn(value: unknown, path: Path, levels: number): Generator<Problem>
   }
 }
 
-/** Variables that are not in the text and stay as they are: rules of teams, which have files of their own, and what `serve` adds. */
+/** Variables that are not in the file and stay as they are: rules of teams, which have files of their own, and what `serve` adds. */
 const besideFile = (top: Environment | undefined): JsonObject => {
   const teams = objectOf(own(top?.vars ?? {}, 'TEAMS'))
   const names = [SERVE_DEFAULTS, ...Object.keys(teams).map((team) => `ROUTES_${team}`)]

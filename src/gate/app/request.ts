@@ -62,7 +62,8 @@ export async function readAdminBody(c: Admin, most?: number): Promise<JsonObject
 
 /** {@link readAdminBody}; refuses other content with `invalid`. */
 export async function readAdminJson(c: Admin, invalid: Denial, most?: number): Promise<JsonObject> {
-  const problems: readonly Problem[] = [{ path: '', message: 'must be one JSON object in UTF-8' }]
+  const message = `must be one JSON object in UTF-8: at most ${LIMITS.jsonDepth} levels, no name twice, no __proto__`
+  const problems: readonly Problem[] = [{ path: '', message }]
   return (await readAdminBody(c, most)) ?? refuse(c, invalid, { problems })
 }
 

@@ -1,4 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
+import { readText } from '../../../compare/wrangler/places.ts'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
 import { Facts, Failure, Link, Pending, useAnswer } from './parts.ts'
@@ -11,6 +12,7 @@ import {
   type Json,
   list,
   nameText,
+  type Problem,
   text,
   textsOf,
 } from './state.ts'
@@ -25,15 +27,37 @@ function Difference({ found }: { readonly found: Json }) {
     ${sides.map(([side, title]) => html`<h2>${title}</h2><ul>${list(found[side]).map((one) => html`<li>${text(one.text)}</li>`)}</ul>`)}`
 }
 
+/** Has a text compared with the policy in force. The page reads it, so that the gate reads no TOML. */
+const compared = async (pasted: string, environment?: string): Promise<Answer> => {
+  const read = readText(pasted)
+  if ('mistake' in read) {
+    const message = `no valid ${read.form}: ${read.mistake}`
+    return { problem: { ...UNREADABLE, problems: [{ message, ...read.place }] } }
+  }
+  const body = { file: read.value, environment }
+  const answer = await ask('/api/console/diff', 'POST', body)
+  const { problem } = answer
+  if (!problem?.problems) return answer
+  const problems = problem.problems.map((one) =>
+    one.path === 'environment' ? one : { ...one, ...read.placeOf(text(one.path), environment) },
+  )
+  return { problem: { ...problem, problems } }
+}
+
+const UNREADABLE: Problem = {
+  title: 'The text is no wrangler file',
+  hint: 'Correct what is listed; nothing was sent',
+  code: 'unreadable',
+}
+
 /** Compares a text that is pasted with the policy in force. */
 function Change() {
   const [{ value, problem }, setAnswer] = useState<Answer>({})
   const [isBusy, setBusy] = useState(false)
   const compare = async (event: SubmitEvent) => {
-    const { text, environment = '' } = textsOf(event)
+    const { text = '', environment = '' } = textsOf(event)
     setBusy(true)
-    const body = { text, environment: environment.trim() || undefined }
-    setAnswer(await ask('/api/console/diff', 'POST', body))
+    setAnswer(await compared(text, environment.trim() || undefined))
     setBusy(false)
   }
   return html`<details><summary>What a change would do</summary>
