@@ -1,9 +1,10 @@
+import { perObject } from '../gate/base/memo.ts'
 import { fail, ok, type Result } from '../gate/base/result.ts'
 import type { Policy } from '../gate/model/policy.ts'
 import { type Route, takesIssuer } from '../gate/model/route.ts'
 import { holesOf } from '../gate/model/scope.ts'
 import { isReading } from '../gate/policy/reading/rows.ts'
-import { type ShownPolicy, showPolicy } from '../gate/policy/show.ts'
+import { type ShownPolicy, showPolicy, showRoute } from '../gate/policy/show.ts'
 import { callerExcess } from './callers.ts'
 import { gateSettings, issuerSettings, readOtherwise, ruleSettings } from './compared.ts'
 import { type Comparison, createFindings } from './findings.ts'
@@ -24,7 +25,7 @@ interface Effort {
   readonly pause?: () => Promise<void>
 }
 
-/** The old and the new policy in words of the configuration. */
+/** The old and the new policy in words of the configuration, without their rules. */
 type Both = readonly [ShownPolicy, ShownPolicy]
 
 /** Steps to find the two rules of a sample request. */
@@ -43,13 +44,14 @@ export async function comparePolicies(
   { most, pause }: Effort = {},
 ): Promise<Result<Comparison, string>> {
   const pace = createPace(pause)
-  const shown = [showPolicy(before), showPolicy(after)] as const
+  const tablesOf = (policy: Policy) => showPolicy({ ...policy, routes: [] })
+  const shown = [tablesOf(before), tablesOf(after)] as const
   await pause?.()
   const requests = await requestsFor(before, after, pace, most)
   if (!requests)
     return fail('the rules overlap in too many ways to compare which requests they allow')
   const findings = createFindings()
-  await compareRules(before, after, shown, requests, findings, pace)
+  await compareRules(before, after, requests, findings, pace)
   await compareOwn(before, after, requests, findings)
   compareTables(before, after, shown, findings)
   return ok(findings.all())
@@ -58,16 +60,15 @@ export async function comparePolicies(
 const compareRules = async (
   before: Policy,
   after: Policy,
-  shown: Both,
   { samples, placeholder }: Requests,
   findings: Findings,
   pace: Pace,
 ) => {
-  const settings = ruleChanges(before, after, shown)
+  const settings = ruleChanges(before, after)
   const pairs: (readonly [Route, Route])[] = []
   const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
   // Requests of the same two rules are one kind if their relevant parameters are equal.
-  const kinds = new Map<string, Labelled & { readonly telling: number }>()
+  const kinds = new Map<string, Labelled & { readonly telling: number; readonly unfit: number }>()
   for (const sample of samples) {
     await pace(FIND)
     const [old, now] = [await ruleFor(before, sample), await ruleFor(after, sample)]
@@ -84,17 +85,16 @@ const compareRules = async (
     const labelled = { sample, old, now, before, after, placeholder }
     const telling = specificity(labelled)
     if (telling > (kinds.get(key)?.telling ?? Number.NEGATIVE_INFINITY)) {
-      kinds.set(key, { ...labelled, telling })
+      kinds.set(key, { ...labelled, telling, unfit: unfitOf(labelled).length })
     }
   }
   const pairOf = ({ old, now }: Labelled) =>
     [old, now].map((met) => met && ids.get(met.route)).join()
   const fitPairs = new Set<string>()
   const said = new Set<string>()
-  const sayCallers = (side: 'gains' | 'loses', labelled: Labelled) => {
+  const sayCallers = (side: 'gains' | 'loses', labelled: Labelled, isFit: boolean) => {
     const { old, now } = labelled
     const [one, other] = side === 'gains' ? [now, old] : [old, now]
-    const isFit = unfitOf(labelled).length === 0
     for (const excess of callerExcess(one, other, placeholder)) {
       // A rule without a counterpart is reported with all callers if all values are compared.
       const { who, issuer } = other ? excess : { ...excess, who: '' }
@@ -104,15 +104,16 @@ const compareRules = async (
     }
   }
   // Values not allowed in scopes come last: only their differences from the others are reported.
-  const ordered = [...kinds.values()].sort((a, b) => unfitOf(a).length - unfitOf(b).length)
+  const ordered = [...kinds.values()].sort((a, b) => a.unfit - b.unfit)
   const steps = CALLERS + before.issuers.size + after.issuers.size
   for (const labelled of ordered) {
     await pace(steps)
     const { old, now } = labelled
-    sayCallers('gains', labelled)
-    sayCallers('loses', labelled)
+    const isFit = labelled.unfit === 0
+    sayCallers('gains', labelled, isFit)
+    sayCallers('loses', labelled, isFit)
     const pair = pairOf(labelled)
-    if (unfitOf(labelled).length === 0) fitPairs.add(pair)
+    if (isFit) fitPairs.add(pair)
     else if (fitPairs.has(pair)) continue
     if (!old || !now) continue
     for (const change of settings(old, now)) findings.setting(labelOf(labelled), change)
@@ -129,16 +130,18 @@ const askedOf = ({ route, params }: Met): readonly unknown[] => {
 }
 
 /** Finds the settings of two rules that differ for a request. */
-const ruleChanges = (before: Policy, after: Policy, shown: Both) => {
-  const shownIn = (policy: Policy, { routes }: ShownPolicy) =>
-    new Map(policy.routes.map((route, i) => [route, routes[i] ?? {}]))
-  const [old, now] = [shownIn(before, shown[0]), shownIn(after, shown[1])]
+const ruleChanges = (before: Policy, after: Policy) => {
+  const shownIn = ({ issuers }: Policy) => {
+    const all = [...issuers.values()]
+    return perObject((route: Route) => showRoute(route, all))
+  }
+  const [old, now] = [shownIn(before), shownIn(after)]
   return (one: Met, other: Met) => {
     const table = isReading(one.route) && isReading(other.route) ? RULE_TABLE : PUBLIC_TABLE
     return changesOf(
       table,
-      ruleSettings(old.get(one.route) ?? {}, one),
-      ruleSettings(now.get(other.route) ?? {}, other),
+      ruleSettings(old(one.route), one),
+      ruleSettings(now(other.route), other),
     )
   }
 }

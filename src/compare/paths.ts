@@ -41,15 +41,20 @@ export async function samplePaths(
   others: readonly string[] = [],
   pace: Pace = createPace(undefined),
 ): Promise<Samples | undefined> {
-  const unique = merged(shapes)
-  const texts = unique.flatMap(({ pieces, values }) => [
-    ...pieces.map(({ source }) => source),
-    ...[...values.values()].flat(),
-  ])
-  const taken = [...texts, ...others].flatMap((text) =>
-    [...text.toLowerCase().matchAll(/any(x*)/g)].map(([, run = '']) => run.length + 1),
-  )
-  const placeholder = `any${'x'.repeat(taken.reduce((most, one) => Math.max(most, one), 0))}`
+  const unique = await merged(shapes, pace)
+  let longest = 0
+  const avoid = async (texts: Iterable<string>) => {
+    for (const text of texts) {
+      await pace(1)
+      for (const one of text.match(/anyx*/gi) ?? []) longest = Math.max(longest, one.length - 2)
+    }
+  }
+  for (const { pieces, values } of unique) {
+    await avoid(pieces.map(({ source }) => source))
+    for (const some of values.values()) await avoid(some)
+  }
+  await avoid(others)
+  const placeholder = `any${'x'.repeat(longest)}`
   const spellings = new Map<string, readonly string[]>()
   for (const { pieces, isLoose } of unique) {
     for (const { source } of isLoose ? pieces : []) {
@@ -72,10 +77,14 @@ const spellingsOf = (source: string): readonly string[] => {
   return others.length === 0 && source !== '' ? [`${source}.`] : others
 }
 
+/** Steps to merge a shape. */
+const MERGE = 20
+
 /** Merges shapes that match the same paths, with all their values. */
-const merged = (shapes: readonly Shape[]): readonly Numbered[] => {
+const merged = async (shapes: readonly Shape[], pace: Pace): Promise<readonly Numbered[]> => {
   const all = new Map<string, Shape>()
   for (const shape of shapes) {
+    await pace(MERGE)
     const key = shapeKey(shape)
     const values = new Map(all.get(key)?.values)
     for (const [place, more] of shape.values) {
@@ -86,8 +95,8 @@ const merged = (shapes: readonly Shape[]): readonly Numbered[] => {
   return [...all.values()].map((shape, id) => ({ ...shape, id }))
 }
 
-/** Steps for each shape that a path may still match. */
-const STEPS = 10
+/** Steps for each shape that a path may still match: half of them to see where it goes on. */
+const STEPS = 5
 
 /** Extends a path; `false` if there are too many. */
 const step = async (walk: Walk, { segments, alive, taken }: State): Promise<boolean> => {
@@ -102,6 +111,7 @@ const step = async (walk: Walk, { segments, alive, taken }: State): Promise<bool
   if (going.length === 0 || segments.at(-1) === '') return true
   const meets = indexAt(going, depth)
   const ended = going.filter(({ pieces }) => pieces.length === depth)
+  await walk.pace(STEPS * (1 + going.length))
   const seen = new Set<string>()
   for (const [segment, isValue] of candidates(walk, going, depth, taken.length > 0)) {
     const next = meets(segment)

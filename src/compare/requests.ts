@@ -19,7 +19,7 @@ export interface Sample {
 }
 
 export interface Requests {
-  readonly samples: readonly Sample[]
+  readonly samples: Iterable<Sample>
   /** The prefix of placeholder segments. */
   readonly placeholder: string
 }
@@ -43,22 +43,30 @@ export async function requestsFor(
   const methods = methodsOf(rules)
   const hosts = hostsOf(before, after, rules)
   const shapes: Shape[] = []
+  const texts = [...scopes]
   for (const rule of rules) {
     await pace(SHAPE)
     shapes.push(...shapesOf(rule, tellingValues(rule, scopes)))
+    texts.push(...writtenTexts(rule))
   }
   const found = await samplePaths(
     [...shapes, ...own.flatMap((rule) => shapesOf(rule))],
     Math.min(MOST_PATHS, most / (hosts.length * methods.length)),
-    [...scopes, ...rules.flatMap(writtenTexts)],
+    texts,
     pace,
   )
   if (!found) return undefined
-  return {
-    placeholder: found.placeholder,
-    samples: found.paths.flatMap((path) =>
-      hosts.flatMap((host) => methods.map((alike) => ({ ...alike, host, path }))),
-    ),
+  return { placeholder: found.placeholder, samples: samplesOf(found.paths, hosts, methods) }
+}
+
+/** Makes each sample when it is needed: all of them take a tenth of a second. */
+function* samplesOf(
+  paths: readonly string[],
+  hosts: readonly string[],
+  methods: readonly Pick<Sample, 'method' | 'methods'>[],
+): Generator<Sample> {
+  for (const path of paths) {
+    for (const host of hosts) for (const alike of methods) yield { ...alike, host, path }
   }
 }
 

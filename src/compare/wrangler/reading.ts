@@ -6,6 +6,7 @@ import { type PolicyBundle, policyParts } from '../../gate/policy/parse.ts'
 import type { PolicyEnv } from '../../gate/policy/reading/env.ts'
 import type { PolicyIssue } from '../../gate/policy/reading/issues.ts'
 import { isPolicyVariable, type PolicyVars, readVars } from '../../gate/policy/reading/vars.ts'
+import type { Warn } from '../../gate/policy/secret-warnings.ts'
 import { warningsOf } from '../../gate/policy/warnings.ts'
 import { objectAdvice } from './durable-objects.ts'
 import type { Environment } from './environments.ts'
@@ -25,7 +26,7 @@ export interface PolicyReading {
 /**
  * Reads the policy of one environment as the Worker would, with the variables and bindings that the file gives it.
  * A secret counts as set, and its value is unknown unless a variable has its name. With `known`, only those secrets
- * are set. `isBound` says which bindings exist, in place of the file.
+ * are set. `isBound` says which bindings exist, in place of the file. `warn` finds the warnings.
  */
 export function readEnvironment(...given: Parameters<typeof environmentParts>): PolicyReading {
   return whole(environmentParts(...given))
@@ -36,6 +37,7 @@ export function* environmentParts(
   environment: Environment,
   known?: Readonly<Record<string, string>>,
   isBound?: PolicyEnv['has'],
+  warn: Warn = warningsOf,
 ): Parts<PolicyReading> {
   const given: JsonObject = { ...environment.vars, ...environment.bound, ...known }
   const { vars, issues } = readVars(given)
@@ -58,7 +60,7 @@ export function* environmentParts(
       return canBeSet
     },
   }
-  const parsed = yield* policyParts(vars, env, warningsOf)
+  const parsed = yield* policyParts(vars, env, warn)
   const misnamed = secretIssues(
     [...secrets].filter((name) => !Object.hasOwn(given, name)),
     parsed.ok ? [...parsed.value.policy.issuers.values()] : [],

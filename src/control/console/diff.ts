@@ -89,7 +89,9 @@ const readVarsOf = (one: Environment) => {
     ([name, value]) => isPolicyVariable(name) || typeof value !== 'string',
   )
   const isBound = Object.keys(one.bound).length > 0 ? undefined : workerEnv(env).has
-  return environmentParts({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound)
+  // Warnings are not compared.
+  const warn = () => {}
+  return environmentParts({ ...one, vars: Object.fromEntries(kept) }, undefined, isBound, warn)
 }
 
 /** The policy in a wrangler file, or its mistakes. */

@@ -19,7 +19,7 @@ import { readIncludes } from './keys/includes.ts'
 import { checkLimits } from './keys/limit.ts'
 import type { PolicyEnv } from './reading/env.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './reading/issues.ts'
-import { compileRouter } from './reading/router.ts'
+import { routerParts } from './reading/router.ts'
 import { type PolicyVars, readVars } from './reading/vars.ts'
 import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resources.ts'
 import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
@@ -109,10 +109,8 @@ export function* policyParts(
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
   const all = Object.freeze([...own, ...found])
-  yield
-  const { find, unreachable } = compileRouter(all)
-  yield
-  for (const { index, by } of unreachable(tellingHosts(all, hosts), own.length)) {
+  const { find, unreachable } = yield* routerParts(all)
+  for (const { index, by } of yield* unreachable(tellingHosts(all, hosts), own.length)) {
     const shadowed = routes[index - own.length]
     if (shadowed && by >= own.length) {
       shadowed.report(

@@ -1,4 +1,5 @@
 import { createTextMemo } from '../../base/memo.ts'
+import { type Parts, whole } from '../../base/parts.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import { canonicalPath } from '../../base/url.ts'
 import { type Found, METHODS, type Method, type Route, type Router } from '../../model/route.ts'
@@ -70,17 +71,28 @@ interface Compiled extends Router {
   unreachable(
     hosts: ReadonlySet<string>,
     from?: number,
-  ): readonly { readonly index: number; readonly by: number }[]
+  ): Parts<readonly { readonly index: number; readonly by: number }[]>
 }
+
+/** Rules of one part: each takes less time than to read a rule. */
+const OF_PART = 10
 
 /** Compiles rules, in file order, into a router. */
 export function compileRouter(routes: readonly Route[]): Compiled {
+  return whole(routerParts(routes))
+}
+
+/** As {@link compileRouter}, in parts. */
+export function* routerParts(routes: readonly Route[]): Parts<Compiled> {
   const exact = new Index()
   const loose = new Index()
-  const segments = routes.map((route) => segmentsOf(route.path))
-  for (const [i, route] of routes.entries()) {
-    exact.add(i, segments[i] ?? [])
-    loose.add(i, looseSegments(route.path))
+  const segments: (readonly Segment[])[] = []
+  for (const [i, { path }] of routes.entries()) {
+    if (i % OF_PART === 0) yield
+    const own = segmentsOf(path)
+    segments.push(own)
+    exact.add(i, own)
+    loose.add(i, looseSegments(path))
   }
   /** The first of these rules that serves a method of a host; else the number of rules. */
   const first = (rules: readonly number[], method: Method, host: string) =>
@@ -107,10 +119,12 @@ export function compileRouter(routes: readonly Route[]): Compiled {
         : { ambiguous: true, fault: readings.reason }),
     }
   }
-  const unreachable: Compiled['unreachable'] = (hosts, from = 0) => {
+  const unreachable: Compiled['unreachable'] = function* (hosts, from = 0) {
     const depth = Math.max(0, ...segments.map(({ length }) => length + 1))
-    return routes.slice(from).flatMap(({ path, methods, host }, place) => {
-      const index = from + place
+    const found: { readonly index: number; readonly by: number }[] = []
+    for (const [index, { path, methods, host }] of routes.entries()) {
+      if (index < from) continue
+      if (index % OF_PART === 0) yield
       const takers = samplesOf(path, depth).flatMap((sample) => {
         const rules = loose.findAny(writtenSegments(sample))
         return methods.flatMap((method) =>
@@ -118,8 +132,9 @@ export function compileRouter(routes: readonly Route[]): Compiled {
         )
       })
       const by = takers[0]
-      return by !== undefined && takers.every((taker) => taker < index) ? [{ index, by }] : []
-    })
+      if (by !== undefined && takers.every((taker) => taker < index)) found.push({ index, by })
+    }
+    return found
   }
   return { find: remembering(find), unreachable }
 }
