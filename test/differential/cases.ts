@@ -68,11 +68,20 @@ export function repaired(vars: Vars): Vars | undefined {
   for (let tries = 0; tries < 12; tries++) {
     const read = readVars(vars)
     if (read.ok) return vars
-    const [issue] = read.reason
-    if (!issue) return undefined
-    const name = `${issue.path.replace(/\d+/g, 'N')}: ${issue.message.slice(0, 90)}`
-    taken.set(name, (taken.get(name) ?? 0) + 1)
-    if (!takeOut(vars, stepsOf(issue.path))) return undefined
+    if (read.reason.length === 0) return undefined
+    for (const { path, message } of read.reason) {
+      const name = `${path.replace(/\d+/g, 'N')}: ${message.slice(0, 90)}`
+      taken.set(name, (taken.get(name) ?? 0) + 1)
+    }
+    // Each place once, and later rules first, so that the numbers of others stay.
+    const places = new Map(
+      read.reason.map(({ path }) => {
+        const steps = stepsOf(path).slice(0, 3)
+        return [steps.join(), steps]
+      }),
+    )
+    const sorted = [...places.values()].sort(([, a], [, b]) => Number(b) - Number(a))
+    if (!sorted.every((steps) => takeOut(vars, steps))) return undefined
   }
   return undefined
 }

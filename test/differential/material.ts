@@ -10,6 +10,7 @@ import {
   sign,
 } from 'node:crypto'
 import type { JsonObject, Jwk } from '../reference/types.ts'
+import { keepSigned } from './kept.ts'
 import type { ProofSpec, TokenSpec } from './shapes.ts'
 
 interface Key {
@@ -109,41 +110,35 @@ export function filled(value: unknown): unknown {
   return value
 }
 
-function signed(header: unknown, claims: unknown, { alg, privateKey }: Key): string {
+function signed(header: unknown, claims: unknown, { alg, privateKey, publicKey }: Key): string {
   const input = `${part(header)}.${part(claims)}`
   const hash = alg === 'Ed25519' ? null : `sha${alg.slice(2)}`
-  const signature = sign(alg === 'Ed25519' ? null : (hash ?? 'sha256'), Buffer.from(input), {
-    key: privateKey,
+  const options = {
     ...(alg.startsWith('ES') && { dsaEncoding: 'ieee-p1363' as const }),
     ...(alg.startsWith('PS') && {
       padding: constants.RSA_PKCS1_PSS_PADDING,
       saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
     }),
-  })
+  }
+  const data = Buffer.from(input)
+  const signature = sign(hash, data, { key: privateKey, ...options })
+  keepSigned(hash, data, { key: publicKey, ...options }, signature)
   return `${input}.${signature.toString('base64url')}`
 }
 
-const MOST_KEPT = 20_000
-const kept = new Map<string, string>()
+const texts = new WeakMap<TokenSpec, string>()
 
-function once(id: string, makeText: () => string): string {
-  const known = kept.get(id)
-  if (known !== undefined) return known
-  if (kept.size >= MOST_KEPT) kept.clear()
-  const text = makeText()
-  kept.set(id, text)
-  return text
-}
-
-/** The text of a token. */
+/** The text of a token. Nobody changes the spec of a token that was sent. */
 export function tokenText(spec: TokenSpec): string {
-  return once(JSON.stringify(spec), () => {
-    const key = keyOf(spec.key)
-    const { kid } = key.jwk
-    const header = { alg: key.alg, ...(kid !== undefined && { kid }), ...spec.header }
-    const text = damaged(signed(without(filled(header)), filled(spec.claims), key), spec.damage)
-    return spec.encrypted ? encrypted(text, spec.encrypted) : text
-  })
+  const known = texts.get(spec)
+  if (known !== undefined) return known
+  const key = keyOf(spec.key)
+  const { kid } = key.jwk
+  const header = { alg: key.alg, ...(kid !== undefined && { kid }), ...spec.header }
+  const whole = damaged(signed(without(filled(header)), filled(spec.claims), key), spec.damage)
+  const text = spec.encrypted ? encrypted(whole, spec.encrypted) : whole
+  texts.set(spec, text)
+  return text
 }
 
 /** Members that are `null` are left out, so that a header can lack what it has by default. */
@@ -189,6 +184,5 @@ export function proofText(
   const all = { typ: 'dpop+jwt', alg: keyOf(key).alg, jwk: bareKey(key), ...header }
   const ath = createHash('sha256').update(token).digest('base64url')
   const members = { jti: 'p1', htm: method, htu: url, iat: now, ath, ...claims }
-  const id = JSON.stringify([key, all, members])
-  return once(id, () => signed(without(all), without(members), keyOf(key)))
+  return signed(without(all), without(members), keyOf(key))
 }

@@ -2,6 +2,7 @@
 import { makeCase } from './cases.ts'
 import { compareCase } from './compare.ts'
 import { type Coverage, createCoverage } from './coverage.ts'
+import { withKept } from './kept.ts'
 import { printed, shrunk } from './shrink.ts'
 
 export interface Ran {
@@ -23,7 +24,9 @@ export interface Running {
   most?: number
 }
 
-export async function run({ seed, decisions, within, from = 0, most = 3 }: Running): Promise<Ran> {
+export const run = (running: Running): Promise<Ran> => withKept(() => runAll(running))
+
+async function runAll({ seed, decisions, within, from = 0, most = 3 }: Running): Promise<Ran> {
   const coverage = createCoverage()
   const disagreements: string[] = []
   const end = within === undefined ? Number.POSITIVE_INFINITY : performance.now() + within

@@ -182,14 +182,12 @@ export interface Challenge {
   max_age?: number
 }
 
-/** Ends the decision with a code of docs/denials.md. Only `decide.ts` catches it. */
-export class Refusal extends Error {
+/** Ends the decision with a code of docs/denials.md. Only `decide.ts` catches it, so it is no `Error` with a stack. */
+export class Refusal {
   code: string
   challenge: Challenge
 
   constructor(code: string, challenge: Challenge = {}) {
-    super(code)
-    this.name = 'Refusal'
     this.code = code
     this.challenge = challenge
   }
