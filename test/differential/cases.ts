@@ -2,6 +2,8 @@
 import type { JsonObject } from '../reference/types.ts'
 import { createDice, type Dice } from './dice.ts'
 import { readVars } from './first.ts'
+import { moveRequest } from './near-requests.ts'
+import { moveToken } from './near-tokens.ts'
 import { varsOf } from './policies.ts'
 import { changeRequest, requestTo, requestToGate, send } from './requests.ts'
 import {
@@ -14,36 +16,82 @@ import {
   type Vars,
 } from './shapes.ts'
 import { changeToken, keysOfProfile, tokenFor } from './tokens.ts'
+import { secondsOf } from './words.ts'
 
-const STEPS = 60
+/** Ids that agents mostly have. */
+const AGENT_IDS = ['planner', 'agent-42', 'helper', 'alice', 'bob', 'carol', '123', '456']
+
+/** Requests to one policy. Most faults are found by few, and some only by many. */
+const STEPS = [4, 8, 8, 12, 12, 30]
+
+/** A case that is being made. */
+interface Making {
+  readonly made: Case
+  readonly dice: Dice
+  /** The policy in force. */
+  vars: Vars
+  /** The present second. */
+  now: number
+  /** How often something happens that makes requests fail early. */
+  readonly noise: number
+  /** Whether mostly one rule is asked, again and again. */
+  readonly favourite: number | undefined
+}
 
 /** The case of this number. */
 export function makeCase(seed: number, number: number): Case {
   const dice = createDice(seed, number)
   const vars = validVars(dice)
-  const policies = [vars]
   const keys = Object.fromEntries(
     Object.entries(vars.ISSUERS).map(([name, { profile }]) => [
       name,
       setOf(dice, profile as string),
     ]),
   )
-  const made: Case = { policies, keys, tokens: {}, steps: [] }
-  while (made.steps.length < STEPS) made.steps.push(stepOf(dice, made, vars))
-  if (dice.chance(0.4)) {
-    policies.push(changedVars(dice, vars))
-    const step = made.steps[8 + dice.below(STEPS - 8)]
-    if (step) step.before = { ...step.before, policy: 1 }
+  const made: Case = { policies: [vars], keys, tokens: {}, steps: [] }
+  const making: Making = {
+    made,
+    dice,
+    vars,
+    now: BEGIN,
+    noise: dice.pick([0.1, 0.3, 1]),
+    favourite: dice.chance(0.6) ? dice.pick([0, 0, dice.below(vars.ROUTES.length)]) : undefined,
+  }
+  const count = dice.pick(STEPS)
+  // Where agents need approval, mostly all of them have it.
+  const approved = /"agents":"approved"/.test(JSON.stringify(vars)) && dice.chance(0.8)
+  const deployed = dice.chance(0.25) ? 1 + dice.below(count) : count
+  while (made.steps.length < count) {
+    const step = stepOf(making)
+    if (made.steps.length === deployed) deploy(making, step)
+    if (made.steps.length === 0 && approved) {
+      step.before = { ...step.before, agents: { ...approvals(vars), ...step.before?.agents } }
+    }
+    made.steps.push(step)
   }
   return made
 }
 
+/** An approval of each agent. */
+function approvals({ ISSUERS }: Vars): NonNullable<Change['agents']> {
+  const all = Object.values(ISSUERS).flatMap(({ issuer }) =>
+    AGENT_IDS.map((id) => [`${issuer} ${id}`, { status: 'approved' as const }]),
+  )
+  return Object.fromEntries(all)
+}
+
+/** Deploys a policy that is a little different before a step. */
+function deploy(making: Making, step: Step): void {
+  const { made, dice, vars } = making
+  making.vars = changedVars(dice, vars)
+  made.policies.push(making.vars)
+  step.before = { ...step.before, policy: made.policies.length - 1 }
+}
+
 function setOf(dice: Dice, profile: string): string[] {
   const keys = keysOfProfile(profile)
-  const more = dice.some(
-    ['a2', 'ed', 'rsa', 'ps', 'es384', 'plain', 'nameless', 'enc', 'svid'],
-    0.25,
-  )
+  const others = ['a2', 'ed', 'rsa', 'ps', 'es384', 'plain', 'nameless', 'enc', 'svid', 'signing']
+  const more = dice.some([...others, 'tenant'], 0.2)
   return [...new Set([...keys, ...more, ...(dice.chance(0.03) ? ['a1b'] : [])])]
 }
 
@@ -126,81 +174,172 @@ function takeOut(vars: Vars, path: string[]): boolean {
 function changedVars(dice: Dice, vars: Vars): Vars {
   const changed = structuredClone(vars)
   const other = varsOf(dice)
+  const rule = dice.pick(changed.ROUTES)
+  const [name = ''] = Object.keys(changed.ISSUERS)
+  const issuer = changed.ISSUERS[name] as JsonObject
+  const { rate_limit: limit } = rule
   dice.pick<() => unknown>([
     () => changed.ROUTES.splice(dice.below(changed.ROUTES.length), 1),
     () => changed.ROUTES.unshift(...other.ROUTES.slice(0, 1)),
     () => Object.assign(changed.GATE, other.GATE),
-    () => Object.assign(changed.ROUTES[0] as JsonObject, { scopes: ['admin:all'] }),
-    () => Object.assign(changed.ISSUERS.acme as JsonObject, { required_claims: ['tenant'] }),
+    () => Object.assign(rule, dice.pick(other.ROUTES), { match: rule.match }),
+    () => Object.assign(issuer, { ...other.ISSUERS.acme, issuer: issuer.issuer }),
+    () => Object.assign(issuer, { agent_id: 'sub' }),
+    () => Object.assign(rule, { scopes: ['admin:all'] }),
+    () => Object.assign(issuer, { required_claims: ['tenant'] }),
     () => Object.assign(changed, { SCOPES: { 'docs:write': ['docs:read'] } }),
+    () => (rule.mode = rule.mode === 'shadow' ? 'enforce' : 'shadow'),
+    () => (rule.host = 'api.example.com'),
+    () =>
+      (rule.rate_limit = limit
+        ? { ...(limit as JsonObject), period: '10m' }
+        : { limit: 2, period: '60s' }),
     () => {},
   ])()
   return repaired(changed) ?? structuredClone(vars)
 }
 
 /** A step: mostly a request that a rule matches, with a token that it accepts; often a step again. */
-function stepOf(dice: Dice, made: Case, vars: Vars): Step {
-  const before = dice.chance(0.15) ? changeOf(dice, made, vars) : undefined
-  const last = made.steps.at(-1 - dice.below(3))
-  if (last && dice.chance(0.4)) {
-    const request = structuredClone(last.request)
-    if (request.proof && dice.chance(0.7)) request.proof.claims.jti = `p${made.steps.length}`
-    if (dice.chance(0.2)) changeRequest(dice, request)
-    return { ...(before && { before }), request }
-  }
-  return { ...(before && { before }), request: aimed(dice, made, vars) }
+function stepOf(making: Making): Step {
+  const { made, dice, noise, favourite, now } = making
+  const before = beforeOf(making)
+  const last = made.steps.at(-1 - (favourite === undefined ? dice.below(3) : 0))
+  const request =
+    last && dice.chance(favourite === undefined ? 0.35 : 0.6)
+      ? again(making, last.request)
+      : aimed(making)
+  const { vars } = making
+  if (dice.chance(0.5 * noise)) changeRequest(dice, request)
+  if (dice.chance(0.04)) changeRequest(dice, request)
+  if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
+  return { ...(before && { before }), request }
 }
 
-function aimed(dice: Dice, made: Case, vars: Vars): RequestSpec {
+/** The rule that a request was made for. */
+const aims = new WeakMap<RequestSpec, JsonObject>()
+const ruleOf = ({ vars }: Making, request: RequestSpec) => {
+  const rule = aims.get(request)
+  return rule && vars.ROUTES.includes(rule) ? rule : undefined
+}
+
+function again(making: Making, before: RequestSpec): RequestSpec {
+  const { made, dice } = making
+  const rule = aims.get(before)
+  if (rule && before.token !== undefined && dice.chance(0.15)) {
+    // Another request to the same rule with the same token.
+    const { request } = requestTo(dice, making.vars, rule)
+    const spec = made.tokens[before.token]
+    if (spec) send(dice, request, before.token, spec, rule, making.now)
+    aims.set(request, rule)
+    return request
+  }
+  const request = structuredClone(before)
+  if (rule) aims.set(request, rule)
+  if (request.proof && dice.chance(0.7)) request.proof.claims.jti = `p${made.steps.length}`
+  const spec = request.token === undefined ? undefined : made.tokens[request.token]
+  if (spec && dice.chance(0.3)) {
+    // The same request with another token that differs in one place.
+    const next = structuredClone(spec)
+    const name = issuerOf(making, next)
+    if (name !== undefined)
+      moveToken(dice, next, { vars: making.vars, name, rule, now: making.now })
+    request.token = `t${Object.keys(made.tokens).length}`
+    made.tokens[request.token] = next
+  }
+  return request
+}
+
+const issuerOf = ({ vars }: Making, { claims }: TokenSpec): string | undefined =>
+  Object.keys(vars.ISSUERS).find((name) => vars.ISSUERS[name]?.issuer === claims.iss)
+
+function aimed(making: Making): RequestSpec {
+  const { dice, vars, favourite, now } = making
   const isOwn = dice.chance(0.05)
-  const rule = isOwn ? undefined : dice.pick(vars.ROUTES)
+  const preferred = favourite === undefined ? undefined : vars.ROUTES[favourite]
+  const rule = isOwn
+    ? undefined
+    : preferred && dice.chance(0.8)
+      ? preferred
+      : dice.pick(vars.ROUTES)
   const { request, params } = rule
     ? requestTo(dice, vars, rule)
     : { request: requestToGate(dice, vars), params: {} }
-  if (rule?.access === 'public' ? dice.chance(0.3) : dice.chance(0.95)) {
-    const { name, spec } = tokenOf(dice, made, vars, rule, params)
-    send(dice, request, name, spec, rule)
+  if (rule) aims.set(request, rule)
+  if (rule?.access === 'public' ? dice.chance(0.3) : dice.chance(0.97)) {
+    const { name, spec } = tokenOf(making, rule, params)
+    send(dice, request, name, spec, rule, now)
   }
-  if (dice.chance(0.2)) changeRequest(dice, request)
-  if (dice.chance(0.06)) changeRequest(dice, request)
   return request
 }
 
 function tokenOf(
-  dice: Dice,
-  made: Case,
-  vars: Vars,
+  { dice, made, vars, noise, now }: Making,
   rule: JsonObject | undefined,
   params: Record<string, string>,
 ): { name: string; spec: TokenSpec } {
   const known = Object.entries(made.tokens)
-  if (known.length > 0 && dice.chance(0.15)) {
+  if (known.length > 0 && dice.chance(0.12)) {
     const [name, spec] = dice.pick(known)
     return { name, spec }
   }
   const accepted = (rule?.issuers as string[] | undefined) ?? Object.keys(vars.ISSUERS)
   const names = Object.keys(vars.ISSUERS)
-  const issuer = dice.chance(0.95)
+  const issuer = dice.chance(0.97)
     ? dice.pick(accepted.filter((one) => names.includes(one)).concat(names.slice(0, 1)))
     : dice.pick(names)
-  const spec = tokenFor(dice, vars, issuer, rule, params)
-  if (dice.chance(0.3)) changeToken(dice, spec, vars)
-  if (dice.chance(0.06)) changeToken(dice, spec, vars)
+  const spec = tokenFor(dice, vars, issuer, rule, params, Math.floor(now))
+  if (dice.chance(0.4)) moveToken(dice, spec, { vars, name: issuer, rule, now })
+  if (dice.chance(0.1 + 0.3 * noise)) changeToken(dice, spec, vars)
   const name = `t${known.length}`
   made.tokens[name] = spec
   return { name, spec }
 }
 
-function changeOf(dice: Dice, made: Case, vars: Vars): Change {
+/** What happens before a step. */
+function beforeOf(making: Making): Change | undefined {
+  const { made, dice, noise } = making
+  const last = made.steps.at(-1)?.before
+  // What was broken is mended soon, so that other requests are not all refused for it.
+  const mended: Change = {
+    ...(last?.unavailable && dice.chance(0.7) && { unavailable: [] }),
+    ...(last?.keys && dice.chance(0.7) && { keys: made.keys }),
+    ...(last?.bindings && dice.chance(0.7) && { bindings: { RL: 'allows' } }),
+  }
+  const changed = dice.chance(0.08 + 0.12 * noise) ? changeOf(making) : undefined
+  const before: Change = { ...mended, ...changed }
+  making.now += before.wait ?? 0
+  return Object.keys(before).length > 0 ? before : undefined
+}
+
+/** Seconds until a moment at which a token that was sent counts no longer. */
+function untilBorder({ made, dice, vars, now }: Making): number {
+  const tolerance = secondsOf(vars.GATE.clock_tolerance, 5)
+  const { claims } = dice.pick(Object.values(made.tokens)) ?? { claims: {} as JsonObject }
+  const moments = [claims.exp, claims.auth_time, claims.iat].flatMap((time, i) =>
+    typeof time !== 'number'
+      ? []
+      : i === 0
+        ? [time + tolerance, time + 65]
+        : vars.ROUTES.flatMap(({ max_age: age }) =>
+            age === undefined ? [] : [time + secondsOf(age, 0) + tolerance],
+          ),
+  )
+  const ahead = moments.filter((moment) => moment > now + 1 && moment < now + 900)
+  return ahead.length === 0 ? 1 : dice.pick(ahead) - now + dice.pick([-1, -0.001, 0, 0.5, 1])
+}
+
+function changeOf(making: Making): Change {
+  const { made, dice, vars } = making
   const names = Object.keys(vars.ISSUERS)
   const name = dice.pick(names)
   const issuer = vars.ISSUERS[name]?.issuer as string
   const tokens = Object.values(made.tokens)
   const { claims } = tokens.length > 0 ? dice.pick(tokens) : { claims: {} as JsonObject }
-  const agentIds = ['planner', 'agent-42', 'helper', 'alice', '123']
   return dice.pick<() => Change>([
-    () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61, 250]) }),
+    () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61]) }),
     () => ({ wait: dice.pick([0.001, 2, 10, 30]) }),
+    () => ({ wait: untilBorder(making) }),
+    () => ({ wait: untilBorder(making) }),
     () => {
       const kind = dice.pick([
         'token',
@@ -213,7 +352,7 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
       ] as const)
       const value = {
         token: claims.jti ?? 'j1',
-        agent: dice.pick(agentIds),
+        agent: dice.pick(AGENT_IDS),
         subject: claims.sub ?? 'alice',
         client: claims.client_id ?? claims.azp ?? 'planner',
         workflow: dice.pick(['run-1', 'run-2', '7']),
@@ -237,13 +376,21 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
     () => ({ liftAll: true }),
     () => ({
       keys: {
-        [name]: dice.pick([null, ['a1'], ['a2'], ['a1', 'a2', 'ed'], setOf(dice, 'rfc9068'), []]),
+        [name]: dice.pick([
+          null,
+          ['a1'],
+          ['a1b'],
+          ['a2'],
+          ['a1', 'a2', 'ed'],
+          setOf(dice, 'rfc9068'),
+          [],
+        ]),
       },
     }),
     () => ({ keys: { [name]: keysOfProfile(vars.ISSUERS[name]?.profile as string) } }),
     () => ({
       agents: {
-        [`${issuer} ${dice.pick([...agentIds, String(claims.sub ?? 'x')])}`]: dice.pick([
+        [`${issuer} ${dice.pick([...AGENT_IDS, String(claims.sub ?? 'x')])}`]: dice.pick([
           null,
           { status: 'suspended' as const },
           { status: 'retired' as const },
@@ -261,7 +408,7 @@ function changeOf(dice: Dice, made: Case, vars: Vars): Change {
     }),
     () => ({
       agents: Object.fromEntries(
-        agentIds.map((id) => [`${issuer} ${id}`, { status: 'approved' as const }]),
+        AGENT_IDS.map((id) => [`${issuer} ${id}`, { status: 'approved' as const }]),
       ),
     }),
     () => ({

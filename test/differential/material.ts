@@ -46,12 +46,19 @@ export const KEYS: Record<string, Key> = {
   plain: make('ES256', 'k8', { alg: null }),
   nameless: make('ES256', 'k9', { kid: null }),
   enc: make('ES256', 'k10', { use: 'enc' }),
+  signing: make('ES256', 'k11', { key_ops: ['sign'] }),
+  /** Published for one tenant of a server with many. */
+  tenant: make('ES256', 'k12', {
+    issuer: `https://login.example/${'2'.repeat(8)}-2222-2222-2222-${'2'.repeat(12)}/v2.0`,
+  }),
   stranger: make('ES256', 'k1'),
   client: make('ES256', 'c1'),
   client2: make('ES256', 'c2'),
   clientEd: make('Ed25519', 'c3'),
   decrypt: make('RSA-OAEP-256', 'd1', { use: 'enc' }),
 }
+/** The key of RS256, used with PS256. */
+KEYS.rsaPs = { ...keyOf('rsa'), alg: 'PS256' }
 
 /** A public key without names, as `cnf.jwk` and proofs have it. */
 export function bareKey(name: string): JsonObject {
@@ -92,6 +99,13 @@ export const DECRYPTION_SECRET = JSON.stringify({
 const part = (value: unknown) =>
   Buffer.from(JSON.stringify(value).replace(/"@raw:([^"]*)"/g, '$1')).toString('base64url')
 
+/** An object whose first member is there twice. */
+const twice = (value: unknown) => {
+  const text = JSON.stringify(value)
+  const [, member = '"x":1'] = /^\{("[^"]*":"[^"\\]*")/.exec(text) ?? []
+  return Buffer.from(`{${member},${text.slice(1)}`).toString('base64url')
+}
+
 /** Replaces what a spec or a policy names by keys: `"@key:NAME"`, `"@jwk:NAME"`, `"@jkt:NAME"`, `"@x5t:NAME"`. */
 export function filled(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(filled)
@@ -110,8 +124,13 @@ export function filled(value: unknown): unknown {
   return value
 }
 
-function signed(header: unknown, claims: unknown, { alg, privateKey, publicKey }: Key): string {
-  const input = `${part(header)}.${part(claims)}`
+function signed(
+  header: unknown,
+  claims: unknown,
+  { alg, privateKey, publicKey }: Key,
+  write = part,
+): string {
+  const input = `${part(header)}.${write(claims)}`
   const hash = alg === 'Ed25519' ? null : `sha${alg.slice(2)}`
   const options = {
     ...(alg.startsWith('ES') && { dsaEncoding: 'ieee-p1363' as const }),
@@ -135,7 +154,9 @@ export function tokenText(spec: TokenSpec): string {
   const key = keyOf(spec.key)
   const { kid } = key.jwk
   const header = { alg: key.alg, ...(kid !== undefined && { kid }), ...spec.header }
-  const whole = damaged(signed(without(filled(header)), filled(spec.claims), key), spec.damage)
+  const write = spec.damage === 'twice' ? twice : part
+  const claims = filled(spec.claims)
+  const whole = damaged(signed(without(filled(header)), claims, key, write), spec.damage)
   const text = spec.encrypted ? encrypted(whole, spec.encrypted) : whole
   texts.set(spec, text)
   return text
@@ -184,5 +205,5 @@ export function proofText(
   const all = { typ: 'dpop+jwt', alg: keyOf(key).alg, jwk: bareKey(key), ...header }
   const ath = createHash('sha256').update(token).digest('base64url')
   const members = { jti: 'p1', htm: method, htu: url, iat: now, ath, ...claims }
-  return signed(without(all), without(members), keyOf(key))
+  return signed(without(filled(all)), without(members), keyOf(key))
 }

@@ -71,6 +71,7 @@ const GATE: Keys = {
   request_id: () => 'always',
   shared_ids: () => true,
   agents: () => 'approved',
+  in_flight: () => 8,
   lift: () => ['2hT1Zs0yX3kq8bN5vC7m9A'],
   mode: () => 'shadow',
   journal: () => ({ allowed: 1 }),
@@ -105,6 +106,8 @@ const DELEGATION: Keys = {
   may_act: (dice) => dice.pick(['if_present', 'required']),
 }
 
+const FORMS = ['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent']
+
 const ISSUER: Keys = {
   jwks_cache: () => ({ max_fresh: '10m', stale_if_error: '1h', cooldown: '10s' }),
   audiences: (dice) => dice.pick([['urn:api'], [API, 'urn:api']]),
@@ -113,8 +116,7 @@ const ISSUER: Keys = {
   typ: (dice) =>
     dice.pick([['at+jwt', 'absent'], ['jwt'], ['application/at+jwt'], ['absent', 'jwt', 'at+jwt']]),
   max_lifetime: (dice) => dice.pick(['2m', '5m', '1h']),
-  agentic_forms: (dice) =>
-    dice.some(['bare-checksum', 'bearer-proof', 'jkt', 'repeated-agent'], 0.6),
+  agentic_forms: (dice) => dice.some(FORMS, 0.6),
   changed: (dice) => dice.pick(['alert', 'hold']),
   required_claims: (dice) => dice.pick([['tenant'], [], ['jti', 'level']]),
   claims: CLAIMS,
@@ -161,6 +163,11 @@ const CONDITIONS = [
   'token.sub.matches("^a[a-z]+$")',
   'agent.subject != agent.client_id',
   'has(agent.actor) ? agent.actor.sub == "planner" : true',
+  'has(agent.actor) && has(agent.actor.issuer) && agent.actor.issuer.contains("beta")',
+  'has(token.act) && has(token.act.act)',
+  'request.params.id == "a b" || request.params.id == "7"',
+  'inNetwork(request.ip, ["192.0.2.0/24", token.tenant])',
+  'request.asn == 64500 || inNetwork(token.sub, ["192.0.2.0/24"])',
   'size(agent.scopes) > 1',
   'request.tls == "TLSv1.3"',
   'has(agent.workflow_id) && agent.workflow_id.startsWith("run")',
@@ -270,6 +277,7 @@ const RULE: Keys = {
       { limit: 1, period: '30s', per: 'workflow' },
     ]),
   single_use: () => true,
+  in_flight: () => 4,
   token_subprotocols: (dice) => dice.pick([['openai-insecure-api-key.'], ['own.', 'mcp.auth.']]),
   possession: (dice) => dice.pick(['required', 'if-bound']),
   agents: () => 'approved',
@@ -289,12 +297,25 @@ const PATHS = [
     '/v1/report.json',
   ],
   ...['/.well-known/openid-configuration', '/v1/docs/{id}.json', '/c++/admin', '/c++/*'],
+  ...['/v1/caf%C3%A9', '/v1/docs/{id}/admin'],
 ]
-const METHODS = ['GET', 'GET', 'POST', 'GET,POST', '*', 'PUT,DELETE', 'PATCH', 'HEAD']
+const METHODS = [
+  'GET',
+  'GET',
+  'GET',
+  'GET,POST',
+  'POST',
+  'GET,POST',
+  '*',
+  'PUT,DELETE',
+  'PATCH',
+  'HEAD',
+]
 
 function scopesOf(dice: Dice, path: string): Json {
   const name = /\{(\w+)\}/.exec(path)?.[1]
   const templates = name ? [`docs:read:{${name}}`, `{${name}}:x`] : ['docs:write']
+  if (path.includes('{part}')) templates.push('p:{id}:{part}', 'p:{id}:{part}')
   return dice.pick<Json>([
     [],
     [dice.pick(SCOPES)],
@@ -364,15 +385,23 @@ const ISSUERS = {
   gamma: 'https://auth.gamma.example',
 }
 
-function issuerOf(dice: Dice, name: string, density: number): JsonObject {
-  const profile = dice.chance(0.45) ? 'rfc9068' : dice.pick(PROFILES)
+function issuerOf(
+  dice: Dice,
+  name: string,
+  density: number,
+  profile = dice.chance(0.45) ? 'rfc9068' : dice.pick(PROFILES),
+): JsonObject {
   const isAgentic = profile === 'agentic-jwt'
   const { agentic_forms: forms, changed, ...keys } = some(dice, ISSUER, density)
   const table: JsonObject = {
     issuer:
-      profile === 'spiffe' ? `spiffe://${name}.example` : ISSUERS[name as keyof typeof ISSUERS],
+      profile === 'spiffe'
+        ? `spiffe://${name}.example`
+        : profile === 'entra' && dice.chance(0.5)
+          ? `https://${name}.example/${'1'.repeat(8)}-1111-1111-1111-${'1'.repeat(12)}/v2.0`
+          : ISSUERS[name as keyof typeof ISSUERS],
     ...(profile !== 'rfc9068' && { profile }),
-    ...(dice.chance(0.9) && { agent_prefix: `${name}/` }),
+    agent_prefix: `${name}/`,
     ...keys,
     ...(isAgentic && dice.chance(0.5) && { agentic_forms: forms ?? ['jkt'] }),
     ...(isAgentic && dice.chance(0.5) && { changed: changed ?? 'alert' }),
@@ -401,7 +430,7 @@ function grantsOf(dice: Dice, issuers: Record<string, JsonObject>): JsonObject[]
         { level: { min: 3 } },
         { tenant: { pattern: '[a-z]+' } },
       ]),
-      scopes: dice.some(SCOPES, 0.5),
+      scopes: dice.some(SCOPES, dice.pick([0.5, 1])),
       ...(dice.chance(0.25) && { agent_type: dice.pick(TYPES) }),
       ...(dice.chance(0.25) && {
         agent_id: dice.pick(['t:{tenant}', 'l:{level}', 'repo:{repository_id}', 's:{sub}-{jti}']),
@@ -410,11 +439,66 @@ function grantsOf(dice: Dice, issuers: Record<string, JsonObject>): JsonObject[]
   })
 }
 
+/** Rules behind others, for what these do not match. */
+const WIDE: ((dice: Dice) => JsonObject)[] = [
+  () => ({ match: '* /*', scopes: [] }),
+  () => ({ match: 'GET,POST /v1/*', scopes: [] }),
+  (dice) => ({ match: 'GET /*', scopes: [dice.pick(SCOPES)] }),
+  () => ({ match: 'GET /*', access: 'public' }),
+]
+
+/** The same rule for another host. */
+const twinOf = (dice: Dice, rule: JsonObject): JsonObject => ({
+  ...structuredClone(rule),
+  host: rule.host === 'files.example.com' ? 'api.example.com' : 'files.example.com',
+  ...(rule.access !== 'public' && dice.chance(0.5) && { scopes: ['admin:all'] }),
+})
+
+/** Sets one or two keys, each as often as the others. */
+function focus(dice: Dice, gate: JsonObject, issuer: JsonObject, rule: JsonObject): void {
+  const set = (table: JsonObject, keys: Keys) => {
+    const [name, make] = dice.pick(Object.entries(keys))
+    table[name] = make(dice)
+  }
+  const ways = [
+    () => set(gate, GATE),
+    () => set(issuer, ISSUER),
+    () => set(rule, RULE),
+    () => set(rule, RULE),
+  ]
+  dice.pick(ways)()
+  if (dice.chance(0.5)) dice.pick(ways)()
+}
+
+const OF_AGENTIC = ['delegation_chains', 'step_sequences', 'steps']
+
+/** Gives keys what they need beside, so that fewer of them are mistakes. */
+function suit(dice: Dice, issuers: Record<string, JsonObject>, routes: JsonObject[]): void {
+  const all = Object.values(issuers)
+  const { acme = {} } = issuers
+  const isAsked = routes.some((rule) => OF_AGENTIC.some((name) => name in rule))
+  if (isAsked && all.every(({ profile }) => profile !== 'agentic-jwt')) {
+    for (const name of Object.keys(acme)) delete acme[name]
+    Object.assign(acme, issuerOf(dice, 'acme', 0, 'agentic-jwt'))
+  }
+  for (const rule of routes) {
+    if (rule.access !== 'public') continue
+    for (const name of Object.keys(rule)) if (!PUBLIC.includes(name)) delete rule[name]
+  }
+  for (const issuer of all) if (issuer.rules === false) issuer.admin = 'all'
+}
+
 /** A policy, perhaps with mistakes. */
 export function varsOf(dice: Dice): Vars {
   const density = dice.pick([0.02, 0.05, 0.08, 0.12])
   const names = ['acme', 'beta', 'gamma'].slice(0, 1 + dice.below(3))
   const issuers = Object.fromEntries(names.map((name) => [name, issuerOf(dice, name, density)]))
+  const routes = Array.from({ length: 1 + dice.below(4) }, () => ruleOf(dice, density))
+  if (dice.chance(0.4)) routes.push(dice.pick(WIDE)(dice))
+  if (dice.chance(0.15)) routes.push(twinOf(dice, routes[0] ?? {}))
+  const gate = some(dice, GATE, dice.pick([0, 0.02, 0.05]))
+  if (dice.chance(0.6)) focus(dice, gate, issuers.acme ?? {}, routes[0] ?? {})
+  suit(dice, issuers, routes)
   const grants = grantsOf(dice, issuers)
   return {
     GATE: {
@@ -424,14 +508,19 @@ export function varsOf(dice: Dice): Vars {
         'https://origin.example.com/base',
         'service:ORIGIN',
       ]),
-      ...some(dice, GATE, dice.pick([0.02, 0.04, 0.07])),
+      ...gate,
     },
     ISSUERS: issuers,
-    ROUTES: Array.from({ length: 2 + dice.below(4) }, () => ruleOf(dice, density)),
+    ROUTES: routes,
     ...(dice.chance(0.4) && {
       SCOPES: dice.pick<JsonObject>([
         { 'admin:all': ['docs:write', 'files:all'], 'docs:write': ['docs:read'] },
         { 'docs:write': ['docs:read'] },
+        {
+          'admin:all': ['docs:*', 'docs:read:*'],
+          'docs:write': ['p:*'],
+          'files:all': ['docs:write'],
+        },
       ]),
     }),
     ...(grants.length > 0 && { GRANTS: grants }),

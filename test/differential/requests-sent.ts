@@ -27,7 +27,7 @@ export function requestOf(sent: Sent): { request: Request; cf: PlatformFacts } {
     ...(certificate && {
       tlsClientAuth: {
         certVerified: certificate.verified ? 'SUCCESS' : 'FAILED',
-        certRevoked: '0',
+        certRevoked: certificate.revoked ? '1' : '0',
         ...(certificate.sha256 !== undefined && { certFingerprintSHA256: certificate.sha256 }),
       },
     }),

@@ -20,11 +20,13 @@ export function requestTo(dice: Dice, vars: Vars, rule: JsonObject): Aimed {
   const params: Record<string, string> = {}
   const path = pattern
     .replace(/\{(\w+)\}/g, (_, name: string) => {
-      const id = dice.chance(0.85) ? dice.pick(IDS) : dice.pick(ODD_IDS)
+      const id = dice.chance(0.93) ? dice.pick(IDS) : dice.pick(ODD_IDS)
       params[name] = id
       return id
     })
-    .replace(/\*$/, () => dice.pick(['', 'x', 'x/y', dice.pick(IDS), dice.pick(ODD_IDS)]))
+    .replace(/\*$/, () =>
+      dice.chance(0.9) ? dice.pick(['', 'x', 'x/y', ...IDS]) : dice.pick(ODD_IDS),
+    )
   const method = methods === '*' ? dice.pick(METHODS) : dice.pick(methods.split(','))
   const resource = new URL((rule.resource ?? vars.GATE.resource) as string)
   const request: RequestSpec = {
@@ -33,7 +35,7 @@ export function requestTo(dice: Dice, vars: Vars, rule: JsonObject): Aimed {
     host: (rule.host as string | undefined) ?? resource.hostname,
     target: path,
     headers: [],
-    address: dice.pick(['192.0.2.7', '192.0.2.7', '198.51.100.9', '2001:db8::1']),
+    address: dice.pick(['192.0.2.7', '192.0.2.7', '198.51.100.9', '2001:db8::1', '2001:db8::2']),
   }
   const { client_ip: clientIp = 'cf-connecting-ip' } = vars.GATE
   if (clientIp !== 'none' && clientIp !== 'connection' && dice.chance(0.95)) {
@@ -88,6 +90,7 @@ export function send(
   name: string,
   spec: TokenSpec,
   rule: JsonObject | undefined,
+  now: number,
 ): void {
   request.token = name
   const cnf = spec.claims.cnf
@@ -106,7 +109,7 @@ export function send(
           ...(dice.chance(0.5) && { nonce: 'good' }),
         },
       }
-      if (dice.chance(0.15)) changeProof(dice, request)
+      if (dice.chance(0.15)) changeProof(dice, request, now)
     }
   } else if (dice.chance(0.03))
     request.as = dice.pick([
@@ -128,9 +131,8 @@ export function send(
   }
 }
 
-function changeProof(dice: Dice, { proof, target, host }: RequestSpec): void {
+function changeProof(dice: Dice, { proof, target, host }: RequestSpec, now: number): void {
   if (!proof) return
-  const { now } = { now: Math.floor(1_767_225_700) }
   dice.pick([
     () => (proof.header.typ = dice.pick(['dpop+jwt', 'application/dpop+jwt', 'JWT', null])),
     () => (proof.header.alg = dice.pick(['ES384', 'HS256', 'none'])),

@@ -9,7 +9,7 @@ export interface TokenSpec {
   header: JsonObject
   claims: JsonObject
   /** How the text is broken after it was signed. */
-  damage?: 'signature' | 'cut' | 'payload' | 'padding'
+  damage?: 'signature' | 'cut' | 'payload' | 'padding' | 'twice'
   /** The key that it is encrypted for, and members laid over the header. */
   encrypted?: { key: KeyName; header: JsonObject }
 }
@@ -37,7 +37,8 @@ export interface RequestSpec {
   country?: string
   asn?: number
   botScore?: number
-  certificate?: KeyName
+  /** A name; `unverified:` or `revoked:` before it says so. */
+  certificate?: string
 }
 
 /** What happens before a request. */

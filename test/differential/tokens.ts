@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Json, JsonObject } from '../reference/types.ts'
 import type { Dice } from './dice.ts'
 import { BEGIN, type TokenSpec, type Vars } from './shapes.ts'
-import { ACRS, SCOPES, STEPS, TENANTS, TYPES, WORKFLOWS } from './words.ts'
+import { ACRS, SCOPES, STEPS, secondsOf, TENANTS, TYPES, WORKFLOWS } from './words.ts'
 
 const AGENTS = ['planner', 'agent-42', 'helper']
 
@@ -150,7 +150,7 @@ export const filledTemplate = (template: string, params: Record<string, string>)
   template.replace(/\{([^}]*)\}/g, (_, name: string) => params[name] ?? '7')
 
 /** Sets a claim by its path. */
-function put(claims: JsonObject, path: string, value: Json | undefined): void {
+export function put(claims: JsonObject, path: string, value: Json | undefined): void {
   const names = path.startsWith('/')
     ? path
         .slice(1)
@@ -173,7 +173,7 @@ function put(claims: JsonObject, path: string, value: Json | undefined): void {
 function fitting(rule: Json | undefined, dice: Dice): Json {
   if (Array.isArray(rule)) return dice.pick(rule)
   if (typeof rule !== 'object' || rule === null) return rule as Json
-  if (rule.pattern !== undefined) return dice.pick(['team-1', 'team-22'])
+  if (rule.pattern !== undefined) return dice.pick(['blue', 'blue', 'b.1'])
   const { min = 0, max = 10 } = rule as { min?: number; max?: number }
   return dice.pick([min, max, Math.floor((min + max) / 2)])
 }
@@ -185,6 +185,7 @@ export function tokenFor(
   name: string,
   rule: JsonObject | undefined,
   params: Record<string, string>,
+  now: number,
 ): TokenSpec {
   const issuer = vars.ISSUERS[name] ?? {}
   const profile = (issuer.profile as string | undefined) ?? 'rfc9068'
@@ -193,6 +194,10 @@ export function tokenFor(
   const mcp = rule?.mcp as JsonObject | undefined
   const resource = (rule?.resource ?? vars.GATE.resource) as string
   const isSpiffe = profile === 'spiffe'
+  const longest = Math.min(
+    ...[rule?.max_lifetime, issuer.max_lifetime].map((one) => secondsOf(one, 900)),
+  )
+  const age = dice.pick([1, 1, 60, 200].filter((one) => one + 30 <= longest))
   const claims: JsonObject = {
     ...(!isSpiffe && { iss }),
     aud: dice.pick(
@@ -200,9 +205,9 @@ export function tokenFor(
         .slice(0, 2)
         .concat(rule?.audiences ? [] : issuer.audiences ? [] : [resource]),
     ),
-    sub: dice.pick(['alice', 'alice', 'bob', 'planner']),
-    iat: BEGIN - dice.pick([1, 60, 60, 200]),
-    exp: BEGIN + dice.pick([30, 240, 240, 600]),
+    sub: dice.pick(['alice', 'alice', 'bob', 'carol', 'planner']),
+    iat: now - age,
+    exp: now + dice.pick([30, 240, 240, 600].filter((left) => age + left <= longest)),
     jti: dice.pick(['j1', 'j2', 'j3']),
     ...(dice.chance(0.7) && { tenant: dice.pick(TENANTS) }),
     ...(dice.chance(0.5) && { level: dice.below(8) }),
@@ -210,7 +215,9 @@ export function tokenFor(
     ...(dice.chance(0.3) && { nested: { name: dice.pick(['n', 'Zoë, Ltd', '100%']) } }),
     ...kind.claims(dice),
   }
+  const grants = (vars.GRANTS ?? []).filter((grant) => grant.issuer === name)
   for (const [path, need] of Object.entries({
+    ...(grants.length > 0 && (dice.pick(grants).claims as JsonObject)),
     ...(issuer.claims as JsonObject | undefined),
     ...(rule?.claims as JsonObject | undefined),
   })) {
@@ -231,6 +238,10 @@ export function tokenFor(
   }
   for (const path of text(issuer.agent_id)) {
     if (!path.startsWith('act') && dice.chance(0.6)) put(claims, path, dice.pick(AGENTS))
+  }
+  if (profile === 'cognito' && dice.chance(0.8)) {
+    delete claims.aud
+    claims.client_id = dice.pick(text(issuer.audiences))
   }
   const delegation = (issuer.delegation ?? {}) as JsonObject
   const ofRule = (rule?.delegation ?? {}) as JsonObject
@@ -256,7 +267,7 @@ export function tokenFor(
   if (rule?.acr_values || dice.chance(0.1)) {
     claims.acr = dice.pick([...text(rule?.acr_values), dice.pick(ACRS)])
   }
-  if (rule?.max_age || dice.chance(0.1)) claims.auth_time = BEGIN - dice.pick([10, 100, 300, 305])
+  if (rule?.max_age || dice.chance(0.1)) claims.auth_time = now - dice.pick([10, 10, 90, 100, 300])
   const details = rule?.authorization_details as JsonObject[] | undefined
   if (details) claims.authorization_details = details.map((need) => detailFor(dice, need, params))
   const isBound = rule?.possession === 'required' || issuer.possession === 'required'

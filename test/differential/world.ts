@@ -119,6 +119,16 @@ export async function entriesOf(world: World) {
   return [...revocations, ...agents.flat()]
 }
 
+function factsOf(certificate: string): NonNullable<Request['certificate']> {
+  const [name = '', state] = certificate.split(':').reverse()
+  return {
+    presented: true,
+    verified: state !== 'unverified',
+    ...(state === 'revoked' && { revoked: true }),
+    sha256: certificateOf(name),
+  }
+}
+
 /** The request of a step at a moment, in milliseconds. */
 export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
   const named = spec.token === undefined ? undefined : tokens[spec.token]
@@ -151,9 +161,7 @@ export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
       ...(country !== undefined && { country }),
       ...(asn !== undefined && { asn }),
       ...(botScore !== undefined && { botScore }),
-      ...(certificate !== undefined && {
-        certificate: { presented: true, verified: true, sha256: certificateOf(certificate) },
-      }),
+      ...(certificate !== undefined && { certificate: factsOf(certificate) }),
     },
   }
 }

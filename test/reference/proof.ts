@@ -147,7 +147,7 @@ function certificateHash(sha256: string | undefined): string | undefined {
 
 function checkCertificate({ request }: PossessionCase, hash: Json | undefined): Possession {
   const { certificate } = request
-  if (!certificate?.presented || !certificate.verified)
+  if (!certificate?.presented || !certificate.verified || certificate.revoked)
     return { ok: false, code: 'certificate_missing' }
   if (typeof hash !== 'string' || certificateHash(certificate.sha256) !== hash) {
     return { ok: false, code: 'certificate_mismatch' }

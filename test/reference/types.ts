@@ -34,8 +34,8 @@ export interface Request {
   colo?: string
   tls?: string
   botScore?: number
-  /** Facts of the TLS client certificate, if the client sent one that Cloudflare verified. */
-  certificate?: { presented: boolean; verified: boolean; sha256?: string }
+  /** Facts of the TLS client certificate, if the client sent one. */
+  certificate?: { presented: boolean; verified: boolean; revoked?: boolean; sha256?: string }
 }
 
 /** A public key of an issuer, as in its JWKS. */
