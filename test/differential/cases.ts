@@ -1,7 +1,8 @@
 /** Cases: policies, tokens, requests and what happens between them, all from a seed and a number. */
-import type { JsonObject } from '../reference/types.ts'
+import type { AgentStanding, JsonObject } from '../reference/types.ts'
 import { createDice, type Dice } from './dice.ts'
 import { readVars } from './first.ts'
+import { thumbprintOf } from './material.ts'
 import { moveRequest } from './near-requests.ts'
 import { moveToken } from './near-tokens.ts'
 import { varsOf } from './policies.ts'
@@ -65,17 +66,30 @@ export function makeCase(seed: number, number: number): Case {
     const step = stepOf(making)
     if (made.steps.length === deployed) deploy(making, step)
     if (made.steps.length === 0 && approved) {
-      step.before = { ...step.before, agents: { ...approvals(vars), ...step.before?.agents } }
+      step.before = { ...step.before, agents: { ...approvals(dice, vars), ...step.before?.agents } }
     }
     made.steps.push(step)
   }
   return made
 }
 
+/** An approval of what an Agentic JWT says of its agent. */
+const pinned = (dice: Dice, id: string): Omit<AgentStanding, 'id'> => ({
+  status: 'approved',
+  ...(dice.chance(0.6) && { checksums: dice.some(['a', 'b'].map((one) => one.repeat(64))) }),
+  ...(dice.chance(0.6) && { registrations: dice.some([`reg_${id}_1`, `reg_${id}_2`]) }),
+  ...(dice.chance(0.6) && { keys: dice.some([thumbprintOf('client'), thumbprintOf('client2')]) }),
+})
+
 /** An approval of each agent. */
-function approvals({ ISSUERS }: Vars): NonNullable<Change['agents']> {
-  const all = Object.values(ISSUERS).flatMap(({ issuer }) =>
-    AGENT_IDS.map((id) => [`${issuer} ${id}`, { status: 'approved' as const }]),
+function approvals(dice: Dice, { ISSUERS }: Vars): NonNullable<Change['agents']> {
+  const all = Object.values(ISSUERS).flatMap(({ issuer, profile }) =>
+    AGENT_IDS.map((id) => [
+      `${issuer} ${id}`,
+      profile === 'agentic-jwt' && dice.chance(0.7)
+        ? pinned(dice, id)
+        : { status: 'approved' as const },
+    ]),
   )
   return Object.fromEntries(all)
 }
@@ -209,11 +223,15 @@ function stepOf(making: Making): Step {
       ? again(making, last.request)
       : aimed(making)
   const { vars } = making
+  plain.set(request, structuredClone(request))
   if (dice.chance(0.5 * noise)) changeRequest(dice, request)
   if (dice.chance(0.04)) changeRequest(dice, request)
   if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
   return { ...(before && { before }), request }
 }
+
+/** Requests before they were changed: a change is seldom sent twice. */
+const plain = new WeakMap<RequestSpec, RequestSpec>()
 
 /** The rule that a request was made for. */
 const aims = new WeakMap<RequestSpec, JsonObject>()
@@ -233,7 +251,7 @@ function again(making: Making, before: RequestSpec): RequestSpec {
     aims.set(request, rule)
     return request
   }
-  const request = structuredClone(before)
+  const request = structuredClone((dice.chance(0.8) && plain.get(before)) || before)
   if (rule) aims.set(request, rule)
   if (request.proof && dice.chance(0.7)) request.proof.claims.jti = `p${made.steps.length}`
   const spec = request.token === undefined ? undefined : made.tokens[request.token]
@@ -284,8 +302,9 @@ function tokenOf(
   }
   const accepted = (rule?.issuers as string[] | undefined) ?? Object.keys(vars.ISSUERS)
   const names = Object.keys(vars.ISSUERS)
+  const fitting = accepted.filter((one) => vars.ISSUERS[one]?.rules !== false || !rule)
   const issuer = dice.chance(0.97)
-    ? dice.pick(accepted.filter((one) => names.includes(one)).concat(names.slice(0, 1)))
+    ? dice.pick(fitting.filter((one) => names.includes(one)).concat(fitting.length ? [] : names))
     : dice.pick(names)
   const spec = tokenFor(dice, vars, issuer, rule, params, Math.floor(now))
   if (dice.chance(0.4)) moveToken(dice, spec, { vars, name: issuer, rule, now })
@@ -396,11 +415,7 @@ function changeOf(making: Making): Change {
           { status: 'retired' as const },
           { status: 'approved' as const },
           { status: 'approved' as const, expires: BEGIN + dice.pick([-1, 10, 60]) },
-          {
-            status: 'approved' as const,
-            checksums: [`sha256:${'a'.repeat(64)}`],
-            registrations: ['reg_planner_1'],
-          },
+          pinned(dice, String(claims.sub ?? 'planner')),
           { status: 'approved' as const, throttle: 2 },
           { status: 'discovered' as const, throttle: 1 },
         ]),
@@ -415,6 +430,18 @@ function changeOf(making: Making): Change {
       unavailable: dice.some(['revocations', 'limits', 'replays', 'signing'] as const, 0.4),
     }),
     () => ({ unavailable: [] }),
+    ...(vars.GATE.dpop_nonce || vars.ROUTES.some((rule) => rule.mcp)
+      ? [() => ({ unavailable: ['signing' as const] })]
+      : []),
+    ...(vars.ROUTES.some((rule) => rule.replay || rule.single_use)
+      ? [() => ({ unavailable: ['replays' as const] })]
+      : []),
+    ...(JSON.stringify(vars).includes('"RL"')
+      ? [
+          () => ({ bindings: { RL: 'fails' as const } }),
+          () => ({ bindings: { RL: 'refuses' as const } }),
+        ]
+      : []),
     () => ({ bindings: { RL: dice.pick(['allows', 'refuses', 'fails'] as const) } }),
   ])()
 }

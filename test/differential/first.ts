@@ -123,7 +123,12 @@ export function startFirst(begin: number): First {
     },
     sessions: {
       seal: async (session) => session,
-      open: async (sealed) => (sealed.startsWith('mine-') ? 'of-the-server' : undefined),
+      open: async (sealed) =>
+        world.unavailable.signing
+          ? down()
+          : sealed.startsWith('mine-')
+            ? 'of-the-server'
+            : undefined,
     },
     nonces: {
       issue: async () => 'next',

@@ -18,7 +18,7 @@ const listOf = (value: Json | undefined): string[] =>
 
 /** Moves a request to a border. */
 export function moveRequest(dice: Dice, request: RequestSpec, aim: RequestAim): void {
-  const groups = [places, paths, queries, read, proofs, senders, bodies]
+  const groups = [places, paths, queries, read, proofs, senders, bodies, messages, messages]
   const ways = groups.map((group) => group(dice, request, aim)).filter((all) => all.length > 0)
   dice.pick(dice.pick(ways))()
 }
@@ -213,8 +213,12 @@ function senders(dice: Dice, request: RequestSpec): Way[] {
     () => (request.as = dice.pick(['DPoP ', 'Basic ', 'bearer ', 'Bearer  '])),
     () => {
       request.as = `protocol:${dice.pick(['own.', 'openai-insecure-api-key.'])}`
-      request.headers.push(['Upgrade', 'websocket'])
-      if (dice.chance(0.7)) request.headers.push(['Connection', 'Upgrade'])
+      if (dice.chance(0.8)) {
+        request.method = 'GET'
+        delete request.body
+      }
+      if (dice.chance(0.8)) request.headers.push(['Upgrade', 'websocket'])
+      if (dice.chance(0.8)) request.headers.push(['Connection', 'Upgrade'])
     },
   ]
 }
@@ -234,4 +238,84 @@ function bodies(dice: Dice, request: RequestSpec): Way[] {
       )
     },
   ]
+}
+
+/** A message to an MCP server, and its headers. */
+function messages(dice: Dice, request: RequestSpec, { rule }: RequestAim): Way[] {
+  const table = rule?.mcp as JsonObject | undefined
+  if (!table) return []
+  const set = (name: string, value: string) => {
+    request.headers = request.headers.filter(([one]) => one.toLowerCase() !== name.toLowerCase())
+    request.headers.push([name, value])
+  }
+  const aboutHeaders = [
+    () => set('Upgrade', 'websocket'),
+    () => set('Content-Type', dice.pick(['text/plain', 'application/json; charset=latin1'])),
+    () => set('Content-Encoding', dice.pick(['gzip', 'identity'])),
+    () => set('Mcp-Session-Id', dice.pick(['mine-1', 'unknown', ''])),
+    () => set('MCP-Protocol-Version', dice.pick(['2025-03-26', '2025-11-25', '2026-07-28', 'x'])),
+    () => set('Mcp-Method', dice.pick(['tools/call', 'tools/list', 'notifications/initialized'])),
+    () => set('Mcp-Name', dice.pick(['search', 'files_write', '=?base64?c2VhcmNo?='])),
+    () => (request.method = dice.pick(['GET', 'DELETE', 'POST'])),
+  ]
+  const message = messageIn(request.body)
+  if (!message) return aboutHeaders
+  const params = isTable(message.params) ? message.params : {}
+  const args = isTable(params.arguments) ? params.arguments : {}
+  const write = (change: () => unknown) => () => {
+    change()
+    request.body = JSON.stringify(message)
+  }
+  const ask = (method: string, params: JsonObject) =>
+    write(() => Object.assign(message, { method, params }))
+  const listed = (name: string) => (isTable(table[name]) ? Object.keys(table[name]) : [])
+  const tools = [...listed('tools'), 'search'].map((name) => name.replace('*', 'write'))
+  const uris = [...listed('resources'), 'file:///docs/secret'].map((uri) => uri.replace('*', 'a'))
+  const call = (): JsonObject => ({
+    name: dice.pick(tools),
+    arguments: { path: dice.pick(['a', 'b/c', 'x']), amount: dice.pick([7, 100, 101]) },
+  })
+  return [
+    ...aboutHeaders,
+    ask('tools/call', call()),
+    ask('tools/call', call()),
+    ask('tools/call', { ...call(), Name: 'search' }),
+    ask('tools/call', { ...call(), arguments: { path: 'a', PATH: 'b' } }),
+    ask('tools/call', { name: dice.pick(tools).toUpperCase(), arguments: args }),
+    ask('tasks/get', { taskId: dice.pick(['mine-1', 'x']) }),
+    ask('tasks/cancel', dice.pick<JsonObject>([{ taskId: 'x' }, {}])),
+    ask('resources/read', { uri: dice.pick(uris) }),
+    ask('resources/subscribe', { uri: dice.pick(uris) }),
+    ask('subscriptions/listen', {
+      notifications: { resourceSubscriptions: [dice.pick(uris), dice.pick(uris)] },
+    }),
+    ask('completion/complete', {
+      ref: {
+        type: 'ref/resource',
+        uri: dice.pick(['file:///docs/{id}', 'file:///{a}/b', ...uris]),
+      },
+      argument: { name: 'id', value: 'a' },
+    }),
+    write(() => Object.assign(params, { _Meta: {} })),
+    write(() => (message.id = dice.pick<Json>([null, 'a', 1, 1.5]))),
+    write(() => (message.method = dice.pick(['notifications/initialized', 'ping', 'tools/list']))),
+    () => {
+      const two = [message, { ...message, id: 'second', method: 'tools/call', params: call() }]
+      request.body = JSON.stringify(dice.chance(0.5) ? two : two.reverse())
+      set('MCP-Protocol-Version', '2025-03-26')
+    },
+  ]
+}
+
+const isTable = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The one message of a body. */
+function messageIn(body: string | undefined): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(body ?? '')
+    return isTable(value) ? value : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -212,6 +212,9 @@ function header(dice: Dice, spec: TokenSpec, { vars, name }: Aim): Way[] {
   return [
     () => (spec.key = dice.pick(['enc', 'signing', 'a1b', 'a2', 'nameless', 'tenant', 'rsaPs'])),
     () => (spec.damage = dice.pick(['twice', 'signature'] as const)),
+    ...(dice.chance(0.1)
+      ? [() => (spec.claims.tenant = 'x'.repeat(dice.pick([11_500, 13_000])))]
+      : []),
     () =>
       (header.typ = dice.pick([
         'secevent+jwt',

@@ -478,8 +478,10 @@ function suit(dice: Dice, issuers: Record<string, JsonObject>, routes: JsonObjec
   const { acme = {} } = issuers
   const isAsked = routes.some((rule) => OF_AGENTIC.some((name) => name in rule))
   if (isAsked && all.every(({ profile }) => profile !== 'agentic-jwt')) {
-    for (const name of Object.keys(acme)) delete acme[name]
-    Object.assign(acme, issuerOf(dice, 'acme', 0, 'agentic-jwt'))
+    if (dice.chance(0.5)) {
+      for (const name of Object.keys(acme)) delete acme[name]
+      Object.assign(acme, issuerOf(dice, 'acme', 0, 'agentic-jwt'))
+    } else for (const rule of routes) for (const name of OF_AGENTIC) delete rule[name]
   }
   for (const rule of routes) {
     if (rule.access !== 'public') continue

@@ -195,7 +195,8 @@ export function tokenFor(
   const resource = (rule?.resource ?? vars.GATE.resource) as string
   const isSpiffe = profile === 'spiffe'
   const longest = Math.min(
-    ...[rule?.max_lifetime, issuer.max_lifetime].map((one) => secondsOf(one, 900)),
+    secondsOf(rule?.max_lifetime, 900),
+    secondsOf(issuer.max_lifetime, profile === 'agentic-jwt' ? 300 : 900),
   )
   const age = dice.pick([1, 1, 60, 200].filter((one) => one + 30 <= longest))
   const claims: JsonObject = {

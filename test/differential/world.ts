@@ -27,7 +27,8 @@ export function worldOf({ keys }: Case): World {
       : nonce === 'good'
         ? 'valid'
         : 'invalid'
-  world.unseal = (_, id) => (id.startsWith('mine-') ? 'mine' : 'unknown')
+  world.unseal = (_, id) =>
+    world.unavailable.signing ? 'unavailable' : id.startsWith('mine-') ? 'mine' : 'unknown'
   return world
 }
 
