@@ -43,7 +43,6 @@ const ROOMS = [
   'control',
   'control/console/page',
   'control/console',
-  'origin',
   'command/base',
   'command/reach',
   'command/doctor',
@@ -68,10 +67,22 @@ const importsOf = (text: string): readonly string[] =>
     ([, from, dynamic]) => from ?? dynamic ?? '',
   )
 
-const files = new Map(
-  readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => [name, readFileSync(join(ROOT, 'src', name), 'utf8')]),
+const filesIn = (folder: string): ReadonlyMap<string, string> =>
+  new Map(
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => [name, readFileSync(join(ROOT, folder, name), 'utf8')]),
+  )
+
+const files = filesIn('src')
+
+const ORIGIN = 'packages/origin/src'
+
+/** The files of both packages, by their paths in the repository. */
+const tree: ReadonlyMap<string, string> = new Map(
+  ['src', ORIGIN].flatMap((folder) =>
+    [...filesIn(folder)].map(([name, text]) => [`${folder}/${name}`, text] as const),
+  ),
 )
 
 const roomOf = (name: string): string => posix.dirname(name).replace(/^\.$/, '')
@@ -169,27 +180,30 @@ describe('imports', () => {
   })
 })
 
+const readJson = (path: string) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
+
 /** What users of the package import, as package.json says, and the command. */
-const { exports, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+const { exports, bin } = readJson('package.json') as {
   readonly exports: Readonly<Record<string, string | { readonly types: string }>>
   readonly bin: Readonly<Record<string, string>>
 }
 const sourceOf = (built: string): string =>
-  built.replace(/^(?:\.\/)?lib\/(.*)\.(?:js|d\.ts)$/, '$1.ts')
+  built.replace(/^(?:\.\/)?lib\/(.*)\.(?:js|d\.ts)$/, 'src/$1.ts')
 const ENTRIES = Object.values(exports).flatMap((one) =>
   typeof one === 'string' ? [] : [sourceOf(one.types)],
 )
 /** The entries for a platform. */
-const WORKERS = ['worker.ts', 'worker-with-console.ts']
+const WORKERS = ['src/worker.ts', 'src/worker-with-console.ts']
 const LIBRARY = ENTRIES.filter((name) => !WORKERS.includes(name))
 const COMMANDS = Object.values(bin).map(sourceOf)
+const ORIGIN_ENTRIES = ['index', 'express', 'hono'].map((name) => `${ORIGIN}/${name}.ts`)
 
 /** Every file that is reached from some, by code or by type, and what they import beside files. */
 const reach = (entries: readonly string[]) => {
   const names = new Set(entries)
   const packages = new Set<string>()
   for (const name of names) {
-    for (const from of importsOf(files.get(name) ?? '')) {
+    for (const from of importsOf(tree.get(name) ?? '')) {
       if (from.startsWith('.')) names.add(posix.join(posix.dirname(name), from))
       else packages.add(from)
     }
@@ -200,7 +214,7 @@ const reach = (entries: readonly string[]) => {
 describe('the package', () => {
   it.each(LIBRARY)('needs no platform for %s', (entry) => {
     const { names, packages } = reach([entry])
-    expect(names.filter((name) => !files.has(name))).toEqual([])
+    expect(names.filter((name) => !tree.has(name))).toEqual([])
     expect(
       packages.filter(
         (name) => !/^(?:jose|valibot|@marcbachmann\/cel-js|hono(?:\/.+)?)$/.test(name),
@@ -218,26 +232,32 @@ describe('the package', () => {
     expect(names.filter((name) => !/^(?:origin|gate\/(?:base|model))\//.test(name))).toEqual([])
   })
 
-  it('calls nothing that Node 20 lacks and the compiler takes for a given', () => {
-    const { names } = reach([...LIBRARY, ...COMMANDS])
-    expect(names.length).toBeGreaterThan(LIBRARY.length + COMMANDS.length)
-    const newer = /\bURL\.parse\(|\.bytes\(\)|\bnew (?:WebSocket|EventSource|CloseEvent)\b/
-    expect(names.filter((name) => newer.test(files.get(name) ?? ''))).toEqual([])
+  it.each([
+    ['index', ['jose']],
+    ['express', ['jose']],
+    ['hono', ['hono', 'jose']],
+  ])('is light for whoever needs %s alone', (entry, needed) => {
+    const { names, packages } = reach([`${ORIGIN}/${entry}.ts`])
+    expect(packages.sort()).toEqual(needed)
+    expect(names.filter((name) => !tree.has(name))).toEqual([])
+    const outside = names.filter((name) => !name.startsWith(ORIGIN))
+    expect(outside.length).toBeGreaterThan(10)
+    expect(outside.filter((name) => !name.startsWith('src/core/'))).toEqual([])
   })
 })
 
 it('each file is short', () => {
-  const lengths = [...files].map(([name, text]) => [name, text.split('\n').length - 1] as const)
+  const lengths = [...tree].map(([name, text]) => [name, text.split('\n').length - 1] as const)
   expect(lengths.filter(([, length]) => length > MAX_LINES)).toEqual([])
 })
 
 it('each exported function is a declaration with a docstring', () => {
   const arrow =
     /^export const \w+(?:: (?!Warn\b)[A-Z]\w*(?:<[^=]*>)?)? = (?:async )?(?:<[^=]*>)?\([^=]*=>/m
-  expect([...files].filter(([, text]) => arrow.test(text)).map(([name]) => name)).toEqual([])
+  expect([...tree].filter(([, text]) => arrow.test(text)).map(([name]) => name)).toEqual([])
   const bare = /(?<!\*\/)\nexport (?:async )?function (\w+)/g
   const overloads = /\)(?:: [^\n]*)?\nexport function \w+/g
-  const missing = [...files].flatMap(([name, text]) =>
+  const missing = [...tree].flatMap(([name, text]) =>
     [...text.replace(overloads, '*/').matchAll(bare)].map(([, symbol]) => `${name}: ${symbol}`),
   )
   expect(missing).toEqual([])

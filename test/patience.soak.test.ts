@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { createAgentVerifier } from '../packages/origin/src/index.ts'
 import { fetchDocument } from '../src/gate/keys/document.ts'
-import { createAgentVerifier } from '../src/origin/index.ts'
 import { startServer } from './keys/support.ts'
 import { createIssuer } from './kit/issuer.ts'
 import type { FaultName } from './kit/issuer-faults.ts'

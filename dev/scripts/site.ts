@@ -2,8 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'vitepress'
+import { AGENT_ERRORS } from '../../packages/origin/src/errors.ts'
 import { denialGroups } from '../../src/command/base/denials.ts'
-import { AGENT_ERRORS } from '../../src/origin/errors.ts'
 import { anchorsMissing, brokenLinks, outsideRequests } from '../site/checks.ts'
 import { fileUrl, linkOf, linksIn, PAGES, ROOT } from '../site/pages.ts'
 import { headersFile, llmsFull, llmsIndex } from '../site/texts.ts'
@@ -35,7 +35,7 @@ const built = (): ReadonlyMap<string, string> =>
       .map((path) => [path, path.endsWith('.woff2') ? '' : readFileSync(join(OUT, path), 'utf8')]),
   )
 
-await build(join(ROOT, 'dev/site'))
+await build(join(ROOT, 'site'))
 
 for (const { source, text } of PAGES) {
   write(source, text)

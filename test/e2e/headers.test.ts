@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { verifyAgent } from '../../src/origin/index.ts'
+import { verifyAgent } from '../../packages/origin/src/index.ts'
 import type { Header } from '../kit/raw.ts'
 import { arrivals } from './arrivals.ts'
 import { JWKS } from './asserting.ts'

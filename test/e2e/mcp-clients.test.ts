@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { verifyAgent } from '../../src/origin/index.ts'
+import { verifyAgent } from '../../packages/origin/src/index.ts'
 import { type Connect, type Connected, modernClient, sdkClient } from '../kit/mcp/clients.ts'
 import { rare } from '../kit/property.ts'
 import { PATIENCE } from '../kit/wait.ts'

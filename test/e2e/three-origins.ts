@@ -2,14 +2,14 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
-import { agentOf, expressAgent } from '../../src/origin/express.ts'
+import { agentOf, expressAgent } from '../../packages/origin/src/express.ts'
 import {
   createProcessReplays,
   refusal,
   type VerifiedAgent,
   type VerifyOptions,
   verifyAgent,
-} from '../../src/origin/index.ts'
+} from '../../packages/origin/src/index.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { freePort } from '../kit/port.ts'

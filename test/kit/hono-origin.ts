@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
-import { honoAgent, type VerifiedVariables } from '../../src/origin/hono.ts'
-import { createProcessReplays } from '../../src/origin/index.ts'
+import { honoAgent, type VerifiedVariables } from '../../packages/origin/src/hono.ts'
+import { createProcessReplays } from '../../packages/origin/src/index.ts'
 
 /** What the Worker is configured by. */
 interface Env {

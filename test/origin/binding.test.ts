@@ -6,7 +6,7 @@ import {
   type RequestExtras,
   type VerifyOptions,
   verifyAgent,
-} from '../../src/origin/index.ts'
+} from '../../packages/origin/src/index.ts'
 import type { Members } from '../kit/signing.ts'
 import {
   AUDIENCE,

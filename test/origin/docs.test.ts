@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { AGENT_ERRORS } from '../../src/origin/errors.ts'
-import * as express from '../../src/origin/express.ts'
-import * as hono from '../../src/origin/hono.ts'
-import * as origin from '../../src/origin/index.ts'
+import { AGENT_ERRORS } from '../../packages/origin/src/errors.ts'
+import * as express from '../../packages/origin/src/express.ts'
+import * as hono from '../../packages/origin/src/hono.ts'
+import * as origin from '../../packages/origin/src/index.ts'
 import { ROOT } from '../kit/repository.ts'
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -17,7 +17,7 @@ const table = (head: string): string =>
 
 it('every option is documented, and no other', () => {
   const [declared = ''] = all(
-    read('src/origin/options.ts'),
+    read('packages/origin/src/options.ts'),
     /^export interface VerifyOptions \{\n(.*?)\n\}/gms,
   )
   const options = all(declared, /^ {2}readonly (\w+)\??:/gm)
@@ -36,9 +36,9 @@ it('every code is documented, with its status and its sentence', () => {
 
 it('what the page imports is there', () => {
   const modules: Readonly<Record<string, object>> = {
-    'edgewarden/origin': origin,
-    'edgewarden/origin/express': express,
-    'edgewarden/origin/hono': hono,
+    'edgewarden-origin': origin,
+    'edgewarden-origin/express': express,
+    'edgewarden-origin/hono': hono,
   }
   const imports = [...page.matchAll(/^import \{ (.*) \} from '(edgewarden[^']*)'$/gm)]
   expect(new Set(imports.map(([, , from]) => from))).toEqual(new Set(Object.keys(modules)))

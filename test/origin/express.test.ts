@@ -10,8 +10,8 @@ import {
   expressAgent,
   type NodeRequest,
   type NodeResponse,
-} from '../../src/origin/express.ts'
-import { createProcessReplays, requireScope } from '../../src/origin/index.ts'
+} from '../../packages/origin/src/express.ts'
+import { createProcessReplays, requireScope } from '../../packages/origin/src/index.ts'
 import { sendRaw } from '../kit/raw.ts'
 import { request } from '../kit/request.ts'
 import type { Members } from '../kit/signing.ts'

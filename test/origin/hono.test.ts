@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type HonoAgentOptions, honoAgent } from '../../src/origin/hono.ts'
-import { requireScope } from '../../src/origin/index.ts'
+import { type HonoAgentOptions, honoAgent } from '../../packages/origin/src/hono.ts'
+import { requireScope } from '../../packages/origin/src/index.ts'
 import type { Members } from '../kit/signing.ts'
 import { digestOf, openGate, requestWith, type TestGate, URL_ } from './support.ts'
 

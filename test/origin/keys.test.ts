@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
 import {
   type AgentVerifier,
   createAgentVerifier,
   type VerifyOptions,
   verifyAgent,
-} from '../../src/origin/index.ts'
+} from '../../packages/origin/src/index.ts'
+import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
 import type { FaultName } from '../kit/issuer-faults.ts'
 import { startOrigin } from '../kit/origin.ts'
 import { createKey } from '../kit/signing.ts'

@@ -267,7 +267,7 @@ function check(language: Language) {
     .map((text) => text.trim().split(' '))
 
   it.each(ROUTES)('finds the same requests under %s as the library', async (route) => {
-    const { isUnderRoute } = await import('../../src/origin/route.ts')
+    const { isUnderRoute } = await import('../../packages/origin/src/route.ts')
     const assertion = await gate.assertion({ route })
     for (const [method = '', path = ''] of TARGETS) {
       const answer = await ask(assertion, { method, path })

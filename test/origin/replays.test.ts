@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createProcessReplays } from '../../src/origin/index.ts'
+import { createProcessReplays } from '../../packages/origin/src/index.ts'
 
 const start = (max?: number) => {
   let now = 1_000

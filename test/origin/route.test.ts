@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isUnderRoute } from '../../src/origin/route.ts'
+import { isUnderRoute } from '../../packages/origin/src/route.ts'
 
 const CASES: readonly (readonly [route: string, request: string, is: boolean])[] = [
   ['GET /v1/docs', 'GET /v1/docs', true],

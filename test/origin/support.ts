@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
+import {
+  AgentError,
+  type AgentErrorCode,
+  type VerifyOptions,
+} from '../../packages/origin/src/index.ts'
 import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
-import { AgentError, type AgentErrorCode, type VerifyOptions } from '../../src/origin/index.ts'
 import { createIssuer, type Issuer, type MintOptions } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'
 

@@ -1,7 +1,5 @@
 import { base64url } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
-import { SESSION_TYP } from '../../src/gate/model/mcp.ts'
 import {
   AgentError,
   type AgentErrorCode,
@@ -11,7 +9,9 @@ import {
   type VerifiedAgent,
   type VerifyOptions,
   verifyAgent,
-} from '../../src/origin/index.ts'
+} from '../../packages/origin/src/index.ts'
+import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
+import { SESSION_TYP } from '../../src/gate/model/mcp.ts'
 import { createKey, type Members, type SigningKey } from '../kit/signing.ts'
 import { AGENT_ISSUER, AUDIENCE, codeOf, openGate, requestWith, type TestGate } from './support.ts'
 

@@ -2,8 +2,8 @@ import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { base64url, CompactSign, exportJWK, generateKeyPair } from 'jose'
 import { expect, it } from 'vitest'
+import { createAgentVerifier, verifyAgent } from '../../packages/origin/src/index.ts'
 import { ASSERTION_TYP } from '../../src/gate/model/assertion.ts'
-import { createAgentVerifier, verifyAgent } from '../../src/origin/index.ts'
 import { KEY_HOST } from '../kit/key-host.ts'
 
 const { REVOCATIONS } = env as unknown as { readonly REVOCATIONS: DurableObjectNamespace }

@@ -4,11 +4,9 @@ import { join, posix } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build as esbuild } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { VerifyOptions } from '../../src/origin/index.ts'
 import { ROOT } from '../kit/repository.ts'
 import { request } from '../kit/request.ts'
 import { createKey } from '../kit/signing.ts'
-import { AGENT_ISSUER, digestOf, openGate, type TestGate, URL_ } from '../origin/support.ts'
 import { run } from './host.ts'
 import { compile, createProject, tsconfig } from './project.ts'
 import { onNode, onWorkerd, type Served } from './runtimes.ts'
@@ -237,60 +235,7 @@ describe.each(RUNTIMES)('on %s', (_, start) => {
       expect(await answer.json()).toMatchObject({ status, code })
     })
   })
-
-  describe('the check at an origin', () => {
-    let gate: TestGate
-    let served: Served
-    beforeAll(async () => {
-      gate = await openGate()
-      await world.project.write('built/origin.js', originText(gate.options))
-      served = await start(world.project.directory, 'built/origin.js')
-    })
-    afterAll(() => Promise.all([served?.stop(), gate?.close()]))
-
-    const ask = async (assertion?: string, { body = 'to be continued', by = served } = {}) => {
-      const own = assertion === undefined ? {} : { 'x-agent-assertion': assertion }
-      const headers = { host: new URL(URL_).host, ...own }
-      const init = { method: 'POST', headers, body }
-      const answer = await request(by.port, '/v1/documents/7', init)
-      return { status: answer.status, ...((await answer.json()) as object) }
-    }
-    const bound = { htm: 'POST', htu: URL_, bdh: digestOf('to be continued') }
-
-    it('knows who calls, and is not told twice', async () => {
-      const assertion = await gate.assertion(bound)
-      expect(await ask(assertion)).toEqual({ status: 200, id: 'agent-1', issuer: AGENT_ISSUER })
-      expect(await ask(assertion)).toMatchObject({ status: 401, code: 'assertion_replayed' })
-    })
-
-    it('takes the other algorithm', async () => {
-      const key = await createKey('Ed25519')
-      gate.issuer.setKeys([gate.issuer.jwk, { ...key.jwk, alg: 'EdDSA' }])
-      const header = { typ: 'agent-assertion+jwt', alg: 'EdDSA', kid: key.kid }
-      const other = await start(world.project.directory, 'built/origin.js')
-      const assertion = await gate.issuer.mintRaw(header, gate.claims(bound), key)
-      expect(await ask(assertion, { by: other })).toMatchObject({ status: 200, id: 'agent-1' })
-      await other.stop()
-    })
-
-    it('refuses what is not so', async () => {
-      expect(await ask()).toMatchObject({ status: 401, code: 'assertion_missing' })
-      const other = await ask(await gate.assertion(bound), { body: 'to be ended' })
-      expect(other).toMatchObject({ status: 401, code: 'body_mismatch' })
-    })
-  })
 })
-
-/** An origin that tells its callers who they are. */
-const originText = (options: VerifyOptions): string => `
-import { createProcessReplays, refusal, verifyAgent } from 'edgewarden/origin'
-const replays = createProcessReplays()
-const options = { ...${JSON.stringify(options)}, replays }
-export default {
-  fetch: (request) =>
-    verifyAgent(request, options).then(({ id, issuer }) => Response.json({ id, issuer }), refusal),
-}
-`
 
 /** Signed by another key, under the name of the issuer's own. */
 const forged = async (): Promise<string> => {

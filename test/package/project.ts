@@ -1,5 +1,5 @@
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { ROOT } from '../kit/repository.ts'
 import { run } from './host.ts'
 import { type Packed, pack, type Registry } from './registry.ts'
@@ -13,6 +13,7 @@ const SOURCES = [
   'tsconfig.base.json',
   'dev/scripts',
   'src',
+  'packages/origin',
   'test/package',
   'biome.json',
 ] as const
@@ -38,21 +39,32 @@ const packNow = async (directory: string, folder: string): Promise<Packed> => {
 /** The folder of `create-edgewarden`. */
 export const CREATE = join(ROOT, 'packages/create-edgewarden')
 
+/** The folder of `edgewarden-origin`. */
+export const ORIGIN = join(ROOT, 'packages/origin')
+
 /** The tarball of `create-edgewarden`. */
 export const packCreate = async (directory: string): Promise<Packed> =>
   (await packedBefore(directory, 'create-edgewarden')) ?? packNow(directory, CREATE)
 
-/** Packs this repository's package from a copy without lib/, as `npm pack` in a fresh clone does. */
-export const packRepository = async (directory: string): Promise<Packed> => {
-  const before = await packedBefore(directory, 'edgewarden')
-  if (before) return before
+/** Packs a folder of this repository from a copy without lib/, as `npm pack` in a fresh clone does. */
+const packCopy = async (directory: string, folder: string): Promise<Packed> => {
   const copy = join(directory, 'repository')
   for (const name of SOURCES) {
-    await cp(join(ROOT, name), join(copy, name), { recursive: true })
+    await cp(join(ROOT, name), join(copy, name), { recursive: true, filter: isNotBuilt })
   }
   await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
-  return packNow(directory, copy)
+  return packNow(directory, join(copy, folder))
 }
+
+const isNotBuilt = (path: string): boolean => basename(path) !== 'lib'
+
+/** The tarball of this repository's package. */
+export const packRepository = async (directory: string): Promise<Packed> =>
+  (await packedBefore(directory, 'edgewarden')) ?? packCopy(directory, '.')
+
+/** The tarball of `edgewarden-origin`. */
+export const packOrigin = async (directory: string): Promise<Packed> =>
+  (await packedBefore(directory, 'edgewarden-origin')) ?? packCopy(directory, 'packages/origin')
 
 /** A project of a user. */
 export interface Project {

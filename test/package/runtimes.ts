@@ -19,9 +19,13 @@ export interface Served {
 }
 
 /** Serves a module by the machine's Node. */
-export const onNode = async (directory: string, module: string): Promise<Served> => {
+export const onNode = async (
+  directory: string,
+  module: string,
+  { port = 0 }: { readonly port?: number } = {},
+): Promise<Served> => {
   const adapter = fileURLToPath(new URL('serve.js', import.meta.url))
-  const child = spawn('node', [adapter, module], {
+  const child = spawn('node', [adapter, module, String(port)], {
     cwd: directory,
     env: hostEnv(),
     stdio: ['ignore', 'pipe', 'inherit'],

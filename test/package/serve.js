@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 
-/** The least that serves a module's `fetch` by node:http; prints the port it listens on. */
+/** The least that serves a module's `fetch` by node:http; prints the port it listens on: the given one, or any. */
 
 const { default: app } = await import(pathToFileURL(resolve(process.argv[2])).href)
 
@@ -22,6 +22,6 @@ const server = createServer(async (incoming, outgoing) => {
   for await (const chunk of response.body ?? []) outgoing.write(chunk)
   outgoing.end()
 })
-server.listen(0, '127.0.0.1')
+server.listen(Number(process.argv[3] ?? 0), '127.0.0.1')
 await once(server, 'listening')
 console.log(server.address().port)

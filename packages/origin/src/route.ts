@@ -1,5 +1,5 @@
-import { createTextMemo } from '../gate/base/memo.ts'
-import { canonicalPath } from '../gate/base/url.ts'
+import { createTextMemo } from '../../../src/gate/base/memo.ts'
+import { canonicalPath } from '../../../src/gate/base/url.ts'
 
 /** Whether a request matches an assertion's `route`. */
 type RouteTest = (method: string, path: string) => boolean

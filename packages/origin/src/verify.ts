@@ -1,15 +1,15 @@
 import { compactVerify } from 'jose'
-import { deepFreeze, type JsonObject, own } from '../gate/base/json.ts'
+import { deepFreeze, type JsonObject, own } from '../../../src/gate/base/json.ts'
 import {
   decodeJwsPart,
   FORBIDDEN_PARAMETERS,
   isKid,
   mediaType,
   splitJws,
-} from '../gate/base/jws.ts'
-import { LIMITS } from '../gate/base/limits.ts'
-import { ASSERTION_HEADER, ASSERTION_TYP } from '../gate/model/assertion.ts'
-import { algorithmOf } from '../gate/model/issuer.ts'
+} from '../../../src/gate/base/jws.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { ASSERTION_HEADER, ASSERTION_TYP } from '../../../src/gate/model/assertion.ts'
+import { algorithmOf } from '../../../src/gate/model/issuer.ts'
 import { checkBinding } from './binding.ts'
 import { checkPlainHeaders, readClaims, type VerifiedAgent } from './claims.ts'
 import { AgentError } from './errors.ts'

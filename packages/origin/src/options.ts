@@ -1,7 +1,7 @@
-import { isLoopback, parseUrl } from '../gate/base/url.ts'
-import type { AssertionBinding } from '../gate/model/assertion.ts'
-import { type Algorithm, algorithmOf } from '../gate/model/issuer.ts'
-import type { Clock } from '../gate/model/ports.ts'
+import { isLoopback, parseUrl } from '../../../src/gate/base/url.ts'
+import type { AssertionBinding } from '../../../src/gate/model/assertion.ts'
+import { type Algorithm, algorithmOf } from '../../../src/gate/model/issuer.ts'
+import type { Clock } from '../../../src/gate/model/ports.ts'
 import type { KeyFetch, KeyRequestInit } from './keys.ts'
 import type { Replays } from './replays.ts'
 

@@ -1,6 +1,6 @@
-import { readBody } from '../gate/base/body.ts'
-import { LIMITS } from '../gate/base/limits.ts'
-import { splitUrl } from '../gate/base/url.ts'
+import { readBody } from '../../../src/gate/base/body.ts'
+import { LIMITS } from '../../../src/gate/base/limits.ts'
+import { splitUrl } from '../../../src/gate/base/url.ts'
 import { AgentError, type AgentErrorCode } from './errors.ts'
 
 /** Headers of Fetch, or by name as in Node. */

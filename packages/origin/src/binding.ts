@@ -1,6 +1,6 @@
 import { base64url } from 'jose'
-import { sha256Name } from '../gate/base/bytes.ts'
-import { isPlainHost, parseUrl, splitUrl } from '../gate/base/url.ts'
+import { sha256Name } from '../../../src/gate/base/bytes.ts'
+import { isPlainHost, parseUrl, splitUrl } from '../../../src/gate/base/url.ts'
 import type { ReadClaims } from './claims.ts'
 import { AgentError } from './errors.ts'
 import { BINDINGS, type Settings, webUrl } from './options.ts'

@@ -1,5 +1,5 @@
-import { createMemoryReplays } from '../gate/model/memory-replays.ts'
-import type { Clock } from '../gate/model/ports.ts'
+import { createMemoryReplays } from '../../../src/gate/model/memory-replays.ts'
+import type { Clock } from '../../../src/gate/model/ports.ts'
 
 /** A store of used assertions. All processes of an origin should share one. */
 export interface Replays {

@@ -5,7 +5,7 @@ import { type Settings, settingsOf, type VerifyOptions } from './options.ts'
 import type { AgentRequest } from './request.ts'
 import { type RequestExtras, verify } from './verify.ts'
 
-export type { AssertionBinding } from '../gate/model/assertion.ts'
+export type { AssertionBinding } from '../../../src/gate/model/assertion.ts'
 export type { VerifiedAgent } from './claims.ts'
 export { AgentError, type AgentErrorCode, type Problem, problemOf, refusal } from './errors.ts'
 export type { KeyFetch, KeyRequestInit } from './keys.ts'
