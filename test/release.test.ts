@@ -27,14 +27,21 @@ const RELEASE: Release = {
     dependencies: { edgewarden: '1.2.0' },
     repository: 'https://github.com/acme/edgewarden',
   },
+  origin: { version: '1.2.0', repository: 'https://github.com/acme/edgewarden' },
   changelog: CHANGELOG,
   repository: 'acme/edgewarden',
 }
+const MANIFESTS = [
+  'package.json',
+  'packages/create-edgewarden/package.json',
+  'packages/origin/package.json',
+]
 const at = (version: string): Release => ({
   ...RELEASE,
   tag: `v${version}`,
   manifest: { ...RELEASE.manifest, version },
   create: { ...RELEASE.create, version, dependencies: { edgewarden: version } },
+  origin: { ...RELEASE.origin, version },
 })
 
 describe('a release', () => {
@@ -57,7 +64,12 @@ describe('a release', () => {
     [
       'create-edgewarden of another version',
       { ...RELEASE, create: { ...RELEASE.create, version: '1.1.0' } },
-      [/has version 1\.1\.0/],
+      [/create-edgewarden\/package\.json has version 1\.1\.0, package\.json 1\.2\.0$/],
+    ],
+    [
+      'edgewarden-origin of another version',
+      { ...RELEASE, origin: { ...RELEASE.origin, version: '1.1.0' } },
+      [/origin\/package\.json has version 1\.1\.0, package\.json 1\.2\.0$/],
     ],
     [
       'create-edgewarden for another version',
@@ -67,7 +79,11 @@ describe('a release', () => {
     [
       'another repository',
       { ...RELEASE, repository: 'fork/edgewarden' },
-      [/^package\.json: .* not https:\/\/github\.com\/fork\/edgewarden$/, /^packages\/create/],
+      [
+        /^package\.json: .* not https:\/\/github\.com\/fork\/edgewarden$/,
+        /^packages\/create/,
+        /^packages\/origin/,
+      ],
     ],
     ['no repository', { ...RELEASE, manifest: { version: '1.2.0' } }, [/repository is none/]],
   ])('is refused with %s', (_, release, says) => {
@@ -156,7 +172,7 @@ describe('the scripts of the release, run', () => {
 
   it('write the notes, or end the release', () => {
     const repository = join(directory, 'repository')
-    for (const path of ['dev/scripts/release.ts', 'package.json', 'packages/create-edgewarden']) {
+    for (const path of ['dev/scripts/release.ts', ...MANIFESTS]) {
       cpSync(join(ROOT, path), join(repository, path), { recursive: true })
     }
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
@@ -165,7 +181,7 @@ describe('the scripts of the release, run', () => {
       bash(check ?? '', repository, { GITHUB_REF_NAME: tag, GITHUB_REPOSITORY: 'acme/edgewarden' })
     expect(run(`v${version}`).status).toBe(1)
     const url = 'git+https://github.com/acme/edgewarden.git'
-    for (const path of ['package.json', 'packages/create-edgewarden/package.json']) {
+    for (const path of MANIFESTS) {
       const manifest = JSON.parse(readFileSync(join(repository, path), 'utf8'))
       writeFileSync(join(repository, path), JSON.stringify({ ...manifest, repository: { url } }))
     }
@@ -194,8 +210,10 @@ else echo "$*"; fi
         GITHUB_REF_NAME: 'v1.2.0',
       }).stdout.split('\n')
     const line = (name: string) => `publish ./${name}-1.2.0.tgz --provenance --access public`
-    expect(run('none')).toEqual([line('edgewarden'), line('create-edgewarden'), ''])
-    expect(run('edgewarden')).toEqual([line('create-edgewarden'), ''])
-    expect(run('create-edgewarden')).toEqual([line('edgewarden'), ''])
+    const names = ['edgewarden', 'create-edgewarden', 'edgewarden-origin']
+    expect(run('none')).toEqual([...names.map(line), ''])
+    for (const name of names) {
+      expect(run(name)).toEqual([...names.filter((one) => one !== name).map(line), ''])
+    }
   })
 })

@@ -1,5 +1,5 @@
 /**
- * What a release needs beside npm, without any dependency. `check TAG` compares the tag with both packages and the
+ * What a release needs beside npm, without any dependency. `check TAG` compares the tag with all packages and the
  * changelog, and prints the notes of the version. `sbom TARBALL FILE` writes the software bill of materials of a
  * packed package.
  */
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
 interface Manifest {
   readonly version: string
@@ -20,9 +20,10 @@ interface Manifest {
 /** What is to be released. */
 export interface Release {
   readonly tag: string
-  /** package.json of `edgewarden`, and of `create-edgewarden`. */
+  /** package.json of `edgewarden`, of `create-edgewarden` and of `edgewarden-origin`. */
   readonly manifest: Manifest
   readonly create: Manifest
+  readonly origin: Manifest
   readonly changelog: string
   /** `OWNER/NAME` on GitHub, where the release runs there. */
   readonly repository?: string | undefined
@@ -48,6 +49,7 @@ export function faultsOf({
   tag,
   manifest,
   create,
+  origin,
   changelog,
   repository,
 }: Release): readonly string[] {
@@ -56,6 +58,7 @@ export function faultsOf({
   const packages = [
     ['package.json', manifest],
     ['packages/create-edgewarden/package.json', create],
+    ['packages/origin/package.json', origin],
   ] as const
   const urlOf = ({ repository }: Manifest) =>
     (typeof repository === 'object' ? repository.url : repository) ?? 'none'
@@ -67,9 +70,11 @@ export function faultsOf({
     ...(/^\d+\.\d+\.\d+$/.test(version)
       ? []
       : [`${version} is a prerelease, which the workflow does not publish`]),
-    ...(create.version === version
-      ? []
-      : [`create-edgewarden has version ${create.version}, edgewarden ${version}`]),
+    ...packages.flatMap(([path, one]) =>
+      one.version === version
+        ? []
+        : [`${path} has version ${one.version}, package.json ${version}`],
+    ),
     ...(create.dependencies?.edgewarden === version
       ? []
       : [
@@ -98,9 +103,10 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 const check = (tag: string): void => {
   const manifest = JSON.parse(read('package.json')) as Manifest
   const create = JSON.parse(read('packages/create-edgewarden/package.json')) as Manifest
+  const origin = JSON.parse(read('packages/origin/package.json')) as Manifest
   const changelog = read('CHANGELOG.md')
   const repository = process.env.GITHUB_REPOSITORY
-  const faults = faultsOf({ tag, manifest, create, changelog, repository })
+  const faults = faultsOf({ tag, manifest, create, origin, changelog, repository })
   for (const fault of faults) console.error(fault)
   if (faults.length === 0) console.log(notesOf(changelog, manifest.version))
   process.exitCode = faults.length > 0 ? 1 : 0
