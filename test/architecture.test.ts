@@ -223,13 +223,42 @@ describe('the package', () => {
   })
 
   it.each([
-    ['origin/index.ts', ['jose']],
-    ['origin/express.ts', ['jose']],
-    ['origin/hono.ts', ['hono', 'jose']],
+    ['index', ['jose']],
+    ['express', ['jose']],
+    ['hono', ['hono', 'jose']],
   ])('is light for whoever needs %s alone', (entry, needed) => {
-    const { names, packages } = reach([entry])
+    const { names, packages } = reach([`${ORIGIN}/${entry}.ts`])
     expect(packages.sort()).toEqual(needed)
-    expect(names.filter((name) => !/^(?:origin|gate\/(?:base|model))\//.test(name))).toEqual([])
+    expect(names.filter((name) => !tree.has(name))).toEqual([])
+    const outside = names.filter((name) => !name.startsWith(ORIGIN))
+    expect(outside.length).toBeGreaterThan(10)
+    expect(outside.filter((name) => !/^src\/gate\/(?:base|model)\//.test(name))).toEqual([])
+  })
+
+  it('calls nothing that Node 20 lacks and the compiler takes for a given', () => {
+    const entries = [...LIBRARY, ...COMMANDS, ...ORIGIN_ENTRIES]
+    const { names } = reach(entries)
+    expect(names.length).toBeGreaterThan(entries.length)
+    const newer = /\bURL\.parse\(|\.bytes\(\)|\bnew (?:WebSocket|EventSource|CloseEvent)\b/
+    expect(names.filter((name) => newer.test(tree.get(name) ?? ''))).toEqual([])
+  })
+})
+
+describe('the package edgewarden-origin', () => {
+  const manifest = readJson('packages/origin/package.json')
+
+  it('is checked from its entries, and is one version with the gate', () => {
+    const built = Object.values(manifest.exports).flatMap((one) =>
+      typeof one === 'string' ? [] : [(one as { readonly default: string }).default],
+    )
+    const sources = built.map((path) => path.replace(/^\.\/lib\/(.*)\.js$/, `${ORIGIN}/$1.ts`))
+    expect(sources).toEqual(ORIGIN_ENTRIES)
+    expect(readJson('packages/origin/tsconfig.json').files).toEqual(
+      ORIGIN_ENTRIES.map((path) => path.replace('packages/origin/', '')),
+    )
+    const { version, dependencies, peerDependencies } = readJson('package.json')
+    expect(manifest).toMatchObject({ version, peerDependencies })
+    expect(manifest.dependencies).toEqual({ jose: dependencies.jose })
   })
 
   it.each([
