@@ -289,6 +289,23 @@ describe('bodies of sign-ins that never end', () => {
     await few.remove()
   })
 
+  it('do not end all at once, since agents would wait meanwhile', async () => {
+    const connections = await Promise.all(
+      Array.from({ length: 40 }, () => connectRaw(setting.gate.port)),
+    )
+    for (const one of connections) one.send(HEAD('198.51.100.7', 8_191))
+    const begun = performance.now()
+    const ends = await Promise.all(
+      connections.map(async (one) => {
+        expect((await one.response()).status).toBe(408)
+        one.close()
+        return performance.now() - begun
+      }),
+    )
+    expect(Math.min(...ends)).toBeGreaterThan(2_900)
+    expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan(1_000)
+  })
+
   it('are of a few kilobytes', async () => {
     const answer = await setting.page('/session', {
       method: 'POST',

@@ -165,7 +165,9 @@ const begun = async (asked: Asked): Promise<Response> => {
   const { ports } = opened
   // Each address has its own share: bodies that never end leave room for others.
   const address = addressOf(request, policy.gate, opened.cf)
-  const { signInBytes: most, signInMs: ms } = LIMITS
+  const { signInBytes: most, signInMs, signInMoreMs } = LIMITS
+  // Many that began together do not end together: agents would wait for all their answers.
+  const ms = signInMs + signInMoreMs * Math.random()
   const room = ports.bodies.open(`console ${networkOf(address ?? '')}`, ms + LIMITS.heldSlackMs)
   const body = await readJsonBody(request, room, most, ms).finally(() => room.leave())
   if (!body.ok) return refused(asked, body.reason)

@@ -61,9 +61,13 @@ export const LIMITS = {
   mcpAnswerMs: 30_000,
   /** Bytes of a request to the gate's own endpoints. */
   adminBodyBytes: 64 * 1024,
-  /** Bytes of a sign-in at the console, and milliseconds to read them: no token is needed to send them. */
+  /**
+   * Bytes of a sign-in at the console, and milliseconds to read them: no token is needed to send them. Each has up to
+   * so many milliseconds more, at random.
+   */
   signInBytes: 8 * 1024,
   signInMs: 3_000,
+  signInMoreMs: 2_000,
   /** Milliseconds to read a whole request body. */
   bodyReadMs: 10_000,
   /** Revocations in one call. */
