@@ -182,7 +182,7 @@ const forwardedHeaders = (
     decision,
     requestId: placeholder('request_id'),
     clientIp: test.around.caller,
-  }).headers
+  })
 }
 
 /** Whether a header says who calls, or is one that a rule sets, and is the same in each run. */

@@ -25,7 +25,7 @@ export interface ForwardOptions {
 export async function forward(
   asked: Request,
   decision: Decision,
-  { send: sendBy = fetchOrigin, ...given }: ForwardOptions = {},
+  { send = fetchOrigin, ...given }: ForwardOptions = {},
 ): Promise<Response> {
   const request = originalOf(asked)
   const early = respond(request, decision) ?? metadataAnswer(request, decision)
@@ -38,14 +38,11 @@ export async function forward(
     return answerRefusal(request, routeDenials('route_unknown'), decision)
   }
   const { requestId = requestIdOf(request), clientIp } = given
-  // Each `send` has headers of its own: it may change them, or read them later.
-  const send: Send = (target, url, outbound, isRead) =>
-    sendBy(target, url, { ...outbound, headers: new Headers(outbound.headers) }, isRead)
   const { answer } = await relay(request, decision, {
     send,
     requestId,
     clientIp,
-    isFetched: sendBy === fetchOrigin,
+    isFetched: send === fetchOrigin,
   })
   return answer.ok ? answer.value : answerRefusal(request, answer.reason, decision)
 }

@@ -89,10 +89,9 @@ const sendOn = async (
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
   if (assertion !== undefined) decision.assertion = assertion
-  const lent = originHeaders(request, assertion, context)
   const outbound = {
     method,
-    headers: lent.headers,
+    headers: originHeaders(request, assertion, context),
     redirect: 'manual',
     // In workerd this forwards a body as it is, still encoded.
     ...(!isRead(route) && { encodeResponseBody: 'manual' }),
@@ -103,11 +102,9 @@ const sendOn = async (
   } as Outbound
   const isWatched = !ENDS_WITH_REQUEST || target.timeout !== undefined || isWatchedPending(route)
   try {
-    const sending = isWatched
+    const sent = await (isWatched
       ? sendWatched(request, body, { url, outbound }, context)
-      : context.send(target, url, outbound, isRead(route)).then(ok)
-    lent.giveBack?.()
-    const sent = await sending
+      : context.send(target, url, outbound, isRead(route)).then(ok))
     if (!sent.ok) return sent
     const { status } = sent.value
     if (!isAnswer(sent.value, status, outbound)) {
