@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,8 @@ import { CONFIG_SCHEMA_FILE, configSchema } from './policy-docs.ts'
 
 /**
  * Compiles the package from src/ into lib/: JavaScript, types and maps, nothing left from before. The page of the
- * console is bundled into a module that has its text. Beside lib/ it makes config-schema.json, of the wrangler that is installed.
+ * console is bundled into a module that has its text, and the templates of `init` are copied. Beside lib/ it makes
+ * config-schema.json, of the wrangler that is installed.
  */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -25,6 +26,9 @@ const isBuilt = status === 0
 if (isBuilt) chmodSync(join(LIB, 'command', 'main.js'), 0o755)
 
 if (isBuilt) writeFileSync(join(LIB, 'console-page.js'), await consolePage())
+
+const templates = join('command', 'install', 'templates')
+cpSync(join(ROOT, 'src', templates), join(LIB, templates), { recursive: true })
 
 const wrangler = JSON.parse(readFileSync(join(packageOf('wrangler'), CONFIG_SCHEMA_FILE), 'utf8'))
 writeFileSync(join(ROOT, CONFIG_SCHEMA_FILE), JSON.stringify(configSchema(wrangler)))

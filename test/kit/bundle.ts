@@ -1,6 +1,6 @@
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import type { TestProject } from 'vitest/node'
 import { consolePage } from '../../dev/scripts/console-page.ts'
@@ -67,6 +67,8 @@ async function buildCommand(directory: string): Promise<string> {
     },
   })
   await copyFile(join(ROOT, 'package.json'), join(directory, 'package.json'))
+  const templates = join(ROOT, 'src/command/install/templates')
+  await cp(templates, join(dirname(outfile), 'templates'), { recursive: true })
   return outfile
 }
 
