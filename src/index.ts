@@ -116,7 +116,7 @@ export function createMemoryKeys({
 } = {}): KeySource {
   return createKeySource({
     cache: createKeyCache(clock),
-    keeper: createMemoryKeyServices({ fetch: load, clock, random: Math.random, log, waitUntil }),
+    service: createMemoryKeyServices({ fetch: load, clock, random: Math.random, log, waitUntil }),
     clock,
     log,
     waitUntil,
@@ -145,7 +145,7 @@ export function createSigningKeys(
   return createAssertionKeys({
     memory: createAssertionMemory(),
     rule,
-    ...(rule.operatorKeys.length === 0 && { keeper: createMemoryAssertionKeys(clock) }),
+    ...(rule.operatorKeys.length === 0 && { service: createMemoryAssertionKeys(clock) }),
     clock,
     waitUntil,
     log,

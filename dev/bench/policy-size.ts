@@ -39,6 +39,6 @@ const nothing = () => undefined
 /** The bindings the policy asks for: their methods are looked at, and none is called. */
 const ENV = workerEnv({
   ORIGIN: { fetch: nothing },
-  KEY_KEEPER: { idFromName: nothing, get: nothing },
+  KEY_SERVICE: { idFromName: nothing, get: nothing },
   REVOCATIONS: { idFromName: nothing, get: nothing },
 })

@@ -70,8 +70,8 @@ const CONFIG = {
   durable_objects: {
     bindings: [
       { name: 'REVOCATIONS', class_name: 'RevocationShard' },
-      { name: 'KEY_KEEPER', class_name: 'KeyKeeper' },
-      { name: 'ASSERTION_KEEPER', class_name: 'AssertionKeeper' },
+      { name: 'KEY_SERVICE', class_name: 'KeyService' },
+      { name: 'ASSERTION_KEY_SERVICE', class_name: 'AssertionKeyService' },
       { name: 'RATE_LIMITER', class_name: 'RateLimiter' },
       { name: 'REPLAYS', class_name: 'ReplayShard' },
       { name: 'AGENTS', class_name: 'AgentRegistry' },
@@ -82,8 +82,8 @@ const CONFIG = {
   cache: { enabled: false },
   exports: {
     RevocationShard: { type: 'durable-object', storage: 'sqlite' },
-    KeyKeeper: { type: 'durable-object', storage: 'sqlite' },
-    AssertionKeeper: { type: 'durable-object', storage: 'sqlite' },
+    KeyService: { type: 'durable-object', storage: 'sqlite' },
+    AssertionKeyService: { type: 'durable-object', storage: 'sqlite' },
     RateLimiter: { type: 'durable-object', storage: 'sqlite' },
     ReplayShard: { type: 'durable-object', storage: 'sqlite' },
     AgentRegistry: { type: 'durable-object', storage: 'sqlite' },

@@ -3,7 +3,7 @@ import { type CryptoKey, exportJWK, type JWK, jwtVerify, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makeKey, publicKeyOf } from '../../src/gate/assertion/key-material.ts'
 import {
-  type AssertionKeyService,
+  type AskForKeys,
   createMemoryAssertionKeys,
   type KeptKeys,
 } from '../../src/gate/assertion/key-service.ts'
@@ -42,10 +42,8 @@ const operatorKey = (algorithm: AssertionAlgorithm, place = 1): OperatorKey => {
   return { place, algorithm, privateJwk: privateKey.export({ format: 'jwk' }) as JWK }
 }
 
-/** A keeper whose answers are counted and can fail or wait. */
-const start = ({
-  keeper = createMemoryAssertionKeys(clock) as AssertionKeyService | null,
-} = {}) => {
+/** A service whose answers are counted and can fail or wait. */
+const start = ({ service = createMemoryAssertionKeys(clock) as AskForKeys | null } = {}) => {
   const memory = createAssertionMemory()
   const asked: number[] = []
   const logged: Record<string, unknown>[] = []
@@ -58,12 +56,12 @@ const start = ({
       clock,
       log: (event) => void logged.push(event),
       waitUntil: (promise) => void behind.push(promise),
-      ...(keeper && {
-        keeper: async (wanted) => {
+      ...(service && {
+        service: async (wanted) => {
           asked.push(clock.now())
           await state.until
           if (state.fault) throw state.fault
-          return keeper(wanted)
+          return service(wanted)
         },
       }),
     })
@@ -138,12 +136,12 @@ describe('it is renewed', () => {
     expect((await keys.signing())?.kid).toBe(key?.kid)
   })
 
-  it('when the keeper says that something changes, if that is sooner', async () => {
+  it('when the service says that something changes, if that is sooner', async () => {
     const first = await makeKey('ES256', 0)
     const second = await makeKey('ES256', 0)
     let signer = first
     const { keys, settle } = start({
-      keeper: async (): Promise<KeptKeys> => ({
+      service: async (): Promise<KeptKeys> => ({
         signer,
         published: [first.jwk, second.jwk],
         changesAt: clock.now() + MINUTE,
@@ -158,7 +156,7 @@ describe('it is renewed', () => {
   })
 })
 
-describe('while the keeper cannot be reached', () => {
+describe('while the service cannot be reached', () => {
   it('is used for fifty-five minutes, and then there is none', async () => {
     const { keys, state, settle, asked, logged } = start()
     const key = await keys.signing()
@@ -213,7 +211,7 @@ describe('while the keeper cannot be reached', () => {
 
 describe('another policy', () => {
   it('never gets a key of this one, also where both ask at once', async () => {
-    const { of, asked } = start({ keeper: null })
+    const { of, asked } = start({ service: null })
     const [one, other] = [
       ruleOf({ operatorKeys: [operatorKey('ES256')] }),
       ruleOf({ operatorKeys: [operatorKey('EdDSA')] }),
@@ -235,7 +233,7 @@ describe('keys of the operator', () => {
   const rule = ruleOf({ algorithm: 'EdDSA', operatorKeys: [first, second] })
 
   it('need nobody who keeps them: the first signs, all are published', async () => {
-    const keys = start({ keeper: null }).of(rule)
+    const keys = start({ service: null }).of(rule)
     const published = await keys.published()
     expect(published.map(({ alg }) => alg)).toEqual(['EdDSA', 'ES256'])
     expect(JSON.stringify(published)).not.toContain('"d"')
@@ -244,11 +242,11 @@ describe('keys of the operator', () => {
     expect((await keys.signing())?.key.extractable).toBe(false)
   })
 
-  it('are told to the keeper without what is private', async () => {
+  it('are told to the service without what is private', async () => {
     const wanted: unknown[] = []
     const keeping = createMemoryAssertionKeys(clock)
     const keys = start({
-      keeper: (asked) => {
+      service: (asked) => {
         wanted.push(asked)
         return keeping(asked)
       },
@@ -306,8 +304,8 @@ describe('keys of the operator', () => {
     ['EdDSA, another x', first, { x: operatorKey('EdDSA').privateJwk.x as string }],
   ])('whose numbers do not belong together are none (%s)', async (_, good, part) => {
     const mixed = { ...good, place: 2, privateJwk: { ...good.privateJwk, ...part } as JWK }
-    for (const keeper of [null, createMemoryAssertionKeys(clock)]) {
-      const { of, logged, asked } = start({ keeper })
+    for (const service of [null, createMemoryAssertionKeys(clock)]) {
+      const { of, logged, asked } = start({ service })
       const keys = of(ruleOf({ operatorKeys: [operatorKey('ES256'), mixed] }))
       await expect(keys.signing()).rejects.toThrow()
       await expect(keys.published()).rejects.toThrow()
@@ -316,14 +314,14 @@ describe('keys of the operator', () => {
         error:
           'Error: key 2 of the secret ASSERTION_KEYS cannot sign: its private and public members do not belong together',
       })
-      // Nor does a keeper hear of them.
+      // Nor does a service hear of them.
       expect(asked).toEqual([])
     }
   })
 })
 
 describe('a withdrawn key', () => {
-  it('of the keeper is gone for this policy, and then for that before it', async () => {
+  it('of the service is gone for this policy, and then for that before it', async () => {
     const { of, keys, settle } = start()
     const leaked = (await keys.signing())?.kid as string
     const later = of(ruleOf({ withdrawn: [leaked] }))
@@ -335,11 +333,11 @@ describe('a withdrawn key', () => {
     await settle()
   })
 
-  it('is neither signed with nor published, whatever a keeper says', async () => {
+  it('is neither signed with nor published, whatever a service says', async () => {
     const [leaked, good] = [await makeKey('ES256', 0), await makeKey('ES256', 0)]
     let signer = leaked
     const { of, logged } = start({
-      keeper: async () => ({ signer, published: [leaked.jwk, good.jwk], changesAt: 0 }),
+      service: async () => ({ signer, published: [leaked.jwk, good.jwk], changesAt: 0 }),
     })
     const keys = of(ruleOf({ withdrawn: [leaked.kid] }))
     await expect(keys.signing()).rejects.toThrow()
@@ -352,11 +350,11 @@ describe('a withdrawn key', () => {
     expect(await keys.published()).toEqual([good.jwk])
   })
 
-  it('among those of the secret leaves the others, without a keeper, whatever its halves are', async () => {
+  it('among those of the secret leaves the others, without a service, whatever its halves are', async () => {
     const [first, second] = [operatorKey('ES256', 1), operatorKey('ES256', 2)]
     const { kid } = await publicKeyOf(first.privateJwk, 'ES256')
     const mixed = { ...first, privateJwk: { ...first.privateJwk, d: second.privateJwk.d ?? '' } }
-    const keys = start({ keeper: null }).of(
+    const keys = start({ service: null }).of(
       ruleOf({ operatorKeys: [mixed, second], withdrawn: [kid] }),
     )
     const other = await publicKeyOf(second.privateJwk, 'ES256')
@@ -364,14 +362,14 @@ describe('a withdrawn key', () => {
     expect(await keys.published()).toEqual([other.jwk])
   })
 
-  it('that is all of the secret leaves it to the keeper, and without one to nobody', async () => {
+  it('that is all of the secret leaves it to the service, and without one to nobody', async () => {
     const only = operatorKey('ES256', 1)
     const { kid } = await publicKeyOf(only.privateJwk, 'ES256')
     const rule = ruleOf({ operatorKeys: [only], withdrawn: [kid] })
     const made = await start().of(rule).signing()
     expect(made?.kid).toMatch(/^[\w-]{43}$/)
     expect(made?.kid).not.toBe(kid)
-    const { of, logged } = start({ keeper: null })
+    const { of, logged } = start({ service: null })
     await expect(of(rule).signing()).rejects.toThrow()
     expect(logged[0]).toMatchObject({ event: 'assertion_keys_unavailable' })
   })

@@ -2,11 +2,11 @@ import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } fro
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { makeKey } from '../../src/gate/assertion/key-material.ts'
-import type { AssertionKeeper } from '../../src/gate/assertion/object.ts'
+import type { AssertionKeyService } from '../../src/gate/assertion/object.ts'
 import type { AssertionKey, Wanted } from '../../src/gate/assertion/plan.ts'
 
-const { ASSERTION_KEEPER } = env as unknown as {
-  readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>
+const { ASSERTION_KEY_SERVICE } = env as unknown as {
+  readonly ASSERTION_KEY_SERVICE: DurableObjectNamespace<AssertionKeyService>
 }
 
 const MINUTE = 60_000
@@ -15,18 +15,18 @@ const DAY = 24 * HOUR
 const MADE: Wanted = { algorithm: 'ES256', operatorKeys: [] }
 
 /** Keeps an object from the others of this file. */
-const keeperOf = (name: string) => ASSERTION_KEEPER.getByName(name)
+const serviceOf = (name: string) => ASSERTION_KEY_SERVICE.getByName(name)
 
-/** What the keeper says in so many milliseconds. */
+/** What the service says in so many milliseconds. */
 const begin = Date.now()
 const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(begin + ms)
 afterEach(() => void vi.restoreAllMocks())
 
 const KID = /^[\w-]{43}$/
 
-const keysIn = (keeper: DurableObjectStub<AssertionKeeper>) =>
+const keysIn = (service: DurableObjectStub<AssertionKeyService>) =>
   runInDurableObject(
-    keeper,
+    service,
     (_, { storage }) => storage.kv.get<readonly AssertionKey[]>('keys') ?? [],
   )
 
@@ -35,23 +35,23 @@ const operatorKey = async () => {
   return key
 }
 
-describe('the keeper of assertion keys', () => {
+describe('the service of assertion keys', () => {
   it('makes one key for a hundred callers at once', async () => {
-    const keeper = keeperOf('herd')
-    const told = await Promise.all(Array.from({ length: 100 }, () => keeper.keys(MADE)))
+    const service = serviceOf('herd')
+    const told = await Promise.all(Array.from({ length: 100 }, () => service.keys(MADE)))
     expect(new Set(told.map(({ signer }) => signer.kid)).size).toBe(1)
     expect(new Set(told.map(({ published }) => JSON.stringify(published))).size).toBe(1)
     expect(told[0]?.published).toHaveLength(1)
   })
 
   it('has the same key when it was evicted', async () => {
-    const { signer } = await keeperOf('evicted').keys(MADE)
+    const { signer } = await serviceOf('evicted').keys(MADE)
     await abortAllDurableObjects()
-    expect((await keeperOf('evicted').keys(MADE)).signer).toEqual(signer)
+    expect((await serviceOf('evicted').keys(MADE)).signer).toEqual(signer)
   })
 
   it('hands the private key to the gate, and publishes none', async () => {
-    const { signer, published } = await keeperOf('private').keys(MADE)
+    const { signer, published } = await serviceOf('private').keys(MADE)
     expect(Object.keys(signer.privateJwk ?? {}).sort()).toEqual(['crv', 'd', 'kty', 'x', 'y'])
     expect(published.map((jwk) => Object.keys(jwk).sort())).toEqual([
       ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'],
@@ -60,68 +60,68 @@ describe('the keeper of assertion keys', () => {
 
   it('stores nothing private of keys of the operator, and what it made', async () => {
     const key = await operatorKey()
-    const keeper = keeperOf('stored')
-    const { published } = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
-    const stored = await keysIn(keeper)
+    const service = serviceOf('stored')
+    const { published } = await service.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
+    const stored = await keysIn(service)
     expect(stored.map(({ kid, privateJwk }) => [kid, privateJwk !== undefined])).toEqual([
       [key.kid, false],
       [published[1]?.kid, true],
     ])
     expect(JSON.stringify(published)).not.toContain('"d"')
-    expect((await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })).signer).toEqual({
+    expect((await service.keys({ algorithm: 'EdDSA', operatorKeys: [key] })).signer).toEqual({
       kid: key.kid,
       algorithm: 'EdDSA',
     })
   })
 
   it('publishes the next key ahead, by its alarm, and signs with it when it is time', async () => {
-    const keeper = keeperOf('alarm')
+    const service = serviceOf('alarm')
     at(0)
-    const first = await keeper.keys(MADE)
+    const first = await service.keys(MADE)
     expect(first.changesAt).toBe(begin + 30 * DAY - HOUR)
-    const alarm = () => runInDurableObject(keeper, (_, { storage }) => storage.getAlarm())
+    const alarm = () => runInDurableObject(service, (_, { storage }) => storage.getAlarm())
     expect(await alarm()).toBe(first.changesAt)
 
     at(30 * DAY - HOUR)
-    await runDurableObjectAlarm(keeper)
-    const kids = await runInDurableObject(keeper, (_, { storage }) =>
+    await runDurableObjectAlarm(service)
+    const kids = await runInDurableObject(service, (_, { storage }) =>
       storage.kv.get<readonly { readonly kid: string }[]>('keys')?.map(({ kid }) => kid),
     )
     expect(kids).toHaveLength(2)
     expect(await alarm()).toBe(begin + 30 * DAY)
 
     at(30 * DAY - 1)
-    expect((await keeper.keys(MADE)).signer.kid).toBe(first.signer.kid)
+    expect((await service.keys(MADE)).signer.kid).toBe(first.signer.kid)
     at(30 * DAY)
-    await runDurableObjectAlarm(keeper)
-    const second = await keeper.keys(MADE)
+    await runDurableObjectAlarm(service)
+    const second = await service.keys(MADE)
     expect(second.signer.kid).toBe(kids?.[1])
     expect(second.published.map(({ kid }) => kid)).toEqual(kids)
 
     at(30 * DAY + 62 * MINUTE)
-    await runDurableObjectAlarm(keeper)
-    expect((await keeper.keys(MADE)).published.map(({ kid }) => kid)).toEqual([kids?.[1]])
+    await runDurableObjectAlarm(service)
+    expect((await service.keys(MADE)).published.map(({ kid }) => kid)).toEqual([kids?.[1]])
     expect(await alarm()).toBe(begin + 60 * DAY - HOUR)
   })
 
   it('has an alarm without having been asked for keys, which is nothing', async () => {
-    const keeper = keeperOf('unasked')
-    await runInDurableObject(keeper, (instance) => instance.alarm())
-    const alarm = await runInDurableObject(keeper, (_, { storage }) => storage.getAlarm())
+    const service = serviceOf('unasked')
+    await runInDurableObject(service, (instance) => instance.alarm())
+    const alarm = await runInDurableObject(service, (_, { storage }) => storage.getAlarm())
     expect(alarm).toBeNull()
   })
 
   it('changes from made keys to those of the operator after an hour', async () => {
-    const keeper = keeperOf('change')
+    const service = serviceOf('change')
     at(0)
-    const made = await keeper.keys(MADE)
+    const made = await service.keys(MADE)
     const key = await operatorKey()
     const wanted: Wanted = { algorithm: 'EdDSA', operatorKeys: [key] }
-    const waiting = await keeper.keys(wanted)
+    const waiting = await service.keys(wanted)
     expect(waiting.signer).toEqual(made.signer)
     expect(waiting.changesAt).toBe(begin + HOUR)
     at(HOUR)
-    const changed = await keeper.keys(wanted)
+    const changed = await service.keys(wanted)
     expect(changed.signer).toEqual({ kid: key.kid, algorithm: 'EdDSA' })
     expect(changed.published.map(({ kid }) => kid)).toEqual([
       made.signer.kid,
@@ -131,29 +131,29 @@ describe('the keeper of assertion keys', () => {
   })
 
   it('signs with a made key at once when those of the operator go, one that was published all along', async () => {
-    const keeper = keeperOf('back')
+    const service = serviceOf('back')
     at(0)
     const key = await operatorKey()
-    const before = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
+    const before = await service.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
     expect(before.signer.kid).toBe(key.kid)
     expect(before.signer.privateJwk).toBeUndefined()
     at(20 * DAY)
-    const after = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [] })
+    const after = await service.keys({ algorithm: 'EdDSA', operatorKeys: [] })
     expect(after.published).toEqual(before.published)
     expect(after.published[1]?.kid).toBe(after.signer.kid)
     expect(after.signer.privateJwk).toBeDefined()
   })
 
   it('replaces the key that stands by through its alarm, where nobody asks', async () => {
-    const keeper = keeperOf('standby')
+    const service = serviceOf('standby')
     at(0)
     const key = await operatorKey()
-    const { published } = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
+    const { published } = await service.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
     for (const ms of [HOUR, 30 * DAY, 30 * DAY + HOUR, 30 * DAY + HOUR + 62 * MINUTE]) {
       at(ms)
-      await runDurableObjectAlarm(keeper)
+      await runDurableObjectAlarm(service)
     }
-    const kids = (await keysIn(keeper)).map(({ kid }) => kid)
+    const kids = (await keysIn(service)).map(({ kid }) => kid)
     expect(kids).toEqual([key.kid, expect.stringMatching(KID)])
     expect(kids[1]).not.toBe(published[1]?.kid)
   })
@@ -161,28 +161,28 @@ describe('the keeper of assertion keys', () => {
 
 describe('a withdrawn key', () => {
   it('is gone from what is stored, and another signs at once', async () => {
-    const keeper = keeperOf('leak')
-    const { signer } = await keeper.keys(MADE)
-    const after = await keeper.keys({ ...MADE, withdrawn: [signer.kid] })
+    const service = serviceOf('leak')
+    const { signer } = await service.keys(MADE)
+    const after = await service.keys({ ...MADE, withdrawn: [signer.kid] })
     expect(after.signer.kid).not.toBe(signer.kid)
     expect(after.published.map(({ kid }) => kid)).toEqual([after.signer.kid])
-    const stored = await keysIn(keeper)
+    const stored = await keysIn(service)
     expect(stored.map(({ kid }) => kid)).toEqual([after.signer.kid])
     expect(JSON.stringify(stored)).not.toContain(signer.privateJwk?.d)
   })
 
   it('does not come back: for a deployment that does not know, by an alarm, or after an eviction', async () => {
-    const keeper = () => keeperOf('remembered')
+    const service = () => serviceOf('remembered')
     const key = await operatorKey()
     const without: Wanted = { algorithm: 'EdDSA', operatorKeys: [], withdrawn: [key.kid] }
     const knowing: Wanted = { algorithm: 'EdDSA', operatorKeys: [key] }
-    expect((await keeper().keys(knowing)).signer.kid).toBe(key.kid)
-    const after = await keeper().keys(without)
-    expect(await keeper().keys(knowing)).toEqual(after)
-    await runDurableObjectAlarm(keeper())
+    expect((await service().keys(knowing)).signer.kid).toBe(key.kid)
+    const after = await service().keys(without)
+    expect(await service().keys(knowing)).toEqual(after)
+    await runDurableObjectAlarm(service())
     await abortAllDurableObjects()
-    expect(await keeper().keys(knowing)).toEqual(after)
-    expect(await keeper().keys({ algorithm: 'EdDSA', operatorKeys: [] })).toEqual(after)
-    expect((await keysIn(keeper())).map(({ kid }) => kid)).toEqual([after.signer.kid])
+    expect(await service().keys(knowing)).toEqual(after)
+    expect(await service().keys({ algorithm: 'EdDSA', operatorKeys: [] })).toEqual(after)
+    expect((await keysIn(service())).map(({ kid }) => kid)).toEqual([after.signer.kid])
   })
 })

@@ -84,19 +84,19 @@ describe('GATE.assertion', () => {
   it('needs somebody who makes keys, or keys', () => {
     const none: PolicyEnv = {
       ...ENV,
-      has: (kind, name) => name !== 'ASSERTION_KEEPER' && kind !== 'secret',
+      has: (kind, name) => name !== 'ASSERTION_KEY_SERVICE' && kind !== 'secret',
     }
     expect(mistakes(gate('identity'), none)).toEqual([
       expect.stringMatching(
-        /^GATE\.assertion: needs keys to sign with: .*ASSERTION_KEEPER.*"off"$/,
+        /^GATE\.assertion: needs keys to sign with: .*ASSERTION_KEY_SERVICE.*"off"$/,
       ),
     ])
     expect(mistakes(gate('off'), none)).toEqual([])
-    const withoutKeeper: PolicyEnv = {
+    const withoutService: PolicyEnv = {
       ...withSet(EC),
-      has: (_, name) => name !== 'ASSERTION_KEEPER',
+      has: (_, name) => name !== 'ASSERTION_KEY_SERVICE',
     }
-    expect(ruleOf('identity', withoutKeeper)?.operatorKeys).toHaveLength(1)
+    expect(ruleOf('identity', withoutService)?.operatorKeys).toHaveLength(1)
   })
 
   it('asks for the secret by name only where nobody makes keys', () => {

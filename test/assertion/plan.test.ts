@@ -34,8 +34,8 @@ const without = (wanted: Wanted, ...withdrawn: readonly string[]): Wanted => ({
   withdrawn,
 })
 
-/** What a keeper holds, asked over time; it makes keys `m1`, `m2` and so on. */
-const keeper = () => {
+/** What a service holds, asked over time; it makes keys `m1`, `m2` and so on. */
+const service = () => {
   let kept: Kept = { keys: [], withdrawn: [] }
   let count = 0
   return {
@@ -267,7 +267,7 @@ const LEAKS: Readonly<Record<string, readonly Step[]>> = {
 }
 
 const play = (steps: readonly Step[]) => {
-  const keys = keeper()
+  const keys = service()
   return steps.map(([at, wanted]) => {
     const { signs, published } = keys.ask(wanted, at)
     return [at, wanted, signs, published]
@@ -289,7 +289,7 @@ describe('the keys over time', () => {
     const pause = fc.constantFrom(1, MINUTE, 30 * MINUTE, HOUR, 62 * MINUTE, 3 * HOUR, 31 * DAY)
     fc.assert(
       fc.property(fc.array(fc.tuple(wanted, pause), { minLength: 2, maxLength: 12 }), (asked) => {
-        const keys = keeper()
+        const keys = service()
         let now = 0
         let before: readonly string[] | undefined
         for (const [one, ms] of asked) {
@@ -316,7 +316,7 @@ describe('a key is withdrawn', () => {
   })
 
   it('and that is remembered of the last sixty-four, those of now among them', () => {
-    const keys = keeper()
+    const keys = service()
     const kids = Array.from({ length: 80 }, (_, i) => `x${i}`)
     for (const kid of kids) keys.ask(without(made(), 'x0', kid), 0)
     expect(keys.withdrawn).toHaveLength(64)
@@ -324,7 +324,7 @@ describe('a key is withdrawn', () => {
   })
 
   it('by two deployments, each of its own, and neither is forgotten', () => {
-    const keys = keeper()
+    const keys = service()
     for (const kid of ['x', 'y', 'x', 'y']) keys.ask(without(made(), kid), 0)
     expect([...keys.withdrawn].sort()).toEqual(['x', 'y'])
   })
@@ -340,7 +340,7 @@ describe('two deployments that want different keys', () => {
   it.each(PAIRS)(
     'make none anew while both ask, and each has its own: %s',
     (_, one, other, most) => {
-      const keys = keeper()
+      const keys = service()
       const signers = [new Set<string>(), new Set<string>()]
       for (let now = 0; now < 2 * DAY; now += 5 * MINUTE) {
         const told = [keys.ask(one, now), keys.ask(other, now + 1)]
@@ -362,7 +362,7 @@ describe('two deployments that want different keys', () => {
 
 describe('the next change', () => {
   it('is each of those that the keys bring by themselves', () => {
-    const keys = keeper()
+    const keys = service()
     keys.ask(made(), 0)
     expect(keys.next(0)).toBe(30 * DAY - HOUR)
     keys.ask(made(), 30 * DAY - HOUR)
@@ -374,14 +374,14 @@ describe('the next change', () => {
   })
 
   it('is when a brought key may sign', () => {
-    const keys = keeper()
+    const keys = service()
     keys.ask(made(), 0)
     keys.ask(operators(A), DAY)
     expect(keys.next(DAY)).toBe(DAY + HOUR)
   })
 
   it('is when the made key that stands by may sign, and when the next one is to be published', () => {
-    const keys = keeper()
+    const keys = service()
     keys.ask(operators(A), 0)
     expect(keys.next(0)).toBe(HOUR)
     keys.ask(operators(A), HOUR)
@@ -394,7 +394,7 @@ describe('the next change', () => {
 })
 
 it('a plan has private keys only where they were made', () => {
-  const keys = keeper()
+  const keys = service()
   keys.ask(made(), 0)
   const { signer } = keys.ask(operators(A), DAY)
   expect(signer).toHaveProperty('privateJwk')

@@ -2,15 +2,15 @@ import { abortAllDurableObjects, reset, runDurableObjectAlarm } from 'cloudflare
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AuditLog } from '../../src/control/audit/object.ts'
-import type { AssertionKeeper } from '../../src/gate/assertion/object.ts'
+import type { AssertionKeyService } from '../../src/gate/assertion/object.ts'
 import type { Act } from '../../src/gate/model/audit.ts'
 import { eventually } from '../kit/eventually.ts'
 import { entriesOf, leader } from '../kit/shards.workerd.ts'
 import { loseAnswers } from './lost-answers.workerd.ts'
 
-const { AUDIT_LOG, ASSERTION_KEEPER } = env as unknown as {
+const { AUDIT_LOG, ASSERTION_KEY_SERVICE } = env as unknown as {
   readonly AUDIT_LOG: DurableObjectNamespace<AuditLog>
-  readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>
+  readonly ASSERTION_KEY_SERVICE: DurableObjectNamespace<AssertionKeyService>
 }
 
 afterEach(async () => {
@@ -92,12 +92,12 @@ describe('acts', () => {
   })
 
   it('say which keys of assertions came', async () => {
-    const keeper = ASSERTION_KEEPER.getByName('rotating')
-    const { signer } = await keeper.keys({ algorithm: 'ES256', operatorKeys: [] }, TERMS)
-    await keeper.keys({ algorithm: 'ES256', operatorKeys: [] }, TERMS)
+    const service = ASSERTION_KEY_SERVICE.getByName('rotating')
+    const { signer } = await service.keys({ algorithm: 'ES256', operatorKeys: [] }, TERMS)
+    await service.keys({ algorithm: 'ES256', operatorKeys: [] }, TERMS)
     await eventually(async () => expect(await stored()).toHaveLength(1))
     const withdrawn = [signer.kid]
-    const next = await keeper.keys({ algorithm: 'ES256', operatorKeys: [], withdrawn }, TERMS)
+    const next = await service.keys({ algorithm: 'ES256', operatorKeys: [], withdrawn }, TERMS)
     await eventually(async () => expect(await stored()).toHaveLength(2))
     const acts = await stored()
     expect(acts.every(({ act }) => act === 'rotate')).toBe(true)

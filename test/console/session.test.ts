@@ -38,7 +38,7 @@ beforeEach(() => {
         operatorKeys: [],
         withdrawn: [],
       },
-      keeper: createMemoryAssertionKeys(clock),
+      service: createMemoryAssertionKeys(clock),
       clock,
       waitUntil: () => {},
       log: () => {},

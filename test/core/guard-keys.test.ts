@@ -33,13 +33,13 @@ beforeEach(async () => {
     waitUntil: (work: Promise<unknown>) => void left.push(work),
     log: () => {},
   }
-  const keeper = createMemoryKeyServices({
+  const service = createMemoryKeyServices({
     ...ports,
     fetch: (url, init) => fetch(url, init),
     random: () => 1,
   })
   const cache = createKeyCache(ports.clock)
-  line = startLine({ now: iat, keys: createKeySource({ ...ports, cache, keeper }) })
+  line = startLine({ now: iat, keys: createKeySource({ ...ports, cache, service }) })
   rules = policyOf(issuer.jwksUri)
   token = await issuer.mint({ iat, exp: iat + 840 })
   for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')

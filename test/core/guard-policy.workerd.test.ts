@@ -38,10 +38,10 @@ let load: ReturnType<typeof createPolicyLoader>
 let token: string
 
 beforeEach(async () => {
-  const keeper = { ask: () => Promise.reject(new Error('nobody is asked')) }
+  const service = { ask: () => Promise.reject(new Error('nobody is asked')) }
   const clock = { now: () => line.clock.at }
   const cache = createKeyCache(clock)
-  const keys = createKeySource({ cache, keeper, clock, waitUntil: () => {}, log: () => {} })
+  const keys = createKeySource({ cache, service, clock, waitUntil: () => {}, log: () => {} })
   line = startLine({ keys })
   load = createPolicyLoader((mistakes) => expect(mistakes).toBeUndefined())
   token = await minted({})
@@ -69,8 +69,8 @@ const envOf = (change: Change): Env => {
   const name = JSON.stringify(change)
   const env = environments.get(name) ?? {
     JWKS_CACHE: binding,
-    KEY_KEEPER: binding,
-    ASSERTION_KEEPER: binding,
+    KEY_SERVICE: binding,
+    ASSERTION_KEY_SERVICE: binding,
     REVOCATIONS: binding,
     GATE: { resource: RESOURCE, origin: 'https://origin.test.net', ...change.gate },
     ISSUERS: change.issuers ?? {

@@ -98,7 +98,7 @@ describe('keys of the operator', () => {
   })
 
   it('and alone elsewhere, where a gate that signs nothing has none', async () => {
-    const durableObjects = { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }
+    const durableObjects = { REVOCATIONS: 'RevocationShard', KEY_SERVICE: 'KeyService' }
     const beside = [{ routes: ROUTES, gate: { assertion: 'off' }, secrets: {} }]
     await withGate(setting, { ...options, durableObjects, beside }, async (gate) => {
       await signAndAreSilent(gate, [])
@@ -230,7 +230,7 @@ describe('a keeper that cannot be reached', () => {
     gate = await setting.another({
       routes: ROUTES,
       bundle: await sharedShards(),
-      durableObjects: { ...usualObjects(), ASSERTION_KEEPER: 'UnreachableShard' },
+      durableObjects: { ...usualObjects(), ASSERTION_KEY_SERVICE: 'UnreachableShard' },
     })
   })
 
@@ -267,7 +267,7 @@ describe('a keeper that cannot be reached', () => {
         bundle: await sharedShards(),
         durableObjects: {
           ...usualObjects(),
-          ASSERTION_KEEPER: 'OnceUnreachableKeeper',
+          ASSERTION_KEY_SERVICE: 'OnceUnreachableKeeper',
         },
       },
       async (gate) => {

@@ -146,7 +146,7 @@ const policyFile = ({ issuer }: Setting): string => `
 [[kv_namespaces]]
 binding = "JWKS_CACHE"
 [durable_objects]
-bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }, { name = "KEY_KEEPER", class_name = "KeyKeeper" }, { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" }]
+bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }, { name = "KEY_SERVICE", class_name = "KeyService" }, { name = "ASSERTION_KEY_SERVICE", class_name = "AssertionKeyService" }]
 [vars.GATE]
 resource = "${RESOURCE}"
 origin = "https://origin.acme.dev"

@@ -225,8 +225,8 @@ when = 'request.method == "POST"'
 name = "REVOCATIONS"
 class_name = "RevocationShard"
 [[durable_objects.bindings]]
-name = "KEY_KEEPER"
-class_name = "KeyKeeper"
+name = "KEY_SERVICE"
+class_name = "KeyService"
 [[kv_namespaces]]
 binding = "JWKS_CACHE"
 `

@@ -46,7 +46,7 @@ export async function startDenialGates(
           AGENTS: 'FaultyShard',
         },
       },
-      { gate: { dpop_nonce: true }, durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
+      { gate: { dpop_nonce: true }, durableObjects: { ASSERTION_KEY_SERVICE: 'UnreachableShard' } },
       { gate: { address_limit: { limit: 1, period: '1d' } } },
       { gate: { address_limit: { binding: 'RL_ADDRESS' } } },
       { durableObjects: { AUDIT_LOG: 'AuditLog' } },

@@ -32,8 +32,8 @@ export const MALFORMED = {
   REPLAYS: 'MalformedReplayShard',
   AUDIT_LOG: 'MalformedAuditLog',
   AGENTS: 'MalformedAgentRegistry',
-  ASSERTION_KEEPER: 'MalformedAssertionKeeper',
-  KEY_KEEPER: 'MalformedKeyKeeper',
+  ASSERTION_KEY_SERVICE: 'MalformedAssertionKeyService',
+  KEY_SERVICE: 'MalformedKeyService',
 }
 
 /** Has an object's method give this answer from now on, in a gate whose classes are `Malformed…`. */

@@ -104,7 +104,7 @@ describe('a broken policy', () => {
       'values, and two bindings',
       {
         kv: false,
-        durableObjects: { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' },
+        durableObjects: { REVOCATIONS: 'RevocationShard', KEY_SERVICE: 'KeyService' },
         gate: { revocation: { consistency: 'eventual', regions: 4 }, dpop_nonce: 'yes' },
         vars: { ROUTS: [{ match: 'GET /x', scopes: [] }] },
       },
@@ -120,7 +120,7 @@ describe('a broken policy', () => {
     [
       'what belongs together, and other bindings',
       {
-        durableObjects: { ASSERTION_KEEPER: 'AssertionKeeper' },
+        durableObjects: { ASSERTION_KEY_SERVICE: 'AssertionKeyService' },
         gate: { origin: RESOURCE },
         routes: [
           { match: 'GET /v1/*', scopes: [], inject: { 'x-api-key': `\${KEY}` } },
@@ -128,7 +128,7 @@ describe('a broken policy', () => {
           { match: 'GET /models', scopes: [], origin: 'service:MODELS' },
         ],
       },
-      [/GATE\.origin/, /`KEY`/, /ROUTES\[1\]/, /MODELS/, /KEY_KEEPER/, /REVOCATIONS/],
+      [/GATE\.origin/, /`KEY`/, /ROUTES\[1\]/, /MODELS/, /KEY_SERVICE/, /REVOCATIONS/],
     ],
     ['text that is no JSON', { vars: { GATE_LOCAL: '{hosts' } }, [/GATE_LOCAL/]],
   ]

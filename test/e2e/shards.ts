@@ -26,7 +26,7 @@ export const THROTTLED = 'throttled-agent'
 const classes = (
   {
     RevocationShard: real,
-    AssertionKeeper: keeper,
+    AssertionKeyService: keeper,
     ReplayShard: replays,
     RateLimiter: limiter,
     ...others
@@ -70,7 +70,7 @@ const malformed__ = (Real) => {
 }
 ${Object.entries({
   RevocationShard: real,
-  AssertionKeeper: keeper,
+  AssertionKeyService: keeper,
   ReplayShard: replays,
   RateLimiter: limiter,
   ...others,
@@ -179,10 +179,10 @@ export class TroubledShard extends ${real} {
 /** The Worker's own classes, and their names in its code. */
 const REAL = [
   'RevocationShard',
-  'AssertionKeeper',
+  'AssertionKeyService',
   'ReplayShard',
   'RateLimiter',
-  'KeyKeeper',
+  'KeyService',
   'AuditLog',
   'AgentRegistry',
 ] as const

@@ -95,7 +95,7 @@ it('refuses with data of a newer version, and goes on where it is of its own aga
   await newer('RevocationShard', Array(4).fill('revocations_unavailable'))
   await newer('ReplayShard', ['token_revoked', 'single_use_unavailable', 'rate_limited', 200])
   await newer('RateLimiter', ['token_revoked', 'token_replayed', 'rate_limit_unavailable', 200], 2)
-  await newer('AssertionKeeper', Array(4).fill('assertion_unavailable'))
+  await newer('AssertionKeyService', Array(4).fill('assertion_unavailable'))
   // What is decided does not depend on whether it can be stored.
   await newer('AuditLog', refused)
   expect(await setVersion('AuditLog', 2)).toBeGreaterThan(0)

@@ -22,7 +22,7 @@ const namespaceOf = (...errors: (object | undefined)[]) => {
   return { names, namespace: { getByName } as never }
 }
 
-describe('a keeper behind a namespace', () => {
+describe('a service behind a namespace', () => {
   it('is asked again, by another stub, where the first has failed', async () => {
     const { names, namespace } = namespaceOf(new Error('broken'))
     expect(await createKeyServiceClient(namespace).ask(question)).toEqual({})
@@ -46,17 +46,17 @@ describe('a keeper behind a namespace', () => {
   })
 })
 
-it('a keeper that cannot be reached keeps no other issuer from being renewed', async () => {
+it('a service that cannot be reached keeps no other issuer from being renewed', async () => {
   const asked: string[] = []
   const events: unknown[] = []
   const issuers = ['one', 'two'].map((name) => ({ ...place, name, keyTimes: DEFAULT_KEY_TIMES }))
   const policy = { issuers: new Map(issuers.map((one) => [one.name, one])) } as never
   const ask = async ({ place: { name } }: Question) => {
     asked.push(name)
-    if (name === 'one') throw new Error('no keeper')
+    if (name === 'one') throw new Error('no service')
     return {}
   }
   await refreshAhead(policy, { ask }, (event) => void events.push(event))
   expect(asked).toEqual(['one', 'two'])
-  expect(events).toEqual([{ event: 'keys_ask_failed', issuer: 'one', error: 'Error: no keeper' }])
+  expect(events).toEqual([{ event: 'keys_ask_failed', issuer: 'one', error: 'Error: no service' }])
 })

@@ -17,12 +17,12 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 describe('rotations', () => {
-  /** What a keeper tells of them once the issuer publishes these. */
+  /** What a service tells of them once the issuer publishes these. */
   const turn = async (...keys: unknown[]) => {
     server.json('/jwks', { keys })
     world.clock.advance(600_000)
     const question = { place: issuer, times: issuer.keyTimes, why: 'newer' } as const
-    return (await world.keeper.ask(question)).record?.rotations ?? []
+    return (await world.service.ask(question)).record?.rotations ?? []
   }
 
   it('are remembered and told, but for the first set', async () => {

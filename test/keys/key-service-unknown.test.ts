@@ -10,7 +10,7 @@ const COOLDOWN = 30_000
 let server: Awaited<ReturnType<typeof startServer>>
 let clock: ReturnType<typeof startClock>
 let issuer: Issuer
-let keeper: ReturnType<typeof createMemoryKeyServices>
+let service: ReturnType<typeof createMemoryKeyServices>
 
 const publish = (...keys: unknown[]) =>
   server.json('/jwks', { keys }, { 'cache-control': 'max-age=3600' })
@@ -19,21 +19,21 @@ const stranger = (i: number) => ({ network: `192.0.2.${i}`, isKnown: false })
 const known = (i: number) => ({ network: `198.51.100.${i}`, isKnown: true })
 
 const ask = (caller: ReturnType<typeof known>, kid = 'b') =>
-  keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'unknown', kid, caller })
+  service.ask({ place: issuer, times: issuer.keyTimes, why: 'unknown', kid, caller })
 
 beforeEach(async () => {
   server = await startServer()
   clock = startClock()
   issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
   publish(A)
-  keeper = createMemoryKeyServices({
+  service = createMemoryKeyServices({
     fetch: (url, init) => fetch(url, init),
     clock,
     random: () => 1,
     waitUntil: () => {},
     log: () => {},
   })
-  await keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'newer' })
+  await service.ask({ place: issuer, times: issuer.keyTimes, why: 'newer' })
   clock.advance(COOLDOWN)
 })
 afterEach(() => server.close())
@@ -60,7 +60,7 @@ it('is none for a key that is there, or came meanwhile', async () => {
 })
 
 it('is none without a caller', async () => {
-  await keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'unknown', kid: 'b' })
+  await service.ask({ place: issuer, times: issuer.keyTimes, why: 'unknown', kid: 'b' })
   expect(asked()).toBe(1)
 })
 

@@ -24,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 const ask = async (why: 'newer' | 'ahead' = 'ahead', fetchedAt = world.clock.now()) => {
-  await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why, fetchedAt })
+  await world.service.ask({ place: issuer, times: issuer.keyTimes, why, fetchedAt })
   await world.settle()
 }
 /** The cron trigger, for so long; when KV was written. */
@@ -39,7 +39,7 @@ const run = async (ms: number) => {
 }
 const stored = async () => JSON.parse(kv.values.get(await recordName(issuer)) ?? 'null')
 
-describe('what a keeper writes to KV', () => {
+describe('what a service writes to KV', () => {
   it.each([
     ['nothing', undefined],
     ['a minute', 60],
@@ -101,11 +101,11 @@ describe('what a keeper writes to KV', () => {
     kv.slow = writing.promise
     kv.down = true
     const question = { place: issuer, times: issuer.keyTimes, why: 'newer' } as const
-    await world.keeper.ask(question)
+    await world.service.ask(question)
     await expect.poll(() => kv.puts.length).toBe(1)
     world.clock.advance(10 * MINUTE)
     const arrived = server.hold('/jwks', answering.promise)
-    const asking = world.keeper.ask(question)
+    const asking = world.service.ask(question)
     await arrived
     writing.resolve()
     await expect.poll(() => world.events.length).toBe(1)

@@ -21,7 +21,7 @@ let events: Record<string, unknown>[]
 const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
 const asked = () => server.requests.filter((path) => path === '/jwks').length
 
-/** A keeper that has just started, over what was kept. */
+/** A service that has just started, over what was kept. */
 const start = () =>
   createKeyService({
     fetch: (url, init) => fetch(url, init),
@@ -36,10 +36,10 @@ const start = () =>
     waitUntil: () => {},
     log: (event) => void events.push(event),
   })
-let keeper: ReturnType<typeof start>
+let service: ReturnType<typeof start>
 
 const ask = (over: Partial<Question> = {}, of = issuer) =>
-  keeper.ask({ place: of, times: of.keyTimes, why: 'newer', ...over })
+  service.ask({ place: of, times: of.keyTimes, why: 'newer', ...over })
 
 beforeEach(async () => {
   server = await startServer()
@@ -49,11 +49,11 @@ beforeEach(async () => {
   random = 1
   events = []
   publish(A)
-  keeper = start()
+  service = start()
 })
 afterEach(() => server.close())
 
-describe('a keeper', () => {
+describe('a service', () => {
   it('asks once for two hundred who ask at once', async () => {
     const answers = await Promise.all(Array.from({ length: 200 }, () => ask()))
     const record = { keys: [A], fetchedAt: clock.now() }
@@ -68,7 +68,7 @@ describe('a keeper', () => {
   it('knows what it knew when it starts again, and asks nobody for it', async () => {
     server.json('/jwks', { keys: [A] }, { etag: '"1"' })
     const answer = await ask()
-    keeper = start()
+    service = start()
     expect(await ask({ why: 'look' })).toEqual(answer)
     expect(await ask()).toEqual(answer)
     expect(asked()).toBe(1)
@@ -80,7 +80,7 @@ describe('a keeper', () => {
   it('waits out a failure that it remembers from before', async () => {
     server.status('/jwks', 500)
     await ask()
-    keeper = start()
+    service = start()
     expect((await ask()).failure).toMatchObject({ error: 'status 500' })
     expect(asked()).toBe(1)
   })

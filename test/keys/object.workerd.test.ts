@@ -7,7 +7,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Question } from '../../src/gate/keys/key-service.ts'
 import { createKeyServiceClient, refreshAhead } from '../../src/gate/keys/key-service-client.ts'
-import type { KeyKeeper } from '../../src/gate/keys/object.ts'
+import type { KeyService } from '../../src/gate/keys/object.ts'
 import { type KeyPlace, type KvLike, recordName } from '../../src/gate/keys/store.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import worker from '../../src/worker.ts'
@@ -15,10 +15,10 @@ import { KEY_HOST } from '../kit/key-host.ts'
 
 interface Bindings {
   readonly JWKS_CACHE: KvLike
-  readonly KEY_KEEPER: DurableObjectNamespace<KeyKeeper>
+  readonly KEY_SERVICE: DurableObjectNamespace<KeyService>
   readonly REVOCATIONS: DurableObjectNamespace
 }
-const { JWKS_CACHE, KEY_KEEPER, REVOCATIONS } = env as unknown as Bindings
+const { JWKS_CACHE, KEY_SERVICE, REVOCATIONS } = env as unknown as Bindings
 
 const keyOf = (kid: string) => ({ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid })
 const A = keyOf('a')
@@ -51,7 +51,7 @@ const startSet = (path: string) => {
     }),
   }
 }
-const keeper = createKeyServiceClient(KEY_KEEPER)
+const service = createKeyServiceClient(KEY_SERVICE)
 
 let logged: string[]
 beforeEach(() => {
@@ -60,11 +60,13 @@ beforeEach(() => {
 })
 afterEach(() => void vi.restoreAllMocks())
 
-describe('the keeper of an issuer', () => {
+describe('the service of an issuer', () => {
   it('asks once for two hundred who ask at once', async () => {
     const set = startSet('herd')
     await set.publish(A)
-    const answers = await Promise.all(Array.from({ length: 200 }, () => keeper.ask(set.question())))
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () => service.ask(set.question())),
+    )
     for (const { record } of answers) expect(record?.keys).toEqual([A])
     expect(await set.asked()).toBe(1)
   })
@@ -73,11 +75,11 @@ describe('the keeper of an issuer', () => {
     const set = startSet('rotation')
     await set.publish(A)
     const times = { ...DEFAULT_KEY_TIMES, cooldown: 0 }
-    await keeper.ask(set.question())
+    await service.ask(set.question())
     await set.publish(A, B)
     const caller = { network: '192.0.2.1', isKnown: true }
     const question = set.question({ why: 'unknown', kid: 'b', caller, times })
-    const answers = await Promise.all(Array.from({ length: 200 }, () => keeper.ask(question)))
+    const answers = await Promise.all(Array.from({ length: 200 }, () => service.ask(question)))
     for (const { record } of answers) expect(record?.keys).toEqual([A, B])
     expect(await set.asked()).toBe(2)
     const rotated = { event: 'keys_rotated', issuer: 'acme', added: ['b'], removed: [] }
@@ -87,7 +89,7 @@ describe('the keeper of an issuer', () => {
   it('writes KV for the isolates that start', async () => {
     const set = startSet('stored')
     await set.publish(A)
-    await keeper.ask(set.question())
+    await service.ask(set.question())
     const name = await recordName(set.place)
     const stored = () => JWKS_CACHE.get(name, { type: 'json' })
     await expect.poll(stored).toMatchObject({ jwks: { keys: [A] }, rotations: [{ added: ['a'] }] })
@@ -96,19 +98,19 @@ describe('the keeper of an issuer', () => {
   it('knows what it knew when it is started again', async () => {
     const set = startSet('evicted')
     await set.publish(A)
-    const before = await keeper.ask(set.question())
+    const before = await service.ask(set.question())
     await abortAllDurableObjects()
     await set.publish(B)
-    expect(await keeper.ask(set.question())).toEqual(before)
+    expect(await service.ask(set.question())).toEqual(before)
     expect(await set.asked()).toBe(1)
   })
 
   it('waits a failure out, also when it is started again', async () => {
     const set = startSet('down')
-    const before = await keeper.ask(set.question())
+    const before = await service.ask(set.question())
     expect(before).toEqual({ failure: expect.objectContaining({ error: 'status 503' }) })
     await abortAllDurableObjects()
-    expect(await keeper.ask(set.question())).toEqual(before)
+    expect(await service.ask(set.question())).toEqual(before)
     expect(await set.asked()).toBe(1)
   })
 
@@ -118,10 +120,10 @@ describe('the keeper of an issuer', () => {
     await set.hold()
     const leaver = REVOCATIONS.getByName('one that leaves')
     await runInDurableObject(leaver, () => {
-      keeper.ask(set.question()).catch(() => {})
+      service.ask(set.question()).catch(() => {})
     })
     await expect.poll(set.asked).toBe(1)
-    const others = Array.from({ length: 20 }, () => keeper.ask(set.question()))
+    const others = Array.from({ length: 20 }, () => service.ask(set.question()))
     await runInDurableObject(leaver, (_, state) => state.abort('left')).catch(() => {})
     await set.release()
     for (const { record } of await Promise.all(others)) expect(record?.keys).toEqual([A])
@@ -131,33 +133,33 @@ describe('the keeper of an issuer', () => {
   it('keeps each place apart', async () => {
     const [one, other] = [startSet('one'), startSet('other')]
     await Promise.all([one.publish(A), other.publish(B)])
-    expect((await keeper.ask(one.question())).record?.keys).toEqual([A])
-    expect((await keeper.ask(other.question())).record?.keys).toEqual([B])
+    expect((await service.ask(one.question())).record?.keys).toEqual([A])
+    expect((await service.ask(other.question())).record?.keys).toEqual([B])
     // What came for an entry that allows http is not for one that does not.
     const place = { ...one.place, allowInsecureHttp: true }
-    expect(await keeper.ask(one.question({ place, why: 'look' }))).toEqual({})
+    expect(await service.ask(one.question({ place, why: 'look' }))).toEqual({})
   })
 })
 
-describe('a keeper that does not answer', () => {
+describe('a service that does not answer', () => {
   const failing = (times: number) => {
     let calls = 0
     const getByName = () => ({
       ask: () =>
         ++calls > times ? Promise.resolve({}) : Promise.reject(new Error('Network lost')),
     })
-    return { calls: () => calls, keeper: createKeyServiceClient({ getByName } as never) }
+    return { calls: () => calls, service: createKeyServiceClient({ getByName } as never) }
   }
 
   it('is asked once more, by a stub of its own', async () => {
-    const { keeper, calls } = failing(1)
-    expect(await keeper.ask(startSet('lost').question())).toEqual({})
+    const { service, calls } = failing(1)
+    expect(await service.ask(startSet('lost').question())).toEqual({})
     expect(calls()).toBe(2)
   })
 
   it('is not asked for ever', async () => {
-    const { keeper, calls } = failing(9)
-    await expect(keeper.ask(startSet('lost').question())).rejects.toThrow('Network lost')
+    const { service, calls } = failing(9)
+    await expect(service.ask(startSet('lost').question())).rejects.toThrow('Network lost')
     expect(calls()).toBe(2)
   })
 })
@@ -177,14 +179,14 @@ describe('ahead of time', () => {
     const asking = {
       ask: (question: Question) => {
         asked.push(`${question.place.name} ${question.why}`)
-        if (question.place.name === 'broken') throw new Error('no keeper')
-        return keeper.ask(question)
+        if (question.place.name === 'broken') throw new Error('no service')
+        return service.ask(question)
       },
     }
     await refreshAhead({ issuers } as never, asking, (event) => void events.push(event))
     expect(asked).toEqual(['broken ahead', 'acme ahead'])
     expect(events).toEqual([
-      { event: 'keys_ask_failed', issuer: 'broken', error: 'Error: no keeper' },
+      { event: 'keys_ask_failed', issuer: 'broken', error: 'Error: no service' },
     ])
     expect(await set.asked()).toBe(1)
   })
@@ -199,6 +201,6 @@ describe('ahead of time', () => {
     }
     await worker.scheduled(createScheduledController(), changed as never)
     expect(await set.asked()).toBe(1)
-    expect((await keeper.ask(set.question({ why: 'look' }))).record?.keys).toEqual([A])
+    expect((await service.ask(set.question({ why: 'look' }))).record?.keys).toEqual([A])
   })
 })

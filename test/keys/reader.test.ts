@@ -59,14 +59,14 @@ describe('a reader of keys', () => {
     expect(asked()).toBe(1)
   })
 
-  it('takes over what the keeper knows', async () => {
+  it('takes over what the service knows', async () => {
     await world.isolate().find(issuer, 'a')
     await world.settle()
     for (let i = 0; i < 3; i++) expect(await read('a')).toMatchObject(FOUND)
     expect([kv.gets, world.questions.length, asked()]).toEqual([1, 2, 1])
   })
 
-  it('takes over what KV holds where the keeper cannot be reached', async () => {
+  it('takes over what KV holds where the service cannot be reached', async () => {
     await world.isolate().find(issuer, 'a')
     await world.settle()
     world.cut = true

@@ -199,7 +199,7 @@ describe('an issuer that cannot be asked', () => {
       asks++
       return new Promise<never>(() => {})
     }
-    const silent = world.isolate({ cache: isolate.cache, keeper: { ask: never } })
+    const silent = world.isolate({ cache: isolate.cache, service: { ask: never } })
     let served = 0
     const first = [1, 2, 3].map(() => silent.find(issuer, 'a').then(() => served++))
     await vi.advanceTimersByTimeAsync(999)

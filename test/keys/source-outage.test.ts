@@ -55,7 +55,7 @@ describe('what is known to fail', () => {
     expect(await find('a')).toEqual(UNKNOWN)
   })
 
-  it('is not the issuer where a stranger could not reach the keeper', async () => {
+  it('is not the issuer where a stranger could not reach the service', async () => {
     world.clock.advance(MINUTE)
     world.cut = true
     expect(await isolate.find(issuer, 'x', '198.51.100.1')).toEqual(UNAVAILABLE)
@@ -65,14 +65,14 @@ describe('what is known to fail', () => {
     expect(await find('a')).toEqual(UNKNOWN)
   })
 
-  it('is over for those who look once the keeper has asked again', async () => {
+  it('is over for those who look once the service has asked again', async () => {
     world.clock.advance(DUE / 2)
     server.status('/jwks', 500)
     await find('a')
     await world.settle()
     publish(A)
     world.clock.advance(HOUR)
-    await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
+    await world.service.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
     await isolate.read(issuer, 'a')
     expect(isolate.status(issuer)).not.toHaveProperty('error')
   })
@@ -123,7 +123,7 @@ describe.each<[string, () => unknown]>([
   })
 })
 
-describe('a keeper that cannot be reached', () => {
+describe('a service that cannot be reached', () => {
   it('does not stop keys that are held, for as long as they live', async () => {
     await find('a')
     await world.settle()
@@ -137,7 +137,7 @@ describe('a keeper that cannot be reached', () => {
     expect(world.events.at(-1)).toEqual({
       event: 'keys_ask_failed',
       issuer: 'acme',
-      error: 'Error: no keeper',
+      error: 'Error: no service',
     })
     world.clock.advance(24 * HOUR)
     expect(await find('a')).toEqual(UNAVAILABLE)
@@ -204,7 +204,7 @@ describe('requests at the same time', () => {
 
   it('are not stopped by one that never ends', async () => {
     const never = { ask: () => new Promise<never>(() => {}) }
-    const hung = world.isolate({ cache: isolate.cache, keeper: never })
+    const hung = world.isolate({ cache: isolate.cache, service: never })
     void hung.find(issuer, 'a')
     await expect.poll(() => isolate.cache.inFlight.size).toBe(1)
     await expect.poll(() => [...isolate.cache.inFlight.keys()].join()).toContain('newer')
@@ -216,7 +216,7 @@ describe('requests at the same time', () => {
     const gone = Promise.reject(new Error('created by a request that has since ended'))
     gone.catch(() => {})
     const never = { ask: () => new Promise<never>(() => {}) }
-    void world.isolate({ cache: isolate.cache, keeper: never }).find(issuer, 'a')
+    void world.isolate({ cache: isolate.cache, service: never }).find(issuer, 'a')
     await expect.poll(() => [...isolate.cache.inFlight.keys()].join()).toContain('newer')
     for (const [name, flight] of isolate.cache.inFlight) {
       isolate.cache.inFlight.set(name, { ...flight, promise: gone })

@@ -112,8 +112,8 @@ describe('an unknown key id', () => {
     expect(await find('b')).toEqual(UNKNOWN)
     publish(A, B)
     world.clock.advance(COOLDOWN / 2)
-    // Another isolate has the keeper ask; this one learns of it by another kid.
-    await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
+    // Another isolate has the service ask; this one learns of it by another kid.
+    await world.service.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
     world.clock.advance(COOLDOWN / 2)
     await find('x', '192.0.2.9')
     expect(await find('b')).toMatchObject(FOUND)
@@ -142,7 +142,7 @@ describe('an unknown key id', () => {
     expect(await find('b', '192.0.2.2')).toMatchObject(FOUND)
   })
 
-  it('does not reach the keeper either while a failure is waited out', async () => {
+  it('does not reach the service either while a failure is waited out', async () => {
     isolate.recordSuccess(issuer, HERE)
     server.status('/jwks', 503)
     for (let i = 0; i < 20; i++) expect(await find(`x${i}`)).toEqual(UNAVAILABLE)

@@ -139,7 +139,7 @@ export interface WorldOptions {
   readonly random?: () => number
 }
 
-/** A keeper, KV, and isolates that share them and one clock. */
+/** A service, KV, and isolates that share them and one clock. */
 export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptions = {}) => {
   const clock = startClock()
   const events: Record<string, unknown>[] = []
@@ -157,14 +157,14 @@ export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptio
   const world = {
     clock,
     events,
-    /** Whether the keeper can be reached. */
+    /** Whether the service can be reached. */
     cut: false,
-    /** What isolates asked the keeper. */
+    /** What isolates asked the service. */
     questions: [] as Question[],
-    keeper: {
+    service: {
       async ask(question) {
         world.questions.push(question)
-        if (world.cut) throw new Error('no keeper')
+        if (world.cut) throw new Error('no service')
         // As across a network: plain data, a turn later.
         return structuredClone(await keepers.ask(structuredClone(question)))
       },
@@ -176,7 +176,7 @@ export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptio
     /** An isolate that has just started. */
     isolate(over: Partial<KeySourceOptions> = {}) {
       const cache = createKeyCache(clock)
-      const options = { cache, kv, keeper: world.keeper, clock, waitUntil, log, ...over }
+      const options = { cache, kv, service: world.service, clock, waitUntil, log, ...over }
       const source = createKeySource(options)
       const reader = createKeyReader(options)
       const headerOf = (kid: string) => ({ algorithm: 'ES256', kid }) as const

@@ -229,7 +229,7 @@ function kvWorker(directory: string): WorkerService {
   }
 }
 
-const KEEPER = 'KEY_KEEPER'
+const KEEPER = 'KEY_SERVICE'
 const KEEPER_LINK = 'kit:keeper-link'
 
 /** The class of the gate's own keeper of keys. */

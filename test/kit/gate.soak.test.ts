@@ -149,7 +149,7 @@ describe('gate', () => {
     const first = await startGate({
       bundle,
       vars: {},
-      durableObjects: { KEY_KEEPER: 'Keeper' },
+      durableObjects: { KEY_SERVICE: 'Keeper' },
       sharing: true,
     })
     const second = await startGate({
@@ -169,7 +169,7 @@ describe('gate', () => {
     }
     await Promise.all([first.stop(), second.stop()])
     const wrong = { bundle, vars: {}, durableObjects: false }
-    await expect(startGate({ ...wrong, sharing: true })).rejects.toThrow('no KEY_KEEPER')
+    await expect(startGate({ ...wrong, sharing: true })).rejects.toThrow('no KEY_SERVICE')
     await expect(startGate({ ...wrong, keeper: gate })).rejects.toThrow('shares no keeper')
   })
 

@@ -3,7 +3,7 @@ export default {
   async fetch(request, env) {
     const { name, question } = await request.json()
     try {
-      return Response.json({ answer: await env.KEY_KEEPER.getByName(name).ask(...question) })
+      return Response.json({ answer: await env.KEY_SERVICE.getByName(name).ask(...question) })
     } catch (error) {
       return Response.json({ error: String(error) })
     }

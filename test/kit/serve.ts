@@ -32,8 +32,8 @@ export interface Served {
 
 const CLASSES = {
   REVOCATIONS: 'RevocationShard',
-  KEY_KEEPER: 'KeyKeeper',
-  ASSERTION_KEEPER: 'AssertionKeeper',
+  KEY_SERVICE: 'KeyService',
+  ASSERTION_KEY_SERVICE: 'AssertionKeyService',
   RATE_LIMITER: 'RateLimiter',
 }
 

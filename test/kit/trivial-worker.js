@@ -24,8 +24,8 @@ const answers = {
   echo: (request) => ({ url: request.url, headers: [...request.headers] }),
   env: (_request, env) => ({ policy: env.POLICY, secret: env.SECRET, kv: 'JWKS_CACHE' in env }),
   count: (_request, env) => env.COUNTER.getByName('one').count(),
-  ask: (_request, env) => env.KEY_KEEPER.getByName('one').ask('place', { a: [null] }),
-  'ask-nothing': (_request, env) => env.KEY_KEEPER.get(env.KEY_KEEPER.idFromName('one')).ask(),
+  ask: (_request, env) => env.KEY_SERVICE.getByName('one').ask('place', { a: [null] }),
+  'ask-nothing': (_request, env) => env.KEY_SERVICE.get(env.KEY_SERVICE.idFromName('one')).ask(),
   async put(_request, env) {
     const options = { expirationTtl: 60, metadata: { from: 'worker' } }
     return (await env.JWKS_CACHE.put('a/b ü', 'value', options)) ?? 'stored'

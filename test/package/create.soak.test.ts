@@ -164,7 +164,7 @@ describe('npm create edgewarden', () => {
       inProject('npx', 'wrangler', 'deploy', '--dry-run', '--outdir', 'dist'),
     )
     expect(stdout).toContain('Running: npx edgewarden check')
-    for (const name of ['KeyKeeper', 'RevocationShard']) expect(stdout).toContain(name)
+    for (const name of ['KeyService', 'RevocationShard']) expect(stdout).toContain(name)
   })
 
   it.runIf(COMMANDS.some((row) => nameOf(row) === 'test'))('passes its own tests', async () => {

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
-import type { AssertionKeeper } from '../../src/gate/assertion/object.ts'
+import type { AssertionKeyService } from '../../src/gate/assertion/object.ts'
 import type { Wanted } from '../../src/gate/assertion/plan.ts'
 import { type KeyPlace, type KvLike, readRecord, recordName } from '../../src/gate/keys/store.ts'
 import type { RateLimiter } from '../../src/gate/limit/object.ts'
@@ -9,13 +9,14 @@ import type { Quotas } from '../../src/gate/model/limit.ts'
 import type { ReplayShard } from '../../src/gate/replay/object.ts'
 import type { RevocationShard } from '../../src/gate/revocation/object/object.ts'
 
-const { REVOCATIONS, ASSERTION_KEEPER, RATE_LIMITER, REPLAYS, JWKS_CACHE } = env as unknown as {
-  readonly REVOCATIONS: DurableObjectNamespace<RevocationShard>
-  readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>
-  readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>
-  readonly REPLAYS: DurableObjectNamespace<ReplayShard>
-  readonly JWKS_CACHE: KvLike
-}
+const { REVOCATIONS, ASSERTION_KEY_SERVICE, RATE_LIMITER, REPLAYS, JWKS_CACHE } =
+  env as unknown as {
+    readonly REVOCATIONS: DurableObjectNamespace<RevocationShard>
+    readonly ASSERTION_KEY_SERVICE: DurableObjectNamespace<AssertionKeyService>
+    readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>
+    readonly REPLAYS: DurableObjectNamespace<ReplayShard>
+    readonly JWKS_CACHE: KvLike
+  }
 
 const LATER = Math.ceil(Date.now() / 1000) + 86_400
 const MADE: Wanted = { algorithm: 'ES256', operatorKeys: [] }
@@ -47,8 +48,8 @@ const KINDS: readonly Kind[] = [
   },
   {
     kind: 'keys for assertions',
-    of: (name) => ASSERTION_KEEPER.getByName(name),
-    ask: async (name) => (await ASSERTION_KEEPER.getByName(name).keys(MADE)).signer.kid,
+    of: (name) => ASSERTION_KEY_SERVICE.getByName(name),
+    ask: async (name) => (await ASSERTION_KEY_SERVICE.getByName(name).keys(MADE)).signer.kid,
   },
   {
     kind: 'used tokens',

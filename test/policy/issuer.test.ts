@@ -415,7 +415,7 @@ describe('mistakes in ISSUERS', () => {
     const none = { ...ENV, has: () => false }
     expect(mistakes({}, none).map((line) => line.split(':', 1)[0])).toEqual([
       'bindings.JWKS_CACHE',
-      'bindings.KEY_KEEPER',
+      'bindings.KEY_SERVICE',
       'bindings.REVOCATIONS',
       'GATE.assertion',
     ])

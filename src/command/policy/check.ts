@@ -210,9 +210,10 @@ function* unmade(
   environment: WranglerEnvironment,
   objects: ReadonlySet<string>,
 ): Iterable<PolicyIssue> {
-  const path = 'bindings.ASSERTION_KEEPER'
+  const path = 'bindings.ASSERTION_KEY_SERVICE'
   const { name, bindings } = environment
-  if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return
+  if (!objects.has('ASSERTION_KEY_SERVICE') || bindings.durable_object.has('ASSERTION_KEY_SERVICE'))
+    return
   const said =
     'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made'
   const inside = name === undefined ? '' : `env.${name}.`

@@ -3,6 +3,12 @@ import { kvService } from './kv.ts'
 import type { Settings } from './settings.ts'
 import { capnp, type Socket, type WorkerService } from './workerd-config.ts'
 
+/** Classes that had another name: their data is stored under it. */
+const STORED_AS: Readonly<Record<string, string>> = {
+  AssertionKeyService: 'AssertionKeeper',
+  KeyService: 'KeyKeeper',
+}
+
 /** Where the gate listens, and the files around it; paths are relative to the configuration, but `disk` and `lock`. */
 export interface Places {
   /** The bundle of the gate. */
@@ -104,6 +110,8 @@ const gateService = (settings: Settings, { bundle }: Places, version: string): W
       })),
       ...(versionBinding === undefined ? [] : [{ name: versionBinding, json: metadata }]),
     ],
-    classes: Object.fromEntries(Object.values(objects).map((name) => [name, `gate-${name}`])),
+    classes: Object.fromEntries(
+      Object.values(objects).map((name) => [name, `gate-${STORED_AS[name] ?? name}`]),
+    ),
   }
 }

@@ -4,9 +4,9 @@ import { issueIf, type PolicyIssue, quote } from '../../gate/policy/reading/issu
 /** The gate's own classes, by the binding through which it uses each. */
 export const OBJECT_CLASSES = {
   AGENTS: 'AgentRegistry',
-  ASSERTION_KEEPER: 'AssertionKeeper',
+  ASSERTION_KEY_SERVICE: 'AssertionKeyService',
   AUDIT_LOG: 'AuditLog',
-  KEY_KEEPER: 'KeyKeeper',
+  KEY_SERVICE: 'KeyService',
   RATE_LIMITER: 'RateLimiter',
   REPLAYS: 'ReplayShard',
   REVOCATIONS: 'RevocationShard',
@@ -19,9 +19,9 @@ const ALL = 'every token would be refused'
 /** What happens without a class that can be used. */
 const COSTS: Readonly<Record<BindingName, string>> = {
   AGENTS: 'no agent could be registered, approved or suspended',
-  ASSERTION_KEEPER: ALL,
+  ASSERTION_KEY_SERVICE: ALL,
   AUDIT_LOG: 'no decision would be stored',
-  KEY_KEEPER: ALL,
+  KEY_SERVICE: ALL,
   RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
   REPLAYS: 'every request to a rule with single_use, or with a DPoP proof, would be refused',
   REVOCATIONS: ALL,

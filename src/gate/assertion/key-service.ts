@@ -23,10 +23,10 @@ export interface KeptState {
 }
 
 /** Returns the current keys; generates, rotates or retires keys first if due. */
-export type AssertionKeyService = (wanted: Wanted) => Promise<KeptKeys>
+export type AskForKeys = (wanted: Wanted) => Promise<KeptKeys>
 
 /** Manages keys in a given storage. Simultaneous callers share one new key. */
-export function createAssertionKeyService(state: KeptState, clock: Clock): AssertionKeyService {
+export function createAssertionKeyService(state: KeptState, clock: Clock): AskForKeys {
   const inOrder = createQueue()
 
   const plan = async (wanted: Wanted): Promise<KeptKeys> => {
@@ -53,7 +53,7 @@ export function createAssertionKeyService(state: KeptState, clock: Clock): Asser
 }
 
 /** Manages keys in the memory of one process: they are lost with it, and no other process signs with them. */
-export function createMemoryAssertionKeys(clock: Clock): AssertionKeyService {
+export function createMemoryAssertionKeys(clock: Clock): AskForKeys {
   let kept: Kept = { keys: [], withdrawn: [] }
   const write = (after: Kept) => {
     kept = after

@@ -6,7 +6,7 @@ import type { SigningKey, SigningKeys } from '../model/ports.ts'
 import { type Breaker, createBreaker } from '../platform/breaker.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
-import type { AssertionKeyService, KeptKeys } from './key-service.ts'
+import type { AskForKeys, KeptKeys } from './key-service.ts'
 import type { PublicKey } from './plan.ts'
 
 /** The keys in memory; the private key is not exportable. */
@@ -44,7 +44,7 @@ export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
   readonly rule: AssertionRule
   /** Absent where only the operator's own keys exist. */
-  readonly keeper?: AssertionKeyService
+  readonly service?: AskForKeys
 }
 
 /**
@@ -109,18 +109,18 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
 }
 
 const have = async (options: AssertionKeysOptions): Promise<Held> => {
-  const { memory, rule, keeper, clock } = options
+  const { memory, rule, service, clock } = options
   const askedAt = clock.now()
   const { algorithm, withdrawn } = rule
   const own = await operatorKeysOf(options)
   const operatorKeys: readonly PublicKey[] = own.map(({ key: _, ...rest }) => rest)
-  const kept = keeper
+  const kept = service
     ? await memory.breaker.call(
         ASK,
-        () => keeper({ algorithm, operatorKeys, withdrawn }),
+        () => service({ algorithm, operatorKeys, withdrawn }),
         TIMES.ask,
       )
-    : withoutKeeper(operatorKeys)
+    : withoutService(operatorKeys)
   const { signer } = kept
   // The key service may run another deployment's code than the isolates.
   if (withdrawn.includes(signer.kid)) throw new Error('the key service signs with a withdrawn key')
@@ -144,7 +144,7 @@ const operatorKeysOf = async ({ memory, rule }: AssertionKeysOptions) => {
   return memory.operatorKeys.keys
 }
 
-const withoutKeeper = (own: readonly PublicKey[]): KeptKeys => {
+const withoutService = (own: readonly PublicKey[]): KeptKeys => {
   const [first] = own
   if (!first) throw new Error('there is no key service, and the secret has no signing key')
   const { kid, algorithm } = first

@@ -3,11 +3,7 @@ import type { ActTerms } from '../model/audit.ts'
 import { type Acts, createActs } from '../outbox/acts.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
-import {
-  type AssertionKeyService,
-  createAssertionKeyService,
-  type KeptKeys,
-} from './key-service.ts'
+import { type AskForKeys, createAssertionKeyService, type KeptKeys } from './key-service.ts'
 import type { AssertionKey, Wanted } from './plan.ts'
 
 /** The version of what is stored under these keys. */
@@ -25,8 +21,8 @@ const RETRY_MS = 15_000
  * publish the same keys. Private keys go only to the gate's own isolates. It trusts its callers, which are the gate's
  * own code.
  */
-export class AssertionKeeper extends DurableObject {
-  readonly #keeping: AssertionKeyService
+export class AssertionKeyService extends DurableObject {
+  readonly #keeping: AskForKeys
   readonly #acts: Acts
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {

@@ -2,7 +2,7 @@ import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../model/assertion.ts'
 
 /** The name of the only object that manages keys. */
-export const KEEPER_NAME = 'keys'
+export const KEYS_OBJECT = 'keys'
 
 /** A public key that may be published; its `kid` is the thumbprint (RFC 7638). */
 export interface PublicKey {

@@ -12,7 +12,7 @@ import {
 } from './key-service.ts'
 import { recordName } from './store.ts'
 
-/** A Durable Object namespace of `KeyKeeper`, with the methods that keys need. */
+/** A Durable Object namespace of `KeyService`, with the methods that keys need. */
 export interface KeyServiceNamespace {
   getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
 }
@@ -53,7 +53,7 @@ export function createMemoryKeyServices(options: Omit<KeyServiceOptions, 'state'
 /** Renews the keys of all issuers ahead of time, so that no request waits for them. Never rejects. */
 export async function refreshAhead(
   policy: Policy,
-  keeper: KeyService,
+  service: KeyService,
   log: (event: Record<string, unknown>) => void,
 ): Promise<void> {
   const fetched = [...policy.issuers.values()].filter(({ keys }) => keys.kind !== 'inline')
@@ -61,7 +61,7 @@ export async function refreshAhead(
     fetched.map(async ({ name, issuer, keys, allowInsecureHttp, keyTimes: times }) => {
       try {
         const place = { name, issuer, keys, allowInsecureHttp }
-        await keeper.ask({ place, times, why: 'ahead' })
+        await service.ask({ place, times, why: 'ahead' })
       } catch (error) {
         log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
       }

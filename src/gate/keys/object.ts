@@ -17,7 +17,7 @@ const STATE = 'state'
  * The key service of one issuer as a Durable Object, so that only one place in the world fetches its keys. Its state is
  * persistent. Trusts its callers, which are the gate's own code.
  */
-export class KeyKeeper extends DurableObject<Env> {
+export class KeyService extends DurableObject<Env> {
   readonly #service
 
   constructor(ctx: DurableObjectState, env: Env) {

@@ -24,7 +24,7 @@ export interface KeySourceOptions extends Background {
   readonly cache: KeyCache
   /** The cache that starting isolates read first. If KV is lost, keys are fetched again. */
   readonly kv?: KvLike
-  readonly keeper: KeyService
+  readonly service: KeyService
 }
 
 type Found = Result<VerificationKey, KeyFault>
@@ -193,12 +193,12 @@ const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceO
 /** Asks the key service. The entry then has newer keys, or a failure beside the old ones. */
 const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOptions) =>
   share(...flightOf(entry, asked, options), async () => {
-    const { keeper, clock, log, cache } = options
+    const { service, clock, log, cache } = options
     const { name, keys, allowInsecureHttp, keyTimes: times } = issuer
     // Also for an answer that comes too late for this question.
-    const askKeeper = async () => {
+    const askService = async () => {
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
-      const answer = await keeper.ask({ ...asked, place, times })
+      const answer = await service.ask({ ...asked, place, times })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
       const { pause } = answer
       if (pause) entry.pausedUntil = clock.now() + Math.min(pause, times.cooldown)
@@ -207,7 +207,7 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure
     }
     try {
-      await cache.breaker.call(entry.id, askKeeper, KEY_TIMES.askMs)
+      await cache.breaker.call(entry.id, askService, KEY_TIMES.askMs)
     } catch (error) {
       const at = clock.now()
       const retryAt = at + KEY_TIMES.failureMs

@@ -115,7 +115,7 @@ export function checkBindings(
   const takers = isOnce ? 'rules with single_use' : 'GATE.console'
   const rows = [
     ['JWKS_CACHE', isFetching, ', needed by issuers without inline jwks'],
-    ['KEY_KEEPER', isFetching, ' of KeyKeeper, needed by issuers without inline jwks'],
+    ['KEY_SERVICE', isFetching, ' of KeyService, needed by issuers without inline jwks'],
     ['REVOCATIONS', true, ' of RevocationShard'],
     ['RATE_LIMITER', isCounting, ' of RateLimiter, needed by rules with an exact rate_limit'],
     ['REPLAYS', isOnce || gate.console, ` of ReplayShard, needed by ${takers}`],

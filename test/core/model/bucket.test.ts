@@ -14,7 +14,7 @@ const DAY = 86_400_000
 const NOON = 20_000 * DAY + DAY / 2
 const TEN: Quotas = { bucket: { limit: 10, period: 60_000 } }
 
-/** A count that goes on from call to call, as its keeper has it. */
+/** A count that goes on from call to call, as its service has it. */
 const counting = (quotas: Quotas, from: Spent = NOTHING_SPENT) => {
   let spent = from
   return {

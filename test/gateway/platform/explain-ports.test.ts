@@ -12,11 +12,11 @@ const events: Record<string, unknown>[] = []
 const revocations = { lookup: async () => [] }
 const limits = vi.fn(() => ok({ day: { left: 3, reset: 9 } }))
 const replays = { claim: vi.fn(() => true), isClaimed: vi.fn(() => true) }
-const keeper = vi.fn(createMemoryAssertionKeys(clock))
+const service = vi.fn(createMemoryAssertionKeys(clock))
 const signingKeys = createAssertionKeys({
   memory: createAssertionMemory(),
   rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
-  keeper,
+  service,
   clock,
   waitUntil: () => {},
   log: () => {},
@@ -24,7 +24,7 @@ const signingKeys = createAssertionKeys({
 const ports = explainingPorts(
   {
     cache: createKeyCache(clock),
-    keeper: {
+    service: {
       async ask({ why }) {
         asked.push(why)
         return {}
@@ -93,7 +93,7 @@ it('opens sessions by keys that are in memory, asks for none, and seals none', a
   const other = createAssertionKeys({
     memory: createAssertionMemory(),
     rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
-    keeper: createMemoryAssertionKeys(clock),
+    service: createMemoryAssertionKeys(clock),
     clock,
     waitUntil: () => {},
     log: () => {},
@@ -101,11 +101,11 @@ it('opens sessions by keys that are in memory, asks for none, and seals none', a
   const foreign = await createSessions({ keys: other, clock }).seal('one', holder)
   expect(await ports.sessions.open('garbage', holder)).toBeUndefined()
   await expect(ports.sessions.open(foreign, holder)).rejects.toThrow('none are asked for')
-  expect(keeper).not.toHaveBeenCalled()
+  expect(service).not.toHaveBeenCalled()
   const sealed = await createSessions({ keys: signingKeys, clock }).seal('one', holder)
-  expect(keeper).toHaveBeenCalledTimes(1)
+  expect(service).toHaveBeenCalledTimes(1)
   expect(await ports.sessions.open(sealed, holder)).toBe('one')
   expect(await ports.sessions.open(foreign, holder)).toBeUndefined()
   await expect(ports.sessions.seal('one', holder)).rejects.toThrow('nothing is signed')
-  expect(keeper).toHaveBeenCalledTimes(1)
+  expect(service).toHaveBeenCalledTimes(1)
 })

@@ -79,14 +79,14 @@ const SORTS = [
 
 const clock = { now: () => Date.now() }
 
-/** A keeper whose issuers all answer this, with the number of times they were asked. */
-const startKeeper = (answer = async () => Response.json(KEYS)) => {
+/** A service whose issuers all answer this, with the number of times they were asked. */
+const startService = (answer = async () => Response.json(KEYS)) => {
   const left: Promise<unknown>[] = []
   const events: Record<string, unknown>[] = []
   const waitUntil = (promise: Promise<unknown>) => void left.push(promise)
   const log = (event: Record<string, unknown>) => void events.push(event)
   const asked: Request[] = []
-  const keeper = createMemoryKeyServices({
+  const service = createMemoryKeyServices({
     fetch: async (url, init) => {
       asked.push(new Request(url, init))
       return answer()
@@ -102,7 +102,7 @@ const startKeeper = (answer = async () => Response.json(KEYS)) => {
     events,
     /** Requests of one isolate. */
     isolate(cache: KeyCache = createKeyCache(clock)) {
-      return () => createKeySource({ cache, kv: JWKS_CACHE, keeper, clock, waitUntil, log })
+      return () => createKeySource({ cache, kv: JWKS_CACHE, service, clock, waitUntil, log })
     },
     settle: async () => {
       while (left.length > 0) await Promise.allSettled(left.splice(0))
@@ -113,25 +113,25 @@ const startKeeper = (answer = async () => Response.json(KEYS)) => {
 describe('keys with the KV binding', () => {
   it('are asked for once by concurrent requests and found in KV by the next isolate', async () => {
     const issuer = issuerOf()
-    const first = startKeeper()
+    const first = startService()
     const request = first.isolate()
     const many = Array.from({ length: 20 }, () => request().find(issuer, HEADER))
     for (const found of await Promise.all(many)) expect(found).toMatchObject({ ok: true })
     expect(first.asked).toHaveLength(1)
     await first.settle()
-    const second = startKeeper()
+    const second = startService()
     expect(await second.isolate()().find(issuer, HEADER)).toMatchObject({ ok: true })
     expect([second.asked, first.events, second.events]).toEqual([[], [], []])
   })
 
   it('are fetched with what this runtime accepts', async () => {
-    const { isolate, asked } = startKeeper()
+    const { isolate, asked } = startService()
     expect(await isolate()().find(issuerOf(), HEADER)).toMatchObject({ ok: true })
     expect(asked.map(({ headers }) => headers.get('accept'))).toEqual(['application/json'])
   })
 
   it('are not taken from a body over the limit', async () => {
-    const { isolate, events } = startKeeper(async () =>
+    const { isolate, events } = startService(async () =>
       Response.json({ keys: [], x: 'x'.repeat(70_000) }),
     )
     const found = await isolate()().find(issuerOf(), HEADER)
@@ -160,7 +160,7 @@ describe('keys with the KV binding', () => {
 
   it('serve others when they were fetched and imported in another request', async () => {
     const issuer = issuerOf()
-    const { isolate, asked, settle } = startKeeper()
+    const { isolate, asked, settle } = startService()
     const request = isolate()
     const stub = REVOCATIONS.get(REVOCATIONS.idFromName('one that stays'))
     await runInDurableObject(stub, async () => {
@@ -174,6 +174,6 @@ describe('keys with the KV binding', () => {
 
   it.each(SORTS)('import $name as far as it is sound', async ({ key, algorithm, ok }) => {
     const issuer = issuerOf({ keys: { kind: 'inline', keys: [{ ...key }] } })
-    expect(await startKeeper().isolate()().find(issuer, { algorithm })).toMatchObject({ ok })
+    expect(await startService().isolate()().find(issuer, { algorithm })).toMatchObject({ ok })
   })
 })

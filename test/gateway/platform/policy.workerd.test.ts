@@ -10,8 +10,8 @@ const binding = { get() {}, put() {}, idFromName() {} }
 const envOf = (vars: Readonly<Record<string, unknown>> = {}) =>
   ({
     JWKS_CACHE: binding,
-    KEY_KEEPER: binding,
-    ASSERTION_KEEPER: binding,
+    KEY_SERVICE: binding,
+    ASSERTION_KEY_SERVICE: binding,
     REVOCATIONS: binding,
     GATE,
     ISSUERS,

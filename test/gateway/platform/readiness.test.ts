@@ -24,7 +24,7 @@ beforeEach(() => {
   answer = {}
   keys = {
     cache: createKeyCache(clock),
-    keeper: {
+    service: {
       async ask(question) {
         questions.push(question)
         if (answer instanceof Error) throw answer
@@ -78,8 +78,8 @@ describe('an isolate that has just started', () => {
       { state: 'failed', keys: 0, error: 'status 500' },
     ],
     ['could not have any', () => ({ failure }), false, { state: 'failed', error: 'status 500' }],
-    ['cannot be reached', () => new Error('no keeper'), true, { state: 'unknown', keys: 0 }],
-  ])('learns that its keeper %s', async (_, answerOf, isReady, status) => {
+    ['cannot be reached', () => new Error('no service'), true, { state: 'unknown', keys: 0 }],
+  ])('learns that its service %s', async (_, answerOf, isReady, status) => {
     answer = answerOf()
     expect(await ready()).toMatchObject({
       keys: isReady,
@@ -101,7 +101,7 @@ it('asks nobody where keys are held in time, or inline', async () => {
 })
 
 it('tells of a failure of the isolate’s own', async () => {
-  answer = new Error('no keeper')
+  answer = new Error('no service')
   entryOf(keys.cache, issuer).failure = { ...failure, error: 'key service unreachable' }
   expect(await ready()).toMatchObject({
     keys: false,
@@ -174,7 +174,7 @@ describe('where nobody answers', () => {
   beforeEach(() => {
     vi.useFakeTimers()
     asked.mockClear()
-    keys = { ...keys, keeper: { ask: silent } }
+    keys = { ...keys, service: { ask: silent } }
   })
   afterEach(() => {
     vi.useRealTimers()

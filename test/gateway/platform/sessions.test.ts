@@ -29,7 +29,7 @@ const newKeys = (algorithm: 'ES256' | 'EdDSA' = 'ES256'): SigningKeys =>
   createAssertionKeys({
     memory: createAssertionMemory(),
     rule: { ...rule, algorithm },
-    keeper: createMemoryAssertionKeys(clock),
+    service: createMemoryAssertionKeys(clock),
     clock,
     waitUntil: () => {},
     log: () => {},

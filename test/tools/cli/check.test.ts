@@ -41,7 +41,7 @@ describe('a file without mistakes', () => {
   })
 
   it('needs the secret of assertion keys only where nobody makes them', async () => {
-    const objects = PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, '')
+    const objects = PARTS.objects.replace(/.*ASSERTION_KEY_SERVICE.*/, '')
     const outcome = await checkText(toml({ objects }))
     expect(outcome.exitCode).toBe(0)
     expect(outcome.out.at(-1)).toBe(
@@ -200,7 +200,7 @@ authorization_details = { type = "pay", locations = ["https://pay.example"] }`,
   [
     'no Durable Object for keys',
     toml({ objects: PARTS.objects.replace('KEY_', 'KEYS_') }),
-    'KEY_KEEPER: is not there',
+    'KEY_SERVICE: is not there',
   ],
   [
     'no binding to the origin',

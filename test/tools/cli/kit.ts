@@ -35,18 +35,18 @@ export const PARTS = {
   objects: `[durable_objects]
 bindings = [
   { name = "REVOCATIONS", class_name = "RevocationShard" },
-  { name = "KEY_KEEPER", class_name = "KeyKeeper" },
-  { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" },
+  { name = "KEY_SERVICE", class_name = "KeyService" },
+  { name = "ASSERTION_KEY_SERVICE", class_name = "AssertionKeyService" },
 ]
 [triggers]
 crons = ["*/5 * * * *"]`,
   classes: `[exports.RevocationShard]
 type = "durable-object"
 storage = "sqlite"
-[exports.KeyKeeper]
+[exports.KeyService]
 type = "durable-object"
 storage = "sqlite"
-[exports.AssertionKeeper]
+[exports.AssertionKeyService]
 type = "durable-object"
 storage = "sqlite"`,
   gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"\nassertion = "identity"',

@@ -92,7 +92,7 @@ describe('what the Worker refuses', () => {
       {
         objects: PARTS.objects.replace(
           '[\n',
-          '[\n  { name = "ROUTES", class_name = "KeyKeeper" },\n',
+          '[\n  { name = "ROUTES", class_name = "KeyService" },\n',
         ),
       },
     ],

@@ -16,17 +16,17 @@ const errors = async (changes: Parameters<typeof toml>[0]) =>
 const STAGING = environmentToml('staging').replace('"identity"', '"off"')
 
 const REVOCATIONS = '{ name = "REVOCATIONS", class_name = "RevocationShard" }'
-const KEEPER = '{ name = "KEY_KEEPER", class_name = "KeyKeeper" }'
+const KEEPER = '{ name = "KEY_SERVICE", class_name = "KeyService" }'
 const SQLITE = 'type = "durable-object"\nstorage = "sqlite"'
 const declared = (keeper: string, shard = SQLITE) =>
-  `[exports.RevocationShard]\n${shard}\n[exports.KeyKeeper]\n${keeper}`
+  `[exports.RevocationShard]\n${shard}\n[exports.KeyService]\n${keeper}`
 const migrations = (...steps: readonly string[]) =>
   steps.map((step, i) => `[[migrations]]\ntag = "v${i}"\n${step}`).join('\n')
 const bound = (...entries: readonly string[]) =>
   `[durable_objects]\nbindings = [${entries.join(', ')}]\n[triggers]\ncrons = ["* * * * *"]`
 
 const UNDECLARED =
-  'exports.KeyKeeper: is not there with SQLite storage, and the gate can use no other: every token would be refused; write [exports.KeyKeeper] with type = "durable-object" and storage = "sqlite"'
+  'exports.KeyService: is not there with SQLite storage, and the gate can use no other: every token would be refused; write [exports.KeyService] with type = "durable-object" and storage = "sqlite"'
 
 describe('a class of the gate', () => {
   it.each([
@@ -38,19 +38,19 @@ describe('a class of the gate', () => {
     ],
     [
       'is declared by a migration',
-      migrations('new_sqlite_classes = ["RevocationShard", "KeyKeeper"]'),
+      migrations('new_sqlite_classes = ["RevocationShard", "KeyService"]'),
     ],
     [
       'is declared by one migration after another',
       migrations(
         'new_sqlite_classes = ["RevocationShard"]\nnew_classes = ["Other"]',
         'new_sqlite_classes = ["Keeper"]\ndeleted_classes = ["Other"]',
-        'renamed_classes = [{ from = "Keeper", to = "KeyKeeper" }]',
+        'renamed_classes = [{ from = "Keeper", to = "KeyService" }]',
       ),
     ],
     [
       'is declared by a migration beside exports of another kind',
-      `[exports.Flow]\ntype = "workflow"\nname = "flow"\n${migrations('new_sqlite_classes = ["RevocationShard", "KeyKeeper"]')}`,
+      `[exports.Flow]\ntype = "workflow"\nname = "flow"\n${migrations('new_sqlite_classes = ["RevocationShard", "KeyService"]')}`,
     ],
   ])('%s', async (_, classes) => {
     expect(await errors({ classes })).toEqual([])
@@ -65,7 +65,7 @@ describe('a class of the gate', () => {
     ['went elsewhere', declared(`${SQLITE}\nstate = "transferred"\ntransferred_to = "other"`)],
     [
       'is no table',
-      `${declared('').replace(/\[exports.KeyKeeper\]\n/, '')}\n[exports]\nKeyKeeper = 1`,
+      `${declared('').replace(/\[exports.KeyService\]\n/, '')}\n[exports]\nKeyKeeper = 1`,
     ],
   ])('is not usable if it %s', async (_, classes) => {
     const [first, ...others] = await errors({ classes })
@@ -77,43 +77,46 @@ describe('a class of the gate', () => {
     ['is in no migration', ['new_sqlite_classes = ["RevocationShard"]']],
     [
       'has another storage',
-      ['new_sqlite_classes = ["RevocationShard"]\nnew_classes = ["KeyKeeper"]'],
+      ['new_sqlite_classes = ["RevocationShard"]\nnew_classes = ["KeyService"]'],
     ],
     [
       'was deleted',
-      ['new_sqlite_classes = ["RevocationShard", "KeyKeeper"]', 'deleted_classes = ["KeyKeeper"]'],
+      [
+        'new_sqlite_classes = ["RevocationShard", "KeyService"]',
+        'deleted_classes = ["KeyService"]',
+      ],
     ],
     [
       'was renamed',
       [
-        'new_sqlite_classes = ["RevocationShard", "KeyKeeper"]',
-        'renamed_classes = [{ from = "KeyKeeper", to = "Keeper" }]',
+        'new_sqlite_classes = ["RevocationShard", "KeyService"]',
+        'renamed_classes = [{ from = "KeyService", to = "Keeper" }]',
       ],
     ],
     [
       'has the name of one with another storage',
       [
         'new_sqlite_classes = ["RevocationShard"]\nnew_classes = ["Keeper"]',
-        'renamed_classes = [{ from = "Keeper", to = "KeyKeeper" }]',
+        'renamed_classes = [{ from = "Keeper", to = "KeyService" }]',
       ],
     ],
   ])('is not usable by migrations if it %s', async (_, steps) => {
     const [first, ...others] = await errors({ classes: migrations(...steps) })
     expect(first).toMatch(
-      /^migrations: have no KeyKeeper with SQLite storage.*a further \[\[migrations\]\] with a tag and new_sqlite_classes = \["KeyKeeper"\]$/,
+      /^migrations: have no KeyService with SQLite storage.*a further \[\[migrations\]\] with a tag and new_sqlite_classes = \["KeyService"\]$/,
     )
     expect(others).toHaveLength(1)
   })
 
   it('is not looked for in migrations where exports declare others', async () => {
-    const classes = `[exports.RevocationShard]\n${SQLITE}\n${migrations('new_sqlite_classes = ["KeyKeeper"]')}`
+    const classes = `[exports.RevocationShard]\n${SQLITE}\n${migrations('new_sqlite_classes = ["KeyService"]')}`
     expect(await errors({ classes })).toContain(UNDECLARED)
   })
 
   it('is missed by each binding that needs it, all at once', async () => {
     const found = await errors({ classes: '', route: '[[vars.ROUTES]]\nmatch = "GET /a"' })
     expect(found.join('\n')).toMatch(
-      /ROUTES\[0\].*exports\.KeyKeeper: .*exports\.RevocationShard: /s,
+      /ROUTES\[0\].*exports\.KeyService: .*exports\.RevocationShard: /s,
     )
   })
 
@@ -121,14 +124,14 @@ describe('a class of the gate', () => {
     const issuer = `${PARTS.issuer}\njwks = { keys = [${KEY}] }`
     const shard = `[exports.RevocationShard]\n${SQLITE}`
     expect(await errors({ issuer, classes: shard })).toEqual([])
-    const elsewhere = '{ name = "KEY_KEEPER", class_name = "Keeper", script_name = "keys" }'
+    const elsewhere = '{ name = "KEY_SERVICE", class_name = "Keeper", script_name = "keys" }'
     expect(await errors({ objects: bound(REVOCATIONS, elsewhere), classes: shard })).toEqual([])
   })
 
   it('has a table that is not misspelt', async () => {
     const classes = declared(SQLITE).replaceAll('exports', 'export')
     expect(await errors({ classes })).toContain('export: is not read; did you mean [exports]?')
-    const step = migrations('new_sqlite_classes = ["RevocationShard", "KeyKeeper"]')
+    const step = migrations('new_sqlite_classes = ["RevocationShard", "KeyService"]')
     expect(await errors({ classes: step.replace('migrations', 'migration') })).toContain(
       'migration: is not read; did you mean [migrations]?',
     )
@@ -140,14 +143,14 @@ describe('the class that makes assertion keys', () => {
   const objects = bound(
     REVOCATIONS,
     KEEPER,
-    '{ name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" }',
+    '{ name = "ASSERTION_KEY_SERVICE", class_name = "AssertionKeyService" }',
   )
-  const shown = `${declared(SQLITE)}\n[exports.AssertionKeeper]\n${SQLITE}`
+  const shown = `${declared(SQLITE)}\n[exports.AssertionKeyService]\n${SQLITE}`
 
   it('is declared like the others', async () => {
     expect(await errors({ gate, objects, classes: shown })).toEqual([])
     const classes = migrations(
-      'new_sqlite_classes = ["RevocationShard", "KeyKeeper", "AssertionKeeper"]',
+      'new_sqlite_classes = ["RevocationShard", "KeyService", "AssertionKeyService"]',
     )
     expect(await errors({ gate, objects, classes })).toEqual([])
   })
@@ -155,15 +158,15 @@ describe('the class that makes assertion keys', () => {
   it('is missed where it is bound and something is signed', async () => {
     const classes = declared(SQLITE)
     expect((await errors({ gate, objects, classes }))[0]).toMatch(
-      /^exports\.AssertionKeeper: is not there with SQLite storage/,
+      /^exports\.AssertionKeyService: is not there with SQLite storage/,
     )
     expect(await errors({ objects, classes })).toEqual([])
   })
 
   it('must be that of its binding', async () => {
-    const swapped = objects.replace('"AssertionKeeper"', '"KeyKeeper"')
+    const swapped = objects.replace('"AssertionKeyService"', '"KeyService"')
     expect((await errors({ gate, objects: swapped, classes: shown }))[0]).toMatch(
-      /^bindings\.ASSERTION_KEEPER: has class_name `KeyKeeper`/,
+      /^bindings\.ASSERTION_KEY_SERVICE: has class_name `KeyService`/,
     )
   })
 })
@@ -171,7 +174,7 @@ describe('the class that makes assertion keys', () => {
 describe('a class of an environment', () => {
   it('is that of the top level', async () => {
     expect(await errors({ more: STAGING })).toEqual([])
-    const classes = migrations('new_sqlite_classes = ["RevocationShard", "KeyKeeper"]')
+    const classes = migrations('new_sqlite_classes = ["RevocationShard", "KeyService"]')
     expect(await errors({ classes, more: STAGING })).toEqual([])
   })
 
@@ -186,7 +189,7 @@ describe('a class of an environment', () => {
     const found = await errors({ more: `${STAGING}\n${own}` })
     expect(found[0]).toBe(`env staging: ${UNDECLARED.replace('[exports', '[env.staging.exports')}`)
     expect(found).toHaveLength(2)
-    const both = `${own}\n[env.staging.exports.KeyKeeper]\n${SQLITE}`
+    const both = `${own}\n[env.staging.exports.KeyService]\n${SQLITE}`
     const more = `${STAGING}\n${both}`
     expect((await errors({ classes: '', more })).join('\n')).not.toContain('env staging')
   })
@@ -195,12 +198,12 @@ describe('a class of an environment', () => {
 describe('a binding of the gate', () => {
   it('must be to its class', async () => {
     const swapped = bound(
-      REVOCATIONS.replace('RevocationShard', 'KeyKeeper'),
-      '{ name = "KEY_KEEPER" }',
+      REVOCATIONS.replace('RevocationShard', 'KeyService'),
+      '{ name = "KEY_SERVICE" }',
     )
     expect((await errors({ objects: swapped })).slice(0, 2)).toEqual([
-      `bindings.KEY_KEEPER: has no class_name, and the gate's class is another; write ${KEEPER}`,
-      `bindings.REVOCATIONS: has class_name \`KeyKeeper\`, and the gate's class is another; write ${REVOCATIONS}`,
+      `bindings.KEY_SERVICE: has no class_name, and the gate's class is another; write ${KEEPER}`,
+      `bindings.REVOCATIONS: has class_name \`KeyService\`, and the gate's class is another; write ${REVOCATIONS}`,
     ])
   })
 
@@ -210,7 +213,7 @@ describe('a binding of the gate', () => {
       bound(REVOCATIONS),
       `[exports.RevocationShard]\n${SQLITE}`,
       [
-        `KEY_KEEPER: is not there: the Durable Object namespace of KeyKeeper, needed by issuers without inline jwks; write ${KEEPER} among the bindings of [durable_objects], and [exports.KeyKeeper] with type = "durable-object" and storage = "sqlite"`,
+        `KEY_SERVICE: is not there: the Durable Object namespace of KeyService, needed by issuers without inline jwks; write ${KEEPER} among the bindings of [durable_objects], and [exports.KeyService] with type = "durable-object" and storage = "sqlite"`,
       ],
     ],
     [
@@ -226,7 +229,7 @@ describe('a binding of the gate', () => {
       '[triggers]\ncrons = ["* * * * *"]',
       '',
       [
-        `KEY_KEEPER: is not there: the Durable Object namespace of KeyKeeper, needed by issuers without inline jwks; write ${KEEPER} among the bindings of [durable_objects], and [exports.KeyKeeper] with type = "durable-object" and storage = "sqlite"`,
+        `KEY_SERVICE: is not there: the Durable Object namespace of KeyService, needed by issuers without inline jwks; write ${KEEPER} among the bindings of [durable_objects], and [exports.KeyService] with type = "durable-object" and storage = "sqlite"`,
         `REVOCATIONS: is not there: the Durable Object namespace of RevocationShard; write ${REVOCATIONS} among`,
       ],
     ],
@@ -235,7 +238,7 @@ describe('a binding of the gate', () => {
       '[triggers]\ncrons = ["* * * * *"]',
       migrations('new_classes = ["Other"]'),
       [
-        'and a further [[migrations]] with a tag and new_sqlite_classes = ["KeyKeeper"]',
+        'and a further [[migrations]] with a tag and new_sqlite_classes = ["KeyService"]',
         'REVOCATIONS: ',
       ],
     ],
@@ -248,9 +251,9 @@ describe('a binding of the gate', () => {
   })
 
   it('is told where an environment lacks it', async () => {
-    const found = await errors({ more: STAGING.replace(/KEY_KEEPER/, 'K') })
+    const found = await errors({ more: STAGING.replace(/KEY_SERVICE/, 'K') })
     expect(found[0]).toMatch(
-      /^env staging: bindings\.KEY_KEEPER: .* among the bindings of \[env\.staging\.durable_objects\]$/,
+      /^env staging: bindings\.KEY_SERVICE: .* among the bindings of \[env\.staging\.durable_objects\]$/,
     )
   })
 })

@@ -71,17 +71,17 @@ describe('warnings', () => {
     ],
     [
       'nobody who makes keys',
-      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''), more: SECRETS }),
-      'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
+      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEY_SERVICE.*/, ''), more: SECRETS }),
+      'warning: bindings.ASSERTION_KEY_SERVICE: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret every request is refused. To have keys made, write { name = "ASSERTION_KEY_SERVICE", class_name = "AssertionKeyService" } among the bindings of [durable_objects]',
     ],
     [
       'nobody who makes keys, and no class of it',
       toml({
-        objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''),
-        classes: PARTS.classes.replace(/\[exports\.AssertionKeeper\][^[]*/, ''),
+        objects: PARTS.objects.replace(/.*ASSERTION_KEY_SERVICE.*/, ''),
+        classes: PARTS.classes.replace(/\[exports\.AssertionKeyService\][^[]*/, ''),
         more: SECRETS,
       }),
-      'and [exports.AssertionKeeper] with type = "durable-object" and storage = "sqlite"',
+      'and [exports.AssertionKeyService] with type = "durable-object" and storage = "sqlite"',
     ],
     [
       'one shard for strict rules',

@@ -1,5 +1,5 @@
-import type { AssertionKeeper } from '../../assertion/object.ts'
-import type { KeyKeeper } from '../../keys/object.ts'
+import type { AssertionKeyService } from '../../assertion/object.ts'
+import type { KeyService } from '../../keys/object.ts'
 import type { RateLimiter } from '../../limit/object.ts'
 import type { RecordStore } from '../../outbox/protocol.ts'
 import type { Objects } from '../../platform/calls.ts'
@@ -13,10 +13,10 @@ import type { RevocationShard } from '../../revocation/object/object.ts'
 export interface Env {
   /** Objects of the registry, which the gate does not call. */
   readonly AGENTS?: object
-  readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
+  readonly ASSERTION_KEY_SERVICE?: DurableObjectNamespace<AssertionKeyService>
   readonly AUDIT_LOG?: Objects<RecordStore>
   readonly JWKS_CACHE?: KVNamespace
-  readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
+  readonly KEY_SERVICE?: DurableObjectNamespace<KeyService>
   readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>
   readonly REPLAYS?: DurableObjectNamespace<ReplayShard>
   readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>

@@ -1,7 +1,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import { KEPT_KEYS } from '../../assertion/answers.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
-import { KEEPER_NAME } from '../../assertion/plan.ts'
+import { KEYS_OBJECT } from '../../assertion/plan.ts'
 import { createInFlight } from '../../base/in-flight.ts'
 import { createRooms } from '../../base/room.ts'
 import { createGuard } from '../../guard/guard.ts'
@@ -89,8 +89,8 @@ export async function flushAudit(): Promise<void> {
 /** The cron trigger's task: see {@link refreshAhead}. */
 export async function refreshKeys(env: Env): Promise<void> {
   const { policy } = policyOf(env)
-  if (policy && env.KEY_KEEPER)
-    await refreshAhead(policy, createKeyServiceClient(env.KEY_KEEPER), log)
+  if (policy && env.KEY_SERVICE)
+    await refreshAhead(policy, createKeyServiceClient(env.KEY_SERVICE), log)
 }
 
 const gateOf = <E extends Env>(
@@ -120,7 +120,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   const keyOptions: KeySourceOptions = {
     cache: keyCache,
     ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
-    keeper: env.KEY_KEEPER ? createKeyServiceClient(env.KEY_KEEPER) : unkept,
+    service: env.KEY_SERVICE ? createKeyServiceClient(env.KEY_SERVICE) : unkept,
     clock,
     waitUntil,
     log,
@@ -187,15 +187,15 @@ const agentTerms = (
 const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {
   const rule = policy?.gate.assertion
   if (!rule) return unsigned
-  const { ASSERTION_KEEPER: objects } = env
+  const { ASSERTION_KEY_SERVICE: objects } = env
   const terms = env.AUDIT_LOG && policy.audit && actTerms(policy.audit)
   return createAssertionKeys({
     memory: assertionMemory,
     rule,
     ...(objects && {
-      keeper: (wanted) =>
+      service: (wanted) =>
         retryOnce(async () =>
-          readAnswer(KEPT_KEYS, await objects.getByName(KEEPER_NAME).keys(wanted, terms)),
+          readAnswer(KEPT_KEYS, await objects.getByName(KEYS_OBJECT).keys(wanted, terms)),
         ),
     }),
     clock,
@@ -205,7 +205,7 @@ const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKe
 }
 
 /** Never called: a policy without its bindings is invalid. */
-const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
+const unkept = { ask: () => Promise.reject(new Error('KEY_SERVICE is not bound')) }
 const unsigned: GatePorts['signingKeys'] = {
   signing: () => Promise.reject(new Error('assertion is off')),
   published: () => [],

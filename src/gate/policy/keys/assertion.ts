@@ -98,10 +98,10 @@ export function assertionOf(
   const value = env.secret(ASSERTION_SECRET)
   const operatorKeys = value === undefined ? [] : readKeys(value, report)
   // The secret is required only where no key service generates keys.
-  if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', ASSERTION_SECRET)) {
+  if (!env.has('durable_object', 'ASSERTION_KEY_SERVICE') && !env.has('secret', ASSERTION_SECRET)) {
     report(
       [],
-      'needs keys to sign with: bind the Durable Object namespace of AssertionKeeper as ASSERTION_KEEPER, set the secret ASSERTION_KEYS, or write assertion = "off"',
+      'needs keys to sign with: bind the Durable Object namespace of AssertionKeyService as ASSERTION_KEY_SERVICE, set the secret ASSERTION_KEYS, or write assertion = "off"',
     )
   }
   return Object.freeze({
