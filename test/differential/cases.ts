@@ -63,8 +63,7 @@ export function makeCase(seed: number, number: number): Case {
   const approved = /"agents":"approved"/.test(JSON.stringify(vars)) && dice.chance(0.8)
   const deployed = dice.chance(0.25) ? 1 + dice.below(count) : count
   while (made.steps.length < count) {
-    const step = stepOf(making)
-    if (made.steps.length === deployed) deploy(making, step)
+    const step = stepOf(making, made.steps.length === deployed)
     if (made.steps.length === 0 && approved) {
       step.before = { ...step.before, agents: { ...approvals(dice, vars), ...step.before?.agents } }
     }
@@ -94,12 +93,12 @@ function approvals(dice: Dice, { ISSUERS }: Vars): NonNullable<Change['agents']>
   return Object.fromEntries(all)
 }
 
-/** Deploys a policy that is a little different before a step. */
-function deploy(making: Making, step: Step): void {
+/** Deploys a policy that is a little different. */
+function deploy(making: Making): Change {
   const { made, dice, vars } = making
   making.vars = changedVars(dice, vars)
   made.policies.push(making.vars)
-  step.before = { ...step.before, policy: made.policies.length - 1 }
+  return { policy: made.policies.length - 1 }
 }
 
 function setOf(dice: Dice, profile: string): string[] {
@@ -214,20 +213,27 @@ function changedVars(dice: Dice, vars: Vars): Vars {
 }
 
 /** A step: mostly a request that a rule matches, with a token that it accepts; often a step again. */
-function stepOf(making: Making): Step {
-  const { made, dice, noise, favourite, now } = making
-  const before = beforeOf(making)
-  const last = made.steps.at(-1 - (favourite === undefined ? dice.below(3) : 0))
-  const request =
-    last && dice.chance(favourite === undefined ? 0.35 : 0.6)
-      ? again(making, last.request)
+function stepOf(making: Making, isDeployed: boolean): Step {
+  const { made, dice, noise, favourite } = making
+  const before = { ...beforeOf(making), ...(isDeployed && deploy(making)) }
+  const isChanged = Object.keys(before).length > 0
+  const last = made.steps.at(-1 - (favourite === undefined ? dice.below(3) : 0))?.request
+  // What is remembered shows after a change.
+  const isRepeated = last && isChanged && dice.chance(0.6)
+  const isAgain = last && dice.chance(favourite === undefined ? 0.35 : 0.6)
+  const request = isRepeated
+    ? repeated(making, last)
+    : isAgain
+      ? again(making, last)
       : aimed(making)
-  const { vars } = making
+  const { vars, now } = making
   plain.set(request, structuredClone(request))
-  if (dice.chance(0.5 * noise)) changeRequest(dice, request)
-  if (dice.chance(0.04)) changeRequest(dice, request)
-  if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
-  return { ...(before && { before }), request }
+  if (!isRepeated) {
+    if (dice.chance(0.5 * noise)) changeRequest(dice, request)
+    if (dice.chance(0.04)) changeRequest(dice, request)
+    if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
+  }
+  return { ...(isChanged && { before }), request }
 }
 
 /** Requests before they were changed: a change is seldom sent twice. */
@@ -236,13 +242,22 @@ const plain = new WeakMap<RequestSpec, RequestSpec>()
 /** The rule that a request was made for. */
 const aims = new WeakMap<RequestSpec, JsonObject>()
 const ruleOf = ({ vars }: Making, request: RequestSpec) => {
-  const rule = aims.get(request)
-  return rule && vars.ROUTES.includes(rule) ? rule : undefined
+  const aim = aims.get(request)
+  return aim && vars.ROUTES.find(({ match, host }) => match === aim.match && host === aim.host)
+}
+
+/** The same request, mostly with a new proof. */
+function repeated({ made, dice }: Making, before: RequestSpec): RequestSpec {
+  const request = structuredClone(plain.get(before) ?? before)
+  const rule = aims.get(before)
+  if (rule) aims.set(request, rule)
+  if (request.proof && dice.chance(0.7)) request.proof.claims.jti = `p${made.steps.length}`
+  return request
 }
 
 function again(making: Making, before: RequestSpec): RequestSpec {
   const { made, dice } = making
-  const rule = aims.get(before)
+  const rule = ruleOf(making, before)
   if (rule && before.token !== undefined && dice.chance(0.15)) {
     // Another request to the same rule with the same token.
     const { request } = requestTo(dice, making.vars, rule)
@@ -251,9 +266,7 @@ function again(making: Making, before: RequestSpec): RequestSpec {
     aims.set(request, rule)
     return request
   }
-  const request = structuredClone((dice.chance(0.8) && plain.get(before)) || before)
-  if (rule) aims.set(request, rule)
-  if (request.proof && dice.chance(0.7)) request.proof.claims.jti = `p${made.steps.length}`
+  const request = repeated(making, before)
   const spec = request.token === undefined ? undefined : made.tokens[request.token]
   if (spec && dice.chance(0.3)) {
     // The same request with another token that differs in one place.
@@ -333,7 +346,9 @@ function beforeOf(making: Making): Change | undefined {
 /** Seconds until a moment at which a token that was sent counts no longer. */
 function untilBorder({ made, dice, vars, now }: Making): number {
   const tolerance = secondsOf(vars.GATE.clock_tolerance, 5)
-  const { claims } = dice.pick(Object.values(made.tokens)) ?? { claims: {} as JsonObject }
+  const { token } = made.steps.at(-1)?.request ?? {}
+  const ofLast = token !== undefined && dice.chance(0.7) ? made.tokens[token] : undefined
+  const { claims } = ofLast ?? dice.pick(Object.values(made.tokens)) ?? { claims: {} as JsonObject }
   const moments = [claims.exp, claims.auth_time, claims.iat].flatMap((time, i) =>
     typeof time !== 'number'
       ? []
@@ -357,8 +372,7 @@ function changeOf(making: Making): Change {
   return dice.pick<() => Change>([
     () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61]) }),
     () => ({ wait: dice.pick([0.001, 2, 10, 30]) }),
-    () => ({ wait: untilBorder(making) }),
-    () => ({ wait: untilBorder(making) }),
+    ...Array.from({ length: 4 }, () => () => ({ wait: untilBorder(making) })),
     () => {
       const kind = dice.pick([
         'token',

@@ -99,6 +99,8 @@ function paths(dice: Dice, request: RequestSpec, { vars, rule }: RequestAim): Wa
     () => setPath(request, `${pathOf(dice, dice.pick(earlier))}/`),
     () => setPath(request, pathOf(dice, dice.pick(earlier)).replace(/\/$/, '')),
     () => setPath(request, near(own)),
+    () => setPath(request, own.replace(/[^/]+$/, '')),
+    () => setPath(request, own.replace(/\/[^/]+(?=\/)/, '/')),
     () => setPath(request, own.replace(/\/(?=[^/]*$)/, dice.pick(['//', '%2F', '/./', '%5C']))),
     () =>
       setPath(

@@ -183,6 +183,15 @@ function people(dice: Dice, { claims }: TokenSpec, { vars, name }: Aim): Way[] {
     () => (claims.agent_type = dice.pick<Json>(['', TYPES, 'planner crawler', 'Planner', 7])),
     () => (claims.sub_profile = dice.pick<Json>(['ai_agent planner', 'user', 'ci crawler', ''])),
     () => (claims.sub = 'a'.repeat(dice.pick([256, 257]))),
+    () => {
+      claims.workflow_id = 'run-1'
+      put(claims, 'intent.workflow_id', dice.pick(['run-1', 'run-2']))
+    },
+    () => {
+      // No user, and nothing of an authentication.
+      claims.sub = client
+      for (const name of ['acr', 'auth_time']) delete claims[name]
+    },
     () => (claims.tenant = dice.pick(['blue', 'a\u0000', 'é', 'b'.repeat(2000)])),
   ]
 }
@@ -223,7 +232,19 @@ function header(dice: Dice, spec: TokenSpec, { vars, name }: Aim): Way[] {
       ])),
     () => (header.kid = dice.pick(['k1', 'k2', 'k3', null])),
     ...(issuer.decrypt || Object.values(vars.ISSUERS).some((one) => one.decrypt)
-      ? [() => (spec.encrypted = { key: 'decrypt', header: {} })]
+      ? [
+          () =>
+            (spec.encrypted = {
+              key: dice.pick(['decrypt', 'decrypt', 'rsa']),
+              header: dice.pick<JsonObject>([
+                {},
+                {},
+                { enc: 'A128GCM' },
+                { cty: null },
+                { kid: 'x' },
+              ]),
+            }),
+        ]
       : []),
   ]
 }

@@ -135,6 +135,7 @@ const ISSUER: Keys = {
     dice.pick<Json>([
       { secret: 'DECRYPT' },
       { secret: 'DECRYPT', key_management: ['RSA-OAEP-256'], content_encryption: ['A256GCM'] },
+      { secret: 'LATER' },
     ]),
   delegation: (dice) => ({
     ...some(dice, DELEGATION, 0.3),
@@ -454,7 +455,7 @@ const twinOf = (dice: Dice, rule: JsonObject): JsonObject => ({
   ...(rule.access !== 'public' && dice.chance(0.5) && { scopes: ['admin:all'] }),
 })
 
-/** Sets one or two keys, each as often as the others. */
+/** Sets a key, each as often as the others. */
 function focus(dice: Dice, gate: JsonObject, issuer: JsonObject, rule: JsonObject): void {
   const set = (table: JsonObject, keys: Keys) => {
     const [name, make] = dice.pick(Object.entries(keys))
@@ -467,7 +468,6 @@ function focus(dice: Dice, gate: JsonObject, issuer: JsonObject, rule: JsonObjec
     () => set(rule, RULE),
   ]
   dice.pick(ways)()
-  if (dice.chance(0.5)) dice.pick(ways)()
 }
 
 const OF_AGENTIC = ['delegation_chains', 'step_sequences', 'steps']
@@ -499,7 +499,9 @@ export function varsOf(dice: Dice): Vars {
   if (dice.chance(0.4)) routes.push(dice.pick(WIDE)(dice))
   if (dice.chance(0.15)) routes.push(twinOf(dice, routes[0] ?? {}))
   const gate = some(dice, GATE, dice.pick([0, 0.02, 0.05]))
-  if (dice.chance(0.6)) focus(dice, gate, issuers.acme ?? {}, routes[0] ?? {})
+  for (let left = dice.pick([0, 1, 1, 2]); left > 0; left--) {
+    focus(dice, gate, issuers.acme ?? {}, routes[0] ?? {})
+  }
   suit(dice, issuers, routes)
   const grants = grantsOf(dice, issuers)
   return {

@@ -246,7 +246,9 @@ export function tokenFor(
   }
   const delegation = (issuer.delegation ?? {}) as JsonObject
   const ofRule = (rule?.delegation ?? {}) as JsonObject
-  const needsActor = [delegation, ofRule].some((one) => one.require_actor || one.actors)
+  const needsActor =
+    [delegation, ofRule].some((one) => one.require_actor || one.actors) ||
+    text(issuer.agent_id).some((path) => path.startsWith('act'))
   if (needsActor || dice.chance(0.15)) {
     const other = dice.pick([...text(delegation.issuers), undefined, undefined])
     const sub = dice.pick(['planner', 'orchestrator', 'helper'])
