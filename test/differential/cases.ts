@@ -39,8 +39,8 @@ interface Making {
   readonly favourite: number | undefined
 }
 
-/** The case of this number. */
-export function makeCase(seed: number, number: number): Case {
+/** The case of this number. A gate that takes long to start is asked more: `steps`. */
+export function makeCase(seed: number, number: number, steps?: number): Case {
   const dice = createDice(seed, number)
   const vars = validVars(dice)
   const keys = Object.fromEntries(
@@ -58,7 +58,7 @@ export function makeCase(seed: number, number: number): Case {
     noise: dice.pick([0.1, 0.3, 1]),
     favourite: dice.chance(0.6) ? dice.pick([0, 0, dice.below(vars.ROUTES.length)]) : undefined,
   }
-  const count = dice.pick(STEPS)
+  const count = steps ?? dice.pick(STEPS)
   // Where agents need approval, mostly all of them have it.
   const approved = /"agents":"approved"/.test(JSON.stringify(vars)) && dice.chance(0.8)
   const deployed = dice.chance(0.25) ? 1 + dice.below(count) : count
@@ -233,8 +233,14 @@ function stepOf(making: Making, isDeployed: boolean): Step {
     if (dice.chance(0.04)) changeRequest(dice, request)
     if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
   }
+  // Where requests in progress are counted, most are held for a while.
+  delete request.held
+  if (isCounted(making) && dice.chance(0.5)) request.held = true
   return { ...(isChanged && { before }), request }
 }
+
+const isCounted = ({ vars }: Making) =>
+  [vars.GATE, ...vars.ROUTES].some((table) => table.in_flight !== undefined)
 
 /** Requests before they were changed: a change is seldom sent twice. */
 const plain = new WeakMap<RequestSpec, RequestSpec>()
@@ -370,6 +376,7 @@ function changeOf(making: Making): Change {
   const tokens = Object.values(made.tokens)
   const { claims } = tokens.length > 0 ? dice.pick(tokens) : { claims: {} as JsonObject }
   return dice.pick<() => Change>([
+    ...(isCounted(making) ? [() => ({ answered: true as const })] : []),
     () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61]) }),
     () => ({ wait: dice.pick([0.001, 2, 10, 30]) }),
     ...Array.from({ length: 4 }, () => () => ({ wait: untilBorder(making) })),

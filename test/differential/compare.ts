@@ -67,6 +67,7 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
       current = policies[before.policy] as (typeof policies)[number]
       first.deploy(current.policy)
     }
+    if (before?.answered) await first.answer()
     if (before && (await change(world, before))) await first.learn(world)
     const sent = sentOf(request, one, now)
     const mine = await first.ask(sent, world)
@@ -77,6 +78,7 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
     if (about.length > 0) all.push({ step, about, first: mine, second: theirs })
     if (all.length >= most) break
   }
+  await first.answer()
   return all
 }
 

@@ -4,6 +4,7 @@ import { mountControl } from '../../src/control/api/endpoints.ts'
 import { gateway, own } from '../../src/gate/app/gateway.ts'
 import type { Opened } from '../../src/gate/app/platform/ports.ts'
 import { createTokenMemory } from '../../src/gate/app/platform/token-memory.ts'
+import { createInFlight } from '../../src/gate/base/in-flight.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
 import { createGuard, type Decision, type GuardPorts } from '../../src/gate/guard/guard.ts'
 import { createMemoryLimits } from '../../src/gate/limit/memory.ts'
@@ -51,6 +52,9 @@ const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256
 ])
 const SIGNING: SigningKey = { kid: 'gate', algorithm: 'ES256', key: pair.privateKey as never }
 
+/** Requests in progress that a case has. */
+const FEW = 10
+
 /** Sets of keys by what they are made of: few are different. */
 const sets = new Map<string, KeySet>()
 
@@ -60,6 +64,8 @@ export interface First {
   /** Takes the revocations and statuses that the world has now. */
   learn(world: World): Promise<void>
   ask(sent: Sent, world: World): Promise<Said>
+  /** The origin answers the requests that are held. */
+  answer(): Promise<void>
   /** Errors that no stage expects. */
   readonly errors: unknown[]
 }
@@ -136,11 +142,18 @@ export function startFirst(begin: number): First {
       check: async (nonce) => (world.unavailable.signing ? down() : { isGood: nonce === 'good' }),
     },
     bodies: { open: () => ({ take: () => true, leave: () => {} }) },
+    inFlight: createInFlight(clock),
     onError: (stage, error) => void errors.push([stage, error]),
   }
   let guard: ReturnType<typeof createGuard>
+  const held: { answer: () => void; over: Promise<unknown> }[] = []
   return {
     errors,
+    async answer() {
+      const all = held.splice(0)
+      for (const { answer } of all) answer()
+      await Promise.all(all.map(({ over }) => over))
+    },
     deploy(next) {
       policy = next
       guard = createGuard(policy, ports)
@@ -156,6 +169,11 @@ export function startFirst(begin: number): First {
       clock.at = sent.request.now
       let decision: Decision | undefined
       let forwarded: Pick<Said, 'target' | 'headers'> | undefined
+      let answer = () => {}
+      let arrived = () => {}
+      const isHeld = new Promise<void>((resolve) => {
+        arrived = resolve
+      })
       const send: Send = async ({ service }, url, { headers, method }) => {
         // What `fetch` sends: it escapes `'` in a query.
         const { origin, href } = new URL(url)
@@ -164,7 +182,11 @@ export function startFirst(begin: number): First {
           target: `${method} ${place}${href.slice(origin.length)}`,
           headers: toObject(headers),
         }
-        return new Response('{}', { status: 200 })
+        if (!sent.request.held) return new Response('{}', { status: 200 })
+        return new Promise((resolve) => {
+          answer = () => resolve(new Response('{}', { status: 200 }))
+          arrived()
+        })
       }
       const watched = Object.assign(
         async (...given: Parameters<typeof guard>) => {
@@ -192,9 +214,15 @@ export function startFirst(begin: number): First {
         colo: undefined,
         cf: () => cf,
       } as unknown as Opened
-      const answer = await gateway(request, opened)
+      const answered = Promise.resolve(gateway(request, opened))
+      const first = await Promise.race([answered, isHeld.then(() => undefined)])
+      if (!first) held.push({ answer, over: answered.then(({ body }) => body?.cancel()) })
+      await first?.body?.cancel()
+      const { route } = decision?.known ?? {}
+      // The gate learns a moment later that the caller has read no more.
+      if ((route?.inFlight ?? policy.gate.inFlight) <= FEW) await new Promise(setImmediate)
       const line = JSON.parse(lines[0] ?? '{}') as Record<string, unknown>
-      return saidOf(answer, decision, line, forwarded)
+      return saidOf(decision, line, forwarded)
     },
   }
 }
@@ -204,12 +232,10 @@ function toObject(headers: Headers): Record<string, string> {
 }
 
 function saidOf(
-  answer: Response,
   decision: Decision | undefined,
   line: Record<string, unknown>,
   forwarded: Pick<Said, 'target' | 'headers'> | undefined,
 ): Said {
-  void answer.body?.cancel()
   const { known } = decision ?? {}
   // What follows the answer of the origin is no part of the decision.
   const code = forwarded
@@ -232,7 +258,7 @@ function saidOf(
       ...(grant &&
         grant.length > 0 &&
         decision?.outcome === 'passed' && { grant: [...grant].sort().join(' ') }),
-      ...(line.would_deny === true && { shadow: true }),
+      ...((line.would_deny === true || decision?.outcome === 'denied') && { shadow: true }),
       ...forwarded,
       ...(assertion !== undefined && {
         assertion: JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString()),

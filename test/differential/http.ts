@@ -20,6 +20,9 @@ import { SECRETS, sentOf, worldOf } from './world.ts'
 
 const SCHEME = 'x-scheme'
 
+/** Requests to each gate. */
+const STEPS = 60
+
 /** Keys that need what plain workerd does not have, or a clock that stands still. */
 const GATE_KEYS = [
   'origin_via',
@@ -52,6 +55,10 @@ const ON_THE_WAY = [
 const without = (table: JsonObject, keys: string[]): JsonObject =>
   Object.fromEntries(Object.entries(table).filter(([key]) => !keys.includes(key)))
 
+/** Whether the secret of `decrypt` is one of those that the gate has. */
+const isPutIn = (decrypt: JsonObject[string]): boolean =>
+  String((decrypt as JsonObject | undefined)?.secret) in SECRETS
+
 /** The policy with its keys in itself and with origins on this machine. */
 function varsOf({ policies: [vars], keys }: Case): Vars | undefined {
   if (!vars) return undefined
@@ -63,7 +70,8 @@ function varsOf({ policies: [vars], keys }: Case): Vars | undefined {
       Object.entries(ISSUERS).map(([name, table]) => [
         name,
         {
-          ...without(table, ['jwks_uri', 'jwks_cache', 'agents']),
+          ...without(table, ['jwks_uri', 'jwks_cache', 'agents', 'decrypt']),
+          ...(isPutIn(table.decrypt) && { decrypt: table.decrypt as JsonObject }),
           jwks: { keys: (keys[name] ?? []).map((key) => `@key:${key}`) },
         },
       ]),
@@ -119,7 +127,7 @@ export interface Sample {
 /** Sends the requests of one case to a gate in workerd. */
 export async function sample(seed: number, number: number, origin: Origin): Promise<Sample> {
   const result: Sample = { decisions: 0, forwarded: 0, disagreements: [] }
-  const one = makeCase(seed, number)
+  const one = makeCase(seed, number, STEPS)
   const vars = varsOf(one)
   if (!vars) return result
   const gate = await startGate({
@@ -133,7 +141,8 @@ export async function sample(seed: number, number: number, origin: Origin): Prom
     const world = worldOf(one)
     const by = Math.floor(Date.now() / 1000) - BEGIN
     const prefix = String(vars.GATE.prefix ?? '/.edgewarden')
-    for (const { request } of one.steps) {
+    for (const step of one.steps) {
+      const { held: _, ...request } = step.request
       // Plain workerd knows of no certificates.
       if (!isSendable(request, prefix) || request.certificate) continue
       const named = request.token === undefined ? undefined : one.tokens[request.token]

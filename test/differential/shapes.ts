@@ -31,6 +31,8 @@ export interface RequestSpec {
   address: string
   /** A name of `tokens`. */
   token?: string
+  /** Whether the origin answers only when all requests are answered. */
+  held?: true
   /** How the token is sent: the text before it, or `protocol:` and a prefix. */
   as?: string
   proof?: ProofSpec
@@ -56,6 +58,8 @@ export interface Change {
   /** What cannot be reached from now on. */
   unavailable?: ('revocations' | 'limits' | 'replays' | 'signing')[]
   bindings?: Record<string, 'allows' | 'refuses' | 'fails'>
+  /** The origin answers all requests. */
+  answered?: true
   /** The policy of this number is deployed. */
   policy?: number
 }

@@ -43,6 +43,7 @@ export async function change(world: World, changed: Change): Promise<boolean> {
   if (changed.unavailable) {
     world.unavailable = Object.fromEntries(changed.unavailable.map((name) => [name, true]))
   }
+  if (changed.answered) world.inProgress = {}
   if (changed.liftAll) world.revocations = []
   for (const entry of changed.revoke ?? []) {
     const id = await revocationId(subjectOf(entry), entry.mode)
@@ -158,6 +159,7 @@ export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
       headers,
       address,
       now,
+      ...(spec.held && { held: true }),
       ...(body !== undefined && { body }),
       ...(country !== undefined && { country }),
       ...(asn !== undefined && { asn }),

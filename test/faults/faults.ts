@@ -41,7 +41,6 @@ const HEADER: Readonly<Record<string, RegExp>> = {
   Suite: /^test\/\S+\.test\.ts(?:[\s,]+test\/\S+\.test\.ts)*$/,
   Decision: /^(?:yes|no)$/,
   Mode: /^soak$/,
-  Differential: /^(?:\d+|no)$/,
 }
 const NEEDED = ['Promise', 'Suite', 'Decision']
 

@@ -18,6 +18,7 @@ import {
 } from './endpoints.ts'
 import { forward } from './forward.ts'
 import { callerOf } from './headers.ts'
+import { checkInFlight } from './inFlight.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
 import { statusOfRefusal } from './mcp.ts'
 import { checkMessages } from './messages.ts'
@@ -56,7 +57,14 @@ export function createReference(vars: Record<string, unknown>): Reference {
 
 function decide(policy: Policy, request: Request, world: World): Verdict {
   const target = splitTarget(request.target)
-  const progress: Progress = { known: {}, host: '', target, route: undefined, operation: undefined }
+  const progress: Progress = {
+    known: {},
+    host: '',
+    target,
+    route: undefined,
+    operation: undefined,
+    owner: undefined,
+  }
   try {
     return passStages(policy, request, world, progress)
   } catch (error) {
@@ -152,7 +160,13 @@ function passStages(policy: Policy, request: Request, world: World, progress: Pr
   }
   const verified = verifyCaller(policy, rule, request, credential, world, known)
   const grant = authorize(policy, request, world, progress, route, parameters, verified)
-  return forward(policy, request, world, progress, verified, grant)
+  const forwarded = forward(policy, request, world, progress, verified, grant)
+  // Of a request that is answered at once, no other sees that it was in progress.
+  const { owner } = progress
+  if (request.held && owner !== undefined) {
+    world.inProgress[owner] = (world.inProgress[owner] ?? 0) + 1
+  }
+  return forwarded
 }
 
 /** A preflight: the gate answers it on a rule with `cors`, and refuses it on others. */
@@ -192,6 +206,7 @@ function authorize(
   const grant = checkScopes(policy, rule.scopes, params, identity.scopes, identity.issuer)
   checkDetails(rule, params, identity.claims)
   checkAuthentication(rule, identity, now, gate.clockTolerance)
+  progress.owner = checkInFlight(policy, rule, caller, world, now)
   const { host } = progress
   const variables = variablesOf(policy, { request, host, path, params, parameters, identity, step })
   if (rule.when !== undefined) {

@@ -25,6 +25,7 @@ export interface Gate {
   stripHeaders: string[]
   clientIp: string
   addressLimit: { limit?: number; period?: number; binding?: string } | undefined
+  inFlight: number
   mode: 'enforce' | 'shadow'
   agents: 'any' | 'approved'
   lift: string[]
@@ -59,6 +60,7 @@ export function readGate(table: Table, routes: Table[]): Gate {
     stripHeaders: (table.strip_headers as string[] | undefined) ?? [],
     clientIp: (table.client_ip as string | undefined) ?? 'cf-connecting-ip',
     addressLimit: readAddressLimit(table.address_limit as Table | undefined),
+    inFlight: (table.in_flight as number | undefined) ?? 256,
     mode: (table.mode as 'enforce' | 'shadow' | undefined) ?? 'enforce',
     agents: (table.agents as 'any' | 'approved' | undefined) ?? 'any',
     lift: (table.lift as string[] | undefined) ?? [],

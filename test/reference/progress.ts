@@ -11,4 +11,6 @@ export interface Progress {
   target: Target
   route: Route | undefined
   operation: Operation | undefined
+  /** Whose request in progress it is, if it counts. */
+  owner: string | undefined
 }

@@ -62,6 +62,7 @@ export interface Rule {
   revocation: Freshness
   rateLimit: RateLimit | undefined
   singleUse: boolean
+  inFlight: number | undefined
   tokenSubprotocols: string[]
   agents: 'any' | 'approved'
   possession: 'if-bound' | 'required'
@@ -108,6 +109,7 @@ export function readRule(table: Table, gate: Gate): Rule {
     revocation: table.revocation === undefined ? gate.revocation : readFreshness(table.revocation),
     rateLimit: readRateLimit(given('rate_limit')),
     singleUse: table.single_use === true,
+    inFlight: table.in_flight as number | undefined,
     tokenSubprotocols: given<string[]>('token_subprotocols') ?? [],
     agents: given<Rule['agents']>('agents') ?? 'any',
     possession: given<Rule['possession']>('possession') ?? 'if-bound',

@@ -45,12 +45,16 @@ export function checkStanding(
 /** Refuses a token that an entry of the set covers. `now` is in seconds. */
 function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
   if (world.unavailable.revocations) refuse('revocations_unavailable')
-  const isRevoked = world.revocations.some((entry) => {
+  if (isRevoked(policy, caller, world, now)) refuse('token_revoked')
+}
+
+/** Whether an entry of the set covers the token. */
+export function isRevoked(policy: Policy, caller: Caller, world: World, now: number): boolean {
+  return world.revocations.some((entry) => {
     const isLifted = entry.id !== undefined && policy.gate.lift.includes(entry.id)
     const isOver = entry.expires !== undefined && entry.expires <= now
     return !isLifted && !isOver && names(entry, caller) && isInTime(policy, entry, caller)
   })
-  if (isRevoked) refuse('token_revoked')
 }
 
 /** Whether the entry names the token, its agent, or an actor. */

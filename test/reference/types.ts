@@ -22,6 +22,8 @@ export interface Request {
   target: string
   /** The header fields in their order, each as it was sent. Host is not among them. */
   headers: [name: string, value: string][]
+  /** Whether the origin does not answer until `World.inProgress` says that all requests are over. */
+  held?: boolean
   /** The body, if the request has one: text (sent in UTF-8) or bytes. */
   body?: string | Uint8Array
   /** The network address of the client. */
@@ -109,6 +111,8 @@ export interface World {
   ) => 'mine' | 'unknown' | 'unavailable'
   /** Buckets of limits, by keys that `limits.ts` makes. */
   buckets: Record<string, Bucket>
+  /** How many requests are in progress, by keys that `inFlight.ts` makes. */
+  inProgress: Record<string, number>
   /** Requests of a UTC day, by keys that `limits.ts` makes. */
   days: Record<string, number>
   /** Tokens that were used on a rule with `single_use`, by issuer and `jti`: until when each is kept, in seconds since 1970. */
@@ -127,6 +131,7 @@ export function emptyWorld(): World {
     agents: {},
     unavailable: {},
     buckets: {},
+    inProgress: {},
     days: {},
     usedTokens: {},
     usedProofs: {},
