@@ -216,8 +216,8 @@ export function startFirst(begin: number): First {
       } as unknown as Opened
       const answered = Promise.resolve(gateway(request, opened))
       const first = await Promise.race([answered, isHeld.then(() => undefined)])
-      if (!first) held.push({ answer, over: answered.then(({ body }) => body?.cancel()) })
-      await first?.body?.cancel()
+      if (!first) held.push({ answer, over: answered.then(closed) })
+      if (first) await closed(first)
       const { route } = decision?.known ?? {}
       // The gate learns a moment later that the caller has read no more.
       if ((route?.inFlight ?? policy.gate.inFlight) <= FEW) await new Promise(setImmediate)
@@ -226,6 +226,10 @@ export function startFirst(begin: number): First {
     },
   }
 }
+
+/** Reads no more of an answer. One that was cut already, since its token has ended, cannot be cancelled. */
+const closed = ({ body }: Response): Promise<void> =>
+  body?.cancel().catch(() => {}) ?? Promise.resolve()
 
 function toObject(headers: Headers): Record<string, string> {
   return Object.fromEntries(headers)
