@@ -93,7 +93,9 @@ export function isAlwaysAmbiguous(path: string): boolean {
   if (/%25[0-9A-Fa-f]{2}/i.test(path)) return true
   const text = decode(path)
   if (text === undefined || /\p{Cc}/u.test(text) || text.includes('\\')) return true
-  return segmentsOf(canonicalPath(path)).some((segment) => segment === '.' || segment === '..')
+  // Also beside an escaped slash.
+  const segments = segmentsOf(canonicalPath(path).replaceAll('%2F', '/'))
+  return segments.some((segment) => segment === '.' || segment === '..')
 }
 
 /** Whether a canonical path has an encoded slash. */
