@@ -58,6 +58,11 @@ function allows(
   const isHere =
     needed.locations !== undefined ||
     detail.locations === undefined ||
-    (detail.locations as string[]).includes(rule.resource)
+    (detail.locations as string[]).some((one) => withoutSlash(one) === withoutSlash(rule.resource))
   return isHere && LISTS.every((name) => hasAll(name, needed[name]))
+}
+
+/** A resource without a path may end in a slash or not. */
+function withoutSlash(resource: string): string {
+  return resource.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
 }
