@@ -10,7 +10,7 @@ export interface ControlPorts {
   readonly agents?: AgentStore
 }
 
-/** The ports that the entry has passed for these endpoints. */
+/** The ports that the entry has passed for these endpoints; none if it has passed none. */
 export function controlOf(c: Admin): ControlPorts {
-  return c.env.control as ControlPorts
+  return (c.env.control ?? {}) as ControlPorts
 }
