@@ -27,17 +27,16 @@ const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]):
 const denialTables = (): string =>
   denialGroups()
     .map(({ title, rows }) => {
-      const lines = rows.map(([code, [answer, summary, hint]]) => {
+      const lines = rows.map(([name, [answer, summary, hint]]) => {
         const { status, error } = answerRow(answer)
         return [
-          `<a id="${code}"></a>\`${code}\``,
-          `${status}`,
-          error === undefined ? '–' : `\`${error}\``,
+          `<a id="${name}"></a>${code(name)}`,
+          error === undefined ? `${status}` : `${status} ${code(error)}`,
           cell(summary),
           cell(hint),
         ]
       })
-      return `### ${title}\n\n${tableOf(['code', 'status', 'error', 'meaning', 'what to do'], lines)}`
+      return `### ${title}\n\n${tableOf(['code', 'answer', 'meaning', 'what to do'], lines)}`
     })
     .join('\n\n')
 
@@ -174,7 +173,8 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/health.md': ['problems', 'metrics'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
-  'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
+  'dev/bench/results/latest.md': ['bench-all'],
+  'docs/performance.md': ['bench', 'bench-targets', 'bench-policy'],
   'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-revocations'],
   'docs/watch.md': ['keys-watch'],
