@@ -18,10 +18,11 @@ it('every code has the stage, status and error that the page says', () => {
   const sections = page('denials.md').split('\n### ').slice(1)
   const documented = sections.flatMap((section) => {
     const [, stage] = /^\d+\. (\w+)/.exec(section) ?? []
-    return rowsOf(section).flatMap(([, first = '', status, error = '']) => {
+    return rowsOf(section).flatMap(([, first = '', answer = '']) => {
       const [, code] = /`(\w+)`/.exec(first) ?? []
       if (stage === undefined || code === undefined) return []
-      return [[code, { stage, status: Number(status), error: /`(\w+)`/.exec(error)?.[1] }] as const]
+      const error = /`(\w+)`/.exec(answer)?.[1]
+      return [[code, { stage, status: Number.parseInt(answer, 10), error }] as const]
     })
   })
   const own = documented.map(([code]) => [code, { error: undefined, ...CODES[code] }] as const)
