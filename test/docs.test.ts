@@ -318,8 +318,9 @@ describe('docs/mcp.md', () => {
   })
 })
 
-describe('docs/issuers.md', () => {
-  const blocks = all(read('docs/issuers.md'), /^ *```toml\n(.*?)^ *```$/gms)
+describe('docs/issuers.md and the pages of issuers', () => {
+  const pages = ['docs/issuers.md', ...filesIn('docs/issuers', '.md')]
+  const blocks = pages.flatMap((page) => all(read(page), /^ *```toml\n(.*?)^ *```$/gms))
   const apart = blocks.filter((block) => !block.includes('[vars.ISSUERS_NAMED]'))
   const entries = apart.map((block) => {
     const { vars } = parse(block) as { vars: { ISSUERS: Record<string, { profile?: string }> } }
