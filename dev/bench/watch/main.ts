@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KINDS } from './fleet.ts'
-import { foundShare, LIMITS, type Run, simulate, sum, THEFTS, Z_SCORES } from './simulate.ts'
+import { foundShare, type Run, simulate, sum, THEFTS } from './simulate.ts'
 
 const DOCS = join(import.meta.dirname, '../../../docs')
 const [fleets = 8, agents = 1_000, weeks = 8] = process.argv.slice(2).map(Number)
@@ -71,11 +71,6 @@ const plotOf = (run: Run): string => {
 
 const tableOf = (run: Run, changed: Run): string => {
   const { volume } = run.thefts
-  const nearest = (rule: 'z' | 'limits', names: readonly number[]) =>
-    pointsOf(run, rule).map(
-      ({ alerts, found }, i) =>
-        `| ${rule === 'z' ? 'z-score over' : 'more than'} ${names[i]?.toLocaleString('en')} | ${aWeek(alerts)} | ${percent(found)} |`,
-    )
   const all = sum(run.alerts)
   // The root of a Poisson count deviates by a half.
   const [low, high] = [-0.98, 0.98].map((away) => aWeek((Math.sqrt(all) + away) ** 2))
@@ -105,8 +100,6 @@ const tableOf = (run: Run, changed: Run): string => {
     '| --- | --: | --: |',
     `| \`WATCH\` | ${aWeek(run.alerts.volume)} | ${percent(volume.found / volume.tried)} |`,
     `| the bound alone | ${aWeek(run.bound.alerts[0] ?? 0)} | ${percent((run.bound.found[0] ?? 0) / volume.tried)} |`,
-    ...nearest('z', Z_SCORES),
-    ...nearest('limits', LIMITS),
   ].join('\n')
 }
 
