@@ -173,10 +173,9 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/health.md': ['problems', 'metrics'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
-  'dev/bench/results/latest.md': ['bench-all'],
-  'docs/performance.md': ['bench', 'bench-targets', 'bench-policy'],
+  'dev/bench/results/latest.md': ['bench-targets', 'bench-revocations', 'bench-all'],
+  'docs/performance.md': ['bench', 'bench-policy'],
   'docs/request.md': ['stages'],
-  'docs/scale.md': ['bench-revocations'],
   'docs/watch.md': ['keys-watch'],
 }
 

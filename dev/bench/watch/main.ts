@@ -69,7 +69,15 @@ const plotOf = (run: Run): string => {
   ].join('\n')
 }
 
-const tableOf = (run: Run, changed: Run): string => {
+/** What a reader of docs/watch.md wants to know. */
+const summaryOf = (run: Run, changed: Run): string =>
+  [
+    `In ${fleets} fleets of ${agents.toLocaleString('en')} agents over ${weeks} weeks it finds ${percent(foundShare(run))} of the thefts within 15 minutes.`,
+    `A fleet has **${aWeek(sum(run.alerts))} false alerts a week**. In a fleet where one agent of ten takes up one or two new`,
+    `tools, there are ${(changed.news / weeks).toFixed(0)} alerts more a week, each about such a tool.`,
+  ].join('\n')
+
+const tableOf = (run: Run): string => {
   const { volume } = run.thefts
   const all = sum(run.alerts)
   // The root of a Poisson count deviates by a half.
@@ -94,7 +102,7 @@ const tableOf = (run: Run, changed: Run): string => {
       return `| ${theft} (${tried.toLocaleString('en')}) | ${percent(found / tried)} | ${shares.join(' | ')} |`
     }),
     '',
-    `All together, each kind of theft weighing the same: ${percent(foundShare(run))}. In a fleet where one agent of ten takes up one or two new tools, there are ${(changed.news / weeks).toFixed(0)} alerts more a week, each about such a tool.`,
+    `All together, each kind of theft weighing the same: ${percent(foundShare(run))}.`,
     '',
     '| volume by | false alerts a week | thefts of volume found |',
     '| --- | --: | --: |',
@@ -107,9 +115,10 @@ const seeds = Array.from({ length: fleets }, (_, i) => i + 1)
 const run = simulate({ seeds, agents, weeks })
 const changed = simulate({ seeds: [1], agents, weeks, changes: true, thefts: 0 })
 writeFileSync(join(DOCS, 'watch.svg'), plotOf(run))
-const page = join(DOCS, 'watch.md')
-const [before = '', , after = ''] = readFileSync(page, 'utf8').split(/<!-- \/?simulated -->/)
-writeFileSync(
-  page,
-  `${before}<!-- simulated -->\n\n${tableOf(run, changed)}\n\n<!-- /simulated -->${after}`,
-)
+for (const [page, text] of [
+  [join(DOCS, 'watch.md'), summaryOf(run, changed)],
+  [join(import.meta.dirname, 'results.md'), tableOf(run)],
+] as const) {
+  const [before = '', , after = ''] = readFileSync(page, 'utf8').split(/<!-- \/?simulated -->/)
+  writeFileSync(page, `${before}<!-- simulated -->\n\n${text}\n\n<!-- /simulated -->${after}`)
+}
