@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { anchorsMissing, brokenLinks, outsideRequests } from '../dev/site/checks.ts'
+import { anchorsMissing, brokenLinks, outsideRequests, unsearchable } from '../dev/site/checks.ts'
 import { diagram } from '../dev/site/mermaid.ts'
 import { groupsOf, linkOf, PAGES } from '../dev/site/pages.ts'
 import { headersFile, llmsFull, llmsIndex } from '../dev/site/texts.ts'
@@ -87,6 +87,19 @@ describe('the checks of the built site', () => {
       'page.html: #c is there 0 times',
     ])
     expect(anchorsMissing(page, 'gone.html', ['a'])).toHaveLength(1)
+  })
+
+  it('find pages that the search does not find', () => {
+    const pages = ['index.html', 'denials.html', 'mcp/names.html', '404.html']
+    const site = new Map(pages.map((page) => [page, '<h1 id="a"></h1>']))
+    expect(unsearchable(site)).toEqual(
+      pages.slice(0, 3).map((page) => `${page}: the search does not find it`),
+    )
+    const index = 'const e=\'{"documentIds":{"0":"/#a","1":"/denials#a","2":"/mcp/names#a"}}\''
+    site.set('assets/chunks/@localSearchIndexroot.x1.js', index)
+    expect(unsearchable(site)).toEqual([])
+    site.set('mcp/lists.html', '')
+    expect(unsearchable(site)).toEqual(['mcp/lists.html: the search does not find it'])
   })
 })
 

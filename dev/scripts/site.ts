@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { build } from 'vitepress'
 import { AGENT_ERRORS } from '../../packages/origin/src/errors.ts'
 import { denialGroups } from '../../src/command/base/denials.ts'
-import { anchorsMissing, brokenLinks, outsideRequests } from '../site/checks.ts'
+import { anchorsMissing, brokenLinks, outsideRequests, unsearchable } from '../site/checks.ts'
 import { fileUrl, linkOf, linksIn, PAGES, ROOT } from '../site/pages.ts'
 import { headersFile, llmsFull, llmsIndex } from '../site/texts.ts'
 
@@ -35,7 +35,7 @@ const built = (): ReadonlyMap<string, string> =>
       .map((path) => [path, path.endsWith('.woff2') ? '' : readFileSync(join(OUT, path), 'utf8')]),
   )
 
-await build(join(ROOT, 'site'))
+await build(join(ROOT, 'dev/site'))
 
 for (const { source, text } of PAGES) {
   write(source, text)
@@ -59,6 +59,7 @@ const codes = denialGroups().flatMap(({ rows }) => rows.map(([code]) => code))
 const faults = [
   ...brokenLinks(files),
   ...outsideRequests(files),
+  ...unsearchable(files),
   ...anchorsMissing(files, 'denials.html', codes),
   ...anchorsMissing(files, 'origin/verify.html', Object.keys(AGENT_ERRORS)),
 ]

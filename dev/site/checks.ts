@@ -71,3 +71,13 @@ export function anchorsMissing(
     return times === 1 ? [] : [`${page}: #${anchor} is there ${times} times`]
   })
 }
+
+/** Pages that the index of the search lacks. Without an index in the site, all. */
+export function unsearchable(files: Files): readonly string[] {
+  const index = [...files].filter(([path]) => /localSearchIndex[^/]*\.js$/.test(path))
+  const ids = new Set(index.flatMap(([, text]) => all(text, /"\/([^"#]*?)(?:#[^"]*)?"/g)))
+  return pagesOf(files).flatMap(([page]) => {
+    const path = page.replace(/(?:index)?\.html$/, '')
+    return page === '404.html' || ids.has(path) ? [] : [`${page}: the search does not find it`]
+  })
+}
