@@ -58,11 +58,17 @@ const told = (outcome: Outcome | undefined) => {
 /** The table, and below it what differs, and what was right only the second time. */
 export function render(results: readonly Result[]): string {
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  const cell = (client: string, { name }: Case) => {
-    const result = results.find((one) => one.client === client && one.case === name)
-    if (!result) return '–'
-    const { verdict, gate } = result
-    return gate.late === undefined ? verdict : `${verdict}, ${gate.late.toFixed(2)} s`
+  const resultOf = (client: string, { name }: Case) =>
+    results.find((one) => one.client === client && one.case === name)
+  const cells = (client: string) => {
+    const found = CASES.map((one) => [one.name, resultOf(client, one)] as const)
+    const unlike = found.flatMap(([name, result]) =>
+      result && result.verdict !== SAME ? [`${name}: ${result.verdict}`] : [],
+    )
+    const unrun = found.flatMap(([name, result]) => (result ? [] : [name]))
+    const late = found.flatMap(([, result]) => result?.gate.late ?? [])
+    const seconds = late.length > 0 ? `${Math.max(...late).toFixed(2)} s` : ''
+    return [unlike.join('; '), unrun.join('; '), seconds].map((text) => text || '–')
   }
   const different = results
     .filter(({ verdict }) => verdict.startsWith('only'))
@@ -75,9 +81,9 @@ export function render(results: readonly Result[]): string {
     .map((one) => `- \`${one.client}\`, ${one.case}: only when run again`)
   return [
     '',
-    row(['', ...CASES.map(({ name }) => name)]),
-    row(['---', ...CASES.map(() => '---')]),
-    ...DRIVERS.map(({ name }) => row([`\`${name}\``, ...CASES.map((one) => cell(name, one))])),
+    row(['client', 'not `same`', 'not run', 'error after the end of a revoked call']),
+    row(['---', '---', '---', '---']),
+    ...DRIVERS.map(({ name }) => row([`\`${name}\``, ...cells(name)])),
     '',
     ...different,
     ...again,
