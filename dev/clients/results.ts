@@ -2,7 +2,7 @@ import { CASES, type Case } from './cases.ts'
 import { DRIVERS } from './drivers.ts'
 
 /** The page with the table. */
-export const PAGE = new URL('../../docs/mcp.md', import.meta.url)
+export const PAGE = new URL('../../docs/mcp/tested.md', import.meta.url)
 export const BLOCK = /(<!-- matrix -->\n).*?(<!-- \/matrix -->)/s
 
 /** Seconds after a revocation within which the gate ends what is open: `max_staleness`. */

@@ -54,7 +54,7 @@ afterAll(async () => {
   await Promise.all([setting.close(), proxy.close(), origin.close(), tasks.close()])
 })
 
-/** What fails directly, and what comes out differently; explained in docs/mcp/clients.md, under Conformance. */
+/** What fails directly, and what comes out differently; explained in docs/mcp/tested.md, under Conformance. */
 const REBINDING = {
   failing: ['dns-rebinding-protection localhost-host-rebinding-rejected'],
   different: ['dns-rebinding-protection localhost-host-rebinding-rejected: FAILURE → SUCCESS'],

@@ -174,7 +174,7 @@ export const MCP_CHECKS: Checks<McpFacts> = {
         !cimd &&
         !dcr &&
         'Clients cannot register: no client ID metadata documents, no registration_endpoint',
-      'Turn one of them on at the authorization server, or hand out client ids (docs/mcp/clients.md)',
+      'Turn one of them on at the authorization server, or hand out client ids (docs/mcp/connect.md)',
     ],
     proofs_required: [
       ({ metadata, as }) =>

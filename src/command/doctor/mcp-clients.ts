@@ -4,7 +4,7 @@ import type { McpFacts } from './mcp-checks.ts'
 /** Why a client gets no token, in the order in which it would notice. */
 type Cause = 'https' | 'server' | 'resource' | 'login' | 's256' | 'page' | 'id'
 
-/** What a client needs, by its documentation or source; docs/mcp/clients.md names these and their dates. */
+/** What a client needs, by its documentation or source; docs/mcp/connect.md names these and their dates. */
 interface Client {
   readonly name: string
   /** How the client registers, in the order in which it tries. */
