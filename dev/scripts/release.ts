@@ -112,6 +112,17 @@ const check = (tag: string): void => {
   process.exitCode = faults.length > 0 ? 1 : 0
 }
 
+/** What the package holds of another package, so that its bill of materials names it too. */
+const FORK = {
+  'bom-ref': '@marcbachmann/cel-js@8.0.0',
+  type: 'library',
+  name: '@marcbachmann/cel-js',
+  version: '8.0.0',
+  purl: 'pkg:npm/%40marcbachmann/cel-js@8.0.0',
+  licenses: [{ license: { id: 'MIT' } }],
+  pedigree: { notes: 'A fork of it is in packages/cel; README.md there lists what differs' },
+}
+
 /**
  * The CycloneDX document of a package and all that is installed with it, without development. It is not made in the
  * repository, since `npm sbom --omit dev` leaves out what development needs as well (npm/cli#7909).
@@ -126,9 +137,11 @@ const sbom = (tarball: string, file: string): void => {
     execFileSync('mv', [join(directory, 'package'), cwd])
     npm('pkg', 'delete', 'devDependencies', 'overrides', 'scripts')
     npm('install', '--ignore-scripts', '--no-audit', '--no-fund')
-    const text = npm('sbom', '--sbom-format', 'cyclonedx')
-    writeFileSync(file, text)
-    const { components } = JSON.parse(text) as { components: readonly { purl: string }[] }
+    const made = JSON.parse(npm('sbom', '--sbom-format', 'cyclonedx')) as {
+      readonly components: readonly { readonly purl: string }[]
+    }
+    const components = [FORK, ...made.components]
+    writeFileSync(file, JSON.stringify({ ...made, components }, null, 2))
     console.log(components.map(({ purl }) => purl).join('\n'))
   } finally {
     rmSync(directory, { recursive: true, force: true })

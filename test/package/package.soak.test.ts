@@ -25,7 +25,10 @@ describe('the tarball', () => {
 
   it('holds the package and nothing else of the repository', () => {
     const rest = paths().filter(
-      (path) => !/^src\/.*\.ts$|^lib\/.*(?:\.js|\.d\.ts)(?:\.map)?$/.test(path),
+      (path) =>
+        !/^src\/.*\.ts$|^lib\/.*(?:\.js|\.d\.ts)(?:\.map)?$|^packages\/cel\/src\/[\w-]+(?:\.js|\.d\.ts)$/.test(
+          path,
+        ),
     )
     expect(rest.sort()).toEqual([
       'CHANGELOG.md',
@@ -33,6 +36,8 @@ describe('the tarball', () => {
       'README.md',
       'config-schema.json',
       'package.json',
+      'packages/cel/LICENSE',
+      'packages/cel/README.md',
       'src/control/console/page/style.css',
     ])
   })
@@ -62,7 +67,7 @@ describe('the tarball', () => {
       `pkg:npm/edgewarden@${world.packed.version}`,
     ])
     const names = (components as { name: string }[]).map(({ name }) => name)
-    expect(names.sort()).toEqual([...COMPANIONS].sort())
+    expect(names.sort()).toEqual([...COMPANIONS, '@marcbachmann/cel-js'].sort())
   })
 
   it('maps every module and its types to their source', async () => {

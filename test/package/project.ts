@@ -13,6 +13,7 @@ const SOURCES = [
   'tsconfig.base.json',
   'dev/scripts',
   'src',
+  'packages/cel',
   'packages/origin',
   'test/package',
   'biome.json',

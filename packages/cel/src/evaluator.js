@@ -1,6 +1,6 @@
 import {createRegistry, RootContext} from './registry.js'
 import {evaluationError} from './errors.js'
-import {registerFunctions, Duration, UnsignedInt} from './functions.js'
+import {registerFunctions} from './functions.js'
 import {registerMacros} from './macros.js'
 import {registerOverloads} from './overloads.js'
 import {TypeChecker} from './type-checker.js'
@@ -8,23 +8,21 @@ import {Parser} from './parser.js'
 import {createOptions} from './options.js'
 import {Base} from './operators.js'
 
-const globalRegistry = createRegistry({enableOptionalTypes: false})
+const globalRegistry = createRegistry()
 registerFunctions(globalRegistry)
 registerOverloads(globalRegistry)
 registerMacros(globalRegistry)
 
-class Environment {
+export class Environment {
   #registry
   #evaluator
   #typeChecker
   #evalTypeChecker
   #parser
 
-  constructor(opts, inherited) {
-    this.opts = createOptions(opts, inherited?.opts)
-    this.#registry = (
-      inherited instanceof Environment ? inherited.#registry : globalRegistry
-    ).clone(this.opts)
+  constructor(opts) {
+    this.opts = createOptions(opts)
+    this.#registry = globalRegistry.clone()
 
     const childOpts = {registry: this.#registry, opts: this.opts}
     this.#typeChecker = new TypeChecker(childOpts)
@@ -34,49 +32,14 @@ class Environment {
     Object.freeze(this)
   }
 
-  clone(opts) {
-    return new Environment(opts, this)
-  }
-
-  registerFunction(signature, handler, opts) {
-    this.#registry.registerFunctionOverload(signature, handler, opts)
-    return this
-  }
-
-  registerOperator(string, handler, opts) {
-    this.#registry.registerOperatorOverload(string, handler, opts)
-    return this
-  }
-
-  registerType(typename, constructor) {
-    this.#registry.registerType(typename, constructor)
+  registerFunction(signature, handler) {
+    this.#registry.registerFunctionOverload(signature, handler)
     return this
   }
 
   registerVariable(name, type, opts) {
     this.#registry.registerVariable(name, type, opts)
     return this
-  }
-
-  registerConstant(name, type, value) {
-    this.#registry.registerConstant(name, type, value)
-    return this
-  }
-
-  hasVariable(name) {
-    return this.#registry.variables.has(name)
-  }
-
-  getDefinitions() {
-    return this.#registry.getDefinitions()
-  }
-
-  check(expression) {
-    try {
-      return this.#checkAST(this.#parser.parse(expression))
-    } catch (error) {
-      return {valid: false, error}
-    }
   }
 
   #checkAST(ast) {
@@ -100,10 +63,6 @@ class Environment {
     evaluateParsed.check = this.#checkAST.bind(this, ast)
     evaluateParsed.ast = ast
     return evaluateParsed
-  }
-
-  evaluate(expression, context) {
-    return this.#evaluateAST(this.#parser.parse(expression), context)
   }
 
   #evaluateAST(ast, ctx) {
@@ -154,9 +113,7 @@ class Evaluator extends Base {
 
   tryEval(ast, ctx) {
     try {
-      const res = this.run(ast, ctx)
-      if (res instanceof Promise) return res.catch((err) => err)
-      return res
+      return this.run(ast, ctx)
     } catch (err) {
       return err
     }
@@ -165,31 +122,4 @@ class Evaluator extends Base {
   run(ast, ctx) {
     return ast.evaluate(this, ast, ctx)
   }
-}
-
-const globalEnvironment = new Environment({
-  unlistedVariablesAreDyn: true
-})
-
-export function parse(expression) {
-  return globalEnvironment.parse(expression)
-}
-
-export function evaluate(expression, context) {
-  return globalEnvironment.evaluate(expression, context)
-}
-
-export function check(expression) {
-  return globalEnvironment.check(expression)
-}
-
-export {Duration, UnsignedInt, Environment}
-
-export default {
-  parse,
-  evaluate,
-  check,
-  Environment,
-  Duration,
-  UnsignedInt
 }

@@ -1,4 +1,4 @@
-import {evaluationError, parseError} from './errors.js'
+import {parseError} from './errors.js'
 import {OPERATORS as OPS} from './operators.js'
 const identity = (x) => x
 
@@ -81,48 +81,8 @@ function createQuantifierExpander(opts) {
   }
 }
 
-function createHasExpander() {
-  const invalidHasArgument = 'has() invalid argument'
-
-  function evaluate(ev, macro, ctx) {
-    const nodes = macro.macroHasProps
-    let i = nodes.length
-    let obj = ev.run(nodes[--i], ctx)
-    let inOptionalContext
-    while (i--) {
-      const node = nodes[i]
-      if (node.op === '.?') inOptionalContext ??= true
-      obj = ev.debugType(obj).fieldLazy(obj, node.args[1], node, ev)
-      if (obj !== undefined) continue
-      if (!(!inOptionalContext && i && node.op === '.')) break
-      throw evaluationError('no_such_key', `No such key: ${node.args[1]}`, node)
-    }
-    return obj !== undefined
-  }
-
-  function typeCheck(checker, macro, ctx) {
-    let node = macro.args[0]
-    if (node.op !== '.') throw checker.createError('invalid_macro_argument', invalidHasArgument, node)
-    if (!macro.macroHasProps) {
-      const props = []
-      while (node.op === '.' || node.op === '.?') node = props.push(node) && node.args[0]
-      if (node.op !== 'id') throw checker.createError('invalid_macro_argument', invalidHasArgument, node)
-      checker.check(node, ctx)
-      props.push(node)
-      macro.macroHasProps = props
-    }
-    return checker.getType('bool')
-  }
-
-  return function ({args}) {
-    return {args, evaluate, typeCheck, async: false}
-  }
-}
-
 export function registerMacros(registry) {
   const functionOverload = (sig, handler) => registry.registerFunctionOverload(sig, handler)
-
-  functionOverload('has(ast): bool', createHasExpander())
 
   functionOverload(
     'list.all(ast, ast): bool',
@@ -185,46 +145,4 @@ export function registerMacros(registry) {
   functionOverload('list.map(ast, ast): list<dyn>', createMapExpander(false))
   functionOverload('list.map(ast, ast, ast): list<dyn>', createMapExpander(true))
   functionOverload('list.filter(ast, ast): list<dyn>', createFilterExpander())
-
-  class CelNamespace {}
-  const celNamespace = new CelNamespace()
-  registry.registerType('CelNamespace', CelNamespace)
-  registry.registerConstant('cel', 'CelNamespace', celNamespace)
-
-  function bindTypeCheck(checker, m, ctx) {
-    m.bindCtx = ctx.forkWithVariable(m.var, checker.check(m.val, ctx))
-    const type = checker.check(m.exp, m.bindCtx)
-    if (m.val.maybeAsync || m.exp.maybeAsync) return type
-    m.ast.setMeta('async', false)
-    m.evaluate = bindEvaluateSync
-    return type
-  }
-
-  function bindOptionalEvaluate(ev, exp, bindCtx, ctx, boundValue) {
-    const res = ev.run(exp, (ctx = bindCtx.reuse(ctx).setIterValue(boundValue, ev)))
-    if (res instanceof Promise && ctx === bindCtx) ctx.async = true
-    return res
-  }
-
-  function bindEvaluate(ev, {val, exp, bindCtx}, ctx) {
-    const v = ev.run(val, ctx)
-    if (v instanceof Promise) return v.then((_v) => bindOptionalEvaluate(ev, exp, bindCtx, ctx, _v))
-    return bindOptionalEvaluate(ev, exp, bindCtx, ctx, v)
-  }
-
-  function bindEvaluateSync(ev, {val, exp, bindCtx}, ctx) {
-    return ev.run(exp, bindCtx.reuse(ctx).setIterValue(ev.run(val, ctx), ev))
-  }
-
-  functionOverload('CelNamespace.bind(ast, dyn, ast): dyn', ({ast, args}) => {
-    return {
-      ast,
-      var: assertIdentifier(args[0], 'invalid variable argument'),
-      val: args[1],
-      exp: args[2],
-      bindCtx: undefined,
-      typeCheck: bindTypeCheck,
-      evaluate: bindEvaluate
-    }
-  })
 }

@@ -5,7 +5,6 @@ const dynType = celTypes.dyn
 
 export class Base {
   dynType = celTypes.dyn
-  optionalType = celTypes.optional
   stringType = celTypes.string
   intType = celTypes.int
   doubleType = celTypes.double
@@ -66,54 +65,13 @@ function unsupportedType(self, type) {
   throw self.createError('unsupported_type', `Unsupported type: ${type}`)
 }
 
-const maybeAsyncArray = (a) => (Array.isArray(a) ? a.some((n) => n.maybeAsync) : false)
-
-function maybeAsync(l, r, h) {
-  if (r === true || (r && (r?.maybeAsync || maybeAsyncArray(r)))) return maybeAsyncBoth(h)
-  if (l === true || (l && (l?.maybeAsync || maybeAsyncArray(l)))) return maybeAsyncFirst(h)
-  return h
-}
-
-function maybeAsyncBoth(handler) {
-  return (handler.__asyncBoth ??= function handle(a, b, c, d) {
-    if (!(a instanceof Promise || b instanceof Promise)) return handler(a, b, c, d)
-    if (!(b instanceof Promise)) return a.then((_a) => handler(_a, b, c, d))
-    if (!(a instanceof Promise)) return b.then((_b) => handler(a, _b, c, d))
-    return Promise.all([a, b]).then((p) => handler(p[0], p[1], c, d))
-  })
-}
-
-function maybeAsyncFirst(handler) {
-  return (handler.__asyncFirst ??= function handle(a, b, c, d) {
-    if (a instanceof Promise) return a.then((_a) => handler(_a, b, c, d))
-    return handler(a, b, c, d)
-  })
-}
-
 function checkAccessNode(chk, ast, ctx) {
   ast.right = ast.args[1]
   const leftType = chk.check((ast.left = ast.args[0]), ctx)
   if (ast.op === '[]') chk.check(ast.right, ctx)
 
-  ast.handle = maybeAsync(
-    ast.left,
-    ast.op === '[]' ? ast.right : false,
-    leftType !== dynType ? fieldAccessStatic : fieldAccess
-  )
-
-  if (leftType.kind !== 'optional') return chk.checkAccessOnType(ast, ctx, leftType)
-  return chk.registry.getOptionalType(chk.checkAccessOnType(ast, ctx, leftType.valueType, true))
-}
-
-function checkOptionalAccessNode(chk, ast, ctx) {
-  ast.right = ast.args[1]
-  const leftType = chk.check((ast.left = ast.args[0]), ctx)
-  if (ast.op === '[?]') chk.check(ast.right, ctx)
-
-  ast.handle = maybeAsync(ast.left, ast.op === '[?]' ? ast.right : false, oFieldAccess)
-
-  const actualType = leftType.kind === 'optional' ? leftType.valueType : leftType
-  return chk.registry.getOptionalType(chk.checkAccessOnType(ast, ctx, actualType, true))
+  ast.handle = leftType !== dynType ? fieldAccessStatic : fieldAccess
+  return chk.checkAccessOnType(ast, ctx, leftType)
 }
 
 const HOMOGENEOUS_PREFIX = {
@@ -172,15 +130,7 @@ function _logicalOp(exp, ev, ast, left, right) {
     if (left === right) return right
     throw logicalValueOrErr(ev, left, ast.left)
   }
-  if (right instanceof Promise) return right.then((r) => _logicalOpAsync(exp, ev, ast, left, r))
   throw logicalOperandError(ev, right, ast.left)
-}
-
-function _logicalOpAsync(exp, ev, ast, left, right) {
-  if (right === exp) return exp
-  if (typeof right !== 'boolean') throw logicalOperandError(ev, right, ast.right)
-  if (typeof left !== 'boolean') throw logicalValueOrErr(ev, left, ast.left)
-  return !exp
 }
 
 function checkLogicalOp(chk, ast, ctx) {
@@ -211,7 +161,7 @@ function checkUnary(chk, ast, ctx) {
   ast.candidates = chk.registry.operatorCandidates(op)
 
   if (right.kind === 'dyn') {
-    ast.handle = maybeAsync(ast.args, false, handleUnary)
+    ast.handle = handleUnary
     return ast.candidates.returnType
   }
 
@@ -224,7 +174,7 @@ function checkUnary(chk, ast, ctx) {
     )
   }
 
-  ast.handle = maybeAsync(ast.args, false, overload.handler)
+  ast.handle = overload.handler
   return overload.returnType
 }
 
@@ -248,7 +198,7 @@ function checkBinary(chk, ast, ctx) {
   const overload =
     left.hasDynType || right.hasDynType ? undefined : ast.candidates.findBinaryOverload(left, right)
 
-  ast.handle = maybeAsync(ast.left, ast.right, overload?.handler || handleBinary)
+  ast.handle = overload?.handler || handleBinary
   if (overload) return overload.returnType
 
   const type = ast.candidates.checkBinaryOverload(left, right)
@@ -267,8 +217,37 @@ function evaluateBinary(ev, ast, ctx) {
   return ast.handle(ev.run(ast.left, ctx), ev.run(ast.right, ctx), ast, ev)
 }
 
-function evaluateBinaryFirst(ev, ast, ctx) {
-  return ast.handle(ev.run(ast.left, ctx), ast.right, ast, ev)
+function evaluateArithmetic(ev, ast, ctx) {
+  return ev.opts.checkResult(evaluateBinary(ev, ast, ctx))
+}
+
+function evaluateMinus(ev, ast, ctx) {
+  return ev.opts.checkResult(evaluateUnary(ev, ast, ctx))
+}
+
+function evaluateIn(ev, ast, ctx) {
+  const left = ev.run(ast.left, ctx)
+  const right = ev.run(ast.right, ctx)
+  if (ast.right.checkedType.kind !== 'map') assertList(ev, right, ast)
+  return ast.handle(left, right, ast, ev)
+}
+
+function evaluateAccess(ev, ast, ctx) {
+  const left = ev.run(ast.left, ctx)
+  if (typeof left === 'object' && left && !(isArray(left) || isMap(left))) {
+    throw ev.createError('no_such_overload', 'Only maps and lists have members', ast)
+  }
+  return ast.handle(left, ast.op === '.' ? ast.right : ev.run(ast.right, ctx), ast, ev)
+}
+
+function isMap(v) {
+  if (v instanceof Map) return true
+  const proto = Object.getPrototypeOf(v)
+  return proto === Object.prototype || proto === null
+}
+
+function assertList(ev, v, ast) {
+  if (!isArray(v)) throw ev.createError('no_such_overload', 'It is not a list', ast)
 }
 
 function handleBinary(left, right, ast, ev) {
@@ -285,13 +264,7 @@ function handleBinary(left, right, ast, ev) {
 
 function callFunctionHandler(handler, ev, args, ast) {
   try {
-    const result = handler.apply(ev, args)
-    if (result instanceof Promise) {
-      return result.catch((error) => {
-        throw attachErrorAst(error, ast)
-      })
-    }
-    return result
+    return handler.apply(ev, args)
   } catch (error) {
     throw attachErrorAst(error, ast)
   }
@@ -336,10 +309,9 @@ function callRecFn(args, ev, ast) {
 function resolveAstArray(ev, astArray, ctx, i = astArray.length) {
   if (i === 0) return []
 
-  let async
   const results = new Array(i)
-  while (i--) if ((results[i] = ev.run(astArray[i], ctx)) instanceof Promise) async ??= true
-  return async ? Promise.all(results) : results
+  while (i--) results[i] = ev.run(astArray[i], ctx)
+  return results
 }
 
 function safeFromEntries(entries) {
@@ -366,33 +338,18 @@ function comprehensionElementType(chk, iterable, ctx) {
   )
 }
 
-function toIterable(ev, args, coll) {
-  if (coll instanceof Set) return [...coll]
-  if (coll instanceof Map) return [...coll.keys()]
-  if (coll && typeof coll === 'object') return objKeys(coll)
-  throw ev.createError(
-    'invalid_comprehension_range',
-    `Expression of type '${ev.debugType(
-      coll
-    )}' cannot be range of a comprehension (must be list, map, or dynamic).`,
-    args.iterable
-  )
-}
-
 function runQualifier(items, args, ev, ctx) {
-  if (!isArray(items)) items = toIterable(ev, args, items)
+  assertList(ev, items, args.iterable)
   const accu = ev.run(args.init, (ctx = args.iterCtx.reuse(ctx)))
   ctx.accuValue = accu
-  if (ctx === args.iterCtx) return iterateQuantifier(ev, ctx, args, items, accu, 0)
-  return continueQuantifier(ev, ctx, args, items, accu, 0)
+  return iterateQuantifier(ev, ctx, args, items, accu, 0)
 }
 
 function runComprehension(items, args, ev, ctx) {
-  if (!isArray(items)) items = toIterable(ev, args, items)
+  assertList(ev, items, args.iterable)
   const accu = ev.run(args.init, (ctx = args.iterCtx.reuse(ctx)))
   ctx.accuValue = accu
-  if (ctx === args.iterCtx) return iterateLoop(ev, ctx, args, items, accu, 0)
-  return continueLoop(ev, ctx, args, items, accu, 0)
+  return iterateLoop(ev, ctx, args, items, accu, 0)
 }
 
 function iterateLoop(ev, ctx, args, items, accu, i) {
@@ -402,21 +359,6 @@ function iterateLoop(ev, ctx, args, items, accu, i) {
   while (i < len) {
     if (condition && !condition(accu)) break
     accu = ev.run(step, ctx.setIterValue(items[i++], ev))
-    if (accu instanceof Promise) return continueLoop(ev, ctx, args, items, accu, i)
-  }
-  return args.result(accu)
-}
-
-async function continueLoop(ev, ctx, args, items, accu, i) {
-  if (ctx === args.iterCtx) ctx.async = true
-  const condition = args.condition
-  const step = args.step
-  const len = items.length
-  accu = await accu
-  while (i < len) {
-    if (condition && !condition(accu)) return args.result(accu)
-    accu = ev.run(step, ctx.setIterValue(items[i++], ev))
-    if (accu instanceof Promise) accu = await accu
   }
   return args.result(accu)
 }
@@ -428,38 +370,12 @@ function iterateQuantifier(ev, ctx, args, items, accu, i, error, stp) {
   while (i < len) {
     if (!condition(accu)) return args.result(accu)
     stp = ev.tryEval(step, ctx.setIterValue(items[i++], ev))
-    if (stp instanceof Promise) return continueQuantifier(ev, ctx, args, items, accu, i, error, stp)
     if (stp instanceof Error && (error ??= stp)) continue
     accu = stp
   }
 
   if (error && condition(accu)) throw error
   return args.result(accu)
-}
-
-async function continueQuantifier(ev, ctx, args, items, accu, i, error, stp) {
-  if (ctx === args.iterCtx) ctx.async = true
-  const condition = args.condition
-  const step = args.step
-  const len = items.length
-
-  stp = await stp
-  if (stp instanceof Error) error ??= stp
-  else accu = stp
-
-  while (i < len) {
-    if (!condition(accu)) return args.result(accu)
-    stp = ev.tryEval(step, ctx.setIterValue(items[i++], ev))
-    if (stp instanceof Promise) stp = await stp
-    if (stp instanceof Error && (error ??= stp)) continue
-    accu = stp
-  }
-  if (error && condition(accu)) throw error
-  return args.result(accu)
-}
-
-function oFieldAccess(left, right, ast, ev) {
-  return ev.optionalType.field(left, right, ast, ev)
 }
 
 function fieldAccessStatic(left, right, ast, ev) {
@@ -507,11 +423,6 @@ export const OPERATORS = {
     check(chk, ast, ctx) {
       const variable = ctx.getVariable(ast.args)
       if (!variable) throw chk.createError('unknown_variable', `Unknown variable: ${ast.args}`, ast)
-      if (variable.constant) {
-        const alternate = ast.clone(OPERATORS.value, variable.value)
-        ast.setMeta('alternate', alternate)
-        return chk.check(alternate, ctx)
-      }
       return variable.type
     },
     evaluate(ev, ast, ctx) {
@@ -521,22 +432,12 @@ export const OPERATORS = {
   '.': {
     alias: 'fieldAccess',
     check: checkAccessNode,
-    evaluate: evaluateBinaryFirst
-  },
-  '.?': {
-    alias: 'optionalFieldAccess',
-    check: checkOptionalAccessNode,
-    evaluate: evaluateBinaryFirst
+    evaluate: evaluateAccess
   },
   '[]': {
     alias: 'bracketAccess',
     check: checkAccessNode,
-    evaluate: evaluateBinary
-  },
-  '[?]': {
-    alias: 'optionalBracketAccess',
-    check: checkOptionalAccessNode,
-    evaluate: evaluateBinary
+    evaluate: evaluateAccess
   },
   call: {
     check(chk, ast, ctx) {
@@ -558,11 +459,10 @@ export const OPERATORS = {
         )
       }
 
-      const handle = argTypes.some((t) => t.hasDynType)
+      ast.handle = argTypes.some((t) => t.hasDynType)
         ? callFn
         : (decl.handler.__handle ??= (l, _ast, e) => callFunctionHandler(decl.handler, e, l, _ast))
 
-      ast.handle = maybeAsync(args, false, handle)
       return decl.returnType
     },
     evaluate(ev, ast, ctx) {
@@ -581,7 +481,7 @@ export const OPERATORS = {
 
       const argTypes = (ast.argTypes = args.map((a) => chk.check(a, ctx)))
       ast.receiverWithArgs = [receiver, ...args]
-      ast.handle = maybeAsync(ast.receiverWithArgs, false, callRecFn)
+      ast.handle = callRecFn
 
       if (receiverType.kind === 'dyn' && candidates.returnType) return candidates.returnType
       const decl = candidates.findFunction(argTypes, receiverType)
@@ -598,8 +498,7 @@ export const OPERATORS = {
 
       if (!receiverType.hasPlaceholderType && !argTypes.some((t) => t.hasDynType)) {
         const fn = decl.handler
-        const handle = (fn.__handle ??= (a, ev, _ast) => callFunctionHandler(fn, ev, a, _ast))
-        ast.handle = maybeAsync(ast.receiverWithArgs, false, handle)
+        ast.handle = fn.__handle ??= (a, ev, _ast) => callFunctionHandler(fn, ev, a, _ast)
       }
 
       return decl.returnType
@@ -645,19 +544,10 @@ export const OPERATORS = {
       const astEntries = ast.args
       const len = astEntries.length
       const results = new Array(len)
-      let async
       for (let i = 0; i < len; i++) {
         const e = astEntries[i]
-        const k = ev.run(e[0], ctx)
-        const v = ev.run(e[1], ctx)
-        if (k instanceof Promise || v instanceof Promise) {
-          results[i] = Promise.all([k, v])
-          async ??= true
-        } else {
-          results[i] = [k, v]
-        }
+        results[i] = [ev.run(e[0], ctx), ev.run(e[1], ctx)]
       }
-      if (async) return Promise.all(results).then(safeFromEntries)
       return safeFromEntries(results)
     }
   },
@@ -669,8 +559,7 @@ export const OPERATORS = {
         .setAccuType(chk.check(args.init, ctx))
 
       const stepType = chk.check(args.step, args.iterCtx)
-      const handler = args.errorsAreFatal ? runComprehension : runQualifier
-      ast.handle = maybeAsync(args.iterable, false, handler)
+      ast.handle = args.errorsAreFatal ? runComprehension : runQualifier
       if (args.kind === 'quantifier') return chk.boolType
       return stepType
     },
@@ -698,19 +587,11 @@ export const OPERATORS = {
     check(chk, ast, ctx) {
       const listType = ctx.accuType
       const itemType = chk.check(ast.args, ctx)
-      if (!ast.args.maybeAsync) ast.setMeta('evaluate', OPERATORS.accuPush.evaluateSync)
       if (listType.kind === 'list' && listType.valueType.kind !== 'param') return listType
       return chk.registry.getListType(itemType)
     },
-    evaluateSync(ev, ast, ctx) {
-      return (ctx.accuValue.push(ev.run(ast.args, ctx)), ctx.accuValue)
-    },
     evaluate(ev, ast, ctx) {
-      const arr = ctx.accuValue
-      const el = ev.run(ast.args, ctx)
-      if (el instanceof Promise) return el.then((_e) => arr.push(_e) && arr)
-      arr.push(el)
-      return arr
+      return (ctx.accuValue.push(ev.run(ast.args, ctx)), ctx.accuValue)
     }
   },
   '?:': {
@@ -732,7 +613,6 @@ export const OPERATORS = {
       const rightType = chk.check(rightast, ctx)
       const unified = leftType.unify(chk.registry, rightType)
 
-      ast.handle = maybeAsync(condast, false, handleTernary)
       if (unified) return unified
 
       throw chk.createError(
@@ -744,7 +624,7 @@ export const OPERATORS = {
       )
     },
     evaluate(ev, ast, ctx) {
-      return ast.handle(ev.run(ast.condition, ctx), ev, ast, ctx)
+      return handleTernary(ev.run(ast.condition, ctx), ev, ast, ctx)
     }
   },
   '||': {
@@ -757,10 +637,6 @@ export const OPERATORS = {
         if (typeof right === 'boolean') return right
         return _logicalOp(true, ev, ast, l, right)
       }
-      if (l instanceof Promise)
-        return l.then((_l) =>
-          _l === true ? _l : _logicalOp(true, ev, ast, _l, ev.run(ast.right, ctx))
-        )
       return _logicalOp(true, ev, ast, l, ev.run(ast.right, ctx))
     }
   },
@@ -774,19 +650,17 @@ export const OPERATORS = {
         if (typeof right === 'boolean') return right
         return _logicalOp(false, ev, ast, l, right)
       }
-      if (l instanceof Promise)
-        return l.then((_l) =>
-          _l === false ? _l : _logicalOp(false, ev, ast, _l, ev.run(ast.right, ctx))
-        )
       return _logicalOp(false, ev, ast, l, ev.run(ast.right, ctx))
     }
   },
   '!_': {alias: 'unaryNot', check: checkUnary, evaluate: evaluateUnary},
-  '-_': {alias: 'unaryMinus', check: checkUnary, evaluate: evaluateUnary}
+  '-_': {alias: 'unaryMinus', check: checkUnary, evaluate: evaluateMinus}
 }
 
-const binaryOperators = ['!=', '==', 'in', '+', '-', '*', '/', '%', '<', '<=', '>', '>=']
+const binaryOperators = ['!=', '==', '%', '<', '<=', '>', '>=']
 for (const op of binaryOperators) OPERATORS[op] = {check: checkBinary, evaluate: evaluateBinary}
+for (const op of ['+', '-', '*', '/']) OPERATORS[op] = {check: checkBinary, evaluate: evaluateArithmetic}
+OPERATORS.in = {check: checkBinary, evaluate: evaluateIn}
 for (const op of objKeys(OPERATORS)) {
   const obj = OPERATORS[op]
   obj.name = op

@@ -24,9 +24,8 @@ function createLimits(overrides, base = DEFAULT_LIMITS) {
 }
 
 const DEFAULT_OPTIONS = objFreeze({
-  unlistedVariablesAreDyn: false,
   homogeneousAggregateLiterals: true,
-  enableOptionalTypes: false,
+  checkResult: (value) => value,
   limits: DEFAULT_LIMITS
 })
 
@@ -39,9 +38,8 @@ function bool(a, b, key) {
 export function createOptions(opts, base = DEFAULT_OPTIONS) {
   if (!opts) return base
   return objFreeze({
-    unlistedVariablesAreDyn: bool(opts, base, 'unlistedVariablesAreDyn'),
     homogeneousAggregateLiterals: bool(opts, base, 'homogeneousAggregateLiterals'),
-    enableOptionalTypes: bool(opts, base, 'enableOptionalTypes'),
+    checkResult: opts.checkResult ?? base.checkResult,
     limits: createLimits(opts.limits, base.limits)
   })
 }

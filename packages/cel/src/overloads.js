@@ -3,8 +3,8 @@ import {evaluationError} from './errors.js'
 import {isArray, hasOwn, objKeys, MIN_UINT, MIN_INT, MAX_INT} from './globals.js'
 
 export function registerOverloads(registry) {
-  const unaryOverload = (op, t, h, ret) => registry.unaryOverload(op, t, h, ret, false)
-  const binaryOverload = (l, op, r, h, ret) => registry.binaryOverload(l, op, r, h, ret, false)
+  const unaryOverload = (op, t, h, ret) => registry.unaryOverload(op, t, h, ret)
+  const binaryOverload = (l, op, r, h, ret) => registry.binaryOverload(l, op, r, h, ret)
 
   function verifyInteger(v, ast) {
     if (v <= MAX_INT && v >= MIN_INT) return v
@@ -43,16 +43,6 @@ export function registerOverloads(registry) {
 
   binaryOverload('string', '+', 'string', (a, b) => a + b)
   binaryOverload('list<V>', '+', 'list<V>', (a, b) => [...a, ...b])
-  binaryOverload('bytes', '+', 'bytes', (a, b) => {
-    if (!a.length) return b
-    if (!b.length) return a
-
-    const result = new Uint8Array(a.length + b.length)
-    result.set(a, 0)
-    result.set(b, a.length)
-    return result
-  })
-
   const GPD = 'google.protobuf.Duration'
   binaryOverload(GPD, '+', GPD, (a, b) => a.addDuration(b))
   binaryOverload(GPD, '-', GPD, (a, b) => a.subtractDuration(b))
@@ -83,18 +73,9 @@ export function registerOverloads(registry) {
   binaryOverload('V', 'in', 'list<V>', listMembership)
   binaryOverload('K', 'in', 'map<K, V>', mapIncludes)
 
-  for (const t of ['type', 'null', 'bool', 'string', 'int', 'double']) {
+  for (const t of ['null', 'bool', 'string', 'int', 'double']) {
     binaryOverload(t, '==', t, (a, b) => a === b)
   }
-
-  binaryOverload('bytes', `==`, 'bytes', (a, b) => {
-    if (a === b) return true
-
-    let i = a.length
-    if (i !== b.length) return false
-    while (i--) if (a[i] !== b[i]) return false
-    return true
-  })
 
   binaryOverload('list<V>', `==`, 'list<V>', (a, b, ast, ev) => {
     if (a === b) return true

@@ -1,7 +1,7 @@
 import {UnsignedInt} from './functions.js'
 import {parseError} from './errors.js'
 import {OPERATORS as OPS} from './operators.js'
-import {RESERVED, isAsync} from './globals.js'
+import {RESERVED} from './globals.js'
 
 const TOKEN = {
   EOF: 0,
@@ -109,51 +109,6 @@ export class ASTNode {
     return this.#input
   }
 
-  #computeIsAsync() {
-    const ast = this.#meta.alternate ?? this
-
-    // prettier-ignore
-    switch (ast.op) {
-      case 'value': case 'id': case 'accuValue': case 'accuInc':
-        return false
-      case 'accuPush':
-        return ast.args.maybeAsync
-      case '!_': case '-_':
-        if (ast.candidates?.async !== false) return true
-        return ast.args.maybeAsync
-      case '!=': case '==': case 'in': case '+': case '-': case '*':
-      case '/': case '%': case '<': case '<=': case '>': case '>=':
-        if (ast.candidates?.async !== false) return true
-        return ast.args.some((a) => a.maybeAsync)
-      case 'call': case 'rcall':
-        if (ast.candidates?.async !== false) return true
-        return (ast.receiverWithArgs || ast.args[1]).some((a) => a.maybeAsync)
-      case 'comprehension':
-        return ast.args.iterable.maybeAsync || ast.args.step.maybeAsync
-      case '.': case '.?':
-        return ast.args[0].maybeAsync
-      case '?:': case 'list':
-      case '[]': case '[?]':
-          return ast.args.some((a) => a.maybeAsync)
-      case '||': case '&&':
-        return ast.args.some((a) => a.maybeAsync)
-      case 'map':
-        return ast.args.some((a) => a[0].maybeAsync || a[1].maybeAsync)
-      default:
-        return true
-    }
-  }
-
-  /**
-   * Check whether we can optimize away async calling
-   * If no ast members includes a function, we can optimize the call
-   * for which we want to return true here.
-   * @returns {boolean}
-   */
-  get maybeAsync() {
-    return (this.#meta.async ??= this.#computeIsAsync())
-  }
-
   check(chk, ast, ctx) {
     const meta = this.#meta
     if (meta.alternate) return chk.check(meta.alternate, ctx)
@@ -183,11 +138,6 @@ export class ASTNode {
 
   get range() {
     return {start: this.start, end: this.end}
-  }
-
-  toOldStructure() {
-    const args = Array.isArray(this.args) ? this.args : [this.args]
-    return [this.op, ...args.map((a) => (a instanceof ASTNode ? a.toOldStructure() : a))]
   }
 }
 
@@ -670,7 +620,7 @@ export class Parser {
     if (!decl) return ast
     const macro = decl.handler({ast, args: fnArgs, receiver, methodName, parser: this})
     if (macro.callAst) return ast.setMeta('alternate', macro.callAst)
-    return ast.setMeta('macro', macro).setMeta('async', isAsync(macro.evaluate, macro.async))
+    return ast.setMeta('macro', macro)
   }
 
   // Expression ::= LogicalOr ('?' Expression ':' Expression)?
@@ -777,22 +727,17 @@ export class Parser {
         const dot = this.#advanceToken()
         if (!this.maxDepthRemaining--) this.#limitExceeded('maxDepth', dot)
 
-        const op =
-          this.match(TOKEN.QUESTION) && this.registry.enableOptionalTypes && this.#advanceToken()
-            ? OPS.optionalFieldAccess
-            : OPS.fieldAccess
-
         const propertyValue = this.value
         const start = this.pos
         const end = this.lexer.pos
         this.consume(TOKEN.IDENTIFIER)
-        if (op === OPS.fieldAccess && this.match(TOKEN.LPAREN) && this.#advanceToken()) {
+        if (this.match(TOKEN.LPAREN) && this.#advanceToken()) {
           const args = this.parseArgumentList()
           const closeEnd = this.lexer.pos
           this.consume(TOKEN.RPAREN)
           expr = this.#expandMacro(expr.start, closeEnd, OPS.rcall, [propertyValue, expr, args])
         } else {
-          expr = this.#accessNode(op, expr, propertyValue, end, start)
+          expr = this.#accessNode(OPS.fieldAccess, expr, propertyValue, end, start)
         }
         continue
       }
@@ -801,15 +746,10 @@ export class Parser {
         const bracket = this.#advanceToken()
         if (!this.maxDepthRemaining--) this.#limitExceeded('maxDepth', bracket)
 
-        const op =
-          this.match(TOKEN.QUESTION) && this.registry.enableOptionalTypes && this.#advanceToken()
-            ? OPS.optionalBracketAccess
-            : OPS.bracketAccess
-
         const index = this.parseExpression()
         const closeEnd = this.lexer.pos
         this.consume(TOKEN.RBRACKET)
-        expr = this.#accessNode(op, expr, index, closeEnd)
+        expr = this.#accessNode(OPS.bracketAccess, expr, index, closeEnd)
         continue
       }
       break

@@ -1,43 +1,6 @@
-import {EvaluationError, evaluationError} from './errors.js'
+import {evaluationError} from './errors.js'
 import {UnsignedInt} from './functions.js'
-import {Optional, OPTIONAL_NONE, toggleOptionalTypes} from './optional.js'
-import {isAsync, hasOwn, objFreeze, objKeys, objEntries, RESERVED} from './globals.js'
-
-export class Type {
-  #name
-  constructor(name) {
-    this.#name = name
-    objFreeze(this)
-  }
-
-  get name() {
-    return this.#name
-  }
-
-  get [Symbol.toStringTag]() {
-    return `Type<${this.#name}>`
-  }
-
-  toString() {
-    return `Type<${this.#name}>`
-  }
-}
-
-export const TYPES = {
-  string: new Type('string'),
-  bool: new Type('bool'),
-  int: new Type('int'),
-  uint: new Type('uint'),
-  double: new Type('double'),
-  map: new Type('map'),
-  list: new Type('list'),
-  bytes: new Type('bytes'),
-  null_type: new Type('null'),
-  type: new Type('type')
-}
-
-// not exposed to cel expression
-const optionalType = new Type('optional')
+import {hasOwn, objFreeze, objKeys, objEntries, RESERVED} from './globals.js'
 
 // prettier-ignore
 const valueTypeMatchers = {
@@ -59,9 +22,7 @@ const valueTypeMatchers = {
   double (v) { return typeof v === 'number' },
   bool (v) { return typeof v === 'boolean' },
   null (v) { return v === null },
-  bytes (v) { return v instanceof Uint8Array },
   uint (v) { return v instanceof UnsignedInt },
-  type (v) { return v instanceof Type },
   list (v) {
     switch (v?.constructor) {
       case Array: case Set: return true
@@ -74,7 +35,6 @@ const valueTypeMatchers = {
       default: return false
     }
   },
-  optional (v) { return v instanceof Optional },
   message (v, ev) { return this === ev.debugType(v) }
 }
 
@@ -104,7 +64,6 @@ export class TypeDeclaration {
     if (kind === 'list') this.fieldLazy = this.#getListField
     else if (kind === 'map') this.fieldLazy = this.#getMapField
     else if (kind === 'message') this.fieldLazy = this.#getMessageField
-    else if (kind === 'optional') this.fieldLazy = this.#getOptionalField
 
     this.matchesValueType = valueTypeMatchers[name] || valueTypeMatchers[kind]
     objFreeze(this)
@@ -129,8 +88,6 @@ export class TypeDeclaration {
     const valueType = t1.valueType.unify(r, t2.valueType)
     if (!valueType) return null
     switch (t1.kind) {
-      case 'optional':
-        return r.getOptionalType(valueType)
       case 'list':
         return r.getListType(valueType)
       case 'map':
@@ -151,8 +108,6 @@ export class TypeDeclaration {
         return r.getMapType(this.keyType.templated(r, bind), this.valueType.templated(r, bind))
       case 'list':
         return r.getListType(this.valueType.templated(r, bind))
-      case 'optional':
-        return r.getOptionalType(this.valueType.templated(r, bind))
       default:
         return this
     }
@@ -160,19 +115,6 @@ export class TypeDeclaration {
 
   toString() {
     return this.name
-  }
-
-  #getOptionalField(obj, key, ast, ev) {
-    obj = obj instanceof Optional ? obj.orValue() : obj
-    if (obj === undefined) return OPTIONAL_NONE
-
-    const type = ev.debugType(obj)
-    try {
-      return Optional.of(type.fieldLazy(obj, key, ast, ev))
-    } catch (e) {
-      if (e instanceof EvaluationError) return OPTIONAL_NONE
-      throw e
-    }
   }
 
   #getMessageField(obj, key, ast, ev) {
@@ -272,8 +214,6 @@ export class TypeDeclaration {
         return o.kind === 'list' && s.valueType.matches(o.valueType)
       case 'map':
         return o.kind === 'map' && s.keyType.matches(o.keyType) && s.valueType.matches(o.valueType)
-      case 'optional':
-        return o.kind === 'optional' && s.valueType.matches(o.valueType)
       default:
         return s.name === o.name
     }
@@ -295,26 +235,21 @@ function wrapMacroExpander(name, handler) {
 }
 
 export class VariableDeclaration {
-  constructor(name, type, description, value) {
+  constructor(name, type) {
     this.name = name
     this.type = type
-    this.description = description ?? null
-    this.constant = value !== undefined
-    this.value = value
     objFreeze(this)
   }
 }
 
 export class FunctionDeclaration {
-  constructor({name, receiverType, returnType, handler, description, params, async}) {
+  constructor({name, receiverType, returnType, handler, params}) {
     if (typeof name !== 'string') throw new Error('name must be a string')
     if (typeof handler !== 'function') throw new Error('handler must be a function')
 
     this.name = name
-    this.async = isAsync(handler, async)
     this.receiverType = receiverType ?? null
     this.returnType = returnType
-    this.description = description ?? null
     this.params = params
     this.argTypes = params.map((p) => p.type)
     this.macro = this.argTypes.includes(astType)
@@ -342,12 +277,11 @@ export class FunctionDeclaration {
 }
 
 export class OperatorDeclaration {
-  constructor({op, leftType, rightType, handler, returnType, async}) {
+  constructor({op, leftType, rightType, handler, returnType}) {
     this.operator = op
     this.leftType = leftType
     this.rightType = rightType || null
     this.handler = handler
-    this.async = isAsync(handler, async)
     this.returnType = returnType
 
     if (rightType) this.signature = `${leftType} ${op} ${rightType}: ${returnType}`
@@ -390,11 +324,6 @@ function _createDynType(valueType) {
   return new TypeDeclaration({kind: 'dyn', name, type: name, valueType})
 }
 
-function _createOptionalType(valueType) {
-  const name = `optional<${valueType}>`
-  return new TypeDeclaration({kind: 'optional', name, type: 'optional', valueType})
-}
-
 function _createMapType(keyType, valueType) {
   return new TypeDeclaration({
     kind: 'map',
@@ -420,11 +349,8 @@ export const celTypes = {
   int: _createPrimitiveType('int'),
   uint: _createPrimitiveType('uint'),
   double: _createPrimitiveType('double'),
-  bytes: _createPrimitiveType('bytes'),
   dyn: dynType,
   null: _createPrimitiveType('null'),
-  type: _createPrimitiveType('type'),
-  optional: _createOptionalType(dynType),
   list: listType,
   'list<dyn>': listType,
   map: mapType,
@@ -442,7 +368,6 @@ Object.freeze(celTypes)
 
 class Candidates {
   returnType = null
-  async = false
   macro = false
   #matchCache = null
   #checkCache = null
@@ -461,7 +386,6 @@ class Candidates {
       (this.returnType || decl.returnType).unify(this.registry, decl.returnType) || dynType
 
     if (decl.macro) this.macro = decl
-    if (decl.async && !this.async) this.async = true
     this.declarations.push(decl)
     this.#matchCache?.clear()
     this.#checkCache?.clear()
@@ -561,7 +485,6 @@ class Candidates {
 
     return decl.hasPlaceholderType
       ? {
-          async: decl.async,
           signature: decl.signature,
           handler: decl.handler,
           leftType,
@@ -592,7 +515,6 @@ class Candidates {
     }
 
     return {
-      async: fn.async,
       handler: fn.handler,
       signature: fn.signature,
       returnType: fn.returnType.templated(this.registry, bindings)
@@ -635,11 +557,6 @@ class Candidates {
           this.#collectPlaceholderBindings(dec.valueType, act.valueType, bind, asDyn)
         )
       }
-      case 'optional': {
-        if (act.name === 'dyn') act = dec
-        if (act.kind !== 'optional') return false
-        return this.#collectPlaceholderBindings(dec.valueType, act.valueType, bind, asDyn)
-      }
     }
     return true
   }
@@ -666,16 +583,7 @@ function splitByComma(str) {
   return parts
 }
 
-const objTypesDecls = [
-  [UnsignedInt, 'uint', TYPES.uint, celTypes.uint],
-  [Type, 'type', TYPES.type, celTypes.type],
-  [Optional, 'optional', optionalType, celTypes.optional],
-  [Uint8Array, 'bytes', TYPES.bytes, celTypes.bytes],
-  ...(typeof Buffer !== 'undefined' ? [[Buffer, 'bytes', TYPES.bytes, celTypes.bytes]] : [])
-].map(([ctor, name, typeType, type]) => Object.freeze({name, typeType, type, ctor}))
-
-const objTypes = objTypesDecls.map((t) => [t.name, t])
-const objTypesCtor = objTypesDecls.map((t) => [t.ctor, t])
+const uintDecl = objFreeze({name: 'uint', type: celTypes.uint, ctor: UnsignedInt})
 
 const invalidVar = (postfix) => new Error(`Invalid variable declaration: ${postfix}`)
 const invalidType = (postfix) => new Error(`Invalid type declaration: ${postfix}`)
@@ -696,15 +604,11 @@ export class Registry {
   #functionsByKey = null
   #listTypes = null
   #mapTypes = null
-  #optionalTypes = null
   #others = null
 
   #locked = false
 
   constructor(opts = {}) {
-    this.enableOptionalTypes = opts.enableOptionalTypes ?? false
-    this.unlistedVariablesAreDyn = opts.unlistedVariablesAreDyn ?? false
-
     const parent = opts.parent instanceof Registry ? opts.parent : null
     if (parent) {
       this.#parent = parent
@@ -726,40 +630,22 @@ export class Registry {
       this.#typeDeclarations = parent.#typeDeclarations
       this.#listTypes = parent.#listTypes
       this.#mapTypes = parent.#mapTypes
-      this.#optionalTypes = parent.#optionalTypes
-
-      if (
-        this.enableOptionalTypes !== parent.enableOptionalTypes ||
-        this.unlistedVariablesAreDyn !== parent.unlistedVariablesAreDyn
-      ) {
-        toggleOptionalTypes(this, this.enableOptionalTypes)
-      }
     } else {
       this.#operators = []
       this.#functions = []
-      this.objectTypes = new Map(objTypes)
-      this.objectTypesByConstructor = new Map(objTypesCtor)
+      this.objectTypes = new Map([['uint', uintDecl]])
+      this.objectTypesByConstructor = new Map([[UnsignedInt, uintDecl]])
       this.#typeDeclarations = new Map(objEntries(celTypes))
       this.#listTypes = new Map()
       this.#mapTypes = new Map()
-      this.#optionalTypes = new Map()
       this.variables = new Map()
-      this.variables.dyn = this.unlistedVariablesAreDyn
-      for (const n in TYPES) this.registerConstant(n, 'type', TYPES[n])
     }
   }
 
   #ensureOwnVariables() {
     if (this.#ownsVariables) return
     this.variables = new Map(this.variables)
-    this.variables.dyn = this.unlistedVariablesAreDyn
     this.#ownsVariables = true
-  }
-
-  // Used by toggleOptionalTypes in optional.js to clear a variable before re-registering it
-  deleteVariable(name) {
-    this.#ensureOwnVariables()
-    this.variables.delete(name)
   }
 
   #pushOperator(decl) {
@@ -806,24 +692,18 @@ export class Registry {
     return this.#ensureCandiate(c, key)
   }
 
-  registerVariable(name, type, opts) {
+  registerVariable(name, type) {
     if (this.#locked) throw new Error('Cannot modify frozen registry')
-    let description = opts?.description
-    let value
     if (
       typeof name === 'string' &&
       typeof type === 'object' &&
       !(type instanceof TypeDeclaration)
     ) {
-      description = type.description
-      value = type.value
       if (type.schema) type = this.registerType({name: `$${name}`, schema: type.schema}).type
       else type = type.type
     } else if (typeof name === 'object') {
       if (name.schema) type = this.registerType({name: `$${name.name}`, schema: name.schema}).type
       else type = name.type
-      description = name.description
-      value = name.value
       name = name.name
     }
 
@@ -835,7 +715,7 @@ export class Registry {
     else if (!(type instanceof TypeDeclaration)) throw invalidVar(`type is required`)
 
     this.#ensureOwnVariables()
-    this.variables.set(name, new VariableDeclaration(name, type, description, value))
+    this.variables.set(name, new VariableDeclaration(name, type))
     return this
   }
 
@@ -852,12 +732,6 @@ export class Registry {
       }
     }
     return fields
-  }
-
-  registerConstant(name, type, value) {
-    if (typeof name === 'object') this.registerVariable(name)
-    else this.registerVariable({name, type, value})
-    return this
   }
 
   getType(typename) {
@@ -877,13 +751,6 @@ export class Registry {
       (this.#mapTypes.get(a) || this.#mapTypes.set(a, new Map()).get(a))
         .set(b, this.#parseTypeString(`map<${a}, ${b}>`, true))
         .get(b)
-    )
-  }
-
-  getOptionalType(type) {
-    return (
-      this.#optionalTypes.get(type) ||
-      this.#optionalTypes.set(type, this.#parseTypeString(`optional<${type}>`, true)).get(type)
     )
   }
 
@@ -918,7 +785,6 @@ export class Registry {
 
     const decl = {
       name,
-      typeType: new Type(name),
       type,
       ctor: typeof _d === 'function' ? _d : _d?.ctor,
       convert: typeof _d === 'function' ? undefined : _d?.convert,
@@ -935,7 +801,6 @@ export class Registry {
 
     this.objectTypes.set(name, Object.freeze(decl))
     this.objectTypesByConstructor.set(decl.ctor, decl)
-    this.registerFunctionOverload(`type(${name}): type`, () => decl.typeType, {async: false})
     return decl
   }
 
@@ -951,7 +816,7 @@ export class Registry {
     match = typeStr.match(/^[A-Z]$/)
     if (match) return this.#createDeclaration(_createPlaceholderType, typeStr, typeStr)
 
-    match = typeStr.match(/^(dyn|list|map|optional)<(.+)>$/)
+    match = typeStr.match(/^(dyn|list|map)<(.+)>$/)
     if (!match) {
       if (requireKnownTypes) {
         const err = new Error(`Unknown type: ${typeStr}`)
@@ -980,10 +845,6 @@ export class Registry {
         const vType = this.#parseTypeString(parts[1], requireKnownTypes)
         return this.#createDeclaration(_createMapType, `map<${kType}, ${vType}>`, kType, vType)
       }
-      case 'optional': {
-        const vType = this.#parseTypeString(inner, requireKnownTypes)
-        return this.#createDeclaration(_createOptionalType, `optional<${vType}>`, vType)
-      }
     }
   }
 
@@ -1007,7 +868,6 @@ export class Registry {
 
   #toCelFieldType(field) {
     if (typeof field === 'string') return {type: field}
-    if (field.id) return protobufjsFieldToCelType(field)
     return field
   }
 
@@ -1086,43 +946,9 @@ export class Registry {
     }
   }
 
-  clone(opts) {
+  clone() {
     this.#locked = true
-    return new Registry({
-      parent: this,
-      unlistedVariablesAreDyn: opts.unlistedVariablesAreDyn,
-      enableOptionalTypes: opts.enableOptionalTypes
-    })
-  }
-
-  getDefinitions() {
-    const variables = []
-    const functions = []
-    for (const [, varDecl] of this.variables) {
-      if (!varDecl) continue
-      variables.push({
-        name: varDecl.name,
-        description: varDecl.description || null,
-        type: varDecl.type.name
-      })
-    }
-
-    for (const decl of this.#getFunctions()) {
-      functions.push({
-        signature: decl.signature,
-        name: decl.name,
-        description: decl.description,
-        receiverType: decl.receiverType ? decl.receiverType.name : null,
-        returnType: decl.returnType.name,
-        params: decl.params.map((p) => ({
-          name: p.name,
-          type: p.type.name,
-          description: p.description
-        }))
-      })
-    }
-
-    return {variables, functions}
+    return new Registry({parent: this})
   }
 
   #parseSignature(signature) {
@@ -1172,60 +998,21 @@ export class Registry {
     }
   }
 
-  #normalizeParam(i, aType, param) {
-    if (!param) return {type: this.getFunctionType(aType), name: `arg${i}`, description: null}
-
-    const type = param.type || aType
-    if (!type) throw new Error(`params[${i}].type is required`)
-    if (aType && type !== aType) throw new Error(`params[${i}].type not equal to signature type`)
-    return {
-      name: param.name || `arg${i}`,
-      type: this.getFunctionType(type),
-      description: param.description ?? null
-    }
-  }
-
-  registerFunctionOverload(s, handler, opts) {
+  registerFunctionOverload(sig, handler) {
     if (this.#locked) throw new Error('Cannot modify frozen registry')
-    if (typeof s === 'object') opts = s
-    else if (typeof handler === 'object') opts = handler
-    else if (!opts) opts = {}
-
-    const sig = typeof s === 'string' ? s : (opts.signature ?? undefined)
-    const parsed = sig !== undefined ? this.#parseSignature(sig) : undefined
-    const name = parsed?.name || opts.name
-    const receiverType = parsed?.receiverType || opts.receiverType
-    const argTypes = parsed?.argTypes
-    const returnType = parsed?.returnType || opts.returnType
-    const params = opts.params
-    handler = typeof handler === 'function' ? handler : opts.handler
+    const {name, receiverType, argTypes, returnType} = this.#parseSignature(sig)
 
     let dec
     try {
-      if (!name) throw new Error(`signature or name are required`)
-      if (!returnType) throw new Error(`must have a returnType`)
-
-      if (params) {
-        if (argTypes && params.length !== argTypes.length) {
-          throw new Error(`mismatched length in params and args in signature`)
-        }
-      } else if (!argTypes) throw new Error(`signature or params are required`)
-
       dec = new FunctionDeclaration({
         name,
-        async: opts?.async,
         receiverType: receiverType ? this.getType(receiverType) : null,
         returnType: this.getType(returnType),
         handler,
-        description: opts.description,
-        params: (argTypes || params).map((_, i) =>
-          this.#normalizeParam(i, argTypes?.[i], params?.[i])
-        )
+        params: argTypes.map((type) => ({type: this.getFunctionType(type)}))
       })
     } catch (e) {
-      if (typeof sig === 'string') e.message = `Invalid function declaration '${sig}': ${e.message}`
-      else if (name) e.message = `Invalid function declaration '${name}': ${e.message}`
-      else e.message = `Invalid function declaration: ${e.message}`
+      e.message = `Invalid function declaration '${sig}': ${e.message}`
       throw e
     }
 
@@ -1233,23 +1020,7 @@ export class Registry {
     this.#pushFunction(dec)
   }
 
-  registerOperatorOverload(string, handler, opts) {
-    // Parse with optional return type: "Vector + Vector: Vector" or "Vector + Vector"
-    const unaryParts = string.match(/^([-!])([\w.<>]+)(?::\s*([\w.<>]+))?$/)
-    if (unaryParts) {
-      const [, op, operandType, returnType] = unaryParts
-      return this.unaryOverload(op, operandType, handler, returnType, opts?.async)
-    }
-
-    const parts = string.match(
-      /^([\w.<>]+) ([-+*%/]|==|!=|<|<=|>|>=|in) ([\w.<>]+)(?::\s*([\w.<>]+))?$/
-    )
-    if (!parts) throw new Error(`Operator overload invalid: ${string}`)
-    const [, leftType, op, rightType, returnType] = parts
-    return this.binaryOverload(leftType, op, rightType, handler, returnType)
-  }
-
-  unaryOverload(op, typeStr, handler, returnTypeStr, async) {
+  unaryOverload(op, typeStr, handler, returnTypeStr) {
     if (this.#locked) throw new Error('Cannot modify frozen registry')
     const leftType = this.assertType(typeStr, 'type', `${op}${typeStr}`)
     const returnType = this.assertType(
@@ -1258,7 +1029,7 @@ export class Registry {
       `${op}${typeStr}: ${returnTypeStr || typeStr}`
     )
 
-    const d = new OperatorDeclaration({op: `${op}_`, leftType, returnType, handler, async})
+    const d = new OperatorDeclaration({op: `${op}_`, leftType, returnType, handler})
     this.#pushOperator(this.#assertOverload(d))
   }
 
@@ -1272,7 +1043,7 @@ export class Registry {
     throw new Error(`Operator overload already registered: ${decl.signature}`)
   }
 
-  binaryOverload(leftTypeStr, op, rightTypeStr, handler, returnTypeStr, async) {
+  binaryOverload(leftTypeStr, op, rightTypeStr, handler, returnTypeStr) {
     if (this.#locked) throw new Error('Cannot modify frozen registry')
     returnTypeStr ??= isRelational.has(op) ? 'bool' : leftTypeStr
 
@@ -1289,7 +1060,7 @@ export class Registry {
       throw new Error(`Comparison operator '${op}' must return 'bool', got '${returnType.type}'`)
     }
 
-    const dec = new OperatorDeclaration({op, leftType, rightType, returnType, handler, async})
+    const dec = new OperatorDeclaration({op, leftType, rightType, returnType, handler})
     if (dec.hasPlaceholderType && !(rightType.hasPlaceholderType && leftType.hasPlaceholderType)) {
       throw new Error(
         `Operator overload with placeholders must use them in both left and right types: ${sig}`
@@ -1306,8 +1077,7 @@ export class Registry {
           handler(a, b, ast, ev) {
             return !handler(a, b, ast, ev)
           },
-          returnType,
-          async
+          returnType
         })
       ]
 
@@ -1320,8 +1090,7 @@ export class Registry {
             handler(a, b, ast, ev) {
               return handler(b, a, ast, ev)
             },
-            returnType,
-            async
+            returnType
           }),
           new OperatorDeclaration({
             op: '!=',
@@ -1330,8 +1099,7 @@ export class Registry {
             handler(a, b, ast, ev) {
               return !handler(b, a, ast, ev)
             },
-            returnType,
-            async
+            returnType
           })
         )
       }
@@ -1373,10 +1141,7 @@ export class RootContext {
   }
 
   getVariable(name) {
-    return (
-      this.#vars.get(name) ??
-      (this.#vars.dyn && !RESERVED.has(name) ? new VariableDeclaration(name, dynType) : undefined)
-    )
+    return this.#vars.get(name)
   }
 
   getCheckedValue(ev, ast) {
@@ -1420,10 +1185,7 @@ class OverlayContext {
   }
 
   reuse(parent) {
-    if (!this.async) return ((this.#parent = parent), this)
-    const ctx = new OverlayContext(parent, this.iterVar, this.iterType)
-    ctx.accuType = this.accuType
-    return ctx
+    return ((this.#parent = parent), this)
   }
 
   setIterValue(v, ev) {
@@ -1463,66 +1225,5 @@ class OverlayContext {
   getVariable(name) {
     if (this.iterVar === name) return new VariableDeclaration(name, this.iterType)
     return this.#parent.getVariable(name)
-  }
-}
-
-/**
- * Extract CEL field declarations from a protobufjs message type.
- * Maps protobuf types to CEL types.
- * @param {protobuf.Type} messageType - The protobufjs message type
- * @returns {Object} Field declarations in CEL format {fieldName: 'celType'}
- */
-function protobufjsFieldToCelType(field) {
-  let fieldType
-  if (field.map) {
-    const keyType = protobufjsTypeToCelType(field.keyType, field.resolvedKeyType)
-    const valueType = protobufjsTypeToCelType(field.type, field.resolvedType)
-    fieldType = `map<${keyType}, ${valueType}>`
-  } else {
-    fieldType = protobufjsTypeToCelType(field.type, field.resolvedType)
-  }
-  return {type: field.repeated ? `list<${fieldType}>` : fieldType}
-}
-
-/**
- * Map protobuf type names to CEL type names.
- * @param {string} protoType - The protobuf type name
- * @param {protobuf.Type|null} resolvedType - The resolved type for message/enum fields
- * @returns {string} The CEL type name
- */
-function protobufjsTypeToCelType(protoType, resolvedType) {
-  switch (protoType) {
-    case 'string':
-      return 'string'
-    case 'bytes':
-      return 'bytes'
-    case 'bool':
-      return 'bool'
-    // protobufjs uses JavaScript numbers for all numeric types
-    case 'double':
-    case 'float':
-    case 'int32':
-    case 'int64':
-    case 'sint32':
-    case 'sint64':
-    case 'sfixed32':
-    case 'sfixed64':
-    case 'uint32':
-    case 'uint64':
-    case 'fixed32':
-    case 'fixed64':
-      return 'double'
-    default:
-      switch (resolvedType?.constructor.name) {
-        case 'Type':
-          return resolvedType.fullName.slice(1)
-        case 'Enum':
-          return 'int'
-      }
-
-      if (protoType?.includes('.')) return protoType
-
-      // Unknown type, treat as dyn
-      return 'dyn'
   }
 }

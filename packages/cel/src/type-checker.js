@@ -30,11 +30,11 @@ export class TypeChecker extends Base {
     }
   }
 
-  checkAccessOnType(ast, ctx, leftType, allowMissingField = false) {
+  checkAccessOnType(ast, ctx, leftType) {
     if (leftType === this.dynType) return leftType
 
     const indexTypeName = (
-      ast.op === '[]' || ast.op === '[?]' ? this.check(ast.args[1], ctx) : this.stringType
+      ast.op === '[]' ? this.check(ast.args[1], ctx) : this.stringType
     ).type
 
     if (leftType.kind === 'list') {
@@ -56,14 +56,12 @@ export class TypeChecker extends Base {
 
       if (customType.fields) {
         let keyName
-        if (ast.op === '.' || ast.op === '.?') keyName = ast.args[1]
+        if (ast.op === '.') keyName = ast.args[1]
         else if (ast.args[1].op === 'value') keyName = ast.args[1].args
 
         if (typeof keyName === 'string') {
           const fieldType = customType.fields[keyName]
           if (fieldType) return fieldType
-          // For optional access, missing field returns dyn; for regular access, throw
-          if (allowMissingField) return this.dynType
           throw this.createError('no_such_key', `No such key: ${keyName}`, ast)
         }
       }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { ASTNode, ParseResult } from '#cel'
 import { LIMITS } from '../../../src/gate/base/limits.ts'
 import { readCondition } from '../../../src/gate/policy/conditions/compile.ts'
 import { contextMaker } from '../../../src/gate/policy/conditions/facts.ts'

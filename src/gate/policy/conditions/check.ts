@@ -1,18 +1,10 @@
-import { type ASTNode, type TypeError as CelTypeError, ParseError } from '@marcbachmann/cel-js'
+import { type ASTNode, type CelTypeError, ParseError } from '#cel'
 import { LIMITS } from '../../base/limits.ts'
 import { parseSearch } from '../../base/pattern.ts'
 import { unknownName } from '../reading/issues.ts'
 import { COMPREHENSIONS, FUNCTIONS, METHODS, NAMES } from './functions.ts'
 import { checkArguments, checkKeys, checkLiteral } from './literals.ts'
-import {
-  type Access,
-  hasMember,
-  mistake,
-  partsOf,
-  typeMistake,
-  typeOf,
-  writtenText,
-} from './nodes.ts'
+import { type Access, hasMember, mistake, partsOf, typeMistake, writtenText } from './nodes.ts'
 import {
   type Allowed,
   checkName,
@@ -97,7 +89,7 @@ const walk = (node: ASTNode, place: Place): Bound => {
     if (!(error instanceof ParseError)) throw error
     place.whole.mistakes.push(error)
   }
-  const kind = typeOf(node)?.kind
+  const kind = node.checkedType?.kind
   return kind === 'primitive' || kind === 'message' ? { ...bound, ...SCALAR } : bound
 }
 
@@ -117,9 +109,6 @@ const boundOf = (node: ASTNode, place: Place): Bound => {
     case '.':
     case '[]':
       return member(node, place)
-    case '.?':
-    case '[?]':
-      throw mistake(node, 'optional values are not part of conditions; write has(…)')
     case 'list':
     case 'map': {
       if (node.op === 'map') checkKeys(node.args)
@@ -182,7 +171,7 @@ const member = (node: Access, place: Place): Bound => {
 /** Types of a token's values are unknown before it is read. */
 const checkHasMember = (node: Access, { whole }: Place): void => {
   const [of, name] = node.args
-  const type = typeOf(of)
+  const type = of.checkedType
   if (type && hasMember(type, name)) return
   whole.faults.push(typeMistake(node, `${type?.name ?? 'this'} has no such member`))
 }
@@ -196,7 +185,7 @@ const membership = (
   const name = writtenText(left)
   if (name !== undefined && readByIn(node, name, right, place)) return { steps: 4, ...SCALAR }
   const [one, all] = [walk(left, place), walk(right, place)]
-  const isOfTexts = typeOf(right)?.name === 'list<string>'
+  const isOfTexts = right.checkedType?.name === 'list<string>'
   const looked = one.size === 1 ? all.items : COMPARED * all.size
   const compared = isOfTexts ? all.items / TEXTS : looked
   return { steps: 2 + typed([one, all]) + compared, ...SCALAR }
@@ -211,7 +200,7 @@ const call = (
   const own = stepsOf(node, FUNCTIONS, name, args.length)
   checkArguments(name, args)
   const last = args.at(-1)
-  const isText = last !== undefined && ['string', 'dyn'].includes(typeOf(last)?.name ?? 'dyn')
+  const isText = last !== undefined && ['string', 'dyn'].includes(last.checkedType?.name ?? 'dyn')
   const times = name === 'inNetwork' ? Math.max(1, bounds.at(-1)?.items ?? 0) : 1
   return { steps: times * (name === 'size' && !isText ? 1 : own) + typed(bounds), ...SCALAR }
 }
@@ -263,7 +252,7 @@ const comprehension = (
     bound: { steps: 1, size: share, items: share },
   })
   const each = parts.map((part) => walk(part, { ...place, names, isRepeated: true }))
-  if (typeOf(range)?.kind === 'map')
+  if (range.checkedType?.kind === 'map')
     place.whole.faults.push(typeMistake(node, 'only a list can be iterated, not a map'))
   const steps = EXPANDED + list.steps + length * (total(each, 'steps') + EXPANDED)
   if (method === 'filter') return { ...list, steps }

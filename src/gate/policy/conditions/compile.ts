@@ -1,17 +1,12 @@
-import {
-  type TypeError as CelTypeError,
-  EvaluationError,
-  ParseError,
-  type ParseResult,
-} from '@marcbachmann/cel-js'
+import { CelTypeError, EvaluationError, ParseError, type ParseResult } from '#cel'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import { cut } from '../../base/text.ts'
 import type { Condition, ConditionFacts, ConditionFault, Operand } from '../../model/condition.ts'
 import { quote } from '../reading/issues.ts'
 import { checkCondition } from './check.ts'
-import { parseCondition } from './evaluate.ts'
 import { contextMaker } from './facts.ts'
+import { environment } from './functions.ts'
 import {
   culprit,
   leavesOf,
@@ -42,7 +37,7 @@ export function readCondition(
   if (source.length > LIMITS.conditionLength)
     return fail([`has ${source.length} characters, over ${LIMITS.conditionLength}`])
   try {
-    const program = parseCondition(source)
+    const program = environment().parse(source)
     program.check()
     const { reads, steps, mistakes, faults } = checkCondition(
       program.ast,
@@ -91,7 +86,7 @@ const partMistakes = ({ ast }: ParseResult): readonly string[] => {
     .flatMap((part) => {
       const at = Math.max(from, ast.input.indexOf(part, from))
       from = at + part.length
-      const mistake = typeMistake(parseCondition(part), ast.input, at)
+      const mistake = typeMistake(environment().parse(part), ast.input, at)
       return mistake?.startsWith(RESULT) ? `${quote(part)} ${mistake}` : (mistake ?? [])
     })
     .slice(0, MOST_MISTAKES)
@@ -156,7 +151,7 @@ const compilePart = ({ source, sides }: Part) => ({
   sides: sides.map(compiled),
 })
 
-const compiled = (source: string): Compiled => ({ source, program: parseCondition(source) })
+const compiled = (source: string): Compiled => ({ source, program: environment().parse(source) })
 
 const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   const found = ask(program)
@@ -198,8 +193,7 @@ const plainly = (summary: string): string =>
 const SENTENCE = 400
 
 const isCelError = (error: unknown): error is ParseError | CelTypeError =>
-  error instanceof ParseError ||
-  (error instanceof Error && error.name === 'TypeError' && 'summary' in error)
+  error instanceof ParseError || error instanceof CelTypeError
 
 /** The reason of a missing value. `message` may quote what was read; `code` never does. */
 interface Fault {
@@ -222,14 +216,7 @@ const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts
             'A value that is read is too large, too deep, not an exact number, or not well-formed text',
         })
   })
-  return (program) => (context.ok ? guarded(() => settled(program(context.value))) : context)
-}
-
-/** Refuses promises: conditions are evaluated synchronously. */
-const settled = (value: unknown): Result<unknown, Fault> => {
-  if (!(value instanceof Promise)) return ok(value)
-  value.catch(() => {})
-  return fail({ code: 'asynchronous', message: 'It is asynchronous, and conditions cannot wait' })
+  return (program) => (context.ok ? guarded(() => ok(program(context.value))) : context)
 }
 
 const guarded = <Value>(run: () => Result<Value, Fault>): Result<Value, Fault> => {

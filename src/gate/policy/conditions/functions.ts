@@ -1,20 +1,13 @@
-import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { type ASTNode, type Checker, Environment, type Macro } from '#cel'
 import { LIMITS } from '../../base/limits.ts'
 import { inNetwork } from '../../base/network.ts'
 import { LONGEST_MATCHED, parseSearch } from '../../base/pattern.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
-import {
-  type Checker,
-  type Evaluator,
-  evaluationError,
-  mistake,
-  typeMistake,
-  writtenText,
-} from './nodes.ts'
+import { registerConversions } from './conversions.ts'
+import { evaluationError, mistake, typeMistake, writtenText } from './nodes.ts'
+import { inRange } from './range.ts'
 import { FIELDS } from './reads.ts'
-import { momentOfSeconds, wallClock } from './times.ts'
-
-const TIMESTAMP = 'google.protobuf.Timestamp'
+import { TIMESTAMP, wallClock } from './times.ts'
 
 /**
  * A method with one argument. `literal`: the argument is a literal, parsed once with the policy.
@@ -71,10 +64,7 @@ const zoned = (read: (at: Date) => number): Method => ({
   },
 })
 
-/**
- * Replacements of library methods that use backtracking patterns, create a formatter per call, or
- * depend on the time zone of the process.
- */
+/** Methods that need a literal, or have a bound for their values. */
 const OWN_METHODS: Readonly<Record<string, Method>> = {
   matches,
   contains,
@@ -89,30 +79,15 @@ const OWN_METHODS: Readonly<Record<string, Method>> = {
   getSeconds: zoned((at) => at.getUTCSeconds()),
 }
 
-/** A type without values: macros registered for it apply to every receiver. */
-function Receiver() {}
-
-const registerMethods = (environment: Environment): void => {
-  environment.registerType('EdgewardenReceiver', { ctor: Receiver })
-  for (const [name, method] of Object.entries(OWN_METHODS)) {
-    environment.registerFunction(
-      `EdgewardenReceiver.${name}(ast): ${method.returns}`,
-      ({ args, receiver }: { readonly args: readonly ASTNode[]; readonly receiver: ASTNode }) =>
-        macroOf(name, method, receiver, args[0] as ASTNode),
-    )
-  }
-}
-
-const macroOf = (name: string, method: Method, receiver: ASTNode, argument: ASTNode) => {
+const macroOf = (name: string, method: Method, receiver: ASTNode, argument: ASTNode): Macro => {
   const bound = 'literal' in method ? boundTo(name, method.literal, argument) : undefined
   return {
-    async: false,
-    typeCheck(checker: Checker, _: unknown, context: unknown) {
+    typeCheck(checker, _, context) {
       expectType(checker, receiver, method.on, context)
       if (!bound) expectType(checker, argument, 'string', context)
       return checker.getType(method.returns)
     },
-    evaluate(evaluator: Evaluator, _: unknown, context: unknown) {
+    evaluate(evaluator, _, context) {
       const value = evaluator.run(receiver, context)
       if (method.on === 'string' ? typeof value !== 'string' : !(value instanceof Date))
         throw evaluationError('no_such_overload', `${name}() is for a value of another type`)
@@ -142,6 +117,28 @@ const expectType = (checker: Checker, node: ASTNode, name: string, context: unkn
   if (type.kind !== 'dyn' && type.name !== name)
     throw typeMistake(node, `is ${type.name} where ${name} is needed`)
 }
+
+/** `has(…)`: whether a map has a member. */
+const hasOf = (access: ASTNode): Macro => ({
+  typeCheck(checker, _, context) {
+    if (access.op !== '.') throw typeMistake(access, 'has() asks for a member: has(token.NAME)')
+    checker.check(access, context)
+    return checker.getType('bool')
+  },
+  evaluate(evaluator, _, context) {
+    const [of, name] = (access as ASTNode & { readonly op: '.' }).args
+    const value = evaluator.run(of, context)
+    if (value instanceof Map) return value.get(name) !== undefined
+    if (!isPlain(value))
+      throw evaluationError('no_such_overload', 'Only maps and lists have members')
+    return Object.hasOwn(value, name)
+  },
+})
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
 const TIMES = Object.keys(OWN_METHODS).filter((name) => name.startsWith('get'))
 
@@ -216,23 +213,23 @@ const makeEnvironment = (): Environment => {
       maxMapEntries: LIMITS.conditionItems,
       maxCallArguments: 4,
     },
+    checkResult: inRange,
   })
-  registerMethods(environment)
-  const sync = { async: false }
-  return (
-    environment
-      .registerVariable('token', 'map<string, dyn>')
-      .registerVariable({ name: 'agent', schema: FIELDS.agent })
-      .registerVariable({ name: 'request', schema: FIELDS.request })
-      .registerVariable('now', TIMESTAMP)
-      .registerVariable('arguments', 'map<string, dyn>')
-      .registerFunction(
-        'inNetwork(string, string): bool',
-        (ip, one) => inAnyNetwork(ip, [one]),
-        sync,
-      )
-      .registerFunction('inNetwork(string, list<string>): bool', inAnyNetwork, sync)
-      // JSON numbers, so NumericDate values (RFC 7519 §2), are doubles.
-      .registerFunction(`timestamp(double): ${TIMESTAMP}`, momentOfSeconds, sync)
-  )
+  for (const [name, method] of Object.entries(OWN_METHODS))
+    environment.registerFunction(
+      `${method.on}.${name}(ast): ${method.returns}`,
+      ({ args, receiver }) => macroOf(name, method, receiver as ASTNode, args[0] as ASTNode),
+    )
+  registerConversions(environment)
+  return environment
+    .registerVariable('token', 'map<string, dyn>')
+    .registerVariable({ name: 'agent', schema: FIELDS.agent })
+    .registerVariable({ name: 'request', schema: FIELDS.request })
+    .registerVariable('now', TIMESTAMP)
+    .registerVariable('arguments', 'map<string, dyn>')
+    .registerFunction('has(ast): bool', ({ args }) => hasOf(args[0] as ASTNode))
+    .registerFunction('inNetwork(string, string): bool', (ip: string, one: string) =>
+      inAnyNetwork(ip, [one]),
+    )
+    .registerFunction('inNetwork(string, list<string>): bool', inAnyNetwork)
 }

@@ -1,4 +1,4 @@
-import type { ASTNode } from '@marcbachmann/cel-js'
+import type { ASTNode } from '#cel'
 import { isExact, isExactText } from '../../base/json.ts'
 import { networkFault } from '../../base/network.ts'
 import { quote } from '../reading/issues.ts'

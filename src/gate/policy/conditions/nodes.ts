@@ -1,51 +1,7 @@
-import {
-  type ASTNode,
-  TypeError as CelTypeError,
-  EvaluationError,
-  ParseError,
-} from '@marcbachmann/cel-js'
-
-/** The members of the library's types that are used here. */
-export interface Type {
-  readonly kind: string
-  readonly name: string
-  readonly keyType?: Type
-}
-
-/** Checks the types of a macro. */
-export interface Checker {
-  check(node: ASTNode, context: unknown): Type
-  getType(name: string): unknown
-}
-
-/** Evaluates the parts of a node. */
-export interface Evaluator {
-  run(node: ASTNode, context: unknown): unknown
-}
-
-/** Undeclared members of the library's nodes. */
-export interface Inner {
-  readonly checkedType?: Type
-  readonly meta: { macro?: object; alternate: Loop }
-  readonly handle: (...args: unknown[]) => unknown
-  setMeta(key: string, value: unknown): unknown
-}
-
-/** The library's node of a loop. */
-export type Loop = Inner & { readonly args: { readonly iterable: ASTNode } }
+import { type ASTNode, CelTypeError, EvaluationError, ParseError, type Type } from '#cel'
 
 /** An access to a member, by name or by brackets. */
 export type Access = ASTNode & { readonly op: '.' | '[]' }
-
-/** The undeclared members of a node. */
-export function innerOf(node: ASTNode): Inner {
-  return node as unknown as Inner
-}
-
-/** The type of a node; `undefined` before its check. */
-export function typeOf(node: ASTNode): Type | undefined {
-  return innerOf(node).checkedType
-}
 
 /** The child nodes of a node, in written order. */
 export function partsOf(node: ASTNode): readonly ASTNode[] {
@@ -57,7 +13,6 @@ export function partsOf(node: ASTNode): readonly ASTNode[] {
     case '-_':
       return [node.args]
     case '.':
-    case '.?':
       return [node.args[0]]
     case 'call':
       return node.args[1]
@@ -94,7 +49,7 @@ const STRING: Type = { kind: 'primitive', name: 'string' }
 
 /** True where a value of a type can have the member, as far as types are known. */
 export function hasMember(type: Type, name: string | ASTNode): boolean {
-  const key = typeof name === 'string' ? STRING : typeOf(name)
+  const key = typeof name === 'string' ? STRING : name.checkedType
   if (!key) return false
   if (type.kind === 'dyn') return true
   if (type.kind === 'list') return key.kind === 'dyn' || key.name === 'int'

@@ -1,4 +1,4 @@
-import type { ASTNode } from '@marcbachmann/cel-js'
+import type { ASTNode } from '#cel'
 import { isExact } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 

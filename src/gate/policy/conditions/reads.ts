@@ -1,4 +1,4 @@
-import type { ASTNode } from '@marcbachmann/cel-js'
+import type { ASTNode } from '#cel'
 import { unknownName } from '../reading/issues.ts'
 import { type Access, mistake, partsOf, writtenText } from './nodes.ts'
 

@@ -1,5 +1,8 @@
 import { createTextMemo } from '../../base/memo.ts'
 
+/** The type of times. */
+export const TIMESTAMP = 'google.protobuf.Timestamp'
+
 const DATE_TIME =
   /^(\d{4}-\d\d-\d\d)T((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(\d{1,9}))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/
 
