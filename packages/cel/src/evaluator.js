@@ -1,4 +1,4 @@
-import {createRegistry, RootContext} from './registry.js'
+import {Registry, RootContext} from './registry.js'
 import {evaluationError} from './errors.js'
 import {registerFunctions} from './functions.js'
 import {registerMacros} from './macros.js'
@@ -7,11 +7,6 @@ import {TypeChecker} from './type-checker.js'
 import {Parser} from './parser.js'
 import {createOptions} from './options.js'
 import {Base} from './operators.js'
-
-const globalRegistry = createRegistry()
-registerFunctions(globalRegistry)
-registerOverloads(globalRegistry)
-registerMacros(globalRegistry)
 
 export class Environment {
   #registry
@@ -22,7 +17,10 @@ export class Environment {
 
   constructor(opts) {
     this.opts = createOptions(opts)
-    this.#registry = globalRegistry.clone()
+    this.#registry = new Registry()
+    registerFunctions(this.#registry)
+    registerOverloads(this.#registry)
+    registerMacros(this.#registry)
 
     const childOpts = {registry: this.#registry, opts: this.opts}
     this.#typeChecker = new TypeChecker(childOpts)
@@ -37,8 +35,8 @@ export class Environment {
     return this
   }
 
-  registerVariable(name, type, opts) {
-    this.#registry.registerVariable(name, type, opts)
+  registerVariable(name, type) {
+    this.#registry.registerVariable(name, type)
     return this
   }
 

@@ -594,91 +594,29 @@ const fallbackDynEqualityMatchers = {
 }
 
 export class Registry {
-  #parent = null
-  #typeDeclarations
-
-  #ownsVariables = true
-  #operators = null
-  #functions = null
-  #operatorsByOp = null
-  #functionsByKey = null
-  #listTypes = null
-  #mapTypes = null
-  #others = null
-
-  #locked = false
-
-  constructor(opts = {}) {
-    const parent = opts.parent instanceof Registry ? opts.parent : null
-    if (parent) {
-      this.#parent = parent
-
-      let opParent = parent
-      while (opParent && !opParent.#operators) opParent = opParent.#parent
-
-      let fnParent = parent
-      while (fnParent && !fnParent.#functions) fnParent = fnParent.#parent
-
-      this.#operatorsByOp = parent.#operatorsByOp
-      this.#functionsByKey = parent.#functionsByKey
-      this.#others = {operators: opParent.#operators, functions: fnParent.#functions}
-
-      this.objectTypes = new Map(parent.objectTypes)
-      this.objectTypesByConstructor = new Map(parent.objectTypesByConstructor)
-      this.variables = parent.variables
-      this.#ownsVariables = false
-      this.#typeDeclarations = parent.#typeDeclarations
-      this.#listTypes = parent.#listTypes
-      this.#mapTypes = parent.#mapTypes
-    } else {
-      this.#operators = []
-      this.#functions = []
-      this.objectTypes = new Map([['uint', uintDecl]])
-      this.objectTypesByConstructor = new Map([[UnsignedInt, uintDecl]])
-      this.#typeDeclarations = new Map(objEntries(celTypes))
-      this.#listTypes = new Map()
-      this.#mapTypes = new Map()
-      this.variables = new Map()
-    }
-  }
-
-  #ensureOwnVariables() {
-    if (this.#ownsVariables) return
-    this.variables = new Map(this.variables)
-    this.#ownsVariables = true
-  }
+  #typeDeclarations = new Map(objEntries(celTypes))
+  #operatorsByOp = new Map()
+  #functionsByKey = new Map()
+  #listTypes = new Map()
+  #mapTypes = new Map()
+  objectTypes = new Map([['uint', uintDecl]])
+  objectTypesByConstructor = new Map([[UnsignedInt, uintDecl]])
+  variables = new Map()
 
   #pushOperator(decl) {
-    if (!this.#operators) this.#operatorsByOp = null
     this.operatorCandidates(decl.operator).add(decl)
-    this.#operators.push(decl)
   }
 
   #pushFunction(decl) {
-    if (!this.#functions) this.#functionsByKey = null
     this.#functionCandidates(decl.partitionKey).add(decl)
-    this.#functions.push(decl)
   }
 
   #ensureCandiate(c, key) {
     return c.get(key) || c.set(key, new Candidates(this)).get(key)
   }
 
-  #getOperators() {
-    if (this.#operators) return this.#operators
-    return (this.#operators = [...this.#others.operators])
-  }
-
-  #getFunctions() {
-    if (this.#functions) return this.#functions
-    return (this.#functions = [...this.#others.functions])
-  }
-
   operatorCandidates(op) {
-    if (this.#operatorsByOp) return this.#ensureCandiate(this.#operatorsByOp, op)
-    const c = (this.#operatorsByOp = new Map())
-    for (const decl of this.#getOperators()) this.#ensureCandiate(c, decl.operator).add(decl)
-    return this.#ensureCandiate(c, op)
+    return this.#ensureCandiate(this.#operatorsByOp, op)
   }
 
   functionCandidates(rec, name, argLen) {
@@ -686,14 +624,10 @@ export class Registry {
   }
 
   #functionCandidates(key) {
-    if (this.#functionsByKey) return this.#ensureCandiate(this.#functionsByKey, key)
-    const c = (this.#functionsByKey = new Map())
-    for (const decl of this.#getFunctions()) this.#ensureCandiate(c, decl.partitionKey).add(decl)
-    return this.#ensureCandiate(c, key)
+    return this.#ensureCandiate(this.#functionsByKey, key)
   }
 
   registerVariable(name, type) {
-    if (this.#locked) throw new Error('Cannot modify frozen registry')
     if (
       typeof name === 'string' &&
       typeof type === 'object' &&
@@ -714,7 +648,6 @@ export class Registry {
     if (typeof type === 'string') type = this.getType(type)
     else if (!(type instanceof TypeDeclaration)) throw invalidVar(`type is required`)
 
-    this.#ensureOwnVariables()
     this.variables.set(name, new VariableDeclaration(name, type))
     return this
   }
@@ -771,7 +704,6 @@ export class Registry {
   }
 
   registerType(name, _d) {
-    if (this.#locked) throw new Error('Cannot modify frozen registry')
     if (typeof name === 'object') ((_d = name), (name = _d.fullName || _d.name || _d.ctor?.name))
     if (typeof name === 'string' && name[0] === '.') name = name.slice(1)
     if (typeof name !== 'string' || name.length < 2 || RESERVED.has(name)) {
@@ -946,11 +878,6 @@ export class Registry {
     }
   }
 
-  clone() {
-    this.#locked = true
-    return new Registry({parent: this})
-  }
-
   #parseSignature(signature) {
     if (typeof signature !== 'string') throw new Error('Invalid signature: must be a string')
     const match = signature.match(/^(?:([a-zA-Z0-9.<>]+)\.)?(\w+)\(([^)]*)\):(.*)$/)
@@ -999,7 +926,6 @@ export class Registry {
   }
 
   registerFunctionOverload(sig, handler) {
-    if (this.#locked) throw new Error('Cannot modify frozen registry')
     const {name, receiverType, argTypes, returnType} = this.#parseSignature(sig)
 
     let dec
@@ -1021,7 +947,6 @@ export class Registry {
   }
 
   unaryOverload(op, typeStr, handler, returnTypeStr) {
-    if (this.#locked) throw new Error('Cannot modify frozen registry')
     const leftType = this.assertType(typeStr, 'type', `${op}${typeStr}`)
     const returnType = this.assertType(
       returnTypeStr || typeStr,
@@ -1044,7 +969,6 @@ export class Registry {
   }
 
   binaryOverload(leftTypeStr, op, rightTypeStr, handler, returnTypeStr) {
-    if (this.#locked) throw new Error('Cannot modify frozen registry')
     returnTypeStr ??= isRelational.has(op) ? 'bool' : leftTypeStr
 
     const sig = `${leftTypeStr} ${op} ${rightTypeStr}: ${returnTypeStr}`
@@ -1113,10 +1037,6 @@ export class Registry {
 }
 
 const isRelational = new Set(['<', '<=', '>', '>=', '==', '!=', 'in'])
-
-export function createRegistry(opts) {
-  return new Registry(opts)
-}
 
 export class RootContext {
   #vars
