@@ -269,6 +269,12 @@ describe('a condition', () => {
     ['token.x.upperAscii() == "SS"', '\u00df', false],
     ['token.x.lowerAscii() == "a"', ['A'], 'no_matching_overload'],
 
+    // The check of types takes a member of such a list for a value of any type.
+    ['([] + token.x).exists(t, int(t) == 1)', [true], 'no_matching_overload'],
+    ['([] + token.x).exists(t, double(t) == 0.0)', [null], 'no_matching_overload'],
+    ['([] + token.x).exists(t, timestamp(t) < now)', [null], 'no_matching_overload'],
+    ['([] + token.x).exists(t, t.lowerAscii() == "a")', [['A']], 'no_matching_overload'],
+
     // What is out of range is no number, time or duration.
     ['!(token.x / 0.0 > 5.0)', 0, 'numeric_overflow'],
     ['token.x / 0.0 > 5.0', 1, 'numeric_overflow'],
