@@ -53,7 +53,11 @@ export class TypeDeclaration {
     this.wrappedType = kind === 'dyn' ? this : _createDynType(this.unwrappedType)
 
     this.hasDynType =
-      this.kind === 'dyn' || this.valueType?.hasDynType || this.keyType?.hasDynType || false
+      this.kind === 'dyn' ||
+      this.kind === 'param' ||
+      this.valueType?.hasDynType ||
+      this.keyType?.hasDynType ||
+      false
 
     this.hasPlaceholderType =
       this.kind === 'param' ||

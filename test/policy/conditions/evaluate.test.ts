@@ -269,7 +269,12 @@ describe('a condition', () => {
     ['token.x.upperAscii() == "SS"', '\u00df', false],
     ['token.x.lowerAscii() == "a"', ['A'], 'no_matching_overload'],
 
-    // The check of types takes a member of such a list for a value of any type.
+    // The check of types cannot know the type of a member of such a list.
+    ['([] + token.x).exists(t, t + 1.0 > 2.0)', [2], true],
+    ['([] + token.x).exists(t, t + 1 > 2)', [[1]], 'no_such_overload'],
+    ['!("A" < ([] + token.x)[0])', [['a']], 'no_such_overload'],
+    ['([] + token.x).exists(t, string(t) == "true")', [true], true],
+    ['([] + token.x).exists(t, t.startsWith("a"))', [1], 'no_matching_overload'],
     ['([] + token.x).exists(t, int(t) == 1)', [true], 'no_matching_overload'],
     ['([] + token.x).exists(t, double(t) == 0.0)', [null], 'no_matching_overload'],
     ['([] + token.x).exists(t, timestamp(t) < now)', [null], 'no_matching_overload'],

@@ -22,11 +22,10 @@ const doubleOf = (value: unknown): number | undefined => {
 const timeOf = (value: unknown): Date | undefined =>
   typeof value === 'string' ? momentOfText(value) : momentOfSeconds(Number(value))
 
-/** A member of `[] + list` has no known type, and is given to the first function that may be for it. */
-const expectType = (value: unknown, ...types: readonly string[]): void => {
-  if (!types.includes(typeof value))
-    throw evaluationError('no_matching_overload', 'It is not for a value of this type')
-}
+const lowered = (text: string): string =>
+  text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+
+const raised = (text: string): string => text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
 
 /**
  * Registers conversions that refuse what other implementations guess: an empty text as a number, a time without a zone.
@@ -41,7 +40,6 @@ export function registerConversions(environment: Environment): void {
     takes: string,
   ): void => {
     const converted = (value: unknown): unknown => {
-      expectType(value, 'string', 'bigint', 'number')
       const result = convert(value)
       if (result === undefined) throw evaluationError(fault, `${name}() takes ${takes}`)
       return result
@@ -70,12 +68,6 @@ export function registerConversions(environment: Environment): void {
     'invalid_timestamp',
     'times in the format of RFC 3339, or seconds',
   )
-  const fold = (name: string, form: RegExp, change: (letters: string) => string): void => {
-    environment.registerFunction(`string.${name}(): string`, (text: string) => {
-      expectType(text, 'string')
-      return text.replace(form, change)
-    })
-  }
-  fold('lowerAscii', /[A-Z]+/g, (letters) => letters.toLowerCase())
-  fold('upperAscii', /[a-z]+/g, (letters) => letters.toUpperCase())
+  environment.registerFunction('string.lowerAscii(): string', lowered)
+  environment.registerFunction('string.upperAscii(): string', raised)
 }
