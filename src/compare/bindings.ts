@@ -1,8 +1,8 @@
 import type { JsonObject } from '../gate/base/json.ts'
 import type { Policy } from '../gate/model/policy.ts'
 import { type Comparison, createFindings } from './findings.ts'
-import { neutral, quota } from './judges.ts'
-import { changesOf, type Table } from './settings.ts'
+import { neutral, quota, type Table } from './judges.ts'
+import { changesOf } from './settings.ts'
 import { bindingsIn } from './wrangler/environments.ts'
 
 /** A policy and its bindings. */

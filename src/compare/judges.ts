@@ -1,5 +1,6 @@
 import { durationMs } from '../gate/base/duration.ts'
 import { isObject, listOf, objectOf, own } from '../gate/base/json.ts'
+import type { ComparedRows, Comparing } from '../gate/policy/reading/table.ts'
 
 /** The effect of a changed setting on access. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
@@ -209,4 +210,44 @@ export function grants(before: unknown, after: unknown): readonly Direction[] {
     ...(now.every((one) => isIn(one, old)) ? [] : (['wider'] as const)),
     ...(old.every((one) => isIn(one, now)) ? [] : (['narrower'] as const)),
   ]
+}
+
+/** What a row may name, and how it is compared. */
+const JUDGES: Readonly<Record<Comparing, Judge>> = {
+  elsewhere,
+  opaque,
+  neutral,
+  neutralWhereBoth: whereBoth(neutral),
+  flag,
+  guard,
+  larger,
+  largerWhereBoth: whereBoth(larger),
+  accepts,
+  acceptsMore,
+  requires,
+  permission,
+  restriction,
+  restrictionByAccepts: restrictionBy(accepts),
+  restrictionByLarger: restrictionBy(larger),
+  restrictionByQuota: restrictionBy(quota),
+  algorithms,
+  destination,
+  secured,
+}
+
+/** The judge of each setting. A setting without a judge cannot be compared. */
+export type Table = Readonly<Record<string, Judge>>
+
+/** The judges that the rows of a table name; `table.key` for the keys of a nested table. */
+export function judgesOf(rows: ComparedRows): Table {
+  const judges: Record<string, Judge> = {}
+  for (const [key, { compare }] of Object.entries(rows)) {
+    if (typeof compare === 'string') judges[key] = JUDGES[compare]
+    else if (Array.isArray(compare)) judges[key] = words(...compare)
+    else {
+      for (const [inner, judge] of Object.entries(judgesOf(compare as ComparedRows)))
+        judges[`${key}.${inner}`] = judge
+    }
+  }
+  return judges
 }

@@ -1,31 +1,40 @@
 import { isObject, type JsonObject, objectOf, own } from '../gate/base/json.ts'
 import { MCP_KINDS, type McpKind } from '../gate/model/mcp.ts'
+import { MCP_DOCS, NAME_DOCS } from '../gate/policy/keys/mcp.ts'
 import { isPattern, literalOf, looseText } from '../gate/policy/keys/mcp-spelling.ts'
 import {
   accepts,
   type Direction,
   isSame,
   type Judge,
+  judgesOf,
   requires,
-  restriction,
   restrictionBy,
+  type Table,
 } from './judges.ts'
 
 /** Compares what may be used of an MCP server. Absent: no restriction. */
 export const mcp: Judge = restrictionBy((before, after) => {
   const [old, now] = [objectOf(before), objectOf(after)]
-  const found = [
-    ...MCP_KINDS.flatMap((kind) => namesJudged(kind, objectOf(old[kind]), objectOf(now[kind]))),
-    ...coversJudged(old, now),
-    ...['methods', 'revisions', 'origins'].flatMap((key) => accepts(own(old, key), own(now, key))),
-  ]
-  if (found.length > 0) return [...new Set(found)]
-  // Limits of sizes and the form of refusals do not widen access.
-  return isSame(ofTheRule(old), ofTheRule(now)) ? [] : ['neutral']
+  const found = [...judged(KEYS, old, now), ...coversJudged(old, now)]
+  const telling = found.filter((one) => one !== 'neutral')
+  return [...new Set(telling.length > 0 ? telling : found)]
 })
 
-/** Removes the members derived from SCOPES. */
-const ofTheRule = ({ covers, includes, ...rule }: JsonObject): JsonObject => rule
+const namesOf =
+  (kind: McpKind): Judge =>
+  (before, after) => ['neutral', ...namesJudged(kind, objectOf(before), objectOf(after))]
+
+const KEYS: Table = {
+  ...judgesOf(MCP_DOCS),
+  ...Object.fromEntries(MCP_KINDS.map((kind) => [kind, namesOf(kind)])),
+}
+
+const judged = (table: Table, before: JsonObject, after: JsonObject): readonly Direction[] =>
+  Object.entries(table).flatMap(([key, judge]) => {
+    const [one, other] = [own(before, key), own(after, key)]
+    return isSame(one, other) ? [] : judge(one, other)
+  })
 
 /**
  * Compares which scopes cover the common scopes; other scopes are compared with the names that need them. With
@@ -51,10 +60,7 @@ const namesJudged = (kind: McpKind, old: JsonObject, now: JsonObject): readonly 
       return [isNew ? 'wider' : 'narrower']
     }
     const [before, after] = [objectOf(own(old, name)), objectOf(own(now, name))]
-    return Object.entries(NEED).flatMap(([part, judge]) => {
-      const [one, other] = [own(before, part), own(after, part)]
-      return isSame(one, other) ? [] : judge(one, other)
-    })
+    return judged(NEED, before, after)
   })
 }
 
@@ -79,8 +85,4 @@ const anyOf = (value: unknown): unknown => {
 }
 
 /** The requirements of a name. All requirements apply, so each is compared alone. */
-const NEED: Readonly<Record<string, Judge>> = {
-  scopes: scopesJudged,
-  agent_types: restrictionBy(accepts),
-  when: restriction,
-}
+const NEED: Table = { ...judgesOf(NAME_DOCS), scopes: scopesJudged }

@@ -7,13 +7,14 @@ import { configSchema, keyRows, policySchema, tableSchema } from '../../dev/scri
 import { projectFiles } from '../../src/command/install/init-files.ts'
 import { isObject, own } from '../../src/gate/base/json.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
-import { GATE_DOCS, GATE_KEYS } from '../../src/gate/policy/keys/gate.ts'
+import { GATE_KEYS } from '../../src/gate/policy/keys/gate.ts'
+import { GATE_DOCS } from '../../src/gate/policy/keys/gate-docs.ts'
 import { PROFILE_NAMES } from '../../src/gate/policy/keys/profiles.ts'
 import { showTable } from '../../src/gate/policy/keys/show-parts.ts'
 import { flag, text } from '../../src/gate/policy/reading/fields.ts'
 import type { Report } from '../../src/gate/policy/reading/issues.ts'
 import {
-  type KeyDocs,
+  type ComparedDocs,
   readField,
   readTable,
   type TableInput,
@@ -238,12 +239,13 @@ describe('a new key of GATE', () => {
     ...GATE_KEYS,
     motto: text((value) => (value.endsWith('!') ? ok(value) : fail('must end in !'))),
   }
-  const DOCS: KeyDocs<typeof KEYS> = {
+  const DOCS: ComparedDocs<typeof KEYS> = {
     ...GATE_DOCS,
     motto: {
       description: 'Said at the [door](configuration/gate.md#keys-of-gate). It is never sent on.',
       default: 'Halt!',
       example: 'Who goes there!',
+      compare: 'neutral',
     },
   }
 
@@ -304,9 +306,12 @@ describe('a new key of GATE', () => {
 
   it('does not compile without its documentation, nor does documentation of no key', () => {
     // @ts-expect-error: `motto` is not documented
-    const missing: KeyDocs<typeof KEYS> = GATE_DOCS
+    const missing: ComparedDocs<typeof KEYS> = GATE_DOCS
     // @ts-expect-error: there is no such key
-    const extra: KeyDocs<typeof GATE_KEYS> = { ...GATE_DOCS, moto: DOCS.motto }
-    expect([missing, extra]).toHaveLength(2)
+    const extra: ComparedDocs<typeof GATE_KEYS> = { ...GATE_DOCS, moto: DOCS.motto }
+    const { compare, ...rest } = DOCS.motto
+    // @ts-expect-error: how is `motto` compared?
+    const unjudged: ComparedDocs<typeof KEYS> = { ...GATE_DOCS, motto: rest }
+    expect([missing, extra, unjudged]).toHaveLength(3)
   })
 })

@@ -13,9 +13,11 @@ import { CORS_DOCS, CORS_KEYS } from './keys/cors.ts'
 import { DECRYPT_DOCS, DECRYPT_KEYS } from './keys/decrypt.ts'
 import { ACTOR_DOCS, ACTOR_KEYS, DELEGATION_DOCS, DELEGATION_KEYS } from './keys/delegation.ts'
 import { DETAIL_DOCS, DETAIL_KEYS } from './keys/details.ts'
-import { GATE_DOCS, GATE_KEYS, JOURNAL_DOCS, JOURNAL_KEYS } from './keys/gate.ts'
+import { GATE_KEYS, JOURNAL_KEYS } from './keys/gate.ts'
+import { GATE_DOCS, JOURNAL_DOCS } from './keys/gate-docs.ts'
 import { GRANT_DOCS, GRANT_KEYS } from './keys/grants.ts'
-import { ISSUER_DOCS, ISSUER_KEYS } from './keys/issuer-keys.ts'
+import { ISSUER_DOCS } from './keys/issuer-docs.ts'
+import { ISSUER_KEYS } from './keys/issuer-keys.ts'
 import { KEY_TIMES_DOCS, KEY_TIMES_KEYS } from './keys/keys.ts'
 import {
   ADDRESS_LIMIT_DOCS,
@@ -25,7 +27,8 @@ import {
 } from './keys/limit.ts'
 import { MCP_DOCS, MCP_KEYS, NAME_DOCS, NAME_KEYS } from './keys/mcp.ts'
 import { REVOCATION_DOCS, REVOCATION_KEYS } from './keys/revocation.ts'
-import { ROUTE_DOCS, ROUTE_KEYS } from './keys/route-keys.ts'
+import { ROUTE_DOCS } from './keys/route-docs.ts'
+import { ROUTE_KEYS } from './keys/route-keys.ts'
 import { ANY_DOCS, ANY_KEYS, USE_ANY_KEYS } from './keys/scopes.ts'
 import { TEAM_DOCS, TEAM_KEYS } from './keys/team-keys.ts'
 import {

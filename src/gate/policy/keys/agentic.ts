@@ -4,7 +4,7 @@ import { AGENTIC_FORMS } from '../../model/issuer.ts'
 import type { ExpectedChain } from '../../model/route.ts'
 import { text, word } from '../reading/fields.ts'
 import { quote } from '../reading/issues.ts'
-import { anyOf, field, type KeyDocs, list, readField } from '../reading/table.ts'
+import { anyOf, type ComparedDocs, field, list, readField } from '../reading/table.ts'
 
 /** The keys of an issuer of Agentic JWTs. */
 export const AGENTIC_KEYS = {
@@ -12,18 +12,20 @@ export const AGENTIC_KEYS = {
   changed: word(['hold', 'alert']),
 }
 
-export const AGENTIC_DOCS: KeyDocs<typeof AGENTIC_KEYS> = {
+export const AGENTIC_DOCS: ComparedDocs<typeof AGENTIC_KEYS> = {
   agentic_forms: {
     description:
       'Only with profile `agentic-jwt`: [forms](agentic-jwt.md#forms) of its tokens that are accepted beside the strict ones. `"bare-checksum"`, `"bearer-proof"`, `"jkt"`, `"repeated-agent"`.',
     unset: 'none',
     example: ['bearer-proof'],
+    compare: 'acceptsMore',
   },
   changed: {
     description:
       'Only with profile `agentic-jwt`: what happens to an agent whose checksum, registration or key is not approved in the [registry](agentic-jwt.md#approved-code). `"hold"`: it is refused until an owner approves; `"alert"`: the registry only reports it.',
     default: 'hold',
     example: 'alert',
+    compare: 'permission',
   },
 }
 

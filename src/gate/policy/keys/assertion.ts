@@ -16,8 +16,8 @@ import { quote, type Report } from '../reading/issues.ts'
 import { membersOf, readPrivateSet } from '../reading/private-keys.ts'
 import {
   anyOf,
+  type ComparedDocs,
   field,
-  type KeyDocs,
   list,
   type Readable,
   readTable,
@@ -44,30 +44,34 @@ export const ASSERTION_KEYS = {
   ),
 }
 
-export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
+export const ASSERTION_DOCS: ComparedDocs<typeof ASSERTION_KEYS> = {
   binding: {
     description:
       'What an assertion is bound to: `"off"`, `"identity"`, `"request"` or `"body"`, as [below](configuration/assertion.md#what-an-assertion-is-bound-to). `assertion = "request"` is short for `{ binding = "request" }`.',
     default: 'identity',
     example: 'request',
+    compare: ['body', 'request', 'identity', 'off'],
   },
   algorithm: {
     description:
       'Algorithm of the keys that the gate generates: `"ES256"` or `"EdDSA"`. With keys of your own, generated keys use the algorithm of your first key instead.',
     default: 'ES256',
     example: 'EdDSA',
+    compare: 'neutralWhereBoth',
   },
   max_body: {
     description:
       'With `"body"`: the most bytes a request body may have, up to 4194304. A larger body is 413 `body_too_large`; a body that takes longer than 10 seconds is 408 `body_timeout`.',
     default: 1048576,
     example: 65536,
+    compare: 'neutralWhereBoth',
   },
   withdrawn: {
     description:
       'Keys that have [leaked](origin/verify.md#when-a-key-has-leaked): each `kid` as in `PREFIX/jwks.json`, at most 16. From this deployment on they neither sign nor are published.',
     default: [],
     example: ['NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs'],
+    compare: 'requires',
   },
 }
 

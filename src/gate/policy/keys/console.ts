@@ -1,6 +1,12 @@
 import { hostName } from '../reading/fields.ts'
 import type { Report } from '../reading/issues.ts'
-import { type KeyDoc, type KeyDocs, required, type TableInput, table } from '../reading/table.ts'
+import {
+  type ComparedDoc,
+  type KeyDocs,
+  required,
+  type TableInput,
+  table,
+} from '../reading/table.ts'
 
 export const CONSOLE_KEYS = { host: required(hostName) }
 
@@ -15,10 +21,11 @@ export const CONSOLE_DOCS: KeyDocs<typeof CONSOLE_KEYS> = {
 /** `GATE.console`. */
 export const consoleTable = table(CONSOLE_KEYS)
 
-export const CONSOLE: KeyDoc<TableInput<typeof CONSOLE_KEYS>> = {
+export const CONSOLE: ComparedDoc<TableInput<typeof CONSOLE_KEYS>> = {
   description:
     'Where the gate serves its [console](console.md), a web page for operators: [its keys](configuration/gate.md#keys-of-gateconsole). It is a mistake with `assertion = "off"`, which leaves the gate without keys.',
   example: { host: 'ops.example.com' },
+  compare: 'opaque',
 }
 
 interface Beside {

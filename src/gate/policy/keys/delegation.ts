@@ -5,6 +5,7 @@ import { claimPathField, flag, nameText, whole, word } from '../reading/fields.t
 import { quote, type Report, under, unknownName } from '../reading/issues.ts'
 import {
   anyOf,
+  type ComparedDocs,
   field,
   type KeyDocs,
   list,
@@ -58,44 +59,51 @@ const FIELDS = {
 /** Every key of `delegation`: `parent_scope` is a key of issuers only, which also say what their tokens look like. */
 export const DELEGATION_KEYS = { ...FIELDS, parent_scope: claimPathField }
 
-export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
+export const DELEGATION_DOCS: ComparedDocs<typeof DELEGATION_KEYS> = {
   max_depth: {
     description:
       'Longest chain of actors, 0 to 10. With 0, `require_actor` and `actors` are mistakes.',
     unset: '3; in a rule, the value of the issuer',
     example: 1,
+    compare: 'elsewhere',
   },
   require_actor: {
     description: 'Denies tokens without `act`.',
     unset: '`true` with `actors`, else `false`',
     example: true,
+    compare: 'elsewhere',
   },
   actors: {
     description:
       "Who may act; only the outermost actor is compared. Each is a `sub` of the token's issuer, or a table with [these keys](configuration/delegation.md#keys-of-actors-and-subjects).",
     unset: 'any',
     example: ['orchestrator'],
+    compare: 'elsewhere',
   },
   subjects: {
     description:
       "On whose behalf the agent may act. Each is a `sub` of the token's issuer, or a table with [these keys](configuration/delegation.md#keys-of-actors-and-subjects).",
     unset: 'any',
     example: ['alice'],
+    compare: 'elsewhere',
   },
   issuers: {
     description: 'Other issuers whose `act.iss` is accepted, by name or URL.',
     unset: 'none; in a rule, the value of the issuer',
     example: ['partner'],
+    compare: 'elsewhere',
   },
   may_act: {
     description:
       'When `may_act` (RFC 8693 §4.4) must name the outermost actor: `"if_present"`, in a token that has it; `"required"`, in every token with `act`. Otherwise the answer is 403 `may_act_mismatch`. Without this key it is not checked.',
     example: 'if_present',
+    compare: 'elsewhere',
   },
   parent_scope: {
     description:
       "Only in an issuer's table: claim path of the parent token's scopes. Each scope of the token must be one of the parent's scopes, or be included in one of them by [SCOPES](configuration/scopes.md). Otherwise the answer is 401 `delegation_scope_exceeded`.",
     example: 'parent_scope',
+    compare: 'restriction',
   },
 }
 

@@ -13,6 +13,7 @@ export const ON_REVOCATION = {
     'What the gate ends when a token is revoked or has expired: `"end-streams"`, [open streams](revocation.md#open-streams); `"end-all"`, every answer and upload in progress; `"ignore"`, nothing.',
   default: 'end-streams',
   example: 'end-all',
+  compare: 'elsewhere',
 } as const
 
 export const ON_EXPIRY = {
@@ -20,10 +21,12 @@ export const ON_EXPIRY = {
     'What happens to an answer in progress when its token expires: `"finish"` lets it [finish](revocation.md#expiry-is-not-revocation); `"cut"` ends it like a revocation.',
   unset: '`"finish"`; on strict rules `"cut"`',
   example: 'cut',
+  compare: 'elsewhere',
 } as const
 
 export const FINISH_WITHIN = {
   description: 'Longest time that an answer may go on after `exp`: 1s to 1h.',
   default: '5m',
   example: '30s',
+  compare: 'elsewhere',
 } as const

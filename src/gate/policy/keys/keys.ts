@@ -2,7 +2,7 @@ import { isObject, own } from '../../base/json.ts'
 import type { KeyTimes } from '../../model/issuer.ts'
 import { milliseconds } from '../reading/fields.ts'
 import type { Report } from '../reading/issues.ts'
-import { type KeyDocs, type Readable, readField, table } from '../reading/table.ts'
+import { type ComparedDocs, type Readable, readField, table } from '../reading/table.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -19,23 +19,26 @@ export const KEY_TIMES_KEYS = {
   cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
 }
 
-export const KEY_TIMES_DOCS: KeyDocs<typeof KEY_TIMES_KEYS> = {
+export const KEY_TIMES_DOCS: ComparedDocs<typeof KEY_TIMES_KEYS> = {
   max_fresh: {
     description:
       "Longest time that fetched keys are fresh, whatever the issuer's `Cache-Control` says: 1m to 24h.",
     default: '1h',
     example: '10m',
+    compare: 'larger',
   },
   stale_if_error: {
     description:
       'How long keys are still used while the issuer cannot be reached: up to 24h. `"0s"` turns it off.',
     default: '24h',
     example: '1h',
+    compare: 'larger',
   },
   cooldown: {
     description: 'Shortest time between two fetches for an unknown `kid`: 10s to 10m.',
     default: '30s',
     example: '1m',
+    compare: 'neutral',
   },
 }
 

@@ -125,6 +125,7 @@ export const GATE_IN_FLIGHT = {
     'How many requests [one agent may have in progress](configuration/rate-limits.md#requests-in-progress) at the same time in one isolate, over all rules without a number of their own: 1 to 100,000.',
   default: DEFAULT_IN_FLIGHT,
   example: 64,
+  compare: 'larger',
 } as const
 
 /** The documentation of `in_flight` of a rule. */
@@ -133,6 +134,7 @@ export const RULE_IN_FLIGHT = {
     'How many requests to this rule [one agent may have in progress](configuration/rate-limits.md#requests-in-progress) at the same time in one isolate: 1 to 100,000. They do not count for GATE.',
   unset: "GATE's",
   example: 8,
+  compare: 'larger',
 } as const
 
 interface Read {

@@ -16,8 +16,8 @@ import { nameList, readUrl, text, whole, word } from '../reading/fields.ts'
 import { quote, type Report, under } from '../reading/issues.ts'
 import {
   anyOf,
+  type ComparedDocs,
   field,
-  type KeyDocs,
   list,
   namesTo,
   readField,
@@ -35,21 +35,24 @@ export const NAME_KEYS = {
   when: callConditionField,
 }
 
-export const NAME_DOCS: KeyDocs<typeof NAME_KEYS> = {
+export const NAME_DOCS: ComparedDocs<typeof NAME_KEYS> = {
   scopes: {
     description:
       'A list, or `{ any = [ … ] }`. [Templates](mcp/names.md#templates) may use arguments.',
     example: ['files:read', 'files:read:{arguments.project}'],
+    compare: 'elsewhere',
   },
   agent_types: {
     description:
       "Allowed [agent types](configuration/delegation.md#agent-types); one is enough. The rule's own `agent_types` apply as well.",
     unset: 'any',
     example: ['sub-agent'],
+    compare: 'restrictionByAccepts',
   },
   when: {
     description: 'A [condition](mcp/names.md#conditions-over-arguments) that may read `arguments`.',
     example: 'arguments.amount <= 500',
+    compare: 'restriction',
   },
 }
 
@@ -137,58 +140,68 @@ export const MCP_KEYS = {
   offered_scopes: list(offered, { empty: true }),
 }
 
-export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
+export const MCP_DOCS: ComparedDocs<typeof MCP_KEYS> = {
   tools: {
     description: 'Tool name → [what calling it needs](mcp.md#what-a-name-needs).',
     example: { search: ['tools:search'] },
+    compare: 'elsewhere',
   },
   prompts: {
     description: 'Prompt name → what getting it needs.',
     example: { review: [] },
+    compare: 'elsewhere',
   },
   resources: {
     description: 'Resource URI → what reading it and subscribing to it needs.',
     example: { 'file:///docs/*': ['docs:read'] },
+    compare: 'elsewhere',
   },
   methods: {
     description:
       'Further JSON-RPC methods that any token of the rule may call, such as `logging/setLevel`. Do not list those of the [base protocol](mcp.md#methods).',
     example: ['logging/setLevel'],
+    compare: 'accepts',
   },
   revisions: {
     description:
       'Accepted protocol revisions: `2025-03-26`, `2025-06-18`, `2025-11-25`, `2026-07-28`. When to accept [fewer](mcp.md#fewer-revisions).',
     unset: 'all four',
     example: ['2025-11-25', '2026-07-28'],
+    compare: 'accepts',
   },
   origins: {
     description:
       'Origins of web pages that may call, such as `https://app.example.com` (http only for a loopback host, no `*`). A request with another `Origin` is 403 `origin_not_allowed`; without an accepted token it is 401 first. A request without `Origin` does not come from a web page, and is not affected.',
     example: ['https://app.example.com'],
+    compare: 'accepts',
   },
   max_body: {
     description:
       'Maximum bytes of a message, 1,024 to 4,194,304. The whole message must arrive within 10 seconds, else 408 `body_timeout`. If there is no [room](configuration/assertion.md#held-bodies) for it in memory, the answer is 503 `bodies_full`.',
     default: 1048576,
     example: 65536,
+    compare: 'neutral',
   },
   offered_scopes: {
     description:
       "Scopes that the first challenge and the metadata name in addition to the rule's `scopes`. They are not required. Without this key the challenge names only the rule's scopes, and the metadata also those of all tools, prompts and resources. A client then [steps up](mcp/clients.md#step-up) when it calls one of these.",
     unset: 'those of all names, without templates, in the metadata',
     example: ['tools:search'],
+    compare: 'neutral',
   },
   refusals: {
     description:
       'How the gate [refuses one call](mcp/clients.md#when-a-call-is-refused): `"auto"`, `"http"` or `"json-rpc"`.',
     default: 'auto',
     example: 'http',
+    compare: 'neutral',
   },
   list: {
     description:
       'What [filtered lists](mcp/lists.md) show. `"obtainable"`: what the token may use, and what a token with more of the offered scopes could use. `"allowed"`: only what the token may use.',
     default: 'obtainable',
     example: 'allowed',
+    compare: 'neutral',
   },
 }
 

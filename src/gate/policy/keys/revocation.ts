@@ -9,8 +9,8 @@ import { milliseconds, whole, word } from '../reading/fields.ts'
 import { quote } from '../reading/issues.ts'
 import {
   anyOf,
+  type ComparedDocs,
   field,
-  type KeyDocs,
   list,
   type Readable,
   readTable,
@@ -31,33 +31,38 @@ const PLACEMENT = {
 /** Every key of `GATE.revocation`; a rule has the first two. */
 export const REVOCATION_KEYS = { ...TERMS, ...PLACEMENT }
 
-export const REVOCATION_DOCS: KeyDocs<typeof REVOCATION_KEYS> = {
+export const REVOCATION_DOCS: ComparedDocs<typeof REVOCATION_KEYS> = {
   consistency: {
     description:
       'How soon a revocation takes effect: `"bounded"`, within `max_staleness`; `"strict"`, at once, and each request reads the set. [Strict and bounded](revocation.md#strict-and-bounded).',
     default: 'bounded',
     example: 'strict',
+    compare: 'elsewhere',
   },
   max_staleness: {
     description: 'Longest time until a revocation takes effect with `"bounded"`: 1s to 5m.',
     default: '5s',
     example: '30s',
+    compare: 'elsewhere',
   },
   shards: {
     description: 'Number of Durable Objects that each have the whole set, 1 to 64.',
     default: 4,
     example: 8,
+    compare: 'neutral',
   },
   locations: {
     description:
       'Location hints for new shards, in turn: `"wnam"`, `"enam"`, `"sam"`, `"weur"`, `"eeur"`, `"apac"`, `"apac-ne"`, `"apac-se"`, `"oc"`, `"afr"`, `"me"`. A changed hint does not move existing shards.',
     unset: 'near the first request',
     example: ['weur', 'enam'],
+    compare: 'neutral',
   },
   jurisdiction: {
     description:
       'Where shards run and store their data, whatever `locations` says: `"eu"`, `"us"`, `"fedramp"`, `"fedramp-high"`. **Another jurisdiction starts with an empty set**: [move the set first](configuration/revocation-set.md#move-to-another-jurisdiction).',
     example: 'eu',
+    compare: 'opaque',
   },
 }
 

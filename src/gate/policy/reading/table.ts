@@ -56,6 +56,46 @@ export interface KeyDoc<Input> {
 /** A table's documentation: one row for each of its keys, and no other. */
 export type KeyDocs<F extends Fields> = { readonly [K in keyof F]: KeyDoc<InferInput<F[K]>> }
 
+/** How `diff` compares two values of a key. `src/compare/judges.ts` has a function for each name. */
+export type Comparing =
+  /** Compared by the requests that are allowed, or by code of its own. */
+  | 'elsewhere'
+  /** Cannot be compared: counted as wider. */
+  | 'opaque'
+  | 'neutral'
+  | 'neutralWhereBoth'
+  | 'flag'
+  | 'guard'
+  | 'larger'
+  | 'largerWhereBoth'
+  | 'accepts'
+  | 'acceptsMore'
+  | 'requires'
+  | 'permission'
+  | 'restriction'
+  | 'restrictionByAccepts'
+  | 'restrictionByLarger'
+  | 'restrictionByQuota'
+  | 'algorithms'
+  | 'destination'
+  | 'secured'
+
+/** Rows by which a table is compared key by key. */
+export type ComparedRows = Readonly<Record<string, { readonly compare: Compare<unknown> }>>
+
+/** A name; the words of a key in order, beginning with the one that allows least; or the rows of a nested table. */
+export type Compare<Input> = Comparing | readonly Input[] | ComparedRows
+
+/** What the documentation says of a key, and how `diff` compares it. */
+export interface ComparedDoc<Input> extends KeyDoc<Input> {
+  readonly compare: Compare<Input>
+}
+
+/** The documentation of a table whose keys are compared one by one. */
+export type ComparedDocs<F extends Fields> = {
+  readonly [K in keyof F]: ComparedDoc<InferInput<F[K]>>
+}
+
 /** What a field that reads by itself takes, in the words of valibot's schemas. */
 export interface Form<Input> {
   readonly type: 'unknown' | 'picklist' | 'union' | 'record' | 'strict_object'
