@@ -10,7 +10,7 @@ import { fail, ok } from '../../src/gate/base/result.ts'
 import { GATE_KEYS } from '../../src/gate/policy/keys/gate.ts'
 import { GATE_DOCS } from '../../src/gate/policy/keys/gate-docs.ts'
 import { PROFILE_NAMES } from '../../src/gate/policy/keys/profiles.ts'
-import { showTable } from '../../src/gate/policy/keys/show-parts.ts'
+import { showing, showTable } from '../../src/gate/policy/keys/show-parts.ts'
 import { flag, text } from '../../src/gate/policy/reading/fields.ts'
 import type { Report } from '../../src/gate/policy/reading/issues.ts'
 import {
@@ -231,8 +231,8 @@ describe('the JSON Schema that editors use', () => {
 })
 
 /**
- * One file is touched for a new key: that of its table, here src/gate/policy/keys/gate.ts. The schema row goes into
- * `GATE_KEYS`, the documentation row into `GATE_DOCS` below it; what follows here comes from these two.
+ * Two rows are written for a new key, here one in `GATE_KEYS` of src/gate/policy/keys/gate.ts, and one in `GATE_DOCS`
+ * of gate-docs.ts beside it. What follows here comes from these two.
  */
 describe('a new key of GATE', () => {
   const KEYS = {
@@ -296,12 +296,13 @@ describe('a new key of GATE', () => {
     expect([other, kind].map((gate) => mistakesOf(gate).length > 0)).toEqual([true, true])
   })
 
-  it('is shown by itself if it is a flag or a word, and does not compile without a row else', () => {
-    const keys = { loud: flag, motto: KEYS.motto }
+  it('is shown by itself if it is a flag or a word, and does not compile without `show` else', () => {
+    const shown = showing<{ readonly motto: string }>()
+    const keys = { loud: flag, motto: shown(KEYS.motto, ({ motto }) => `${motto}!`) }
     const held = { loud: true, motto: 'Halt!' }
-    expect(showTable(keys, { motto: ({ motto }) => motto }, held, undefined)).toEqual(held)
+    expect(showTable(keys, held, undefined)).toEqual({ loud: true, motto: 'Halt!!' })
     // @ts-expect-error: how is `motto` shown?
-    expect(() => showTable(keys, {}, held, undefined)).not.toThrow()
+    expect(() => showTable({ ...keys, motto: KEYS.motto }, held, undefined)).not.toThrow()
   })
 
   it('does not compile without its documentation, nor does documentation of no key', () => {

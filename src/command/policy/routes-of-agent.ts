@@ -10,6 +10,7 @@ import type { Route } from '../../gate/model/route.ts'
 import { grantsByScope, isScopeToken } from '../../gate/model/scope.ts'
 import { trustDomainOf } from '../../gate/model/spiffe.ts'
 import type { VerifiedToken } from '../../gate/model/token.ts'
+import { isAbout } from '../../gate/policy/keys/route-keys.ts'
 import { claimedIssuer } from '../base/claimed-issuer.ts'
 import { given } from '../base/command.ts'
 import { readText } from '../base/files.ts'
@@ -43,15 +44,6 @@ export interface Reached {
   /** What it could use of an MCP server behind the rule. */
   readonly uses: readonly KindOfUse[]
 }
-
-/** Keys of a rule that ask nothing of an agent, or that the options answer. */
-const NOT_ASKED: ReadonlySet<string> = new Set([
-  ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
-  ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
-  ...['on_expiry', 'finish_within', 'in_flight'],
-  ...['forward_claims', 'forward_token', 'encoded_slash', 'ambiguous_paths', 'mcp'],
-  ...['remove_response_headers', 'token_subprotocols'],
-])
 
 /** The options that describe an agent. */
 export function agentOf(options: AgentOptions): AgentOptions {
@@ -220,7 +212,7 @@ const lackedBy = (claims: JsonObject, route: Route, issuers: readonly Issuer[]):
 export function askedBy(rule: JsonObject, answered: readonly string[]): JsonObject {
   return Object.fromEntries(
     Object.entries(rule).filter(
-      ([key, value]) => !NOT_ASKED.has(key) && !answered.includes(key) && isAsked(value),
+      ([key, value]) => isAbout(key, 'agent') && !answered.includes(key) && isAsked(value),
     ),
   )
 }

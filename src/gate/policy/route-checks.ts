@@ -8,7 +8,7 @@ import { checkIdentifiers } from './keys/details.ts'
 import { DEFAULT_PREFIX } from './keys/gate.ts'
 import { isAmong } from './keys/inject.ts'
 import { checkSingleUse } from './keys/replay.ts'
-import type { RouteEntry } from './keys/route-keys.ts'
+import { isAbout, ROUTE_KEYS, type RouteEntry } from './keys/route-keys.ts'
 import { checkCondition, checkMcp } from './mcp-checks.ts'
 import { checkMcpAudiences } from './mcp-resource.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './reading/issues.ts'
@@ -25,34 +25,8 @@ interface Judged extends Surroundings {
   readonly report: Report
 }
 
-/** Keys about a token, which a public rule never reads. */
-const TOKEN_KEYS = [
-  'issuers',
-  'audiences',
-  'max_lifetime',
-  'claims',
-  'agent_types',
-  'workflow',
-  'steps',
-  'delegation_chains',
-  'step_sequences',
-  'delegation',
-  'authorization_details',
-  'acr_values',
-  'max_age',
-  'when',
-  'revocation',
-  'on_revocation',
-  'on_expiry',
-  'finish_within',
-  'rate_limit',
-  'in_flight',
-  'forward_claims',
-  'token_subprotocols',
-  'possession',
-  'agents',
-  'replay',
-] as const satisfies readonly (keyof RouteEntry)[]
+/** Keys about a token that a public rule may have, or that have a check of their own. */
+const APART: ReadonlySet<string> = new Set(['scopes', 'single_use'])
 
 const isUnder = (path: string, base: string): boolean =>
   `${foldCase(path)}/`.startsWith(`${foldCase(base)}/`)
@@ -82,8 +56,9 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   },
   function publicReadsNoToken({ entry, has, report }) {
     if (entry.access !== 'public') return
-    for (const key of TOKEN_KEYS) {
-      if (has(key)) report([key], 'has no effect on a public rule, which reads no token; remove it')
+    for (const key of Object.keys(ROUTE_KEYS)) {
+      if (isAbout(key, 'request') || APART.has(key) || !has(key)) continue
+      report([key], 'has no effect on a public rule, which reads no token; remove it')
     }
   },
   function expiryHasEffect({ entry, gate, has, report }) {

@@ -1,24 +1,28 @@
 import type { AuditRule } from '../../model/audit.ts'
 import type { Issuer } from '../../model/issuer.ts'
+import type { Policy } from '../../model/policy.ts'
 import { SIGNALS, type Signal, WATCH_ACTIONS, type WatchRule } from '../../model/watch.ts'
 import type { PolicyEnv } from '../reading/env.ts'
 import { nameList, nameText, seconds, whole, word } from '../reading/fields.ts'
 import { type Report, under, unknownName } from '../reading/issues.ts'
 import { type KeyDocs, list, namedEntries, readTable } from '../reading/table.ts'
+import { secondsText, showing } from './show-parts.ts'
 
 /** The binding of the registry, in whose object agents are watched. */
 const AGENTS_BINDING = 'AGENTS'
 
+const shown = showing<WatchRule, Policy>()
+
 export const WATCH_KEYS = {
-  issuer: nameText,
+  issuer: shown(nameText, ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name),
   agents: nameList,
   agent_types: nameList,
   rules: nameList,
   signals: list(word(SIGNALS)),
   action: word(WATCH_ACTIONS),
-  duration: seconds({ most: 86_400 }),
-  throttle: whole(1, 1_000_000),
-  at_most: whole(0, 100),
+  duration: shown(seconds({ most: 86_400 }), ({ duration }) => secondsText(duration)),
+  throttle: shown(whole(1, 1_000_000), ({ throttle }) => throttle),
+  at_most: shown(whole(0, 100), ({ atMost }) => atMost),
 }
 
 export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {

@@ -23,6 +23,7 @@ import {
   readTable,
   table,
 } from '../reading/table.ts'
+import { showing } from './show-parts.ts'
 
 export const ASSERTION_SECRET = 'ASSERTION_KEYS'
 
@@ -37,7 +38,10 @@ const thumbprint = text((value) =>
 export const ASSERTION_KEYS = {
   binding: word(BINDINGS),
   algorithm: word(ASSERTION_ALGORITHMS),
-  max_body: whole(1, LIMITS.heldBodyBytesMost, 'number of bytes'),
+  max_body: showing<AssertionRule>()(
+    whole(1, LIMITS.heldBodyBytesMost, 'number of bytes'),
+    ({ maxBody }) => maxBody,
+  ),
   withdrawn: pipe(
     list(thumbprint, { empty: true }),
     maxLength(LIMITS.assertionKeys, `must be a list of at most ${LIMITS.assertionKeys}`),

@@ -18,6 +18,8 @@ import {
   required,
 } from '../reading/table.ts'
 
+import { secondsText, showing, showPaths } from './show-parts.ts'
+
 /** The binding of the audit; without it there is no audit. */
 export const AUDIT_BINDING = 'AUDIT_LOG'
 
@@ -49,15 +51,19 @@ const daily = reads<number, number | 'unlimited'>(
   anyOf(rows, word(['unlimited'])),
 )
 
+const shown = showing<AuditRule>()
+
 export const AUDIT_KEYS = {
-  retention: seconds({ least: 3_600, most: 3_650 * DAY }),
-  max_size: size,
-  rows_a_day: daily,
-  shards: whole(1, 64),
-  jurisdiction: word(JURISDICTIONS),
+  retention: shown(seconds({ least: 3_600, most: 3_650 * DAY }), ({ retention }) =>
+    secondsText(retention),
+  ),
+  max_size: shown(size, ({ maxBytes }) => `${maxBytes / MB}MB`),
+  rows_a_day: shown(daily, ({ maxRows }) => (Number.isFinite(maxRows) ? maxRows : 'unlimited')),
+  shards: shown(whole(1, 64), ({ shards }) => shards),
+  jurisdiction: shown(word(JURISDICTIONS), ({ jurisdiction }) => jurisdiction),
   addresses: flag,
   path_values: list(nameText, { empty: true }),
-  claims: list(text(readClaimPath), { empty: true }),
+  claims: shown(list(text(readClaimPath), { empty: true }), ({ claims }) => showPaths(claims)),
 }
 
 export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {

@@ -4,6 +4,7 @@ import { type CorsRule, METHODS, type Method } from '../../model/route.ts'
 import { flag, readHeaderName, seconds, text, word } from '../reading/fields.ts'
 import { quote } from '../reading/issues.ts'
 import { type KeyDocs, list, type Readable, required, table } from '../reading/table.ts'
+import { type Shown, secondsText } from './show-parts.ts'
 
 const origin = text((value) => {
   if (value === '*') return ok(value)
@@ -107,4 +108,9 @@ export function corsOf(
     credentials: entry.credentials ?? false,
     ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
   }
+}
+
+/** `cors` of a rule, as configured. */
+export function showCors({ maxAge, ...rule }: CorsRule): Shown {
+  return { ...rule, ...(maxAge !== undefined && { max_age: secondsText(maxAge) }) }
 }

@@ -23,12 +23,21 @@ import {
 } from '../reading/fields.ts'
 import { type Report, under } from '../reading/issues.ts'
 import { list, type Readable, readTable, required, table } from '../reading/table.ts'
-import { assertionField } from './assertion.ts'
+import { ASSERTION_KEYS, assertionField } from './assertion.ts'
 import { checkIdentityHeaders, claimHeaders, identityPrefix } from './claim-headers.ts'
 import { consoleTable } from './console.ts'
 import { ENDING_KEYS } from './ending.ts'
 import { addressLimitField, DEFAULT_IN_FLIGHT, inFlightField } from './limit.ts'
 import { placementOf, revocationTable, termsOf } from './revocation.ts'
+import {
+  notShown,
+  secondsText,
+  showAddressLimit,
+  showHeaders,
+  showing,
+  showTable,
+  showTerms,
+} from './show-parts.ts'
 
 const NO_SHARE = 'must be a number from 0 to 1'
 
@@ -36,35 +45,60 @@ export const JOURNAL_KEYS = {
   allowed: pipe(number(NO_SHARE), minValue(0, NO_SHARE), maxValue(1, NO_SHARE)),
 }
 
+const shown = showing<Gate>()
+
 export const GATE_KEYS = {
-  resource: required(resourceField),
-  origin: required(originField),
-  origin_via: bindingName,
+  resource: shown(required(resourceField), ({ resource }) => resource),
+  origin: shown(required(originField), notShown),
+  origin_via: shown(bindingName, notShown),
   hosts: list(hostName),
   insecure_http: flag,
-  clock_tolerance: seconds({ least: 0, most: 60 }),
-  proof_max_age: seconds({ least: 1, most: 300 }),
-  proof_max_ahead: seconds({ least: 0, most: 60 }),
+  clock_tolerance: shown(seconds({ least: 0, most: 60 }), ({ clockTolerance }) =>
+    secondsText(clockTolerance),
+  ),
+  proof_max_age: shown(seconds({ least: 1, most: 300 }), ({ proofMaxAge }) =>
+    secondsText(proofMaxAge),
+  ),
+  proof_max_ahead: shown(seconds({ least: 0, most: 60 }), ({ proofMaxAhead }) =>
+    secondsText(proofMaxAhead),
+  ),
   dpop_nonce: flag,
-  prefix: literalPath,
-  revocation: revocationTable,
-  assertion: assertionField,
-  identity_prefix: identityPrefix,
-  identity_headers: claimHeaders,
+  prefix: shown(literalPath, ({ prefix }) => prefix),
+  revocation: shown(
+    revocationTable,
+    ({ revocation, placement: { shards, locations, jurisdiction } }) => ({
+      ...showTerms(revocation),
+      shards,
+      ...(locations.length > 0 && { locations: [...locations] }),
+      ...(jurisdiction !== undefined && { jurisdiction }),
+    }),
+  ),
+  assertion: shown(assertionField, ({ assertion }) =>
+    assertion ? showTable(ASSERTION_KEYS, assertion, undefined) : 'off',
+  ),
+  identity_prefix: shown(identityPrefix, ({ identityPrefix: prefix }) => prefix),
+  identity_headers: shown(claimHeaders, ({ identityHeaders }) => showHeaders(identityHeaders)),
   strip_headers: list(headerName, { empty: true }),
-  client_ip: clientIp,
-  address_limit: addressLimitField,
-  in_flight: inFlightField,
-  timeout: milliseconds(),
-  ...ENDING_KEYS,
+  client_ip: shown(clientIp, ({ clientIp: address }) =>
+    address.from === 'header' ? address.name : address.from,
+  ),
+  address_limit: shown(
+    addressLimitField,
+    ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
+  ),
+  in_flight: shown(inFlightField, ({ inFlight }) => inFlight),
+  timeout: shown(milliseconds(), notShown),
+  on_revocation: shown(ENDING_KEYS.on_revocation, notShown),
+  on_expiry: shown(ENDING_KEYS.on_expiry, notShown),
+  finish_within: shown(ENDING_KEYS.finish_within, notShown),
   request_id: word(['own', 'always']),
-  shared_ids: flag,
+  shared_ids: shown(flag, notShown),
   agents: agentsField,
   lift: list(revocationId, { empty: true }),
-  mode: modeField,
-  journal: table(JOURNAL_KEYS),
-  console: consoleTable,
-  denial_docs: urlField({ http: 'loopback' }),
+  mode: shown(modeField, notShown),
+  journal: shown(table(JOURNAL_KEYS), ({ journal }) => ({ ...journal })),
+  console: shown(consoleTable, ({ console }) => console),
+  denial_docs: shown(urlField({ http: 'loopback' }), ({ denialDocs }) => denialDocs),
 }
 
 /** GATE as configured, without what could not be read. */

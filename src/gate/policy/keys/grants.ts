@@ -11,6 +11,7 @@ import { type KeyDocs, list, type Readable, readTable, required } from '../readi
 import { claimRules } from './claim-rules.ts'
 import { type Shared, sharedOf } from './profiles.ts'
 import { readHoles, readWhole } from './scopes.ts'
+import { showClaims, showing } from './show-parts.ts'
 
 const CLAIMS = {
   hole: /\{([^{}]*)\}/,
@@ -40,12 +41,15 @@ const agentId = text((source) => {
     : fail('must be non-empty text without control characters')
 })
 
+/** Shown with the name of the issuer. */
+const shown = showing<ClaimGrant, string>()
+
 export const GRANT_KEYS = {
-  issuer: required(nameText),
-  claims: required(claimRules),
+  issuer: shown(required(nameText), (_grant, issuer) => issuer),
+  claims: shown(required(claimRules), ({ claims }) => showClaims(claims)),
   scopes: required(list(text(readWhole), { empty: true })),
-  agent_type: nameText,
-  agent_id: agentId,
+  agent_type: shown(nameText, ({ agentType }) => agentType),
+  agent_id: shown(agentId, ({ agentId: template }) => template?.source),
 }
 
 export const GRANT_DOCS: KeyDocs<typeof GRANT_KEYS> = {

@@ -2,7 +2,14 @@ import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { FORBIDDEN_TYPES } from '../../base/jws.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok } from '../../base/result.ts'
-import { type AdminReach, ALGORITHMS, type Algorithm, algorithmOf } from '../../model/issuer.ts'
+import { claimPathText } from '../../model/claims.ts'
+import {
+  type AdminReach,
+  ALGORITHMS,
+  type Algorithm,
+  algorithmOf,
+  type Issuer,
+} from '../../model/issuer.ts'
 import { secretMember } from '../../model/jwk.ts'
 import { isTrustDomain } from '../../model/spiffe.ts'
 import {
@@ -25,8 +32,18 @@ import { AGENTIC_KEYS } from './agentic.ts'
 import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
-import { keyTimesField } from './keys.ts'
+import { KEY_TIMES_KEYS, keyTimesField } from './keys.ts'
 import { PROFILE_NAMES } from './profiles.ts'
+import {
+  REDACTED,
+  secondsText,
+  showClaims,
+  showDelegation,
+  showing,
+  showPath,
+  showPaths,
+  showTable,
+} from './show-parts.ts'
 
 export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256', 'PS256', 'Ed25519']
 
@@ -100,35 +117,61 @@ const issuerUrl = text<WrittenUrl>((value) => {
   return url.ok ? ok({ text: value, url: url.value }) : url
 })
 
+/** Shown to whom the issuer `within` belongs, or to all. */
+const shown = showing<Issuer, string | undefined>()
+
 export const ISSUER_KEYS = {
-  issuer: required(issuerUrl),
-  jwks_uri: urlField({ http: 'any', query: true }),
-  jwks: inlineKeys,
-  jwks_cache: keyTimesField,
+  issuer: shown(required(issuerUrl), ({ issuer }) => issuer),
+  jwks_uri: shown(urlField({ http: 'any', query: true }), ({ keys }) =>
+    keys.kind === 'uri' ? keys.uri.replace(/\?.*$/s, `?${REDACTED}`) : undefined,
+  ),
+  jwks: shown(inlineKeys, ({ keys }) =>
+    keys.kind === 'inline'
+      ? { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) }
+      : undefined,
+  ),
+  jwks_cache: shown(keyTimesField, ({ keys, keyTimes }) =>
+    keys.kind === 'inline' ? undefined : showTable(KEY_TIMES_KEYS, keyTimes, undefined),
+  ),
   audiences: nameList,
   algorithms: list(algorithm),
-  typ: list(type),
-  max_lifetime: seconds(),
-  profile: word(PROFILE_NAMES),
-  ...AGENTIC_KEYS,
+  typ: shown(list(type), ({ types }) => [...types]),
+  max_lifetime: shown(seconds(), ({ maxLifetime }) => secondsText(maxLifetime)),
+  profile: shown(word(PROFILE_NAMES), ({ profile }) => profile),
+  agentic_forms: shown(AGENTIC_KEYS.agentic_forms, ({ agentic }) => agentic && [...agentic]),
+  changed: AGENTIC_KEYS.changed,
   required_claims: list(
     text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
     { empty: true },
   ),
-  claims: claimRules,
-  agent_id: claimPaths,
-  agent_prefix: plainText,
-  agent_type: claimPathField,
+  claims: shown(claimRules, ({ claims }) => showClaims(claims)),
+  agent_id: shown(claimPaths, ({ agentId }) => showPaths(agentId)),
+  agent_prefix: shown(plainText, ({ agentPrefix }) => agentPrefix),
+  agent_type: shown(claimPathField, ({ entityProfiles, agentType }) =>
+    entityProfiles ? undefined : claimPathText(agentType),
+  ),
   entity_profiles: flag,
-  workflow_id: claimPaths,
-  scope: claimPaths,
-  scopes_from: word(['token', 'grants', 'both']),
+  workflow_id: shown(claimPaths, ({ workflowId }) => showPath(workflowId)),
+  scope: shown(claimPaths, ({ scope }) => showPaths(scope)),
+  scopes_from: shown(word(['token', 'grants', 'both']), ({ scopesFrom = 'token' }) => scopesFrom),
   admin,
   rules: flag,
   possession: possessionField,
   agents: agentsField,
-  decrypt: decryptField,
-  delegation: issuerDelegationField,
+  decrypt: shown(
+    decryptField,
+    ({ decrypt }) =>
+      decrypt && {
+        secret: decrypt.secret,
+        key_management: decrypt.keyManagement,
+        content_encryption: decrypt.contentEncryption,
+        keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
+      },
+  ),
+  delegation: shown(issuerDelegationField, ({ delegation, parentScope }, within) => ({
+    ...showDelegation(delegation, within),
+    ...(parentScope && { parent_scope: claimPathText(parentScope) }),
+  })),
   allow_insecure_http: flag,
 }
 

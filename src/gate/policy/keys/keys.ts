@@ -3,6 +3,7 @@ import type { KeyTimes } from '../../model/issuer.ts'
 import { milliseconds } from '../reading/fields.ts'
 import type { Report } from '../reading/issues.ts'
 import { type ComparedDocs, type Readable, readField, table } from '../reading/table.ts'
+import { millisecondsText, showing } from './show-parts.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -13,10 +14,18 @@ export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
   cooldown: 30_000,
 })
 
+const shown = showing<KeyTimes>()
+
 export const KEY_TIMES_KEYS = {
-  max_fresh: milliseconds({ least: 1_000, most: 24 * HOUR }),
-  stale_if_error: milliseconds({ least: 0, most: 24 * HOUR }),
-  cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
+  max_fresh: shown(milliseconds({ least: 1_000, most: 24 * HOUR }), ({ maxFresh }) =>
+    millisecondsText(maxFresh),
+  ),
+  stale_if_error: shown(milliseconds({ least: 0, most: 24 * HOUR }), ({ staleIfError }) =>
+    millisecondsText(staleIfError),
+  ),
+  cooldown: shown(milliseconds({ least: 1_000, most: 10 * MINUTE }), ({ cooldown }) =>
+    millisecondsText(cooldown),
+  ),
 }
 
 export const KEY_TIMES_DOCS: ComparedDocs<typeof KEY_TIMES_KEYS> = {

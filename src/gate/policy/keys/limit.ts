@@ -115,9 +115,6 @@ export const inFlightField = whole(1, 100_000)
 /** Then the open streams of one agent take about half of the 128 MB that an isolate has. */
 export const DEFAULT_IN_FLIGHT = 256
 
-/** The keys of a rule that limit requests. */
-export const LIMIT_KEYS = { rate_limit: rateLimitField, in_flight: inFlightField }
-
 // Two constants: a bundler cannot leave out a table that reads a member of another.
 /** The documentation of `in_flight` of GATE. */
 export const GATE_IN_FLIGHT = {

@@ -11,9 +11,10 @@ import {
 } from '../../model/mcp.ts'
 import { isBuiltIn, isMethodName } from '../../model/mcp-methods.ts'
 import { ADMIN_SCOPE_PREFIX, isScopeToken } from '../../model/scope.ts'
-import { callConditionField } from '../conditions/field.ts'
+import { callConditionField, writtenCondition } from '../conditions/field.ts'
 import { nameList, readUrl, text, whole, word } from '../reading/fields.ts'
 import { quote, type Report, under } from '../reading/issues.ts'
+import { writtenScopes } from '../reading/rows.ts'
 import {
   anyOf,
   type ComparedDocs,
@@ -27,6 +28,7 @@ import {
 } from '../reading/table.ts'
 import { nameFault, namesOf } from './mcp-names.ts'
 import { useScopes } from './scopes.ts'
+import { orNone, REDACTED, showing } from './show-parts.ts'
 
 /** The keys of an entry that is a table. */
 export const NAME_KEYS = {
@@ -126,15 +128,36 @@ const offered = text((value) =>
     : fail('must be one scope (RFC 6749 §3.3), and not a scope for the endpoints of the gate'),
 )
 
+/** Shown with whether values may be those of another issuer, and are redacted. */
+const shown = showing<McpRule, boolean>()
+
+const namesRow = (kind: McpKind) =>
+  shown(namesField(kind), ({ names }, isShared) => {
+    const uses = orNone(names[kind].all)
+    return uses && Object.fromEntries(uses.map((use) => [use.pattern, showUse(use, isShared)]))
+  })
+
+const showUse = ({ scopes, agentTypes, when }: McpUse, isShared: boolean): unknown =>
+  agentTypes || when
+    ? {
+        scopes: writtenScopes(scopes),
+        ...(agentTypes && { agent_types: [...agentTypes] }),
+        ...(when && { when: isShared ? REDACTED : writtenCondition(when) }),
+      }
+    : writtenScopes(scopes)
+
 /** Every key of `mcp`. */
 export const MCP_KEYS = {
-  tools: namesField('tools'),
-  prompts: namesField('prompts'),
-  resources: namesField('resources'),
+  tools: namesRow('tools'),
+  prompts: namesRow('prompts'),
+  resources: namesRow('resources'),
   methods: list(method),
   revisions: list(word(MCP_REVISIONS)),
   origins: list(origin),
-  max_body: whole(1_024, LIMITS.heldBodyBytesMost, 'number of bytes'),
+  max_body: shown(
+    whole(1_024, LIMITS.heldBodyBytesMost, 'number of bytes'),
+    ({ maxBody }) => maxBody,
+  ),
   refusals: word(['auto', 'http', 'json-rpc']),
   list: word(['obtainable', 'allowed']),
   offered_scopes: list(offered, { empty: true }),

@@ -1,4 +1,6 @@
-import { conditionField } from '../conditions/field.ts'
+import type { Issuer } from '../../model/issuer.ts'
+import type { Route } from '../../model/route.ts'
+import { conditionField, writtenCondition } from '../conditions/field.ts'
 import {
   agentsField,
   bindingName,
@@ -14,17 +16,18 @@ import {
   seconds,
   word,
 } from '../reading/fields.ts'
-import { list, type Readable, required } from '../reading/table.ts'
+import { issuerNames, originText, writtenScopes } from '../reading/rows.ts'
+import { type Field, list, type Readable, required } from '../reading/table.ts'
 import { agenticId, expectedChain } from './agentic.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
-import { corsField } from './cors.ts'
+import { corsField, showCors } from './cors.ts'
 import { delegationField } from './delegation.ts'
-import { detailsField } from './details.ts'
+import { detailsField, showDetails } from './details.ts'
 import { ENDING_KEYS } from './ending.ts'
 import { injectField } from './inject.ts'
-import { LIMIT_KEYS } from './limit.ts'
-import { mcpField } from './mcp.ts'
+import { inFlightField, rateLimitField } from './limit.ts'
+import { MCP_KEYS, mcpField } from './mcp.ts'
 import { revocationField } from './revocation.ts'
 import {
   acrValue,
@@ -34,48 +37,150 @@ import {
   workflowField,
 } from './route-fields.ts'
 import { scopeRule } from './scopes.ts'
+import {
+  type IsShown,
+  millisecondsText,
+  orNone,
+  REDACTED,
+  type Show,
+  secondsText,
+  showClaims,
+  showDelegation,
+  showHeaders,
+  showRateLimit,
+  showTable,
+  showTerms,
+} from './show-parts.ts'
+
+/** To whom a rule is shown. */
+export interface RouteContext {
+  readonly issuers: readonly Issuer[]
+  readonly within: string | undefined
+  /** Whether the reader administers one issuer, and the rule also accepts tokens of others: values may be theirs. */
+  readonly isShared: boolean
+}
+
+/**
+ * What a key of a rule is about. `token`: a public rule, which reads no token, must not have it, and it is not shown
+ * for one. `agent`: also, an agent needs something to fulfil it, which `routes` lists.
+ */
+export interface IsAbout {
+  readonly about: 'request' | 'token' | 'agent'
+}
+
+type ShowRoute = Show<Route, RouteContext>
+
+const rowAbout = (about: IsAbout['about']) => {
+  function row<One extends Field<unknown>>(field: One): One & IsAbout
+  function row<One extends Field<unknown>>(
+    field: One,
+    show: ShowRoute,
+  ): One & IsAbout & IsShown<Route, RouteContext>
+  function row(field: Field<unknown>, show?: ShowRoute) {
+    return { ...field, about, ...(show && { show }) }
+  }
+  return row
+}
+
+const ofRequest = rowAbout('request')
+const ofToken = rowAbout('token')
+const ofAgent = rowAbout('agent')
+
+/** A value, unless it may be that of another issuer. */
+const unshared =
+  (show: (route: Route) => unknown): ShowRoute =>
+  (route, { isShared }) => {
+    const value = show(route)
+    return isShared && value !== undefined ? REDACTED : value
+  }
 
 export const ROUTE_KEYS = {
-  match: required(matchField),
-  host: hostName,
-  resource: resourceField,
-  scopes: scopeRule,
-  access: word(['required', 'public', 'optional']),
-  issuers: nameList,
-  claims: claimRules,
-  audiences: nameList,
-  max_lifetime: seconds(),
-  agent_types: nameList,
-  workflow: workflowField,
-  steps: list(agenticId),
-  delegation_chains: list(expectedChain),
-  step_sequences: list(expectedChain),
-  delegation: delegationField,
-  authorization_details: detailsField,
-  acr_values: list(acrValue),
-  max_age: seconds(),
-  when: conditionField,
-  cors: corsField,
-  origin: originField,
-  origin_via: bindingName,
-  forward_claims: claimHeaders,
-  remove_response_headers: list(removableHeader),
-  strip_prefix: literalPath,
-  timeout: milliseconds(),
-  ...ENDING_KEYS,
-  inject: injectField,
-  forward_token: flag,
-  encoded_slash: flag,
-  ambiguous_paths: word(['refuse', 'allow']),
-  mode: modeField,
-  revocation: revocationField,
-  ...LIMIT_KEYS,
-  single_use: flag,
-  token_subprotocols: list(tokenSubprotocol),
-  possession: possessionField,
-  agents: agentsField,
-  replay: word(['exact', 'window']),
-  mcp: mcpField,
+  match: ofRequest(required(matchField), ({ name }) => name),
+  host: ofRequest(hostName, ({ host }) => host),
+  resource: ofRequest(resourceField, ({ resource }) => resource),
+  scopes: ofAgent(scopeRule, ({ scopes }) => writtenScopes(scopes)),
+  access: ofRequest(word(['required', 'public', 'optional'])),
+  issuers: ofToken(nameList, (route, { issuers }) => issuerNames(route, issuers)),
+  claims: ofAgent(claimRules, ({ claims }, { isShared }) => showClaims(claims, isShared)),
+  audiences: ofAgent(nameList),
+  max_lifetime: ofAgent(seconds(), ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime)),
+  agent_types: ofAgent(nameList),
+  workflow: ofAgent(
+    workflowField,
+    ({ workflow: source }) => source && `${source.from}:${source.name}`,
+  ),
+  steps: ofAgent(list(agenticId)),
+  delegation_chains: ofAgent(
+    list(expectedChain),
+    unshared(({ delegationChains }) => delegationChains),
+  ),
+  step_sequences: ofAgent(
+    list(expectedChain),
+    unshared(({ stepSequences }) => stepSequences),
+  ),
+  delegation: ofAgent(
+    delegationField,
+    ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
+  ),
+  authorization_details: ofAgent(
+    detailsField,
+    ({ authorizationDetails }) => authorizationDetails && showDetails(authorizationDetails),
+  ),
+  acr_values: ofAgent(list(acrValue), ({ authentication }) => authentication?.acrValues),
+  max_age: ofAgent(
+    seconds(),
+    ({ authentication }) => authentication?.maxAge && secondsText(authentication.maxAge),
+  ),
+  when: ofAgent(
+    conditionField,
+    unshared(({ when }) => when && writtenCondition(when)),
+  ),
+  cors: ofRequest(corsField, ({ cors }) => cors && showCors(cors)),
+  origin: ofRequest(originField, ({ target }) => originText(target)),
+  origin_via: ofRequest(bindingName, ({ target }) => target.via),
+  forward_claims: ofToken(
+    claimHeaders,
+    ({ forwardClaims }) => orNone(forwardClaims) && showHeaders(forwardClaims),
+  ),
+  remove_response_headers: ofRequest(list(removableHeader), ({ removedFromAnswers }) =>
+    orNone(removedFromAnswers),
+  ),
+  strip_prefix: ofRequest(literalPath, ({ target }) => target.stripPrefix || undefined),
+  timeout: ofRequest(
+    milliseconds(),
+    ({ target }) => target.timeout && millisecondsText(target.timeout),
+  ),
+  on_revocation: ofToken(ENDING_KEYS.on_revocation),
+  on_expiry: ofToken(ENDING_KEYS.on_expiry, ({ finishWithin }) =>
+    finishWithin > 0 ? 'finish' : 'cut',
+  ),
+  finish_within: ofToken(ENDING_KEYS.finish_within, ({ finishWithin }) =>
+    finishWithin > 0 ? secondsText(finishWithin) : undefined,
+  ),
+  inject: ofRequest(
+    injectField,
+    ({ inject }) =>
+      orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
+  ),
+  forward_token: ofRequest(flag),
+  encoded_slash: ofRequest(flag),
+  ambiguous_paths: ofRequest(word(['refuse', 'allow'])),
+  mode: ofRequest(modeField),
+  revocation: ofToken(revocationField, ({ revocation }) => showTerms(revocation)),
+  rate_limit: ofAgent(rateLimitField, ({ rateLimit }) => rateLimit && showRateLimit(rateLimit)),
+  in_flight: ofToken(inFlightField, ({ inFlight }) => inFlight),
+  single_use: ofAgent(flag),
+  token_subprotocols: ofToken(list(tokenSubprotocol)),
+  possession: ofAgent(possessionField),
+  agents: ofAgent(agentsField),
+  replay: ofAgent(word(['exact', 'window'])),
+  mcp: ofRequest(mcpField, ({ mcp }, { isShared }) => mcp && showTable(MCP_KEYS, mcp, isShared)),
+} satisfies Readonly<Record<string, Field<unknown> & IsAbout>>
+
+/** Whether there is a key of a rule that is about this. */
+export function isAbout(key: string, what: IsAbout['about']): boolean {
+  const rows: Readonly<Record<string, IsAbout>> = ROUTE_KEYS
+  return Object.hasOwn(rows, key) && rows[key]?.about === what
 }
 
 /** One table of ROUTES as configured, without what could not be read. */

@@ -8,11 +8,8 @@ import {
 } from '../../model/claims.ts'
 import type { DelegationRule } from '../../model/issuer.ts'
 import type { AddressLimit, RateLimit } from '../../model/limit.ts'
-import type { Policy } from '../../model/policy.ts'
 import type { RevocationTerms } from '../../model/revocation.ts'
-import type { WatchRule } from '../../model/watch.ts'
-import type { Fields } from '../reading/table.ts'
-import { WATCH_KEYS } from './agents.ts'
+import type { Field, Fields } from '../reading/table.ts'
 
 /** A table in the words of the configuration; without unset keys. */
 export type Shown = Readonly<Record<string, unknown>>
@@ -34,25 +31,47 @@ type Plain<F extends Fields, Model> = {
     : never
 }[keyof F]
 
+/** How a key is shown; `undefined`: it is not. */
+export type Show<Model, Context = void> = (model: Model, around: Context) => unknown
+
+/** A row that says how its key is shown. */
+export interface IsShown<Model, Context = void> {
+  readonly show: Show<Model, Context>
+}
+
+/** Makes the rows of a table that say how their keys are shown. */
+export function showing<Model, Context = void>() {
+  return <One extends Field<unknown>>(
+    field: One,
+    show: Show<Model, Context>,
+  ): One & IsShown<Model, Context> => ({ ...field, show })
+}
+
+/** For a key that is shown where it applies, in rules, or is only checked. */
+export function notShown(): undefined {
+  return undefined
+}
+
 /**
- * How each key of a table is shown; `undefined` for a key that is not shown. Flags, words and lists of text need no
- * row: they are shown as the policy has them, since none of them contains a secret.
+ * The rows of a table that can be shown. Flags, words and lists of text need no `show`: they are shown as the policy
+ * has them, since none of them contains a secret.
  */
-export type Shows<F extends Fields, Model, Context = void> = {
-  readonly [K in Exclude<keyof F, Plain<F, Model>>]: (model: Model, around: Context) => unknown
-} & { readonly [K in Plain<F, Model>]?: (model: Model, around: Context) => unknown }
+type Shows<F extends Fields, Model, Context> = {
+  readonly [K in keyof F]: K extends Plain<F, Model>
+    ? Partial<IsShown<Model, Context>>
+    : IsShown<Model, Context>
+}
 
 /** A table in the words of the configuration, key by key. */
 export function showTable<F extends Fields, Model extends object, Context = void>(
-  keys: F,
-  rows: Shows<F, Model, Context>,
+  keys: F & Shows<F, Model, Context>,
   model: Model,
   around: Context,
 ): Shown {
   const shown: Record<string, unknown> = {}
-  for (const key of Object.keys(keys)) {
-    const row = (rows as Readonly<Record<string, (model: Model, around: Context) => unknown>>)[key]
-    const value = row ? row(model, around) : own(model as JsonObject, camelCase(key))
+  const rows: Readonly<Record<string, Partial<IsShown<Model, Context>>>> = keys
+  for (const [key, { show }] of Object.entries(rows)) {
+    const value = show ? show(model, around) : own(model as JsonObject, camelCase(key))
     if (value !== undefined) shown[key] = value instanceof Set ? [...value] : value
   }
   return shown
@@ -151,14 +170,7 @@ export function millisecondsText(milliseconds: number): string {
   return milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`
 }
 
-const WATCH: Shows<typeof WATCH_KEYS, WatchRule, Policy> = {
-  issuer: ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name,
-  duration: ({ duration }) => secondsText(duration),
-  throttle: ({ throttle }) => throttle,
-  at_most: ({ atMost }) => atMost,
-}
-
-/** What is watched, in the words of the configuration. */
-export function showWatch(rule: WatchRule, policy: Policy): Shown {
-  return showTable(WATCH_KEYS, WATCH, rule, policy)
+/** The items; `undefined` if there are none. */
+export function orNone<Item>(items: readonly Item[]): readonly Item[] | undefined {
+  return items.length > 0 ? items : undefined
 }
