@@ -2,17 +2,25 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { parse as parseToml } from 'smol-toml'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { configSchema, keyRows, policySchema, tableSchema } from '../../dev/scripts/policy-docs.ts'
 import { projectFiles } from '../../src/command/install/init-files.ts'
+import { askedBy } from '../../src/command/policy/routes-of-agent.ts'
+import { comparePolicies } from '../../src/compare/compare.ts'
+import { judgesOf } from '../../src/compare/judges.ts'
+import { RULE_TABLE } from '../../src/compare/settings.ts'
 import { isObject, own } from '../../src/gate/base/json.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
 import { GATE_KEYS } from '../../src/gate/policy/keys/gate.ts'
 import { GATE_DOCS } from '../../src/gate/policy/keys/gate-docs.ts'
 import { PROFILE_NAMES } from '../../src/gate/policy/keys/profiles.ts'
+import { ROUTE_DOCS } from '../../src/gate/policy/keys/route-docs.ts'
+import { ROUTE_KEYS, type RuleRows } from '../../src/gate/policy/keys/route-keys.ts'
 import { showing, showTable } from '../../src/gate/policy/keys/show-parts.ts'
-import { flag, text } from '../../src/gate/policy/reading/fields.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
+import { flag, text, word } from '../../src/gate/policy/reading/fields.ts'
 import type { Report } from '../../src/gate/policy/reading/issues.ts'
+import { kept } from '../../src/gate/policy/reading/kept.ts'
 import {
   type ComparedDocs,
   readField,
@@ -23,7 +31,7 @@ import { showPolicy } from '../../src/gate/policy/show.ts'
 import { type DocumentedTable, documented, TABLES } from '../../src/gate/policy/tables.ts'
 import { editorMistakes } from '../kit/config-schema.ts'
 import { CONFIG, ROOT } from '../kit/repository.ts'
-import { ACME, CHAT, GATE, parse } from './support.ts'
+import { ACME, CHAT, ENV, GATE, parse } from './support.ts'
 
 const ROWS = Object.entries<DocumentedTable>(TABLES).flatMap(([name, { keys, docs }]) =>
   Object.entries(docs).map(([key, doc]) => ({ name, key, doc, field: keys[key] })),
@@ -314,5 +322,75 @@ describe('a new key of GATE', () => {
     // @ts-expect-error: how is `motto` compared?
     const unjudged: ComparedDocs<typeof KEYS> = { ...GATE_DOCS, motto: rest }
     expect([missing, extra, unjudged]).toHaveLength(3)
+  })
+})
+
+/** Nothing is written for a key but these two rows and the member of the model, until a stage reads it. */
+describe('a new key of a rule', () => {
+  const KEYS = {
+    ...ROUTE_KEYS,
+    strictness: { ...kept(word(['low', 'high']), 'low'), about: 'agent' },
+  } satisfies RuleRows
+  const DOCS: ComparedDocs<typeof KEYS> = {
+    ...ROUTE_DOCS,
+    strictness: {
+      description: 'How strictly the agent is looked at.',
+      default: 'low',
+      example: 'high',
+      compare: ['high', 'low'],
+    },
+  }
+  const judges = judgesOf({ strictness: DOCS.strictness })
+  beforeAll(() => {
+    Object.assign(ROUTE_KEYS, { strictness: KEYS.strictness })
+    Object.assign(RULE_TABLE, judges)
+  })
+  afterAll(() => {
+    Reflect.deleteProperty(ROUTE_KEYS, 'strictness')
+    Reflect.deleteProperty(RULE_TABLE, 'strictness')
+  })
+
+  const reading = (rule: object) =>
+    parsePolicy({ GATE, ISSUERS: { acme: ACME }, ROUTES: [{ ...CHAT, ...rule }] }, ENV)
+  const policyOf = (rule: object) => {
+    const read = reading(rule)
+    if (!read.ok) throw new Error(JSON.stringify(read.reason))
+    return read.value.policy
+  }
+
+  it('is read into the model under its name, with its default', () => {
+    expect(policyOf({ strictness: 'high' }).routes).toMatchObject([{ strictness: 'high' }])
+    expect(policyOf({}).routes).toMatchObject([{ strictness: 'low' }])
+    const message = expect.stringContaining('Allowed: `low`, `high`')
+    expect(reading({ strictness: 'none' })).toMatchObject({ reason: [{ message }] })
+  })
+
+  it('is a mistake on a public rule if it is about a token', () => {
+    const rule = { access: 'public', scopes: [], strictness: 'high' }
+    const message = 'has no effect on a public rule, which reads no token; remove it'
+    expect(reading(rule)).toMatchObject({ reason: [{ message }] })
+    const { routes } = showPolicy(policyOf({ access: 'public', scopes: [] }))
+    expect(routes[0]).not.toHaveProperty('strictness')
+  })
+
+  it('is shown, and named among what an agent needs', () => {
+    const [shown = {}] = showPolicy(policyOf({ strictness: 'high' })).routes
+    expect(shown).toMatchObject({ strictness: 'high', forward_token: false })
+    expect(askedBy(shown, ['scopes'])).toEqual({ strictness: 'high' })
+  })
+
+  it('is compared', async () => {
+    const [low, high] = [policyOf({}), policyOf({ strictness: 'high' })]
+    const text = expect.stringContaining('`strictness` is now low (was high)')
+    expect(await comparePolicies(high, low)).toMatchObject({
+      value: { widens: true, gains: [{ text }] },
+    })
+    expect(await comparePolicies(low, high)).toMatchObject({ value: { widens: false } })
+  })
+
+  it('does not compile without what it is about', () => {
+    // @ts-expect-error: what is `strictness` about?
+    const rows: RuleRows = { ...ROUTE_KEYS, strictness: word(['low', 'high']) }
+    expect(Object.keys(rows)).toContain('strictness')
   })
 })

@@ -16,6 +16,7 @@ import { PROFILES, type Profile } from './keys/profiles.ts'
 import type { PolicyEnv } from './reading/env.ts'
 import type { WrittenUrl } from './reading/fields.ts'
 import { quote, type Report, under } from './reading/issues.ts'
+import { keptOf } from './reading/kept.ts'
 import { namedEntries, readField, readTable } from './reading/table.ts'
 
 /** Reads one table of ISSUERS by itself. */
@@ -133,23 +134,21 @@ const issuerOf = (
   const decrypt = entry.decrypt && decryptionOf(entry.decrypt, env, under(report, 'decrypt'))
   const ofProfile = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
   return deepFreeze({
+    ...keptOf(ISSUER_KEYS, entry),
     name,
     profile: profileName,
     issuer: iss,
     keys: keysOf(entry, never),
     keyTimes: keyTimesOf(entry.jwks_cache),
-    allowInsecureHttp: entry.allow_insecure_http ?? false,
     algorithms: algorithmsOf(entry, profile),
     types: new Set<string>(entry.typ ?? profile.types),
     audienceClaim: profile.audienceClaim,
-    ...(entry.audiences && { audiences: entry.audiences }),
     maxLifetime: entry.max_lifetime ?? profile.maxLifetime,
     requiredClaims: entry.required_claims ?? profile.requiredClaims,
     claims: [...ofProfile, ...(entry.claims ?? [])],
     clientId: profile.clientId,
     clientRequired: profile.clientRequired,
     agentId: entry.agent_id ?? profile.agentId,
-    agentPrefix: entry.agent_prefix ?? '',
     agentType: entry.agent_type ?? claimPath('agent_type'),
     ...((entry.entity_profiles ?? (profile.entityProfiles && !entry.agent_type)) && {
       entityProfiles: true,
@@ -162,7 +161,6 @@ const issuerOf = (
         scopesFrom: entry.scopes_from,
         grants: grantsOf(name, grants),
       }),
-    admin: entry.admin ?? false,
     ...(profile.workload && { workload: true }),
     ...(profile.trustDomain && { trustDomain: true }),
     ...(profile.agentic && { agentic: new Set(entry.agentic_forms ?? []) }),

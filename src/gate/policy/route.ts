@@ -10,6 +10,7 @@ import { ROUTE_KEYS, type RouteEntry } from './keys/route-keys.ts'
 import type { PolicyEnv } from './reading/env.ts'
 import type { Origin } from './reading/fields.ts'
 import { type Report, under } from './reading/issues.ts'
+import { keptOf } from './reading/kept.ts'
 import { readTable } from './reading/table.ts'
 
 /** Reads one table of ROUTES by itself. */
@@ -108,54 +109,37 @@ export function routeOf(
   const { text: name, methods, path } = entry.match
   const timeout = entry.timeout ?? gate.timeout
   return deepFreeze({
+    ...keptOf(ROUTE_KEYS, entry),
     name,
     methods,
     path,
-    ...(entry.host !== undefined && { host: entry.host }),
     resource,
-    access: entry.access ?? 'required',
-    scopes: entry.scopes ?? { mode: 'all', scopes: [] },
     ...((entry.issuers || takesNotAll(around)) && {
       issuers: new Set(takenIssuers(entry, around).map((one) => one.issuer)),
     }),
-    ...(entry.audiences && { audiences: entry.audiences }),
-    ...(entry.max_lifetime !== undefined && { maxLifetime: entry.max_lifetime }),
-    claims: entry.claims ?? [],
     ...(entry.agent_types && { agentTypes: new Set(entry.agent_types) }),
-    ...(entry.workflow && { workflow: entry.workflow }),
     ...(entry.steps && { steps: new Set(entry.steps) }),
-    ...(entry.delegation_chains && { delegationChains: entry.delegation_chains }),
-    ...(entry.step_sequences && { stepSequences: entry.step_sequences }),
     ...(delegation && { delegation }),
-    ...(entry.authorization_details && { authorizationDetails: entry.authorization_details }),
     ...((entry.acr_values || entry.max_age !== undefined) && {
       authentication: {
         ...(entry.acr_values && { acrValues: entry.acr_values }),
         ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
       },
     }),
-    ...(entry.when && { when: entry.when }),
     ...(entry.cors && { cors: corsOf(entry.cors, methods, entry) }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
     onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
     finishWithin: finishWithinOf(entry, gate),
-    ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
-    ...(entry.in_flight !== undefined && { inFlight: entry.in_flight }),
     ...(entry.single_use && { singleUse: true }),
-    ...(entry.token_subprotocols && { tokenSubprotocols: entry.token_subprotocols }),
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(entry.replay === 'window' && { replay: 'window' }),
     // Never in shadow mode: behind an injected credential or MCP the origin does not check agents itself.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),
-    forwardClaims: entry.forward_claims ?? [],
     removedFromAnswers: entry.remove_response_headers ?? [],
     inject,
     secrets: recognised(entry.inject ?? [], inject, around.env),
-    forwardToken: entry.forward_token ?? false,
-    encodedSlash: entry.encoded_slash ?? false,
     ...(entry.ambiguous_paths === 'allow' && { ambiguousPaths: 'allow' }),
-    ...(entry.mcp && { mcp: entry.mcp }),
   })
 }

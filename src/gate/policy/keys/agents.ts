@@ -5,6 +5,7 @@ import { SIGNALS, type Signal, WATCH_ACTIONS, type WatchRule } from '../../model
 import type { PolicyEnv } from '../reading/env.ts'
 import { nameList, nameText, seconds, whole, word } from '../reading/fields.ts'
 import { type Report, under, unknownName } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import { type KeyDocs, list, namedEntries, readTable } from '../reading/table.ts'
 import { secondsText, showing } from './show-parts.ts'
 
@@ -15,14 +16,16 @@ const shown = showing<WatchRule, Policy>()
 
 export const WATCH_KEYS = {
   issuer: shown(nameText, ({ issuer }, { issuers }) => issuers.get(issuer ?? '')?.name),
-  agents: nameList,
-  agent_types: nameList,
-  rules: nameList,
-  signals: list(word(SIGNALS)),
-  action: word(WATCH_ACTIONS),
-  duration: shown(seconds({ most: 86_400 }), ({ duration }) => secondsText(duration)),
-  throttle: shown(whole(1, 1_000_000), ({ throttle }) => throttle),
-  at_most: shown(whole(0, 100), ({ atMost }) => atMost),
+  agents: kept(nameList),
+  agent_types: kept(nameList),
+  rules: kept(nameList),
+  signals: kept(list(word(SIGNALS)), SIGNALS),
+  action: kept(word(WATCH_ACTIONS), 'alert'),
+  duration: shown(kept(seconds({ most: 86_400 }), 15 * 60), ({ duration }) =>
+    secondsText(duration),
+  ),
+  throttle: shown(kept(whole(1, 1_000_000), 6), ({ throttle }) => throttle),
+  at_most: shown(kept(whole(0, 100), 5), ({ atMost }) => atMost),
 }
 
 export const WATCH_DOCS: KeyDocs<typeof WATCH_KEYS> = {
@@ -94,22 +97,21 @@ export function watchOf(
   return tables.map(([name, raw]) => {
     const own = under(report, name)
     const read = readTable(WATCH_KEYS, raw, own)
-    const { issuer: named, agent_types: agentTypes, at_most: atMost = 5, ...rest } = read
-    if (rest.action === 'throttle' && !env.has('durable_object', 'RATE_LIMITER')) {
+    const { issuer: named, action, rules: watched = [] } = read
+    if (action === 'throttle' && !env.has('durable_object', 'RATE_LIMITER')) {
       own(['action'], 'needs the binding RATE_LIMITER, the namespace of RateLimiter')
     }
     const { issuer } = issuers.get(named ?? '') ?? {}
     if (named !== undefined && !issuer) {
       own(['issuer'], unknownName('issuer', named, [...issuers.keys()]))
     }
-    for (const rule of rest.rules ?? []) {
+    for (const rule of watched) {
       if (!rules.includes(rule)) own(['rules'], unknownName('rule', rule, rules))
     }
     return Object.freeze({
-      ...({ name, signals: SIGNALS, action: 'alert', duration: 900, throttle: 6, atMost } as const),
-      ...rest,
+      name,
+      ...keptOf(WATCH_KEYS, read),
       ...(issuer !== undefined && { issuer }),
-      ...(agentTypes && { agentTypes }),
     })
   })
 }

@@ -8,6 +8,7 @@ import { JURISDICTIONS } from '../../model/revocation.ts'
 import type { PolicyEnv } from '../reading/env.ts'
 import { flag, nameText, readClaimPath, seconds, text, whole, word } from '../reading/fields.ts'
 import type { Report } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import {
   anyOf,
   type KeyDocs,
@@ -54,16 +55,18 @@ const daily = reads<number, number | 'unlimited'>(
 const shown = showing<AuditRule>()
 
 export const AUDIT_KEYS = {
-  retention: shown(seconds({ least: 3_600, most: 3_650 * DAY }), ({ retention }) =>
+  retention: shown(kept(seconds({ least: 3_600, most: 3_650 * DAY }), 30 * DAY), ({ retention }) =>
     secondsText(retention),
   ),
   max_size: shown(size, ({ maxBytes }) => `${maxBytes / MB}MB`),
   rows_a_day: shown(daily, ({ maxRows }) => (Number.isFinite(maxRows) ? maxRows : 'unlimited')),
-  shards: shown(whole(1, 64), ({ shards }) => shards),
-  jurisdiction: shown(word(JURISDICTIONS), ({ jurisdiction }) => jurisdiction),
-  addresses: flag,
+  shards: shown(kept(whole(1, 64), 1), ({ shards }) => shards),
+  jurisdiction: shown(kept(word(JURISDICTIONS)), ({ jurisdiction }) => jurisdiction),
+  addresses: kept(flag, false),
   path_values: list(nameText, { empty: true }),
-  claims: shown(list(text(readClaimPath), { empty: true }), ({ claims }) => showPaths(claims)),
+  claims: shown(kept(list(text(readClaimPath), { empty: true }), []), ({ claims }) =>
+    showPaths(claims),
+  ),
 }
 
 export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
@@ -172,13 +175,9 @@ export function auditOf(
     return undefined
   }
   return Object.freeze({
-    retention: entry.retention ?? 30 * DAY,
+    ...keptOf(AUDIT_KEYS, entry),
     maxBytes: entry.max_size ?? 2_000 * MB,
     maxRows: entry.rows_a_day ?? DEFAULT_ROWS,
-    shards: entry.shards ?? 1,
-    ...(entry.jurisdiction !== undefined && { jurisdiction: entry.jurisdiction }),
-    addresses: entry.addresses ?? false,
     pathValues: new Set(entry.path_values),
-    claims: entry.claims ?? [],
   })
 }

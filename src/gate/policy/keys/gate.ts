@@ -22,6 +22,7 @@ import {
   word,
 } from '../reading/fields.ts'
 import { type Report, under } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import { list, type Readable, readTable, required, table } from '../reading/table.ts'
 import { ASSERTION_KEYS, assertionField } from './assertion.ts'
 import { checkIdentityHeaders, claimHeaders, identityPrefix } from './claim-headers.ts'
@@ -39,6 +40,10 @@ import {
   showTerms,
 } from './show-parts.ts'
 
+/** The default prefix of the gate's own endpoints. */
+export const DEFAULT_PREFIX = '/.edgewarden'
+export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
+
 const NO_SHARE = 'must be a number from 0 to 1'
 
 export const JOURNAL_KEYS = {
@@ -52,18 +57,18 @@ export const GATE_KEYS = {
   origin: shown(required(originField), notShown),
   origin_via: shown(bindingName, notShown),
   hosts: list(hostName),
-  insecure_http: flag,
-  clock_tolerance: shown(seconds({ least: 0, most: 60 }), ({ clockTolerance }) =>
+  insecure_http: kept(flag, false),
+  clock_tolerance: shown(kept(seconds({ least: 0, most: 60 }), 5), ({ clockTolerance }) =>
     secondsText(clockTolerance),
   ),
-  proof_max_age: shown(seconds({ least: 1, most: 300 }), ({ proofMaxAge }) =>
+  proof_max_age: shown(kept(seconds({ least: 1, most: 300 }), 60), ({ proofMaxAge }) =>
     secondsText(proofMaxAge),
   ),
-  proof_max_ahead: shown(seconds({ least: 0, most: 60 }), ({ proofMaxAhead }) =>
+  proof_max_ahead: shown(kept(seconds({ least: 0, most: 60 }), 5), ({ proofMaxAhead }) =>
     secondsText(proofMaxAhead),
   ),
-  dpop_nonce: flag,
-  prefix: shown(literalPath, ({ prefix }) => prefix),
+  dpop_nonce: kept(flag, false),
+  prefix: shown(kept(literalPath, DEFAULT_PREFIX), ({ prefix }) => prefix),
   revocation: shown(
     revocationTable,
     ({ revocation, placement: { shards, locations, jurisdiction } }) => ({
@@ -76,22 +81,28 @@ export const GATE_KEYS = {
   assertion: shown(assertionField, ({ assertion }) =>
     assertion ? showTable(ASSERTION_KEYS, assertion, undefined) : 'off',
   ),
-  identity_prefix: shown(identityPrefix, ({ identityPrefix: prefix }) => prefix),
-  identity_headers: shown(claimHeaders, ({ identityHeaders }) => showHeaders(identityHeaders)),
+  identity_prefix: shown(
+    kept(identityPrefix, DEFAULT_IDENTITY_PREFIX),
+    ({ identityPrefix: prefix }) => prefix,
+  ),
+  identity_headers: shown(kept(claimHeaders, []), ({ identityHeaders }) =>
+    showHeaders(identityHeaders),
+  ),
   strip_headers: list(headerName, { empty: true }),
-  client_ip: shown(clientIp, ({ clientIp: address }) =>
-    address.from === 'header' ? address.name : address.from,
+  client_ip: shown(
+    kept(clientIp, { from: 'header', name: 'cf-connecting-ip' }),
+    ({ clientIp: address }) => (address.from === 'header' ? address.name : address.from),
   ),
   address_limit: shown(
-    addressLimitField,
+    kept(addressLimitField),
     ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
   ),
-  in_flight: shown(inFlightField, ({ inFlight }) => inFlight),
+  in_flight: shown(kept(inFlightField, DEFAULT_IN_FLIGHT), ({ inFlight }) => inFlight),
   timeout: shown(milliseconds(), notShown),
   on_revocation: shown(ENDING_KEYS.on_revocation, notShown),
   on_expiry: shown(ENDING_KEYS.on_expiry, notShown),
   finish_within: shown(ENDING_KEYS.finish_within, notShown),
-  request_id: word(['own', 'always']),
+  request_id: kept(word(['own', 'always']), 'own'),
   shared_ids: shown(flag, notShown),
   agents: agentsField,
   lift: list(revocationId, { empty: true }),
@@ -118,10 +129,6 @@ export function readGate(value: unknown, report: Report): GateEntry {
   return entry
 }
 
-/** The default prefix of the gate's own endpoints. */
-export const DEFAULT_PREFIX = '/.edgewarden'
-export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
-
 /** The gate's settings with every default filled in. */
 export function gateOf(
   entry: GateEntry,
@@ -131,22 +138,11 @@ export function gateOf(
   ownHeaders: ReadonlySet<string>,
 ): Gate {
   return deepFreeze({
+    ...keptOf(GATE_KEYS, entry),
     resource,
     hosts,
-    insecureHttp: entry.insecure_http ?? false,
-    clockTolerance: entry.clock_tolerance ?? 5,
-    proofMaxAge: entry.proof_max_age ?? 60,
-    proofMaxAhead: entry.proof_max_ahead ?? 5,
-    dpopNonce: entry.dpop_nonce ?? false,
-    prefix: entry.prefix ?? DEFAULT_PREFIX,
-    identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),
     ownHeaders,
-    identityHeaders: entry.identity_headers ?? [],
-    clientIp: entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' },
-    ...(entry.address_limit && { addressLimit: entry.address_limit }),
-    inFlight: entry.in_flight ?? DEFAULT_IN_FLIGHT,
-    requestId: entry.request_id ?? 'own',
     journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
     ...(entry.console?.host !== undefined && { console: { host: entry.console.host } }),
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,

@@ -6,6 +6,7 @@ import { type Route, takesIssuer } from '../../model/route.ts'
 import { holesOf } from '../../model/scope.ts'
 import { nameText, readDecidingPath, text } from '../reading/fields.ts'
 import { quote, type Report, unknownName } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import { isReading } from '../reading/rows.ts'
 import { type KeyDocs, list, type Readable, readTable, required } from '../reading/table.ts'
 import { claimRules } from './claim-rules.ts'
@@ -46,10 +47,10 @@ const shown = showing<ClaimGrant, string>()
 
 export const GRANT_KEYS = {
   issuer: shown(required(nameText), (_grant, issuer) => issuer),
-  claims: shown(required(claimRules), ({ claims }) => showClaims(claims)),
-  scopes: required(list(text(readWhole), { empty: true })),
-  agent_type: shown(nameText, ({ agentType }) => agentType),
-  agent_id: shown(agentId, ({ agentId: template }) => template?.source),
+  claims: shown(kept(required(claimRules), []), ({ claims }) => showClaims(claims)),
+  scopes: kept(required(list(text(readWhole), { empty: true })), []),
+  agent_type: shown(kept(nameText), ({ agentType }) => agentType),
+  agent_id: shown(kept(agentId), ({ agentId: template }) => template?.source),
 }
 
 export const GRANT_DOCS: KeyDocs<typeof GRANT_KEYS> = {
@@ -96,13 +97,7 @@ export function readGrant(path: string, raw: unknown, report: Report): WrittenGr
 export function grantsOf(name: string, grants: readonly WrittenGrant[]): readonly ClaimGrant[] {
   return grants
     .filter(({ entry }) => entry.issuer === name)
-    .map(({ path, entry: { claims = [], scopes = [], agent_type: type, agent_id: id } }) => ({
-      name: path,
-      claims,
-      scopes,
-      ...(type !== undefined && { agentType: type }),
-      ...(id && { agentId: id }),
-    }))
+    .map(({ path, entry }) => ({ name: path, ...keptOf(GRANT_KEYS, entry) }))
 }
 
 /**

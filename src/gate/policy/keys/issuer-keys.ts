@@ -27,6 +27,7 @@ import {
   word,
 } from '../reading/fields.ts'
 import { quote, unknownName } from '../reading/issues.ts'
+import { kept } from '../reading/kept.ts'
 import { type Form, field, list, type Readable, reads, required } from '../reading/table.ts'
 import { AGENTIC_KEYS } from './agentic.ts'
 import { claimRules } from './claim-rules.ts'
@@ -133,7 +134,7 @@ export const ISSUER_KEYS = {
   jwks_cache: shown(keyTimesField, ({ keys, keyTimes }) =>
     keys.kind === 'inline' ? undefined : showTable(KEY_TIMES_KEYS, keyTimes, undefined),
   ),
-  audiences: nameList,
+  audiences: kept(nameList),
   algorithms: list(algorithm),
   typ: shown(list(type), ({ types }) => [...types]),
   max_lifetime: shown(seconds(), ({ maxLifetime }) => secondsText(maxLifetime)),
@@ -146,7 +147,7 @@ export const ISSUER_KEYS = {
   ),
   claims: shown(claimRules, ({ claims }) => showClaims(claims)),
   agent_id: shown(claimPaths, ({ agentId }) => showPaths(agentId)),
-  agent_prefix: shown(plainText, ({ agentPrefix }) => agentPrefix),
+  agent_prefix: shown(kept(plainText, ''), ({ agentPrefix }) => agentPrefix),
   agent_type: shown(claimPathField, ({ entityProfiles, agentType }) =>
     entityProfiles ? undefined : claimPathText(agentType),
   ),
@@ -154,7 +155,7 @@ export const ISSUER_KEYS = {
   workflow_id: shown(claimPaths, ({ workflowId }) => showPath(workflowId)),
   scope: shown(claimPaths, ({ scope }) => showPaths(scope)),
   scopes_from: shown(word(['token', 'grants', 'both']), ({ scopesFrom = 'token' }) => scopesFrom),
-  admin,
+  admin: kept(admin, false),
   rules: flag,
   possession: possessionField,
   agents: agentsField,
@@ -172,7 +173,7 @@ export const ISSUER_KEYS = {
     ...showDelegation(delegation, within),
     ...(parentScope && { parent_scope: claimPathText(parentScope) }),
   })),
-  allow_insecure_http: flag,
+  allow_insecure_http: kept(flag, false),
 }
 
 /** One table of ISSUERS as configured, without what could not be read. */

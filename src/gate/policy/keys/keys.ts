@@ -2,6 +2,7 @@ import { isObject, own } from '../../base/json.ts'
 import type { KeyTimes } from '../../model/issuer.ts'
 import { milliseconds } from '../reading/fields.ts'
 import type { Report } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import { type ComparedDocs, type Readable, readField, table } from '../reading/table.ts'
 import { millisecondsText, showing } from './show-parts.ts'
 
@@ -17,14 +18,17 @@ export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
 const shown = showing<KeyTimes>()
 
 export const KEY_TIMES_KEYS = {
-  max_fresh: shown(milliseconds({ least: 1_000, most: 24 * HOUR }), ({ maxFresh }) =>
-    millisecondsText(maxFresh),
+  max_fresh: shown(
+    kept(milliseconds({ least: 1_000, most: 24 * HOUR }), DEFAULT_KEY_TIMES.maxFresh),
+    ({ maxFresh }) => millisecondsText(maxFresh),
   ),
-  stale_if_error: shown(milliseconds({ least: 0, most: 24 * HOUR }), ({ staleIfError }) =>
-    millisecondsText(staleIfError),
+  stale_if_error: shown(
+    kept(milliseconds({ least: 0, most: 24 * HOUR }), DEFAULT_KEY_TIMES.staleIfError),
+    ({ staleIfError }) => millisecondsText(staleIfError),
   ),
-  cooldown: shown(milliseconds({ least: 1_000, most: 10 * MINUTE }), ({ cooldown }) =>
-    millisecondsText(cooldown),
+  cooldown: shown(
+    kept(milliseconds({ least: 1_000, most: 10 * MINUTE }), DEFAULT_KEY_TIMES.cooldown),
+    ({ cooldown }) => millisecondsText(cooldown),
   ),
 }
 
@@ -76,9 +80,5 @@ export function checkKeyTimes(written: unknown, report: Report): void {
 
 /** The configured times, with defaults. */
 export function keyTimesOf(entry: Readable<typeof KEY_TIMES_KEYS> = {}): KeyTimes {
-  return Object.freeze({
-    maxFresh: entry.max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
-    staleIfError: entry.stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
-    cooldown: entry.cooldown ?? DEFAULT_KEY_TIMES.cooldown,
-  })
+  return Object.freeze(keptOf(KEY_TIMES_KEYS, entry))
 }

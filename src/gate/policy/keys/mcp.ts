@@ -14,6 +14,7 @@ import { ADMIN_SCOPE_PREFIX, isScopeToken } from '../../model/scope.ts'
 import { callConditionField, writtenCondition } from '../conditions/field.ts'
 import { nameList, readUrl, text, whole, word } from '../reading/fields.ts'
 import { quote, type Report, under } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import { writtenScopes } from '../reading/rows.ts'
 import {
   anyOf,
@@ -155,12 +156,12 @@ export const MCP_KEYS = {
   revisions: list(word(MCP_REVISIONS)),
   origins: list(origin),
   max_body: shown(
-    whole(1_024, LIMITS.heldBodyBytesMost, 'number of bytes'),
+    kept(whole(1_024, LIMITS.heldBodyBytesMost, 'number of bytes'), LIMITS.heldBodyBytes),
     ({ maxBody }) => maxBody,
   ),
-  refusals: word(['auto', 'http', 'json-rpc']),
-  list: word(['obtainable', 'allowed']),
-  offered_scopes: list(offered, { empty: true }),
+  refusals: kept(word(['auto', 'http', 'json-rpc']), 'auto'),
+  list: kept(word(['obtainable', 'allowed']), 'obtainable'),
+  offered_scopes: kept(list(offered, { empty: true })),
 }
 
 export const MCP_DOCS: ComparedDocs<typeof MCP_KEYS> = {
@@ -236,6 +237,7 @@ export const mcpField = table(MCP_KEYS, (entry, report, value): McpRule => {
   }
   const { tools, prompts, resources } = entry
   return Object.freeze({
+    ...keptOf(MCP_KEYS, entry),
     names: Object.freeze({
       tools: tools ?? namesOf('tools', []),
       prompts: prompts ?? namesOf('prompts', []),
@@ -244,9 +246,5 @@ export const mcpField = table(MCP_KEYS, (entry, report, value): McpRule => {
     methods: new Set(entry.methods),
     revisions: new Set(entry.revisions ?? MCP_REVISIONS),
     origins: new Set(entry.origins),
-    maxBody: entry.max_body ?? LIMITS.heldBodyBytes,
-    refusals: entry.refusals ?? 'auto',
-    list: entry.list ?? 'obtainable',
-    ...(entry.offered_scopes && { offeredScopes: Object.freeze(entry.offered_scopes) }),
   })
 })

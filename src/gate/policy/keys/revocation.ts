@@ -1,3 +1,4 @@
+import { deepFreeze } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 import {
   JURISDICTIONS,
@@ -7,6 +8,7 @@ import {
 } from '../../model/revocation.ts'
 import { milliseconds, whole, word } from '../reading/fields.ts'
 import { quote } from '../reading/issues.ts'
+import { kept, keptOf } from '../reading/kept.ts'
 import {
   anyOf,
   type ComparedDocs,
@@ -17,15 +19,18 @@ import {
   table,
 } from '../reading/table.ts'
 
+/** Milliseconds. */
+const DEFAULT_STALENESS = 5_000
+
 const TERMS = {
-  consistency: word(['strict', 'bounded']),
-  max_staleness: milliseconds({ least: 1_000, most: 5 * 60_000 }),
+  consistency: kept(word(['strict', 'bounded']), 'bounded'),
+  max_staleness: kept(milliseconds({ least: 1_000, most: 5 * 60_000 }), DEFAULT_STALENESS),
 }
 
 const PLACEMENT = {
-  shards: whole(1, LIMITS.shards),
-  locations: list(word(LOCATIONS)),
-  jurisdiction: word(JURISDICTIONS),
+  shards: kept(whole(1, LIMITS.shards), 4),
+  locations: kept(list(word(LOCATIONS)), []),
+  jurisdiction: kept(word(JURISDICTIONS)),
 }
 
 /** Every key of `GATE.revocation`; a rule has the first two. */
@@ -69,10 +74,6 @@ export const REVOCATION_DOCS: ComparedDocs<typeof REVOCATION_KEYS> = {
 type TermsEntry = Readable<typeof TERMS>
 type PlacementEntry = Readable<typeof PLACEMENT>
 
-/** Milliseconds. */
-const DEFAULT_STALENESS = 5_000
-const DEFAULT_SHARDS = 4
-
 /** The terms of requests without a token, and of the gate's own endpoints. */
 export const STRICT: RevocationTerms = Object.freeze({
   consistency: 'strict',
@@ -103,22 +104,11 @@ export const revocationField = field(
 )
 
 /** The written terms with defaults. */
-export function termsOf({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms {
-  return Object.freeze({
-    consistency: consistency ?? 'bounded',
-    maxStaleness: max_staleness ?? DEFAULT_STALENESS,
-  })
+export function termsOf(entry: TermsEntry = {}): RevocationTerms {
+  return Object.freeze(keptOf(TERMS, entry))
 }
 
 /** The written placement of the set with defaults. */
-export function placementOf({
-  shards,
-  locations,
-  jurisdiction,
-}: PlacementEntry = {}): RevocationPlacement {
-  return Object.freeze({
-    shards: shards ?? DEFAULT_SHARDS,
-    locations: Object.freeze(locations ?? []),
-    ...(jurisdiction !== undefined && { jurisdiction }),
-  })
+export function placementOf(entry: PlacementEntry = {}): RevocationPlacement {
+  return deepFreeze(keptOf(PLACEMENT, entry))
 }

@@ -16,6 +16,7 @@ import {
   seconds,
   word,
 } from '../reading/fields.ts'
+import { kept } from '../reading/kept.ts'
 import { issuerNames, originText, writtenScopes } from '../reading/rows.ts'
 import { type Field, list, type Readable, required } from '../reading/table.ts'
 import { agenticId, expectedChain } from './agentic.ts'
@@ -68,6 +69,9 @@ export interface IsAbout {
   readonly about: 'request' | 'token' | 'agent'
 }
 
+/** The keys of a rule. */
+export type RuleRows = Readonly<Record<string, Field<unknown> & IsAbout>>
+
 type ShowRoute = Show<Route, RouteContext>
 
 const rowAbout = (about: IsAbout['about']) => {
@@ -96,26 +100,31 @@ const unshared =
 
 export const ROUTE_KEYS = {
   match: ofRequest(required(matchField), ({ name }) => name),
-  host: ofRequest(hostName, ({ host }) => host),
+  host: ofRequest(kept(hostName), ({ host }) => host),
   resource: ofRequest(resourceField, ({ resource }) => resource),
-  scopes: ofAgent(scopeRule, ({ scopes }) => writtenScopes(scopes)),
-  access: ofRequest(word(['required', 'public', 'optional'])),
+  scopes: ofAgent(kept(scopeRule, { mode: 'all', scopes: [] }), ({ scopes }) =>
+    writtenScopes(scopes),
+  ),
+  access: ofRequest(kept(word(['required', 'public', 'optional']), 'required')),
   issuers: ofToken(nameList, (route, { issuers }) => issuerNames(route, issuers)),
-  claims: ofAgent(claimRules, ({ claims }, { isShared }) => showClaims(claims, isShared)),
-  audiences: ofAgent(nameList),
-  max_lifetime: ofAgent(seconds(), ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime)),
+  claims: ofAgent(kept(claimRules, []), ({ claims }, { isShared }) => showClaims(claims, isShared)),
+  audiences: ofAgent(kept(nameList)),
+  max_lifetime: ofAgent(
+    kept(seconds()),
+    ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime),
+  ),
   agent_types: ofAgent(nameList),
   workflow: ofAgent(
-    workflowField,
+    kept(workflowField),
     ({ workflow: source }) => source && `${source.from}:${source.name}`,
   ),
   steps: ofAgent(list(agenticId)),
   delegation_chains: ofAgent(
-    list(expectedChain),
+    kept(list(expectedChain)),
     unshared(({ delegationChains }) => delegationChains),
   ),
   step_sequences: ofAgent(
-    list(expectedChain),
+    kept(list(expectedChain)),
     unshared(({ stepSequences }) => stepSequences),
   ),
   delegation: ofAgent(
@@ -123,7 +132,7 @@ export const ROUTE_KEYS = {
     ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
   ),
   authorization_details: ofAgent(
-    detailsField,
+    kept(detailsField),
     ({ authorizationDetails }) => authorizationDetails && showDetails(authorizationDetails),
   ),
   acr_values: ofAgent(list(acrValue), ({ authentication }) => authentication?.acrValues),
@@ -132,14 +141,14 @@ export const ROUTE_KEYS = {
     ({ authentication }) => authentication?.maxAge && secondsText(authentication.maxAge),
   ),
   when: ofAgent(
-    conditionField,
+    kept(conditionField),
     unshared(({ when }) => when && writtenCondition(when)),
   ),
   cors: ofRequest(corsField, ({ cors }) => cors && showCors(cors)),
   origin: ofRequest(originField, ({ target }) => originText(target)),
   origin_via: ofRequest(bindingName, ({ target }) => target.via),
   forward_claims: ofToken(
-    claimHeaders,
+    kept(claimHeaders, []),
     ({ forwardClaims }) => orNone(forwardClaims) && showHeaders(forwardClaims),
   ),
   remove_response_headers: ofRequest(list(removableHeader), ({ removedFromAnswers }) =>
@@ -162,20 +171,26 @@ export const ROUTE_KEYS = {
     ({ inject }) =>
       orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   ),
-  forward_token: ofRequest(flag),
-  encoded_slash: ofRequest(flag),
+  forward_token: ofRequest(kept(flag, false)),
+  encoded_slash: ofRequest(kept(flag, false)),
   ambiguous_paths: ofRequest(word(['refuse', 'allow'])),
   mode: ofRequest(modeField),
   revocation: ofToken(revocationField, ({ revocation }) => showTerms(revocation)),
-  rate_limit: ofAgent(rateLimitField, ({ rateLimit }) => rateLimit && showRateLimit(rateLimit)),
-  in_flight: ofToken(inFlightField, ({ inFlight }) => inFlight),
+  rate_limit: ofAgent(
+    kept(rateLimitField),
+    ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
+  ),
+  in_flight: ofToken(kept(inFlightField), ({ inFlight }) => inFlight),
   single_use: ofAgent(flag),
-  token_subprotocols: ofToken(list(tokenSubprotocol)),
+  token_subprotocols: ofToken(kept(list(tokenSubprotocol))),
   possession: ofAgent(possessionField),
   agents: ofAgent(agentsField),
   replay: ofAgent(word(['exact', 'window'])),
-  mcp: ofRequest(mcpField, ({ mcp }, { isShared }) => mcp && showTable(MCP_KEYS, mcp, isShared)),
-} satisfies Readonly<Record<string, Field<unknown> & IsAbout>>
+  mcp: ofRequest(
+    kept(mcpField),
+    ({ mcp }, { isShared }) => mcp && showTable(MCP_KEYS, mcp, isShared),
+  ),
+} satisfies RuleRows
 
 /** Whether there is a key of a rule that is about this. */
 export function isAbout(key: string, what: IsAbout['about']): boolean {

@@ -9,14 +9,11 @@ import {
 import type { DelegationRule } from '../../model/issuer.ts'
 import type { AddressLimit, RateLimit } from '../../model/limit.ts'
 import type { RevocationTerms } from '../../model/revocation.ts'
+import { type Camel, camelCase } from '../reading/kept.ts'
 import type { Field, Fields } from '../reading/table.ts'
 
 /** A table in the words of the configuration; without unset keys. */
 export type Shown = Readonly<Record<string, unknown>>
-
-type Camel<Name> = Name extends `${infer Head}_${infer Rest}`
-  ? `${Head}${Capitalize<Camel<Rest>>}`
-  : Name
 
 type Listed = readonly string[] | ReadonlySet<string>
 
@@ -76,9 +73,6 @@ export function showTable<F extends Fields, Model extends object, Context = void
   }
   return shown
 }
-
-const camelCase = (key: string): string =>
-  key.replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase())
 
 /** Replaces every value that is the operator's secret, or was made with one. */
 export const REDACTED = 'redacted'

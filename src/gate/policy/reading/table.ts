@@ -37,7 +37,8 @@ export type TableInput<F extends Fields> = Flat<
   }
 >
 
-type Flat<Table> = { readonly [K in keyof Table]: Table[K] }
+/** One object type in place of several. */
+export type Flat<Table> = { readonly [K in keyof Table]: Table[K] }
 
 /**
  * What the documentation and the JSON Schema say of a key. Nothing that serves requests imports it, so a
