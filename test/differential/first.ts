@@ -131,7 +131,7 @@ export function startFirst(begin: number): First {
     sessions: {
       seal: async (session) => session,
       open: async (sealed) =>
-        world.unavailable.signing ? down() : sealed.startsWith('mine-') ? sealed : undefined,
+        world.unavailable.signing ? down() : /^mine-\d+$/.test(sealed) ? sealed : undefined,
     },
     nonces: {
       issue: async () => 'next',

@@ -28,7 +28,7 @@ export function worldOf({ keys }: Case): World {
         ? 'valid'
         : 'invalid'
   world.unseal = (_, id) =>
-    world.unavailable.signing ? 'unavailable' : id.startsWith('mine-') ? 'mine' : 'unknown'
+    world.unavailable.signing ? 'unavailable' : /^mine-\d+$/.test(id) ? 'mine' : 'unknown'
   return world
 }
 

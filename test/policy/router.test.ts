@@ -308,6 +308,7 @@ describe('isAmbiguous, of what some servers read as an earlier rule', () => {
     ['/admin:go$x', false],
     ['/c++/new.', true],
     ['/c++/new+', true],
+    ['/c++.%20/new', true],
     ['/admin.a.b', true],
     ['/.json', false],
     ['/admin%20.%20', true],

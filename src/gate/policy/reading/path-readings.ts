@@ -33,6 +33,8 @@ const READINGS: readonly Reading[] = [
   // Removes spaces at both ends (also as `+`), and dots at the end.
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!%2[0b])(?:%2[0b])+$/g, '') },
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
+  // The same where `+` is no space.
+  { read: (segment) => segment.replace(/^(?:%20)+|(?<!\.|%20)(?:\.|%20)+$/g, '') },
   // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
   { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
   // Two colons begin the name of a stream of the file; a colon and a dollar sign begin its type.
