@@ -26,7 +26,7 @@ describe('the tarball', () => {
   it('holds the package and nothing else of the repository', () => {
     const rest = paths().filter(
       (path) =>
-        !/^src\/.*\.ts$|^lib\/.*(?:\.js|\.d\.ts)(?:\.map)?$|^packages\/cel\/src\/[\w-]+(?:\.js|\.d\.ts)$/.test(
+        !/^src\/.*\.(?:ts|template)$|^lib\/.*(?:\.template|(?:\.js|\.d\.ts)(?:\.map)?)$|^packages\/cel\/src\/[\w-]+(?:\.js|\.d\.ts)$/.test(
           path,
         ),
     )

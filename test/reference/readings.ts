@@ -88,7 +88,7 @@ function allReadings(path: string, isWritten: (index: number) => boolean): Readi
 export function isReadAsParent(path: string): boolean {
   return allReadings(path, () => false)
     .flat()
-    .some((reading) => !reading.gone && reading.text === '..')
+    .some((reading) => !reading.gone && partsOf(reading.text).includes('..'))
 }
 
 /** Texts of segments that the rule has in its `match`; they are read as written. */
@@ -107,13 +107,18 @@ function pathReadings(path: string, pattern: PathPattern): string[][] | undefine
     readings = readings.flatMap((reading) => {
       if (reading.ended) return [reading]
       return ways.map((way) => ({
-        segments: way.gone ? reading.segments : [...reading.segments, way.text],
+        segments: [...reading.segments, ...(way.gone ? [] : partsOf(way.text))],
         ended: way.ends === true,
       }))
     })
     if (costOf(readings) > MOST_CHARACTERS) return undefined
   }
   return readings.map((reading) => reading.segments)
+}
+
+/** What is left of a segment: nothing and a dot are left out, and a slash divides. */
+function partsOf(text: string): string[] {
+  return text.split('/').filter((part) => part !== '' && part !== '.')
 }
 
 /** The cost of all readings but the first. */

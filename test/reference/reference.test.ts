@@ -144,6 +144,7 @@ describe('docs/configuration/paths.md', () => {
   it.each([
     ...['/v1/%EF%BD%81dmin', '/v1/admin%E2%80%8B', '/v1/admin%3Fx', '/v1/admin%23x'],
     ...['/v1/admin%3Bx', '/v1/admin.', '/v1/admin%20', '/v1/admin+', '/v1/(S(x))/admin'],
+    ...['/v1/%20/admin', '/v1/%20/admin%3Fx', '/v1/x%EF%BC%8F..%EF%BC%8Fadmin'],
     ...['/v1/admin::$DATA', '/v1/admin:$I30:$INDEX_ALLOCATION', '/v1/admin.json'],
     ...['/v1/ADMIN', '/v1/admin/', '/v1//x', '/v1/./x', '/v1/%2e%2e/x', '/v1/a;b', '/v1/a%2Fb'],
     ...['/v1/a%5Cb', '/v1/a%00', '/v1/a%2541', '/v1/a%FF', '/v1/..%20/x'],
