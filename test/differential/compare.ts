@@ -106,11 +106,12 @@ export function saidOf(verdict: Verdict, { method }: Request): Said {
 const placeOf = (origin: string) =>
   origin.startsWith('service:') ? origin : new URL(origin).origin
 
-/** Headers as Fetch joins them. */
+/** Headers as Fetch joins them, cookies by a semicolon (RFC 9113 §8.2.3). */
 function joined(headers: [string, string][]): Record<string, string> {
   const all: Record<string, string> = {}
   for (const [name, value] of headers) {
-    all[name] = all[name] === undefined ? value : `${all[name]}, ${value}`
+    const by = name === 'cookie' ? '; ' : ', '
+    all[name] = all[name] === undefined ? value : `${all[name]}${by}${value}`
   }
   return all
 }

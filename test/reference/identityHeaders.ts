@@ -65,8 +65,8 @@ function actorsOf({ actors, issuer }: Identity): string[] {
 const LONGEST_HEADER = 4096
 
 /** Headers that are made from claims: `identity_headers` of GATE and `forward_claims` of the rule. */
-export function claimHeaders(policy: Policy, rule: Rule, claims: JsonObject): Header[] {
-  const paths = { ...policy.gate.identityHeaders, ...rule.forwardClaims }
+export function claimHeaders(policy: Policy, rule: Rule | undefined, claims: JsonObject): Header[] {
+  const paths = { ...policy.gate.identityHeaders, ...rule?.forwardClaims }
   return Object.entries(paths).flatMap(([name, path]): Header[] => {
     const value = claimText(claims, path)
     return value === undefined ? [] : [[name.toLowerCase(), value]]

@@ -42,7 +42,7 @@ export function verifyCaller(
   const now = presentSecond(request)
   checkClaims(claims, { issuer, rule, resource, now, tolerance: gate.clockTolerance })
   checkIdentityClaims(claims, issuer)
-  if (rule !== undefined) claimHeaders(policy, rule, claims)
+  claimHeaders(policy, rule, claims)
   const isAgentic = issuer.profileName === 'agentic-jwt'
   const agenticCode =
     (isAgentic
