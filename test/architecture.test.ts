@@ -220,19 +220,6 @@ describe('the package', () => {
     )
   })
 
-  it.each([
-    ['index', ['jose']],
-    ['express', ['jose']],
-    ['hono', ['hono', 'jose']],
-  ])('is light for whoever needs %s alone', (entry, needed) => {
-    const { names, packages } = reach([`${ORIGIN}/${entry}.ts`])
-    expect(packages.sort()).toEqual(needed)
-    expect(names.filter((name) => !tree.has(name))).toEqual([])
-    const outside = names.filter((name) => !name.startsWith(ORIGIN))
-    expect(outside.length).toBeGreaterThan(10)
-    expect(outside.filter((name) => !/^src\/gate\/(?:base|model)\//.test(name))).toEqual([])
-  })
-
   it('calls nothing that Node 20 lacks and the compiler takes for a given', () => {
     const entries = [...LIBRARY, ...COMMANDS, ...ORIGIN_ENTRIES]
     const { names } = reach(entries)

@@ -8,7 +8,7 @@ const { world, gate } = await loadWorld({ isCounted: true })
 /** More than the texts that are remembered. */
 const LENGTH = 600
 /** Steps for each character of a text of twice the length: what needs no second look, and what is too much. */
-const STEPS = { few: 200, most: 1_600 }
+const STEPS = { few: 200, most: 1_100 }
 
 const steps = (entry: Entry, text: string): Promise<number> => {
   const sent = entry.send(text, world)

@@ -15,6 +15,21 @@ interface Reading {
 const NOT_ASCII = /%[89a-f][0-9a-f]/
 const UNSEEN = /[\p{C}\p{DI}]/gu
 
+/** Removes these texts from both ends of a segment, and `alsoBehind` from its end. */
+const without =
+  (texts: readonly string[], ...alsoBehind: readonly string[]) =>
+  (segment: string): string => {
+    const behind = [...texts, ...alsoBehind]
+    let start = 0
+    let end = segment.length
+    const step = (text: string | undefined): number => text?.length ?? 0
+    const before = () => step(texts.find((text) => segment.startsWith(text, start)))
+    const after = () => step(behind.find((text) => segment.endsWith(text, end)))
+    for (let more = before(); more > 0; more = before()) start += more
+    for (let more = after(); more > 0 && end > start; more = after()) end -= more
+    return segment.slice(start, end)
+  }
+
 const READINGS: readonly Reading[] = [
   // Replaces full-width letters, ligatures and the like by plain letters; removes invisible characters.
   {
@@ -30,11 +45,10 @@ const READINGS: readonly Reading[] = [
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
   { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
   { read: (segment) => segment.replace(/%3b.*$/, '') },
-  // Removes spaces at both ends (also as `+`), and dots at the end.
-  { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!%2[0b])(?:%2[0b])+$/g, '') },
-  { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
-  // The same where `+` is no space.
-  { read: (segment) => segment.replace(/^(?:%20)+|(?<!\.|%20)(?:\.|%20)+$/g, '') },
+  // Removes spaces at both ends (also as `+`, or not), and dots at the end.
+  { read: without(['%20', '%2b']) },
+  { read: without(['%20', '%2b'], '.') },
+  { read: without(['%20'], '.') },
   // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
   { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
   // Two colons begin the name of a stream of the file; a colon and a dollar sign begin its type.
