@@ -130,8 +130,8 @@ export interface Issuer {
   /** The grants of the policy for its tokens, in file order. */
   readonly grants?: readonly ClaimGrant[]
   readonly admin: AdminReach
-  /** If present, no rule accepts its tokens: only the gate's own endpoints do. */
-  readonly rules?: false
+  /** `false`: no rule accepts its tokens, only the gate's own endpoints do. `named`: only rules that name it. */
+  readonly rules?: false | 'named'
   /** Whether its tokens must be bound to a key, as in a rule. */
   readonly possession?: 'required'
   /** Set where only approved agents are accepted. */

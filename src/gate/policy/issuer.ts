@@ -165,7 +165,7 @@ const issuerOf = (
     ...(profile.trustDomain && { trustDomain: true }),
     ...(profile.agentic && { agentic: new Set(entry.agentic_forms ?? []) }),
     ...(entry.changed === 'alert' && { changed: 'alert' }),
-    ...(entry.rules === false && { rules: false }),
+    ...(entry.rules !== undefined && entry.rules !== true && { rules: entry.rules }),
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(decrypt && { decrypt }),

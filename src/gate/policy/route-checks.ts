@@ -157,7 +157,10 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function someIssuerIsTaken({ entry, issuers, taken, has, report }) {
     if (entry.access === 'public' || has('issuers') || issuers.size === 0) return
     if (taken.length === 0) {
-      report([], 'accepts tokens of no issuer: each has rules = false; add an issuer for agents')
+      report(
+        [],
+        'accepts tokens of no issuer: each has rules = false or "named"; add an issuer for agents, or name one in issuers',
+      )
     }
   },
   function lifetimeIsShorter({ entry: { max_lifetime: lifetime = 0 }, taken, report }) {

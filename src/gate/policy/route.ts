@@ -34,12 +34,13 @@ export function takenIssuers(
   { issuers: chosen }: RouteEntry,
   { issuers }: Pick<Surroundings, 'issuers'>,
 ): readonly Issuer[] {
-  const named = chosen ? chosen.flatMap((name) => issuers.get(name) ?? []) : [...issuers.values()]
-  return named.filter(({ rules }) => rules !== false)
+  return chosen
+    ? chosen.flatMap((name) => issuers.get(name) ?? []).filter(({ rules }) => rules !== false)
+    : [...issuers.values()].filter(({ rules }) => rules === undefined)
 }
 
 const takesNotAll = ({ issuers }: Surroundings): boolean =>
-  [...issuers.values()].some(({ rules }) => rules === false)
+  [...issuers.values()].some(({ rules }) => rules !== undefined)
 
 /** Where a rule's requests go; over a service binding they keep the resource's scheme and host. */
 export function targetOf(

@@ -141,7 +141,7 @@ export const ISSUER_DOCS: ComparedDocs<typeof ISSUER_KEYS> = {
   },
   rules: {
     description:
-      "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints accept them, and need `admin`. This is for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out.",
+      "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints accept them, and need `admin`. This is for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out. With `\"named\"` only rules whose `issuers` name it accept them: for the [canaries of a drill](drill.md).",
     default: true,
     example: false,
     compare: 'elsewhere',

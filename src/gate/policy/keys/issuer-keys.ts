@@ -96,15 +96,17 @@ const inlineKeys = field((value, report): readonly JsonObject[] => {
   return keys.filter(isObject).map((key) => Object.freeze(key))
 }, JWK_SET)
 
-const ADMIN: readonly AdminReach[] = [false, 'own', 'all']
+/** One of a few values, not all of them texts; `what` names them in the message. */
+const oneOf = <const Value extends boolean | string>(options: readonly Value[], what: string) =>
+  reads(
+    (value) => {
+      const found = options.find((one) => one === value)
+      return found === undefined ? fail(`must be ${what}`) : ok(found)
+    },
+    { type: 'picklist', options } as Form<Value>,
+  )
 
-const admin = reads(
-  (value) => {
-    const found = ADMIN.find((one) => one === value)
-    return found === undefined ? fail('must be false, `own` or `all`') : ok(found)
-  },
-  { type: 'picklist', options: ADMIN } as Form<AdminReach>,
-)
+const admin = oneOf<AdminReach>([false, 'own', 'all'], 'false, `own` or `all`')
 
 const plainText = text((value) =>
   /^\P{Cc}*$/u.test(value) && value.isWellFormed()
@@ -156,7 +158,7 @@ export const ISSUER_KEYS = {
   scope: shown(claimPaths, ({ scope }) => showPaths(scope)),
   scopes_from: shown(word(['token', 'grants', 'both']), ({ scopesFrom = 'token' }) => scopesFrom),
   admin: kept(admin, false),
-  rules: flag,
+  rules: oneOf([true, false, 'named'], 'true, false or `named`'),
   possession: possessionField,
   agents: agentsField,
   decrypt: shown(
