@@ -52,6 +52,7 @@ const ROOMS = [
   'command/policy',
   'command/install',
   'command/operate',
+  'command/drill',
   'command/serve',
   'command',
   '',

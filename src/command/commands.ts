@@ -1,5 +1,6 @@
 import type { CommandRow } from './base/command.ts'
 import { doctorCommand } from './doctor/doctor.ts'
+import { drillCommand } from './drill/drill.ts'
 import { initCommand } from './install/init.ts'
 import { keygenCommand } from './install/keygen.ts'
 import { mintCommand } from './install/mint.ts'
@@ -46,5 +47,6 @@ export const COMMANDS: readonly CommandRow[] = [
   alertsCommand,
   explainCommand,
   doctorCommand,
+  drillCommand,
   serveCommand,
 ]

@@ -12,6 +12,8 @@ export interface KeygenOptions {
   readonly operator?: boolean
   /** The key of agents: for rules, and not for what administers the gate. */
   readonly agent?: boolean
+  /** The key of the canaries of a drill: only for rules that name the issuer. */
+  readonly canary?: boolean
   /** Where the private key goes; `NAME.jwk` without it. */
   readonly out?: string
   /** The `iss` of tokens signed with the key. */
@@ -19,7 +21,7 @@ export interface KeygenOptions {
 }
 
 export const keygenCommand: CommandRow<KeygenOptions> = {
-  usage: 'keygen --operator|--agent --issuer NAME',
+  usage: 'keygen --operator|--agent|--canary --issuer NAME',
   description: 'Make a signing key, and print the issuer table for wrangler.toml.',
   example: 'keygen --operator --issuer ops >> wrangler.toml',
   options: (command) =>
@@ -30,6 +32,7 @@ export const keygenCommand: CommandRow<KeygenOptions> = {
         'a key that can revoke, list and explain, for every issuer; no rule accepts its tokens',
       )
       .option('--agent', 'a key whose tokens can use rules by their scopes, and cannot administer')
+      .option('--canary', 'a key for drill; only rules that name the issuer accept its tokens')
       .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
       .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)'),
   run: (_, options) => keygen(options),
@@ -46,12 +49,13 @@ export async function keygen({
   issuer: name,
   operator = false,
   agent = false,
+  canary = false,
   out,
   url,
 }: KeygenOptions): Promise<Outcome> {
-  if (operator === agent) {
+  if ([operator, agent, canary].filter(Boolean).length !== 1) {
     return cannotTell(
-      'Say what the key is for: --operator (revokes and explains; no rule accepts its tokens) or --agent (rules accept its tokens; it administers nothing). Make two keys for both.',
+      'Say what the key is for: --operator (revokes and explains; no rule accepts its tokens), --agent (rules accept its tokens; it administers nothing) or --canary (only rules that name its issuer accept its tokens). Make a key for each.',
     )
   }
   if (!NAME.test(name)) {
@@ -74,10 +78,11 @@ export async function keygen({
   const written = await writeSecret(path, secret)
   if (!written.ok) return cannotTell(written.reason)
   const { kty, crv, x, y } = jwk
+  const purpose = PURPOSES[operator ? 'operator' : agent ? 'agent' : 'canary']
   const table = {
     issuer,
     algorithms: ['ES256'],
-    ...(operator ? { admin: 'all', rules: false } : { agent_prefix: `${name}:` }),
+    ...purpose.table(name),
     jwks: { keys: [{ kty, crv, x, y, ...marks }] },
   }
   return {
@@ -85,21 +90,45 @@ export async function keygen({
     json: { name, table, key_file: path, kid },
     out: tomlTable(`vars.ISSUERS.${name}`, table),
     err: [
-      ...(operator ? OPERATOR_MAY : AGENT_MAY),
+      ...purpose.may,
       `The private key is in ${path}. Keep the key out of version control: whoever has it can do all of this.`,
-      operator
-        ? `Put the table above into wrangler.toml, deploy, then: npx edgewarden list --gate URL --key ${path}`
-        : `Put the table above into wrangler.toml, deploy, then: npx edgewarden mint --key ${path} --audience RESOURCE --scope "…"`,
+      purpose.next(name, path),
     ],
   }
 }
 
-const OPERATOR_MAY = [
-  'This key may: revoke, list and lift revocations of every issuer; approve and stop agents; read the policy and decisions; explain requests.',
-  'It may not: use any rule, so nothing signed with it reaches an origin.',
-]
-const AGENT_MAY = [
-  'This key may: use every rule that does not name other issuers, as any agent and with any scope.',
-  'It may not: revoke, list, lift or explain.',
-  'Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
-]
+const PREFIXES =
+  'Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.'
+
+/** What keys are for. */
+const PURPOSES = {
+  operator: {
+    table: () => ({ admin: 'all', rules: false }),
+    may: [
+      'This key may: revoke, list and lift revocations of every issuer; approve and stop agents; read the policy and decisions; explain requests.',
+      'It may not: use any rule, so nothing signed with it reaches an origin.',
+    ],
+    next: (_: string, path: string) =>
+      `Put the table above into wrangler.toml, deploy, then: npx edgewarden list --gate URL --key ${path}`,
+  },
+  agent: {
+    table: (name: string) => ({ agent_prefix: `${name}:` }),
+    may: [
+      'This key may: use every rule that does not name other issuers, as any agent and with any scope.',
+      'It may not: revoke, list, lift or explain.',
+      PREFIXES,
+    ],
+    next: (_: string, path: string) =>
+      `Put the table above into wrangler.toml, deploy, then: npx edgewarden mint --key ${path} --audience RESOURCE --scope "…"`,
+  },
+  canary: {
+    table: (name: string) => ({ agent_prefix: `${name}:`, rules: 'named' }),
+    may: [
+      'This key may: use the rules whose issuers name it, as any agent and with any scope.',
+      'It may not: use any other rule, revoke, list, lift or explain.',
+      PREFIXES,
+    ],
+    next: (name: string, path: string) =>
+      `Put the table above into wrangler.toml, and "${name}" into the issuers of the rules for drills. Deploy, then: npx edgewarden drill --gate URL --key ops.jwk --canary ${path} --path PATH`,
+  },
+}

@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer, request, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { afterAll, expect, inject, it } from 'vitest'
+import { readMetrics } from '../kit/openmetrics.ts'
+import { runHere } from '../tools/cli/kit.ts'
+import { ALL_KEPT, drillGate, EVERYTHING } from './drill-gate.ts'
+
+const { gate, drill } = await drillGate()
+const proxies: Server[] = []
+afterAll(() => {
+  for (const proxy of proxies) {
+    proxy.closeAllConnections()
+    proxy.close()
+  }
+})
+
+interface Spoiling {
+  /** Codes of refusals that become a 200. */
+  readonly opened?: readonly string[]
+  /** Milliseconds that the proxy waits before it asks for the path of the canaries. */
+  readonly delay?: number
+  /** Whether streams never end. */
+  readonly isEndless?: boolean
+  /** The status of what has none of the gate's. */
+  readonly ready?: number
+}
+
+/** The gate behind a proxy that spoils some of its answers. */
+const spoiled = async ({ opened = [], delay = 0, isEndless, ready }: Spoiling): Promise<string> => {
+  const server = createServer((req, res) => {
+    const { method, url = '', headers } = req
+    if (ready !== undefined && url.endsWith('/ready')) {
+      res.writeHead(ready).end()
+      return
+    }
+    const pass = () => {
+      const sent = request({ port: gate().port, method, path: url, headers }, async (answer) => {
+        const { statusCode = 500 } = answer
+        if (statusCode >= 400) {
+          const body = await text(answer)
+          const isOpened = opened.includes(JSON.parse(body).code)
+          res.writeHead(isOpened ? 200 : statusCode, answer.headers).end(body)
+          return
+        }
+        res.writeHead(statusCode, answer.headers)
+        const isStream = answer.headers['content-type'] === 'text/event-stream'
+        answer.pipe(res, { end: !(isEndless && isStream) })
+        answer.on('error', () => isEndless || res.destroy())
+      })
+      sent.on('error', () => res.destroy())
+      req.pipe(sent)
+    }
+    setTimeout(pass, url === '/drill' ? delay : 0)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  proxies.push(server)
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+it.concurrent('keeps every promise, and says so in each format', async () => {
+  const { code, states, findings } = await drill([...EVERYTHING, '--metrics', 'drill.prom'])
+  expect({ states, code }).toEqual({ states: ALL_KEPT, code: 0 })
+  const { ms } = findings.find(({ name }) => name === 'revocation') ?? {}
+  const samples = readMetrics(await readFile('drill.prom', 'utf8'))
+  const sampleOf = (labels: object) =>
+    samples.find((one) => JSON.stringify(one.labels) === JSON.stringify(labels))?.value
+  expect(sampleOf({ promise: 'revocation', time: 'last_allowed' })).toBeCloseTo(
+    (ms?.last_allowed ?? Number.NaN) / 1000,
+    5,
+  )
+  expect(samples.filter(({ name, value }) => name.endsWith('_kept') && value === 1)).toHaveLength(
+    Object.keys(ALL_KEPT).length,
+  )
+})
+
+it.concurrent('measures only what it is asked for', async () => {
+  const { code, states } = await drill([])
+  expect(code).toBe(0)
+  expect(Object.entries(states).filter(([, state]) => state !== 'not measured')).toEqual([
+    ['keys', 'kept'],
+  ])
+})
+
+it.concurrent('repeats, one line of JSON for each drill', async () => {
+  const args = ['--gate', gate().url, '--audience', gate().url, '--every', '1ms', '--json']
+  const child = spawn(process.execPath, [
+    inject('command'),
+    ...['drill', '--key', 'ops.jwk', '--canary', 'canary.jwk', ...args],
+  ])
+  let seen = 0
+  for await (const line of createInterface({ input: child.stdout })) {
+    expect(JSON.parse(line)).toMatchObject({ kept: true, gate: gate().url })
+    if (++seen === 2) break
+  }
+  expect(seen).toBe(2)
+  child.kill()
+  await once(child, 'exit')
+})
+
+it.concurrent('needs rules that name the canaries: no other accepts their tokens', async () => {
+  const access = ['--key', 'canary.jwk', '--audience', gate().url]
+  const { stdout } = await runHere(['mint', ...access, '--client', 'drill-0'])
+  const ask = async (path: string) => {
+    const headers = { authorization: `Bearer ${stdout.trim()}` }
+    const response = await gate().fetch(path, { headers })
+    return [response.status, response.headers.get('www-authenticate')]
+  }
+  expect(await ask('/drill')).toEqual([200, null])
+  expect(await ask('/others')).toEqual([401, expect.stringContaining('invalid_token')])
+})
+
+const PATH = ['--path', '/drill']
+const STREAMS = ['--stream', '/events', '--stream', '/strict']
+const TIMED = [...PATH, '--public', '/open', '--requests', '3', '--added', '100ms']
+
+it.concurrent.each<{ fault: string; spoiling: Spoiling; args: string[]; broken: string[] }>([
+  {
+    fault: 'revoked agents are accepted',
+    spoiling: { opened: ['token_revoked'] },
+    args: PATH,
+    broken: ['revocation'],
+  },
+  {
+    fault: 'expired tokens are accepted',
+    spoiling: { opened: ['token_expired'] },
+    args: PATH,
+    broken: ['expiry'],
+  },
+  {
+    fault: 'a forged token is accepted',
+    spoiling: { opened: ['signature_invalid'] },
+    args: PATH,
+    broken: ['forged token'],
+  },
+  {
+    fault: 'an unsigned token is accepted',
+    spoiling: { opened: ['algorithm_forbidden'] },
+    args: PATH,
+    broken: ['unsigned token'],
+  },
+  {
+    fault: 'a token can be used twice',
+    spoiling: { opened: ['token_replayed'] },
+    args: ['--once', '/once'],
+    broken: ['replayed token'],
+  },
+  { fault: 'the path is slow', spoiling: { delay: 200 }, args: TIMED, broken: ['added time'] },
+  {
+    fault: 'streams do not end',
+    spoiling: { isEndless: true },
+    args: STREAMS,
+    broken: ['strict stream', 'bounded stream'],
+  },
+  { fault: 'the gate is not ready', spoiling: { ready: 503 }, args: [], broken: ['keys'] },
+])('reports that $fault', async ({ spoiling, args, broken }) => {
+  const { code, findings } = await drill(args, await spoiled(spoiling))
+  const found = findings.filter(({ state }) => state === 'broken').map(({ name }) => name)
+  expect({ found, code }, JSON.stringify(findings)).toEqual({ found: broken, code: 1 })
+})
+
+it.concurrent.each([
+  { why: 'no rule names the canaries', path: '/others', says: 'does not accept canaries' },
+  { why: 'no rule has the path', path: '/nothing', says: 'route_unknown' },
+  { why: 'the rule is public', path: '/open', says: 'no rule there reads a token' },
+])('cannot tell where $why, and says that', async ({ path, says }) => {
+  const { code, findings } = await drill(['--path', path])
+  const finding = findings.find(({ name }) => name === 'path')
+  expect([code, finding?.state, finding?.says]).toEqual([
+    2,
+    'unknown',
+    expect.stringContaining(says),
+  ])
+})
+
+it.concurrent.each([
+  ['--path', 'drill', 'must be a path'],
+  ['--path', '//elsewhere.example', 'must be a path'],
+  ['--public', '/open', '--public needs --path'],
+  ['--added', '1ms', '--added needs --public'],
+  ['--requests', '0', '--requests must be a number'],
+  ['--connections', '65', '--connections must be a number'],
+  ['--every', 'soon', '--every'],
+  ['--canary', 'none.jwk', 'Cannot read none.jwk'],
+])('refuses %s %s', async (option, value, says) => {
+  const { code, rest } = await drill([option, value])
+  expect([code, rest]).toEqual([2, { error: expect.stringContaining(says) }])
+})
