@@ -132,7 +132,7 @@ export async function measureExpiry(
   const end = elapsed() + (Math.floor(around.now()) + SHORT_LIFE - around.now()) * 1000
   const last = end + policy.gate.clock_tolerance
   const loop = traffic.repeat(path, token, 1, sleep)
-  await sleep(last + 2 * SLACK_MS - elapsed())
+  await sleep(Math.max(0, last + 2 * SLACK_MS - elapsed()))
   const sent = await loop.stop()
   const passed = sent.filter(hasPassed)
   const latest = passed.at(-1)
@@ -204,7 +204,9 @@ export async function measureRevocation(
   const loop = traffic.repeat(path, token, connections, sleep)
   await sleep(SLACK_MS / 2)
   const revoked = await revokeCanary(drill, agent, rule.bound)
-  if (revoked.ok) await sleep(revoked.value.known + rule.bound + SLACK_MS - elapsed())
+  if (revoked.ok) {
+    await sleep(Math.max(0, revoked.value.known + rule.bound + SLACK_MS - elapsed()))
+  }
   const sent = await loop.stop()
   const unknown = (says: string): Finding => ({ name, state: 'unknown', says })
   if (!revoked.ok) return [unknown(revoked.reason)]
