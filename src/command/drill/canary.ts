@@ -1,7 +1,7 @@
 import { type CryptoKey, generateKeyPair } from 'jose'
 import * as v from 'valibot'
 import { durationMs } from '../../gate/base/duration.ts'
-import { objectOf, own, ownText } from '../../gate/base/json.ts'
+import { type JsonObject, objectOf, own, ownText } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import type { Surroundings } from '../base/command.ts'
 import { accessTokenClaims, readKeyFile, signToken } from '../base/key-file.ts'
@@ -153,8 +153,8 @@ export async function ruleOf(
     const answer = await callAs(options, 'edgewarden:read', around, '/explain', sent)
     return answer.ok ? ok(answer.value.body) : fail(answer.reason.err[0] ?? 'no explanation')
   }
-  const routeIn = (explained: object) => {
-    const shown = objectOf(own(explained as never, 'route'))
+  const routeIn = (explained: JsonObject) => {
+    const shown = objectOf(own(explained, 'route'))
     return { match: ownText(shown, 'match'), resource: ownText(shown, 'resource') }
   }
   let answer = await explain(gate.resource)
