@@ -4,7 +4,7 @@ import type { Issuer } from './issuer.ts'
 import { readClaim } from './pattern.ts'
 import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
-import { includes, readScopeClaim } from './scopes.ts'
+import { includes, readScopeClaim, withoutIgnored } from './scopes.ts'
 import { type Json, type JsonObject, refuse } from './types.ts'
 import { isName } from './values.ts'
 
@@ -116,7 +116,7 @@ export function checkParentScopes(
   const path = issuer.delegation.parentScope
   const claim = path === undefined ? undefined : readClaim(claims, path)
   if (claim === undefined) return
-  const parents = readScopeClaim(claim) ?? refuse('delegation_malformed')
+  const parents = withoutIgnored(readScopeClaim(claim) ?? refuse('delegation_malformed'), issuer)
   const exceeds = scopes.some((scope) => !includes(policy, parents, scope))
   if (exceeds) refuse('delegation_scope_exceeded')
 }

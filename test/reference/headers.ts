@@ -40,7 +40,7 @@ function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
   const removed = new Set(namesThatAreSet(policy).map(spelling))
   const named = (headerOf(request, 'connection') ?? '')
     .split(',')
-    .map((each) => each.trim().toLowerCase())
+    .map((each) => spelling(each.trim()))
   const isShadow = rule.mode === 'shadow'
   const isRemoved = (name: string): boolean => {
     const word = spelling(name)
@@ -58,7 +58,7 @@ function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
     return (
       removed.has(word) ||
       HOP_BY_HOP.includes(name) ||
-      named.includes(name) ||
+      named.includes(word) ||
       REMOVED.includes(word) ||
       [...REMOVED_BEGINNINGS, policy.gate.identityPrefix].some((start) => word.startsWith(start))
     )

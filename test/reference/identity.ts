@@ -78,7 +78,8 @@ function readAgentId(claims: JsonObject, issuer: Issuer, actors: Actor[]): strin
   const found = firstPresent(claims, issuer.agentId)
   if (found === undefined) refuse('agent_id_missing')
   const [value, path] = found
-  if (!isName(value)) refuse('agent_id_malformed')
+  // With its prefix it is an id, too.
+  if (!isName(value) || !isName(issuer.agentPrefix + value)) refuse('agent_id_malformed')
   const isActor = namesOf(path)[0] === 'act'
   if (isActor && actors[0]?.issuer !== issuer.issuer) refuse('agent_issuer_mismatch')
   return value
@@ -101,11 +102,11 @@ function readWorkflow(claims: JsonObject, issuer: Issuer): string | undefined {
   const values = [...issuer.workflowId, ...own]
     .map((path) => readClaim(claims, path))
     .filter((value) => value !== undefined)
-  for (const value of values) if (!isName(value)) refuse('agent_id_malformed')
-  const [workflow] = values as string[]
-  if (workflow === undefined) return undefined
   const intended = readClaim(claims, 'intent.workflow_id')
   const all = intended === undefined ? values : [...values, intended]
+  for (const value of all) if (!isName(value)) refuse('agent_id_malformed')
+  const [workflow] = values as string[]
+  if (workflow === undefined) return undefined
   if (all.some((value) => value !== workflow)) refuse('workflow_conflict')
   return workflow
 }

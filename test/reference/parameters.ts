@@ -61,8 +61,8 @@ function readHeader(request: Request, name: string): string | undefined {
   if (second !== undefined) refuse('parameter_ambiguous')
   const connection = request.headers
     .filter(([other]) => other.toLowerCase() === 'connection')
-    .flatMap(([, value]) => value.split(',').map((each) => each.trim().toLowerCase()))
-  if (connection.includes(name.toLowerCase())) refuse('parameter_ambiguous')
+    .flatMap(([, value]) => value.split(',').map((each) => spelling(each.trim())))
+  if (connection.includes(spelling(name))) refuse('parameter_ambiguous')
   if (first === undefined) return undefined
   if (first[0].toLowerCase() !== name.toLowerCase()) refuse('parameter_ambiguous')
   if (!/^[\x20-\x7e\t]*$/.test(first[1])) refuse('parameter_ambiguous')

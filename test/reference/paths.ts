@@ -90,7 +90,7 @@ export function isAlwaysAmbiguous(path: string): boolean {
   if (!path.startsWith('/') || path.length > LONGEST || !UNESCAPED.test(path)) return true
   if (path.includes(';') || path.includes('//')) return true
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return true
-  if (/%25[0-9A-Fa-f]{2}/i.test(path)) return true
+  if (/%25[0-9A-Fa-f]{2}/.test(canonicalPath(path))) return true
   const text = decode(path)
   if (text === undefined || /\p{Cc}/u.test(text) || text.includes('\\')) return true
   // Also beside an escaped slash.

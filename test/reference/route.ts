@@ -129,7 +129,7 @@ const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))
 function isReserved(rule: Rule, path: string): boolean {
   const stripped = stripPrefix(rule, path)
   const form = rule.mcp === undefined ? METADATA : METADATA_WITHIN
-  if (![path, stripped].some((each) => form.test(each))) return false
+  if (![path, stripped].some((each) => form.test(each.replaceAll('%2F', '/')))) return false
   return pathTextOf(rule) !== path
 }
 

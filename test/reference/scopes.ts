@@ -24,9 +24,12 @@ export function scopesOfToken(claims: JsonObject, issuer: Issuer): string[] {
   const scopes = read.flatMap(
     (path) => readScopeClaim(readClaim(claims, path) as Json) ?? refuse('claim_malformed'),
   )
-  // Without `admin` scopes of the gate's own endpoints are ignored.
-  const own = (scope: string) => issuer.admin === false && scope.startsWith('edgewarden:')
-  return [...new Set(scopes)].filter((scope) => !own(scope))
+  return withoutIgnored([...new Set(scopes)], issuer)
+}
+
+/** Without `admin` scopes of the gate's own endpoints are ignored, in a token and in its parent. */
+export function withoutIgnored(scopes: string[], { admin }: Issuer): string[] {
+  return scopes.filter((scope) => admin !== false || !scope.startsWith('edgewarden:'))
 }
 
 /** Whether one of the scopes is, or includes by SCOPES, the needed one. */

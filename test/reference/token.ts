@@ -118,7 +118,7 @@ export function checkClaims(claims: JsonObject, demands: Demands): void {
   for (const name of ['nonce', 'at_hash', 'c_hash']) {
     if (claims[name] !== undefined) refuse('id_token')
   }
-  for (const name of required) if (claims[name] === undefined) refuse('claim_missing')
+  for (const name of required) if (!Object.hasOwn(claims, name)) refuse('claim_missing')
   const { clientRequired, clientId, distinctions } = issuer.profile
   const hasClient = clientId.some((path) => readClaim(claims, path) !== undefined)
   if (clientRequired && !hasClient) refuse('claim_missing')
