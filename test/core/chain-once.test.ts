@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import {
   type Admission,
   ALWAYS,
@@ -6,7 +6,7 @@ import {
   holdsAt,
   type Within,
 } from '../../src/gate/base/admission.ts'
-import { chain, type Step, stage } from '../../src/gate/base/chain.ts'
+import { chain, stage } from '../../src/gate/base/chain.ts'
 import { denials } from '../../src/gate/base/denial.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
 
@@ -84,7 +84,6 @@ const line = chain<{ readonly n: number; readonly path: string }>()
 const watch = { now: () => 0, onError: () => {} }
 const given = { n: 8, path: '/a' }
 const ports = { until: 9 }
-const ALL = ['named', 'half', 'each', 'quarter', 'last']
 
 const run = async (facts = given, recall?: Parameters<typeof line.run>[3]) =>
   line.run(facts, ports, watch, recall)
@@ -134,26 +133,6 @@ describe('a stage that asks nothing', () => {
 })
 
 describe('stages that are decided once', () => {
-  it('run in their order with the others where nothing is recalled', async () => {
-    for (const recall of [undefined, () => undefined]) {
-      ran = []
-      expect(await run(given, recall)).toMatchObject({
-        outcome: 'passed',
-        known: { ...given, name: 'a', half: 4, both: '/a 4', quarter: 2 },
-        waits: { quarter: 0 },
-      })
-      expect(ran).toEqual(ALL)
-    }
-    expect(line.stages.map(({ name }) => name)).toEqual(ALL)
-  })
-
-  it('leave an admission of what it is found by and of their facts, and of nothing else', async () => {
-    const admission = await admissionIn(given, ports, watch)
-    expect(admission.facts).toEqual({ n: 8, name: 'a', half: 4, quarter: 2 })
-    expect(Object.isFrozen(admission.facts)).toBe(true)
-    expect(admission.bytes).toBe(0)
-  })
-
   it.each<[string, Within | undefined, Within]>([
     ['as the one says', undefined, { first: 3, last: 9 }],
     ['where the other begins later', { first: 4, last: 99 }, { first: 4, last: 9 }],
@@ -186,42 +165,6 @@ describe('stages that are decided once', () => {
       waits: {},
     })
     if (again.outcome === 'passed') expect(again.known.admission).toBe(admission)
-  })
-
-  it('do not keep another from denying', async () => {
-    const admission = await admissionIn(given, ports, watch)
-    const decided = await run({ n: 8, path: '/no' }, () => admission)
-    expect(decided).toMatchObject({ outcome: 'denied', denial: { code: 'odd' } })
-    expect(decided.known).toMatchObject({ half: 4, quarter: 2, admission })
-  })
-
-  it('are asked for once, when the first of them is due, with the facts so far', async () => {
-    const recall = vi.fn(() => undefined)
-    await run(given, recall)
-    expect(recall.mock.calls).toHaveLength(1)
-    const asked: object[] = []
-    await run(given, (known) => {
-      asked.push({ ...known })
-      return undefined
-    })
-    expect(asked).toEqual([{ ...given, name: 'a' }])
-    recall.mockClear()
-    await run({ n: 8, path: '' }, recall)
-    expect(recall).not.toHaveBeenCalled()
-  })
-
-  it('leave no admission where one of them denies', async () => {
-    const decided = await run({ n: 7, path: '/a' }, () => undefined)
-    expect(decided.outcome).toBe('denied')
-    expect(decided.known).not.toHaveProperty('admission')
-  })
-
-  it('tell no steps where they did not run', async () => {
-    const admission = await admissionIn(given, ports, watch)
-    const steps: Step[] = []
-    const trace = (step: Step) => void steps.push(step)
-    await line.run(given, ports, { ...watch, trace }, () => admission)
-    expect(steps.map(({ stage }) => stage)).toEqual(['named', 'each', 'last'])
   })
 })
 

@@ -55,13 +55,6 @@ describe('a chain', () => {
     ])
   })
 
-  it('stops at a denial', async () => {
-    const run = await line.run({ n: 3 }, { add }, watch())
-    expect(run).toMatchObject({ outcome: 'denied', denial: { code: 'odd', detail: { n: 3 } } })
-    expect(run.waits).toEqual({})
-    expect(run.known).toEqual({ n: 3 })
-  })
-
   it('asks a stage that denied what it saw, where somebody asks for a trace', async () => {
     const asked: object[] = []
     const seeing = stage({
@@ -103,12 +96,6 @@ describe('a chain', () => {
     }
   })
 
-  it('stops at an end, with what is known so far', async () => {
-    const run = await line.run({ n: 0 }, { add }, watch())
-    expect(run.outcome).toBe('ended')
-    expect(run.known).toEqual({ n: 0, half: 0 })
-  })
-
   it.each([
     ['an error', new Error('secret')],
     ['no error', 'secret'],
@@ -127,18 +114,5 @@ describe('a chain', () => {
     })
     expect(JSON.stringify(run)).not.toContain('secret')
     expect(seen.errors).toEqual([['later', thrown]])
-  })
-
-  it('is data, is not changed by joining, and cannot be awaited', () => {
-    const start = chain<{ readonly n: number }>()
-    expect(start.and(half).stages.map(({ name }) => name)).toEqual(['half'])
-    expect(start.stages).toEqual([])
-    expect('then' in start).toBe(false)
-  })
-
-  it('leaves the facts it was given as they were', async () => {
-    const given = Object.freeze({ n: 4 })
-    await line.run(given, { add }, watch())
-    expect(given).toEqual({ n: 4 })
   })
 })

@@ -10,10 +10,10 @@ const RESOURCE = 'https://api.example.com'
 const ISSUER = 'https://auth.acme.example'
 const BETA = 'https://auth.beta.example'
 const rule = (more: JsonObject = {}) => [{ match: 'GET /v1/x', scopes: [], ...more }]
-type Row = readonly [code: string, sent: Sent, setting?: Setting]
+type Row = [code: string, sent: Sent, setting?: Setting]
 
-const decides = (rows: readonly Row[]) =>
-  it.each(rows)('says %s to %j (%j)', async (code, sent, setting) => {
+const decides = (rows: Row[]) =>
+  it.each<Row>(rows)('says %s to %j (%j)', async (code, sent, setting) => {
     expect(await said([sent], setting)).toEqual([code])
   })
 
@@ -33,6 +33,7 @@ describe('a path', () => {
   const SLASHES: Setting = {
     rules: [
       ...rule({ match: 'GET /models/{model}:load', encoded_slash: true }),
+      ...rule({ match: 'GET /open/{id}/*', encoded_slash: true }),
       ...rule({ match: 'GET /open/*' }),
     ],
   }
@@ -68,7 +69,7 @@ describe('a path', () => {
     ['path_ambiguous', { target: '/v1/admin/' }, ADMIN],
     ['forwarded', { target: '/v1/admins' }, ADMIN],
     ...rows('forwarded', at('/models/a%2Fb:load', '/models/a%2fb%2Fc:load'), SLASHES),
-    ...rows('path_ambiguous', at('/models%2Fa:load', '/open/a%2Fb'), SLASHES),
+    ...rows('path_ambiguous', at('/models%2Fa:load', '/open/a%2Fb', '/open/a/b%2Fc'), SLASHES),
     ['path_ambiguous', { target: '/v1/a%2Fb' }, OPEN],
     ['route_unknown', { target: '/.edgewarden/anything' }, OPEN],
     ['route_unknown', { target: '/__proto__' }],
@@ -133,6 +134,11 @@ describe('a host', () => {
     ['host_malformed', { host: 'api.example.com/v1' }],
     ['insecure_transport', { scheme: 'http' }],
     ['forwarded', { scheme: 'http' }, { gate: { insecure_http: true } }],
+    [
+      'forwarded',
+      { scheme: 'http' },
+      { rules: rule({ resource: 'http://localhost' }), claims: { aud: 'http://localhost' } },
+    ],
     ['forwarded', { host: 'b.example.com', target: '/v1/b' }, both],
     ['route_unknown', { target: '/v1/b' }, both],
   ])
@@ -153,6 +159,32 @@ describe('the method that a query names', () => {
       { rules: [{ match: 'GET /v1/x', access: 'public' }] },
     ],
   ])
+})
+
+describe('the limit of addresses', () => {
+  const setting: Setting = {
+    gate: { client_ip: 'connection', address_limit: { limit: 1, period: '60s' } },
+    rules: rule({ cors: { origins: ['*'] } }),
+  }
+  const preflight: Sent = {
+    method: 'OPTIONS',
+    headers: [
+      ['Origin', 'https://a.example'],
+      ['Access-Control-Request-Method', 'GET'],
+    ],
+  }
+  const from = (...addresses: string[]) => addresses.map((address): Sent => ({ address }))
+  it.each<[string, Sent[], string[]]>([
+    ['preflights too', [preflight, {}], ['preflight', 'address_limited']],
+    [
+      'a /64 as one address, and the next one apart',
+      from('2001:db8::1', '2001:db8::ffff:2', '2001:db8:0:1::1'),
+      ['forwarded', 'address_limited', 'forwarded'],
+    ],
+    ['each IPv4 address', from('192.0.2.1', '192.0.2.2'), ['forwarded', 'forwarded']],
+  ])('counts %s', async (_, sent, codes) => {
+    expect(await said(sent, setting)).toEqual(codes)
+  })
 })
 
 describe('the workflow that a request names', () => {
@@ -558,6 +590,10 @@ describe('a call of a tool', () => {
     deep: ['item:{arguments.item.id}'],
     pay: { scopes: [], when: 'arguments.amount < 100.0 && token.tenant == "blue"' },
     'near_*': { scopes: [], when: 'request.country == "DE"' },
+    classed: {
+      scopes: [],
+      when: { condition: 'request.headers["x-class"] == "a"', headers: ['x-class'] },
+    },
   }
   const setting = (scope: string, scopes = ['mcp']): Setting => ({
     rules: rule({
@@ -647,6 +683,15 @@ describe('a call of a tool', () => {
     ),
     ['forwarded', send(call('near_x')), setting('mcp')],
     ['condition_failed', { ...send(call('near_x')), country: 'AT' }, setting('mcp')],
+    // What the condition of any tool reads is read in one way only.
+    [
+      'parameter_ambiguous',
+      {
+        ...send(call('plain')),
+        headers: [...(send(call('plain')).headers ?? []), ['X-Class', 'a'], ['X_Class', 'b']],
+      },
+      setting('mcp weather:read'),
+    ],
     // Each call is judged by its own arguments.
     ['condition_failed', calls(['pay', { amount: 5 }], ['pay', { amount: 500 }]), setting('mcp')],
     ['condition_failed', calls(['pay', { amount: 500 }], ['pay', { amount: 5 }]), setting('mcp')],

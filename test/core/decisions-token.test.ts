@@ -11,10 +11,10 @@ const OTHERS = { beta: { issuer: BETA, agent_prefix: 'beta/' } }
 const rule = (more: JsonObject = {}) => [{ match: 'GET /v1/x', scopes: [], ...more }]
 
 /** A token with these claims laid over good ones. */
-type Row = readonly [code: string, claims: object, setting?: Setting]
+type Row = [code: string, claims: object, setting?: Setting]
 
-const decides = (rows: readonly Row[]) =>
-  it.each(rows)('says %s to %j (%j)', async (code, claims, setting) => {
+const decides = (rows: Row[]) =>
+  it.each<Row>(rows)('says %s to %j (%j)', async (code, claims, setting) => {
     expect(await said([{}], { claims: { ...claims }, ...setting })).toEqual([code])
   })
 
@@ -45,6 +45,32 @@ describe('times', () => {
   ])
 })
 
+it.each([
+  [-206, 'forwarded'],
+  [-205, 'token_revoked'],
+])(
+  'a JWT-SVID without iat counts as issued as early as its lifetime allows: %s s: %s',
+  async (by, code) => {
+    const issuer = 'spiffe://acme.example'
+    const sub = `${issuer}/agent`
+    const at = BEGIN + by
+    const revoke = [{ kind: 'subject', issuer, value: sub, mode: 'before', at } as const]
+    const svid: Setting = {
+      issuer: {
+        issuer,
+        profile: 'spiffe',
+        max_lifetime: '5m',
+        jwks_uri: 'https://spire.example/keys',
+      },
+      token: { key: 'svid' },
+      header: { typ: 'JWT' },
+      claims: { iss: undefined, sub, iat: undefined, exp: BEGIN + 100, scope: undefined },
+    }
+    const sent = { before: { keys: { acme: ['svid'] }, revoke } }
+    expect(await said([sent], svid)).toEqual([code])
+  },
+)
+
 /** A server whose tokens are for clients. */
 const CLIENTS: Setting = {
   issuer: { profile: 'cognito', audiences: ['c'] },
@@ -64,6 +90,11 @@ describe('the audience', () => {
     ['audience_mismatch', { aud: 'https://API.example.com' }],
     ['forwarded', { aud: `${RESOURCE}/mcp` }, { rules: rule({ resource: `${RESOURCE}/mcp` }) }],
     ['audience_mismatch', {}, { rules: rule({ resource: `${RESOURCE}/mcp` }) }],
+    [
+      'audience_mismatch',
+      { aud: `${RESOURCE}/mcp/` },
+      { rules: rule({ resource: `${RESOURCE}/mcp` }) },
+    ],
     ['forwarded', { aud: 'api' }, { issuer: { audiences: ['api'] } }],
     ['audience_mismatch', { aud: 'api/' }, { issuer: { audiences: ['api'] } }],
     ['audience_mismatch', {}, { issuer: { audiences: ['api'] } }],

@@ -51,26 +51,12 @@ describe('what was decided once of a token', () => {
     expect(await judged('/docs/1')).toEqual(['passed', 1])
   })
 
-  it.each<[string, Asked?]>([
-    ['/docs/1'],
-    ['/docs/2'],
-    ['/docs/2?a=b'],
-    ['/docs/%C3%A4'],
-    ['/docs/1', { method: 'HEAD' }],
-    ['/docs/1', { headers: { 'x-a': 'b' } }],
-  ])('holds for the same rule: %s %j', async (path, asked) => {
-    for (let i = 0; i < 3; i++) expect(await judged(path, TOKEN, asked)).toEqual(['passed', 0])
-  })
-
-  it('does not hold for another rule that asks for the same', async () => {
-    expect(await judged('/notes/1')).toEqual(['passed', 1])
-    expect(await judged('/notes/1')).toEqual(['passed', 0])
-    expect(await judged('/docs/1')).toEqual(['passed', 0])
-  })
-
-  it('does not hold for another token of the same claims', async () => {
-    expect(await judged('/docs/1', minted())).toEqual(['passed', 1])
-  })
+  it.each<[string, Asked?]>([['/docs/1'], ['/docs/2'], ['/docs/1', { method: 'HEAD' }]])(
+    'holds for the same rule: %s %j',
+    async (path, asked) => {
+      for (let i = 0; i < 3; i++) expect(await judged(path, TOKEN, asked)).toEqual(['passed', 0])
+    },
+  )
 
   it('holds from when the token could first be used, and not a second before', async () => {
     line.clock.at = (NOW - 65) * 1000
@@ -94,12 +80,6 @@ describe('what was decided once of a token', () => {
     expect(await judged('/docs/1', TOKEN, {}, under)).toEqual(['passed', 0])
     // Only the last is remembered.
     expect(await judged('/docs/1')).toEqual(['passed', 1])
-  })
-
-  it('does not hold under a policy of the same rules that denies it', async () => {
-    const under = { ...rules, includedBy: () => [] }
-    for (let i = 0; i < 2; i++) expect(await ask('/docs/1', TOKEN, {}, under)).toBe('scope_missing')
-    expect(await judged('/docs/1')).toEqual(['passed', 0])
   })
 
   it('does not hold under another key, be it equal and of the same name', async () => {
@@ -139,14 +119,6 @@ describe('values of the path', () => {
       ['/own/1/x/2', ['passed', 0]],
     ] as const) {
       expect(await judged(path, token), path).toEqual(asked)
-    }
-  })
-
-  it('are held apart where identifiers are made of them', async () => {
-    const token = minted({ authorization_details: [{ type: 't', identifier: '1' }] })
-    for (let i = 0; i < 2; i++) {
-      expect(await ask('/tools/1', token)).toBe('passed')
-      expect(await ask('/tools/2', token)).toBe('authorization_details_missing')
     }
   })
 })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { NOW } from '../kit/facts.ts'
 import { type Asked, startLine } from '../kit/line.ts'
 import { changedAt, twinOf } from '../kit/variants.ts'
-import { FAILING, FOREIGN, keys, minted, POLICY, TOKEN } from '../line-cases.ts'
+import { FOREIGN, keys, minted, POLICY, TOKEN } from '../line-cases.ts'
 
 let line: ReturnType<typeof startLine>
 beforeEach(() => {
@@ -27,59 +27,6 @@ describe('a warm token', () => {
     expect(line.verified()).toBe(0)
     expect(line.kept()).toEqual([TOKEN])
   }
-
-  const moved = FAILING.filter(({ token }) => token === TOKEN)
-  it.each(moved)('is judged as a cold one: $code ($path)', async ({ code, path, token, asked }) => {
-    expect(await ask(path, token, asked)).toBe(code)
-    await isStillWarm()
-  })
-
-  it.each([
-    ['token', 'token-1'],
-    ['agent', 'planner'],
-    ['subject', 'alice'],
-    ['client', 'planner'],
-    ['workflow', 'run-1'],
-    ['key', 'key-1'],
-    ['issuer', ''],
-  ] as const)('is refused while its %s %j is revoked', async (kind, value) => {
-    const lift = await line.revoke(kind, value)
-    for (let i = 0; i < 2; i++) expect(await ask('/docs/1', TOKEN)).toBe('token_revoked')
-    await lift()
-    await isStillWarm()
-  })
-
-  it.each([
-    [599, 'passed'],
-    [604, 'passed'],
-    [605, 'token_expired'],
-    [9_999, 'token_expired'],
-    [-66, 'token_issued_in_future'],
-  ])('is asked for the time: after %i s it is %s', async (seconds, code) => {
-    line.clock.at = (NOW + seconds) * 1000
-    expect(await ask('/docs/1', TOKEN)).toBe(code)
-  })
-
-  it('is judged by the path it asks for', async () => {
-    for (let i = 0; i < 2; i++) {
-      expect(await ask('/runs/run-1', TOKEN)).toBe('passed')
-      expect(await ask('/runs/run-2', TOKEN)).toBe('workflow_mismatch')
-    }
-    expect(line.kept()).toEqual([TOKEN, TOKEN])
-    expect(await ask('/docs/1', TOKEN)).toBe('passed')
-    expect(line.verified()).toBe(0)
-  })
-
-  it('says nothing of a request without it', async () => {
-    expect(await ask('/docs/1')).toBe('credential_missing')
-    const { code, known } = await line.ask(POLICY, '/optional')
-    expect(code).toBe('ended')
-    for (const fact of ['credential', 'token', 'access', 'agent'] as const) {
-      expect(known[fact]).toBeUndefined()
-    }
-    const open = await line.ask(POLICY, '/open', TOKEN)
-    expect(open.known.agent).toBeUndefined()
-  })
 
   it('is refused with any bit of it changed', async () => {
     for (let i = 0; i < TOKEN.length; i += i < TOKEN.length - 6 ? 3 : 1) {

@@ -12,15 +12,10 @@ const LONG = ' '.repeat(LIMITS.tokenLength)
 
 describe('parseJsonObject', () => {
   it.each([
-    '{}',
-    '{"a":1}',
     ' {\n"a" : [1, {"a": 2}, {"a": 3}] } ',
-    '{"a":{"b":1},"b":{"a":2}}',
     '{"a":"a","b":"a","c":["a","a"]}',
     '{"a":"{\\"a\\":1,","b":"\\\\","c":"]}"}',
     '{"a":1,"A":2,"á":3,"a\\u0301":4}',
-    '{"":1," ":2}',
-    '{"a":1e300,"b":-0.5,"c":null,"d":true}',
     '{"constructor":2,"toString":3,"a":"__proto__","b":["__proto__"]}',
     nested(LIMITS.jsonDepth),
   ])('takes %.60s', (text) => {
@@ -30,39 +25,21 @@ describe('parseJsonObject', () => {
 
   it.each([
     '',
-    'null',
     '[]',
-    '[{}]',
-    '"{}"',
-    '1',
     '{',
     '{}{}',
-    '{"a":1,}',
-    "{'a':1}",
-    '{a:1}',
     '{"a":NaN}',
-    '{"a":01}',
     '{"a":"\n"}',
     '\ufeff{}',
-    '{} // x',
     '{"a":1,"a":1}',
-    '{"a":1,"b":2,"a":3}',
     '{"a":1,"\\u0061":2}',
-    '{"\\u0061":1,"\\u0061":2}',
     '{"\\"":1,"\\u0022":2}',
-    '{"a":{"b":1,"b":2}}',
     '{"a":[{"b":{"c":1,"c":2}}]}',
     '{"a":"}","a":2}',
-    '{"a":[],"a":[]}',
-    '{"a":{},"a":{}}',
     '{"":1,"":2}',
     '{:1}',
-    '["a":1]',
     '"a":1',
-    '{"a"::1}',
     '{"a":"b":1}',
-    '{"a":["b":1]}',
-    '{"__proto__":1}',
     '{"a":[{"__proto__":{"b":1}}]}',
     '{"\\u005f_proto__":null}',
     nested(LIMITS.jsonDepth + 1),
@@ -99,7 +76,7 @@ describe('parseJson', () => {
     expect(parseJson(text)).toBeUndefined()
   })
 
-  it.each([2, 3, 64, 100])('goes %i levels deep', (depth) => {
+  it.each([2, 64])('goes %i levels deep', (depth) => {
     for (const text of [nested(depth), `${'['.repeat(depth)}${']'.repeat(depth)}`]) {
       expect(parseJson(text, depth)).toEqual(JSON.parse(text))
       expect(parseJson(` ${text}`, depth)).toEqual(JSON.parse(text))

@@ -6,40 +6,25 @@ import { tries } from '../kit/property.ts'
 describe('networkOf', () => {
   it.each([
     ['192.0.2.7', '192.0.2.7'],
-    ['::ffff:192.0.2.7', '192.0.2.7'],
     ['::FFFF:c000:207', '192.0.2.7'],
     ['0:0:0:0:0:ffff:192.0.2.7', '192.0.2.7'],
-    ['::ffff:10.0.255.1', '10.0.255.1'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:DB8:1:2::', '2001:db8:1:2::/64'],
     ['2001:0db8:0001:0002:ffff:ffff:ffff:ffff', '2001:db8:1:2::/64'],
     ['2001:db8::1', '2001:db8:0:0::/64'],
     ['2001:db8:0:1::1', '2001:db8:0:1::/64'],
-    ['1:2:3:4:5:6:7::', '1:2:3:4::/64'],
     ['::1', '0:0:0:0::/64'],
-    ['::', '0:0:0:0::/64'],
     ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ])('of %s is %s', (address, network) => expect(networkOf(address)).toBe(network))
 
   it.each([
     '',
-    'unknown',
     '999.1.1.1',
     '[2001:db8::1]',
     '2001:db8::1::2',
-    '1:2:3:4:5:6:7:8:9',
-    ':',
     '1:2:3',
     '::1]/x@[::2',
     '::ffff:1.2.3',
-    'x'.repeat(64),
   ])('leaves %j, which is no address, as it is', (text) => expect(networkOf(text)).toBe(text))
-
-  it('cuts what is long', () => {
-    expect(networkOf('x'.repeat(65))).toBe('x'.repeat(64))
-    expect(networkOf(`${'0:'.repeat(40)}1`)).toHaveLength(64)
-  })
 
   it('has one name for a /64, and another for the next', () => {
     const group = fc.integer({ min: 0, max: 0xffff })
@@ -95,70 +80,40 @@ describe('isPrivateHost', () => {
       expect([host, isPrivateHost(hostOf(host))]).toEqual([host, false])
   })
 
-  it.each([
-    '0x7f.1',
-    '0x7f000001',
-    '2130706433',
-    '017700000001',
-    '127.1',
-    '127.0.0.1.',
-    '0',
-    '0xa9fea9fe',
-    '１２７.0.0.1',
-    '127。0。0。1',
-    '%31%32%37.1',
-  ])('knows %s by what a URL makes of it', (host) => expect(isPrivateHost(hostOf(host))).toBe(true))
+  it.each(['0x7f.1', '2130706433', '127.0.0.1.', '１２７.0.0.1'])(
+    'knows %s by what a URL makes of it',
+    (host) => expect(isPrivateHost(hostOf(host))).toBe(true),
+  )
 
   it.each([
     '[::]',
     '[::1]',
-    '[0:0:0:0:0:0:0:1]',
-    '[fc00::]',
     '[fdff:ffff::1]',
-    '[fe80::1]',
     '[febf:ffff::1]',
     '[fec0::1]',
     '[ff02::1]',
     '[64:ff9b:1::808:808]',
-    'localhost',
     'localhost.',
-    'LocalHost',
-    'keys.localhost',
     'keys.localhost.',
-    'a.b.localhost',
-    'localhost..',
   ])('knows %s', (host) => {
     expect(isPrivateHost(host)).toBe(true)
     expect(isPrivateHost(hostOf(host))).toBe(true)
   })
 
-  it.each([
-    '',
-    '.',
-    '[',
-    '[::1',
-    '::1',
-    '[fe80::1%25eth0]',
-    '1.2.3.4.5',
-    '256.1.1.1',
-    'a b',
-    'a:b',
-  ])('takes %j, which is no host, for private', (text) => expect(isPrivateHost(text)).toBe(true))
+  it.each(['', '[::1', '[fe80::1%25eth0]', '1.2.3.4.5', '256.1.1.1', 'a b'])(
+    'takes %j, which is no host, for private',
+    (text) => expect(isPrivateHost(text)).toBe(true),
+  )
 
   it.each([
     'auth.acme.example',
-    'auth.acme.example.',
     'localhost.acme.example',
-    'evillocalhost',
     '10.0.0.1.acme.example',
-    '8.8.8.8',
     '[2001:4860:4860::8888]',
     '[::ffff:8.8.8.8]',
     '[64:ff9b::8.8.8.8]',
     '[64:ff9b:2::1]',
     '[fbff::1]',
-    '[fe00::1]',
-    '[1::7f00:1]',
     // A name that resolves to loopback is a name like another.
     'localtest.me',
   ])('lets %s be', (host) => expect(isPrivateHost(hostOf(host))).toBe(false))

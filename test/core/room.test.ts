@@ -2,7 +2,6 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { createHold, readBody } from '../../src/gate/base/body.ts'
-import { LIMITS } from '../../src/gate/base/limits.ts'
 import { createRooms } from '../../src/gate/base/room.ts'
 
 let now = 0
@@ -44,11 +43,6 @@ it('is left by those who are there no more', async () => {
     .toBe(3)
   kept.leave()
   expect(rooms.taken).toBe(0)
-})
-
-it('has an eighth of all for one, and a body of any rule fits there', () => {
-  const { bytes, ofOne } = LIMITS.heldBodies
-  expect([bytes / 8, LIMITS.heldBodyBytesMost]).toEqual([ofOne, ofOne])
 })
 
 it.each([1, 1_000, 1_024, 100_000, 300_000])(

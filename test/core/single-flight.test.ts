@@ -38,15 +38,6 @@ describe('share', () => {
     expect(runs()).toBe(2)
   })
 
-  it('keeps names apart', async () => {
-    const { flights, terms, work, runs } = start()
-    await Promise.all([
-      share(flights, 'a', terms, work(Promise.resolve())),
-      share(flights, 'b', terms, work(Promise.resolve())),
-    ])
-    expect(runs()).toBe(2)
-  })
-
   it('hands its work to waitUntil, and a failure there is no failure', async () => {
     const { flights, terms, work, kept } = start()
     const shared = share(flights, 'a', terms, work(Promise.reject(new Error('down'))))
@@ -54,14 +45,6 @@ describe('share', () => {
     expect(kept).toHaveLength(1)
     await expect(kept[0]).resolves.toBeUndefined()
     expect(flights.size).toBe(0)
-  })
-
-  it('fails for all when its work fails, without trying again for each', async () => {
-    const { flights, terms, work, runs } = start()
-    const down = work(new Promise((_, reject) => setImmediate(reject, new Error('down'))))
-    const all = [share(flights, 'a', terms, down), share(flights, 'a', terms, down)]
-    for (const { status } of await Promise.allSettled(all)) expect(status).toBe('rejected')
-    expect(runs()).toBe(1)
   })
 
   it('starts anew, once for all, where the request that started it is gone', async () => {
@@ -89,25 +72,6 @@ describe('share', () => {
     expect(isInFlight(flights, 'a', terms)).toBe(true)
     next.resolve()
     await second
-  })
-
-  it('forgets those that are lost when the next one starts', async () => {
-    const { flights, terms, work, clock } = start()
-    const silent = new Promise<void>(() => {})
-    for (let i = 0; i < 100; i++) void share(flights, `lost ${i}`, terms, work(silent))
-    clock.at = 500
-    void share(flights, 'young', terms, work(silent))
-    clock.at = 1_000
-    await share(flights, 'a', terms, work(Promise.resolve()))
-    expect([...flights.keys()]).toEqual(['young'])
-  })
-
-  it('waits no longer than a flight lasts', async () => {
-    const { flights, terms, work, runs } = start()
-    const short = { ...terms, maxAgeMs: 20 }
-    const silent = work(new Promise(() => {}))
-    await Promise.all([share(flights, 'a', short, silent), share(flights, 'a', short, silent)])
-    expect(runs()).toBe(2)
   })
 })
 
@@ -167,14 +131,6 @@ describe('fresh readings of one name', () => {
     expect([await first, await third]).toEqual([1, 3])
   })
 
-  it('do not wait for those of another', async () => {
-    const { readings, ask } = startReadings()
-    void ask('a')
-    const other = ask('b')
-    readings[1]?.resolve(7)
-    expect(await other).toBe(7)
-  })
-
   it('fail for all who share one, and for nobody else', async () => {
     const { readings, ask, turn } = startReadings()
     const first = ask()
@@ -205,19 +161,5 @@ describe('fresh readings of one name', () => {
     await turn()
     readings[2]?.resolve(3)
     expect(await third).toBe(3)
-  })
-
-  it('are not waited for once they are lost', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const { clock, readings, ask } = startReadings(20)
-    void ask()
-    const second = ask()
-    clock.at = 20
-    const third = ask()
-    expect(readings).toHaveLength(2)
-    await vi.advanceTimersByTimeAsync(20)
-    readings[1]?.resolve(2)
-    expect(await Promise.all([second, third])).toEqual([2, 2])
-    expect(readings).toHaveLength(2)
   })
 })

@@ -60,7 +60,6 @@ describe('an exact limit', () => {
 
   it.each<[Answer, Answer, number]>([
     ['fails', 'fails', 2],
-    ['hangs', 'hangs', 2],
     ['fails', 'hangs', 2],
     ['is overloaded', 'answers', 1],
   ])('rejects where it %s, then %s', async (first, second, asked) => {
@@ -158,12 +157,6 @@ describe('a refusal', () => {
     expect(await take()).toBe(false)
   })
 
-  it('is of one name alone', async () => {
-    const { take } = counting()
-    expect([await take(), await take(), await take()]).toEqual([true, true, false])
-    expect(await take('b')).toBe(true)
-  })
-
   it('is by the numbers of the rule as they are now', async () => {
     const { take } = counting()
     const one = (daily: number) => ({ ...SECOND, quotas: { daily } })
@@ -244,7 +237,7 @@ describe('a limit by a binding', () => {
     expect(await no.limits.take(BOUND, 'name', true)).toEqual(refused)
   })
 
-  it.each([{}, { success: 'true' }, { success: 1 }])('rejects with %j', async (answer) => {
+  it.each([{}, { success: 'true' }])('rejects with %j', async (answer) => {
     await expect(bound(() => answer).limits.take(BOUND, 'name', true)).rejects.toThrow('malformed')
   })
 
@@ -256,15 +249,5 @@ describe('a limit by a binding', () => {
     const { limits, keys } = bound(answer)
     await expect(limits.take(BOUND, 'name', true)).rejects.toThrow()
     expect(keys).toHaveLength(1)
-  })
-
-  it('rejects where it is not bound', async () => {
-    await expect(limitsOf().take(BOUND, 'name', true)).rejects.toThrow('RL is not bound')
-  })
-
-  it('is not asked where nothing may be spent', async () => {
-    const { limits, keys } = bound(() => ({ success: false }))
-    expect(await limits.take(BOUND, 'name', false)).toEqual(ok({}))
-    expect(keys).toEqual([])
   })
 })

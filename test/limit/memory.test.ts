@@ -38,14 +38,6 @@ describe('limits of one process', () => {
     for (let i = 0; i < 12_000; i++) await spend(`later-${i}`)
     expect(await spend('first')).toMatchObject({ ok: true, value: { bucket: { left: 1 } } })
   })
-
-  it('know no bindings', async () => {
-    const limits = createMemoryLimits({ clock: clockAt() })
-    const limit = { kind: 'approximate', per: 'agent', binding: 'RL' } as const
-    await expect(limits.take(limit, 'a', true)).rejects.toThrow('RL is not bound')
-    const address = { kind: 'binding', binding: 'RL' } as const
-    await expect(limits.takeAddress(address, '192.0.2.1')).rejects.toThrow('RL is not bound')
-  })
 })
 
 describe('limits of addresses', () => {

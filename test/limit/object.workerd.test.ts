@@ -106,26 +106,6 @@ describe('the object that counts', () => {
     const left = await runInDurableObject(object, (_, { storage }) => [...storage.kv.list()])
     expect(left).toEqual([])
   })
-
-  it('pays back from now on what was spent while a clock was far ahead', async () => {
-    const ten: Quotas = { bucket: { limit: 10, period: MINUTE } }
-    at(365 * DAY)
-    for (let i = 0; i < 10; i++) await limiterOf('ahead').take(ten, true)
-    at(0)
-    expect(await limiterOf('ahead').take(ten, true)).toMatchObject({ reason: { retryAfter: 6 } })
-    at(6_000)
-    expect(await limiterOf('ahead').take(ten, true)).toMatchObject({ ok: true })
-  })
-
-  it('counts by the rule as it is with each call', async () => {
-    at(0)
-    for (let i = 0; i < 10; i++) await limiterOf('changed').take(HUNDRED, true)
-    const smaller: Quotas = { bucket: { limit: 5, period: 5_000 } }
-    expect(await limiterOf('changed').take(smaller, true)).toMatchObject({
-      ok: false,
-      reason: { retryAfter: 1 },
-    })
-  })
 })
 
 describe('limits behind the namespace', () => {
@@ -133,17 +113,6 @@ describe('limits behind the namespace', () => {
     objects: RATE_LIMITER as never,
     binding: (name) => (env as Record<string, never>)[name],
     addresses: { takeAddress: () => Promise.reject(new Error('not asked')) },
-  })
-
-  it('are counted apart by name', async () => {
-    at(0)
-    const limit = { kind: 'exact', per: 'agent', quotas: { daily: 1 } } as const
-    expect(await limits.take(limit, 'one', true)).toEqual({
-      ok: true,
-      value: { day: { left: 0, reset: 43_200 } },
-    })
-    expect(await limits.take(limit, 'one', true)).toMatchObject({ ok: false })
-    expect(await limits.take(limit, 'other', true)).toMatchObject({ ok: true })
   })
 
   /** Takes until it is refused; windows of the binding may change once on the way. */

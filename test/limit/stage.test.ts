@@ -25,12 +25,6 @@ const needs = (
 const limitsOf = (outcome: Limits['take'] = () => ok(LEFT)) => ({ take: vi.fn(outcome) })
 
 describe('limit', () => {
-  it('asks nobody where the rule has none, and does not wait', () => {
-    const limits = limitsOf()
-    expect(limit.run(needs(undefined), { limits })).toEqual(ok({ limited: undefined }))
-    expect(limits.take).not.toHaveBeenCalled()
-  })
-
   it('takes one, and tells what is left', async () => {
     const limits = limitsOf()
     const outcome = await limit.run(needs(EXACT), { limits })
@@ -83,18 +77,6 @@ describe('limit', () => {
     expect(outcome).toEqual(ok({ limited: undefined }))
     expect(limits.take).toHaveBeenCalledExactlyOnceWith(EXACT, expect.any(String), false)
   })
-
-  it('makes the name once for an admission, and says what it weighs', async () => {
-    const digest = vi.spyOn(crypto.subtle, 'digest')
-    const limits = limitsOf()
-    const given = needs(EXACT)
-    for (let i = 0; i < 3; i++) await limit.run(given, { limits })
-    expect(digest).toHaveBeenCalledOnce()
-    await limit.run({ ...given, admission: admissionFor() }, { limits })
-    expect(digest).toHaveBeenCalledTimes(2)
-    expect(given.admission.bytes).toBe(256)
-    digest.mockRestore()
-  })
 })
 
 describe('what is counted together', () => {
@@ -141,15 +123,6 @@ describe('what is counted together', () => {
     ])
     expect(other).toBe(one)
     expect(elsewhere).not.toBe(one)
-  })
-
-  it('is the same whatever else differs', async () => {
-    const same = await Promise.all([
-      nameIn('agent'),
-      nameIn('agent', { clientId: 'd', workflowId: 'v', type: 'tool' }),
-      nameIn('agent', { route: { mode: 'shadow' } }),
-    ])
-    expect(new Set(same).size).toBe(1)
   })
 
   it('cannot be made to meet by what stands in the parts', async () => {

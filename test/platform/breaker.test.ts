@@ -41,14 +41,6 @@ it('waits a second for a late dependency, and for no other', async () => {
   expect(await callFor(SHORT, never, 'other')).toBe('waits')
 })
 
-it('waits for all calls of one moment no longer', async () => {
-  const { breaker, makeLate } = start()
-  await makeLate()
-  const all = Promise.all([1, 2, 3].map(() => breaker.call('one', never, MS).catch(String)))
-  await vi.advanceTimersByTimeAsync(SHORT)
-  expect(await all).toEqual(Array(3).fill(`Error: no answer within ${SHORT} ms`))
-})
-
 it.each([
   ['at once', 0],
   ['within the second', SHORT - 1],

@@ -1,9 +1,11 @@
 /** What a rule allows of the messages to an MCP server: stages `mcp_access`, `use_scope` and `use_condition`. */
+
 import { evaluate, type Variables } from './conditions.ts'
 import { checkArguments, fillScope, readsArguments } from './mcp-arguments.ts'
 import { type Entry, entriesOfTemplate, findEntry } from './mcp-names.ts'
 import type { McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
 import { GONE, NEWEST } from './mcp-types.ts'
+import { readWhen } from './rule.ts'
 
 /** Methods that any token of the rule may call. docs/mcp.md, "Methods" */
 export const FREE = [
@@ -41,7 +43,9 @@ function fullNeed(need: Need): {
   agent_types?: string[]
   when?: string
 } {
-  return Array.isArray(need) || 'any' in need ? { scopes: need } : need
+  if (Array.isArray(need) || 'any' in need) return { scopes: need }
+  const { when, ...rest } = need
+  return { ...rest, ...(when !== undefined && { when: readWhen(when).condition }) }
 }
 
 function isMethodAllowed({ method }: Message, revision: string, table: McpTable): boolean {

@@ -5,7 +5,10 @@ import type { JsonObject } from './types.ts'
 export type Need =
   | string[]
   | { any: string[] }
-  | { scopes: string[] | { any: string[] }; agent_types?: string[]; when?: string }
+  | { scopes: string[] | { any: string[] }; agent_types?: string[]; when?: When }
+
+/** A condition, as the policy writes it. */
+export type When = string | { condition: string; headers?: string[]; query?: string[] }
 
 /** The table `mcp` of a rule, as the policy writes it. */
 export interface McpTable {

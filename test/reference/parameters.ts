@@ -1,6 +1,6 @@
 /** Headers and query parameters that a rule reads: each must have one reading (`parameter_ambiguous`). */
 import { decode } from './paths.ts'
-import type { Rule } from './rule.ts'
+import { type Rule, readWhen } from './rule.ts'
 import { type Request, refuse } from './types.ts'
 import { isReadAsName, spelling } from './values.ts'
 
@@ -23,13 +23,14 @@ export function readParameters(
   query: string | undefined,
   params: Record<string, string>,
 ): Parameters {
+  const conditions = conditionsOf(rule)
   const headers: Record<string, string> = {}
-  for (const name of rule.when?.headers ?? []) {
+  for (const name of conditions.flatMap((when) => when.headers)) {
     const value = readHeader(request, name)
     if (value?.includes(',')) refuse('parameter_ambiguous')
     if (value !== undefined) headers[name] = value
   }
-  const names = rule.when?.query ?? []
+  const names = conditions.flatMap((when) => when.query)
   const form = readForm(rule, names, query)
   const asked: Record<string, string> = {}
   for (const name of names) {
@@ -37,6 +38,15 @@ export function readParameters(
     if (value !== undefined) asked[name] = value
   }
   return { headers, query: asked, workflow: readWorkflow(rule, request, form, params) }
+}
+
+/** Those of the rule, and of all that may be used of an MCP server, whatever a request uses. */
+function conditionsOf({ when, mcp }: Rule): NonNullable<Rule['when']>[] {
+  const needs = [mcp?.tools, mcp?.prompts, mcp?.resources].flatMap((all) =>
+    Object.values(all ?? {}),
+  )
+  const uses = needs.flatMap((need) => ('when' in need && need.when ? [readWhen(need.when)] : []))
+  return [...(when ? [when] : []), ...uses]
 }
 
 function readWorkflow(

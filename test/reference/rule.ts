@@ -3,6 +3,7 @@ import type { AgenticRule } from './agentic.ts'
 import { type DelegationLimits, readDelegation } from './delegationLimits.ts'
 import { type Freshness, type Gate, readFreshness } from './gate.ts'
 import type { McpTable } from './mcp.ts'
+import type { When } from './mcp-types.ts'
 import { type PathPattern, readPattern } from './paths.ts'
 import { seconds } from './values.ts'
 
@@ -98,7 +99,7 @@ export function readRule(table: Table, gate: Gate): Rule {
     details: (given<Table[]>('authorization_details') ?? []).map(readDetail),
     acrValues: given('acr_values'),
     maxAge: seconds(table.max_age),
-    when: readWhen(table.when),
+    when: table.when === undefined ? undefined : readWhen(table.when as When),
     cors: given('cors'),
     origin: given<string>('origin') ?? gate.origin,
     stripPrefix: given<string>('strip_prefix') ?? '',
@@ -167,14 +168,11 @@ function readDetail(table: Table): NeededDetail {
   }
 }
 
-function readWhen(value: unknown): Rule['when'] {
-  if (value === undefined) return undefined
-  const table = typeof value === 'string' ? { condition: value } : (value as Table)
-  return {
-    condition: table.condition as string,
-    headers: ((table as Table).headers as string[] | undefined) ?? [],
-    query: ((table as Table).query as string[] | undefined) ?? [],
-  }
+/** A condition, of a rule or of an entry of `mcp`, with the headers and parameters that it lists. */
+export function readWhen(when: When): NonNullable<Rule['when']> {
+  if (typeof when === 'string') return { condition: when, headers: [], query: [] }
+  const { condition, headers = [], query = [] } = when
+  return { condition, headers, query }
 }
 
 function readRateLimit(table: Table | undefined): RateLimit | undefined {

@@ -82,18 +82,6 @@ describe('the object that remembers', () => {
     expect((await stored('expiring')).names).toEqual(['a'])
   })
 
-  it('remembers a name for who comes second, too', async () => {
-    at(0)
-    const shard = shardOf('second')
-    expect(await shard.claim('a', T + 30, 'one')).toBe(true)
-    expect(await shard.claim('a', T + 60, 'two')).toBe(false)
-    expect(await shard.claim('a', T + 40, 'one')).toBe(true)
-    at(59)
-    expect(await shard.claim('a', T + 60, 'three')).toBe(false)
-    at(60)
-    expect(await shard.claim('a', T + 90, 'three')).toBe(true)
-  })
-
   it('drops what has expired, in the minute after, and wakes for the rest', async () => {
     at(0)
     const shard = shardOf('dropping')

@@ -1,22 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { showPolicy } from '../../src/gate/policy/show.ts'
-import { ACME, CHAT, ENV, mistakes, parse, policy, rule } from '../policy/support.ts'
+import { ACME, CHAT, ENV, mistakes, parse } from '../policy/support.ts'
 
 const once = (more: object = {}) => ({ ROUTES: [{ ...CHAT, single_use: true, ...more }] })
 
 describe('single_use', () => {
-  it.each([
-    [true, true],
-    [false, undefined],
-  ])('reads and shows %j', (written, read) => {
-    const vars = once({ single_use: written })
-    expect(rule(vars).singleUse).toBe(read)
-    expect(showPolicy(policy(vars)).routes[0]?.single_use).toBe(read)
-  })
-
   it.each<[more: object, expected: string]>([
     [{ single_use: 'true' }, 'ROUTES[0].single_use: must be true or false'],
-    [{ single_use: 1 }, 'ROUTES[0].single_use: must be true or false'],
     [
       { access: 'public', scopes: [] },
       'ROUTES[0].single_use: is only for rules with access = "required": this one is public',
@@ -32,15 +21,6 @@ describe('single_use', () => {
   ])('refuses %j', (more, expected) => {
     expect(mistakes(once(more))).toEqual([expected])
   })
-
-  it.each([{ access: 'public' }, { access: 'optional' }])(
-    'that is false may stand beside %j',
-    (more) => {
-      const { match } = CHAT
-      const scopes = more.access === 'public' ? {} : { scopes: [] }
-      expect(mistakes({ ROUTES: [{ match, ...scopes, ...more, single_use: false }] })).toEqual([])
-    },
-  )
 
   it('needs what remembers, and nothing else does', () => {
     const env = {
@@ -93,8 +73,6 @@ describe('possession and replay', () => {
   it.each([
     ['POST /x', 'window', [expect.stringMatching(/POST may change something/)]],
     ['GET,PUT,DELETE /x', 'window', [expect.stringMatching(/PUT, DELETE may change/)]],
-    ['GET,OPTIONS /x', 'window', []],
-    ['POST /x', 'exact', []],
   ])('%s with replay = %j', (match, replay, expected) => {
     expect(warned({ match, replay })).toEqual(expected)
   })

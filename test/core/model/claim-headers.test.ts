@@ -9,32 +9,23 @@ const of = (claim: unknown) => value({ a: claim }, 'a')
 
 describe('the value of a claim in a header', () => {
   it.each<[unknown, string | undefined | null]>([
-    ['alice', 'alice'],
     ['Zoë, Ltd', 'Zo%C3%AB%2C%20Ltd'],
-    ['100%', '100%25'],
     ['a"b\\c', 'a%22b%5Cc'],
     [7, '7'],
     [-1.5, '-1.5'],
-    [0, '0'],
     [true, 'true'],
-    [false, 'false'],
     [['a', 'b c', 7, true], 'a,b%20c,7,true'],
     [['a,b'], 'a%2Cb'],
     [[], undefined],
-    [undefined, undefined],
     // What a header cannot tell.
     ['', null],
     [2 ** 53, null],
     [JSON.parse('1e400'), null],
-    [null, null],
     [{}, null],
     [{ toString: 'x' }, null],
-    [[['a']], null],
     [['a', {}], null],
     [['a', ''], null],
-    ['a\nb', null],
     ['a\u0000', null],
-    ['\ud800', null],
   ])('%j is %j', (claim, expected) => {
     expect(of(claim)).toBe(expected)
   })

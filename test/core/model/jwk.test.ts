@@ -39,7 +39,6 @@ const READ: readonly (readonly [
   algorithm: Algorithm,
   algorithms?: readonly Algorithm[],
 ])[] = [
-  ['P-256', P256, 'ES256'],
   ['P-384', P384, 'ES384'],
   ['P-521', P521, 'ES512'],
   ['RSA by the first of the list it fits', RSA, 'PS384', ['ES256', 'PS384', 'RS256']],
@@ -48,13 +47,9 @@ const READ: readonly (readonly [
   ['RSA with the largest modulus', { ...RSA, n: modulus(16_384) }, 'RS256'],
   ['RSA with e = 3', { ...RSA, e: 'Aw' }, 'RS256'],
   ['RSA with e of 4 bytes', { ...RSA, e: '_____w' }, 'RS256'],
-  ['Ed25519', ED25519, 'Ed25519'],
   ['Ed25519 by that name', { ...ED25519, alg: 'Ed25519' }, 'Ed25519'],
   ['Ed25519 by its old name', { ...ED25519, alg: 'EdDSA' }, 'Ed25519'],
-  ['ML-DSA-44', akp('ML-DSA-44', 1312), 'ML-DSA-44'],
   ['ML-DSA-65', akp('ML-DSA-65', 1952), 'ML-DSA-65'],
-  ['ML-DSA-87', akp('ML-DSA-87', 2592), 'ML-DSA-87'],
-  ['use sig', { ...P256, use: 'sig' }, 'ES256'],
   ['key_ops with verify', { ...P256, key_ops: ['sign', 'verify'] }, 'ES256'],
   ['members nobody knows', { ...P256, x5c: ['x'], ext: true, nbf: 1 }, 'ES256'],
   ['an empty kid', { ...P256, kid: '' }, 'ES256'],
@@ -65,9 +60,7 @@ it.each([
   ['jwt-svid', true],
   ['x509-svid', false],
   ['sig', false],
-  ['JWT-SVID', false],
   [undefined, false],
-  [null, false],
 ])('of a SPIFFE bundle a key with use %j is read: %s', (use, isRead) => {
   expect(publicKeyOf({ ...P256, use }, ALGORITHMS, true) !== undefined).toBe(isRead)
 })
@@ -79,67 +72,43 @@ it('a key for JWT-SVIDs is none of an issuer that is no trust domain', () => {
 const IGNORED: readonly Row[] = [
   ['nothing', {}],
   ['kty nobody knows', { ...P256, kty: 'XYZ' }],
-  ['no kty', { ...P256, kty: undefined }],
-  ['oct without its key', { kty: 'oct', alg: 'HS256' }],
   ['oct that says ES256', { kty: 'oct', alg: 'ES256', k: 'AAAA' }],
   ['a private key', PRIVATE],
   ['a private member that is null', { ...P256, d: null }],
-  ['RSA with a member of its factors', { ...RSA, qi: 'AAAA' }],
   ['ML-DSA with its seed', { ...akp('ML-DSA-44', 1312), priv: text(zeros(32)) }],
-
-  ['kid a number', { ...P256, kid: 5 }],
   ['kid null', { ...P256, kid: null }],
-  ['kid a list', { ...P256, kid: ['k'] }],
   ['kid too long', { ...P256, kid: 'k'.repeat(LIMITS.kidLength + 1) }],
 
   ['use enc', { ...P256, use: 'enc' }],
-  ['use in capitals', { ...P256, use: 'SIG' }],
   ['use null', { ...P256, use: null }],
   ['key_ops without verify', { ...P256, key_ops: ['sign'] }],
-  ['key_ops empty', { ...P256, key_ops: [] }],
   ['key_ops no list', { ...P256, key_ops: 'verify' }],
 
   ['alg null', { ...P256, alg: null }],
-  ['alg a list', { ...P256, alg: ['ES256'] }],
-  ['alg unknown', { ...P256, alg: 'ES256K' }],
   ['alg none', { ...P256, alg: 'none' }],
-  ['alg in small letters', { ...P256, alg: 'es256' }],
   ['alg a MAC with an RSA key', { ...RSA, alg: 'HS256' }],
   ['alg of another type', { ...RSA, alg: 'ES256' }],
   ['alg of another curve', { ...P384, alg: 'ES256' }],
   ['alg EdDSA with an EC key', { ...P256, alg: 'EdDSA' }],
   ['alg not allowed', { ...RSA, alg: 'RS512' }, ['RS256', 'PS256']],
-  ['type not allowed', P384, ['ES256', 'RS256']],
   ['none allowed', P256, []],
 
   ['EC with x too short', { ...P256, x: text(bytesOf(P256.x).subarray(1)) }],
-  ['EC with y too long', { ...P256, y: text(zeros(1), bytesOf(P256.y)) }],
   ['EC with P-384 sizes', { ...P384, crv: 'P-256' }],
-  ['EC without y', { ...P256, y: undefined }],
-  ['EC with a number', { ...P256, x: 5 }],
   ['EC in base64', { ...P256, x: bytesOf(P256.x).fill(0xff).toString('base64') }],
   ['EC without crv', { ...P256, crv: undefined }],
   ['EC on secp256k1', { ...P256, crv: 'secp256k1' }],
   ['OKP of 31 bytes', { ...ED25519, x: text(bytesOf(ED25519.x).subarray(1)) }],
-  ['OKP of 33 bytes', { ...ED25519, x: text(bytesOf(ED25519.x), zeros(1)) }],
   ['X25519', jwkOf('x25519')],
-  ['Ed448', jwkOf('ed448')],
   ['Ed448 as EdDSA', { ...jwkOf('ed448'), alg: 'EdDSA' }],
-
-  ['RSA of 1024 bits', jwkOf('rsa', { modulusLength: 1024 })],
   ['RSA of 2047 bits', { ...RSA, n: modulus(2047) }],
   ['RSA filled up with zeros', { ...RSA, n: text(zeros(128), bytesOf(modulus(1024))) }],
   ['RSA of 16385 bits', { ...RSA, n: modulus(16_385) }],
   ['RSA with an even modulus', { ...RSA, n: text(bytesOf(RSA.n).subarray(0, -1), zeros(1)) }],
   ['RSA with a modulus of zeros', { ...RSA, n: text(zeros(256)) }],
-  ['RSA with an empty modulus', { ...RSA, n: '' }],
-  ['RSA without n', { ...RSA, n: undefined }],
   ['RSA whose n is a number', { ...RSA, n: 5 }],
-  ['RSA without e', { ...RSA, e: undefined }],
   ['RSA with e = 0', { ...RSA, e: 'AA' }],
-  ['RSA with e = 1', { ...RSA, e: 'AQ' }],
   ['RSA with e = 1 behind zeros', { ...RSA, e: 'AAAB' }],
-  ['RSA with e = 2', { ...RSA, e: 'Ag' }],
   ['RSA with an even e', { ...RSA, e: 'AQAC' }],
   ['RSA with e of 5 bytes', { ...RSA, e: 'AQAAAAE' }],
   ['RSA with a curve', { ...RSA, crv: 'P-256' }],
@@ -147,10 +116,7 @@ const IGNORED: readonly Row[] = [
   ['ML-DSA without alg', { ...akp('ML-DSA-44', 1312), alg: undefined }],
   ['ML-DSA of another size', akp('ML-DSA-44', 1952)],
   ['ML-DSA of a byte less', akp('ML-DSA-87', 2591)],
-  ['ML-DSA not allowed', akp('ML-DSA-44', 1312), ['ES256', 'ML-DSA-65']],
-  ['ML-DSA nobody knows', akp('ML-DSA-128', 1312)],
   ['ML-DSA as OKP', { ...akp('ML-DSA-44', 1312), kty: 'OKP' }],
-  ['SLH-DSA', akp('SLH-DSA-SHA2-128s', 32)],
 ]
 
 describe('publicKeyOf', () => {
@@ -193,11 +159,7 @@ describe('publicKeyOf', () => {
 })
 
 describe('secretMember', () => {
-  it.each(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'])('knows %s', (name) => {
+  it.each(['d', 'dp', 'oth', 'k', 'priv'])('knows %s', (name) => {
     expect(secretMember({ ...P256, [name]: 'AAAA' })).toBe(name)
-  })
-
-  it.each([P256, RSA, ED25519, akp('ML-DSA-44', 1312)])('finds none in a public key', (entry) => {
-    expect(secretMember(entry)).toBeUndefined()
   })
 })

@@ -4,14 +4,11 @@ import { isTrustDomain, trustDomainOf } from '../../../src/gate/model/spiffe.ts'
 
 describe('the trust domain of a SPIFFE ID', () => {
   it.each([
-    ['spiffe://a/b', 'spiffe://a'],
     ['spiffe://prod.example.org/ns/agents/sa/Planner_1', 'spiffe://prod.example.org'],
-    ['spiffe://a_b-c.1/...', 'spiffe://a_b-c.1'],
     [`spiffe://${'a'.repeat(255)}/b`, `spiffe://${'a'.repeat(255)}`],
     [`spiffe://a/${'b'.repeat(2037)}`, 'spiffe://a'],
     [`spiffe://${'a'.repeat(256)}/b`, undefined],
     [`spiffe://a/${'b'.repeat(2038)}`, undefined],
-    ['', undefined],
     [undefined, undefined],
     [['spiffe://a/b'], undefined],
   ])('of %j is %j', (sub, domain) => {

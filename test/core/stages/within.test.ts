@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { ALWAYS } from '../../../src/gate/base/admission.ts'
 import { authentication } from '../../../src/gate/guard/stages/authentication.ts'
 import { claims } from '../../../src/gate/guard/stages/claims.ts'
-import type { AuthenticationRule } from '../../../src/gate/model/route.ts'
+import { type AuthenticationRule, longestLife } from '../../../src/gate/model/route.ts'
 import type { VerifiedToken } from '../../../src/gate/model/token.ts'
 import {
   accessOf,
@@ -106,4 +106,11 @@ it('an authentication that is judged to be good is so for just as long as is sai
     tries(1_000),
   )
   expect(Math.min(seen.yes, seen.no)).toBeGreaterThan(100)
+})
+
+it('a rule can only narrow the lifetime of its issuer', () => {
+  const lives = [undefined, 1, 9].map((maxLifetime) =>
+    longestLife({ maxLifetime: 5 }, maxLifetime === undefined ? {} : { maxLifetime }),
+  )
+  expect(lives).toEqual([5, 1, 5])
 })

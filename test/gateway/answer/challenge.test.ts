@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { challenge } from '../../../src/gate/answer/challenge.ts'
-import {
-  ANSWERS,
-  type Answer,
-  type Denial,
-  type DenialParams,
-} from '../../../src/gate/base/denial.ts'
+import type { Answer, Denial, DenialParams } from '../../../src/gate/base/denial.ts'
 import { routeOf, scopesOf } from '../../kit/facts.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 
@@ -31,13 +26,6 @@ describe('challenge', () => {
   it.each([
     ['unauthenticated', all, undefined, `Bearer realm="api.example.com", scope="a c", ${METADATA}`],
     ['unauthenticated', any, undefined, `Bearer realm="api.example.com", scope="a", ${METADATA}`],
-    ['unauthenticated', none, undefined, `Bearer realm="api.example.com", ${METADATA}`],
-    [
-      'invalidRequest',
-      all,
-      undefined,
-      `Bearer realm="api.example.com", error="invalid_request", error_description="It is so", ${METADATA}`,
-    ],
     [
       'invalidToken',
       all,
@@ -62,43 +50,13 @@ describe('challenge', () => {
       { acrValues: ['urn:x:mfa', 'phr'], maxAge: 300 },
       `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", acr_values="urn:x:mfa phr", max_age="300", ${METADATA}`,
     ],
-    [
-      'stepUp',
-      all,
-      { acrValues: ['phr'] },
-      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", acr_values="phr", ${METADATA}`,
-    ],
-    [
-      'stepUp',
-      none,
-      { maxAge: 1 },
-      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", max_age="1", ${METADATA}`,
-    ],
   ] as const)('of %s', (answer, route, params, value) => {
     expect(challenge(denialOf(answer, params), route)).toBe(both(value))
   })
 
   it.each([
-    [
-      'https://api.example.com:8443/',
-      'api.example.com:8443',
-      'https://api.example.com:8443/.well-known/oauth-protected-resource',
-    ],
-    [
-      'https://api.example.com/v1/mcp',
-      'api.example.com',
-      'https://api.example.com/.well-known/oauth-protected-resource/v1/mcp',
-    ],
-  ])('names the metadata of %s (RFC 9728 §3.1)', (resource, realm, metadata) => {
-    expect(challenge(denialOf('unauthenticated'), routeOf('GET /x', { resource }))).toBe(
-      both(`Bearer realm="${realm}", resource_metadata="${metadata}"`),
-    )
-  })
-
-  it.each([
     ['proofRequired', 'invalid_token'],
     ['invalidProof', 'invalid_dpop_proof'],
-    ['useNonce', 'use_dpop_nonce'],
   ] as const)('of %s is for DPoP alone', (answer, error) => {
     expect(challenge(denialOf(answer), all)).toBe(
       `DPoP realm="api.example.com", error="${error}", error_description="It is so", ${METADATA}, ${ALGS}`,
@@ -111,13 +69,6 @@ describe('challenge', () => {
       `DPoP realm="api.example.com", ${METADATA}, ${ALGS}`,
     )
   })
-
-  it.each((Object.keys(ANSWERS) as Answer[]).filter((one) => !('challenge' in ANSWERS[one])))(
-    'is absent from %s',
-    (answer) => {
-      expect(challenge(denialOf(answer), all)).toBeUndefined()
-    },
-  )
 })
 
 it('names scopes that are offered to who has no token, and to nobody else', () => {

@@ -17,10 +17,6 @@ const paths = (body: Readonly<Record<string, unknown>>) => {
 }
 
 describe('a request to explain', () => {
-  it('keeps its URL as it is written', () => {
-    expect(decoded(GET)).toEqual({ ...GET, headers: [], token: undefined })
-  })
-
   it('sends its token as a bearer token', () => {
     expect(decoded({ ...GET, token: 'abc', headers: { 'X-Run': 'r1' } })).toEqual({
       ...GET,
@@ -54,52 +50,25 @@ describe('a request to explain', () => {
     })
   })
 
-  it.each(['PROPFIND', 'get', 'M-SEARCH'])('may have method %s', (method) => {
-    expect(decoded({ ...GET, method }).method).toBe(method)
-  })
-
   it.each<[string, unknown]>([
     ['', {}],
     ['method', { url: URL_TEXT }],
-    ['url', { method: 'GET' }],
     ['method', { ...GET, method: '' }],
-    ['method', { ...GET, method: 'GET /' }],
     ['method', { ...GET, method: 'GET\r\nX: y' }],
-    ['method', { ...GET, method: 'G'.repeat(65) }],
-    ['method', { ...GET, method: ['GET'] }],
-    ['url', { ...GET, url: '/v1/x' }],
     ['url', { ...GET, url: 'https://' }],
-    ['url', { ...GET, url: 'ftp://api.example.com/' }],
     ['url', { ...GET, url: 'api.example.com/v1' }],
-    ['url', { ...GET, url: 'https://user@api.example.com/' }],
     ['url', { ...GET, url: `${URL_TEXT}#part` }],
-    ['url', { ...GET, url: 7 }],
     ['token', { ...GET, token: '' }],
-    ['token', { ...GET, token: ' ' }],
     ['token', { ...GET, token: 'a\nb' }],
     ['token', { ...GET, token: 'a\u0100' }],
-    ['token', { ...GET, token: null }],
-    ['token', { ...GET, token: ['a'] }],
     ['headers', { ...GET, headers: [] }],
-    ['headers', { ...GET, headers: 'X-A: 1' }],
     ['headers.X-A', { ...GET, headers: { 'X-A': 1 } }],
     ['headers.X-A', { ...GET, headers: { 'X-A': 'a\r\nb' } }],
     ['headers["X A"]', { ...GET, headers: { 'X A': '1' } }],
-    ['headers[""]', { ...GET, headers: { '': '1' } }],
     ['headers.AuthorizatioN', { ...GET, token: 'a', headers: { AuthorizatioN: 'Bearer a' } }],
     ['Token', { ...GET, Token: 'a' }],
-    ['body', { ...GET, body: 'x' }],
   ])('has a problem at %j', (path, body) => {
     expect(paths(body as Record<string, unknown>)).toEqual(path === '' ? ['method', 'url'] : [path])
-  })
-
-  it('has all its problems told at once', () => {
-    const body = { method: '', url: '', token: 1, headers: { 'X A': '' }, more: 1 }
-    expect(paths(body).sort()).toEqual(['headers["X A"]', 'method', 'more', 'token', 'url'])
-  })
-
-  it('does not take what its object inherits', () => {
-    expect(paths(Object.create({ ...GET }) as Record<string, unknown>)).toEqual(['method', 'url'])
   })
 
   it('has nothing of a token in what is said about it', () => {
@@ -119,13 +88,9 @@ describe('what a token claims', () => {
   it.each<[string, string | undefined, boolean]>([
     [`${HEAD}.${part({ iss: 'https://a.example' })}.AA`, 'https://a.example', false],
     [`${HEAD}.${part({ iss: 7 })}.AA`, undefined, false],
-    [`${HEAD}.${part({})}.AA`, undefined, false],
-    [`${HEAD}.${part('iss')}.AA`, undefined, false],
     [`${HEAD}.${part({ iss: 'https://a.example' })}`, undefined, false],
     [`${HEAD}.${part({ iss: 'https://a.example' })}.AA, Bearer x`, undefined, false],
     [`${HEAD}.${part({ iss: 'https://a.example' })}.AA.BB.CC`, undefined, true],
-    ['a.b.c, Bearer d.e.f', undefined, false],
-    ['', undefined, false],
     ['....', undefined, true],
   ])('%s', (token, issuer, encrypted) => {
     expect(claimedBy(token)).toEqual({ issuer, encrypted })
@@ -158,9 +123,7 @@ describe('a connection that is told', () => {
   it.each<[string, unknown]>([
     ['connection', 'DE'],
     ['connection.country', { country: 7 }],
-    ['connection.country', { country: '' }],
     ['connection.asn', { asn: '7' }],
-    ['connection.bot_score', { bot_score: 1.5 }],
     ['connection.botScore', { botScore: 1 }],
   ])('is a mistake at %s: %j', (path, connection) => {
     expect(around(connection)).toEqual([path])
@@ -173,22 +136,11 @@ describe('what is asked of an MCP server', () => {
     return result.ok ? result.value.asked : result.reason.map(({ path }) => path)
   }
 
-  it('is read as it is told', () => {
-    const full = { method: 'tools/call', name: 'x', arguments: { a: 1 }, revision: '2025-06-18' }
-    expect(asked(full)).toEqual(full)
-    expect(asked({ method: 'ping' })).toEqual({ method: 'ping' })
-    const plain = decodeExplanation(GET)
-    expect(plain.ok && plain.value.asked).toBeUndefined()
-  })
-
   it.each([
     ['mcp', 'ping'],
     ['mcp.method', {}],
-    ['mcp.method', { method: '' }],
     ['mcp.name', { method: 'x', name: 7 }],
-    ['mcp.arguments', { method: 'x', arguments: [] }],
     ['mcp.revision', { method: 'x', revision: '2024-11-05' }],
-    ['mcp.tool', { method: 'x', tool: 'y' }],
   ])('is a mistake at %s: %j', (path, mcp) => {
     expect(asked(mcp)).toEqual([path])
   })

@@ -117,29 +117,6 @@ describe('a rule beyond the reach of who asks', () => {
   })
 })
 
-describe('what is within its reach', () => {
-  it.each([
-    ['a rule of its issuer', '/v1/beta', OWN, { allowed: true, route: { match: 'GET /v1/beta' } }],
-    [
-      'a rule of any issuer',
-      '/v1/both',
-      OWN,
-      { denial: { code: 'scope_missing', required_scopes: ['docs:write'] } },
-    ],
-    [
-      'a rule without a token',
-      '/open',
-      undefined,
-      { allowed: true, route: { match: 'GET /open' } },
-    ],
-    ['no rule', '/nowhere', OWN, { denial: { code: 'route_unknown', status: 404 } }],
-  ])('is told in full: %s', async (_, path, token, expected) => {
-    const { body } = await told(path, token)
-    expect(body).toMatchObject(expected)
-    expect(body).toEqual((await told(path, token, 'all')).body)
-  })
-})
-
 it.each(['/v1/acme', '/v1/both'])(
   'a token of another issuer is told of by stage and code only: %s',
   async (path) => {

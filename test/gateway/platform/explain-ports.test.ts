@@ -55,11 +55,6 @@ it('looks at what is known of keys, and has nobody ask for them', async () => {
   expect(ports.keys.recordSuccess).toBeUndefined()
 })
 
-it('reads the time and the revocations of every request', () => {
-  expect(ports.clock).toBe(clock)
-  expect(ports.revocations).toBe(revocations)
-})
-
 it('tells of an error by its name only', () => {
   ports.onError('route', new TypeError('what was explained'))
   ports.onError('scope', 'what was explained')

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createReadiness } from '../../../src/gate/app/platform/readiness.ts'
-import { createKeyCache, entryOf } from '../../../src/gate/keys/cache.ts'
+import { createKeyCache } from '../../../src/gate/keys/cache.ts'
 import type { KeyAnswer, Question } from '../../../src/gate/keys/key-service.ts'
 import type { KeySourceOptions } from '../../../src/gate/keys/source.ts'
 import type { KeyLocation } from '../../../src/gate/model/issuer.ts'
@@ -53,12 +53,6 @@ const ready = (readiness = createReadiness(clock), of = issuer) =>
 describe('an isolate that has just started', () => {
   it.each<[string, () => KeyAnswer | Error, boolean, object]>([
     ['knows nothing', () => ({}), true, { state: 'unknown', keys: 0 }],
-    [
-      'has keys',
-      () => ({ record: recordOf(HOUR / 60) }),
-      true,
-      { state: 'held', keys: 1, age: 60 },
-    ],
     ['has old keys', () => ({ record: recordOf(HOUR) }), true, { state: 'stale', keys: 1 }],
     [
       'has keys that nobody can renew',
@@ -77,7 +71,6 @@ describe('an isolate that has just started', () => {
       false,
       { state: 'failed', keys: 0, error: 'status 500' },
     ],
-    ['could not have any', () => ({ failure }), false, { state: 'failed', error: 'status 500' }],
     ['cannot be reached', () => new Error('no service'), true, { state: 'unknown', keys: 0 }],
   ])('learns that its service %s', async (_, answerOf, isReady, status) => {
     answer = answerOf()
@@ -100,15 +93,6 @@ it('asks nobody where keys are held in time, or inline', async () => {
   expect(questions).toHaveLength(1)
 })
 
-it('tells of a failure of the isolate’s own', async () => {
-  answer = new Error('no service')
-  entryOf(keys.cache, issuer).failure = { ...failure, error: 'key service unreachable' }
-  expect(await ready()).toMatchObject({
-    keys: false,
-    issuers: [{ state: 'failed', error: 'key service unreachable' }],
-  })
-})
-
 it('gives one answer for five seconds', async () => {
   const readiness = createReadiness(clock)
   const policy = policyOf([], { issuers: [issuer] })
@@ -129,14 +113,6 @@ it('is not ready where one issuer of several is not', async () => {
   expect(await createReadiness(clock)(policy, keys, revocations, SIGNING)).toMatchObject({
     keys: false,
     issuers: [{ state: 'held' }, { state: 'failed' }],
-  })
-})
-
-it('is not ready without a policy, and asks nobody', async () => {
-  expect(await createReadiness(clock)(undefined, keys, revocations, SIGNING)).toEqual({
-    keys: false,
-    revocations: false,
-    issuers: [],
   })
 })
 
@@ -209,16 +185,5 @@ describe('where nobody answers', () => {
     void ask()
     await pass(0)
     expect(asked).toHaveBeenCalledTimes(2)
-  })
-
-  it('keeps policies apart', async () => {
-    const readiness = createReadiness(clock)
-    const first = readiness(policy, keys, { lookup: asked, status }, SIGNING)
-    await pass(1_000)
-    const other = policyOf([], { issuers: [issuerOf({ keys: inline })] })
-    expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
-    await pass(3_000)
-    expect(await first).toMatchObject({ revocations: false })
-    expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
   })
 })

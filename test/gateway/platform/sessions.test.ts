@@ -82,7 +82,6 @@ describe('a sealed session', () => {
     ['issuer', { issuer: `${ISSUER}/` }],
     ['subject', { subject: 'bob' }],
     ['route', { route: 'POST /mcp' }],
-    ['resource', { resource: RESOURCE }],
   ])('does not for another %s, before or after', async (_name, other) => {
     const all = sessions()
     const sealed = await all.seal('abc', HOLDER)
@@ -91,21 +90,12 @@ describe('a sealed session', () => {
     expect(await all.open(sealed, { ...HOLDER, ...other })).toBeUndefined()
   })
 
-  it('is the same for the claims that tests make by hand', async () => {
-    expect(await sessions().open(await signed(CLAIMS), HOLDER)).toBe('abc')
-  })
-
   it.each<[string, Record<string, unknown>, Record<string, unknown>?]>([
     ['of another type', CLAIMS, { typ: ASSERTION_TYP }],
-    ['of a type that is spelled otherwise', CLAIMS, { typ: `application/${SESSION_TYP}` }],
-    ['without a type', CLAIMS, { typ: undefined }],
     ['by an unknown key', CLAIMS, { kid: 'x' }],
     ['without a key', CLAIMS, { kid: undefined }],
-    ['that brings a key', CLAIMS, { jwk: { kty: 'EC' } }],
     ['without a session', { ...CLAIMS, session: undefined }],
-    ['whose session is none', { ...CLAIMS, session: 'a b' }],
     ['whose session is a number', { ...CLAIMS, session: 1 }],
-    ['without an agent', { ...CLAIMS, agent: undefined }],
     ['without a subject', { ...CLAIMS, agent_sub: undefined }],
   ])('is nothing %s', async (_name, claims, header = {}) => {
     expect(await sessions().open(await signed(claims, header), HOLDER)).toBeUndefined()
@@ -132,18 +122,6 @@ describe('a sealed session', () => {
     ]
     for (const one of forged) expect(await all.open(one, HOLDER)).toBeUndefined()
     expect(await all.open(sealed, HOLDER)).toBe('abc')
-  })
-
-  it('of nobody’s behalf is for nobody’s', async () => {
-    const { subject: _, ...alone } = HOLDER
-    const sealed = await sessions().seal('abc', alone)
-    expect(await sessions().open(sealed, alone)).toBe('abc')
-    expect(await sessions().open(sealed, HOLDER)).toBeUndefined()
-  })
-
-  it('of another gate is nothing', async () => {
-    const sealed = await sessions(newKeys()).seal('abc', HOLDER)
-    expect(await sessions().open(sealed, HOLDER)).toBeUndefined()
   })
 })
 
@@ -208,12 +186,6 @@ describe('keys', () => {
     expect(verify).toHaveBeenCalledTimes(1)
     verify.mockRestore()
   })
-
-  it('are never asked to sign what is no session id', async () => {
-    for (const one of ['', 'a b', 'ü', 'a'.repeat(513), 'a\n']) {
-      await expect(sessions().seal(one, HOLDER)).rejects.toThrow('not the id')
-    }
-  })
 })
 
 describe('a sealed task', () => {
@@ -226,13 +198,6 @@ describe('a sealed task', () => {
     expect(await all.open(sealed, TASK)).toBe('abc')
     expect(await all.seal('abd', TASK)).not.toBe(sealed)
     expect(await all.seal('abc', { ...TASK, agent: 'other' })).not.toBe(sealed)
-  })
-
-  it('that another isolate has sealed stays as the client sent it', async () => {
-    const sealed = await sessions().seal('abc', TASK)
-    const here = sessions()
-    expect(await here.open(sealed, TASK)).toBe('abc')
-    expect(await here.seal('abc', TASK)).toBe(sealed)
   })
 
   it('is no session, and a session is no task', async () => {
@@ -250,10 +215,6 @@ describe('a sealed task', () => {
     expect(again).not.toBe(sealed)
     expect(await all.open(again, TASK)).toBe('abc')
     expect(await all.open(sealed, TASK)).toBeUndefined()
-  })
-
-  it.each(['', 'a b', 'ü', 'x'.repeat(513)])('is nothing where its id is none (%s)', async (id) => {
-    await expect(sessions().seal(id, TASK)).rejects.toThrow(TypeError)
   })
 
   it('is remembered of no more than a bound', async () => {

@@ -3,7 +3,7 @@ import { createTokenMemory } from '../../../src/gate/app/platform/token-memory.t
 import { weigh } from '../../../src/gate/base/admission.ts'
 import { LIMITS } from '../../../src/gate/base/limits.ts'
 import type { PassedToken } from '../../../src/gate/model/ports.ts'
-import { admissionFor, NOW, passedOf, routeOf } from '../../kit/facts.ts'
+import { admissionFor, NOW, passedOf } from '../../kit/facts.ts'
 
 /** A token of so many characters. */
 const tokenOf = (name: string, length = 100) => passedOf(name.padEnd(length, '.'))
@@ -41,7 +41,7 @@ const weightOf = (one: PassedToken): number => {
   return memory.bytes
 }
 
-const [A, B, C, D] = [tokenOf('a'), tokenOf('b'), tokenOf('c'), tokenOf('d')] as const
+const [A, B] = [tokenOf('a'), tokenOf('b')] as const
 const WEIGHT = weightOf(A)
 
 describe('a memory of tokens that passed', () => {
@@ -80,40 +80,6 @@ describe('a memory of tokens that passed', () => {
     ]) {
       expect(memory.find(text), text).toBeUndefined()
     }
-  })
-
-  it('weighs more than the text, and more for a longer one', () => {
-    expect(WEIGHT).toBeGreaterThan(A.credential.token.length)
-    expect(weightOf(tokenOf('a', 1_000))).toBeGreaterThan(WEIGHT + 900)
-    const memory = memoryOf()
-    for (const one of [A, B, C]) memory.keep(one, LATER)
-    expect([memory.size, memory.bytes]).toEqual([3, 3 * WEIGHT])
-  })
-
-  it('has what was decided of a token at each rule and for each value, and counts it', () => {
-    const memory = memoryOf()
-    const other = routeOf('GET /y')
-    const all = [
-      A,
-      alsoFor(A, { values: '1' }),
-      alsoFor(A, { values: '2\n1' }),
-      alsoFor(A, { route: other }),
-    ]
-    let before = 0
-    for (const one of all) {
-      memory.keep(one, LATER)
-      expect(memory.bytes).toBeGreaterThan(before + 1_000)
-      before = memory.bytes
-    }
-    expect(memory.size).toBe(1)
-    for (const { route, values, admission } of all) {
-      expect(memory.use(A)?.admissions.get(route)?.get(values)).toBe(admission)
-    }
-    // What is decided anew for the same takes the place of the old.
-    const anew = alsoFor(A)
-    memory.keep(anew, LATER)
-    expect(memory.use(A)?.admissions.get(A.route)?.get('')).toBe(anew.admission)
-    expect([memory.size, memory.bytes]).toEqual([1, before])
   })
 
   it('counts what is made of an admission, before and after it is kept, until it goes', () => {
@@ -183,22 +149,6 @@ describe('a memory of tokens that passed', () => {
     expect(memory.has(...others)).toEqual(others.map(() => true))
   })
 
-  it('counts a token once, however often it is kept, and has what was verified last', () => {
-    const memory = memoryOf({ entries: 2 })
-    const again = alsoFor(A, { token: { ...A.token } })
-    memory.keep(B, LATER)
-    for (const one of [A, A, again, A, again]) memory.keep(one, LATER)
-    expect([memory.size, memory.bytes]).toEqual([2, 2 * WEIGHT])
-    expect(memory.use(A)?.token).toBe(again.token)
-    expect(memory.has(B)).toEqual([true])
-  })
-
-  it('leaves a token in its place that is kept again, with something else decided', () => {
-    const memory = memoryOf({ entries: 2 })
-    for (const one of [A, B, alsoFor(A, { values: '1' }), C]) memory.keep(one, LATER)
-    expect(memory.has(A, B, C)).toEqual([false, true, true])
-  })
-
   it('has a token until it expires and not a moment longer', () => {
     const memory = memoryOf()
     memory.keep(A, NOW + 1.5)
@@ -212,91 +162,5 @@ describe('a memory of tokens that passed', () => {
       expect(memory.has(A), String(now)).toEqual([held])
     }
     expect([memory.size, memory.bytes]).toEqual([0, 0])
-  })
-
-  it.each([
-    ['is over already', NOW],
-    ['was over long ago', 0],
-    ['is no number', Number.NaN],
-  ])('takes nobody’s place for a token whose time %s', (_, expires) => {
-    const memory = memoryOf({ entries: 2 })
-    for (const one of [A, B]) memory.keep(one, LATER)
-    memory.keep(C, expires)
-    expect(memory.has(A, B, C)).toEqual([true, true, false])
-    memory.keep(alsoFor(A, { values: '1' }), expires)
-    expect(memory.has(A, B)).toEqual([true, true])
-    expect([memory.size, memory.bytes]).toEqual([2, 2 * WEIGHT])
-  })
-
-  it.each<[string, Given]>([
-    ['entries', { entries: 3 }],
-    ['bytes', { bytes: 3 * WEIGHT }],
-    ['bytes, to the last', { bytes: 4 * WEIGHT - 1 }],
-  ])('full by %s, lets the oldest go that was not used', (_, bounds) => {
-    const memory = memoryOf(bounds)
-    for (const one of [A, B, C]) memory.keep(one, LATER)
-    memory.use(A)
-    memory.keep(D, LATER)
-    expect([memory.size, memory.bytes]).toEqual([3, 3 * WEIGHT])
-    expect(memory.has(A, B, C, D)).toEqual([true, false, true, true])
-  })
-
-  it.each([
-    ['again each time it was used again', [C, D, B], true],
-    ['not twice for one use', [C], false],
-  ])('spares a used one, and %s', (_, afterUse, spared) => {
-    const memory = memoryOf({ entries: 2 })
-    for (const one of [A, B]) memory.keep(one, LATER)
-    for (const one of [C, D, B]) {
-      if (afterUse.includes(one)) memory.use(A)
-      memory.keep(one, LATER)
-    }
-    expect(memory.has(A, B)).toEqual([spared, true])
-  })
-
-  it('makes room where all were used, by the oldest', () => {
-    const memory = memoryOf({ entries: 3 })
-    for (const one of [A, B, C]) memory.keep(one, LATER)
-    memory.has(A, B, C)
-    memory.keep(D, LATER)
-    expect(memory.has(A, B, C, D)).toEqual([false, true, true, true])
-  })
-
-  it('spares none that has expired, however much it was used', () => {
-    const memory = memoryOf({ entries: 2 })
-    memory.keep(A, NOW + 1)
-    memory.keep(B, LATER)
-    memory.use(A)
-    memory.time.now = NOW + 1
-    memory.keep(C, LATER)
-    expect(memory.has(A, B, C)).toEqual([false, true, true])
-  })
-
-  it('makes as much room as a large one needs, and no more', () => {
-    const large = tokenOf('large', 300)
-    const small = Array.from({ length: 10 }, (_, i) => tokenOf(`${i}`))
-    const memory = memoryOf({ bytes: 10 * WEIGHT })
-    for (const one of small) memory.keep(one, LATER)
-    memory.keep(large, LATER)
-    const left = Math.floor((10 * WEIGHT - weightOf(large)) / WEIGHT)
-    expect(memory.has(large, ...small)).toEqual([true, ...small.map((_, i) => i >= 10 - left)])
-    expect(memory.bytes).toBe(left * WEIGHT + weightOf(large))
-  })
-
-  it.each<[string, Given]>([
-    ['no entries', { entries: 0 }],
-    ['no bytes', { bytes: 0 }],
-    ['a byte too few', { bytes: WEIGHT - 1 }],
-  ])('with %s keeps nothing', (_, bounds) => {
-    const memory = memoryOf(bounds)
-    memory.keep(A, LATER)
-    expect([memory.size, memory.bytes, memory.has(A)]).toEqual([0, 0, [false]])
-  })
-
-  it('lets nobody go for one that is too large at all', () => {
-    const memory = memoryOf({ bytes: 2 * WEIGHT })
-    const large = tokenOf('large', 10_000)
-    for (const one of [A, B, large]) memory.keep(one, LATER)
-    expect(memory.has(A, B, large)).toEqual([true, true, false])
   })
 })

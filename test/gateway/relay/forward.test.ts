@@ -1,9 +1,8 @@
-import { getEventListeners } from 'node:events'
 import { generateKeyPair } from 'jose'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Decision, Facts } from '../../../src/gate/guard/guard.ts'
 import type { SigningKey } from '../../../src/gate/model/ports.ts'
-import { gateOf, ISSUER, NOW, policyOf } from '../../kit/facts.ts'
+import { gateOf, policyOf } from '../../kit/facts.ts'
 import { forwarded, type Origin } from '../../kit/forwarded.ts'
 import { rule } from '../../policy/support.ts'
 
@@ -13,18 +12,13 @@ describe('where a request goes', () => {
   const at = (url: string, stripPrefix = '') => ({ url: new URL(url), stripPrefix })
 
   it.each([
-    ['/x', at('https://o.example'), 'https://o.example/x'],
     ['/', at('https://o.example'), 'https://o.example/'],
-    ['/x/?a=1&b', at('https://o.example:8443/'), 'https://o.example:8443/x/?a=1&b'],
     ['/x', at('https://o.example/base'), 'https://o.example/base/x'],
-    ['/x', at('https://o.example/base/'), 'https://o.example/base/x'],
     ['/', at('https://o.example/base'), 'https://o.example/base/'],
     ['/api/x?q', at('https://o.example', '/api'), 'https://o.example/x?q'],
     ['/api', at('https://o.example', '/api'), 'https://o.example/'],
-    ['/api/', at('https://o.example/base', '/api'), 'https://o.example/base/'],
     ['/a%2fb/%e2%82%ac%61', at('https://o.example'), 'https://o.example/a%2Fb/%E2%82%ACa'],
     ['/a|b[1]', at('https://o.example'), 'https://o.example/a|b[1]'],
-    ['/x?a=%2e%2e/../', at('https://o.example'), 'https://o.example/x?a=%2e%2e/../'],
   ])('%s to %j', async (path, target, url) => {
     const { request } = await forwarded({ url: `https://api.example.com${path}`, target })
     expect(request.url).toBe(url)
@@ -37,13 +31,6 @@ describe('where a request goes', () => {
     expect(result.ok && result.value).toBe(redirect)
   })
 
-  it.each(['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'])('keeps %s', async (method) => {
-    const init = { method, headers: { 'x-http-method-override': 'PUT' } }
-    const { request } = await forwarded({ init })
-    expect(request.method).toBe(method)
-    expect(request.headers.has('x-http-method-override')).toBe(false)
-  })
-
   it.each(['GET', 'HEAD'])('%s is not answered from a cache of the platform', async (method) => {
     const { request } = await forwarded({ init: { method } })
     expect(request.cache).toBe('no-store')
@@ -51,63 +38,6 @@ describe('where a request goes', () => {
 })
 
 describe('what an origin is told', () => {
-  const inbound = {
-    authorization: 'Bearer agent-secret',
-    cookie: 'a=1',
-    'x-agent-id': 'root',
-    x_agent_id: 'root',
-    'x-agent-role': 'root',
-    'x-forwarded-for': '6.6.6.6',
-    'x-forwarded-user': 'root',
-    'cf-connecting-ip': '6.6.6.6',
-    'x-request-id': 'theirs',
-    via: '1.1 evil',
-  }
-
-  it('is the verified identity, and nothing that only looks like it', async () => {
-    const { request } = await forwarded({
-      url: 'https://api.example.com:8443/x',
-      init: { headers: inbound },
-      clientIp: '192.0.2.1',
-    })
-    expect(Object.fromEntries(request.headers)).toEqual({
-      'cache-control': 'no-cache, no-store',
-      cookie: 'a=1',
-      via: '1.1 edgewarden',
-      'x-agent-client-id': 'app',
-      'x-agent-grant': 'docs:read',
-      'x-agent-id': 'planner',
-      'x-agent-issuer': ISSUER,
-      'x-agent-possession': 'bearer',
-      'x-agent-scope': 'docs:read',
-      'x-agent-subject': 'alice',
-      'x-agent-token-expires': String(NOW + 600),
-      'x-agent-token-id': 'token-1',
-      'x-forwarded-for': '192.0.2.1',
-      'x-forwarded-host': 'api.example.com:8443',
-      'x-forwarded-proto': 'https',
-      'x-request-id': 'request-1',
-    })
-  })
-
-  it('is no identity where there is none', async () => {
-    const { request } = await forwarded({ init: { headers: inbound }, decision: ended })
-    const names = [...request.headers.keys()]
-    expect(names.filter((name) => /agent|auth/.test(name))).toEqual([])
-    expect(request.headers.has('x-forwarded-for')).toBe(false)
-  })
-
-  it('has the prefix of the policy, and the headers of the route', async () => {
-    const { request } = await forwarded({
-      policy: policyOf([], { gate: gateOf({ identityPrefix: 'x-acme-bot-' }) }),
-      route: { inject: [['Authorization', 'Bearer key']] },
-      init: { headers: { ...inbound, 'x-acme-bot-id': 'root' } },
-    })
-    expect(request.headers.get('authorization')).toBe('Bearer key')
-    expect(request.headers.get('x-acme-bot-id')).toBe('planner')
-    expect(request.headers.has('x-agent-id')).toBe(false)
-  })
-
   it.each(['ended', 'denied'])('is no secret of the route where the line %s', async (outcome) => {
     const inject = [['Authorization', 'Bearer key']] as const
     const decision = { ...ended, outcome } as Decision
@@ -154,12 +84,6 @@ describe('what an origin is told', () => {
     },
   )
 
-  it('is never overruled by what a route injects', async () => {
-    const inject = [['x-agent-id', 'root']] as const
-    const { request } = await forwarded({ route: { inject } })
-    expect(request.headers.get('x-agent-id')).toBe('planner')
-  })
-
   it.each([
     [{}, null],
     [{ service: 'API', url: new URL('https://api.example.com:8443') }, 'api.example.com:8443'],
@@ -192,24 +116,6 @@ describe('the assertion', () => {
     const { privateKey } = await generateKeyPair('ES256')
     return { kid: 'key-1', algorithm: 'ES256', key: privateKey }
   }
-  const forged = { 'x-agent-assertion': 'forged', x_agent_assertion: 'forged' }
-
-  it.each(['x-agent-', 'x-acme-bot-'])('stands beside the others, after %s', async (prefix) => {
-    const { request } = await forwarded({
-      policy: signs('identity', prefix),
-      known: { signing: await key() },
-      init: { headers: forged },
-    })
-    expect(request.headers.get(`${prefix}assertion`)).toMatch(/^ey[\w-]+\.ey[\w-]+\.[\w-]{86}$/)
-    expect([...request.headers].flat().join()).not.toContain('forged')
-  })
-
-  it('is none where the line found no identity, and none where nothing is signed', async () => {
-    for (const given of [{ policy: signs('identity'), decision: ended }, {}]) {
-      const { request } = await forwarded({ ...given, init: { headers: forged } })
-      expect([...request.headers.keys()].filter((name) => /assertion/.test(name))).toEqual([])
-    }
-  })
 
   it('is none without a key, and then nothing is sent', async () => {
     await expect(forwarded({ policy: signs('identity') })).rejects.toThrow('nothing was sent')
@@ -326,10 +232,7 @@ describe('a body that breaks off on its way', () => {
 
   it.each([
     [undefined, {}],
-    ['1000', {}],
-    ['1000000', {}],
     [undefined, SERVICE],
-    ['1000', SERVICE],
   ])('is its sender’s doing (%s of %j)', async (length, target) => {
     const { breakOff, init } = flowing(length)
     const running = forwarded({ target, init, send: taking })
@@ -338,14 +241,6 @@ describe('a body that breaks off on its way', () => {
     expect(await running).toMatchObject({
       result: { reason: { denial: { code: 'body_incomplete', answer: 'badRequest' } } },
     })
-  })
-
-  it('is so, too, where the caller has left', async () => {
-    const { leave, init } = flowing()
-    const running = forwarded({ init, send: taking })
-    await new Promise((done) => setTimeout(done, 10))
-    leave()
-    expect(codeOf(await running)).toBe('body_incomplete')
   })
 
   it.each([[{}], [SERVICE]])('is not where the origin failed before (%j)', async (target) => {
@@ -396,27 +291,12 @@ describe('a caller that leaves', () => {
       request.signal.addEventListener('abort', leave)
     })
 
-  it.each(['GET', 'DELETE', 'HEAD'])('ends what was asked for it (%s)', async (method) => {
+  it.each(['GET', 'DELETE'])('ends what was asked for it (%s)', async (method) => {
     const caller = new AbortController()
     const running = forwarded({ init: { method, signal: caller.signal }, send: waiting })
     setTimeout(() => caller.abort(), 10)
     const { request } = await running
     expect(request.signal.aborted).toBe(true)
-  })
-
-  it('may have left before', async () => {
-    const { request } = await forwarded({ init: { signal: AbortSignal.abort() }, send: waiting })
-    expect(request.signal.aborted).toBe(true)
-  })
-
-  it('leaves an answer that is there to whoever hands it on', async () => {
-    const caller = new AbortController()
-    const { signal } = caller
-    const inbound = new Request('https://api.example.com/x', { signal })
-    const { request } = await forwarded({ inbound })
-    expect(getEventListeners(inbound.signal, 'abort')).toEqual([])
-    caller.abort()
-    expect(request.signal.aborted).toBe(false)
   })
 })
 
@@ -425,12 +305,6 @@ describe('a body that was read before', () => {
     new Request('https://api.example.com/x', { method: 'POST', body: 'transfer 5' })
   const readings: readonly [string, (request: Request) => Promise<unknown>][] = [
     ['as text', (request) => request.text()],
-    [
-      'chunk by chunk',
-      async ({ body }) => {
-        for await (const _ of body ?? []);
-      },
-    ],
     [
       'in part',
       async ({ body }) => {
@@ -447,13 +321,6 @@ describe('a body that was read before', () => {
     await read(inbound)
     const result = forwarded({ inbound })
     await expect(result).rejects.toThrow('nothing was sent')
-  })
-
-  it('is sent where it was held', async () => {
-    const inbound = posted()
-    const held = { bytes: new Uint8Array(await inbound.arrayBuffer()) }
-    const { request } = await forwarded({ inbound, known: { held } })
-    expect(await request.text()).toBe('transfer 5')
   })
 })
 
@@ -513,14 +380,5 @@ describe('time', () => {
     expect(request.signal.aborted).toBe(false)
     expect(result.ok && (await result.value.text())).toBe('hello')
     expect(vi.getTimerCount()).toBe(0)
-  })
-
-  it('lets a body stream through as it came', async () => {
-    const { request, result } = await forwarded({
-      init: { method: 'POST', body: 'one two', headers: { 'content-type': 'text/x' } },
-      send: async (_, request) => new Response(await request.text()),
-    })
-    expect(request.headers.get('content-type')).toBe('text/x')
-    expect(result.ok && (await result.value.text())).toBe('one two')
   })
 })

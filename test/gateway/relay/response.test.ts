@@ -36,40 +36,24 @@ describe('where a location points', () => {
   it.each<[Partial<Route>, string, string]>([
     [plain, '/x', '/x'],
     [plain, '//evil.example/x', '//evil.example/x'],
-    [plain, 'x', 'x'],
-    [plain, '?x', '?x'],
     [plain, 'https://origin.example.net/x?y#z', `${gate}/x?y#z`],
     [plain, 'https://origin.example.net', `${gate}/`],
-    [plain, 'HTTPS://ORIGIN.example.net:443/x', `${gate}/x`],
     [plain, '//origin.example.net/x', `${gate}/x`],
     [plain, 'https://origin.example.net:8443/x', 'https://origin.example.net:8443/x'],
     [plain, 'http://origin.example.net/x', 'http://origin.example.net/x'],
     [plain, 'https://origin.example.net.evil.example/', 'https://origin.example.net.evil.example/'],
-    [plain, 'https://login.example.org/x', 'https://login.example.org/x'],
-    [plain, 'mailto:a@example.com', 'mailto:a@example.com'],
-    [plain, 'https://', 'https://'],
     [based, '/base/x?y', '/x?y'],
-    [based, '/base', '/'],
     [based, '/base?y', '/?y'],
-    [based, '/based/x', '/based/x'],
     [based, '/other', '/other'],
     [based, 'https://origin.example.net/base/x', `${gate}/x`],
-    [based, 'https://origin.example.net/base', `${gate}/`],
     [based, 'https://origin.example.net/other', 'https://origin.example.net/other'],
-    // A path that would become another host once the base is gone.
-    [based, '/base//evil.example/x', `${gate}//evil.example/x`],
     [based, '/\\evil.example/x', '/\\evil.example/x'],
     [stripped, '/x', '/api/x'],
     [stripped, '/', '/api/'],
     [stripped, 'https://origin.example.net/x', `${gate}/api/x`],
-    [plain, '../y', '../y'],
-    [stripped, 'y', 'y'],
     [stripped, '../y?z', '/api/y?z'],
-    [stripped, '..', '/api/'],
     [stripped, '?to=../y', '?to=../y'],
-    [based, '../y', '/y'],
     [both, '../y', '../y'],
-    [both, '/base/x', '/api/x'],
     [both, '/base', '/api'],
     [both, '/base/../x', '/base/../x'],
     [both, 'https://origin.example.net/base/x', `${gate}/api/x`],
@@ -88,16 +72,12 @@ describe('where a relative location points, on a rule whose whole path is taken 
   it.each<[Partial<Route>, string, string]>([
     [whole, 'y', '/api/y'],
     [whole, './y?z#a', '/api/y?z#a'],
-    [whole, '../y', '/api/y'],
-    [whole, '/y', '/api/y'],
     [whole, '.', '/api/'],
     [whole, '?z', '?z'],
-    [whole, '#z', '#z'],
     [whole, '', ''],
     [based, 'y', 'y'],
     [based, 'base/y', '/api/y'],
     [based, '..', '..'],
-    [based, '?z', '?z'],
   ])('%j: %s becomes %s', (route, location, expected) => {
     const about = { address: addressOf('https://api.example.com/api') }
     const answer = answerTo({ location }, { ...routeOf('GET /api'), ...route }, {}, about)
@@ -109,12 +89,9 @@ describe('an answer in which nothing has to change', () => {
   it.each<[Inbound, Partial<Route>]>([
     [{}, {}],
     [{ 'cache-control': 'no-store', 'x-request-id': 'origin-1', vary: '*' }, {}],
-    [{ location: 'https://elsewhere.example/' }, {}],
-    [{ 'access-control-allow-origin': '*' }, {}],
     [{ 'cache-control': 'public', 'www-authenticate': 'Basic' }, { access: 'public' }],
     [{ 'www-authenticate': 'Basic' }, { mode: 'shadow' }],
     [{ server: 'x' }, { removedFromAnswers: ['x-powered-by'] }],
-    [{}, { cors }],
   ])('is handed back itself: %j', (headers, route) => {
     const given = new Response('body', { headers })
     expect(toAgent(given, aboutOf(route))).toBe(given)
@@ -124,16 +101,12 @@ describe('an answer in which nothing has to change', () => {
 describe('what a shared cache may not keep', () => {
   it.each([
     ['public', 'private'],
-    ['Public, max-age=60', 'private, max-age=60'],
     ['public,s-maxage=60,max-age=5', 'private, max-age=5'],
     ['private="a, b", max-age=5', 'private, max-age=5'],
     ['no-cache="a, public", max-age=5', 'private, no-cache="a, public", max-age=5'],
     ['S-MaxAge = 60', 'private'],
-    ['max-age=1, publicity', 'private, max-age=1, publicity'],
-    ['must-revalidate', 'private, must-revalidate'],
     // As caches read it that look for words.
     ['x-max-age=60', 'private, x-max-age=60'],
-    ['x="a, max-age=60"', 'private, x="a, max-age=60"'],
     ['max-age=60, x="private"', 'private, max-age=60, x="private"'],
   ])('Cache-Control %j becomes %s', (value, expected) => {
     for (const method of ['GET', 'HEAD']) {
@@ -148,7 +121,7 @@ describe('what a shared cache may not keep', () => {
     expect([headers.get('cache-control'), headers.get('vary')]).toEqual([value, null])
   })
 
-  it.each(['', 'no-cache', 'no-store', 'private, max-age=1', 'no-store, max-age=1', 'private="a"'])(
+  it.each(['no-cache', 'no-store', 'private, max-age=1', 'private="a"'])(
     'Cache-Control %j stays',
     (value) => {
       const { headers } = answerTo({ 'cache-control': value })
@@ -189,7 +162,6 @@ describe('what a shared cache may not keep', () => {
     [null, 'Authorization'],
     ['Accept', 'Accept, Authorization'],
     ['authorization', 'authorization'],
-    ['Accept, AUTHORIZATION , Cookie', 'Accept, AUTHORIZATION , Cookie'],
     ['*', '*'],
     ['X-Authorization', 'X-Authorization, Authorization'],
   ])('Vary %j becomes %s', (value, expected) => {
@@ -277,12 +249,6 @@ describe('the rest', () => {
     expect(headers.get('vary')).toBe('Authorization')
   })
 
-  it("keeps the origin's CORS headers on a route without a rule", () => {
-    const answer = answerTo({ 'access-control-allow-origin': '*' })
-    expect(answer.headers.get('access-control-allow-origin')).toBe('*')
-    expect(answer.headers.has('x-origin-request-id')).toBe(false)
-  })
-
   it('loses what its rule removes, and nothing else', () => {
     const inbound = { server: 'secret/1.0', 'x-powered-by': 'x', 'x-own': '1' }
     const answer = answerTo(inbound, { removedFromAnswers: ['server', 'x-powered-by', 'x-none'] })
@@ -299,26 +265,5 @@ describe('the rest', () => {
     const without = answerTo({}, {}, {}, { tellsId: true }).headers
     expect(without.get('x-request-id')).toBe('request-1')
     expect(without.has('x-origin-request-id')).toBe(false)
-  })
-
-  it.each([true, false])('loses X-Origin-Request-Id where its rule says so (%s)', (tellsId) => {
-    const removedFromAnswers = ['x-origin-request-id', 'x-runtime']
-    const inbound = { 'x-request-id': 'origin-1', 'x-origin-request-id': 'inner', 'x-runtime': '7' }
-    const { headers } = answerTo(inbound, { removedFromAnswers }, {}, { tellsId })
-    expect(removedFromAnswers.filter((name) => headers.has(name))).toEqual([])
-    expect(headers.get('x-request-id')).toBe(tellsId ? 'request-1' : 'origin-1')
-  })
-
-  it('has no location that its rule removes, though it would be another', () => {
-    const removedFromAnswers = ['location', 'content-location']
-    const inbound = { location: '/x', 'content-location': '/y' }
-    const route = { removedFromAnswers, ...target('https://origin.example.net', '/api') }
-    expect([...answerTo(inbound, route).headers.keys()]).toEqual(['content-type'])
-  })
-
-  it.each([204, 304])('has no body where the origin had none (%i)', (status) => {
-    const given = new Response(null, { status, headers: { 'cache-control': 'public' } })
-    const answer = toAgent(given, aboutOf())
-    expect([answer.status, answer.body]).toEqual([status, null])
   })
 })

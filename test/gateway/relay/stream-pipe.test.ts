@@ -25,15 +25,6 @@ const source = () => {
 const read = (readable: ReadableStream<Uint8Array>) => new Response(readable).text()
 
 describe('a body that is piped', () => {
-  it('arrives as it is, and is over at its end', async () => {
-    const { body, push, end } = source()
-    const { readable, over } = pipe(body)
-    for (const part of ['one', ' ', 'two']) push(part)
-    end()
-    expect(await read(readable)).toBe('one two')
-    await over
-  })
-
   it('is asked for no more than is read', async () => {
     let made = 0
     const body = new ReadableStream<Uint8Array>(
@@ -111,18 +102,6 @@ describe('a cut', () => {
     await over
   })
 
-  it('with no words to say just ends', async () => {
-    const { body, push, cancelled } = source()
-    const { readable, over, cut } = pipe(body)
-    const reader = readable.getReader()
-    push('one')
-    expect((await reader.read()).value).toEqual(bytes('one'))
-    cut({ bytes: bytes('') })
-    expect((await reader.read()).done).toBe(true)
-    await cancelled
-    await over
-  })
-
   it.each([
     ['with last words', { bytes: bytes('last') }],
     ['without', undefined],
@@ -134,17 +113,5 @@ describe('a cut', () => {
     cut(last)
     await cancelled
     await over
-  })
-
-  it('after the end changes nothing', async () => {
-    const { body, push, end } = source()
-    const { readable, over, cut } = pipe(body)
-    push('all')
-    end()
-    const text = await read(readable)
-    await over
-    expect(() => cut({ bytes: bytes('last') })).not.toThrow()
-    expect(() => cut()).not.toThrow()
-    expect(text).toBe('all')
   })
 })

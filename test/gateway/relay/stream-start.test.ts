@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { joined } from '../../../src/gate/base/body.ts'
 import { start } from '../../../src/gate/relay/streams/stream-pipe.ts'
 
 const bytes = (...values: number[]) => Uint8Array.from(values)
@@ -23,7 +22,6 @@ const body = () => {
 describe('the start of a body', () => {
   it.each([
     ['nothing', []],
-    ['a chunk', [bytes(1, 2)]],
     ['several', [bytes(1), bytes(2, 3), bytes()]],
   ])('is all of it where it is there at once: %s', async (_, chunks) => {
     const { stream, push, close } = body()
@@ -64,11 +62,4 @@ describe('the start of a body', () => {
       await expect(rest?.reading).rejects.toThrow('broken')
     },
   )
-})
-
-it('chunks are joined in order', () => {
-  const only = bytes(1)
-  expect(joined([only])).toBe(only)
-  expect(joined([bytes(1), bytes(), bytes(2, 3)])).toEqual(bytes(1, 2, 3))
-  expect(joined([])).toEqual(bytes())
 })

@@ -138,48 +138,6 @@ describe('an answer that has not begun', () => {
     expect(await (await answer).json()).toMatchObject({ code: 'token_revoked' })
     expect(await origin.requests[0]?.answered()).toBe('cut')
   })
-
-  it('comes all the same where only streams end', async () => {
-    const { answer, res } = await pending('end-streams')
-    await wait(1_500)
-    res.end('done')
-    expect(await (await answer).text()).toBe('done')
-  })
-})
-
-describe('an answer', () => {
-  /** What `send` gives, and what becomes of its body. */
-  const through = async (given: Response, method?: string) => {
-    const { ask } = start()
-    const send: Send = async () => given
-    return ask(newAgent(), { send, ...(method !== undefined && { method }) })
-  }
-
-  it.each([
-    ['small', 'hello', { headers: { 'content-length': '5' } }],
-    ['long', 'x'.repeat(20_000), { headers: { 'content-length': '20000' } }],
-    ['without a length', 'hello', {}],
-    ['with a wrong length', 'hello', { headers: { 'content-length': '-1' } }],
-    ['in a coding', 'no gzip', { headers: { 'content-encoding': 'gzip' } }],
-    ['with a status of its own', 'partial', { status: 206 }],
-  ])('%s is handed on as it is', async (_name, body, init) => {
-    const given = new Response(body, init)
-    const headers = Object.fromEntries(given.headers)
-    const response = await through(given)
-    expect([response.status, await response.text()]).toEqual([given.status, body])
-    expect(Object.fromEntries(response.headers)).toMatchObject(headers)
-  })
-
-  it.each([204, 205, 304])('with status %d has no body', async (status) => {
-    const response = await through(new Response(null, { status }))
-    expect([response.status, response.body]).toEqual([status, null])
-  })
-
-  it('to HEAD has none either', async () => {
-    const headers = { 'content-length': '1000000' }
-    const response = await through(new Response(null, { headers }), 'HEAD')
-    expect([response.headers.get('content-length'), response.body]).toEqual(['1000000', null])
-  })
 })
 
 describe('what ends with its token', () => {
@@ -204,18 +162,10 @@ describe('what ends with its token', () => {
     'text/event-stream',
     ' Text/Event-Stream ; charset=utf-8',
     'application/x-ndjson',
-    'application/ndjson',
-    'application/jsonl',
-    'application/x-jsonlines',
-    'application/json-seq',
-    'application/stream+json',
     'application/grpc',
-    'application/grpc-web+proto',
     'application/connect+json',
-    'application/vnd.amazon.eventstream',
     'multipart/x-mixed-replace; boundary=x',
     'audio/mpeg',
-    'video/mp4; codecs=x',
     // Of two lines.
     'text/event-stream, text/event-stream; charset=utf-8',
     'text/html, application/grpc',
@@ -243,13 +193,10 @@ describe('what ends with its token', () => {
 
   it.each([
     'application/json',
-    'application/problem+json',
     'text/html',
     'text/event-stream-like',
     'text/plainer',
-    'text/html, text/html',
     'image/png',
-    'x-audio/mpeg',
     'multipart/mixed',
   ])('is none: %j', async (type) => {
     const typed = { 'content-type': type }
