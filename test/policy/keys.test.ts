@@ -1,0 +1,329 @@
+import { describe, expect, it } from 'vitest'
+import { durationMs } from '../../src/gate/base/duration.ts'
+import { isObject } from '../../src/gate/base/json.ts'
+import { isAbout } from '../../src/gate/policy/keys/route-keys.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
+import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
+import { type PolicyIssue, pathText } from '../../src/gate/policy/reading/issues.ts'
+import type { Fields } from '../../src/gate/policy/reading/table.ts'
+import { type ShownPolicy, showPolicy } from '../../src/gate/policy/show.ts'
+import { type DocumentedTable, TABLES } from '../../src/gate/policy/tables.ts'
+import { editorMistakesOfVars } from '../kit/config-schema.ts'
+import { ACME, GATE } from './support.ts'
+
+/** What every key of a policy promises, made from its row alone: from its schema and its example. */
+
+type Path = readonly (string | number)[]
+type Tree = Record<string | number, unknown>
+
+/** The parts of a schema that say what may be written. */
+interface Shape {
+  readonly type: string
+  readonly options?: readonly unknown[]
+  readonly value?: Shape
+  readonly item?: Shape
+  readonly entries?: Fields
+  readonly pipe?: readonly { readonly type: string; readonly requirement?: number }[]
+}
+
+/** A key, where it stands in a policy. */
+interface Place {
+  readonly table: string
+  readonly key: string
+  readonly path: Path
+  readonly shape: Shape
+  readonly example: unknown
+  /** The default if it may be written. */
+  readonly fixed: unknown
+  readonly isRequired: boolean
+}
+
+/** The tables that a value may have inside, each with where it stands. */
+const tablesIn = (shape: Shape, path: Path): readonly (readonly [Fields, Path])[] => [
+  ...(shape.entries ? [[shape.entries, path] as const] : []),
+  ...(shape.item ? tablesIn(shape.item, [...path, 0]) : []),
+  ...(shape.value ? tablesIn(shape.value, [...path, 'acme']) : []),
+  ...(shape.type === 'union'
+    ? (shape.options as readonly Shape[]).flatMap((one) => tablesIn(one, path))
+    : []),
+]
+
+/** Every key of every table, where it is met first. */
+const placesOf = (entries: Fields, path: Path, seen: Set<string>): readonly Place[] => {
+  const found = Object.entries<DocumentedTable>(TABLES).find(([, { keys }]) =>
+    Object.entries(entries).every(([key, field]) => keys[key] === field),
+  )
+  if (!found) throw new Error(`no table has the keys ${Object.keys(entries)}`)
+  const [table, { docs }] = found
+  if (seen.has(table)) return []
+  seen.add(table)
+  return Object.entries(entries).flatMap(([key, field]) => {
+    const shape = field as unknown as Shape
+    const at = [...path, key]
+    const isRequired = 'required' in field
+    const { example, default: fixed } = docs[key] ?? {}
+    const hasDefault = fixed !== undefined && !(Array.isArray(fixed) && fixed.length === 0)
+    return [
+      { table, key, path: at, shape, example, fixed: hasDefault ? fixed : example, isRequired },
+      ...tablesIn(shape, at).flatMap(([inner, where]) => placesOf(inner, where, seen)),
+    ]
+  })
+}
+const PLACES = placesOf(TABLES.policy.keys, [], new Set())
+
+/** A policy whose other parts let every key have an effect. */
+const BASE = {
+  GATE: { resource: GATE.resource, origin: GATE.origin },
+  ISSUERS: {
+    acme: { ...ACME, agent_prefix: 'acme/' },
+    agentic: { issuer: 'https://agentic.example', agent_prefix: 'b/', profile: 'agentic-jwt' },
+    partner: { issuer: 'https://partner.example', agent_prefix: 'p/' },
+    github: {
+      issuer: 'https://token.actions.githubusercontent.com',
+      agent_prefix: 'gh/',
+      profile: 'github-actions',
+      scopes_from: 'grants',
+      claims: { repository_owner_id: '1' },
+    },
+  },
+  ROUTES: [
+    { match: 'GET,POST /v1/{id}/{run}', scopes: [] },
+    { match: 'POST /mcp', scopes: [] },
+  ],
+}
+
+/** What an example needs in the table around it, by the table, or by the table and the key. */
+const BESIDE: Readonly<Record<string, object>> = {
+  'rate-limit.limit': { period: '1m' },
+  'rate-limit.period': { limit: 1 },
+  'rate-limit.per': { daily: 9 },
+  'address-limit.limit': { period: '1m' },
+  'address-limit.period': { limit: 1 },
+  'issuer.agentic_forms': { profile: 'agentic-jwt' },
+  'issuer.changed': { profile: 'agentic-jwt' },
+  'issuer.rules': { admin: 'own' },
+  'issuer.allow_insecure_http': { issuer: 'http://localhost:9000' },
+  mcp: { tools: { other: [] } },
+}
+
+const requiredOf = (path: Path, table: string | undefined): object => {
+  const within = PLACES.filter(
+    (one) => one.path.length === path.length + 1 && path.every((step, i) => one.path[i] === step),
+  )
+  const own = within.filter((one) => one.table === (table ?? within[0]?.table) && one.isRequired)
+  return Object.fromEntries(own.map(({ key, example }) => [key, example]))
+}
+
+/** A policy with this value there. Each table around it that was absent has the keys that it requires. */
+const withValue = ({ table, key, path }: Place, value: unknown): Tree => {
+  const vars = structuredClone<Tree>(BASE)
+  let at = vars
+  for (let depth = 1; depth < path.length; depth++) {
+    const step = path[depth - 1] ?? ''
+    const isLast = depth === path.length - 1
+    if (typeof path[depth] === 'number') at[step] ??= []
+    else if (!isObject(at[step])) {
+      at[step] = requiredOf(path.slice(0, depth), isLast ? table : undefined)
+    }
+    at = at[step] as Tree
+  }
+  const beside = BESIDE[`${table}.${key}`] ?? (value === undefined ? {} : BESIDE[table])
+  Object.assign(at, beside, value === undefined ? {} : { [key]: value })
+  if (value === undefined) delete at[key]
+  return vars
+}
+
+/** Everything that a policy may name is bound. */
+const BOUND: PolicyEnv = { has: () => true, secret: () => undefined }
+
+const mistakesIn = (vars: object): readonly PolicyIssue[] => {
+  const read = parsePolicy(vars, BOUND)
+  return read.ok ? [] : read.reason
+}
+
+/** A name that is almost this one. */
+const almost = (name: string) => name.slice(0, 1) + name.slice(2)
+
+/** A value that is refused: where below it, and what is said there. */
+type Wrong = readonly [value: unknown, says: readonly (readonly [below: Path, message: RegExp])[]]
+const wrong = (value: unknown, message: RegExp): Wrong => [value, [[[], message]]]
+
+const quoted = (words: readonly unknown[]) =>
+  new RegExp(words.map((one) => `(?=.*\`${String(one).replace(/\W/g, '\\$&')}\`)`).join(''))
+
+/** Values that a key of this shape refuses: of another kind, outside its bounds, empty, misspelt. */
+const wrongOf = (shape: Shape): readonly Wrong[] => {
+  const checks = new Map(shape.pipe?.map(({ type, requirement }) => [type, requirement]))
+  switch (shape.type) {
+    case 'string': {
+      const says =
+        /^must (be|have a pattern that is) a string|^is a number without a unit: write "7s"/
+      return [wrong(7, says), wrong(['a'], says)]
+    }
+    case 'boolean':
+      return [wrong('true', /^must be true or false$/), wrong(1, /^must be true or false$/)]
+    case 'number': {
+      const [least, most] = [checks.get('min_value'), checks.get('max_value')]
+      if (least === undefined || most === undefined)
+        return [wrong('1', /^must have finite numbers/)]
+      const says = new RegExp(`^must be a .* from ${least} to ${most}$`)
+      const parts = checks.has('integer') ? [least + 0.5] : []
+      return ['1', least - 1, most + 1, ...parts].map((value) => wrong(value, says))
+    }
+    case 'picklist': {
+      const words = (shape.options ?? []).filter((one) => typeof one === 'string')
+      return [wrong(true, /^must be/), ...words.map((one) => wrong(almost(one), quoted(words)))]
+    }
+    case 'array': {
+      const items = wrongOf(shape.item as Shape)
+      const says = items.flatMap(([, all], i) =>
+        all.map(([below, message]) => [[i, ...below], message] as const),
+      )
+      const empty = checks.has('non_empty')
+        ? [wrong([], /^must not be an empty list$|^must have a rule/)]
+        : []
+      return [wrong('a', /^must be a list/), ...empty, [items.map(([value]) => value), says]]
+    }
+    case 'strict_object': {
+      const keys = Object.keys(shape.entries ?? {})
+      const misspelt = Object.fromEntries(keys.map((key) => [almost(key), 1]))
+      const says = keys.map((key) => {
+        const message = `^unknown key \`${almost(key)}\`; did you mean \`${key}\`\\?\nAllowed: `
+        return [[almost(key)], new RegExp(message)] as const
+      })
+      const inherited = [['constructor'], /^unknown key `constructor`\nAllowed: /] as const
+      return [
+        ...[wrong('a', /^must be/), wrong([1], /^must be/)],
+        [{ ...misspelt, constructor: 1 }, [...says, inherited]],
+      ]
+    }
+    case 'record':
+      return [wrong('a', /^must be/), wrong([1], /^must be/)]
+    default:
+      return [wrong(true, /^must be/)]
+  }
+}
+
+/** `pattern`, `min` and `max` of a claim are read together, so their mistakes are those of the claim. */
+const isReadTogether = ({ table }: Place) => table === 'claim'
+/** Of an absent `GATE` its keys are told; a tool with an empty table lacks `scopes`, and not `any`. */
+const REQUIRED = PLACES.filter(
+  ({ table, key, isRequired }) => isRequired && key !== 'GATE' && table !== 'mcp-scopes',
+)
+
+describe.each(PLACES)('$table: $key', (place) => {
+  const at = isReadTogether(place) ? place.path.slice(0, -1) : place.path
+
+  it('accepts its example and its default', () => {
+    const vars = withValue(place, place.example)
+    expect(mistakesIn(vars)).toEqual([])
+    expect(editorMistakesOfVars(vars)).toEqual([])
+    const byDefault = mistakesIn(withValue(place, place.fixed))
+    expect(byDefault.filter(({ path }) => path.startsWith(pathText('', place.path)))).toEqual([])
+  })
+
+  it('refuses other kinds of values, empty lists and misspelt names, and says where and why', () => {
+    for (const [value, says] of wrongOf(place.shape)) {
+      const vars = withValue(place, value)
+      const found = mistakesIn(vars)
+      for (const [below, message] of says) {
+        const where = pathText('', [...at, ...below])
+        const told = found.filter(({ path }) => path === where)
+        const expected = [{ message: expect.stringMatching(message) }]
+        expect(told, JSON.stringify(value)).toMatchObject(expected)
+      }
+      // A variable may be JSON as text, which an editor does not read, or a list that goes on in another.
+      const isPart = place.table === 'policy' && (value === 'a' || (value as []).length === 0)
+      if (!isPart) expect(editorMistakesOfVars(vars), JSON.stringify(value)).not.toEqual([])
+    }
+  })
+})
+
+it.each(REQUIRED)('$table: $key is required', (place) => {
+  const where = pathText('', place.path)
+  const told = mistakesIn(withValue(place, undefined)).filter(({ path }) => path === where)
+  expect(told).toMatchObject([{ message: expect.stringMatching(/^is required|^must have/) }])
+})
+
+const OF_TOKENS = PLACES.filter(
+  ({ table, key }) =>
+    table === 'rule' && !isAbout(key, 'request') && !['scopes', 'single_use'].includes(key),
+)
+
+it.each(OF_TOKENS)('$key has no place on a public rule, which reads no token', (place) => {
+  const { ROUTES } = withValue(place, place.example)
+  const [{ scopes: _, ...rule }] = ROUTES as [Tree]
+  expect(mistakesIn({ ...BASE, ROUTES: [{ ...rule, access: 'public' }, BASE.ROUTES[1]] })).toEqual([
+    {
+      path: `ROUTES[0].${place.key}`,
+      message: 'has no effect on a public rule, which reads no token; remove it',
+    },
+  ])
+})
+
+/** What `showPolicy` gives for a place in a policy. */
+const valueAt = ([variable, ...inner]: Path, shown: ShownPolicy): unknown => {
+  const names: Readonly<Record<string, unknown>> = {
+    ...shown,
+    grants: Object.values(shown.grants ?? {}),
+  }
+  return inner.reduce<unknown>(
+    (at, step) => (at as Tree | undefined)?.[step],
+    names[String(variable).toLowerCase()],
+  )
+}
+
+/** Durations as they are shown. */
+const inSeconds = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(inSeconds)
+  if (isObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inSeconds(one)]))
+  }
+  const ms = typeof value === 'string' ? durationMs(value) : undefined
+  return ms === undefined ? value : `${ms / 1000}s`
+}
+
+/** What applies to rules is shown there: of `GATE` it is only the default. */
+const OF_RULES = [
+  'origin',
+  'origin_via',
+  'timeout',
+  'on_revocation',
+  'on_expiry',
+  'finish_within',
+  'mode',
+]
+
+/** What is shown of an example that is not shown as it is written. */
+const SHOWN: Readonly<Record<string, unknown>> = {
+  'policy.GATE': { resource: GATE.resource },
+  'policy.ROUTES': { 0: { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] } },
+  'gate.assertion': { binding: 'request' },
+  'gate.shared_ids': undefined,
+  'issuer.jwks': { keys: [{ kid: undefined }] },
+  'actor.sub': 'alice',
+  'actor.issuer': { issuer: ACME.issuer },
+  'delegation.issuers': ['https://partner.example'],
+  'when.condition': 'request.country in ["DE"]',
+  'cors.expose': { 0: 'x-total', 1: 'WWW-Authenticate' },
+  'rule.remove_response_headers': ['server', 'x-powered-by'],
+  'rule.inject': { authorization: 'redacted' },
+  'rule.revocation': { consistency: 'strict' },
+  'mcp-name.scopes': ['files:read', 'files:read:{arguments.project}'],
+  'audit.max_size': '9000MB',
+}
+/** A table with nothing but one key is shown as the value of that key. */
+const SHORT = ['actor.sub', 'actor.issuer', 'when.condition', 'mcp-name.scopes']
+
+it.each(PLACES)('$table: $key is shown as it is written', (place) => {
+  const { table, key, path } = place
+  const name = `${table}.${key}`
+  const read = parsePolicy(withValue(place, place.example), BOUND)
+  if (!read.ok) throw new Error('has a mistake')
+  const isOfRules = table === 'gate' && OF_RULES.includes(key)
+  const from = isOfRules ? ['ROUTES', 0, key] : SHORT.includes(name) ? path.slice(0, -1) : path
+  const shown = valueAt(from, showPolicy(read.value.policy))
+  const expected = Object.hasOwn(SHOWN, name) ? SHOWN[name] : inSeconds(place.example)
+  if (isObject(expected)) expect(shown).toMatchObject(expected)
+  else expect(shown).toEqual(expected)
+})
