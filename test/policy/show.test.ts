@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { claimPath, claimPathText } from '../../src/gate/model/claims.ts'
 import { routesOf } from '../../src/gate/policy/reading/rows.ts'
 import { showPolicy } from '../../src/gate/policy/show.ts'
-import { CHAT, ENV, GATE, ITEM, parse, policy } from './support.ts'
+import { CHAT, ENV, ITEM, parse, policy } from './support.ts'
 
 const ACME = { issuer: 'https://auth.acme.example', agent_prefix: 'acme/' }
 const BETA = { issuer: 'https://auth.beta.example', agent_prefix: 'beta/' }
@@ -21,195 +21,6 @@ const TWO = {
 }
 
 describe('showPolicy', () => {
-  it('fills in every default', () => {
-    expect(showPolicy(policy())).toEqual({
-      gate: {
-        resource: 'https://api.example.com',
-        hosts: ['api.example.com'],
-        insecure_http: false,
-        clock_tolerance: '5s',
-        proof_max_age: '60s',
-        proof_max_ahead: '5s',
-        dpop_nonce: false,
-        prefix: '/.edgewarden',
-        assertion: { binding: 'identity', algorithm: 'ES256', max_body: 1_048_576, withdrawn: [] },
-        identity_prefix: 'x-agent-',
-        identity_headers: {},
-        strip_headers: [],
-        client_ip: 'cf-connecting-ip',
-        in_flight: 256,
-        revocation: { consistency: 'bounded', max_staleness: '5s', shards: 4 },
-        journal: { allowed: 1 },
-        request_id: 'own',
-        denial_docs: 'https://edgewarden.dev/denials',
-        lift: [],
-      },
-      issuers: {
-        acme: {
-          issuer: 'https://auth.acme.example',
-          profile: 'rfc9068',
-          jwks_cache: { max_fresh: '3600s', stale_if_error: '86400s', cooldown: '30s' },
-          algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
-          typ: ['at+jwt'],
-          max_lifetime: '900s',
-          required_claims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
-          claims: {},
-          agent_id: ['client_id'],
-          agent_prefix: '',
-          agent_type: 'agent_type',
-          workflow_id: 'workflow_id',
-          scope: ['scope'],
-          scopes_from: 'token',
-          admin: false,
-          delegation: { max_depth: 3, require_actor: false, issuers: [] },
-          allow_insecure_http: false,
-        },
-      },
-      routes: [
-        {
-          match: 'POST /v1/chat',
-          resource: 'https://api.example.com',
-          access: 'required',
-          scopes: ['chat:write'],
-          issuers: ['acme'],
-          claims: {},
-          mode: 'enforce',
-          revocation: { consistency: 'bounded', max_staleness: '5s' },
-          on_revocation: 'end-streams',
-          on_expiry: 'finish',
-          finish_within: '300s',
-          origin: 'https://origin.example.com',
-          forward_token: false,
-          encoded_slash: false,
-        },
-      ],
-      scopes: {},
-    })
-  })
-
-  it('says everything that is configured in the words of the configuration', () => {
-    const claims = {
-      tenant: 'blue',
-      '/a.b/c~1d': ['x', 'y'],
-      'https://acme.example/level': { min: 1, max: 5 },
-      'org.name': { pattern: 'a+' },
-      active: true,
-    }
-    const delegation = {
-      max_depth: 2,
-      require_actor: true,
-      actors: ['bot', { issuer: 'https://auth.acme.example', sub: 'tool' }],
-      subjects: ['alice'],
-      issuers: ['https://other.example'],
-      may_act: 'required',
-    }
-    const route = {
-      match: 'GET /v1/runs/{run}',
-      host: 'api.example.com',
-      resource: 'https://api.example.com/v1',
-      scopes: { any: ['runs:read', 'runs:{run}'] },
-      audiences: ['urn:runs'],
-      max_lifetime: '1m',
-      claims,
-      agent_types: ['planner'],
-      workflow: 'path:run',
-      delegation,
-      cors: { origins: ['https://app.example.com'], credentials: true, max_age: '10m' },
-      origin: 'https://runs.example.com/base',
-      strip_prefix: '/v1',
-      timeout: '1500ms',
-      forward_token: true,
-      token_subprotocols: ['mcp.auth.'],
-      encoded_slash: true,
-      mode: 'shadow',
-      revocation: { consistency: 'bounded', max_staleness: '1500ms' },
-      on_revocation: 'end-all',
-      on_expiry: 'finish',
-      finish_within: '30s',
-    }
-    const shown = showPolicy(
-      policy({
-        GATE: {
-          ...GATE,
-          hosts: ['api.example.com', 'other.example.com'],
-          clock_tolerance: '1m',
-          revocation: { consistency: 'strict', shards: 2, locations: ['oc'], jurisdiction: 'us' },
-          strip_headers: ['X-Debug'],
-          client_ip: 'connection',
-          journal: { allowed: 0.5 },
-          request_id: 'always',
-          lift: ['AAAAAAAAAAAAAAAAAAAAAA'],
-        },
-        ISSUERS: {
-          acme: {
-            ...ACME,
-            claims,
-            audiences: ['urn:a'],
-            agent_id: ['/agent/id', 'sub'],
-            entity_profiles: true,
-            workflow_id: ['run', '/intent/workflow_id'],
-            delegation: {
-              max_depth: 4,
-              issuers: ['https://other.example'],
-              may_act: 'if_present',
-              parent_scope: '/parent/scope',
-            },
-          },
-        },
-        ROUTES: [route],
-        SCOPES: { 'runs:write': ['runs:read'] },
-      }),
-    )
-    expect(shown.gate).toMatchObject({
-      hosts: ['api.example.com', 'other.example.com'],
-      clock_tolerance: '60s',
-      revocation: {
-        consistency: 'strict',
-        max_staleness: '5s',
-        shards: 2,
-        locations: ['oc'],
-        jurisdiction: 'us',
-      },
-      strip_headers: ['x-debug'],
-      client_ip: 'connection',
-      journal: { allowed: 0.5 },
-      request_id: 'always',
-      lift: ['AAAAAAAAAAAAAAAAAAAAAA'],
-    })
-    expect(shown.issuers.acme).toMatchObject({
-      audiences: ['urn:a'],
-      agent_id: ['agent.id', 'sub'],
-      claims,
-      entity_profiles: true,
-      workflow_id: ['run', 'intent.workflow_id'],
-      delegation: {
-        max_depth: 4,
-        require_actor: false,
-        issuers: ['https://other.example'],
-        may_act: 'if_present',
-        parent_scope: 'parent.scope',
-      },
-    })
-    expect(shown.issuers.acme).not.toHaveProperty('agent_type')
-    expect(shown.routes).toEqual([
-      {
-        ...route,
-        access: 'required',
-        issuers: ['acme'],
-        max_lifetime: '60s',
-        cors: {
-          origins: ['https://app.example.com'],
-          methods: ['GET', 'HEAD'],
-          headers: ['authorization', 'content-type'],
-          expose: ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Request-Id'],
-          credentials: true,
-          max_age: '600s',
-        },
-      },
-    ])
-    expect(shown.scopes).toEqual({ 'runs:write': ['runs:read'] })
-  })
-
   it('can be written as JSON and read as a policy again', () => {
     const made = policy(TWO)
     const { gate, issuers, routes, scopes } = JSON.parse(JSON.stringify(showPolicy(made)))
@@ -268,6 +79,55 @@ describe('showPolicy', () => {
       ['POST /v1/chat', []],
       ['* /open/*', undefined],
     ])
+  })
+})
+
+/** Actors of every sort: of nobody in particular, and of three issuers. */
+describe('delegation, shown to an administrator of one issuer', () => {
+  const STRANGER = 'https://stranger.example'
+  const named = ['acme', 'beta', STRANGER].map((issuer) => ({ issuer, sub: `of-${issuer}` }))
+  const delegation = {
+    issuers: ['acme', 'beta', STRANGER],
+    actors: ['anyone', ...named],
+    subjects: ['alice', { issuer: 'acme', sub: 'of-acme' }],
+  }
+  const of = policy({
+    ISSUERS: { acme: { ...ACME, delegation }, beta: BETA },
+    ROUTES: [
+      { ...CHAT, delegation },
+      { ...ITEM, issuers: ['beta'] },
+    ],
+  })
+  const own = { issuer: ACME.issuer, sub: 'of-acme' }
+
+  it('names no actor, subject or issuer of another', () => {
+    const { issuers, routes } = showPolicy(of, ACME.issuer)
+    expect(routes).toHaveLength(1)
+    for (const part of [issuers.acme, routes[0]]) {
+      expect(part?.delegation).toMatchObject({
+        actors: ['anyone', own],
+        issuers: [ACME.issuer],
+        subjects: ['alice', own],
+      })
+    }
+    for (const other of ['of-beta', 'of-https', BETA.issuer, STRANGER]) {
+      expect(JSON.stringify([issuers, routes])).not.toContain(other)
+    }
+    const subjects = [{ issuer: 'beta', sub: 'of-beta' }]
+    const hidden = policy({
+      ISSUERS: { acme: ACME, beta: BETA },
+      ROUTES: [{ ...CHAT, delegation: { subjects } }],
+    })
+    const [rule] = showPolicy(hidden, ACME.issuer).routes
+    expect(rule?.delegation).toMatchObject({ subjects: [], other_subjects: 'redacted' })
+  })
+
+  it('is whole for who may see everything', () => {
+    const { issuers, routes } = showPolicy(of)
+    for (const part of [issuers.acme, routes[0]]) {
+      expect(part?.delegation).toMatchObject({ issuers: [ACME.issuer, BETA.issuer, STRANGER] })
+      expect(JSON.stringify(part)).toContain('of-beta')
+    }
   })
 })
 

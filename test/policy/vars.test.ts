@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readPolicy } from '../../src/gate/policy/policy.ts'
 import { workerEnv } from '../../src/gate/policy/reading/env.ts'
 import { readVars } from '../../src/gate/policy/reading/vars.ts'
-import { ACME, CHAT, ENV, GATE } from './support.ts'
 
 class Fetcher {
   fetch() {}
@@ -123,17 +121,8 @@ describe('gathering variables', () => {
   })
 })
 
-describe('reading the policy of an environment', () => {
-  const good = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT] }
-
-  it('reports broken variables and broken contents together', () => {
-    const read = readPolicy({ ...good, ROUTE: [{}], ROUTES_2: [{ match: 'GET /x' }] }, ENV)
-    expect(!read.ok && read.reason.map(({ path }) => path)).toEqual(['ROUTE', 'ROUTES_2[0].scopes'])
-    expect(readPolicy({ ...good, ROUTE: [{}] }, ENV).ok).toBe(false)
-    expect(readPolicy(good, ENV).ok).toBe(true)
-  })
-
-  it("finds bindings and secrets in a Worker's env, own names only", () => {
+describe('the environment of a Worker', () => {
+  it('has bindings and secrets by their own names only', () => {
     const env = workerEnv({
       A: new Fetcher(),
       KEY: 'x',
