@@ -3,202 +3,155 @@ import { shownValue } from '../../../src/gate/policy/conditions/operands.ts'
 import { accessOf, agentOf } from '../../kit/facts.ts'
 import { type Changes, compile, factsOf, MONDAY, verdict } from './support.ts'
 
-const unknown: Changes = { caller: undefined, connection: undefined }
-const at = (text: string): Changes => ({ now: Date.parse(text) })
 const claims = (all: object): Changes => ({ claims: all })
+const at = (text: string): Changes => ({ now: Date.parse(text) })
+const caller = (ip: string): Changes => ({ caller: ip })
 const HOURS = 'now.getHours("Europe/Berlin") >= 8 && now.getHours("Europe/Berlin") < 18'
+const NESTED = { sub: 'a', act: { sub: 'b' } }
+
+/** By what is known, lines of a condition and what it comes to. It is Monday, half past nine in Berlin. */
+const JUDGED: readonly (readonly [known: string, changes: Changes, lines: string])[] = [
+  [
+    'a usual request',
+    {},
+    `
+${HOURS} → true
+now.getDayOfWeek("Europe/Berlin") in [1, 2, 3, 4, 5] → true
+now.getHours("+05:30") == 14 && now.getMinutes("+05:30") == 0 → true
+now.getHours("-08:00") == 0 && now.getDate("-08:00") == 5 → true
+now.getHours() == 8 && now.getMinutes() == 30 && now.getSeconds() == 0 → true
+now.getMonth("UTC") == 0 && now.getDayOfMonth("UTC") == 4 → true
+now < timestamp("2026-02-01T00:00:00Z") → true
+inNetwork(request.ip, "10.0.0.0/8") → true
+inNetwork(request.ip, "10.1.2.0/25") → true
+inNetwork(request.ip, ["192.168.0.0/16", "10.1.2.3"]) → true
+inNetwork(request.ip, ["192.168.0.0/16"]) → false
+inNetwork(request.ip, "::ffff:10.0.0.0/104") → true
+!(request.country in ["RU", "KP"]) → true
+request.asn == 3320 && request.bot_score > 30 → true
+request.colo == "FRA" && request.tls == "TLSv1.3" → true
+request.method == "GET" && request.host == "api.example.com" → true
+request.path.startsWith("/docs/") && request.params.id == "7 a" → true
+request.query.region == "eu" → true
+request.headers["x-data-class"] == "public" → no_such_key
+!("x-data-class" in request.headers) → true
+agent.id == "planner" && agent.client_id == "app" && agent.subject == "alice" → true
+agent.type == "sub-agent" → no_such_key
+has(agent.type) && agent.type == "sub-agent" → false
+agent.actor.sub == "planner" && agent.actor["issuer"] == agent.issuer → true
+agent.depth == 1 && agent.types.size() == 0 → true
+"docs:write" in agent.scopes → true
+"a" in {"b": {"a": 1}}["b"] → true
+"sub" in agent.actor && !("act" in agent.actor) → true
+"id" in request.params && "region" in request.query → true`,
+  ],
+  ['the end of the day', at('2026-01-05T17:00:00Z'), `${HOURS} → false`],
+  ['a morning in summer', at('2026-07-06T06:00:00Z'), `${HOURS} → true`],
+  ['a second before', at('2026-07-06T05:59:59Z'), `${HOURS} → false`],
+  [
+    'a Sunday in Tokyo',
+    at('2026-01-03T15:00:00Z'),
+    `
+now.getDayOfWeek("Asia/Tokyo") == 0 → true
+now.getDayOfWeek() == 6 → true`,
+  ],
+  [
+    'an hour that another zone has not',
+    at('2026-03-29T06:30:00Z'),
+    'now.getHours("America/New_York") == 2 → true',
+  ],
+  ['a new year', at('2026-12-31T12:00:00Z'), 'now.getFullYear("Pacific/Auckland") == 2027 → true'],
+  [
+    'a caller by version 6 of 4',
+    caller('::ffff:10.9.9.9'),
+    'inNetwork(request.ip, "10.0.0.0/8") → true',
+  ],
+  [
+    'a caller by version 6',
+    caller('2001:DB8:1::1'),
+    'inNetwork(request.ip, "2001:db8::/32") → true',
+  ],
+  [
+    'another caller',
+    caller('2001:db9::1'),
+    `
+inNetwork(request.ip, "2001:db8::/32") → false
+inNetwork(request.ip, "0.0.0.0/0") → false`,
+  ],
+  ['octal digits', caller('010.1.2.3'), 'inNetwork(request.ip, "10.0.0.0/8") → invalid_network'],
+  [
+    'two addresses',
+    caller('10.1.2.3, 10.0.0.1'),
+    'inNetwork(request.ip, "10.0.0.0/8") → invalid_network',
+  ],
+  [
+    'nothing of the connection',
+    { caller: undefined, connection: undefined },
+    `
+inNetwork(request.ip, "10.0.0.0/8") → no_such_key
+!inNetwork(request.ip, "10.0.0.0/8") → no_such_key
+request.country in ["DE"] → no_such_key
+!(request.country in ["RU"]) → no_such_key
+has(request.country) && request.country == "DE" → false
+!has(request.country) || request.country == "DE" → true`,
+  ],
+  ['no score', { connection: {} }, 'request.bot_score > 30 → no_such_key'],
+  ['no query', { query: '' }, 'request.query["region"] == "eu" → no_such_key'],
+  [
+    'a header',
+    { headers: { 'X-Data-Class': 'internal' } },
+    'request.headers["x-data-class"] in ["public", "internal"] → true',
+  ],
+  [
+    'a token',
+    claims({
+      auth_time: MONDAY / 1000 - 599,
+      far: 1e15,
+      nets: ['10.1.0.0/16'],
+      bad: ['10/8'],
+      n: [7],
+    }),
+    `
+now - timestamp(token.auth_time) < duration("10m") → true
+now - timestamp(token.auth_time) < duration("599s") → false
+timestamp(token.far) < now → invalid_timestamp
+inNetwork(request.ip, token.nets) → true
+inNetwork(request.ip, token.bad) → invalid_network
+inNetwork(request.ip, token.n) → no_matching_overload`,
+  ],
+  [
+    'actors in a token, of which only the outermost counts',
+    claims({ act: NESTED }),
+    `
+has(token.act.act) → false
+token.act.sub == "a" → true
+token["act"]["act"].sub == "b" → no_such_key`,
+  ],
+  [
+    'a map where a list is meant',
+    claims({ m: { a: 'b' }, none: {} }),
+    `
+"a" in token.m → no_such_overload
+!("b" in token.m) → no_such_overload
+token.m.all(k, true) → no_such_overload
+token.m.map(k, k == "a", k) == ["a"] → no_such_overload
+"a" in (true ? token.m : {}) → no_such_overload
+"a" in {"a": token.none} → true`,
+  ],
+]
+const ROWS = JUDGED.flatMap(([known, changes, lines]) =>
+  lines
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [source = '', word = ''] = line.split(' → ')
+      return { known, changes, source, word }
+    }),
+)
 
 describe('a condition', () => {
-  it.each<[string, boolean | string, Changes?]>([
-    // Hours: half past nine in Berlin.
-    [HOURS, true],
-    [HOURS, false, at('2026-01-05T17:00:00Z')],
-    [HOURS, true, at('2026-07-06T06:00:00Z')],
-    [HOURS, false, at('2026-07-06T05:59:59Z')],
-    ['now.getDayOfWeek("Europe/Berlin") in [1, 2, 3, 4, 5]', true],
-    ['now.getDayOfWeek("Asia/Tokyo") == 0', true, at('2026-01-03T15:00:00Z')],
-    ['now.getDayOfWeek() == 6', true, at('2026-01-03T15:00:00Z')],
-    ['now.getHours("+05:30") == 14 && now.getMinutes("+05:30") == 0', true],
-    ['now.getHours("-08:00") == 0 && now.getDate("-08:00") == 5', true],
-    ['now.getHours() == 8 && now.getMinutes() == 30 && now.getSeconds() == 0', true],
-    ['now.getFullYear("Pacific/Auckland") == 2027', true, at('2026-12-31T12:00:00Z')],
-    ['now.getMonth("UTC") == 0 && now.getDayOfMonth("UTC") == 4', true],
-    // The hour that is not there in one zone is there in another.
-    ['now.getHours("America/New_York") == 2', true, at('2026-03-29T06:30:00Z')],
-    ['now < timestamp("2026-02-01T00:00:00Z")', true],
-    [
-      'now - timestamp(token.auth_time) < duration("10m")',
-      true,
-      claims({ auth_time: MONDAY / 1000 - 599 }),
-    ],
-    [
-      'now - timestamp(token.auth_time) < duration("10m")',
-      false,
-      claims({ auth_time: MONDAY / 1000 - 601 }),
-    ],
-    ['timestamp(token.auth_time) < now', 'invalid_timestamp', claims({ auth_time: 1e15 })],
-    ['timestamp(token.auth_time) < now', 'invalid_timestamp', claims({ auth_time: -7e10 })],
-
-    // Networks.
-    ['inNetwork(request.ip, "10.0.0.0/8")', true],
-    ['inNetwork(request.ip, "10.1.2.0/25")', true],
-    ['inNetwork(request.ip, ["192.168.0.0/16", "10.1.2.3"])', true],
-    ['inNetwork(request.ip, ["192.168.0.0/16"])', false],
-    ['inNetwork(request.ip, "10.0.0.0/8")', true, { caller: '::ffff:10.9.9.9' }],
-    ['inNetwork(request.ip, "::ffff:10.0.0.0/104")', true],
-    ['inNetwork(request.ip, "2001:db8::/32")', true, { caller: '2001:DB8:1::1' }],
-    ['inNetwork(request.ip, "2001:db8::/32")', false, { caller: '2001:db9::1' }],
-    ['inNetwork(request.ip, "0.0.0.0/0")', false, { caller: '2001:db9::1' }],
-    ['inNetwork(request.ip, token.networks)', true, claims({ networks: ['10.1.0.0/16'] })],
-    ['inNetwork(request.ip, token.networks)', false, claims({ networks: [] })],
-    ['inNetwork(request.ip, token.networks)', 'invalid_network', claims({ networks: ['10/8'] })],
-    ['inNetwork(request.ip, token.networks)', 'no_matching_overload', claims({ networks: [7] })],
-    ['inNetwork(request.ip, "10.0.0.0/8")', 'invalid_network', { caller: '010.1.2.3' }],
-    ['inNetwork(request.ip, "10.0.0.0/8")', 'invalid_network', { caller: '10.1.2.3, 10.0.0.1' }],
-    ['inNetwork(request.ip, "10.0.0.0/8")', 'no_such_key', unknown],
-    ['!inNetwork(request.ip, "10.0.0.0/8")', 'no_such_key', unknown],
-
-    // What the platform knows.
-    ['request.country in ["DE", "AT", "CH"]', true],
-    ['!(request.country in ["RU", "KP"])', true],
-    ['request.country in ["DE"]', 'no_such_key', unknown],
-    ['!(request.country in ["RU"])', 'no_such_key', unknown],
-    ['has(request.country) && request.country == "DE"', false, unknown],
-    ['!has(request.country) || request.country == "DE"', true, unknown],
-    ['request.asn == 3320 && request.bot_score > 30', true],
-    ['request.colo == "FRA" && request.tls == "TLSv1.3"', true],
-    ['request.bot_score > 30', 'no_such_key', { connection: {} }],
-
-    // The request.
-    ['request.method == "GET" && request.host == "api.example.com"', true],
-    ['request.path.startsWith("/docs/") && request.params.id == "7 a"', true],
-    ['request.query.region == "eu"', true],
-    ['request.query["region"] == "eu"', 'no_such_key', { query: '' }],
-    [
-      'request.headers["x-data-class"] in ["public", "internal"]',
-      true,
-      { headers: { 'X-Data-Class': 'internal' } },
-    ],
-    [
-      'request.headers["x-data-class"] == "public"',
-      false,
-      { headers: { 'x-data-class': 'secret' } },
-    ],
-    ['request.headers["x-data-class"] == "public"', 'no_such_key'],
-    ['!("x-data-class" in request.headers)', true],
-
-    // Claims: numbers of JSON are doubles and compare with whole ones.
-    ['token.amount < 100', true, claims({ amount: 99.5 })],
-    ['token.amount < 100', false, claims({ amount: 100 })],
-    ['token.amount <= 100.5 && token.amount == 100', true, claims({ amount: 100 })],
-    ['token.amount == 100', false, claims({ amount: '100' })],
-    ['token.amount < 100', 'no_such_overload', claims({ amount: '99' })],
-    ['token.amount < 100', 'no_such_overload', claims({ amount: null })],
-    ['token.amount < 100', 'no_such_key'],
-    ['token.amount * 2.0 > 100.0', true, claims({ amount: 51 })],
-    ['token.amount in [1, 2]', true, claims({ amount: 2 })],
-    ['"red" in token.teams', true, claims({ teams: ['blue', 'red'] })],
-    ['"red" in token.teams', false, claims({ teams: ['blue', 1, null] })],
-    ['token.a.b.c == "x" && token["a"].b.c == "x"', true, claims({ a: { b: { c: 'x' } } })],
-    ['token.list[1] == 2', true, claims({ list: [1, 2] })],
-    ['token.list[2] == 2', 'index_out_of_bounds', claims({ list: [1, 2] })],
-    ['token.flag', true, claims({ flag: true })],
-    ['token.flag', 'not_bool', claims({ flag: 'yes' })],
-    ['token.nothing == null', true, claims({ nothing: null })],
-    ['has(token.a) && has(token.a.b)', false, claims({ a: {} })],
-    // What is no map has no members, so that their absence says nothing.
-    ['has(token.a.b)', false, claims({ a: {} })],
-    ['has(token.a.b)', true, claims({ a: { b: 1 } })],
-    ['has(token["a"].b)', true, claims({ a: { b: 1 } })],
-    ['has(token.a.b)', 'no_such_key'],
-    ['has(token.a.b)', 'no_such_overload', claims({ a: 'b' })],
-    ['!has(token.a.b)', 'no_such_overload', claims({ a: 'b' })],
-    ['!has(token.a.b)', 'no_such_overload', claims({ a: ['b'] })],
-    ['!has(token.a.b)', 'no_such_overload', claims({ a: 5 })],
-    ['!has(token.a.b)', 'no_such_overload', claims({ a: null })],
-    ['!has(token.a.b.c)', 'no_such_overload', claims({ a: { b: true } })],
-    ['token.a.b == 1', 'no_such_key', claims({ a: 'b' })],
-    ['token.a["length"] == 1', 'no_such_key', claims({ a: 'b' })],
-    ['token.a["length"] == 1', 'no_such_key', claims({ a: ['b'] })],
-    // Nor have times and durations, where only the token says that they are some.
-    ['(true ? now : token.a).__proto__ != 1', 'no_such_overload', claims({ a: 1 })],
-    ['has((true ? now : token.a).x)', 'no_such_overload', claims({ a: 1 })],
-    ['(true ? now - now : token.a).seconds == 0', 'no_such_overload', claims({ a: 1 })],
-    ['{"a": 1}[token.a] == 1', 'no_such_key', claims({ a: 'constructor' })],
-    ['"a" in token', true, claims({ a: 1 })],
-    ['token.teams.exists(t, t.startsWith("eu-"))', true, claims({ teams: ['us-1', 'eu-1'] })],
-    ['token.teams.all(t, t.startsWith("eu-"))', false, claims({ teams: ['us-1', 'eu-1'] })],
-    ['token.teams.filter(t, t != "a").size() == 2', true, claims({ teams: ['a', 'b', 'c'] })],
-    ['token.tags.split(" ").exists_one(t, t == "x")', true, claims({ tags: 'a x b' })],
-    ['token.mail.matches("@example[.]com$")', true, claims({ mail: 'a@example.com' })],
-    ['token.mail.matches("@example[.]com$")', false, claims({ mail: 'a@example.com.evil' })],
-    ['token.mail.matches("example")', true, claims({ mail: 'a@example.com' })],
-
-    // The agent.
-    ['agent.id == "planner" && agent.client_id == "app" && agent.subject == "alice"', true],
-    ['agent.type == "sub-agent"', 'no_such_key'],
-    ['has(agent.type) && agent.type == "sub-agent"', false],
-    ['agent.actor.sub == "planner" && agent.actor["issuer"] == agent.issuer', true],
-    ['agent.depth == 1 && agent.types.size() == 0', true],
-    ['"docs:write" in agent.scopes', true],
-    ['has(token.act.act)', false, claims({ act: { sub: 'a', act: { sub: 'b' } } })],
-    ['token.act.sub == "a"', true, claims({ act: { sub: 'a', act: { sub: 'b' } } })],
-    [
-      'token["act"]["act"].sub == "b"',
-      'no_such_key',
-      claims({ act: { sub: 'a', act: { sub: 'b' } } }),
-    ],
-
-    // As CEL has it, a side that is certain decides, whichever side it is.
-    ['token.a == 1 || true', true],
-    ['true || token.a == 1', true],
-    ['token.a == 1 || false', 'no_such_key'],
-    ['false || token.a == 1', 'no_such_key'],
-    ['token.a == 1 && false', false],
-    ['false && token.a == 1', false],
-    ['token.a == 1 && true', 'no_such_key'],
-    ['true && token.a == 1', 'no_such_key'],
-    ['token.a == 1 && token.b == 1', 'no_such_key'],
-    ['token.a == 1 || token.b == 1', 'no_such_key'],
-    ['!(token.a == 1)', 'no_such_key'],
-    ['!(token.a == 1 && false)', true],
-    ['!(token.a == 1 || false)', 'no_such_key'],
-    ['(token.a == 1 || false) || true', true],
-    ['token.a == 1 ? true : true', 'no_such_key'],
-    ['true ? true : token.a == 1', true],
-    ['token.x || true', true, claims({ x: 'yes' })],
-    ['token.x || false', 'invalid_logical_operand', claims({ x: 'yes' })],
-    ['token.x && false', false, claims({ x: 'yes' })],
-    // So in lists: one that is certain decides; but not where a list or a number is made of it.
-    ['token.l.exists(x, x.a == 1)', true, claims({ l: [{}, { a: 1 }] })],
-    ['token.l.exists(x, x.a == 1)', 'no_such_key', claims({ l: [{}, { a: 2 }] })],
-    ['token.l.all(x, x.a == 1)', false, claims({ l: [{}, { a: 2 }] })],
-    ['token.l.all(x, x.a == 1)', 'no_such_key', claims({ l: [{}, { a: 1 }] })],
-    ['token.l.exists_one(x, x.a == 1)', 'no_such_key', claims({ l: [{}, { a: 1 }] })],
-    ['token.l.filter(x, x.a == 1) != []', 'no_such_key', claims({ l: [{}, { a: 1 }] })],
-    ['token.l.map(x, x.a == 1) != []', 'no_such_key', claims({ l: [{}, { a: 1 }] })],
-    // What is too large, or no exact number, is read on no side.
-    ['token.a == 1 || true', 'value_unfit', claims({ a: 2 ** 53 })],
-    ['token.a == 1 && false', 'value_unfit', claims({ a: 'a'.repeat(1_025) })],
-    ['true ? true : token.a == 1', 'value_unfit', claims({ a: [2 ** 53] })],
-
-    // A map where a list is meant, whether it is gone through or looked through.
-    ...[
-      ...['token.m.all(k, k == "a")', 'token.m.exists(k, k == "a")', '"a" in token.m'],
-      ...['token.m.exists_one(k, k == "a")', 'token.m.map(k, k) == ["a"]', '!("b" in token.m)'],
-      ...['token.m.filter(k, k == "a") == ["a"]', 'token.m.map(k, k == "a", k) == ["a"]'],
-      ...['[token.m].all(m, "a" in m)', 'token.m.all(k, true)', '"a" in (true ? token.m : {})'],
-    ].map((source): [string, string, Changes] => [
-      source,
-      'no_such_overload',
-      claims({ m: { a: 'b' } }),
-    ]),
-    ['"a" in {"a": token.m}', true, claims({ m: {} })],
-    ['"a" in {"b": {"a": 1}}["b"]', true],
-    ['"sub" in agent.actor && !("act" in agent.actor)', true],
-    ['"id" in request.params && "region" in request.query', true],
-  ])('%s is %s', (source, expected, changes) => {
-    expect(verdict(source, changes)).toBe(expected)
+  it.each(ROWS)('with $known: $source is $word', ({ source, changes, word }) => {
+    expect(String(verdict(source, changes))).toBe(word)
   })
 
   it.each<[string, unknown, boolean | string]>([
@@ -238,8 +191,6 @@ describe('a condition', () => {
       'double_conversion_error',
     ]),
     ['double(token.x) > 0.0', null, 'no_matching_overload'],
-    ['[token.x].exists(t, int(t) == 0)', '', 'int_conversion_error'],
-    ['[token.x].map(t, double(t) < 0.0)[0]', '-inf', 'double_conversion_error'],
 
     // Times have a zone, and a day that there is.
     ['timestamp(token.x) == timestamp("2026-01-05T05:00:00Z")', '2026-01-05T07:00:00+02:00', true],
@@ -273,11 +224,6 @@ describe('a condition', () => {
     ['([] + token.x).exists(t, t + 1.0 > 2.0)', [2], true],
     ['([] + token.x).exists(t, t + 1 > 2)', [[1]], 'no_such_overload'],
     ['!("A" < ([] + token.x)[0])', [['a']], 'no_such_overload'],
-    ['([] + token.x).exists(t, string(t) == "true")', [true], true],
-    ['([] + token.x).exists(t, t.startsWith("a"))', [1], 'no_matching_overload'],
-    ['([] + token.x).exists(t, int(t) == 1)', [true], 'no_matching_overload'],
-    ['([] + token.x).exists(t, double(t) == 0.0)', [null], 'no_matching_overload'],
-    ['([] + token.x).exists(t, timestamp(t) < now)', [null], 'no_matching_overload'],
     ['([] + token.x).exists(t, t.lowerAscii() == "a")', [['A']], 'no_matching_overload'],
 
     // What is out of range is no number, time or duration.
