@@ -1,113 +1,59 @@
 import { describe, expect, it } from 'vitest'
 import type { Method } from '../../src/gate/model/route.ts'
-import { CHAT, GATE, ITEM, policy } from './support.ts'
+import { CHAT, GATE, policy } from './support.ts'
 
 const MCP = { match: 'POST /mcp', scopes: ['mcp:call'], resource: 'https://api.example.com/mcp' }
 const OTHER = { ...MCP, match: 'POST /mcp2', resource: 'https://b.example.net/mcp' }
-const made = policy({ ROUTES: [{ ...CHAT, match: '* /*' }, MCP, OTHER].toReversed() })
-const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+const REST = { ...CHAT, match: '* /*' }
+const made = policy({ ROUTES: [OTHER, MCP, REST] })
+const METADATA = '/.well-known/oauth-protected-resource'
+const admin = (endpoint: string, scope: string) => ({
+  endpoint,
+  ...{ access: 'required', mode: 'enforce', resource: GATE.resource },
+  scopes: { mode: 'all', scopes: [{ source: `edgewarden:${scope}` }] },
+})
 
-const ROWS: readonly (readonly [Method, host: string, path: string, object])[] = [
-  [
-    'GET',
-    'api.example.com',
-    '/.edgewarden/ready',
-    { endpoint: 'ready', access: 'optional', scopes: { mode: 'all', scopes: [] } },
-  ],
-  [
-    'POST',
-    'api.example.com',
-    '/.edgewarden/revocations',
-    {
-      endpoint: 'revocations',
-      access: 'required',
-      resource: GATE.resource,
-      scopes: { scopes: [{ source: 'edgewarden:revoke' }] },
-    },
-  ],
-  ['GET', 'api.example.com', '/.edgewarden/revocations', { endpoint: 'revocations' }],
-  [
-    'DELETE',
-    'api.example.com',
-    '/.edgewarden/revocations/abc',
-    { endpoint: 'revocations', access: 'required' },
-  ],
-  [
-    'POST',
-    'api.example.com',
-    '/.edgewarden/explain',
-    {
-      endpoint: 'explain',
-      access: 'required',
-      mode: 'enforce',
-      scopes: { mode: 'all', scopes: [{ source: 'edgewarden:read' }] },
-    },
-  ],
-  ['GET', 'api.example.com', '/.edgewarden/explain', { endpoint: 'none' }],
-  [
-    'GET',
-    'api.example.com',
-    '/.edgewarden/policy',
-    {
-      endpoint: 'policy',
-      access: 'required',
-      mode: 'enforce',
-      scopes: { mode: 'all', scopes: [{ source: 'edgewarden:read' }] },
-    },
-  ],
-  ['POST', 'api.example.com', '/.edgewarden/policy', { endpoint: 'none' }],
-  ['POST', 'api.example.com', '/.edgewarden/ready', { endpoint: 'none', access: 'public' }],
-  ['GET', 'api.example.com', '/.edgewarden', { endpoint: 'none' }],
-  ['PATCH', 'api.example.com', '/.edgewarden/a/b', { endpoint: 'none' }],
-  [
-    'GET',
-    'api.example.com',
-    WELL_KNOWN,
-    { endpoint: 'metadata', access: 'public', resource: GATE.resource, cors: { origins: ['*'] } },
-  ],
-  ['OPTIONS', 'api.example.com', WELL_KNOWN, { endpoint: 'metadata' }],
-  ['GET', 'api.example.com', `${WELL_KNOWN}/mcp`, { endpoint: 'metadata', resource: MCP.resource }],
-  ['GET', 'b.example.net', `${WELL_KNOWN}/mcp`, { endpoint: 'metadata', resource: OTHER.resource }],
+const ROWS: readonly (readonly [Method, path: string, expected: object])[] = [
+  ['GET', '/.edgewarden/ready', { endpoint: 'ready', access: 'optional' }],
+  ['POST', '/.edgewarden/revocations', admin('revocations', 'revoke')],
+  ['GET', '/.edgewarden/revocations', { endpoint: 'revocations', access: 'required' }],
+  ['DELETE', '/.edgewarden/revocations/a', { endpoint: 'revocations', access: 'required' }],
+  ['POST', '/.edgewarden/explain', admin('explain', 'read')],
+  ['GET', '/.edgewarden/policy', admin('policy', 'read')],
+  ['GET', '/.edgewarden/explain', { endpoint: 'none' }],
+  ['POST', '/.edgewarden/ready', { endpoint: 'none', access: 'public' }],
+  ['PATCH', '/.edgewarden/a/b', { endpoint: 'none' }],
+  ['GET', METADATA, { endpoint: 'metadata', access: 'public', cors: { origins: ['*'] } }],
+  ['OPTIONS', METADATA, { endpoint: 'metadata', resource: GATE.resource }],
+  ['GET', `${METADATA}/mcp`, { endpoint: 'metadata', resource: MCP.resource }],
 ]
 
 describe("the gate's own rules", () => {
-  it.each(ROWS)('%s %s%s', (method, host, path, expected) => {
-    expect(made.router.find(method, host, path).match?.route).toMatchObject(expected)
+  it.each(ROWS)('take %s %s before any rule', (method, path, expected) => {
+    const found = made.router.find(method, 'api.example.com', path).match?.route
+    expect(found).toMatchObject(expected)
+  })
+
+  it('document the resource of each host', () => {
+    const { match } = made.router.find('GET', 'b.example.net', `${METADATA}/mcp`)
+    expect(match?.route).toMatchObject({ endpoint: 'metadata', resource: OTHER.resource })
+    expect([...made.resources.keys()]).toEqual([GATE.resource, OTHER.resource, MCP.resource])
   })
 
   it('stand under the configured prefix', () => {
-    const { router } = policy({
-      GATE: { ...GATE, prefix: '/ops/gate' },
-      ROUTES: [{ ...CHAT, match: '* /*' }],
-    })
-    const endpoint = (path: string) =>
-      router.find('GET', 'api.example.com', path).match?.route.endpoint
-    expect(['/ops/gate/ready', '/ops/gate/x', '/.edgewarden/ready'].map(endpoint)).toEqual([
-      'ready',
-      'none',
-      undefined,
-    ])
+    const { router } = policy({ GATE: { ...GATE, prefix: '/ops/gate' }, ROUTES: [REST] })
+    const endpoints = ['/ops/gate/ready', '/ops/gate/x', '/.edgewarden/ready'].map(
+      (path) => router.find('GET', 'api.example.com', path).match?.route.endpoint,
+    )
+    expect(endpoints).toEqual(['ready', 'none', undefined])
   })
 
-  it('wait for nobody: each asks the revocation set itself, whatever the rules say', () => {
-    const { router } = policy({
-      GATE: { ...GATE, revocation: { consistency: 'bounded', max_staleness: '5m' } },
-    })
-    const asked = ROWS.filter(([, host]) => host === 'api.example.com').flatMap(
-      ([method, host, path]) => router.find(method, host, path).match?.route ?? [],
+  it('ask the revocation set themselves on each request, whatever the rules say', () => {
+    const { router } = policy({ GATE: { ...GATE, revocation: { max_staleness: '5m' } } })
+    const asked = ROWS.flatMap(
+      ([method, path]) => router.find(method, 'api.example.com', path).match?.route ?? [],
     )
     expect(asked.length).toBeGreaterThan(10)
     for (const { revocation } of asked) expect(revocation.consistency).toBe('strict')
-  })
-
-  it('document each resource', () => {
-    expect([...made.resources.keys()]).toEqual([GATE.resource, OTHER.resource, MCP.resource])
-    const { resources } = policy({
-      ROUTES: [
-        { ...ITEM, scopes: { any: ['a', 'b:{id}', 'a'] } },
-        { match: 'GET /p', access: 'public' },
-      ],
-    })
-    expect(resources.get(GATE.resource)?.scopes).toEqual(['a'])
   })
 })
