@@ -1,3 +1,6 @@
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { comparePolicies } from '../../src/compare/compare.ts'
 import { perObject } from '../../src/gate/base/memo.ts'
 import { agent, workflow } from '../../src/gate/guard/stages/agent.ts'
 import { authorizationDetails } from '../../src/gate/guard/stages/authorization-details.ts'
@@ -10,7 +13,9 @@ import { scope } from '../../src/gate/guard/stages/scope.ts'
 import type { Issuer } from '../../src/gate/model/issuer.ts'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import type { VerifiedToken } from '../../src/gate/model/token.ts'
+import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import { admissionFor, clock, credentialOf, NOW } from '../kit/facts.ts'
+import { ENV, GATE, type Vars } from '../policy/support.ts'
 
 /** Requests and callers, one by one, through the stages themselves: what a comparison is held against. */
 
@@ -140,6 +145,46 @@ export const widening = async (
     }
   }
   return undefined
+}
+
+/** Pairs of policies, and who passes under the one and not under the other. */
+interface World<Written> {
+  readonly pair: fc.Arbitrary<readonly [Written, Written]>
+  /** None where what is written is a mistake. */
+  readonly policyOf: (written: Written) => Policy | undefined
+  readonly isWider: (before: Policy, after: Policy) => Promise<boolean>
+  /** Whether nothing else may be called wider. */
+  readonly isExact?: boolean
+}
+
+/** Holds `comparePolicies` against a small world: what lets more pass is always told. Counts both. */
+export const explore = async <Written>(
+  { pair, policyOf, isWider, isExact = false }: World<Written>,
+  runs: fc.Parameters<[readonly [Written, Written]]>,
+) => {
+  const seen = { wider: 0, harmless: 0 }
+  await fc.assert(
+    fc.asyncProperty(pair, async (written) => {
+      const [before, after] = written.map(policyOf)
+      fc.pre(before !== undefined && after !== undefined)
+      if (!before || !after) return
+      const found = await comparePolicies(before, after)
+      const real = await isWider(before, after)
+      const widens = !found.ok || found.value.widens
+      if (real || isExact) expect({ widens, written }).toEqual({ widens: real, written })
+      if (real) seen.wider++
+      else if (!widens) seen.harmless++
+    }),
+    runs,
+  )
+  expect(seen.wider).toBeGreaterThan(0)
+  expect(seen.harmless).toBeGreaterThan(0)
+}
+
+/** A policy, unless what is written is a mistake. */
+export const policyOrNone = (vars: Vars): Policy | undefined => {
+  const read = parsePolicy({ GATE, ...vars }, ENV)
+  return read.ok ? read.value.policy : undefined
 }
 
 /** Every combination of one of each. */

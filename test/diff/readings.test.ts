@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { comparePolicies } from '../../src/compare/compare.ts'
+import type { Policy } from '../../src/gate/model/policy.ts'
 import { tries } from '../kit/property.ts'
 import { GATE, policy, type Vars } from '../policy/support.ts'
-import { type Caller, combinations, widening } from './brute.ts'
+import { type Caller, combinations, explore, policyOrNone, widening } from './brute.ts'
 
 const ACME = 'https://auth.acme.example'
 const OWN = 'request.params.id == agent.id'
@@ -48,15 +49,6 @@ const located = (resource: string, more: object = {}) => ({
 describe('the same text in another rule', () => {
   it.each<[string, string, Vars, Vars]>([
     [
-      'a condition on the last part, where it was on the first',
-      'when',
-      vars({ match: 'GET /agents/{id}/*', when: OWN }),
-      vars(
-        { match: 'GET /agents/{who}/notes/{id}', when: OWN },
-        { match: 'GET /agents/{id}/*', when: OWN },
-      ),
-    ],
-    [
       'a condition, with parameters that change places',
       'when',
       vars({ match: 'GET /a/{id}/{x}', when: OWN }),
@@ -70,12 +62,6 @@ describe('the same text in another rule', () => {
         { match: 'GET /agents/{who}/notes/{id}', ...identified('documents/{id}') },
         { match: 'GET /agents/{id}/*', ...identified('documents/{id}') },
       ),
-    ],
-    [
-      'an identifier, with parameters that change places',
-      'authorization_details',
-      vars({ match: 'GET /a/{x}/{y}', ...identified('documents/{x}') }),
-      vars({ match: 'GET /a/{y}/{x}', ...identified('documents/{x}') }),
     ],
     [
       'details for another resource, which is where they may be used',
@@ -104,19 +90,9 @@ describe('the same text in another rule', () => {
 
   it.each<[string, Vars, Vars]>([
     [
-      'a condition that reads a part that stays',
-      vars({ match: 'GET /a/{id}/{x}', when: OWN }),
-      vars({ match: 'GET /a/{id}/{y}', when: OWN }),
-    ],
-    [
       'a condition that reads no part, with parameters that change places',
       vars({ match: 'GET /a/{id}/{x}', when: 'request.method == "GET"' }),
       vars({ match: 'GET /a/{x}/{id}', when: 'request.method == "GET"' }),
-    ],
-    [
-      'an identifier whose parameter has another name',
-      vars({ match: 'GET /a/{x}/{y}', ...identified('documents/{x}') }),
-      vars({ match: 'GET /a/{id}/{y}', ...identified('documents/{id}') }),
     ],
     [
       'a rule for a part, which asks the same of the same part',
@@ -194,32 +170,20 @@ describe('against every request and caller of a small world', () => {
     ...{ iss: ACME, aud: 'urn:x', scopes: [] },
     more: { run, authorization_details: [{ type: 't', identifier: `d/${run}` }] },
   }))
-  const parsed = (list: readonly string[], reads: object) => {
-    try {
-      return policy(vars(...list.map((path) => ({ match: `GET ${path}`, ...reads }))))
-    } catch {
-      return undefined
-    }
-  }
+  const pair = fc.tuple(matches, matches, fc.constantFrom(...READS)).map(
+    ([one, other, reads]) =>
+      [
+        { paths: one, reads },
+        { paths: other, reads },
+      ] as const,
+  )
+  const policyOf = ({ paths, reads }: { readonly paths: readonly string[]; reads: object }) =>
+    policyOrNone(vars(...paths.map((path) => ({ match: `GET ${path}`, ...reads }))))
+  const isWider = async (before: Policy, after: Policy) =>
+    (await widening(before, after, all, readers)) !== undefined
 
   it('finds every widening', async () => {
-    const seen = { wider: 0, not: 0 }
-    await fc.assert(
-      fc.asyncProperty(matches, matches, fc.constantFrom(...READS), async (one, other, reads) => {
-        const [before, after] = [parsed(one, reads), parsed(other, reads)]
-        fc.pre(before !== undefined && after !== undefined)
-        if (!before || !after) return
-        const found = await comparePolicies(before, after)
-        const real = await widening(before, after, all, readers)
-        if (real)
-          expect({ widens: found.ok && found.value.widens, real }).toMatchObject({ widens: true })
-        seen[real && found.ok && found.value.gains.length === 0 ? 'wider' : 'not']++
-      }),
-      tries(15),
-    )
-    // Such that only the comparison of readings finds them.
-    expect(seen.wider).toBeGreaterThan(0)
-    expect(seen.not).toBeGreaterThan(3)
+    await explore({ pair, policyOf, isWider }, tries(15))
   })
 })
 
