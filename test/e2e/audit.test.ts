@@ -8,8 +8,7 @@ import { reply } from '../kit/answers.ts'
 import { eventually } from '../kit/eventually.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
-import { CLAIMS, DELEGATION, TIMES } from './attacks/claims.ts'
-import { KEYS } from './attacks/keys.ts'
+import { TOKENS } from './attacks/tokens.ts'
 import { CASES, GRANTED } from './denial-cases.ts'
 import { askGate, outcome } from './setting.ts'
 import { AGENT, type Ask, SECRET, startWorld, type World } from './world.ts'
@@ -123,8 +122,6 @@ describe('a record', () => {
 
   it.each<[string, Members]>([
     ['token_expired', { iat: 1_000_000, exp: 1_000_060 }],
-    ['audience_mismatch', { aud: 'https://other.example' }],
-    ['token_lifetime', { exp: 4_000_000_000 }],
     [
       'delegation_too_deep',
       { act: { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } } },
@@ -298,47 +295,28 @@ describe('GET /decisions', () => {
     })
   })
 
-  it.each([
-    '?agent=',
-    '?limit=0',
-    '?limit=1001',
-    '?from=yesterday',
-    '?from=2026-02-31T00:00:00Z',
-    '?from=2026-02-28T24:00:00Z',
-    '?nope=1',
-    '?code=a&code=b',
-    '?cursor=x',
-  ])('refuses %s', async (rest) => {
-    const response = await read(rest)
-    expect(response.status).toBe(400)
-    expect(await response.json()).toMatchObject({ code: 'decision_query_invalid' })
-  })
+  it.each(['?limit=1001', '?from=2026-02-31T00:00:00Z', '?nope=1', '?code=a&code=b', '?cursor=x'])(
+    'refuses %s',
+    async (rest) => {
+      expect(await outcome(await read(rest))).toEqual({
+        status: 400,
+        code: 'decision_query_invalid',
+      })
+    },
+  )
 
-  it('goes on after each record, and with no cursor that the gate did not make', async () => {
-    const { id } = await recordOf({ token: await world.token() })
-    for (const token of [await reader(), await ownReader()]) {
-      const page = async (rest: string) => {
-        const response = await read(`?limit=1${rest}`, token)
-        expect(response.status).toBe(200)
-        return (await response.json()) as { decisions: readonly Record[]; cursor: string }
-      }
-      let [last, cursor] = ['', '']
-      while (last !== id) {
-        const found = await page(cursor && `&cursor=${cursor}`)
-        last = String(found.decisions[0]?.id)
-        cursor = found.cursor
-      }
-      // Only the gate makes cursors.
-      const changed = `${cursor.slice(0, -2)}${cursor.endsWith('AA') ? 'BA' : 'AA'}`
-      for (const forged of [changed, `${Date.now()}.999999999`]) {
-        expect((await read(`?cursor=${forged}`, token)).status).toBe(400)
-      }
+  it('goes on with no cursor that the gate did not make', async () => {
+    await recordOf({ token: await world.token() })
+    await recordOf({ token: await world.token() })
+    const { cursor } = (await (await read('?limit=1')).json()) as { cursor: string }
+    const changed = `${cursor.slice(0, -2)}${cursor.endsWith('AA') ? 'BA' : 'AA'}`
+    for (const [given, status] of [
+      [cursor, 200],
+      [changed, 400],
+      [`${Date.now()}.999999999`, 400],
+    ] as const) {
+      expect((await read(`?cursor=${given}`)).status).toBe(status)
     }
-  })
-
-  it('is not there without the binding', async () => {
-    const { gate } = await world.another({})
-    expect((await askGate(gate, DECISIONS, { token: await reader() })).status).toBe(404)
   })
 })
 
@@ -367,7 +345,7 @@ describe('all that is stored', () => {
     for (const { at = 'main', ask } of Object.values(CASES)) {
       if (at === 'main') await send(await ask(world))
     }
-    for (const [, , forge] of [...KEYS, ...TIMES, ...CLAIMS, ...DELEGATION]) {
+    for (const [, , forge] of TOKENS) {
       await send({ token: await forge(world) })
     }
     const token = await world.token({ scope: 'docs:read mcp:connect files:read weather:read' })
