@@ -116,7 +116,11 @@ describe('the gate’s own documents', () => {
     const routes = [
       { match: 'GET /mcp', scopes: ['mcp:use'], resource: `${RESOURCE}/mcp` },
       { match: 'GET /v1/x', scopes: ['b:read'] },
-      { match: 'GET /v1/{id}', scopes: { any: ['a:read', 'a:read:{id}'] } },
+      {
+        match: 'GET /v1/{id}',
+        scopes: { any: ['a:read', 'a:read:{id}'] },
+        authorization_details: [{ type: 'document', identifier: '{id}' }],
+      },
     ]
     await withGate(setting, { gate: { client_ip: 'none' }, routes }, async (gate) => {
       const document = async (path: string) => (await askGate(gate, path)).json()
@@ -124,6 +128,7 @@ describe('the gate’s own documents', () => {
         resource: RESOURCE,
         authorization_servers: [setting.issuer.issuer],
         scopes_supported: expect.arrayContaining(['a:read', 'b:read']),
+        authorization_details_types_supported: ['document'],
         bearer_methods_supported: ['header'],
         dpop_signing_alg_values_supported: expect.arrayContaining(['ES256', 'Ed25519']),
         tls_client_certificate_bound_access_tokens: true,

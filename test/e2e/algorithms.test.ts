@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { type Algorithm, createKey, type SigningKey } from '../kit/signing.ts'
-import { answersOf } from './answers-setting.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 /** Under this flag workerd's WebCrypto has the algorithms of FIPS 204. */
@@ -48,13 +47,11 @@ const PASSED = { status: 200, code: undefined }
 const denied = (code: string) => ({ status: 401, code })
 
 describe('Ed25519, by its old name and the new one', () => {
-  const all = EDWARDS.flatMap((list) =>
-    EDWARDS.flatMap((key) => EDWARDS.map((alg) => ({ list, key, alg }))),
-  )
-  it.each(all)('passes: $list allowed, a key for $key, a token of $alg', async (row) => {
-    const { list, key, alg } = row
-    const gate = list === 'Ed25519' ? modern : plain
-    expect(await answer(gate, keyOf(key), { alg })).toMatchObject(PASSED)
+  const all = EDWARDS.flatMap((key) => EDWARDS.map((alg) => [key, alg] as const))
+  it.each(all)('a key for %s passes with a token of %s, whichever is allowed', async (key, alg) => {
+    for (const gate of [modern, plain]) {
+      expect(await answer(gate, keyOf(key), { alg })).toMatchObject(PASSED)
+    }
   })
 })
 
@@ -71,25 +68,5 @@ describe('ML-DSA', () => {
 
   it.each(LATTICE)('%s is refused by its own code where it has not', async (alg) => {
     expect(await answer(plain, keyOf(alg))).toMatchObject(denied('algorithm_unsupported'))
-  })
-
-  it.each(LATTICE)('%s of a key that nobody published is an unknown key', async (alg) => {
-    const key = await createKey(alg)
-    for (const gate of [modern, plain]) {
-      expect(await answer(gate, key)).toMatchObject(denied('key_unknown'))
-    }
-  })
-
-  it('keys take nothing from the others beside them', async () => {
-    for (const gate of [modern, plain]) {
-      expect(await answer(gate, keyOf('ES256'))).toMatchObject(PASSED)
-    }
-  })
-
-  it('is not accepted unless the issuer is said to use it', async () => {
-    const { ask, issuer } = await answersOf('journal')
-    const token = await issuer.mint({}, {}, { key: keyOf('ML-DSA-44') })
-    const refused = await outcome(await ask('/v1/x', { token }))
-    expect(refused).toEqual(denied('algorithm_not_accepted'))
   })
 })

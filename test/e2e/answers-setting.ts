@@ -1,7 +1,7 @@
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { shared } from '../kit/shared.ts'
 import type { Members } from '../kit/signing.ts'
-import { askGate, HOST, RESOURCE, type Setting, sharedSetting } from './setting.ts'
+import { askGate, HOST, type Setting, sharedSetting } from './setting.ts'
 
 export const APP = 'https://app.example.com'
 /** An address that only a binding leads to. */
@@ -19,12 +19,6 @@ export const REPEATED = {
   /** Without signs, of which each may be long when it is escaped. */
   LETTERS: 'Ab3dEf6hIj9lMn2pQr5tUv8x',
 }
-
-const document = (action: string) => ({
-  type: 'document',
-  actions: [action],
-  identifier: 'documents/{id}',
-})
 
 /** The rules of each file, which are for a host of its own, so that no two files share a path. */
 const RULES = {
@@ -62,20 +56,6 @@ const RULES = {
     { match: 'GET /v1/bare', scopes: [], cors: { origins: [APP], headers: [] } },
     { match: 'GET /v1/plain', scopes: [] },
     { match: 'GET /v1/run', scopes: [], workflow: 'header:x-run', cors: { origins: [APP] } },
-  ],
-  details: () => [
-    { match: 'GET /v1/documents/{id}', scopes: [], authorization_details: [document('read')] },
-    {
-      match: 'PUT /v1/documents/{id}',
-      scopes: ['documents:write'],
-      authorization_details: [document('write'), { type: 'quota' }],
-    },
-    {
-      match: 'POST /mcp',
-      resource: `${RESOURCE}/mcp`,
-      scopes: [],
-      authorization_details: [{ type: 'mcp_tool', actions: ['tools/call'] }],
-    },
   ],
   forwarding: () => [
     // Nobody listens there.

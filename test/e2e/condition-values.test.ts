@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rare } from '../kit/property.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
 /** What a condition reads is what every reader of the request reads: else it is no ground to pass. */
@@ -7,18 +6,8 @@ import { RESOURCE, type Setting, startSetting } from './setting.ts'
 const TOOLS = {
   same: 'arguments.account == token.account',
   other: 'arguments.account != 7',
-  unlisted: '!(arguments.account in [7, 8])',
-  listed: 'arguments.account in token.accounts',
   nested: 'arguments.options.limits[0].account != 7',
-  capped: 'arguments.account <= 100.0',
-  reckoned: 'arguments.account + 1.0 != 7.0',
-  either: 'arguments.account != 7 || true',
   everyone: 'arguments.to.all(a, a.endsWith("@acme.test"))',
-  someone: 'arguments.to.exists(a, a == "a@acme.test")',
-  exactly: 'arguments.to.exists_one(a, a == "a@acme.test")',
-  mapped: 'arguments.to.map(a, a.endsWith("@acme.test")) == [true]',
-  filtered: 'arguments.to.filter(a, a.endsWith("@acme.test")).size() == 1',
-  within: '"a@acme.test" in arguments.to',
   without: '!("victim@evil.test" in arguments.to)',
   text: 'arguments.to != "\ufffd" && arguments.to.endsWith("t")',
 }
@@ -27,7 +16,6 @@ let setting: Setting
 beforeAll(async () => {
   const query = ['id']
   setting = await startSetting({
-    issuer: { delegation: { max_depth: 10 } },
     routes: [
       {
         match: 'POST /mcp',
@@ -40,12 +28,6 @@ beforeAll(async () => {
         },
       },
       { match: 'GET /claim', scopes: [], when: 'token.account != 7' },
-      { match: 'GET /groups', scopes: [], when: 'token.groups.all(g, g != "banned")' },
-      {
-        match: 'GET /actor',
-        scopes: [],
-        when: 'token.act.sub == agent.actor.sub',
-      },
       {
         match: 'GET /int',
         scopes: [],
@@ -92,48 +74,21 @@ const call = async (name: keyof typeof TOOLS, given: string, claims = '"account"
 }
 
 /** Numbers that a reader with whole numbers of 64 bits, or with decimals, does not read as the gate's double. */
-const INEXACT = [
-  ...['1234567890123456784', '9007199254740992', '100.000000000000001', '1e400', '1e-400'],
-  ...rare('-1234567890123456784', '9007199254740993', '9007199254740993.0', '-1e400', '1e22'),
-  ...rare('9.007199254740993e15', '9007199254740991.4', '1234567890123456.78'),
-  ...rare('1.00000000000000000001', '0.10000000000000001'),
-]
-const EXACT = [
-  ...['1.0', '-0', '0.1', '9007199254740991', '1.5e-7'],
-  ...rare('1', '1e0', '0.1e1', '99.99'),
-]
+const INEXACT = ['1234567890123456784', '9007199254740992', '100.000000000000001', '1e400']
+const EXACT = ['1.0', '-0', '0.1', '1.5e-7']
 
 describe('a number of the arguments', () => {
   it.each(INEXACT)('%s is none to be judged', async (number) => {
     const given = `{"account":${number}}`
-    for (const name of ['other', 'unlisted', 'capped', 'reckoned', 'either'] as const)
-      expect([name, await call(name, given)]).toEqual([name, 'condition_error'])
+    expect(await call('other', given)).toBe('condition_error')
     expect(await call('same', given, `"account":${number}`)).toBe('condition_error')
-    expect(await call('listed', given, `"accounts":[${number}]`)).toBe('condition_error')
     const nested = `{"options":{"limits":[{"account":${number}}]}}`
     expect(await call('nested', nested)).toBe('condition_error')
   })
 
   it.each(EXACT)('%s is one', async (number) => {
-    const given = `{"account":${number}}`
-    for (const name of ['other', 'unlisted', 'reckoned'] as const) {
-      const code = number === '9007199254740991' ? /passed|condition_error/ : /passed/
-      expect(await call(name, given)).toMatch(code)
-    }
-    expect(await call('same', given, `"account":${number}`)).toBe('passed')
-    expect(await call('listed', given, `"accounts":[${number}]`)).toBe('passed')
-  })
-
-  it('of another account is not that of the token', async () => {
-    const claim = '"account":1234567890123456784'
-    for (const number of ['1234567890123456784', '1234567890123456850'])
-      expect(await call('same', `{"account":${number}}`, claim)).toBe('condition_error')
-    const cents = '"account":1234567890123456.78'
-    expect(await call('same', '{"account":1234567890123456.75}', cents)).toBe('condition_error')
-  })
-
-  it('that it does not read may be any', async () => {
-    expect(await call('other', `{"account":8,"id":1234567890123456784}`)).toBe('passed')
+    expect(await call('other', `{"account":${number}}`)).toBe('passed')
+    expect(await call('same', `{"account":${number}}`, `"account":${number}`)).toBe('passed')
   })
 
   it('that is no exact one is no id of a message', async () => {
@@ -173,26 +128,16 @@ describe('a number of a token, or of a query that is made one', () => {
 })
 
 describe('a map where a list is meant', () => {
-  it.each(['everyone', 'someone', 'exactly', 'mapped', 'filtered', 'within', 'without'] as const)(
-    'is none: %s',
-    async (name) => {
-      expect(await call(name, '{"to":["a@acme.test"]}')).toBe('passed')
-      for (const to of [
-        '{"a@acme.test":"victim@evil.test"}',
-        '{"a@acme.test":["victim@evil.test"]}',
-        '{"0":"victim@evil.test"}',
-        '{}',
-        '"a@acme.test"',
-      ])
-        expect([to, await call(name, `{"to":${to}}`)]).toEqual([to, 'condition_error'])
-    },
-  )
-
-  it('is none in a claim', async () => {
-    const get = async (groups: string) =>
-      codeOf(await setting.ask('/groups', { token: await tokenOf(`"groups":${groups}`) }))
-    expect(await get('["staff"]')).toBe('passed')
-    expect(await get('{"0":"banned"}')).toBe('condition_error')
+  it.each(['everyone', 'without'] as const)('is none: %s', async (name) => {
+    expect(await call(name, '{"to":["a@acme.test"]}')).toBe('passed')
+    for (const to of [
+      '{"a@acme.test":"victim@evil.test"}',
+      '{"a@acme.test":["victim@evil.test"]}',
+      '{"0":"victim@evil.test"}',
+      '{}',
+      '"a@acme.test"',
+    ])
+      expect([to, await call(name, `{"to":${to}}`)]).toEqual([to, 'condition_error'])
   })
 })
 
@@ -200,14 +145,5 @@ describe('a text that readers take for another', () => {
   it.each(['\\ud800t', 'victim\\u0000@acme.test'])('%s is none to be judged', async (text) => {
     expect(await call('text', '{"to":"t"}')).toBe('passed')
     expect(await call('text', `{"to":"${text}"}`)).toBe('condition_error')
-  })
-})
-
-describe('the act claim', () => {
-  it.each([1, 5, 6, 10])('is given with its outermost actor, of %i', async (depth) => {
-    let act: object | undefined
-    for (let i = depth; i > 0; i--) act = { sub: `actor-${i}`, ...(act && { act }) }
-    const token = await tokenOf(`"act":${JSON.stringify(act)}`)
-    expect(await codeOf(await setting.ask('/actor', { token }))).toBe('passed')
   })
 })

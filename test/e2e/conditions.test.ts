@@ -39,27 +39,10 @@ beforeAll(async () => {
         },
       },
       {
-        match: 'POST /when/pay',
-        ...any,
-        when: 'token.limit.amount >= 100 && (agent.depth == 0 || agent.actor.sub != "intern")',
-      },
-      {
-        match: 'GET /when/amount',
-        ...any,
-        when: { condition: 'int(request.query["amount"]) <= 100', query: ['amount'] },
-      },
-      {
-        match: 'GET /when/rate',
-        ...any,
-        when: { condition: '!(double(request.query["rate"]) > 100.0)', query: ['rate'] },
-      },
-      {
         match: 'GET /when/late',
         ...any,
         when: 'timestamp(token.until) + duration("87000000h") > now',
       },
-      { match: 'GET /when/shadow', ...any, when: 'false', mode: 'shadow' },
-      { match: 'GET /when/scoped', scopes: ['admin:all'], when: 'true' },
     ],
   })
   expect((await world.send({ token: await world.ops.mint() })).status).toBe(200)
@@ -91,72 +74,25 @@ describe('a condition over HTTP', () => {
     ['/when/now', 'passed'],
     ['/when/never', 'condition_failed'],
     ['/when/inside', 'passed', from('192.0.2.7')],
-    ['/when/inside', 'passed', from('2001:db8::7')],
     ['/when/inside', 'condition_failed', from('198.51.100.7')],
-    ['/when/inside', 'condition_error', from('not an address')],
     ['/when/inside', 'condition_error'],
     // On plain workerd nothing is known of countries, whatever a header says.
     ['/when/country', 'condition_error', { headers: [['CF-IPCountry', 'DE']] }],
-    ['/when/data', 'passed'],
     ['/when/data', 'passed', data('internal')],
     ['/when/data', 'condition_failed', data('secret')],
-    ['/when/data', 'condition_error', data('internal', 7)],
-    ['/when/data', 'parameter_ambiguous', data('internal, internal')],
-    [
-      '/when/data',
-      'parameter_ambiguous',
-      {
-        headers: [
-          ['X-Data-Class', 'public'],
-          ['x-data-class', 'secret'],
-        ],
-      },
-    ],
+    ['/when/data', 'parameter_ambiguous', sent(['X-Data-Class', 'a'], ['x-data-class', 'b'])],
     // Some servers read one name for the other.
-    ['/when/data', 'parameter_ambiguous', sent(['X-Data-Class', 'public'], ['X_Data_Class', 's'])],
     ['/when/data', 'parameter_ambiguous', sent(['X_Data_Class', 'secret'])],
-    ['/when/data', 'parameter_ambiguous', sent(['X.Data.Class', 'public'])],
     // The origin would not get it.
     [
       '/when/data',
       'parameter_ambiguous',
       sent(['X-Data-Class', 'public'], ['Connection', 'close, X-Data-Class']),
     ],
-    [
-      '/when/data',
-      'parameter_ambiguous',
-      sent(['X-Data-Class', 'public'], ['Connection', 'x_data_class']),
-    ],
-    ['/when/data', 'passed', sent(['X-Data-Class', 'public'], ['X_Data', 's'])],
-    ['/when/now', 'passed', sent(['X-Data-Class', 'public'], ['X_Data_Class', 's'])],
     ['/when/region/eu?dry=yes', 'passed', { claims: { region: 'eu' } }],
-    ['/when/region/eu?dry=no', 'condition_failed', { claims: { region: 'eu' } }],
     ['/when/region/us?dry=yes', 'condition_failed', { claims: { region: 'eu' } }],
-    ['/when/region/eu', 'condition_error', { claims: { region: 'eu' } }],
     ['/when/region/eu?dry=yes&dry=yes', 'parameter_ambiguous', { claims: { region: 'eu' } }],
-    ['/when/pay', 'passed', { method: 'POST', claims: { limit: { amount: 100 } } }],
-    ['/when/pay', 'condition_failed', { method: 'POST', claims: { limit: { amount: 99.99 } } }],
-    ['/when/pay', 'condition_error', { method: 'POST', claims: { limit: { amount: '100' } } }],
-    [
-      '/when/pay',
-      'condition_failed',
-      { method: 'POST', claims: { limit: { amount: 100 }, act: { sub: 'intern' } } },
-    ],
-    ['/when/amount?amount=100', 'passed'],
-    ['/when/amount?amount=101', 'condition_failed'],
-    ['/when/amount?amount=', 'condition_error'],
-    ['/when/amount?amount=0b1', 'condition_error'],
-    ['/when/amount?amount=0X10', 'condition_error'],
-    ['/when/rate?rate=1.5e1', 'passed'],
-    ['/when/rate?rate=101', 'condition_failed'],
-    ['/when/rate?rate=nan', 'condition_error'],
-    ['/when/rate?rate=-infinity', 'condition_error'],
-    ['/when/late', 'passed', { claims: { until: '0050-01-01T00:00:00Z' } }],
     ['/when/late', 'condition_error', { claims: { until: '2026-01-01T00:00:00Z' } }],
-    ['/when/late', 'condition_error', { claims: { until: 'Jan 5, 0050 05:00:00 ' } }],
-    ['/when/shadow', 'passed'],
-    // Scopes are judged before, so that who may not call does not learn when others may.
-    ['/when/scoped', 'scope_missing'],
   ])('%s: %s', async (target, code, sent) => {
     world.origin.clear()
     const response = await ask(target, sent)
@@ -231,15 +167,6 @@ describe('an explanation', () => {
       connection: { ip: '192.0.2.9' },
     })
     expect(inside.code).toBeUndefined()
-  })
-
-  it('shows what has no value for being out of range', async () => {
-    const token = await world.token({ until: '2026-01-01T00:00:00Z' })
-    const explained = await conditionOf('ops', { token, path: '/when/late' })
-    expect(explained).toMatchObject({
-      code: 'condition_error',
-      step: { detail: { error: 'numeric_overflow', operands: [{ error: 'It is out of range' }] } },
-    })
   })
 
   it('shows none of a token that is out of reach', async () => {

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { CompactEncrypt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createProofKey, proofOf } from '../kit/dpop.ts'
 import {
@@ -16,12 +14,17 @@ import { ACME, BETA, DIRECT, ENC, NEXT, RSA, type Sealing, startSealing } from '
 import { askGate, outcome, RESOURCE } from './setting.ts'
 
 let setting: Sealing
-
+/** A gate whose secret is not for encryption. */
+let unfit: Gate
 beforeAll(async () => {
   const opening = (...keys: readonly EncryptionKey[]) => ({
     secrets: { ACME_KEYS: secretOf(...keys), BETA_KEYS: secretOf(BETA) },
   })
-  setting = await startSealing(opening(RSA), opening(NEXT))
+  const unfitKeys = JSON.stringify({ keys: [{ ...RSA.privateJwk, use: 'sig' }] })
+  setting = await startSealing(opening(RSA), opening(NEXT), {
+    secrets: { ACME_KEYS: unfitKeys, BETA_KEYS: secretOf(BETA) },
+  })
+  unfit = setting.gate.beside[2] as Gate
 })
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
@@ -51,14 +54,6 @@ describe('an encrypted token', () => {
     expect(told()).toEqual(Array(3).fill('beta/agent-1'))
   })
 
-  it('is what goes on where tokens do, and is not read where none is', async () => {
-    const token = await sealed()
-    expect((await ask(token, '/as-sent')).status).toBe(200)
-    expect(setting.origin.requests[0]?.header('authorization')).toBe(`Bearer ${token}`)
-    expect((await ask('a.b.c.d.e', '/public')).status).toBe(200)
-    expect(told()).toEqual(['acme/agent-1', undefined])
-  })
-
   it('needs its proof, over the token as it was sent', async () => {
     const key = await createProofKey()
     const inner = await setting.token({ cnf: { jkt: key.jkt } })
@@ -78,20 +73,6 @@ describe('an encrypted token', () => {
       'dpop',
     ])
   })
-
-  it('does not have to be: one that is only signed passes as ever', async () => {
-    expect((await ask(await setting.token())).status).toBe(200)
-    expect((await ask(await setting.beta.mint())).status).toBe(200)
-    expect(told()).toEqual(['acme/agent-1', 'beta/agent-1'])
-  })
-
-  it('without kid is for the one key that fits, and for none of two', async () => {
-    expect((await ask(await sealed(DIRECT, { kid: undefined }))).status).toBe(200)
-    expect(await codeAt('/v1/x', await sealed(RSA, { kid: undefined }))).toBe('decryption_failed')
-    const alone = await encrypt(await setting.beta.mint(), BETA, { kid: undefined })
-    expect(await codeAt('/v1/x', alone)).toBe('decryption_failed')
-    expect((await ask(alone, '/beta')).status).toBe(200)
-  })
 })
 
 /** An attack, the code it is refused with, and the token. */
@@ -104,55 +85,25 @@ const raw = async (header: Members, padding: 'oaep' | 'pkcs1' = 'oaep') =>
     RSA,
     padding,
   )
-const shared = async (alg: string) =>
-  new CompactEncrypt(new TextEncoder().encode(await setting.token()))
-    .setProtectedHeader({ alg, enc: 'A256GCM', cty: 'JWT' })
-    .encrypt(randomBytes(32))
+const { x, y } = DIRECT.publicJwk
 const withEpk = async (epk: unknown) => {
   const header = { alg: 'ECDH-ES', enc: 'A256GCM', cty: 'JWT', kid: DIRECT.kid, epk }
   const part = Buffer.from(JSON.stringify(header)).toString('base64url')
   return withPart(await sealed(DIRECT), 0, () => part)
 }
-const { x, y } = DIRECT.publicJwk
+const flippedAt = async (at: number) => withPart(await sealed(), at, flipped)
 
 const ATTACKS: readonly Attack[] = [
   ['compressed', 'header_forbidden', () => raw({ zip: 'DEF' })],
-  ['with a critical extension', 'header_forbidden', () => raw({ crit: ['x'], x: 1 })],
   ['that brings a key', 'header_forbidden', () => raw({ jwk: RSA.publicJwk })],
-  ['that names a key elsewhere', 'header_forbidden', () => raw({ jku: 'https://evil.example' })],
-  ['under a password', 'header_forbidden', () => shared('PBES2-HS256+A128KW')],
-  ['under a shared key', 'encryption_not_accepted', () => shared('dir')],
-  ['under a wrapped shared key', 'encryption_not_accepted', () => shared('A256KW')],
   ['by RSA1_5', 'encryption_not_accepted', () => raw({ alg: 'RSA1_5' }, 'pkcs1')],
-  ['by an alg that is not listed', 'encryption_not_accepted', () => raw({ alg: 'RSA-OAEP' })],
   ['by an enc that is not listed', 'encryption_not_accepted', () => raw({ enc: 'A192GCM' })],
-  [
-    'by an enc that only another issuer takes',
-    'encryption_not_accepted',
-    async () => encrypt(await setting.beta.mint(), BETA, { enc: 'A192CBC-HS384' }),
-  ],
   ['without cty', 'encryption_not_accepted', () => raw({ cty: undefined })],
-  ['of another cty', 'encryption_not_accepted', () => raw({ cty: 'at+jwt' })],
-  ['of an unknown kid', 'decryption_failed', () => raw({ kid: 'nobody' })],
   ['for another key of that kid', 'decryption_failed', () => sealed({ ...BETA, kid: RSA.kid })],
-  [
-    'for the next key, under the kid of this',
-    'decryption_failed',
-    () => sealed(NEXT, { kid: RSA.kid }),
-  ],
-  [
-    'with another encrypted key',
-    'decryption_failed',
-    async () => withPart(await sealed(), 1, flipped),
-  ],
-  ['with another iv', 'decryption_failed', async () => withPart(await sealed(), 2, flipped)],
-  [
-    'with another ciphertext',
-    'decryption_failed',
-    async () => withPart(await sealed(), 3, flipped),
-  ],
-  ['with another tag', 'decryption_failed', async () => withPart(await sealed(), 4, flipped)],
-  ['without its tag', 'decryption_failed', async () => withPart(await sealed(), 4, () => '')],
+  ['with another encrypted key', 'decryption_failed', () => flippedAt(1)],
+  ['with another iv', 'decryption_failed', () => flippedAt(2)],
+  ['with another ciphertext', 'decryption_failed', () => flippedAt(3)],
+  ['with another tag', 'decryption_failed', () => flippedAt(4)],
   [
     'with a point off the curve',
     'decryption_failed',
@@ -163,17 +114,7 @@ const ATTACKS: readonly Attack[] = [
     'decryption_failed',
     () => withEpk({ kty: 'EC', crv: 'P-384', x, y }),
   ],
-  ['with a point that is none', 'decryption_failed', () => withEpk([])],
-  [
-    'with a header said twice',
-    'token_malformed',
-    async () => encryptRaw('{"alg":"RSA-OAEP-256","alg":"dir"}', await setting.token(), RSA),
-  ],
-  ['with padding', 'token_malformed', async () => `${await sealed()}=`],
-  ['of a sixth part', 'token_malformed', async () => `${await sealed()}.AAAA`],
-  ['that is too long', 'token_too_long', () => sealed(RSA, {}, { fill: 'x'.repeat(13_000) })],
   ['twice', 'token_malformed', () => around(sealed())],
-  ['around nothing', 'token_malformed', () => around('')],
   ['around claims', 'token_malformed', async () => around(JSON.stringify(setting.issuer.claims()))],
   [
     'around what nobody signed',
@@ -187,25 +128,10 @@ const ATTACKS: readonly Attack[] = [
       around(setting.issuer.mint({}, { kid: setting.issuer.kid }, { key: await createKey() })),
   ],
   [
-    'around an HS256 token',
-    'algorithm_forbidden',
-    () => {
-      const key = Buffer.from(JSON.stringify(setting.issuer.jwk))
-      const header = { alg: 'HS256', typ: 'at+jwt', kid: setting.issuer.kid }
-      return around(setting.issuer.mintRaw(header, setting.issuer.claims(), key))
-    },
-  ],
-  [
     'around a token of another issuer',
     'encryption_issuer_mismatch',
     () => around(setting.beta.mint()),
   ],
-  [
-    'around a token of an issuer that encrypts none',
-    'encryption_issuer_mismatch',
-    () => around(setting.plain.mint()),
-  ],
-  ['around a token for another key', 'encryption_issuer_mismatch', () => sealed(BETA)],
   ['around an expired token', 'token_expired', () => sealed(RSA, {}, { iat: 1, exp: 2 })],
 ]
 
@@ -214,16 +140,6 @@ describe('is refused, and the origin hears nothing of it:', () => {
     const token = await make()
     for (const path of ['/v1/x', '/optional']) expect(await codeAt(path, token)).toBe(code)
     expect(setting.origin.requests).toHaveLength(0)
-  })
-
-  it('any token of five parts where no issuer of the rule takes one', async () => {
-    for (const token of [
-      'a.b.c.d.e',
-      await sealed(),
-      await encrypt(await setting.plain.mint(), RSA),
-    ]) {
-      expect(await codeAt('/plain', token)).toBe('token_encrypted')
-    }
   })
 })
 
@@ -237,15 +153,6 @@ describe('a warm encrypted token', () => {
       expect(await codeAt('/admin', token)).toBe('scope_missing')
       expect((await ask(token)).status).toBe(200)
     }
-  })
-
-  it('is refused with any part of it changed', async () => {
-    const token = await sealed()
-    for (let i = 0; i < 2; i++) expect((await ask(token)).status).toBe(200)
-    for (const at of [0, 1, 2, 3, 4]) {
-      expect((await ask(withPart(token, at, flipped))).status).toBe(401)
-    }
-    expect((await ask(token)).status).toBe(200)
   })
 })
 
@@ -262,5 +169,94 @@ describe('rotation', () => {
       [200, 200],
       [401, 200],
     ])
+  })
+})
+
+describe('nobody is told of an encrypted token', () => {
+  const secrets = [...ACME, BETA].flatMap(({ privateJwk }) =>
+    (['d', 'p', 'q', 'dp', 'dq', 'qi'] as const).flatMap((name) => privateJwk[name] ?? []),
+  )
+  const read = async (path: string, init: RequestInit = {}) => {
+    const token = await setting.token({ scope: 'edgewarden:read' })
+    const response = await setting.ask(path, { token, ...init })
+    expect(response.status).toBe(200)
+    return response.text()
+  }
+  const explain = async (token: string, path: string) =>
+    JSON.parse(
+      await read('/.edgewarden/explain', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token, method: 'GET', url: `https://api.example.com${path}` }),
+      }),
+    )
+
+  it('what the keys are, by the policy in force', async () => {
+    const shown = await read('/.edgewarden/policy')
+    for (const secret of secrets) expect(shown).not.toContain(secret)
+    expect(JSON.parse(shown).issuers.acme.decrypt).toEqual({
+      secret: 'ACME_KEYS',
+      key_management: ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW'],
+      content_encryption: ENC,
+      keys: ACME.map(({ kid }) => ({ kid })),
+    })
+  })
+
+  it('what is inside, by an explanation', async () => {
+    const names = ['route', 'address', 'credential', 'issuer', 'signature', 'claims']
+    const bare = names.map((stage) => ({ stage, outcome: 'passed' }))
+    const late = await explain(await sealed(RSA, {}, { iat: 1, exp: 2 }), '/v1/x')
+    expect(late).toEqual({
+      allowed: false,
+      denial: { code: 'token_expired' },
+      steps: [...bare.slice(0, -1), { stage: 'claims', outcome: 'denied' }],
+    })
+    const good = await explain(await sealed(), '/v1/x')
+    expect(Object.keys(good).sort()).toEqual(['allowed', 'steps'])
+    expect(good.steps.slice(0, bare.length)).toEqual(bare)
+    for (const step of good.steps) expect(Object.keys(step).sort()).toEqual(['outcome', 'stage'])
+  })
+
+  it('what a token claims that was not verified, by the journal', async () => {
+    const ids = { forged: 'forged-000001', good: 'good-00000001', plain: 'plain-0000001' }
+    const send = async (id: string, token: string) => {
+      await setting.ask('/v1/x', { token, headers: { 'x-request-id': id } })
+      return setting.gate.journalLine(({ request_id }) => request_id === id)
+    }
+    const forged = await setting.issuer.mint({}, { kid: 'k' }, { key: await createKey() })
+    expect(await send(ids.plain, forged)).toMatchObject({
+      code: 'key_unknown',
+      claimed_issuer: setting.issuer.issuer,
+      claimed_kid: 'k',
+    })
+    const line = await send(ids.forged, await around(forged))
+    expect(line.code).toBe('key_unknown')
+    for (const name of ['claimed_issuer', 'claimed_kid']) expect(line).not.toHaveProperty(name)
+    expect(await send(ids.good, await sealed())).toMatchObject({
+      decision: 'allowed',
+      issuer: setting.issuer.issuer,
+      agent: 'agent-1',
+      jti: expect.any(String),
+    })
+  })
+
+  it('any of it, by whatever the gate wrote', async () => {
+    const inner = await setting.token()
+    const token = await around(inner)
+    const id = 'the-end-00001'
+    await setting.ask('/v1/x', { token, headers: { 'x-request-id': id } })
+    await setting.gate.journalLine(({ request_id }) => request_id === id)
+    for (const one of [...secrets, token, inner, ...inner.split('.')]) {
+      expect(setting.gate.output()).not.toContain(one)
+    }
+  })
+
+  it('what is wrong with a secret in its own words', async () => {
+    const response = await askGate(unfit, '/v1/x', { token: await sealed() })
+    expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
+    expect(unfit.output()).toContain('key 1 of the secret `ACME_KEYS` is not for encryption')
+    for (const secret of [...secrets, RSA.privateJwk.n ?? '']) {
+      expect(unfit.output()).not.toContain(secret)
+    }
   })
 })
