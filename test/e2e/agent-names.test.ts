@@ -1,9 +1,7 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
-import { anyCharacter, tries } from '../kit/property.ts'
 import type { Members } from '../kit/signing.ts'
 import { outcome, type Setting, startSetting } from './setting.ts'
 
@@ -17,23 +15,15 @@ const OWN = '/.edgewarden'
 const SCOPES =
   'edgewarden:revoke edgewarden:agents edgewarden:audit:read edgewarden:audit:erase edgewarden:read'
 
-const text = fc
-  .array(anyCharacter, { minLength: 1, maxLength: 6 })
-  .map((characters) => characters.join(''))
-  .filter((one) => !/\p{Cc}/u.test(one))
-
-/** The prefixes of the issuers: none, one that begins another, and any text. */
-const PREFIXES = ['', 'a/', 'a/a/', ...fc.sample(text, tries(1))]
-const VICTIMS = fc.sample(text, tries(PREFIXES.length))
+/** The prefixes of the issuers: none, and one that begins another. */
+const PREFIXES = ['', 'a/', 'a/a/']
 const issuerOf = (index: number) => `https://issuer-${index}.example`
 
 /** Agents whose ids and names are as alike as can be. */
 const agents: readonly Agent[] = PREFIXES.flatMap((prefix, index) => {
-  const victim = VICTIMS[index] ?? 'victim'
   const other = PREFIXES[(index + 1) % PREFIXES.length] ?? ''
-  const begins = [prefix, other, prefix + prefix].map((one) => one + victim)
-  const ids = [victim, 'victim', prefix, ...begins]
-  return [...new Set(ids)].filter(Boolean).map((agent) => ({ issuer: issuerOf(index), agent }))
+  const ids = ['victim', `${prefix}victim`, `${other}victim`]
+  return [...new Set(ids)].map((agent) => ({ issuer: issuerOf(index), agent }))
 })
 const nameOf = ({ issuer, agent }: Agent) => PREFIXES[Number(/\d+/.exec(issuer)?.[0])] + agent
 
@@ -165,59 +155,37 @@ describe('the agent that is shown is the agent that stops', () => {
 
 describe('a call that names an agent', () => {
   const [issuer, agent] = [issuerOf(1), 'victim']
-  const one = { issuer, agent, agent_name: `a/${agent}` }
 
   it.each([
-    ['both', one, 'must not be given beside the id'],
+    ['both', { issuer, agent, agent_name: `a/${agent}` }, 'must not be given beside the id'],
     ['a name without the prefix', { issuer, agent_name: agent }, "issuer's agent_prefix"],
-    ['only the prefix', { issuer, agent_name: 'a/' }, "issuer's agent_prefix"],
     ['neither', { issuer }, 'is required'],
+    ['a name without its issuer', { agent_name: 'a/x' }, 'is required'],
   ])('by %s is refused', async (_, named, why) => {
     const { agent: value, ...rest } = { agent: undefined, ...named }
-    const answers = [
+    for (const answer of [
       await call('POST', '/agents/suspend', named),
       await call('GET', `/agents/entry?${queryOf(named)}`),
       await call('POST', '/revocations', { kind: 'agent', value, ...rest }),
-      ...('agent_name' in named
-        ? [
-            await call('GET', `/revocations?${queryOf({ ...(value && { value }), ...rest })}`),
-            await call('GET', `/decisions?${queryOf(named)}`),
-            await call('GET', `/decisions/live?${queryOf(named)}`),
-          ]
-        : []),
-    ]
-    for (const answer of answers) {
-      expect(answer).toMatchObject({
-        status: 400,
-        problems: [{ message: expect.stringContaining(why) }],
-      })
+    ]) {
+      const problems = expect.arrayContaining([
+        { path: expect.any(String), message: expect.stringContaining(why) },
+      ])
+      expect(answer).toMatchObject({ status: 400, problems })
     }
     expect(await refused()).toEqual([])
-  })
-
-  it('needs the issuer for a name, and takes a name for agents only', async () => {
-    for (const path of ['/decisions?agent_name=a/x', '/revocations?agent_name=a/x']) {
-      expect(await call('GET', path)).toMatchObject({ problems: [{ message: 'needs the issuer' }] })
-    }
-    const client = { kind: 'client', issuer, agent_name: 'a/x' }
-    const only = { status: 400, problems: [{ message: 'is only for kind agent' }] }
-    expect(await call('POST', '/revocations', client)).toMatchObject(only)
-    expect(await call('GET', `/revocations?${queryOf(client)}`)).toMatchObject(only)
   })
 
   it('of another issuer tells its administrator nothing about the prefix', async () => {
     const own = () => keys.mint({ iss: issuerOf(2), client_id: 'boss', scope: SCOPES })
     for (const agent_name of ['a/x', 'x']) {
       const query = queryOf({ issuer, agent_name })
-      const paths = ['/decisions', '/usage', '/agents/entry', '/revocations']
-      for (const path of paths) {
+      for (const path of ['/decisions', '/usage', '/agents/entry', '/revocations']) {
         const answer = await call('GET', `${path}?${query}`, undefined, own())
         expect([path, answer]).toMatchObject([path, { status: 403 }])
         expect(answer.problems).toBeUndefined()
       }
     }
-    const mine = `/decisions?${queryOf({ agent_name: 'a/a/victim' })}`
-    expect(await call('GET', mine, undefined, own())).toMatchObject({ status: 200 })
   })
 })
 
@@ -234,13 +202,7 @@ describe('a revocation', () => {
     )
 
   it.each([
-    ['subject', 'alice'],
-    ['workflow', 'run-1'],
-    ['client', 'same'],
-    ['token', 'id-1'],
     ['key', () => keys.kid],
-    ['agent', 'same'],
-    ['agent', 'chief'],
     ['agent', 'inner'],
   ])(
     'of kind %s covers nothing of another issuer, on strict and on bounded rules',

@@ -168,27 +168,6 @@ describe('an alert', () => {
     expect(new Set(received().map(({ headers }) => headers['webhook-id'])).size).toBe(3)
   })
 
-  it('tells of keys that cannot be fetched, and has no token in it', async () => {
-    const ISSUERS_GONE = {
-      gone: {
-        issuer: 'http://gone.localhost',
-        jwks_uri: 'http://127.0.0.1:9/jwks',
-        allow_insecure_http: true,
-        agent_prefix: 'gone/',
-      },
-    }
-    const acme = { agent_prefix: 'acme/', admin: 'all' }
-    const gate = await withAlerts({}, { issuer: acme, more: { ISSUERS_GONE } })
-    const token = await setting.token({ iss: 'http://gone.localhost' })
-    expect((await askGate(gate, '/v1/x', { token })).status).toBe(503)
-    const [alert] = (await eventually(() => {
-      expect(received().length).toBeGreaterThan(0)
-      return received()
-    })) as [Received]
-    expect(dataOf(alert).data).toMatchObject({ problem: 'keys', found: 'gone (unreachable)' })
-    expect(alert.body).not.toContain(token.split('.')[1])
-  })
-
   it('tells of a policy with mistakes, though no request is decided', async () => {
     const gate = await withAlerts()
     await change(gate, { ROUTES: [{ match: 'GET /v1/*', nope: true }] })
@@ -196,55 +175,6 @@ describe('an alert', () => {
     await eventually(() => expect(received()).toHaveLength(1))
     expect(received().map(dataOf)).toMatchObject([{ data: { problem: 'policy' } }])
   })
-
-  it('tells of what another shard has found, once', async () => {
-    // One isolate hands all over to one shard: with these many it is hardly the first.
-    const gate = await withAlerts({}, { more: { AUDIT: { shards: 16 } } })
-    await fail(gate)
-    await eventually(() => expect(received()).toHaveLength(1))
-    expect(received().map(dataOf)).toMatchObject([
-      {
-        type: 'problem.began',
-        data: { problem: 'origin', found: expect.stringMatching(/^[56] of/) },
-      },
-    ])
-    await fail(gate)
-    await forward(gate, 61_000)
-    await fail(gate)
-    const found = /problem="origin"\} 1/g
-    await eventually(async () => expect((await metricsOf(gate)).match(found)).not.toBeNull())
-    expect(received()).toHaveLength(1)
-  })
-
-  it('is a text for Slack', async () => {
-    const gate = await withAlerts({ format: 'slack', key: undefined, gate: 'a <b> & c' })
-    await fail(gate)
-    await eventually(() => expect(received()).toHaveLength(1))
-    const [{ body, headers }] = received() as [Received]
-    expect(Object.keys(JSON.parse(body))).toEqual(['text'])
-    expect(JSON.parse(body).text).toMatch(
-      /^Edgewarden: problem\.began\ngate: a &lt;b&gt; &amp; c\nproblem: origin\n/,
-    )
-    expect(headers['webhook-signature']).toBeUndefined()
-  })
-})
-
-it('a problem of long ago is none, also where nobody receives alerts or has read metrics', async () => {
-  const gate = await setting.another(gates)
-  const token = await lasting()
-  const problem = (bad: number) => `edgewarden_problem{shard="0",problem="origin"} ${bad}\n`
-  await fail(gate)
-  await eventually(async () => expect(await metricsOf(gate)).toContain(problem(1)))
-  await fail(gate)
-  await eventually(async () => {
-    const counted = await gate.call('AUDIT_LOG', '0', 'health', {})
-    expect(counted).toMatchObject({ counts: { 'denied origin_unreachable 502': 12 } })
-  })
-  await forward(gate, 8 * 60_000)
-  await askGate(gate, '/v1/x', { token })
-  const answered = 'edgewarden_origin_answers_total{shard="0",status="200"} 1\n'
-  await eventually(async () => expect(await metricsOf(gate)).toContain(answered))
-  expect(await metricsOf(gate)).toContain(problem(0))
 })
 
 it('with a mistake in ALERTS nothing is refused, and the log tells it without what it says', async () => {

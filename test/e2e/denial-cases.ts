@@ -49,7 +49,9 @@ export interface Case {
   readonly challenge: Challenge
   /** The gate it happens at; the main one unless given. */
   readonly at?: GateName
-  readonly ask: (world: World) => Ask | Promise<Ask>
+  readonly ask: (world: World, attempt?: number) => Ask | Promise<Ask>
+  /** The code in its place where a busy machine was too late: then it is tried again, with more time. */
+  readonly late?: string
   /** Members of the body beside those every denial has. */
   readonly body?: Members
   readonly headers?: readonly Header[]
@@ -615,12 +617,13 @@ export const CASES: Readonly<Record<string, Case>> = {
   assertion_unavailable: unavailable(token(), 'unsigned'),
   revocations_unavailable: unavailable(token({ jti: UNREACHABLE }), 'faulty'),
   token_expired_during_request: {
-    // It is good for three seconds more, by the tolerance of five; it is looked up until they are over.
-    ...badToken(async (w) => {
-      const exp = now() - 1
+    // It is good for some seconds more, by the tolerance of five; it is looked up until they are over.
+    ...badToken(async (w, attempt = 0) => {
+      const exp = now() - 3 + 2 ** (attempt + 1)
       return token({ iat: exp - 60, exp, jti: `until-${exp + 5.1}` })(w)
     }),
     at: 'faulty',
+    late: 'token_expired',
   },
 
   digest_mismatch: {
@@ -826,11 +829,9 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
 
-/** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them, or that take long. */
-export const NOT_GET: ReadonlySet<string> = new Set([
-  'erasure_invalid',
+/** Codes for which there is no HEAD: of a proof that is for GET, of MCP, or that take long. */
+export const NO_HEAD: ReadonlySet<string> = new Set([
   'subprotocols_malformed',
-  // The proof is for GET.
   'agent_checksum_changed',
   'agent_registration_changed',
   'agent_key_changed',
@@ -838,45 +839,12 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'nonce_unavailable',
   'proof_nonce_required',
   'token_expired_during_request',
-  'message_type_unsupported',
-  'session_missing',
   'session_unknown',
   'session_unavailable',
-  'message_malformed',
-  'message_invalid',
-  'batch_not_allowed',
-  'params_invalid',
-  'params_ambiguous',
-  'task_unknown',
-  'header_mismatch',
   'session_invalid',
   'mcp_answer_invalid',
-  'tool_not_allowed',
-  'prompt_not_allowed',
-  'resource_not_allowed',
-  'mcp_method_not_allowed',
-  'arguments_ambiguous',
-  'method_unknown',
-  'preflight_refused',
-  'scope_value_invalid',
-  'digest_mismatch',
-  'body_too_large',
-  'body_timeout',
-  'body_incomplete',
-  'bodies_full',
-  'content_type_unsupported',
-  'revocation_invalid',
-  'admin_reach',
-  'would_lock_out',
-  'revocations_full',
-  'revocations_share_full',
   'agent_invalid',
   'agent_unknown',
   'alert_unknown',
-  'agent_changed',
-  'agent_version_missing',
-  'agent_stopped_by_all',
-  'agents_full',
   'agents_unavailable',
-  'explain_invalid',
 ])

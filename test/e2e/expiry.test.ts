@@ -89,8 +89,6 @@ const lateLine = (agent: string) =>
 describe.concurrent('an answer whose token expires', () => {
   it.each([
     ['/v1/events', SSE, 'GET'],
-    ['/v1/chat/completions', SSE, 'POST'],
-    ['/v1/chunks', {}, 'GET'],
     ['/all/json', JSON_TYPE, 'POST'],
     ['/all/file', { 'content-length': 100_000 }, 'GET'],
   ])('finishes: %s %j %s', async (path, headers, method) => {
@@ -123,12 +121,6 @@ describe.concurrent('an answer whose token expires', () => {
     expect(Date.now()).toBeGreaterThanOrEqual((exp + 2) * 1000)
   })
 
-  it('ends with it on a strict rule', async () => {
-    const { response } = await begin('/strict/events', SSE, '')
-    const { bytes } = await fate(response)
-    expect(bytes.toString()).toBe(lastEvent('token_expired'))
-  })
-
   it('ends when its agent is revoked while it finishes', async () => {
     const agent = newAgent()
     const { response, exp } = await begin('/v1/revoked', SSE, '', {}, { client_id: agent })
@@ -137,32 +129,12 @@ describe.concurrent('an answer whose token expires', () => {
     const { bytes } = await fate(response)
     expect(bytes.toString()).toBe(lastEvent('token_revoked'))
   })
-
-  it('ends when the token itself is revoked while it finishes, by its exp', async () => {
-    const jti = `late-${newAgent()}`
-    const { response, exp } = await begin('/v1/revoked-token', SSE, '', {}, { jti })
-    await expired(exp)
-    const made = await setting.ask('/.edgewarden/revocations', {
-      method: 'POST',
-      token: await setting.token({ scope: 'edgewarden:revoke' }),
-      headers: JSON_TYPE,
-      body: JSON.stringify({
-        kind: 'token',
-        issuer: setting.issuer.issuer,
-        value: jti,
-        expires: exp,
-      }),
-    })
-    const { revocations } = (await made.json()) as { revocations: { expires: number }[] }
-    expect(revocations[0]?.expires).toBe(exp + 65 + 300)
-    expect((await fate(response)).bytes.toString()).toBe(lastEvent('token_revoked'))
-  })
 })
 
 describe.concurrent('what ends with its token all the same', () => {
-  it.each(['/v1/socket', '/all/socket'])('is a WebSocket: %s', async (path) => {
+  it('is a WebSocket', async () => {
     const { closed, exp } = await withShortToken(setting.token, async (token, exp) => {
-      const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}${path}`, {
+      const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}/all/socket`, {
         headers: { authorization: `Bearer ${token}` },
       })
       const closed = once(socket, 'close')
@@ -197,22 +169,25 @@ describe.concurrent('what ends with its token all the same', () => {
       const arrived = await setting.origin
         .arrival(({ url }) => url === path, 2_000)
         .catch(() => undefined)
-      if (!arrived) sent.destroy()
-      return arrived && { answer, exp, sent }
+      // On a busy machine the token may have expired before an answer has begun: then it is tried again.
+      const isThere = arrived && (!begins || (await answer)?.statusCode === 200)
+      if (isThere) return { answer, exp, sent }
+      sent.destroy()
+      return undefined
     })
 
-  it.each([
-    ['of unknown length', '/all/upload', {}],
-    ['of which a part is there', '/all/upload-long', { 'content-length': 100_000 }],
-  ])('is an upload %s', async (_name, path, headers) => {
-    const { answer, sent, exp } = await half(path, headers)
-    const response = await answer
-    expect(response.statusCode).toBe(401)
-    const text = (await response.setEncoding('utf8').toArray()).join('')
-    expect(JSON.parse(text).code).toBe('token_expired_during_request')
-    expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
-    sent.destroy()
-  })
+  it.each([['of which a part is there', '/all/upload-long', { 'content-length': 100_000 }]])(
+    'is an upload %s',
+    async (_name, path, headers) => {
+      const { answer, sent, exp } = await half(path, headers)
+      const response = await answer
+      expect(response.statusCode).toBe(401)
+      const text = (await response.setEncoding('utf8').toArray()).join('')
+      expect(JSON.parse(text).code).toBe('token_expired_during_request')
+      expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
+      sent.destroy()
+    },
+  )
 
   it.each(['/v1/duplex', '/all/duplex'])('is an answer to half a request: %s', async (path) => {
     const { answer, sent } = await half(path, {}, (res) => res.writeHead(200, SSE).flushHeaders())
@@ -256,7 +231,6 @@ describe.concurrent('an answer that has not begun', () => {
 
   it.each([
     ['/json/pending', rpc(1), 200],
-    ['/all/pending', {}, 401],
     ['/all/pending-post', { method: 'POST', body: 'whole' }, 401],
   ])(
     'is the denial when its agent is revoked, and over for the origin: %s',
@@ -276,9 +250,12 @@ describe.concurrent('an answer that has not begun', () => {
 
   it('comes all the same on other rules', async () => {
     const agent = newAgent()
-    const { asked, answer } = await pend('/v1/pending', await setting.token({ client_id: agent }))
+    const token = await setting.token({ client_id: agent })
+    const { asked, answer } = await pend('/v1/pending', token)
+    const { asked: ending } = await pend('/all/pending', token)
     await revoke(setting, agent)
-    await wait(6_000)
+    // The gate knows by now.
+    expect((await ending).status).toBe(401)
     answer?.end('done')
     expect(await (await asked).text()).toBe('done')
   })
@@ -324,13 +301,6 @@ describe.concurrent('an event stream to an MCP client whose call is answered', (
     const { bytes, error } = await fate(response)
     expect([bytes.toString(), error]).toEqual([RESPONSE, false])
     expect(Date.now()).toBeGreaterThanOrEqual((exp + 1) * 1000)
-  })
-
-  it('is still open after expiry, so that its client does not get the next token twice at once', async () => {
-    const { response, answer, exp } = await begin('/json/idle', SSE, RESPONSE, rpc(1))
-    await expired(exp)
-    answer.end(': later\n\n')
-    expect((await fate(response)).bytes.toString()).toBe(`${RESPONSE}: later\n\n`)
   })
 })
 
@@ -460,21 +430,4 @@ describe.concurrent('an MCP client', () => {
       await client.close()
     },
   )
-
-  it('listens again after a subscription has ended with its token', async () => {
-    const { client, holder, subscription } = await withShortToken(setting.token, async (token) => {
-      const holder = new Holder(token)
-      const connected = await modern('2026-07-28')('/brief/modern', holder).catch(() => undefined)
-      const client = connected?.client as ModernClient | undefined
-      const listening = client?.listen({ toolsListChanged: true })
-      const subscription = await listening?.catch(() => undefined)
-      return client && subscription && { client, holder, subscription }
-    })
-    holder.token = await setting.token()
-    expect(await subscription.closed).toBe('remote')
-    const next = await client.listen({ toolsListChanged: true })
-    expect([next.honoredFilter, holder.logins]).toEqual([{ toolsListChanged: true }, 0])
-    await next.close()
-    await client.close()
-  })
 })

@@ -81,12 +81,6 @@ it.each([
   expect(await codeOf(await stall(path, claims, 0))).toEqual([status, code])
 })
 
-it('the challenge names the scopes of the rule where both are missing', async () => {
-  const connection = await stall('/scoped', { scope: 'nothing' }, 0)
-  const { body } = await connection.response()
-  expect(JSON.parse(body).required_scopes).toEqual(['wanted'])
-})
-
 it('a revoked agent uploads nothing, to a strict rule either', async () => {
   const claims = { client_id: 'stolen' }
   expect(await call(claims, '/bounded')).toMatchObject({ status: 200 })

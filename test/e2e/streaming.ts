@@ -83,6 +83,20 @@ export const fate = async (response: Response) => {
   return { bytes: Buffer.concat(chunks), error, ms: Date.now() - begun }
 }
 
+/**
+ * What streams end with, of the first attempt in which the set of revocations has answered in time: on a busy
+ * machine it may not.
+ */
+export const endsInTime = async (
+  attempt: () => Promise<readonly string[]>,
+): Promise<readonly string[]> => {
+  for (let i = 0; i < 4; i++) {
+    const ends = await attempt()
+    if (!ends.includes(lastEvent('revocations_unavailable'))) return ends
+  }
+  throw new Error('the set of revocations has never answered in time')
+}
+
 /** Answers with headers and some bytes, and then nothing; gives the first answer, to be ended. */
 export const hanging = (
   { origin }: Setting,
