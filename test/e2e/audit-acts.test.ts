@@ -141,30 +141,6 @@ describe('acts of administrators', () => {
     )
   })
 
-  it('are lines of the command', async () => {
-    // The first request makes a key for assertions.
-    await setting.ask('/v1/x', { token: await setting.token() })
-    await eventually(async () =>
-      expect((await list('kind=act')).map(({ act }) => act)).toContain('rotate'),
-    )
-    await revoke('agent-8', 'act-revoke-8')
-    await eventually(async () =>
-      expect(await list('kind=act&request_id=act-revoke-8')).toHaveLength(1),
-    )
-    const env = { TOKEN: await admin() }
-    const run = async (...args: readonly string[]) =>
-      (await runHere([...args, '--gate', setting.gate.url, '--token-env', 'TOKEN'], env)).stdout
-    expect(await run('log', '--kind', 'act', '--request-id', 'act-revoke-8')).toMatch(
-      / UTC +act revoke +console for maria +agent agent-8 +– +– +act-revoke-8$/m,
-    )
-    expect(await run('log', '--kind', 'act')).toMatch(
-      / UTC +act rotate +the gate +key \S{43} added/,
-    )
-    expect(await run('why', 'act-revoke-8')).toMatch(
-      /^act revoke\n {2}when +.*\n {2}who +console for maria\n {2}what +agent agent-8$/m,
-    )
-  })
-
   it('have erasing a person, whose values are gone', async () => {
     const token = await setting.token({
       sub: 'erika',
@@ -203,33 +179,5 @@ describe('acts of administrators', () => {
     const acts = (await list('kind=act')).filter(({ act }) => act === 'erase')
     expect(acts).toMatchObject([{ subject: 'maria', records: 3 }])
     expect((await erase({ subject: 'erika', issuer })).status).toBe(200)
-  })
-
-  it('have erasing a person from every shard, call by call', async () => {
-    const gate = await setting.another({ ...OPTIONS, more: { AUDIT: { shards: 3 } } })
-    const token = await setting.token({ sub: 'erik', client_id: 'agent-shards' })
-    for (let i = 0; i < 3; i++) await askGate(gate, '/v1/x', { token })
-    await eventually(async () => expect(await list('subject=erik', gate)).toHaveLength(3))
-    const calls: (string | undefined)[] = []
-    let records = 0
-    let cursor: string | undefined
-    do {
-      const answer = await askGate(gate, `${OWN}/audit/erase`, {
-        method: 'POST',
-        token: await setting.token({ scope: 'edgewarden:audit:erase' }),
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ subject: 'erik', issuer: setting.issuer.issuer, cursor }),
-      })
-      expect(answer.status).toBe(200)
-      const told = (await answer.json()) as { records: number; cursor?: string }
-      records += told.records
-      cursor = told.cursor
-      calls.push(cursor)
-    } while (cursor !== undefined)
-    expect(calls).toEqual([expect.any(String), expect.any(String), undefined])
-    expect(records).toBe(3)
-    expect(await list('subject=erik', gate)).toEqual([])
-    expect(JSON.stringify(await list('', gate))).not.toContain('erik')
-    await gate.stop()
   })
 })

@@ -3,7 +3,6 @@ import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
-import { readEvents } from '../kit/sse.ts'
 import { runHere } from '../tools/cli/kit.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
 
@@ -99,28 +98,6 @@ describe('an audit whose rows of the day are used up', () => {
       401,
       { code: 'token_revoked' },
     ])
-  })
-
-  it('says so in lines of JSON, and in a stream', async () => {
-    const token = await admin()
-    const lines = await setting.ask(`${OWN}/decisions?limit=1`, {
-      token,
-      headers: { accept: 'application/x-ndjson' },
-    })
-    const records = (await lines.text())
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-    const { dropped = [] } = await readLatest()
-    const gaps = records.filter(({ kind }) => kind === 'dropped')
-    expect(gaps.map(({ reason }) => reason)).toEqual(dropped.map(({ reason }) => reason))
-
-    const live = await setting.ask(`${OWN}/decisions/live?from=1`, { token })
-    for await (const { event, data } of readEvents(live)) {
-      if (event !== 'dropped' || JSON.parse(data).reason !== 'rows_a_day') continue
-      expect(dropped.map(({ since }) => since)).toContain(JSON.parse(data).since)
-      break
-    }
   })
 
   it('says so in the command', async () => {

@@ -4,7 +4,6 @@ import { parse } from 'smol-toml'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
-import { rare } from '../kit/property.ts'
 import { folder, inFolder, runHere } from '../tools/cli/kit.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
@@ -138,38 +137,4 @@ it('exports what was decided, and imports it again', async () => {
   expect([await statusOf('two', '/v1/approved'), await statusOf('three', '/v1/files/1')]).toEqual([
     200, 403,
   ])
-  for (const [text, why] of [
-    ['agents = 1', 'it has no [[agents]]'] as const,
-    ...rare(
-      ['[[agents]]\nissuer = "a"', 'an agent has no agent'] as const,
-      ['[[agents]]\nowner = "a"', '"owner" is not a field of an agent'] as const,
-      ['[', 'it is not TOML'] as const,
-    ),
-  ]) {
-    await writeFile(join(directory, 'wrong.toml'), text)
-    const wrong = await agents('import', 'wrong.toml')
-    expect([wrong.code, wrong.stderr]).toEqual([2, `wrong.toml: ${why}\n`])
-  }
-})
-
-it('exports and imports an agent whose id begins as the prefix does, and no other in its place', async () => {
-  for (const issuer of ['acme', setting.issuer.issuer]) {
-    const asked = await agents('suspend', 'acme/twin', '--issuer', issuer)
-    expect([asked.code, asked.stderr]).toEqual([
-      2,
-      expect.stringMatching(/two agents of .* --as-name for the agent "twin" .* --as-id for the /),
-    ])
-  }
-  const named = await agents('set', 'acme/twin', '--issuer', 'acme', '--as-name', '--owner', 'a')
-  expect(named.stdout).toMatch(/^acme\/twin: discovered/)
-  const of = ['acme/twin', '--issuer', 'acme', '--as-id']
-  expect((await agents('suspend', ...of)).stdout).toMatch(/^acme\/acme\/twin: suspended/)
-  const file = join(directory, 'twins.toml')
-  const { stdout } = await agents('export')
-  await writeFile(file, stdout)
-  expect((await agents('import', 'twins.toml')).stdout).toBe('Nothing differs.\n')
-  await agents('resume', ...of)
-  expect((await agents('import', 'twins.toml', '--yes')).code).toBe(0)
-  const paths = ['acme/twin', 'twin'].map((agent) => statusOf(agent, '/v1/files/1'))
-  expect(await Promise.all(paths)).toEqual([403, 200])
 })

@@ -1,4 +1,4 @@
-import { stat, writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -65,28 +65,5 @@ describe('mint --dpop and curl', () => {
       expect(asked.out.join()).toContain(code)
       expect(asked.err.join()).toContain('WWW-Authenticate: DPoP ')
     }
-  })
-
-  it.each<[string, CurlOptions, string]>([
-    ['ftp://a.example', {}, 'must begin with https'],
-    ['http://a.example', {}, 'must be https'],
-    ['https://a.example', { tokenEnv: 'NONE' }, 'is not set'],
-    ['https://a.example', { dpop: join(directory, 'none') }, 'there is no such file'],
-    ['https://a.example', { header: ['x'] }, '--header must be "name: value"'],
-    ['http://127.0.0.1:9/', {}, 'No answer'],
-  ])('cannot tell: %s %j', async (url, options, says) => {
-    const { exitCode, err } = await send(url, 'a.b.c', options)
-    expect([exitCode, err.join()]).toEqual([2, expect.stringContaining(says)])
-  })
-
-  it('refuse a file that is no key, and a cnf beside it', async () => {
-    const file = join(directory, 'text')
-    await writeFile(file, '{}')
-    const asked = { key: issuerKey, audience: RESOURCE, dpop: file }
-    expect((await mint(asked, now())).err.join()).toContain('is not an ES256 private key')
-    const both = { ...asked, dpop: client, claim: ['cnf={}'] }
-    expect((await mint(both, now())).err.join()).toContain('cnf comes from --dpop')
-    const nowhere = { ...asked, dpop: join(directory, 'no', 'key') }
-    expect((await mint(nowhere, now())).err.join()).toContain('there is no such file')
   })
 })

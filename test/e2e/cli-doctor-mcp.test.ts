@@ -122,18 +122,6 @@ describe('doctor --mcp on a server in order', () => {
     expect(without[0]?.message).toMatch(/names no dpop_signing_alg_values_supported$/)
   })
 
-  it('says the same for people, and exits with 0', async () => {
-    const { code, stdout, stderr } = await runHere(['doctor', '--mcp', `${base}/mcp`])
-    expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/^ {2}VS Code +works +by registering +-$/m)
-    expect(stdout).toMatch(/In order: \d+ of 10 known clients can connect by themselves\n$/)
-  })
-
-  it('registers no client', async () => {
-    await examine('/mcp')
-    expect(server.registered()).toBe(0)
-  })
-
   it('knows by the policy what a name needs', async () => {
     const asked = ['doctor', '--mcp', '/mcp', '--config', config, '--json']
     server.fail((metadata) => ({ ...metadata, scopes_supported: ['mcp:connect', 'weather:read'] }))
@@ -189,16 +177,6 @@ const FAULTS: readonly (readonly [
     /Turn PKCE on/,
     'Cursor',
     'not known',
-  ],
-  [
-    'PKCE without S256',
-    (metadata) => ({ ...metadata, code_challenge_methods_supported: ['plain'] }),
-    's256_missing',
-    1,
-    /"plain"/,
-    /list S256/,
-    'SDK, TypeScript',
-    'fails',
   ],
   [
     'metadata 404',
@@ -264,20 +242,6 @@ describe('doctor --mcp and an authorization server with', () => {
     ])
     expect(of('MCP Inspector')).toMatchObject({ result: 'fails' })
     expect(of('mcp-remote')).toMatchObject({ result: 'works' })
-  })
-
-  it('client ID metadata documents', async () => {
-    server.fail((metadata) => ({
-      ...without('registration_endpoint')(metadata),
-      client_id_metadata_document_supported: true,
-    }))
-    const { codes, of } = await examine('/mcp')
-    expect(codes).toEqual([])
-    expect(of('VS Code')).toMatchObject({
-      result: 'works',
-      because: 'by its client ID metadata document',
-    })
-    expect(of('Cursor')).toMatchObject({ result: 'needs a client id' })
   })
 })
 
@@ -350,81 +314,6 @@ describe('doctor --mcp and whoever answers', () => {
     expect(warnings).toMatchObject([{ code: 'challenge_without_metadata' }])
     expect(clients.filter(({ result }) => result !== 'fails')).toEqual([])
     await bare.close()
-  })
-
-  it('cannot tell where the authorization server does not answer', async () => {
-    const alone = await startOrigin()
-    const json = { 'content-type': 'application/json' }
-    const metadata = {
-      resource: `${alone.url}/mcp`,
-      authorization_servers: [`http://127.0.0.1:${await freePort()}`],
-    }
-    const place = '/.well-known/oauth-protected-resource/mcp'
-    const header = { 'www-authenticate': `Bearer resource_metadata="${alone.url}${place}"` }
-    alone.on('/mcp', (_req, res) => res.writeHead(401, header).end())
-    alone.on(place, (_req, res) => res.writeHead(200, json).end(JSON.stringify(metadata)))
-    const { code, stdout } = await runHere(['doctor', '--mcp', `${alone.url}/mcp`, '--json'])
-    expect(code).toBe(2)
-    expect(JSON.parse(stdout)).toMatchObject({
-      problems: [
-        {
-          code: 'unreachable',
-          certain: false,
-          message: expect.stringContaining('nothing listens there'),
-        },
-      ],
-    })
-    await alone.close()
-  })
-
-  it('lets nothing of theirs act on the terminal, nor fill it', async () => {
-    const hostile = `\u001b[2J\u202e\n${'x'.repeat(9_000)}`
-    const answers = await startOrigin()
-    const json = { 'content-type': 'application/json' }
-    answers.on('/mcp', (_req, res) =>
-      res.writeHead(401, { 'www-authenticate': `Bearer scope="${'s'.repeat(9_000)}"` }).end(),
-    )
-    const metadata = {
-      resource: hostile,
-      authorization_servers: [answers.url],
-      scopes_supported: [hostile, 7],
-      issuer: hostile,
-      grant_types_supported: hostile,
-      code_challenge_methods_supported: [hostile],
-      authorization_endpoint: hostile,
-    }
-    for (const path of ['oauth-protected-resource/mcp', 'oauth-authorization-server']) {
-      answers.on(`/.well-known/${path}`, (_req, res) =>
-        res.writeHead(200, json).end(JSON.stringify(metadata)),
-      )
-    }
-    const { code, stdout, stderr } = await runHere(['doctor', '--mcp', `${answers.url}/mcp`])
-    expect(code).toBe(1)
-    for (const text of [stdout, stderr]) {
-      expect(text).not.toMatch(/[^\P{C}\n]/u)
-      expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(1_200)
-    }
-    await answers.close()
-  })
-})
-
-describe('doctor --mcp that is called wrongly', () => {
-  it.each([
-    [[], /Give an issuer, or --mcp with a URL or a path/],
-    [['https://a.dev', '--mcp', 'https://a.dev/mcp'], /Give an issuer, or --mcp/],
-    [['--mcp', 'https://a.dev/mcp', '--token', 'a.b.c'], /--token is for an issuer/],
-    [['--mcp', 'http://a.dev/mcp'], /must be https, or http to this machine/],
-    [['--mcp', 'file:///mcp'], /must be https/],
-    [['--mcp', 'https://me:secret@a.dev/mcp'], /without name and password/],
-    [
-      ['--mcp', '/nothing', '--config', config],
-      /no rule with mcp for "\/nothing"; those it has: \/mcp, /,
-    ],
-    [['--mcp', 'https://a.dev/mcp', '--profile', 'auth0'], /--profile is for an issuer/],
-  ])('%j', async (args, message) => {
-    const { code, stderr } = await runHere(['doctor', ...args])
-    expect(code).toBe(2)
-    expect(stderr).toMatch(message)
   })
 })
 

@@ -64,12 +64,6 @@ describe("doctor and the demo's issuer", () => {
     })
     for (const part of token.split('.')) expect(stdout).not.toContain(part)
   })
-
-  it('tells of a slash too many', async () => {
-    const { exitCode, err } = await examine(`${server.issuer}/`)
-    expect(exitCode).toBe(1)
-    expect(err).toContain('they differ by the slash at the end')
-  })
 })
 
 describe('doctor and issuers that are not in order', () => {

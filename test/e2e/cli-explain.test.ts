@@ -7,7 +7,6 @@ import { type ExplainOptions, explain } from '../../src/command/operate/explain.
 import { runHere } from '../tools/cli/kit.ts'
 import { COMMANDS } from './commands-setting.ts'
 import { askGate, RESOURCE, type Setting, sharedSetting } from './setting.ts'
-import { revoke } from './streaming.ts'
 
 let directory: string
 let setting: Setting
@@ -75,21 +74,6 @@ describe('explain --gate', () => {
     expect(setting.origin.requests).toEqual([])
   })
 
-  it('knows what is revoked', async () => {
-    const token = await setting.token({ client_id: 'explained-rogue', scope: 'chat:write' })
-    expect(await explained(CHAT, token)).toMatchObject({ exitCode: 0 })
-    await revoke(setting, 'explained-rogue')
-    const revoked = await explained(CHAT, token)
-    expect(revoked.exitCode).toBe(1)
-    expect(revoked.stdout).toContain('(token_revoked, 401)')
-  })
-
-  it('reads the path as it was given', async () => {
-    const ambiguous = await explained(['GET', '/v1/x/%2e%2e/chat'], await setting.token())
-    expect(ambiguous.exitCode).toBe(1)
-    expect(ambiguous.stdout).toContain('(path_ambiguous, 400)')
-  })
-
   it('asks about a message where the rule of the gate reads MCP', async () => {
     const scope = 'mcp:connect weather:read'
     const token = await setting.token({ aud: `${RESOURCE}/mcp`, scope })
@@ -106,14 +90,6 @@ describe('explain --gate', () => {
     expect(denied.stdout).toContain('(tool_not_allowed, 403)')
     const needy = await asked('admin')
     expect(needy.stdout).toContain('(scope_missing, 403)')
-  })
-
-  it('cannot tell where the gate does not answer the caller', async () => {
-    const env = { EDGEWARDEN_TOKEN: await setting.token() }
-    const refused = await explain('GET', RESOURCE, { gate: setting.gate.url }, around(env))
-    expect(refused).toMatchObject({ exitCode: 2, out: [] })
-    expect(refused.err.join()).toContain('No explanation: the gate refused the call')
-    expect(refused.err.join()).toContain('scope_missing')
   })
 })
 

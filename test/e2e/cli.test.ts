@@ -84,18 +84,6 @@ describe('an operator with a key of keygen', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ problem: { code: 'revocation_unknown' } })
   })
 
-  it('lets a revocation end by itself', async () => {
-    const before = Math.floor(Date.now() / 1000)
-    const revoked = await atGate('revoke', ...agent('for-now'), '--for', '1h', '--wait')
-    const [entry] = entriesOf(revoked)
-    const after = Math.ceil(Date.now() / 1000)
-    expect(entry?.expires).toBeGreaterThanOrEqual(before + 3_600)
-    expect(entry?.expires).toBeLessThanOrEqual(after + 3_600)
-    // Every rule is strict.
-    const { effect } = JSON.parse(revoked.stdout)
-    expect(effect).toEqual({ shards_ms: effect.total_ms, bound_ms: 0, total_ms: effect.total_ms })
-  })
-
   it('revokes the agent that a leaked token names, and one by the name of its issuer', async () => {
     await writeFile(join(directory, 'leaked'), await setting.token({ client_id: 'leaky' }))
     const asked = await atGate('revoke', '--leaked', 'leaked')
@@ -108,13 +96,6 @@ describe('an operator with a key of keygen', () => {
     expect(entriesOf(named)).toMatchObject([{ issuer: setting.issuer.issuer, value: 'named' }])
     expect(await status('named')).toBe(401)
     expect(await status('other')).toBe(200)
-  })
-
-  it('revokes the agent of a leaked token, and not the one whose name is its id', async () => {
-    await writeFile(join(directory, 'alike'), await setting.token({ client_id: 'acme/alike' }))
-    const revoked = await atGate('revoke', '--leaked', 'alike', '--kill', 'agent')
-    expect(entriesOf(revoked)).toMatchObject([{ value: 'acme/alike', name: 'acme/acme/alike' }])
-    expect([await status('acme/alike'), await status('alike')]).toEqual([401, 200])
   })
 
   it('asks which agent is meant where an id is a name too, and revokes nothing until then', async () => {
@@ -167,41 +148,6 @@ describe('an operator with a key of keygen', () => {
     expect(told).toBeLessThanOrEqual(took / 1000 + 0.05)
   })
 
-  it('is not told what its token may not read', async () => {
-    const minted = await edgewarden(
-      ...['mint', '--key', 'ops.jwk', '--audience', RESOURCE, '--scope', 'edgewarden:revoke'],
-    )
-    await writeFile(join(directory, 'revoke-only'), minted.stdout)
-    const unread = [...agent('unread'), '--as-id']
-    const args = ['revoke', ...unread, '--gate', gate.url, '--token-file', 'revoke-only']
-    const made = await edgewarden(...args, '--wait')
-    expect(made).toMatchObject({ code: 2, stdout: expect.stringContaining('Revoked agent') })
-    expect(made.stderr).toContain('is not known: the token lacks scope edgewarden:read.')
-    expect(await status('unread')).toBe(401)
-  })
-
-  it('is told when GATE.lift takes the effect away', async () => {
-    const [entry] = entriesOf(await atGate('revoke', ...agent('spared')))
-    const lifting = await setting.another({
-      ...OPTIONS,
-      gate: { lift: [entry?.id] },
-      more: { ISSUERS_OPS: opsTable },
-    })
-    const args = ['--gate', lifting.url, ...signing, '--wait']
-    const spared = await edgewarden('revoke', ...agent('spared'), ...args)
-    expect(spared).toMatchObject({ code: 1, stdout: '' })
-    expect(spared.stderr).toContain(`It has no effect: GATE.lift names ${entry?.id}.`)
-    expect(await status('spared', lifting)).toBe(200)
-    await lifting.stop()
-  })
-
-  it('is kept from locking itself out, unless it insists', async () => {
-    const own = ['issuer', '--issuer', 'https://ops.ops.invalid']
-    const refused = await atGate('revoke', ...own)
-    expect(refused.code).toBe(1)
-    expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'would_lock_out' } })
-  })
-
   it('revokes while the identity provider is down', async () => {
     setting.issuer.fail('destroy')
     try {
@@ -210,31 +156,6 @@ describe('an operator with a key of keygen', () => {
     } finally {
       setting.issuer.fail()
     }
-  })
-
-  it('is told how the gate decides', async () => {
-    await writeFile(join(directory, 'explained'), await setting.token())
-    const run = await atGate('explain', 'GET', `${RESOURCE}/v1/x`, '--token', '@explained')
-    expect(run.code).toBe(0)
-    expect(JSON.parse(run.stdout)).toMatchObject({ allowed: true })
-  })
-
-  it('names what the gate finds wrong', async () => {
-    const unknown = ['agent', 'x', '--issuer', 'https://unknown.example']
-    const run = await edgewarden('revoke', ...unknown, '--gate', gate.url, ...signing)
-    expect(run.code).toBe(1)
-    expect(run.stderr).toContain('revocation_invalid')
-    expect(run.stderr).toContain('issuer')
-  })
-})
-
-describe('an operator with a token', () => {
-  it('gets a no that says so where its issuer has no admin', async () => {
-    await writeFile(join(directory, 'token'), await setting.token({ scope: 'edgewarden:revoke' }))
-    const args = ['list', '--token-file', 'token', '--json']
-    const refused = await edgewarden(...args, '--gate', gate.url)
-    expect(refused.code).toBe(1)
-    expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'admin_not_allowed' } })
   })
 })
 

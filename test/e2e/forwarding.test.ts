@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, rawReply, reply } from '../kit/answers.ts'
 import { type Header, rawRequest } from '../kit/raw.ts'
 import { type Answers, answersOf } from './answers-setting.ts'
-import { askGate, outcome, withGate } from './setting.ts'
+import { outcome } from './setting.ts'
 
 let setting: Answers
 let token: string
@@ -65,16 +65,6 @@ describe('methods', () => {
       }
     },
   )
-
-  it('keeps Content-Length where there is one, and sends none for a bodiless request', async () => {
-    await ask('/v1/thing', { method: 'POST', body: 'twelve bytes' })
-    await ask('/v1/thing', { method: 'DELETE' })
-    const [post, remove] = setting.origin.requests
-    expect(post?.header('content-length')).toBe('12')
-    expect(post?.header('transfer-encoding')).toBeUndefined()
-    expect(remove?.bodyLength).toBe(0)
-    expect(remove?.header('transfer-encoding')).toBeUndefined()
-  })
 })
 
 describe('broken origins', () => {
@@ -177,23 +167,6 @@ describe('answers', () => {
       expect(((await denied.json()) as { request_id: string }).request_id).toBe(idOf(denied))
     },
   )
-
-  it('have the gate’s request id where GATE says so', async () => {
-    const options = { gate: { request_id: 'always' }, routes: [{ match: '* /v1/*', scopes: [] }] }
-    await withGate(setting, options, async (gate) => {
-      setting.origin.on('/v1/id', reply(200, { 'x-request-id': 'of-the-origin' }))
-      for (const [, given, expected] of IDS) {
-        const headers: Record<string, string> = given === undefined ? {} : { 'x-request-id': given }
-        const response = await askGate(gate, '/v1/id', { token, headers })
-        expect(idOf(response)).toMatch(expected)
-        expect(setting.origin.requests.at(-1)?.header('x-request-id')).toBe(idOf(response))
-        expect(response.headers.get('x-origin-request-id')).toBe('of-the-origin')
-        const without = await askGate(gate, '/v1/without', { token, headers })
-        expect(idOf(without)).toMatch(expected)
-        expect(without.headers.get('x-origin-request-id')).toBeNull()
-      }
-    })
-  })
 
   it('drops challenges of the origin where a token is read', async () => {
     const headers = {

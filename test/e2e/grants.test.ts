@@ -24,7 +24,6 @@ const GRANTS: readonly Members[] = [
 const ROUTES: readonly Members[] = [
   { match: 'GET /v1/documents', scopes: ['documents:read'] },
   { match: 'PUT /v1/documents', scopes: ['documents:write'] },
-  { match: 'GET /v1/ci', scopes: ['documents:read'], agent_types: ['ci'] },
   {
     match: 'POST /mcp',
     scopes: ['documents:read'],
@@ -69,34 +68,12 @@ const ask = async (path: string, claims: Members = {}, method = 'GET') =>
   setting.ask(path, { method, token: await job(claims) })
 
 describe('a job’s token', () => {
-  it('has the scopes, id and type that the grants give, each time', async () => {
-    const token = await job()
-    for (const path of ['/v1/documents', '/v1/documents', '/v1/ci']) {
-      expect((await setting.ask(path, { token })).status).toBe(200)
-    }
-    const names = ['id', 'type', 'scope', 'grant', 'issuer']
-    const told = setting.origin.requests.map((one) =>
-      names.map((name) => one.header(`x-agent-${name}`)),
-    )
-    const wanted = ['gh/repo:123', 'ci', 'documents:read', 'documents:read', GITHUB]
-    expect(told).toEqual([wanted, wanted, wanted])
-  })
-
   it('has the scopes of all grants that fit', async () => {
     const claims = { environment: 'production' }
     expect((await ask('/v1/documents', claims, 'PUT')).status).toBe(200)
     const [request] = setting.origin.requests
     expect(request?.header('x-agent-scope')).toBe('documents:read documents:write')
     expect(request?.header('x-agent-grant')).toBe('documents:write')
-  })
-
-  it('that lacks a grant is told which scopes are needed, and not to ask for another token', async () => {
-    const answer = await ask('/v1/documents', { ref: 'refs/heads/x' })
-    expect(answer.headers.get('www-authenticate')).toBeNull()
-    expect(await answer.json()).toMatchObject({
-      code: 'grant_missing',
-      required_scopes: ['documents:read'],
-    })
   })
 
   it('sees and calls only the tools of an MCP server that its grants allow', async () => {
@@ -145,30 +122,5 @@ describe('a job’s token', () => {
       granted_by: ['GRANTS[0]', 'GRANTS[2]'],
     })
     expect(await line('grants-3', { ref: 'x' })).not.toHaveProperty('granted_by')
-  })
-})
-
-describe('explain', () => {
-  it('names the grant that gave each scope', async () => {
-    const token = await setting.token({
-      scope: 'edgewarden:read documents:write',
-      groups: 'readers',
-    })
-    const about = await setting.token({ scope: 'documents:write', groups: 'readers' })
-    const answer = await setting.ask('/.edgewarden/explain', {
-      method: 'POST',
-      token,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ token: about, method: 'GET', url: `${RESOURCE}/v1/documents` }),
-    })
-    const { allowed, steps } = (await answer.json()) as {
-      allowed: boolean
-      steps: readonly { stage: string; detail: Members }[]
-    }
-    expect(allowed).toBe(true)
-    expect(steps.find(({ stage }) => stage === 'claims')?.detail).toMatchObject({
-      scopes: ['documents:write', 'documents:read'],
-      granted_by: { 'documents:read': ['GRANTS[3]'] },
-    })
   })
 })
