@@ -58,46 +58,10 @@ describe('a limit of addresses', () => {
     expect((await askFrom(second, { token })).status).toBe(isOne ? 429 : 200)
   })
 
-  it('counts public rules, preflights and its own documents, and not health', async () => {
-    const preflight = {
-      path: '/v1/browser',
-      method: 'OPTIONS',
-      headers: { origin: APP, 'access-control-request-method': 'GET' },
-    }
-    expect((await askFrom('192.0.2.10', preflight)).status).toBe(204)
-    expect((await askFrom('192.0.2.10', { path: '/public/x' })).status).toBe(200)
-    expect((await askFrom('192.0.2.10', { path: '/.edgewarden/jwks.json' })).status).toBe(200)
-    for (const path of ['/public/x', '/.edgewarden/jwks.json', '/.edgewarden/ready', '/v1/x']) {
-      expect((await askFrom('192.0.2.10', { path })).status).toBe(429)
-    }
-    const refused = await askFrom('192.0.2.10', preflight)
-    expect(refused.status).toBe(429)
-    expect(refused.headers.get('access-control-allow-origin')).toBeNull()
-    expect((await askFrom('192.0.2.10', { path: '/.edgewarden/health' })).status).toBe(200)
-  })
-
   it('is told to a browser where the rule has cors', async () => {
     await spend('192.0.2.20')
     const answer = await askFrom('192.0.2.20', { path: '/v1/browser', headers: { origin: APP } })
     expect(answer.status).toBe(429)
     expect(answer.headers.get('access-control-allow-origin')).toBe(APP)
-  })
-
-  it('lets through in shadow mode, and says what it would have done', async () => {
-    await spend('192.0.2.30', { path: '/v1/watched', token })
-    const headers = { 'x-request-id': 'shadowed-address' }
-    const answer = await askFrom('192.0.2.30', { path: '/v1/watched', token, headers })
-    expect(answer.status).toBe(200)
-    const line = await setting.gate.journalLine(
-      ({ request_id }) => request_id === 'shadowed-address',
-    )
-    expect(line).toMatchObject({ decision: 'allowed', would_deny: true, code: 'address_limited' })
-    expect(await outcome(await askFrom('192.0.2.30', { token }))).toEqual(LIMITED)
-  })
-
-  it('counts nobody whose address is not known', async () => {
-    for (let i = 0; i < 5; i++) {
-      expect((await setting.ask('/v1/x', { token })).status).toBe(200)
-    }
   })
 })

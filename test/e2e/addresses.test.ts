@@ -153,27 +153,4 @@ describe('the gate’s own documents', () => {
       expect((await askGate(gate, METADATA, { method: 'POST' })).status).toBe(404)
     })
   })
-
-  it('say whether the gate is ready; details only to those who may read them', async () => {
-    const ready = (init = {}) => setting.ask('/.edgewarden/ready', init)
-    const open = await ready()
-    expect(open.status).toBe(200)
-    expect(open.headers.get('cache-control')).toBe('no-store')
-    const plain = { ready: true, checks: { policy: true, keys: true, revocations: true } }
-    expect(await open.json()).toEqual(plain)
-    const unscoped = await ready({ token })
-    expect([unscoped.status, await unscoped.json()]).toEqual([200, plain])
-    const exp = Math.floor(Date.now() / 1000) - 60
-    for (const bad of ['x', await setting.token({ exp }), await setting.token({ aud: 'x' })]) {
-      expect((await ready({ token: bad })).status).toBe(401)
-    }
-    const scope = 'edgewarden:read'
-    const told = await ready({ token: await setting.token({ scope }) })
-    expect(await told.json()).toMatchObject({
-      ready: true,
-      issuers: [{ issuer: setting.issuer.issuer }],
-    })
-    const head = await ready({ method: 'HEAD' })
-    expect([head.status, await head.text()]).toEqual([200, ''])
-  })
 })

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,7 +8,6 @@ import { createProofKey, type ProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
-import { runHere } from '../tools/cli/kit.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 import { endsInTime, fate, hanging, lastEvent, SSE } from './streaming.ts'
 
@@ -233,29 +232,4 @@ describe.concurrent('an approved agent is refused', () => {
       expect(await alerts()).toMatchObject([{ seen: { checksums: [OTHER] } }, alert]),
     )
   })
-})
-
-it.concurrent('an owner approves what was seen from the command line', async () => {
-  const agent = await newAgent()
-  const key = join(directory, 'ops.jwk')
-  await writeFile(key, JSON.stringify({ ...OPS.privateJwk, iss: 'https://ops.example' }))
-  const agents = (...args: readonly string[]) =>
-    runHere([
-      ...['agents', ...args, '--issuer', setting.issuer.issuer],
-      ...['--gate', setting.gate.url, '--key', key, '--audience', RESOURCE],
-    ])
-  const of = ['approve', agent.id, '--owner', 'maria', '--checksum', agent.checksum]
-  const approved = await agents(...of)
-  expect([approved.code, approved.stdout]).toEqual([0, expect.stringContaining(agent.checksum)])
-  expect(await send({ ...agent, checksum: NEW })).toEqual(HELD)
-  await eventually(async () => {
-    const { stdout } = await agents('list', '--needs', 'changed')
-    expect(stdout).toContain(agent.id)
-  }, 500)
-  const { stdout, code } = await agents('approve', agent.id, '--seen')
-  expect([code, stdout]).toEqual([0, expect.stringContaining(NEW)])
-  expect(stdout).toContain(agent.key.jkt)
-  expect(await send({ ...agent, checksum: NEW })).toEqual(PASSED)
-  expect(await send(agent)).toEqual(PASSED)
-  expect(await send({ ...agent, key: await createProofKey() })).toMatchObject({ status: 403 })
 })

@@ -169,31 +169,23 @@ it('a sub-agent is refused at the step of another, also once it was allowed at i
 })
 
 describe('a form of the draft that a policy names', () => {
-  const proofOfWorker = (checksum: string) => ({
-    agent_proof: { agent_checksum: checksum, registration_id: PLANNER.registration },
-  })
-  const bound = { key: PLANNER.key }
-
-  it('bare-checksum: a checksum without its prefix', async () => {
-    const token = await minted(PLANNER, proofOfWorker('b'.repeat(64)))
-    const refused = { status: 401, code: 'agent_checksum_malformed' }
-    expect(await send('/any', token, bound)).toEqual(refused)
-    const at = withForm('bare-checksum')
-    expect(await send('/any', token, { ...bound, at })).toEqual(PASSED)
-    const short = await minted(PLANNER, proofOfWorker('b'.repeat(63)))
-    expect(await send('/any', short, { ...bound, at })).toEqual(refused)
-  })
-
-  it('jkt: a thumbprint in place of the key', async () => {
-    const token = await minted(PLANNER, { cnf: { jkt: PLANNER.key.jkt } })
-    const refused = { status: 401, code: 'confirmation_malformed' }
-    expect(await send('/any', token, bound)).toEqual(refused)
-    const at = withForm('jkt')
-    expect(await send('/any', token, { ...bound, at })).toEqual(PASSED)
+  it.each([
+    [
+      'bare-checksum',
+      'agent_checksum_malformed',
+      { agent_proof: { agent_checksum: 'b'.repeat(64), registration_id: PLANNER.registration } },
+    ],
+    ['jkt', 'confirmation_malformed', { cnf: { jkt: PLANNER.key.jkt } }],
+  ] as const)('%s is refused elsewhere with %s', async (form, code, claims) => {
+    const token = await minted(PLANNER, claims)
+    const { key } = PLANNER
+    expect(await send('/any', token, { key })).toEqual({ status: 401, code })
+    expect(await send('/any', token, { key, at: withForm(form) })).toEqual(PASSED)
   })
 
   it('bearer-proof: a proof beside Bearer, which stays needed', async () => {
     const token = await minted(PLANNER)
+    const bound = { key: PLANNER.key }
     const scheme = 'Bearer'
     const refused = { status: 401, code: 'token_bound' }
     expect(await send('/any', token, { ...bound, scheme })).toEqual(refused)

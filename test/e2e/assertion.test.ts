@@ -134,26 +134,6 @@ describe('an assertion of who is calling', () => {
   })
 })
 
-describe('an assertion that a caller brings', () => {
-  const names = ['X-Agent-Assertion', 'x_agent_assertion', 'X-AGENT.ASSERTION']
-  const forged = Object.fromEntries(names.map((name) => [name, 'forged']))
-
-  it.each([
-    ['on a rule that needs a token', '/v1/x', true, 1],
-    ['on a public rule', '/public/x', true, 0],
-    ['on an optional rule', '/optional/x', true, 1],
-    ['on an optional rule without a token', '/optional/x', false, 0],
-    ['in shadow mode where it would be denied', '/shadow/x', true, 0],
-  ])('is removed %s', async (_, path, hasToken, own) => {
-    const init = { headers: forged, ...(hasToken && { token: await setting.token() }) }
-    expect((await setting.ask(path, init)).status).toBe(200)
-    const headers = setting.origin.requests[0]?.rawHeaders ?? []
-    const found = headers.filter(([name]) => /agent.assertion/i.test(name))
-    expect(found).toHaveLength(own)
-    expect(found.flat().join()).not.toContain('forged')
-  })
-})
-
 describe('an assertion of the request', () => {
   it('has method and URL as they are sent to the origin', async () => {
     const { payload } = await told('/v1/a%20b/%e2%82%ac?c=d', {

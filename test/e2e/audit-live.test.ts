@@ -31,12 +31,16 @@ interface Asked {
   readonly gate?: Gate
 }
 
-const ask = async (rest = '', { token, after, gate = world.gate }: Asked = {}, init = {}) =>
-  askGate(gate, LIVE + rest, {
-    token: token ?? (await reader()),
-    headers: after === undefined ? {} : { 'last-event-id': after },
-    ...init,
+/** Asks until the gate has found out what is revoked: on a busy machine it may give up before. */
+const ask = async (rest = '', { token, after, gate = world.gate }: Asked = {}, init = {}) => {
+  const by = token ?? (await reader())
+  const headers = after === undefined ? {} : { 'last-event-id': after }
+  return eventually(async () => {
+    const response = await askGate(gate, LIVE + rest, { token: by, headers, ...init })
+    if (response.status === 503) throw new Error(await response.text())
+    return response
   })
+}
 
 /** Opens a stream, and reads it until it is closed. */
 const open = async (rest?: string, asked?: Asked) => {
@@ -124,16 +128,6 @@ describe.concurrent('GET /decisions/live', () => {
     await live.close()
   })
 
-  it('begins with what is stored, where `from` says so', async () => {
-    const agent = newAgent()
-    await act(agent, ['1', '2'])
-    const [, first] = await stored(`agent=${agent}`, 2)
-    const live = await open(`?agent=${agent}&from=${first?.time}`)
-    await act(agent, ['3'])
-    await eventually(() => expect(live.requests()).toEqual(idsOf(agent, ['1', '2', '3'])))
-    await live.close()
-  })
-
   it('sends the records of all shards, and goes on in each', async () => {
     const agent = newAgent()
     const gate = sharded.gate
@@ -152,24 +146,6 @@ describe.concurrent('GET /decisions/live', () => {
     const again = await open(`?agent=${agent}`, { gate, token, after })
     await eventually(() => expect(again.requests().toSorted()).toEqual(idsOf(agent, ['4', '5'])))
     await again.close()
-  })
-
-  it('is in the audit, once for each time it is opened', async () => {
-    const jti = 'live-reading-1'
-    const agent = newAgent()
-    const live = await open(`?agent=${agent}`, { token: await reader({ jti }) })
-    await act(agent, ['1', '2'])
-    await eventually(() => expect(live.requests()).toHaveLength(2))
-    await live.close()
-    await eventually(async () => {
-      const answer = await askGate(world.gate, '/.edgewarden/decisions?kind=act&limit=1000', {
-        token: await reader(),
-      })
-      const { decisions } = (await answer.json()) as { decisions: readonly Members[] }
-      expect(decisions.filter((one) => one.jti === jti)).toMatchObject([
-        { act: 'read', filters: ['agent'], route: 'GET /.edgewarden/decisions/live' },
-      ])
-    })
   })
 
   it('says nothing of the records of other issuers, by events or by positions', async () => {
@@ -256,10 +232,5 @@ describe.concurrent('GET /decisions/live', () => {
       status: 403,
       code: 'decision_reach',
     })
-  })
-
-  it('is not there without the binding', async () => {
-    const { gate } = await world.another({})
-    expect((await ask('', { gate })).status).toBe(404)
   })
 })

@@ -120,36 +120,6 @@ describe('a record', () => {
     expect(world.gate.journal().some(({ id }) => id === record.id)).toBe(false)
   })
 
-  it.each<[string, Members]>([
-    ['token_expired', { iat: 1_000_000, exp: 1_000_060 }],
-    [
-      'delegation_too_deep',
-      { act: { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } } },
-    ],
-  ])('names the agent of a token that is refused with %s', async (code, claims) => {
-    const token = await world.token({
-      sub: 'alice',
-      jti: 'refused-7',
-      workflow_id: 'run-8',
-      ...claims,
-    })
-    const record = await recordOf({ token })
-    expect(record).toMatchObject({
-      decision: 'denied',
-      code,
-      issuer: world.acme.issuer,
-      agent: AGENT,
-      client: AGENT,
-      subject: 'alice',
-      jti: 'refused-7',
-      workflow: 'run-8',
-    })
-    // Denials are on the console, too, with the same members.
-    expect(await world.gate.journalLine(({ id }) => id === record.id)).toMatchObject({
-      agent: AGENT,
-    })
-  })
-
   it('names nobody before the signature is verified', async () => {
     const [head, payload] = (await world.token({ jti: 'forged-7' })).split('.')
     const record = await recordOf({ token: `${head}.${payload}.${'A'.repeat(86)}` })
@@ -216,23 +186,6 @@ describe('GET /decisions', () => {
         revocations: [],
       },
     })
-  })
-
-  it('says what is revoked of its token today', async () => {
-    const record = await recordOf({ token: await world.token({ jti: 'revoked-today' }) })
-    const entry = { kind: 'token', issuer: world.acme.issuer, value: 'revoked-today' }
-    const made = await askGate(world.gate, '/.edgewarden/revocations', {
-      method: 'POST',
-      token: await world.ops.mint({ scope: 'edgewarden:revoke' }),
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(entry),
-    })
-    expect(made.status).toBe(200)
-    const told = async (token?: string) =>
-      ((await (await read(`/${record.id}`, token)).json()) as { today: object }).today
-    const revocations = [{ ...entry, id: expect.any(String) }]
-    expect(await told()).toMatchObject({ changed: false, revocations })
-    expect(await told(await ownReader())).toEqual({ revocations })
   })
 
   it('shows administrators of one issuer its decisions only', async () => {

@@ -46,14 +46,6 @@ describe('an encrypted token', () => {
     }
   })
 
-  it('of another issuer is opened with the key of that one', async () => {
-    const token = await encrypt(await setting.beta.mint(), BETA)
-    for (const path of ['/v1/x', '/beta', '/optional']) {
-      expect((await ask(token, path)).status).toBe(200)
-    }
-    expect(told()).toEqual(Array(3).fill('beta/agent-1'))
-  })
-
   it('needs its proof, over the token as it was sent', async () => {
     const key = await createProofKey()
     const inner = await setting.token({ cnf: { jkt: key.jkt } })

@@ -1,4 +1,3 @@
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, rawReply, reply } from '../kit/answers.ts'
 import { type Header, rawRequest } from '../kit/raw.ts'
@@ -97,30 +96,6 @@ describe('broken origins', () => {
 })
 
 describe('answers', () => {
-  it.each([
-    // Stored, not compressed: whoever encodes anew does not come to these bytes.
-    ['gzip', gzipSync('Hello, hello, hello', { level: 0 })],
-    ['br', brotliCompressSync('Hello, hello', { params: { [constants.BROTLI_PARAM_QUALITY]: 0 } })],
-    ['zstd', Buffer.from('not understood by anyone on the way')],
-    ['gzip', Buffer.from('not gzip at all')],
-  ])('keeps the bytes of %s as they are', async (encoding, bytes) => {
-    const headers = { 'content-encoding': encoding, 'content-type': 'text/plain' }
-    const length = bytes.length
-    setting.origin.on('/v1/measured', reply(200, { ...headers, 'content-length': length }, bytes))
-    setting.origin.on('/v1/chunked', reply(200, headers, bytes))
-    for (const path of ['/v1/measured', '/v1/chunked', '/public/chunked']) {
-      if (path === '/public/chunked') setting.origin.on(path, reply(200, headers, bytes))
-      const response = await ask(path, { headers: { 'accept-encoding': encoding } })
-      expect(response.headers.get('content-encoding')).toBe(encoding)
-      expect(Buffer.from(await response.arrayBuffer())).toEqual(bytes)
-      // What is there at once has a length, also where the origin sent chunks.
-      const told = response.headers.get('content-length')
-      if (path === '/v1/measured') expect(told).toBe(String(length))
-      else expect([null, String(length)]).toContain(told)
-    }
-    expect(setting.origin.requests[0]?.header('accept-encoding')).toBe(encoding)
-  })
-
   it.each(['/v1/hop', '/public/hop'])('ends what is for this hop only, %s', async (path) => {
     const lines = [
       'HTTP/1.1 200 OK',
