@@ -3,7 +3,7 @@ import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'
-import { outcome, type Setting, startSetting } from './setting.ts'
+import { type Setting, startSetting } from './setting.ts'
 
 /** An agent as its issuer names it. */
 interface Agent {
@@ -43,14 +43,7 @@ beforeAll(async () => {
   setting = await startSetting({
     durableObjects: WITH_AUDIT,
     gate: { shared_ids: true },
-    routes: [
-      {
-        match: 'GET /v1/late',
-        scopes: [],
-        revocation: { consistency: 'bounded', max_staleness: '1s' },
-      },
-      { match: 'GET /v1/*', scopes: [] },
-    ],
+    routes: [{ match: 'GET /v1/*', scopes: [] }],
     issuer: { admin: 'all', agent_prefix: 'ops/' },
     more: { ISSUERS_MORE: Object.fromEntries(tables) },
   })
@@ -187,36 +180,4 @@ describe('a call that names an agent', () => {
       }
     }
   })
-})
-
-describe('a revocation', () => {
-  /** One identity in everything, whoever issues it. */
-  const same = { jti: 'id-1', sub: 'alice', client_id: 'same', workflow_id: 'run-1' }
-  const claims = { ...same, act: { sub: 'chief', act: { sub: 'inner' } } }
-  const codesAt = (path: string) =>
-    Promise.all(
-      PREFIXES.map(async (_, index) => {
-        const token = await keys.mint({ iss: issuerOf(index), ...claims })
-        return (await outcome(await setting.ask(path, { token }))).code
-      }),
-    )
-
-  it.each([
-    ['key', () => keys.kid],
-    ['agent', 'inner'],
-  ])(
-    'of kind %s covers nothing of another issuer, on strict and on bounded rules',
-    async (kind, of) => {
-      const value = typeof of === 'string' ? of : of()
-      const none = PREFIXES.map(() => undefined)
-      const only = PREFIXES.map((_, index) => (index === 1 ? 'token_revoked' : undefined))
-      await eventually(async () => expect(await codesAt('/v1/late')).toEqual(none))
-      const made = await call('POST', '/revocations', { kind, issuer: issuerOf(1), value })
-      expect(await codesAt('/v1/x')).toEqual(only)
-      await eventually(async () => expect((await codesAt('/v1/late'))[1]).toBe('token_revoked'))
-      expect(await codesAt('/v1/late')).toEqual(only)
-      const [entry] = made.revocations as [Members]
-      expect((await call('DELETE', `/revocations/${entry.id}`)).status).toBe(204)
-    },
-  )
 })

@@ -117,13 +117,6 @@ describe('an assertion of who is calling', () => {
     expect(jti).not.toBe('token-1')
   })
 
-  it('ends with its token', async () => {
-    const exp = Math.floor(Date.now() / 1000) + 20
-    expect(await told('/v1/x', { token: await setting.token({ exp }) })).toMatchObject({
-      payload: { exp },
-    })
-  })
-
   it('is no access token', async () => {
     const { text } = await told('/v1/x')
     expect(await outcome(await setting.ask('/v1/x', { token: text }))).toEqual({
@@ -174,15 +167,6 @@ describe('an assertion of the body', () => {
     expect(setting.origin.requests[0]?.bodySha256).toBe(sha256(body))
     expect(setting.origin.requests[0]?.header('content-length')).toBe('70000')
   })
-
-  it.each(['GET', 'POST', 'DELETE'])(
-    'has that of nothing where there is none (%s)',
-    async (method) => {
-      const { payload } = await told('/v1/x', { gate: at('body'), method })
-      expect(payload).toMatchObject({ htm: method, bdh: sha256('') })
-      expect(setting.origin.requests[0]?.bodyLength).toBe(0)
-    },
-  )
 
   const digest = (text: string) => `sha-256=:${sha256(text, 'base64')}:`
   it.each<[string, string, number, string | undefined]>([

@@ -7,11 +7,10 @@ import { describe, expect, it } from 'vitest'
 import { recordAt } from '../audit/record.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
-import { startFlood } from '../kit/flood.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
 import { readEvents } from '../kit/sse.ts'
-import { askGate, HOST, type Setting, startSetting } from './setting.ts'
+import { askGate, type Setting, startSetting } from './setting.ts'
 
 const DECISIONS = '/.edgewarden/decisions'
 const KILLS = 200
@@ -124,57 +123,6 @@ describe('a gate that is killed under load', () => {
     } finally {
       await setting.close()
       await rm(dataDir, { recursive: true, force: true })
-    }
-  })
-})
-
-describe('a flood of refusals of strangers', () => {
-  it("loses no known agent's record", async () => {
-    const setting = await startSetting({ ...OPTIONS, reaching: true })
-    const { gate } = setting
-    try {
-      const reader = await lasting(setting, { scope: 'edgewarden:audit:read' })
-      const token = await lasting(setting, { client_id: 'agent-known' })
-      const sent: string[] = []
-      const send = async () => {
-        const id = `known-agent-${sent.length}`
-        const { status } = await askGate(gate, '/v1/x', { token, headers: { 'x-request-id': id } })
-        expect(status).toBe(200)
-        sent.push(id)
-      }
-      const flood = startFlood(gate.port, 32, () => ({ path: '/v1/x', headers: { host: HOST } }))
-      for (const end = Date.now() + 30_000; Date.now() < end; await wait(50)) await send()
-      await flood.end()
-      // What a gate hands over of a flood is little. So the object itself gets a million.
-      let given = 0
-      const terms = { retention: 86_400, maxBytes: 10e6, maxRows: 1e9 }
-      const pour = async (lane: number) => {
-        for (let i = 0; i < 50; i++) {
-          const strangers = Array.from({ length: 1_000 }, () =>
-            recordAt(Date.now(), {
-              decision: 'denied',
-              code: 'credential_missing',
-              agent: undefined,
-            }),
-          )
-          const batch = { id: `flood-${lane}-${i}`, known: [], strangers, ...terms }
-          await gate.call('AUDIT_LOG', '0', 'append', batch)
-          given += strangers.length
-          if (lane === 0) await send()
-        }
-      }
-      await Promise.all(Array.from({ length: 20 }, (_, lane) => pour(lane)))
-      console.log(
-        `${flood.count} refusals by the gate and ${given} given to the object; ${sent.length} of a known agent`,
-      )
-      expect([...flood.answers.keys()]).toEqual(['401 credential_missing'])
-      expect(given).toBe(1_000_000)
-      await eventually(async () => {
-        const found = await idsOf(gate, reader, { agent: 'agent-known' })
-        expect(found.toReversed()).toEqual(sent)
-      })
-    } finally {
-      await setting.close()
     }
   })
 })

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { hangUp, reply } from '../kit/answers.ts'
+import { reply } from '../kit/answers.ts'
 import { type Answers, APP, answersOf } from './answers-setting.ts'
 import { outcome } from './setting.ts'
 
@@ -141,13 +141,6 @@ describe('an answer', () => {
     expect(response.headers.get('content-type')).toBe('application/problem+json')
     expect(listOf(response, 'vary')).toContain('origin')
     expect(await outcome(response)).toEqual({ status, code })
-  })
-
-  it('of a broken origin can be read by the page', async () => {
-    setting.origin.on('/v1/thing', hangUp)
-    const response = await get('/v1/thing', APP)
-    expect(response.headers.get('access-control-allow-origin')).toBe(APP)
-    expect(await outcome(response)).toEqual({ status: 502, code: 'origin_unreachable' })
   })
 })
 

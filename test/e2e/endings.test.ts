@@ -10,7 +10,6 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
-import { readEvents, type SseEvent } from '../kit/sse.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 import {
   fate,
@@ -225,21 +224,6 @@ describe.concurrent.each(MODELS)('a stream of %s', (...model) => {
       expect(error?.message).toContain('(token_revoked)')
     }
   })
-})
-
-it('a stream of a model that is cut within an event tells the reason in the next one', async () => {
-  const agent = newAgent()
-  hanging(setting, '/v1/half/chat/completions', SSE, 'data: one\n\ndata: {"tw')
-  const token = await setting.token({ client_id: agent })
-  const response = await setting.ask('/v1/half/chat/completions', { method: 'POST', token })
-  await revoke(setting, agent)
-  const events: SseEvent[] = []
-  for await (const event of readEvents(response)) events.push(event)
-  expect(events).toEqual([
-    { data: 'one' },
-    { data: '{"tw' },
-    { event: 'error', data: expect.stringContaining('"code":"token_revoked"') },
-  ])
 })
 
 it.concurrent.each([

@@ -79,58 +79,6 @@ describe('headers that only the gate may set', () => {
   })
 })
 
-describe('headers of a token that is sent again', () => {
-  /** What the origin is sent of these names, of each request. */
-  const redactSteps = async (requests: readonly (readonly Header[])[]) => {
-    const token = await world.token()
-    const told: (readonly Header[])[] = []
-    for (const headers of requests) {
-      world.origin.clear()
-      expect((await world.send({ target: '/v1/any', token, headers })).status).toBe(200)
-      const names = headers.map(([name]) => name.toLowerCase())
-      told.push(
-        (world.origin.requests[0]?.rawHeaders ?? [])
-          .map(([name, value]): Header => [name.toLowerCase(), value])
-          .filter(([name]) => names.includes(name)),
-      )
-    }
-    return told
-  }
-
-  it.each<[string, readonly (readonly Header[])[]]>([
-    ['values that change', [[['x-a', '1']], [['x-a', '1']], [['x-a', '2']], [['x-a', '1']]]],
-    [
-      'a value that becomes two lines',
-      [
-        [['x-a', '1']],
-        [['x-a', '1']],
-        [
-          ['x-a', '2'],
-          ['x-a', '3'],
-        ],
-        [['x-a', '1']],
-      ],
-    ],
-  ])('are those of each request: %s', async (_, requests) => {
-    expect(await redactSteps(requests)).toEqual(requests)
-  })
-
-  it('are not those that an earlier Connection had named, or had not', async () => {
-    const named: Header[] = [
-      ['Connection', 'x-hop'],
-      ['x-hop', 'inner'],
-    ]
-    const kept: Header[] = [
-      ['Connection', 'keep-alive'],
-      ['x-hop', 'inner'],
-    ]
-    const hops = (await redactSteps([named, named, kept, kept, named])).map((told) =>
-      told.filter(([name]) => name === 'x-hop').map(([, value]) => value),
-    )
-    expect(hops).toEqual([[], [], ['inner'], ['inner'], []])
-  })
-})
-
 describe('credentials', () => {
   it('of the agent never reach the origin', async () => {
     const token = await world.token()
