@@ -20,10 +20,7 @@ import { HOST } from './setting.ts'
 const LEAVING = ['resetAndDestroy', 'destroy'].flatMap((hangUp) =>
   ['waiting', 'late', 'alone'].map((who) => `${who}-${hangUp}`),
 )
-const NAMES = [
-  ...['down', 'destroy', '404', '301', 'broken', 'other', 'half', 'keyless', 'large'],
-  ...['many', 'some'],
-]
+const NAMES = ['down', 'many', 'some']
 
 let setting: Issued
 /** Serves the keys of those whose clients leave. */
@@ -73,33 +70,6 @@ describe('an issuer that is down', () => {
     expect(origin.requests).toHaveLength(1)
     expect((await ask('/.edgewarden/ready')).status).toBe(200)
     expect(gate.output()).not.toContain(token)
-  })
-
-  it.each(['destroy', 404, 301] as const)(
-    '(%s) goes on with the keys that are known',
-    async (failure) => {
-      const name = String(failure)
-      const issuer = setting.of(name)
-      expect(await setting.use(name)).toEqual(ALLOWED)
-      issuer.fail(failure)
-      for (let i = 0; i < 3; i++) expect(await setting.use(name)).toEqual(ALLOWED)
-      expect(issuer.requests).toHaveLength(1)
-    },
-  )
-
-  it('takes no other issuer down', async () => {
-    setting.of('broken').fail('destroy')
-    expect(await setting.use('broken')).toEqual(UNAVAILABLE)
-    expect(await setting.use('other')).toEqual(ALLOWED)
-  })
-
-  it.each([
-    ['a broken document', 'half', '{"keys":'],
-    ['no key set', 'keyless', '{}'],
-    ['too much', 'large', JSON.stringify({ keys: [], fill: 'x'.repeat(64 * 1024) })],
-  ])('is one that serves %s', async (_, name, document) => {
-    setting.of(name).setDocument(document)
-    expect(await setting.use(name)).toEqual(UNAVAILABLE)
   })
 })
 

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
-import { explaining } from './explaining.ts'
 import { revoking } from './revoking.ts'
 import {
   askGate,
@@ -14,11 +13,8 @@ import {
   type SettingOptions,
   startSetting,
   until,
-  withGate,
 } from './setting.ts'
 import { sharedShards } from './shards.ts'
-import { sharedWorld, type World } from './world.ts'
-import { WORLD } from './world-settings.ts'
 
 const PASSED = { status: 200, code: undefined }
 const REPLAYED = { status: 401, code: 'token_replayed' }
@@ -96,45 +92,11 @@ describe('a token that is good for one use', () => {
     expect(setting.origin.requests).toHaveLength(1)
   })
 
-  it('is used for all such rules and methods together, and is known by its jti', async () => {
-    const jti = 'one-of-two-tokens'
-    const [token, twin] = [await setting.token({ jti }), await setting.token({ jti, x: 1 })]
-    const head = await askGate(setting.gate, '/v1/once/7', { method: 'HEAD', token })
-    expect(head.status).toBe(200)
-    for (const path of ['/v1/once', '/v1/once/7', '/v1/strictly']) {
-      expect(await use(token, path)).toEqual(REPLAYED)
-      expect(await use(twin, path)).toEqual(REPLAYED)
-    }
-    for (let i = 0; i < 2; i++) expect(await use(token, '/v1/free')).toEqual(PASSED)
-  })
-
-  it('is not used by other rules, nor by what is refused before', async () => {
-    const token = await setting.token({ scope: 'b:read' })
-    for (let i = 0; i < 2; i++) expect(await use(token, '/v1/free')).toEqual(PASSED)
-    expect(await use(token, '/v1/scoped')).toMatchObject({ code: 'scope_missing' })
-    expect(await use(token)).toEqual(PASSED)
-  })
-
   it('is used by a request that the origin fails', async () => {
     setting.origin.on('/v1/once', reply(500, {}, 'x'))
     const token = await setting.token()
     expect((await use(token)).status).toBe(500)
     expect(await use(token)).toEqual(REPLAYED)
-  })
-
-  it('has a jti, whatever its issuer says', async () => {
-    const token = await setting.token({ jti: undefined })
-    expect(await use(token, '/v1/free')).toEqual(PASSED)
-    expect(await use(token)).toEqual({ status: 401, code: 'claim_missing' })
-  })
-
-  it('takes nothing from its agent once it is used', async () => {
-    const sub = 'agent-of-a-used-token'
-    const [used, good] = [1, 2].map(() => setting.token({ sub, client_id: sub }))
-    const token = await (used as Promise<string>)
-    expect(await use(token, '/v1/counted')).toEqual(PASSED)
-    for (let i = 0; i < 3; i++) expect(await use(token, '/v1/counted')).toEqual(REPLAYED)
-    expect(await use(await (good as Promise<string>), '/v1/counted')).toEqual(PASSED)
   })
 
   it('takes one request from its agent, however many come at once', async () => {
@@ -232,16 +194,6 @@ describe('the store of used tokens', () => {
     expect(await use(token, '/v1/counted')).toEqual(UNAVAILABLE)
   })
 
-  it('must be bound where a rule needs it', async () => {
-    const { REPLAYS: _, ...durableObjects } = usualObjects()
-    await withGate(setting, { routes: ROUTES, durableObjects }, async (gate) => {
-      const invalid = { status: 503, code: 'policy_invalid' }
-      expect(await use(await setting.token(), '/v1/once', gate)).toEqual(invalid)
-      expect(await outcome(await askGate(gate, '/.edgewarden/ready'))).toEqual(invalid)
-      expect(gate.output()).toContain('bindings.REPLAYS: is not there')
-    })
-  })
-
   it('outlives the gate', async () => {
     const token = await setting.token()
     expect(await use(token)).toEqual(PASSED)
@@ -249,41 +201,5 @@ describe('the store of used tokens', () => {
     const next = await setting.another({ ...options, beside: [] })
     expect(await use(token, '/v1/once', next)).toEqual(REPLAYED)
     expect(await use(await setting.token(), '/v1/once', next)).toEqual(PASSED)
-  })
-})
-
-describe('tokens of two issuers', () => {
-  let world: World
-  beforeAll(async () => {
-    world = await sharedWorld(WORLD)
-  })
-  const { told } = explaining(() => world)
-
-  it('with one jti are two', async () => {
-    for (const by of ['acme', 'beta'] as const) {
-      const token = await world[by].mint({ jti: 'one-id' })
-      const seen = [1, 2].map(
-        async () => (await world.send({ target: '/v1/once-apart', token })).status,
-      )
-      expect((await Promise.all(seen)).sort()).toEqual([200, 401])
-    }
-  })
-
-  it('are looked at in explanations, and not used', async () => {
-    const token = await world.acme.mint()
-    const explained = async () => {
-      const { allowed, denial, steps } = await told('ops', { token, path: '/v1/once-apart' })
-      const { outcome } = steps.find(({ stage }) => stage === 'replay') ?? {}
-      return { allowed, code: denial?.code, outcome }
-    }
-    for (let i = 0; i < 2; i++) {
-      expect(await explained()).toEqual({ allowed: true, code: undefined, outcome: 'passed' })
-    }
-    expect((await world.send({ target: '/v1/once-apart', token })).status).toBe(200)
-    expect(await explained()).toEqual({
-      allowed: false,
-      code: 'token_replayed',
-      outcome: 'denied',
-    })
   })
 })

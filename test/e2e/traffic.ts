@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Gate } from '../kit/gate.ts'
 import { askGate, outcome } from './setting.ts'
 
@@ -13,17 +12,6 @@ export interface Seen {
   readonly at: number
 }
 
-/** Callers who go on asking. */
-export interface Traffic {
-  /** What they have seen so far. */
-  readonly seen: readonly Seen[]
-  /** Lets each finish what it has begun. */
-  end(): Promise<readonly Seen[]>
-}
-
-/** Milliseconds between an answer and its caller's next request. */
-const PACE = 100
-
 /** Asks once. */
 export const askOnce = async (
   gate: Gate,
@@ -34,31 +22,6 @@ export const askOnce = async (
   const response = await askGate(gate, '/v1/x', { token, headers })
   const retryAfter = response.headers.get('retry-after')
   return { ...(await outcome(response)), retryAfter, at }
-}
-
-/** Has several callers ask, each with one token after the other. */
-export const startTraffic = (
-  gate: Gate,
-  callers: number,
-  tokenOf: (turn: number) => string | Promise<string>,
-): Traffic => {
-  const seen: Seen[] = []
-  let isOver = false
-  const caller = async () => {
-    for (let turn = 0; !isOver; turn++) {
-      seen.push(await askOnce(gate, await tokenOf(turn)))
-      await wait(PACE)
-    }
-  }
-  const all = Promise.all(Array.from({ length: callers }, caller))
-  return {
-    seen,
-    async end() {
-      isOver = true
-      await all
-      return seen
-    },
-  }
 }
 
 /** What was answered, each kind once: `200`, or a status and a code. */

@@ -77,9 +77,6 @@ const MCP_READING: Members = {
   },
 }
 
-/** A subject of one issuer: another's alice is somebody else. */
-const ALICE = { issuer: 'acme', sub: 'alice' }
-
 /** Once, and no test waits for the second time. */
 const SELDOM = { limit: 1, period: '1d' }
 
@@ -91,16 +88,11 @@ export const WORLD: WorldOptions = {
     MCP_READING,
     // explain
     { match: 'GET /v1/watched', scopes: ['admin:all'], mode: 'shadow' },
-    // issuers
-    { match: 'GET /v1/for-alice', ...any, delegation: { subjects: [ALICE] } },
-    { match: 'GET /v1/by-planner', ...any, delegation: { actors: [{ ...ALICE, sub: 'planner' }] } },
-    { match: 'GET /v1/of/{run}', ...any, workflow: 'path:run', issuers: ['acme'] },
-    // limits-apart
-    { match: 'GET /v1/apart', ...any, rate_limit: SELDOM },
+    // looked-at
     { match: 'GET /v1/explained', ...any, rate_limit: SELDOM },
-    // single-use
     { match: 'GET /v1/once-apart', ...any, single_use: true },
     // policy-endpoint
+    { match: 'GET /v1/of/{run}', ...any, workflow: 'path:run', issuers: ['acme'] },
     {
       match: 'GET /v1/two-headers',
       ...any,
@@ -118,7 +110,5 @@ export const WORLD: WorldOptions = {
         actors: ['anyone', { issuer: 'acme', sub: 'actor-66cc' }, { issuer: 'beta', sub: 'own' }],
       },
     },
-    // warm
-    { match: 'GET /v1/moved', ...any, resource: 'https://api.example.com/v1/moved' },
   ],
 }
