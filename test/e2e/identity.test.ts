@@ -103,37 +103,3 @@ it('ids of any kind come back from their headers, and no two give one', async ()
   }
   expect(seen.size).toBe(NAMES.length * IDS.length)
 })
-
-it('no two chains of actors give one header', async () => {
-  const { issuer } = world.beta
-  const of = (sub: string) => ({ sub, iss: issuer })
-  const chains: readonly (readonly (string | { sub: string; iss: string })[])[] = [
-    ...IDS.flatMap((id) => [[id], [of(id)]]),
-    ...[
-      ['a', 'b'],
-      ['b', 'a'],
-      ['a', 'a'],
-      ['a', 'b', 'c'],
-      ['a,b', 'c'],
-      ['a', 'b,c'],
-    ],
-    ...[[`${issuer};a`], [`${issuer}%3Ba`], [of('a'), 'b'], ['a', of('b')], [of('a'), of('b')]],
-    [of(`a,${issuer};b`)],
-  ]
-  const values = new Set<string>()
-  for (const chain of chains) {
-    world.origin.clear()
-    const act = chain.reduceRight<object | undefined>(
-      (inner, one) => ({
-        ...(typeof one === 'string' ? { sub: one } : one),
-        ...(inner && { act: inner }),
-      }),
-      undefined,
-    )
-    const value = (await arrived({}, { act })).header('x-agent-delegation') ?? ''
-    expect(value).toMatch(/^[\x21-\x7e]+$/)
-    expect(value.split(',')).toHaveLength(chain.length)
-    values.add(value)
-  }
-  expect(values.size).toBe(chains.length)
-})

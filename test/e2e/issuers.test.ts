@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { KINDS } from '../../src/gate/model/revocation.ts'
-import { administration, SAME, TWO } from './administration.ts'
+import { administration, type Name, SAME, TWO } from './administration.ts'
 import { expectDenial } from './denied.ts'
-import { AGENT, REVOCATIONS, sharedWorld, type World } from './world.ts'
+import { ACTORS, AGENT, REVOCATIONS, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
 let world: World
@@ -12,7 +12,7 @@ beforeAll(async () => {
 beforeEach(() => world.origin.clear())
 afterEach(() => liftAll())
 
-const { issuerOf, ask, call, revoke, ids, entryOf, liftAll } = administration(() => world)
+const { issuerOf, ask, call, revoke, list, ids, entryOf, liftAll } = administration(() => world)
 
 describe('two issuers with one kid', () => {
   it.each(TWO)('a key of %s never verifies a token of %s', async (signer, claimed) => {
@@ -86,5 +86,69 @@ describe('a revocation', () => {
     expect(made[0]).toBe(made[3])
     expect(new Set(made).size).toBe(3)
     expect((await ids('ops')).sort()).toEqual([...new Set(made)].sort())
+  })
+})
+
+describe('an administrator of one issuer', () => {
+  it.each(TWO)('of %s cannot revoke in %s', async (name, other) => {
+    for (const kind of KINDS) {
+      const response = await call(name, { method: 'POST', body: entryOf(kind, other) })
+      expectDenial(response, 403, 'admin_reach')
+    }
+    expect(await list('ops')).toEqual([])
+    expect((await ask(other)).status).toBe(200)
+  })
+
+  it.each(TWO)('of %s makes nothing of a list that reaches into %s', async (name, other) => {
+    const revocations = [entryOf('token', name), entryOf('token', other)]
+    for (const body of [{ revocations }, { revocations, force: true }]) {
+      expectDenial(await call(name, { method: 'POST', body }), 403, 'admin_reach')
+    }
+    expect(await list('ops')).toEqual([])
+  })
+
+  it.each(TWO)('of %s sees and lifts nothing of %s', async (name, other) => {
+    const mine = await revoke(name, entryOf('token', name))
+    const theirs = await revoke(other, entryOf('token', other))
+    expect(await ids(name)).toEqual([mine])
+    const iss = encodeURIComponent(issuerOf(other).issuer)
+    expectDenial(await call(name, { target: `${REVOCATIONS}?issuer=${iss}` }), 403, 'admin_reach')
+    expect(await list(name, `?value=${SAME.jti}`)).toHaveLength(1)
+    for (const method of ['GET', 'DELETE']) {
+      const response = await call(name, { method, target: `${REVOCATIONS}/${theirs}` })
+      expectDenial(response, 404, 'revocation_unknown')
+      expect(response.body).not.toContain(issuerOf(other).issuer)
+    }
+    expectDenial(await ask(other), 401, 'token_revoked')
+    expect((await ids('ops')).sort()).toEqual([mine, theirs].sort())
+  })
+})
+
+describe('the details of ready', () => {
+  it.each<[Name, readonly Name[]]>([
+    ['acme', ['acme']],
+    ['beta', ['beta']],
+    ['ops', ['acme', 'beta', 'ops']],
+  ])('for an administrator of %s are of %j', async (name, seen) => {
+    const token = await issuerOf(name).mint({ scope: 'edgewarden:read' })
+    const { body } = await world.send({ target: '/.edgewarden/ready', token })
+    const told = (JSON.parse(body).issuers as { issuer: string }[]).map(({ issuer }) => issuer)
+    expect(told).toEqual(expect.arrayContaining(seen.map((one) => issuerOf(one).issuer)))
+    if (name !== 'ops') expect(told).toHaveLength(1)
+  })
+})
+
+describe('an administrator of every issuer', () => {
+  it('revokes actors of an issuer whose tokens are not taken, and nothing else of it', async () => {
+    const act = { sub: 'planner', iss: ACTORS }
+    expect((await ask('acme', { act })).status).toBe(200)
+    const entry = { kind: 'agent', issuer: ACTORS, value: 'planner' }
+    expectDenial(await call('acme', { method: 'POST', body: entry }), 403, 'admin_reach')
+    await revoke('ops', entry)
+    expectDenial(await ask('acme', { act }), 401, 'token_revoked')
+    for (const kind of ['token', 'subject', 'client', 'workflow', 'key']) {
+      const body = { ...entry, kind }
+      expectDenial(await call('ops', { method: 'POST', body }), 400, 'revocation_invalid')
+    }
   })
 })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Gate, VERSION } from '../kit/gate.ts'
 import { type AskInit, askGate, type Setting, startSetting } from './setting.ts'
 
@@ -7,44 +7,31 @@ const ROUTES = [
   { match: 'GET /v1/{id}', scopes: ['chat:write'] },
   { match: 'GET /public', access: 'public' },
 ]
+const writing = (allowed: number) => ({ routes: ROUTES, gate: { journal: { allowed } } })
 
 let setting: Setting
-/** Gates by what they write of the allowed; the last two are of other deployments. */
-let all: Gate
-let none: Gate
-let some: Gate
-let broken: Gate
-let unversioned: Gate
 let token: string
 let asked = 0
 
 beforeAll(async () => {
-  const writing = (allowed: number) => ({ routes: ROUTES, gate: { journal: { allowed } } })
+  const unversioned = { ...writing(1), version: false } as const
   setting = await startSetting({
     ...writing(1),
-    beside: [
-      writing(0),
-      writing(0.5),
-      { ...writing(-0.1), version: 'version-2' },
-      { ...writing(1), version: false },
-    ],
+    beside: [writing(0), writing(0.5), unversioned],
   })
-  const [first, second, third, fourth] = setting.gate.beside as [Gate, Gate, Gate, Gate]
-  all = setting.gate
-  none = first
-  some = second
-  broken = third
-  unversioned = fourth
   token = await setting.token()
 })
 afterAll(() => setting.close())
 
+const beside = (index: number) => setting.gate.beside[index] as Gate
+
 /** Asks, and gives the id its journal line would have. */
-const ask = async (gate: Gate, path: string, init: AskInit = {}) => {
+const ask = async (gate: Gate, status: number, path: string, init: AskInit = {}) => {
   const id = `sampling-${++asked}`
   const response = await askGate(gate, path, { ...init, headers: { 'x-request-id': id } })
   await response.text()
-  return { id, status: response.status }
+  expect(response.status).toBe(status)
+  return id
 }
 
 const lineOf = (gate: Gate, id: string) => gate.journalLine(({ request_id }) => request_id === id)
@@ -56,95 +43,47 @@ const written = (gate: Gate, ids: readonly string[]) =>
     .map(({ request_id }) => String(request_id))
     .filter((id) => ids.includes(id))
 
-/** Some of each kind, the denied ones last: lines come in the order of the decisions. */
-const askAll = async (gate: Gate) => {
-  const of = async (status: number, path: string, init?: AskInit) => {
-    const ids: string[] = []
-    for (let i = 0; i < 2; i++) {
-      const told = await ask(gate, path, init)
-      expect(told.status).toBe(status)
-      ids.push(told.id)
-    }
-    return ids
-  }
-  return {
-    allowed: [
-      ...(await of(200, '/v1/x', { token })),
-      ...(await of(200, '/public')),
-      ...(await of(200, '/.well-known/oauth-protected-resource')),
-    ],
-    wouldDeny: [...(await of(200, '/v1/watched', { token })), ...(await of(200, '/v1/watched'))],
-    denied: [...(await of(401, '/v1/x')), ...(await of(404, '/nowhere'))],
-  }
-}
+it.each([0, 1])(
+  'allowed = %i has a line for every denial, and for the allowed as it says',
+  async (share) => {
+    const gate = share === 0 ? beside(0) : setting.gate
+    const allowed = [
+      await ask(gate, 200, '/v1/x', { token }),
+      await ask(gate, 200, '/public'),
+      await ask(gate, 200, '/.well-known/oauth-protected-resource'),
+    ]
+    // The denied come last: lines come in the order of the decisions.
+    const always = [
+      await ask(gate, 200, '/v1/watched', { token }),
+      await ask(gate, 200, '/v1/watched'),
+      await ask(gate, 401, '/v1/x'),
+      await ask(gate, 404, '/nowhere'),
+    ]
+    for (const id of always) expect((await lineOf(gate, id)).version).toBe(VERSION)
+    const expected = share === 0 ? always : [...allowed, ...always]
+    expect(written(gate, [...allowed, ...always])).toEqual(expected)
+  },
+)
 
-describe('GATE.journal', () => {
-  it('of allowed = 0 has a line for every denial, and for no other request', async () => {
-    const { allowed, denied, wouldDeny } = await askAll(none)
-    for (const id of denied) {
-      expect((await lineOf(none, id)).decision).toBe('denied')
-    }
-    for (const id of wouldDeny) {
-      expect(await lineOf(none, id)).toMatchObject({ decision: 'allowed', would_deny: true })
-    }
-    const expected = [...wouldDeny, ...denied]
-    expect(written(none, [...allowed, ...expected])).toEqual(expected)
-  })
-
-  it('of allowed = 0 has a line for an allowed request that its origin failed', async () => {
-    setting.origin.on('/v1/broken', (req) => req.socket.destroy())
-    const { id } = await ask(none, '/v1/broken', { token })
-    expect(await lineOf(none, id)).toMatchObject({
-      decision: 'denied',
-      code: 'origin_unreachable',
-      agent: 'agent-1',
-    })
-  })
-
-  it('of allowed = 1 has a line for every request', async () => {
-    const { allowed, wouldDeny, denied } = await askAll(all)
-    for (const id of denied) await lineOf(all, id)
-    const expected = [...allowed, ...wouldDeny, ...denied]
-    expect(written(all, expected)).toEqual(expected)
-  })
-
-  it('of a share has some of the allowed', async () => {
-    const ids: string[] = []
-    for (let i = 0; i < 40; i++) ids.push((await ask(some, '/public')).id)
-    await lineOf(some, (await ask(some, '/v1/x')).id)
-    // How many is for a seeded test to say; all or none of forty is never chance.
-    const { length } = written(some, ids)
-    expect(length).toBeGreaterThan(0)
-    expect(length).toBeLessThan(40)
-  })
-
-  it('of less than none makes the policy invalid', async () => {
-    expect((await ask(broken, '/public')).status).toBe(503)
+it('an allowed request that its origin failed has a line in any case', async () => {
+  setting.origin.on('/v1/broken', (req) => req.socket.destroy())
+  const id = await ask(beside(0), 502, '/v1/broken', { token })
+  expect(await lineOf(beside(0), id)).toMatchObject({
+    ...{ decision: 'denied', code: 'origin_unreachable', agent: 'agent-1' },
   })
 })
 
-describe('the version of the deployment', () => {
-  it('is in every line', async () => {
-    for (const [path, init] of [
-      ['/v1/x', { token }],
-      ['/v1/x', {}],
-      ['/v1/watched', {}],
-      ['/nowhere', {}],
-    ] as const) {
-      const { id } = await ask(all, path, init)
-      expect((await lineOf(all, id)).version).toBe(VERSION)
-    }
-  })
+it('a share has some of the allowed', async () => {
+  const ids: string[] = []
+  for (let i = 0; i < 40; i++) ids.push(await ask(beside(1), 200, '/public'))
+  await lineOf(beside(1), await ask(beside(1), 401, '/v1/x'))
+  // How many is for a seeded test to say; all or none of forty is never chance.
+  const { length } = written(beside(1), ids)
+  expect(length).toBeGreaterThan(0)
+  expect(length).toBeLessThan(40)
+})
 
-  it('is in the line of a broken policy', async () => {
-    const { id, status } = await ask(broken, '/public')
-    expect(status).toBe(503)
-    expect(await lineOf(broken, id)).toMatchObject({ code: 'policy_invalid', version: 'version-2' })
-  })
-
-  it('is left out where the platform does not tell it', async () => {
-    const { id, status } = await ask(unversioned, '/public')
-    expect(status).toBe(200)
-    expect(await lineOf(unversioned, id)).not.toHaveProperty('version')
-  })
+it('the version of the deployment is left out where the platform does not tell it', async () => {
+  const id = await ask(beside(2), 200, '/public')
+  expect(await lineOf(beside(2), id)).not.toHaveProperty('version')
 })

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { PATIENCE } from '../kit/wait.ts'
@@ -111,13 +108,6 @@ describe('the shared cache', () => {
   /** A gate whose keeper knows nothing: all it has is what is in KV. */
   const start = () => setting.another({ ...setting.options, kv: setting.gate })
 
-  it('holds public keys under a name of its own, and not for ever', async () => {
-    const entry = (await setting.gate.kv.list()).find(({ name }) => name === entryOf('down'))
-    expect(entry?.name).toMatch(/^jwks:2:/)
-    expect(entry?.expiration).toBeGreaterThan(Date.now() / 1000)
-    expect(await setting.gate.kv.get(entryOf('down'))).toContain(setting.of('down').jwk.x)
-  })
-
   it('serves a cold gate while the issuer is down', async () => {
     expect(await setting.use('down', { gate: cold })).toEqual(ALLOWED)
     expect(setting.of('down').requests).toHaveLength(1)
@@ -158,29 +148,4 @@ describe('the shared cache', () => {
       expect(setting.of(name).requests).toHaveLength(2)
     },
   )
-
-  it('is not all that is kept: a gate restarted without it has its keys as well', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-keys-'))
-    const { another, options, use } = setting
-    const first = await another({ ...options, dataDir })
-    expect(await use('restarted', { gate: first })).toEqual(ALLOWED)
-    await until(
-      () => first.kv.list(),
-      ({ length }) => length > 0,
-      PATIENCE,
-    )
-    for (const { name } of await first.kv.list()) await first.kv.delete(name)
-    await first.stop()
-    await setting.of('restarted').fail('down')
-    const next = await another({ ...options, dataDir })
-    expect(await use('restarted', { gate: next })).toEqual(ALLOWED)
-    expect(setting.of('restarted').requests).toHaveLength(1)
-    await next.stop()
-    await rm(dataDir, { recursive: true, force: true })
-  })
-
-  it('is not needed', async () => {
-    await setting.gate.kv.fail(500)
-    expect(await setting.use('unkept')).toEqual(ALLOWED)
-  })
 })

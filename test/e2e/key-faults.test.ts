@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { KEY_TIMES } from '../../src/gate/keys/times.ts'
+import type { Gate } from '../kit/gate.ts'
 import { FAULTS, type FaultName } from '../kit/issuer-faults.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import {
@@ -11,8 +12,7 @@ import {
   makePatient,
   startIssued,
 } from './keys-setting.ts'
-import { until } from './setting.ts'
-import { askOnce, kindsOf, type Seen } from './traffic.ts'
+import { askGate, outcome, until } from './setting.ts'
 
 /** Milliseconds a set is fresh; a fault outlasts it. */
 const FRESH = 120_000
@@ -49,6 +49,24 @@ interface Story {
   /** How often the issuer whose keys are known was asked for metadata or keys. */
   readonly asked: number
 }
+
+/** One answer, as its caller saw it. */
+interface Seen {
+  readonly status: number
+  /** Of a denial. */
+  readonly code: string | undefined
+  readonly retryAfter: string | null
+}
+
+const askOnce = async (gate: Gate, token: string): Promise<Seen> => {
+  const response = await askGate(gate, '/v1/x', { token })
+  const retryAfter = response.headers.get('retry-after')
+  return { ...(await outcome(response)), retryAfter }
+}
+
+/** What was answered, each kind once: `200`, or a status and a code. */
+const kindsOf = (seen: readonly Seen[]): readonly string[] =>
+  [...new Set(seen.map(({ status, code }) => (code ? `${status} ${code}` : `${status}`)))].sort()
 
 const coldOf = (fault: string) => `${fault}-cold`
 

@@ -92,13 +92,6 @@ describe('unknown key ids', () => {
     expect(await codes('many', 30)).toEqual(new Set(['key_unknown']))
     expect(issuer.requests).toHaveLength(1)
   })
-
-  it('of an issuer that is not trusted cause none', async () => {
-    const issuer = setting.of('some')
-    const token = await issuer.mint({ iss: 'https://unknown.example' })
-    expect((await setting.use('some', { token })).status).toBe(401)
-    expect(issuer.requests).toHaveLength(0)
-  })
 })
 
 describe('a client that hangs up during a key fetch', () => {

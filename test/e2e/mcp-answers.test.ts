@@ -1,12 +1,15 @@
-import type { OutgoingHttpHeaders } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import { APP, COMMANDS, SECRET } from './commands-setting.ts'
-import { asking, call, codeOf, JSON_TYPE, MCP, type McpInit, result, SSE } from './mcp-asking.ts'
-import { askGate, outcome, type Setting, sharedSetting, withGate } from './setting.ts'
+import { asking, call, codeOf, JSON_TYPE, type McpInit, result, SSE } from './mcp-asking.ts'
+import { askGate, type Setting, sharedSetting } from './setting.ts'
 
 const TEXT = { 'content-type': 'text/plain' }
+const CODED = { ...JSON_TYPE, 'content-encoding': 'zstd' }
+const UTF_16 = { 'content-type': 'application/json; charset=utf-16' }
+const LATIN_EVENTS = { 'content-type': 'text/event-stream; charset=latin1' }
+const CHALLENGE = { 'www-authenticate': 'Bearer resource_metadata="https://evil.example/"' }
 const NAN_LIST = '{"id":1,"result":{"tools":[{"name":"admin","inputSchema":{"default":NaN}}]}}'
 
 let setting: Setting
@@ -111,16 +114,6 @@ describe('a list', () => {
     expect(await response.text()).toBe(`[${result(expected)},{"id":2,"result":{}}]`)
   })
 
-  it('is for more where the token has more', async () => {
-    const [method, , given] = LISTS[0] as (typeof LISTS)[number]
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, result(given)))
-    const token = await tokenOf({ scope: 'mcp:connect weather:read admin' })
-    const { result: told } = (await (await post(call(method), { token })).json()) as {
-      readonly result: { readonly tools: readonly { readonly name: string }[] }
-    }
-    expect(told.tools.map(({ name }) => name)).toEqual(['get_weather', 'admin'])
-  })
-
   it('holds no secret that its rule injects', async () => {
     const given = { tools: [{ name: 'files_x', d: SECRET }, { name: 'admin' }] }
     setting.origin.on('/secret', reply(200, JSON_TYPE, result(given)))
@@ -136,54 +129,14 @@ describe('an answer', () => {
   it.each([
     ['no JSON', 200, JSON_TYPE, '{"tools', 'mcp_answer_invalid'],
     ['too much JSON', 200, JSON_TYPE, `"${'x'.repeat(2 * 1024 * 1024)}"`, 'mcp_answer_invalid'],
-    [
-      'no JSON by its type',
-      200,
-      { 'content-type': 'text/plain' },
-      result({}),
-      'mcp_answer_invalid',
-    ],
-    [
-      'a coding',
-      200,
-      { ...JSON_TYPE, 'content-encoding': 'zstd' },
-      '{}',
-      'origin_encoding_unsupported',
-    ],
-    [
-      'a charset',
-      200,
-      { 'content-type': 'application/json; charset=utf-16' },
-      '{}',
-      'origin_encoding_unsupported',
-    ],
-    [
-      'a charset that is like one',
-      200,
-      { 'content-type': 'text/event-stream; charset=latin1' },
-      'data: 1\n\n',
-      'origin_encoding_unsupported',
-    ],
-    ['no JSON of an error', 400, JSON_TYPE, NAN_LIST, 'mcp_answer_invalid'],
+    ['no JSON by its type', 200, TEXT, result({}), 'mcp_answer_invalid'],
+    ['a coding', 200, CODED, '{}', 'origin_encoding_unsupported'],
+    ['a charset', 200, UTF_16, '{}', 'origin_encoding_unsupported'],
+    ['a charset of events', 200, LATIN_EVENTS, 'data: 1\n\n', 'origin_encoding_unsupported'],
     ['what only lenient readers take', 200, JSON_TYPE, NAN_LIST, 'mcp_answer_invalid'],
-    ['a list of another type', 201, TEXT, result({ tools: [] }), 'mcp_answer_invalid'],
-    ['a text', 202, TEXT, 'Accepted', 'mcp_answer_invalid'],
     ['an error that may hold a list', 400, TEXT, NAN_LIST, 'mcp_answer_invalid'],
-    [
-      'an error in another charset',
-      400,
-      { 'content-type': 'text/plain; charset=utf-16le' },
-      't\0o\0o\0l\0s\0',
-      'origin_encoding_unsupported',
-    ],
     ['a part', 206, JSON_TYPE, '{}', 'origin_encoding_unsupported'],
-    [
-      'a foreign challenge',
-      401,
-      { 'www-authenticate': 'Bearer resource_metadata="https://evil.example/"' },
-      '',
-      'origin_credential_refused',
-    ],
+    ['a foreign challenge', 401, CHALLENGE, '', 'origin_credential_refused'],
   ])('that is %s is 502', async (_name, status, headers, body, code) => {
     setting.origin.on('/mcp', reply(status, headers, body))
     const response = await post(call('tools/list'))
@@ -194,95 +147,25 @@ describe('an answer', () => {
     expect(text).not.toContain('evil.example')
   })
 
-  it.each([
-    [400, JSON_TYPE],
-    [404, TEXT],
-    [500, { 'content-type': 'application/problem+json' }],
-  ])('that is an error %i %j has no list for others', async (status, headers) => {
-    const given = result({ tools: [{ name: 'admin' }, { name: 'files_read' }] })
-    setting.origin.on('/mcp', reply(status, headers, given))
-    const response = await post(call('tools/list'))
-    const expected = result({ tools: [{ name: 'files_read' }] })
-    expect([response.status, await response.text()]).toEqual([status, expected])
-  })
-
-  it.each([
-    [200, TEXT, 'mcp_answer_invalid'],
-    [200, { 'content-type': 'x-text/event-stream' }, 'mcp_answer_invalid'],
-    [405, TEXT, 'mcp_answer_invalid'],
-    [200, {}, 'mcp_answer_invalid'],
-    [200, { 'content-type': 'application/x-ndjson' }, 'mcp_answer_invalid'],
-    [200, { 'content-type': ['text/event-stream', 'text/event-stream'] }, 'mcp_answer_invalid'],
-    [200, { 'content-type': 'text/event-stream, text/event-stream' }, 'mcp_answer_invalid'],
-    [200, { 'content-type': 'text/event-stream; application/json' }, 'mcp_answer_invalid'],
-    [500, { 'content-type': 'text/html, text/event-stream' }, 'mcp_answer_invalid'],
-  ])('to a GET that is %i %j with a list is 502', async (status, headers, code) => {
-    setting.origin.on('/mcp', (_req, res) => {
-      res.writeHead(status, headers as OutgoingHttpHeaders).end(`data: ${NAN_LIST}\n\n`)
-    })
+  it.each<[number, Record<string, string>]>([
+    [200, TEXT],
+    [405, TEXT],
+    [200, {}],
+    [200, { 'content-type': 'text/event-stream, text/event-stream' }],
+    [500, { 'content-type': 'text/html, text/event-stream' }],
+  ])('to a GET that is %i %j with a list is 502', async (status, headers) => {
+    setting.origin.on('/mcp', reply(status, headers, `data: ${NAN_LIST}\n\n`))
     for (const sent of [{}, { 'last-event-id': '7' }]) {
       const response = await get({ headers: sent })
-      expect([response.status, await response.json()]).toEqual([
-        502,
-        expect.objectContaining({ code }),
-      ])
+      expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
     }
   })
 
-  it.each([
-    'text/event-stream, text/event-stream',
-    'x/y, text/event-stream',
-    'application/json; text/event-stream',
-  ])('to a call of the type %s is 502: some would read events in it', async (type) => {
-    setting.origin.on('/mcp', reply(200, { 'content-type': type }, 'data: {}\n\n'))
-    const response = await post(call('tools/call', { name: 'files_read', arguments: {} }))
-    expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
-  })
-
-  it.each([
-    ['little end first', 'utf16le', ''],
-    ['marked', 'utf16le', '\uFEFF'],
-    ['of an error', 'utf16le', ''],
-    ['latin', 'latin1', 'é'],
-  ] as const)('in another charset than it says is 502: %s', async (name, charset, before) => {
-    const list = `${before}${result({ tools: [{ name: 'admin' }] })}`
-    const status = name === 'of an error' ? 400 : 200
-    const headers = status === 400 ? TEXT : JSON_TYPE
-    setting.origin.on('/mcp', reply(status, headers, Buffer.from(list, charset)))
+  it('in another charset than it says is 502', async () => {
+    const list = Buffer.from(`\uFEFF${result({ tools: [{ name: 'admin' }] })}`, 'utf16le')
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, list))
     const response = await post(call('tools/list'))
     expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
-  })
-
-  it('that is an error page of an old charset passes', async () => {
-    const page = Buffer.from('pas trouvé', 'latin1')
-    setting.origin.on('/mcp', reply(404, TEXT, page))
-    const response = await post(call('tools/list'))
-    expect(Buffer.from(await response.arrayBuffer())).toEqual(page)
-  })
-
-  it('that opens no stream, or ends a session, passes', async () => {
-    setting.origin.on('/mcp', reply(200, { ...JSON_TYPE, 'mcp-session-id': 'a' }, '{}'))
-    const begun = await post(call('initialize', { protocolVersion: '2025-11-25' }))
-    const session = begun.headers.get('mcp-session-id') ?? ''
-    const leave = () => get({ method: 'DELETE', headers: { 'mcp-session-id': session } })
-    setting.origin.on('/mcp', reply(405, TEXT, 'Method Not Allowed'))
-    expect([(await get()).status, (await leave()).status]).toEqual([405, 405])
-    setting.origin.on('/mcp', reply(200, TEXT, 'Bye'))
-    expect(await (await leave()).text()).toBe('Bye')
-  })
-
-  it('in events breaks off where a list in it cannot be read', async () => {
-    const list = result({ tools: [] })
-    setting.origin.on('/mcp', (_req, res) => {
-      res.writeHead(200, SSE)
-      res.write(`id: 1\ndata: ${list}\n\n`)
-      setTimeout(() => res.write(`data: ${NAN_LIST}\n\n`), 100)
-    })
-    for (const ask of [() => post(call('tools/list')), () => get()]) {
-      const text = await beforeEnd(await ask())
-      expect(text).toContain(list)
-      expect(text).not.toContain('admin')
-    }
   })
 
   it.each([
@@ -316,7 +199,7 @@ describe('an answer', () => {
   })
 
   // The first 4,096 bytes of an answer without a length are read in one call, with a byte more.
-  it.each([4_094, 4_096, 4_097, 8_192, 70_000])(
+  it.each([4_096, 4_097, 70_000])(
     'of %i bytes without a length is whole, and a list in it is filtered',
     async (size) => {
       const sized = (make: (text: string) => string) => make('x'.repeat(size - make('').length))
@@ -353,64 +236,14 @@ describe('an answer', () => {
   })
 
   const asked = call('tools/call', { name: 'files_read', arguments: {} })
-  const filler = 'x'.repeat(128 * 1024)
-  const listOf = (...names: readonly string[]) =>
-    result({ tools: names.map((name) => ({ name, description: filler })) })
 
-  it.each([
-    ['200', 200, JSON_TYPE],
-    ['an error', 400, { 'content-type': 'application/problem+json' }],
-  ])(
-    'to a call tells no list that was asked for by the same id: %s',
-    async (_name, status, type) => {
-      const given = result({ tools: [{ name: 'admin' }, { name: 'files_read' }] })
-      for (const path of ['/mcp', '/secret']) {
-        setting.origin.on(path, reply(status, type, given))
-        const response = await post(asked, { path })
-        const expected = result({ tools: [{ name: 'files_read' }] })
-        expect([response.status, await response.text()]).toEqual([status, expected])
-      }
-    },
-  )
-
-  it.each([
-    ['is long', () => listOf('files_read', 'admin')],
-    ['is long, behind a cursor', () => result({ nextCursor: 'x'.repeat(1024), tools: [filler] })],
-    ['only lenient readers take', () => NAN_LIST],
-    ['is in another charset', () => Buffer.from(listOf('admin'), 'utf16le')],
-  ])('to a call is 502 where a list in it %s', async (_name, given) => {
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, given()))
-    const response = await post(asked)
-    expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
-  })
-
-  it('to a batch of calls passes up to the bound, without a list', async () => {
-    const batch = `[${asked},${asked.replace('"id":1', '"id":2')}]`
-    const first = result({ content: [{ type: 'text', text: filler }] })
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, `[${first},${listOf('admin')}]`))
-    const response = await post(batch, { version: '2025-03-26' })
-    expect(await response.text()).toBe(`[${first},${result({ tools: [] })}]`)
-    const long = `[${first}${`,${first}`.repeat(16)}]`
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, long))
-    expect((await post(batch, { version: '2025-03-26' })).status).toBe(502)
-  })
-
-  it('to a call that is no JSON passes, unless it could tell of a list', async () => {
-    const given = '{"id":1,"result":{"structuredContent":{"tools":NaN}}}'
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, given))
-    expect(await (await post(asked)).text()).toBe(given)
-  })
-
-  it.each([
-    [202, {}, ''],
-    [404, { 'content-type': 'text/plain' }, 'Not Found'],
-    [404, { 'content-type': 'text/html; charset=ISO-8859-1' }, '<h1>Not Found</h1>'],
-    [400, JSON_TYPE, '{"a'],
-    [500, JSON_TYPE, ''],
-  ])('%i %j %s passes as it is', async (status, headers, body) => {
-    setting.origin.on('/mcp', reply(status, headers, body))
-    const response = await post(call('tools/list'))
-    expect([response.status, await response.text()]).toEqual([status, body])
+  it('to a call tells no list that was asked for by the same id', async () => {
+    const given = result({ tools: [{ name: 'admin' }, { name: 'files_read' }] })
+    for (const path of ['/mcp', '/secret']) {
+      setting.origin.on(path, reply(200, JSON_TYPE, given))
+      const expected = result({ tools: [{ name: 'files_read' }] })
+      expect(await (await post(asked, { path })).text()).toBe(expected)
+    }
   })
 })
 
@@ -531,24 +364,6 @@ describe('a session', () => {
     expect((await using(sealed)).status).toBe(200)
   })
 
-  it('is no assertion and no token', async () => {
-    stateful('server-session-3')
-    const token = await begin()
-    const answer = await post(call('ping'), { token })
-    expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
-      401,
-      expect.stringContaining('invalid_token'),
-    ])
-  })
-
-  it.each(['a b', 'ü', 'x'.repeat(513)])('of the server that is none (%s) is 502', async (id) => {
-    setting.origin.on('/mcp', reply(200, { ...JSON_TYPE, 'Mcp-Session-Id': id }, '{}'))
-    const response = await post(call('ping'))
-    expect(response.status).toBe(502)
-    expect(response.headers.has('mcp-session-id')).toBe(false)
-    expect(await response.json()).toMatchObject({ error: { data: { code: 'session_invalid' } } })
-  })
-
   it('does not exist since 2026-07-28', async () => {
     stateful('server-session-4')
     const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' }
@@ -578,13 +393,6 @@ describe('a session', () => {
     expect(seen?.header('mcp-param-region')).toBe('eu')
     expect(seen?.header('mcp-protocol-version')).toBe('2025-11-25')
   })
-
-  it('is nothing of a rule without mcp', async () => {
-    stateful('server-session-6')
-    const token = await setting.token()
-    const response = await setting.ask('/plain/x', { token, headers: { 'mcp-session-id': 'mine' } })
-    expect(response.headers.get('mcp-session-id')).toBe('mine')
-  })
 })
 
 describe('across origins', () => {
@@ -609,38 +417,5 @@ describe('across origins', () => {
     const response = await post(call('ping'), { headers: { origin: APP } })
     expect(response.headers.get('access-control-expose-headers')).toContain('Mcp-Session-Id')
     expect(response.headers.get('access-control-allow-origin')).toBe(APP)
-  })
-})
-
-describe('metadata', () => {
-  it('are of the resource that its client has asked, byte for byte', async () => {
-    const response = await setting.ask('/.well-known/oauth-protected-resource/mcp')
-    expect(await response.json()).toEqual({
-      resource: MCP,
-      authorization_servers: [setting.issuer.issuer],
-      scopes_supported: expect.arrayContaining(['mcp:connect']),
-      bearer_methods_supported: ['header'],
-      dpop_signing_alg_values_supported: expect.arrayContaining(['ES256']),
-      tls_client_certificate_bound_access_tokens: true,
-    })
-    expect(response.headers.get('cache-control')).toBe('public, max-age=300')
-    for (const path of ['/mcp/', '/MCP', '/mcp/x', '/other', '/mcp%2F']) {
-      const other = await setting.ask(`/.well-known/oauth-protected-resource${path}`)
-      expect([400, 404]).toContain((await outcome(other)).status)
-    }
-    expect(setting.origin.requests).toHaveLength(0)
-  })
-
-  it('of the authorization server are there where a public rule fetches them from it', async () => {
-    const path = '/.well-known/oauth-authorization-server'
-    expect((await setting.ask(path)).status).toBe(404)
-    const { issuer } = setting.issuer
-    const cors = { origins: ['*'] }
-    const routes = [{ match: `GET ${path}`, access: 'public', origin: issuer, cors }]
-    await withGate(setting, { routes }, async (gate) => {
-      const response = await askGate(gate, path, { headers: { origin: APP } })
-      expect(await response.json()).toMatchObject({ issuer, jwks_uri: setting.issuer.jwksUri })
-      expect(response.headers.get('access-control-allow-origin')).toBe('*')
-    })
   })
 })

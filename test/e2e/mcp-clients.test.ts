@@ -109,7 +109,7 @@ describe.each(CASES)('$client with $revision at $path', ({ connect, revision, pa
     expect([text, told]).toEqual(['counted to 4', [1, 2, 3, 4]])
   })
 
-  it.each(['forbidden_tool', 'Get_Weather', 'no_such_tool'])(
+  it.each(['forbidden_tool', 'Get_Weather'])(
     'is refused %s by an error of its own, and goes on',
     async (name) => {
       const before = world.origin.requests.length
@@ -164,66 +164,6 @@ describe.each(CASES)('$client with $revision at $path', ({ connect, revision, pa
 
   it('has told of no failure', () => {
     expect(session.errors).toEqual([])
-  })
-})
-
-/** Clients that are refused something, and their server. */
-const REFUSED: readonly (readonly [name: string, Connect, path: string])[] = [
-  ['sdk 1.32', sdkClient(), SERVERS.sessions],
-  ['client 2.4 with 2025-11-25', modernClient('2025-11-25'), SERVERS.sessions],
-  ['client 2.4 with 2026-07-28', modernClient('2026-07-28'), SERVERS.modern],
-]
-
-/** The transport's own error: why the call has failed stands in its text alone. */
-const http = (code: string) =>
-  expect.objectContaining({
-    message: expect.stringMatching(`Error POSTing to endpoint: .*"code":"${code}"`),
-  })
-
-/** The error of JSON-RPC, with the code that says why. */
-const rpc = (code: string, more: object = {}) =>
-  expect.objectContaining({ code: -32003, data: expect.objectContaining({ code, ...more }) })
-
-/** What each way to refuse comes to: a call that is not allowed, and one whose scope is missing. */
-const REFUSALS = {
-  auto: { notAllowed: rpc('tool_not_allowed'), scopeMissing: 'steps up' },
-  http: { notAllowed: http('tool_not_allowed'), scopeMissing: 'steps up' },
-  'json-rpc': {
-    notAllowed: rpc('tool_not_allowed'),
-    scopeMissing: rpc('scope_missing', { required_scopes: ['mcp:connect', 'files:write'] }),
-  },
-}
-
-it('a client whose provider does not heed a challenge fails with the call, after one more token', async () => {
-  const session = await sdkClient(undefined, false)(
-    world.url(SERVERS.sessions),
-    world.credentials('mcp:connect'),
-  )
-  const tokens = () => session.exchanges.filter(({ url }) => url === world.server.tokenEndpoint)
-  await expect(session.call('files_write', { path: 'a', content: 'b' })).rejects.toThrow(
-    'Server returned 403 after trying upscoping',
-  )
-  expect(tokens()).toHaveLength(2)
-  expect(await session.call('slow_count', { to: 1 })).toBe('counted to 1')
-  await session.close()
-})
-
-describe.each(Object.entries(REFUSALS))('refusals = %s', (refusals, expected) => {
-  it.each(REFUSED)('%s survives', async (_name, connect, path) => {
-    const session = await connect(
-      world.url(`/${refusals}${path}`),
-      world.credentials('mcp:connect'),
-    )
-    const attempt = (name: string, given?: object) =>
-      session.call(name, { ...given }).catch((error: unknown) => error)
-    expect(await attempt('forbidden_tool')).toEqual(expected.notAllowed)
-    expect(await attempt('slow_count', { to: 1 })).toBe('counted to 1')
-    const written = await attempt('files_write', { path: 'a', content: 'b' })
-    expect(written).toEqual(
-      expected.scopeMissing === 'steps up' ? 'wrote a' : expected.scopeMissing,
-    )
-    expect(await attempt('slow_count', { to: 1 })).toBe('counted to 1')
-    await session.close()
   })
 })
 
@@ -289,22 +229,6 @@ describe.each(LISTENING)('%s of a server with sessions', (_name, connect) => {
     await session.close()
     expect(world.origin.sessions()).not.toContain(own[0])
   })
-})
-
-it('a client may wait for a tool longer than for headers', async () => {
-  const url = world.url(`/hurried${SERVERS.sessions}`)
-  const session = await sdkClient()(url, world.credentials(SCOPE))
-  world.pace.hold()
-  const told: number[] = []
-  const text = await session.call('slow_count', { to: 2 }, async ({ progress }) => {
-    told.push(progress)
-    // Longer than `timeout`, during which nothing flows.
-    if (progress === 1) await new Promise((done) => setTimeout(done, 2_200))
-    world.pace.next()
-  })
-  world.pace.free()
-  expect([text, told]).toEqual(['counted to 2', [1, 2]])
-  await session.close()
 })
 
 describe.each(LISTENING)('%s whose token runs out', (_name, connect) => {

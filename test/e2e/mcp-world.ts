@@ -62,9 +62,6 @@ const MCP = {
 
 /** Prefixes under which the servers before which they stand have another rule, and what is other in it. */
 const OTHERWISE = {
-  '/auto': { mcp: { ...MCP, refusals: 'auto' } },
-  '/http': { mcp: { ...MCP, refusals: 'http' } },
-  '/json-rpc': { mcp: { ...MCP, refusals: 'json-rpc' } },
   '/hurried': { timeout: '2s', scopes: ['mcp:connect', 'docs:read'] },
 } as const
 

@@ -145,21 +145,6 @@ describe('GET /metrics', () => {
     expect(await outcome(await ask(setting.gate))).toEqual({ status: 403, code: 'decision_reach' })
     expect((await askGate(gate, '/.edgewarden/metrics/', {})).status).toBe(404)
   })
-
-  it('has what there is without an audit, and says that a shard is away', async () => {
-    const without = await read(await setting.another({ issuer: { admin: 'all' } }))
-    expect(without.some(({ name }) => name.startsWith('edgewarden_audit'))).toBe(false)
-    expect(sampleOf(without, 'edgewarden_revocation_shards')).toBeGreaterThan(0)
-    const more = { AUDIT: { shards: 2 }, ISSUERS: undefined }
-    const two = await setting.another({ ...OPTIONS, more: { AUDIT: more.AUDIT } })
-    const all = await read(two)
-    expect(all.filter(({ name }) => name === 'edgewarden_audit_up')).toHaveLength(2)
-  })
-
-  it('is 503 while the policy has mistakes', async () => {
-    const broken = await setting.another({ ...OPTIONS, gate: { nope: true } })
-    expect(await outcome(await ask(broken))).toEqual({ status: 503, code: 'policy_invalid' })
-  })
 })
 
 describe('examples/monitoring', () => {

@@ -1,21 +1,19 @@
-import { decodeProtectedHeader } from 'jose'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isSoak } from '../kit/property.ts'
 import { request } from '../kit/request.ts'
-import { createKey, type Members, sign } from '../kit/signing.ts'
 import { askGate } from './setting.ts'
 import {
   BINDINGS,
   type BindingName,
   ORIGINS,
   type OriginName,
-  startThreeOrigins,
-  type ThreeOrigins,
+  startTwoOrigins,
   type Told,
+  type TwoOrigins,
   urlAt,
-} from './three-origins.ts'
+} from './two-origins.ts'
 
-let world: ThreeOrigins
+let world: TwoOrigins
 let token: string
 
 const CLAIMS = {
@@ -27,7 +25,7 @@ const CLAIMS = {
 }
 
 beforeAll(async () => {
-  world = await startThreeOrigins()
+  world = await startTwoOrigins()
   token = await world.issuers.acme.mint(CLAIMS)
 })
 afterAll(() => world.close())
@@ -70,13 +68,10 @@ const captured = async (binding: BindingName, origin: OriginName, ask: Ask = {})
 }
 
 const refused = (code: string) => ({ status: 401, code })
-/** All origins verify by the same code: of a long list, `npm test` asks one of them all, and each other the first. */
-const askedOf = <Row>(origin: OriginName, rows: readonly Row[]) =>
-  origin === 'express' || isSoak() ? rows : rows.slice(0, 1)
 const post = { method: 'POST', body: BODY } as const
 
 describe.each(ORIGINS)('%s', (origin) => {
-  const other = origin === 'hono' ? 'express' : 'hono'
+  const other = origin === 'fetch' ? 'express' : 'fetch'
 
   it.each(BINDINGS)('knows by an assertion of %s who has the token', async (binding) => {
     const { issuer } = world.issuers.acme
@@ -109,19 +104,6 @@ describe.each(ORIGINS)('%s', (origin) => {
     expect(status).toBe(200)
   })
 
-  it('tells one agent id of two issuers apart', async () => {
-    const told = []
-    for (const { mint } of [world.issuers.acme, world.issuers.beta]) {
-      const { agent } = await through('identity', origin, { by: await mint(CLAIMS) })
-      told.push({ id: agent?.id, issuer: agent?.issuer })
-    }
-    expect(told).toEqual([
-      { id: 'agent-7', issuer: world.issuers.acme.issuer },
-      { id: 'agent-7', issuer: world.issuers.beta.issuer },
-    ])
-    expect(told[0]?.issuer).not.toBe(told[1]?.issuer)
-  })
-
   it.each<[string, Ask]>([
     ['a request past the gate', {}],
     ['one with the token that the gate accepts', { headers: { authorization: 'Bearer ' } }],
@@ -134,93 +116,23 @@ describe.each(ORIGINS)('%s', (origin) => {
     expect(await past(origin, undefined, ask)).toMatchObject(refused('assertion_missing'))
   })
 
-  const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const resigned = async (good: string, header: Members, changes: Members = {}) => {
-    const key = await createKey('ES256', String(header.kid ?? decodeProtectedHeader(good).kid))
-    const claims = { ...claimsOf(good), ...changes }
-    return sign({ ...decodeProtectedHeader(good), kid: key.kid, ...header }, claims, key)
-  }
-  const claimsOf = (jwt: string): Members =>
-    JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString())
-
-  const forgeries: readonly [string, string, (good: string) => string | Promise<string>][] = [
-    ['is no JWT', 'assertion_malformed', () => 'agent-7'],
-    ['is the token', 'type_wrong', () => token],
-    ['is another agent’s, under its signature', 'signature_invalid', changed({ sub: 'root' })],
-    ['is longer valid, under its signature', 'signature_invalid', changed({ exp: 9e9 })],
-    ['has lost its signature', 'signature_invalid', (good) => good.replace(/[^.]+$/, 'AAAA')],
-    ['is signed with nothing', 'algorithm_refused', (good) => unsigned(good)],
-    ['is signed with another key', 'key_unknown', (good) => resigned(good, { kid: 'mine' })],
-    ['is signed in the name of the gate’s key', 'signature_invalid', (good) => resigned(good, {})],
-    ['brings its key along', 'assertion_malformed', (good) => resigned(good, { jwk: {} })],
-    ['comes twice', 'assertion_repeated', (good) => `${good}, ${good}`],
-  ]
-  it.each(askedOf(origin, forgeries))('refuses an assertion that %s', async (_, code, forge) => {
-    const good = await captured('identity', origin)
-    expect(await past(origin, await forge(good))).toMatchObject(refused(code))
-    // It was not the way it came that was refused.
-    expect((await past(origin, good)).status).toBe(200)
-  })
-
-  function changed(changes: Members) {
-    return (good: string) => {
-      const [header, , signature] = good.split('.')
-      return `${header}.${encoded({ ...claimsOf(good), ...changes })}.${signature}`
-    }
-  }
-  const unsigned = (good: string) =>
-    `${encoded({ ...decodeProtectedHeader(good), alg: 'none' })}.${good.split('.')[1]}.`
-
-  it('refuses one beside the name of another agent', async () => {
-    const good = await captured('identity', origin)
-    for (const headers of [{ 'x-agent-id': 'root' }, { 'x-agent-issuer': 'https://a.example' }]) {
-      expect(await past(origin, good, { headers })).toMatchObject(refused('identity_mismatch'))
-    }
-  })
-
   it.each(BINDINGS)('refuses one of %s that is for another origin', async (binding) => {
     const foreign = await captured(binding, other, post)
-    const { aud } = claimsOf(foreign)
-    expect(aud).toBe(urlAt(world.ports[other]))
+    expect(decodeJwt(foreign).aud).toBe(urlAt(world.ports[other]))
     expect(await past(origin, foreign, post)).toMatchObject(refused('audience_mismatch'))
   })
 
-  const notes = { path: '/notes/7' }
-  const mismatches: readonly [string, BindingName, Ask, Ask, string][] = [
-    ['body', 'body', post, { method: 'POST', body: `${BODY} ` }, 'body_mismatch'],
-    ['route', 'identity', notes, {}, 'route_mismatch'],
-    ['route', 'request', { ...post, ...notes }, post, 'route_mismatch'],
-    ['method', 'identity', {}, { method: 'DELETE' }, 'route_mismatch'],
-    ['method', 'request', {}, { method: 'POST' }, 'method_mismatch'],
-    ['method', 'body', post, { ...post, ...notes, method: 'PUT' }, 'route_mismatch'],
-    [
-      'method',
-      'body',
-      { ...post, ...notes },
-      { ...post, ...notes, method: 'PUT' },
-      'method_mismatch',
-    ],
-    ['path', 'identity', {}, { path: '/documents/7/8' }, 'route_mismatch'],
-    ['path', 'identity', {}, { path: '/documents/%37' }, 'route_mismatch'],
-    ['path', 'request', {}, { path: '/documents/8' }, 'url_mismatch'],
-    ['path', 'body', post, { ...post, path: '/documents/8' }, 'url_mismatch'],
-    ['query', 'request', {}, { path: `${PATH}?all=1` }, 'query_mismatch'],
-    ['query', 'request', { path: `${PATH}?a=1` }, { path: `${PATH}?a=2` }, 'query_mismatch'],
-    ['query', 'request', { path: `${PATH}?a=1` }, {}, 'query_mismatch'],
-    ['query', 'body', { ...post, path: `${PATH}?a` }, post, 'query_mismatch'],
-    ['host', 'identity', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
-    ['host', 'request', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
-    ['host', 'body', post, { ...post, headers: { host: '127.0.0.1' } }, 'host_mismatch'],
-    ['body', 'body', post, { method: 'POST' }, 'body_mismatch'],
-    ['body', 'body', { method: 'POST' }, post, 'body_mismatch'],
-  ]
-  it.each(askedOf(origin, mismatches))(
-    'refuses one that is for another %s (%s, %j, %j)',
-    async (_, binding, ask, then, code) => {
-      const captive = await captured(binding, origin, ask)
-      expect(await past(origin, captive, then)).toMatchObject(refused(code))
-    },
-  )
+  // What an origin holds against an assertion in detail is judged in its package.
+  it.each<[BindingName, Ask, Ask, string]>([
+    ['identity', {}, { method: 'DELETE' }, 'route_mismatch'],
+    ['identity', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
+    ['request', {}, { path: `${PATH}?all=1` }, 'query_mismatch'],
+    ['body', post, { method: 'POST', body: `${BODY} ` }, 'body_mismatch'],
+  ])('refuses one of %s for %j with %j', async (binding, ask, then, code) => {
+    expect(await past(origin, await captured(binding, origin, ask), then)).toMatchObject(
+      refused(code),
+    )
+  })
 
   it.each(BINDINGS)('takes one of %s with whatever query is sent', async (binding) => {
     for (const query of ["?a='b'&c=%27|{}`^[]", '?+%c3%A9%zz;', '?', '??a?b', '?%00&=']) {

@@ -113,20 +113,6 @@ describe('an administrator of one issuer', () => {
     expect((await drop('ops', other)).status).toBe(204)
     expect((await ask('acme')).status).toBe(200)
   })
-
-  it('sees no difference between what is not there and what is out of its reach', async () => {
-    const theirs = await revoke('beta', entryOf('token', 'beta'))
-    for (const method of ['GET', 'DELETE']) {
-      const seen = []
-      for (const id of [theirs, 'A'.repeat(22), 'no-id']) {
-        const { status, body } = await call('acme', { method, target: `${REVOCATIONS}/${id}` })
-        const { request_id: _, ...told } = JSON.parse(body)
-        seen.push({ status, ...told })
-      }
-      expect(seen[0]).toMatchObject({ status: 404, code: 'revocation_unknown' })
-      expect(seen).toEqual([seen[0], seen[0], seen[0]])
-    }
-  })
 })
 
 describe('an agent whose issuer has a prefix', () => {

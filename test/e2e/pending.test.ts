@@ -168,29 +168,6 @@ describe('with a shard that is out of reach', { timeout: 3 * LONG }, () => {
     },
   )
 
-  it('a suspension is pending, and holds, until each shard has it', async () => {
-    const { gate } = setting
-    const suspend = async () => {
-      const response = await setting.ask('/.edgewarden/agents/suspend', {
-        method: 'POST',
-        token: await setting.token({ client_id: 'ops', scope: 'edgewarden:agents' }),
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ issuer: setting.issuer.issuer, agent: 'suspended' }),
-      })
-      const { agent: _, ...told } = (await response.json()) as Record<string, unknown>
-      return { status: response.status, ...told }
-    }
-    await lose(gate, 'fails')
-    expect(await suspend()).toEqual({ status: 202, pending: true, shards: ALL_BUT_ONE })
-    const refused = [{ status: 403, code: 'agent_suspended' }]
-    expect(await fates(gate, 'suspended', '/strict/x')).toEqual(refused)
-    const { version } = await headOf(gate, '0')
-    await find(gate)
-    await caughtUp(gate, version)
-    expect(await suspend()).toEqual({ status: 200, shards: ALL })
-    expect(await fates(gate, 'suspended', '/strict/x')).toEqual(refused)
-  })
-
   it('the command waits for it, and says so', async () => {
     await writeFile(join(directory, 'token'), await admin())
     await lose(setting.gate, 'fails')

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Members } from '../kit/signing.ts'
 import type { Name } from './administration.ts'
-import { expectDenial } from './denied.ts'
 import { ACTORS, type Ask, GONE, RESOURCE, SECRET, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
@@ -115,20 +114,6 @@ describe('the policy in force', () => {
     expect(ruleOf(body, '/v1/injected').inject).toEqual({ authorization: 'redacted' })
     for (const secret of [SECRET, 'ORIGIN_KEY', 'literal-55', 's=', 'Bearer']) {
       expect(text).not.toContain(secret)
-    }
-  })
-
-  it('needs a token, with its scope, of an issuer that administers', async () => {
-    expectDenial(await world.send({ target: POLICY }), 401, 'credential_missing')
-    expectDenial(await ask('ops', {}, { scope: 'edgewarden:revoke' }), 403, 'scope_missing')
-    expectDenial(await ask('plain'), 403, 'admin_not_allowed')
-  })
-
-  it('is there for GET and HEAD', async () => {
-    const head = await ask('ops', { method: 'HEAD' })
-    expect([head.status, head.body]).toEqual([200, ''])
-    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
-      expectDenial(await ask('ops', { method }), 404, 'route_unknown')
     }
   })
 })

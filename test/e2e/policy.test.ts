@@ -1,14 +1,12 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
-import type { Members } from '../kit/signing.ts'
 import { answers } from './answers-setting.ts'
 import { change, clocked } from './keys-setting.ts'
 import {
   askGate,
   outcome,
   policyOf,
-  RESOURCE,
   type Setting,
   type SettingOptions,
   withGate,
@@ -94,120 +92,6 @@ describe('a broken policy', () => {
       expect(setting.origin.requests).toHaveLength(0)
       const line = await gate.journalLine(({ code }) => code === 'policy_invalid')
       expect(line).toMatchObject({ v: 1, decision: 'denied' })
-    })
-  })
-
-  /** Mistakes that are told side by side, so that one gate has them all. */
-  const broken: readonly [string, SettingOptions, readonly RegExp[]][] = [
-    ['tables', { vars: { ISSUERS: {} }, routes: [] }, [/ISSUERS/, /ROUTES/]],
-    [
-      'values, and two bindings',
-      {
-        kv: false,
-        durableObjects: { REVOCATIONS: 'RevocationShard', KEY_SERVICE: 'KeyService' },
-        gate: { revocation: { consistency: 'eventual', regions: 4 }, dpop_nonce: 'yes' },
-        vars: { ROUTS: [{ match: 'GET /x', scopes: [] }] },
-      },
-      [
-        /GATE\.revocation\.consistency/,
-        /GATE\.revocation\.regions/,
-        /GATE\.dpop_nonce/,
-        /ROUTS/,
-        /JWKS_CACHE/,
-        /GATE\.assertion/,
-      ],
-    ],
-    [
-      'what belongs together, and other bindings',
-      {
-        durableObjects: { ASSERTION_KEY_SERVICE: 'AssertionKeyService' },
-        gate: { origin: RESOURCE },
-        routes: [
-          { match: 'GET /v1/*', scopes: [], inject: { 'x-api-key': `\${KEY}` } },
-          { match: 'GET /v1/x', scopes: ['a'] },
-          { match: 'GET /models', scopes: [], origin: 'service:MODELS' },
-        ],
-      },
-      [/GATE\.origin/, /`KEY`/, /ROUTES\[1\]/, /MODELS/, /KEY_SERVICE/, /REVOCATIONS/],
-    ],
-    ['text that is no JSON', { vars: { GATE_LOCAL: '{hosts' } }, [/GATE_LOCAL/]],
-  ]
-  it.each(broken)('is one with mistakes in %s', async (_name, options, expected) => {
-    await withPolicy(options, async (gate) => {
-      expect(await outcome(await askGate(gate, '/v1/x', { token }))).toEqual(INVALID)
-      const mistakes = (await mistakesOf(gate)).flat()
-      expect(mistakes).toHaveLength(expected.length)
-      for (const one of expected) expect(mistakes.join('\n')).toMatch(one)
-      expect((await askGate(gate, '/.edgewarden/health')).status).toBe(200)
-      expect(setting.origin.requests).toHaveLength(0)
-    })
-  })
-})
-
-describe('denial_docs', () => {
-  const typeOf = async (response: Response) => ((await response.json()) as { type: string }).type
-  const docs = 'https://docs.example.com/guide/denials'
-
-  it('is what denials link to: of rules, of the gate itself, and of the origin', async () => {
-    const options = {
-      gate: { denial_docs: docs },
-      routes: [
-        { match: 'GET /v1/*', scopes: [] },
-        { match: 'GET /gone', scopes: [], origin: 'http://127.0.0.1:9' },
-      ],
-    }
-    await withPolicy(options, async (gate) => {
-      const type = async (path: string, token?: string) =>
-        typeOf(await askGate(gate, path, token === undefined ? {} : { token }))
-      expect(await type('/v1/x')).toBe(`${docs}#credential_missing`)
-      expect(await type('/nowhere')).toBe(`${docs}#route_unknown`)
-      expect(await type('/.edgewarden/policy', token)).toBe(`${docs}#admin_not_allowed`)
-      expect(await type('/gone', token)).toBe(`${docs}#origin_unreachable`)
-    })
-  })
-
-  it('is the project’s page without one, and with a policy that is broken', async () => {
-    const type = async (gate: Members) => {
-      let found = ''
-      await withPolicy({ gate }, async (one) => {
-        found = await typeOf(await askGate(one, '/v1/x'))
-      })
-      return found
-    }
-    const page = 'https://edgewarden.dev/denials'
-    expect(await type({})).toBe(`${page}#credential_missing`)
-    expect(await type({ denial_docs: `${docs}#x` })).toBe(`${page}#policy_invalid`)
-  })
-})
-
-describe('many rules', () => {
-  it('are one list, in the order of the variables’ names', async () => {
-    const variables = Array.from({ length: 10 }, (_, i) => {
-      const rules = Array.from({ length: 99 }, (_, j) => ({
-        match: `GET /v${i}/r${j}/{id}`,
-        scopes: [`r${i}-${j}:{id}`],
-      }))
-      const order = i === 1 ? '/order/{id}' : i === 2 ? '/order/*' : `/order-${i}`
-      const rule = { match: `GET ${order}`, scopes: [`order-${i}`] }
-      // Written in reverse, so that the order of the table does not count.
-      return [`ROUTES_${String(i).padStart(2, '0')}`, [...rules, rule]] as const
-    }).reverse()
-    const more = Object.fromEntries(variables)
-    await withPolicy({ more, routes: [{ match: 'GET /first', scopes: [] }] }, async (gate) => {
-      const needs = async (path: string) => {
-        const response = await askGate(gate, path, { token })
-        return ((await response.json()) as { required_scopes?: string[] }).required_scopes
-      }
-      expect(await needs('/v0/r0/a')).toEqual(['r0-0:a'])
-      expect(await needs('/v9/r98/b')).toEqual(['r9-98:b'])
-      expect(await needs('/order/1')).toEqual(['order-1'])
-      expect(await needs('/order/1/2')).toEqual(['order-2'])
-      const scope = 'r5-50:c'
-      const allowed = await askGate(gate, '/v5/r50/c', { token: await setting.token({ scope }) })
-      expect(allowed.status).toBe(200)
-      expect((await askGate(gate, '/first', { token })).status).toBe(200)
-      const unknown = await outcome(await askGate(gate, '/v9/r99/b', { token }))
-      expect(unknown).toEqual({ status: 404, code: 'route_unknown' })
     })
   })
 })

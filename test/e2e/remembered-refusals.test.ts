@@ -14,13 +14,6 @@ beforeAll(async () => {
     routes: [
       { match: 'GET /v1/day', scopes: [], ...DAILY },
       { match: 'GET /v1/minute', scopes: [], rate_limit: { limit: 1, period: '60s' } },
-      {
-        match: 'GET /v1/early',
-        scopes: [],
-        when: { condition: 'request.query.may == "yes"', query: ['may'] },
-        ...DAILY,
-      },
-      { match: 'GET /v1/watched', scopes: [], mode: 'shadow', ...DAILY },
       { match: 'POST /v1/mcp', scopes: [], mcp: { tools: { search: [] } }, ...DAILY },
     ],
   })
@@ -50,17 +43,6 @@ describe('a refusal of an exact limit', () => {
     expect(calls).toBe(2)
   })
 
-  it('is repeated for another token of the agent, and for no other agent', async () => {
-    const claims = { sub: `refused-${++agents}` }
-    expect((await ask('/v1/day', await setting.token(claims))).status).toBe(200)
-    expect(await ask('/v1/day', await setting.token(claims))).toEqual(LIMITED)
-    const calls = await asking(async () => {
-      expect(await ask('/v1/day', await setting.token(claims))).toEqual(LIMITED)
-    })
-    expect(calls).toBe(0)
-    expect((await ask('/v1/day', await newcomer())).status).toBe(200)
-  })
-
   it('says how long it lasts, and ends then', async () => {
     const token = await newcomer()
     const waitOf = async () => {
@@ -79,14 +61,6 @@ describe('a refusal of an exact limit', () => {
     expect(calls).toBe(0)
     await forward(setting.gate, 55_000)
     expect((await waitOf()).status).toBe(200)
-  })
-
-  it('comes before conditions, for a token that was allowed', async () => {
-    const token = await newcomer()
-    expect((await ask('/v1/early?may=yes', token)).status).toBe(200)
-    expect(await ask('/v1/early?may=no', token)).toEqual({ status: 403, code: 'condition_failed' })
-    expect(await ask('/v1/early?may=yes', token)).toEqual(LIMITED)
-    expect(await ask('/v1/early?may=no', token)).toEqual(LIMITED)
   })
 
   it('comes after the checks of a message to an MCP server, and has its id', async () => {
@@ -120,13 +94,5 @@ describe('a refusal of an exact limit', () => {
     await revoke({ kind: 'agent', value: claims.sub })
     await forward(setting.gate, 5_001)
     expect(await ask('/v1/day', token)).toEqual({ status: 401, code: 'token_revoked' })
-  })
-
-  it('is not remembered in shadow mode', async () => {
-    const token = await newcomer()
-    const calls = await asking(async () => {
-      for (let i = 0; i < 3; i++) expect((await ask('/v1/watched', token)).status).toBe(200)
-    })
-    expect(calls).toBe(3)
   })
 })

@@ -3,16 +3,14 @@ import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'nod
 import { request as httpRequest, type ServerResponse } from 'node:http'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { build } from '../kit/bundle.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
 import { isSoak, rare } from '../kit/property.ts'
-import { startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import { createProject, objectTables, type Project, type Served } from '../kit/serve.ts'
 import type { Members } from '../kit/signing.ts'
@@ -85,49 +83,48 @@ describe('does not start', () => {
     expect(err).toContain('ROUTES[0].scope')
   })
 
-  it('without a secret', async () => {
-    await project.write(vars({}, { inject: { 'X-Key': `\${ORIGIN_KEY}` } }))
-    const { code, err } = await start()
-    expect(code).toBe(1)
-    expect(err).toContain('needs the secret `ORIGIN_KEY`, which is not set')
-    expect(err).toContain('.dev.vars; missing there: ORIGIN_KEY')
-  })
-
-  it('with a secret that is no good', async () => {
-    await project.write(vars())
-    const { code, err } = await start(undefined, { ASSERTION_KEYS: '{"keys":[{"kty":"EC"}]}' })
-    expect(code).toBe(1)
-    expect(err).toContain('ASSERTION_KEYS')
-  })
-
-  it('with bindings that only Cloudflare has', async () => {
-    await project.write(vars({ origin: 'service:MODELS' }), {
-      services: [{ binding: 'MODELS', service: 'models' }],
-      ratelimits: [{ name: 'RL', namespace_id: '1', simple: { limit: 5, period: 60 } }],
-      r2_buckets: [{ binding: 'FILES', bucket_name: 'files' }],
-    })
-    const { code, err } = await start()
-    expect(code).toBe(1)
-    expect(err).toContain('bindings.MODELS: is a service binding')
-    expect(err).toContain('bindings.RL: is a rate limit binding')
-    expect(err).toContain('bindings.FILES: is bound by a table of Cloudflare')
-  })
-
-  it('with a place for data that is not this disk', async () => {
-    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
-    const gate = vars({ revocation: { jurisdiction: 'eu' } })
-    await project.write({ ...gate, AUDIT: { jurisdiction: 'eu' } }, tables)
-    const { code, err } = await start()
-    expect(code).toBe(1)
-    expect(err).toContain('GATE.revocation.jurisdiction: is for Cloudflare')
-    expect(err).toContain('AUDIT.jurisdiction: is for Cloudflare')
-  })
-
-  it('where it would refuse every request', async () => {
-    await project.write(vars())
-    const { code, err } = await start()
-    expect(code).toBe(2)
-    expect(err).toContain('--protocol-header X-Forwarded-Proto')
+  it.each<[string, number, readonly string[], () => Members, Members?, Record<string, string>?]>([
+    [
+      'without a secret',
+      1,
+      ['needs the secret `ORIGIN_KEY`, which is not set', '.dev.vars; missing there: ORIGIN_KEY'],
+      () => vars({}, { inject: { 'X-Key': `\${ORIGIN_KEY}` } }),
+    ],
+    [
+      'with a secret that is no good',
+      1,
+      ['ASSERTION_KEYS'],
+      vars,
+      {},
+      { ASSERTION_KEYS: '{"keys":[{"kty":"EC"}]}' },
+    ],
+    [
+      'with bindings that only Cloudflare has',
+      1,
+      ['MODELS: is a service binding', 'RL: is a rate limit binding', 'FILES: is bound by a table'],
+      () => vars({ origin: 'service:MODELS' }),
+      {
+        services: [{ binding: 'MODELS', service: 'models' }],
+        ratelimits: [{ name: 'RL', namespace_id: '1', simple: { limit: 5, period: 60 } }],
+        r2_buckets: [{ binding: 'FILES', bucket_name: 'files' }],
+      },
+    ],
+    [
+      'with a place for data that is not this disk',
+      1,
+      ['GATE.revocation.jurisdiction: is for Cloudflare', 'AUDIT.jurisdiction: is for Cloudflare'],
+      () => ({
+        ...vars({ revocation: { jurisdiction: 'eu' } }),
+        AUDIT: { jurisdiction: 'eu' },
+      }),
+      objectTables({ AUDIT_LOG: 'AuditLog' }),
+    ],
+    ['where it would refuse every request', 2, ['--protocol-header X-Forwarded-Proto'], vars],
+  ])('%s', async (_, expected, words, policy, tables = {}, env = {}) => {
+    await project.write(policy(), tables)
+    const { code, err } = await start(undefined, env)
+    expect(code).toBe(expected)
+    for (const word of words) expect(err).toContain(word)
   })
 
   it('with a certificate of another key, or half of TLS', async () => {
@@ -149,23 +146,19 @@ describe('does not start', () => {
     await bare.remove()
   })
 
-  it.each(['wrangler.jsonc', ...rare('wrangler.toml')])(
-    'without a bundle, and says what wrangler says of %s',
-    async (name) => {
-      const broken = await createProject()
-      await broken.write(vars(), { main: 'none.ts' })
-      const [toml, file] = [join(broken.directory, 'wrangler.toml'), join(broken.directory, name)]
-      if (name !== 'wrangler.toml') {
-        await writeFile(file, JSON.stringify(parse(await readFile(toml, 'utf8'))))
-        await rm(toml)
-      }
-      const served = broken.serve(['--cert', CERT, '--key', KEY, '--data', 'none'], {}, '')
-      expect(await served.ended()).toBe(2)
-      expect(served.stderr()).toMatch(/^wrangler exited with 1\n.*entry-point.*none\.ts/s)
-      expect(served.stderr()).toMatch(/--bundle FILE\.\n$/)
-      await broken.remove()
-    },
-  )
+  it('without a bundle, and says what wrangler says', async () => {
+    const broken = await createProject()
+    await broken.write(vars(), { main: 'none.ts' })
+    const toml = join(broken.directory, 'wrangler.toml')
+    const json = JSON.stringify(parse(await readFile(toml, 'utf8')))
+    await writeFile(join(broken.directory, 'wrangler.jsonc'), json)
+    await rm(toml)
+    const served = broken.serve(['--cert', CERT, '--key', KEY, '--data', 'none'], {}, '')
+    expect(await served.ended()).toBe(2)
+    expect(served.stderr()).toMatch(/^wrangler exited with 1\n.*entry-point.*none\.ts/s)
+    expect(served.stderr()).toMatch(/--bundle FILE\.\n$/)
+    await broken.remove()
+  })
 
   it('with a listening address that is none, or one that is taken', async () => {
     await project.write(vars())
@@ -222,18 +215,10 @@ describe('the bundle that wrangler makes, over TLS', () => {
     ])
   })
 
-  it('reaches an origin of a private authority', async () => {
-    expect(await ask(port, '/private', await mint(), { ca })).toEqual({ status: 200, body: 'here' })
-  })
-
-  it('refuses the rest', async () => {
+  it('refuses the rest, is ready, and reaches an origin of a private authority', async () => {
     expect((await ask(port, '/v1/x', undefined, { ca })).status).toBe(401)
-    expect((await ask(port, '/v1/x', await mint({ scope: 'x' }), { ca })).status).toBe(403)
-  })
-
-  it('is healthy and ready', async () => {
-    expect((await ask(port, '/.edgewarden/health', undefined, { ca })).status).toBe(200)
-    expect(await ask(port, '/.edgewarden/ready', undefined, { ca })).toMatchObject({ status: 200 })
+    expect((await ask(port, '/.edgewarden/ready', undefined, { ca })).status).toBe(200)
+    expect(await ask(port, '/private', await mint(), { ca })).toEqual({ status: 200, body: 'here' })
   })
 
   it('has one shard, whatever the policy says, and says so', async () => {
@@ -242,13 +227,6 @@ describe('the bundle that wrangler makes, over TLS', () => {
     expect(JSON.parse(body).gate.revocation).toMatchObject({ shards: 1, consistency: 'strict' })
     expect(served.stderr()).toContain('warning: GATE.revocation.shards: is 8, and serve uses 1')
     expect(served.stdout()).not.toContain('policy_warnings')
-  })
-
-  it('ends a request after ten minutes, and knows callers by their connection', async () => {
-    const token = await mint({ scope: 'edgewarden:read' })
-    const { body } = await ask(port, '/.edgewarden/policy', token, { ca })
-    expect(body).toContain('"timeout":"600s"')
-    expect(body).toContain('"client_ip":"connection"')
   })
 
   it('writes the journal to stdout, with a version', async () => {
@@ -300,44 +278,36 @@ describe('behind a proxy that ends TLS', () => {
     return { answer, finish: () => response?.end('whole') }
   }
 
-  it('believes its header, and finishes a slow answer after SIGTERM', async () => {
-    const served = await start('proxied')
-    expect((await ask(port, '/v1/x', await mint())).status).toBe(403)
-    expect((await ask(port, '/v1/x', await mint(), secure)).status).toBe(200)
-    const { answer, finish } = await hold()
-    served.child.kill('SIGTERM')
-    await served.says('SIGTERM')
-    finish()
-    expect(await answer).toEqual({ status: 200, body: 'whole' })
-    expect(await served.ended()).toBe(0)
-  })
-
-  it.each(['SIGTERM', 'SIGINT'] as const)('has every decision after %s', async (signal) => {
-    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
-    await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)
-    const data = `flushed-${signal}`
-    const first = await start(data)
-    const token = await mint()
-    const ids = Array.from({ length: 20 }, (_, i) => `${signal}-${i}`)
-    const askAs = (id: string) => ask(port, '/v1/x', token, { ...secure, 'x-request-id': id })
-    // One is answered after the signal.
-    const { answer, finish } = await hold()
-    for (const id of ids) expect((await askAs(id)).status).toBe(200)
-    first.child.kill(signal)
-    await first.says(signal)
-    finish()
-    expect((await answer).status).toBe(200)
-    expect(await first.ended()).toBe(0)
-    const second = await start(data)
-    const reading = await mint({ scope: 'edgewarden:audit:read' })
-    const path = '/.edgewarden/decisions?rule=GET+/v1/*'
-    const { decisions } = JSON.parse((await ask(port, path, reading, secure)).body)
-    expect(decisions).toHaveLength(ids.length + 1)
-    expect(decisions.map((one: Members) => one.request_id)).toEqual(expect.arrayContaining(ids))
-    second.child.kill('SIGTERM')
-    await second.ended()
-    await project.write(vars({ client_ip: 'x-real-ip' }))
-  })
+  it.each<NodeJS.Signals>(['SIGTERM', ...rare<NodeJS.Signals>('SIGINT')])(
+    'believes its header, finishes slow answers after %s, and has every decision',
+    async (signal) => {
+      const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
+      await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)
+      const data = `flushed-${signal}`
+      const first = await start(data)
+      const token = await mint()
+      expect((await ask(port, '/v1/x', token)).status).toBe(403)
+      const ids = Array.from({ length: 20 }, (_, i) => `${signal}-${i}`)
+      const askAs = (id: string) => ask(port, '/v1/x', token, { ...secure, 'x-request-id': id })
+      // One is answered after the signal.
+      const { answer, finish } = await hold()
+      for (const id of ids) expect((await askAs(id)).status).toBe(200)
+      first.child.kill(signal)
+      await first.says(signal)
+      finish()
+      expect(await answer).toEqual({ status: 200, body: 'whole' })
+      expect(await first.ended()).toBe(0)
+      const second = await start(data)
+      const reading = await mint({ scope: 'edgewarden:audit:read' })
+      const path = '/.edgewarden/decisions?rule=GET+/v1/*'
+      const { decisions } = JSON.parse((await ask(port, path, reading, secure)).body)
+      expect(decisions).toHaveLength(ids.length + 2)
+      expect(decisions.map((one: Members) => one.request_id)).toEqual(expect.arrayContaining(ids))
+      second.child.kill('SIGTERM')
+      await second.ended()
+      await project.write(vars({ client_ip: 'x-real-ip' }))
+    },
+  )
 
   it.skipIf(process.platform === 'win32')(
     'closes a data folder that others may read, and what it writes there',
@@ -371,98 +341,6 @@ describe('behind a proxy that ends TLS', () => {
     expect(await served.ended()).toBe(2)
     expect(served.stderr()).toContain('belongs to another user')
     expect((await stat(data)).uid).toBe(65_534)
-  })
-
-  it.runIf(isSoak())('keeps decisions on the disk', async () => {
-    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
-    await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)
-    const stored = async () => {
-      const token = await mint({ scope: 'edgewarden:audit:read' })
-      const path = '/.edgewarden/decisions?rule=GET+/v1/*'
-      return JSON.parse((await ask(port, path, token, secure)).body).decisions
-    }
-    const first = await start('audited')
-    await ask(port, '/v1/x', await mint(), secure)
-    await expect.poll(stored).toHaveLength(1)
-    const [decision] = await stored()
-    // Rows of a disk have no bound.
-    const policy = await ask(
-      port,
-      '/.edgewarden/policy',
-      await mint({ scope: 'edgewarden:read' }),
-      secure,
-    )
-    expect(JSON.parse(policy.body).audit).toMatchObject({ rows_a_day: 'unlimited' })
-    first.child.kill('SIGTERM')
-    await first.ended()
-    const second = await start('audited')
-    expect(await stored()).toEqual([decision])
-    second.child.kill('SIGTERM')
-    await second.ended()
-    await project.write(vars({ client_ip: 'x-real-ip' }))
-  })
-
-  it.runIf(isSoak())('sends alerts to who is named in the environment', async () => {
-    const receiver = await startReceiver()
-    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
-    await project.write(vars({ client_ip: 'x-real-ip' }), tables)
-    const ALERTS = JSON.stringify({ url: receiver.url, format: 'slack' })
-    const served = await start('alerted', [], { ALERTS })
-    origin.on('/v1/broken', (_, response) => response.writeHead(500).end())
-    for (let i = 0; i < 5; i++) await ask(port, '/v1/broken', await mint(), secure)
-    await expect.poll(() => receiver.received.map(({ body }) => body)).toHaveLength(1)
-    expect(receiver.received[0]?.body).toContain('problem: origin')
-    served.child.kill('SIGTERM')
-    await served.ended()
-    await receiver.close()
-    await project.write(vars({ client_ip: 'x-real-ip' }))
-  })
-
-  it.runIf(isSoak())(
-    'has the rules of teams as they are now, on a bundle that was made before',
-    async () => {
-      const build = {
-        alias: { 'edgewarden/policy': './policy.mjs' },
-        build: { command: 'npx edgewarden check --write' },
-      }
-      const TEAMS = { pets: { owner: 'pets@acme.dev', paths: ['/pets'] } }
-      await project.write({ ...vars({ client_ip: 'x-real-ip' }), TEAMS }, build)
-      const file = join(project.directory, 'routes/pets.toml')
-      await mkdir(dirname(file))
-      await writeFile(file, '[[routes]]\nmatch = "GET /pets"\nscopes = ["chat:write"]\n')
-      const served = await start('teams')
-      expect((await ask(port, '/pets', await mint(), secure)).status).toBe(200)
-      expect((await ask(port, '/pets', await mint({ scope: 'x' }), secure)).status).toBe(403)
-      served.child.kill('SIGTERM')
-      await served.ended()
-      await writeFile(file, '[[routes]]\nmatch = "GET /v2"\nscopes = []\n')
-      const refused = project.serve(['--data', 'teams'])
-      expect(await refused.ended()).toBe(1)
-      expect(refused.stderr()).toContain('routes/pets.toml:2:1 (pets@acme.dev): routes[0].match')
-      await rm(dirname(file), { recursive: true })
-      await project.write(vars({ client_ip: 'x-real-ip' }))
-    },
-  )
-
-  it.runIf(isSoak())('has no rules of a team that is gone since its bundle was made', async () => {
-    const now = vars({ client_ip: 'x-real-ip' })
-    await project.write(now, { alias: { 'edgewarden/policy': './policy.mjs' } })
-    const rules = [{ match: 'GET /gone', scopes: [] }]
-    await writeFile(
-      join(project.directory, 'policy.mjs'),
-      `export const variables = ${JSON.stringify({ ROUTES_gone: rules })}\n`,
-    )
-    const bundle = await build(
-      join(project.directory, 'dist'),
-      join(project.directory, 'wrangler.toml'),
-    )
-    expect(await readFile(bundle, 'utf8')).toContain('GET /gone')
-    await project.write(now)
-    const served = await start('gone', ['--bundle', bundle])
-    expect((await ask(port, '/v1/x', await mint(), secure)).status).toBe(200)
-    expect((await ask(port, '/gone', await mint(), secure)).status).toBe(404)
-    served.child.kill('SIGTERM')
-    await served.ended()
   })
 
   it('cuts what does not finish in time', async () => {

@@ -5,15 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
-import { revoking } from './revoking.ts'
-import {
-  askGate,
-  outcome,
-  type Setting,
-  type SettingOptions,
-  startSetting,
-  until,
-} from './setting.ts'
+import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 import { sharedShards } from './shards.ts'
 
 const PASSED = { status: 200, code: undefined }
@@ -31,7 +23,6 @@ const ROUTES = [
   once('GET /v1/once/{id}'),
   once('GET /v1/strictly', { revocation: 'strict' }),
   once('GET /v1/scoped', { scopes: ['a:read'] }),
-  once('GET /v1/watched', { mode: 'shadow' }),
   once('GET /v1/counted', { rate_limit: { daily: 2 } }),
   { match: 'GET /v1/*', scopes: [] },
 ]
@@ -109,58 +100,6 @@ describe('a token that is good for one use', () => {
     expect(codes.sort()).toEqual(['passed', ...Array(19).fill('token_replayed')])
     expect(await use(next, '/v1/counted')).toEqual(PASSED)
   })
-
-  it('is not used in shadow mode, where it is told that it was', async () => {
-    const token = await setting.token()
-    const watched = async (id: string) => {
-      const headers = { 'x-request-id': id }
-      const answer = await askGate(setting.gate, '/v1/watched', { token, headers })
-      expect(answer.status).toBe(200)
-      return setting.gate.journalLine(({ request_id }) => request_id === id)
-    }
-    for (const id of ['watched-first', 'watched-again']) {
-      expect(await watched(id)).not.toHaveProperty('code')
-    }
-    expect(await use(token)).toEqual(PASSED)
-    expect(await watched('watched-later')).toMatchObject({
-      would_deny: true,
-      code: 'token_replayed',
-    })
-  })
-})
-
-it('a token that is revoked is not used', async () => {
-  const { revoke, lift } = revoking(setting, setting.gate)
-  const paths = ['/v1/once', '/v1/strictly']
-  const revoked = await Promise.all(
-    paths.map(async (path) => {
-      const jti = `revoked${path}`
-      return {
-        path,
-        token: await setting.token({ jti }),
-        id: await revoke({ kind: 'token', value: jti }),
-      }
-    }),
-  )
-  const areFree = (status: number) =>
-    until(
-      // An answer on its way is cut when its token is revoked.
-      () => Promise.all(revoked.map(({ token }) => use(token, '/v1/free').catch(() => undefined))),
-      (answers) => answers.every((answer) => answer?.status === status),
-      30_000,
-    )
-  await areFree(401)
-  for (const { token, path } of revoked) {
-    for (let i = 0; i < 2; i++) {
-      expect(await use(token, path)).toEqual({ status: 401, code: 'token_revoked' })
-    }
-  }
-  for (const { id } of revoked) await lift(id)
-  await areFree(200)
-  for (const { token, path } of revoked) {
-    expect(await use(token, path)).toEqual(PASSED)
-    expect(await use(token, path)).toEqual(REPLAYED)
-  }
 })
 
 describe('the store of used tokens', () => {
@@ -184,14 +123,6 @@ describe('the store of used tokens', () => {
     await behave('loses')
     expect(await use(token)).toEqual(PASSED)
     expect(await use(token)).toEqual(REPLAYED)
-  })
-
-  it('is no matter of other rules', async () => {
-    const token = await setting.token()
-    await behave('fails', 'fails', 'fails', 'fails')
-    expect(await use(token)).toEqual(UNAVAILABLE)
-    expect(await use(token, '/v1/free')).toEqual(PASSED)
-    expect(await use(token, '/v1/counted')).toEqual(UNAVAILABLE)
   })
 
   it('outlives the gate', async () => {

@@ -24,7 +24,6 @@ beforeAll(async () => {
   setting = await startSetting({
     ...options,
     gate: { clock_tolerance: `${TOLERANCE}s` },
-    beside: [{ ...POLICY, gate: { journal: { allowed: 0 } } }],
   })
   await makePatient(setting.gate)
 })
@@ -54,31 +53,9 @@ const revoke = async (gate: Gate, entry: object): Promise<Entry> => {
   return revocations[0] as Entry
 }
 
-const lift = async (gate: Gate, { id }: Entry) => {
-  const init = { method: 'DELETE', token: await admin() }
-  expect((await askGate(gate, `${PATH}/${id}`, init)).status).toBe(204)
-}
-
 const use = async (gate: Gate, token: string) => outcome(await askGate(gate, '/v1/x', { token }))
 
 describe('a revocation', () => {
-  it('is in the journal with who made and who lifted it, whatever share of it is written', async () => {
-    const [gate] = setting.gate.beside as [Gate]
-    const made = await revoke(gate, { kind: 'agent', value: 'agent-journal' })
-    const isOf = ({ revocations }: Readonly<Record<string, unknown>>) =>
-      Array.isArray(revocations) && revocations.includes(made.id)
-    expect(await gate.journalLine(isOf)).toMatchObject({
-      revocations: [made.id],
-      agent: 'operator',
-      decision: 'allowed',
-    })
-    await lift(gate, made)
-    const lifted = await gate.journalLine(
-      (line) => isOf(line) && String(line.route).includes('DELETE'),
-    )
-    expect(lifted).toMatchObject({ revocations: [made.id], agent: 'operator' })
-  })
-
   it('of a token holds until its own end, and for as long as it is taken after that', async () => {
     const { gate } = setting
     const exp = Math.floor(Date.now() / 1000) + 60

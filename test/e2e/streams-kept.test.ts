@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 
 describe.concurrent('what goes on', () => {
-  const size = 6 * 64 * 1024
+  const size = 5 * 64 * 1024
   const content = randomBytes(size)
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
@@ -19,8 +19,8 @@ describe.concurrent('what goes on', () => {
   const slowly = (path: string, headers: Record<string, string | number>) => {
     setting.origin.on(path, async (_req, res) => {
       res.writeHead(200, headers)
-      for (let at = 0; at < size; at += size / 6) {
-        res.write(content.subarray(at, at + size / 6))
+      for (let at = 0; at < size; at += size / 5) {
+        res.write(content.subarray(at, at + size / 5))
         await new Promise((done) => setTimeout(done, BOUND / 4))
       }
       res.end()
@@ -31,8 +31,6 @@ describe.concurrent('what goes on', () => {
     ['in chunks', {}],
     ['with a length', { 'content-length': size }],
     ['of events', SSE],
-    ['in a coding it only says it has', { 'content-encoding': 'gzip', 'content-length': size }],
-    ['of a range', { 'content-range': `bytes 0-${size - 1}/*`, 'content-length': size }],
   ])('a stream whose token stands, to its last byte, %s', async (name, headers) => {
     const others = [revoke(setting, newAgent()), revoke(setting, newAgent())]
     const path = `/all/slow-${name.replaceAll(' ', '-')}`
@@ -46,36 +44,20 @@ describe.concurrent('what goes on', () => {
     await Promise.all(others)
   })
 
-  it.each([
-    ['in chunks', {}],
-    ['with a length', { 'content-length': gzipSync(content).length }],
-  ])('compressed bytes, as they are, %s', async (name, headers) => {
+  it('compressed bytes, as they are', async () => {
     const gzipped = gzipSync(content)
-    const path = `/all/gzip-${name.replaceAll(' ', '-')}`
-    setting.origin.on(path, (_req, res) => {
-      res.writeHead(200, { 'content-encoding': 'gzip', ...headers }).end(gzipped)
+    setting.origin.on('/all/gzip', (_req, res) => {
+      res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipped)
     })
-    const response = await setting.ask(path, { token: await setting.token() })
+    const response = await setting.ask('/all/gzip', { token: await setting.token() })
     expect(hash((await fate(response)).bytes)).toBe(hash(gzipped))
-  })
-
-  it('HEAD, with its Content-Length', async () => {
-    setting.origin.on('/v1/head', (_req, res) => {
-      res.writeHead(200, { 'content-length': 1_000_000 }).end()
-    })
-    const token = await setting.token()
-    const response = await setting.ask('/v1/head', { method: 'HEAD', token })
-    expect(response.headers.get('content-length')).toBe('1000000')
-    expect(await response.text()).toBe('')
   })
 
   it.each([
     ['a stream where no token is read', '/public', SSE, false],
-    ['a stream where none was sent', '/v1/optional', SSE, false],
     ['a stream where nothing is enforced', '/v1/shadow', SSE, true],
     ['a stream where revocation is ignored', '/ignored/events', SSE, true],
     ['JSON', '/v1/json', { 'content-type': 'application/json' }, true],
-    ['a page', '/v1/page', { 'content-type': 'text/html' }, true],
     ['a file whose length is known', '/v1/file', { 'content-length': 20_000 }, true],
   ])('%s', async (_name, path, headers, sends) => {
     const agent = newAgent()

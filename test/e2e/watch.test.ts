@@ -2,16 +2,16 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as addFormats from 'ajv-formats'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SIGNALS } from '../../src/gate/model/watch.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
-import { withLimits } from './hurried.ts'
+import { clocked, forward } from './keys-setting.ts'
 import { learned } from './learned.ts'
-import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+import { outcome, type Setting, startSetting } from './setting.ts'
 
 const ajv = new Ajv2020({ allErrors: true })
 addFormats.default(ajv)
@@ -21,12 +21,14 @@ const isRecord = ajv.compile(
 
 const WATCH = {
   // The first table that fits counts a request.
-  careful: { agent_types: ['careful'], action: 'quarantine', duration: '4s', at_most: 100 },
-  slow: { agent_types: ['slow'], action: 'throttle', throttle: 20, duration: '1h', at_most: 100 },
-  brief: { agent_types: ['brief'], action: 'throttle', throttle: 1, duration: '4s', at_most: 100 },
+  careful: { agent_types: ['careful'], action: 'quarantine', duration: '1m', at_most: 100 },
+  slow: { agent_types: ['slow'], action: 'throttle', throttle: 1, duration: '1h', at_most: 100 },
   bounded: { agents: ['acme/b-1', 'acme/b-2'], action: 'quarantine', at_most: 0 },
   others: {},
 }
+
+/** A minute, and a bit more. */
+const MINUTE = 65_000
 
 const ROUTES = [
   { match: 'GET /v1/{name}', scopes: [] },
@@ -38,8 +40,7 @@ let setting: Setting
 beforeAll(async () => {
   receiver = await startReceiver()
   setting = await startSetting({
-    durableObjects: WITH_AUDIT,
-    reaching: true,
+    ...(await clocked(WITH_AUDIT)),
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     routes: ROUTES,
     // What agents learn here takes most of the rows of a day.
@@ -163,39 +164,6 @@ describe.concurrent('an agent that is watched', () => {
 })
 
 describe.concurrent('a quarantine', () => {
-  it('stops the agent, names its alert, and ends by itself', async () => {
-    await learn('q-1', 'careful')
-    expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
-    const begun = performance.now()
-    await ask('q-1', '/other/x', 'careful')
-    await eventually(async () => {
-      expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
-    })
-    // Before it ends, on a busy machine too.
-    const { revocations } = await call('GET', '/revocations?kind=agent&value=q-1')
-    console.log(`from the request to the refusal: ${Math.round(performance.now() - begun)} ms`)
-    const alert = await alertOf('q-1')
-    await eventually(async () => {
-      const { decisions } = await call('GET', '/decisions?kind=act&agent=q-1')
-      expect(decisions).toMatchObject([{ quarantine: alert.quarantine?.id }])
-      expect(decisions.map((record) => (isRecord(record) ? [] : isRecord.errors))).toEqual([[]])
-    })
-    expect(revocations).toMatchObject([
-      {
-        id: alert.quarantine?.id,
-        reason: `alert ${alert.id}: new_use`,
-        created_by: 'edgewarden watch',
-      },
-    ])
-    await eventually(async () => expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200))
-    // Who goes on with it is stopped again.
-    await ask('q-1', '/other/x', 'careful')
-    await eventually(async () => {
-      expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
-    })
-    expect(await alertsOf('q-1')).toHaveLength(2)
-  })
-
   it('is ended by a person, who says that it is in order: that is learned', async () => {
     await learn('q-2', 'careful')
     await ask('q-2', '/other/x', 'careful')
@@ -226,148 +194,55 @@ describe.concurrent('a quarantine', () => {
   })
 })
 
-it.concurrent('counts an agent by its name, not by an id that another name is', async () => {
-  await learn('acme/b-2', 'others')
-  await ask('acme/b-2', '/other/x')
-  expect(await alertOf('acme/b-2')).toMatchObject({ watch: 'others' })
-})
-
-describe.concurrent('a throttle', () => {
-  const burst = (agent: string, type: string, times: number) =>
-    Promise.all(Array.from({ length: times }, () => ask(agent, '/v1/x', type)))
-
-  it('lets few requests of the agent through, over all rules, until a person ends it', async () => {
-    await learn('t-1', 'slow')
-    await ask('t-1', '/other/x', 'slow')
-    const { id, quarantine } = await alertOf('t-1')
-    expect(quarantine).toMatchObject({ throttle: 20 })
-    const { revocations } = await call('GET', '/revocations?kind=agent&value=t-1')
-    expect(revocations).toMatchObject([
-      { id: quarantine?.id, mode: 'throttle', limit: 20, reason: `alert ${id}: new_use` },
-    ])
-    const answers = await eventually(async () => {
-      const some = await burst('t-1', 'slow', 30)
-      expect(some.map(({ code }) => code)).toContain('agent_throttled')
-      return some
-    })
-    for (const { status, code } of answers) {
-      expect([status, code]).toEqual(code ? [429, 'agent_throttled'] : [200, undefined])
-    }
-    const token = await setting.token(claimsOf('t-1', 'slow'))
-    const refused = await setting.ask('/other/x', { token })
-    expect([refused.status, Number(refused.headers.get('retry-after')) > 0]).toEqual([429, true])
-    // One more with each three seconds.
-    await eventually(async () => expect((await ask('t-1', '/v1/x', 'slow')).status).toBe(200))
-    expect((await ask('t-2', '/v1/x', 'slow')).status).toBe(200)
-    expect((await call('POST', `/alerts/${id}/release`)).status).toBe(200)
-    const after = await burst('t-1', 'slow', 30)
-    expect(new Set(after.map(({ status }) => status))).toEqual(new Set([200]))
+// These two move the clock, and so come after the others.
+it('a quarantine stops the agent, names its alert, and ends by itself', async () => {
+  await learn('q-1', 'careful')
+  expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
+  await ask('q-1', '/other/x', 'careful')
+  await eventually(async () => {
+    expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
   })
-
-  it('ends by itself', async () => {
-    await learn('t-3', 'brief')
-    await ask('t-3', '/other/x', 'brief')
-    const isThrottled = async () =>
-      (await burst('t-3', 'brief', 2)).some(({ code }) => code === 'agent_throttled')
-    await eventually(async () => expect(await isThrottled()).toBe(true))
-    await eventually(async () => expect(await isThrottled()).toBe(false))
+  const { revocations } = await call('GET', '/revocations?kind=agent&value=q-1')
+  const alert = await alertOf('q-1')
+  await eventually(async () => {
+    const { decisions } = await call('GET', '/decisions?kind=act&agent=q-1')
+    expect(decisions).toMatchObject([{ quarantine: alert.quarantine?.id }])
+    expect(decisions.map((record) => (isRecord(record) ? [] : isRecord.errors))).toEqual([[]])
   })
-})
-
-describe.concurrent('an alert', () => {
-  it('is not judged where its agent cannot be suspended', async () => {
-    const worker = await withLimits(inject('bundle'), { agentStandings: 0 })
-    const gate = await setting.another({
-      durableObjects: WITH_AUDIT,
-      bundle: worker.path,
-      reaching: true,
-      issuer: { admin: 'all' },
-      routes: ROUTES,
-      more: { WATCH },
-    })
-    await learn('s-2', 'others', gate)
-    await askGate(gate, '/other/x', { token: await setting.token(claimsOf('s-2')) })
-    const token = await setting.token({ client_id: 'operator', scope: 'edgewarden:agents' })
-    const [{ id }] = await eventually(async () => {
-      const { alerts } = (await (await askGate(gate, '/.edgewarden/alerts', { token })).json()) as {
-        alerts: [Shown]
-      }
-      expect(alerts).toHaveLength(1)
-      return alerts
-    })
-    const suspend = { method: 'POST', token }
-    const said = await askGate(gate, `/.edgewarden/alerts/${id}/suspend`, suspend)
-    expect(await outcome(said)).toMatchObject({ code: 'agents_full' })
-    const alert = await askGate(gate, `/.edgewarden/alerts/${id}`, { token })
-    expect(((await alert.json()) as { alert: Shown }).alert).not.toHaveProperty('verdict')
-    await worker.remove()
-  })
-
-  it('leads to a suspension, if a person says so', async () => {
-    await learn('s-1', 'others')
-    await ask('s-1', '/other/x')
-    const { id } = await alertOf('s-1')
-    expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({
-      status: 200,
-      alert: { verdict: 'suspend' },
-      shards: { total: expect.any(Number) },
-    })
-    expect(await ask('s-1', '/v1/x')).toMatchObject({ status: 403, code: 'agent_suspended' })
-    await eventually(async () => {
-      const { decisions } = await call('GET', '/decisions?kind=act&subject=maria')
-      const entry = { value: 's-1', status: 'suspended', reason: `alert ${id}` }
-      expect(decisions).toContainEqual(
-        expect.objectContaining({ act: 'suspend', entries: [expect.objectContaining(entry)] }),
-      )
-    })
-  })
-
-  it('does not suspend who judges it', async () => {
-    await learn('operator-2', 'others')
-    await ask('operator-2', '/other/x')
-    const { id } = await alertOf('operator-2')
-    const own = { client_id: 'operator-2', sub: 'operator-2' }
-    expect(await call('POST', `/alerts/${id}/suspend`, own)).toMatchObject({
-      status: 409,
-      code: 'would_lock_out',
-    })
-    expect((await ask('operator-2', '/v1/x')).status).toBe(200)
-  })
-
-  it('stays open where its agent may not be suspended', async () => {
-    await learn('s-2', 'others')
-    await ask('s-2', '/other/x')
-    const { id } = await alertOf('s-2')
-    const key = { issuer: setting.issuer.issuer, agent: 's-2' }
-    const stopped = await setting.ask('/.edgewarden/agents/suspend', {
-      method: 'POST',
-      token: await setting.token({ client_id: 'operator', scope: 'edgewarden:agents' }),
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(key),
-    })
-    expect(stopped.status).toBe(200)
-    const judgement = { id, verdict: 'suspend', by: 'other', issuer: key.issuer }
-    expect(await setting.gate.call('AGENTS', 'registry', 'judge', judgement)).toEqual({
-      refused: 'agent_stopped_by_all',
-    })
-    expect((await call('GET', '/alerts?open=true')).alerts.map((one) => one.id)).toContain(id)
-  })
-
-  it.each(['/alerts/999999', '/alerts/0', '/alerts/x'])(
-    'that is none is a 404: %s',
-    async (path) => {
-      expect(await call('GET', path)).toMatchObject({ status: 404, code: 'alert_unknown' })
-      expect(await call('POST', `${path}/dismiss`)).toMatchObject({ status: 404 })
+  expect(revocations).toMatchObject([
+    {
+      id: alert.quarantine?.id,
+      reason: `alert ${alert.id}: new_use`,
+      created_by: 'edgewarden watch',
     },
-  )
-
-  it('is read and judged only with the scope', async () => {
-    expect(await call('GET', '/alerts', { scope: 'edgewarden:read' })).toMatchObject({
-      status: 403,
-    })
-    expect(await call('GET', '/alerts?open=maybe')).toMatchObject({
-      status: 400,
-      code: 'agent_invalid',
-    })
+  ])
+  await forward(setting.gate, MINUTE)
+  expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
+  // Who goes on with it is stopped again.
+  await ask('q-1', '/other/x', 'careful')
+  await eventually(async () => {
+    expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
   })
+  expect(await alertsOf('q-1')).toHaveLength(2)
+})
+
+it('a throttle lets few requests of the agent through, over all rules, until a person ends it', async () => {
+  const use = (path = '/v1/x') => ask('t-1', path, 'slow')
+  await learn('t-1', 'slow')
+  await use('/other/x')
+  const { id, quarantine } = await alertOf('t-1')
+  expect(quarantine).toMatchObject({ throttle: 1 })
+  const { revocations } = await call('GET', '/revocations?kind=agent&value=t-1')
+  expect(revocations).toMatchObject([
+    { id: quarantine?.id, mode: 'throttle', limit: 1, reason: `alert ${id}: new_use` },
+  ])
+  const refused = { status: 429, code: 'agent_throttled' }
+  await eventually(async () => expect(await use()).toEqual(refused))
+  expect(await use('/other/x')).toEqual(refused)
+  expect((await ask('t-2', '/v1/x', 'slow')).status).toBe(200)
+  await forward(setting.gate, MINUTE)
+  expect((await use()).status).toBe(200)
+  expect(await use()).toEqual(refused)
+  expect((await call('POST', `/alerts/${id}/release`)).status).toBe(200)
+  for (let i = 0; i < 3; i++) expect((await use()).status).toBe(200)
 })

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import express from 'express'
 import { agentOf, expressAgent } from '../../packages/origin/src/express.ts'
 import {
@@ -12,12 +11,10 @@ import {
 } from '../../packages/origin/src/index.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
-import { freePort } from '../kit/port.ts'
-import { onWorkerd } from '../package/runtimes.ts'
 import { JWKS } from './asserting.ts'
 import { HOST, RESOURCE } from './setting.ts'
 
-export const ORIGINS = ['express', 'hono', 'fetch'] as const
+export const ORIGINS = ['express', 'fetch'] as const
 export const BINDINGS = ['identity', 'request', 'body'] as const
 export type OriginName = (typeof ORIGINS)[number]
 export type BindingName = (typeof BINDINGS)[number]
@@ -29,8 +26,8 @@ export interface Told {
   readonly body: string
 }
 
-/** Two issuers, three gates with one set of keys, and three origins that verify by it. */
-export interface ThreeOrigins {
+/** Two issuers, three gates with one set of keys, and two origins that verify by it. */
+export interface TwoOrigins {
   readonly issuers: Readonly<Record<'acme' | 'beta', Issuer>>
   readonly gates: Readonly<Record<BindingName, Gate>>
   readonly ports: Readonly<Record<OriginName, number>>
@@ -92,16 +89,15 @@ const listen = async () => {
 export const urlAt = (port: number): string => `http://127.0.0.1:${port}`
 
 /** Starts all of them. Each origin has the same routes, under its name, which is taken away. */
-export async function startThreeOrigins(): Promise<ThreeOrigins> {
+export async function startTwoOrigins(): Promise<TwoOrigins> {
   const signing = { kid: 'one', defaults: { sub: 'alice', client_id: 'agent-7' } }
-  const [acme, beta, onNode, onNodeToo, honoPort] = await Promise.all([
+  const [acme, beta, onNode, onNodeToo] = await Promise.all([
     createIssuer(signing),
     createIssuer(signing),
     listen(),
     listen(),
-    freePort(),
   ])
-  const ports = { express: onNode.port, hono: honoPort, fetch: onNodeToo.port }
+  const ports = { express: onNode.port, fetch: onNodeToo.port }
   const trusted = ({ issuer, jwksUri }: Issuer) => ({
     issuer,
     jwks_uri: jwksUri,
@@ -140,17 +136,12 @@ export async function startThreeOrigins(): Promise<ThreeOrigins> {
   })
   onNode.become(onExpress(options('express')))
   onNodeToo.become(onFetch(options('fetch')))
-  const worker = await onWorkerd(
-    fileURLToPath(new URL('.', import.meta.url)),
-    fileURLToPath(new URL('../kit/hono-origin.ts', import.meta.url)),
-    { vars: { OPTIONS: options('hono') }, port: honoPort },
-  )
   return {
     issuers: { acme, beta },
     gates: { identity, request, body },
     ports,
     async close() {
-      await Promise.all([identity.stop(), worker.stop(), onNode.close(), onNodeToo.close()])
+      await Promise.all([identity.stop(), onNode.close(), onNodeToo.close()])
       await Promise.all([acme.close(), beta.close()])
     },
   }
