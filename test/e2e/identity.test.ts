@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RecordedRequest } from '../kit/origin.ts'
+import { SAME } from './administration.ts'
 import { arrivals } from './arrivals.ts'
 import { AGENT, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
@@ -102,4 +103,35 @@ it('ids of any kind come back from their headers, and no two give one', async ()
     }
   }
   expect(seen.size).toBe(NAMES.length * IDS.length)
+})
+
+it('tokens that are remembered are never taken for each other, however many come at once', async () => {
+  const HEADERS = ['id', 'issuer', 'subject', 'client-id', 'token-id', 'scope']
+  expect(world.acme.kid).toBe(world.beta.kid)
+  const senderOf = async (name: 'acme' | 'beta', agent: string, scope: string) => {
+    const token = await world[name].mint({ ...SAME, client_id: agent, scope })
+    for (let i = 0; i < 2; i++) expect((await world.send({ token })).status).toBe(200)
+    const { issuer } = world[name]
+    return { token, told: [`${name}/${agent}`, issuer, SAME.sub, agent, SAME.jti, scope] }
+  }
+  const senders = [
+    await senderOf('acme', 'agent-a', 'chat:write'),
+    await senderOf('beta', 'agent-a', 'chat:write'),
+    await senderOf('acme', 'agent-b', 'docs:read'),
+    { told: HEADERS.map(() => undefined) },
+  ]
+  world.origin.clear()
+  const count = 60
+  const send = async (n: number) => {
+    const { token } = senders[n % senders.length] as { token?: string }
+    const target = `/optional?n=${n}`
+    expect((await world.send({ target, ...(token !== undefined && { token }) })).status).toBe(200)
+  }
+  await Promise.all(Array.from({ length: count }, (_, n) => send(n)))
+  expect(world.origin.requests).toHaveLength(count)
+  for (const { url, header } of world.origin.requests) {
+    const n = Number(url.split('=')[1])
+    const told = HEADERS.map((name) => header(`x-agent-${name}`))
+    expect(told, `request ${n}`).toEqual(senders[n % senders.length]?.told)
+  }
 })

@@ -26,7 +26,6 @@ const SETTING: SettingOptions = {
     alone('GET /alone/*'),
     alone('GET /slow/*', { timeout: '500ms' }),
     alone('GET /never/*', { when: 'token.sub == "nobody"' }),
-    alone('GET /counted/*', { rate_limit: { daily: 1 } }),
     alone('POST /posted/*', { on_revocation: 'end-all' }),
     alone('GET /strict/*', { in_flight: 4, revocation: 'strict' }),
     { match: 'GET /v1/*', scopes: [] },
@@ -121,6 +120,13 @@ describe('requests in progress', () => {
 
 /** How a request ends, each after it was counted. */
 describe.concurrent('a request is no longer in progress', () => {
+  it('after a later stage has refused it', async () => {
+    const at = await place('/never')
+    for (let i = 0; i < 5; i++) {
+      expect(await ask(at)).toEqual({ status: 403, code: 'condition_failed' })
+    }
+  })
+
   it('after the origin has dropped it', async () => {
     const at = await place('/alone')
     const { connection, answer } = await hold(at)

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { KINDS } from '../../src/gate/model/revocation.ts'
-import { administration, type Name, SAME, TWO } from './administration.ts'
+import { administration, SAME, TWO } from './administration.ts'
 import { expectDenial } from './denied.ts'
 import { ACTORS, AGENT, REVOCATIONS, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
@@ -121,20 +121,6 @@ describe('an administrator of one issuer', () => {
     }
     expectDenial(await ask(other), 401, 'token_revoked')
     expect((await ids('ops')).sort()).toEqual([mine, theirs].sort())
-  })
-})
-
-describe('the details of ready', () => {
-  it.each<[Name, readonly Name[]]>([
-    ['acme', ['acme']],
-    ['beta', ['beta']],
-    ['ops', ['acme', 'beta', 'ops']],
-  ])('for an administrator of %s are of %j', async (name, seen) => {
-    const token = await issuerOf(name).mint({ scope: 'edgewarden:read' })
-    const { body } = await world.send({ target: '/.edgewarden/ready', token })
-    const told = (JSON.parse(body).issuers as { issuer: string }[]).map(({ issuer }) => issuer)
-    expect(told).toEqual(expect.arrayContaining(seen.map((one) => issuerOf(one).issuer)))
-    if (name !== 'ops') expect(told).toHaveLength(1)
   })
 })
 

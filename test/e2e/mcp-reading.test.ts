@@ -54,7 +54,6 @@ const call = (name: string, params: object = {}) =>
   JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, ...params } })
 const ECHO = call('echo')
 const PING = { jsonrpc: '2.0', id: 2, method: 'ping' }
-const inMessage = (members: string) => `{"jsonrpc":"2.0","id":1,${members}}`
 
 const modern = (name: string, headers: readonly Header[]): Sent => ({
   headers: [['MCP-Protocol-Version', NEWEST], ...headers],
@@ -72,22 +71,7 @@ const CASES: readonly Case[] = [
     'origin_not_allowed',
     { headers: [PAGE, 'https://evil.example'].map((page) => ['Origin', page]), body: ECHO },
   ],
-  [
-    'with two revisions',
-    400,
-    'revision_unsupported',
-    { headers: ['2025-11-25', NEWEST].map((one) => ['MCP-Protocol-Version', one]), body: ECHO },
-  ],
   ['in gzip that is not said', 400, 'message_malformed', { body: gzipSync(ECHO) }],
-  [
-    'in UTF-16 that is said',
-    415,
-    'message_type_unsupported',
-    {
-      headers: [['Content-Type', 'application/json; charset=utf-16']],
-      body: Buffer.from(ECHO, 'utf16le'),
-    },
-  ],
   ['with a byte order mark', 400, 'message_malformed', { body: `\ufeff${ECHO}` }],
   [
     'of a form',
@@ -106,25 +90,10 @@ const CASES: readonly Case[] = [
     },
   ],
   [
-    'with a hidden second name',
-    400,
-    'message_malformed',
-    { body: inMessage('"method":"tools/call","params":{"name":"echo","n\\u0061me":"drop_table"}') },
-  ],
-  [
     'with a look-alike of a name',
     400,
     'params_ambiguous',
     { body: call('echo', { '\uff4eame': 'drop_table' }) },
-  ],
-  [
-    'that brings a call along, in a revision without batches',
-    400,
-    'batch_not_allowed',
-    {
-      headers: [['MCP-Protocol-Version', '2025-06-18']],
-      body: `[${JSON.stringify(PING)},${ECHO}]`,
-    },
   ],
   [
     'with a forbidden call in its batch',

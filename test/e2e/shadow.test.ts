@@ -57,13 +57,6 @@ function expectNoIdentity(request: RecordedRequest): void {
   expect(JSON.stringify(request.rawHeaders)).not.toContain(SECRET)
 }
 
-/** How the origin asks for its own credentials. */
-const CHALLENGES = {
-  'www-authenticate': 'Basic realm="origin"',
-  'proxy-authenticate': 'Basic realm="proxy"',
-  'dpop-nonce': 'nonce-1',
-}
-
 /** An answer that nothing but the origin gives: status, headers, body. */
 const ORIGIN: readonly [number, Record<string, string>, string] = [
   203,
@@ -173,27 +166,6 @@ describe('a request that would be denied', () => {
     expect(bodyLength).toBe(Buffer.byteLength(ask.body ?? ''))
     if (bodyLength < 1_000) expect(body).toBe(ask.body ?? '')
     expect(line.would_deny).toBe(true)
-  })
-
-  it('is told apart from one whose origin failed too', async () => {
-    const { response, line } = await send({ target: '/v1/dead' })
-    expectDenial(response, 502, 'origin_unreachable')
-    expect(line).toMatchObject({ decision: 'denied', code: 'origin_unreachable', would_deny: true })
-  })
-})
-
-describe('the origin still authenticates', () => {
-  it.each([
-    ['would be denied', undefined],
-    ['is allowed', {}],
-  ])('a request that %s: its own 401 reaches the agent', async (_name, claims) => {
-    world.origin.on('*', reply(401, CHALLENGES, 'who are you'))
-    const { response, line } = await send(claims ? { token: await world.token(claims) } : {})
-    expect(response).toMatchObject({ status: 401, body: 'who are you' })
-    for (const [name, value] of Object.entries(CHALLENGES)) {
-      expect(response.header(name)).toBe(value)
-    }
-    expect(line).toMatchObject({ decision: 'allowed', origin_status: 401 })
   })
 })
 
