@@ -15,14 +15,10 @@ const TOOLS = {
     get_weather: ['weather:read'],
     'files_*': ['files:read'],
     files_write: ['files:write', 'files:audit'],
-    either: { any: ['a', 'b'] },
     read_file: ['files:read:{arguments.path}'],
     pay: { scopes: [], when: 'arguments.amount < 100.0' },
-    plan: { scopes: [], agent_types: ['orchestrator'] },
     free: [],
   },
-  prompts: { greeting: [] },
-  resources: { 'docs://public/*': ['docs:read'] },
 }
 
 const connect = { scopes: ['mcp:connect'] }
@@ -33,30 +29,10 @@ const MCP_TOOLS: readonly Members[] = [
   { match: 'POST /mcp/http', ...connect, mcp: { ...TOOLS, refusals: 'http' } },
   { match: 'POST /mcp/json-rpc', ...connect, mcp: { ...TOOLS, refusals: 'json-rpc' } },
   {
-    match: 'POST /mcp/resources',
-    ...connect,
-    mcp: {
-      tools: { '*': [], delete_item: ['admin'], 'list_*': ['admin'], 'mass_*': ['admin'] },
-      resources: {
-        'docs://*': [],
-        'docs://private/*': ['admin'],
-        'file:///docs/*': [],
-        'file:///docs/secret/*': ['admin'],
-        'file:///docs/plan.txt': ['admin'],
-      },
-    },
-  },
-  {
     match: 'POST /mcp/limited',
     ...connect,
     mcp: TOOLS,
     rate_limit: { limit: 2, period: '1d' },
-  },
-  {
-    match: 'POST /mcp/browser',
-    ...connect,
-    cors: { origins: [PAGE] },
-    mcp: { ...TOOLS, origins: [PAGE] },
   },
 ]
 
@@ -67,9 +43,6 @@ const MCP_READING: Members = {
   mcp: {
     tools: {
       echo: [],
-      'files_*': { scopes: [], when: 'arguments.path == "/public"' },
-      delete: { scopes: [], when: '!has(arguments.options.force)' },
-      clean: { scopes: [], when: 'arguments.items.all(i, !has(i.force))' },
       'Hello, world': [],
     },
     origins: [PAGE],
