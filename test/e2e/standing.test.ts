@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { ALLOWED, clocked, forward, makePatient } from './keys-setting.ts'
+import { revoking } from './revoking.ts'
 import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 
-const PATH = '/.edgewarden/revocations'
 const POLICY = {
   issuer: { admin: 'all' },
   routes: [{ match: 'GET,POST /v1/*', scopes: [] }],
@@ -32,27 +32,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-interface Entry {
-  readonly id: string
-}
-
-const admin = () =>
-  setting.token({ client_id: 'operator', sub: 'operator', scope: 'edgewarden:revoke' })
-
-const revoke = async (gate: Gate, entry: object): Promise<Entry> => {
-  const issuer = setting.issuer.issuer
-  const response = await askGate(gate, PATH, {
-    method: 'POST',
-    token: await admin(),
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ issuer, ...entry }),
-  })
-  expect(response.status).toBe(200)
-  const { revocations } = (await response.json()) as { revocations: Entry[] }
-  expect(revocations).toHaveLength(1)
-  return revocations[0] as Entry
-}
-
+const revoke = (gate: Gate, entry: object) => revoking(setting, gate).revoke(entry)
 const use = async (gate: Gate, token: string) => outcome(await askGate(gate, '/v1/x', { token }))
 
 describe('a revocation', () => {
@@ -86,7 +66,7 @@ describe('a revocation', () => {
     const same = await setting.another(options)
     expect((await use(same, token)).status).toBe(401)
     await same.stop()
-    const lifted = await setting.another({ ...options, gate: { lift: [first.id] } })
+    const lifted = await setting.another({ ...options, gate: { lift: [first] } })
     expect(await use(lifted, token)).toEqual(ALLOWED)
     // Only what is named.
     await revoke(lifted, { kind: 'client', value: 'agent-z' })

@@ -6,6 +6,7 @@ import { serialize } from 'node:v8'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import type { Gate } from '../kit/gate.ts'
+import { revoking } from './revoking.ts'
 import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 
 /** One rule for each kind of what is stored, and one that needs nothing. */
@@ -70,14 +71,7 @@ it('refuses with data of a newer version, and goes on where it is of its own aga
   }
   expect(await all(setting.gate)).toEqual([200, 200, 200, 200])
   await expect.poll(() => stored(setting.gate)).toHaveLength(1)
-  const entry = { kind: 'agent', value: 'revoked', issuer: setting.issuer.issuer }
-  const made = await askGate(setting.gate, '/.edgewarden/revocations', {
-    method: 'POST',
-    token: await setting.token({ scope: 'edgewarden:revoke' }),
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(entry),
-  })
-  expect(made.status).toBe(200)
+  await revoking(setting, setting.gate).revoke({ kind: 'agent', value: 'revoked' })
   const refused = ['token_revoked', 'token_replayed', 'rate_limited', 200]
   expect(await all(setting.gate)).toEqual(refused)
   const published = await keysOf(setting.gate)

@@ -1,9 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import { expect } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { askGate, type Setting } from './setting.ts'
+import { revoking } from './revoking.ts'
+import type { Setting } from './setting.ts'
 
-const PATH = '/.edgewarden/revocations'
 /**
  * `max_staleness` in milliseconds: streams end within it, and for another reason where the set does not
  * answer in two fifths of it, as on a busy machine.
@@ -56,19 +55,8 @@ export const withShortToken = async <T>(
 }
 
 /** Revokes an agent. */
-export const revoke = async (
-  setting: Setting,
-  agent: string,
-  gate: Gate = setting.gate,
-): Promise<void> => {
-  const response = await askGate(gate, PATH, {
-    method: 'POST',
-    token: await setting.token({ client_id: 'operator', scope: 'edgewarden:revoke' }),
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: agent }),
-  })
-  expect(response.status).toBe(200)
-}
+export const revoke = (setting: Setting, agent: string, gate: Gate = setting.gate) =>
+  revoking(setting, gate).revoke({ kind: 'agent', value: agent })
 
 /** What becomes of a stream: told by its end, or by its error. */
 export const fate = async (response: Response) => {
