@@ -110,6 +110,7 @@ export const run = (
 export async function runHere(
   args: readonly string[],
   env: Environment = { USER: 'maria' },
+  { now = () => Date.now() / 1000, stdin = '' }: { now?: () => number; stdin?: string } = {},
 ): Promise<Run> {
   const asJson = args.includes('--json')
   let told = ''
@@ -121,8 +122,8 @@ export async function runHere(
     row.options(command).action(async () => {
       const outcome = await row.run(command.processedArgs, command.opts(), {
         env,
-        now: () => Date.now() / 1000,
-        stdin: async () => '',
+        now,
+        stdin: async () => stdin,
         waiting: {
           elapsed: () => performance.now(),
           sleep: (ms) => sleep(ms),
