@@ -2,6 +2,8 @@ import { globSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { createEncryptionKey, encrypt } from '../../kit/encryption.ts'
+import { createKey, sign } from '../../kit/signing.ts'
 import { folder, runHere } from '../cli/kit.ts'
 import { type Case, type Run, readTranscript, wordsOf } from './transcript.ts'
 
@@ -10,6 +12,40 @@ const NOW = 1_793_491_200
 
 /** With UPDATE_RUNS the transcripts are written anew, to be read before they are committed. */
 const isWritten = process.env.UPDATE_RUNS !== undefined
+
+/** Who signs the tokens, a stranger with the same kid, and whom a token may be encrypted for. */
+const [KEY, STRANGER, OPENER] = await Promise.all([
+  createKey('ES256', 'k1'),
+  createKey('ES256', 'k1'),
+  createEncryptionKey(),
+])
+const CLAIMS = {
+  iss: 'https://auth.acme.dev',
+  aud: 'https://api.acme.dev',
+  sub: 'user-1',
+  client_id: 'planner-7',
+  jti: 'j1',
+  iat: NOW - 10,
+  exp: NOW + 290,
+  scope: 'a:read b:read',
+}
+
+/** What stands for a `{{word}}` of a transcript. */
+const made = async (word: string, claims: string): Promise<string> => {
+  if (word === 'jwk') return JSON.stringify(KEY.jwk)
+  if (word === 'private') return JSON.stringify(KEY.privateJwk)
+  const given = { ...CLAIMS, ...JSON.parse(claims || '{}') }
+  const token = await sign({ typ: 'at+jwt', kid: 'k1' }, given, word === 'forged' ? STRANGER : KEY)
+  return word === 'encrypted' ? encrypt(token, OPENER) : token
+}
+
+const filled = async (text: string): Promise<string> => {
+  let filledText = text
+  for (const [all, word = '', claims = ''] of text.matchAll(/\{\{([a-z]+)(?: (\{.*?\}))?\}\}/g)) {
+    filledText = filledText.replace(all, await made(word, claims))
+  }
+  return filledText
+}
 
 const home = process.cwd()
 const directory = await folder()
@@ -42,7 +78,10 @@ const printed = async ({ command, stdin }: Run, one: Case): Promise<readonly str
   if (words.startsWith('cat ')) {
     return linesOf(await readFile(words.slice(4), 'utf8')).map((line) => `| ${line}`.trimEnd())
   }
-  const { code, stdout, stderr } = await runHere(wordsOf(words), {}, { now: () => NOW, stdin })
+  const { code, stdout, stderr } = await runHere(await Promise.all(wordsOf(words).map(filled)), {}, {
+    now: () => NOW,
+    stdin: await filled(stdin),
+  })
   const told = linesOf(stderr).map((line) => placed(line, one))
   if (!command) {
     // The last line counts mistakes, and that is the exit status.
@@ -82,7 +121,7 @@ for (const path of globSync('*.run', { cwd: import.meta.dirname })) {
       const at = join(directory, `${basename(path)}-${one.i}`)
       for (const [name, text] of one.files) {
         await mkdir(dirname(join(at, name)), { recursive: true })
-        await writeFile(join(at, name), text)
+        await writeFile(join(at, name), await filled(text))
       }
       process.chdir(at)
       for (const run of one.runs) {

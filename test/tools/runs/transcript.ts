@@ -31,7 +31,8 @@ export interface Transcript {
  *     @ NAME          the changes below are of this file, and not of wrangler.toml
  *     -- NAME         a whole file, up to the next line with `$`, `@` or `--`
  *     < text          a line of standard input
- *     {{x*9}}         in any of these is nine times x
+ *     {{x*9}}         in any of these is nine times x; {{token}}, {{token {"scope":"a"}}}, {{forged}}, {{encrypted}} are
+ *                     tokens, and {{jwk}} is the key that verifies them
  *     $ COMMAND       a run, and below it what it prints. Without one it is `$ check`, of which only mistakes are shown.
  *                     `$ cat NAME` shows a file
  */
