@@ -101,21 +101,6 @@ const imports = new Map(
 )
 
 describe('imports', () => {
-  it('are read from every kind of statement', () => {
-    const text = [
-      "import { a } from './a.ts'",
-      "import type { B } from './b.ts'",
-      "import {\n  c,\n  type D,\n} from './c.ts'",
-      "import './d.ts'",
-      "export { e } from './e.ts'",
-      "export * from './f.ts'",
-      "export type { G } from './g.ts'",
-      "const h = await import('./h.ts')",
-      "const text = 'import nothing'",
-      "export const from = 'x'",
-    ].join('\n')
-    expect(importsOf(text)).toEqual([...'abcdefgh'].map((name) => `./${name}.ts`))
-  })
 
   it('of each file are of its own room, or of rooms below', () => {
     expect([...files.keys()].filter((name) => placeOf(name) < 0)).toEqual([])

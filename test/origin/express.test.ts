@@ -11,8 +11,7 @@ import {
   type NodeRequest,
   type NodeResponse,
 } from '../../packages/origin/src/express.ts'
-import { createProcessReplays, requireScope } from '../../packages/origin/src/index.ts'
-import { sendRaw } from '../kit/raw.ts'
+import { requireScope } from '../../packages/origin/src/index.ts'
 import { request } from '../kit/request.ts'
 import type { Members } from '../kit/signing.ts'
 import { AUDIENCE, digestOf, openGate, type TestGate } from './support.ts'
@@ -119,22 +118,6 @@ describe('a handler', () => {
     expect(seen).toEqual([])
   })
 
-  it('is not reached with two assertions', async () => {
-    const { port, seen } = await app()
-    const line = `X-Agent-Assertion: ${await gate.assertion()}\r\n`
-    const head = `GET ${PATH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n`
-    const answer = await sendRaw(port, `${head}${line}${line}\r\n`)
-    expect(JSON.stringify(answer)).toContain('assertion_repeated')
-    expect(seen).toEqual([])
-  })
-
-  it('is not reached where keys cannot be had', async () => {
-    const { port, seen } = await app({ jwksUri: `${gate.issuer.issuer}/none` })
-    const answer = await send(port, await gate.assertion())
-    expect(answer).toMatchObject({ status: 503, code: 'keys_unavailable' })
-    expect([answer.headers.get('retry-after'), seen]).toEqual(['5', []])
-  })
-
   it('that is asked behind a router is held against the whole path', async () => {
     const agents = expressAgent(gate.options)
     const port = await serve((incoming, res) => {
@@ -218,37 +201,6 @@ describe('a body that is bound', () => {
     const { port } = await app({}, PARSERS.raw)
     expect((await send(port, await bound(packed), init)).status).toBe(200)
     expect((await send(port, await bound(BODY), init)).code).toBe('body_mismatch')
-  })
-
-  it('may be had from elsewhere', async () => {
-    const { port } = await app({
-      rawBody: (req) => (req as { kept?: Uint8Array }).kept,
-    })
-    expect((await send(port, await bound(), { method: 'POST', body: BODY })).code).toBe(
-      'body_unavailable',
-    )
-    const kept = await app(
-      { rawBody: (req) => (req as { kept?: Uint8Array }).kept },
-      async (req) => void Object.assign(req, { kept: await bytesOf(req) }),
-    )
-    expect((await send(kept.port, await bound(), { method: 'POST', body: BODY })).status).toBe(200)
-  })
-
-  it('that cannot be had because of a bug is refused', async () => {
-    const { port, seen } = await app({
-      rawBody: () => {
-        throw new Error('a bug')
-      },
-    })
-    const answer = await send(port, await gate.assertion())
-    expect([answer.status, answer.code, seen]).toEqual([500, 'verification_failed', []])
-  })
-
-  it('comes once', async () => {
-    const { port } = await app({ replays: createProcessReplays() }, PARSERS.raw)
-    const assertion = await bound()
-    const post = () => send(port, assertion, { method: 'POST', body: BODY })
-    expect([(await post()).status, (await post()).code]).toEqual([200, 'assertion_replayed'])
   })
 })
 

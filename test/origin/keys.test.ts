@@ -81,30 +81,6 @@ describe('keys', () => {
     expect(asked()).toBe(1)
   })
 
-  it('are shared by calls of verifyAgent, and kept apart by verifiers', async () => {
-    const options = { ...gate.options, clock: { now: () => now } }
-    const call = async () => verifyAgent(requestWith(await gate.assertion()), options)
-    await Promise.all([call(), call()])
-    await call()
-    expect(asked()).toBe(1)
-    await ask()
-    expect(asked()).toBe(2)
-  })
-
-  it('of many gates are not all kept', async () => {
-    const call = async (n: number) =>
-      verifyAgent(requestWith(await gate.assertion()), {
-        ...gate.options,
-        jwksUri: `${gate.issuer.jwksUri}?${n}`,
-        clock: { now: () => now },
-      })
-    for (let n = 0; n < 17; n++) await call(n)
-    await call(16)
-    expect(asked()).toBe(17)
-    await call(0)
-    expect(asked()).toBe(18)
-  })
-
   it('are renewed behind a request in the second half, and awaited after', async () => {
     await ask()
     await settle()

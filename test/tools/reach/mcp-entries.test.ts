@@ -104,83 +104,9 @@ describe('isUsable', () => {
     expect(await used('runs:1', 'all-a')).toEqual(['one', 'either'])
   })
 
-  describe('only on paths that no earlier rule takes', () => {
-    const taken = policy({
-      ISSUERS,
-      ROUTES: [
-        { match: 'GET,POST,DELETE /acme/mcp', scopes: ['other'] },
-        { match: 'POST /blue/mcp', scopes: ['other'] },
-        { match: 'GET,DELETE /red/mcp', scopes: ['other'] },
-        {
-          match: 'GET,POST,DELETE /{tenant}/mcp',
-          scopes: { any: ['mcp', 'mcp:{tenant}'] },
-          mcp: {
-            tools: {
-              free: [],
-              one: ['x:{tenant}'],
-              either: { scopes: { any: ['x:{tenant}', 'y'] } },
-            },
-          },
-        },
-      ],
-    })
-    it.each<[readonly string[], readonly string[]]>([
-      [
-        ['mcp', 'x:zeta'],
-        ['free', 'one', 'either'],
-      ],
-      [['mcp', 'x:acme'], ['free']],
-      [
-        ['mcp', 'x:acme', 'x:zeta'],
-        ['free', 'one', 'either'],
-      ],
-      [
-        ['mcp', 'x:acme', 'y'],
-        ['free', 'either'],
-      ],
-      // Messages to an MCP server are posted: what it takes of another method is no use.
-      [['mcp', 'x:blue'], ['free']],
-      [['mcp:blue', 'y'], []],
-      [
-        ['mcp', 'x:red'],
-        ['free', 'one', 'either'],
-      ],
-    ])('with %j: %j', async (scopes, expected) => {
-      expect(await names({ scopes }, taken)).toEqual(expected)
-    })
-
-    it('also where no scopes are described', async () => {
-      const run = policy({
-        ISSUERS,
-        ROUTES: [
-          { match: 'POST /blue/mcp', scopes: ['other'] },
-          {
-            match: 'GET,POST,DELETE /{run}/mcp',
-            scopes: [],
-            workflow: 'path:run',
-            mcp: { tools: { free: [] } },
-          },
-        ],
-      })
-      expect(await names({ workflow: 'zeta' }, run)).toEqual(['free'])
-      expect(await names({ workflow: 'blue' }, run)).toEqual([])
-    })
-  })
-
   it('by a scope of the gate only of an issuer that may have it', async () => {
     const scopes = ['runs', 'edgewarden:read']
     expect(await names({ scopes })).toContain('kept')
     expect(await names({ scopes, issuer: ISSUERS.beta.issuer })).not.toContain('kept')
-  })
-
-  it('by any of several types where the issuer has those, and by the one type elsewhere', async () => {
-    const typed = async (described: Described) =>
-      (await names({ scopes: ['runs'], ...described })).filter((name) => name !== 'free')
-    expect(await typed({})).toEqual(['typed', 'whole'])
-    const type = 'service ai_agent'
-    expect(await typed({ type })).toEqual(['typed', 'whole'])
-    expect(await typed({ type, issuer: ISSUERS.acme.issuer })).toEqual(['whole'])
-    expect(await typed({ type, issuer: ISSUERS.beta.issuer })).toEqual(['typed'])
-    expect(await typed({ type: 'service' })).toEqual([])
   })
 })

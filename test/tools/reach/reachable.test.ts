@@ -79,52 +79,6 @@ describe('reachable', () => {
     ).toEqual(expected)
   })
 
-  describe('where more values are held than can be tried together', () => {
-    const some = (name: string, count: number) =>
-      Array.from({ length: count }, (_, i) => `${name}:${i}`)
-    const rules = policy({
-      ISSUERS: { acme: ISSUERS.acme },
-      ROUTES: [
-        { match: 'GET /two/{a}/{b}', scopes: ['x:{a}', 'y:{b}'] },
-        { match: 'GET /three/{a}/{b}/{c}', scopes: ['r:{a}', 'r:{b}', 'r:{c}'] },
-        { match: 'GET /any/{a}/{b}', scopes: { any: ['x:{a}', 'y:{b}', 'all'] } },
-        { match: 'GET /typed/{a}/{b}', scopes: ['x:{a}', 'y:{b}'], agent_types: ['sub-agent'] },
-        { match: 'GET /run/{a}/{b}', scopes: ['x:{a}', 'y:{b}'], workflow: 'path:a' },
-      ],
-      SCOPES: { 'all-x': ['x:*'], 'all-y': ['y:*'] },
-    })
-    it.each<[string, Described, string[]]>([
-      ['all', { scopes: some('r', 40) }, ['/three/{a}/{b}/{c} a,b,c']],
-      [
-        'all',
-        { scopes: [...some('x', 1_001), 'y:1'] },
-        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b', '/typed/{a}/{b} a,b', '/run/{a}/{b} a,b'],
-      ],
-      // Of another type it reaches no rule, whatever the values.
-      [
-        'those it is of the type and the workflow for',
-        { scopes: [...some('x', 1_001), 'y:1'], type: 'other', workflow: 'a/b' },
-        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b'],
-      ],
-      [
-        'those it has every scope for',
-        { scopes: [...some('x', 1_001), 'z'], type: 'other' },
-        ['/any/{a}/{b} a,b'],
-      ],
-      [
-        'no value that it needs',
-        { scopes: [...some('x', 1_001), 'y:1', 'all-x', 'all-y'] },
-        ['/two/{a}/{b}', '/any/{a}/{b}', '/typed/{a}/{b}', '/run/{a}/{b}'],
-      ],
-    ])('has %s, and of what it has many', async (_, described, expected) => {
-      const found = await reachable(rules, described)
-      expect(
-        found.map(({ route, many }) => [route.path, many.join()].filter((one) => one).join(' ')),
-      ).toEqual(expected)
-      expect(found.every(({ only }) => only.length === 0)).toBe(true)
-    })
-  })
-
   describe('where an earlier rule takes some paths of a rest', () => {
     const rest = policy({
       ISSUERS: { acme: ISSUERS.acme },
@@ -157,60 +111,6 @@ describe('reachable', () => {
         ),
       ).toEqual(expected)
     })
-  })
-
-  it('has what is in shadow mode, whatever is described', async () => {
-    const shadow = policy({
-      ISSUERS,
-      ROUTES: [
-        {
-          match: 'DELETE /docs/{id}',
-          scopes: ['docs:admin:{id}'],
-          agent_types: ['orchestrator'],
-          issuers: ['beta'],
-          mode: 'shadow',
-        },
-      ],
-    })
-    for (const described of [
-      { scopes: ['nope'] },
-      { type: 'sub-agent', issuer: ISSUERS.acme.issuer },
-      { scopes: ['docs:admin:42'] },
-    ]) {
-      expect(await reachable(shadow, described)).toMatchObject([
-        { route: { path: '/docs/{id}' }, isAnonymous: true, only: [] },
-      ])
-    }
-  })
-
-  it('reads several entity profiles where the issuer has them, and one type elsewhere', async () => {
-    const typed = policy({
-      ISSUERS: { ...ISSUERS, beta: { ...ISSUERS.beta, entity_profiles: true } },
-      ROUTES: [
-        { match: 'GET /one', scopes: [], agent_types: ['ai_agent'] },
-        { match: 'GET /whole', scopes: [], agent_types: ['service ai_agent'] },
-      ],
-    })
-    const reached = async (type: string) =>
-      (await reachable(typed, { type })).map(
-        ({ route, issuers }) => `${route.path} ${issuers.map(({ name }) => name)}`,
-      )
-    expect(await reached('service ai_agent')).toEqual(['/one beta', '/whole acme'])
-    expect(await reached('ai_agent')).toEqual(['/one acme,beta'])
-    expect(await reached('service')).toEqual([])
-  })
-
-  it('has what needs no token, and says so', async () => {
-    const found = await reachable(POLICY, { scopes: [] })
-    expect(found.map(({ route, isAnonymous }) => [route.path, isAnonymous])).toEqual([
-      ['/maybe', true],
-      ['/open', true],
-    ])
-    const held = await reachable(POLICY, { scopes: ['maybe'] })
-    expect(held.map(({ route, isAnonymous }) => [route.path, isAnonymous])).toEqual([
-      ['/maybe', false],
-      ['/open', true],
-    ])
   })
 
   it('holds nothing against an agent that is not known of it', async () => {
