@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { WITH_AUDIT } from '../audit/support.ts'
 import { learned } from '../e2e/learned.ts'
 import { type RunningBrowser, startBrowser } from '../kit/browser.ts'
 import { eventually } from '../kit/eventually.ts'
@@ -255,39 +253,6 @@ describe('the screens', () => {
     await context.close()
   })
 
-  it('have the newest decision first, also after more in a minute than are listed at once', async () => {
-    await Promise.all(Array.from({ length: 150 }, () => send('crowd', '/v1/weak')))
-    await send('last', '/v1/weak')
-    const { context, page } = await open()
-    await enter(page)
-    const row = page.locator('.rows tr[aria-rowindex]').filter({ hasText: 'acme/' })
-    await row.first().getByText('acme/last').waitFor()
-    await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-    await send('newest', '/v1/weak')
-    await page.getByRole('row').filter({ hasText: 'acme/newest' }).waitFor()
-    await eventually(async () =>
-      expect(await page.locator('.rows table').getAttribute('aria-rowcount')).toMatch(/^1[5-9]\d$/),
-    )
-    expect(await row.nth(0).textContent()).toContain('acme/newest')
-    expect(await row.nth(1).textContent()).toContain('acme/last')
-    await context.close()
-  })
-
-  it('find a decision by its request id, and say so where there is none', async () => {
-    const { context, page } = await open()
-    await enter(page)
-    const answer = await send('finder', '/v1/weak')
-    const id = answer.headers.get('x-request-id') ?? ''
-    await page.getByRole('searchbox').fill(id)
-    await page.getByRole('searchbox').press('Enter')
-    await page.getByRole('heading', { name: 'denied scope_missing' }).waitFor()
-    expect(page.url()).toMatch(/\/decisions\/[0-9a-f-]{36}$/)
-    await page.getByRole('searchbox').fill('no-such-id')
-    await page.getByRole('searchbox').press('Enter')
-    await page.getByText('No decision has the id no-such-id').waitFor()
-    await context.close()
-  })
-
   it('kill an agent: its open stream ends, the time is told, and the audit has who it was', async () => {
     const { context, page } = await open()
     await enter(page, { client_id: 'killer' })
@@ -362,66 +327,6 @@ describe('the screens', () => {
     await eventually(() => expect(page.url()).toContain('status=suspended'))
     expect(said).toEqual([])
     await context.close()
-  })
-
-  it('suspend an agent: its open stream ends; resume it', async () => {
-    const { context, page, said } = await open()
-    await enter(page, { client_id: 'alma' })
-    setting.origin.on('/v1/stream', (_, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: begun\n\n')
-    })
-    const granted = { scope: 'reports:write files:delete', act: { sub: 'planner' } }
-    await send('streamer', '/v1/weak', granted)
-    const read = (await send('streamer', '/v1/stream')).text()
-    await page.goto(`${url}/agents`)
-    await eventually(async () => {
-      await page.reload()
-      await page.getByRole('link', { name: 'acme/streamer' }).click({ timeout: 2_000 })
-    })
-    expect(page.url()).toBe(agentAt('streamer'))
-    await page.getByText('reports:write: used').waitFor()
-    await page.getByText('files:delete: not used in 90 days').waitFor()
-    await page.getByRole('link', { name: 'planner' }).waitFor()
-    await page.getByRole('button', { name: 'Suspend' }).click()
-    const dialog = page.getByRole('dialog')
-    await dialog.getByText(/its open streams end\. 2 of its calls were allowed/).waitFor()
-    await dialog.getByLabel('Reason').fill('odd calls')
-    await dialog.getByRole('button', { name: 'Suspend' }).click()
-    await page.getByText(/^Suspended: \d+ of \d+ shards had it after \d+ ms\. It counts/).waitFor()
-    expect(await read).toContain('"code":"agent_suspended"')
-    setting.origin.clear()
-    expect((await send('streamer', '/v1/documents/1')).status).toBe(403)
-    await page.getByText('odd calls').waitFor()
-    await eventually(async () => expect(await actsOf('alma')).toMatch(/"act":"suspend"/))
-    await confirm(page, 'Resume')
-    await page.getByText(/^Resumed: /).waitFor()
-    expect((await send('streamer', '/v1/documents/1')).status).toBe(200)
-    await confirm(page, 'Revoke this agent')
-    await page.getByText(/^Revoked: \d+ of \d+ shards/).waitFor()
-    await confirm(page, 'Lift')
-    await page.getByText(/^Lifted: /).waitFor()
-    expect((await send('streamer', '/v1/documents/1')).status).toBe(200)
-    await page.goto(agentAt('nobody'))
-    await page.getByText('agent_unknown').waitFor()
-    expect(said).toEqual([])
-    await context.close()
-  })
-
-  it('say that there is no registry where AGENTS is not bound', async () => {
-    const { AGENTS: _, ...others } = WITH_AUDIT
-    const gate = { assertion: 'identity', console: { host: 'localhost' } }
-    const without = await startConsole({ gate, durableObjects: others })
-    const { context, page } = await open()
-    try {
-      await page.goto(`http://localhost:${without.gate.port}/#code=${await without.code()}`)
-      await page.getByRole('button', { name: /^Sign in as/ }).click()
-      await page.getByRole('link', { name: 'Agents' }).click()
-      await page.getByText('lacks the binding AGENTS').waitFor()
-    } finally {
-      await context.close()
-      await without.close()
-    }
   })
 
   it('say what a viewer may not do, and what the rules are', async () => {
@@ -645,109 +550,6 @@ describe('attacks', () => {
     await page.getByRole('dialog').getByText('<img src=x').waitFor()
     expect(await page.locator('img, main script').count()).toBe(0)
     expect(said).toEqual([])
-    await context.close()
-  })
-
-  it('a page of another origin can do nothing, nor frame it', async () => {
-    const { context, page } = await open()
-    await enter(page)
-    const evil = createServer((_, response) => {
-      response.writeHead(200, { 'content-type': 'text/html' })
-      response.end('<title>evil</title>')
-    }).listen(0, '127.0.0.1')
-    try {
-      await new Promise((done) => evil.once('listening', done))
-      const { port } = evil.address() as { port: number }
-      // `localhost` at another port is another origin of the same site; the address is another site.
-      for (const host of ['localhost', '127.0.0.1']) {
-        const other = await context.newPage()
-        await other.goto(`http://${host}:${port}/`)
-        const outcomes = await other.evaluate(async (console) => {
-          const tries = [
-            fetch(`${console}/api/policy`, { credentials: 'include' }),
-            fetch(`${console}/api/policy`, { credentials: 'include', mode: 'no-cors' }),
-            fetch(`${console}/api/revocations`, {
-              method: 'POST',
-              credentials: 'include',
-              headers: { 'x-edgewarden-console': '1', 'content-type': 'application/json' },
-              body: '{}',
-            }),
-            fetch(`${console}/session`, {
-              method: 'POST',
-              credentials: 'include',
-              mode: 'no-cors',
-              body: '{}',
-            }),
-          ]
-          return Promise.all(
-            tries.map((one) =>
-              one.then(
-                ({ type, ok }) => `${type} ${ok}`,
-                () => 'refused',
-              ),
-            ),
-          )
-        }, url)
-        // CORP refuses what CORS would make opaque.
-        expect(outcomes).toEqual(['refused', 'refused', 'refused', 'refused'])
-        await other.evaluate(`new Promise((done) => {
-          const frame = document.createElement('iframe')
-          frame.src = '${url}'
-          frame.addEventListener('load', done)
-          document.body.append(frame)
-        }).then(() => true)`)
-        const framed = other.frames().find((frame) => frame !== other.mainFrame())
-        expect(await framed?.locator('main').count()).toBe(0)
-        await other.evaluate(`const form = document.createElement('form')
-          form.method = 'POST'
-          form.action = '${url}/session'
-          document.body.append(form)
-          form.submit()`)
-        await other.getByText('console_request_foreign').waitFor()
-        await other.close()
-      }
-      await page.reload()
-      await page.getByRole('heading', { name: 'Live' }).waitFor()
-    } finally {
-      evil.closeAllConnections()
-      evil.close()
-    }
-    await context.close()
-  })
-
-  it('an origin can set neither the cookie nor a service worker of the console', async () => {
-    const { context, page } = await open()
-    setting.origin.on('*', (request, response) => {
-      const isScript = request.url?.endsWith('.js')
-      response.writeHead(200, {
-        'content-type': isScript ? 'text/javascript' : 'text/html',
-        'service-worker-allowed': '/',
-        'set-cookie': [
-          `${COOKIE}=evil; Path=/; Domain=localhost`,
-          `${COOKIE}=evil; Path=/x; Secure`,
-          `=${COOKIE}=evil; Path=/`,
-        ],
-      })
-      response.end(isScript ? '' : '<title>origin</title>')
-    })
-    // The API is at the address, and its pages are of another origin than the console's.
-    await page.route('**/v1/**', async (route) => {
-      const token = await setting.token({ client_id: 'page' })
-      await route.continue({
-        headers: { ...route.request().headers(), authorization: `Bearer ${token}` },
-      })
-    })
-    await page.goto(`http://127.0.0.1:${setting.gate.port}/v1/documents/page`)
-    await enter(page)
-    const [cookie, ...others] = (await context.cookies(url)).filter(({ name }) => name === COOKIE)
-    expect(others).toEqual([])
-    expect(cookie?.value).not.toBe('evil')
-    expect(
-      await page.evaluate<number>(
-        'navigator.serviceWorker.getRegistrations().then(({ length }) => length)',
-      ),
-    ).toBe(0)
-    setting.origin.clear()
     await context.close()
   })
 })

@@ -4,9 +4,6 @@ import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join, parse as parsePath } from 'node:path'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { Ajv } from 'ajv'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -23,14 +20,7 @@ import { freePort } from '../kit/port.ts'
 import { deployment, ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { hostEnv, run } from './host.ts'
-import {
-  CREATE,
-  compile,
-  createProject,
-  type Project,
-  packCreate,
-  packRepository,
-} from './project.ts'
+import { CREATE, createProject, type Project, packCreate, packRepository } from './project.ts'
 import { type Packed, type Registry, startRegistry } from './registry.ts'
 
 /**
@@ -112,15 +102,6 @@ const inProject = (...command: readonly [string, ...string[]]) =>
   empty.run('env', '-C', project(), ...command)
 
 describe('npm create edgewarden', () => {
-  it('has its licence with it', () => {
-    expect(create.files.map(({ path }) => path).sort()).toEqual([
-      'LICENSE',
-      'README.md',
-      'index.js',
-      'package.json',
-    ])
-  })
-
   it('writes a project', async () => {
     const options = {
       resource: resource(),
@@ -207,76 +188,6 @@ describe('npm create edgewarden', () => {
     expect(total[1]).toBeLessThan(120)
   })
 
-  it('has an MCP server behind it', async () => {
-    const connect = async (scope: string) => {
-      const token = await issuer.token({ ...AGENT, scope, resource: `${resource()}/mcp` })
-      const client = new Client({ name: 'first', version: '1.0.0' })
-      const requestInit = { headers: { authorization: `Bearer ${token}` } }
-      const url = new URL(`${resource()}/mcp`)
-      await client.connect(new StreamableHTTPClientTransport(url, { requestInit }) as Transport)
-      return client
-    }
-    const [one, other] = await Promise.all([
-      connect('mcp:connect mcp:tools'),
-      connect('mcp:connect'),
-    ])
-    const { tools } = await one.listTools()
-    expect(tools.length).toBeGreaterThan(0)
-    // A list has what more scopes would allow too; the call needs them.
-    expect((await other.listTools()).tools).toEqual(tools)
-    const weather = { name: 'get_weather', arguments: { city: 'Bern' } }
-    expect((await one.callTool(weather)).isError ?? false).toBe(false)
-    await expect(other.callTool(weather)).rejects.toThrow('scope_missing')
-    await Promise.all([one.close(), other.close()])
-  })
-
-  it('is built where there is no network and nothing in the environment', async () => {
-    const home = join(directory, 'home')
-    await mkdir(home)
-    const env = {
-      HOME: home,
-      CI: 'true',
-      npm_config_registry: 'http://127.0.0.1:9',
-      npm_config_cache: join(home, 'npm'),
-    }
-    const wrangler = ['npx', 'wrangler', 'deploy', '--dry-run'] as const
-    const { stdout } = await run(project(), wrangler, env)
-    expect(stdout).toContain('valid: 4 rules')
-    expect(stdout).toContain('--dry-run: exiting now')
-  })
-
-  it('has types, by what wrangler makes of it', async () => {
-    await inProject('npx', 'wrangler', 'types')
-    const made: Project = { ...empty, directory: project() }
-    const options = {
-      module: 'esnext',
-      moduleResolution: 'bundler',
-      target: 'es2024',
-      lib: ['es2024'],
-      types: [],
-      strict: true,
-      noEmit: true,
-    }
-    const files = ['src/worker.ts', 'worker-configuration.d.ts']
-    await empty.write('gate/tsconfig.json', JSON.stringify({ compilerOptions: options, files }))
-    await compile(made, 'tsconfig.json')
-  })
-
-  it('is written once', async () => {
-    const again = inProject(
-      'npx',
-      'edgewarden',
-      'init',
-      '--resource',
-      resource(),
-      '--issuer',
-      issuer.issuer,
-      '--mcp',
-      `${mcp.url}/mcp`,
-    )
-    await expect(again).rejects.toThrow('wrangler.toml already exists')
-  })
-
   it('is not deployed with a mistake in its policy', async () => {
     const config = join(project(), 'wrangler.toml')
     const text = readFileSync(config, 'utf8')
@@ -361,15 +272,6 @@ paths = ["/payments"]
     )
     await empty.write('gate/routes/payments.toml', '[[routes]\n')
     await expect(bundle()).rejects.toThrow(`routes/payments.toml:1:10 (${TEAM}): not valid TOML`)
-  })
-
-  it('are not deployed where nothing has written them', async () => {
-    await rules('other')
-    await rm(join(project(), '.wrangler/edgewarden'), { recursive: true })
-    const written = readFileSync(config(), 'utf8')
-    await empty.write('gate/wrangler.toml', written.replace(/\[build\]\ncommand.*\n/, ''))
-    await expect(bundle()).rejects.toThrow('policy.mjs')
-    await empty.write('gate/wrangler.toml', written)
   })
 
   it('are served off Cloudflare', async () => {

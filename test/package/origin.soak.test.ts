@@ -11,7 +11,6 @@ import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { freePort } from '../kit/port.ts'
 import { ROOT } from '../kit/repository.ts'
 import { request } from '../kit/request.ts'
-import { createKey } from '../kit/signing.ts'
 import { AGENT_ISSUER, digestOf, openGate, type TestGate, URL_ } from '../origin/support.ts'
 import { hostEnv } from './host.ts'
 import { compile, createProject, ORIGIN, type Project, packOrigin, tsconfig } from './project.ts'
@@ -209,16 +208,6 @@ describe.each([
     const assertion = await gate.assertion(bound)
     expect(await ask(assertion)).toEqual({ status: 200, id: 'agent-1', issuer: AGENT_ISSUER })
     expect(await ask(assertion)).toMatchObject({ status: 401, code: 'assertion_replayed' })
-  })
-
-  it('takes the other algorithm', async () => {
-    const key = await createKey('Ed25519')
-    gate.issuer.setKeys([gate.issuer.jwk, { ...key.jwk, alg: 'EdDSA' }])
-    const header = { typ: 'agent-assertion+jwt', alg: 'EdDSA', kid: key.kid }
-    const other = await start(bare.directory, 'origin.js')
-    const assertion = await gate.issuer.mintRaw(header, gate.claims(bound), key)
-    expect(await ask(assertion, { by: other })).toMatchObject({ status: 200, id: 'agent-1' })
-    await other.stop()
   })
 
   it('refuses what is not so', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -8,7 +8,7 @@ import { ROOT } from '../kit/repository.ts'
 import { request } from '../kit/request.ts'
 import { createKey } from '../kit/signing.ts'
 import { run } from './host.ts'
-import { compile, createProject, tsconfig } from './project.ts'
+import { compile, tsconfig } from './project.ts'
 import { onNode, onWorkerd, type Served } from './runtimes.ts'
 import { COMPANIONS, openWorld, RESOURCE, type World } from './world.ts'
 
@@ -69,21 +69,6 @@ describe('the tarball', () => {
     const names = (components as { name: string }[]).map(({ name }) => name)
     expect(names.sort()).toEqual([...COMPANIONS, '@marcbachmann/cel-js'].sort())
   })
-
-  it('maps every module and its types to their source', async () => {
-    // The page of the console is a bundle, made of more than one source.
-    const made = paths().filter((path) =>
-      /^lib\/(?!console-page\.js).*(?:\.js|\.d\.ts)$/.test(path),
-    )
-    expect(made.length).toBeGreaterThan(100)
-    for (const path of made) {
-      const map = join(world.project.directory, 'node_modules/edgewarden', `${path}.map`)
-      const { sources } = JSON.parse(await readFile(map, 'utf8')) as { sources: readonly string[] }
-      const found = sources.map((source) => posix.join(posix.dirname(path), source))
-      expect(found).toEqual([path.replace(/^lib\/(.*?)(?:\.js|\.d\.ts)$/, 'src/$1.ts')])
-      expect(paths()).toContain(found[0])
-    }
-  })
 })
 
 describe(`an empty project on ${NODE}`, () => {
@@ -103,23 +88,6 @@ describe(`an empty project on ${NODE}`, () => {
     // An origin is no gate, and tells no resource.
     const list = project.run('npx', 'edgewarden', 'list', '--gate', origin.url, ...key)
     await expect(list).rejects.toThrow('The gate names no resource')
-  })
-
-  it('shares the hono that is there already', async () => {
-    const { directory, registry, tarball } = world
-    const hono = join(directory, 'hono')
-    await mkdir(hono)
-    const manifest = { name: 'hono', version: '4.999.0' }
-    await writeFile(join(hono, 'package.json'), JSON.stringify(manifest))
-    const project = await createProject(join(directory, 'other'), registry)
-    await project.run('npm', 'install', '--package-lock-only', hono, tarball)
-    const lock = await readFile(join(project.directory, 'package-lock.json'), 'utf8')
-    const { packages } = JSON.parse(lock) as { packages: Readonly<Record<string, object>> }
-    const copies = Object.entries(packages).filter(([path]) => /(?:^|\/)hono$/.test(path))
-    expect(copies).toEqual([
-      ['../hono', { version: manifest.version }],
-      ['node_modules/hono', { resolved: '../hono', link: true }],
-    ])
   })
 })
 
@@ -220,14 +188,6 @@ describe.each(RUNTIMES)('on %s', (_, start) => {
       const headers = { authorization: `Bearer ${token}` }
       const answer = await fetch(`http://127.0.0.1:${served.port}/v1/notes`, { headers })
       expect(await answer.text()).toBe('a note')
-    })
-
-    it('takes an upload that is announced', async () => {
-      const token = await world.issuer.mint({ scope: 'notes:write' })
-      const headers = { authorization: `Bearer ${token}`, expect: '100-continue' }
-      const init = { method: 'POST', body: 'to be continued', headers }
-      const answer = await request(served.port, '/v1/notes', init)
-      expect(answer.status).toBe(name === 'hono' ? 201 : 200)
     })
 
     it.each<[string, () => Promise<string | undefined>, number, string]>([

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { createEncryptionKey, encrypt } from '../../kit/encryption.ts'
 import { createKey, sign } from '../../kit/signing.ts'
 import { folder, runHere } from '../cli/kit.ts'
+import { scriptedGate } from './gate.ts'
 import { type Case, type Run, readTranscript, wordsOf } from './transcript.ts'
 
 /** 2026-11-01T00:00:00Z: the time of all runs. */
@@ -32,6 +33,7 @@ const CLAIMS = {
 
 /** What stands for a `{{word}}` of a transcript. */
 const made = async (word: string, claims: string): Promise<string> => {
+  if (word === 'gate') return gate.origin
   if (word === 'jwk') return JSON.stringify(KEY.jwk)
   if (word === 'private') return JSON.stringify(KEY.privateJwk)
   const given = { ...CLAIMS, ...JSON.parse(claims || '{}') }
@@ -48,6 +50,7 @@ const filled = async (text: string): Promise<string> => {
 }
 
 const home = process.cwd()
+const gate = await scriptedGate()
 const directory = await folder()
 afterAll(() => process.chdir(home))
 
@@ -78,7 +81,10 @@ const printed = async ({ command, stdin }: Run, one: Case): Promise<readonly str
   if (words.startsWith('cat ')) {
     return linesOf(await readFile(words.slice(4), 'utf8')).map((line) => `| ${line}`.trimEnd())
   }
-  const { code, stdout, stderr } = await runHere(await Promise.all(wordsOf(words).map(filled)), {}, {
+  const given = await Promise.all(wordsOf(words).map(filled))
+  const args = given.slice(given.findIndex((word) => !/^[A-Z_]+=/.test(word)))
+  const env = given.slice(0, given.length - args.length).map((word) => word.split('='))
+  const { code, stdout, stderr } = await runHere(args, Object.fromEntries(env), {
     now: () => NOW,
     stdin: await filled(stdin),
   })
@@ -97,6 +103,7 @@ const printed = async ({ command, stdin }: Run, one: Case): Promise<readonly str
     ...out.map((line) => line || '~'),
     ...told.map((line) => `! ${line}`),
     ...(code === 0 ? [] : [`exit ${code}`]),
+    ...gate.asked().map((line) => `> ${line}`),
   ]
 }
 
@@ -124,8 +131,11 @@ for (const path of globSync('*.run', { cwd: import.meta.dirname })) {
         await writeFile(join(at, name), await filled(text))
       }
       process.chdir(at)
+      gate.answers(one.files.get('gate') ?? '')
       for (const run of one.runs) {
-        const shown = (await printed(run, one)).map((line) => line.replaceAll(`${at}/`, ''))
+        const shown = (await printed(run, one)).map((line) =>
+          line.replaceAll(`${at}/`, '').replaceAll(gate.origin, '{{gate}}'),
+        )
         const wanted = lines.slice(run.from, run.to)
         if (fits(shown, wanted)) continue
         if (!isWritten) expect(shown).toEqual(wanted)

@@ -31,6 +31,8 @@ export interface Transcript {
  *     @ NAME          the changes below are of this file, and not of wrangler.toml
  *     -- NAME         a whole file, up to the next line with `$`, `@` or `--`
  *     < text          a line of standard input
+ *     gate GET /x 200 [name: value] {}   an answer of the gate at {{gate}}, with a header; the last of several stays.
+ *                     A file `gate` has answers for all cases. What the gate was asked is printed with `>`
  *     {{x*9}}         in any of these is nine times x; {{token}}, {{token {"scope":"a"}}}, {{forged}}, {{encrypted}} are
  *                     tokens, and {{jwk}} is the key that verifies them
  *     $ COMMAND       a run, and below it what it prints. Without one it is `$ check`, of which only mistakes are shown.
@@ -57,6 +59,7 @@ export async function readTranscript(path: string): Promise<Transcript> {
     const begin = at
     const files = new Map(common)
     const runs: Run[] = []
+    const answers: string[] = []
     let name = 'wrangler.toml'
     let stdin = ''
     const starts = (line: string) => /^(\$ |-- |# )/.test(line)
@@ -74,6 +77,10 @@ export async function readTranscript(path: string): Promise<Transcript> {
       } else if (sign === '<') {
         stdin += `${rest}\n`
         at++
+      } else if (line.startsWith('gate ')) {
+        answers.push(line)
+        files.set('gate', `${answers.join('\n')}\n${common.get('gate') ?? ''}`)
+        at++
       } else if (sign === '$' || sign === undefined) {
         const from = sign ? ++at : at
         while (at < lines.length && lines[at] !== '' && !starts(lines[at] ?? '')) at++
@@ -89,7 +96,8 @@ export async function readTranscript(path: string): Promise<Transcript> {
       }
     }
     if (runs.length === 0) runs.push({ command: '', stdin, from: at, to: at })
-    const first = lines.slice(begin, at).find((line) => /^[-+~] /.test(line)) ?? runs[0]?.command
+    const first =
+      lines.slice(begin, at).find((line) => /^[-+~] |^gate /.test(line)) ?? runs[0]?.command
     cases.push({ title: `${heading}: ${first}`, files, runs })
   }
 
