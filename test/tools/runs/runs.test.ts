@@ -77,7 +77,7 @@ const linesOf = (text: string) => text.split('\n').slice(0, -1)
 
 /** Runs a command, and has the lines of a transcript. */
 const printed = async ({ command, stdin }: Run, one: Case): Promise<readonly string[]> => {
-  const [words = '', path] = (command || 'check').split(' | ')
+  const [words = '', path] = (command || one.files.get('default')?.trim() || 'check').split(' | ')
   if (words.startsWith('cat ')) {
     return linesOf(await readFile(words.slice(4), 'utf8')).map((line) => `| ${line}`.trimEnd())
   }

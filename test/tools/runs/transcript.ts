@@ -35,7 +35,8 @@ export interface Transcript {
  *                     A file `gate` has answers for all cases. What the gate was asked is printed with `>`
  *     {{x*9}}         in any of these is nine times x; {{token}}, {{token {"scope":"a"}}}, {{forged}}, {{encrypted}} are
  *                     tokens, and {{jwk}} is the key that verifies them
- *     $ COMMAND       a run, and below it what it prints. Without one it is `$ check`, of which only mistakes are shown.
+ *     $ COMMAND       a run, and below it what it prints. Without one it is `$ check`, or what a file `default` has, of
+ *                     which only mistakes are shown.
  *                     `$ cat NAME` shows a file
  */
 export async function readTranscript(path: string): Promise<Transcript> {
