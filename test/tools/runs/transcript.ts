@@ -79,7 +79,7 @@ export async function readTranscript(path: string): Promise<Transcript> {
         stdin += `${rest}\n`
         at++
       } else if (line.startsWith('gate ')) {
-        answers.push(line)
+        answers.push(long(line))
         files.set('gate', `${answers.join('\n')}\n${common.get('gate') ?? ''}`)
         at++
       } else if (sign === '$' || sign === undefined) {
