@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { type AskedOfMcp, toExplain } from '../../src/gate/answer/mcp-explain.ts'
 import { parseJsonObject } from '../../src/gate/base/json.ts'
 import { createGuard } from '../../src/gate/guard/guard.ts'
@@ -59,135 +59,105 @@ const decide = async (policy: Policy, asked?: AskedOfMcp, headers?: Record<strin
 
 const REVISIONS: readonly McpRevision[] = ['2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28']
 
-describe('a request to an MCP server that is explained', () => {
-  it.each(REVISIONS)('is judged as a client of %s sends it', async (revision) => {
-    const { policy } = factsOf()
-    const ask = async (asked: AskedOfMcp) => (await decide(policy, { revision, ...asked })).code
-    const call = (name: string, given?: Members) =>
-      ask({ method: 'tools/call', name, arguments: given })
-    expect(await call('get_weather')).toBe('passed')
-    expect(await call('forbidden')).toBe('tool_not_allowed')
-    expect(await call('wetter_für_ö')).toBe('tool_not_allowed')
-    expect(await call('=?base64?x?=')).toBe('tool_not_allowed')
-    expect(await call('files_read', { path: 'a' })).toBe('passed')
-    expect(await call('files_read', { path: 'b' })).toBe('scope_missing')
-    expect(await call('files_read', { path: '../a' })).toBe('scope_value_invalid')
-    expect(await ask({ method: 'prompts/get', name: 'greeting' })).toBe('passed')
-    expect(await ask({ method: 'resources/read', name: 'docs://7' })).toBe('passed')
-    expect(await ask({ method: 'resources/read', name: 'x://7' })).toBe('resource_not_allowed')
-    expect(await ask({ method: 'completion/complete', name: 'greeting' })).toBe('passed')
-    expect(await ask({ method: 'completion/complete', name: 'x://{a}' })).toBe(
-      'resource_not_allowed',
-    )
-    expect(await ask({ method: 'subscriptions/listen', name: 'x://7' })).toBe(
-      'resource_not_allowed',
-    )
-    expect(await ask({ method: 'subscriptions/listen' })).toBe('passed')
-    expect(await ask({ method: 'notifications/initialized' })).toBe('passed')
-    expect(await ask({ method: 'logging/setLevel', arguments: { level: 'info' } })).toBe(
-      revision === '2026-07-28' ? 'mcp_method_not_allowed' : 'passed',
-    )
-    expect(await ask({ method: 'tasks/list' })).toBe('mcp_method_not_allowed')
-    expect(await ask({ method: 'tasks/get', name: 'task-1' })).toBe(
-      revision === '2026-07-28' ? 'mcp_method_not_allowed' : 'task_unknown',
-    )
-  })
+type Row = readonly [string, string | undefined, string, (Members | undefined)?]
+const call = (name: string, code: string, given?: Members): Row => ['tools/call', name, code, given]
 
-  it('has its bytes at last, and not what they say as values', async () => {
-    const given = { path: 'a', more: ['held-as-text'] }
-    const asked = { method: 'tools/call', name: 'files_read', arguments: given }
-    const { known } = await decide(factsOf().policy, asked)
-    expect(new TextDecoder().decode(known.held?.bytes)).toContain('held-as-text')
-    expect(known.uses).toMatchObject([{ named: { name: 'files_read', arguments: {} } }])
-    expect(JSON.stringify([known.operation, known.uses, known.evaluatedUses])).not.toContain(
-      'held-as',
-    )
-  })
+it.each(REVISIONS)('explains a request as a client of %s sends it', async (revision) => {
+  const { policy } = factsOf()
+  const isNewest = revision === '2026-07-28'
+  const rows: readonly Row[] = [
+    call('get_weather', 'passed'),
+    call('wetter_für_ö', 'tool_not_allowed'),
+    call('=?base64?x?=', 'tool_not_allowed'),
+    call('files_read', 'passed', { path: 'a' }),
+    call('files_read', 'scope_missing', { path: 'b' }),
+    call('files_read', 'scope_value_invalid', { path: '../a' }),
+    ['prompts/get', 'greeting', 'passed'],
+    ['resources/read', 'docs://7', 'passed'],
+    ['resources/read', 'x://7', 'resource_not_allowed'],
+    ['completion/complete', 'greeting', 'passed'],
+    ['completion/complete', 'x://{a}', 'resource_not_allowed'],
+    ['subscriptions/listen', 'x://7', 'resource_not_allowed'],
+    ['subscriptions/listen', undefined, 'passed'],
+    ['notifications/initialized', undefined, 'passed'],
+    ['logging/setLevel', undefined, isNewest ? 'mcp_method_not_allowed' : 'passed'],
+    ['tasks/get', 'task-1', isNewest ? 'mcp_method_not_allowed' : 'task_unknown'],
+  ]
+  for (const [method, name, code, given] of rows) {
+    const asked = { revision, method, ...(name && { name }), ...(given && { arguments: given }) }
+    expect([method, name, (await decide(policy, asked)).code]).toEqual([method, name, code])
+  }
+})
 
-  it.each<[string, Members, string?]>([
-    ['a prompt is named so', { prompts: { 'team:greet': [] } }, 'prompts'],
-    [
-      'prompts are, and all resources',
-      { prompts: { 'team:*': [] }, resources: { '*': [] } },
-      'prompts',
-    ],
-    ['all prompts are', { prompts: { '*': [] } }, 'prompts'],
-    ['no prompt is', {}],
-    ['resources are', { resources: { 'team:*': [] } }, 'resources'],
-    [
-      'resources are, and all prompts',
-      { prompts: { '*': [] }, resources: { 'team:*': [] } },
-      'resources',
-    ],
-  ])('completes a name with a colon where %s', async (_name, mcp, kind) => {
-    const asked = { method: 'completion/complete', name: 'team:greet' }
-    const { code, known } = await decide(factsOf(mcp).policy, asked)
-    expect(code).toBe(kind ? 'passed' : 'resource_not_allowed')
-    if (kind) expect(known.uses).toMatchObject([{ named: { kind } }])
-  })
+it('explains a request with its bytes at last, and no argument as a value', async () => {
+  const given = { path: 'a', more: ['held-as-text'] }
+  const asked = { method: 'tools/call', name: 'files_read', arguments: given }
+  const { known } = await decide(factsOf().policy, asked)
+  expect(new TextDecoder().decode(known.held?.bytes)).toContain('held-as-text')
+  expect(known.uses).toMatchObject([{ named: { name: 'files_read', arguments: {} } }])
+  const values = JSON.stringify([known.operation, known.uses, known.evaluatedUses])
+  expect(values).not.toContain('held-as')
+})
 
-  it('says the newest revision that the rule has', async () => {
-    const asked = { method: 'tools/call', name: 'get_weather' }
-    for (const revisions of [['2025-06-18'], ['2025-06-18', '2026-07-28'], REVISIONS]) {
-      const { known, code } = await decide(factsOf({ revisions }).policy, asked)
-      expect(code).toBe('passed')
-      expect(known.operation).toMatchObject({ revision: revisions.at(-1) })
-    }
-    const old = { ...asked, revision: '2025-03-26' } as const
-    expect((await decide(factsOf({ revisions: ['2026-07-28'] }).policy, old)).code).toBe(
-      'revision_unsupported',
-    )
-  })
+const [PROMPTS, RESOURCES] = [{ 'team:*': [] }, { 'team:*': [] }]
+it.each<[string, Members, string?]>([
+  ['a prompt is named so', { prompts: { 'team:greet': [] } }, 'prompts'],
+  ['prompts are, and all resources', { prompts: PROMPTS, resources: { '*': [] } }, 'prompts'],
+  ['all prompts are', { prompts: { '*': [] } }, 'prompts'],
+  ['no prompt is', {}],
+  ['resources are, and all prompts', { prompts: { '*': [] }, resources: RESOURCES }, 'resources'],
+])('explains the completion of a name with a colon where %s', async (_name, mcp, kind) => {
+  const asked = { method: 'completion/complete', name: 'team:greet' }
+  const { code, known } = await decide(factsOf(mcp).policy, asked)
+  expect(code).toBe(kind ? 'passed' : 'resource_not_allowed')
+  if (kind) expect(known.uses).toMatchObject([{ named: { kind } }])
+})
 
-  it('begins a session in a revision that has them', async () => {
-    const initialize = { method: 'initialize' }
-    const { code, known } = await decide(factsOf().policy, initialize)
-    expect(code).toBe('passed')
-    const sent = JSON.parse(new TextDecoder().decode(known.held?.bytes))
-    expect(sent.params.protocolVersion).toBe('2025-11-25')
-    for (const revision of REVISIONS.slice(0, -1)) {
-      expect((await decide(factsOf().policy, { ...initialize, revision })).code).toBe('passed')
-    }
-  })
+it('sends the newest revision of the rule, and initialize in one that has sessions', async () => {
+  const asked = { method: 'tools/call', name: 'get_weather' }
+  for (const revisions of [['2025-06-18'], ['2025-06-18', '2026-07-28'], REVISIONS]) {
+    const { known, code } = await decide(factsOf({ revisions }).policy, asked)
+    expect([code, known.operation]).toMatchObject(['passed', { revision: revisions.at(-1) }])
+    // Without a method the connection is explained, and the answer says so.
+    const connection = await decide(factsOf({ revisions }).policy)
+    expect([connection.code, connection.known.uses]).toEqual(['passed', []])
+    expect(connection.note).toMatch(/connection without a message/)
+  }
+  const newest = factsOf({ revisions: ['2026-07-28'] }).policy
+  const old = { ...asked, revision: '2025-03-26' } as const
+  expect((await decide(newest, old)).code).toBe('revision_unsupported')
+  const { code, known } = await decide(factsOf().policy, { method: 'initialize' })
+  expect(code).toBe('passed')
+  const sent = JSON.parse(new TextDecoder().decode(known.held?.bytes))
+  expect(sent.params.protocolVersion).toBe('2025-11-25')
+})
 
-  it('is explained for the connection where it is not told what is asked, and says so', async () => {
-    for (const revisions of [['2026-07-28'], ['2025-11-25'], REVISIONS]) {
-      const { code, note, known } = await decide(factsOf({ revisions }).policy)
-      expect(code).toBe('passed')
-      expect(note).toMatch(/connection without a message/)
-      expect(known.uses).toEqual([])
-    }
-  })
+it('keeps the headers that it is told to send, fitting or not', async () => {
+  const { policy } = factsOf()
+  const asked = { method: 'tools/call', name: 'get_weather' }
+  const codeWith = async (headers: Record<string, string>) =>
+    (await decide(policy, asked, headers)).code
+  expect(await codeWith({ 'mcp-name': 'other' })).toBe('header_mismatch')
+  expect(await codeWith({ 'content-encoding': 'gzip' })).toBe('message_type_unsupported')
+})
 
-  it('has the headers that it is told to have, fitting or not', async () => {
-    const { policy } = factsOf()
-    const asked = { method: 'tools/call', name: 'get_weather' }
-    expect((await decide(policy, asked, { 'mcp-name': 'other' })).code).toBe('header_mismatch')
-    expect((await decide(policy, asked, { 'content-encoding': 'gzip' })).code).toBe(
-      'message_type_unsupported',
-    )
-  })
+it('explains a number that is not exact as one, not as none', async () => {
+  const when = 'arguments.amount == null || arguments.amount < 9.0'
+  const { policy } = factsOf({ tools: { pay: { scopes: [], when } } })
+  const pay = async (amount: string) => {
+    const given = parseJsonObject(`{"amount": ${amount}}`)
+    return (await decide(policy, { method: 'tools/call', name: 'pay', arguments: given })).code
+  }
+  expect(await pay('8.5')).toBe('passed')
+  for (const amount of ['1e400', '8.9999999999999999', '9007199254740993'])
+    expect(await pay(amount)).toBe('condition_error')
+})
 
-  it('has a number that is not exact as one, not as none', async () => {
-    const when = 'arguments.amount == null || arguments.amount < 9.0'
-    const { policy } = factsOf({ tools: { pay: { scopes: [], when } } })
-    const pay = (amount: string) =>
-      decide(policy, {
-        method: 'tools/call',
-        name: 'pay',
-        arguments: parseJsonObject(`{"amount": ${amount}}`),
-      })
-    expect((await pay('8.5')).code).toBe('passed')
-    for (const amount of ['1e400', '8.9999999999999999', '9007199254740993'])
-      expect((await pay(amount)).code).toBe('condition_error')
-  })
-
-  it('stays as it is at any other rule, and says where mcp is for nothing', () => {
-    const { policy } = factsOf()
-    const elsewhere = { ...post(), url: `${RESOURCE}/nowhere` }
-    expect(toExplain(policy, elsewhere, undefined)).toEqual({ request: elsewhere })
-    expect(toExplain(policy, elsewhere, { method: 'ping' }).note).toMatch(/no mcp/)
-    const stream = { ...post(), method: 'GET' }
-    expect(toExplain(policy, stream, undefined).request).toBe(stream)
-  })
+it('leaves a request to any other rule as it is, and says where mcp is for nothing', () => {
+  const { policy } = factsOf()
+  const elsewhere = { ...post(), url: `${RESOURCE}/nowhere` }
+  expect(toExplain(policy, elsewhere, undefined)).toEqual({ request: elsewhere })
+  expect(toExplain(policy, elsewhere, { method: 'ping' }).note).toMatch(/no mcp/)
+  const stream = { ...post(), method: 'GET' }
+  expect(toExplain(policy, stream, undefined).request).toBe(stream)
 })

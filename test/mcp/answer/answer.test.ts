@@ -74,7 +74,7 @@ interface Asked {
 const LIST = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"ok"},{"name":"no"}]}}'
 const FILTERED = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"ok"}]}}'
 
-describe('in a process of its own', () => {
+describe('an answer', () => {
   it.each([
     ['JSON', JSON_TYPE, LIST, FILTERED],
     ['compressed JSON', { ...JSON_TYPE, 'content-encoding': 'gzip' }, gzipSync(LIST), FILTERED],
@@ -88,7 +88,7 @@ describe('in a process of its own', () => {
     ],
     ['events', SSE, `data: ${LIST}\n\n`, `data: ${FILTERED}\n\n`],
     ['nothing hidden', JSON_TYPE, ` ${FILTERED}\n`, ` ${FILTERED}\n`],
-  ])('%s is told without what is not for its reader', async (_name, headers, body, expected) => {
+  ])('of %s is told without what is not for its reader', async (_name, headers, body, expected) => {
     origin.on('/mcp', reply(200, headers, body))
     const response = await start()('tools/list')
     expect([response.status, await response.text()]).toEqual([200, expected])
@@ -105,7 +105,7 @@ describe('in a process of its own', () => {
       { 'content-type': 'application/json;charset=ISO-8859-1' },
       undefined,
     ],
-  ])('JSON that answers no list %s', async (_name, given, headers, expected = given) => {
+  ])('in JSON that answers no list %s', async (_name, given, headers, expected = given) => {
     const send: Send = async () =>
       new Response(given, { headers: { ...JSON_TYPE, etag: '"a"', ...headers } })
     const response = await start()('ping', { send, path: '/bound' })
@@ -114,15 +114,7 @@ describe('in a process of its own', () => {
     expect(response.headers.has('etag')).toBe(false)
   })
 
-  it('a long answer without a list passes as it came', async () => {
-    const long = `{"id":1,"result":{"content":[${'0,'.repeat(1024 * 1024)}0]}}`
-    origin.on('/mcp', reply(200, { ...JSON_TYPE, 'content-length': String(long.length) }, long))
-    const response = await start()('ping')
-    expect(response.headers.get('content-length')).toBe(String(long.length))
-    expect((await response.text()) === long).toBe(true)
-  })
-
-  it('a long answer with a list is none, and is not read on', async () => {
+  it('that is too long and has a list is 502, and is not read on', async () => {
     const cancelled = Promise.withResolvers<unknown>()
     const part = new TextEncoder().encode(`{"id":1,"result":{"tools":[${'0,'.repeat(40_000)}`)
     const body = new ReadableStream<Uint8Array>({
@@ -136,7 +128,7 @@ describe('in a process of its own', () => {
     await cancelled.promise
   })
 
-  it('a list is not asked for any longer when nobody waits for it', async () => {
+  it('is not asked for any longer when nobody waits for it', async () => {
     const written = Promise.withResolvers<void>()
     origin.on('/mcp', (_req, res) => {
       res.writeHead(200, JSON_TYPE)
@@ -150,17 +142,7 @@ describe('in a process of its own', () => {
     expect([(await asked).status, await seen.answered()]).toEqual([502, 'cut'])
   })
 
-  it('a session is sealed, opens, and is known to no other process', async () => {
-    origin.on('/mcp', reply(200, { ...JSON_TYPE, 'mcp-session-id': 'abc' }, '{}'))
-    const ask = start()
-    const session = (await ask('ping')).headers.get('mcp-session-id') ?? ''
-    const again = await ask('ping', { session })
-    expect(again.headers.get('mcp-session-id')).toBe(session)
-    expect(origin.requests[1]?.header('mcp-session-id')).toBe('abc')
-    expect((await start()('ping', { session })).status).toBe(404)
-  })
-
-  it('nothing is told to whom the line has not let pass', async () => {
+  it('is told to nobody who was not let pass', async () => {
     origin.on('/mcp', reply(200, JSON_TYPE, LIST))
     const decided = ({ known, waits, ports }: Decision): Decision =>
       ({ outcome: 'ended', known, waits, ports }) as Decision
@@ -170,42 +152,38 @@ describe('in a process of its own', () => {
   })
 })
 
-describe('a server that is a Worker', () => {
+describe('an answer of a server that is a Worker', () => {
   const path = '/bound'
   const sends =
-    (headers: Record<string, string>, body: string | null, more: object = {}): Send =>
+    (
+      headers: Record<string, string>,
+      body: string | ReadableStream | null,
+      more: object = {},
+    ): Send =>
     async () =>
       Object.assign(new Response(body, { headers }), more)
+  const cut = () => new ReadableStream({ start: (c) => c.error(new Error('gone')) })
+  const hidden = '[{"method":"notifications/resources/updated"}]'
 
   it('is filtered as well, whatever length it says', async () => {
-    const response = await start()('tools/list', {
-      path,
-      send: sends({ ...SSE, 'content-length': '5', etag: '"a"' }, `data: ${LIST}\n\n`),
-    })
+    const headers = { ...SSE, 'content-length': '5', etag: '"a"' }
+    const send = sends(headers, `data: ${LIST}\n\n`)
+    const response = await start()('tools/list', { path, send })
     expect(await response.text()).toBe(`data: ${FILTERED}\n\n`)
     expect([...response.headers.keys()]).not.toContain('content-length')
     expect([...response.headers.keys()]).not.toContain('etag')
   })
 
   it.each([
-    ['a WebSocket', sends({}, null, { webSocket: {} }), 502],
-    [
-      'a message that nobody may read',
-      sends(JSON_TYPE, '[{"method":"notifications/resources/updated"}]'),
-      502,
-    ],
-    ['an empty answer', sends({}, ''), 200],
-    ['a whole page', sends({ 'content-type': 'text/html' }, '<p>'), 502],
-  ])('%s', async (_name, send, status) => {
-    expect((await start()('tools/list', { path, send })).status).toBe(status)
-  })
-
-  it('that breaks off within its JSON is 502', async () => {
-    const body = new ReadableStream({ start: (controller) => controller.error(new Error('gone')) })
-    const send: Send = async () => new Response(body, { headers: JSON_TYPE })
+    ['a WebSocket', sends({}, null, { webSocket: {} }), 502, 'origin_unreachable'],
+    ['a message that nobody may read', sends(JSON_TYPE, hidden), 502, 'mcp_answer_invalid'],
+    ['an empty answer', sends({}, ''), 200, ''],
+    ['a whole page', sends({ 'content-type': 'text/html' }, '<p>'), 502, 'mcp_answer_invalid'],
+    ['JSON that breaks off', sends(JSON_TYPE, cut()), 502, 'origin_unreachable'],
+  ])('may be %s', async (_name, send, status, code) => {
     const response = await start()('tools/list', { path, send })
-    expect(response.status).toBe(502)
-    expect(await response.text()).toContain('origin_unreachable')
+    expect(response.status).toBe(status)
+    expect(await response.text()).toContain(code)
   })
 })
 
@@ -223,7 +201,7 @@ const answerTo = async (messages: unknown, revision: string, response: Response)
   return mcpAnswer(response, request, await createGuard(policyOf())(request))
 }
 
-it('a page is no answer to a batch that asks for a list among others', async () => {
+it('takes no page as the answer to a batch that asks for a list among others', async () => {
   const batch = ['ping', 'tools/list'].map((method, id) => ({ jsonrpc: '2.0', id, method }))
   const page = new Response(`[${LIST}]`, { headers: { 'content-type': 'text/plain' } })
   expect(await answerTo(batch, '2025-03-26', page)).toMatchObject({

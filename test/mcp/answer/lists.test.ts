@@ -35,50 +35,28 @@ describe('a list', () => {
     ['none may be used', '{"tools":[{"name":"no"},{"name":"Ok"}]}', '{"tools":[]}'],
     ['it is empty', '{"tools":[ ]}', 'same'],
     [
-      'it goes on elsewhere',
-      '{"nextCursor":"no","tools":[{"name":"no"}]}',
-      '{"nextCursor":"no","tools":[]}',
-    ],
-    ['it is none', '{"tools":{"name":"no"}}', '{"tools":[]}'],
-    ['it is nothing', '{"tools":null,"x":[1]}', '{"tools":[],"x":[1]}'],
-    [
       'its member is escaped',
       String.raw`{"\u0074ools":[{"\u006eame":"no"}]}`,
       String.raw`{"\u0074ools":[]}`,
     ],
-    [
-      'it is there twice',
-      '{"tools":[{"name":"no"}],"tools":[{"name":"ok"}]}',
-      '{"tools":[],"tools":[{"name":"ok"}]}',
-    ],
-    [
-      'two lists are',
-      '{"tools":[{"name":"no"}],"prompts":[{"name":"no"}]}',
-      '{"tools":[],"prompts":[]}',
-    ],
+    ['it is none', '{"tools":{"name":"no"}}', '{"tools":[]}'],
+    ['it is nothing', '{"tools":null,"x":[1]}', '{"tools":[],"x":[1]}'],
+    ['it is there twice', '{"tools":[{"name":"no"}],"tools":[]}', '{"tools":[],"tools":[]}'],
+    ['it is beside another', '{"tools":[1],"prompts":[1]}', '{"tools":[],"prompts":[]}'],
     ['it is further inside', '{"structuredContent":{"tools":[{"name":"no"}]}}', 'same'],
     [
-      'it may be cached by all',
-      '{"tools":[{"name":"ok"}],"cacheScope":"public"}',
-      '{"tools":[{"name":"ok"}],"cacheScope":"private"}',
+      'all may cache it',
+      '{"tools":[],"cacheScope":"public"}',
+      '{"tools":[],"cacheScope":"private"}',
     ],
-    ['something else may be', '{"cacheScope":"public","content":["tools"]}', 'same'],
+    ['all may cache another', '{"cacheScope":"public","content":["tools"]}', 'same'],
   ])('is told rightly where %s', (_name, given, expected) => {
     expect(redactSteps(result(given))).toBe(expected === 'same' ? 'same' : result(expected))
   })
 
   it.each([
-    '{}',
-    '{"title":"ok"}',
-    '{"name":1}',
-    '{"name":null}',
-    '{"name":["ok"]}',
-    '{"name":"ok","name":"no"}',
-    '{"name":"no","name":"ok"}',
-    '"ok"',
-    'null',
-    '["ok"]',
-    '[{"name":"ok"}]',
+    ...['{}', '{"title":"ok"}', '{"name":1}', '{"name":null}', '{"name":["ok"]}', '"ok"', 'null'],
+    ...['{"name":"ok","name":"no"}', '{"name":"no","name":"ok"}', '["ok"]', '[{"name":"ok"}]'],
   ])('has no place for the entry %s', (entry) => {
     expect(redactSteps(result(`{"tools":[${entry},{"name":"ok"}]}`))).toBe(
       result('{"tools":[{"name":"ok"}]}'),
@@ -173,13 +151,10 @@ describe('a message', () => {
     [String.raw`{"method":"notifications\/resources\/updated","params":{"uri":"no"}}`, 'gone'],
     ['{"method":"x","params":{"uri":"no"},"method":"notifications/resources/updated"}', 'gone'],
     ['{"method":"notifications/resources/list_changed"}', 'same'],
-    ['{"method":"notifications/tools/list_changed"}', 'same'],
     ['{"id":1,"error":{"code":-1,"message":"tools"}}', 'same'],
-    ['{"id":1,"result":"tools"}', 'same'],
     ['{"result":{"tools":[{"name":"no"}]', 'unreadable'],
     ['tools', 'unreadable'],
     ['', 'same'],
-    ['"tools"', 'same'],
     ['[]', 'same'],
   ])('%s is %s', (text, expected) => {
     expect(redactSteps(text)).toBe(expected)

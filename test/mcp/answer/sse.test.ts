@@ -37,14 +37,12 @@ const HIDDEN = '{"method":"notifications/resources/updated","params":{"uri":"no"
 
 describe('an event', () => {
   it.each([
-    ['with a list', `data: ${LIST}\n\n`, `data: ${FILTERED}\n\n`],
-    ['without a space', `data:${LIST}\n\n`, `data: ${FILTERED}\n\n`],
-    ['with CRLF', `id: 7\r\ndata: ${LIST}\r\n\r\n`, `id: 7\ndata: ${FILTERED}\n\n`],
+    ['with CRLF', `id: 7\r\ndata:${LIST}\r\n\r\n`, `id: 7\ndata: ${FILTERED}\n\n`],
     ['with CR', `data: ${LIST}\r\r`, `data: ${FILTERED}\n\n`],
     [
-      'with lines that end in three ways',
-      `data: ${LIST}\rid: 1\r\nretry: 5\n\r`,
-      `data: ${FILTERED}\nid: 1\nretry: 5\n\n`,
+      'with lines that end otherwise',
+      `data: ${LIST}\rid: 1\r\nid: 5\n\r`,
+      `data: ${FILTERED}\nid: 1\nid: 5\n\n`,
     ],
     [
       'in several lines',
@@ -57,8 +55,11 @@ describe('an event', () => {
       'data: {"result":{"tools":[]}}\n\n',
     ],
     ['behind a byte order mark', `\uFEFFdata: ${LIST}\n\n`, `data: ${FILTERED}\n\n`],
-    ['behind a comment', `: hi\ndata: ${LIST}\n\n`, `: hi\ndata: ${FILTERED}\n\n`],
-    ['with another one before', `data: x\n\ndata: ${LIST}\n\n`, `data: x\n\ndata: ${FILTERED}\n\n`],
+    [
+      'behind others',
+      `: hi\n\ndata: x\n\ndata: ${LIST}\n\n`,
+      `: hi\n\ndata: x\n\ndata: ${FILTERED}\n\n`,
+    ],
     [
       'behind a mark, with one before that is not to be told',
       `data: ${HIDDEN}\r\n\r\n\uFEFFdata: ${LIST}\n\n`,
@@ -70,18 +71,13 @@ describe('an event', () => {
       `id: 1\n\n\uFEFFdata: ${LIST}\n\n`,
     ],
     ['that breaks off', `data: x\n\ndata: ${LIST}`, `data: x\n\ndata: ${FILTERED}\n\n`],
-    ['that is not to be told', `data: ${HIDDEN}\n\ndata: x\n\n`, 'data: x\n\n'],
-    [
-      'with CRLF that is not to be told',
-      `data: ${HIDDEN}\r\n\r\ndata: x\r\n\r\n`,
-      'data: x\r\n\r\n',
-    ],
+    ['that is hidden', `data: ${HIDDEN}\r\n\r\ndata: x\r\n\r\n`, 'data: x\r\n\r\n'],
     [
       'whose id stays',
-      `: c\nevent: message\nid: 3\nretry: 1\ndata: ${HIDDEN}\n\n`,
+      `: c\nevent: m\nid: 3\nretry: 1\ndata: ${HIDDEN}\n\n`,
       ': c\nid: 3\nretry: 1\n\n',
     ],
-  ])('%s', async (_name, given, expected) => {
+  ])('%s is filtered', async (_name, given, expected) => {
     expect(await toldText(given)).toBe(expected)
   })
 
@@ -232,16 +228,13 @@ describe('a stream', () => {
   })
 
   it.each([
-    ['too long', `data: ${'y'.repeat(100)}\n\n`, 'Error: An event is longer than the gate buffers'],
-    [
-      'too long so far',
-      `data: ${'y'.repeat(100)}`,
-      'Error: An event is longer than the gate buffers',
-    ],
-    ['no JSON', 'data: {"tools"\n\n', 'Error: An event that may contain a list is not JSON'],
+    ['too long', `data: ${'y'.repeat(100)}\n\n`, 'An event is longer than the gate buffers'],
+    ['too long so far', `data: ${'y'.repeat(100)}`, 'An event is longer than the gate buffers'],
+    ['no JSON', 'data: {"tools"\n\n', 'An event that may contain a list is not JSON'],
   ])('has told all before one that is %s', async (_name, bad, error) => {
     const good = `id: 1\ndata: ${FILTERED}\n\n: c\n\n`
-    expect(await toldBefore(`${good}${bad}`, { ...TERMS, most: 100 })).toBe(`${good}${error}`)
+    const told = await toldBefore(`${good}${bad}`, { ...TERMS, most: 100 })
+    expect(told).toBe(`${good}Error: ${error}`)
   })
 
   const NAN = '{"id":1,"result":{"tools":[{"name":"no","inputSchema":{"default":NaN}}]}}'

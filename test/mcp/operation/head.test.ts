@@ -1,14 +1,17 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { SESSION_TYP } from '../../../src/gate/model/mcp.ts'
 import {
   ask,
   call,
   codeFor,
+  HOLDER,
   mcpOf,
   modern,
   NEWEST,
   OLDER,
   PAGE,
   readBy,
+  sessions,
   type Told,
 } from './support.ts'
 
@@ -26,9 +29,7 @@ const untouched = () =>
 
 it.each<[string, string, Told]>([
   ['upgrade_refused', 'a WebSocket', { method: 'GET', headers: { upgrade: 'websocket' } }],
-  ['upgrade_refused', 'another protocol', { headers: { upgrade: 'h2c' } }],
-  ['upgrade_refused', 'a WebSocket by POST', { headers: { upgrade: 'WebSocket' } }],
-  ['origin_not_allowed', 'a foreign page', { headers: { origin: 'https://evil.example' } }],
+  ['upgrade_refused', 'another protocol by POST', { headers: { upgrade: 'h2c' } }],
   ['origin_not_allowed', 'no page in particular', { headers: { origin: 'null' } }],
   ['origin_not_allowed', 'an empty origin', { headers: { origin: '' } }],
   ['origin_not_allowed', 'two pages', { headers: { origin: `${PAGE}, ${PAGE}` } }],
@@ -36,147 +37,126 @@ it.each<[string, string, Told]>([
   ['origin_not_allowed', 'another port', { headers: { origin: `${PAGE}:8443` } }],
   ['origin_not_allowed', 'another scheme', { headers: { origin: 'http://app.example.com' } }],
   ['origin_not_allowed', 'a longer name', { headers: { origin: `${PAGE}.evil.example` } }],
-  ['origin_not_allowed', 'a foreign page that GETs', { method: 'GET', headers: { origin: 'x' } }],
-  ['revision_unsupported', 'a revision of old', { headers: version('2024-11-05') }],
+  ['origin_not_allowed', 'a page that GETs', { method: 'GET', headers: { origin: 'x' } }],
   ['revision_unsupported', 'one that is not yet', { headers: version('2027-01-01') }],
   ['revision_unsupported', 'two', { headers: version('2025-11-25, 2025-11-25') }],
   ['revision_unsupported', 'an empty one', { headers: version('') }],
   ['revision_unsupported', 'a name of every object', { headers: version('constructor') }],
-  ['revision_unsupported', 'one of GET', { method: 'GET', headers: version('1') }],
-  ['http_method_not_allowed', 'PUT', { method: 'PUT' }],
   ['http_method_not_allowed', 'HEAD', { method: 'HEAD' }],
-  ['http_method_not_allowed', 'OPTIONS', { method: 'OPTIONS' }],
   ['http_method_not_allowed', 'GET of 2026', { method: 'GET', headers: version(NEWEST) }],
-  ['http_method_not_allowed', 'DELETE of 2026', { method: 'DELETE', headers: version(NEWEST) }],
   ['message_type_unsupported', 'no type', { headers: { 'content-type': undefined } }],
-  ['message_type_unsupported', 'text', { headers: { 'content-type': 'text/plain' } }],
-  ['message_type_unsupported', 'gzip', { headers: { 'content-encoding': 'gzip' } }],
   ['message_type_unsupported', 'identity', { headers: { 'content-encoding': 'identity' } }],
-])('%s: %s, before the body is read', async (code, _, told) => {
+  ['session_unknown', 'any text', { headers: { 'mcp-session-id': 'x' } }],
+])('refuses with %s, before the body is read: %s', async (code, _, told) => {
   expect(await codeFor({ ...told, body: untouched() })).toBe(code)
+  expect(await codeFor({ ...told, isHead: true })).toBe(code)
 })
 
-it.each<[string, Told]>([
-  ['a page that is named', { headers: { origin: PAGE } }],
-  ['no page', { headers: {} }],
-  ['a stream', { method: 'GET' }],
-  ...OLDER.map((one): [string, Told] => [
-    `a stream of ${one}`,
-    { method: 'GET', headers: version(one) },
-  ]),
-])('takes %s', async (_, told) => {
-  expect(await codeFor(told)).toBe('ok')
+it('does not know the messages of a head alone', async () => {
+  const value = { operation: { kind: 'mcp', method: 'POST', messages: [] }, held: undefined }
+  expect(await ask({ isHead: true })).toEqual({ ok: true, value })
 })
 
-describe('a revision', () => {
-  it.each(OLDER)('%s is the one that the header says', async (said) => {
-    expect((await readBy({ headers: version(said) })).revision).toBe(said)
-  })
-
-  it('is not known where none is said', async () => {
-    expect(await readBy()).not.toHaveProperty('revision')
-  })
-
-  it('has to be one of the rule', async () => {
-    const mcp = mcpOf({ revisions: ['2025-11-25'] })
-    expect(await codeFor({ mcp, headers: version('2025-11-25') })).toBe('ok')
-    expect(await codeFor({ mcp, headers: version('2025-06-18') })).toBe('revision_unsupported')
-    expect(await codeFor({ mcp, ...modern('ping') })).toBe('revision_unsupported')
-  })
-
-  it('that is not spoken is told back, with those that are', async () => {
-    const mcp = mcpOf({ revisions: ['2025-11-25', NEWEST] })
-    const paramsFor = async (said: string) => {
-      const outcome = await ask({ mcp, headers: version(said) })
-      return outcome.ok ? undefined : outcome.reason.params
-    }
-    const supported = ['2025-11-25', NEWEST]
-    expect(await paramsFor('1999-01-01')).toEqual({ supported, requested: '1999-01-01' })
-    expect(await paramsFor('x'.repeat(999))).toEqual({ supported, requested: 'x'.repeat(32) })
-    expect(await paramsFor('é')).toEqual({ supported })
-  })
-
-  // As a server of 2025-03-26 would, whose clients have no such header.
-  it.each<[string, Told, string]>([
-    ['a message where 2025-03-26 is spoken', {}, 'ok'],
-    [
-      'a message where it is not',
-      { mcp: mcpOf({ revisions: OLDER.slice(1) }) },
-      'revision_unsupported',
-    ],
-    [
-      'a stream where it is not',
-      { method: 'GET', mcp: mcpOf({ revisions: OLDER.slice(1) }) },
-      'revision_unsupported',
-    ],
-    [
-      'a message where only 2026-07-28 is',
-      { mcp: mcpOf({ revisions: [NEWEST] }) },
-      'revision_unsupported',
-    ],
-    [
-      'a stream where only 2026-07-28 is',
-      { method: 'GET', mcp: mcpOf({ revisions: [NEWEST] }) },
-      'http_method_not_allowed',
-    ],
-  ])('need not be said by %s', async (_, told, code) => {
-    expect(await codeFor(told)).toBe(code)
-  })
+it.each(OLDER)('takes the revision %s from the header, of a stream too', async (said) => {
+  const headers = { ...version(said), origin: PAGE }
+  expect((await readBy({ headers })).revision).toBe(said)
+  expect(await codeFor({ method: 'GET', headers })).toBe('ok')
 })
 
-describe('initialize', () => {
-  const initialize = (wanted: unknown, told: Told = {}) =>
-    codeFor({ body: call('initialize', { protocolVersion: wanted, capabilities: {} }), ...told })
+const [ONLY_NEWEST, OTHERS] = [[NEWEST], ['2025-06-18', '2025-11-25']].map((revisions) =>
+  mcpOf({ revisions }),
+) as [ReturnType<typeof mcpOf>, ReturnType<typeof mcpOf>]
+const initialize = (wanted: unknown) => call('initialize', { protocolVersion: wanted })
 
-  it.each([
-    ['2025-11-25', 'ok'],
-    // The server settles for one that it knows, and what comes then says which.
-    ['2025-06-18', 'ok'],
-    ['2024-11-05', 'ok'],
-    ['2030-01-01', 'ok'],
-    [NEWEST, 'ok'],
-    [7, 'params_invalid'],
-    [undefined, 'params_invalid'],
-  ])('for %s: %s', async (wanted, code) => {
-    const mcp = mcpOf({ revisions: ['2025-11-25', NEWEST] })
-    expect(await initialize(wanted, { mcp })).toBe(code)
-  })
-
-  it('is unheard of where only 2026-07-28 is spoken', async () => {
-    const mcp = mcpOf({ revisions: [NEWEST] })
-    expect(await initialize('2024-11-05', { mcp })).toBe('revision_unsupported')
-  })
-
-  it('may come again, in what is spoken already', async () => {
-    expect(await initialize('2025-11-25', { headers: version('2025-06-18') })).toBe('ok')
-    const mcp = mcpOf({ revisions: ['2025-11-25'] })
-    const headers = version('2025-11-25')
-    expect(await initialize('2025-06-18', { mcp, headers })).toBe('ok')
-    const other = version('2025-06-18')
-    expect(await initialize('2025-11-25', { mcp, headers: other })).toBe('revision_unsupported')
-    expect(await initialize('2025-11-25', { headers: version(NEWEST) })).toBe('header_mismatch')
-  })
+// Without a header the revision is 2025-03-26. What `initialize` wants is for the server to judge.
+it.each<[string, string, Told]>([
+  ['ok', 'without a header where 2025-03-26 is spoken', {}],
+  ['revision_unsupported', 'without a header where it is not', { mcp: OTHERS }],
+  ['revision_unsupported', 'a stream without a header', { mcp: OTHERS, method: 'GET' }],
+  ['revision_unsupported', 'without a header where only 2026 is spoken', { mcp: ONLY_NEWEST }],
+  ['http_method_not_allowed', 'a stream there', { mcp: ONLY_NEWEST, method: 'GET' }],
+  ['ok', 'a revision of the rule', { mcp: OTHERS, headers: version('2025-06-18') }],
+  ['revision_unsupported', 'none of the rule', { mcp: OTHERS, headers: version('2025-03-26') }],
+  ['revision_unsupported', 'the newest, not of the rule', { mcp: OTHERS, ...modern('ping') }],
+  ['ok', 'initialize for what it wants', { mcp: OTHERS, body: initialize('2030-01-01') }],
+  ['params_invalid', 'initialize without a revision', { body: initialize(undefined) }],
+  ['revision_unsupported', 'initialize of 2026', { mcp: ONLY_NEWEST, body: initialize(NEWEST) }],
+  ['ok', 'initialize again', { headers: version('2025-06-18'), body: initialize('2025-11-25') }],
+  ['header_mismatch', 'initialize in 2026', { headers: version(NEWEST), body: initialize('x') }],
+])('a revision: %s for %s', async (code, _, told) => {
+  expect(await codeFor(told)).toBe(code)
 })
 
-describe('methods of HTTP', () => {
-  const allowFor = async (told: Told) => {
+it('tells a client the revisions and the methods of HTTP that there are', async () => {
+  const paramsFor = async (told: Told) => {
     const outcome = await ask(told)
-    return outcome.ok ? undefined : outcome.reason.params?.allow
+    return outcome.ok ? undefined : outcome.reason.params
   }
+  const supported = ['2025-06-18', '2025-11-25']
+  const said = (text: string) => paramsFor({ mcp: OTHERS, headers: version(text) })
+  expect(await said('1999-01-01')).toEqual({ supported, requested: '1999-01-01' })
+  expect(await said('x'.repeat(999))).toEqual({ supported, requested: 'x'.repeat(32) })
+  expect(await said('é')).toEqual({ supported })
+  expect(await paramsFor({ method: 'PATCH' })).toEqual({ allow: ['GET', 'POST', 'DELETE'] })
+  const route = { methods: ['POST', 'PATCH'] } as const
+  expect(await paramsFor({ method: 'PATCH', route })).toEqual({ allow: ['POST'] })
+  expect(await paramsFor({ method: 'GET', headers: version(NEWEST) })).toEqual({ allow: ['POST'] })
+})
 
-  it('are told, those of revision and rule', async () => {
-    expect(await allowFor({ method: 'PATCH' })).toEqual(['GET', 'POST', 'DELETE'])
-    expect(await allowFor({ method: 'PATCH', route: { methods: ['POST', 'PATCH'] } })).toEqual([
-      'POST',
-    ])
-    expect(await allowFor({ method: 'GET', headers: version(NEWEST) })).toEqual(['POST'])
-  })
+const by = (id: string, told: Told = {}) => ({
+  ...told,
+  headers: { 'mcp-session-id': id, ...told.headers },
+})
 
-  it.each(['GET', 'DELETE'])('%s has no body', async (method) => {
-    const headers = { 'mcp-session-id': undefined }
-    const body = call('tools/call', { name: 'echo' })
-    expect(await codeFor({ method, headers, body })).toBe(
-      method === 'GET' ? 'body_too_large' : 'session_missing',
-    )
-  })
+it.each(['GET', 'POST', 'DELETE'])('opens a session for its holder only (%s)', async (method) => {
+  const id = await sessions.seal('s-1', HOLDER)
+  expect((await readBy(by(id, { method }))).session).toBe('s-1')
+  for (const changes of [
+    { agent: 'mallory' },
+    { issuer: 'https://other.example' },
+    { subject: 'mallory' },
+    { route: '* /other' },
+    { resource: 'https://other.example' },
+  ]) {
+    const other = await sessions.seal('s-1', { ...HOLDER, ...changes })
+    expect(await codeFor(by(other, { method }))).toBe('session_unknown')
+  }
+})
+
+it('opens no session that was never sealed', async () => {
+  const id = await sessions.seal('s-1', HOLDER)
+  const [header = '', payload = '', signature = ''] = id.split('.')
+  const typed = Buffer.from(header, 'base64url').toString()
+  expect(typed).toContain(SESSION_TYP)
+  const encoded = (text: string) => Buffer.from(text).toString('base64url')
+  const assertion = encoded(typed.replace(SESSION_TYP, 'agent-assertion+jwt'))
+  for (const one of [
+    's-1',
+    '',
+    `${id}, ${id}`,
+    `${id}x`,
+    `${header}.${encoded('{"session":"s-2"}')}.${signature}`,
+    `${assertion}.${payload}.${signature}`,
+  ]) {
+    expect(await codeFor(by(one))).toBe('session_unknown')
+  }
+})
+
+it('ignores a session where the revision has none, and needs one to end it', async () => {
+  expect(await readBy(by('anything', modern('ping')))).not.toHaveProperty('session')
+  expect(await codeFor({ method: 'DELETE' })).toBe('session_missing')
+})
+
+it.each([
+  ['rejects', () => Promise.reject(new Error('down'))],
+  [
+    'throws',
+    () => {
+      throw new Error('down')
+    },
+  ],
+])('refuses a session where opening it %s, and no other request', async (_, open) => {
+  const ports = { sessions: { open } }
+  expect(await codeFor(by('x', { ports }))).toBe('session_unavailable')
+  expect(await codeFor({ ports })).toBe('ok')
 })

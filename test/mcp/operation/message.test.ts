@@ -1,227 +1,220 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../src/gate/base/limits.ts'
-import { ask, call, codeFor, mcpOf, messageBy, modern, notice, readBy } from './support.ts'
+import { operation } from '../../../src/gate/guard/stages/operation.ts'
+import { agentOf, anyRoom, policyOf, routeOf } from '../../kit/facts.ts'
+import {
+  ask,
+  call,
+  codeFor,
+  HOLDER,
+  mcpOf,
+  messageBy,
+  modern,
+  notice,
+  readBy,
+  sessions,
+} from './support.ts'
 
 const encoded = (text: string, ...before: number[]) =>
   new Uint8Array([...before, ...new TextEncoder().encode(text)])
 const PING = JSON.stringify(call('ping'))
+/** `ping` with more members, as they are written. */
+const written = (more: string) => `{"jsonrpc":"2.0","id":1,"method":"ping",${more}}`
 /** A message whose innermost value is so many levels deep. */
 const nested = (levels: number) =>
-  `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":${'['.repeat(levels - 2)}${']'.repeat(levels - 2)}}}`
+  written(`"params":{"x":${'['.repeat(levels - 2)}${']'.repeat(levels - 2)}}`)
+const withId = (id: unknown) => call('ping', undefined, id)
 
-describe('a body is no message', () => {
-  it.each<[string, string | Uint8Array | null]>([
-    ['that is not there', null],
-    ['that is empty', ''],
-    ['that is no JSON', '{"jsonrpc":'],
-    ['with something behind it', `${PING}${PING}`],
-    ['with a comment', `${PING}// x`],
-    ['with a byte order mark', encoded(PING, 0xef, 0xbb, 0xbf)],
-    ['in UTF-16', new Uint8Array(Buffer.from(PING, 'utf16le'))],
-    ['in UTF-16 with its mark', new Uint8Array(Buffer.from(`\ufeff${PING}`, 'utf16le'))],
-    ['that is no UTF-8', encoded(PING.replace('ping', 'p\u00ffng'), 0xff)],
-    ['in over-long UTF-8', encoded(PING, 0xc0, 0xa0)],
-    ['compressed', new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0])],
-    ['that calls two methods', '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}'],
-    [
-      'that calls two, one of them hidden',
-      '{"jsonrpc":"2.0","id":1,"method":"ping","\\u006dethod":"x"}',
-    ],
-    [
-      'with two names',
-      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","name":"x"}}',
-    ],
-    ['with two params', '{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params":{"a":1}}'],
-    [
-      'with two members deep inside',
-      '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":[{"b":1,"b":2}]}}',
-    ],
-    ['with a prototype', '{"jsonrpc":"2.0","id":1,"method":"ping","__proto__":{"method":"x"}}'],
-    ['nested too deeply', nested(LIMITS.messageDepth + 1)],
-    ['nested far too deeply', nested(100_000)],
-  ])('%s', async (_, body) => {
-    expect(await codeFor({ body })).toBe('message_malformed')
-  })
-
-  it.each<[string, unknown]>([
-    ['of another kind', 1],
-    ['null', 'null'],
-    ['of JSON-RPC 1.0', { ...call('ping'), jsonrpc: '1.0' }],
-    ['of no JSON-RPC', { id: 1, method: 'ping' }],
-    ['with a number for a version', { ...call('ping'), jsonrpc: 2.0 }],
-    ['that neither asks nor answers', { jsonrpc: '2.0', id: 1 }],
-    ['that asks and answers', { ...call('ping'), result: {} }],
-    ['that answers in two ways', { jsonrpc: '2.0', id: 1, result: {}, error: {} }],
-    ['that answers nobody', { jsonrpc: '2.0', result: {} }],
-    ['that answers with nothing', { jsonrpc: '2.0', id: 1, result: 1 }],
-    ['whose method is no text', { ...call('ping'), method: 7 }],
-    ['whose method is empty', call('')],
-    ['whose method has a space', call('tools/call ')],
-    ['whose method ends a line', call('tools/call\n')],
-    ['whose method looks like another', call('t\u043e\u043els/call')],
-    ['whose method is full-width', call('\uff54ools/call')],
-    ['whose method is endless', call('x'.repeat(129))],
-    ['whose id is null', call('ping', undefined, null)],
-    ['whose id is an object', call('ping', undefined, {})],
-    ['whose id is a fraction', call('ping', undefined, 1.5)],
-    ['whose id is no exact number', call('ping', undefined, 2 ** 53)],
-    ['whose id is endless', call('ping', undefined, 'x'.repeat(257))],
-    ['whose id is no text', call('ping', undefined, '\ud800')],
-    ['that asks without an id', notice('ping')],
-    ['that asks for a method of its own without an id', notice('x/notifications/y')],
-    ['that notifies with an id', call('notifications/initialized')],
-    ['that notifies with an id of 0', call('notifications/initialized', undefined, 0)],
-    ['that notifies with an empty id', call('notifications/x-y', undefined, '')],
-    ['whose params are a list', { ...call('ping'), params: [] }],
-    ['whose params are null', { ...call('ping'), params: null }],
-    ['with a member of its own', { ...call('ping'), extra: 1 }],
-    ['with a method in another case', { ...call('ping'), Method: 'tools/call' }],
-    [
-      'with params in another case',
-      { ...call('tools/call', { name: 'echo' }), Params: { name: 'x' } },
-    ],
-    ['with params of a long s', { ...call('ping'), 'param\u017f': { name: 'x' } }],
-    [
-      'that answers, with a method in another case',
-      { jsonrpc: '2.0', id: 1, result: {}, METHOD: 'tools/call' },
-    ],
-  ])('%s', async (_, body) => {
-    expect(await codeFor({ body })).toBe('message_invalid')
-  })
+it.each<[string, string | Uint8Array | null]>([
+  ['that is not there', null],
+  ['that is empty', ''],
+  ['with something behind it', `${PING}${PING}`],
+  ['with a comment', `${PING}// x`],
+  ['with a byte order mark', encoded(PING, 0xef, 0xbb, 0xbf)],
+  ['in UTF-16', new Uint8Array(Buffer.from(`\ufeff${PING}`, 'utf16le'))],
+  ['in over-long UTF-8', encoded(PING, 0xc0, 0xa0)],
+  ['that calls two methods', written('"method":"tools/call"')],
+  ['that calls two, one of them hidden', written('"\\u006dethod":"x"')],
+  ['with two members deep inside', written('"params":{"a":[{"b":1,"b":2}]}')],
+  ['with a prototype', written('"__proto__":{"method":"x"}')],
+  ['nested too deeply', nested(LIMITS.messageDepth + 1)],
+  ['nested far too deeply', nested(100_000)],
+])('refuses a body %s as malformed', async (_, body) => {
+  expect(await codeFor({ body })).toBe('message_malformed')
 })
 
-describe('a message', () => {
-  it.each<[string, unknown, object]>([
-    ['a request', call('ping'), { id: 1, method: 'ping' }],
-    ['with an id that is text', call('ping', {}, 'a-1'), { id: 'a-1', method: 'ping' }],
-    ['with an empty id', call('ping', {}, ''), { id: '', method: 'ping' }],
-    ['with an id of 0', call('ping', undefined, 0), { id: 0, method: 'ping' }],
-    [
-      'a notification',
-      notice('notifications/initialized'),
-      { method: 'notifications/initialized' },
-    ],
-    ['a notification of its own', notice('notifications/x-y'), { method: 'notifications/x-y' }],
-    ['an answer', { jsonrpc: '2.0', id: 7, result: { roots: [] } }, { id: 7 }],
-    ['an error', { jsonrpc: '2.0', id: 'x', error: { code: 1, message: '' } }, { id: 'x' }],
-    ['of a method with marks', call('$/x.y_z-1'), { id: 1, method: '$/x.y_z-1' }],
-    [
-      'spread over lines',
-      `\n ${JSON.stringify(call('ping'), undefined, 2)}\r\n`,
-      { id: 1, method: 'ping' },
-    ],
-  ])('is %s', async (_, body, message) => {
-    expect(await messageBy({ body })).toEqual(message)
-  })
+it.each<[string, unknown]>([
+  ['null', 'null'],
+  ['JSON-RPC 1.0', { ...call('ping'), jsonrpc: '1.0' }],
+  ['a number for a version', { ...call('ping'), jsonrpc: 2.0 }],
+  ['what neither asks nor answers', { jsonrpc: '2.0', id: 1 }],
+  ['what asks and answers', { ...call('ping'), result: {} }],
+  ['two answers', { jsonrpc: '2.0', id: 1, result: {}, error: {} }],
+  ['an answer to nobody', { jsonrpc: '2.0', result: {} }],
+  ['a method that is no text', { ...call('ping'), method: 7 }],
+  ['a method with a space', call('tools/call ')],
+  ['a method that looks like another', call('t\u043e\u043els/call')],
+  ['a method without an end', call('x'.repeat(129))],
+  ['an id that is null', withId(null)],
+  ['an id that is a fraction', withId(1.5)],
+  ['an id that is no exact number', withId(2 ** 53)],
+  ['an id without an end', withId('x'.repeat(257))],
+  ['an id that is no text', withId('\ud800')],
+  ['a request without an id', notice('x/notifications/y')],
+  ['a notification with an id of 0', call('notifications/initialized', undefined, 0)],
+  ['a notification with an empty id', call('notifications/x-y', undefined, '')],
+  ['params that are a list', { ...call('ping'), params: [] }],
+  ['params that are null', { ...call('ping'), params: null }],
+  ['a member of its own', { ...call('ping'), extra: 1 }],
+  ['a method in another case', { ...call('ping'), Method: 'tools/call' }],
+  ['params of a long s', { ...call('ping'), 'param\u017f': { name: 'x' } }],
+  ['an answer with a method in another case', { jsonrpc: '2.0', id: 1, result: {}, METHOD: 'x' }],
+])('refuses %s as no message', async (_, body) => {
+  expect(await codeFor({ body })).toBe('message_invalid')
+})
 
-  it('is as deep as is allowed', async () => {
-    expect(await codeFor({ body: nested(LIMITS.messageDepth) })).toBe('ok')
-  })
+it.each<[string, unknown, object]>([
+  ['with an id that is text', call('ping', {}, ''), { id: '', method: 'ping' }],
+  ['with an id of 0', withId(0), { id: 0, method: 'ping' }],
+  ['without an id', notice('notifications/x-y'), { method: 'notifications/x-y' }],
+  ['that answers', { jsonrpc: '2.0', id: 7, result: { roots: [] } }, { id: 7 }],
+  ['with an error', { jsonrpc: '2.0', id: 'x', error: { code: 1, message: '' } }, { id: 'x' }],
+  ['of a method with marks', call('$/x.y_z-1'), { id: 1, method: '$/x.y_z-1' }],
+  ['as deep as is allowed', nested(LIMITS.messageDepth), { id: 1, method: 'ping' }],
+])('reads a message %s', async (_, body, message) => {
+  expect(await messageBy({ body })).toEqual(message)
+})
 
-  it('answers nobody since 2026-07-28', async () => {
-    const { headers = {} } = modern('ping')
-    expect(await codeFor({ headers, body: { jsonrpc: '2.0', id: 1, result: {} } })).toBe(
-      'message_invalid',
-    )
-  })
+it('takes no answers of clients since 2026-07-28', async () => {
+  const body = { jsonrpc: '2.0', id: 1, result: {} }
+  expect(await codeFor({ ...modern('ping'), body })).toBe('message_invalid')
+})
 
-  const MEBIBYTE = 1024 * 1024
-  it.each<[string, string, string]>([
-    ['deep lists', '['.repeat(MEBIBYTE) + ']'.repeat(MEBIBYTE), 'message_malformed'],
-    ['deep objects', `{"a":${'{"a":'.repeat(MEBIBYTE)}`, 'message_malformed'],
-    ['quotes', '"\\"'.repeat(MEBIBYTE), 'message_malformed'],
-    ['backslashes', `{"a":"${'\\'.repeat(4 * MEBIBYTE)}"}`, 'message_invalid'],
-    ['text', JSON.stringify(call('ping', { a: 'x"'.repeat(MEBIBYTE) })), 'ok'],
-    ['members', JSON.stringify(call('ping', { a: Array(100_000).fill({ b: 1 }) })), 'ok'],
-  ])('of many %s is judged in no time', async (_, body, code) => {
-    const mcp = { ...mcpOf(), maxBody: 16 * MEBIBYTE }
-    // Read in the square of its length it would take longer than any test may.
-    expect(await codeFor({ body, mcp })).toBe(code)
-  })
+const MEBIBYTE = 1024 * 1024
+it.each<[string, string, string]>([
+  ['deep lists', '['.repeat(MEBIBYTE) + ']'.repeat(MEBIBYTE), 'message_malformed'],
+  ['quotes', '"\\"'.repeat(MEBIBYTE), 'message_malformed'],
+  ['backslashes', `{"a":"${'\\'.repeat(4 * MEBIBYTE)}"}`, 'message_invalid'],
+  ['members', JSON.stringify(call('ping', { a: Array(100_000).fill({ b: 1 }) })), 'ok'],
+])('judges a message of many %s in no time', async (_, body, code) => {
+  const mcp = { ...mcpOf(), maxBody: 16 * MEBIBYTE }
+  // Read in the square of its length it would take longer than any test may.
+  expect(await codeFor({ body, mcp })).toBe(code)
 })
 
 describe('a batch', () => {
-  const batch = [call('ping'), call('tools/call', { name: 'echo' }, 2), notice('notifications/x')]
-  const inRevision = (said: string | undefined, body: unknown = batch) =>
-    codeFor({ headers: { 'mcp-protocol-version': said }, body })
+  const echo = (id: unknown = 2) => call('tools/call', { name: 'echo' }, id)
+  const batch = [call('ping'), echo(), notice('notifications/x')]
+  const meta = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }
 
-  it('is one of 2025-03-26 alone', async () => {
-    expect(await inRevision('2025-03-26')).toBe('ok')
-    expect(await inRevision(undefined)).toBe('ok')
+  it('is each of its messages, in 2025-03-26 alone', async () => {
+    expect(await readBy({ body: batch })).toMatchObject({
+      isBatch: true,
+      messages: [
+        { id: 1, method: 'ping' },
+        { id: 2, method: 'tools/call', use: { kind: 'tools', name: 'echo' } },
+        { method: 'notifications/x' },
+      ],
+    })
+    expect(await readBy({ body: [call('ping')] })).toMatchObject({ isBatch: true })
     for (const said of ['2025-06-18', '2025-11-25', '2026-07-28']) {
-      expect(await inRevision(said)).toBe('batch_not_allowed')
+      const headers = { 'mcp-protocol-version': said }
+      expect(await codeFor({ headers, body: batch })).toBe('batch_not_allowed')
     }
-    const mcp = mcpOf({ revisions: ['2025-06-18'] })
-    expect(await codeFor({ mcp, body: batch })).toBe('revision_unsupported')
-  })
-
-  it('is each of its messages', async () => {
-    const { messages } = await readBy({ body: batch })
-    expect(messages).toMatchObject([
-      { id: 1, method: 'ping' },
-      { id: 2, method: 'tools/call', use: { kind: 'tools', name: 'echo' } },
-      { method: 'notifications/x' },
-    ])
   })
 
   it.each<[string, readonly unknown[], string]>([
+    ['of as many as are allowed', Array(50).fill(notice('notifications/x')), 'ok'],
+    ['of one more', Array(51).fill(notice('notifications/x')), 'message_invalid'],
     ['of nothing', [], 'message_invalid'],
-    ['of too much', Array(51).fill(notice('notifications/x')), 'message_invalid'],
     ['in a batch', [[call('ping')]], 'message_invalid'],
-    ['with something else', [call('ping'), 'ping'], 'message_invalid'],
     ['with a bad message behind a good one', [call('ping'), call('x y', {}, 2)], 'message_invalid'],
-    ['with a request without an id', [call('ping'), notice('tools/list')], 'message_invalid'],
-    [
-      'with a notification with an id',
-      [call('ping'), call('notifications/x', {}, 2)],
-      'message_invalid',
-    ],
     ['with one id twice', [call('ping'), call('tools/list')], 'message_invalid'],
-    [
-      'that begins a session',
-      [call('initialize', { protocolVersion: '2025-03-26' })],
-      'batch_not_allowed',
-    ],
-    [
-      'with bad params behind good ones',
-      [call('ping'), call('tools/call', {}, 2)],
-      'params_invalid',
-    ],
-    [
-      'with one for another revision',
-      [call('ping', { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } })],
-      'header_mismatch',
-    ],
-  ])('%s is none', async (_, body, code) => {
-    expect(await inRevision('2025-03-26', body)).toBe(code)
+    ['with initialize', [call('initialize', { protocolVersion: 'x' })], 'batch_not_allowed'],
+    ['with bad params', [call('ping'), call('tools/call', {}, 2)], 'params_invalid'],
+    ['with one of another revision', [call('ping', meta)], 'header_mismatch'],
+  ])('%s is judged as a whole', async (_, body, code) => {
+    expect(await codeFor({ body })).toBe(code)
   })
 
-  it('is known as one, also of one', async () => {
-    for (const body of [batch, [call('ping')]])
-      expect(await readBy({ body })).toMatchObject({ isBatch: true })
-    expect(await readBy({ body: call('ping') })).toMatchObject({ isBatch: false })
-  })
-
-  it('is of one where uses of the rule are counted', async () => {
+  it('is of one message where uses of the rule are counted', async () => {
     const route = { rateLimit: { kind: 'exact', per: 'agent', quotas: { daily: 1 } } } as const
-    const calls = Array.from({ length: 50 }, (_, id) => call('tools/call', { name: 'echo' }, id))
-    expect(await codeFor({ body: calls, route })).toBe('batch_not_allowed')
-    expect(await codeFor({ body: calls.slice(0, 2), route })).toBe('batch_not_allowed')
-    expect(await codeFor({ body: calls.slice(0, 1), route })).toBe('ok')
-    expect(await codeFor({ body: calls[0], route })).toBe('ok')
-    expect(await codeFor({ body: calls })).toBe('ok')
+    expect(await codeFor({ body: [echo(1), echo()], route })).toBe('batch_not_allowed')
+    expect(await codeFor({ body: [echo()], route })).toBe('ok')
+  })
+})
+
+describe('a body', () => {
+  const body = ` {"jsonrpc" : "2.0", "id": 1.0, "method":"\\u0070ing"}\n`
+  const sha256 = (text: string, form: 'base64' | 'base64url') =>
+    createHash('sha256').update(text).digest(form)
+
+  it('is held byte for byte', async () => {
+    const { held } = await readBy({ body })
+    expect(new TextDecoder().decode(held?.bytes)).toBe(body)
+    expect(held).not.toHaveProperty('digest')
   })
 
-  it('may be as large as is allowed', async () => {
-    expect(await inRevision('2025-03-26', Array(50).fill(notice('notifications/x')))).toBe('ok')
+  it('has a digest where the origin is told it, and the length that the rule allows', async () => {
+    // The assertion's own bound is lower.
+    const long = JSON.stringify(call('ping', { fill: 'x'.repeat(500) }))
+    const { held } = await readBy({ body: long, binding: 'body' })
+    expect(held?.digest).toBe(sha256(long, 'base64url'))
+    expect(await readBy({ body: long, binding: 'request' })).not.toHaveProperty('held.digest')
+    const none = await readBy({ method: 'GET', binding: 'body' })
+    expect(none.held).toEqual({ bytes: new Uint8Array(), digest: sha256('', 'base64url') })
+  })
+
+  it('is as long as is allowed, and not a byte longer', async () => {
+    const mcp = mcpOf({ max_body: 1_024 })
+    expect(await codeFor({ mcp, body: PING.padEnd(1_024) })).toBe('ok')
+    expect(await codeFor({ mcp, body: PING.padEnd(1_025) })).toBe('body_too_large')
+    expect(await codeFor({ method: 'GET', body: PING })).toBe('body_too_large')
+  })
+
+  it('is compared with the digest that the client sends', async () => {
+    const said = (text: string) => ({ 'content-digest': `sha-256=:${sha256(text, 'base64')}:` })
+    expect(await codeFor({ body, headers: said(body) })).toBe('ok')
+    expect(await codeFor({ body, headers: said('x') })).toBe('digest_mismatch')
+  })
+
+  it('that breaks off is refused', async () => {
+    const broken = new ReadableStream<Uint8Array>({ start: (c) => c.error(new Error('gone')) })
+    expect(await codeFor({ body: broken })).toBe('body_incomplete')
+  })
+
+  it('is read also in shadow mode', async () => {
+    expect(await codeFor({ body: '{', route: { mode: 'shadow' } })).toBe('message_malformed')
   })
 })
 
 it('brings what was read along with a denial that comes after', async () => {
-  const outcome = await ask({ body: call('tools/call', {}, 'call-1') })
-  expect(outcome).toMatchObject({
+  expect(await ask({ body: call('tools/call', {}, 'call-1') })).toMatchObject({
     ok: false,
     reason: { code: 'params_invalid' },
     value: { operation: { kind: 'mcp', messages: [{ id: 'call-1', method: 'tools/call' }] } },
   })
+})
+
+it('shows in an explanation what is used, and no argument', async () => {
+  const session = await sessions.seal('s-1', HOLDER)
+  const headers = { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }
+  const body = call('tools/call', { name: 'echo', arguments: { text: 'confidential' } })
+  const foundBy = async (told: Parameters<typeof ask>[0]) => {
+    const outcome = await ask(told)
+    if (!outcome.ok || 'end' in outcome) throw new Error('not read')
+    return operation.found?.({
+      request: { method: 'POST', url: '', headers: new Headers() },
+      ...{ policy: policyOf(), route: routeOf('* /mcp'), agent: agentOf(), hold: () => anyRoom },
+      ...outcome.value,
+    })
+  }
+  expect(await foundBy({ headers, body })).toEqual({
+    ...{ kind: 'mcp', method: 'POST', revision: '2025-11-25', session: true },
+    messages: [{ method: 'tools/call', tools: ['echo'] }],
+    body: JSON.stringify(body).length,
+  })
+  const messages = expect.stringContaining('not known')
+  expect(await foundBy({ isHead: true })).toMatchObject({ session: false, messages })
 })

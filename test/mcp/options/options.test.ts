@@ -19,13 +19,12 @@ const scopesOf = (mcp: McpRule, name: string) =>
   mcp.names.tools.find(name)?.scopes.scopes.map(({ source }) => source)
 
 describe('mcp', () => {
-  it('has defaults', () => {
-    const mcp = ruleOf(TOOLS)
-    expect(mcp).toMatchObject({ maxBody: 1_048_576, refusals: 'auto' })
-    expect([...mcp.revisions]).toEqual(MCP_REVISIONS)
-    expect([mcp.origins.size, mcp.methods.size]).toEqual([0, 0])
-    expect(mcp.names.prompts.all).toEqual([])
-    expect(rule({}).mcp).toBeUndefined()
+  it('has defaults, and shows no kind of which nothing is named', () => {
+    expect(showPolicy(policy({ ROUTES: routes(TOOLS) })).routes[0]?.mcp).toEqual({
+      ...TOOLS,
+      ...{ methods: [], revisions: [...MCP_REVISIONS], origins: [], max_body: 1_048_576 },
+      ...{ refusals: 'auto', list: 'obtainable' },
+    })
   })
 
   it('takes everything it may be told, and shows it as it is written', () => {
@@ -51,23 +50,11 @@ describe('mcp', () => {
     expect(Object.isFrozen(read.routes[0]?.mcp)).toBe(true)
   })
 
-  it('offers scopes in the metadata, without needing them', () => {
-    const mcp = { ...TOOLS, offered_scopes: ['files:read', 'pay'] }
-    const read = policy({ ROUTES: routes(mcp) })
-    const [route] = read.routes
-    const needed = route?.scopes.scopes.map(({ source }) => source) ?? []
-    expect(needed).not.toContain('pay')
-    expect(read.resources.get(route?.resource ?? '')?.scopes).toEqual([
-      ...needed,
-      'files:read',
-      'pay',
-    ])
-  })
-
   it.each<[object, readonly string[]]>([
     [{}, ['a', 'b', 'c']],
     [{ offered_scopes: [] }, []],
-  ])('offers the scopes of all names without templates, unless they are set: %j', (more, names) => {
+    [{ offered_scopes: ['files:read', 'pay'] }, ['files:read', 'pay']],
+  ])('offers in the metadata the scopes of all names, unless they are set: %j', (more, names) => {
     const mcp = {
       tools: { one: ['a', 'x:{arguments.id}'], two: { any: ['b', 'a'] } },
       prompts: { three: { scopes: ['c'], agent_types: ['agent'] } },
@@ -77,18 +64,6 @@ describe('mcp', () => {
     const [route] = read.routes
     const needed = route?.scopes.scopes.map(({ source }) => source) ?? []
     expect(read.resources.get(route?.resource ?? '')?.scopes).toEqual([...needed, ...names])
-  })
-
-  it('is shown without the kinds of which nothing is named', () => {
-    expect(showPolicy(policy({ ROUTES: routes(TOOLS) })).routes[0]?.mcp).toEqual({
-      tools: { read: ['files:read'] },
-      methods: [],
-      revisions: [...MCP_REVISIONS],
-      origins: [],
-      max_body: 1_048_576,
-      refusals: 'auto',
-      list: 'obtainable',
-    })
   })
 
   it('keeps names that objects have by themselves', () => {
@@ -118,74 +93,39 @@ describe('mcp', () => {
     }
   })
 
-  it.each([
-    ['', /tools\[""\]: .*is not a valid name/],
-    ['a*b', /tools\["a\*b"\]: .*only at the end/],
-    ['*a', /only at the end/],
-    ['a**', /only at the end/],
-    [' a', /is not a valid name/],
-    ['a\tb', /is not a valid name/],
-    ['a\u200bb', /is not a valid name/],
-    ['a\u202eb', /is not a valid name/],
-    ['a\u00a0b', /is not a valid name/],
-    ['\ud800', /is not a valid name/],
-    ['a'.repeat(129), /is not a valid name/],
-    [`${'a'.repeat(128)}*`, /is not a valid name/],
-  ])('no tool has the name %j', (name, message) => {
-    const found = wrong({ tools: { [name]: [] } })
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(message)
-    expect(wrong({ prompts: { [name]: [] } })).toHaveLength(1)
-  })
-
-  it.each(['a', 'get weather', 'größe', '天気', 'a'.repeat(128), '*', 'a*', 'a.b/c-d_e:f'])(
-    'a tool can have the name %j',
+  it.each(['', 'a*b', '*a', 'a**', ' a', 'a\tb', 'a\u200bb', '\ud800', `${'a'.repeat(128)}*`])(
+    'has no tool and no prompt with the name %j',
     (name) => {
-      expect(wrong({ tools: { [name]: [] } })).toEqual([])
+      const message = /is not a valid name|only at the end/
+      for (const kind of ['tools', 'prompts']) {
+        expect(wrong({ [kind]: { [name]: [] } })).toEqual([expect.stringMatching(message)])
+      }
     },
   )
 
+  it('may have names of every language', () => {
+    const names = ['get weather', 'größe', '天気', 'a'.repeat(128), '*', 'a*', 'a.b/c-d_e:f']
+    const tools = Object.fromEntries(names.map((name) => [name, []]))
+    const uris = ['file:///docs/*', 'file:///a..b/v1.2/.hidden', 'memo://*', 'note:a%20b', '*']
+    const resources = Object.fromEntries(uris.map((uri) => [uri, []]))
+    expect(wrong({ tools, resources })).toEqual([])
+  })
+
   it.each([
-    ['docs', /is not a valid name/],
     ['/docs/*', /is not a valid name/],
-    ['file:///a b', /is not a valid name/],
     ['file:///ä', /is not a valid name/],
     ['file:///a*b', /only at the end/],
-    ['file:///docs/../etc', /two ways/],
     ['file:///docs/%2e%2E/etc', /two ways/],
-    ['file:///docs/..%2fetc/*', /two ways/],
-    ['file:///docs/..', /two ways/],
-    ['file:///docs/.', /two ways/],
     ['file:///docs\\..\\x', /two ways/],
-    ['file:///docs?p=../x', /two ways/],
     ['file:///docs%00', /two ways/],
-    ['file:///docs%252e', /two ways/],
     ['file:///docs%2*', /two ways/],
-    ['file:///100%', /two ways/],
     ['https://api.example.com*', /hosts that begin like this one/],
-    ['https://*', /hosts that begin like this one/],
-  ])('no resource has the name %j', (name, message) => {
-    const found = wrong({ resources: { [name]: [] } })
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(message)
+  ])('has no resource with the name %j', (name, message) => {
+    expect(wrong({ resources: { [name]: [] } })).toEqual([expect.stringMatching(message)])
   })
 
-  it.each([
-    'file:///docs/*',
-    'file:///home/.*',
-    'file:///a..b/v1.2/.hidden',
-    'https://api.example.com/*',
-    'memo://*',
-    'urn:isbn:*',
-    'note:a%20b',
-    '*',
-  ])('a resource can have the name %j', (name) => {
-    expect(wrong({ resources: { [name]: [] } })).toEqual([])
-  })
-
-  it.each([
-    [{ tools: { a: 'x' } }, /tools\.a: must be a list of scopes, \{ any = \[...\] \}, or a table/],
-    [{ tools: { a: null } }, /tools\.a: must be a list of scopes/],
+  it.each<[object, RegExp]>([
+    [{ tools: { a: null } }, /tools\.a: must be a list of scopes, \{ any = \[...\] \}, or a table/],
     [{ tools: { a: { agent_types: ['x'] } } }, /tools\.a\.scopes: is required/],
     [{ tools: { a: { scopes: [], wen: '' } } }, /tools\.a\.wen: .*did you mean `when`\?/],
     [{ tools: { a: { any: [] } } }, /tools\.a\.any: must not be an empty list/],
@@ -195,29 +135,21 @@ describe('mcp', () => {
     [{ tools: { a: { scopes: { any: [7] } } } }, /tools\.a\.scopes\.any\[0\]: must be a string/],
     [{ tools: { a: { scopes: [], agent_types: [] } } }, /agent_types: must not be an empty list/],
     [{ methods: ['tools/call'] }, /methods\[0\]: .*must not be listed/],
-    [{ methods: ['initialize'] }, /must not be listed/],
     [{ methods: ['notifications/progress'] }, /must not be listed/],
-    [{ methods: ['completion/complete'] }, /must not be listed/],
-    [{ methods: ['a b'] }, /is not a method name/],
     [{ methods: ['a*'] }, /is not a method name/],
     [{ ...TOOLS, revisions: ['2024-11-05'] }, /revisions\[0\]: unknown value/],
-    [{ ...TOOLS, revisions: [] }, /revisions: must not be an empty list/],
     [{ ...TOOLS, origins: ['*'] }, /origins\[0\]: must name each origin/],
     [{ ...TOOLS, origins: ['http://app.example.com'] }, /origins\[0\]: .*loopback/],
-    [{ ...TOOLS, origins: ['https://app.example.com/'] }, /origins\[0\]: must be an origin/],
     [{ ...TOOLS, origins: ['https://App.example.com'] }, /origins\[0\]: must be/],
     [{ ...TOOLS, origins: ['https://app.example.com:443'] }, /origins\[0\]: must be an origin/],
     [{ ...TOOLS, origins: ['null'] }, /origins\[0\]: must be/],
     [{ ...TOOLS, max_body: 1_023 }, /max_body: must be a number of bytes from 1024/],
     [{ ...TOOLS, max_body: 4_194_305 }, /max_body: must be/],
-    [{ ...TOOLS, max_body: '1MB' }, /max_body: must be/],
     [{ ...TOOLS, offered_scopes: ['a b'] }, /offered_scopes\[0\]: must be one scope/],
     [{ ...TOOLS, offered_scopes: ['edgewarden:read'] }, /offered_scopes\[0\]: .*endpoints/],
     [{ ...TOOLS, refusals: 'https' }, /refusals: .*did you mean `http`\?/],
-  ])('%j is a mistake', (mcp, message) => {
-    const found = wrong(mcp)
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(message)
+  ])('refuses %j as a mistake', (mcp, message) => {
+    expect(wrong(mcp)).toEqual([expect.stringMatching(message)])
   })
 
   it('reports every mistake at once', () => {
@@ -232,105 +164,91 @@ describe('mcp', () => {
   })
 })
 
-describe('templates of a use', () => {
+describe('a scope with a template', () => {
+  const template = (scope: string) =>
+    wrong({ tools: { a: [scope] } }, { match: 'POST /{tenant}/mcp' })
+
   it.each([
-    'files:read:{arguments.path}',
     'files:{arguments.root}:{arguments.path}',
     'files:{arguments.a-b.c_d.$e}',
     'files:{tenant}:{arguments.path}',
-    'files:{tenant}/{arguments.x}'.replace('/', '|'),
     'files:{arguments.path}.lock',
-    'files:{tenant}',
     '{tenant}:read',
-  ])('%s', (scope) => {
-    expect(wrong({ tools: { a: [scope] } }, { match: 'POST /{tenant}/mcp' })).toEqual([])
+  ])('may be %s', (scope) => {
+    expect(template(scope)).toEqual([])
   })
 
   it.each([
-    ['{arguments.scope}', /begin with text of your own/],
     ['{arguments.scope}:read', /begin with text of your own/],
     ['{tenant}:{arguments.path}', /begin with text of your own/],
     ['files{arguments.path}', /begin with text of your own/],
-    ['files/{arguments.path}', /begin with text of your own/],
     ['files:x{arguments.path}', /begin with text of your own/],
     ['files:{arguments.a}{arguments.b}', /two parameters/],
     ['files:{arguments.a}/{arguments.b}', /two parameters/],
     ['files:{arguments.a}:x{arguments.b}', /begin with text of your own/],
     ['files:{arguments}', /unknown path parameter `arguments`/],
-    ['files:{arguments.}', /an argument is written \{arguments\.name\}/],
-    ['files:{arguments..a}', /an argument is written/],
+    ['files:{arguments..a}', /an argument is written \{arguments\.name\}/],
     ['files:{arguments.a[0]}', /an argument is written/],
-    ['files:{argument.a}', /an argument is written/],
     ['files:{tenannt}', /did you mean `tenant`\?/],
     ['files:{arguments.a}:{other}', /unknown path parameter `other`/],
-  ])('%s is a mistake', (scope, message) => {
-    const found = wrong({ tools: { a: [scope] } }, { match: 'POST /{tenant}/mcp' })
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(/^ROUTES\[0\]\.mcp\.tools\.a/)
-    expect(found[0]).toMatch(message)
+  ])('may not be %s', (scope, message) => {
+    expect(template(scope)).toEqual([expect.stringMatching(message)])
+    expect(template(scope)[0]).toMatch(/^ROUTES\[0\]\.mcp\.tools\.a/)
   })
 
   it.each<[unknown, string]>([
-    [
-      ['r:{arguments.id}'],
-      ': `r:{arguments.id}`: takes an argument, and resources are read without',
-    ],
-    [
-      { any: ['a', 'r:{tenant}:{arguments.id}'] },
-      ': `r:{tenant}:{arguments.id}`: takes an argument',
-    ],
+    [{ any: ['a', 'r:{tenant}:{arguments.id}'] }, ': `r:{tenant}:{arguments.id}`: takes an arg'],
     [
       { scopes: [], when: 'arguments.z == 1.0' },
-      '.when: reads `z` of the arguments, and resources are read',
+      '.when: reads `z` of the arguments, and resources',
     ],
     [{ scopes: [], when: '!has(arguments.z)' }, '.when: reads `z` of the arguments'],
-  ])('are none of a resource, where they take arguments: %j', (needs, message) => {
-    const found = wrong({ resources: { 'x:y': needs } }, { match: 'POST /{tenant}/mcp' })
+  ])('of a resource takes no arguments: %j', (needs, message) => {
+    const changes = { match: 'POST /{tenant}/mcp' }
+    const found = wrong({ resources: { 'x:y': needs } }, changes)
     expect(found).toEqual([expect.stringContaining(`ROUTES[0].mcp.resources["x:y"]${message}`)])
-    for (const kind of ['tools', 'prompts']) {
-      expect(wrong({ [kind]: { a: needs } }, { match: 'POST /{tenant}/mcp' })).toEqual([])
-    }
+    for (const kind of ['tools', 'prompts'])
+      expect(wrong({ [kind]: { a: needs } }, changes)).toEqual([])
+    const ofPath = { scopes: ['r:{tenant}'], when: 'request.params.tenant == token.tenant' }
+    expect(wrong({ resources: { 'x:y': ofPath } }, changes)).toEqual([])
   })
 
-  it('of a resource take the path', () => {
-    const needs = { scopes: ['r:{tenant}'], when: 'request.params.tenant == token.tenant' }
-    expect(wrong({ resources: { 'x:y': needs } }, { match: 'POST /{tenant}/mcp' })).toEqual([])
-  })
-
-  it('are none of a rule', () => {
+  it('of a rule takes no arguments', () => {
     expect(wrong(TOOLS, { scopes: ['files:{arguments.path}'] })).toEqual([
       'ROUTES[0].scopes[0]: `files:{arguments.path}`: a path parameter is written {name}',
     ])
   })
 })
 
-describe('mcp and the rest of its rule', () => {
-  it.each([
+const warnings = (vars: Parameters<typeof parse>[0]): readonly string[] => {
+  const parsed = parse(vars)
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason, undefined, 2))
+  return parsed.value.warnings.map(({ path, message }) => `${path}: ${message}`)
+}
+
+describe('a rule with mcp', () => {
+  const condition = (when: unknown) => ({ tools: { a: { scopes: [], when } } })
+
+  it.each<[object, RegExp, object?]>([
     [{ access: 'optional' }, /^ROUTES\[0\]\.mcp: is only for rules with access = "required"/],
     [{ forward_token: true }, /^ROUTES\[0\]\.forward_token: must be left out with mcp/],
     [{ match: '* /mcp' }, /^ROUTES\[0\]\.match: takes `PUT`, `PATCH`, `OPTIONS`/],
     [{ match: 'GET /mcp' }, /^ROUTES\[0\]\.match: must take POST/],
-  ])('%j is a mistake', (changes, message) => {
-    const found = wrong(TOOLS, changes)
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(message)
+    [{ when: 'arguments.id == "a"' }, /^ROUTES\[0\]\.when: .*unknown variable `arguments`/],
+    [{}, /tools\.a\.when: unknown path parameter/, condition('request.params.id == arguments.id')],
+  ])('is a mistake with %j', (changes, message, mcp = TOOLS) => {
+    expect(wrong(mcp, changes)).toEqual([expect.stringMatching(message)])
   })
 
-  it('is for no public rule', () => {
-    const found = mistakes({ ROUTES: [{ match: 'POST /mcp', access: 'public', mcp: TOOLS }] })
-    expect(found).toEqual([
-      'ROUTES[0].mcp: is only for rules with access = "required": this one is public',
-    ])
-  })
-
-  it('needs keys to sign with', () => {
+  it('is a mistake where it is public, and where no keys sign', () => {
+    const open = mistakes({ ROUTES: [{ match: 'POST /mcp', access: 'public', mcp: TOOLS }] })
+    expect(open).toEqual([expect.stringMatching(/^ROUTES\[0\]\.mcp: .*this one is public$/)])
     const off = { ...GATE, assertion: 'off' }
-    const found = mistakes({ GATE: off, ROUTES: routes(TOOLS) })
-    expect(found.join()).toMatch(/^ROUTES\[0\]\.mcp: needs the keys/)
-    expect(mistakes({ GATE: off })).toEqual([])
+    const unsigned = mistakes({ GATE: off, ROUTES: routes(TOOLS) })
+    expect(unsigned).toEqual([expect.stringMatching(/^ROUTES\[0\]\.mcp: needs the keys/)])
   })
 
-  it('is enforced in shadow mode', () => {
+  it('is enforced in shadow mode, and says so', () => {
     const shadow = { GATE: { ...GATE, mode: 'shadow' }, ROUTES: routes(TOOLS) }
     expect(policy(shadow).routes[0]?.mode).toBe('enforce')
     expect(warnings(shadow)).toContain(
@@ -342,29 +260,16 @@ describe('mcp and the rest of its rule', () => {
     expect(wrong(TOOLS, { inject: { 'X-Key': `\${KEY}` } })).toEqual([])
   })
 
-  it('has conditions that read what is there', () => {
-    const use = (when: unknown) => ({ tools: { a: { scopes: [], when } } })
-    expect(wrong(use('request.params.id == arguments.id')).join()).toMatch(
-      /^ROUTES\[0\]\.mcp\.tools\.a\.when: unknown path parameter `id`/,
-    )
+  it('has no conditions on identity headers', () => {
     const gate = { ...GATE, identity_prefix: 'x-caller-' }
     const when = { condition: 'request.headers["x-caller-id"] == "a"', headers: ['x-caller-id'] }
-    expect(mistakes({ GATE: gate, ROUTES: routes(use(when)) }).join()).toMatch(
+    expect(mistakes({ GATE: gate, ROUTES: routes(condition(when)) }).join()).toMatch(
       /^ROUTES\[0\]\.mcp\.tools\.a\.when\.headers\[0\]: is an identity header/,
-    )
-    expect(wrong(TOOLS, { when: 'arguments.id == "a"' }).join()).toMatch(
-      /^ROUTES\[0\]\.when: .*unknown variable `arguments`/,
     )
   })
 })
 
-const warnings = (vars: Parameters<typeof parse>[0]): readonly string[] => {
-  const parsed = parse(vars)
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason, undefined, 2))
-  return parsed.value.warnings.map(({ path, message }) => `${path}: ${message}`)
-}
-
-describe('what a token for an MCP server is for', () => {
+describe('the audience of tokens for an MCP server', () => {
   const resource = 'https://api.example.com/mcp'
   const API = 'https://api.example.com'
   const told = (audiences: readonly string[] | undefined, changes: object = {}, issuer = {}) => ({
@@ -372,22 +277,22 @@ describe('what a token for an MCP server is for', () => {
     ROUTES: routes(TOOLS, { resource, ...changes }),
   })
   const COGNITO = { profile: 'cognito' }
+  /** With a second issuer. */
+  const mistakesOf = (vars: ReturnType<typeof told>) => {
+    const acme = { ...vars.ISSUERS.acme, agent_prefix: 'acme/' }
+    const beta = { issuer: 'https://beta.example', agent_prefix: 'beta/' }
+    const ROUTES = vars.ROUTES.map((route) => JSON.parse(JSON.stringify(route)))
+    return mistakes({ ISSUERS: { acme, beta }, ROUTES })
+  }
 
   it.each([
-    ['of the issuer alone', told([API])],
-    ['of the issuer alone, where GATE has the resource', told(['urn:a'], { resource: undefined })],
-    ['of one issuer of two', { ...told([API], { issuers: ['acme', 'beta'] }) }],
-  ])('is a mistake where audiences lack the resource: %s', (_, vars) => {
-    const beta = { issuer: 'https://beta.example', agent_prefix: 'beta/' }
-    const [found, ...others] = mistakes({
-      ...vars,
-      ISSUERS: { ...vars.ISSUERS, acme: { ...vars.ISSUERS.acme, agent_prefix: 'acme/' }, beta },
-      ROUTES: vars.ROUTES.map((route) => JSON.parse(JSON.stringify(route))),
-    })
-    expect(others).toEqual([])
-    expect(found).toMatch(
-      /^ROUTES\[0\]\.audiences: is not written, so those of `acme` count, which lack `https:.*can never get in; write audiences on the rule, or leave the issuer's out$/,
-    )
+    ['of the issuer', told([API])],
+    ['of the issuer, where GATE has the resource', told(['urn:a'], { resource: undefined })],
+    ['of one issuer of two', told([API], { issuers: ['acme', 'beta'] })],
+  ])('is a mistake where audiences %s lack the resource', (_, vars) => {
+    const message =
+      /^ROUTES\[0\]\.audiences: is not written, so those of `acme` count, which lack `https:.*can never get in; write audiences on the rule, or leave the issuer's out$/
+    expect(mistakesOf(vars)).toEqual([expect.stringMatching(message)])
   })
 
   it.each([
@@ -395,17 +300,10 @@ describe('what a token for an MCP server is for', () => {
     ['the resource among those of the issuer', told([API, resource])],
     ['audiences of the rule', told([API], { audiences: ['urn:mcp'] })],
     ['ids of clients', told(['client'], {}, COGNITO)],
-    ['a rule without mcp', { ...told([API]), ROUTES: [{ ...ROUTE, resource }] }],
+    ['a rule without mcp', { ...told([API]), ROUTES: [{ ...ROUTE, mcp: undefined, resource }] }],
     ['another issuer, whose tokens the rule does not take', told([API], { issuers: ['beta'] })],
-  ])('is none with %s', (_, vars) => {
-    const acme = { ...vars.ISSUERS.acme, agent_prefix: 'acme/' }
-    const beta = { issuer: 'https://beta.example', agent_prefix: 'beta/' }
-    expect(mistakes({ ...vars, ISSUERS: { acme, beta } })).toEqual([])
-  })
-
-  it('is not said of what could not be read', () => {
-    const found = mistakes(told([API], { resource: 'x' }))
-    expect(found.filter((one) => one.includes('.audiences'))).toEqual([])
+  ])('is no mistake with %s', (_, vars) => {
+    expect(mistakesOf(vars)).toEqual([])
   })
 
   it('is warned of where the issuer takes tokens for more', () => {
@@ -428,119 +326,79 @@ describe('the URL of an MCP server', () => {
 
   // As the SDK compares the URL a client was given with the resource of the metadata.
   it.each([
-    ['/mcp', `${API}/mcp`],
     ['/mcp/', `${API}/mcp`],
     ['/mcp/', `${API}/mcp/`],
-    ['/mcp/x', `${API}/mcp`],
-    ['/mcp/*', `${API}/mcp`],
     ['/mcp/*', `${API}/mcp/`],
     ['/mcp/{tenant}', `${API}/mcp`],
-    ['/mcp', API],
     ['/*', API],
-  ])('%s begins with %s', (path, resource) => {
+  ])('%s begins with the resource %s', (path, resource) => {
     expect(of({ match: match(path), resource })).toEqual([])
   })
 
   it.each([
-    ['/mcp', `${API}/other`],
     ['/mcp', `${API}/mcp/`],
     ['/mcp', `${API}/mcp/x`],
     ['/mcps', `${API}/mcp`],
     ['/MCP', `${API}/mcp`],
     ['/*', `${API}/mcp`],
     ['/{tenant}/mcp', `${API}/acme/mcp`],
-  ])('%s does not begin with %s', (path, resource) => {
+  ])('%s does not begin with the resource %s', (path, resource) => {
     expect(of({ match: match(path), resource })).toEqual([
       `ROUTES[0].resource: is \`${resource}\`: official clients refuse it at a URL that does not begin with it, and the rule is for \`${path}\``,
     ])
   })
 
-  it('is on the host of the resource', () => {
+  it('is on the host of the resource, and has a resource of its own', () => {
     const hosts = { hosts: ['api.example.com', 'tools.example.com'] }
     const resource = `${API}/mcp`
     expect(of({ resource, host: 'api.example.com' }, hosts)).toEqual([])
     expect(of({ resource, host: 'tools.example.com' }, hosts).join()).toMatch(
       /official clients refuse it .* `tools\.example\.com\/mcp`$/,
     )
-  })
-
-  it('is a resource of its own', () => {
+    expect(of({}, { resource })).toEqual([])
     expect(of({}).join()).toMatch(
       /^ROUTES\[0\]\.resource: is not written: every token for `https:\/\/api\.example\.com` is good/,
     )
-    expect(of({}, { resource: `${API}/mcp` })).toEqual([])
     expect(of({}, { resource: `${API}/api` }).join()).toMatch(
       /^ROUTES\[0\]\.resource: is not written, and GATE's is `https:.*official clients refuse it/,
     )
   })
 })
 
-describe('an authorization server for clients of MCP', () => {
+it('warns of a rule for MCP clients whose metadata names no authorization server', () => {
   const jwks = { keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'A'.repeat(43), alg: 'Ed25519' }] }
-  const inline = { ...ACME, agent_prefix: 'acme/', jwks }
+  const acme = { ...ACME, agent_prefix: 'acme/' }
+  const [inline, workload] = [
+    { ...acme, jwks },
+    { ...acme, profile: 'kubernetes' },
+  ]
   const beta = { issuer: 'https://beta.example', agent_prefix: 'beta/' }
   const of = (ISSUERS: object, changes: object = {}) =>
-    warnings({ ISSUERS, ROUTES: routes(TOOLS, { ...OWN, ...changes }) })
+    warnings({ ISSUERS, ROUTES: routes(TOOLS, { ...OWN, ...changes }) }).join()
   const message =
     /takes only issuers with inline jwks, or of workloads, so the metadata names no authorization/
-
-  it('is none with inline keys', () => {
-    expect(of({ acme: inline }).join()).toMatch(/^ROUTES\[0\]\.mcp: takes only issuers/)
-    expect(of({ acme: inline, beta }, { issuers: ['acme'] }).join()).toMatch(
-      /^ROUTES\[0\]\.issuers: takes only issuers/,
-    )
-    expect(of({ acme: inline }).join()).toMatch(message)
-  })
-
-  it('is none with workloads, which get no token there', () => {
-    const workload = { ...ACME, agent_prefix: 'acme/', profile: 'kubernetes' }
-    expect(of({ acme: workload }).join()).toMatch(message)
-    expect(of({ acme: workload, beta }).join()).not.toMatch(message)
-  })
-
-  it('is one where the keys of some are found at the issuer', () => {
-    expect(of({ acme: inline, beta })).toEqual([])
-    expect(
-      of({ acme: { ...ACME, agent_prefix: 'acme/', jwks_uri: 'https://keys.example/jwks' } }),
-    ).toEqual([])
-  })
-
-  it('is nothing a rule without mcp needs', () => {
-    const ROUTES = [{ ...ROUTE, resource: 'https://api.example.com/mcp' }]
-    expect(warnings({ ISSUERS: { acme: inline }, ROUTES }).join()).not.toMatch(message)
-  })
+  expect(of({ acme: inline })).toMatch(message)
+  expect(of({ acme: inline })).toMatch(/^ROUTES\[0\]\.mcp: takes only issuers/)
+  expect(of({ acme: inline, beta }, { issuers: ['acme'] })).toMatch(/^ROUTES\[0\]\.issuers: takes/)
+  expect(of({ acme: workload })).toMatch(message)
+  for (const other of [inline, workload]) expect(of({ acme: other, beta })).not.toMatch(message)
+  const elsewhere = warnings({ ISSUERS: { acme: inline }, ROUTES: [{ ...ROUTE, ...OWN }] })
+  expect(elsewhere.join()).not.toMatch(message)
 })
 
-describe('warnings about mcp', () => {
-  it.each([
-    [
-      { tools: { '*': ['a'] } },
-      {},
-      /^ROUTES\[0\]\.mcp\.tools\["\*"\]: allows all tools that are not named: /,
-    ],
-    [
-      { resources: { '*': [] } },
-      {},
-      /allows all resources that are not named, with no scope of its own/,
-    ],
-    [TOOLS, { match: 'POST /mcp' }, /^ROUTES\[0\]\.match: does not take `GET`, `DELETE`/],
-    [TOOLS, { match: 'GET,POST /mcp' }, /^ROUTES\[0\]\.match: does not take `DELETE`/],
-    [
-      TOOLS,
-      { cors: { origins: ['https://a.example'] } },
-      /^ROUTES\[0\]\.cors\.origins: has `https:\/\/a\.example`/,
-    ],
-  ])('%j beside %j', (mcp, changes, message) => {
-    const found = warnings({ ROUTES: routes(mcp, { ...OWN, ...changes }) })
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(message)
-  })
-
-  it.each([
-    [TOOLS, {}],
-    [{ ...TOOLS, revisions: ['2026-07-28'] }, { match: 'POST /mcp' }],
-    [{ ...TOOLS, origins: ['https://a.example'] }, { cors: { origins: ['https://a.example'] } }],
-  ])('none of %j beside %j', (mcp, changes) => {
-    expect(warnings({ ROUTES: routes(mcp, { ...OWN, ...changes }) })).toEqual([])
-  })
+it.each<[object, object, RegExp | undefined]>([
+  [
+    { tools: { '*': ['a'] } },
+    {},
+    /^ROUTES\[0\]\.mcp\.tools\["\*"\]: allows all tools that are not/,
+  ],
+  [{ resources: { '*': [] } }, {}, /allows all resources .*, with no scope of its own/],
+  [TOOLS, { match: 'POST /mcp' }, /^ROUTES\[0\]\.match: does not take `GET`, `DELETE`/],
+  [TOOLS, { match: 'GET,POST /mcp' }, /^ROUTES\[0\]\.match: does not take `DELETE`/],
+  [TOOLS, { cors: { origins: ['https://a.example'] } }, /^ROUTES\[0\]\.cors\.origins: has `https/],
+  [TOOLS, {}, undefined],
+  [{ ...TOOLS, revisions: ['2026-07-28'] }, { match: 'POST /mcp' }, undefined],
+])('warns of %j beside %j: %s', (mcp, changes, message) => {
+  const expected = message ? [expect.stringMatching(message)] : []
+  expect(warnings({ ROUTES: routes(mcp, { ...OWN, ...changes }) })).toEqual(expected)
 })
