@@ -59,14 +59,6 @@ it('waits a second for a set that was late, until it has answered', async () => 
   await vi.advanceTimersByTimeAsync(SHORT)
 })
 
-it('asks again when the first try never ends', async () => {
-  const opened = open(never, nothing)
-  const outcome = opened.revocations.lookup([])
-  await vi.advanceTimersByTimeAsync(LIMITS.revocationReadMs)
-  expect(await outcome).toEqual([])
-  expect(vi.getTimerCount()).toBe(0)
-})
-
 it.each([
   ['answered', [nothing], []],
   ['failed and answered', [() => Promise.reject(new Error('reset')), nothing], []],

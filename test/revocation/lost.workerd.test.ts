@@ -26,15 +26,6 @@ const epochOf = async (name: string) => (await shard(name).head()).epoch
 const acknowledged = { shards: { pending: [] } }
 
 describe('a leader that was wiped', () => {
-  it('begins empty where nobody has followed it', async () => {
-    const [one] = await entriesOf('one')
-    await leader().add([one])
-    const before = await epochOf('0')
-    await wipe('0')
-    expect(await found('0', one)).toEqual([])
-    expect(await epochOf('0')).not.toBe(before)
-  })
-
   it.each([[['1']], [['1', '2']]])('has all that was acknowledged from %j', async (names) => {
     const entries = await entriesOf('a', 'b', 'c', 'd')
     const [a, b, c, d] = entries
@@ -126,23 +117,6 @@ describe('a leader that was wiped', () => {
     await leader().removePage({ limit: 10, issuer: ACME, own: true })
     for (const name of ['0', '1']) expect(await rowsOf(name, SHARES)).toEqual([])
     expect(await leader().list({ limit: 10 })).toEqual({ revocations: await entriesOf('a') })
-  })
-
-  it('may be wiped again', async () => {
-    const [one, two] = await entriesOf('one', 'two')
-    await enrolled('1')
-    await leader().add([one])
-    for (const round of [1, 2, 3]) {
-      await wipe('0')
-      expect(await found('0', one)).toEqual(['one'])
-      if (round === 2) await enrolled('1', '2')
-    }
-    await leader().add([two])
-    await enrolled('1', '2')
-    await wipe('0')
-    await wipe('1')
-    expect(await found('0', one, two)).toEqual(['one', 'two'])
-    expect(await found('1', one, two)).toBeUndefined()
   })
 
   it.each([

@@ -6,7 +6,6 @@ import {
 } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../src/gate/base/limits.ts'
-import { subjectKey } from '../../src/gate/model/revocation.ts'
 import { createRevocations } from '../../src/gate/revocation/client.ts'
 import { ONE_SHARD } from '../kit/memory-shard.ts'
 import {
@@ -79,11 +78,6 @@ describe('its alarm', () => {
     expect(await alarm()).toBeNull()
   })
 
-  it('is not set without anything that expires', async () => {
-    await open().add([await entryOf({ value: 'stays' })])
-    expect(await alarm()).toBeNull()
-  })
-
   it('stays within the dates the platform takes', async () => {
     const entry = await entryOf({ value: 'far', expires: Number.MAX_SAFE_INTEGER })
     expect(await open().add([entry])).toMatchObject({ added: [entry] })
@@ -111,13 +105,6 @@ describe('its alarm', () => {
 })
 
 describe('its storage', () => {
-  it('outlives the object', async () => {
-    const entry = await entryOf({ value: 'one' })
-    await open().add([entry])
-    await evictDurableObject(shard())
-    expect(await open().lookup([entry])).toEqual([entry])
-  })
-
   it('is not read when a newer version wrote it', async () => {
     const entry = await entryOf({ value: 'one' })
     await open().add([entry])
@@ -157,23 +144,6 @@ describe('the client', () => {
     return { set, stubs: () => stubs }
   }
 
-  it('tries a read once more on a fresh stub', async () => {
-    const entry = await entryOf({ value: 'one' })
-    await open().add([entry])
-    for (const read of [
-      (set: ReturnType<typeof open>) => set.lookup([entry]),
-      (set: ReturnType<typeof open>) => set.get(entry.id),
-      (set: ReturnType<typeof open>) => set.list({ limit: 1 }),
-    ]) {
-      const once = failing(1)
-      expect(JSON.stringify(await read(once.set))).toContain(entry.id)
-      expect(once.stubs()).toBe(2)
-      const twice = failing(2)
-      await expect(read(twice.set)).rejects.toThrow('broken stub 2')
-      expect(twice.stubs()).toBe(2)
-    }
-  })
-
   it('tries a write once', async () => {
     const entry = await entryOf({ value: 'one' })
     const add = failing(1)
@@ -182,11 +152,5 @@ describe('the client', () => {
     await expect(remove.set.remove(entry.id)).rejects.toThrow('broken stub 1')
     expect([add.stubs(), remove.stubs()]).toEqual([1, 1])
     expect(await open().get(entry.id)).toBeUndefined()
-  })
-
-  it('asks the one object by subject keys', async () => {
-    const entry = await entryOf({ value: '"odd" \u{1f511}, value' })
-    await open().add([entry])
-    expect(await shard().lookup([subjectKey(entry)])).toMatchObject({ entries: [entry] })
   })
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { ok } from '../../src/gate/base/result.ts'
 import type { Asking } from '../../src/gate/guard/operation/operation-types.ts'
 import { holding, revocationPrecheck } from '../../src/gate/guard/stages/precheck.ts'
@@ -64,93 +64,68 @@ const run = (
   ports: Parameters<typeof revocationPrecheck.run>[1] = portsOf(),
 ) => revocationPrecheck.run(needsOf(route), ports)
 
-describe('revocation_precheck', () => {
-  it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing for %j', (route) => {
-    const ports = portsOf([ENTRY])
-    expect(run(route, ports)).toEqual(ok({}))
-    expect(ports.revocations.lookup).not.toHaveBeenCalled()
-  })
-
-  it.each<[Partial<Route>, number]>([
-    [{ rateLimit: EXACT }, 3_000],
-    [{ singleUse: true }, 3_000],
-    [{ rateLimit: EXACT, revocation: { consistency: 'bounded', maxStaleness: 7_000 } }, 7_000],
-  ])('looks within a bound, and waits for nobody: %j', (route, maxStaleness) => {
-    const ports = portsOf()
-    expect(run(route, ports)).toEqual(ok({}))
-    expect(ports.revocations.lookup).toHaveBeenCalledExactlyOnceWith(
-      expect.arrayContaining([{ kind: 'token', issuer: ISSUER, value: 'token-1' }]),
-      { consistency: 'bounded', maxStaleness },
-    )
-  })
-
-  it.each<Partial<Route>>([
-    { rateLimit: EXACT },
-    { singleUse: true },
-    { rateLimit: EXACT, mode: 'shadow' },
-  ])('denies what is revoked: %j', async (route) => {
-    const ports = portsOf([ENTRY])
-    expect(codeOf(await run(route, ports))).toBe('token_revoked')
-  })
-
-  it.each<[string, Partial<Route>, object]>([
-    ['token_revoked', {}, { cnf: { jkt: 'x' } }],
-    ['ok', { replay: 'window' }, { cnf: { jkt: 'x' } }],
-    ['ok', {}, {}],
-  ])(
-    'is %s for %j, with the claims %j, where a proof may be used up',
-    async (code, route, claims) => {
-      const needs = { ...needsOf(route), access: accessOf({ claims: { ...claims } }) }
-      expect(codeOf(await revocationPrecheck.run(needs, portsOf([ENTRY])))).toBe(code)
-    },
-  )
-
-  it.each<[string, () => never | Promise<never>]>([
-    ['rejects', () => Promise.reject(new Error('unreachable'))],
-    [
-      'throws',
-      () => {
-        throw new Error('unreachable')
-      },
-    ],
-  ])('denies where a store %s', async (_, broken) => {
-    const deaf = { ...portsOf(), revocations: { lookup: broken } }
-    expect(codeOf(await run({ singleUse: true }, deaf))).toBe('revocations_unavailable')
-  })
-
-  it('asks the set anew before a strict rule denies', async () => {
-    const lifted = portsOf([ENTRY], [])
-    expect(codeOf(await run({ singleUse: true }, lifted))).toBe('ok')
-    expect(lifted.revocations.lookup.mock.lastCall?.[1]).toEqual(STRICT)
-    const terms = { consistency: 'bounded', maxStaleness: 3_000 } as const
-    const bounded = portsOf([ENTRY], [])
-    expect(codeOf(await run({ singleUse: true, revocation: terms }, bounded))).toBe('token_revoked')
-    expect(bounded.revocations.lookup).toHaveBeenCalledOnce()
-  })
+it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing before %j', (route) => {
+  const ports = portsOf([ENTRY])
+  expect(run(route, ports)).toEqual(ok({}))
+  expect(ports.revocations.lookup).not.toHaveBeenCalled()
 })
 
-describe('holding', () => {
+it.each<[Partial<Route>, number]>([
+  [{ rateLimit: EXACT }, 3_000],
+  [{ rateLimit: EXACT, mode: 'shadow' }, 3_000],
+  [{ singleUse: true }, 3_000],
+  [{ rateLimit: EXACT, revocation: { consistency: 'bounded', maxStaleness: 7_000 } }, 7_000],
+])('looks within a bound before %j, and waits for nobody', async (route, maxStaleness) => {
+  const ports = portsOf()
+  expect(run(route, ports)).toEqual(ok({}))
+  expect(ports.revocations.lookup).toHaveBeenCalledExactlyOnceWith(
+    expect.arrayContaining([{ kind: 'token', issuer: ISSUER, value: 'token-1' }]),
+    { consistency: 'bounded', maxStaleness },
+  )
+  expect(codeOf(await run(route, portsOf([ENTRY])))).toBe('token_revoked')
+})
+
+it.each<[string, Partial<Route>, object]>([
+  ['token_revoked', {}, { cnf: { jkt: 'x' } }],
+  ['ok', { replay: 'window' }, { cnf: { jkt: 'x' } }],
+  ['ok', {}, {}],
+])('is %s before a proof may be used up: %j, with the claims %j', async (code, route, claims) => {
+  const needs = { ...needsOf(route), access: accessOf({ claims: { ...claims } }) }
+  expect(codeOf(await revocationPrecheck.run(needs, portsOf([ENTRY])))).toBe(code)
+})
+
+it('refuses where the set cannot be asked', async () => {
+  const lookup = () => Promise.reject(new Error('unreachable'))
+  const deaf = { ...portsOf(), revocations: { lookup } }
+  expect(codeOf(await run({ singleUse: true }, deaf))).toBe('revocations_unavailable')
+})
+
+it('asks the set anew before a strict rule refuses', async () => {
+  const lifted = portsOf([ENTRY], [])
+  expect(codeOf(await run({ singleUse: true }, lifted))).toBe('ok')
+  expect(lifted.revocations.lookup.mock.lastCall?.[1]).toEqual(STRICT)
+  const terms = { consistency: 'bounded', maxStaleness: 3_000 } as const
+  const bounded = portsOf([ENTRY], [])
+  expect(codeOf(await run({ singleUse: true, revocation: terms }, bounded))).toBe('token_revoked')
+  expect(bounded.revocations.lookup).toHaveBeenCalledOnce()
+})
+
+it('looks in the same way before a body is read, and only then', async () => {
   const { mcp } = mcpFacts({ tools: { echo: [] } }).route
   const request = requestTo(`${RESOURCE}/x`)
   const hold = (route: Partial<Route>, ports = portsOf(), asked: Asking['request'] = request) =>
     holding.run({ ...needsOf(route), request: asked, hold: () => anyRoom }, ports)
-
-  it('looks at nothing where no body is read', () => {
-    const ports = portsOf([ENTRY])
-    expect(hold({}, ports)).toEqual(ok({}))
-    // Of an explanation there is only a head.
-    const { url, method, headers } = request
-    expect(hold({ mcp }, ports, { url, method, headers })).toEqual(ok({}))
-    expect(ports.revocations.lookup).not.toHaveBeenCalled()
-  })
-
-  it('looks as revocation_precheck does', async () => {
-    expect(codeOf(await hold({ mcp }, portsOf([ENTRY])))).toBe('token_revoked')
-    const lifted = portsOf([ENTRY], [])
-    expect(codeOf(await hold({ mcp }, lifted))).toBe('ok')
-    expect(lifted.revocations.lookup.mock.calls.map(([, terms]) => terms)).toEqual([
-      { consistency: 'bounded', maxStaleness: 3_000 },
-      STRICT,
-    ])
-  })
+  const unasked = portsOf([ENTRY])
+  expect(hold({}, unasked)).toEqual(ok({}))
+  // Of an explanation there is only a head.
+  const { url, method, headers } = request
+  expect(hold({ mcp }, unasked, { url, method, headers })).toEqual(ok({}))
+  expect(unasked.revocations.lookup).not.toHaveBeenCalled()
+  expect(codeOf(await hold({ mcp }, portsOf([ENTRY])))).toBe('token_revoked')
+  const lifted = portsOf([ENTRY], [])
+  expect(codeOf(await hold({ mcp }, lifted))).toBe('ok')
+  expect(lifted.revocations.lookup.mock.calls.map(([, terms]) => terms)).toEqual([
+    { consistency: 'bounded', maxStaleness: 3_000 },
+    STRICT,
+  ])
 })

@@ -1,3 +1,4 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { describe, expect, it } from 'vitest'
 import { LOG } from '../../src/gate/revocation/object/log.ts'
 import type { RowChanges } from '../../src/gate/revocation/protocol.ts'
@@ -13,7 +14,9 @@ import {
   leader,
   rowsOf,
   shard,
+  sql,
   unreachable,
+  wipe,
 } from '../kit/shards.workerd.ts'
 
 eachAnew()
@@ -132,4 +135,28 @@ describe('a change', () => {
     expect(await found('1', one)).toEqual(['one'])
     expect(await leader().add([one])).toMatchObject(allHave)
   })
+})
+
+it('a replica that was wiped answers nothing, is let go, and comes back', async () => {
+  const [one, two] = await entriesOf('one', 'two')
+  await leader().add([one])
+  await enrolled('1')
+  await wipe('1')
+  expect(await leader().add([two])).toMatchObject({ shards: { total: 1, acknowledged: 1 } })
+  expect(await found('1', one)).toBeUndefined()
+  await enrolled('1')
+  expect(await found('1', one, two)).toEqual(['one', 'two'])
+})
+
+it('the leader sends what is pending though its alarm was given up', async () => {
+  // As under a version that refused its storage.
+  const [one, two] = await entriesOf('one', 'two')
+  await enrolled('1')
+  await leader().add([one, two])
+  await sql('0', (storage) => storage.exec('UPDATE replicas SET acked = acked - 1').toArray())
+  await runInDurableObject(leader(), (_, { storage }) => storage.deleteAlarm())
+  await evict('0')
+  expect(await leader().get(one.id)).toMatchObject(allHave)
+  await expect.poll(() => alarm('0')).toBe(true)
+  expect(await leader().get(two.id)).toMatchObject(allHave)
 })

@@ -1,5 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/gate/base/limits.ts'
+import { describe, expect, it } from 'vitest'
 import type { RevocationPlacement } from '../../src/gate/model/revocation.ts'
 import type { Objects } from '../../src/gate/platform/calls.ts'
 import { createShards } from '../../src/gate/revocation/client.ts'
@@ -93,23 +92,6 @@ describe('a read', () => {
     expect(names(reached())).toEqual(['3', '0'])
     await expect(pull(leaders)).rejects.toThrow('down 0')
     expect(names(reached())).toEqual(['0'])
-  })
-
-  it('that nobody answers for rejects', async () => {
-    const { read } = start(async () => undefined)
-    await expect(read('text')).rejects.toThrow('no shard answers')
-  })
-
-  it('of a shard that says nothing goes on after its time', async () => {
-    vi.useFakeTimers()
-    const { '1': text = '' } = await texts()
-    const { read } = start((name) =>
-      name === '1' ? new Promise(() => {}) : Promise.resolve('said'),
-    )
-    const answer = read(text)
-    await vi.advanceTimersByTimeAsync(LIMITS.revocationReadMs)
-    expect(await answer).toBe('said')
-    vi.useRealTimers()
   })
 })
 

@@ -54,18 +54,6 @@ describe('the age of a copy', () => {
     expect(shard.calls()).toEqual(['pullAll'])
   })
 
-  it('ends exactly at the bound, which is each caller’s own', async () => {
-    const { within, settle, advance } = start()
-    within()
-    await settle()
-    for (const bound of [1_000, 5_000, 60_000]) expect(within(bound)).toBeDefined()
-    advance(999)
-    expect(within(1_000)).toBeDefined()
-    advance(1)
-    expect(within(1_000)).toBeUndefined()
-    expect(within(1_001)).toBeDefined()
-  })
-
   it('counts from the asking, however late the answer comes', async () => {
     const { within, settle, advance, shard } = start()
     const answer = shard.hold()
@@ -129,48 +117,6 @@ describe('a copy', () => {
     expect(shard.calls()).toEqual(['pullAll', 'pullSince', 'pullSince'])
   })
 
-  it('has a new memory of what was said about subjects with each version, and only then', async () => {
-    const { refreshed, memory, shard } = start()
-    await refreshed()
-    const first = memory.held?.answers
-    await refreshed()
-    expect(memory.held?.answers).toBe(first)
-    await shard.revoke('agent 0')
-    await refreshed()
-    expect(memory.held?.answers).not.toBe(first)
-  })
-
-  it('is complete with its last page and with what changed since the first', async () => {
-    const { within, settle, shard } = start({ page: 3 })
-    await shard.revoke(...NAMES.slice(0, 7))
-    const answer = shard.hold()
-    within()
-    // The first page is on its way: what it says will be wrong in both ways.
-    shard.lift('agent 0')
-    await shard.revoke('agent 8')
-    answer()
-    await settle()
-    expect(shard.calls()).toEqual(['pullAll', 'pullAll', 'pullAll', 'pullSince'])
-    expect(await named(within()?.set, NAMES)).toEqual([...NAMES.slice(1, 7), 'agent 8'])
-  })
-
-  it('is as old as the last call of its pull, not as the first', async () => {
-    const { advance, clock, memory, refreshed, shard } = start({ page: 3 })
-    await shard.revoke(...NAMES)
-    const begun = clock.at
-    const { pullAll, pullSince } = shard.source
-    shard.source.pullAll = (after) => {
-      advance(100)
-      return pullAll(after)
-    }
-    shard.source.pullSince = (...since) => {
-      advance(700)
-      return pullSince(...since)
-    }
-    await refreshed()
-    expect(memory.held?.askedAt).toBe(begun + 4 * 100)
-  })
-
   it('of which some pages are missing is not used, and goes on where it stopped', async () => {
     const { within, settle, advance, shard, events } = start({ page: 3 })
     await shard.revoke(...NAMES)
@@ -217,61 +163,6 @@ describe('a copy', () => {
     },
   )
 
-  it.each([
-    ['another set', { epoch: 'another' }],
-    ['an older version', { version: NAMES.length - 1 }],
-  ])('takes no page of %s than that of its first page', async (_, other) => {
-    const { within, settle, shard, memory } = start({ page: 3 })
-    await shard.revoke(...NAMES)
-    const { pullAll } = shard.source
-    shard.source.pullAll = async (after) => {
-      const page = await pullAll(after)
-      return after === 0 ? page : { ...page, ...other }
-    }
-    within()
-    await settle()
-    expect(memory.held).toBeUndefined()
-  })
-
-  it('of a set that was reset serves by its own age until another is complete', async () => {
-    const { within, settle, advance, shard } = start({ page: 3 })
-    await shard.revoke('agent 0')
-    within()
-    await settle()
-    shard.wipe()
-    await shard.revoke(...NAMES.slice(1))
-    const { pullAll } = shard.source
-    const gate = Promise.withResolvers<void>()
-    shard.source.pullAll = async (after) => {
-      await gate.promise
-      return pullAll(after)
-    }
-    advance(BOUND - 1)
-    expect(await named(within()?.set, NAMES)).toEqual(['agent 0'])
-    advance(1)
-    expect(within()).toBeUndefined()
-    gate.resolve()
-    await settle()
-    expect(await named(within()?.set, NAMES)).toEqual(NAMES.slice(1))
-  })
-
-  it('of a set that went back to an older version is replaced', async () => {
-    const { refreshed, shard } = start()
-    await shard.revoke(...NAMES)
-    await refreshed()
-    const { pullSince } = shard.source
-    shard.source.pullSince = async (epoch) => ({
-      epoch,
-      version: 1,
-      added: new Uint8Array(),
-      removed: new Uint8Array(),
-    })
-    for (const name of NAMES) shard.lift(name)
-    expect(await refreshed(...NAMES)).toEqual([])
-    shard.source.pullSince = pullSince
-    expect(shard.calls()).toEqual(['pullAll', 'pullAll'])
-  })
-
   it('is not renewed by changes that are cut off', async () => {
     const { refreshed, advance, shard, memory, events } = start()
     await shard.revoke('agent 0')
@@ -307,42 +198,11 @@ describe('a set that cannot be reached', () => {
     await settle()
     expect(within()).toBeDefined()
   })
-
-  it('leaves the copy as it was, until the bound', async () => {
-    const { within, settle, advance, shard } = start()
-    await shard.revoke('agent 0')
-    within()
-    await settle()
-    shard.fail(new Error('down'))
-    for (let age = 250; age < BOUND; age += 250) {
-      advance(250)
-      expect(await named(within()?.set, NAMES)).toEqual(['agent 0'])
-      await settle()
-    }
-    advance(250)
-    expect(within()).toBeUndefined()
-    await settle()
-    shard.fail(undefined)
-    advance(1_000)
-    within()
-    await settle()
-    expect(within()).toBeDefined()
-  })
 })
 
 describe('a pull', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
   afterEach(() => void vi.useRealTimers())
-
-  it('is one for all requests of an isolate', async () => {
-    const { open, behind, settle, shard } = start()
-    open().within(BOUND)
-    const one = behind()
-    for (let request = 0; request < 100; request++) open().within(BOUND)
-    expect(behind()).toBe(one)
-    await settle()
-    expect(shard.calls()).toEqual(['pullAll'])
-  })
 
   it('that hangs is lost after a while and begun anew; what it brings later is dropped', async () => {
     const { within, settle, advance, shard, memory } = start()
