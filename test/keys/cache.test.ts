@@ -34,7 +34,6 @@ const start = () => {
     status: () => keyStatus(cache, issuer, clock.now()),
   }
 }
-const FAILURE = { error: 'status 500', at: 1, retryAt: 2 }
 
 describe('the entry of an issuer', () => {
   it.each([
@@ -48,13 +47,6 @@ describe('the entry of an issuer', () => {
   ] as const)('is another for another %s', (_, over) => {
     const { cache, entry } = start()
     expect(entryOf(cache, issuerOf(over))).not.toBe(entry)
-  })
-
-  it('is the same for whoever says the same of their keys', () => {
-    const { cache, entry } = start()
-    expect(entryOf(cache, issuer)).toBe(entry)
-    expect(entryOf(cache, issuerOf({ name: 'other', audiences: ['urn:x'] }))).toBe(entry)
-    expect(cache.entries.size).toBe(1)
   })
 })
 
@@ -103,13 +95,6 @@ describe('an answer', () => {
     expect(own.held?.set.size).toBe(1)
   })
 
-  it('leaves what is known to fail to whoever asked', () => {
-    const { entry, take, recordOf, status } = start()
-    entry.failure = FAILURE
-    take({ record: recordOf(A) })
-    expect(status()).toMatchObject({ keys: 1, error: 'status 500' })
-  })
-
   it('of a clock that is ahead is not fresh for longer', () => {
     const { entry, take, recordOf, clock } = start()
     take({ record: { ...recordOf(A), fetchedAt: clock.now() + 60_000 } })
@@ -131,11 +116,6 @@ it('remembers a bounded number of missing keys and of callers, the newest', () =
 })
 
 describe('what is told of keys', () => {
-  it('is nothing where nobody has asked', () => {
-    const nothing = { age: undefined, source: undefined, keys: 0, stale: false }
-    expect(start().status()).toEqual(nothing)
-  })
-
   it('counts what can be used, as long as it can be', () => {
     const { take, recordOf, clock, status } = start()
     take({ record: recordOf(A, B, { ...A, use: 'enc' }) })

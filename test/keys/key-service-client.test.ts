@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Question } from '../../src/gate/keys/key-service.ts'
-import { createKeyServiceClient, refreshAhead } from '../../src/gate/keys/key-service-client.ts'
+import { createKeyServiceClient } from '../../src/gate/keys/key-service-client.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 
 const place = {
@@ -44,19 +44,4 @@ describe('a service behind a namespace', () => {
     }
     expect(new Set(names).size).toBe(3)
   })
-})
-
-it('a service that cannot be reached keeps no other issuer from being renewed', async () => {
-  const asked: string[] = []
-  const events: unknown[] = []
-  const issuers = ['one', 'two'].map((name) => ({ ...place, name, keyTimes: DEFAULT_KEY_TIMES }))
-  const policy = { issuers: new Map(issuers.map((one) => [one.name, one])) } as never
-  const ask = async ({ place: { name } }: Question) => {
-    asked.push(name)
-    if (name === 'one') throw new Error('no service')
-    return {}
-  }
-  await refreshAhead(policy, { ask }, (event) => void events.push(event))
-  expect(asked).toEqual(['one', 'two'])
-  expect(events).toEqual([{ event: 'keys_ask_failed', issuer: 'one', error: 'Error: no service' }])
 })

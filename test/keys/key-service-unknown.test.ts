@@ -59,11 +59,6 @@ it('is none for a key that is there, or came meanwhile', async () => {
   expect(asked()).toBe(2)
 })
 
-it('is none without a caller', async () => {
-  await service.ask({ place: issuer, times: issuer.keyTimes, why: 'unknown', kid: 'b' })
-  expect(asked()).toBe(1)
-})
-
 it('is one for two hundred who ask at once, and all have the key', async () => {
   publish(A, B)
   const all = await Promise.all(Array.from({ length: 200 }, (_, i) => ask(stranger(i))))
@@ -104,10 +99,4 @@ it('is left to known callers when strangers have spent what is for all', async (
     await ask(known(1), `x${i}`)
   }
   expect(asked()).toBeLessThanOrEqual(before + 100 / 3)
-})
-
-it('is not counted where the set is due anyway', async () => {
-  clock.advance(3_600_000)
-  await ask({ network: '', isKnown: false }, 'x')
-  expect(asked()).toBe(2)
 })

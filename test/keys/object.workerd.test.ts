@@ -151,12 +151,6 @@ describe('a service that does not answer', () => {
     return { calls: () => calls, service: createKeyServiceClient({ getByName } as never) }
   }
 
-  it('is asked once more, by a stub of its own', async () => {
-    const { service, calls } = failing(1)
-    expect(await service.ask(startSet('lost').question())).toEqual({})
-    expect(calls()).toBe(2)
-  })
-
   it('is not asked for ever', async () => {
     const { service, calls } = failing(9)
     await expect(service.ask(startSet('lost').question())).rejects.toThrow('Network lost')

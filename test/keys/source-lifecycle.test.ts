@@ -1,71 +1,23 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Issuer, KeyTimes } from '../../src/gate/model/issuer.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { FOUND, UNAVAILABLE, UNKNOWN } from './support.ts'
 import {
-  FOUND,
-  issuerOf,
-  publicJwk,
-  startServer,
-  startWorld,
-  UNAVAILABLE,
-  UNKNOWN,
-} from './support.ts'
+  A,
+  asked,
+  B,
+  find,
+  HOUR,
+  isolate,
+  issuer,
+  MINUTE,
+  publish,
+  server,
+  useWorld,
+  world,
+} from './world.ts'
 
-const A = await publicJwk('ES256', { kid: 'a' })
-const B = await publicJwk('ES256', { kid: 'b' })
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-
-let server: Awaited<ReturnType<typeof startServer>>
-let world: ReturnType<typeof startWorld>
-let isolate: ReturnType<typeof world.isolate>
-let issuer: Issuer
-const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
-const asked = () => server.requests.length
-const find = (kid: string) => isolate.find(issuer, kid)
-const entryWith = (over: Partial<KeyTimes>) =>
-  issuerOf({
-    keys: { kind: 'uri', uri: `${server.origin}/jwks` },
-    keyTimes: { ...DEFAULT_KEY_TIMES, ...over },
-  })
-
-beforeEach(async () => {
-  server = await startServer()
-  issuer = entryWith({})
-  world = startWorld()
-  isolate = world.isolate()
-  publish(A)
-})
-afterEach(async () => {
-  vi.useRealTimers()
-  await server.close()
-})
+useWorld()
 
 describe('a set', () => {
-  it.each([
-    ['nothing', undefined, 10 * MINUTE],
-    ['nothing to be kept', 'no-store', MINUTE],
-    ['a second', 'max-age=1', MINUTE],
-    ['a quarter of an hour', 'max-age=900', 15 * MINUTE],
-    ['a year', 'max-age=31536000', HOUR],
-  ])(
-    'is asked for nowhere in the first half of its life, of which is said %s',
-    async (_, says, lifetime) => {
-      const headers = says === undefined ? {} : { 'cache-control': says }
-      server.json('/jwks', { keys: [A] }, headers)
-      await find('a')
-      await world.settle()
-      world.clock.advance(lifetime / 2 - 1)
-      await find('a')
-      await world.settle()
-      expect([asked(), world.questions.length]).toEqual([1, 1])
-      world.clock.advance(1)
-      await find('a')
-      await world.settle()
-      expect([asked(), world.questions.length]).toEqual([2, 2])
-    },
-  )
-
   it('serves at once in the second half, while one question renews it', async () => {
     await find('a')
     await world.settle()
@@ -107,15 +59,6 @@ describe('a set', () => {
       undefined,
       ...Array(5).fill('"1"'),
     ])
-  })
-
-  it('keeps the very key that both know, with others beside it', async () => {
-    const first = await find('a')
-    world.clock.advance(10 * MINUTE)
-    publish(B, { ...A })
-    const second = await find('a')
-    expect(second.ok && first.ok && second.value === first.value).toBe(true)
-    expect(await find('b')).toMatchObject(FOUND)
   })
 })
 
@@ -169,25 +112,6 @@ describe('an issuer that cannot be asked', () => {
     world.clock.advance(1)
     expect(await find('a')).toEqual(UNAVAILABLE)
     expect(isolate.status(issuer)).toMatchObject({ keys: 0, error: 'status 500' })
-  })
-
-  it.each([
-    ['an hour', { staleIfError: HOUR }, HOUR],
-    ['no longer than they are fresh', { staleIfError: 0 }, 10 * MINUTE],
-  ])('leaves them in use for %s, if the entry says so', async (_, over, life) => {
-    issuer = entryWith(over)
-    await fail()
-    world.clock.advance(life - 1)
-    expect(await find('a')).toMatchObject(FOUND)
-    await world.settle()
-    world.clock.advance(1)
-    expect(await find('a')).toEqual(UNAVAILABLE)
-  })
-
-  it('says nothing of keys that are unknown past their life', async () => {
-    await fail()
-    world.clock.advance(10 * MINUTE)
-    expect(await find('b')).toEqual(UNAVAILABLE)
   })
 
   it('keeps nobody waiting who has keys, but the first, and him for a second', async () => {

@@ -1,41 +1,23 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { KEY_TIMES } from '../../src/gate/keys/times.ts'
-import type { Issuer } from '../../src/gate/model/issuer.ts'
+import { FOUND, UNAVAILABLE, UNKNOWN } from './support.ts'
 import {
-  FOUND,
-  issuerOf,
-  MemoryKv,
-  publicJwk,
-  startServer,
-  startWorld,
-  UNAVAILABLE,
-  UNKNOWN,
-} from './support.ts'
+  A,
+  asked,
+  B,
+  find,
+  HOUR,
+  isolate,
+  issuer,
+  kv,
+  MINUTE,
+  publish,
+  server,
+  useWorld,
+  world,
+} from './world.ts'
 
-const A = await publicJwk('ES256', { kid: 'a' })
-const B = await publicJwk('ES256', { kid: 'b' })
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const HERE = '192.0.2.1'
-
-let server: Awaited<ReturnType<typeof startServer>>
-let kv: MemoryKv
-let world: ReturnType<typeof startWorld>
-let isolate: ReturnType<typeof world.isolate>
-let issuer: Issuer
-const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
-const asked = () => server.requests.length
-const find = (kid: string) => isolate.find(issuer, kid, HERE)
-
-beforeEach(async () => {
-  server = await startServer()
-  issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
-  kv = new MemoryKv()
-  world = startWorld({ kv })
-  isolate = world.isolate()
-  publish(A)
-})
-afterEach(() => server.close())
+useWorld()
 
 describe('what is known to fail', () => {
   beforeEach(async () => {
@@ -64,18 +46,6 @@ describe('what is known to fail', () => {
     world.clock.advance(DUE)
     expect(await find('a')).toEqual(UNKNOWN)
   })
-
-  it('is over for those who look once the service has asked again', async () => {
-    world.clock.advance(DUE / 2)
-    server.status('/jwks', 500)
-    await find('a')
-    await world.settle()
-    publish(A)
-    world.clock.advance(HOUR)
-    await world.service.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
-    await isolate.read(issuer, 'a')
-    expect(isolate.status(issuer)).not.toHaveProperty('error')
-  })
 })
 
 describe('an issuer that is down from the start', () => {
@@ -92,34 +62,6 @@ describe('an issuer that is down from the start', () => {
     expect(world.events).toEqual([
       { event: 'keys_fetch_failed', issuer: 'acme', error: 'status 500' },
     ])
-  })
-
-  it('is asked once for any number of isolates', async () => {
-    server.status('/jwks', 500)
-    for (let i = 0; i < 20; i++)
-      expect(await world.isolate().find(issuer, 'a')).toEqual(UNAVAILABLE)
-    expect(asked()).toBe(1)
-  })
-})
-
-describe.each<[string, () => unknown]>([
-  ['a page', () => server.json('/jwks', '<html>')],
-  ['no set', () => server.json('/jwks', { error: 'x' })],
-  ['an empty set', () => publish()],
-  ['private keys only', () => publish({ ...B, d: 'x' })],
-])('an issuer that publishes %s', (_, break_) => {
-  it('does not take the keys away that are known, and has none where none are', async () => {
-    await find('a')
-    await world.settle()
-    break_()
-    world.clock.advance(10 * MINUTE)
-    for (let i = 0; i < 3; i++) {
-      expect(await find('a')).toMatchObject(FOUND)
-      await world.settle()
-    }
-    expect(asked()).toBe(2)
-    const other = startWorld()
-    expect(await other.isolate().find(issuer, 'a')).toEqual(UNAVAILABLE)
   })
 })
 
@@ -147,15 +89,6 @@ describe('a service that cannot be reached', () => {
     expect(isolate.status(issuer)).toMatchObject({ stale: false, age: 0 })
   })
 
-  it('is asked once per failure', async () => {
-    world.cut = true
-    for (let i = 0; i < 20; i++) expect(await find('a')).toEqual(UNAVAILABLE)
-    expect(world.questions).toHaveLength(1)
-    world.clock.advance(KEY_TIMES.failureMs)
-    world.cut = false
-    expect(await find('a')).toMatchObject(FOUND)
-  })
-
   it.each([
     ['young', 0],
     ['old', HOUR],
@@ -165,16 +98,6 @@ describe('a service that cannot be reached', () => {
     world.cut = true
     world.clock.advance(age)
     expect(await world.isolate().find(issuer, 'a')).toMatchObject(FOUND)
-  })
-
-  it('leaves an isolate whose keys are gone with what KV holds', async () => {
-    await find('a')
-    world.clock.advance(24 * HOUR)
-    await world.isolate().find(issuer, 'a')
-    await world.settle()
-    world.cut = true
-    expect(await find('a')).toMatchObject(FOUND)
-    expect(isolate.status(issuer).source).toBe('kv')
   })
 
   it('makes nothing of a key id that is unknown', async () => {
@@ -194,12 +117,6 @@ describe('requests at the same time', () => {
     const many = Array.from({ length: 200 }, () => find('a'))
     for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
     expect([asked(), world.questions.length, kv.gets]).toEqual([1, 1, 1])
-  })
-
-  it('of isolates that all start are one fetch', async () => {
-    const many = Array.from({ length: 100 }, () => world.isolate().find(issuer, 'a'))
-    for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
-    expect(asked()).toBe(1)
   })
 
   it('are not stopped by one that never ends', async () => {

@@ -1,29 +1,27 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { entryOf } from '../../src/gate/keys/cache.ts'
-import type { Issuer } from '../../src/gate/model/issuer.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { FOUND, UNAVAILABLE, UNKNOWN } from './support.ts'
 import {
-  FOUND,
-  issuerOf,
-  publicJwk,
-  startServer,
-  startWorld,
-  UNAVAILABLE,
-  UNKNOWN,
-} from './support.ts'
+  A,
+  asked,
+  B,
+  find,
+  HERE,
+  isolate,
+  issuer,
+  publish,
+  server,
+  useWorld,
+  world,
+} from './world.ts'
 
-const A = await publicJwk('ES256', { kid: 'a' })
-const B = await publicJwk('ES256', { kid: 'b' })
+useWorld('max-age=3600')
+beforeEach(async () => {
+  await find('a')
+  await world.settle()
+  world.clock.advance(COOLDOWN)
+})
+
 const COOLDOWN = 30_000
-const HERE = '192.0.2.1'
-
-let server: Awaited<ReturnType<typeof startServer>>
-let world: ReturnType<typeof startWorld>
-let isolate: ReturnType<typeof world.isolate>
-let issuer: Issuer
-const publish = (...keys: unknown[]) =>
-  server.json('/jwks', { keys }, { 'cache-control': 'max-age=3600' })
-const asked = () => server.requests.length
-const find = (kid: string, caller = HERE) => isolate.find(issuer, kid, caller)
 
 /** Strangers, each from an address of its own, ask until nobody may any more. */
 const spend = async () => {
@@ -36,25 +34,7 @@ const spend = async () => {
   throw new Error('nobody was refused')
 }
 
-beforeEach(async () => {
-  server = await startServer()
-  issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
-  world = startWorld()
-  isolate = world.isolate()
-  publish(A)
-  await find('a')
-  await world.settle()
-  world.clock.advance(COOLDOWN)
-})
-afterEach(() => server.close())
-
 describe('an unknown key id', () => {
-  it('is found where it was just rotated in', async () => {
-    publish(A, B)
-    expect(await find('b')).toMatchObject(FOUND)
-    expect(asked()).toBe(2)
-  })
-
   it('causes one question per cooldown', async () => {
     isolate.recordSuccess(issuer, HERE)
     for (let i = 0; i < 30; i++) {
@@ -67,29 +47,11 @@ describe('an unknown key id', () => {
     expect(asked()).toBe(3)
   })
 
-  it('that a herd brings is one question, and all pass', async () => {
-    publish(A, B)
-    const herd = await Promise.all(Array.from({ length: 200 }, () => find('b')))
-    for (const found of herd) expect(found).toMatchObject(FOUND)
-    expect([asked(), world.questions.length]).toEqual([2, 2])
-  })
-
   it('that a herd brings from everywhere is one fetch, and all pass', async () => {
     publish(A, B)
     const all = Array.from({ length: 200 }, (_, i) => find('b', `198.51.100.${i}`))
     for (const found of await Promise.all(all)) expect(found).toMatchObject(FOUND)
     expect(asked()).toBe(2)
-  })
-
-  it('that was guessed before it was published is found a cooldown later', async () => {
-    for (const caller of [HERE, '192.0.2.2', '192.0.2.3']) {
-      expect(await find('b', caller)).toEqual(UNKNOWN)
-    }
-    publish(A, B)
-    world.clock.advance(COOLDOWN - 1)
-    expect(await find('b')).toEqual(UNKNOWN)
-    world.clock.advance(1)
-    expect(await find('b')).toMatchObject(FOUND)
   })
 
   it('that was refused in a cooldown is asked for once it is over, by all who were refused', async () => {
@@ -108,28 +70,6 @@ describe('an unknown key id', () => {
     expect(asked()).toBe(3)
   })
 
-  it('that was missing is forgotten with every refresh', async () => {
-    expect(await find('b')).toEqual(UNKNOWN)
-    publish(A, B)
-    world.clock.advance(COOLDOWN / 2)
-    // Another isolate has the service ask; this one learns of it by another kid.
-    await world.service.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
-    world.clock.advance(COOLDOWN / 2)
-    await find('x', '192.0.2.9')
-    expect(await find('b')).toMatchObject(FOUND)
-  })
-
-  it('is remembered for so many only, however long a flood lasts', async () => {
-    for (let i = 0; i < 1_300; i++) {
-      await find(`x${i}`, `2001:db8:0:${i.toString(16)}::1`)
-      if (i % 100 === 0) world.clock.advance(COOLDOWN)
-    }
-    const { misses, known } = entryOf(isolate.cache, issuer)
-    expect(misses.size).toBeLessThanOrEqual(1_024)
-    expect(known.size).toBe(0)
-    expect(isolate.cache.inFlight.size).toBe(0)
-  })
-
   it('is unavailable, not unknown, until the issuer can be asked again', async () => {
     server.status('/jwks', 503)
     for (let i = 0; i < 10; i++) {
@@ -140,13 +80,6 @@ describe('an unknown key id', () => {
     publish(A, B)
     world.clock.advance(10)
     expect(await find('b', '192.0.2.2')).toMatchObject(FOUND)
-  })
-
-  it('does not reach the service either while a failure is waited out', async () => {
-    isolate.recordSuccess(issuer, HERE)
-    server.status('/jwks', 503)
-    for (let i = 0; i < 20; i++) expect(await find(`x${i}`)).toEqual(UNAVAILABLE)
-    expect(world.questions).toHaveLength(2)
   })
 
   it('that was refused is not asked for again, whoever brings it, within the cooldown', async () => {
@@ -189,11 +122,6 @@ describe('one caller', () => {
     }
   }
 
-  it('that is unknown may cause two questions, then one in five minutes', async () => {
-    await flood(100, () => HERE)
-    expect(asked()).toBe(3)
-  })
-
   it.each([
     ['a /64 of IPv6', (i: number) => `2001:db8::${i.toString(16)}`],
     ['IPv4 written as IPv6 too', (i: number) => (i % 2 ? HERE : `::ffff:${HERE}`)],
@@ -201,24 +129,6 @@ describe('one caller', () => {
   ])('is %s', async (_, callerOf) => {
     await flood(100, callerOf)
     expect(asked()).toBe(3)
-  })
-
-  it('does not spend what another may ask', async () => {
-    await flood(80, () => HERE)
-    publish(A, B)
-    world.clock.advance(COOLDOWN)
-    expect(await find('b')).toEqual(UNKNOWN)
-    expect(await find('b', '192.0.2.2')).toMatchObject(FOUND)
-  })
-
-  it('has no more to spend in another isolate', async () => {
-    await flood(80, () => HERE)
-    const before = asked()
-    for (let i = 0; i < 5; i++) {
-      world.clock.advance(1_000)
-      await world.isolate().find(issuer, `y${i}`, HERE)
-    }
-    expect(asked()).toBe(before)
   })
 
   it('that is known may cause one per cooldown', async () => {

@@ -1,35 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { KEY_TIMES } from '../../src/gate/keys/times.ts'
-import type { Issuer } from '../../src/gate/model/issuer.ts'
-import {
-  FOUND,
-  issuerOf,
-  MemoryKv,
-  publicJwk,
-  startServer,
-  startWorld,
-  UNAVAILABLE,
-  UNKNOWN,
-} from './support.ts'
+import { FOUND, issuerOf, UNAVAILABLE, UNKNOWN } from './support.ts'
+import { A, asked, B, HOUR, issuer, kv, publish, server, useWorld, world } from './world.ts'
 
-const A = await publicJwk('ES256', { kid: 'a' })
-const B = await publicJwk('ES256', { kid: 'b' })
+useWorld()
 
-let server: Awaited<ReturnType<typeof startServer>>
-let kv: MemoryKv
-let world: ReturnType<typeof startWorld>
-let issuer: Issuer
-const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
-const asked = () => server.requests.filter((path) => path === '/jwks').length
-
-beforeEach(async () => {
-  server = await startServer()
-  issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
-  kv = new MemoryKv()
-  world = startWorld({ kv })
-  publish(A)
-})
-afterEach(() => server.close())
+const DAY = 24 * HOUR
+const read = async (isolate: ReturnType<typeof world.isolate>, kid: string, from = issuer) => {
+  const result = await isolate.read(from, kid)
+  await world.settle()
+  return result
+}
 
 describe('keys come from', () => {
   it('the entry itself, without asking anybody', async () => {
@@ -42,15 +23,6 @@ describe('keys come from', () => {
     expect([kv.gets, world.questions, asked()]).toEqual([0, [], 0])
   })
 
-  it('memory, at once and without a promise', async () => {
-    const isolate = world.isolate()
-    const first = await isolate.find(issuer, 'a')
-    expect(first).toMatchObject({ ok: true, value: { kid: 'a' } })
-    await world.settle()
-    expect(await isolate.find(issuer, 'a')).toEqual(first)
-    expect([kv.gets, world.questions.length, asked()]).toEqual([1, 1, 1])
-  })
-
   it('KV, where an isolate has just started', async () => {
     await world.isolate().find(issuer, 'a')
     await world.settle()
@@ -59,47 +31,9 @@ describe('keys come from', () => {
     expect(second.status(issuer).source).toBe('kv')
     expect([world.questions.length, asked()]).toEqual([1, 1])
   })
-
-  it('the place that metadata names', async () => {
-    const discovered = issuerOf({ issuer: `${server.origin}/tenant` })
-    server.json('/tenant/.well-known/openid-configuration', {
-      issuer: discovered.issuer,
-      jwks_uri: `${server.origin}/jwks`,
-    })
-    expect(await world.isolate().find(discovered, 'a')).toMatchObject(FOUND)
-    expect(server.requests).toEqual([
-      '/.well-known/oauth-authorization-server/tenant',
-      '/tenant/.well-known/openid-configuration',
-      '/jwks',
-    ])
-  })
-
-  it('nowhere that metadata must not lead to', async () => {
-    const discovered = issuerOf({ issuer: server.origin })
-    const jwks_uri = 'http://keys.example/jwks'
-    server.json('/.well-known/oauth-authorization-server', { issuer: server.origin, jwks_uri })
-    const isolate = world.isolate()
-    expect(await isolate.find(discovered, 'a')).toEqual(UNAVAILABLE)
-    expect(isolate.status(discovered).error).toBe('address not allowed')
-  })
 })
 
 describe('KV', () => {
-  it('is read by isolates that hold nothing, and by no other', async () => {
-    const isolate = world.isolate()
-    await isolate.find(issuer, 'a')
-    await world.settle()
-    expect(kv.gets).toBe(1)
-    for (let i = 0; i < 50; i++) {
-      world.clock.advance(61_000)
-      await isolate.find(issuer, 'a')
-      await isolate.find(issuer, `x${i}`, `192.0.2.${i}`)
-      await world.settle()
-    }
-    expect(asked()).toBeGreaterThan(10)
-    expect(kv.gets).toBe(1)
-  })
-
   it('with something broken is passed over, and mended', async () => {
     await world.isolate().find(issuer, 'a')
     await world.settle()
@@ -122,16 +56,18 @@ describe('KV', () => {
   })
 
   it('that does not answer is not waited for', async () => {
-    let gets = 0
-    const get = () => {
-      gets++
-      return new Promise(() => {})
-    }
-    const isolate = world.isolate({ kv: { get, put: async () => {} } })
-    const many = Array.from({ length: 6 }, () => isolate.find(issuer, 'a'))
-    for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
-    expect(asked()).toBe(1)
-    expect(gets).toBeLessThanOrEqual(2)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const get = vi.fn(() => new Promise(() => {}))
+    const record = { keys: [A], fetchedAt: world.clock.now(), rotations: [] }
+    const service = { ask: async () => ({ record }) }
+    const isolate = world.isolate({ kv: { get, put: async () => {} }, service })
+    const found: unknown[] = []
+    for (let i = 0; i < 3; i++) void isolate.find(issuer, 'a').then((one) => found.push(one))
+    for (let ms = 0; ms < 10_000 && found.length < 3; ms += 100)
+      await vi.advanceTimersByTimeAsync(100)
+    expect(found).toMatchObject([FOUND, FOUND, FOUND])
+    expect(get.mock.calls.length).toBeLessThanOrEqual(2)
+    vi.useRealTimers()
   })
 
   it('with an old set gives a start: the set is confirmed before it serves', async () => {
@@ -155,20 +91,6 @@ describe('KV', () => {
     await world.settle()
     expect(await second.find(issuer, 'a')).toEqual(UNKNOWN)
     expect(asked()).toBe(2)
-  })
-
-  it('does not take back what is known since', async () => {
-    const isolate = world.isolate()
-    await isolate.find(issuer, 'a')
-    await world.settle()
-    publish(A, B)
-    kv.down = true
-    world.clock.advance(KEY_TIMES.usualFreshMs)
-    expect(await isolate.find(issuer, 'b')).toMatchObject(FOUND)
-    kv.down = false
-    server.status('/jwks', 500)
-    world.clock.advance(KEY_TIMES.usualFreshMs)
-    expect(await isolate.find(issuer, 'b')).toMatchObject(FOUND)
   })
 })
 
@@ -204,12 +126,43 @@ describe('keys are never those of another', () => {
     for (const other of others) expect(await isolate.find(other, 'a')).toEqual(UNKNOWN)
     expect(await isolate.find({ ...issuer }, 'a')).toMatchObject(FOUND)
   })
+})
 
-  it('scheme: what may come over http is not for an entry that wants https', async () => {
-    await world.isolate().find(issuer, 'a')
+describe('a reader of keys', () => {
+  it('has none where nobody has asked yet, and has nobody ask', async () => {
+    const isolate = world.isolate()
+    expect(await read(isolate, 'a')).toEqual(UNAVAILABLE)
+    expect(isolate.status(issuer)).toMatchObject({ source: undefined, keys: 0 })
+    expect(asked()).toBe(0)
+    // Nothing of that stands in the way of those who may ask.
+    expect(await isolate.find(issuer, 'a')).toMatchObject(FOUND)
+    expect(asked()).toBe(1)
+  })
+
+  it('does not find what is not there, as often as it is asked, and spends nothing', async () => {
+    const isolate = world.isolate()
+    await isolate.find(issuer, 'a')
     await world.settle()
-    const strict = { ...issuer, allowInsecureHttp: false }
-    expect(await world.isolate().find(strict, 'a')).toEqual(UNAVAILABLE)
-    expect(kv.values.size).toBe(1)
+    world.clock.advance(30_000)
+    publish(A, B)
+    for (let i = 0; i < 100; i++) expect(await read(isolate, i % 2 ? 'b' : 'x')).toEqual(UNKNOWN)
+    expect([asked(), world.questions.length]).toEqual([1, 1])
+    expect(await isolate.find(issuer, 'b', '192.0.2.1')).toMatchObject(FOUND)
+    expect(asked()).toBe(2)
+    expect(await read(isolate, 'b')).toMatchObject(FOUND)
+  })
+
+  it('renews nothing, and reads what lives as long as it does', async () => {
+    const isolate = world.isolate()
+    await isolate.find(issuer, 'a')
+    await world.settle()
+    for (const ms of [KEY_TIMES.usualFreshMs, DAY - KEY_TIMES.usualFreshMs - 1]) {
+      world.clock.advance(ms)
+      expect(await read(isolate, 'a')).toMatchObject(FOUND)
+    }
+    world.clock.advance(1)
+    expect(await read(isolate, 'a')).toEqual(UNAVAILABLE)
+    expect(asked()).toBe(1)
+    expect(world.questions.map(({ why }) => why)).not.toContain('unknown')
   })
 })

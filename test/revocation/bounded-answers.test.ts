@@ -120,6 +120,17 @@ describe('a remembered answer', () => {
     expect([await told('acting'), asked()]).toEqual([['block'], 0])
   })
 
+  it('is given up with its entry', async () => {
+    const { memory, revoke, lift, catchUp, told } = await start()
+    await revoke('acting')
+    await catchUp()
+    await told('acting')
+    expect(memory.held?.answers.size).toBe(1)
+    await lift('acting')
+    await catchUp()
+    expect(memory.held?.answers.size).toBe(0)
+  })
+
   it('is handed on with when it ends, and so ends for the caller', async () => {
     const { revoke, catchUp, entries, asked, clock } = await start()
     await revoke('acting', 'block', { expires: T + 10 })
