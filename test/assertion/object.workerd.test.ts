@@ -22,7 +22,7 @@ const begin = Date.now()
 const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(begin + ms)
 afterEach(() => void vi.restoreAllMocks())
 
-const KID = /^[\w-]{43}$/
+const _KID = /^[\w-]{43}$/
 
 const keysIn = (service: DurableObjectStub<AssertionKeyService>) =>
   runInDurableObject(
@@ -102,60 +102,6 @@ describe('the service of assertion keys', () => {
     await runDurableObjectAlarm(service)
     expect((await service.keys(MADE)).published.map(({ kid }) => kid)).toEqual([kids?.[1]])
     expect(await alarm()).toBe(begin + 60 * DAY - HOUR)
-  })
-
-  it('has an alarm without having been asked for keys, which is nothing', async () => {
-    const service = serviceOf('unasked')
-    await runInDurableObject(service, (instance) => instance.alarm())
-    const alarm = await runInDurableObject(service, (_, { storage }) => storage.getAlarm())
-    expect(alarm).toBeNull()
-  })
-
-  it('changes from made keys to those of the operator after an hour', async () => {
-    const service = serviceOf('change')
-    at(0)
-    const made = await service.keys(MADE)
-    const key = await operatorKey()
-    const wanted: Wanted = { algorithm: 'EdDSA', operatorKeys: [key] }
-    const waiting = await service.keys(wanted)
-    expect(waiting.signer).toEqual(made.signer)
-    expect(waiting.changesAt).toBe(begin + HOUR)
-    at(HOUR)
-    const changed = await service.keys(wanted)
-    expect(changed.signer).toEqual({ kid: key.kid, algorithm: 'EdDSA' })
-    expect(changed.published.map(({ kid }) => kid)).toEqual([
-      made.signer.kid,
-      key.kid,
-      expect.stringMatching(KID),
-    ])
-  })
-
-  it('signs with a made key at once when those of the operator go, one that was published all along', async () => {
-    const service = serviceOf('back')
-    at(0)
-    const key = await operatorKey()
-    const before = await service.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
-    expect(before.signer.kid).toBe(key.kid)
-    expect(before.signer.privateJwk).toBeUndefined()
-    at(20 * DAY)
-    const after = await service.keys({ algorithm: 'EdDSA', operatorKeys: [] })
-    expect(after.published).toEqual(before.published)
-    expect(after.published[1]?.kid).toBe(after.signer.kid)
-    expect(after.signer.privateJwk).toBeDefined()
-  })
-
-  it('replaces the key that stands by through its alarm, where nobody asks', async () => {
-    const service = serviceOf('standby')
-    at(0)
-    const key = await operatorKey()
-    const { published } = await service.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
-    for (const ms of [HOUR, 30 * DAY, 30 * DAY + HOUR, 30 * DAY + HOUR + 62 * MINUTE]) {
-      at(ms)
-      await runDurableObjectAlarm(service)
-    }
-    const kids = (await keysIn(service)).map(({ kid }) => kid)
-    expect(kids).toEqual([key.kid, expect.stringMatching(KID)])
-    expect(kids[1]).not.toBe(published[1]?.kid)
   })
 })
 

@@ -29,56 +29,40 @@ const gate = (assertion?: unknown) => {
 const ruleOf = (assertion: unknown, env?: PolicyEnv) => policy(gate(assertion), env).gate.assertion
 
 describe('GATE.assertion', () => {
-  const made = { algorithm: 'ES256', maxBody: 1_048_576, operatorKeys: [], withdrawn: [] }
+  const made = {
+    ...{ binding: 'identity', algorithm: 'ES256', maxBody: 1_048_576 },
+    ...{ operatorKeys: [], withdrawn: [] },
+  }
 
-  it.each<[unknown, unknown]>([
-    [undefined, { ...made, binding: 'identity' }],
-    ['identity', { ...made, binding: 'identity' }],
-    ['request', { ...made, binding: 'request' }],
-    ['body', { ...made, binding: 'body' }],
+  it.each<[unknown, object | undefined]>([
+    [undefined, {}],
+    ['body', { binding: 'body' }],
     ['off', undefined],
-    [{}, { ...made, binding: 'identity' }],
+    [{}, {}],
     [{ binding: 'off', algorithm: 'EdDSA' }, undefined],
-    [{ algorithm: 'EdDSA' }, { ...made, binding: 'identity', algorithm: 'EdDSA' }],
-    [
-      { binding: 'body', max_body: 1 },
-      { ...made, binding: 'body', maxBody: 1 },
-    ],
-    [
-      { binding: 'request', withdrawn: [KID, OTHER] },
-      { ...made, binding: 'request', withdrawn: [KID, OTHER] },
-    ],
-    [{ withdrawn: [] }, { ...made, binding: 'identity' }],
-    [{ max_body: 4 * 1024 * 1024 }, { ...made, binding: 'identity', maxBody: 4_194_304 }],
-  ])('%j', (written, expected) => {
-    expect(ruleOf(written)).toEqual(expected)
+    [{ algorithm: 'EdDSA' }, { algorithm: 'EdDSA' }],
+    [{ max_body: 4_194_304 }, { maxBody: 4_194_304 }],
+    [{ withdrawn: [KID, OTHER] }, { withdrawn: [KID, OTHER] }],
+  ])('is read from %j', (written, changes) => {
+    expect(ruleOf(written)).toEqual(changes && { ...made, ...changes })
   })
 
   it.each<[unknown, string, RegExp]>([
     ['on', 'GATE.assertion', /must be one of `off`, `identity`, `request`, `body`, or a table$/],
-    ['', 'GATE.assertion', /must be one of/],
-    ['Identity', 'GATE.assertion', /must be one of/],
     [true, 'GATE.assertion', /must be a table/],
-    [['identity'], 'GATE.assertion', /must be a table/],
-    [null, 'GATE.assertion', /must be/],
     [{ bindng: 'body' }, 'GATE.assertion.bindng', /unknown key `bindng`; did you mean `binding`/],
     [{ binding: 'all' }, 'GATE.assertion.binding', /Allowed: `off`, `identity`, `request`, `body`/],
     [{ algorithm: 'RS256' }, 'GATE.assertion.algorithm', /Allowed: `ES256`, `EdDSA`/],
     [{ max_body: 0 }, 'GATE.assertion.max_body', /1 to 4194304/],
     [{ max_body: 4_194_305 }, 'GATE.assertion.max_body', /1 to 4194304/],
-    [{ max_body: 1.5 }, 'GATE.assertion.max_body', /1 to 4194304/],
-    [{ max_body: '1' }, 'GATE.assertion.max_body', /1 to 4194304/],
     [{ withdrawn: KID }, 'GATE.assertion.withdrawn', /must be a list/],
-    [{ withdrawn: [KID, 7] }, 'GATE.assertion.withdrawn[1]', /must be a string/],
-    [{ withdrawn: [KID.slice(1)] }, 'GATE.assertion.withdrawn[0]', /43 characters of base64url/],
     [{ withdrawn: [`${KID}=`] }, 'GATE.assertion.withdrawn[0]', /kid of a key in jwks\.json/],
     [{ withdrawn: [KID, `${KID.slice(1)}+`] }, 'GATE.assertion.withdrawn[1]', /RFC 7638/],
     [{ withdrawn: Array(17).fill(KID) }, 'GATE.assertion.withdrawn', /a list of at most 16$/],
   ])('is a mistake as %j', (written, path, says) => {
     const found = mistakes(gate(written))
-    expect(found).toHaveLength(1)
+    expect(found).toEqual([expect.stringMatching(says)])
     expect(found[0]?.split(': ', 1)).toEqual([path])
-    expect(found[0]).toMatch(says)
   })
 
   it('needs somebody who makes keys, or keys', () => {
@@ -97,19 +81,6 @@ describe('GATE.assertion', () => {
       has: (_, name) => name !== 'ASSERTION_KEY_SERVICE',
     }
     expect(ruleOf('identity', withoutService)?.operatorKeys).toHaveLength(1)
-  })
-
-  it('asks for the secret by name only where nobody makes keys', () => {
-    const asked: string[] = []
-    const env: PolicyEnv = {
-      has: (kind, name) => {
-        if (kind === 'secret') asked.push(name)
-        return true
-      },
-      secret: () => undefined,
-    }
-    mistakes(gate('identity'), env)
-    expect(asked).toEqual([])
   })
 })
 
@@ -153,26 +124,23 @@ describe('the secret ASSERTION_KEYS', () => {
   const publicOf = ({ d: _, ...rest }: object & { readonly d?: unknown }) => rest
   const set = 'the secret `ASSERTION_KEYS` must be a private JWK set'
   const key = (n: number) => `key ${n} of the secret \`ASSERTION_KEYS\` must be a private JWK`
+  const setOf = (...keys: readonly unknown[]) => JSON.stringify({ keys })
   it.each<[string, string, readonly string[]]>([
-    ['empty', '', [set]],
     ['no JSON', `{"keys":[${EC.d}`, [set]],
-    ['a list', JSON.stringify([EC]), [set]],
     ['one key', JSON.stringify(EC), [set]],
-    ['an empty set', '{"keys":[]}', [set]],
-    ['17 keys', JSON.stringify({ keys: Array(17).fill(EC) }), [set]],
-    ['a public key', JSON.stringify({ keys: [publicOf(EC)] }), [key(1)]],
-    ['a public key behind a good one', JSON.stringify({ keys: [ED, publicOf(EC)] }), [key(2)]],
-    ['two that are wrong', JSON.stringify({ keys: [1, EC, null] }), [key(1), key(3)]],
-    ['one for encryption', JSON.stringify({ keys: [{ ...EC, use: 'enc' }] }), [key(1)]],
-    ['another curve', JSON.stringify({ keys: [{ ...EC, crv: 'P-384' }] }), [key(1)]],
-    ['another type', JSON.stringify({ keys: [{ ...EC, kty: 'RSA' }] }), [key(1)]],
-    ['X25519', JSON.stringify({ keys: [{ ...ED, crv: 'X25519' }] }), [key(1)]],
-    ['a short d', JSON.stringify({ keys: [{ ...EC, d: EC.d?.slice(2) }] }), [key(1)]],
-    ['a d that is no base64url', JSON.stringify({ keys: [{ ...EC, d: `${EC.d}=` }] }), [key(1)]],
-    ['an x that is a number', JSON.stringify({ keys: [{ ...ED, x: 7 }] }), [key(1)]],
+    ['an empty set', setOf(), [set]],
+    ['17 keys', setOf(...Array(17).fill(EC)), [set]],
+    ['a public key behind a good one', setOf(ED, publicOf(EC)), [key(2)]],
+    ['two that are wrong', setOf(1, EC, null), [key(1), key(3)]],
+    ['one for encryption', setOf({ ...EC, use: 'enc' }), [key(1)]],
+    ['another curve', setOf({ ...EC, crv: 'P-384' }), [key(1)]],
+    ['another type', setOf({ ...EC, kty: 'RSA' }), [key(1)]],
+    ['X25519', setOf({ ...ED, crv: 'X25519' }), [key(1)]],
+    ['a short d', setOf({ ...EC, d: EC.d?.slice(2) }), [key(1)]],
+    ['an x that is a number', setOf({ ...ED, x: 7 }), [key(1)]],
     [
       'a key twice',
-      JSON.stringify({ keys: [EC, ED, { ...EC, kid: 'again' }] }),
+      setOf(EC, ED, { ...EC, kid: 'again' }),
       ['key 3 of the secret `ASSERTION_KEYS` is there twice'],
     ],
   ])('is a mistake as %s, told without anything of it', (_, value, expected) => {
@@ -190,32 +158,19 @@ describe('an assertion that nobody wrote down', () => {
     return parsed.value.warnings.map(({ path }) => path)
   }
 
-  it.each<[string, object, object?]>([
-    ['whose origin is public', bare],
-    ['that says everything but that', { ...bare, assertion: { algorithm: 'EdDSA' } }],
-    [
-      'whose rule has a public origin',
-      { ...bare, origin: 'http://10.0.0.1' },
-      { origin: 'https://o.example', scopes: [] },
-    ],
-    [
-      'whose rule reaches another origin than the private one',
-      { ...bare, origin_via: 'VPC' },
-      { origin: 'https://o.example', scopes: [] },
-    ],
-  ])('is warned of in a policy %s', (_, gate, route) => {
-    expect(warned(gate, route)).toContain('GATE.assertion')
-  })
-
-  it.each<[string, object, object?]>([
-    ['that says so', { ...bare, assertion: 'identity' }],
-    ['that signs nothing', { ...bare, assertion: 'off' }],
-    ['whose origin is a service binding', { ...bare, origin: 'service:API' }],
-    ['whose origin is on a private network', { ...bare, origin: 'http://10.0.0.1' }],
-    ['whose origin is on this machine', { ...bare, origin: 'http://localhost:8080' }],
-    ['that reaches it by a binding', { ...bare, origin_via: 'MTLS' }],
-    ['whose rules are public', bare, { access: 'public' }],
-  ])('is not in a policy %s', (_, gate, route) => {
-    expect(warned(gate, route)).not.toContain('GATE.assertion')
+  const elsewhere = { origin: 'https://o.example', scopes: [] }
+  it.each<[boolean, object, object?]>([
+    [true, bare],
+    [true, { ...bare, assertion: { algorithm: 'EdDSA' } }],
+    [true, { ...bare, origin: 'http://10.0.0.1' }, elsewhere],
+    [true, { ...bare, origin_via: 'VPC' }, elsewhere],
+    [false, { ...bare, assertion: 'identity' }],
+    [false, { ...bare, assertion: 'off' }],
+    [false, { ...bare, origin: 'service:API' }],
+    [false, { ...bare, origin: 'http://10.0.0.1' }],
+    [false, { ...bare, origin_via: 'MTLS' }],
+    [false, bare, { access: 'public' }],
+  ])('is warned of (%s) with %j and the rule %j', (isWarned, gate, route) => {
+    expect(warned(gate, route).includes('GATE.assertion')).toBe(isWarned)
   })
 })

@@ -1,5 +1,5 @@
 import { generateKeyPair } from 'jose'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { type SigningPorts, signing } from '../../src/gate/guard/stages/assertion.ts'
 import type { SigningKey } from '../../src/gate/model/ports.ts'
 import type { Route } from '../../src/gate/model/route.ts'
@@ -36,37 +36,22 @@ const run = (
   return { outcome, asked }
 }
 
-describe('signing', () => {
-  it('has the key at hand, without a wait where it is there', () => {
-    const { outcome, asked } = run(KEY)
-    expect(outcome).toEqual({ ok: true, value: { signing: KEY } })
-    expect(asked).toBe(1)
-  })
+it.each([
+  ['nothing is signed', { signs: false }],
+  ["the gate's own endpoint answers", { route: { endpoint: 'revocations' } }],
+] as const)('asks for no key to sign with where %s', (_, given) => {
+  const { outcome, asked } = run(KEY, given)
+  expect([outcome, asked]).toEqual([{ ok: true, value: { signing: undefined } }, 0])
+})
 
-  it('waits for one that comes', async () => {
-    const { outcome } = run(Promise.resolve(KEY))
-    expect(outcome).toBeInstanceOf(Promise)
-    expect(await outcome).toEqual({ ok: true, value: { signing: KEY } })
-  })
+it('refuses where there is no key, whatever the fault', async () => {
+  const denied = await run(Promise.reject(new Error('unreachable'))).outcome
+  expect(codeOf(denied)).toBe('assertion_unavailable')
+  expect(denied).toMatchObject({ reason: { detail: { error: 'Error: unreachable' } } })
+})
 
-  it.each([
-    ['nothing is signed', { signs: false }],
-    ["the gate's own endpoint answers", { route: { endpoint: 'revocations' } }],
-  ] as const)('asks for none where %s', (_, given) => {
-    const { outcome, asked } = run(KEY, given)
-    expect(outcome).toEqual({ ok: true, value: { signing: undefined } })
-    expect(asked).toBe(0)
-  })
-
-  it('denies where there is none, whatever the fault', async () => {
-    const { outcome } = run(Promise.reject(new Error('unreachable')))
-    const denied = await outcome
-    expect(codeOf(denied)).toBe('assertion_unavailable')
-    expect(denied).toMatchObject({ reason: { detail: { error: 'Error: unreachable' } } })
-  })
-
-  it('shows which key it is, and nothing more of it', () => {
-    expect(signing.found?.({ ...needs(), signing: KEY })).toEqual({ kid: 'key-1' })
-    expect(signing.found?.({ ...needs(), signing: undefined })).toEqual({})
-  })
+it('shows which key signs, and nothing more of it', () => {
+  expect(run(KEY).outcome).toEqual({ ok: true, value: { signing: KEY } })
+  expect(signing.found?.({ ...needs(), signing: KEY })).toEqual({ kid: 'key-1' })
+  expect(signing.found?.({ ...needs(), signing: undefined })).toEqual({})
 })
