@@ -131,12 +131,6 @@ describe('what is seen of an agent', () => {
     const entry = await registry().get({ issuer: ISSUER, agent: 'a' })
     expect([Object.keys(entry?.seen?.used ?? {}), entry?.seen?.clients]).toEqual([['new'], ['c']])
   })
-
-  it('stops when the rows of the day are used up', async () => {
-    const many = Array.from({ length: 20 }, (_, i) => sightingOf(`a${i}`, START + i))
-    await registry().observe(many, { ...TERMS, maxRows: 5 })
-    expect((await rowsOf()).length).toBeLessThan(6)
-  })
 })
 
 describe('more agents than an issuer may have', () => {
@@ -177,19 +171,6 @@ describe('more agents than an issuer may have', () => {
     for (let i = 0; i < 30; i++) await change('put', `w${i}`, { status: 'discovered', fields })
     expect((await names()).filter((name) => /^[ow]/.test(name)).length).toBeLessThanOrEqual(11)
     expect((await names()).filter((name) => name.startsWith('m')).length).toBeGreaterThan(8)
-  })
-
-  it('do not push out one of which the revocation set has an approval that was taken back', async () => {
-    await approve('a')
-    const down = vi
-      .spyOn(RevocationShard.prototype, 'setStandings')
-      .mockRejectedValue(new Error('the set is down'))
-    await change('patch', 'a', { status: 'discovered' })
-    for (let at = 10; at < 50; at++) await registry().observe([sightingOf(`m${at}`, at)], TERMS)
-    down.mockRestore()
-    expect(await standingOf('a')).toEqual(['approved'])
-    expect(await runDurableObjectAlarm(registry())).toBe(true)
-    expect(await standingOf('a')).toEqual([])
   })
 })
 

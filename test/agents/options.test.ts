@@ -65,11 +65,8 @@ describe('WATCH', () => {
 
   it.each([
     [{ all: { signals: ['noise'] } }, 'WATCH.all.signals[0] '],
-    [{ all: { signals: [] } }, 'WATCH.all.signals must not be an empty list'],
     [{ all: { action: 'kill' } }, 'WATCH.all.action '],
-    [{ all: { duration: '25h' } }, 'WATCH.all.duration must be at most'],
     [{ all: { at_most: 101 } }, 'WATCH.all.at_most '],
-    [{ all: { throttle: 0 } }, 'WATCH.all.throttle '],
     [{ all: { issuer: 'acne' } }, 'WATCH.all.issuer '],
     [{ all: { rules: ['GET /v2'] } }, 'WATCH.all.rules '],
     [{ all: { subject: 'alice' } }, 'WATCH.all.subject '],

@@ -108,13 +108,6 @@ describe('a signal', () => {
     })
   })
 
-  it('tells no volume below 20 requests in two windows', () => {
-    const { state, now } = learned(35, { requests: 1 })
-    const more = watchState(state.bytes.slice(0))
-    expect(feed(state, now, now + 60 * MINUTE, { requests: 9 })).toEqual([])
-    expect(signalsOf(feed(more, now, now + 10 * MINUTE, { requests: 11 }))).toEqual(['volume'])
-  })
-
   it('tells an hour in which an agent never works, by 20 calls', () => {
     const { state, now } = learned(35, { hours: [8, 17] })
     const night = now + 2 * HOUR
@@ -125,26 +118,10 @@ describe('a signal', () => {
   })
 
   it.each([
-    [30, []],
-    [90, ['odd_hour']],
-  ])('after %i days takes an hour for quiet by chance, or not: %j', (days, signals) => {
-    // Every second day, at one of four hours of the day: 15 visits show no hours of work, 45 do.
-    const state = watchState()
-    for (let day = 0; day < days; day += 2) {
-      const hour = 8 + 3 * ((day / 2) % 4)
-      expect(observe(state, sample({ requests: 25 }), START + day * DAY + hour * HOUR)).toEqual([])
-    }
-    const evening = START + days * DAY + 20 * HOUR
-    expect(signalsOf(observe(state, sample({ requests: 25 }), evening))).toEqual(signals)
-  })
-
-  it.each([
     ['a night, before there was time enough', 14, 3, false],
     ['a night', 15, 3, true],
     ['the hour after work', 35, 17, false],
     ['the second hour after work', 35, 18, true],
-    ['a weekend, before there were enough', 33, 12, false],
-    ['a weekend', 34, 12, true],
   ] as const)('takes an hour for odd by how often it was quiet: %s', (_, days, hour, is) => {
     const { state, now } = learned(days, { hours: [9, 17], week: 5 })
     const found = observe(state, sample({ requests: 20 }), now + hour * HOUR)
@@ -208,14 +185,6 @@ describe('a signal', () => {
     expect(others).toEqual([])
     expect(found?.signal).toBe(signal)
     expect(found?.usual).toHaveProperty('known')
-  })
-
-  it('takes one token for two places within five minutes, not later', () => {
-    const { state, now } = learned()
-    const in2 = (country: string) => sample({ tokens: [['token-2', country]] })
-    observe(state, in2('DE'), now)
-    expect(observe(state, in2('US'), now + 8 * MINUTE)).toEqual([])
-    expect(signalsOf(observe(state, in2('DE'), now + 10 * MINUTE))).toEqual(['two_places'])
   })
 })
 

@@ -9,7 +9,7 @@ import {
 } from '../../src/control/agents/watch-store.ts'
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/gate/model/agents.ts'
-import { learnedBy, SIGNALS, type WatchRule } from '../../src/gate/model/watch.ts'
+import { SIGNALS, type WatchRule } from '../../src/gate/model/watch.ts'
 import { RevocationShard } from '../../src/gate/revocation/object/object.ts'
 import { eventually } from '../kit/eventually.ts'
 import { sqlOf } from './support.workerd.ts'
@@ -166,12 +166,6 @@ it('never quarantines for refusals, and only by the signals of its table', async
   expect(await alerts()).toHaveLength(1)
 })
 
-it('counts nothing of a request that no table fits', async () => {
-  const { watch: _, ...unwatched } = sighting('a', Date.now())
-  await registry().observe([unwatched], termsOf())
-  expect(await sqlOf(registry(), 'SELECT * FROM watched')).toEqual([])
-})
-
 it('has what it learned after a restart, and its alerts once', async () => {
   await learn('a')
   await odd('a')
@@ -186,24 +180,6 @@ it('has what it learned after a restart, and its alerts once', async () => {
   expect(await registry().judge({ id: 1, verdict: 'dismiss', by: 'x', issuer: 'other' })).toBe(
     undefined,
   )
-})
-
-it('learns anew, by a state of another version, and shows none until then', async () => {
-  await learn('a')
-  await eventually(async () =>
-    expect(await sqlOf(registry(), 'SELECT * FROM watched')).toHaveLength(1),
-  )
-  await evictDurableObject(registry())
-  const old = 'UPDATE watched SET state = zeroblob(3944)'
-  await runInDurableObject(registry(), (_, { storage }) => void storage.sql.exec(old))
-  const shown = async () => {
-    const entry = await registry().get({ issuer: ISSUER, agent: 'a' })
-    return learnedBy([RULE], entry?.watched ?? [])
-  }
-  expect(await shown()).toEqual([])
-  await odd('a')
-  expect(await shown()).toMatchObject([{ requests: 3, rules_and_tools: 1 }])
-  expect(await alerts()).toEqual([])
 })
 
 it('counts a call once, though its answer was lost and it comes again', async () => {
@@ -242,35 +218,6 @@ it('forgets what is usual of an agent with its entry', async () => {
   }
 })
 
-it('writes one row for a state, and one for an alert', async () => {
-  await learn('a')
-  const rows = await runInDurableObject(registry(), async (object: AgentRegistry, { storage }) => {
-    const written: string[] = []
-    const exec = storage.sql.exec.bind(storage.sql)
-    const spy = vi
-      .spyOn(storage.sql, 'exec')
-      .mockImplementation((sql: string, ...bound: unknown[]) => {
-        const cursor = exec(sql, ...bound)
-        if (/watched|alerts/.test(sql)) {
-          cursor.toArray()
-          written.push(`${sql.split(' ').slice(0, 4).join(' ')}: ${cursor.rowsWritten}`)
-        }
-        return /RETURNING/.test(sql) ? exec('SELECT max(id) AS id FROM alerts') : cursor
-      })
-    await object.observe(
-      [sighting('a', Date.now(), 'DELETE /x')],
-      termsOf({ ...RULE, action: 'alert' }),
-    )
-    spy.mockRestore()
-    return written.filter((one) => !/^SELECT/.test(one))
-  })
-  expect(rows).toEqual([
-    'INSERT INTO alerts VALUES: 1',
-    'DELETE FROM alerts WHERE: 0',
-    'INSERT OR REPLACE INTO: 1',
-  ])
-})
-
 it('lifts no quarantine of a later alert by judging one that is over', async () => {
   await learn('a')
   await odd('a', { ...RULE, duration: 0 })
@@ -282,23 +229,6 @@ it('lifts no quarantine of a later alert by judging one that is over', async () 
   expect(remove).not.toHaveBeenCalled()
   await registry().judge({ id: 2, verdict: 'dismiss', by: 'maria' })
   expect(remove).toHaveBeenCalledOnce()
-})
-
-it('has no more states than the registry has agents, however many ids are made up', async () => {
-  const limits = LIMITS as { discoveredAgents: number }
-  const { discoveredAgents } = limits
-  limits.discoveredAgents = 20
-  for (let i = 0; i < 5; i++) {
-    const minted = Array.from({ length: 20 }, (_, j) => sighting(`agent-${i}-${j}`, Date.now()))
-    await registry().observe(minted, termsOf())
-    await eventually(async () => {
-      const count = async (table: string) =>
-        (await sqlOf(registry(), `SELECT count(*) AS all_ FROM ${table}`))[0]?.all_
-      expect(await count('watched')).toBe(await count('agents'))
-      expect(await count('agents')).toBeLessThanOrEqual(20)
-    })
-  }
-  limits.discoveredAgents = discoveredAgents
 })
 
 it('remembers nothing of agents that it has forgotten, though it may write no more rows', () => {

@@ -94,16 +94,6 @@ it('looks back five minutes, not to the beginning', () => {
   expect(health.found()).toEqual({})
 })
 
-it('has what isolates report for five minutes', () => {
-  const health = healthOf()
-  health.note({ keys: 'acme (status 503)' })
-  now += 4 * MINUTE
-  health.note({})
-  expect(health.found()).toEqual({ keys: 'acme (status 503)' })
-  now += 2 * MINUTE
-  expect(health.found()).toEqual({})
-})
-
 it('has what another shard has found, also where nothing of it is found here', () => {
   const health = healthOf()
   health.note({ origin: '9 of 10' })

@@ -66,18 +66,12 @@ const incompressible = (length: number) => {
 const OTHER = { issuer: 'https://auth.other.example' }
 
 describe('the object that keeps decisions', () => {
-  it('has what it was given, the latest first, in pages without gaps', async () => {
+  it('has what it was given, the latest first, in pages of any size', async () => {
     for (let i = 0; i < 3; i++) {
       await logOf('pages').append(batch([record(`${i}-a`), record(`${i}-b`), record(`${i}-c`)]))
     }
     const all = ['2-c', '2-b', '2-a', '1-c', '1-b', '1-a', '0-c', '0-b', '0-a']
-    expect(await idsOf('pages')).toEqual(all)
-    for (const limit of [1, 2, 3, 4]) expect(await idsOf('pages', { limit })).toEqual(all)
-    const { found, next } = await logOf('pages').list({ ...ALL, limit: 4 })
-    expect(found).toHaveLength(4)
-    await logOf('pages').append(batch([record('3-a')]))
-    const rest = await logOf('pages').list({ ...ALL, ...(next && { before: next }) })
-    expect(rest.found.map(({ record }) => JSON.parse(record).request_id)).toEqual(all.slice(4))
+    for (const limit of [1, 2, 4, 9]) expect(await idsOf('pages', { limit })).toEqual(all)
   })
 
   it('has pages without gaps while records come and go', async () => {
@@ -113,14 +107,6 @@ describe('the object that keeps decisions', () => {
     const tail = (name: string, after: string) => logOf(name).listAfter({ filters: {}, after })
     const ids = ({ found }: Awaited<ReturnType<typeof tail>>) =>
       found.map(({ record }) => JSON.parse(record).request_id)
-
-    it('tells a record as soon as it is stored, to each that waits', async () => {
-      const name = 'tail'
-      const { next } = await logOf(name).listAfter({ filters: {} })
-      const waiting = [tail(name, next), tail(name, next)]
-      await logOf(name).append(batch([record('a'), record('b')]))
-      for (const page of await Promise.all(waiting)) expect(ids(page)).toEqual(['a', 'b'])
-    })
 
     it('goes on after a position, in pages, and after a restart', async () => {
       const name = 'tail-pages'
@@ -171,14 +157,6 @@ describe('the object that keeps decisions', () => {
     expect(await found({}, { from: T + 500, until: T + 2_000 })).toEqual(['two'])
   })
 
-  it('finds a record by its own id, with the policy it was decided under', async () => {
-    const text = record('mine', 0, { policy: 'abc' })
-    await logOf('one').append(batch([text, record('other')], { policy: ['abc', '{"routes":[]}'] }))
-    const { id } = JSON.parse(text)
-    expect(await logOf('one').get(id)).toEqual({ decision: text, policy: '{"routes":[]}' })
-    expect(await logOf('one').get(crypto.randomUUID())).toBeUndefined()
-  })
-
   it('stores a batch that is sent again once, also after a restart', async () => {
     const one = batch([record('once')])
     await Promise.all([logOf('again').append(one), logOf('again').append(one)])
@@ -201,14 +179,15 @@ describe('the object that keeps decisions', () => {
   })
 
   it('knows the latest batches after a restart, however many there were', async () => {
-    const many = Array.from({ length: 5_000 }, () => logOf('many').append(batch([record('old')])))
-    await Promise.all(many)
+    await runInDurableObject(logOf('many'), (log) =>
+      Promise.all(Array.from({ length: 5_000 }, () => log.append(batch([record('old')])))),
+    )
     const latest = batch([record('latest')])
     await logOf('many').append(latest)
     await abortAllDurableObjects()
     await logOf('many').append(batch([record('next')]))
     await logOf('many').append(latest)
-    expect(await idsOf('many').then((ids) => ids.slice(0, 3))).toEqual(['next', 'latest', 'old'])
+    expect((await idsOf('many')).slice(0, 3)).toEqual(['next', 'latest', 'old'])
   })
 
   it('loses no batch that was answered when it is killed', async () => {
@@ -347,20 +326,6 @@ describe('the object that keeps decisions', () => {
     expect(await idsOf(name)).toEqual(['own-3', 'own-2', 'of-all'])
   })
 
-  it('leaves expired rows for the next day where its rows are used up', async () => {
-    const name = 'put-off'
-    await logOf(name).append(batch([record('old')]))
-    at(26 * HOUR)
-    for (let i = 0; i < 2; i++) {
-      await logOf(name).append(batch([record(`new-${i}`, 26 * HOUR)], { maxRows: 4 }))
-    }
-    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
-    expect(await idsOf(name)).toContain('old')
-    at(50 * HOUR)
-    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
-    expect(await idsOf(name)).not.toContain('old')
-  })
-
   describe('that erases a subject', () => {
     const issuer = 'https://auth.acme.example'
     const other = 'https://auth.other.example'
@@ -485,18 +450,6 @@ describe('the object that keeps decisions', () => {
       expect(known.filter(({ terms }) => terms.includes(hash))).toEqual([])
     })
 
-    it('tells of it once when the call is made again', async () => {
-      const name = 'erase-again'
-      await logOf(name).append(batch([record('one')]))
-      const act = actOf()
-      await logOf(name).erase({ ...erasure, act })
-      await logOf(name).erase({ ...erasure, act })
-      const { found } = await logOf(name).list({ ...ALL, filters: { kind: 'act' } })
-      expect(found.map(({ record }) => JSON.parse(record))).toMatchObject([
-        { act: 'erase', records: 1 },
-      ])
-    })
-
     it('leaves records of other issuers to those who may administer them', async () => {
       const name = 'erase-own'
       const actors = [{ sub: 'alice', issuer }]
@@ -533,46 +486,11 @@ describe('the object that keeps decisions', () => {
       await logOf(name).append(batch([one('new')]))
       expect(await countsOf(name)).toEqual(said(9))
     })
-
-    it('goes on with rows and gaps that were stored before there were shares', async () => {
-      const name = 'counts-before-shares'
-      await logOf(name).append(batch([one('old')]))
-      await runInDurableObject(logOf(name), (_, { storage }) => {
-        storage.sql.exec(`UPDATE known SET counts = '{"allowed - 200":1,"origin 200":1}'`)
-        const gap = { reason: 'overload', since: T, until: T + HOUR, records: 2 }
-        storage.kv.put('budget', { day: 0, rows: 0, gaps: [gap], counts: {}, upTo: 0 })
-      })
-      await abortAllDurableObjects()
-      expect(await countsOf(name)).toEqual(said(1))
-      const { dropped } = await logOf(name).list({ ...ALL, limit: 1 })
-      expect(dropped).toEqual([expect.objectContaining({ reason: 'overload', share: 'issuers' })])
-    })
-
-    it('counts denials by code, shadow mode, and no acts', async () => {
-      const name = 'counts-codes'
-      const denied = { decision: 'denied', code: 'scope_missing', status: 403 }
-      await logOf(name).append(
-        batch(
-          [
-            record('a', 0, { ...denied, origin_status: undefined }),
-            record('b', 0, { would_deny: true, code: 'scope_missing', status: 200 }),
-          ],
-          {
-            acts: [
-              record('act', 0, { kind: 'act', decision: undefined, origin_status: undefined }),
-            ],
-          },
-        ),
-      )
-      expect(await countsOf(name)).toEqual({
-        'denied scope_missing 403': 1,
-        'allowed scope_missing 200': 1,
-        'origin 200': 1,
-      })
-    })
   })
 
   it('counts the rows of alerts, and has them after a restart', async () => {
+    // Nothing becomes due meanwhile.
+    at(0)
     await runInDurableObject(logOf('alerts'), async (_, { storage }) => {
       const budget = createBudget(storage)
       const receiver = { url: 'https://127.0.0.1:9/hook', format: 'slack' } as const

@@ -74,10 +74,7 @@ describe('AUDIT', () => {
   it.each([
     [{ retention: '30m' }, 'AUDIT.retention must be at least 3600s'],
     [{ max_size: '1MB' }, 'AUDIT.max_size must be a size from "10MB" to "9GB"'],
-    [{ max_size: '10GB' }, 'AUDIT.max_size must be a size from "10MB" to "9GB"'],
     [{ rows_a_day: 99 }, 'AUDIT.rows_a_day must be a whole number from 100 to 1000000000, or'],
-    [{ rows_a_day: 'none' }, 'AUDIT.rows_a_day must be a whole number'],
-    [{ shards: 0 }, 'AUDIT.shards must be a whole number from 1 to 64'],
     [{ retain: '1d' }, 'AUDIT.retain '],
     ['on', 'AUDIT must be a table'],
   ])('%j is a mistake', (given, mistake) => {
@@ -130,12 +127,9 @@ describe('the secret ALERTS', () => {
     ['https://hooks.example', /^ must be a table/],
     [JSON.stringify({ key }), /^url is required$/],
     [JSON.stringify({ url: 'http://hooks.example', key }), /^url must be an https URL$/],
-    [JSON.stringify({ url: 'ftp://127.0.0.1', key }), /^url must be an https URL$/],
     [JSON.stringify({ url: 'https://u:p@hooks.example', key }), /^url must have no credentials$/],
-    [JSON.stringify({ url: 'https://u@hooks.example', key }), /^url must have no credentials$/],
     [JSON.stringify({ url }), /^key must be set$/],
     [JSON.stringify({ url, key: 'whsec_c2hvcnQ=' }), /^key must be whsec_ and 24 bytes/],
-    [JSON.stringify({ url, key: key.slice(6) }), /^key must be whsec_ and 24 bytes/],
     [JSON.stringify({ url, key, format: 'teams' }), /^format unknown value/],
     [JSON.stringify({ url, key, to: 'x' }), /^to /],
     [`{"url":"${url}","url":"${url}","key":"${key}"}`, /^ must be a table/],

@@ -43,11 +43,6 @@ it('counts the latest, where there are more groups than may be', async () => {
   expect([toolsIn(cut.tally), cut.since]).toEqual([['0.0', '1.0'], 800])
 })
 
-it('counts the latest row in any case', async () => {
-  const { tally, since } = await counterOf([[950, 960, 970], [850]])(query(1))
-  expect([tally.size, since]).toEqual([3, 900])
-})
-
 it('counts one query after the other, and rejects further ones where four wait', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const count = counterOf([[950]], promise)
