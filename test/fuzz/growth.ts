@@ -12,6 +12,8 @@ export async function loadWorld({ isCounted }: { readonly isCounted: boolean }) 
 /** One text that grows: a pair of tokens that is repeated, with something around it. */
 export interface Growth {
   readonly label: string
+  /** Whether it is one token. */
+  readonly isAlone: boolean
   at(length: number): string
 }
 
@@ -34,12 +36,14 @@ export function* growths(
         const unit = one === other ? one : one + other
         yield {
           label: labelled([shown, unit, behind]),
+          isAlone: one === other,
           at: (length) => begun(length) + many(unit, length) + behind,
         }
       }
       for (const other of isAll ? tokens : []) {
         yield {
           label: labelled([shown, one, other, behind]),
+          isAlone: false,
           at: (length) => begun(length) + many(one, length / 2) + many(other, length / 2) + behind,
         }
       }
