@@ -255,11 +255,12 @@ describe('messages to an MCP server', () => {
         tools: { a: [], 'f*': { scopes: { any: ['s:{arguments.p}', 'a'] } } },
         prompts: { p: [] },
         resources: { 'file:///d/*': [] },
-        methods: ['x/y'],
+        methods: ['x/y', 'tasks/update'],
       },
     },
   ]
   const VERSION = 'io.modelcontextprotocol/protocolVersion'
+  const RELATED = 'io.modelcontextprotocol/related-task'
   const call = (method: string, params: JsonObject = {}, id: unknown = 1) => ({
     jsonrpc: '2.0',
     id,
@@ -274,6 +275,8 @@ describe('messages to an MCP server', () => {
   })
   const OLD = (method: string, params?: JsonObject, id?: unknown) =>
     send(call(method, params, id), '2025-11-25')
+  const TOLD = (params: JsonObject) =>
+    send({ jsonrpc: '2.0', method: 'notifications/x', params }, '2025-11-25')
   const NEW = (method: string, params: JsonObject, more: [string, string][] = []) =>
     send(call(method, { _meta: { [VERSION]: '2026-07-28' }, ...params }), '2026-07-28', [
       ['Mcp-Method', method],
@@ -326,6 +329,23 @@ describe('messages to an MCP server', () => {
     [NEW('tasks/get', { taskId: 'x' }), 'header_mismatch'],
     [NEW('tasks/get', { taskId: 7 }, name('x')), 'header_mismatch'],
     [NEW('tasks/get', { taskId: 'x' }, name('x')), 'mcp_method_not_allowed'],
+    // Ids of tasks and sessions: the server gets its own, wherever they are.
+    [OLD('tasks/get', { taskId: 'mine-1' }), 'forwarded'],
+    [OLD('tasks/get', { taskId: 'own-1' }), 'task_unknown'],
+    [OLD('tasks/result', { taskId: 'u-1' }), 'forwarded'],
+    [OLD('tasks/cancel', { taskId: 'alice-1' }), 'task_unknown'],
+    [OLD('tools/list', { _meta: { [RELATED]: { taskId: 'mine-1' } } }), 'forwarded'],
+    [OLD('tools/list', { _meta: { [RELATED]: { taskId: 'own-1' } } }), 'task_unknown'],
+    [OLD('subscriptions/listen', { notifications: { taskIds: ['mine-1', 'u-2'] } }), 'forwarded'],
+    [OLD('subscriptions/listen', { notifications: { taskIds: ['mine-1', 'x'] } }), 'task_unknown'],
+    [TOLD({ _meta: { [RELATED]: { taskId: 'own-1' } } }), 'forwarded'],
+    [TOLD({ _meta: { [RELATED]: { taskId: 'u-1' } } }), 'forwarded'],
+    [BATCH(call('tasks/get', { taskId: 'mine-1' }), call('ping', {}, 2)), 'forwarded'],
+    [NEW('tasks/update', { taskId: 'mine-1' }, name('mine-1')), 'forwarded'],
+    [NEW('tasks/update', { taskId: 'mine-1' }, name('=?base64?bWluZS0x?=')), 'forwarded'],
+    [send(call('ping'), '2025-11-25', [['Mcp-Session-Id', 'u-1']]), 'forwarded'],
+    [send(call('ping'), '2025-11-25', [['Mcp-Session-Id', 'own-1']]), 'session_unknown'],
+    [send(call('ping'), '2025-11-25', [['Mcp-Session-Id', 'alice-1']]), 'session_unknown'],
     [{ ...OLD('ping'), method: 'DELETE' }, 'session_missing'],
     [send({}, '2025-11-25', [['Mcp-Session-Id', 'mine-1']]), 'message_invalid'],
     [

@@ -1,4 +1,5 @@
 /** Runs a case through both and compares what they say. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import { CODES } from '../reference/codes.ts'
 import { createReference, type Reference } from '../reference/decide.ts'
@@ -85,7 +86,7 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
 /** What the second implementation says, in the words of both. */
 export function saidOf(verdict: Verdict, { method }: Request): Said {
   const { allowed, code, rule, issuer, agent, grant, shadow, answeredByGate } = verdict
-  const { headers, target, origin, assertion } = verdict
+  const { headers, target, origin, body = '', assertion } = verdict
   const outcome = answeredByGate ?? (allowed ? 'forwarded' : 'refused')
   return {
     outcome: allowed ? outcome : 'refused',
@@ -98,6 +99,7 @@ export function saidOf(verdict: Verdict, { method }: Request): Said {
       ...(shadow && { shadow }),
       target: `${method} ${placeOf(origin ?? '')}${target}`,
       headers: joined(headers ?? []),
+      ...(body.length > 0 && { body: String(body) }),
       ...(assertion && { assertion }),
     }),
   }
@@ -165,11 +167,18 @@ export function differences(first: Said, second: Said): string[] {
     const isSame = other === '*' ? one !== undefined : one === other
     if (!isSame) about.push(`header ${name}: ${one} / ${other}`)
   }
+  if (!isSameBody(first.body, second.body)) about.push(`body: ${first.body} / ${second.body}`)
   for (const [name, value] of Object.entries(second.assertion ?? {})) {
     const own = first.assertion?.[name]
     if (own !== value) about.push(`claim ${name}: ${own} / ${value}`)
   }
   return about
+}
+
+/** Where ids were opened, only what JSON says is compared. */
+function isSameBody(one: string | undefined, other: string | undefined): boolean {
+  if (one === other || one === undefined || other === undefined) return one === other
+  return other.includes('own-') && isDeepStrictEqual(JSON.parse(one), JSON.parse(other))
 }
 
 /** An endpoint of the gate is judged up to who may call it; and no rule is known of one. */

@@ -22,7 +22,7 @@ import { filled } from './material.ts'
 import { requestOf } from './requests-sent.ts'
 import type { Said, Vars } from './shapes.ts'
 import type { Sent } from './world.ts'
-import { entriesOf, SECRETS } from './world.ts'
+import { entriesOf, opened, SECRETS } from './world.ts'
 
 mountControl(own)
 
@@ -129,9 +129,9 @@ export function startFirst(begin: number): First {
             : SIGNING,
     },
     sessions: {
-      seal: async (session) => session,
-      open: async (sealed) =>
-        world.unavailable.signing ? down() : /^mine-\d+$/.test(sealed) ? sealed : undefined,
+      seal: async (session) => `mine-${session}`,
+      open: async (sealed, { subject }) =>
+        world.unavailable.signing ? down() : opened(sealed, subject)?.own,
     },
     nonces: {
       issue: async () => 'next',
@@ -164,19 +164,21 @@ export function startFirst(begin: number): First {
       world = now
       clock.at = sent.request.now
       let decision: Decision | undefined
-      let forwarded: Pick<Said, 'target' | 'headers'> | undefined
+      let forwarded: Forwarded | undefined
       let answer = () => {}
       let arrived = () => {}
       const isHeld = new Promise<void>((resolve) => {
         arrived = resolve
       })
-      const send: Send = async ({ service }, url, { headers, method }) => {
+      const send: Send = async ({ service }, url, { headers, method, body }) => {
         // What `fetch` sends: it escapes `'` in a query.
         const { origin, href } = new URL(url)
+        const text = body ? await new Response(body).text() : ''
         const place = service === undefined ? origin : `service:${service}`
         forwarded = {
           target: `${method} ${place}${href.slice(origin.length)}`,
           headers: toObject(headers),
+          ...(text !== '' && { body: text }),
         }
         if (!sent.request.held) return new Response('{}', { status: 200 })
         return new Promise((resolve) => {
@@ -227,6 +229,8 @@ export function startFirst(begin: number): First {
 const closed = ({ body }: Response): Promise<void> =>
   body?.cancel().catch(() => {}) ?? Promise.resolve()
 
+type Forwarded = Pick<Said, 'target' | 'headers' | 'body'>
+
 function toObject(headers: Headers): Record<string, string> {
   return Object.fromEntries(headers)
 }
@@ -234,7 +238,7 @@ function toObject(headers: Headers): Record<string, string> {
 function saidOf(
   decision: Decision | undefined,
   line: Record<string, unknown>,
-  forwarded: Pick<Said, 'target' | 'headers'> | undefined,
+  forwarded: Forwarded | undefined,
 ): Said {
   const { known } = decision ?? {}
   // What follows the answer of the origin is no part of the decision.

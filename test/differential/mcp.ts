@@ -35,7 +35,7 @@ export function mcpTable(dice: Dice): JsonObject {
       resources: plain(['file:///docs/*', 'file:///docs/secret', 'https://x.example/a']),
     }),
     ...(dice.chance(0.2) && {
-      methods: dice.some(['logging/setLevel', 'custom/do', 'tasks/list'], 0.7),
+      methods: dice.some(['logging/setLevel', 'custom/do', 'tasks/list', 'tasks/get'], 0.7),
     }),
     ...(dice.chance(0.2) && {
       revisions: dice.pick([
@@ -106,7 +106,8 @@ function messageOf(dice: Dice): JsonObject {
     () => ['resources/subscribe', { uri: dice.pick(URIS) }],
     () => ['logging/setLevel', { level: 'info' }],
     () => ['custom/do', {}],
-    () => ['tasks/get', { taskId: dice.pick(['mine-1', 'x']) }],
+    () => [dice.pick(['tasks/get', 'tasks/result', 'tasks/cancel']), { taskId: taskOf(dice) }],
+    () => ['subscriptions/listen', { notifications: { taskIds: [taskOf(dice), 'mine-2'] } }],
     () => ['completion/complete', { ref: { type: 'ref/prompt', name: 'summarize' }, argument: {} }],
     () => [
       'completion/complete',
@@ -117,6 +118,11 @@ function messageOf(dice: Dice): JsonObject {
     () => ['unknown', {}],
   ])()
   const isNotification = method.startsWith('notifications/')
+  if (params && dice.chance(0.05)) {
+    ;(params as JsonObject)._meta = {
+      'io.modelcontextprotocol/related-task': { taskId: taskOf(dice) },
+    }
+  }
   return {
     jsonrpc: '2.0',
     ...((isNotification ? dice.chance(0.05) : dice.chance(0.97)) && {
@@ -126,6 +132,9 @@ function messageOf(dice: Dice): JsonObject {
     ...(params !== undefined && { params }),
   }
 }
+
+/** An id of a task, mostly one that was given to who asks. */
+const taskOf = (dice: Dice) => dice.pick(['mine-1', 'mine-2', 'alice-1', 'own-1', 'x'])
 
 /** Makes a request one to an MCP server. */
 export function mcpRequest(dice: Dice, request: RequestSpec): void {
@@ -143,7 +152,7 @@ export function mcpRequest(dice: Dice, request: RequestSpec): void {
   if (dice.chance(0.93))
     request.headers.push(['MCP-Protocol-Version', dice.chance(0.05) ? 'x' : revision])
   if (!isNewest && dice.chance(0.3)) {
-    request.headers.push(['Mcp-Session-Id', dice.pick(['mine-1', 'mine-1', 'unknown'])])
+    request.headers.push(['Mcp-Session-Id', dice.pick(['mine-1', 'mine-1', 'alice-1', 'unknown'])])
   }
   if (dice.chance(0.05))
     request.headers.push(['Origin', dice.pick(['https://app.example', 'https://x.example'])])
@@ -162,12 +171,15 @@ export function mcpRequest(dice: Dice, request: RequestSpec): void {
     const params = (message.params ?? {}) as JsonObject
     if (dice.chance(0.95))
       request.headers.push(['Mcp-Method', dice.chance(0.95) ? String(message.method) : 'ping'])
-    const name = params.name ?? params.uri
-    const isNamed = ['tools/call', 'prompts/get', 'resources/read'].includes(String(message.method))
+    const name = params.name ?? params.uri ?? params.taskId
+    const isNamed = /^(?:tools\/call|prompts\/get|resources\/read|tasks\/(?:get|cancel))$/.test(
+      String(message.method),
+    )
     if (name !== undefined && isNamed && dice.chance(0.95))
       request.headers.push(['Mcp-Name', String(name)])
     if (dice.chance(0.2) && message.params) {
       ;(message.params as JsonObject)._meta = {
+        ...(message.params as { _meta?: object })._meta,
         'io.modelcontextprotocol/protocolVersion': dice.pick([revision, '2025-11-25']),
       }
     }

@@ -99,5 +99,6 @@ export interface Said {
   shadow?: boolean
   target?: string
   headers?: Record<string, string>
+  body?: string
   assertion?: Record<string, unknown>
 }

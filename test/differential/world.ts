@@ -16,6 +16,14 @@ export interface Sent {
   token: string | undefined
 }
 
+/** What is in a sealed id: `mine-1` was given to whoever asks, and `alice-1` to callers with this subject. */
+export function opened(sealed: string, subject: string | undefined): { own: string } | undefined {
+  const [, holder, number] = /^([a-z]+)-(\d+)$/.exec(sealed) ?? []
+  return holder === 'mine' || (holder !== undefined && holder === subject)
+    ? { own: `own-${number}` }
+    : undefined
+}
+
 /** The world in which a case begins. */
 export function worldOf({ keys }: Case): World {
   const world = emptyWorld()
@@ -27,8 +35,8 @@ export function worldOf({ keys }: Case): World {
       : nonce === 'good'
         ? 'valid'
         : 'invalid'
-  world.unseal = (_, id) =>
-    world.unavailable.signing ? 'unavailable' : /^mine-\d+$/.test(id) ? 'mine' : 'unknown'
+  world.unseal = (id, subject) =>
+    world.unavailable.signing ? 'unavailable' : (opened(id, subject) ?? 'unknown')
   return world
 }
 

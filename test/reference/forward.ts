@@ -31,7 +31,7 @@ export function forward(
     grant,
     possession: verified?.possession ?? 'bearer',
     step: verified?.step,
-    revision: operation?.revision,
+    operation,
   }
   const query = target.query === undefined ? '' : `?${target.query.replaceAll("'", '%27')}`
   const sent = originPath(rule, route.path) + query
@@ -43,6 +43,7 @@ export function forward(
     headers: headersForOrigin(policy, world, forwarded),
     origin: rule.origin,
     target: sent,
+    body: operation?.body ?? request.body,
     ...(assertion && { assertion }),
   }
 }

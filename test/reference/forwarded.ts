@@ -1,5 +1,6 @@
 /** What is known of a request that is forwarded to an origin. */
 import type { Identity } from './identity.ts'
+import type { Operation } from './mcp.ts'
 import type { Rule } from './rule.ts'
 import type { Request } from './types.ts'
 
@@ -16,8 +17,8 @@ export interface Forwarded {
   grant: string[]
   possession: 'bearer' | 'dpop' | 'mtls'
   step: string | undefined
-  /** The revision of MCP, on a rule with `mcp`. */
-  revision: string | undefined
+  /** What the request is to an MCP server, on a rule with `mcp`. */
+  operation: Operation | undefined
 }
 
 /** A value that the reference cannot know: a new request id, a signature. */

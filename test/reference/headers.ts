@@ -2,6 +2,7 @@
 import { asksForWebSocket, headerOf, subprotocolsForOrigin } from './credential.ts'
 import { ANY, type Forwarded, type Header } from './forwarded.ts'
 import { claimHeaders, identityHeaders } from './identityHeaders.ts'
+import { decodeMirror } from './mcp-message.ts'
 import type { Policy } from './policy.ts'
 import type { Request, World } from './types.ts'
 import { spelling } from './values.ts'
@@ -36,7 +37,7 @@ export function headersForOrigin(policy: Policy, world: World, forwarded: Forwar
 
 /** Headers of the request that reach the origin as they came. */
 function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
-  const { request, rule, identity, revision } = forwarded
+  const { request, rule, identity, operation } = forwarded
   const removed = new Set(namesThatAreSet(policy).map(spelling))
   const named = (headerOf(request, 'connection') ?? '')
     .split(',')
@@ -52,7 +53,7 @@ function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
     if (word === 'dpop') return !isShadow || removed.has(word)
     if (word === 'sec-websocket-protocol') return true
     if (word === 'mcp-method' || word === 'mcp-name') {
-      return rule.mcp !== undefined && revision !== '2026-07-28'
+      return rule.mcp !== undefined && operation?.revision !== '2026-07-28'
     }
     if (word === 'mcp-session-id') return rule.mcp !== undefined
     return (
@@ -99,10 +100,11 @@ function setHeaders(policy: Policy, world: World, forwarded: Forwarded): Header[
     (name) => spelling(name) === 'sec-websocket-protocol',
   )
   if (subprotocols !== undefined && !isStripped) set.push(['sec-websocket-protocol', subprotocols])
-  if (rule.mcp !== undefined && forwarded.revision !== '2026-07-28') {
-    // The server gets its own id, which is sealed in the one that the client has.
-    if (headerOf(request, 'mcp-session-id') !== undefined) set.push(['mcp-session-id', ANY])
-  }
+  // The server gets its own ids, which are sealed in those that the client has.
+  const { session, tasks, revision } = forwarded.operation ?? {}
+  if (session !== undefined) set.push(['mcp-session-id', session])
+  const task = tasks?.get(decodeMirror(headerOf(request, 'mcp-name') ?? ''))
+  if (task !== undefined && revision === '2026-07-28') set.push(['mcp-name', task])
   if (identity === undefined) return set
   set.push(...identityHeaders(policy, forwarded, identity))
   set.push(...claimHeaders(policy, rule, identity.claims))

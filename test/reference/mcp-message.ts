@@ -25,7 +25,7 @@ const READ = [
 export const VERSION = 'io.modelcontextprotocol/protocolVersion'
 
 /** The member of `_meta` with the task that a message belongs to. */
-const RELATED = 'io.modelcontextprotocol/related-task'
+export const RELATED = 'io.modelcontextprotocol/related-task'
 
 const inSnakeCase = (name: string) => name.replace(/[A-Z]/g, '_$&').replace(/^_/, '')
 

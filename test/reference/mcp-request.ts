@@ -1,12 +1,12 @@
 /** Reading a request to an MCP server: stage `operation`. The messages themselves are in `mcp-message.ts`. */
 import { isObject, readJsonBytes } from './json.ts'
-import { TASKS } from './mcp-access.ts'
 import { checkMirrors, readMessage, Unread, VERSION } from './mcp-message.ts'
+import { openTasks } from './mcp-tasks.ts'
 import { type McpTable, NEWEST, type Operation, REVISIONS } from './mcp-types.ts'
-import type { Json, Request } from './types.ts'
+import type { Json, Request, Unseal } from './types.ts'
 
-/** Says of a sealed id of a session or task whose it is. */
-export type Unseal = (kind: 'session' | 'task', id: string) => 'mine' | 'unknown' | 'unavailable'
+/** What a sealed id has in it for the caller. */
+type Open = (id: string) => ReturnType<Unseal>
 
 function valuesOf(request: Request, name: string): string[] {
   return request.headers
@@ -32,19 +32,19 @@ function checkType(request: Request): void {
   }
 }
 
-function checkSession(request: Request, revision: string, unseal: Unseal): void {
+/** The server's own id of the session that the request names. */
+function readSession(request: Request, revision: string, open: Open): string | undefined {
   // "Revision 2026-07-28 has no sessions: the gate removes session ids."
-  if (revision === NEWEST) return
+  if (revision === NEWEST) return undefined
   const ids = valuesOf(request, 'mcp-session-id')
   const [id] = ids
   if (id === undefined) {
     if (request.method === 'DELETE') throw new Unread('session_missing')
-    return
+    return undefined
   }
-  const state = ids.length > 1 ? 'unknown' : unseal('session', id)
-  if (state !== 'mine') {
-    throw new Unread(state === 'unavailable' ? 'session_unavailable' : 'session_unknown')
-  }
+  const session = ids.length > 1 ? 'unknown' : open(id)
+  if (typeof session === 'object') return session.own
+  throw new Unread(session === 'unavailable' ? 'session_unavailable' : 'session_unknown')
 }
 
 function bytesOf(body: Request['body']): Uint8Array {
@@ -70,7 +70,7 @@ function readBody(
   table: McpTable,
   header: string | undefined,
   accepted: string[],
-  unseal: Unseal,
+  open: Open,
 ): Operation {
   const revision = header ?? '2025-03-26'
   const bytes = bytesOf(request.body)
@@ -82,8 +82,10 @@ function readBody(
     const isBefore = accepted.some((one) => one !== NEWEST)
     if (!isBefore || !isInitialize(body.value)) throw new Unread('revision_unsupported')
   }
-  const messages = listOf(body.value, revision).map((value) => readMessage(value, revision))
-  const operation: Operation = { revision, isBatch: Array.isArray(body.value), messages }
+  const sent = listOf(body.value, revision)
+  const messages = sent.map((value) => readMessage(value, revision))
+  const isBatch = Array.isArray(body.value)
+  const operation: Operation = { revision, isBatch, messages, tasks: new Map() }
   for (const { params } of messages) {
     const meta = isObject(params._meta) ? params._meta : {}
     if (meta[VERSION] !== undefined && meta[VERSION] !== header) {
@@ -95,22 +97,15 @@ function readBody(
       checkMirrors(message, valuesOf(request, 'mcp-method'), valuesOf(request, 'mcp-name'))
     }
   }
-  for (const { method = '', params } of messages) {
-    const isTask = TASKS.includes(method)
-    if (!isTask || (revision === NEWEST && !table.methods?.includes(method))) continue
-    const { taskId } = params
-    const state = typeof taskId === 'string' ? unseal('task', taskId) : 'unknown'
-    if (state === 'mine') continue
-    operation.taskCode ??= state === 'unavailable' ? 'session_unavailable' : 'task_unknown'
-  }
-  return operation
+  const text = new TextDecoder().decode(bytes)
+  return { ...operation, ...openTasks({ messages: sent, text }, operation, table, open) }
 }
 
 /** Reads the request: stage `operation`. Any of its codes may be sent: here what the headers say comes first. */
 export function readOperation(
   request: Request,
   table: McpTable,
-  unseal: Unseal,
+  open: Open,
 ): { ok: true; operation: Operation } | { ok: false; code: string } {
   const accepted = table.revisions ?? REVISIONS
   try {
@@ -125,14 +120,14 @@ export function readOperation(
     if (!methods.includes(request.method)) throw new Unread('http_method_not_allowed')
     if (request.method === 'POST') checkType(request)
     else if (!accepted.includes(revision)) throw new Unread('revision_unsupported')
-    checkSession(request, revision, unseal)
+    const session = readSession(request, revision, open)
     const hasBody = bytesOf(request.body).length > 0
     if (request.method !== 'POST' && hasBody) throw new Unread('body_too_large')
     const operation =
       request.method === 'POST'
-        ? readBody(request, table, header, accepted, unseal)
-        : { revision, isBatch: false, messages: [] }
-    return { ok: true, operation }
+        ? readBody(request, table, header, accepted, open)
+        : { revision, isBatch: false, messages: [], tasks: new Map() }
+    return { ok: true, operation: { ...operation, ...(session !== undefined && { session }) } }
   } catch (error) {
     if (error instanceof Unread) return { ok: false, code: error.message }
     throw error

@@ -1,5 +1,5 @@
 /** What the table `mcp` of a rule says, and what a request to an MCP server is read as. docs/mcp.md */
-import type { JsonObject } from './types.ts'
+import type { Json, JsonObject } from './types.ts'
 
 /** What a name needs, as `mcp.tools`, `mcp.prompts` and `mcp.resources` write it. */
 export type Need =
@@ -50,8 +50,14 @@ export interface Operation {
   isBatch: boolean
   /** Empty for GET and DELETE. */
   messages: Message[]
-  /** Why the task that a message names cannot be used. `checkAccess` returns it first. */
+  /** The server's own id of the session that `Mcp-Session-Id` names. */
+  session?: string
+  /** Why a task that a message names cannot be used. `checkAccess` returns it first. */
   taskCode?: string
+  /** The server's own ids of the tasks that messages name, by the sealed ones. */
+  tasks: Map<Json | undefined, string>
+  /** The body with these ids, if there are any. */
+  body?: string
 }
 
 /** The revisions of the protocol, from the oldest. Only the first has batches; only the last has no sessions. */

@@ -5,5 +5,5 @@ export {
   checkUseScopes,
   statusOfRefusal,
 } from './mcp-access.ts'
-export { readOperation, type Unseal } from './mcp-request.ts'
+export { readOperation } from './mcp-request.ts'
 export type { McpTable, Message, Need, Operation, Use } from './mcp-types.ts'

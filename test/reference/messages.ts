@@ -21,11 +21,10 @@ export function checkMessages(
   identity: Verified['identity'],
 ): string[] {
   if (rule.mcp === undefined) return []
-  const agent = [identity.issuer.issuer, identity.id, identity.subject, rule.match].join(' ')
   const read = readOperation(
     request,
     rule.mcp,
-    (kind, id) => world.unseal?.(kind, id, agent) ?? 'unknown',
+    (id) => world.unseal?.(id, identity.subject) ?? 'unknown',
   )
   if (!read.ok) refuse(read.code)
   const { operation } = read

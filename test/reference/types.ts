@@ -83,6 +83,12 @@ export interface Bucket {
   at: number
 }
 
+/** Says what a sealed id of MCP has in it: only the own id is an object. */
+export type Unseal = (
+  id: string,
+  subject: string | undefined,
+) => { own: string } | 'unknown' | 'unavailable'
+
 /** What the gate knows besides the request. Decisions change the last four members. */
 export interface World {
   /** The keys of each issuer, by its name in ISSUERS, unless the policy has them; `undefined` if they cannot be fetched. */
@@ -103,12 +109,8 @@ export interface World {
   }
   /** Says of a nonce of a DPoP proof whether it is from this gate and valid. Without it none is. */
   nonce?: (nonce: string | undefined) => 'valid' | 'invalid' | 'unavailable'
-  /** Says of a sealed id of MCP whether it was given to this agent. Without it none was. */
-  unseal?: (
-    kind: 'session' | 'task',
-    id: string,
-    agent: string,
-  ) => 'mine' | 'unknown' | 'unavailable'
+  /** The server's own id in a sealed id of a session or task, if that was given to a caller of this subject. */
+  unseal?: Unseal
   /** Buckets of limits, by keys that `limits.ts` makes. */
   buckets: Record<string, Bucket>
   /** How many requests are in progress, by keys that `inFlight.ts` makes. */
@@ -165,6 +167,8 @@ export interface Verdict {
   origin?: string
   /** The address that the origin gets: path and query. */
   target?: string
+  /** The body that the origin gets. */
+  body?: Request['body']
   /** Claims of the assertion, beside times, `jti` and `route`. */
   assertion?: Record<string, string>
   /** Facts of the challenge, if the refusal has one. */
