@@ -191,6 +191,107 @@ describe('tokens', () => {
   })
 })
 
+describe('conditions', () => {
+  const claims = {
+    ...{ sub: 'alice', amount: 50, half: 0.5, groups: ['a', 'admins'], flag: true, text: '12' },
+    ...{ big: '@raw:9007199254740993', deep: { big: 1e22, ok: 1 }, nul: 'a\u0000', pair: '\ud800' },
+    ...{ payment: { account: '7', amount: 100 }, auth_time: BEGIN - 700, list: [1, 'x', { n: 3 }] },
+    ...{ long: 'x'.repeat(1025), l5: [[[[[]]]]], l6: [[[[[[]]]]]], network: ['192.0.2.0/24'] },
+    ...{
+      nets: ['10.0.0.0/8', 'x'],
+      odd: ['x', '10.0.0.0/8'],
+      bits: '10.0.0.1/8',
+      feb: '2026-02-30T00:00:00Z',
+    },
+    act: { sub: 'b', act: { sub: 'c' } },
+  }
+  const FROM: [string, string][] = [
+    ['X-Class', 'public'],
+    ['CF-Connecting-IP', '192.0.2.7'],
+  ]
+  const judged = (condition: string) =>
+    said([{ headers: FROM, country: 'DE', botScore: 30 }], {
+      rules: [rule({ when: { condition, headers: ['x-class'] } })],
+      claims,
+    })
+
+  it.each([
+    // A Thursday, 00:01:40 in UTC and 01:01:40 in Berlin.
+    'now.getDayOfWeek("Europe/Berlin") == 4 && now.getHours("Europe/Berlin") == 1',
+    'now.getMonth() == 0 && now.getDate() == 1 && now.getDayOfMonth() == 0 && now.getFullYear() == 2026',
+    'now.getMinutes("+02:00") == 1 && now.getSeconds() == 40 && now.getHours("-01:00") == 23',
+    ...[
+      'now - timestamp(token.auth_time) > duration("10m")',
+      'duration("1h30m") == duration("90m")',
+    ],
+    ...['duration("-1.5s") < duration("0s")', 'timestamp(0) == timestamp("1970-01-01T00:00:00Z")'],
+    'timestamp("2026-01-01T00:00:00.1239Z") == timestamp("2026-01-01T00:00:00.123Z")',
+    'timestamp("2026-01-01T01:00:00+01:00") + duration("100s") == now',
+    'inNetwork(request.ip, ["10.0.0.0/8"]) || inNetwork(request.ip, token.network)',
+    ...['inNetwork("10.0.0.1", token.nets)', 'inNetwork("::ffff:10.0.0.1", "10.0.0.0/8")'],
+    ...['inNetwork("2001:db8::1", "2001:db8::/32")', 'request.country in ["DE", "AT"]'],
+    'token.payment.account == "7" && token.payment.amount <= (has(agent.type) ? 10000 : 100)',
+    ...['token.groups.exists(g, g == "admins")', '"x-class" in request.headers'],
+    ...['request.headers["x-class"] == "public"', 'token.amount * 2.0 == 100.0'],
+    ...['!has(agent.workflow_id)', 'token.missing == 1 || true', '!(token.missing == 1 && false)'],
+    ...['token.list.exists(x, x.n == 3)', 'size(token.sub) == 5 && token.sub.size() == 5'],
+    ...[
+      'token.amount != "50"',
+      'token.list[0] == 1 && token.list[1] == "x"',
+      'token.l5 == [[[[[]]]]]',
+    ],
+    ...[
+      '7 / 2 == 3 && 7 % 2 == 1 && -7 / 2 == -3',
+      'int("9223372036854775807") > 9007199254740991',
+    ],
+    ...[
+      'double("4.5e3") == 4500.0',
+      'int("-42") == -42 && bool("t")',
+      '"a,b".split(",") == ["a", "b"]',
+    ],
+    ...['[1, 2].filter(i, i > 1) == [2]', '" a ".trim() == "a" && "Ab".lowerAscii() == "ab"'],
+    ...[
+      'token.sub.matches("^al") && token.sub.matches("ice$")',
+      'token.sub.upperAscii() == "ALICE"',
+    ],
+    ...['["1", "2"].map(i, int(i)) == [1, 2]', '[1, 2].map(x, x > 1, x * 2) == [4]'],
+    ...['token.act.sub == "b" && !has(token.act.act)', '"a" in {"a": 1}', '{"a": 1}.a == 1'],
+    ...['"x" + "y" == "xy" && [1] + [2] == [1, 2]', 'agent.depth == 2 && request.bot_score > 29'],
+    ...[
+      String.raw`r"\d" == "\\d"`,
+      '[1, 2].exists_one(x, x == 2)',
+      'token.half < 1 && null == null',
+    ],
+  ])('%s is true', async (condition) => {
+    expect(await judged(condition)).toEqual(['forwarded'])
+  })
+
+  it.each([
+    ...['token.missing == 1', 'token.missing == 1 || false', 'false || token.missing == 1'],
+    ...['token.missing == 1 && true', '!(token.missing == 1)', 'token.missing == 1 ? true : true'],
+    ...['token.text < 100', 'request.asn == 1', 'token.big == 1', 'token.big == 1 || true'],
+    ...['true || token.big == 1', 'has(token.big)', 'token.deep.ok == 1', 'token.nul == "a"'],
+    ...['token.pair == "a"', 'token.long == "a"', 'token.l6 == []', 'token.amount * 2 == 100'],
+    ...['token.payment.exists(x, true)', '"a" in token.payment', 'token.sub', '1 / 0 == 1'],
+    ...['9007199254740991 * 9007199254740991 == 0', '9007199254740991.0 + 1.0 == 0.0'],
+    ...['double("0.10000000000000001") == 0.1', 'int("0x10") == 16', 'int("+1") == 1'],
+    ...['int("") == 1', 'token.list.exists_one(x, x == 1 || x.n == 3)', 'bool("T")'],
+    ...['token.list.all(x, x.n == 3)', 'inNetwork("x", "10.0.0.0/8")', 'has(token.sub.x)'],
+    ...['inNetwork("10.0.0.1", token.bits)', 'inNetwork("10.0.0.1", token.odd)'],
+    ...['timestamp(token.feb) < now', 'token.list[3] == 1', 'token.list["a"] == 1'],
+  ])('%s is an error', async (condition) => {
+    expect(await judged(condition)).toEqual(['condition_error'])
+  })
+
+  it.each([
+    ...['token.amount > 100', 'request.country in ["AT"]', 'token.missing == 1 && false'],
+    ...['token.groups.all(g, g == "a")', 'token.groups.exists_one(g, g == "z")'],
+    ...['token.flag == "true"', 'inNetwork("10.0.0.1", "2001:db8::/32")'],
+  ])('%s is false', async (condition) => {
+    expect(await judged(condition)).toEqual(['condition_failed'])
+  })
+})
+
 describe('keys and proofs', () => {
   const { d: _, ...jwk } = keyOf('client').jwk as JsonObject
   const proof = (claims: JsonObject = {}, header: JsonObject = {}): Sent => ({

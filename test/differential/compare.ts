@@ -8,7 +8,7 @@ import { isEitherAllowed } from './either.ts'
 import { readVars, startFirst } from './first.ts'
 import { filled } from './material.ts'
 import { BEGIN, type Case, type Said } from './shapes.ts'
-import { change, sentOf, worldOf } from './world.ts'
+import { change, type Sent, sentOf, worldOf } from './world.ts'
 
 /** A request of which both say something else. */
 export interface Disagreement {
@@ -21,12 +21,7 @@ export interface Disagreement {
 }
 
 /** Called with every decision. */
-export type Count = (decision: {
-  vars: Case['policies'][number]
-  said: Said
-  step: number
-  isOfToken: boolean
-}) => void
+export type Count = (decision: { vars: Case['policies'][number]; said: Said; sent: Sent }) => void
 
 /** The policies of a case that the gate would not serve have mistakes. */
 export function mistakesOf({ policies }: Case): string[] {
@@ -73,7 +68,7 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
     const sent = sentOf(request, one, now)
     const mine = await first.ask(sent, world)
     const theirs = saidOf(current.reference.decide(sent.request, world), sent.request)
-    count?.({ vars: current.vars, said: mine, step, isOfToken: sent.token !== undefined })
+    count?.({ vars: current.vars, said: mine, sent })
     const about = differences(mine, theirs)
     for (const error of first.errors.splice(0)) about.push(`error ${String(error)}`)
     if (about.length > 0) all.push({ step, about, first: mine, second: theirs })
@@ -149,7 +144,7 @@ export function differences(first: Said, second: Said): string[] {
       if (first.code !== second.code) meet(`${first.code} / ${second.code}`)
       continue
     }
-    if (name === 'rule' && CODES[first.code ?? '']?.stage === 'route') continue
+    if (name === 'rule' && CODES[first.code ?? ''] === 'route') continue
     if (first[name] !== second[name] && !isHidden(name, first, second)) {
       about.push(`${name}: ${first[name]} / ${second[name]}`)
     }

@@ -16,18 +16,9 @@ export interface Coverage {
 }
 
 const TABLES = [
-  ...[
-    'gate',
-    'assertion',
-    'revocation',
-    'address-limit',
-    'issuer',
-    'decrypt',
-    'delegation',
-    'rule',
-  ],
-  ...['scopes', 'grant', 'authorization-details', 'when', 'rate-limit', 'cors', 'mcp', 'mcp-name'],
-  ...['mcp-scopes', 'claim', 'actor'],
+  ...['gate', 'assertion', 'revocation', 'address-limit', 'issuer', 'decrypt', 'delegation'],
+  ...['rule', 'scopes', 'grant', 'authorization-details', 'when', 'rate-limit', 'cors', 'mcp'],
+  ...['mcp-name', 'mcp-scopes', 'claim', 'actor'],
 ]
 
 /** Keys that bear on no decision, so that no decision has to meet them. */

@@ -77,7 +77,7 @@ const ANY_OF_STAGE: string[][] = [
 
 /** Whether two codes are of one stage, and the docs let either be sent. */
 export function isEitherAllowed(one: string | undefined, other: string | undefined): boolean {
-  if (one === undefined || other === undefined || CODES[one]?.stage !== CODES[other]?.stage) {
+  if (one === undefined || other === undefined || CODES[one] !== CODES[other]) {
     return false
   }
   return ANY_OF_STAGE.some((codes) => codes.includes(one) && codes.includes(other))

@@ -54,31 +54,13 @@ export function mcpTable(dice: Dice): JsonObject {
 }
 
 const TOOLS = [
-  'search',
-  'files_read',
-  'files_write',
-  'transfer',
-  'Search',
-  'SEARCH',
-  'files_WRITE',
-  'nobody',
-  '',
+  ...['search', 'files_read', 'files_write', 'transfer', 'Search', 'SEARCH', 'files_WRITE'],
+  ...['nobody', ''],
 ]
 const URIS = [
-  ...[
-    'file:///docs/a',
-    'file:///docs/secret',
-    'file:///docs/SECRET',
-    'file:///docs/../x',
-    'file:///docs//x',
-  ],
-  ...[
-    'https://x.example/a',
-    'https://x.example/a/',
-    'file:///docs/a%41',
-    'x',
-    'file:///docs/secret?x=1',
-  ],
+  ...['file:///docs/a', 'file:///docs/secret', 'file:///docs/SECRET', 'file:///docs/../x'],
+  ...['file:///docs//x', 'https://x.example/a', 'https://x.example/a/', 'file:///docs/a%41', 'x'],
+  'file:///docs/secret?x=1',
 ]
 
 function messageOf(dice: Dice): JsonObject {

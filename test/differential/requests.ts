@@ -157,15 +157,7 @@ function changeProof(dice: Dice, { proof, target, host }: RequestSpec, now: numb
 }
 
 const OWN = [
-  'ready',
-  'jwks.json',
-  'policy',
-  'metrics',
-  'revocations',
-  'nothing',
-  'health',
-  '',
-  'explain',
+  ...['ready', 'jwks.json', 'policy', 'metrics', 'revocations', 'nothing', 'health', '', 'explain'],
   'agents',
 ]
 
@@ -234,23 +226,9 @@ const HEADERS: [string, string][] = [
 
 const QUERIES = [
   ...['_method=DELETE', '_method=GET', 'X-HTTP-Method-Override=PUT', 'access_token=x', 'run=run-1'],
-  ...[
-    'run=run-1&run=run-2',
-    'RUN=run-1',
-    'limit=5&limit=6',
-    'limit[]=5',
-    'a;b=c',
-    'a=%4',
-    'a=b]=c',
-  ],
-  ...[
-    '_method=GET&_method=POST',
-    '%61ccess_token=x',
-    'a?b=c',
-    '',
-    'Access_Token=x',
-    '_METHOD=DELETE',
-  ],
+  ...['run=run-1&run=run-2', 'RUN=run-1', 'limit=5&limit=6', 'limit[]=5', 'a;b=c', 'a=%4'],
+  ...['a=b]=c', '_method=GET&_method=POST', '%61ccess_token=x', 'a?b=c', '', 'Access_Token=x'],
+  '_METHOD=DELETE',
 ]
 
 const CHANGES: ((dice: Dice, request: RequestSpec) => void)[] = [
@@ -267,13 +245,8 @@ const CHANGES: ((dice: Dice, request: RequestSpec) => void)[] = [
   (dice, request) => (request.method = dice.pick([...METHODS, 'PROPFIND'])),
   (dice, request) =>
     (request.host = dice.pick([
-      'x.example',
-      'API.example.com',
-      'api.example.com:8443',
-      'files.example.com',
-      'alt.example.com',
-      'api.example.com.',
-      'a,b',
+      ...['x.example', 'API.example.com', 'api.example.com:8443', 'files.example.com'],
+      ...['alt.example.com', 'api.example.com.', 'a,b'],
     ])),
   (_, request) => (request.scheme = 'http'),
   (dice, request) => {

@@ -357,15 +357,8 @@ function detailFor(dice: Dice, need: JsonObject, params: Record<string, string>)
 const NAMES = [
   ...['iss', 'aud', 'sub', 'client_id', 'azp', 'iat', 'exp', 'nbf', 'jti', 'scope', 'act', 'cnf'],
   ...['tenant', 'level', 'agent_type', 'workflow_id', 'may_act', 'acr', 'auth_time', 'groups'],
-  ...[
-    'authorization_details',
-    'nonce',
-    'at_hash',
-    'intent',
-    'agent_proof',
-    'sub_profile',
-    'token_use',
-  ],
+  ...['authorization_details', 'nonce', 'at_hash', 'intent', 'agent_proof', 'sub_profile'],
+  'token_use',
 ]
 const VALUES: Json[] = [
   ...['', 'x', ' ', 'a b', 'a  b', '\u0000', 'Zoë', 'a\u200bb', 'null'],

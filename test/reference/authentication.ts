@@ -22,9 +22,5 @@ export function checkAuthentication(
   if (acr === undefined && time === undefined && !hasUser) refuse('user_missing')
   const isStrong = acrValues === undefined || (acr !== undefined && acrValues.includes(acr))
   const isRecent = maxAge === undefined || (isPast && now - Number(time) <= maxAge + tolerance)
-  if (isStrong && isRecent) return
-  refuse('authentication_insufficient', {
-    ...(acrValues && { acr_values: acrValues }),
-    ...(maxAge !== undefined && { max_age: maxAge }),
-  })
+  if (!isStrong || !isRecent) refuse('authentication_insufficient')
 }

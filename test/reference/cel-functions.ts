@@ -1,10 +1,10 @@
 /** The functions of conditions. docs/configuration/conditions.md, "Functions" */
 import { Mistake, type Node } from './cel-syntax.ts'
 import { duration, isPartOfTime, partOfTime, timestamp } from './cel-time.ts'
-import { compare, exact, int64, Moment, Span, Table, type Value, Wrong } from './cel-values.ts'
+import { compare, exact, int64, Table, type Value, Wrong } from './cel-values.ts'
 import { isExactNumber } from './json.ts'
 import { inNetwork } from './networks.ts'
-import { containsPattern, isPattern } from './pattern.ts'
+import { containsPattern } from './pattern.ts'
 
 function text(value: Value | undefined): string {
   if (typeof value !== 'string') throw new Wrong('no text')
@@ -18,35 +18,17 @@ function size(value: Value): bigint {
   throw new Wrong('size is for texts, lists and maps')
 }
 
-/** A time as RFC 3339 writes it in UTC. */
-function writeMoment({ nanos }: Moment): string {
-  const fraction = ((nanos % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-  const written = new Date(Number((nanos - fraction) / 1_000_000n)).toISOString().slice(0, 19)
-  const digits = String(fraction).padStart(9, '0').replace(/0+$/, '')
-  return `${written}${digits && `.${digits}`}Z`
-}
-
-function writeSpan({ nanos }: Span): string {
-  const [sign, whole] = nanos < 0n ? ['-', -nanos] : ['', nanos]
-  const digits = String(whole % 1_000_000_000n)
-    .padStart(9, '0')
-    .replace(/0+$/, '')
-  return `${sign}${whole / 1_000_000_000n}${digits && `.${digits}`}s`
-}
-
 function string(value: Value): string {
   if (typeof value === 'string') return value
   // Docs: unclear — how a double is written. Taken here: as JavaScript does (`1`, `0.5`, `1e-7`).
   if (['boolean', 'number', 'bigint'].includes(typeof value)) return String(value)
-  if (value instanceof Moment) return writeMoment(value)
-  if (value instanceof Span) return writeSpan(value)
   throw new Wrong('no text for this type')
 }
 
 function bool(value: Value): boolean {
   if (typeof value === 'boolean') return value
-  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text(value))) return true
-  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text(value))) return false
+  if (['1', 't', 'true', 'TRUE', 'True'].includes(text(value))) return true
+  if (['0', 'f', 'false', 'FALSE', 'False'].includes(text(value))) return false
   throw new Wrong('no boolean')
 }
 
@@ -94,31 +76,24 @@ function contains(value: string, part: string): boolean {
   return value.includes(part)
 }
 
-function split(value: string, separator: string, limit: Value | undefined): string[] {
-  const parts = separator === '' ? [...value] : value.split(separator)
-  if (limit === undefined) return parts
-  // As the extension of CEL for texts: a negative limit is none, and the last part has the rest.
-  if (typeof limit !== 'bigint') throw new Wrong('no limit')
-  if (limit < 0n || limit >= BigInt(parts.length)) return parts
-  if (limit === 0n) return []
-  const kept = Number(limit) - 1
-  return [...parts.slice(0, kept), parts.slice(kept).join(separator)]
+function split(value: string, separator: string): string[] {
+  return separator === '' ? [...value] : value.split(separator)
 }
 
 /** Functions of a value before the dot: `x.trim()`. */
-const METHODS: Record<string, { args: number[]; call: (of: Value, values: Value[]) => Value }> = {
-  size: { args: [0], call: (of) => size(of) },
-  startsWith: { args: [1], call: (of, [part]) => text(of).startsWith(text(part)) },
-  endsWith: { args: [1], call: (of, [part]) => text(of).endsWith(text(part)) },
-  contains: { args: [1], call: (of, [part]) => contains(text(of), text(part)) },
-  lowerAscii: { args: [0], call: (of) => lower(text(of)) },
-  upperAscii: { args: [0], call: (of) => upper(text(of)) },
+const METHODS: Record<string, { args: number; call: (of: Value, values: Value[]) => Value }> = {
+  size: { args: 0, call: (of) => size(of) },
+  startsWith: { args: 1, call: (of, [part]) => text(of).startsWith(text(part)) },
+  endsWith: { args: 1, call: (of, [part]) => text(of).endsWith(text(part)) },
+  contains: { args: 1, call: (of, [part]) => contains(text(of), text(part)) },
+  lowerAscii: { args: 0, call: (of) => lower(text(of)) },
+  upperAscii: { args: 0, call: (of) => upper(text(of)) },
   // Docs: unclear — which characters `trim` removes. Taken here: the white space of Unicode.
   trim: {
-    args: [0],
+    args: 0,
     call: (of) => text(of).replace(/^\p{White_Space}+|\p{White_Space}+$/gu, ''),
   },
-  split: { args: [1, 2], call: (of, [by, limit]) => split(text(of), text(by), limit) },
+  split: { args: 1, call: (of, [by]) => split(text(of), text(by)) },
 }
 
 function literalText(node: Node | undefined): string {
@@ -128,22 +103,11 @@ function literalText(node: Node | undefined): string {
   return node.value
 }
 
-/** Whether there is a function of this name, before the dot or without. */
-export const isFunction = (name: string, isMethod: boolean): boolean =>
-  name === 'matches' ||
-  (isMethod
-    ? Object.hasOwn(METHODS, name) || isPartOfTime(name)
-    : Object.hasOwn(PLAIN, name) || name === 'duration')
-
 /** Calls a function that is no macro. `evaluate` evaluates what is before the dot and between the brackets. */
 export function call(node: Node & { kind: 'call' }, evaluate: (part: Node) => Value): Value {
   const { name, of, args } = node
-  if (name === 'matches') {
-    const [subject, pattern] = of ? [of, args[0]] : [args[0], args[1]]
-    if (!subject || args.length !== (of ? 1 : 2)) throw new Mistake('matches needs one pattern')
-    const source = literalText(pattern)
-    if (!isPattern(source)) throw new Mistake(`no pattern: ${source}`)
-    const found = containsPattern(source, text(evaluate(subject)))
+  if (of && name === 'matches') {
+    const found = containsPattern(literalText(args[0]), text(evaluate(of)))
     if (found === undefined) throw new Wrong('a text of more than 256 characters')
     return found
   }
@@ -157,7 +121,7 @@ export function call(node: Node & { kind: 'call' }, evaluate: (part: Node) => Va
   }
   const method = of && Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
   if (of && method) {
-    if (!method.args.includes(args.length)) throw new Mistake(`${name}: another number of values`)
+    if (method.args !== args.length) throw new Mistake(`${name}: another number of values`)
     return method.call(evaluate(of), args.map(evaluate))
   }
   const plain = !of && Object.hasOwn(PLAIN, name) ? PLAIN[name] : undefined

@@ -1,134 +1,19 @@
-/** Every code of docs/denials.md that a request to a rule can get: stage, status and OAuth error. */
+/** The stage of every code of docs/denials.md: a stage has a numbered section, and a code a row of its table. */
+import { readFileSync } from 'node:fs'
 
-/** The stages, in the order of docs/request.md. */
-export const STAGES = [
-  'route',
-  'address',
-  'credential',
-  'issuer',
-  'signature',
-  'claims',
-  'agentic_jwt',
-  'possession',
-  'delegation',
-  'agent',
-  'workflow',
-  'scope',
-  'authorization_details',
-  'authentication',
-  'in_flight',
-  'condition',
-  'operation',
-  'mcp_access',
-  'signing',
-  'replay',
-  'limit',
-  'revocation',
-  'any',
-  'origin',
-  'endpoint',
-] as const
+const PAGE = readFileSync(new URL('../../docs/denials.md', import.meta.url), 'utf8')
 
-export type Stage = (typeof STAGES)[number]
-
-/** What docs/denials.md says of a code. */
-export interface Code {
-  stage: Stage
-  status: number
-  error?: string
-}
-
-/** Rows: stage, status, OAuth error (or `-`), codes. */
-const ROWS: [Stage, number, string, string][] = [
-  ['route', 400, '-', 'host_malformed path_ambiguous method_ambiguous parameter_ambiguous'],
-  ['route', 421, '-', 'host_unknown'],
-  ['route', 405, '-', 'method_unknown'],
-  ['route', 404, '-', 'route_unknown'],
-  ['route', 403, '-', 'insecure_transport preflight_refused'],
-  ['address', 429, '-', 'address_limited'],
-  ['address', 503, '-', 'address_limit_unavailable'],
-  ['credential', 401, '-', 'credential_missing scheme_unsupported'],
-  ['credential', 400, 'invalid_request', 'credential_malformed credential_in_query'],
-  ['credential', 400, 'invalid_request', 'subprotocols_malformed'],
-  ['credential', 401, 'invalid_token', 'token_too_long token_malformed token_encrypted'],
-  ['credential', 401, 'invalid_token', 'encryption_not_accepted decryption_failed'],
-  ['credential', 401, 'invalid_token', 'header_forbidden algorithm_forbidden type_forbidden'],
-  ['credential', 503, '-', 'decryption_unavailable'],
-  ['issuer', 401, 'invalid_token', 'issuer_unknown encryption_issuer_mismatch'],
-  ['issuer', 401, 'invalid_token', 'issuer_not_accepted algorithm_not_accepted type_not_accepted'],
-  ['signature', 401, 'invalid_token', 'key_unknown key_ambiguous algorithm_unsupported'],
-  ['signature', 401, 'invalid_token', 'signature_invalid'],
-  ['signature', 503, '-', 'keys_unavailable'],
-  ['claims', 401, 'invalid_token', 'time_malformed token_expired token_not_yet_valid'],
-  ['claims', 401, 'invalid_token', 'token_issued_in_future token_lifetime audience_mismatch'],
-  ['claims', 401, 'invalid_token', 'claim_missing id_token claim_malformed'],
-  ['claims', 401, 'invalid_token', 'claim_not_encodable claim_rejected'],
-  ['agentic_jwt', 401, 'invalid_token', 'key_id_missing intent_malformed executed_by_mismatch'],
-  ['agentic_jwt', 401, 'invalid_token', 'delegation_chain_malformed step_sequence_malformed'],
-  ['agentic_jwt', 401, 'invalid_token', 'agent_proof_malformed agent_checksum_malformed'],
-  ['agentic_jwt', 401, 'invalid_token', 'scope_empty confirmation_malformed'],
-  ['agentic_jwt', 403, '-', 'step_not_allowed delegation_chain_mismatch step_sequence_mismatch'],
-  ['possession', 401, 'invalid_token', 'confirmation_unsupported token_bound token_not_bound'],
-  ['possession', 401, 'invalid_token', 'possession_required'],
-  ['possession', 401, 'invalid_token', 'certificate_missing certificate_mismatch'],
-  ['possession', 401, 'invalid_dpop_proof', 'proof_missing proof_malformed proof_key_invalid'],
-  ['possession', 401, 'invalid_dpop_proof', 'proof_algorithm_forbidden proof_signature_invalid'],
-  ['possession', 401, 'invalid_dpop_proof', 'proof_method_mismatch proof_url_mismatch'],
-  ['possession', 401, 'invalid_dpop_proof', 'proof_expired proof_token_mismatch'],
-  ['possession', 401, 'invalid_dpop_proof', 'proof_key_mismatch'],
-  ['possession', 401, 'use_dpop_nonce', 'proof_nonce_required'],
-  ['possession', 503, '-', 'nonce_unavailable'],
-  ['delegation', 401, 'invalid_token', 'delegation_malformed delegation_scope_exceeded'],
-  ['delegation', 401, 'invalid_token', 'agent_id_missing agent_id_malformed workflow_conflict'],
-  ['delegation', 403, '-', 'delegation_too_deep actor_missing actor_issuer_unknown'],
-  ['delegation', 403, '-', 'actor_not_allowed subject_not_allowed may_act_mismatch'],
-  ['delegation', 403, '-', 'agent_issuer_mismatch grant_conflict grant_value_invalid'],
-  ['agent', 403, '-', 'agent_type_not_allowed'],
-  ['workflow', 403, '-', 'workflow_mismatch'],
-  ['scope', 403, 'insufficient_scope', 'scope_missing'],
-  ['scope', 403, '-', 'admin_not_allowed grant_missing scope_value_invalid'],
-  ['authorization_details', 401, 'invalid_token', 'authorization_details_malformed'],
-  ['authorization_details', 403, '-', 'authorization_details_missing'],
-  ['authorization_details', 403, '-', 'authorization_details_value_invalid'],
-  ['authentication', 401, 'invalid_token', 'authentication_malformed'],
-  ['authentication', 401, 'insufficient_user_authentication', 'authentication_insufficient'],
-  ['authentication', 403, '-', 'user_missing'],
-  ['in_flight', 429, '-', 'in_flight_exceeded'],
-  ['condition', 403, '-', 'condition_failed condition_error'],
-  ['operation', 413, '-', 'body_too_large'],
-  ['operation', 408, '-', 'body_timeout'],
-  ['operation', 400, '-', 'body_incomplete digest_mismatch upgrade_refused revision_unsupported'],
-  ['operation', 400, '-', 'session_missing message_malformed message_invalid task_unknown'],
-  ['operation', 400, '-', 'batch_not_allowed params_invalid params_ambiguous header_mismatch'],
-  ['operation', 403, '-', 'origin_not_allowed'],
-  ['operation', 404, '-', 'session_unknown'],
-  ['operation', 405, '-', 'http_method_not_allowed'],
-  ['operation', 415, '-', 'message_type_unsupported'],
-  ['operation', 503, '-', 'bodies_full session_unavailable'],
-  ['mcp_access', 403, '-', 'tool_not_allowed prompt_not_allowed resource_not_allowed'],
-  ['mcp_access', 403, '-', 'mcp_method_not_allowed'],
-  ['mcp_access', 400, '-', 'arguments_ambiguous'],
-  ['signing', 503, '-', 'assertion_unavailable'],
-  ['replay', 401, 'invalid_token', 'token_replayed'],
-  ['replay', 401, 'invalid_dpop_proof', 'proof_replayed'],
-  ['replay', 503, '-', 'replay_unavailable single_use_unavailable'],
-  ['limit', 429, '-', 'rate_limited'],
-  ['limit', 403, '-', 'rate_limit_key_missing'],
-  ['limit', 503, '-', 'rate_limit_unavailable'],
-  ['revocation', 401, 'invalid_token', 'token_revoked token_expired_during_request'],
-  ['revocation', 403, '-', 'agent_suspended agent_retired agent_not_approved'],
-  ['revocation', 403, '-', 'agent_checksum_changed agent_registration_changed agent_key_changed'],
-  ['revocation', 503, '-', 'revocations_unavailable'],
-  ['revocation', 429, '-', 'agent_throttled'],
-  ['any', 503, '-', 'unavailable'],
-  ['origin', 400, '-', 'body_unexpected'],
-  ['origin', 502, '-', 'origin_unreachable origin_credential_refused'],
-  ['endpoint', 403, '-', 'decision_reach'],
-]
-
-/** The codes, by name. If several codes of one stage apply, the gate may send any of them. */
-export const CODES: Record<string, Code> = Object.fromEntries(
-  ROWS.flatMap(([stage, status, error, codes]) =>
-    codes.split(' ').map((code) => [code, { stage, status, ...(error !== '-' && { error }) }]),
-  ),
-)
+/** Stages by code. */
+export const CODES: Record<string, string> = Object.fromEntries([
+  ...PAGE.split('\n### ').flatMap((section) => {
+    const [, stage] = /^\d+\. (\w+)/.exec(section) ?? []
+    const rows = [...section.matchAll(/^\| (?:<a id="\w+"><\/a>)?`(\w+)`/gm)]
+    return stage === undefined ? [] : rows.map(([, code]) => [code, stage])
+  }),
+  ['unavailable', 'any'],
+  ...['body_unexpected', 'origin_unreachable', 'origin_credential_refused'].map((code) => [
+    code,
+    'origin',
+  ]),
+  ['decision_reach', 'endpoint'],
+])

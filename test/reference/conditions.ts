@@ -1,5 +1,6 @@
 /** Conditions (`when`): the documented subset of CEL. docs/configuration/conditions.md */
 import { call, isOrdered } from './cel-functions.ts'
+import { membersRead } from './cel-reads.ts'
 import { Mistake, type Node, parse } from './cel-syntax.ts'
 import {
   calculate,
@@ -16,10 +17,6 @@ import {
   Wrong,
 } from './cel-values.ts'
 import type { JsonObject } from './types.ts'
-
-export { argumentsRead, mistakeOf } from './cel-check.ts'
-
-import { membersRead } from './cel-check.ts'
 
 /** What a condition may read. A member that is not known is left out. */
 export interface Variables {
@@ -255,7 +252,7 @@ function readWhole(of: Value | undefined, name: string): void {
 
 /**
  * Evaluates a condition: true, false (403 `condition_failed`), or an error (403 `condition_error`). Throws a `Mistake` if
- * it meets a mistake of the policy; `mistakeOf` looks for mistakes without evaluating.
+ * it meets a mistake of the policy.
  */
 export function evaluate(source: string, variables: Variables): Outcome {
   try {

@@ -14,13 +14,11 @@ import {
   isMetadata,
   isUnderPrefix,
   METADATA_METHODS,
-  metadataPath,
 } from './endpoints.ts'
 import { forward } from './forward.ts'
 import { callerOf } from './headers.ts'
 import { checkInFlight } from './inFlight.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
-import { statusOfRefusal } from './mcp.ts'
 import { checkMessages } from './messages.ts'
 import { type Parameters, readParameters } from './parameters.ts'
 import { canonicalPath } from './paths.ts'
@@ -79,12 +77,10 @@ function refused(
   request: Request,
   world: World,
   progress: Progress,
-  { code, challenge }: Refusal,
+  { code }: Refusal,
 ): Verdict {
-  const { known, route, operation } = progress
-  const entry = CODES[code] ?? { stage: 'operation', status: 400 }
-  const isEnforced = entry.stage === 'origin'
-  if (route?.rule.mode === 'shadow' && !isEnforced) {
+  const { known, route } = progress
+  if (route?.rule.mode === 'shadow' && CODES[code] !== 'origin') {
     try {
       const forwarded = forward(policy, request, world, progress, undefined, [])
       return { ...known, ...forwarded, code, shadow: true }
@@ -93,24 +89,7 @@ function refused(
       return refused(policy, request, world, { ...progress, route: undefined }, error)
     }
   }
-  const mcp = route?.rule.mcp
-  const status = mcp ? statusOfRefusal(code, entry.status, operation, mcp) : entry.status
-  const resource = known.answeredByGate === 'endpoint' ? policy.gate.resource : route?.rule.resource
-  const challenges = (status === 401 || entry.error !== undefined) && resource !== undefined
-  const all = {
-    ...(entry.error !== undefined && { error: entry.error }),
-    ...(challenges && {
-      resource_metadata: new URL(resource).origin + metadataPath(resource),
-    }),
-    ...challenge,
-  }
-  return {
-    ...known,
-    allowed: false,
-    code,
-    status,
-    ...(Object.keys(all).length > 0 && { challenge: all }),
-  }
+  return { ...known, allowed: false, code }
 }
 
 function passStages(policy: Policy, request: Request, world: World, progress: Progress): Verdict {

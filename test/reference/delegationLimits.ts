@@ -1,41 +1,29 @@
 /** Reads `delegation` of an issuer or a rule (docs/configuration/delegation.md). */
+import type { Table } from './values.ts'
 
-/** An actor or a subject: a `sub`, and its issuer by name or URL. */
+/** An actor or a subject: a `sub`, and its issuer by name or URL, else the token's. */
 export interface Party {
   sub: string
-  /** `undefined` is the token's issuer. */
-  issuer: string | undefined
+  issuer?: string
 }
 
 /** Limits on the `act` claim. What is `undefined` does not limit. */
-export interface DelegationLimits {
-  maxDepth: number | undefined
-  requireActor: boolean
-  actors: Party[] | undefined
-  subjects: Party[] | undefined
-  /** Names or URLs of other issuers whose actors are accepted. */
-  issuers: string[] | undefined
-  mayAct: 'if_present' | 'required' | undefined
-  parentScope: string | undefined
-}
-
-type Table = Record<string, unknown>
+export type DelegationLimits = ReturnType<typeof readDelegation>
 
 /** Reads the table `delegation`. */
-export function readDelegation(table: Table): DelegationLimits {
-  const actors = (table.actors as (string | Table)[] | undefined)?.map(readParty)
+export function readDelegation(table: Table) {
+  const given = <T>(key: string) => table[key] as T | undefined
+  const parties = (key: string) =>
+    given<(string | Party)[]>(key)?.map((one) => (typeof one === 'string' ? { sub: one } : one))
+  const actors: Party[] | undefined = parties('actors')
   return {
-    maxDepth: table.max_depth as number | undefined,
-    requireActor: (table.require_actor as boolean | undefined) ?? actors !== undefined,
+    maxDepth: given<number>('max_depth'),
+    requireActor: given<boolean>('require_actor') ?? actors !== undefined,
     actors,
-    subjects: (table.subjects as (string | Table)[] | undefined)?.map(readParty),
-    issuers: table.issuers as string[] | undefined,
-    mayAct: table.may_act as DelegationLimits['mayAct'],
-    parentScope: table.parent_scope as string | undefined,
+    subjects: parties('subjects') as Party[] | undefined,
+    /** Names or URLs of other issuers whose actors are accepted. */
+    issuers: given<string[]>('issuers'),
+    mayAct: given<'if_present' | 'required'>('may_act'),
+    parentScope: given<string>('parent_scope'),
   }
-}
-
-function readParty(entry: string | Table): Party {
-  if (typeof entry === 'string') return { sub: entry, issuer: undefined }
-  return { sub: entry.sub as string, issuer: entry.issuer as string | undefined }
 }

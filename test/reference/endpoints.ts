@@ -115,8 +115,7 @@ export function decideEndpoint(
   // "Anybody" may call `ready`: a token with the scope only gets more, and one that is not accepted is refused.
   if (issuer.admin === false && !isReady) refuse('admin_not_allowed')
   const { scope } = endpoint
-  if (scope !== undefined && !scopes.includes(scope))
-    refuse('scope_missing', { required_scopes: [scope] })
+  if (scope !== undefined && !scopes.includes(scope)) refuse('scope_missing')
   // "The gate accepts a proof once."
   if (proof) checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
   checkProofUse(policy, proof, world, request.now, true)

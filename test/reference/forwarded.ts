@@ -1,6 +1,6 @@
 /** What is known of a request that is forwarded to an origin. */
 import type { Identity } from './identity.ts'
-import type { Operation } from './mcp.ts'
+import type { Operation } from './mcp-types.ts'
 import type { Rule } from './rule.ts'
 import type { Request } from './types.ts'
 

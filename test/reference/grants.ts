@@ -6,13 +6,6 @@ import type { Grant, Policy } from './policy.ts'
 import { templateValue } from './scopes.ts'
 import { type JsonObject, refuse } from './types.ts'
 
-/** What the matching grants give. */
-export interface Granted {
-  scopes: string[]
-  agentId: string | undefined
-  agentType: string | undefined
-}
-
 /** The grants that a token matches. */
 export function matchingGrants(policy: Policy, claims: JsonObject, issuer: Issuer): Grant[] {
   if (issuer.scopesFrom === 'token') return []
@@ -30,13 +23,13 @@ export function scopesOfGrants(grants: Grant[]): string[] {
 
 /** The id that grants give the agent, if one does. */
 export function idOfGrants(grants: Grant[], claims: JsonObject): string | undefined {
-  const templates = grants.flatMap((grant) => grant.agentId ?? [])
+  const templates = grants.flatMap((grant) => grant.agent_id ?? [])
   return only(templates.map((template) => fill(template, claims)))
 }
 
 /** The type that grants give the agent, if one does. */
 export function typeOfGrants(grants: Grant[]): string | undefined {
-  return only(grants.flatMap((grant) => grant.agentType ?? []))
+  return only(grants.flatMap((grant) => grant.agent_type ?? []))
 }
 
 /** The one value, if there are not two. */

@@ -1,83 +1,54 @@
 /** Reads a table of ISSUERS (docs/configuration/issuers.md). */
-import { type DelegationLimits, readDelegation } from './delegationLimits.ts'
-import { PROFILES, type Profile } from './profiles.ts'
+import { readDelegation } from './delegationLimits.ts'
+import { PROFILES } from './profiles.ts'
 import type { Jwk } from './types.ts'
-import { list, seconds } from './values.ts'
+import { list, seconds, type Table } from './values.ts'
 
 const ALGORITHMS = ['ES256', 'RS256', 'PS256', 'Ed25519']
 
-/** An issuer whose tokens the gate accepts. Times are in seconds. */
-export interface Issuer {
-  name: string
-  /** The `iss` of its tokens; with profile `spiffe` the trust domain. */
-  issuer: string
-  profileName: string
-  profile: Profile
-  /** Keys in the policy itself; otherwise they are in the world. */
-  jwks: Jwk[] | undefined
-  audiences: string[] | undefined
-  algorithms: string[]
-  typ: string[]
-  maxLifetime: number
-  agenticForms: string[]
-  /** Whether changed code of an agent is refused. */
-  holdsChanged: boolean
-  required: string[]
-  claims: Record<string, unknown>
-  agentId: string[]
-  agentPrefix: string
-  agentType: string
-  entityProfiles: boolean
-  workflowId: string[]
-  scope: string[]
-  scopeOtherwise: string[]
-  scopesFrom: 'token' | 'grants' | 'both'
-  admin: false | 'own' | 'all'
-  rules: boolean
-  possession: 'if-bound' | 'required'
-  agents: 'any' | 'approved'
-  decrypt: { secret: string; keyManagement: string[]; contentEncryption: string[] } | undefined
-  delegation: DelegationLimits
-}
-
-type Table = Record<string, unknown>
+/** An issuer whose tokens the gate accepts, with the defaults of its profile. Times are in seconds. */
+export type Issuer = ReturnType<typeof readIssuer>
 
 /** Reads the table of an issuer. */
-export function readIssuer(name: string, table: Table): Issuer {
-  const profileName = (table.profile as string | undefined) ?? 'rfc9068'
+export function readIssuer(name: string, table: Table) {
+  const given = <T>(key: string) => table[key] as T | undefined
+  const profileName = given<string>('profile') ?? 'rfc9068'
   const profile = PROFILES[profileName]
   if (profile === undefined) throw new Error(`unknown profile: ${profileName}`)
   const scope = list(table.scope)
   return {
     name,
+    /** The `iss` of its tokens; with profile `spiffe` the trust domain. */
     issuer: table.issuer as string,
     profileName,
     profile,
-    jwks: (table.jwks as { keys: Jwk[] } | undefined)?.keys,
-    audiences: table.audiences as string[] | undefined,
-    algorithms: (table.algorithms as string[]) ?? profile.algorithms ?? ALGORITHMS,
-    typ: ((table.typ as string[]) ?? profile.typ).map(plainType),
+    /** Keys in the policy itself; otherwise they are in the world. */
+    jwks: given<{ keys: Jwk[] }>('jwks')?.keys,
+    audiences: given<string[]>('audiences'),
+    algorithms: given<string[]>('algorithms') ?? profile.algorithms ?? ALGORITHMS,
+    typ: (given<string[]>('typ') ?? profile.typ).map(plainType),
     maxLifetime: seconds(table.max_lifetime) ?? profile.lifetime,
-    agenticForms: (table.agentic_forms as string[] | undefined) ?? [],
+    agenticForms: given<string[]>('agentic_forms') ?? [],
+    /** Whether changed code of an agent is refused. */
     holdsChanged: table.changed !== 'alert',
-    required: (table.required_claims as string[] | undefined) ?? profile.required,
-    claims: (table.claims as Table | undefined) ?? {},
+    required: given<string[]>('required_claims') ?? profile.required,
+    claims: given<Table>('claims') ?? {},
     agentId: list(table.agent_id) ?? profile.agentId,
-    agentPrefix: (table.agent_prefix as string | undefined) ?? '',
-    agentType: (table.agent_type as string | undefined) ?? 'agent_type',
+    agentPrefix: given<string>('agent_prefix') ?? '',
+    agentType: given<string>('agent_type') ?? 'agent_type',
     entityProfiles:
-      (table.entity_profiles as boolean | undefined) ??
+      given<boolean>('entity_profiles') ??
       (profile.entityProfiles && table.agent_type === undefined),
     workflowId: list(table.workflow_id) ?? profile.workflow,
     scope: scope ?? profile.scope,
     scopeOtherwise: scope === undefined ? profile.scopeOtherwise : [],
-    scopesFrom: (table.scopes_from as Issuer['scopesFrom'] | undefined) ?? 'token',
-    admin: (table.admin as Issuer['admin'] | undefined) ?? false,
+    scopesFrom: given<'token' | 'grants' | 'both'>('scopes_from') ?? 'token',
+    admin: given<false | 'own' | 'all'>('admin') ?? false,
     rules: table.rules !== false,
-    possession: (table.possession as Issuer['possession'] | undefined) ?? 'if-bound',
-    agents: (table.agents as Issuer['agents'] | undefined) ?? 'any',
-    decrypt: readDecrypt(table.decrypt as Table | undefined),
-    delegation: readDelegation((table.delegation as Table | undefined) ?? {}),
+    possession: given<'if-bound' | 'required'>('possession') ?? 'if-bound',
+    agents: given<'any' | 'approved'>('agents') ?? 'any',
+    decrypt: readDecrypt(given('decrypt')),
+    delegation: readDelegation(given<Table>('delegation') ?? {}),
   }
 }
 
@@ -86,15 +57,15 @@ export function plainType(typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '')
 }
 
-function readDecrypt(table: Table | undefined): Issuer['decrypt'] {
+function readDecrypt(table: Table | undefined) {
   if (table === undefined) return undefined
+  const {
+    key_management = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW'],
+    content_encryption = ['A128GCM', 'A256GCM'],
+  } = table as Record<string, string[]>
   return {
     secret: table.secret as string,
-    keyManagement: (table.key_management as string[] | undefined) ?? [
-      'RSA-OAEP-256',
-      'ECDH-ES',
-      'ECDH-ES+A256KW',
-    ],
-    contentEncryption: (table.content_encryption as string[] | undefined) ?? ['A128GCM', 'A256GCM'],
+    keyManagement: key_management,
+    contentEncryption: content_encryption,
   }
 }

@@ -1,10 +1,11 @@
 /** Tokens as the documentation of each provider shows them: test/vectors/issuers. */
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createReference } from './decide.ts'
-import { makeKey, makeRequest, signToken } from './samples.ts'
-import { emptyWorld, type JsonObject } from './types.ts'
+import { PROFILES } from './profiles.ts'
+import { emptyWorld, type JsonObject, type Jwk } from './types.ts'
 
 interface Vector {
   name: string
@@ -23,7 +24,12 @@ interface Provider {
 }
 
 const FOLDER = join(import.meta.dirname, '../vectors/issuers')
-const KEY = makeKey('key-1', 'RS256')
+const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const signed = (header: object, claims: object) => {
+  const input = `${part({ alg: 'RS256', typ: 'at+jwt', kid: 'key-1', ...header })}.${part(claims)}`
+  return `${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`
+}
 /** The `iat` of most tokens. */
 const ISSUED = 1_767_225_600
 
@@ -39,14 +45,17 @@ for (const file of readdirSync(FOLDER)) {
   })
   describe(file, () => {
     it.each(tokens)('$name: $code', ({ header, payload, code, identity }) => {
-      const { alg: _, ...jwk } = { ...KEY.jwk, alg: undefined, kid: header.kid ?? 'key-1' }
+      const jwk = { ...publicKey.export({ format: 'jwk' }), kid: header.kid ?? 'key-1' } as Jwk
       const key = profile === 'spiffe' ? { ...jwk, use: 'jwt-svid' } : jwk
-      const world = { ...emptyWorld(), keys: { example: [key] } }
-      const named = 'typ' in header ? header : { ...header, typ: undefined }
-      const token = signToken(payload, KEY, named as JsonObject)
+      const token = signed('typ' in header ? header : { ...header, typ: undefined }, payload)
       const verdict = reference.decide(
-        makeRequest('GET https://api.example.com/x', { token, now: ISSUED * 1000 }),
-        world,
+        {
+          ...{ method: 'GET', scheme: 'https', host: 'api.example.com', target: '/x' },
+          headers: [['Authorization', `Bearer ${token}`]],
+          address: '192.0.2.7',
+          now: ISSUED * 1000,
+        },
+        { ...emptyWorld(), keys: { example: [key] } },
       )
       expect(verdict.code ?? 'ok').toBe(code)
       if (identity === undefined) return
@@ -59,3 +68,21 @@ for (const file of readdirSync(FOLDER)) {
     })
   })
 }
+
+it('every profile has the required claims and the lifetime that docs/issuers.md says', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/issuers.md'), 'utf8')
+  const [, table = ''] = page.split('<!-- generated: profiles -->')
+  const seconds = (text = '') => Number.parseInt(text, 10) * (text.endsWith('h') ? 3600 : 60)
+  const names = (text = '') => [...text.matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'))
+  for (const row of rows) {
+    const cells = row.split(/(?<!\\)\|/).map((cell) => cell.trim())
+    const [, profile, typ, agent, , client, , required, longest] = cells
+    const [name = ''] = names(profile)
+    const own = PROFILES[name]
+    const types = typ?.split(', ').map((each) => (each === 'none' ? 'absent' : names(each)[0]))
+    expect([name, own?.required, own?.lifetime]).toEqual([name, names(required), seconds(longest)])
+    expect([own?.agentId, own?.clientId, own?.typ]).toEqual([names(agent), names(client), types])
+  }
+  expect(rows.length).toBe(Object.keys(PROFILES).length)
+})

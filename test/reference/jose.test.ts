@@ -1,6 +1,7 @@
 import * as crypto from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { hashOfIds } from './agentic.ts'
 import { decrypt, readCompact, readEncrypted, thumbprint, verify } from './jose.ts'
 import type { Jwk } from './types.ts'
 
@@ -59,37 +60,7 @@ test('a thumbprint is that of RFC 9449 §6.1', () => {
   expect(thumbprint({ use: 'sig', ...key })).toBe('0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I')
 })
 
-test.each([
-  'a.b',
-  'e30.e30.',
-  'e30=.e30.AA',
-  'e31.e30.AA',
-  'W10.e30.AA',
-  'e30.e30.AA.AA',
-  'e30.e30.AB',
-])('%s is no compact JWS', (token) => {
-  expect(readCompact(token)).toBeUndefined()
-})
-
 const b64 = (bytes: Uint8Array | string) => Buffer.from(bytes).toString('base64url')
-
-test('decrypts RSA-OAEP-256 with A256GCM, and nothing that was changed', () => {
-  const { publicKey, privateKey } = make.RS()
-  const content = crypto.randomBytes(32)
-  const head = b64(JSON.stringify({ alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' }))
-  const padding = crypto.constants.RSA_PKCS1_OAEP_PADDING
-  const wrapped = crypto.publicEncrypt({ key: publicKey, padding, oaepHash: 'sha256' }, content)
-  const iv = crypto.randomBytes(12)
-  const cipher = crypto.createCipheriv('aes-256-gcm', content, iv).setAAD(Buffer.from(head))
-  const text = b64(Buffer.concat([cipher.update('a.b.c'), cipher.final()]))
-  const token = [head, b64(wrapped), b64(iv), text, b64(cipher.getAuthTag())].join('.')
-  const key = privateKey.export({ format: 'jwk' }) as Jwk
-  const read = readEncrypted(token)
-  if (!read) throw new Error('not read')
-  expect(decrypt(read, key)).toBe('a.b.c')
-  expect(decrypt({ ...read, tag: new Uint8Array(16) }, key)).toBeUndefined()
-  expect(decrypt(read, make.RS().privateKey.export({ format: 'jwk' }) as Jwk)).toBeUndefined()
-})
 
 test('agrees on the key of RFC 7518, Appendix C', () => {
   const bob = {
@@ -119,4 +90,10 @@ test('agrees on the key of RFC 7518, Appendix C', () => {
   const read = readEncrypted([head, '', b64(iv), text, b64(cipher.getAuthTag())].join('.'))
   if (!read) throw new Error('not read')
   expect(decrypt(read, bob)).toBe('inside')
+})
+
+const { chains } = JSON.parse(readFileSync(new URL('agentic-jwt/hashes.json', folder), 'utf8'))
+
+test.each(chains as { ids: string[]; hash: string }[])('the hash of $ids is $hash', (chain) => {
+  expect(hashOfIds(chain.ids)).toBe(chain.hash)
 })

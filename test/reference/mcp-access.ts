@@ -9,24 +9,14 @@ import { readWhen } from './rule.ts'
 
 /** Methods that any token of the rule may call. docs/mcp.md, "Methods" */
 export const FREE = [
-  'initialize',
-  'ping',
-  'server/discover',
-  'tools/list',
-  'prompts/list',
-  'resources/list',
+  ...['initialize', 'ping', 'server/discover', 'tools/list', 'prompts/list', 'resources/list'],
   'resources/templates/list',
 ]
 
 /** Methods that use tools, prompts or resources. */
 export const USING = [
-  'tools/call',
-  'prompts/get',
-  'resources/read',
-  'resources/subscribe',
-  'resources/unsubscribe',
-  'completion/complete',
-  'subscriptions/listen',
+  ...['tools/call', 'prompts/get', 'resources/read', 'resources/subscribe'],
+  ...['resources/unsubscribe', 'completion/complete', 'subscriptions/listen'],
 ]
 
 export const TASKS = ['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update']
@@ -145,38 +135,4 @@ export function checkUseConditions(
     if (!outcome) return 'condition_failed'
   }
   return undefined
-}
-
-/** Codes of a call that lacks a scope. */
-const LACKING = ['scope_missing', 'grant_missing']
-
-/** Codes of a call that no other scope would allow. */
-const HOPELESS = [
-  ...Object.values(CODES),
-  'mcp_method_not_allowed',
-  'arguments_ambiguous',
-  'scope_value_invalid',
-  'condition_failed',
-  'condition_error',
-  'task_unknown',
-]
-
-/**
- * The HTTP status of a refusal: `refusals` and docs/mcp/clients.md, "When a call is refused". `status` is that of the code.
- * `operation` is `undefined` if the message was not read.
- */
-export function statusOfRefusal(
-  code: string,
-  status: number,
-  operation: Operation | undefined,
-  table: McpTable,
-): number {
-  const isNoMethod = code === 'mcp_method_not_allowed' && operation?.revision === NEWEST
-  const own = isNoMethod ? 404 : status
-  const [message] = operation?.messages ?? []
-  if (!operation || operation.isBatch || message?.id === undefined) return own
-  if (!LACKING.includes(code) && !HOPELESS.includes(code)) return own
-  const refusals = table.refusals ?? 'auto'
-  if (refusals === 'json-rpc') return 200
-  return refusals === 'auto' && HOPELESS.includes(code) && !isNoMethod ? 200 : own
 }

@@ -1,5 +1,5 @@
 /** Arguments of a call: in scopes, and names that differ only in spelling. docs/mcp/names.md */
-import { argumentsRead } from './conditions.ts'
+import { argumentsRead } from './cel-reads.ts'
 import { inexactMembers, isObject } from './json.ts'
 import { foldName } from './spelling.ts'
 import type { Json, JsonObject } from './types.ts'

@@ -1,7 +1,8 @@
 /** Messages to an MCP server, in the order of the stages (docs/mcp.md). `mcp.ts` reads and judges them. */
 import { checkBody } from './body.ts'
 import type { Variables } from './conditions.ts'
-import { checkAccess, checkUseConditions, checkUseScopes, readOperation } from './mcp.ts'
+import { checkAccess, checkUseConditions, checkUseScopes } from './mcp-access.ts'
+import { readOperation } from './mcp-request.ts'
 import type { Policy } from './policy.ts'
 import type { Progress } from './progress.ts'
 import type { Route } from './route.ts'
@@ -45,7 +46,7 @@ export function checkMessages(
   const scopes = checkUseScopes(operation, rule.mcp, params, holds)
   if (!scopes.ok) {
     const fromGrants = identity.issuer.scopesFrom === 'grants' && scopes.code === 'scope_missing'
-    refuse(fromGrants ? 'grant_missing' : scopes.code, { required_scopes: scopes.required })
+    refuse(fromGrants ? 'grant_missing' : scopes.code)
   }
   const conditionCode = checkUseConditions(operation, rule.mcp, variables)
   if (conditionCode !== undefined) refuse(conditionCode)

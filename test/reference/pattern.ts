@@ -1,81 +1,9 @@
-/** Patterns, claim paths, values of claims, and scopes that include others. */
+/** Patterns, claim paths, values of claims, and scopes that include others. The policy is taken to be valid. */
 import { inexactMembers, isObject } from './json.ts'
 import type { Json, JsonObject } from './types.ts'
 
 /** docs/configuration.md, "Patterns": a value of more than 256 characters (UTF-16 units) never matches. */
 const LONGEST = 256
-
-/** Reads a pattern of the documented subset, and throws if it is another one. */
-class PatternReader {
-  source: string
-  at = 0
-
-  constructor(source: string) {
-    this.source = source
-  }
-
-  rest(): string {
-    return this.source.slice(this.at)
-  }
-
-  /** Alternatives up to the end or a `)`. Whether one of them has a repeat. */
-  alternatives(): boolean {
-    let repeats = false
-    while (this.at < this.source.length && this.source[this.at] !== ')') {
-      if (this.source[this.at] === '|') this.at++
-      else repeats = this.piece() || repeats
-    }
-    return repeats
-  }
-
-  /** One character, class or group, with its repeat. Whether it has a repeat. */
-  piece(): boolean {
-    const repeatsInside = this.atom()
-    const repeat = /^(?:[?*+]|\{(\d+)(?:,(\d*))?\})/.exec(this.rest())
-    if (!repeat) return repeatsInside
-    this.at += repeat[0].length
-    if (/^[?*+{]/.test(this.rest())) throw new Error('a lazy repeat, or two repeats')
-    // Docs: unclear — whether `?` counts as a repeat inside a repeat. Taken here: it does.
-    if (repeatsInside) throw new Error('a repeat inside a repeat')
-    const [low, high] = [Number(repeat[1] ?? 0), Number(repeat[2] || (repeat[1] ?? 0))]
-    if (low > 256 || high > 256 || high < low) throw new Error('a count over 256')
-    return true
-  }
-
-  atom(): boolean {
-    if (this.source[this.at] === '(') {
-      this.at++
-      if (this.source[this.at] === '?') {
-        if (!this.rest().startsWith('?:')) throw new Error('look-around, a flag or a named group')
-        this.at += 2
-      }
-      const repeats = this.alternatives()
-      if (this.source[this.at++] !== ')') throw new Error('an open group')
-      return repeats
-    }
-    const escaped = String.raw`\\(?:[dwsDWStn^$\\.*+?()[\]{}|/-]|u\{[0-9a-fA-F]+\})`
-    const one = new RegExp(
-      String.raw`^(?:${escaped}|\[(?:${escaped}|[^\]\\])*\]|[^\\*+?{}()[\]|])`,
-      'u',
-    )
-    const text = one.exec(this.rest())?.[0]
-    if (text === undefined) throw new Error(`no pattern: ${this.rest()}`)
-    this.at += text.length
-    return false
-  }
-}
-
-/** Whether the pattern is one of the documented subset. */
-export function isPattern(source: string): boolean {
-  try {
-    const reader = new PatternReader(source)
-    reader.alternatives()
-    new RegExp(source, 'u')
-    return reader.at === source.length
-  } catch {
-    return false
-  }
-}
 
 /** Whether a pattern matches the whole text. A text of more than 256 characters never matches. */
 export function matchesWhole(pattern: string, text: string): boolean {
@@ -118,32 +46,21 @@ function valueFits(value: Json, expected: unknown): boolean {
     if (min !== undefined && !(value >= Number(min))) return false
     return max === undefined || value <= Number(max)
   }
-  // A TOML reader may give a whole number as a bigint.
-  if (typeof expected === 'bigint') return typeof value === 'number' && BigInt(value) === expected
   return value === expected
 }
 
 /**
- * Whether a claim is what `claims` of the policy says: a value, a list of values, or a table with `pattern`, `min`, `max`.
- * Of an array one member has to be it; an array never fits `min` and `max`. An absent claim never fits.
+ * Whether the claim at a claim path is what `claims` of the policy says: a value, a list of values, or a table with
+ * `pattern`, `min`, `max`. Of an array one member has to be it; an array never fits `min` and `max`. An absent claim and a
+ * number that is not exact never fit.
  */
-export function claimFits(claim: Json | undefined, expected: unknown): boolean {
-  if (claim === undefined) return false
-  if (!Array.isArray(claim)) return valueFits(claim, expected)
-  if (isObject(expected) && expected.pattern === undefined) return false
-  return claim.some((member) => valueFits(member, expected))
-}
-
-/** Whether the claim at a claim path is what the policy says. A number that is not exact never is. */
 export function claimIs(claims: JsonObject, path: string, expected: unknown): boolean {
   const claim = readClaim(claims, path)
   if (claim === undefined || !isExact(claims, path)) return false
-  if (!Array.isArray(claim)) return claimFits(claim, expected)
+  if (!Array.isArray(claim)) return valueFits(claim, expected)
+  if (isObject(expected) && expected.pattern === undefined) return false
   const inexact = inexactMembers(claim)
-  return claimFits(
-    claim.filter((_, at) => !inexact.has(String(at))),
-    expected,
-  )
+  return claim.some((member, at) => !inexact.has(String(at)) && valueFits(member, expected))
 }
 
 /** Whether what is at a claim path is anything but an inexact number. */

@@ -1,6 +1,6 @@
 /** What is known of a request while it is decided. */
 import type { Target } from './address.ts'
-import type { Operation } from './mcp.ts'
+import type { Operation } from './mcp-types.ts'
 import type { Route } from './route.ts'
 import type { Verdict } from './types.ts'
 

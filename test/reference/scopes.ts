@@ -65,14 +65,14 @@ export function checkScopes(
     const usable = needed.any.flatMap((scope) => fillTemplate(scope, params) ?? [])
     if (usable.length === 0) refuse('scope_value_invalid')
     const scope = usable.find((each) => includes(policy, held, each))
-    if (scope === undefined) refuse(missing(issuer), { any_of: usable })
+    if (scope === undefined) refuse(missing(issuer))
     return [holderOf(policy, scope, held)]
   }
   const all = needed.all.map(
     (scope) => fillTemplate(scope, params) ?? refuse('scope_value_invalid'),
   )
   const lacks = all.some((scope) => !includes(policy, held, scope))
-  if (lacks) refuse(missing(issuer), { required_scopes: all })
+  if (lacks) refuse(missing(issuer))
   return [...new Set(all.map((scope) => holderOf(policy, scope, held)))]
 }
 

@@ -13,11 +13,6 @@ export function foldName(name: string): string {
     .replaceAll('i\u0307', 'i')
 }
 
-/** Whether two different names differ only in spelling. */
-export function isOtherSpelling(a: string, b: string): boolean {
-  return a !== b && foldName(a) === foldName(b)
-}
-
 /** The text with its escapes decoded, or `undefined` if one is malformed or is not UTF-8. */
 export function decodeEscapes(text: string): string | undefined {
   try {

@@ -150,7 +150,6 @@ export interface Verdict {
   allowed: boolean
   /** The code of docs/denials.md, if the request was refused (or would have been, in shadow mode). */
   code?: string
-  status?: number
   /** The `match` text of the rule. */
   rule?: string
   /** The issuer's name in ISSUERS. */
@@ -171,38 +170,22 @@ export interface Verdict {
   body?: Request['body']
   /** Claims of the assertion, beside times, `jti` and `route`. */
   assertion?: Record<string, string>
-  /** Facts of the challenge, if the refusal has one. */
-  challenge?: Challenge
   /** Whether the rule is in shadow mode: a refused request is forwarded without identity. */
   shadow?: boolean
   /** Whether the gate itself answers: a preflight, or one of its own endpoints. */
   answeredByGate?: 'preflight' | 'endpoint'
 }
 
-/** What a `WWW-Authenticate` challenge and the problem document name. */
-export interface Challenge {
-  /** The OAuth error code, if the code has one. */
-  error?: string
-  /** The address of the resource's metadata (RFC 9728 §5.1). */
-  resource_metadata?: string
-  required_scopes?: string[]
-  any_of?: string[]
-  acr_values?: string[]
-  max_age?: number
-}
-
 /** Ends the decision with a code of docs/denials.md. Only `decide.ts` catches it, so it is no `Error` with a stack. */
 export class Refusal {
   code: string
-  challenge: Challenge
 
-  constructor(code: string, challenge: Challenge = {}) {
+  constructor(code: string) {
     this.code = code
-    this.challenge = challenge
   }
 }
 
 /** Refuses the request with this code. */
-export function refuse(code: string, challenge: Challenge = {}): never {
-  throw new Refusal(code, challenge)
+export function refuse(code: string): never {
+  throw new Refusal(code)
 }

@@ -1,5 +1,8 @@
 /** Values that several tables of the policy have: durations, lists, claims in headers. */
 
+/** A table of the policy. */
+export type Table = Record<string, unknown>
+
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** A duration of the policy (`"90s"`) in milliseconds; `undefined` if it is absent. */
