@@ -184,7 +184,7 @@ function takeOut(vars: Vars, path: string[]): boolean {
 }
 
 /** The policy with one more, one less or one other key. */
-function changedVars(dice: Dice, vars: Vars): Vars {
+export function changedVars(dice: Dice, vars: Vars): Vars {
   const changed = structuredClone(vars)
   const other = varsOf(dice)
   const rule = dice.pick(changed.ROUTES)

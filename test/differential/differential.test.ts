@@ -1,17 +1,47 @@
+import { compactDecrypt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { makeCase } from './cases.ts'
-import { compareCase } from './compare.ts'
+import { type Count, compareCase } from './compare.ts'
+import { KEYS, keyOf } from './material.ts'
 import { run } from './run.ts'
 import { BEGIN, type Case } from './shapes.ts'
 import { shrunk } from './shrink.ts'
+import { secondsOf } from './words.ts'
 
 describe('the gate and the second implementation', () => {
-  it('say the same of requests to policies of every kind', async () => {
-    const { disagreements, coverage } = await run({ seed: 1, decisions: 2_500 })
+  it('say the same of requests to policies of every kind, and jose takes each token that passes', async () => {
+    const passed: Parameters<Count>[0][] = []
+    const { disagreements, coverage } = await run({
+      seed: 1,
+      decisions: 2_500,
+      count(decision) {
+        const { outcome, code, issuer } = decision.said
+        if (outcome === 'forwarded' && code === undefined && issuer) passed.push(decision)
+      },
+    })
     expect(disagreements).toEqual([])
     expect(coverage.decisions).toBeGreaterThanOrEqual(2_500)
     // Of those that pass there are enough.
     expect(coverage.said.get('forwarded')).toBeGreaterThan(300)
+    expect(passed.length).toBeGreaterThan(200)
+    for (const { vars, sent } of passed) {
+      const { token = '', request } = sent
+      const isEncrypted = token.split('.').length === 5
+      const opened = isEncrypted
+        ? await compactDecrypt(token, keyOf('decrypt').privateKey)
+        : undefined
+      const plain = opened ? new TextDecoder().decode(opened.plaintext) : token
+      const { alg } = decodeProtectedHeader(plain)
+      const terms = {
+        currentDate: new Date(request.now),
+        clockTolerance: secondsOf(vars.GATE.clock_tolerance, 5),
+        requiredClaims: ['exp', 'sub'],
+      }
+      const verified = Object.values(KEYS)
+        .filter((key) => key.alg === alg)
+        .map((key) => jwtVerify(plain, key.publicKey, terms))
+      await expect(Promise.any(verified)).resolves.toBeDefined()
+    }
   })
 
   it('are asked the same for the same seed and number', () => {

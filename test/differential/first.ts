@@ -17,6 +17,7 @@ import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
 import type { Send } from '../../src/gate/relay/origin/send.ts'
 import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
+import { noTokens } from '../kit/facts.ts'
 import type { World } from '../reference/types.ts'
 import { filled } from './material.ts'
 import { requestOf } from './requests-sent.ts'
@@ -55,6 +56,9 @@ const SIGNING: SigningKey = { kid: 'gate', algorithm: 'ES256', key: pair.private
 /** Requests in progress that a case has. */
 const FEW = 10
 
+/** What the origin answers, with headers that a rule may remove. */
+const answerOf = () => new Response('{}', { headers: { server: 'an origin', 'set-cookie': 'a=b' } })
+
 /** Sets of keys by what they are made of: few are different. */
 const sets = new Map<string, KeySet>()
 
@@ -66,16 +70,28 @@ export interface First {
   ask(sent: Sent, world: World): Promise<Said>
   /** The origin answers the requests that are held. */
   answer(): Promise<void>
+  /** What follows from the last request beside what {@link Said} has. */
+  readonly last: Last
   /** Errors that no stage expects. */
   readonly errors: unknown[]
 }
 
-export function startFirst(begin: number): First {
+export interface Last {
+  /** The line of the journal. */
+  record: Record<string, unknown>
+  /** The answer; `undefined` while the origin holds the request. */
+  answer: { status: number; headers: Record<string, string> } | undefined
+  /** What was decided of the token, which may be remembered. */
+  admission: object | undefined
+}
+
+/** Starts an isolate, with a memory of tokens unless `remembers` is `false`. */
+export function startFirst(begin: number, remembers = true): First {
   const clock = { at: begin, now: () => clock.at }
   const errors: unknown[] = []
   let world: World
   let policy: Policy
-  const tokens = createTokenMemory({ clock })
+  const tokens = remembers ? createTokenMemory({ clock }) : noTokens
   let revocations = createMemoryRevocations({ clock })
   const limits = createMemoryLimits({ clock })
   const replays = createMemoryReplays({ clock })
@@ -143,8 +159,10 @@ export function startFirst(begin: number): First {
   }
   let guard: ReturnType<typeof createGuard>
   const held: { answer: () => void; over: Promise<unknown> }[] = []
+  const last: Last = { record: {}, answer: undefined, admission: undefined }
   return {
     errors,
+    last,
     async answer() {
       const all = held.splice(0)
       for (const { answer } of all) answer()
@@ -180,9 +198,9 @@ export function startFirst(begin: number): First {
           headers: toObject(headers),
           ...(text !== '' && { body: text }),
         }
-        if (!sent.request.held) return new Response('{}', { status: 200 })
+        if (!sent.request.held) return answerOf()
         return new Promise((resolve) => {
-          answer = () => resolve(new Response('{}', { status: 200 }))
+          answer = () => resolve(answerOf())
           arrived()
         })
       }
@@ -220,6 +238,9 @@ export function startFirst(begin: number): First {
       // The gate learns a moment later that the caller has read no more.
       if ((route?.inFlight ?? policy.gate.inFlight) <= FEW) await new Promise(setImmediate)
       const line = JSON.parse(lines[0] ?? '{}') as Record<string, unknown>
+      last.record = line
+      last.answer = first && { status: first.status, headers: toObject(first.headers) }
+      last.admission = decision?.known.admission
       return saidOf(decision, line, forwarded)
     },
   }
