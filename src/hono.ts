@@ -17,6 +17,18 @@ export type { AgentGuardOptions, AgentVariables } from './gate/app/guard-middlew
  * filtered, and streams cut when the token ends. With `cors`, answers have CORS headers and allowed preflights are
  * answered without a token. Answers to denied preflights and to other OPTIONS requests have no CORS headers. The policy
  * alone selects the rule, whatever path the middleware is mounted on.
+ * @example
+ * ```ts
+ * import type { Guard } from 'edgewarden'
+ * import { agentGuard, resourceMetadata } from 'edgewarden/hono'
+ * import { Hono } from 'hono'
+ *
+ * export const appOf = (guard: Guard) =>
+ *   new Hono()
+ *     .use(agentGuard(guard))
+ *     .use('/.well-known/oauth-protected-resource/*', resourceMetadata)
+ *     .post('/v1/notes', (c) => c.json({ by: c.get('agent')?.name }))
+ * ```
  */
 export function agentGuard<E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
   guard: Guard,
@@ -66,6 +78,17 @@ type Guarded = { Variables: AgentVariables }
 /**
  * Middleware that serves a protected resource's metadata (RFC 9728). The guard decides first, as in
  * {@link agentGuard}: denied requests are refused, others go to `next`.
+ * @example
+ * ```ts
+ * import type { Guard } from 'edgewarden'
+ * import { agentGuard, resourceMetadata } from 'edgewarden/hono'
+ * import { Hono } from 'hono'
+ *
+ * export const appOf = (guard: Guard) =>
+ *   new Hono()
+ *     .use('/.well-known/oauth-protected-resource/*', resourceMetadata(guard))
+ *     .post('/v1/notes', agentGuard(guard), (c) => c.json({ by: c.get('agent')?.name }))
+ * ```
  */
 export function resourceMetadata<E extends Guarded>(
   guard: Guard,

@@ -82,6 +82,18 @@ export interface PolicySurroundings {
 /**
  * Parses a policy: GATE, ISSUERS, ROUTES, SCOPES and GRANTS as in wrangler.toml. Returns a frozen policy
  * with warnings, or all mistakes with their paths. Never throws.
+ * @example
+ * ```ts
+ * import { parsePolicy } from 'edgewarden'
+ *
+ * const read = parsePolicy({
+ *   GATE: { resource: 'https://api.example.com', origin: 'https://origin.example.com' },
+ *   ISSUERS: { acme: { issuer: 'https://auth.acme.example' } },
+ *   ROUTES: [{ match: 'GET /v1/notes', scopes: ['notes:read'] }],
+ * })
+ * if (!read.ok) throw new Error(read.reason.map(({ path, message }) => `${path} ${message}`).join('\n'))
+ * export const { policy, warnings } = read.value
+ * ```
  */
 export function parsePolicy(
   vars: PolicyInput,
@@ -100,6 +112,13 @@ export function parsePolicy(
 /**
  * The issuers' keys in memory. They are fetched on first use, cached as the issuer allows, and
  * renewed in the background. During an outage they stay usable for a day.
+ * @example
+ * ```ts
+ * import { createGuard, createMemoryKeys, type Policy } from 'edgewarden'
+ *
+ * export const guardOf = (policy: Policy) =>
+ *   createGuard(policy, { keys: createMemoryKeys({ log: (event) => console.warn(event) }) })
+ * ```
  */
 export function createMemoryKeys({
   clock = systemClock,
@@ -126,6 +145,17 @@ export function createMemoryKeys({
 /**
  * The signing keys of a policy's assertions: from the secret `ASSERTION_KEYS`, else a generated key
  * that lasts as long as the process. Serve `published()` to origins, which verify with it.
+ * @example
+ * ```ts
+ * import { createGuard, createSigningKeys, type Policy } from 'edgewarden'
+ *
+ * export function open(policy: Policy) {
+ *   const signingKeys = createSigningKeys(policy)
+ *   const guard = createGuard(policy, { signingKeys })
+ *   const jwks = async () => Response.json({ keys: await signingKeys.published() })
+ *   return { guard, jwks }
+ * }
+ * ```
  */
 export function createSigningKeys(
   { gate }: Policy,
@@ -156,6 +186,18 @@ export function createSigningKeys(
  * A guard for a policy. Default ports use the memory of this process: keys, remembered tokens,
  * single uses, limits, and an empty revocation set. Unexpected errors deny with `unavailable`; they
  * go to `onError`, by default the console.
+ * @example
+ * ```ts
+ * import { createGuard, forward, type Policy, respond } from 'edgewarden'
+ *
+ * export function gateOf(policy: Policy) {
+ *   const guard = createGuard(policy)
+ *   return async (request: Request) => {
+ *     const decision = await guard(request, { isFollowed: true })
+ *     return respond(request, decision) ?? forward(request, decision)
+ *   }
+ * }
+ * ```
  */
 export function createGuard(policy: Policy, ports: Partial<GuardPorts> = {}): Guard {
   const { clock = systemClock } = ports

@@ -40,6 +40,14 @@ export type AgentErrorCode = keyof typeof AGENT_ERRORS
 /**
  * A refusal. `code` is stable; `message` says the same in a sentence. Neither they nor `detail` contain a token
  * or a key.
+ * @example
+ * ```ts
+ * import { AgentError, type VerifiedAgent } from 'edgewarden-origin'
+ *
+ * export function allow(agent: VerifiedAgent, owner: string) {
+ *   if (agent.id !== owner) throw new AgentError('scope_missing', { detail: owner })
+ * }
+ * ```
  */
 export class AgentError extends Error {
   override readonly name = 'AgentError'
@@ -74,7 +82,19 @@ export interface Problem {
   readonly body: string
 }
 
-/** Problem details (RFC 9457) of an error, never cached. */
+/**
+ * Problem details (RFC 9457) of an error, never cached.
+ * @example
+ * ```ts
+ * import { type AgentError, problemOf } from 'edgewarden-origin'
+ * import type { ServerResponse } from 'node:http'
+ *
+ * export function answer(error: AgentError, response: ServerResponse) {
+ *   const { status, headers, body } = problemOf(error)
+ *   response.writeHead(status, headers).end(body)
+ * }
+ * ```
+ */
 export function problemOf({ code, status, message }: AgentError): Problem {
   return {
     status,
@@ -94,7 +114,17 @@ export function problemOf({ code, status, message }: AgentError): Problem {
   }
 }
 
-/** Answers an {@link AgentError} with {@link problemOf}; throws any other error again. */
+/**
+ * Answers an {@link AgentError} with {@link problemOf}; throws any other error again.
+ * @example
+ * ```ts
+ * import { refusal, verifyAgent } from 'edgewarden-origin'
+ *
+ * const options = { gate: 'https://api.example.com', audience: 'https://origin.example.com' }
+ * export const handle = (request: Request) =>
+ *   verifyAgent(request, options).then((agent) => Response.json({ by: agent.id }), refusal)
+ * ```
+ */
 export function refusal(error: unknown): Response {
   if (error instanceof AgentError) return error.getResponse()
   throw error

@@ -36,7 +36,18 @@ export interface ExpressAgentOptions<Req extends NodeRequest, Res extends NodeRe
 
 const verified = new WeakMap<object, VerifiedAgent>()
 
-/** The agent of a request that {@link expressAgent} accepted. Throws for other requests. */
+/**
+ * The agent of a request that {@link expressAgent} accepted. Throws for other requests.
+ * @example
+ * ```ts
+ * import { agentOf, expressAgent } from 'edgewarden-origin/express'
+ * import express from 'express'
+ *
+ * const agents = expressAgent({ gate: 'https://api.example.com', audience: 'https://origin.example.com' })
+ * export const app = express().use(agents)
+ * app.get('/v1/notes', (req, res) => res.json({ by: agentOf(req).id }))
+ * ```
+ */
 export function agentOf(req: object): VerifiedAgent {
   const agent = verified.get(req)
   if (!agent) throw new AgentError('verification_failed', { detail: 'expressAgent did not run' })
@@ -47,6 +58,16 @@ export function agentOf(req: object): VerifiedAgent {
  * `verifyAgent` as middleware for Express or Node's http: sets `req.agent` and calls `next()`.
  * Answers a refused request without calling `next`. An assertion bound to the body needs its bytes,
  * read beforehand. Throws a `TypeError` for invalid options.
+ * @example
+ * ```ts
+ * import { agentOf, expressAgent } from 'edgewarden-origin/express'
+ * import { createServer } from 'node:http'
+ *
+ * const agents = expressAgent({ gate: 'https://api.example.com', audience: 'https://origin.example.com' })
+ * export const server = createServer((req, res) =>
+ *   agents(req, res, () => res.end(`hello ${agentOf(req).id}`)),
+ * )
+ * ```
  */
 export function expressAgent<
   Req extends NodeRequest = NodeRequest,

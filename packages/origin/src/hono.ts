@@ -22,6 +22,14 @@ export interface HonoAgentOptions extends VerifyOptions {
  * `verifyAgent` as Hono middleware: sets `c.get('agent')`, and answers refused requests. Errors of
  * handlers, also of `requireScope`, go to `app.onError`; Hono's default answers an `AgentError`
  * with problem details. Throws a `TypeError` for invalid options.
+ * @example
+ * ```ts
+ * import { honoAgent } from 'edgewarden-origin/hono'
+ * import { Hono } from 'hono'
+ *
+ * const agents = honoAgent({ gate: 'https://api.example.com', audience: 'https://origin.example.com' })
+ * export const app = new Hono().use(agents).get('/v1/notes', (c) => c.json({ by: c.get('agent').id }))
+ * ```
  */
 export function honoAgent({
   refuse = refusal,

@@ -23,6 +23,17 @@ export type AgentVerifier = (
 /**
  * Creates a verifier with its own key cache, for all requests; see {@link verifyAgent}. Throws a
  * `TypeError` for invalid options.
+ * @example
+ * ```ts
+ * import { createAgentVerifier, refusal } from 'edgewarden-origin'
+ *
+ * const verify = createAgentVerifier({
+ *   gate: 'https://api.example.com',
+ *   audience: 'https://origin.example.com',
+ * })
+ * export const handle = (request: Request) =>
+ *   verify(request).then((agent) => Response.json({ by: agent.id }), refusal)
+ * ```
  */
 export function createAgentVerifier(options: VerifyOptions): AgentVerifier {
   const settings = settingsOf(options)
@@ -36,6 +47,16 @@ export function createAgentVerifier(options: VerifyOptions): AgentVerifier {
  * Does not check scopes, nor, for an `identity` assertion, that the gate sent this very request.
  * Rejects with an {@link AgentError}, or a `TypeError` for invalid options. Keys are cached per
  * address, for the whole process.
+ * @example
+ * ```ts
+ * import { verifyAgent } from 'edgewarden-origin'
+ *
+ * const options = { gate: 'https://api.example.com', audience: 'https://origin.example.com' }
+ * export async function handle(request: Request) {
+ *   const agent = await verifyAgent(request, options)
+ *   return Response.json({ by: agent.id, scopes: agent.scopes })
+ * }
+ * ```
  */
 export async function verifyAgent(
   request: AgentRequest,
@@ -64,6 +85,15 @@ const sharedKeys = ({ jwksUri, algorithms }: Settings): GateKeys => {
 /**
  * Throws `scope_missing` (403) unless the token has all these scopes, whether or not the gate's
  * rule required them. Scopes are compared exactly; none includes another.
+ * @example
+ * ```ts
+ * import { requireScope, type VerifiedAgent } from 'edgewarden-origin'
+ *
+ * export function readNote(agent: VerifiedAgent) {
+ *   requireScope(agent, 'notes:read')
+ *   return { text: 'a note' }
+ * }
+ * ```
  */
 export function requireScope(
   { scopes }: VerifiedAgent,

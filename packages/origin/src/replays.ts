@@ -15,6 +15,16 @@ export interface Replays {
  * Remembers used assertions in the memory of one process. Other processes, or this one after a
  * restart, accept them again. Throws when `max` unexpired ones are stored; the default is enough for
  * a minute of some 1,500 requests a second.
+ * @example
+ * ```ts
+ * import { createAgentVerifier, createProcessReplays } from 'edgewarden-origin'
+ *
+ * export const verify = createAgentVerifier({
+ *   gate: 'https://api.example.com',
+ *   audience: 'https://origin.example.com',
+ *   replays: createProcessReplays(),
+ * })
+ * ```
  */
 export function createProcessReplays({
   max = 100_000,

@@ -25,7 +25,20 @@ export function answerRefusal(
   return route?.mcp ? mcpRefusal(answer, denial, route.mcp, context) : answer
 }
 
-/** The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers. */
+/**
+ * The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers.
+ * @example
+ * ```ts
+ * import { type Guard, respond } from 'edgewarden'
+ *
+ * export async function handle(guard: Guard, request: Request) {
+ *   const decision = await guard(request)
+ *   const refused = respond(request, decision)
+ *   if (refused) return refused
+ *   return Response.json({ by: decision.known.agent?.name })
+ * }
+ * ```
+ */
 export function respond(request: RequestHead, decision: Decision): Response | undefined {
   const denial = refusalOf(decision)
   return denial && answerRefusal(request, denial, decision)

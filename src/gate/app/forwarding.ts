@@ -21,6 +21,16 @@ export interface ForwardOptions {
  * Forwards an allowed request with the verified identity, and returns the origin's answer or a
  * problem. Refuses a denied request, and one whose body was already read. Serves the resource's
  * metadata. Adds no CORS headers: a preflight gets an empty 204 and is not forwarded.
+ * @example
+ * ```ts
+ * import { forward, type Guard } from 'edgewarden'
+ *
+ * type App = (request: Request) => Promise<Response>
+ * export const inFrontOf = (app: App, guard: Guard) => async (request: Request) =>
+ *   forward(request, await guard(request, { isFollowed: true }), {
+ *     send: (_, url, init) => app(new Request(url, init)),
+ *   })
+ * ```
  */
 export async function forward(
   asked: Request,

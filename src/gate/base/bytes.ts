@@ -23,19 +23,30 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/
 /** The last characters allowed where 2 or 3 characters remain: their unused bits are zero. */
 const LAST: Readonly<Record<number, RegExp>> = { 0: /^/, 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ }
 
-/** Whether text is canonical base64url (RFC 4648 §5), without padding. So each token has only one spelling. */
+/**
+ * Whether text is canonical base64url (RFC 4648 §5), without padding. So each token has only one spelling.
+ * @example
+ * isCanonicalBase64Url('YQ') // true
+ * isCanonicalBase64Url('YR') // false
+ */
 export function isCanonicalBase64Url(text: string): boolean {
   return BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
 }
 
-/** Canonical base64url to bytes, `undefined` for any other text. */
+/**
+ * Canonical base64url to bytes, `undefined` for any other text.
+ * @example base64UrlDecode('YWI') // new Uint8Array([97, 98])
+ */
 export function base64UrlDecode(text: string): Uint8Array<ArrayBuffer> | undefined {
   return isCanonicalBase64Url(text)
     ? (base64url.decode(text) as Uint8Array<ArrayBuffer>)
     : undefined
 }
 
-/** Bit length of an unsigned big-endian number; leading zeros are ignored. */
+/**
+ * Bit length of an unsigned big-endian number; leading zeros are ignored.
+ * @example bitLength(new Uint8Array([0, 1, 255])) // 9
+ */
 export function bitLength(bytes: Uint8Array): number {
   const first = bytes.findIndex((byte) => byte !== 0)
   return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24

@@ -8,20 +8,29 @@ const UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
-/** Milliseconds of a duration such as `15m`; `undefined` for other text. Has no upper bound. */
+/**
+ * Milliseconds of a duration; `undefined` for other text. Has no upper bound.
+ * @example durationMs('15m') // 900_000
+ */
 export function durationMs(text: string): number | undefined {
   const [, count, unit = ''] = DURATION.exec(text) ?? []
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)
 }
 
-/** Rounded seconds in hours, minutes or seconds: the largest unit in which they are whole, such as `15m`. */
+/**
+ * Rounded seconds in hours, minutes or seconds: the largest unit in which they are whole.
+ * @example durationText(5_400) // '90m'
+ */
 export function durationText(seconds: number): string {
   const whole = Math.round(seconds)
   if (whole % 3_600 === 0 && whole > 0) return `${whole / 3_600}h`
   return whole % 60 === 0 && whole > 0 ? `${whole / 60}m` : `${whole}s`
 }
 
-/** The longest duration within a bound that can be written in the unit of `text`, or else in the next smaller one. */
+/**
+ * The longest duration within a bound that can be written in the unit of `text`, or else in the next smaller one.
+ * @example longestLike('2h', 5_400_000) // '1h'
+ */
 export function longestLike(text: string, most: number): string {
   const [, , used = 's'] = DURATION.exec(text) ?? []
   const units = Object.entries(UNITS)
@@ -35,7 +44,12 @@ export function longestLike(text: string, most: number): string {
 /** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
 
-/** Milliseconds since the epoch of a time with its zone (RFC 3339 §5.6). NaN for other text and impossible days. */
+/**
+ * Milliseconds since the epoch of a time with its zone (RFC 3339 §5.6). NaN for other text and impossible days.
+ * @example
+ * dateTime('2026-11-30T12:00:00+01:00') // Date.UTC(2026, 10, 30, 11)
+ * dateTime('2026-11-31T12:00:00Z') // NaN
+ */
 export function dateTime(text: string): number {
   const minute = text.slice(0, 'YYYY-MM-DDThh:mm'.length).toUpperCase()
   const ms = DATE_TIME.test(text) ? Date.parse(`${minute}Z`) : Number.NaN
@@ -43,7 +57,10 @@ export function dateTime(text: string): number {
   return isOnCalendar ? Date.parse(text.toUpperCase()) : Number.NaN
 }
 
-/** A time as RFC 3339 text, from whole milliseconds since the epoch. The text of its second is made once. */
+/**
+ * A time as RFC 3339 text, from whole milliseconds since the epoch. The text of its second is made once.
+ * @example dateTimeText(1_000) // '1970-01-01T00:00:01.000Z'
+ */
 export function dateTimeText(time: number): string {
   const ms = time % 1000
   if (time - ms !== second) {

@@ -9,6 +9,7 @@ export interface Freshness {
 /**
  * Reads a response's `ETag` and its remaining freshness: `max-age` less `Age` (RFC 9111 §4.2.1); 0 for `no-store` and
  * `no-cache`, even if limited to some fields. Malformed numbers and tags count as absent. The result has no bound.
+ * @example freshnessOf(new Headers({ 'Cache-Control': 'max-age=600', Age: '60' })).maxAge // 540
  */
 export function freshnessOf(headers: Headers): Freshness {
   const etag = headers.get('etag')
@@ -21,7 +22,10 @@ export function freshnessOf(headers: Headers): Freshness {
 
 const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 
-/** Whether a text is an entity-tag (RFC 9110 §8.8.3), weak or strong, of at most 256 characters. */
+/**
+ * Whether a text is an entity-tag (RFC 9110 §8.8.3), weak or strong, of at most 256 characters.
+ * @example isEntityTag('W/"v1"') // true
+ */
 export function isEntityTag(text: string): boolean {
   return text.length <= 256 && ENTITY_TAG.test(text)
 }

@@ -22,7 +22,10 @@ const after = (pattern: RegExp, text: string, at: number): number => {
 const pastSpace = (text: string, at: number): number =>
   text.charCodeAt(at) > 32 ? at : after(SPACE, text, at)
 
-/** The index after the string that begins at `at`. It ends at the first unescaped quote, or with the text. */
+/**
+ * The index after the string that begins at `at`. It ends at the first unescaped quote, or with the text.
+ * @example pastString('{"a": 1}', 1) // 4
+ */
 export function pastString(text: string, at: number): number {
   for (let end = at + 1; ; end++) {
     end = text.indexOf('"', end)
@@ -54,7 +57,10 @@ const pastValue = (text: string, at: number): number => {
   return first === '{' || first === '[' ? pastContainer(text, at) : after(SCALAR, text, at)
 }
 
-/** The span of a text's value, without white space around it. */
+/**
+ * The span of a text's value, without white space around it.
+ * @example valueSpan(' [1] ') // [1, 4]
+ */
 export function valueSpan(text: string): Span {
   const from = pastSpace(text, 0)
   return [from, pastValue(text, from)]
@@ -105,7 +111,10 @@ export function* spansAt(
   }
 }
 
-/** The spans of the messages in a text: one, or each of an array. The text must be JSON. */
+/**
+ * The spans of the messages in a text: one, or each of an array. The text must be JSON.
+ * @example messageSpans('[{}, {}]') // [[1, 3], [5, 7]]
+ */
 export function messageSpans(text: string): readonly Span[] {
   const whole = valueSpan(text)
   return text[whole[0]] === '[' ? [...elementsOf(text, whole[0])] : [whole]
@@ -133,7 +142,10 @@ export function* cut(
   if (isCut) yield [[end, to - 1], '']
 }
 
-/** Applies edits to a text; they must be in order and must not overlap. All else is unchanged. */
+/**
+ * Applies edits to a text; they must be in order and must not overlap. All else is unchanged.
+ * @example edited('[1, 2]', [[[1, 2], '10']]) // '[10, 2]'
+ */
 export function edited(text: string, edits: readonly Edit[]): string {
   let result = ''
   let at = 0

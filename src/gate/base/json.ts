@@ -29,7 +29,10 @@ export function ownText(object: JsonObject, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** Whether a value is a finite number and, if whole, a safe integer. A larger whole number may have been rounded. */
+/**
+ * Whether a value is a finite number and, if whole, a safe integer. A larger whole number may have been rounded.
+ * @example isExact(2 ** 53) // false
+ */
 export function isExact(value: unknown): value is number {
   return Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))
 }
@@ -58,8 +61,12 @@ const digitsOf = (text: string): string => {
 }
 
 /**
- * Whether a double keeps all digits of a number's text: true for `1.50` and `1e2`; false for `0.10000000000000001`,
- * `9007199254740993` and `1e400`. Readers with other number types would read those as another number.
+ * Whether a double keeps all digits of a number's text. Readers with other number types would read others as another
+ * number.
+ * @example
+ * isExactText('1.50') // true
+ * isExactText('1e400') // false
+ * isExactText('9007199254740993') // false
  */
 export function isExactText(text: string): boolean {
   return text.length <= LONGEST_NUMBER && digitsOf(text) === digitsOf(String(Number(text)))
@@ -69,6 +76,9 @@ export function isExactText(text: string): boolean {
  * Parses one JSON value. `undefined` if the text is not JSON or is nested deeper than `depth`. Also for duplicate
  * member names and for `__proto__`: readers disagree on these (RFC 8259 §4). Names are compared exactly. A number
  * without {@link isExactText} becomes infinite, so that checks refuse it.
+ * @example
+ * parseJson('{"a": [1]}') // { a: [1] }
+ * parseJson('{"a": 1, "a": 2}') // undefined
  */
 export function parseJson(text: string, depth: number = LIMITS.jsonDepth): unknown {
   // Long text is checked before values are made of it.

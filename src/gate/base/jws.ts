@@ -3,7 +3,10 @@ import { isCanonicalBase64Url, utf8Decode } from './bytes.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 
-/** The parts of a compact JWS (RFC 7515 §7.1), if they are three in canonical base64url. Verifies nothing. */
+/**
+ * The parts of a compact JWS (RFC 7515 §7.1), if they are three in canonical base64url. Verifies nothing.
+ * @example splitJws('e30.e30.YQ') // { header: 'e30', payload: 'e30', signature: 'YQ' }
+ */
 export function splitJws(token: string) {
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
@@ -74,7 +77,10 @@ export function jweHeader(token: string): JsonObject | undefined {
   return parts.every(isCanonicalBase64Url) ? decodeJwsPart(parts[0] ?? '') : undefined
 }
 
-/** A media type of `typ` or `cty`, in lower case and without `application/` (RFC 7515 §4.1.9, §4.1.10). */
+/**
+ * A media type of `typ` or `cty`, in lower case and without `application/` (RFC 7515 §4.1.9, §4.1.10).
+ * @example mediaType('application/AT+JWT') // 'at+jwt'
+ */
 export function mediaType(text: string): string {
   return text.toLowerCase().replace(/^application\//, '')
 }

@@ -72,13 +72,19 @@ const readNetwork = (text: string): Result<Network, string> => {
 const contains = (network: Network, address: Network): boolean =>
   network.family === address.family && address.bits.startsWith(network.bits)
 
-/** The fault of a network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3); `undefined` where it is well-formed. */
+/**
+ * The fault of a network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3); `undefined` where it is well-formed.
+ * @example networkFault('192.0.2.1/24') // 'has bits behind its first 24; write the first address of the network'
+ */
 export function networkFault(text: string): string | undefined {
   const read = rangeOf(text)
   return read.ok ? undefined : read.reason
 }
 
-/** Whether an address is in a network in CIDR notation, or equals it; `undefined` if either is malformed. */
+/**
+ * Whether an address is in a network in CIDR notation, or equals it; `undefined` if either is malformed.
+ * @example inNetwork('192.0.2.7', '192.0.2.0/24') // true
+ */
 export function inNetwork(address: string, network: string): boolean | undefined {
   const one = addressOf(address)
   const all = rangeOf(network)
@@ -89,6 +95,7 @@ export function inNetwork(address: string, network: string): boolean | undefined
 /**
  * The network under which limits count an address: IPv4 as it is, also if mapped to IPv6 (RFC 4291 §2.5.5.2); the /64
  * of IPv6, without the zone. Other text is cut at 64 characters and not refused.
+ * @example networkOf('2001:db8:0:1::2') // '2001:db8:0:1::/64'
  */
 export function networkOf(address: string): string {
   return counted.get(address) ?? counted.keep(address, nameOf(address))
@@ -112,6 +119,9 @@ const numbersOf = (bits: string, width: number): readonly number[] =>
  * Whether the public internet cannot reach a URL's host (IPv6 in brackets): loopback, private, link-local, shared,
  * multicast and reserved addresses (RFC 6890), also inside IPv6, and `localhost` (RFC 6761 §6.3). Text that is not a
  * host counts as private. Does not resolve names.
+ * @example
+ * isPrivateHost('169.254.169.254') // true
+ * isPrivateHost('[::ffff:10.0.0.1]') // true
  */
 export function isPrivateHost(hostname: string): boolean {
   const host = parseUrl(`http://${hostname}`)?.hostname.replace(/\.+$/, '')

@@ -25,7 +25,10 @@ const parametersOf = (query: string): readonly Parameter[] => {
   return last.parameters
 }
 
-/** The parameters in order. Text that cannot be decoded stays raw. */
+/**
+ * The parameters in order. Text that cannot be decoded stays raw.
+ * @example readParameters('a=1&b=%20', '&') // [['a', '1'], ['b', ' ']]
+ */
 export function readParameters(query: string, separator: string | RegExp): readonly Parameter[] {
   return query
     .replace(/^\?/, '')
@@ -38,7 +41,10 @@ export function readParameters(query: string, separator: string | RegExp): reado
     })
 }
 
-/** All values of a parameter, in order. */
+/**
+ * All values of a parameter, in order.
+ * @example queryValues('id=1&id=2', 'id') // ['1', '2']
+ */
 export function queryValues(query: string, name: string): readonly string[] {
   return query === ''
     ? []
@@ -68,6 +74,7 @@ const isTakenForToken = takenFor('access_token')
 /**
  * The first of these parameters that two parsers could read differently: it is sent twice, or by another spelling. If
  * parsers could split the query itself differently, the first parameter of all.
+ * @example ambiguousParameter('limit=1&Limit=2', ['limit']) // 'limit'
  */
 export function ambiguousParameter(query: string, names: readonly string[]): string | undefined {
   if (query === '' || names.length === 0) return undefined
@@ -86,7 +93,10 @@ export function ambiguousParameter(query: string, names: readonly string[]): str
   })
 }
 
-/** Whether some parser finds an `access_token` (RFC 6750 §2.3). No parser reads `accessToken` as one. */
+/**
+ * Whether some parser finds an `access_token` (RFC 6750 §2.3). No parser reads `accessToken` as one.
+ * @example hasAccessToken('ACCESS_TOKEN=x') // true
+ */
 export function hasAccessToken(query: string): boolean {
   return (
     query !== '' &&
@@ -98,7 +108,10 @@ export function hasAccessToken(query: string): boolean {
 /** Folded names of parameters that override the method at some servers: `_method`, and names of override headers. */
 const METHOD_NAME = /^-*(?:-|x-http-|x-)method(?:-override)?-*$/
 
-/** The methods, in upper case, that a query names in place of the request's own. */
+/**
+ * The methods, in upper case, that a query names in place of the request's own.
+ * @example methodsNamed('_method=delete') // ['DELETE']
+ */
 export function methodsNamed(query: string): readonly string[] {
   return query !== '' && /method|%/i.test(query)
     ? parametersOf(query).flatMap(([name, value]) =>

@@ -19,7 +19,10 @@ export function isIdentityText(value: unknown): value is string {
 /** Characters to encode: all but visible ASCII, and `%`, `,`, `"` and `\`. */
 const UNSAFE = /[^\x21-\x7e]|[%,"\\]/gu
 
-/** Encodes text as a header value: {@link UNSAFE} as percent escapes of UTF-8. Decoding once restores the text. */
+/**
+ * Encodes text as a header value: {@link UNSAFE} as percent escapes of UTF-8. Decoding once restores the text.
+ * @example headerText('Zoë') // 'Zo%C3%AB'
+ */
 export function headerText(text: string): string {
   return text.replace(UNSAFE, (char) =>
     char.length === 1 && char < '\x80'
@@ -35,12 +38,18 @@ export function isFieldName(text: string): boolean {
 
 const PLAIN_NAME = /^[a-z0-9-]*$/
 
-/** A header name as the laxest servers read it (`X_Agent_Id`): lower case, `-` for all but letters and digits. */
+/**
+ * A header name as the laxest servers read it: lower case, `-` for all but letters and digits.
+ * @example foldedName('X_Agent_Id') // 'x-agent-id'
+ */
 export function foldedName(name: string): string {
   return PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }
 
-/** The names that `Connection` lists (RFC 9110 §7.6.1), folded. A set, since a sender can list many names. */
+/**
+ * The names that `Connection` lists (RFC 9110 §7.6.1), folded. A set, since a sender can list many names.
+ * @example connectionOptions('close, X_Run') // new Set(['close', 'x-run'])
+ */
 export function connectionOptions(value: string | null): ReadonlySet<string> {
   return value === null || value === 'keep-alive'
     ? NO_OPTIONS
@@ -49,7 +58,10 @@ export function connectionOptions(value: string | null): ReadonlySet<string> {
 
 const NO_OPTIONS: ReadonlySet<string> = new Set()
 
-/** The first `length` characters and `…`; a text that is not longer is unchanged. */
+/**
+ * The first `length` characters and `…`; a text that is not longer is unchanged.
+ * @example cut('planner', 4) // 'plan…'
+ */
 export function cut(text: string, length: number): string {
   if (text.length <= length) return text
   // A character has at most two UTF-16 units. The slice bounds the work for long text.
@@ -57,7 +69,10 @@ export function cut(text: string, length: number): string {
   return characters.length > length ? `${characters.slice(0, length).join('')}…` : text
 }
 
-/** A name as the laxest readers compare it: without case, full-width letters and ligatures as plain letters. */
+/**
+ * A name as the laxest readers compare it: without case, full-width letters and ligatures as plain letters.
+ * @example caseless('\uff21cme') // 'acme'
+ */
 export function caseless(name: string): string {
   return name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
 }
@@ -75,7 +90,10 @@ const escaped = (char: string): string =>
     .map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`)
     .join('')
 
-/** Text in which nothing is invisible, moves the cursor, starts a line or reorders what is shown. */
+/**
+ * Text in which nothing is invisible, moves the cursor, starts a line or reorders what is shown.
+ * @example printable('a\nb') // 'a\\u000ab'
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped)
 }

@@ -22,12 +22,20 @@ const URL_PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)(\?[^#]*)?(#.*)?$
 /**
  * Whether a Host header is one plain name or address with an optional port. On plain workerd `request.url` is Host and
  * request target, joined as text, so another Host could change the path.
+ * @example
+ * isPlainHost('api.example.com:8443') // true
+ * isPlainHost('api.example.com/x') // false
  */
 export function isPlainHost(host: string): boolean {
   return HOST.test(host)
 }
 
-/** Splits a URL as text. `undefined` where its authority is not plain, or it has a fragment. */
+/**
+ * Splits a URL as text. `undefined` where its authority is not plain, or it has a fragment.
+ * @example
+ * splitUrl('https://API.example.com/a?b')?.host // 'api.example.com'
+ * splitUrl('https://API.example.com/a?b')?.query // '?b'
+ */
 export function splitUrl(url: string): Address | undefined {
   const [, scheme, authority, path, query, fragment] = URL_PARTS.exec(url) ?? []
   if (scheme === undefined || authority === undefined || !isPlainHost(authority)) return undefined
@@ -47,7 +55,10 @@ export function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined
 }
 
-/** An authority without its port, lower-case. */
+/**
+ * An authority without its port, lower-case.
+ * @example hostOf('API.example.com:8443') // 'api.example.com'
+ */
 export function hostOf(authority: string): string {
   return authority.toLowerCase().replace(/:\d+$/, '')
 }
@@ -76,6 +87,9 @@ const DOT_SEGMENT = /(?:^|\/|%2F)\.{1,2}(?=$|\/|%2F)/
 /**
  * The canonical spelling of a request path: unreserved characters unescaped, other escapes in upper case (RFC 3986
  * §6.2.2). A path that two servers could read differently is a fault. The matched rule decides about `%2F`.
+ * @example
+ * canonicalPath('/a%7e/%c3%a9') // { ok: true, value: '/a~/%C3%A9' }
+ * canonicalPath('/a/../b') // { ok: false, reason: 'dot segment' }
  */
 export function canonicalPath(raw: string): Result<string, PathFault> {
   if (raw.length > LIMITS.pathLength) return fail('too long')
@@ -102,13 +116,23 @@ const DECODABLE = new RegExp(
   'i',
 )
 
-/** Percent-decodes as UTF-8; `undefined` for a malformed escape or bytes that are not UTF-8. */
+/**
+ * Percent-decodes as UTF-8; `undefined` for a malformed escape or bytes that are not UTF-8.
+ * @example
+ * percentDecode('%C3%A9') // 'é'
+ * percentDecode('%E9') // undefined
+ */
 export function percentDecode(text: string): string | undefined {
   if (!text.includes('%')) return text
   return DECODABLE.test(text) ? decodeURIComponent(text) : undefined
 }
 
-/** The server of a URL: its host, as a Worker answers on all ports; on loopback, with scheme and port. */
+/**
+ * The server of a URL: its host, as a Worker answers on all ports; on loopback, with scheme and port.
+ * @example
+ * serverOf(new URL('https://api.example.com:8443/x')) // 'api.example.com'
+ * serverOf(new URL('http://localhost:8787/x')) // 'http://localhost:8787'
+ */
 export function serverOf({ hostname, protocol, port }: URL): string {
   const host = hostname.replace(/\.+$/, '')
   return isLoopback(host) ? `${protocol}//${host}:${port}` : host

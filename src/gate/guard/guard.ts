@@ -214,7 +214,17 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 
-/** The denial of a refused request. In shadow mode no request is refused: it goes on without an identity. */
+/**
+ * The denial of a refused request. In shadow mode no request is refused: it goes on without an identity.
+ * @example
+ * ```ts
+ * import { type Guard, refusalOf } from 'edgewarden'
+ *
+ * export async function codeOf(guard: Guard, request: Request) {
+ *   return refusalOf(await guard(request))?.code
+ * }
+ * ```
+ */
 export function refusalOf(decision: LineRun): Denial | undefined {
   return decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'
     ? decision.denial

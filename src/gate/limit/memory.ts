@@ -10,6 +10,13 @@ const FIRST_SWEEP = 1_000
 /**
  * Limits in the memory of one process, exact within it. Drops a name once its state equals a fresh one. A limit by a
  * binding rejects, since there are no bindings here.
+ * @example
+ * ```ts
+ * import { createGuard, createMemoryLimits, type Policy } from 'edgewarden'
+ *
+ * const limits = createMemoryLimits({ clock: { now: () => Date.now() } })
+ * export const guardOf = (policy: Policy) => createGuard(policy, { limits })
+ * ```
  */
 export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits {
   const counts = new Map<string, Spent>()

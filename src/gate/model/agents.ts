@@ -81,7 +81,10 @@ export function keyOf(text: string): AgentKey {
 /** Stands in a list for all that the list has no room for. */
 export const FURTHER = '…'
 
-/** What a request used, as a text: a rule, and the tool of an MCP server. */
+/**
+ * What a request used, as a text: a rule, and the tool of an MCP server.
+ * @example useText('POST /mcp', 'search') // '["POST /mcp","search"]'
+ */
 export function useText(rule: string, tool?: string): string {
   return JSON.stringify(tool === undefined ? [rule] : [rule, tool])
 }

@@ -41,7 +41,10 @@ const names = (aud: unknown, accepted: readonly string[], alone = false): boolea
   return accepted.some((one) => named.some((other) => isSameResource(other, one)))
 }
 
-/** Whether two identifiers are the same resource, apart from the trailing slash of {@link bare}. */
+/**
+ * Whether two identifiers are the same resource, apart from the trailing slash of {@link bare}.
+ * @example isSameResource('https://api.example.com', 'https://api.example.com/') // true
+ */
 export function isSameResource(one: string, other: string): boolean {
   return one === other || bare(one) === bare(other)
 }

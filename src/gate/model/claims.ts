@@ -5,7 +5,12 @@ import { headerText, isIdentityText } from '../base/text.ts'
 /** Member names from the outside in; each step reads an own member of an object. */
 export type ClaimPath = readonly string[]
 
-/** Reads a claim path: a JSON Pointer (RFC 6901) if it begins with `/`, one name if it has `://`, else dotted names. */
+/**
+ * Reads a claim path: a JSON Pointer (RFC 6901) if it begins with `/`, one name if it has `://`, else dotted names.
+ * @example
+ * claimPath('act.sub') // ['act', 'sub']
+ * claimPath('https://acme.example/tenant') // ['https://acme.example/tenant']
+ */
 export function claimPath(text: string): ClaimPath {
   if (text.startsWith('/')) {
     const parts = text.slice(1).split('/')
@@ -14,7 +19,10 @@ export function claimPath(text: string): ClaimPath {
   return text.includes('://') ? [text] : text.split('.')
 }
 
-/** The value at a path; `undefined` where a step is missing. Does not enter arrays. */
+/**
+ * The value at a path; `undefined` where a step is missing. Does not enter arrays.
+ * @example readClaim({ act: { sub: 'planner' } }, ['act', 'sub']) // 'planner'
+ */
 export function readClaim(claims: JsonObject, path: ClaimPath): unknown {
   let value: unknown = claims
   for (const name of path) {
@@ -33,7 +41,10 @@ export function firstPresent(claims: JsonObject, paths: readonly ClaimPath[]): u
   return undefined
 }
 
-/** Writes a claim path so that {@link claimPath} reads it back. */
+/**
+ * Writes a claim path so that {@link claimPath} reads it back.
+ * @example claimPathText(['a.b', 'c']) // '/a.b/c'
+ */
 export function claimPathText(path: ClaimPath): string {
   const dotted = path.join('.')
   const read = claimPath(dotted)

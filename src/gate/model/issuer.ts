@@ -21,7 +21,12 @@ export const ALGORITHMS = [
 
 export type Algorithm = (typeof ALGORITHMS)[number]
 
-/** The algorithm of a name; `EdDSA` is read as `Ed25519`, its fully-specified form (RFC 9864 §2.2). */
+/**
+ * The algorithm of a name; `EdDSA` is read as `Ed25519`, its fully-specified form (RFC 9864 §2.2).
+ * @example
+ * algorithmOf('EdDSA') // 'Ed25519'
+ * algorithmOf('none') // undefined
+ */
 export function algorithmOf(name: unknown): Algorithm | undefined {
   return name === 'EdDSA' ? 'Ed25519' : ALGORITHMS.find((algorithm) => algorithm === name)
 }

@@ -8,7 +8,10 @@ import { type Algorithm, algorithmOf } from './issuer.ts'
 /** Private and symmetric members (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 9964 for `priv`). */
 const SECRETS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
-/** The first private or symmetric member of a JWK; `undefined` where it has none. */
+/**
+ * The first private or symmetric member of a JWK; `undefined` where it has none.
+ * @example secretMember({ kty: 'oct', k: 'AAAA' }) // 'k'
+ */
 export function secretMember(jwk: JsonObject): string | undefined {
   return SECRETS.find((name) => Object.hasOwn(jwk, name))
 }

@@ -43,7 +43,10 @@ const REMOVED: ReadonlySet<string> = new Set([
   'resources/unsubscribe',
 ])
 
-/** Whether a revision no longer has a method. */
+/**
+ * Whether a revision no longer has a method.
+ * @example isRemoved('initialize', '2026-07-28') // true
+ */
 export function isRemoved(method: string, revision: McpRevision | undefined): boolean {
   return revision === '2026-07-28' && REMOVED.has(method)
 }

@@ -16,6 +16,9 @@ const CHARACTERS = /^[A-Za-z0-9._~/-]{1,256}$/
 /**
  * The text of an argument in a scope. Allowed: letters, digits, `.`, `_`, `~`, `-` and `/`, without `.`, `..` or empty
  * segments (a leading `/` is allowed); or a safe integer. `undefined` for other values.
+ * @example
+ * argumentText('reports/2026.pdf') // 'reports/2026.pdf'
+ * argumentText('../secrets') // undefined
  */
 export function argumentText(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined

@@ -62,7 +62,10 @@ export interface McpNamed {
   arguments: JsonObject
 }
 
-/** The name for logs; a URI without its query and fragment, which may contain a secret. */
+/**
+ * The name for logs; a URI without its query and fragment, which may contain a secret.
+ * @example writtenName({ kind: 'resources', name: 'file:///a?key=1' }) // 'file:///a'
+ */
 export function writtenName({ kind, name }: Pick<McpNamed, 'kind' | 'name'>): string {
   return kind === 'resources' ? name.replace(/[?#].*$/s, '') : name
 }

@@ -8,6 +8,13 @@ const FIRST_SWEEP = 1_000
 /**
  * Records uses in the memory of one process; others do not know them, and a restart loses them. Throws when `capacity`
  * uses are recorded, rather than drop one that is not expired.
+ * @example
+ * ```ts
+ * import { type Clock, createGuard, createMemoryReplays, type Policy } from 'edgewarden'
+ *
+ * export const guardOf = (policy: Policy, clock: Clock) =>
+ *   createGuard(policy, { clock, replays: createMemoryReplays({ clock, capacity: 1_000_000 }) })
+ * ```
  */
 export function createMemoryReplays({
   clock,

@@ -108,6 +108,13 @@ export interface ShardStatus {
 /**
  * The id of an entry: 128 bits of SHA-256, base64url. It never begins with `-`, as options of commands do. `own`: see
  * {@link Revocation}. `watch`: a quarantine, which is an entry beside those of administrators.
+ * @example
+ * ```ts
+ * import { revocationId } from 'edgewarden'
+ *
+ * const subject = { kind: 'agent', issuer: 'https://auth.acme.example', value: 'agent-42' } as const
+ * export const id = await revocationId(subject, 'block')
+ * ```
  */
 export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
@@ -139,7 +146,17 @@ export function ownerOf(entries: readonly Revocation[]): string | undefined {
   return entries.find(({ own }) => own)?.issuer
 }
 
-/** The canonical spelling of a subject, used as its key. */
+/**
+ * The canonical spelling of a subject, used as its key.
+ * @example
+ * ```ts
+ * import { type Revocation, type RevocationSubject, subjectKey } from 'edgewarden'
+ *
+ * const entries = new Map<string, Revocation[]>()
+ * export const lookup = (subjects: readonly RevocationSubject[]) =>
+ *   subjects.flatMap((subject) => entries.get(subjectKey(subject)) ?? [])
+ * ```
+ */
 export function subjectKey({ kind, issuer, value }: RevocationSubject): string {
   return JSON.stringify([kind, issuer, value])
 }

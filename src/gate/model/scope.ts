@@ -5,7 +5,12 @@ import type { Issuer } from './issuer.ts'
 /** One scope token (RFC 6749 §3.3). */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
-/** Whether a value is one scope token (RFC 6749 §3.3). */
+/**
+ * Whether a value is one scope token (RFC 6749 §3.3).
+ * @example
+ * isScopeToken('documents:read') // true
+ * isScopeToken('documents read') // false
+ */
 export function isScopeToken(value: unknown): value is string {
   return typeof value === 'string' && SCOPE_TOKEN.test(value)
 }

@@ -16,7 +16,10 @@ const tokens = perObject(({ routes }: Pick<Policy, 'routes'>): RegExp => {
   return new RegExp(`(?<![!#$%&'*+\\-.^\`|~\\w])(?:${prefixes})`, 'i')
 })
 
-/** The items of a list of subprotocols. Does not check them. */
+/**
+ * The items of a list of subprotocols. Does not check them.
+ * @example subprotocolsOf('mcp, own.token') // ['mcp', 'own.token']
+ */
 export function subprotocolsOf(list: string | null): readonly string[] {
   return list === null ? [] : list.split(',').map((one) => one.trim())
 }

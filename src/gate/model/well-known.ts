@@ -46,7 +46,10 @@ export function isReserved({ path: own, target, mcp }: Route, path: string): boo
 /** Well-known path of protected resource metadata (RFC 9728 §3). */
 export const METADATA_PATH = '/.well-known/oauth-protected-resource'
 
-/** Path of a resource's metadata: the well-known path is inserted before the resource's path (RFC 9728 §3.1). */
+/**
+ * Path of a resource's metadata: the well-known path is inserted before the resource's path (RFC 9728 §3.1).
+ * @example metadataPath('https://api.example.com/mcp') // '/.well-known/oauth-protected-resource/mcp'
+ */
 export function metadataPath(resource: string): string {
   const { pathname } = new URL(resource)
   return METADATA_PATH + (pathname === '/' ? '' : pathname)

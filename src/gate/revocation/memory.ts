@@ -21,6 +21,15 @@ const HERE: ShardStatus = Object.freeze({ total: 1, acknowledged: 1, pending: Ob
 /**
  * A revocation set in memory, for libraries with one instance and for tests. Other instances do not
  * see it, and it ends with the process.
+ * @example
+ * ```ts
+ * import { createGuard, createMemoryRevocations, type Policy } from 'edgewarden'
+ *
+ * export function open(policy: Policy) {
+ *   const revocations = createMemoryRevocations({ clock: { now: () => Date.now() } })
+ *   return { guard: createGuard(policy, { revocations }), lift: (id: string) => revocations.remove(id) }
+ * }
+ * ```
  */
 export function createMemoryRevocations({
   clock,

@@ -28,6 +28,13 @@ const admissionWeight = (values: string, { bytes }: Admission): number =>
  * Verified tokens and their admissions in one isolate, bounded in entries and bytes. A token over
  * its share loses its admissions. A full memory evicts the oldest entries not found recently.
  * Entries stay until `expires`; the caller adds only tokens that passed the guard.
+ * @example
+ * ```ts
+ * import { createGuard, createTokenMemory, type Policy } from 'edgewarden'
+ *
+ * const tokens = createTokenMemory({ clock: { now: () => Date.now() }, bytes: 8 * 1024 * 1024 })
+ * export const guardOf = (policy: Policy) => createGuard(policy, { tokens })
+ * ```
  */
 export function createTokenMemory({
   clock,

@@ -223,7 +223,10 @@ const hashesOf = perObject((ids: readonly string[]) =>
   Promise.all([chainHash(ids), chainHash([...ids, ...ids.slice(-1)])]),
 )
 
-/** The first 64 bits of SHA-256 over the ids with `|` between, in hex (§4.4.4). */
+/**
+ * The first 64 bits of SHA-256 over the ids with `|` between, in hex (§4.4.4).
+ * @example await chainHash(['planner', 'agent-42']) // '47b6d139b45ee93d'
+ */
 export async function chainHash(ids: readonly string[]): Promise<string> {
   const digest = await sha256(ids.join('|'))
   return [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -50,7 +50,10 @@ type AnyMethod = Omit<Method<Possession, Code>, 'denials'>
 /** {@link METHODS} with one type. */
 export const methods: readonly AnyMethod[] = METHODS
 
-/** The Authorization scheme (RFC 9110 §11.1) in the spelling of METHODS; `undefined` for other schemes. */
+/**
+ * The Authorization scheme (RFC 9110 §11.1) in the spelling of METHODS; `undefined` for other schemes.
+ * @example schemeOf('BEARER') // 'Bearer'
+ */
 export function schemeOf(written: string): string | undefined {
   const lower = written.toLowerCase()
   return methods.find(({ scheme }) => scheme.toLowerCase() === lower)?.scheme

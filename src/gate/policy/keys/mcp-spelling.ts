@@ -51,7 +51,11 @@ const NEEDLESS_ESCAPE = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
 const STEP = /(?:^|[^A-Za-z0-9._~-])\.{1,2}(?![A-Za-z0-9._~-])/
 const STEP_INSIDE = /(?:^|[^A-Za-z0-9._~-])\.{1,2}(?=[^A-Za-z0-9._~-])/
 
-/** A text in the spelling that all its spellings share: no upper case, escapes or doubled slashes. Prefixes stay prefixes. */
+/**
+ * A text in the spelling that all its spellings share: no lower case, escapes or doubled slashes. Prefixes stay
+ * prefixes.
+ * @example looseText('resources', 'file:///a%2Fb//c') // 'FILE:/A/B/C'
+ */
 export function looseText(kind: McpKind, text: string): string {
   return kind === 'resources'
     ? withoutCase(decoded(unescaped(text)))

@@ -19,17 +19,26 @@ export type Report = (path: Path, message: string) => void
 /** Characters of a configured text that a message repeats. */
 const QUOTED = 80
 
-/** Configured text inside a sentence, bounded, on one line. */
+/**
+ * Configured text inside a sentence, bounded, on one line.
+ * @example quote('a\nb') // '`a\\nb`'
+ */
 export function quote(text: string): string {
   return `\`${JSON.stringify(cut(text, QUOTED)).slice(1, -1)}\``
 }
 
-/** The names a sentence offers. */
+/**
+ * The names a sentence offers.
+ * @example quoteAll(['GET', 'POST']) // '`GET`, `POST`'
+ */
 export function quoteAll(names: readonly string[]): string {
   return names.map(quote).join(', ')
 }
 
-/** A path appended to a base, as the operator would write it. */
+/**
+ * A path appended to a base, as the operator would write it.
+ * @example pathText('ROUTES[3]', ['claims', 'a.b', 0]) // 'ROUTES[3].claims["a.b"][0]'
+ */
 export function pathText(base: string, path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
@@ -47,6 +56,7 @@ export function under(report: Report, ...outer: Path): Report {
 /**
  * Steps from one name to another: a character more, less or other, or two neighbours swapped
  * (optimal string alignment). `undefined` above `limit`.
+ * @example distance('scope', 'scopes', 2) // 1
  */
 export function distance(a: string, b: string, limit: number): number | undefined {
   if (Math.abs(a.length - b.length) > limit) return undefined
@@ -79,7 +89,10 @@ export function distance(a: string, b: string, limit: number): number | undefine
 /** For kinds with many names: lists them all on a line of their own, on request. */
 const MANY = /^(?:key|function|member of \w+)$/
 
-/** A sentence about a name that is not among the known ones, with the nearest of them. */
+/**
+ * A sentence about a name that is not among the known ones, with the nearest of them.
+ * @example unknownName('key', 'scope', ['scopes']) // 'unknown key `scope`; did you mean `scopes`?\nAllowed: `scopes`'
+ */
 export function unknownName(what: string, name: string, known: readonly string[]): string {
   const limit = name.length < 5 ? 1 : 2
   const plain = name.length > QUOTED ? name : name.toLowerCase().replaceAll('-', '_')

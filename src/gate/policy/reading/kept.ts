@@ -21,7 +21,10 @@ export type Camel<Name> = Name extends `${infer Head}_${infer Rest}`
   ? `${Head}${Capitalize<Camel<Rest>>}`
   : Name
 
-/** A name of the configuration as it is in the model. */
+/**
+ * A name of the configuration as it is in the model.
+ * @example camelCase('max_lifetime') // 'maxLifetime'
+ */
 export function camelCase(key: string): string {
   return key.replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase())
 }

@@ -8,7 +8,10 @@ export type Segment =
 /** A segment that is a parameter: its name, and the literal after it. */
 export const PARAM = /^\{([A-Za-z_][A-Za-z0-9_]*)\}((?:[:.][^{}]*)?)$/
 
-/** A rule's path, segment by segment. */
+/**
+ * A rule's path, segment by segment.
+ * @example segmentsOf('/v1/{id}') // [{ literal: 'v1' }, { param: 'id', suffix: '' }]
+ */
 export function segmentsOf(path: string): readonly Segment[] {
   return path
     .slice(1)

@@ -18,6 +18,7 @@ export interface Match {
  * Reads `"METHOD path"`: methods separated by commas or `*`, a canonical path whose segments are
  * literals, `{name}`, `{name}:literal` or `{name}.literal`, and whose last may be `*`. The reason
  * of a failure is a sentence for the operator.
+ * @example parseMatch('GET /v1/*') // { ok: true, value: { methods: ['GET', 'HEAD'], path: '/v1/*', params: [] } }
  */
 export function parseMatch(text: string): Result<Match, string> {
   const [methodText = '', path, ...rest] = text.split(' ')

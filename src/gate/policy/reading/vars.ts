@@ -35,7 +35,10 @@ export const SERVE_DEFAULTS = 'GATE_SERVE_DEFAULTS'
 /** Names that only a mistyped table header brings into the environment. */
 const HEADERS = ['var', 'vars']
 
-/** Whether a variable is part of the policy: if it changes, the policy must be read again. */
+/**
+ * Whether a variable is part of the policy: if it changes, the policy must be read again.
+ * @example isPolicyVariable('ROUTES_01') // true
+ */
 export function isPolicyVariable(name: string): boolean {
   return name === AUDIT || NAMES.some((base) => name === base || name.startsWith(`${base}_`))
 }

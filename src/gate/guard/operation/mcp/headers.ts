@@ -30,6 +30,7 @@ const VISIBLE = /^(?! )[\x20-\x7e]*(?<! )$/
 /**
  * Decodes a mirrored header once: `=?base64?…?=` is canonical base64 (RFC 4648 §4) of UTF-8, other text is visible
  * ASCII. `undefined` for other values, and for spaces at an end. Does not detect two headers that were joined by `, `.
+ * @example mirroredText('=?base64?WsO2?=') // 'Zö'
  */
 export function mirroredText(value: string): string | undefined {
   if (!VISIBLE.test(value)) return undefined
@@ -44,7 +45,10 @@ export function mirroredText(value: string): string | undefined {
   }
 }
 
-/** A mirrored header: visible ASCII unchanged, other text and text that looks encoded as base64 (MCP 2026-07-28). */
+/**
+ * A mirrored header: visible ASCII unchanged, other text and text that looks encoded as base64 (MCP 2026-07-28).
+ * @example mirroredValue('Zö') // '=?base64?WsO2?='
+ */
 export function mirroredValue(text: string): string {
   return /^[\x21-\x7e]*$/.test(text) && !text.startsWith('=?base64?')
     ? text

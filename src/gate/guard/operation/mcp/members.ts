@@ -34,6 +34,7 @@ const NOTHING = knownNames()
  * Whether case-sensitive and case-insensitive readers find the same members: no two names that differ only in spelling,
  * and no other spelling of a known name. `encoding/json` of Go and others ignore case and use the last match. Readers
  * in C end a name at a NUL byte.
+ * @example isClear({ name: 'a', Name: 'b' }) // false
  */
 export function isClear(object: JsonObject, known: KnownNames = NOTHING): boolean {
   const seen = new Set<string>()
