@@ -113,7 +113,7 @@ describe('the table', () => {
 
 describe('mistakes in the secret', () => {
   const like = (key: EncryptionKey, change: object) => () =>
-    secretOf({ ...key.privateJwk, ...change })
+    secretOf({ ...key.privateJwk, ...change } as JWK)
   const none = undefined
 
   it.each<[string, () => string, string]>([
@@ -142,7 +142,11 @@ describe('mistakes in the secret', () => {
     ['a short d', () => like(ec, { d: 'AAAA' })(), 'must have x, y, d'],
     ['a padded d', () => like(ec, { d: `${ec.privateJwk.d}=` })(), 'must have x, y'],
     ['one kid twice', () => secretOf(rsa, { ...ec.privateJwk, kid: 'rsa-1' }), 'two keys with one'],
-    ['no kid', () => secretOf(rsa, { ...ec.privateJwk, kid: none }), 'each needs a kid'],
+    [
+      'no kid',
+      () => secretOf(rsa, { ...ec.privateJwk, kid: none } as unknown as JWK),
+      'each needs a kid',
+    ],
   ])('%s', (_what, secret, says) => {
     const [line = '', ...others] = wrong(secret())
     expect(line).toMatch(/^ISSUERS\.acme\.decrypt\.secret: (key \d+ of )?the secret `ACME_KEYS`/)

@@ -24,6 +24,8 @@ inject = { Authorization = "x" }
 condition = "a"
 [[vars.ROUTES]]
 match = "GET /b"
+[vars.ROUTES.cors]
+max_age = "1m"
 [vars.ROUTES_01]
 [env.live.vars]
 GATE_EU = { hosts = ["a"] }
@@ -58,7 +60,8 @@ describe('places in TOML', () => {
     ['ROUTES[0].when.condition', '15: condition'],
     ['ROUTES[0].scopes', '11: [[vars.ROUTES]]'],
     ['ROUTES[1].match', '17: match = "GET /b"'],
-    ['ROUTES_01', '18: [vars.ROUTES_01]'],
+    ['ROUTES[1].cors.max_age', '19: max_age'],
+    ['ROUTES_01', '20: [vars.ROUTES_01]'],
     ['bindings.JWKS_CACHE', '1: name'],
     ['', '1: name'],
   ])('%s is at %s', (path, expected) => {
@@ -67,9 +70,9 @@ describe('places in TOML', () => {
   })
 
   it.each([
-    ['GATE.hosts[0]', '20: "a"] }'],
-    ['ROUTES[0].match', '22: match = 1'],
-    ['ISSUERS', '19: [env.live.vars]'],
+    ['GATE.hosts[0]', '22: "a"] }'],
+    ['ROUTES[0].match', '24: match = 1'],
+    ['ISSUERS', '21: [env.live.vars]'],
     ['cases[0].a', '4: a = 1979'],
   ])('%s of an environment is at %s', (path, expected) => {
     expect(told(tomlPlaces(TOML), LINES, path, 'live').startsWith(expected)).toBe(true)
