@@ -9,9 +9,10 @@ import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
+import { runHere } from '../tools/cli/kit.ts'
 import { clocked, forward } from './keys-setting.ts'
 import { learned } from './learned.ts'
-import { outcome, type Setting, startSetting } from './setting.ts'
+import { outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const ajv = new Ajv2020({ allErrors: true })
 addFormats.default(ajv)
@@ -30,9 +31,19 @@ const WATCH = {
 /** A minute, and a bit more. */
 const MINUTE = 65_000
 
+const MCP = 'POST /mcp'
+/** What stands for uses that a record has no room for. */
+const FURTHER = '…'
+
 const ROUTES = [
   { match: 'GET /v1/{name}', scopes: [] },
   { match: 'GET /other/{name}', scopes: [] },
+  {
+    match: MCP,
+    resource: `${RESOURCE}/mcp`,
+    scopes: [],
+    mcp: { tools: { 'tool_*': [], delete_all: [] }, revisions: ['2025-03-26', '2025-11-25'] },
+  },
 ]
 
 let receiver: Receiver
@@ -46,6 +57,10 @@ beforeAll(async () => {
     // What agents learn here takes most of the rows of a day.
     more: { WATCH, AUDIT: { rows_a_day: 'unlimited' } },
     secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack', gate: 'test' }) },
+  })
+  setting.origin.on('/mcp', (_, res) => {
+    res.setHeader('content-type', 'application/json')
+    res.end('[]')
   })
   // The gate has its issuer's keys before all tests begin at once, with much for this process to do.
   expect((await call('GET', '/alerts')).status).toBe(200)
@@ -69,21 +84,25 @@ interface Shown {
   readonly agent: string
   readonly signal: string
   readonly requests: readonly string[]
+  readonly seen: Members
   readonly quarantine?: Members
 }
 
-const call = async (method: string, path: string, claims: Members = {}) => {
-  const token = await setting.token({
+const operatorToken = () =>
+  setting.token({
     client_id: 'operator',
     sub: 'maria',
     scope: 'edgewarden:agents edgewarden:audit:read edgewarden:revoke',
-    ...claims,
   })
+
+const call = async (method: string, path: string) => {
+  const token = await operatorToken()
   const response = await setting.ask(`/.edgewarden${path}`, { method, token })
   const body = (await response.json()) as {
     alerts: Shown[]
     alert: Shown
-    agent: Members
+    agent: Members & { seen: { uses: readonly Members[] } }
+    usage: Members[]
     code?: string
     decisions: Members[]
     revocations: Members[]
@@ -191,6 +210,105 @@ describe.concurrent('a quarantine', () => {
     await ask('b-1', '/other/x')
     expect(await alertOf('b-1')).toMatchObject({ not_stopped: true })
     expect((await ask('b-1', '/v1/x')).status).toBe(200)
+  })
+})
+
+/** Every message of a batch counts: in the registry, for the watch, and in `usage`. */
+describe.concurrent('a batch for an MCP server', () => {
+  const calls = (names: readonly string[]) =>
+    names.map((name, id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name } }))
+  const numbered = (count: number, length = 0) =>
+    Array.from({ length: count }, (_, i) => `tool_${i}_${'x'.repeat(length)}`)
+
+  const send = async (agent: string, body: unknown, claims: Members = {}) => {
+    const aud = `${RESOURCE}/mcp`
+    const response = await setting.ask('/mcp', {
+      method: 'POST',
+      token: await setting.token({ client_id: agent, sub: agent, aud, ...claims }),
+      headers: { 'content-type': 'application/json', 'mcp-protocol-version': '2025-03-26' },
+      body: JSON.stringify(body),
+    })
+    expect(await outcome(response)).toEqual({ status: 200, code: undefined })
+  }
+
+  const usesOf = async (agent: string) => {
+    const query = new URLSearchParams({ issuer: setting.issuer.issuer, agent })
+    return (await call('GET', `/agents/entry?${query}`)).agent.seen.uses
+  }
+  const usage = async (agent: string) => {
+    const { usage: groups } = await call('GET', `/usage?agent=${agent}&by=tool`)
+    return Object.fromEntries(groups.map(({ tool, decisions }) => [tool, decisions]))
+  }
+  const recordsOf = async (agent: string, count = 1) =>
+    eventually(async () => {
+      const { decisions } = await call('GET', `/decisions?agent=${agent}`)
+      expect(decisions).toHaveLength(count)
+      return decisions
+    })
+
+  it('each tool of a batch is in the registry, and each call in usage', async () => {
+    const tools = numbered(40)
+    const ping = { jsonrpc: '2.0', id: 'ping', method: 'ping' }
+    await send('wide', [...calls([...tools, ...Array(9).fill('tool_0_')]), ping])
+    await recordsOf('wide')
+    await eventually(async () => {
+      expect(await usesOf('wide')).toEqual(
+        expect.arrayContaining(tools.map((tool) => ({ rule: MCP, tool }))),
+      )
+    })
+    const others = Object.fromEntries(tools.slice(1).map((tool) => [tool, 1]))
+    // A ping calls no tool.
+    expect(await usage('wide')).toEqual({ tool_0_: 10, ...others, undefined: 1 })
+    const { stdout } = await runHere(
+      ['log', '--agent', 'wide', '--gate', setting.gate.url, '--token-env', 'TOKEN'],
+      { TOKEN: await operatorToken() },
+    )
+    expect(stdout).toContain('tools/call tool_0_ ×10')
+  })
+
+  it('a new tool in a batch of usual tools raises an alert, and each call counts as a request', async () => {
+    const tools = numbered(30)
+    const uses = tools.map((tool) => JSON.stringify([MCP, tool]))
+    await learned(setting, 'robbed', 'others', { more: { uses } })
+    await send('robbed', calls([...tools, 'delete_all', ...tools.slice(0, 19)]))
+    const alert = await eventually(async () => {
+      const { alerts } = await call('GET', '/alerts')
+      const [found] = alerts.filter(({ agent }) => agent === 'robbed')
+      expect(found).toMatchObject({ signal: 'new_use' })
+      return found
+    })
+    expect(alert?.seen).toEqual({ use: [JSON.stringify([MCP, 'delete_all'])] })
+    await send('counted', calls(tools))
+    await eventually(async () => {
+      const query = new URLSearchParams({ issuer: setting.issuer.issuer, agent: 'counted' })
+      expect((await call('GET', `/agents/entry?${query}`)).agent).toMatchObject({
+        watched: [{ requests: 30, rules_and_tools: 30 }],
+      })
+    })
+  })
+
+  it('what a record has no room for is counted and marked, also as a use', async () => {
+    const tools = numbered(50, 110)
+    await learned(setting, 'hiding', 'others', {
+      more: { uses: tools.map((tool) => JSON.stringify([MCP, tool])) },
+    })
+    await send('hiding', calls([...tools.slice(0, 49), `tool_${'y'.repeat(120)}`]))
+    const [record] = await recordsOf('hiding')
+    expect(JSON.stringify(record?.mcp).length).toBeLessThan(3_200)
+    const { batch, left_out: leftOut } = (record as Members).mcp as {
+      batch: object[]
+      left_out: number
+    }
+    expect(batch.length + leftOut).toBe(50)
+    expect(leftOut).toBeGreaterThan(0)
+    expect(await usage('hiding')).toMatchObject({ [FURTHER]: leftOut })
+    await eventually(async () => {
+      expect(await usesOf('hiding')).toContainEqual({ rule: FURTHER })
+      const { alerts } = await call('GET', '/alerts')
+      expect(alerts.filter(({ agent }) => agent === 'hiding')).toMatchObject([
+        { signal: 'new_use', seen: { use: [JSON.stringify([FURTHER])] } },
+      ])
+    })
   })
 })
 
