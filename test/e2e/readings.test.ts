@@ -1,49 +1,24 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { type Setting, startSetting } from './setting.ts'
-import { type Ask, requestBytes } from './world.ts'
+import { beforeAll, beforeEach, expect, it } from 'vitest'
+import { type Ask, RESOURCE, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
-let setting: Setting
+let world: World
 let token: string
 beforeAll(async () => {
-  const any = { scopes: [] }
-  const mcp = {
-    resources: { 'file:///docs/*': [], 'file:///docs/secret': ['never'] },
-    refusals: 'http',
-  }
-  setting = await startSetting({
-    routes: [
-      { match: 'GET /q/run', ...any, workflow: 'query:run' },
-      { match: 'GET /h/run', ...any, workflow: 'header:x-run' },
-      { match: 'GET,POST /q/any', ...any },
-      { match: 'DELETE /q/any', scopes: ['never'] },
-      { match: '* /q/every', ...any },
-      { match: 'GET /open/any', access: 'public' },
-      { match: 'POST /mcp', ...any, resource: 'https://api.example.com/mcp', mcp },
-      { match: 'GET /v1/admin', scopes: ['never'] },
-      { match: 'GET /v1/report', scopes: ['never'] },
-      { match: 'GET /v1/report.json', ...any },
-      { match: 'GET /v1/*', ...any },
-      { match: 'GET /w/admin', scopes: ['never'] },
-      { match: 'GET /w/*', ...any, ambiguous_paths: 'allow' },
-    ],
-  })
-  token = await setting.token({
-    workflow_id: 'mine',
-    aud: ['https://api.example.com', 'https://api.example.com/mcp'],
-  })
+  world = await sharedWorld(WORLD)
+  token = await world.token({ workflow_id: 'mine', aud: [RESOURCE, `${RESOURCE}/q/mcp`] })
 })
-beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
+beforeEach(() => world.origin.clear())
 
 const send = async (request: Ask) => {
-  const { status, body } = await setting.gate.raw(requestBytes({ token, ...request }))
+  const { status, body } = await world.send({ token, ...request })
   if (status === 200) return 'passed'
   const { code, error } = JSON.parse(body)
   return code ?? error.data.code
 }
 const post = (target: string): Ask => ({ method: 'POST', target })
 const reading = (rest: string): Ask => ({
-  ...post('/mcp'),
+  ...post('/q/mcp'),
   body: JSON.stringify({
     ...{ jsonrpc: '2.0', id: 1, method: 'resources/read' },
     params: { uri: `file:///docs/${rest}` },
@@ -76,14 +51,14 @@ it.each<[code: string, ask: Ask]>([
   ['resource_not_allowed', reading('secret;v=1')],
   ['resource_not_allowed', reading('.%E2%80%8B./etc/x')],
   ['resource_not_allowed', reading('%EF%BC%852Fetc')],
-  ['path_ambiguous', { target: '/v1/admin%E2%80%8B' }],
-  ['path_ambiguous', { target: '/v1/%EF%BC%8E%EF%BC%8E/v1/admin' }],
-  ['path_ambiguous', { target: '/v1/admin::$DATA' }],
-  ['path_ambiguous', { target: '/v1/(S(abc))/admin' }],
-  ['path_ambiguous', { target: '/v1/files/..%3B/later' }],
-  ['path_ambiguous', { target: `/v1/${MIXED}`, token: '' }],
+  ['path_ambiguous', { target: '/r/admin%E2%80%8B' }],
+  ['path_ambiguous', { target: '/r/%EF%BC%8E%EF%BC%8E/r/admin' }],
+  ['path_ambiguous', { target: '/r/admin::$DATA' }],
+  ['path_ambiguous', { target: '/r/(S(abc))/admin' }],
+  ['path_ambiguous', { target: '/r/files/..%3B/later' }],
+  ['path_ambiguous', { target: `/r/${MIXED}`, token: '' }],
   ['route_unknown', { target: `/.edgewarden/${MIXED}` }],
-  ['passed', { target: '/v1/report.json' }],
+  ['passed', { target: '/r/report.json' }],
   ['passed', { target: '/w/admin::$DATA' }],
   ['passed', { target: `/w/${MIXED}` }],
   ['passed', run('mine')],
@@ -93,7 +68,7 @@ it.each<[code: string, ask: Ask]>([
   '%s: what readers read differently is refused, and the rest goes on as it is: %#',
   async (code, ask) => {
     expect(await send(ask)).toBe(code)
-    const urls = setting.origin.requests.map(({ url }) => url)
+    const urls = world.origin.requests.map(({ url }) => url)
     expect(urls).toEqual(code === 'passed' ? [ask.target] : [])
   },
 )

@@ -1,5 +1,5 @@
 import type { Members } from '../kit/signing.ts'
-import type { WorldOptions } from './world.ts'
+import { RESOURCE, type WorldOptions } from './world.ts'
 
 const any = { scopes: [] }
 
@@ -50,6 +50,31 @@ const MCP_READING: Members = {
   },
 }
 
+/** The rules of `readings`. */
+const READINGS: readonly Members[] = [
+  { match: 'GET /q/run', ...any, workflow: 'query:run' },
+  { match: 'GET /h/run', ...any, workflow: 'header:x-run' },
+  { match: 'GET,POST /q/any', ...any },
+  { match: 'DELETE /q/any', scopes: ['never'] },
+  { match: '* /q/every', ...any },
+  { match: 'GET /open/any', access: 'public' },
+  {
+    match: 'POST /q/mcp',
+    ...any,
+    resource: `${RESOURCE}/q/mcp`,
+    mcp: {
+      resources: { 'file:///docs/*': [], 'file:///docs/secret': ['never'] },
+      refusals: 'http',
+    },
+  },
+  { match: 'GET /r/admin', scopes: ['never'] },
+  { match: 'GET /r/report', scopes: ['never'] },
+  { match: 'GET /r/report.json', ...any },
+  { match: 'GET /r/*', ...any },
+  { match: 'GET /w/admin', scopes: ['never'] },
+  { match: 'GET /w/*', ...any, ambiguous_paths: 'allow' },
+]
+
 /** Once, and no test waits for the second time. */
 const SELDOM = { limit: 1, period: '1d' }
 
@@ -59,6 +84,7 @@ export const WORLD: WorldOptions = {
   routes: [
     ...MCP_TOOLS,
     MCP_READING,
+    ...READINGS,
     // explain
     { match: 'GET /v1/watched', scopes: ['admin:all'], mode: 'shadow' },
     // looked-at
