@@ -101,7 +101,6 @@ const imports = new Map(
 )
 
 describe('imports', () => {
-
   it('of each file are of its own room, or of rooms below', () => {
     expect([...files.keys()].filter((name) => placeOf(name) < 0)).toEqual([])
     expect(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { anchorsMissing, brokenLinks, outsideRequests, unsearchable } from '../dev/site/checks.ts'
+import { brokenLinks, outsideRequests, unsearchable } from '../dev/site/checks.ts'
 import { diagram } from '../dev/site/mermaid.ts'
 import { groupsOf, linkOf, PAGES } from '../dev/site/pages.ts'
 import { headersFile, llmsFull, llmsIndex } from '../dev/site/texts.ts'
@@ -69,24 +69,6 @@ describe('the checks of the built site', () => {
     expect(outsideRequests(new Map([[path, text]]))).toEqual([
       expect.stringMatching(/^\S+: loads (?:https:)?\/\/[a-z]+\.example/),
     ])
-  })
-
-  it('leave links that a person follows, and the names of standards', () => {
-    const text =
-      '<a class="x" href="https://example.com">x</a><svg xmlns="http://www.w3.org/2000/svg">'
-    expect(outsideRequests(html(text))).toEqual([])
-    expect(outsideRequests(new Map([['a.js', 'throw Error("see https://example.com")']]))).toEqual(
-      [],
-    )
-  })
-
-  it('find codes without an anchor, or with two', () => {
-    const page = html('<a id="a"></a><a id="b"></a><a id="b"></a>')
-    expect(anchorsMissing(page, 'page.html', ['a', 'b', 'c'])).toEqual([
-      'page.html: #b is there 2 times',
-      'page.html: #c is there 0 times',
-    ])
-    expect(anchorsMissing(page, 'gone.html', ['a'])).toHaveLength(1)
   })
 
   it('find pages that the search does not find', () => {

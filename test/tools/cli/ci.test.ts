@@ -66,6 +66,25 @@ describe('a pipeline', () => {
     expect(stdout).toMatch(/^::error file=wrangler.toml,line=41,title=check::ROUTES\[1\]/m)
   })
 
+  it('compares the files of teams with those of the commit, and names the owner', async () => {
+    const teams = '\n[vars.TEAMS.search]\nowner = "search@acme.dev"\npaths = ["/search"]\n'
+    const build = '[build]\ncommand = "npx edgewarden check --write"\n'
+    const alias = '[alias]\n"edgewarden/policy" = "./.wrangler/edgewarden/policy.mjs"\n'
+    const rule = (scopes: string) => `[[routes]]\nmatch = "GET /search"\nscopes = [${scopes}]\n`
+    const at = await repository(
+      { 'routes/search.toml': rule('') },
+      {
+        'wrangler.toml': `${POLICY}${build}${alias}${teams}`,
+        'routes/search.toml': rule('"a:read"'),
+      },
+    )
+    const { code, stdout } = await ci(at, { base: 'main' })
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(/gains: .* GET \/search .*\(search@acme\.dev\)/),
+    ])
+  })
+
   it('fails with a case, and shows it at its place', async () => {
     const at = await repository({ 'tests/policy.test.toml': CASES.replace('allowed', 'denied') })
     const { code, stdout } = await ci(at, { base: 'main', report: 'github' })
