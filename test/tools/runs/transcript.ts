@@ -80,7 +80,11 @@ export async function readTranscript(path: string): Promise<Transcript> {
         at++
       } else if (line.startsWith('gate ')) {
         answers.push(long(line))
-        files.set('gate', `${answers.join('\n')}\n${common.get('gate') ?? ''}`)
+        const questions = answers.map((one) => one.split(' ', 3).join(' '))
+        const others = (common.get('gate') ?? '')
+          .split('\n')
+          .filter((one) => !questions.includes(one.split(' ', 3).join(' ')))
+        files.set('gate', [...answers, ...others].join('\n'))
         at++
       } else if (sign === '$' || sign === undefined) {
         const from = sign ? ++at : at
