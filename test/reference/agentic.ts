@@ -1,10 +1,11 @@
 /** Agentic JWT: checks of the token, and of the step and the hashes that a rule expects. docs/agentic-jwt.md */
 import { createHash } from 'node:crypto'
+import type { Issuer } from './issuer.ts'
 import { algorithmOfKey, thumbprint } from './jose.ts'
 import { isObject } from './json.ts'
 import { readClaim } from './pattern.ts'
 import { PROOF_ALGORITHMS } from './proof.ts'
-import type { Json, JsonObject } from './types.ts'
+import { type Json, type JsonObject, refuse } from './types.ts'
 import { isName } from './values.ts'
 
 /** Whether a value is an id of which hashes can be made: without `|`. */
@@ -37,37 +38,33 @@ function isConfirmation(cnf: Json | undefined, forms: string[]): boolean {
   return isObject(jwk) && algorithmOfKey(jwk, PROOF_ALGORITHMS) !== undefined
 }
 
-/**
- * Checks the table "What is checked": the code, or `undefined` if the token passes. `forms` are the issuer's
- * `agentic_forms`, and `scopes` the claims that its `scope` names.
- */
+/** Checks the table "What is checked". */
 export function checkAgentic(
   header: JsonObject,
   claims: JsonObject,
-  forms: string[],
-  scopes: string[] = ['scope'],
-): string | undefined {
-  if (header.kid === undefined) return 'key_id_missing'
-  if (!isIntent(claims)) return 'intent_malformed'
+  { agenticForms: forms, scope: scopes }: Issuer,
+): void {
+  if (header.kid === undefined) refuse('key_id_missing')
+  if (!isIntent(claims)) refuse('intent_malformed')
   const intent = claims.intent as JsonObject
-  if (intent.executed_by !== claims.sub) return 'executed_by_mismatch'
-  if (!isHash(intent.delegation_chain)) return 'delegation_chain_malformed'
-  if (!isHash(intent.step_sequence_hash)) return 'step_sequence_malformed'
+  if (intent.executed_by !== claims.sub) refuse('executed_by_mismatch')
+  if (!isHash(intent.delegation_chain)) refuse('delegation_chain_malformed')
+  if (!isHash(intent.step_sequence_hash)) refuse('step_sequence_malformed')
   const proof = claims.agent_proof
   if (!isObject(proof) || !isRegistration(proof.registration_id, claims.sub)) {
-    return 'agent_proof_malformed'
+    refuse('agent_proof_malformed')
   }
   const checksum = String(proof.agent_checksum)
   const form = forms.includes('bare-checksum')
     ? /^(sha256:)?[0-9a-f]{64}$/
     : /^sha256:[0-9a-f]{64}$/
   if (typeof proof.agent_checksum !== 'string' || !form.test(checksum)) {
-    return 'agent_checksum_malformed'
+    refuse('agent_checksum_malformed')
   }
   const scope = scopes.map((path) => readClaim(claims, path)).find((one) => one !== undefined)
   const hasScope = [scope].flat().some((one) => typeof one === 'string' && one.trim() !== '')
-  if (!hasScope) return 'scope_empty'
-  return isConfirmation(claims.cnf, forms) ? undefined : 'confirmation_malformed'
+  if (!hasScope) refuse('scope_empty')
+  if (!isConfirmation(claims.cnf, forms)) refuse('confirmation_malformed')
 }
 
 /** What a rule expects of an Agentic JWT. */
@@ -98,26 +95,22 @@ function isExpected(
   })
 }
 
-/**
- * Checks `steps`, `delegation_chains` and `step_sequences` of a rule: the code, or `undefined`. `claims` is `undefined` if
- * the token is of another profile.
- */
+/** Checks `steps`, `delegation_chains` and `step_sequences` of a rule. `claims` is `undefined` with another profile. */
 export function checkExpectations(
   rule: AgenticRule,
   claims: JsonObject | undefined,
   forms: string[],
-): string | undefined {
+): void {
   const intent = isObject(claims?.intent) ? claims.intent : {}
   const step = intent.workflow_step
-  if (rule.steps && !rule.steps.some((one) => one === step)) return 'step_not_allowed'
+  if (rule.steps && !rule.steps.some((one) => one === step)) refuse('step_not_allowed')
   const { delegation_chains: chains, step_sequences: sequences } = rule
   if (chains && !isExpected(intent.delegation_chain, chains, claims?.sub, forms)) {
-    return 'delegation_chain_mismatch'
+    refuse('delegation_chain_mismatch')
   }
   if (sequences && !isExpected(intent.step_sequence_hash, sequences, step, forms)) {
-    return 'step_sequence_mismatch'
+    refuse('step_sequence_mismatch')
   }
-  return undefined
 }
 
 /** The step of a token that passed `checkAgentic`, or `undefined`. */

@@ -1,16 +1,15 @@
 /** What the assertion for the origin says, as far as the docs name its claims (docs/origin/verify.md). */
 import { createHash } from 'node:crypto'
+import type { Asked } from './asked.ts'
 import { bytesOf } from './body.ts'
-import type { Forwarded } from './forwarded.ts'
-import type { Identity } from './identity.ts'
-import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
+import type { Verified } from './verification.ts'
 
 /** Claims of the assertion, beside times, `jti` and `route`; `undefined` if none is sent. */
 export function assertionClaims(
-  policy: Policy,
-  { request, rule, possession, step }: Forwarded,
-  identity: Identity,
+  { policy, request }: Asked,
+  rule: Rule,
+  { identity, possession, step }: Verified,
   target: string,
 ): Record<string, string> | undefined {
   const { binding } = policy.gate.assertion

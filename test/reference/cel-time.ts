@@ -84,22 +84,7 @@ function onTheWall(moment: Moment, zone: string): Date {
   }
   if (zone === 'UTC') return utc
   try {
-    const format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    })
-    const parts = new Map(format.formatToParts(utc).map(({ type, value }) => [type, Number(value)]))
-    const part = (name: Intl.DateTimeFormatPartTypes) => parts.get(name) ?? 0
-    const wall = new Date(0)
-    wall.setUTCFullYear(part('year'), part('month') - 1, part('day'))
-    wall.setUTCHours(part('hour'), part('minute'), part('second'))
-    return wall
+    return new Date(`${utc.toLocaleString('en-US', { timeZone: zone })} UTC`)
   } catch {
     throw new Mistake(`no zone: ${zone}`)
   }

@@ -18,39 +18,12 @@ import {
 } from './cel-values.ts'
 import type { JsonObject } from './types.ts'
 
-/** What a condition may read. A member that is not known is left out. */
+/** What a condition may read. A member that is not known is `undefined`. */
 export interface Variables {
   /** All claims of the verified token, the very object that `readJson` returned. */
   token: JsonObject
-  agent: {
-    id?: string
-    name?: string
-    issuer?: string
-    subject?: string
-    client_id?: string
-    type?: string
-    types?: string[]
-    workflow_id?: string
-    step?: string
-    actor?: { sub: string; issuer: string }
-    depth: number
-    scopes: string[]
-  }
-  request: {
-    method: string
-    host: string
-    path: string
-    params: Record<string, string>
-    /** Only those that `headers` and `query` of the condition list; names in lower case. */
-    headers: Record<string, string>
-    query: Record<string, string>
-    ip?: string
-    country?: string
-    asn?: number
-    colo?: string
-    tls?: string
-    bot_score?: number
-  }
+  agent: object
+  request: object
   /** Milliseconds since 1970. */
   now: number
   /** Arguments of a call to a tool or of a prompt, the very object that `readJson` returned. */

@@ -1,6 +1,7 @@
 /** The decision, in the order of docs/request.md: the stages of a rule, shadow mode, and what the origin gets. */
 
 import { checkHost, checkScheme, readHost, splitTarget } from './address.ts'
+import type { Asked } from './asked.ts'
 import { checkAuthentication } from './authentication.ts'
 import { checkBody, holdsBody } from './body.ts'
 import { CODES } from './codes.ts'
@@ -13,17 +14,15 @@ import {
   isHealth,
   isMetadata,
   isUnderPrefix,
-  METADATA_METHODS,
+  METADATA,
 } from './endpoints.ts'
 import { forward } from './forward.ts'
-import { callerOf } from './headers.ts'
 import { checkInFlight } from './inFlight.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
 import { checkMessages } from './messages.ts'
 import { type Parameters, readParameters } from './parameters.ts'
 import { canonicalPath } from './paths.ts'
 import { type Policy, readPolicy } from './policy.ts'
-import type { Progress } from './progress.ts'
 import {
   checkForm,
   checkMethodInQuery,
@@ -55,128 +54,95 @@ export function createReference(vars: Record<string, unknown>): Reference {
 
 function decide(policy: Policy, request: Request, world: World): Verdict {
   const target = splitTarget(request.target)
-  const progress: Progress = {
-    known: {},
-    host: '',
-    target,
-    route: undefined,
-    operation: undefined,
-    owner: undefined,
-  }
+  const asked: Asked = { policy, request, world, target, known: {}, host: '' }
   try {
-    return passStages(policy, request, world, progress)
+    return passStages(asked)
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
-    return refused(policy, request, world, progress, error)
+    return refused(asked, error)
   }
 }
 
 /** What follows from a refusal: in shadow mode the request is forwarded without an identity. */
-function refused(
-  policy: Policy,
-  request: Request,
-  world: World,
-  progress: Progress,
-  { code }: Refusal,
-): Verdict {
-  const { known, route } = progress
+function refused(asked: Asked, error: unknown): Verdict {
+  if (!(error instanceof Refusal)) throw error
+  const { known, route, ...others } = asked
+  const { code } = error
   if (route?.rule.mode === 'shadow' && CODES[code] !== 'origin') {
     try {
-      const forwarded = forward(policy, request, world, progress, undefined, [])
-      return { ...known, ...forwarded, code, shadow: true }
+      return { ...known, ...forward(asked), code, shadow: true }
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      return refused(policy, request, world, { ...progress, route: undefined }, error)
+      return refused({ ...others, known }, error)
     }
   }
   return { ...known, allowed: false, code }
 }
 
-function passStages(policy: Policy, request: Request, world: World, progress: Progress): Verdict {
-  const { known, target } = progress
+function passStages(asked: Asked): Verdict {
+  const { policy, request, world, known, target } = asked
   const path = canonicalPath(target.path)
   const host = readHost(request)
   if (isHealth(policy, request, path)) return { allowed: true, answeredByGate: 'endpoint' }
-  progress.host = host
+  asked.host = host
   // The console is not judged here; nothing else is served on its host.
   if (host === policy.gate.consoleHost) return { allowed: true, answeredByGate: 'endpoint' }
   checkHost(host, policy.gate)
   checkForm(request, target)
-  const caller = callerOf(policy, request)
-  if (isMetadata(policy, methodOf(request), path)) {
-    // "Without it they are 403": it is a request for an https resource too.
-    const other = methodInQuery(request, target.query)
-    if (other !== undefined && !METADATA_METHODS.includes(other)) refuse('method_ambiguous')
-    checkScheme(request, policy.gate.resource, policy.gate)
-    checkAddressLimit(policy.gate, caller, world, request.now)
-    if (methodOf(request) === request.method) checkQueryHasNoToken(target.query)
-    return { allowed: true, answeredByGate: 'endpoint' }
-  }
-  if (isUnderPrefix(policy, path)) {
-    const endpoint = findEndpoint(policy, request, path)
+  const isOfMetadata = isMetadata(policy, methodOf(request), path)
+  if (isOfMetadata || isUnderPrefix(policy, path)) {
+    const endpoint = isOfMetadata ? METADATA : findEndpoint(policy, request, path)
     const other = methodInQuery(request, target.query)
     if (other !== undefined && !endpoint.methods.includes(other)) refuse('method_ambiguous')
+    // Metadata too is for an https resource: "without it they are 403".
     checkScheme(request, policy.gate.resource, policy.gate)
-    checkAddressLimit(policy.gate, caller, world, request.now)
-    checkQueryHasNoToken(target.query)
-    return decideEndpoint(policy, request, endpoint, world, known)
+    checkAddressLimit(asked)
+    const isPreflight = isOfMetadata && methodOf(request) !== request.method
+    if (!isPreflight) checkQueryHasNoToken(target.query)
+    return decideEndpoint(asked, endpoint)
   }
   const route = findRoute(policy, request, host, target)
   const { rule } = route
   checkMethodInQuery(policy, route, request, host, target.query)
-  progress.route = route
+  asked.route = route
   known.rule = rule.match
   checkScheme(request, rule.resource, policy.gate)
-  if (route.isPreflight) return decidePreflight(policy, request, world, progress)
+  if (route.isPreflight) {
+    // "On a rule with `cors` the gate itself answers preflight requests": also those of other origins, which the answer
+    // does not allow.
+    if (rule.cors === undefined) refuse('preflight_refused')
+    checkAddressLimit(asked)
+    return { ...known, allowed: true, answeredByGate: 'preflight' }
+  }
   const parameters = readParameters(rule, request, target.query, route.params)
-  checkAddressLimit(policy.gate, caller, world, request.now)
+  checkAddressLimit(asked)
   checkQueryHasNoToken(target.query)
-  if (rule.access === 'public') return forward(policy, request, world, progress, undefined, [])
+  if (rule.access === 'public') return forward(asked)
   const credential = readCredential(request, rule)
   if (credential === undefined) {
-    if (rule.access === 'optional') return forward(policy, request, world, progress, undefined, [])
+    if (rule.access === 'optional') return forward(asked)
     refuse('credential_missing')
   }
-  const verified = verifyCaller(policy, rule, request, credential, world, known)
-  const grant = authorize(policy, request, world, progress, route, parameters, verified)
-  const forwarded = forward(policy, request, world, progress, verified, grant)
+  const verified = verifyCaller(asked, rule, credential)
+  const grant = authorize(asked, route, parameters, verified)
+  const forwarded = forward(asked, verified, grant)
   // Of a request that is answered at once, no other sees that it was in progress.
-  const { owner } = progress
+  const { owner } = asked
   if (request.held && owner !== undefined) {
     world.inProgress[owner] = (world.inProgress[owner] ?? 0) + 1
   }
   return forwarded
 }
 
-/** A preflight: the gate answers it on a rule with `cors`, and refuses it on others. */
-function decidePreflight(
-  policy: Policy,
-  request: Request,
-  world: World,
-  progress: Progress,
-): Verdict {
-  const cors = progress.route?.rule.cors
-  // "On a rule with `cors` the gate itself answers preflight requests": also those of other origins, which the answer
-  // does not allow.
-  if (cors === undefined) refuse('preflight_refused')
-  checkAddressLimit(policy.gate, callerOf(policy, request), world, request.now)
-  return { ...progress.known, allowed: true, answeredByGate: 'preflight' }
-}
-
 /** The stages from `agent` on. The token's scopes that were needed. */
 function authorize(
-  policy: Policy,
-  request: Request,
-  world: World,
-  progress: Progress,
-  { rule, path, params }: Route,
+  asked: Asked,
+  route: Route,
   parameters: Parameters,
-  { identity, kid, step, proof }: Verified,
+  verified: Verified,
 ): string[] {
+  const { policy, request, world } = asked
+  const { rule, params } = route
+  const { identity } = verified
   const { gate } = policy
-  const now = presentSecond(request)
-  const caller = { identity, kid }
-  const counts = rule.mode === 'enforce'
   const isOfType = rule.agentTypes?.some((type) => identity.types.includes(type))
   if (isOfType === false) refuse('agent_type_not_allowed')
   if (rule.workflow !== undefined && identity.workflow !== parameters.workflow) {
@@ -184,29 +150,26 @@ function authorize(
   }
   const grant = checkScopes(policy, rule.scopes, params, identity.scopes, identity.issuer)
   checkDetails(rule, params, identity.claims)
-  checkAuthentication(rule, identity, now, gate.clockTolerance)
-  progress.owner = checkInFlight(policy, rule, caller, world, now)
-  const { host } = progress
-  const variables = variablesOf(policy, { request, host, path, params, parameters, identity, step })
+  checkAuthentication(rule, identity, presentSecond(request), gate.clockTolerance)
+  const owner = checkInFlight(asked, rule, verified)
+  if (owner !== undefined) asked.owner = owner
+  const variables = variablesOf(asked, route, parameters, verified)
   if (rule.when !== undefined) {
     const outcome = evaluate(rule.when.condition, variables)
     if (outcome === 'error') refuse('condition_error')
     if (!outcome) refuse('condition_failed')
   }
   // The stage `holding`: a known revocation ends the request before its body is read.
-  if (holdsBody(policy, rule)) checkStanding(policy, rule, caller, world, now)
+  if (holdsBody(policy, rule)) checkStanding(asked, rule, verified)
   if (rule.mcp === undefined) checkBody(policy, rule, request)
-  else
-    grant.push(
-      ...checkMessages(policy, request, world, progress, rule, params, variables, identity),
-    )
+  else grant.push(...checkMessages(asked, route, variables, verified))
   if (gate.assertion.binding !== 'off' && world.unavailable.signing) refuse('assertion_unavailable')
   // The stage `revocation_precheck`.
-  if (spends(rule, identity.claims)) checkStanding(policy, rule, caller, world, now)
-  checkReplay(rule, identity, proof, policy, world, request.now, counts)
-  checkRateLimit(rule, identity, world, request.now, counts)
-  checkStanding(policy, rule, caller, world, now)
-  if (counts) checkThrottle(policy, caller, world, request.now)
+  if (spends(rule, identity.claims)) checkStanding(asked, rule, verified)
+  checkReplay(asked, rule, verified)
+  checkRateLimit(asked, rule, identity)
+  checkStanding(asked, rule, verified)
+  if (rule.mode === 'enforce') checkThrottle(asked, verified)
   return [...new Set(grant)]
 }
 

@@ -1,11 +1,11 @@
 /** The gate's own endpoints, as far as token, scope and `admin` (docs/configuration/gate.md). */
+import type { Asked } from './asked.ts'
 import { readCredential } from './credential.ts'
 import { type PathPattern, readPattern } from './paths.ts'
 import type { Policy } from './policy.ts'
 import { checkProofUse } from './singleUse.ts'
 import { checkStanding, checkThrottle } from './standing.ts'
-import { type Request, refuse, type Verdict, type World } from './types.ts'
-import { presentSecond } from './values.ts'
+import { type Request, refuse, type Verdict } from './types.ts'
 import { verifyCaller } from './verification.ts'
 
 /** Who may call an endpoint. */
@@ -54,12 +54,16 @@ export function isHealth(policy: Policy, request: Request, path: string): boolea
   return READ.includes(request.method) && path === `${policy.gate.prefix}/health`
 }
 
-/** The methods of metadata. */
-export const METADATA_METHODS = [...READ, 'OPTIONS']
+/** The metadata of resources (RFC 9728), which anybody may read. */
+export const METADATA: Endpoint = {
+  methods: [...READ, 'OPTIONS'],
+  path: /^\/\.well-known\//,
+  scope: undefined,
+}
 
 /** Whether the gate answers with the metadata of a resource (RFC 9728). */
 export function isMetadata(policy: Policy, method: string, path: string): boolean {
-  return METADATA_METHODS.includes(method) && metadataPaths(policy).includes(path)
+  return METADATA.methods.includes(method) && metadataPaths(policy).includes(path)
 }
 
 function metadataPaths(policy: Policy): string[] {
@@ -76,7 +80,7 @@ export function metadataPath(resource: string): string {
 /** The paths of the gate's own endpoints, which count as earlier rules. */
 export function ownPaths(policy: Policy, method: string): PathPattern[] {
   const { prefix } = policy.gate
-  const metadata = METADATA_METHODS.includes(method) ? metadataPaths(policy) : []
+  const metadata = METADATA.methods.includes(method) ? metadataPaths(policy) : []
   return [prefix, `${prefix}/*`, ...metadata].map(readPattern)
 }
 
@@ -90,37 +94,25 @@ export function findEndpoint(policy: Policy, request: Request, path: string): En
 }
 
 /** Decides who may call an endpoint. What the endpoint then does is not judged here. */
-export function decideEndpoint(
-  policy: Policy,
-  request: Request,
-  endpoint: Endpoint,
-  world: World,
-  known: Partial<Verdict>,
-): Verdict {
+export function decideEndpoint(asked: Asked, endpoint: Endpoint): Verdict {
+  const { request, known } = asked
   const isReady = endpoint.path.test('/ready')
   known.answeredByGate = 'endpoint'
   if (endpoint.scope === undefined && !isReady) return { ...known, allowed: true }
   const credential = readCredential(request, undefined)
   if (credential === undefined && isReady) return { ...known, allowed: true }
   if (credential === undefined) refuse('credential_missing')
-  const { identity, kid, proof } = verifyCaller(
-    policy,
-    undefined,
-    request,
-    credential,
-    world,
-    known,
-  )
-  const { issuer, scopes } = identity
+  const caller = verifyCaller(asked, undefined, credential)
+  const { issuer, scopes } = caller.identity
   // "Anybody" may call `ready`: a token with the scope only gets more, and one that is not accepted is refused.
   if (issuer.admin === false && !isReady) refuse('admin_not_allowed')
   const { scope } = endpoint
   if (scope !== undefined && !scopes.includes(scope)) refuse('scope_missing')
   // "The gate accepts a proof once."
-  if (proof) checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
-  checkProofUse(policy, proof, world, request.now, true)
-  checkStanding(policy, undefined, { identity, kid }, world, presentSecond(request))
-  checkThrottle(policy, { identity, kid }, world, request.now)
+  if (caller.proof) checkStanding(asked, undefined, caller)
+  checkProofUse(asked, caller.proof, true)
+  checkStanding(asked, undefined, caller)
+  checkThrottle(asked, caller)
   if (endpoint.needsAll && issuer.admin !== 'all') refuse('decision_reach')
   return { ...known, allowed: true }
 }

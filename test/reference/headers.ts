@@ -1,11 +1,13 @@
 /** What the origin gets: which headers are removed, and which are set (docs/origin.md). */
+import { ANY, type Asked, type Header } from './asked.ts'
 import { asksForWebSocket, headerOf, subprotocolsForOrigin } from './credential.ts'
-import { ANY, type Forwarded, type Header } from './forwarded.ts'
 import { claimHeaders, identityHeaders } from './identityHeaders.ts'
 import { decodeMirror } from './mcp-message.ts'
 import type { Policy } from './policy.ts'
-import type { Request, World } from './types.ts'
+import type { Rule } from './rule.ts'
+import type { Request } from './types.ts'
 import { spelling } from './values.ts'
+import type { Verified } from './verification.ts'
 
 /** Hop-by-hop headers (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = [
@@ -26,9 +28,14 @@ const REMOVED_BEGINNINGS = [
 ]
 
 /** All headers that the origin gets, in the order of their names. */
-export function headersForOrigin(policy: Policy, world: World, forwarded: Forwarded): Header[] {
-  const kept = keptHeaders(policy, forwarded)
-  const set = setHeaders(policy, world, forwarded)
+export function headersForOrigin(
+  asked: Asked,
+  rule: Rule,
+  verified: Verified | undefined,
+  grant: string[],
+): Header[] {
+  const kept = keptHeaders(asked, rule, verified !== undefined)
+  const set = setHeaders(asked, rule, verified, grant)
   const names = new Set(set.map(([name]) => name))
   return [...kept.filter(([name]) => !names.has(name)), ...set].sort(([a], [b]) =>
     a < b ? -1 : a > b ? 1 : 0,
@@ -36,8 +43,11 @@ export function headersForOrigin(policy: Policy, world: World, forwarded: Forwar
 }
 
 /** Headers of the request that reach the origin as they came. */
-function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
-  const { request, rule, identity, operation } = forwarded
+function keptHeaders(
+  { policy, request, operation }: Asked,
+  rule: Rule,
+  isVerified: boolean,
+): Header[] {
   const removed = new Set(namesThatAreSet(policy).map(spelling))
   const named = (headerOf(request, 'connection') ?? '')
     .split(',')
@@ -47,7 +57,7 @@ function keptHeaders(policy: Policy, forwarded: Forwarded): Header[] {
     const word = spelling(name)
     if (word === 'authorization') {
       // With `forward_token` it stays if it was accepted; in shadow mode always.
-      const stays = isShadow || (rule.forwardToken && identity !== undefined)
+      const stays = isShadow || (rule.forwardToken && isVerified)
       return !stays || name !== 'authorization' || removed.has(word)
     }
     if (word === 'dpop') return !isShadow || removed.has(word)
@@ -83,8 +93,12 @@ function namesThatAreSet(policy: Policy): string[] {
   ]
 }
 
-function setHeaders(policy: Policy, world: World, forwarded: Forwarded): Header[] {
-  const { request, rule, identity } = forwarded
+function setHeaders(
+  { policy, request, world, operation }: Asked,
+  rule: Rule,
+  verified: Verified | undefined,
+  grant: string[],
+): Header[] {
   const caller = callerOf(policy, request)
   const set: Header[] = [
     ['x-request-id', requestIdOf(request)],
@@ -101,13 +115,13 @@ function setHeaders(policy: Policy, world: World, forwarded: Forwarded): Header[
   )
   if (subprotocols !== undefined && !isStripped) set.push(['sec-websocket-protocol', subprotocols])
   // The server gets its own ids, which are sealed in those that the client has.
-  const { session, tasks, revision } = forwarded.operation ?? {}
+  const { session, tasks, revision } = operation ?? {}
   if (session !== undefined) set.push(['mcp-session-id', session])
   const task = tasks?.get(decodeMirror(headerOf(request, 'mcp-name') ?? ''))
   if (task !== undefined && revision === '2026-07-28') set.push(['mcp-name', task])
-  if (identity === undefined) return set
-  set.push(...identityHeaders(policy, forwarded, identity))
-  set.push(...claimHeaders(policy, rule, identity.claims))
+  if (verified === undefined) return set
+  set.push(...identityHeaders(policy, verified, grant))
+  set.push(...claimHeaders(policy, rule, verified.identity.claims))
   for (const [name, template] of Object.entries(rule.inject ?? {})) {
     const value = template.replace(
       /\$\{([^}]+)\}/g,

@@ -1,6 +1,6 @@
 /** Identity headers, and claims in headers (docs/origin.md, docs/configuration/headers.md). */
 
-import { ANY, type Forwarded, type Header } from './forwarded.ts'
+import { ANY, type Header } from './asked.ts'
 import type { Identity } from './identity.ts'
 import { inexactMembers } from './json.ts'
 import { isExact, readClaim } from './pattern.ts'
@@ -8,6 +8,7 @@ import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
 import { type Json, type JsonObject, refuse } from './types.ts'
 import { isName } from './values.ts'
+import type { Verified } from './verification.ts'
 
 /** Percent-encodes, as UTF-8, each byte that is not visible ASCII, and `%`, `,`, `"` and `\`. */
 export function encodeValue(text: string): string {
@@ -23,8 +24,8 @@ export function encodeValue(text: string): string {
 /** The headers about the caller. */
 export function identityHeaders(
   policy: Policy,
-  { grant, possession, step }: Forwarded,
-  identity: Identity,
+  { identity, possession, step }: Verified,
+  grant: string[],
 ): Header[] {
   const { issuer, claims } = identity
   const list = (items: string[], separator: string) =>

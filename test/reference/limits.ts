@@ -1,5 +1,6 @@
 /** Limits by agent and by network address (docs/configuration/rate-limits.md). */
-import type { Gate } from './gate.ts'
+import type { Asked } from './asked.ts'
+import { callerOf } from './headers.ts'
 import type { Identity } from './identity.ts'
 import type { Rule } from './rule.ts'
 import { refuse, type World } from './types.ts'
@@ -35,14 +36,10 @@ export function takeFromBucket(
 }
 
 /** Counts a request against the rule's `rate_limit`; in shadow mode it only looks. */
-export function checkRateLimit(
-  rule: Rule,
-  identity: Identity,
-  world: World,
-  now: number,
-  counts: boolean,
-): void {
+export function checkRateLimit({ world, request }: Asked, rule: Rule, identity: Identity): void {
   if (rule.rateLimit === undefined) return
+  const { now } = request
+  const counts = rule.mode === 'enforce'
   const { limit, period, daily, per, binding } = rule.rateLimit
   const who = {
     agent: identity.id,
@@ -75,25 +72,21 @@ function askBinding(world: World, name: string, refused: string, failed: string)
 }
 
 /** Counts a request of a network address: the stage `address`. Shadow mode counts it too. */
-export function checkAddressLimit(
-  gate: Gate,
-  address: string | undefined,
-  world: World,
-  now: number,
-): void {
-  if (gate.addressLimit === undefined || address === undefined) return
-  const { limit, period, binding } = gate.addressLimit
+export function checkAddressLimit({ policy, world, request }: Asked): void {
+  const address = callerOf(policy, request)
+  if (policy.gate.addressLimit === undefined || address === undefined) return
+  const { limit, period, binding } = policy.gate.addressLimit
   if (binding !== undefined) {
     askBinding(world, binding, 'address_limited', 'address_limit_unavailable')
     return
   }
   if (limit === undefined || period === undefined) return
   const key = `address\n${countedAddress(address)}`
-  if (!takeFromBucket(world, key, limit, period, now)) refuse('address_limited')
+  if (!takeFromBucket(world, key, limit, period, request.now)) refuse('address_limited')
 }
 
 /** IPv4 addresses are counted one by one, IPv6 addresses by their /64. */
-export function countedAddress(address: string): string {
+function countedAddress(address: string): string {
   if (!address.includes(':')) return address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   if (mapped?.[1] !== undefined) return mapped[1]

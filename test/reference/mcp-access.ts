@@ -5,7 +5,7 @@ import { checkArguments, fillScope, readsArguments } from './mcp-arguments.ts'
 import { type Entry, entriesOfTemplate, findEntry } from './mcp-names.ts'
 import type { McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
 import { GONE, NEWEST } from './mcp-types.ts'
-import { readWhen } from './rule.ts'
+import { refuse } from './types.ts'
 
 /** Methods that any token of the rule may call. docs/mcp.md, "Methods" */
 export const FREE = [
@@ -67,72 +67,55 @@ function usesOf(
   )
 }
 
-/** Stage `mcp_access`: the code, or `undefined` if the rule names every method and use, for this type of agent. */
-export function checkAccess(
-  operation: Operation,
-  table: McpTable,
-  agentTypes: string[],
-): string | undefined {
-  if (operation.taskCode !== undefined) return operation.taskCode
+/** Stage `mcp_access`: whether the rule names every method and use, for this type of agent. */
+export function checkAccess(operation: Operation, table: McpTable, agentTypes: string[]): void {
+  if (operation.taskCode !== undefined) refuse(operation.taskCode)
   for (const message of operation.messages) {
-    if (!isMethodAllowed(message, operation.revision, table)) return 'mcp_method_not_allowed'
+    if (!isMethodAllowed(message, operation.revision, table)) refuse('mcp_method_not_allowed')
     for (const use of message.uses) {
       const needs = entriesOf(use, table)?.map(({ need }) => fullNeed(need))
       const isForType = ({ agent_types: types }: { agent_types?: string[] }) =>
         types === undefined || types.some((type) => agentTypes.includes(type))
-      if (!needs?.every(isForType)) return CODES[use.kind]
-      const isAmbiguous = needs.some(
-        ({ scopes, when }) => !checkArguments(use.arguments, scopes, when),
-      )
-      if (isAmbiguous) return 'arguments_ambiguous'
+      if (!needs?.every(isForType)) refuse(CODES[use.kind])
+      for (const { scopes, when } of needs) {
+        if (!checkArguments(use.arguments, scopes, when)) refuse('arguments_ambiguous')
+      }
     }
   }
-  return undefined
 }
 
 /**
- * Stage `use_scope`. `holds` says whether the token has a scope, also by SCOPES; `params` are those of the path. `required`
- * lists the scopes that the uses need: of `any` the one that the token has, or else the first. `granted` are those of them
- * that the token has.
+ * Stage `use_scope`. `holds` says whether the token has a scope, also by SCOPES; `params` are those of the path. `missing` is
+ * the code for a scope that the token does not have.
  */
 export function checkUseScopes(
   operation: Operation,
   table: McpTable,
   params: Record<string, string>,
   holds: (scope: string) => boolean,
-): { ok: true; granted: string[] } | { ok: false; code: string; required: string[] } {
-  const required = new Set<string>()
-  let code: string | undefined
+  missing: string,
+): void {
   for (const { use, need } of usesOf(operation, table)) {
     const isAny = !Array.isArray(need.scopes)
     const templates = Array.isArray(need.scopes) ? need.scopes : need.scopes.any
     const filled = templates.map((template) => fillScope(template, params, use.arguments))
     const scopes = filled.filter((scope) => scope !== undefined)
-    if (isAny ? scopes.length === 0 : scopes.length < filled.length) {
-      code ??= 'scope_value_invalid'
-      continue
-    }
-    const needed = isAny ? [scopes.find(holds) ?? scopes[0] ?? ''] : scopes
-    for (const scope of needed) required.add(scope)
-    if (!needed.every(holds)) code ??= 'scope_missing'
+    if (isAny ? scopes.length === 0 : scopes.length < filled.length) refuse('scope_value_invalid')
+    if (!(isAny ? scopes.some(holds) : scopes.every(holds))) refuse(missing)
   }
-  return code === undefined
-    ? { ok: true, granted: [...required] }
-    : { ok: false, code, required: [...required] }
 }
 
-/** Stage `use_condition`: the code, or `undefined`. */
+/** Stage `use_condition`. */
 export function checkUseConditions(
   operation: Operation,
   table: McpTable,
   variables: Variables,
-): string | undefined {
+): void {
   for (const { use, need } of usesOf(operation, table)) {
     if (need.when === undefined) continue
     const args = use.arguments ?? (readsArguments(need.when) ? {} : undefined)
     const outcome = evaluate(need.when, { ...variables, ...(args && { arguments: args }) })
-    if (outcome === 'error') return 'condition_error'
-    if (!outcome) return 'condition_failed'
+    if (outcome === 'error') refuse('condition_error')
+    if (!outcome) refuse('condition_failed')
   }
-  return undefined
 }

@@ -3,11 +3,8 @@ import { isObject } from './json.ts'
 import { FREE, TASKS, USING } from './mcp-access.ts'
 import { GONE, type Message, NEWEST, type Use } from './mcp-types.ts'
 import { foldName } from './spelling.ts'
-import type { Json, JsonObject } from './types.ts'
+import { type Json, type JsonObject, refuse } from './types.ts'
 import { hasControls, isName } from './values.ts'
-
-/** A request or message that is refused; its text is the code. */
-export class Unread extends Error {}
 
 /** Members of `params` that the gate reads of the methods of MCP. */
 const READ = [
@@ -38,18 +35,18 @@ function checkSpelling(object: JsonObject, read: string[], others = read.map(inS
   for (const name of Object.keys(object)) {
     const isOther = [...read, ...others].some((one) => foldName(one) === foldName(name))
     const isAmbiguous = seen.has(foldName(name)) || hasControls(name)
-    if (isAmbiguous || (isOther && !read.includes(name))) throw new Unread('params_ambiguous')
+    if (isAmbiguous || (isOther && !read.includes(name))) refuse('params_ambiguous')
     seen.add(foldName(name))
   }
 }
 
 function nameOf(value: Json | undefined): string {
-  if (!isName(value)) throw new Unread('params_invalid')
+  if (!isName(value)) refuse('params_invalid')
   return value
 }
 
 function objectOf(value: Json | undefined): JsonObject {
-  if (!isObject(value)) throw new Unread('params_invalid')
+  if (!isObject(value)) refuse('params_invalid')
   return value
 }
 
@@ -57,7 +54,7 @@ function objectOf(value: Json | undefined): JsonObject {
 function useOfCompletion(ref: JsonObject): Use {
   checkSpelling(ref, ['type', 'name', 'uri'])
   if (ref.type === 'ref/prompt') return { kind: 'prompts', name: nameOf(ref.name), arguments: {} }
-  if (ref.type !== 'ref/resource') throw new Unread('params_invalid')
+  if (ref.type !== 'ref/resource') refuse('params_invalid')
   return { kind: 'resources', name: nameOf(ref.uri), isTemplate: true }
 }
 
@@ -66,7 +63,7 @@ function usesOfListen(notifications: JsonObject): Use[] {
   checkSpelling(notifications, ['resourceSubscriptions', 'taskIds'])
   const { resourceSubscriptions: uris = [], taskIds = [] } = notifications
   const isList = (value: Json) => Array.isArray(value) && value.length <= 256
-  if (!isList(uris) || !isList(taskIds)) throw new Unread('params_invalid')
+  if (!isList(uris) || !isList(taskIds)) refuse('params_invalid')
   return (uris as Json[]).map((uri): Use => ({ kind: 'resources', name: nameOf(uri) }))
 }
 
@@ -86,7 +83,7 @@ function usesOf(method: string, params: JsonObject): Use[] {
   }
   const { protocolVersion } = params
   if (method === 'initialize' && typeof protocolVersion !== 'string') {
-    throw new Unread('params_invalid')
+    refuse('params_invalid')
   }
   return []
 }
@@ -100,25 +97,24 @@ function isResponse(value: JsonObject, revision: string): boolean {
 
 /** Reads one message. */
 export function readMessage(value: Json, revision: string): Message {
-  if (!isObject(value)) throw new Unread('message_invalid')
+  if (!isObject(value)) refuse('message_invalid')
   const known = ['jsonrpc', 'id', 'method', 'params', 'result', 'error']
   const { jsonrpc, id, method, params } = value
   if (jsonrpc !== '2.0' || !Object.keys(value).every((name) => known.includes(name))) {
-    throw new Unread('message_invalid')
+    refuse('message_invalid')
   }
   const isText = typeof id === 'string' && id.length <= 256 && id.isWellFormed()
   const isId = isText || Number.isSafeInteger(id)
-  if (id !== undefined && !isId) throw new Unread('message_invalid')
+  if (id !== undefined && !isId) refuse('message_invalid')
   const withId = typeof id === 'string' || typeof id === 'number' ? { id } : {}
   if (isResponse(value, revision) && params === undefined)
     return { ...withId, params: {}, uses: [] }
   if (value.result !== undefined || value.error !== undefined || !isMethodName(method)) {
-    throw new Unread('message_invalid')
+    refuse('message_invalid')
   }
-  if (params !== undefined && !isObject(params)) throw new Unread('message_invalid')
+  if (params !== undefined && !isObject(params)) refuse('message_invalid')
   // "A request must have an id, and a notification must not": docs/mcp.md, "Methods".
-  if ((id === undefined) !== method.startsWith('notifications/'))
-    throw new Unread('message_invalid')
+  if ((id === undefined) !== method.startsWith('notifications/')) refuse('message_invalid')
   const members = params ?? {}
   const message = { ...withId, method, params: members, uses: [] }
   if (revision === NEWEST && GONE.includes(method)) return message
@@ -139,7 +135,7 @@ function checkMeta(meta: Json | undefined, needsVersion: boolean): void {
   checkSpelling(members, [VERSION, RELATED], [])
   const related = members[RELATED]
   if (isObject(related)) checkSpelling(related, ['taskId'])
-  if (needsVersion && members[VERSION] === undefined) throw new Unread('params_invalid')
+  if (needsVersion && members[VERSION] === undefined) refuse('params_invalid')
 }
 
 /** The text of a header that may be in base64: `=?base64?…?=`. `undefined` if that is not UTF-8. */
@@ -172,16 +168,16 @@ export function checkMirrors(message: Message, methods: string[], names: string[
   const isMissing = methods.length === 0
   // Notifications do not need these headers.
   if (isMissing ? id !== undefined : methods.length > 1 || methods[0] !== method) {
-    throw new Unread('header_mismatch')
+    refuse('header_mismatch')
   }
   const named = Object.hasOwn(NAMED, method) ? NAMED[method] : undefined
   if (names.length === 0) {
-    if (id !== undefined && named !== undefined) throw new Unread('header_mismatch')
+    if (id !== undefined && named !== undefined) refuse('header_mismatch')
     return
   }
   // "The gate joins a name that is split over several headers."
   const sent = decodeMirror(names.join(', '))
   const members = named === undefined ? ['name', 'uri', 'taskId'] : [named]
   const isSame = sent !== undefined && members.some((member) => params[member] === sent)
-  if (!isSame) throw new Unread('header_mismatch')
+  if (!isSame) refuse('header_mismatch')
 }

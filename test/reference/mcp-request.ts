@@ -1,9 +1,9 @@
 /** Reading a request to an MCP server: stage `operation`. The messages themselves are in `mcp-message.ts`. */
 import { isObject, readJsonBytes } from './json.ts'
-import { checkMirrors, readMessage, Unread, VERSION } from './mcp-message.ts'
+import { checkMirrors, readMessage, VERSION } from './mcp-message.ts'
 import { openTasks } from './mcp-tasks.ts'
 import { type McpTable, NEWEST, type Operation, REVISIONS } from './mcp-types.ts'
-import type { Json, Request, Unseal } from './types.ts'
+import { type Json, type Request, refuse, type Unseal } from './types.ts'
 
 /** What a sealed id has in it for the caller. */
 type Open = (id: string) => ReturnType<Unseal>
@@ -19,7 +19,7 @@ function readRevision(request: Request, accepted: string[]): string | undefined 
   const values = valuesOf(request, 'mcp-protocol-version')
   if (values.length === 0) return undefined
   const [revision = ''] = values
-  if (values.length > 1 || !accepted.includes(revision)) throw new Unread('revision_unsupported')
+  if (values.length > 1 || !accepted.includes(revision)) refuse('revision_unsupported')
   return revision
 }
 
@@ -28,7 +28,7 @@ function checkType(request: Request): void {
   const [type = '', ...others] = valuesOf(request, 'content-type')
   const isJson = /^application\/json\s*(?:;\s*charset\s*=\s*("?)utf-8\1\s*)?;?$/i.test(type)
   if (!isJson || others.length > 0 || valuesOf(request, 'content-encoding').length > 0) {
-    throw new Unread('message_type_unsupported')
+    refuse('message_type_unsupported')
   }
 }
 
@@ -39,12 +39,12 @@ function readSession(request: Request, revision: string, open: Open): string | u
   const ids = valuesOf(request, 'mcp-session-id')
   const [id] = ids
   if (id === undefined) {
-    if (request.method === 'DELETE') throw new Unread('session_missing')
+    if (request.method === 'DELETE') refuse('session_missing')
     return undefined
   }
   const session = ids.length > 1 ? 'unknown' : open(id)
   if (typeof session === 'object') return session.own
-  throw new Unread(session === 'unavailable' ? 'session_unavailable' : 'session_unknown')
+  refuse(session === 'unavailable' ? 'session_unavailable' : 'session_unknown')
 }
 
 function bytesOf(body: Request['body']): Uint8Array {
@@ -56,12 +56,12 @@ const isInitialize = (value: Json) => isObject(value) && value.method === 'initi
 /** The messages of a body. `undefined` if it is not one batch that is allowed. */
 function listOf(value: Json, revision: string): Json[] {
   if (!Array.isArray(value)) return [value]
-  if (revision !== '2025-03-26') throw new Unread('batch_not_allowed')
-  if (value.length === 0 || value.length > 50) throw new Unread('message_invalid')
-  if (value.some(isInitialize)) throw new Unread('batch_not_allowed')
+  if (revision !== '2025-03-26') refuse('batch_not_allowed')
+  if (value.length === 0 || value.length > 50) refuse('message_invalid')
+  if (value.some(isInitialize)) refuse('batch_not_allowed')
   const ids = value.flatMap((one) => (isObject(one) && one.method !== undefined ? [one.id] : []))
   const known = ids.filter((id) => id !== undefined)
-  if (new Set(known).size < known.length) throw new Unread('message_invalid')
+  if (new Set(known).size < known.length) refuse('message_invalid')
   return value
 }
 
@@ -74,13 +74,13 @@ function readBody(
 ): Operation {
   const revision = header ?? '2025-03-26'
   const bytes = bytesOf(request.body)
-  if (bytes.length > (table.max_body ?? 1_048_576)) throw new Unread('body_too_large')
+  if (bytes.length > (table.max_body ?? 1_048_576)) refuse('body_too_large')
   const body = readJsonBytes(bytes)
-  if (!body.ok) throw new Unread('message_malformed')
+  if (!body.ok) refuse('message_malformed')
   if (header === undefined && !accepted.includes('2025-03-26')) {
     // "`initialize` is allowed if the list has any revision before 2026-07-28."
     const isBefore = accepted.some((one) => one !== NEWEST)
-    if (!isBefore || !isInitialize(body.value)) throw new Unread('revision_unsupported')
+    if (!isBefore || !isInitialize(body.value)) refuse('revision_unsupported')
   }
   const sent = listOf(body.value, revision)
   const messages = sent.map((value) => readMessage(value, revision))
@@ -89,7 +89,7 @@ function readBody(
   for (const { params } of messages) {
     const meta = isObject(params._meta) ? params._meta : {}
     if (meta[VERSION] !== undefined && meta[VERSION] !== header) {
-      throw new Unread('header_mismatch')
+      refuse('header_mismatch')
     }
   }
   if (revision === NEWEST) {
@@ -102,34 +102,23 @@ function readBody(
 }
 
 /** Reads the request: stage `operation`. Any of its codes may be sent: here what the headers say comes first. */
-export function readOperation(
-  request: Request,
-  table: McpTable,
-  open: Open,
-): { ok: true; operation: Operation } | { ok: false; code: string } {
+export function readOperation(request: Request, table: McpTable, open: Open): Operation {
   const accepted = table.revisions ?? REVISIONS
-  try {
-    if (valuesOf(request, 'upgrade').length > 0) throw new Unread('upgrade_refused')
-    const origins = valuesOf(request, 'origin')
-    if (!origins.every((origin) => table.origins?.includes(origin))) {
-      throw new Unread('origin_not_allowed')
-    }
-    const header = readRevision(request, accepted)
-    const revision = header ?? '2025-03-26'
-    const methods = revision === NEWEST ? ['POST'] : ['POST', 'GET', 'DELETE']
-    if (!methods.includes(request.method)) throw new Unread('http_method_not_allowed')
-    if (request.method === 'POST') checkType(request)
-    else if (!accepted.includes(revision)) throw new Unread('revision_unsupported')
-    const session = readSession(request, revision, open)
-    const hasBody = bytesOf(request.body).length > 0
-    if (request.method !== 'POST' && hasBody) throw new Unread('body_too_large')
-    const operation =
-      request.method === 'POST'
-        ? readBody(request, table, header, accepted, open)
-        : { revision, isBatch: false, messages: [], tasks: new Map() }
-    return { ok: true, operation: { ...operation, ...(session !== undefined && { session }) } }
-  } catch (error) {
-    if (error instanceof Unread) return { ok: false, code: error.message }
-    throw error
-  }
+  if (valuesOf(request, 'upgrade').length > 0) refuse('upgrade_refused')
+  const origins = valuesOf(request, 'origin')
+  if (!origins.every((origin) => table.origins?.includes(origin))) refuse('origin_not_allowed')
+  const header = readRevision(request, accepted)
+  const revision = header ?? '2025-03-26'
+  const methods = revision === NEWEST ? ['POST'] : ['POST', 'GET', 'DELETE']
+  if (!methods.includes(request.method)) refuse('http_method_not_allowed')
+  if (request.method === 'POST') checkType(request)
+  else if (!accepted.includes(revision)) refuse('revision_unsupported')
+  const session = readSession(request, revision, open)
+  const hasBody = bytesOf(request.body).length > 0
+  if (request.method !== 'POST' && hasBody) refuse('body_too_large')
+  const operation =
+    request.method === 'POST'
+      ? readBody(request, table, header, accepted, open)
+      : { revision, isBatch: false, messages: [], tasks: new Map() }
+  return { ...operation, ...(session !== undefined && { session }) }
 }

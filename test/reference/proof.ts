@@ -1,39 +1,21 @@
 /** Proof of possession: DPoP (RFC 9449) and mutual TLS (RFC 8705). docs/possession.md */
 import { createHash } from 'node:crypto'
+import type { Asked } from './asked.ts'
+import type { Credential } from './credential.ts'
+import type { Issuer } from './issuer.ts'
 import { algorithmOfKey, type Parts, readCompact, thumbprint, verify } from './jose.ts'
 import { isObject } from './json.ts'
-import type { Json, JsonObject, Request } from './types.ts'
+import type { Rule } from './rule.ts'
+import type { Proof } from './singleUse.ts'
+import { type Json, type JsonObject, type Request, refuse } from './types.ts'
 import { presentSecond } from './values.ts'
 
-/** What the gate knows when it checks possession. */
-export interface PossessionCase {
-  request: Request
-  /** The scheme of `Authorization`. */
-  scheme: 'Bearer' | 'DPoP'
-  /** The token as it was sent. */
-  token: string
-  /** The token's claim `cnf`; `undefined` if it is absent. */
-  cnf: Json | undefined
-  /** Whether the rule or the issuer has `possession = "required"`. */
-  required: boolean
-  /** Whether the issuer's `agentic_forms` have `bearer-proof`. */
-  bearerProof: boolean
-  /** `GATE.proof_max_age` and `GATE.proof_max_ahead`, in seconds. */
-  maxAge: number
-  maxAhead: number
-  /** The rule's `resource`, and every other one of the policy: GATE's first. */
-  resources: string[]
-  /** With `GATE.dpop_nonce`: says of a nonce (or of none) whether it is from this gate and still valid. */
-  nonce?: (nonce: string | undefined) => 'valid' | 'invalid' | 'unavailable'
+/** How the sender has shown that the token is its own. */
+export interface Possession {
+  possession: 'bearer' | 'dpop' | 'mtls'
+  /** The proof that is used up. */
+  proof?: Proof
 }
-
-/** What the check found. */
-export type Possession =
-  | { ok: true; method?: undefined }
-  | { ok: true; method: 'mtls' }
-  /** `use` is the key of `World.usedProofs`; `thumbprint` is the key's. */
-  | { ok: true; method: 'dpop'; thumbprint: string; use: string; issued: number }
-  | { ok: false; code: string }
 
 /** Algorithms of proofs. */
 export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384']
@@ -66,7 +48,9 @@ const isLoopback = (host: string) =>
   /(^|\.)localhost$/.test(host) || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
 /** The origin that `htu` must have for this request. */
-function originOf({ request, resources }: PossessionCase): string {
+function originOf({ policy, request }: Asked, rule: Rule | undefined): string {
+  const others = [policy.gate.resource, ...policy.rules.map((each) => each.resource)]
+  const resources = rule === undefined ? others : [rule.resource, ...others]
   const url = new URL(`${request.scheme}://${request.host ?? ''}/`)
   const ofHost = resources
     .map((text) => new URL(text))
@@ -94,49 +78,58 @@ function isKeyOfProof(jwk: Json | undefined, alg: string, parts: Parts): jwk is 
   return isObject(jwk) && !isLong && algorithmOfKey(jwk, [alg]) !== undefined
 }
 
-function isInTime({ iat, exp, nbf }: JsonObject, possession: PossessionCase): boolean {
-  const now = presentSecond(possession.request)
+function isInTime({ iat, exp, nbf }: JsonObject, { policy, request }: Asked): boolean {
+  const now = presentSecond(request)
+  const { proofMaxAge, proofMaxAhead } = policy.gate
   const hasBegun = (time: Json | undefined) =>
-    typeof time === 'number' && time <= now + possession.maxAhead
+    typeof time === 'number' && time <= now + proofMaxAhead
   const isOver = exp !== undefined && !(typeof exp === 'number' && now < exp)
-  const isFresh = hasBegun(iat) && now - Number(iat) <= possession.maxAge
+  const isFresh = hasBegun(iat) && now - Number(iat) <= proofMaxAge
   return isFresh && !isOver && (nbf === undefined || hasBegun(nbf))
 }
 
-function checkNonce(nonce: Json | undefined, possession: PossessionCase): string | undefined {
-  const state = possession.nonce?.(typeof nonce === 'string' ? nonce : undefined) ?? 'valid'
-  if (state === 'unavailable') return 'nonce_unavailable'
-  return state === 'invalid' ? 'proof_nonce_required' : undefined
+/** With `dpop_nonce` a proof has a nonce of this gate. */
+function checkNonce(nonce: Json | undefined, { policy, world }: Asked): void {
+  if (!policy.gate.dpopNonce) return
+  const otherwise = world.unavailable.signing ? 'unavailable' : 'invalid'
+  const state = world.nonce?.(typeof nonce === 'string' ? nonce : undefined) ?? otherwise
+  if (state === 'unavailable') refuse('nonce_unavailable')
+  if (state === 'invalid') refuse('proof_nonce_required')
 }
 
 /** Checks the proof of a request, in the order of docs/possession.md. `key` is the thumbprint that the token is bound to. */
-function checkProof(possession: PossessionCase, key: string | undefined): Possession {
-  const wrong = (code: string): Possession => ({ ok: false, code })
-  const { request, token } = possession
+function checkProof(
+  asked: Asked,
+  rule: Rule | undefined,
+  token: string,
+  key: string | undefined,
+): Possession {
+  const { request } = asked
   const headers = request.headers.filter(([name]) => name.toLowerCase() === 'dpop')
   const [header] = headers
-  if (header === undefined) return wrong('proof_missing')
+  if (header === undefined) refuse('proof_missing')
   const proof = headers.length === 1 ? readProof(header[1].trim()) : undefined
-  if (!proof) return wrong('proof_malformed')
+  if (!proof) refuse('proof_malformed')
   const { alg, jwk } = proof.header
-  if (typeof alg !== 'string' || !PROOF_ALGORITHMS.includes(alg))
-    return wrong('proof_algorithm_forbidden')
-  if (!isKeyOfProof(jwk, alg, proof)) return wrong('proof_key_invalid')
-  if (!verify(proof, jwk, alg)) return wrong('proof_signature_invalid')
-  if (proof.claims.htm !== request.method) return wrong('proof_method_mismatch')
+  if (typeof alg !== 'string' || !PROOF_ALGORITHMS.includes(alg)) {
+    refuse('proof_algorithm_forbidden')
+  }
+  if (!isKeyOfProof(jwk, alg, proof)) refuse('proof_key_invalid')
+  if (!verify(proof, jwk, alg)) refuse('proof_signature_invalid')
+  if (proof.claims.htm !== request.method) refuse('proof_method_mismatch')
   const url = readUrl(String(proof.claims.htu))
   const path = plainPath(request.target.split('?')[0] ?? '')
-  const isUrl = url && url.path === path && url.origin === originOf(possession)
-  if (!isUrl) return wrong('proof_url_mismatch')
-  const nonceCode = checkNonce(proof.claims.nonce, possession)
-  if (nonceCode !== undefined) return wrong(nonceCode)
-  if (!isInTime(proof.claims, possession)) return wrong('proof_expired')
+  if (!url || url.path !== path || url.origin !== originOf(asked, rule)) {
+    refuse('proof_url_mismatch')
+  }
+  checkNonce(proof.claims.nonce, asked)
+  if (!isInTime(proof.claims, asked)) refuse('proof_expired')
   const digest = createHash('sha256').update(token).digest('base64url')
-  if (proof.claims.ath !== digest) return wrong('proof_token_mismatch')
+  if (proof.claims.ath !== digest) refuse('proof_token_mismatch')
   const own = thumbprint(jwk) ?? ''
-  if (own !== key) return wrong('proof_key_mismatch')
+  if (own !== key) refuse('proof_key_mismatch')
   const use = JSON.stringify([own, proof.claims.jti, `${url.origin}${url.path}`])
-  return { ok: true, method: 'dpop', thumbprint: own, use, issued: Number(proof.claims.iat) }
+  return { possession: 'dpop', proof: { use, issued: Number(proof.claims.iat) } }
 }
 
 /** The SHA-256 of a certificate in base64url, also if it is written in hex. */
@@ -145,36 +138,44 @@ function certificateHash(sha256: string | undefined): string | undefined {
   return Buffer.from(sha256, 'hex').toString('base64url')
 }
 
-function checkCertificate({ request }: PossessionCase, hash: Json | undefined): Possession {
-  const { certificate } = request
-  if (!certificate?.presented || !certificate.verified || certificate.revoked)
-    return { ok: false, code: 'certificate_missing' }
-  if (typeof hash !== 'string' || certificateHash(certificate.sha256) !== hash) {
-    return { ok: false, code: 'certificate_mismatch' }
+function checkCertificate({ certificate }: Request, hash: Json | undefined): Possession {
+  if (!certificate?.presented || !certificate.verified || certificate.revoked) {
+    refuse('certificate_missing')
   }
-  return { ok: true, method: 'mtls' }
+  const isSame = typeof hash === 'string' && certificateHash(certificate.sha256) === hash
+  return isSame ? { possession: 'mtls' } : refuse('certificate_mismatch')
 }
 
 /**
  * Checks that the sender has the key that the token is bound to, if it is bound to one. It does not look whether the proof
  * was used before.
  */
-export function checkPossession(possession: PossessionCase): Possession {
-  const { cnf, scheme, required, bearerProof } = possession
+export function checkPossession(
+  asked: Asked,
+  rule: Rule | undefined,
+  issuer: Issuer,
+  { scheme, token }: Credential,
+  { cnf }: JsonObject,
+): Possession {
   if (cnf === undefined) {
-    if (scheme === 'DPoP') return { ok: false, code: 'token_not_bound' }
-    return required ? { ok: false, code: 'possession_required' } : { ok: true }
+    if (scheme === 'DPoP') refuse('token_not_bound')
+    const isRequired = [issuer, rule].some((each) => each?.possession === 'required')
+    return isRequired ? refuse('possession_required') : { possession: 'bearer' }
   }
   const [member, ...others] = isObject(cnf) ? Object.keys(cnf) : []
   const value = isObject(cnf) && member !== undefined ? cnf[member] : undefined
   const isKnown = member === 'jkt' || member === 'jwk' || member === 'x5t#S256'
-  if (!isKnown || others.length > 0) return { ok: false, code: 'confirmation_unsupported' }
+  if (!isKnown || others.length > 0) refuse('confirmation_unsupported')
   if (member === 'x5t#S256') {
-    if (scheme === 'DPoP') return { ok: false, code: 'token_not_bound' }
-    return checkCertificate(possession, value)
+    if (scheme === 'DPoP') refuse('token_not_bound')
+    return checkCertificate(asked.request, value)
   }
-  if (scheme === 'Bearer' && !bearerProof) return { ok: false, code: 'token_bound' }
-  if (member === 'jkt') return checkProof(possession, typeof value === 'string' ? value : undefined)
+  const isAgentic = issuer.profileName === 'agentic-jwt'
+  const takesBearer = isAgentic && issuer.agenticForms.includes('bearer-proof')
+  if (scheme === 'Bearer' && !takesBearer) refuse('token_bound')
+  if (member === 'jkt') {
+    return checkProof(asked, rule, token, typeof value === 'string' ? value : undefined)
+  }
   const isKey = isObject(value) && algorithmOfKey(value, PROOF_ALGORITHMS) !== undefined
-  return checkProof(possession, isKey ? thumbprint(value) : undefined)
+  return checkProof(asked, rule, token, isKey ? thumbprint(value) : undefined)
 }

@@ -77,7 +77,7 @@ export function checkScopes(
 }
 
 /** If scopes come from grants alone, a new token does not help. */
-function missing(issuer: Issuer): string {
+export function missing(issuer: Issuer): string {
   return issuer.scopesFrom === 'grants' ? 'grant_missing' : 'scope_missing'
 }
 

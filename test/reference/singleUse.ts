@@ -1,8 +1,8 @@
 /** The stage `replay`: tokens that are accepted once, and DPoP proofs (docs/possession.md, "Replay"). */
-import type { Identity } from './identity.ts'
-import type { Policy } from './policy.ts'
+import type { Asked } from './asked.ts'
 import type { Rule } from './rule.ts'
-import { refuse, type World } from './types.ts'
+import { refuse } from './types.ts'
+import type { Verified } from './verification.ts'
 
 /** A proof: the key of its record in `World.usedProofs`, and its `iat`. */
 export interface Proof {
@@ -11,23 +11,15 @@ export interface Proof {
 }
 
 /** Uses up the token on a rule with `single_use`, or else the proof; in shadow mode it only looks. */
-export function checkReplay(
-  rule: Rule,
-  identity: Identity,
-  proof: Proof | undefined,
-  policy: Policy,
-  world: World,
-  now: number,
-  counts: boolean,
-): void {
+export function checkReplay(asked: Asked, rule: Rule, { identity, proof }: Verified): void {
+  const { world, request } = asked
+  const counts = rule.mode === 'enforce'
   if (rule.singleUse) {
     if (world.unavailable.replays) refuse('single_use_unavailable')
     const key = [identity.issuer.issuer, identity.claims.jti as string].join('\n')
     const until = (identity.claims.exp as number) + KEPT
-    use(world.usedTokens, key, until, now, counts, 'token_replayed')
-    return
-  }
-  if (rule.replay === 'exact') checkProofUse(policy, proof, world, now, counts)
+    use(world.usedTokens, key, until, request.now, counts, 'token_replayed')
+  } else if (rule.replay === 'exact') checkProofUse(asked, proof, counts)
 }
 
 /** How long a record is kept after the token has expired, or the proof is too old, in seconds. */
@@ -47,16 +39,14 @@ function use(
   if (now < before * 1000) refuse(replayed)
 }
 
-/** Uses up the proof. `now` is in milliseconds. */
+/** Uses up the proof. */
 export function checkProofUse(
-  policy: Policy,
+  { policy, world, request }: Asked,
   proof: Proof | undefined,
-  world: World,
-  now: number,
   counts: boolean,
 ): void {
   if (proof === undefined) return
   if (world.unavailable.replays) refuse('replay_unavailable')
   const until = proof.issued + policy.gate.proofMaxAge + KEPT
-  use(world.usedProofs, proof.use, until, now, counts, 'proof_replayed')
+  use(world.usedProofs, proof.use, until, request.now, counts, 'proof_replayed')
 }

@@ -1,30 +1,26 @@
 /** Revocations, statuses of agents, approval and throttles (docs/revocation.md, docs/agent-registry.md). */
 import { approvedValues } from './agentic.ts'
+import type { Asked } from './asked.ts'
 import type { Identity } from './identity.ts'
 import { takeFromBucket } from './limits.ts'
 import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
 import { issuedAt } from './token.ts'
 import { type AgentStanding, agentKey, type Revocation, refuse, type World } from './types.ts'
+import { presentSecond } from './values.ts'
+import type { Verified } from './verification.ts'
 
 /** A verified token, for whom revocations are looked up. */
-export interface Caller {
-  identity: Identity
-  /** The `kid` of the key that verified the token. */
-  kid: string | undefined
-}
+type Caller = Pick<Verified, 'identity' | 'kid'>
 
 const MINUTE = 60
 
-/** Refuses a token that is revoked, and an agent that may not call. `now` is in seconds. */
-export function checkStanding(
-  policy: Policy,
-  rule: Rule | undefined,
-  caller: Caller,
-  world: World,
-  now: number,
-): void {
-  checkRevocations(policy, caller, world, now)
+/** Refuses a token that is revoked, and an agent that may not call. */
+export function checkStanding(asked: Asked, rule: Rule | undefined, caller: Caller): void {
+  const { policy, world, request } = asked
+  if (world.unavailable.revocations) refuse('revocations_unavailable')
+  if (isRevoked(asked, caller)) refuse('token_revoked')
+  const now = presentSecond(request)
   const { identity } = caller
   const standing = standingOf(policy, world, identity.issuer.issuer, identity.id)
   const actors = identity.actors.map((actor) => standingOf(policy, world, actor.issuer, actor.sub))
@@ -42,14 +38,9 @@ export function checkStanding(
   if (isApproved) checkApprovedValues(identity, standing)
 }
 
-/** Refuses a token that an entry of the set covers. `now` is in seconds. */
-function checkRevocations(policy: Policy, caller: Caller, world: World, now: number): void {
-  if (world.unavailable.revocations) refuse('revocations_unavailable')
-  if (isRevoked(policy, caller, world, now)) refuse('token_revoked')
-}
-
 /** Whether an entry of the set covers the token. */
-export function isRevoked(policy: Policy, caller: Caller, world: World, now: number): boolean {
+export function isRevoked({ policy, world, request }: Asked, caller: Caller): boolean {
+  const now = presentSecond(request)
   return world.revocations.some((entry) => {
     const isLifted = entry.id !== undefined && policy.gate.lift.includes(entry.id)
     const isOver = entry.expires !== undefined && entry.expires <= now
@@ -109,19 +100,15 @@ function checkApprovedValues(identity: Identity, standing: AgentStanding): void 
   if (isChanged(standing.keys, values.key)) refuse('agent_key_changed')
 }
 
-/** Counts a request of a throttled agent, over all rules, and of throttled actors. `now` is in milliseconds. */
-export function checkThrottle(
-  policy: Policy,
-  { identity }: Caller,
-  world: World,
-  now: number,
-): void {
+/** Counts a request of a throttled agent, over all rules, and of throttled actors. */
+export function checkThrottle({ policy, world, request }: Asked, { identity }: Caller): void {
   const agents = [{ issuer: identity.issuer.issuer, sub: identity.id }, ...identity.actors]
   for (const { issuer, sub } of agents) {
     const throttle = standingOf(policy, world, issuer, sub)?.throttle
     if (throttle === undefined) continue
     const key = ['throttle', issuer, sub].join('\n')
-    const isAllowed = !world.unavailable.limits && takeFromBucket(world, key, throttle, MINUTE, now)
+    const isAllowed =
+      !world.unavailable.limits && takeFromBucket(world, key, throttle, MINUTE, request.now)
     if (!isAllowed) refuse('agent_throttled')
   }
 }

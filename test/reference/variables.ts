@@ -1,25 +1,18 @@
 /** What a condition may read (docs/configuration/conditions.md, "Variables"). */
+import type { Asked } from './asked.ts'
 import type { Variables } from './conditions.ts'
 import { callerOf } from './headers.ts'
-import type { Identity } from './identity.ts'
 import type { Parameters } from './parameters.ts'
-import type { Policy } from './policy.ts'
-import type { Request } from './types.ts'
-
-/** The parts of a request that a condition may read. */
-export interface Readable {
-  request: Request
-  host: string
-  path: string
-  params: Record<string, string>
-  parameters: Parameters
-  identity: Identity
-  step: string | undefined
-}
+import type { Route } from './route.ts'
+import type { Verified } from './verification.ts'
 
 /** The variables of a condition. What is not known is left out. */
-export function variablesOf(policy: Policy, readable: Readable): Variables {
-  const { request, host, path, params, parameters, identity, step } = readable
+export function variablesOf(
+  { policy, request, host }: Asked,
+  { path, params }: Route,
+  parameters: Parameters,
+  { identity, step }: Verified,
+): Variables {
   const [actor] = identity.actors
   const ip = callerOf(policy, request)
   return {
@@ -28,13 +21,13 @@ export function variablesOf(policy: Policy, readable: Readable): Variables {
       id: identity.id,
       name: identity.name,
       issuer: identity.issuer.issuer,
-      ...(identity.subject !== undefined && { subject: identity.subject }),
-      ...(identity.client !== undefined && { client_id: identity.client }),
-      ...(identity.type !== undefined && { type: identity.type }),
+      subject: identity.subject,
+      client_id: identity.client,
+      type: identity.type,
       types: identity.types,
-      ...(identity.workflow !== undefined && { workflow_id: identity.workflow }),
-      ...(step !== undefined && { step }),
-      ...(actor !== undefined && { actor: { sub: actor.sub, issuer: actor.issuer } }),
+      workflow_id: identity.workflow,
+      step,
+      actor,
       depth: identity.actors.length,
       scopes: identity.scopes,
     },
@@ -45,12 +38,12 @@ export function variablesOf(policy: Policy, readable: Readable): Variables {
       params,
       headers: parameters.headers,
       query: parameters.query,
-      ...(ip !== undefined && { ip }),
-      ...(request.country !== undefined && { country: request.country }),
-      ...(request.asn !== undefined && { asn: request.asn }),
-      ...(request.colo !== undefined && { colo: request.colo }),
-      ...(request.tls !== undefined && { tls: request.tls }),
-      ...(request.botScore !== undefined && { bot_score: request.botScore }),
+      ip,
+      country: request.country,
+      asn: request.asn,
+      colo: request.colo,
+      tls: request.tls,
+      bot_score: request.botScore,
     },
     now: request.now,
   }
