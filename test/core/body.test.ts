@@ -94,17 +94,6 @@ describe('the time for a body', () => {
     expect(seen).toEqual([{ ok: false, reason: 'too_slow' }])
     expect(cancelled).toHaveBeenCalledOnce()
   })
-
-  it.each(['before', 'after'] as const)('(%s it is up) a sender may go away', async (when) => {
-    const { body, send, breakOff } = byHand()
-    const seen = reading(body)
-    send('abc')
-    await vi.advanceTimersByTimeAsync(when === 'before' ? 50 : MS)
-    // A stream that was cancelled takes no error any more.
-    breakOff()
-    await vi.advanceTimersByTimeAsync(0)
-    expect(seen).toEqual([{ ok: false, reason: when === 'before' ? 'broken' : 'too_slow' }])
-  })
 })
 
 describe('a signal', () => {

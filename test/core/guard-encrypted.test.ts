@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
-import { ISSUER, NOW, RESOURCE } from '../kit/facts.ts'
+import { ISSUER, RESOURCE } from '../kit/facts.ts'
 import { startLine } from '../kit/line.ts'
 import { keys, TOKEN } from '../line-cases.ts'
 import { ENV, policy } from '../policy/support.ts'
@@ -105,16 +105,6 @@ describe('a warm encrypted token', () => {
     expect(await ask('/docs/1', token)).toBe('passed')
     expect(opened()).toBe(0)
     expect(line.kept()).toEqual([token])
-  })
-
-  it('is refused while it is revoked, and from its expiry on', async () => {
-    const token = await warm()
-    const lift = await line.revoke('token', 'token-1')
-    for (const one of [token, TOKEN]) expect(await ask('/docs/1', one)).toBe('token_revoked')
-    await lift()
-    expect(await ask('/docs/1', token)).toBe('passed')
-    line.clock.at = (NOW + 605) * 1000
-    expect(await ask('/docs/1', token)).toBe('token_expired')
   })
 
   it('vouches for nothing else: not for the token inside, nor for another around it', async () => {

@@ -83,14 +83,4 @@ describe('nothing is kept', () => {
     expect(late).toBe('token_expired_during_request')
     expect(line.kept()).toEqual([])
   })
-
-  it('where a stage fails unexpectedly', async () => {
-    const includedBy = () => {
-      throw new Error('broken')
-    }
-    const broken = { ...POLICY, includedBy }
-    expect((await line.ask(broken, '/docs/1', TOKEN)).code).toBe('unavailable')
-    expect(line.kept()).toEqual([])
-    expect(line.errors.splice(0)).toHaveLength(1)
-  })
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isExactText, jsonText, own, parseJson, parseJsonObject } from '../../src/gate/base/json.ts'
+import { isExactText, jsonText, parseJson, parseJsonObject } from '../../src/gate/base/json.ts'
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import { tries } from '../kit/property.ts'
 
@@ -12,9 +12,7 @@ const LONG = ' '.repeat(LIMITS.tokenLength)
 
 describe('parseJsonObject', () => {
   it.each([
-    ' {\n"a" : [1, {"a": 2}, {"a": 3}] } ',
     '{"a":"a","b":"a","c":["a","a"]}',
-    '{"a":"{\\"a\\":1,","b":"\\\\","c":"]}"}',
     '{"a":1,"A":2,"á":3,"a\\u0301":4}',
     '{"constructor":2,"toString":3,"a":"__proto__","b":["__proto__"]}',
     nested(LIMITS.jsonDepth),
@@ -24,21 +22,15 @@ describe('parseJsonObject', () => {
   })
 
   it.each([
-    '',
     '[]',
-    '{',
     '{}{}',
-    '{"a":NaN}',
     '{"a":"\n"}',
     '\ufeff{}',
-    '{"a":1,"a":1}',
     '{"a":1,"\\u0061":2}',
     '{"\\"":1,"\\u0022":2}',
     '{"a":[{"b":{"c":1,"c":2}}]}',
     '{"a":"}","a":2}',
     '{"":1,"":2}',
-    '{:1}',
-    '"a":1',
     '{"a":"b":1}',
     '{"a":[{"__proto__":{"b":1}}]}',
     '{"\\u005f_proto__":null}',
@@ -68,10 +60,6 @@ describe('parseJsonObject', () => {
 })
 
 describe('parseJson', () => {
-  it.each(['[]', '[{"a":1},{"a":2}]', '1', '"a"', 'null', '{"a":{"b":1}}'])('takes %s', (text) => {
-    expect(parseJson(text)).toEqual(JSON.parse(text))
-  })
-
   it.each(['', '[', '[{"a":1,"a":2}]', '[[{"__proto__":1}]]'])('refuses %s', (text) => {
     expect(parseJson(text)).toBeUndefined()
   })
@@ -114,46 +102,9 @@ describe('a number', () => {
       expect(parseJson(`${blank}[${number},"${number}"]`)).toEqual([Number(number), number])
   })
 
-  it('that no double is makes JSON of nothing that is none', () => {
-    for (const number of INEXACT)
-      for (const broken of [
-        `0${number}`,
-        `${number}.1.2`,
-        `+${number}`,
-        `--${number}`,
-        `${number}-1`,
-      ])
-        for (const blank of ['', LONG]) expect(parseJson(`${blank}[${broken}]`)).toBeUndefined()
-  })
-
-  it('of any double is exact in each spelling of it', () => {
-    fc.assert(
-      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
-        for (const text of [String(number), number.toExponential(), JSON.stringify(number)])
-          expect([text, isExactText(text), parseJson(` ${text}`)]).toEqual([
-            text,
-            true,
-            Number(text),
-          ])
-      }),
-      tries(100),
-    )
-  })
-
   it('that is infinite is read back as one that is not exact', () => {
     expect(JSON.parse(jsonText({ a: [parseJson('1e400'), parseJson('-1e400'), 1.5] }))).toEqual({
       a: [Number.MAX_VALUE, Number.MAX_VALUE, 1.5],
     })
   })
-})
-
-it.each([
-  ['{}', '__proto__', undefined],
-  ['{}', 'constructor', undefined],
-  ['{}', 'hasOwnProperty', undefined],
-  ['{"__proto__":{"x":1}}', 'x', undefined],
-  ['{"__proto__":2}', '__proto__', 2],
-  ['{"hasOwnProperty":1,"x":2}', 'x', 2],
-])('own(%s, %s)', (text, name, value) => {
-  expect(own(JSON.parse(text), name)).toBe(value)
 })

@@ -1,45 +1,15 @@
 import { expect, it } from 'vitest'
-import {
-  ambiguousParameter,
-  hasAccessToken,
-  methodsNamed,
-  queryValues,
-} from '../../src/gate/base/query.ts'
-
-it.each([
-  ['', []],
-  ['?a=1', ['1']],
-  ['?a=1&b=2&a=3', ['1', '3']],
-  ['?%61=1', ['1']],
-  ['?a', ['']],
-  ['?A=1', []],
-  ['?b=a=1', []],
-  ['?a=x=y', ['x=y']],
-  ['?a=x+y%2B', ['x y+']],
-  ['?a=%EF%BB%BFx', ['\ufeffx']],
-  ['?a=%FF', ['%FF']],
-])('queryValues(%j, a)', (query, values) => {
-  expect(queryValues(query, 'a')).toEqual(values)
-})
+import { ambiguousParameter, hasAccessToken, methodsNamed } from '../../src/gate/base/query.ts'
 
 it.each([
   ['?user_id=1&user=2&id=3', undefined],
-  ['?q[user_id]=1', undefined],
   ['?user_id=%0A', 'user_id'],
-  ['?q=%0A', undefined],
   ['?userId=1', 'user_id'],
-  ['?user[id=1', 'user_id'],
   ['?user-id=1', 'user_id'],
   ['?[]=1', 'user_id'],
-  ['?plan.b=1', 'plan'],
-  ['?q=1]=2', 'user_id'],
   ['?q==%5d=2', 'user_id'],
-  ['?q]=1&r=2', undefined],
-  ['?q=1]&r=2', undefined],
   ['?q=%', 'user_id'],
   [`?${'&'.repeat(100)}`, 'user_id'],
-  ['?_=1', undefined],
-  ['?&&=&', undefined],
 ])('ambiguousParameter(%j, [user_id, plan]) is %j', (query, name) => {
   expect(ambiguousParameter(query, ['user_id', 'plan'])).toBe(name)
   expect(ambiguousParameter(query, [])).toBeUndefined()

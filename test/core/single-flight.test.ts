@@ -117,36 +117,6 @@ describe('fresh readings of one name', () => {
     expect(readings).toHaveLength(2)
   })
 
-  it('begin after whoever gets them has come', async () => {
-    const { readings, ask, turn } = startReadings()
-    const first = ask()
-    const second = ask()
-    readings[0]?.resolve(1)
-    await turn()
-    const third = ask()
-    readings[1]?.resolve(2)
-    expect(await second).toBe(2)
-    await turn()
-    readings[2]?.resolve(3)
-    expect([await first, await third]).toEqual([1, 3])
-  })
-
-  it('fail for all who share one, and for nobody else', async () => {
-    const { readings, ask, turn } = startReadings()
-    const first = ask()
-    const others = [ask(), ask()]
-    readings[0]?.reject(new Error('first'))
-    await expect(first).rejects.toThrow('first')
-    await turn()
-    readings[1]?.reject(new Error('second'))
-    for (const one of await Promise.allSettled(others)) {
-      expect(one).toMatchObject({ status: 'rejected', reason: new Error('second') })
-    }
-    const later = ask()
-    readings[2]?.resolve(3)
-    expect(await later).toBe(3)
-  })
-
   it('are begun anew for those who wait where the request of one has ended', async () => {
     const { readings, ask, turn } = startReadings()
     const gone = new Error('This promise was created by a request that has since ended')

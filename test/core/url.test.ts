@@ -6,58 +6,15 @@ import { tries } from '../kit/property.ts'
 
 describe('canonicalPath', () => {
   it.each([
-    ['/%41%7a%30%2d%5f%7E', '/Az0-_~'],
-    ['/%2e%2e%2e', '/...'],
-    ['/.well-known/x', '/.well-known/x'],
-    ['/%e2%82%ac', '/%E2%82%AC'],
-    ['/%ef%bb%bf', '/%EF%BB%BF'],
-    ['/a%2fb', '/a%2Fb'],
-    ['/%3f%23%3a', '/%3F%23%3A'],
-    ['/%25zz', '/%25zz'],
-    ['/%25/61', '/%25/61'],
-    ["/a:b@c=d,e+f!$&'()*", "/a:b@c=d,e+f!$&'()*"],
-    ['/m/x:generate|[1]', '/m/x:generate|[1]'],
-    [`/${'a'.repeat(LIMITS.pathLength - 1)}`, `/${'a'.repeat(LIMITS.pathLength - 1)}`],
-  ])('reads %.40s as %.40s', (raw, path) => {
-    expect(canonicalPath(raw)).toEqual({ ok: true, value: path })
-  })
-
-  it.each([
     ['too long', `/${'a'.repeat(LIMITS.pathLength)}`],
     ['character', 'a'],
-    ['character', '/a;b'],
-    ['character', '/a\\b'],
     ['character', '/a b'],
-    ['character', '/\x7f'],
-    ['character', '/ä'],
-    ['character', '/\u2024\u2024/a'],
-    ['character', '/\ud800'],
-    ['character', '/a?b'],
     ['character', '/^'],
-    ['escape', '/%'],
-    ['escape', '/a%2'],
-    ['escape', '/%u002e'],
-    ['escape', '/%5c'],
-    ['escape', '/%2561'],
     ['escape', '/%252F'],
-    ['escape', '/%25%36%31'],
-    ['utf-8', '/%c0%ae'],
     ['utf-8', '/%e0%80%ae'],
-    ['utf-8', '/%fe%ff'],
-    ['utf-8', '/%e2%82/%ac'],
-    ['utf-8', '/%ed%a0%80'],
-    ['utf-8', '/%f4%90%80%80'],
     ['control character', '/%00'],
-    ['control character', '/%0a'],
-    ['control character', '/%7f'],
-    ['control character', '/%c2%9f'],
     ['empty segment', '//'],
-    ['empty segment', '/a//b'],
-    ['dot segment', '/a/.'],
     ['dot segment', '/%2e'],
-    ['dot segment', '/.%2e/a'],
-    ['dot segment', '/a%2f..'],
-    ['dot segment', '/..%2fa'],
   ])('refuses (%s) %.40j', (reason, raw) => {
     expect(canonicalPath(raw)).toEqual({ ok: false, reason })
   })

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../src/gate/base/limits.ts'
 import { fail, ok } from '../../src/gate/base/result.ts'
 import {
   createLimits,
@@ -89,18 +87,6 @@ describe('an exact limit', () => {
   })
 })
 
-describe('the objects of all names', () => {
-  it('are at most 256, and have like parts', () => {
-    const counts = new Map<string, number>()
-    for (let i = 0; i < 25_600; i++) {
-      const name = limiterOf(createHash('sha256').update(`${i}`).digest('base64url'))
-      counts.set(name, (counts.get(name) ?? 0) + 1)
-    }
-    expect(counts.size).toBe(256)
-    expect(Math.max(...counts.values())).toBeLessThan(200)
-  })
-})
-
 describe('a refusal', () => {
   const SECOND = {
     kind: 'exact',
@@ -157,13 +143,6 @@ describe('a refusal', () => {
     expect(await take()).toBe(false)
   })
 
-  it('is by the numbers of the rule as they are now', async () => {
-    const { take } = counting()
-    const one = (daily: number) => ({ ...SECOND, quotas: { daily } })
-    expect([await take('a', one(1)), await take('a', one(1))]).toEqual([true, false])
-    expect(await take('a', one(2))).toBe(true)
-  })
-
   it('is asked again after ten seconds, and where the clock went back', async () => {
     const { take, asked, pass } = counting()
     const daily: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 1 } }
@@ -197,17 +176,6 @@ describe('a refusal', () => {
     await limits.take(SECOND, 'a', false)
     expect(asked()).toBe(5)
     expect(peeking(limits).remembered).toBeUndefined()
-  })
-
-  it('is remembered of the names that were refused last', async () => {
-    const { limits, take } = counting()
-    const daily: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 1 } }
-    for (let i = 0; i <= LIMITS.rememberedRefusals; i++) {
-      await take(`${i}`, daily)
-      await take(`${i}`, daily)
-    }
-    expect(limits.remembered?.(daily, '0')).toBeUndefined()
-    expect(limits.remembered?.(daily, '1')).toMatchObject({ ok: false })
   })
 })
 

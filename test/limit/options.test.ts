@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
-import { workerEnv } from '../../src/gate/policy/reading/env.ts'
 import { showPolicy } from '../../src/gate/policy/show.ts'
 import { CHAT, ENV, GATE, mistakes, policy, rule } from '../policy/support.ts'
 
@@ -92,9 +91,4 @@ describe('GATE.address_limit', () => {
       expected.map((one) => expect.stringContaining(one)),
     )
   })
-})
-
-it('a rate limiting binding is what can be asked', () => {
-  const env = workerEnv({ RL: { limit() {} }, KV: { get() {}, put() {} }, TEXT: 'limit' })
-  expect(['RL', 'KV', 'TEXT', 'NONE'].filter((name) => env.has('ratelimit', name))).toEqual(['RL'])
 })

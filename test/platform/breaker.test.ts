@@ -86,13 +86,3 @@ it('takes an error for no answer, and for no delay', async () => {
   expect(await callFor(0, fails)).toBe('Error: down')
   expect(breaker.isLate('one')).toBe(true)
 })
-
-it('remembers so many late dependencies only', async () => {
-  const { breaker } = start()
-  for (let i = 0; i <= 1_024; i++) breaker.suspect(String(i))
-  expect([breaker.isLate('0'), breaker.isLate('1'), breaker.isLate('1024')]).toEqual([
-    false,
-    true,
-    true,
-  ])
-})

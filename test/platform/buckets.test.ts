@@ -10,16 +10,6 @@ const start = (most = 1_000) => {
   return { clock, takes }
 }
 
-it('gives out what it holds, and no more', () => {
-  const { takes } = start()
-  expect(takes('a', 'a', 'a', 'a')).toEqual([true, true, false, false])
-})
-
-it('counts each name by itself', () => {
-  const { takes } = start()
-  expect(takes('a', 'a', 'a', 'b', 'b', 'b')).toEqual([true, true, false, true, true, false])
-})
-
 it('gives one back per interval, whoever keeps asking, and never more than it holds', () => {
   const { clock, takes } = start()
   takes('a', 'a')

@@ -77,16 +77,6 @@ describe('possession and replay', () => {
     expect(warned({ match, replay })).toEqual(expected)
   })
 
-  it.each([{ possession: 'required' }, { replay: 'window' }])(
-    '%j is not for a public rule',
-    (keys) => {
-      const rule = { match: 'GET /x', access: 'public', ...keys }
-      expect(mistakes({ ROUTES: [rule] })).toEqual([
-        expect.stringMatching(/: has no effect on a public rule, which reads no token; remove it$/),
-      ])
-    },
-  )
-
   it('warns where proofs are expected and cannot be recorded', () => {
     const missing = [expect.stringMatching(/REPLAYS.*503 `replay_unavailable`/)]
     const required = { possession: 'required' }

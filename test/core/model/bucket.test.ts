@@ -1,12 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  forgottenAt,
-  NOTHING_SPENT,
-  type Quotas,
-  type Spent,
-  takeOne,
-} from '../../../src/gate/model/limit.ts'
+import { NOTHING_SPENT, type Quotas, type Spent, takeOne } from '../../../src/gate/model/limit.ts'
 import { tries } from '../../kit/property.ts'
 
 const DAY = 86_400_000
@@ -56,17 +50,6 @@ describe('a bucket', () => {
     expect(times(20, () => take(NOON + later))).toBe(more)
   })
 
-  it('refills nothing while a clock goes back, nor twice when it comes again', () => {
-    const { take } = counting(TEN)
-    times(10, () => take(NOON))
-    expect(take(NOON - DAY).ok).toBe(false)
-    expect(take(NOON - 1).ok).toBe(false)
-    expect(take(NOON + 5_999).ok).toBe(false)
-    expect(times(5, () => take(NOON + 6_000))).toBe(1)
-    expect(times(5, () => take(NOON - DAY / 2))).toBe(0)
-    expect(times(5, () => take(NOON + 11_999))).toBe(0)
-  })
-
   it.each([DAY + 1, 365 * DAY])(
     'stays shut for no longer after a clock was %i ms ahead',
     (ahead) => {
@@ -78,49 +61,6 @@ describe('a bucket', () => {
       expect(times(20, () => take(NOON + 66_000))).toBe(10)
     },
   )
-})
-
-describe('a day', () => {
-  it('is one of UTC, and begins anew', () => {
-    const { take } = counting({ daily: 3 })
-    expect(take(NOON)).toEqual({ ok: true, value: { day: { left: 2, reset: 43_200 } } })
-    expect(times(5, () => take(NOON + 1))).toBe(2)
-    const last = NOON + DAY / 2 - 1
-    expect(take(last)).toEqual({
-      ok: false,
-      reason: { day: { left: 0, reset: 1 }, retryAfter: 1 },
-    })
-    expect(times(5, () => take(last + 1))).toBe(3)
-  })
-
-  it('stands beside a bucket: what is refused by one counts for neither', () => {
-    const { take } = counting({ ...TEN, daily: 12 })
-    expect(times(20, () => take(NOON))).toBe(10)
-    expect(times(20, () => take(NOON + 60_000))).toBe(2)
-    expect(take(NOON + 60_000)).toEqual({
-      ok: false,
-      reason: {
-        bucket: { left: 8, reset: 12 },
-        day: { left: 0, reset: 43_140 },
-        retryAfter: 43_140,
-      },
-    })
-  })
-})
-
-describe('what was spent', () => {
-  it.each<[string, Quotas, number, number]>([
-    ['a bucket, when it is full', TEN, 5, NOON + 30_000],
-    ['a day, when it is over', { daily: 9 }, 1, NOON + DAY / 2],
-    ['both, when both are', { ...TEN, daily: 9 }, 5, NOON + DAY / 2],
-  ])('may be forgotten: %s', (_, quotas, used, end) => {
-    const count = counting(quotas)
-    times(used, () => count.take(NOON))
-    expect(forgottenAt(count.spent())).toBe(end)
-    expect(count.take(end, { spend: false })).toEqual(
-      takeOne(NOTHING_SPENT, quotas, { time: end, spend: false }).outcome,
-    )
-  })
 })
 
 describe('over any times', () => {
@@ -230,35 +170,6 @@ describe('over any times', () => {
           }
         },
       ),
-      tries(100),
-    )
-  })
-
-  it('rules may change at any time, and nothing is negative or without end', () => {
-    const quotas = fc.record(
-      { bucket: fc.record({ limit, period }), daily: limit },
-      { requiredKeys: [] },
-    )
-    fc.assert(
-      fc.property(fc.array(fc.tuple(quotas, fc.integer({ min: -DAY, max: DAY }))), (calls) => {
-        const count = counting({})
-        let time = NOON
-        for (const [by, step] of calls) {
-          time += step
-          const outcome = count.take(time, { by })
-          const { bucket, day } = outcome.ok ? outcome.value : outcome.reason
-          for (const left of [bucket, day]) {
-            if (!left) continue
-            expect(left.left).toBeGreaterThanOrEqual(0)
-            expect(left.reset).toBeLessThanOrEqual(86_400)
-          }
-          const { owed, used, at } = count.spent()
-          expect(Number.isSafeInteger(owed) && owed >= 0 && used >= 0).toBe(true)
-          expect(forgottenAt(count.spent()) - at).toBeLessThanOrEqual(DAY)
-          // A day at most, and one at most that a clock may have to catch up with.
-          if (!outcome.ok) expect(outcome.reason.retryAfter).toBeLessThanOrEqual(2 * 86_400)
-        }
-      }),
       tries(100),
     )
   })

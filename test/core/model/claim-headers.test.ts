@@ -39,12 +39,6 @@ describe('the value of a claim in a header', () => {
     expect(of(Array(2_049).fill('x'))).toBeNull()
   })
 
-  it('is found by a path of own members', () => {
-    expect(value({ org: { id: 'acme' } }, 'org', 'id')).toBe('acme')
-    expect(value({ org: {} }, 'org', 'constructor')).toBeUndefined()
-    expect(value({ org: 'acme' }, 'org', 'length')).toBeUndefined()
-  })
-
   it('is another for another claim, and visible ASCII', () => {
     const list = fc.array(fc.string({ unit: anyCharacter, maxLength: 4 }), {
       minLength: 1,

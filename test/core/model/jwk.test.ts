@@ -1,9 +1,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../../src/gate/base/json.ts'
-import { LIMITS } from '../../../src/gate/base/limits.ts'
 import { ALGORITHMS, type Algorithm } from '../../../src/gate/model/issuer.ts'
-import { publicKeyOf, secretMember } from '../../../src/gate/model/jwk.ts'
+import { publicKeyOf } from '../../../src/gate/model/jwk.ts'
 
 const pair = (type: 'ec' | 'rsa' | 'ed25519' | 'x25519' | 'ed448', options: object = {}) =>
   generateKeyPairSync(type as 'ec', options as { namedCurve: string })
@@ -11,7 +10,6 @@ const jwkOf = (...of: Parameters<typeof pair>) => pair(...of).publicKey.export({
 
 const P256 = jwkOf('ec', { namedCurve: 'P-256' })
 const P384 = jwkOf('ec', { namedCurve: 'P-384' })
-const P521 = jwkOf('ec', { namedCurve: 'P-521' })
 const RSA = jwkOf('rsa', { modulusLength: 2048 })
 const ED25519 = jwkOf('ed25519')
 const PRIVATE = pair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
@@ -39,21 +37,14 @@ const READ: readonly (readonly [
   algorithm: Algorithm,
   algorithms?: readonly Algorithm[],
 ])[] = [
-  ['P-384', P384, 'ES384'],
-  ['P-521', P521, 'ES512'],
   ['RSA by the first of the list it fits', RSA, 'PS384', ['ES256', 'PS384', 'RS256']],
   ['RSA by its alg', { ...RSA, alg: 'RS256' }, 'RS256', ['PS384', 'RS256']],
   ['RSA with the smallest modulus', { ...RSA, n: modulus(2048) }, 'RS256'],
-  ['RSA with the largest modulus', { ...RSA, n: modulus(16_384) }, 'RS256'],
   ['RSA with e = 3', { ...RSA, e: 'Aw' }, 'RS256'],
-  ['RSA with e of 4 bytes', { ...RSA, e: '_____w' }, 'RS256'],
-  ['Ed25519 by that name', { ...ED25519, alg: 'Ed25519' }, 'Ed25519'],
   ['Ed25519 by its old name', { ...ED25519, alg: 'EdDSA' }, 'Ed25519'],
   ['ML-DSA-65', akp('ML-DSA-65', 1952), 'ML-DSA-65'],
-  ['key_ops with verify', { ...P256, key_ops: ['sign', 'verify'] }, 'ES256'],
   ['members nobody knows', { ...P256, x5c: ['x'], ext: true, nbf: 1 }, 'ES256'],
   ['an empty kid', { ...P256, kid: '' }, 'ES256'],
-  ['the longest kid', { ...P256, kid: 'k'.repeat(LIMITS.kidLength) }, 'ES256'],
 ]
 
 it.each([
@@ -71,38 +62,27 @@ it('a key for JWT-SVIDs is none of an issuer that is no trust domain', () => {
 
 const IGNORED: readonly Row[] = [
   ['nothing', {}],
-  ['kty nobody knows', { ...P256, kty: 'XYZ' }],
   ['oct that says ES256', { kty: 'oct', alg: 'ES256', k: 'AAAA' }],
   ['a private key', PRIVATE],
   ['a private member that is null', { ...P256, d: null }],
   ['ML-DSA with its seed', { ...akp('ML-DSA-44', 1312), priv: text(zeros(32)) }],
-  ['kid null', { ...P256, kid: null }],
-  ['kid too long', { ...P256, kid: 'k'.repeat(LIMITS.kidLength + 1) }],
 
   ['use enc', { ...P256, use: 'enc' }],
   ['use null', { ...P256, use: null }],
-  ['key_ops without verify', { ...P256, key_ops: ['sign'] }],
   ['key_ops no list', { ...P256, key_ops: 'verify' }],
-
-  ['alg null', { ...P256, alg: null }],
   ['alg none', { ...P256, alg: 'none' }],
   ['alg a MAC with an RSA key', { ...RSA, alg: 'HS256' }],
   ['alg of another type', { ...RSA, alg: 'ES256' }],
   ['alg of another curve', { ...P384, alg: 'ES256' }],
   ['alg EdDSA with an EC key', { ...P256, alg: 'EdDSA' }],
-  ['alg not allowed', { ...RSA, alg: 'RS512' }, ['RS256', 'PS256']],
   ['none allowed', P256, []],
 
   ['EC with x too short', { ...P256, x: text(bytesOf(P256.x).subarray(1)) }],
   ['EC with P-384 sizes', { ...P384, crv: 'P-256' }],
   ['EC in base64', { ...P256, x: bytesOf(P256.x).fill(0xff).toString('base64') }],
-  ['EC without crv', { ...P256, crv: undefined }],
-  ['EC on secp256k1', { ...P256, crv: 'secp256k1' }],
   ['OKP of 31 bytes', { ...ED25519, x: text(bytesOf(ED25519.x).subarray(1)) }],
   ['X25519', jwkOf('x25519')],
-  ['Ed448 as EdDSA', { ...jwkOf('ed448'), alg: 'EdDSA' }],
   ['RSA of 2047 bits', { ...RSA, n: modulus(2047) }],
-  ['RSA filled up with zeros', { ...RSA, n: text(zeros(128), bytesOf(modulus(1024))) }],
   ['RSA of 16385 bits', { ...RSA, n: modulus(16_385) }],
   ['RSA with an even modulus', { ...RSA, n: text(bytesOf(RSA.n).subarray(0, -1), zeros(1)) }],
   ['RSA with a modulus of zeros', { ...RSA, n: text(zeros(256)) }],
@@ -149,17 +129,5 @@ describe('publicKeyOf', () => {
   it('has one spelling for an RSA key, whatever zeros stand before its numbers', () => {
     const padded = { ...RSA, n: text(zeros(2), bytesOf(RSA.n)), e: text(zeros(1), bytesOf(RSA.e)) }
     expect(publicKeyOf(padded, ALGORITHMS)).toEqual(publicKeyOf(RSA, ALGORITHMS))
-  })
-
-  it('reads own members only', () => {
-    const { kty: _, ...rest } = P256
-    const inherits = Object.assign(Object.create({ kty: 'EC' }), rest)
-    expect(publicKeyOf(inherits, ALGORITHMS)).toBeUndefined()
-  })
-})
-
-describe('secretMember', () => {
-  it.each(['d', 'dp', 'oth', 'k', 'priv'])('knows %s', (name) => {
-    expect(secretMember({ ...P256, [name]: 'AAAA' })).toBe(name)
   })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../../src/gate/base/json.ts'
-import { argumentText, resolveUse } from '../../../src/gate/model/mcp-scopes.ts'
+import { resolveUse } from '../../../src/gate/model/mcp-scopes.ts'
 import { readUseTemplate } from '../../../src/gate/policy/keys/scopes.ts'
 import { anyCharacter, tries } from '../../kit/property.ts'
 
@@ -16,38 +16,7 @@ const resolve = (
   params: Readonly<Record<string, string>> = {},
 ) => resolveUse(template(source), new Map(Object.entries(params)), given)
 
-describe('an argument in a scope', () => {
-  it.each([
-    ['docs', 'docs'],
-    ['docs/a/b.txt', 'docs/a/b.txt'],
-    ['/etc/passwd', '/etc/passwd'],
-    ['~/x', '~/x'],
-    ['a..b', 'a..b'],
-    ['...', '...'],
-    ['.hidden/x', '.hidden/x'],
-    ['a'.repeat(256), 'a'.repeat(256)],
-    [7, '7'],
-    [-7, '-7'],
-    [-0, '0'],
-    [Number.MAX_SAFE_INTEGER, '9007199254740991'],
-  ])('%j is %j', (value, expected) => {
-    expect(argumentText(value)).toBe(expected)
-  })
-})
-
 describe('a template of a use', () => {
-  it.each([
-    ['files:{arguments.path}', { path: 'a/b' }, {}, 'files:a/b'],
-    ['files:{tenant}:{arguments.n}', { n: 3 }, { tenant: 't1' }, 'files:t1:3'],
-    ['files:{tenant}', { tenant: 'evil' }, { tenant: 't1' }, 'files:t1'],
-    ['files:{arguments.a.b}', { 'a.b': 'x' }, {}, undefined],
-    ['files:{arguments.constructor.name}', {}, {}, undefined],
-    ['files:{arguments.toString}', {}, {}, undefined],
-    ['files:{arguments.__proto__.x}', JSON.parse('{"__proto__":{"x":"a"}}'), {}, 'files:a'],
-  ] as const)('%s of %j and %j is %j', (source, given, params, expected) => {
-    expect(resolve(source, given, params)).toBe(expected)
-  })
-
   const piece = fc.constantFrom(
     'a',
     '..',

@@ -25,15 +25,6 @@ describe('uses in memory', () => {
     expect([isClaimed('a'), claim('a', T + 99)]).toEqual([false, true])
   })
 
-  it('are remembered for who comes second, too', () => {
-    const { claim, isClaimed, later } = startStore()
-    expect([claim('a', T + 10), claim('a', T + 99)]).toEqual([true, false])
-    later(98)
-    expect([isClaimed('a'), claim('a', T + 99)]).toEqual([true, false])
-    later(1)
-    expect([isClaimed('a'), claim('a', T + 199)]).toEqual([false, true])
-  })
-
   it('are not forgotten while they count, however many come', () => {
     const { claim, later } = startStore()
     expect(claim('first', T + 100)).toBe(true)

@@ -87,13 +87,6 @@ describe('the key', () => {
     expect(await outcome(encrypt(INNER, OTHER, { kid: 'new' }), [rotating])).toBe('ok')
   })
 
-  it('that two issuers could mean opens nothing, be it one key or two', async () => {
-    const token = await encrypt(INNER, RSA)
-    for (const key of [RSA, OTHER]) {
-      expect(await outcome(token, [ACME, openerOf([key], {}, 'b')])).toBe('decryption_failed')
-    }
-  })
-
   it('that is not at hand, or that the runtime cannot use, is no fault of the token', async () => {
     const { keys: _, ...unread } = ACME.decrypt
     const token = await encrypt(INNER, RSA)
@@ -103,19 +96,6 @@ describe('the key', () => {
     })
     const broken = { ...EC, privateJwk: { ...EC.privateJwk, y: EC.privateJwk.x ?? '' } }
     expect(await outcome(encrypt(INNER, EC), [openerOf([broken])])).toBe('decryption_unavailable')
-  })
-})
-
-describe('refused before anything is opened', () => {
-  it('a token in another spelling than its own', async () => {
-    const token = await encrypt(INNER, RSA)
-    expect(token.split('.')).toHaveLength(5)
-    for (const at of [0, 1, 2, 3, 4]) {
-      expect(await outcome(withPart(token, at, (part) => `${part}=`))).toBe('token_malformed')
-      expect(await outcome(withPart(token, at, (part) => `${part}+`))).toBe('token_malformed')
-    }
-    const spare = withPart(token, 4, (tag) => `${tag.slice(0, -1)}${tag.endsWith('A') ? 'B' : 'x'}`)
-    expect(await outcome(spare)).toBe('token_malformed')
   })
 })
 
@@ -130,13 +110,6 @@ describe('one answer to whatever does not open', () => {
         }
       }
     }
-  })
-
-  it('a header that is not the one it was encrypted under', async () => {
-    const token = await encrypt(INNER, RSA)
-    const other = await encrypt(INNER, RSA, { typ: 'JWT' })
-    const mixed = withPart(token, 0, () => other.split('.')[0] ?? '')
-    expect(await outcome(mixed)).toBe('decryption_failed')
   })
 
   const zeros = Buffer.alloc(32).toString('base64url')
@@ -156,19 +129,4 @@ describe('one answer to whatever does not open', () => {
     )
     expect(await outcome(forged)).toBe('decryption_failed')
   })
-
-  it('an epk of low order', async () => {
-    const key = await createEncryptionKey({ alg: 'ECDH-ES', crv: 'X25519', kid: 'x' })
-    const epk = { kty: 'OKP', crv: 'X25519', x: zeros }
-    const header = { alg: 'ECDH-ES', enc: 'A256GCM', cty: 'JWT', kid: 'x', epk }
-    const token = [Buffer.from(JSON.stringify(header)).toString('base64url'), '', 'A'.repeat(16)]
-    const openers = [openerOf([key])]
-    expect(await outcome([...token, 'AA', 'A'.repeat(22)].join('.'), openers)).toBe(
-      'decryption_failed',
-    )
-  })
-})
-
-it('what is inside must be text', async () => {
-  expect(await outcome(encrypt(new Uint8Array([0xff, 0xfe]), RSA))).toBe('token_malformed')
 })

@@ -85,11 +85,6 @@ describe('a proof', () => {
       'proof_key_invalid',
     )
   })
-
-  it('that is sent twice is none', async () => {
-    const sent = await proof()
-    expect(codeOf(await ask(`${sent}, ${sent}`))).toBe('proof_malformed')
-  })
 })
 
 describe('the URL of a proof', () => {

@@ -54,15 +54,6 @@ describe('challenge', () => {
     expect(challenge(denialOf(answer, params), route)).toBe(both(value))
   })
 
-  it.each([
-    ['proofRequired', 'invalid_token'],
-    ['invalidProof', 'invalid_dpop_proof'],
-  ] as const)('of %s is for DPoP alone', (answer, error) => {
-    expect(challenge(denialOf(answer), all)).toBe(
-      `DPoP realm="api.example.com", error="${error}", error_description="It is so", ${METADATA}, ${ALGS}`,
-    )
-  })
-
   it('does not offer Bearer where a proof is required', () => {
     const route = { ...none, possession: 'required' } as const
     expect(challenge(denialOf('unauthenticated'), route)).toBe(

@@ -28,17 +28,6 @@ describe('a request to explain', () => {
     })
   })
 
-  it('may say its Authorization itself', () => {
-    const told = decoded({ ...GET, headers: { AUTHORIZATION: 'bearer  abc' } })
-    expect(told).toMatchObject({ headers: [['authorization', 'bearer  abc']], token: 'abc' })
-  })
-
-  it('sends a header of any name that there is', () => {
-    expect(decoded({ ...GET, headers: { 'x-a*b': '1' } })).toMatchObject({
-      headers: [['x-a*b', '1']],
-    })
-  })
-
   it('sends a header that is there twice twice', () => {
     const headers = { Authorization: 'Bearer a', authorization: 'Bearer b', 'X-A': '1', 'x-a': '2' }
     expect(decoded({ ...GET, headers })).toMatchObject({
@@ -52,20 +41,13 @@ describe('a request to explain', () => {
 
   it.each<[string, unknown]>([
     ['', {}],
-    ['method', { url: URL_TEXT }],
     ['method', { ...GET, method: '' }],
-    ['method', { ...GET, method: 'GET\r\nX: y' }],
     ['url', { ...GET, url: 'https://' }],
-    ['url', { ...GET, url: 'api.example.com/v1' }],
     ['url', { ...GET, url: `${URL_TEXT}#part` }],
-    ['token', { ...GET, token: '' }],
     ['token', { ...GET, token: 'a\nb' }],
-    ['token', { ...GET, token: 'a\u0100' }],
     ['headers', { ...GET, headers: [] }],
-    ['headers.X-A', { ...GET, headers: { 'X-A': 1 } }],
     ['headers.X-A', { ...GET, headers: { 'X-A': 'a\r\nb' } }],
     ['headers["X A"]', { ...GET, headers: { 'X A': '1' } }],
-    ['headers.AuthorizatioN', { ...GET, token: 'a', headers: { AuthorizatioN: 'Bearer a' } }],
     ['Token', { ...GET, Token: 'a' }],
   ])('has a problem at %j', (path, body) => {
     expect(paths(body as Record<string, unknown>)).toEqual(path === '' ? ['method', 'url'] : [path])
@@ -102,23 +84,6 @@ describe('a connection that is told', () => {
     const result = decodeExplanation({ ...GET, connection })
     return result.ok ? result.value.around : result.reason.map(({ path }) => path)
   }
-
-  it('is one as the guard is told of', () => {
-    const told = {
-      ip: '192.0.2.1',
-      country: 'DE',
-      asn: 7,
-      colo: 'FRA',
-      tls: 'TLSv1.3',
-      bot_score: 9,
-    }
-    expect(around(told)).toEqual({
-      caller: '192.0.2.1',
-      connection: { country: 'DE', asn: 7, colo: 'FRA', tls: 'TLSv1.3', botScore: 9 },
-    })
-    const plain = decodeExplanation(GET)
-    expect(plain.ok && plain.value.around).toEqual({ connection: {} })
-  })
 
   it.each<[string, unknown]>([
     ['connection', 'DE'],

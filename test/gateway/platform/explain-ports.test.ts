@@ -5,7 +5,7 @@ import { createMemoryAssertionKeys } from '../../../src/gate/assertion/key-servi
 import { createAssertionKeys, createAssertionMemory } from '../../../src/gate/assertion/keys.ts'
 import { fail, ok } from '../../../src/gate/base/result.ts'
 import { createKeyCache } from '../../../src/gate/keys/cache.ts'
-import { anyRooms, clock, ISSUER, issuerOf, RESOURCE } from '../../kit/facts.ts'
+import { anyRooms, clock, ISSUER, RESOURCE } from '../../kit/facts.ts'
 
 const asked: string[] = []
 const events: Record<string, unknown>[] = []
@@ -42,27 +42,6 @@ const ports = explainingPorts(
     bodies: anyRooms,
   },
 )
-
-it('remembers no token', () => {
-  ports.tokens.keep({ credential: { token: 't' } } as never, Number.MAX_SAFE_INTEGER)
-  expect(ports.tokens.find('t')).toBeUndefined()
-})
-
-it('looks at what is known of keys, and has nobody ask for them', async () => {
-  const found = await ports.keys.find(issuerOf(), { algorithm: 'ES256', kid: 'x' }, '192.0.2.1')
-  expect(found).toEqual({ ok: false, reason: 'unavailable' })
-  expect(asked).toEqual(['look'])
-  expect(ports.keys.recordSuccess).toBeUndefined()
-})
-
-it('tells of an error by its name only', () => {
-  ports.onError('route', new TypeError('what was explained'))
-  ports.onError('scope', 'what was explained')
-  expect(events).toEqual([
-    { event: 'unexpected_error', stage: 'explain route', error: 'TypeError' },
-    { event: 'unexpected_error', stage: 'explain scope', error: 'string' },
-  ])
-})
 
 it('looks at limits, takes nothing, and knows no address', () => {
   const limit = { kind: 'exact', per: 'agent', quotas: { daily: 5 } } as const

@@ -86,19 +86,6 @@ const startService = (answer = async () => Response.json(KEYS)) => {
 }
 
 describe('keys with the KV binding', () => {
-  it('are asked for once by concurrent requests and found in KV by the next isolate', async () => {
-    const issuer = issuerOf()
-    const first = startService()
-    const request = first.isolate()
-    const many = Array.from({ length: 20 }, () => request().find(issuer, HEADER))
-    for (const found of await Promise.all(many)) expect(found).toMatchObject({ ok: true })
-    expect(first.asked).toHaveLength(1)
-    await first.settle()
-    const second = startService()
-    expect(await second.isolate()().find(issuer, HEADER)).toMatchObject({ ok: true })
-    expect([second.asked, first.events, second.events]).toEqual([[], [], []])
-  })
-
   it('are had by the others when the context that asked for them is torn down', async () => {
     const flights: InFlight = new Map()
     const terms = { clock, maxAgeMs: 300, waitUntil: () => {} }

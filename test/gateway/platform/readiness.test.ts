@@ -106,37 +106,6 @@ it('gives one answer for five seconds', async () => {
   ])
 })
 
-it('is not ready where one issuer of several is not', async () => {
-  const other = issuerOf({ issuer: 'https://other.example', keys: inline })
-  answer = { failure }
-  const policy = policyOf([], { issuers: [other, issuer] })
-  expect(await createReadiness(clock)(policy, keys, revocations, SIGNING)).toMatchObject({
-    keys: false,
-    issuers: [{ state: 'held' }, { state: 'failed' }],
-  })
-})
-
-it('says that revocations cannot be read', async () => {
-  const lookup = () => Promise.reject(new Error('no answer within 3000 ms'))
-  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup, status }, SIGNING)
-  expect(readiness.revocations).toBe(false)
-})
-
-it('says that revocations can be read, but not written', async () => {
-  const unwritable = { ...revocations, status: () => Promise.reject(new Error('full')) }
-  const readiness = await createReadiness(clock)(policyOf(), keys, unwritable, SIGNING)
-  expect(readiness.revocations).toBe(false)
-})
-
-it('is not ready without a key to sign with', async () => {
-  const failing: SigningKeys = { ...SIGNING, published: () => Promise.reject(new Error('down')) }
-  const policy = policyOf([], { issuers: [issuer] })
-  expect(await createReadiness(clock)(policy, keys, revocations, failing)).toMatchObject({
-    keys: false,
-    revocations: true,
-  })
-})
-
 describe('where nobody answers', () => {
   const silent = () => new Promise<never>(() => {})
   const lost: SigningKeys = { ...SIGNING, published: silent }

@@ -82,28 +82,6 @@ describe('a memory of tokens that passed', () => {
     }
   })
 
-  it('counts what is made of an admission, before and after it is kept, until it goes', () => {
-    const [one, two, other] = [tokenOf('one'), tokenOf('two'), tokenOf('other')]
-    const memory = memoryOf({ bytes: 4 * WEIGHT, ofOne: 3 * WEIGHT })
-    weigh(one.admission, 10)
-    for (const each of [one, two]) memory.keep(each, LATER)
-    weigh(one.admission, WEIGHT)
-    weigh(other.admission, WEIGHT)
-    expect(memory.bytes).toBe(3 * WEIGHT + 10)
-    weigh(one.admission, -10)
-    expect(memory.bytes).toBe(3 * WEIGHT)
-    // What makes it too much lets the oldest go, with all that hangs on it.
-    weigh(two.admission, 1.5 * WEIGHT)
-    expect([memory.bytes, memory.size]).toEqual([2.5 * WEIGHT, 1])
-    weigh(one.admission, WEIGHT)
-    expect(memory.bytes).toBe(2.5 * WEIGHT)
-    // One that is decided anew takes with it what was made of the old.
-    const anew = alsoFor(two)
-    memory.keep(anew, LATER)
-    weigh(two.admission, WEIGHT)
-    expect([memory.bytes, memory.size]).toEqual([WEIGHT, 1])
-  })
-
   it('lets go of what was decided of a token that has more than its share, and of nothing else', () => {
     const [one, two] = [tokenOf('one'), tokenOf('two')]
     const memory = memoryOf({ bytes: 9 * WEIGHT, ofOne: 2 * WEIGHT })

@@ -24,13 +24,6 @@ describe('where a request goes', () => {
     expect(request.url).toBe(url)
   })
 
-  it('goes once, and redirects are handed back', async () => {
-    const redirect = new Response(null, { status: 302, headers: { location: '/y' } })
-    const { result, request, sent } = await forwarded({ send: async () => redirect })
-    expect([request.redirect, sent]).toEqual(['manual', 1])
-    expect(result.ok && result.value).toBe(redirect)
-  })
-
   it.each(['GET', 'HEAD'])('%s is not answered from a cache of the platform', async (method) => {
     const { request } = await forwarded({ init: { method } })
     expect(request.cache).toBe('no-store')
@@ -83,25 +76,6 @@ describe('what an origin is told', () => {
       expect(isRead).toBe(reads)
     },
   )
-
-  it.each([
-    [{}, null],
-    [{ service: 'API', url: new URL('https://api.example.com:8443') }, 'api.example.com:8443'],
-  ])('has the Host of a service binding only (%j)', async (target, host) => {
-    const { request } = await forwarded({ target, init: { headers: { host: 'evil.example' } } })
-    expect(request.headers.get('host')).toBe(host)
-  })
-
-  it.each([
-    ['websocket', 'websocket'],
-    ['WebSocket', 'websocket'],
-    ['h2c', null],
-    ['websocket, h2c', null],
-  ])('keeps an upgrade to %s as %s', async (upgrade, kept) => {
-    const { request } = await forwarded({ init: { headers: { upgrade, connection: 'upgrade' } } })
-    expect(request.headers.get('upgrade')).toBe(kept)
-    expect(request.headers.has('connection')).toBe(false)
-  })
 })
 
 describe('the assertion', () => {
@@ -119,19 +93,6 @@ describe('the assertion', () => {
 
   it('is none without a key, and then nothing is sent', async () => {
     await expect(forwarded({ policy: signs('identity') })).rejects.toThrow('nothing was sent')
-  })
-
-  it.each([
-    ['hello', 'hello'],
-    ['', ''],
-  ])('goes with the body that was held: %j', async (text, arrived) => {
-    const bytes = new TextEncoder().encode(text)
-    const { request } = await forwarded({
-      policy: signs('body'),
-      known: { signing: await key(), held: { bytes, digest: 'digest' } },
-      init: { method: 'POST', body: text },
-    })
-    expect(await request.text()).toBe(arrived)
   })
 
   it.each(['identity', 'body', undefined] as const)(
@@ -161,43 +122,6 @@ describe('the assertion', () => {
       expect(await sentBy(undefined)).toBe('')
     },
   )
-})
-
-describe('what comes back', () => {
-  const denied = { ok: false } as const
-
-  it.each([
-    ['origin_unreachable', 'badOrigin', () => Promise.reject(new Error('refused by 10.0.0.7'))],
-    [
-      'origin_unreachable',
-      'badOrigin',
-      () => {
-        throw new Error('no such binding')
-      },
-    ],
-  ] as const)('is %s', async (code, answer, send) => {
-    const { result } = await forwarded({ send })
-    expect(result).toMatchObject({ ...denied, reason: { denial: { code, answer } } })
-  })
-
-  it.each([
-    [401, [['Authorization', 'Bearer key']], 'origin_credential_refused'],
-    [403, [['Authorization', 'Bearer key']], undefined],
-    [401, [], undefined],
-  ] as const)('with %i and inject %j: %s', async (status, inject, code) => {
-    let cancelled = false
-    const body = new ReadableStream({
-      cancel() {
-        cancelled = true
-      },
-    })
-    const response = new Response(body, { status })
-    const { result } = await forwarded({ route: { inject }, send: async () => response })
-    if (code === undefined) expect(result).toEqual({ ok: true, value: response })
-    else
-      expect(result).toMatchObject({ ...denied, reason: { denial: { code, answer: 'badOrigin' } } })
-    expect(cancelled).toBe(code !== undefined)
-  })
 })
 
 describe('a body that breaks off on its way', () => {
@@ -243,17 +167,6 @@ describe('a body that breaks off on its way', () => {
     })
   })
 
-  it.each([[{}], [SERVICE]])('is not where the origin failed before (%j)', async (target) => {
-    const { breakOff, init } = flowing()
-    const send: Origin = async (_, request) => {
-      await request.body?.getReader().read()
-      throw new Error('Network connection lost.')
-    }
-    const running = forwarded({ target, init, send })
-    void running.then(breakOff)
-    expect(codeOf(await running)).toBe('origin_unreachable')
-  })
-
   it('is not where the origin takes no more, nor once the body was whole', async () => {
     const refusing: Origin = async (_, request) => {
       await request.body?.cancel()
@@ -270,33 +183,6 @@ describe('a body that breaks off on its way', () => {
       throw new Error('Network connection lost.')
     }
     expect(codeOf(await forwarded({ init, send }))).toBe('origin_unreachable')
-  })
-
-  it('does not take an answer away that the origin has given', async () => {
-    const { breakOff, init } = flowing()
-    const send: Origin = async () => {
-      breakOff()
-      return new Response('too much', { status: 413 })
-    }
-    const { result } = await forwarded({ init, send })
-    expect(result.ok && result.value.status).toBe(413)
-  })
-})
-
-describe('a caller that leaves', () => {
-  const waiting: Origin = (_, request) =>
-    new Promise((_, reject) => {
-      const leave = () => reject(new Error('aborted'))
-      if (request.signal.aborted) leave()
-      request.signal.addEventListener('abort', leave)
-    })
-
-  it.each(['GET', 'DELETE'])('ends what was asked for it (%s)', async (method) => {
-    const caller = new AbortController()
-    const running = forwarded({ init: { method, signal: caller.signal }, send: waiting })
-    setTimeout(() => caller.abort(), 10)
-    const { request } = await running
-    expect(request.signal.aborted).toBe(true)
   })
 })
 
@@ -371,14 +257,5 @@ describe('time', () => {
     expect(await running).toMatchObject({
       result: { reason: { denial: { code: 'origin_timeout' } } },
     })
-  })
-
-  it('does not run on once the origin has answered', async () => {
-    vi.useFakeTimers()
-    const { result, request } = await forwarded({ target: { timeout: 1_000 } })
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect(request.signal.aborted).toBe(false)
-    expect(result.ok && (await result.value.text())).toBe('hello')
-    expect(vi.getTimerCount()).toBe(0)
   })
 })

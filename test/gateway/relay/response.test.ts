@@ -35,24 +35,19 @@ describe('where a location points', () => {
 
   it.each<[Partial<Route>, string, string]>([
     [plain, '/x', '/x'],
-    [plain, '//evil.example/x', '//evil.example/x'],
     [plain, 'https://origin.example.net/x?y#z', `${gate}/x?y#z`],
     [plain, 'https://origin.example.net', `${gate}/`],
     [plain, '//origin.example.net/x', `${gate}/x`],
     [plain, 'https://origin.example.net:8443/x', 'https://origin.example.net:8443/x'],
-    [plain, 'http://origin.example.net/x', 'http://origin.example.net/x'],
     [plain, 'https://origin.example.net.evil.example/', 'https://origin.example.net.evil.example/'],
     [based, '/base/x?y', '/x?y'],
     [based, '/base?y', '/?y'],
-    [based, '/other', '/other'],
     [based, 'https://origin.example.net/base/x', `${gate}/x`],
     [based, 'https://origin.example.net/other', 'https://origin.example.net/other'],
     [based, '/\\evil.example/x', '/\\evil.example/x'],
     [stripped, '/x', '/api/x'],
     [stripped, '/', '/api/'],
-    [stripped, 'https://origin.example.net/x', `${gate}/api/x`],
     [stripped, '../y?z', '/api/y?z'],
-    [stripped, '?to=../y', '?to=../y'],
     [both, '../y', '../y'],
     [both, '/base', '/api'],
     [both, '/base/../x', '/base/../x'],
@@ -65,32 +60,11 @@ describe('where a location points', () => {
   })
 })
 
-describe('where a relative location points, on a rule whose whole path is taken away', () => {
-  const whole = target('https://origin.example.net', '/api')
-  const based = target('https://origin.example.net/base', '/api')
-
-  it.each<[Partial<Route>, string, string]>([
-    [whole, 'y', '/api/y'],
-    [whole, './y?z#a', '/api/y?z#a'],
-    [whole, '.', '/api/'],
-    [whole, '?z', '?z'],
-    [whole, '', ''],
-    [based, 'y', 'y'],
-    [based, 'base/y', '/api/y'],
-    [based, '..', '..'],
-  ])('%j: %s becomes %s', (route, location, expected) => {
-    const about = { address: addressOf('https://api.example.com/api') }
-    const answer = answerTo({ location }, { ...routeOf('GET /api'), ...route }, {}, about)
-    expect(answer.headers.get('location')).toBe(expected)
-  })
-})
-
 describe('an answer in which nothing has to change', () => {
   it.each<[Inbound, Partial<Route>]>([
     [{}, {}],
     [{ 'cache-control': 'no-store', 'x-request-id': 'origin-1', vary: '*' }, {}],
     [{ 'cache-control': 'public', 'www-authenticate': 'Basic' }, { access: 'public' }],
-    [{ 'www-authenticate': 'Basic' }, { mode: 'shadow' }],
     [{ server: 'x' }, { removedFromAnswers: ['x-powered-by'] }],
   ])('is handed back itself: %j', (headers, route) => {
     const given = new Response('body', { headers })
@@ -104,10 +78,8 @@ describe('what a shared cache may not keep', () => {
     ['public,s-maxage=60,max-age=5', 'private, max-age=5'],
     ['private="a, b", max-age=5', 'private, max-age=5'],
     ['no-cache="a, public", max-age=5', 'private, no-cache="a, public", max-age=5'],
-    ['S-MaxAge = 60', 'private'],
     // As caches read it that look for words.
     ['x-max-age=60', 'private, x-max-age=60'],
-    ['max-age=60, x="private"', 'private, max-age=60, x="private"'],
   ])('Cache-Control %j becomes %s', (value, expected) => {
     for (const method of ['GET', 'HEAD']) {
       const { headers } = answerTo({ 'cache-control': value }, {}, {}, { method })
@@ -120,14 +92,6 @@ describe('what a shared cache may not keep', () => {
     const { headers } = answerTo({ 'cache-control': value }, {}, {}, { method: 'POST' })
     expect([headers.get('cache-control'), headers.get('vary')]).toEqual([value, null])
   })
-
-  it.each(['no-cache', 'no-store', 'private, max-age=1', 'private="a"'])(
-    'Cache-Control %j stays',
-    (value) => {
-      const { headers } = answerTo({ 'cache-control': value })
-      expect([headers.get('cache-control'), headers.get('vary')]).toEqual([value, null])
-    },
-  )
 
   it('of what has a header for shared caches alone, to any method', () => {
     for (const method of ['GET', 'POST']) {
@@ -195,12 +159,6 @@ describe('what a shared cache may not keep', () => {
     expect(headers.get('dpop-nonce')).toBe('next')
     expect(headers.get('cache-control')).toBe('no-store')
   })
-
-  it('a public route passes it all', () => {
-    const answer = answerTo(told, { access: 'public' })
-    expect(Object.fromEntries(answer.headers)).toMatchObject(told)
-    expect(answer.headers.has('vary')).toBe(false)
-  })
 })
 
 describe('the rest', () => {
@@ -247,15 +205,6 @@ describe('the rest', () => {
     expect(headers.get('x-request-id')).toBe('request-1')
     expect(headers.get('cache-control')).toBe('private')
     expect(headers.get('vary')).toBe('Authorization')
-  })
-
-  it('loses what its rule removes, and nothing else', () => {
-    const inbound = { server: 'secret/1.0', 'x-powered-by': 'x', 'x-own': '1' }
-    const answer = answerTo(inbound, { removedFromAnswers: ['server', 'x-powered-by', 'x-none'] })
-    expect([...answer.headers.keys()].filter((one) => /server|power|own/.test(one))).toEqual([
-      'x-own',
-    ])
-    expect(answerTo(inbound).headers.get('server')).toBe('secret/1.0')
   })
 
   it("has the gate's request id beside the origin's where GATE says so", () => {

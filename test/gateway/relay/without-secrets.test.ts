@@ -1,8 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { withoutSecrets } from '../../../src/gate/relay/streams/without-secrets.ts'
 import { createGuard, forward, parsePolicy, type Send } from '../../../src/index.ts'
-import { routeOf } from '../../kit/facts.ts'
 import { createIssuer, type Issuer } from '../../kit/issuer.ts'
 import { type Origin, startOrigin } from '../../kit/origin.ts'
 
@@ -52,14 +50,6 @@ describe('in a process of its own, an answer', () => {
     expect(response.headers.get('x-echo')).toBe(MASKED)
   })
 
-  it('has no header with a secret in its name', async () => {
-    const headers = { [`x-${KEY.toUpperCase()}-left`]: '1', 'x-other': '2' }
-    const response = await ask(async () => new Response('', { headers }))
-    expect([...response.headers.keys()].filter((name) => name.startsWith('x-'))).toEqual([
-      'x-other',
-    ])
-  })
-
   it('that `send` left in a coding is not handed back', async () => {
     const reads: boolean[] = []
     const response = await ask(async (_target, _url, { headers }, isRead) => {
@@ -73,27 +63,16 @@ describe('in a process of its own, an answer', () => {
   })
 
   it.each([
-    [204, {}, 204],
     [304, { 'content-encoding': 'zstd' }, 502],
     [200, { 'content-encoding': '' }, 502],
-    [200, { 'transfer-encoding': 'gzip, chunked' }, 502],
     [200, { 'transfer-encoding': '' }, 502],
     [200, { 'content-type': "text/plain; charset*=utf-8''utf-16" }, 502],
-    [206, {}, 502],
     [200, { 'content-range': 'bytes 0-9/10' }, 502],
-    [200, { 'content-type': 'text/plain; charset=UTF-16' }, 502],
     [200, { 'content-type': 'text/plain; name="; charset=utf-8"; charset=utf-16le' }, 502],
     [200, { 'content-type': 'text/plain; charset=utf-16le; name="; charset=utf-8"' }, 502],
-    [200, { 'content-type': 'text/plain; charset=' }, 502],
     [200, { 'content-type': 'text/plain; charset="UTF-8"; name="a"' }, 200],
-    [200, { 'content-type': 'text/event-stream;charset=utf-8' }, 200],
   ])('without a body is a %i, %j', async (status, headers, expected) => {
     const response = await ask(async () => new Response(null, { status, headers }))
     expect(response.status).toBe(expected)
   })
-})
-
-it('an answer on a rule without secrets is handed on itself', () => {
-  const answer = new Response(KEY)
-  expect(withoutSecrets(answer, routeOf('GET /x'))).toBe(answer)
 })
