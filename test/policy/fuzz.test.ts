@@ -7,41 +7,16 @@ import { anyCharacter, isSoak, tries } from '../kit/property.ts'
 import { ACME, CHAT, ENV, GATE, ITEM } from './support.ts'
 
 const WORDS = [
-  'GATE',
-  'ISSUERS',
-  'ROUTES',
-  'SCOPES',
-  'resource',
-  'origin',
-  'issuer',
-  'match',
-  'scopes',
-  'any',
-  'claims',
-  'jwks',
-  'keys',
-  'cors',
-  'inject',
-  'delegation',
-  'rate_limit',
-  'single_use',
-  'address_limit',
-  'limit',
-  'period',
-  'binding',
-  'actors',
-  'when',
-  'condition',
-  'mcp',
-  'tools',
-  'resources',
-  'agent_types',
-  'methods',
-  'file:///a/*',
-  '__proto__',
-  'constructor',
-  'toString',
-  '',
+  ...'GATE ISSUERS ROUTES SCOPES resource origin issuer match scopes any claims jwks keys cors'.split(
+    ' ',
+  ),
+  ...'inject delegation rate_limit single_use address_limit limit period binding actors when'.split(
+    ' ',
+  ),
+  ...'condition mcp tools resources agent_types methods file:///a/* __proto__ constructor'.split(
+    ' ',
+  ),
+  ...['toString', ''],
 ]
 const { value } = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -85,30 +60,20 @@ describe('reading a policy never throws', () => {
   })
 
   it('whatever one variable, table or key is', () => {
+    const keysOf = (path: string, keys: string) =>
+      keys.split(' ').map((key) => [...path.split('.'), key])
     const places = fc.constantFrom<readonly string[]>(
       ...Object.keys(GOOD).map((name) => [name]),
-      ['ISSUERS', 'acme'],
-      ['ROUTES', '0'],
-      ...['jwks', 'claims', 'delegation', 'agent_id', 'typ'].map((key) => ['ISSUERS', 'acme', key]),
       ...[
-        ...[
-          'match',
-          'scopes',
-          'cors',
-          'inject',
-          'workflow',
-          'delegation',
-          'claims',
-          'issuers',
-          'when',
-        ],
-        ...['revocation', 'mcp'],
-      ].map((key) => ['ROUTES', '0', key]),
-      ...['tools', 'prompts', 'resources', 'methods', 'revisions', 'origins', 'max_body'].map(
-        (key) => ['ROUTES', '2', 'mcp', key],
-      ),
-      ['ROUTES', '2', 'mcp', 'tools', 'a'],
-      ...['revocation', 'hosts', 'prefix', 'lift', 'origin'].map((key) => ['GATE', key]),
+        ['ISSUERS', 'acme'],
+        ['ROUTES', '0'],
+        ['ROUTES', '2', 'mcp', 'tools', 'a'],
+      ],
+      ...keysOf('ISSUERS.acme', 'jwks claims delegation agent_id typ'),
+      ...keysOf('ROUTES.0', 'match scopes cors inject workflow delegation claims issuers when'),
+      ...keysOf('ROUTES.0', 'revocation mcp'),
+      ...keysOf('ROUTES.2.mcp', 'tools prompts resources methods revisions origins max_body'),
+      ...keysOf('GATE', 'revocation hosts prefix lift origin'),
     )
     fc.assert(
       fc.property(places, value, (place, put) => {
@@ -127,54 +92,11 @@ describe('reading a policy never throws', () => {
 
   it('whatever a condition is', () => {
     const word = fc.constantFrom(
-      ...[
-        'token',
-        'agent',
-        'request',
-        'now',
-        '.',
-        'a',
-        '"a"',
-        "'",
-        '"',
-        '[',
-        ']',
-        '(',
-        ')',
-        '{',
-        '}',
-      ],
-      ...[
-        '1',
-        '1.5',
-        '==',
-        '&&',
-        '||',
-        '!',
-        '?',
-        ':',
-        ',',
-        '+',
-        '-',
-        'in',
-        'has',
-        'exists',
-        'matches',
-      ],
-      ...[
-        'r"',
-        'b"',
-        '0x',
-        '1e',
-        '\\\\',
-        '//',
-        '\n',
-        'true',
-        'null',
-        '__proto__',
-        'constructor',
+      ...`token agent request now . a "a" ' " [ ] ( ) { } 1 1.5 == && || ! ? : , + - in has`.split(
         ' ',
-      ],
+      ),
+      ...'exists matches r" b" 0x 1e // true null __proto__ constructor'.split(' '),
+      ...['\\\\', '\n', ' '],
     )
     const condition = fc.oneof(
       fc.string({ unit: anyCharacter, maxLength: 60 }),

