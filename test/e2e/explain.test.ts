@@ -3,7 +3,7 @@ import type { Members } from '../kit/signing.ts'
 import { administration } from './administration.ts'
 import { expectChallenge, expectDenial } from './denied.ts'
 import { bodyOf, explaining, type Wanted } from './explaining.ts'
-import { AGENT, EXPLAIN, HOST, KID, RESOURCE, sharedWorld, type World } from './world.ts'
+import { AGENT, EXPLAIN, KID, RESOURCE, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
 let world: World
@@ -88,69 +88,7 @@ describe('an allowed request', () => {
   })
 })
 
-/** A request for a token of `acme` with these claims. */
-const of =
-  (claims: Members, wanted: Wanted = {}) =>
-  async (): Promise<Wanted> => ({
-    token: await world.token(claims),
-    ...wanted,
-  })
-const now = () => Math.floor(Date.now() / 1000)
-
-type Denied = [
-  stage: string,
-  code: string,
-  status: number,
-  wanted: () => Wanted | Promise<Wanted>,
-  detail?: Members,
-]
-
-const DENIED: Denied[] = [
-  ['route', 'path_ambiguous', 400, of({}, { path: '/v1/../v1/any' }), { fault: 'dot segment' }],
-  ['route', 'host_malformed', 400, () => ({ headers: { host: `${HOST}, evil.example` } })],
-  [
-    'signature',
-    'key_unknown',
-    401,
-    async () => ({ token: await world.token({}, { kid: 'other' }) }),
-    { note: expect.stringMatching(/asks no issuer/) },
-  ],
-  [
-    'claims',
-    'token_expired',
-    401,
-    () => of({ iat: now() - 60, exp: now() - 30 })(),
-    { exp: expect.any(Number), now: expect.any(Number), tolerance: 5 },
-  ],
-  [
-    'scope',
-    'scope_missing',
-    403,
-    of({}, { path: '/v1/docs/7' }),
-    { any_of: ['docs:read', 'docs:read:7'] },
-  ],
-]
-
 describe('a denied request', () => {
-  it.each<Denied>(DENIED)(
-    'stops in %s with %s',
-    async (stage, code, status, wanted, detail = {}) => {
-      const explanation = await told('ops', await wanted())
-      expect(explanation).toMatchObject({
-        allowed: false,
-        mode: 'enforce',
-        denial: { code, status, title: expect.stringMatching(/\S/), hint: expect.any(String) },
-      })
-      const steps = explanation.steps
-      expect(steps.map((one) => one.stage)).toEqual(STAGES.slice(0, STAGES.indexOf(stage) + 1))
-      expect(steps.slice(0, -1).every(({ outcome }) => outcome === 'passed')).toBe(true)
-      expect(steps.at(-1)).toMatchObject({
-        outcome: 'denied',
-        detail: { code, hint: explanation.denial?.hint, ...detail },
-      })
-    },
-  )
-
   it('is told nothing of a query, and no claim of an unverified token but its issuer', async () => {
     const claims = { sub: 'claim-sub-44', client_id: 'claim-client-44', jti: 'claim-jti-44' }
     const [head, payload] = (await world.token(claims)).split('.')

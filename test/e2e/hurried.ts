@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Limits as the built Worker has them, and how they are written there: milliseconds for a body and for a sign-in,
- * requests of a comparison, bytes that are held for one agent, entries of the revocation set, agents of an issuer, and
- * agents that were decided of.
+ * Limits as the built Worker has them, and how they are written there: milliseconds for a body, bytes that
+ * are held for one agent, entries of the revocation set and agents that were decided of.
  */
 const LIMITS = {
   bodyReadMs: '(?:1e4|10_?000)',
@@ -13,7 +12,6 @@ const LIMITS = {
   samples: '(?:1e5|100_?000)',
   ofOne: '(?:4 ?\\* ?1024 ?\\* ?1024|4194304)',
   revocations: '(?:1e6|1_?000_?000)',
-  discoveredAgents: '(?:1e4|10_?000)',
   agentStandings: '(?:1e5|100_?000)',
 }
 

@@ -15,9 +15,8 @@ export const THROTTLED = 'throttled-agent'
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told, or `untold` only by the registry of agents), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
- * read what it answers to `lookups` and `pulls` and hands over in `pages`. `OnceUnreachableKeeper` is the
- * keeper of assertion keys, but for the first call; `TroubledReplays` is what remembers tokens, and
- * does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
+ * read what it answers to `lookups` and `pulls` and hands over in `pages`. `TroubledReplays` is what
+ * remembers tokens, and does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
  * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
  * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers.
  * The classes whose names begin with `Malformed` are the real ones, but for the method that `Clock` names, which gives
@@ -88,13 +87,6 @@ export class UnreachableShard extends Base__ {
   take() { this.fail() }
   claim() { this.fail() }
   isClaimed() { this.fail() }
-}
-export class OnceUnreachableKeeper extends ${keeper} {
-  keys(...given) {
-    if (OnceUnreachableKeeper.hasFailed) return super.keys(...given)
-    OnceUnreachableKeeper.hasFailed = true
-    throw new Error('unreachable')
-  }
 }
 export class TroubledReplays extends ${replays} {
   static next = []

@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
-import type { Header } from './raw.ts'
 import { createKey, type Members, type Part, type SigningKey, signRaw } from './signing.ts'
 
 /** A client's key for proofs, as its tokens name it. */
@@ -45,15 +44,4 @@ export function proofOf(key: ProofKey, options: ProofOptions): Promise<string> {
     ...options.claims,
   }
   return signRaw(header, claims, key)
-}
-
-/** The two headers of a bound request. */
-export async function boundHeaders(
-  key: ProofKey,
-  options: ProofOptions & { readonly token: string },
-): Promise<Header[]> {
-  return [
-    ['Authorization', `DPoP ${options.token}`],
-    ['DPoP', await proofOf(key, options)],
-  ]
 }
