@@ -105,7 +105,7 @@ describe('the journal', () => {
   })
 
   it('has no token, no query and no body anywhere', async () => {
-    const { line: last } = await lineOf('/v1/x?last-query-66=1')
+    const { line: last } = await lineOf('/v1/x?last-query-66=1', { token: 'opaque-secret-88' })
     expect(last.decision).toBe('denied')
     const query = await lineOf('/v1/x?access_token=query-secret-55')
     expect(query.line.code).toBe('credential_in_query')

@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { reply } from '../kit/answers.ts'
 import type { RecordedRequest } from '../kit/origin.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
@@ -6,7 +9,7 @@ import { IDENTITY, OTHERS } from './attacks/header-names.ts'
 import { CASES, type Case, type GateName } from './denial-cases.ts'
 import { type DenialGates, startDenialGates } from './denial-gates.ts'
 import { expectChallenge, expectDenial, expectRpcDenial } from './denied.ts'
-import { type Ask, REVOCATIONS, SECRET, type World } from './world.ts'
+import { type Ask, HOST, REVOCATIONS, SECRET, type World } from './world.ts'
 
 /** A code of each stage that a rule in shadow mode lets through; the second implementation judges all. */
 const SHADOWED = [
@@ -167,6 +170,29 @@ describe('a request that would be denied', () => {
     if (bodyLength < 1_000) expect(body).toBe(ask.body ?? '')
     expect(line.would_deny).toBe(true)
   })
+})
+
+it('a body of unknown length goes on whole', async () => {
+  world.origin.on('*', reply(201))
+  const parts = Array.from({ length: 50 }, (_, i) => Buffer.alloc(20_000, i))
+  const response = await world.gate.fetch('/v1/any', {
+    ...{ method: 'POST', body: ReadableStream.from(parts), duplex: 'half' },
+    headers: { host: HOST },
+  } as RequestInit)
+  expect(response.status).toBe(201)
+  const hash = createHash('sha256').update(Buffer.concat(parts)).digest('base64url')
+  expect([one().bodyLength, one().bodySha256]).toEqual([1_000_000, hash])
+})
+
+it('a WebSocket that would be denied is connected', async () => {
+  const socket = new WebSocket(`ws://127.0.0.1:${world.gate.port}/v1/any`, {
+    headers: { host: HOST, authorization: 'Basic dXNlcjpwYXNz' },
+  })
+  await once(socket, 'open')
+  socket.send('hello')
+  expect(String((await once(socket, 'message'))[0])).toBe('hello')
+  socket.terminate()
+  expect(one().header('authorization')).toBe('Basic dXNlcjpwYXNz')
 })
 
 /** What is found in an answer only. */
