@@ -25,10 +25,6 @@ export interface GateOptions {
   readonly kv?: boolean | Gate
   /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
   readonly durableObjects?: boolean | Readonly<Record<string, string>>
-  /** The gate whose keeper of keys serves this one in place of its own, made with `sharing`. */
-  readonly keeper?: Gate
-  /** Whether other gates may use this one's keeper of keys. */
-  readonly sharing?: boolean
   /** Id of the deployment, bound as wrangler.toml says; `false` as on a plain workerd. */
   readonly version?: string | false
   /** Keeps what is stored when the gate stops; for one gate at a time. */
@@ -75,7 +71,6 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
   ]
   const others = [
     ...(kv === true ? [kvWorker(directory)] : []),
-    ...(options.sharing === true ? [keeperWorker(keeperOf(options), directory)] : []),
     ...(options.reaching === true ? [objectsWorker(options, directory)] : []),
     ...Object.entries(options.workers ?? {}).map(([name, path]) =>
       neighbour(name, path, directory),
@@ -88,7 +83,6 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
   const protocol = protocolHeader === undefined ? {} : { protocolHeader }
   const config: WorkerdConfig = {
     workers,
-    modules: { [KEEPER_LINK]: inKit(directory, 'keeper-link.js') },
     externals: externalsOf(options),
     sockets: Object.fromEntries(
       sockets.map((name) => [
@@ -107,16 +101,14 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
 }
 
 /** Service name → `host:port` of what the gate uses and is not part of its own process. */
-const externalsOf = ({ services = {}, kv, keeper }: GateOptions) => ({
+const externalsOf = ({ services = {}, kv }: GateOptions) => ({
   ...Object.fromEntries(Object.entries(services).map(([n, url]) => [`to-${n}`, new URL(url).host])),
-  ...(typeof kv === 'object' && { kv: hostOf(kv, 'kv') }),
-  ...(keeper && { keeper: hostOf(keeper, 'keeper') }),
+  ...(typeof kv === 'object' && { kv: hostOf(kv) }),
 })
 
-const hostOf = ({ shared }: Gate, what: keyof Gate['shared']): string => {
-  const host = shared[what]
-  if (host === undefined) throw new Error(`that gate shares no ${what}`)
-  return host
+const hostOf = ({ kvHost }: Gate): string => {
+  if (kvHost === undefined) throw new Error('that gate has no KV namespace')
+  return kvHost
 }
 
 const GATE = 'gate'
@@ -140,9 +132,6 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
       name,
       durableObjectNamespace,
     })),
-    ...(options.keeper
-      ? [{ name: KEEPER, wrapped: { moduleName: KEEPER_LINK, service: 'keeper' } }]
-      : []),
     ...(versionMetadata !== undefined && version !== false
       ? [{ name: versionMetadata, json: { id: version, tag: '', timestamp: DEPLOYED } }]
       : []),
@@ -169,9 +158,10 @@ function varsOf({ vars }: GateOptions): GateOptions['vars'] {
 }
 
 /** Binding name → class name of the gate's own objects. */
-function objectsOf({ durableObjects: wanted = true, keeper }: GateOptions) {
-  const all = wanted === true ? usualObjects() : wanted === false ? {} : wanted
-  return Object.fromEntries(Object.entries(all).filter(([name]) => !keeper || name !== KEEPER))
+function objectsOf({
+  durableObjects: wanted = true,
+}: GateOptions): Readonly<Record<string, string>> {
+  return wanted === true ? usualObjects() : wanted === false ? {} : wanted
 }
 
 /** The gate with other variables, and with nothing of its own to store anything in. */
@@ -226,27 +216,6 @@ function kvWorker(directory: string): WorkerService {
   return {
     ...worker,
     modules: { 'faults.js': { path: inKit(directory, 'kv-faults.js') }, ...modules },
-  }
-}
-
-const KEEPER = 'KEY_SERVICE'
-const KEEPER_LINK = 'kit:keeper-link'
-
-/** The class of the gate's own keeper of keys. */
-function keeperOf(options: GateOptions): string {
-  const className = objectsOf(options)[KEEPER]
-  if (className === undefined) throw new Error(`this gate has no ${KEEPER}`)
-  return className
-}
-
-/** Serves the gate's keeper of keys to the gates that are linked to it. */
-function keeperWorker(className: string, directory: string): WorkerService {
-  return {
-    name: 'keeper',
-    modules: { 'worker.js': { path: inKit(directory, 'keeper-worker.js') } },
-    compatibilityDate: deployment().compatibilityDate,
-    bindings: [{ name: KEEPER, durableObjectNamespace: { className, serviceName: GATE } }],
-    classes: {},
   }
 }
 

@@ -22,8 +22,8 @@ export interface Gate {
   readonly host: string
   /** The KV namespace; using it is an error where `kv` is false. */
   readonly kv: Kv
-  /** `127.0.0.1:port` of what it shares: KV, and its keeper of keys. */
-  readonly shared: Readonly<Record<'kv' | 'keeper', string | undefined>>
+  /** `127.0.0.1:port` of its KV namespace, which other gates may have. */
+  readonly kvHost: string | undefined
   /** The gates beside it, in the order of the options. */
   readonly beside: readonly Gate[]
   /** Calls a method of one of its objects, as the gate does: arguments and answer are JSON. */
@@ -59,8 +59,7 @@ export async function startGate(options: GateOptions): Promise<Gate> {
 }
 
 function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name = 'gate'): Gate {
-  const { [name]: port = 0, kv: kvPort, keeper: keeperPort, objects: objectsPort } = workerd.ports
-  const at = (port: number | undefined) => (port === undefined ? undefined : `127.0.0.1:${port}`)
+  const { [name]: port = 0, kv: kvPort, objects: objectsPort } = workerd.ports
   const lines: Record<string, unknown>[] = []
   let read = 0
   const journal = () => {
@@ -80,7 +79,7 @@ function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name 
       if (kvPort === undefined) throw new Error('this gate has no KV namespace')
       return kvAt(kvPort)
     },
-    shared: { kv: at(kvPort), keeper: at(keeperPort) },
+    kvHost: kvPort === undefined ? undefined : `127.0.0.1:${kvPort}`,
     beside: beside.map((_, index) => gateOf(workerd, { vars: {}, kv }, besideName(index))),
     async call(binding, object, method, ...given) {
       if (objectsPort === undefined) throw new Error("this gate's objects are out of reach")
