@@ -51,7 +51,7 @@ it('tells one sighting of an agent for all that came within some seconds', async
   ])
   expect(told[0]?.[0]?.uses).toEqual(['["GET /v1/files/{id}"]'])
   // Where a refused request came from says nothing of the agent.
-  expect(told[0]?.[0]?.tokens).toEqual(['DE t'])
+  expect([told[0]?.[0]?.tokens, told[0]?.[0]?.countries]).toEqual([['DE t'], ['DE']])
   await vi.advanceTimersByTimeAsync(10 * FEED.ms)
   expect(told).toHaveLength(1)
 })

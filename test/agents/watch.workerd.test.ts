@@ -2,11 +2,7 @@ import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../src/control/agents/object.ts'
-import {
-  createAlertTable,
-  createWatchStates,
-  STORE_MS,
-} from '../../src/control/agents/watch-store.ts'
+import { createAlertTable, STORE_MS } from '../../src/control/agents/watch-store.ts'
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import type { AgentStore, AgentTerms, Sighting } from '../../src/gate/model/agents.ts'
 import { SIGNALS, type WatchRule } from '../../src/gate/model/watch.ts'
@@ -229,13 +225,4 @@ it('lifts no quarantine of a later alert by judging one that is over', async () 
   expect(remove).not.toHaveBeenCalled()
   await registry().judge({ id: 2, verdict: 'dismiss', by: 'maria' })
   expect(remove).toHaveBeenCalledOnce()
-})
-
-it('remembers nothing of agents that it has forgotten, though it may write no more rows', () => {
-  const sql = { exec: () => [] }
-  const states = createWatchStates({ sql } as unknown as DurableObjectStorage, () => false)
-  const set = vi.spyOn(Map.prototype, 'set')
-  for (let i = 0; i < 5_000; i++) states.use(`made-up-${i}`)
-  const [kept] = set.mock.contexts as Map<string, unknown>[]
-  expect(kept?.size).toBe(2_000)
 })

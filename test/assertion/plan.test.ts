@@ -259,12 +259,6 @@ describe('a key is withdrawn', () => {
     expect(keys.withdrawn).toHaveLength(64)
     expect(keys.withdrawn).toEqual([...kids.slice(-63, -1), 'x0', 'x79'])
   })
-
-  it('by two deployments, each of its own, and neither is forgotten', () => {
-    const keys = service()
-    for (const kid of ['x', 'y', 'x', 'y']) keys.ask(without(made(), kid), 0)
-    expect([...keys.withdrawn].sort()).toEqual(['x', 'y'])
-  })
 })
 
 describe('two deployments that want different keys', () => {
@@ -310,13 +304,6 @@ describe('the next change', () => {
     expect(keys.next(30 * DAY + 62 * MINUTE)).toBe(60 * DAY - HOUR)
   })
 
-  it('is when a brought key may sign', () => {
-    const keys = service()
-    keys.ask(made(), 0)
-    keys.ask(operators(A), DAY)
-    expect(keys.next(DAY)).toBe(DAY + HOUR)
-  })
-
   it('is when the made key that stands by may sign, and when the next one is to be published', () => {
     const keys = service()
     keys.ask(operators(A), 0)
@@ -324,16 +311,4 @@ describe('the next change', () => {
     keys.ask(operators(A), HOUR)
     expect(keys.next(HOUR)).toBe(30 * DAY)
   })
-
-  it('comes at last, where nothing is going to change', () => {
-    expect(nextChange([{ ...A, signsFrom: 0 }], 0)).toBe(30 * DAY)
-  })
-})
-
-it('a plan has private keys only where they were made', () => {
-  const keys = service()
-  keys.ask(made(), 0)
-  const { signer } = keys.ask(operators(A), DAY)
-  expect(signer).toHaveProperty('privateJwk')
-  expect(keys.ask(operators(A), DAY + HOUR).signer).not.toHaveProperty('privateJwk')
 })

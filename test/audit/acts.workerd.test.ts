@@ -2,15 +2,13 @@ import { abortAllDurableObjects, reset, runDurableObjectAlarm } from 'cloudflare
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AuditLog } from '../../src/control/audit/object.ts'
-import type { AssertionKeyService } from '../../src/gate/assertion/object.ts'
 import type { Act } from '../../src/gate/model/audit.ts'
 import { eventually } from '../kit/eventually.ts'
 import { entriesOf, leader } from '../kit/shards.workerd.ts'
 import { loseAnswers } from './lost-answers.workerd.ts'
 
-const { AUDIT_LOG, ASSERTION_KEY_SERVICE } = env as unknown as {
+const { AUDIT_LOG } = env as unknown as {
   readonly AUDIT_LOG: DurableObjectNamespace<AuditLog>
-  readonly ASSERTION_KEY_SERVICE: DurableObjectNamespace<AssertionKeyService>
 }
 
 afterEach(async () => {
@@ -33,26 +31,6 @@ const stored = async () => {
 }
 
 describe('acts', () => {
-  it('are carried over with what they changed', async () => {
-    const [one, two] = await entriesOf('one', 'two')
-    await leader().add([one, two], actOf('made'))
-    await leader().remove(one.id, undefined, actOf('lifted'))
-    await leader().remove(one.id, undefined, actOf('lifted again'))
-    await leader().removePage({ limit: 10 }, actOf('lifted all'))
-    await eventually(async () => expect(await stored()).toHaveLength(3))
-    const acts = await stored()
-    const told = ['made', 'lifted', 'lifted all'].map((id) =>
-      acts.find(({ request_id }) => request_id === id),
-    )
-    const { kind, issuer } = one
-    const [first, second] = [one, two].map(({ id, value }) => ({ id, kind, issuer, value }))
-    expect(told).toMatchObject([
-      { act: 'revoke', agent: 'ops', entries: [first, second] },
-      { act: 'lift', agent: 'ops', entries: [first] },
-      { act: 'lift', agent: 'ops', entries: [second] },
-    ])
-  })
-
   it('are there once after the object was killed before it carried them over', async () => {
     const [one] = await entriesOf('one')
     const append = vi.spyOn(AuditLog.prototype, 'append')
@@ -89,20 +67,5 @@ describe('acts', () => {
       acts: [record],
     })
     expect(await stored()).toMatchObject([{ act: 'revoke', request_id: 'twice' }])
-  })
-
-  it('say which keys of assertions came', async () => {
-    const service = ASSERTION_KEY_SERVICE.getByName('rotating')
-    const { signer } = await service.keys({ algorithm: 'ES256', operatorKeys: [] }, TERMS)
-    await service.keys({ algorithm: 'ES256', operatorKeys: [] }, TERMS)
-    await eventually(async () => expect(await stored()).toHaveLength(1))
-    const withdrawn = [signer.kid]
-    const next = await service.keys({ algorithm: 'ES256', operatorKeys: [], withdrawn }, TERMS)
-    await eventually(async () => expect(await stored()).toHaveLength(2))
-    const acts = await stored()
-    expect(acts.every(({ act }) => act === 'rotate')).toBe(true)
-    const keys = acts.map((act) => act.keys)
-    expect(keys).toContainEqual({ added: [signer.kid], removed: [] })
-    expect(keys).toContainEqual({ added: [next.signer.kid], removed: [signer.kid] })
   })
 })

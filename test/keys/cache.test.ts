@@ -136,16 +136,4 @@ describe('what is told of keys', () => {
     clock.advance(1)
     expect(status()).toMatchObject({ stale: true, keys: 0 })
   })
-
-  it('of inline keys has no age', () => {
-    const { cache, clock } = start()
-    const inline = issuerOf({ keys: { kind: 'inline', keys: [{ ...A }, { ...B, d: 'x' }] } })
-    clock.advance(365 * 24 * 3_600_000)
-    expect(keyStatus(cache, inline, clock.now())).toEqual({
-      age: undefined,
-      source: 'inline',
-      keys: 1,
-      stale: false,
-    })
-  })
 })

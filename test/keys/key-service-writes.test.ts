@@ -73,25 +73,4 @@ describe('what a service writes to KV', () => {
     await ask()
     expect(kv.puts).toHaveLength(2)
   })
-
-  it('is tried again also where it failed while the issuer was asked', async () => {
-    const writing = Promise.withResolvers<void>()
-    const answering = Promise.withResolvers<void>()
-    kv.slow = writing.promise
-    kv.down = true
-    const question = { place: issuer, times: issuer.keyTimes, why: 'newer' } as const
-    await world.service.ask(question)
-    await expect.poll(() => kv.puts.length).toBe(1)
-    world.clock.advance(10 * MINUTE)
-    const arrived = server.hold('/jwks', answering.promise)
-    const asking = world.service.ask(question)
-    await arrived
-    writing.resolve()
-    await expect.poll(() => world.events.length).toBe(1)
-    kv.down = false
-    answering.resolve()
-    await asking
-    await world.settle()
-    expect(kv.puts).toHaveLength(2)
-  })
 })

@@ -8,17 +8,16 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Question } from '../../src/gate/keys/key-service.ts'
 import { createKeyServiceClient, refreshAhead } from '../../src/gate/keys/key-service-client.ts'
 import type { KeyService } from '../../src/gate/keys/object.ts'
-import { type KeyPlace, type KvLike, recordName } from '../../src/gate/keys/store.ts'
+import type { KeyPlace } from '../../src/gate/keys/store.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import worker from '../../src/worker.ts'
 import { KEY_HOST } from '../kit/key-host.ts'
 
 interface Bindings {
-  readonly JWKS_CACHE: KvLike
   readonly KEY_SERVICE: DurableObjectNamespace<KeyService>
   readonly REVOCATIONS: DurableObjectNamespace
 }
-const { JWKS_CACHE, KEY_SERVICE, REVOCATIONS } = env as unknown as Bindings
+const { KEY_SERVICE, REVOCATIONS } = env as unknown as Bindings
 
 const keyOf = (kid: string) => ({ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid })
 const A = keyOf('a')
@@ -69,30 +68,6 @@ describe('the service of an issuer', () => {
     )
     for (const { record } of answers) expect(record?.keys).toEqual([A])
     expect(await set.asked()).toBe(1)
-  })
-
-  it('asks once for a new key of which two hundred come to know at once', async () => {
-    const set = startSet('rotation')
-    await set.publish(A)
-    const times = { ...DEFAULT_KEY_TIMES, cooldown: 0 }
-    await service.ask(set.question())
-    await set.publish(A, B)
-    const caller = { network: '192.0.2.1', isKnown: true }
-    const question = set.question({ why: 'unknown', kid: 'b', caller, times })
-    const answers = await Promise.all(Array.from({ length: 200 }, () => service.ask(question)))
-    for (const { record } of answers) expect(record?.keys).toEqual([A, B])
-    expect(await set.asked()).toBe(2)
-    const rotated = { event: 'keys_rotated', issuer: 'acme', added: ['b'], removed: [] }
-    expect(logged.map((line) => JSON.parse(line))).toEqual([rotated])
-  })
-
-  it('writes KV for the isolates that start', async () => {
-    const set = startSet('stored')
-    await set.publish(A)
-    await service.ask(set.question())
-    const name = await recordName(set.place)
-    const stored = () => JWKS_CACHE.get(name, { type: 'json' })
-    await expect.poll(stored).toMatchObject({ jwks: { keys: [A] }, rotations: [{ added: ['a'] }] })
   })
 
   it('knows what it knew when it is started again', async () => {

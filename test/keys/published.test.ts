@@ -93,18 +93,6 @@ describe('metadata', () => {
     expect(learned.location?.at).toBe(clock.now())
   })
 
-  it('is believed as long as it says, within bounds', async () => {
-    lead('/jwks', {}, { 'cache-control': 'max-age=86400' })
-    const learned = await learn(discovered)
-    asked()
-    clock.advance(30 * MINUTE - 1)
-    await learn(discovered, learned)
-    expect(asked()).toEqual(['/jwks'])
-    clock.advance(1)
-    await learn(discovered, learned)
-    expect(asked()).toEqual([METADATA, '/jwks'])
-  })
-
   it.each<[string, () => unknown]>([
     ['nothing', () => server.paths.delete('/jwks')],
     ['not for us', () => server.status('/jwks', 403)],
@@ -148,13 +136,6 @@ describe('metadata', () => {
     expect(await ask(discovered)).toEqual({ ok: false, reason })
     clock.advance(5 * MINUTE)
     expect(await ask(discovered, learned)).toEqual({ ok: false, reason })
-  })
-
-  it('does not lead to the gate itself', async () => {
-    const never = [server.origin]
-    const entry = issuerOf({ issuer: server.origin, keys: { kind: 'discovery', never } })
-    expect(await ask(entry)).toEqual({ ok: false, reason: 'address not allowed' })
-    expect(asked()).toEqual([])
   })
 
   it('that cannot be had leaves the place it said before, for a day', async () => {

@@ -128,30 +128,4 @@ describe('requests at the same time', () => {
     world.clock.advance(KEY_TIMES.askMs)
     expect(await find('a')).toMatchObject(FOUND)
   })
-
-  it('go on when the runtime has ended the one they wait for', async () => {
-    const gone = Promise.reject(new Error('created by a request that has since ended'))
-    gone.catch(() => {})
-    const never = { ask: () => new Promise<never>(() => {}) }
-    void world.isolate({ cache: isolate.cache, service: never }).find(issuer, 'a')
-    await expect.poll(() => [...isolate.cache.inFlight.keys()].join()).toContain('newer')
-    for (const [name, flight] of isolate.cache.inFlight) {
-      isolate.cache.inFlight.set(name, { ...flight, promise: gone })
-    }
-    const many = Array.from({ length: 5 }, () => find('a'))
-    for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
-    expect(asked()).toBe(1)
-  })
-
-  it('that bring keys nobody knows cost those who bring a known one nothing', async () => {
-    await find('a')
-    world.clock.advance(30_000)
-    const answer = Promise.withResolvers<void>()
-    const arrived = server.hold('/jwks', answer.promise)
-    const unknown = find('x')
-    await arrived
-    expect(await find('a')).toMatchObject(FOUND)
-    answer.resolve()
-    expect(await unknown).toEqual(UNKNOWN)
-  })
 })

@@ -132,15 +132,6 @@ it('sends the newest revision of the rule, and initialize in one that has sessio
   expect(sent.params.protocolVersion).toBe('2025-11-25')
 })
 
-it('keeps the headers that it is told to send, fitting or not', async () => {
-  const { policy } = factsOf()
-  const asked = { method: 'tools/call', name: 'get_weather' }
-  const codeWith = async (headers: Record<string, string>) =>
-    (await decide(policy, asked, headers)).code
-  expect(await codeWith({ 'mcp-name': 'other' })).toBe('header_mismatch')
-  expect(await codeWith({ 'content-encoding': 'gzip' })).toBe('message_type_unsupported')
-})
-
 it('explains a number that is not exact as one, not as none', async () => {
   const when = 'arguments.amount == null || arguments.amount < 9.0'
   const { policy } = factsOf({ tools: { pay: { scopes: [], when } } })

@@ -1,9 +1,8 @@
 import { expect, it } from 'vitest'
 import { isInBand, mcpRefusal, rpcCodeOf } from '../../src/gate/answer/mcp-refusal.ts'
 import { type ProblemContext, problem } from '../../src/gate/answer/problem.ts'
-import { answerRefusal, respond } from '../../src/gate/answer/respond.ts'
+import { answerRefusal } from '../../src/gate/answer/respond.ts'
 import { ANSWERS, type Answer, answerRow, type Denial } from '../../src/gate/base/denial.ts'
-import type { Decision } from '../../src/gate/guard/guard.ts'
 import type { McpMessage, McpRefusals, McpRevision, McpRule } from '../../src/gate/model/mcp.ts'
 import type { Route } from '../../src/gate/model/route.ts'
 import { RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
@@ -178,16 +177,4 @@ it('tells scopes and revisions, and nothing of the detail', async () => {
     request_id: 'request-1',
     hint: 'Do so',
   })
-})
-
-it('is what respond answers', async () => {
-  const decision = {
-    outcome: 'denied',
-    known: { route: route('auto'), operation: operationOf([callOf('x')]) },
-    denial: denialOf('forbidden', ofCall),
-    waits: {},
-  } as unknown as Decision
-  const response = respond(requestTo(`${RESOURCE}/mcp`, { method: 'POST', body: '{}' }), decision)
-  expect(response?.status).toBe(200)
-  expect(await response?.json()).toMatchObject({ id: 1, error: { data: { code: 'a_code' } } })
 })

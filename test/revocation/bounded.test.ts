@@ -1,8 +1,7 @@
-import { describe, expect, it, vi } from 'vitest'
-import type { RevocationSubject, RevocationTerms } from '../../src/gate/model/revocation.ts'
+import { describe, expect, it } from 'vitest'
+import type { RevocationTerms } from '../../src/gate/model/revocation.ts'
 import { createRevocations } from '../../src/gate/revocation/client.ts'
 import { createSnapshotMemory } from '../../src/gate/revocation/snapshot.ts'
-import { ISSUER } from '../kit/facts.ts'
 import { agents, createIsolate, createMemoryShard, ONE_SHARD } from '../kit/memory-shard.ts'
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 5_000 }
@@ -67,22 +66,6 @@ describe('a bounded lookup', () => {
     expect(shard.calls()).toEqual([])
   })
 
-  it('hashes of a new token what no other token had', async () => {
-    const { lookup, shard, warm } = start()
-    await shard.revoke('somebody')
-    await warm()
-    const digest = vi.spyOn(crypto.subtle, 'digest')
-    const tokenOf = (value: string): readonly RevocationSubject[] => [
-      { kind: 'token', issuer: ISSUER, value },
-      ...agents('of many tokens', 'its owner'),
-    ]
-    expect(await lookup(tokenOf('first'), BOUNDED)).toEqual([])
-    const before = digest.mock.calls.length
-    expect(await lookup(tokenOf('second'), BOUNDED)).toEqual([])
-    expect(digest.mock.calls.length - before).toBe(1)
-    digest.mockRestore()
-  })
-
   it('judges the age of the copy after the hashing, not before', async () => {
     const { lookup, advance, shard, warm } = start()
     await shard.revoke('somebody')
@@ -108,17 +91,6 @@ describe('a bounded lookup', () => {
     await shard.revoke('acting')
     // Before any copy is renewed.
     expect(await values()).toEqual(['acting'])
-  })
-
-  it('lets through what the copy names and the set does not, as where hashes are the same', async () => {
-    const { values, settle, shard } = start()
-    await shard.revoke('acting')
-    await values(OTHER)
-    await settle()
-    shard.lift('acting')
-    shard.calls()
-    for (let request = 0; request < 3; request++) expect(await values()).toEqual([])
-    expect(shard.calls()).toEqual(['lookup'])
   })
 })
 

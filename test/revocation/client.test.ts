@@ -1,10 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import type { Objects } from '../../src/gate/platform/calls.ts'
 import { createRevocations } from '../../src/gate/revocation/client.ts'
 import type { Shard } from '../../src/gate/revocation/protocol.ts'
 import { ONE_SHARD } from '../kit/memory-shard.ts'
-import { BOUNDED, isolateOf } from '../kit/revocation-isolate.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -71,27 +70,4 @@ it.each([
   const { revocations } = open(...tries)
   expect(await READS.lookup({ revocations, asked: () => 0 }).catch(String)).toEqual(expected)
   expect(vi.getTimerCount()).toBe(0)
-})
-
-describe('a copy of the set', () => {
-  it('is not waited for when pulling it never ends, and pulled again afterwards', async () => {
-    const pulls: unknown[] = []
-    const pullAll = () => {
-      pulls.push(undefined)
-      return never()
-    }
-    const namespace = { getByName: () => ({ lookup: nothing, pullAll }) }
-    const { revocations, events, settle, advance } = isolateOf(namespace as never)
-    for (let request = 0; request < 3; request++) {
-      expect(await revocations.lookup([], BOUNDED)).toEqual([])
-    }
-    expect(pulls).toHaveLength(1)
-    await vi.advanceTimersByTimeAsync(LIMITS.revocationPageMs)
-    await settle()
-    expect(events).toMatchObject([{ event: 'revocations_pull_failed' }])
-    expect(vi.getTimerCount()).toBe(0)
-    advance(LIMITS.revocationPageMs)
-    await revocations.lookup([], BOUNDED)
-    expect(pulls).toHaveLength(2)
-  })
 })

@@ -18,8 +18,6 @@ import {
   leader,
   leave,
   rowsOf,
-  shard,
-  sql,
   wipe,
 } from '../kit/shards.workerd.ts'
 
@@ -104,15 +102,6 @@ describe('a set that changes while it is copied', () => {
     expect(pages.mock.calls.filter(([after]) => after === 0).length).toBeGreaterThan(1)
     await expectSame('1')
   })
-
-  it('by another epoch is copied anew', async () => {
-    beforePage(2, () =>
-      sql('0', (tables) => tables.exec("UPDATE log SET epoch = 'other'").toArray()),
-    )
-    await enrolledAgain('1')
-    expect(await shard('1').head()).toMatchObject({ epoch: 'other' })
-    await expectSame('1')
-  })
 })
 
 describe('a replica', () => {
@@ -172,14 +161,5 @@ describe('a replica', () => {
     expect(copied).not.toHaveBeenCalled()
     const [three] = await entriesOf('three')
     expect(await leader().add([three])).toMatchObject({ shards: { total: 2, acknowledged: 2 } })
-  })
-
-  it('that is read stays, whatever its alarm says', async () => {
-    await enrolled('1')
-    for (const hours of [12, 23, 34, 45]) {
-      setNow(T + hours * 3600)
-      expect(await shard('1').lookup([])).toBeDefined()
-    }
-    expect(await rowsOf('1', 'SELECT serving FROM log')).toEqual([{ serving: 0 }])
   })
 })

@@ -2,9 +2,9 @@ import { runInDurableObject } from 'cloudflare:test'
 import { describe, expect, it } from 'vitest'
 import { LOG } from '../../src/gate/revocation/object/log.ts'
 import type { RowChanges } from '../../src/gate/revocation/protocol.ts'
+import { eventually } from '../kit/eventually.ts'
 import {
   alarm,
-  copyOf,
   eachAnew,
   enrolled,
   entriesOf,
@@ -12,6 +12,7 @@ import {
   found,
   intercept,
   leader,
+  leave,
   rowsOf,
   shard,
   sql,
@@ -47,23 +48,6 @@ describe('a change', () => {
     expect(await alarm('0')).toBe(false)
   })
 
-  it('that was taken, and not heard of, is handed on again and changes nothing', async () => {
-    const [one, two] = await entriesOf('one', 'two')
-    await enrolled('1')
-    const deaf = intercept('replicate', async (_, go) => {
-      await go()
-      throw new Error('the answer was lost')
-    })
-    await leader().add([one, two])
-    await leader().remove(two.id)
-    expect(await leader().add([one])).toMatchObject(oneLacks)
-    const before = await rowsOf('1', 'SELECT * FROM entries, log')
-    deaf.mockRestore()
-    await alarm('0')
-    expect(await leader().get(one.id)).toMatchObject(allHave)
-    expect(await rowsOf('1', 'SELECT * FROM entries, log')).toEqual(before)
-  })
-
   it('that comes late, or before others, brings nothing back and skips nothing', async () => {
     const [one, two, three] = await entriesOf('one', 'two', 'three')
     await enrolled('1')
@@ -89,24 +73,6 @@ describe('a change', () => {
     const gap = { epoch, from: 5, to: 6, head: 6, changes: [] }
     expect(await shard('2').replicate(gap)).toEqual({ out: true })
     expect(await found('2', two)).toBeUndefined()
-  })
-
-  it('comes in parts of any size', async () => {
-    Object.assign(LOG, { batch: 1 })
-    const entries = await entriesOf('a', 'b', 'c', 'd')
-    const [a, b] = entries
-    await enrolled('1')
-    const fault = unreachable('1')
-    await leader().add(entries)
-    await leader().remove(a.id)
-    await leader().remove(b.id)
-    expect(await leader().add([a])).toMatchObject(oneLacks)
-    fault.restore()
-    const parts = intercept('replicate', (_, go) => go())
-    await alarm('0')
-    expect(parts.mock.calls.length).toBe(5)
-    expect(await found('1', ...entries)).toEqual(['a', 'c', 'd'])
-    expect(await copyOf('1')).toEqual(await copyOf('0'))
   })
 
   it('is pending until a replica has the last of its entries', async () => {
@@ -160,3 +126,34 @@ it('the leader sends what is pending though its alarm was given up', async () =>
   await expect.poll(() => alarm('0')).toBe(true)
   expect(await leader().get(two.id)).toMatchObject(allHave)
 })
+
+it.each([['that it is out'], ['that it has all']])(
+  'what a replica of an earlier enrolment said, %s, counts no more',
+  async (said) => {
+    const [one, two] = await entriesOf('one', 'two')
+    await enrolled('1')
+    if (said === 'that it is out') await leave('1')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const takes = intercept('replicate', async (_, go) => {
+      const answer = await go()
+      await promise
+      return answer
+    })
+    const first = leader().add([one])
+    await eventually(async () => expect(await takes.mock.results[0]?.type).toBe('return'))
+    if (said === 'that it has all') await leave('1')
+    await shard('1').lookup([])
+    await eventually(async () =>
+      expect((await rowsOf('0', 'SELECT enrolment FROM replicas'))[0]).toEqual({ enrolment: 2 }),
+    )
+    resolve()
+    await first
+    takes.mockRestore()
+    expect(await rowsOf('0', 'SELECT name, enrolment FROM replicas')).toEqual([
+      { name: '1', enrolment: 2 },
+    ])
+    await enrolled('1')
+    expect(await leader().add([two])).toMatchObject(allHave)
+    expect(await found('1', one, two)).toEqual(['one', 'two'])
+  },
+)

@@ -1,4 +1,4 @@
-import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
+import { reset } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/gate/base/limits.ts'
 import type { Revocation } from '../../src/gate/model/revocation.ts'
@@ -75,20 +75,6 @@ it('ends an approval when it expires, also where a later one ended later', async
   await leader().setStandings([await standing('a', 'approved', { expires: soon + 3_600 })], [])
   await leader().setStandings([await standing('a', 'approved', { expires: soon })], [])
   await expect.poll(() => found('a'), { timeout: 10_000 }).toEqual([])
-})
-
-it('is added to tables that were made before there were agents', async () => {
-  await leader().add(await entriesOf('b'))
-  await runInDurableObject(leader(), (_, { storage }) => {
-    storage.sql.exec('DROP TRIGGER agents_come; DROP TRIGGER agents_go')
-  })
-  await evictDurableObject(leader())
-  await leader().setStandings([await standing('a', 'approved')], [])
-  const counts = await runInDurableObject(leader(), (_, { storage }) =>
-    storage.sql.exec('SELECT issuer, held FROM shares').toArray(),
-  )
-  expect(counts).toEqual([{ issuer: '', held: 1 }])
-  expect(await found('a')).toEqual(['approved'])
 })
 
 describe('where there is no room for more agents', () => {

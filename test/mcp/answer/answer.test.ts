@@ -128,20 +128,6 @@ describe('an answer', () => {
     await cancelled.promise
   })
 
-  it('is not asked for any longer when nobody waits for it', async () => {
-    const written = Promise.withResolvers<void>()
-    origin.on('/mcp', (_req, res) => {
-      res.writeHead(200, JSON_TYPE)
-      res.write('{"id":1,', () => written.resolve())
-    })
-    const caller = new AbortController()
-    const asked = start()('tools/list', { signal: caller.signal })
-    const seen = await origin.arrival()
-    await written.promise
-    caller.abort()
-    expect([(await asked).status, await seen.answered()]).toEqual([502, 'cut'])
-  })
-
   it('is told to nobody who was not let pass', async () => {
     origin.on('/mcp', reply(200, JSON_TYPE, LIST))
     const decided = ({ known, waits, ports }: Decision): Decision =>

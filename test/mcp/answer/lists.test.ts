@@ -72,17 +72,6 @@ describe('a list', () => {
   })
 
   it.each([
-    ['[ok , ok ,no]', '[ok , ok]'],
-    ['[ no,no , ok\t,ok , no,ok ]', '[ok\t,ok,ok ]'],
-    ['[ok, no, no ,ok,\nok]', '[ok,ok,\nok]'],
-    ['[ no , no ]', '[]'],
-  ])('keeps what stands between neighbours that stay: %j', (given, expected) => {
-    const named = (list: string) =>
-      result(`{"tools":${list.replace(/ok|no/g, (name) => `{"name":"${name}"}`)}}`)
-    expect(redactSteps(named(given))).toBe(named(expected))
-  })
-
-  it.each([
     ['entries', `{"result":{"tools":[${'0,'.repeat(150_000)}0]}}`, '{"result":{"tools":[]}}'],
     ['members', `{"result":{"tools":[],${'"":0,'.repeat(150_000)}"":0}}`, 'same'],
     ['messages', `[${'0,'.repeat(150_000)}{"result":{"tools":[]}}]`, 'same'],
@@ -213,12 +202,5 @@ describe('any JSON', () => {
       }),
       tries(30, 100),
     )
-  })
-
-  it('may be as deep and as long as it likes', () => {
-    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
-    const long = `"${String.raw`\\\"`.repeat(150_000)}"`
-    const text = result(`{"tools":[{"name":"ok","d":${deep},"l":${long}},{"name":"no"}]}`)
-    expect(redactSteps(text)).toBe(result(`{"tools":[{"name":"ok","d":${deep},"l":${long}}]}`))
   })
 })

@@ -94,7 +94,6 @@ it('takes no answers of clients since 2026-07-28', async () => {
 const MEBIBYTE = 1024 * 1024
 it.each<[string, string, string]>([
   ['deep lists', '['.repeat(MEBIBYTE) + ']'.repeat(MEBIBYTE), 'message_malformed'],
-  ['quotes', '"\\"'.repeat(MEBIBYTE), 'message_malformed'],
   ['backslashes', `{"a":"${'\\'.repeat(4 * MEBIBYTE)}"}`, 'message_invalid'],
   ['members', JSON.stringify(call('ping', { a: Array(100_000).fill({ b: 1 }) })), 'ok'],
 ])('judges a message of many %s in no time', async (_, body, code) => {

@@ -8,7 +8,7 @@ import {
   isPlainUri,
   literalOf,
 } from '../../../src/gate/policy/keys/mcp-spelling.ts'
-import { anyCharacter, tries } from '../../kit/property.ts'
+import { tries } from '../../kit/property.ts'
 
 const use = (pattern: string): McpUse => ({ pattern, scopes: { mode: 'all', scopes: [] } })
 const found = (kind: McpKind, patterns: readonly string[], name: string) =>
@@ -274,17 +274,6 @@ describe('find', () => {
         expect(new URL(read).pathname).toMatch(/^\/docs\//)
       }),
       tries(300),
-    )
-  })
-
-  it('throws at no text', () => {
-    const { find } = namesOf('resources', ['file:///*', 'file:///a', '*'].map(use))
-    fc.assert(
-      fc.property(fc.string({ unit: anyCharacter }), (name) => {
-        find(name)
-        find(`file:///${name}`)
-      }),
-      tries(100),
     )
   })
 })
