@@ -124,7 +124,13 @@ describe('an example of a docstring', () => {
       await Promise.all(files.map(([name, text]) => writeFile(join(directory, name), text)))
       await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
       const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-      const compiled = promisify(execFile)(process.execPath, [tsc, '--noEmit', '-p', directory])
+      const compiled = promisify(execFile)(process.execPath, [
+        tsc,
+        '--noEmit',
+        '--singleThreaded',
+        '-p',
+        directory,
+      ])
       expect(await compiled.catch(({ stdout }) => stdout)).toEqual({ stdout: '', stderr: '' })
     } finally {
       await rm(directory, { recursive: true })

@@ -44,8 +44,8 @@ export type AgentErrorCode = keyof typeof AGENT_ERRORS
  * ```ts
  * import { AgentError, type VerifiedAgent } from 'edgewarden-origin'
  *
- * export function allow(agent: VerifiedAgent, owner: string) {
- *   if (agent.id !== owner) throw new AgentError('scope_missing', { detail: owner })
+ * export function requireAny({ scopes }: VerifiedAgent, needed: readonly string[]) {
+ *   if (!needed.some((scope) => scopes.includes(scope))) throw new AgentError('scope_missing')
  * }
  * ```
  */
