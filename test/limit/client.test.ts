@@ -47,37 +47,6 @@ describe('an exact limit', () => {
     expect(calls).toEqual([[limiterOf('name'), 'name', EXACT.quotas, true]])
   })
 
-  it.each<[Answer]>([['fails'], ['hangs']])(
-    'is asked once more where the object %s',
-    async (first) => {
-      const { objects, calls } = objectOf(first, 'answers')
-      expect(await limitsOf({ objects }).take(EXACT, 'name', true)).toEqual(ok(LEFT))
-      expect(calls).toHaveLength(2)
-    },
-  )
-
-  it.each<[Answer, Answer, number]>([
-    ['fails', 'fails', 2],
-    ['fails', 'hangs', 2],
-    ['is overloaded', 'answers', 1],
-  ])('rejects where it %s, then %s', async (first, second, asked) => {
-    const { objects, calls } = objectOf(first, second)
-    await expect(limitsOf({ objects }).take(EXACT, 'name', true)).rejects.toThrow()
-    expect(calls).toHaveLength(asked)
-  })
-
-  it('is kept in the jurisdiction, or nowhere', async () => {
-    const { objects, calls } = objectOf('answers')
-    const elsewhere = objectOf('answers')
-    const all = { ...elsewhere.objects, jurisdiction: (_: string) => objects }
-    const limits = limitsOf({ objects: all, jurisdiction: 'eu' })
-    expect(await limits.take(EXACT, 'name', true)).toEqual(ok(LEFT))
-    expect(calls).toHaveLength(1)
-    expect(elsewhere.calls).toHaveLength(0)
-    const nowhere = limitsOf({ objects, jurisdiction: 'eu' })
-    await expect(nowhere.take(EXACT, 'name', true)).rejects.toThrow('RATE_LIMITER is not bound')
-  })
-
   it('is only looked at for an explanation', async () => {
     const { objects, calls } = objectOf('answers')
     const limits = peeking(limitsOf({ objects }))

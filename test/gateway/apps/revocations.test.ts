@@ -185,15 +185,6 @@ describe('POST /revocations', () => {
     expect(rest).toEqual({ kind, issuer, ...(value !== undefined && { value }), mode, ...expected })
   })
 
-  it.each([
-    ['its own exp, which may be over', token('x', { expires: NOW - 300 }), NOW + 65],
-    ['the longest life', token('x'), NOW + LATER + 2 * TOLERANCE + 300],
-  ])('stores a token until its last answer has finished: %s', async (_, entry, expires) => {
-    const { status, body } = await gate({ longest: LATER, finish: 300 }).post(entry)
-    const [stored] = (body.revocations ?? []) as { expires: number }[]
-    expect([status, stored?.expires]).toEqual([200, expires])
-  })
-
   it('takes a list, all or nothing', async () => {
     const { post, call } = gate({ capacity: 2 })
     expect((await post({ revocations: [token('a'), token('b')] })).body.revocations).toHaveLength(2)

@@ -160,15 +160,4 @@ describe('a sealed task', () => {
     expect(await all.open(await all.seal('abc', TASK), HOLDER)).toBeUndefined()
     expect(await all.open(await all.seal('abc', HOLDER), TASK)).toBeUndefined()
   })
-
-  it('is sealed anew when its key is published no longer', async () => {
-    let now = keys
-    const all = sessions({ signing: () => now.signing(), published: () => now.published() })
-    const sealed = await all.seal('abc', TASK)
-    now = newKeys()
-    const again = await all.seal('abc', TASK)
-    expect(again).not.toBe(sealed)
-    expect(await all.open(again, TASK)).toBe('abc')
-    expect(await all.open(sealed, TASK)).toBeUndefined()
-  })
 })
