@@ -20,33 +20,19 @@ describe('SCOPES, by which scopes of a parent cover those of a token', () => {
     SCOPES,
   })
 
+  const made = (scopes: string, of: string) =>
+    `a token with ${scopes} may now be made from one with \`${of}\` (because SCOPES changes what \`parent_scope\` allows)`
+
   it.each<[string, object, object, string[]]>([
     ['the same in other words', { a: ['b', 'c'], b: ['c'] }, { a: ['b'], b: ['c'] }, []],
-    [
-      'a scope that includes one',
-      {},
-      { a: ['b'] },
-      [
-        'a token with `b` may now be made from one with `a` (because SCOPES changes what `parent_scope` allows)',
-      ],
-    ],
+    ['a scope that includes one', {}, { a: ['b'] }, [made('`b`', 'a')]],
     [
       'one more step',
       { a: ['b'], c: ['d'] },
       { a: ['b'], c: ['d'], b: ['c'] },
-      [
-        'a token with `c` or `d` may now be made from one with `a` (because SCOPES changes what `parent_scope` allows)',
-        'a token with `c` or `d` may now be made from one with `b` (because SCOPES changes what `parent_scope` allows)',
-      ],
+      [made('`c` or `d`', 'a'), made('`c` or `d`', 'b')],
     ],
-    [
-      'all of a kind for one',
-      { a: ['b:x'] },
-      { a: ['b:*'] },
-      [
-        'a token with `b:*` may now be made from one with `a` (because SCOPES changes what `parent_scope` allows)',
-      ],
-    ],
+    ['all of a kind for one', { a: ['b:x'] }, { a: ['b:*'] }, [made('`b:*`', 'a')]],
     ['what includes only where it counts', {}, { 'edgewarden:read': ['b'] }, []],
   ])('%s', async (_, before, after, said) => {
     const text = said.map((one) => `issuer acme: ${one}`)

@@ -60,17 +60,6 @@ const presented = ({ token }: Vector) =>
     { tokens: noTokens },
   )
 
-/** The first bit of the part changed. */
-const broken = (token: string, part: number) =>
-  token
-    .split('.')
-    .map((text, i) => {
-      const bytes = Buffer.from(text, 'base64url')
-      if (i === part) bytes[0] = (bytes[0] ?? 0) ^ 0x80
-      return bytes.toString('base64url')
-    })
-    .join('.')
-
 it('has the published examples', () => {
   expect(VECTORS.map(({ origin }) => origin.slice(0, 21)).sort()).toEqual([
     'RFC 7515 Appendix A.2',
@@ -92,12 +81,6 @@ describe.each(VECTORS)('$origin', (vector) => {
     if (vector.signature === 'ok') {
       expect(outcome).toMatchObject({ value: { token: { claims: JSON.parse(vector.payload) } } })
     }
-  })
-
-  it.each([0, 1, 2])('does not verify with a bit of part %i changed', async (part) => {
-    const changed = broken(vector.token, part)
-    expect(codeOf(await verified(vector, changed))).toBe('signature_invalid')
-    await expect(compactVerify(changed, await keyOf(vector))).rejects.toThrow()
   })
 
   it('does not verify with another example’s key', async () => {

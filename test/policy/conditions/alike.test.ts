@@ -42,13 +42,14 @@ const variablesOf = (claims: string): Variables => {
       bot_score: 99,
     },
     now: MONDAY,
+    arguments: token.value as JsonObject,
   }
 }
 
 /** The request of `factsOf`, with a header. */
 const factsWith = (claims: object) => {
   const facts = factsOf({ headers: { 'x-data-class': 'public' } })
-  return { ...facts, access: { ...facts.access, claims } } as ConditionFacts
+  return { ...facts, access: { ...facts.access, claims }, arguments: claims } as ConditionFacts
 }
 
 /** What the token has may be anything, so that most of these pass the check of types, and fail, if so, when judged. */
@@ -143,9 +144,12 @@ const value = fc.constantFrom(
 it('random conditions come to the same on random claims', () => {
   const seen = { true: 0, false: 0, error: 0 }
   const some = fc.dictionary(fc.constantFrom('a', 'b', 'l', 'm'), value)
+  const threeOf = fc.array(some, { minLength: 3, maxLength: 3 })
   fc.assert(
-    fc.property(condition, fc.array(some, { minLength: 3, maxLength: 3 }), (source, all) => {
-      const read = compileCondition(source, ALLOWED)
+    fc.property(condition, threeOf, fc.boolean(), (tokens, all, isCall) => {
+      // A condition of a call may read its arguments as others read the token.
+      const source = isCall ? tokens.replaceAll('token', 'arguments') : tokens
+      const read = compileCondition(source, ALLOWED, isCall ? 'call' : undefined)
       // The first refuses more than the second: what would take long, and what no type fits.
       if (!read.ok) return
       for (const one of all) {

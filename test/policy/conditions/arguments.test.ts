@@ -20,37 +20,20 @@ const mistake = (source: string): string => {
 
 describe('a condition over arguments', () => {
   it.each([
-    ['arguments.amount < 100.0', { amount: 99.5 }, true],
-    ['arguments.amount < 100.0', { amount: 100 }, false],
     ['arguments.amount <= token.limit', { amount: 50 }, true],
-    ['arguments["amount"] < 100.0', { amount: 1 }, true],
-    ['arguments.path.startsWith("docs/")', { path: 'docs/a' }, true],
-    ['arguments.to.all(x, x.endsWith("@example.com"))', { to: ['a@example.com', 'b@x'] }, false],
-    ['arguments.at.region == "eu"', { at: { region: 'eu' } }, true],
-    ['"dry_run" in arguments && arguments.dry_run', { dry_run: true }, true],
-    ['!("force" in arguments)', {}, true],
     ['!("force" in arguments)', { force: false }, false],
-    ['has(arguments.force)', {}, false],
-    ['has(arguments.force)', { force: null }, true],
     ['has(arguments.force)', undefined, false],
-    ['!has(arguments.toString) && !has(arguments.constructor)', {}, true],
-    ['!("__proto__" in arguments)', {}, true],
-    ['request.method == "GET"', { anything: [] }, true],
+    ['!has(arguments.toString) && !("__proto__" in arguments)', {}, true],
   ])('%s of %j: %j', (source, given, expected) => {
     expect(verdict(source, given)).toBe(expected)
   })
 
   it.each([
-    ['arguments.amount < 100.0', {}],
     ['arguments.amount < 100.0', undefined],
-    ['arguments.amount < 100.0', { amount: '1' }],
-    ['arguments.amount', { amount: 1 }],
-    ['arguments.x == "a"', { x: 'a'.repeat(LIMITS.conditionText + 1) }],
     ['arguments.x != "a"', { x: 'a'.repeat(LIMITS.conditionText + 1) }],
     ['size(arguments.x) > 0', { x: Array.from({ length: LIMITS.conditionItems + 1 }, () => 1) }],
     ['size(arguments.x) > 0', { x: JSON.parse('{ "__proto__": 1 }') }],
     ['arguments.__proto__ != "a"', {}],
-    ['arguments.toString != "a"', {}],
   ])('%s of %j cannot be judged', (source, given) => {
     expect(verdict(source, given)).toEqual(expect.any(String))
   })
