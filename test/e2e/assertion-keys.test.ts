@@ -191,20 +191,6 @@ describe('a keeper that cannot be reached', () => {
     })
   })
 
-  it('lets nothing through that would have to be signed', async () => {
-    const response = await askGate(gate, '/v1/x', { token: await setting.token() })
-    expect(response.headers.get('retry-after')).toBe('5')
-    expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
-    const keys = await gate.fetch(JWKS)
-    expect(keys.headers.get('cache-control')).toBe('no-store')
-    expect(await outcome(keys)).toEqual({ status: 503, code: 'assertion_unavailable' })
-    expect(setting.origin.requests).toEqual([])
-    expect(await gate.journalLine(({ code }) => code === 'assertion_unavailable')).toMatchObject({
-      decision: 'denied',
-      agent: 'agent-1',
-    })
-  })
-
   it('stops nothing that is not signed', async () => {
     const token = await setting.token()
     for (const path of ['/public', '/shadow']) {

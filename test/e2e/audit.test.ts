@@ -288,19 +288,16 @@ describe('all that is stored', () => {
       const { target = '/v1/any', headers = [], ...rest } = ask
       if (ask.token !== undefined) tokens.push(ask.token)
       const marked = `${target}${target.includes('?') ? '&' : '?'}x=query-secret-71`
-      await world.send({ ...rest, target, headers })
-      await world.send({
-        ...rest,
-        target: marked,
-        headers: [...headers, ['X-Mark', 'header-secret-71']],
-      })
+      const marks = [...headers, ['X-Mark', 'header-secret-71'] as const]
+      await Promise.all([
+        world.send({ ...rest, target, headers }),
+        world.send({ ...rest, target: marked, headers: marks }),
+      ])
     }
     for (const { at = 'main', ask } of Object.values(CASES)) {
       if (at === 'main') await send(await ask(world))
     }
-    for (const [, , forge] of TOKENS) {
-      await send({ token: await forge(world) })
-    }
+    await Promise.all(TOKENS.map(async ([, , forge]) => send({ token: await forge(world) })))
     const token = await world.token({ scope: 'docs:read mcp:connect files:read weather:read' })
     await send({ token, method: 'POST', body: '{"a":"body-secret-71"}' })
     await send({ token, target: '/v1/injected' })

@@ -73,24 +73,6 @@ describe('explain --gate', () => {
     }
     expect(setting.origin.requests).toEqual([])
   })
-
-  it('asks about a message where the rule of the gate reads MCP', async () => {
-    const scope = 'mcp:connect weather:read'
-    const token = await setting.token({ aud: `${RESOURCE}/mcp`, scope })
-    const asked = (name: string) =>
-      explained(['POST', '/mcp'], token, {
-        gate: setting.gate.url,
-        mcp: JSON.stringify({ method: 'tools/call', name }),
-      })
-    const allowed = await asked('get_weather')
-    expect(allowed).toMatchObject({ exitCode: 0, stderr: '' })
-    expect(allowed.stdout).toMatch(/✓ mcp_access +uses="tools: get_weather"/)
-    const denied = await asked('unknown')
-    expect(denied.exitCode).toBe(1)
-    expect(denied.stdout).toContain('(tool_not_allowed, 403)')
-    const needy = await asked('admin')
-    expect(needy.stdout).toContain('(scope_missing, 403)')
-  })
 })
 
 describe('explain by a file', () => {

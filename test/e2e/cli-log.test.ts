@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
@@ -173,45 +173,5 @@ describe('why', () => {
     expect(JSON.parse(json).decisions).toMatchObject([
       { decision: { decision: 'allowed' }, rule: { match: 'GET /v1/files/{id}' } },
     ])
-  })
-
-  it('says what a wrangler.toml would decide now, and what it cannot judge', async () => {
-    await act('agent-today')
-    const policy = (scope: string, match = 'DELETE /v1/files/{id}') => `
-[vars.GATE]
-resource = "${RESOURCE}"
-origin = "https://origin.example.com"
-assertion = "off"
-[vars.ISSUERS.acme]
-issuer = "${setting.issuer.issuer}"
-allow_insecure_http = true
-[[vars.ROUTES]]
-match = "${match}"
-scopes = ["${scope}"]
-[[vars.ROUTES]]
-match = "GET /v1/files/{id}"
-scopes = ["files:read"]
-when = 'request.method == "POST"'
-[[durable_objects.bindings]]
-name = "REVOCATIONS"
-class_name = "RevocationShard"
-[[durable_objects.bindings]]
-name = "KEY_SERVICE"
-class_name = "KeyService"
-[[kv_namespaces]]
-binding = "JWKS_CACHE"
-`
-    const judge = async (id: string, text: string) => {
-      await writeFile(join(directory, 'today.toml'), text)
-      const { code, stdout, stderr } = await asked('why', id, '--config', 'today.toml')
-      expect([code, stderr]).toEqual([0, ''])
-      return /^ {2}by this file +(.*)$/m.exec(stdout)?.[1]
-    }
-    expect(await judge('agent-today-no', policy('files:delete'))).toMatch(
-      /^denied scope_missing by the rule "DELETE \/v1\/files\/\{id\}"; not judged: possession, /,
-    )
-    expect(await judge('agent-today-7', policy('files:read'))).toMatch(
-      /^unknown condition_failed by/,
-    )
   })
 })
