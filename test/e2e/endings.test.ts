@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 import {
+  endsInTime,
   fate,
   hanging,
   lastEvent,
@@ -95,13 +96,20 @@ const beginCall = async (call: Call) => {
   return { failing }
 }
 
+/** The error of a call whose token is revoked; again where a busy machine could not find out in time. */
+const revokedCall = async (connect: Connect, path: string, tries = 4): Promise<unknown> => {
+  const agent = newAgent()
+  const call = await connect(path, await setting.token({ client_id: agent }))
+  const { failing } = await beginCall(call)
+  await revoke(setting, agent)
+  const error = (await failing) as { readonly data?: { readonly code?: string } }
+  const isLate = tries > 1 && error.data?.code === 'revocations_unavailable'
+  return isLate ? revokedCall(connect, path, tries - 1) : error
+}
+
 describe.concurrent.each(MCP_CLIENTS)('a call over events of %s', (_name, connect, path) => {
   it('fails with the reason when its token is revoked', async () => {
-    const agent = newAgent()
-    const call = await connect(path, await setting.token({ client_id: agent }))
-    const { failing } = await beginCall(call)
-    await revoke(setting, agent)
-    expect(await failing).toMatchObject({
+    expect(await revokedCall(connect, path)).toMatchObject({
       code: -32003,
       message: expect.stringContaining('has been revoked. Stop using this token'),
       data: { code: 'token_revoked', error: 'invalid_token', hint: expect.any(String) },
@@ -227,18 +235,20 @@ describe.concurrent.each(MODELS)('a stream of %s', (...model) => {
 })
 
 it.concurrent.each([
-  ['GET', '/v1/chat/completions'],
+  ['GET', '/v1/other/chat/completions'],
   ['POST', '/v1/messages/7'],
 ])('another stream of events ends as before: %s %s', async (method, path) => {
-  const agent = newAgent()
   hanging(setting, path, SSE, 'data: one\n\n')
-  const response = await setting.ask(path, {
-    method,
-    token: await setting.token({ client_id: agent }),
+  const ends = await endsInTime(async () => {
+    const agent = newAgent()
+    const token = await setting.token({ client_id: agent })
+    const response = await setting.ask(path, { method, token })
+    await revoke(setting, agent)
+    const { bytes, error } = await fate(response)
+    expect(error).toBe(false)
+    return bytes.toString().split(/(?<=one\n\n)/)
   })
-  await revoke(setting, agent)
-  const { bytes, error } = await fate(response)
-  expect([bytes.toString(), error]).toEqual([`data: one\n\n${lastEvent('token_revoked')}`, false])
+  expect(ends).toEqual(['data: one\n\n', lastEvent('token_revoked')])
 })
 
 describe.concurrent('lines of JSON', () => {
@@ -300,13 +310,7 @@ describe('what clients show of a refusal', () => {
   /** What each client says when the token is revoked meanwhile. */
   const everyStream = async () => {
     const [chat, , message] = MODELS as [(typeof MODELS)[0], unknown, (typeof MODELS)[0]]
-    const called = async (connect: Connect, path: string) => {
-      const agent = newAgent()
-      const call = await connect(path, await setting.token({ client_id: agent }))
-      const { failing } = await beginCall(call)
-      await revoke(setting, agent)
-      return shown(await failing)
-    }
+    const called = async (connect: Connect, path: string) => shown(await revokedCall(connect, path))
     return Promise.all(
       [
         ['openai', revokedStream(chat).then(({ error }) => shown(error))] as const,
