@@ -198,27 +198,6 @@ describe('an origin that takes nothing more', () => {
   })
 })
 
-describe('GET and HEAD', () => {
-  const ask = async (method: string, framing: Header, body = '') =>
-    setting.gate.raw(
-      rawRequest({
-        method,
-        target: '/v1/patient',
-        headers: [['Host', HOST], ['Authorization', `Bearer ${await setting.token()}`], framing],
-        body,
-      }),
-    )
-
-  it.each([
-    ['GET', ['Content-Length', '5'], 'hello'],
-    ['HEAD', ['Content-Length', '5'], 'hello'],
-    ['GET', ['Transfer-Encoding', 'chunked'], '5\r\nhello\r\n0\r\n\r\n'],
-  ] as const)('%s with a body (%s) is refused', async (method, framing, body) => {
-    expect((await ask(method, framing, body)).status).toBe(400)
-    expect(setting.origin.requests).toHaveLength(0)
-  })
-})
-
 function slowly(parts: readonly string[], ms: number): ReadableStream<Uint8Array> {
   const rest = parts.map((part) => Buffer.from(part))
   return new ReadableStream({
