@@ -60,11 +60,6 @@ const MCP = {
   resources: { 'docs://public/*': ['docs:read'] },
 }
 
-/** Prefixes under which the servers before which they stand have another rule, and what is other in it. */
-const OTHERWISE = {
-  '/hurried': { timeout: '2s', scopes: ['mcp:connect', 'docs:read'] },
-} as const
-
 /** Names an agent at the authorization server. Tokens of the second live two seconds. */
 const CLIENTS = {
   researcher: { clientId: 'researcher', clientSecret: 'researcher-secret' },
@@ -95,11 +90,9 @@ export async function startMcpWorld(): Promise<McpWorld> {
         ? routeOf(path, { origin: 'service:TOOLS', strip_prefix: '/bound' })
         : routeOf(path),
     ),
-    ...Object.entries(OTHERWISE).flatMap(([prefix, more]) =>
-      [SERVERS.sessions, SERVERS.modern].map((path) =>
-        routeOf(prefix + path, { strip_prefix: prefix, ...more }),
-      ),
-    ),
+    routeOf(`/hurried${SERVERS.sessions}`, {
+      ...{ strip_prefix: '/hurried', timeout: '2s', scopes: ['mcp:connect', 'docs:read'] },
+    }),
   ]
   const server = await startAuthorizationServer({
     resource: base,
