@@ -247,3 +247,20 @@ describe('an origin that chooses a subprotocol', () => {
     server.close()
   })
 })
+
+it('an explanation reads the token of a subprotocol, and does not repeat it', async () => {
+  const operator = await setting.token({ client_id: 'operator', scope: 'edgewarden:read' })
+  const headers = {
+    upgrade: 'websocket',
+    'sec-websocket-protocol': `realtime, ${OPENAI}${token}`,
+  }
+  const response = await setting.ask('/.edgewarden/explain', {
+    method: 'POST',
+    token: operator,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ method: 'GET', url: `https://${HOST}/v1/bounded`, headers }),
+  })
+  const text = await response.text()
+  expect(JSON.parse(text)).toMatchObject({ allowed: true, agent: { id: 'browser' } })
+  expect(text).not.toContain(token)
+})
