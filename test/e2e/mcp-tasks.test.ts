@@ -306,6 +306,27 @@ describe('an answer', () => {
     const broken = await post(message('tools/call', { name: 'wait', task: {} }), { path: '/raw' })
     await expect(broken.text()).rejects.toThrow()
   })
+
+  it('keeps what only looks like a task, and ids of the client’s own tasks', async () => {
+    const texts = [
+      task(7),
+      '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"\\"taskId\\":\\"x\\""}]}}',
+      '{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"of-the-client"}}',
+      '{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"taskId":"x"}}}',
+      '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"taskId"}}',
+    ]
+    for (const text of texts) {
+      origin.on('/raw', reply(200, JSON_TYPE, text))
+      const got = await post(message('tools/call', { name: 'wait' }), { path: '/raw' })
+      expect(await got.text()).toBe(text)
+    }
+    const own = { jsonrpc: '2.0', method: 'notifications/tasks/status', params: { taskId: 'mine' } }
+    const said = { jsonrpc: '2.0', id: 4, result: { _meta: { [RELATED]: { taskId: 'mine' } } } }
+    for (const body of [own, said].map((one) => JSON.stringify(one))) {
+      await post(body, { path: '/raw' })
+      expect(origin.requests.at(-1)?.body).toBe(body)
+    }
+  })
 })
 
 describe('tasks of the extension of 2026-07-28', () => {

@@ -96,6 +96,27 @@ describe('a broken policy', () => {
   })
 })
 
+const typeOf = async (response: Response) => ((await response.json()) as { type: string }).type
+const docs = 'https://docs.example.com/guide/denials'
+
+it('denial_docs is what denials link to: of rules, of the gate itself, and of the origin', async () => {
+  const options = {
+    gate: { denial_docs: docs },
+    routes: [
+      { match: 'GET /v1/*', scopes: [] },
+      { match: 'GET /gone', scopes: [], origin: 'http://127.0.0.1:9' },
+    ],
+  }
+  await withPolicy(options, async (gate) => {
+    const type = async (path: string, token?: string) =>
+      typeOf(await askGate(gate, path, token === undefined ? {} : { token }))
+    expect(await type('/v1/x')).toBe(`${docs}#credential_missing`)
+    expect(await type('/nowhere')).toBe(`${docs}#route_unknown`)
+    expect(await type('/.edgewarden/policy', token)).toBe(`${docs}#admin_not_allowed`)
+    expect(await type('/gone', token)).toBe(`${docs}#origin_unreachable`)
+  })
+})
+
 describe('a condition', () => {
   const rules = (when: string) => `[{"match":"GET /read","scopes":[],"wh\\u0065n":${when}}]`
   const decide = async (when: string) => {

@@ -213,6 +213,25 @@ describe.concurrent('a quarantine', () => {
   })
 })
 
+it.concurrent('an alert leads to a suspension, if a person says so', async () => {
+  await learn('s-1', 'others')
+  await ask('s-1', '/other/x')
+  const { id } = await alertOf('s-1')
+  expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({
+    status: 200,
+    alert: { verdict: 'suspend' },
+    shards: { total: expect.any(Number) },
+  })
+  expect(await ask('s-1', '/v1/x')).toMatchObject({ status: 403, code: 'agent_suspended' })
+  await eventually(async () => {
+    const { decisions } = await call('GET', '/decisions?kind=act&subject=maria')
+    const entry = { value: 's-1', status: 'suspended', reason: `alert ${id}` }
+    expect(decisions).toContainEqual(
+      expect.objectContaining({ act: 'suspend', entries: [expect.objectContaining(entry)] }),
+    )
+  })
+})
+
 /** Every message of a batch counts: in the registry, for the watch, and in `usage`. */
 describe.concurrent('a batch for an MCP server', () => {
   const calls = (names: readonly string[]) =>
