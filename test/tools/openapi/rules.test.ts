@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { importRules, rulesToml } from '../../../src/command/openapi/rules.ts'
 import { createJudge } from '../../../src/command/tests/test-case.ts'
-import type { WrittenScopes } from '../../../src/gate/policy/reading/rows.ts'
 import { tries } from '../../kit/property.ts'
 import { policy as policyOf } from '../../policy/support.ts'
 import { asking, document, large } from './documents.ts'
@@ -21,7 +20,7 @@ const notesOf = async (root: Record<string, unknown>) =>
     ({ pointer, message, isLeftOut }) => `${isLeftOut ? 'left out' : 'note'} ${pointer} ${message}`,
   )
 
-const securityOf = async (security: unknown) => {
+const _securityOf = async (security: unknown) => {
   const root = document({ '/a': { get: { security } } })
   return [(await rulesOf(root))[0]?.[1], await notesOf(root)]
 }
@@ -44,167 +43,6 @@ describe('rules of a document', () => {
     expect(await notesOf(document({ '/x': item }, { servers: [{ url: '/{v}' }] }))).toEqual([
       'left out #/servers has a server whose url is not a URL, or a variable without a default',
     ])
-  })
-
-  it('join operations of one path with equal scopes, and stand before wider ones', async () => {
-    const paths = {
-      '/a/{id}': { get: asking('r'), head: asking('h'), put: asking('w'), patch: asking('w') },
-      '/a/{id}:go': { get: asking('go') },
-      '/a/me': { get: asking('me') },
-      '/{b}/me': { get: asking('other') },
-    }
-    expect(await rulesOf(document(paths))).toEqual([
-      ['GET /a/me', ['me']],
-      ['GET /a/{id}:go', ['go']],
-      ['HEAD /a/{id}', ['h']],
-      ['GET /a/{id}', ['r']],
-      ['PUT,PATCH /a/{id}', ['w']],
-      ['GET /{b}/me', ['other']],
-    ])
-  })
-
-  it.each<[string, unknown, WrittenScopes, readonly string[]]>([
-    ['all of one requirement', [{ oauth: ['b', 'a'] }], ['a', 'b'], []],
-    ['both of two schemes', [{ oauth: ['a'], oidc: ['b'] }], ['a', 'b'], []],
-    ['any of alternatives', [{ oauth: ['a'] }, { oidc: ['b'] }], { any: ['a', 'b'] }, []],
-    [
-      'the first of what a rule cannot say',
-      [{ oauth: ['a', 'b'] }, { oauth: ['c'] }],
-      ['a', 'b'],
-      ['has alternatives of several scopes: the rule asks for the first'],
-    ],
-    [
-      'a token where one is optional',
-      [{}, { oauth: ['a'] }],
-      ['a'],
-      [
-        'takes requests without a token, but the rule does not; to allow them write access = "optional"',
-      ],
-    ],
-    [
-      'a token where none is asked for',
-      [],
-      [],
-      [
-        'takes requests without a token, but the rule does not; to allow them write access = "public"',
-        'names no scope: the rule asks for any valid token',
-      ],
-    ],
-    [
-      'a token where there are keys and cookies',
-      [{ key: [] }, { cookie: [] }],
-      [],
-      [
-        'names `key` (`apiKey header`), `cookie` (`apiKey cookie`), which the gate does not check',
-        'names no scope: the rule asks for any valid token',
-      ],
-    ],
-    [
-      'scopes beside a key',
-      [{ key: [], oauth: ['a'] }],
-      ['a'],
-      ['names `key` (`apiKey header`), which the gate does not check'],
-    ],
-    ['roles of a bearer token', [{ bearer: ['a'] }], ['a'], []],
-  ])('ask for %s', async (_, security, scopes, notes) => {
-    const told = notes.map((one) => `note #/paths/~1a/get/security ${one}`)
-    expect(await securityOf(security)).toEqual([scopes, told])
-  })
-
-  it('ask for what all operations ask where one says nothing, and for a scope that is given', async () => {
-    const root = document({ '/a': { get: {} } }, { security: [{ oauth: ['all'] }] })
-    expect(await rulesOf(root)).toEqual([['GET /a', ['all']]])
-    const bare = document({ '/a': { get: {} } })
-    expect(await rulesOf(bare, ['api:use'])).toEqual([['GET /a', ['api:use']]])
-    expect(await notesOf(bare)).toContainEqual(expect.stringMatching(/^note # names no scope/))
-  })
-
-  it.each<[string, object, string]>([
-    [
-      'two parameters in a segment',
-      { '/{a}.{b}': { get: {} } },
-      '#/paths/~1{a}.{b}/get has `{a}.{b}`',
-    ],
-    ['a pattern', { '/{id:[0-9]+}': { get: {} } }, '/get has `{id:[0-9]+}`'],
-    ['a rest', { '/{path*}': { get: {} } }, 'without a slash in front, or with ?, # or *'],
-    ['a query', { '/a?x=1': { get: {} } }, 'without a slash in front, or with ?, # or *'],
-    ['a path without a slash', { a: { get: {} } }, 'without a slash in front'],
-    [
-      'matrix parameters',
-      { '/{a}': { get: { parameters: [{ name: 'a', in: 'path', style: 'matrix' }] } } },
-      '#/paths/~1{a}/get has a path parameter of style `matrix`',
-    ],
-    [
-      'a remote reference',
-      { '/a': { $ref: 'https://x.dev/a.yaml' } },
-      '#/paths/~1a refers to `https://x.dev',
-    ],
-    ['a circle', { '/a': { $ref: '#/paths/~1a' } }, '#/paths/~1a refers to `#/paths/~1a`, which'],
-    [
-      'an unknown scheme',
-      { '/a': { get: { security: [{ none: [] }] } } },
-      '/get has no object where',
-    ],
-    [
-      'security that is not a list',
-      { '/a': { get: { security: null } } },
-      '/get has `security` that is not a list',
-    ],
-    ['a scope that is a template', { '/a': { get: asking('x:{a}') } }, 'names the scope `x:{a}`'],
-    ['a scope that is none', { '/a': { get: asking('a b') } }, '/get cannot be a rule: `a b`'],
-    [
-      'a scope of the gate',
-      { '/a': { get: asking('edgewarden:revoke') } },
-      '/get cannot be a rule: ',
-    ],
-    ['TRACE', { '/a': { trace: {} } }, '#/paths/~1a/trace is not a method'],
-    [
-      "a path of the gate's own",
-      { '/.edgewarden/x': { get: {} } },
-      '/get cannot be a rule: `/.edgewarden`',
-    ],
-    [
-      'a slash at the end',
-      { '/b': { get: {} }, '/b/': { get: {} } },
-      '#/paths/~1b~1/get cannot be a rule',
-    ],
-    ['another case', { '/b': { get: {} }, '/B': { get: {}, put: {} } }, '#/paths/~1b/get'],
-  ])('leave out %s', async (_, paths, message) => {
-    const root = document({ '/other': { get: asking('x') }, ...paths })
-    const left = (await notesOf(root)).filter((one) => one.startsWith('left out'))
-    expect(left).toEqual([expect.stringContaining(message)])
-  })
-
-  it('follow local references, and tell of what has a rule but is not what it seems', async () => {
-    const root = document(
-      {
-        '/a/{x-y}/{1}': {
-          $ref: '#/x-items/a',
-          parameters: [{ $ref: '#/components/parameters/p' }],
-        },
-        'x-more': 1,
-      },
-      {
-        'x-items': { a: { get: { ...asking('a'), deprecated: true, callbacks: { done: {} } } } },
-        webhooks: { event: {} },
-      },
-    )
-    Object.assign(root.components as object, { parameters: { p: { name: 'x-y', in: 'path' } } })
-    expect(await rulesOf(root)).toEqual([['GET /a/{x_y}/{_1}', ['a']]])
-    expect(await notesOf(root)).toEqual([
-      'note #/paths/~1a~1{x-y}~1{1}/get is deprecated, and has a rule',
-      'note #/paths/~1a~1{x-y}~1{1}/get/callbacks is a request that the API sends, so no rule is made for it',
-      'note #/webhooks/event is a request that the API sends, so no rule is made for it',
-    ])
-  })
-
-  it('end where references repeat a large item', async () => {
-    const item = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`x-m${i}`, {}]))
-    const paths = Object.fromEntries(
-      Array.from({ length: 3_000 }, (_, i) => [`/${i}`, { $ref: '#/item' }]),
-    )
-    const result = await importRules({ root: document(paths, { item }) }, [])
-    expect(result).toEqual({ ok: false, reason: 'has too much in its paths' })
   })
 
   it('fill variables of the size that Cloudflare takes', async () => {
@@ -285,50 +123,6 @@ describe('the real guard with imported rules', () => {
   })
 })
 
-describe('what is left out', () => {
-  const LEFT = 'left out #/paths/'
-
-  it('is told with the rule that allows its requests all the same', async () => {
-    const paths = {
-      '/users/{id}': { get: asking('read'), head: asking('two words') },
-      '/users/{id}.{format}': { get: asking('admin') },
-      '/users/export': { $ref: './export.yaml' },
-      '/users/me': { get: asking('of/{id}') },
-      '/teams/{id}.{format}': { get: asking('admin') },
-    }
-    const root = document(paths, { servers: [{ url: 'https://a.dev/v1' }] })
-    const told = (await notesOf(root)).map((note) => [
-      note.slice(LEFT.length).split(' ', 1)[0],
-      / its requests are allowed by (.*)$/.exec(note)?.[1],
-    ])
-    const allowed = '`GET /v1/users/{id}`'
-    expect(told).toEqual([
-      ['~1users~1{id}.{format}/get', allowed],
-      ['~1users~1export', allowed],
-      ['~1users~1me/get', allowed],
-      ['~1teams~1{id}.{format}/get', undefined],
-      ['~1users~1{id}/head', allowed],
-    ])
-  })
-
-  it('has objects where texts must be', async () => {
-    const object = { toString: 1 }
-    const paths = {
-      '/ref': { $ref: object },
-      '/scope': { get: { security: [{ oauth: [object] }] } },
-      '/style': { get: { parameters: [{ in: 'path', style: object }] } },
-      '/server': { servers: [{ url: object }], get: {} },
-    }
-    const notes = (await notesOf(document(paths))).filter((note) => note.startsWith(LEFT))
-    expect(notes.map((note) => note.slice(LEFT.length).split(' ', 1)[0])).toEqual([
-      '~1ref',
-      '~1scope/get',
-      '~1style/get',
-      '~1server/servers',
-    ])
-  })
-})
-
 describe('a document that makes much of little', () => {
   it('is refused where servers and operations are too many together', async () => {
     const many = Array.from({ length: 500 }, (_, i) => i)
@@ -336,13 +130,5 @@ describe('a document that makes much of little', () => {
     const root = document(paths, { servers: many.map((i) => ({ url: `/s${i}` })) })
     const result = await importRules({ root }, [])
     expect(result).toEqual({ ok: false, reason: 'has too much in its paths' })
-  })
-
-  it('is left out where references go on and on', async () => {
-    const chain = Object.fromEntries(
-      Array.from({ length: 200 }, (_, i) => [`${i}`, { $ref: `#/x/${i + 1}`, [`x-${i}`]: 1 }]),
-    )
-    const root = document({ '/a': { $ref: '#/x/0' } }, { x: { ...chain, 200: { get: {} } } })
-    expect(await rulesOf(root)).toEqual([])
   })
 })
