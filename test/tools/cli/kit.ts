@@ -59,12 +59,6 @@ storage = "sqlite"`,
 export const toml = (changes: Partial<Record<keyof typeof PARTS, string>> = {}): string =>
   `${Object.values({ ...PARTS, ...changes }).join('\n\n')}\n`
 
-/** An outcome whose lines do not say where in the file a mistake is. */
-export const unplaced = <One extends { readonly err: readonly string[] }>(outcome: One): One => ({
-  ...outcome,
-  err: outcome.err.map((line) => line.replace(/^[^ :]+:\d+:\d+: /, '')),
-})
-
 /** The tables of an environment that has everything the top level has and does not hand down. */
 export const environmentToml = (name: string): string =>
   [PARTS.kv, PARTS.objects, PARTS.gate, PARTS.issuer, PARTS.route]
