@@ -245,6 +245,7 @@ describe('bodies of sign-ins that never end', () => {
       ofOne: 8 * 1024,
       bodyReadMs: 3_600_000,
       signInMs: 300,
+      signInMoreMs: 100,
     })
     const gate = await setting.another({
       ...consoleOptions(),

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 const LIMITS = {
   bodyReadMs: '(?:1e4|10_?000)',
   signInMs: '(?:3e3|3_?000)',
+  signInMoreMs: '(?:2e3|2_?000)',
   samples: '(?:1e5|100_?000)',
   ofOne: '(?:4 ?\\* ?1024 ?\\* ?1024|4194304)',
   revocations: '(?:1e6|1_?000_?000)',
