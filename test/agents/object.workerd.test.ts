@@ -124,6 +124,12 @@ describe('what is seen of an agent', () => {
     expect(await last()).toBe(20 * 60_000)
   })
 
+  it('stops when the rows of the day are used up', async () => {
+    const many = Array.from({ length: 20 }, (_, i) => sightingOf(`a${i}`, START + i))
+    await registry().observe(many, { ...TERMS, maxRows: 5 })
+    expect((await rowsOf()).length).toBeLessThan(6)
+  })
+
   it('is forgotten after 90 days, but for whom it was seen with', async () => {
     const day = 86_400_000
     await registry().observe([sightingOf('a', START, { used: ['old'], clients: ['c'] })], TERMS)
@@ -158,6 +164,19 @@ describe('more agents than an issuer may have', () => {
       ['approved'],
       ['suspended'],
     ])
+  })
+
+  it('do not push out one of which the revocation set has an approval that was taken back', async () => {
+    await approve('a')
+    const down = vi
+      .spyOn(RevocationShard.prototype, 'setStandings')
+      .mockRejectedValue(new Error('the set is down'))
+    await change('patch', 'a', { status: 'discovered' })
+    for (let at = 10; at < 50; at++) await registry().observe([sightingOf(`m${at}`, at)], TERMS)
+    down.mockRestore()
+    expect(await standingOf('a')).toEqual(['approved'])
+    expect(await runDurableObjectAlarm(registry())).toBe(true)
+    expect(await standingOf('a')).toEqual([])
   })
 
   it('push out none of which an administrator wrote, and of those as many as there is room for', async () => {

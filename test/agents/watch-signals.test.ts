@@ -159,6 +159,21 @@ describe('a signal', () => {
     expect(seen(1)({ ...pool(9), countries: ['BR'] })).toEqual(['new_place'])
   })
 
+  it('takes one token for two places within five minutes, not later', () => {
+    const { state, now } = learned()
+    const in2 = (country: string) => sample({ tokens: [['token-2', country]] })
+    observe(state, in2('DE'), now)
+    expect(observe(state, in2('US'), now + 8 * MINUTE)).toEqual([])
+    expect(signalsOf(observe(state, in2('DE'), now + 10 * MINUTE))).toEqual(['two_places'])
+  })
+
+  it('tells no volume below 20 requests in two windows', () => {
+    const { state, now } = learned(35, { requests: 1 })
+    const more = watchState(state.bytes.slice(0))
+    expect(feed(state, now, now + 60 * MINUTE, { requests: 9 })).toEqual([])
+    expect(signalsOf(feed(more, now, now + 10 * MINUTE, { requests: 11 }))).toEqual(['volume'])
+  })
+
   it('tells refusals: ten, and three times the usual', () => {
     const { state, now } = learned(35, { refusals: 2 })
     expect(observe(state, sample({ refusals: 9 }), now)).toEqual([])

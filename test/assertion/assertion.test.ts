@@ -252,6 +252,14 @@ describe('what it is bound to', () => {
     expect(JSON.parse(JSON.stringify({ htm, htu, bdh }))).toEqual(expected)
   })
 
+  it.each<AssertionBinding>(['request', 'body'])(
+    'one with %s is made for each request',
+    async (binding) => {
+      const one = asserted({ binding })
+      expect(await assertionOf(one)).not.toBe(await assertionOf(one))
+    },
+  )
+
   it.each<AssertionBinding>(['identity', 'request'])(
     'with %s is not the body, though it was held',
     async (binding) => {
@@ -287,6 +295,15 @@ describe('its end', () => {
 })
 
 describe('one that says who is calling', () => {
+  it('is used again for less where the token ends sooner', async () => {
+    const one = asserted({ access: { expires: NOW + 30 } })
+    const first = await assertionOf(one)
+    clock.at += 19_999
+    expect(assertionOf(one)).toBe(first)
+    clock.at += 1
+    expect(decodeJwt(await assertionOf(one))).toMatchObject({ iat: NOW + 20, exp: NOW + 30 })
+  })
+
   it('is used again for two thirds of its life', async () => {
     const one = asserted()
     const first = await assertionOf(one)

@@ -138,6 +138,13 @@ describe('metadata', () => {
     expect(await ask(discovered, learned)).toEqual({ ok: false, reason })
   })
 
+  it('does not lead to the gate itself', async () => {
+    const never = [server.origin]
+    const entry = issuerOf({ issuer: server.origin, keys: { kind: 'discovery', never } })
+    expect(await ask(entry)).toEqual({ ok: false, reason: 'address not allowed' })
+    expect(asked()).toEqual([])
+  })
+
   it('that cannot be had leaves the place it said before, for a day', async () => {
     const learned = await learn(discovered)
     server.status(METADATA, 503)

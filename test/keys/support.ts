@@ -11,34 +11,11 @@ import {
 } from '../../src/gate/keys/source.ts'
 import type { KvLike } from '../../src/gate/keys/store.ts'
 import type { Issuer } from '../../src/gate/model/issuer.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
+import { issuerOf as anyIssuer } from '../kit/facts.ts'
 
 /** An issuer entry of which only what concerns keys matters. */
-export const issuerOf = (over: Partial<Issuer>): Issuer => ({
-  name: 'acme',
-  profile: 'rfc9068',
-  issuer: 'https://auth.acme.example',
-  keys: { kind: 'discovery', never: [] },
-  keyTimes: DEFAULT_KEY_TIMES,
-  allowInsecureHttp: true,
-  algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
-  types: new Set(['at+jwt']),
-  audienceClaim: 'aud',
-  maxLifetime: 900,
-  requiredClaims: [],
-  claims: [],
-  clientId: [['client_id'], ['azp']],
-  clientRequired: false,
-  agentId: [],
-  agentPrefix: '',
-  agentType: ['agent_type'],
-  workflowId: [['workflow_id']],
-  scope: [],
-  scopeElse: [],
-  admin: false,
-  delegation: { maxDepth: 4, requireActor: false, issuers: new Set() },
-  ...over,
-})
+export const issuerOf = (over: Partial<Issuer>): Issuer =>
+  anyIssuer({ issuer: 'https://auth.acme.example', allowInsecureHttp: true, ...over })
 
 /** A public JWK of a new key pair. */
 export const publicJwk = async (alg: string, over: object = {}): Promise<JWK> => {

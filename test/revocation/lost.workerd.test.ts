@@ -139,6 +139,19 @@ describe('a leader that has an older state', () => {
     await evict('0')
   }
 
+  it('learns of it from who enrols, and lets go of nothing', async () => {
+    const [a, b] = await entriesOf('a', 'b')
+    await enrolled('1')
+    await restored(async () => {
+      await leader().add([a])
+      await leader().add([b])
+    })
+    await sql('0', (storage) => storage.exec('DELETE FROM replicas').toArray())
+    await leave('1')
+    await enrolled('1')
+    for (const name of ['0', '1']) expect(await found(name, a, b)).toEqual(['a', 'b'])
+  })
+
   it('learns of it when it hands on, and has all from who is ahead', async () => {
     const [a, b, c] = await entriesOf('a', 'b', 'c')
     await enrolled('1')

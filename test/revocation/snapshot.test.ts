@@ -138,6 +138,23 @@ describe('a copy', () => {
     expect(shard.calls()).toEqual(['pullAll', 'pullAll', 'pullAll', 'pullAll', 'pullSince'])
   })
 
+  it('of a set that went back to an older version is replaced', async () => {
+    const { refreshed, shard } = start()
+    await shard.revoke(...NAMES)
+    await refreshed()
+    const { pullSince } = shard.source
+    shard.source.pullSince = async (epoch) => ({
+      epoch,
+      version: 1,
+      added: new Uint8Array(),
+      removed: new Uint8Array(),
+    })
+    for (const name of NAMES) shard.lift(name)
+    expect(await refreshed(...NAMES)).toEqual([])
+    shard.source.pullSince = pullSince
+    expect(shard.calls()).toEqual(['pullAll', 'pullAll'])
+  })
+
   it.each(['a page', 'its end'])(
     'of a set that is reset before %s is begun again',
     async (when) => {
