@@ -21,7 +21,7 @@ import { checkInFlight } from './inFlight.ts'
 import { checkAddressLimit, checkRateLimit } from './limits.ts'
 import { checkMessages } from './messages.ts'
 import { type Parameters, readParameters } from './parameters.ts'
-import { canonicalPath } from './paths.ts'
+import { canonicalPath, hasEncodedSlash } from './paths.ts'
 import { type Policy, readPolicy } from './policy.ts'
 import {
   checkForm,
@@ -89,6 +89,7 @@ function passStages(asked: Asked): Verdict {
   checkForm(request, target)
   const isOfMetadata = isMetadata(policy, methodOf(request), path)
   if (isOfMetadata || isUnderPrefix(policy, path)) {
+    if (hasEncodedSlash(path)) refuse('path_ambiguous')
     const endpoint = isOfMetadata ? METADATA : findEndpoint(policy, request, path)
     const other = methodInQuery(request, target.query)
     if (other !== undefined && !endpoint.methods.includes(other)) refuse('method_ambiguous')
