@@ -89,6 +89,21 @@ describe('paths, methods and queries', () => {
     ).toEqual(codes)
   })
 
+  it('another method in the query, with which an earlier rule would match', async () => {
+    const rules = [rule({ match: 'GET /v1/{a}/{b}' }), rule({ match: '* /v1/docs/{id}' })]
+    const request = { method: 'DELETE', target: '/v1/docs/7?_method=GET' }
+    expect(await said([request], { rules })).toEqual(['method_ambiguous'])
+  })
+
+  it('metrics for an issuer that may not read them, while revocations are not available', async () => {
+    const request: Sent = {
+      before: { unavailable: ['revocations'] },
+      target: '/.edgewarden/metrics',
+    }
+    const setting = { issuer: { admin: 'own' }, claims: { scope: 'edgewarden:metrics' } }
+    expect(await said([request], setting)).toEqual(['revocations_unavailable'])
+  })
+
   it('a preflight', async () => {
     const ask = (method: string, query = '', path = '/v1/x'): Sent => ({
       method: 'OPTIONS',
