@@ -306,3 +306,18 @@ it(
   },
   MINUTE,
 )
+
+it('of strangers’ tokens with headers of their own, nothing but the headers is kept', async () => {
+  const { guard } = isolate()
+  const flood = async (first: number, count: number) => {
+    for (let i = first; i < first + count; i++) {
+      const header = { alg: 'Ed25519', kid: `${i}`, more: Array(100).fill([]) }
+      const token = unsigned(header, { iss: 'https://stranger.example', more: 'x'.repeat(11_000) })
+      expect((await guard(requestOf(`${token}AAAA`, '/docs/x'))).outcome).toBe('denied')
+    }
+  }
+  await flood(0, 20)
+  const before = await held()
+  await flood(20, 950)
+  expect((await held()) - before).toBeLessThan(2 * MIB)
+})

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
@@ -550,6 +551,109 @@ describe('attacks', () => {
     await page.getByRole('dialog').getByText('<img src=x').waitFor()
     expect(await page.locator('img, main script').count()).toBe(0)
     expect(said).toEqual([])
+    await context.close()
+  })
+
+  it('a page of another origin can do nothing, nor frame it', async () => {
+    const { context, page } = await open()
+    await enter(page)
+    const evil = createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' })
+      response.end('<title>evil</title>')
+    }).listen(0, '127.0.0.1')
+    try {
+      await new Promise((done) => evil.once('listening', done))
+      const { port } = evil.address() as { port: number }
+      // `localhost` at another port is another origin of the same site; the address is another site.
+      for (const host of ['localhost', '127.0.0.1']) {
+        const other = await context.newPage()
+        await other.goto(`http://${host}:${port}/`)
+        const outcomes = await other.evaluate(async (console) => {
+          const tries = [
+            fetch(`${console}/api/policy`, { credentials: 'include' }),
+            fetch(`${console}/api/policy`, { credentials: 'include', mode: 'no-cors' }),
+            fetch(`${console}/api/revocations`, {
+              method: 'POST',
+              credentials: 'include',
+              headers: { 'x-edgewarden-console': '1', 'content-type': 'application/json' },
+              body: '{}',
+            }),
+            fetch(`${console}/session`, {
+              method: 'POST',
+              credentials: 'include',
+              mode: 'no-cors',
+              body: '{}',
+            }),
+          ]
+          return Promise.all(
+            tries.map((one) =>
+              one.then(
+                ({ type, ok }) => `${type} ${ok}`,
+                () => 'refused',
+              ),
+            ),
+          )
+        }, url)
+        // CORP refuses what CORS would make opaque.
+        expect(outcomes).toEqual(['refused', 'refused', 'refused', 'refused'])
+        await other.evaluate(`new Promise((done) => {
+          const frame = document.createElement('iframe')
+          frame.src = '${url}'
+          frame.addEventListener('load', done)
+          document.body.append(frame)
+        }).then(() => true)`)
+        const framed = other.frames().find((frame) => frame !== other.mainFrame())
+        expect(await framed?.locator('main').count()).toBe(0)
+        await other.evaluate(`const form = document.createElement('form')
+          form.method = 'POST'
+          form.action = '${url}/session'
+          document.body.append(form)
+          form.submit()`)
+        await other.getByText('console_request_foreign').waitFor()
+        await other.close()
+      }
+      await page.reload()
+      await page.getByRole('heading', { name: 'Live' }).waitFor()
+    } finally {
+      evil.closeAllConnections()
+      evil.close()
+    }
+    await context.close()
+  })
+
+  it('an origin can set neither the cookie nor a service worker of the console', async () => {
+    const { context, page } = await open()
+    setting.origin.on('*', (request, response) => {
+      const isScript = request.url?.endsWith('.js')
+      response.writeHead(200, {
+        'content-type': isScript ? 'text/javascript' : 'text/html',
+        'service-worker-allowed': '/',
+        'set-cookie': [
+          `${COOKIE}=evil; Path=/; Domain=localhost`,
+          `${COOKIE}=evil; Path=/x; Secure`,
+          `=${COOKIE}=evil; Path=/`,
+        ],
+      })
+      response.end(isScript ? '' : '<title>origin</title>')
+    })
+    // The API is at the address, and its pages are of another origin than the console's.
+    await page.route('**/v1/**', async (route) => {
+      const token = await setting.token({ client_id: 'page' })
+      await route.continue({
+        headers: { ...route.request().headers(), authorization: `Bearer ${token}` },
+      })
+    })
+    await page.goto(`http://127.0.0.1:${setting.gate.port}/v1/documents/page`)
+    await enter(page)
+    const [cookie, ...others] = (await context.cookies(url)).filter(({ name }) => name === COOKIE)
+    expect(others).toEqual([])
+    expect(cookie?.value).not.toBe('evil')
+    expect(
+      await page.evaluate<number>(
+        'navigator.serviceWorker.getRegistrations().then(({ length }) => length)',
+      ),
+    ).toBe(0)
+    setting.origin.clear()
     await context.close()
   })
 })

@@ -330,4 +330,16 @@ function check(language: Language) {
     expect(await at('10.0.0.7', start({ host: null }))).toEqual(['agent-1', AGENT_ISSUER])
     expect(await at(HOST, start({ host: 'x-asked-host' }))).toEqual(another)
   })
+
+  it('asks once for a flood of unknown keys, and goes on through an outage', async () => {
+    const verify = start()
+    expect(await verify(await gate.assertion())).toEqual(['agent-1', AGENT_ISSUER])
+    const before = gate.issuer.requests.length
+    await gate.issuer.fail(503)
+    for (let n = 0; n < 5; n++) await verify(await forged({ kid: `nobody-${n}` }))
+    expect(gate.issuer.requests.length).toBe(before)
+    expect(await verify(await gate.assertion())).toEqual(['agent-1', AGENT_ISSUER])
+    expect(await start()(await gate.assertion())).toEqual(because('the keys cannot be had'))
+    await gate.issuer.fail()
+  })
 }
