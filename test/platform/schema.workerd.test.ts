@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
 import type { AssertionKeyService } from '../../src/gate/assertion/object.ts'
@@ -92,18 +92,6 @@ describe.each(KINDS)('$kind', ({ kind, of, ask }) => {
       await expect((async () => await ask(name))()).rejects.toThrow(`schema ${version}`)
     }
   })
-})
-
-it('does not delete counts of another version', async () => {
-  const stub = RATE_LIMITER.getByName('alarm')
-  await stub.take('a', { bucket: { limit: 1_000, period: 1 } }, true)
-  await ofVersion(stub, 3)
-  const again = RATE_LIMITER.getByName('alarm')
-  await expect((async () => await runDurableObjectAlarm(again))()).rejects.toThrow('schema 3')
-  const names = await runInDurableObject(again, (_, { storage: { sql } }) =>
-    sql.exec('SELECT name FROM counts').toArray(),
-  )
-  expect(names).toEqual([{ name: 'a' }])
 })
 
 it.each([

@@ -43,25 +43,6 @@ const ports = explainingPorts(
   },
 )
 
-it('looks at limits, takes nothing, and knows no address', () => {
-  const limit = { kind: 'exact', per: 'agent', quotas: { daily: 5 } } as const
-  expect(ports.limits.take(limit, 'name', true)).toEqual(ok({ day: { left: 3, reset: 9 } }))
-  expect(limits).toHaveBeenCalledWith(limit, 'name', false)
-  const address = { kind: 'memory', limit: 1, period: 1000 } as const
-  expect(ports.limits.takeAddress(address, '192.0.2.1')).toEqual(ok({}))
-})
-
-it.each([
-  [true, false],
-  [false, true],
-  ['no', false],
-])('looks whether a token was used (%j), and uses none', async (said, isFirst) => {
-  replays.isClaimed.mockReturnValueOnce(said as boolean)
-  expect(await ports.replays.claim('name', 9)).toBe(isFirst)
-  expect(await ports.replays.isClaimed('name')).toBe(true)
-  expect(replays.claim).not.toHaveBeenCalled()
-})
-
 it('opens sessions by keys that are in memory, asks for none, and seals none', async () => {
   const holder = { issuer: ISSUER, agent: 'planner', route: 'POST /mcp', resource: RESOURCE }
   const other = createAssertionKeys({

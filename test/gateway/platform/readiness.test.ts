@@ -3,7 +3,6 @@ import { createReadiness } from '../../../src/gate/app/platform/readiness.ts'
 import { createKeyCache } from '../../../src/gate/keys/cache.ts'
 import type { KeyAnswer, Question } from '../../../src/gate/keys/key-service.ts'
 import type { KeySourceOptions } from '../../../src/gate/keys/source.ts'
-import type { KeyLocation } from '../../../src/gate/model/issuer.ts'
 import type { SigningKeys } from '../../../src/gate/model/ports.ts'
 import { issuerOf, NOW, policyOf } from '../../kit/facts.ts'
 import { createKey } from '../../kit/signing.ts'
@@ -11,7 +10,6 @@ import { createKey } from '../../kit/signing.ts'
 const { jwk } = await createKey('ES256')
 const status = async () => ({ total: 1, acknowledged: 1, pending: [] })
 const revocations = { lookup: async () => [], status }
-const inline: KeyLocation = { kind: 'inline', keys: [jwk] }
 const HOUR = 3_600_000
 
 const clock = { at: 0, now: () => clock.at }
@@ -81,16 +79,6 @@ describe('an isolate that has just started', () => {
     })
     expect(questions.map(({ why }) => why)).toEqual(['look'])
   })
-})
-
-it('asks nobody where keys are held in time, or inline', async () => {
-  answer = { record: recordOf(0) }
-  await ready()
-  expect((await ready()).issuers).toMatchObject([{ state: 'held', source: 'issuer', age: 0 }])
-  expect((await ready(createReadiness(clock), issuerOf({ keys: inline }))).issuers).toEqual([
-    { issuer: issuer.issuer, state: 'held', source: 'inline', keys: 1, age: undefined },
-  ])
-  expect(questions).toHaveLength(1)
 })
 
 it('gives one answer for five seconds', async () => {
