@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 
 describe.concurrent('what goes on', () => {
-  const size = 5 * 64 * 1024
+  const size = 6 * 64 * 1024
   const content = randomBytes(size)
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
@@ -19,8 +19,8 @@ describe.concurrent('what goes on', () => {
   const slowly = (path: string, headers: Record<string, string | number>) => {
     setting.origin.on(path, async (_req, res) => {
       res.writeHead(200, headers)
-      for (let at = 0; at < size; at += size / 5) {
-        res.write(content.subarray(at, at + size / 5))
+      for (let at = 0; at < size; at += size / 6) {
+        res.write(content.subarray(at, at + size / 6))
         await new Promise((done) => setTimeout(done, BOUND / 4))
       }
       res.end()

@@ -233,7 +233,7 @@ it.concurrent('an alert leads to a suspension, if a person says so', async () =>
 })
 
 /** Every message of a batch counts: in the registry, for the watch, and in `usage`. */
-describe.concurrent('a batch for an MCP server', () => {
+describe('a batch for an MCP server', () => {
   const calls = (names: readonly string[]) =>
     names.map((name, id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name } }))
   const numbered = (count: number, length = 0) =>
