@@ -55,29 +55,6 @@ describe('a chain', () => {
     ])
   })
 
-  it('asks a stage that denied what it saw, where somebody asks for a trace', async () => {
-    const asked: object[] = []
-    const seeing = stage({
-      name: 'seeing',
-      establishes: 'nothing',
-      missed(facts) {
-        asked.push(facts)
-        return { seen: facts.seen }
-      },
-      denials: [deny],
-      run: ({ n }: { readonly n: number }) => ({ ...fail(deny('odd', { n })), value: { seen: 7 } }),
-    })
-    const one = chain<{ readonly n: number }>().and(seeing)
-    await one.run({ n: 3 }, {}, watch())
-    expect(asked).toEqual([])
-    const steps: Step[] = []
-    const run = await one.run({ n: 3 }, {}, { ...watch(), trace: (step) => void steps.push(step) })
-    expect(steps).toEqual([
-      { stage: 'seeing', outcome: 'denied', ms: 0, detail: { n: 3, seen: 7 } },
-    ])
-    expect(run).toMatchObject({ denial: { detail: { n: 3 } } })
-  })
-
   it.each([
     ['an error', new Error('secret')],
     ['no error', 'secret'],

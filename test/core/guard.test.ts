@@ -34,7 +34,13 @@ it('the line looks for what is revoked before anything is spent, and asks once m
         return revokedIn.includes(consistency) ? [{ ...entry, created: NOW, createdBy: 'a' }] : []
       },
     },
-    limits: { ...noLimits, take: () => ok(void asked.push('take') ?? {}) },
+    limits: {
+      ...noLimits,
+      take() {
+        asked.push('take')
+        return ok({})
+      },
+    },
     replays: { ...noReplays, claim: () => asked.push('claim') > 0 },
   })
   const strict = policy({
