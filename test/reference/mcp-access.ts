@@ -5,6 +5,7 @@ import { checkArguments, fillScope, readsArguments } from './mcp-arguments.ts'
 import { type Entry, entriesOfTemplate, findEntry } from './mcp-names.ts'
 import type { McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
 import { GONE, NEWEST } from './mcp-types.ts'
+import { readWhen } from './rule.ts'
 import { refuse } from './types.ts'
 
 /** Methods that any token of the rule may call. docs/mcp.md, "Methods" */

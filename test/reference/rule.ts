@@ -1,8 +1,9 @@
 /** Reads a table of ROUTES (docs/configuration/routes.md). */
+
 import type { AgenticRule } from './agentic.ts'
 import { readDelegation } from './delegationLimits.ts'
 import { type Gate, readFreshness } from './gate.ts'
-import type { McpTable } from './mcp-types.ts'
+import type { McpTable, When } from './mcp-types.ts'
 import { readPattern } from './paths.ts'
 import { seconds, type Table } from './values.ts'
 
@@ -50,7 +51,7 @@ export function readRule(table: Table, gate: Gate) {
     details: given<NeededDetail[]>('authorization_details') ?? [],
     acrValues: given<string[]>('acr_values'),
     maxAge: seconds(table.max_age),
-    when: readWhen(table.when),
+    when: table.when === undefined ? undefined : readWhen(table.when as When),
     cors: given<Table>('cors'),
     origin: given<string>('origin') ?? gate.origin,
     stripPrefix: given<string>('strip_prefix') ?? '',
@@ -91,18 +92,11 @@ function readWorkflow(text: string | undefined) {
   return { from: text.slice(0, colon) as 'path' | 'header' | 'query', name: text.slice(colon + 1) }
 }
 
-function readWhen(value: unknown) {
-  if (value === undefined) return undefined
-  const {
-    condition,
-    headers = [],
-    query = [],
-  } = typeof value === 'string' ? { condition: value } : (value as Table)
-  return {
-    condition: condition as string,
-    headers: headers as string[],
-    query: query as string[],
-  }
+/** A condition, of a rule or of an entry of `mcp`, with the headers and parameters that it lists. */
+export function readWhen(when: When) {
+  const table = typeof when === 'string' ? { condition: when } : when
+  const { condition, headers = [], query = [] } = table as Exclude<When, string>
+  return { condition, headers, query }
 }
 
 function readRateLimit(table: Table | undefined) {
