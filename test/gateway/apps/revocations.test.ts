@@ -240,6 +240,56 @@ describe('POST /revocations', () => {
   })
 })
 
+describe('reach', () => {
+  it.each<[AdminReach, string, number]>([
+    ['all', ACME, 200],
+    ['own', OPS, 200],
+    ['own', ACME, 403],
+    ['own', 'https://nobody.example', 403],
+    [false, OPS, 403],
+  ])('%s on %s: %i', async (admin, issuer, status) => {
+    const { post, call } = gate({ admin })
+    const answer = await post({ revocations: [token('x', { issuer })] })
+    expect(answer.status).toBe(status)
+    if (status === 403) expect(answer.body.code).toBe('admin_reach')
+    expect((await call('GET', `?issuer=${encodeURIComponent(issuer)}`)).status).toBe(status)
+  })
+
+  it.each<[AdminReach, string, number, string?]>([
+    ['all', 'agent', 200],
+    ['all', 'token', 400, 'revocation_invalid'],
+    ['all', 'subject', 400, 'revocation_invalid'],
+    ['own', 'agent', 403, 'admin_reach'],
+  ])('%s on a %s of an issuer of actors: %i', async (admin, kind, status, code) => {
+    const answer = await gate({ admin }).post(token('x', { kind, issuer: ACTORS }))
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+  })
+
+  it('refuses a list with one entry beyond it', async () => {
+    const { post, call } = gate({ admin: 'own' })
+    const own = token('x', { issuer: OPS })
+    expect((await post({ revocations: [own, token('y')] })).status).toBe(403)
+    expect((await call('GET')).body.revocations).toEqual([])
+  })
+
+  it('hides and keeps what is beyond it', async () => {
+    const kept = createMemoryRevocations({ clock: { now: () => NOW * 1000 } })
+    const all = gate({ store: kept })
+    await all.post({ revocations: [token('x'), token('y', { issuer: OPS })] })
+    const own = gate({ admin: 'own', store: kept })
+    const listed = (await own.call('GET')).body.revocations as { value: string }[]
+    expect(listed.map(({ value }) => value)).toEqual(['y'])
+    const id = await idOf({ kind: 'token', issuer: ACME, value: 'x' })
+    for (const method of ['GET', 'DELETE']) {
+      const { status, body } = await own.call(method, `/${id}`)
+      expect([status, body.code]).toEqual([404, 'revocation_unknown'])
+    }
+    expect((await all.call('GET', `/${id}`)).status).toBe(200)
+    const none = gate({ admin: false, store: kept })
+    expect((await none.call('GET')).status).toBe(403)
+  })
+})
+
 describe('GET and DELETE /revocations', () => {
   it('filters and pages', async () => {
     const { post, call } = gate()
