@@ -99,6 +99,9 @@ const untilFound: Cost = (self, [_, from], result) => {
   return Math.abs((result === -1 || typeof result !== 'number' ? size(self) : result) - start)
 }
 
+/** Where `Uint8Array` has its methods. */
+const BYTES: object = Object.getPrototypeOf(Uint8Array.prototype)
+
 /** What the runtime's own functions read. Others take the same time for every text, or copy lazily. */
 const COSTS: readonly (readonly [owner: object, names: readonly string[], cost: Cost])[] = [
   [String.prototype, ['normalize', 'toLowerCase', 'toUpperCase', 'split', 'replaceAll'], ofSelf],
@@ -107,8 +110,8 @@ const COSTS: readonly (readonly [owner: object, names: readonly string[], cost: 
   [Array.prototype, ['slice', 'concat', 'includes', 'splice', 'shift', 'unshift', 'with'], ofSelf],
   [Array.prototype, ['indexOf'], untilFound],
   [Array.prototype, ['join'], ofResult],
-  [Uint8Array.prototype, ['indexOf'], untilFound],
-  [Uint8Array.prototype, ['set'], ofFirst],
+  [BYTES, ['indexOf'], untilFound],
+  [BYTES, ['set'], ofFirst],
   [JSON, ['parse'], ofFirst],
   [JSON, ['stringify'], ofResult],
   [Buffer, ['from'], ofFirst],
