@@ -39,7 +39,7 @@ describe('paths, methods and queries', () => {
       ['/.edgewarden.json', 'path_ambiguous'],
       ['/.edgewarden/revocations/a%2Fb', 'path_ambiguous'],
       ['/.edgewarden/revocations/a%20', 'admin_not_allowed'],
-      ['/x/..%20%20./y', 'forwarded'],
+      ['/x/..%20%20./y', 'path_ambiguous'],
       ['/.well-known/OAUTH-x', 'route_unknown'],
       ['/.well-known/openid-configuration/x', 'route_unknown'],
       ['/.well-known/openid-configuration', 'forwarded'],

@@ -24,7 +24,8 @@ const SERVERS: ((text: string) => Reading | undefined)[] = [
   (text) => cut(text, text.search(/[?#]/), true),
   (text) => cut(text, text.indexOf(';')),
   (text) => changed(text, text.replace(/^[ +]+|[ +]+$/g, '')),
-  // Spaces and dots at the end are removed together, in any order; `+` is a space or not.
+  (text) => changed(text, text.replace(/\.+$/, '')),
+  // Or spaces and dots at the end are removed together, in any order; `+` is a space or not.
   (text) => changed(text, text.replace(/^[ +]+|[ +.]+$/g, '')),
   (text) => changed(text, text.replace(/^ +|[ .]+$/g, '')),
   (text) => (SESSION.test(text) ? { text: '', gone: true } : undefined),

@@ -45,7 +45,8 @@ const READINGS: readonly Reading[] = [
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
   { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
   { read: (segment) => segment.replace(/%3b.*$/, '') },
-  // Removes spaces at both ends (also as `+`, or not), and dots at the end.
+  // Removes dots at the end, spaces at both ends (also as `+`, or not), or both.
+  { read: without([], '.') },
   { read: without(['%20', '%2b']) },
   { read: without(['%20', '%2b'], '.') },
   { read: without(['%20'], '.') },
