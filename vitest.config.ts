@@ -40,7 +40,6 @@ const WAITING = [
   'e2e/rate-limits',
   'e2e/expiry',
   'e2e/reflection',
-  'e2e/warm',
   'gateway/relay/streams',
   'e2e/uploads-cut',
   'e2e/storage-versions',

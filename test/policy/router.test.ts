@@ -157,7 +157,7 @@ const READ: readonly (readonly [what: string, rules: string, ambiguous: string, 
     'by some server',
     SERVERS,
     `/admin.json /admin:$DATA /admin:$I30:$INDEX_ALLOCATION /admin%3A%24x.json /c++/new. /c++/new+
-     /c++.%20/new /admin.a.b /admin%20.%20 /admin%20.json/ /admin%3Ba.b%3Fc/d/e /%E2%93%90dmin
+     /c++.%20/new /c++%20/new /admin.a.b /admin%20.%20 /admin%20.json/ /admin%3Ba.b%3Fc/d/e /%E2%93%90dmin
      /b%EF%BC%8F..%EF%BC%8Fadmin /%E2%80%8B/admin /x/a:go.json /report.json. /report.xml /y/1/admin.pdf
      /b/..%20/c /b/..+/c /b/..%3B/c /b/%EF%BC%8E%EF%BC%8E/c /b/.%E2%80%8B./c /y/..%23/c`,
     `/admin:go /admin:go$x /.json /a%20dmin /admin.json/b /x/a%3Bb:go /report.json /y/1/admin.xml
