@@ -93,6 +93,19 @@ describe('a policy', () => {
       ['ROUTES[0].origin: is plain http'],
     ],
 
+    [
+      'an issuer that is accepted where it is named, and is named nowhere',
+      { ISSUERS: { ...TWO, beta: { ...TWO.beta, rules: 'named' } }, ...rules(rule()) },
+      ['ISSUERS.beta.rules: is `named`, and no rule names it'],
+    ],
+    [
+      'an issuer that is accepted where it is named, and is named',
+      {
+        ISSUERS: { ...TWO, beta: { ...TWO.beta, rules: 'named' } },
+        ...rules(rule({ issuers: ['beta'] })),
+      },
+      [],
+    ],
     // Hosts of Cloudflare, and its service tokens.
     [
       'a tunnel',

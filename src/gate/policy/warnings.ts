@@ -48,6 +48,13 @@ export const warningsOf: Warn = (read, at) => {
   }
   for (const [name, issuer] of issuers) {
     for (const [path, message] of issuerAdvice(issuer)) at('ISSUERS')([name, ...path], message)
+    const isNamed = rules.some(({ entry }) => entry.issuers?.includes(name))
+    if (issuer.rules === 'named' && issuer.admin === false && !isNamed) {
+      at('ISSUERS')(
+        [name, 'rules'],
+        'is `named`, and no rule names it in issuers: nothing accepts its tokens',
+      )
+    }
   }
   for (const { entry, path } of rules) {
     const own = at(path)
