@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, vi } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
@@ -26,6 +26,9 @@ export async function drillGate() {
   let gate: Gate
   let origin: Origin
   beforeAll(async () => {
+    // Many drills at once choose their canaries apart from each other.
+    let chosen = 0
+    vi.spyOn(Math, 'random').mockImplementation(() => (chosen++ / 300) % 1)
     const table = async (purpose: string, issuer: string) => {
       const { stdout } = await runHere(['keygen', purpose, '--issuer', issuer])
       return (parse(stdout) as { vars: { ISSUERS: object } }).vars.ISSUERS
@@ -34,6 +37,11 @@ export async function drillGate() {
     origin = await startOrigin()
     origin.on('/events', EVENTS)
     origin.on('/strict', EVENTS)
+    origin.on('/brief', (req, res) => {
+      EVENTS(req, res)
+      setTimeout(() => res.end(), 1_500)
+    })
+    origin.on('/large', (_, res) => res.end('x'.repeat(2_000_000)))
     const rule = (path: string, more: object = {}) => ({
       match: `GET ${path}`,
       scopes: [],
@@ -46,7 +54,7 @@ export async function drillGate() {
         GATE: {
           resource: `http://127.0.0.1:${port}`,
           origin: origin.url,
-          clock_tolerance: '0s',
+          clock_tolerance: '2s',
           revocation: { max_staleness: '1s' },
         },
         ISSUERS: {
@@ -59,6 +67,12 @@ export async function drillGate() {
           rule('/once', { single_use: true }),
           rule('/events'),
           rule('/strict', { revocation: 'strict' }),
+          rule('/brief'),
+          rule('/large'),
+          rule('/ignoring', { on_revocation: 'ignore' }),
+          rule('/shadow', { mode: 'shadow' }),
+          // Canaries are not revoked for as long as this, and no drill waits for it.
+          rule('/late', { revocation: { consistency: 'bounded', max_staleness: '5m' } }),
           { match: 'GET /open', access: 'public' },
           { match: 'GET /others', scopes: [] },
         ],
@@ -70,9 +84,10 @@ export async function drillGate() {
   return {
     gate: () => gate,
     /** Exit status, findings, their states by name, and what else was printed. */
-    async drill(args: readonly string[], url = gate.url) {
+    async drill(args: readonly string[], url = gate.url, now?: () => number) {
       const access = ['--gate', url, '--key', 'ops.jwk', '--audience', gate.url]
-      const { code, stdout } = await runHere(['drill', ...access, '--json', ...args])
+      const all = ['drill', ...access, '--json', ...args]
+      const { code, stdout } = await runHere(all, undefined, now && { now })
       const { findings = [], ...rest } = JSON.parse(stdout) as { findings?: readonly Found[] }
       const states = Object.fromEntries(findings.map(({ name, state }) => [name, state]))
       return { code, findings, states, rest }

@@ -22,6 +22,8 @@ afterAll(() => {
 interface Spoiling {
   /** Codes of refusals that become a 200. */
   readonly opened?: readonly string[]
+  /** Codes of refusals that become one by a rate limit. */
+  readonly limited?: readonly string[]
   /** Milliseconds that the proxy waits before it asks for the path of the canaries. */
   readonly delay?: number
   /** Whether streams never end. */
@@ -31,7 +33,13 @@ interface Spoiling {
 }
 
 /** The gate behind a proxy that spoils some of its answers. */
-const spoiled = async ({ opened = [], delay = 0, isEndless, ready }: Spoiling): Promise<string> => {
+const spoiled = async ({
+  opened = [],
+  limited = [],
+  delay = 0,
+  isEndless,
+  ready,
+}: Spoiling): Promise<string> => {
   const server = createServer((req, res) => {
     const { method, url = '', headers } = req
     if (ready !== undefined && url.endsWith('/ready')) {
@@ -43,8 +51,13 @@ const spoiled = async ({ opened = [], delay = 0, isEndless, ready }: Spoiling): 
         const { statusCode = 500 } = answer
         if (statusCode >= 400) {
           const body = await text(answer)
-          const isOpened = opened.includes(JSON.parse(body).code)
-          res.writeHead(isOpened ? 200 : statusCode, answer.headers).end(body)
+          const { code } = JSON.parse(body)
+          if (limited.includes(code)) {
+            res.writeHead(429, { 'content-type': 'application/problem+json' })
+            res.end('{"code":"rate_limited"}')
+            return
+          }
+          res.writeHead(opened.includes(code) ? 200 : statusCode, answer.headers).end(body)
           return
         }
         res.writeHead(statusCode, answer.headers)
@@ -116,7 +129,7 @@ it.concurrent('needs rules that name the canaries: no other accepts their tokens
 
 const PATH = ['--path', '/drill']
 const STREAMS = ['--stream', '/events', '--stream', '/strict']
-const TIMED = [...PATH, '--public', '/open', '--requests', '3', '--added', '100ms']
+const TIMED = [...PATH, '--public', '/open', '--requests', '3', '--added', '500ms']
 
 it.concurrent.each<{ fault: string; spoiling: Spoiling; args: string[]; broken: string[] }>([
   {
@@ -149,7 +162,7 @@ it.concurrent.each<{ fault: string; spoiling: Spoiling; args: string[]; broken: 
     args: ['--once', '/once'],
     broken: ['replayed token'],
   },
-  { fault: 'the path is slow', spoiling: { delay: 200 }, args: TIMED, broken: ['added time'] },
+  { fault: 'the path is slow', spoiling: { delay: 1_000 }, args: TIMED, broken: ['added time'] },
   {
     fault: 'streams do not end',
     spoiling: { isEndless: true },
@@ -164,6 +177,63 @@ it.concurrent.each<{ fault: string; spoiling: Spoiling; args: string[]; broken: 
 })
 
 it.concurrent.each([
+  ['signature_invalid', 'forged token', PATH],
+  ['algorithm_forbidden', 'unsigned token', PATH],
+  ['token_replayed', 'replayed token', ['--once', '/once']],
+  ['token_expired', 'expiry', PATH],
+  ['token_revoked', 'revocation', PATH],
+] as const)('takes no other refusal for %s', async (code, name, args) => {
+  const found = await drill(args, await spoiled({ limited: [code] }))
+  expect([found.code, found.states[name]], JSON.stringify(found.findings)).toEqual([2, 'unknown'])
+})
+
+it.concurrent('measures a path whose answers are long', async () => {
+  const { code, findings } = await drill(['--path', '/large', '--connections', '1'])
+  expect(code, JSON.stringify(findings)).toBe(0)
+})
+
+it.concurrent.each([
+  ['/brief', 'the stream ended by itself'],
+  ['/ignoring', 'on_revocation is ignore'],
+])('cannot tell whether the gate ends the stream of %s', async (path, says) => {
+  const { code, findings } = await drill(['--stream', path])
+  const found = findings.find(({ name }) => name === 'bounded stream')
+  expect([code, found?.state, found?.says]).toEqual([2, 'unknown', expect.stringContaining(says)])
+})
+
+it.concurrent('says one thing about each promise in metrics, also of two streams', async () => {
+  const file = ['--metrics', 'streams.prom']
+  await drill(['--stream', '/events', '--stream', '/ignoring', ...file])
+  const samples = readMetrics(await readFile('streams.prom', 'utf8'))
+  const streams = samples.filter(
+    ({ name, labels }) => name.endsWith('_measured') && labels.promise === 'bounded stream',
+  )
+  expect(streams.map(({ value }) => value)).toEqual([0])
+})
+
+it.concurrent('tells what it found, also if it cannot write metrics', async () => {
+  const file = ['--metrics', 'no-folder/drill.prom']
+  const kept = await drill(file)
+  expect([kept.code, kept.states.keys]).toEqual([2, 'kept'])
+  expect(kept.rest).toMatchObject({ error: expect.stringContaining('no-folder') })
+  const broken = await drill(file, await spoiled({ ready: 503 }))
+  expect([broken.code, broken.states.keys]).toEqual([1, 'broken'])
+})
+
+it.concurrent('cannot tell if the gate refuses the operator: no promise is broken', async () => {
+  const access = ['--gate', gate().url, '--key', 'canary.jwk', '--audience', gate().url]
+  const { code } = await runHere(['drill', ...access, '--json'])
+  expect(code).toBe(2)
+})
+
+it.concurrent.each([-2, 2])('blames no expiry on a clock that is wrong by %i s', async (by) => {
+  const { findings, rest } = await drill(PATH, gate().url, () => Date.now() / 1000 + by)
+  const expiry = findings.find(({ name }) => name === 'expiry')
+  expect(expiry?.state, JSON.stringify([findings, rest])).toBe('kept')
+})
+
+it.concurrent.each([
+  { why: 'the rule is in shadow mode', path: '/shadow', says: 'shadow mode' },
   { why: 'no rule names the canaries', path: '/others', says: 'does not accept canaries' },
   { why: 'no rule has the path', path: '/nothing', says: 'route_unknown' },
   { why: 'the rule is public', path: '/open', says: 'no rule there reads a token' },

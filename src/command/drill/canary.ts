@@ -20,8 +20,8 @@ export interface Canary {
   unsigned(agent: string, resource: string): string
 }
 
-/** Seconds that a token of a canary is valid. */
-const LIFETIME = 300
+/** Seconds that a token of a canary is valid, besides the bound that is waited for. */
+export const LIFETIME = 300
 
 /** Reads the key file of the canaries. `now`: seconds since the epoch. */
 export async function readCanary(path: string, now: () => number): Promise<Result<Canary, string>> {
@@ -52,7 +52,10 @@ export async function readCanary(path: string, now: () => number): Promise<Resul
   })
 }
 
-/** How many canaries there are. */
+/** The canary that no drill revokes. */
+export const NEVER_REVOKED = 'drill-0'
+
+/** How many others there are. */
 const CANARIES = 1_000
 
 /**
@@ -89,25 +92,33 @@ export async function freeAgents(
   )
 }
 
+/** Milliseconds: a drill waits for no longer, whatever a gate says. */
+const LONGEST = 60 * 60 * 1000
+
+const DURATION = v.pipe(
+  v.string(),
+  v.transform((text) => durationMs(text)),
+  v.number(),
+  v.maxValue(LONGEST),
+)
 const TERMS = v.object({
   consistency: v.picklist(['strict', 'bounded']),
-  max_staleness: v.pipe(
-    v.string(),
-    v.transform((text) => durationMs(text)),
-    v.number(),
-  ),
+  max_staleness: DURATION,
 })
 const POLICY = v.object({
   gate: v.object({
     resource: v.string(),
     revocation: TERMS,
-    clock_tolerance: v.pipe(
-      v.string(),
-      v.transform((text) => durationMs(text)),
-      v.number(),
-    ),
+    clock_tolerance: DURATION,
   }),
-  routes: v.array(v.object({ match: v.string(), revocation: v.optional(TERMS) })),
+  routes: v.array(
+    v.object({
+      match: v.string(),
+      mode: v.optional(v.string()),
+      on_revocation: v.optional(v.string()),
+      revocation: v.optional(TERMS),
+    }),
+  ),
 })
 /** What a drill reads of the policy in force. */
 export type PolicyOfGate = v.InferOutput<typeof POLICY>
@@ -131,8 +142,8 @@ export interface CanaryRule {
   readonly isStrict: boolean
   /** Milliseconds until every request is refused, once every shard has a revocation; 0 on a strict rule. */
   readonly bound: number
-  /** Milliseconds until a stream ends, once every shard has a revocation. */
-  readonly streamBound: number
+  /** Milliseconds until a stream ends, once every shard has a revocation; absent if it need not end. */
+  readonly streamBound?: number
 }
 
 /**
@@ -169,12 +180,15 @@ export async function ruleOf(
   if (code !== undefined) return fail(`the gate refuses a canary (${code})`)
   const rule = routes.find((one) => one.match === match)
   if (resource === undefined || !rule?.revocation) return fail('no rule there reads a token')
+  if (rule.mode === 'shadow') return fail(`${match} is in shadow mode: it refuses nothing`)
   const { consistency, max_staleness: staleness } = rule.revocation
   const isStrict = consistency === 'strict'
   return ok({
     resource,
     isStrict,
     bound: isStrict ? 0 : staleness,
-    streamBound: isStrict ? gate.revocation.max_staleness : staleness,
+    ...(rule.on_revocation !== 'ignore' && {
+      streamBound: isStrict ? gate.revocation.max_staleness : staleness,
+    }),
   })
 }

@@ -7,7 +7,7 @@ import { type GateAddress, gateAddress } from '../base/gate-client.ts'
 import { cannotTell, EXIT, type Outcome, render } from '../base/output.ts'
 import { durationSeconds, utc } from '../base/times.ts'
 import type { GateOptions } from '../operate/access.ts'
-import { type Canary, freeAgents, policyOf, readCanary, ruleOf } from './canary.ts'
+import { type Canary, freeAgents, NEVER_REVOKED, policyOf, readCanary, ruleOf } from './canary.ts'
 import {
   exitCodeOf,
   type Finding,
@@ -145,33 +145,36 @@ const drillOnce = async (
   around: Process,
 ): Promise<Outcome> => {
   const policy = await policyOf(options, around)
-  if (!policy.ok) return policy.reason
+  // A gate that refuses the operator breaks no promise.
+  if (!policy.ok) return { ...policy.reason, exitCode: EXIT.unknown }
   const { gate, canary } = asked
   const traffic = createTraffic(gate.origin, around.waiting.elapsed)
   const shared: Drill = { gate, options, around, traffic, canary, policy: policy.value }
   const measured = await measureAll(asked, options, shared)
-  if (!measured.ok) return measured.reason
+  if (!measured.ok) return { ...measured.reason, exitCode: EXIT.unknown }
   const findings = [...measured.value].sort(
     (a, b) => MEASURES.indexOf(a.name) - MEASURES.indexOf(b.name),
   )
-  const exitCode = exitCodeOf(findings)
   const at = around.now()
   const written =
     options.metrics === undefined
       ? ok(undefined)
       : await writeWhole(options.metrics, metricsText(findings, at))
-  if (!written.ok) return cannotTell(written.reason)
+  // What was found is told all the same.
+  const found = exitCodeOf(findings)
+  const exitCode = written.ok || found === EXIT.no ? found : EXIT.unknown
+  const unsaid = written.ok ? 'Something could not be measured.' : written.reason
   return {
     exitCode,
     json: {
-      kept: exitCode === EXIT.yes,
+      kept: found === EXIT.yes,
       gate: gate.origin,
       at: Math.floor(at),
       findings,
-      ...(exitCode === EXIT.unknown && { error: 'Something could not be measured.' }),
+      ...((exitCode === EXIT.unknown || !written.ok) && { error: unsaid }),
     },
     out: [`${gate.origin}, ${utc(at)}`, ...findingLines(findings)],
-    err: [],
+    err: written.ok ? [] : [written.reason],
   }
 }
 
@@ -181,9 +184,10 @@ const measureAll = async (
   drill: Drill,
 ): Promise<Result<readonly Finding[], Outcome>> => {
   const { canary, gate, options, around, policy } = drill
-  const agents = await freeAgents(canary.issuer, 2 + stream.length, options, around)
+  const agents = await freeAgents(canary.issuer, 1 + stream.length, options, around)
   if (!agents.ok) return agents
-  const [mine = '', revoked = '', ...others] = agents.value
+  const mine = NEVER_REVOKED
+  const [revoked = '', ...others] = agents.value
   const findings: Finding[] = [await measureKeys(drill)]
   const placeOf = async (at: string, agent: string, name: Measure): Promise<Place | undefined> => {
     const rule = await ruleOf(gate.origin + at, agent, canary, policy, options, around)
@@ -198,15 +202,16 @@ const measureAll = async (
       publicPath === undefined
         ? notMeasured('added time', '--public')
         : await measureAddedTime(drill, place, publicPath, requests, added),
-      await measureExpiry(drill, place),
       ...(await measureRevocation(drill, { ...place, agent: revoked }, connections)),
     )
+    const clock = findings.find(({ name }) => name === 'clock')
+    findings.push(await measureExpiry(drill, place, clock?.ms?.ahead ?? 0))
   }
   const onceAt = once === undefined ? undefined : await placeOf(once, mine, 'replayed token')
   if (onceAt) findings.push(await measureReplay(drill, onceAt))
   for (const [i, at] of stream.entries()) {
     const streamAt = await placeOf(at, others[i] ?? '', 'bounded stream')
-    if (streamAt) findings.push(await measureStream(drill, streamAt))
+    if (streamAt) findings.push(await measureStream(drill, streamAt, mine))
   }
   const needs = {
     'replayed token': '--once',

@@ -61,6 +61,21 @@ export function findingLines(findings: readonly Finding[]): readonly string[] {
   )
 }
 
+/** One finding for each promise, for two streams too: the worst state, and the longest times. */
+const byPromise = (findings: readonly Finding[]): readonly Finding[] =>
+  MEASURES.flatMap((name) => {
+    const same = findings.filter((one) => one.name === name)
+    const worst = (['broken', 'unknown', 'kept'] as const).flatMap(
+      (state) => same.find((one) => one.state === state) ?? [],
+    )[0]
+    if (!worst) return []
+    const ms: Record<string, number> = {}
+    for (const [what, value] of same.flatMap((one) => Object.entries(one.ms ?? {}))) {
+      ms[what] = Math.max(ms[what] ?? value, value)
+    }
+    return [{ ...worst, ms }]
+  })
+
 /** The findings in the OpenMetrics format. `at`: seconds since the epoch. */
 export function metricsText(findings: readonly Finding[], at: number): string {
   const metric = (name: string, help: string, samples: readonly string[]) => [
@@ -68,7 +83,7 @@ export function metricsText(findings: readonly Finding[], at: number): string {
     `# HELP ${name} ${help}`,
     ...samples.map((one) => `${name}${one}`),
   ]
-  const asked = findings.filter(({ state }) => state !== 'not measured')
+  const asked = byPromise(findings)
   const measured = asked.filter(({ state }) => state !== 'unknown')
   const isSo = (among: readonly Finding[], state: (of: Finding['state']) => boolean) =>
     among.map((one) => `{promise="${one.name}"} ${Number(state(one.state))}`)

@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose'
 import { objectOf, own } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import type { Process } from '../base/command.ts'
@@ -6,9 +7,9 @@ import { callGate, type GateAddress } from '../base/gate-client.ts'
 import { EXIT } from '../base/output.ts'
 import type { GateOptions } from '../operate/access.ts'
 import { revoke } from '../operate/revoke.ts'
-import type { Canary, CanaryRule, PolicyOfGate } from './canary.ts'
+import { type Canary, type CanaryRule, LIFETIME, type PolicyOfGate } from './canary.ts'
 import { type Finding, type Measure, msText, percentile, whenText } from './finding.ts'
-import { hasPassed, type Sent, type Traffic } from './traffic.ts'
+import { answerText, hasPassed, type Sent, type Traffic } from './traffic.ts'
 
 /** What all measurements share. */
 export interface Drill {
@@ -31,11 +32,15 @@ export interface Place {
 const SLACK_MS = 1_000
 
 /** Whether the gate has the issuers' keys and everything else it needs. */
-export async function measureKeys({ gate }: Drill): Promise<Finding> {
-  const answer = await callGate(gate, { path: `${gate.prefix}/ready` })
-  return answer.ok
-    ? { name: 'keys', state: 'kept', says: 'the gate says that it is ready' }
-    : { name: 'keys', state: 'broken', says: answer.reason.err[0] ?? 'the gate is not ready' }
+export async function measureKeys({ gate, traffic }: Drill): Promise<Finding> {
+  const name = 'keys'
+  const path = `${gate.prefix}/ready`
+  const answer = await callGate(gate, { path })
+  if (answer.ok) return { name, state: 'kept', says: 'the gate says that it is ready' }
+  const says = answer.reason.err[0] ?? 'the gate is not ready'
+  // Whether nothing came, which says nothing about keys.
+  const { status } = await traffic.send(path)
+  return { name, state: status === 0 ? 'unknown' : 'broken', says }
 }
 
 /** The time that the gate adds to a request, against a public path. `most`: milliseconds that are promised for p99. */
@@ -53,9 +58,8 @@ export async function measureAddedTime(
   for (let i = -2; i < requests; i++) {
     const [mine, theirs] = [await traffic.send(path, token), await traffic.send(publicPath)]
     if (!hasPassed(mine) || !hasPassed(theirs)) {
-      const { code, status } = hasPassed(mine) ? theirs : mine
-      const where = hasPassed(mine) ? publicPath : path
-      return { name, state: 'unknown', says: `${where} answered ${status} ${code ?? ''}`.trim() }
+      const [where, sent] = hasPassed(mine) ? [publicPath, theirs] : [path, mine]
+      return { name, state: 'unknown', says: `${where}: ${answerText(sent)}` }
     }
     if (i >= 0) {
       own.push(mine)
@@ -94,8 +98,11 @@ export async function measureRefusal(
   name: 'forged token' | 'unsigned token',
   { path, rule, agent }: Place,
 ): Promise<Finding> {
-  const how = name === 'forged token' ? canary.forged : canary.unsigned
-  return refusedFinding(name, await traffic.send(path, await how(agent, rule.resource)))
+  const [how, code] =
+    name === 'forged token'
+      ? [canary.forged, 'signature_invalid']
+      : [canary.unsigned, 'algorithm_forbidden']
+  return refusedFinding(name, code, await traffic.send(path, await how(agent, rule.resource)))
 }
 
 /** Whether a token that was used once is refused the second time. */
@@ -106,39 +113,54 @@ export async function measureReplay(
   const name = 'replayed token'
   const token = await canary.token(agent, rule.resource)
   const first = await traffic.send(path, token)
-  if (!hasPassed(first)) return { name, state: 'unknown', says: `the first use got ${first.code}` }
-  return refusedFinding(name, await traffic.send(path, token))
+  if (!hasPassed(first)) {
+    return { name, state: 'unknown', says: `at the first use ${answerText(first)}` }
+  }
+  return refusedFinding(name, 'token_replayed', await traffic.send(path, token))
 }
 
-const refusedFinding = (name: Measure, sent: Sent): Finding => {
-  if (sent.status === 0) return { name, state: 'unknown', says: 'no answer came' }
-  return hasPassed(sent)
-    ? { name, state: 'broken', says: `the gate let it pass (${sent.status})` }
-    : { name, state: 'kept', says: `refused with ${sent.code}` }
+/** Only the code for what is wrong with the token shows that the gate saw it: a rate limit refuses, too. */
+const refusedFinding = (name: Measure, code: string, sent: Sent): Finding => {
+  if (hasPassed(sent))
+    return { name, state: 'broken', says: `the gate let it pass (${sent.status})` }
+  return sent.code === code
+    ? { name, state: 'kept', says: `refused with ${code}` }
+    : { name, state: 'unknown', says: `${answerText(sent)}, and not ${code}` }
 }
 
 /** Seconds that a token lives whose end is waited for. */
 const SHORT_LIFE = 2
 
-/** How long after its end a token is still accepted. */
+/**
+ * How long after its end a token is still accepted. `ahead`: milliseconds by which the gate's clock differs, at least;
+ * negative if it is behind.
+ */
 export async function measureExpiry(
   { traffic, canary, policy, around }: Drill,
   { path, rule, agent }: Place,
+  ahead: number,
 ): Promise<Finding> {
   const name = 'expiry'
   const { elapsed, sleep } = around.waiting
-  const token = await canary.token(agent, rule.resource, SHORT_LIFE)
-  // The token ends at a whole second.
-  const end = elapsed() + (Math.floor(around.now()) + SHORT_LIFE - around.now()) * 1000
-  const last = end + policy.gate.clock_tolerance
+  const lifetime = SHORT_LIFE + Math.max(0, Math.ceil(ahead / 1000))
+  const token = await canary.token(agent, rule.resource, lifetime)
+  const end = elapsed() + ((decodeJwt(token).exp ?? 0) - around.now()) * 1000
+  // A clock that is behind by this, at least, may be behind by a second more.
+  const behind = ahead < 0 ? SLACK_MS - ahead : 0
+  const last = end + policy.gate.clock_tolerance + behind + SLACK_MS
   const loop = traffic.repeat(path, token, 1, sleep)
-  await sleep(Math.max(0, last + 2 * SLACK_MS - elapsed()))
-  const sent = await loop.stop()
-  const passed = sent.filter(hasPassed)
-  const latest = passed.at(-1)
-  if (!latest) return { name, state: 'unknown', says: `no token was accepted (${sent[0]?.code})` }
+  await sleep(Math.max(0, last + SLACK_MS - elapsed()))
+  const sent = [...(await loop.stop()), await traffic.send(path, token)]
+  const unknown = (says: string): Finding => ({ name, state: 'unknown', says })
+  const [first] = sent
+  const latest = sent.findLast(hasPassed)
+  if (!latest || !first) return unknown(`no token was accepted: ${first && answerText(first)}`)
   const ms = { last_allowed: latest.began - end }
-  const isBroken = latest.began > last + SLACK_MS
+  const isBroken = latest.began > last
+  const final = sent.at(-1)
+  if (!isBroken && final?.code !== 'token_expired') {
+    return unknown(`after the end ${final && answerText(final)}, and not token_expired`)
+  }
   const says = `last accepted ${whenText(ms.last_allowed, 'its end')}; clock_tolerance is ${msText(policy.gate.clock_tolerance)}`
   return { name, state: isBroken ? 'broken' : 'kept', says, ms }
 }
@@ -151,7 +173,10 @@ interface Revoked {
   readonly ahead: number
 }
 
-/** Revokes a canary for a while, and waits until that is in effect everywhere. */
+/** Seconds that a revocation lasts besides the bound: more than shards may take until they have it. */
+const REVOKED_FOR = 7 * 60
+
+/** Revokes a canary for a while, and waits until every shard has that. */
 const revokeCanary = async (
   { canary, options, around }: Drill,
   agent: string,
@@ -167,9 +192,10 @@ const revokeCanary = async (
       value: agent,
       asId: true,
       issuer: canary.issuer,
-      for: `${Math.ceil(bound / 1000) + 120}s`,
+      for: `${Math.ceil(bound / 1000) + REVOKED_FOR}s`,
       reason: 'drill',
-      wait: true,
+      // Not longer: the bounds of other rules may be longer than a canary is revoked.
+      wait: 'shards',
     },
     { env: around.env, now: around.now },
     { elapsed, sleep, tell: () => {} },
@@ -191,6 +217,12 @@ const revokeCanary = async (
 const aheadOf = (whole: number, from: number, until: number): number =>
   1000 * (whole > until ? whole - until : Math.min(0, whole + 1 - from))
 
+/** Codes of a gate that does not accept a revoked token: it is revoked, or nobody can say. */
+const REFUSED_AS_REVOKED = ['token_revoked', 'revocations_unavailable']
+
+/** Seconds that a token must live to be revoked, and to be refused as revoked. */
+const lifetimeFor = (bound: number): number => LIFETIME + Math.ceil(bound / 1000)
+
 /** How long a revoked canary is still accepted over several connections at once; and the clock of the gate. */
 export async function measureRevocation(
   drill: Drill,
@@ -200,14 +232,15 @@ export async function measureRevocation(
   const { traffic, canary, around, policy } = drill
   const name = 'revocation'
   const { sleep, elapsed } = around.waiting
-  const token = await canary.token(agent, rule.resource)
+  const token = await canary.token(agent, rule.resource, lifetimeFor(rule.bound))
   const loop = traffic.repeat(path, token, connections, sleep)
   await sleep(SLACK_MS / 2)
   const revoked = await revokeCanary(drill, agent, rule.bound)
   if (revoked.ok) {
     await sleep(Math.max(0, revoked.value.known + rule.bound + SLACK_MS - elapsed()))
   }
-  const sent = await loop.stop()
+  // The last request begins after the bound, however slow the others are.
+  const sent = [...(await loop.stop()), await traffic.send(path, token)]
   const unknown = (says: string): Finding => ({ name, state: 'unknown', says })
   if (!revoked.ok) return [unknown(revoked.reason)]
   const { called, known, ahead } = revoked.value
@@ -220,75 +253,109 @@ export async function measureRevocation(
   }
   const allowed = sent.filter(hasPassed).map(({ began }) => began)
   const refused = sent.filter(({ code }) => code === 'token_revoked')
-  const other = sent.find((one) => !hasPassed(one) && one.code !== 'token_revoked')
-  if (!allowed.some((began) => began < called)) {
-    return [clock, unknown(`the canary was never accepted (${other?.code ?? 'no answer'})`)]
+  const [first] = sent
+  if (!first || !allowed.some((began) => began < called)) {
+    return [clock, unknown(`the canary was never accepted: ${first && answerText(first)}`)]
   }
-  const lastAllowed = Math.max(...allowed)
+  const lastAllowed = allowed.reduce((latest, one) => Math.max(latest, one), 0)
   const isLate = lastAllowed > known + rule.bound
   const ms = {
     shards: known - called,
     last_allowed: lastAllowed - called,
     ...(refused.length > 0 && {
-      first_refused: Math.min(...refused.map(({ ended }) => ended)) - called,
+      first_refused:
+        refused.reduce((least, { ended }) => Math.min(least, ended), Infinity) - called,
     }),
   }
   const promise = rule.isStrict ? 'at once' : `within ${msText(rule.bound)}`
-  const first = refused.length > 0 ? `first refusal ${msText(ms.first_refused ?? 0)}, ` : ''
-  const says = `${first}last allowed ${whenText(ms.last_allowed, 'the call')}; every shard had it after ${msText(ms.shards)}, and refuses ${promise} then`
-  if (!isLate && refused.length === 0) return [clock, unknown(`no refusal came (${other?.code})`)]
+  const refusal = refused.length > 0 ? `first refusal ${msText(ms.first_refused ?? 0)}, ` : ''
+  const says = `${refusal}last allowed ${whenText(ms.last_allowed, 'the call')}; every shard had it after ${msText(ms.shards)}, and refuses ${promise} then`
+  // Another refusal, such as that of a rate limit, may hide that the canary is accepted.
+  const after = sent.filter(({ began }) => began > known + rule.bound)
+  const other = after.find(
+    ({ status, code = '' }) => status !== 0 && !REFUSED_AS_REVOKED.includes(code),
+  )
+  const isSeen = after.some(({ code }) => code === 'token_revoked')
+  if (!isLate && (other || !isSeen)) {
+    const what = answerText(other ?? { ...first, status: 0 })
+    return [clock, unknown(`after the bound ${what}, and not token_revoked`)]
+  }
   return [clock, { name, state: isLate ? 'broken' : 'kept', says, ms }]
 }
 
 /** Milliseconds that a stream may take to begin. */
 const BEGIN_MS = 10_000
 
-/** How long a stream of a revoked canary goes on. */
-export async function measureStream(drill: Drill, { path, rule, agent }: Place): Promise<Finding> {
-  const { traffic, canary, around } = drill
-  const { elapsed, sleep } = around.waiting
-  const name = rule.isStrict ? 'strict stream' : 'bounded stream'
-  const unknown = (says: string): Finding => ({ name, state: 'unknown', says: `${path}: ${says}` })
-  const token = await canary.token(agent, rule.resource)
+/** Opens a stream and reads it until it ends; `undefined` instead of the stream if it does not begin. */
+const openStream = async ({ traffic, canary, around }: Drill, { path, rule, agent }: Place) => {
+  const token = await canary.token(agent, rule.resource, lifetimeFor(rule.streamBound ?? 0))
   const stop = new AbortController()
   const begin = setTimeout(() => stop.abort(), BEGIN_MS)
   const response = await traffic.open(path, token, stop.signal).catch(() => undefined)
   clearTimeout(begin)
-  if (!response?.ok || !response.body) {
+  const { body } = response ?? {}
+  if (!response?.ok || !body) {
     stop.abort()
-    return unknown(`no stream began (${response?.status ?? 'no answer'})`)
+    return { status: response?.status ?? 0, stream: undefined }
   }
-  let ended: number | undefined
-  const reading = (async () => {
+  const read = async () => {
     try {
-      for await (const _ of response.body ?? []);
+      for await (const _ of body);
     } catch {
       // Cut off, which is an end too.
     }
-    ended = elapsed()
-  })()
-  await sleep(SLACK_MS / 2)
-  if (ended !== undefined) return unknown('the stream ended by itself')
-  const revoked = await revokeCanary(drill, agent, rule.streamBound)
-  if (revoked.ok && ended === undefined) {
-    const left = revoked.value.known + rule.streamBound + SLACK_MS - elapsed()
-    await Promise.race([reading, sleep(Math.max(0, left))])
+    stream.ended = around.waiting.elapsed()
   }
-  const end = ended
-  stop.abort()
-  await reading
-  if (!revoked.ok) return unknown(revoked.reason)
+  const stream: { ended?: number } = {}
+  const reading = read()
+  const close = () => {
+    stop.abort()
+    return reading
+  }
+  return { status: response.status, stream, reading, close }
+}
+
+/**
+ * How long a stream of a revoked canary goes on. A stream of another canary goes on besides it, and shows whether
+ * streams end by themselves.
+ */
+export async function measureStream(drill: Drill, place: Place, other: string): Promise<Finding> {
+  const { path, rule, agent } = place
+  const { elapsed, sleep } = drill.around.waiting
+  const name = rule.isStrict ? 'strict stream' : 'bounded stream'
+  const { streamBound: bound } = rule
+  const unknown = (says: string): Finding => ({ name, state: 'unknown', says: `${path}: ${says}` })
+  if (bound === undefined) return unknown('on_revocation is ignore, so streams go on')
+  const control = await openStream(drill, { ...place, agent: other })
+  const mine = await openStream(drill, place)
+  const stop = () => Promise.all([control.close?.(), mine.close?.()])
+  const status = control.stream ? mine.status : control.status
+  if (!control.stream || !mine.stream) {
+    await stop()
+    return unknown(`no stream began (${status === 0 ? 'no answer' : status})`)
+  }
+  await sleep(SLACK_MS / 2)
+  const isOver = mine.stream.ended !== undefined || control.stream.ended !== undefined
+  const revoked = isOver ? undefined : await revokeCanary(drill, agent, bound)
+  if (revoked?.ok && mine.stream.ended === undefined) {
+    const left = revoked.value.known + bound + SLACK_MS - elapsed()
+    await Promise.race([mine.reading, sleep(Math.max(0, left))])
+  }
+  const end = mine.stream.ended
+  // What ends streams by itself ends the other one soon, too.
+  if (end !== undefined) await sleep(SLACK_MS / 2)
+  const isAlone = control.stream.ended === undefined
+  await stop()
+  if (revoked && !revoked.ok) return unknown(revoked.reason)
+  if (!revoked || (end !== undefined && (!isAlone || end < revoked.value.called))) {
+    return unknown('the stream ended by itself')
+  }
   const { known, called } = revoked.value
-  const promise = `promised within ${msText(rule.streamBound)} after every shard has it`
-  if (end === undefined || end > known + rule.streamBound + SLACK_MS) {
+  const promise = `promised within ${msText(bound)} after every shard has it`
+  if (end === undefined || end > known + bound + SLACK_MS) {
     return { name, state: 'broken', says: `${path} goes on; ${promise}` }
   }
-  if (end < called) return unknown('the stream ended by itself')
   const ms = { ended: end - called }
-  return {
-    name,
-    state: 'kept',
-    says: `${path} ended ${msText(ms.ended)} after the call; ${promise}`,
-    ms,
-  }
+  const says = `${path} ended ${msText(ms.ended)} after the call; ${promise}`
+  return { name, state: 'kept', says, ms }
 }

@@ -7,7 +7,7 @@ export interface Sent {
   readonly ended: number
   /** 0 if no answer came. */
   readonly status: number
-  /** The code of the gate's refusal; absent if the origin answered. */
+  /** The code of a refusal: absent if the request passed, or if something else than a gate answered. */
   readonly code?: string
 }
 
@@ -18,9 +18,20 @@ const PAUSE_MS = 20
 /** Bytes of an answer that are read. */
 const MOST = 1024 * 1024
 
-/** Whether the gate let a request pass. An error of the origin counts as passed. */
-export function hasPassed({ status, code }: Sent): boolean {
-  return status !== 0 && code === undefined
+/** How codes of gates look. */
+const CODE = /^[a-z0-9_]{1,64}$/
+
+/**
+ * Whether a request certainly reached the origin. An error without a code says nothing: the origin, or what stands
+ * before the gate, may have made it.
+ */
+export function hasPassed({ status }: Sent): boolean {
+  return status >= 200 && status < 300
+}
+
+/** What came instead of the answer that was expected. */
+export function answerText({ status, code }: Sent): string {
+  return status === 0 ? 'no answer came' : `the answer was ${status}${code ? ` ${code}` : ''}`
 }
 
 /** Sends GET requests to one origin. `elapsed`: milliseconds on a monotonic clock. Follows no redirect. */
@@ -32,15 +43,18 @@ export function createTraffic(origin: string, elapsed: () => number) {
 
   const send = async (path: string, token?: string): Promise<Sent> => {
     const began = elapsed()
+    let status = 0
     try {
       const response = await open(path, token, AbortSignal.timeout(TIMEOUT_MS))
+      status = response.status
       const text = await readBody(response, MOST)
-      const type = response.headers.get('content-type')
+      const type = response.headers.get('content-type')?.split(';')[0]?.trim()
       const isProblem = !response.ok && type === 'application/problem+json'
       const code = isProblem ? ownText(parseJsonObject(text) ?? {}, 'code') : undefined
-      return { began, ended: elapsed(), status: response.status, ...(code && { code }) }
+      return { began, ended: elapsed(), status, ...(code && CODE.test(code) && { code }) }
     } catch {
-      return { began, ended: elapsed(), status: 0 }
+      // An answer that is too long, or does not end, passed all the same.
+      return { began, ended: elapsed(), status }
     }
   }
 

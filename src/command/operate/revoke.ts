@@ -34,8 +34,8 @@ import {
 import { tellStopped, withSeen } from './revoke-seen.ts'
 
 export interface RevokeOptions extends GateOptions, EntryOptions {
-  /** Ends only once the revocation is in effect everywhere. */
-  readonly wait?: boolean
+  /** Ends only once the revocation is in effect everywhere; with `shards`, once every shard has it. */
+  readonly wait?: boolean | 'shards'
   /** A file with a leaked token, or `-`: it says what there is to revoke. */
   readonly leaked?: string
   /** Which kind of the names in the leaked token to revoke. */
@@ -168,7 +168,7 @@ export async function revoke(
   const shards = Math.round(waiting.elapsed() - began)
   const read = await readPolicy(options, around)
   const terms = read.ok ? policyTerms(read.value.body) : fail(whyUnknown(read.reason))
-  if (!terms.ok) return unknown(made, shards, terms.reason, options.wait)
+  if (!terms.ok) return unknown(made, shards, terms.reason, Boolean(options.wait))
   const ids = made.entries.map((one) => own(one, 'id'))
   const lifted = terms.value.lift.find((id) => ids.includes(id))
   if (lifted !== undefined) return withoutEffect(made, shards, lifted)
@@ -176,9 +176,10 @@ export async function revoke(
   const seen = (outcome: Outcome) =>
     isAudited ? withSeen(outcome, entry.value, at, options, around) : outcome
   const ends = began + shards + terms.value.bound
-  if (!options.wait) {
+  if (options.wait !== true) {
     const left = Math.max(0, ends - waiting.elapsed())
-    return seen(expected(made, shards, terms.value, Math.ceil(around.now() + left / 1000)))
+    const outcome = expected(made, shards, terms.value, Math.ceil(around.now() + left / 1000))
+    return options.wait === 'shards' ? outcome : seen(outcome)
   }
   if (terms.value.bound > 0) {
     waiting.tell(`Every shard has it; waiting for the bound of ${secondsText(terms.value.bound)}.`)
