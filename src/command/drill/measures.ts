@@ -337,9 +337,10 @@ export async function measureStream(drill: Drill, place: Place, other: string): 
   await sleep(SLACK_MS / 2)
   const isOver = mine.stream.ended !== undefined || control.stream.ended !== undefined
   const revoked = isOver ? undefined : await revokeCanary(drill, agent, bound)
-  if (revoked?.ok && mine.stream.ended === undefined) {
-    const left = revoked.value.known + bound + SLACK_MS - elapsed()
-    await Promise.race([mine.reading, sleep(Math.max(0, left))])
+  const last = revoked?.ok ? revoked.value.known + bound + SLACK_MS : 0
+  // In short steps: a timer that is left over would keep the command from ending.
+  while (mine.stream.ended === undefined && elapsed() < last) {
+    await Promise.race([mine.reading, sleep(SLACK_MS / 10)])
   }
   const end = mine.stream.ended
   // What ends streams by itself ends the other one soon, too.
