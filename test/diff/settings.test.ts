@@ -69,6 +69,29 @@ describe('a setting that lets more pass', () => {
   })
 })
 
+describe('`rules` of an issuer', () => {
+  const beta = (rules: unknown): Vars => ({
+    ISSUERS: {
+      acme: { ...ACME, agent_prefix: 'acme/' },
+      beta: { issuer: 'https://auth.beta.example', agent_prefix: 'beta/', admin: 'own', rules },
+    },
+    ROUTES: [CHAT, { match: 'GET /drill', scopes: [], issuers: ['beta', 'acme'] }],
+  })
+
+  it('widens access from "named" to true, by the rules that do not name the issuer', async () => {
+    const [less, more] = [policy(beta('named')), policy(beta(true))]
+    const text = expect.stringMatching(/^tokens of beta .* call POST \/v1\/chat/)
+    expect(await comparePolicies(less, more)).toMatchObject({
+      ok: true,
+      value: { widens: true, gains: [{ text }], loses: [], changes: [] },
+    })
+    expect(await comparePolicies(more, less)).toMatchObject({
+      ok: true,
+      value: { widens: false, gains: [], loses: [{ text }], changes: [] },
+    })
+  })
+})
+
 describe('what cannot be compared', () => {
   it('is said without the query of an address', async () => {
     const [one, other] = [1, 2].map((a) => policy(acme({ jwks_uri: `https://k.example/k?a=${a}` })))
