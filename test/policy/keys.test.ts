@@ -51,7 +51,7 @@ const wrongOf = (shape: Shape): readonly Wrong[] => {
     }
     case 'picklist': {
       const words = (shape.options ?? []).filter((one) => typeof one === 'string')
-      return [wrong(true, /^must be/), ...words.map((one) => wrong(almost(one), quoted(words)))]
+      return [wrong(7, /^must be/), ...words.map((one) => wrong(almost(one), quoted(words)))]
     }
     case 'array': {
       const items = wrongOf(shape.item as Shape)
