@@ -24,10 +24,9 @@ import {
   measureKeys,
   measureRefusal,
   measureReplay,
-  measureRevocation,
-  measureStream,
   type Place,
 } from './measures.ts'
+import { measureRevocation, measureStream } from './revoked.ts'
 import { createTraffic } from './traffic.ts'
 
 export interface DrillOptions extends GateOptions {

@@ -98,7 +98,9 @@ describe('keygen', () => {
   it.each([{}, { operator: true, agent: true }])('asks what the key is for: %j', async (what) => {
     const outcome = await keygen({ issuer: 'ops', out: join(directory, 'unsaid.jwk'), ...what })
     expect(outcome).toMatchObject({ exitCode: 2, out: [] })
-    expect(outcome.err[0]).toMatch(/^Say what the key is for: --operator .* or --agent /)
+    expect(outcome.err[0]).toMatch(
+      /^Say what the key is for: --operator .*, --agent .* or --canary /,
+    )
     await expect(stat(join(directory, 'unsaid.jwk'))).rejects.toThrow('ENOENT')
   })
 
