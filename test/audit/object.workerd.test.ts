@@ -489,8 +489,8 @@ describe('the object that keeps decisions', () => {
   })
 
   it('counts the rows of alerts, and has them after a restart', async () => {
-    // Nothing becomes due meanwhile.
-    at(0)
+    // No alarm rings, and nothing becomes due.
+    at(HOUR)
     await runInDurableObject(logOf('alerts'), async (_, { storage }) => {
       const budget = createBudget(storage)
       const receiver = { url: 'https://127.0.0.1:9/hook', format: 'slack' } as const
