@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { maskBytes, maskStream, maskText } from '../../../src/gate/relay/secrets/mask.ts'
 import type { Spelled } from '../../../src/gate/relay/secrets/secret-encodings.ts'
-import { SPELLINGS, spelledOf } from '../../kit/spelled.ts'
+import { tries } from '../../kit/property.ts'
+import { base64With, SPELLINGS, spelledOf } from '../../kit/spelled.ts'
 
 const SECRET = 'sk-live/8f+2=Q"&x\'<y>\\ z%41~_.!'
 const PLAIN = 'sk-proj-Ab3dEf6hIj9lMn2p'
@@ -49,6 +51,17 @@ describe('a secret', () => {
     expect(maskText('-aaaaaaaaaaa-', spelled)).toBe('-***********-')
   })
 
+  const long = base64With('x'.repeat(50), PLAIN, 'y'.repeat(50))
+  it.each([
+    ['in lines', long.replace(/.{76}/g, '$&\r\n')],
+    ['in lines of PEM', long.replace(/.{64}/g, '$&\n')],
+    ['in lines, in JSON', long.replace(/.{76}/g, '$&\\r\\n')],
+    ['in lines, in a form', encodeURIComponent(long.replace(/.{64}/g, '$&\n'))],
+    ['in base64', base64With('a', long)],
+  ])('is masked in base64 %s', (_, written) => {
+    expect(maskText(written, spelledOf(PLAIN))).toMatch(/\*{31}/)
+  })
+
   it('is found in linear time', () => {
     // Else it would take longer than any test may.
     maskText('%25%25\\\\&#38;'.repeat(100_000), spelledOf('%&\\%&\\%&\\%&\\%&\\'))
@@ -56,7 +69,54 @@ describe('a secret', () => {
   })
 })
 
+/** Few characters, so that beginnings and overlaps are common. */
+const letters = (min: number, max: number) =>
+  fc.string({ unit: fc.constantFrom(...'ab/+%\\&"= '), minLength: min, maxLength: max })
+
+const bodies = fc.record({
+  secrets: fc.array(letters(8, 12), { minLength: 1, maxLength: 3 }),
+  parts: fc.array(fc.tuple(letters(0, 6), fc.nat(), fc.nat()), { maxLength: 8 }),
+  sizes: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 12 }),
+})
+
+/** A body with secrets in it, and that body in chunks. */
+const bodyOf = ({
+  secrets,
+  parts,
+  sizes,
+}: typeof bodies extends fc.Arbitrary<infer T> ? T : never) => {
+  const spells = Object.values(SPELLINGS)
+  const whole = parts
+    .map(([between, which, how]) => {
+      const secret = secrets[which % secrets.length] ?? ''
+      return between + (spells[how % (spells.length + 1)] ?? ((one) => base64With('', one)))(secret)
+    })
+    .join('')
+  const chunks: Uint8Array[] = []
+  for (let at = 0, i = 0; at < whole.length; i++) {
+    const size = sizes[i % sizes.length] ?? 1
+    chunks.push(bytes(whole.slice(at, at + size)))
+    at += size
+  }
+  return { whole, chunks, spelled: spelledOf(...secrets) }
+}
+
 describe('a body', () => {
+  it('comes without secrets, whatever the chunks, and else as it was', async () => {
+    await fc.assert(
+      fc.asyncProperty(bodies, async (given) => {
+        const { whole, chunks, spelled } = bodyOf(given)
+        const masked = await streamed(chunks, spelled)
+        expect(masked).toBe(maskText(whole, spelled))
+        expect(masked).toHaveLength(whole.length)
+        for (const secret of given.secrets) expect(masked).not.toContain(secret)
+        const kept = [...masked].filter((one, i) => one !== '*' && one !== whole[i])
+        expect(kept).toEqual([])
+      }),
+      tries(4, 60),
+    )
+  })
+
   it.each([1, 7, 50, 64, 199])('in chunks of %i bytes holds no long secret', async (size) => {
     const secret = Array.from({ length: 200 }, (_, i) => (i * i).toString(36).slice(-1)).join('')
     // The word goes on for longer than the gate waits.
@@ -105,6 +165,17 @@ describe('a body', () => {
     expect(await lengths('x sk-proj-Ab', 'c d')).toEqual(await lengths('x sk-proj-Zz', 'c d'))
     expect(await soFar(['x sk-proj-Zz', 'c d'])).toEqual(['x ', 'x sk-proj-Zzc '])
   })
+
+  it.each([1, 5, 77, 1_000])(
+    'of base64 in lines, in chunks of %i, holds no secret',
+    async (size) => {
+      const code = base64With('x'.repeat(50), PLAIN).replace(/.{76}/g, '$&\n')
+      const chunks = code.match(new RegExp(`.{1,${size}}`, 'gs')) ?? []
+      const masked = await streamed(chunks.map(bytes), spelledOf(PLAIN))
+      expect(masked).toBe(maskText(code, spelledOf(PLAIN)))
+      expect(masked).toMatch(/\*{31}/)
+    },
+  )
 
   it('waits after a line of base64, and after no other', async () => {
     const line = 'QUJD'.repeat(19)
