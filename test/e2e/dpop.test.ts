@@ -142,8 +142,30 @@ describe('a stolen token', () => {
 })
 
 describe('what is remembered of proofs that passed', () => {
-  const _part = (proof: string, i: number) => proof.split('.')[i] ?? ''
+  const part = (proof: string, i: number) => proof.split('.')[i] ?? ''
   const asks = async (by: string, proof: string) => outcome(await send('/v1/window', { by, proof }))
+
+  it('is the key of a header, and no signature', async () => {
+    const [mine, theirs] = [await proofFor('/v1/window'), await proofFor('/v1/window', {}, THIEF)]
+    const ofThief = await setting.token({ cnf: { jkt: THIEF.jkt } })
+    const good = await proofFor('/v1/window', { token: ofThief }, THIEF)
+    for (let i = 0; i < 2; i++) {
+      expect(await asks(bound, mine)).toEqual(PASSED)
+      expect(await asks(ofThief, good)).toEqual(PASSED)
+    }
+    const next = await proofFor('/v1/window')
+    for (const [header, payload, signature] of [
+      [mine, mine, next],
+      [mine, next, mine],
+      [mine, theirs, theirs],
+      [theirs, mine, mine],
+    ] as const) {
+      const mixed = `${part(header, 0)}.${part(payload, 1)}.${part(signature, 2)}`
+      expect(await asks(bound, mixed)).toEqual({ status: 401, code: 'proof_signature_invalid' })
+    }
+    expect(await asks(bound, theirs)).toEqual({ status: 401, code: 'proof_key_mismatch' })
+    expect(await asks(bound, mine)).toEqual(PASSED)
+  })
 
   it('is the digest of each token by itself', async () => {
     const tokens = [bound, await setting.token({ cnf: { jkt: KEY.jkt } })] as const
@@ -178,7 +200,18 @@ it('the URL of a proof has the port of the resource of its rule, where two have 
 })
 
 describe('a replayed proof', () => {
-  const _REPLAYED = { status: 401, code: 'proof_replayed' }
+  const REPLAYED = { status: 401, code: 'proof_replayed' }
+
+  it('is refused, also at another gate at the same store', async () => {
+    const [other] = setting.gate.beside as [Gate]
+    const proof = await proofFor('/v1/x')
+    expect(await outcome(await send('/v1/x', { proof }))).toEqual(PASSED)
+    for (const at of [setting.gate, other]) {
+      const answer = await send('/v1/x', { proof, at })
+      expect(answer.headers.get('www-authenticate')).toMatch(/^DPoP .*error="invalid_dpop_proof"/)
+      expect(await outcome(answer)).toEqual(REPLAYED)
+    }
+  })
 
   it('is one of many at once', async () => {
     const gates = [setting.gate, ...setting.gate.beside.slice(0, 1)]
@@ -190,6 +223,25 @@ describe('a replayed proof', () => {
     )
     expect(seen.filter(({ status }) => status === 200)).toHaveLength(1)
     expect(seen.filter(({ code }) => code === 'proof_replayed')).toHaveLength(29)
+  })
+
+  it('has the id of another key, or is for another URL: then it is none', async () => {
+    const claims = { jti: 'the-same-id' }
+    const theirs = await setting.token({ cnf: { jkt: THIEF.jkt } })
+    expect(await ask('/v1/x', { of: { claims } })).toEqual(PASSED)
+    expect(await ask('/v1/y', { of: { claims } })).toEqual(PASSED)
+    const proof = await proofFor('/v1/x', { claims, token: theirs }, THIEF)
+    expect(await outcome(await send('/v1/x', { by: theirs, proof }))).toEqual(PASSED)
+    expect(await ask('/v1/x', { of: { claims } })).toEqual(REPLAYED)
+  })
+
+  it('is not used up by a request that is refused before', async () => {
+    const proof = await proofFor('/v1/scoped')
+    for (let i = 0; i < 2; i++) {
+      expect(await outcome(await send('/v1/scoped', { proof }))).toMatchObject({
+        code: 'scope_missing',
+      })
+    }
   })
 })
 
@@ -235,5 +287,37 @@ describe('a gate with nonces', () => {
     const [, first, second] = setting.gate.beside as [Gate, Gate, Gate]
     const nonce = await nonceOf(first)
     for (const at of [first, second, first]) expect(await withNonce(nonce, at)).toEqual(PASSED)
+  })
+
+  it('refuses any other, also one of another resource, and still checks the rest', async () => {
+    const [, gate, , apart] = setting.gate.beside as [Gate, Gate, Gate, Gate]
+    const nonce = await nonceOf(gate)
+    const elsewhere = await proofFor('/v1/x', { url: 'https://other.example/v1/x' })
+    const theirs = (
+      await askGate(apart, '/v1/x', {
+        headers: {
+          host: 'other.example',
+          authorization: `DPoP ${await setting.token({ aud: 'https://other.example', cnf: { jkt: KEY.jkt } })}`,
+          dpop: elsewhere,
+        },
+      })
+    ).headers.get('dpop-nonce')
+    const others = [
+      `${nonce.slice(0, -4)}AAAA`,
+      '',
+      'x',
+      7,
+      theirs,
+      bound,
+      nonce.replace('.', 'A.'),
+    ]
+    for (const other of others) {
+      expect(await withNonce(other, gate)).toEqual({ status: 401, code: 'proof_nonce_required' })
+    }
+    const claims = { nonce, iat: 0 }
+    const proof = await proofFor('/v1/x', { claims })
+    expect(await outcome(await send('/v1/x', { proof, at: gate }))).toMatchObject({
+      code: 'proof_expired',
+    })
   })
 })

@@ -17,10 +17,10 @@ beforeAll(async () => {
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
 
-const ask = (tlsClientAuth?: object, { headers = {} } = {}) =>
+const ask = (tlsClientAuth?: object, { scheme = 'Bearer', headers = {}, token = bound } = {}) =>
   askGate(setting.gate, '/v1/x', {
     headers: {
-      authorization: `Bearer ${bound}`,
+      authorization: `${scheme} ${token}`,
       ...(tlsClientAuth && { [FACTS]: JSON.stringify({ tlsClientAuth }) }),
       ...headers,
     },
@@ -41,7 +41,17 @@ describe('a token that is bound to a client certificate', () => {
   it.each<[string, object | undefined, string]>([
     ['none', undefined, 'certificate_missing'],
     ['one that is not verified', { ...VERIFIED, certVerified: 'NONE' }, 'certificate_missing'],
+    [
+      'one that failed',
+      { ...VERIFIED, certVerified: 'FAILED:self signed certificate' },
+      'certificate_missing',
+    ],
     ['one that is revoked', { ...VERIFIED, certRevoked: '1' }, 'certificate_missing'],
+    [
+      'one of which that is not known',
+      { ...VERIFIED, certRevoked: undefined },
+      'certificate_missing',
+    ],
     ['another', { ...VERIFIED, certFingerprintSHA256: 'cd'.repeat(32) }, 'certificate_mismatch'],
   ])('is refused with %s, also once it is remembered', async (_, facts, code) => {
     expect((await ask(VERIFIED)).status).toBe(200)
@@ -53,5 +63,16 @@ describe('a token that is bound to a client certificate', () => {
     }
     expect(await outcome(await ask(facts, { headers }))).toEqual({ status: 401, code })
     expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('is refused as DPoP, and with another form of the hash', async () => {
+    const codeOf = async (sent: { scheme?: string; token?: string }) =>
+      (await outcome(await ask(VERIFIED, sent))).code
+    expect(await codeOf({ scheme: 'DPoP' })).toBe('token_not_bound')
+    for (const hash of ['', HEX, `${BOUND}=`, [BOUND]]) {
+      const token = await setting.token({ cnf: { 'x5t#S256': hash } })
+      expect(await codeOf({ token })).toBe('certificate_mismatch')
+    }
+    expect(setting.origin.requests).toHaveLength(0)
   })
 })
