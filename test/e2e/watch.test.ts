@@ -213,6 +213,12 @@ describe.concurrent('a quarantine', () => {
   })
 })
 
+it.concurrent('counts an agent by its name, not by an id that another name is', async () => {
+  await learn('acme/b-2', 'others')
+  await ask('acme/b-2', '/other/x')
+  expect(await alertOf('acme/b-2')).toMatchObject({ watch: 'others' })
+})
+
 it.concurrent('an alert leads to a suspension, if a person says so', async () => {
   await learn('s-1', 'others')
   await ask('s-1', '/other/x')
@@ -328,6 +334,32 @@ describe('a batch for an MCP server', () => {
         { signal: 'new_use', seen: { use: [JSON.stringify([FURTHER])] } },
       ])
     })
+  })
+
+  it('the tools of three seconds are in the registry, or marked', async () => {
+    // Two requests: one is gathered with the other.
+    await Promise.all([
+      send('quick', calls(numbered(50))),
+      send('quick', calls(numbered(40).map((name) => `${name}b`))),
+    ])
+    await recordsOf('quick', 2)
+    await eventually(async () => {
+      const uses = await usesOf('quick')
+      expect(uses.some(({ rule }) => rule === FURTHER) || uses.length === 90).toBe(true)
+      expect(uses.length).toBeGreaterThan(60)
+    })
+  })
+
+  it('a record that is cut still has each message', async () => {
+    const scope = Array.from({ length: 140 }, (_, i) => `scope:${i}`.padEnd(17, 's')).join(' ')
+    // No other member is as long as the messages, and all together are too long.
+    const claims = { sub: 's'.repeat(2_000), jti: 'j'.repeat(2_000), scope }
+    const tools = [...numbered(29, 50), 'delete_all']
+    await send('wordy', calls(tools), claims)
+    const [record] = await recordsOf('wordy')
+    expect((record as Members).cut).toBeDefined()
+    const { batch } = (record as Members).mcp as { batch: readonly Members[] }
+    expect(batch.map(({ name }) => name)).toEqual(tools)
   })
 })
 
