@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import { withLimits } from './hurried.ts'
 import { clocked } from './keys-setting.ts'
 import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 import { withShards } from './shards.ts'
@@ -142,4 +143,43 @@ it('a set that does not take a suspension in time has it later, and the call say
   await behave({})
   await eventually(async () => expect(await codeOf(gate, 'good')).toBe('agent_suspended'))
   await setting.close()
+})
+
+it('administrators write down no more agents than may be discovered', async () => {
+  const worker = await withLimits(inject('bundle'), { discoveredAgents: 20 })
+  setting = await startSetting({ ...OPTIONS, bundle: worker.path })
+  const { gate } = setting
+  await decide(gate)
+  for (let i = 0; i < 60; i++) {
+    const body = { status: 'discovered', owners: ['team-a'] }
+    expect(await call(gate, 'PUT', at(`written-${i}`), body)).toMatchObject({ status: 200 })
+  }
+  const { agents } = await call(gate, 'GET', '?status=discovered')
+  expect(agents.length).toBeLessThanOrEqual(21)
+  expect(await codes(gate)).toEqual(DECIDED)
+  await setting.close()
+  await worker.remove()
+})
+
+it('a tenant who mints agent ids evicts nobody who was approved or suspended', async () => {
+  const worker = await withLimits(inject('bundle'), { discoveredAgents: 20 })
+  setting = await startSetting({ ...OPTIONS, bundle: worker.path })
+  const { gate } = setting
+  await decide(gate)
+  for (let i = 0; i < 80; i++) await codeOf(gate, `minted-${i}`, '/v1/x')
+  const names = async (query: string) => {
+    const { agents } = await call(gate, 'GET', query)
+    return agents.map(({ agent }) => agent)
+  }
+  await eventually(async () => expect(await names('?status=discovered')).toContain('minted-79'))
+  const found = await names('?status=discovered')
+  expect(found.length).toBeLessThanOrEqual(20)
+  expect(found).not.toContain('minted-0')
+  expect([await names('?status=approved'), await names('?status=suspended')]).toEqual([
+    ['good'],
+    ['bad'],
+  ])
+  expect(await codes(gate)).toEqual(DECIDED)
+  await setting.close()
+  await worker.remove()
 })

@@ -13,6 +13,7 @@ const LIMITS = {
   samples: '(?:1e5|100_?000)',
   ofOne: '(?:4 ?\\* ?1024 ?\\* ?1024|4194304)',
   revocations: '(?:1e6|1_?000_?000)',
+  discoveredAgents: '(?:1e4|10_?000)',
   agentStandings: '(?:1e5|100_?000)',
 }
 

@@ -4,6 +4,7 @@ import { createProofKey } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { type AskInit, askGate, outcome, startSetting } from './setting.ts'
+import { startWorld } from './world.ts'
 
 /** Whose requests put agents into the registry, and how many rows an issuer uses up. */
 
@@ -47,4 +48,24 @@ it.concurrent('a refused token discovers no agent, unless it was proved', async 
     expect([...(await agentsIn(setting.gate))].sort()).toEqual(['allowed', 'denied'])
   })
   await setting.close()
+})
+
+it.concurrent('an issuer that makes up agents leaves rows of the day to others', async () => {
+  const world = await startWorld({
+    // The registry may write an eighth of them.
+    start: { durableObjects: WITH_AUDIT, reaching: true, vars: { AUDIT: { rows_a_day: 800 } } },
+  })
+  const send = async (of: 'acme' | 'beta', agent: string) => {
+    const token = await world[of].mint({ client_id: agent, sub: agent })
+    return (await world.send({ target: '/v1/any', token })).status
+  }
+  for (let i = 0; i < 200; i++) expect(await send('acme', `made-up-${i}`)).toBe(200)
+  for (let i = 0; i < 5; i++) expect(await send('beta', `theirs-${i}`)).toBe(200)
+  await eventually(async () => {
+    const agents = await agentsIn(world.gate)
+    expect(agents.filter((agent) => agent.startsWith('theirs'))).toHaveLength(5)
+  })
+  const madeUp = (await agentsIn(world.gate)).filter((agent) => agent.startsWith('made-up'))
+  expect([madeUp.length > 30, madeUp.length < 100]).toEqual([true, true])
+  await world.close()
 })
