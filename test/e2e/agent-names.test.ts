@@ -1,9 +1,11 @@
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { anyCharacter, tries } from '../kit/property.ts'
 import type { Members } from '../kit/signing.ts'
-import { type Setting, startSetting } from './setting.ts'
+import { outcome, type Setting, startSetting } from './setting.ts'
 
 /** An agent as its issuer names it. */
 interface Agent {
@@ -15,15 +17,23 @@ const OWN = '/.edgewarden'
 const SCOPES =
   'edgewarden:revoke edgewarden:agents edgewarden:audit:read edgewarden:audit:erase edgewarden:read'
 
-/** The prefixes of the issuers: none, and one that begins another. */
-const PREFIXES = ['', 'a/', 'a/a/']
+const text = fc
+  .array(anyCharacter, { minLength: 1, maxLength: 6 })
+  .map((characters) => characters.join(''))
+  .filter((one) => !/\p{Cc}/u.test(one))
+
+/** The prefixes of the issuers: none, one that begins another, and any text. */
+const PREFIXES = ['', 'a/', 'a/a/', ...fc.sample(text, tries(1))]
+const VICTIMS = fc.sample(text, tries(PREFIXES.length))
 const issuerOf = (index: number) => `https://issuer-${index}.example`
 
 /** Agents whose ids and names are as alike as can be. */
 const agents: readonly Agent[] = PREFIXES.flatMap((prefix, index) => {
+  const victim = VICTIMS[index] ?? 'victim'
   const other = PREFIXES[(index + 1) % PREFIXES.length] ?? ''
-  const ids = ['victim', `${prefix}victim`, `${other}victim`]
-  return [...new Set(ids)].map((agent) => ({ issuer: issuerOf(index), agent }))
+  const begins = [prefix, other, prefix + prefix].map((one) => one + victim)
+  const ids = [victim, 'victim', prefix, ...begins]
+  return [...new Set(ids)].filter(Boolean).map((agent) => ({ issuer: issuerOf(index), agent }))
 })
 const nameOf = ({ issuer, agent }: Agent) => PREFIXES[Number(/\d+/.exec(issuer)?.[0])] + agent
 
@@ -43,7 +53,14 @@ beforeAll(async () => {
   setting = await startSetting({
     durableObjects: WITH_AUDIT,
     gate: { shared_ids: true },
-    routes: [{ match: 'GET /v1/*', scopes: [] }],
+    routes: [
+      {
+        match: 'GET /v1/late',
+        scopes: [],
+        revocation: { consistency: 'bounded', max_staleness: '1s' },
+      },
+      { match: 'GET /v1/*', scopes: [] },
+    ],
     issuer: { admin: 'all', agent_prefix: 'ops/' },
     more: { ISSUERS_MORE: Object.fromEntries(tables) },
   })
@@ -180,4 +197,42 @@ describe('a call that names an agent', () => {
       }
     }
   })
+})
+
+describe('a revocation', () => {
+  /** One identity in everything, whoever issues it. */
+  const same = { jti: 'id-1', sub: 'alice', client_id: 'same', workflow_id: 'run-1' }
+  const claims = { ...same, act: { sub: 'chief', act: { sub: 'inner' } } }
+  const codesAt = (path: string) =>
+    Promise.all(
+      PREFIXES.map(async (_, index) => {
+        const token = await keys.mint({ iss: issuerOf(index), ...claims })
+        return (await outcome(await setting.ask(path, { token }))).code
+      }),
+    )
+
+  it.each([
+    ['subject', 'alice'],
+    ['workflow', 'run-1'],
+    ['client', 'same'],
+    ['token', 'id-1'],
+    ['key', () => keys.kid],
+    ['agent', 'same'],
+    ['agent', 'chief'],
+    ['agent', 'inner'],
+  ])(
+    'of kind %s covers nothing of another issuer, on strict and on bounded rules',
+    async (kind, of) => {
+      const value = typeof of === 'string' ? of : of()
+      const none = PREFIXES.map(() => undefined)
+      const only = PREFIXES.map((_, index) => (index === 1 ? 'token_revoked' : undefined))
+      await eventually(async () => expect(await codesAt('/v1/late')).toEqual(none))
+      const made = await call('POST', '/revocations', { kind, issuer: issuerOf(1), value })
+      expect(await codesAt('/v1/x')).toEqual(only)
+      await eventually(async () => expect((await codesAt('/v1/late'))[1]).toBe('token_revoked'))
+      expect(await codesAt('/v1/late')).toEqual(only)
+      const [entry] = made.revocations as [Members]
+      expect((await call('DELETE', `/revocations/${entry.id}`)).status).toBe(204)
+    },
+  )
 })

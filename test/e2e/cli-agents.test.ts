@@ -138,3 +138,25 @@ it('exports what was decided, and imports it again', async () => {
     200, 403,
   ])
 })
+
+it('exports and imports an agent whose id begins as the prefix does, and no other in its place', async () => {
+  for (const issuer of ['acme', setting.issuer.issuer]) {
+    const asked = await agents('suspend', 'acme/twin', '--issuer', issuer)
+    expect([asked.code, asked.stderr]).toEqual([
+      2,
+      expect.stringMatching(/two agents of .* --as-name for the agent "twin" .* --as-id for the /),
+    ])
+  }
+  const named = await agents('set', 'acme/twin', '--issuer', 'acme', '--as-name', '--owner', 'a')
+  expect(named.stdout).toMatch(/^acme\/twin: discovered/)
+  const of = ['acme/twin', '--issuer', 'acme', '--as-id']
+  expect((await agents('suspend', ...of)).stdout).toMatch(/^acme\/acme\/twin: suspended/)
+  const file = join(directory, 'twins.toml')
+  const { stdout } = await agents('export')
+  await writeFile(file, stdout)
+  expect((await agents('import', 'twins.toml')).stdout).toBe('Nothing differs.\n')
+  await agents('resume', ...of)
+  expect((await agents('import', 'twins.toml', '--yes')).code).toBe(0)
+  const paths = ['acme/twin', 'twin'].map((agent) => statusOf(agent, '/v1/files/1'))
+  expect(await Promise.all(paths)).toEqual([403, 200])
+})

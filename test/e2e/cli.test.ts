@@ -89,6 +89,13 @@ describe('an operator with a key of keygen', () => {
     expect(await status('other')).toBe(200)
   })
 
+  it('revokes the agent of a leaked token, and not the one whose name is its id', async () => {
+    await writeFile(join(directory, 'alike'), await setting.token({ client_id: 'acme/alike' }))
+    const revoked = await atGate('revoke', '--leaked', 'alike', '--kill', 'agent')
+    expect(entriesOf(revoked)).toMatchObject([{ value: 'acme/alike', name: 'acme/acme/alike' }])
+    expect([await status('acme/alike'), await status('alike')]).toEqual([401, 200])
+  })
+
   it('asks which agent is meant where an id is a name too, and revokes nothing until then', async () => {
     const both = ['twin', 'acme/twin']
     const statuses = () => Promise.all(both.map((one) => status(one)))

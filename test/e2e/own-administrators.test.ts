@@ -113,4 +113,46 @@ describe('an administrator of one issuer', () => {
     expect((await drop('ops', other)).status).toBe(204)
     expect((await ask('acme')).status).toBe(200)
   })
+
+  it('sees no difference between what is not there and what is out of its reach', async () => {
+    const theirs = await revoke('beta', entryOf('token', 'beta'))
+    for (const method of ['GET', 'DELETE']) {
+      const seen = []
+      for (const id of [theirs, 'A'.repeat(22), 'no-id']) {
+        const { status, body } = await call('acme', { method, target: `${REVOCATIONS}/${id}` })
+        const { request_id: _, ...told } = JSON.parse(body)
+        seen.push({ status, ...told })
+      }
+      expect(seen[0]).toMatchObject({ status: 404, code: 'revocation_unknown' })
+      expect(seen).toEqual([seen[0], seen[0], seen[0]])
+    }
+  })
+})
+
+describe('an agent whose issuer has a prefix', () => {
+  /** Both as their issuer names them: origins are told `acme/victim` and `acme/acme/victim`. */
+  const agents = ['victim', 'acme/victim']
+  const blocked = async (ask: (id: string) => Promise<{ readonly status: number }>) => {
+    const statuses = await Promise.all(agents.map(async (id) => (await ask(id)).status))
+    return agents.filter((_, index) => statuses[index] === 401)
+  }
+  const asAgent = (id: string) => ask('acme', { client_id: id })
+  const asActor = (sub: string) =>
+    ask('acme', { act: { sub: 'outer', act: { sub, iss: world.acme.issuer } } })
+
+  it.each([
+    [{ value: 'victim' }, 'victim'],
+    [{ agent_name: 'acme/victim' }, 'victim'],
+    [{ value: 'acme/victim' }, 'acme/victim'],
+    [{ agent_name: 'acme/acme/victim' }, 'acme/victim'],
+  ])('is one agent by %j', async (named, agent) => {
+    const response = await post('ops', { kind: 'agent', issuer: world.acme.issuer, ...named })
+    expect(JSON.parse(response.body).revocations).toMatchObject([
+      { value: agent, name: `acme/${agent}` },
+    ])
+    expect(await blocked(asAgent)).toEqual([agent])
+    expect(await blocked(asActor)).toEqual([agent])
+    const query = { kind: 'agent', issuer: world.acme.issuer, ...named } as Record<string, string>
+    expect(await list('ops', `?${new URLSearchParams(query)}`)).toHaveLength(1)
+  })
 })
