@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { CAN_SET_CLOCK } from '../kit/clock.ts'
+import { eventually } from '../kit/eventually.ts'
+import { clocked, hang, MALFORMED } from './keys-setting.ts'
 import { HOUR, type ServedClock, servedClock } from './served-clock.ts'
-import { outcome } from './setting.ts'
+import { askGate, outcome, startSetting } from './setting.ts'
 
 /** Seconds by which the clock is wrong, one after the other. */
 const STEPS = [0, -20, 0, -HOUR, 30, -HOUR / 2, HOUR / 2, 0, -20, 0]
@@ -59,3 +61,45 @@ it.runIf(CAN_SET_CLOCK)(
     expect(decisions.map(({ request_id }) => request_id)).toEqual(expect.arrayContaining(ids))
   },
 )
+
+const COOLDOWN = 8_000
+
+it('a herd of two hundred agents is accepted one cooldown after their issuer has a new key', async () => {
+  const setting = await startSetting({ issuer: { jwks_cache: { cooldown: `${COOLDOWN}ms` } } })
+  onTestFinished(() => setting.close())
+  const use = async (token: string) => (await askGate(setting.gate, '/v1/x', { token })).status
+  expect(await use(await setting.token())).toBe(200)
+  await setting.issuer.rotate()
+  const rotated = performance.now()
+  const tokens = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => setting.token({ client_id: `agent-${i}` })),
+  )
+  await eventually(async () => {
+    const statuses = await Promise.all(tokens.map(use))
+    expect(new Set(statuses)).toEqual(new Set([200]))
+  })
+  // The rest is what 200 signatures and a busy machine take.
+  expect(performance.now() - rotated).toBeLessThan(2 * COOLDOWN)
+})
+
+it('a set of revocations that hangs delays only the first request by six seconds', async () => {
+  const setting = await startSetting(await clocked(MALFORMED))
+  onTestFinished(() => setting.close())
+  const use = async () => {
+    const began = performance.now()
+    const { status } = await outcome(
+      await askGate(setting.gate, '/v1/x', { token: await setting.token() }),
+    )
+    return { status, took: performance.now() - began }
+  }
+  expect(await use()).toMatchObject({ status: 200 })
+  await hang(setting.gate, 'lookup')
+  expect(await use()).toMatchObject({ status: 503 })
+  for (let i = 0; i < 5; i++) {
+    const { status, took } = await use()
+    expect(status).toBe(503)
+    expect(took).toBeLessThan(4_000)
+  }
+  await hang(setting.gate)
+  await eventually(async () => expect(await use()).toMatchObject({ status: 200 }))
+})
