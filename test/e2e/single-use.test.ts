@@ -5,7 +5,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
-import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
+import { revoking } from './revoking.ts'
+import {
+  askGate,
+  outcome,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+  until,
+} from './setting.ts'
 import { sharedShards } from './shards.ts'
 
 const PASSED = { status: 200, code: undefined }
@@ -83,6 +91,18 @@ describe('a token that is good for one use', () => {
     expect(setting.origin.requests).toHaveLength(1)
   })
 
+  it('is used for all such rules and methods together, and is known by its jti', async () => {
+    const jti = 'one-of-two-tokens'
+    const [token, twin] = [await setting.token({ jti }), await setting.token({ jti, x: 1 })]
+    const head = await askGate(setting.gate, '/v1/once/7', { method: 'HEAD', token })
+    expect(head.status).toBe(200)
+    for (const path of ['/v1/once', '/v1/once/7', '/v1/strictly']) {
+      expect(await use(token, path)).toEqual(REPLAYED)
+      expect(await use(twin, path)).toEqual(REPLAYED)
+    }
+    for (let i = 0; i < 2; i++) expect(await use(token, '/v1/free')).toEqual(PASSED)
+  })
+
   it('is used by a request that the origin fails', async () => {
     setting.origin.on('/v1/once', reply(500, {}, 'x'))
     const token = await setting.token()
@@ -100,6 +120,48 @@ describe('a token that is good for one use', () => {
     expect(codes.sort()).toEqual(['passed', ...Array(19).fill('token_replayed')])
     expect(await use(next, '/v1/counted')).toEqual(PASSED)
   })
+})
+
+it('a token that is revoked is not used, and uses up no limit of its agent', async () => {
+  const { revoke, lift } = revoking(setting, setting.gate)
+  const paths = ['/v1/once', '/v1/strictly']
+  const revoked = await Promise.all(
+    paths.map(async (path) => {
+      const jti = `revoked${path}`
+      return {
+        path,
+        token: await setting.token({ jti }),
+        id: await revoke({ kind: 'token', value: jti }),
+      }
+    }),
+  )
+  const areFree = (status: number) =>
+    until(
+      // An answer on its way is cut when its token is revoked.
+      () => Promise.all(revoked.map(({ token }) => use(token, '/v1/free').catch(() => undefined))),
+      (answers) => answers.every((answer) => answer?.status === status),
+      30_000,
+    )
+  await areFree(401)
+  const claims = { sub: 'agent-of-a-stolen-token', client_id: 'agent-of-a-stolen-token' }
+  const stolen = await setting.token({ ...claims, jti: 'revoked/v1/once' })
+  for (let i = 0; i < 3; i++) {
+    expect(await use(stolen, '/v1/counted')).toEqual({ status: 401, code: 'token_revoked' })
+  }
+  for (let i = 0; i < 2; i++) {
+    expect(await use(await setting.token(claims), '/v1/counted')).toEqual(PASSED)
+  }
+  for (const { token, path } of revoked) {
+    for (let i = 0; i < 2; i++) {
+      expect(await use(token, path)).toEqual({ status: 401, code: 'token_revoked' })
+    }
+  }
+  for (const { id } of revoked) await lift(id)
+  await areFree(200)
+  for (const { token, path } of revoked) {
+    expect(await use(token, path)).toEqual(PASSED)
+    expect(await use(token, path)).toEqual(REPLAYED)
+  }
 })
 
 describe('the store of used tokens', () => {
