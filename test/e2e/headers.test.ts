@@ -1,9 +1,11 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { verifyAgent } from '../../packages/origin/src/index.ts'
 import type { Header } from '../kit/raw.ts'
 import { arrivals } from './arrivals.ts'
+import { JWKS } from './asserting.ts'
 import { IDENTITY, OTHERS } from './attacks/header-names.ts'
 import { askGate, sharedSetting } from './setting.ts'
-import { AGENT, HOST, SECRET, sharedWorld, type World } from './world.ts'
+import { AGENT, HOST, RESOURCE, SECRET, type Sender, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
 let world: World
@@ -76,6 +78,41 @@ describe('headers that only the gate may set', () => {
     expect(request.header('via')).toBe('1.1 edgewarden')
     expect(request.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
     expect(request.header('host')).toBe(world.origin.host)
+  })
+})
+
+describe('a prefix of the gate’s own', () => {
+  const names = ['id', 'issuer', 'assertion', 'anything']
+  const headers = ['X-Caller-', 'x_caller_', 'X.CALLER-', 'X-Agent-', 'x_agent_'].flatMap(
+    (prefix) => names.map((name): Header => [prefix + name, 'forged-value']),
+  )
+  let gate: Sender
+  beforeAll(async () => {
+    gate = await world.another({}, { identity_prefix: 'x-caller-', hosts: [HOST, '127.0.0.1'] })
+  })
+
+  it('is that of all that is told, and by it origins verify', async () => {
+    expect((await gate.send({ headers, token: await world.token() })).status).toBe(200)
+    const { rawHeaders = [], url } = world.origin.requests[0] ?? {}
+    expect(rawHeaders.filter(([, value]) => value.includes('forged-value'))).toEqual([])
+    const told = Object.fromEntries(rawHeaders.map(([name, value]) => [name.toLowerCase(), value]))
+    expect(told['x-caller-id']).toBe(`acme/${AGENT}`)
+    expect(Object.keys(told).filter((name) => name.startsWith('x-agent-'))).toEqual([])
+    const agent = await verifyAgent(
+      { method: 'GET', url, headers: told },
+      {
+        gate: RESOURCE,
+        audience: world.origin.url,
+        jwksUri: gate.gate.url + JWKS,
+        identityPrefix: 'x-caller-',
+      },
+    )
+    expect(agent).toMatchObject({ id: `acme/${AGENT}`, issuer: world.acme.issuer })
+  })
+
+  it('never reaches the origin of a public route', async () => {
+    expect((await gate.send({ target: '/public/x', headers })).status).toBe(200)
+    expect(JSON.stringify(world.origin.requests[0]?.rawHeaders)).not.toContain('forged-value')
   })
 })
 
