@@ -67,6 +67,8 @@ describe('in a process of its own, an answer', () => {
     [200, { 'content-encoding': '' }, 502],
     [200, { 'transfer-encoding': '' }, 502],
     [200, { 'content-type': "text/plain; charset*=utf-8''utf-16" }, 502],
+    [206, {}, 502],
+    [226, {}, 502],
     [200, { 'content-range': 'bytes 0-9/10' }, 502],
     [200, { 'content-type': 'text/plain; name="; charset=utf-8"; charset=utf-16le' }, 502],
     [200, { 'content-type': 'text/plain; charset=utf-16le; name="; charset=utf-8"' }, 502],
