@@ -36,6 +36,16 @@ const revoke = (gate: Gate, entry: object) => revoking(setting, gate).revoke(ent
 const use = async (gate: Gate, token: string) => outcome(await askGate(gate, '/v1/x', { token }))
 
 describe('a revocation', () => {
+  it('of tokens until now holds for no token that is issued later', async () => {
+    const at = Math.floor(Date.now() / 1000) - 60
+    const claims = { client_id: 'agent-i' }
+    const old = await setting.token({ ...claims, iat: at - 1 })
+    const fresh = await setting.token({ ...claims, iat: at + TOLERANCE + 10 })
+    await revoke(setting.gate, { kind: 'agent', value: 'agent-i', mode: 'before', at })
+    expect((await use(setting.gate, old)).status).toBe(401)
+    expect(await use(setting.gate, fresh)).toEqual(ALLOWED)
+  })
+
   it('of a token holds until its own end, and for as long as it is taken after that', async () => {
     const { gate } = setting
     const exp = Math.floor(Date.now() / 1000) + 60
