@@ -81,6 +81,8 @@ const use = (claims: object) => ({ aud: undefined, token_use: 'access', ...claim
 describe('the audience', () => {
   decides([
     ['forwarded', { aud: ['https://x.example', RESOURCE] }],
+    ['forwarded', { aud: `${RESOURCE}/` }],
+    ['audience_mismatch', { aud: `${RESOURCE}//` }],
     ['audience_mismatch', { aud: undefined }],
     ['audience_mismatch', { aud: [] }],
     ['audience_mismatch', { aud: [RESOURCE, 1] }],

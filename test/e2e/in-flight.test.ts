@@ -29,6 +29,7 @@ const SETTING: SettingOptions = {
     alone('POST /posted/*', { on_revocation: 'end-all' }),
     alone('GET /strict/*', { in_flight: 4, revocation: 'strict' }),
     { match: 'GET /v1/*', scopes: [] },
+    { match: 'GET /v2/*', scopes: [] },
   ],
 }
 
@@ -93,6 +94,19 @@ describe('requests in progress', () => {
     expect(refused.headers.get('www-authenticate')).toBeNull()
     expect(await outcome(refused)).toEqual(EXCEEDED)
     answer.end('done')
+    await isFree(at)
+  })
+
+  it('of one agent are counted for all rules together, but those with a number of their own', async () => {
+    const at = await place('/v1')
+    const held = []
+    for (let i = 0; i < 8; i++) {
+      held.push(await hold({ ...at, path: `${at.path.replace('v1', `v${1 + (i % 2)}`)}/${i}` }))
+    }
+    expect(await ask({ ...at, path: `${at.path}/more` })).toEqual(EXCEEDED)
+    expect((await ask({ ...at, path: at.path.replace('v1', 'alone') })).status).toBe(200)
+    expect((await ask(await place('/v1'))).status).toBe(200)
+    for (const { answer } of held) answer.end()
     await isFree(at)
   })
 
