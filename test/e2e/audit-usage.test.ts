@@ -143,6 +143,30 @@ describe('GET /usage', () => {
     )
   })
 
+  it('shows administrators of one issuer its decisions only, and is for who may', async () => {
+    const gate = await setting.another({
+      durableObjects: WITH_AUDIT,
+      issuer: { admin: 'own' },
+      reaching: true,
+    })
+    const issuers = ['https://a.example', setting.issuer.issuer]
+    const known = issuers.map((issuer) => recordAt(START, { issuer }))
+    const terms = { retention: 30 * 86_400, maxBytes: 1e9, maxRows: 1e9 }
+    await gate.call('AUDIT_LOG', '0', 'append', { id: 'own', known, strangers: [], ...terms })
+    const own = (query: string, token: string) => askGate(gate, `${USAGE}?${query}`, { token })
+    const answer = await own(`until=${END}`, await reader())
+    expect(await answer.json()).toMatchObject({
+      usage: [{ issuer: setting.issuer.issuer, decisions: 1 }],
+    })
+    expect(await outcome(await own('issuer=https://a.example', await reader()))).toEqual({
+      status: 403,
+      code: 'decision_reach',
+    })
+    const other = await reader({ scope: 'edgewarden:read' })
+    expect((await own('', other)).status).toBe(403)
+    expect((await askGate(gate, USAGE)).status).toBe(401)
+  })
+
   it.each(['by=subject', 'every=week', 'limit=1'])('refuses %s', async (query) => {
     const refused = { status: 400, code: 'decision_query_invalid' }
     expect(await outcome(await ask(query))).toEqual(refused)

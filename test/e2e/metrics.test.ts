@@ -138,6 +138,13 @@ describe('GET /metrics', () => {
     await eventually(async () => expect((await records()).length).toBeGreaterThan(0))
     expect(new Set((await records()).map(({ jti }) => jti))).toEqual(new Set(['refused-reader']))
   })
+
+  it('is for administrators of all issuers, with its scope', async () => {
+    expect((await askGate(gate, PATH)).status).toBe(401)
+    expect((await ask(gate, { scope: 'edgewarden:audit:read edgewarden:read' })).status).toBe(403)
+    expect(await outcome(await ask(setting.gate))).toEqual({ status: 403, code: 'decision_reach' })
+    expect((await askGate(gate, '/.edgewarden/metrics/', {})).status).toBe(404)
+  })
 })
 
 describe('examples/monitoring', () => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Members } from '../kit/signing.ts'
 import type { Name } from './administration.ts'
+import { expectDenial } from './denied.ts'
 import { ACTORS, type Ask, GONE, RESOURCE, SECRET, sharedWorld, type World } from './world.ts'
 import { WORLD } from './world-settings.ts'
 
@@ -91,6 +92,12 @@ describe('the policy in force', () => {
     expect(ruleOf(own, tenant).claims).toEqual({ tenant: 'redacted' })
     expect(ruleOf(all, conditional).when).toBe('token.amount <= 100')
     expect(ruleOf(own, conditional).when).toBe('redacted')
+  })
+
+  it('needs a token, with its scope, of an issuer that administers', async () => {
+    expectDenial(await world.send({ target: POLICY }), 401, 'credential_missing')
+    expectDenial(await ask('ops', {}, { scope: 'edgewarden:revoke' }), 403, 'scope_missing')
+    expectDenial(await ask('plain'), 403, 'admin_not_allowed')
   })
 
   it('holds header names of injected headers, and nothing of their values', async () => {
