@@ -321,7 +321,11 @@ function tokenOf(
   }
   const accepted = (rule?.issuers as string[] | undefined) ?? Object.keys(vars.ISSUERS)
   const names = Object.keys(vars.ISSUERS)
-  const fitting = accepted.filter((one) => vars.ISSUERS[one]?.rules !== false || !rule)
+  const isNamed = rule?.issuers !== undefined
+  const fitting = accepted.filter((one) => {
+    const { rules = true } = vars.ISSUERS[one] ?? {}
+    return !rule || (isNamed ? rules !== false : rules === true)
+  })
   const issuer = dice.chance(0.97)
     ? dice.pick(fitting.filter((one) => names.includes(one)).concat(fitting.length ? [] : names))
     : dice.pick(names)

@@ -128,7 +128,7 @@ const ISSUER: Keys = {
   scope: (dice) => dice.pick<Json>(['scp', ['scope', 'scp'], 'nested.scopes']),
   scopes_from: (dice) => dice.pick(['grants', 'both', 'token']),
   admin: (dice) => dice.pick<Json>([false, 'own', 'all']),
-  rules: () => false,
+  rules: (dice) => dice.pick<Json>([false, 'named']),
   possession: () => 'required',
   agents: () => 'approved',
   decrypt: (dice) =>
@@ -468,6 +468,20 @@ function suit(dice: Dice, issuers: Record<string, JsonObject>, routes: JsonObjec
     for (const name of Object.keys(rule)) if (!PUBLIC.includes(name)) delete rule[name]
   }
   for (const issuer of all) if (issuer.rules === false) issuer.admin = 'all'
+  nameSome(dice, issuers, routes)
+}
+
+/** Rules name issuers with `rules = "named"`: some of them, and those that would accept no token otherwise. */
+function nameSome(dice: Dice, issuers: Record<string, JsonObject>, routes: JsonObject[]): void {
+  const of = (value: Json) => Object.keys(issuers).filter((name) => issuers[name]?.rules === value)
+  const named = of('named')
+  if (named.length === 0) return
+  const hasOthers = Object.values(issuers).some(({ rules = true }) => rules === true)
+  for (const rule of routes) {
+    if (rule.access === 'public') continue
+    if (rule.issuers === undefined && hasOthers && dice.chance(0.5)) continue
+    rule.issuers = [...new Set([...((rule.issuers as string[] | undefined) ?? []), ...named])]
+  }
 }
 
 /** A policy, perhaps with mistakes. */

@@ -44,7 +44,8 @@ export function readIssuer(name: string, table: Table) {
     scopeOtherwise: scope === undefined ? profile.scopeOtherwise : [],
     scopesFrom: given<'token' | 'grants' | 'both'>('scopes_from') ?? 'token',
     admin: given<false | 'own' | 'all'>('admin') ?? false,
-    rules: table.rules !== false,
+    /** Which rules accept its tokens: all that do not exclude it, none, or those whose `issuers` name it. */
+    rules: given<boolean | 'named'>('rules') ?? true,
     possession: given<'if-bound' | 'required'>('possession') ?? 'if-bound',
     agents: given<'any' | 'approved'>('agents') ?? 'any',
     decrypt: readDecrypt(given('decrypt')),

@@ -41,8 +41,8 @@ const OTHER_TYPES = [
 export function acceptedIssuers(policy: Policy, rule: Rule | undefined): Issuer[] {
   const all = Object.values(policy.issuers)
   if (rule === undefined) return all
-  return all.filter(
-    (issuer) => issuer.rules && (rule.issuers === undefined || rule.issuers.includes(issuer.name)),
+  return all.filter(({ name, rules }) =>
+    rule.issuers === undefined ? rules === true : rules !== false && rule.issuers.includes(name),
   )
 }
 
