@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../reference/types.ts'
 import { keyOf } from './material.ts'
-import { ISSUER, RESOURCE, rule, type Sent, type Setting, said } from './said.ts'
-import { BEGIN } from './shapes.ts'
+import { ISSUER, RESOURCE, rule, type Sent, type Setting, said, saidOf } from './said.ts'
+import { BEGIN, type Said } from './shapes.ts'
 
 /** Pairs of what is sent and what the gate says. */
 const split = <One>(pairs: [one: One, code: string][]): [One[], string[]] => [
@@ -307,6 +307,46 @@ describe('conditions', () => {
     ...['token.flag == "true"', 'inNetwork("10.0.0.1", "2001:db8::/32")'],
   ])('%s is false', async (condition) => {
     expect(await judged(condition)).toEqual(['condition_failed'])
+  })
+})
+
+describe('a throttled agent', () => {
+  const throttled = { agents: { [`${ISSUER} c`]: { status: 'discovered' as const, throttle: 1 } } }
+  const rules = [rule({ mode: 'shadow' }), rule({ match: 'GET /v1/y' })]
+  const enforced: Sent = { target: '/v1/y' }
+
+  it.each<[string, Sent[], string[]]>([
+    [
+      'whose limit cannot be asked',
+      [{ before: { ...throttled, unavailable: ['limits'] } }],
+      ['agent_throttled'],
+    ],
+    [
+      'whose limit is used up, after one request that counted',
+      [{ before: throttled }, {}, enforced, {}, enforced],
+      ['forwarded', 'forwarded', 'forwarded', 'agent_throttled', 'agent_throttled'],
+    ],
+  ])('on a rule in shadow mode, %s', async (_, requests, codes) => {
+    const all = await saidOf(requests, { rules })
+    expect(all.map(({ code, outcome }) => code ?? outcome)).toEqual(codes)
+    // A request on a rule in shadow mode reaches the origin anyway.
+    const isShadow = (_: Said, i: number) => requests[i]?.target === undefined
+    expect(all.filter(isShadow).every(({ outcome }) => outcome === 'forwarded')).toBe(true)
+  })
+})
+
+describe('an issuer with rules = "named"', () => {
+  const rules = [rule(), rule({ match: 'GET /v1/y', issuers: ['acme'] })]
+  const others = { beta: { issuer: 'https://auth.beta.example', agent_prefix: 'beta/' } }
+  const issuer = { agent_prefix: 'acme/', rules: 'named' }
+
+  it('is accepted by rules that name it, and by the endpoints of the gate', async () => {
+    const [requests, codes] = split<Sent>([
+      [{}, 'issuer_not_accepted'],
+      [{ target: '/v1/y' }, 'forwarded'],
+      [{ target: '/.edgewarden/metrics' }, 'admin_not_allowed'],
+    ])
+    expect(await said(requests, { rules, others, issuer })).toEqual(codes)
   })
 })
 

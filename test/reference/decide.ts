@@ -170,7 +170,7 @@ function authorize(
   checkReplay(asked, rule, verified)
   checkRateLimit(asked, rule, identity)
   checkStanding(asked, rule, verified)
-  if (rule.mode === 'enforce') checkThrottle(asked, verified)
+  checkThrottle(asked, verified, rule.mode === 'enforce')
   return [...new Set(grant)]
 }
 

@@ -18,6 +18,13 @@ function levelOf(world: World, key: string, limit: number, period: number, now: 
 /** Rounding of a level may not cost a request that the limit allows. */
 const NEARLY = 1e-9
 
+/** Whether a bucket allows one request at this moment. */
+export function isInBucket(
+  ...[world, key, limit, period, now]: Parameters<typeof takeFromBucket>
+): boolean {
+  return levelOf(world, key, limit, period, now) >= 1 - NEARLY
+}
+
 /**
  * Takes one request from a bucket: `limit` requests at once, then one more every `period / limit`.
  * Whether there was one.
@@ -29,9 +36,8 @@ export function takeFromBucket(
   period: number,
   now: number,
 ): boolean {
-  const level = levelOf(world, key, limit, period, now)
-  if (level < 1 - NEARLY) return false
-  world.buckets[key] = { level: level - 1, at: now }
+  if (!isInBucket(world, key, limit, period, now)) return false
+  world.buckets[key] = { level: levelOf(world, key, limit, period, now) - 1, at: now }
   return true
 }
 
@@ -59,8 +65,8 @@ export function checkRateLimit({ world, request }: Asked, rule: Rule, identity: 
   const used = world.days[day] ?? 0
   if (daily !== undefined && used >= daily) refuse('rate_limited')
   if (limit !== undefined && period !== undefined) {
-    if (levelOf(world, key, limit, period, now) < 1 - NEARLY) refuse('rate_limited')
-    if (counts) takeFromBucket(world, key, limit, period, now)
+    const ask = counts ? takeFromBucket : isInBucket
+    if (!ask(world, key, limit, period, now)) refuse('rate_limited')
   }
   if (daily !== undefined && counts) world.days[day] = used + 1
 }

@@ -2,7 +2,7 @@
 import { approvedValues } from './agentic.ts'
 import type { Asked } from './asked.ts'
 import type { Identity } from './identity.ts'
-import { takeFromBucket } from './limits.ts'
+import { isInBucket, takeFromBucket } from './limits.ts'
 import type { Policy } from './policy.ts'
 import type { Rule } from './rule.ts'
 import { issuedAt } from './token.ts'
@@ -100,15 +100,19 @@ function checkApprovedValues(identity: Identity, standing: AgentStanding): void 
   if (isChanged(standing.keys, values.key)) refuse('agent_key_changed')
 }
 
-/** Counts a request of a throttled agent, over all rules, and of throttled actors. */
-export function checkThrottle({ policy, world, request }: Asked, { identity }: Caller): void {
+/** Counts a request of a throttled agent, over all rules, and of throttled actors; in shadow mode it only looks. */
+export function checkThrottle(
+  { policy, world, request }: Asked,
+  { identity }: Caller,
+  counts = true,
+): void {
   const agents = [{ issuer: identity.issuer.issuer, sub: identity.id }, ...identity.actors]
   for (const { issuer, sub } of agents) {
     const throttle = standingOf(policy, world, issuer, sub)?.throttle
     if (throttle === undefined) continue
     const key = ['throttle', issuer, sub].join('\n')
-    const isAllowed =
-      !world.unavailable.limits && takeFromBucket(world, key, throttle, MINUTE, request.now)
+    const ask = counts ? takeFromBucket : isInBucket
+    const isAllowed = !world.unavailable.limits && ask(world, key, throttle, MINUTE, request.now)
     if (!isAllowed) refuse('agent_throttled')
   }
 }
