@@ -52,6 +52,16 @@ describe('paths, methods and queries', () => {
     ).toEqual(codes)
   })
 
+  it.each([
+    ['https://o.example.com/.well-known', '/v1/oauth-x', 'route_unknown'],
+    ['https://o.example.com/x/.well-known', '/v1/oauth-x', 'forwarded'],
+    ['https://o.example.com/x', '/v1/.well-known/oauth-x', 'forwarded'],
+    ['https://o.example.com/', '/v1/.well-known/oauth-x', 'route_unknown'],
+  ])('metadata of the origin %s, at %s: %s', async (origin, target, code) => {
+    const rules = [rule({ match: 'GET /v1/*', origin, strip_prefix: '/v1' })]
+    expect(await said([{ target }], { rules })).toEqual([code])
+  })
+
   it('a credential that strip_headers names', async () => {
     const gate = { strip_headers: ['authorization', 'dpop', 'sec-websocket-protocol'] }
     const rules = [
@@ -78,6 +88,8 @@ describe('paths, methods and queries', () => {
       ['Access_Token=1', 'credential_in_query'],
       ['a;access-token=1', 'credential_in_query'],
       ['access_token[]=1', 'credential_in_query'],
+      ['%EF%BD%81ccess_token=1', 'credential_in_query'],
+      ['access%FF_token=1', 'forwarded'],
       ['accessToken=1', 'forwarded'],
       ['x[access_token]=1', 'forwarded'],
     ])
@@ -154,6 +166,11 @@ describe('tokens', () => {
     [{ claims: { sub: 'x'.repeat(2048) } }, 'forwarded'],
     [{ claims: { sub: 'x'.repeat(2049) } }, 'claim_malformed'],
     [{ claims: { agent_type: '' } }, 'agent_id_malformed'],
+    [{ issuer: { agent_prefix: 'a/' }, claims: { client_id: 'x'.repeat(2046) } }, 'forwarded'],
+    [
+      { issuer: { agent_prefix: 'a/' }, claims: { client_id: 'x'.repeat(2047) } },
+      'agent_id_malformed',
+    ],
     [{ claims: { act: { sub: 'x'.repeat(2049) } } }, 'delegation_malformed'],
     [
       { rules: [rule({ claims: { n: 3 } })], claims: { n: [3, '@raw:3.00000000000000001'] } },
@@ -175,6 +192,17 @@ describe('tokens', () => {
     ],
   ])('%o: %s', async (setting, code) => {
     expect(await said([{}], setting)).toEqual([code])
+  })
+
+  it.each([
+    [{}, 'forwarded'],
+    [{ p2c: 1000 }, 'header_forbidden'],
+    [{ p2s: 'c2FsdA' }, 'header_forbidden'],
+    [{ b64: true }, 'header_forbidden'],
+  ])('an encrypted token with %o in its header: %s', async (header, code) => {
+    const issuer = { decrypt: { secret: 'DECRYPT' } }
+    const token = { encrypted: { key: 'decrypt' as const, header } }
+    expect(await said([{}], { issuer, token })).toEqual([code])
   })
 
   it.each([

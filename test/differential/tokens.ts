@@ -491,6 +491,7 @@ const CHANGES: Change[] = [
         { enc: 'A128GCM' },
         { kid: 'x' },
         { zip: 'DEF' },
+        { p2c: 1000 },
         { kid: null },
       ]),
     }),

@@ -1,4 +1,5 @@
 /** Where a request is sent to: host, path, query, and another method that the query names. */
+import { isUtf8 } from 'node:buffer'
 import type { Gate } from './gate.ts'
 import { type Request, refuse } from './types.ts'
 import { isReadAsName, spelling } from './values.ts'
@@ -66,9 +67,10 @@ function splitPair(pair: string): string[] {
   return equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
 }
 
-/** Decodes what is decodable. */
+/** Decodes what is decodable, as UTF-8; bytes that are none are a character each. */
 function lenient(text: string): string {
-  return text
-    .replaceAll('+', ' ')
-    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return text.replaceAll('+', ' ').replace(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) => {
+    const bytes = Buffer.from(escapes.replaceAll('%', ''), 'hex')
+    return isUtf8(bytes) ? bytes.toString() : bytes.toString('latin1')
+  })
 }

@@ -9,8 +9,8 @@ export interface Decrypted {
   issuer: Issuer
 }
 
-/** Members of a header that has or points to a key, and those that need understanding. */
-const FORBIDDEN = ['crit', 'jwk', 'jku', 'x5u', 'x5c']
+/** Members of a header that has or points to a key, those that need understanding, and those of passwords. */
+const FORBIDDEN = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'p2c', 'p2s']
 
 /** Opens an encrypted token with a key of an issuer that the rule accepts. */
 export function openEncrypted(token: string, accepted: Issuer[], world: World): Decrypted {

@@ -3,7 +3,7 @@ import type { Asked } from './asked.ts'
 import { assertionClaims } from './assertion.ts'
 import { bytesOf } from './body.ts'
 import { headersForOrigin } from './headers.ts'
-import { type Route, stripPrefix } from './route.ts'
+import { originPath } from './route.ts'
 import { refuse, type Verdict } from './types.ts'
 import type { Verified } from './verification.ts'
 
@@ -27,12 +27,4 @@ export function forward(asked: Asked, verified?: Verified, grant: string[] = [])
     body: operation?.body ?? request.body,
     ...(assertion && { assertion }),
   }
-}
-
-/** The path of the origin's URL, then the canonical path without `strip_prefix`. */
-function originPath(rule: Route['rule'], path: string): string {
-  const base = rule.origin.startsWith('service:') ? '' : new URL(rule.origin).pathname
-  const rest = stripPrefix(rule, path)
-  if (rest === '') return base === '' ? '/' : base
-  return base.replace(/\/$/, '') + rest
 }

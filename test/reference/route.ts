@@ -123,13 +123,13 @@ const METADATA = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 const METADATA_WITHIN = /\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 
 /**
- * Whether a path is for metadata, and the rule does not have exactly that path. The path without `strip_prefix` is
- * looked at too.
+ * Whether a path is for metadata, and the rule does not have exactly that path. The path that the origin gets is looked
+ * at too.
  */
 function isReserved(rule: Rule, path: string): boolean {
-  const stripped = stripPrefix(rule, path)
+  const atOrigin = originPath(rule, path)
   const form = rule.mcp === undefined ? METADATA : METADATA_WITHIN
-  if (![path, stripped].some((each) => form.test(each.replaceAll('%2F', '/')))) return false
+  if (![path, atOrigin].some((each) => form.test(each.replaceAll('%2F', '/')))) return false
   return pathTextOf(rule) !== path
 }
 
@@ -137,7 +137,15 @@ function pathTextOf(rule: Rule): string {
   return rule.match.slice(rule.match.indexOf(' ') + 1)
 }
 
-/** The path that the origin gets: without `strip_prefix`. */
+/** The path of the origin's URL, then the canonical path without `strip_prefix`. */
+export function originPath(rule: Rule, path: string): string {
+  const base = rule.origin.startsWith('service:') ? '' : new URL(rule.origin).pathname
+  const rest = stripPrefix(rule, path)
+  if (rest === '') return base === '' ? '/' : base
+  return base.replace(/\/$/, '') + rest
+}
+
+/** The path without `strip_prefix`. */
 export function stripPrefix(rule: Rule, path: string): string {
   const prefix = rule.stripPrefix
   if (prefix === '' || prefix === '/') return path
