@@ -338,6 +338,28 @@ describe('conditions', () => {
   })
 })
 
+describe('a rate limit that a deploy changes', () => {
+  const limited = (limit: number, period: string) => [rule({ rate_limit: { limit, period } })]
+  const deployed = (wait: number): Sent => ({ before: { wait, policy: 1 } })
+
+  it.each<[string, Setting, Sent[], string[]]>([
+    [
+      'a longer period does not count again what was refilled',
+      { rules: limited(2, '60s'), later: limited(2, '10m') },
+      [{}, deployed(244), {}, {}],
+      ['forwarded', 'forwarded', 'forwarded', 'rate_limited'],
+    ],
+    [
+      'a larger limit keeps what was counted',
+      { rules: limited(2, '10m'), later: limited(4, '10m') },
+      [{}, {}, deployed(0), {}, {}],
+      ['forwarded', 'forwarded', 'forwarded', 'forwarded', 'rate_limited'],
+    ],
+  ])('%s', async (_, setting, requests, codes) => {
+    expect(await said(requests, setting)).toEqual(codes)
+  })
+})
+
 describe('a throttled agent', () => {
   const throttled = { agents: { [`${ISSUER} c`]: { status: 'discovered' as const, throttle: 1 } } }
   const rules = [rule({ mode: 'shadow' }), rule({ match: 'GET /v1/y' })]

@@ -27,6 +27,8 @@ const CLAIMS = {
 
 export interface Setting {
   rules?: JsonObject[]
+  /** Rules of a second policy, which a request may deploy. */
+  later?: JsonObject[]
   gate?: JsonObject
   issuer?: JsonObject
   /** Issuers beside `acme`. */
@@ -52,7 +54,8 @@ export const rule = (more: JsonObject = {}): JsonObject => ({
 
 /** What the gate says of requests in full, if the second implementation says the same. */
 export async function saidOf(requests: Sent[], setting: Setting = {}): Promise<Said[]> {
-  const { rules = [rule()], gate, issuer, others, scopes, grants, header, claims, more } = setting
+  const { rules = [rule()], later, gate, issuer, others, scopes, grants, ...tokens } = setting
+  const { header, claims, more } = tokens
   const token = (own: object = {}) => ({
     key: 'a1',
     header: { typ: 'at+jwt', ...header },
@@ -60,15 +63,13 @@ export async function saidOf(requests: Sent[], setting: Setting = {}): Promise<S
     ...setting.token,
   })
   const one: Case = {
-    policies: [
-      {
-        GATE: { resource: RESOURCE, origin: 'service:ORIGIN', ...gate },
-        ISSUERS: { acme: { issuer: ISSUER, ...issuer }, ...others },
-        ROUTES: rules,
-        ...(scopes && { SCOPES: scopes }),
-        ...(grants && { GRANTS: grants }),
-      },
-    ],
+    policies: [rules, ...(later ? [later] : [])].map((routes) => ({
+      GATE: { resource: RESOURCE, origin: 'service:ORIGIN', ...gate },
+      ISSUERS: { acme: { issuer: ISSUER, ...issuer }, ...others },
+      ROUTES: routes,
+      ...(scopes && { SCOPES: scopes }),
+      ...(grants && { GRANTS: grants }),
+    })),
     keys: { acme: ['a1'] },
     tokens: { t: token(), u: token(more) },
     steps: requests.map(({ before, ...request }) => ({

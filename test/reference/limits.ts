@@ -3,42 +3,40 @@ import type { Asked } from './asked.ts'
 import { callerOf } from './headers.ts'
 import type { Identity } from './identity.ts'
 import type { Rule } from './rule.ts'
-import { refuse, type World } from './types.ts'
+import { type Bucket, refuse, type World } from './types.ts'
 
 const DAY = 86_400_000
 
-/** How many requests a bucket allows at this moment. It is refilled evenly. */
-function levelOf(world: World, key: string, limit: number, period: number, now: number): number {
-  const bucket = world.buckets[key]
-  if (bucket === undefined) return limit
-  const refilled = ((now - bucket.at) / (period * 1000)) * limit
-  return Math.min(limit, bucket.level + Math.max(0, refilled))
-}
-
-/** Rounding of a level may not cost a request that the limit allows. */
+/** Rounding may not cost a request that the limit allows. */
 const NEARLY = 1e-9
 
-/** Whether a bucket allows one request at this moment. */
-export function isInBucket(
-  ...[world, key, limit, period, now]: Parameters<typeof takeFromBucket>
-): boolean {
-  return levelOf(world, key, limit, period, now) >= 1 - NEARLY
+/**
+ * A bucket at this moment. It is refilled evenly: as before until the first request after a change of limit or period,
+ * and then by the new ones. "Requests that were counted stay counted, up to the new `limit`."
+ */
+function bucketAt(world: World, key: string, limit: number, period: number, now: number): Bucket {
+  const last = world.buckets[key]
+  const own = { at: now, limit, period }
+  if (last === undefined) return { counted: 0, ...own }
+  const refilled = (Math.max(0, now - last.at) / (last.period * 1000)) * last.limit
+  return { counted: Math.min(limit, Math.max(0, last.counted - refilled)), ...own }
 }
 
-/**
- * Takes one request from a bucket: `limit` requests at once, then one more every `period / limit`.
- * Whether there was one.
- */
-export function takeFromBucket(
-  world: World,
-  key: string,
-  limit: number,
-  period: number,
-  now: number,
+/** Whether a bucket allows one request at this moment: `limit` at once, then one more every `period / limit`. */
+export function isInBucket(
+  ...[world, key, limit, period, now]: Parameters<typeof bucketAt>
 ): boolean {
-  if (!isInBucket(world, key, limit, period, now)) return false
-  world.buckets[key] = { level: levelOf(world, key, limit, period, now) - 1, at: now }
-  return true
+  return bucketAt(world, key, limit, period, now).counted <= limit - 1 + NEARLY
+}
+
+/** Takes one request from a bucket. Whether there was one. */
+export function takeFromBucket(
+  ...[world, key, limit, period, now]: Parameters<typeof bucketAt>
+): boolean {
+  const bucket = bucketAt(world, key, limit, period, now)
+  const isAllowed = isInBucket(world, key, limit, period, now)
+  world.buckets[key] = { ...bucket, counted: bucket.counted + (isAllowed ? 1 : 0) }
+  return isAllowed
 }
 
 /** Counts a request against the rule's `rate_limit`; in shadow mode it only looks. */

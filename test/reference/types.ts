@@ -76,11 +76,14 @@ export interface AgentStanding {
   throttle?: number
 }
 
-/** A bucket of a limit: how many requests it still allows, and when that was so. */
+/** A bucket of a limit: how many requests count against it, and when that was so. */
 export interface Bucket {
-  level: number
+  counted: number
   /** Milliseconds since 1970. */
   at: number
+  /** It is refilled with `limit` requests in each `period`, which is in seconds. */
+  limit: number
+  period: number
 }
 
 /** Says what a sealed id of MCP has in it: only the own id is an object. */
