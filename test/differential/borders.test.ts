@@ -350,6 +350,12 @@ describe('a rate limit that a deploy changes', () => {
       ['forwarded', 'forwarded', 'forwarded', 'rate_limited'],
     ],
     [
+      'a longer period keeps what was counted',
+      { rules: limited(2, '60s'), later: limited(2, '10m') },
+      [{}, {}, deployed(29), {}],
+      ['forwarded', 'forwarded', 'rate_limited', 'rate_limited'],
+    ],
+    [
       'a larger limit keeps what was counted',
       { rules: limited(2, '10m'), later: limited(4, '10m') },
       [{}, {}, deployed(0), {}, {}],
