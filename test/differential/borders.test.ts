@@ -340,6 +340,7 @@ describe('conditions', () => {
 
 describe('a rate limit that a deploy changes', () => {
   const limited = (limit: number, period: string) => [rule({ rate_limit: { limit, period } })]
+  const later = (wait: number): Sent => ({ before: { wait } })
   const deployed = (wait: number): Sent => ({ before: { wait, policy: 1 } })
 
   it.each<[string, Setting, Sent[], string[]]>([
@@ -360,6 +361,18 @@ describe('a rate limit that a deploy changes', () => {
       { rules: limited(2, '10m'), later: limited(4, '10m') },
       [{}, {}, deployed(0), {}, {}],
       ['forwarded', 'forwarded', 'forwarded', 'forwarded', 'rate_limited'],
+    ],
+    [
+      'a shorter period begins with the first request, also if it is refused',
+      { rules: limited(1, '1d'), later: limited(1, '1s') },
+      [{}, deployed(10), later(1), {}],
+      ['forwarded', 'rate_limited', 'forwarded', 'rate_limited'],
+    ],
+    [
+      'a smaller limit begins with the first request, also if it is refused',
+      { rules: limited(10, '60s'), later: limited(2, '60s') },
+      [...Array.from({ length: 10 }, () => ({})), deployed(0), later(30), {}],
+      [...Array(10).fill('forwarded'), 'rate_limited', 'forwarded', 'rate_limited'],
     ],
   ])('%s', async (_, setting, requests, codes) => {
     expect(await said(requests, setting)).toEqual(codes)

@@ -115,11 +115,12 @@ export function takeOne(
     ...(daily !== undefined && { day: leftOfDay(spent, daily, now) }),
   })
   const present = { at: now, owed, limit, period, used }
+  const isChanged = limit !== last.limit || period !== last.period
   if (wait > 0) {
     const retryAfter = inSeconds(wait + now - time)
     return {
-      // Without this, the debt would not be paid back until the clock reaches the old `at`.
-      ...(spend && last !== before && { spent: last }),
+      // Without this, the debt would not be paid back until the clock reaches the old `at`, or at the rate before a change.
+      ...(spend && (last !== before || isChanged) && { spent: present }),
       outcome: fail({ ...allowanceOf(present), retryAfter }),
     }
   }
