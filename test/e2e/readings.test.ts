@@ -62,7 +62,7 @@ it.each<[code: string, ask: Ask]>([
   ['route_unknown', { target: `/.edgewarden/${MIXED}` }],
   ['passed', { target: '/r/report.json' }],
   ['passed', { target: '/r/admin:generate' }],
-  ['credential_missing', { target: `/r/${'a%20b/'.repeat(1_300)}x`, token: '' }],
+  ['credential_malformed', { target: `/r/${'a%20b/'.repeat(1_300)}x`, token: '' }],
   ['passed', { target: '/w/admin::$DATA' }],
   ['passed', { target: `/w/${MIXED}` }],
   ['passed', run('mine')],
