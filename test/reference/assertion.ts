@@ -7,7 +7,7 @@ import type { Verified } from './verification.ts'
 
 /** Claims of the assertion, beside times, `jti` and `route`; `undefined` if none is sent. */
 export function assertionClaims(
-  { policy, request }: Asked,
+  { policy, request, operation }: Asked,
   rule: Rule,
   { identity, possession, step }: Verified,
   target: string,
@@ -16,6 +16,7 @@ export function assertionClaims(
   if (binding === 'off') return undefined
   const [path = '', query = ''] = splitOnce(target, '?')
   const isBound = binding !== 'identity'
+  const sent = operation?.body === undefined ? request : { ...request, body: operation.body }
   return {
     iss: policy.gate.resource,
     aud: rule.origin,
@@ -25,8 +26,8 @@ export function assertionClaims(
     ...(step !== undefined && { workflow_step: step }),
     ...(isBound && { htm: request.method, htu: originRoot(rule) + path }),
     ...(isBound && query !== '' && { htq: digestOf(Buffer.from(query)) }),
-    // In shadow mode the gate keeps no body.
-    ...(binding === 'body' && rule.mode === 'enforce' && { bdh: digestOf(bytesOf(request)) }),
+    // Of the body that the origin gets: with the server's own ids. In shadow mode the gate keeps no body.
+    ...(binding === 'body' && rule.mode === 'enforce' && { bdh: digestOf(bytesOf(sent)) }),
   }
 }
 
