@@ -6,8 +6,9 @@ import { run } from './run.ts'
 
 const DECISIONS = 225_000
 
-/** Codes that no case brings about, each with the reason. They have their own tests. */
+/** Codes that no case must bring about, each with the reason. They have their own tests. */
 const ELSEWHERE: Record<string, string> = {
+  agent_issuer_mismatch: 'too rare by lot; both judge it in test/core/decisions-token.test.ts',
   algorithm_unsupported: 'only for a runtime that lacks an algorithm',
   body_incomplete: 'needs a body that breaks off on the way',
   body_timeout: 'needs a body that comes too slowly',
