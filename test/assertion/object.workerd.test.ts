@@ -22,8 +22,6 @@ const begin = Date.now()
 const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(begin + ms)
 afterEach(() => void vi.restoreAllMocks())
 
-const _KID = /^[\w-]{43}$/
-
 const keysIn = (service: DurableObjectStub<AssertionKeyService>) =>
   runInDurableObject(
     service,

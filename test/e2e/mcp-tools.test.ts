@@ -51,7 +51,6 @@ const expectPassed = (response: RawResponse, body: unknown) => {
   expect([response.status, response.body]).toEqual([200, '{"jsonrpc":"2.0","id":1,"result":{}}'])
   expect(world.origin.requests.map((one) => one.body?.toString())).toEqual([JSON.stringify(body)])
 }
-const _NOT_ALLOWED = { code: 'tool_not_allowed', rpc: -32003 }
 
 it('no batch makes many calls of one where calls are counted', async () => {
   const target = '/mcp/limited'

@@ -10,7 +10,6 @@ import { issuerOf, publicJwk, startClock, startServer } from './support.ts'
 const A = await publicJwk('ES256', { kid: 'a' })
 const B = await publicJwk('ES256', { kid: 'b' })
 const MINUTE = 60_000
-const _HOUR = 60 * MINUTE
 
 let server: Awaited<ReturnType<typeof startServer>>
 let clock: ReturnType<typeof startClock>

@@ -75,7 +75,6 @@ export function createTraffic(origin: string, elapsed: () => number) {
         }
       })
       return {
-        all,
         async stop(): Promise<readonly Sent[]> {
           isOver = true
           await Promise.all(loops)

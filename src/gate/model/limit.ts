@@ -119,7 +119,7 @@ export function takeOne(
   if (wait > 0) {
     const retryAfter = inSeconds(wait + now - time)
     return {
-      // Without this, the debt would not be paid back until the clock reaches the old `at`, or at the rate before a change.
+      // Without this, the debt would wait until the clock reaches the old `at`, or be paid back at the old rate after a change.
       ...(spend && (last !== before || isChanged) && { spent: present }),
       outcome: fail({ ...allowanceOf(present), retryAfter }),
     }

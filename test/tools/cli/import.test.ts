@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { init } from '../../../src/command/install/init.ts'
 import { check } from '../../../src/command/policy/check.ts'
-import { type ImportOptions, importOpenApi } from '../../../src/command/policy/import.ts'
+import { importOpenApi } from '../../../src/command/policy/import.ts'
 import { asking, document, large } from '../openapi/documents.ts'
 import { environmentToml, folder, runHere, toml, write } from './kit.ts'
 
@@ -22,13 +22,6 @@ match = "POST /mcp"
 resource = "https://api.acme.dev/mcp"
 scopes = ["mcp"]
 mcp = { tools = { search = ["tools"] } }`
-
-const _differs = async (paths: object, rules: string, options: ImportOptions = {}) => {
-  const config = await file(toml({ route: rules }))
-  const outcome = await importOpenApi(await source(paths), { check: true, config, ...options })
-  return [outcome.exitCode, ...outcome.out.slice(0, -1)]
-}
-const _rule = (match: string, more: string) => `[[vars.ROUTES]]\nmatch = "${match}"\n${more}\n`
 
 describe('import openapi', () => {
   it('prints what can stand at the end of a file, and check accepts', async () => {

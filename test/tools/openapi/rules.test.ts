@@ -20,11 +20,6 @@ const notesOf = async (root: Record<string, unknown>) =>
     ({ pointer, message, isLeftOut }) => `${isLeftOut ? 'left out' : 'note'} ${pointer} ${message}`,
   )
 
-const _securityOf = async (security: unknown) => {
-  const root = document({ '/a': { get: { security } } })
-  return [(await rulesOf(root))[0]?.[1], await notesOf(root)]
-}
-
 describe('rules of a document', () => {
   it('are below the base path of its servers, and of nearer servers where there are some', async () => {
     const item = { get: asking('a') }
