@@ -7,11 +7,11 @@ import { ok } from '../src/gate/base/result.ts'
 import type { Facts } from '../src/gate/guard/guard.ts'
 import type { VerificationKey } from '../src/gate/model/token.ts'
 import { identityHeaders } from '../src/gate/relay/origin/headers.ts'
+import { policy } from './gate/policy/support.ts'
 import { NOW, RESOURCE } from './kit/facts.ts'
 import { startLine } from './kit/line.ts'
 import { ROOT } from './kit/repository.ts'
 import { createKey, sign } from './kit/signing.ts'
-import { policy } from './policy/support.ts'
 
 /** The token and the policy that docs/configuration/delegation.md shows for a sub-agent. */
 const page = readFileSync(join(ROOT, 'docs/configuration/delegation.md'), 'utf8')

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createGuard } from '../src/gate/guard/guard.ts'
 import { createMemoryRevocations } from '../src/gate/revocation/memory.ts'
 import { type AgentVariables, agentGuard, resourceMetadata } from '../src/hono.ts'
+import { policy } from './gate/policy/support.ts'
 import {
   anyRooms,
   clock,
@@ -13,7 +14,6 @@ import {
   noTokens,
 } from './kit/facts.ts'
 import { keys, minted } from './line-cases.ts'
-import { policy } from './policy/support.ts'
 
 const APP = 'https://app.example'
 const PREFLIGHT = { origin: APP, 'access-control-request-method': 'GET' }

@@ -2,9 +2,9 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { fail, ok } from '../src/gate/base/result.ts'
 import type { KeySource } from '../src/gate/model/ports.ts'
+import { policy } from './gate/policy/support.ts'
 import { ISSUER, NOW, noLimits, noReplays, RESOURCE } from './kit/facts.ts'
 import type { Asked } from './kit/line.ts'
-import { policy } from './policy/support.ts'
 
 /** A policy, a token that it lets pass, and every way in which the line may come to another end. */
 

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
 import { createAgentVerifier } from '../packages/origin/src/index.ts'
 import { fetchDocument } from '../src/gate/keys/document.ts'
-import { startServer } from './keys/support.ts'
+import { run } from './command/kit.ts'
+import { startServer } from './gate/keys/support.ts'
 import { createIssuer } from './kit/issuer.ts'
 import type { FaultName } from './kit/issuer-faults.ts'
 import { openGate, requestWith } from './origin/support.ts'
-import { run } from './tools/cli/kit.ts'
 
 // Each waits for five seconds, which is how long who asks for keys waits where nothing else is said.
 

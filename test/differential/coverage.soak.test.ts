@@ -8,7 +8,8 @@ const DECISIONS = 225_000
 
 /** Codes that no case must bring about, each with the reason. They have their own tests. */
 const ELSEWHERE: Record<string, string> = {
-  agent_issuer_mismatch: 'too rare by lot; both judge it in test/core/decisions-token.test.ts',
+  agent_issuer_mismatch:
+    'too rare by lot; both judge it in test/gate/guard/decisions-token.test.ts',
   algorithm_unsupported: 'only for a runtime that lacks an algorithm',
   body_incomplete: 'needs a body that breaks off on the way',
   body_timeout: 'needs a body that comes too slowly',

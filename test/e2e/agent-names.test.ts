@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { anyCharacter, tries } from '../kit/property.ts'

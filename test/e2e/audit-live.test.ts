@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { recordAt } from '../audit/record.ts'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { recordAt } from '../control/audit/record.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import type { Members } from '../kit/signing.ts'

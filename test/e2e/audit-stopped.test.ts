@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { recordAt } from '../audit/record.ts'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { runHere } from '../command/kit.ts'
+import { recordAt } from '../control/audit/record.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
-import { runHere } from '../tools/cli/kit.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { recordAt } from '../audit/record.ts'
-import { WITH_AUDIT } from '../audit/support.ts'
-import { runHere } from '../tools/cli/kit.ts'
+import { runHere } from '../command/kit.ts'
+import { recordAt } from '../control/audit/record.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 const USAGE = '/.edgewarden/usage'

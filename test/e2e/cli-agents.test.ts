@@ -2,9 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { folder, inFolder, runHere } from '../command/kit.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
-import { folder, inFolder, runHere } from '../tools/cli/kit.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const directory = await folder()

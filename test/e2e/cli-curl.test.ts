@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keygen } from '../../src/command/install/keygen.ts'
 import { mint } from '../../src/command/install/mint.ts'
 import { type CurlOptions, curl } from '../../src/command/operate/curl.ts'
+import { folder } from '../command/kit.ts'
 import type { Gate } from '../kit/gate.ts'
-import { folder } from '../tools/cli/kit.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const directory = await folder()

@@ -7,12 +7,12 @@ import {
 } from '@modelcontextprotocol/sdk/client/auth.js'
 import { stringify } from 'smol-toml'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { folder, runHere, toml } from '../command/kit.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { type Edit, type LoginServer, startLoginServer } from '../kit/mcp/login-server.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
-import { folder, runHere, toml } from '../tools/cli/kit.ts'
 
 /** An oidc-provider, a gate in workerd, and an MCP server made with the SDK. */
 let server: LoginServer

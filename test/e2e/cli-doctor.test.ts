@@ -8,10 +8,10 @@ import {
 } from '../../examples/demo/authorization-server.ts'
 import { render } from '../../src/command/base/output.ts'
 import { doctor } from '../../src/command/doctor/doctor.ts'
+import { examine } from '../command/doctor/doctor-kit.ts'
+import { runHere } from '../command/kit.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startOrigin } from '../kit/origin.ts'
-import { runHere } from '../tools/cli/kit.ts'
-import { examine } from '../tools/doctor/doctor-kit.ts'
 
 const RESOURCE = 'http://127.0.0.1:8787'
 const CLIENT = { clientId: 'planner', clientSecret: 'secret', scopes: ['chat:write'] }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { render } from '../../src/command/base/output.ts'
 import { type ExplainOptions, explain } from '../../src/command/operate/explain.ts'
-import { runHere } from '../tools/cli/kit.ts'
+import { runHere } from '../command/kit.ts'
 import { COMMANDS } from './commands-setting.ts'
 import { askGate, RESOURCE, type Setting, sharedSetting } from './setting.ts'
 

@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { folder, inFolder, type Run, runHere } from '../command/kit.ts'
 import type { Gate } from '../kit/gate.ts'
-import { folder, inFolder, type Run, runHere } from '../tools/cli/kit.ts'
 import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 interface Entry {

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, vi } from 'vitest'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { folder, inFolder, runHere } from '../command/kit.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { type Gate, startGate } from '../kit/gate.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
-import { folder, inFolder, runHere } from '../tools/cli/kit.ts'
 
 export interface Found {
   readonly name: string

@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, expect, inject, it } from 'vitest'
+import { runHere } from '../command/kit.ts'
 import { readMetrics } from '../kit/openmetrics.ts'
-import { runHere } from '../tools/cli/kit.ts'
 import { drillGate } from './drill-gate.ts'
 
 const { gate, drill } = await drillGate()

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
+import { runHere } from '../command/kit.ts'
 import { readMetrics } from '../kit/openmetrics.ts'
-import { runHere } from '../tools/cli/kit.ts'
 import { ALL_KEPT, drillGate, EVERYTHING } from './drill-gate.ts'
 
 const { gate, drill } = await drillGate()

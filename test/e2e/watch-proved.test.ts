@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { WITH_AUDIT } from '../audit/support.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { agenticClaims, checksumOf, type RegisteredAgent } from '../kit/agentic.ts'
 import { createProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { run } from '../command/kit.ts'
 import { ROOT } from '../kit/repository.ts'
-import { run } from '../tools/cli/kit.ts'
 
 const read = (name: string) => readFileSync(join(ROOT, 'examples/self-host', name), 'utf8')
 

@@ -4,11 +4,11 @@ import { decodeJwt } from 'jose'
 import type { Connection } from '../../src/gate/model/connection.ts'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import type { Kind } from '../../src/gate/model/revocation.ts'
+import { policy } from '../gate/policy/support.ts'
 import { createProofKey, proofOf } from '../kit/dpop.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
 import { ISSUER, NOW, RESOURCE } from '../kit/facts.ts'
 import { FOREIGN, minted } from '../line-cases.ts'
-import { policy } from '../policy/support.ts'
 
 /** Policies, tokens and requests in which every option of a rule is in play. */
 

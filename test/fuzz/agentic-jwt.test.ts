@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { policy } from '../gate/policy/support.ts'
 import { NOW } from '../kit/facts.ts'
 import { startLine } from '../kit/line.ts'
 import { tries } from '../kit/property.ts'
 import { keys, minted, PAIR } from '../line-cases.ts'
-import { policy } from '../policy/support.ts'
 
 /** Random tokens of Agentic JWT, and what a reading of the draft by other code makes of each. */
 

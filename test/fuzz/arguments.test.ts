@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { mcpAccess } from '../../src/gate/guard/stages/mcp-access.ts'
+import { ask, mcpOf } from '../gate/guard/operation/support.ts'
+import { factsOf } from '../gate/policy/conditions/support.ts'
 import { agentOf } from '../kit/facts.ts'
 import { isSoak } from '../kit/property.ts'
-import { ask, mcpOf } from '../mcp/operation/support.ts'
-import { factsOf } from '../policy/conditions/support.ts'
 import {
   Decimal,
   type Lenient,

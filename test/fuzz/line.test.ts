@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { ok } from '../../src/gate/base/result.ts'
 import { createGuard, type Decision, GUARD } from '../../src/gate/guard/guard.ts'
 import type { VerificationKey } from '../../src/gate/model/token.ts'
+import { policy } from '../gate/policy/support.ts'
 import {
   anyRooms,
   clock,
@@ -19,7 +20,6 @@ import {
   requestTo,
 } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
-import { policy } from '../policy/support.ts'
 import { anyText, headersAround, url } from './hostile.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -2,9 +2,17 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { mcpAccess } from '../../src/gate/guard/stages/mcp-access.ts'
 import type { McpMessage } from '../../src/gate/model/mcp.ts'
+import {
+  ask,
+  META,
+  mcpOf,
+  NEWEST,
+  OLDER,
+  PAGE,
+  type Told,
+} from '../gate/guard/operation/support.ts'
 import { agentOf, codeOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
-import { ask, META, mcpOf, NEWEST, OLDER, PAGE, type Told } from '../mcp/operation/support.ts'
 import { anyText } from './hostile.ts'
 import { type Lenient, Members, memberOf, READERS, readLeniently } from './lenient.ts'
 

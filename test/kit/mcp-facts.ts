@@ -1,7 +1,7 @@
 import type { McpMessage, McpOperation, McpRule } from '../../src/gate/model/mcp.ts'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import type { Route } from '../../src/gate/model/route.ts'
-import { policy } from '../policy/support.ts'
+import { policy } from '../gate/policy/support.ts'
 import type { Members } from './signing.ts'
 
 /** A rule of an MCP server as the policy reads it, and what it stands in. */

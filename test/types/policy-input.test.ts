@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { type PolicyInput, parsePolicy } from '../../src/index.ts'
-import { ACME, CHAT, GATE } from '../policy/support.ts'
+import { ACME, CHAT, GATE } from '../gate/policy/support.ts'
 
 /** What the compiler refuses; each line below is an error or the type check fails. */
 
