@@ -10,7 +10,7 @@ const routeWith = (when: unknown) => rule(withWhen(when), '/v1/items/7', 'GET')
 describe('when', () => {
   it('is a mistake before its compiler is loaded', async () => {
     // A module of its own, to which nothing was provided.
-    const path = '../../../src/gate/policy/conditions/field.ts?alone'
+    const path = '../../../../src/gate/policy/conditions/field.ts?alone'
     const { conditionField } = (await import(
       path
     )) as typeof import('../../../../src/gate/policy/conditions/field.ts')
