@@ -4,6 +4,7 @@ import type { Batch } from '../../gate/outbox/protocol.ts'
 import { createObjectCalls, type Objects } from '../../gate/platform/calls.ts'
 import { system } from '../../gate/platform/system.ts'
 import { beginWait, type Wait } from '../../gate/platform/wait.ts'
+import type { Written } from '../records/terms.ts'
 import { createSightings } from './sightings.ts'
 
 /** The name of the registry's only object. */
@@ -17,6 +18,11 @@ export const FEED = { ms: 3_000, callMs: 5_000 }
 export type AgentObjects = Objects<{
   observe(sightings: readonly Sighting[], terms: AgentTerms, call: string): PromiseLike<void>
 }>
+
+/** What the feed needs of a batch. */
+interface Stored extends Pick<Batch, 'agents' | 'sentAt'> {
+  readonly known: readonly Pick<Written, 'record'>[]
+}
 
 /**
  * Creates a function that sends what was seen of agents to the registry, some seconds after it was stored, or at once
@@ -55,10 +61,10 @@ export function createAgentFeed({ AGENTS: objects }: { readonly AGENTS?: AgentOb
     wait = undefined
   }
 
-  return ({ known, agents: terms, sentAt }: Batch): void => {
+  return ({ known, agents: terms, sentAt }: Stored): void => {
     if (!objects || !terms) return
     try {
-      sightings.add(known, terms)
+      for (const { record } of known) sightings.add(record, terms)
     } catch (error) {
       // The records are already stored: an error here would make the caller send them again.
       system.log({ event: 'agents_not_seen', error: String(error) })

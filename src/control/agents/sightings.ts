@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, listOf, own, ownText } from '../../gate/base/json.ts'
 import {
+  type AgentKey,
   type AgentTerms,
   FURTHER,
   keyText,
@@ -7,7 +8,7 @@ import {
   useText,
 } from '../../gate/model/agents.ts'
 import type { WatchRule } from '../../gate/model/watch.ts'
-import { readRecord, timeOf, toolsOf } from '../records/terms.ts'
+import { timeOf, toolsOf } from '../records/terms.ts'
 
 /**
  * The most agents that are gathered, entries of a list, uses, latest requests, and characters of a text. A batch has 50
@@ -21,33 +22,48 @@ export const SIGHTINGS = {
   characters: 256,
 } as const
 
-const LISTS = [
-  ...(['types', 'clients', 'granted', 'used', 'uses', 'parents', 'countries', 'networks'] as const),
-  ...(['tokens', 'keys', 'checksums', 'registrations'] as const),
-] as const
-
-/** Lists of which the watch learns what is usual, and what stands in each for entries that it has no room for. */
-const FURTHER_IN: Readonly<Partial<Record<(typeof LISTS)[number], string>>> = {
+/** The lists of a sighting, and what stands in some of them for entries that the list has no room for. */
+const LISTS = {
+  types: undefined,
+  clients: undefined,
+  granted: undefined,
   used: FURTHER,
   uses: useText(FURTHER),
+  parents: undefined,
   countries: FURTHER,
   networks: FURTHER,
-}
+  tokens: undefined,
+  keys: undefined,
+  checksums: undefined,
+  registrations: undefined,
+} as const
+type ListName = keyof typeof LISTS
+const LIST_NAMES = Object.keys(LISTS) as readonly ListName[]
 
 /** A country as records have it. */
 const COUNTRY = /^[A-Z][A-Z0-9]$/
 
+/** A sighting that grows with each record. `texts`: by list, without duplicates. */
+interface Growing
+  extends Pick<Sighting, 'issuer' | 'agent'>,
+    Writable<Pick<Sighting, 'name' | 'first' | 'last' | 'allowed' | 'probes'>> {
+  readonly watch: string | undefined
+  readonly texts: Readonly<Record<ListName, Set<string>>>
+  readonly requests: string[]
+}
+type Writable<Value> = { -readonly [Name in keyof Value]: Value[Name] }
+
 /** Gathers sightings of agents from stored records, until they are taken. */
 export function createSightings() {
   /** By issuer. */
-  let gathered = new Map<string, Map<string, Sighting>>()
+  let gathered = new Map<string, Map<string, Growing>>()
   let size = 0
 
   /**
    * If too many sightings wait, the oldest of the issuer with the most sightings are dropped. So an issuer that invents
    * ids hides no agent of another.
    */
-  const hasRoom = (own: Map<string, Sighting>): boolean => {
+  const hasRoom = (own: Map<string, Growing>): boolean => {
     if (size < SIGHTINGS.agents) return true
     const [most = own] = [...gathered.values()].sort((one, other) => other.size - one.size)
     const [oldest] = most.size > own.size + 1 ? most.keys() : []
@@ -57,30 +73,42 @@ export function createSightings() {
     return true
   }
 
-  const put = (sighting: Sighting): void => {
-    const { issuer, watch = '' } = sighting
-    const key = keyText(sighting) + watch
-    const own = gathered.get(issuer) ?? new Map<string, Sighting>()
+  /** What is gathered for an agent and a table of WATCH; `undefined` if there is no room for it. */
+  const growing = (issuer: string, agent: string, watch: string | undefined) => {
+    const key = JSON.stringify([agent, watch])
+    const own = gathered.get(issuer) ?? new Map<string, Growing>()
     const before = own.get(key)
-    if (!before && !hasRoom(own)) return
-    if (!before) size++
-    gathered.set(issuer, own.set(key, before ? joined(before, sighting) : sighting))
+    if (before || !hasRoom(own)) return before
+    const texts = Object.fromEntries(
+      LIST_NAMES.map((name) => [name, new Set<string>()]),
+    ) as unknown as Growing['texts']
+    const times = { first: Number.POSITIVE_INFINITY, last: Number.NEGATIVE_INFINITY }
+    const made = { issuer, agent, watch, ...times, allowed: 0, probes: 0, texts, requests: [] }
+    size++
+    gathered.set(issuer, own.set(key, made))
+    return made
   }
 
   return {
-    /** Gathers from records of callers that have proved their token. */
-    add(records: readonly string[], terms: Pick<AgentTerms, 'prefix' | 'watch'>): void {
-      for (const record of records) {
-        const sighting = sightingOf(readRecord(record), terms)
-        if (sighting) put(sighting)
-      }
+    /**
+     * Gathers from a record of a caller that has proved its token. Records without agent, and those of the gate's own
+     * endpoints, show nothing.
+     */
+    add(record: JsonObject, { prefix, watch }: Pick<AgentTerms, 'prefix' | 'watch'>): void {
+      const [issuer, agent] = [ownText(record, 'issuer'), ownText(record, 'agent')]
+      const rule = ownText(record, 'route') ?? ''
+      const isOwn = rule.includes(` ${prefix}/`) || own(record, 'kind') !== undefined
+      if (issuer === undefined || agent === undefined || isOwn) return
+      const table = watch?.rules.find((one) => isWatched(one, record))
+      const one = growing(issuer, agent, table?.name)
+      if (one) see(one, record, rule)
     },
 
     isEmpty: (): boolean => size === 0,
 
     /** Returns what was gathered, and forgets it. */
     take(): readonly Sighting[] {
-      const all = [...gathered.values()].flatMap((own) => [...own.values()])
+      const all = [...gathered.values()].flatMap((own) => [...own.values()].map(sightingOf))
       gathered = new Map()
       size = 0
       return all
@@ -88,48 +116,73 @@ export function createSightings() {
   }
 }
 
-/** What a record says of its agent; `undefined` for a record without agent, and for the gate's own endpoints. */
-const sightingOf = (
-  record: JsonObject,
-  { prefix, watch }: Pick<AgentTerms, 'prefix' | 'watch'>,
-): Sighting | undefined => {
-  const text = (name: string) => ownText(record, name)
-  const [issuer, agent, rule = ''] = ['issuer', 'agent', 'route'].map(text)
-  const isOwn = rule.includes(` ${prefix}/`) || own(record, 'kind') !== undefined
-  if (issuer === undefined || agent === undefined || isOwn) return undefined
-  const [name, country = '', jti] = ['agent_name', 'country', 'jti'].map(text)
+/** Adds what a record shows. */
+const see = (one: Growing, record: JsonObject, rule: string): void => {
   const at = timeOf(record)
-  const isAllowed = own(record, 'decision') === 'allowed'
-  const tools = toolsOf(record)
-  const isCut = listOf(own(record, 'cut')).includes('grant')
-  const table = watch?.rules.find((one) => isWatched(one, record))
-  return {
-    issuer,
-    agent,
-    ...(name !== undefined && { name }),
-    ...(table && { watch: table.name }),
-    first: at,
-    last: at,
-    allowed: isAllowed ? [...tools.values()].reduce((sum, times) => sum + times) : 0,
-    probes: !isAllowed && isProbe(record) ? 1 : 0,
-    types: textsIn(own(record, 'agent_types')),
-    clients: textsIn(own(record, 'client')),
-    granted: textsIn(own(record, 'token_scopes')),
-    used: textsIn(isAllowed && [own(record, 'grant'), isCut ? FURTHER : undefined], 'used'),
-    uses: textsIn(isAllowed && [...tools.keys()].map((tool) => useOf(rule, tool)), 'uses'),
-    parents: textsIn(parentsIn(record, issuer, agent)),
-    countries: textsIn(isAllowed && own(record, 'country')),
-    networks: textsIn(isAllowed && own(record, 'network')),
-    tokens: textsIn(isAllowed && jti && COUNTRY.test(country) && `${country} ${jti}`),
-    keys: textsIn(own(record, 'key_thumbprint')),
-    checksums: textsIn(own(record, 'agent_checksum')),
-    registrations: textsIn(own(record, 'registration_id')),
-    requests: textsIn(text('request_id')),
+  one.first = Math.min(one.first, at)
+  one.last = Math.max(one.last, at)
+  const name = ownText(record, 'agent_name')
+  if (name !== undefined) one.name = name
+  const request = ownText(record, 'request_id')
+  if (request !== undefined && request.length <= SIGHTINGS.characters) one.requests.push(request)
+  if (one.requests.length > SIGHTINGS.requests) one.requests.shift()
+  note(one, 'types', own(record, 'agent_types'))
+  note(one, 'clients', own(record, 'client'))
+  note(one, 'granted', own(record, 'token_scopes'))
+  note(one, 'parents', parentsIn(record, one))
+  note(one, 'keys', own(record, 'key_thumbprint'))
+  note(one, 'checksums', own(record, 'agent_checksum'))
+  note(one, 'registrations', own(record, 'registration_id'))
+  if (own(record, 'decision') === 'allowed') seeUse(one, record, rule)
+  else if (isProbe(record)) one.probes++
+}
+
+/** Adds what only an allowed request shows. */
+const seeUse = (one: Growing, record: JsonObject, rule: string): void => {
+  const country = own(record, 'country')
+  const jti = ownText(record, 'jti')
+  for (const [tool, times] of toolsOf(record)) {
+    one.allowed += times
+    note(one, 'uses', tool === FURTHER ? useText(FURTHER) : useText(rule, tool))
+  }
+  note(one, 'used', own(record, 'grant'))
+  if (listOf(own(record, 'cut')).includes('grant')) note(one, 'used', FURTHER)
+  note(one, 'countries', country)
+  note(one, 'networks', own(record, 'network'))
+  if (jti && typeof country === 'string' && COUNTRY.test(country)) {
+    note(one, 'tokens', `${country} ${jti}`)
   }
 }
 
-const useOf = (rule: string, tool: string | undefined): string =>
-  tool === FURTHER ? useText(FURTHER) : useText(rule, tool)
+/**
+ * Adds a text, or the texts of a list. If a text is too long or the list is full, lists of which the watch learns what
+ * is usual say so.
+ */
+const note = ({ texts }: Growing, name: ListName, value: unknown): void => {
+  const [list, further] = [texts[name], LISTS[name]]
+  for (const text of Array.isArray(value) ? value : [value]) {
+    if (typeof text !== 'string' || list.has(text)) continue
+    const room = name === 'uses' ? SIGHTINGS.uses : SIGHTINGS.list
+    const isFull = list.size - (further !== undefined && list.has(further) ? 1 : 0) >= room
+    if (text.length <= SIGHTINGS.characters && !isFull) list.add(text)
+    else if (further !== undefined) list.add(further)
+  }
+}
+
+const sightingOf = ({ name, watch, texts, ...rest }: Growing): Sighting => {
+  const lists = LIST_NAMES.map((list): readonly [ListName, readonly string[]] => {
+    const [all, further] = [[...texts[list]], LISTS[list]]
+    const isWhole = further === undefined || !texts[list].has(further)
+    // What stands for further entries comes last.
+    return [list, isWhole ? all : [...all.filter((text) => text !== further), further]]
+  })
+  return {
+    ...rest,
+    ...(name !== undefined && { name }),
+    ...(watch !== undefined && { watch }),
+    ...(Object.fromEntries(lists) as Record<ListName, readonly string[]>),
+  }
+}
 
 /** Whether a table of WATCH counts a request. */
 const isWatched = (
@@ -137,7 +190,7 @@ const isWatched = (
   record: JsonObject,
 ): boolean => {
   const fits = (wanted: readonly string[] | undefined, member: string) =>
-    !wanted || textsIn(own(record, member)).some((text) => wanted.includes(text))
+    !wanted || [own(record, member)].flat().some((one) => wanted.some((text) => text === one))
   return (
     fits(issuer === undefined ? undefined : [issuer], 'issuer') &&
     fits(agents, own(record, 'agent_name') === undefined ? 'agent' : 'agent_name') &&
@@ -151,31 +204,8 @@ const isProbe = (record: JsonObject): boolean =>
   ![401, 429, 500, 502, 503, 504].includes(Number(own(record, 'status'))) &&
   !String(own(record, 'code')).startsWith('agent_')
 
-const joined = (one: Sighting, other: Sighting): Sighting => ({
-  ...one,
-  ...(other.name !== undefined && { name: other.name }),
-  first: Math.min(one.first, other.first),
-  last: Math.max(one.last, other.last),
-  allowed: one.allowed + other.allowed,
-  probes: one.probes + other.probes,
-  ...Object.fromEntries(LISTS.map((name) => [name, textsIn([one[name], other[name]], name)])),
-  requests: [...one.requests, ...other.requests].slice(-SIGHTINGS.requests),
-})
-
-/**
- * The texts in a value and in its lists, without duplicates and long texts, and as many as there is room for. If some
- * are left out, lists of {@link FURTHER_IN} say so.
- */
-const textsIn = (value: unknown, list?: (typeof LISTS)[number]): readonly string[] => {
-  const further = list && FURTHER_IN[list]
-  const texts = [...new Set([value].flat(2).filter((one) => typeof one === 'string'))]
-  const listed = texts
-    .filter((one) => one.length <= SIGHTINGS.characters && one !== further)
-    .slice(0, list === 'uses' ? SIGHTINGS.uses : SIGHTINGS.list)
-  return further !== undefined && listed.length < texts.length ? [...listed, further] : listed
-}
-
-const parentsIn = (record: JsonObject, issuer: string, agent: string): readonly string[] =>
+/** Agents that act for the one that was seen, other than itself. */
+const parentsIn = (record: JsonObject, { issuer, agent }: AgentKey): readonly string[] =>
   listOf(own(record, 'actors'))
     .filter(isObject)
     .map((actor) => ({

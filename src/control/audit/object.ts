@@ -6,7 +6,7 @@ import { dropOldest } from '../../gate/platform/buckets.ts'
 import { createQueue } from '../../gate/platform/calls.ts'
 import { noteSchema } from '../../gate/platform/schema.ts'
 import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
-import { readRecord } from '../records/terms.ts'
+import { readRecord, type Written, writtenOf } from '../records/terms.ts'
 import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
 import { createGather } from './gather.ts'
@@ -25,7 +25,7 @@ import type {
 } from './protocol.ts'
 import { createReader } from './reader.ts'
 import { type Ring, rowsOf, TABLES } from './rings.ts'
-import { sharedOut } from './shares.ts'
+import { type ReadBatch, sharedOut } from './shares.ts'
 import { createCounter } from './usage.ts'
 import { createWriter } from './writer.ts'
 
@@ -110,8 +110,9 @@ export class AuditLog extends DurableObject {
     return stored
   }
 
-  async #store(batches: readonly Batch[]): Promise<void> {
+  async #store(sent: readonly Batch[]): Promise<void> {
     try {
+      const batches = sent.map((one) => ({ ...one, known: one.known.map(writtenOf) }))
       this.#drop(await this.#write(batches))
       for (const batch of batches) {
         this.#drop(batch.dropped)
@@ -120,7 +121,7 @@ export class AuditLog extends DurableObject {
       this.ctx.waitUntil(this.#alerts.run())
     } catch (error) {
       this.#writer.recount()
-      for (const { id } of batches) this.#taken.delete(id)
+      for (const { id } of sent) this.#taken.delete(id)
       throw error
     }
   }
@@ -130,18 +131,18 @@ export class AuditLog extends DurableObject {
   }
 
   /** Stores batches. Returns what they had and no share had room for. */
-  async #write(batches: readonly Batch[]): Promise<readonly Drop[]> {
+  async #write(batches: readonly ReadBatch[]): Promise<readonly Drop[]> {
     const budget = this.#budget
     const last = batches.findLast(({ issuers }) => issuers !== undefined) ?? batches.at(-1)
     if (!last) return []
     const ids = batches.map(({ id }) => id).join(' ')
-    const { texts, drops } = sharedOut(batches, last, budget)
+    const { records, drops } = sharedOut(batches, last, budget)
     const acts = (own: boolean) =>
       this.#unknown(batches.flatMap((one) => ((one.isOwn ?? false) === own && one.acts) || []))
     const ofAll = await acts(false)
     const rows = [
-      ...(await rowsOf('known', texts.known)),
-      ...(await rowsOf('strangers', texts.strangers)),
+      ...(await rowsOf('known', records.known)),
+      ...(await rowsOf('strangers', records.strangers)),
       ...(await rowsOf('acts', ofAll)),
       ...(await rowsOf('own_acts', await acts(true))),
     ]
@@ -158,7 +159,7 @@ export class AuditLog extends DurableObject {
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
-      this.#alerts.tellActs(ofAll)
+      this.#alerts.tellActs(ofAll.map(({ text }) => text))
       return this.#writer.insert(rows, ids, last)
     })
     budget.count(counted)
@@ -166,9 +167,10 @@ export class AuditLog extends DurableObject {
   }
 
   /** The acts that are not stored yet: a sender that gets no answer sends again, maybe much later. */
-  async #unknown(acts: readonly string[]): Promise<readonly string[]> {
+  async #unknown(texts: readonly string[]): Promise<readonly Written[]> {
     const rings: readonly Ring[] = ['acts', 'own_acts']
-    const find = (act: string) => this.#reader.find(String(readRecord(act).id), rings)
+    const acts = texts.map(writtenOf)
+    const find = ({ record }: Written) => this.#reader.find(String(record.id), rings)
     const known = await Promise.all(acts.map(find))
     return acts.filter((_, at) => known[at] === undefined)
   }

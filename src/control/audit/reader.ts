@@ -1,7 +1,14 @@
 import type { JsonObject } from '../../gate/base/json.ts'
 import type { DecisionQuery, Erasure } from '../../gate/model/audit.ts'
 import { createYielder } from '../../gate/platform/calls.ts'
-import { finderOf, givenFilters, isOwnTerm, readRecord, termText } from '../records/terms.ts'
+import {
+  finderOf,
+  givenFilters,
+  isOwnTerm,
+  readRecord,
+  termText,
+  writtenOf,
+} from '../records/terms.ts'
 import { erased } from './erase.ts'
 import { gunzip } from './gzip.ts'
 import type { Position, ShardPage } from './protocol.ts'
@@ -182,7 +189,7 @@ export function createReader({ sql }: DurableObjectStorage) {
           break
         }
         records += count
-        changed.push({ id, ...(await packed(ring, after)) })
+        changed.push({ id, ...(await packed(ring, after.map(writtenOf))) })
       }
       return { changed, records, next }
     },

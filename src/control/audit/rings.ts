@@ -1,6 +1,6 @@
 import { own } from '../../gate/base/json.ts'
 import type { Counts } from '../../gate/model/audit.ts'
-import { countsOf, readRecord, termsOf, timeOf } from '../records/terms.ts'
+import { countsOf, termsOf, timeOf, type Written } from '../records/terms.ts'
 import { gzip } from './gzip.ts'
 
 /**
@@ -59,34 +59,34 @@ export interface Packed {
 const ROW_CHARACTERS = 512 * 1024
 
 /** Records as rows: one row, unless they are very long. */
-export function rowsOf(ring: Ring, texts: readonly string[]): Promise<readonly Packed[]> {
-  const parts: string[][] = []
+export function rowsOf(ring: Ring, all: readonly Written[]): Promise<readonly Packed[]> {
+  const parts: Written[][] = []
   let characters = Number.POSITIVE_INFINITY
-  for (const text of texts) {
-    characters += text.length
+  for (const one of all) {
+    characters += one.text.length
     if (characters > ROW_CHARACTERS) {
       parts.push([])
-      characters = text.length
+      characters = one.text.length
     }
-    parts.at(-1)?.push(text)
+    parts.at(-1)?.push(one)
   }
   return Promise.all(parts.map((part) => packed(ring, part)))
 }
 
 /** Records as they are stored: compressed, with the terms that find them. */
-export async function packed(ring: Ring, texts: readonly string[]): Promise<Packed> {
-  const records = texts.map(readRecord)
+export async function packed(ring: Ring, all: readonly Written[]): Promise<Packed> {
+  const records = all.map(({ record }) => record)
   const times = records.map(timeOf)
-  const data = await gzip(texts.join('\n'))
+  const data = await gzip(all.map(({ text }) => text).join('\n'))
   const { terms, ids } = termsOf(records)
   const [first, last] = [Math.min(...times), Math.max(...times)]
   const counts = countsOf(records)
   const bytes = data.byteLength + terms.length + JSON.stringify(counts).length + ids.length
   const shares: Record<string, number> = {}
-  const characters = texts.reduce((sum, { length }) => sum + length, 0)
-  for (const [at, record] of ring.endsWith('acts') ? [] : records.entries()) {
+  const characters = all.reduce((sum, { text }) => sum + text.length, 0)
+  for (const { text, record } of ring.endsWith('acts') ? [] : all) {
     const name = ring === 'strangers' ? STRANGERS : String(own(record, 'issuer'))
-    shares[name] = (shares[name] ?? 0) + (bytes * (texts[at] ?? '').length) / characters
+    shares[name] = (shares[name] ?? 0) + (bytes * text.length) / characters
   }
   return { ring, first, last, bytes, terms, counts, shares, ids, data }
 }

@@ -1,7 +1,7 @@
 import { own } from '../../gate/base/json.ts'
 import type { Drop, ShardTerms } from '../../gate/model/audit.ts'
 import type { Batch } from '../../gate/outbox/protocol.ts'
-import { readRecord } from '../records/terms.ts'
+import { type Written, writtenOf } from '../records/terms.ts'
 import { RINGS, STRANGERS } from './rings.ts'
 
 /** What a share has used on this UTC day. */
@@ -48,9 +48,14 @@ const fullness = (name: string, used: Usage, left: number, terms: ShareTerms) =>
   return isFull ? 'bytes_a_day' : undefined
 }
 
+/** A batch of which the records of known callers are read. */
+export interface ReadBatch extends Omit<Batch, 'known'> {
+  readonly known: readonly Written[]
+}
+
 /** Shares out records: which are stored, by ring, and how many are dropped, and why. Counts nothing as used. */
 export function sharedOut(
-  batches: readonly Batch[],
+  batches: readonly ReadBatch[],
   terms: ShareTerms,
   budget: { used(): Usage; left(most: number): number },
 ) {
@@ -64,13 +69,16 @@ export function sharedOut(
     if (reason) drops.set(name, { reason, ...shareOf(name), records })
     return reason === undefined
   }
-  const texts = {
-    known: known.filter((text) => hasRoom(String(own(readRecord(text), 'issuer')))),
-    strangers: strangers.slice(0, MOST_STRANGERS).filter(() => hasRoom(STRANGERS)),
+  const records = {
+    known: known.filter(({ record }) => hasRoom(String(own(record, 'issuer')))),
+    strangers: strangers
+      .slice(0, MOST_STRANGERS)
+      .filter(() => hasRoom(STRANGERS))
+      .map(writtenOf),
   }
   const more = Math.max(0, strangers.length - MOST_STRANGERS)
   const overload: Drop = { reason: 'overload', share: 'strangers', records: more }
-  return { texts, drops: [...drops.values(), overload] }
+  return { records, drops: [...drops.values(), overload] }
 }
 
 const shareOf = (name: string): Pick<Drop, 'share' | 'issuer'> =>

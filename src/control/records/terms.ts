@@ -52,16 +52,17 @@ export function isOwnTerm(text: string): boolean {
   return text.startsWith(TERMS.id[0]) || text.startsWith(TERMS.request_id[0])
 }
 
-/** The terms of some records, without duplicates. `ids`: those of one request. */
+/** The terms of some records, without duplicates. `ids`: those of one request. Each value is hashed once. */
 export function termsOf(records: readonly JsonObject[]) {
   const terms = new Set<string>()
-  for (const record of records) {
-    for (const term of Object.keys(TERMS) as Term[]) {
-      for (const value of valuesOf(record, term)) terms.add(termText(term, String(value)))
-    }
-    for (const name of personsOf(record)) {
-      if (typeof name === 'string') terms.add(termText('subject', name))
-    }
+  for (const [term, [, ...members]] of Object.entries(TERMS)) {
+    const values = new Set<unknown>()
+    for (const member of members) for (const record of records) values.add(own(record, member))
+    values.delete(undefined)
+    for (const value of values) terms.add(termText(term as Term, String(value)))
+  }
+  for (const name of new Set(records.flatMap(personsOf))) {
+    if (typeof name === 'string') terms.add(termText('subject', name))
   }
   const all = [...terms]
   return {
@@ -126,6 +127,17 @@ export function toolsOf(record: JsonObject): ReadonlyMap<string | undefined, num
   const leftOut = own(mcp, 'left_out')
   if (leftOut !== undefined) add(FURTHER, leftOut)
   return tools
+}
+
+/** A record: its text, and its members. */
+export interface Written {
+  readonly text: string
+  readonly record: JsonObject
+}
+
+/** Reads a record's text. Throws as {@link readRecord} does. */
+export function writtenOf(text: string): Written {
+  return { text, record: readRecord(text) }
 }
 
 /** A stored record. Throws for text that is not a record: only this gate writes it. */

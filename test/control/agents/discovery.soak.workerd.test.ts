@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers'
 import { expect, it, vi } from 'vitest'
 import type { AgentRegistry } from '../../../src/control/agents/object.ts'
 import { createSightings } from '../../../src/control/agents/sightings.ts'
+import { readRecord } from '../../../src/control/records/terms.ts'
 import { recordAt } from '../audit/record.ts'
 import { sqlOf } from './support.workerd.ts'
 
@@ -16,10 +17,9 @@ const START = Date.UTC(2030, 0, 1)
 /** What the audit tells of some agents of an issuer that each sent a request. */
 const sightings = (issuer: string, from: number, count: number, at: number) => {
   const gathered = createSightings()
-  gathered.add(
-    Array.from({ length: count }, (_, i) => recordAt(at, { issuer, agent: `agent-${from + i}` })),
-    TERMS,
-  )
+  for (let i = from; i < from + count; i++) {
+    gathered.add(readRecord(recordAt(at, { issuer, agent: `agent-${i}` })), TERMS)
+  }
   return gathered.take()
 }
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type AgentObjects, createAgentFeed, FEED } from '../../../src/control/agents/feed.ts'
 import { createSightings, SIGHTINGS } from '../../../src/control/agents/sightings.ts'
+import { writtenOf } from '../../../src/control/records/terms.ts'
 import { FURTHER, type Sighting, useText } from '../../../src/gate/model/agents.ts'
-import type { Batch } from '../../../src/gate/outbox/protocol.ts'
 import { recordAt } from '../audit/record.ts'
 
 const TERMS = { prefix: '/.edgewarden', maxRows: 10 }
@@ -14,15 +14,19 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const batchOf = (...known: readonly string[]): Batch => ({
+const batchOf = (...known: readonly string[]) => ({
   id: 'one',
-  known,
+  known: known.map(writtenOf),
   strangers: [],
   retention: 1,
   maxBytes: 1,
   maxRows: 1,
   agents: TERMS,
 })
+
+const see = (sightings: ReturnType<typeof createSightings>, ...texts: readonly string[]) => {
+  for (const text of texts) sightings.add(writtenOf(text).record, TERMS)
+}
 
 /** A registry that notes what it is told, unless it fails. */
 const start = () => {
@@ -94,33 +98,29 @@ it('tells many agents in several calls, and nothing where there is no registry',
 })
 
 it('counts as refusals what an agent may not use, and nothing of a token that is over', () => {
-  const { add, take } = createSightings()
+  const sightings = createSightings()
   const refused = (status: number, code: string) =>
     recordAt(AT, { decision: 'denied', status, code })
-  add(
-    [
-      ...[refused(403, 'scope_missing'), refused(403, 'tool_not_allowed')],
-      ...[refused(401, 'token_revoked'), refused(401, 'token_expired_during_request')],
-      ...[refused(403, 'agent_suspended'), refused(429, 'rate_limited')],
-      ...[refused(502, 'origin_unreachable'), refused(503, 'revocations_unavailable')],
-    ],
-    TERMS,
+  see(
+    sightings,
+    ...[refused(403, 'scope_missing'), refused(403, 'tool_not_allowed')],
+    ...[refused(401, 'token_revoked'), refused(401, 'token_expired_during_request')],
+    ...[refused(403, 'agent_suspended'), refused(429, 'rate_limited')],
+    ...[refused(502, 'origin_unreachable'), refused(503, 'revocations_unavailable')],
   )
-  expect(take()).toMatchObject([{ allowed: 0, probes: 2 }])
+  expect(sightings.take()).toMatchObject([{ allowed: 0, probes: 2 }])
 })
 
 it('is bounded in agents, lists and texts', () => {
   const sightings = createSightings()
   const scopes = (i: number) => Array.from({ length: 40 }, (_, j) => `scope-${i}-${j}`)
   for (let i = 0; i < SIGHTINGS.agents + 10; i++) {
-    sightings.add([recordAt(AT, { agent: `a${i}`, token_scopes: scopes(i) })], TERMS)
+    see(sightings, recordAt(AT, { agent: `a${i}`, token_scopes: scopes(i) }))
   }
   const long = { agent: 'a1', token_scopes: ['x'.repeat(SIGHTINGS.characters + 1)] }
   for (let i = 0; i < 80; i++) {
-    sightings.add(
-      [recordAt(AT, long), recordAt(AT, { agent: 'a0', route: `GET /${i}`, country: 'DE' })],
-      TERMS,
-    )
+    see(sightings, recordAt(AT, long))
+    see(sightings, recordAt(AT, { agent: 'a0', route: `GET /${i}`, country: 'DE' }))
   }
   const all = sightings.take()
   expect(all).toHaveLength(SIGHTINGS.agents)
@@ -138,9 +138,9 @@ it('leaves room for agents of other issuers, however many an issuer makes up', (
     Array.from({ length: 2 * SIGHTINGS.agents }, (_, i) =>
       recordAt(AT, { issuer: 'https://minting.example', agent: `${name}-${i}` }),
     )
-  sightings.add(flood('first'), TERMS)
-  for (let i = 0; i < 20; i++) sightings.add([recordAt(AT, { agent: `watched-${i}` })], TERMS)
-  sightings.add(flood('later'), TERMS)
+  see(sightings, ...flood('first'))
+  for (let i = 0; i < 20; i++) see(sightings, recordAt(AT, { agent: `watched-${i}` }))
+  see(sightings, ...flood('later'))
   const all = sightings.take()
   expect(all).toHaveLength(SIGHTINGS.agents)
   expect(all.filter(({ agent }) => agent.startsWith('watched-'))).toHaveLength(20)
