@@ -113,6 +113,7 @@ const workerOf = (
       ...vars.map(([name, json]) => ({ name, json })),
       { name: 'ORIGIN', service },
       { name: 'JWKS_CACHE', kvNamespace: 'kv' },
+      { name: 'CF_VERSION_METADATA', json: { id: crypto.randomUUID(), tag: '', timestamp: '' } },
       ...Object.entries({ ...own, ...lent }).map(([name, durableObjectNamespace]) => ({
         name,
         durableObjectNamespace,

@@ -70,6 +70,13 @@ const toolCall = (bytes: number): Kind => ({
 export const KINDS = {
   post: { id: 'post', title: 'POST of 1 KB', ...prompt, body: chat(false) },
   get: { id: 'get', title: 'GET', method: 'GET', path: PATH },
+  sized: { id: 'sized', title: 'GET of 12 bytes of text', method: 'GET', path: `${PATH}?sized` },
+  unsized: {
+    id: 'unsized',
+    title: 'GET of 12 bytes of text whose length workerd does not tell',
+    method: 'GET',
+    path: `${PATH}?unsized`,
+  },
   dpop: { id: 'dpop', title: 'GET with a DPoP proof', method: 'GET', path: PATH, hasProof: true },
   sse: {
     id: 'sse',

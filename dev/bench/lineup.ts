@@ -30,8 +30,8 @@ interface Contender {
   readonly manyPaths?: true
   /** Whether the revocation set is the large one, instead of empty. */
   readonly largeSet?: true
-  /** The audit: stored by an object in the same process, or dropped by one that stores nothing. Absent: none. */
-  readonly audit?: 'stored' | 'dropped'
+  /** The audit of a gate: stored by an object in the same process, which tells the registry, or dropped by one that stores nothing. */
+  readonly audit?: 'stored' | 'dropped' | 'none'
 }
 
 /** One line of the comparison: a Worker that is sent one kind of request, before an origin. */
@@ -66,18 +66,17 @@ const oPlus: Contender = {
   module: 'oauth4webapi-plus',
 }
 
+/** A gate as `edgewarden init` deploys it: audit, registry, `identity` assertion, bounded revocation. */
 const gate = (name: string, what: string, more: Partial<Contender> = {}): Contender => ({
   name: `gate${name}`,
   title: `gate, ${what}`,
   module: 'gate',
+  audit: 'stored',
+  gate: {},
   ...more,
-  // One shard, as replicas of a large set would copy all of it meanwhile.
-  gate: { revocation: { consistency: 'bounded', max_staleness: '5s', shards: 1 }, ...more.gate },
 })
 
 const known = gate('', 'known token')
-/** Sessions of MCP need the keys that assertions are signed with. */
-const knownMcp = gate('', 'known token', { gate: { assertion: 'identity' } })
 const window = gate('', 'known token, `replay = "window"`', { rule: { replay: 'window' } })
 const exact = gate('-exact', 'known token, `replay = "exact"`')
 const fresh = gate('-new', 'a new token in each request', { newTokens: true })
@@ -98,7 +97,21 @@ const templates = {
 const VARIANTS: readonly Contender[] = [
   { ...b, name: 'b-rs256', title: '`jose.jwtVerify`, RS256', alg: 'RS256' },
   gate('-new-rs256', 'a new token in each request, RS256', { newTokens: true, alg: 'RS256' }),
-  gate('-1m', '1,000,000 revocations', { largeSet: true }),
+  gate('-bare', 'no audit, no registry, no assertion', {
+    audit: 'none',
+    gate: { assertion: 'off' },
+  }),
+  gate('-no-audit', 'no audit, no registry, and a journal of denials as with an audit', {
+    audit: 'none',
+    gate: { journal: { allowed: 0 } },
+  }),
+  gate('-audit-dropped', 'an audit that stores nothing, no registry', { audit: 'dropped' }),
+  gate('-no-assertion', 'no assertion', { gate: { assertion: 'off' } }),
+  gate('-1m', '1,000,000 revocations', {
+    largeSet: true,
+    // Replicas would copy the whole set meanwhile.
+    gate: { revocation: { shards: 1 } },
+  }),
   gate('-paths', 'a new path in each request', { manyPaths: true }),
   gate('-rules', 'a new path in each request, 1,000 rules', { manyPaths: true, rules: 1_000 }),
   gate('-templates', 'templates and agent types', { rule: templates }),
@@ -111,11 +124,8 @@ const VARIANTS: readonly Contender[] = [
       when: 'agent.type == "assistant" && request.params.id.startsWith("doc_") && !(now.getHours() in [24, 25]) && token.workflow_id.endsWith("report")',
     },
   }),
-  gate('-identity', 'an `identity` assertion', { gate: { assertion: 'identity' } }),
   gate('-request', 'a `request` assertion', { gate: { assertion: 'request' } }),
   gate('-strict', 'strict revocation', { gate: { revocation: { consistency: 'strict' } } }),
-  gate('-audit-dropped', 'known token, an audit that drops records', { audit: 'dropped' }),
-  gate('-audit', 'known token, an audit that stores records', { audit: 'stored' }),
   gate('-limit', 'an exact limit', {
     rule: { rate_limit: { limit: 1_000_000, period: '1s' } },
   }),
@@ -128,10 +138,13 @@ export const LINEUP: readonly Row[] = [
     ...rowsOf(KINDS.get, overHttp, a, b, bPlus, known, fresh),
     ...(overHttp ? [] : rowsOf(KINDS.get, false, ...VARIANTS)),
     ...(overHttp ? [] : rowsOf(KINDS.dpop, false, a, o, oPlus, window, exact)),
+    ...(overHttp ? [] : [KINDS.sized, KINDS.unsized]).flatMap((kind) =>
+      rowsOf(kind, false, a, known),
+    ),
     ...rowsOf(KINDS.sse, overHttp, a, bPlus, known),
     ...rowsOf(KINDS.upload, overHttp, a, bPlus, known),
-    ...rowsOf(KINDS.smallCall, overHttp, a, knownMcp),
-    ...rowsOf(KINDS.largeCall, overHttp, a, knownMcp),
+    ...rowsOf(KINDS.smallCall, overHttp, a, known),
+    ...rowsOf(KINDS.largeCall, overHttp, a, known),
   ]),
 ]
 

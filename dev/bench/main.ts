@@ -12,7 +12,7 @@ import { linesOf, type Report } from './report.ts'
 import { createLargeSet, type LargeSet } from './revocation-set.ts'
 import { measureRevocations } from './revocation-size.ts'
 import { renderRevocations } from './revocation-table.ts'
-import { renderPolicyTable, renderTable } from './table.ts'
+import { renderParts, renderPolicyTable, renderTable } from './table.ts'
 import { renderTargets } from './targets.ts'
 import { createMint, type Mint } from './tokens.ts'
 
@@ -94,7 +94,9 @@ const run = async (options: Options): Promise<void> => {
     ...(await measureWithSet(mint, options)),
     policy: options.policies ? measurePolicies(mint.keys) : [],
   }
-  if (rows.length > 0) print(['', renderTable(report), '', renderTargets(report)])
+  if (rows.length > 0) {
+    print(['', renderTable(report), '', renderParts(report), '', renderTargets(report)])
+  }
   if (options.policies) print(['', renderPolicyTable(report)])
   if (options.revocations) print(['', renderRevocations(report)])
   if (json === undefined) return

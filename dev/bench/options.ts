@@ -29,8 +29,8 @@ export const USAGE = `npm run bench -- [options]
                      a Worker, wherever it takes part: ${NAMES.join(', ')};
                      one row, as post.gate; what they are measured above comes with them.
                      Or "revocations", what a large set costs, and "policies", what reading one costs
-  --rounds 80        rounds, each with every row once
-  --seconds 0.1      length of one measurement
+  --rounds 40        rounds, each with every row once
+  --seconds 0.5      length of one measurement
   --quick            20 rounds, no large set; without --only of post, post-http and sse
   --other FILE       beside each gate another build of it, a file that "npm run build" made
   --json FILE        save the report (a run of everything saves dev/bench/results/latest.json)
@@ -62,8 +62,8 @@ export const readOptions = (
   return {
     rows: other === undefined ? rows : rows.flatMap(withOther),
     other,
-    rounds: positive('rounds', values.rounds, quick ? 20 : 80),
-    seconds: positive('seconds', values.seconds, 0.1),
+    rounds: positive('rounds', values.rounds, quick ? 20 : 40),
+    seconds: positive('seconds', values.seconds, quick ? 0.2 : 0.5),
     warmup: quick ? 1 : 3,
     json: values.json ?? (whole ? standardReport : undefined),
     profile,

@@ -47,7 +47,6 @@ export const policyVars = (
     resource: RESOURCE,
     origin: 'service:ORIGIN',
     insecure_http: true,
-    assertion: 'off',
     ...gate,
   },
   ISSUERS: {

@@ -18,9 +18,16 @@ export const quickerHalf = (values: readonly number[]): number => {
   return quick.reduce((sum, value) => sum + value, 0) / quick.length
 }
 
-/** What one row takes above another. */
-export const surcharge = (values: readonly number[], less: readonly number[]): number =>
-  quickerHalf(values) - quickerHalf(less)
+/** The mean of all rounds, with all rare work. Of nothing it is NaN. */
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** What one row takes above another, by the mean of all rounds or by another estimate. */
+export const surcharge = (
+  values: readonly number[],
+  less: readonly number[],
+  by: (values: readonly number[]) => number = mean,
+): number => by(values) - by(less)
 
 /** Parts that the rounds are divided into, and Student's factor for 19 of 20 at so many. */
 const [PARTS, FACTOR] = [10, 2.26]
@@ -38,8 +45,8 @@ export const uncertainty = (
   const found = Array.from({ length: PARTS }, (_, part) =>
     estimate((all) => all.slice(start(part), start(part + 1))),
   )
-  const mean = found.reduce((sum, one) => sum + one, 0) / PARTS
-  const variance = found.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (PARTS - 1)
+  const middle = mean(found)
+  const variance = found.reduce((sum, one) => sum + (one - middle) ** 2, 0) / (PARTS - 1)
   return FACTOR * Math.sqrt(variance / PARTS)
 }
 

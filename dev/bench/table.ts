@@ -1,11 +1,15 @@
 import { baseOf } from './lineup.ts'
 import { fixed, grouped, markdown, UNKNOWN } from './markdown.ts'
 import type { Line, Report } from './report.ts'
-import { median, pairedRatio, quickerHalf, surcharge, uncertainty } from './statistics.ts'
+import { mean, median, pairedRatio, quickerHalf, surcharge, uncertainty } from './statistics.ts'
 
 type Column = readonly [head: string, cell: (line: Line, base: Line) => string]
 
 const ABOVE: Column = ['µs above (a)', ({ cpu }, base) => fixed(0, surcharge(cpu, base.cpu))]
+const HALF: Column = [
+  'quicker half',
+  ({ cpu }, base) => fixed(0, surcharge(cpu, base.cpu, quickerHalf)),
+]
 const TO_A: Column = ['req/s × (a)', ({ rate }, base) => fixed(2, pairedRatio(rate, base.rate))]
 const COLUMNS: readonly Column[] = [
   ABOVE,
@@ -17,7 +21,8 @@ const COLUMNS: readonly Column[] = [
         uncertainty(cpu.length, (own) => surcharge(own(cpu), own(base.cpu))),
       ),
   ],
-  ['µs', ({ cpu }) => fixed(0, quickerHalf(cpu))],
+  HALF,
+  ['µs', ({ cpu }) => fixed(0, mean(cpu))],
   ['req/s', ({ rate }) => grouped(median(rate))],
   TO_A,
 ]
@@ -64,7 +69,7 @@ const SHOWN = [
 
 /** The comparison in few columns and rows, for readers. */
 export const renderMain = ({ lines }: Pick<Report, 'lines'>): string => {
-  const columns = [ABOVE, TO_A]
+  const columns = [ABOVE, HALF, TO_A]
   return markdown(
     ['', ...columns.map(([head]) => head), ...columns.map(([head]) => `over HTTP: ${head}`)],
     SHOWN.flatMap(([group, name]) => {
@@ -77,6 +82,35 @@ export const renderMain = ({ lines }: Pick<Report, 'lines'>): string => {
           ...cellsOf(columns, lines, id),
           ...cellsOf(columns, lines, `${group}-http.${name}`),
         ],
+      ]
+    }),
+  )
+}
+
+/** Parts of what a gate that `edgewarden init` deploys does for a known token, as one row above another. */
+const PARTS = [
+  ['all of it', 'get.gate', 'get.a'],
+  ['without audit, registry and assertion', 'get.gate-bare', 'get.a'],
+  ['a record of the decision, made and sent', 'get.gate-audit-dropped', 'get.gate-no-audit'],
+  ['the objects of audit and registry', 'get.gate', 'get.gate-audit-dropped'],
+  ['the `identity` assertion', 'get.gate', 'get.gate-no-assertion'],
+] as const
+
+/** What each part costs, as a Markdown table. */
+export const renderParts = ({ lines }: Pick<Report, 'lines'>): string => {
+  const cpuOf = (wanted: string) => lines.find(({ id }) => id === wanted)?.cpu ?? []
+  return markdown(
+    ['GET, known token', 'µs', '±', 'measured as'],
+    PARTS.map(([what, id, less]) => {
+      const [all, without] = [cpuOf(id), cpuOf(less)]
+      return [
+        what,
+        fixed(0, surcharge(all, without)),
+        fixed(
+          0,
+          uncertainty(all.length, (own) => surcharge(own(all), own(without))),
+        ),
+        `\`${id}\` − \`${less}\``,
       ]
     }),
   )

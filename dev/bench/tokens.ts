@@ -1,8 +1,11 @@
-import { createPrivateKey, KeyObject, randomUUID, sign } from 'node:crypto'
+import { createPrivateKey, KeyObject, randomInt, randomUUID, sign } from 'node:crypto'
 import { athOf, createProofKey } from '../../test/kit/dpop.ts'
 import { createKey } from '../../test/kit/signing.ts'
 import { ISSUER, RESOURCE } from './policy.ts'
 import { ALGORITHMS, type Algorithm, type PublicKey } from './public-key.ts'
+
+/** Agents of the issuer. Each has many tokens. */
+const AGENTS = 64
 
 /** What says who asks: a token, and where it is bound to a key a proof of that. */
 export interface Credential {
@@ -91,7 +94,7 @@ const repeated = async (
 
 const claims = (jti: string = randomUUID()) => {
   const now = Math.floor(Date.now() / 1000)
-  const agent = `agent-${randomUUID().slice(0, 8)}`
+  const agent = `agent-${randomInt(AGENTS)}`
   return {
     iss: ISSUER,
     sub: `${agent}@clients.acme.example`,

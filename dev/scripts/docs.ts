@@ -12,7 +12,13 @@ import { PROFILES, type Profile } from '../../src/gate/policy/keys/profiles.ts'
 import { type DocumentedTable, TABLES } from '../../src/gate/policy/tables.ts'
 import type { Report } from '../bench/report.ts'
 import { renderRevocations } from '../bench/revocation-table.ts'
-import { renderMain, renderPolicyTable, renderSurroundings, renderTable } from '../bench/table.ts'
+import {
+  renderMain,
+  renderParts,
+  renderPolicyTable,
+  renderSurroundings,
+  renderTable,
+} from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
 import { keyRows, policySchema, SCHEMA_FILE } from './policy-docs.ts'
 
@@ -142,6 +148,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   problems: meaningTable('problem', PROBLEMS),
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
+  'bench-parts': measured(renderParts),
   'bench-policy': measured(renderPolicyTable),
   'bench-revocations': measured(renderRevocations),
   'bench-targets': measured(renderTargets),
@@ -173,7 +180,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/health.md': ['problems', 'metrics'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
-  'dev/bench/results/latest.md': ['bench-targets', 'bench-revocations', 'bench-all'],
+  'dev/bench/results/latest.md': ['bench-targets', 'bench-parts', 'bench-revocations', 'bench-all'],
   'docs/performance.md': ['bench', 'bench-policy'],
   'docs/request.md': ['stages'],
   'docs/watch.md': ['keys-watch'],

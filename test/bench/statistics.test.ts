@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { median, orderOf, pairedRatio, surcharge, uncertainty } from '../../dev/bench/statistics.ts'
+import {
+  mean,
+  median,
+  orderOf,
+  pairedRatio,
+  quickerHalf,
+  surcharge,
+  uncertainty,
+} from '../../dev/bench/statistics.ts'
 
 it.each([
   [[], Number.NaN],
@@ -20,8 +28,13 @@ describe('what is compared', () => {
   })
 
   it('is compared by the quicker halves, whichever rounds were slow', () => {
-    expect(surcharge([150, 950, 152, 990], [800, 100, 102, 900])).toBe(50)
-    expect(surcharge([160, 150, 900], [100, 900, 110])).toBe(50)
+    expect(surcharge([150, 950, 152, 990], [800, 100, 102, 900], quickerHalf)).toBe(50)
+    expect(surcharge([160, 150, 900], [100, 900, 110], quickerHalf)).toBe(50)
+  })
+
+  it('is compared by the mean of all rounds, rare work included', () => {
+    expect(surcharge([150, 950, 160], [100, 110, 120])).toBe(310)
+    expect(mean([])).toBeNaN()
   })
 
   it('is as uncertain as parts of the run lie apart', () => {

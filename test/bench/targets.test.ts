@@ -26,9 +26,10 @@ it('targets are judged by what a row adds to the pass-through, and left out wher
   ]
   const told = renderTargets({ lines }).split('\n').slice(2)
   expect(told).toEqual([
-    '| `post.gate` ÷ `post.b`, both above (a) | 0.6 × | 0.59 × | 0.00 | reached |',
+    '| `post.gate` ÷ `post.b`, both above (a) | 0.75 × | 0.59 × | 0.00 | reached |',
+    '| `post.gate` ÷ `post.b`, both above (a), quicker half | 0.6 × | 0.59 × | 0.00 | reached |',
     '| `sse.gate` − `sse.a`, an event | 25 µs | 26 µs | 0 | not reached |',
-    '| `get.gate-1m` − `get.gate` | 15 µs | 10 µs | 15 | too close to tell |',
+    '| `get.gate-1m` − `get.gate` | 15 µs | 30 µs | 15 | too close to tell |',
     '| `get.gate-rules` − `get.gate` | 15 µs | 50 µs | 0 | not reached |',
     '| `get.gate-when` − `get.gate` | 30 µs | 30 µs | 0 | reached |',
   ])

@@ -54,10 +54,19 @@ const events = (): Response => {
   return new Response(readable, { headers: { 'Content-Type': 'text/event-stream' } })
 }
 
+const TEXT = new TextEncoder().encode('All is well.')
+
+/** A text whose length is told or not, or a document as JSON. */
+const document = (query: string): Response => {
+  if (query !== '?sized' && query !== '?unsized') return Response.json(DOCUMENT)
+  const body = query === '?sized' ? TEXT : new Blob([TEXT]).stream()
+  return new Response(body, { headers: { 'Content-Type': 'text/plain' } })
+}
+
 /** The origin: a small answer by the kind of request, once its body is read to the end. */
 export default {
   async fetch(request) {
-    if (request.method === 'GET') return Response.json(DOCUMENT)
+    if (request.method === 'GET') return document(new URL(request.url).search)
     await request.arrayBuffer()
     if (request.headers.get('accept') === 'text/event-stream') return events()
     return Response.json(new URL(request.url).pathname === '/mcp' ? RESULT : COMPLETION)
