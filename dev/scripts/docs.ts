@@ -172,6 +172,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
     'keys-rule',
     'keys-scopes',
     'keys-authorization-details',
+    'keys-credential',
     'keys-cors',
   ],
   'docs/denials.md': ['denials'],

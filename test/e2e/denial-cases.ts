@@ -367,6 +367,11 @@ export const CASES: Readonly<Record<string, Case>> = {
       ],
     }),
   },
+  credential_header_malformed: {
+    status: 400,
+    challenge: 'invalid_request',
+    ask: token({}, { target: '/v1/keyed', headers: [['x-api-key', 'another']] }),
+  },
   credential_in_query: {
     status: 400,
     challenge: 'invalid_request',
@@ -422,6 +427,14 @@ export const CASES: Readonly<Record<string, Case>> = {
   claim_not_encodable: badToken(token({ tenant: { id: 7 } }, { target: '/v1/told' })),
   confirmation_unsupported: badToken(token({ cnf: { kid: 'x' } })),
   token_bound: { status: 401, challenge: 'token_bound', ask: token({ cnf: { jkt: 'x' } }) },
+  token_bound_elsewhere: {
+    status: 401,
+    challenge: 'token_bound',
+    ask: async (world) => ({
+      target: '/v1/keyed',
+      headers: [['x-api-key', await world.token({ cnf: { jkt: 'x' } })]],
+    }),
+  },
   token_not_bound: badToken(async (world) => ({
     headers: [['Authorization', `DPoP ${await world.token()}`]],
   })),

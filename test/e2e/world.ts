@@ -286,6 +286,7 @@ function routesOf(): readonly Members[] {
     { match: 'GET /v1/alone', ...any, in_flight: 1 },
     { match: 'GET /v1/once', ...any, single_use: true },
     { match: 'GET /v1/socket-of-browser', ...any, token_subprotocols: ['mcp.auth.'] },
+    { match: 'GET /v1/keyed', ...any, credential: { headers: ['authorization', 'x-api-key'] } },
     { match: 'GET /v1/once-always', ...any, single_use: true, mode: 'enforce' },
     { match: 'GET /v1/approved', ...any, agents: 'approved' },
     { match: 'GET /v1/bound', ...any, possession: 'required' },

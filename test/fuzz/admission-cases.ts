@@ -182,6 +182,7 @@ export const OPTIONS: readonly object[] = [
   { rate_limit: { binding: 'RL' } },
   { single_use: true },
   { token_subprotocols: ['mcp.auth.'] },
+  { credential: { headers: ['authorization', 'x-api-key'] } },
   { possession: 'if-bound' },
   { agents: 'approved' },
   { replay: 'window' },
@@ -235,6 +236,7 @@ export const mixes: fc.Arbitrary<Mix> = fc.record({
 /** Options that cannot be written beside others: the first stays. */
 const EXCLUDED: readonly (readonly [string, string])[] = [
   ['access', 'inject'],
+  ['forward_token', 'credential'],
   ['access', 'single_use'],
   ['forward_token', 'inject'],
   ['issuers', 'steps'],

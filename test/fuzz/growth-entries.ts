@@ -59,6 +59,10 @@ export const BASES: Readonly<Record<string, (world: Worlds) => Sent>> = {
     }
     return { ...sent, headers: { ...sent.headers, ...mirrored } }
   },
+  'a token in another header': ({ tokenWith }) => ({
+    url: `${RESOURCE}/keyed`,
+    headers: { 'x-api-key': tokenWith() },
+  }),
   'the end of a session': ({ tokenWith }) => ({
     url: `${RESOURCE}/mcp`,
     method: 'DELETE',

@@ -44,6 +44,7 @@ export const ROUTES: PolicyInput['ROUTES'] = [
     },
   },
   { match: 'GET /tools/{id}', scopes: [], authorization_details: [{ type: 'tool' }] },
+  { match: 'GET /keyed', scopes: [], credential: { headers: ['authorization', 'x-api-key'] } },
   { match: 'GET /socket', scopes: [], token_subprotocols: ['agent-token.'] },
   { match: 'GET /open', access: 'public', cors: { origins: ['https://app.example.com'] } },
   {

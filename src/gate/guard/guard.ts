@@ -18,6 +18,7 @@ import type {
   SigningKeys,
   TokenMemory,
 } from '../model/ports.ts'
+import { credentialText } from '../model/token.ts'
 import { address } from './stages/address.ts'
 import { agent, workflow } from './stages/agent.ts'
 import { agenticJwt } from './stages/agentic-jwt.ts'
@@ -210,7 +211,7 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return
   // `Bearer` and its spaces have 1,024 spellings, and each would take an entry.
-  if (credential.authorization !== `${credential.scheme} ${credential.token}`) return
+  if (credential.authorization !== credentialText(credential)) return
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 

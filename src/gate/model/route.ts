@@ -120,7 +120,9 @@ export interface Route {
   readonly inFlight?: number
   /** Whether each token is accepted only once, at all rules with this setting together. */
   readonly singleUse?: true
-  /** Prefixes of a token in a WebSocket subprotocol; absent: only `Authorization` is read. */
+  /** Headers that may have the token, lower-case; absent: `Authorization`. */
+  readonly credential?: { readonly headers: readonly string[] }
+  /** Prefixes of a token in a WebSocket subprotocol; absent: only headers are read. */
   readonly tokenSubprotocols?: readonly string[]
   /** Whether each token must be bound to a key; absent: a bound token must be proved. */
   readonly possession?: 'required'

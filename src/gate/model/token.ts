@@ -7,7 +7,9 @@ import type { Algorithm, Issuer } from './issuer.ts'
 export interface Credential {
   /** The token as sent. */
   readonly token: string
-  /** The whole Authorization header; token memory finds tokens by it. */
+  /** Where it was sent, if not in `Authorization`: the name of the header. */
+  readonly header?: string
+  /** The whole Authorization header, or {@link credentialText}; token memory finds tokens by it. */
   readonly authorization: string
   /** The scheme of that header in its usual spelling: `Bearer` or `DPoP`. */
   readonly scheme: string
@@ -21,6 +23,22 @@ export interface Credential {
   readonly claimedIssuer: string
   /** The trust domain of `sub`, if that is a workload's SPIFFE ID. */
   readonly trustDomain?: string
+}
+
+/** The header in which tokens are sent (RFC 6750 §2.1). A rule may name others beside it. */
+export const AUTHORIZATION = 'authorization'
+
+/**
+ * A credential in its usual spelling. The token of another header than `Authorization` is another credential: no header
+ * has a line break.
+ * @example credentialText({ scheme: 'Bearer', token: 'a.b.c' }) // 'Bearer a.b.c'
+ */
+export function credentialText({
+  header,
+  scheme,
+  token,
+}: Pick<Credential, 'header' | 'scheme' | 'token'>): string {
+  return header === undefined ? `${scheme} ${token}` : `${header}\n${token}`
 }
 
 /** The content of an encrypted token. It is unverified: everyone with the public key can write it. */

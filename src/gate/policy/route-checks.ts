@@ -1,6 +1,7 @@
 import { isObject, own } from '../base/json.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { holesOf } from '../model/scope.ts'
+import { AUTHORIZATION } from '../model/token.ts'
 import { METADATA_PATH } from '../model/well-known.ts'
 import { checkIdentityHeaders } from './keys/claim-headers.ts'
 import { checkActors } from './keys/delegation.ts'
@@ -115,6 +116,35 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     for (const { header } of inject) {
       if (isAmong(ofGate, header)) {
         report(['inject', header], 'is set by GATE.identity_headers already')
+      }
+    }
+  },
+  function tokensHaveTheirHeaders({ entry, gate, report }) {
+    const { credential, mcp, when, workflow, forward_token: forwarded } = entry
+    if (!credential) return
+    if (mcp) report(['credential'], 'must be left out with mcp: MCP clients use Authorization')
+    const others = credential.headers.filter((name) => name !== AUTHORIZATION)
+    if (others.length > 0 && forwarded) {
+      report(['forward_token'], 'must be left out: a token in another header is never forwarded')
+    }
+    const { client_ip: address } = gate
+    const read = [
+      ...(when?.headers ?? []),
+      ...(workflow?.from === 'header' ? [workflow.name] : []),
+      ...(address?.from === 'header' ? [address.name] : []),
+    ]
+    for (const [i, name] of credential.headers.entries()) {
+      if (
+        name !== AUTHORIZATION &&
+        isAmong(
+          read.map((header) => ({ header })),
+          name,
+        )
+      ) {
+        report(
+          ['credential', 'headers', i],
+          `${quote(name)} is read as something else: by when, workflow or GATE.client_ip`,
+        )
       }
     }
   },

@@ -10,6 +10,7 @@ import { AUDIT_DOCS, AUDIT_KEYS } from './keys/audit.ts'
 import { CLAIM_DOCS, CLAIM_KEYS } from './keys/claim-rules.ts'
 import { CONSOLE_DOCS, CONSOLE_KEYS } from './keys/console.ts'
 import { CORS_DOCS, CORS_KEYS } from './keys/cors.ts'
+import { CREDENTIAL_DOCS, CREDENTIAL_KEYS } from './keys/credential.ts'
 import { DECRYPT_DOCS, DECRYPT_KEYS } from './keys/decrypt.ts'
 import { ACTOR_DOCS, ACTOR_KEYS, DELEGATION_DOCS, DELEGATION_KEYS } from './keys/delegation.ts'
 import { DETAIL_DOCS, DETAIL_KEYS } from './keys/details.ts'
@@ -123,6 +124,7 @@ export const TABLES = {
   scopes: documented(ANY_KEYS, ANY_DOCS),
   grant: documented(GRANT_KEYS, GRANT_DOCS),
   'authorization-details': documented(DETAIL_KEYS, DETAIL_DOCS),
+  credential: documented(CREDENTIAL_KEYS, CREDENTIAL_DOCS),
   cors: documented(CORS_KEYS, CORS_DOCS),
   when: documented(WHEN_KEYS, WHEN_DOCS),
   'rate-limit': documented(RATE_LIMIT_KEYS, RATE_LIMIT_DOCS),

@@ -4,6 +4,7 @@ import { connectionOptions } from '../base/text.ts'
 import type { Address } from '../base/url.ts'
 import type { Facts } from '../guard/guard.ts'
 import type { Route } from '../model/route.ts'
+import { AUTHORIZATION } from '../model/token.ts'
 import { pathAtOrigin } from '../model/well-known.ts'
 import { type Edit, isHopByHop, remade } from './origin/headers.ts'
 import type { OriginContext } from './origin-headers.ts'
@@ -69,9 +70,10 @@ const editsOf = (response: Response, sent: HeaderReader, about: ToAgent): readon
   if (mayBeShared(cacheControl, sent, about)) {
     edits.push(['Cache-Control', privately(cacheControl ?? '')])
     const vary = sent.get('vary')
+    const others = (route.credential?.headers ?? []).filter((one) => one !== AUTHORIZATION)
     if (vary === null || !/(?:^|,)\s*(?:\*|authorization)\s*(?:,|$)/i.test(vary)) {
-      edits.push(['Vary', 'Authorization', true])
-    }
+      edits.push(['Vary', ['Authorization', ...others].join(', '), true])
+    } else if (others.length > 0) edits.push(['Vary', others.join(', '), true])
   }
   edits.push(...limitFields(limited))
   // RFC 9449 §8.2.
@@ -99,9 +101,11 @@ const UNSHARED = /^(?:private|no-store)$/i
 const mayBeShared = (
   cacheControl: string | null,
   sent: HeaderReader,
-  { route: { access }, method }: ToAgent,
+  { route: { access, credential }, method }: ToAgent,
 ): boolean => {
   if (access !== 'required') return access === 'optional'
+  // A cache keeps answers apart by Authorization only (RFC 9111 §3.5).
+  if (credential?.headers.some((name) => name !== AUTHORIZATION)) return true
   if ([...sent.keys()].some((name) => SHARED_CACHE_HEADER.test(name))) return true
   if (method !== 'GET' && method !== 'HEAD') return false
   const isLasting = sent.has('expires') || SHAREABLE.test(cacheControl ?? '')

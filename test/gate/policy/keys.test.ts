@@ -155,8 +155,8 @@ it('these keys are required, and no others', () => {
   expect(namesOf(PLACES.filter(({ isRequired }) => isRequired))).toEqual([
     ...['policy.GATE', 'gate.resource', 'gate.origin', 'console.host', 'issuer.issuer'],
     ...['decrypt.secret', 'actor.sub', 'policy.ROUTES', 'rule.match', 'scopes.any'],
-    ...['authorization-details.type', 'when.condition', 'cors.origins', 'mcp-scopes.any'],
-    ...['mcp-name.scopes', 'grant.issuer', 'grant.claims', 'grant.scopes'],
+    ...['authorization-details.type', 'when.condition', 'cors.origins', 'credential.headers'],
+    ...['mcp-scopes.any', 'mcp-name.scopes', 'grant.issuer', 'grant.claims', 'grant.scopes'],
   ])
 })
 

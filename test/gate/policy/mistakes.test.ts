@@ -233,6 +233,17 @@ remove_response_headers = ["Cache-Control"]           → remove_response_header
 remove_response_headers = ["Transfer-Encoding"]       → remove_response_headers[0]: must stay
 remove_response_headers = ["X-Request-Id"]            → remove_response_headers[0]: must stay
 remove_response_headers = ["x-debug-*"]               → remove_response_headers[0]: write each name whole
+credential = {}                                       → credential.headers: is required
+credential = { headers = ["cookie"] }                 → credential.headers[0]: another meaning
+credential = { headers = ["host", "dpop"] }           → credential.headers[1]: another meaning
+credential = { headers = ["x_request_id"] }           → credential.headers[0]: another meaning
+credential = { headers = ["Content-Type"] }           → credential.headers[0]: another meaning
+credential = { headers = ["x-agent-key"] }            → credential.headers[0]: another meaning
+credential = { headers = ["mcp-session-id"] }         → credential.headers[0]: another meaning
+credential = { headers = ["x key"] }                  → credential.headers[0]: not a header name
+credential = { headers = ["x-key", "x_key"] }         → credential.headers: named twice
+credential = { headers = ["x-key"] }, forward_token = true → forward_token: must be left out
+credential = { headers = ["x-key"] }, workflow = "header:X-Key" → credential.headers[0]: read as something else
 token_subprotocols = ["acme.key.", "mcp.auth"]        → token_subprotocols[1]: up to the token
 token_subprotocols = ["a..", "a b."]                  → token_subprotocols[1]: up to the token
 token_subprotocols = ["."]                            → token_subprotocols[0]: up to the token

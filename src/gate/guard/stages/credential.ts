@@ -1,5 +1,5 @@
 import { type Outcome, stage } from '../../base/chain.ts'
-import { type CodeOf, type Denial, denials } from '../../base/denial.ts'
+import { type CodeOf, type Denial, denials, joined } from '../../base/denial.ts'
 import { own } from '../../base/json.ts'
 import {
   decodeJwsPart,
@@ -19,8 +19,8 @@ import type { LineFacts } from '../../model/facts.ts'
 import { algorithmOf } from '../../model/issuer.ts'
 import type { RememberedToken, TokenMemory } from '../../model/ports.ts'
 import { trustDomainOf } from '../../model/spiffe.ts'
-import { tokenIn } from '../../model/subprotocols.ts'
 import { type Credential, seal } from '../../model/token.ts'
+import { credentialSent, placeDenials, type Sent } from './credential-places.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
 import { schemeOf } from './possession.ts'
 import type { Routed } from './route.ts'
@@ -28,11 +28,6 @@ import type { Routed } from './route.ts'
 const malformed = 'Get a new token from the authorization server and send it unchanged'
 
 const deny = denials({
-  credential_missing: [
-    'unauthenticated',
-    'No access token was sent',
-    'Send Authorization: Bearer with an access token; the challenge names the metadata that says where to get one',
-  ],
   credential_malformed: [
     'invalidRequest',
     'The Authorization header is not one token',
@@ -47,11 +42,6 @@ const deny = denials({
     'invalidRequest',
     'An access token was sent in the query',
     'Send the token in the Authorization header only, and get a new one: URLs are logged',
-  ],
-  subprotocols_malformed: [
-    'invalidRequest',
-    'The WebSocket subprotocols are malformed or have only the token, or there is a second credential',
-    'Offer one subprotocol with the token and at least one without, like `realtime`, and send no Authorization header',
   ],
   token_too_long: ['invalidToken', 'The token is longer than this gate reads', malformed],
   token_malformed: [
@@ -111,21 +101,22 @@ export interface CredentialFacts {
   readonly remembered: RememberedToken | undefined
 }
 
-type Presented = Outcome<CredentialFacts, CodeOf<typeof deny>>
+type Read = Outcome<CredentialFacts, CodeOf<typeof deny>>
+type Presented = Read | Outcome<never, CodeOf<typeof placeDenials>>
 
 type Needs = Pick<Routed, 'route' | 'address'> & Pick<LineFacts, 'request' | 'policy'>
 
 /**
- * Reads exactly one token of bounded length from the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), or from a
- * WebSocket subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key
+ * Reads exactly one token of bounded length from the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), or where the
+ * rule allows it from another header or a WebSocket subprotocol: a compact JWS with an acceptable header, or one inside a JWE that a key
  * for this rule decrypts. Refuses a token in the query, on a public route too. Verifies nothing, not even the claimed
  * issuer. Ends the line on a public route, and on an optional one without a credential.
  */
 export const credential = stage({
   name: 'credential',
   establishes:
-    'the Authorization header, or a subprotocol where the rule takes one, has exactly one well-formed token of bounded length, decrypted if it was encrypted; nothing in it is verified yet',
-  denials: [deny],
+    'the Authorization header, or another header or a subprotocol where the rule takes one, has exactly one well-formed token of bounded length, decrypted if it was encrypted; nothing in it is verified yet',
+  denials: [joined(placeDenials, deny)],
   found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
     alg: algorithm,
     typ: type,
@@ -137,42 +128,40 @@ export const credential = stage({
     const anonymous = { ok: true, end: true, value: {} } as const
     if (hasAccessToken(address.query)) return fail(deny('credential_in_query'))
     if (route.access === 'public') return anonymous
-    const sent = authorizationOf(needs)
+    const sent = credentialSent(needs)
     if (!sent.ok) return sent
     const header = sent.value
+    if (typeof header === 'object' && header !== null) {
+      const remembered = rememberedOf(header.authorization, needs, tokens)
+      return remembered ?? readToken(header, needs)
+    }
     if (header === null) {
-      return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
+      return route.access === 'optional' ? anonymous : fail(placeDenials('credential_missing'))
     }
-    // A remembered credential was read from this exact header. A key for this rule must still decrypt it.
-    const remembered = tokens.find(header)
-    const opened = remembered?.credential.opened
-    if (remembered && (!opened || isStillOpened(opened, needs.policy, route))) {
-      return ok({ credential: remembered.credential, remembered })
-    }
+    const remembered = rememberedOf(header, needs, tokens)
+    if (remembered) return remembered
     const [, written = '', token = ''] = ONE_TOKEN.exec(header) ?? []
     const scheme = schemeOf(written)
     if (scheme !== undefined) return readToken({ authorization: header, scheme, token }, needs)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
     if (isSeveral(bare) || hasTakenScheme(bare)) return fail(deny('credential_malformed'))
-    return fail(deny(bare.trim() === '' ? 'credential_missing' : 'scheme_unsupported'))
+    return bare.trim() === ''
+      ? fail(placeDenials('credential_missing'))
+      : fail(deny('scheme_unsupported'))
   },
 })
 
-type Authorization = Result<string | null, Denial<'subprotocols_malformed'>>
-
-/** The Authorization header, or what it would be with the token of a subprotocol. */
-const authorizationOf = ({ request: { method, headers }, route, policy }: Needs): Authorization => {
-  const header = headers.get('authorization')
-  const { tokenSubprotocols, mcp } = route
-  if (!tokenSubprotocols || mcp || method !== 'GET') return ok(header)
-  const list = headers.get('sec-websocket-protocol')
-  if (list === null || headers.get('upgrade')?.toLowerCase() !== 'websocket') return ok(header)
-  const found = tokenIn(list, tokenSubprotocols, policy)
-  if (!found.ok) return fail(deny('subprotocols_malformed', { fault: found.reason }))
-  if (found.value === undefined) return ok(header)
-  return header === null
-    ? ok(`Bearer ${found.value}`)
-    : fail(deny('subprotocols_malformed', { fault: 'several' }))
+/** A remembered credential, read from this exact header. A key for this rule must still decrypt it. */
+const rememberedOf = (
+  header: string,
+  { policy, route }: Needs,
+  tokens: TokenMemory,
+): Read | undefined => {
+  const remembered = tokens.find(header)
+  const opened = remembered?.credential.opened
+  return remembered && (!opened || isStillOpened(opened, policy, route))
+    ? ok({ credential: remembered.credential, remembered })
+    : undefined
 }
 
 /**
@@ -192,14 +181,12 @@ const hasTakenScheme = (bare: string): boolean =>
     return schemeOf(scheme) !== undefined
   })
 
-type Sent = Pick<Credential, 'authorization' | 'scheme' | 'token' | 'opened'>
-
-const readToken = (sent: Sent, needs: Needs): Presented | Promise<Presented> => {
+const readToken = (sent: Sent, needs: Needs): Read | Promise<Read> => {
   if (sent.token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
   return hasJweParts(sent.token) ? readEncrypted(sent, needs) : readSigned(sent.token, sent)
 }
 
-const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
+const readEncrypted = async (sent: Sent, needs: Needs): Promise<Read> => {
   const openers = openersOf(needs.policy, needs.route)
   if (openers.length === 0) return fail(deny('token_encrypted'))
   const opening = await openToken(sent.token, openers)
@@ -216,7 +203,7 @@ type HeaderFacts = Pick<Credential, 'algorithm' | 'type' | 'kid'>
 const accepted = createTextMemo<HeaderFacts>()
 
 /** Reads a compact JWS; `sent`: the token and header it was sent in. */
-const readSigned = (signed: string, sent: Sent): Presented => {
+const readSigned = (signed: string, sent: Sent): Read => {
   const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
   if (!parts) return fail(deny('token_malformed'))
   const header = readHeader(parts.header)

@@ -22,6 +22,11 @@ const deny = denials({
     'The token is bound to a key, and was sent as a bearer token',
     'Send Authorization: DPoP with the token, and a DPoP header with a proof',
   ],
+  token_bound_elsewhere: [
+    'proofRequired',
+    'The token is bound to a key, and was sent in another header than Authorization',
+    'Send the token in the Authorization header, with the proof of its key',
+  ],
   token_not_bound: [
     'invalidToken',
     'The token was sent with DPoP, but is not bound to a DPoP key',
@@ -70,6 +75,7 @@ const methodOf = ({
 }: Pick<ProofFacts, 'credential' | 'access' | 'route'>): AnyMethod | CodeOf<typeof deny> => {
   const { claims } = access
   const member = isBound(access) ? memberOf(own(claims, 'cnf')) : undefined
+  if (credential.header !== undefined && member !== undefined) return 'token_bound_elsewhere'
   const ofMember = methods.filter((one) => one.member === member)
   if (ofMember.length === 0) return 'confirmation_unsupported'
   const isLax = access.entry.agentic?.has('bearer-proof') && credential.scheme === bearer.scheme

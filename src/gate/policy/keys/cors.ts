@@ -1,6 +1,7 @@
 import { fail, ok } from '../../base/result.ts'
 import { LIMIT_HEADERS, type RateLimit } from '../../model/limit.ts'
 import { type CorsRule, METHODS, type Method } from '../../model/route.ts'
+import { AUTHORIZATION } from '../../model/token.ts'
 import { flag, readHeaderName, seconds, text, word } from '../reading/fields.ts'
 import { quote } from '../reading/issues.ts'
 import { type KeyDocs, list, type Readable, required, table } from '../reading/table.ts'
@@ -40,7 +41,7 @@ export const CORS_DOCS: KeyDocs<typeof CORS_KEYS> = {
   },
   headers: {
     description:
-      'Allowed request headers; `[]` allows none. With [`mcp`](mcp.md#sessions) the default also has those of MCP clients.',
+      'Allowed request headers; `[]` allows none. The default also has the headers of [`credential`](configuration/routes.md#tokens-in-another-header), and with [`mcp`](mcp.md#sessions) those of MCP clients.',
     default: ['authorization', 'content-type'],
     example: ['authorization', 'x-run'],
   },
@@ -62,9 +63,6 @@ export const CORS_DOCS: KeyDocs<typeof CORS_KEYS> = {
 
 /** Response headers every cross-origin caller may read. */
 const ALWAYS_EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Request-Id']
-
-/** Request headers a caller may send if the rule names none. */
-const DEFAULT_HEADERS = ['authorization', 'content-type']
 
 /** Headers that MCP clients send in addition, and those of answers that they must read. */
 const MCP_HEADERS = [
@@ -91,7 +89,15 @@ export const corsField = table(CORS_KEYS, (entry, report) => {
 export function corsOf(
   entry: Readable<typeof CORS_KEYS>,
   methods: readonly Method[],
-  { mcp, rate_limit: limit }: { readonly mcp?: unknown; readonly rate_limit?: RateLimit },
+  {
+    mcp,
+    rate_limit: limit,
+    credential,
+  }: {
+    readonly mcp?: unknown
+    readonly rate_limit?: RateLimit
+    readonly credential?: { readonly headers: readonly string[] }
+  },
 ): CorsRule {
   const exposed = [
     ...(entry.expose ?? []),
@@ -103,7 +109,11 @@ export function corsOf(
   return {
     origins: entry.origins ?? [],
     methods: entry.methods ?? methods,
-    headers: entry.headers ?? [...DEFAULT_HEADERS, ...(mcp ? MCP_HEADERS : [])],
+    headers: entry.headers ?? [
+      ...(credential?.headers ?? [AUTHORIZATION]),
+      'content-type',
+      ...(mcp ? MCP_HEADERS : []),
+    ],
     expose: [...byName.values()],
     credentials: entry.credentials ?? false,
     ...(entry.max_age !== undefined && { maxAge: entry.max_age }),

@@ -1,4 +1,5 @@
 import type { ComparedDocs } from '../reading/table.ts'
+import { CREDENTIAL_DOCS } from './credential.ts'
 import { DELEGATION_DOCS } from './delegation.ts'
 import { RULE_IN_FLIGHT } from './limit.ts'
 import type { ROUTE_KEYS } from './route-keys.ts'
@@ -223,6 +224,13 @@ export const ROUTE_DOCS: ComparedDocs<typeof ROUTE_KEYS> = {
     default: false,
     example: true,
     compare: 'guard',
+  },
+  credential: {
+    description:
+      'In which headers the token may be sent: [its keys](configuration/routes.md#tokens-in-another-header). Not with `mcp`.',
+    unset: '`Authorization` only',
+    example: { headers: ['authorization', 'x-api-key'] },
+    compare: CREDENTIAL_DOCS,
   },
   token_subprotocols: {
     description:

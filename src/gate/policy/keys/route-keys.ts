@@ -23,6 +23,7 @@ import { agenticId, expectedChain } from './agentic.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
 import { corsField, showCors } from './cors.ts'
+import { credentialField } from './credential.ts'
 import { delegationField } from './delegation.ts'
 import { detailsField, showDetails } from './details.ts'
 import { ENDING_KEYS } from './ending.ts'
@@ -182,6 +183,7 @@ export const ROUTE_KEYS = {
   ),
   in_flight: ofToken(kept(inFlightField), ({ inFlight }) => inFlight),
   single_use: ofAgent(flag),
+  credential: ofToken(kept(credentialField), ({ credential }) => credential),
   token_subprotocols: ofToken(kept(list(tokenSubprotocol))),
   possession: ofAgent(possessionField),
   agents: ofAgent(agentsField),

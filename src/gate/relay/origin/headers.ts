@@ -7,7 +7,7 @@ import { claimHeaderValue } from '../../model/claims.ts'
 import type { Gate, Policy } from '../../model/policy.ts'
 import type { Route } from '../../model/route.ts'
 import { removeTokens } from '../../model/subprotocols.ts'
-import type { Actor, AgentIdentity } from '../../model/token.ts'
+import { type Actor, type AgentIdentity, AUTHORIZATION } from '../../model/token.ts'
 
 /** Hop-by-hop header names (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = [
@@ -62,7 +62,8 @@ const removedBy = perObject(
 
 /**
  * Removes inbound headers in place: hop-by-hop ones, and those an origin could mistake for the gate's. The token stays
- * where the route forwards it, and all credentials in shadow mode; tokens in subprotocols never do. Adds nothing.
+ * where the route forwards it, and all credentials in shadow mode; tokens in subprotocols and in other headers than
+ * `Authorization` are never forwarded. Adds nothing.
  * `sent`: the headers that these are a copy of.
  */
 export function stripInbound(
@@ -74,15 +75,23 @@ export function stripInbound(
   const { gate } = policy
   const known = knownNames(gate)
   const isShadow = route.mode === 'shadow'
+  const tokens = tokenHeaders(route)
   const named = sent.has('connection') ? connectionOptions(sent.get('connection')) : undefined
   for (const name of sent.keys()) {
     const kind = known.get(name) ?? known.keep(name, kindOf(name, gate))
     const stays = isShadow || (route.forwardToken && name !== 'dpop')
-    const goes = kind === 'credential' ? !stays : kind === 'removed'
+    const isToken = kind === 'stays' && !isShadow && tokens.has(foldedName(name))
+    const goes = kind === 'credential' ? !stays : kind === 'removed' || isToken
     if (goes || named?.has(foldedName(name))) headers.delete(name)
     else if (kind === 'subprotocols') removeTokens(headers, policy)
   }
 }
+
+/** The headers of a rule's tokens beside `Authorization`, folded. */
+const tokenHeaders = perObject(
+  ({ credential }: Route): ReadonlySet<string> =>
+    new Set((credential?.headers ?? []).filter((name) => name !== AUTHORIZATION).map(foldedName)),
+)
 
 /** By header name: its kind. Agents use few spellings. */
 const knownNames = perObject((_: Gate) => createTextMemo<ReturnType<typeof kindOf>>())
