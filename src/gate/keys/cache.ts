@@ -31,6 +31,8 @@ export interface KeyEntry {
   readonly id: string
   held: HeldKeys | undefined
   failure: KeyFailure | undefined
+  /** When KV was last read, in milliseconds. */
+  recalledAt: number
   /** When the key service was last unreachable, in milliseconds. */
   lostAt: number
   /** Until when the key service fetches nothing for an unknown key id, in milliseconds. */
@@ -85,6 +87,7 @@ const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
         }
       : undefined,
   failure: undefined,
+  recalledAt: Number.NEGATIVE_INFINITY,
   lostAt: 0,
   pausedUntil: 0,
   misses: new Map(),

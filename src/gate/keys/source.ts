@@ -163,8 +163,9 @@ const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
 
 const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySourceOptions) => {
   const { cache, clock, waitUntil } = options
-  // Strangers with the same key id share a question; a known caller never shares theirs.
-  const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
+  // For one key id strangers share a question, and known callers another: the key service may refuse one, and answer the
+  // other. Of known callers it does not look at the network.
+  const name = JSON.stringify([entry.id, why, kid, caller?.isKnown])
   return [cache.inFlight, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.flightMs }] as const
 }
 
@@ -222,8 +223,13 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
 const recall = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
   const { cache, kv, clock, waitUntil, log } = options
   if (!kv) return
+  const flight = `recall ${entry.id}`
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.recallMs }
-  await share(cache.inFlight, `recall ${entry.id}`, terms, async () => {
+  const isRead = Math.abs(clock.now() - entry.recalledAt) < KEY_TIMES.recallGapMs
+  // Requests that come while the key service is asked would all read KV once more.
+  if (isRead && !isInFlight(cache.inFlight, flight, terms)) return
+  await share(cache.inFlight, flight, terms, async () => {
+    entry.recalledAt = clock.now()
     try {
       const record = await readRecord(kv, await recordName(issuer), clock.now())
       if (record) takeAnswer(entry, issuer, { record }, 'kv', clock.now())

@@ -16,6 +16,8 @@ export const KEY_TIMES = {
   patienceMs: 1_000,
   /** Milliseconds for KV, before the key service is asked instead. */
   recallMs: 2_000,
+  /** Milliseconds until KV, which did not have keys that can be used, is read again. */
+  recallGapMs: 1_000,
   /** Most milliseconds by which another machine's clock may be ahead. */
   skewMs: 60_000,
   /** Seconds for which a location may use its copy of the KV record. */

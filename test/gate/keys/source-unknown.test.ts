@@ -54,6 +54,16 @@ describe('an unknown key id', () => {
     expect(asked()).toBe(2)
   })
 
+  it('that known callers of many networks bring is one question', async () => {
+    const callers = Array.from({ length: 200 }, (_, i) => `198.51.100.${i}`)
+    for (const caller of callers) isolate.recordSuccess(issuer, caller)
+    const before = world.questions.length
+    publish(A, B)
+    const all = callers.map((caller) => find('b', caller))
+    for (const found of await Promise.all(all)) expect(found).toMatchObject(FOUND)
+    expect([world.questions.length - before, asked()]).toEqual([1, 2])
+  })
+
   it('that was refused in a cooldown is asked for once it is over, by all who were refused', async () => {
     const late = world.isolate()
     await late.find(issuer, 'a')

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { KEY_TIMES } from '../../../src/gate/keys/times.ts'
+import { PATIENCE } from '../../kit/wait.ts'
 import { FOUND, issuerOf, UNAVAILABLE, UNKNOWN } from './support.ts'
 import { A, asked, B, HOUR, issuer, kv, publish, server, useWorld, world } from './world.ts'
 
@@ -53,6 +54,20 @@ describe('KV', () => {
       { event: 'keys_recall_failed', issuer: 'acme' },
       { event: 'keys_store_failed', issuer: 'acme' },
     ])
+  })
+
+  it('is read once for all that come while the issuer is asked', async () => {
+    const isolate = world.isolate()
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+    server.hold('/jwks', answered)
+    const first = isolate.find(issuer, 'a')
+    await vi.waitFor(() => expect(asked()).toBe(1), PATIENCE)
+    const found = [first, ...Array.from({ length: 20 }, () => isolate.find(issuer, 'a'))]
+    // Later than a reading of KV.
+    for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done))
+    answer()
+    for (const one of await Promise.all(found)) expect(one).toMatchObject(FOUND)
+    expect([kv.gets, asked()]).toEqual([1, 1])
   })
 
   it('that does not answer is not waited for', async () => {
