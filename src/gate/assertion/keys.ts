@@ -1,6 +1,6 @@
 import type { JWK } from 'jose'
 import { onceKnown } from '../base/result.ts'
-import { type InFlight, share } from '../base/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../base/single-flight.ts'
 import type { AssertionRule } from '../model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../model/ports.ts'
 import { type Breaker, createBreaker } from '../platform/breaker.ts'
@@ -85,15 +85,19 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
   const current = (): Held | Promise<Held> => {
     const held = usable()
     if (!held) return askAndWait()
-    const now = clock.now()
-    const isPaused = now - memory.failedAt < TIMES.pause
-    if (now >= held.refreshAt && !isPaused) waitUntil(ask().catch(() => {}))
+    if (clock.now() >= held.refreshAt && !isPaused()) waitUntil(ask().catch(() => {}))
     return held
   }
+
+  /** Whether a call failed a moment ago, and none is in progress. */
+  const isPaused = (): boolean =>
+    Math.abs(clock.now() - memory.failedAt) < TIMES.pause &&
+    !isInFlight(memory.inFlight, ASK, terms)
 
   const askAndWait = async (): Promise<Held> => {
     // Shared answers of other requests may be for another policy.
     for (let asked = 0; asked < 2; asked++) {
+      if (isPaused()) throw new Error('the key service failed a moment ago')
       await ask()
       const held = usable()
       if (held) return held

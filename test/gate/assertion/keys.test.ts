@@ -163,9 +163,21 @@ describe('while the service cannot be reached', () => {
     expect(logged[0]).toEqual({ event: 'assertion_keys_unavailable', error: 'Error: unreachable' })
     vi.advanceTimersByTime(MINUTE)
     await expect(keys.signing()).rejects.toThrow('unreachable')
-    await expect(keys.published()).rejects.toThrow('unreachable')
+    expect(asked).toHaveLength(52)
+    await expect(keys.published()).rejects.toThrow('failed a moment ago')
+    expect(asked).toHaveLength(52)
     state.fault = undefined as unknown as Error
+    vi.advanceTimersByTime(1_000)
     expect((await keys.signing())?.kid).toBe(key?.kid)
+  })
+
+  it('is asked again although the clock went back', async () => {
+    const { keys, state } = start()
+    state.fault = new Error('unreachable')
+    await expect(keys.signing()).rejects.toThrow('unreachable')
+    state.fault = undefined as unknown as Error
+    vi.setSystemTime(Date.now() - 60 * MINUTE)
+    expect(await keys.signing()).toBeDefined()
   })
 })
 
@@ -260,6 +272,7 @@ describe('a withdrawn key', () => {
       error: 'Error: the key service signs with a withdrawn key',
     })
     signer = good
+    vi.advanceTimersByTime(1_000)
     expect((await keys.signing())?.kid).toBe(good.kid)
     expect(await keys.published()).toEqual([good.jwk])
   })
