@@ -1,5 +1,6 @@
 import { createTextMemo } from '../base/memo.ts'
 import { share } from '../base/single-flight.ts'
+import { within } from '../base/timeout.ts'
 import {
   type Revocation,
   type RevocationSubject,
@@ -20,16 +21,23 @@ const NONE: Entries = Object.freeze([])
 const MOST_ANSWERS = 12_000
 /** Milliseconds until a shared lookup counts as lost; the lookup has its own deadline. */
 const ANSWER_MS = 10_000
+/** Milliseconds that a request waits for a copy that others have requested, before it asks the set itself. */
+const COPY_MS = 1_000
+
+interface BoundedOptions extends SnapshotOptions {
+  /** Whether the shard that copies come from is late, so that nobody waits for a copy. */
+  readonly isLate?: () => boolean
+}
 
 /**
  * Looks subjects up in the isolate's copy of the set. Asks the set if the copy is too old, or has a
- * subject's hash, since the copy lacks the entries. Remembers the set's answers until the subject
+ * subject's hash, since the copy lacks the entries. Before that it waits for a copy that others have requested. Remembers the set's answers until the subject
  * changes. Answers for other subjects are synchronous from the second lookup of a list. Does not
  * check expiry.
  */
-export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
+export function createBoundedLookup(ask: Ask, options: BoundedOptions) {
   const snapshots = createSnapshots(options)
-  const { memory, clock, waitUntil } = options
+  const { memory, clock, waitUntil, isLate = () => false } = options
   const terms = { clock, waitUntil, maxAgeMs: ANSWER_MS }
 
   const askNow = async (subjects: Subjects): Promise<Entries> => (await ask(subjects)).entries
@@ -48,8 +56,11 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   }
 
   const lookup = (subjects: Subjects, maxStaleness: number): Promise<Entries> | Entries => {
+    const isComing = snapshots.isComing()
     const snapshot = snapshots.within(maxStaleness)
-    if (!snapshot) return askNow(subjects)
+    if (!snapshot) {
+      return isComing && !isLate() ? lookupSoon(subjects, maxStaleness) : askNow(subjects)
+    }
     if (snapshot.set.size === 0) return NONE
     const hashes = hashed.get(subjects)
     // The copy may change while hashes are computed.
@@ -57,6 +68,12 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
     const hits = subjects.filter((_, i) => snapshot.set.has(hashes, i * SUBJECT_HASH_BYTES))
     if (hits.length === 0) return NONE
     return recall(snapshot.answers, hits.map(subjectKey)) ?? askOnce(hits, snapshot)
+  }
+
+  /** Looks into the copy once it is there, so that many requests of a new isolate do not all ask the set. */
+  const lookupSoon = async (subjects: Subjects, maxStaleness: number): Promise<Entries> => {
+    await within(snapshots.pulled(), COPY_MS, () => {})
+    return snapshots.within(maxStaleness) ? lookup(subjects, maxStaleness) : askNow(subjects)
   }
   return lookup
 }

@@ -57,7 +57,8 @@ export function createRevocations(
     pullSince: (epoch, version) =>
       pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
   }
-  const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
+  const bounded =
+    isolate && createBoundedLookup(ask, { ...isolate, source, isLate: () => isLate(place()) })
   return {
     lookup: (subjects, terms) =>
       bounded && terms?.consistency === 'bounded'

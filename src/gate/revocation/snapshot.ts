@@ -99,6 +99,13 @@ export function createSnapshots(options: SnapshotOptions) {
   }
 
   return {
+    /** Whether a call in progress may complete a copy. Further pages of a large set may take long. */
+    isComing: (): boolean =>
+      memory.growing?.first === undefined && isInFlight(memory.inFlight, PULL, options),
+
+    /** Settles when the call in progress ends. */
+    pulled: async (): Promise<void> => memory.inFlight.get(PULL)?.promise.catch(() => {}),
+
     /**
      * The copy, if requested less than `maxStaleness` milliseconds ago. At half that age it
      * also starts a renewal.

@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { RevocationTerms } from '../../../src/gate/model/revocation.ts'
 import { createRevocations } from '../../../src/gate/revocation/client.ts'
 import { createSnapshotMemory } from '../../../src/gate/revocation/snapshot.ts'
 import { agents, createIsolate, createMemoryShard, ONE_SHARD } from '../../kit/memory-shard.ts'
+import { PATIENCE } from '../../kit/wait.ts'
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 5_000 }
 const STRICT: RevocationTerms = { consistency: 'strict', maxStaleness: 5_000 }
@@ -54,6 +55,32 @@ describe('a bounded lookup', () => {
     await settle()
     // The first one's, and one that all who came after it share.
     expect(shard.calls().sort()).toEqual(['lookup', 'lookup', 'pullAll'])
+  })
+
+  it('of another token waits for the first copy, and asks nobody', async () => {
+    const { lookup, settle, shard } = start()
+    await shard.revoke('somebody')
+    const agentsOf = Array.from({ length: 100 }, (_, i) => agents(`agent-${i}`))
+    const answers = await Promise.all(agentsOf.map((one) => lookup(one, BOUNDED)))
+    expect(answers.flat()).toEqual([])
+    await settle()
+    expect(shard.calls().sort()).toEqual(['lookup', 'pullAll'])
+  })
+
+  it('asks the set itself if the copy is long in coming', async () => {
+    const { lookup, settle, shard } = start()
+    await shard.revoke('agent-7')
+    const release = shard.hold()
+    const agentsOf = Array.from({ length: 10 }, (_, i) => agents(`agent-${i}`))
+    const answers = Promise.all(agentsOf.map((one) => lookup(one, BOUNDED)))
+    const called: string[] = []
+    await vi.waitFor(() => {
+      called.push(...shard.calls())
+      expect(called.filter((call) => call === 'lookup')).toHaveLength(10)
+    }, PATIENCE)
+    release()
+    expect((await answers).flat().map(({ value }) => value)).toEqual(['agent-7'])
+    await settle()
   })
 
   it('is answered at once and calls nothing when it is warm', async () => {
