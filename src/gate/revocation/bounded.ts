@@ -30,10 +30,10 @@ interface BoundedOptions extends SnapshotOptions {
 }
 
 /**
- * Looks subjects up in the isolate's copy of the set. Asks the set if the copy is too old, or has a
- * subject's hash, since the copy lacks the entries. Before that it waits for a copy that others have requested. Remembers the set's answers until the subject
- * changes. Answers for other subjects are synchronous from the second lookup of a list. Does not
- * check expiry.
+ * Looks subjects up in the isolate's copy of the set. Asks the set if the copy is too old, or has a subject's hash,
+ * since the copy lacks the entries. Before that it waits for a copy that others have requested. Remembers the set's
+ * answers until the subject changes. Answers for other subjects are synchronous from the second lookup of a list. Does
+ * not check expiry.
  */
 export function createBoundedLookup(ask: Ask, options: BoundedOptions) {
   const snapshots = createSnapshots(options)
