@@ -84,7 +84,7 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
 const AUDIT = 'AuditLog'
 
 const workerOf = (
-  { id, kind, module, gate, rule, largeSet, audit, rules = USUAL_RULES, overHttp }: Row,
+  { id, kind, module, gate, rule, largeSet, audit, rules = USUAL_RULES, overHttp, vars: more }: Row,
   keys: readonly PublicKey[],
   bundles: Bundles,
   port: number,
@@ -105,7 +105,7 @@ const workerOf = (
   const keyOf = (binding: string, name: string) =>
     largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
   const origin = overHttp ? `http://127.0.0.1:${port}` : 'service:ORIGIN'
-  const policy = policyVars(keys, rules, { origin, ...gate }, rule)
+  const policy = { ...policyVars(keys, rules, { origin, ...gate }, rule), ...more }
   // After all others, whose names are numbers.
   const vars = Object.entries({ ...policy, ...(kind.rule && { ROUTES_MORE: [kind.rule] }) })
   return {

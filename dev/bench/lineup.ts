@@ -26,6 +26,8 @@ interface Contender {
   readonly rule?: Readonly<Record<string, unknown>>
   /** Rules of the gate's policy. */
   readonly rules?: number
+  /** Laid over the variables of the gate's policy. */
+  readonly vars?: Readonly<Record<string, unknown>>
   /** Whether each request asks for a path of its own. */
   readonly manyPaths?: true
   /** Whether the revocation set is the large one, instead of empty. */

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArena } from './arena.ts'
+import { measureGrowth } from './growth/main.ts'
 import { CONNECTIONS } from './kinds.ts'
 import { machine, versions } from './machine.ts'
 import { runMatch, type Series } from './match.ts'
@@ -84,6 +85,10 @@ const measureWithSet = async (
 }
 
 const run = async (options: Options): Promise<void> => {
+  const { growth, quick } = options
+  if (growth.length > 0) {
+    return measureGrowth(growth, { quick, note: (text) => console.error(text) })
+  }
   const { rows, rounds, seconds, json } = options
   const mint = await createMint()
   const report: Report = {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { PART_NAMES } from './growth/main.ts'
 import { baseOf, GROUPS, LINEUP, type Row, withOther } from './lineup.ts'
 
 /** What the command line asks for. */
@@ -17,6 +18,9 @@ export interface Options {
   readonly policies: boolean
   /** Whether the large revocation set is measured too. */
   readonly revocations: boolean
+  /** The plots of what grows, in place of everything else; none unless they are asked for. */
+  readonly growth: readonly string[]
+  readonly quick: boolean
 }
 
 const NAMES = [...new Set(LINEUP.map(({ name }) => name))]
@@ -29,6 +33,8 @@ export const USAGE = `npm run bench -- [options]
                      a Worker, wherever it takes part: ${NAMES.join(', ')};
                      one row, as post.gate; what they are measured above comes with them.
                      Or "revocations", what a large set costs, and "policies", what reading one costs
+  --growth           what grows with rules, agents, records and more, in place of everything else; saves results and
+                     plots, and with --only some of ${PART_NAMES.join(', ')}
   --rounds 40        rounds, each with every row once
   --seconds 0.5      length of one measurement
   --quick            20 rounds, no large set; without --only of post, post-http and sse
@@ -51,13 +57,15 @@ export const readOptions = (
       json: { type: 'string' },
       profile: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      growth: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return undefined
   const { quick, profile, other, only = quick ? 'post,post-http,sse' : undefined } = values
+  const growth = values.growth ? partsFor(values.only) : []
   const whole = [only, profile, other].every((one) => one === undefined)
-  const asked = only?.split(',') ?? [...GROUPS, ...SETS]
+  const asked = values.growth ? [] : (only?.split(',') ?? [...GROUPS, ...SETS])
   const rows = rowsFor(asked).filter((row) => !(quick && row.largeSet))
   return {
     rows: other === undefined ? rows : rows.flatMap(withOther),
@@ -69,6 +77,8 @@ export const readOptions = (
     profile,
     policies: asked.includes('policies'),
     revocations: asked.includes('revocations'),
+    growth,
+    quick,
   }
 }
 
@@ -83,6 +93,14 @@ const rowsFor = (asked: readonly string[]): readonly Row[] => {
   )
   const bases = named.map(({ group }) => baseOf(group))
   return LINEUP.filter((row) => named.includes(row) || bases.includes(row.id))
+}
+
+/** The plots that are named; all if none is. Throws for a name that is none. */
+const partsFor = (only: string | undefined): readonly string[] => {
+  const asked = only?.split(',') ?? PART_NAMES
+  const unknown = asked.filter((one) => !PART_NAMES.includes(one))
+  if (unknown.length > 0) throw new Error(`no plot is called ${unknown.join(', ')}; see --help`)
+  return PART_NAMES.filter((name) => asked.includes(name))
 }
 
 const positive = (name: string, text: string | undefined, usual: number): number => {

@@ -24,6 +24,8 @@ export interface Mint {
   readonly keys: readonly PublicKey[]
   /** So many tokens, no two alike unless `jti` is given; good for an hour. */
   mint(alg: Algorithm, count: number, jti?: string): Promise<readonly Credential[]>
+  /** So many tokens, each with members laid over those that every token has. */
+  mintEach(count: number, claimsAt: (i: number) => object): Promise<readonly Credential[]>
   /** For each of so many agents its one token, with so many proofs for GET of a URL. */
   prove(agents: number, count: number, url: string): Promise<readonly (readonly Credential[])[]>
 }
@@ -51,6 +53,11 @@ export const createMint = async (): Promise<Mint> => {
     async mint(alg, count, jti) {
       const tokens = await signAll(alg, count, () => claims(jti))
       return tokens.map((token) => ({ token }))
+    },
+    async mintEach(count, claimsAt) {
+      let i = 0
+      const payload = () => ({ ...claims(), ...claimsAt(i++) })
+      return (await signAll('ES256', count, payload)).map((token) => ({ token }))
     },
     async prove(wanted, count, htu) {
       while (agents.length < wanted) agents.push(agentAt())

@@ -11,6 +11,8 @@ export interface Server {
   readonly ports: Readonly<Record<string, number>>
   /** Processor time it has used so far in seconds; not a number where the system does not tell. */
   cpu(): number
+  /** Bytes of memory it has now; not a number where the system does not tell. */
+  memory(): number
   /** What it wrote to stderr, the last of it. */
   errors(): string
   stop(): Promise<void>
@@ -44,6 +46,7 @@ export const serve = async (
   return {
     ports,
     cpu: () => processorTime(child),
+    memory: () => residentBytes(child),
     errors: () => errors,
     async stop() {
       kill()
@@ -65,4 +68,11 @@ const processorTime = ({ pid }: ChildProcess): number => {
     return Number(used)
   })
   return times.reduce((sum, time) => sum + time, 0) / 1e9
+}
+
+const residentBytes = ({ pid }: ChildProcess): number => {
+  const status = `/proc/${pid}/status`
+  if (!existsSync(status)) return Number.NaN
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(status, 'utf8')) ?? []
+  return Number(kilobytes) * 1024
 }

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { denialGroups } from '../../src/command/base/denials.ts'
 import { COMMANDS } from '../../src/command/commands.ts'
@@ -10,6 +10,9 @@ import { GUARD } from '../../src/gate/guard/guard.ts'
 import { type ClaimPath, claimPathText } from '../../src/gate/model/claims.ts'
 import { PROFILES, type Profile } from '../../src/gate/policy/keys/profiles.ts'
 import { type DocumentedTable, TABLES } from '../../src/gate/policy/tables.ts'
+import { plotOf } from '../bench/growth/plot.ts'
+import { lastGrowth } from '../bench/growth/report.ts'
+import { PLOTS, renderGrowth } from '../bench/growth/words.ts'
 import type { Report } from '../bench/report.ts'
 import { renderRevocations } from '../bench/revocation-table.ts'
 import {
@@ -152,6 +155,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   'bench-policy': measured(renderPolicyTable),
   'bench-revocations': measured(renderRevocations),
   'bench-targets': measured(renderTargets),
+  'bench-growth': () => renderGrowth(lastGrowth()),
   ...Object.fromEntries(
     Object.entries(TABLES).map(([name, table]) => [`keys-${name}`, keyTable(table)]),
   ),
@@ -184,6 +188,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'dev/bench/results/latest.md': ['bench-targets', 'bench-parts', 'bench-revocations', 'bench-all'],
   'docs/performance.md': ['bench', 'bench-policy'],
   'docs/request.md': ['stages'],
+  'docs/scale.md': ['bench-growth'],
   'docs/watch.md': ['keys-watch'],
 }
 
@@ -210,13 +215,20 @@ const generated = (): readonly (readonly [path: string, text: string])[] => [
     (path) => [path, regenerated(path, readFileSync(join(ROOT, path), 'utf8'))] as const,
   ),
   [SCHEMA_FILE, regeneratedSchema()],
+  ...lastGrowth().plots.map((growth) => [`${PLOTS}/${growth.name}.svg`, plotOf(growth)] as const),
 ]
 
-if (import.meta.main) {
+/** Writes every generated file that is not as it should be; tells of each. */
+export const writeGenerated = (tell: (text: string) => void): void => {
   for (const [path, next] of generated()) {
     const file = join(ROOT, path)
     const isCurrent = existsSync(file) && readFileSync(file, 'utf8') === next
-    if (!isCurrent) writeFileSync(file, next)
-    process.stdout.write(`${path}: ${isCurrent ? 'is up to date' : 'written'}\n`)
+    if (!isCurrent) {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, next)
+    }
+    tell(`${path}: ${isCurrent ? 'is up to date' : 'written'}`)
   }
 }
+
+if (import.meta.main) writeGenerated(console.log)

@@ -63,12 +63,31 @@ const document = (query: string): Response => {
   return new Response(body, { headers: { 'Content-Type': 'text/plain' } })
 }
 
+/** Longer than any measurement, in milliseconds. */
+const LONG = 600_000
+
+/** A stream with one event at once, and none after it. */
+const idleStream = (): Response => {
+  const { readable, writable } = new IdentityTransformStream()
+  const writer = writable.getWriter()
+  const write = async () => {
+    await writer.write(EVENTS_WRITTEN[0] ?? new Uint8Array())
+    await Promise.race([writer.closed, scheduler.wait(LONG)])
+  }
+  // The stream ends when its reader goes.
+  write().catch(() => undefined)
+  return new Response(readable, { headers: { 'Content-Type': 'text/event-stream' } })
+}
+
 /** The origin: a small answer by the kind of request, once its body is read to the end. */
 export default {
   async fetch(request) {
-    if (request.method === 'GET') return document(new URL(request.url).search)
+    const isStream = request.headers.get('accept') === 'text/event-stream'
+    if (request.method === 'GET') {
+      return isStream ? idleStream() : document(new URL(request.url).search)
+    }
     await request.arrayBuffer()
-    if (request.headers.get('accept') === 'text/event-stream') return events()
+    if (isStream) return events()
     return Response.json(new URL(request.url).pathname === '/mcp' ? RESULT : COMPLETION)
   },
 } satisfies ExportedHandler

@@ -122,7 +122,12 @@ const keysOf = (token: string): Keys =>
     { kind: 'issuer', issuer: ISSUER, value: '' } as const,
   ].map(subjectKey)
 
-type Task = (set: DurableObjectStub<RevocationShard>, numbers: readonly number[]) => unknown
+type Shards = SetEnv['REVOCATIONS']
+type Task = (
+  set: DurableObjectStub<RevocationShard>,
+  numbers: readonly number[],
+  shards: Shards,
+) => unknown
 
 /** Lookups of one kind that are timed at once. */
 const LOOKUPS = 500
@@ -141,6 +146,31 @@ const strict: Task = async (set, [from = 0, to = 0]) => {
   return { miss, hit, call: (performance.now() - begin) / LOOKUPS }
 }
 
+/** Reads so many shards until each has copied the set, and so answers. */
+const enrol: Task = async (_set, [count = 0], shards) => {
+  for (let shard = 0; shard < count; shard++) {
+    while (!(await shards.getByName(String(shard)).lookup([]))) await scheduler.wait(10)
+  }
+}
+
+/** Revokes so many tokens, one call for each. Throws where one does not get into the set. */
+const revoke: Task = async (set, [from = 0, count = 0]) => {
+  for (const token of tokensFrom(from, count)) {
+    const answer = await set.add([await entryOf(token)])
+    if (!answer || 'full' in answer) throw new Error('the set is full')
+  }
+}
+
+/** Asks one shard so many times for what has changed since now, as an isolate does that has a copy. */
+const pulls: Task = async (_set, [shard = 0, count = 0], shards) => {
+  const one = shards.getByName(String(shard))
+  const { epoch, version } = await one.head()
+  for (let i = 0; i < count; i++) {
+    const changes = await one.pullSince(epoch, version)
+    if (!changes || 'reset' in changes) throw new Error('the shard does not serve')
+  }
+}
+
 const TASKS: Readonly<Record<string, Task>> = {
   fill: (set, [from = 0, count = 0]) => set.fill(from, count),
   replace: (set, [lifted = 0, made = 0, count = 0]) => set.replace(lifted, made, count),
@@ -149,6 +179,9 @@ const TASKS: Readonly<Record<string, Task>> = {
   changes: (set) => pullChanges(() => set),
   search: () => searchCopy(),
   strict,
+  enrol,
+  revoke,
+  pulls,
 }
 
 /** Does one task, `/NAME?n=1&n=2`, and answers what came of it. */
@@ -157,7 +190,8 @@ export default {
     const { pathname, searchParams } = new URL(request.url)
     const task = TASKS[pathname.slice(1)]
     if (!task) return new Response(`no task ${pathname}`, { status: 404 })
-    const result = await task(env.REVOCATIONS.getByName('0'), searchParams.getAll('n').map(Number))
+    const numbers = searchParams.getAll('n').map(Number)
+    const result = await task(env.REVOCATIONS.getByName('0'), numbers, env.REVOCATIONS)
     return Response.json(result ?? null)
   },
 } satisfies ExportedHandler<SetEnv>
