@@ -168,7 +168,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],
   'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],
-  'docs/configuration/gate.md': ['keys-gate', 'keys-journal', 'keys-console'],
+  'docs/configuration/gate.md': ['keys-gate', 'keys-unread-body', 'keys-journal', 'keys-console'],
   'docs/configuration/issuers.md': ['keys-issuer', 'keys-jwks-cache', 'keys-claim', 'keys-decrypt'],
   'docs/configuration/rate-limits.md': ['keys-rate-limit', 'keys-address-limit'],
   'docs/configuration/revocation-set.md': ['keys-revocation'],

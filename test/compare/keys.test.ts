@@ -99,7 +99,8 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
   [
     'neutral',
     'neutral',
-    'gate: prefix revocation timeout request_id journal denial_docs',
+    'gate: prefix revocation timeout unread_body request_id journal denial_docs',
+    'unread-body: max_body within',
     'revocation: shards locations',
     'assertion: algorithm max_body',
     'journal: allowed',

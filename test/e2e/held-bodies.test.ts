@@ -20,7 +20,8 @@ const open: RawConnection[] = []
 
 beforeAll(async () => {
   setting = await startSetting({
-    gate: { assertion: { binding: 'body' } },
+    // Bodies stall here, so that the rest of a refused one is not waited for.
+    gate: { assertion: { binding: 'body' }, unread_body: { within: '200ms' } },
     issuer: { admin: 'all' },
     routes: ROUTES,
   })

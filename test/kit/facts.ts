@@ -24,6 +24,7 @@ import {
 } from '../../src/gate/model/token.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/gate/policy/keys/keys.ts'
 import { placementOf, STRICT } from '../../src/gate/policy/keys/revocation.ts'
+import { UNREAD_BODY } from '../../src/gate/policy/keys/unread-body.ts'
 import { compileRouter, parseMatch } from '../../src/gate/policy/reading/router.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
@@ -52,6 +53,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   identityHeaders: [],
   clientIp: { from: 'header', name: 'cf-connecting-ip' },
   inFlight: 256,
+  unreadBody: UNREAD_BODY,
   journal: { allowed: 1 },
   requestId: 'own',
   denialDocs: 'https://edgewarden.dev/denials',

@@ -4,7 +4,12 @@ import { answerRefusal, requestIdOf } from '../answer/respond.ts'
 import { chainDenials } from '../base/chain.ts'
 import { answerRow, type Denial, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
-import { IncomingRequest, type RequestHead, readAddress } from '../base/request.ts'
+import {
+  IncomingRequest,
+  type RequestHead,
+  type RequestParts,
+  readAddress,
+} from '../base/request.ts'
 import { type Decision, type Guard, refusalOf } from '../guard/guard.ts'
 import { routeDenials } from '../guard/stages/route.ts'
 import { type Act, actTerms } from '../model/audit.ts'
@@ -21,6 +26,7 @@ import type { Opened } from './platform/ports.ts'
 import { actOf, auditRecordOf, isRecorded, lateOf, type RecordContext, recordOf } from './record.ts'
 import { boundedRecord } from './record-bound.ts'
 import { revocationsApp } from './revocations.ts'
+import { onceSent } from './unread-body.ts'
 
 export const gatewayDenials = denials({
   policy_invalid: [
@@ -54,7 +60,7 @@ const ownPath = (request: RequestHead, prefix: string): string | undefined => {
 }
 
 /** Starts one request: its ids, its refusals and its journal line. */
-const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf }: Opened) => {
+const beginExchange = (request: RequestParts, { policy, ports, version, colo, cf }: Opened) => {
   const time = ports.clock.now()
   const id = crypto.randomUUID()
   const requestId = requestIdOf(request, id)
@@ -84,8 +90,15 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
         ports.journal.record(lateOf(decision, { id, time: ports.clock.now(), requestId }))
       }
     },
-    /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */
-    end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
+    /**
+     * Writes the journal line, and returns the answer once its caller can receive it. `what.denial`: a denial after the
+     * guard.
+     */
+    end(
+      answer: Response,
+      decision: Decision | undefined,
+      what: Ended = {},
+    ): Response | Promise<Response> {
       const { denial, revocations } = what
       const { audit } = ports
       // Changes to revocations are always written.
@@ -105,7 +118,8 @@ const beginExchange = (request: RequestHead, { policy, ports, version, colo, cf 
         const whose = !isProved ? 'stranger' : refused ? 'refused' : 'known'
         audit.take(boundedRecord(record), whose)
       }
-      return answer
+      const rooms = ports.dropped
+      return onceSent(answer, request, { gate: policy?.gate, decision, clientIp, rooms })
     },
   }
 }
@@ -186,7 +200,7 @@ own.use(async (c, next) => {
   c.res.headers.set('X-Request-Id', requestId)
   if (c.get('isUnwritten')) return
   const { denial, revocations, read } = c.var
-  c.res = end(c.res, c.get('decision'), { denial, revocations, read })
+  c.res = await end(c.res, c.get('decision'), { denial, revocations, read })
 })
 
 own.get(`${OWN}/health`, (c) => {

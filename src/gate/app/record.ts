@@ -152,7 +152,7 @@ const callerOf = (known: Partial<Admitted>) => {
 }
 
 /** The token's claims and agent. A refused token with a verified signature is read as far as it is well-formed. */
-const bearerOf = ({ token, access, agent }: Partial<Admitted>) => {
+export function bearerOf({ token, access, agent }: Partial<Admitted>) {
   if (!token || agent) return { access, agent }
   const read = access ?? accessOf(token)
   const actors = read && actorsOf(read)

@@ -12,6 +12,8 @@ export interface BodyBounds {
   readonly room?: Room
   /** From {@link contentLength}. With it, workerd reads a small body in one call, which is much cheaper. */
   readonly length?: number | undefined
+  /** Leaves the rest of a body that is too large, or has no room, to another reader. */
+  readonly leavesRest?: boolean
 }
 
 /** Why a body was not read whole: too many bytes, too slow, broken off by its sender or by `signal`, or no room. */
@@ -28,6 +30,9 @@ const AT_ONCE = 128 * 1024
 
 /** Bytes of the first block and of the largest. */
 const BLOCK = { first: 1024, most: 64 * 1024 }
+
+/** Bytes of the block into which a body is read that is dropped. */
+const DROPPED_BLOCK = 16 * 1024
 
 /** Buffers a body in blocks that double in size. `room` counts the blocks, not the copy that `joined` makes. */
 export function createHold(most: number, room?: Room) {
@@ -83,8 +88,8 @@ export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Reads a body to its end, within `bounds`. `null` reads as an empty body. On a fault it cancels the stream and does
- * not wait for that. Does not inspect the bytes. Rejects only if another reader has locked the stream.
+ * Reads a body to its end, within `bounds`. `null` reads as an empty body. On a fault it cancels the stream, unless
+ * `leavesRest` says otherwise, and does not wait for that. Does not inspect the bytes. Rejects only if another reader has locked the stream.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
@@ -96,7 +101,10 @@ export async function readBody(
   const reader = atOnce ?? body.getReader()
   const deadline = within(ms)
   const stop = (fault: BodyFault) => {
-    reader.cancel().catch(ignore)
+    // A late part may still be read, so such a reader stays.
+    const isLeft = bounds.leavesRest && (fault === 'too_large' || fault === 'no_room')
+    if (isLeft) reader.releaseLock()
+    else reader.cancel().catch(ignore)
     return fail(fault)
   }
   const held = createHold(most, room)
@@ -124,6 +132,39 @@ export async function readBody(
   }
 }
 
+/** Bounds for dropping a body; `room` counts the block that it is read into. */
+type DropBounds = Required<Pick<BodyBounds, 'bytes' | 'ms' | 'room'>> & Pick<BodyBounds, 'length'>
+
+/**
+ * Reads a body and drops the bytes as they arrive: to its end, or until a bound. Reads nothing of a body that is said
+ * to be longer, and nothing where the room is full. Leaves the room. Never rejects. The stream cannot be read afterwards.
+ */
+export async function dropBody(
+  body: ReadableStream<Uint8Array>,
+  { bytes, ms, room, length }: DropBounds,
+): Promise<void> {
+  if (bytes === 0 || (length ?? 0) > bytes || !room.take(DROPPED_BLOCK)) return
+  const size = Math.min(bytes, (length ?? bytes) + 1, DROPPED_BLOCK)
+  const deadline = within(ms)
+  const reader = readerAtOnce(body, size - 1) ?? body.getReader()
+  try {
+    let block: Uint8Array<ArrayBuffer> | undefined
+    for (let left = bytes; left > 0; ) {
+      const part = await deadline.first(reader.read(block))
+      if (!part || part.done) break
+      left -= part.value.byteLength
+      // The reader takes the block and gives it back.
+      block = new Uint8Array(part.value.buffer as ArrayBuffer)
+    }
+  } catch {
+    // The sender has gone.
+  } finally {
+    deadline.clear()
+    room.leave()
+    reader.cancel().catch(ignore)
+  }
+}
+
 /** A reader of workerd: `readAtLeast` gives fewer than `least` bytes only at the end of the stream. */
 interface BytesReader
   extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'cancel' | 'releaseLock'> {
@@ -147,7 +188,8 @@ export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   }
   const least = length + 1
   return {
-    read: () => reader.readAtLeast(least, new Uint8Array(least)),
+    /** `block`: of `length + 1` bytes. */
+    read: (block = new Uint8Array(least)) => reader.readAtLeast(least, block),
     cancel: () => reader.cancel(),
     releaseLock: () => reader.releaseLock(),
   }

@@ -51,6 +51,14 @@ export const LIMITS = {
   heldBodyBytesMost: 4 * 1024 * 1024,
   /** Bytes of all bodies that an isolate buffers at a time, of requests and answers: in total and per agent. */
   heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 },
+  /** Bytes that are dropped of the body of a refused request whose sender is not known. */
+  strangersBodyBytes: 64 * 1024,
+  /**
+   * Bytes of the blocks into which an isolate reads bodies that it drops at a time, of callers whose signature was
+   * verified and of strangers: in total, and for one agent or address.
+   */
+  droppedBodies: { bytes: 4 * 1024 * 1024, ofOne: 512 * 1024 },
+  strangersDroppedBodies: { bytes: 1024 * 1024, ofOne: 256 * 1024 },
   /** Most milliseconds for which a buffered body is counted while the gate waits for the origin's answer. */
   originMs: 30_000,
   /** Milliseconds that are added to the time for which a room counts its bytes. */

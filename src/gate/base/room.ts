@@ -17,6 +17,12 @@ export interface Rooms {
   open(owner: string, ms: number): Room
 }
 
+/** Rooms for bodies that are read only to be dropped: of callers whose signature was verified, and of strangers. */
+export interface DropRooms {
+  readonly known: Rooms
+  readonly strangers: Rooms
+}
+
 interface Open extends Room {
   /** Milliseconds since the epoch. */
   readonly until: number

@@ -37,6 +37,8 @@ export interface Gate {
   readonly addressLimit?: AddressLimit
   /** Requests that one agent may have in progress in one isolate. */
   readonly inFlight: number
+  /** Bytes and milliseconds within which the body of a request that is not forwarded is read and dropped. */
+  readonly unreadBody: { readonly bytes: number; readonly ms: number }
   /** Whether all answers get `X-Request-Id`, or only the gate's own answers. */
   readonly requestId: 'always' | 'own'
   /** The share of allowed decisions that the journal records, 0 to 1. Denials are always recorded. */

@@ -32,6 +32,7 @@ import { ROUTE_DOCS } from './keys/route-docs.ts'
 import { ROUTE_KEYS } from './keys/route-keys.ts'
 import { ANY_DOCS, ANY_KEYS, USE_ANY_KEYS } from './keys/scopes.ts'
 import { TEAM_DOCS, TEAM_KEYS } from './keys/team-keys.ts'
+import { UNREAD_BODY_DOCS, UNREAD_BODY_KEYS } from './keys/unread-body.ts'
 import {
   type Fields,
   field,
@@ -108,6 +109,7 @@ export const TABLES = {
   policy: documented(POLICY_KEYS, POLICY_DOCS),
   gate: documented(GATE_KEYS, GATE_DOCS),
   journal: documented(JOURNAL_KEYS, JOURNAL_DOCS),
+  'unread-body': documented(UNREAD_BODY_KEYS, UNREAD_BODY_DOCS),
   console: documented(CONSOLE_KEYS, CONSOLE_DOCS),
   assertion: documented(ASSERTION_KEYS, ASSERTION_DOCS),
   audit: documented(AUDIT_KEYS, AUDIT_DOCS),

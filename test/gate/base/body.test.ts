@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { readBody } from '../../../src/gate/base/body.ts'
+import { dropBody, readBody } from '../../../src/gate/base/body.ts'
+import { createRooms } from '../../../src/gate/base/room.ts'
 
 const text = (value: string) => new TextEncoder().encode(value)
 
@@ -112,4 +113,64 @@ describe('a signal', () => {
     expect(await reading).toEqual({ ok: false, reason: 'broken' })
     expect(cancelled).toHaveBeenCalledOnce()
   })
+})
+
+describe('a body that is dropped', () => {
+  const BLOCK = 16 * 1024
+  const clock = { now: () => 0 }
+  const begin = (sizes: { bytes?: number; length?: number; places?: number } = {}) => {
+    const { bytes = 100, length, places = 1 } = sizes
+    const rooms = createRooms(clock, { bytes: places * BLOCK, ofOne: places * BLOCK })
+    const one = byHand()
+    const room = rooms.open('agent', 1_000)
+    return { ...one, rooms, dropped: dropBody(one.body, { bytes, ms: MS, room, length }) }
+  }
+
+  it('is read to its end', async () => {
+    const { send, end, dropped, cancelled, rooms } = begin()
+    send('x'.repeat(60))
+    await vi.advanceTimersByTimeAsync(MS - 1)
+    expect(rooms.taken).toBe(BLOCK)
+    send('x'.repeat(40))
+    end()
+    await dropped
+    expect([rooms.taken, cancelled.mock.calls.length]).toEqual([0, 0])
+  })
+
+  it.each([
+    ['so many bytes', 'x'.repeat(100), 0],
+    ['so long', 'x'.repeat(99), MS],
+  ])('is read for %s, and let go then', async (_, sent, ms) => {
+    const { send, dropped, cancelled, rooms } = begin()
+    send(sent)
+    await vi.advanceTimersByTimeAsync(ms)
+    await dropped
+    expect([rooms.taken, cancelled.mock.calls.length]).toEqual([0, 1])
+  })
+
+  it('may break off', async () => {
+    const { breakOff, dropped, rooms } = begin()
+    breakOff()
+    await dropped
+    expect(rooms.taken).toBe(0)
+  })
+
+  it.each([
+    ['is longer', { length: 101 }],
+    ['may have no bytes', { bytes: 0 }],
+    ['has no room', { places: 0 }],
+  ])('is not read where it %s', async (_, sizes) => {
+    const { body, dropped } = begin(sizes)
+    await dropped
+    expect(body.locked).toBe(false)
+  })
+})
+
+it.each(['too_large', 'no_room'] as const)('a body that is %s can be read on', async (reason) => {
+  const bytes = reason === 'too_large' ? 3 : 100_000
+  const rooms = createRooms({ now: () => 0 }, { bytes: 1_024, ofOne: 1_024 })
+  const body = of(text('a'.repeat(1_100)), text('the rest'))
+  const bounds = { bytes, ms: MS, room: rooms.open('agent', 1_000), leavesRest: true }
+  expect(await readBody(body, bounds)).toEqual({ ok: false, reason })
+  expect(await body.getReader().read()).toMatchObject({ value: text('the rest') })
 })

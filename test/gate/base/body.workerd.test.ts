@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readBody } from '../../../src/gate/base/body.ts'
+import { dropBody, readBody } from '../../../src/gate/base/body.ts'
 import { createRooms } from '../../../src/gate/base/room.ts'
 
 const BOUNDS = { bytes: 100_000, ms: 60_000 }
@@ -39,6 +39,27 @@ describe.each(['native', 'script'] as const)('a %s body whose length is told', (
     const room = createRooms({ now: Date.now }).open('agent', 60_000)
     const read = await readBody(body, { ...BOUNDS, room, length: 5 })
     expect(read).toEqual({ ok: false, reason: 'too_large' })
+    await expect(sent).rejects.toThrow()
+  })
+
+  it.each([
+    [100_000, [70_000, 30_000]],
+    [undefined, [70_000, 30_000]],
+    [5, [3]],
+    [0, []],
+  ])('is dropped: %s told, sent %j', async (length, parts) => {
+    const rooms = createRooms({ now: Date.now })
+    const { body, sent } = of(...parts)
+    const room = rooms.open('agent', 60_000)
+    await dropBody(body, { ...BOUNDS, bytes: 100_001, room, length })
+    await sent
+    expect(rooms.taken).toBe(0)
+  })
+
+  it('is dropped no further than its limit', async () => {
+    const { body, sent } = of(40_000, 40_000, 40_000, 40_000)
+    const room = createRooms({ now: Date.now }).open('agent', 60_000)
+    await dropBody(body, { ...BOUNDS, room })
     await expect(sent).rejects.toThrow()
   })
 

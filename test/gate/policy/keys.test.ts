@@ -175,6 +175,7 @@ const BOUNDS: Readonly<Record<string, readonly [least: number, most: number]>> =
   'assertion.max_body': [1, 4_194_304],
   'address-limit.limit': [1, 1_000_000],
   'gate.in_flight': [1, 100_000],
+  'unread-body.max_body': [0, 268_435_456],
   'journal.allowed': [0, 1],
   'delegation.max_depth': [0, 10],
   'rate-limit.limit': [1, 1_000_000],

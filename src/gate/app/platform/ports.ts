@@ -1,3 +1,4 @@
+import type { DropRooms } from '../../base/room.ts'
 import type { Guard, GuardPorts } from '../../guard/guard.ts'
 import type { RecordSender } from '../../model/audit.ts'
 import type { Policy } from '../../model/policy.ts'
@@ -11,6 +12,8 @@ export interface GatePorts extends GuardPorts {
   /** Absent where decisions are not stored. */
   readonly audit?: RecordSender
   readonly send: Send
+  /** Rooms for bodies that nobody reads. */
+  readonly dropped: DropRooms
   /** The ports for explanations: without side effects. */
   readonly explaining: GuardPorts
   /** Whether keys and revocations are available; never fetches. */

@@ -3,6 +3,7 @@ import { KEPT_KEYS } from '../../assertion/answers.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEYS_OBJECT } from '../../assertion/plan.ts'
 import { createInFlight } from '../../base/in-flight.ts'
+import { LIMITS } from '../../base/limits.ts'
 import { createRooms } from '../../base/room.ts'
 import { createGuard } from '../../guard/guard.ts'
 import { createKeyCache } from '../../keys/cache.ts'
@@ -43,6 +44,10 @@ const readinessOf = createReadiness(clock)
 const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const bodies = createRooms(clock)
+const dropped = {
+  known: createRooms(clock, LIMITS.droppedBodies),
+  strangers: createRooms(clock, LIMITS.strangersDroppedBodies),
+}
 const inFlight = createInFlight(clock)
 const assertionMemory = createAssertionMemory(waitUntil)
 const isolate = { keyCache, snapshotMemory, assertionMemory }
@@ -155,6 +160,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     keys: createKeySource(keyOptions),
     tokens,
     bodies,
+    dropped,
     inFlight,
     revocations,
     store: revocations,

@@ -50,7 +50,10 @@ export function ownerOf({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): s
   return JSON.stringify([issuer, id])
 }
 
-/** Reads a body of at most `bytes`, within `ms`. Denies one that is larger, slower or broken. */
+/**
+ * Reads a body of at most `bytes`, within `ms`. Denies one that is larger, slower or broken. What a body has beyond
+ * `bytes` can still be read.
+ */
 export async function wholeBody(
   body: ReadableStream<Uint8Array> | null,
   bytes: number,
@@ -58,7 +61,7 @@ export async function wholeBody(
   length?: number,
   ms: number = LIMITS.bodyReadMs,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> {
-  const read = await readBody(body, { bytes, ms, room, length })
+  const read = await readBody(body, { bytes, ms, room, length, leavesRest: true })
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
 

@@ -6,6 +6,7 @@ import { FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
 import type { GATE_KEYS, JOURNAL_KEYS } from './gate.ts'
 import { GATE_IN_FLIGHT } from './limit.ts'
 import { REVOCATION_DOCS } from './revocation.ts'
+import { GATE_UNREAD_BODY } from './unread-body.ts'
 
 export const JOURNAL_DOCS: ComparedDocs<typeof JOURNAL_KEYS> = {
   allowed: {
@@ -130,6 +131,7 @@ export const GATE_DOCS: ComparedDocs<typeof GATE_KEYS> = {
     compare: 'restrictionByQuota',
   },
   in_flight: GATE_IN_FLIGHT,
+  unread_body: GATE_UNREAD_BODY,
   timeout: {
     description:
       "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply, and 10m under [`edgewarden serve`](self-host.md).",

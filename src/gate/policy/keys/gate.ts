@@ -31,6 +31,7 @@ import { ENDING_KEYS } from './ending.ts'
 import { addressLimitField, DEFAULT_IN_FLIGHT, inFlightField } from './limit.ts'
 import { placementOf, revocationTable, termsOf } from './revocation.ts'
 import {
+  millisecondsText,
   notShown,
   secondsText,
   showAddressLimit,
@@ -39,6 +40,7 @@ import {
   showTable,
   showTerms,
 } from './show-parts.ts'
+import { UNREAD_BODY, unreadBodyField } from './unread-body.ts'
 
 /** The default prefix of the gate's own endpoints. */
 export const DEFAULT_PREFIX = '/.edgewarden'
@@ -98,6 +100,10 @@ export const GATE_KEYS = {
     ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
   ),
   in_flight: shown(kept(inFlightField, DEFAULT_IN_FLIGHT), ({ inFlight }) => inFlight),
+  unread_body: shown(kept(unreadBodyField, UNREAD_BODY), ({ unreadBody: { bytes, ms } }) => ({
+    max_body: bytes,
+    within: millisecondsText(ms),
+  })),
   timeout: shown(milliseconds(), notShown),
   on_revocation: shown(ENDING_KEYS.on_revocation, notShown),
   on_expiry: shown(ENDING_KEYS.on_expiry, notShown),

@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectRaw, type Header, type RawConnection, rawRequest } from '../kit/raw.ts'
+import type { Members } from '../kit/signing.ts'
+import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const REFUSED = { status: 401, code: 'token_expired' }
+
+let setting: Setting
+/** The port of a gate that waits long, and of one that reads nothing. */
+let patient: number
+const open: RawConnection[] = []
+
+beforeAll(async () => {
+  const routes = [
+    { match: 'POST /v1/*', scopes: [] },
+    { match: 'POST /mcp', scopes: [], mcp: { tools: { '*': [] } } },
+  ]
+  setting = await startSetting({
+    routes,
+    issuer: { admin: 'all' },
+    beside: [{ routes, gate: { unread_body: { within: '10s' } } }],
+  })
+  patient = setting.gate.beside[0]?.port ?? 0
+})
+afterAll(async () => {
+  for (const one of open) one.close()
+  await setting?.close()
+})
+
+const expired = (claims: Members = {}) => {
+  const now = Math.floor(Date.now() / 1_000)
+  return setting.token({ iat: now - 900, exp: now - 600, ...claims })
+}
+
+interface Begun {
+  /** The bytes that its length says; without it `headers` frame the body. */
+  readonly said?: number | undefined
+  readonly sent?: number
+  readonly body?: string | Uint8Array
+  readonly headers?: readonly Header[]
+}
+
+/** Sends the head of a POST and a part of its body. */
+const begin = async (port: number, token: string | undefined, what: Begun = {}) => {
+  const { said, sent = 10, body = new Uint8Array(sent), headers = [] } = { said: 5 * MIB, ...what }
+  const connection = await connectRaw(port)
+  open.push(connection)
+  connection.send(
+    rawRequest({
+      method: 'POST',
+      target: '/v1/files',
+      headers: [
+        ['Host', HOST],
+        ...(token === undefined ? [] : [['Authorization', `Bearer ${token}`] as const]),
+        ['Content-Type', 'application/json'],
+        ...(said === undefined ? [] : [['Content-Length', String(said)] as const]),
+        ...headers,
+      ],
+      body,
+    }),
+  )
+  return connection
+}
+
+const answered = async (connection: RawConnection) => {
+  const { status, body } = await connection.response()
+  return { status, code: JSON.parse(body).code }
+}
+
+/** Of these the one that is answered first. */
+const firstOf = (all: Readonly<Record<string, RawConnection>>) =>
+  Promise.race(Object.entries(all).map(([name, one]) => one.response().then(() => name)))
+
+describe('a refusal reaches a client that is still sending', () => {
+  const form = (size: number) => {
+    const body = new FormData()
+    body.set('file', new Blob([new Uint8Array(size)]), 'a.bin')
+    return body
+  }
+  it.each<[string, string, () => RequestInit]>([
+    ['form', '/v1/files', () => ({ body: form(MIB) })],
+    ['JSON', '/v1/files', () => ({ body: JSON.stringify('x'.repeat(2 * MIB)) })],
+    ['MCP message', '/mcp', () => ({ body: JSON.stringify('x'.repeat(2 * MIB)) })],
+  ])('of an expired token: %s', async (_, path, init) => {
+    const headers = { authorization: `Bearer ${await expired()}` }
+    for (let i = 0; i < 10; i++) {
+      const response = await fetch(setting.gate.url + path, { method: 'POST', headers, ...init() })
+      expect(await outcome(response)).toEqual(REFUSED)
+    }
+  })
+
+  it('of a body that is too large, also at an endpoint of the gate', async () => {
+    const headers = {
+      authorization: `Bearer ${await setting.token({ scope: 'edgewarden:read' })}`,
+      'content-type': 'application/json',
+    }
+    for (const path of ['/mcp', '/.edgewarden/explain']) {
+      for (let i = 0; i < 5; i++) {
+        const body = JSON.stringify('x'.repeat(5 * MIB))
+        const response = await fetch(setting.gate.url + path, { method: 'POST', headers, body })
+        expect(await outcome(response)).toEqual({ status: 413, code: 'body_too_large' })
+      }
+    }
+  })
+
+  it('that closes its connection after the answer', async () => {
+    const connection = await begin(setting.gate.port, await expired(), {
+      said: MIB,
+      sent: MIB,
+      headers: [['Connection', 'close']],
+    })
+    expect(await answered(connection)).toEqual(REFUSED)
+  })
+})
+
+describe('what the gate reads for it is bounded', () => {
+  it('a sender that stops is answered', async () => {
+    expect(await answered(await begin(setting.gate.port, await expired()))).toEqual(REFUSED)
+  })
+
+  it('of a stranger it reads 64 KiB, also of one with a forged token', async () => {
+    const [head, payload] = (await expired()).split('.')
+    const forged = `${head}.${payload}.${'A'.repeat(86)}`
+    const chunks = [['Transfer-Encoding', 'chunked']] as const
+    const known = await begin(patient, await expired())
+    const short = await begin(patient, undefined, { said: 64 * KIB })
+    for (const [token, code] of [
+      [undefined, 'credential_missing'],
+      [forged, 'signature_invalid'],
+    ] as const) {
+      const long = await begin(patient, token, { said: 64 * KIB + 1 })
+      expect(await firstOf({ known, short, long })).toBe('long')
+      expect(await answered(long)).toEqual({ status: 401, code })
+      const body = `${(64 * KIB).toString(16)}\r\n${'x'.repeat(64 * KIB)}\r\n1\r\n`
+      const chunked = await begin(patient, token, { said: undefined, body, headers: chunks })
+      expect(await firstOf({ known, short, chunked })).toBe('chunked')
+      expect(await answered(chunked)).toEqual({ status: 401, code })
+    }
+    short.send(new Uint8Array(64 * KIB - 10))
+    expect((await answered(short)).code).toBe('credential_missing')
+    known.send(new Uint8Array(5 * MIB - 10))
+    expect(await answered(known)).toEqual(REFUSED)
+  })
+
+  it.each([
+    ['one address', undefined, 16, 'credential_missing'],
+    ['one agent', 'greedy', 32, 'token_expired'],
+  ] as const)('at a time for %s, which leaves others their share', async (_, id, most, code) => {
+    const token = id && (await expired({ client_id: id }))
+    const waiting = []
+    for (let i = 0; i < most; i++) waiting.push(await begin(patient, token, { said: 64 * KIB }))
+    const more = await begin(patient, token, { said: 64 * KIB })
+    expect(await firstOf({ ...Object.fromEntries(waiting.entries()), more })).toBe('more')
+    expect((await answered(more)).code).toBe(code)
+    const headers = { authorization: `Bearer ${await expired({ client_id: 'another' })}` }
+    const url = `http://127.0.0.1:${patient}/v1/files`
+    const body = new Uint8Array(2 * MIB)
+    expect(await outcome(await fetch(url, { method: 'POST', headers, body }))).toEqual(REFUSED)
+    for (const one of waiting) one.close()
+  })
+})
+
+describe('a client that waits for 100 Continue', () => {
+  const headers = [['Expect', '100-continue']] as const
+
+  it('is refused without it', async () => {
+    const asking = await begin(patient, await expired(), { sent: 0, headers })
+    const other = await begin(patient, await expired(), { sent: 0 })
+    expect(await firstOf({ asking, other })).toBe('asking')
+    const response = await asking.response()
+    expect([response.status, response.raw.toString()]).toEqual([
+      401,
+      expect.stringMatching(/^HTTP\/1\.1 401 /),
+    ])
+    other.close()
+  })
+
+  it('gets it where the request is allowed', async () => {
+    const connection = await begin(patient, await setting.token(), { said: 5, sent: 0, headers })
+    await connection.until((text) => text.startsWith('HTTP/1.1 100 '))
+    connection.send('hello')
+    expect((await connection.response()).status).toBe(200)
+    expect(setting.origin.requests.at(-1)?.body).toBe('hello')
+    connection.close()
+  })
+})
