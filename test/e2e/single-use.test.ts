@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
+import { PATIENCE } from '../kit/wait.ts'
 import { revoking } from './revoking.ts'
 import {
   askGate,
@@ -108,6 +110,59 @@ describe('a token that is good for one use', () => {
     const token = await setting.token()
     expect((await use(token)).status).toBe(500)
     expect(await use(token)).toEqual(REPLAYED)
+  })
+
+  it.each<[string, string, number, () => void]>([
+    [
+      'the origin has failed',
+      '/v1/once',
+      503,
+      () => setting.origin.on('/v1/once', reply(503, { 'x-request-id': 'of-the-origin' }, 'x')),
+    ],
+    ['a limit has refused', '/v1/counted', 429, () => {}],
+  ])('says how the first request failed: %s', async (_, path, status, prepare) => {
+    prepare()
+    const sub = `agent-of-${status}`
+    const mint = () => setting.token({ sub, client_id: sub })
+    if (status === 429) for (let i = 0; i < 2; i++) await use(await mint(), path)
+    const token = await mint()
+    const id = `first-of-${status}`
+    const headers = { 'x-request-id': id }
+    expect((await askGate(setting.gate, path, { token, headers })).status).toBe(status)
+    const again = async () => (await askGate(setting.gate, path, { token })).json()
+    const answers = await until(again, (answer) => 'first_status' in (answer as object), PATIENCE)
+    expect(answers.at(-1)).toMatchObject({
+      code: 'token_replayed',
+      first_status: status,
+      first_request_id: id,
+      error: { message: expect.stringContaining(`answered with ${status}, ${id}`) },
+    })
+    const line = await setting.gate.journalLine(
+      ({ detail }) => (detail as { first_request_id?: string })?.first_request_id === id,
+    )
+    expect(line).toMatchObject({ code: 'token_replayed', detail: { first_status: status } })
+  })
+
+  it('an SDK that retries by itself tells of the failure', async () => {
+    setting.origin.on('/v1/once', reply(503, { 'retry-after-ms': '500' }, 'x'))
+    const apiKey = await setting.token()
+    const client = new OpenAI({
+      apiKey,
+      baseURL: `${setting.gate.url}/v1`,
+      defaultHeaders: { 'x-request-id': 'first-of-an-sdk' },
+      maxRetries: 1,
+    })
+    const error = await client.post('/once', { body: {} }).catch((thrown: unknown) => thrown)
+    expect(String(error)).toContain('answered with 503, first-of-an-sdk')
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('says nothing of a request that was answered', async () => {
+    const token = await setting.token()
+    await use(token)
+    const again = async () => (await askGate(setting.gate, '/v1/once', { token })).json()
+    expect(await again()).not.toHaveProperty('first_status')
+    expect((await again()) as object).not.toHaveProperty('first_request_id')
   })
 
   it('takes one request from its agent, however many come at once', async () => {

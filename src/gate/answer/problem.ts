@@ -49,6 +49,7 @@ export function problem(
     code: denial.code,
     error: errorOf(denial),
     ...requiredBy(denial),
+    ...firstOf(denial),
     request_id: requestId,
     hint: denial.hint,
     ...extra,
@@ -59,11 +60,23 @@ export function problem(
   })
 }
 
-/** The text that clients show: what is wrong, the scopes that are missing, what to do, and the code. */
+/**
+ * The text that clients show: what is wrong, the scopes that are missing or how the first request has failed, what to
+ * do, and the code.
+ */
 export function messageOf({ code, summary, hint, params }: Denial): string {
-  const scopes = params?.missingScopes?.join(', ') ?? params?.anyOf?.join(' or ')
-  return `${summary}${scopes ? `: ${scopes}` : ''}. ${hint} (${code})`
+  const { missingScopes, anyOf, first } = params ?? {}
+  const scopes = missingScopes?.join(', ') ?? anyOf?.join(' or ')
+  const failed = first && `the first request was answered with ${first.status}, ${first.requestId}`
+  const facts = scopes || failed
+  return `${summary}${facts ? `: ${facts}` : ''}. ${hint} (${code})`
 }
+
+const firstOf = ({ params }: Denial) =>
+  params?.first && {
+    first_status: params.first.status,
+    first_request_id: params.first.requestId,
+  }
 
 /** The `error` member of answers and streams, as clients of OpenAI and Anthropic read it. */
 export function errorOf(denial: Denial) {

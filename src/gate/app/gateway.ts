@@ -118,6 +118,9 @@ const beginExchange = (request: RequestParts, { policy, ports, version, colo, cf
         const whose = !isProved ? 'stranger' : refused ? 'refused' : 'known'
         audit.take(boundedRecord(record), whose)
       }
+      const { used } = decision?.known ?? {}
+      const { status } = answer
+      if (used && status >= 400) ports.replays.note?.(used, { status, requestId })
       const rooms = ports.dropped
       return onceSent(answer, request, { gate: policy?.gate, decision, clientIp, rooms })
     },

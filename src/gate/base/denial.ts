@@ -86,6 +86,8 @@ export interface DenialParams {
   readonly retryAfter?: number
   /** The nonce for the next DPoP proof (RFC 9449 §9). */
   readonly nonce?: string
+  /** The status and the request id of the first request with the same token, where it has failed. */
+  readonly first?: { readonly status: number; readonly requestId: string }
   /** Set where only one call to an MCP server is refused; other calls may still be allowed. */
   readonly ofCall?: true
   /** Set where a forwarded request ended with its token before its answer began, and must not be sent again. */

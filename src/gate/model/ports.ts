@@ -175,6 +175,23 @@ export interface ReplayStore {
   claim(name: string, expires: number): Promise<boolean> | boolean
   /** Whether a name is claimed and not yet dropped. Claims nothing. */
   isClaimed(name: string): Promise<boolean> | boolean
+  /** Records that the request which claimed a name has failed. Must not throw and must not delay an answer. */
+  note?(claim: Claim, failure: Failure): void
+  /** How the request which claimed a name has failed; `undefined` where nothing is known of that. */
+  failureOf?(name: string): Promise<Failure | undefined>
+}
+
+/** The claim of a name, until the name may be dropped. */
+export interface Claim {
+  readonly name: string
+  /** Seconds since the epoch. */
+  readonly expires: number
+}
+
+/** An answer with a status of 400 or more, and the gate's id of its request. */
+export interface Failure {
+  readonly status: number
+  readonly requestId: string
 }
 
 /** The output for decisions. Must not throw and must not delay an answer. */

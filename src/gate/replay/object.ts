@@ -1,7 +1,8 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { Failure } from '../model/ports.ts'
 import { noteSchema } from '../platform/schema.ts'
 
-/** The version of the table. */
+/** The version of the table of claims. An older version of the gate does not know the table of failures. */
 const SCHEMA = 1
 
 const TABLE = `CREATE TABLE IF NOT EXISTS claims (
@@ -9,7 +10,14 @@ const TABLE = `CREATE TABLE IF NOT EXISTS claims (
     expires INTEGER NOT NULL,
     by TEXT NOT NULL
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires);`
+  CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires);
+  CREATE TABLE IF NOT EXISTS failures (
+    name TEXT PRIMARY KEY,
+    expires INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    request_id TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS failures_by_expiry ON failures (expires);`
 
 /**
  * Returns a row with the first claimer. A later claim extends its expiration, so that it is kept as long as any token
@@ -22,8 +30,12 @@ const CLAIM = `INSERT INTO claims (name, expires, by) VALUES (?1, ?2, ?3)
     WHERE claims.expires <= ?4 OR claims.by = excluded.by OR claims.expires < excluded.expires
   RETURNING by`
 
-const DROP = `DELETE FROM claims WHERE name IN
-  (SELECT name FROM claims WHERE expires <= ? LIMIT ?)`
+const dropping = (table: 'claims' | 'failures') => `DELETE FROM ${table} WHERE name IN
+  (SELECT name FROM ${table} WHERE expires <= ? LIMIT ?)`
+const DROPS = [dropping('claims'), dropping('failures')]
+
+const FIRST = `SELECT MIN(expires) AS first FROM
+  (SELECT MIN(expires) AS expires FROM claims UNION ALL SELECT MIN(expires) FROM failures)`
 
 /** Most rows deleted at once, because claims wait meanwhile. */
 const MOST_DROPPED = 10_000
@@ -71,13 +83,33 @@ export class ReplayShard extends DurableObject {
     return found.toArray().length > 0
   }
 
+  /**
+   * Records how the request which claimed a name has failed; the first record stays. The alarm of the claim, which
+   * expires no earlier, drops it.
+   */
+  note(name: string, expires: number, { status, requestId }: Failure): boolean {
+    if (!this.isClaimed(name)) return false
+    const insert = 'INSERT OR IGNORE INTO failures VALUES (?, ?, ?, ?)'
+    return this.ctx.storage.sql.exec(insert, name, expires, status, requestId).rowsWritten > 0
+  }
+
+  /** How the request which claimed a name has failed; `null` where it has not, or no record is left. */
+  failureOf(name: string): Failure | null {
+    const [failure] = this.ctx.storage.sql
+      .exec<{ status: number; requestId: string }>(
+        'SELECT status, request_id AS requestId FROM failures WHERE name = ? AND expires > ?',
+        name,
+        secondsNow(),
+      )
+      .toArray()
+    return failure ?? null
+  }
+
   /** Deletes expired rows, and sets the alarm for the rest. */
   override async alarm(): Promise<void> {
     const { sql } = this.ctx.storage
-    sql.exec(DROP, secondsNow(), MOST_DROPPED)
-    const { first } = sql
-      .exec<{ first: number | null }>('SELECT MIN(expires) AS first FROM claims')
-      .one()
+    for (const drop of DROPS) sql.exec(drop, secondsNow(), MOST_DROPPED)
+    const { first } = sql.exec<{ first: number | null }>(FIRST).one()
     if (first !== null) await this.ctx.storage.setAlarm(dropAt(first))
   }
 }

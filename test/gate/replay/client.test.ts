@@ -3,6 +3,8 @@ import { createReplays, lookingOnly, type ReplaysOptions } from '../../../src/ga
 
 type Answer = boolean | 'fails' | 'hangs' | 'is overloaded'
 
+const FAILURE = { status: 503, requestId: 'request-1' }
+
 /** Objects that behave as they are told, call by call. */
 const objectsOf = (...answers: readonly Answer[]) => {
   const calls: unknown[][] = []
@@ -20,6 +22,11 @@ const objectsOf = (...answers: readonly Answer[]) => {
     getByName: (object: string) => ({
       claim: answering(object, 'claim'),
       isClaimed: answering(object, 'isClaimed'),
+      note: answering(object, 'note'),
+      failureOf: async (...given: unknown[]) => {
+        const isThere = await answering(object, 'failureOf')(...given)
+        return isThere ? FAILURE : null
+      },
     }),
   }
   return { objects, calls }
@@ -64,6 +71,17 @@ describe('a use behind its object', () => {
       await expect(replaysOf({ objects })[call]('name', 9)).rejects.toThrow()
       expect(calls).toHaveLength(asked)
     }
+  })
+
+  it('has a failure, which nobody waits for to be recorded', async () => {
+    const { objects, calls } = objectsOf('fails', 'fails', true, false)
+    const later: Promise<unknown>[] = []
+    const replays = replaysOf({ objects, waitUntil: (work) => void later.push(work) })
+    replays.note?.({ name: 'Name', expires: 9 }, FAILURE)
+    await Promise.all(later)
+    expect(calls).toEqual(Array(2).fill(['N', 'note', 'Name', 9, FAILURE]))
+    expect(await replays.failureOf?.('Name')).toEqual(FAILURE)
+    expect(await replays.failureOf?.('Name')).toBeUndefined()
   })
 
   it('is kept in the jurisdiction, or nowhere', async () => {

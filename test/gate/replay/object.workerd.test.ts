@@ -82,6 +82,39 @@ describe('the object that remembers', () => {
     expect((await stored('expiring')).names).toEqual(['a'])
   })
 
+  it('knows how the request of a claim has failed, as long as the claim counts', async () => {
+    at(0)
+    const shard = shardOf('failing')
+    const [one, two] = [503, 502].map((status) => ({ status, requestId: `request-${status}` }))
+    if (!one || !two) throw new Error('no failures')
+    expect(await shard.note('a', T + 60, one)).toBe(false)
+    await shard.claim('a', T + 60, 'one')
+    expect(await shard.failureOf('a')).toBeNull()
+    expect(await shard.note('a', T + 60, one)).toBe(true)
+    expect(await shard.note('a', T + 60, two)).toBe(false)
+    expect([await shard.failureOf('a'), await shard.failureOf('b')]).toEqual([one, null])
+    at(60)
+    expect(await shard.failureOf('a')).toBeNull()
+    await runDurableObjectAlarm(shard)
+    await runInDurableObject(shard, (_, { storage }) => {
+      expect(storage.sql.exec('SELECT * FROM failures').toArray()).toEqual([])
+    })
+  })
+
+  it('takes over what a version stored that recorded no failures', async () => {
+    at(0)
+    await shardOf('older').claim('a', T + 60, 'one')
+    await runInDurableObject(shardOf('older'), (_, { storage }) => {
+      storage.sql.exec('DROP TABLE failures')
+    })
+    await abortAllDurableObjects()
+    const failure = { status: 503, requestId: 'request-1' }
+    expect(await shardOf('older').claim('a', T + 60, 'two')).toBe(false)
+    expect(await shardOf('older').failureOf('a')).toBeNull()
+    expect(await shardOf('older').note('a', T + 60, failure)).toBe(true)
+    expect(await shardOf('older').failureOf('a')).toEqual(failure)
+  })
+
   it('drops what has expired, in the minute after, and wakes for the rest', async () => {
     at(0)
     const shard = shardOf('dropping')

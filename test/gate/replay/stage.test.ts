@@ -23,9 +23,19 @@ describe('replay', () => {
     [NOW - 4, NOW + 61],
   ])('claims the token for as long as any gate may take it: exp %d', async (expires, until) => {
     const replays = storeOf()
-    expect(await replay.run(needs({}, { expires }), { replays })).toEqual(ok({}))
     const name = await replayName(ISSUER, 'token-1')
+    const used = { name, expires: until }
+    expect(await replay.run(needs({}, { expires }), { replays })).toEqual(ok({ used }))
     expect(replays.claim).toHaveBeenCalledExactlyOnceWith(name, until)
+  })
+
+  it.each([
+    ['rejects', () => Promise.reject(new Error('unreachable'))],
+    ['knows nothing', () => Promise.resolve(undefined)],
+  ])('denies a used token also where the store %s of its request', async (_, failureOf) => {
+    const denied = await replay.run(needs(), { replays: { ...storeOf(true), failureOf } })
+    expect(denied).toMatchObject({ ok: false, reason: { code: 'token_replayed' } })
+    expect(denied).not.toHaveProperty('reason.params')
   })
 
   it.each([undefined, 1, 'yes'])('takes %j for no yes', async (said) => {

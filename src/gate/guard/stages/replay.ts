@@ -4,7 +4,7 @@ import { type CodeOf, denials } from '../../base/denial.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok } from '../../base/result.ts'
 import type { LineFacts } from '../../model/facts.ts'
-import type { ReplayStore } from '../../model/ports.ts'
+import type { Claim, Failure, ReplayStore } from '../../model/ports.ts'
 import type { ProofUse } from '../../model/token.ts'
 import { mayUseProof } from './possession.ts'
 
@@ -39,7 +39,12 @@ export interface ReplayPorts {
   readonly replays: ReplayStore
 }
 
-type Unused = Outcome<object, CodeOf<typeof deny>>
+export interface Used {
+  /** The token's use, to which the gate adds a failure of the request. */
+  readonly used?: Claim
+}
+
+type Unused = Outcome<Used, CodeOf<typeof deny>>
 
 /** What a request uses up: the name in the store, when the store may drop the name, and the codes of the denials. */
 interface Use {
@@ -58,7 +63,7 @@ interface Use {
 export const replay = stage({
   name: 'replay',
   establishes: 'the token was not used before, on a rule with `single_use`, nor the DPoP proof',
-  without: (facts: Pick<Needs, 'route' | 'access'>) =>
+  without: (facts: Pick<Needs, 'route' | 'access'>): Used | undefined =>
     facts.route.singleUse || mayUseProof(facts) ? undefined : {},
   found: ({ route, proof }: Needs) => ({
     ...(route.singleUse && { single_use: true }),
@@ -101,13 +106,29 @@ const recorded = async (
   replays: ReplayStore,
 ): Promise<Unused> => {
   try {
+    const use = { name: await name(), expires }
     const isFirst =
       mode === 'shadow'
-        ? (await replays.isClaimed(await name())) === false
-        : (await replays.claim(await name(), expires)) === true
-    return isFirst ? ok({}) : fail(deny(replayed))
+        ? (await replays.isClaimed(use.name)) === false
+        : (await replays.claim(use.name, expires)) === true
+    const isToken = replayed === 'token_replayed'
+    if (isFirst) return ok(isToken && mode !== 'shadow' ? { used: use } : {})
+    const first = isToken ? await failureOf(use.name, replays) : undefined
+    if (!first) return fail(deny(replayed))
+    const { status, requestId } = first
+    const detail = { first_status: status, first_request_id: requestId }
+    return fail(deny(replayed, detail, { first }))
   } catch (error) {
     return fail(deny(unavailable, { error: String(error) }))
+  }
+}
+
+/** The request is refused in any case, so a store that fails only makes the refusal say less. */
+const failureOf = async (name: string, replays: ReplayStore): Promise<Failure | undefined> => {
+  try {
+    return await replays.failureOf?.(name)
+  } catch {
+    return undefined
   }
 }
 
