@@ -5,6 +5,7 @@ import { denialGroups } from '../../src/command/base/denials.ts'
 import { COMMANDS } from '../../src/command/commands.ts'
 import { METRICS } from '../../src/control/api/metrics.ts'
 import { PROBLEMS } from '../../src/control/audit/health.ts'
+import { DIALECT_DOCS } from '../../src/gate/answer/dialect-docs.ts'
 import { answerRow } from '../../src/gate/base/denial.ts'
 import { GUARD } from '../../src/gate/guard/guard.ts'
 import { type ClaimPath, claimPathText } from '../../src/gate/model/claims.ts'
@@ -121,6 +122,14 @@ const commandTable = (): string =>
     ]),
   )
 
+const dialectTable = (): string =>
+  tableOf(
+    ['client', 'recognized by', 'body of a refusal', 'end of a cut stream'],
+    Object.values(DIALECT_DOCS).map(({ clients, asked, refusal, last }) =>
+      [clients, asked, refusal, last].map(cell),
+    ),
+  )
+
 /** Rows with a name and a meaning. */
 const meaningTable = (what: string, rows: Readonly<Record<string, string>>) => (): string =>
   tableOf(
@@ -144,6 +153,7 @@ const keyTable =
 /** What stands between `<!-- generated: name -->` and `<!-- /generated -->`, by name. */
 const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   denials: denialTables,
+  dialects: dialectTable,
   stages: stageTable,
   profiles: profileTable,
   commands: commandTable,
@@ -164,6 +174,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/commands.md': ['commands'],
+  'docs/agents.md': ['dialects'],
   'docs/audit.md': ['keys-audit'],
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],

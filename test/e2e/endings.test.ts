@@ -235,9 +235,9 @@ describe.concurrent.each(MODELS)('a stream of %s', (...model) => {
 })
 
 it.concurrent.each([
-  ['GET', '/v1/other/chat/completions'],
-  ['POST', '/v1/messages/7'],
-])('another stream of events ends as before: %s %s', async (method, path) => {
+  ['GET', '/v1/events', false],
+  ['POST', '/v1/messages/7', true],
+])('other events end with the code: %s %s', async (method, path, breaks) => {
   hanging(setting, path, SSE, 'data: one\n\n')
   const ends = await endsInTime(async () => {
     const agent = newAgent()
@@ -245,7 +245,7 @@ it.concurrent.each([
     const response = await setting.ask(path, { method, token })
     await revoke(setting, agent)
     const { bytes, error } = await fate(response)
-    expect(error).toBe(false)
+    expect(error).toBe(breaks)
     return bytes.toString().split(/(?<=one\n\n)/)
   })
   expect(ends).toEqual(['data: one\n\n', lastEvent('token_revoked')])

@@ -167,7 +167,7 @@ describe.concurrent('a stream', () => {
     const response = await post(asked, { token: await agent.token() })
     await agent.revoke()
     const text = await response.text()
-    const [, data = ''] = /^: working\n\n\n\nevent: message\ndata: (.*)\n\n$/.exec(text) ?? []
+    const [, data = ''] = /^: working\n\n:\nevent: message\ndata: (.*)\n\n$/.exec(text) ?? []
     expect(JSON.parse(data)).toEqual({
       jsonrpc: '2.0',
       id: 1,

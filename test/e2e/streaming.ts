@@ -32,7 +32,7 @@ export const SSE = { 'content-type': 'text/event-stream; charset=utf-8' }
 
 /** What an event stream ends with. */
 export const lastEvent = (code: string) =>
-  `\n\nevent: edgewarden.closed\ndata: {"code":"${code}"}\n\n`
+  `:\nevent: edgewarden.closed\ndata: {"code":"${code}"}\n\n`
 
 let agents = 0
 /** An agent that nobody has revoked. */

@@ -1,8 +1,8 @@
+import { eventText } from '../../gate/answer/dialects.ts'
 import { createApp } from '../../gate/app/app.ts'
 import { type Admin, answer, type GateEnv } from '../../gate/app/context.ts'
 import { utf8Encode } from '../../gate/base/bytes.ts'
 import type { Dropped, LivePage } from '../../gate/model/audit.ts'
-import { eventText } from '../../gate/relay/streams/stream-last.ts'
 import { limitedToToken } from '../../gate/relay/streams/streams.ts'
 import { gapsOf, LIVE, readBy, USAGE } from './decisions.ts'
 
@@ -56,7 +56,7 @@ async function* eventsOf(
       // Another issuer's gap makes no event.
       if (records.length + gaps.length === 0 && dropped.length > 0) continue
       const texts = [
-        ...gaps.map((gap) => eventText('dropped', gap)),
+        ...gaps.map((gap) => eventText(gap, 'dropped')),
         ...records.map((one) => `id: ${one.position}\ndata: ${one.record}\n\n`),
         `id: ${position}\n\n`,
       ]
@@ -65,7 +65,7 @@ async function* eventsOf(
     }
   } catch (error) {
     c.get('ports').onError('audit', error)
-    yield utf8Encode(eventText('edgewarden.closed', { code: 'audit_unavailable' }))
+    yield utf8Encode(eventText({ code: 'audit_unavailable' }, 'edgewarden.closed'))
   }
 }
 

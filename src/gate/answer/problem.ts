@@ -17,6 +17,16 @@ export interface ProblemContext {
   readonly limited?: Limited | undefined
   /** The operation, once it is known. */
   readonly operation?: Operation | undefined
+  /** The form of the body; by default it is the problem. */
+  readonly formOf?: ((problem: object) => Refused) | undefined
+}
+
+/** The body of a refusal in another form than a problem, and another status, if there is one. */
+export interface Refused {
+  readonly body: string | Uint8Array<ArrayBuffer>
+  /** Content-Type. */
+  readonly type: string
+  readonly status?: number
 }
 
 /**
@@ -26,13 +36,12 @@ export interface ProblemContext {
  */
 export function problem(
   denial: Denial,
-  { requestId, method, route, docs = DENIAL_DOCS, limited }: ProblemContext,
+  { requestId, method, route, docs = DENIAL_DOCS, limited, formOf = asProblem }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
 ): Response {
   const row = answerRow(denial.answer)
   const { allow, nonce, retryAfter = row.retryAfter } = denial.params ?? {}
   const headers = new Headers({
-    'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
     'X-Request-Id': requestId,
   })
@@ -42,7 +51,11 @@ export function problem(
   if (nonce !== undefined) headers.set('DPoP-Nonce', nonce)
   if (allow) headers.set('Allow', allow.join(', '))
   for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
-  const body = {
+  const {
+    body,
+    type,
+    status = row.status,
+  } = formOf({
     type: `${docs}#${denial.code}`,
     title: denial.summary,
     status: row.status,
@@ -53,12 +66,15 @@ export function problem(
     request_id: requestId,
     hint: denial.hint,
     ...extra,
-  }
-  return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
-    status: row.status,
-    headers,
   })
+  headers.set('Content-Type', type)
+  return new Response(method === 'HEAD' ? null : body, { status, headers })
 }
+
+const asProblem = (problem: object): Refused => ({
+  body: JSON.stringify(problem),
+  type: 'application/problem+json',
+})
 
 /**
  * The text that clients show: what is wrong, the scopes that are missing or how the first request has failed, what to

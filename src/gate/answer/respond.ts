@@ -2,12 +2,13 @@ import type { Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
 import { type Decision, type Facts, refusalOf } from '../guard/guard.ts'
 import type { Policy } from '../model/policy.ts'
+import { refusalFor } from './dialects.ts'
 import { mcpRefusal } from './mcp-refusal.ts'
 import { problem } from './problem.ts'
 
 /**
- * The answer to a refusal: problem details (RFC 9457) with the challenge, or a JSON-RPC error for a
- * request to an MCP server. `extra`: see {@link problem}.
+ * The answer to a refusal: problem details (RFC 9457) with the challenge, a JSON-RPC error for a
+ * request to an MCP server, or the form of another dialect. `extra`: see {@link problem}.
  */
 export function answerRefusal(
   request: RequestHead,
@@ -21,8 +22,8 @@ export function answerRefusal(
   const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
   const docs = policy?.gate.denialDocs
   const context = { requestId, method, route, operation, docs, limited }
-  const answer = problem(denial, context, extra)
-  return route?.mcp ? mcpRefusal(answer, denial, route.mcp, context) : answer
+  if (route?.mcp) return mcpRefusal(problem(denial, context, extra), denial, route.mcp, context)
+  return problem(denial, { ...context, formOf: refusalFor(request, denial) }, extra)
 }
 
 /**

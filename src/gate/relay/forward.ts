@@ -1,3 +1,4 @@
+import { isEventStream } from '../answer/dialects.ts'
 import { chainDenials } from '../base/chain.ts'
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
@@ -11,7 +12,6 @@ import { partsOf, pathAtOrigin } from '../model/well-known.ts'
 import { assertionFor, UNSIGNED } from './assertion.ts'
 import { forwardDenials as deny, type Outbound, type Send } from './origin/send.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
-import { isEventStream } from './streams/stream-last.ts'
 import type { Socket } from './streams/stream-socket.ts'
 import {
   abortWith,

@@ -3,7 +3,7 @@ import { LIMITS } from '../../base/limits.ts'
 import type { HeaderReader, RequestParts } from '../../base/request.ts'
 import type { Decision, Passed } from '../../guard/guard.ts'
 import { type Edit, remade } from '../origin/headers.ts'
-import { isEventStream, isLines, lastOf } from './stream-last.ts'
+import { lastOf } from './stream-last.ts'
 import { IS_NATIVE, type Pipe, piped, pumped, resumed, start } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
 import { watch } from './stream-watch.ts'
@@ -21,7 +21,7 @@ export interface StreamContext {
   readonly openRequests?: (() => readonly (string | number)[]) | undefined
 }
 
-type Asked = Pick<RequestParts, 'method' | 'headers' | 'body'>
+type Asked = Pick<RequestParts, 'method' | 'url' | 'headers' | 'body'>
 
 /**
  * Ends an answer with its token: expired, revoked, or its status could not be checked (see
@@ -50,27 +50,21 @@ export function limitedToToken(
   const { body } = response
   if (!body) return response
   const isEncoded = encodingOf(headers) !== undefined
-  const { address } = decision.known
-  const takesLast = length === undefined && !isEncoded
+  const last =
+    length === undefined && !isEncoded ? lastOf({ request, headers, openRequests }) : undefined
   const edits: readonly Edit[] = isFramed ? [] : [['content-length']]
   const watched = ({ readable, over, cut }: Pipe): Response => {
     const { known, ports, onLate } = decision
     decision.isOpen = true
-    const stop = watch(
-      known,
-      ports,
-      (ending) =>
-        cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
-      {
-        // An MCP client opens an idle stream again. By then the client should have its next token; two requests at the
-        // same time could make it get two tokens.
-        mayFinish: (since) =>
-          openRequests?.().length === 0
-            ? since < finishWithin * (1000 / 2)
-            : isReceived(request, decision),
-        onLate,
-      },
-    )
+    const stop = watch(known, ports, (ending) => cut(last?.(ending)), {
+      // An MCP client opens an idle stream again. By then the client should have its next token; two requests at the
+      // same time could make it get two tokens.
+      mayFinish: (since) =>
+        openRequests?.().length === 0
+          ? since < finishWithin * (1000 / 2)
+          : isReceived(request, decision),
+      onLate,
+    })
     void over.then(stop).then(decision.leave)
     return remade(response, readable, edits)
   }
@@ -79,9 +73,7 @@ export function limitedToToken(
     return watched(pumped(body, isEncoded && !isFetched ? undefined : length))
   }
   const isPiped = length !== undefined || !IS_NATIVE || onRevocation === 'end-streams'
-  if (isPiped || (takesLast && (isEventStream(headers) || isLines(headers)))) {
-    return watched(piped(body, length))
-  }
+  if (isPiped || last) return watched(piped(body, length))
   return start(body).then(({ chunks, rest }) =>
     rest ? watched(resumed(body, { chunks, rest })) : remade(response, joined(chunks), edits),
   )

@@ -1,0 +1,245 @@
+import { utf8Encode } from '../base/bytes.ts'
+import { answerRow, type Denial } from '../base/denial.ts'
+import { type HeaderReader, type RequestHead, readAddress } from '../base/request.ts'
+import { errorOf, messageOf, type Refused } from './problem.ts'
+
+/** What a row reads of a request to recognize its clients. */
+interface Asked {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  /** A header, or an empty text. */
+  readonly header: (name: string) => string
+}
+
+/** What the clients of one API are told, in the form on which they throw. */
+interface Dialect {
+  readonly isOf: (asked: Asked) => boolean
+  /** The body of a refusal; absent: the problem as it is. */
+  readonly refusal?: (denial: Denial, problem: object, asked: Asked) => Refused
+  /** The Content-Type of streams that can end in this form. */
+  readonly streams?: RegExp
+  /** The last of a cut stream. The stream may be cut within an event, line or message. */
+  readonly last?: (denial: Denial) => string | Uint8Array<ArrayBuffer>
+  /** Whether an error follows it, so that the stream never looks complete. */
+  readonly breaks?: boolean
+}
+
+const EVENTS = /^\s*text\/event-stream\s*(?:;|$)/i
+const LINES = /^\s*application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines)\s*(?:;|$)/i
+const GRPC_WEB = /^\s*application\/grpc-web(?!-text)/i
+const GRPC_WEB_TEXT = /^\s*application\/grpc-web-text/i
+const CONNECT_STREAM = /^\s*(application\/connect\+(?:json|proto))/i
+/** Paths of OpenAI that answer with events, and those of runs of assistants. */
+const OPENAI_PATH =
+  /\/(?:completions|images\/(?:generations|edits)|audio\/(?:speech|transcriptions))$/
+const RUNS_PATH = /\/threads\/(?:[^/]+\/)?runs(?:\/[^/]+\/submit_tool_outputs)?$/
+const GRAPHQL = 'application/graphql-response+json'
+
+/** A server-sent event. */
+export function eventText(data: object, name?: string): string {
+  return `${name === undefined ? '' : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`
+}
+
+/**
+ * A last event. The comment in front ends a line that was cut. It begins no message, while a blank
+ * line does for some clients.
+ */
+export function lastEvent(data: object, name?: string): string {
+  return `:\n${eventText(data, name)}`
+}
+
+/** Whether an answer is a stream of server-sent events, by its Content-Type. */
+export function isEventStream(headers: HeaderReader): boolean {
+  return EVENTS.test(headers.get('content-type') ?? '')
+}
+
+const json = (body: object, type = 'application/json'): Refused => ({
+  body: JSON.stringify(body),
+  type,
+})
+
+/** Number and name of a gRPC status by HTTP status. Clients retry `unavailable`, and not the others. */
+const RPC: Readonly<Record<number, readonly [number, string]>> = {
+  400: [3, 'invalid_argument'],
+  401: [16, 'unauthenticated'],
+  403: [7, 'permission_denied'],
+  404: [5, 'not_found'],
+  429: [8, 'resource_exhausted'],
+}
+const rpcStatus = ({ answer }: Denial): readonly [number, string] => {
+  const { status } = answerRow(answer)
+  return RPC[status] ?? (status < 500 ? [9, 'failed_precondition'] : [14, 'unavailable'])
+}
+
+/** `google.rpc.Status` as JSON. */
+const googleError = (denial: Denial) => ({
+  code: answerRow(denial.answer).status,
+  message: messageOf(denial),
+  status: rpcStatus(denial)[1].toUpperCase(),
+  details: [],
+})
+
+const connectError = (denial: Denial) => ({
+  code: rpcStatus(denial)[1],
+  message: messageOf(denial),
+})
+
+/** A frame of gRPC-web, or an envelope of Connect. */
+const frame = (flags: number, text: string): Uint8Array<ArrayBuffer> => {
+  const content = utf8Encode(text)
+  const bytes = new Uint8Array(5 + content.length)
+  new DataView(bytes.buffer).setUint32(1, content.length)
+  bytes[0] = flags
+  bytes.set(content, 5)
+  return bytes
+}
+
+const trailers = (denial: Denial): Uint8Array<ArrayBuffer> =>
+  frame(
+    0x80,
+    `grpc-status: ${rpcStatus(denial)[0]}\r\ngrpc-message: ${encodeURIComponent(messageOf(denial))}\r\n`,
+  )
+
+const trailersText = (denial: Denial): string => btoa(String.fromCharCode(...trailers(denial)))
+
+const endOfStream = (denial: Denial): Uint8Array<ArrayBuffer> =>
+  frame(2, JSON.stringify({ error: connectError(denial) }))
+
+/** Both protocols tell the status of a call in the body of a 200. */
+const called = (body: Refused['body'], type: string): Refused => ({ body, type, status: 200 })
+
+const googleRefusal = (denial: Denial, problem: object): Refused =>
+  json({ ...problem, error: googleError(denial) })
+
+/** GraphQL over HTTP allows no members beside `errors`. */
+const graphqlErrors = (denial: Denial, extensions: object) => ({
+  errors: [{ message: messageOf(denial), extensions }],
+})
+
+const openaiError = (denial: Denial) => ({ error: errorOf(denial) })
+
+/** The dialects. The first one counts that is of the request, and, for a stream, of its Content-Type. */
+export const DIALECTS = {
+  grpcWeb: {
+    isOf: ({ header }) => GRPC_WEB.test(header('content-type')),
+    refusal: (denial) => called(trailers(denial), 'application/grpc-web+proto'),
+    streams: GRPC_WEB,
+    last: trailers,
+  },
+  grpcWebText: {
+    isOf: ({ header }) => GRPC_WEB_TEXT.test(header('content-type')),
+    refusal: (denial) => called(trailersText(denial), 'application/grpc-web-text+proto'),
+    streams: GRPC_WEB_TEXT,
+    last: trailersText,
+  },
+  connectStream: {
+    isOf: ({ header }) => CONNECT_STREAM.test(header('content-type')),
+    refusal: (denial, _problem, { header }) =>
+      called(endOfStream(denial), CONNECT_STREAM.exec(header('content-type'))?.[1] ?? ''),
+    streams: CONNECT_STREAM,
+    last: endOfStream,
+  },
+  connect: {
+    isOf: ({ query, header }) =>
+      header('connect-protocol-version') !== '' || /[?&]connect=v1(?:&|$)/.test(query),
+    refusal: (denial, problem) => json({ ...problem, ...connectError(denial) }),
+  },
+  graphql: {
+    isOf: ({ path, header }) => path.endsWith('/graphql') || header('accept').includes(GRAPHQL),
+    refusal: (denial, problem, { header }) =>
+      json(
+        graphqlErrors(denial, problem),
+        header('accept').includes(GRAPHQL) ? GRAPHQL : 'application/json',
+      ),
+    streams: EVENTS,
+    last: (denial) =>
+      `${lastEvent(graphqlErrors(denial, { code: denial.code }), 'next')}event: complete\ndata:\n\n`,
+  },
+  a2a: {
+    isOf: ({ path }) =>
+      /\/message:(?:send|stream)$|\/tasks\/[^/]+:(?:cancel|subscribe)$/.test(path),
+    refusal: googleRefusal,
+    streams: EVENTS,
+    last: (denial) => lastEvent({ error: googleError(denial) }, 'error'),
+  },
+  anthropic: {
+    isOf: ({ path, header }) => /\/v1\/messages$/.test(path) || header('anthropic-version') !== '',
+    refusal: (_denial, problem) => json({ ...problem, type: 'error' }),
+    streams: EVENTS,
+    last: (denial) => lastEvent({ type: 'error', ...openaiError(denial) }, 'error'),
+  },
+  gemini: {
+    isOf: ({ path, header }) =>
+      /:(?:\w*Contents?|countTokens)$/.test(path) || header('x-goog-api-client') !== '',
+    refusal: googleRefusal,
+    streams: EVENTS,
+    // @google/genai does not read an event that begins with a comment.
+    last: (denial) => `\n\n${eventText({ error: googleError(denial) })}`,
+  },
+  responses: {
+    isOf: ({ path }) => /\/responses(?:\/[^/]+)?$/.test(path),
+    streams: EVENTS,
+    last: (denial) =>
+      lastEvent({ type: 'error', sequence_number: 0, ...openaiError(denial) }, 'error'),
+  },
+  openai: {
+    isOf: ({ path }) => OPENAI_PATH.test(path) || RUNS_PATH.test(path),
+    streams: EVENTS,
+    last: (denial) => lastEvent(openaiError(denial)),
+  },
+  ollama: {
+    isOf: ({ header }) => /^ollama\b/i.test(header('user-agent')),
+    refusal: (denial, problem) => json({ ...problem, error: messageOf(denial) }),
+    streams: LINES,
+    last: (denial) => `${JSON.stringify({ error: messageOf(denial) })}\n`,
+    breaks: true,
+  },
+  lines: {
+    isOf: () => true,
+    streams: LINES,
+    last: (denial) => `\n${JSON.stringify(openaiError(denial))}\n`,
+    breaks: true,
+  },
+  otherPost: {
+    isOf: ({ method }) => method === 'POST',
+    streams: EVENTS,
+    last: ({ code }) => lastEvent({ code }, 'edgewarden.closed'),
+    breaks: true,
+  },
+  other: {
+    isOf: () => true,
+    streams: EVENTS,
+    last: ({ code }) => lastEvent({ code }, 'edgewarden.closed'),
+  },
+} as const satisfies Readonly<Record<string, Dialect>>
+
+const ROWS: readonly Dialect[] = Object.values(DIALECTS)
+
+const askedBy = (request: RequestHead): Asked => {
+  const address = readAddress(request)
+  return {
+    method: request.method,
+    path: address.ok ? address.value.path : '',
+    query: address.ok ? address.value.query : '',
+    header: (name) => request.headers.get(name) ?? '',
+  }
+}
+
+/** The form of a refusal for the client that sent a request; `undefined`: the problem as it is. */
+export function refusalFor(
+  request: RequestHead,
+  denial: Denial,
+): ((problem: object) => Refused) | undefined {
+  const asked = askedBy(request)
+  const { refusal } = ROWS.find(({ isOf }) => isOf(asked)) ?? {}
+  return refusal && ((problem) => refusal(denial, problem, asked))
+}
+
+/** How a stream of this Content-Type ends for the client that sent a request; `undefined`: it breaks off. */
+export function endingFor(request: RequestHead, type: string): Ending | undefined {
+  const asked = askedBy(request)
+  return ROWS.find((row): row is Ending => row.streams?.test(type) === true && row.isOf(asked))
+}
+
+type Ending = Dialect & Required<Pick<Dialect, 'last'>>
