@@ -81,7 +81,9 @@ const a2a = async (Factory, url, token) => {
     })
   const transport = await new Factory({ fetchImpl }).create(url, {})
   const message = { messageId: '1', role: 1, parts: [] }
-  return drained(transport.sendMessageStream({ message }, {}))
+  return drained(
+    transport.sendMessageStream({ message }, { serviceParameters: { 'A2A-Version': '1.0' } }),
+  )
 }
 
 const hello = { model: 'm', contents: 'Hello' }

@@ -18,6 +18,11 @@ const LINES = 'application/x-ndjson'
 const EVENTS = SSE['content-type']
 const GRAPHQL = 'application/graphql-response+json'
 
+/** The error of JSON-RPC. */
+const RPC_ERROR = (message: unknown, code = 'token_revoked') => ({
+  ...{ code: -32000, message, data: { code } },
+})
+
 const data = (body: object) => `data: ${JSON.stringify(body)}\n\n`
 /** Flags, length and text. */
 const frame = (flags: number, text: string) => {
@@ -36,6 +41,8 @@ interface Case {
   /** The Content-Type of the stream, and what it ends with; absent: it breaks off. */
   readonly stream: string
   readonly last?: string
+  /** What the origin has sent until then. */
+  readonly begin?: string
   readonly breaks?: boolean
 }
 
@@ -84,6 +91,21 @@ const ENDINGS: Readonly<Record<keyof typeof DIALECTS, readonly Case[]>> = {
     path,
     stream: EVENTS,
     last: `:\nevent: error\n${data({ error: RPC_STATUS })}`,
+  })),
+  a2aRpc: [
+    { id: 7, begin: 'data: {"jsonrpc":"2.0","id":7,"result":{}}\n\n' },
+    { id: 'a-b', begin: `data: { "id": "a-b", "result": { "text": "${'x'.repeat(2_000)}"} }\n\n` },
+    // An id that cannot be read.
+    { id: null, begin: 'data: {"jsonrpc":"2.0","id":007}\n\n' },
+    { id: null, begin: 'data: {"jsonrpc":"2.0","id":"\t"}\n\n' },
+    { id: null, begin: 'data: {"jsonrpc":"2.0","id":"a\\"}\n\n' },
+    { id: null, begin: `:${' '.repeat(1_024)}\ndata: {"jsonrpc":"2.0","id":7,"result":{}}\n\n` },
+  ].map(({ id, begin }, i) => ({
+    path: `/v1/agent/${i}`,
+    headers: { 'a2a-version': '1.0' },
+    stream: EVENTS,
+    begin,
+    last: `:\n${data({ jsonrpc: '2.0', id, error: RPC_ERROR(MESSAGE) })}`,
   })),
   anthropic: [
     { path: '/v1/any/v1/messages' },
@@ -171,7 +193,7 @@ const ended = async (one: Case, begin: string, tries = 4): Promise<Response> => 
 
 describe.concurrent.each(Object.entries(ENDINGS))('a stream of the row %s', (_row, cases) => {
   it.each(cases)('ends in its form: $path', async (one) => {
-    const begin = 'what was sent\n\n'
+    const { begin = 'what was sent\n\n' } = one
     const response = await ended(one, begin)
     const text = Buffer.from(await response.arrayBuffer()).toString('latin1')
     expect([text, response.headers.get('x-error')]).toEqual([
@@ -239,6 +261,11 @@ const REFUSALS: readonly (readonly [Omit<Case, 'stream'>, string, object])[] = [
     { method: 'GET', path: '/v1/kit.Agents/Get?encoding=json&connect=v1' },
     'application/json',
     { ...PROBLEM, code: 'unauthenticated', message: MISSING },
+  ],
+  [
+    { path: '/v1/agent', headers: { 'a2a-version': '1.0' } },
+    'application/json',
+    { ...PROBLEM, jsonrpc: '2.0', id: null, error: RPC_ERROR(MISSING, 'credential_missing') },
   ],
   [{ path: '/v1/graphql' }, 'application/json', GRAPHQL_ERRORS],
   [

@@ -53,6 +53,12 @@ export const DIALECT_DOCS: Readonly<Record<keyof typeof DIALECTS, DialectDocs>> 
     refusal: '`error` has `code` (the HTTP status), `message`, `status`',
     last: 'an event `error` with the same `error`',
   },
+  a2aRpc: {
+    clients: 'A2A over JSON-RPC',
+    asked: 'a POST with the header `A2A-Version`',
+    refusal: '`jsonrpc`, and `error` with the code -32000 and `data.code`',
+    last: 'the same `error` as an event, with the id of the first event',
+  },
   anthropic: {
     clients: 'Anthropic',
     asked: 'a path that ends in `/v1/messages`, or the header `anthropic-version`',

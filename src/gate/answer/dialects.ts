@@ -19,11 +19,18 @@ interface Dialect {
   readonly refusal?: (denial: Denial, problem: object, asked: Asked) => Refused
   /** The Content-Type of streams that can end in this form. */
   readonly streams?: RegExp
-  /** The last of a cut stream. The stream may be cut within an event, line or message. */
-  readonly last?: (denial: Denial) => string | Uint8Array<ArrayBuffer>
+  /**
+   * The last of a cut stream. The stream may be cut within an event, line or message. `beginning`: its first
+   * {@link BEGINNING} bytes, if the row `needsBeginning`.
+   */
+  readonly last?: (denial: Denial, beginning: string) => string | Uint8Array<ArrayBuffer>
+  readonly needsBeginning?: boolean
   /** Whether an error follows it, so that the stream never looks complete. */
   readonly breaks?: boolean
 }
+
+/** Bytes of a stream that a row can read. */
+export const BEGINNING = 1024
 
 const EVENTS = /^\s*text\/event-stream\s*(?:;|$)/i
 const LINES = /^\s*application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines)\s*(?:;|$)/i
@@ -117,6 +124,17 @@ const graphqlErrors = (denial: Denial, extensions: object) => ({
   errors: [{ message: messageOf(denial), extensions }],
 })
 
+/** Clients of A2A give the codes from -32001 to -32009 a meaning of their own. */
+const rpcError = (denial: Denial, id: unknown) => ({
+  jsonrpc: '2.0',
+  id,
+  error: { code: -32000, message: messageOf(denial), data: { code: denial.code } },
+})
+
+/** The id of the response in a first event, where it is JSON without escapes. */
+const RPC_ID =
+  /^data:\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*("[\w.:-]*"|0|[1-9]\d{0,15})\s*[,}]/m
+
 const openaiError = (denial: Denial) => ({ error: errorOf(denial) })
 
 /** The dialects. The first one counts that is of the request, and, for a stream, of its Content-Type. */
@@ -162,6 +180,14 @@ export const DIALECTS = {
     refusal: googleRefusal,
     streams: EVENTS,
     last: (denial) => lastEvent({ error: googleError(denial) }, 'error'),
+  },
+  a2aRpc: {
+    isOf: ({ method, header }) => method === 'POST' && header('a2a-version') !== '',
+    refusal: (denial, problem) => json({ ...problem, ...rpcError(denial, null) }),
+    streams: EVENTS,
+    last: (denial, beginning) =>
+      lastEvent(rpcError(denial, JSON.parse(RPC_ID.exec(beginning)?.[1] ?? 'null'))),
+    needsBeginning: true,
   },
   anthropic: {
     isOf: ({ path, header }) => /\/v1\/messages$/.test(path) || header('anthropic-version') !== '',

@@ -56,7 +56,7 @@ export function limitedToToken(
   const watched = ({ readable, over, cut }: Pipe): Response => {
     const { known, ports, onLate } = decision
     decision.isOpen = true
-    const stop = watch(known, ports, (ending) => cut(last?.(ending)), {
+    const stop = watch(known, ports, (ending) => cut(last?.last(ending)), {
       // An MCP client opens an idle stream again. By then the client should have its next token; two requests at the
       // same time could make it get two tokens.
       mayFinish: (since) =>
@@ -69,8 +69,9 @@ export function limitedToToken(
     return remade(response, readable, edits)
   }
   // workerd's pipe cannot cut a script's body while it waits, nor read from another pipe.
-  if (secrets.length > 0 || !isFetched) {
-    return watched(pumped(body, isEncoded && !isFetched ? undefined : length))
+  if (secrets.length > 0 || !isFetched || last?.tap) {
+    const source = last?.tap ? body.pipeThrough(last.tap) : body
+    return watched(pumped(source, isEncoded && !isFetched ? undefined : length))
   }
   const isPiped = length !== undefined || !IS_NATIVE || onRevocation === 'end-streams'
   if (isPiped || last) return watched(piped(body, length))
