@@ -181,6 +181,11 @@ export const ENTRIES: readonly Entry[] = [
     send: (text) => ({ url: `${RESOURCE}/docs/${text}` }),
   },
   {
+    name: 'the path of a dialect',
+    tokens: ['/tasks/', '/threads/', '/runs', '/responses/', ':', 'a', 'Content', '/v1/messages'],
+    send: (text) => ({ url: `${RESOURCE}/docs${text}` }),
+  },
+  {
     name: "the path of the gate's endpoints",
     tokens: PATH,
     around: READ_OTHERWISE,
@@ -477,6 +482,22 @@ export const ENTRIES: readonly Entry[] = [
       }),
     ),
   ),
+  {
+    name: 'a stream to a client of A2A',
+    tokens: EVENTS,
+    isLong: true,
+    around: [
+      ['', ''],
+      ['data: {"jsonrpc":"2.0","id":"', '"}'],
+    ],
+    send: (text, { tokenWith }) => ({
+      url: `${RESOURCE}/teams/red/x`,
+      method: 'POST',
+      headers: { ...bearer(tokenWith()), 'a2a-version': '1.0' },
+      body: 'x',
+      answer: { headers: { 'content-type': 'text/event-stream' }, body: text },
+    }),
+  },
   {
     name: 'an answer in which a secret is masked',
     tokens: ['a', '/', '+', '%2f', '\\u002f', 'a/secret', '&#', '=', '\n', 'YS9zZWNyZXQ'],
