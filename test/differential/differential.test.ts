@@ -9,17 +9,17 @@ it('the gate and the second implementation say the same, and jose takes each tok
   const passed: Parameters<Count>[0][] = []
   const { disagreements, coverage } = await run({
     seed: 1,
-    decisions: 2_500,
+    decisions: 1_000,
     count(decision) {
       const { outcome, code, issuer } = decision.said
       if (outcome === 'forwarded' && code === undefined && issuer) passed.push(decision)
     },
   })
   expect(disagreements).toEqual([])
-  expect(coverage.decisions).toBeGreaterThanOrEqual(2_500)
+  expect(coverage.decisions).toBeGreaterThanOrEqual(1_000)
   // Of those that pass there are enough.
-  expect(coverage.said.get('forwarded')).toBeGreaterThan(300)
-  expect(passed.length).toBeGreaterThan(200)
+  expect(coverage.said.get('forwarded')).toBeGreaterThan(120)
+  expect(passed.length).toBeGreaterThan(80)
   for (const { vars, sent } of passed) {
     const { token = '', request } = sent
     const isEncrypted = token.split('.').length === 5

@@ -93,6 +93,8 @@ describe('requests in progress', () => {
     expect(refused.headers.get('retry-after')).toBe('1')
     expect(refused.headers.get('www-authenticate')).toBeNull()
     expect(await outcome(refused)).toEqual(EXCEEDED)
+    // Another rule with the same number counts its own.
+    expect((await ask({ ...at, path: path.replace('alone', 'slow') })).status).toBe(200)
     answer.end('done')
     await isFree(at)
   })
