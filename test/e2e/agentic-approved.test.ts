@@ -8,6 +8,7 @@ import { createProofKey, type ProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
+import { clocked, gather } from './keys-setting.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 import { endsInTime, fate, hanging, lastEvent, SSE } from './streaming.ts'
 
@@ -43,7 +44,7 @@ beforeAll(async () => {
   const same = { routes: ROUTES, more: MORE }
   setting = await startSetting({
     ...same,
-    durableObjects: WITH_AUDIT,
+    ...(await clocked(WITH_AUDIT)),
     issuer,
     beside: [
       { ...same, issuer, gate: BOUNDED, durableObjects: WITH_AUDIT },
@@ -51,6 +52,7 @@ beforeAll(async () => {
     ],
   })
   ;[late, telling] = setting.gate.beside
+  await gather(setting.gate, 'soon')
 })
 afterAll(async () => {
   await setting?.close()

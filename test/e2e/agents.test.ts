@@ -4,6 +4,7 @@ import { createProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Members } from '../kit/signing.ts'
+import { clocked, gather } from './keys-setting.ts'
 import { learned, sightingOf } from './learned.ts'
 import { askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 import { BOUND, endsInTime, fate, hanging, lastEvent, SSE } from './streaming.ts'
@@ -24,7 +25,7 @@ let setting: Setting
 let other: Gate
 beforeAll(async () => {
   setting = await startSetting({
-    durableObjects: WITH_AUDIT,
+    ...(await clocked(WITH_AUDIT)),
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     routes: ROUTES,
     beside: [
@@ -35,6 +36,7 @@ beforeAll(async () => {
     ],
   })
   other = setting.gate.beside[0] as Gate
+  await gather(setting.gate, 'soon')
 })
 afterAll(() => setting.close())
 
@@ -373,7 +375,7 @@ describe('administrators of one issuer', () => {
 
   it('read and judge alerts about agents of that issuer only', async () => {
     const beta = { gate: world.gate, issuer: world.beta }
-    await learned(beta, AGENT, 'all')
+    await learned(beta, AGENT, 'all', { days: 15 })
     const odd = { uses: [JSON.stringify(['DELETE /x'])] }
     const rule = { name: 'all', signals: ['new_use'], action: 'alert', duration: 1, atMost: 0 }
     await world.gate.call(

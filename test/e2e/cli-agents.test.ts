@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { folder, inFolder, runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
+import { clocked, gather } from './keys-setting.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const directory = await folder()
@@ -14,7 +15,7 @@ beforeAll(async () => {
   const { stdout } = await runHere(['keygen', '--operator', '--issuer', 'ops'])
   const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
   setting = await startSetting({
-    durableObjects: WITH_AUDIT,
+    ...(await clocked(WITH_AUDIT)),
     issuer: { agent_prefix: 'acme/' },
     routes: [
       { match: 'GET /v1/files/{id}', scopes: ['files:read'] },
@@ -27,6 +28,7 @@ beforeAll(async () => {
     ],
     more: { ISSUERS_OPS: vars.ISSUERS },
   })
+  await gather(setting.gate, 'soon')
 })
 afterAll(() => setting.close())
 

@@ -46,6 +46,10 @@ export const hang = (gate: Gate, method?: string) => gate.call('CLOCK', 'clock',
 /** Has it give up in a tenth of the time. */
 export const makeHasty = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch', 0.1)
 
+/** Has its objects gather records and sightings for a moment only, so that no test waits for that, or as long as usual. */
+export const gather = (gate: Gate, how: 'soon' | 'as usual') =>
+  gate.call('CLOCK', 'clock', 'gather', how === 'soon')
+
 /** An answer as a test compares it. */
 export type Outcome = Awaited<ReturnType<typeof outcome>>
 

@@ -2,8 +2,10 @@ import type { Setting } from './setting.ts'
 
 const HOUR = 3_600_000
 
-/** What an agent did in five weeks. */
+/** What an agent did in the last weeks. */
 interface Past {
+  /** Every signal learns for two weeks at most; five weeks unless given. */
+  readonly days?: number
   readonly rule?: string
   /** The requests of each minute of an hour in which it sends some. */
   readonly minutes?: Readonly<Record<number, number>>
@@ -13,15 +15,15 @@ interface Past {
   readonly more?: object
 }
 
-/** Five weeks in which an agent calls one rule, as the audit tells the registry. */
+/** Weeks in which an agent calls one rule, as the audit tells the registry. */
 export async function learned(
   setting: Pick<Setting, 'gate' | 'issuer'>,
   agent: string,
   watch: string,
-  { rule = 'GET /v1/{name}', minutes = { 0: 3 }, works = () => true, more }: Past = {},
+  { days = 35, rule = 'GET /v1/{name}', minutes = { 0: 3 }, works = () => true, more }: Past = {},
 ): Promise<void> {
   const now = Math.floor(Date.now() / HOUR) * HOUR
-  const hours = Array.from({ length: 35 * 24 }, (_, i) => now - (35 * 24 - i) * HOUR)
+  const hours = Array.from({ length: days * 24 }, (_, i) => now - (days * 24 - i) * HOUR)
   const sightings = hours
     .filter((hour) => works((hour / HOUR) % 24))
     .flatMap((hour) =>

@@ -18,7 +18,7 @@ export const THROTTLED = 'throttled-agent'
  * read what it answers to `lookups` and `pulls` and hands over in `pages`. `TroubledReplays` is what
  * remembers tokens, and does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
  * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
- * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers.
+ * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers. It also has the objects gather records and sightings for a moment only.
  * The classes whose names begin with `Malformed` are the real ones, but for the method that `Clock` names, which gives
  * the answer that it was told, or none while it `hang`s; `$undefined` and `$NaN` stand for what JSON does not have.
  */
@@ -45,6 +45,9 @@ const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
 export class Clock extends Base__ {
   async forward(ms) { clock__.ahead += ms }
   async stretch(times) { clock__.stretch = times }
+  async gather(soon) {
+    for (const one of clock__.gathers) one.ms = soon ? 20 : one.usual
+  }
   async change(vars) { clock__.vars = vars; clock__.env = undefined }
   async hang(hanging) { malform__.hanging = hanging }
   async malform(method, answer) { Object.assign(malform__, { method, answer: revived__(answer) }) }
@@ -182,11 +185,18 @@ type Real = Readonly<Record<(typeof REAL)[number], string>>
 
 /** What the Worker tells the time by, before any of its own code runs. */
 const CLOCK = `
-const clock__ = { ahead: 0, stretch: 1, now: Date.now, setTimeout }
+const clock__ = { ahead: 0, stretch: 1, now: Date.now, setTimeout, gathers: [] }
+const gather__ = (one) => {
+  clock__.gathers.push(Object.assign(one, { usual: one.ms }))
+  return one
+}
 Date.now = () => clock__.now.call(Date) + clock__.ahead
 globalThis.setTimeout = (run, ms = 0, ...given) =>
   clock__.setTimeout.call(globalThis, run, ms * clock__.stretch, ...given)
 `
+
+/** `FEED` and `GATHER` of src/control/, as the build writes them: for how long sightings and records are gathered. */
+const GATHERS = ['={ms:3e3,callMs:5e3}', '={ms:250}'] as const
 
 let shared: ReturnType<typeof withShards> | undefined
 
@@ -210,7 +220,12 @@ export async function withShards(
   }
   const real = Object.fromEntries(REAL.map((name) => [name, realName(name)])) as Real
   const worker = realName('default')
-  const exporting = code.replace(`${worker} as default`, 'changing__ as default')
+  const gathering = GATHERS.reduce((text, written) => {
+    const [before = '', behind, ...more] = text.split(written)
+    if (behind === undefined || more.length > 0) throw new Error(`the Worker has no ${written}`)
+    return `${before}=gather__(${written.slice(1)})${behind}`
+  }, code)
+  const exporting = gathering.replace(`${worker} as default`, 'changing__ as default')
   await writeFile(path, CLOCK + exporting + classes(real, worker))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

@@ -4,6 +4,7 @@ import { agenticClaims, checksumOf, type RegisteredAgent } from '../kit/agentic.
 import { createProofKey, proofOf } from '../kit/dpop.ts'
 import { eventually } from '../kit/eventually.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
+import { clocked, gather } from './keys-setting.ts'
 import { learned, sightingOf, tell } from './learned.ts'
 import { HOST, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 
@@ -28,8 +29,7 @@ const HOUR = 3_600_000
 let setting: Setting
 beforeAll(async () => {
   setting = await startSetting({
-    durableObjects: WITH_AUDIT,
-    reaching: true,
+    ...(await clocked(WITH_AUDIT)),
     factsHeader: FACTS,
     issuer: { profile: 'agentic-jwt' },
     gate: { client_ip: 'x-client' },
@@ -46,6 +46,7 @@ beforeAll(async () => {
       ISSUERS_OPS,
     },
   })
+  await gather(setting.gate, 'soon')
   // Without keys, shadow mode would allow requests of nobody.
   const first = await newAgent('first')
   await eventually(async () => {
@@ -113,7 +114,7 @@ const stored = async ({ id }: RegisteredAgent, least: number) =>
     expect(decisions.length).toBeGreaterThanOrEqual(least)
   })
 
-/** Five weeks of usual work from one network of one country. */
+/** Weeks of usual work from one network of one country. */
 const usual = { countries: ['DE'], networks: ['192.0.2.0/24'] }
 const past = (agent: RegisteredAgent, more: Parameters<typeof learned>[3] = {}) =>
   learned(setting, agent.id, 'all', { rule: SHADOW, more: usual, ...more })

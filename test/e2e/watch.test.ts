@@ -10,7 +10,7 @@ import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
 import { ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
-import { clocked, forward } from './keys-setting.ts'
+import { clocked, forward, gather } from './keys-setting.ts'
 import { learned } from './learned.ts'
 import { outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
 
@@ -27,6 +27,9 @@ const WATCH = {
   bounded: { agents: ['acme/b-1', 'acme/b-2'], action: 'quarantine', at_most: 0 },
   others: {},
 }
+
+/** All signals have learned after so many days. */
+const DAYS = 15
 
 /** A minute, and a bit more. */
 const MINUTE = 65_000
@@ -58,6 +61,7 @@ beforeAll(async () => {
     more: { WATCH, AUDIT: { rows_a_day: 'unlimited' } },
     secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack', gate: 'test' }) },
   })
+  await gather(setting.gate, 'soon')
   setting.origin.on('/mcp', (_, res) => {
     res.setHeader('content-type', 'application/json')
     res.end('[]')
@@ -74,7 +78,7 @@ const claimsOf = (agent: string, type?: string) => ({
 })
 
 const learn = (agent: string, watch: string, gate = setting.gate) =>
-  learned({ ...setting, gate }, agent, watch)
+  learned({ ...setting, gate }, agent, watch, { days: DAYS })
 
 const ask = async (agent: string, path: string, type?: string) =>
   outcome(await setting.ask(path, { token: await setting.token(claimsOf(agent, type)) }))
@@ -294,7 +298,7 @@ describe('a batch for an MCP server', () => {
   it('a new tool in a batch of usual tools raises an alert, and each call counts as a request', async () => {
     const tools = numbered(30)
     const uses = tools.map((tool) => JSON.stringify([MCP, tool]))
-    await learned(setting, 'robbed', 'others', { more: { uses } })
+    await learned(setting, 'robbed', 'others', { days: DAYS, more: { uses } })
     await send('robbed', calls([...tools, 'delete_all', ...tools.slice(0, 19)]))
     const alert = await eventually(async () => {
       const { alerts } = await call('GET', '/alerts')
@@ -315,6 +319,7 @@ describe('a batch for an MCP server', () => {
   it('what a record has no room for is counted and marked, also as a use', async () => {
     const tools = numbered(50, 110)
     await learned(setting, 'hiding', 'others', {
+      days: DAYS,
       more: { uses: tools.map((tool) => JSON.stringify([MCP, tool])) },
     })
     await send('hiding', calls([...tools.slice(0, 49), `tool_${'y'.repeat(120)}`]))
@@ -338,6 +343,7 @@ describe('a batch for an MCP server', () => {
 
   it('the tools of three seconds are in the registry, or marked', async () => {
     // Two requests: one is gathered with the other.
+    await gather(setting.gate, 'as usual')
     await Promise.all([
       send('quick', calls(numbered(50))),
       send('quick', calls(numbered(40).map((name) => `${name}b`))),
@@ -348,6 +354,7 @@ describe('a batch for an MCP server', () => {
       expect(uses.some(({ rule }) => rule === FURTHER) || uses.length === 90).toBe(true)
       expect(uses.length).toBeGreaterThan(60)
     })
+    await gather(setting.gate, 'soon')
   })
 
   it('a record that is cut still has each message', async () => {
