@@ -117,7 +117,7 @@ const stored = async ({ id }: RegisteredAgent, least: number) =>
 /** Weeks of usual work from one network of one country. */
 const usual = { countries: ['DE'], networks: ['192.0.2.0/24'] }
 const past = (agent: RegisteredAgent, more: Parameters<typeof learned>[3] = {}) =>
-  learned(setting, agent.id, 'all', { rule: SHADOW, more: usual, ...more })
+  learned(setting, agent.id, 'all', { days: 21, rule: SHADOW, more: usual, ...more })
 
 interface Case {
   readonly signal: string
