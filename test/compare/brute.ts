@@ -91,7 +91,7 @@ const credentialFor = perObject(({ iss }: Caller) => credentialOf({ claimedIssue
 
 type Met = NonNullable<Awaited<ReturnType<typeof meeting>>>
 
-const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Promise<boolean> => {
+const judge = async (policy: Policy, met: Met, caller: Caller | undefined): Promise<boolean> => {
   const { access } = met.route
   if (access === 'public') return true
   if (!caller) return access === 'optional'
@@ -117,6 +117,18 @@ const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Pro
     (await authorizationDetails.run(all, undefined)).ok && (await condition.run(all, { clock })).ok
   )
 }
+
+const NOBODY = {}
+/** Each policy meets many others: it judges each caller once. */
+const judgements = perObject((policy: Policy) =>
+  perObject((met: Met) =>
+    perObject((caller: Caller | typeof NOBODY) =>
+      judge(policy, met, caller === NOBODY ? undefined : (caller as Caller)),
+    ),
+  ),
+)
+const judged = (policy: Policy, met: Met, caller: Caller | undefined): Promise<boolean> =>
+  judgements(policy)(met)(caller ?? NOBODY)
 
 /** A request and a caller that pass under the one policy and not under the other. */
 export const widening = async (

@@ -57,18 +57,19 @@ const pair = fc
     }),
   )
 
-const policyOf = ({ issuer, rule }: Written) =>
-  policyOrNone(
-    JSON.parse(
-      JSON.stringify({
-        ISSUERS: {
-          acme: { issuer: ACME, agent_prefix: 'acme/', ...issuer },
-          beta: { issuer: BETA, agent_prefix: 'beta/' },
-        },
-        ROUTES: [{ match: 'GET /a', scopes: [], issuers: ['acme'], ...rule }],
-      }),
-    ),
-  )
+const policies = new Map<string, Policy | undefined>()
+/** The same policy for what is written the same. */
+const policyOf = ({ issuer, rule }: Written) => {
+  const vars = JSON.stringify({
+    ISSUERS: {
+      acme: { issuer: ACME, agent_prefix: 'acme/', ...issuer },
+      beta: { issuer: BETA, agent_prefix: 'beta/' },
+    },
+    ROUTES: [{ match: 'GET /a', scopes: [], issuers: ['acme'], ...rule }],
+  })
+  if (!policies.has(vars)) policies.set(vars, policyOrNone(JSON.parse(vars)))
+  return policies.get(vars)
+}
 
 const bot = { sub: 'bot' }
 const chains = [

@@ -10,7 +10,7 @@ const DAY = 86_400_000
 /** Some hours before a midnight, so that there are two days; both are over, so that the test's own requests are later. */
 const START = Math.floor(Date.now() / DAY) * DAY - DAY - DAY / 6
 const SPAN = 5 * 3_600_000
-const COUNT = 2_000
+const COUNT = 1_000
 
 type Group = Readonly<{ [name: string]: unknown }>
 
@@ -66,7 +66,7 @@ const ask = async (query: string, token?: string) =>
 /** Every stored decision, as lines. */
 const everything = async (query: string): Promise<readonly Group[]> => {
   const all: Group[] = []
-  let rest: string | undefined = `?limit=1000&${query}`
+  let rest: string | undefined = `?limit=300&${query}`
   while (rest !== undefined) {
     const answer: Response = await askGate(setting.gate, `/.edgewarden/decisions${rest}`, {
       token: await reader(),

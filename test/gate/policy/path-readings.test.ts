@@ -33,9 +33,10 @@ const RULES = [
   routeOf('GET /v1/*'),
 ]
 
-/** Characters that a router reads for a path, and its look-ups in the tree of rules. */
+const { find } = compileRouter(RULES)
+
+/** Characters that a router reads for a path that it has not seen, and its look-ups in the tree of rules. */
 const stepsOf = (path: string): number => {
-  const { find } = compileRouter(RULES)
   const reads = vi.spyOn(String.prototype, 'replace')
   const lookUps = vi.spyOn(Map.prototype, 'get')
   const { match } = find('GET', 'api.example.com', path)
