@@ -34,13 +34,15 @@ export interface PacedResult {
 interface Answered {
   readonly status: number
   readonly text: string
+  /** Seconds, from `Retry-After`. */
+  readonly retryAfter?: string | undefined
   readonly took: number
 }
 
 /** Sends requests over connections that are kept. */
 export const createSender = (port: number, connections: number) => {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
-  const send = ({ method, path, host, token, headers, body }: Sent): Promise<Answered> =>
+  const send = ({ method, path, host, token, headers: more, body }: Sent): Promise<Answered> =>
     new Promise((done, failed) => {
       const began = performance.now()
       const sent = request(
@@ -57,7 +59,7 @@ export const createSender = (port: number, connections: number) => {
               'content-type': 'application/json',
               'content-length': Buffer.byteLength(body),
             }),
-            ...headers,
+            ...more,
           },
         },
         (response) => {
@@ -65,8 +67,14 @@ export const createSender = (port: number, connections: number) => {
           response.setEncoding('utf8').on('data', (chunk) => {
             text += chunk
           })
+          const { statusCode: status = 0, headers } = response
           response.on('end', () =>
-            done({ status: response.statusCode ?? 0, text, took: performance.now() - began }),
+            done({
+              status,
+              text,
+              retryAfter: headers['retry-after'],
+              took: performance.now() - began,
+            }),
           )
           response.on('error', failed)
         },

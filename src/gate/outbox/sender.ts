@@ -114,21 +114,27 @@ export function createSender(options: SenderOptions): RecordSender {
       })
     }
     const shard = own
-    await Promise.all(
-      batches.map((batch) =>
-        ask(shard, (object) => object.append({ ...batch, sentAt: clock.now() })).then(
-          ({ stoppedUntil: until, problems: found = {} }) => {
-            if (until === undefined) isPolicyStored = true
-            else stop(until)
-            return shard === FIRST ? undefined : tell(found)
-          },
-          (error: unknown) => {
-            log({ event: 'audit_not_stored', error: String(error) })
-            keep(batch)
-          },
-        ),
-      ),
-    )
+    const [first, ...others] = batches
+    if (!first) return
+    // The first one tells for all whether the object answers.
+    if (await store(shard, first)) await Promise.all(others.map((batch) => store(shard, batch)))
+    else for (const batch of others) keep(batch)
+  }
+
+  /** Whether the object has answered. If not, the batch waits for the next time. */
+  const store = async (shard: string, batch: Batch): Promise<boolean> => {
+    try {
+      const answer = await ask(shard, (object) => object.append({ ...batch, sentAt: clock.now() }))
+      const { stoppedUntil: until, problems: found = {} } = answer
+      if (until === undefined) isPolicyStored = true
+      else stop(until)
+      if (shard !== FIRST) await tell(found)
+      return true
+    } catch (error) {
+      log({ event: 'audit_not_stored', error: String(error) })
+      keep(batch)
+      return false
+    }
   }
 
   /** Reports what another shard has found to the shard that sends alerts. */
