@@ -87,7 +87,7 @@ export const idle = async (server: Server, least = 0): Promise<number> => {
 }
 
 /** The body of the answer, once it is there to its end, or what is wrong with its status. */
-const ask = async (
+export const ask = async (
   to: RequestOptions,
   kind: Kind,
   credential: Credential | undefined,

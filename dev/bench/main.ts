@@ -2,6 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArena } from './arena.ts'
+import { renderCosts } from './costs/costs-table.ts'
+import { measureCosts } from './costs/measure.ts'
 import { measureGrowth } from './growth/main.ts'
 import { CONNECTIONS } from './kinds.ts'
 import { machine, versions } from './machine.ts'
@@ -18,6 +20,8 @@ import { renderTargets } from './targets.ts'
 import { createMint, type Mint } from './tokens.ts'
 
 const LATEST = fileURLToPath(new URL('results/latest.json', import.meta.url))
+
+const COSTS = fileURLToPath(new URL('results/costs.json', import.meta.url))
 
 const print = (lines: readonly string[]) => console.log(lines.join('\n'))
 
@@ -110,6 +114,15 @@ const run = async (options: Options): Promise<void> => {
   console.error(`saved ${json}`)
 }
 
+/** Measures what a request costs, and saves it unless the run is a quick one. */
+const runCosts = async ({ quick, json = quick ? undefined : COSTS }: Options): Promise<void> => {
+  const report = await measureCosts(quick, (text) => console.error(text))
+  print(['', renderCosts(report)])
+  if (json === undefined) return
+  await writeFile(json, `${JSON.stringify(report)}\n`)
+  console.error(`saved ${json}`)
+}
+
 // So that what was started and written is gone, whoever ends the run.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => process.exit(1))
@@ -117,7 +130,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 try {
   const options = readOptions(process.argv.slice(2), LATEST)
-  if (options) await run(options)
+  if (options?.costs) await runCosts(options)
+  else if (options) await run(options)
   else console.log(USAGE)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

@@ -20,6 +20,8 @@ export interface Options {
   readonly revocations: boolean
   /** The plots of what grows, in place of everything else; none unless they are asked for. */
   readonly growth: readonly string[]
+  /** Whether what a request costs is measured, and nothing else. */
+  readonly costs: boolean
   readonly quick: boolean
 }
 
@@ -37,6 +39,7 @@ export const USAGE = `npm run bench -- [options]
                      plots, and with --only some of ${PART_NAMES.join(', ')}
   --rounds 40        rounds, each with every row once
   --seconds 0.5      length of one measurement
+  --costs            only what a request costs, by configuration; saves dev/bench/results/costs.json
   --quick            20 rounds, no large set; without --only of post, post-http and sse
   --other FILE       beside each gate another build of it, a file that "npm run build" made
   --json FILE        save the report (a run of everything saves dev/bench/results/latest.json)
@@ -58,11 +61,12 @@ export const readOptions = (
       profile: { type: 'string' },
       quick: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
+      costs: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return undefined
-  const { quick, profile, other, only = quick ? 'post,post-http,sse' : undefined } = values
+  const { quick, costs, profile, other, only = quick ? 'post,post-http,sse' : undefined } = values
   const growth = values.growth ? partsFor(values.only) : []
   const whole = [only, profile, other].every((one) => one === undefined)
   const asked = values.growth ? [] : (only?.split(',') ?? [...GROUPS, ...SETS])
@@ -73,11 +77,12 @@ export const readOptions = (
     rounds: positive('rounds', values.rounds, quick ? 20 : 40),
     seconds: positive('seconds', values.seconds, quick ? 0.2 : 0.5),
     warmup: quick ? 1 : 3,
-    json: values.json ?? (whole ? standardReport : undefined),
+    json: values.json ?? (whole && !costs ? standardReport : undefined),
     profile,
     policies: asked.includes('policies'),
     revocations: asked.includes('revocations'),
     growth,
+    costs,
     quick,
   }
 }

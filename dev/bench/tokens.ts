@@ -31,7 +31,8 @@ export interface Mint {
 }
 
 /** Makes a key pair for each algorithm; RSA with 2048 bits. */
-export const createMint = async (): Promise<Mint> => {
+export const createMint = async (issuer: string = ISSUER): Promise<Mint> => {
+  const claims = (jti?: string) => claimsOf(issuer, jti)
   const pairs = await Promise.all(ALGORITHMS.map((alg) => createKey(alg, `${alg}-2026-11`)))
   const privateKeys = new Map<string, KeyObject>(
     pairs.map(({ alg, privateJwk }) => [alg, createPrivateKey({ key: privateJwk, format: 'jwk' })]),
@@ -99,11 +100,11 @@ const repeated = async (
   return texts
 }
 
-const claims = (jti: string = randomUUID()) => {
+const claimsOf = (iss: string, jti: string = randomUUID()) => {
   const now = Math.floor(Date.now() / 1000)
   const agent = `agent-${randomInt(AGENTS)}`
   return {
-    iss: ISSUER,
+    iss,
     sub: `${agent}@clients.acme.example`,
     aud: RESOURCE,
     client_id: agent,

@@ -11,6 +11,7 @@ import { GUARD } from '../../src/gate/guard/guard.ts'
 import { type ClaimPath, claimPathText } from '../../src/gate/model/claims.ts'
 import { PROFILES, type Profile } from '../../src/gate/policy/keys/profiles.ts'
 import { type DocumentedTable, TABLES } from '../../src/gate/policy/tables.ts'
+import { renderCosts } from '../bench/costs/costs-table.ts'
 import { plotOf } from '../bench/growth/plot.ts'
 import { lastGrowth } from '../bench/growth/report.ts'
 import { PLOTS, renderGrowth } from '../bench/growth/words.ts'
@@ -137,9 +138,11 @@ const meaningTable = (what: string, rows: Readonly<Record<string, string>>) => (
     Object.entries(rows).map(([name, meaning]) => [code(name), cell(meaning)]),
   )
 
-/** Of the last whole run of the bench. */
-const measured = (render: (report: Report) => string) => (): string =>
-  render(JSON.parse(readFileSync(join(ROOT, 'dev/bench/results/latest.json'), 'utf8')))
+/** Of the last whole run of the bench, or of its costs. */
+const measured =
+  <Of = Report>(render: (report: Of) => string, file = 'latest') =>
+  (): string =>
+    render(JSON.parse(readFileSync(join(ROOT, `dev/bench/results/${file}.json`), 'utf8')))
 
 /** The keys of a table of the configuration. */
 const keyTable =
@@ -162,6 +165,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-parts': measured(renderParts),
+  'bench-costs': measured(renderCosts, 'costs'),
   'bench-policy': measured(renderPolicyTable),
   'bench-revocations': measured(renderRevocations),
   'bench-targets': measured(renderTargets),
@@ -199,7 +203,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'dev/bench/results/latest.md': ['bench-targets', 'bench-parts', 'bench-revocations', 'bench-all'],
   'docs/performance.md': ['bench', 'bench-policy'],
   'docs/request.md': ['stages'],
-  'docs/scale.md': ['bench-growth'],
+  'docs/scale.md': ['bench-costs', 'bench-growth'],
   'docs/watch.md': ['keys-watch'],
 }
 
