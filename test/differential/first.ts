@@ -17,7 +17,7 @@ import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
 import type { Send } from '../../src/gate/relay/origin/send.ts'
 import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
-import { noTokens } from '../kit/facts.ts'
+import { anyRooms, noTokens } from '../kit/facts.ts'
 import type { World } from '../reference/types.ts'
 import { filled } from './material.ts'
 import { requestOf } from './requests-sent.ts'
@@ -153,7 +153,7 @@ export function startFirst(begin: number, remembers = true): First {
       issue: async () => 'next',
       check: async (nonce) => (world.unavailable.signing ? down() : { isGood: nonce === 'good' }),
     },
-    bodies: { open: () => ({ take: () => true, leave: () => {} }) },
+    bodies: anyRooms,
     inFlight: createInFlight(clock),
     onError: (stage, error) => void errors.push([stage, error]),
   }
@@ -221,6 +221,7 @@ export function startFirst(begin: number, remembers = true): First {
           send,
           journal: { record: (line: string) => void lines.push(line) },
           store: revocations,
+          dropped: { known: anyRooms, strangers: anyRooms },
           signingKeys: { ...ports.signingKeys, published: () => [] },
           explaining: ports,
           readiness: async () => ({ keys: true, revocations: true, issuers: [] }),

@@ -182,6 +182,7 @@ export const startWorld = async (
     ports: {
       ...guardPorts,
       store: revocations,
+      dropped: { known: anyRooms, strangers: anyRooms },
       journal: { record: (line: string) => void line.length },
       explaining: guardPorts,
       readiness: async () => ({ keys: true, revocations: true, issuers: [] }),
