@@ -43,7 +43,7 @@ export const measureGrowth = async (
   if (quick) return
   // With all commands, which other runs do not need.
   const { writeGenerated } = await import('../../scripts/docs.ts')
-  writeGenerated(note)
+  writeGenerated((text) => text.endsWith('written') && note(text))
 }
 
 /** Saves a plot in place of that of a former run. */

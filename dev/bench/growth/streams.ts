@@ -7,8 +7,8 @@ import { authorized, type Credential, type Mint } from '../tokens.ts'
 import { arenaOf, askOnce, gateRow } from './measure.ts'
 import { type Growth, type Means, seriesOf, sizesFor } from './report.ts'
 
-/** Whose streams are cut. */
-const AGENT = 'agent-of-streams'
+/** The workflow of all agents, each of which has a stream: it is revoked. */
+const WORKFLOW = 'wf-of-streams'
 /** Seconds in which open streams are watched: some pulls of the set. */
 const WATCHED = { quick: 5, else: 7.5 }
 /** Seconds until which all must be cut; `max_staleness` is five. */
@@ -40,7 +40,7 @@ const measureSome = async (mint: Mint, means: Means, size: number): Promise<read
     kind: STREAM,
     vars: { ISSUERS: { acme: { ...issuer, admin: 'all' } } },
   })
-  const tokens = await mint.mintEach(size, () => ({ client_id: AGENT }))
+  const tokens = await mint.mintEach(size, () => ({ workflow_id: WORKFLOW }))
   const [admin = { token: '' }] = await mint.mintEach(1, () => ({ scope: 'edgewarden:revoke' }))
   const arena = await arenaOf(mint, [row])
   const agent = new Agent({ keepAlive: true })
@@ -67,7 +67,7 @@ const measureSome = async (mint: Mint, means: Means, size: number): Promise<read
     await askOnce(server, row, admin, {
       method: 'POST',
       path: '/.edgewarden/revocations',
-      body: JSON.stringify({ kind: 'agent', issuer: ISSUER, value: AGENT }),
+      body: JSON.stringify({ kind: 'workflow', issuer: ISSUER, value: WORKFLOW }),
     })
     const late = setTimeout(MOST * 1000, 'late', { ref: false })
     if ((await Promise.race([Promise.all(ends), late])) === 'late') {
@@ -90,7 +90,7 @@ const openStream = async (
   const sent = request({ agent, host: '127.0.0.1', port, path: STREAM.path, headers })
   sent.end()
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  if (response.statusCode !== 200) throw new Error(`a stream answers ${response.statusCode}`)
+  if (response.statusCode !== 200) throw new Error(`a stream is answered ${response.statusCode}`)
   const ended = new Promise<void>((done) => response.once('close', () => done()))
   // A stream that is cut is an error to Node.
   response.on('error', () => undefined)
