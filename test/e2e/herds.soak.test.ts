@@ -334,5 +334,5 @@ describe.each(STORIES)('$name', ({ options = {}, herds }) => {
         expect(count, `${what}: ${name} of ${JSON.stringify(found)}`).toBeLessThanOrEqual(most)
       }
     }
-  }, 120_000)
+  }, 300_000)
 })
