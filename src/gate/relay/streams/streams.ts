@@ -73,8 +73,10 @@ export function limitedToToken(
     const source = last?.tap ? body.pipeThrough(last.tap) : body
     return watched(pumped(source, isEncoded && !isFetched ? undefined : length))
   }
-  const isPiped = length !== undefined || !IS_NATIVE || onRevocation === 'end-streams'
-  if (isPiped || last) return watched(piped(body, length))
+  const isSurelyStream = onRevocation === 'end-streams' && STREAMS.test(typeOf(headers))
+  if (length !== undefined || !IS_NATIVE || isSurelyStream || last) {
+    return watched(piped(body, length))
+  }
   return start(body).then(({ chunks, rest }) =>
     rest ? watched(resumed(body, { chunks, rest })) : remade(response, joined(chunks), edits),
   )
@@ -95,8 +97,10 @@ const STREAMS =
 /** Content types that may be streams if the length is unknown. */
 const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
 
+const typeOf = (headers: HeaderReader): string => headers.get('content-type') ?? ''
+
 const isStream = (headers: HeaderReader, length: number | undefined): boolean => {
-  const type = headers.get('content-type') ?? ''
+  const type = typeOf(headers)
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
 
