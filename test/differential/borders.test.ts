@@ -237,6 +237,121 @@ describe('tokens', () => {
   })
 })
 
+describe('tokens in another header', () => {
+  const KEY = 'header:x-api-key:'
+  const headers = ['authorization', 'x-api-key', 'api-key']
+  const BASIC: [string, string] = ['Authorization', 'Basic x']
+  const bare = (...sent: [string, string][]): Sent => ({ token: 'none', headers: sent })
+  const beside = (...sent: [string, string][]): Sent => ({ as: KEY, headers: sent })
+
+  it.each<[Sent, code: string, codeWithoutAuthorization?: string]>([
+    [{ as: KEY }, 'forwarded'],
+    [{ as: 'header:X-API-Key: ' }, 'forwarded'],
+    [{ as: 'header:api-key:' }, 'forwarded'],
+    [{}, 'forwarded', 'credential_missing'],
+    [bare(BASIC), 'scheme_unsupported', 'credential_missing'],
+    [bare(), 'credential_missing'],
+    [{ as: 'header:x_api_key:' }, 'credential_missing'],
+    [{ as: 'header:x-goog-api-key:' }, 'credential_missing'],
+    [bare(['x-api-key', '']), 'credential_header_malformed'],
+    [bare(['x-api-key', 'x']), 'token_malformed'],
+    [bare(['x-api-key', 'x'.repeat(16_384)]), 'token_malformed'],
+    [bare(['x-api-key', 'x'.repeat(16_385)]), 'token_too_long'],
+    [bare(['x-api-key', 'a=b']), 'credential_header_malformed'],
+    [{ as: `${KEY}Bearer ` }, 'credential_header_malformed'],
+    [{ as: `${KEY},` }, 'credential_header_malformed'],
+    [beside(['X-Api-Key', 'x']), 'credential_header_malformed'],
+    [beside(['X-Api-Key', '']), 'credential_header_malformed'],
+    [beside(['api-key', 'x']), 'credential_header_malformed'],
+    [beside(['api-key', '']), 'credential_header_malformed'],
+    [beside(['Authorization', '']), 'credential_header_malformed'],
+    [beside(BASIC), 'credential_header_malformed'],
+    [beside(['x_api_key', 'x'], ['x.api.key', 'y'], ['x-goog-api-key', 'z']), 'forwarded'],
+    [beside(['Connection', 'close, x-api-key']), 'forwarded'],
+    [{ headers: [['x_api_key', 'x']] }, 'forwarded', 'credential_missing'],
+    [{ headers: [['Authorization', 'Bearer x']] }, 'credential_malformed', 'credential_missing'],
+  ])('%o: %s, and without Authorization in the list: %s', async (request, code, other = code) => {
+    for (const [names, expected] of [
+      [headers, code],
+      [headers.slice(1), other],
+    ] as const) {
+      const credential = { headers: [...names] }
+      expect(await said([request], { rules: [rule({ credential })] })).toEqual([expected])
+      // Where a token may be missing, one that was sent may not be in the wrong place.
+      const rules = [rule({ credential, access: 'optional' })]
+      const ofOptional = code === 'credential_missing' ? 'forwarded' : expected
+      expect(await said([request], { rules })).toEqual([ofOptional])
+    }
+  })
+
+  it.each<[cnf: JsonObject | undefined, code: string]>([
+    [undefined, 'possession_required'],
+    [{ jkt: 'x' }, 'token_bound_elsewhere'],
+    [{ 'x5t#S256': '@cert:cert' }, 'token_bound_elsewhere'],
+    [{ kid: 'x' }, 'token_bound_elsewhere'],
+    [{}, 'token_bound_elsewhere'],
+  ])('a token with cnf %o: %s', async (cnf, code) => {
+    const credential = { headers }
+    const rules = [rule({ credential, possession: 'required' })]
+    expect(
+      await said([{ as: KEY, certificate: 'cert' }], { rules, claims: { ...(cnf && { cnf }) } }),
+    ).toEqual([code])
+  })
+
+  it('beside a subprotocol, and at the endpoints of the gate', async () => {
+    const upgrade: [string, string][] = [
+      ['Upgrade', 'websocket'],
+      ['Connection', 'Upgrade'],
+    ]
+    const more = { credential: { headers: ['x-api-key'] }, token_subprotocols: ['own.'] }
+    const [requests, codes] = split<Sent>([
+      [{ as: 'protocol:own.', headers: upgrade }, 'forwarded'],
+      [{ as: KEY, headers: upgrade }, 'forwarded'],
+      [
+        { as: 'protocol:own.', headers: [...upgrade, ['x-api-key', 'x']] },
+        'subprotocols_malformed',
+      ],
+      [{ as: KEY, target: '/.edgewarden/policy' }, 'credential_missing'],
+    ])
+    expect(await said(requests, { rules: [rule(more)] })).toEqual(codes)
+  })
+
+  it('what the origin gets', async () => {
+    const credential = { headers }
+    const sent: Sent = {
+      headers: [
+        ['x_api_key', 'x'],
+        ['api-key', 'y'],
+        ['x-goog-api-key', 'z'],
+      ],
+    }
+    const got = async (more: JsonObject, gate: JsonObject = {}, request = sent) => {
+      const [one] = await saidOf([request], { rules: [rule(more)], gate })
+      const names = Object.keys(one?.headers ?? {})
+      return [one?.code, names.filter((name) => /api.key|^authorization$/.test(name))]
+    }
+    const ONE: Sent = { as: KEY, headers: [['x_api_key', 'x']] }
+    expect(await got({})).toEqual([undefined, ['api-key', 'x-goog-api-key', 'x_api_key']])
+    expect(await got({ credential }, {}, ONE)).toEqual([undefined, []])
+    expect(await got({ credential, inject: { 'X-Api-Key': '\u0024{API_KEY}' } }, {}, ONE)).toEqual([
+      undefined,
+      ['x-api-key'],
+    ])
+    const MISSING: Sent = { token: 'none', headers: [['x_api_key', 'x']] }
+    expect(await got({ credential, access: 'optional' }, {}, MISSING)).toEqual([undefined, []])
+    const shadow = { credential, mode: 'shadow' }
+    const TWO = { headers: [...(sent.headers ?? []), ['x-api-key', 'x'] as [string, string]] }
+    expect(await got(shadow, {}, TWO)).toEqual([
+      'credential_header_malformed',
+      ['api-key', 'authorization', 'x-api-key', 'x-goog-api-key', 'x_api_key'],
+    ])
+    expect(await got(shadow, {}, ONE)).toEqual([undefined, ['x-api-key', 'x_api_key']])
+    const NAMED = beside(['Connection', 'x-api-key'])
+    expect(await got(shadow, {}, NAMED)).toEqual([undefined, []])
+    expect(await got(shadow, { strip_headers: ['x-api-key'] }, ONE)).toEqual([undefined, []])
+  })
+})
+
 describe('conditions', () => {
   const claims = {
     ...{ sub: 'alice', amount: 50, half: 0.5, groups: ['a', 'admins'], flag: true, text: '12' },

@@ -18,7 +18,7 @@ export interface Coverage {
 const TABLES = [
   ...['gate', 'assertion', 'revocation', 'address-limit', 'issuer', 'decrypt', 'delegation'],
   ...['rule', 'scopes', 'grant', 'authorization-details', 'when', 'rate-limit', 'cors', 'mcp'],
-  ...['mcp-name', 'mcp-scopes', 'claim', 'actor'],
+  ...['mcp-name', 'mcp-scopes', 'claim', 'actor', 'credential'],
 ]
 
 /** Keys that bear on no decision, so that no decision has to meet them. */
@@ -44,6 +44,7 @@ const TABLE_OF: Record<string, string> = {
   'rule.when': 'when',
   'rule.rate_limit': 'rate-limit',
   'rule.cors': 'cors',
+  'rule.credential': 'credential',
   'rule.mcp': 'mcp',
   'delegation.actors': 'actor',
   'delegation.subjects': 'actor',

@@ -268,6 +268,12 @@ const RULE: Keys = {
     ]),
   single_use: () => true,
   in_flight: (dice) => 1 + dice.below(4),
+  credential: (dice) => ({
+    headers: dice.pick([
+      ...[['authorization', 'x-api-key'], ['x-api-key'], ['api-key', 'x-goog-api-key']],
+      ['authorization', 'x-debug', 'api-key'],
+    ]),
+  }),
   token_subprotocols: (dice) => dice.pick([['openai-insecure-api-key.'], ['own.', 'mcp.auth.']]),
   possession: (dice) => dice.pick(['required', 'if-bound']),
   agents: () => 'approved',
@@ -345,6 +351,7 @@ function mcpRule(dice: Dice, density: number): JsonObject {
     workflow: ___,
     access: ____,
     mode: _____,
+    credential: ______,
     ...rest
   } = some(dice, RULE, density * 0.7)
   return {

@@ -1,6 +1,7 @@
 /** Requests to the rules of a policy and to their borders. */
 import type { JsonObject } from '../reference/types.ts'
 import type { Dice } from './dice.ts'
+import { sendElsewhere } from './elsewhere.ts'
 import { mcpRequest } from './mcp.ts'
 import type { RequestSpec, TokenSpec, Vars } from './shapes.ts'
 import { IDS, ODD_IDS, WORKFLOWS } from './words.ts'
@@ -121,6 +122,7 @@ export function send(
       'Bearer',
       'Bearer\t',
     ])
+  sendElsewhere(dice, request, rule)
   const prefixes = rule?.token_subprotocols as string[] | undefined
   if (dice.chance(prefixes ? 0.5 : 0.01)) {
     request.as = `protocol:${dice.pick([...(prefixes ?? []), 'own.'])}`

@@ -33,7 +33,7 @@ export interface RequestSpec {
   token?: string
   /** Whether the origin answers only when all requests are answered. */
   held?: true
-  /** How the token is sent: the text before it, or `protocol:` and a prefix. */
+  /** How the token is sent: the text before it, `protocol:` and a prefix, or `header:`, a name, `:` and the text before it. */
   as?: string
   proof?: ProofSpec
   country?: string

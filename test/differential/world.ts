@@ -146,9 +146,11 @@ export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
   const headers = [...spec.headers]
   const { as = 'Bearer ' } = spec
   if (token !== undefined) {
+    const [, name, before = ''] = /^header:([^:]+):(.*)$/.exec(as) ?? []
     if (as.startsWith('protocol:')) {
       headers.push(['Sec-WebSocket-Protocol', `chat, ${as.slice('protocol:'.length)}${token}`])
-    } else headers.unshift(['Authorization', `${as}${token}`])
+    } else if (name !== undefined) headers.unshift([name, `${before}${token}`])
+    else headers.unshift(['Authorization', `${as}${token}`])
   }
   if (spec.proof) {
     const { method, scheme, host, target } = spec

@@ -1,4 +1,4 @@
-/** The credential of a request: one Authorization header, or one WebSocket subprotocol with the token. */
+/** The credential of a request: one header with the token, or one WebSocket subprotocol. */
 import type { Rule } from './rule.ts'
 import { type Request, refuse } from './types.ts'
 
@@ -6,6 +6,8 @@ import { type Request, refuse } from './types.ts'
 export interface Credential {
   scheme: 'Bearer' | 'DPoP'
   token: string
+  /** Whether it was in a header of its own (docs/configuration/routes.md, "Tokens in another header"). */
+  isElsewhere?: true
 }
 
 /** Prefixes of subprotocols with a token that the gate removes on every rule. */
@@ -29,12 +31,25 @@ export function headerOf(request: Request, name: string): string | undefined {
 
 /** Reads the credential for a rule, or for the gate's own endpoints. `undefined` if there is none. */
 export function readCredential(request: Request, rule: Rule | undefined): Credential | undefined {
-  const header = headerOf(request, 'authorization')
+  const names = rule?.credentialHeaders ?? ['authorization']
+  const places = [...new Set(['authorization', ...names])]
+  const sent = places.filter((name) => headerOf(request, name) !== undefined)
   const fromSubprotocol =
-    rule === undefined ? undefined : readSubprotocol(request, rule, header !== undefined)
-  const credential = header === undefined ? fromSubprotocol : readAuthorization(header)
+    rule === undefined ? undefined : readSubprotocol(request, rule, sent.length > 0)
+  const credential = sent.length === 0 ? fromSubprotocol : readHeaders(request, sent, names)
   if (credential !== undefined && credential.token.length > LONGEST) refuse('token_too_long')
   return credential
+}
+
+/** Reads the one header that was sent, if the rule takes a token there. */
+function readHeaders(request: Request, sent: string[], names: string[]): Credential {
+  const [name = '', second] = sent
+  if (second !== undefined) refuse('credential_header_malformed')
+  if (!names.includes(name)) refuse('credential_missing')
+  const token = headerOf(request, name) ?? ''
+  if (name === 'authorization') return readAuthorization(token)
+  if (!TOKEN.test(token)) refuse('credential_header_malformed')
+  return { scheme: 'Bearer', token, isElsewhere: true }
 }
 
 /**

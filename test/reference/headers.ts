@@ -53,6 +53,7 @@ function keptHeaders(
     .split(',')
     .map((each) => spelling(each.trim()))
   const isShadow = rule.mode === 'shadow'
+  const withToken = rule.credentialHeaders.map(spelling)
   const isRemoved = (name: string): boolean => {
     const word = spelling(name)
     if (word === 'authorization') {
@@ -68,6 +69,7 @@ function keptHeaders(
     if (word === 'mcp-session-id') return rule.mcp !== undefined
     return (
       removed.has(word) ||
+      (withToken.includes(word) && !isShadow) ||
       HOP_BY_HOP.includes(name) ||
       named.includes(word) ||
       REMOVED.includes(word) ||

@@ -154,7 +154,7 @@ export function checkPossession(
   asked: Asked,
   rule: Rule | undefined,
   issuer: Issuer,
-  { scheme, token }: Credential,
+  { scheme, token, isElsewhere }: Credential,
   { cnf }: JsonObject,
 ): Possession {
   if (cnf === undefined) {
@@ -162,6 +162,7 @@ export function checkPossession(
     const isRequired = [issuer, rule].some((each) => each?.possession === 'required')
     return isRequired ? refuse('possession_required') : { possession: 'bearer' }
   }
+  if (isElsewhere) refuse('token_bound_elsewhere')
   const [member, ...others] = isObject(cnf) ? Object.keys(cnf) : []
   const value = isObject(cnf) && member !== undefined ? cnf[member] : undefined
   const isKnown = member === 'jkt' || member === 'jwk' || member === 'x5t#S256'

@@ -64,6 +64,7 @@ export function readRule(table: Table, gate: Gate) {
     rateLimit: readRateLimit(given('rate_limit')),
     singleUse: table.single_use === true,
     inFlight: given<number>('in_flight'),
+    credentialHeaders: (given<Table>('credential')?.headers ?? ['authorization']) as string[],
     tokenSubprotocols: given<string[]>('token_subprotocols') ?? [],
     agents: given<'any' | 'approved'>('agents') ?? 'any',
     possession: given<'if-bound' | 'required'>('possession') ?? 'if-bound',
