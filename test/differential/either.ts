@@ -15,6 +15,7 @@ const ANY_OF_STAGE: string[][] = [
     ...['credential_in_query', 'credential_malformed', 'credential_missing', 'scheme_unsupported'],
     'subprotocols_malformed',
   ],
+  ['credential_header_malformed', 'subprotocols_malformed'],
   ['header_forbidden', 'algorithm_forbidden', 'type_forbidden', 'token_malformed'],
   ['encryption_not_accepted', 'decryption_failed', 'header_forbidden', 'token_malformed'],
   // issuer
