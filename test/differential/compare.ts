@@ -103,14 +103,14 @@ export function saidOf(verdict: Verdict, { method }: Request): Said {
 const placeOf = (origin: string) =>
   origin.startsWith('service:') ? origin : new URL(origin).origin
 
-/** Headers as Fetch joins them, cookies by a semicolon (RFC 9113 §8.2.3). */
+/** Headers as Fetch joins them, and trims them when they are set again; cookies by a semicolon (RFC 9113 §8.2.3). */
 function joined(headers: [string, string][]): Record<string, string> {
   const all: Record<string, string> = {}
   for (const [name, value] of headers) {
     const by = name === 'cookie' ? '; ' : ', '
     all[name] = all[name] === undefined ? value : `${all[name]}${by}${value}`
   }
-  return all
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, value.trim()]))
 }
 
 /** What is not compared, each with the reason. */
