@@ -12,7 +12,7 @@ export function sendElsewhere(
   const table = rule?.credential as { headers: string[] } | undefined
   const names = table?.headers.filter((name) => name !== 'authorization') ?? []
   if (dice.chance(table ? 0.75 : 0.01)) request.as = `header:${dice.pick([...names, 'api-key'])}:`
-  if (table && dice.chance(0.2)) change(dice, request, names)
+  if (names.length > 0 && dice.chance(0.3)) change(dice, request, names)
 }
 
 /** Sends the token as no rule takes it, or something beside it. */
@@ -22,7 +22,8 @@ function change(dice: Dice, request: RequestSpec, names: string[]): void {
   const push = (name: string, value: string) => request.headers.push([name, value])
   dice.pick<() => unknown>([
     () => (request.as = `header:${spelled}:`),
-    () => (request.as = `header:${name}:${dice.pick(['Bearer ', 'x, ', '=', '\t', ' '])}`),
+    () => (request.as = `header:${dice.pick(names)}:Bearer `),
+    () => (request.as = `header:${name}:${dice.pick(['x, ', '=', '\t', ' '])}`),
     () => push(name, dice.pick(['x', '', ' ', 'Bearer x', 'a b', 'é'])),
     () => push(spelled, dice.pick(['x', 'y'])),
     () => push('Authorization', dice.pick(['Bearer x', 'Basic x', ''])),
