@@ -73,10 +73,9 @@ export function limitedToToken(
     const source = last?.tap ? body.pipeThrough(last.tap) : body
     return watched(pumped(source, isEncoded && !isFetched ? undefined : length))
   }
-  const isSurelyStream = onRevocation === 'end-streams' && STREAMS.test(typeOf(headers))
-  if (length !== undefined || !IS_NATIVE || isSurelyStream || last) {
-    return watched(piped(body, length))
-  }
+  // Over HTTP a short text would get another framing than the origin's.
+  const isPiped = onRevocation === 'end-streams' && (isFramed || STREAMS.test(typeOf(headers)))
+  if (length !== undefined || !IS_NATIVE || isPiped || last) return watched(piped(body, length))
   return start(body).then(({ chunks, rest }) =>
     rest ? watched(resumed(body, { chunks, rest })) : remade(response, joined(chunks), edits),
   )
