@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import {
   ALLOWED,
@@ -147,10 +148,16 @@ describe('a malformed answer of an object is the 503 of what depends on it', () 
     for (const answer of [...NONE, ...answers]) {
       await malform(setting.gate, 'keys', answer)
       const expected = { status: 503, code: 'assertion_unavailable' }
-      expect(await askFor('/v1/x', {}, beside)).toEqual(expected)
+      const told = () => beside.output().match(/assertion_keys_unavailable/g)?.length ?? 0
+      const before = told()
+      // After a failure the key service is asked again a second later.
+      await eventually(async () => {
+        expect(await askFor('/v1/x', {}, beside)).toEqual(expected)
+        expect(told()).toBeGreaterThan(before)
+      })
     }
     await malform(setting.gate, '')
-    expect(await askFor('/v1/x', {}, beside)).toEqual(ALLOWED)
+    await eventually(async () => expect(await askFor('/v1/x', {}, beside)).toEqual(ALLOWED))
   })
 
   it('of health: a shard that is down, in metrics', async () => {

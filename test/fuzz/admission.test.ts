@@ -368,7 +368,7 @@ it('a guard decides, tells and writes the same with a memory of tokens as withou
       }
       expect(errors).toEqual([])
     }),
-    tries(6, 72),
+    tries(12, 72),
   )
   expect(seen.again).toBeGreaterThan(seen.pairs / 10)
   expect(seen.otherwise).toBeGreaterThan(seen.again / 20)

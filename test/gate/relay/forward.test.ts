@@ -82,6 +82,9 @@ it('nothing is sent without the assertion that the policy promises', async () =>
   await expect(sending).rejects.toThrow('nothing was sent')
 })
 
+/** A request that nothing holds is collected with its signal, which then never aborts. */
+const ASKED: Request[] = []
+
 describe('a body that breaks off on its way', () => {
   /** One that comes until it is failed, of a caller that may leave. */
   const flowing = (length?: string) => {
@@ -103,6 +106,7 @@ describe('a body that breaks off on its way', () => {
   }
   /** An origin that takes what comes until the request is broken off. */
   const taking: Origin = async (_, request) => {
+    ASKED.push(request)
     request.text().catch(() => {})
     return new Promise((_, reject) => {
       request.signal.addEventListener('abort', () => reject(new Error('aborted')))
@@ -153,6 +157,7 @@ describe('time', () => {
 
   /** An origin that takes the whole body and then says nothing. */
   const silent: Origin = async (_, request) => {
+    ASKED.push(request)
     const gone = new Promise<never>((_, reject) => {
       request.signal.addEventListener('abort', () => reject(new Error('aborted')))
     })
