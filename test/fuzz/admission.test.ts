@@ -370,7 +370,7 @@ it('a guard decides, tells and writes the same with a memory of tokens as withou
     }),
     tries(12, 72),
   )
-  expect(seen.again).toBeGreaterThan(seen.pairs / 10)
+  expect(seen.again).toBeGreaterThan(seen.pairs / 20)
   expect(seen.otherwise).toBeGreaterThan(seen.again / 20)
 })
 

@@ -27,7 +27,7 @@ export const measureAgents = async (mint: Mint, means: Means): Promise<Growth> =
     means.note(`${size} agents`)
   }
   const lines = [
-    { what: 'a request of an agent that has called before', unit: 's' },
+    { what: 'a request of a known agent', unit: 's' },
     { what: 'the first request of an agent', unit: 's' },
     { what: 'the whole process', unit: 'B' },
     { what: "the registry's object in storage", unit: 'B' },
