@@ -29,6 +29,7 @@ export const NOT_DECIDING: Record<string, string> = {
   'revocation.shards': 'where the set is kept',
   'revocation.locations': 'where the set is kept',
   'revocation.jurisdiction': 'where the set is kept',
+  'gate.unread_body': 'how much of a body is dropped before a refusal',
 }
 
 const TABLE_OF: Record<string, string> = {

@@ -94,17 +94,24 @@ export function readAddress(request: RequestHead): Result<Address, AddressFault>
   if (request instanceof IncomingRequest) return request.address
   const { url, headers } = request
   const host = headers.get('host')
-  const known = readings.get(url)
-  return known?.host === host
-    ? known.reading
-    : readings.keep(url, { host, reading: read(url, host) }).reading
+  const known = readings.get(url) ?? longReadings.get(request)
+  if (known?.host === host && known.url === url) return known.reading
+  const made = { url, host, reading: read(url, host) }
+  readings.keep(url, made)
+  if (!readings.get(url)) longReadings.set(request, made)
+  return made.reading
+}
+
+interface Reading {
+  readonly url: string
+  readonly host: string | null
+  readonly reading: Result<Address, AddressFault>
 }
 
 /** URLs repeat, and each has only one reading. */
-const readings = createTextMemo<{
-  readonly host: string | null
-  readonly reading: Result<Address, AddressFault>
-}>()
+const readings = createTextMemo<Reading>()
+/** Of URLs that are too long for {@link readings}: several parts of the gate read a request's address. */
+const longReadings = new WeakMap<RequestHead, Reading>()
 
 const read = (url: string, host: string | null): Result<Address, AddressFault> => {
   if (host !== null && !isPlainHost(host)) return fail('host')
