@@ -31,7 +31,6 @@ const frame = (flags: number, text: string) => {
   return head.toString('latin1') + text
 }
 const TRAILERS = frame(0x80, `grpc-status: 16\r\ngrpc-message: ${encodeURIComponent(MESSAGE)}\r\n`)
-const base64 = (text: string) => Buffer.from(text, 'latin1').toString('base64')
 
 interface Case {
   readonly method?: string
@@ -53,15 +52,26 @@ const ENDINGS: Readonly<Record<keyof typeof DIALECTS, readonly Case[]>> = {
       path: '/v1/kit.Agents/Watch',
       headers: { 'content-type': 'application/grpc-web+proto' },
       stream: 'application/grpc-web+proto',
+      begin: frame(0, 'whole') + frame(0, ''),
       last: TRAILERS,
     },
+    ...[frame(0, 'not whole').slice(0, 9), frame(0, 'whole') + frame(0, '').slice(0, 3)].map(
+      (begin, i) => ({
+        path: `/v1/kit.Agents/WatchCut${i}`,
+        headers: { 'content-type': 'application/grpc-web+proto' },
+        stream: 'application/grpc-web+proto',
+        begin,
+        breaks: true,
+      }),
+    ),
   ],
   grpcWebText: [
     {
       path: '/v1/kit.Agents/WatchText',
       headers: { 'content-type': 'application/grpc-web-text' },
       stream: 'application/grpc-web-text+proto',
-      last: base64(TRAILERS),
+      begin: 'AAAA',
+      breaks: true,
     },
   ],
   connectStream: [
@@ -69,6 +79,7 @@ const ENDINGS: Readonly<Record<keyof typeof DIALECTS, readonly Case[]>> = {
       path: '/v1/kit.Agents/WatchConnect',
       headers: { 'content-type': 'application/connect+json' },
       stream: 'application/connect+json',
+      begin: frame(0, '{}'),
       last: frame(2, JSON.stringify({ error: { code: 'unauthenticated', message: MESSAGE } })),
     },
   ],

@@ -18,19 +18,19 @@ const UNCHANGED = 'as above'
 export const DIALECT_DOCS: Readonly<Record<keyof typeof DIALECTS, DialectDocs>> = {
   grpcWeb: {
     clients: 'gRPC-web',
-    asked: '`Content-Type: application/grpc-web`',
+    asked: 'a POST with `Content-Type: application/grpc-web`',
     refusal: `status 200, and ${TRAILERS}`,
     last: TRAILERS,
   },
   grpcWebText: {
     clients: 'gRPC-web as text',
-    asked: '`Content-Type: application/grpc-web-text`',
+    asked: 'a POST with `Content-Type: application/grpc-web-text`',
     refusal: 'the same in Base64',
-    last: 'the same in Base64',
+    last: '–',
   },
   connectStream: {
     clients: 'Connect, streams',
-    asked: '`Content-Type: application/connect+json`, `connect+proto`',
+    asked: 'a POST with `Content-Type: application/connect+json` or `connect+proto`',
     refusal: 'status 200, and the end of the stream with `error.code` and `error.message`',
     last: 'the end of the stream with `error.code` and `error.message`',
   },

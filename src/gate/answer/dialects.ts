@@ -25,6 +25,11 @@ interface Dialect {
    */
   readonly last?: (denial: Denial, beginning: string) => string | Uint8Array<ArrayBuffer>
   readonly needsBeginning?: boolean
+  /**
+   * Whether the stream is frames of flags (a byte), length (four bytes) and content. Within a frame the last one would
+   * become content, so the stream breaks off there.
+   */
+  readonly isFramed?: boolean
   /** Whether an error follows it, so that the stream never looks complete. */
   readonly breaks?: boolean
 }
@@ -140,23 +145,23 @@ const openaiError = (denial: Denial) => ({ error: errorOf(denial) })
 /** The dialects. The first one counts that is of the request, and, for a stream, of its Content-Type. */
 export const DIALECTS = {
   grpcWeb: {
-    isOf: ({ header }) => GRPC_WEB.test(header('content-type')),
+    isOf: ({ method, header }) => method === 'POST' && GRPC_WEB.test(header('content-type')),
     refusal: (denial) => called(trailers(denial), 'application/grpc-web+proto'),
     streams: GRPC_WEB,
     last: trailers,
+    isFramed: true,
   },
   grpcWebText: {
-    isOf: ({ header }) => GRPC_WEB_TEXT.test(header('content-type')),
+    isOf: ({ method, header }) => method === 'POST' && GRPC_WEB_TEXT.test(header('content-type')),
     refusal: (denial) => called(trailersText(denial), 'application/grpc-web-text+proto'),
-    streams: GRPC_WEB_TEXT,
-    last: trailersText,
   },
   connectStream: {
-    isOf: ({ header }) => CONNECT_STREAM.test(header('content-type')),
+    isOf: ({ method, header }) => method === 'POST' && CONNECT_STREAM.test(header('content-type')),
     refusal: (denial, _problem, { header }) =>
       called(endOfStream(denial), CONNECT_STREAM.exec(header('content-type'))?.[1] ?? ''),
     streams: CONNECT_STREAM,
     last: endOfStream,
+    isFramed: true,
   },
   connect: {
     isOf: ({ query, header }) =>

@@ -105,12 +105,12 @@ const beginExchange = (request: RequestParts, { policy, ports, version, colo, cf
       const isWritten = revocations || isRecorded(decision, denial, policy?.gate.journal)
       const context = { id, time, requestId, version, colo, ...what }
       if (isWritten) ports.journal.record(recordOf(decision, context))
+      const refused = denial ?? (decision && refusalOf(decision))
+      // Some clients get refusals with 200, with the status inside.
+      const status = refused ? answerRow(refused.answer).status : answer.status
       if (audit) {
         const duration = ports.clock.now() - time
         const { country } = (audit.rule.addresses && cf()) || {}
-        const refused = denial ?? (decision && refusalOf(decision))
-        // A refusal inside JSON-RPC is sent with 200.
-        const status = refused ? answerRow(refused.answer).status : answer.status
         const about = { duration, status, request, address: clientIp, country }
         const record = auditRecordOf(decision, context, about, audit.rule)
         // The stage of possession comes after the checks of the token.
@@ -119,7 +119,6 @@ const beginExchange = (request: RequestParts, { policy, ports, version, colo, cf
         audit.take(boundedRecord(record), whose)
       }
       const { used } = decision?.known ?? {}
-      const { status } = answer
       if (used && status >= 400) ports.replays.note?.(used, { status, requestId })
       const rooms = ports.dropped
       return onceSent(answer, request, { gate: policy?.gate, decision, clientIp, rooms })

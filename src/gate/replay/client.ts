@@ -54,7 +54,8 @@ export function createReplays({
     note({ name, expires }, failure) {
       const noted = ask(name.slice(0, 1), (shard) => shard.note(name, expires, failure))
       // Without it a later refusal says less.
-      background.waitUntil?.(noted.catch(() => {}))
+      const settled = noted.catch(() => {})
+      background.waitUntil?.(settled)
     },
     async failureOf(name) {
       const call = (shard: Shard) => shard.failureOf(name)

@@ -17,16 +17,18 @@ export interface Streaming {
 /**
  * How a body without length and content coding ends when its token does, in its own protocol: to
  * an MCP client with a JSON-RPC error for each open request, and nothing if there is none; to
- * others as `DIALECTS` says. `undefined` for other bodies: they break off.
+ * others as `DIALECTS` says. `undefined` for other bodies, and within a frame: they break off.
  */
 export function lastOf({ request, headers, openRequests }: Streaming): LastOf | undefined {
   const row = endingFor(request, headers.get('content-type') ?? '')
   if (!row) return undefined
   const beginning = row.needsBeginning && !openRequests ? keepBeginning() : undefined
+  const frames = row.isFramed ? followFrames() : undefined
   return {
-    tap: beginning?.tap,
+    tap: (beginning ?? frames)?.tap,
     // The last event has the code for streams instead of the code of the denial.
     last({ denial, code }) {
+      if (frames && !frames.isWhole()) return undefined
       const ended = { ...denial, code }
       if (!openRequests) {
         const last = row.last(ended, beginning?.text() ?? '')
@@ -42,8 +44,36 @@ export function lastOf({ request, headers, openRequests }: Streaming): LastOf | 
 
 /** How a stream ends. `tap`: what its body has to go through, if the end depends on its beginning. */
 export interface LastOf {
-  readonly last: (ending: Ending) => Last
+  readonly last: (ending: Ending) => Last | undefined
   readonly tap: TransformStream<Uint8Array, Uint8Array> | undefined
+}
+
+/** Bytes of flags and length in front of a frame. */
+const FRAME_HEAD = 5
+
+/** Knows whether what has passed are whole frames. Keeps none of their content. */
+const followFrames = () => {
+  /** Bytes of the head that have passed, the length that they say so far, and bytes of content that are left. */
+  let [head, length, left] = [0, 0, 0]
+  const tap = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      for (let at = 0; at < chunk.length; ) {
+        if (left > 0) {
+          const part = Math.min(left, chunk.length - at)
+          left -= part
+          at += part
+          continue
+        }
+        if (head > 0) length = length * 256 + (chunk[at] ?? 0)
+        at++
+        if (++head < FRAME_HEAD) continue
+        left = length
+        head = length = 0
+      }
+      controller.enqueue(chunk)
+    },
+  })
+  return { tap, isWhole: () => head === 0 && left === 0 }
 }
 
 const keepBeginning = () => {
