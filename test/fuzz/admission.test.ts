@@ -368,10 +368,10 @@ it('a guard decides, tells and writes the same with a memory of tokens as withou
       }
       expect(errors).toEqual([])
     }),
-    tries(12, 72),
+    tries(24, 72),
   )
-  expect(seen.again).toBeGreaterThan(seen.pairs / 20)
-  expect(seen.otherwise).toBeGreaterThan(seen.again / 20)
+  expect(seen.again).toBeGreaterThan(seen.pairs / 10)
+  expect(seen.otherwise).toBeGreaterThan(seen.again / 10)
 })
 
 describe('what is remembered is used', () => {

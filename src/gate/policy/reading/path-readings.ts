@@ -59,6 +59,9 @@ const READINGS: readonly Reading[] = [
   { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
 ]
 
+/** What some reading may change. A segment without it, as most are, is read as it is. */
+const MAY_CHANGE = /\.|%(?:[89a-f][0-9a-f]|2[03b]|3[bf]|28[asf]%28|3a%(?:3a|24))/
+
 /** What the readings of a path may still cost, in characters. */
 interface Budget {
   left: number
@@ -68,7 +71,7 @@ interface Budget {
 const readingsOfSegment = (segment: string, isLast: boolean, budget: Budget): Readings => {
   const open = new Set([segment])
   const ended = new Set<string>()
-  if (!/[.%]/.test(segment)) return { open, ended }
+  if (!MAY_CHANGE.test(segment)) return { open, ended }
   const addAll = (from: Iterable<string>, read: Reading['read'], to: Set<string>) => {
     for (const text of [...from]) {
       if (budget.left < 0) return
