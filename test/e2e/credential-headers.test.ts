@@ -49,8 +49,11 @@ describe('a token in a header that the rule names', () => {
     const authorized: Header = ['Authorization', `Bearer ${token}`]
     expect((await ask('/v1/messages', authorized)).status).toBe(200)
     expect((await ask('/v1/keys-only', ['x-api-key', token])).status).toBe(200)
-    const refused = await ask('/v1/keys-only', authorized)
-    expect([refused.status, refused.code]).toEqual([401, 'credential_missing'])
+    for (const headers of [[authorized], []]) {
+      const refused = await ask('/v1/keys-only', ...headers)
+      expect([refused.status, refused.code]).toEqual([401, 'credential_missing'])
+      expect(JSON.parse(refused.body).hint).toContain('in x-api-key')
+    }
   })
 
   it('is read nowhere else: a rule without the key forwards the header, and has no token', async () => {

@@ -117,22 +117,24 @@ export function createSender(options: SenderOptions): RecordSender {
     const [first, ...others] = batches
     if (!first) return
     // The first one tells for all whether the object answers.
-    if (await store(shard, first)) await Promise.all(others.map((batch) => store(shard, batch)))
-    else for (const batch of others) keep(batch)
+    const isThere = await store(shard, first)
+    const stored = await Promise.all(others.map((batch) => isThere && store(shard, batch)))
+    // The first one comes last the next time, in case the object cannot take it.
+    const left = others.filter((_, at) => !stored[at])
+    for (const batch of isThere ? left : [...left, first]) keep(batch)
   }
 
-  /** Whether the object has answered. If not, the batch waits for the next time. */
+  /** Whether the object has stored a batch, or says that it stores none. */
   const store = async (shard: string, batch: Batch): Promise<boolean> => {
     try {
       const answer = await ask(shard, (object) => object.append({ ...batch, sentAt: clock.now() }))
       const { stoppedUntil: until, problems: found = {} } = answer
       if (until === undefined) isPolicyStored = true
       else stop(until)
-      if (shard !== FIRST) await tell(found)
+      if (shard !== FIRST) waitUntil(tell(found))
       return true
     } catch (error) {
       log({ event: 'audit_not_stored', error: String(error) })
-      keep(batch)
       return false
     }
   }

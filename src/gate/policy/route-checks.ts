@@ -1,4 +1,5 @@
 import { isObject, own } from '../base/json.ts'
+import { foldedName } from '../base/text.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { holesOf } from '../model/scope.ts'
 import { AUTHORIZATION } from '../model/token.ts'
@@ -132,20 +133,13 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       ...(when?.headers ?? []),
       ...(workflow?.from === 'header' ? [workflow.name] : []),
       ...(address?.from === 'header' ? [address.name] : []),
-    ]
+    ].map(foldedName)
     for (const [i, name] of credential.headers.entries()) {
-      if (
-        name !== AUTHORIZATION &&
-        isAmong(
-          read.map((header) => ({ header })),
-          name,
-        )
-      ) {
-        report(
-          ['credential', 'headers', i],
-          `${quote(name)} is read as something else: by when, workflow or GATE.client_ip`,
-        )
-      }
+      if (!read.includes(foldedName(name))) continue
+      report(
+        ['credential', 'headers', i],
+        `${quote(name)} is read as something else: by when, workflow or GATE.client_ip`,
+      )
     }
   },
   function corsNamesItsMethods({ entry: { match, cors }, report }) {

@@ -35,6 +35,13 @@ type Authorization = Result<
   Denial<'subprotocols_malformed' | 'credential_header_malformed' | 'credential_missing'>
 >
 
+/** The denial of a request without a token. `names`: the headers that may have it. */
+export function missing(names: readonly string[] = [AUTHORIZATION]): Denial<'credential_missing'> {
+  const denial = placeDenials('credential_missing')
+  if (names.includes(AUTHORIZATION)) return denial
+  return { ...denial, hint: `Send the access token, and nothing else, in ${names.join(' or ')}` }
+}
+
 /** A token alone (RFC 9110 §11.2). */
 const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 
@@ -45,11 +52,7 @@ const headerOf = ({ request: { headers } }: Needs, names: readonly string[]): Au
   if (header === undefined) return ok(null)
   if (sent.length > 1) return fail(placeDenials('credential_header_malformed', { headers: sent }))
   const value = headers.get(header) ?? ''
-  if (header === AUTHORIZATION) {
-    return names.includes(header)
-      ? ok(value)
-      : fail(placeDenials('credential_missing', { headers: names }))
-  }
+  if (header === AUTHORIZATION) return names.includes(header) ? ok(value) : fail(missing(names))
   const token = value.trim()
   if (!TOKEN.test(token))
     return fail(placeDenials('credential_header_malformed', { headers: sent }))

@@ -20,7 +20,7 @@ import { algorithmOf } from '../../model/issuer.ts'
 import type { RememberedToken, TokenMemory } from '../../model/ports.ts'
 import { trustDomainOf } from '../../model/spiffe.ts'
 import { type Credential, seal } from '../../model/token.ts'
-import { credentialSent, placeDenials, type Sent } from './credential-places.ts'
+import { credentialSent, missing, placeDenials, type Sent } from './credential-places.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
 import { schemeOf } from './possession.ts'
 import type { Routed } from './route.ts'
@@ -136,7 +136,7 @@ export const credential = stage({
       return remembered ?? readToken(header, needs)
     }
     if (header === null) {
-      return route.access === 'optional' ? anonymous : fail(placeDenials('credential_missing'))
+      return route.access === 'optional' ? anonymous : fail(missing(route.credential?.headers))
     }
     const remembered = rememberedOf(header, needs, tokens)
     if (remembered) return remembered
@@ -146,7 +146,7 @@ export const credential = stage({
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
     if (isSeveral(bare) || hasTakenScheme(bare)) return fail(deny('credential_malformed'))
     return bare.trim() === ''
-      ? fail(placeDenials('credential_missing'))
+      ? fail(missing(route.credential?.headers))
       : fail(deny('scheme_unsupported'))
   },
 })

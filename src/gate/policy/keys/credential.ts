@@ -1,5 +1,6 @@
 import { fail, ok } from '../../base/result.ts'
 import { foldedName } from '../../base/text.ts'
+import { REMOVED, REMOVED_PREFIXES } from '../../model/inbound-headers.ts'
 import { MCP_HEADERS } from '../../model/mcp.ts'
 import { AUTHORIZATION } from '../../model/token.ts'
 import { isCredentialHeader, readHeaderName, text } from '../reading/fields.ts'
@@ -7,21 +8,28 @@ import { quote } from '../reading/issues.ts'
 import { type ComparedDocs, list, required, table } from '../reading/table.ts'
 import { NOT_INJECTED } from './inject.ts'
 
-/** Beginnings of folded names that the gate or a browser reads or sets, or that say something of the message. */
-const TAKEN =
-  /^(?:accept|access-control-|age$|cache-control|cf-|client-cert|content-|date$|etag|if-|location|origin$|range$|referer$|remote-user|sec-|true-client-ip|user-agent|x-agent-|x-auth-request-|x-client-cert|x-forwarded-|x-http-method|x-method-override|x-original-|x-real-ip|x-remote-|x-rewrite-url|x-ssl-)/
+/** Beginnings of headers that say something of the message, or that browsers set. */
+const OF_MESSAGE =
+  /^(?:accept|access-control-|age$|cache-control|content-|date$|etag|if-|location|origin$|range$|referer$|sec-|user-agent)/
+
+/** Whether a header has another meaning for the gate, for a proxy or for the message. */
+const isTaken = (folded: string): boolean =>
+  isCredentialHeader(folded) ||
+  NOT_INJECTED.has(folded) ||
+  REMOVED.includes(folded) ||
+  REMOVED_PREFIXES.some((beginning) => folded.startsWith(beginning)) ||
+  MCP_HEADERS.includes(folded) ||
+  OF_MESSAGE.test(folded)
 
 /** The name of a header that may have the token, lower-case. */
 const tokenHeader = text((value) => {
   const name = readHeaderName(value)
   if (!name.ok || name.value === AUTHORIZATION) return name
-  const folded = foldedName(name.value)
-  if (!isCredentialHeader(name.value) && !NOT_INJECTED.has(folded)) {
-    if (!MCP_HEADERS.includes(folded) && !TAKEN.test(folded)) return ok(name.value)
-  }
-  return fail(
-    `${quote(name.value)} is a header that has another meaning, so no token can be sent in it`,
-  )
+  return isTaken(foldedName(name.value))
+    ? fail(
+        `${quote(name.value)} is a header that has another meaning, so no token can be sent in it`,
+      )
+    : ok(name.value)
 })
 
 export const CREDENTIAL_KEYS = {
@@ -40,9 +48,8 @@ export const CREDENTIAL_DOCS: ComparedDocs<typeof CREDENTIAL_KEYS> = {
 /** `credential` of a rule. */
 export const credentialField = table(CREDENTIAL_KEYS, (entry, report) => {
   const headers = entry.headers ?? []
-  const at = headers.findIndex(
-    (name, i) => headers.findIndex((one) => foldedName(one) === foldedName(name)) < i,
-  )
-  if (at >= 0) report(['headers'], `${quote(headers[at] ?? '')} is named twice`)
+  const names = headers.map(foldedName)
+  const twice = headers.find((_, at) => names.indexOf(names[at] ?? '') < at)
+  if (twice !== undefined) report(['headers'], `${quote(twice)} is named twice`)
   return { headers }
 })

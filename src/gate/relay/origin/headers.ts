@@ -4,50 +4,11 @@ import { type HeaderReader, SentHeaders } from '../../base/request.ts'
 import { connectionOptions, foldedName, headerText } from '../../base/text.ts'
 import type { Admitted, Facts } from '../../guard/guard.ts'
 import { claimHeaderValue } from '../../model/claims.ts'
+import { HOP_BY_HOP, REMOVED, REMOVED_PREFIXES } from '../../model/inbound-headers.ts'
 import type { Gate, Policy } from '../../model/policy.ts'
 import type { Route } from '../../model/route.ts'
 import { removeTokens } from '../../model/subprotocols.ts'
 import { type Actor, type AgentIdentity, AUTHORIZATION } from '../../model/token.ts'
-
-/** Hop-by-hop header names (RFC 9110 §7.6.1). */
-const HOP_BY_HOP = [
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]
-
-/** Inbound names never sent to an origin, folded. */
-const REMOVED = [
-  'forwarded',
-  'via',
-  'x-real-ip',
-  'true-client-ip',
-  'x-rewrite-url',
-  'x-method-override',
-  'remote-user',
-  'x-request-id',
-  'proxy-authenticate',
-  'proxy-authorization',
-  ...HOP_BY_HOP,
-]
-
-/** Prefixes of inbound names never sent to an origin, folded. */
-const REMOVED_PREFIXES = [
-  'x-agent-',
-  'x-original-',
-  'x-http-method',
-  'x-forwarded-',
-  'cf-',
-  'client-cert',
-  'x-client-cert',
-  'x-ssl-',
-  'x-remote-',
-  'x-auth-request-',
-]
 
 /** The agent's credentials. The token is sent only to origins that the policy allows; a proof is for this gate alone. */
 const CREDENTIALS = ['authorization', 'dpop']
@@ -75,12 +36,12 @@ export function stripInbound(
   const { gate } = policy
   const known = knownNames(gate)
   const isShadow = route.mode === 'shadow'
-  const tokens = tokenHeaders(route)
+  const tokens = !isShadow && route.credential ? tokenHeaders(route.credential) : undefined
   const named = sent.has('connection') ? connectionOptions(sent.get('connection')) : undefined
   for (const name of sent.keys()) {
     const kind = known.get(name) ?? known.keep(name, kindOf(name, gate))
     const stays = isShadow || (route.forwardToken && name !== 'dpop')
-    const isToken = kind === 'stays' && !isShadow && tokens.has(foldedName(name))
+    const isToken = kind === 'stays' && tokens?.has(foldedName(name))
     const goes = kind === 'credential' ? !stays : kind === 'removed' || isToken
     if (goes || named?.has(foldedName(name))) headers.delete(name)
     else if (kind === 'subprotocols') removeTokens(headers, policy)
@@ -89,8 +50,8 @@ export function stripInbound(
 
 /** The headers of a rule's tokens beside `Authorization`, folded. */
 const tokenHeaders = perObject(
-  ({ credential }: Route): ReadonlySet<string> =>
-    new Set((credential?.headers ?? []).filter((name) => name !== AUTHORIZATION).map(foldedName)),
+  ({ headers }: NonNullable<Route['credential']>): ReadonlySet<string> =>
+    new Set(headers.filter((name) => name !== AUTHORIZATION).map(foldedName)),
 )
 
 /** By header name: its kind. Agents use few spellings. */
