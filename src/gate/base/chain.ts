@@ -124,13 +124,21 @@ export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
 
 type AnyStage = Stage<object, unknown, object, string, object>
 
-/** A stage of a line, and whether it is decided once. A place without a stage makes the admission. */
+/**
+ * A stage of a line, and whether it is decided once. A place without a stage makes the admission; in the line of an
+ * admission it only adds `facts`.
+ */
 interface Place {
   readonly stage: AnyStage | undefined
   readonly isOnce: boolean
+  /** Remembered facts that are established here, before the stage. */
+  readonly facts?: object
 }
 
-/** An admission, and the places of the stages that run for each of its requests. */
+/**
+ * An admission, and the places of the stages that run for each of its requests. A refusal knows the facts of the stages
+ * before it and no others, as if nothing had been remembered.
+ */
 interface Remembered extends Admission {
   readonly line: readonly Place[]
 }
@@ -155,12 +163,21 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   /** Makes an admission. It remembers the facts of stages with nothing to check, and the stages left to run. */
   const admittedBy = (known: Record<string, unknown>, decided: readonly Decided[]): Remembered => {
     const by = Object.fromEntries(keyed.map((name) => [name, known[name]]))
-    const facts = Object.assign(by, ...decided.map((one) => one.facts))
-    const line = places.slice(firstOnce).filter(({ stage, isOnce }) => {
-      const nothing = isOnce || stage?.without?.(facts)
-      if (typeof nothing === 'object') Object.assign(facts, nothing)
-      return !nothing
-    })
+    const facts = Object.assign({}, by, ...decided.map((one) => one.facts))
+    const line: Place[] = []
+    let before: object | undefined = by
+    let at = 0
+    for (const { stage, isOnce } of places.slice(firstOnce)) {
+      const remembered = isOnce ? decided[at++]?.facts : stage?.without?.(facts)
+      if (isOnce || remembered) {
+        Object.assign(facts, remembered)
+        before = { ...before, ...remembered }
+      } else {
+        line.push({ stage, isOnce, ...(before && { facts: before }) })
+        before = undefined
+      }
+    }
+    if (before) line.push({ stage: undefined, isOnce: false, facts: before })
     return { ...admissionOf([{ facts, within: ALWAYS }, ...decided]), line }
   }
   return {
@@ -180,18 +197,19 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
       const decided: Decided[] = []
       let line = places
       for (let at = 0; at < line.length; at++) {
-        const { stage, isOnce } = line[at] as Place
+        const { stage, isOnce, facts } = line[at] as Place
+        if (facts) Object.assign(known, facts)
         if (at === firstOnce && line === places) {
           const admission = recall?.(known)
           if (admission) {
-            Object.assign(known, admission.facts, { admission })
+            known.admission = admission
             line = (admission as Remembered).line
             at = -1
             continue
           }
         }
         if (!stage) {
-          known.admission = admittedBy(known, decided)
+          if (line === places) known.admission = admittedBy(known, decided)
           continue
         }
         const { name } = stage

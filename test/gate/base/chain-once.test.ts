@@ -121,4 +121,21 @@ describe('stages that are decided once', () => {
     })
     if (again.outcome === 'passed') expect(again.known.admission).toBe(admission)
   })
+
+  it('after a stage that refuses add no facts, remembered or not', async () => {
+    const admission = await admissionIn(given, ports, watch)
+    const refused = { n: 8, path: '/no' }
+    const factsOf = async (recall?: () => Admission) => {
+      const { outcome, known } = await run(refused, recall as never)
+      expect(outcome).toBe('denied')
+      return Object.keys(known)
+    }
+    expect(await factsOf()).toEqual(['n', 'path', 'name', 'half'])
+    expect((await factsOf(() => admission)).filter((name) => name !== 'admission')).toEqual([
+      'n',
+      'path',
+      'name',
+      'half',
+    ])
+  })
 })
