@@ -17,7 +17,7 @@ const SCOPE = 'edgewarden:metrics'
 
 const OPTIONS: SettingOptions = {
   durableObjects: WITH_AUDIT,
-  issuer: { admin: 'all' },
+  issuer: { admin: 'all', agent_type: 'kind' },
   gate: { assertion: 'identity' },
   routes: [
     { match: 'GET /v1/weak', scopes: ['none'] },
@@ -52,7 +52,7 @@ const read = async (from = gate): Promise<readonly Metric[]> => {
   return readMetrics(await answer.text())
 }
 
-const sampleOf = (all: readonly Metric[], name: keyof typeof METRICS, labels: object = {}) =>
+const sampleOf = (all: readonly Metric[], name: string, labels: object = {}) =>
   all.find((one) => {
     const said = new Map(Object.entries(one.labels))
     return (
@@ -62,7 +62,7 @@ const sampleOf = (all: readonly Metric[], name: keyof typeof METRICS, labels: ob
 
 /** Sends requests with known answers, and waits until their records are counted. */
 const send = async () => {
-  const token = await setting.token()
+  const token = await setting.token({ kind: 'planner' })
   setting.origin.on('/v1/broken', async (_, response) => {
     response.writeHead(502).end()
   })
@@ -88,8 +88,23 @@ describe('GET /metrics', () => {
       }),
       sampleOf(all, 'edgewarden_origin_answers_total', { ...of, status: '200' }),
       sampleOf(all, 'edgewarden_origin_answers_total', { ...of, status: '502' }),
+      sampleOf(all, 'edgewarden_rule_decisions_total', { rule: 'GET /v1/*', decision: 'allowed' }),
+      sampleOf(all, 'edgewarden_rule_decisions_total', {
+        rule: 'GET /v1/weak',
+        decision: 'denied',
+      }),
+      sampleOf(all, 'edgewarden_agent_type_decisions_total', {
+        type: 'planner',
+        decision: 'allowed',
+      }),
+      sampleOf(all, 'edgewarden_answer_seconds_count', { rule: 'GET /v1/*', decision: 'allowed' }),
+      sampleOf(all, 'edgewarden_answer_seconds_bucket', {
+        rule: 'GET /v1/*',
+        decision: 'allowed',
+        le: '+Inf',
+      }),
     ]
-    const expected = [3, 2, 1, 1, 1, 3, 2]
+    const expected = [3, 2, 1, 1, 1, 3, 2, 5, 1, 5, 5, 5]
     await eventually(async () => expect(told(await read())).toEqual(expected))
     const bytes = sampleOf(await read(), 'edgewarden_audit_stored_bytes', { ring: 'known' })
     expect(bytes).toBeGreaterThan(100)
@@ -150,8 +165,10 @@ describe('GET /metrics', () => {
 describe('examples/monitoring', () => {
   const file = (name: string) => readFileSync(join(ROOT, 'examples/monitoring', name), 'utf8')
   const names = Object.keys(METRICS)
+  const metricOf = (sample: string) => sample.replace(/(?<=_seconds)_(?:bucket|count|sum)$/, '')
   /** Every metric that a text names. */
-  const namedIn = (text: string) => [...new Set(text.match(/\bedgewarden_[a-z_]+/g) ?? [])].sort()
+  const namedIn = (text: string) =>
+    [...new Set((text.match(/\bedgewarden_[a-z_]+/g) ?? []).map(metricOf))].sort()
 
   it('has alert rules for metrics that there are', () => {
     const { groups } = parse(file('alerts.yml')) as {
@@ -186,7 +203,7 @@ describe('examples/monitoring', () => {
   })
 
   it('names all that the gate gives, and no more', async () => {
-    const given = new Set((await read()).map(({ name }) => name))
+    const given = new Set((await read()).map(({ name }) => metricOf(name)))
     const never = ['edgewarden_audit_dropped_records']
     expect(names.filter((name) => !given.has(name))).toEqual(never)
     expect([...given].filter((name) => !names.includes(name))).toEqual([])

@@ -13,6 +13,32 @@ const SAMPLE = new RegExp(
 )
 const META = new RegExp(`^# (TYPE|HELP|UNIT) (${NAME}) (.+)$`)
 
+/** What the names of a family's samples end with, by its type. */
+const ENDINGS: Readonly<Record<string, readonly string[]>> = {
+  counter: ['_total'],
+  gauge: [''],
+  histogram: ['_bucket', '_count', '_sum'],
+}
+
+/** Checks histograms: bounds and counts rise, the last bucket has no bound, and it is the count. Throws otherwise. */
+const checkBuckets = (metrics: readonly Metric[]): void => {
+  let bound = Number.NEGATIVE_INFINITY
+  let count = 0
+  for (const { name, labels, value } of metrics) {
+    if (name.endsWith('_count') && (bound !== Number.POSITIVE_INFINITY || value !== count))
+      throw new Error(`not the last bucket: ${name} ${value}`)
+    if (!name.endsWith('_bucket')) {
+      bound = Number.NEGATIVE_INFINITY
+      count = 0
+      continue
+    }
+    const next = labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le)
+    if (!(next > bound) || value < count) throw new Error(`does not rise: ${name} ${labels.le}`)
+    bound = next
+    count = value
+  }
+}
+
 /**
  * Reads an exposition by the ABNF of OpenMetrics 1.0, and by its rules for families: one after the other, each with
  * its metadata first, counters by `_total` and not below zero, no sample twice, and an end. Throws otherwise.
@@ -37,9 +63,10 @@ export function readMetrics(text: string): readonly Metric[] {
     const [, name = '', labels = '', value = ''] = SAMPLE.exec(line) ?? []
     if (name === '') throw new Error(`no sample: ${line}`)
     const type = types.get(family)
-    if (name !== (type === 'counter' ? `${family}_total` : family))
+    const endings = ENDINGS[type ?? '']
+    if (!endings) throw new Error(`type ${type}`)
+    if (!endings.some((ending) => name === family + ending))
       throw new Error(`of no family: ${line}`)
-    if (!['counter', 'gauge'].includes(type ?? '')) throw new Error(`type ${type}`)
     const key = `${name} ${labels}`
     if (seen.has(key)) throw new Error(`twice: ${line}`)
     seen.add(key)
@@ -50,5 +77,6 @@ export function readMetrics(text: string): readonly Metric[] {
     )
     metrics.push({ name, labels: Object.fromEntries(pairs), value: number })
   }
+  checkBuckets(metrics)
   return metrics
 }

@@ -1,12 +1,19 @@
 import { type Admin, ownIssuer, refuse } from '../../gate/app/context.ts'
-import { type ShardHealth, shardTerms } from '../../gate/model/audit.ts'
+import { type Counts, type ShardHealth, shardTerms } from '../../gate/model/audit.ts'
 import { PROBLEMS } from '../audit/health.ts'
+import { BUCKETS_MS, wordsOf } from '../records/terms.ts'
 import { decisionDenials } from './decisions.ts'
 import { controlOf } from './ports.ts'
 
-/** Every metric, and what it says. Those that end in `_total` are counters, and all others gauges. */
+/** Every metric, and what it says. Those that end in `_total` are counters, `TIMES` is a histogram, all others are gauges. */
 export const METRICS = {
   edgewarden_decisions_total: 'Decisions in the audit, by decision, code and status of the answer',
+  edgewarden_rule_decisions_total:
+    'Decisions in the audit, by rule and decision. Beyond 200 rules the rule is …',
+  edgewarden_agent_type_decisions_total:
+    'Decisions in the audit about agents with a type, by type and decision. Beyond 50 types, and for a type that was never allowed, the type is …',
+  edgewarden_answer_seconds:
+    'Histogram of the time until the answer begins, with the origin, by rule and decision',
   edgewarden_origin_answers_total: 'Answers of origins, by their status',
   edgewarden_problem: '1 if the problem exists, or existed in the last five minutes, by problem',
   edgewarden_alerts_waiting: 'Alerts that the receiver has not accepted yet',
@@ -25,9 +32,11 @@ export const METRICS = {
   edgewarden_assertion_keys: 'Published keys that verify assertions',
 } as const
 
+const TIMES = 'edgewarden_answer_seconds'
+
 /** A sample without a value is left out. */
 type Sample = readonly [
-  name: keyof typeof METRICS,
+  name: keyof typeof METRICS | `${typeof TIMES}_${'bucket' | 'sum' | 'count'}`,
   value: unknown,
   labels?: Readonly<Record<string, unknown>>,
 ]
@@ -41,9 +50,12 @@ export async function metrics(c: Admin): Promise<Response> {
   if (ownIssuer(c) !== undefined) refuse(c, decisionDenials('decision_reach'))
   const samples = (await samplesOf(c)).filter(([, value]) => value !== undefined)
   const families = Object.entries(METRICS).flatMap(([name, help]) => {
-    const lines = samples.filter(([one]) => one === name).map(lineOf)
+    const isTimes = name === TIMES
+    const lines = samples
+      .filter(([one]) => one === name || (isTimes && one.startsWith(`${TIMES}_`)))
+      .map(lineOf)
     const family = name.replace(/_total$/, '')
-    const type = family === name ? 'gauge' : 'counter'
+    const type = isTimes ? 'histogram' : family === name ? 'gauge' : 'counter'
     return lines.length > 0
       ? [`# TYPE ${family} ${type}`, `# HELP ${family} ${help}`, ...lines]
       : []
@@ -92,16 +104,48 @@ const samplesOf = async (c: Admin): Promise<readonly Sample[]> => {
   ]
 }
 
+const ofCount = (words: readonly string[], count: number, shard: number): readonly Sample[] => {
+  const [first, second, third] = words
+  switch (first) {
+    case 'ms':
+    case 'sum':
+      return []
+    case 'origin':
+      return [['edgewarden_origin_answers_total', count, { shard, status: second }]]
+    case 'rule':
+      return [['edgewarden_rule_decisions_total', count, { shard, rule: third, decision: second }]]
+    case 'type': {
+      const labels = { shard, type: third, decision: second }
+      return [['edgewarden_agent_type_decisions_total', count, labels]]
+    }
+    default: {
+      const labels = { shard, decision: first, code: second, status: third }
+      return [['edgewarden_decisions_total', count, labels]]
+    }
+  }
+}
+
+/** The histogram of each rule and decision. */
+const timesOf = (counts: Counts, shard: number): readonly Sample[] =>
+  Object.entries(counts).flatMap(([name, ms]): readonly Sample[] => {
+    const [first, decision, rule] = wordsOf(name)
+    if (first !== 'sum') return []
+    const labels = { shard, rule, decision }
+    let count = 0
+    const buckets = [...BUCKETS_MS, Number.POSITIVE_INFINITY].map((bound): Sample => {
+      const isLast = bound === Number.POSITIVE_INFINITY
+      count += counts[`ms ${decision} ${isLast ? '+Inf' : bound} ${rule}`] ?? 0
+      return [`${TIMES}_bucket`, count, { ...labels, le: isLast ? '+Inf' : bound / 1000 }]
+    })
+    return [...buckets, [`${TIMES}_count`, count, labels], [`${TIMES}_sum`, ms / 1000, labels]]
+  })
+
 const ofShard = (health: ShardHealth, shard: number): readonly Sample[] => {
   const { counts, rows, bytes, dropped, problems, waiting } = health
   const each = Object.entries
   return [
-    ...each(counts).map(([what, count]): Sample => {
-      const [decision, code, status] = what.split(' ')
-      return decision === 'origin'
-        ? ['edgewarden_origin_answers_total', count, { shard, status: code }]
-        : ['edgewarden_decisions_total', count, { shard, decision, code, status }]
-    }),
+    ...each(counts).flatMap(([what, count]) => ofCount(wordsOf(what), count, shard)),
+    ...timesOf(counts, shard),
     ...Object.keys(PROBLEMS).map(
       (problem): Sample => ['edgewarden_problem', problem in problems, { shard, problem }],
     ),

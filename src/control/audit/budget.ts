@@ -1,4 +1,5 @@
 import type { Counts, Drop, Dropped } from '../../gate/model/audit.ts'
+import { adder } from '../records/terms.ts'
 import { RING_NAMES } from './rings.ts'
 import { reservedRows, type ShareTerms, type Used } from './shares.ts'
 
@@ -61,12 +62,13 @@ export function createBudget(storage: DurableObjectStorage) {
   /** How many dropped records are not in the stored gaps yet. */
   let unsaved = 0
   const counts: Record<string, number> = { ...kept.counts }
+  const addCounts = adder(counts)
   const used = new Map(Object.entries((kept.day === day && kept.used) || {}))
   let { upTo } = kept
   let last = upTo
   const count = ({ id, ...one }: CountedRow): void => {
     last = Math.max(last, id)
-    for (const [what, more] of Object.entries(one.counts)) counts[what] = (counts[what] ?? 0) + more
+    addCounts(one.counts)
     if (one.day !== day) return
     const shares = Object.entries(one.shares)
     for (const [name, bytes] of shares) {

@@ -31,6 +31,8 @@ const SHARES = {
   },
 } as const
 
+const isWatched = (what: string): boolean => Object.values(SHARES).some(({ of }) => of.test(what))
+
 export type Health = ReturnType<typeof createHealth>
 
 interface Observed {
@@ -48,7 +50,8 @@ export function createHealth({ counts, droppedIn }: Observed) {
     const at = Date.now()
     if (at < (marks.at(-1)?.at ?? 0) + STEP_MS) return
     marks = marks.filter((one) => one.at > at - WINDOW_MS)
-    marks.push({ at, before: { ...counts } })
+    const before = Object.fromEntries(Object.entries(counts).filter(([what]) => isWatched(what)))
+    marks.push({ at, before })
   }
 
   const shareOf = (name: keyof typeof SHARES): string | undefined => {

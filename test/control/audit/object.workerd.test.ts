@@ -462,7 +462,14 @@ describe('the object that keeps decisions', () => {
 
   describe('that counts what records say', () => {
     const countsOf = async (name: string) => (await logOf(name).health()).counts
-    const said = (count: number) => ({ 'allowed - 200': count, 'origin 200': count })
+    const rule = 'GET /v1/files/{id}'
+    const said = (count: number) => ({
+      'allowed - 200': count,
+      'origin 200': count,
+      [`rule allowed ${rule}`]: count,
+      [`ms allowed 25 ${rule}`]: count,
+      [`sum allowed ${rule}`]: 12 * count,
+    })
     const one = (id: string) => record(id, 0, { status: 200 })
 
     it('goes on after a restart, also with rows that were evicted or deleted', async () => {
