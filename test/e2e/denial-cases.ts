@@ -838,6 +838,8 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   console_diff_too_large: OF_DIFF,
   console_diff_busy: OF_DIFF,
   console_diff_reach: OF_DIFF,
+  renewal_mismatch: 'answers a message of a WebSocket: renewal.test.ts',
+  renewal_busy: 'answers a message of a WebSocket: renewal.test.ts',
   certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }

@@ -134,7 +134,7 @@ describe.concurrent('an answer whose token expires', () => {
 describe.concurrent('what ends with its token all the same', () => {
   it('is a WebSocket', async () => {
     const { closed, exp } = await withShortToken(setting.token, async (token, exp) => {
-      const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}/all/socket`, {
+      const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}/strict/socket`, {
         headers: { authorization: `Bearer ${token}` },
       })
       const closed = once(socket, 'close')

@@ -430,7 +430,7 @@ export const ENTRIES: readonly Entry[] = [
   },
   {
     name: 'the subprotocols of a WebSocket',
-    tokens: [...HEADER, 'agent-token.'],
+    tokens: [...HEADER, 'agent-token.', 'edgewarden.renew.v1'],
     send: (text, { tokenWith }) => ({
       url: `${RESOURCE}/socket`,
       headers: {

@@ -101,7 +101,10 @@ function readSubprotocol(request: Request, rule: Rule, hasHeader: boolean): Cred
 export function subprotocolsForOrigin(request: Request, rules: Rule[]): string | undefined {
   const prefixes = [...KNOWN_PREFIXES, ...rules.flatMap((rule) => rule.tokenSubprotocols)]
   const left = subprotocolsOf(request).filter(
-    (each) => !prefixes.some((start) => each.toLowerCase().startsWith(start.toLowerCase())),
+    (each) =>
+      // The gate's own: a new token for an open WebSocket.
+      each !== 'edgewarden.renew.v1' &&
+      !prefixes.some((start) => each.toLowerCase().startsWith(start.toLowerCase())),
   )
   return left.length === 0 ? undefined : left.join(', ')
 }

@@ -13,6 +13,7 @@ import { contentDenials } from '../../gate/app/request.ts'
 import { revocationDenials } from '../../gate/app/revocations.ts'
 import { chainDenials } from '../../gate/base/chain.ts'
 import type { DenialRow, DenialTable } from '../../gate/base/denial.ts'
+import { renewalDenials } from '../../gate/guard/checks/renewal.ts'
 import { GUARD } from '../../gate/guard/guard.ts'
 import { mcpAnswerDenials } from '../../gate/relay/mcp/answer.ts'
 import { serverSessionDenials } from '../../gate/relay/mcp/headers.ts'
@@ -30,6 +31,7 @@ export function denialGroups(): readonly DenialGroup[] {
     group('Before the stages', gatewayDenials),
     ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
     group('In any stage', chainDenials),
+    group('In an open WebSocket', renewalDenials),
     group('At the origin', forwardDenials, serverSessionDenials, mcpAnswerDenials),
     group(
       "At the gate's own endpoints",

@@ -25,6 +25,7 @@ import { guarding, resourceMetadata } from './guard-middleware.ts'
 import type { Opened } from './platform/ports.ts'
 import { actOf, auditRecordOf, isRecorded, lateOf, type RecordContext, recordOf } from './record.ts'
 import { boundedRecord } from './record-bound.ts'
+import { renewer } from './renewal.ts'
 import { revocationsApp } from './revocations.ts'
 import { onceSent } from './unread-body.ts'
 
@@ -128,13 +129,13 @@ const beginExchange = (request: RequestParts, { policy, ports, version, colo, cf
 
 type Extra = Readonly<Record<string, unknown>>
 /** The result of a request after the guard. */
-type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read'>
+type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read' | 'renews'>
 
 /** Decides and relays a request that is not for the gate's own endpoints. */
 const pass = async (request: IncomingRequest, opened: Opened): Promise<Response> => {
   const { guard, ports, cf } = opened
-  const exchange = beginExchange(request, opened)
-  const { requestId, clientIp, refuse, follow, end } = exchange
+  const begin = (of: RequestParts) => beginExchange(of, opened)
+  const { requestId, clientIp, refuse, follow, end } = begin(request)
   let decision: Decision | undefined
   let ended: Ended | undefined
   try {
@@ -142,11 +143,8 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
       const denial = gatewayDenials('policy_invalid')
       return end(refuse(denial, undefined), undefined, { denial })
     }
-    const decided = await guard(request, {
-      caller: clientIp,
-      connection: new PlatformConnection(cf),
-      isFollowed: true,
-    })
+    const connection = new PlatformConnection(cf)
+    const decided = await guard(request, { caller: clientIp, connection, isFollowed: true })
     decision = decided
     const cors = corsFor(request.original, decided)
     if (cors && request.method === 'OPTIONS') {
@@ -159,6 +157,9 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
       if (refused) return refuse(refused, decided)
       const { send } = ports
       follow(decided)
+      if (decided.outcome === 'passed' && isWebSocket(request)) {
+        decided.renew = renewer(request, { decision: decided, requestId, guard, connection, begin })
+      }
       const { answer, origin } = await relay(request, decided, {
         send,
         requestId,
@@ -177,6 +178,9 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
     return end(refuse(denial, decision), decision, { ...ended, denial })
   }
 }
+
+const isWebSocket = ({ headers }: RequestHead): boolean =>
+  headers.get('upgrade')?.toLowerCase() === 'websocket'
 
 /** The gate's own endpoints. An entry point adds its own apps before the first request. */
 export const own = createApp<GateEnv>((request, options) => {

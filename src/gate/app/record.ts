@@ -37,6 +37,8 @@ export interface RecordContext {
   readonly revocations?: readonly string[] | undefined
   /** The names of the filters with which the request read the audit. */
   readonly read?: readonly string[] | undefined
+  /** The request id of the open WebSocket for which the request brought a new token. */
+  readonly renews?: string | undefined
 }
 
 /** Whether to write a decision: all denials, also in shadow mode, and a share of the rest. `undefined`: here and below, the guard did not decide. */
@@ -97,7 +99,7 @@ const proofIn = ({ possession }: Partial<Facts>) =>
 
 const headOf = (
   decision: Decision | undefined,
-  { id, time, requestId, version, colo, denial, origin, revocations, read }: RecordContext,
+  { id, time, requestId, version, colo, denial, origin, revocations, read, renews }: RecordContext,
 ) => {
   const known: Partial<Facts> = decision?.known ?? {}
   const { token, credential, operation } = known
@@ -126,6 +128,7 @@ const headOf = (
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
     revocations,
+    renews,
     ...(operation && journalOf(operation)),
     ...(read && { kind: 'act', act: 'read', filters: read }),
   }

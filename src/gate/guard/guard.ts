@@ -19,6 +19,7 @@ import type {
   TokenMemory,
 } from '../model/ports.ts'
 import { credentialText } from '../model/token.ts'
+import type { Renew } from './checks/renewal.ts'
 import { address } from './stages/address.ts'
 import { agent, workflow } from './stages/agent.ts'
 import { agenticJwt } from './stages/agentic-jwt.ts'
@@ -123,6 +124,8 @@ export type Decision = LineRun & {
   isOpen?: boolean
   /** Called if the answer goes on after the token has expired; perhaps twice. */
   onLate?: () => void
+  /** Decides on a new token for a WebSocket that is open; absent where none is taken. */
+  renew?: Renew<Facts>
 }
 /** Ports for writing an answer. */
 export type AnswerPorts = Pick<GuardPorts, 'clock' | 'revocations' | 'bodies' | 'sessions'>

@@ -5,6 +5,9 @@ import type { Policy } from './policy.ts'
 /** Prefixes of tokens in WebSocket subprotocols (RFC 6455 §1.9): OpenAI Realtime, MCP (draft SEP-1288), Jupyter. */
 const KNOWN = ['openai-insecure-api-key.', 'mcp.auth.', 'v1.token.websocket.jupyter.org.']
 
+/** The gate's own subprotocol: its client may renew its token while the WebSocket is open. */
+export const RENEWAL = 'edgewarden.renew.v1'
+
 /** RFC 9110 §5.6.2. */
 const NAME = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
 const TOKEN = /^[\w\-.~+]+$/
@@ -46,10 +49,10 @@ export function tokenIn(
   return offered.length > 1 ? ok(token) : fail('alone')
 }
 
-/** Removes tokens from `Sec-WebSocket-Protocol`, in place; the header too if nothing else is in it. */
+/** Removes tokens and {@link RENEWAL} from `Sec-WebSocket-Protocol`, in place; the header too if nothing else is in it. */
 export function removeTokens(headers: Headers, policy: Policy): void {
   const offered = subprotocolsOf(headers.get('sec-websocket-protocol'))
-  const stay = offered.filter((one) => !tokens(policy).test(one))
+  const stay = offered.filter((one) => one !== RENEWAL && !tokens(policy).test(one))
   if (stay.length === offered.length) return
   if (stay.some((one) => one !== '')) headers.set('Sec-WebSocket-Protocol', stay.join(', '))
   else headers.delete('sec-websocket-protocol')

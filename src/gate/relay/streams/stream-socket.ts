@@ -25,10 +25,15 @@ const INTERNAL_ERROR = 1011
 /**
  * Relays between the origin's WebSocket and the agent. Messages and close codes are unchanged,
  * pings are answered per side, and a lost side closes the other with 1011. Calls `over` once a side
- * has closed. Masks the origin's secrets. Backlogs are buffered in memory without a bound. Returns
- * the agent's side for the answer; `cut` closes both sides and drops later messages.
+ * has closed. Masks the origin's secrets. A text message that `take` takes does not reach the origin. Backlogs are
+ * buffered in memory without a bound. Returns the agent's side for the answer; `cut` closes both sides and drops later
+ * messages; `tell` sends the agent a message.
  */
-export function relay(origin: Socket, over: () => void, secrets?: Spelled) {
+export function relay(
+  origin: Socket,
+  over: () => void,
+  { secrets, take }: { readonly secrets?: Spelled; readonly take?: (text: string) => boolean } = {},
+) {
   const { WebSocketPair } = globalThis as unknown as {
     readonly WebSocketPair: new () => { readonly 0: Socket; readonly 1: Socket }
   }
@@ -41,21 +46,30 @@ export function relay(origin: Socket, over: () => void, secrets?: Spelled) {
     over()
   }
   link(origin, gate, secrets)
-  link(gate, origin)
+  link(gate, origin, undefined, take)
   origin.accept()
   gate.accept()
   return {
     agent,
+    tell(text: string): void {
+      if (isOpen) attempt(() => gate.send(text))
+    },
     cut: ({ closeCode, code }: Ending) =>
       close(() => {
         for (const side of [gate, origin]) attempt(() => side.close(closeCode, code))
       }),
   }
 
-  function link(from: Socket, to: Socket, hidden?: Spelled): void {
+  function link(
+    from: Socket,
+    to: Socket,
+    hidden?: Spelled,
+    take?: (text: string) => boolean,
+  ): void {
     from.binaryType = 'arraybuffer'
     from.addEventListener('message', ({ data }) => {
-      if (isOpen) attempt(() => to.send(hidden ? maskMessage(data, hidden) : data))
+      if (!isOpen || (typeof data === 'string' && take?.(data))) return
+      attempt(() => to.send(hidden ? maskMessage(data, hidden) : data))
     })
     from.addEventListener('error', () => {
       close(() => {

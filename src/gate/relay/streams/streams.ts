@@ -1,10 +1,12 @@
 import { contentLength, joined } from '../../base/body.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type { HeaderReader, RequestParts } from '../../base/request.ts'
-import type { Decision, Passed } from '../../guard/guard.ts'
+import type { Decision, Facts, Passed } from '../../guard/guard.ts'
+import { RENEWAL, subprotocolsOf } from '../../model/subprotocols.ts'
 import { type Edit, remade } from '../origin/headers.ts'
 import { lastOf } from './stream-last.ts'
 import { IS_NATIVE, type Pipe, piped, pumped, resumed, start } from './stream-pipe.ts'
+import { type Renewal, renewing } from './stream-renewal.ts'
 import { relay, type Socket } from './stream-socket.ts'
 import { watch } from './stream-watch.ts'
 
@@ -39,7 +41,7 @@ export function limitedToToken(
   const { mode, onRevocation, target, secrets, finishWithin } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
-  if (webSocket) return withSocket(response, webSocket, decision)
+  if (webSocket) return withSocket(response, webSocket, request, decision)
   const { status } = response
   if (method === 'HEAD' || BODILESS.has(status)) return response
   // Over a service binding the header is a Worker's claim, and frames nothing.
@@ -103,18 +105,41 @@ const isStream = (headers: HeaderReader, length: number | undefined): boolean =>
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
 
-const withSocket = (response: Response, origin: Socket, decision: Passed): Response => {
-  const { known, ports } = decision
+const withSocket = (
+  response: Response,
+  origin: Socket,
+  { headers: asked }: Asked,
+  decision: Passed,
+): Response => {
+  const { known, ports, onLate, renew } = decision
   let stop = () => {}
-  const { agent, cut } = relay(origin, () => {
+  let isOver = false
+  let renewal: Renewal | undefined
+  const over = () => {
+    isOver = true
     stop()
     decision.leave?.()
-  })
+  }
+  const { agent, cut, tell } = relay(origin, over, { take: (text) => renewal?.take(text) ?? false })
+  const follow = (facts: Facts) => {
+    stop()
+    // The handshake was received whole.
+    if (!isOver) stop = watch(facts, ports, cut, { mayFinish: () => true, onLate })
+  }
   decision.isOpen = true
-  stop = watch(known, ports, cut)
+  follow(known)
   const { status, headers } = response
-  return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
+  const answered = new Headers(headers)
+  if (renew && subprotocolsOf(asked.get(SUBPROTOCOLS)).includes(RENEWAL)) {
+    renewal = renewing(renew, tell, follow)
+    renewal.begin(known)
+    // Clients that offered subprotocols give up where none is chosen.
+    if (!answered.has(SUBPROTOCOLS)) answered.set(SUBPROTOCOLS, RENEWAL)
+  }
+  return new Response(null, { status, headers: answered, webSocket: agent } as ResponseInit)
 }
+
+const SUBPROTOCOLS = 'sec-websocket-protocol'
 
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */
 export const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])

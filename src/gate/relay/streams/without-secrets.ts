@@ -18,7 +18,7 @@ export function withoutSecrets(answer: Response, route: Route): Response {
   const headers = maskHeaders(answer.headers, secrets)
   const { webSocket } = answer as { readonly webSocket?: Socket | null }
   if (webSocket) {
-    const { agent } = relay(webSocket, () => {}, secrets)
+    const { agent } = relay(webSocket, () => {}, { secrets })
     return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
   }
   const statusText = maskText(answer.statusText, secrets)
