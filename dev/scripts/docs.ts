@@ -113,6 +113,16 @@ const profileTable = (): string =>
     ]),
   )
 
+/** What workloads are told whose token is for another resource. */
+const audienceTable = (): string =>
+  tableOf(
+    ['profile', '`hint`'],
+    Object.entries(PROFILES as Readonly<Record<string, Profile>>).flatMap(
+      ([name, { audienceHint }]) =>
+        audienceHint === undefined ? [] : [[code(name), code(audienceHint)]],
+    ),
+  )
+
 const commandTable = (): string =>
   tableOf(
     ['command', 'what it does'],
@@ -159,6 +169,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   dialects: dialectTable,
   stages: stageTable,
   profiles: profileTable,
+  audiences: audienceTable,
   commands: commandTable,
   metrics: meaningTable('metric', METRICS),
   problems: meaningTable('problem', PROBLEMS),
@@ -198,7 +209,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/deploy.md': ['keys-team'],
   'docs/grants.md': ['keys-grant'],
   'docs/health.md': ['problems', 'metrics'],
-  'docs/issuers.md': ['profiles'],
+  'docs/issuers.md': ['audiences', 'profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
   'dev/bench/results/latest.md': ['bench-targets', 'bench-parts', 'bench-revocations', 'bench-all'],
   'docs/performance.md': ['bench', 'bench-policy'],

@@ -20,7 +20,10 @@ beforeAll(async () => {
     issuers.set(one.profile, one)
   }
   const entries = [...issuers].map(([name, { entry }]) => [name, entry] as const)
-  setting = await startSetting({ more: { ISSUERS: Object.fromEntries(entries) } })
+  setting = await startSetting({
+    issuer: { admin: 'all', rules: false },
+    more: { ISSUERS_PLATFORMS: Object.fromEntries(entries) },
+  })
 })
 beforeEach(() => setting.origin.clear())
 afterAll(async () => {
@@ -56,6 +59,52 @@ describe.each(SHAPES)('a token of $name, by keys that its issuer serves', ({ nam
       scope: identity.scope,
       authorization: undefined,
     })
+  })
+})
+
+/** What each platform calls the audience of a token. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  'github-actions': ['core.getIDToken(audience)', '&audience='],
+  gitlab: ['.gitlab-ci.yml', 'aud of the token', 'id_tokens'],
+  kubernetes: ['projected serviceAccountToken', 'kubectl create token --audience'],
+  gcp: ['audience= at the metadata server', 'gcloud auth print-identity-token --audiences'],
+  aws: ['aws sts get-web-identity-token --audience'],
+  'azure-workload': ['resource= at the metadata server', '/.default as scope'],
+  spiffe: ['spire-agent api fetch jwt -audience', 'only audience'],
+}
+
+describe.each(WORKLOAD_PROFILES)('a token of %s for another resource', (profile) => {
+  const OTHER = 'https://secret-api.example'
+  const mintOther = () => issuerOf(profile).mint({ aud: OTHER })
+
+  it('is refused with a hint in the words of the platform, and with nothing of token and policy', async () => {
+    const answer = await setting.ask('/v1/any', { token: await mintOther() })
+    const text = await answer.text()
+    const { code, hint, error } = JSON.parse(text)
+    expect([answer.status, code]).toEqual([401, 'audience_mismatch'])
+    for (const word of WORDS[profile] ?? []) expect(hint).toContain(word)
+    expect(error.message).toBe(`The token is for another resource. ${hint} (audience_mismatch)`)
+    const said = text + JSON.stringify([...answer.headers])
+    const { issuer, entry } = issuerOf(profile)
+    for (const secret of [OTHER, issuer, ...((entry.audiences as string[] | undefined) ?? [])]) {
+      expect(said).not.toContain(secret)
+    }
+    expect(setting.origin.requests).toEqual([])
+  })
+
+  it('is explained with the same hint', async () => {
+    const admin = await setting.token({ scope: 'edgewarden:read' })
+    const token = await mintOther()
+    const answer = await setting.ask('/.edgewarden/explain', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ method: 'GET', url: `${RESOURCE}/v1/any`, token }),
+      token: admin,
+    })
+    const { denial, steps } = JSON.parse(await answer.text())
+    expect(denial.code).toBe('audience_mismatch')
+    for (const word of WORDS[profile] ?? []) expect(denial.hint).toContain(word)
+    expect(steps.at(-1).detail.hint).toBe(denial.hint)
   })
 })
 

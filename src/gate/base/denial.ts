@@ -53,7 +53,8 @@ export function answerRow(answer: Answer): AnswerRow {
 }
 
 /**
- * A refusal as a value. `summary` and `hint` are constants of the code and safe for strangers. `detail` may contain
+ * A refusal as a value. `summary` is a constant of the code, and `hint` one of the code, the rule or the issuer's
+ * profile; both are safe for strangers. `detail` may contain
  * configured values and claims; it goes to logs and explanations only, never into an answer. `params` are facts that
  * the answer may contain, such as required scopes.
  */

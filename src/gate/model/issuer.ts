@@ -94,6 +94,8 @@ export interface Issuer {
   readonly issuer: string
   /** Set where its tokens identify workloads and are not access tokens: `aud` must be one value. */
   readonly workload?: true
+  /** The `hint` of a refusal because of the audience; absent: that of the code. */
+  readonly audienceHint?: string
   /** Present where its tokens are Agentic JWTs: the further forms that are accepted. */
   readonly agentic?: ReadonlySet<(typeof AGENTIC_FORMS)[number]>
   /** `alert`: an agent whose code is not approved is accepted; absent: it is refused. */

@@ -162,6 +162,7 @@ const issuerOf = (
         grants: grantsOf(name, grants),
       }),
     ...(profile.workload && { workload: true }),
+    ...(profile.audienceHint !== undefined && { audienceHint: profile.audienceHint }),
     ...(profile.trustDomain && { trustDomain: true }),
     ...(profile.agentic && { agentic: new Set(entry.agentic_forms ?? []) }),
     ...(entry.changed === 'alert' && { changed: 'alert' }),

@@ -190,7 +190,9 @@ export const claims = stage({
       const [code, , seen] = broken
       const { tolerance } = judged
       const [exp, iat, nbf, aud] = ['exp', 'iat', 'nbf', 'aud'].map((name) => own(claims, name))
-      return fail(deny(code, { exp, iat, nbf, now, tolerance, aud, ...seen?.(judged) }))
+      const denial = deny(code, { exp, iat, nbf, now, tolerance, aud, ...seen?.(judged) })
+      const hint = code === 'audience_mismatch' ? needs.issuer.audienceHint : undefined
+      return fail(hint === undefined ? denial : { ...denial, hint })
     }
     const access = accessOf(token)
     return access ? { ...ok({ access }), within: withinOf(judged) } : fail(deny('claim_malformed'))

@@ -49,6 +49,8 @@ export interface Profile {
   /** How to shorten its tokens' lifetime and how to add `jti`, in the words of its own console. */
   readonly shorten?: string
   readonly identify?: string
+  /** How to request a token with another audience, in the words of the platform: the `hint` of a refusal. */
+  readonly audienceHint?: string
   /** Claims of such a token that cannot have a made-up value. */
   readonly sample?: JsonObject
   /** Where some issuers of the profile sign for everybody: the policy must then pin an owner. */
@@ -85,6 +87,11 @@ export function clientIn(...names: readonly string[]) {
 /** Hosts of Microsoft Entra ID. */
 export const ENTRA =
   /\/\/(?:login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net)$|\.ciamlogin\.com$/
+
+/** The hint to a workload whose token is for another resource. */
+export function forResource(how: string): string {
+  return `${how}; the metadata names this resource`
+}
 
 /** For issuers whose tokens already have `jti`. */
 export function hasId(tokens: string): string {

@@ -1,4 +1,14 @@
-import { clientIn, ENTRA, HOUR, hasId, MINUTE, type Profile, paths, RFC9068 } from './profile.ts'
+import {
+  clientIn,
+  ENTRA,
+  forResource,
+  HOUR,
+  hasId,
+  MINUTE,
+  type Profile,
+  paths,
+  RFC9068,
+} from './profile.ts'
 
 /** Claims that every such token of a platform has. */
 const SIGNED = ['iss', 'exp', 'aud', 'sub', 'iat']
@@ -31,6 +41,9 @@ export const WORKLOADS = {
     maxLifetime: 15 * MINUTE,
     mark: /\/\/token\.actions\.(?:githubusercontent|[a-z0-9-]+\.ghe)\.com$/,
     slash: false,
+    audienceHint: forResource(
+      'In GitHub Actions, request the token for this resource: core.getIDToken(audience), or &audience= at the end of ACTIONS_ID_TOKEN_REQUEST_URL',
+    ),
     shared: {
       issuers: ['https://token.actions.githubusercontent.com'],
       pins: paths('repository_owner_id', 'repository_id', 'enterprise_id'),
@@ -47,6 +60,9 @@ export const WORKLOADS = {
     slash: false,
     shorten:
       "a token of GitLab lives as long as the job's timeout: set timeout of the job to 15 minutes",
+    audienceHint: forResource(
+      "In .gitlab-ci.yml, write this resource as the one aud of the token in the job's id_tokens",
+    ),
     shared: {
       issuers: ['https://gitlab.com'],
       pins: paths('namespace_id', 'project_id'),
@@ -66,6 +82,9 @@ export const WORKLOADS = {
     mark: /\/\/(?:oidc\.eks\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|container\.googleapis\.com)$|\.oic\.[a-z0-9-]+\.azure\.com$/,
     shorten: 'set expirationSeconds of the projected serviceAccountToken to 900 (600 is the least)',
     identify: hasId('tokens of Kubernetes 1.32 and newer'),
+    audienceHint: forResource(
+      'In the pod, mount a projected serviceAccountToken whose audience is this resource; by hand: kubectl create token --audience',
+    ),
     sample: {
       sub: 'system:serviceaccount:default:test',
       'kubernetes.io': { namespace: 'default', serviceaccount: { name: 'test', uid: 'test' } },
@@ -85,6 +104,9 @@ export const WORKLOADS = {
     slash: false,
     shorten: 'ID tokens of Google live an hour, whatever is asked for',
     identify: 'ID tokens of Google have none: revoke the agent',
+    audienceHint: forResource(
+      'Request the ID token for this resource: audience= at the metadata server, audience of generateIdToken, or gcloud auth print-identity-token --audiences',
+    ),
     sample: { email: 'test@project.iam.gserviceaccount.com' },
     shared: {
       issuers: ['https://accounts.google.com'],
@@ -105,6 +127,9 @@ export const WORKLOADS = {
     slash: false,
     shorten:
       'request them with --duration-seconds 900, or limit sts:DurationSeconds in the IAM policy',
+    audienceHint: forResource(
+      'Request the token for this resource: aws sts get-web-identity-token --audience',
+    ),
     sample: {
       sub: 'arn:aws:iam::123456789012:role/test',
       'https://sts.amazonaws.com/': { aws_account: '123456789012' },
@@ -126,6 +151,8 @@ export const WORKLOADS = {
       'tokens of managed identities live a day, whatever is set; for applications set a token lifetime policy',
     identify:
       'Entra has none (its uti names a token too, but is nothing to revoke by here): revoke the agent',
+    audienceHint:
+      "Request the token for the API's application in Entra: its application ID URI as resource= at the metadata server, or with /.default as scope. The operator knows this URI",
   },
   /** JWT-SVIDs (SPIFFE JWT-SVID §2, §3). The entry is the trust domain. */
   spiffe: {
@@ -139,5 +166,7 @@ export const WORKLOADS = {
     mark: /^spiffe:/,
     slash: false,
     identify: 'a JWT-SVID need not have it: keep default_jwt_svid_ttl short',
+    audienceHint:
+      'Request a JWT-SVID whose only audience is the one that this API accepts: spire-agent api fetch jwt -audience. Unless the operator names another audience, it is the resource that the metadata names',
   },
 } as const satisfies Record<string, Profile>
