@@ -9,6 +9,7 @@ const ANY_OF_STAGE: string[][] = [
   [
     ...['host_malformed', 'host_unknown', 'path_ambiguous', 'method_unknown', 'method_ambiguous'],
     ...['route_unknown', 'insecure_transport', 'parameter_ambiguous', 'preflight_refused'],
+    'grpc_unsupported',
   ],
   // credential
   [

@@ -198,6 +198,16 @@ function proofs(dice: Dice, request: RequestSpec, { vars, now }: RequestAim): Wa
   ]
 }
 
+const GRPC_TYPES = [
+  ...[
+    'application/grpc',
+    'application/grpc+proto',
+    'Application/GRPC; x=y',
+    'application/grpc-web',
+  ],
+  ...['application/grpcx', 'text/plain, application/grpc', 'application/grpc, text/plain'],
+]
+
 function senders(dice: Dice, request: RequestSpec): Way[] {
   const address = dice.pick([
     ...['192.0.2.7', '192.0.3.7', '::ffff:192.0.2.7', '2001:db8::1', '2001:db8::2'],
@@ -212,6 +222,10 @@ function senders(dice: Dice, request: RequestSpec): Way[] {
     },
     () => request.headers.push(['Authorization', dice.pick(['Basic x', 'Bearer x', 'DPoP x'])]),
     () => delete request.token,
+    () => {
+      if (dice.chance(0.8)) request.method = 'POST'
+      request.headers.push(['Content-Type', dice.pick(GRPC_TYPES)])
+    },
     () => (request.as = dice.pick(['DPoP ', 'Basic ', 'bearer ', 'Bearer  '])),
     () => {
       request.as = `protocol:${dice.pick(['own.', 'openai-insecure-api-key.'])}`

@@ -224,6 +224,7 @@ const HEADERS: [string, string][] = [
   ['Remote-User', 'root'],
   ['X-Api-Key', 'forged'],
   ['x-level', '9'],
+  ['Content-Type', 'application/grpc+proto'],
 ]
 
 const QUERIES = [

@@ -828,7 +828,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
 const OF_DIFF = 'needs the Worker with a console: diff.test.ts'
 
-/** Codes that no request to these gates can bring about. */
+/** Codes that no request to these gates can bring about, or that are no problem document. */
 export const EXEMPT: Readonly<Record<string, string>> = {
   console_session_missing: OF_CONSOLE,
   console_code_invalid: OF_CONSOLE,
@@ -840,6 +840,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   console_diff_reach: OF_DIFF,
   renewal_mismatch: 'answers a message of a WebSocket: renewal.test.ts',
   renewal_busy: 'answers a message of a WebSocket: renewal.test.ts',
+  grpc_unsupported: 'has the form of gRPC: grpc.test.ts',
   certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }

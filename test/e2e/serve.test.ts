@@ -5,9 +5,11 @@ import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { credentials, status } from '@grpc/grpc-js'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { runHere } from '../command/kit.ts'
+import { grpcError } from '../kit/grpc.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { freePort } from '../kit/port.ts'
@@ -219,6 +221,12 @@ describe('the bundle that wrangler makes, over TLS', () => {
     expect((await ask(port, '/v1/x', undefined, { ca })).status).toBe(401)
     expect((await ask(port, '/.edgewarden/ready', undefined, { ca })).status).toBe(200)
     expect(await ask(port, '/private', await mint(), { ca })).toEqual({ status: 200, body: 'here' })
+  })
+
+  it('closes the connection of a client of native gRPC', async () => {
+    const by = credentials.createSsl(Buffer.from(ca))
+    const { code } = await grpcError(port, '/v1/kit.Agents/Get', { by, name: HOST })
+    expect(code).toBe(status.UNAVAILABLE)
   })
 
   it('has one shard, whatever the policy says, and says so', async () => {

@@ -1,5 +1,6 @@
 /** The stage `route`: which rule decides, and whether the request has one reading. */
 import { hasTokenInQuery, methodsInQuery, type Target } from './address.ts'
+import { headerOf } from './credential.ts'
 import { ownPaths } from './endpoints.ts'
 import {
   canonicalPath,
@@ -26,10 +27,18 @@ export interface Route {
   isPreflight: boolean
 }
 
-/** Refuses a path with several readings and an unknown method, whatever the policy is. */
+/** Refuses a path with several readings, an unknown method and native gRPC, whatever the policy is. */
 export function checkForm(request: Request, target: Target): void {
   if (isAlwaysAmbiguous(target.path)) refuse('path_ambiguous')
   if (!METHODS.includes(request.method)) refuse('method_unknown')
+  if (isGrpc(request)) refuse('grpc_unsupported')
+}
+
+/** "Alone or followed by `+`, `;`, `,` or a space", in any case of letters. */
+function isGrpc(request: Request): boolean {
+  const type = (headerOf(request, 'content-type') ?? '').toLowerCase()
+  const rest = type.startsWith('application/grpc') ? type.slice('application/grpc'.length) : 'x'
+  return request.method === 'POST' && ['', '+', ';', ',', ' '].includes(rest.charAt(0))
 }
 
 /** Finds the first rule that matches, or refuses. */

@@ -16,6 +16,12 @@ const UNCHANGED = 'as above'
 
 /** The rows of {@link DIALECTS} for people. No part of the Worker's bundle. */
 export const DIALECT_DOCS: Readonly<Record<keyof typeof DIALECTS, DialectDocs>> = {
+  grpc: {
+    clients: '[gRPC](#grpc)',
+    asked: 'a POST with `Content-Type: application/grpc`, also with `+proto` or another suffix',
+    refusal: 'none: status 200, and the headers `grpc-status` and `grpc-message`',
+    last: '–',
+  },
   grpcWeb: {
     clients: 'gRPC-web',
     asked: 'a POST with `Content-Type: application/grpc-web`',

@@ -1,6 +1,6 @@
 import { utf8Encode } from '../base/bytes.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
-import { type HeaderReader, type RequestHead, readAddress } from '../base/request.ts'
+import { type HeaderReader, isGrpcCall, type RequestHead, readAddress } from '../base/request.ts'
 import { errorOf, messageOf, type Refused } from './problem.ts'
 
 /** What a row reads of a request to recognize its clients. */
@@ -77,6 +77,7 @@ const RPC: Readonly<Record<number, readonly [number, string]>> = {
   401: [16, 'unauthenticated'],
   403: [7, 'permission_denied'],
   404: [5, 'not_found'],
+  415: [12, 'unimplemented'],
   429: [8, 'resource_exhausted'],
 }
 const rpcStatus = ({ answer }: Denial): readonly [number, string] => {
@@ -107,10 +108,18 @@ const frame = (flags: number, text: string): Uint8Array<ArrayBuffer> => {
   return bytes
 }
 
+/** The status of a gRPC call. Its message has escapes only where it must: some clients do not decode all. */
+const grpcStatus = (denial: Denial): readonly (readonly [name: string, value: string])[] => [
+  ['grpc-status', String(rpcStatus(denial)[0])],
+  ['grpc-message', messageOf(denial).replace(/[^ -$&-~]+/g, encodeURIComponent)],
+]
+
 const trailers = (denial: Denial): Uint8Array<ArrayBuffer> =>
   frame(
     0x80,
-    `grpc-status: ${rpcStatus(denial)[0]}\r\ngrpc-message: ${encodeURIComponent(messageOf(denial))}\r\n`,
+    grpcStatus(denial)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join(''),
   )
 
 const trailersText = (denial: Denial): string => btoa(String.fromCharCode(...trailers(denial)))
@@ -144,6 +153,11 @@ const openaiError = (denial: Denial) => ({ error: errorOf(denial) })
 
 /** The dialects. The first one counts that is of the request, and, for a stream, of its Content-Type. */
 export const DIALECTS = {
+  // "Trailers-Only" of gRPC: the status is in the headers, and no body follows.
+  grpc: {
+    isOf: ({ method, header }) => isGrpcCall(method, header('content-type')),
+    refusal: (denial) => ({ ...called('', 'application/grpc'), headers: grpcStatus(denial) }),
+  },
   grpcWeb: {
     isOf: ({ method, header }) => method === 'POST' && GRPC_WEB.test(header('content-type')),
     refusal: (denial) => called(trailers(denial), 'application/grpc-web+proto'),

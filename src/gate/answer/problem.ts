@@ -27,6 +27,8 @@ export interface Refused {
   /** Content-Type. */
   readonly type: string
   readonly status?: number
+  /** Further headers. */
+  readonly headers?: readonly (readonly [name: string, value: string])[]
 }
 
 /**
@@ -55,6 +57,7 @@ export function problem(
     body,
     type,
     status = row.status,
+    headers: more = [],
   } = formOf({
     type: `${docs}#${denial.code}`,
     title: denial.summary,
@@ -67,6 +70,7 @@ export function problem(
     hint: denial.hint,
     ...extra,
   })
+  for (const [name, value] of more) headers.set(name, value)
   headers.set('Content-Type', type)
   return new Response(method === 'HEAD' ? null : body, { status, headers })
 }

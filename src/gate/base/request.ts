@@ -122,6 +122,13 @@ const read = (url: string, host: string | null): Result<Address, AddressFault> =
   return path.ok ? ok(Object.freeze({ ...parts, path: path.value })) : path
 }
 
+const GRPC = /^\s*application\/grpc(?:[+;, ]|$)/i
+
+/** Whether a request is a call of native gRPC, by its method and Content-Type. A call of gRPC-web is none. */
+export function isGrpcCall(method: string, type: string | null): boolean {
+  return method === 'POST' && type !== null && GRPC.test(type)
+}
+
 /** Whether a request is a CORS preflight (Fetch standard). */
 export function isPreflight({ method, headers }: RequestHead): boolean {
   return (

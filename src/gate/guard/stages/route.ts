@@ -4,6 +4,7 @@ import { perObject } from '../../base/memo.ts'
 import { ambiguousParameter, methodsNamed, queryValues } from '../../base/query.ts'
 import {
   type HeaderReader,
+  isGrpcCall,
   isPreflight,
   type RequestHead,
   readAddress,
@@ -43,6 +44,11 @@ const deny = denials({
     'notAllowed',
     'The method is not one this gate knows',
     'Use one of the methods the Allow header names',
+  ],
+  grpc_unsupported: [
+    'unsupported',
+    'This gate does not forward native gRPC',
+    'Call the API by gRPC-web or Connect, if it has them: gRPC needs HTTP trailers, which the gate cannot forward',
   ],
   method_ambiguous: [
     'badRequest',
@@ -92,7 +98,8 @@ type Needs = Pick<LineFacts, 'request' | 'policy'>
 const OF_EARLIER_RULE = 'some servers read it as a path of an earlier rule'
 
 /**
- * Finds the first matching rule for a known host and a canonical path, and checks the transport. The header and query
+ * Finds the first matching rule for a known host and a canonical path, and checks the transport. Native gRPC is refused
+ * before, so also where the rule is in shadow mode: its answers cannot be forwarded. The header and query
  * parameters that the rule reads must have only one reading. Reads no credential. A CORS preflight is checked for the
  * method it announces (Fetch standard), without these parameters.
  */
@@ -120,6 +127,9 @@ export const route = stage({
       return fail(deny('method_unknown', { method: request.method }, { allow: METHODS }))
     }
     const { headers } = request
+    if (isGrpcCall(request.method, headers.get('content-type'))) {
+      return fail(deny('grpc_unsupported'))
+    }
     const announced = isPreflight(request) ? headers.get('access-control-request-method') : null
     if (announced !== null && !isMethod(announced)) return fail(deny('preflight_refused'))
     const method = announced ?? request.method
