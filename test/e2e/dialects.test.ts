@@ -18,6 +18,10 @@ const LINES = 'application/x-ndjson'
 const EVENTS = SSE['content-type']
 const GRAPHQL = 'application/graphql-response+json'
 
+/** What Apollo Client accepts for a subscription. */
+const SUBSCRIPTIONS =
+  'multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9'
+
 /** The error of JSON-RPC. */
 const RPC_ERROR = (message: unknown, code = 'token_revoked') => ({
   ...{ code: -32000, message, data: { code } },
@@ -91,7 +95,26 @@ const ENDINGS: Readonly<Record<Exclude<keyof typeof DIALECTS, 'grpc'>, readonly 
       breaks: true,
     },
   ],
+  graphqlParts: [
+    ['multipart/mixed;boundary="graphql";subscriptionSpec=1.0', 'graphql'],
+    ['Multipart/Mixed; subscriptionSpec=1.0; Boundary=a-b,application/json', 'a-b'],
+    ['multipart/mixed;', '-'],
+  ].map(([stream = '', boundary], i) => ({
+    path: `/v1/${i}/graphql`,
+    headers: { accept: SUBSCRIPTIONS },
+    stream,
+    begin: `--${boundary}\r\ncontent-type: application/json\r\n\r\n{"payload":{}}\r\n--${boundary}`,
+    last: `\r\n--${boundary}\r\ncontent-type: application/json\r\n\r\n${JSON.stringify({ payload: null, errors: [{ message: MESSAGE, extensions: { code: 'token_revoked' } }] })}\r\n--${boundary}--\r\n`,
+  })),
   graphql: [
+    // Parts of `@defer`, which have no form for this error.
+    {
+      path: '/v1/deferred/graphql',
+      headers: { accept: 'multipart/mixed;deferSpec=20220824,application/json' },
+      stream: 'multipart/mixed; boundary="-"',
+      begin: '---\r\ncontent-type: application/json\r\n\r\n{"hasNext":true}\r\n---',
+      breaks: true,
+    },
     {
       path: '/v1/graphql',
       stream: EVENTS,
@@ -284,6 +307,7 @@ const REFUSALS: readonly (readonly [Omit<Case, 'stream'>, string, object])[] = [
     GRAPHQL,
     GRAPHQL_ERRORS,
   ],
+  [{ path: '/v1/subscriptions', headers: { accept: SUBSCRIPTIONS } }, GRAPHQL, GRAPHQL_ERRORS],
   ...['/v1/chat/completions', '/v1/responses', '/v1/api/chat', '/v1/messages/7'].map(
     (path) => [{ path }, 'application/problem+json', PROBLEM] as const,
   ),

@@ -46,6 +46,12 @@ export const DIALECT_DOCS: Readonly<Record<keyof typeof DIALECTS, DialectDocs>> 
     refusal: '`code` of Connect, and `message`',
     last: '–',
   },
+  graphqlParts: {
+    clients: 'GraphQL, subscriptions in parts',
+    asked: '`Accept` with `subscriptionSpec`, as Apollo Client sends it',
+    refusal: 'only `errors[]`; `extensions` has the problem',
+    last: 'of `multipart/mixed`: a part with `"payload": null` and `errors[]`, and the last boundary',
+  },
   graphql: {
     clients: 'GraphQL',
     asked: 'a path that ends in `/graphql`, or `Accept: application/graphql-response+json`',

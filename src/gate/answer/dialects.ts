@@ -1,7 +1,7 @@
-import { utf8Encode } from '../base/bytes.ts'
-import { answerRow, type Denial } from '../base/denial.ts'
+import type { Denial } from '../base/denial.ts'
 import { type HeaderReader, isGrpcCall, type RequestHead, readAddress } from '../base/request.ts'
 import { errorOf, messageOf, type Refused } from './problem.ts'
+import { connectError, endOfStream, googleError, grpcStatus, trailers } from './rpc.ts'
 
 /** What a row reads of a request to recognize its clients. */
 interface Asked {
@@ -21,9 +21,13 @@ interface Dialect {
   readonly streams?: RegExp
   /**
    * The last of a cut stream. The stream may be cut within an event, line or message. `beginning`: its first
-   * {@link BEGINNING} bytes, if the row `needsBeginning`.
+   * {@link BEGINNING} bytes, if the row `needsBeginning`. `type`: its Content-Type.
    */
-  readonly last?: (denial: Denial, beginning: string) => string | Uint8Array<ArrayBuffer>
+  readonly last?: (
+    denial: Denial,
+    beginning: string,
+    type: string,
+  ) => string | Uint8Array<ArrayBuffer>
   readonly needsBeginning?: boolean
   /**
    * Whether the stream is frames of flags (a byte), length (four bytes) and content. Within a frame the last one would
@@ -41,6 +45,8 @@ const EVENTS = /^\s*text\/event-stream\s*(?:;|$)/i
 const LINES = /^\s*application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines)\s*(?:;|$)/i
 const GRPC_WEB = /^\s*application\/grpc-web(?!-text)/i
 const GRPC_WEB_TEXT = /^\s*application\/grpc-web-text/i
+const PARTS = /^\s*multipart\/mixed\s*;/i
+const BOUNDARY = /;\s*boundary="?([^";,\s]+)/i
 const CONNECT_STREAM = /^\s*(application\/connect\+(?:json|proto))/i
 /** Paths of OpenAI that answer with events, and those of runs of assistants. */
 const OPENAI_PATH =
@@ -71,61 +77,7 @@ const json = (body: object, type = 'application/json'): Refused => ({
   type,
 })
 
-/** Number and name of a gRPC status by HTTP status. Clients retry `unavailable`, and not the others. */
-const RPC: Readonly<Record<number, readonly [number, string]>> = {
-  400: [3, 'invalid_argument'],
-  401: [16, 'unauthenticated'],
-  403: [7, 'permission_denied'],
-  404: [5, 'not_found'],
-  415: [12, 'unimplemented'],
-  429: [8, 'resource_exhausted'],
-}
-const rpcStatus = ({ answer }: Denial): readonly [number, string] => {
-  const { status } = answerRow(answer)
-  return RPC[status] ?? (status < 500 ? [9, 'failed_precondition'] : [14, 'unavailable'])
-}
-
-/** `google.rpc.Status` as JSON. */
-const googleError = (denial: Denial) => ({
-  code: answerRow(denial.answer).status,
-  message: messageOf(denial),
-  status: rpcStatus(denial)[1].toUpperCase(),
-  details: [],
-})
-
-const connectError = (denial: Denial) => ({
-  code: rpcStatus(denial)[1],
-  message: messageOf(denial),
-})
-
-/** A frame of gRPC-web, or an envelope of Connect. */
-const frame = (flags: number, text: string): Uint8Array<ArrayBuffer> => {
-  const content = utf8Encode(text)
-  const bytes = new Uint8Array(5 + content.length)
-  new DataView(bytes.buffer).setUint32(1, content.length)
-  bytes[0] = flags
-  bytes.set(content, 5)
-  return bytes
-}
-
-/** The status of a gRPC call. Its message has escapes only where it must: some clients do not decode all. */
-const grpcStatus = (denial: Denial): readonly (readonly [name: string, value: string])[] => [
-  ['grpc-status', String(rpcStatus(denial)[0])],
-  ['grpc-message', messageOf(denial).replace(/[^ -$&-~]+/g, encodeURIComponent)],
-]
-
-const trailers = (denial: Denial): Uint8Array<ArrayBuffer> =>
-  frame(
-    0x80,
-    grpcStatus(denial)
-      .map(([name, value]) => `${name}: ${value}\r\n`)
-      .join(''),
-  )
-
 const trailersText = (denial: Denial): string => btoa(String.fromCharCode(...trailers(denial)))
-
-const endOfStream = (denial: Denial): Uint8Array<ArrayBuffer> =>
-  frame(2, JSON.stringify({ error: connectError(denial) }))
 
 /** Both protocols tell the status of a call in the body of a 200. */
 const called = (body: Refused['body'], type: string): Refused => ({ body, type, status: 200 })
@@ -137,6 +89,12 @@ const googleRefusal = (denial: Denial, problem: object): Refused =>
 const graphqlErrors = (denial: Denial, extensions: object) => ({
   errors: [{ message: messageOf(denial), extensions }],
 })
+
+const graphqlRefusal = (denial: Denial, problem: object, { header }: Asked): Refused =>
+  json(
+    graphqlErrors(denial, problem),
+    header('accept').includes(GRAPHQL) ? GRAPHQL : 'application/json',
+  )
 
 /** Clients of A2A give the codes from -32001 to -32009 a meaning of their own. */
 const rpcError = (denial: Denial, id: unknown) => ({
@@ -182,13 +140,20 @@ export const DIALECTS = {
       header('connect-protocol-version') !== '' || /[?&]connect=v1(?:&|$)/.test(query),
     refusal: (denial, problem) => json({ ...problem, ...connectError(denial) }),
   },
+  // Subscriptions of Apollo. A part with a payload of null ends them.
+  graphqlParts: {
+    isOf: ({ header }) => header('accept').includes('subscriptionSpec'),
+    refusal: graphqlRefusal,
+    streams: PARTS,
+    last(denial, _beginning, type) {
+      const limit = `\r\n--${BOUNDARY.exec(type)?.[1] ?? '-'}`
+      const errors = { payload: null, ...graphqlErrors(denial, { code: denial.code }) }
+      return `${limit}\r\ncontent-type: application/json\r\n\r\n${JSON.stringify(errors)}${limit}--\r\n`
+    },
+  },
   graphql: {
     isOf: ({ path, header }) => path.endsWith('/graphql') || header('accept').includes(GRAPHQL),
-    refusal: (denial, problem, { header }) =>
-      json(
-        graphqlErrors(denial, problem),
-        header('accept').includes(GRAPHQL) ? GRAPHQL : 'application/json',
-      ),
+    refusal: graphqlRefusal,
     streams: EVENTS,
     last: (denial) =>
       `${lastEvent(graphqlErrors(denial, { code: denial.code }), 'next')}event: complete\ndata:\n\n`,

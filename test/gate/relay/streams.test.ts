@@ -52,6 +52,8 @@ describe('what ends with its token', () => {
     'application/octet-stream',
     'text/plain; charset=utf-8',
     'text/plain, text/plain',
+    'multipart/mixed;boundary="-"',
+    'Multipart/Mixed',
     undefined,
   ])('is a stream where nothing says how long it is: %j', async (type) => {
     const typed = type === undefined ? {} : { 'content-type': type }
@@ -68,7 +70,7 @@ describe('what ends with its token', () => {
     'text/event-stream-like',
     'text/plainer',
     'image/png',
-    'multipart/mixed',
+    'multipart/mixed-like',
   ])('is none: %j', async (type) => {
     const typed = { 'content-type': type }
     expect(await isWatched('end-streams', typed)).toBe(false)

@@ -20,7 +20,8 @@ export interface Streaming {
  * others as `DIALECTS` says. `undefined` for other bodies, and within a frame: they break off.
  */
 export function lastOf({ request, headers, openRequests }: Streaming): LastOf | undefined {
-  const row = endingFor(request, headers.get('content-type') ?? '')
+  const type = headers.get('content-type') ?? ''
+  const row = endingFor(request, type)
   if (!row) return undefined
   const beginning = row.needsBeginning && !openRequests ? keepBeginning() : undefined
   const frames = row.isFramed ? followFrames() : undefined
@@ -31,7 +32,7 @@ export function lastOf({ request, headers, openRequests }: Streaming): LastOf | 
       if (frames && !frames.isWhole()) return undefined
       const ended = { ...denial, code }
       if (!openRequests) {
-        const last = row.last(ended, beginning?.text() ?? '')
+        const last = row.last(ended, beginning?.text() ?? '', type)
         const bytes = typeof last === 'string' ? utf8Encode(last) : last
         return { bytes, ...(row.breaks && { breaks: true }) }
       }

@@ -96,7 +96,8 @@ const isReceived = ({ body, headers }: Asked, { isReceived, known }: Passed): bo
 const STREAMS =
   /(?:^|,)\s*(?:text\/event-stream|application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json|grpc[^;,]*|connect\+[^;,]*|vnd\.amazon\.eventstream)|multipart\/x-mixed-replace|audio\/[^;,]*|video\/[^;,]*)\s*(?:[;,]|$)/i
 /** Content types that may be streams if the length is unknown. */
-const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
+const UNBOUNDED =
+  /(?:^|,)\s*(?:application\/octet-stream|text\/plain|multipart\/mixed)?\s*(?:[;,]|$)/i
 
 const typeOf = (headers: HeaderReader): string => headers.get('content-type') ?? ''
 
