@@ -6,6 +6,7 @@ import { createAnthropic } from '@ai-sdk/anthropic'
 import { createGoogleGenerativeAI } from '@ai-sdk/google'
 import { createOpenAI } from '@ai-sdk/openai'
 import Anthropic from '@anthropic-ai/sdk'
+import { ApolloClient, gql, HttpLink, InMemoryCache } from '@apollo/client'
 import { create, createFileRegistry } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { createClient } from '@connectrpc/connect'
@@ -171,6 +172,22 @@ const CLIENTS = {
     })
     const last = await drained(client.iterate({ query: 'subscription { word }' }))
     return last?.errors ?? last
+  },
+  '@apollo/client': (url, token) => {
+    const link = new HttpLink({ uri: `${url}/parts`, headers: bearer(token) })
+    const query = gql('subscription { word }')
+    return new Promise((done, fail) => {
+      let last
+      new ApolloClient({ cache: new InMemoryCache(), link }).subscribe({ query }).subscribe({
+        next: ({ data, error }) => {
+          // Its hooks return the error.
+          if (error) fail(error)
+          last = data
+        },
+        error: fail,
+        complete: () => done(last),
+      })
+    })
   },
   '@a2a-js/sdk, HTTP+JSON': (url, token) => a2a(RestTransportFactory, url, token),
   '@a2a-js/sdk, JSON-RPC': (url, token) => a2a(JsonRpcTransportFactory, `${url}/agent`, token),

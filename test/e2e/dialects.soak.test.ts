@@ -12,7 +12,7 @@ const CLIENTS = 'dev/clients/dialects.mjs'
 const IS_INSTALLED = existsSync('dev/clients/node_modules/groq-sdk')
 
 /** How many clients ask for a stream. */
-const STREAMS = 22
+const STREAMS = 23
 
 const data = (body: object, name?: string) =>
   `${name === undefined ? '' : `event: ${name}\n`}data: ${JSON.stringify(body)}\n\n`
@@ -70,6 +70,11 @@ const FIRST: readonly (readonly [RegExp, string, string | Buffer])[] = [
   [/gRPC-web\/kit\.Agents\/Watch$/, 'application/grpc-web+proto', WORD],
   [/Connect\/kit\.Agents\/Watch$/, 'application/connect+json', WORD_JSON],
   [/\/graphql$/, SSE['content-type'], data({ data: { word: 'Hi' } }, 'next')],
+  [
+    /\/parts$/,
+    'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
+    '\r\n--graphql\r\ncontent-type: application/json\r\n\r\n{"payload":{"data":{"word":"Hi"}}}\r\n--graphql',
+  ],
   [/\/message:stream$/, SSE['content-type'], data({ message: MESSAGE })],
   [/\/agent$/, SSE['content-type'], data({ jsonrpc: '2.0', id: 1, result: { message: MESSAGE } })],
 ]
