@@ -234,6 +234,17 @@ describe('GET /decisions', () => {
     expect(record).toMatchObject({ decision: 'denied', code: 'tool_not_allowed', status: 403 })
   })
 
+  it('has the status of its code, also where gRPC has a status of its own', async () => {
+    const record = await recordOf({
+      token: await world.token(),
+      method: 'POST',
+      target: '/v1/kit.Agents/Get',
+      headers: [['Content-Type', 'application/grpc']],
+      body: 'x',
+    })
+    expect(record).toMatchObject({ decision: 'denied', code: 'grpc_unsupported', status: 415 })
+  })
+
   it('is for who may, and is in the audit itself', async () => {
     expect((await askGate(world.gate, DECISIONS)).status).toBe(401)
     expect((await read('', await reader({ scope: 'edgewarden:revoke' }))).status).toBe(403)
