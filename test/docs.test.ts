@@ -338,6 +338,7 @@ describe('what the gate writes and sends is documented', () => {
       ...{ id: 'id', time: 0, requestId: 'request', version: 'v', colo: 'AMS' },
       origin: { status: 200, requestId: 'r' },
       revocations: ['id'],
+      renews: 'handshake',
     }
     const named = { workflowId: 'w', step: 's', actors: [{ sub: 'b', issuer: 'i' }] }
     const decisions = [
