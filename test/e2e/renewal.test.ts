@@ -244,6 +244,37 @@ describe('a WebSocket whose client offers the subprotocol of renewal', () => {
     }
     socket.terminate()
   })
+
+  it('checks ten new tokens in a minute, and answers no more than one beyond', async () => {
+    const { next, socket } = await renewable()
+    for (let sent = 0; sent < 200; sent++) socket.send(`${RENEWAL} nonsense`)
+    socket.send('and on')
+    const codes: string[] = []
+    let text = await next()
+    for (; text.startsWith(RENEWAL); text = await next()) {
+      codes.push(JSON.parse(text.slice(RENEWAL.length)).code)
+    }
+    // The origin's messages go on.
+    expect(text).toBe('and on')
+    while (codes.length < 11) codes.push(JSON.parse((await next()).slice(RENEWAL.length)).code)
+    expect(codes).toContain('renewal_busy')
+    socket.send('the last')
+    expect(await next()).toBe('the last')
+    const checked = codes.filter((code) => code === 'token_malformed')
+    expect(checked.length).toBeGreaterThan(0)
+    expect(checked.length).toBeLessThanOrEqual(10)
+    socket.terminate()
+  })
+
+  it.each(['/ignored/alone', '/v1/shadow', '/public'])(
+    'opens where no token is watched, and says nothing: %s',
+    async (path) => {
+      const opened = await open(path, [RENEWAL], bearer(await setting.token()))
+      expect(opened.socket.protocol).toBe(RENEWAL)
+      expect(await opened.echo('first')).toBe('first')
+      opened.socket.terminate()
+    },
+  )
 })
 
 describe('a WebSocket whose client does not offer it', () => {

@@ -11,8 +11,8 @@ export const renewalDenials = denials({
   ],
   renewal_busy: [
     'tooMany',
-    'Another new token for this WebSocket is being checked',
-    'Wait for the answer to the one before',
+    'Another new token for this WebSocket is being checked, or it sent more than ten in a minute',
+    'Wait for the answer to the one before, and after ten tokens wait a minute',
   ],
 })
 

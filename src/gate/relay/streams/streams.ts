@@ -32,10 +32,11 @@ type Asked = Pick<RequestParts, 'method' | 'url' | 'headers' | 'body'>
  * Content-Length, without a token, and in shadow mode.
  */
 export function limitedToToken(
-  response: Response,
+  given: Response,
   request: Asked,
-  { decision, isFetched, headers = response.headers, openRequests }: StreamContext,
+  { decision, isFetched, headers = given.headers, openRequests }: StreamContext,
 ): Response | Promise<Response> {
+  const response = withSubprotocol(given, request)
   if (decision.outcome !== 'passed') return response
   const { method } = request
   const { mode, onRevocation, target, secrets, finishWithin } = decision.known.route
@@ -130,15 +131,24 @@ const withSocket = (
   decision.isOpen = true
   follow(known)
   const { status, headers } = response
-  const answered = new Headers(headers)
-  if (renew && subprotocolsOf(asked.get(SUBPROTOCOLS)).includes(RENEWAL)) {
-    renewal = renewing(renew, tell, follow)
+  if (renew && offersRenewal(asked)) {
+    renewal = renewing(renew, tell, follow, ports.clock)
     renewal.begin(known)
-    // Clients that offered subprotocols give up where none is chosen.
-    if (!answered.has(SUBPROTOCOLS)) answered.set(SUBPROTOCOLS, RENEWAL)
   }
-  return new Response(null, { status, headers: answered, webSocket: agent } as ResponseInit)
+  return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
 }
+
+/** A WebSocket for which the origin chose no subprotocol gets the gate's own, on every rule: clients give up without any. */
+const withSubprotocol = (response: Response, { headers: asked }: Asked): Response => {
+  const { webSocket } = response as { readonly webSocket?: Socket | null }
+  if (!webSocket || response.headers.has(SUBPROTOCOLS) || !offersRenewal(asked)) return response
+  const headers = new Headers(response.headers)
+  headers.set(SUBPROTOCOLS, RENEWAL)
+  return new Response(null, { status: response.status, headers, webSocket } as ResponseInit)
+}
+
+const offersRenewal = (asked: HeaderReader): boolean =>
+  subprotocolsOf(asked.get(SUBPROTOCOLS)).includes(RENEWAL)
 
 const SUBPROTOCOLS = 'sec-websocket-protocol'
 
