@@ -10,7 +10,7 @@ import { CHECKS, type Finding, findingsOf } from './checks.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
 import { doctorMcp } from './mcp.ts'
-import { nameOf } from './profile.ts'
+import { nameOf, OWNER_ID } from './profile.ts'
 import { findingLines, findingsJson, reportJson, reportLines, verdictOf } from './report.ts'
 import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
@@ -132,7 +132,7 @@ const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
     algorithms: [...new Set(verified)],
     profile,
     ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),
-    ...(shared && { claims: { [claimPathText(shared.pins[0] ?? [])]: 'OWNER_ID' } }),
+    ...(shared && { claims: { [claimPathText(shared.pins[0] ?? [])]: OWNER_ID } }),
     ...(allow_insecure_http === true && { allow_insecure_http }),
   })
 }

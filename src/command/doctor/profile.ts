@@ -7,6 +7,9 @@ import {
   type ProfileName,
 } from '../../gate/policy/keys/profiles.ts'
 
+/** Stands for the id of the operator's own account, where a command writes a policy. */
+export const OWNER_ID = 'OWNER_ID'
+
 /** The suggested profile of an issuer. */
 export interface ProfileGuess {
   /** `undefined` if nothing suggests one; then the default, `rfc9068`, applies. */

@@ -8,6 +8,7 @@ import { issueIf, type PolicyIssue, pathText, quote } from '../../gate/policy/re
 import { isPolicyVariable, type PolicyVars, rulePath } from '../../gate/policy/reading/vars.ts'
 import type { WranglerEnvironment } from '../base/wrangler-file.ts'
 import { keyFactsOf } from '../doctor/keys.ts'
+import { OWNER_ID } from '../doctor/profile.ts'
 
 /** The most bytes of a variable at Cloudflare. */
 export const VARIABLE_BYTES = 5_120
@@ -125,10 +126,11 @@ export function placeholders(
 ): readonly PolicyIssue[] {
   const texts = [
     ...policyTexts(vars, HOST_KEYS),
+    ...policyTexts(vars).filter(({ text }) => text === OWNER_ID),
     ...routes.map(({ path, message }) => ({ path, text: message })),
   ]
   return texts.flatMap(({ path, text }) => {
-    const word = WORD.exec(text)?.[0]
+    const word = text === OWNER_ID ? text : WORD.exec(text)?.[0]
     if (word !== undefined) {
       return [{ path, message: `"${text}" has the placeholder ${word}; write your own` }]
     }
@@ -143,8 +145,8 @@ interface Text {
   readonly text: string
 }
 
-/** Each text of a policy below one of some keys, with its place. */
-export function policyTexts(vars: PolicyVars, keys: ReadonlySet<string>): readonly Text[] {
+/** Each text of a policy, with its place; with `keys`, only those below one of these keys. */
+export function policyTexts(vars: PolicyVars, keys?: ReadonlySet<string>): readonly Text[] {
   return [
     ...textsOf(vars.GATE, 'GATE', keys),
     ...textsOf(vars.ISSUERS, 'ISSUERS', keys),
@@ -155,10 +157,10 @@ export function policyTexts(vars: PolicyVars, keys: ReadonlySet<string>): readon
 const textsOf = (
   value: unknown,
   path: string,
-  keys: ReadonlySet<string>,
+  keys?: ReadonlySet<string>,
   key = '',
 ): readonly Text[] => {
-  if (typeof value === 'string') return keys.has(key) ? [{ path, text: value }] : []
+  if (typeof value === 'string') return keys?.has(key) === false ? [] : [{ path, text: value }]
   if (Array.isArray(value)) {
     return value.flatMap((one, i) => textsOf(one, pathText(path, [i]), keys, key))
   }

@@ -30,22 +30,40 @@ export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
   )
 }
 
-/** Secrets that a deploy may lack. wrangler refuses a deploy without those that `[secrets]` requires. */
+/**
+ * Secrets that a deploy may lack. wrangler refuses a deploy without those that `[secrets]` requires. If one of these is
+ * not used and has nearly the name, one of the two names is a slip.
+ */
 export function missingSecrets(
   { table, name }: Pick<WranglerEnvironment, 'table' | 'name'>,
   secrets: ReadonlySet<string>,
+  vars: PolicyVars,
 ): { readonly mistakes: readonly PolicyIssue[]; readonly warnings: readonly PolicyIssue[] } {
   const declared = own(table, 'secrets')
   const required = isObject(declared) ? listOf(own(declared, 'required')) : undefined
-  const missing = [...secrets].filter((one) => !required?.includes(one)).sort()
+  const unused = (required ?? []).flatMap((one) =>
+    typeof one === 'string' && !secrets.has(one) ? one : [],
+  )
+  const slips = [...secrets].flatMap((one) => {
+    const meant = unused.find((other) => distance(one, other, 2) !== undefined)
+    const use = policyTexts(vars).find(({ text }) => text === one || text.includes(`\${${one}}`))
+    const message = `names the secret ${quote(one)}, and secrets.required has ${quote(meant ?? '')}; write the same name in both`
+    return required?.includes(one) || !meant || !use ? [] : { name: one, path: use.path, message }
+  })
+  const missing = [...secrets]
+    .filter((one) => !required?.includes(one) && !slips.some((slip) => slip.name === one))
+    .sort()
   const inside = name === undefined ? '' : `env.${name}.`
   const named = `${quoteAll(missing)}, which the policy names`
   return {
-    mistakes: issueIf(
-      missing.length > 0 && required,
-      'secrets.required',
-      `lacks ${named}: without it every request is 503; add it`,
-    ),
+    mistakes: [
+      ...slips.map(({ path, message }) => ({ path, message })),
+      ...issueIf(
+        missing.length > 0 && required,
+        'secrets.required',
+        `lacks ${named}: without it every request is 503; add it`,
+      ),
+    ],
     warnings: issueIf(
       missing.length > 0 && !required,
       'secrets',

@@ -13,6 +13,7 @@ import { undelivered, writeTeams } from '../base/teams.ts'
 import { readWranglerFile, type WranglerEnvironment } from '../base/wrangler-file.ts'
 import { overridden } from '../base/wrangler-names.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
+import { consoleEntry } from '../lints/console-entry.ts'
 import { forgotten, type Level } from '../lints/environments.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { originBindings } from '../lints/origin-bindings.ts'
@@ -24,6 +25,7 @@ import {
   revokers,
   slashes,
 } from '../lints/slips.ts'
+import { textClaims } from '../lints/text-claims.ts'
 import { undiscoverable } from '../lints/undiscoverable.ts'
 
 export interface CheckOptions {
@@ -118,7 +120,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
   const { environment, vars, variableIssues, parsed, secrets, objects } = reading
   const { name, issues } = environment
   const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
-  const missing = missingSecrets(environment, unset)
+  const missing = missingSecrets(environment, unset, vars)
   const origins = parsed.ok ? originBindings(environment, parsed.value.policy, vars) : undefined
   const mistakes = [
     ...issues,
@@ -132,6 +134,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
     ...tooLarge(environment.table),
     ...undelivered(environment),
     ...missing.mistakes,
+    ...(parsed.ok ? textClaims(parsed.value.policy, vars) : []),
   ]
   const warnings = parsed.ok
     ? merged(
@@ -149,6 +152,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
           ...slashes(vars),
           ...revokers(parsed.value.policy),
           ...forgotten(reading, top),
+          ...(await consoleEntry(environment, top.environment, parsed.value.policy)),
         ],
         parsed.value.warnings,
       )

@@ -1,12 +1,9 @@
 /** Reads TOML and JSONC with the position of each key and item, so that a mistake can name line and column. */
 import { parse, TomlError } from 'smol-toml'
 import type { PolicyIssue } from '../../gate/policy/reading/issues.ts'
+import { type Place, tomlMistake } from './toml-mistakes.ts'
 
-/** Counted from 1, as editors do. */
-export interface Place {
-  readonly line: number
-  readonly column: number
-}
+export type { Place }
 
 /** A mistake or warning, and where it is. */
 export interface PlacedIssue extends PolicyIssue, Place {
@@ -177,8 +174,9 @@ export function readToml(text: string): ReadText {
     if (isTooDeep(error)) return { mistake: TOO_DEEP, place: placeAt('', 0), form: 'TOML' }
     if (!(error instanceof TomlError)) throw error
     const { line, column } = error
-    const mistake = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
-    return { mistake, place: { line, column }, form: 'TOML' }
+    const message = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
+    const place = { line, column }
+    return { mistake: tomlMistake(text, place, message), place, form: 'TOML' }
   }
 }
 

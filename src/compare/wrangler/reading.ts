@@ -10,6 +10,7 @@ import type { Warn } from '../../gate/policy/secret-warnings.ts'
 import { warningsOf } from '../../gate/policy/warnings.ts'
 import { objectAdvice } from './durable-objects.ts'
 import type { Environment } from './environments.ts'
+import { strayed } from './strayed.ts'
 
 /** The policy of one environment, and what it needs. */
 export interface PolicyReading {
@@ -71,7 +72,7 @@ export function* environmentParts(
     variableIssues: [...issues, ...misnamed],
     secrets,
     objects,
-    parsed: parsed.ok ? parsed : fail(advised(parsed.reason, environment)),
+    parsed: parsed.ok ? parsed : fail(strayed(advised(parsed.reason, environment))),
   }
 }
 

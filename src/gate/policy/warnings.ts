@@ -64,6 +64,7 @@ export const warningsOf: Warn = (read, at) => {
         'is `enforce` here all the same: the rule has inject, and is never in shadow mode; write mode = "enforce"',
       )
     }
+    warnPatterns(entry, own)
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)
     const taken = takenIssuers(entry, { issuers })
@@ -82,6 +83,18 @@ export const warningsOf: Warn = (read, at) => {
       )
     }
   }
+}
+
+/** What looks like a pattern of another router in the path of a rule: `(a|b)`, `(.*)`, `[0-9]`. */
+const PATTERN = /\([^()/]*\|[^()/]*\)|\(\.[^()/]*\)|\[[^[\]/]+\]/
+
+const warnPatterns = ({ match }: RouteEntry, report: Report): void => {
+  const found = PATTERN.exec(match?.path ?? '')?.[0]
+  if (found === undefined) return
+  report(
+    ['match'],
+    `${quote(found)} is matched as these characters: a path has no patterns; write a rule for each path, or {name} for any segment`,
+  )
 }
 
 /** Whether a rule asks the revocation set on every request with a token. */

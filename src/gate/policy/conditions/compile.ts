@@ -166,9 +166,31 @@ const sentence = (error: unknown, source: string, from = 0): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
   const at = range ? `at character ${[...source.slice(0, from + range.start)].length + 1}: ` : ''
-  const text = cut(plainly(summary), SENTENCE)
+  const text = cut(
+    otherLanguage(summary, source, from + (range?.start ?? 0)) ?? plainly(summary),
+    SENTENCE,
+  )
   const line = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
   return at + line.replace('\\nAllowed: ', '\nAllowed: ')
+}
+
+/** Operators of other languages, at the place where reading stopped or before it, and what to write. */
+const OTHERS: readonly (readonly [before: RegExp, after: RegExp, cure: string])[] = [
+  [/<\s*$/, /^>/, 'to compare, write !=, and not <>'],
+  [/$/, /^=/, 'to compare, write ==, and not ='],
+  [/$/, /^and\b/i, 'write && in place of and'],
+  [/$/, /^or\b/i, 'write || in place of or'],
+  [/$/, /^&/, 'write && in place of &'],
+  [/$/, /^\|/, 'write || in place of |'],
+  [/\bnot\s*$/i, /^/, 'write ! in place of not'],
+  [/$/, /^not\s*\(/i, 'write ! in place of not'],
+]
+
+/** What to write where a condition has an operator of another language. */
+const otherLanguage = (summary: string, source: string, at: number): string | undefined => {
+  if (!/^(?:Unexpected|Expected|unknown function `not`)/i.test(summary)) return undefined
+  const [before, after] = [source.slice(0, at), source.slice(at)]
+  return OTHERS.find(([ends, begins]) => ends.test(before) && begins.test(after))?.[2]
 }
 
 const TOKENS: Readonly<Record<string, string>> = {

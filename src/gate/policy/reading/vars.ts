@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own, parseJsonObject } from '../../base/json.ts'
+import { isObject, type JsonObject, own, parseJsonObject } from '../../base/json.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import { distance, type PolicyIssue, pathText, quote } from './issues.ts'
 
@@ -88,8 +88,10 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
     Object.fromEntries(tables(base).flatMap(({ value }) => Object.entries(value)))
   const listed = (base: Name) =>
     gathered(base).flatMap(({ name, value }) => {
-      if (!Array.isArray(value)) report(name, `must be a list of tables: [[vars.${base}]]`)
-      return listOf(value).map((item, i) => ({ item, path: `${name}[${i}]` }))
+      if (Array.isArray(value)) return value.map((item, i) => ({ item, path: `${name}[${i}]` }))
+      report(name, `must be a list of tables: write [[vars.${name}]], with two brackets`)
+      // One table is read as a rule or a grant, so that its own mistakes are said too.
+      return isObject(value) ? [{ item: value as unknown, path: name }] : []
     })
   const [routes, grants] = [listed('ROUTES'), listed('GRANTS')]
   const audit = Object.hasOwn(env, AUDIT) ? readValue(env[AUDIT]) : undefined

@@ -86,6 +86,15 @@ token.?a == 1 → Expected IDENTIFIER
 __proto__ == 1 → Reserved identifier
 token.a == → at character 11: Unexpected token: the end
 true true → at character 6: Unexpected
+agent.id = "a" → at character 10: to compare, write ==, and not =
+agent.id === "a" → at character 12: to compare, write ==, and not =
+agent.id <> "a" → at character 11: to compare, write !=, and not <>
+true and true → at character 6: write && in place of and
+true OR true → at character 6: write || in place of or
+true & true → at character 6: write && in place of &
+true | true → at character 6: write || in place of |
+not true → at character 5: write ! in place of not
+true && not(true) → write ! in place of not
 "a → Unterminated
 1e999 > 1.0 → Invalid number
 token.a != 1234567890123456784 → is not an exact number
