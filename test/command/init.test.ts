@@ -188,6 +188,46 @@ describe('the policy that it writes', () => {
   })
 })
 
+describe('an issuer whose address says what its tokens look like', () => {
+  const GITHUB = { ...ORIGIN, issuer: 'https://token.actions.githubusercontent.com' }
+
+  it.each([
+    [GITHUB.issuer, 'github-actions'],
+    ['https://acme.eu.auth0.com/', 'auth0'],
+    ['https://sso.acme.dev/realms/agents', 'keycloak'],
+  ])('%s gets its profile', async (issuer, profile) => {
+    const path = fresh()
+    const { exitCode, err } = await init(path, { ...ORIGIN, issuer }, {})
+    expect(exitCode).toBe(0)
+    expect(err).toContainEqual(
+      `profile = "${profile}" is by the issuer's address; --profile names another.`,
+    )
+    const { vars } = parse(await readFile(join(path, 'wrangler.toml'), 'utf8'))
+    expect(vars).toMatchObject({ ISSUERS: { main: { issuer, profile } } })
+  })
+
+  it('keeps the profile that is named', async () => {
+    const path = fresh()
+    await init(path, { ...ORIGIN, issuer: 'https://acme.eu.auth0.com/', profile: 'rfc9068' }, {})
+    const { vars } = parse(await readFile(join(path, 'wrangler.toml'), 'utf8'))
+    expect(vars).toMatchObject({ ISSUERS: { main: { profile: 'rfc9068' } } })
+  })
+
+  it('needs the id of an account where it signs for everybody, and check asks for it', async () => {
+    const path = fresh()
+    const { err } = await init(path, GITHUB, {})
+    expect(err).toContainEqual(
+      'Write the id of your account in place of OWNER_ID in wrangler.toml.',
+    )
+    const file = join(path, 'wrangler.toml')
+    const wrong = await runHere(['check', file])
+    expect(wrong).toMatchObject({ code: 1 })
+    expect(wrong.stderr).toContain('"OWNER_ID" has the placeholder OWNER_ID; write your own')
+    await writeFile(file, (await readFile(file, 'utf8')).replaceAll('OWNER_ID', '65'))
+    expect(await runHere(['check', file])).toMatchObject({ code: 0 })
+  })
+})
+
 describe('the policy tests that it writes for workloads', () => {
   it.each(PROFILE_NAMES.filter((name) => (PROFILES[name] as Profile).workload))(
     'have tokens as %s has them',
@@ -285,6 +325,20 @@ describe('in a terminal', () => {
       err: [expect.stringContaining('some answers are missing')],
     })
     expect(existsSync(path)).toBe(false)
+  })
+
+  it('asks for an API if neither a model API nor an MCP server is named', async () => {
+    const { asked, converse } = dialogue(['', '', '', '', '', '', 'https://origin.acme.dev'])
+    expect(await init(fresh(), NEEDED, converse)).toMatchObject({ exitCode: 0 })
+    expect(asked.at(-1)).toMatch(/^Without a model API and an MCP server, the gate needs an API/)
+  })
+
+  it('gives a command that repeats the answers, if they are not enough', async () => {
+    const replies = ['', '', 'https://o.acme.dev', "it's.yaml", '', '']
+    const { err } = await init('gate', NEEDED, dialogue(replies).converse)
+    expect(err.at(-1)).toBe(
+      "To go on with these answers: npx edgewarden init gate --resource 'https://api.acme.dev' --issuer 'https://auth.acme.dev' --origin 'https://o.acme.dev' --openapi 'it'\\''s.yaml'",
+    )
   })
 
   // util-linux makes the terminal. What is typed comes with the question that it answers.

@@ -11,6 +11,7 @@ import {
 } from '../../gate/policy/keys/profiles.ts'
 import { present } from '../base/output.ts'
 import { tomlTable, tomlValue } from '../base/toml.ts'
+import { guessProfile, OWNER_ID } from '../doctor/profile.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from '../policy/import.ts'
 
@@ -79,7 +80,7 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
   },
   profile: {
     what: `what its tokens look like: ${PROFILE_NAMES.join(', ')}`,
-    otherwise: 'rfc9068',
+    otherwise: 'what the issuer suggests, else rfc9068',
     fault: (name) =>
       (PROFILE_NAMES as readonly string[]).includes(name)
         ? undefined
@@ -230,7 +231,7 @@ assertion = "request" # what origins verify: who calls, and for which request`,
 /** What keeps strangers out of an issuer that signs for everybody, until somebody writes who may come in. */
 export function pinOf(issuer: string): JsonObject {
   const [pin] = sharedOf(issuer)?.pins ?? []
-  return pin ? { [claimPathText(pin)]: 'OWNER_ID' } : {}
+  return pin ? { [claimPathText(pin)]: OWNER_ID } : {}
 }
 
 /** The one agent that gets scopes of an issuer whose tokens say none; `undefined` for other issuers. */
@@ -239,6 +240,12 @@ export function granteeOf({ issuer, profile }: Answers): JsonObject | undefined 
   const [[name = ''] = []] = agentId
   const made = isTrustDomain(issuer) ? `${issuer}/example` : 'test'
   return scope.length > 0 ? undefined : { [name]: pinOf(issuer)[name] ?? sample[name] ?? made }
+}
+
+/** The answers, with the profile that the issuer's address suggests if none is named. */
+export function withProfile(answers: Answers): Answers {
+  const { profile } = guessProfile(answers.issuer)
+  return { ...(profile !== undefined && { profile }), ...answers }
 }
 
 /** The profile of an answer. */

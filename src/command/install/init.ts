@@ -7,11 +7,18 @@ import { type Ask, type CommandRow, optionName, type Process } from '../base/com
 import { ownManifest, writeText } from '../base/files.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
 import { otherNames } from '../base/wrangler-names.ts'
+import { OWNER_ID } from '../doctor/profile.ts'
 import type { Imported } from '../openapi/rules.ts'
 import { check } from '../policy/check.ts'
 import { noteLine, readRules } from '../policy/import.ts'
 import { projectFiles } from './init-files.ts'
-import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
+import {
+  ANSWER_NAMES,
+  type AnswerName,
+  type Answers,
+  QUESTIONS,
+  withProfile,
+} from './init-policy.ts'
 
 export interface InitOptions extends Partial<Answers> {
   /** Leaves the files alone that are there, and writes the others. */
@@ -51,21 +58,26 @@ export async function init(
   { keep = false, ...given }: InitOptions,
   { converse }: Pick<Process, 'converse'>,
 ): Promise<Outcome> {
-  const answers = await complete(given, converse)
-  if (!answers.ok) return cannotTell(answers.reason)
-  const api = await importedBy(answers.value)
-  if (!api.ok) return cannotTell(api.reason)
+  const asked = await complete(given, converse)
+  if (!asked.ok) return cannotTell(asked.reason)
+  const answers = withProfile(asked.value)
+  const again = converse === undefined ? [] : [againLine(directory, asked.value)]
+  const api = await importedBy(answers)
+  if (!api.ok) return { ...cannotTell(api.reason), err: [api.reason, ...again] }
   const { version, devDependencies } = ownManifest()
   const { wrangler = '', node = '' } = devDependencies
-  const files = projectFiles(answers.value, {
+  const files = projectFiles(answers, {
     name: workerName(directory),
     versions: { edgewarden: version, wrangler, node },
     bringsNode: Number.parseInt(process.versions.node, 10) < WRANGLERS_NODE,
     imported: api.value.rules,
   })
-  const judged = await judge(files['wrangler.toml'])
+  // Only the operator knows the id, which `check` asks for.
+  const lacksId = files['wrangler.toml'].includes(QUOTED_ID)
+  const judged = await judge(files['wrangler.toml'].replaceAll(QUOTED_ID, '"1"'))
   if (judged.exitCode !== EXIT.yes) {
-    const err = [...judged.err, 'Nothing was written: these answers do not make a valid policy.']
+    const error = 'Nothing was written: these answers do not make a valid policy.'
+    const err = [...judged.err, error, ...again]
     return { ...judged, out: [], err }
   }
   const paths = Object.keys(files)
@@ -76,7 +88,8 @@ export async function init(
   if (existing.length > 0 && !keep) {
     const error =
       'Nothing was written. Name another folder, or write only what is missing with --keep.'
-    const err = [...existing.map((path) => `${join(directory, path)} already exists`), error]
+    const exists = existing.map((path) => `${join(directory, path)} already exists`)
+    const err = [...exists, error, ...again]
     return { exitCode: EXIT.no, json: { error, directory, existing, written: [] }, out: [], err }
   }
   const written = paths.filter(
@@ -95,6 +108,12 @@ export async function init(
       ...existing.map((path) => `kept ${join(directory, path)}`),
       ...judged.err,
       ...api.value.notes.map(noteLine),
+      ...(asked.value.profile === undefined && answers.profile !== undefined
+        ? [`profile = "${answers.profile}" is by the issuer's address; --profile names another.`]
+        : []),
+      ...(lacksId
+        ? [`Write the id of your account in place of ${OWNER_ID} in wrangler.toml.`]
+        : []),
       `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
     ],
   }
@@ -134,8 +153,13 @@ const complete = async (
           isAnswered = await askFor(name, answers, ask)
         }
       }
+      while (isAnswered && !hasOrigin(answers)) {
+        isAnswered = await askFor('origin', answers, (text) => ask(`${NOWHERE}\n${text}`))
+      }
     })
-    if (!isAnswered) return fail('Nothing was written: some answers are missing.')
+    if (!isAnswered) {
+      return fail(`Nothing was written: some answers are missing. ${againLine('.', answers)}`)
+    }
   }
   const missed = missing(answers)
   return missed.length === 0
@@ -165,10 +189,23 @@ const askFor = async (
 
 const missing = (answers: Partial<Answers>): readonly string[] => [
   ...ANSWER_NAMES.filter((name) => !QUESTIONS[name].otherwise && !answers[name]).map(optionName),
-  ...(answers.origin || answers.modelApi || answers.mcp ? [] : [ONE_OF_THREE]),
+  ...(hasOrigin(answers) ? [] : [ONE_OF_THREE]),
 ]
 
+const hasOrigin = ({ origin, modelApi, mcp }: Partial<Answers>): boolean =>
+  Boolean(origin || modelApi || mcp)
+
 const ONE_OF_THREE = 'one of --origin, --model-api and --mcp'
+const NOWHERE = 'Without a model API and an MCP server, the gate needs an API.'
+
+/** The command that gives these answers again, so that none has to be typed twice. */
+const againLine = (directory: string, answers: Partial<Answers>): string => {
+  const given = ANSWER_NAMES.flatMap((name) => {
+    const answer = answers[name]
+    return answer === undefined ? [] : `${optionName(name)} '${answer.replaceAll("'", "'\\''")}'`
+  })
+  return `To go on with these answers: npx edgewarden init ${[directory, ...given].join(' ')}`
+}
 
 /** A name that Cloudflare takes for a Worker, after the folder. */
 const workerName = (directory: string): string =>
@@ -177,6 +214,8 @@ const workerName = (directory: string): string =>
     .replace(/[^a-z0-9]+/g, '-')
     .slice(0, 54)
     .replace(/^-|-$/g, '') || 'gate'
+
+const QUOTED_ID = JSON.stringify(OWNER_ID)
 
 /** What `check` says of a file with this text. */
 const judge = async (text: string): Promise<Outcome> => {
