@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type ServerResponse } from 'node:http'
@@ -5,6 +6,7 @@ import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { credentials, status } from '@grpc/grpc-js'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
@@ -17,6 +19,8 @@ import { isSoak, rare } from '../kit/property.ts'
 import { ROOT } from '../kit/repository.ts'
 import { createProject, objectTables, type Project, type Served } from '../kit/serve.ts'
 import type { Members } from '../kit/signing.ts'
+
+const runFile = promisify(execFile)
 
 const HOST = 'api.acme.dev'
 const RESOURCE = `https://${HOST}`
@@ -335,6 +339,12 @@ describe('behind a proxy that ends TLS', () => {
       )
       expect(entries.some((name) => name.endsWith('.sqlite'))).toBe(true)
       expect(modes.filter(([, others]) => others !== 0)).toEqual([])
+      // Private keys must not be committed by somebody who adds all files.
+      await runFile('git', ['init', '-q', project.directory])
+      const added = await runFile('git', ['-C', project.directory, 'add', '-An'])
+      expect(added.stdout).toContain('wrangler.toml')
+      expect(added.stdout).not.toContain('open/')
+      await rm(join(project.directory, '.git'), { recursive: true })
       served.child.kill('SIGTERM')
       expect(await served.ended()).toBe(0)
     },

@@ -68,6 +68,8 @@ export async function claimFolder(
       await makeFolder(one)
       await chmod(one, 0o700)
     }
+    // Private keys are in it. Git ignores the whole folder, this file too.
+    await writeFile(join(folder, '.gitignore'), '*\n')
     const probe = join(run, 'probe')
     await writeFile(probe, Buffer.alloc(ROOM))
     await rm(probe)
