@@ -260,8 +260,22 @@ const detailOf = (denial: Denial, known: Partial<Facts>) => {
     name,
     asWritten(scopes, known),
   ])
-  const detail = { ...Object.fromEntries(needed), ...denial.detail }
+  const { request, ...found } = denial.detail ?? {}
+  const detail = {
+    ...Object.fromEntries(needed),
+    ...(request !== undefined && namesWorkflow(known) && { request }),
+    ...found,
+  }
   return Object.keys(detail).length > 0 ? short(detail) : undefined
+}
+
+/** Whether a record may have the workflow that the request names: not a value of its query, nor any of its path. */
+const namesWorkflow = ({ route, policy }: Partial<Facts>): boolean => {
+  const source = route?.workflow
+  return (
+    source?.from === 'header' ||
+    (source?.from === 'path' && policy?.audit?.pathValues.has(source.name) === true)
+  )
 }
 
 /**

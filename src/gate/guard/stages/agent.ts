@@ -50,7 +50,7 @@ export const workflow = stage({
     agent,
   }: Needs & Pick<Routed, 'namedWorkflow'>): Outcome<object, CodeOf<typeof denyWorkflow>> {
     return route.workflow && (namedWorkflow === undefined || agent.workflowId !== namedWorkflow)
-      ? fail(denyWorkflow('workflow_mismatch', { token: agent.workflowId }))
+      ? fail(denyWorkflow('workflow_mismatch', { request: namedWorkflow, token: agent.workflowId }))
       : ok({})
   },
 })
