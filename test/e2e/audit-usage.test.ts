@@ -41,6 +41,7 @@ async function append(shard: number): Promise<void> {
     return recordAt(START + below(SPAN), {
       issuer: ['https://a.example', setting.issuer.issuer][below(2)],
       agent: `agent-${below(3)}`,
+      subject: `user-${below(4)}`,
       route: ['GET /v1/files/{id}', 'POST /mcp'][below(2)],
       decision: isDenied ? 'denied' : 'allowed',
       ...(isDenied && { code: 'scope_missing' }),
@@ -85,6 +86,8 @@ const percentile = (durations: readonly number[], share: number) =>
 
 const MEMBERS: { readonly [by: string]: (record: Group) => Group } = {
   agent: ({ issuer, agent }) => ({ issuer, agent }),
+  subject: ({ issuer, subject }) => ({ issuer, subject }),
+  code: ({ code }) => ({ code }),
   rule: ({ route }) => ({ rule: route }),
   tool: ({ mcp }) => {
     const { method, name } = (mcp ?? {}) as Group
@@ -124,16 +127,18 @@ describe('GET /usage', () => {
     ['agent,rule,tool', 'hour', ''],
     ['agent', 'minute', 'agent=agent-1'],
     ['rule', 'day', 'decision=denied'],
+    ['subject,code', 'day', ''],
+    ['rule, tool', 'day', ''],
     ['tool', 'hour', `from=${new Date(START + SPAN / 3).toISOString()}`],
   ])('counts by %s every %s: %s', async (by, every, filters) => {
     const query = `until=${END}&${filters}`
-    const answer = await ask(`by=${by}&${query}${every === undefined ? '' : `&every=${every}`}`)
+    const answer = await ask(`by=${encodeURIComponent(by)}&${query}${every === undefined ? '' : `&every=${every}`}`)
     expect(answer.status).toBe(200)
     expect(answer.headers.get('cache-control')).toBe('no-store')
     const { usage, ...rest } = (await answer.json()) as { usage: readonly Group[] }
     expect(rest).toEqual({})
     const records = await everything(query)
-    expect(sorted(usage)).toEqual(sorted(grouped(records, by.split(','), every)))
+    expect(sorted(usage)).toEqual(sorted(grouped(records, by.split(/, ?/), every)))
     if (filters === '') expect(records).toHaveLength(COUNT)
     const order = usage.map(({ time, decisions }) => [time, -Number(decisions)])
     expect(order).toEqual(
@@ -167,10 +172,13 @@ describe('GET /usage', () => {
     expect((await askGate(gate, USAGE)).status).toBe(401)
   })
 
-  it.each(['by=subject', 'every=week', 'limit=1'])('refuses %s', async (query) => {
-    const refused = { status: 400, code: 'decision_query_invalid' }
-    expect(await outcome(await ask(query))).toEqual(refused)
-  })
+  it.each(['by=subjects', 'by=agent,,rule', 'every=week', 'limit=1'])(
+    'refuses %s',
+    async (query) => {
+      const refused = { status: 400, code: 'decision_query_invalid' }
+      expect(await outcome(await ask(query))).toEqual(refused)
+    },
+  )
 })
 
 it('usage is a table, CSV or JSON in the command', async () => {
@@ -194,4 +202,6 @@ it('usage is a table, CSV or JSON in the command', async () => {
   const [head, first] = csv.stdout.split('\n')
   expect(head).toBe('time,rule,tool,decisions,denied,p50,p95')
   expect(first?.split(',').at(-1)).toBe(String(usage[0]?.p95))
+  const spaced = await run('--by', 'agent, subject')
+  expect(spaced.stdout.split('\n')[0]).toMatch(/^time +issuer +agent +subject +decisions/)
 })

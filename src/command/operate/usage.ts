@@ -30,7 +30,8 @@ p50 and p95 are milliseconds to the head of the answer: 50 and 95 of 100 decisio
 }
 
 const usage = async (options: UsageOptions, around: Surroundings): Promise<Outcome> => {
-  const { by, every, csv } = options
+  const { every, csv } = options
+  const by = options.by.replace(/\s/g, '')
   const query = queryOf(options, around.now())
   if (!query.ok) return cannotTell(query.reason)
   const asked = { query: { ...query.value, by, every } }
@@ -40,23 +41,27 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
   const groups = listOf(own(body, 'usage')).filter(isObject)
   const names = [
     ...(every === undefined ? [] : ['time']),
-    ...by.split(',').flatMap((name) => (name === 'agent' ? ['issuer', 'agent'] : [name])),
+    ...by.split(',').flatMap((name) => (PERSONAL.includes(name) ? ['issuer', name] : [name])),
     ...['decisions', 'denied', 'p50', 'p95'],
   ]
+  const columnsOf = [...new Set(names)]
   const cell = (group: JsonObject, name: string) =>
     name === 'time' ? whenText(group) : (textIn(group, name) ?? '–')
-  const rows = groups.map((group) => names.map((name) => cell(group, name)))
+  const rows = groups.map((group) => columnsOf.map((name) => cell(group, name)))
   return {
     exitCode: EXIT.yes,
     json: body,
     out: csv
-      ? csvLines(groups, names)
+      ? csvLines(groups, columnsOf)
       : rows.length === 0
         ? ['No decision was found.']
-        : columns([names, ...rows]),
+        : columns([columnsOf, ...rows]),
     err: notesOf(body),
   }
 }
+
+/** Members that are names of an issuer. */
+const PERSONAL = ['agent', 'subject']
 
 /** What the counts lack. */
 const notesOf = (body: JsonObject): readonly string[] => {

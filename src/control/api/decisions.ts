@@ -91,7 +91,7 @@ const ANY = strict({
   by: v.optional(
     v.pipe(
       v.string(),
-      v.transform((text) => text.split(',')),
+      v.transform((text) => text.split(',').map((name) => name.trim())),
       v.array(v.picklist(USAGE_BY, `must be of ${USAGE_BY.join(', ')}, comma-separated`)),
     ),
   ),

@@ -16,7 +16,9 @@ const MEMBERS: {
   readonly [By in UsageQuery['by'][number]]: (record: JsonObject, tool?: string) => JsonObject
 } = {
   agent: (record) => ({ issuer: own(record, 'issuer'), agent: own(record, 'agent') }),
+  subject: (record) => ({ issuer: own(record, 'issuer'), subject: own(record, 'subject') }),
   rule: (record) => ({ rule: own(record, 'route') }),
+  code: (record) => ({ code: own(record, 'code') }),
   tool: (_, tool) => ({ tool }),
 }
 

@@ -82,7 +82,7 @@ export interface DecisionQuery {
 export type LiveQuery = Pick<DecisionQuery, 'filters' | 'from'>
 
 /** Members by which usage is counted. */
-export const USAGE_BY = ['agent', 'rule', 'tool'] as const
+export const USAGE_BY = ['agent', 'subject', 'rule', 'code', 'tool'] as const
 
 /** Which decisions to count, and by what: members, and spans of so many milliseconds. */
 export interface UsageQuery extends Pick<DecisionQuery, 'filters' | 'from' | 'until'> {
