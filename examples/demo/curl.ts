@@ -22,3 +22,11 @@ curl -N ${gate}/v1/chat/completions -H "Authorization: Bearer $TOKEN" \\
 curl -s ${gate}/whoami -H "Authorization: Bearer $TOKEN"
 curl -i ${gate}/v1/documents/42
 `
+
+/** Commands of an operator, for the same shell. The key is gone when the demo ends. */
+export const commandLines = (gate: string, key: string): string => `Or with the key of the operator:
+
+npx edgewarden log --gate ${gate} --key ${key}
+npx edgewarden agents list --gate ${gate} --key ${key}
+npx edgewarden list --gate ${gate} --key ${key}
+`

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { AGENTIC, agenticRule } from './agentic-walk.ts'
 import { startAuthorizationServer } from './authorization-server.ts'
 import type { Step } from './call.ts'
-import { curlLines } from './curl.ts'
+import { commandLines, curlLines } from './curl.ts'
 import { RUN } from './delegation-walk.ts'
 import { startDoor } from './door.ts'
 import { startGate } from './gate.ts'
@@ -139,6 +142,8 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   print(`authorization server  ${server.issuer}`)
   print(`gate                  ${gate.url}`)
   print(`origin                ${origin.url}`)
+  const key = await operatorKey({ ...(await exportJWK(privateKey)), kid: 'ops', iss: OPS })
+  stop.push(key.remove)
   const door = await startDoor(() => opsToken(CONSOLE_SCOPES), gate.url)
   stop.push(door.close)
   print(`console               ${door.url} (it signs you in)\n`)
@@ -162,8 +167,17 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   print(failed === 0 ? '\nEvery step was as it should be.' : `\n${failed} steps were not.`)
   if (!process.argv.includes('--once')) {
     print(curlLines({ gate: gate.url, server, client: CLIENTS[0] }))
+    print(commandLines(gate.url, key.path))
   }
   return failed === 0 ? 0 : 1
+}
+
+/** The operator's private key in a file, as `keygen` writes it, for commands. */
+const operatorKey = async (jwk: object) => {
+  const folder = await mkdtemp(join(tmpdir(), 'edgewarden-demo-key-'))
+  const path = join(folder, 'ops.jwk')
+  await writeFile(path, JSON.stringify(jwk), { mode: 0o600 })
+  return { path, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
 /** Hours of the day that are far from now. */

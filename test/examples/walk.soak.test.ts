@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { runHere } from '../command/kit.ts'
 import { startBrowser } from '../kit/browser.ts'
 
 const MAIN = fileURLToPath(new URL('../../examples/demo/main.ts', import.meta.url))
@@ -35,8 +36,14 @@ const start = async () => {
 
 it('stays up after the walk, and leaves nothing running or lying about on Ctrl-C', async () => {
   const { child, exited, folder, said } = await start()
-  const output = await said('curl -i')
+  const output = await said('npx edgewarden list')
   expect(output).not.toContain('✘')
+  // The commands for the operator, as they are printed.
+  const commands = [...output.matchAll(/^npx edgewarden (.+)$/gm)].map(([, words = '']) => words)
+  for (const words of commands) {
+    expect(await runHere(words.split(' '))).toMatchObject({ code: 0, stderr: '' })
+  }
+  expect(commands.map((words) => words.split(' ')[0])).toEqual(['log', 'agents', 'list'])
   const gate = /gate +(http:\S+)/.exec(output)?.[1] ?? ''
   expect((await fetch(`${gate}/.edgewarden/health`)).status).toBe(200)
   child.kill('SIGINT')
