@@ -130,29 +130,30 @@ export async function readTestFile(
   }
   const { placeOf } = read
   const issues: string[] = []
-  const report =
-    (line = 1): Report =>
-    (path, message) =>
-      issues.push(issueLine({ path: `${file}:${line}: ${pathText('', path)}`, message }))
+  const report: Report = (path, message) => {
+    const key = pathText('', path)
+    const { line, column } = placeOf(key)
+    issues.push(issueLine({ path: `${file}:${line}:${column}: ${key}`, message }))
+  }
   const top = readTable(
     { defaults: table(SHARED), case: required(list(tableField)) },
     read.value,
-    report(),
+    report,
   )
   const lines = content.value.split('\n')
-  for (const path of ['defaults', ...listOf(top.case).map((_, i) => `case[${i}]`)]) {
-    const { line, column } = placeOf(`${path}.at`)
+  for (const path of [['defaults'], ...listOf(top.case).map((_, i) => ['case', i])]) {
+    const { line, column } = placeOf(pathText('', [...path, 'at']))
     const text = lines[line - 1]?.slice(column - 1) ?? ''
     // The parser reads a day that is not in the calendar as another day.
     const [, day, time] = AT.exec(text) ?? []
     const moment = day === undefined ? ok(0) : instant(`${day}T${time}`)
-    if (!moment.ok) report(line)(['at'], moment.reason)
+    if (!moment.ok) report([...path, 'at'], moment.reason)
   }
   const cases = await Promise.all(
     listOf(top.case).map((one, index) => {
       const { line } = placeOf(`case[${index}]`)
       const place = { index, line, origin, file, defaults: top.defaults ?? {} }
-      return readCase(one, place, under(report(line), 'case', index))
+      return readCase(one, place, under(report, 'case', index))
     }),
   )
   return issues.length > 0
