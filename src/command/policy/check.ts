@@ -42,14 +42,22 @@ export const checkCommand: CommandRow<CheckOptions> = {
   usage: 'check',
   description: 'Validate wrangler.toml and all its environments.',
   example: 'check --env staging',
+  help: '\nAs the build command of wrangler dev it exits with 0 after a mistake too, so that dev goes on.',
   options: (command) =>
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
       .option('--keys', 'for each unknown key or name, list those that are allowed')
       .option('--write', 'write the rules of teams into the module that [alias] names'),
-  run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
+  run: async ([file = 'wrangler.toml'], options, { env }) => {
+    const outcome = await check({ ...options, file })
+    // wrangler dev would end for good; like this it goes on until the policy is corrected.
+    const isDev = env.WRANGLER_COMMAND === 'dev' && outcome.exitCode === EXIT.no
+    return isDev ? { ...outcome, exitCode: EXIT.yes, err: [...outcome.err, IN_DEV] } : outcome
+  },
 }
+
+const IN_DEV = 'Until this is corrected, every request is 503 policy_invalid. wrangler dev goes on.'
 
 /** An environment, and its policy as it was read. */
 interface EnvironmentReading extends PolicyReading {

@@ -1,4 +1,5 @@
 import { type JsonObject, own } from '../../gate/base/json.ts'
+import { getOrMake } from '../../gate/base/memo.ts'
 import { type Parts, whole } from '../../gate/base/parts.ts'
 import { fail, type Result } from '../../gate/base/result.ts'
 import type { Issuer } from '../../gate/model/issuer.ts'
@@ -72,7 +73,7 @@ export function* environmentParts(
     variableIssues: [...issues, ...misnamed],
     secrets,
     objects,
-    parsed: parsed.ok ? parsed : fail(strayed(advised(parsed.reason, environment))),
+    parsed: parsed.ok ? parsed : fail(causes(strayed(advised(parsed.reason, environment)))),
   }
 }
 
@@ -89,6 +90,32 @@ const secretIssues = (
     const value = keys.has(name) && !isPolicyVariable(name) ? '{}' : ''
     return readVars({ [name]: value }).issues
   })
+}
+
+const SHADOWED = /^can never match: (.*) matches all its requests first; .*$/
+
+/** The mistakes, with one for all rules of a variable that the same rule takes all requests of. */
+const causes = (issues: readonly PolicyIssue[]): readonly PolicyIssue[] => {
+  const groups = new Map<string, PolicyIssue[]>()
+  for (const issue of issues) {
+    const [, by] = SHADOWED.exec(issue.message) ?? []
+    const key = by === undefined ? '' : `${by} ${issue.path.split('[', 1)[0]}`
+    if (key !== '') getOrMake(groups, key, () => []).push(issue)
+  }
+  const [firsts, others] = [new Map<PolicyIssue, string>(), new Set<PolicyIssue>()]
+  for (const [first, ...more] of groups.values()) {
+    if (!first || more.length === 0) continue
+    const [, by] = SHADOWED.exec(first.message) ?? []
+    const last = more.at(-1)?.path.replace(/\.match$/, '')
+    firsts.set(
+      first,
+      `can never match, like ${more.length} more up to ${last}: ${by} matches all their requests first; put it behind them, or remove it`,
+    )
+    for (const one of more) others.add(one)
+  }
+  return issues
+    .filter((issue) => !others.has(issue))
+    .map((issue) => ({ ...issue, message: firsts.get(issue) ?? issue.message }))
 }
 
 /** The mistakes. Mistakes about a missing binding also say what to write. */
