@@ -132,7 +132,9 @@ describe('GET /usage', () => {
     ['tool', 'hour', `from=${new Date(START + SPAN / 3).toISOString()}`],
   ])('counts by %s every %s: %s', async (by, every, filters) => {
     const query = `until=${END}&${filters}`
-    const answer = await ask(`by=${encodeURIComponent(by)}&${query}${every === undefined ? '' : `&every=${every}`}`)
+    const answer = await ask(
+      `by=${encodeURIComponent(by)}&${query}${every === undefined ? '' : `&every=${every}`}`,
+    )
     expect(answer.status).toBe(200)
     expect(answer.headers.get('cache-control')).toBe('no-store')
     const { usage, ...rest } = (await answer.json()) as { usage: readonly Group[] }
