@@ -105,7 +105,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'assertion: algorithm max_body',
     'journal: allowed',
     'jwks-cache: cooldown',
-    'rule: timeout',
+    'rule: timeout audit_path',
     'mcp: max_body refusals list offered_scopes',
   ],
   [

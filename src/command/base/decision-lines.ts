@@ -73,6 +73,7 @@ export function whatText(record: JsonObject): string {
   const route = textIn(record, 'route')
   if (route === undefined) return 'no rule'
   const path = route.slice(route.indexOf(' ') + 1)
+  const called = textIn(record, 'path')
   const values = Object.entries(objectOf(own(record, 'path_values')))
   const mcp = objectOf(own(record, 'mcp'))
   const [batch, leftOut] = [listOf(own(mcp, 'batch')).filter(isObject), textIn(mcp, 'left_out')]
@@ -82,7 +83,7 @@ export function whatText(record: JsonObject): string {
     return [...names, ...(times === undefined ? [] : [`×${times}`])]
   })
   return [
-    `${method ?? route.split(' ')[0]} ${path}`,
+    `${method ?? route.split(' ')[0]} ${called === undefined ? path : `${called} (${path})`}`,
     ...values.map(([name, value]) => `${name}=${value}`),
     ...messages,
     ...(leftOut === undefined ? [] : [`and ${leftOut} messages more`]),

@@ -197,7 +197,11 @@ export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] 
   }
   if (origin !== undefined && !isImported) {
     const api = (methods: string, scope: string): Rule => ({
-      lines: [`match = ${tomlValue(`${methods} /*`)}`, `scopes = ${tomlValue([scope])}`],
+      lines: [
+        `match = ${tomlValue(`${methods} /*`)}`,
+        `scopes = ${tomlValue([scope])}`,
+        'audit_path = "full" # records say which path was called; "template" if paths have personal data',
+      ],
       what: methods.split(',', 1).join(),
       scopes: [scope],
       request: tomlValue(`${methods.split(',', 1)} /v1/things`),

@@ -177,7 +177,7 @@ export interface AuditContext {
 
 /**
  * A record for the audit: the journal line with the members that only it has. Path values only of the parameters that
- * the rule of the audit names; addresses only as networks, and only where it says so.
+ * AUDIT names, or where the rule says so; addresses only as networks, and only where it says so.
  */
 export function auditRecordOf(
   decision: Decision | undefined,
@@ -187,7 +187,8 @@ export function auditRecordOf(
 ): string {
   const known: Partial<Facts> = decision?.known ?? {}
   const { route, params } = known
-  const values = [...(params ?? [])].filter(([name]) => pathValues.has(name))
+  const says = route?.auditPath
+  const values = [...(params ?? [])].filter(([name]) => says === 'values' || pathValues.has(name))
   return JSON.stringify({
     ...lineOf(decision, context),
     duration,
@@ -195,6 +196,7 @@ export function auditRecordOf(
     method: route && request.method,
     request_bytes: contentLength(request.headers),
     host: known.address?.host,
+    path: says === 'full' ? known.address?.path.slice(0, LIMITS.auditPathLength) : undefined,
     path_values: values.length > 0 ? short(Object.fromEntries(values)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
@@ -261,21 +263,16 @@ const detailOf = (denial: Denial, known: Partial<Facts>) => {
     asWritten(scopes, known),
   ])
   const { request, ...found } = denial.detail ?? {}
-  const detail = {
-    ...Object.fromEntries(needed),
-    ...(request !== undefined && namesWorkflow(known) && { request }),
-    ...found,
-  }
+  const named = request !== undefined && namesWorkflow(known) && { request }
+  const detail = { ...Object.fromEntries(needed), ...named, ...found }
   return Object.keys(detail).length > 0 ? short(detail) : undefined
 }
 
 /** Whether a record may have the workflow that the request names: not a value of its query, nor any of its path. */
 const namesWorkflow = ({ route, policy }: Partial<Facts>): boolean => {
-  const source = route?.workflow
-  return (
-    source?.from === 'header' ||
-    (source?.from === 'path' && policy?.audit?.pathValues.has(source.name) === true)
-  )
+  const { from, name = '' } = route?.workflow ?? {}
+  if (from === 'header') return true
+  return from === 'path' && Boolean(route?.auditPath ?? policy?.audit?.pathValues.has(name))
 }
 
 /**

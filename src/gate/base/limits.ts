@@ -31,6 +31,8 @@ export const LIMITS = {
   queryParameters: 100,
   /** Characters of unverified values written to the journal. */
   claimedLength: 128,
+  /** Characters of a path in a record of the audit. */
+  auditPathLength: 512,
   /** Bytes of a fetched key set or metadata document. */
   documentBytes: 64 * 1024,
   /** Keys of one set that are read. */

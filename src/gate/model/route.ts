@@ -139,6 +139,8 @@ export interface Route {
   readonly removedFromAnswers: readonly string[]
   /** The secrets of `inject`, which are removed from answers. Never show or log them. */
   readonly secrets: readonly string[]
+  /** What records in the audit have beside the rule: all path values, or the path; absent: neither. */
+  readonly auditPath?: 'values' | 'full'
   readonly forwardToken: boolean
   readonly encodedSlash: boolean
   /** Set where paths are forwarded that some servers read as those of an earlier rule. */

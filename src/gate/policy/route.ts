@@ -141,6 +141,8 @@ export function routeOf(
     removedFromAnswers: entry.remove_response_headers ?? [],
     inject,
     secrets: recognised(entry.inject ?? [], inject, around.env),
+    ...(entry.audit_path !== undefined &&
+      entry.audit_path !== 'template' && { auditPath: entry.audit_path }),
     ...(entry.ambiguous_paths === 'allow' && { ambiguousPaths: 'allow' }),
   })
 }

@@ -65,6 +65,12 @@ export const warningsOf: Warn = (read, at) => {
       )
     }
     warnPatterns(entry, own)
+    if (read.audit && !entry.audit_path && entry.match?.path.endsWith('/*')) {
+      own(
+        [],
+        'has no audit_path, so records of the audit do not say which path below it was called; write audit_path = "full", or "template" if they must not',
+      )
+    }
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)
     const taken = takenIssuers(entry, { issuers })

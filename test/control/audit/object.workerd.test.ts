@@ -355,6 +355,7 @@ describe('the object that keeps decisions', () => {
           record('hers', 0, {
             workflow: 'alices-run',
             jti: 'alices-token',
+            path: '/files/alices-file',
             path_values: { id: 'alices-file' },
             network: '192.0.2.0/24',
             grant: ['files:read', 'files:read:alice'],

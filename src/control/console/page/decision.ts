@@ -7,7 +7,7 @@ import { Kill, Revocations } from './stop.ts'
 
 /** The members of a record that each stage has found. */
 const FOUND: Readonly<Record<string, readonly string[]>> = {
-  route: ['route', 'method', 'path_values', 'mode'],
+  route: ['route', 'method', 'path', 'path_values', 'mode'],
   address: ['network', 'country'],
   credential: ['claimed_issuer', 'claimed_kid'],
   issuer: ['issuer'],

@@ -52,6 +52,15 @@ const daily = reads<number, number | 'unlimited'>(
   anyOf(rows, word(['unlimited'])),
 )
 
+/** The name of a path parameter. */
+const parameterName = text((value) =>
+  /[{}*/]/.test(value)
+    ? fail(
+        'must be the name of a path parameter, without braces; for all values of a rule write audit_path = "values" there',
+      )
+    : ok(value),
+)
+
 const shown = showing<AuditRule>()
 
 export const AUDIT_KEYS = {
@@ -63,7 +72,7 @@ export const AUDIT_KEYS = {
   shards: shown(kept(whole(1, 64), 1), ({ shards }) => shards),
   jurisdiction: shown(kept(word(JURISDICTIONS)), ({ jurisdiction }) => jurisdiction),
   addresses: kept(flag, false),
-  path_values: list(nameText, { empty: true }),
+  path_values: list(parameterName, { empty: true }),
   claims: shown(kept(list(text(readClaimPath), { empty: true }), []), ({ claims }) =>
     showPaths(claims),
   ),

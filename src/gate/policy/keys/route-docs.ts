@@ -190,6 +190,13 @@ export const ROUTE_DOCS: ComparedDocs<typeof ROUTE_KEYS> = {
     example: ['Server', 'X-Powered-By'],
     compare: 'requires',
   },
+  audit_path: {
+    description:
+      'What records in [the audit](audit.md#which-path-was-called) say of the path: `"template"`, only the rule; `"values"`, also the values of all its parameters; `"full"`, the path itself, without the query.',
+    default: 'template',
+    example: 'full',
+    compare: 'neutral',
+  },
   forward_token: {
     description:
       'Sends `Authorization` to the origin. The origin can then act as the agent elsewhere.',

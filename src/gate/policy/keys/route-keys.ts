@@ -172,6 +172,7 @@ export const ROUTE_KEYS = {
     ({ inject }) =>
       orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   ),
+  audit_path: ofRequest(word(['template', 'values', 'full'])),
   forward_token: ofRequest(kept(flag, false)),
   encoded_slash: ofRequest(kept(flag, false)),
   ambiguous_paths: ofRequest(word(['refuse', 'allow'])),
