@@ -67,10 +67,10 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   'github-actions': ['core.getIDToken(audience)', '&audience='],
   gitlab: ['.gitlab-ci.yml', 'aud of the token', 'id_tokens'],
   kubernetes: ['projected serviceAccountToken', 'kubectl create token --audience'],
-  gcp: ['audience= at the metadata server', 'gcloud auth print-identity-token --audiences'],
+  gcp: ['audience= at the metadata server', 'print-identity-token --audiences of gcloud'],
   aws: ['aws sts get-web-identity-token --audience'],
   'azure-workload': ['resource= at the metadata server', '/.default as scope'],
-  spiffe: ['spire-agent api fetch jwt -audience', 'only audience'],
+  spiffe: ['the option -audience of spire-agent', 'only audience'],
 }
 
 describe.each(WORKLOAD_PROFILES)('a token of %s for another resource', (profile) => {

@@ -105,7 +105,7 @@ export const WORKLOADS = {
     shorten: 'ID tokens of Google live an hour, whatever is asked for',
     identify: 'ID tokens of Google have none: revoke the agent',
     audienceHint: forResource(
-      'Request the ID token for this resource: audience= at the metadata server, audience of generateIdToken, or gcloud auth print-identity-token --audiences',
+      'Request the ID token for this resource: audience= at the metadata server, audience of generateIdToken, or print-identity-token --audiences of gcloud',
     ),
     sample: { email: 'test@project.iam.gserviceaccount.com' },
     shared: {
@@ -167,6 +167,6 @@ export const WORKLOADS = {
     slash: false,
     identify: 'a JWT-SVID need not have it: keep default_jwt_svid_ttl short',
     audienceHint:
-      'Request a JWT-SVID whose only audience is the one that this API accepts: spire-agent api fetch jwt -audience. Unless the operator names another audience, it is the resource that the metadata names',
+      'Request a JWT-SVID whose only audience is the one that this API accepts, by the option -audience of spire-agent. Unless the operator names another audience, it is the resource that the metadata names',
   },
 } as const satisfies Record<string, Profile>
