@@ -343,7 +343,10 @@ describe('what the gate writes and sends is documented', () => {
     const named = { workflowId: 'w', step: 's', actors: [{ sub: 'b', issuer: 'i' }] }
     const decisions = [
       passed({
-        token: { issuer: issuerOf(), key: { kid: 'k' } } as unknown as VerifiedToken,
+        token: {
+          issuer: issuerOf({ operator: 'o' }),
+          key: { kid: 'k' },
+        } as unknown as VerifiedToken,
         agent: agentOf(named),
         access: accessOf({ granted: [{ name: 'GRANTS[0]', claims: [], scopes: [] }] }),
         possession: 'dpop',

@@ -58,6 +58,28 @@ describe('keygen', () => {
     })
   })
 
+  it('puts the person who has it into the table of an operator, and into no other', async () => {
+    const out = join(directory, 'maria.jwk')
+    const made = await keygen({ issuer: 'ops', operator: true, name: 'maria', out })
+    expect(made.json).toMatchObject({ table: { operator: 'maria', admin: 'all', rules: false } })
+    const more = made.out.join('\n')
+    const file = await write(directory, 'with-maria.toml', toml({ more }))
+    expect(await check({ file })).toMatchObject({ exitCode: 0, err: [] })
+    expect(shared.outcome.err.join()).toContain('add operator = "…" to the table')
+    const others = [
+      [{ agent: true, name: 'maria' }, '--name is for --operator'],
+      [{ operator: true, name: '' }, '--name must be a name of 1 to 128 characters'],
+      [{ operator: true, name: ' maria' }, '--name must be a name of 1 to 128 characters'],
+      [{ operator: true, name: 'a\nb' }, '--name must be a name of 1 to 128 characters'],
+      [{ operator: true, name: 'm'.repeat(129) }, '--name must be a name of 1 to 128 characters'],
+    ] as const
+    for (const [what, says] of others) {
+      const refused = await keygen({ issuer: 'ops', out: join(directory, 'no.jwk'), ...what })
+      expect(refused).toMatchObject({ exitCode: 2, out: [] })
+      expect(refused.err[0]).toContain(says)
+    }
+  })
+
   it('shows the private key nowhere but in the file', async () => {
     const { d } = JSON.parse(await readFile(shared.out, 'utf8')) as { d: string }
     expect(d).toMatch(/^[\w-]{43}$/)

@@ -104,6 +104,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'revocation: shards locations',
     'assertion: algorithm max_body',
     'journal: allowed',
+    'issuer: operator',
     'jwks-cache: cooldown',
     'rule: timeout audit_path',
     'mcp: max_body refusals list offered_scopes',

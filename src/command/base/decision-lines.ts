@@ -36,10 +36,14 @@ export function gapText(gap: JsonObject): string {
     : `The audit stopped${whose} at ${since}, because its ${used} were used up. ${missing} until ${until}.`
 }
 
-/** Who acted, and for whom: the agent, the further actors of the chain, and the subject. */
+/** Who acted: the operator whose key it was; or the agent, and for whom: the further actors of the chain, and the subject. */
 export function whoText(record: JsonObject): string {
+  const operator = textIn(record, 'operator')
+  if (operator !== undefined) return operator
   const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')
-  if (agent === undefined && isAct(record)) return 'the gate'
+  // An alert has the agent that it is about.
+  const isOfGate = agent === undefined || textIn(record, 'act') === 'alert'
+  if (isOfGate && isAct(record)) return 'the gate'
   if (agent === undefined) return textIn(record, 'issuer') === undefined ? 'a stranger' : 'nobody'
   const actors = listOf(own(record, 'actors'))
     .filter(isObject)
@@ -53,17 +57,27 @@ export function whoText(record: JsonObject): string {
 const isAct = (record: JsonObject): boolean =>
   textIn(record, 'kind') === 'act' && textIn(record, 'decision') === undefined
 
-/** What an act has changed. */
+/** What an act has changed, whom it hit, and why. */
 const changeText = (record: JsonObject): string => {
-  const entries = listOf(own(record, 'entries')).filter(isObject)
+  const isAlert = textIn(record, 'act') === 'alert'
+  const about = { kind: 'agent', value: own(record, 'agent'), issuer: own(record, 'issuer') }
+  const entries = isAlert ? [about] : listOf(own(record, 'entries')).filter(isObject)
   const keys = Object.entries(objectOf(own(record, 'keys'))).flatMap(([name, kids]) =>
     listOf(kids).map((kid) => `key ${kid} ${name}`),
   )
   const records = textIn(record, 'records')
-  const named = entries.map((entry) =>
-    ['kind', 'value'].flatMap((name) => textIn(entry, name) || []).join(' '),
-  )
-  return [...named, ...keys, ...(records === undefined ? [] : [`${records} records`])].join(', ')
+  const named = entries.map((entry) => {
+    const what = ['kind', 'value'].flatMap((name) => textIn(entry, name) || []).join(' ')
+    return `${what} of ${textIn(entry, 'issuer')}`
+  })
+  const reasons = new Set(entries.flatMap((entry) => textIn(entry, 'reason') ?? []))
+  return [
+    ...(isAlert ? [textIn(record, 'signal') ?? ''] : []),
+    ...named,
+    ...keys,
+    ...(records === undefined ? [] : [`${records} records`]),
+    ...[...reasons].map((reason) => `reason: ${reason}`),
+  ].join(', ')
 }
 
 /** What was asked for, or changed: the rule with the recorded values of its path, and what was used of an MCP server. */

@@ -1,5 +1,6 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { parseUrl } from '../../gate/base/url.ts'
+import { readPerson } from '../../gate/policy/keys/issuer-keys.ts'
 import type { CommandRow } from '../base/command.ts'
 import { writeSecret } from '../base/files.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
@@ -14,6 +15,8 @@ export interface KeygenOptions {
   readonly agent?: boolean
   /** The key of the canaries of a drill: only for rules that name the issuer. */
   readonly canary?: boolean
+  /** With `operator`: the person who has the key. */
+  readonly name?: string
   /** Where the private key goes; `NAME.jwk` without it. */
   readonly out?: string
   /** The `iss` of tokens signed with the key. */
@@ -23,7 +26,7 @@ export interface KeygenOptions {
 export const keygenCommand: CommandRow<KeygenOptions> = {
   usage: 'keygen --operator|--agent|--canary --issuer NAME',
   description: 'Make a signing key, and print the issuer table for wrangler.toml.',
-  example: 'keygen --operator --issuer ops >> wrangler.toml',
+  example: 'keygen --operator --name maria --issuer ops >> wrangler.toml',
   options: (command) =>
     command
       .requiredOption('--issuer <name>', 'name of the table under [vars.ISSUERS]')
@@ -33,6 +36,7 @@ export const keygenCommand: CommandRow<KeygenOptions> = {
       )
       .option('--agent', 'a key whose tokens can use rules by their scopes, and cannot administer')
       .option('--canary', 'a key for drill; only rules that name the issuer accept its tokens')
+      .option('--name <person>', 'with --operator: who has the key; shown with all that it does')
       .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
       .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)'),
   run: (_, options) => keygen(options),
@@ -50,6 +54,7 @@ export async function keygen({
   operator = false,
   agent = false,
   canary = false,
+  name: person,
   out,
   url,
 }: KeygenOptions): Promise<Outcome> {
@@ -58,6 +63,10 @@ export async function keygen({
       'Say what the key is for: --operator (revokes and explains; no rule accepts its tokens), --agent (rules accept its tokens; it administers nothing) or --canary (only rules that name its issuer accept its tokens). Make a key for each.',
     )
   }
+  const named = person === undefined ? undefined : readPerson(person)
+  if (named && !operator)
+    return cannotTell('--name is for --operator: the other keys are of agents')
+  if (named && !named.ok) return cannotTell(`--name ${named.reason}`)
   if (!NAME.test(name)) {
     return cannotTell(
       `"${name}" cannot name an issuer; use lower-case letters, digits and "-", such as ops`,
@@ -82,6 +91,7 @@ export async function keygen({
   const table = {
     issuer,
     algorithms: ['ES256'],
+    ...(person !== undefined && { operator: person }),
     ...purpose.table(name),
     jwks: { keys: [{ kty, crv, x, y, ...marks }] },
   }
@@ -91,6 +101,7 @@ export async function keygen({
     out: tomlTable(`vars.ISSUERS.${name}`, table),
     err: [
       ...purpose.may,
+      ...(operator && person === undefined ? [NAMELESS] : []),
       `The private key is in ${path}. Keep the key out of version control: whoever has it can do all of this.`,
       purpose.next(name, path),
     ],
@@ -99,6 +110,9 @@ export async function keygen({
 
 const PREFIXES =
   'Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.'
+
+const NAMELESS =
+  'Nothing says who has the key. Make it with --name, or add operator = "…" to the table.'
 
 /** What keys are for. */
 const PURPOSES = {

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { durationMs } from '../../gate/base/duration.ts'
 import { isObject, type JsonObject, listOf, own } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
-import { DECISION_FILTERS } from '../../gate/model/audit.ts'
+import { DECISION_FILTERS, RECORD_KINDS } from '../../gate/model/audit.ts'
 import { type CommandRow, type Process, type Surroundings, withGate } from '../base/command.ts'
 import {
   decisionText,
@@ -51,7 +51,7 @@ With --json --follow each decision is a line of JSON. --follow connects again by
 /** Filters that take certain words only. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   decision: ['allowed', 'denied'],
-  kind: ['act'],
+  kind: RECORD_KINDS,
 }
 
 /** Parameters that select decisions. */
@@ -183,7 +183,7 @@ const linesOf = (records: readonly JsonObject[], csv = false): readonly string[]
 const CSV = [
   ...['time', 'id', 'request_id', 'decision', 'code', 'issuer', 'agent', 'subject', 'workflow'],
   ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
-  ...['act', 'entries'],
+  ...['act', 'entries', 'operator'],
 ]
 
 /** Records as CSV: a line of the members' names, and one of their values for each. */

@@ -68,6 +68,20 @@ export function entriesOf(body: JsonObject): readonly JsonObject[] {
   return listOf(own(body, 'revocations')).filter(isObject)
 }
 
+/** One entry on one line, as {@link describe}, with who made it, and when; and who renewed it last. */
+export function describeMade(entry: JsonObject): string {
+  const by = (name: string) => {
+    const [at, who] = [own(entry, name), own(entry, `${name}_by`)]
+    return typeof at === 'number' && typeof who === 'string'
+      ? [`${name} ${utc(at)} by ${personIn(who)}`]
+      : []
+  }
+  return [describe(entry), ...by('created'), ...by('renewed')].join(', ')
+}
+
+/** An administrator, as entries name their creator: an issuer, and after a space who it was. */
+const personIn = (who: string): string => who.replace(/^(\S+) (.+)$/s, '$2 ($1)')
+
 /** One entry on one line: what, until when, its id, why. */
 export function describe(entry: JsonObject): string {
   const text = (name: string): string => String(own(entry, name) ?? '?')

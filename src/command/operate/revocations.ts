@@ -3,7 +3,7 @@ import { KINDS, REACHES } from '../../gate/model/revocation.ts'
 import { type CommandRow, type Surroundings, withGate } from '../base/command.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
 import { callAs, type GateOptions, type Listed, listAs } from './access.ts'
-import { describe } from './revocation-entry.ts'
+import { describe, describeMade } from './revocation-entry.ts'
 
 /** Selects revocations; a member that is left out selects all. */
 interface Filters {
@@ -96,7 +96,7 @@ export async function list(options: ListOptions, around: Surroundings): Promise<
   return {
     exitCode: EXIT.yes,
     json: { revocations: found, ...(cursor !== undefined && { cursor }) },
-    out: found.length > 0 ? found.map(describe) : ['Nothing is revoked.'],
+    out: found.length > 0 ? found.map(describeMade) : ['Nothing is revoked.'],
     err: cursor === undefined ? [] : ['There are more: add --all.'],
   }
 }

@@ -28,6 +28,7 @@ import {
   type DecisionPage,
   type DecisionQuery,
   type Dropped,
+  RECORD_KINDS,
   USAGE_BY,
   type UsageQuery,
 } from '../../gate/model/audit.ts'
@@ -85,7 +86,7 @@ const SPANS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 const ANY = strict({
   ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
   agent_name: v.optional(queryText),
-  kind: v.optional(v.literal('act', 'must be act')),
+  kind: v.optional(v.picklist(RECORD_KINDS, `must be ${RECORD_KINDS.join(' or ')}`)),
   from: v.optional(moment),
   until: v.optional(moment),
   by: v.optional(

@@ -177,7 +177,8 @@ const begun = async (asked: Asked): Promise<Response> => {
   const sealed = await sealedSession(session.value, policy, console, ports)
   if (!sealed) return refused(asked, consoleDenials('console_code_invalid'))
   const { issuer, id: agent } = session.value.agent
-  tell(asked, { event: 'console_signed_in', issuer, agent, jti: session.value.access.id })
+  const who = { issuer, agent, operator: policy.issuers.get(issuer)?.operator }
+  tell(asked, { event: 'console_signed_in', ...who, jti: session.value.access.id })
   return done(cookieOf(sealed.text, sealed.seconds))
 }
 
@@ -264,13 +265,12 @@ const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
 
 own.get(`${OWN}/console`, (c: Admin) => {
   const { name, issuer } = c.get('agent')
-  const { scopes, expires } = c.get('access')
+  const { scopes, expires, entry } = c.get('access')
   const { prefix } = c.get('policy').gate
   // The page asks every minute.
   c.set('isUnwritten', true)
-  return c.json({ agent: name, issuer, scopes, expires, prefix }, 200, {
-    'Cache-Control': 'no-store',
-  })
+  const who = { agent: name, issuer, operator: entry.operator }
+  return c.json({ ...who, scopes, expires, prefix }, 200, { 'Cache-Control': 'no-store' })
 })
 
 own.post(`${OWN}/console`, async (c: Admin) => {

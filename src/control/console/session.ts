@@ -95,11 +95,12 @@ export async function codeFor(
   { host }: Host,
   ports: Ports,
 ): Promise<{ readonly code: string; readonly expires: number }> {
-  const { claims: _, entry: __, granted: ___, scopes: held, ...rest } = access
+  const { claims: _, entry, granted: __, scopes: held, ...rest } = access
   const scopes = OWN_SCOPES.filter((one) => includedBy(one).some((name) => held.includes(name)))
   const expires = nowOf(ports) + TIMES.code
   const about = { host, jti: crypto.randomUUID(), exp: expires }
-  const said = { access: { ...rest, scopes }, intent, agent }
+  // The page shows who signs in. A session takes the operator from the policy.
+  const said = { access: { ...rest, scopes }, intent, agent, operator: entry.operator }
   const code = await sealsOf(ports).codes.seal({ ...about, ...said })
   return { code, expires }
 }

@@ -77,9 +77,14 @@ export function isReached(c: Admin, issuer: unknown): boolean {
   return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
 }
 
-/** The caller, as revocations name their creator: issuer, agent and, if it is not the agent, subject. */
+/**
+ * The caller, as revocations name their creator: the issuer, and the operator that the policy names or else the agent
+ * and, if it is not the agent, the subject.
+ */
 export function callerName(c: Admin): string {
   const { id, issuer, subject } = c.get('agent')
+  const { operator } = c.get('access').entry
+  if (operator !== undefined) return `${issuer} ${operator}`
   return [issuer, id, ...(subject === undefined || subject === id ? [] : [subject])].join(' ')
 }
 

@@ -130,7 +130,7 @@ const headOf = (
     revocations,
     renews,
     ...(operation && journalOf(operation)),
-    ...(read && { kind: 'act', act: 'read', filters: read }),
+    ...(read && { kind: 'read', filters: read }),
   }
 }
 
@@ -143,6 +143,7 @@ const callerOf = (known: Partial<Admitted>) => {
     mode: route?.mode ?? 'enforce',
     issuer: token?.issuer.issuer ?? access?.issuer,
     kid: token?.key.kid ?? access?.kid,
+    operator: (token?.issuer ?? access?.entry)?.operator,
     agent: agent?.id,
     client: access?.clientId,
     jti: access?.id,

@@ -67,6 +67,9 @@ export const DECISION_FILTERS = [
 
 export type DecisionFilter = (typeof DECISION_FILTERS)[number]
 
+/** What the filter `kind` finds: acts of administrators, and calls that read the audit. */
+export const RECORD_KINDS = ['act', 'read'] as const
+
 /** Which decisions to list, the latest first. */
 export interface DecisionQuery {
   readonly filters: Readonly<Partial<Record<DecisionFilter, string>>>

@@ -139,6 +139,8 @@ export interface Issuer {
   readonly admin: AdminReach
   /** `false`: no rule accepts its tokens, only the gate's own endpoints do. `named`: only rules that name it. */
   readonly rules?: false | 'named'
+  /** The person who has its key; set only where no rule accepts its tokens. */
+  readonly operator?: string
   /** Whether its tokens must be bound to a key, as in a rule. */
   readonly possession?: 'required'
   /** Set where only approved agents are accepted. */

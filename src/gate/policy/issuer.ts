@@ -56,6 +56,12 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (entry.rules === false && (entry.admin ?? false) === false) {
     report(['rules'], 'is false and admin is not set: nothing would accept tokens of this issuer')
   }
+  if (entry.operator !== undefined && (entry.rules !== false || !jwks)) {
+    report(
+      ['operator'],
+      'is only for the key of one person, which no rule accepts: write `jwks` and `rules = false`, or leave it out',
+    )
+  }
   for (const key of ['agentic_forms', 'changed'] as const) {
     if (entry[key] && !profile.agentic) report([key], 'is only for profile `agentic-jwt`')
   }

@@ -95,6 +95,13 @@ const BESIDE: Readonly<Record<string, object>> = {
   'issuer.agentic_forms': { profile: 'agentic-jwt' },
   'issuer.changed': { profile: 'agentic-jwt' },
   'issuer.rules': { admin: 'own' },
+  'issuer.operator': {
+    admin: 'all',
+    rules: false,
+    jwks: {
+      keys: [{ kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }],
+    },
+  },
   'issuer.allow_insecure_http': { issuer: 'http://localhost:9000' },
   mcp: { tools: { other: [] } },
 }

@@ -141,7 +141,7 @@ function Done({ record }: { readonly record: Json }) {
     <div class="columns"><section aria-label="Who"><h2>Who did it</h2>${
       record.agent === undefined
         ? html`<p>The gate itself: no call asked for it.</p>`
-        : html`<${Facts} facts=${{ name: call?.agent_name, ...pick(record, ['agent', 'issuer', 'subject', 'client']) }} />`
+        : html`<${Facts} facts=${{ name: call?.agent_name, ...pick(record, ['operator', 'agent', 'issuer', 'subject', 'client']) }} />`
     }
       <h2>The answer</h2>${
         call

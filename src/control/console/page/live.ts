@@ -114,8 +114,8 @@ function Rows({ rows }: { readonly rows: readonly Json[] }) {
       <tbody>${space(first)}${seen.map(
         (row, index) => html`<tr key=${text(row.id)} aria-rowindex=${first + index + 2}>
           <td><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
-          <td><span class=${text(row.decision)}>${text(row.code ?? row.act ?? row.decision)}</span></td>
-          <td>${nameText(row.agent_name ?? row.agent ?? row.claimed_issuer)}</td>
+          <td><span class=${text(row.decision)}>${text(row.code ?? row.act ?? row.kind ?? row.decision)}</span></td>
+          <td>${nameText(row.operator ?? row.agent_name ?? row.agent ?? row.claimed_issuer)}</td>
           <td class="wide">${text(row.route)}</td><td class="wide">${text(row.duration)}</td></tr>`,
       )}${space(rows.length - first - seen.length)}</tbody>
     </table></div>`

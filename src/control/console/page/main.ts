@@ -43,24 +43,24 @@ const FORGOTTEN: Problem = {
 }
 
 /** What a code says about who signs in, to show it. The gate verifies the code, not the page. */
-const whoIn = (sealed: string): { readonly agent: Json; readonly access: Json } => {
+const whoIn = (sealed: string): { agent: Json; access: Json; operator?: unknown } => {
   try {
     const [, payload = ''] = sealed.split('.')
     const latin1 = atob(payload.replaceAll('-', '+').replaceAll('_', '/'))
     const bytes = Uint8Array.from(latin1, (character) => character.charCodeAt(0))
-    const { agent = {}, access = {} } = JSON.parse(new TextDecoder().decode(bytes))
-    return { agent, access }
+    const { agent = {}, access = {}, operator } = JSON.parse(new TextDecoder().decode(bytes))
+    return { agent, access, operator }
   } catch {
     return { agent: {}, access: {} }
   }
 }
 
 function Offer({ code, enter }: { readonly code: string; readonly enter: () => void }) {
-  const { agent, access } = whoIn(code)
+  const { agent, access, operator } = whoIn(code)
   const { issuer, scopes, subject } = access
   return html`<p>Continue only if you have just run the command that opened this page, and this is you.</p>
     <${Facts} facts=${{ Issuer: issuer, Subject: subject, Scopes: Array.isArray(scopes) ? scopes.join(' ') : '' }} />
-    <button type="button" onClick=${enter}>Sign in as ${text(agent.name)}</button>`
+    <button type="button" onClick=${enter}>Sign in as ${text(operator ?? agent.name)}</button>`
 }
 
 function SignIn() {
@@ -133,7 +133,7 @@ function Page() {
           html`<${Link} to=${to} aria-current=${pathname === to ? 'page' : undefined}>${name}<//>`,
       )}</nav>
       <${Find} />
-      <span class="who"><b>${text(operator.value?.agent)}</b> ${role.value}</span>
+      <span class="who"><b>${text(operator.value?.operator ?? operator.value?.agent)}</b> ${role.value}</span>
       <button type="button" class="quiet" onClick=${switchZone}>${isUtc.value ? 'UTC' : 'Local time'}</button>
       <button type="button" class="quiet" onClick=${leave}>Sign out</button>
     </header><main id="main" tabindex="-1">${screen}</main>`

@@ -146,6 +146,12 @@ export const ISSUER_DOCS: ComparedDocs<typeof ISSUER_KEYS> = {
     example: false,
     compare: 'elsewhere',
   },
+  operator: {
+    description:
+      "The person who has this issuer's key: everything that the key does is shown under this name. Only for [an operator's key](revocation.md#an-operator-key), so it needs `jwks` and `rules = false`. The token itself cannot say who it is: whoever has the key can write any name into it.",
+    example: 'maria',
+    compare: 'neutral',
+  },
   possession: {
     description:
       'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), a token without `cnf` needs none; `"required"`: only tokens with `cnf`.',

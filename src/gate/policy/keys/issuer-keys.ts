@@ -1,7 +1,8 @@
 import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { FORBIDDEN_TYPES } from '../../base/jws.ts'
 import { LIMITS } from '../../base/limits.ts'
-import { fail, ok } from '../../base/result.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import { isIdentityText } from '../../base/text.ts'
 import { claimPathText } from '../../model/claims.ts'
 import {
   type AdminReach,
@@ -114,6 +115,17 @@ const plainText = text((value) =>
     : fail('must be text without control characters'),
 )
 
+/** The name of a person, as `operator` takes it; the reason of a failure is the end of a sentence. */
+export function readPerson(value: string): Result<string, string> {
+  const isName =
+    value.trim() === value && isIdentityText(value) && value.length <= LIMITS.claimedLength
+  return isName
+    ? ok(value)
+    : fail(
+        `must be a name of 1 to ${LIMITS.claimedLength} characters, without control characters, and without spaces around it`,
+      )
+}
+
 /** A SPIFFE trust domain counts as a URL. */
 const issuerUrl = text<WrittenUrl>((value) => {
   const url = isTrustDomain(value) ? ok(new URL(value)) : readUrl(value, { http: 'any' })
@@ -159,6 +171,7 @@ export const ISSUER_KEYS = {
   scopes_from: shown(word(['token', 'grants', 'both']), ({ scopesFrom = 'token' }) => scopesFrom),
   admin: kept(admin, false),
   rules: oneOf([true, false, 'named'], 'true, false or `named`'),
+  operator: shown(kept(text(readPerson)), ({ operator }) => operator),
   possession: possessionField,
   agents: agentsField,
   decrypt: shown(
