@@ -105,6 +105,22 @@ describe('the key of an operator', () => {
     })
   })
 
+  it('that is not deployed gets advice that helps, for a new table and for a new key of a table', async () => {
+    await keygen('eve')
+    const unknown = await as('eve', 'list')
+    expect(unknown.code).toBe(1)
+    expect(unknown.stderr).toContain('issuer_unknown')
+    await keygen('maria', 'maria-2.jwk')
+    const rotated = await as('maria-2', 'list')
+    expect(rotated.code).toBe(1)
+    expect(rotated.stderr).toContain('key_unknown')
+    for (const { stderr } of [unknown, rotated]) {
+      expect(stderr).toMatch(
+        /The gate does not have the key of .*\.jwk: put the table .* and deploy/,
+      )
+    }
+  })
+
   it('reads apart from what it changes', async () => {
     await as('joe', 'list', '--value', 'agent-7')
     await as('joe', 'log', '--subject', 'somebody')

@@ -101,8 +101,17 @@ export async function callAs(
   if (!token.ok) return fail(cannotTell(token.reason))
   const search = new URLSearchParams(given(query) as Record<string, string>)
   const whole = `${gate.value.prefix}${path}${search.size > 0 ? `?${search}` : ''}`
-  return callGate(gate.value, { ...call, path: whole, token: token.value })
+  const answer = await callGate(gate.value, { ...call, path: whole, token: token.value })
+  const code = answer.ok ? undefined : own(answer.reason.refused?.problem ?? {}, 'code')
+  if (answer.ok || options.key === undefined || !UNDEPLOYED.has(code)) return answer
+  return fail({ ...answer.reason, err: [...answer.reason.err, adviceFor(options.key)] })
 }
+
+/** Codes of a gate that does not have the public half of a key. */
+const UNDEPLOYED: ReadonlySet<unknown> = new Set(['issuer_unknown', 'key_unknown'])
+
+const adviceFor = (file: string): string =>
+  `The gate does not have the key of ${file}: put the table that keygen printed into wrangler.toml, or the key into the table's jwks.keys, and deploy. If it is deployed, see whether --gate is that gate, and whether somebody removed the key.`
 
 /** What a gate lists. */
 export interface Listed {
