@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CAN_SET_CLOCK } from '../kit/clock.ts'
 import { eventually } from '../kit/eventually.ts'
+import type { Served } from '../kit/serve.ts'
 import { HOUR, type ServedClock, servedClock } from './served-clock.ts'
 
 let gate: ServedClock
+let served: Served
 beforeAll(async () => {
-  if (CAN_SET_CLOCK) gate = await servedClock()
+  if (!CAN_SET_CLOCK) return
+  gate = await servedClock({}, { jwks_cache: { cooldown: '1s' } })
+  served = await gate.start()
 })
 afterAll(() => gate?.close())
 
@@ -37,7 +41,6 @@ const isListed = async (...all: readonly string[]) => {
 it.runIf(CAN_SET_CLOCK)(
   'every decision is stored and every agent listed while the clock is an hour back, and after it is put right',
   async () => {
-    const served = await gate.start()
     await act('agent-a')
     await eventually(isStored)
     await gate.clock.set(-HOUR)
@@ -56,7 +59,20 @@ it.runIf(CAN_SET_CLOCK)(
     served.child.kill('SIGTERM')
     expect(await served.ended()).toBe(0)
     await gate.clock.set(0)
-    await gate.start()
+    served = await gate.start()
     await isStored()
+  },
+)
+
+it.runIf(CAN_SET_CLOCK)(
+  'a key that is rotated in is known after the cooldown, while the clock is an hour back and after it is put right',
+  async () => {
+    const use = async () => (await gate.ask('/v1/x', await gate.mint())).status
+    expect(await use()).toBe(200)
+    for (const seconds of [-HOUR, 0]) {
+      await gate.clock.set(seconds)
+      await gate.rotate()
+      await eventually(async () => expect([seconds, await use()]).toEqual([seconds, 200]))
+    }
   },
 )

@@ -16,14 +16,16 @@ export interface ServedClock {
   readonly issuer: string
   /** Starts the gate, again with the same data. */
   start(): Promise<Served>
+  /** The issuer signs with another key from now on. */
+  rotate(): Promise<void>
   /** A token that is valid by clocks that are up to an hour wrong. */
   mint(claims?: Members): Promise<string>
   ask(path: string, token: string, init?: RequestInit): Promise<Response>
   close(): Promise<void>
 }
 
-/** Prepares a gate under `serve`. `gate` is laid over GATE. */
-export async function servedClock(gate: Members = {}): Promise<ServedClock> {
+/** Prepares a gate under `serve`. `gate` is laid over GATE, and `entry` over the issuer's entry. */
+export async function servedClock(gate: Members = {}, entry: Members = {}): Promise<ServedClock> {
   const [clock, issuer, origin, project, port] = await Promise.all([
     clockOfProcess(),
     createIssuer(),
@@ -37,6 +39,7 @@ export async function servedClock(gate: Members = {}): Promise<ServedClock> {
     allow_insecure_http: true,
     max_lifetime: '24h',
     admin: 'all',
+    ...entry,
   }
   const vars = {
     GATE: { resource: `https://${HOST}`, origin: origin.url, insecure_http: true, ...gate },
@@ -53,6 +56,7 @@ export async function servedClock(gate: Members = {}): Promise<ServedClock> {
       await served.says('is served at')
       return served
     },
+    rotate: async () => void (await issuer.rotate()),
     mint(claims = {}) {
       const now = Math.floor(Date.now() / 1_000)
       const times = { iat: now - 2 * HOUR, nbf: undefined, exp: now + 2 * HOUR }

@@ -9,7 +9,7 @@ import type { Background } from '../platform/system.ts'
 import { type Budget, isolateBudget } from './budget.ts'
 import type { KeyAnswer, KeyFailure } from './key-service.ts'
 import type { KeyRecord, Rotation } from './store.ts'
-import { lifeOf, lifetimeOf } from './times.ts'
+import { KEY_TIMES, lifeOf, lifetimeOf } from './times.ts'
 
 /** Keys in use, and the times (milliseconds since the epoch) when their use changes. Inline keys never age. */
 export interface HeldKeys {
@@ -29,6 +29,8 @@ export interface HeldKeys {
 export interface KeyEntry {
   /** A key made of all settings that decide on these keys; never of a key id. */
   readonly id: string
+  /** The latest time at which a key was looked for, in milliseconds. */
+  heardAt: number
   held: HeldKeys | undefined
   failure: KeyFailure | undefined
   /** When KV was last read, in milliseconds. */
@@ -75,6 +77,7 @@ export function entryOf(cache: KeyCache, issuer: Issuer): KeyEntry {
 
 const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
   id,
+  heardAt: Number.NEGATIVE_INFINITY,
   held:
     issuer.keys.kind === 'inline'
       ? {
@@ -94,6 +97,25 @@ const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
   known: new Set(),
   budget: isolateBudget(clock),
 })
+
+/**
+ * Takes note of the time. After the clock was set back, every wait would last until it has caught up. So the waits are
+ * over, and the set must be confirmed, because nobody knows how old it is.
+ */
+export function hearClock(entry: KeyEntry, now: number): void {
+  const step = entry.heardAt - now
+  if (step > 0 && step < KEY_TIMES.stepMs.here) return
+  entry.heardAt = now
+  if (step <= 0) return
+  entry.misses.clear()
+  Object.assign(entry, { failure: undefined, lostAt: 0, pausedUntil: 0 })
+  const { held } = entry
+  if (!held || held.source === 'inline') return
+  const { fetchedAt, renewFrom, confirmBy, goneAt } = held
+  const by = Math.max(0, confirmBy - now)
+  const times = { fetchedAt: fetchedAt - by, renewFrom: renewFrom - by, goneAt: goneAt - by }
+  entry.held = { ...held, ...times, confirmBy: confirmBy - by }
+}
 
 /** Stores the keys of the key service or of KV, if they are newer. */
 export function takeAnswer(

@@ -1,5 +1,6 @@
 import { type InFlight, isInFlight, share } from '../base/single-flight.ts'
 import type { KeyTimes } from '../model/issuer.ts'
+import type { Clock } from '../model/ports.ts'
 import type { Background, Fetch } from '../platform/system.ts'
 import { type Caller, serviceBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'
@@ -11,7 +12,7 @@ import {
   rotated,
   writeRecord,
 } from './store.ts'
-import { KEY_TIMES, lifetimeOf } from './times.ts'
+import { elapsed, isWaiting, KEY_TIMES, lifetimeOf } from './times.ts'
 
 /** A question to the key service, as plain data. */
 export interface Question {
@@ -24,6 +25,8 @@ export interface Question {
   readonly why: 'newer' | 'unknown' | 'ahead' | 'look'
   /** When the caller's set was fetched, in milliseconds. */
   readonly fetchedAt?: number
+  /** When the question was sent, by the caller's clock, in milliseconds. */
+  readonly sentAt?: number
   /** The missing key id; with `unknown`. */
   readonly kid?: string
   readonly caller?: Caller
@@ -79,7 +82,8 @@ export interface KeyServiceOptions extends Background {
  * the gate's own code.
  */
 export function createKeyService(options: KeyServiceOptions): KeyService {
-  const { clock, state, random, log, waitUntil } = options
+  const { state, random, log, waitUntil } = options
+  const clock = callersClock(options.clock)
   const permits = serviceBudget(clock)
   const inFlight: InFlight = new Map()
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }
@@ -99,9 +103,9 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     const { why, times, fetchedAt = 0, kid, caller } = question
     const { record, failure, askedAt = 0 } = known()
     if (why === 'look') return 'no'
-    if (failure && now < failure.retryAt) return 'no'
+    if (failure && isWaiting(failure.retryAt, now)) return 'no'
     if (!record) return 'wait'
-    const age = now - record.fetchedAt
+    const age = elapsed(record.fetchedAt, now)
     const lifetime = lifetimeOf(record.maxAge, times)
     if (why === 'ahead') return age + KEY_TIMES.cronMs < lifetime / 2 ? 'no' : 'wait'
     if (why === 'newer' || age >= lifetime) {
@@ -112,7 +116,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     }
     if (kid !== undefined && record.keys.some((key) => key.kid === kid)) return 'no'
     if (isInFlight(inFlight, 'ask', terms)) return 'wait'
-    return now - askedAt >= times.cooldown && caller && permits(caller) ? 'wait' : 'no'
+    return elapsed(askedAt, now) >= times.cooldown && caller && permits(caller) ? 'wait' : 'no'
   }
 
   const askIssuer = ({ place, times }: Question) =>
@@ -161,7 +165,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     if (!kv || !record) return
     const now = clock.now()
     const changedAt = record.rotations[0]?.at ?? 0
-    const since = stored ? now - stored.at : Number.POSITIVE_INFINITY
+    const since = stored ? elapsed(stored.at, now) : Number.POSITIVE_INFINITY
     const isDue = stored?.changedAt !== changedAt || since >= KEY_TIMES.rewriteMs
     if (!isDue || since < KEY_TIMES.writeGapMs) return
     learn({ ...known(), stored: { at: now, changedAt } })
@@ -176,6 +180,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
 
   return {
     async ask(question) {
+      clock.hear(question.sentAt)
       const judged = judge(question, clock.now())
       if (judged === 'wait') await askIssuer(question)
       if (judged === 'behind') waitUntil(askIssuer(question))
@@ -187,6 +192,21 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
         ...(failure && { failure }),
         ...(question.why === 'unknown' && !failure && pause > 0 && { pause }),
       }
+    },
+  }
+}
+
+/**
+ * The clock of an object, or that of its callers where the object's is ahead: if the machine's clock goes back, the time
+ * of an object stands until the clock has caught up.
+ */
+const callersClock = ({ now }: Clock) => {
+  let ahead = 0
+  return {
+    now: () => now() - ahead,
+    hear(sentAt: number | undefined): void {
+      const late = now() - (sentAt ?? now())
+      ahead = late > KEY_TIMES.stepMs.there ? late : 0
     },
   }
 }

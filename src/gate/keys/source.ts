@@ -10,6 +10,7 @@ import type { Background } from '../platform/system.ts'
 import type { Caller } from './budget.ts'
 import {
   entryOf,
+  hearClock,
   type KeyCache,
   type KeyEntry,
   rememberMiss,
@@ -18,7 +19,7 @@ import {
 } from './cache.ts'
 import type { KeyService, Question } from './key-service.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
-import { KEY_TIMES } from './times.ts'
+import { isWaiting, KEY_TIMES } from './times.ts'
 
 export interface KeySourceOptions extends Background {
   readonly cache: KeyCache
@@ -39,8 +40,9 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   return {
     find(issuer, header, caller) {
       const entry = entryOf(cache, issuer)
-      const { held } = entry
       const now = clock.now()
+      hearClock(entry, now)
+      const { held } = entry
       if (!held || now >= held.confirmBy)
         return findLate(issuer, entry, { header, caller, options })
       return onceKnown(held.set.find(header), (found) => {
@@ -151,12 +153,12 @@ const isRecent = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() - held.confirmBy < held.confirmBy - held.fetchedAt
 /** Whether asking failed and the next attempt is not due yet. */
 const isWaitedOut = ({ failure }: KeyEntry, clock: Clock) =>
-  failure !== undefined && clock.now() < failure.retryAt
+  failure !== undefined && isWaiting(failure.retryAt, clock.now())
 /** Like {@link isWaitedOut}, with a short extension. After that a withdrawn key must not be used unconfirmed. */
 const isFailing = ({ failure }: KeyEntry, clock: Clock) =>
   failure !== undefined && clock.now() < failure.retryAt + KEY_TIMES.failureMs
 
-type Asked = Omit<Question, 'place' | 'times'>
+type Asked = Omit<Question, 'place' | 'times' | 'sentAt'>
 
 const since = ({ held }: KeyEntry) => (held ? { fetchedAt: held.fetchedAt } : {})
 const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
@@ -199,7 +201,7 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
     // Also for an answer that comes too late for this question.
     const askService = async () => {
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
-      const answer = await service.ask({ ...asked, place, times })
+      const answer = await service.ask({ ...asked, place, times, sentAt: clock.now() })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
       const { pause } = answer
       if (pause) entry.pausedUntil = clock.now() + Math.min(pause, times.cooldown)

@@ -20,6 +20,8 @@ export const KEY_TIMES = {
   recallGapMs: 1_000,
   /** Most milliseconds by which another machine's clock may be ahead. */
   skewMs: 60_000,
+  /** A larger difference between two times shows that a clock was set back: in one isolate, and between two machines. */
+  stepMs: { here: 1_000, there: 10_000 },
   /** Seconds for which a location may use its copy of the KV record. */
   kvCopySeconds: 60,
   /** Milliseconds until a KV record expires. */
@@ -46,4 +48,14 @@ export function lifetimeOf(maxAge: number | undefined, { maxFresh }: KeyTimes): 
 /** Milliseconds for which a set may be used at all. */
 export function lifeOf(maxAge: number | undefined, times: KeyTimes): number {
   return Math.max(lifetimeOf(maxAge, times), times.staleIfError)
+}
+
+/** Milliseconds since a time; infinite if the clock was set back since, because then nobody knows. */
+export function elapsed(since: number, now: number): number {
+  return since - now > KEY_TIMES.stepMs.there ? Number.POSITIVE_INFINITY : Math.max(0, now - since)
+}
+
+/** Whether the wait after a failure is not over. A longer wait than there is dates from before the clock was set back. */
+export function isWaiting(retryAt: number, now: number): boolean {
+  return now < retryAt && retryAt - now <= KEY_TIMES.longestFailureMs
 }

@@ -22,6 +22,7 @@ beforeEach(async () => {
 })
 
 const COOLDOWN = 30_000
+const HOUR = 3_600_000
 
 /** Strangers, each from an address of its own, ask until nobody may any more. */
 const spend = async () => {
@@ -45,6 +46,19 @@ describe('an unknown key id', () => {
     world.clock.advance(30)
     await find('x')
     expect(asked()).toBe(3)
+  })
+
+  it('is asked for after the cooldown also where the clock was set back by an hour', async () => {
+    isolate.recordSuccess(issuer, HERE)
+    await find('x')
+    world.clock.advance(-HOUR)
+    expect(await find('b')).toEqual(UNKNOWN)
+    expect(asked()).toBe(3)
+    publish(A, B)
+    expect(await find('b')).toEqual(UNKNOWN)
+    world.clock.advance(COOLDOWN)
+    expect(await find('b')).toMatchObject(FOUND)
+    expect(asked()).toBe(4)
   })
 
   it('that a herd brings from everywhere is one fetch, and all pass', async () => {
