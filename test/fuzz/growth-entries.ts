@@ -231,6 +231,12 @@ export const ENTRIES: readonly Entry[] = [
     send: (text, { tokenWith }) => withToken(tokenWith(), { url: `${RESOURCE}/when/7?${text}` }),
   },
   {
+    name: 'the query of a rule that reads much of it',
+    tokens: QUERY,
+    around: [['n1', '']],
+    send: (text, { tokenWith }) => withToken(tokenWith(), { url: `${RESOURCE}/many?${text}` }),
+  },
+  {
     name: 'the query of an endpoint',
     tokens: QUERY,
     send: (text, { operatorToken }) =>

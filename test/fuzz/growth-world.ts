@@ -43,6 +43,14 @@ export const ROUTES: PolicyInput['ROUTES'] = [
       query: ['q', 'user_id'],
     },
   },
+  {
+    match: 'GET /many',
+    scopes: [],
+    when: {
+      condition: Array.from({ length: 20 }, (_, i) => `request.query.n${i} != "no"`).join(' && '),
+      query: Array.from({ length: 20 }, (_, i) => `n${i}`),
+    },
+  },
   { match: 'GET /tools/{id}', scopes: [], authorization_details: [{ type: 'tool' }] },
   { match: 'GET /keyed', scopes: [], credential: { headers: ['authorization', 'x-api-key'] } },
   { match: 'GET /socket', scopes: [], token_subprotocols: ['agent-token.'] },

@@ -54,22 +54,25 @@ export function queryValues(query: string, name: string): readonly string[] {
 /** The letters and digits of a name, without case. */
 const lettersOf = (name: string): string => caseless(name).replace(/[^\p{L}\p{N}]+/gu, '')
 
-/** Whether some parser reads a sent name as `name`, or as a member of it: `run[x]`, `run[][]`, `run.x`. */
-const takenFor = (name: string) => {
-  const letters = lettersOf(name)
-  return (sent: string): boolean => {
-    if (sent === name || lettersOf(sent) === letters) return true
-    let read = ''
-    for (const part of sent.split(/[[\].]+/)) {
-      read += lettersOf(part)
-      if (read === letters) return true
-      if (read.length > letters.length) return false
-    }
-    return false
+/**
+ * The letters by which some parser reads a sent name: of all of it, or of its first parts, since it may be a member:
+ * `run[x]`, `run[][]`, `run.x`. Names that are longer than `most` are left out.
+ */
+const readingsOfName = (sent: string, most: number): ReadonlySet<string> => {
+  const readings = new Set([lettersOf(sent)])
+  let read = ''
+  for (const part of sent.split(/[[\].]+/)) {
+    read += lettersOf(part)
+    if (read.length > most) break
+    readings.add(read)
   }
+  return readings
 }
 
-const isTakenForToken = takenFor('access_token')
+const TOKEN = 'access_token'
+const TOKEN_LETTERS = lettersOf(TOKEN)
+const isTakenForToken = (sent: string): boolean =>
+  readingsOfName(sent, TOKEN_LETTERS.length).has(TOKEN_LETTERS)
 
 /**
  * The first of these parameters that two parsers could read differently: it is sent twice, or by another spelling. If
@@ -86,9 +89,13 @@ export function ambiguousParameter(query: string, names: readonly string[]): str
     decoded(query) !== undefined &&
     !sent.some(([name]) => ODD_NAME.test(name))
   if (!isPlain) return names[0]
-  return names.find((name) => {
-    const isTaken = takenFor(name)
-    const taken = sent.filter(([one]) => isTaken(one))
+  const wanted = names.map(lettersOf)
+  const most = Math.max(...wanted.map(({ length }) => length))
+  // Each name is read once, for all parameters of the rule.
+  const read = sent.map(([name]) => readingsOfName(name, most))
+  return names.find((name, index) => {
+    const letters = wanted[index] ?? ''
+    const taken = sent.filter(([one], at) => one === name || read[at]?.has(letters))
     return taken.length > 1 || taken.some(([one, value]) => one !== name || CONTROL.test(value))
   })
 }
