@@ -21,12 +21,13 @@ import { consoleDenials as deny } from './session.ts'
 const env = bindings as unknown as Env
 
 /**
- * Bounds of one comparison. `bytes`: of the request. `entries`: of each list and table of the pasted policy. `ms`: until
- * another comparison may begin.
+ * Bounds of one comparison. `bytes`: of the request. `entries`: of each list and table of the pasted policy. `segments`: of
+ * the path of a rule. `ms`: until another comparison may begin.
  */
 const MOST = {
   bytes: 256 * 1024,
   entries: 1_000,
+  segments: 100,
   samples: 100_000,
   problems: 50,
   ms: 60_000,
@@ -126,13 +127,18 @@ const tooLongIn = (environments: unknown, given: JsonObject): readonly Problem[]
 const LEVELS = 8
 
 function* longIn(value: unknown, path: Path, levels: number): Generator<Problem> {
+  const long = (count: number, what: string, most: number): Problem => ({
+    path: pathText('', path),
+    message: `has ${count} ${what}, over ${most}; run npx edgewarden diff OLD NEW on your machine`,
+  })
+  if (typeof value === 'string' && path.at(-1) === 'match') {
+    const segments = value.split('/').length - 1
+    if (segments > MOST.segments) yield long(segments, 'segments', MOST.segments)
+  }
   if (levels === 0 || typeof value !== 'object' || value === null) return
   const { length } = Object.keys(value)
   if (length > MOST.entries) {
-    yield {
-      path: pathText('', path),
-      message: `has ${length} entries, over ${MOST.entries}; run npx edgewarden diff OLD NEW on your machine`,
-    }
+    yield long(length, 'entries', MOST.entries)
     return
   }
   for (const [name, inner] of Object.entries(value)) {

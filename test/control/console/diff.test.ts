@@ -194,6 +194,22 @@ describe('a comparison', () => {
   })
 })
 
+describe('the path of a rule', () => {
+  const path = (segments: number) => Array.from({ length: segments }, (_, i) => `{p${i}}`).join('/')
+  const ruleOf = (segments: number) => changed([{ match: `GET /${path(segments)}`, scopes: [] }])
+
+  it('has at most 100 segments', async () => {
+    expect((await send({ file: ruleOf(100) })).status).toBe(200)
+    expect(await told(ruleOf(101))).toMatchObject({
+      status: 400,
+      code: 'console_diff_invalid',
+      problems: [
+        { path: 'ROUTES[0].match', message: expect.stringMatching(/^has 101 segments, over 100;/) },
+      ],
+    })
+  })
+})
+
 describe('what is compared', () => {
   it('has a size', async () => {
     const rest = 256 * 1024 - JSON.stringify({ file: { ...changed(ROUTES), name: '' } }).length
