@@ -3,6 +3,7 @@
 import { usesOf } from '../../compare/scopes.ts'
 import { isObject, listOf, own } from '../../gate/base/json.ts'
 import { parseUrl } from '../../gate/base/url.ts'
+import { isSameResource } from '../../gate/model/audience.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { Route } from '../../gate/model/route.ts'
 import type { ScopeRule } from '../../gate/model/scope.ts'
@@ -191,18 +192,24 @@ export function issuerSlashes({ issuers }: Policy): readonly PolicyIssue[] {
   })
 }
 
+const isIssuer = (path: string): boolean => /\.issuers?(?:\[\d+\])?$/.test(path)
+
 const COMPARED: ReadonlySet<string> = new Set(['resource', 'issuer', 'audiences', 'issuers'])
 
 /**
  * Issuers, resources and audiences that differ from one before only by the slash at the end. One list may have
- * both.
+ * both, and of a resource or audience without a path the slash does not count.
  */
 export function slashes(vars: PolicyVars): readonly PolicyIssue[] {
   const all = policyTexts(vars, COMPARED).filter(({ text }) => text.includes('://'))
   const told = new Set<string>()
   return all.flatMap(({ text, path }, i) => {
     const list = path.replace(/\[\d+\]$/, '')
-    const twin = all.slice(0, i).find((one) => one.text !== text && bare(one.text) === bare(text))
+    const isEqual = (one: (typeof all)[number]) =>
+      isSameResource(one.text, text) && !isIssuer(one.path) && !isIssuer(path)
+    const twin = all
+      .slice(0, i)
+      .find((one) => one.text !== text && bare(one.text) === bare(text) && !isEqual(one))
     const isBoth = all.some((one) => one.text === twin?.text && one.path.startsWith(`${list}[`))
     if (!twin || isBoth || told.has(text)) return []
     told.add(text)
