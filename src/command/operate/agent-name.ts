@@ -26,8 +26,8 @@ const HINT =
   'The policy says whether an id begins with the agent_prefix of its issuer. Without it, add --as-id or --as-name.'
 
 /**
- * The `iss` of the issuer that a person named. Reads the gate's policy if the person gave the name of a table, or an
- * `agent` without saying how it is written. Fails if the text can be an id and an X-Agent-Id. Does not check whether
+ * The issuer that a person named. Reads the gate's policy, and gives the issuer's `iss`, if the person gave an `agent`
+ * without saying how it is written. Fails if the text can be an id and an X-Agent-Id. Does not check whether
  * there is such an agent.
  */
 export async function issuerOf(
@@ -39,26 +39,23 @@ export async function issuerOf(
   const { issuer, asId, asName } = options
   const isUnsaid = agent !== undefined && !asId && !asName
   if (issuer === undefined) return ok({})
-  if (!isUnsaid && issuer.includes('://')) return ok({ issuer })
+  // The gate reads names of tables itself.
+  if (!isUnsaid) return ok({ issuer })
   const policy = await callAs(options, scope, around, '/policy')
   if (!policy.ok) {
     const { reason } = policy
-    return fail(
-      isUnsaid && reason.refused?.status === 403
-        ? { ...reason, err: [...reason.err, HINT] }
-        : reason,
-    )
+    return fail(reason.refused?.status === 403 ? { ...reason, err: [...reason.err, HINT] } : reason)
   }
   const { body } = policy.value
   const issuers = own(body, 'issuers')
-  if (isUnsaid && !isObject(issuers)) return fail(cannotTell(HINT))
+  if (!isObject(issuers)) return fail(cannotTell(HINT))
   const tables = objectOf(issuers)
   const isMeant = (one: unknown) => own(objectOf(one), 'issuer') === issuer
   const entry = objectOf(own(tables, issuer) ?? Object.values(tables).find(isMeant))
   const iss = ownText(entry, 'issuer') ?? issuer
   const prefix = ownText(entry, 'agent_prefix') ?? ''
   const isName = prefix !== '' && agent?.startsWith(prefix) && agent !== prefix
-  if (!isUnsaid || !isName) return ok({ issuer: iss })
+  if (!isName) return ok({ issuer: iss })
   const shown = (id: string) => `the agent ${JSON.stringify(id)} (X-Agent-Id "${prefix}${id}")`
   const either = `--as-name for ${shown(agent.slice(prefix.length))}, or --as-id for ${shown(agent)}`
   return fail(cannotTell(`This can be two agents of ${iss}. Add ${either}.`))

@@ -51,8 +51,8 @@ Actions:
   export                  print the agents that somebody has decided on, as TOML
   import FILE             compare such a file with the registry, or with --yes change the registry by it
 AGENT is the id that the issuer gives the agent. If an id begins with the issuer's agent_prefix, the command does
-nothing until you add --as-id, or --as-name for an X-Agent-Id. Without these options, or if --issuer is the name of
-the issuer's table, the token also needs scope edgewarden:read.
+nothing until you add --as-id, or --as-name for an X-Agent-Id. Without these options the token also needs scope
+edgewarden:read.
 Exit status: 0 done, or no agent differs or needs anything, 1 the gate refused, or one does, 2 cannot tell.`,
   options: (command) =>
     withNames(withGate(command, AGENTS_SCOPE))

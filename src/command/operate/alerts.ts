@@ -23,7 +23,7 @@ export const alertsCommand: CommandRow<AlertsOptions> = {
       .addArgument(new Argument('[what]', 'what to do').choices(WHAT).default('list'))
       .argument('[id]', 'number of the alert, as list shows it')
       .option('--all', 'list also alerts that somebody has decided on')
-      .option('--issuer <iss>', 'list only alerts about agents of this issuer'),
+      .option('--issuer <iss>', 'list only alerts about agents of this issuer: its iss, or name'),
   help: `
 dismiss: the agent is fine. The gate learns that this is usual, and ends the quarantine or throttle.
 release: ends the quarantine or throttle only. suspend: stops the agent until it is resumed.`,

@@ -25,7 +25,7 @@ export const auditCommand: CommandRow<EraseOptions> = {
       .requiredOption('--subject <sub>', 'sub of the tokens')
       .option(
         '--issuer <iss>',
-        'iss of the tokens (default: the token\'s own, with admin = "own")',
+        'the issuer of the tokens, as in iss, or its name in the policy (default: the token\'s own, with admin = "own")',
       ),
   help: `
 The records stay, without the values. This cannot be undone.

@@ -22,7 +22,7 @@ interface Filters {
 const withFilters = (command: Command): Command =>
   command
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
-    .option('--issuer <iss>', 'only of this issuer')
+    .option('--issuer <iss>', 'only of this issuer, as in iss, or its name in the policy')
     .option('--value <value>', 'only of this value')
     .option('--agent-name <name>', 'only of the agent with this X-Agent-Id; needs --issuer')
     .option('--created-by <who>', 'only those that this administrator made and last renewed')

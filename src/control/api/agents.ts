@@ -9,9 +9,9 @@ import {
   ownIssuer,
   refuse,
 } from '../../gate/app/context.ts'
+import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
 import {
   BAD_CURSOR,
-  isKnown,
   prefixOf,
   readAdminJson,
   readId,
@@ -94,13 +94,15 @@ const INVALID = deny('agent_invalid')
 export const agentsApp = createApp<GateEnv>()
   .get('/agents', async (c) => {
     const query = readQuery(c, AGENT_QUERY, INVALID)
-    const { issuer = ownIssuer(c), find, limit = 100, ...rest } = query
+    const { issuer: named, find, limit = 100, ...rest } = query
+    const issuer = readIssuer(c, named, INVALID) ?? ownIssuer(c)
     mustReach(c, issuer)
     if (rest.cursor !== undefined && !isCursor(rest.cursor)) {
       refuse(c, INVALID, { problems: [{ path: 'cursor', message: BAD_CURSOR }] })
     }
     const asked = { ...rest, limit, ...beginningsOf(c, find), ...(issuer && { issuer }) }
     const { agents, cursor } = await askAgents(c, (all) => all.list(asked))
+    if (agents.length === 0 && rest.cursor === undefined) mustHaveNames(c, { issuer }, INVALID)
     const all = agents.map((entry) => presented(c, entry))
     return answer(c, { agents: all, ...(cursor && { cursor }) })
   })
@@ -151,12 +153,10 @@ export function mustNotBeCaller(c: Admin, { issuer, agent }: AgentKey): void {
 
 /** The agent that a request names. Refuses an agent of an issuer that the caller may not administer. */
 const reached = (c: Admin, given: v.InferOutput<typeof AGENT_KEY>): AgentKey => {
-  const { issuer, agent: id, agent_name: name } = given
+  const { agent: id, agent_name: name } = given
+  const issuer = readIssuer(c, given.issuer, INVALID)
   mustReach(c, issuer)
-  if (!isKnown(c.get('policy'), { kind: 'agent', issuer })) {
-    const problems = [{ path: 'issuer', message: 'is not an issuer of this gate' }]
-    refuse(c, INVALID, { problems })
-  }
+  mustHaveNames(c, { issuer }, INVALID)
   const agent = readId(c, { issuer, id, name }, INVALID)
   if (agent !== undefined) return { issuer, agent }
   return refuse(c, INVALID, {

@@ -9,6 +9,7 @@ import {
   ownIssuer,
   refuse,
 } from '../../gate/app/context.ts'
+import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
 import {
   BAD_CURSOR,
   prefixOf,
@@ -51,11 +52,13 @@ const QUERY = strict({
  */
 export const alertsApp = createApp<GateEnv>()
   .get('/alerts', async (c) => {
-    const query = readQuery(c, QUERY, agentDenials('agent_invalid'))
-    const { issuer = ownIssuer(c), limit = 100, ...rest } = query
+    const invalid = agentDenials('agent_invalid')
+    const { issuer: named, limit = 100, ...rest } = readQuery(c, QUERY, invalid)
+    const issuer = readIssuer(c, named, invalid) ?? ownIssuer(c)
     mustReach(c, issuer)
     const asked = { ...rest, limit, ...(issuer !== undefined && { issuer }) }
     const { alerts, cursor } = await askAgents(c, (agents) => agents.alerts(asked))
+    if (alerts.length === 0 && rest.cursor === undefined) mustHaveNames(c, { issuer }, invalid)
     const shown = alerts.map((alert) => presented(c, alert))
     return answer(c, { alerts: shown, ...(cursor !== undefined && { cursor: String(cursor) }) })
   })

@@ -1,10 +1,11 @@
 import { eventText } from '../../gate/answer/dialects.ts'
 import { createApp } from '../../gate/app/app.ts'
 import { type Admin, answer, type GateEnv } from '../../gate/app/context.ts'
+import { mustHaveNames, unknownIn } from '../../gate/app/names.ts'
 import { utf8Encode } from '../../gate/base/bytes.ts'
 import type { Dropped, LivePage } from '../../gate/model/audit.ts'
 import { limitedToToken } from '../../gate/relay/streams/streams.ts'
-import { gapsOf, LIVE, readBy, USAGE } from './decisions.ts'
+import { gapsOf, INVALID, LIVE, readBy, USAGE } from './decisions.ts'
 
 /** Milliseconds until a client connects again. */
 const RETRY_MS = 2_000
@@ -16,7 +17,14 @@ const RETRY_MS = 2_000
 export const auditReadsApp = createApp<GateEnv>()
   .get('/decisions/live', async (c) => {
     const position = c.req.header('last-event-id')
-    const pages = await readBy(c, LIVE, (audit, query) => audit.live(query, position))
+    const pages = await readBy(c, LIVE, async (audit, query) => {
+      const { filters } = query
+      if (unknownIn(c, filters)) {
+        const { decisions } = await audit.list({ filters, limit: 1 })
+        if (decisions.length === 0) mustHaveNames(c, filters, INVALID)
+      }
+      return audit.live(query, position)
+    })
     const events = eventsOf(c, pages)
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       const { value } = await events.next()
@@ -30,7 +38,11 @@ export const auditReadsApp = createApp<GateEnv>()
     return limitedToToken(stream, c.req.raw, { decision: c.get('decision'), isFetched: false })
   })
   .get('/usage', async (c) => {
-    const usage = await readBy(c, USAGE, (audit, query) => audit.usage(query))
+    const usage = await readBy(c, USAGE, async (audit, query) => {
+      const counted = await audit.usage(query)
+      if (counted.groups.length === 0) mustHaveNames(c, query.filters, INVALID)
+      return counted
+    })
     const { groups, leftOut, since, dropped } = usage
     const gaps = gapsOf(c, dropped)
     return answer(c, {

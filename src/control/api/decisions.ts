@@ -9,6 +9,7 @@ import {
   ownIssuer,
   refuse,
 } from '../../gate/app/context.ts'
+import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
 import {
   queriesOf,
   queryLimit,
@@ -64,7 +65,7 @@ export const decisionDenials = denials({
 })
 
 const deny = decisionDenials
-const INVALID = deny('decision_query_invalid')
+export const INVALID = deny('decision_query_invalid')
 
 /** The id of a record: a UUID. */
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -112,7 +113,13 @@ const ERASURE = strict({ subject: queryText, issuer: queryText, cursor: v.option
  */
 export const decisionsApp = createApp<GateEnv>()
   .get('/decisions', async (c) => {
-    const page = await readBy(c, LIST, (audit, query) => audit.list(query))
+    const page = await readBy(c, LIST, async (audit, query) => {
+      const list = await audit.list(query)
+      if (list.decisions.length + (list.cursor ?? query.cursor ?? '').length === 0) {
+        mustHaveNames(c, query.filters, INVALID)
+      }
+      return list
+    })
     return c.req.header('accept')?.includes(NDJSON) ? lines(c, page) : json(c, page)
   })
   .get('/decisions/:id', async (c) => {
@@ -133,7 +140,8 @@ export const decisionsApp = createApp<GateEnv>()
   .post('/audit/erase', async (c) => {
     const issuer = ownIssuer(c)
     const given = { ...(issuer !== undefined && { issuer }), ...(await readAdminBody(c)) }
-    const { cursor, ...person } = readValue(c, ERASURE, given, deny('erasure_invalid'))
+    const { cursor, ...named } = readValue(c, ERASURE, given, deny('erasure_invalid'))
+    const person = { ...named, issuer: readIssuer(c, named.issuer, deny('erasure_invalid')) }
     if (!isReached(c, person.issuer)) refuse(c, deny('decision_reach'))
     const act = c.get('act')?.()
     const whose = { ...person, isOwn: issuer !== undefined }
@@ -142,6 +150,11 @@ export const decisionsApp = createApp<GateEnv>()
       return audit.erase(whose, act, cursor)
     }
     const { stoppedUntil, ...erased } = await ask(c, call, 'erasure_invalid')
+    if (erased.records === 0 && !erased.cursor && stoppedUntil === undefined) {
+      const filters = { issuer: person.issuer }
+      const { decisions, cursor: more } = await ask(c, (audit) => audit.list({ filters, limit: 1 }))
+      if (decisions.length === 0 && !more) mustHaveNames(c, filters, deny('erasure_invalid'))
+    }
     const stopped = stoppedUntil !== undefined && {
       stopped_until: new Date(stoppedUntil).toISOString(),
     }
@@ -174,7 +187,7 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Qu
     agent_name: name,
     ...filters
   }: v.InferOutput<typeof ANY> = readQuery(c, schema, INVALID)
-  const { issuer = ownIssuer(c) } = filters
+  const issuer = readIssuer(c, filters.issuer, INVALID) ?? ownIssuer(c)
   if (ownIssuer(c) !== undefined && !isReached(c, issuer)) refuse(c, deny('decision_reach'))
   const agent = readId(c, { issuer, id, name }, INVALID)
   return {

@@ -44,7 +44,10 @@ export function refuse(c: Admin, ...denied: Parameters<GateVariables['deny']>): 
   throw new HTTPException(res.status as ContentfulStatusCode, { res })
 }
 
-/** The value of a call. If the call fails, the request is refused with the denial of its error. */
+/**
+ * The value of a call. If the call fails, the request is refused with the denial of its error. The call may refuse the
+ * request itself.
+ */
 export async function called<Value>(
   c: Admin,
   call: () => Promise<Value>,
@@ -53,6 +56,7 @@ export async function called<Value>(
   try {
     return await call()
   } catch (error) {
+    if (error instanceof HTTPException) throw error
     return refuse(c, denialOf(error))
   }
 }

@@ -6,6 +6,7 @@ import type { Policy } from '../model/policy.ts'
 import type { RevocationQuery } from '../model/ports.ts'
 import { KINDS, MODES, REACHES, type Revocation, revocationId } from '../model/revocation.ts'
 import { type Admin, callerName, ownIssuer, refuse } from './context.ts'
+import { readIssuer, unknownIn } from './names.ts'
 import {
   BAD_CURSOR,
   idOf,
@@ -22,6 +23,8 @@ import {
   text,
 } from './request.ts'
 
+/** The mistake in an issuer whose agents only act. */
+const NOT_TRUSTED = 'is an issuer of actors only: of those, agents can be revoked'
 const DAY = 24 * 60 * 60
 /** The latest `expires`, in seconds: 2100-01-01. */
 const LAST_EXPIRY = Date.UTC(2100) / 1000
@@ -62,7 +65,7 @@ export interface WantedRevocations {
 }
 
 /**
- * Reads the entries of a body: one entry, or a list. Checks the form only; {@link toRevocations}
+ * Reads the entries of a body: one entry, or a list. Checks the form and the issuers' names; {@link toRevocations}
  * checks the meaning under the policy.
  */
 export function readRevocations(c: Admin, body: JsonObject, invalid: Denial): WantedRevocations {
@@ -72,7 +75,11 @@ export function readRevocations(c: Admin, body: JsonObject, invalid: Denial): Wa
     'revocations' in given
       ? given.revocations.map((wanted, index) => ({ path: `revocations[${index}].`, wanted }))
       : [{ path: '', wanted: given }]
-  return { entries, force }
+  const named = entries.map(({ path, wanted }) => {
+    const issuer = readIssuer(c, wanted.issuer, invalid, `${path}issuer`)
+    return { path, wanted: { ...wanted, issuer } }
+  })
+  return { entries: named, force }
 }
 
 /**
@@ -107,7 +114,7 @@ export async function toRevocations(
     const expires =
       given ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
     const rules: readonly (readonly [broken: boolean, field: string, message: string])[] = [
-      [!isKnown(policy, wanted), 'issuer', 'is not an issuer of this gate'],
+      [!isKnown(policy, wanted), 'issuer', unknownIn(c, { issuer })?.message ?? NOT_TRUSTED],
       [kind === 'issuer' && value !== '', 'value', 'must be left out for kind issuer'],
       [kind !== 'issuer' && value === '', 'value', 'is required'],
       [!id.ok, 'agent_name', id.ok ? '' : id.reason],

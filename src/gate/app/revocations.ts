@@ -18,6 +18,7 @@ import {
   ownIssuer,
   refuse,
 } from './context.ts'
+import { mustHaveNames, readIssuer } from './names.ts'
 import { prefixOf, queriesOf, readAdminJson, readId } from './request.ts'
 import { readRevocationQuery, readRevocations, toRevocations } from './revocation-request.ts'
 
@@ -140,7 +141,8 @@ const answerPage = async (
   call: (store: RevocationStore, query: RevocationQuery) => Promise<RevocationPage>,
 ): Promise<Response> => {
   const wanted = readRevocationQuery(c, INVALID, given)
-  const { issuer = ownIssuer(c), agent_name: name, value: id, ...rest } = wanted
+  const { issuer: named, agent_name: name, value: id, ...rest } = wanted
+  const issuer = readIssuer(c, named, INVALID) ?? ownIssuer(c)
   mustReach(c, issuer)
   const value = readId(c, { kind: rest.kind, issuer, id, name }, INVALID)
   const query = {
@@ -150,6 +152,7 @@ const answerPage = async (
     ...(value !== undefined && { value }),
   }
   const { revocations, cursor } = await ask(c, (store) => call(store, query))
+  if (revocations.length === 0 && rest.cursor === undefined) mustHaveNames(c, query, INVALID)
   return answer(c, {
     revocations: revocations.map(presenter(c)),
     ...(cursor !== undefined && { cursor: String(cursor) }),

@@ -117,7 +117,7 @@ export type CodeOf<D> = D extends DenialTable<infer Code> ? Code : never
 
 const declared: DenialTable<string>[] = []
 
-/** Every table that {@link denials} has made so far, in the files that are loaded. For tests. */
+/** Every table that {@link denials} has made so far, in the files that are loaded. */
 export function declaredDenials(): readonly DenialTable<string>[] {
   return declared
 }

@@ -1,0 +1,189 @@
+import { parse } from 'smol-toml'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { folder, inFolder, runHere } from '../command/kit.ts'
+import { WITH_AUDIT } from '../control/audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Members } from '../kit/signing.ts'
+import { RESOURCE, type Setting, startSetting } from './setting.ts'
+
+const SCOPE =
+  'edgewarden:revoke edgewarden:agents edgewarden:audit:read edgewarden:audit:erase edgewarden:read'
+/** An issuer that the gate does not have, and has never had. */
+const STRANGE = 'https://auth.example.invalid'
+
+inFolder(await folder())
+let setting: Setting
+beforeAll(async () => {
+  const { stdout } = await runHere(['keygen', '--operator', '--issuer', 'ops'])
+  const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
+  setting = await startSetting({
+    durableObjects: WITH_AUDIT,
+    routes: [
+      { match: 'GET /v1/read', scopes: [] },
+      { match: 'GET /v1/write', scopes: ['write'] },
+    ],
+    issuer: { admin: 'all', agent_prefix: 'acme/' },
+    more: {
+      ISSUERS_OPS: vars.ISSUERS,
+      ISSUERS_OWN: {
+        own: {
+          issuer: 'https://own.example',
+          jwks_uri: 'https://own.example/jwks',
+          agent_prefix: 'own/',
+          admin: 'own',
+        },
+      },
+    },
+  })
+  const token = await setting.token({ client_id: 'reader', sub: 'alice', scope: 'read' })
+  for (const path of ['/v1/read', '/v1/write']) await setting.ask(path, { token })
+  await eventually(async () => {
+    const { decisions } = await call('GET', '/decisions?issuer=acme&subject=alice')
+    expect(decisions).toHaveLength(2)
+  })
+})
+afterAll(() => setting.close())
+
+/** A call of an administrator of every issuer; its answer with the status. */
+const call = async (method: string, path: string, body?: object): Promise<Members> => {
+  const response = await setting.ask(`/.edgewarden${path}`, {
+    method,
+    token: await setting.token({ client_id: 'ops', sub: 'maria', scope: SCOPE }),
+    headers: { 'content-type': 'application/json' },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  return { ...JSON.parse(text === '' ? '{}' : text), status: response.status }
+}
+/** The status, code and first problem of a refused call. */
+const refused = async (...args: Parameters<typeof call>) => {
+  const { status, code, problems } = await call(...args)
+  const [{ path, message } = {} as Members] = (problems ?? []) as Members[]
+  return [status, code, path, message]
+}
+const command = (...args: readonly string[]) =>
+  runHere([...args, '--gate', setting.gate.url, '--key', 'ops.jwk', '--audience', RESOURCE])
+
+describe('an issuer by the name of its table', () => {
+  it('is found by the commands as by its URL', async () => {
+    const acme = ['--issuer', 'acme']
+    expect(await command('revoke', 'agent', 'gone', ...acme)).toMatchObject({ code: 0 })
+    const listed = await command('list', ...acme)
+    expect([listed.code, listed.stdout]).toEqual([0, expect.stringContaining('agent "gone"')])
+    const lifted = await command('lift', ...acme)
+    expect([lifted.code, lifted.stdout]).toEqual([
+      0,
+      expect.stringContaining('Lifted agent "gone"'),
+    ])
+    const log = await command('log', ...acme, '--json')
+    expect(JSON.parse(log.stdout).decisions.length).toBeGreaterThan(0)
+    const usage = await command('usage', ...acme)
+    expect([usage.code, usage.stdout]).toEqual([0, expect.stringContaining('reader')])
+    expect(await command('agents', 'list', ...acme)).toMatchObject({ code: 0 })
+    expect(await command('alerts', ...acme)).toMatchObject({ code: 0 })
+  })
+
+  it('is found by the endpoints', async () => {
+    const made = await call('POST', '/revocations', { kind: 'agent', issuer: 'acme', value: 'x' })
+    const issuer = setting.issuer.issuer
+    expect(made).toMatchObject({ status: 200, revocations: [{ issuer }] })
+    const found = await call('GET', '/revocations?issuer=acme')
+    expect(found.revocations).toEqual(made.revocations)
+    expect((await call('DELETE', '/revocations?issuer=acme')).revocations).toEqual(
+      found.revocations,
+    )
+    const suspended = await call('POST', '/agents/suspend', { issuer: 'acme', agent: 'y' })
+    expect(suspended.agent).toMatchObject({ issuer, agent: 'y' })
+    expect((await call('GET', '/agents/entry?issuer=acme&agent=y')).status).toBe(200)
+  })
+})
+
+describe('a name that the gate does not have', () => {
+  const codes = {
+    '/decisions': 'decision_query_invalid',
+    '/decisions/live': 'decision_query_invalid',
+    '/usage': 'decision_query_invalid',
+    '/revocations': 'revocation_invalid',
+    '/agents': 'agent_invalid',
+    '/alerts': 'agent_invalid',
+  }
+  it.each(Object.entries(codes))('is refused by GET %s, with the nearest', async (path, code) => {
+    expect(await refused('GET', `${path}?issuer=amce`)).toEqual([
+      ...[400, code, 'issuer'],
+      'is not an issuer of this gate; did you mean acme?',
+    ])
+    const near = setting.issuer.issuer.replace('127.0.0.1', '127.0.1')
+    const told = await refused('GET', `${path}?issuer=${encodeURIComponent(near)}`)
+    expect(told.slice(0, 3)).toEqual([400, code, 'issuer'])
+    expect(told[3]).toContain(`; did you mean ${setting.issuer.issuer}?`)
+    const strange = await refused('GET', `${path}?issuer=${encodeURIComponent(STRANGE)}`)
+    expect(strange[3]).toMatch(/^is not an issuer of this gate; it has acme, http/)
+  })
+
+  it.each(['/decisions', '/decisions/live', '/usage'])(
+    'is refused by GET %s as a code and as a rule',
+    async (path) => {
+      expect(await refused('GET', `${path}?code=scope_mising`)).toEqual([
+        ...[400, 'decision_query_invalid', 'code'],
+        'is not a code of this gate; did you mean scope_missing?',
+      ])
+      const rule = encodeURIComponent('GET /v1/reed')
+      expect(await refused('GET', `${path}?rule=${rule}`)).toEqual([
+        ...[400, 'decision_query_invalid', 'rule'],
+        'is not a rule of this gate; did you mean GET /v1/read?',
+      ])
+    },
+  )
+
+  it('is refused by calls that change something', async () => {
+    const near = 'is not an issuer of this gate; did you mean acme?'
+    const entry = { kind: 'agent', issuer: 'acmee', value: 'x' }
+    for (const [method, path, body, code] of [
+      ['POST', '/revocations', entry, 'revocation_invalid'],
+      ['DELETE', '/revocations?issuer=acmee', undefined, 'revocation_invalid'],
+      ['POST', '/agents/suspend', { issuer: 'acmee', agent: 'x' }, 'agent_invalid'],
+      ['POST', '/audit/erase', { issuer: 'acmee', subject: 'alice' }, 'erasure_invalid'],
+    ] as const) {
+      expect(await refused(method, path, body)).toEqual([400, code, 'issuer', near])
+    }
+    const many = await refused('POST', '/revocations', {
+      revocations: [{ ...entry, issuer: 'acme' }, entry],
+    })
+    expect(many).toEqual([400, 'revocation_invalid', 'revocations[1].issuer', near])
+    const erased = { issuer: STRANGE, subject: 'alice' }
+    expect((await refused('POST', '/audit/erase', erased)).slice(0, 3)).toEqual([
+      ...[400, 'erasure_invalid', 'issuer'],
+    ])
+  })
+
+  it('ends a command with an error, and no "nothing" is said', async () => {
+    for (const args of [
+      ['list', '--issuer', 'acmee'],
+      ['lift', '--issuer', 'acmee'],
+      ['log', '--issuer', 'acmee'],
+      ['log', '--code', 'scope_mising'],
+      ['usage', '--rule', 'GET /v1/reed'],
+      ['audit', 'erase', '--subject', 'alice', '--issuer', 'acmee'],
+      ['agents', 'list', '--issuer', 'acmee'],
+      ['alerts', '--issuer', 'acmee'],
+    ]) {
+      const { code, stdout, stderr } = await command(...args)
+      expect([args, code, stdout]).toEqual([args, 1, ''])
+      expect([args, stderr]).toEqual([args, expect.stringContaining('; did you mean ')])
+    }
+  })
+})
+
+describe('audit erase', () => {
+  it('erases for the name of the table what it erases for the URL', async () => {
+    const { code, stdout } = await command(
+      'audit',
+      'erase',
+      '--subject',
+      'alice',
+      '--issuer',
+      'acme',
+    )
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^2 records changed\./)])
+  })
+})
