@@ -99,7 +99,7 @@ describe.concurrent('GET /decisions/live', () => {
     const [agent, other] = [newAgent(), newAgent()]
     await act(agent, ['before'])
     await stored(`agent=${agent}`, 1)
-    const live = await open(`?agent=${agent}`)
+    const live = await open(`?agent=${agent}&issuer=acme`)
     await act(other, ['x'])
     await act(agent, ['1', '2', '3'])
     await eventually(() => expect(live.requests()).toEqual(idsOf(agent, ['1', '2', '3'])))
@@ -112,7 +112,7 @@ describe.concurrent('GET /decisions/live', () => {
     const got: unknown[] = []
     let after: string | undefined
     for (let round = 0; round < 4; round++) {
-      const live = await open(`?agent=${agent}`, after === undefined ? {} : { after })
+      const live = await open(`?agent=${agent}&issuer=acme`, after === undefined ? {} : { after })
       await act(agent, [`${round}-while`])
       await eventually(() => expect(live.requests()).toContain(`${agent}-${round}-while`))
       got.push(...live.requests())
@@ -120,7 +120,7 @@ describe.concurrent('GET /decisions/live', () => {
       await live.close()
       await act(agent, [`${round}-between-1`, `${round}-between-2`])
     }
-    const live = await open(`?agent=${agent}`, after === undefined ? {} : { after })
+    const live = await open(`?agent=${agent}&issuer=acme`, after === undefined ? {} : { after })
     const sent = [0, 1, 2, 3].flatMap((round) =>
       idsOf(agent, [`${round}-while`, `${round}-between-1`, `${round}-between-2`]),
     )
@@ -133,7 +133,7 @@ describe.concurrent('GET /decisions/live', () => {
     const gate = sharded.gate
     const token = await reader()
     // Records of one isolate are in one shard: these are put into each.
-    const live = await open(`?agent=${agent}`, { gate, token })
+    const live = await open(`?agent=${agent}&issuer=acme`, { gate, token })
     await act(agent, ['1', '2'], sharded)
     await act(agent, ['3'])
     await eventually(() =>
@@ -143,7 +143,7 @@ describe.concurrent('GET /decisions/live', () => {
     await live.close()
     await act(agent, ['4'], sharded)
     await act(agent, ['5'])
-    const again = await open(`?agent=${agent}`, { gate, token, after })
+    const again = await open(`?agent=${agent}&issuer=acme`, { gate, token, after })
     await eventually(() => expect(again.requests().toSorted()).toEqual(idsOf(agent, ['4', '5'])))
     await again.close()
   })
@@ -151,7 +151,7 @@ describe.concurrent('GET /decisions/live', () => {
   it('says nothing of the records of other issuers, by events or by positions', async () => {
     const agent = newAgent()
     const token = await world.acme.mint({ scope: SCOPE })
-    const live = await open(`?agent=${agent}`, { token })
+    const live = await open(`?agent=${agent}&issuer=acme`, { token })
     const began = performance.now()
     await act(agent, ['first'])
     await eventually(() => expect(live.requests()).toEqual(idsOf(agent, ['first'])))

@@ -132,7 +132,7 @@ describe('a live reader that reads nothing for a while', () => {
     const setting = await startSetting({ ...OPTIONS, reaching: true })
     try {
       const token = await lasting(setting, { scope: 'edgewarden:audit:read' })
-      const live = await setting.ask(`${DECISIONS}/live?agent=agent-slow`, { token })
+      const live = await setting.ask(`${DECISIONS}/live?agent=agent-slow&issuer=acme`, { token })
       const terms = { retention: 86_400, maxBytes: 10e6, maxRows: 1e9 }
       const record = () =>
         recordAt(Date.now(), {
@@ -149,7 +149,7 @@ describe('a live reader that reads nothing for a while', () => {
         given += 4 * 50 * 10_000
       }
       await append('slow-last', 1)
-      const query = `${DECISIONS}?agent=agent-slow&limit=1`
+      const query = `${DECISIONS}?agent=agent-slow&issuer=acme&limit=1`
       const { decisions } = (await (await setting.ask(query, { token })).json()) as Page
       let bytes = 0
       let records = 0

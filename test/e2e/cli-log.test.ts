@@ -55,7 +55,7 @@ const act = async (agent: string) => {
   const headers = { 'x-request-id': `${agent}-no` }
   await setting.ask('/v1/files/9', { token, method: 'DELETE', headers })
   await eventually(async () => {
-    const { stdout } = await asked('log', '--agent', agent, '--json')
+    const { stdout } = await asked('log', '--agent-id', agent, '--issuer', 'acme', '--json')
     expect(JSON.parse(stdout).decisions).toHaveLength(3)
   })
 }
@@ -63,7 +63,7 @@ const act = async (agent: string) => {
 describe('log', () => {
   it('says who did what for whom, the latest last', async () => {
     await act('agent-log')
-    const { code, stdout, stderr } = await asked('log', '--agent', 'agent-log', '--from', '1h')
+    const { code, stdout, stderr } = await asked('log', '--agent', 'acme/agent-log', '--from', '1h')
     expect([code, stderr]).toEqual([0, ''])
     const lines = stdout.trimEnd().split('\n')
     expect(lines).toHaveLength(3)
@@ -78,12 +78,19 @@ describe('log', () => {
 
   it('has filters, a limit and CSV', async () => {
     await act('=agent-csv')
-    const denied = await asked('log', '--agent', '=agent-csv', '--decision', 'denied', '--json')
+    const denied = await asked(
+      'log',
+      '--agent',
+      'acme/=agent-csv',
+      '--decision',
+      'denied',
+      '--json',
+    )
     expect(JSON.parse(denied.stdout).decisions).toMatchObject([{ code: 'scope_missing' }])
-    const limited = await asked('log', '--agent', '=agent-csv', '--limit', '1')
+    const limited = await asked('log', '--agent', 'acme/=agent-csv', '--limit', '1')
     expect(limited.stdout.split('\n')).toHaveLength(2)
     expect(limited.stderr).toBe('There are more: add --all, or a higher --limit.\n')
-    const { stdout } = await asked('log', '--agent', '=agent-csv', '--csv')
+    const { stdout } = await asked('log', '--agent', 'acme/=agent-csv', '--csv')
     const [head, first] = stdout.split('\n')
     expect(head).toMatch(/^time,id,request_id,decision,code,issuer,agent,subject/)
     // A spreadsheet would run it.
@@ -91,10 +98,20 @@ describe('log', () => {
     expect(first).toContain('"{""id"":""7""}"')
     const none = await asked('log', '--agent', 'nobody')
     expect([none.code, none.stdout]).toEqual([0, 'No decision was found.\n'])
+    expect(none.stderr).toMatch(/^--agent is the name as log shows it\./)
   })
 
   it('follows what is decided from now on', async () => {
-    const args = ['log', '--follow', '--json', '--agent', 'agent-follow', ...withGate()]
+    const args = [
+      'log',
+      '--follow',
+      '--json',
+      '--agent',
+      'acme/agent-follow',
+      '--issuer',
+      'acme',
+      ...withGate(),
+    ]
     const child = spawn(process.execPath, [inject('command'), ...args], {
       cwd: directory,
       env: environment(),
@@ -126,7 +143,16 @@ describe('log', () => {
       askGate(gate, '/v1/x', { token, headers: { 'x-request-id': `followed-${id}` } })
     await send(first, 'before')
     const readable = await setting.token({ scope: 'edgewarden:audit:read' })
-    const args = ['log', '--follow', '--agent', 'agent-again', '--gate', first.url]
+    const args = [
+      'log',
+      '--follow',
+      '--agent',
+      'acme/agent-again',
+      '--issuer',
+      'acme',
+      '--gate',
+      first.url,
+    ]
     const child = spawn(process.execPath, [inject('command'), ...args, '--token-env', 'TOKEN'], {
       env: { ...environment(), TOKEN: readable },
     })

@@ -110,7 +110,7 @@ describe('an operator with a key of keygen', () => {
     const named = await atGate('revoke', ...agent('acme/twin'), '--as-name')
     expect(entriesOf(named)).toMatchObject([{ value: 'twin', name: 'acme/twin' }])
     expect(await statuses()).toEqual([401, 200])
-    const of = ['--issuer', setting.issuer.issuer, '--agent-name', 'acme/twin']
+    const of = ['--issuer', setting.issuer.issuer, '--agent', 'acme/twin']
     expect(entriesOf(await atGate('list', ...of))).toEqual(entriesOf(named))
     expect(await atGate('lift', ...of)).toMatchObject({ code: 0 })
     expect(await statuses()).toEqual([200, 200])

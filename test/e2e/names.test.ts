@@ -3,21 +3,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { folder, inFolder, runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'
 import { RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const SCOPE =
   'edgewarden:revoke edgewarden:agents edgewarden:audit:read edgewarden:audit:erase edgewarden:read'
+const TWIN = 'https://twin.example'
 /** An issuer that the gate does not have, and has never had. */
 const STRANGE = 'https://auth.example.invalid'
 
 inFolder(await folder())
 let setting: Setting
+let keys: Issuer
 beforeAll(async () => {
+  keys = await createIssuer()
   const { stdout } = await runHere(['keygen', '--operator', '--issuer', 'ops'])
   const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
   setting = await startSetting({
     durableObjects: WITH_AUDIT,
+    gate: { shared_ids: true },
     routes: [
       { match: 'GET /v1/read', scopes: [] },
       { match: 'GET /v1/write', scopes: ['write'] },
@@ -25,14 +30,8 @@ beforeAll(async () => {
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     more: {
       ISSUERS_OPS: vars.ISSUERS,
-      ISSUERS_OWN: {
-        own: {
-          issuer: 'https://own.example',
-          jwks_uri: 'https://own.example/jwks',
-          agent_prefix: 'own/',
-          admin: 'own',
-        },
-      },
+      // Its agents have no prefix, so that one can be named as an agent of acme is shown.
+      ISSUERS_TWIN: { twin: { issuer: TWIN, jwks: { keys: [keys.jwk] }, admin: 'own' } },
     },
   })
   const token = await setting.token({ client_id: 'reader', sub: 'alice', scope: 'read' })
@@ -42,7 +41,10 @@ beforeAll(async () => {
     expect(decisions).toHaveLength(2)
   })
 })
-afterAll(() => setting.close())
+afterAll(async () => {
+  await setting.close()
+  await keys.close()
+})
 
 /** A call of an administrator of every issuer; its answer with the status. */
 const call = async (method: string, path: string, body?: object): Promise<Members> => {
@@ -171,6 +173,88 @@ describe('a name that the gate does not have', () => {
       expect([args, code, stdout]).toEqual([args, 1, ''])
       expect([args, stderr]).toEqual([args, expect.stringContaining('; did you mean ')])
     }
+  })
+})
+
+describe('an agent as it is shown', () => {
+  /** The issuers and agents that a command finds, each once. */
+  const found = async (...args: readonly string[]) => {
+    const { stdout } = await command('log', ...args, '--json')
+    const { decisions } = JSON.parse(stdout) as { decisions: Members[] }
+    return [...new Set(decisions.map(({ issuer, agent }) => `${issuer} ${agent}`))].sort()
+  }
+  /** Sends a request of an agent of each issuer. */
+  const act = async (agent: string, other: string) => {
+    const claims = { client_id: other, sub: other }
+    for (const token of [
+      await setting.token({ client_id: agent, sub: agent }),
+      await keys.mint({ iss: TWIN, ...claims }),
+    ]) {
+      expect((await setting.ask('/v1/read', { token })).status).toBe(200)
+    }
+    await eventually(async () => {
+      for (const [issuer, id] of [
+        ['acme', agent],
+        ['twin', other],
+      ] as const) {
+        expect(await found('--agent-id', id, '--issuer', issuer)).toHaveLength(1)
+      }
+    })
+  }
+
+  it('is found without its issuer, and an id only with its issuer', async () => {
+    await act('shown', 'plain')
+    const acme = setting.issuer.issuer
+    expect(await found('--agent', 'acme/shown')).toEqual([`${acme} shown`])
+    expect(await found('--agent', 'plain')).toEqual([`${TWIN} plain`])
+    const usage = await command('usage', '--agent', 'acme/shown')
+    expect([usage.code, usage.stdout]).toEqual([0, expect.stringContaining(`${acme}`)])
+    for (const args of [
+      ['--agent-id', 'shown'],
+      ['--agent-id', 'a', '--agent', 'b', '--issuer', 'acme'],
+    ]) {
+      const { code, stdout, stderr } = await command('log', ...args)
+      expect([code, stdout]).toEqual([2, ''])
+      expect(stderr).toContain('--agent-id needs --issuer')
+    }
+  })
+
+  it('is of one issuer, or the call is refused and names the issuers', async () => {
+    await act('reader', 'acme/reader')
+    const acme = setting.issuer.issuer
+    const message = 'can be of several issuers; add the issuer: acme or twin'
+    for (const path of ['/decisions', '/decisions/live', '/usage']) {
+      expect(await refused('GET', `${path}?agent_name=acme/reader`)).toEqual([
+        ...[400, 'decision_query_invalid', 'agent_name', message],
+      ])
+    }
+    const { code, stdout, stderr } = await command('log', '--agent', 'acme/reader')
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toContain(message)
+    expect(await found('--agent', 'acme/reader', '--issuer', 'acme')).toEqual([`${acme} reader`])
+    expect(await found('--agent', 'acme/reader', '--issuer', TWIN)).toEqual([`${TWIN} acme/reader`])
+  })
+
+  it('does not mix agents of two issuers that have the same id', async () => {
+    await act('repo:123', 'repo:123')
+    expect(await refused('GET', '/decisions?agent=repo:123')).toEqual([
+      ...[400, 'decision_query_invalid', 'agent'],
+      'can be of several issuers; add the issuer: acme or twin',
+    ])
+    expect(await found('--agent', 'repo:123')).toEqual([`${TWIN} repo:123`])
+  })
+
+  it('is found among the revocations', async () => {
+    const entry = { kind: 'agent', issuer: 'acme', value: 'listed' }
+    const { revocations } = await call('POST', '/revocations', entry)
+    expect((await call('GET', '/revocations?agent_name=acme/listed')).revocations).toEqual(
+      revocations,
+    )
+    const lifted = await command('lift', '--agent', 'acme/listed')
+    expect([lifted.code, lifted.stdout]).toEqual([
+      0,
+      expect.stringContaining('Lifted agent "listed"'),
+    ])
   })
 })
 

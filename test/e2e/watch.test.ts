@@ -291,7 +291,7 @@ describe('a batch for an MCP server', () => {
     // A ping calls no tool.
     expect(await usage('wide')).toEqual({ tool_0_: 10, ...others, undefined: 1 })
     const { stdout } = await runHere(
-      ['log', '--agent', 'wide', '--gate', setting.gate.url, '--token-env', 'TOKEN'],
+      ['log', '--agent', 'acme/wide', '--gate', setting.gate.url, '--token-env', 'TOKEN'],
       { TOKEN: await operatorToken() },
     )
     expect(stdout).toContain('tools/call tool_0_ ×10')

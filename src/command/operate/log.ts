@@ -54,16 +54,20 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   kind: RECORD_KINDS,
 }
 
-/** Parameters that select decisions. */
-const FILTERS = [...DECISION_FILTERS, 'agent_name'] as const
+/** The options that select decisions, with the parameters of the gate. */
+const FILTERS = [
+  ['agent', 'agent_name', 'only of this agent, as log shows it'],
+  ['agent_id', 'agent', 'only of the agent with this id from its issuer; needs --issuer'],
+  ['issuer', 'issuer', 'only of this issuer, as in iss, or its name in the policy'],
+  ...DECISION_FILTERS.filter((name) => !['agent', 'issuer'].includes(name)).map(
+    (name) => [name, name, `only with this ${name.replace('_', ' ')}`] as const,
+  ),
+] as const
 
 /** The options for filters, time and form of decisions. */
 export function withFilters(command: Command): Command {
-  for (const name of FILTERS) {
-    const option = new Option(
-      `--${name.replaceAll('_', '-')} <text>`,
-      `only with this ${name.replace('_', ' ')}`,
-    )
+  for (const [name, , meaning] of FILTERS) {
+    const option = new Option(`--${name.replaceAll('_', '-')} <text>`, meaning)
     const words = WORDS[name]
     command.addOption(words ? option.choices(words) : option)
   }
@@ -95,9 +99,17 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
     exitCode: EXIT.yes,
     json: { decisions: records, ...(dropped.length > 0 && { dropped }) },
     out: [...linesOf(records, options.csv), ...none],
-    err: [...dropped.map(gapText), ...more],
+    err: [...dropped.map(gapText), ...more, ...(records.length === 0 ? hintsOf(options) : [])],
   }
 }
+
+/** What to try if nothing was found. */
+const hintsOf = ({ agent }: LogOptions): readonly string[] =>
+  agent === undefined
+    ? []
+    : [
+        '--agent is the name as log shows it. An id without the agent_prefix of its issuer: --agent-id with --issuer.',
+      ]
 
 /** The latest decisions of a query, the latest first. */
 export function decisions(
@@ -149,9 +161,12 @@ export function queryOf(
   now: number,
 ): Result<Readonly<Record<string, string>>, string> {
   const query: Record<string, string> = {}
-  for (const name of FILTERS) {
+  for (const [name, parameter] of FILTERS) {
     const value = options[camel(name)]
-    if (typeof value === 'string') query[name] = value
+    if (typeof value === 'string') query[parameter] = value
+  }
+  if (options.agentId !== undefined && (query.issuer === undefined || 'agent_name' in query)) {
+    return fail('--agent-id needs --issuer, and no --agent')
   }
   for (const name of ['from', 'until'] as const) {
     const text = options[name]

@@ -10,8 +10,8 @@ interface Filters {
   readonly kind?: string
   readonly issuer?: string
   readonly value?: string
-  /** The X-Agent-Id of an agent. */
-  readonly agentName?: string
+  /** An agent, as origins see it. */
+  readonly agent?: string
   /** The administrator who made them, as `list --json` has it. */
   readonly createdBy?: string
   /** `own`: made by administrators of one issuer; `all`: by those of every issuer. */
@@ -24,7 +24,7 @@ const withFilters = (command: Command): Command =>
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
     .option('--issuer <iss>', 'only of this issuer, as in iss, or its name in the policy')
     .option('--value <value>', 'only of this value')
-    .option('--agent-name <name>', 'only of the agent with this X-Agent-Id; needs --issuer')
+    .option('--agent <name>', 'only of this agent, as log and X-Agent-Id show it')
     .option('--created-by <who>', 'only those that this administrator made and last renewed')
     .addOption(
       new Option(
@@ -114,6 +114,6 @@ const entries = (
   })
 
 /** The filters as the gate takes them. */
-const filtersOf = ({ kind, issuer, value, agentName, createdBy, reach }: Filters) => ({
-  ...{ kind, issuer, value, agent_name: agentName, created_by: createdBy, reach },
+const filtersOf = ({ kind, issuer, value, agent, createdBy, reach }: Filters) => ({
+  ...{ kind, issuer, value, agent_name: agent, created_by: createdBy, reach },
 })

@@ -9,7 +9,7 @@ import {
   ownIssuer,
   refuse,
 } from '../../gate/app/context.ts'
-import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
+import { mustHaveNames, readAgent, readIssuer } from '../../gate/app/names.ts'
 import {
   queriesOf,
   queryLimit,
@@ -23,6 +23,7 @@ import {
 import { denials } from '../../gate/base/denial.ts'
 import { dateTime } from '../../gate/base/duration.ts'
 import { type JsonObject, objectOf, own } from '../../gate/base/json.ts'
+import type { AgentKey } from '../../gate/model/agents.ts'
 import {
   type AuditReads,
   DECISION_FILTERS,
@@ -171,11 +172,14 @@ export async function readBy<Value>(
 ): Promise<Value> {
   const query = queryOf(c, schema)
   c.set('read', Object.keys(queriesOf(c)))
-  return ask(c, (audit) => call(audit, query))
+  return ask(c, async (audit) => call(audit, await query(audit)))
 }
 
-/** Reads the query, within the caller's reach. Administrators of one issuer only ever get its decisions. */
-const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Query => {
+/**
+ * Reads the query, within the caller's reach. Administrators of one issuer only ever get its decisions. An agent without
+ * an issuer is asked for in the audit.
+ */
+const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE) => {
   const {
     from,
     until,
@@ -189,20 +193,28 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE): Qu
   }: v.InferOutput<typeof ANY> = readQuery(c, schema, INVALID)
   const issuer = readIssuer(c, filters.issuer, INVALID) ?? ownIssuer(c)
   if (ownIssuer(c) !== undefined && !isReached(c, issuer)) refuse(c, deny('decision_reach'))
-  const agent = readId(c, { issuer, id, name }, INVALID)
-  return {
-    filters: {
-      ...filters,
-      ...(issuer !== undefined && { issuer }),
-      ...(agent !== undefined && { agent }),
-    },
-    limit,
-    by,
-    ...(every !== undefined && { every: SPANS[every] }),
-    ...(from !== undefined && { from }),
-    ...(until !== undefined && { until }),
-    ...(cursor !== undefined && { cursor }),
-  } as Query
+  const isNameless = issuer === undefined && (id === undefined) !== (name === undefined)
+  const agent = isNameless ? undefined : readId(c, { issuer, id, name }, INVALID)
+  const found = (audit: AuditReads) => async (one: AgentKey) => {
+    const { decisions, cursor: more } = await audit.list({ filters: { ...one }, limit: 1 })
+    return decisions.length > 0 || more !== undefined
+  }
+  return async (audit: AuditReads) =>
+    ({
+      filters: {
+        ...filters,
+        ...(issuer !== undefined && { issuer }),
+        ...(agent !== undefined && { agent }),
+        ...(isNameless &&
+          (await readAgent(c, { id, name }, INVALID, found(audit), schema === LIVE))),
+      },
+      limit,
+      by,
+      ...(every !== undefined && { every: SPANS[every] }),
+      ...(from !== undefined && { from }),
+      ...(until !== undefined && { until }),
+      ...(cursor !== undefined && { cursor }),
+    }) as Query
 }
 
 /** Asks the audit. If that fails, the request is refused; with the code `invalid`, if its cursor is wrong. */

@@ -1,4 +1,5 @@
 import { type Denial, declaredDenials } from '../base/denial.ts'
+import type { AgentKey } from '../model/agents.ts'
 import type { Policy } from '../model/policy.ts'
 import { distance } from '../policy/reading/issues.ts'
 import { isWithin } from '../policy/reading/rows.ts'
@@ -83,4 +84,55 @@ export function unknownIn(c: Admin, given: Names, prefix = '') {
 export function mustHaveNames(c: Admin, given: Names, invalid: Denial): void {
   const problem = unknownIn(c, given)
   if (problem) refuse(c, invalid, { problems: [problem] })
+}
+
+/** How a request names an agent without its issuer: by the id that the issuer gives it, or by its name at origins. */
+interface Nameless {
+  readonly id?: string | undefined
+  readonly name?: string | undefined
+}
+
+/** The agents that can be meant. Only a prefix tells issuers apart. */
+const agentsNamed = (c: Admin, { id, name = '' }: Nameless): readonly AgentKey[] => {
+  const own = ownIssuer(c)
+  const policy = c.get('policy')
+  const all = [...policy.issuers.values()].filter(({ issuer }) => [undefined, issuer].includes(own))
+  const actors = own === undefined ? all.flatMap(({ delegation }) => [...delegation.issuers]) : []
+  const others = [...new Set(actors)].filter((issuer) => !policy.issuers.has(issuer))
+  return [...all, ...others.map((issuer) => ({ issuer, agentPrefix: '' }))].flatMap(
+    ({ issuer, agentPrefix: prefix = '' }) => {
+      if (id !== undefined) return { issuer, agent: id }
+      const isIts = name.startsWith(prefix) && name !== prefix
+      return isIts ? { issuer, agent: name.slice(prefix.length) } : []
+    },
+  )
+}
+
+/**
+ * The one agent that a request names without an issuer. Where agents of several issuers can be meant, it is the one
+ * that `isThere` finds. The request is refused if that finds several, or with `isLasting`, if that finds none.
+ */
+export async function readAgent(
+  c: Admin,
+  given: Nameless,
+  invalid: Denial,
+  isThere: (agent: AgentKey) => Promise<boolean>,
+  isLasting = false,
+): Promise<AgentKey> {
+  const wrong = (message: string) => {
+    const path = given.name === undefined ? 'agent' : 'agent_name'
+    return refuse(c, invalid, { problems: [{ path, message }] })
+  }
+  const all = agentsNamed(c, given)
+  if (all.length > MOST) return wrong('needs the issuer')
+  const found = await Promise.all(all.map(async (one) => all.length === 1 || isThere(one)))
+  const there = all.filter((_, i) => found[i])
+  const [first] = there.length > 0 ? there : all
+  if (!first) return wrong('begins with no agent_prefix of an issuer of this gate')
+  if (there.length === 1 || (there.length === 0 && !isLasting)) return first
+  const { issuers } = c.get('policy')
+  const names = (there.length > 0 ? there : all).map(
+    ({ issuer }) => issuers.get(issuer)?.name ?? issuer,
+  )
+  return wrong(`can be of several issuers; add the issuer: ${names.join(' or ')}`)
 }

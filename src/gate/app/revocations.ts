@@ -1,5 +1,6 @@
 import { denials } from '../base/denial.ts'
 import { revokedDenials } from '../guard/checks/revoked.ts'
+import type { AgentKey } from '../model/agents.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../model/ports.ts'
 import {
   isRevoked,
@@ -18,7 +19,7 @@ import {
   ownIssuer,
   refuse,
 } from './context.ts'
-import { mustHaveNames, readIssuer } from './names.ts'
+import { mustHaveNames, readAgent, readIssuer } from './names.ts'
 import { prefixOf, queriesOf, readAdminJson, readId } from './request.ts'
 import { readRevocationQuery, readRevocations, toRevocations } from './revocation-request.ts'
 
@@ -144,12 +145,20 @@ const answerPage = async (
   const { issuer: named, agent_name: name, value: id, ...rest } = wanted
   const issuer = readIssuer(c, named, INVALID) ?? ownIssuer(c)
   mustReach(c, issuer)
-  const value = readId(c, { kind: rest.kind, issuer, id, name }, INVALID)
+  const isNameless = issuer === undefined && name !== undefined && id === undefined
+  const isThere = async ({ issuer, agent: value }: AgentKey) => {
+    const asked = { kind: 'agent', issuer, value, limit: 1 } as const
+    return (await ask(c, (store) => store.list(asked))).revocations.length > 0
+  }
+  const agent =
+    isNameless && [undefined, 'agent'].includes(rest.kind)
+      ? await readAgent(c, { name }, INVALID, isThere)
+      : { issuer, agent: readId(c, { kind: rest.kind, issuer, id, name }, INVALID) }
   const query = {
     ...rest,
     ...(name !== undefined && { kind: 'agent' as const }),
-    ...(issuer !== undefined && { issuer }),
-    ...(value !== undefined && { value }),
+    ...(agent.issuer !== undefined && { issuer: agent.issuer }),
+    ...(agent.agent !== undefined && { value: agent.agent }),
   }
   const { revocations, cursor } = await ask(c, (store) => call(store, query))
   if (revocations.length === 0 && rest.cursor === undefined) mustHaveNames(c, query, INVALID)

@@ -219,9 +219,9 @@ describe('the screens', () => {
     await row.getByText('scope_missing').waitFor()
     expect(await page.getByLabel('agent').inputValue()).toBe('typed before')
 
-    await page.getByLabel('agent').fill('reader')
+    await page.getByLabel('agent').fill('acme/reader')
     await page.getByLabel('agent').press('Enter')
-    await eventually(() => expect(page.url()).toBe(`${url}/?agent=reader`))
+    await eventually(() => expect(page.url()).toBe(`${url}/?agent=acme%2Freader`))
     await send('another', '/v1/weak')
     await send('reader', '/v1/documents/7')
     await page.getByRole('row').filter({ hasText: 'documents' }).first().waitFor()

@@ -26,9 +26,13 @@ const FILTERS = ['agent', 'issuer', 'rule', 'code', 'decision']
 /** A record may be stored so many milliseconds after a newer one. */
 const LATE_MS = 60_000
 
-/** The filters of the page, as the gate takes them. */
+/** The filters of the page, as the gate takes them. An agent is named as it is shown. */
 const queryOf = (search: URLSearchParams): Json =>
-  Object.fromEntries([...search].filter(([name, value]) => FILTERS.includes(name) && value))
+  Object.fromEntries(
+    [...search]
+      .filter(([name, value]) => FILTERS.includes(name) && value)
+      .map(([name, value]) => [name === 'agent' ? 'agent_name' : name, value]),
+  )
 
 const STATES = {
   opening: 'Connecting…',
