@@ -258,6 +258,40 @@ describe('an agent as it is shown', () => {
   })
 })
 
+describe('the status of an agent', () => {
+  const list = async () => (await command('agents', 'list', 'stopped', '--issuer', 'acme')).stdout
+  const show = async () =>
+    (await command('agents', 'show', 'stopped', '--issuer', 'acme', '--as-id')).stdout
+  const entry = '/agents/entry?issuer=acme&agent=stopped'
+  beforeAll(() => call('PUT', entry, { status: 'approved' }))
+
+  it.each([
+    ['agent', ['agent', 'stopped', '--as-id']],
+    ['issuer', ['issuer']],
+  ])('is revoked while a revocation of kind %s refuses it', async (kind, wanted) => {
+    expect(await list()).toMatch(/^acme\/stopped +approved /m)
+    const args = ['--issuer', 'acme', '--reason', 'odd', '--force']
+    expect((await command('revoke', ...wanted, ...args)).code).toBe(0)
+    expect(await list()).toMatch(/^acme\/stopped +revoked /m)
+    expect(await show()).toMatch(/^acme\/stopped: revoked\n/)
+    expect(await show()).toContain(`"kind":"${kind}","reason":"odd"`)
+    expect((await command('lift', '--issuer', 'acme', '--kind', kind)).code).toBe(0)
+    expect(await list()).toMatch(/^acme\/stopped +approved /m)
+    expect((await call('GET', entry)).agent).not.toHaveProperty('revoked')
+  })
+
+  it('is the one of the registry if a revocation is of older tokens only', async () => {
+    await call('POST', '/revocations', {
+      kind: 'agent',
+      issuer: 'acme',
+      value: 'stopped',
+      mode: 'before',
+      at: 1,
+    })
+    expect(await show()).toMatch(/^acme\/stopped: approved\n/)
+  })
+})
+
 describe('audit erase', () => {
   it('erases for the name of the table what it erases for the URL', async () => {
     const { code, stdout } = await command(

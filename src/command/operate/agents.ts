@@ -128,7 +128,7 @@ const ofAll = async (
   const names = ['agent', 'status', 'owners', 'last seen', 'needs']
   const rows = found.map((one) => [
     `${textIn(one, 'agent_name') ?? textIn(one, 'agent')}`,
-    textIn(one, 'status') ?? '',
+    statusText(one),
     listOf(own(one, 'owners')).join(', ') || '–',
     (textIn(objectOf(own(one, 'seen')), 'last') ?? 'never').slice(0, 10),
     listOf(own(one, 'needs')).join(', ') || '–',
@@ -206,6 +206,10 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
   )
 }
 
+/** What the gate does with an agent now: a revocation comes before its status in the registry. */
+const statusText = (agent: JsonObject): string =>
+  own(agent, 'revoked') === undefined ? (textIn(agent, 'status') ?? 'changed') : 'revoked'
+
 /** The agent in an answer. Its change is pending until every shard has the change. */
 const shown = (body: JsonObject): Outcome => {
   const agent = objectOf(own(body, 'agent'))
@@ -221,7 +225,7 @@ const shown = (body: JsonObject): Outcome => {
       ? []
       : [[`  ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]],
   )
-  const status = textIn(agent, 'status') ?? 'changed'
+  const status = statusText(agent)
   return {
     exitCode: isPending ? EXIT.unknown : EXIT.yes,
     json: body,

@@ -44,6 +44,7 @@ import {
   matchOf,
 } from './agent-request.ts'
 import { controlOf } from './ports.ts'
+import { readRevoked } from './revoked.ts'
 import { ruleIn } from './today.ts'
 
 export const agentDenials = denials({
@@ -103,7 +104,8 @@ export const agentsApp = createApp<GateEnv>()
     const asked = { ...rest, limit, ...beginningsOf(c, find), ...(issuer && { issuer }) }
     const { agents, cursor } = await askAgents(c, (all) => all.list(asked))
     if (agents.length === 0 && rest.cursor === undefined) mustHaveNames(c, { issuer }, INVALID)
-    const all = agents.map((entry) => presented(c, entry))
+    const revokedOf = await readRevoked(c, agents)
+    const all = agents.map((entry) => ({ ...presented(c, entry), ...revokedOf(entry) }))
     return answer(c, { agents: all, ...(cursor && { cursor }) })
   })
   .get('/agents/entry', async (c) => answerEntry(c, await find(c)))
@@ -198,7 +200,8 @@ const answerEntry = async (
   more: ReturnType<typeof shardsOf> = {},
 ): Promise<Response> => {
   const id = entry.status === 'discovered' ? {} : { id: await standingId(entry) }
-  const body = { agent: { ...presented(c, entry), ...id }, ...more }
+  const revokedOf = await readRevoked(c, [entry])
+  const body = { agent: { ...presented(c, entry), ...revokedOf(entry), ...id }, ...more }
   return answer(c, body, more.pending ? 202 : 200, { etag: `"${entry.version}"` })
 }
 

@@ -26,6 +26,9 @@ const SIGNALS: Json = {
 }
 
 const nameOf = (one: Json): string => nameText(one.agent_name ?? one.agent)
+
+/** What the gate does with an agent now: a revocation comes before its status in the registry. */
+const statusOf = (one: Json): string => (one.revoked ? 'revoked' : text(one.status))
 const words = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : '')
 
 /** A rule and its tool, which the watch writes as JSON; other texts as they are. */
@@ -125,7 +128,7 @@ function All() {
         ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
           <tbody>${rows.map(
             (one) => html`<tr><td><${Link} to=${agentPlace(one)}>${nameOf(one)}<//></td>
-              <td class=${one.status === 'suspended' ? 'denied' : ''}>${text(one.status)}</td><td>${words(one.needs)}</td>
+              <td class=${one.revoked || one.status === 'suspended' ? 'denied' : ''}>${statusOf(one)}</td><td>${words(one.needs)}</td>
               <td class="wide">${words(one.owners)}</td><td class="wide">${one.seen ? html`<${Moment} at=${objectOf(one.seen).last} />` : 'never'}</td></tr>`,
           )}</tbody></table>`
         : html`<p class="empty">${isFiltered ? 'No agent here.' : 'No agent was seen yet: each is here some seconds after its first request.'} ${isFiltered && html`<${Link} to="/agents?needs=">Show all<//>`}</p>`
@@ -155,7 +158,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   const { button, view } = useActs(again)
   if (!entry.value) return html`<${Missing} asked=${{ ...entry, again }} />`
   const shown = objectOf(entry.value.agent)
-  const { needs, watched, version: _, id: __, seen: ___, ...facts } = shown
+  const { needs, watched, version: _, id: __, seen: ___, revoked: ____, ...facts } = shown
   const learned = list(watched).map(({ watch, ...one }) => [
     `learned by ${text(watch)}`,
     sentence(one),
@@ -172,7 +175,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   const body = { issuer: shown.issuer, agent: shown.agent }
   const own = list(alerts.value?.alerts).filter((one) => one.agent === shown.agent)
   const unused = listOf(seen.scopes_unused)
-  return html`<h2>${name}: <span class=${isStopped ? 'denied' : ''}>${text(shown.status)}</span></h2>
+  return html`<h2>${name}: <span class=${isStopped || shown.revoked ? 'denied' : ''}>${statusOf(shown)}</span></h2>
     <div class="columns"><section aria-label="Registry"><${Facts} facts=${{
       ...facts,
       owners: words(facts.owners),
