@@ -26,6 +26,7 @@ beforeAll(async () => {
     routes: [
       { match: 'GET /v1/read', scopes: [] },
       { match: 'GET /v1/write', scopes: ['write'] },
+      { match: 'GET /v1/acme', scopes: [], issuers: ['acme'] },
     ],
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     more: {
@@ -173,6 +174,30 @@ describe('a name that the gate does not have', () => {
       expect([args, code, stdout]).toEqual([args, 1, ''])
       expect([args, stderr]).toEqual([args, expect.stringContaining('; did you mean ')])
     }
+  })
+})
+
+describe('an administrator of one issuer', () => {
+  const asked = async (path: string) => {
+    const token = await keys.mint({ iss: TWIN, client_id: 'boss', sub: 'boss', scope: SCOPE })
+    const response = await setting.ask(`/.edgewarden${path}`, { token })
+    const text = await response.text()
+    return { status: response.status, code: response.ok ? '' : JSON.parse(text).code, text }
+  }
+
+  it('names its own, and learns nothing of others', async () => {
+    for (const path of ['/decisions', '/usage', '/revocations', '/agents']) {
+      expect(await asked(`${path}?issuer=twin`)).toMatchObject({ status: 200 })
+      const refusals = ['acme', 'acmee', STRANGE, setting.issuer.issuer].map(async (name) => {
+        const { status, code } = await asked(`${path}?issuer=${encodeURIComponent(name)}`)
+        return `${status} ${code}`
+      })
+      const code = ['/decisions', '/usage'].includes(path) ? 'decision_reach' : 'admin_reach'
+      expect(new Set(await Promise.all(refusals))).toEqual(new Set([`403 ${code}`]))
+    }
+    const { status, text } = await asked('/decisions?rule=GET+/v1/acmf')
+    expect([status, text.includes('/v1/acme')]).toEqual([400, false])
+    expect((await asked('/decisions?rule=GET+/v1/acme')).status).toBe(400)
   })
 })
 
