@@ -1,4 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { TOOLS as SERVED } from '../../test/kit/mcp/things.ts'
+import { TOOLS } from './places.ts'
+import type { Exchange } from './proxy.ts'
 import { SILENT } from './world.ts'
 
 /** A client that is connected. */
@@ -7,6 +10,14 @@ export interface Session {
   list(): Promise<readonly string[]>
   /** Calls a tool and gives its text; rejects with the client's own error. */
   call(name: string, given: Readonly<Record<string, unknown>>): Promise<string>
+  /** Calls `slow_count`. Gives when each part arrived, in milliseconds since the call. */
+  parts?(to: number): Promise<readonly number[]>
+  /** Begins to call `slow_count`. Gives what cancels the call. */
+  begin?(to: number): () => void
+  /** Uploads a file of this size. */
+  upload?(bytes: number): Promise<unknown>
+  /** Asks a model that calls a tool. Gives the call. */
+  toolCall?(): Promise<string>
   close(): Promise<void>
 }
 
@@ -17,6 +28,12 @@ export interface Stage {
   restart(): Promise<void>
   /** Waits until the server has a call to `slow_count` with this number. */
   counting(to: number): Promise<void>
+  /** What was sent so far, and what it was answered. */
+  sent(): readonly Exchange[]
+  /** Posts a body, in the session and with the token of the client. Gives the answer. */
+  post(body: object): Promise<string>
+  /** Waits until the server knows that the call with this number is cancelled. */
+  cancelled(to: number): Promise<void>
   /** Of the tokens, in seconds. */
   readonly lifetime: number
 }
@@ -31,15 +48,25 @@ export interface Case {
   readonly renews?: true
   /** Of MCP only. */
   readonly mcp?: true
+  /** Of models only. */
+  readonly models?: true
+  /** What a client must be able to do. */
+  readonly needs?: 'parts' | 'begin' | 'upload' | 'toolCall'
+  /** Below a path that is limited. */
+  readonly limited?: true
   /** A person signs in. The text ends with how often, and with why tokens were refused. */
   readonly person?: true
   /** Only the gate can do it. */
   readonly gateOnly?: true
+  /** The gate must end the call within `max_staleness`. */
+  readonly revokes?: true
   /** Nothing else runs meanwhile. */
   readonly alone?: true
   /** What is right: a text of this kind, or an error of this kind. */
   readonly resolves?: RegExp
   readonly rejects?: RegExp
+  /** The same without the gate, if it is another text. */
+  readonly directly?: RegExp
   run(stage: Stage): Promise<string>
 }
 
@@ -81,17 +108,119 @@ const expiring = async ({ connect, lifetime }: Stage) =>
 
 const idle = twice(({ lifetime }) => wait(3 * lifetime * 1000))
 
+const exactly = (tools: object) => RegExp(`^${Object.keys(tools).sort().join(' ')}$`)
+const list = async ({ connect }: Stage) => [...(await (await connect()).list())].sort().join(' ')
+
+/** In the place of a client's error. */
+const NOT_SENT = 'not sent by the client'
+const FORBIDDEN = 'forbidden_tool'
+const FILES = /v1\/files/
+/** Bytes. */
+const UPLOAD = 2 ** 20
+/** More calls than a limited path allows. */
+const MANY = 10
+/** Of a stream. */
+const STEPS = 6
+
+/** An error with what it was caused by. */
+export function textOf(error: unknown): string {
+  return error instanceof Error
+    ? [error.message, error.cause && textOf(error.cause)].filter(Boolean).join(': ')
+    : String(error)
+}
+
+/** Fails with the client's error, and below it with the last answer to a request of this kind. */
+const refused = async ({ sent }: Stage, kind: RegExp, act: () => Promise<unknown>) => {
+  try {
+    return String(await act())
+  } catch (error) {
+    const last = sent().findLast(({ path, body, status }) => status && kind.test(path + body))
+    throw new Error(`${textOf(error)}\n${last?.status} ${last?.answer}`)
+  }
+}
+
+/** What a denied call looks like. */
+const IS_DENIED = /"forbidden_tool"|embeddings|count_tokens/
+
+/** Some clients do not send a call of a tool that is not in their list. Then it is sent for them. */
+const denied = (stage: Stage) =>
+  refused(stage, IS_DENIED, async () => {
+    const session = await stage.connect()
+    try {
+      return await session.call(FORBIDDEN, {})
+    } catch (error) {
+      if (stage.sent().some(({ path, body }) => IS_DENIED.test(path + body))) throw error
+      const params = { name: FORBIDDEN, arguments: {} }
+      await stage.post({ jsonrpc: '2.0', id: 'raw', method: 'tools/call', params })
+      throw new Error(NOT_SENT, { cause: error })
+    }
+  })
+
 export const CASES: readonly Case[] = [
-  {
-    name: 'list',
-    resolves: /get_weather/,
-    run: async ({ connect }) => (await (await connect()).list()).join(' '),
-  },
+  { name: 'list', mcp: true, resolves: exactly(TOOLS), directly: exactly(SERVED), run: list },
+  { name: 'list', models: true, resolves: /^get_weather slow_count$/, run: list },
   { name: 'allowed', resolves: SUNNY, run: async ({ connect }) => weather(await connect()) },
   {
     name: 'denied',
-    rejects: /./,
-    run: async ({ connect }) => (await connect()).call('forbidden_tool', {}),
+    ...{
+      mcp: true,
+      rejects: /^(?:not sent|.*?may not be called here).*\n200 .*"code":"tool_not_allowed"/s,
+    },
+    directly: /"code":-32003/,
+    run: denied,
+  },
+  {
+    name: 'denied',
+    ...{ models: true, rejects: /scope_missing.*\n403 .*"code":"scope_missing"/s },
+    directly: /^403 .*insufficient_scope/m,
+    run: denied,
+  },
+  {
+    name: 'refused upload',
+    ...{ needs: 'upload', rejects: /scope_missing.*\n403 .*"code":"scope_missing"/s },
+    directly: /^403 .*insufficient_scope/m,
+    run: (stage) => refused(stage, FILES, async () => (await stage.connect()).upload?.(UPLOAD)),
+  },
+  {
+    name: '429',
+    ...{ gateOnly: true, limited: true, rejects: /^429 .*"code":"rate_limited"/m },
+    run: (stage) =>
+      refused(stage, /./, async () => {
+        const session = await stage.connect()
+        for (let calls = 0; calls < MANY; calls++) await weather(session)
+        return 'no call was refused'
+      }),
+  },
+  {
+    name: 'stream',
+    ...{ needs: 'parts', resolves: /^one by one/ },
+    async run({ connect }) {
+      const times = (await (await connect()).parts?.(STEPS)) ?? []
+      const first = times[0] ?? Number.POSITIVE_INFINITY
+      const whole = times.at(-1) ?? 0
+      const pause = Math.max(...times.slice(1).map((time, i) => time - (times[i] ?? 0)))
+      const isSteady = times.length >= STEPS && first < whole / 2 && pause < whole / 2
+      const [begins, pauses, ends] = [first, pause, whole].map((ms) => (ms / 1000).toFixed(2))
+      const how = isSteady ? 'one by one' : 'at once'
+      return `${how}: the first part after ${begins} s of ${ends} s, pauses up to ${pauses} s`
+    },
+  },
+  {
+    name: 'cancel',
+    ...{ needs: 'begin', resolves: /^cancelled$/ },
+    async run({ connect, counting, cancelled }) {
+      const to = numbers++
+      const cancel = (await connect()).begin?.(to)
+      await counting(to)
+      cancel?.()
+      await cancelled(to)
+      return 'cancelled'
+    },
+  },
+  {
+    name: 'tool call of a model',
+    ...{ needs: 'toolCall', resolves: /^get_weather {"city":"Lund"}$/ },
+    run: async ({ connect }) => String(await (await connect()).toolCall?.()),
   },
   {
     name: 'refresh',
@@ -137,11 +266,11 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'revoked in a call',
-    ...{ gateOnly: true, rejects: /revoked/, run: revoked(0) },
+    ...{ gateOnly: true, revokes: true, rejects: /revoked/, run: revoked(0) },
   },
   {
     name: 'revoked before the answer',
-    ...{ gateOnly: true, mcp: true, rejects: /revoked/, run: revoked(SILENT) },
+    ...{ gateOnly: true, revokes: true, mcp: true, rejects: /revoked/, run: revoked(SILENT) },
   },
   { name: 'restart', alone: true, resolves: SUNNY, run: twice(({ restart }) => restart()) },
   {

@@ -8,9 +8,9 @@ import {
   sdkClient,
 } from '../../test/kit/mcp/clients.ts'
 import { type Person, signIn } from '../../test/kit/mcp/person.ts'
-import type { Session } from './cases.ts'
+import type { Case, Session } from './cases.ts'
 import { MODEL_CLIENTS } from './models.ts'
-import { MODELS } from './world.ts'
+import { MODELS } from './places.ts'
 
 /** Who a client is, in the forms that clients take. */
 export interface Identity {
@@ -31,6 +31,8 @@ export interface Driver {
   readonly renews: boolean
   /** Of tokens that are to expire and that it does not renew, in seconds. */
   readonly lifetime: number
+  /** What its sessions can do beside the rest. */
+  readonly can: readonly NonNullable<Case['needs']>[]
   connect(url: string, who: Identity): Promise<Session>
   /** Connects for a person, who signs in. */
   asPerson?(url: string, who: Person): Promise<Session>
@@ -67,6 +69,19 @@ const ofKit = async (connect: Connect, ...given: Parameters<Connect>): Promise<S
     ...connected,
     list: connected.tools,
     call: (name, given) => connected.call(name, given),
+    async parts(to) {
+      const times: number[] = []
+      const begun = performance.now()
+      const arrived = () => times.push(performance.now() - begun)
+      await connected.call('slow_count', { to }, arrived)
+      arrived()
+      return times
+    },
+    begin(to) {
+      const cancel = new AbortController()
+      connected.call('slow_count', { to }, undefined, cancel.signal).catch(() => {})
+      return () => cancel.abort()
+    },
   }
 }
 
@@ -77,7 +92,7 @@ const kit = (
 ): Driver => ({
   name: `${client}, ${revision}`,
   path: revision < '2026' ? '/mcp' : '/modern',
-  ...{ renews: true, lifetime: SHORT },
+  ...{ renews: true, lifetime: SHORT, can: ['parts', 'begin'] },
   connect: (url, { credentials }) => ofKit(connectOf(), url, credentials),
   async asPerson(url, who) {
     await signIn(who, url)
@@ -109,7 +124,7 @@ const other = (name: string, npm: string, renews: boolean, lifetime = SHORT): Dr
   const { [name]: asPerson } = others.people
   return {
     name: versioned(npm),
-    ...{ path: '/mcp', renews, lifetime },
+    ...{ path: '/mcp', renews, lifetime, can: [] },
     connect: (url, who) =>
       others[name]?.(url, who) ?? Promise.reject(new Error(`no driver ${name}`)),
     ...(asPerson && { asPerson }),
@@ -118,6 +133,7 @@ const other = (name: string, npm: string, renews: boolean, lifetime = SHORT): Dr
 
 const model = (name: string, connect: Driver['connect']): Driver => ({
   ...{ name, path: MODELS, renews: true, lifetime: SHORT, connect },
+  can: ['parts', 'begin', 'upload', 'toolCall'],
 })
 
 export const DRIVERS: readonly Driver[] = [

@@ -1,5 +1,6 @@
 import { CASES, type Case } from './cases.ts'
 import { DRIVERS } from './drivers.ts'
+import type { Side } from './world.ts'
 
 /** The page with the table. */
 export const PAGE = new URL('../../docs/mcp/tested.md', import.meta.url)
@@ -12,6 +13,8 @@ const LATE = 1
 
 /** The verdict where both are right. */
 export const SAME = 'same'
+/** The verdict where the gate is right, and there is nothing to compare with. */
+export const RIGHT = 'right'
 
 export interface Outcome {
   /** What the promise of the client did. */
@@ -35,16 +38,25 @@ export interface Result {
 }
 
 /** Whether a client did what is right. */
-export function isRight({ resolves, rejects, gateOnly }: Case, outcome: Outcome): boolean {
+export function isRight(one: Case, outcome: Outcome, side: Side): boolean {
   const { did, text, bound = BOUND, late = LATE } = outcome
-  if (resolves) return did === 'resolved' && resolves.test(text)
-  const inTime = !gateOnly || (bound < BOUND && late < LATE)
-  return did === 'rejected' && inTime && rejects?.test(text) === true
+  const { resolves, rejects, revokes, directly } = one
+  const right = (side === 'direct' && directly) || (resolves ?? rejects)
+  const inTime = !revokes || (bound < BOUND && late < LATE)
+  return did === (resolves ? 'resolved' : 'rejected') && inTime && right?.test(text) === true
 }
 
 export function verdictOf(one: Case, direct: Outcome | undefined, gate: Outcome): string {
-  if (isRight(one, gate)) return direct && !isRight(one, direct) ? 'only the gate works' : SAME
-  return direct && !isRight(one, direct) ? 'fails in both' : 'only the gate fails'
+  const isGood = isRight(one, gate, 'gate')
+  if (!direct) return isGood ? RIGHT : 'wrong'
+  const isDirectGood = isRight(one, direct, 'direct')
+  if (isGood) return isDirectGood ? SAME : 'only the gate works'
+  return isDirectGood ? 'only the gate fails' : 'fails in both'
+}
+
+/** Whether nothing is wrong. */
+export function isGood(verdict: string): boolean {
+  return verdict === SAME || verdict === RIGHT
 }
 
 const told = (outcome: Outcome | undefined) => {
@@ -55,35 +67,61 @@ const told = (outcome: Outcome | undefined) => {
   return `${did} in ${seconds} s${times}${said && `, \`${said}\``}`
 }
 
-/** The table, and below it what differs, and what was right only the second time. */
+const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+const header = (cells: readonly string[]) => [row(cells), row(cells.map(() => '---'))]
+
+/** When parts of a stream arrived, from the text of its outcome. */
+const times = (outcome: Outcome | undefined) => {
+  const [, first, pause] = /after ([\d.]+) s .*up to ([\d.]+) s/.exec(outcome?.text ?? '') ?? []
+  return [first, pause].map((seconds) => (seconds ? `${seconds} s` : '–'))
+}
+
+/** The tables, and below them what differs, and what was right only the second time. */
 export function render(results: readonly Result[]): string {
-  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  const resultOf = (client: string, { name }: Case) =>
+  const names = [...new Set(CASES.map(({ name }) => name))]
+  const resultOf = (client: string, name: string) =>
     results.find((one) => one.client === client && one.case === name)
   const cells = (client: string) => {
-    const found = CASES.map((one) => [one.name, resultOf(client, one)] as const)
+    const found = names.map((name) => [name, resultOf(client, name)] as const)
     const unlike = found.flatMap(([name, result]) =>
-      result && result.verdict !== SAME ? [`${name}: ${result.verdict}`] : [],
+      result && !isGood(result.verdict) ? [`${name}: ${result.verdict}`] : [],
     )
     const unrun = found.flatMap(([name, result]) => (result ? [] : [name]))
     const late = found.flatMap(([, result]) => result?.gate.late ?? [])
     const seconds = late.length > 0 ? `${Math.max(...late).toFixed(2)} s` : ''
     return [unlike.join('; '), unrun.join('; '), seconds].map((text) => text || '–')
   }
+  const streams = DRIVERS.flatMap(({ name }) => {
+    const result = resultOf(name, 'stream')
+    return result ? [row([`\`${name}\``, ...times(result.direct), ...times(result.gate)])] : []
+  })
   const different = results
-    .filter(({ verdict }) => verdict.startsWith('only'))
+    .filter(({ verdict }) => verdict.startsWith('only') || verdict === 'wrong')
     .map(
       (one) =>
         `- \`${one.client}\`, ${one.case}: direct ${told(one.direct)}; gate ${told(one.gate)}`,
     )
+  const unsent = results
+    .filter(({ gate }) => gate.text.startsWith('not sent'))
+    .map(({ client }) => `\`${client}\``)
   const again = results
-    .filter(({ isAgain, verdict }) => isAgain && verdict === SAME)
+    .filter(({ isAgain, verdict }) => isAgain && isGood(verdict))
     .map((one) => `- \`${one.client}\`, ${one.case}: only when run again`)
   return [
     '',
-    row(['client', 'not `same`', 'not run', 'error after the end of a revoked call']),
-    row(['---', '---', '---', '---']),
+    ...header(['client', 'not right', 'not run', 'error after the end of a revoked call']),
     ...DRIVERS.map(({ name }) => row([`\`${name}\``, ...cells(name)])),
+    '',
+    `These clients do not send a denied call, so the test sends it: ${unsent.join(', ') || 'none'}.`,
+    '',
+    ...header([
+      'stream of',
+      'first part, directly',
+      'longest pause, directly',
+      'first part, gate',
+      'longest pause, gate',
+    ]),
+    ...streams,
     '',
     ...different,
     ...again,

@@ -56,6 +56,7 @@ export interface Connected {
     name: string,
     given?: Readonly<Record<string, unknown>>,
     onprogress?: (progress: { readonly progress: number }) => void,
+    signal?: AbortSignal,
   ): Promise<string>
   /** Ends the session at the server, where there is one, and the client. */
   close(): Promise<void>
@@ -87,8 +88,11 @@ export const sdkClient =
     const client = new Client(SELF)
     // Its optional members are not exactly the interface's.
     await client.connect(transport as Transport)
-    return connected(client, transport, exchanges, (name, given, onprogress) =>
-      client.callTool({ name, arguments: given }, undefined, { ...(onprogress && { onprogress }) }),
+    return connected(client, transport, exchanges, (name, given, onprogress, signal) =>
+      client.callTool({ name, arguments: given }, undefined, {
+        ...(onprogress && { onprogress }),
+        ...(signal && { signal }),
+      }),
     )
   }
 
@@ -107,8 +111,14 @@ export const modernClient =
       ...(old && { supportedProtocolVersions: [revision] }),
     })
     await client.connect(transport)
-    return connected(client, transport, exchanges, (name, given, onprogress) =>
-      client.callTool({ name, arguments: given }, { ...(onprogress && { onprogress }) }),
+    return connected(client, transport, exchanges, (name, given, onprogress, signal) =>
+      client.callTool(
+        { name, arguments: given },
+        {
+          ...(onprogress && { onprogress }),
+          ...(signal && { signal }),
+        },
+      ),
     )
   }
 
@@ -201,8 +211,8 @@ const connected = (
       client instanceof ModernClient && transport.sessionId === undefined
         ? client.listen({ toolsListChanged: true, resourceSubscriptions: [uri] })
         : client.subscribeResource({ uri }),
-    async call(name, given = {}, onprogress) {
-      const { content } = (await callTool(name, given, onprogress)) as {
+    async call(name, given = {}, onprogress, signal) {
+      const { content } = (await callTool(name, given, onprogress, signal)) as {
         readonly content: readonly { readonly text: string }[]
       }
       return content.map(({ text }) => text).join()
