@@ -3,9 +3,7 @@ import { contentLength } from '../base/body.ts'
 import type { Denial } from '../base/denial.ts'
 import { dateTimeText } from '../base/duration.ts'
 import { objectOf, own, ownText } from '../base/json.ts'
-import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
-import { createTextMemo } from '../base/memo.ts'
 import { networkOf } from '../base/network.ts'
 import type { RequestHead } from '../base/request.ts'
 import { claimed } from '../base/text.ts'
@@ -19,6 +17,7 @@ import { claimPathText, readClaim } from '../model/claims.ts'
 import type { Gate } from '../model/policy.ts'
 import { holesOf } from '../model/scope.ts'
 import { type AccessToken, typesOf } from '../model/token.ts'
+import { assertionIdOf } from '../relay/assertion.ts'
 import type { Relayed } from '../relay/relay.ts'
 
 /** The facts of a journal line besides the decision. */
@@ -201,7 +200,7 @@ export function auditRecordOf(
     path_values: values.length > 0 ? short(Object.fromEntries(values)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
-    assertion: decision?.outcome === 'passed' ? assertionIdOf(decision) : undefined,
+    assertion: decision?.outcome === 'passed' ? assertionIdOf(decision.assertion) : undefined,
     ...tokenMembers(known),
   })
 }
@@ -232,17 +231,6 @@ const recordedClaims = ({ claims }: AccessToken, rule: AuditRule | undefined) =>
     return value === undefined ? [] : [[claimPathText(path), value] as const]
   })
   return found.length > 0 ? Object.fromEntries(found) : undefined
-}
-
-/** By the signature of the assertion, because one assertion is sent with several requests. */
-const assertionIds = createTextMemo<unknown>()
-
-/** The id of the assertion that the origin got. */
-const assertionIdOf = ({ assertion: text }: Passed): unknown => {
-  if (text === undefined) return undefined
-  const signature = text.slice(text.lastIndexOf('.'))
-  const payload = () => decodeJwsPart(splitJws(text)?.payload ?? '') ?? {}
-  return assertionIds.get(signature) ?? assertionIds.keep(signature, own(payload(), 'jti'))
 }
 
 /** A text or texts, as a list; `undefined` where a refused token has something else. */

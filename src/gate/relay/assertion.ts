@@ -1,7 +1,9 @@
 import { SignJWT } from 'jose'
 import { perAdmission, weigh } from '../base/admission.ts'
 import { sha256Name } from '../base/bytes.ts'
-import { perObject } from '../base/memo.ts'
+import { own } from '../base/json.ts'
+import { decodeJwsPart, splitJws } from '../base/jws.ts'
+import { createTextMemo, perObject } from '../base/memo.ts'
 import type { Decision, Facts } from '../guard/guard.ts'
 import {
   type ActClaim,
@@ -175,4 +177,15 @@ const routeText = ({ route, params }: Facts): string => {
     const value = deciding.has(name) ? params.get(name) : undefined
     return value === undefined ? hole : literal(value)
   })
+}
+
+/** By the signature of the assertion, because one assertion is sent with several requests. */
+const ids = createTextMemo<unknown>()
+
+/** The `jti` of an assertion that the gate has signed; `undefined` without one. Does not verify it. */
+export function assertionIdOf(text: string | undefined): unknown {
+  if (text === undefined) return undefined
+  const signature = text.slice(text.lastIndexOf('.'))
+  const payload = () => decodeJwsPart(splitJws(text)?.payload ?? '') ?? {}
+  return ids.get(signature) ?? ids.keep(signature, own(payload(), 'jti'))
 }
