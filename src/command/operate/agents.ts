@@ -206,9 +206,12 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
   )
 }
 
-/** What the gate does with an agent now: a revocation comes before its status in the registry. */
-const statusText = (agent: JsonObject): string =>
-  own(agent, 'revoked') === undefined ? (textIn(agent, 'status') ?? 'changed') : 'revoked'
+/** What the gate does with an agent now. An agent that was stopped twice needs two acts to go on. */
+const statusText = (agent: JsonObject): string => {
+  const status = textIn(agent, 'status') ?? 'changed'
+  if (own(agent, 'revoked') === undefined) return status
+  return status === 'suspended' || status === 'retired' ? `${status}, revoked` : 'revoked'
+}
 
 /** The agent in an answer. Its change is pending until every shard has the change. */
 const shown = (body: JsonObject): Outcome => {

@@ -27,8 +27,15 @@ const SIGNALS: Json = {
 
 const nameOf = (one: Json): string => nameText(one.agent_name ?? one.agent)
 
-/** What the gate does with an agent now: a revocation comes before its status in the registry. */
-const statusOf = (one: Json): string => (one.revoked ? 'revoked' : text(one.status))
+/** What the gate does with an agent now. An agent that was stopped twice needs two acts to go on. */
+const statusOf = ({ revoked, status }: Json): string => {
+  if (!revoked) return text(status)
+  return STOPPED.has(status) ? `${text(status)}, revoked` : 'revoked'
+}
+
+/** With these the gate refuses the agent also without a revocation. */
+const STOPPED: ReadonlySet<unknown> = new Set(['suspended', 'retired'])
+
 const words = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : '')
 
 /** A rule and its tool, which the watch writes as JSON; other texts as they are. */
@@ -170,7 +177,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   )
   const children = list(seen.children).map((one) => nameText(one.agent))
   const stops = `${used.value ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
-  const isStopped = shown.status === 'suspended' || shown.status === 'retired'
+  const isStopped = STOPPED.has(shown.status)
   const name = nameOf(shown)
   const body = { issuer: shown.issuer, agent: shown.agent }
   const own = list(alerts.value?.alerts).filter((one) => one.agent === shown.agent)
