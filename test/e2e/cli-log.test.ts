@@ -147,7 +147,7 @@ describe('log', () => {
       'log',
       '--follow',
       '--agent',
-      'acme/agent-again',
+      'agent-again',
       '--issuer',
       'acme',
       '--gate',

@@ -502,7 +502,7 @@ describe('attacks', () => {
       await page.goBack()
       await page.locator('.rows').waitFor()
     }
-    await page.goto(`${url}/?agent=${encodeURIComponent(XSS)}`)
+    await page.goto(`${url}/?agent=${encodeURIComponent(`acme/${XSS}`)}`)
     await page.getByRole('row').filter({ hasText: '<img src=x' }).first().waitFor()
     await page.goto(`${url}/decisions/${encodeURIComponent(XSS)}`)
     await page.getByText('No decision has the id').waitFor()
