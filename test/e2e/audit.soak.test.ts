@@ -136,7 +136,7 @@ describe('a live reader that reads nothing for a while', () => {
       const terms = { retention: 86_400, maxBytes: 10e6, maxRows: 1e9 }
       const record = () =>
         recordAt(Date.now(), {
-          agent: 'agent-slow',
+          ...{ agent: 'agent-slow', issuer: setting.issuer.issuer },
           detail: { found: randomBytes(7_500).toString('base64') },
         })
       const append = (id: string, count: number) => {
