@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander'
 import { type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
 import { ok } from '../../gate/base/result.ts'
-import { AGENT_NEEDS, AGENT_STATUSES } from '../../gate/model/agents.ts'
+import { AGENT_NEEDS, AGENT_STATUSES, isStopped } from '../../gate/model/agents.ts'
 import { type CommandRow, collect, given, type Process, withGate } from '../base/command.ts'
 import { textIn } from '../base/decision-lines.ts'
 import { cannotTell, columns, EXIT, type Outcome, present } from '../base/output.ts'
@@ -210,7 +210,7 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
 const statusText = (agent: JsonObject): string => {
   const status = textIn(agent, 'status') ?? 'changed'
   if (own(agent, 'revoked') === undefined) return status
-  return status === 'suspended' || status === 'retired' ? `${status}, revoked` : 'revoked'
+  return isStopped(status) ? `${status}, revoked` : 'revoked'
 }
 
 /** The agent in an answer. Its change is pending until every shard has the change. */

@@ -1,10 +1,11 @@
 import { LIMITS } from '../../gate/base/limits.ts'
-import type {
-  AgentChange,
-  AgentEntry,
-  AgentFields,
-  AgentStatus,
-  ChangeRefusal,
+import {
+  type AgentChange,
+  type AgentEntry,
+  type AgentFields,
+  type AgentStatus,
+  type ChangeRefusal,
+  isStopped,
 } from '../../gate/model/agents.ts'
 
 /** The agent after a change, or why the change is refused. `counts`: agents on which administrators have decided. */
@@ -50,8 +51,6 @@ export function changedEntry(
     }),
   }
 }
-
-const isStopped = (status: AgentStatus): boolean => status === 'suspended' || status === 'retired'
 
 const isResumable = (status: AgentStatus | undefined) =>
   status === 'approved' || status === 'discovered'

@@ -27,6 +27,7 @@ import {
   type AgentKey,
   type AgentStore,
   FURTHER,
+  isStopped,
   keyOf,
   needsOf,
   type Seen,
@@ -115,7 +116,7 @@ export const agentsApp = createApp<GateEnv>()
     const act = c.req.method === 'PUT' ? 'put' : 'patch'
     const edit = readValue(c, AGENT_EDITS[act], await readAdminJson(c, INVALID), INVALID)
     const { status, reason, ...fields } = edit
-    if (status === 'suspended' || status === 'retired') mustNotBeCaller(c, key)
+    if (isStopped(status)) mustNotBeCaller(c, key)
     const match = matchOf(c.req.header('if-match'))
     const more = { ...(status && { status }), ...(reason && { reason }), ...(match && { match }) }
     return change(c, { ...key, act, fields, ...more })

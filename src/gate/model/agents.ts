@@ -6,6 +6,11 @@ import type { Alert, AlertPage, AlertQuery, Judgement, Watched, WatchRule } from
 export const AGENT_STATUSES = ['discovered', 'approved', 'suspended', 'retired'] as const
 export type AgentStatus = (typeof AGENT_STATUSES)[number]
 
+/** Whether the gate refuses an agent for its status in the registry. Does not look for revocations. */
+export function isStopped(status: unknown): boolean {
+  return status === 'suspended' || status === 'retired'
+}
+
 /** An agent: its id is unique only within its issuer. */
 export interface AgentKey {
   readonly issuer: string

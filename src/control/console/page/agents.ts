@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
-import { AGENT_NEEDS, AGENT_STATUSES } from '../../../gate/model/agents.ts'
+import { AGENT_NEEDS, AGENT_STATUSES, isStopped } from '../../../gate/model/agents.ts'
 import { html } from './html.ts'
 import {
   type Asked,
@@ -30,11 +30,8 @@ const nameOf = (one: Json): string => nameText(one.agent_name ?? one.agent)
 /** What the gate does with an agent now. An agent that was stopped twice needs two acts to go on. */
 const statusOf = ({ revoked, status }: Json): string => {
   if (!revoked) return text(status)
-  return STOPPED.has(status) ? `${text(status)}, revoked` : 'revoked'
+  return isStopped(status) ? `${text(status)}, revoked` : 'revoked'
 }
-
-/** With these the gate refuses the agent also without a revocation. */
-const STOPPED: ReadonlySet<unknown> = new Set(['suspended', 'retired'])
 
 const words = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : '')
 
@@ -177,12 +174,12 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   )
   const children = list(seen.children).map((one) => nameText(one.agent))
   const stops = `${used.value ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
-  const isStopped = STOPPED.has(shown.status)
+  const isOff = isStopped(shown.status)
   const name = nameOf(shown)
   const body = { issuer: shown.issuer, agent: shown.agent }
   const own = list(alerts.value?.alerts).filter((one) => one.agent === shown.agent)
   const unused = listOf(seen.scopes_unused)
-  return html`<h2>${name}: <span class=${isStopped || shown.revoked ? 'denied' : ''}>${statusOf(shown)}</span></h2>
+  return html`<h2>${name}: <span class=${isOff || shown.revoked ? 'denied' : ''}>${statusOf(shown)}</span></h2>
     <div class="columns"><section aria-label="Registry"><${Facts} facts=${{
       ...facts,
       owners: words(facts.owners),
@@ -193,7 +190,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       ...Object.fromEntries(learned),
     }} />
       ${
-        isStopped
+        isOff
           ? button({
               label: 'Resume',
               says: html`<bdi>${name}</bdi> gets back the status that it had before it was ${text(shown.status)}, and its tokens are accepted again.`,

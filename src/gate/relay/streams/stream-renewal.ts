@@ -67,7 +67,8 @@ export function renewing(
       const sent = newTokenIn(message)
       if (!sent) return false
       const now = clock.now()
-      if (now >= begun + SPAN_MS) {
+      // Also after the clock was set back: the count must not last until it has caught up.
+      if (Math.abs(now - begun) >= SPAN_MS) {
         begun = now
         count = 0
       }
