@@ -37,8 +37,8 @@ export const USAGE = `npm run bench -- [options]
                      Or "revocations", what a large set costs, and "policies", what reading one costs
   --growth           what grows with rules, agents, records and more, in place of everything else; saves results and
                      plots, and with --only some of ${PART_NAMES.join(', ')}
-  --rounds 40        rounds, each with every row once
-  --seconds 0.5      length of one measurement
+  --rounds 12        rounds, each with every row once
+  --seconds 1        length of one measurement
   --costs            only what a request costs, by configuration; saves dev/bench/results/costs.json
   --quick            20 rounds, no large set; without --only of post, post-http and sse
   --other FILE       beside each gate another build of it, a file that "npm run build" made
@@ -74,8 +74,8 @@ export const readOptions = (
   return {
     rows: other === undefined ? rows : rows.flatMap(withOther),
     other,
-    rounds: positive('rounds', values.rounds, quick ? 20 : 40),
-    seconds: positive('seconds', values.seconds, quick ? 0.2 : 0.5),
+    rounds: positive('rounds', values.rounds, quick ? 20 : 12),
+    seconds: positive('seconds', values.seconds, quick ? 0.2 : 1),
     warmup: quick ? 1 : 3,
     json: values.json ?? (whole && !costs ? standardReport : undefined),
     profile,
