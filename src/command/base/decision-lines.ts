@@ -41,6 +41,7 @@ export function whoText(record: JsonObject): string {
   const operator = textIn(record, 'operator')
   if (operator !== undefined) return operator
   const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')
+  if (textIn(record, 'act') === 'policy') return 'a deployment'
   // An alert has the agent that it is about.
   const isOfGate = agent === undefined || textIn(record, 'act') === 'alert'
   if (isOfGate && isAct(record)) return 'the gate'
@@ -57,9 +58,24 @@ export function whoText(record: JsonObject): string {
 const isAct = (record: JsonObject): boolean =>
   textIn(record, 'kind') === 'act' && textIn(record, 'decision') === undefined
 
+/** Digits of a hash that are shown. */
+const DIGITS = 8
+
+/** The version that was deployed, with its policy and the one before. */
+const deploymentText = (record: JsonObject): string => {
+  const [policy, before] = ['policy', 'before'].map((name) => textIn(record, name))
+  const version = textIn(record, 'version')
+  const was = before === undefined ? 'no policy is known before' : `was ${before.slice(0, DIGITS)}`
+  return [
+    ...(version === undefined ? [] : [`version ${version}`]),
+    `policy ${policy?.slice(0, DIGITS)} (${before === policy ? 'the same as before' : was})`,
+  ].join(', ')
+}
+
 /** What an act has changed, whom it hit, and why. */
 const changeText = (record: JsonObject): string => {
   const isAlert = textIn(record, 'act') === 'alert'
+  if (textIn(record, 'act') === 'policy') return deploymentText(record)
   const about = { kind: 'agent', value: own(record, 'agent'), issuer: own(record, 'issuer') }
   const entries = isAlert ? [about] : listOf(own(record, 'entries')).filter(isObject)
   const keys = Object.entries(objectOf(own(record, 'keys'))).flatMap(([name, kids]) =>

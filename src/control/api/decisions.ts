@@ -136,7 +136,9 @@ export const decisionsApp = createApp<GateEnv>()
     const rule = ruleIn(then, own(decision, 'route'))
     const isWhole = queriesOf(c).policy?.[0] === 'true' && own(then, 'routes') !== undefined
     const today = await todayOf(c, decision)
-    return answer(c, { decision, ...(rule && { rule }), ...(isWhole && { policy: then }), today })
+    const { before } = found
+    const policies = isWhole && { policy: then, ...(before && { before: JSON.parse(before) }) }
+    return answer(c, { decision, ...(rule && { rule }), ...policies, today })
   })
   .post('/audit/erase', async (c) => {
     const issuer = ownIssuer(c)

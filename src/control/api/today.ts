@@ -30,8 +30,9 @@ export function ruleIn(policy: JsonObject, name: unknown): JsonObject | undefine
 }
 
 /**
- * How a decision compares with today: whether the policy has changed, its rule of the same name, and the revocations
- * that cover the token. Administrators of one issuer see only revocations of their issuer.
+ * How a decision compares with today: the policy and version that decide now, whether the policy has changed, its rule of
+ * the same name, and the revocations that cover the token. Administrators of one issuer see only revocations of their
+ * issuer.
  */
 export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObject> {
   const { audit, revocations, clock } = c.get('ports')
@@ -52,5 +53,5 @@ export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObjec
   const hash = await audit?.policyHash()
   const rule = ruleIn(showPolicy(policy) as unknown as JsonObject, own(decision, 'route'))
   const changed = hash !== own(decision, 'policy')
-  return { policy: hash, changed, ...(rule && { rule }), ...standing }
+  return { policy: hash, version: c.env.version, changed, ...(rule && { rule }), ...standing }
 }

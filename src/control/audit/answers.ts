@@ -16,7 +16,7 @@ const problems = v.record(v.string(), v.string())
 export const SHARD_ANSWERS: Answers<Shard> = {
   ...STORE_ANSWERS,
   list: v.object({ found: FOUND, dropped: maybe(DROPPED), next: maybe(place) }),
-  get: v.optional(v.object({ decision: RECORD, policy: maybe(RECORD) })),
+  get: v.optional(v.object({ decision: RECORD, policy: maybe(RECORD), before: maybe(RECORD) })),
   erase: v.object({ ...STORED, records: COUNT, next: maybe(COUNT) }),
   listAfter: v.object({ found: FOUND, dropped: DROPPED, next: place }),
   usage: v.object({ tally: v.map(RECORD, COUNTS), since: TIME, dropped: DROPPED }),

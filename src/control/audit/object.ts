@@ -9,6 +9,7 @@ import { type AgentObjects, createAgentFeed } from '../agents/feed.ts'
 import { readRecord, type Written, writtenOf } from '../records/terms.ts'
 import { createAlerts, receiverFor } from './alerts.ts'
 import { createBudget } from './budget.ts'
+import { createDeployments } from './deployments.ts'
 import { createGather } from './gather.ts'
 import { gzip } from './gzip.ts'
 import { createHealth } from './health.ts'
@@ -68,6 +69,7 @@ export class AuditLog extends DurableObject {
   readonly #health = createHealth(this.#budget)
   readonly #receiver = receiverFor(this.ctx, this.env)
   readonly #alerts = createAlerts(this.#storage, this.#budget, this.#health, this.#receiver)
+  readonly #deployments = createDeployments(this.#storage, this.#budget)
   readonly #reader = createReader(this.#storage)
   readonly #count = createCounter(this.#reader)
   readonly #writer = createWriter(this.#storage, this.#budget)
@@ -90,9 +92,9 @@ export class AuditLog extends DurableObject {
   append(batch: Batch): Promise<Appended> {
     const before = this.#taken.get(batch.id)
     if (before) return before
-    const { known, strangers, acts = [], maxRows } = batch
+    const { known, strangers, acts = [], deployed, maxRows } = batch
     this.#health.note(batch.problems)
-    const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
+    const isRefused = acts.length === 0 && !deployed && this.#budget.left(maxRows) === 0
     if (isRefused) {
       this.#drop([
         ...(batch.dropped ?? []),
@@ -139,7 +141,8 @@ export class AuditLog extends DurableObject {
     const { records, drops } = sharedOut(batches, last, budget)
     const acts = (own: boolean) =>
       this.#unknown(batches.flatMap((one) => ((one.isOwn ?? false) === own && one.acts) || []))
-    const ofAll = await acts(false)
+    const deployments = this.#deployments.newIn(batches)
+    const ofAll = [...(await acts(false)), ...deployments.acts]
     const rows = [
       ...(await rowsOf('known', records.known)),
       ...(await rowsOf('strangers', records.strangers)),
@@ -159,6 +162,7 @@ export class AuditLog extends DurableObject {
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
+      deployments.keep()
       this.#alerts.tellActs(ofAll.map(({ text }) => text))
       return this.#writer.insert(rows, ids, last)
     })
@@ -246,11 +250,8 @@ export class AuditLog extends DurableObject {
   }
 
   /** The record with this id, and the policy by which it was decided. */
-  async get(id: string): Promise<FoundDecision | undefined> {
-    const decision = await this.#reader.find(id)
-    if (decision === undefined) return undefined
-    const policy = await this.#reader.policyOf(readRecord(decision))
-    return { decision, ...(policy !== undefined && { policy }) }
+  get(id: string): Promise<FoundDecision | undefined> {
+    return this.#reader.found(id)
   }
 
   /** Removes a subject's values from the records of some rows, one call after the other. */

@@ -1,5 +1,4 @@
-import type { JsonObject } from '../../gate/base/json.ts'
-import type { DecisionQuery, Erasure } from '../../gate/model/audit.ts'
+import type { DecisionQuery, Erasure, FoundDecision } from '../../gate/model/audit.ts'
 import { createYielder } from '../../gate/platform/calls.ts'
 import {
   finderOf,
@@ -52,6 +51,12 @@ export type Reader = ReturnType<typeof createReader>
 
 /** Reads the tables of an object of the audit. */
 export function createReader({ sql }: DurableObjectStorage) {
+  /** The text of the policy with this hash. */
+  const textOf = async (hash: unknown): Promise<string | undefined> => {
+    const query = 'SELECT text FROM policies WHERE hash = ?'
+    const found = sql.exec<{ text: ArrayBuffer }>(query, String(hash)).toArray()
+    return found[0] && gunzip(found[0].text)
+  }
   const reader = {
     /** The rows of a query: the latest first, or upwards the earliest. */
     rows({
@@ -149,11 +154,17 @@ export function createReader({ sql }: DurableObjectStorage) {
       return undefined
     },
 
-    /** The text of the policy that a record names. */
-    async policyOf({ policy }: JsonObject): Promise<string | undefined> {
-      const query = 'SELECT text FROM policies WHERE hash = ?'
-      const found = sql.exec<{ text: ArrayBuffer }>(query, String(policy)).toArray()
-      return found[0] && gunzip(found[0].text)
+    /** The record with this id, and the texts of the policies that it names. */
+    async found(id: string): Promise<FoundDecision | undefined> {
+      const decision = await reader.find(id)
+      if (decision === undefined) return undefined
+      const record = readRecord(decision)
+      const [policy, before] = await Promise.all([record.policy, record.before].map(textOf))
+      return {
+        decision,
+        ...(policy !== undefined && { policy }),
+        ...(before !== undefined && { before }),
+      }
     },
 
     hasPolicy: (hash: string): boolean =>

@@ -18,7 +18,7 @@ const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly 
   workflow: ['=', 'workflow'],
   jti: ['+', 'jti'],
   decision: ['@', 'decision'],
-  kind: ['#', 'kind'],
+  kind: ['#', 'kind', 'act'],
 }
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -67,8 +67,8 @@ export const DECISION_FILTERS = [
 
 export type DecisionFilter = (typeof DECISION_FILTERS)[number]
 
-/** What the filter `kind` finds: acts of administrators, and calls that read the audit. */
-export const RECORD_KINDS = ['act', 'read'] as const
+/** What the filter `kind` finds: acts, those of them that put a policy into force, and calls that read the audit. */
+export const RECORD_KINDS = ['act', 'policy', 'read'] as const
 
 /** Which decisions to list, the latest first. */
 export interface DecisionQuery {
@@ -140,10 +140,14 @@ export interface Usage {
   readonly dropped: readonly Dropped[]
 }
 
-/** A record as JSON, and the policy that it was decided under, where that is stored. */
+/**
+ * A record as JSON, and the policy that it was decided under, where that is stored. Of the act of a deployment: the
+ * policy that was deployed, and the one `before`.
+ */
 export interface FoundDecision {
   readonly decision: string
   readonly policy?: string
+  readonly before?: string
 }
 
 /** The subject whose values are removed from records. */

@@ -1,6 +1,12 @@
 import type { AgentTerms } from '../model/agents.ts'
 import type { Drop, Problems } from '../model/audit.ts'
 
+/** A policy, by its hash, and the version of the Worker that decides by it, where that is known. */
+export interface Deployed {
+  readonly policy: string
+  readonly version?: string
+}
+
 /** Records that an isolate sends at a time. */
 export interface Batch {
   /** A batch that is sent again has the same id, so that nothing is stored twice. */
@@ -20,6 +26,11 @@ export interface Batch {
   readonly problems?: Problems
   /** Hash and JSON of the policy; with an isolate's first batch. */
   readonly policy?: readonly [hash: string, text: string]
+  /**
+   * What the isolate runs; once from each isolate, to the shard that stores acts. All isolates that run it give this
+   * batch the same id.
+   */
+  readonly deployed?: Deployed
   readonly retention: number
   readonly maxBytes: number
   /** Rows that the object may write on a UTC day; infinite where they have no bound. */

@@ -21,6 +21,8 @@ export interface SenderOptions extends Background {
   readonly agents?: AgentTerms | undefined
   /** The policy without secrets, as JSON. */
   readonly policyText: () => string
+  /** Id of the Worker's version. */
+  readonly version?: string | undefined
   /** What is wrong in this isolate. */
   readonly problems: () => Problems
 }
@@ -40,7 +42,7 @@ const MOST_WAITING = 2_000
 const MOST_STRANGERS = 100
 /** Milliseconds without an attempt after the object has refused records. */
 const PAUSE_MS = 60_000
-/** The shard that sends alerts, and milliseconds between two reports to it of another's problems. */
+/** The shard that stores acts and sends alerts, and milliseconds between two reports to it of another's problems. */
 const FIRST = '0'
 const TELL_MS = 60_000
 /** Milliseconds for one attempt to store or read. */
@@ -53,7 +55,8 @@ const POLICY_CHARACTERS = 1_000_000
  * not stored is sent again with the next one, under the same id.
  */
 export function createSender(options: SenderOptions): RecordSender {
-  const { objects, rule, issuers, agents, policyText, problems, clock, waitUntil, log } = options
+  const { objects, rule, issuers, agents, policyText, version, problems } = options
+  const { clock, waitUntil, log } = options
   const { shards, jurisdiction } = rule
   const ask = createObjectCalls<RecordStore>({
     binding: 'AUDIT_LOG',
@@ -76,14 +79,17 @@ export function createSender(options: SenderOptions): RecordSender {
   /** When problems were last reported to the first shard. */
   let toldMs = Number.NEGATIVE_INFINITY
   let isPolicyStored = false
+  /** Whether the first shard knows what this isolate runs, and when it was last told. */
+  let isDeploymentTold = false
+  let deploymentMs = Number.NEGATIVE_INFINITY
   /** Hash and text of the policy, once they were needed. */
-  let policy: readonly [hash: string, text: string] | undefined
+  let hashedPolicy: HashedPolicy | undefined
   // Not before the first request: workerd allows no random numbers while an isolate starts.
   let own: string | undefined
 
   const policyNow = async () => {
-    policy ??= await hashed(policyText())
-    return policy
+    hashedPolicy ??= await hashed(policyText())
+    return hashedPolicy
   }
 
   /** Sends what waits. `isEmptyToo`: also sends a batch without records, which is stored after earlier ones. */
@@ -98,15 +104,15 @@ export function createSender(options: SenderOptions): RecordSender {
     for (const { reason, share, records } of now.dropped) {
       if (reason === 'overload') log({ event: 'audit_dropped', share, records })
     }
-    const [hash, text] = await policyNow()
-    const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
+    const policy = await policyNow()
+    const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${policy[0]}"}`
     if (isEmptyToo || now.known.length + now.strangers.length > 0) {
       batches.push({
         ...now,
         id: crypto.randomUUID(),
         known: now.known.map(withPolicy),
         strangers: now.strangers.map(withPolicy),
-        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: [hash, text] }),
+        ...(!isPolicyStored && storable(policy)),
         problems: problems(),
         ...shardTerms(rule),
         issuers,
@@ -122,6 +128,25 @@ export function createSender(options: SenderOptions): RecordSender {
     // The first one comes last the next time, in case the object cannot take it.
     const left = others.filter((_, at) => !stored[at])
     for (const batch of isThere ? left : [...left, first]) keep(batch)
+    if (isThere) waitUntil(tellDeployment())
+  }
+
+  /** Tells the shard that stores acts what this isolate runs. It stores an act of each policy and version once. */
+  const tellDeployment = async (): Promise<void> => {
+    const now = clock.now()
+    if (isDeploymentTold || now < deploymentMs + TELL_MS) return
+    deploymentMs = now
+    const policy = await policyNow()
+    const [hash] = policy
+    isDeploymentTold = await store(FIRST, {
+      id: ['deployed', hash, version].join('-'),
+      known: [],
+      strangers: [],
+      ...((own !== FIRST || !isPolicyStored) && storable(policy)),
+      deployed: { policy: hash, ...(version !== undefined && { version }) },
+      ...shardTerms(rule),
+      issuers,
+    })
   }
 
   /** Whether the object has stored a batch, or says that it stores none. */
@@ -129,8 +154,8 @@ export function createSender(options: SenderOptions): RecordSender {
     try {
       const answer = await ask(shard, (object) => object.append({ ...batch, sentAt: clock.now() }))
       const { stoppedUntil: until, problems: found = {} } = answer
-      if (until === undefined) isPolicyStored = true
-      else stop(until)
+      if (until !== undefined) stop(until)
+      else if (shard === own) isPolicyStored = true
       if (shard !== FIRST) waitUntil(tell(found))
       return true
     } catch (error) {
@@ -203,10 +228,16 @@ export function createSender(options: SenderOptions): RecordSender {
   }
 }
 
+type HashedPolicy = readonly [hash: string, text: string]
+
+/** The policy as a member of a batch, unless it is too long to be stored. */
+const storable = (policy: HashedPolicy): Pick<Batch, 'policy'> =>
+  policy[1].length <= POLICY_CHARACTERS ? { policy } : {}
+
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length
 
 /** Half of the SHA-256, as hexadecimal digits, and the text. */
-const hashed = async (text: string): Promise<readonly [string, string]> => {
+const hashed = async (text: string): Promise<HashedPolicy> => {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
   const hash = [...new Uint8Array(digest, 0, 16)].map((b) => b.toString(16).padStart(2, '0'))
   return [hash.join(''), text]

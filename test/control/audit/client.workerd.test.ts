@@ -42,7 +42,7 @@ it('a record is stored once, though the answer to its batch was lost and it is s
   audit.take(recordOf('second'), 'known')
   await audit.flush()
   const { decisions } = await createAuditReads({ objects: AUDIT_LOG, rule, waitUntil() {} }).list({
-    filters: {},
+    filters: { agent: String(JSON.parse(recordOf('')).agent) },
     limit: 10,
   })
   expect(decisions.map((one) => JSON.parse(one).request_id).sort()).toEqual(['first', 'second'])

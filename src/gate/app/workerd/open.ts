@@ -149,6 +149,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
           issuers: Math.max(1, policy.issuers.size),
           agents: env.AGENTS && agentTerms(policy, policy.audit),
           policyText: () => JSON.stringify(showPolicy(policy)),
+          version: env.CF_VERSION_METADATA?.id,
           problems: () => problemsOf(policy, isolate, clock.now()),
           clock,
           waitUntil,

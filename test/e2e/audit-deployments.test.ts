@@ -1,0 +1,142 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../control/audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import type { Members } from '../kit/signing.ts'
+import { askGate, type Setting, startSetting } from './setting.ts'
+
+const OWN = '/.edgewarden'
+const versionOf = (n: number) => `00000000-0000-4000-8000-00000000000${n}`
+const [ONE, TWO, THREE] = [versionOf(1), versionOf(2), versionOf(3)]
+
+/** The options of a gate of a version, whose rule needs a scope. */
+const deployed = (version: string, scope: string) => ({
+  version,
+  issuer: { admin: 'all', agent_prefix: 'acme/' },
+  routes: [{ match: 'GET /v1/x', scopes: [scope], inject: { 'x-key': `\${ORIGIN_KEY}` } }],
+  secrets: { ORIGIN_KEY: 'a-secret-of-the-origin' },
+})
+
+let setting: Setting
+let other: Issuer
+
+beforeAll(async () => {
+  other = await createIssuer()
+  const table = { issuer: other.issuer, jwks_uri: other.jwksUri, allow_insecure_http: true }
+  const more = { ISSUERS_OTHER: { other: { ...table, admin: 'own', agent_prefix: 'other/' } } }
+  setting = await startSetting({
+    ...deployed(ONE, 'x:read'),
+    more,
+    durableObjects: WITH_AUDIT,
+    beside: [
+      { ...deployed(TWO, 'x:write'), more },
+      { ...deployed(ONE, 'x:read'), more },
+      { ...deployed(THREE, 'x:write'), more },
+    ],
+  })
+})
+afterAll(async () => {
+  await setting.close()
+  await other.close()
+})
+
+const SCOPE = 'edgewarden:audit:read'
+const read = async (path: string, gate: Gate, token?: string) =>
+  askGate(gate, `${OWN}/${path}`, { token: token ?? (await setting.token({ scope: SCOPE })) })
+
+const list = async (query: string, gate = setting.gate): Promise<readonly Members[]> => {
+  const answer = await read(`decisions?${query}`, gate)
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { decisions: Members[] }).decisions
+}
+
+/** Sends a request, which is refused, and waits until it is stored: then the isolate tells what it runs. */
+const call = async (gate: Gate) => {
+  const jti = crypto.randomUUID()
+  const token = await setting.token({ jti, scope: 'y' })
+  expect((await askGate(gate, '/v1/x', { token })).status).toBe(403)
+  await eventually(async () => expect(await list(`jti=${jti}`, gate)).toHaveLength(1))
+}
+
+const acts = (count: number, gate = setting.gate) =>
+  eventually(async () => {
+    const found = await list('kind=policy', gate)
+    expect(found).toHaveLength(count)
+    return found
+  })
+
+describe('a deployment', () => {
+  it('is an act for each new pair of policy and version, whichever isolates tell of it', async () => {
+    const [first, second, alike, third] = [setting.gate, ...setting.gate.beside] as [
+      Gate,
+      Gate,
+      Gate,
+      Gate,
+    ]
+    await Promise.all([call(first), call(alike)])
+    const [one] = await acts(1)
+    expect(one).toMatchObject({ v: 1, kind: 'act', act: 'policy', version: ONE })
+    expect(one).not.toHaveProperty('before')
+    await call(second)
+    const [two] = await acts(2)
+    expect(two).toMatchObject({ version: TWO, before: one?.policy })
+    expect(two?.policy).not.toBe(one?.policy)
+    for (const gate of [first, second, alike]) await call(gate)
+    await call(third)
+    const found = await acts(3)
+    expect(found.map(({ version }) => version)).toEqual([THREE, TWO, ONE])
+    // Another version with the same policy.
+    expect(found[0]).toMatchObject({ policy: two?.policy, before: two?.policy })
+    expect(await list('kind=act')).toEqual(found)
+  })
+
+  it('is answered with both policies, without secrets, and with what decides now', async () => {
+    const [, { id } = {}, first] = await acts(3)
+    const answer = await read(`decisions/${id}?policy=true`, setting.gate)
+    const text = await answer.text()
+    expect(JSON.parse(text)).toMatchObject({
+      policy: { routes: [{ scopes: ['x:write'], inject: { 'x-key': 'redacted' } }] },
+      before: { routes: [{ scopes: ['x:read'] }] },
+      today: { policy: first?.policy, version: ONE, changed: true },
+    })
+    expect(text).not.toContain('a-secret')
+    const alone = await (await read(`decisions/${id}`, setting.gate)).json()
+    expect(alone).not.toHaveProperty('before')
+    expect(alone).not.toHaveProperty('policy')
+  })
+
+  it('is not shown to administrators of one issuer', async () => {
+    const [{ id } = {}] = await acts(3)
+    const token = await other.mint({ scope: SCOPE })
+    const all = await read('decisions?kind=policy', setting.gate, token)
+    expect([all.status, ((await all.json()) as { decisions: unknown }).decisions]).toEqual([
+      200,
+      [],
+    ])
+    const found = await read(`decisions/${id}?policy=true`, setting.gate, token)
+    expect(found.status).toBe(404)
+    expect(await found.json()).toMatchObject({ code: 'decision_unknown' })
+  })
+
+  it('has no act if it brings a pair of before back, also after all has restarted', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-deployed-'))
+    const options = { durableObjects: WITH_AUDIT, dataDir }
+    for (const [version, scope, count] of [
+      [ONE, 'x:read', 1],
+      [TWO, 'x:write', 2],
+      [ONE, 'x:read', 2],
+      [THREE, 'x:read', 3],
+    ] as const) {
+      const gate = await setting.another({ ...options, ...deployed(version, scope) })
+      await call(gate)
+      const [latest] = await acts(count, gate)
+      expect(latest?.version).toBe(count === 2 ? TWO : version)
+      await gate.stop()
+    }
+    await rm(dataDir, { recursive: true, force: true })
+  })
+})
