@@ -8,6 +8,7 @@ import {
   type Direction,
   grants,
   isSame,
+  type Judge,
   judgesOf,
   opaque,
   restriction,
@@ -59,11 +60,16 @@ export interface Changed {
   readonly directions: readonly Direction[]
 }
 
-/** All changed settings, compared by their judges. Settings without a judge are included. */
-export function changesOf(table: Table, before: Compared, after: Compared): readonly Changed[] {
+/** All changed settings, compared by their judges. Settings without a judge are compared by `others`. */
+export function changesOf(
+  table: Table,
+  before: Compared,
+  after: Compared,
+  others: Judge = opaque,
+): readonly Changed[] {
   const [old, now] = [flat(before.shown, table), flat(after.shown, table)]
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): readonly Changed[] => {
-    const judge = Object.hasOwn(table, key) ? (table[key] ?? opaque) : opaque
+    const judge = (Object.hasOwn(table, key) && table[key]) || others
     const [one, other] = [old.get(key), now.get(key)]
     const hidden = [before.hidden?.[key] ?? one, after.hidden?.[key] ?? other] as const
     const directions = isSame(...hidden) ? [] : judge(...hidden)

@@ -1,13 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { folder, runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'
-import { askGate, type Setting, startSetting } from './setting.ts'
+import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
 const versionOf = (n: number) => `00000000-0000-4000-8000-00000000000${n}`
@@ -21,13 +23,20 @@ const deployed = (version: string, scope: string) => ({
   secrets: { ORIGIN_KEY: 'a-secret-of-the-origin' },
 })
 
+const directory = await folder()
+const KEY = join(directory, 'ops.jwk')
 let setting: Setting
 let other: Issuer
 
 beforeAll(async () => {
+  const { stdout } = await runHere(['keygen', '--operator', '--issuer', 'ops', '--out', KEY])
+  const { vars } = parse(stdout) as { vars: { ISSUERS: Members } }
   other = await createIssuer()
   const table = { issuer: other.issuer, jwks_uri: other.jwksUri, allow_insecure_http: true }
-  const more = { ISSUERS_OTHER: { other: { ...table, admin: 'own', agent_prefix: 'other/' } } }
+  const more = {
+    ISSUERS_OTHER: { other: { ...table, admin: 'own', agent_prefix: 'other/' } },
+    ISSUERS_OPS: vars.ISSUERS,
+  }
   setting = await startSetting({
     ...deployed(ONE, 'x:read'),
     more,
@@ -138,5 +147,54 @@ describe('a deployment', () => {
       await gate.stop()
     }
     await rm(dataDir, { recursive: true, force: true })
+  })
+})
+
+describe('log --kind policy', () => {
+  const log = (gate: Gate, ...args: readonly string[]) =>
+    runHere([
+      ...['log', '--kind', 'policy', ...args],
+      ...['--gate', gate.url, '--key', KEY, '--audience', RESOURCE],
+    ])
+
+  it('says when which version came, and what it changed in words', async () => {
+    const [three, two, one] = (await acts(3)).map((act) => String(act.policy).slice(0, 8))
+    const { code, stdout, stderr } = await log(setting.gate.beside[2] as Gate)
+    expect([code, stderr]).toEqual([0, ''])
+    const lines = stdout.trimEnd().split('\n')
+    const when = String.raw`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  act policy  a deployment  `
+    const rows = [
+      `${when}version ${ONE}, policy ${one} \\(none is known before\\) `,
+      `${when}version ${TWO}, policy ${two} \\(before: ${one}\\) `,
+      '^  changes: GET /v1/x: `scopes` is now \\["x:write"\\] \\(was \\["x:read"\\]\\)$',
+      `${when}version ${THREE}, policy ${three} \\(as before\\) `,
+      `^Now decides version ${THREE}, policy ${three}\\.$`,
+    ]
+    expect(lines).toHaveLength(rows.length)
+    for (const [i, row] of rows.entries()) expect(lines[i]).toMatch(new RegExp(row))
+  })
+
+  it('says if the latest deployment does not decide', async () => {
+    const { stdout } = await log(setting.gate, '--limit', '1')
+    expect(stdout).toContain(`Now decides version ${ONE}, policy `)
+    expect(stdout).toContain('The latest deployment was rolled back, or several versions answer.')
+    const none = await log(setting.gate, '--from', '2030-01-01T00:00:00Z')
+    expect([none.code, none.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        `^No deployment was found.\nNow decides version ${ONE}, policy [0-9a-f]{8}.\nThe latest deployment was rolled back`,
+      ),
+    ])
+  })
+
+  it('has the same as JSON', async () => {
+    const found = await acts(3)
+    const { stdout } = await log(setting.gate, '--json')
+    const { decisions, compared, now } = JSON.parse(stdout)
+    expect(decisions.toReversed()).toEqual(found)
+    const text = 'GET /v1/x: `scopes` is now ["x:write"] (was ["x:read"])'
+    const changes = [{ text, of: ['GET /v1/x'], issuers: [], widens: false }]
+    expect(compared).toEqual([{ id: found[1]?.id, gains: [], loses: [], changes }])
+    expect(now).toEqual({ policy: found[2]?.policy, version: ONE })
   })
 })

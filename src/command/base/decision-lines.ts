@@ -61,21 +61,26 @@ const isAct = (record: JsonObject): boolean =>
 /** Digits of a hash that are shown. */
 const DIGITS = 8
 
-/** The version that was deployed, with its policy and the one before. */
-const deploymentText = (record: JsonObject): string => {
-  const [policy, before] = ['policy', 'before'].map((name) => textIn(record, name))
+/** A version and its policy. */
+export function deploymentText(record: JsonObject): string {
   const version = textIn(record, 'version')
-  const was = before === undefined ? 'no policy is known before' : `was ${before.slice(0, DIGITS)}`
-  return [
-    ...(version === undefined ? [] : [`version ${version}`]),
-    `policy ${policy?.slice(0, DIGITS)} (${before === policy ? 'the same as before' : was})`,
-  ].join(', ')
+  const policy = `policy ${textIn(record, 'policy')?.slice(0, DIGITS)}`
+  return version === undefined ? policy : `version ${version}, ${policy}`
+}
+
+/** The policy before a deployment. */
+const beforeText = (record: JsonObject): string => {
+  const before = textIn(record, 'before')
+  if (before === undefined) return 'none is known before'
+  return before === textIn(record, 'policy') ? 'as before' : `before: ${before.slice(0, DIGITS)}`
 }
 
 /** What an act has changed, whom it hit, and why. */
 const changeText = (record: JsonObject): string => {
   const isAlert = textIn(record, 'act') === 'alert'
-  if (textIn(record, 'act') === 'policy') return deploymentText(record)
+  if (textIn(record, 'act') === 'policy') {
+    return `${deploymentText(record)} (${beforeText(record)})`
+  }
   const about = { kind: 'agent', value: own(record, 'agent'), issuer: own(record, 'issuer') }
   const entries = isAlert ? [about] : listOf(own(record, 'entries')).filter(isObject)
   const keys = Object.entries(objectOf(own(record, 'keys'))).flatMap(([name, kids]) =>

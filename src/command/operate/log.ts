@@ -12,9 +12,10 @@ import {
   whenText,
   whoText,
 } from '../base/decision-lines.ts'
-import { cannotTell, columns, EXIT, type Outcome } from '../base/output.ts'
+import { cannotTell, columns, EXIT, type Outcome, present } from '../base/output.ts'
 import { instant } from '../base/times.ts'
 import { AUDIT_SCOPE, type GateOptions, type Listed, listAs } from './access.ts'
+import { deploymentsOf } from './deployments.ts'
 import { follow } from './follow.ts'
 
 /** Filters, and the time. */
@@ -44,7 +45,8 @@ export const logCommand: CommandRow<LogOptions> = {
       .option('--all', 'show all decisions')
       .option('--follow', 'go on, and show new decisions as they come, until Ctrl-C'),
   help: `
-With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.`,
+With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.
+--kind policy lists deployments, and says what each of them changed; not with --follow or --csv.`,
   run: (_, options, process) => log(options, process),
 }
 
@@ -94,22 +96,32 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const records = list.found.toReversed()
   const dropped = droppedIn(list)
   const more = list.cursor === undefined ? [] : ['There are more: add --all, or a higher --limit.']
-  const none = records.length === 0 && !options.csv ? ['No decision was found.'] : []
+  const isDeployed = options.kind === 'policy' && !options.csv
+  const none = isDeployed ? 'No deployment was found.' : 'No decision was found.'
+  const listing = { acts: records, isToNow: options.until === undefined }
+  const deployed = isDeployed ? await deploymentsOf(listing, options, around) : ok(undefined)
+  if (!deployed.ok) return deployed.reason
+  const { json = {}, lines = [], now = [] } = deployed.value ?? {}
   return {
     exitCode: EXIT.yes,
-    json: { decisions: records, ...(dropped.length > 0 && { dropped }) },
-    out: [...linesOf(records, options.csv), ...none],
+    json: { decisions: records, ...(dropped.length > 0 && { dropped }), ...json },
+    out: [
+      ...linesOf(records, options.csv).flatMap((line, i) => [line, ...(lines[i] ?? [])]),
+      ...(records.length === 0 && !options.csv ? [none] : []),
+      ...now,
+    ],
     err: [...dropped.map(gapText), ...more, ...(records.length === 0 ? hintsOf(options) : [])],
   }
 }
 
 /** What to try if nothing was found. */
-const hintsOf = ({ agent }: LogOptions): readonly string[] =>
-  agent === undefined
-    ? []
-    : [
-        '--agent is the name as log shows it. An id without the agent_prefix of its issuer: --agent-id with --issuer.',
-      ]
+const hintsOf = ({ agent, kind }: LogOptions): readonly string[] =>
+  present([
+    agent !== undefined &&
+      '--agent is the name as log shows it. An id without the agent_prefix of its issuer: --agent-id with --issuer.',
+    kind === 'policy' &&
+      'A deployment is stored with its first requests. Only a token that may administer every issuer sees it.',
+  ])
 
 /** The latest decisions of a query, the latest first. */
 export function decisions(

@@ -84,7 +84,9 @@ const ownersIn = (...sides: readonly FilePolicy[]) => {
   }
 }
 
-const told = (side: string, findings: readonly Owned[]): readonly string[] =>
-  findings.map(
+/** Findings as lines for people. */
+export function told(side: string, findings: readonly Owned[]): readonly string[] {
+  return findings.map(
     ({ text, owners }) => `${side}: ${text}${owners ? ` (${listed(owners, 'and')})` : ''}`,
   )
+}
