@@ -132,17 +132,31 @@ describe('an isolate', () => {
 
   it('tells the shard of acts, and keeps the policy beside its records too', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.9)
-    await isolate('{"gate":{}}', 2)()
-    const reads = createAuditReads({
-      objects: AUDIT_LOG,
-      rule: { ...RULE, shards: 2 },
-      waitUntil() {},
+    const { append } = AuditLog.prototype
+    let isRefused = false
+    vi.spyOn(AuditLog.prototype, 'append').mockImplementation(function (
+      this: AuditLog,
+      batch: Batch,
+    ) {
+      if (isRefused || batch.deployed) return append.call(this, batch)
+      isRefused = true
+      return Promise.resolve({ stoppedUntil: now + 1 })
     })
-    const { decisions } = await reads.list({ filters: {}, limit: 10 })
-    const records = decisions.map((one) => JSON.parse(one))
-    expect(records.map(({ act }) => act).toSorted()).toEqual(['policy', undefined])
-    for (const { id } of records)
-      expect(await reads.get(id)).toMatchObject({ policy: '{"gate":{}}' })
+    const request = isolate('{"gate":{}}', 2)
+    // The rows of the other shard are used up, and then they are not.
+    await request()
+    expect(await acts()).toHaveLength(1)
+    now += 60_000
+    await request()
+    const rule = { ...RULE, shards: 2 }
+    const reads = createAuditReads({ objects: AUDIT_LOG, rule, waitUntil() {} })
+    const { decisions } = await reads.list({ filters: { agent: 'agent-1' }, limit: 10 })
+    expect(decisions).toHaveLength(1)
+    const { id } = JSON.parse(decisions[0] ?? '{}')
+    expect(await reads.get(id)).toMatchObject({ policy: '{"gate":{}}' })
+    const [act] = (await shard().list({ filters: { kind: 'policy' }, limit: 1 })).found
+    const found = await reads.get(JSON.parse(act?.record ?? '{}').id)
+    expect(found).toMatchObject({ policy: '{"gate":{}}' })
   })
 
   it('has an act, and no text, of a policy that is too long', async () => {
