@@ -48,6 +48,21 @@ const statusOf = async (agent: string, path: string, claims: object = {}) => {
   return (await setting.ask(path, { token })).status
 }
 
+it.concurrent('shows an approval that has ended as the gate takes it', async () => {
+  const of = ['agent-ends', '--issuer', 'acme']
+  const expires = new Date(Date.now() + 8_000).toISOString()
+  const approved = await agents('approve', ...of, '--owner', 'team-a', '--expires', expires)
+  expect(approved.stdout).toMatch(/^acme\/agent-ends: approved\n/)
+  expect(await statusOf('agent-ends', '/v1/approved')).toBe(200)
+  await eventually(async () => {
+    const { stdout } = await agents('show', ...of)
+    expect(stdout).toMatch(/^acme\/agent-ends: approval ended\n/)
+  })
+  expect(await statusOf('agent-ends', '/v1/approved')).toBe(403)
+  const list = await agents('list', 'acme/agent-ends')
+  expect(list.stdout).toMatch(/acme\/agent-ends +approval ended +team-a/)
+})
+
 it.concurrent('approves, suspends and resumes an agent, and says before what that stops', async () => {
   const of = ['agent-1', '--issuer', 'acme']
   expect(await statusOf('agent-1', '/v1/approved')).toBe(403)

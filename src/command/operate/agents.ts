@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander'
 import { type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
 import { ok } from '../../gate/base/result.ts'
-import { AGENT_NEEDS, AGENT_STATUSES, isStopped } from '../../gate/model/agents.ts'
+import { AGENT_NEEDS, AGENT_STATUSES, standingText } from '../../gate/model/agents.ts'
 import { type CommandRow, collect, given, type Process, withGate } from '../base/command.ts'
 import { textIn } from '../base/decision-lines.ts'
 import { cannotTell, columns, EXIT, type Outcome, present } from '../base/output.ts'
@@ -128,7 +128,7 @@ const ofAll = async (
   const names = ['agent', 'status', 'owners', 'last seen', 'needs']
   const rows = found.map((one) => [
     `${textIn(one, 'agent_name') ?? textIn(one, 'agent')}`,
-    statusText(one),
+    standingText(one),
     listOf(own(one, 'owners')).join(', ') || '–',
     (textIn(objectOf(own(one, 'seen')), 'last') ?? 'never').slice(0, 10),
     listOf(own(one, 'needs')).join(', ') || '–',
@@ -206,13 +206,6 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
   )
 }
 
-/** What the gate does with an agent now. An agent that was stopped twice needs two acts to go on. */
-const statusText = (agent: JsonObject): string => {
-  const status = textIn(agent, 'status') ?? 'changed'
-  if (own(agent, 'revoked') === undefined) return status
-  return isStopped(status) ? `${status}, revoked` : 'revoked'
-}
-
 /** The agent in an answer. Its change is pending until every shard has the change. */
 const shown = (body: JsonObject): Outcome => {
   const agent = objectOf(own(body, 'agent'))
@@ -228,7 +221,7 @@ const shown = (body: JsonObject): Outcome => {
       ? []
       : [[`  ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]],
   )
-  const status = statusText(agent)
+  const status = standingText(agent)
   return {
     exitCode: isPending ? EXIT.unknown : EXIT.yes,
     json: body,

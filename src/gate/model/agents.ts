@@ -1,3 +1,4 @@
+import { type JsonObject, listOf } from '../base/json.ts'
 import type { Act, ActTerms } from './audit.ts'
 import type { AgentPins, ShardStatus } from './revocation.ts'
 import type { Alert, AlertPage, AlertQuery, Judgement, Watched, WatchRule } from './watch.ts'
@@ -9,6 +10,17 @@ export type AgentStatus = (typeof AGENT_STATUSES)[number]
 /** Whether the gate refuses an agent for its status in the registry. Does not look for revocations. */
 export function isStopped(status: unknown): boolean {
   return status === 'suspended' || status === 'retired'
+}
+
+/**
+ * What the gate does with an agent now, in words, from what the registry answers. An agent that was stopped twice needs two
+ * acts to go on.
+ * @example standingText({ status: 'suspended', revoked: [{}] }) // 'suspended, revoked'
+ */
+export function standingText({ status = 'changed', revoked, needs }: JsonObject): string {
+  if (revoked !== undefined) return isStopped(status) ? `${status}, revoked` : 'revoked'
+  const isOver = status === 'approved' && listOf(needs).includes('approval')
+  return isOver ? 'approval ended' : String(status)
 }
 
 /** An agent: its id is unique only within its issuer. */

@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
-import { AGENT_NEEDS, AGENT_STATUSES, isStopped } from '../../../gate/model/agents.ts'
+import { AGENT_NEEDS, AGENT_STATUSES, isStopped, standingText } from '../../../gate/model/agents.ts'
 import { html } from './html.ts'
 import {
   type Asked,
@@ -26,12 +26,6 @@ const SIGNALS: Json = {
 }
 
 const nameOf = (one: Json): string => nameText(one.agent_name ?? one.agent)
-
-/** What the gate does with an agent now. An agent that was stopped twice needs two acts to go on. */
-const statusOf = ({ revoked, status }: Json): string => {
-  if (!revoked) return text(status)
-  return isStopped(status) ? `${text(status)}, revoked` : 'revoked'
-}
 
 const words = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : '')
 
@@ -132,7 +126,7 @@ function All() {
         ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
           <tbody>${rows.map(
             (one) => html`<tr><td><${Link} to=${agentPlace(one)}>${nameOf(one)}<//></td>
-              <td class=${one.revoked || one.status === 'suspended' ? 'denied' : ''}>${statusOf(one)}</td><td>${words(one.needs)}</td>
+              <td class=${one.revoked || one.status === 'suspended' ? 'denied' : ''}>${standingText(one)}</td><td>${words(one.needs)}</td>
               <td class="wide">${words(one.owners)}</td><td class="wide">${one.seen ? html`<${Moment} at=${objectOf(one.seen).last} />` : 'never'}</td></tr>`,
           )}</tbody></table>`
         : html`<p class="empty">${isFiltered ? 'No agent here.' : 'No agent was seen yet: each is here some seconds after its first request.'} ${isFiltered && html`<${Link} to="/agents?needs=">Show all<//>`}</p>`
@@ -179,7 +173,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   const body = { issuer: shown.issuer, agent: shown.agent }
   const own = list(alerts.value?.alerts).filter((one) => one.agent === shown.agent)
   const unused = listOf(seen.scopes_unused)
-  return html`<h2>${name}: <span class=${isOff || shown.revoked ? 'denied' : ''}>${statusOf(shown)}</span></h2>
+  return html`<h2>${name}: <span class=${isOff || shown.revoked ? 'denied' : ''}>${standingText(shown)}</span></h2>
     <div class="columns"><section aria-label="Registry"><${Facts} facts=${{
       ...facts,
       owners: words(facts.owners),
