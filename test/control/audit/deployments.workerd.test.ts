@@ -1,4 +1,9 @@
-import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
+import {
+  abortAllDurableObjects,
+  reset,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createAuditReads } from '../../../src/control/audit/client.ts'
@@ -64,6 +69,23 @@ describe('the act of a deployment', () => {
     expect((await shard().append(batch)).stoppedUntil).toBeGreaterThan(Date.now())
     await shard().append(told('b', { maxRows }))
     expect(await acts()).toEqual(['b', 'a'])
+  })
+
+  it('ends with the retention, keeps its policy when a person is erased, and does not come again', async () => {
+    await shard().append(told('a', { deployed: { policy: 'a', version: 'alice' } }))
+    const { retention, maxBytes, maxRows } = told('a')
+    const record = { v: 1, kind: 'act', id: crypto.randomUUID(), time: new Date().toISOString() }
+    const act = { id: record.id, record: JSON.stringify(record), retention, maxBytes, maxRows }
+    const person = { issuer: 'https://auth.acme.example', subject: 'alice', isOwn: false }
+    expect(await shard().erase({ ...person, act, isFirst: true })).toEqual({ records: 0 })
+    expect(await acts()).toEqual(['a'])
+    vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 2 * 86_400_000)
+    expect(await runDurableObjectAlarm(shard())).toBe(true)
+    expect(await acts()).toEqual([])
+    vi.restoreAllMocks()
+    await abortAllDurableObjects()
+    await shard().append(told('a', { id: 'again', deployed: { policy: 'a', version: 'alice' } }))
+    expect(await acts()).toEqual([])
   })
 
   it('comes again for a policy of more than 200 deployments before', async () => {
