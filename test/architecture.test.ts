@@ -54,6 +54,7 @@ const ROOMS = [
   'command/operate',
   'command/drill',
   'command/serve',
+  'command/try',
   'command',
   '',
 ]

@@ -22,6 +22,7 @@ import { importCommand } from './policy/import.ts'
 import { routesCommand } from './policy/routes.ts'
 import { serveCommand } from './serve/serve.ts'
 import { testCommand } from './tests/test.ts'
+import { tryCommand } from './try/try.ts'
 
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
@@ -29,6 +30,7 @@ export const COMMANDS: readonly CommandRow[] = [
   importCommand,
   checkCommand,
   testCommand,
+  tryCommand,
   routesCommand,
   diffCommand,
   ciCommand,

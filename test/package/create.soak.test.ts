@@ -153,6 +153,16 @@ describe('npm create edgewarden', () => {
     await timed('edgewarden test', () => inProject(...command))
   })
 
+  it('tries its MCP rule and its model rule, without a server and without a key', async () => {
+    const { stdout } = await timed('edgewarden try', () => inProject('npx', 'edgewarden', 'try'))
+    expect(stdout).toContain(`> POST ${resource()}/mcp tools/call search`)
+    expect(stdout).toContain('search was called.')
+    expect(stdout).toContain(`> POST ${resource()}/v1/chat/completions`)
+    expect(stdout).toContain('chat.completion')
+    expect(stdout).toMatch(/requests: \d+ as expected, 0 not/)
+    expect([model.requests.length, mcp.requests.length]).toEqual([0, 0])
+  })
+
   it('allows the first call, and refuses the first', async () => {
     const config = join(project(), 'wrangler.toml')
     const { vars } = parse(readFileSync(config, 'utf8')) as { vars: Members }

@@ -81,8 +81,8 @@ const requiredSecrets = (secrets: readonly string[]): string => `[secrets]
 required = ${tomlValue(secrets)} # without them no deploy; beside them dev reads from .dev.vars only variables that are below
 `
 
-const MCP_HERE = `# The MCP rule's resource is an https address, so on this machine its answer is 403 insecure_transport. To try the rule
-# here, begin its resource in wrangler.toml with http://localhost:8787 meanwhile.`
+const MCP_HERE = `# The MCP rule's resource is an https address, so under wrangler dev its answer is 403 insecure_transport. npx edgewarden
+# try calls it all the same. To call it yourself, begin its resource in wrangler.toml with http://localhost:8787 meanwhile.`
 
 const firstDeploy = (secret: string): string =>
   ` --secrets-file secrets.env   # the first time; the file has lines ${secret}=…`

@@ -48,13 +48,20 @@ const urlFault = (text: string): string | undefined => {
 /** A model API whose key the gate keeps. */
 interface ModelApi {
   readonly origin: string
-  readonly routes: readonly string[]
+  /** A rule, and a body that its API takes. */
+  readonly routes: Readonly<Record<string, JsonObject>>
   readonly secret: string
   readonly header: readonly [name: string, before: string]
 }
 
+const HELLO = [{ role: 'user', content: 'Hello' }]
+
 const OPENAI_LIKE: Omit<ModelApi, 'origin' | 'secret'> = {
-  routes: ['POST /v1/chat/completions', 'POST /v1/responses', 'POST /v1/embeddings'],
+  routes: {
+    'POST /v1/chat/completions': { model: 'any', messages: HELLO },
+    'POST /v1/responses': { model: 'any', input: 'Hello' },
+    'POST /v1/embeddings': { model: 'any', input: 'Hello' },
+  },
   header: ['Authorization', 'Bearer '],
 }
 
@@ -62,7 +69,7 @@ const MODEL_APIS: Readonly<Record<string, ModelApi>> = {
   openai: { ...OPENAI_LIKE, origin: 'https://api.openai.com', secret: 'OPENAI_API_KEY' },
   anthropic: {
     origin: 'https://api.anthropic.com',
-    routes: ['POST /v1/messages'],
+    routes: { 'POST /v1/messages': { model: 'any', max_tokens: 9, messages: HELLO } },
     secret: 'ANTHROPIC_API_KEY',
     header: ['x-api-key', ''],
   },
@@ -181,7 +188,8 @@ export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] 
   if (modelApi !== undefined) {
     const api = modelApiOf(modelApi)
     const [name, before] = api.header
-    for (const match of api.routes) {
+    for (const [match, body] of Object.entries(api.routes)) {
+      const [method, url] = match.split(' ')
       rules.push({
         lines: present([
           `match = ${tomlValue(match)}`,
@@ -191,7 +199,7 @@ export function rulesOf(answers: Answers, isImported: boolean): readonly Rule[] 
         ]),
         what: match,
         scopes: ['models:use'],
-        request: tomlValue(match),
+        request: tomlValue({ method, url, body }),
       })
     }
   }

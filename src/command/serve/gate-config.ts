@@ -24,6 +24,8 @@ export interface Places {
   readonly trust: readonly string[]
   /** The header in which a proxy says how it was called. */
   readonly protocolHeader?: string
+  /** `host:port` of a plain http server that gets all requests of the gate, in place of the network. */
+  readonly outbound?: string
 }
 
 /** The names of both sockets: of callers, and of this command. */
@@ -70,7 +72,7 @@ export const ${CRON} = {
 
 /** workerd's configuration of one gate. `version` is the deployment's name in the journal. */
 export function gateConfig(settings: Settings, places: Places, version: string): string {
-  const { tls, protocolHeader } = places
+  const { tls, protocolHeader, outbound } = places
   const gate: Socket = {
     address: places.address,
     service: 'gate',
@@ -79,7 +81,7 @@ export function gateConfig(settings: Settings, places: Places, version: string):
   }
   return capnp({
     workers: [gateService(settings, places, version), ...settings.namespaces.map(kvOf)],
-    externals: {},
+    externals: outbound === undefined ? {} : { internet: outbound },
     sockets: {
       gate,
       lock: { address: `unix:${places.lock}`, service: 'gate', entrypoint: CRON },

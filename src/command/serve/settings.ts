@@ -55,21 +55,25 @@ const AUDIT_OFF_CLOUDFLARE = { rows_a_day: 'unlimited' }
 
 /**
  * Reads the settings of an environment and of the top level that it inherits from. Secrets come from `variables` (of
- * the process), else from `.dev.vars` beside the file. Fails with all mistakes at once.
+ * the process), else from `.dev.vars` beside the file; `madeUp` gives those that the policy needs
+ * and that are in neither. Fails with all mistakes at once.
  */
 export async function readSettings(
   file: string,
   environment: WranglerEnvironment,
   top: WranglerEnvironment,
   variables: Readonly<Record<string, string | undefined>>,
+  madeUp?: (name: string) => string,
 ): Promise<Result<Settings, Refusal>> {
   const reading = readEnvironment(environment)
   const required = requiredSecrets(environment)
-  const names = [...reading.secrets, ...required, ASSERTION_SECRET, ALERTS_SECRET]
+  const optional = [ASSERTION_SECRET, ALERTS_SECRET]
+  const names = [...reading.secrets, ...required, ...optional]
   const devVars = await readDevVars(file, environment.name)
   const secrets = Object.fromEntries(
     names.flatMap((name) => {
-      const value = variables[name] ?? own(devVars, name)
+      const otherwise = optional.includes(name) ? undefined : madeUp?.(name)
+      const value = variables[name] ?? own(devVars, name) ?? otherwise
       return typeof value === 'string' ? [[name, value] as const] : []
     }),
   )

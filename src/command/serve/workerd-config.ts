@@ -63,7 +63,7 @@ export interface WorkerdConfig {
   readonly workers: readonly WorkerService[]
   /** Modules that bindings are made by: name → path, relative to the configuration file. */
   readonly modules?: Readonly<Record<string, string>>
-  /** Service name → `host:port` of a plain http server. */
+  /** Service name → `host:port` of a plain http server. One that is named `internet` gets every request of Workers. */
   readonly externals: Readonly<Record<string, string>>
   /** By name. */
   readonly sockets: Readonly<Record<string, Socket>>
@@ -82,7 +82,7 @@ export function capnp(config: WorkerdConfig): string {
         `(name = ${text(name)}, external = (address = ${text(address)}, http = ()))`,
     ),
     `(name = "disk", disk = (path = ${text(config.disk)}, writable = true))`,
-    internet(config.internet ?? { allow: ['local'] }),
+    ...('internet' in config.externals ? [] : [internet(config.internet ?? { allow: ['local'] })]),
   ]
   const sockets = Object.entries(config.sockets).map(([name, one]) => socket(name, one))
   const modules = Object.entries(config.modules ?? {}).map(

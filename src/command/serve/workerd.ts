@@ -47,18 +47,19 @@ export interface Workerd {
 }
 
 /**
- * Starts workerd with a configuration, on this process's stdout and stderr. It has a process group of its own, so that
- * Ctrl-C in a terminal does not stop it at once. A shell beside it kills it if this process is killed: two workerd on one
- * disk would not know of each other.
+ * Starts workerd with a configuration, on this process's stderr, and on its stdout unless that is ignored. It has a
+ * process group of its own, so that Ctrl-C in a terminal does not stop it at once. A shell beside it kills it if this
+ * process is killed: two workerd on one disk would not know of each other.
  */
 export function startWorkerd(
   binary: string,
   config: string,
   sockets: readonly string[],
+  stdout: 'inherit' | 'ignore',
   env: Readonly<Record<string, string | undefined>>,
 ): Workerd {
   const child = spawn(binary, ['serve', config, '--control-fd=3'], {
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    stdio: ['ignore', stdout, 'inherit', 'pipe'],
     detached: true,
     env,
   })

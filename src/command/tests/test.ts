@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Option } from 'commander'
 import { usesOf } from '../../compare/scopes.ts'
-import type { Result } from '../../gate/base/result.ts'
+import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { GUARD } from '../../gate/guard/guard.ts'
 import { ONE_OF } from '../../gate/guard/stages/mcp-access.ts'
+import type { Policy } from '../../gate/model/policy.ts'
 import { partsOf } from '../../gate/model/well-known.ts'
 import { rulePath } from '../../gate/policy/reading/vars.ts'
 import type { CommandRow } from '../base/command.ts'
@@ -77,20 +78,9 @@ export async function test(
   const read = await readFilePolicy({ file: config, env })
   if (!read.ok) return read.reason
   const { policy } = read.value
-  const names = given.length > 0 ? given : await usualFiles(dirname(config))
-  if (names.length === 0) {
-    return cannotTell(
-      `There are no tests: write ${join(dirname(config), 'tests/policy.test.toml')}`,
-    )
-  }
-  const { origin } = partsOf(new URL(policy.gate.resource))
-  const readings = await Promise.all(names.map((name) => readTestFile(name, origin)))
-  const mistakes = readings.flatMap((one) => (one.ok ? [] : one.reason))
-  if (mistakes.length > 0) {
-    const error = `The tests have ${counted(mistakes.length, 'mistake')}`
-    return { exitCode: EXIT.unknown, json: { error, mistakes }, out: [], err: mistakes }
-  }
-  const files = readings.flatMap((one) => (one.ok ? one.value : []))
+  const tests = await readTests(given, config, policy)
+  if (!tests.ok) return tests.reason
+  const files = tests.value
   const judge = createJudge(policy, now)
   const judged: Tested[] = []
   for (const { file, cases } of files) {
@@ -101,6 +91,29 @@ export async function test(
     : { tested: judged, refused: [] }
   const coverage = coverageOf(read.value, tested)
   return outcomeOf(tested, { ...options, config, least, refused, coverage, tell: read.value.tell })
+}
+
+/**
+ * Reads test files, or those that are beside the policy if none is given. The reason of a failure is what to report:
+ * there are no files, or they have mistakes.
+ */
+export async function readTests(
+  given: readonly string[],
+  config: string,
+  { gate }: Policy,
+): Promise<Result<readonly TestFile[], Outcome>> {
+  const names = given.length > 0 ? given : await usualFiles(dirname(config))
+  if (names.length === 0) {
+    return fail(
+      cannotTell(`There are no tests: write ${join(dirname(config), 'tests/policy.test.toml')}`),
+    )
+  }
+  const { origin } = partsOf(new URL(gate.resource))
+  const readings = await Promise.all(names.map((name) => readTestFile(name, origin)))
+  const mistakes = readings.flatMap((one) => (one.ok ? [] : one.reason))
+  if (mistakes.length === 0) return ok(readings.flatMap((one) => (one.ok ? one.value : [])))
+  const error = `The tests have ${counted(mistakes.length, 'mistake')}`
+  return fail({ exitCode: EXIT.unknown, json: { error, mistakes }, out: [], err: mistakes })
 }
 
 const testedOf = (
