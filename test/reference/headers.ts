@@ -57,8 +57,8 @@ function keptHeaders(
   const isRemoved = (name: string): boolean => {
     const word = spelling(name)
     if (word === 'authorization') {
-      // With `forward_token` it stays if it was accepted; in shadow mode always.
-      const stays = isShadow || (rule.forwardToken && isVerified)
+      // With `forward_token` it stays if it was accepted, and on a public rule as it came; in shadow mode always.
+      const stays = isShadow || (rule.forwardToken && (isVerified || rule.access === 'public'))
       return !stays || name !== 'authorization' || removed.has(word)
     }
     if (word === 'dpop') return !isShadow || removed.has(word)

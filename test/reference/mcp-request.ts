@@ -105,8 +105,10 @@ function readBody(
 export function readOperation(request: Request, table: McpTable, open: Open): Operation {
   const accepted = table.revisions ?? REVISIONS
   if (valuesOf(request, 'upgrade').length > 0) refuse('upgrade_refused')
+  // Of several the value is all of them, which is no origin.
   const origins = valuesOf(request, 'origin')
-  if (!origins.every((origin) => table.origins?.includes(origin))) refuse('origin_not_allowed')
+  const isAllowed = origins.length === 0 || table.origins?.includes(origins.join(', '))
+  if (!isAllowed) refuse('origin_not_allowed')
   const header = readRevision(request, accepted)
   const revision = header ?? '2025-03-26'
   const methods = revision === NEWEST ? ['POST'] : ['POST', 'GET', 'DELETE']

@@ -199,7 +199,7 @@ export const ROUTE_DOCS: ComparedDocs<typeof ROUTE_KEYS> = {
   },
   forward_token: {
     description:
-      'Sends `Authorization` to the origin. The origin can then act as the agent elsewhere.',
+      'Sends `Authorization` to the origin. The origin can then act as the agent elsewhere. On a public rule it is sent as it came, unverified.',
     default: false,
     example: true,
     compare: 'flag',
