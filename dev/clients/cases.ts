@@ -21,6 +21,9 @@ export interface Session {
   close(): Promise<void>
 }
 
+/** What some clients cannot do: to get tokens by themselves or for a person, and what a session can do. */
+export type Ability = 'renewal' | 'signIn' | 'list' | 'parts' | 'begin' | 'upload' | 'toolCall'
+
 /** What a case can do. */
 export interface Stage {
   connect(): Promise<Session>
@@ -44,14 +47,11 @@ export interface Case {
   readonly short?: true
   /** Scopes of the first token; all unless given. */
   readonly scope?: string
-  /** Needs a client that gets tokens by itself. */
-  readonly renews?: true
   /** Of MCP only. */
   readonly mcp?: true
   /** Of models only. */
   readonly models?: true
-  /** What a client must be able to do. */
-  readonly needs?: 'parts' | 'begin' | 'upload' | 'toolCall'
+  readonly needs?: Ability
   /** Below a path that is limited. */
   readonly limited?: true
   /** A person signs in. The text ends with how often, and with why tokens were refused. */
@@ -114,7 +114,8 @@ const list = async ({ connect }: Stage) => [...(await (await connect()).list())]
 /** In the place of a client's error. */
 const NOT_SENT = 'not sent by the client'
 const FORBIDDEN = 'forbidden_tool'
-const FILES = /v1\/files/
+/** Of a request. */
+const ANY = /./
 /** Bytes. */
 const UPLOAD = 2 ** 20
 /** More calls than a limited path allows. */
@@ -139,8 +140,8 @@ const refused = async ({ sent }: Stage, kind: RegExp, act: () => Promise<unknown
   }
 }
 
-/** What a denied call looks like. */
-const IS_DENIED = /"forbidden_tool"|embeddings|count_tokens/
+/** What a denied call of a tool looks like. */
+const IS_DENIED = /"forbidden_tool"/
 
 /** Some clients do not send a call of a tool that is not in their list. Then it is sent for them. */
 const denied = (stage: Stage) =>
@@ -156,9 +157,11 @@ const denied = (stage: Stage) =>
     }
   })
 
+const PERSON = { short: true, person: true, mcp: true, needs: 'signIn' } as const
+
 export const CASES: readonly Case[] = [
   { name: 'list', mcp: true, resolves: exactly(TOOLS), directly: exactly(SERVED), run: list },
-  { name: 'list', models: true, resolves: /^get_weather slow_count$/, run: list },
+  { name: 'list', models: true, needs: 'list', resolves: /^get_weather slow_count$/, run: list },
   { name: 'allowed', resolves: SUNNY, run: async ({ connect }) => weather(await connect()) },
   {
     name: 'denied',
@@ -173,19 +176,19 @@ export const CASES: readonly Case[] = [
     name: 'denied',
     ...{ models: true, rejects: /scope_missing.*\n403 .*"code":"scope_missing"/s },
     directly: /^403 .*insufficient_scope/m,
-    run: denied,
+    run: (stage) => refused(stage, ANY, async () => (await stage.connect()).call(FORBIDDEN, {})),
   },
   {
     name: 'refused upload',
-    ...{ needs: 'upload', rejects: /scope_missing.*\n403 .*"code":"scope_missing"/s },
+    ...{ models: true, needs: 'upload', rejects: /scope_missing.*\n403 .*"code":"scope_missing"/s },
     directly: /^403 .*insufficient_scope/m,
-    run: (stage) => refused(stage, FILES, async () => (await stage.connect()).upload?.(UPLOAD)),
+    run: (stage) => refused(stage, ANY, async () => (await stage.connect()).upload?.(UPLOAD)),
   },
   {
     name: '429',
     ...{ gateOnly: true, limited: true, rejects: /^429 .*"code":"rate_limited"/m },
     run: (stage) =>
-      refused(stage, /./, async () => {
+      refused(stage, ANY, async () => {
         const session = await stage.connect()
         for (let calls = 0; calls < MANY; calls++) await weather(session)
         return 'no call was refused'
@@ -219,17 +222,17 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'tool call of a model',
-    ...{ needs: 'toolCall', resolves: /^get_weather {"city":"Lund"}$/ },
+    ...{ models: true, needs: 'toolCall', resolves: /^get_weather {"city":"Lund"}$/ },
     run: async ({ connect }) => String(await (await connect()).toolCall?.()),
   },
   {
     name: 'refresh',
-    ...{ short: true, renews: true, resolves: SUNNY },
+    ...{ short: true, needs: 'renewal', resolves: SUNNY },
     run: twice(({ lifetime }) => wait((lifetime + 1) * 1000)),
   },
   {
     name: 'step-up',
-    ...{ scope: 'mcp:connect', renews: true, mcp: true, resolves: /wrote a/ },
+    ...{ scope: 'mcp:connect', needs: 'renewal', mcp: true, resolves: /wrote a/ },
     run: async ({ connect }) => (await connect()).call('files_write', { path: 'a', content: 'b' }),
   },
   {
@@ -238,19 +241,30 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'idle over expiries',
-    ...{ short: true, renews: true, resolves: SUNNY, run: idle },
+    ...{ short: true, needs: 'renewal', resolves: SUNNY, run: idle },
   },
   {
     name: 'code flow: expiry in a call',
-    ...{ short: true, person: true, resolves: RegExp(`counted to \\d+${ONCE}`), run: expiring },
+    ...{
+      ...PERSON,
+      resolves: RegExp(`counted to \\d+${ONCE}`),
+      run: expiring,
+    },
   },
   {
     name: 'code flow: idle over expiries',
-    ...{ short: true, person: true, resolves: RegExp(SUNNY.source + ONCE), run: idle },
+    ...{
+      ...PERSON,
+      resolves: RegExp(SUNNY.source + ONCE),
+      run: idle,
+    },
   },
   {
     name: 'code flow: calls about an expiry',
-    ...{ short: true, person: true, resolves: RegExp(sunnyTimes(SWEEP) + ONCE) },
+    ...{
+      ...PERSON,
+      resolves: RegExp(sunnyTimes(SWEEP) + ONCE),
+    },
     // A token expires up to a second before its lifetime is over: its `iat` is in whole seconds.
     async run({ connect, lifetime }) {
       const again = async (_: unknown, index: number) => {

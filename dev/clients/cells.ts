@@ -2,7 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type Person, person } from '../../test/kit/mcp/person.ts'
 import { CASES, type Case, type Session, textOf } from './cases.ts'
 import { DRIVERS, type Driver, identityOf, SHORT } from './drivers.ts'
-import { LIMITED, MODELS, PEOPLE, SCOPES } from './places.ts'
+import { isMeasured } from './measured.ts'
+import { LIMITED, PEOPLE, SCOPES } from './places.ts'
 import { type Outcome, type Result, verdictOf } from './results.ts'
 import type { Sabotage } from './sabotage.ts'
 import { type Side, startWorld, type World } from './world.ts'
@@ -10,6 +11,8 @@ import { type Side, startWorld, type World } from './world.ts'
 /** Seconds for one side of a cell, beside six lifetimes of its tokens. */
 const PATIENCE = 30
 const LONG = 300
+/** Milliseconds from a client's error to the end of its connection. */
+const ENDING = 2000
 /** Of a client's request, those that a further request has too. */
 const RAW_HEADERS = /^(?:authorization|accept|content-type|mcp-.*)$/
 const CANCELLED = 'notifications/cancelled'
@@ -25,13 +28,6 @@ export interface Cell {
   readonly lifetime: number
 }
 
-const isApplicable = ({ renews, path, asPerson, can }: Driver, one: Case): boolean =>
-  (renews || !one.renews) &&
-  (path !== MODELS || !one.mcp) &&
-  (path === MODELS || !one.models) &&
-  (one.needs === undefined || can.includes(one.needs)) &&
-  (asPerson !== undefined || !one.person)
-
 const lifetimeOf = ({ lifetime }: Driver, { short, person }: Case): number => {
   if (!short) return LONG
   return person ? SHORT : lifetime
@@ -39,9 +35,9 @@ const lifetimeOf = ({ lifetime }: Driver, { short, person }: Case): number => {
 
 /** All cells. */
 export const TABLE: readonly Cell[] = DRIVERS.flatMap((driver) =>
-  CASES.filter((one) => isApplicable(driver, one)).map((one) => ({
+  CASES.filter((one) => isMeasured(driver, one)).map((one) => ({
     driver,
-    case: one,
+    case: { ...one, ...(one.rejects && { rejects: driver.expects?.[one.name] ?? one.rejects }) },
     agent: `${driver.name}.${one.name}`.replace(/\W+/g, '-'),
     lifetime: lifetimeOf(driver, one),
   })),
@@ -131,9 +127,13 @@ const runSide = async (world: World, cell: Cell, side: Side): Promise<Outcome> =
     const signedIn = `signed in ${times === 1 ? 'once' : `${times} times`}, refused: ${why}`
     return { ...outcome, text: `${text}; ${signedIn}` }
   }
-  const ended = counted === undefined ? undefined : world.ended(counted)
+  const endedAt = () => (counted === undefined ? undefined : world.ended(counted))
+  // A client may fail at the last event, before its connection ends.
+  const isOver = () => revoked === undefined || endedAt() !== undefined
+  for (let waited = 0; !isOver() && waited < ENDING; waited += 50) await wait(50)
+  const ended = endedAt()
   if (revoked === undefined || ended === undefined) return { ...outcome, text }
-  const ending = { bound: seconds(ended - revoked), late: seconds(over - ended) }
+  const ending = { bound: seconds(ended - revoked), late: seconds(Math.max(over - ended, 0)) }
   return { ...outcome, text, ...ending }
 }
 

@@ -7,10 +7,6 @@ import { createGoogleGenerativeAI } from '@ai-sdk/google'
 import { createOpenAI } from '@ai-sdk/openai'
 import Anthropic from '@anthropic-ai/sdk'
 import { ApolloClient, gql, HttpLink, InMemoryCache } from '@apollo/client'
-import { create, createFileRegistry } from '@bufbuild/protobuf'
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
-import { createClient } from '@connectrpc/connect'
-import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-web'
 import { GoogleGenAI } from '@google/genai'
 import { ChatOpenAI } from '@langchain/openai'
 import { fetchEventSource } from '@microsoft/fetch-event-source'
@@ -23,6 +19,7 @@ import Groq from 'groq-sdk'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import Together from 'together-ai'
+import { connect, grpcWeb } from './rpc.mjs'
 
 const PATIENCE = 60_000
 const once = { maxRetries: 0 }
@@ -49,30 +46,6 @@ const aiSdk = (model) => {
 }
 
 const bearer = (token) => ({ authorization: `Bearer ${token}` })
-
-/** A service with a call and a stream, without generated code. */
-const agents = () => {
-  const type = '.kit.Word'
-  const method = (name, serverStreaming) => ({
-    ...{ name, inputType: type, outputType: type, serverStreaming },
-  })
-  const file = create(FileDescriptorProtoSchema, {
-    ...{ name: 'kit.proto', package: 'kit', syntax: 'proto3' },
-    messageType: [{ name: 'Word', field: [{ name: 'text', number: 1, type: 9, label: 1 }] }],
-    service: [{ name: 'Agents', method: [method('Get', false), method('Watch', true)] }],
-  })
-  return createFileRegistry(file, () => undefined).getService('kit.Agents')
-}
-
-const rpc = (createTransport) => (baseUrl, token) => {
-  const authorize = (next) => (request) => {
-    request.header.set('authorization', `Bearer ${token}`)
-    return next(request)
-  }
-  return createClient(agents(), createTransport({ baseUrl, interceptors: [authorize] }))
-}
-const grpcWeb = rpc(createGrpcWebTransport)
-const connect = rpc(createConnectTransport)
 
 const a2a = async (Factory, url, token) => {
   const fetchImpl = (to, init) =>
@@ -162,8 +135,8 @@ const CLIENTS = {
         },
       ),
     ),
-  '@connectrpc/connect-web, gRPC-web': (url, token) => drained(grpcWeb(url, token).watch({})),
-  '@connectrpc/connect-web, Connect': (url, token) => drained(connect(url, token).watch({})),
+  '@connectrpc/connect-web, gRPC-web': (url, token) => drained(grpcWeb(url, () => token).watch({})),
+  '@connectrpc/connect-web, Connect': (url, token) => drained(connect(url, () => token).watch({})),
   'graphql-sse': async (url, token) => {
     const client = createGraphqlSse({
       url: `${url}/graphql`,
@@ -207,8 +180,8 @@ const CLIENTS = {
 
 /** Calls without a stream, by client. */
 const CALLS = {
-  'gRPC-web, a call': (url, token) => grpcWeb(url, token).get({}),
-  'Connect, a call': (url, token) => connect(url, token).get({}),
+  'gRPC-web, a call': (url, token) => grpcWeb(url, () => token).get({}),
+  'Connect, a call': (url, token) => connect(url, () => token).get({}),
   'graphql-request': (url, token) =>
     new GraphQLClient(`${url}/graphql`, { headers: bearer(token) }).request('{ word }'),
   'ollama, a call': (url, token) =>

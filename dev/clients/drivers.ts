@@ -8,9 +8,10 @@ import {
   sdkClient,
 } from '../../test/kit/mcp/clients.ts'
 import { type Person, signIn } from '../../test/kit/mcp/person.ts'
-import type { Case, Session } from './cases.ts'
+import type { Ability, Session } from './cases.ts'
 import { MODEL_CLIENTS } from './models.ts'
 import { MODELS } from './places.ts'
+import { realtime } from './realtime.ts'
 
 /** Who a client is, in the forms that clients take. */
 export interface Identity {
@@ -27,12 +28,12 @@ export interface Identity {
 export interface Driver {
   readonly name: string
   readonly path: string
-  /** Whether it gets tokens by itself, or is given one. */
-  readonly renews: boolean
   /** Of tokens that are to expire and that it does not renew, in seconds. */
   readonly lifetime: number
-  /** What its sessions can do beside the rest. */
-  readonly can: readonly NonNullable<Case['needs']>[]
+  /** What it cannot do, and why. */
+  readonly lacks: Readonly<Partial<Record<Ability, string>>>
+  /** Its errors by case, where they are other ones, or have no code. */
+  readonly expects?: Readonly<Record<string, RegExp>>
   connect(url: string, who: Identity): Promise<Session>
   /** Connects for a person, who signs in. */
   asPerson?(url: string, who: Person): Promise<Session>
@@ -92,7 +93,7 @@ const kit = (
 ): Driver => ({
   name: `${client}, ${revision}`,
   path: revision < '2026' ? '/mcp' : '/modern',
-  ...{ renews: true, lifetime: SHORT, can: ['parts', 'begin'] },
+  ...{ lifetime: SHORT, lacks: {} },
   connect: (url, { credentials }) => ofKit(connectOf(), url, credentials),
   async asPerson(url, who) {
     await signIn(who, url)
@@ -115,26 +116,63 @@ const modern = (revision: string) =>
 
 const OLD = ['2025-03-26', '2025-06-18', '2025-11-25']
 
+type Connects = Readonly<Record<string, Driver['connect']>>
 // By its address: the type check has not got what only this folder installs.
-const others: Readonly<Record<string, Driver['connect']>> & {
-  readonly people: Readonly<Record<string, NonNullable<Driver['asPerson']>>>
-} = await import(new URL('others.mjs', import.meta.url).href)
+const load = async <Loaded>(file: string): Promise<Loaded> =>
+  import(new URL(file, import.meta.url).href)
+const others = await load<
+  Connects & { readonly people: Readonly<Record<string, NonNullable<Driver['asPerson']>>> }
+>('others.mjs')
+const models = await load<Connects>('model-clients.mjs')
+const plain = await load<Connects>('plain-clients.mjs')
+
+/** Why a client cannot be measured in some cases. */
+const GIVEN = 'the client is given its token'
+const NO_SIGN_IN = 'the client has no sign-in'
+const WHOLE = 'the client gives no parts, and nothing by which a call is cancelled'
+const NO_MODEL = 'no model: there is no list, and no tool'
+const NO_UPLOAD_OR_LIST = 'a WebSocket has no lists and no uploads'
+const NO_TOOLS = 'a client of HTTP knows no tools'
 
 const other = (name: string, npm: string, renews: boolean, lifetime = SHORT): Driver => {
   const { [name]: asPerson } = others.people
   return {
-    name: versioned(npm),
-    ...{ path: '/mcp', renews, lifetime, can: [] },
+    ...{ name: versioned(npm), path: '/mcp', lifetime },
+    lacks: {
+      ...{ parts: WHOLE, begin: WHOLE },
+      ...(!renews && { renewal: GIVEN }),
+      ...(!asPerson && { signIn: NO_SIGN_IN }),
+    },
     connect: (url, who) =>
       others[name]?.(url, who) ?? Promise.reject(new Error(`no driver ${name}`)),
     ...(asPerson && { asPerson }),
   }
 }
 
-const model = (name: string, connect: Driver['connect']): Driver => ({
-  ...{ name, path: MODELS, renews: true, lifetime: SHORT, connect },
-  can: ['parts', 'begin', 'upload', 'toolCall'],
+const model = (
+  name: string,
+  connect: Driver['connect'] | undefined,
+  lacks: Driver['lacks'] = {},
+  expects: Driver['expects'] = {},
+): Driver => ({
+  ...{ name, path: MODELS, lifetime: SHORT, lacks, expects },
+  connect: connect ?? (() => Promise.reject(new Error(`no driver ${name}`))),
 })
+
+/** Clients whose error at the end of a cut stream has no code. */
+const ABORTED = { 'revoked in a call': /./ }
+/** Clients whose errors have a status alone: the code is only in the answer. */
+const STATUS_ALONE = {
+  denied: /403.*\n403 .*"code":"scope_missing"/s,
+  'refused upload': /403.*\n403 .*"code":"scope_missing"/s,
+}
+/** Of calls whose answer has a form of its own for a refusal. */
+const answered = (status: number) => {
+  const missing = RegExp(`scope_missing.*\\n${status} .*scope_missing`, 's')
+  const limited = RegExp(`^${status === 200 ? 200 : 429} .*rate_limited`, 'ms')
+  return { denied: missing, 'refused upload': missing, 429: limited }
+}
+const NOT_MODEL = { list: NO_MODEL, toolCall: NO_MODEL }
 
 export const DRIVERS: readonly Driver[] = [
   ...OLD.map(sdk),
@@ -147,5 +185,32 @@ export const DRIVERS: readonly Driver[] = [
   other('inspector', '@modelcontextprotocol/inspector', false, PROCESS),
   model(`${versioned('openai')}, chat completions`, MODEL_CLIENTS.chat),
   model(`${versioned('openai')}, responses`, MODEL_CLIENTS.responses),
+  model(
+    `${versioned('openai')}, realtime`,
+    realtime,
+    { list: NO_UPLOAD_OR_LIST, upload: NO_UPLOAD_OR_LIST },
+    STATUS_ALONE,
+  ),
   model(versioned('@anthropic-ai/sdk'), MODEL_CLIENTS.anthropic),
+  model(versioned('together-ai'), models.together, { renewal: GIVEN }),
+  model(versioned('groq-sdk'), models.groq, { renewal: GIVEN }),
+  model(versioned('@google/genai'), models.gemini, { renewal: GIVEN }),
+  model(versioned('cohere-ai'), models.cohere, {}, ABORTED),
+  model(versioned('@mistralai/mistralai'), models.mistral, {}, ABORTED),
+  model(versioned('ollama'), models.ollama, { renewal: GIVEN }),
+  model(
+    `${versioned('@connectrpc/connect-web')}, gRPC-web`,
+    plain.grpcWebClient,
+    NOT_MODEL,
+    answered(200),
+  ),
+  model(
+    `${versioned('@connectrpc/connect-web')}, Connect`,
+    plain.connectClient,
+    NOT_MODEL,
+    answered(403),
+  ),
+  model(`${versioned('graphql-request')}, ${versioned('graphql-sse')}`, plain.graphql, NOT_MODEL),
+  model(versioned('got'), plain.gotClient, { toolCall: NO_TOOLS }, STATUS_ALONE),
+  model(versioned('axios'), plain.axiosClient, { toolCall: NO_TOOLS }, STATUS_ALONE),
 ]

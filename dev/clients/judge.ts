@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose'
-import { DENIED } from './models.ts'
+import { DENIED } from './apis.ts'
 import { METADATA, MODELS, PEOPLE, SCOPES, TOOLS, WRITE } from './places.ts'
 import type { Judge } from './proxy.ts'
 
@@ -36,7 +36,8 @@ export function bearerJudge(base: string, [agents, people]: readonly [string, st
       () => undefined,
     )
     if (claims === undefined) return refuse(401, 'invalid_token', 'mcp:connect')
-    if (DENIED.includes(path)) return refuse(403, 'insufficient_scope', 'admin')
+    if (DENIED.includes(`${req.method} ${path}`)) return refuse(403, 'insufficient_scope', 'admin')
+    if (path.startsWith(MODELS)) return undefined
     const { id, method, params } = body === '' ? ({} as never) : JSON.parse(body)
     if (method !== 'tools/call') return undefined
     if (!Object.hasOwn(TOOLS, params.name)) {

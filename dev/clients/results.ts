@@ -1,5 +1,6 @@
 import { CASES, type Case } from './cases.ts'
-import { DRIVERS } from './drivers.ts'
+import { DRIVERS, type Driver } from './drivers.ts'
+import { unmeasured } from './measured.ts'
 import type { Side } from './world.ts'
 
 /** The page with the table. */
@@ -81,12 +82,13 @@ export function render(results: readonly Result[]): string {
   const names = [...new Set(CASES.map(({ name }) => name))]
   const resultOf = (client: string, name: string) =>
     results.find((one) => one.client === client && one.case === name)
-  const cells = (client: string) => {
+  const cells = (driver: Driver) => {
+    const { name: client } = driver
     const found = names.map((name) => [name, resultOf(client, name)] as const)
     const unlike = found.flatMap(([name, result]) =>
       result && !isGood(result.verdict) ? [`${name}: ${result.verdict}`] : [],
     )
-    const unrun = found.flatMap(([name, result]) => (result ? [] : [name]))
+    const unrun = [...unmeasured(driver)].map(([why, cases]) => `${cases.join(', ')}: ${why}`)
     const late = found.flatMap(([, result]) => result?.gate.late ?? [])
     const seconds = late.length > 0 ? `${Math.max(...late).toFixed(2)} s` : ''
     return [unlike.join('; '), unrun.join('; '), seconds].map((text) => text || '–')
@@ -109,8 +111,8 @@ export function render(results: readonly Result[]): string {
     .map((one) => `- \`${one.client}\`, ${one.case}: only when run again`)
   return [
     '',
-    ...header(['client', 'not right', 'not run', 'error after the end of a revoked call']),
-    ...DRIVERS.map(({ name }) => row([`\`${name}\``, ...cells(name)])),
+    ...header(['client', 'not right', 'not measured', 'error after the end of a revoked call']),
+    ...DRIVERS.map((driver) => row([`\`${driver.name}\``, ...cells(driver)])),
     '',
     `These clients do not send a denied call, so the test sends it: ${unsent.join(', ') || 'none'}.`,
     '',

@@ -15,14 +15,14 @@ const changing = (isWhole: boolean, map: (text: string) => string) => {
   let kept = ''
   return new Transform({
     transform(bytes, _, done) {
-      kept += bytes
+      kept += bytes.toString('latin1')
       const end = isWhole ? -1 : kept.lastIndexOf('\n\n')
       const ready = end < 0 ? '' : kept.slice(0, end + 2)
       kept = kept.slice(ready.length)
-      done(null, map(ready))
+      done(null, Buffer.from(map(ready), 'latin1'))
     },
     flush(done) {
-      done(null, map(kept))
+      done(null, Buffer.from(map(kept), 'latin1'))
     },
   })
 }
@@ -32,8 +32,12 @@ const same = (text: string) => text
 /** A tool that the policy does not name. */
 const MORE = '{"name":"forbidden_tool","inputSchema":{"type":"object"}},'
 const MORE_MODELS = '{"id":"forbidden_model","type":"model"},'
+const MORE_NAMES = '{"name":"forbidden_model","model":"forbidden_model"},'
 const unfiltered = (text: string) =>
-  text.replace('"tools":[', `$&${MORE}`).replace('"data":[', `$&${MORE_MODELS}`)
+  text
+    .replace('"tools":[', `$&${MORE}`)
+    .replace(/"data":\[|^\[/, `$&${MORE_MODELS}`)
+    .replace('"models":[', `$&${MORE_NAMES}`)
 
 const isError = (event: string) => event.includes('revoked')
 const withoutErrors = (text: string) =>

@@ -18,8 +18,9 @@ import { startMcpOrigin } from '../../test/kit/mcp/server.ts'
 import { TOOLS as SERVED } from '../../test/kit/mcp/things.ts'
 import { freePort } from '../../test/kit/port.ts'
 import { bundle } from '../bench/bundles.ts'
+import { ALLOWED, DENIED, isOfApis, startApis } from './apis.ts'
 import { bearerJudge } from './judge.ts'
-import { DENIED, MODEL_PATHS, serveModels } from './models.ts'
+import { serveModels } from './model-servers.ts'
 import { LIMITED, MCP_PATHS, MODELS, PEOPLE, SCOPES, TOOLS } from './places.ts'
 import { type Exchange, type Judge, startProxy } from './proxy.ts'
 import type { Sabotage } from './sabotage.ts'
@@ -34,7 +35,7 @@ export interface World {
   readonly sides: Readonly<Record<Side, string>>
   /** Revokes an agent at the gate. */
   revoke(agent: string): Promise<void>
-  /** The MCP server stops, and starts again without the sessions it had. */
+  /** The servers stop, and start again without the sessions they had. */
   restart(): Promise<void>
   /** Waits until the server has a call to `slow_count` with this number. */
   counting(to: number): Promise<void>
@@ -68,24 +69,30 @@ export async function startWorld(
     serveModels(started, step)
     return started
   }
-  let origin = await startOrigin()
-  const target = (path: string) => origin.url + path.replace(PEOPLE, '').replace(LIMITED, '')
+  const left = new Set<number | undefined>()
+  const onLeave = (body: string) => left.add(numberIn(body))
+  let [origin, apis] = await Promise.all([startOrigin(), startApis(step, onLeave)])
+  const target = (asked: string) => {
+    const path = asked.replace(PEOPLE, '').replace(LIMITED, '')
+    return (isOfApis(path) ? apis.url : origin.url) + path
+  }
+  const begun = new Set<number | undefined>()
+  const onBegin = (body: string) => begun.add(numberIn(body))
   const isSilent = (body: string) => (numberIn(body) ?? 0) >= SILENT
   let judge: Judge = async () => undefined
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-matrix-'))
   const worker = join(directory, 'worker.js')
   const port = await freePort()
   const ended = new Map<number, number>()
-  const left = new Set<number | undefined>()
-  const onLeave = (body: string) => left.add(numberIn(body))
   const sent: Readonly<Record<Side, Exchange[]>> = { direct: [], gate: [] }
   const recording = (side: Side) => ({
     onRequest(exchange: Exchange) {
       sent[side].push(exchange)
+      if (side === 'direct') onBegin(exchange.body)
     },
   })
   const [open, direct, front] = await Promise.all([
-    startProxy({ target, isSilent, onLeave }),
+    startProxy({ target, isSilent, onLeave, onRequest: ({ body }) => onBegin(body) }),
     startProxy({
       ...{ target, onLeave, ...recording('direct') },
       judge: (...given) => judge(...given),
@@ -148,13 +155,13 @@ export async function startWorld(
         ...MCP_PATHS.map((path) => rule(path, 'agents')),
         ...MCP_PATHS.map((path) => ({ ...rule(PEOPLE + path, 'people'), strip_prefix: PEOPLE })),
         ...MCP_PATHS.map((path) => ({ ...rule(LIMITED + path, 'agents'), ...limit(6) })),
-        ...MODEL_PATHS.map((match) => ({ match, scopes, ...ofModels })),
-        ...MODEL_PATHS.map((match) => ({
+        ...ALLOWED.map((match) => ({ match, scopes, ...ofModels })),
+        ...ALLOWED.map((match) => ({
           match: match.replace(' ', ` ${LIMITED}`),
           ...{ scopes, ...ofModels, resource: base + LIMITED + MODELS, ...limit(2) },
         })),
-        ...DENIED.map((path) => ({
-          match: `POST ${path}`,
+        ...DENIED.map((match) => ({
+          match,
           ...{ scopes: isOpen ? scopes : ['admin'], ...ofModels },
         })),
       ],
@@ -179,11 +186,11 @@ export async function startWorld(
       if (response.status !== 200) throw new Error(await response.text())
     },
     async restart() {
-      await origin.close()
-      origin = await startOrigin()
+      await Promise.all([origin.close(), apis.close()])
+      ;[origin, apis] = await Promise.all([startOrigin(), startApis(step, onLeave)])
     },
     async counting(to) {
-      while (!origin.requests.some(({ body }) => numberIn(body ?? '') === to)) await wait(50)
+      while (!begun.has(to)) await wait(50)
       // An answer that streams has begun by then.
       await wait(2 * STEP)
     },
@@ -192,7 +199,9 @@ export async function startWorld(
     hasLeft: (to) => left.has(to),
     async close() {
       await gate.stop()
-      await Promise.all([front, open, direct, origin, server, people].map((one) => one.close()))
+      await Promise.all(
+        [front, open, direct, origin, apis, server, people].map((one) => one.close()),
+      )
       await rm(directory, { recursive: true, force: true })
     },
   }
