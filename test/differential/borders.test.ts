@@ -77,6 +77,16 @@ describe('paths, methods and queries', () => {
     expect(await said(requests, { gate, rules })).toEqual(['forwarded', 'scope_missing'])
   })
 
+  it('a token at a public rule with forward_token reaches the origin as it came', async () => {
+    const rules = [
+      rule({ forward_token: true }),
+      rule({ match: 'GET /v1/open', access: 'public', scopes: undefined, forward_token: true }),
+    ]
+    const requests = [{}, { target: '/v1/open' }]
+    const [, open] = await saidOf(requests, { rules, claims: { exp: BEGIN - 300 } })
+    expect(open?.headers?.authorization).toMatch(/^Bearer /)
+  })
+
   it('a query', async () => {
     const [queries, codes] = split([
       ['_method=post', 'forwarded'],
@@ -589,6 +599,7 @@ describe('keys and proofs', () => {
 })
 
 describe('messages to an MCP server', () => {
+  const PAGE = 'https://app.example'
   const rules = [
     {
       match: 'GET,POST,DELETE /mcp',
@@ -599,6 +610,7 @@ describe('messages to an MCP server', () => {
         prompts: { p: [] },
         resources: { 'file:///d/*': [] },
         methods: ['x/y', 'tasks/update'],
+        origins: [PAGE],
       },
     },
   ]
@@ -632,6 +644,15 @@ describe('messages to an MCP server', () => {
     [OLD('tools/list', {}, 'x'.repeat(256)), 'forwarded'],
     [OLD('tools/list', {}, 'x'.repeat(257)), 'message_invalid'],
     [OLD('tools/list', {}, null), 'message_invalid'],
+    [send(call('ping'), '2025-11-25', [['Origin', PAGE]]), 'forwarded'],
+    // The value is both together, which is no origin.
+    [
+      send(call('ping'), '2025-11-25', [
+        ['Origin', PAGE],
+        ['Origin', PAGE],
+      ]),
+      'origin_not_allowed',
+    ],
     [OLD('x y'), 'message_invalid'],
     [OLD('tools/call', { name: '' }), 'params_invalid'],
     [OLD('tools/call', { name: 'a', arguments: [] }), 'params_invalid'],

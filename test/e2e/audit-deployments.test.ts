@@ -164,11 +164,11 @@ describe('log --kind policy', () => {
     const lines = stdout.trimEnd().split('\n')
     const when = String.raw`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  act policy  a deployment  `
     const rows = [
-      `${when}version ${ONE}, policy ${one} \\(none is known before\\) `,
+      `${when}version ${ONE}, policy ${one} \\(the one before is not known\\) `,
       `${when}version ${TWO}, policy ${two} \\(before: ${one}\\) `,
       '^  changes: GET /v1/x: `scopes` is now \\["x:write"\\] \\(was \\["x:read"\\]\\)$',
       `${when}version ${THREE}, policy ${three} \\(as before\\) `,
-      `^Now decides version ${THREE}, policy ${three}\\.$`,
+      `^In force now: version ${THREE}, policy ${three}\\.$`,
     ]
     expect(lines).toHaveLength(rows.length)
     for (const [i, row] of rows.entries()) expect(lines[i]).toMatch(new RegExp(row))
@@ -176,13 +176,13 @@ describe('log --kind policy', () => {
 
   it('says if the latest deployment does not decide', async () => {
     const { stdout } = await log(setting.gate, '--limit', '1')
-    expect(stdout).toContain(`Now decides version ${ONE}, policy `)
+    expect(stdout).toContain(`In force now: version ${ONE}, policy `)
     expect(stdout).toContain('The latest deployment was rolled back, or several versions answer.')
     const none = await log(setting.gate, '--from', '2030-01-01T00:00:00Z')
     expect([none.code, none.stdout]).toEqual([
       0,
       expect.stringMatching(
-        `^No deployment was found.\nNow decides version ${ONE}, policy [0-9a-f]{8}.\nThe latest deployment was rolled back`,
+        `^No deployment was found.\nIn force now: version ${ONE}, policy [0-9a-f]{8}.\nThe latest deployment was rolled back`,
       ),
     ])
   })

@@ -135,6 +135,18 @@ describe('a case', () => {
     ])
   })
 
+  it('whose refusal has no body is refused all the same', async () => {
+    const head = 'request = "HEAD /v1/chat/completions"'
+    const { code, mine } = await added(`${head}\nexpect = { decision = "allowed" }`)
+    const { status } = mine ?? {}
+    expect([code, mine]).toEqual([
+      1,
+      expect.objectContaining({
+        failure: `decision is to be "allowed", but it is denied: status ${status}, without a code`,
+      }),
+    ])
+  })
+
   it('that no running gate can decide is not sent', async () => {
     const { code, mine } = await added(`${CHAT}\nconnection = { country = "DE" }`)
     expect([code, mine]).toEqual([

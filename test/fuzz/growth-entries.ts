@@ -259,6 +259,16 @@ export const ENTRIES: readonly Entry[] = [
     send: (text) => ({ headers: { authorization: text } }),
   },
   {
+    name: 'a message with a new token',
+    tokens: [...HEADER, 'é', 'e30'],
+    around: [
+      ['', ''],
+      ['edgewarden.renew.v1 ', ''],
+      ['edgewarden.renew.v1 e30.e30.AA ', ''],
+    ],
+    send: (text) => ({ url: `${RESOURCE}/socket`, message: text }),
+  },
+  {
     name: 'the header of a token',
     tokens: JSON_TEXT,
     around: [...OPEN, ['"x":', '']],

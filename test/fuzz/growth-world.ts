@@ -5,6 +5,7 @@ import { createNonces, createSessions } from '../../src/gate/app/platform/sessio
 import { SentHeaders } from '../../src/gate/base/request.ts'
 import { ok } from '../../src/gate/base/result.ts'
 import type { VerificationKey } from '../../src/gate/model/token.ts'
+import { newTokenIn } from '../../src/gate/relay/streams/stream-renewal.ts'
 import {
   createGuard,
   createMemoryLimits,
@@ -22,6 +23,8 @@ export interface Sent {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** Of an open WebSocket: the handshake is decided with the token in it. */
+  readonly message?: string
   readonly cf?: PlatformFacts
   readonly answer?: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string }
 }
@@ -205,12 +208,17 @@ export const startWorld = async (
     errors,
     /** Sends one request, and reads its answer to the end. */
     async ask(sent: Sent): Promise<string> {
-      const { url = `${RESOURCE}/docs/7`, method = 'GET', headers, body } = sent
+      const { url = `${RESOURCE}/docs/7`, method = 'GET', headers, body, message } = sent
+      const renewed = message === undefined ? undefined : newTokenIn(message)
       answer = sent.answer ?? {}
       const host = new URL(RESOURCE).host
       const request = requestTo(url, {
         method,
-        headers: { host: url.startsWith(CONSOLE) ? 'ops.example.com' : host, ...headers },
+        headers: {
+          host: url.startsWith(CONSOLE) ? 'ops.example.com' : host,
+          ...headers,
+          ...(renewed && { authorization: `DPoP ${renewed.token}`, dpop: renewed.proof ?? '' }),
+        },
         ...(body !== undefined && { body }),
       })
       const given = { ...opened, cf: () => sent.cf } as unknown as Opened

@@ -71,7 +71,7 @@ export function deploymentText(record: JsonObject): string {
 /** The policy before a deployment. */
 const beforeText = (record: JsonObject): string => {
   const before = textIn(record, 'before')
-  if (before === undefined) return 'none is known before'
+  if (before === undefined) return 'the one before is not known'
   return before === textIn(record, 'policy') ? 'as before' : `before: ${before.slice(0, DIGITS)}`
 }
 

@@ -28,7 +28,7 @@ interface Deployments {
 }
 
 /**
- * What each deployment of a list changed, and what decides at the gate that answers. The gate answers the texts of the
+ * What each deployment of a list changed, and what is in force at the gate that answers. The gate answers the texts of the
  * policies. They are compared here.
  */
 export async function deploymentsOf(
@@ -95,7 +95,7 @@ const linesOf = (act: JsonObject, compared: Comparison | undefined): readonly st
 const nowLines = (latest: JsonObject, now: JsonObject): readonly string[] => {
   const isLatest = ['policy', 'version'].every((name) => own(latest, name) === own(now, name))
   return present([
-    `Now decides ${deploymentText(now)}.`,
+    `In force now: ${deploymentText(now)}.`,
     !isLatest && 'The latest deployment was rolled back, or several versions answer.',
   ])
 }

@@ -7,7 +7,7 @@ import type { Policy } from '../../gate/model/policy.ts'
 import { originHeaders } from '../../gate/relay/origin-headers.ts'
 import { offlineGuard } from '../base/explain-offline.ts'
 import type { Expected, TestCase } from './test-file.ts'
-import { createSender } from './test-request.ts'
+import { createRequestMaker } from './test-request.ts'
 
 /** The decision on a case, and where it is not as expected. */
 export interface Verdict extends Expected {
@@ -29,13 +29,13 @@ export function createJudge(
   policy: Policy,
   now: number,
 ): (test: TestCase) => Promise<Result<Verdict, string>> {
-  const sender = createSender(policy, now)
+  const maker = createRequestMaker(policy, now)
   return async (test) => {
-    const sent = await sender.request(test)
+    const sent = await maker.request(test)
     if (!sent.ok) return sent
     const { request, headers, at } = sent.value
     const steps: Step[] = []
-    const guard = offlineGuard(policy, sender.keys, at)
+    const guard = offlineGuard(policy, maker.keys, at)
     const trace = (step: Step) => void steps.push(step)
     const decision = await guard(request, { ...test.around, trace })
     if (headers.has('authorization')) headers.set('authorization', placeholder('token'))

@@ -27,7 +27,7 @@ export interface SentCase {
 }
 
 /** Makes the requests of cases. */
-export interface Sender {
+export interface RequestMaker {
   /** A failure is a sentence. */
   request(test: TestCase): Promise<Result<SentCase, string>>
   /** Each key of this run counts as a key of whichever issuer is asked about. */
@@ -37,7 +37,7 @@ export interface Sender {
 }
 
 /** Signs tokens with keys that are made for this run. `now` (seconds) is the time of cases that name none. */
-export function createSender(policy: Policy, now: number): Sender {
+export function createRequestMaker(policy: Policy, now: number): RequestMaker {
   const signer = createSigner()
   const boundTo = createProofKey()
   return {

@@ -5,7 +5,7 @@ import { objectOf, own, ownText, parseJsonObject } from '../../gate/base/json.ts
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { present } from '../base/output.ts'
 import type { Expected, TestCase } from '../tests/test-file.ts'
-import type { Sender } from '../tests/test-request.ts'
+import type { RequestMaker } from '../tests/test-request.ts'
 import type { Arrival, StandIn } from './stand-in.ts'
 
 /** By this header the gate knows that the request came over https. */
@@ -30,7 +30,7 @@ export interface Tried {
 
 /** What a case is sent by. */
 export interface Line {
-  readonly sender: Sender
+  readonly maker: RequestMaker
   readonly origin: StandIn
   /** Of the gate, on this machine. */
   readonly port: number
@@ -50,11 +50,11 @@ export function onlyTested({ token, around, claims = {} }: TestCase): string | u
 /** Sends the request of a case to the gate. A failure is a sentence. */
 export async function tryCase(
   { at: _, ...test }: TestCase,
-  { sender, origin, port }: Line,
+  { maker, origin, port }: Line,
 ): Promise<Result<Tried, string>> {
   // A token with the same jti could be refused as used.
   const claims = test.claims && { jti: crypto.randomUUID(), ...test.claims }
-  const sent = await sender.request({ ...test, ...(claims && { claims }) })
+  const sent = await maker.request({ ...test, ...(claims && { claims }) })
   if (!sent.ok) return sent
   const { method, url, headers, body } = sent.value.request
   const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
@@ -106,14 +106,18 @@ const codeOf = (body: string): string | undefined => {
   return ownText(answer, 'code') ?? ownText(objectOf(data), 'code')
 }
 
-/** Compares what can be seen from outside: whether the origin got the request, and the code. */
+/**
+ * Compares what can be seen from outside: whether the request was refused, and the code. An answer to HEAD has no code.
+ */
 const failureOf = ({ decision, code }: Expected, found: Tried): string | undefined => {
-  const is = found.code === undefined ? 'allowed' : `denied: ${found.code}`
-  const isDenied = found.code !== undefined
+  const isDenied = !found.arrival && found.status >= 400
+  const is = isDenied
+    ? `denied: ${found.code ?? `status ${found.status}, without a code`}`
+    : 'allowed'
   const wanted = decision ?? (code === undefined ? undefined : 'denied')
   if (wanted !== undefined && (wanted === 'denied') !== isDenied)
     return `decision is to be "${wanted}", but it is ${is}`
-  return isDenied && code !== undefined && code !== found.code
+  return found.code !== undefined && code !== undefined && code !== found.code
     ? `code is to be "${code}", but it is ${is}`
     : undefined
 }

@@ -12,7 +12,7 @@ import type { Settings } from '../serve/settings.ts'
 import { readServed, startGate, type ToServe } from '../serve/start.ts'
 import { readTests } from '../tests/test.ts'
 import type { TestCase } from '../tests/test-file.ts'
-import { createSender, type Sender } from '../tests/test-request.ts'
+import { createRequestMaker, type RequestMaker } from '../tests/test-request.ts'
 import { onlyTested, PROTOCOL_HEADER, type Tried, tryCase } from './call.ts'
 import { type Arrival, startStandIn } from './stand-in.ts'
 
@@ -96,13 +96,13 @@ const withGate = async (
   around: Process,
   use: (call: Call) => Promise<Outcome>,
 ): Promise<Outcome> => {
-  const sender = createSender(settings.policy, around.now())
+  const maker = createRequestMaker(settings.policy, around.now())
   const [origin, data] = await Promise.all([
     startStandIn(),
     mkdtemp(join(tmpdir(), 'edgewarden-try-')),
   ])
   try {
-    const vars = await withKeys(settings.vars, settings.policy, sender)
+    const vars = await withKeys(settings.vars, settings.policy, maker)
     const started = await startGate(
       file,
       { ...settings, vars, isAddressAssumed: false },
@@ -114,7 +114,7 @@ const withGate = async (
       return { ...cannotTell(started.reason), err: started.reason.trimEnd().split('\n') }
     const { workerd, port } = started.value
     try {
-      return await use((test) => tryCase(test, { sender, origin, port }))
+      return await use((test) => tryCase(test, { maker, origin, port }))
     } finally {
       workerd.child.kill('SIGKILL')
       await workerd.ended
@@ -128,11 +128,11 @@ const withGate = async (
 const withKeys = async (
   vars: JsonObject,
   { issuers }: Policy,
-  sender: Sender,
+  maker: RequestMaker,
 ): Promise<JsonObject> => {
   const keys = new Map<string, JsonObject>()
   for (const issuer of issuers.values())
-    keys.set(issuer.name, { keys: await sender.publicKeys(issuer) })
+    keys.set(issuer.name, { keys: await maker.publicKeys(issuer) })
   const keyed = (name: string, table: unknown): unknown => {
     const jwks = keys.get(name)
     if (!isObject(table) || !jwks) return table
