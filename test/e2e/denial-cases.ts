@@ -49,8 +49,8 @@ export interface Case {
   readonly challenge: Challenge
   /** The gate it happens at; the main one unless given. */
   readonly at?: GateName
-  readonly ask: (world: World, attempt?: number) => Ask | Promise<Ask>
-  /** The code in its place where a busy machine was too late: then it is tried again, with more time. */
+  readonly ask: (world: World) => Ask | Promise<Ask>
+  /** The code in its place where a busy machine was too late: then it is tried again. */
   readonly late?: string
   /** Members of the body beside those every denial has. */
   readonly body?: Members
@@ -630,9 +630,10 @@ export const CASES: Readonly<Record<string, Case>> = {
   assertion_unavailable: unavailable(token(), 'unsigned'),
   revocations_unavailable: unavailable(token({ jti: UNREACHABLE }), 'faulty'),
   token_expired_during_request: {
-    // It is good for some seconds more, by the tolerance of five; it is looked up until they are over.
-    ...badToken(async (w, attempt = 0) => {
-      const exp = now() - 3 + 2 ** (attempt + 1)
+    // It is good for two seconds more, by the tolerance of five, and is looked up until they are over. A lookup
+    // of three seconds would count as lost.
+    ...badToken(async (w) => {
+      const exp = Math.round(Date.now() / 1000) - 3
       return token({ iat: exp - 60, exp, jti: `until-${exp + 5.1}` })(w)
     }),
     at: 'faulty',

@@ -33,15 +33,15 @@ describe('every denial code', () => {
 
   it.each(Object.entries(CASES))('%s is answered as documented', async (code, expected) => {
     const { at, status, challenge, body = {}, headers = [], rpc, late } = expected
-    const answerTo = async (attempt: number) => {
-      const ask = await expected.ask(world, attempt)
+    const answerTo = async () => {
+      const ask = await expected.ask(world)
       const seen = world.origin.requests.length
       const response = await send(at, { ...ask, headers: [...(ask.headers ?? []), ID] })
       return { ask, seen, response }
     }
-    let { ask, seen, response } = await answerTo(0)
+    let { ask, seen, response } = await answerTo()
     for (let i = 1; i < 5 && late && JSON.parse(response.body).code === late; i++) {
-      ;({ ask, seen, response } = await answerTo(i))
+      ;({ ask, seen, response } = await answerTo())
     }
     if (rpc) expectRpcDenial(response, status, { code, ...rpc })
     else expectDenial(response, status, code)
