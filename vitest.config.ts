@@ -12,7 +12,7 @@ const filesWith = (word: string) =>
   globSync('test/**/*.test.ts').filter((path) => readFileSync(path, 'utf8').includes(word))
 
 /**
- * Files with a process of their own: they stand the clock still, and a connection that another file
+ * Files that share no process with others: they stand the clock still, and a connection that another file
  * left open may set timers that come again and again.
  */
 const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.workerd.test.ts'))

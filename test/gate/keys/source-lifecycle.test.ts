@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { FOUND, UNAVAILABLE, UNKNOWN } from './support.ts'
 import {
   A,
@@ -118,6 +118,7 @@ describe('an issuer that cannot be asked', () => {
     await fail()
     world.clock.advance(10 * MINUTE)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     let asks = 0
     const never = () => {
       asks++
