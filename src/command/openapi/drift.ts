@@ -1,8 +1,8 @@
+import { pathsOf } from '../../compare/reach/reachable.ts'
 import { ruleFor } from '../../compare/requests.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { Method, Route } from '../../gate/model/route.ts'
 import { needsOf } from '../../gate/policy/reading/rows.ts'
-import { pathsOf } from '../reach/reachable.ts'
 import type { Operation } from './operations.ts'
 import { HOST, type ImportedRule } from './rules.ts'
 

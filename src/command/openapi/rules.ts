@@ -1,3 +1,4 @@
+import { pathsOf } from '../../compare/reach/reachable.ts'
 import { ruleFor } from '../../compare/requests.ts'
 import { utf8Encode } from '../../gate/base/bytes.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
@@ -9,7 +10,6 @@ import { segmentsOf } from '../../gate/policy/reading/route-index.ts'
 import type { WrittenScopes } from '../../gate/policy/reading/rows.ts'
 import { tomlValue } from '../base/toml.ts'
 import { VARIABLE_BYTES } from '../lints/lint.ts'
-import { pathsOf } from '../reach/reachable.ts'
 import type { OpenApiDocument } from './document.ts'
 import { type Note, type NoteOf, type Operation, operationsOf } from './operations.ts'
 

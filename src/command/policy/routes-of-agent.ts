@@ -1,3 +1,5 @@
+import { askedBy, isUsable, type Reach, reachable } from '../../compare/reach/reachable.ts'
+import type { Described } from '../../compare/reach/ways.ts'
 import { type KindOfUse, usesOf } from '../../compare/scopes.ts'
 import { type JsonObject, own, parseJsonObject } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
@@ -10,12 +12,9 @@ import type { Route } from '../../gate/model/route.ts'
 import { grantsByScope, isScopeToken } from '../../gate/model/scope.ts'
 import { trustDomainOf } from '../../gate/model/spiffe.ts'
 import type { VerifiedToken } from '../../gate/model/token.ts'
-import { isAbout } from '../../gate/policy/keys/route-keys.ts'
 import { claimedIssuer } from '../base/claimed-issuer.ts'
 import { given } from '../base/command.ts'
 import { readText } from '../base/files.ts'
-import { isUsable, type Reach, reachable } from '../reach/reachable.ts'
-import type { Described } from '../reach/ways.ts'
 
 /** An agent as options describe it. */
 export interface AgentOptions {
@@ -207,15 +206,3 @@ const lackedBy = (claims: JsonObject, route: Route, issuers: readonly Issuer[]):
   const lacked = missing.filter((name) => !UNCOMPARED.has(name))
   return lacked.length > 0 ? { issuer_required_claims: lacked } : {}
 }
-
-/** What a rule as shown asks of an agent, but for these keys. */
-export function askedBy(rule: JsonObject, answered: readonly string[]): JsonObject {
-  return Object.fromEntries(
-    Object.entries(rule).filter(
-      ([key, value]) => isAbout(key, 'agent') && !answered.includes(key) && isAsked(value),
-    ),
-  )
-}
-
-const isAsked = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : value !== undefined

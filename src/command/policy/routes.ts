@@ -1,3 +1,4 @@
+import { askedBy } from '../../compare/reach/reachable.ts'
 import { type KindOfUse, usesOf } from '../../compare/scopes.ts'
 import type { JsonObject } from '../../gate/base/json.ts'
 import { ok } from '../../gate/base/result.ts'
@@ -20,7 +21,6 @@ import {
   type AgentOptions,
   agentOf,
   agentOfClaims,
-  askedBy,
   type Reached,
   routesOfAgent,
 } from './routes-of-agent.ts'

@@ -109,8 +109,8 @@ export const agentsApp = createApp<GateEnv>()
     const all = agents.map((entry) => ({ ...presented(c, entry), ...revokedOf(entry) }))
     return answer(c, { agents: all, ...(cursor && { cursor }) })
   })
-  .get('/agents/entry', async (c) => answerEntry(c, await find(c)))
-  .get('/agents/adopt', async (c) => answer(c, adopted(c, await find(c))))
+  .get('/agents/entry', async (c) => answerEntry(c, await findAgent(c)))
+  .get('/agents/adopt', async (c) => answer(c, adopted(c, await findAgent(c))))
   .on(['PUT', 'PATCH'], '/agents/entry', async (c) => {
     const key = keyIn(c)
     const act = c.req.method === 'PUT' ? 'put' : 'patch'
@@ -169,7 +169,8 @@ const reached = (c: Admin, given: v.InferOutput<typeof AGENT_KEY>): AgentKey => 
 
 const keyIn = (c: Admin): AgentKey => reached(c, readQuery(c, AGENT_KEY, INVALID))
 
-const find = async (c: Admin): Promise<AgentEntry> => {
+/** The agent that the query names. Refuses one that the registry does not have, or that the caller may not administer. */
+export async function findAgent(c: Admin): Promise<AgentEntry> {
   const key = keyIn(c)
   return (await askAgents(c, (agents) => agents.get(key))) ?? refuse(c, deny('agent_unknown'))
 }
@@ -206,7 +207,8 @@ const answerEntry = async (
   return answer(c, body, more.pending ? 202 : 200, { etag: `"${entry.version}"` })
 }
 
-const presented = (c: Admin, entry: AgentEntry): JsonObject => {
+/** An agent of the registry as answers have it, without its revocations. */
+export function presented(c: Admin, entry: AgentEntry): JsonObject {
   const { issuer, agent, status, fields, change: last, seen, watched, version } = entry
   const prefix = prefixOf(c.get('policy'), issuer)
   return {
@@ -282,7 +284,7 @@ const toolsOf = (mcp: unknown, names: readonly string[]): JsonObject => {
 }
 
 /** Whether a text is the cursor of a page: the key of an agent. */
-const isCursor = (given: string): boolean => {
+export function isCursor(given: string): boolean {
   const key = parseJson(given)
   return Array.isArray(key) && key.length === 2 && key.every((one) => typeof one === 'string')
 }

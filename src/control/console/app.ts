@@ -16,6 +16,7 @@ import { GUARD } from '../../gate/guard/guard.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { diffOfFile } from './diff.ts'
+import { reach } from './reach.ts'
 import {
   codeFor,
   consoleDenials,
@@ -285,3 +286,4 @@ own.post(`${OWN}/console`, async (c: Admin) => {
 })
 
 own.post(`${OWN}/console/diff`, diffOfFile)
+own.get(`${OWN}/console/reach`, reach)

@@ -60,6 +60,7 @@ const ROWS: readonly Row[] = [
     'edgewarden:agents',
   ],
   ['console', 'required', ['GET,POST /console', 'POST /console/diff'], 'edgewarden:read'],
+  ['console', 'required', ['GET /console/reach'], 'edgewarden:agents'],
 ]
 
 /** Scopes of the gate's own endpoints. */

@@ -1,4 +1,4 @@
-import { ruleFor } from '../../compare/requests.ts'
+import type { JsonObject } from '../../gate/base/json.ts'
 import { perObject } from '../../gate/base/memo.ts'
 import type { Issuer } from '../../gate/model/issuer.ts'
 import type { McpUse } from '../../gate/model/mcp.ts'
@@ -6,8 +6,11 @@ import { isArgument } from '../../gate/model/mcp-scopes.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { type Route, takesIssuer } from '../../gate/model/route.ts'
 import { holesOf } from '../../gate/model/scope.ts'
+import { isAbout } from '../../gate/policy/keys/route-keys.ts'
 import { PARAM } from '../../gate/policy/reading/route-index.ts'
 import { isReading } from '../../gate/policy/reading/rows.ts'
+import { createPace, type Pace } from '../pace.ts'
+import { ruleFor } from '../requests.ts'
 import { ANY, type Described, isFree, type Only, waysOf } from './ways.ts'
 
 /** A rule that an agent reaches, and how. */
@@ -26,17 +29,31 @@ export interface Reach {
   readonly many: readonly string[]
 }
 
-/** The most combinations of values per rule. */
-const MOST = 1_000
+/** How much a search may do. */
+interface Effort {
+  /** The most combinations of values per rule. */
+  readonly most?: number
+  /** Waits, so that other work can run between two parts of the search. */
+  readonly pause?: () => Promise<void>
+}
+
+/** Steps to find the issuers and values of a rule, and to find the rule of one path. */
+const [RULE, FIND] = [100, 50]
 
 /**
  * The rules that allow some request of the described agent. Rules in shadow mode always pass. Checks only issuer,
  * scopes, agent type and workflow; for an MCP server, whether the agent may connect.
  */
-export async function reachable(policy: Policy, described: Described): Promise<readonly Reach[]> {
+export async function reachable(
+  policy: Policy,
+  described: Described,
+  { most = 1_000, pause }: Effort = {},
+): Promise<readonly Reach[]> {
   const found: Reach[] = []
+  const pace = createPace(pause)
   for (const route of policy.routes) {
-    const reach = await reachOf(policy, route, described)
+    await pace(RULE)
+    const reach = await reachOf(policy, route, described, most, pace)
     if (reach) found.push(reach)
   }
   return found
@@ -46,6 +63,8 @@ const reachOf = async (
   policy: Policy,
   route: Route,
   described: Described,
+  most: number,
+  pace: Pace,
 ): Promise<Reach | undefined> => {
   const free = { route, isAnonymous: true, issuers: [], only: [], many: [] }
   if (!isReading(route) || route.mode === 'shadow') return free
@@ -63,14 +82,14 @@ const reachOf = async (
     if (!takesIssuer(route, iss) || (described.issuer ?? iss) !== iss) continue
     const found = waysOf(issuer, route, described, [start], policy)
     const ways = found?.some(isFree) ? [{}] : found
-    if (!ways || ways.length > MOST) {
+    if (!ways || ways.length > most) {
       issuers.push(issuer)
       for (const name of scopes.scopes.flatMap(holesOf)) many.add(name)
       continue
     }
     let isReached = false
     for (const way of ways) {
-      if (!isFree(way) && !(await isServed(policy, route, way))) continue
+      if (!isFree(way) && !(await isServed(policy, route, way, route.methods, pace))) continue
       isReached = true
       passing.set(JSON.stringify(Object.entries(way).sort()), way)
     }
@@ -135,12 +154,14 @@ export async function isServed(
   route: Route,
   only: Only,
   methods = route.methods,
+  pace = createPace(undefined),
 ): Promise<boolean> {
   const paths = pathsOf(route, only, deepest(policy))
   const hosts = route.host === undefined ? policy.gate.hosts : [route.host]
   for (const host of hosts) {
     for (const method of methods) {
       for (const path of paths) {
+        await pace(FIND)
         if ((await ruleFor(policy, { method, host, path }))?.route === route) return true
       }
     }
@@ -174,3 +195,15 @@ export function pathsOf(
 }
 
 const filled = (length: number): readonly string[] => Array<string>(length).fill(ANY)
+
+/** What a rule as shown asks of an agent, but for these keys. */
+export function askedBy(rule: JsonObject, answered: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    Object.entries(rule).filter(
+      ([key, value]) => isAbout(key, 'agent') && !answered.includes(key) && isAsked(value),
+    ),
+  )
+}
+
+const isAsked = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : value !== undefined

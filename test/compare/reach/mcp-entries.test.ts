@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { isUsable, reachable } from '../../../src/command/reach/reachable.ts'
-import type { Described } from '../../../src/command/reach/ways.ts'
+import { isUsable, reachable } from '../../../src/compare/reach/reachable.ts'
+import type { Described } from '../../../src/compare/reach/ways.ts'
 import { usesOf } from '../../../src/compare/scopes.ts'
 import { policy } from '../../gate/policy/support.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { reachable } from '../../../src/command/reach/reachable.ts'
-import type { Described } from '../../../src/command/reach/ways.ts'
+import { reachable } from '../../../src/compare/reach/reachable.ts'
+import type { Described } from '../../../src/compare/reach/ways.ts'
 import { policy } from '../../gate/policy/support.ts'
 
 const ISSUERS = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { reachable } from '../../../src/command/reach/reachable.ts'
+import { reachable } from '../../../src/compare/reach/reachable.ts'
 import { ruleFor } from '../../../src/compare/requests.ts'
 import { counted, type Met } from '../../../src/compare/scopes.ts'
 import { agent, workflow } from '../../../src/gate/guard/stages/agent.ts'

@@ -1,9 +1,9 @@
-import { counted, declaredScopes, valuesIn } from '../../compare/scopes.ts'
 import type { Issuer } from '../../gate/model/issuer.ts'
 import type { McpUse } from '../../gate/model/mcp.ts'
 import { argumentText, isArgument } from '../../gate/model/mcp-scopes.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { holesOf, type ScopeTemplate, scopeValue } from '../../gate/model/scope.ts'
+import { counted, declaredScopes, valuesIn } from '../scopes.ts'
 
 /** Required values of path parameters, and of arguments of an MCP request. */
 export type Only = Readonly<Record<string, string>>
