@@ -95,13 +95,14 @@ const run = async (options: Options): Promise<void> => {
   }
   const { rows, rounds, seconds, json } = options
   const mint = await createMint()
+  const policy = options.policies ? measurePolicies(mint.keys) : []
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
     machine: machine(),
     versions: versions(),
     settings: { rounds, seconds, connections: CONNECTIONS },
     ...(await measureWithSet(mint, options)),
-    policy: options.policies ? measurePolicies(mint.keys) : [],
+    policy,
   }
   if (rows.length > 0) {
     print(['', renderTable(report), '', renderParts(report), '', renderTargets(report)])

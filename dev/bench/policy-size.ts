@@ -1,6 +1,7 @@
 import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import { workerEnv } from '../../src/gate/policy/reading/env.ts'
 import { readVars } from '../../src/gate/policy/reading/vars.ts'
+import { deployment } from '../../test/kit/repository.ts'
 import { policyVars } from './policy.ts'
 import type { PublicKey } from './public-key.ts'
 import { median, orderOf, rounded } from './statistics.ts'
@@ -16,8 +17,11 @@ const SIZES = [10, 1_000, 10_000]
 const ROUNDS = 7
 
 /** Measures each size: medians over interleaved rounds. Throws when a policy is not valid. */
-export const measurePolicies = (keys: readonly PublicKey[]): readonly PolicySize[] => {
-  const subjects = SIZES.map((rules) => {
+export const measurePolicies = (
+  keys: readonly PublicKey[],
+  sizes: readonly number[] = SIZES,
+): readonly PolicySize[] => {
+  const subjects = sizes.map((rules) => {
     const { vars } = readVars(policyVars(keys, rules))
     return { rules, vars, times: [] as number[] }
   })
@@ -35,10 +39,10 @@ export const measurePolicies = (keys: readonly PublicKey[]): readonly PolicySize
 }
 
 const nothing = () => undefined
+const OBJECTS = { idFromName: nothing, get: nothing }
 
 /** The bindings the policy asks for: their methods are looked at, and none is called. */
 const ENV = workerEnv({
   ORIGIN: { fetch: nothing },
-  KEY_SERVICE: { idFromName: nothing, get: nothing },
-  REVOCATIONS: { idFromName: nothing, get: nothing },
+  ...Object.fromEntries(Object.keys(deployment().durableObjects).map((name) => [name, OBJECTS])),
 })
