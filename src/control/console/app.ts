@@ -99,6 +99,10 @@ const answered = async (asked: Asked): Promise<Response> => {
       if (request.method === 'POST') return await begun(asked)
       if (request.method === 'DELETE') return done(cookieOf('', 0))
     }
+    // Somebody who opened the address in a browser reads a page.
+    const page = isRead(request) && isNavigation(request) && (await fileAt('/'))
+    if (page)
+      return new Response(request.method === 'HEAD' ? null : page.text, { ...page, status: 404 })
     return refused(asked, routeDenials('route_unknown'))
   } catch (error) {
     opened.ports.onError('console', error)
@@ -107,6 +111,10 @@ const answered = async (asked: Asked): Promise<Response> => {
 }
 
 const isRead = ({ method }: Request): boolean => method === 'GET' || method === 'HEAD'
+
+/** Whether a browser asks for an address that somebody opened. */
+const isNavigation = ({ headers }: Request): boolean =>
+  headers.get('sec-fetch-mode') === 'navigate' || /text\/html/i.test(headers.get('accept') ?? '')
 
 /** Whether a request comes from the console's own page. An act needs a header, and the page's origin. */
 const isOfPage = (request: Request, { scheme, authority }: Address): boolean => {

@@ -1,116 +1,26 @@
-import { readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { learned } from '../../e2e/learned.ts'
-import { type RunningBrowser, startBrowser } from '../../kit/browser.ts'
 import { eventually } from '../../kit/eventually.ts'
-import { ROOT } from '../../kit/repository.ts'
-import type { Members } from '../../kit/signing.ts'
-import { COOKIE, type ConsoleSetting, OPERATOR, startConsole } from './console-setting.ts'
+import { type Browsing, CAREFUL, startBrowsing } from './console-browser.ts'
+import { COOKIE, type ConsoleSetting, OPERATOR } from './console-setting.ts'
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-/** With EDGEWARDEN_PICTURES the pictures of docs/ are made anew. */
-const PICTURES = join(ROOT, 'docs/images/console')
-const isPictured = process.env.EDGEWARDEN_PICTURES !== undefined
-
-let chromium: RunningBrowser
+let browsing: Browsing
 let setting: ConsoleSetting
 /** The address of the console for a browser. */
 let url: string
+let open: Browsing['open']
+let linkOf: Browsing['linkOf']
+let enter: Browsing['enter']
+let send: Browsing['send']
+let stray: Browsing['stray']
 
 beforeAll(async () => {
-  ;[chromium, setting] = await Promise.all([
-    startBrowser(),
-    startConsole({
-      reaching: true,
-      gate: { assertion: 'identity', console: { host: 'localhost' } },
-      routes: [
-        { match: 'GET /v1/weak', scopes: ['reports:write'] },
-        { match: 'GET /v1/documents/{id}', scopes: [] },
-        { match: 'GET,POST /v1/stream', scopes: [] },
-        { match: 'GET /v1/runs/{run}', scopes: [], workflow: 'path:run' },
-        {
-          match: 'POST /mcp',
-          resource: 'https://api.example.com/mcp',
-          scopes: [],
-          mcp: { tools: { allowed: [], '<*': [] } },
-        },
-      ],
-      more: {
-        AUDIT: { path_values: ['id'], claims: ['department'] },
-        WATCH: { careful: { agent_types: ['careful'], action: 'quarantine', at_most: 100 } },
-      },
-    }),
-  ])
-  url = `http://localhost:${setting.gate.port}`
+  browsing = await startBrowsing()
+  ;({ setting, url, open, linkOf, enter, send, stray } = browsing)
 })
-afterAll(async () => {
-  await chromium.close()
-  await setting.close()
-})
-
-const PHONE = { width: 360, height: 740 }
-const DESK = { width: 1024, height: 640 }
-
-interface Opened {
-  readonly context: BrowserContext
-  readonly page: Page
-  /** What the page has written to its console, and errors. */
-  readonly said: string[]
-}
-
-const open = async (options: object = {}): Promise<Opened> => {
-  const context = await chromium.browser.newContext({ viewport: DESK, ...options })
-  const page = await context.newPage()
-  const said: string[] = []
-  page.on('console', (message) => {
-    // Chromium writes each refusal there, as that nobody is signed in.
-    const isRefusal = message.text().startsWith('Failed to load resource')
-    if (message.type() === 'error' && !isRefusal) said.push(message.text())
-  })
-  page.on('pageerror', (error) => said.push(String(error)))
-  page.on('dialog', (dialog) => {
-    said.push(`dialog: ${dialog.message()}`)
-    void dialog.dismiss()
-  })
-  return { context, page, said }
-}
-
-/** A link as `edgewarden console` prints it. */
-const linkOf = async (claims: Members = {}) => `${url}/#code=${await setting.code(claims)}`
-
-const enter = async (page: Page, claims: Members = { client_id: 'olga' }) => {
-  await page.goto(await linkOf(claims))
-  await page.getByRole('button', { name: /^Sign in as/ }).click()
-  await page.getByRole('heading', { name: 'Live' }).waitFor()
-}
-
-const send = async (agent: string, path: string, claims: object = {}, init: RequestInit = {}) =>
-  setting.ask(path, {
-    ...init,
-    token: await setting.token({ client_id: agent, ...claims }),
-    headers: {
-      'x-request-id': `req-${crypto.randomUUID()}`,
-      ...(init.headers as Record<string, string>),
-    },
-  })
-
-const CAREFUL = { agent_type: 'careful' }
-const GRANTED = { ...CAREFUL, scope: 'reports:write files:delete' }
-
-/** Lets an agent do what it never did, and waits until it is stopped for that. */
-const stray = async (agent: string) => {
-  await learned(setting, agent, 'careful', { rule: 'GET /v1/documents/{id}' })
-  expect((await send(agent, '/v1/documents/1', CAREFUL)).status).toBe(200)
-  expect((await send(agent, '/v1/weak', GRANTED)).status).toBe(200)
-  await eventually(async () => {
-    expect((await send(agent, '/v1/documents/1', CAREFUL)).status).toBe(401)
-  })
-}
+afterAll(() => browsing.close())
 
 const actsOf = async (agent: string) => {
   const token = await setting.token({ scope: OPERATOR })
@@ -121,25 +31,6 @@ const actsOf = async (agent: string) => {
 const confirm = async (page: Page, name: string) => {
   await page.getByRole('button', { name, exact: true }).first().click()
   await page.getByRole('dialog').getByRole('button', { name, exact: true }).click()
-}
-
-const agentAt = (agent: string) =>
-  `${url}/agents?${new URLSearchParams({ issuer: setting.issuer.issuer, agent })}`
-
-/** What axe finds serious. */
-const serious = async (page: Page) => {
-  await page.evaluate(AXE)
-  return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: {
-        run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>
-      }
-    }
-    const { violations } = await axe.run()
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
-  })
 }
 
 describe('signing in', () => {
@@ -194,16 +85,25 @@ describe('signing in', () => {
     const { context, page } = await open()
     await enter(page)
     await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     await page.getByText('npx edgewarden console').waitFor()
     expect(await context.cookies()).toEqual([])
     await enter(page, { client_id: 'leaver' })
+    await page.getByRole('link', { name: 'Policy' }).click()
     await setting.ask('/.edgewarden/revocations', {
       method: 'POST',
       token: await setting.token({ scope: OPERATOR }),
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: 'leaver' }),
     })
+    await page.getByRole('link', { name: 'Live' }).click()
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor()
     await page.getByText('npx edgewarden console').waitFor()
+    // Somebody signs in in another tab, and this one goes on where it was.
+    const other = await context.newPage()
+    await enter(other)
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await page.getByRole('heading', { name: 'Live' }).waitFor()
     await context.close()
   })
 })
@@ -350,59 +250,11 @@ describe('the screens', () => {
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
     await context.setOffline(true)
     await page.getByText('The gate cannot be reached.').waitFor()
+    await page.getByRole('status').filter({ hasText: 'Connection lost' }).waitFor()
+    expect(await page.getByRole('status').filter({ hasText: 'Live' }).count()).toBe(0)
     await send('meanwhile', '/v1/weak')
     await context.setOffline(false)
     await page.getByRole('row').filter({ hasText: 'acme/meanwhile' }).waitFor()
-    await context.close()
-  })
-
-  let isMailed = false
-  it.each([
-    ['light', 'wide', DESK],
-    ['dark', 'wide', DESK],
-    ['light', 'narrow', PHONE],
-    ['dark', 'narrow', PHONE],
-  ] as const)('are readable: %s, %s', async (colorScheme, width, viewport) => {
-    const { context, page, said } = await open({ colorScheme, viewport })
-    const look = async (name: string) => {
-      expect([name, await serious(page)]).toEqual([name, []])
-      const over = await page.evaluate<number>(
-        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-      )
-      expect([name, over]).toEqual([name, 0])
-      if (!isPictured) return
-      await mkdir(PICTURES, { recursive: true })
-      const ending = width === 'wide' ? colorScheme : `${width}-${colorScheme}`
-      await page.screenshot({ path: join(PICTURES, `${name}-${ending}.png`) })
-    }
-    if (!isMailed) {
-      isMailed = true
-      await stray('mailer')
-    }
-    await page.goto(await linkOf({ client_id: 'olga' }))
-    await page.getByRole('button', { name: /^Sign in as/ }).waitFor()
-    await look('sign-in')
-    await page.getByRole('button', { name: /^Sign in as/ }).click()
-    const delegated = { act: { sub: 'planner' }, sub: 'alice' }
-    await send('summarizer', '/v1/weak', delegated)
-    await send('summarizer', '/v1/documents/42', delegated)
-    await page.getByRole('row').filter({ hasText: 'summarizer' }).nth(1).waitFor()
-    await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-    await look('live')
-    const denied = page.getByRole('row').filter({ hasText: 'summarizer' })
-    await denied.filter({ hasText: 'scope_missing' }).first().getByRole('link').click()
-    await page.getByText('authentication: not run').waitFor()
-    await look('decision')
-    await page.getByRole('link', { name: 'Policy' }).click()
-    await page.getByText('GET /v1/documents/{id}').click()
-    await look('policy')
-    await page.getByRole('link', { name: 'Agents' }).click()
-    await page.getByRole('article').filter({ hasText: 'acme/mailer' }).first().waitFor()
-    await look('agents')
-    await page.goto(agentAt('mailer'))
-    await page.getByText('files:delete: not used in 90 days').waitFor()
-    await look('agent')
-    expect(said).toEqual([])
     await context.close()
   })
 

@@ -64,9 +64,28 @@ describe('the host of the console', () => {
       expect(text.length).toBeGreaterThan(10_000)
       size += gzipSync(text).length
     }
-    expect(size).toBeLessThan(66_000)
+    expect(size).toBeLessThan(68_000)
     // The page loads nothing from elsewhere, and has no script or style in itself.
     expect(html).not.toMatch(/https?:|<style|<script(?! type="module" src)|style=/)
+  })
+
+  it('answers an address it does not have with a page for people, and a problem for programs', async () => {
+    const html = await (await setting.page('/')).text()
+    const headers = { 'sec-fetch-mode': 'navigate' }
+    const navigated: Record<string, string>[] = [headers, { accept: 'text/html,*/*;q=0.8' }]
+    for (const headers of navigated) {
+      const answer = await setting.page('/nothing/here', { headers })
+      expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([
+        404,
+        'text/html; charset=utf-8',
+        html,
+      ])
+    }
+    expect(await outcome(await setting.page('/nothing/here'))).toEqual([404, 'route_unknown'])
+    const api = await setting.page('/api/nothing', { headers })
+    expect(api.headers.get('content-type')).toMatch(/json/)
+    const posted = await setting.page('/nothing', { method: 'POST', headers })
+    expect(await outcome(posted)).toEqual([404, 'route_unknown'])
   })
 
   it('serves the notices of all that its files are bundled from', async () => {

@@ -93,7 +93,7 @@ it('a page whose session of Cloudflare Access has ended leads to signing in ther
   await page.getByRole('heading', { name: 'Live' }).waitFor()
   isSignedIn = false
   // The stream of decisions ends with the assertion, if no other request is the first.
-  await page.getByRole('button', { name: 'look again' }).click()
+  await page.getByRole('link', { name: 'sign in with Access' }).click()
   await page.getByText('Sign in at Access').waitFor()
   access.closeAllConnections()
   access.close()

@@ -19,9 +19,10 @@ import {
   time,
 } from './state.ts'
 
-/** Most decisions in the page, and the height of a row in pixels. */
+/** Most decisions in the page. */
 const MOST = 5_000
-const ROW = 40
+/** Pixels of a row. On a phone it has two lines, as style.css says. */
+const ROW = matchMedia('(max-width: 40rem)').matches ? 64 : 40
 const FILTERS = ['agent', 'issuer', 'rule', 'code', 'decision']
 /** A record may be stored so many milliseconds after a newer one. */
 const LATE_MS = 60_000
@@ -114,13 +115,13 @@ function Rows({ rows }: { readonly rows: readonly Json[] }) {
   return html`<div class="rows" ref=${box} tabindex="0" role="region" aria-label="Decisions"
     onScroll=${() => setTop(box.current?.scrollTop ?? 0)}>
     <table aria-rowcount=${rows.length + 1}>
-      <thead><tr><th>Time</th><th>Decision</th><th>Agent</th><th class="wide">Rule</th><th class="wide">ms</th></tr></thead>
+      <thead><tr><th>Time</th><th>Decision</th><th>Agent</th><th>Rule</th><th class="wide number">ms</th></tr></thead>
       <tbody>${space(first)}${seen.map(
         (row, index) => html`<tr key=${text(row.id)} aria-rowindex=${first + index + 2}>
           <td><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
-          <td><span class=${text(row.decision)}>${text(row.code ?? row.act ?? row.kind ?? row.decision)}</span></td>
+          <td><span class=${`badge ${text(row.decision)}`}>${text(row.code ?? row.act ?? row.kind ?? row.decision)}</span></td>
           <td>${nameText(row.operator ?? row.agent_name ?? row.agent ?? row.claimed_issuer)}</td>
-          <td class="wide">${text(row.route)}</td><td class="wide">${text(row.duration)}</td></tr>`,
+          <td>${text(row.route)}</td><td class="wide number">${text(row.duration)}</td></tr>`,
       )}${space(rows.length - first - seen.length)}</tbody>
     </table></div>`
 }
@@ -214,7 +215,9 @@ export function Live() {
   const search = place.value.searchParams
   const query = queryOf(search)
   const [isPaused, setPaused] = useState(false)
-  const { rows: all, state, gap, stored } = useDecisions(query, isPaused)
+  const { rows: all, state: of, gap, stored } = useDecisions(query, isPaused)
+  const state = isOffline.value && of !== 'paused' ? 'lost' : of
+  const shown = { opening: 'none', open: 'allowed', lost: 'denied', paused: 'warn' }[state]
   const isFiltered = Object.keys(query).length > 0
   const isShown = (one: Json) => search.has('own') || !isOwn(one)
   const rows = useMemo(() => all.filter(isShown), [all, search])
@@ -255,7 +258,7 @@ export function Live() {
         <option value="">all</option><option>allowed</option><option>denied</option></select></label>
       <label><input type="checkbox" name="own" value="1" checked=${search.has('own')} />the gate's own</label>
       <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused ? 'Go on' : 'Pause'}</button>
-      <span role="status" class=${state}>${STATES[state]}</span>
+      <span role="status" class=${`badge ${shown}`}>${STATES[state]}</span>
     </form>
     ${gap && html`<p class="denied">Not all of ${text(gap.issuer ?? gap.share)} was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
     ${!stored.value && html`<${Pending} asked=${stored} says="Asking for decisions…" />`}

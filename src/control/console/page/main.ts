@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { render } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { Agents } from './agents.ts'
 import { Decision } from './decision.ts'
 import { html } from './html.ts'
@@ -9,7 +9,9 @@ import { Facts, Failure, Link } from './parts.ts'
 import { Policy } from './policy.ts'
 import {
   ask,
+  decoded,
   go,
+  isEnded,
   isOffline,
   isUtc,
   type Json,
@@ -72,15 +74,15 @@ function SignIn() {
     await refresh()
     if (operator.value === null) setProblem(FORGOTTEN)
   }
-  return html`<article class="sign-in"><h1>Sign in</h1>
+  return html`<article class="sign-in"><h1>${isEnded.value ? 'Your session has ended' : 'Sign in'}</h1>
+    ${isEnded.value && html`<p>It ends after 15 minutes in which nobody saw the page, after 8 hours, or when your token is revoked. Sign in again, and this page goes on where it was.</p>`}
     ${problem && html`<${Failure} problem=${problem} />`}
     ${
       code.value
         ? html`<${Offer} code=${code.value} enter=${enter} />`
         : html`<p>Run this where the operator's key is. It opens this page with a code for one use.</p>
           <pre><code>npx edgewarden console --gate https://YOUR-GATE --key ops.jwk</code></pre>
-          <p>Behind Cloudflare Access nothing is needed: <button type="button" class="quiet"
-            onClick=${() => location.reload()}>look again</button></p>`
+          <p>Behind Cloudflare Access, <a href=${place.value.href}>sign in with Access</a>. If you signed in in another tab, <button type="button" class="quiet" onClick=${refresh}>look again</button></p>`
     }
   </article>`
 }
@@ -88,6 +90,7 @@ function SignIn() {
 const leave = async () => {
   await ask('/session', 'DELETE')
   operator.value = null
+  isEnded.value = false
   localStorage.setItem('left', String(Date.now()))
   go('/', false)
 }
@@ -95,6 +98,11 @@ const leave = async () => {
 // After signing out in another tab, the stream of decisions would go on in this one.
 addEventListener('storage', ({ key }) => {
   if (key === 'left' && operator.value) void refresh()
+})
+
+// Somebody may have signed in in another tab.
+addEventListener('focus', () => {
+  if (operator.value === null && !code.value) void refresh()
 })
 
 const switchZone = () => {
@@ -119,13 +127,27 @@ function Find() {
   </form>`
 }
 
+/** Shown for an address that the console does not have. */
+function Unknown() {
+  return html`<h1>There is no such page</h1>
+    <p>The console has nothing at <code>${place.value.pathname}</code>. To find a decision, enter its request id above.</p>
+    <ul>${PLACES.map(([to, name]) => html`<li><${Link} to=${to}>${name}<//></li>`)}</ul>`
+}
+
 function Page() {
   const { pathname } = place.value
-  const [, id] = /^\/decisions\/(.+)$/.exec(pathname) ?? []
-  const [, , Screen] = PLACES.find(([to]) => to === pathname) ?? PLACES[0]
-  const screen = id
-    ? html`<${Decision} key=${id} id=${decodeURIComponent(id)} />`
-    : html`<${Screen} />`
+  const [, id] = /^\/decisions\/([^/]+)$/.exec(pathname) ?? []
+  const [, name, Screen] = PLACES.find(([to]) => to === pathname) ?? ['', 'No such page', Unknown]
+  const screen = id ? html`<${Decision} key=${id} id=${decoded(id)} />` : html`<${Screen} />`
+  const title = id ? 'Decision' : name
+  const main = useRef<HTMLElement>(null)
+  const last = useRef(pathname)
+  useEffect(() => {
+    document.title = `${title} – Edgewarden`
+    // Screen readers go on with the new page, and so does the keyboard.
+    if (last.current !== pathname) main.current?.focus()
+    last.current = pathname
+  }, [title, pathname])
   return html`<header>
       <strong>Edgewarden</strong>
       <nav aria-label="Screens">${PLACES.map(
@@ -134,9 +156,9 @@ function Page() {
       )}</nav>
       <${Find} />
       <span class="who"><b>${text(operator.value?.operator ?? operator.value?.agent)}</b> ${role.value}</span>
-      <button type="button" class="quiet" onClick=${switchZone}>${isUtc.value ? 'UTC' : 'Local time'}</button>
+      <button type="button" class="quiet" title="The zone in which times are shown" onClick=${switchZone}>${isUtc.value ? 'UTC' : 'Local time'}</button>
       <button type="button" class="quiet" onClick=${leave}>Sign out</button>
-    </header><main id="main" tabindex="-1">${screen}</main>`
+    </header><main id="main" tabindex="-1" ref=${main}>${screen}</main>`
 }
 
 function App() {

@@ -28,14 +28,36 @@ export function Link({ to, children, ...rest }: { readonly to: string } & Inside
   return html`<a ...${rest} href=${to} onClick=${follow}>${children}</a>`
 }
 
-/** Why there is nothing to see, and what to do about it. */
+/** Why there is nothing to see, what to do about it, and the id to quote when one asks for help. */
 export function Failure({ problem, again }: { problem: Problem; again?: () => void }) {
+  const { title, hint, problems, code, request_id } = problem
   return html`<article role="alert" class="failure">
-    <strong>${problem.title}</strong><p>${problem.hint}.</p>
-    ${problem.problems && html`<ul>${problem.problems.map(({ path, message, line, column }) => html`<li>${line !== undefined && html`line ${text(line)}, column ${text(column)}: `}${path && html`<code>${text(path)}</code> `}${text(message).split('\n', 1)}</li>`)}</ul>`}
-    <small>${problem.code} ${problem.request_id}</small>
-    ${again && html`<p><button type="button" onClick=${again}>Try again</button></p>`}
+    <strong>${title}</strong><p>${hint}.</p>
+    ${problems && html`<ul>${problems.map(({ path, message, line, column }) => html`<li>${line !== undefined && html`line ${text(line)}, column ${text(column)}: `}${path && html`<code>${text(path)}</code> `}${text(message).split('\n', 1)}</li>`)}</ul>`}
+    <small>Code <code>${code}</code>${request_id && html`. Request id to quote: <code>${request_id}</code>`}</small>
+    ${again && html`<p><button type="button" class="quiet" onClick=${again}>Try again</button></p>`}
   </article>`
+}
+
+/** A state as a word with a shape and a colour. */
+export function Badge({
+  state,
+  children,
+}: { state: 'allowed' | 'denied' | 'warn' | 'none' } & Inside) {
+  return html`<span class=${`badge ${state}`}>${children}</span>`
+}
+
+/** What has happened, read aloud when it changes. */
+export function Notice({ state = '', children }: { readonly state?: '' | 'warn' } & Inside) {
+  return html`<p role="status" class=${`notice ${state}`}>${children}</p>`
+}
+
+/** A table. On a phone each row is a card, in which the column's name is before each value but the first. */
+export function Table({ head, rows }: { head: readonly string[]; rows: readonly unknown[][] }) {
+  const cell = (one: unknown, at: number) =>
+    html`<td data-label=${at > 0 ? head[at] : undefined} class=${typeof one === 'number' ? 'number' : undefined}>${one}</td>`
+  return html`<table class="stack"><thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>`)}</tbody></table>`
 }
 
 /** Shown in place of a value: why there is no value, or that it is still loading. */
@@ -86,15 +108,25 @@ export function Facts({ facts }: { readonly facts: Readonly<Record<string, unkno
   return html`<dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${text(value)}</dd>`)}</dl>`
 }
 
-/** A button for an act, which a person confirms in a dialog. `says` is what the act stops. */
+/**
+ * A button for an act, which a person confirms in a dialog. `says` is what the act does. `isStop`: it is red, because it
+ * takes access away for good.
+ */
 export function Act({
   label,
   says,
   act,
+  isStop = false,
   children,
-}: { label: string; says: unknown; act: (texts: Record<string, string>) => unknown } & Inside) {
+}: {
+  label: string
+  says: unknown
+  act: (texts: Record<string, string>) => unknown
+  isStop?: boolean
+} & Inside) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [isBusy, setBusy] = useState(false)
+  const tone = isStop ? 'stop' : ''
   const close = () => dialog.current?.close()
   const submit = async (event: SubmitEvent) => {
     setBusy(true)
@@ -102,11 +134,11 @@ export function Act({
     setBusy(false)
     close()
   }
-  return html`<button type="button" class="act" disabled=${isOffline.value}
+  return html`<button type="button" class=${`act ${tone}`} disabled=${isOffline.value}
       onClick=${() => dialog.current?.showModal()}>${label}</button>
     <dialog ref=${dialog} aria-label=${label}><article><form onSubmit=${submit}>
       <h2>${label}?</h2><p>${says} The audit says that it was you.</p>${children}
-      <button type="submit" aria-busy=${isBusy} disabled=${isBusy}>${label}</button>
+      <button type="submit" class=${tone} aria-busy=${isBusy} disabled=${isBusy}>${label}</button>
       <button type="button" class="quiet" onClick=${close}>Leave it</button>
     </form></article></dialog>`
 }

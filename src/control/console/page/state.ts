@@ -1,4 +1,4 @@
-import { computed, signal } from '@preact/signals'
+import { computed, effect, signal } from '@preact/signals'
 
 /** A JSON object of the gate. What is in it may be anybody's text. */
 export type Json = Readonly<Record<string, unknown>>
@@ -21,6 +21,8 @@ export interface Answer<Value = Json> {
 
 /** Who is signed in: `undefined` while it is not known whether anybody is, `null` if nobody is. */
 export const operator = signal<Json | null | undefined>(undefined)
+/** Whether a session of this tab has ended by itself. */
+export const isEnded = signal(false)
 export const isOffline = signal(!navigator.onLine)
 /** Path and query of the page. */
 export const place = signal(new URL(location.href))
@@ -35,6 +37,14 @@ addEventListener('offline', () => {
 })
 addEventListener('popstate', () => {
   place.value = new URL(location.href)
+})
+
+let wasIn = false
+effect(() => {
+  const { value } = operator
+  if (value === null && wasIn) isEnded.value = true
+  if (value !== undefined) wasIn = value !== null
+  if (value) isEnded.value = false
 })
 
 /** Goes to another place of the page. `isNew`: whether "back" returns to the present one. */
@@ -112,6 +122,15 @@ export const role = computed(() =>
 export function text(value: unknown): string {
   if (value === undefined) return ''
   return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** A part of a path without its escapes; as it is, if those are wrong. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
 }
 
 /** A name as text. Spaces that a page does not show are escapes, as {@link html} makes of other such characters. */

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
-import { Act, Failure } from './parts.ts'
+import { Act, Badge, Failure, Notice } from './parts.ts'
 import { ask, has, type Json, list, nameText, type Problem, text } from './state.ts'
 
 /** Seconds to wait until all shards have a revocation. */
@@ -46,13 +46,15 @@ interface Stop {
   /** Without a body no reason is asked for. */
   readonly body?: Json
   readonly method?: string
+  /** Whether it takes access away for good. */
+  readonly isStop?: boolean
 }
 
 /** Buttons for acts. `view` shows what the last act did, and how long it took. */
 export function useActs(again: () => void) {
   const [said, setSaid] = useState('')
   const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const button = ({ label, says, did, path, body, method = 'POST' }: Stop) => {
+  const button = ({ label, says, did, path, body, method = 'POST', isStop }: Stop) => {
     const act = async ({ reason }: Readonly<Record<string, string>>) => {
       const began = performance.now()
       const sent = body && { ...body, reason: reason || undefined }
@@ -61,10 +63,10 @@ export function useActs(again: () => void) {
       setSaid(problem ? '' : `${did}: ${await effect(value, began)}`)
       again()
     }
-    return html`<${Act} label=${label} says=${says} act=${act}>
+    return html`<${Act} label=${label} says=${says} act=${act} isStop=${isStop}>
       ${body && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
   }
-  const view = html`${problem && html`<${Failure} problem=${problem} />`}<p role="status">${said}</p>`
+  const view = html`${problem && html`<${Failure} problem=${problem} />`}<${Notice}>${said}<//>`
   return { button, view }
 }
 
@@ -83,7 +85,8 @@ export function Kill({ of, again }: { readonly of: Json; readonly again: () => v
     const says = html`<bdi>${nameText(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]}`
     const body = { kind, issuer: of.issuer, value }
     return (
-      value !== undefined && button({ label, says, did: 'Revoked', path: '/api/revocations', body })
+      value !== undefined &&
+      button({ label, says, did: 'Revoked', path: '/api/revocations', body, isStop: true })
     )
   })}${view}`
 }
@@ -95,7 +98,7 @@ export function Revocations({ found, again }: { found: unknown; again: () => voi
   const lift = { label: 'Lift', says, did: 'Lifted', method: 'DELETE' }
   return html`${list(found).map(
     (one) =>
-      html`<p><span class="denied">revoked</span> ${text(one.kind)} ${nameText(one.value)} ${
+      html`<p><${Badge} state="denied">revoked<//> ${text(one.kind)} ${nameText(one.value)} ${
         has('revoke') && button({ ...lift, path: `/api/revocations/${text(one.id)}` })
       }</p>`,
   )}${view}`
