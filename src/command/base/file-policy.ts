@@ -1,9 +1,10 @@
-import type { PlacedIssue } from '../../compare/wrangler/places.ts'
+import { type PlacedIssue, stepsOf } from '../../compare/wrangler/places.ts'
 import { type PolicyReading, readEnvironment } from '../../compare/wrangler/reading.ts'
-import type { JsonObject } from '../../gate/base/json.ts'
+import { type JsonObject, own } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { PolicyIssue } from '../../gate/policy/reading/issues.ts'
+import { cured } from './cures.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 import { wranglerPath } from './wrangler-names.ts'
@@ -15,13 +16,15 @@ const withOwners = (text: string, { placeOf }: Pick<WranglerEnvironment, 'placeO
     return owner === undefined ? rule : `${file}:${line} (${owner})`
   })
 
-/** Issues of one environment with their places. Rules of teams that they mention are named by file and owner. */
+/** Issues of one environment with their places and cures. Rules of teams that they mention are named by file and owner. */
 export function placed<Issue extends PolicyIssue>(
   environment: WranglerEnvironment,
   issues: readonly Issue[],
 ): readonly (Issue & PlacedIssue)[] {
-  const { file, placeOf, name } = environment
-  return issues.map((issue) => ({
+  const { file, placeOf, name, vars } = environment
+  const valueAt = (path: string) =>
+    stepsOf(path).reduce<unknown>((at, step) => own(Object(at), String(step)), vars)
+  return cured(issues, valueAt).map((issue) => ({
     ...issue,
     message: withOwners(issue.message, environment),
     ...('file' in issue ? {} : { file, ...placeOf(issue.path, name) }),

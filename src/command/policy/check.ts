@@ -13,6 +13,7 @@ import { undelivered, writeTeams } from '../base/teams.ts'
 import { readWranglerFile, type WranglerEnvironment } from '../base/wrangler-file.ts'
 import { overridden } from '../base/wrangler-names.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
+import { compared } from '../lints/compared.ts'
 import { consoleEntry } from '../lints/console-entry.ts'
 import { forgotten, type Level } from '../lints/environments.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
@@ -158,6 +159,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
           ...misspelt(parsed.value.policy, vars),
           ...issuerSlashes(parsed.value.policy),
           ...slashes(vars),
+          ...compared(vars),
           ...revokers(parsed.value.policy),
           ...forgotten(reading, top),
           ...(await consoleEntry(environment, top.environment, parsed.value.policy)),

@@ -244,11 +244,16 @@ const loosely = ({ inside }: Spot, step: string | number): Spot | undefined =>
 /** A step of a path: an index, a name that is quoted as in JSON, or a plain name. */
 const STEP = /\[(\d+)\]|\["((?:\\(?:["\\/bfnrt]|u[\da-f]{4})|[^"\\\p{Cc}])*)"\]|([^.[\]]+)/gu
 
-const stepsOf = (path: string): readonly (string | number)[] =>
-  [...path.matchAll(STEP)].map(([, index, quoted, name = '']) =>
+/**
+ * The steps of a path, as places of mistakes name it.
+ * @example stepsOf('ROUTES[3].match') // ['ROUTES', 3, 'match']
+ */
+export function stepsOf(path: string): readonly (string | number)[] {
+  return [...path.matchAll(STEP)].map(([, index, quoted, name = '']) =>
     index !== undefined
       ? Number(index)
       : quoted !== undefined
         ? String(JSON.parse(`"${quoted}"`))
         : name,
   )
+}

@@ -28,6 +28,7 @@ const SENTENCES: Readonly<Record<string, (broken: Broken) => string | undefined>
     if (/^\s*:/.test(after)) return 'between a key and its value is =, and not :'
     return after.trim() === '' ? `${before.trim()} has no = and no value` : undefined
   },
+  'each key-value declaration must be followed by an end-of-line': () => MORE,
   'invalid value': ({ after }) => {
     const [word = ''] = /^[^\s,\]}#]*/.exec(after) ?? []
     if (word === '') return 'there is no value after ='
@@ -36,6 +37,9 @@ const SENTENCES: Readonly<Record<string, (broken: Broken) => string | undefined>
     return 'this is not a value; a text is in quotes: "…"'
   },
 }
+
+const MORE =
+  "there is more text after the value; a text that has \" inside is in single quotes: '…'"
 
 const NO_QUOTE = 'the text has no closing quote on its line'
 

@@ -86,7 +86,7 @@ export const assertionField = field(
   (value, report): Entry => {
     const known = BINDINGS.find((one) => one === value)
     if (known) return { binding: known }
-    if (typeof value !== 'string') return readTable(ASSERTION_KEYS, value, report)
+    if (isObject(value)) return readTable(ASSERTION_KEYS, value, report)
     report([], `must be one of ${BINDINGS.map(quote).join(', ')}, or a table`)
     return {}
   },

@@ -5,7 +5,7 @@ import { foldedName, isFieldName, isIdentityText } from '../../base/text.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../../base/url.ts'
 import { type ClaimPath, claimPath } from '../../model/claims.ts'
 import type { Gate } from '../../model/policy.ts'
-import { quote, unknownName } from './issues.ts'
+import { quote, quoteAll, unknownName } from './issues.ts'
 import { parseMatch } from './router.ts'
 import { anyOf, checked, type Field, field, list, readField } from './table.ts'
 
@@ -27,7 +27,9 @@ export const flag = boolean('must be true or false')
 /** One of a few words. */
 export function word<const Word extends string>(words: readonly Word[]): Field<Word, Word> {
   return picklist(words, ({ input }) =>
-    typeof input === 'string' ? unknownName('value', input, words) : NO_TEXT,
+    typeof input === 'string'
+      ? unknownName('value', input, words)
+      : `must be one of ${quoteAll(words)}`,
   )
 }
 
