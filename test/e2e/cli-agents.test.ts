@@ -64,7 +64,7 @@ it.concurrent('shows an approval that has ended as the gate takes it', async () 
 })
 
 it.concurrent('approves, suspends and resumes an agent, and says before what that stops', async () => {
-  const of = ['agent-1', '--issuer', 'acme']
+  const of = ['acme/agent-1']
   expect(await statusOf('agent-1', '/v1/approved')).toBe(403)
   const approved = await agents('approve', ...of, '--owner', 'team-a', '--expires', '2031-01-01')
   expect([approved.code, approved.stdout]).toEqual([
@@ -80,7 +80,7 @@ it.concurrent('approves, suspends and resumes an agent, and says before what tha
   await statusOf('child', '/v1/files/1', child)
   await eventually(async () => {
     const { stdout } = await agents('show', ...of)
-    expect(stdout).toMatch(/children +\[\{.*"agent":"child"/)
+    expect(stdout).toMatch(/^ +children +acme\/child$/m)
   })
   const suspended = await agents('suspend', ...of, '--reason', 'odd calls')
   expect([suspended.code, suspended.stdout]).toEqual([
@@ -88,7 +88,7 @@ it.concurrent('approves, suspends and resumes an agent, and says before what tha
     expect.stringContaining('acme/agent-1: suspended'),
   ])
   expect(suspended.stderr).toBe(
-    'This stops 1 agent (agent-1): 2 allowed calls in the last hour.\nThese act with it (child).\n',
+    'This stops 1 agent (acme/agent-1): 2 allowed calls in the last hour.\nThese act with it (acme/child).\n',
   )
   expect(await statusOf('agent-1', '/v1/files/1')).toBe(403)
   expect(await statusOf('child', '/v1/files/1', child)).toBe(403)

@@ -283,6 +283,46 @@ describe('an agent as it is shown', () => {
   })
 })
 
+describe('an act on an agent as it is shown', () => {
+  const acts = [
+    ['revoke', 'agent'],
+    ...['show', 'suspend', 'resume', 'approve', 'set', 'retire', 'adopt'].map((one) => [
+      'agents',
+      one,
+    ]),
+  ]
+
+  it.each(acts)('is refused by %s %s if several issuers can have the agent', async (...act) => {
+    const { code, stdout, stderr } = await command(...act, 'acme/acted')
+    expect([code, stdout]).toEqual([2, ''])
+    const either = '--issuer acme --as-name or --issuer twin --as-name'
+    expect(stderr).toBe(`"acme/acted" can be an agent of several issuers. Add ${either}.\n`)
+    expect((await call('GET', '/agents/entry?issuer=acme&agent=acted')).code).toBe('agent_unknown')
+  })
+
+  it('takes what the refusal says to add', async () => {
+    const added = ['acme/acted', '--issuer', 'acme', '--as-name']
+    const { stdout } = await command('agents', 'suspend', ...added)
+    expect(stdout).toMatch(/^acme\/acted: suspended\n/)
+  })
+
+  it('finds the issuer by the name alone where one can have the agent', async () => {
+    const { code, stdout } = await command('agents', 'suspend', 'alone')
+    expect([code, stdout]).toEqual([0, expect.stringContaining(TWIN)])
+    const revoked = await command('revoke', 'agent', 'alone', '--reason', 'odd')
+    expect([revoked.code, revoked.stdout]).toEqual([
+      0,
+      expect.stringContaining(`Revoked agent "alone" of ${TWIN}`),
+    ])
+    await command('lift', '--agent', 'alone')
+  })
+
+  it('asks for the issuer where the text is its id', async () => {
+    const { code, stderr } = await command('revoke', 'agent', 'alone', '--as-id')
+    expect([code, stderr]).toEqual([2, '--issuer is missing: each issuer has agents of its own\n'])
+  })
+})
+
 describe('the status of an agent', () => {
   const list = async () => (await command('agents', 'list', 'stopped', '--issuer', 'acme')).stdout
   const show = async () =>

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { isObject, objectOf, own, ownText } from '../../gate/base/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import type { Surroundings } from '../base/command.ts'
 import { cannotTell, type Outcome } from '../base/output.ts'
@@ -24,39 +24,74 @@ export function withNames(command: Command): Command {
 
 const HINT =
   'The policy says whether an id begins with the agent_prefix of its issuer. Without it, add --as-id or --as-name.'
+const NO_ISSUER =
+  'The policy says whose agent_prefix an agent has. Without it, add --issuer and --as-name.'
+
+/** Who is meant by a text: the `iss` of the issuer, and whether the text is the agent as it is shown. */
+interface Named extends Pick<NameOptions, 'asName'> {
+  readonly issuer?: string
+}
 
 /**
- * The issuer that a person named. Reads the gate's policy, and gives the issuer's `iss`, if the person gave an `agent`
- * without saying how it is written. Fails if the text can be an id and an X-Agent-Id. Does not check whether
- * there is such an agent.
+ * The issuer of an agent. Without an issuer, `agent` is the agent as log and X-Agent-Id show it, and its prefix says
+ * whose it is. With an issuer, reads the gate's policy if the person did not say how `agent` is written, and fails if
+ * the text can be an id and an X-Agent-Id. Does not check whether there is such an agent.
  */
 export async function issuerOf(
   options: GateOptions & NameOptions & { readonly issuer?: string },
   agent: string | undefined,
   scope: string,
   around: Surroundings,
-): Promise<Result<{ readonly issuer?: string }, Outcome>> {
+): Promise<Result<Named, Outcome>> {
   const { issuer, asId, asName } = options
   const isUnsaid = agent !== undefined && !asId && !asName
-  if (issuer === undefined) return ok({})
+  if (issuer === undefined && (agent === undefined || asId)) return ok({})
   // The gate reads names of tables itself.
-  if (!isUnsaid) return ok({ issuer })
+  if (issuer !== undefined && !isUnsaid) return ok({ issuer })
   const policy = await callAs(options, scope, around, '/policy')
+  const hint = issuer === undefined ? NO_ISSUER : HINT
   if (!policy.ok) {
     const { reason } = policy
-    return fail(reason.refused?.status === 403 ? { ...reason, err: [...reason.err, HINT] } : reason)
+    return fail(reason.refused?.status === 403 ? { ...reason, err: [...reason.err, hint] } : reason)
   }
   const { body } = policy.value
   const issuers = own(body, 'issuers')
-  if (!isObject(issuers)) return fail(cannotTell(HINT))
-  const tables = objectOf(issuers)
+  if (!isObject(issuers)) return fail(cannotTell(hint))
+  if (issuer === undefined || agent === undefined) return issuerShown(issuers, agent ?? '')
+  const tables = issuers
   const isMeant = (one: unknown) => own(objectOf(one), 'issuer') === issuer
   const entry = objectOf(own(tables, issuer) ?? Object.values(tables).find(isMeant))
   const iss = ownText(entry, 'issuer') ?? issuer
   const prefix = ownText(entry, 'agent_prefix') ?? ''
-  const isName = prefix !== '' && agent?.startsWith(prefix) && agent !== prefix
+  const isName = prefix !== '' && agent.startsWith(prefix) && agent !== prefix
   if (!isName) return ok({ issuer: iss })
   const shown = (id: string) => `the agent ${JSON.stringify(id)} (X-Agent-Id "${prefix}${id}")`
   const either = `--as-name for ${shown(agent.slice(prefix.length))}, or --as-id for ${shown(agent)}`
   return fail(cannotTell(`This can be two agents of ${iss}. Add ${either}.`))
 }
+
+/** The one issuer whose agent has this name. An issuer that no rule accepts has no agents. */
+const issuerShown = (issuers: JsonObject, name: string): Result<Named, Outcome> => {
+  const tables = Object.entries(issuers).map(([table, one]) => [table, objectOf(one)] as const)
+  const known = tables.map(([, one]) => ownText(one, 'issuer'))
+  const actors = tables
+    .flatMap(([, one]) => listOf(own(objectOf(own(one, 'delegation')), 'issuers')))
+    .filter((one) => !known.includes(String(one)))
+    .map((iss) => [String(iss), { issuer: iss }] as const)
+  const meant = [...tables.filter(([, one]) => own(one, 'rules') !== false), ...actors].filter(
+    ([, one]) => {
+      const prefix = ownText(one, 'agent_prefix') ?? ''
+      return name.startsWith(prefix) && name !== prefix
+    },
+  )
+  const [first] = meant
+  const said = JSON.stringify(name)
+  if (!first)
+    return fail(cannotTell(`${said} begins with no agent_prefix of an issuer; ${AS_SHOWN}`))
+  const issuer = ownText(first[1], 'issuer')
+  if (meant.length === 1 && issuer !== undefined) return ok({ issuer, asName: true })
+  const either = meant.map(([table]) => `--issuer ${table} --as-name`).join(' or ')
+  return fail(cannotTell(`${said} can be an agent of several issuers. Add ${either}.`))
+}
+
+const AS_SHOWN = 'give the agent as log shows it, or its id with --issuer.'

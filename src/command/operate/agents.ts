@@ -40,7 +40,7 @@ export const agentsCommand: CommandRow<AgentsOptions> = {
   usage: 'agents ACTION [AGENT]',
   description: 'List, approve, suspend and review the agents that a running gate knows.',
   example:
-    'agents suspend agent-7 --issuer https://auth.my-company.com --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
+    'agents suspend acme/agent-7 --reason "odd calls" \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
 Actions:
   list, review [AGENT]    list all agents, or those that need a decision; with AGENT those whose id begins with AGENT
@@ -50,9 +50,9 @@ Actions:
   resume AGENT            accept the agent again
   export                  print the agents that somebody has decided on, as TOML
   import FILE             compare such a file with the registry, or with --yes change the registry by it
-AGENT is the id that the issuer gives the agent. If an id begins with the issuer's agent_prefix, the command does
-nothing until you add --as-id, or --as-name for an X-Agent-Id. Without these options the token also needs scope
-edgewarden:read.
+AGENT is the agent as list, log and X-Agent-Id show it, or with --issuer the id that the issuer gives it. If an id
+begins with the issuer's agent_prefix, the command does nothing until you add --as-id, or --as-name. Without these
+options the token also needs scope edgewarden:read.
 Exit status: 0 done, or no agent differs or needs anything, 1 the gate refused, or one does, 2 cannot tell.`,
   options: (command) =>
     withNames(withGate(command, AGENTS_SCOPE))
@@ -98,7 +98,9 @@ const agents = async (
   }
   if (isOfAll) return ofAll(action, agent, options, call, process)
   if (agent === undefined || issuer === undefined) {
-    return cannotTell(`Which agent? To ${action} an agent, give its id and --issuer.`)
+    return cannotTell(
+      `Which agent? To ${action} an agent, give it as log shows it, or its id and --issuer.`,
+    )
   }
   return ofOne(action, { issuer, agent }, options, call, process)
 }
@@ -219,7 +221,7 @@ const shown = (body: JsonObject): Outcome => {
   const lines = [...Object.entries(agent), ...told, ...watched].flatMap(([name = '', value]) =>
     ['seen', 'version', 'watched'].includes(name) || (Array.isArray(value) && value.length === 0)
       ? []
-      : [[`  ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]],
+      : [[`  ${name}`, valueText(name, value)]],
   )
   const status = standingText(agent)
   return {
@@ -230,6 +232,15 @@ const shown = (body: JsonObject): Outcome => {
       ? ['Not every shard of the revocation set has the change yet; the gate sends it again.']
       : [],
   }
+}
+
+/** Agents as `--agent` takes them; another value as JSON. */
+const valueText = (name: string, value: unknown): string => {
+  if (name === 'parents' || name === 'children')
+    return listOf(value)
+      .map((one) => textIn(objectOf(one), 'agent_name') ?? textIn(objectOf(one), 'agent'))
+      .join(', ')
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 const adoptedOutcome = (body: JsonObject): Outcome => {

@@ -38,7 +38,7 @@ const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => let
 export const logCommand: CommandRow<LogOptions> = {
   usage: 'log',
   description: 'Show the decisions that the audit of a running gate has stored, the latest last.',
-  example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
+  example: 'log --gate https://api.my-company.com --key ops.jwk --agent acme/agent-42 --from 1h',
   options: (command) =>
     withFilters(withGate(command, AUDIT_SCOPE))
       .option('--limit <count>', 'show at most this many, the latest ones (default: 100)')

@@ -49,7 +49,7 @@ export async function tellStopped(
   const groups = listOf(usage && own(usage, 'usage')).filter(isObject)
   const sum = (name: string) => groups.reduce((all, one) => all + Number(own(one, name) ?? 0), 0)
   const namesIn = (list: readonly unknown[]) =>
-    list.filter(isObject).map((one) => String(own(one, 'agent')))
+    list.filter(isObject).map((one) => String(own(one, 'agent_name') ?? own(one, 'agent')))
   const seen = found && objectOf(own(objectOf(own(found, 'agent')), 'seen'))
   const children = namesIn(listOf(seen && own(seen, 'children')))
   const calls = `${counted(sum('decisions') - sum('denied'), 'allowed call')} in the last hour`

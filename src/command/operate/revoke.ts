@@ -46,12 +46,12 @@ export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
   usage: 'revoke KIND VALUE',
   description: 'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
   example:
-    'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
+    'revoke agent acme/agent-7 --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
 With --leaked the command reads from a token what to revoke, and does not verify the token. Without --kill
 it asks you. Write a value that begins with - at the end, after --.
-An agent is named by the id that its issuer gives it. If an id begins with the issuer's agent_prefix, the command
-revokes nothing until you add --as-id, or --as-name for an X-Agent-Id.
+An agent is named as log and X-Agent-Id show it, or with --issuer by the id that its issuer gives it. If an id
+begins with the issuer's agent_prefix, the command revokes nothing until you add --as-id, or --as-name.
 Without --wait the command says when the revocation will be in effect everywhere. With --wait the command ends at
 that time, and says how long it took. Both read the gate's policy (scope edgewarden:read): the slowest of
 the rules that the token may see decides.
@@ -102,7 +102,8 @@ const completed = async (
   const { leaked, kill, kind, issuer, value, asId, asName } = options
   if (leaked === undefined) {
     if (kill !== undefined) return fail(cannotTell('--kill is for --leaked.'))
-    const entry = readEntry(options, around.now())
+    const isShown = kind === 'agent' && value !== undefined && !asId
+    const entry = readEntry(isShown ? { issuer: '', ...options } : options, around.now())
     if (!entry.ok) return fail(cannotTell(entry.reason))
     const named = await issuerOf(options, kind === 'agent' ? value : undefined, SCOPES, around)
     return named.ok ? ok({ ...options, ...named.value }) : named

@@ -46,7 +46,8 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
   ]
   const columnsOf = [...new Set(names)]
   const cell = (group: JsonObject, name: string) =>
-    name === 'time' ? whenText(group) : (textIn(group, name) ?? '–')
+    (name === 'time' ? whenText(group) : (textIn(group, `${name}_name`) ?? textIn(group, name))) ??
+    '–'
   const rows = groups.map((group) => columnsOf.map((name) => cell(group, name)))
   return {
     exitCode: EXIT.yes,

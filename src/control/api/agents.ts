@@ -12,11 +12,11 @@ import {
 import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
 import {
   BAD_CURSOR,
-  prefixOf,
   readAdminJson,
   readId,
   readQuery,
   readValue,
+  withName,
 } from '../../gate/app/request.ts'
 import { mustReach, revocationDenials, shardsOf } from '../../gate/app/revocations.ts'
 import { denials } from '../../gate/base/denial.ts'
@@ -210,11 +210,9 @@ const answerEntry = async (
 /** An agent of the registry as answers have it, without its revocations. */
 export function presented(c: Admin, entry: AgentEntry): JsonObject {
   const { issuer, agent, status, fields, change: last, seen, watched, version } = entry
-  const prefix = prefixOf(c.get('policy'), issuer)
+  const named = (key: AgentKey) => withName(c.get('policy'), key)
   return {
-    issuer,
-    agent,
-    ...(prefix !== '' && { agent_name: prefix + agent }),
+    ...named({ issuer, agent }),
     status,
     ...fields,
     ...(last && {
@@ -225,12 +223,12 @@ export function presented(c: Admin, entry: AgentEntry): JsonObject {
     }),
     needs: needsOf(entry, c.get('ports').clock.now()),
     version,
-    ...(seen && { seen: presentedSeen(seen) }),
+    ...(seen && { seen: presentedSeen(seen, named) }),
     ...(watched && { watched: learnedBy(c.get('policy').watch, watched) }),
   }
 }
 
-const presentedSeen = (seen: Seen): JsonObject => {
+const presentedSeen = (seen: Seen, named: (key: AgentKey) => AgentKey): JsonObject => {
   const { first, last, granted, used, uses, name: _, ...lists } = seen
   return {
     first: new Date(first).toISOString(),
@@ -240,8 +238,8 @@ const presentedSeen = (seen: Seen): JsonObject => {
     scopes_unused: unusedScopes(seen),
     uses: usesOf(uses),
     ...lists,
-    parents: lists.parents.map(keyOf),
-    children: lists.children.map(keyOf),
+    parents: lists.parents.map((one) => named(keyOf(one))),
+    children: lists.children.map((one) => named(keyOf(one))),
   }
 }
 

@@ -12,12 +12,12 @@ import {
 import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
 import {
   BAD_CURSOR,
-  prefixOf,
   queryLimit,
   queryNumber,
   queryText,
   readQuery,
   strict,
+  withName,
 } from '../../gate/app/request.ts'
 import { mustReach, shardsOf } from '../../gate/app/revocations.ts'
 import { denials } from '../../gate/base/denial.ts'
@@ -100,11 +100,9 @@ const iso = (time: number): string => new Date(time).toISOString()
 
 const presented = (c: Admin, alert: Alert): JsonObject => {
   const { at, name: _, quarantine, verdict, ...rest } = alert
-  const prefix = prefixOf(c.get('policy'), alert.issuer)
   return {
-    ...rest,
+    ...withName(c.get('policy'), rest),
     at: iso(at),
-    ...(prefix !== '' && { agent_name: prefix + alert.agent }),
     ...(quarantine && { quarantine: { ...quarantine, until: iso(quarantine.until) } }),
     ...(verdict && { verdict: verdict.is, judged: iso(verdict.at), judged_by: verdict.by }),
   }

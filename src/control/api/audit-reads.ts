@@ -2,6 +2,7 @@ import { eventText } from '../../gate/answer/dialects.ts'
 import { createApp } from '../../gate/app/app.ts'
 import { type Admin, answer, type GateEnv } from '../../gate/app/context.ts'
 import { mustHaveNames, unknownIn } from '../../gate/app/names.ts'
+import { withName } from '../../gate/app/request.ts'
 import { utf8Encode } from '../../gate/base/bytes.ts'
 import type { Dropped, LivePage } from '../../gate/model/audit.ts'
 import { limitedToToken } from '../../gate/relay/streams/streams.ts'
@@ -46,7 +47,7 @@ export const auditReadsApp = createApp<GateEnv>()
     const { groups, leftOut, since, dropped } = usage
     const gaps = gapsOf(c, dropped)
     return answer(c, {
-      usage: groups,
+      usage: groups.map((one) => withName(c.get('policy'), one)),
       ...(since > 0 && { since: new Date(since).toISOString() }),
       ...(leftOut > 0 && { left_out: leftOut }),
       ...(gaps.length > 0 && { dropped: gaps }),

@@ -11,6 +11,7 @@ import type { Room } from '../base/room.ts'
 import { splitUrl } from '../base/url.ts'
 import { type bodyDenials, ownerOf, wholeBody } from '../guard/operation/body.ts'
 import { checkStanding } from '../guard/stages/revocation.ts'
+import type { AgentKey } from '../model/agents.ts'
 import type { Policy } from '../model/policy.ts'
 import { type Revocation, revocableSubjects } from '../model/revocation.ts'
 import { type Admin, refuse } from './context.ts'
@@ -159,6 +160,12 @@ export const BAD_CURSOR = 'must be the cursor of an earlier page'
 /** The prefix that origins see before an issuer's agent ids. */
 export function prefixOf({ issuers }: Policy, issuer: string | undefined): string {
   return issuers.get(issuer ?? '')?.agentPrefix ?? ''
+}
+
+/** Something of an agent as answers have it: with the agent's name at origins, if that is not its id. */
+export function withName<One extends Partial<AgentKey>>(policy: Policy, one: One) {
+  const prefix = prefixOf(policy, one.issuer)
+  return { ...one, ...(one.agent && prefix && { agent_name: prefix + one.agent }) }
 }
 
 /** How a request names something of an issuer: by its id, or an agent by its name at origins. */
