@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { folder, runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
@@ -185,6 +186,48 @@ describe('log --kind policy', () => {
         `^No deployment was found.\nIn force now: version ${ONE}, policy [0-9a-f]{8}.\nThe latest deployment was rolled back`,
       ),
     ])
+  })
+
+  it('has the same words in a column of CSV', async () => {
+    const found = (await acts(3)).toReversed()
+    const { stdout } = await log(setting.gate, '--csv')
+    const [names = '', ...lines] = stdout.trimEnd().split('\n')
+    expect(names).toMatch(/,operator,version,policy,before,changed$/)
+    const before = (i: number) => found[i]?.before ?? ''
+    const row = (i: number, words: string) =>
+      `,${found[i]?.version},${found[i]?.policy},${before(i)},${words}`
+    const words = '"changes: GET /v1/x: `scopes` is now [""x:write""] (was [""x:read""])"'
+    expect(lines.map((line, i) => line.slice(-row(i, ['', words][i] ?? '').length))).toEqual([
+      row(0, ''),
+      row(1, words),
+      row(2, ''),
+    ])
+  })
+
+  it('has the same words while it follows', async () => {
+    const found = (await acts(3)).toReversed()
+    const followed = async (count: number, ...args: readonly string[]) => {
+      const child = spawn(process.execPath, [
+        ...[inject('command'), 'log', '--kind', 'policy', '--follow', ...args],
+        ...['--gate', setting.gate.url, '--key', KEY, '--audience', RESOURCE],
+      ])
+      let shown = ''
+      child.stdout.on('data', (data) => {
+        shown += String(data)
+      })
+      try {
+        await eventually(() => expect(shown.trimEnd().split('\n')).toHaveLength(count))
+      } finally {
+        child.kill()
+      }
+      return shown.trimEnd().split('\n')
+    }
+    const text = 'GET /v1/x: `scopes` is now ["x:write"] (was ["x:read"])'
+    expect((await followed(4))[2]).toBe(`  changes: ${text}`)
+    expect((await followed(4, '--csv'))[2]).toContain('`scopes` is now [""x:write""]')
+    const records = (await followed(3, '--json')).map((line) => JSON.parse(line))
+    expect(records.map(({ changes }) => changes?.[0].text)).toEqual([undefined, text, undefined])
+    expect(records.map(({ id }) => id)).toEqual(found.map(({ id }) => id))
   })
 
   it('has the same as JSON', async () => {

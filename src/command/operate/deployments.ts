@@ -44,7 +44,48 @@ export async function deploymentsOf(
     if (fault) return fail(fault)
     latest = found[0]
   }
-  const asked = [...new Set([...acts.filter(isOther), ...(latest ? [latest] : [])])]
+  const read = await answersOf(
+    [...acts.filter(isOther), ...(latest ? [latest] : [])],
+    options,
+    around,
+  )
+  if (!read.ok) return read
+  const answers = read.value
+  const all = acts.map((act) => changeOf(act, answers))
+  const { policy, version } = objectOf(own(answers.get(own(latest ?? {}, 'id')) ?? {}, 'today'))
+  const compared = all.flatMap((one) => one.compared ?? [])
+  return ok({
+    json: { compared, ...(latest && { now: { policy, version } }) },
+    lines: all.map(({ lines }) => lines.map((line) => `  ${line}`)),
+    now: latest && policy !== undefined ? nowLines(latest, { policy, version }) : [],
+  })
+}
+
+/** What a deployment changed, in words and as JSON. */
+interface Change {
+  readonly lines: readonly string[]
+  readonly compared?: JsonObject
+}
+
+/** What each of some deployments changed. Does not ask what is in force. */
+export async function changesOf(
+  acts: readonly JsonObject[],
+  options: GateOptions,
+  around: Surroundings,
+): Promise<Result<readonly Change[], Outcome>> {
+  const read = await answersOf(acts.filter(isOther), options, around)
+  return read.ok ? ok(acts.map((act) => changeOf(act, read.value))) : read
+}
+
+type Answers = ReadonlyMap<unknown, JsonObject>
+
+/** What the gate says of some acts, with the texts of the policies, by their ids. */
+const answersOf = async (
+  acts: readonly JsonObject[],
+  options: GateOptions,
+  around: Surroundings,
+): Promise<Result<Answers, Outcome>> => {
+  const asked = [...new Set(acts)]
   const answers = new Map<unknown, JsonObject>()
   for (let at = 0; at < asked.length; at += TOGETHER) {
     const calls = asked.slice(at, at + TOGETHER).map(async (act) => {
@@ -56,19 +97,16 @@ export async function deploymentsOf(
       answers.set(own(act, 'id'), answer.value.body)
     }
   }
-  const answerOf = (act: JsonObject = {}) => answers.get(own(act, 'id')) ?? {}
-  const all = acts.map((act) => ({ act, compared: comparedOf(act, answerOf(act)) }))
-  const { policy, version } = objectOf(own(answerOf(latest), 'today'))
-  const compared = all.flatMap(({ act, compared }) => {
-    if (!compared) return []
-    const { gains, loses, changes } = compared
-    return [{ id: own(act, 'id'), gains, loses, changes }]
-  })
-  return ok({
-    json: { compared, ...(latest && { now: { policy, version } }) },
-    lines: all.map(({ act, compared }) => linesOf(act, compared).map((line) => `  ${line}`)),
-    now: latest && policy !== undefined ? nowLines(latest, { policy, version }) : [],
-  })
+  return ok(answers)
+}
+
+const changeOf = (act: JsonObject, answers: Answers): Change => {
+  const id = own(act, 'id')
+  const compared = comparedOf(act, answers.get(id) ?? {})
+  const lines = linesOf(act, compared)
+  if (!compared) return { lines }
+  const { gains, loses, changes } = compared
+  return { lines, compared: { id, gains, loses, changes } }
 }
 
 /** Whether the policy was another one before. */

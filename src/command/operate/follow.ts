@@ -14,7 +14,7 @@ const SILENCE_MS = 45_000
 interface Following {
   /** Called once the stream is open; an outcome ends the command. */
   readonly begin: () => Promise<Outcome | undefined>
-  readonly show: (records: readonly JsonObject[]) => void
+  readonly show: (records: readonly JsonObject[]) => Promise<void>
   /** Called with a gap: a number of decisions that were not stored. */
   readonly showGap: (gap: JsonObject) => void
 }
@@ -55,7 +55,9 @@ export async function follow(
           const ended = isBegun ? undefined : await begin()
           if (ended) return ended
           isBegun = true
-          show(events.flatMap(({ event, data }) => (data && event === undefined ? [data] : [])))
+          await show(
+            events.flatMap(({ event, data }) => (data && event === undefined ? [data] : [])),
+          )
         }
       } catch (error) {
         why = `The stream broke off: ${networkReason(error, SILENCE_MS)}`

@@ -15,7 +15,7 @@ import {
 import { cannotTell, columns, EXIT, type Outcome, present } from '../base/output.ts'
 import { instant } from '../base/times.ts'
 import { AUDIT_SCOPE, type GateOptions, type Listed, listAs } from './access.ts'
-import { deploymentsOf } from './deployments.ts'
+import { changesOf, deploymentsOf } from './deployments.ts'
 import { follow } from './follow.ts'
 
 /** Filters, and the time. */
@@ -46,7 +46,7 @@ export const logCommand: CommandRow<LogOptions> = {
       .option('--follow', 'go on, and show new decisions as they come, until Ctrl-C'),
   help: `
 With --json --follow each decision is a line of JSON. --follow connects again by itself, and misses nothing.
---kind policy lists deployments, and says what each of them changed; not with --follow or --csv.`,
+--kind policy lists deployments, and says what each of them changed; with --csv in the column changed.`,
   run: (_, options, process) => log(options, process),
 }
 
@@ -96,7 +96,7 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const records = list.found.toReversed()
   const dropped = droppedIn(list)
   const more = list.cursor === undefined ? [] : ['There are more: add --all, or a higher --limit.']
-  const isDeployed = options.kind === 'policy' && !options.csv
+  const isDeployed = options.kind === 'policy'
   const none = isDeployed ? 'No deployment was found.' : 'No decision was found.'
   const listing = { acts: records, isToNow: options.until === undefined }
   const deployed = isDeployed ? await deploymentsOf(listing, options, around) : ok(undefined)
@@ -105,11 +105,13 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   return {
     exitCode: EXIT.yes,
     json: { decisions: records, ...(dropped.length > 0 && { dropped }), ...json },
-    out: [
-      ...linesOf(records, options.csv).flatMap((line, i) => [line, ...(lines[i] ?? [])]),
-      ...(records.length === 0 && !options.csv ? [none] : []),
-      ...now,
-    ],
+    out: options.csv
+      ? csvOf(records, options, lines)
+      : [
+          ...linesOf(records).flatMap((line, i) => [line, ...(lines[i] ?? [])]),
+          ...(records.length === 0 ? [none] : []),
+          ...now,
+        ],
     err: [...dropped.map(gapText), ...more, ...(records.length === 0 ? hintsOf(options) : [])],
   }
 }
@@ -145,11 +147,18 @@ const followed = async (
   around: Process,
 ): Promise<Outcome> => {
   const seen = new Set<unknown>()
-  const show = (records: readonly JsonObject[], isFirst = false) => {
+  const show = async (records: readonly JsonObject[], isFirst = false) => {
     const fresh = records.filter((record) => !seen.delete(own(record, 'id')))
+    const isDeployed = options.kind === 'policy' && fresh.length > 0
+    const read = isDeployed ? await changesOf(fresh, options, around) : ok([])
+    if (!read.ok) around.waiting.tell(`What changed is not known: ${read.reason.err[0]}`)
+    const changes = read.ok ? read.value : []
+    const words = changes.map(({ lines }) => lines)
     const lines = options.json
-      ? fresh.map((record) => JSON.stringify(record))
-      : linesOf(fresh, options.csv).slice(options.csv && !isFirst ? 1 : 0)
+      ? fresh.map((record, i) => JSON.stringify({ ...record, ...changes[i]?.compared }))
+      : options.csv
+        ? csvOf(fresh, options, words).slice(isFirst ? 0 : 1)
+        : linesOf(fresh).flatMap((line, i) => [line, ...(words[i] ?? []).map((one) => `  ${one}`)])
     for (const line of lines) around.print(line)
   }
   const showGap = (gap: JsonObject) =>
@@ -160,7 +169,7 @@ const followed = async (
     const list = await read()
     if (list.fault) return list.fault
     for (const gap of droppedIn(list)) showGap(gap)
-    show(list.found.toReversed(), true)
+    await show(list.found.toReversed(), true)
     for (const record of list.found) seen.add(own(record, 'id'))
     return undefined
   }
@@ -191,20 +200,18 @@ export function queryOf(
   return ok(query)
 }
 
-const linesOf = (records: readonly JsonObject[], csv = false): readonly string[] =>
-  csv
-    ? csvLines(records, CSV)
-    : columns(
-        records.map((record) => [
-          whenText(record),
-          decisionText(record),
-          whoText(record),
-          whatText(record),
-          textIn(record, 'origin_status') ?? '–',
-          textIn(record, 'duration') === undefined ? '–' : `${textIn(record, 'duration')} ms`,
-          textIn(record, 'request_id') ?? '',
-        ]),
-      )
+const linesOf = (records: readonly JsonObject[]): readonly string[] =>
+  columns(
+    records.map((record) => [
+      whenText(record),
+      decisionText(record),
+      whoText(record),
+      whatText(record),
+      textIn(record, 'origin_status') ?? '–',
+      textIn(record, 'duration') === undefined ? '–' : `${textIn(record, 'duration')} ms`,
+      textIn(record, 'request_id') ?? '',
+    ]),
+  )
 
 /** The members of a record that CSV has. */
 const CSV = [
@@ -212,6 +219,22 @@ const CSV = [
   ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
   ...['act', 'entries', 'operator'],
 ]
+
+/** Records as CSV. Deployments also have what they are, and in words what each changed. */
+const csvOf = (
+  records: readonly JsonObject[],
+  { kind }: LogOptions,
+  words: readonly (readonly string[])[],
+): readonly string[] =>
+  kind === 'policy'
+    ? csvLines(
+        records.map((one, i) => ({
+          ...one,
+          changed: words[i]?.map((line) => line.trim()).join('; '),
+        })),
+        [...CSV, 'version', 'policy', 'before', 'changed'],
+      )
+    : csvLines(records, CSV)
 
 /** Records as CSV: a line of the members' names, and one of their values for each. */
 export function csvLines(records: readonly JsonObject[], names: readonly string[]) {
