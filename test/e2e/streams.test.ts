@@ -45,6 +45,20 @@ describe.concurrent('a stream whose token is revoked', () => {
     },
   )
 
+  it.each(['identity', 'none'])(
+    'of events ends with the reason where its coding is %s, which stays in the answer',
+    async (coding) => {
+      const agent = newAgent()
+      const path = `/v1/coding-${coding}`
+      hanging(setting, path, { ...SSE, 'content-encoding': coding })
+      const response = await setting.ask(path, { token: await setting.token({ client_id: agent }) })
+      expect(response.headers.get('content-encoding')).toBe(coding)
+      await revoke(setting, agent)
+      const { bytes, error } = await fate(response)
+      expect([bytes.toString(), error]).toEqual([lastEvent('token_revoked'), false])
+    },
+  )
+
   it('of events keeps what was sent before, and delivers no half event by itself', async () => {
     const agent = newAgent()
     hanging(setting, '/v1/half', SSE, 'data: one\n\nevent: number\ndata: tw')
@@ -63,6 +77,7 @@ describe.concurrent('a stream whose token is revoked', () => {
   it.each([
     ['/v1', 'in chunks', {}],
     ['/v1', 'of events in a coding', { ...SSE, 'content-encoding': 'gzip' }],
+    ['/v1', 'of events in a coding beside none', { ...SSE, 'content-encoding': 'none, gzip' }],
     ['/v1', 'of events with a length', { ...SSE, ...LONG }],
     ['/all', 'in chunks', {}],
     ['/all', 'of JSON', { 'content-type': 'application/json' }],

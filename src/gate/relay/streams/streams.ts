@@ -52,7 +52,7 @@ export function limitedToToken(
   if (onRevocation === 'end-streams' && !isStream(headers, length)) return response
   const { body } = response
   if (!body) return response
-  const isEncoded = encodingOf(headers) !== undefined
+  const isEncoded = hasCoding(headers)
   const last =
     length === undefined && !isEncoded ? lastOf({ request, headers, openRequests }) : undefined
   const edits: readonly Edit[] = isFramed ? [] : [['content-length']]
@@ -155,7 +155,6 @@ const SUBPROTOCOLS = 'sec-websocket-protocol'
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */
 export const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
-const encodingOf = (headers: HeaderReader): string | undefined => {
-  const encoding = headers.get('content-encoding')?.trim().toLowerCase()
-  return encoding === '' || encoding === 'identity' ? undefined : encoding
-}
+/** Whether a body has a content coding. `none` is not registered, but GraphQL Yoga names it for event streams. */
+const hasCoding = (headers: HeaderReader): boolean =>
+  !/^\s*(?:identity|none)?\s*$/i.test(headers.get('content-encoding') ?? '')
