@@ -6,7 +6,7 @@ import { runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
-import { askGate, type Setting, startSetting } from './setting.ts'
+import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
 const OPTIONS = { durableObjects: WITH_AUDIT, issuer: { admin: 'all', agent_prefix: 'acme/' } }
@@ -125,6 +125,31 @@ describe('acts of administrators', () => {
       expect(JSON.stringify(reads)).not.toContain('someone-73')
     })
     for (const act of await list('kind=act')) expect(act).not.toHaveProperty('decision')
+  })
+
+  it('stay where own=false leaves out the calls of the gate itself', async () => {
+    await eventually(async () => expect(await list('kind=read')).not.toEqual([]))
+    const isOwn = ({ route, decision }: Stored) =>
+      decision !== undefined && String(route).includes(` ${OWN}/`)
+    const all = await list('')
+    const others = await list('own=false')
+    expect(all.filter(isOwn)).not.toEqual([])
+    expect(others.filter(isOwn)).toEqual([])
+    expect(others.filter(({ kind }) => kind === 'act')).not.toEqual([])
+    // New reads were stored meanwhile; what came before them is the same.
+    expect(all.filter((one) => !isOwn(one)).map(({ id }) => id)).toEqual(others.map(({ id }) => id))
+    expect(await list('own=true&kind=read')).not.toEqual([])
+    expect(await list('own=false&kind=read')).toEqual([])
+    const token = await admin()
+    const usage = await (await setting.ask(`${OWN}/usage?by=rule&own=false`, { token })).text()
+    expect(usage).not.toContain(` ${OWN}/`)
+    for (const path of ['decisions', 'decisions/live', 'usage']) {
+      const answer = await setting.ask(`${OWN}/${path}?own=no`, { token })
+      expect([path, await outcome(answer)]).toMatchObject([
+        path,
+        { status: 400, code: 'decision_query_invalid' },
+      ])
+    }
   })
 
   it('are none where the change was refused', async () => {

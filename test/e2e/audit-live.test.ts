@@ -107,6 +107,23 @@ describe.concurrent('GET /decisions/live', () => {
     await live.close()
   })
 
+  it('sends no call of the gate itself with own=false', async () => {
+    const agent = newAgent()
+    const [all, others] = await Promise.all([open(), open('?own=false')])
+    const token = await reader()
+    await askGate(world.gate, '/.edgewarden/decisions?limit=1', {
+      token,
+      headers: { 'x-request-id': `${agent}-read` },
+    })
+    await act(agent, ['1'])
+    await eventually(() =>
+      expect(all.requests()).toEqual(expect.arrayContaining(idsOf(agent, ['read', '1']))),
+    )
+    await eventually(() => expect(others.requests()).toContain(`${agent}-1`))
+    expect(others.requests()).not.toContain(`${agent}-read`)
+    await Promise.all([all.close(), others.close()])
+  })
+
   it('goes on after Last-Event-ID, without a gap and without a record twice', async () => {
     const agent = newAgent()
     const got: unknown[] = []

@@ -65,6 +65,7 @@ it('shows a decision in the console within seconds', async () => {
     const page = await browser.newPage()
     await page.goto(door)
     await page.getByRole('button', { name: 'Sign in as ops/demo-operator' }).click()
+    await page.getByRole('link', { name: 'Decisions', exact: true }).click()
     await page.getByRole('row').filter({ hasText: 'demo/researcher' }).first().waitFor()
     await said('curl -i')
     await page.getByRole('row').filter({ hasText: 'token_revoked' }).first().waitFor()
@@ -72,7 +73,7 @@ it('shows a decision in the console within seconds', async () => {
     const other = await (await browser.newContext()).newPage()
     await other.goto(door)
     await other.getByRole('button', { name: 'Sign in as ops/demo-operator' }).click()
-    await other.getByRole('heading', { name: 'Live' }).waitFor()
+    await other.getByRole('heading', { name: 'Overview' }).waitFor()
   } finally {
     child.kill('SIGINT')
     await Promise.all([exited, close()])

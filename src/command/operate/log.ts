@@ -54,6 +54,7 @@ With --json --follow each decision is a line of JSON. --follow connects again by
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   decision: ['allowed', 'denied'],
   kind: RECORD_KINDS,
+  own: ['true', 'false'],
 }
 
 /** The options that select decisions, with the parameters of the gate. */
@@ -64,6 +65,7 @@ const FILTERS = [
   ...DECISION_FILTERS.filter((name) => !['agent', 'issuer'].includes(name)).map(
     (name) => [name, name, `only with this ${name.replace('_', ' ')}`] as const,
   ),
+  ['own', 'own', "false: without calls of the gate's own endpoints"],
 ] as const
 
 /** The options for filters, time and form of decisions. */

@@ -89,6 +89,7 @@ const ANY = strict({
   ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
   agent_name: v.optional(queryText),
   kind: v.optional(v.picklist(RECORD_KINDS, `must be ${RECORD_KINDS.join(' or ')}`)),
+  own: v.optional(v.picklist(['true', 'false'], 'must be true or false')),
   from: v.optional(moment),
   until: v.optional(moment),
   by: v.optional(
@@ -189,6 +190,7 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE) => 
     cursor,
     by = ['agent'],
     every,
+    own: isOwn,
     agent: id,
     agent_name: name,
     ...filters
@@ -212,6 +214,7 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE) => 
       },
       limit,
       by,
+      ...(isOwn === 'false' && { withoutOwn: c.get('policy').gate.prefix }),
       ...(every !== undefined && { every: SPANS[every] }),
       ...(from !== undefined && { from }),
       ...(until !== undefined && { until }),

@@ -39,7 +39,7 @@ interface Row {
   readonly bytes: number
 }
 
-type Searched = Pick<DecisionQuery, 'filters' | 'from' | 'until'>
+type Searched = Omit<DecisionQuery, 'limit' | 'cursor'>
 
 interface PageOptions {
   readonly from: Position

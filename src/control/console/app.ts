@@ -242,7 +242,7 @@ let files: ReadonlyMap<string, File> | undefined
 /** The page, or one of its files. The address of a file changes with its content. */
 const fileAt = async (path: string): Promise<File | undefined> => {
   files ??= await filesOf()
-  return files.get(/^\/(?:decisions\/[^/]+|policy|agents)$/.test(path) ? '/' : path)
+  return files.get(/^\/(?:decisions(?:\/[^/]+)?|policy|agents)$/.test(path) ? '/' : path)
 }
 
 const filesOf = async (): Promise<ReadonlyMap<string, File>> => {

@@ -154,8 +154,8 @@ export function givenFilters({ filters }: Pick<DecisionQuery, 'filters'>) {
 }
 
 /** A function that reads a stored text if it is a record of a query, and else returns `undefined`. It parses few others. */
-export function finderOf(query: Pick<DecisionQuery, 'filters' | 'from' | 'until'>) {
-  const { from = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = query
+export function finderOf(query: Omit<DecisionQuery, 'limit' | 'cursor'>) {
+  const { from = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, withoutOwn } = query
   const given = givenFilters(query)
   const marks = given.map(([, value]) => JSON.stringify(value))
   return (text: string): JsonObject | undefined => {
@@ -163,9 +163,14 @@ export function finderOf(query: Pick<DecisionQuery, 'filters' | 'from' | 'until'
     const record = readRecord(text)
     const time = timeOf(record)
     const fits = given.every(([name, value]) => valuesOf(record, name).includes(value))
+    if (withoutOwn !== undefined && isOwnCall(record, withoutOwn)) return undefined
     return fits && time >= from && time < until ? record : undefined
   }
 }
+
+/** Whether a record is of a call of the gate's own endpoints. Acts, which such calls do, are not. */
+const isOwnCall = (record: JsonObject, prefix: string): boolean =>
+  own(record, 'decision') !== undefined && String(own(record, 'route')).includes(` ${prefix}/`)
 
 /** When a record's request came, in milliseconds since the epoch. */
 export function timeOf(record: JsonObject): number {

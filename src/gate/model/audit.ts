@@ -76,19 +76,21 @@ export interface DecisionQuery {
   /** Milliseconds since the epoch: the start of the time, included, and its end, excluded. */
   readonly from?: number
   readonly until?: number
+  /** The gate's prefix, if calls of its own endpoints are left out. */
+  readonly withoutOwn?: string
   readonly limit: number
   /** The `cursor` of the previous page. */
   readonly cursor?: string
 }
 
 /** Which decisions to follow, from now on or from a time. */
-export type LiveQuery = Pick<DecisionQuery, 'filters' | 'from'>
+export type LiveQuery = Pick<DecisionQuery, 'filters' | 'from' | 'withoutOwn'>
 
 /** Members by which usage is counted. */
 export const USAGE_BY = ['agent', 'subject', 'rule', 'code', 'tool'] as const
 
 /** Which decisions to count, and by what: members, and spans of so many milliseconds. */
-export interface UsageQuery extends Pick<DecisionQuery, 'filters' | 'from' | 'until'> {
+export interface UsageQuery extends Omit<DecisionQuery, 'limit' | 'cursor'> {
   readonly by: readonly (typeof USAGE_BY)[number][]
   readonly every?: number
 }

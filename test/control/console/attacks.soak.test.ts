@@ -40,7 +40,7 @@ const enter = async (context: BrowserContext, agent: string) => {
   const page = await context.newPage()
   await page.goto(await linkOf(agent))
   await page.getByRole('button', { name: /^Sign in as/ }).click()
-  await page.getByRole('heading', { name: 'Live' }).waitFor()
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
   return page
 }
 
@@ -165,7 +165,7 @@ it('signing out ends it in every tab: none goes on to show decisions', async () 
   const context = await chromium.browser.newContext()
   const page = await enter(context, 'olga')
   const other = await context.newPage()
-  await other.goto(ops)
+  await other.goto(`${ops}/decisions`)
   await other.getByRole('status').filter({ hasText: 'Live' }).waitFor()
   await page.getByRole('button', { name: 'Sign out' }).click()
   await other.getByText('npx edgewarden console').waitFor()

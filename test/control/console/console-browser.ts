@@ -73,7 +73,7 @@ export async function startBrowsing() {
   const enter = async (page: Page, claims: Members = { client_id: 'olga' }) => {
     await page.goto(await linkOf(claims))
     await page.getByRole('button', { name: /^Sign in as/ }).click()
-    await page.getByRole('heading', { name: 'Live' }).waitFor()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
   }
   const send = async (agent: string, path: string, claims: object = {}, init: RequestInit = {}) =>
     setting.ask(path, {
@@ -108,6 +108,12 @@ export async function startBrowsing() {
       await setting.close()
     },
   }
+}
+
+/** Goes to the list of decisions. */
+export async function toDecisions(page: Page): Promise<void> {
+  await page.getByRole('link', { name: 'Decisions', exact: true }).click()
+  await page.getByRole('heading', { name: 'Decisions' }).waitFor()
 }
 
 /** What axe finds serious. */

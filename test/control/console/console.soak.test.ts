@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { learned } from '../../e2e/learned.ts'
 import { eventually } from '../../kit/eventually.ts'
-import { type Browsing, CAREFUL, startBrowsing } from './console-browser.ts'
+import { type Browsing, CAREFUL, startBrowsing, toDecisions } from './console-browser.ts'
 import { COOKIE, type ConsoleSetting, OPERATOR } from './console-setting.ts'
 
 let browsing: Browsing
@@ -47,7 +47,7 @@ describe('signing in', () => {
       expect.stringMatching(/^edgewarden:revoke edgewarden:read .*edgewarden:agents$/),
     ])
     await page.getByRole('button', { name: 'Sign in as acme/olga' }).click()
-    await page.getByRole('heading', { name: 'Live' }).waitFor()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
     expect(page.url()).toBe(`${url}/`)
     const [cookie] = await context.cookies()
     expect(cookie).toMatchObject({
@@ -89,21 +89,21 @@ describe('signing in', () => {
     await page.getByText('npx edgewarden console').waitFor()
     expect(await context.cookies()).toEqual([])
     await enter(page, { client_id: 'leaver' })
-    await page.getByRole('link', { name: 'Policy' }).click()
+    await toDecisions(page)
+    await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
     await setting.ask('/.edgewarden/revocations', {
       method: 'POST',
       token: await setting.token({ scope: OPERATOR }),
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: 'leaver' }),
     })
-    await page.getByRole('link', { name: 'Live' }).click()
     await page.getByRole('heading', { name: 'Your session has ended' }).waitFor()
     await page.getByText('npx edgewarden console').waitFor()
     // Somebody signs in in another tab, and this one goes on where it was.
     const other = await context.newPage()
     await enter(other)
     await page.evaluate("dispatchEvent(new Event('focus'))")
-    await page.getByRole('heading', { name: 'Live' }).waitFor()
+    await page.getByRole('heading', { name: 'Decisions' }).waitFor()
     await context.close()
   })
 })
@@ -112,16 +112,17 @@ describe('the screens', () => {
   it('show a decision as it comes, filters by the address, and each stage of it', async () => {
     const { context, page, said } = await open()
     await enter(page)
+    await toDecisions(page)
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-    await page.getByLabel('agent').fill('typed before')
+    await page.getByLabel('Agent', { exact: true }).fill('typed before')
     await send('reader', '/v1/weak')
     const row = page.getByRole('row').filter({ hasText: 'acme/reader' })
     await row.getByText('scope_missing').waitFor()
-    expect(await page.getByLabel('agent').inputValue()).toBe('typed before')
+    expect(await page.getByLabel('Agent', { exact: true }).inputValue()).toBe('typed before')
 
-    await page.getByLabel('agent').fill('acme/reader')
-    await page.getByLabel('agent').press('Enter')
-    await eventually(() => expect(page.url()).toBe(`${url}/?agent=acme%2Freader`))
+    await page.getByLabel('Agent', { exact: true }).fill('acme/reader')
+    await page.getByLabel('Agent', { exact: true }).press('Enter')
+    await eventually(() => expect(page.url()).toBe(`${url}/decisions?range=1h&agent=acme%2Freader`))
     await send('another', '/v1/weak')
     await send('reader', '/v1/documents/7')
     await page.getByRole('row').filter({ hasText: 'documents' }).first().waitFor()
@@ -129,9 +130,12 @@ describe('the screens', () => {
     await page.reload()
     await page.getByRole('row').filter({ hasText: 'acme/reader' }).first().waitFor()
 
-    await page.getByRole('button', { name: 'Pause' }).click()
+    const live = page.getByRole('switch', { name: 'New ones as they come' })
+    await live.click()
     await page.getByText('Paused').waitFor()
-    await page.getByRole('button', { name: 'Go on' }).click()
+    expect(await live.getAttribute('aria-checked')).toBe('false')
+    await live.click()
+    await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
 
     await page.getByRole('row').filter({ hasText: 'scope_missing' }).getByRole('link').click()
     await page.getByRole('heading', { name: 'denied scope_missing' }).waitFor()
@@ -154,6 +158,47 @@ describe('the screens', () => {
     await context.close()
   })
 
+  it('filter decisions at the gate, by time too, and turn to older and newer ones', async () => {
+    for (let count = 0; count < 3; count++) {
+      await Promise.all(Array.from({ length: 50 }, () => send('pager', '/v1/documents/1')))
+    }
+    await send('pager', '/v1/weak')
+    const { context, page, said } = await open()
+    await enter(page)
+    await page.goto(`${url}/decisions?agent=acme/pager&live=off`)
+    const rows = page.locator('.rows table')
+    const counts = page.getByRole('img', { name: '150 requests allowed, 1 refused, by minute' })
+    await eventually(async () => {
+      await page.reload()
+      await counts.waitFor({ timeout: 2_000 })
+    })
+    expect(await rows.getAttribute('aria-rowcount')).toBe('101')
+    await page.getByRole('button', { name: 'Older' }).click()
+    await eventually(async () => expect(await rows.getAttribute('aria-rowcount')).toBe('52'))
+    expect(await page.getByRole('button', { name: 'Older' }).count()).toBe(0)
+    // A page of older ones is not live, and can be sent to others.
+    expect(await page.getByRole('switch').count()).toBe(0)
+    await page.getByRole('button', { name: 'Newer' }).click()
+    await eventually(async () => expect(await rows.getAttribute('aria-rowcount')).toBe('101'))
+    await page.getByLabel('Answer').selectOption('refused')
+    await page.getByRole('img', { name: '0 requests allowed, 1 refused' }).waitFor()
+    await page.getByRole('row').filter({ hasText: 'scope_missing' }).waitFor()
+    await page.getByText('More filters').click()
+    await page.getByLabel('Until').fill('2020-01-01T00:00:00')
+    await page.getByText('No decision fits the filter in this time.').waitFor()
+    await page.getByRole('link', { name: 'Remove the filter' }).click()
+    await page.getByRole('row').filter({ hasText: 'acme/pager' }).first().waitFor()
+    // The gate's own calls are only there when they are asked for.
+    expect(await page.getByRole('row').filter({ hasText: '/.edgewarden/' }).count()).toBe(0)
+    await page.getByText('More filters').click()
+    await page.getByLabel("With the gate's own calls").check()
+    await page.getByRole('row').filter({ hasText: '/.edgewarden/' }).first().waitFor()
+    await page.goto(`${url}/decisions?code=scope_mising`)
+    await page.getByRole('alert').getByText('scope_missing').waitFor()
+    expect(said).toEqual([])
+    await context.close()
+  })
+
   it('kill an agent: its open stream ends, the time is told, and the audit has who it was', async () => {
     const { context, page } = await open()
     await enter(page, { client_id: 'killer' })
@@ -163,6 +208,7 @@ describe('the screens', () => {
     })
     const stream = await send('rogue', '/v1/stream')
     const read = stream.text()
+    await toDecisions(page)
     await page.getByRole('row').filter({ hasText: 'acme/rogue' }).getByRole('link').click()
     await page.getByRole('button', { name: 'Revoke this agent' }).click()
     const dialog = page.getByRole('dialog')
@@ -247,6 +293,7 @@ describe('the screens', () => {
   it('say when the gate cannot be reached, and go on without a gap', async () => {
     const { context, page } = await open()
     await enter(page)
+    await toDecisions(page)
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
     await context.setOffline(true)
     await page.getByText('The gate cannot be reached.').waitFor()
@@ -261,6 +308,7 @@ describe('the screens', () => {
   it('stay quick with thousands of rows', async () => {
     const { context, page } = await open()
     await enter(page)
+    await toDecisions(page)
     for (let batch = 0; batch < 20; batch++) {
       await Promise.all(Array.from({ length: 100 }, () => send('many', '/v1/weak')))
     }
@@ -293,7 +341,9 @@ describe('the screens', () => {
     }
     await tabTo('Sign in as')
     await page.keyboard.press('Enter')
-    await page.getByRole('heading', { name: 'Live' }).waitFor()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await tabTo('Decisions')
+    await page.keyboard.press('Enter')
     await page.getByRole('row').nth(1).waitFor()
     await tabTo('20')
     await page.keyboard.press('Enter')
@@ -341,6 +391,7 @@ describe('attacks', () => {
     await setting.ask('/v1/weak', { token: forged.join('.') })
     const { context, page, said } = await open()
     await enter(page)
+    await toDecisions(page)
     await page.getByText('<img src=x').first().waitFor()
     const links = page.locator('.rows tbody a')
     const count = Math.min(await links.count(), 6)
@@ -354,7 +405,7 @@ describe('attacks', () => {
       await page.goBack()
       await page.locator('.rows').waitFor()
     }
-    await page.goto(`${url}/?agent=${encodeURIComponent(`acme/${XSS}`)}`)
+    await page.goto(`${url}/decisions?agent=${encodeURIComponent(`acme/${XSS}`)}`)
     await page.getByRole('row').filter({ hasText: '<img src=x' }).first().waitFor()
     await page.goto(`${url}/decisions/${encodeURIComponent(XSS)}`)
     await page.getByText('No decision has the id').waitFor()
@@ -465,7 +516,7 @@ describe('attacks', () => {
         await other.close()
       }
       await page.reload()
-      await page.getByRole('heading', { name: 'Live' }).waitFor()
+      await page.getByRole('heading', { name: 'Overview' }).waitFor()
     } finally {
       evil.closeAllConnections()
       evil.close()

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type RunningBrowser, startBrowser } from '../../kit/browser.ts'
+import { toDecisions } from './console-browser.ts'
 import { type ConsoleSetting, cookieIn, OPERATOR, startConsole } from './console-setting.ts'
 
 /** Sessions are as short as tokens of the issuer may be. */
@@ -61,7 +62,8 @@ it('a page whose session has ended says so, and offers to sign in', async () => 
   const page = await chromium.browser.newPage()
   await page.goto(`http://${host()}/#code=${await setting.code(short())}`)
   await page.getByRole('button', { name: /^Sign in as/ }).click()
-  await page.getByRole('heading', { name: 'Live' }).waitFor()
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  await toDecisions(page)
   // The page asks once a minute; the stream of decisions ends with the session.
   await page.getByText('npx edgewarden console').waitFor()
 })
@@ -90,7 +92,8 @@ it('a page whose session of Cloudflare Access has ended leads to signing in ther
   await new Promise((done) => access.once('listening', done))
   const page = await chromium.browser.newPage()
   await page.goto(`http://localhost:${(access.address() as AddressInfo).port}/`)
-  await page.getByRole('heading', { name: 'Live' }).waitFor()
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  await toDecisions(page)
   isSignedIn = false
   // The stream of decisions ends with the assertion, if no other request is the first.
   await page.getByRole('link', { name: 'sign in with Access' }).click()

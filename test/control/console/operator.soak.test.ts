@@ -8,6 +8,7 @@ import { type RunningBrowser, startBrowser } from '../../kit/browser.ts'
 import { eventually } from '../../kit/eventually.ts'
 import { ROOT } from '../../kit/repository.ts'
 import type { Members } from '../../kit/signing.ts'
+import { toDecisions } from './console-browser.ts'
 import { type ConsoleSetting, consoleOptions, OPERATOR, startConsole } from './console-setting.ts'
 
 const GATE = { assertion: 'identity', console: { host: 'localhost' } }
@@ -43,7 +44,7 @@ const signedIn = async (agent: string, use: (page: Page) => Promise<void>) => {
   })
   await page.goto(`${url}/#code=${await setting.code({ client_id: agent })}`)
   await page.getByRole('button', { name: /^Sign in as/ }).click()
-  await page.getByRole('heading', { name: 'Live' }).waitFor()
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
   await use(page)
   expect(said).toEqual([])
   await context.close()
@@ -149,6 +150,7 @@ it('characters that hide, or turn the direction of writing, are shown as escapes
       page.evaluate<string>(
         "document.body.innerText + [...document.querySelectorAll('[aria-label],[title]')].map((one) => one.ariaLabel + one.title)",
       )
+    await toDecisions(page)
     for (const name of shown) await page.getByRole('row').filter({ hasText: name }).waitFor()
     expect(await text()).not.toMatch(hidden)
     const row = page.getByRole('row').filter({ hasText: shown[0] ?? '' })

@@ -2,11 +2,13 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ROOT } from '../../kit/repository.ts'
-import { type Browsing, serious, startBrowsing } from './console-browser.ts'
+import { type Browsing, serious, startBrowsing, toDecisions } from './console-browser.ts'
 
 /** Pictures of whole screens are made in the folder EDGEWARDEN_SCREENS; with EDGEWARDEN_PICTURES those of docs/. */
 const { EDGEWARDEN_SCREENS: SCREENS, EDGEWARDEN_PICTURES } = process.env
 const FOLDER = SCREENS ?? (EDGEWARDEN_PICTURES && join(ROOT, 'docs/images/console'))
+/** The screens that docs/ has pictures of. */
+const DOCUMENTED = 'sign-in overview decisions decision policy agents agent'.split(' ')
 
 let browsing: Browsing
 beforeAll(async () => {
@@ -33,7 +35,7 @@ it.each([
       'document.documentElement.scrollWidth - document.documentElement.clientWidth',
     )
     expect([name, over]).toEqual([name, 0])
-    if (FOLDER === undefined) return
+    if (FOLDER === undefined || !(SCREENS || DOCUMENTED.includes(name))) return
     const ending = width === 'wide' ? colorScheme : `${width}-${colorScheme}`
     const path = join(FOLDER, `${name}-${ending}.png`)
     await page.screenshot({ path, fullPage: SCREENS !== undefined })
@@ -46,9 +48,13 @@ it.each([
   await send('summarizer', '/v1/weak', delegated)
   await send('summarizer', '/v1/documents/42', delegated)
   const rows = page.getByRole('row').filter({ hasText: 'summarizer' })
+  await page.getByRole('img', { name: /refused, by minute/ }).waitFor()
+  await page.getByRole('row').nth(1).waitFor()
+  await look('overview')
+  await toDecisions(page)
   await rows.nth(1).waitFor()
   await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-  await look('live')
+  await look('decisions')
   await rows.filter({ hasText: 'scope_missing' }).first().getByRole('link').click()
   await page.getByText('authentication: not run').waitFor()
   await look('decision')

@@ -202,7 +202,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       }${view}
       <${Revocations} found=${revoked.value?.revocations} again=${again} />
       <${Kill} of=${body} again=${again} />
-      <p><${Link} to=${address('/', { agent: shown.agent_name ?? shown.agent, issuer })}>All decisions of this agent<//></p></section>
+      <p><${Link} to=${address('/decisions', { agent: shown.agent_name ?? shown.agent, issuer, range: '7d' })}>All decisions of this agent<//></p></section>
     <section aria-label="Granted and used"><h2>Scopes granted against used</h2>
       ${
         list(seen.scopes_granted).length === 0

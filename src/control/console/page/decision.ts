@@ -189,7 +189,7 @@ export function Decision({ id }: { readonly id: string }) {
       <${Revocations} found=${today.revocations} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
       ${
         record.agent !== undefined &&
-        html`<p><${Link} to=${address('/', { agent: record.agent_name ?? record.agent, issuer: record.issuer })}>All decisions of this agent<//>${
+        html`<p><${Link} to=${address('/decisions', { agent: record.agent_name ?? record.agent, issuer: record.issuer, range: '7d' })}>All decisions of this agent<//>${
           has('agents') && html` · <${Link} to=${agentPlace(record)}>This agent in the registry<//>`
         }</p>`
       }</section>

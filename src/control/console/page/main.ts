@@ -3,8 +3,9 @@ import { render } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Agents } from './agents.ts'
 import { Decision } from './decision.ts'
+import { Decisions } from './decisions.ts'
 import { html } from './html.ts'
-import { Live } from './live.ts'
+import { Overview } from './overview.ts'
 import { Facts, Failure, Link } from './parts.ts'
 import { Policy } from './policy.ts'
 import {
@@ -112,7 +113,8 @@ const switchZone = () => {
 
 /** The screens with an address of their own. */
 const PLACES = [
-  ['/', 'Live', Live],
+  ['/', 'Overview', Overview],
+  ['/decisions', 'Decisions', Decisions],
   ['/agents', 'Agents', Agents],
   ['/policy', 'Policy', Policy],
 ] as const

@@ -54,9 +54,10 @@ export function Notice({ state = '', children }: { readonly state?: '' | 'warn' 
 
 /** A table. On a phone each row is a card, in which the column's name is before each value but the first. */
 export function Table({ head, rows }: { head: readonly string[]; rows: readonly unknown[][] }) {
+  const side = (at: number) => (typeof rows[0]?.[at] === 'number' ? 'number' : undefined)
   const cell = (one: unknown, at: number) =>
-    html`<td data-label=${at > 0 ? head[at] : undefined} class=${typeof one === 'number' ? 'number' : undefined}>${one}</td>`
-  return html`<table class="stack"><thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+    html`<td data-label=${at > 0 ? head[at] : undefined} class=${side(at)}>${one}</td>`
+  return html`<table class="stack"><thead><tr>${head.map((name, at) => html`<th scope="col" class=${side(at)}>${name}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>`)}</tbody></table>`
 }
 

@@ -98,7 +98,7 @@ export function Policy() {
             ? html`<p>${has('audit:read') ? 'Nobody.' : 'This needs the scope edgewarden:audit:read.'}</p>`
             : html`<ul>${who(rule).map(
                 (one) =>
-                  html`<li><${Link} to=${address('/', { agent: text(one.agent), rule: rule.match })}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
+                  html`<li><${Link} to=${address('/decisions', { agent: text(one.agent), rule: rule.match, range: '1d' })}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
               )}</ul>`
         }</section></div></details>`,
     )}

@@ -1,0 +1,56 @@
+import { useRef, useState } from 'preact/hooks'
+import { objectOf } from '../../../gate/base/json.ts'
+import { html } from './html.ts'
+import { Badge, Link, Moment } from './parts.ts'
+import { type Json, list, nameText, text } from './state.ts'
+
+/** Pixels of a row. On a phone it has two lines, as style.css says. */
+const ROW = matchMedia('(max-width: 40rem)').matches ? 64 : 40
+
+/** Who asked, as far as it is known. */
+export function whoText(one: Json): string {
+  const verified = one.operator ?? one.agent_name ?? one.agent
+  // An alert has the agent that it is about.
+  if (one.act === 'alert' || (one.act !== undefined && verified === undefined)) return 'the gate'
+  if (verified !== undefined) return nameText(verified)
+  return one.claimed_issuer === undefined ? 'no token' : `claims ${nameText(one.claimed_issuer)}`
+}
+
+/** What was asked for: the rule and the tool, or what an act did to whom. */
+export function whatText(one: Json): string {
+  if (one.act === undefined) {
+    const tool = objectOf(one.mcp).name
+    return `${text(one.route ?? 'no rule')}${tool === undefined ? '' : ` · ${nameText(tool)}`}`
+  }
+  const about = one.act === 'alert' ? [{ value: one.agent }] : list(one.entries)
+  const whom = about.map(({ value }) => nameText(value))
+  return [text(one.act), ...whom].join(' ')
+}
+
+/** The answer of a record, as a state. */
+export function Answered({ of: one }: { readonly of: Json }) {
+  const state = one.decision === 'allowed' || one.decision === 'denied' ? one.decision : 'none'
+  return html`<${Badge} state=${state}>${text(one.code ?? (one.act === undefined ? one.decision : 'act'))}<//>`
+}
+
+/** A table of decisions. Only visible rows are in the page, so thousands do not slow it down. */
+export function Rows({ rows }: { readonly rows: readonly Json[] }) {
+  const [top, setTop] = useState(0)
+  const box = useRef<HTMLDivElement>(null)
+  const first = Math.max(0, Math.floor(top / ROW) - 10)
+  const seen = rows.slice(first, first + 50)
+  const space = (count: number) =>
+    count > 0 &&
+    html`<tr aria-hidden="true" style=${{ height: `${count * ROW}px` }}><td colspan="5"></td></tr>`
+  return html`<div class="rows" ref=${box} tabindex="0" role="region" aria-label="Decisions"
+    onScroll=${() => setTop(box.current?.scrollTop ?? 0)}>
+    <table aria-rowcount=${rows.length + 1}>
+      <thead><tr><th>Time</th><th>Who</th><th>What</th><th>Answer</th><th class="wide number">ms</th></tr></thead>
+      <tbody>${space(first)}${seen.map(
+        (row, index) => html`<tr key=${text(row.id)} aria-rowindex=${first + index + 2}>
+          <td><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
+          <td title=${whoText(row)}>${whoText(row)}</td><td title=${whatText(row)}>${whatText(row)}</td>
+          <td><${Answered} of=${row} /></td><td class="wide number">${text(row.duration)}</td></tr>`,
+      )}${space(rows.length - first - seen.length)}</tbody>
+    </table></div>`
+}
