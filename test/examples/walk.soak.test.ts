@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { runHere } from '../command/kit.ts'
 import { startBrowser } from '../kit/browser.ts'
+import { ROOT } from '../kit/repository.ts'
+import { type TerminalLine, terminalPicture } from '../kit/terminal-picture.ts'
 
 const MAIN = fileURLToPath(new URL('../../examples/demo/main.ts', import.meta.url))
 
@@ -95,4 +98,35 @@ it('ends at once when it is interrupted while it starts', async () => {
   await expect(said('never')).rejects.toThrow()
   expect((await readdir(folder)).filter((name) => name.startsWith('edgewarden'))).toEqual([])
   await rm(folder, { recursive: true, force: true })
+})
+
+/** What the demo prints, with the time of each line. */
+const recorded = async (): Promise<readonly TerminalLine[]> => {
+  const lines = [{ text: '$ npm start -- --once', at: 0 }]
+  const began = performance.now()
+  const child = spawn(process.execPath, [MAIN, '--once'], {
+    env: { ...process.env, FORCE_COLOR: '1' },
+  })
+  for await (const text of createInterface({ input: child.stdout })) {
+    lines.push({ text, at: (performance.now() - began) / 1_000 })
+  }
+  return lines
+}
+
+/** A picture without what another run has differently: ports, times, and when lines come. */
+const shapeOf = (svg: string): string =>
+  svg
+    .replaceAll(/:\d+/g, ':0')
+    .replaceAll(/\d+\.\d+ ?s\b/g, '0 s')
+    .replaceAll(/ ?width="\d+"/g, '')
+
+it('looks as the pictures in the README, which it writes with EDGEWARDEN_PICTURES', async () => {
+  const lines = await recorded()
+  expect(lines.at(-1)?.text).toBe('Every step was as it should be.')
+  for (const theme of ['light', 'dark'] as const) {
+    const file = join(ROOT, `docs/images/demo-${theme}.svg`)
+    const svg = terminalPicture('The demo in a terminal', lines, theme)
+    if (process.env.EDGEWARDEN_PICTURES !== undefined) await writeFile(file, svg)
+    expect(shapeOf(svg)).toBe(shapeOf(await readFile(file, 'utf8')))
+  }
 })
