@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Handler } from '../kit/origin.ts'
 import { connectRaw, type Header, type RawConnection, rawRequest } from '../kit/raw.ts'
 import type { Members } from '../kit/signing.ts'
 import { HOST, outcome, type Setting, startSetting } from './setting.ts'
@@ -15,6 +16,8 @@ const open: RawConnection[] = []
 beforeAll(async () => {
   const routes = [
     { match: 'POST /v1/*', scopes: [] },
+    { match: 'POST /timed/*', scopes: [], timeout: '30s' },
+    { match: 'POST /watched/*', scopes: [], on_revocation: 'end-all' },
     { match: 'POST /mcp', scopes: [], mcp: { tools: { '*': [] } } },
   ]
   setting = await startSetting({
@@ -73,12 +76,13 @@ const answered = async (connection: RawConnection) => {
 const firstOf = (all: Readonly<Record<string, RawConnection>>) =>
   Promise.race(Object.entries(all).map(([name, one]) => one.response().then(() => name)))
 
+const form = (size: number) => {
+  const body = new FormData()
+  body.set('file', new Blob([new Uint8Array(size)]), 'a.bin')
+  return body
+}
+
 describe('a refusal reaches a client that is still sending', () => {
-  const form = (size: number) => {
-    const body = new FormData()
-    body.set('file', new Blob([new Uint8Array(size)]), 'a.bin')
-    return body
-  }
   it.each<[string, string, () => RequestInit]>([
     ['form', '/v1/files', () => ({ body: form(MIB) })],
     ['JSON', '/v1/files', () => ({ body: JSON.stringify('x'.repeat(2 * MIB)) })],
@@ -112,6 +116,32 @@ describe('a refusal reaches a client that is still sending', () => {
       headers: [['Connection', 'close']],
     })
     expect(await answered(connection)).toEqual(REFUSED)
+  })
+})
+
+describe('an answer of an origin that has not read the body reaches a client that is still sending', () => {
+  const BODIES = { form, JSON: (size: number) => JSON.stringify('x'.repeat(size)) }
+  // After its answer a server of Node reads the rest of the body.
+  const ANSWERS: readonly (readonly [number, Handler])[] = [
+    [413, (_req, res) => res.writeHead(413).end('early')],
+    [401, (req, res) => req.once('data', () => res.writeHead(401).end('early'))],
+  ]
+  const cases = ['/v1', '/timed', '/watched'].flatMap((rule) =>
+    ANSWERS.map((answer) => [rule, ...answer] as const),
+  )
+  it.each(cases)('on %s: %i', async (rule, status, handler) => {
+    const path = `${rule}/early-${status}`
+    setting.origin.on(path, handler)
+    const headers = { authorization: `Bearer ${await setting.token()}` }
+    for (const size of [20 * KIB, MIB, 5 * MIB]) {
+      for (const body of Object.values(BODIES)) {
+        for (let i = 0; i < 3; i++) {
+          const init = { method: 'POST', headers, body: body(size) }
+          const response = await fetch(setting.gate.url + path, init)
+          expect([response.status, await response.text()]).toEqual([status, 'early'])
+        }
+      }
+    }
   })
 })
 
