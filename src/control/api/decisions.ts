@@ -125,9 +125,7 @@ export const decisionsApp = createApp<GateEnv>()
     return c.req.header('accept')?.includes(NDJSON) ? lines(c, page) : json(c, page)
   })
   .get('/decisions/:id', async (c) => {
-    const id = c.req.param('id')
-    c.set('read', ['id'])
-    const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : undefined
+    const found = await findDecision(c)
     const decision = objectOf(JSON.parse(found?.decision ?? '{}'))
     // The same denial for unknown records and for records of other issuers.
     if (!found || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
@@ -164,6 +162,13 @@ export const decisionsApp = createApp<GateEnv>()
     }
     return answer(c, { ...erased, ...stopped })
   })
+
+/** The record that the path names by its id. Does not check the caller's reach. */
+export async function findDecision(c: Admin) {
+  const id = c.req.param('id') ?? ''
+  c.set('read', ['id'])
+  return ID.test(id) ? ask(c, (audit) => audit.get(id)) : undefined
+}
 
 type Query = DecisionQuery & UsageQuery
 

@@ -15,6 +15,7 @@ import { type Address, hostOf } from '../../gate/base/url.ts'
 import { GUARD } from '../../gate/guard/guard.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
 import type { Policy } from '../../gate/model/policy.ts'
+import { changesOfAct } from './changes.ts'
 import { diffOfFile } from './diff.ts'
 import { reach } from './reach.ts'
 import {
@@ -295,3 +296,4 @@ own.post(`${OWN}/console`, async (c: Admin) => {
 
 own.post(`${OWN}/console/diff`, diffOfFile)
 own.get(`${OWN}/console/reach`, reach)
+own.get(`${OWN}/console/changes/:id`, changesOfAct)

@@ -61,6 +61,7 @@ const ROWS: readonly Row[] = [
   ],
   ['console', 'required', ['GET,POST /console', 'POST /console/diff'], 'edgewarden:read'],
   ['console', 'required', ['GET /console/reach'], 'edgewarden:agents'],
+  ['console', 'required', ['GET /console/changes/{id}'], 'edgewarden:audit:read'],
 ]
 
 /** Scopes of the gate's own endpoints. */

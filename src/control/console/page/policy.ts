@@ -2,7 +2,9 @@ import { useMemo, useState } from 'preact/hooks'
 import { readText } from '../../../compare/wrangler/places.ts'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
-import { Facts, Failure, Link, Pending, useAnswer } from './parts.ts'
+import { Badge, Facts, Failure, Link, Moment, Pending, useAnswer } from './parts.ts'
+import { Reach } from './reach.ts'
+import { needsSentence } from './sentences.ts'
 import {
   type Answer,
   address,
@@ -13,18 +15,28 @@ import {
   list,
   nameText,
   type Problem,
+  place,
   text,
   textsOf,
 } from './state.ts'
 
 const SIDES = { gains: 'Wider', loses: 'Narrower', changes: 'Changed' }
 
+/** What is wider, narrower or changed. */
+const sidesOf = (found: Json) =>
+  Object.entries(SIDES)
+    .filter(([side]) => list(found[side]).length > 0)
+    .map(
+      ([side, title]) =>
+        html`<h2>${title}</h2><ul>${list(found[side]).map((one) => html`<li>${text(one.text)}</li>`)}</ul>`,
+    )
+
 /** What changes if a policy takes the place of the one in force. */
 function Difference({ found }: { readonly found: Json }) {
-  const sides = Object.entries(SIDES).filter(([side]) => list(found[side]).length > 0)
+  const sides = sidesOf(found)
   const widens = found.widens ? 'Access widens.' : 'Access does not widen.'
   return html`<p class=${found.widens ? 'denied' : 'allowed'}>${sides.length === 0 ? 'Nothing changes.' : widens}</p>
-    ${sides.map(([side, title]) => html`<h2>${title}</h2><ul>${list(found[side]).map((one) => html`<li>${text(one.text)}</li>`)}</ul>`)}`
+    ${sides}`
 }
 
 /** Has a text compared with the policy in force. The page reads it, so that the gate reads no TOML. */
@@ -69,7 +81,61 @@ function Change() {
     <div role="status" aria-label="What changes">${value && html`<${Difference} found=${value} />`}${problem && html`<${Failure} problem=${problem} />`}</div></details>`
 }
 
-/** The rules that are in force, what each asks, and who has come through it. */
+/** What a deployment changed, asked when it is opened. */
+function Changes({ id }: { readonly id: string }) {
+  const asked = useAnswer(`/api/console/changes/${encodeURIComponent(id)}`)
+  if (!asked.value) return html`<${Pending} asked=${asked} says="Comparing the policies…" />`
+  const sides = sidesOf(asked.value)
+  if (asked.value.missing) return html`<p>The texts of these policies are not stored.</p>`
+  return sides.length > 0
+    ? sides
+    : html`<p>Nothing that the gate shows of a policy has changed.</p>`
+}
+
+/** One deployment: when, which version, and what it changed. */
+function Deployment({ act }: { readonly act: Json }) {
+  const [isOpen, setOpen] = useState(false)
+  const { id, time, version, policy, before } = act
+  const what = html`<${Moment} at=${time} /> version ${text(version).slice(0, 8) || 'unknown'}, policy ${text(policy).slice(0, 8)}`
+  if (before === undefined || before === policy) {
+    return html`<p>${what}: ${before === undefined ? 'the first that the audit has' : 'the same policy'}</p>`
+  }
+  return html`<details onToggle=${({ currentTarget }: Event) => setOpen((currentTarget as HTMLDetailsElement).open)}>
+    <summary>${what}</summary>${isOpen && html`<${Changes} id=${text(id)} />`}</details>`
+}
+
+/** The deployments of policies, the latest first. */
+function History() {
+  const cursor = place.value.searchParams.get('deployments') ?? undefined
+  const asked = useAnswer(address('/api/decisions', { kind: 'policy', limit: 20, cursor }))
+  const acts = list(asked.value?.decisions)
+  const next = asked.value?.cursor
+  return html`<section aria-label="History"><h2>History</h2>${
+    !asked.value
+      ? html`<${Pending} asked=${asked} says="Asking for deployments…" />`
+      : acts.length === 0
+        ? html`<p class="empty">No deployment is stored. One is stored with the first request that a version answers.</p>`
+        : acts.map((act) => html`<${Deployment} key=${text(act.id)} act=${act} />`)
+  }${next !== undefined && html`<p><${Link} to=${address('/policy', { deployments: next })}>Older deployments<//></p>`}</section>`
+}
+
+/** A rule: what it needs as a sentence, and opened all of it, and who used it. */
+function Rule({ rule, used }: { readonly rule: Json; readonly used: readonly Json[] }) {
+  const { match, host, mode, ...rest } = rule
+  return html`<details class="rule"><summary><code>${text(match)}${host && ` on ${text(host)}`}</code>
+    <span>${needsSentence(rule)} ${mode === 'shadow' && html`<${Badge} state="warn">shadow: refusals are forwarded<//>`}</span></summary>
+    <div class="columns"><section><h2>All of the rule</h2><${Facts} facts=${rest} /></section>
+    <section><h2>Who came, last day</h2>${
+      used.length === 0
+        ? html`<p>${has('audit:read') ? 'Nobody.' : 'This needs the scope edgewarden:audit:read.'}</p>`
+        : html`<ul>${used.map(
+            (one) =>
+              html`<li><${Link} to=${address('/decisions', { agent: text(one.agent), rule: match, range: '1d' })}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
+          )}</ul>`
+    }</section></div></details>`
+}
+
+/** The policy in force: who may call what, what each rule needs, what a change would do, and what changed. */
 export function Policy() {
   const policy = useAnswer('/api/policy')
   const since = useMemo(() => Math.floor(Date.now() / 1000) - 86_400, [])
@@ -82,26 +148,15 @@ export function Policy() {
   const rules = list(routes).filter((rule) =>
     text(rule).toLowerCase().includes(wanted.toLowerCase()),
   )
-  const who = (rule: Json) => groups.filter((one) => one.rule === rule.match)
-  const asked = ({ match: _, scopes: __, access: ___, mode: ____, ...rest }: Json) => rest
   return html`<h1>Policy</h1>
-    <p>This is what the gate decides by.</p><${Change} />
+    <${Reach} issuers=${Object.keys(objectOf(issuers))} />
+    <section aria-label="Rules"><h2>Rules</h2><p>The gate takes the first rule that fits.</p>
     <label>Find rules<input type="search" value=${wanted}
       onInput=${(event: InputEvent) => setWanted((event.target as HTMLInputElement).value)} /></label>
     ${rules.length === 0 && html`<p class="empty">No rule has this text.</p>`}
-    ${rules.map(
-      (rule) => html`<details class="rule"><summary><code>${text(rule.match)}</code>
-        <span>${text(rule.access)} ${text(rule.scopes)}</span> ${rule.mode === 'shadow' && html`<span class="none">shadow</span>`}</summary>
-        <div class="columns"><section><h2>What it asks</h2><${Facts} facts=${{ access: rule.access, scopes: rule.scopes, ...asked(rule) }} /></section>
-        <section><h2>Who came, last day</h2>${
-          who(rule).length === 0
-            ? html`<p>${has('audit:read') ? 'Nobody.' : 'This needs the scope edgewarden:audit:read.'}</p>`
-            : html`<ul>${who(rule).map(
-                (one) =>
-                  html`<li><${Link} to=${address('/decisions', { agent: text(one.agent), rule: rule.match, range: '1d' })}>${nameText(one.agent ?? 'unverified')}<//>: ${text(one.decisions)}, refused ${text(one.denied)}</li>`,
-              )}</ul>`
-        }</section></div></details>`,
-    )}
+    ${rules.map((rule) => html`<${Rule} rule=${rule} used=${groups.filter((one) => one.rule === rule.match)} />`)}</section>
+    <${Change} />
+    ${has('audit:read') && html`<${History} />`}
     <h2>Issuers</h2>${Object.entries(objectOf(issuers)).map(
       ([name, issuer]) =>
         html`<details><summary>${name}</summary><${Facts} facts=${issuer as Json} /></details>`,

@@ -1,0 +1,80 @@
+import { listed } from '../../../compare/words.ts'
+import { type JsonObject, listOf, objectOf, ownText } from '../../../gate/base/json.ts'
+
+const words = (value: unknown, last = 'or') => listed(listOf(value).map(String), last)
+
+/** What a key of a rule asks, in words. `undefined`: nothing. */
+type Phrase = (value: unknown) => string | undefined
+
+const PHRASES: Readonly<Record<string, Phrase>> = {
+  agents: (value) => (value === 'approved' ? 'an approved agent' : undefined),
+  agent_types: (value) => `an agent of type ${words(value)}`,
+  possession: (value) => (value === 'required' ? 'proof of possession' : undefined),
+  single_use: (value) => (value ? 'a token that was not used before' : undefined),
+  claims: (value) =>
+    Object.entries(objectOf(value))
+      .map(([name, is]) => `claim ${name} = ${said(is)}`)
+      .join(', '),
+  audiences: (value) => `a token for ${words(value)}`,
+  max_lifetime: (value) => `a lifetime of at most ${value}`,
+  max_age: (value) => `a sign-in in the last ${value}`,
+  acr_values: (value) => `a sign-in of level ${words(value)}`,
+  workflow: (value) => `the workflow that ${String(value).replace(':', ' ')} names`,
+  steps: (value) => `step ${words(value)}`,
+  delegation_chains: () => 'a delegation chain of its list',
+  step_sequences: () => 'a sequence of steps of its list',
+  authorization_details: () => 'authorization details',
+  delegation: (value) => {
+    const { max_depth: depth, require_actor, actors } = objectOf(value)
+    const most = `at most ${depth} ${depth === 1 ? 'actor' : 'actors'}`
+    if (actors) return `an actor of its list and ${most}`
+    return require_actor ? `an actor and ${most}` : most
+  },
+}
+
+/** Further sentences. */
+const MORE: Readonly<Record<string, Phrase>> = {
+  when: (value) => `Only if ${said(objectOf(value).condition ?? value)}.`,
+  rate_limit: (value) => {
+    const { limit, period, daily, per } = objectOf(value)
+    const parts = [limit && `${limit} requests in ${period}`, daily && `${daily} a day`]
+    const most = parts.filter(Boolean).join(' and ')
+    return most && `At most ${most} for each ${per}.`
+  },
+}
+
+const phrasesOf = (phrases: Readonly<Record<string, Phrase>>, rule: JsonObject) =>
+  Object.entries(phrases).flatMap(([key, phrase]) => {
+    const value = Object.hasOwn(rule, key) ? rule[key] : undefined
+    return (value !== undefined && phrase(value)) || []
+  })
+
+const said = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+
+const scopesText = (value: unknown): string => {
+  const { any } = objectOf(value)
+  if (any) return listOf(any).length > 1 ? `one of ${listOf(any).join(', ')}` : words(any)
+  return words(value, 'and') || 'any valid token'
+}
+
+/**
+ * What a rule needs, as one sentence or some. `rule` is a rule as `PREFIX/policy` shows it. Names every key that asks something of an
+ * agent, and not what the gate or the issuer asks.
+ * @example needsSentence({ access: 'required', scopes: ['a'], possession: 'required' }) // 'Needs a and proof of possession.'
+ */
+export function needsSentence(rule: JsonObject): string {
+  const access = ownText(rule, 'access')
+  if (access === 'public') return 'Anyone, without a token.'
+  const token = listed([scopesText(rule.scopes), ...phrasesOf(PHRASES, rule)], 'and')
+  const first = access === 'optional' ? `No token, or else: ${token}.` : `Needs ${token}.`
+  return [first, ...phrasesOf(MORE, rule)].join(' ')
+}
+
+/**
+ * What a rule needs beside scopes and access, as one sentence or some; empty if nothing.
+ * @example alsoSentence({ possession: 'required' }) // 'It also needs proof of possession.'
+ */
+export function alsoSentence(asks: JsonObject): string {
+  const also = listed(phrasesOf(PHRASES, asks), 'and')
+  return [...(also ? [`It also needs ${also}.`] : []), ...phrasesOf(MORE, asks)].join(' ')
+}
