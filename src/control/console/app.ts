@@ -6,7 +6,7 @@ import { addressOf, gateway, OWN, own } from '../../gate/app/gateway.ts'
 import type { Opened } from '../../gate/app/platform/ports.ts'
 import { readJsonBody } from '../../gate/app/request.ts'
 import { sha256Name, utf8Decode } from '../../gate/base/bytes.ts'
-import type { Denial } from '../../gate/base/denial.ts'
+import { type Denial, declaredDenials } from '../../gate/base/denial.ts'
 import { own as member, parseJsonObject } from '../../gate/base/json.ts'
 import { LIMITS } from '../../gate/base/limits.ts'
 import { networkOf } from '../../gate/base/network.ts'
@@ -264,11 +264,13 @@ const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
     establishes,
     codes: denials.flatMap(({ rows }) => Object.keys(rows)),
   }))
+  const codes = Object.fromEntries(declaredDenials().flatMap(({ rows }) => Object.entries(rows)))
   return new Map([
     ['/', file(page, 'text/html', 'no-store')],
     [js, file(script, 'text/javascript', kept)],
     [css, file(style, 'text/css', kept)],
     ['/licenses.txt', file(notices, 'text/plain', 'no-cache')],
+    ['/codes.json', file(JSON.stringify(codes), 'application/json', 'no-cache')],
     ['/stages.json', file(JSON.stringify(stages), 'application/json', 'no-cache')],
   ])
 }

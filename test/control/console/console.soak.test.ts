@@ -138,9 +138,16 @@ describe('the screens', () => {
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
 
     await page.getByRole('row').filter({ hasText: 'scope_missing' }).getByRole('link').click()
-    await page.getByRole('heading', { name: 'denied scope_missing' }).waitFor()
+    const answer = 'Refused acme/reader may not call GET /v1/weak'
+    await page.getByRole('heading', { name: answer }).waitFor()
+    await page.getByText('The token lacks a scope this route needs').waitFor()
+    await page.getByText('What to do: Request a token with the scopes that are named.').waitFor()
+    await page.getByRole('region', { name: 'Wanted' }).getByText('reports:write').waitFor()
+    await page.getByRole('region', { name: 'Found' }).getByText('chat:write').waitFor()
     const stage = page.getByRole('listitem').filter({ hasText: 'scope: denied' })
     await stage.getByText('reports:write').waitFor()
+    expect(await page.getByText('authentication: not run').isVisible()).toBe(false)
+    await page.getByText(/^\d+ not run$/).click()
     await page.getByText('authentication: not run').waitFor()
     await page.getByRole('img', { name: /Who acts for whom: .*acme\/reader/ }).waitFor()
     await page.getByText('The policy is the same today.').waitFor()
@@ -152,6 +159,8 @@ describe('the screens', () => {
     expect(stranger.status).toBe(401)
     await page.goto(`${url}/decisions/stranger-1`)
     await page.getByText('credential: denied').waitFor()
+    await page.getByRole('heading', { name: 'Refused no token may not call' }).waitFor()
+    await page.getByText(/^\d+ not run$/).click()
     await page.getByText('issuer: not run').waitFor()
     expect(await page.getByRole('link', { name: 'All decisions of this agent' }).count()).toBe(0)
     expect(said).toEqual([])
@@ -208,11 +217,21 @@ describe('the screens', () => {
     })
     const stream = await send('rogue', '/v1/stream')
     const read = stream.text()
+    // Another agent acts for it.
+    await send('helper', '/v1/documents/1', { act: { sub: 'rogue' }, sub: 'rogue' })
+    const entry = { issuer: setting.issuer.issuer, agent: 'rogue' }
+    const path = `/.edgewarden/agents/entry?${new URLSearchParams(entry)}`
+    await eventually(async () => {
+      const asked = { token: await setting.token({ scope: OPERATOR }) }
+      expect(await (await setting.ask(path, asked)).text()).toContain('"agent":"helper"')
+    })
     await toDecisions(page)
-    await page.getByRole('row').filter({ hasText: 'acme/rogue' }).getByRole('link').click()
+    await page.getByRole('row').filter({ hasText: 'acme/rogue' }).getByRole('link').first().click()
     await page.getByRole('button', { name: 'Revoke this agent' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByText('Every token of this agent is refused').waitFor()
+    const hit = 'Stops 1 agent: 1 call allowed in the last hour, and 1 that act for it (helper).'
+    await dialog.getByText(hit).waitFor()
     await dialog.getByLabel('Reason').fill('leaked')
     await dialog.getByRole('button', { name: 'Revoke this agent' }).click()
     await page

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { denialGroups } from '../../../src/command/base/denials.ts'
 import { runHere } from '../../command/kit.ts'
 import { withLimits } from '../../e2e/hurried.ts'
 import { askGate } from '../../e2e/setting.ts'
@@ -67,6 +68,15 @@ describe('the host of the console', () => {
     expect(size).toBeLessThan(72_000)
     // The page loads nothing from elsewhere, and has no script or style in itself.
     expect(html).not.toMatch(/https?:|<style|<script(?! type="module" src)|style=/)
+  })
+
+  it('serves what each code means, and what to do about it', async () => {
+    const answer = await setting.page('/codes.json')
+    expect(answer.headers.get('content-type')).toMatch(/^application\/json/)
+    const codes = (await answer.json()) as { [code: string]: readonly string[] }
+    for (const group of denialGroups()) {
+      for (const [code, row] of group.rows) expect([code, codes[code]]).toEqual([code, [...row]])
+    }
   })
 
   it('answers an address it does not have with a page for people, and a problem for programs', async () => {

@@ -56,7 +56,11 @@ it.each([
   await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
   await look('decisions')
   await rows.filter({ hasText: 'scope_missing' }).first().getByRole('link').click()
-  await page.getByText('authentication: not run').waitFor()
+  await page.getByText('What to do: ').waitFor()
+  await page
+    .getByText(/^Stops 1 token: /)
+    .last()
+    .waitFor()
   await look('decision')
   await page.getByRole('button', { name: 'Revoke this agent' }).click()
   await page.getByRole('dialog').waitFor()

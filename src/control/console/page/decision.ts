@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
-import { agentPlace, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
+import { agentPlace, Badge, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
+import { whatText, whoText } from './rows.ts'
 import { address, go, has, type Json, list, nameText, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
 
@@ -29,6 +30,55 @@ const TOKENLESS = 2
 const pick = (from: Json, names: readonly string[] = []): Json =>
   Object.fromEntries(names.map((name) => [name, from[name]]))
 
+/** Texts of a list that is stored as JSON, or the text itself. */
+const words = (value: unknown): string => {
+  try {
+    const found: unknown = JSON.parse(text(value))
+    return Array.isArray(found) ? found.map(text).join(', ') || 'none' : text(value)
+  } catch {
+    return text(value)
+  }
+}
+
+/** Members of a refusal's detail that say what was wanted. The others say what was found. */
+const WANTED = /^(?:required|wanted|expected|allowed|accepted|any_of|most|max|limit)/
+
+/** What was wanted beside what was found. */
+function Wanted({ detail }: { readonly detail: Json }) {
+  const members = Object.entries(detail)
+  const side = (isWanted: boolean) =>
+    members
+      .filter(([name]) => WANTED.test(name) === isWanted)
+      .map(
+        ([name, value]) =>
+          html`<p><small>${name.replaceAll('_', ' ')}</small><br /><code>${words(value)}</code></p>`,
+      )
+  const [wanted, found] = [side(true), side(false)]
+  return (
+    members.length > 0 &&
+    html`<div class="beside">${wanted.length > 0 && html`<section aria-label="Wanted"><h2>Wanted</h2>${wanted}</section>`}
+      ${found.length > 0 && html`<section aria-label="Found"><h2>Found</h2>${found}</section>`}</div>`
+  )
+}
+
+/** The answer in a sentence, why it was so, and what to do about it. */
+function Verdict({ record }: { readonly record: Json }) {
+  const codes = useAnswer<Readonly<Record<string, readonly string[]>>>('/codes.json')
+  const { code, decision, would_deny } = record
+  const isDenied = decision === 'denied'
+  const [, why, hint] = codes.value?.[text(code)] ?? []
+  return html`<h1><${Badge} state=${decision}>${isDenied ? 'Refused' : 'Allowed'}<//> <bdi>${whoText(record)}</bdi> ${isDenied ? 'may not call' : 'called'} <bdi>${whatText(record)}</bdi></h1>
+    ${
+      code !== undefined &&
+      html`<div class=${`notice ${isDenied ? 'denied' : 'warn'} why`}>
+      ${would_deny === true && html`<p>The rule only watches (mode shadow). In mode enforce it would have refused.</p>`}
+      <p><strong>${why ?? 'The gate has no words for this code.'}</strong> <${Link} to=${address('/decisions', { code })}><code>${code}</code><//></p>
+      ${hint && html`<p>What to do: ${hint}.</p>`}
+      <${Wanted} detail=${objectOf(record.detail)} /></div>`
+    }
+    <p class="facts"><${Moment} at=${record.time} /> · status ${text(record.status)}${record.origin_status !== undefined && html` · the origin answered ${text(record.origin_status)}`} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>`
+}
+
 /** Every stage in its order: those before the refusal have passed, and those after it have not run. */
 function Stages({ record }: { readonly record: Json }) {
   const stages = useAnswer<readonly Json[]>('/stages.json')
@@ -40,7 +90,7 @@ function Stages({ record }: { readonly record: Json }) {
   const run = at >= 0 ? at : record.issuer ? all.length : record.route ? TOKENLESS : 0
   const outcome = (index: number) => (index < run ? 'passed' : index === at ? denied : 'not run')
   const waits = objectOf(record.ms)
-  return html`<ol class="stages">${all.map(({ name, establishes }, index) => {
+  const row = ({ name, establishes }: Json, index: number) => {
     const result = outcome(index)
     const found = {
       ...pick(record, FOUND[text(name)]),
@@ -49,7 +99,13 @@ function Stages({ record }: { readonly record: Json }) {
     return html`<li class=${result === 'passed' ? 'allowed' : result === 'denied' ? 'denied' : 'none'}>
       <details open=${index === at}><summary>${text(name)}: ${result}${waits[text(name)] !== undefined && html` <small>${text(waits[text(name)])} ms</small>`}</summary>
       <p>Checks: ${text(establishes)}</p>${result !== 'not run' && html`<${Facts} facts=${found} />`}</details></li>`
-  })}</ol>`
+  }
+  const rows = all.map(row)
+  const part = (from: number, to: number, says: string) =>
+    to > from &&
+    html`<details><summary>${to - from} ${says}</summary><ol class="stages" start=${from + 1}>${rows.slice(from, to)}</ol></details>`
+  return html`${part(0, run, 'passed')}${at >= 0 && html`<ol class="stages" start=${at + 1}>${rows[at]}</ol>`}
+    ${part(at >= 0 ? at + 1 : run, all.length, 'not run')}`
 }
 
 /** A picture of who acts for whom: the subject, the actors, the agent, and the rule. */
@@ -69,7 +125,7 @@ function Chain({ record }: { readonly record: Json }) {
     aria-label=${`Who acts for whom: ${links.join(', then ')}`}>
     ${links.map(
       (name, index) => html`<g transform=${`translate(0 ${index * 64})`}>
-        ${index > 0 && html`<path d="M170 -20v18m-5 -6l5 6l5 -6" /><text x="182" y="-6" class="role">${index === links.length - 1 ? 'asks for' : 'through'}</text>`}
+        ${index > 0 && html`<path d="M170 -20v18m-5 -6l5 6l5 -6" /><text x="182" y="-6" class="role">${index < links.length - 1 ? 'acts through' : record.decision === 'denied' ? 'may not call' : 'called'}</text>`}
         <rect x="1" y="1" width="338" height="42" rx="6" class=${index === links.length - 1 ? text(record.decision) : ''} />
         <text x="170" y="27" text-anchor="middle">${cut(name)}<title>${name}</title></text></g>`,
     )}</svg>`
@@ -109,13 +165,19 @@ function Policies({ id }: { readonly id: string }) {
     : html`<p>No policy is stored with this decision, or you may not see it.</p>`
 }
 
-/** The rule at the time of the decision, and today if it differs. */
+/** Where the rule at the time of the decision and today's differ, and the whole rule on demand. */
 function Rules({ then, today }: { then: Json | undefined; today: Json }) {
   const now = today.rule as Json | undefined
   if (!then && !now)
     return html`<p>No rule is stored with this decision, or you may not see it.</p>`
-  return html`<p>${today.changed ? 'The policy has changed since.' : 'The policy is the same today.'}</p>
-    <${Compared} then=${then} now=${now} />`
+  const names = [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
+  const other = names.filter((name) => text(then?.[name]) !== text(now?.[name]))
+  const says = !today.changed
+    ? 'The policy is the same today.'
+    : `The policy has changed since. ${other.length === 0 ? 'This rule is the same.' : 'This rule differs:'}`
+  return html`<p>${says}</p>
+    ${other.length > 0 && html`<${Compared} then=${pick(then ?? {}, other)} now=${now && pick(now, other)} />`}
+    <details><summary>The whole rule</summary><${Facts} facts=${then ?? now} /></details>`
 }
 
 /** What the record of an act may say beside who did it, and to whom. */
@@ -183,17 +245,18 @@ export function Decision({ id }: { readonly id: string }) {
   const today = objectOf(direct.value.today)
   const stored = html`<details><summary>The record as it is stored</summary><pre><code>${JSON.stringify(record, null, 2)}</code></pre></details>`
   if (record.kind === 'act') return html`<${Done} record=${record} />${stored}`
-  return html`<h1><span class=${text(record.decision)}>${text(record.decision)}</span> ${text(record.code)}</h1>
-    <p><${Moment} at=${record.time} /> · ${text(record.route)} · status ${text(record.status)} · ${text(record.duration)} ms · request id <code>${text(record.request_id)}</code></p>
+  const isKnown = record.agent !== undefined
+  return html`<${Verdict} record=${record} />
     <div class="columns"><section aria-label="Who"><h2>Who acts for whom</h2><${Chain} record=${record} />
-      <${Revocations} found=${today.revocations} again=${direct.again} /><${Kill} of=${record} again=${direct.again} />
       ${
-        record.agent !== undefined &&
+        isKnown &&
         html`<p><${Link} to=${address('/decisions', { agent: record.agent_name ?? record.agent, issuer: record.issuer, range: '7d' })}>All decisions of this agent<//>${
           has('agents') && html` · <${Link} to=${agentPlace(record)}>This agent in the registry<//>`
         }</p>`
       }</section>
-    <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} /></section></div>
+    <section aria-label="Stages"><h2>Every stage</h2><${Stages} record=${record} />
+      ${isKnown && html`<h2>Stop it</h2>`}
+      <${Revocations} found=${today.revocations} again=${direct.again} /><${Kill} of=${record} again=${direct.again} /></section></div>
     <h2>The rule, then and today</h2><${Rules} then=${rule as Json | undefined} today=${today} />
     <details onToggle=${() => setWhole(true)}><summary>The whole policy, then and today</summary>${isWhole && html`<${Policies} id=${text(record.id)} />`}</details>
     ${stored}`

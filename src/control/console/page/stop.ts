@@ -1,8 +1,8 @@
-import { useState } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
-import { Act, Badge, Failure, Notice } from './parts.ts'
-import { ask, has, type Json, list, nameText, type Problem, text } from './state.ts'
+import { Act, Badge, Failure, Notice, useAnswer } from './parts.ts'
+import { address, ask, has, type Json, list, nameText, type Problem, text } from './state.ts'
 
 /** Seconds to wait until all shards have a revocation. */
 const PATIENCE = 30
@@ -75,19 +75,48 @@ const KINDS = {
   token: 'This one token is refused, and its open streams end. The agent can get another.',
 } as const
 
+const counted = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`
+
+/** What stopping would hit, as far as the operator may know: calls of the last hour, and agents that act for it. */
+function useHit({ issuer, agent, jti }: Json) {
+  const from = useMemo(() => Math.floor(Date.now() / 1000) - 3_600, [])
+  const usage = (by: Json) =>
+    has('audit:read') && address('/api/usage', { by: 'rule', from, ...by })
+  const calls = useAnswer(agent !== undefined && usage({ issuer, agent }))
+  const ofToken = useAnswer(jti !== undefined && usage({ issuer, jti }))
+  const entry = useAnswer(
+    has('agents') && agent !== undefined && address('/api/agents/entry', { issuer, agent }),
+  )
+  const allowed = ({ value }: typeof calls) =>
+    value &&
+    list(value.usage).reduce((sum, one) => sum + Number(one.decisions) - Number(one.denied), 0)
+  const hour = (count: number | undefined) =>
+    count === undefined ? '' : `: ${counted(count, 'call', 'calls')} allowed in the last hour`
+  const { agent: known } = objectOf(entry.value)
+  const children = list(objectOf(objectOf(known).seen).children).map((one) => nameText(one.agent))
+  const others =
+    children.length > 0 ? `, and ${children.length} that act for it (${children.join(', ')})` : ''
+  return {
+    agent: `Stops 1 agent${hour(allowed(calls))}${others}.`,
+    token: `Stops 1 token${hour(allowed(ofToken))}.`,
+  }
+}
+
 /** Revokes an agent, or the token of a record, and measures until every shard has it. */
 export function Kill({ of, again }: { readonly of: Json; readonly again: () => void }) {
   const { button, view } = useActs(again)
+  const hit = useHit(of)
+  const kinds = (['agent', 'token'] as const).filter(
+    (kind) => of[kind === 'agent' ? 'agent' : 'jti'] !== undefined,
+  )
+  if (kinds.length === 0) return html``
   if (!has('revoke')) return html`<p>To revoke needs the scope edgewarden:revoke.</p>`
-  return html`${(['agent', 'token'] as const).map((kind) => {
+  return html`${kinds.map((kind) => {
     const value = of[kind === 'agent' ? 'agent' : 'jti']
     const label = `Revoke this ${kind}`
-    const says = html`<bdi>${nameText(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]}`
+    const says = html`<bdi>${nameText(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]} <b>${hit[kind]}</b>`
     const body = { kind, issuer: of.issuer, value }
-    return (
-      value !== undefined &&
-      button({ label, says, did: 'Revoked', path: '/api/revocations', body, isStop: true })
-    )
+    return html`<div class="bar">${button({ label, says, did: 'Revoked', path: '/api/revocations', body, isStop: true })}<small>${hit[kind]}</small></div>`
   })}${view}`
 }
 
