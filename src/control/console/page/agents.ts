@@ -1,15 +1,18 @@
 import { useMemo } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
 import { AGENT_NEEDS, AGENT_STATUSES, isStopped, standingText } from '../../../gate/model/agents.ts'
+import { Changes, Week } from './agent-parts.ts'
 import { html } from './html.ts'
 import {
   type Asked,
   agentPlace,
+  Badge,
   Facts,
   Failure,
   Link,
   Moment,
   Pending,
+  Table,
   useAnswer,
 } from './parts.ts'
 import { address, go, has, type Json, list, nameText, place, text, textsOf, time } from './state.ts'
@@ -74,6 +77,10 @@ function Alert({ alert, button }: { alert: Json } & Pick<ReturnType<typeof useAc
     }</article>`
 }
 
+/** How the status of an agent looks. */
+const stateOf = ({ status, revoked }: Json) =>
+  isStopped(status) || revoked ? 'denied' : status === 'approved' ? 'allowed' : 'none'
+
 /** Shown in place of an answer of the registry. */
 function Missing({ asked }: { readonly asked: Asked }) {
   return asked.problem?.code === 'route_unknown'
@@ -84,6 +91,10 @@ function Missing({ asked }: { readonly asked: Asked }) {
 /** A choice of one of some names, or of none. */
 const choice = (name: string, chosen: string, names: readonly string[], none: string) =>
   html`<label>${name}<select name=${name} value=${chosen}><option value="">${none}</option>${names.map((one) => html`<option>${one}</option>`)}</select></label>`
+
+/** Whether two answers are about the same agent. */
+const isSame = (one: Json, other: Json): boolean =>
+  one.agent === other.agent && one.issuer === other.issuer
 
 /** Open alerts, then the agents that need something, or those that the address asks for. */
 function All() {
@@ -96,6 +107,9 @@ function All() {
   const query = { limit: 100, needs: needs || undefined, status, find, cursor }
   const agents = useAnswer(address('/api/agents', query), 60_000)
   const alerts = useAnswer('/api/alerts?open=true&limit=50', 30_000)
+  const since = useMemo(() => Math.floor(Date.now() / 1000) - 86_400, [])
+  const used = useAnswer(has('audit:read') && `/api/usage?by=agent&from=${since}`)
+  const groups = list(used.value?.usage)
   const { button, view } = useActs(() => {
     alerts.again()
     agents.again()
@@ -123,12 +137,21 @@ function All() {
       ${choice('needs', needs, ['any', ...AGENT_NEEDS], 'all agents')}${choice('status', status ?? '', AGENT_STATUSES, 'all')}</form>
     ${
       rows.length > 0
-        ? html`<table><thead><tr><th>Agent</th><th>Status</th><th>Needs</th><th class="wide">Owners</th><th class="wide">Last seen</th></tr></thead>
-          <tbody>${rows.map(
-            (one) => html`<tr><td><${Link} to=${agentPlace(one)}>${nameOf(one)}<//></td>
-              <td class=${one.revoked || one.status === 'suspended' ? 'denied' : ''}>${standingText(one)}</td><td>${words(one.needs)}</td>
-              <td class="wide">${words(one.owners)}</td><td class="wide">${one.seen ? html`<${Moment} at=${objectOf(one.seen).last} />` : 'never'}</td></tr>`,
-          )}</tbody></table>`
+        ? html`<${Table} head=${['Agent', 'Status', 'Needs', 'Owners', 'Last seen', 'Calls, last day', 'Refused', 'Open alerts']}
+          rows=${rows.map((one) => {
+            const sum = (name: string) =>
+              groups.reduce((all, group) => all + (isSame(group, one) ? Number(group[name]) : 0), 0)
+            const counts = used.value ? [sum('decisions'), sum('denied')] : ['–', '–']
+            return [
+              html`<${Link} to=${agentPlace(one)}>${nameOf(one)}<//>`,
+              html`<${Badge} state=${stateOf(one)}>${standingText(one)}<//>`,
+              words(one.needs) || '–',
+              words(one.owners) || '–',
+              one.seen ? html`<${Moment} at=${objectOf(one.seen).last} />` : 'never',
+              ...counts,
+              open.filter((alert) => isSame(alert, one)).length,
+            ]
+          })} />`
         : html`<p class="empty">${isFiltered ? 'No agent here.' : 'No agent was seen yet: each is here some seconds after its first request.'} ${isFiltered && html`<${Link} to="/agents?needs=">Show all<//>`}</p>`
     }${next !== undefined && html`<p><${Link} to=${address('/agents', { needs, status, find, cursor: next })}>The agents that follow<//></p>`}</section>`
 }
@@ -150,6 +173,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
   const used = useAnswer(
     has('audit:read') && address('/api/usage', { by: 'agent', from, issuer, agent }),
   )
+  const policy = useAnswer(has('read') && '/api/policy')
   const again = () => {
     for (const one of [entry, alerts, revoked]) one.again()
   }
@@ -167,13 +191,14 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
     0,
   )
   const children = list(seen.children).map((one) => nameText(one.agent))
-  const stops = `${used.value ? ` ${calls} of its calls were allowed in the last hour.` : ''}${children.length > 0 ? ` These act with it: ${children.join(', ')}.` : ''}`
+  const count = used.value ? ` ${calls} allowed calls in the last hour,` : ''
+  const stops = `This stops 1 agent,${count} ${children.length} that act for it${children.length > 0 ? ` (${children.join(', ')})` : ''}.`
   const isOff = isStopped(shown.status)
   const name = nameOf(shown)
   const body = { issuer: shown.issuer, agent: shown.agent }
   const own = list(alerts.value?.alerts).filter((one) => one.agent === shown.agent)
   const unused = listOf(seen.scopes_unused)
-  return html`<h2>${name}: <span class=${isOff || shown.revoked ? 'denied' : ''}>${standingText(shown)}</span></h2>
+  return html`<h2>${name}: <${Badge} state=${stateOf(shown)}>${standingText(shown)}<//></h2>
     <div class="columns"><section aria-label="Registry"><${Facts} facts=${{
       ...facts,
       owners: words(facts.owners),
@@ -183,6 +208,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       'last seen': time(seen.last),
       ...Object.fromEntries(learned),
     }} />
+      <${Changes} of=${shown} issuers=${Object.keys(objectOf(policy.value?.issuers))} button=${button} />
       ${
         isOff
           ? button({
@@ -194,7 +220,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
             })
           : button({
               label: 'Suspend',
-              says: html`Each request of <bdi>${name}</bdi> is refused until somebody resumes it, and its open streams end.${stops}`,
+              says: html`${stops} Each request of <bdi>${name}</bdi> is refused until somebody resumes it, and its open streams end.`,
               did: 'Suspended',
               path: '/api/agents/suspend',
               body,
@@ -202,7 +228,8 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       }${view}
       <${Revocations} found=${revoked.value?.revocations} again=${again} />
       <${Kill} of=${body} again=${again} />
-      <p><${Link} to=${address('/decisions', { agent: shown.agent_name ?? shown.agent, issuer, range: '7d' })}>All decisions of this agent<//></p></section>
+      <p><${Link} to=${address('/decisions', { agent: shown.agent_name ?? shown.agent, issuer, range: '7d' })}>All decisions of this agent<//></p>
+      <p><${Link} to=${address('/policy', { issuer, agent_name: shown.agent_name ?? shown.agent })}>What it may call<//></p></section>
     <section aria-label="Granted and used"><h2>Scopes granted against used</h2>
       ${
         list(seen.scopes_granted).length === 0
@@ -212,6 +239,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       <h2>Rules and tools it used</h2><ul>${list(seen.uses).map(({ rule, tool }) => html`<li><code>${text(rule)}</code> ${text(tool)}</li>`)}</ul>
       <h2>Agents that act for it</h2>${links(seen.children)}
       <h2>Agents it acts for</h2>${links(seen.parents)}</section></div>
+    ${has('audit:read') && html`<section aria-label="Its week"><h2>Its week</h2><${Week} issuer=${issuer} agent=${agent} /></section>`}
     <h2>Its alerts</h2>${own.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
     ${own.length === 0 && html`<p class="empty">None.</p>`}`
 }

@@ -65,11 +65,12 @@ const REDIRECTED: Problem = {
   code: 'redirected',
 }
 
-/** Sends a request to the gate as the operator who is signed in. Never throws. */
+/** Sends a request to the gate as the operator who is signed in. `match`: the version that it changes. Never throws. */
 export async function ask<Value = Json>(
   path: string,
   method = 'GET',
   body?: Json,
+  match?: unknown,
 ): Promise<Answer<Value>> {
   try {
     const response = await fetch(path, {
@@ -78,6 +79,7 @@ export async function ask<Value = Json>(
       headers: {
         ...(method !== 'GET' && { 'X-Edgewarden-Console': '1' }),
         ...(body && { 'Content-Type': 'application/json' }),
+        ...(match !== undefined && { 'If-Match': `"${match}"` }),
       },
       ...(body && { body: JSON.stringify(body) }),
     })

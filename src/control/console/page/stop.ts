@@ -46,6 +46,11 @@ interface Stop {
   /** Without a body no reason is asked for. */
   readonly body?: Json
   readonly method?: string
+  /** The version that it changes. */
+  readonly match?: unknown
+  /** Inputs beside the reason, and what the request has of their texts. */
+  readonly inputs?: unknown
+  readonly sent?: (texts: Readonly<Record<string, string>>) => Json
   /** Whether it takes access away for good. */
   readonly isStop?: boolean
 }
@@ -54,17 +59,17 @@ interface Stop {
 export function useActs(again: () => void) {
   const [said, setSaid] = useState('')
   const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const button = ({ label, says, did, path, body, method = 'POST', isStop }: Stop) => {
-    const act = async ({ reason }: Readonly<Record<string, string>>) => {
+  const button = ({ label, says, did, path, body, method = 'POST', isStop, ...more }: Stop) => {
+    const act = async (texts: Readonly<Record<string, string>>) => {
       const began = performance.now()
-      const sent = body && { ...body, reason: reason || undefined }
-      const { value = {}, problem } = await ask(path, method, sent)
+      const sent = body && { ...body, ...more.sent?.(texts), reason: texts.reason || undefined }
+      const { value = {}, problem } = await ask(path, method, sent, more.match)
       setProblem(problem)
       setSaid(problem ? '' : `${did}: ${await effect(value, began)}`)
       again()
     }
     return html`<${Act} label=${label} says=${says} act=${act} isStop=${isStop}>
-      ${body && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
+      ${more.inputs}${body && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
   }
   const view = html`${problem && html`<${Failure} problem=${problem} />`}<${Notice}>${said}<//>`
   return { button, view }
