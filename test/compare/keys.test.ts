@@ -106,7 +106,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'journal: allowed',
     'issuer: operator',
     'jwks-cache: cooldown',
-    'rule: timeout audit_path',
+    'rule: timeout audit_path audit_mask',
     'mcp: max_body refusals list offered_scopes',
   ],
   [

@@ -27,6 +27,7 @@ export const NOT_DECIDING: Record<string, string> = {
     'only for an issuer on a loopback host; keys are given to the line as they are',
   'issuer.operator': 'a name to show; no rule accepts tokens of its issuer',
   'rule.audit_path': 'what records have of the path',
+  'rule.audit_mask': 'what records have of the path',
   'assertion.withdrawn': 'names keys of the gate that others no longer accept',
   'revocation.shards': 'where the set is kept',
   'revocation.locations': 'where the set is kept',

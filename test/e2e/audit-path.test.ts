@@ -23,6 +23,12 @@ beforeAll(async () => {
       rule('/by-rule/{run}', { workflow: 'path:run', audit_path: 'values' }),
       rule('/header', { workflow: 'header:x-run' }),
       rule('/query', { workflow: 'query:run' }),
+      rule('/masked/{email}/{id}:share/{part}/*', {
+        audit_path: 'full',
+        audit_mask: ['email', 'id', 'part'],
+      }),
+      rule('/one/{email}/{id}', { audit_path: 'values', audit_mask: ['email'] }),
+      rule('/masked-run/{run}', { workflow: 'path:run', audit_path: 'full', audit_mask: ['run'] }),
       rule('/*', { audit_path: 'full' }),
     ],
     more: { AUDIT: { path_values: ['part'] } },
@@ -56,6 +62,13 @@ it.each([
   ['/values/7/a', 'GET /values/{id}/{part}', undefined, { id: '7', part: 'a' }],
   ['/users/ada@acme.example', 'GET /users/{email}', undefined, undefined],
   ['/things/7?q=secret', 'GET /*', '/things/7', undefined],
+  [
+    '/masked/secret%40acme.example/secret:share/secret/rest',
+    'GET /masked/{email}/{id}:share/{part}/*',
+    '/masked/{email}/{id}:share/{part}/rest',
+    undefined,
+  ],
+  ['/one/secret/7', 'GET /one/{email}/{id}', undefined, { id: '7' }],
   ['/%74hings/%7e', 'GET /*', '/things/~', undefined],
   [`/${'x'.repeat(600)}`, 'GET /*', `/${'x'.repeat(511)}`, undefined],
 ])('%.30s', async (asked, route, path, path_values) => {
@@ -73,6 +86,7 @@ it.each([
   ['/runs/secret-run', {}, undefined],
   ['/named/run-8', {}, 'run-8'],
   ['/by-rule/run-8', {}, 'run-8'],
+  ['/masked-run/secret-run', {}, undefined],
   ['/header', { 'X-Run': 'run-8' }, 'run-8'],
   ['/query?run=secret-run', {}, undefined],
 ])(

@@ -173,7 +173,7 @@ export const OPTIONS: readonly object[] = [
   { forward_claims: { 'x-until': 'until', 'x-teams': 'groups' } },
   { forward_claims: { 'x-client': 'client_id', 'x-all': 'all' } },
   { remove_response_headers: ['server', 'x-powered-by', 'set-cookie'] },
-  { forward_token: true, in_flight: 2, audit_path: 'full' },
+  { forward_token: true, in_flight: 2, audit_path: 'full', audit_mask: ['id'] },
   { mode: 'shadow' },
   { revocation: 'strict' },
   { revocation: { consistency: 'bounded', max_staleness: '1s' } },

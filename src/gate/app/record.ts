@@ -19,6 +19,7 @@ import { holesOf } from '../model/scope.ts'
 import { type AccessToken, typesOf } from '../model/token.ts'
 import { assertionIdOf } from '../relay/assertion.ts'
 import type { Relayed } from '../relay/relay.ts'
+import { isTold, recordedPath } from './record-path.ts'
 
 /** The facts of a journal line besides the decision. */
 export interface RecordContext {
@@ -183,12 +184,12 @@ export function auditRecordOf(
   decision: Decision | undefined,
   context: RecordContext,
   { duration, status, request, address, country }: AuditContext,
-  { addresses, pathValues }: AuditRule,
+  { addresses }: AuditRule,
 ): string {
   const known: Partial<Facts> = decision?.known ?? {}
   const { route, params } = known
   const says = route?.auditPath
-  const values = [...(params ?? [])].filter(([name]) => says === 'values' || pathValues.has(name))
+  const values = [...(params ?? [])].filter(([name]) => isTold(known, name, says === 'values'))
   return JSON.stringify({
     ...lineOf(decision, context),
     duration,
@@ -196,7 +197,7 @@ export function auditRecordOf(
     method: route && request.method,
     request_bytes: contentLength(request.headers),
     host: known.address?.host,
-    path: says === 'full' ? known.address?.path.slice(0, LIMITS.auditPathLength) : undefined,
+    path: says === 'full' ? recordedPath(known) : undefined,
     path_values: values.length > 0 ? short(Object.fromEntries(values)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
@@ -258,10 +259,9 @@ const detailOf = (denial: Denial, known: Partial<Facts>) => {
 }
 
 /** Whether a record may have the workflow that the request names: not a value of its query, nor any of its path. */
-const namesWorkflow = ({ route, policy }: Partial<Facts>): boolean => {
-  const { from, name = '' } = route?.workflow ?? {}
-  if (from === 'header') return true
-  return from === 'path' && Boolean(route?.auditPath ?? policy?.audit?.pathValues.has(name))
+const namesWorkflow = (known: Partial<Facts>): boolean => {
+  const { from, name = '' } = known.route?.workflow ?? {}
+  return from === 'header' || (from === 'path' && isTold(known, name, known.route?.auditPath))
 }
 
 /**

@@ -141,6 +141,8 @@ export interface Route {
   readonly secrets: readonly string[]
   /** What records in the audit have beside the rule: all path values, or the path; absent: neither. */
   readonly auditPath?: 'values' | 'full'
+  /** Path parameters whose values are in no record. */
+  readonly auditMask?: readonly string[]
   readonly forwardToken: boolean
   readonly encodedSlash: boolean
   /** Set where paths are forwarded that some servers read as those of an earlier rule. */

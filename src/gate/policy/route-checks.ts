@@ -79,6 +79,12 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     if (!match || workflow?.from !== 'path' || match.params.includes(workflow.name)) return
     report(['workflow'], unknownName('path parameter', workflow.name, match.params))
   },
+  function maskIsInPath({ entry: { match, audit_mask: mask = [] }, report }) {
+    for (const [i, name] of mask.entries()) {
+      if (match && !match.params.includes(name))
+        report(['audit_mask', i], unknownName('path parameter', name, match.params))
+    }
+  },
   function stepsCanBeThere({ taken, has, report }) {
     if (taken.some(({ agentic }) => agentic)) return
     for (const key of ['steps', 'delegation_chains', 'step_sequences']) {

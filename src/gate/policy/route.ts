@@ -143,6 +143,7 @@ export function routeOf(
     secrets: recognised(entry.inject ?? [], inject, around.env),
     ...(entry.audit_path !== undefined &&
       entry.audit_path !== 'template' && { auditPath: entry.audit_path }),
+    ...(entry.audit_mask && { auditMask: entry.audit_mask }),
     ...(entry.ambiguous_paths === 'allow' && { ambiguousPaths: 'allow' }),
   })
 }

@@ -128,7 +128,7 @@ it.each(REQUIRED)('$table: $key is required', (place) => {
 const ON_PUBLIC = [
   ...['match', 'host', 'resource', 'access', 'cors', 'origin', 'origin_via', 'strip_prefix'],
   ...['timeout', 'remove_response_headers', 'forward_token', 'encoded_slash', 'ambiguous_paths'],
-  'audit_path',
+  ...['audit_path', 'audit_mask'],
   ...['mode', 'mcp', 'inject', 'scopes', 'single_use'],
 ]
 

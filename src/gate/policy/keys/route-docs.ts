@@ -197,6 +197,13 @@ export const ROUTE_DOCS: ComparedDocs<typeof ROUTE_KEYS> = {
     example: 'full',
     compare: 'neutral',
   },
+  audit_mask: {
+    description:
+      'Path parameters whose values [no record in the audit](audit.md#which-path-was-called) has, whatever `audit_path` and `AUDIT.path_values` say. The path of a record has `{name}` in their place.',
+    unset: 'none',
+    example: ['id'],
+    compare: 'neutral',
+  },
   forward_token: {
     description:
       'Sends `Authorization` to the origin. The origin can then act as the agent elsewhere. On a public rule it is sent as it came, unverified.',

@@ -173,6 +173,7 @@ export const ROUTE_KEYS = {
       orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   ),
   audit_path: ofRequest(word(['template', 'values', 'full'])),
+  audit_mask: ofRequest(nameList),
   forward_token: ofRequest(kept(flag, false)),
   encoded_slash: ofRequest(kept(flag, false)),
   ambiguous_paths: ofRequest(word(['refuse', 'allow'])),
