@@ -96,6 +96,13 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const list = await read()
   if (list.fault) return list.fault
   const records = list.found.toReversed()
+  if (records.length === 0 && own(list.first ?? {}, 'cursor') !== undefined) {
+    // Only an answer of one empty page says that a name is unknown. Nothing is stored of the time from now.
+    const { until: _, ...filters } = query.value
+    const asked = { ...filters, from: around.now().toFixed(3) }
+    const { fault } = await decisions(asked, 1, options, around)
+    if (fault) return fault
+  }
   const dropped = droppedIn(list)
   const more = list.cursor === undefined ? [] : ['There are more: add --all, or a higher --limit.']
   const isDeployed = options.kind === 'policy'
