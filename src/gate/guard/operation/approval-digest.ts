@@ -1,0 +1,119 @@
+import { sha256Name, utf8Decode } from '../../base/bytes.ts'
+import { own, parseJson } from '../../base/json.ts'
+import { membersOf, messageSpans, pastString, type Span } from '../../base/json-ranges.ts'
+import { LIMITS } from '../../base/limits.ts'
+import { readAddress } from '../../base/request.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import type { LineFacts } from '../../model/facts.ts'
+import { sha256Of } from './body.ts'
+
+/** A call that needs an approval. */
+export interface ApprovableCall extends Pick<LineFacts, 'request' | 'route' | 'agent' | 'access'> {
+  /** The body as the origin gets it. */
+  readonly body: Uint8Array<ArrayBuffer>
+  /** Names of the headers that the rule binds, beside Content-Type and Content-Encoding. */
+  readonly headers: readonly string[]
+  /** The hash of the policy. */
+  readonly policy: string
+}
+
+/** Members of `_meta` that change with each attempt, and that no tool acts on. */
+const UNBOUND = /^(?:progressToken|traceparent|tracestate|baggage|io\.modelcontextprotocol\/.*)$/s
+
+/**
+ * The digest that an approval is bound to, base64url SHA-256: who calls, by which key, under which policy, and what the
+ * origin would act on. Two calls have the same digest only if they ask for the same. Not bound: the token itself, the id
+ * of a JSON-RPC message, and members of `_meta` that belong to one attempt. Fails for JSON that readers could read in two
+ * ways (RFC 7493). Checks nothing else.
+ */
+export async function approvalDigest(call: ApprovableCall): Promise<Result<string, 'ambiguous'>> {
+  const { request, route, agent, access, body, headers, policy } = call
+  const address = readAddress(request)
+  if (!address.ok) return fail('ambiguous')
+  const asked = route.mcp ? messagesOf(body) : await bytesOf(call)
+  if (asked === undefined) return fail('ambiguous')
+  const { host, path, query } = address.value
+  const bound = [...new Set(['content-type', 'content-encoding', ...headers])].sort()
+  return ok(
+    await sha256Name(
+      JSON.stringify([
+        policy,
+        [route.name, route.host],
+        [agent.issuer, agent.id, agent.subject, agent.clientId, agent.workflowId],
+        agent.actors.map(({ issuer, sub }) => [issuer, sub]),
+        own(access.claims, 'cnf'),
+        [request.method, host, path, query],
+        bound.map((name) => [name, request.headers.get(name)]),
+        asked,
+      ]),
+    ),
+  )
+}
+
+/** Every byte, by its digest; `undefined` for JSON that is compressed or not {@link isInteroperable}. */
+const bytesOf = async ({ request, body }: ApprovableCall): Promise<unknown> => {
+  const isJson = JSON_TYPE.test(request.headers.get('content-type') ?? '')
+  if (isJson && body.length > 0 && interoperable(body) === undefined) return undefined
+  return sha256Of(body)
+}
+
+const JSON_TYPE = /^\s*[^\s;/]+\/(?:[^\s;]+\+)?json\s*(?:;|$)/i
+
+/** The text of JSON that all readers read alike. */
+const interoperable = (body: Uint8Array): string | undefined => {
+  const text = utf8Decode(body)
+  if (text === undefined) return undefined
+  return isInteroperable(parseJson(text, LIMITS.messageDepth)) ? text : undefined
+}
+
+/** Code points that I-JSON text must not have, also not as escapes (RFC 7493 §2.1). */
+const UNFIT = /[\p{Cs}\p{Noncharacter_Code_Point}]/u
+
+/** Whether a value of {@link parseJson} was I-JSON (RFC 7493): numbers that a double keeps exactly, and characters only. */
+const isInteroperable = (value: unknown): boolean => {
+  if (value === undefined || typeof value === 'number') return Number.isFinite(value)
+  if (typeof value === 'string') return !UNFIT.test(value)
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([name, one]) => !UNFIT.test(name) && isInteroperable(one))
+}
+
+/** The messages of a body, each as what its server acts on: all but the id, and of `_meta` what is bound. */
+const messagesOf = (body: Uint8Array): unknown => {
+  if (body.length === 0) return []
+  const text = interoperable(body)
+  return text === undefined
+    ? undefined
+    : messageSpans(text).map((span) => boundMembers(text, span, (name) => name !== 'id', inMessage))
+}
+
+type Inside = (name: string, text: string, value: Span) => unknown
+
+/** The bound members of an object, in order: name and value. Values are compact source text, unless read by `inside`. */
+const boundMembers = (
+  text: string,
+  [from]: Span,
+  isBound: (name: string) => boolean,
+  inside: Inside = () => undefined,
+): readonly unknown[] =>
+  [...membersOf(text, from)]
+    .filter(({ name }) => isBound(name))
+    .map(({ name, value }) => [name, inside(name, text, value) ?? compact(text, value)])
+
+const inMessage: Inside = (name, text, value) =>
+  name === 'params' ? boundMembers(text, value, () => true, inParams) : undefined
+
+const inParams: Inside = (name, text, value) =>
+  name === '_meta' ? boundMembers(text, value, (member) => !UNBOUND.test(member)) : undefined
+
+/** Source text without white space outside of strings. */
+const compact = (text: string, [from, to]: Span): string => {
+  const parts: string[] = []
+  for (let at = from; at < to; ) {
+    const quote = text.indexOf('"', at)
+    const start = quote < 0 || quote > to ? to : quote
+    parts.push(text.slice(at, start).replace(/[ \t\n\r]+/g, ''))
+    at = start < to ? pastString(text, start) : to
+    parts.push(text.slice(start, at))
+  }
+  return parts.join('')
+}
