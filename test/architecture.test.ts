@@ -28,6 +28,7 @@ const ROOMS = [
   'gate/keys',
   'gate/limit',
   'gate/replay',
+  'gate/approvals/object',
   'gate/assertion',
   'gate/revocation',
   'gate/revocation/object',

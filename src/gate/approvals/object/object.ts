@@ -1,0 +1,112 @@
+import { DurableObject } from 'cloudflare:workers'
+import { fail, ok, type Result } from '../../base/result.ts'
+import type {
+  Approval,
+  ApprovalAsk,
+  ApprovalDecision,
+  ApprovalTerms,
+  NoRoom,
+  WaitingRooms,
+} from '../../model/approval.ts'
+import { noteSchema } from '../../platform/schema.ts'
+import { createApprovalStore, fullRoom } from './store.ts'
+
+/** The version of the table. */
+const SCHEMA = 1
+
+/** Milliseconds for which one call may wait. */
+const LONGEST_WAIT_MS = 15_000
+
+/** A call that waits for a decision. */
+interface Waiting extends Pick<Approval, 'id' | 'issuer' | 'agent'> {
+  readonly wake: () => void
+}
+
+/**
+ * Stores who asks for approvals, and what people decide: a Durable Object, so that a granted call is let through once in
+ * the whole world. Its state is persistent. Trusts its callers, which are the gate's own code: it does not check who
+ * decides.
+ */
+export class ApprovalStore extends DurableObject {
+  readonly #store
+  readonly #waiting = new Set<Waiting>()
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env)
+    noteSchema(ctx.storage, SCHEMA)
+    this.#store = createApprovalStore(ctx.storage)
+  }
+
+  /** Asks for an approval, or attaches to the one that the same call has. */
+  async ask(asking: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>> {
+    const asked = this.#store.ask(asking, terms)
+    if (asked.ok && (await this.ctx.storage.getAlarm()) === null) await this.alarm()
+    return asked
+  }
+
+  /** An approval by its id; `null` for an unknown one. */
+  get(id: string): Approval | null {
+    return this.#store.get(id) ?? null
+  }
+
+  /** The approvals that wait, the oldest first; at most 200. `issuer`: only those of its agents. */
+  list(issuer?: string): readonly Approval[] {
+    return this.#store.waiting(issuer)
+  }
+
+  /**
+   * Returns an approval once it no longer waits, or after `ms`, at most 15,000. `null` for an unknown id. Fails if too
+   * many calls wait. A call that fails since the object was moved can be repeated.
+   */
+  async wait(id: string, ms: number, most: WaitingRooms): Promise<Result<Approval | null, NoRoom>> {
+    const before = this.get(id)
+    if (before?.state !== 'waiting') return ok(before)
+    const full = fullRoom([...this.#waiting], before, most)
+    if (full) return fail(full)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const longest = Math.min(ms, LONGEST_WAIT_MS, before.expires - Date.now())
+    const timer = setTimeout(resolve, longest)
+    const { issuer, agent } = before
+    const waiting: Waiting = { id, issuer, agent, wake: resolve }
+    this.#waiting.add(waiting)
+    await promise
+    clearTimeout(timer)
+    this.#waiting.delete(waiting)
+    return ok(this.get(id))
+  }
+
+  /** How many calls wait. */
+  get waitingCalls(): number {
+    return this.#waiting.size
+  }
+
+  /** Stores a person's decision; the first one counts. Fails with the approval as it is, `null` for an unknown id. */
+  decide(id: string, decision: ApprovalDecision): Result<Approval, Approval | null> {
+    const decided = this.#store.decide(id, decision)
+    this.#wake([id])
+    return decided.ok ? decided : fail(decided.reason ?? null)
+  }
+
+  /** Takes a granted approval. Fails for all requests but the first, with the call's latest approval, `null` without one. */
+  take(digest: string, by: string): Result<Approval, Approval | null> {
+    const taken = this.#store.take(digest, by)
+    return taken.ok ? taken : fail(taken.reason ?? null)
+  }
+
+  /** Ends the approvals of calls that any of these subjects covers. Returns their number. */
+  end(subjects: readonly string[]): number {
+    const ended = this.#store.end(subjects)
+    this.#wake(ended)
+    return ended.length
+  }
+
+  /** Deletes old approvals, and sets the alarm for the rest. */
+  override async alarm(): Promise<void> {
+    const next = this.#store.sweep()
+    if (next !== undefined) await this.ctx.storage.setAlarm(Math.max(next, Date.now() + 1_000))
+  }
+
+  #wake(ids: readonly string[]): void {
+    for (const { id, wake } of this.#waiting) if (ids.includes(id)) wake()
+  }
+}

@@ -1,0 +1,217 @@
+import { fail, ok, type Result } from '../../base/result.ts'
+import type {
+  Approval,
+  ApprovalAsk,
+  ApprovalDecision,
+  ApprovalState,
+  ApprovalTerms,
+  Caller,
+  Decided,
+  NoRoom,
+  WaitingRooms,
+} from '../../model/approval.ts'
+
+const TABLE = `CREATE TABLE IF NOT EXISTS approvals (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    subjects TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    state TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    within INTEGER NOT NULL,
+    decision TEXT,
+    taken_by TEXT
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS approvals_by_digest ON approvals (digest, asked);
+  CREATE INDEX IF NOT EXISTS approvals_by_agent ON approvals (issuer, agent, asked);
+  CREATE INDEX IF NOT EXISTS approvals_by_time ON approvals (asked);
+  CREATE INDEX IF NOT EXISTS approvals_open ON approvals (expires) WHERE state IN ('waiting', 'granted')`
+
+/** Conditions for the index of approvals that are not over, at a time. */
+const OPEN = "state IN ('waiting', 'granted') AND expires > ?1"
+const WAITING = `${OPEN} AND state = 'waiting'`
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** Milliseconds for which an approval can be read after it was asked for: at least a UTC day, which asks are counted by. */
+const KEPT_MS = 3 * DAY_MS
+/** Most rows deleted at once, because calls wait meanwhile. */
+const MOST_DROPPED = 1_000
+/** Most approvals of a list. */
+const MOST_LISTED = 200
+
+interface Row extends Record<string, SqlStorageValue> {
+  id: string
+  issuer: string
+  agent: string
+  shown: string
+  state: string
+  asked: number
+  expires: number
+  within: number
+  decision: string | null
+  taken_by: string | null
+}
+
+/**
+ * The approvals of a gate, in the storage of one object. Each method is one step without an await, so that no other can
+ * interleave. Times are of this object's clock. Does not check who decides.
+ */
+export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) {
+  sql.exec(TABLE)
+
+  const one = (query: string, ...bound: SqlStorageValue[]): Row | undefined =>
+    sql.exec<Row>(query, ...bound).toArray()[0]
+  const byId = (id: string) => one('SELECT * FROM approvals WHERE id = ?', id)
+  const latest = (digest: string) =>
+    one('SELECT * FROM approvals WHERE digest = ? ORDER BY asked DESC, id LIMIT 1', digest)
+  const count = (condition: string, ...bound: SqlStorageValue[]): number =>
+    sql
+      .exec<{ n: number }>(`SELECT COUNT(*) AS n FROM approvals WHERE ${condition}`, ...bound)
+      .one().n
+
+  const lacking = ({ issuer, agent }: Caller, terms: ApprovalTerms, now: number) => {
+    const ofAgent = 'issuer = ? AND agent = ? AND asked > ?'
+    if (count(ofAgent, issuer, agent, now - HOUR_MS) >= terms.anHour) return 'hour_full'
+    const today = now - (now % DAY_MS)
+    if (count('issuer = ? AND asked >= ?', issuer, today) >= terms.aDay) return 'day_full'
+    const waiting = sql
+      .exec<{ issuer: string; agent: string }>(
+        `SELECT issuer, agent FROM approvals WHERE ${WAITING}`,
+        now,
+      )
+      .toArray()
+    return fullRoom(waiting, { issuer, agent }, terms.waiting)
+  }
+
+  return {
+    /**
+     * Attaches a call to the approval that it waits for, that was granted for it, or that was refused within the last
+     * `within`; else asks for one.
+     */
+    ask(asking: ApprovalAsk, terms: ApprovalTerms): Result<Approval, NoRoom> {
+      const now = Date.now()
+      const { digest, policy, issuer, agent, subjects, shown } = asking
+      const before = latest(digest)
+      if (before && now < before.expires && ATTACHED.has(before.state)) return ok(read(before, now))
+      const full = lacking(asking, terms, now)
+      if (full) return fail(full)
+      const id = crypto.randomUUID()
+      sql.exec(
+        `INSERT INTO approvals (id, digest, policy, issuer, agent, subjects, shown, state, asked, expires, within)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)`,
+        ...[id, digest, policy, issuer, agent, JSON.stringify(subjects), shown],
+        // The latest ask of a call stays the latest if the clock is set back.
+        ...[Math.max(now, (before?.asked ?? 0) + 1), now + terms.within, terms.within],
+      )
+      return ok(read(byId(id) as Row, now))
+    },
+
+    /** An approval by its id. */
+    get(id: string): Approval | undefined {
+      const row = byId(id)
+      return row && read(row, Date.now())
+    },
+
+    /** The approvals that wait, the oldest first; at most 200. `issuer`: only those of its agents. */
+    waiting(issuer?: string): readonly Approval[] {
+      const now = Date.now()
+      return sql
+        .exec<Row>(
+          `SELECT * FROM approvals WHERE ${WAITING} AND (?2 IS NULL OR issuer = ?2) ORDER BY asked, id LIMIT ?3`,
+          ...[now, issuer ?? null, MOST_LISTED],
+        )
+        .toArray()
+        .map((row) => read(row, now))
+    },
+
+    /**
+     * Stores a person's decision. The first one counts: a later one fails with the approval as it is. A refusal lasts for
+     * `within` from now. Fails with `undefined` for an unknown id.
+     */
+    decide(
+      id: string,
+      { state, ...decision }: ApprovalDecision,
+    ): Result<Approval, Approval | undefined> {
+      const now = Date.now()
+      const row = byId(id)
+      const before = row && read(row, now)
+      if (!row || before?.state !== 'waiting') return fail(before)
+      if (state === 'refused' && !decision.reason) throw new TypeError('a refusal without a reason')
+      sql.exec(
+        'UPDATE approvals SET state = ?, decision = ?, expires = ? WHERE id = ?',
+        ...[state, JSON.stringify({ ...decision, at: now } satisfies Decided)],
+        ...[state === 'refused' ? now + row.within : row.expires, id],
+      )
+      return ok(read(byId(id) as Row, now))
+    },
+
+    /**
+     * Takes the granted approval of a call; of all requests only the first gets it. `by`: a new value for each request,
+     * by which a second try of the same request is recognised. Fails with the latest approval of the call, if any.
+     */
+    take(digest: string, by: string): Result<Approval, Approval | undefined> {
+      const now = Date.now()
+      const row = latest(digest)
+      const before = row && read(row, now)
+      if (before?.state === 'taken' && row?.taken_by === by) return ok(before)
+      if (before?.state !== 'granted') return fail(before)
+      sql.exec("UPDATE approvals SET state = 'taken', taken_by = ? WHERE id = ?", by, before.id)
+      return ok({ ...before, state: 'taken' })
+    },
+
+    /** Ends all approvals of calls that any of these subjects covers, also granted ones. Returns their ids. */
+    end(subjects: readonly string[]): readonly string[] {
+      return sql
+        .exec<{ id: string }>(
+          `UPDATE approvals SET state = 'ended' WHERE ${OPEN} AND EXISTS (SELECT 1 FROM json_each(subjects) AS own
+            JOIN json_each(?2) AS named ON own.value = named.value) RETURNING id`,
+          ...[Date.now(), JSON.stringify(subjects)],
+        )
+        .toArray()
+        .map(({ id }) => id)
+    },
+
+    /** Deletes approvals that are too old to be read. Returns when the next one is, in milliseconds since the epoch. */
+    sweep(): number | undefined {
+      const old = Date.now() - KEPT_MS
+      sql.exec(
+        'DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE asked <= ? ORDER BY asked LIMIT ?)',
+        ...[old, MOST_DROPPED],
+      )
+      const { first } = sql
+        .exec<{ first: number | null }>('SELECT MIN(asked) AS first FROM approvals')
+        .one()
+      return first === null ? undefined : first + KEPT_MS
+    },
+  }
+}
+
+/** States of an approval that has not expired, to which another request for the same call is attached. */
+const ATTACHED: ReadonlySet<string> = new Set(['waiting', 'granted', 'refused'])
+
+const read = (row: Row, now: number): Approval => {
+  const { id, issuer, agent, shown, asked, expires, decision } = row
+  const isOver = now >= expires && (row.state === 'waiting' || row.state === 'granted')
+  const state = isOver ? 'expired' : (row.state as ApprovalState)
+  return {
+    ...{ id, state, issuer, agent, shown, asked, expires },
+    ...(decision !== null && { decision: JSON.parse(decision) as Decided }),
+  }
+}
+
+/** Which room has no place for one more; `undefined` where all have. */
+export function fullRoom(
+  taken: readonly Pick<Caller, 'issuer' | 'agent'>[],
+  { issuer, agent }: Pick<Caller, 'issuer' | 'agent'>,
+  most: WaitingRooms,
+): `${keyof WaitingRooms}_full` | undefined {
+  const ofIssuer = taken.filter((one) => one.issuer === issuer)
+  if (ofIssuer.filter((one) => one.agent === agent).length >= most.agent) return 'agent_full'
+  if (ofIssuer.length >= most.issuer) return 'issuer_full'
+  return taken.length >= most.all ? 'all_full' : undefined
+}

@@ -1,0 +1,338 @@
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { ApprovalStore } from '../../../src/gate/approvals/object/object.ts'
+import type {
+  ApprovalAsk,
+  ApprovalDecision,
+  ApprovalTerms,
+} from '../../../src/gate/model/approval.ts'
+
+const { APPROVALS } = env as unknown as {
+  readonly APPROVALS: DurableObjectNamespace<ApprovalStore>
+}
+
+const storeOf = (name: string) => APPROVALS.getByName(name)
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+/** Milliseconds: noon of a day to come, so that no alarm is due, and no day turns in a test. */
+const T = (Math.ceil(Date.now() / (24 * HOUR)) + 1.5) * 24 * HOUR
+const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(T + ms)
+afterEach(() => void vi.restoreAllMocks())
+
+const TERMS: ApprovalTerms = {
+  within: 10 * MINUTE,
+  anHour: 1_000,
+  aDay: 1_000,
+  waiting: { agent: 1_000, issuer: 1_000, all: 1_000 },
+}
+const MOST = TERMS.waiting
+
+const asking = (digest: string, changes: Partial<ApprovalAsk> = {}): ApprovalAsk => ({
+  digest,
+  policy: 'policy-a',
+  issuer: 'https://one.test',
+  agent: 'planner',
+  subjects: ['agent planner', 'subject alice'],
+  shown: '{"amount":7}',
+  ...changes,
+})
+
+const BOB = { issuer: 'https://people.test', subject: 'bob' }
+const GRANTED: ApprovalDecision = { state: 'granted', by: BOB, digest: 'shown-a' }
+const REFUSED: ApprovalDecision = {
+  state: 'refused',
+  by: BOB,
+  digest: 'shown-a',
+  reason: 'too much',
+}
+
+/** Asks, and returns the approval. */
+const askedOf = async (name: string, one: ApprovalAsk, terms = TERMS) => {
+  const asked = await storeOf(name).ask(one, terms)
+  if (!asked.ok) throw new Error(asked.reason)
+  return asked.value
+}
+
+const roomFor = async (name: string, one: ApprovalAsk, terms: Partial<ApprovalTerms>) => {
+  const asked = await storeOf(name).ask(one, { ...TERMS, ...terms })
+  return asked.ok ? asked.value.state : asked.reason
+}
+
+describe('an approval', () => {
+  it('is asked for once: the same call is attached to it, and another call is not', async () => {
+    at(0)
+    const first = await askedOf('attach', asking('a'))
+    expect(first).toMatchObject({ state: 'waiting', asked: T, expires: T + 10 * MINUTE })
+    at(1)
+    expect(await askedOf('attach', asking('a'))).toEqual(first)
+    expect((await askedOf('attach', asking('b'))).id).not.toBe(first.id)
+    expect(await storeOf('attach').list()).toHaveLength(2)
+  })
+
+  it('lets a call through once, and the second try waits again', async () => {
+    at(0)
+    const store = storeOf('once')
+    const { id } = await askedOf('once', asking('a'))
+    expect(await store.take('a', 'request-1')).toMatchObject({
+      ok: false,
+      reason: { state: 'waiting' },
+    })
+    expect(await store.decide(id, GRANTED)).toMatchObject({ ok: true, value: { state: 'granted' } })
+    expect(await askedOf('once', asking('a'))).toMatchObject({ id, state: 'granted' })
+    expect(await store.take('b', 'request-1')).toEqual({ ok: false, reason: null })
+    expect(await store.take('a', 'request-1')).toMatchObject({
+      ok: true,
+      value: { id, state: 'taken', decision: { by: BOB, at: T, digest: 'shown-a' } },
+    })
+    expect(await store.take('a', 'request-1')).toMatchObject({ ok: true })
+    expect(await store.take('a', 'request-2')).toMatchObject({
+      ok: false,
+      reason: { state: 'taken' },
+    })
+    const again = await askedOf('once', asking('a'))
+    expect(again).toMatchObject({ state: 'waiting' })
+    expect(again.id).not.toBe(id)
+    expect(await store.get(id)).toMatchObject({ state: 'taken' })
+    expect(await store.take('a', 'request-1')).toMatchObject({ ok: false })
+  })
+
+  it('lets one of fifty copies through, for each of many calls at once', async () => {
+    const digests = Array.from({ length: 20 }, (_, i) => `race-${i}`)
+    const asked = await Promise.all(digests.map((digest) => askedOf('race', asking(digest))))
+    const taking = digests.flatMap((digest) =>
+      Array.from({ length: 50 }, async (_, i) => {
+        const { id } = asked[digests.indexOf(digest)] ?? { id: '' }
+        const waited = await storeOf('race').wait(id, 15_000, MOST)
+        if (!waited.ok || waited.value?.state !== 'granted') return undefined
+        const taken = await storeOf('race').take(digest, `${digest} ${i}`)
+        return taken.ok ? digest : undefined
+      }),
+    )
+    await expect
+      .poll(() => runInDurableObject(storeOf('race'), (one) => one.waitingCalls))
+      .toBe(1_000)
+    await Promise.all(asked.map(({ id }) => storeOf('race').decide(id, GRANTED)))
+    const through = (await Promise.all(taking)).filter((digest) => digest !== undefined)
+    expect(through.sort()).toEqual(digests.sort())
+  })
+
+  it('is decided once: the second person is told of the first', async () => {
+    at(0)
+    const { id } = await askedOf('two', asking('a'))
+    const eve = { issuer: BOB.issuer, subject: 'eve' }
+    const both = await Promise.all([
+      storeOf('two').decide(id, GRANTED),
+      storeOf('two').decide(id, { ...REFUSED, by: eve }),
+    ])
+    expect(both).toMatchObject([
+      { ok: true, value: { state: 'granted', decision: { by: BOB } } },
+      { ok: false, reason: { state: 'granted', decision: { by: BOB } } },
+    ])
+    expect(await storeOf('two').decide('unknown', GRANTED)).toEqual({ ok: false, reason: null })
+  })
+
+  it('that was refused cannot be asked for again within its time, and is never taken', async () => {
+    at(0)
+    const store = storeOf('refused')
+    const { id } = await askedOf('refused', asking('a'))
+    at(9 * MINUTE)
+    expect(await store.decide(id, REFUSED)).toMatchObject({ ok: true })
+    at(19 * MINUTE - 1)
+    expect(await askedOf('refused', asking('a'))).toMatchObject({
+      id,
+      state: 'refused',
+      decision: { reason: 'too much' },
+    })
+    expect(await store.take('a', 'request-1')).toMatchObject({ ok: false })
+    at(19 * MINUTE)
+    expect(await askedOf('refused', asking('a'))).toMatchObject({ state: 'waiting' })
+  })
+
+  it('is the latest of its call also where the clock was set back, and lasts as long', async () => {
+    at(0)
+    const first = await askedOf('clock', asking('a'))
+    await storeOf('clock').end(['agent planner'])
+    at(-HOUR)
+    const { id } = await askedOf('clock', asking('a'))
+    expect(id).not.toBe(first.id)
+    expect(await storeOf('clock').decide(id, REFUSED)).toMatchObject({
+      value: { expires: T - HOUR + 10 * MINUTE },
+    })
+    expect(await askedOf('clock', asking('a'))).toMatchObject({ id, state: 'refused' })
+  })
+
+  it('ends after its time, granted or not', async () => {
+    at(0)
+    const store = storeOf('expired')
+    const [one, two] = [
+      await askedOf('expired', asking('a')),
+      await askedOf('expired', asking('b')),
+    ]
+    await store.decide(one.id, GRANTED)
+    at(10 * MINUTE)
+    expect(await store.take('a', 'request-1')).toMatchObject({ reason: { state: 'expired' } })
+    expect(await store.decide(two.id, GRANTED)).toMatchObject({ reason: { state: 'expired' } })
+    expect(await store.list()).toEqual([])
+    expect(await askedOf('expired', asking('a'))).toMatchObject({ state: 'waiting' })
+  })
+
+  it('ends with a subject of its call, and no other does', async () => {
+    at(0)
+    const store = storeOf('ended')
+    const [one, two, three] = [
+      await askedOf('ended', asking('a')),
+      await askedOf('ended', asking('b')),
+      await askedOf('ended', asking('c', { subjects: ['subject carol'] })),
+    ]
+    await store.decide(one.id, GRANTED)
+    await store.decide(three.id, GRANTED)
+    const waited = store.wait(two.id, 15_000, MOST)
+    expect(await store.end(['subject alice', 'subject nobody'])).toBe(2)
+    expect(await waited).toMatchObject({ ok: true, value: { id: two.id, state: 'ended' } })
+    expect(await store.take('a', 'request-1')).toMatchObject({ reason: { state: 'ended' } })
+    expect(await store.take('c', 'request-1')).toMatchObject({ ok: true })
+  })
+
+  it('survives the end of its object: what is granted and not taken is still there', async () => {
+    at(0)
+    const ids = new Map<string, string>()
+    for (const digest of ['a', 'b']) {
+      const { id } = await askedOf('killed', asking(digest))
+      ids.set(digest, id)
+      await storeOf('killed').decide(id, GRANTED)
+    }
+    const { id } = await askedOf('killed', asking('c'))
+    await storeOf('killed').take('b', 'request-1')
+    const waited = storeOf('killed')
+      .wait(id, 15_000, MOST)
+      .catch(() => 'lost')
+    await abortAllDurableObjects()
+    expect(await waited).toBe('lost')
+    expect(await storeOf('killed').take('a', 'request-2')).toMatchObject({ ok: true })
+    expect(await storeOf('killed').take('b', 'request-3')).toMatchObject({ ok: false })
+    expect(await storeOf('killed').take('b', 'request-1')).toMatchObject({ ok: true })
+    const again = storeOf('killed').wait(id, 15_000, MOST)
+    await storeOf('killed').decide(id, REFUSED)
+    expect(await again).toMatchObject({ value: { state: 'refused' } })
+  })
+})
+
+describe('a call that waits', () => {
+  it('waits no longer than it asks for, nor than the approval lasts', async () => {
+    const { id } = await askedOf('patience', asking('a'))
+    expect(await storeOf('patience').wait(id, 5, MOST)).toMatchObject({
+      value: { state: 'waiting' },
+    })
+    const brief = await askedOf('patience', asking('b'), { ...TERMS, within: 5 })
+    expect(await storeOf('patience').wait(brief.id, 15_000, MOST)).toMatchObject({
+      value: { state: 'expired' },
+    })
+    expect(await storeOf('patience').wait('unknown', 5, MOST)).toEqual({ ok: true, value: null })
+    await runInDurableObject(storeOf('patience'), (one) => expect(one.waitingCalls).toBe(0))
+  })
+
+  it('has a place in three rooms: of its agent, of its issuer, of all', async () => {
+    const { id } = await askedOf('rooms', asking('a'))
+    const other = await askedOf('rooms', asking('b', { agent: 'other' }))
+    const first = storeOf('rooms').wait(id, 15_000, MOST)
+    await expect.poll(() => runInDurableObject(storeOf('rooms'), (one) => one.waitingCalls)).toBe(1)
+    const refused = async (one: string, most: Partial<typeof MOST>) =>
+      storeOf('rooms').wait(one, 15_000, { ...MOST, ...most })
+    expect(await refused(id, { agent: 1 })).toEqual({ ok: false, reason: 'agent_full' })
+    expect(await refused(other.id, { issuer: 1 })).toEqual({ ok: false, reason: 'issuer_full' })
+    expect(await refused(other.id, { all: 1 })).toEqual({ ok: false, reason: 'all_full' })
+    const second = storeOf('rooms').wait(other.id, 15_000, { ...MOST, agent: 1 })
+    await storeOf('rooms').decide(id, GRANTED)
+    await storeOf('rooms').decide(other.id, GRANTED)
+    expect(await Promise.all([first, second])).toMatchObject([{ ok: true }, { ok: true }])
+  })
+})
+
+describe('asking', () => {
+  const other = (digest: string) => asking(digest, { agent: 'other' })
+  const elsewhere = (digest: string) => asking(digest, { issuer: 'https://two.test' })
+
+  it('has room for so many that wait, of an agent, of an issuer, and of all', async () => {
+    at(0)
+    const waiting = { agent: 2, issuer: 3, all: 4 }
+    const room = (one: ApprovalAsk) => roomFor('full', one, { waiting })
+    expect(await room(asking('a'))).toBe('waiting')
+    expect(await room(asking('b'))).toBe('waiting')
+    expect(await room(asking('c'))).toBe('agent_full')
+    expect(await room(asking('b'))).toBe('waiting')
+    expect(await room(other('d'))).toBe('waiting')
+    expect(await room(other('e'))).toBe('issuer_full')
+    expect(await room(elsewhere('f'))).toBe('waiting')
+    expect(await room(elsewhere('g'))).toBe('all_full')
+    const [first] = await storeOf('full').list()
+    await storeOf('full').decide(first?.id ?? '', GRANTED)
+    expect(await room(elsewhere('g'))).toBe('waiting')
+    at(10 * MINUTE)
+    expect(await room(asking('c'))).toBe('waiting')
+  })
+
+  it('is bounded in an hour for an agent, and on a day for an issuer, whatever became of it', async () => {
+    at(0)
+    const terms = { anHour: 2, aDay: 3 }
+    const room = async (one: ApprovalAsk) => {
+      const state = await roomFor('often', one, terms)
+      if (state === 'waiting') await storeOf('often').end(one.subjects)
+      return state
+    }
+    expect(await room(asking('a'))).toBe('waiting')
+    expect(await room(asking('a'))).toBe('waiting')
+    expect(await room(asking('a'))).toBe('hour_full')
+    await abortAllDurableObjects()
+    expect(await room(asking('a'))).toBe('hour_full')
+    expect(await room(other('b'))).toBe('waiting')
+    at(HOUR)
+    expect(await room(asking('a'))).toBe('day_full')
+    expect(await room(elsewhere('c'))).toBe('waiting')
+    at(12 * HOUR)
+    expect(await room(asking('a'))).toBe('waiting')
+  })
+
+  it('writes ten rows for an approval at most, and nothing is left of it after four days', async () => {
+    at(0)
+    const written = await runInDurableObject(storeOf('rows'), async (one, { storage }) => {
+      let rows = 0
+      const { exec } = storage.sql
+      const counted = vi.spyOn(storage.sql, 'exec').mockImplementation((...given) => {
+        const cursor = exec.apply(storage.sql, given)
+        const all = cursor.toArray()
+        rows += cursor.rowsWritten
+        return Object.assign(Object.create(cursor), { toArray: () => all, one: () => all[0] })
+      })
+      const asked = await one.ask(asking('a'), TERMS)
+      one.decide(asked.ok ? asked.value.id : '', GRANTED)
+      one.take('a', 'request-1')
+      counted.mockRestore()
+      return rows
+    })
+    expect(written).toBeGreaterThan(5)
+    expect(written).toBeLessThanOrEqual(10)
+    at(72 * HOUR - 1)
+    await runDurableObjectAlarm(storeOf('rows'))
+    await runInDurableObject(storeOf('rows'), async (_, { storage }) => {
+      expect(storage.sql.exec('SELECT id FROM approvals').toArray()).toHaveLength(1)
+    })
+    at(72 * HOUR)
+    await runDurableObjectAlarm(storeOf('rows'))
+    await runInDurableObject(storeOf('rows'), async (_, { storage }) => {
+      expect(storage.sql.exec('SELECT id FROM approvals').toArray()).toEqual([])
+      expect(await storage.getAlarm()).toBeNull()
+    })
+  })
+
+  it('is not answered by a refusal without a reason', async () => {
+    at(0)
+    const { id } = await askedOf('reason', asking('a'))
+    const { reason: _, ...bare } = REFUSED
+    await runInDurableObject(storeOf('reason'), (one) => {
+      expect(() => one.decide(id, bare)).toThrow('a refusal without a reason')
+      expect(one.get(id)).toMatchObject({ state: 'waiting' })
+    })
+  })
+})
