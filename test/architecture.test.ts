@@ -29,6 +29,7 @@ const ROOMS = [
   'gate/limit',
   'gate/replay',
   'gate/approvals/object',
+  'gate/approvals',
   'gate/assertion',
   'gate/revocation',
   'gate/revocation/object',

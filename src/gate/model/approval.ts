@@ -1,3 +1,5 @@
+import type { Result } from '../base/result.ts'
+
 /** Who called, and what an approval of the call ends with. */
 export interface Caller {
   readonly issuer: string
@@ -69,3 +71,27 @@ export interface Decided {
 
 /** A decision to be stored. `reason` is required for a refusal. */
 export type ApprovalDecision = Omit<Decided, 'at'> & { readonly state: 'granted' | 'refused' }
+
+/** How long a request is kept open for a decision. */
+export interface Hold {
+  /** Milliseconds, at most 60,000. */
+  readonly ms: number
+  readonly rooms: WaitingRooms
+  /** Aborted once the client has gone. */
+  readonly signal: AbortSignal
+}
+
+/** Asks for approvals, and takes granted ones. All methods reject while the object does not answer. */
+export interface Approvals {
+  /** Asks for an approval, or attaches to the one that the same call has. */
+  ask(ask: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>>
+  /** An approval by its id. */
+  get(id: string): Promise<Approval | undefined>
+  /**
+   * Returns an approval once it no longer waits. It is still `waiting` if the hold is over, the client has gone, or the
+   * object has failed too often. Fails if too many calls wait.
+   */
+  hold(approval: Approval, hold: Hold): Promise<Result<Approval, NoRoom>>
+  /** Takes the granted approval of a call. Fails, with the latest one of the call, for all but the first. */
+  take(digest: string): Promise<Result<Approval, Approval | undefined>>
+}

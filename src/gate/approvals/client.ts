@@ -1,0 +1,127 @@
+import * as v from 'valibot'
+import { LIMITS } from '../base/limits.ts'
+import { fail, type Result } from '../base/result.ts'
+import type {
+  Approval,
+  ApprovalAsk,
+  Approvals,
+  ApprovalTerms,
+  NoRoom,
+  WaitingRooms,
+} from '../model/approval.ts'
+import type { Clock } from '../model/ports.ts'
+import { COUNT, maybe } from '../platform/answers.ts'
+import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
+import { system } from '../platform/system.ts'
+
+/** An object of `ApprovalStore`, with the methods that the gate needs. */
+interface Store {
+  ask(ask: ApprovalAsk, terms: ApprovalTerms): PromiseLike<Result<Approval, NoRoom>>
+  get(id: string): PromiseLike<Approval | null>
+  wait(id: string, ms: number, most: WaitingRooms): PromiseLike<Result<Approval | null, NoRoom>>
+  take(digest: string, by: string): PromiseLike<Result<Approval, Approval | null>>
+}
+
+const APPROVAL = v.object({
+  id: v.string(),
+  state: v.picklist(['waiting', 'granted', 'refused', 'taken', 'expired', 'ended']),
+  issuer: v.string(),
+  agent: v.string(),
+  asked: COUNT,
+  expires: COUNT,
+  shown: v.string(),
+  decision: maybe(
+    v.object({
+      by: v.object({ issuer: v.string(), subject: v.string() }),
+      at: COUNT,
+      reason: maybe(v.string()),
+      digest: v.string(),
+    }),
+  ),
+})
+
+const NO_ROOM = v.picklist(['agent_full', 'issuer_full', 'all_full', 'hour_full', 'day_full'])
+
+const resultOf = (value: v.GenericSchema, reason: v.GenericSchema) =>
+  v.union([
+    v.strictObject({ ok: v.literal(true), value }),
+    v.strictObject({ ok: v.literal(false), reason }),
+  ])
+
+const ANSWERS = {
+  ask: resultOf(APPROVAL, NO_ROOM),
+  get: v.nullable(APPROVAL),
+  wait: resultOf(v.nullable(APPROVAL), NO_ROOM),
+  take: resultOf(
+    v.object({ ...APPROVAL.entries, state: v.literal('taken') }),
+    v.nullable(APPROVAL),
+  ),
+}
+
+/** The name of the only object: it counts asks and waiting calls of all agents. */
+const NAME = 'approvals'
+/** Milliseconds for which one call waits in the object. */
+const ONE_WAIT_MS = 15_000
+/** Most calls to the object for one request that waits: a failed one is repeated. */
+const MOST_WAITS = 4
+/** Milliseconds for which the answer of a call that waits may be late. */
+const SLACK_MS = 1_000
+
+/** The dependencies of approvals in a Worker; `objects` is absent where no rule has `approval`. */
+export type ApprovalsOptions = Partial<Omit<ObjectCalls<Store>, 'binding' | 'answers'>> & {
+  readonly clock?: Clock
+}
+
+/**
+ * Approvals by one Durable Object. A call that fails is retried once. A second try of a `take` is recognised, so that a
+ * lost answer loses no approval.
+ */
+export function createApprovals({
+  objects,
+  jurisdiction,
+  timeout = LIMITS.replayMs,
+  clock = system.clock,
+  ...background
+}: ApprovalsOptions): Approvals {
+  const ask = createObjectCalls<Store>({
+    binding: 'APPROVALS',
+    objects,
+    jurisdiction,
+    answers: ANSWERS,
+    timeout,
+    ...background,
+  })
+  return {
+    ask: (one, terms) => ask(NAME, (store) => store.ask(one, terms)),
+    get: async (id) => (await ask(NAME, (store) => store.get(id))) ?? undefined,
+    async hold(approval, { ms, rooms, signal }) {
+      const since = clock.now()
+      let calls = 0
+      const isOver = () => signal.aborted || calls >= MOST_WAITS || clock.now() - since >= ms
+      const gone = new Promise<undefined>((resolve) => {
+        signal.addEventListener('abort', () => resolve(undefined), { once: true })
+      })
+      const { id } = approval
+      const waitOnce = (store: Store) => {
+        if (isOver()) throw new Error('the hold is over')
+        calls++
+        const left = Math.min(ONE_WAIT_MS, since + ms - clock.now())
+        return store.wait(id, left, rooms)
+      }
+      while (!isOver()) {
+        const waited = ask(NAME, waitOnce, ONE_WAIT_MS + SLACK_MS).catch(() => undefined)
+        const answer = await Promise.race([waited, gone])
+        if (answer?.ok === false) return answer
+        if (answer?.value && answer.value.state !== 'waiting') {
+          return { ok: true, value: answer.value }
+        }
+      }
+      return { ok: true, value: approval }
+    },
+    async take(digest) {
+      const by = crypto.randomUUID()
+      const taken = await ask(NAME, (store) => store.take(digest, by))
+      return taken.ok ? taken : fail(taken.reason ?? undefined)
+    },
+  }
+}
