@@ -1,22 +1,21 @@
-import { notices, script, style } from 'edgewarden/console-page'
 import { problem } from '../../gate/answer/problem.ts'
 import { requestIdOf } from '../../gate/answer/respond.ts'
 import type { Admin } from '../../gate/app/context.ts'
 import { addressOf, gateway, OWN, own } from '../../gate/app/gateway.ts'
 import type { Opened } from '../../gate/app/platform/ports.ts'
 import { readJsonBody } from '../../gate/app/request.ts'
-import { sha256Name, utf8Decode } from '../../gate/base/bytes.ts'
-import { type Denial, declaredDenials } from '../../gate/base/denial.ts'
+import { utf8Decode } from '../../gate/base/bytes.ts'
+import type { Denial } from '../../gate/base/denial.ts'
 import { own as member, parseJsonObject } from '../../gate/base/json.ts'
 import { LIMITS } from '../../gate/base/limits.ts'
 import { networkOf } from '../../gate/base/network.ts'
 import { readAddress } from '../../gate/base/request.ts'
 import { type Address, hostOf } from '../../gate/base/url.ts'
-import { GUARD } from '../../gate/guard/guard.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { changesOfAct } from './changes.ts'
 import { diffOfFile } from './diff.ts'
+import { fileAt } from './files.ts'
 import { reach } from './reach.ts'
 import {
   codeFor,
@@ -231,48 +230,6 @@ const withoutCookie = (request: Request): Request => {
   if (rest === '') headers.delete('cookie')
   else headers.set('cookie', rest)
   return new Request(request, { headers })
-}
-
-interface File {
-  readonly text: string
-  readonly headers: Readonly<Record<string, string>>
-}
-
-let files: ReadonlyMap<string, File> | undefined
-
-/** The page, or one of its files. The address of a file changes with its content. */
-const fileAt = async (path: string): Promise<File | undefined> => {
-  files ??= await filesOf()
-  return files.get(/^\/(?:decisions(?:\/[^/]+)?|policy|agents)$/.test(path) ? '/' : path)
-}
-
-const filesOf = async (): Promise<ReadonlyMap<string, File>> => {
-  const kept = 'public, max-age=31536000, immutable'
-  const file = (text: string, type: string, cached: string): File => ({
-    text,
-    headers: { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': cached },
-  })
-  const js = `/assets/${(await sha256Name(script)).slice(0, 20)}.js`
-  const css = `/assets/${(await sha256Name(style)).slice(0, 20)}.css`
-  const page = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Edgewarden</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,"><link rel="license" href="/licenses.txt"><link rel="stylesheet" href="${css}"><script type="module" src="${js}"></script>
-</head><body><noscript>The console needs JavaScript.</noscript></body></html>`
-  const stages = GUARD.stages.map(({ name, establishes, denials }) => ({
-    name,
-    establishes,
-    codes: denials.flatMap(({ rows }) => Object.keys(rows)),
-  }))
-  const codes = Object.fromEntries(declaredDenials().flatMap(({ rows }) => Object.entries(rows)))
-  return new Map([
-    ['/', file(page, 'text/html', 'no-store')],
-    [js, file(script, 'text/javascript', kept)],
-    [css, file(style, 'text/css', kept)],
-    ['/licenses.txt', file(notices, 'text/plain', 'no-cache')],
-    ['/codes.json', file(JSON.stringify(codes), 'application/json', 'no-cache')],
-    ['/stages.json', file(JSON.stringify(stages), 'application/json', 'no-cache')],
-  ])
 }
 
 own.get(`${OWN}/console`, (c: Admin) => {
