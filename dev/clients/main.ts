@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { textOf } from './cases.ts'
 import { again, type Cell, runAll, TABLE, worldOf } from './cells.ts'
 import { SHORT } from './drivers.ts'
-import { BLOCK, isGood, PAGE, type Result, render } from './results.ts'
+import { BLOCK, isGood, PAGES, type Result, render } from './results.ts'
 import { findAll } from './sabotaged.ts'
 
 const OUTCOMES = new URL('outcomes.json', import.meta.url)
@@ -56,15 +56,17 @@ const results: readonly Result[] = [
   ...ran,
 ]
 writeFileSync(OUTCOMES, JSON.stringify({ results, failed, stray }, undefined, 2))
-// A checkout without outcomes.json, where only some cells were run, keeps its table.
+// A checkout without outcomes.json, where only some cells were run, keeps its tables.
 const hasRun = ({ driver, case: { name } }: Cell) =>
   results.some((one) => isSame(one, { client: driver.name, case: name }))
 if (TABLE.every(hasRun)) {
-  const page = readFileSync(PAGE, 'utf8')
-  writeFileSync(
-    PAGE,
-    page.replace(BLOCK, (_, begin, end) => begin + render(results) + end),
-  )
+  for (const [page, drivers] of PAGES) {
+    const text = readFileSync(page, 'utf8')
+    writeFileSync(
+      page,
+      text.replace(BLOCK, (_, begin, end) => begin + render(results, drivers) + end),
+    )
+  }
 }
 await Promise.race([world.close(), wait(5000)])
 process.exit()

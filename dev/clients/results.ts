@@ -1,10 +1,20 @@
 import { CASES, type Case } from './cases.ts'
 import { DRIVERS, type Driver } from './drivers.ts'
 import { unmeasured } from './measured.ts'
+import { MODELS } from './places.ts'
 import type { Side } from './world.ts'
 
-/** The page with the table. */
-export const PAGE = new URL('../../docs/mcp/tested.md', import.meta.url)
+/** The pages with the tables, and whose they are: clients of MCP, and all others. */
+export const PAGES: readonly (readonly [URL, readonly Driver[]])[] = [
+  [
+    new URL('../../docs/mcp/tested.md', import.meta.url),
+    DRIVERS.filter(({ path }) => path !== MODELS),
+  ],
+  [
+    new URL('../../docs/tested-clients.md', import.meta.url),
+    DRIVERS.filter(({ path }) => path === MODELS),
+  ],
+]
 export const BLOCK = /(<!-- matrix -->\n).*?(<!-- \/matrix -->)/s
 
 /** Seconds after a revocation within which the gate ends what is open: `max_staleness`. */
@@ -77,8 +87,9 @@ const times = (outcome: Outcome | undefined) => {
   return [first, pause].map((seconds) => (seconds ? `${seconds} s` : '–'))
 }
 
-/** The tables, and below them what differs, and what was right only the second time. */
-export function render(results: readonly Result[]): string {
+/** The tables of these clients, and below them what differs, and what was right only the second time. */
+export function render(all: readonly Result[], drivers: readonly Driver[]): string {
+  const results = all.filter(({ client }) => drivers.some(({ name }) => name === client))
   const names = [...new Set(CASES.map(({ name }) => name))]
   const resultOf = (client: string, name: string) =>
     results.find((one) => one.client === client && one.case === name)
@@ -93,7 +104,7 @@ export function render(results: readonly Result[]): string {
     const seconds = late.length > 0 ? `${Math.max(...late).toFixed(2)} s` : ''
     return [unlike.join('; '), unrun.join('; '), seconds].map((text) => text || '–')
   }
-  const streams = DRIVERS.flatMap(({ name }) => {
+  const streams = drivers.flatMap(({ name }) => {
     const result = resultOf(name, 'stream')
     return result ? [row([`\`${name}\``, ...times(result.direct), ...times(result.gate)])] : []
   })
@@ -105,16 +116,14 @@ export function render(results: readonly Result[]): string {
     )
   const unsent = results
     .filter(({ gate }) => gate.text.startsWith('not sent'))
-    .map(({ client }) => `\`${client}\``)
+    .map(({ client }) => `- \`${client}\` does not send a denied call, so the test sends it`)
   const again = results
     .filter(({ isAgain, verdict }) => isAgain && isGood(verdict))
     .map((one) => `- \`${one.client}\`, ${one.case}: only when run again`)
   return [
     '',
     ...header(['client', 'not right', 'not measured', 'error after the end of a revoked call']),
-    ...DRIVERS.map((driver) => row([`\`${driver.name}\``, ...cells(driver)])),
-    '',
-    `These clients do not send a denied call, so the test sends it: ${unsent.join(', ') || 'none'}.`,
+    ...drivers.map((driver) => row([`\`${driver.name}\``, ...cells(driver)])),
     '',
     ...header([
       'stream of',
@@ -125,6 +134,7 @@ export function render(results: readonly Result[]): string {
     ]),
     ...streams,
     '',
+    ...unsent,
     ...different,
     ...again,
     '\n',
