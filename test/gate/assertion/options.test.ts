@@ -49,7 +49,7 @@ describe('GATE.assertion', () => {
 
   it.each<[unknown, string, RegExp]>([
     ['on', 'GATE.assertion', /must be one of `off`, `identity`, `request`, `body`, or a table$/],
-    [true, 'GATE.assertion', /must be a table/],
+    [true, 'GATE.assertion', /must be one of .off., .identity., .request., .body., or a table$/],
     [{ bindng: 'body' }, 'GATE.assertion.bindng', /unknown key `bindng`; did you mean `binding`/],
     [{ binding: 'all' }, 'GATE.assertion.binding', /Allowed: `off`, `identity`, `request`, `body`/],
     [{ algorithm: 'RS256' }, 'GATE.assertion.algorithm', /Allowed: `ES256`, `EdDSA`/],

@@ -44,7 +44,7 @@ it.each<[unknown, unknown, object]>([
 const WORDS = /Allowed: `strict`, `bounded`/
 it.each<[unknown, string, RegExp]>([
   [{ consistency: 'Strict' }, '.consistency', WORDS],
-  [{ consistency: true }, '.consistency', /string/],
+  [{ consistency: true }, '.consistency', /must be one of .strict., .bounded.$/],
   [{ max_staleness: '999ms' }, '.max_staleness', /at least 1s/],
   [{ max_staleness: '300001ms' }, '.max_staleness', /at most 300s/],
   [{ max_staleness: '1h' }, '.max_staleness', /at most 5m/],
