@@ -38,6 +38,7 @@ describe('paths, methods and queries', () => {
       ['/.EDGEWARDEN/policy', 'path_ambiguous'],
       ['/.edgewarden.json', 'path_ambiguous'],
       ['/.edgewarden/revocations/a%2Fb', 'path_ambiguous'],
+      ['/.edgewarden/revocations/(S(x))', 'path_ambiguous'],
       ['/.edgewarden/revocations/a%20', 'admin_not_allowed'],
       ['/x/..%20%20./y', 'path_ambiguous'],
       ['/.well-known/OAUTH-x', 'route_unknown'],

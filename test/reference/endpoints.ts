@@ -1,8 +1,9 @@
 /** The gate's own endpoints, as far as token, scope and `admin` (docs/configuration/gate.md). */
 import type { Asked } from './asked.ts'
 import { readCredential } from './credential.ts'
-import { type PathPattern, readPattern } from './paths.ts'
+import { matchSegments, type PathPattern, readPattern, segmentsOf } from './paths.ts'
 import type { Policy } from './policy.ts'
+import { isReadAs, isSpellingOf } from './readings.ts'
 import { checkProofUse } from './singleUse.ts'
 import { checkStanding, checkThrottle } from './standing.ts'
 import { type Request, refuse, type Verdict } from './types.ts'
@@ -11,7 +12,8 @@ import { verifyCaller } from './verification.ts'
 /** Who may call an endpoint. */
 export interface Endpoint {
   methods: string[]
-  path: RegExp
+  /** Below the prefix, as in `match`. */
+  paths: string[]
   /** `undefined` if anybody may. */
   scope: string | undefined
   /** Whether the issuer needs `admin = "all"`. */
@@ -25,22 +27,30 @@ const AUDIT = 'edgewarden:audit:read'
 
 /** docs/configuration/gate.md, and the pages that it names for methods: revocation, agent-registry, watch, audit. */
 const ENDPOINTS: Endpoint[] = [
-  { methods: READ, path: /^\/jwks\.json$/, scope: undefined },
-  { methods: READ, path: /^\/health$/, scope: undefined },
-  { methods: READ, path: /^\/ready$/, scope: undefined },
-  { methods: [...READ, 'POST', 'DELETE'], path: /^\/revocations$/, scope: 'edgewarden:revoke' },
-  { methods: [...READ, 'DELETE'], path: /^\/revocations\/[^/]+$/, scope: 'edgewarden:revoke' },
-  { methods: ['POST'], path: /^\/explain$/, scope: 'edgewarden:read' },
-  { methods: READ, path: /^\/policy$/, scope: 'edgewarden:read' },
-  { methods: READ, path: /^\/metrics$/, scope: 'edgewarden:metrics', needsAll: true },
-  { methods: READ, path: /^\/decisions(?:\/[^/]+)?$/, scope: AUDIT },
-  { methods: READ, path: /^\/usage$/, scope: AUDIT },
-  { methods: READ, path: /^\/agents(?:\/adopt)?$/, scope: AGENTS },
-  { methods: [...READ, 'PUT', 'PATCH'], path: /^\/agents\/entry$/, scope: AGENTS },
-  { methods: ['POST'], path: /^\/agents\/(?:suspend|resume|retire)$/, scope: AGENTS },
-  { methods: READ, path: /^\/alerts(?:\/[^/]+)?$/, scope: AGENTS },
-  { methods: ['POST'], path: /^\/alerts\/[^/]+\/(?:dismiss|release|suspend)$/, scope: AGENTS },
-  { methods: ['POST'], path: /^\/audit\/erase$/, scope: 'edgewarden:audit:erase' },
+  { methods: READ, paths: ['/jwks.json'], scope: undefined },
+  { methods: READ, paths: ['/health'], scope: undefined },
+  { methods: READ, paths: ['/ready'], scope: undefined },
+  { methods: [...READ, 'POST', 'DELETE'], paths: ['/revocations'], scope: 'edgewarden:revoke' },
+  { methods: [...READ, 'DELETE'], paths: ['/revocations/{id}'], scope: 'edgewarden:revoke' },
+  { methods: ['POST'], paths: ['/explain'], scope: 'edgewarden:read' },
+  { methods: READ, paths: ['/policy'], scope: 'edgewarden:read' },
+  { methods: READ, paths: ['/metrics'], scope: 'edgewarden:metrics', needsAll: true },
+  { methods: READ, paths: ['/decisions', '/decisions/live', '/decisions/{id}'], scope: AUDIT },
+  { methods: READ, paths: ['/usage'], scope: AUDIT },
+  { methods: READ, paths: ['/agents', '/agents/adopt'], scope: AGENTS },
+  { methods: [...READ, 'PUT', 'PATCH'], paths: ['/agents/entry'], scope: AGENTS },
+  {
+    methods: ['POST'],
+    paths: ['/agents/suspend', '/agents/resume', '/agents/retire'],
+    scope: AGENTS,
+  },
+  { methods: READ, paths: ['/alerts', '/alerts/{id}'], scope: AGENTS },
+  {
+    methods: ['POST'],
+    paths: ['/alerts/{id}/dismiss', '/alerts/{id}/release', '/alerts/{id}/suspend'],
+    scope: AGENTS,
+  },
+  { methods: ['POST'], paths: ['/audit/erase'], scope: 'edgewarden:audit:erase' },
 ]
 
 /** Whether a path belongs to the gate itself. */
@@ -57,7 +67,7 @@ export function isHealth(policy: Policy, request: Request, path: string): boolea
 /** The metadata of resources (RFC 9728), which anybody may read. */
 export const METADATA: Endpoint = {
   methods: [...READ, 'OPTIONS'],
-  path: /^\/\.well-known\//,
+  paths: ['/.well-known/*'],
   scope: undefined,
 }
 
@@ -84,19 +94,30 @@ export function ownPaths(policy: Policy, method: string): PathPattern[] {
   return [prefix, `${prefix}/*`, ...metadata].map(readPattern)
 }
 
-/** The endpoint; every other path below the prefix is 404. It is a part of the stage `route`. */
+/**
+ * The endpoint; every other path below the prefix is 404. Endpoints are as rules for each other: a path that some server
+ * reads as one further up is ambiguous. It is a part of the stage `route`.
+ */
 export function findEndpoint(policy: Policy, request: Request, path: string): Endpoint {
-  const rest = path.slice(policy.gate.prefix.length)
-  return (
-    ENDPOINTS.find((each) => each.path.test(rest) && each.methods.includes(request.method)) ??
-    refuse('route_unknown')
-  )
+  const earlier: PathPattern[] = []
+  for (const endpoint of ENDPOINTS.filter(({ methods }) => methods.includes(request.method))) {
+    for (const each of endpoint.paths) {
+      const pattern = readPattern(`${policy.gate.prefix}${each}`)
+      if (matchSegments(pattern, segmentsOf(path)) !== undefined) {
+        if (earlier.some((one) => isSpellingOf(path, one))) refuse('path_ambiguous')
+        if (isReadAs(path, pattern, earlier) !== false) refuse('path_ambiguous')
+        return endpoint
+      }
+      earlier.push(pattern)
+    }
+  }
+  return refuse('route_unknown')
 }
 
 /** Decides who may call an endpoint. What the endpoint then does is not judged here. */
 export function decideEndpoint(asked: Asked, endpoint: Endpoint): Verdict {
   const { request, known } = asked
-  const isReady = endpoint.path.test('/ready')
+  const isReady = endpoint.paths.includes('/ready')
   known.answeredByGate = 'endpoint'
   if (endpoint.scope === undefined && !isReady) return { ...known, allowed: true }
   const credential = readCredential(request, undefined)
