@@ -108,7 +108,8 @@ export function createApprovals({
         const left = Math.min(ONE_WAIT_MS, since + ms - clock.now())
         return store.wait(id, left, rooms)
       }
-      while (!isOver()) {
+      // Also bounded where no call reaches the object.
+      for (let tries = 0; tries < MOST_WAITS && !isOver(); tries++) {
         const waited = ask(NAME, waitOnce, ONE_WAIT_MS + SLACK_MS).catch(() => undefined)
         const answer = await Promise.race([waited, gone])
         if (answer?.ok === false) return answer

@@ -58,6 +58,12 @@ const through = (call: (method: string, run: () => PromiseLike<unknown>) => unkn
 })
 
 describe('a request that is held', () => {
+  it('ends also where no object is bound', async () => {
+    const approval = await askedOf('unbound')
+    const held = await createApprovals({}).hold(approval, hold())
+    expect(held).toEqual({ ok: true, value: approval })
+  })
+
   it('goes on once a person agrees', async () => {
     const asked = await askedOf('agreed')
     const held = approvals.hold(asked, hold())
