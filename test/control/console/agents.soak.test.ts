@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { eventually } from '../../kit/eventually.ts'
 import type { Members } from '../../kit/signing.ts'
-import { type Browsing, serious, startBrowsing } from './console-browser.ts'
+import { type Browsing, faultsOfState, startBrowsing } from './console-browser.ts'
 
 let browsing: Browsing
 beforeAll(async () => {
@@ -38,27 +38,8 @@ const act = async (page: Page, label: string, fill: Members = {}) => {
   await dialog.getByRole('button', { name: label, exact: true }).click()
 }
 
-const looked = async (page: Page, name: string) => {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    for (const width of [1280, 390]) {
-      await page.setViewportSize({ width, height: 800 })
-      await page.emulateMedia({ colorScheme })
-      const over = await page.evaluate<number>(
-        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-      )
-      expect([name, width, colorScheme, await serious(page), over]).toEqual([
-        ...[name, width, colorScheme],
-        [],
-        0,
-      ])
-      if (process.env.LOOK)
-        await page.screenshot({
-          path: `${process.env.LOOK}/${name}-${width}-${colorScheme}.png`,
-          fullPage: true,
-        })
-    }
-  }
-}
+const looked = async (page: Page, name: string) =>
+  expect(await faultsOfState(page, name)).toEqual([])
 
 it('are approved, get an owner and a note on their page, each for the version that it shows', async () => {
   await called('helper')

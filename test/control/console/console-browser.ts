@@ -52,6 +52,7 @@ export async function startBrowsing() {
   const open = async (options: object = {}): Promise<Opened> => {
     const context = await chromium.browser.newContext({
       viewport: { width: 1024, height: 640 },
+      ...STILL,
       ...options,
     })
     const page = await context.newPage()
@@ -116,22 +117,30 @@ export async function toDecisions(page: Page): Promise<void> {
   await page.getByRole('heading', { name: 'Decisions' }).waitFor()
 }
 
-/** What axe finds serious. */
-export async function serious(page: Page): Promise<readonly string[]> {
+/** A context in which colours change at once: half way of a transition axe would find colours of neither state. */
+export const STILL = { reducedMotion: 'reduce' } as const
+
+/** What axe finds in a page of a context that is `STILL`, and `wide` where the page is wider than its window. */
+export async function faultsOf(page: Page): Promise<readonly string[]> {
   await page.evaluate(AXE)
-  // Half way of a transition colours are of neither state.
-  await page.evaluate(
-    'Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => 0)',
-  )
-  return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: {
-        run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>
-      }
+  return page.evaluate<string[]>(`axe.run().then(({ violations }) => [
+    ...violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')),
+    ...(document.documentElement.scrollWidth > document.documentElement.clientWidth ? ['wide'] : []),
+  ])`)
+}
+
+/** The same in both widths and both colours, each fault with the name of the state; LOOK is a folder for pictures of them. */
+export async function faultsOfState(page: Page, name: string): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 800 })
+      await page.emulateMedia({ colorScheme })
+      const state = `${name}-${width}-${colorScheme}`
+      found.push(...(await faultsOf(page)).map((one) => `${state}: ${one}`))
+      const { LOOK } = process.env
+      if (LOOK) await page.screenshot({ path: `${LOOK}/${state}.png`, fullPage: true })
     }
-    const { violations } = await axe.run()
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
-  })
+  }
+  return found
 }

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -8,7 +6,7 @@ import { type RunningBrowser, startBrowser } from '../../kit/browser.ts'
 import { eventually } from '../../kit/eventually.ts'
 import { ROOT } from '../../kit/repository.ts'
 import type { Members } from '../../kit/signing.ts'
-import { toDecisions } from './console-browser.ts'
+import { faultsOf, STILL, toDecisions } from './console-browser.ts'
 import { type ConsoleSetting, consoleOptions, OPERATOR, startConsole } from './console-setting.ts'
 
 const GATE = { assertion: 'identity', console: { host: 'localhost' } }
@@ -34,7 +32,7 @@ afterAll(async () => {
 
 /** Runs with the page of an operator, to which no error and no dialog of a script may come. */
 const signedIn = async (agent: string, use: (page: Page) => Promise<void>) => {
-  const context = await chromium.browser.newContext()
+  const context = await chromium.browser.newContext(STILL)
   const page = await context.newPage()
   const said: string[] = []
   page.on('pageerror', (error) => said.push(String(error)))
@@ -48,21 +46,6 @@ const signedIn = async (agent: string, use: (page: Page) => Promise<void>) => {
   await use(page)
   expect(said).toEqual([])
   await context.close()
-}
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-/** What axe finds serious, and by how many pixels the page is wider than its window. */
-const faults = async (page: Page) => {
-  await page.evaluate(AXE)
-  // Half way of a transition colours are of neither state.
-  await page.evaluate(
-    'Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => 0)',
-  )
-  return page.evaluate<unknown[]>(`axe.run().then(({ violations }) => [
-    ...violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id }) => id),
-    document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  ])`)
 }
 
 const agentAt = (agent: string) =>
@@ -96,7 +79,7 @@ it('a policy that is pasted: who gains and loses, mistakes with their place, and
     ] as const) {
       await page.setViewportSize({ width, height: 640 })
       await page.emulateMedia({ colorScheme })
-      expect(await faults(page)).toEqual([0])
+      expect(await faultsOf(page)).toEqual([])
     }
     if (process.env.EDGEWARDEN_PICTURES !== undefined) {
       await page.setViewportSize({ width: 1024, height: 720 })

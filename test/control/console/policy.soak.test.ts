@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { sightingOf, tell } from '../../e2e/learned.ts'
@@ -8,9 +6,9 @@ import { type RunningBrowser, startBrowser } from '../../kit/browser.ts'
 import { eventually } from '../../kit/eventually.ts'
 import type { Gate } from '../../kit/gate.ts'
 import type { Members } from '../../kit/signing.ts'
+import { faultsOfState, STILL } from './console-browser.ts'
 import { type ConsoleSetting, consoleOptions, OPERATOR, startConsole } from './console-setting.ts'
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const GATE = { assertion: 'identity', console: { host: 'localhost' } }
 const ROUTES = [
   { match: 'GET /v1/documents/{id}', scopes: { any: ['documents:read', 'documents:read:{id}'] } },
@@ -49,7 +47,7 @@ afterAll(async () => {
 
 /** Runs with the page of an operator, to which no error may come. */
 const signedIn = async (use: (page: Page) => Promise<void>, scope = OPERATOR) => {
-  const context = await chromium.browser.newContext()
+  const context = await chromium.browser.newContext(STILL)
   const page = await context.newPage()
   const said: string[] = []
   page.on('pageerror', (error) => said.push(String(error)))
@@ -60,32 +58,6 @@ const signedIn = async (use: (page: Page) => Promise<void>, scope = OPERATOR) =>
   await use(page)
   expect(said).toEqual([])
   await context.close()
-}
-
-/** What axe finds, and by how many pixels the page is wider than its window. */
-const faults = async (page: Page, name: string) => {
-  const found: unknown[] = []
-  for (const colorScheme of ['light', 'dark'] as const) {
-    for (const width of [1280, 390]) {
-      await page.setViewportSize({ width, height: 800 })
-      await page.emulateMedia({ colorScheme })
-      await page.evaluate(AXE)
-      await page.evaluate(
-        'Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => 0)',
-      )
-      const more = await page.evaluate<unknown[]>(`axe.run().then(({ violations }) => [
-        ...violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ' ' + html)),
-        ...(document.documentElement.scrollWidth > document.documentElement.clientWidth ? ['wide'] : []),
-      ])`)
-      found.push(...more.map((one) => `${name} ${width} ${colorScheme}: ${one}`))
-      if (process.env.LOOK)
-        await page.screenshot({
-          path: `${process.env.LOOK}/${name}-${width}-${colorScheme}.png`,
-          fullPage: true,
-        })
-    }
-  }
-  return found
 }
 
 it('says what each rule needs as a sentence', async () => {
@@ -113,7 +85,7 @@ it('says who may call, and what an agent may call', async () => {
     await answer.getByRole('link', { name: 'acme/of-7' }).waitFor()
     await answer.getByRole('link', { name: 'acme/reader' }).waitFor()
     await answer.getByText('acme/<b>bold</b>').waitFor()
-    expect(await faults(page, 'who-may')).toEqual([])
+    expect(await faultsOfState(page, 'who-may')).toEqual([])
     await ask('GET', '/v1/documents/8')
     await answer.getByRole('link', { name: 'acme/reader' }).waitFor()
     expect(await answer.getByRole('link', { name: 'acme/of-7' }).count()).toBe(0)
@@ -130,7 +102,7 @@ it('says who may call, and what an agent may call', async () => {
     }
     await askOf('acme/of-7')
     await answer.getByText('only where {id} = 7').waitFor()
-    expect(await faults(page, 'may-call')).toEqual([])
+    expect(await faultsOfState(page, 'may-call')).toEqual([])
     // What the address asks is asked again.
     await page.reload()
     await answer.getByText('only where {id} = 7').waitFor()
@@ -160,7 +132,7 @@ it('shows deployments, and what each changed', async () => {
     })
     await history.getByRole('group').getByText('version').click()
     await history.getByText('`scopes` is now ["documents:read"]').waitFor()
-    expect(await faults(page, 'history')).toEqual([])
+    expect(await faultsOfState(page, 'history')).toEqual([])
   })
   const token = await setting.token({ scope: 'edgewarden:audit:read' })
   const list = await setting.ask('/.edgewarden/decisions?kind=policy&limit=1', { token })

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ROOT } from '../../kit/repository.ts'
-import { type Browsing, serious, startBrowsing, toDecisions } from './console-browser.ts'
+import { type Browsing, faultsOf, startBrowsing, toDecisions } from './console-browser.ts'
 
 /** Pictures of whole screens are made in the folder EDGEWARDEN_SCREENS; with EDGEWARDEN_PICTURES those of docs/. */
 const { EDGEWARDEN_SCREENS: SCREENS, EDGEWARDEN_PICTURES } = process.env
@@ -30,11 +30,7 @@ it.each([
   const { open, linkOf, send, url, agentAt } = browsing
   const { context, page, said } = await open({ colorScheme, viewport })
   const look = async (name: string) => {
-    expect([name, await serious(page)]).toEqual([name, []])
-    const over = await page.evaluate<number>(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    )
-    expect([name, over]).toEqual([name, 0])
+    expect([name, await faultsOf(page)]).toEqual([name, []])
     if (FOLDER === undefined || !(SCREENS || DOCUMENTED.includes(name))) return
     const ending = width === 'wide' ? colorScheme : `${width}-${colorScheme}`
     const path = join(FOLDER, `${name}-${ending}.png`)

@@ -132,7 +132,7 @@ function All() {
       ${alerts.value && open.length === 0 && html`<p class="empty">No alert is open. Alerts are of agents that a table WATCH of the policy names.</p>`}
       ${alerts.value?.cursor !== undefined && html`<p>There are more, older ones.</p>`}</section>
     <section aria-label="Agents"><h2>${needs ? 'They need something' : 'Agents'}</h2>
-    <form role="search" onSubmit=${seek}><label>Find agents whose id begins with<input type="search" name="find" defaultValue=${find ?? ''} /></label></form>
+    <form role="search" aria-label="Agents" onSubmit=${seek}><label>Find agents whose id begins with<input type="search" name="find" defaultValue=${find ?? ''} /></label></form>
     <form class="filters" onChange=${filter} onSubmit=${filter}>
       ${choice('needs', needs, ['any', ...AGENT_NEEDS], 'all agents')}${choice('status', status ?? '', AGENT_STATUSES, 'all')}</form>
     ${

@@ -124,7 +124,7 @@ function Find() {
     const { id = '' } = textsOf(event)
     if (id.trim()) go(`/decisions/${encodeURIComponent(id.trim())}`)
   }
-  return html`<form role="search" onSubmit=${find}>
+  return html`<form role="search" aria-label="Decisions" onSubmit=${find}>
     <input type="search" name="id" aria-label="Find a decision by its request id" placeholder="Request id" />
   </form>`
 }
