@@ -26,6 +26,8 @@ describe('paths, methods and queries', () => {
       ['/v1/admin.json/', 'path_ambiguous'],
       ['/v1/admin.json/%20', 'path_ambiguous'],
       ['/v1/admin%20.json', 'path_ambiguous'],
+      ['/v1/admin+.json.json', 'path_ambiguous'],
+      ['/v1/admin%20.json%20.json%20', 'path_ambiguous'],
       ['/v1/admin.json/users', 'forwarded'],
       ['/v1/...', 'forwarded'],
       ['/v1/..json', 'forwarded'],

@@ -59,6 +59,8 @@ const READINGS: readonly Reading[] = [
   { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
 ]
 
+const READINGS_OF_ANY = READINGS.filter(({ isOfLast }) => !isOfLast)
+
 /** What some reading may change. A segment without it, as most are, is read as it is. */
 const MAY_CHANGE = /\.|%(?:[89a-f][0-9a-f]|2[03b]|3[bf]|28[asf]%28|3a%(?:3a|24))/
 
@@ -72,23 +74,21 @@ const readingsOfSegment = (segment: string, isLast: boolean, budget: Budget): Re
   const open = new Set([segment])
   const ended = new Set<string>()
   if (!MAY_CHANGE.test(segment)) return { open, ended }
-  const addAll = (from: Iterable<string>, read: Reading['read'], to: Set<string>) => {
-    for (const text of [...from]) {
-      if (budget.left < 0) return
-      const other = read(text)
-      if (other === text || to.has(other)) continue
-      to.add(other)
-      budget.left -= LIMITS.pathReading + other.length
+  const readAll = (texts: Set<string>, readings: readonly Reading[], endsOf: typeof ended) => {
+    // A set gives what is added while it is walked, so that each text is read once by each reading.
+    for (const text of texts) {
+      for (const { read, isEnd } of readings) {
+        if (budget.left < 0) return
+        const other = read(text)
+        const to = isEnd ? endsOf : texts
+        if (other === text || to.has(other)) continue
+        to.add(other)
+        budget.left -= LIMITS.pathReading + other.length
+      }
     }
   }
-  // Runs twice, because one reading may make text that another reading removes.
-  for (const readings of [READINGS, READINGS]) {
-    for (const { read, isOfLast, isEnd } of readings) {
-      addAll(ended, read, ended)
-      if (!isOfLast || isLast) addAll(open, read, isEnd ? ended : open)
-    }
-    if (open.size + ended.size === 1) break
-  }
+  readAll(open, isLast ? READINGS : READINGS_OF_ANY, ended)
+  readAll(ended, READINGS, ended)
   return { open, ended }
 }
 
