@@ -3,6 +3,7 @@ import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
 import { agentPlace, Badge, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
 import { whatText, whoText } from './rows.ts'
+import { memberText, valueText } from './sentences.ts'
 import { address, go, has, type Json, list, nameText, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
 
@@ -30,16 +31,6 @@ const TOKENLESS = 2
 const pick = (from: Json, names: readonly string[] = []): Json =>
   Object.fromEntries(names.map((name) => [name, from[name]]))
 
-/** Texts of a list that is stored as JSON, or the text itself. */
-const words = (value: unknown): string => {
-  try {
-    const found: unknown = JSON.parse(text(value))
-    return Array.isArray(found) ? found.map(text).join(', ') || 'none' : text(value)
-  } catch {
-    return text(value)
-  }
-}
-
 /** Members of a refusal's detail that say what was wanted. The others say what was found. */
 const WANTED = /^(?:required|wanted|expected|allowed|accepted|any_of|most|max|limit)/
 
@@ -51,7 +42,7 @@ function Wanted({ detail }: { readonly detail: Json }) {
       .filter(([name]) => WANTED.test(name) === isWanted)
       .map(
         ([name, value]) =>
-          html`<p><small>${name.replaceAll('_', ' ')}</small><br /><code>${words(value)}</code></p>`,
+          html`<p><small>${memberText(name)}</small><br /><code>${valueText(value)}</code></p>`,
       )
   const [wanted, found] = [side(true), side(false)]
   return (
@@ -177,7 +168,7 @@ function Rules({ then, today }: { then: Json | undefined; today: Json }) {
     : `The policy has changed since. ${other.length === 0 ? 'This rule is the same.' : 'This rule differs:'}`
   return html`<p>${says}</p>
     ${other.length > 0 && html`<${Compared} then=${pick(then ?? {}, other)} now=${now && pick(now, other)} />`}
-    <details><summary>The whole rule</summary><${Facts} facts=${then ?? now} /></details>`
+    <details><summary>The whole rule</summary><${Facts} facts=${then ?? now} asIs /></details>`
 }
 
 /** What the record of an act may say beside who did it, and to whom. */

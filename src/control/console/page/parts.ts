@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { html } from './html.ts'
+import { memberText, valueText } from './sentences.ts'
 import {
   type Answer,
   address,
@@ -56,9 +57,10 @@ export function Notice({ state = '', children }: { readonly state?: '' | 'warn' 
 export function Table({ head, rows }: { head: readonly string[]; rows: readonly unknown[][] }) {
   const side = (at: number) => (typeof rows[0]?.[at] === 'number' ? 'number' : undefined)
   const cell = (one: unknown, at: number) =>
-    html`<td data-label=${at > 0 ? head[at] : undefined} class=${side(at)}>${one}</td>`
-  return html`<table class="stack"><thead><tr>${head.map((name, at) => html`<th scope="col" class=${side(at)}>${name}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>`)}</tbody></table>`
+    html`<td role="cell" data-label=${at > 0 ? head[at] : undefined} class=${side(at)}>${one}</td>`
+  // In Safari a row that is shown as a card is no row, unless it has the role.
+  return html`<table role="table" class="stack"><thead role="rowgroup"><tr role="row">${head.map((name, at) => html`<th role="columnheader" scope="col" class=${side(at)}>${name}</th>`)}</tr></thead>
+    <tbody role="rowgroup">${rows.map((row) => html`<tr role="row">${row.map(cell)}</tr>`)}</tbody></table>`
 }
 
 /** Shown in place of a value: why there is no value, or that it is still loading. */
@@ -103,10 +105,16 @@ export function Moment({ at }: { readonly at: unknown }) {
   return html`<time datetime=${text(at)} title=${isUtc.value ? 'UTC' : 'local time'}>${time(at)}</time>`
 }
 
-/** Names and values; those without a value are left out. */
-export function Facts({ facts }: { readonly facts: Readonly<Record<string, unknown>> }) {
+/** Members that are moments. */
+const TIMES = ['iat', 'exp']
+
+/** Names and values in words, or `asIs`; those without a value are left out. */
+export function Facts({ facts, asIs = false }: { readonly facts: Json; readonly asIs?: boolean }) {
   const rows = Object.entries(facts).filter(([, value]) => value !== undefined && value !== '')
-  return html`<dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${text(value)}</dd>`)}</dl>`
+  return html`<dl>${rows.map(
+    ([name, value]) =>
+      html`<dt>${asIs ? name : memberText(name)}</dt><dd>${asIs ? text(value) : TIMES.includes(name) ? time(value) : valueText(value)}</dd>`,
+  )}</dl>`
 }
 
 /**

@@ -44,13 +44,13 @@ export function Rows({ rows }: { readonly rows: readonly Json[] }) {
     html`<tr aria-hidden="true" style=${{ height: `${count * ROW}px` }}><td colspan="5"></td></tr>`
   return html`<div class="rows" ref=${box} tabindex="0" role="region" aria-label="Decisions"
     onScroll=${() => setTop(box.current?.scrollTop ?? 0)}>
-    <table aria-rowcount=${rows.length + 1}>
-      <thead><tr><th>Time</th><th>Who</th><th>What</th><th>Answer</th><th class="wide number">ms</th></tr></thead>
-      <tbody>${space(first)}${seen.map(
-        (row, index) => html`<tr key=${text(row.id)} aria-rowindex=${first + index + 2}>
-          <td><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
-          <td title=${whoText(row)}>${whoText(row)}</td><td title=${whatText(row)}>${whatText(row)}</td>
-          <td><${Answered} of=${row} /></td><td class="wide number">${text(row.duration)}</td></tr>`,
+    <table role="table" aria-rowcount=${rows.length + 1}>
+      <thead role="rowgroup"><tr role="row">${['Time', 'Who', 'What', 'Answer', 'ms'].map((name) => html`<th role="columnheader" class=${name === 'ms' ? 'wide number' : undefined}>${name}</th>`)}</tr></thead>
+      <tbody role="rowgroup">${space(first)}${seen.map(
+        (row, index) => html`<tr role="row" key=${text(row.id)} aria-rowindex=${first + index + 2}>
+          <td role="cell"><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
+          <td role="cell" title=${whoText(row)}>${whoText(row)}</td><td role="cell" title=${whatText(row)}>${whatText(row)}</td>
+          <td role="cell"><${Answered} of=${row} /></td><td role="cell" class="wide number">${text(row.duration)}</td></tr>`,
       )}${space(rows.length - first - seen.length)}</tbody>
     </table></div>`
 }

@@ -1,5 +1,5 @@
 import { listed } from '../../../compare/words.ts'
-import { type JsonObject, listOf, objectOf, ownText } from '../../../gate/base/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, ownText } from '../../../gate/base/json.ts'
 
 const words = (value: unknown, last = 'or') => listed(listOf(value).map(String), last)
 
@@ -77,4 +77,46 @@ export function needsSentence(rule: JsonObject): string {
 export function alsoSentence(asks: JsonObject): string {
   const also = listed(phrasesOf(PHRASES, asks), 'and')
   return [...(also ? [`It also needs ${also}.`] : []), ...phrasesOf(MORE, asks)].join(' ')
+}
+
+/** Members of records that are named by abbreviations. */
+const NAMES: Readonly<Record<string, string>> = {
+  jti: 'token id',
+  aud: 'audience',
+  iat: 'issued',
+  exp: 'expires',
+  kid: 'key id',
+  claimed_kid: 'claimed key id',
+}
+
+/**
+ * The name of a member in words.
+ * @example memberText('token_scopes') // 'token scopes'
+ */
+export function memberText(name: string): string {
+  return ownText(NAMES, name) ?? name.replaceAll('_', ' ')
+}
+
+/** A list that is stored as JSON, or the value itself. */
+const unpacked = (value: unknown): unknown => {
+  if (typeof value !== 'string' || !value.startsWith('[')) return value
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
+  }
+}
+
+/**
+ * The value of a member in words: a list with commas, and of an object the names and values of its members.
+ * @example valueText({ method: 'tools/call' }) // 'method: tools/call'
+ */
+export function valueText(value: unknown): string {
+  const found = unpacked(value)
+  if (Array.isArray(found)) return found.map((one) => valueText(one)).join(', ') || 'none'
+  if (isObject(found)) {
+    const members = Object.entries(found)
+    return members.map(([one, of]) => `${memberText(one)}: ${valueText(of)}`).join('; ')
+  }
+  return typeof found === 'string' ? found : String(JSON.stringify(found))
 }
