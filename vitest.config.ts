@@ -142,9 +142,7 @@ export default defineConfig(({ mode }) => {
     plugins: [
       cloudflareTest({
         wrangler: { configPath: CONFIG },
-        main: join(import.meta.dirname, 'test/kit/entry.workerd.ts'),
         miniflare: {
-          durableObjects: { APPROVALS: { className: 'ApprovalStore', useSQLite: true } },
           outboundService: outside(),
           ratelimits: { RL_TEST: { namespace_id: '1', simple: { limit: 5, period: 60 } } },
         },

@@ -5,6 +5,7 @@ import { STOP } from './gate/platform/system.ts'
 
 export { AgentRegistry } from './control/agents/object.ts'
 export { AuditLog } from './control/audit/object.ts'
+export { ApprovalStore } from './gate/approvals/object/object.ts'
 export { AssertionKeyService } from './gate/assertion/object.ts'
 export { KeyService } from './gate/keys/object.ts'
 export { RateLimiter } from './gate/limit/object.ts'

@@ -76,6 +76,7 @@ const CONFIG = {
       { name: 'REPLAYS', class_name: 'ReplayShard' },
       { name: 'AGENTS', class_name: 'AgentRegistry' },
       { name: 'AUDIT_LOG', class_name: 'AuditLog' },
+      { name: 'APPROVALS', class_name: 'ApprovalStore' },
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
@@ -88,6 +89,7 @@ const CONFIG = {
     ReplayShard: { type: 'durable-object', storage: 'sqlite' },
     AgentRegistry: { type: 'durable-object', storage: 'sqlite' },
     AuditLog: { type: 'durable-object', storage: 'sqlite' },
+    ApprovalStore: { type: 'durable-object', storage: 'sqlite' },
   },
 }
 

@@ -45,6 +45,7 @@ const NAMES: Readonly<Record<string, string>> = {
   REPLAYS: 'replays',
   AUDIT_LOG: 'audit',
   AGENTS: 'registry',
+  APPROVALS: 'approvals',
 }
 
 const objectsOf = ({ objects }: Uses): string =>

@@ -4,6 +4,7 @@ import { issueIf, type PolicyIssue, quote } from '../../gate/policy/reading/issu
 /** The gate's own classes, by the binding through which it uses each. */
 export const OBJECT_CLASSES = {
   AGENTS: 'AgentRegistry',
+  APPROVALS: 'ApprovalStore',
   ASSERTION_KEY_SERVICE: 'AssertionKeyService',
   AUDIT_LOG: 'AuditLog',
   KEY_SERVICE: 'KeyService',
@@ -19,6 +20,7 @@ const ALL = 'every token would be refused'
 /** What happens without a class that can be used. */
 const COSTS: Readonly<Record<BindingName, string>> = {
   AGENTS: 'no agent could be registered, approved or suspended',
+  APPROVALS: 'every request to a rule with approval would be refused',
   ASSERTION_KEY_SERVICE: ALL,
   AUDIT_LOG: 'no decision would be stored',
   KEY_SERVICE: ALL,

@@ -1,6 +1,7 @@
 import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
+import type { ApprovalStore } from '../../../src/gate/approvals/object/object.ts'
 import type { AssertionKeyService } from '../../../src/gate/assertion/object.ts'
 import type { Wanted } from '../../../src/gate/assertion/plan.ts'
 import { type KeyPlace, type KvLike, readRecord, recordName } from '../../../src/gate/keys/store.ts'
@@ -9,12 +10,13 @@ import type { Quotas } from '../../../src/gate/model/limit.ts'
 import type { ReplayShard } from '../../../src/gate/replay/object.ts'
 import type { RevocationShard } from '../../../src/gate/revocation/object/object.ts'
 
-const { REVOCATIONS, ASSERTION_KEY_SERVICE, RATE_LIMITER, REPLAYS, JWKS_CACHE } =
+const { REVOCATIONS, ASSERTION_KEY_SERVICE, RATE_LIMITER, REPLAYS, APPROVALS, JWKS_CACHE } =
   env as unknown as {
     readonly REVOCATIONS: DurableObjectNamespace<RevocationShard>
     readonly ASSERTION_KEY_SERVICE: DurableObjectNamespace<AssertionKeyService>
     readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>
     readonly REPLAYS: DurableObjectNamespace<ReplayShard>
+    readonly APPROVALS: DurableObjectNamespace<ApprovalStore>
     readonly JWKS_CACHE: KvLike
   }
 
@@ -55,6 +57,12 @@ const KINDS: readonly Kind[] = [
     kind: 'used tokens',
     of: (name) => REPLAYS.getByName(name),
     ask: (name) => REPLAYS.getByName(name).claim('a', LATER, crypto.randomUUID()),
+  },
+  {
+    kind: 'approvals',
+    always: true,
+    of: (name) => APPROVALS.getByName(name),
+    ask: (name) => APPROVALS.getByName(name).get('any'),
   },
   {
     kind: 'counts',

@@ -116,6 +116,7 @@ export default {
 }
 
 export const AgentRegistry = countedClass(gate.AgentRegistry, 'AgentRegistry')
+export const ApprovalStore = countedClass(gate.ApprovalStore, 'ApprovalStore')
 export const AssertionKeyService = countedClass(gate.AssertionKeyService, 'AssertionKeyService')
 export const AuditLog = countedClass(gate.AuditLog, 'AuditLog')
 export const KeyService = countedClass(gate.KeyService, 'KeyService')

@@ -1,3 +1,4 @@
+import type { ApprovalStore } from '../../approvals/object/object.ts'
 import type { AssertionKeyService } from '../../assertion/object.ts'
 import type { KeyService } from '../../keys/object.ts'
 import type { RateLimiter } from '../../limit/object.ts'
@@ -13,6 +14,7 @@ import type { RevocationShard } from '../../revocation/object/object.ts'
 export interface Env {
   /** Objects of the registry, which the gate does not call. */
   readonly AGENTS?: object
+  readonly APPROVALS?: DurableObjectNamespace<ApprovalStore>
   readonly ASSERTION_KEY_SERVICE?: DurableObjectNamespace<AssertionKeyService>
   readonly AUDIT_LOG?: Objects<RecordStore>
   readonly JWKS_CACHE?: KVNamespace
