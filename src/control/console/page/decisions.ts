@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { html } from './html.ts'
-import { Badge, Failure, Link, Moment } from './parts.ts'
-import { Plot, RANGES, type Span, spanOf } from './plot.ts'
+import { Badge, Failure, Gap, Link } from './parts.ts'
+import { Plot, RANGES, type Span, spanOf, useCounts } from './plot.ts'
 import { Rows } from './rows.ts'
 import {
   address,
@@ -230,6 +230,7 @@ export function Decisions() {
   const cursor = search.get('cursor')
   const isNewest = cursor === null && span.until === undefined
   const isLive = isNewest && search.get('live') !== 'off'
+  const counts = useCounts(query, span, 'rule')
   const { found, state, again } = useDecisions({ ...query, ...span }, cursor, isLive)
   const [shape, word] = STATES[state]
   if (!has('audit:read')) {
@@ -245,14 +246,14 @@ export function Decisions() {
   const gap = found?.gap
   return html`<h1>Decisions</h1>
     <${Filters} search=${search} />
-    <${Plot} query=${query} span=${span} />
+    <${Plot} of=${counts} />
     <p class="bar">${
       isNewest &&
       html`<button type="button" role="switch" class="quiet" aria-checked=${isLive}
         onClick=${() => go(to({ live: isLive ? 'off' : undefined }), false)}>New ones as they come</button>`
     }
       <span role="status"><${Badge} state=${shape}>${word}<//></span></p>
-    ${gap && html`<p class="notice warn">Not all of ${text(gap.issuer ?? gap.share)} was stored: ${text(gap.reason)}, from <${Moment} at=${gap.since} /> until <${Moment} at=${gap.until} />.</p>`}
+    ${gap && html`<${Gap} of=${gap} />`}
     ${found?.problem && html`<${Failure} problem=${found.problem} again=${again} />`}
     ${!found && html`<p aria-busy="true">Asking for decisions…</p>`}
     ${

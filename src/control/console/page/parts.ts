@@ -105,6 +105,11 @@ export function Moment({ at }: { readonly at: unknown }) {
   return html`<time datetime=${text(at)} title=${isUtc.value ? 'UTC' : 'local time'}>${time(at)}</time>`
 }
 
+/** A time of which the audit lacks records, and why. */
+export function Gap({ of }: { readonly of: Json }) {
+  return html`<p class="notice warn">Not all of ${text(of.issuer ?? of.share)} was stored: ${text(of.reason)}, from <${Moment} at=${of.since} /> until <${Moment} at=${of.until} />.</p>`
+}
+
 /** Members that are moments. */
 const TIMES = ['iat', 'exp']
 

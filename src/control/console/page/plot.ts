@@ -1,8 +1,8 @@
-import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import { html } from './html.ts'
-import { type Asked, Badge, useAnswer } from './parts.ts'
-import { address, type Json, list, text, time } from './state.ts'
+import { type Asked, Badge, Moment, useAnswer } from './parts.ts'
+import { address, has, isUtc, type Json, list, text, time } from './state.ts'
 
 const MINUTE = 60
 const HOUR = 3_600
@@ -36,11 +36,34 @@ const stepOf = ({ from, until = Date.now() / 1000 }: Span): keyof typeof STEPS =
 
 const sum = (counts: readonly number[]) => counts.reduce((total, one) => total + one, 0)
 
-/** Allowed and refused requests of a filter over time, as columns with the refused on top. */
-export function Plot({ query, span }: { readonly query: Json; readonly span: Span }) {
-  const box = useRef<HTMLDivElement>(null)
+/** Counts of a filter over time, and by what; again each minute. Asks nothing without the scope that this needs. */
+export function useCounts(query: Json, span: Span, by: string) {
   const every = stepOf(span)
-  const asked = useAnswer(address('/api/usage', { ...query, ...span, by: 'rule', every }), 60_000)
+  const path = address('/api/usage', { ...query, ...span, by, every })
+  return { span, every, asked: useAnswer(has('audit:read') && path, 60_000) }
+}
+
+const DARK = matchMedia('(prefers-color-scheme: dark)')
+
+/** Whether the colours are the dark ones, also after the system has changed them. */
+function useDark(): boolean {
+  const [isDark, setDark] = useState(DARK.matches)
+  useEffect(() => {
+    const look = () => setDark(DARK.matches)
+    DARK.addEventListener('change', look)
+    return () => DARK.removeEventListener('change', look)
+  }, [])
+  return isDark
+}
+
+/** Allowed and refused requests over time, as columns with the refused on top. */
+export function Plot({
+  of: { span, every, asked },
+}: {
+  readonly of: ReturnType<typeof useCounts>
+}) {
+  const box = useRef<HTMLDivElement>(null)
+  const isDark = useDark()
   const [times, all, allowed] = useMemo(() => {
     const step = STEPS[every]
     const until = span.until ?? Date.now() / 1000
@@ -94,13 +117,16 @@ export function Plot({ query, span }: { readonly query: Json; readonly span: Spa
       watch.disconnect()
       plot.destroy()
     }
-  }, [times, all, allowed, every])
+  }, [times, all, allowed, every, isDark, isUtc.value])
   const [total, fine] = [sum(all), sum(allowed)]
   const says = `${fine} requests allowed, ${total - fine} refused`
   return html`<figure><div ref=${box} role="img" aria-label=${`${says}, by ${every}`}></div>
     <figcaption>${
       asked.value
-        ? html`<${Badge} state="allowed">${fine} allowed<//> <${Badge} state="denied">${total - fine} refused<//> by ${every}`
+        ? html`<${Badge} state="allowed">${fine} allowed<//> <${Badge} state="denied">${total - fine} refused<//> by ${every}${
+            asked.value.since !== undefined &&
+            html`, since <${Moment} at=${asked.value.since} />: earlier ones are too many to count`
+          }`
         : html`<${Counting} asked=${asked} />`
     }</figcaption></figure>`
 }

@@ -80,7 +80,10 @@ const KINDS = {
   token: 'This one token is refused, and its open streams end. The agent can get another.',
 } as const
 
-const counted = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`
+/** A count with its noun. */
+export function counted(count: number, one: string, more: string): string {
+  return `${count} ${count === 1 ? one : more}`
+}
 
 /** What stopping would hit, as far as the operator may know: calls of the last hour, and agents that act for it. */
 function useHit({ issuer, agent, jti }: Json) {
