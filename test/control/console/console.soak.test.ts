@@ -231,12 +231,15 @@ describe('the screens', () => {
     await page.getByRole('button', { name: 'Revoke this agent' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByText('Every token of this agent is refused').waitFor()
-    const hit = 'Stops 1 agent: 1 call allowed in the last hour, and 1 that act for it (helper).'
+    const hit =
+      'Stops 1 agent: 1 call allowed in the last hour, and 1 that acts for it (acme/helper).'
     await dialog.getByText(hit).waitFor()
     await dialog.getByLabel('Reason').fill('leaked')
     await dialog.getByRole('button', { name: 'Revoke this agent' }).click()
     await page
-      .getByText(/^Revoked: \d+ of \d+ shards had it after \d+ ms\. It counts now\.$/)
+      .getByText(
+        /^Revoked: \d+ of \d+ shards had it after \d+ ms\. It counts now\. To undo, lift the/,
+      )
       .waitFor()
     expect(await read).toContain('event: edgewarden.closed\ndata: {"code":"token_revoked"}')
     expect((await send('rogue', '/v1/documents/1')).status).toBe(401)

@@ -1,9 +1,10 @@
 import { useMemo } from 'preact/hooks'
-import { listOf } from '../../../gate/base/json.ts'
+import { listOf, objectOf } from '../../../gate/base/json.ts'
+import { isStopped } from '../../../gate/model/agents.ts'
 import { html } from './html.ts'
-import { useAnswer } from './parts.ts'
+import { type Asked, agentPlace, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
 import { address, isUtc, type Json, list, nameText, text } from './state.ts'
-import type { useActs } from './stop.ts'
+import { Hit, type useActs } from './stop.ts'
 
 const HOUR = 3_600_000
 const DAYS = 7
@@ -92,4 +93,85 @@ export function Changes({
     inputs: html`<label>Purpose<textarea name="purpose" maxlength="1000" defaultValue=${text(of.purpose)}></textarea></label>`,
     sent: ({ purpose }) => ({ purpose: purpose?.trim() || null }),
   })}`
+}
+
+const SIGNALS: Json = {
+  volume: 'more requests than usual',
+  odd_hour: 'busy at an hour when it is usually quiet',
+  refusals: 'more refusals than usual',
+  new_use: 'a rule or tool for the first time',
+  new_place: 'a new country or network',
+  new_scope: 'a scope for the first time',
+  two_places: 'one token from two countries at once',
+}
+
+/** An agent as origins see it, or its id. */
+export function nameOf(one: Json): string {
+  return nameText(one.agent_name ?? one.agent)
+}
+
+/** A list with commas; empty for any other value. */
+export function words(value: unknown): string {
+  return listOf(value).map(text).join(', ')
+}
+
+/** A rule and its tool, which the watch writes as JSON; other texts as they are. */
+const member = (one: unknown): string => {
+  try {
+    const found = JSON.parse(text(one))
+    return Array.isArray(found) ? found.map(text).join(' ') : text(one)
+  } catch {
+    return text(one)
+  }
+}
+
+/** What was usual, or what was seen, as a sentence. */
+export function sentence(found: unknown): string {
+  return Object.entries(objectOf(found))
+    .flatMap(([name, value]) => {
+      if (name === 'known')
+        return Object.entries(objectOf(value)).map(([of, count]) => `known: ${text(count)} ${of}`)
+      if (!Array.isArray(value)) return `${name.replaceAll('_', ' ')} ${text(value)}`
+      return value.length > 0 ? `${name} ${value.map(member).join(', ')}` : []
+    })
+    .join('; ')
+}
+
+/** An alert: what was usual and seen, the requests behind it, and buttons for a verdict. */
+export function Alert({
+  alert,
+  button,
+}: { alert: Json } & Pick<ReturnType<typeof useActs>, 'button'>) {
+  const { until, lifted, failed } = objectOf(alert.quarantine)
+  const isStopped = !lifted && Date.parse(text(until)) > Date.now()
+  const path = `/api/alerts/${text(alert.id)}`
+  const of = html`Alert ${text(alert.id)} about <bdi>${nameOf(alert)}</bdi>:`
+  return html`<article class="failure" aria-label=${`Alert ${text(alert.id)}`}>
+    <strong><${Link} to=${agentPlace(alert)}>${nameOf(alert)}<//>: ${text(SIGNALS[text(alert.signal)] ?? alert.signal)}</strong>
+    <p>Alert ${text(alert.id)} (${text(alert.signal)}) of WATCH.${text(alert.watch)}, <${Moment} at=${alert.at} />
+      ${isStopped && html` · <b>quarantined until <${Moment} at=${until} /></b>`}
+      ${alert.not_stopped && html` · <b>not stopped: at_most was reached</b>`}${failed && html` · <b>the quarantine failed</b>`}</p>
+    <${Facts} facts=${{ usual: sentence(alert.usual), seen: sentence(alert.seen) }} />
+    <p>Requests: ${listOf(alert.requests)
+      .map(text)
+      .map((id) => html`<${Link} to=${`/decisions/${encodeURIComponent(id)}`}>${id}<//> `)}</p>
+    ${
+      alert.verdict
+        ? html`<p>${text(alert.verdict)} by ${text(alert.judged_by)}, <${Moment} at=${alert.judged} /></p>`
+        : html`${button({ label: 'Dismiss', says: html`${of} it is in order. The gate learns what was seen${isStopped ? ', and the quarantine ends' : ''}.`, did: 'Dismissed', path: `${path}/dismiss` })}
+          ${isStopped && button({ label: 'Release', says: html`${of} the quarantine ends, and nothing is learned.`, did: 'Released', path: `${path}/release` })}
+          ${button({ label: 'Suspend', says: html`<${Hit} of=${[alert]} /> ${of} each request of the agent is refused until somebody resumes it, and its open streams end.`, did: 'Suspended', undo: html`To undo, resume <${Link} to=${agentPlace(alert)}>${nameOf(alert)}<//>.`, path: `${path}/suspend` })}`
+    }</article>`
+}
+
+/** How the status of an agent looks. */
+export function stateOf({ status, revoked }: Json) {
+  return isStopped(status) || revoked ? 'denied' : status === 'approved' ? 'allowed' : 'none'
+}
+
+/** Shown in place of an answer of the registry. */
+export function Missing({ asked }: { readonly asked: Asked }) {
+  return asked.problem?.code === 'route_unknown'
+    ? html`<p class="empty">This gate has no registry of agents: its Worker lacks the binding AGENTS. Add it to wrangler.toml, as docs/agent-registry.md says.</p>`
+    : html`<${Pending} asked=${asked} says="Asking the registry…" />`
 }

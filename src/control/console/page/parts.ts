@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { html } from './html.ts'
 import { memberText, valueText } from './sentences.ts'
 import {
@@ -123,7 +123,7 @@ export function Facts({ facts, asIs = false }: { readonly facts: Json; readonly 
 }
 
 /**
- * A button for an act, which a person confirms in a dialog. `says` is what the act does. `isStop`: it is red, because it
+ * A button for an act, which a person confirms in a dialog. `says` is what the act does; it is made when the dialog opens. `isStop`: it is red, because it
  * takes access away for good.
  */
 export function Act({
@@ -139,7 +139,11 @@ export function Act({
   isStop?: boolean
 } & Inside) {
   const dialog = useRef<HTMLDialogElement>(null)
+  const [isOpen, setOpen] = useState(false)
   const [isBusy, setBusy] = useState(false)
+  useLayoutEffect(() => {
+    if (isOpen) dialog.current?.showModal()
+  }, [isOpen])
   const tone = isStop ? 'stop' : ''
   const close = () => dialog.current?.close()
   const submit = async (event: SubmitEvent) => {
@@ -149,10 +153,13 @@ export function Act({
     close()
   }
   return html`<button type="button" class=${`act ${tone}`} disabled=${isOffline.value}
-      onClick=${() => dialog.current?.showModal()}>${label}</button>
-    <dialog ref=${dialog} aria-label=${label}><article><form onSubmit=${submit}>
+      onClick=${() => setOpen(true)}>${label}</button>
+    ${
+      isOpen &&
+      html`<dialog ref=${dialog} aria-label=${label} onClose=${() => setOpen(false)}><article><form onSubmit=${submit}>
       <h2>${label}?</h2><p>${says} The audit says that it was you.</p>${children}
       <button type="submit" class=${tone} aria-busy=${isBusy} disabled=${isBusy}>${label}</button>
       <button type="button" class="quiet" onClick=${close}>Leave it</button>
     </form></article></dialog>`
+    }`
 }

@@ -79,6 +79,17 @@ export function alsoSentence(asks: JsonObject): string {
   return [...(also ? [`It also needs ${also}.`] : []), ...phrasesOf(MORE, asks)].join(' ')
 }
 
+/**
+ * What stopping something would hit: calls of the last hour, and agents that act for it. `calls` may be unknown.
+ * @example hitText('1 agent', '1 call', ['helper']) // 'Stops 1 agent: 1 call allowed in the last hour, and 1 that acts for it (helper).'
+ */
+export function hitText(what: string, calls: string | undefined, others: readonly string[]) {
+  const acts = `${others.length} that ${others.length === 1 ? 'acts' : 'act'}`
+  const whom = what.startsWith('1 ') ? 'it' : 'them'
+  const more = others.length > 0 ? `, and ${acts} for ${whom} (${others.join(', ')})` : ''
+  return `Stops ${what}${calls === undefined ? '' : `: ${calls} allowed in the last hour`}${more}.`
+}
+
 /** Members of records that are named by abbreviations. */
 const NAMES: Readonly<Record<string, string>> = {
   jti: 'token id',

@@ -1,7 +1,8 @@
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
-import { Act, Badge, Failure, Notice, useAnswer } from './parts.ts'
+import { Act, Badge, Failure, Moment, Notice, useAnswer } from './parts.ts'
+import { hitText } from './sentences.ts'
 import { address, ask, has, type Json, list, nameText, type Problem, text } from './state.ts'
 
 /** Seconds to wait until all shards have a revocation. */
@@ -36,15 +37,22 @@ const effect = async (value: Json, began: number): Promise<string> => {
   return `${had} ${shards.pending ? 'The others may still accept it.' : await lateness()}`
 }
 
-interface Stop {
+/** A call of the gate, and what it is about if an act has several. Without a body no reason is asked for. */
+interface Call {
+  readonly path: string
+  readonly body?: Json
+  readonly who?: unknown
+}
+
+interface Stop extends Partial<Call> {
   readonly label: string
   /** What it stops. */
   readonly says: unknown
-  /** What has happened afterwards. */
+  /** What has happened afterwards, and how to take it back. */
   readonly did: string
-  readonly path: string
-  /** Without a body no reason is asked for. */
-  readonly body?: Json
+  readonly undo?: unknown
+  /** The calls, if there is more than one; none waits for another. */
+  readonly each?: readonly Call[]
   readonly method?: string
   /** The version that it changes. */
   readonly match?: unknown
@@ -55,25 +63,53 @@ interface Stop {
   readonly isStop?: boolean
 }
 
-/** Buttons for acts. `view` shows what the last act did, and how long it took. */
+/** What has come of a call. */
+interface Result {
+  readonly who?: unknown
+  readonly said: string
+  readonly problem?: Problem | undefined
+}
+
+/** Buttons for acts. `view` shows what the last act did, how long it took, and how to take it back. */
 export function useActs(again: () => void) {
-  const [said, setSaid] = useState('')
-  const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const button = ({ label, says, did, path, body, method = 'POST', isStop, ...more }: Stop) => {
+  const [results, setResults] = useState<readonly Result[]>([])
+  const [after, setAfter] = useState<unknown>('')
+  const button = ({ label, says, did, undo, each, method = 'POST', isStop, ...one }: Stop) => {
+    const calls = each ?? [{ path: one.path ?? '', ...(one.body && { body: one.body }) }]
     const act = async (texts: Readonly<Record<string, string>>) => {
-      const began = performance.now()
-      const sent = body && { ...body, ...more.sent?.(texts), reason: texts.reason || undefined }
-      const { value = {}, problem } = await ask(path, method, sent, more.match)
-      setProblem(problem)
-      setSaid(problem ? '' : `${did}: ${await effect(value, began)}`)
+      const send = async ({ path, body, who }: Call): Promise<Result> => {
+        const began = performance.now()
+        const sent = body && { ...body, ...one.sent?.(texts), reason: texts.reason || undefined }
+        const { value = {}, problem } = await ask(path, method, sent, one.match)
+        return { who, problem, said: problem ? '' : `${did}: ${await effect(value, began)}` }
+      }
+      const all = await Promise.all(calls.map(send))
+      const done = all.filter(({ problem }) => !problem).length
+      setResults(all)
+      const sum = `${did} ${done} of ${counted(all.length, 'agent', 'agents')}.`
+      setAfter([each ? sum : all[0]?.said, done > 0 && undo && html` ${undo}`])
       again()
     }
+    const hasReason = calls.some(({ body }) => body)
     return html`<${Act} label=${label} says=${says} act=${act} isStop=${isStop}>
-      ${more.inputs}${body && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
+      ${one.inputs}${hasReason && html`<label>Reason<input name="reason" maxlength="200" /></label>`}<//>`
   }
-  const view = html`${problem && html`<${Failure} problem=${problem} />`}<${Notice}>${said}<//>`
+  const [first] = results
+  const isOne = first?.who === undefined
+  const rows = useRef<HTMLUListElement>(null)
+  useEffect(() => rows.current?.focus(), [results])
+  const view = html`${isOne && first?.problem && html`<${Failure} problem=${first.problem} />`}
+    <${Notice}>${after}<//>
+    ${!isOne && html`<ul ref=${rows} tabindex="-1" class="plain" aria-label="Results">${results.map(resultRow)}</ul>`}`
   return { button, view }
 }
+
+const resultRow = ({ who, said, problem }: Result) =>
+  html`<li><${Badge} state=${problem ? 'denied' : 'allowed'}>${problem ? 'failed' : 'done'}<//> ${who}: ${
+    problem
+      ? html`${problem.title}. ${problem.hint}. Code <code>${problem.code}</code>${problem.request_id && html`, request id <code>${problem.request_id}</code>`}`
+      : said
+  }</li>`
 
 const KINDS = {
   agent: 'Every token of this agent is refused, now and later, and its open streams end.',
@@ -85,35 +121,40 @@ export function counted(count: number, one: string, more: string): string {
   return `${count} ${count === 1 ? one : more}`
 }
 
-/** What stopping would hit, as far as the operator may know: calls of the last hour, and agents that act for it. */
-function useHit({ issuer, agent, jti }: Json) {
+/** Whether two answers are about the same agent. */
+export function isSame(one: Json, other: Json): boolean {
+  return one.agent === other.agent && one.issuer === other.issuer
+}
+
+/** What stopping agents, or one token, would hit, as far as the operator may know. `of`: agents, with `seen` if it is known. */
+export function Hit({ of, jti }: { readonly of: readonly Json[]; readonly jti?: unknown }) {
   const from = useMemo(() => Math.floor(Date.now() / 1000) - 3_600, [])
-  const usage = (by: Json) =>
-    has('audit:read') && address('/api/usage', { by: 'rule', from, ...by })
-  const calls = useAnswer(agent !== undefined && usage({ issuer, agent }))
-  const ofToken = useAnswer(jti !== undefined && usage({ issuer, jti }))
-  const entry = useAnswer(
-    has('agents') && agent !== undefined && address('/api/agents/entry', { issuer, agent }),
+  const [{ issuer, agent, seen } = {} as Json, ...more] = of
+  const only = jti !== undefined ? { issuer, jti } : more.length === 0 && { issuer, agent }
+  const used = useAnswer(
+    has('audit:read') && address('/api/usage', { by: 'agent', own: 'false', from, ...only }),
   )
-  const allowed = ({ value }: typeof calls) =>
-    value &&
-    list(value.usage).reduce((sum, one) => sum + Number(one.decisions) - Number(one.denied), 0)
-  const hour = (count: number | undefined) =>
-    count === undefined ? '' : `: ${counted(count, 'call', 'calls')} allowed in the last hour`
-  const { agent: known } = objectOf(entry.value)
-  const children = list(objectOf(objectOf(known).seen).children).map((one) => nameText(one.agent))
-  const others =
-    children.length > 0 ? `, and ${children.length} that act for it (${children.join(', ')})` : ''
-  return {
-    agent: `Stops 1 agent${hour(allowed(calls))}${others}.`,
-    token: `Stops 1 token${hour(allowed(ofToken))}.`,
-  }
+  const isAsked = jti === undefined && more.length === 0 && seen === undefined && has('agents')
+  const entry = useAnswer(isAsked && address('/api/agents/entry', { issuer, agent }))
+  const agents = entry.value ? [objectOf(entry.value.agent)] : of
+  const calls = list(used.value?.usage)
+    .filter((group) => of.some((one) => isSame(one, group)))
+    .reduce((sum, group) => sum + Number(group.decisions) - Number(group.denied), 0)
+  const least = used.value?.left_out === undefined ? '' : 'at least '
+  const others = agents
+    .flatMap((one) => list(objectOf(one.seen).children))
+    .filter((one, at, all) => all.findIndex((other) => isSame(one, other)) === at)
+    .filter((one) => !of.some((other) => isSame(one, other)))
+  return html`<b>${hitText(
+    jti === undefined ? counted(of.length, 'agent', 'agents') : '1 token',
+    used.value && least + counted(calls, 'call', 'calls'),
+    jti === undefined ? others.map((one) => nameText(one.agent_name ?? one.agent)) : [],
+  )}</b>`
 }
 
 /** Revokes an agent, or the token of a record, and measures until every shard has it. */
 export function Kill({ of, again }: { readonly of: Json; readonly again: () => void }) {
   const { button, view } = useActs(again)
-  const hit = useHit(of)
   const kinds = (['agent', 'token'] as const).filter(
     (kind) => of[kind === 'agent' ? 'agent' : 'jti'] !== undefined,
   )
@@ -122,20 +163,22 @@ export function Kill({ of, again }: { readonly of: Json; readonly again: () => v
   return html`${kinds.map((kind) => {
     const value = of[kind === 'agent' ? 'agent' : 'jti']
     const label = `Revoke this ${kind}`
-    const says = html`<bdi>${nameText(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]} <b>${hit[kind]}</b>`
+    const hit = html`<${Hit} of=${[of]} jti=${kind === 'token' ? of.jti : undefined} />`
+    const says = html`<bdi>${nameText(value)}</bdi> of <bdi>${text(of.issuer)}</bdi>: ${KINDS[kind]} ${hit}`
     const body = { kind, issuer: of.issuer, value }
-    return html`<div class="bar">${button({ label, says, did: 'Revoked', path: '/api/revocations', body, isStop: true })}<small>${hit[kind]}</small></div>`
+    const undo = 'To undo, lift the revocation on this page.'
+    return html`<div class="bar">${button({ label, says, did: 'Revoked', undo, path: '/api/revocations', body, isStop: true })}<small>${hit}</small></div>`
   })}${view}`
 }
 
-/** Revocations, each with a button that lifts it. */
+/** Revocations, each with why, until when and by whom, as far as it is known, and a button that lifts it. */
 export function Revocations({ found, again }: { found: unknown; again: () => void }) {
   const { button, view } = useActs(again)
   const says = 'What this revocation covers is accepted again.'
   const lift = { label: 'Lift', says, did: 'Lifted', method: 'DELETE' }
   return html`${list(found).map(
     (one) =>
-      html`<p><${Badge} state="denied">revoked<//> ${text(one.kind)} ${nameText(one.value)} ${
+      html`<p><${Badge} state="denied">revoked<//> ${text(one.kind)} ${nameText(one.value)}${one.created !== undefined && html`, <${Moment} at=${one.created} />`}${one.created_by !== undefined && html` by <bdi>${nameText(one.created_by)}</bdi>`}${one.reason !== undefined && html`: <bdi>${text(one.reason)}</bdi>`}${one.expires !== undefined && html`, until <${Moment} at=${one.expires} />`} ${
         has('revoke') && button({ ...lift, path: `/api/revocations/${text(one.id)}` })
       }</p>`,
   )}${view}`
