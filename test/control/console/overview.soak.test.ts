@@ -80,8 +80,12 @@ it('shows an operator what the scopes allow, and says which are missing', async 
   await context.close()
 })
 
-/** A gate that has of an issuer's keys only what is in KV, as if fetched so many minutes ago. */
-const withOldKeys = async (minutes: number, use: (gate: Gate, old: Issuer) => Promise<void>) => {
+/** A gate that has of an issuer's keys only what is in KV, as if fetched so many minutes ago, and knows their state. */
+const withOldKeys = async (
+  minutes: number,
+  state: string,
+  use: (gate: Gate, old: Issuer) => Promise<void>,
+) => {
   const { setting } = browsing
   const old = await createIssuer()
   const options = {
@@ -114,6 +118,12 @@ const withOldKeys = async (minutes: number, use: (gate: Gate, old: Issuer) => Pr
   await old.fail(503)
   const cold = await setting.another({ ...options, kv: first })
   await known(cold)
+  const token = await setting.token({ client_id: 'olga', scope: OPERATOR })
+  await eventually(async () => {
+    const answer = await askGate(cold, '/.edgewarden/ready', { token })
+    const { issuers } = (await answer.json()) as { issuers: readonly unknown[] }
+    expect(issuers).toContainEqual(expect.objectContaining({ issuer: old.issuer, state }))
+  })
   await use(cold, old)
   await Promise.all([cold.stop(), first.stop()])
   await old.close()
@@ -131,7 +141,7 @@ it.each([
   ['stale', 11, 'The gate works, and some keys need attention', 'its keys are stale: 11 minutes'],
   ['lost', 1_500, 'The gate is not well', 'its keys cannot be fetched'],
 ])('shows keys that are %s as such, and what to do', async (name, minutes, says, fault) => {
-  await withOldKeys(minutes, async (gate, old) => {
+  await withOldKeys(minutes, name === 'stale' ? 'stale' : 'failed', async (gate, old) => {
     const { context, page } = await browsing.open()
     await enterAt(gate, page)
     await page.getByText(says).waitFor()
