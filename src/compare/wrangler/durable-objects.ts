@@ -20,7 +20,7 @@ const ALL = 'every token would be refused'
 /** What happens without a class that can be used. */
 const COSTS: Readonly<Record<BindingName, string>> = {
   AGENTS: 'no agent could be registered, approved or suspended',
-  APPROVALS: 'every request to a rule with approval would be refused',
+  APPROVALS: 'no call could wait for a person; no rule asks for one yet',
   ASSERTION_KEY_SERVICE: ALL,
   AUDIT_LOG: 'no decision would be stored',
   KEY_SERVICE: ALL,
