@@ -55,6 +55,28 @@ describe('paths, methods and queries', () => {
     ).toEqual(codes)
   })
 
+  it('an escaped slash that a rule allows, which some servers read as a slash', async () => {
+    const rules = [
+      { match: 'GET /v1/docs/{id}:copy', scopes: ['z'] },
+      { match: 'GET /v1/{a}/{b}', scopes: [], encoded_slash: true, ambiguous_paths: 'allow' },
+      { match: 'GET /v1/{a}', scopes: [], encoded_slash: true },
+    ]
+    const [targets, codes] = split([
+      ['/v1/docs%2F/admin:copy', 'path_ambiguous'],
+      ['/v1/docs%2fadmin:copy', 'path_ambiguous'],
+      ['/v1/docs%2Fadmin:copy.json', 'path_ambiguous'],
+      ['/v1/docs%20%2Fadmin:copy', 'path_ambiguous'],
+      ['/v1/models%2Fsmall/x', 'forwarded'],
+      ['/v1/models/org%2Fsmall', 'forwarded'],
+    ])
+    expect(
+      await said(
+        targets.map((target) => ({ target })),
+        { rules },
+      ),
+    ).toEqual(codes)
+  })
+
   it.each([
     ['https://o.example.com/.well-known', '/v1/oauth-x', 'route_unknown'],
     ['https://o.example.com/x/.well-known', '/v1/oauth-x', 'forwarded'],

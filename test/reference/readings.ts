@@ -138,9 +138,12 @@ function fold(text: string): string {
   return text.toUpperCase().toLowerCase()
 }
 
-/** The path as written, in another case, with escapes as characters, with a slash less or more. */
+/**
+ * The path as written, in another case, with escapes as characters, with a slash less or more. Slashes that stand beside
+ * each other, of which one was escaped, are one.
+ */
 export function isSpellingOf(path: string, earlier: PathPattern): boolean {
-  const text = decode(path) ?? path
+  const text = (decode(path) ?? path).replace(/\/{2,}/g, '/')
   return variants(segmentsOf(text)).some((segments) => matchesLoosely(earlier, segments))
 }
 

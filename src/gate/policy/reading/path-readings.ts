@@ -64,6 +64,12 @@ const READINGS_OF_ANY = READINGS.filter(({ isOfLast }) => !isOfLast)
 /** What some reading may change. A segment without it, as most are, is read as it is. */
 const MAY_CHANGE = /\.|%(?:[89a-f][0-9a-f]|2[03b]|3[bf]|28[asf]%28|3a%(?:3a|24))/
 
+/** A segment that all servers read alike, but for an escaped slash, which a rule may allow: for some it divides. */
+const asWritten = (segment: string) => ({
+  open: new Set([segment, segment.replaceAll('%2f', '/')]),
+  ended: new Set<string>(),
+})
+
 /** What the readings of a path may still cost, in characters. */
 interface Budget {
   left: number
@@ -71,8 +77,7 @@ interface Budget {
 
 /** All readings of a segment, by one reading or several after each other. Stops where the budget is used up. */
 const readingsOfSegment = (segment: string, isLast: boolean, budget: Budget): Readings => {
-  const open = new Set([segment])
-  const ended = new Set<string>()
+  const { open, ended } = asWritten(segment)
   if (!MAY_CHANGE.test(segment)) return { open, ended }
   const readAll = (texts: Set<string>, readings: readonly Reading[], endsOf: typeof ended) => {
     // A set gives what is added while it is walked, so that each text is read once by each reading.
@@ -93,9 +98,6 @@ const readingsOfSegment = (segment: string, isLast: boolean, budget: Budget): Re
 }
 
 const STEP_UP = /(?:^|\/)\.\.(?:\/|$)/
-
-/** A segment that all servers read alike. */
-const asWritten = (segment: string): Readings => ({ open: new Set([segment]), ended: new Set() })
 
 /** The segments of a path, as written. */
 export function writtenSegments(path: string): readonly Readings[] {
