@@ -9,7 +9,7 @@ interface Reading {
 }
 
 /** All readings of a path together have at most this many characters, each with 512 more. */
-const MOST_CHARACTERS = 32_768
+const MOST_CHARACTERS = 24_576
 const READING_COSTS = 512
 
 /** A session id that ASP.NET writes into a path: `(S(x))`, `(A(x)F(y))`. */

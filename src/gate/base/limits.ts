@@ -25,7 +25,7 @@ export const LIMITS = {
   /** Characters of a request path. */
   pathLength: 8 * 1024,
   /** Characters of all texts that servers may read in place of a path's segments, and what each text counts besides. */
-  pathReadings: 32 * 1024,
+  pathReadings: 24 * 1024,
   pathReading: 512,
   /** Parameters of a query from which a rule reads: some parsers stop at 1,000. */
   queryParameters: 100,
