@@ -215,7 +215,7 @@ it('agents are found by how their id begins', async () => {
     await setting.ask('/v1/weak', { token: await setting.token({ client_id: agent }) })
   }
   await signedIn('otto', async (page) => {
-    await page.getByRole('link', { name: 'Agents' }).click()
+    await page.getByRole('link', { name: 'Agents', exact: true }).click()
     const find = async (text: string) => {
       await page.getByLabel('Find agents').fill(text)
       await page.getByLabel('Find agents').press('Enter')

@@ -65,7 +65,7 @@ it.each([
   await page.getByRole('link', { name: 'Policy' }).click()
   await page.getByText('GET /v1/documents/{id}').click()
   await look('policy')
-  await page.getByRole('link', { name: 'Agents' }).click()
+  await page.getByRole('link', { name: 'Agents', exact: true }).click()
   await page.getByRole('article').filter({ hasText: 'acme/mailer' }).first().waitFor()
   await look('agents')
   await page.goto(agentAt('mailer'))
