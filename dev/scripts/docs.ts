@@ -195,7 +195,13 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/configuration/conditions.md': ['keys-when'],
   'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],
   'docs/configuration/gate.md': ['keys-gate', 'keys-unread-body', 'keys-journal', 'keys-console'],
-  'docs/configuration/issuers.md': ['keys-issuer', 'keys-jwks-cache', 'keys-claim', 'keys-decrypt'],
+  'docs/configuration/issuers.md': [
+    'keys-issuer',
+    'keys-jwks-cache',
+    'keys-claim',
+    'keys-person',
+    'keys-decrypt',
+  ],
   'docs/configuration/rate-limits.md': ['keys-rate-limit', 'keys-address-limit'],
   'docs/configuration/revocation-set.md': ['keys-revocation'],
   'docs/configuration/routes.md': [

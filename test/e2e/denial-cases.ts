@@ -827,6 +827,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 }
 
 const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
+const OF_PERSON = 'needs the Worker with a console: person.test.ts'
 const OF_DIFF = 'needs the Worker with a console: diff.test.ts'
 
 /** Codes that no request to these gates can bring about, or that are no problem document. */
@@ -835,6 +836,12 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   console_code_invalid: OF_CONSOLE,
   console_unavailable: OF_CONSOLE,
   console_request_foreign: OF_CONSOLE,
+  console_person_unknown: OF_PERSON,
+  console_person_invalid: OF_PERSON,
+  console_person_stale: OF_PERSON,
+  console_person_refused: OF_PERSON,
+  console_person_busy: OF_PERSON,
+  console_person_unavailable: OF_PERSON,
   console_diff_invalid: OF_DIFF,
   console_diff_too_large: OF_DIFF,
   console_diff_busy: OF_DIFF,

@@ -1,6 +1,5 @@
 import { problem } from '../../gate/answer/problem.ts'
 import { requestIdOf } from '../../gate/answer/respond.ts'
-import type { Admin } from '../../gate/app/context.ts'
 import { addressOf, gateway, OWN, own } from '../../gate/app/gateway.ts'
 import type { Opened } from '../../gate/app/platform/ports.ts'
 import { readJsonBody } from '../../gate/app/request.ts'
@@ -14,11 +13,13 @@ import { type Address, hostOf } from '../../gate/base/url.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { changesOfAct } from './changes.ts'
+import { cookieIn, cookieOf, withoutCookies } from './cookies.ts'
 import { diffOfFile } from './diff.ts'
+import { newCode, whoIsIn } from './endpoints.ts'
 import { fileAt } from './files.ts'
+import { type Around, beginSignIn, CALLBACK, completeSignIn, signInNames } from './person.ts'
 import { reach } from './reach.ts'
 import {
-  codeFor,
   consoleDenials,
   openSession,
   type Session,
@@ -27,7 +28,6 @@ import {
   sessionOf,
 } from './session.ts'
 
-const COOKIE = '__Host-edgewarden-console'
 /**
  * A header that every request of the console which changes something must have. A page of another origin needs a
  * preflight to send it.
@@ -67,13 +67,13 @@ export async function consoleGateway(request: Request, opened: Opened): Promise<
   const console = policy?.gate.console
   const reading = readAddress(request)
   const host = reading.ok ? reading.value.host : hostOf(request.headers.get('host') ?? '')
-  if (!policy || !console || host !== console.host) return gateway(withoutCookie(request), opened)
+  if (!policy || !console || host !== console.host) return gateway(withoutCookies(request), opened)
   const address = reading.ok && reading.value
   const requestId = requestIdOf(request)
   // The gateway refuses an address that cannot be read.
   const answer = address
     ? await answered({ request, requestId, opened, policy, console, address })
-    : await gateway(withoutCookie(request), opened)
+    : await gateway(withoutCookies(request), opened)
   for (const [name, value] of Object.entries(SECURED)) answer.headers.set(name, value)
   if (/^https:/i.test(request.url)) answer.headers.set('Strict-Transport-Security', LASTING)
   return answer
@@ -91,13 +91,19 @@ const answered = async (asked: Asked): Promise<Response> => {
     if (file) return new Response(request.method === 'HEAD' ? null : file.text, file)
   }
   try {
-    if (path === '/session' || path.startsWith('/api/')) {
+    if (path.startsWith(CALLBACK) && request.method === 'GET') return await returned(asked)
+    if (['/session', '/person', '/person/start'].includes(path) || path.startsWith('/api/')) {
       if (!isOfPage(request, address)) {
         return refused(asked, consoleDenials('console_request_foreign'))
       }
       if (path.startsWith('/api/')) return await passed(asked)
-      if (request.method === 'POST') return await begun(asked)
-      if (request.method === 'DELETE') return done(cookieOf('', 0))
+      if (path === '/person' && request.method === 'GET') {
+        return json({ issuers: signInNames(policy) })
+      }
+      if (path === '/person/start' && request.method === 'POST') return await started(asked)
+      if (path === '/session' && request.method === 'POST') return await begun(asked)
+      if (path === '/session' && request.method === 'DELETE')
+        return done(cookieOf('session', '', 0))
     }
     // Somebody who opened the address in a browser reads a page.
     const page = isRead(request) && isNavigation(request) && (await fileAt('/'))
@@ -134,28 +140,35 @@ const refused = (asked: Asked, denial: Denial): Response => {
   return problem(denial, { requestId, method, docs: policy.gate.denialDocs })
 }
 
+/** The address of one of the gate's own endpoints, and headers for a request to it, without any credential. */
+const toGate = ({ request, policy, address }: Asked, path: string) => {
+  const headers = new Headers(request.headers)
+  for (const name of ['authorization', 'cookie', 'host', 'dpop', ASSERTION]) headers.delete(name)
+  const { host } = new URL(policy.gate.resource)
+  return { url: `${address.scheme}://${host}${policy.gate.prefix}/${path}`, headers }
+}
+
 /** Passes a request on to the gate's own endpoints, as the operator who is signed in. */
 const passed = async (asked: Asked): Promise<Response> => {
   const { request, opened, policy, address, console } = asked
   const { ports } = opened
-  const text = cookieIn(request)
+  const text = cookieIn(request, 'session')
   const session = text === undefined ? undefined : await openSession(text, console, ports)
-  const headers = new Headers(request.headers)
-  const assertion = headers.get(ASSERTION)
-  for (const name of ['authorization', 'cookie', 'host', 'dpop', ASSERTION]) headers.delete(name)
+  const path = address.path.slice('/api/'.length)
+  const { url: place, headers } = toGate(asked, path)
+  const assertion = request.headers.get(ASSERTION)
   const isAsserted = !session && assertion !== null
   if (isAsserted) headers.set('authorization', `Bearer ${assertion}`)
-  const path = `${policy.gate.prefix}/${address.path.slice('/api/'.length)}`
-  const { host } = new URL(policy.gate.resource)
-  const url = `${address.scheme}://${host}${path}${address.query}`
+  const url = `${place}${address.query}`
   const sent = new Request(url, new Request(request, { headers }))
   // A session gets no code for another session, which would last longer.
-  const isCode = path === `${policy.gate.prefix}/console` && request.method !== 'GET'
+  const isCode = path === 'console' && request.method !== 'GET'
   const guard = isAsserted ? opened.guard : sessionGuard(policy, ports, session)
   if (isCode || sent.url !== url) return refused(asked, routeDenials('route_unknown'))
-  const answer = await own.fetch(sent, { ...opened, guard })
+  const { person } = session ?? {}
+  const answer = await own.fetch(sent, { ...opened, guard, ...(person && { person }) })
   // A session is renewed only after the guard has accepted it: a revoked one must end.
-  const isSeen = session && path === `${policy.gate.prefix}/console` && answer.status === 200
+  const isSeen = session && path === 'console' && answer.status === 200
   const renewed = isSeen && (await renewedCookie(session, asked))
   if (renewed) answer.headers.append('Set-Cookie', renewed)
   return answer
@@ -165,7 +178,9 @@ const passed = async (asked: Asked): Promise<Response> => {
 const renewedCookie = async (session: Session, { opened, policy, console }: Asked) => {
   const left = session.access.expires - opened.ports.clock.now() / 1000
   const sealed = await sealedSession(session, policy, console, opened.ports)
-  return sealed && left < sealed.seconds / 2 ? cookieOf(sealed.text, sealed.seconds) : undefined
+  return sealed && left < sealed.seconds / 2
+    ? cookieOf('session', sealed.text, sealed.seconds)
+    : undefined
 }
 
 /** `POST /session`: exchanges a code for a session. */
@@ -183,13 +198,72 @@ const begun = async (asked: Asked): Promise<Response> => {
   const code = member(parseJsonObject(utf8Decode(body.value) ?? '') ?? {}, 'code')
   const session = await sessionOf(typeof code === 'string' ? code : '', policy, console, ports)
   if (!session.ok) return refused(asked, session.reason)
-  const sealed = await sealedSession(session.value, policy, console, ports)
-  if (!sealed) return refused(asked, consoleDenials('console_code_invalid'))
-  const { issuer, id: agent } = session.value.agent
-  const who = { issuer, agent, operator: policy.issuers.get(issuer)?.operator }
-  tell(asked, { event: 'console_signed_in', ...who, jti: session.value.access.id })
-  return done(cookieOf(sealed.text, sealed.seconds))
+  const cookie = await entered(session.value, asked)
+  return cookie ? done(cookie) : refused(asked, consoleDenials('console_code_invalid'))
 }
+
+/** The cookie of a session that begins; `undefined` where it could not last. */
+const entered = async (session: Session, asked: Asked): Promise<string | undefined> => {
+  const { opened, policy, console } = asked
+  const sealed = await sealedSession(session, policy, console, opened.ports)
+  if (!sealed) return undefined
+  const { agent, access, person } = session
+  const { operator } = policy.issuers.get(agent.issuer) ?? {}
+  const who = { issuer: agent.issuer, agent: agent.id, operator, person: person?.subject }
+  tell(asked, { event: 'console_signed_in', ...who, jti: access.id })
+  return cookieOf('session', sealed.text, sealed.seconds)
+}
+
+const around = ({ request, opened, policy, address }: Asked): Around => ({
+  policy,
+  ports: opened.ports,
+  origin: `${address.scheme}://${address.authority}`,
+  caller: addressOf(request, policy.gate, opened.cf),
+})
+
+/** `POST /person/start?issuer=NAME`: where the person signs in. */
+const started = async (asked: Asked): Promise<Response> => {
+  const name = new URLSearchParams(asked.address.query).get('issuer') ?? ''
+  const begun = await beginSignIn(name, around(asked))
+  if (!begun.ok) return refused(asked, begun.reason)
+  const { url, pending, seconds } = begun.value
+  return json({ url }, { 'Set-Cookie': cookieOf('signIn', pending, seconds) })
+}
+
+/** `GET /person/callback/NAME`: the issuer has sent the person back. The page shows a refusal. */
+const returned = async (asked: Asked): Promise<Response> => {
+  const { request, opened, policy, console } = asked
+  const enter = async (token: string) => {
+    const { url, headers } = toGate(asked, 'console')
+    headers.set('authorization', `Bearer ${token}`)
+    const answer = await own.fetch(new Request(url, { method: 'POST', headers }), opened)
+    if (answer.status !== 200) return undefined
+    const { hash } = new URL(((await answer.json()) as { url: string }).url)
+    const session = await sessionOf(hash.slice('#code='.length), policy, console, opened.ports)
+    return session.ok ? session.value : undefined
+  }
+  const about = around(asked)
+  const { path, query } = asked.address
+  const text = cookieIn(request, 'signIn') ?? ''
+  const url = new URL(`${about.origin}${path}${query}`)
+  const session = await completeSignIn(url, text, about, enter)
+  const cookie = session.ok && (await entered(session.value, asked))
+  const denial = session.ok ? consoleDenials('console_person_refused') : session.reason
+  const answer = cookie ? to('/') : refused(asked, denial)
+  const told = !cookie && isNavigation(request) ? to(`/#refused=${denial.code}`) : answer
+  if (cookie) told.headers.append('Set-Cookie', cookie)
+  told.headers.append('Set-Cookie', cookieOf('signIn', '', 0))
+  return told
+}
+
+const to = (location: string): Response =>
+  new Response(null, {
+    status: 303,
+    headers: { Location: location, 'Cache-Control': 'no-store' },
+  })
+
+const json = (body: object, headers: Record<string, string> = {}): Response =>
+  Response.json(body, { headers: { 'Cache-Control': 'no-store', ...headers } })
 
 /** Writes an event that is not a decision of the guard to the journal. */
 const tell = ({ requestId, opened: { ports } }: Asked, event: object): void => {
@@ -203,56 +277,8 @@ const done = (cookie: string): Response =>
     headers: { 'Cache-Control': 'no-store', 'Set-Cookie': cookie },
   })
 
-const cookieOf = (text: string, seconds: number): string =>
-  `${COOKIE}=${text}; Path=/; Max-Age=${seconds}; Secure; HttpOnly; SameSite=Strict`
-
-/**
- * The console's cookie as browsers send it. A cookie of this name behind a comma or another kind of space can only come
- * from another host.
- */
-const OURS = new RegExp(`(?:^|;[ \\t]*)${COOKIE}=([^;]*)`, 'g')
-
-/** The text of the console's cookie; `undefined` if there are two, since one may be somebody else's. */
-const cookieIn = ({ headers }: Request): string | undefined => {
-  const [cookie, ...others] = (headers.get('cookie') ?? '').matchAll(OURS)
-  return others.length > 0 ? undefined : cookie?.[1]
-}
-
-/** All that a server could read as the console's cookie, also in header lines that were joined by commas. */
-const LIKE_OURS = new RegExp(`(?:^|[;,]\\s*)${COOKIE}=[^;,\\s]*`, 'g')
-
-/** A request without the console's cookie, which no origin may see. */
-const withoutCookie = (request: Request): Request => {
-  const sent = request.headers.get('cookie') ?? ''
-  const rest = sent.replace(LIKE_OURS, '').replace(/^[;,]\s*/, '')
-  if (rest === sent) return request
-  const headers = new Headers(request.headers)
-  if (rest === '') headers.delete('cookie')
-  else headers.set('cookie', rest)
-  return new Request(request, { headers })
-}
-
-own.get(`${OWN}/console`, (c: Admin) => {
-  const { name, issuer } = c.get('agent')
-  const { scopes, expires, entry } = c.get('access')
-  const { prefix } = c.get('policy').gate
-  // The page asks every minute.
-  c.set('isUnwritten', true)
-  const who = { agent: name, issuer, operator: entry.operator }
-  return c.json({ ...who, scopes, expires, prefix }, 200, { 'Cache-Control': 'no-store' })
-})
-
-own.post(`${OWN}/console`, async (c: Admin) => {
-  const { gate } = c.get('policy')
-  const { address, intent = {} } = c.get('decision').known
-  if (!gate.console || !address) throw new Error('no console')
-  const about = { access: c.get('access'), intent, agent: c.get('agent') }
-  const { code, expires } = await codeFor(about, c.get('policy'), gate.console, c.get('ports'))
-  const port = /:\d+$/.exec(address.authority)?.[0] ?? ''
-  const url = `${address.scheme}://${gate.console.host}${port}/#code=${code}`
-  return c.json({ url, expires }, 200, { 'Cache-Control': 'no-store' })
-})
-
+own.get(`${OWN}/console`, whoIsIn)
+own.post(`${OWN}/console`, newCode)
 own.post(`${OWN}/console/diff`, diffOfFile)
 own.get(`${OWN}/console/reach`, reach)
 own.get(`${OWN}/console/changes/:id`, changesOfAct)

@@ -11,6 +11,7 @@ import { replayName } from '../../gate/guard/stages/replay.ts'
 import { revocation } from '../../gate/guard/stages/revocation.ts'
 import { route } from '../../gate/guard/stages/route.ts'
 import { scope } from '../../gate/guard/stages/scope.ts'
+import type { SignedPerson } from '../../gate/model/approval.ts'
 import type { LineFacts } from '../../gate/model/facts.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { revocableSubjects } from '../../gate/model/revocation.ts'
@@ -38,6 +39,36 @@ export const consoleDenials = denials({
     'forbidden',
     "The request does not come from the console's own page",
     'Use the console itself; programs call the endpoints of the gate with a token',
+  ],
+  console_person_unknown: [
+    'forbidden',
+    'The policy has no issuer of this name at which people sign in',
+    'Choose one that the page offers',
+  ],
+  console_person_invalid: [
+    'forbidden',
+    'The sign-in was begun in another browser, was already used, is older than ten minutes, or its answer is not from the issuer',
+    'Sign in again',
+  ],
+  console_person_stale: [
+    'forbidden',
+    'The issuer does not say that the person has just signed in',
+    'Have the issuer ask again (max_age=0), and put auth_time into its ID tokens',
+  ],
+  console_person_refused: [
+    'forbidden',
+    'The issuer or the gate does not let this person sign in',
+    'Ask an administrator: the journal has the reason under the id of this request',
+  ],
+  console_person_busy: [
+    'tooMany',
+    'Too many people sign in at the moment',
+    'Try again in a minute',
+  ],
+  console_person_unavailable: [
+    'unavailable',
+    'The issuer cannot be reached, or does not sign people in',
+    'Try again after Retry-After',
   ],
   console_diff_invalid: [
     'badRequest',
@@ -75,6 +106,8 @@ export interface Session {
     Partial<Pick<AccessToken, 'id' | 'kid' | 'subject' | 'clientId'>>
   readonly intent: Intent
   readonly agent: AgentIdentity
+  /** The person who has signed in; absent where a token began the session. */
+  readonly person?: SignedPerson
   /** When it ends at the latest, in seconds since the epoch. */
   readonly ends: number
 }

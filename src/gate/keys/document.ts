@@ -64,10 +64,15 @@ export async function fetchDocument(
   })
 }
 
-const allowedUrl = (
+/**
+ * An address to which the gate may send a request of its own: https to a public host, or loopback http where that is
+ * allowed. Does not check the address of a name.
+ * @example allowedUrl('http://auth.acme.example', { allowInsecureHttp: false }) // undefined
+ */
+export function allowedUrl(
   address: string,
-  { allowInsecureHttp, never = [] }: DocumentRules,
-): URL | undefined => {
+  { allowInsecureHttp, never = [] }: Pick<DocumentRules, 'allowInsecureHttp' | 'never'>,
+): URL | undefined {
   const url = parseUrl(address)
   if (!url || hasCredential(url)) return undefined
   if (never.some((origin) => serverOf(new URL(origin)) === serverOf(url))) return undefined

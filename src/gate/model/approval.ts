@@ -49,6 +49,11 @@ export interface Person {
   readonly subject: string
 }
 
+/** A person who has signed in, and when they authenticated, in seconds since the epoch. */
+export interface SignedPerson extends Person {
+  readonly at: number
+}
+
 /** An approval, or the wait for one. Times are milliseconds since the epoch. */
 export interface Approval extends Pick<Caller, 'issuer' | 'agent'> {
   readonly id: string

@@ -141,6 +141,8 @@ export interface Issuer {
   readonly rules?: false | 'named'
   /** The person who has its key; set only where no rule accepts its tokens. */
   readonly operator?: string
+  /** Present where its people can sign in at the console. */
+  readonly person?: SignIn
   /** Whether its tokens must be bound to a key, as in a rule. */
   readonly possession?: 'required'
   /** Set where only approved agents are accepted. */
@@ -152,6 +154,16 @@ export interface Issuer {
   readonly actorIssuer?: boolean
   /** The claim that contains the scopes of the parent token. */
   readonly parentScope?: ClaimPath
+}
+
+/** How people of an issuer sign in at the console. */
+export interface SignIn {
+  readonly clientId: string
+  /** The claim of the ID token that names the person. */
+  readonly claim: ClaimPath
+  readonly scopes: readonly string[]
+  /** The parameter that names the audience of the access token; `none` where the scopes do. */
+  readonly audienceParameter: 'resource' | 'audience' | 'none'
 }
 
 /** Key management algorithms of encrypted tokens (RFC 7518 §4.1): no shared keys, no passwords. */

@@ -12,6 +12,7 @@ import { checkActors, DEFAULT_DEPTH, delegationOf, type IssuerNames } from './ke
 import { grantsOf, type WrittenGrant } from './keys/grants.ts'
 import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './keys/issuer-keys.ts'
 import { checkKeyTimes, keyTimesOf } from './keys/keys.ts'
+import { checkPerson, signInOf } from './keys/person.ts'
 import { PROFILES, type Profile } from './keys/profiles.ts'
 import type { PolicyEnv } from './reading/env.ts'
 import type { WrittenUrl } from './reading/fields.ts'
@@ -62,6 +63,7 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
       'is only for the key of one person, which no rule accepts: write `jwks` and `rules = false`, or leave it out',
     )
   }
+  checkPerson(entry, profile, report)
   for (const key of ['agentic_forms', 'changed'] as const) {
     if (entry[key] && !profile.agentic) report([key], 'is only for profile `agentic-jwt`')
   }
@@ -176,6 +178,7 @@ const issuerOf = (
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(decrypt && { decrypt }),
+    ...(entry.person && { person: signInOf(entry.person, profile) }),
     delegation,
     ...(profile.actorIssuer && { actorIssuer: true }),
     ...(entry.delegation?.parent_scope && { parentScope: entry.delegation.parent_scope }),

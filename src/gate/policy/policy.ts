@@ -17,6 +17,7 @@ import { DEFAULT_PREFIX, gateOf, readGate } from './keys/gate.ts'
 import { checkGrants, checkShared, readGrant, type WrittenGrant } from './keys/grants.ts'
 import { readIncludes } from './keys/includes.ts'
 import { checkLimits } from './keys/limit.ts'
+import { checkPeople } from './keys/person.ts'
 import type { PolicyEnv } from './reading/env.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './reading/issues.ts'
 import { routerParts } from './reading/router.ts'
@@ -92,6 +93,7 @@ export function* policyParts(
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   const beside = { hosts, resources, isSigning: assertion !== undefined }
   checkConsole(gate.console?.host, beside, at('GATE.console'))
+  if (!gate.console) checkPeople(issuers, at('ISSUERS'))
   const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
   const watched = { env, audit, issuers, rules: found.map(({ name }) => name) }
   const watch = watchOf(given.WATCH, watched, at('WATCH'), at('bindings'))

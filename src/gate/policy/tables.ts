@@ -27,6 +27,7 @@ import {
   RATE_LIMIT_KEYS,
 } from './keys/limit.ts'
 import { MCP_DOCS, MCP_KEYS, NAME_DOCS, NAME_KEYS } from './keys/mcp.ts'
+import { PERSON_DOCS, PERSON_KEYS } from './keys/person.ts'
 import { REVOCATION_DOCS, REVOCATION_KEYS } from './keys/revocation.ts'
 import { ROUTE_DOCS } from './keys/route-docs.ts'
 import { ROUTE_KEYS } from './keys/route-keys.ts'
@@ -120,6 +121,7 @@ export const TABLES = {
   'jwks-cache': documented(KEY_TIMES_KEYS, KEY_TIMES_DOCS),
   claim: documented(CLAIM_KEYS, CLAIM_DOCS),
   decrypt: documented(DECRYPT_KEYS, DECRYPT_DOCS),
+  person: documented(PERSON_KEYS, PERSON_DOCS),
   delegation: documented(DELEGATION_KEYS, DELEGATION_DOCS),
   actor: documented(ACTOR_KEYS, ACTOR_DOCS),
   rule: documented(ROUTE_KEYS, ROUTE_DOCS),

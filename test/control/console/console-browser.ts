@@ -23,12 +23,16 @@ export interface Opened {
 
 export type Browsing = Awaited<ReturnType<typeof startBrowsing>>
 
-/** Starts Chromium, and a gate whose console is at localhost, with a rule of each kind and a watch. */
-export async function startBrowsing() {
+/**
+ * Starts Chromium, and a gate whose console is at localhost, with a rule of each kind and a watch. `issuer` is laid over
+ * the issuer's table.
+ */
+export async function startBrowsing(issuer: Members = {}) {
   const [chromium, setting] = await Promise.all([
     startBrowser(),
     startConsole({
       reaching: true,
+      issuer: { admin: 'all', agent_prefix: 'acme/', ...issuer },
       gate: { assertion: 'identity', console: { host: 'localhost' } },
       routes: [
         { match: 'GET /v1/weak', scopes: ['reports:write'] },

@@ -347,6 +347,9 @@ const rule = (more: object, ISSUERS: object = acme({})): Vars => ({
 })
 const actor = { issuer: THIRD, sub: 'a' }
 
+/** People of an issuer sign in at the console. */
+const PERSON = { admin: 'all', person: { client_id: 'console' } }
+
 describe('parts of a policy that do not fit together', () => {
   it.each<[Vars, string]>([
     [{ ISSUERS: {}, ROUTES: [] }, 'ISSUERS: must have an issuer'],
@@ -367,6 +370,25 @@ describe('parts of a policy that do not fit together', () => {
       },
       'GATE.console.host: is also the host of a resource or rule',
     ],
+    [{ ISSUERS: acme(PERSON) }, 'ISSUERS.acme.person: needs GATE.console'],
+    ...(
+      [
+        [{ admin: false }, 'needs admin'],
+        [{ jwks: { keys: [parseToml(`x = ${EC}`).x] } }, 'and jwks cannot both be set'],
+        [{ possession: 'required' }, 'and possession = "required" cannot both be set'],
+        [{ profile: 'spiffe' }, 'is for people, but the tokens of this profile are of workloads'],
+        [{ person: { client_id: '' } }, 'must be the id of a client', '.client_id'],
+        [{ person: { client_id: 'a\n' } }, 'must be the id of a client', '.client_id'],
+        [{ person: { client_id: 'a', scopes: ['a b'] } }, 'must be a scope', '.scopes[0]'],
+        [{ person: { client_id: 'a', claim: 'act.act.sub' } }, 'leads to an inner actor', '.claim'],
+      ] as const
+    ).map(([more, says, below = '']): [Vars, string] => [
+      {
+        GATE: { ...GATE, console: { host: 'ops.example.com' } },
+        ISSUERS: acme({ ...PERSON, ...more }),
+      },
+      `ISSUERS.acme.person${below}: ${says}`,
+    ]),
     [
       { ROUTES: [CHAT, { ...CHAT, match: 'POST /v1/*' }, { ...CHAT, match: 'POST /v1/x' }] },
       'ROUTES[2].match: can never match: `POST /v1/*`',

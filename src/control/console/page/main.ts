@@ -6,9 +6,10 @@ import { Decision } from './decision.ts'
 import { Decisions } from './decisions.ts'
 import { html } from './html.ts'
 import { Overview } from './overview.ts'
-import { Facts, Failure, Link } from './parts.ts'
+import { Facts, Failure, Link, useAnswer } from './parts.ts'
 import { Policy } from './policy.ts'
 import {
+  address,
   ask,
   decoded,
   go,
@@ -30,10 +31,13 @@ const KEEP_MS = 60_000
 
 /** The code in a link of `edgewarden console`. The page removes it from the address at once. */
 const code = signal<string | undefined>(undefined)
+/** Why the sign-in of a person was refused: a code of the gate in the address to which it sends a browser back. */
+const refusal = signal<string | undefined>(undefined)
 const takeCode = () => {
-  const [, found] = /^#code=([\w.-]+)$/.exec(location.hash) ?? []
+  const [, kind, found] = /^#(code|refused)=([\w.-]+)$/.exec(location.hash) ?? []
   if (!found) return
-  code.value = found
+  if (kind === 'code') code.value = found
+  else refusal.value = found
   go('/', false)
 }
 takeCode()
@@ -66,6 +70,28 @@ function Offer({ code, enter }: { readonly code: string; readonly enter: () => v
     <button type="button" onClick=${enter}>Sign in as ${text(operator ?? agent.name)}</button>`
 }
 
+/** A button for each issuer at which people sign in. */
+function People({ fail }: { readonly fail: (problem: Problem | undefined) => void }) {
+  const issuers = useAnswer<{ readonly issuers: readonly string[] }>('/person').value?.issuers ?? []
+  const codes = useAnswer<Readonly<Record<string, readonly string[]>>>('/codes.json').value
+  useEffect(() => {
+    const { value: code } = refusal
+    const [, title, hint] = codes?.[code ?? ''] ?? []
+    if (!code || !title || !hint) return
+    refusal.value = undefined
+    fail({ code, title, hint })
+  }, [codes, refusal.value])
+  const begin = async (issuer: string) => {
+    const { value, problem } = await ask(address('/person/start', { issuer }), 'POST')
+    fail(problem)
+    if (value) location.href = text(value.url)
+  }
+  return issuers.map(
+    (issuer) =>
+      html`<button type="button" onClick=${() => begin(issuer)}>Sign in at ${issuer}</button>`,
+  )
+}
+
 function SignIn() {
   const [problem, setProblem] = useState<Problem | undefined>(undefined)
   const enter = async () => {
@@ -81,7 +107,8 @@ function SignIn() {
     ${
       code.value
         ? html`<${Offer} code=${code.value} enter=${enter} />`
-        : html`<p>Run this where the operator's key is. It opens this page with a code for one use.</p>
+        : html`<${People} fail=${setProblem} />
+          <p>Run this where the operator's key is. It opens this page with a code for one use.</p>
           <pre><code>npx edgewarden console --gate https://YOUR-GATE --key ops.jwk</code></pre>
           <p>Behind Cloudflare Access, <a href=${place.value.href}>sign in with Access</a>. If you signed in in another tab, <button type="button" class="quiet" onClick=${refresh}>look again</button></p>`
     }
@@ -136,6 +163,13 @@ function Unknown() {
     <ul>${PLACES.map(([to, name]) => html`<li><${Link} to=${to}>${name}<//></li>`)}</ul>`
 }
 
+/** Who is signed in: the person, the operator that the policy names, or the agent. */
+const who = (): string => {
+  const { person, operator: name, agent } = operator.value ?? {}
+  const { subject } = (person ?? {}) as Json
+  return text(subject ?? name ?? agent)
+}
+
 function Page() {
   const { pathname } = place.value
   const [, id] = /^\/decisions\/([^/]+)$/.exec(pathname) ?? []
@@ -157,7 +191,7 @@ function Page() {
           html`<${Link} to=${to} aria-current=${pathname === to ? 'page' : undefined}>${name}<//>`,
       )}</nav>
       <${Find} />
-      <span class="who"><b>${text(operator.value?.operator ?? operator.value?.agent)}</b> ${role.value}</span>
+      <span class="who"><b>${who()}</b> ${role.value}</span>
       <button type="button" class="quiet" title="The zone in which times are shown" onClick=${switchZone}>${isUtc.value ? 'UTC' : 'Local time'}</button>
       <button type="button" class="quiet" onClick=${leave}>Sign out</button>
     </header><main id="main" tabindex="-1" ref=${main}>${screen}</main>`

@@ -1,5 +1,6 @@
 import type { DropRooms } from '../../base/room.ts'
 import type { Guard, GuardPorts } from '../../guard/guard.ts'
+import type { SignedPerson } from '../../model/approval.ts'
 import type { RecordSender } from '../../model/audit.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../../model/ports.ts'
@@ -57,6 +58,8 @@ export interface Opened {
   readonly colo: string | undefined
   /** The platform's facts of the request: on plain workerd only the facts about the socket. */
   readonly cf: () => PlatformFacts | undefined
+  /** The person who is signed in at the console. A token never is one. */
+  readonly person?: SignedPerson
   /** What the entry passes to the endpoints that it mounts. The gate does not read it. */
   readonly control?: unknown
 }

@@ -152,6 +152,12 @@ export const ISSUER_DOCS: ComparedDocs<typeof ISSUER_KEYS> = {
     example: 'maria',
     compare: 'neutral',
   },
+  person: {
+    description:
+      'People of this issuer [sign in at the console](console.md#sign-in-as-a-person): [its keys](configuration/issuers.md#keys-of-person). It needs `admin` and [`GATE.console`](console.md), and is a mistake beside `jwks`.',
+    example: { client_id: 'edgewarden-console' },
+    compare: 'opaque',
+  },
   possession: {
     description:
       'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), a token without `cnf` needs none; `"required"`: only tokens with `cnf`.',

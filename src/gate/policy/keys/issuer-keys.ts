@@ -35,6 +35,7 @@ import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
 import { KEY_TIMES_KEYS, keyTimesField } from './keys.ts'
+import { PERSON_KEYS, personField } from './person.ts'
 import { PROFILE_NAMES } from './profiles.ts'
 import {
   REDACTED,
@@ -172,6 +173,7 @@ export const ISSUER_KEYS = {
   admin: kept(admin, false),
   rules: oneOf([true, false, 'named'], 'true, false or `named`'),
   operator: shown(kept(text(readPerson)), ({ operator }) => operator),
+  person: shown(personField, ({ person }) => person && showTable(PERSON_KEYS, person, undefined)),
   possession: possessionField,
   agents: agentsField,
   decrypt: shown(

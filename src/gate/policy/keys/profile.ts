@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../base/json.ts'
 import { type ClaimExpectation, type ClaimPath, claimPath } from '../../model/claims.ts'
-import type { Algorithm, AudienceClaim } from '../../model/issuer.ts'
+import type { Algorithm, AudienceClaim, SignIn } from '../../model/issuer.ts'
 
 /** Issuers that sign for everybody with an account there, whatever audience is asked for. */
 export interface Shared {
@@ -35,6 +35,8 @@ export interface Profile {
   readonly scopeElse: readonly ClaimPath[]
   readonly workflowId?: readonly ClaimPath[]
   readonly algorithms?: readonly Algorithm[]
+  /** As in the sign-in that is made of it; `resource` (RFC 8707 §2) where it is absent. */
+  readonly audienceParameter?: SignIn['audienceParameter']
   /** Seconds. */
   readonly maxLifetime: number
   /** Whether its tokens are Agentic JWTs. */

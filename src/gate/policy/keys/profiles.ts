@@ -29,6 +29,7 @@ export const PROFILES = {
     types: ['jwt', 'at+jwt'],
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat'],
     ...clientIn('azp', 'client_id'),
+    audienceParameter: 'audience',
     entityProfiles: true,
     maxLifetime: 24 * HOUR,
     mark: /\.auth0\.com$/,
@@ -58,6 +59,8 @@ export const PROFILES = {
     types: ['jwt'],
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat', 'tid', 'ver'],
     ...clientIn('azp', 'appid'),
+    // Its scopes name the resource, and it refuses the parameter.
+    audienceParameter: 'none',
     scope: paths('scp'),
     scopeElse: paths('roles'),
     maxLifetime: 90 * MINUTE,

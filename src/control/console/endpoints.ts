@@ -1,0 +1,25 @@
+import type { Admin } from '../../gate/app/context.ts'
+import { codeFor } from './session.ts'
+
+/** `GET /console`: who is signed in, or whose token this is. The page asks every minute. */
+export function whoIsIn(c: Admin): Response {
+  const { name, issuer } = c.get('agent')
+  const { scopes, expires, entry } = c.get('access')
+  const { prefix } = c.get('policy').gate
+  c.set('isUnwritten', true)
+  const { person } = c.env
+  const who = { agent: name, issuer, operator: entry.operator, ...(person && { person }) }
+  return c.json({ ...who, scopes, expires, prefix }, 200, { 'Cache-Control': 'no-store' })
+}
+
+/** `POST /console`: a code for a session of the operator whose token this is. */
+export async function newCode(c: Admin): Promise<Response> {
+  const { gate } = c.get('policy')
+  const { address, intent = {} } = c.get('decision').known
+  if (!gate.console || !address) throw new Error('no console')
+  const about = { access: c.get('access'), intent, agent: c.get('agent') }
+  const { code, expires } = await codeFor(about, c.get('policy'), gate.console, c.get('ports'))
+  const port = /:\d+$/.exec(address.authority)?.[0] ?? ''
+  const url = `${address.scheme}://${gate.console.host}${port}/#code=${code}`
+  return c.json({ url, expires }, 200, { 'Cache-Control': 'no-store' })
+}

@@ -1,0 +1,226 @@
+import * as oauth from 'oauth4webapi'
+import type { GatePorts } from '../../gate/app/platform/ports.ts'
+import { createSeals } from '../../gate/app/platform/sessions.ts'
+import { networkOf } from '../../gate/base/network.ts'
+import { fail, ok, type Result } from '../../gate/base/result.ts'
+import { isIdentityText } from '../../gate/base/text.ts'
+import { replayName } from '../../gate/guard/stages/replay.ts'
+import { readClaim } from '../../gate/model/claims.ts'
+import type { Issuer, SignIn } from '../../gate/model/issuer.ts'
+import type { Policy } from '../../gate/model/policy.ts'
+import { createBuckets } from '../../gate/platform/buckets.ts'
+import { system } from '../../gate/platform/system.ts'
+import { authorizationServerOf, sendBounded, Unreachable, verifiedClaims } from './person-issuer.ts'
+import { consoleDenials, type Session } from './session.ts'
+
+const deny = consoleDenials
+type Refused = ReturnType<typeof deny>
+
+/** The last part of the path of each address to which issuers send people back. */
+export const CALLBACK = '/person/callback/'
+
+/** Seconds for which a sign-in may last. */
+const LONGEST = 600
+/** Sign-ins of a network, and of all: each asks an issuer at most twice. */
+const NETWORK = { limit: 20, period: 300_000 }
+const TOGETHER = { limit: 120, period: 60_000 }
+/** Authentication that resists phishing, the strongest first (OpenID EAP ACR Values §4). */
+const STRONGEST = ['phrh', 'phr']
+
+const ofNetwork = createBuckets({ clock: system.clock, most: 1_024 })
+const ofAll = createBuckets({ clock: system.clock, most: 1 })
+
+/** What both halves of a sign-in need. */
+export interface Around {
+  readonly policy: Policy
+  readonly ports: Pick<GatePorts, 'clock' | 'keys' | 'replays' | 'signingKeys'>
+  /** Scheme, host and port of the console. */
+  readonly origin: string
+  /** The address of the caller, if it is known. */
+  readonly caller: string | undefined
+}
+
+/** A sign-in that is not complete: sealed in a cookie of the browser that began it. */
+interface Pending {
+  readonly issuer: string
+  readonly state: string
+  readonly nonce: string
+  readonly verifier: string
+  readonly origin: string
+  readonly begun: number
+}
+
+type Signing = Issuer & { readonly person: SignIn }
+
+const sealsOf = ({ ports }: Around) =>
+  createSeals(ports.signingKeys, 'edgewarden-console-sign-in+jwt')
+const nowOf = ({ ports }: Around): number => Math.floor(ports.clock.now() / 1000)
+const redirectOf = (origin: string, { name }: Issuer): string =>
+  `${origin}${CALLBACK}${encodeURIComponent(name)}`
+const withPerson = (issuer: Issuer | undefined): issuer is Signing => issuer?.person !== undefined
+
+/** Names of the issuers at which people sign in. */
+export function signInNames({ issuers }: Policy): readonly string[] {
+  return [...issuers.values()].filter(withPerson).map(({ name }) => name)
+}
+
+/**
+ * Begins a sign-in by the authorization code flow, with PKCE (RFC 7636): where to send the person, and what the browser
+ * keeps meanwhile. Asks for an authentication that is new.
+ */
+export async function beginSignIn(
+  name: string,
+  around: Around,
+): Promise<
+  Result<{ readonly url: string; readonly pending: string; readonly seconds: number }, Refused>
+> {
+  const issuer = [...around.policy.issuers.values()].find((one) => one.name === name)
+  if (!withPerson(issuer)) return fail(deny('console_person_unknown'))
+  if (!isAllowed(around)) return fail(deny('console_person_busy'))
+  const server = await authorizationServerOf(issuer, around.ports)
+  if (!server?.authorization_endpoint) return fail(deny('console_person_unavailable'))
+  const { origin } = around
+  const pending: Pending = {
+    issuer: issuer.issuer,
+    state: oauth.generateRandomState(),
+    nonce: oauth.generateRandomNonce(),
+    verifier: oauth.generateRandomCodeVerifier(),
+    origin,
+    begun: nowOf(around),
+  }
+  const url = new URL(server.authorization_endpoint)
+  const offered = STRONGEST.filter((acr) => server.acr_values_supported?.includes(acr))
+  const asked = {
+    response_type: 'code',
+    client_id: issuer.person.clientId,
+    redirect_uri: redirectOf(origin, issuer),
+    scope: ['openid', ...issuer.person.scopes].join(' '),
+    state: pending.state,
+    nonce: pending.nonce,
+    code_challenge: await oauth.calculatePKCECodeChallenge(pending.verifier),
+    code_challenge_method: 'S256',
+    max_age: '0',
+    prompt: 'login',
+    ...(offered.length > 0 && { acr_values: offered.join(' ') }),
+    ...audienceOf(issuer, around.policy),
+  }
+  for (const [key, value] of Object.entries(asked)) url.searchParams.set(key, value)
+  const exp = pending.begun + LONGEST
+  return ok({
+    url: url.href,
+    pending: await sealsOf(around).seal({ ...pending, exp }),
+    seconds: LONGEST,
+  })
+}
+
+const audienceOf = ({ person, audiences }: Signing, { gate }: Policy): Record<string, string> =>
+  person.audienceParameter === 'none'
+    ? {}
+    : { [person.audienceParameter]: audiences?.[0] ?? gate.resource }
+
+const isAllowed = ({ caller }: Around): boolean =>
+  ofNetwork(networkOf(caller ?? ''), NETWORK).ok && ofAll('', TOGETHER).ok
+
+/**
+ * Completes a sign-in with the issuer's answer: exchanges the code, verifies the ID token, and has `enter` accept the
+ * access token as that of any operator. The person must have authenticated after the sign-in began, and nobody may act
+ * for them. `text` is the cookie of the browser; a sign-in is completed once.
+ */
+export async function completeSignIn(
+  url: URL,
+  text: string,
+  around: Around,
+  enter: (token: string) => Promise<Session | undefined>,
+): Promise<Result<Session, Refused>> {
+  const invalid = fail(deny('console_person_invalid'))
+  const sealed = await sealsOf(around).open(text)
+  const pending = sealed as unknown as Pending | undefined
+  if (!pending || Number(sealed?.exp) <= nowOf(around)) return invalid
+  const issuer = around.policy.issuers.get(pending.issuer)
+  if (!withPerson(issuer) || redirectOf(around.origin, issuer) !== url.origin + url.pathname) {
+    return invalid
+  }
+  if (pending.origin !== around.origin || url.searchParams.get('state') !== pending.state) {
+    return invalid
+  }
+  if (!isAllowed(around)) return fail(deny('console_person_busy'))
+  const name = await replayName('console', pending.state)
+  if (!(await around.ports.replays.claim(name, Number(sealed?.exp)))) return invalid
+  const server = await authorizationServerOf(issuer, around.ports)
+  if (!server) return fail(deny('console_person_unavailable'))
+  const tokens = await tokensOf(url, { pending, issuer, server }, around)
+  if (!tokens.ok) return tokens
+  const claims = await verifiedClaims(tokens.value.id_token, issuer, around)
+  if (!claims) return invalid
+  const { gate } = around.policy
+  if (Number(claims.auth_time) < pending.begun - gate.clockTolerance) {
+    return fail(deny('console_person_stale'))
+  }
+  const refused = fail(deny('console_person_refused'))
+  const subject = readClaim(claims, issuer.person.claim)
+  if (typeof subject !== 'string' || !isIdentityText(subject) || Object.hasOwn(claims, 'act')) {
+    return refused
+  }
+  const session = await enter(tokens.value.access_token)
+  if (!session) return refused
+  const { access, agent } = session
+  const isTheirs =
+    access.issuer === issuer.issuer &&
+    access.subject === claims.sub &&
+    (access.clientId ?? issuer.person.clientId) === issuer.person.clientId
+  if (!isTheirs || agent.actors.length > 0) return refused
+  return ok({
+    ...session,
+    person: { issuer: issuer.issuer, subject, at: Number(claims.auth_time) },
+  })
+}
+
+interface Exchange {
+  readonly pending: Pending
+  readonly issuer: Signing
+  readonly server: oauth.AuthorizationServer
+}
+
+/** Exchanges the code (RFC 6749 §4.1.3). Checks `state`, `iss` (RFC 9207) and the claims of the ID token, not its signature. */
+const tokensOf = async (
+  url: URL,
+  { pending, issuer, server }: Exchange,
+  { policy, origin }: Around,
+): Promise<Result<oauth.TokenEndpointResponse & { readonly id_token: string }, Refused>> => {
+  const client: oauth.Client = {
+    client_id: issuer.person.clientId,
+    [oauth.clockTolerance]: policy.gate.clockTolerance,
+  }
+  try {
+    const answer = oauth.validateAuthResponse(server, client, url, pending.state)
+    const response = await oauth.authorizationCodeGrantRequest(
+      server,
+      client,
+      oauth.None(),
+      answer,
+      redirectOf(origin, issuer),
+      pending.verifier,
+      {
+        [oauth.customFetch]: sendBounded,
+        [oauth.allowInsecureRequests]: issuer.allowInsecureHttp,
+        additionalParameters: audienceOf(issuer, policy),
+      },
+    )
+    const tokens = await oauth.processAuthorizationCodeResponse(server, client, response, {
+      expectedNonce: pending.nonce,
+      maxAge: LONGEST,
+      requireIdToken: true,
+    })
+    return ok({ ...tokens, id_token: String(tokens.id_token) })
+  } catch (error) {
+    return fail(deny(codeOf(error)))
+  }
+}
+
+const codeOf = (error: unknown) => {
+  if (error instanceof Unreachable) return 'console_person_unavailable'
+  if (error instanceof oauth.AuthorizationResponseError) return 'console_person_refused'
+  if (error instanceof oauth.ResponseBodyError) return 'console_person_refused'
+  const isOfTime = error instanceof Error && /auth_time|authentication/i.test(error.message)
+  return isOfTime ? 'console_person_stale' : 'console_person_invalid'
+}

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type InteractiveServer, startInteractiveServer } from '../../kit/mcp/interactive-server.ts'
+import { type Browsing, faultsOfState, startBrowsing } from './console-browser.ts'
+
+const SCOPES = ['edgewarden:read', 'edgewarden:audit:read']
+const CLIENT = 'edgewarden-console'
+
+/** A gate whose people sign in at a second issuer, and Chromium. */
+let server: InteractiveServer
+let browsing: Browsing
+beforeAll(async () => {
+  server = await startInteractiveServer({
+    resources: ['https://api.example.com'],
+    scopes: SCOPES,
+    redirectUri: 'http://localhost/person/callback/acme',
+    lifetimes: { [CLIENT]: 300 },
+  })
+  browsing = await startBrowsing({
+    issuer: server.url,
+    jwks_uri: undefined,
+    person: { client_id: CLIENT, scopes: SCOPES },
+  })
+})
+afterAll(async () => {
+  await browsing.close()
+  await server.close()
+})
+
+it('a person signs in by the keyboard, sees who they are, and signs out', async () => {
+  const { page, context, said } = await browsing.open()
+  await page.goto(browsing.url)
+  const button = page.getByRole('button', { name: 'Sign in at acme' })
+  await button.waitFor()
+  expect(await faultsOfState(page, 'person')).toEqual([])
+  await button.focus()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  expect(page.url()).toBe(`${browsing.url}/`)
+  expect(await page.locator('.who').textContent()).toContain('ada')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await button.waitFor()
+  expect(await context.cookies(browsing.url)).toEqual([])
+  expect(said).toEqual([])
+})
+
+it('a person whom the issuer did not let in reads why', async () => {
+  const { page, said } = await browsing.open()
+  await page.goto(`${browsing.url}/person/callback/acme?error=access_denied&state=x`)
+  await page.getByText('The sign-in was begun in another browser').waitFor()
+  expect(page.url()).toBe(`${browsing.url}/`)
+  expect(said).toEqual([])
+})
