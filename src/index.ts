@@ -209,6 +209,7 @@ export function createGuard(policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     revocations: ports.revocations ?? createMemoryRevocations({ clock }),
     limits: ports.limits ?? createMemoryLimits({ clock }),
     replays: ports.replays ?? createMemoryReplays({ clock }),
+    approvals: ports.approvals,
     signingKeys,
     sessions: ports.sessions ?? createSessions({ keys: signingKeys, clock }),
     nonces: ports.nonces ?? createNonces({ keys: signingKeys, clock }),

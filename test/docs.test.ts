@@ -13,6 +13,7 @@ import { recordOf } from '../src/gate/app/record.ts'
 import { chainDenials } from '../src/gate/base/chain.ts'
 import { parsePattern } from '../src/gate/base/pattern.ts'
 import type { Decision, Facts } from '../src/gate/guard/guard.ts'
+import type { Approval } from '../src/gate/model/approval.ts'
 import { ASSERTION_HEADER } from '../src/gate/model/assertion.ts'
 import {
   BASE_METHODS,
@@ -350,6 +351,7 @@ describe('what the gate writes and sends is documented', () => {
         agent: agentOf(named),
         access: accessOf({ granted: [{ name: 'GRANTS[0]', claims: [], scopes: [] }] }),
         possession: 'dpop',
+        approved: { id: 'a', decision: { by: { issuer: 'i', subject: 's' } } } as Approval,
         operation: operationOf([callOf('t')]),
       }),
       {

@@ -190,6 +190,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/commands.md': ['commands'],
   'docs/agents.md': ['dialects'],
+  'docs/approvals.md': ['keys-approval', 'keys-call-approval'],
   'docs/audit.md': ['keys-audit'],
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],

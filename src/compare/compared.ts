@@ -1,5 +1,6 @@
 import { type JsonObject, objectOf } from '../gate/base/json.ts'
 import { perObject } from '../gate/base/memo.ts'
+import type { ApprovalRule } from '../gate/model/approval-rule.ts'
 import { claimPathText } from '../gate/model/claims.ts'
 import type { Condition } from '../gate/model/condition.ts'
 import type { DetailRule } from '../gate/model/details.ts'
@@ -10,6 +11,7 @@ import type { Gate, Policy } from '../gate/model/policy.ts'
 import type { CorsRule, RouteMatch } from '../gate/model/route.ts'
 import type { ScopeTemplate } from '../gate/model/scope.ts'
 import { writtenCondition } from '../gate/policy/conditions/field.ts'
+import { showApproval } from '../gate/policy/keys/approval.ts'
 import type { Shown } from '../gate/policy/keys/show-parts.ts'
 import { originText } from '../gate/policy/reading/rows.ts'
 import { type ShownPolicy, showGrants } from '../gate/policy/show.ts'
@@ -139,8 +141,9 @@ type Params = RouteMatch['params']
  * of a service on the origin. Arguments of MCP stay as written.
  */
 const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<string, unknown>> => {
-  const { when, mcp, authorizationDetails, resource, target } = route
+  const { when, approval, mcp, authorizationDetails, resource, target } = route
   return {
+    ...(approval && { approval: approvalFor(approval, params) }),
     ...(when && { when: conditionFor(when, params) }),
     ...(mcp && {
       mcp: Object.fromEntries(
@@ -162,12 +165,16 @@ export function readOtherwise(one: RouteMatch, other: RouteMatch): boolean {
   return JSON.stringify(readingsOf(one)) !== JSON.stringify(readingsOf(other))
 }
 
-const needFor = ({ scopes: { mode, scopes }, agentTypes, when }: McpUse, params: Params) => {
+const needFor = (
+  { scopes: { mode, scopes }, agentTypes, when, approval }: McpUse,
+  params: Params,
+) => {
   const texts = asSet(scopes.map((template) => scopeFor(template, params)))
   return {
     scopes: mode === 'all' || texts.length === 1 ? texts : { any: texts },
     ...(agentTypes && { agent_types: asSet(agentTypes) }),
     ...(when && { when: conditionFor(when, params) }),
+    ...(approval && { approval: approvalFor(approval, params) }),
   }
 }
 
@@ -185,6 +192,12 @@ const conditionFor = (condition: Condition, params: Params): unknown => [
   writtenCondition(condition),
   condition.params.map((name) => [name, params.get(name) ?? '']),
 ]
+
+const approvalFor = (rule: ApprovalRule, params: Params): unknown => ({
+  ...showApproval(rule),
+  headers: asSet(rule.headers ?? []),
+  ...(rule.unless && { unless: conditionFor(rule.unless, params) }),
+})
 
 const detailFor = (
   { type, identifier, locations, ...lists }: DetailRule,

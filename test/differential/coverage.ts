@@ -26,6 +26,8 @@ export const NOT_DECIDING: Record<string, string> = {
   'issuer.allow_insecure_http':
     'only for an issuer on a loopback host; keys are given to the line as they are',
   'issuer.operator': 'a name to show; no rule accepts tokens of its issuer',
+  'rule.approval': 'asks a person, whom these worlds do not have; see test/e2e/approvals.test.ts',
+  'mcp-name.approval': 'as that of a rule',
   'issuer.person': 'how people sign in at the console; no request with a token meets it',
   'rule.audit_path': 'what records have of the path',
   'rule.audit_mask': 'what records have of the path',

@@ -360,10 +360,20 @@ describe('all that is stored', () => {
     const seen = new Set(all.flatMap((record) => Object.keys(record)))
     const unseen = Object.keys(schema.properties).filter((name) => !seen.has(name))
     // Plain workerd has no data centre and no country. Tests of their own have alerts (`watch`), long records
-    // (`audit-shares`), new tokens for WebSockets (`renewal`), paths (`audit-path`), operators (`operators`) and
-    // deployments (`audit-deployments`).
+    // (`audit-shares`), new tokens for WebSockets (`renewal`), paths (`audit-path`), operators (`operators`),
+    // deployments (`audit-deployments`) and approvals (`approvals`).
     const ofAlerts = ['alert', 'quarantine', 'requests', 'seen', 'signal', 'usual', 'watch']
-    const elsewhere = ['before', 'colo', 'country', 'cut', 'operator', 'path', 'renews']
+    const elsewhere = [
+      'approval',
+      'approved_by',
+      'before',
+      'colo',
+      'country',
+      'cut',
+      'operator',
+      'path',
+      'renews',
+    ]
     expect(unseen.sort()).toEqual([...elsewhere, ...ofAlerts].sort())
     // Lines of the journal are of it, too.
     for (const line of world.gate.journal()) {

@@ -828,6 +828,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 
 const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
 const OF_PERSON = 'needs the Worker with a console: person.test.ts'
+const OF_APPROVALS = 'needs a policy with people, and one who decides: approvals.test.ts'
 const OF_DIFF = 'needs the Worker with a console: diff.test.ts'
 
 /** Codes that no request to these gates can bring about, or that are no problem document. */
@@ -846,6 +847,15 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   console_diff_too_large: OF_DIFF,
   console_diff_busy: OF_DIFF,
   console_diff_reach: OF_DIFF,
+  approval_not_alone: OF_APPROVALS,
+  approval_required: OF_APPROVALS,
+  approval_refused: OF_APPROVALS,
+  approval_over: OF_APPROVALS,
+  approval_invalid: OF_APPROVALS,
+  approvals_full: OF_APPROVALS,
+  approvals_exhausted: OF_APPROVALS,
+  approval_unavailable: OF_APPROVALS,
+  approval_unknown: OF_APPROVALS,
   renewal_mismatch: 'answers a message of a WebSocket: renewal.test.ts',
   renewal_busy: 'answers a message of a WebSocket: renewal.test.ts',
   grpc_unsupported: 'has the form of gRPC: grpc.test.ts',

@@ -185,7 +185,7 @@ describe('nobody is told of an encrypted token', () => {
       denial: { code: 'token_expired' },
       steps: steps(6),
     })
-    expect(await explain(await sealed())).toEqual({ allowed: true, steps: steps(27) })
+    expect(await explain(await sealed())).toEqual({ allowed: true, steps: steps(30) })
   })
 
   it('what a token claims that was not verified, by the journal', async () => {

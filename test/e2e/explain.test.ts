@@ -42,10 +42,13 @@ const STAGES = [
   'mcp_access',
   'use_scope',
   'use_condition',
+  'approval_need',
   'signing',
   'revocation_precheck',
+  'approval',
   'replay',
   'limit',
+  'approval_take',
   'revocation',
 ]
 

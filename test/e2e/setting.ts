@@ -16,6 +16,8 @@ export interface SettingOptions extends Omit<Partial<GateOptions>, 'beside'> {
   readonly gate?: Members
   /** Laid over the one issuer's table. */
   readonly issuer?: Members
+  /** Tables of further issuers. */
+  readonly others?: Members
   readonly routes?: readonly Members[]
   /** Further policy variables. */
   readonly more?: Members
@@ -26,7 +28,7 @@ export interface SettingOptions extends Omit<Partial<GateOptions>, 'beside'> {
 
 /** What a gate beside may have of its own. */
 export interface BesideSetting
-  extends Pick<SettingOptions, 'gate' | 'issuer' | 'routes' | 'more'>,
+  extends Pick<SettingOptions, 'gate' | 'issuer' | 'others' | 'routes' | 'more'>,
     Partial<BesideOptions> {}
 
 /** A request init that may carry a token. */
@@ -122,6 +124,7 @@ export function policyOf(options: SettingOptions, issuer: Issuer, origin: Origin
         allow_insecure_http: true,
         ...options.issuer,
       }),
+      ...options.others,
     },
     ROUTES: options.routes ?? [{ match: 'GET,POST /v1/*', scopes: [] }],
     ...options.more,

@@ -157,6 +157,7 @@ export const OPTIONS: readonly object[] = [
       query: ['class'],
     },
   },
+  { approval: { unless: 'request.country == "FR"' } },
   { cors: { origins: [PAGE], credentials: true, expose: ['x-a'], max_age: '1m' } },
   { cors: { origins: ['*'], headers: [] } },
   { origin: 'https://second.example.net/base' },
@@ -238,6 +239,7 @@ const EXCLUDED: readonly (readonly [string, string])[] = [
   ['access', 'inject'],
   ['forward_token', 'credential'],
   ['access', 'single_use'],
+  ['access', 'approval'],
   ['forward_token', 'inject'],
   ['issuers', 'steps'],
   ['issuers', 'delegation_chains'],
@@ -245,13 +247,25 @@ const EXCLUDED: readonly (readonly [string, string])[] = [
   ['origin', 'origin_via'],
 ]
 
-const mixedRule = (chosen: readonly number[], i: number, gate: { on_revocation?: unknown }) => {
+/** People who can approve, and the console at which they sign in. It needs keys to sign with. */
+const PEOPLE = {
+  issuer: 'https://people.example',
+  ...{ agent_prefix: 'people/', admin: 'own', rules: false, person: { client_id: 'gate' } },
+}
+const CONSOLE = { host: 'ops.example.com' }
+
+const mixedRule = (
+  chosen: readonly number[],
+  i: number,
+  gate: { on_revocation?: unknown; assertion?: unknown },
+) => {
   const rule: Record<string, unknown> = {
     match: `GET,POST,OPTIONS /mixed/${i}/{id}`,
     ...any,
     ...Object.assign({}, ...chosen.map((one) => OPTIONS[one])),
   }
   for (const [kept, other] of EXCLUDED) if (kept in rule) delete rule[other]
+  if (gate.assertion === 'off') delete rule.approval
   if (rule.on_expiry === 'cut') delete rule.finish_within
   if ((rule.on_revocation ?? gate.on_revocation) === 'ignore') {
     delete rule.on_expiry
@@ -265,7 +279,13 @@ export const mixedPolicy = ({ gate, rules }: Mix): Policy => {
   const own = Object.assign({}, GATE, ...gate.map((one) => GATES[one]))
   const mixed = rules.map((chosen, i) => mixedRule(chosen, i, own))
   const ROUTES = [{ match: 'GET /mixed/0/admin', ...any }, ...mixed]
-  return policy({ ISSUERS, ROUTES, GRANTS, GATE: own }, ENV)
+  const needsPeople = mixed.some((rule) => 'approval' in rule)
+  const people = needsPeople && { people: PEOPLE }
+  const console = needsPeople && { console: CONSOLE }
+  return policy(
+    { ISSUERS: { ...ISSUERS, ...people }, ROUTES, GRANTS, GATE: { ...own, ...console } },
+    ENV,
+  )
 }
 
 /** What most of the rules let pass. */

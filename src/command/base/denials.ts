@@ -7,6 +7,7 @@ import { agentDenials } from '../../control/api/agents.ts'
 import { alertDenials } from '../../control/api/alerts.ts'
 import { decisionDenials } from '../../control/api/decisions.ts'
 import { consoleDenials } from '../../control/console/session.ts'
+import { approvalReadDenials } from '../../gate/app/approvals.ts'
 import { explainDenials } from '../../gate/app/explain.ts'
 import { gatewayDenials } from '../../gate/app/gateway.ts'
 import { contentDenials } from '../../gate/app/request.ts'
@@ -37,6 +38,7 @@ export function denialGroups(): readonly DenialGroup[] {
       "At the gate's own endpoints",
       contentDenials,
       revocationDenials,
+      approvalReadDenials,
       agentDenials,
       alertDenials,
       explainDenials,

@@ -3,6 +3,7 @@ import { type JsonObject, parseJsonObject } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { createRooms } from '../../gate/base/room.ts'
 import { createGuard, type Guard } from '../../gate/guard/guard.ts'
+import { ASKING_NOBODY } from '../../gate/model/approval.ts'
 import { keySetOf, publicKeys } from '../../gate/model/key-set.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { KeySource } from '../../gate/model/ports.ts'
@@ -85,6 +86,7 @@ export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
     bodies: createRooms(clock),
     replays: { claim: () => true, isClaimed: () => false },
+    approvals: ASKING_NOBODY,
     onError: () => {},
   })
 }

@@ -31,7 +31,8 @@ export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): nu
  * The answer of a rule with `mcp` to a denial: a JSON-RPC 2.0 error for one MCP request with a known id, and for a body
  * that is not a message; else `answer`, the problem details (RFC 9457). Both have the same headers and status. If
  * {@link isInBand} is true, the status is 200 instead, since clients treat any other as the end of the connection. MCP
- * 2026-07-28 has 404 for methods that do not exist, unless the rule says `json-rpc`.
+ * 2026-07-28 has 404 for methods that do not exist, unless the rule says `json-rpc`. A tool call that a person has to
+ * approve, or has refused, gets a result with `isError`.
  */
 export function mcpRefusal(
   answer: Response,
@@ -41,16 +42,30 @@ export function mcpRefusal(
 ): Response {
   const id = idFor(denial, context)
   if (id === undefined) return answer
+  const { params } = denial
   const { headers } = answer
   headers.set('Content-Type', 'application/json')
   const isUnknown = rule.refusals !== 'json-rpc' && isUnknownMethod(denial, context)
   const other = id !== null && isInBand(denial, rule) ? 200 : answer.status
   const status = isUnknown ? 404 : other
+  if (status === 200 && params?.approval && isToolCall(context)) {
+    return Response.json({ jsonrpc: '2.0', id, result: toolErrorOf(denial) }, { headers })
+  }
   return new Response(JSON.stringify({ jsonrpc: '2.0', id, error: rpcErrorOf(denial, context) }), {
     status,
     headers,
   })
 }
+
+const isToolCall = ({ operation }: ProblemContext): boolean =>
+  operation?.kind === 'mcp' && operation.messages[0]?.method === 'tools/call'
+
+/** The result of a tool call that did not happen: models read it, while clients keep errors of JSON-RPC to themselves. */
+const toolErrorOf = (denial: Denial) => ({
+  resultType: 'complete',
+  content: [{ type: 'text', text: messageOf(denial) }],
+  isError: true,
+})
 
 const isUnknownMethod = ({ code }: Denial, { operation }: ProblemContext): boolean =>
   code === 'mcp_method_not_allowed' &&

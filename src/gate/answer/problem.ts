@@ -66,6 +66,7 @@ export function problem(
     error: errorOf(denial),
     ...requiredBy(denial),
     ...firstOf(denial),
+    ...(denial.params?.approval && { approval: denial.params.approval }),
     request_id: requestId,
     hint: denial.hint,
     ...extra,
@@ -81,14 +82,14 @@ const asProblem = (problem: object): Refused => ({
 })
 
 /**
- * The text that clients show: what is wrong, the scopes that are missing or how the first request has failed, what to
- * do, and the code.
+ * The text that clients show: what is wrong, the scopes that are missing, how the first request has failed or the
+ * approval, what to do, and the code.
  */
 export function messageOf({ code, summary, hint, params }: Denial): string {
-  const { missingScopes, anyOf, first } = params ?? {}
+  const { missingScopes, anyOf, first, approval } = params ?? {}
   const scopes = missingScopes?.join(', ') ?? anyOf?.join(' or ')
   const failed = first && `the first request was answered with ${first.status}, ${first.requestId}`
-  const facts = scopes || failed
+  const facts = scopes || failed || approval?.reason || approval?.url
   return `${summary}${facts ? `: ${facts}` : ''}. ${hint} (${code})`
 }
 

@@ -16,6 +16,8 @@ export const explainDenials = denials({
 
 /** By denial code: a limit of explanations. */
 const NOTES = {
+  approval_required:
+    'An explanation asks nobody, and looks for no approval that was given: a request with one is forwarded once',
   key_unknown:
     'An explanation asks no issuer for keys; a request does, and may find a key that was added since',
   keys_unavailable:

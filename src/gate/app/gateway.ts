@@ -17,6 +17,7 @@ import type { Gate } from '../model/policy.ts'
 import { METADATA_PATH } from '../model/well-known.ts'
 import { relay } from '../relay/relay.ts'
 import { createApp } from './app.ts'
+import { approvalState } from './approvals.ts'
 import { PlatformConnection } from './connection.ts'
 import { answer, type GateEnv } from './context.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
@@ -231,6 +232,7 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
+own.get(`${OWN}/approvals/:id`, approvalState)
 own.post(`${OWN}/explain`, explainRequest)
 own.get(`${OWN}/policy`, policyInForce)
 own.use(`${METADATA_PATH}/*`, resourceMetadata)

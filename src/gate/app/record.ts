@@ -124,6 +124,8 @@ const headOf = (
     claimed_kid: claimed(claims?.kid),
     possession: proofIn(known),
     grant: known.grant,
+    approval: known.approved?.id,
+    approved_by: known.approved?.decision?.by,
     ms: decision?.waits ?? {},
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),

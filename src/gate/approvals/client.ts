@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { sha256Name } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { fail, type Result } from '../base/result.ts'
 import type {
@@ -20,6 +21,7 @@ interface Store {
   get(id: string): PromiseLike<Approval | null>
   wait(id: string, ms: number, most: WaitingRooms): PromiseLike<Result<Approval | null, NoRoom>>
   take(digest: string, by: string): PromiseLike<Result<Approval, Approval | null>>
+  end(subjects: readonly string[]): PromiseLike<number>
 }
 
 const APPROVAL = v.object({
@@ -56,6 +58,7 @@ const ANSWERS = {
     v.object({ ...APPROVAL.entries, state: v.literal('taken') }),
     v.nullable(APPROVAL),
   ),
+  end: COUNT,
 }
 
 /** The name of the only object: it counts asks and waiting calls of all agents. */
@@ -70,6 +73,8 @@ const SLACK_MS = 1_000
 /** The dependencies of approvals in a Worker; `objects` is absent where no rule has `approval`. */
 export type ApprovalsOptions = Partial<Omit<ObjectCalls<Store>, 'binding' | 'answers'>> & {
   readonly clock?: Clock
+  /** The text of the policy that approvals are bound to. */
+  readonly policyText?: () => string
 }
 
 /**
@@ -81,6 +86,7 @@ export function createApprovals({
   jurisdiction,
   timeout = LIMITS.replayMs,
   clock = system.clock,
+  policyText = () => '',
   ...background
 }: ApprovalsOptions): Approvals {
   const ask = createObjectCalls<Store>({
@@ -91,7 +97,12 @@ export function createApprovals({
     timeout,
     ...background,
   })
+  let hash: string | undefined
   return {
+    async policyHash() {
+      hash ??= await sha256Name(policyText())
+      return hash
+    },
     ask: (one, terms) => ask(NAME, (store) => store.ask(one, terms)),
     get: async (id) => (await ask(NAME, (store) => store.get(id))) ?? undefined,
     async hold(approval, { ms, rooms, signal }) {
@@ -124,5 +135,6 @@ export function createApprovals({
       const taken = await ask(NAME, (store) => store.take(digest, by))
       return taken.ok ? taken : fail(taken.reason ?? undefined)
     },
+    end: (subjects) => ask(NAME, (store) => store.end(subjects)),
   }
 }

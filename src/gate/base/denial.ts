@@ -97,6 +97,10 @@ export interface DenialParams {
   readonly supported?: readonly string[]
   /** The requested MCP revision, truncated. */
   readonly requested?: string
+  /** The approval that the call waits for, or that was refused with a person's reason. */
+  readonly approval?: Readonly<Record<'id' | 'url' | 'expires', string>> & {
+    readonly reason?: string
+  }
 }
 
 /** A declared code: its answer, its meaning, and the agent's next step. */

@@ -23,6 +23,8 @@ import type { Renew } from './checks/renewal.ts'
 import { address } from './stages/address.ts'
 import { agent, workflow } from './stages/agent.ts'
 import { agenticJwt } from './stages/agentic-jwt.ts'
+import { type ApprovalPorts, approval, approvalTake } from './stages/approval.ts'
+import { approvalNeed } from './stages/approval-need.ts'
 import { signing } from './stages/assertion.ts'
 import { authentication } from './stages/authentication.ts'
 import { authorizationDetails } from './stages/authorization-details.ts'
@@ -45,8 +47,8 @@ import { signature } from './stages/signature.ts'
 
 /** The facts that the line of stages starts with. */
 export interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
-  /** Opens the room that counts the buffered body. */
-  readonly hold: (owner: string) => Room
+  /** Opens the room that counts the buffered body, and leaves the one before. `ms`: for how long it counts at most. */
+  readonly hold: (owner: string, ms?: number) => Room
   /** Counts the request among those in progress; absent where its end is not followed. */
   readonly counts: InFlight | undefined
 }
@@ -77,10 +79,13 @@ export const GUARD = chain<Given>()
   .and(mcpAccess)
   .and(useScope)
   .and(useCondition)
+  .and(approvalNeed)
   .and(signing)
   .and(revocationPrecheck)
+  .and(approval)
   .and(replay)
   .and(limit)
+  .and(approvalTake)
   .and(revocation)
 
 type LineRun = Awaited<ReturnType<typeof GUARD.run>>
@@ -93,6 +98,8 @@ export interface GuardPorts {
   readonly revocations: Revocations
   readonly limits: Limits
   readonly replays: ReplayStore
+  /** Absent where nobody can be asked: then calls that need an approval are refused. */
+  readonly approvals?: ApprovalPorts['approvals']
   readonly signingKeys: Pick<SigningKeys, 'signing'>
   readonly sessions: Sessions
   /** Nonces of DPoP proofs; only for `dpop_nonce`. */
@@ -162,8 +169,9 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
     { caller, connection, isFollowed, trace }: GuardContext = {},
   ): Promise<Decision> => {
     let room: Room | undefined
-    const hold = (owner: string) => {
-      room = ports.bodies.open(owner, LIMITS.bodyReadMs + LIMITS.heldSlackMs)
+    const hold = (owner: string, ms: number = LIMITS.bodyReadMs) => {
+      room?.leave()
+      room = ports.bodies.open(owner, ms + LIMITS.heldSlackMs)
       return room
     }
     let leave: (() => void) | undefined

@@ -1,4 +1,22 @@
-import type { Result } from '../base/result.ts'
+import { perObject } from '../base/memo.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import type { ApprovalRule } from './approval-rule.ts'
+import { MCP_KINDS, type McpRule, type McpUse } from './mcp.ts'
+
+/** Whether some request to a rule may need an approval. */
+export function mayAsk({
+  approval,
+  mcp,
+}: {
+  readonly approval?: ApprovalRule
+  readonly mcp?: Pick<McpRule, 'names'>
+}): boolean {
+  return approval !== undefined || (mcp !== undefined && asks(mcp))
+}
+
+const asks = perObject(({ names }: Pick<McpRule, 'names'>): boolean =>
+  MCP_KINDS.some((kind) => names[kind].all.some((use: McpUse) => use.approval)),
+)
 
 /** Who called, and what an approval of the call ends with. */
 export interface Caller {
@@ -88,6 +106,8 @@ export interface Hold {
 
 /** Asks for approvals, and takes granted ones. All methods reject while the object does not answer. */
 export interface Approvals {
+  /** The hash of the policy: an approval is for calls under the same one. */
+  policyHash(): Promise<string>
   /** Asks for an approval, or attaches to the one that the same call has. */
   ask(ask: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>>
   /** An approval by its id. */
@@ -99,4 +119,29 @@ export interface Approvals {
   hold(approval: Approval, hold: Hold): Promise<Result<Approval, NoRoom>>
   /** Takes the granted approval of a call. Fails, with the latest one of the call, for all but the first. */
   take(digest: string): Promise<Result<Approval, Approval | undefined>>
+  /** Ends the approvals of calls that any of these subjects covers, also granted ones. Returns their number. */
+  end(subjects: readonly string[]): Promise<number>
+}
+
+/** Bounds on approvals, so that people are not worn down and no agent takes the room of others. */
+export const APPROVAL_ROOMS = {
+  /** Most asks of one agent in an hour. */
+  asksAnHour: 60,
+  /** Most asks on a UTC day, of all issuers together; each has the same share. */
+  asksADay: 2_000,
+  /** Most approvals that wait at a time. */
+  waiting: { agent: 20, issuer: 200, all: 500 },
+  /** Most requests that are kept open for a decision at a time. */
+  held: { agent: 10, issuer: 50, all: 100 },
+} as const satisfies Readonly<Record<string, number | WaitingRooms>>
+
+/** Approvals for explanations: nobody is asked, every call waits, and nothing is taken. */
+export const ASKING_NOBODY: Approvals = {
+  policyHash: async () => '',
+  ask: async ({ issuer, agent, shown }, { within: expires }) =>
+    ok({ id: '', state: 'waiting', issuer, agent, shown, asked: 0, expires }),
+  get: async () => undefined,
+  hold: async (approval) => ok(approval),
+  take: async () => fail(undefined),
+  end: async () => 0,
 }

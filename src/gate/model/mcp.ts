@@ -1,4 +1,5 @@
 import type { JsonObject } from '../base/json.ts'
+import type { ApprovalRule } from './approval-rule.ts'
 import type { Condition } from './condition.ts'
 import type { ScopeRule } from './scope.ts'
 import type { AgentIdentity } from './token.ts'
@@ -22,6 +23,7 @@ export interface McpUse {
   readonly agentTypes?: ReadonlySet<string>
   /** May read `arguments`. */
   readonly when?: Condition
+  readonly approval?: ApprovalRule
 }
 
 /** Finds the entry for a name: the exact name, else the pattern with the longest literal prefix. */

@@ -1,5 +1,6 @@
 import { perObject } from '../base/memo.ts'
 import type { PathFault } from '../base/url.ts'
+import type { ApprovalRule } from './approval-rule.ts'
 import type { ClaimHeader, ClaimRule } from './claims.ts'
 import type { Condition } from './condition.ts'
 import type { DetailRule } from './details.ts'
@@ -68,6 +69,7 @@ export type Endpoint =
   | 'policy'
   | 'decisions'
   | 'agents'
+  | 'approvals'
   | 'metrics'
   | 'console'
   | 'jwks'
@@ -108,6 +110,8 @@ export interface Route {
   readonly authentication?: AuthenticationRule
   /** A condition over token, request and time, beside all other checks. */
   readonly when?: Condition
+  /** That a person must approve each request; for an MCP server its entries say so instead. */
+  readonly approval?: ApprovalRule
   readonly cors?: CorsRule
   readonly mode: Mode
   readonly revocation: RevocationTerms

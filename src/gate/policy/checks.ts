@@ -1,4 +1,5 @@
 import { parseUrl, serverOf } from '../base/url.ts'
+import { mayAsk } from '../model/approval.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { metadataPath } from '../model/well-known.ts'
 import type { GateEntry } from './keys/gate.ts'
@@ -112,6 +113,7 @@ export function checkBindings(
   const isApproving = [...issuers.values(), ...rules.map(({ entry }) => entry), gate].some(
     ({ agents }) => agents === 'approved',
   )
+  const isAsking = rules.some(({ entry }) => mayAsk(entry))
   const takers = isOnce ? 'rules with single_use' : 'GATE.console'
   const rows = [
     ['JWKS_CACHE', isFetching, ', needed by issuers without inline jwks'],
@@ -119,6 +121,7 @@ export function checkBindings(
     ['REVOCATIONS', true, ' of RevocationShard'],
     ['RATE_LIMITER', isCounting, ' of RateLimiter, needed by rules with an exact rate_limit'],
     ['REPLAYS', isOnce || gate.console, ` of ReplayShard, needed by ${takers}`],
+    ['APPROVALS', isAsking, ' of ApprovalStore, needed by rules with approval'],
     ['AGENTS', isApproving, ' of AgentRegistry, needed by agents = "approved"'],
   ] as const
   for (const [name, isNeeded, what] of rows) {

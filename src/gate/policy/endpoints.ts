@@ -31,6 +31,7 @@ const ROWS: readonly Row[] = [
     ['GET,POST,DELETE /revocations', 'GET,DELETE /revocations/{id}'],
     'edgewarden:revoke',
   ],
+  ['approvals', 'required', ['GET /approvals/{id}']],
   ['explain', 'required', ['POST /explain'], 'edgewarden:read'],
   ['policy', 'required', ['GET /policy'], 'edgewarden:read'],
   ['metrics', 'required', ['GET /metrics'], 'edgewarden:metrics'],

@@ -4,7 +4,7 @@ import { isArgument } from '../model/mcp-scopes.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './keys/gate.ts'
 import { literalOf } from './keys/mcp-spelling.ts'
 import type { RouteEntry } from './keys/route-keys.ts'
-import { quote, quoteAll, type Report, unknownName } from './reading/issues.ts'
+import { quote, quoteAll, type Report, under, unknownName } from './reading/issues.ts'
 
 /** Methods of streamable HTTP; HEAD comes with GET. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'DELETE']
@@ -50,7 +50,7 @@ export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): vo
  * Reports scopes and conditions of a resource that read arguments: a resource is used without arguments. `report` is at
  * the entry.
  */
-const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): void => {
+const checkArguments = ({ scopes: { scopes }, when, approval }: McpUse, report: Report): void => {
   const why = 'and resources are read without'
   for (const { source, parts } of scopes) {
     if (!parts.some((part, i) => i % 2 === 1 && isArgument(part))) continue
@@ -58,11 +58,15 @@ const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): v
   }
   const read = when?.arguments ?? []
   if (read.length > 0) report(['when'], `reads ${quoteAll(read)} of the arguments, ${why}`)
+  const asked = approval?.unless?.arguments ?? []
+  if (asked.length > 0)
+    report(['approval', 'unless'], `reads ${quoteAll(asked)} of the arguments, ${why}`)
+  if (approval?.shows) report(['approval', 'shows'], `names arguments, ${why}`)
 }
 
 /** Reports unknown path parameters and headers of an entry. `report` is at the entry. */
 const checkUse = (
-  { scopes: { scopes }, when }: McpUse,
+  { scopes: { scopes }, when, approval }: McpUse,
   params: readonly string[],
   gate: GateEntry,
   report: Report,
@@ -73,21 +77,23 @@ const checkUse = (
     report([], `${quote(source)}: ${unknownName('path parameter', hole, params)}`)
   }
   checkCondition(when, params, gate, report)
+  checkCondition(approval?.unless, params, gate, under(report, 'approval'), 'unless')
 }
 
-/** Reports unknown path parameters and identity headers in a condition; `report` is beside `when`. */
+/** Reports unknown path parameters and identity headers in a condition; `report` is beside it. */
 export function checkCondition(
   when: McpUse['when'],
   params: readonly string[],
   gate: GateEntry,
   report: Report,
+  key = 'when',
 ): void {
   const hole = when?.params.find((name) => !params.includes(name))
-  if (hole !== undefined) report(['when'], unknownName('path parameter', hole, params))
+  if (hole !== undefined) report([key], unknownName('path parameter', hole, params))
   const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
   for (const [i, name] of (when?.headers ?? []).entries()) {
     if (!foldedName(name).startsWith(identity)) continue
-    report(['when', 'headers', i], 'is an identity header, which only the gate sets')
+    report([key, 'headers', i], 'is an identity header, which only the gate sets')
   }
 }
 

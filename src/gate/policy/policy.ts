@@ -106,6 +106,7 @@ export function* policyParts(
     missing: [
       ...(audit ? [] : (['decisions'] as const)),
       ...(env.has('durable_object', 'AGENTS') ? [] : (['agents'] as const)),
+      ...(env.has('durable_object', 'APPROVALS') ? [] : (['approvals'] as const)),
       ...(gate.console ? [] : (['console'] as const)),
     ],
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),

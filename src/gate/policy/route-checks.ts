@@ -1,9 +1,11 @@
 import { isObject, own } from '../base/json.ts'
 import { foldedName } from '../base/text.ts'
+import { mayAsk } from '../model/approval.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { holesOf } from '../model/scope.ts'
 import { AUTHORIZATION } from '../model/token.ts'
 import { METADATA_PATH } from '../model/well-known.ts'
+import { checkApprovers } from './keys/approval.ts'
 import { checkIdentityHeaders } from './keys/claim-headers.ts'
 import { checkActors } from './keys/delegation.ts'
 import { checkIdentifiers } from './keys/details.ts'
@@ -94,6 +96,18 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   },
   function conditionReadsWhatIsThere({ entry: { match, when }, gate, report }) {
     if (match) checkCondition(when, match.params, gate, report)
+  },
+  function approvalCanBeGiven({ entry, issuers, gate, report }) {
+    const { approval, access = 'required', mcp, match } = entry
+    if (access === 'public') return
+    if (approval && access !== 'required') {
+      report(['approval'], `is only for rules with access = "required": this one is ${access}`)
+    } else if (approval && mcp) {
+      report(['approval'], 'must be in the entries of mcp: tools, prompts and resources')
+    } else if (mayAsk(entry)) checkApprovers(issuers, approval ? 'approval' : 'mcp', report)
+    if (!approval) return
+    const { unless } = approval
+    if (match) checkCondition(unless, match.params, gate, under(report, 'approval'), 'unless')
   },
   ({ entry, gate, report }) => checkMcp(entry, gate, report),
   function mcpTakesItsTokens({ entry, has, report, ...around }) {

@@ -135,8 +135,12 @@ export function routeOf(
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.agents === 'approved' && { agents: 'approved' }),
     ...(entry.replay === 'window' && { replay: 'window' }),
-    // Never in shadow mode: behind an injected credential or MCP the origin does not check agents itself.
-    mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
+    // Never in shadow mode: behind an injected credential or MCP the origin does not check agents itself, and nothing
+    // that a person must approve goes on without.
+    mode:
+      entry.inject || entry.mcp || entry.approval
+        ? 'enforce'
+        : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),
     removedFromAnswers: entry.remove_response_headers ?? [],
     inject,

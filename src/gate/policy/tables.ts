@@ -5,6 +5,12 @@
 import { string } from 'valibot'
 import { WHEN_DOCS, WHEN_KEYS } from './conditions/field.ts'
 import { WATCH_DOCS, WATCH_KEYS } from './keys/agents.ts'
+import {
+  APPROVAL_DOCS,
+  APPROVAL_KEYS,
+  CALL_APPROVAL_DOCS,
+  CALL_APPROVAL_KEYS,
+} from './keys/approval.ts'
 import { ASSERTION_DOCS, ASSERTION_KEYS } from './keys/assertion.ts'
 import { AUDIT_DOCS, AUDIT_KEYS } from './keys/audit.ts'
 import { CLAIM_DOCS, CLAIM_KEYS } from './keys/claim-rules.ts'
@@ -131,6 +137,8 @@ export const TABLES = {
   credential: documented(CREDENTIAL_KEYS, CREDENTIAL_DOCS),
   cors: documented(CORS_KEYS, CORS_DOCS),
   when: documented(WHEN_KEYS, WHEN_DOCS),
+  approval: documented(APPROVAL_KEYS, APPROVAL_DOCS),
+  'call-approval': documented(CALL_APPROVAL_KEYS, CALL_APPROVAL_DOCS),
   'rate-limit': documented(RATE_LIMIT_KEYS, RATE_LIMIT_DOCS),
   mcp: documented(MCP_KEYS, MCP_DOCS),
   'mcp-name': documented(NAME_KEYS, NAME_DOCS),

@@ -58,10 +58,11 @@ export const warningsOf: Warn = (read, at) => {
   }
   for (const { entry, path } of rules) {
     const own = at(path)
-    if (entry.inject && (entry.mode ?? gate.mode) === 'shadow') {
+    const enforced = (['inject', 'approval'] as const).find((key) => entry[key])
+    if (enforced && (entry.mode ?? gate.mode) === 'shadow') {
       own(
         ['mode'],
-        'is `enforce` here all the same: the rule has inject, and is never in shadow mode; write mode = "enforce"',
+        `is \`enforce\` here all the same: the rule has ${enforced}, and is never in shadow mode; write mode = "enforce"`,
       )
     }
     warnPatterns(entry, own)

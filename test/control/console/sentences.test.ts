@@ -3,13 +3,18 @@ import { needsSentence } from '../../../src/control/console/page/sentences.ts'
 import type { JsonObject } from '../../../src/gate/base/json.ts'
 import { isAbout, ROUTE_KEYS } from '../../../src/gate/policy/keys/route-keys.ts'
 import { showPolicy } from '../../../src/gate/policy/show.ts'
-import { policy } from '../../gate/policy/support.ts'
+import { GATE, policy } from '../../gate/policy/support.ts'
 
-const ISSUERS = { acme: { issuer: 'https://auth.acme.example' } }
+const CONSOLE = { console: { host: 'ops.example.com' } }
+const ISSUERS = {
+  acme: { issuer: 'https://auth.acme.example', admin: 'all', person: { client_id: 'console' } },
+}
 
 /** A rule with these keys as the gate shows it, in words. */
 const told = (rule: object): string => {
-  const shown = showPolicy(policy({ ISSUERS, ROUTES: [{ match: 'GET /a', ...rule }] })).routes[0]
+  const shown = showPolicy(
+    policy({ GATE: { ...GATE, ...CONSOLE }, ISSUERS, ROUTES: [{ match: 'GET /a', ...rule }] }),
+  ).routes[0]
   return needsSentence(shown as unknown as JsonObject)
 }
 
@@ -40,6 +45,10 @@ it.each([
   [
     { scopes: ['a'], when: 'now > timestamp("2020-01-01T00:00:00Z")' },
     'Needs a. Only if now > timestamp("2020-01-01T00:00:00Z").',
+  ],
+  [
+    { scopes: ['a'], approval: { by: 'owners', unless: 'request.method == "GET"' } },
+    'Needs a. Each call needs the approval of an owner of the agent, unless request.method == "GET".',
   ],
 ] as const)('%j', (rule, sentence) => {
   expect(told(rule)).toBe(sentence)

@@ -19,7 +19,8 @@ it('the line has one order', () => {
   expect(GUARD.stages.map(({ name }) => name).join(' ')).toBe(
     'route address credential issuer signature claims agentic_jwt possession delegation agent workflow scope ' +
       'authorization_details authentication limit_precheck in_flight condition holding operation mcp_access ' +
-      'use_scope use_condition signing revocation_precheck replay limit revocation',
+      'use_scope use_condition approval_need signing revocation_precheck approval replay limit ' +
+      'approval_take revocation',
   )
 })
 

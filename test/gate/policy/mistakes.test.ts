@@ -157,6 +157,18 @@ scopes = {any = ["a", "b:{x}"]}                       → scopes.any[1]: unknown
 scopes = ["items:{id"]                                → scopes[0]: written {name}
 scopes = ["x:{a}-{b}"], match = "GET /{a}/{b}"        → scopes[0]: between two parameters
 scopes = ["a"], access = "public"                     → scopes: cannot be asked for on a public rule
+approval = {}                                         → approval: no issuer has \`person\`
+approval = {}, access = "optional"                    → approval: only for rules with access = "required"
+approval = {}, mcp = {tools = {t = []}}               → approval: must be in the entries of mcp
+approval = {headers = ["authorization"]}              → approval.headers[0]: contains a credential
+approval = {unless = "request.params.x == '1'"}       → approval.unless: path parameter
+approval = {unless = "arguments.a == 1"}              → approval.unless: unknown variable
+approval = {within = "59s"}                           → approval.within: must be at least 60s
+approval = {hold = "61s"}                             → approval.hold: must be at most 60s
+mcp = {tools = {t = {scopes = [], approval = {}}}}    → mcp: no issuer has \`person\`
+mcp = {tools = {t = {scopes = [], approval = {shows = ["a"]}}}} → mcp.tools.t.approval.shows[0]: write arguments.NAME
+mcp = {resources = {"x:y" = {scopes = [], approval = {shows = ["arguments.a"]}}}} → mcp.resources["x:y"].approval.shows: resources are read without
+mcp = {resources = {"x:y" = {scopes = [], approval = {unless = "arguments.a == 1.0"}}}} → mcp.resources["x:y"].approval.unless: resources are read without
 single_use = true, access = "public"                  → single_use: only for rules with access = "required"
 single_use = true, access = "optional"                → single_use: only for rules with access = "required"
 single_use = true, mcp = {tools = {t = []}}           → single_use: cannot be used with mcp

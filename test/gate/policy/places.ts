@@ -106,11 +106,19 @@ const BESIDE: Readonly<Record<string, object>> = {
   mcp: { tools: { other: [] } },
 }
 
-const requiredOf = (path: Path, table: string | undefined): object => {
+/** Without people nobody could approve. */
+const PEOPLE = {
+  issuer: 'https://people.example',
+  ...{ agent_prefix: 'h/', admin: 'own', rules: false, person: { client_id: 'edgewarden' } },
+}
+
+/** `next`: the key of the table that the path goes on with. */
+const requiredOf = (path: Path, table: string | undefined, next: Path[number]): object => {
   const within = PLACES.filter(
     (one) => one.path.length === path.length + 1 && path.every((step, i) => one.path[i] === step),
   )
-  const own = within.filter((one) => one.table === (table ?? within[0]?.table) && one.isRequired)
+  const first = within.find(({ key }) => key === next) ?? within[0]
+  const own = within.filter((one) => one.table === (table ?? first?.table) && one.isRequired)
   return Object.fromEntries(own.map(({ key, example }) => [key, example]))
 }
 
@@ -123,13 +131,17 @@ export const withValue = ({ table, key, path }: Place, value: unknown): Tree => 
     const isLast = depth === path.length - 1
     if (typeof path[depth] === 'number') at[step] ??= []
     else if (!isObject(at[step])) {
-      at[step] = requiredOf(path.slice(0, depth), isLast ? table : undefined)
+      at[step] = requiredOf(path.slice(0, depth), isLast ? table : undefined, path[depth] ?? '')
     }
     at = at[step] as Tree
   }
   const beside = BESIDE[`${table}.${key}`] ?? BESIDE[table]
   Object.assign(at, beside, value === undefined ? {} : { [key]: value })
   if (value === undefined) delete at[key]
+  if (path.includes('approval')) {
+    Object.assign(vars.GATE as Tree, { console: { host: 'ops.example.com' } })
+    Object.assign(vars.ISSUERS as Tree, { people: PEOPLE })
+  }
   if (path.includes('person')) {
     Object.assign(vars.GATE as Tree, { console: { host: 'ops.example.com' } })
     Object.assign((vars.ISSUERS as Tree).acme as Tree, { admin: 'own' })

@@ -34,6 +34,11 @@ const PHRASES: Readonly<Record<string, Phrase>> = {
 
 /** Further sentences. */
 const MORE: Readonly<Record<string, Phrase>> = {
+  approval: (value) => {
+    const { by, unless } = objectOf(value)
+    const who = by === 'owners' ? 'an owner of the agent' : 'an operator'
+    return `Each call needs the approval of ${who}${unless ? `, unless ${said(unless)}` : ''}.`
+  },
   when: (value) => `Only if ${said(objectOf(value).condition ?? value)}.`,
   rate_limit: (value) => {
     const { limit, period, daily, per } = objectOf(value)

@@ -1,6 +1,7 @@
 import type { GuardPorts } from '../../guard/guard.ts'
 import { createKeyReader, type KeySourceOptions } from '../../keys/source.ts'
 import { peeking } from '../../limit/client.ts'
+import { ASKING_NOBODY } from '../../model/approval.ts'
 import type { SigningKeys } from '../../model/ports.ts'
 import { lookingOnly } from '../../replay/client.ts'
 import { explainingSeals } from './sessions.ts'
@@ -26,6 +27,7 @@ export function explainingPorts(
     bodies,
     limits: peeking(limits),
     replays: lookingOnly(replays),
+    approvals: ASKING_NOBODY,
     // Explanations sign nothing.
     signingKeys: { signing: () => undefined },
     ...explainingSeals(signingKeys, keys.clock),

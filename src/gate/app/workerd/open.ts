@@ -1,4 +1,5 @@
 import { waitUntil } from 'cloudflare:workers'
+import { type ApprovalsOptions, createApprovals } from '../../approvals/client.ts'
 import { KEPT_KEYS } from '../../assertion/answers.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEYS_OBJECT } from '../../assertion/plan.ts'
@@ -141,6 +142,12 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     waitUntil,
   })
   const replays = createReplays({ objects: env.REPLAYS, jurisdiction, waitUntil })
+  const approvals = createApprovals({
+    objects: env.APPROVALS as ApprovalsOptions['objects'],
+    jurisdiction,
+    policyText: () => (policy ? JSON.stringify(showPolicy(policy)) : ''),
+    clock,
+  })
   const audit =
     env.AUDIT_LOG && policy?.audit
       ? createSender({
@@ -167,6 +174,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     store: revocations,
     limits,
     replays,
+    approvals,
     signingKeys,
     sessions,
     ...(audit && { audit }),

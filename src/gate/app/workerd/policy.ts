@@ -58,7 +58,7 @@ export async function loadConditions(env: Env): Promise<void> {
 
 const hasConditions = (rules: unknown): boolean => {
   try {
-    return JSON.stringify(rules).includes('"when":')
+    return /"(?:when|unless)":/.test(JSON.stringify(rules))
   } catch {
     // The value is nested too deep; reading the policy reports that.
     return true

@@ -3,6 +3,7 @@ import { type Outcome, stage } from '../../base/chain.ts'
 import { type CodeOf, denials } from '../../base/denial.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { fail, ok } from '../../base/result.ts'
+import { mayAsk } from '../../model/approval.ts'
 import type { Condition, ConditionFacts } from '../../model/condition.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import { writtenName } from '../../model/mcp.ts'
@@ -23,7 +24,8 @@ const deny = denials({
   ],
 })
 
-interface Needs
+/** The facts of a condition. */
+export interface Needs
   extends Pick<Routed, 'route' | 'params' | 'address'>,
     Pick<LineFacts, 'request' | 'caller' | 'connection' | 'access' | 'agent'> {
   readonly admission: Admission
@@ -75,6 +77,11 @@ export const condition = stage({
 
 const NO_ARGUMENTS: JsonObject = Object.freeze({})
 
+/** Releases the parsed arguments of calls, which no later stage reads. */
+export function forgetArguments(uses: Uses['uses']): void {
+  for (const { named } of uses) named.arguments = NO_ARGUMENTS
+}
+
 /** Checks the conditions of all tools, prompts and resources that an MCP request uses, with their arguments. */
 export const useCondition = stage({
   name: 'use_condition',
@@ -85,8 +92,8 @@ export const useCondition = stage({
   found: ({ evaluatedUses }) => operandsOf(evaluatedUses),
   missed: ({ evaluatedUses }) => operandsOf(evaluatedUses),
   // Parsed arguments take many times the bytes that are forwarded, and would stay until the origin answers.
-  done({ uses }: Uses) {
-    for (const { named } of uses) named.arguments = NO_ARGUMENTS
+  done({ route, uses }: Uses & Pick<Routed, 'route'>) {
+    if (!mayAsk(route)) forgetArguments(uses)
   },
   denials: [],
   run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<EvaluatedUses, Code> {
@@ -134,9 +141,10 @@ const judge = ({ when, facts, used }: Evaluation) => {
     : deny('condition_error', { ...detail, error: judged.reason }, params)
 }
 
-/** Whether a condition that reads no arguments is true for a request; `false` where it cannot be evaluated. */
-export function isTrue(when: Condition, needs: Needs, now: number): boolean {
-  const judged = when.evaluate(factsOf(needs, now))
+/** Whether a condition is true for a request, or for what it uses; `false` where it cannot be evaluated. */
+export function isTrue(when: Condition, needs: Needs, now: number, used?: Used): boolean {
+  const facts = factsOf(needs, now)
+  const judged = when.evaluate(used ? withArguments(facts, used) : facts)
   return judged.ok && judged.value
 }
 

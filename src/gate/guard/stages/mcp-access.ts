@@ -2,6 +2,7 @@ import { type Outcome, stage } from '../../base/chain.ts'
 import { type CodeOf, denials } from '../../base/denial.ts'
 import { perObject } from '../../base/memo.ts'
 import { fail, ok } from '../../base/result.ts'
+import type { Condition } from '../../model/condition.ts'
 import {
   type McpMessage,
   type McpNamed,
@@ -159,13 +160,19 @@ const usesOf = (
   return use ? [use] : []
 }
 
-/** Names that an entry's condition reads inside of arguments. */
-const membersOf = perObject(({ when }: McpUse) => knownNames(...(when?.members ?? [])))
+const conditionsOf = ({ when, approval }: McpUse): readonly Condition[] =>
+  [when, approval?.unless].flatMap((one) => one ?? [])
+
+/** Names that an entry's conditions read inside of arguments. */
+const membersOf = perObject((use: McpUse) =>
+  knownNames(...conditionsOf(use).flatMap(({ members = [] }) => members)),
+)
 
 /** Paths in the arguments that an entry reads. */
-const pathsOf = perObject(({ when, scopes }: McpUse): readonly (readonly string[])[] => [
-  ...(when?.arguments ?? []).map((name) => [name]),
-  ...scopes.scopes.flatMap(({ parts }) =>
+const pathsOf = perObject((use: McpUse): readonly (readonly string[])[] => [
+  ...conditionsOf(use).flatMap((one) => (one.arguments ?? []).map((name) => [name])),
+  ...(use.approval?.shows ?? []).map((path) => path.split('.').slice(1)),
+  ...use.scopes.scopes.flatMap(({ parts }) =>
     parts.flatMap((part, i) => (i % 2 === 1 && isArgument(part) ? [part.split('.').slice(1)] : [])),
   ),
 ])

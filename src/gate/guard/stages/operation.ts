@@ -1,5 +1,6 @@
 import { type Detail, stage } from '../../base/chain.ts'
 import { type CodeOf, type DenialTable, joined } from '../../base/denial.ts'
+import { LIMITS } from '../../base/limits.ts'
 import { ok } from '../../base/result.ts'
 import type { Route } from '../../model/route.ts'
 import { bodyDenials, type HeldBody, heldBody, ownerOf } from '../operation/body.ts'
@@ -19,22 +20,27 @@ interface HttpOperation extends AnyOperation {
 }
 
 /**
- * The reader for all rules: it reads the method. It reads the body if the origin gets its digest; never in shadow mode.
+ * The reader for all rules: it reads the method. It reads the body if the origin gets its digest, or if an approval is
+ * bound to it; never in shadow mode.
  */
 const http = reader({
   kind: 'http',
   denials: bodyDenials,
   reads: () => true,
   holds: ({ policy, route }) =>
-    policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow',
+    (policy.gate.assertion?.binding === 'body' || route.approval !== undefined) &&
+    !route.endpoint &&
+    route.mode !== 'shadow',
   read(asking) {
     const { request, policy, agent, hold } = asking
     const operation: HttpOperation = { kind: 'http', method: request.method }
     const { assertion } = policy.gate
-    if (!assertion || !http.holds(asking) || request.body === undefined) {
+    if (!http.holds(asking) || request.body === undefined) {
       return ok({ operation, held: undefined })
     }
-    return heldBody(request, assertion.maxBody, hold(ownerOf(agent))).then((held) =>
+    const most = assertion?.maxBody ?? LIMITS.heldBodyBytes
+    const withDigest = assertion?.binding === 'body'
+    return heldBody(request, most, hold(ownerOf(agent)), withDigest).then((held) =>
       held.ok ? ok({ operation, held: held.value }) : held,
     )
   },

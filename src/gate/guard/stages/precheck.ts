@@ -1,5 +1,6 @@
 import { stage } from '../../base/chain.ts'
 import { ok, onceKnown } from '../../base/result.ts'
+import { mayAsk } from '../../model/approval.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { RevocationTerms } from '../../model/revocation.ts'
 import type { Route } from '../../model/route.ts'
@@ -10,13 +11,13 @@ import { mayUseProof } from './possession.ts'
 import { checkStanding, type Needs, type Standing } from './revocation.ts'
 
 /**
- * Checks revocation before the first stage with a quota, single use or a proof, so that a stolen,
- * revoked token uses up nothing. Skipped on rules without any.
+ * Checks revocation before the first stage with an approval, a quota, single use or a proof, so that a stolen,
+ * revoked token asks nobody and uses up nothing. Skipped on rules without any.
  */
 export const revocationPrecheck = stage({
   name: 'revocation_precheck',
   establishes:
-    'no revocation of the token is known, before quota, a single-use token or a proof is spent',
+    'no revocation of the token is known, before a person is asked, or quota, a single-use token or a proof is spent',
   found: (needs: Needs) => (spends(needs) ? { revocation: 'bounded' } : {}),
   without: (needs: Pick<Needs, 'route' | 'access'>) => (spends(needs) ? undefined : {}),
   // The `revocation` stage declares these codes.
@@ -25,7 +26,10 @@ export const revocationPrecheck = stage({
 })
 
 const spends = ({ route, access }: Pick<Needs, 'route' | 'access'>): boolean =>
-  route.singleUse === true || route.rateLimit?.kind === 'exact' || mayUseProof({ route, access })
+  route.singleUse === true ||
+  route.rateLimit?.kind === 'exact' ||
+  mayUseProof({ route, access }) ||
+  mayAsk(route)
 
 /** The same check before a body is read, so that revoked agents occupy no memory. */
 export const holding = stage({

@@ -185,16 +185,22 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
 type Reads = Pick<Condition, 'headers' | 'query'>
 
 /** The headers and query parameters that a rule and its MCP entries read. */
-const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
+const readsOf = perObject(({ when, approval, mcp, workflow }: Route): Reads => {
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
-  const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
+  const approvals = [approval, ...uses.map((use) => use.approval)].flatMap((one) => one ?? [])
+  const conditions = [
+    when,
+    ...uses.map((use) => use.when),
+    ...approvals.map(({ unless }) => unless),
+  ].flatMap((one) => one ?? [])
   const named = (kind: keyof Reads, from: WorkflowSource['from']) => [
     ...new Set([
       ...conditions.flatMap((one) => one[kind]),
       ...(workflow?.from === from ? [workflow.name] : []),
     ]),
   ]
-  return { headers: named('headers', 'header'), query: named('query', 'query') }
+  const bound = approvals.flatMap(({ headers = [] }) => headers)
+  return { headers: [...named('headers', 'header'), ...bound], query: named('query', 'query') }
 })
 
 /** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */

@@ -27,6 +27,7 @@ import {
   required,
   table,
 } from '../reading/table.ts'
+import { callApprovalField, showApproval } from './approval.ts'
 import { nameFault, namesOf } from './mcp-names.ts'
 import { useScopes } from './scopes.ts'
 import { orNone, REDACTED, showing } from './show-parts.ts'
@@ -36,6 +37,7 @@ export const NAME_KEYS = {
   scopes: required(useScopes),
   agent_types: nameList,
   when: callConditionField,
+  approval: callApprovalField,
 }
 
 export const NAME_DOCS: ComparedDocs<typeof NAME_KEYS> = {
@@ -55,6 +57,12 @@ export const NAME_DOCS: ComparedDocs<typeof NAME_KEYS> = {
   when: {
     description: 'A [condition](mcp/names.md#conditions-over-arguments) that may read `arguments`.',
     example: 'arguments.amount <= 500',
+    compare: 'restriction',
+  },
+  approval: {
+    description:
+      'That [a person must approve](approvals.md) each use: [its keys](approvals.md#keys-of-approval-of-an-mcp-entry).',
+    example: { shows: ['arguments.amount'] },
     compare: 'restriction',
   },
 }
@@ -77,6 +85,7 @@ const readUse = (pattern: string, value: unknown, report: Report): McpUse | unde
       ...('agent_types' in entry &&
         entry.agent_types && { agentTypes: new Set(entry.agent_types) }),
       ...('when' in entry && entry.when && { when: entry.when }),
+      ...('approval' in entry && entry.approval && { approval: entry.approval }),
     })
   )
 }
@@ -138,12 +147,13 @@ const namesRow = (kind: McpKind) =>
     return uses && Object.fromEntries(uses.map((use) => [use.pattern, showUse(use, isShared)]))
   })
 
-const showUse = ({ scopes, agentTypes, when }: McpUse, isShared: boolean): unknown =>
-  agentTypes || when
+const showUse = ({ scopes, agentTypes, when, approval }: McpUse, isShared: boolean): unknown =>
+  agentTypes || when || approval
     ? {
         scopes: writtenScopes(scopes),
         ...(agentTypes && { agent_types: [...agentTypes] }),
         ...(when && { when: isShared ? REDACTED : writtenCondition(when) }),
+        ...(approval && { approval: isShared ? REDACTED : showApproval(approval) }),
       }
     : writtenScopes(scopes)
 

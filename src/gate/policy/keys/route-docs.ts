@@ -1,4 +1,5 @@
 import type { ComparedDocs } from '../reading/table.ts'
+import { RULE_APPROVAL } from './approval.ts'
 import { CREDENTIAL_DOCS } from './credential.ts'
 import { DELEGATION_DOCS } from './delegation.ts'
 import { RULE_IN_FLIGHT } from './limit.ts'
@@ -129,6 +130,7 @@ export const ROUTE_DOCS: ComparedDocs<typeof ROUTE_KEYS> = {
     example: 'request.country in ["DE", "AT"]',
     compare: 'restriction',
   },
+  approval: RULE_APPROVAL,
   cors: {
     description:
       'Allows cross-origin requests: [its keys](configuration/routes.md#keys-of-cors). Without it a preflight is 403.',
@@ -213,7 +215,7 @@ export const ROUTE_DOCS: ComparedDocs<typeof ROUTE_KEYS> = {
   },
   mode: {
     description:
-      '`"enforce"` or `"shadow"`: [shadow mode](configuration/gate.md#shadow-mode). A rule with `inject` or `mcp` is always enforced.',
+      '`"enforce"` or `"shadow"`: [shadow mode](configuration/gate.md#shadow-mode). A rule with `inject`, `mcp` or `approval` is always enforced.',
     unset: "GATE's",
     example: 'shadow',
     compare: 'elsewhere',

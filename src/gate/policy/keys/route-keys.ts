@@ -20,6 +20,7 @@ import { kept } from '../reading/kept.ts'
 import { issuerNames, originText, writtenScopes } from '../reading/rows.ts'
 import { type Field, list, type Readable, required } from '../reading/table.ts'
 import { agenticId, expectedChain } from './agentic.ts'
+import { approvalField, showApproval } from './approval.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
 import { corsField, showCors } from './cors.ts'
@@ -144,6 +145,10 @@ export const ROUTE_KEYS = {
   when: ofAgent(
     kept(conditionField),
     unshared(({ when }) => when && writtenCondition(when)),
+  ),
+  approval: ofAgent(
+    kept(approvalField),
+    unshared(({ approval }) => approval && showApproval(approval)),
   ),
   cors: ofRequest(corsField, ({ cors }) => cors && showCors(cors)),
   origin: ofRequest(originField, ({ target }) => originText(target)),

@@ -1,0 +1,56 @@
+import type { RequestHead } from '../../base/request.ts'
+import { cut } from '../../base/text.ts'
+import type { Address } from '../../base/url.ts'
+import type { ApprovalRule } from '../../model/approval-rule.ts'
+import { readClaim } from '../../model/claims.ts'
+import type { LineFacts } from '../../model/facts.ts'
+import type { McpNamed } from '../../model/mcp.ts'
+import type { HeldBody } from './body.ts'
+
+/** A call for which a person is asked. */
+interface ShownCall extends Pick<LineFacts, 'route' | 'agent'> {
+  readonly request: RequestHead
+  readonly address: Address
+  readonly held: HeldBody | undefined
+}
+
+/** Characters of one text, and how many names of arguments are listed. */
+const LONGEST = 2_000
+const MOST_NAMES = 64
+
+/** A text, cut where it is long: then with the number of its characters. */
+const brief = (text: string) =>
+  text.length > LONGEST ? { text: cut(text, LONGEST), length: text.length } : { text }
+
+/**
+ * What a person is shown of a call, as JSON text: who calls, what for, and of the arguments the values that `shows`
+ * names, each as JSON text. Contains no token and no secret of `inject`. It is the caller's text: nobody has checked it.
+ */
+export function shownOf(
+  { route, agent, request, address, held }: ShownCall,
+  { by, shows = [], headers = [] }: ApprovalRule,
+  used?: { readonly named: McpNamed },
+): string {
+  const named = used?.named
+  const valueAt = (path: string): unknown =>
+    named && readClaim(named.arguments, path.split('.').slice(1))
+  const roots = new Set(shows.map((path) => path.split('.')[1]))
+  const others = Object.keys(named?.arguments ?? {}).filter((name) => !roots.has(name))
+  return JSON.stringify({
+    by,
+    rule: route.name,
+    agent,
+    method: request.method,
+    host: address.host,
+    path: brief(address.path),
+    query: brief(address.query),
+    headers: headers.map((name) => [name, brief(request.headers.get(name) ?? '')]),
+    ...(named && {
+      [named.kind]: brief(named.name),
+      values: shows.map((path) => [path, brief(JSON.stringify(valueAt(path)) ?? '')]),
+      not_shown: others.slice(0, MOST_NAMES).map((name) => brief(name)),
+      ...(others.length > MOST_NAMES && { not_listed: others.length - MOST_NAMES }),
+    }),
+    ...(held && { body: { bytes: held.bytes.length, type: request.headers.get('content-type') } }),
+  })
+}

@@ -1,0 +1,523 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createProofKey, proofOf } from '../kit/dpop.ts'
+import { usualObjects } from '../kit/repository.ts'
+import { asking, call, JSON_TYPE, MCP } from './mcp-asking.ts'
+import { revoking } from './revoking.ts'
+import {
+  type AskInit,
+  askGate,
+  outcome,
+  RESOURCE,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+  withGate,
+} from './setting.ts'
+import { sharedShards } from './shards.ts'
+
+/** Who can approve: people of an issuer who sign in at the console. */
+const PEOPLE = {
+  issuer: 'https://people.example',
+  ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
+}
+
+const approved = (match: string, approval: object = {}, more: object = {}) => ({
+  match,
+  scopes: [],
+  approval,
+  ...more,
+})
+const ROUTES = [
+  approved('GET,POST /v1/refunds'),
+  approved('POST /v1/held', { hold: '30s' }),
+  approved('POST /v1/briefly', { hold: '200ms' }),
+  approved('POST /v1/bound', { headers: ['x-tenant'] }),
+  approved('POST /v1/counted', {}, { rate_limit: { daily: 1 } }),
+  approved('GET /v1/waived', {
+    unless: { condition: 'request.query.dry == "yes"', query: ['dry'] },
+  }),
+  {
+    match: 'POST /mcp',
+    resource: MCP,
+    scopes: ['mcp:connect'],
+    mcp: {
+      tools: {
+        free: [],
+        refund: {
+          scopes: [],
+          approval: {
+            unless: 'arguments.amount <= 100',
+            shows: ['arguments.amount', 'arguments.to.iban'],
+          },
+        },
+        held_refund: { scopes: [], approval: { hold: '30s' } },
+      },
+      prompts: { secret: { scopes: [], approval: {} } },
+      revisions: ['2025-03-26', '2025-11-25', '2026-07-28'],
+    },
+  },
+  { match: 'GET /v1/free', scopes: [] },
+]
+
+const OPTIONS: SettingOptions = {
+  routes: ROUTES,
+  issuer: { admin: 'all', agent_prefix: 'acme/' },
+  others: { people: PEOPLE },
+  gate: {
+    revocation: { consistency: 'strict', max_staleness: '1s' },
+    ...{ clock_tolerance: '0s', console: { host: 'ops.example.com' } },
+  },
+  reaching: true,
+}
+
+let setting: Setting
+beforeAll(async () => {
+  setting = await startSetting(OPTIONS)
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+interface Waiting {
+  readonly id: string
+  readonly agent: string
+  readonly state: string
+  readonly shown: string
+}
+
+const store = <Answer>(method: string, ...given: unknown[]) =>
+  setting.gate.call('APPROVALS', 'approvals', method, ...given) as Promise<Answer>
+const BOB = { issuer: 'https://people.example', subject: 'bob' }
+const decide = (id: string, state: 'granted' | 'refused' = 'granted') =>
+  store('decide', id, {
+    ...{ by: BOB, digest: 'shown', state },
+    ...(state === 'refused' && { reason: 'not this customer' }),
+  })
+const listed = () => store<readonly Waiting[]>('list')
+/** The approval that an agent waits for, once it does. */
+const anyWaiting = async (agent: string) => {
+  const own = async () => (await listed()).find((one) => one.agent === agent)
+  await expect.poll(own).toBeDefined()
+  return (await own()) as Waiting
+}
+
+interface Refused {
+  readonly status: number
+  readonly code: string
+  readonly approval: { readonly id: string; readonly url: string; readonly reason?: string }
+}
+
+/** Agents of their own, so that the bounds of one test are not those of another. */
+let agents = 0
+const agentOf = async (claims: object = {}) => {
+  const sub = `agent-${++agents}`
+  const token = (more: object = {}) => setting.token({ sub, client_id: sub, ...claims, ...more })
+  return { sub, token }
+}
+
+const send = async (token: string, path: string, init: AskInit = {}) =>
+  setting.ask(path, {
+    method: 'POST',
+    body: '{"amount":5}',
+    ...init,
+    token,
+    headers: { ...JSON_TYPE, ...(init.headers as object) },
+  })
+const refused = async (answer: Response): Promise<Refused> => {
+  const problem = (await answer.json()) as Refused
+  return { ...problem, status: answer.status }
+}
+const ask = async (token: string, path = '/v1/refunds', init: AskInit = {}) =>
+  refused(await send(token, path, init))
+
+describe('a call that a person must approve', () => {
+  it('waits, names its approval, and goes through once it is granted: once', async () => {
+    const agent = await agentOf()
+    const answer = await send(await agent.token(), '/v1/refunds')
+    expect(answer.headers.get('retry-after')).toBe('15')
+    const first = await refused(answer)
+    expect(first).toMatchObject({ status: 403, code: 'approval_required' })
+    expect(first.approval).toMatchObject({ url: expect.stringContaining(first.approval.id) })
+    // The same call again, with a new token: it is attached to the same approval.
+    expect((await ask(await agent.token())).approval.id).toBe(first.approval.id)
+    expect(setting.origin.requests).toHaveLength(0)
+    await decide(first.approval.id)
+    expect((await send(await agent.token(), '/v1/refunds')).status).toBe(200)
+    expect(setting.origin.requests).toHaveLength(1)
+    const [sent] = setting.origin.requests
+    expect(sent?.body?.toString()).toBe('{"amount":5}')
+    const line = await setting.gate.journalLine((one) => one.approval === first.approval.id)
+    expect(line).toMatchObject({ decision: 'allowed', approved_by: BOB })
+    const again = await ask(await agent.token())
+    expect(again).toMatchObject({ status: 403, code: 'approval_required' })
+    expect(again.approval.id).not.toBe(first.approval.id)
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('goes through once of many copies at once', async () => {
+    const agent = await agentOf()
+    const token = await agent.token()
+    await decide((await ask(token)).approval.id)
+    const all = await Promise.all(Array.from({ length: 20 }, () => send(token, '/v1/refunds')))
+    expect(all.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it.each<[string, AskInit & { readonly path?: string }]>([
+    ['another body', { body: '{"amount":6}' }],
+    ['another spelling of a number', { body: '{"amount":5.0}' }],
+    ['another order of its query', { path: '/v1/refunds?b=1&a=2' }],
+    ['another method', { method: 'GET', body: null }],
+    ['another type', { headers: { 'content-type': 'text/plain' } }],
+  ])('is another call with %s', async (_, { path = '/v1/refunds?a=2&b=1', ...init }) => {
+    const agent = await agentOf()
+    const token = await agent.token()
+    const granted = await ask(token, '/v1/refunds?a=2&b=1')
+    await decide(granted.approval.id)
+    const other = await ask(token, path, init)
+    expect(other).toMatchObject({ status: 403, code: 'approval_required' })
+    expect(other.approval.id).not.toBe(granted.approval.id)
+    expect(setting.origin.requests).toHaveLength(0)
+    expect((await send(token, '/v1/refunds?a=2&b=1')).status).toBe(200)
+  })
+
+  it('is another call with another value of a bound header, or for another agent', async () => {
+    const [agent, other] = [await agentOf(), await agentOf()]
+    const headers = { 'x-tenant': 'one' }
+    const { approval } = await ask(await agent.token(), '/v1/bound', { headers })
+    await decide(approval.id)
+    const changed = { headers: { 'x-tenant': 'two' } }
+    for (const [one, init] of [
+      [agent, changed],
+      [other, { headers }],
+    ] as const) {
+      expect((await ask(await one.token(), '/v1/bound', init)).code).toBe('approval_required')
+    }
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('is refused with the reason of the person, also when it is sent again', async () => {
+    const agent = await agentOf()
+    const { approval } = await ask(await agent.token())
+    await decide(approval.id, 'refused')
+    for (let i = 0; i < 2; i++) {
+      const again = await ask(await agent.token())
+      expect(again).toMatchObject({ status: 403, code: 'approval_refused' })
+      expect(again.approval.reason).toBe('not this customer')
+    }
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('needs JSON that all readers read alike', async () => {
+    const agent = await agentOf()
+    for (const body of ['{"a":1,"a":2}', '{"a":9007199254740993}', '{']) {
+      expect(await ask(await agent.token(), '/v1/refunds', { body })).toMatchObject({
+        status: 400,
+        code: 'approval_invalid',
+      })
+    }
+  })
+
+  it('is not asked for without a token, by a revoked agent, or where `unless` is true', async () => {
+    expect((await setting.ask('/v1/refunds')).status).toBe(401)
+    const agent = await agentOf()
+    await revoking(setting, setting.gate).revoke({ kind: 'agent', value: agent.sub })
+    const code = async () => (await ask(await agent.token())).code
+    // The copy of the set may be a second old.
+    await expect.poll(code).toBe('token_revoked')
+    const before = (await listed()).length
+    expect(await code()).toBe('token_revoked')
+    expect(await listed()).toHaveLength(before)
+    const free = await agentOf()
+    const token = await free.token()
+    expect((await setting.ask('/v1/waived?dry=yes', { token })).status).toBe(200)
+    expect((await setting.ask('/v1/waived?dry=no', { token })).status).toBe(403)
+  })
+
+  it.each<[string, (agent: string) => Promise<unknown>]>([
+    [
+      'is revoked and released',
+      async (value) => {
+        const { revoke, lift } = revoking(setting, setting.gate)
+        await lift(await revoke({ kind: 'agent', value }))
+      },
+    ],
+    [
+      'is suspended and resumed',
+      async (agent) => {
+        const token = await setting.token({ scope: 'edgewarden:agents' })
+        for (const act of ['suspend', 'resume']) {
+          const path = `/.edgewarden/agents/${act}`
+          const body = JSON.stringify({ issuer: setting.issuer.issuer, agent })
+          const answer = await setting.ask(path, {
+            method: 'POST',
+            token,
+            body,
+            headers: JSON_TYPE,
+          })
+          expect([200, 202]).toContain(answer.status)
+        }
+      },
+    ],
+  ])('has no approval any more once its agent %s', async (_, stop) => {
+    const agent = await agentOf()
+    const { approval } = await ask(await agent.token())
+    await decide(approval.id)
+    await stop(agent.sub)
+    expect((await store<Waiting>('get', approval.id)).state).toBe('ended')
+    const asked = async () => (await ask(await agent.token())).code
+    await expect.poll(asked).toBe('approval_required')
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('is taken only within the limit of its rule', async () => {
+    const agent = await agentOf()
+    for (const status of [200, 429]) {
+      const { approval } = await ask(await agent.token(), '/v1/counted')
+      await decide(approval.id)
+      expect((await send(await agent.token(), '/v1/counted')).status).toBe(status)
+      const { state } = await store<Waiting>('get', approval.id)
+      expect(state).toBe(status === 200 ? 'taken' : 'granted')
+    }
+  })
+
+  it('says who asks, and shows no token', async () => {
+    const agent = await agentOf({ act: { sub: 'helper' } })
+    const token = await agent.token()
+    const { approval } = await ask(token, '/v1/refunds?x=1')
+    const { shown } = await store<Waiting>('get', approval.id)
+    expect(JSON.parse(shown)).toMatchObject({
+      by: 'operators',
+      rule: 'GET,POST /v1/refunds',
+      agent: { id: agent.sub, actors: [{ sub: 'helper' }] },
+      path: { text: '/v1/refunds' },
+      query: { text: '?x=1' },
+      body: { bytes: 12, type: 'application/json' },
+    })
+    expect(shown).not.toContain(token.split('.')[2])
+  })
+
+  it('is refused at once while nobody is asked for another agent too often', async () => {
+    const agent = await agentOf()
+    const token = await agent.token()
+    const codes = await Promise.all(
+      Array.from({ length: 25 }, async (_, i) => (await ask(token, `/v1/refunds?i=${i}`)).code),
+    )
+    expect(codes.filter((code) => code === 'approval_required')).toHaveLength(20)
+    expect(codes.filter((code) => code === 'approvals_full')).toHaveLength(5)
+    const other = await agentOf()
+    expect((await ask(await other.token())).code).toBe('approval_required')
+  })
+})
+
+it('an agent asks 60 times in an hour at most', async () => {
+  const agent = await agentOf()
+  const token = await agent.token()
+  for (let i = 0; i < 60; i++) {
+    const { code, approval } = await ask(token, `/v1/refunds?asked=${i}`)
+    expect(code).toBe('approval_required')
+    await decide(approval.id, 'refused')
+  }
+  const answer = await send(token, '/v1/refunds?asked=60')
+  expect(answer.headers.get('retry-after')).toBe('3600')
+  expect(await refused(answer)).toMatchObject({ status: 429, code: 'approvals_exhausted' })
+})
+
+it('nothing that needs an approval goes through while the object does not answer', async () => {
+  const options = {
+    ...OPTIONS,
+    bundle: await sharedShards(),
+    durableObjects: { ...usualObjects(), APPROVALS: 'UnreachableShard' },
+  }
+  await withGate(setting, options, async (gate) => {
+    const token = await (await agentOf()).token()
+    const answer = await askGate(gate, '/v1/refunds', {
+      method: 'POST',
+      body: '{}',
+      token,
+      headers: JSON_TYPE,
+    })
+    expect(await refused(answer)).toMatchObject({ status: 503, code: 'approval_unavailable' })
+    const state = `/.edgewarden/approvals/${randomUUID()}`
+    expect(await outcome(await askGate(gate, state, { token }))).toMatchObject({ status: 503 })
+    expect((await askGate(gate, '/v1/free', { token })).status).toBe(200)
+  })
+})
+
+describe('a call that is held', () => {
+  it('is forwarded when a person agrees', async () => {
+    const agent = await agentOf()
+    const answer = send(await agent.token(), '/v1/held')
+    const { id } = await anyWaiting(agent.sub)
+    expect(setting.origin.requests).toHaveLength(0)
+    await decide(id)
+    expect((await answer).status).toBe(200)
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('is forwarded once of two copies, and the other one is told', async () => {
+    const agent = await agentOf()
+    const token = await agent.token()
+    const answers = [1, 2].map(() => send(token, '/v1/held'))
+    const { id } = await anyWaiting(agent.sub)
+    await decide(id)
+    const [one, other] = (await Promise.all(answers)).sort((a, b) => a.status - b.status)
+    expect(one?.status).toBe(200)
+    expect(await refused(other as Response)).toMatchObject({ status: 409, code: 'approval_over' })
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('is told that an approval is needed once the time is over', async () => {
+    const agent = await agentOf()
+    const answer = await send(await agent.token(), '/v1/briefly')
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(await refused(answer)).toMatchObject({ status: 403, code: 'approval_required' })
+  })
+
+  it('is refused when a person refuses', async () => {
+    const agent = await agentOf()
+    const answer = ask(await agent.token(), '/v1/held')
+    await decide((await anyWaiting(agent.sub)).id, 'refused')
+    expect(await answer).toMatchObject({ status: 403, code: 'approval_refused' })
+  })
+
+  it('is refused when its agent is revoked meanwhile', async () => {
+    const agent = await agentOf()
+    const answer = ask(await agent.token(), '/v1/held')
+    const { id } = await anyWaiting(agent.sub)
+    await revoking(setting, setting.gate).revoke({ kind: 'agent', value: agent.sub })
+    expect(await answer).toMatchObject({ status: 401, code: 'token_revoked' })
+    expect((await store<Waiting>('get', id)).state).toBe('ended')
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('is refused when its token expires meanwhile', async () => {
+    const agent = await agentOf()
+    const now = Math.floor(Date.now() / 1000)
+    const token = await agent.token({ exp: now + 3 })
+    const answer = ask(token, '/v1/held')
+    const { id } = await anyWaiting(agent.sub)
+    await expect.poll(() => Date.now() / 1000 > now + 4).toBe(true)
+    await decide(id)
+    expect(await answer).toMatchObject({ status: 401, code: 'token_expired_during_request' })
+    expect((await store<Waiting>('get', id)).state).toBe('granted')
+  })
+
+  it('judges the proof of its key again', async () => {
+    const key = await createProofKey()
+    const agent = await agentOf({ cnf: { jkt: key.jkt } })
+    const token = await agent.token()
+    const proof = await proofOf(key, { token, method: 'POST', url: `${RESOURCE}/v1/held` })
+    const answer = setting.ask('/v1/held', {
+      method: 'POST',
+      body: '{}',
+      headers: { ...JSON_TYPE, authorization: `DPoP ${token}`, dpop: proof },
+    })
+    await decide((await anyWaiting(agent.sub)).id)
+    expect((await answer).status).toBe(200)
+  })
+})
+
+describe('a tool call that a person must approve', () => {
+  const { post } = asking(() => setting)
+  const refund = (args: object) => call('tools/call', { name: 'refund', arguments: args })
+
+  const tokens = async () => {
+    const agent = await agentOf({ aud: MCP, scope: 'mcp:connect' })
+    return agent.token()
+  }
+
+  it('gets a result that says so, and goes through once it is granted', async () => {
+    const token = await tokens()
+    const body = refund({ amount: 500, to: { iban: 'DE1' }, note: 'x' })
+    const answer = await post(body, { token })
+    expect(answer.status).toBe(200)
+    const { result } = (await answer.json()) as {
+      readonly result: { readonly isError: boolean; readonly content: readonly { text: string }[] }
+    }
+    expect(result.isError).toBe(true)
+    const [, id = ''] = /approvals\/([0-9a-f-]+)/.exec(result.content[0]?.text ?? '') ?? []
+    const { shown } = await store<Waiting>('get', id)
+    expect(JSON.parse(shown)).toMatchObject({
+      tools: { text: 'refund' },
+      values: [
+        ['arguments.amount', { text: '500' }],
+        ['arguments.to.iban', { text: '"DE1"' }],
+      ],
+      not_shown: [{ text: 'note' }],
+    })
+    await decide(id)
+    setting.origin.on('/mcp', (_, res) =>
+      res.setHeader('content-type', 'application/json').end('{"jsonrpc":"2.0","id":2,"result":{}}'),
+    )
+    // A new id, and other white space.
+    const again = body.replace('"id":1', '"id": 2')
+    expect(await (await post(again, { token })).json()).toMatchObject({ id: 2, result: {} })
+    expect(setting.origin.requests).toHaveLength(1)
+    expect(await (await post(body, { token })).json()).toMatchObject({ result: { isError: true } })
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['an amount that is waived', { amount: 100 }, true],
+    ['a greater amount', { amount: 101 }, false],
+    ['an amount that cannot be compared', { amount: '1' }, false],
+    ['no amount', {}, false],
+  ])('is forwarded at once with %s: %o: %s', async (_, args, isForwarded) => {
+    await post(refund(args), { token: await tokens() })
+    expect(setting.origin.requests).toHaveLength(isForwarded ? 1 : 0)
+  })
+
+  it('is refused in a batch, and where an argument has two spellings', async () => {
+    const token = await tokens()
+    const one = refund({ amount: 500 })
+    const batch = `[${one},${one.replace('"id":1', '"id":2')}]`
+    const answer = await post(batch, { token, version: '2025-03-26' })
+    expect(await answer.json()).toMatchObject({ code: 'approval_not_alone' })
+    const twice = await post(refund({ amount: 1, Amount: 500 }), { token })
+    expect(await twice.json()).toMatchObject({ error: { data: { code: 'arguments_ambiguous' } } })
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('asks for a prompt by an error of JSON-RPC', async () => {
+    const answer = await post(call('prompts/get', { name: 'secret' }), { token: await tokens() })
+    expect(await answer.json()).toMatchObject({ error: { data: { code: 'approval_required' } } })
+  })
+})
+
+describe('the state of an approval', () => {
+  it('is told to the agent that asked, and to nobody else', async () => {
+    const [agent, other] = [await agentOf(), await agentOf()]
+    const { approval } = await ask(await agent.token())
+    const path = `/.edgewarden/approvals/${approval.id}`
+    const state = async (token: string) => (await setting.ask(path, { token })).json()
+    expect(await state(await agent.token())).toMatchObject({ id: approval.id, state: 'waiting' })
+    await decide(approval.id, 'refused')
+    expect(await state(await agent.token())).toMatchObject({
+      state: 'refused',
+      reason: 'not this customer',
+    })
+    expect(await state(await other.token())).toMatchObject({ code: 'approval_unknown' })
+    expect((await setting.ask(path)).status).toBe(401)
+  })
+})
+
+it('is explained, and nobody is asked', async () => {
+  const before = (await listed()).length
+  const agent = await agentOf()
+  const answer = await setting.ask('/.edgewarden/explain', {
+    method: 'POST',
+    token: await setting.token({ scope: 'edgewarden:read' }),
+    body: JSON.stringify({
+      method: 'POST',
+      url: `${RESOURCE}/v1/refunds`,
+      token: await agent.token(),
+    }),
+    headers: JSON_TYPE,
+  })
+  expect(await answer.json()).toMatchObject({
+    allowed: false,
+    denial: { code: 'approval_required' },
+  })
+  expect(await listed()).toHaveLength(before)
+})
