@@ -57,9 +57,15 @@ describe('a patch', () => {
     })
   })
 
+  it('may say why the second implementation does not find it', () => {
+    const text = TEXT.replace('yes', 'no, about the console')
+    expect(parseFault('a', text).isDecision).toBe(false)
+  })
+
   it.each([
     ['lacks Decision', TEXT.replace(/Decision.*\n/, '')],
     ['not a line of a header: Decision: maybe', TEXT.replace('yes', 'maybe')],
+    ['not a line of a header: Decision: yes, of keys', TEXT.replace('yes', 'yes, of keys')],
     ['not a line of a header: Suites', TEXT.replace('Suite:', 'Suites:')],
     ['a change to src/a.ts has too few lines', TEXT.replace('-two\n', '')],
     ['changes nothing', TEXT.split('@@')[0] ?? ''],

@@ -15,7 +15,7 @@ export interface Fault {
   /** The sentence of docs/ that is no longer true. */
   readonly promise: string
   readonly suites: readonly string[]
-  /** Whether the fault changes which requests pass, a code, or what the origin is told. */
+  /** Whether it changes a decision, by what a case of the second implementation can hold. */
   readonly isDecision: boolean
   /** Whether only `npm run soak` finds it. */
   readonly isSoak: boolean
@@ -39,7 +39,7 @@ export function readFault(name: string): Fault {
 const HEADER: Readonly<Record<string, RegExp>> = {
   Promise: /./,
   Suite: /^test\/\S+\.test\.ts(?:[\s,]+test\/\S+\.test\.ts)*$/,
-  Decision: /^(?:yes|no)$/,
+  Decision: /^(?:yes|no(?:, .+)?)$/,
   Mode: /^soak$/,
 }
 const NEEDED = ['Promise', 'Suite', 'Decision']
