@@ -38,6 +38,7 @@ const expired = (claims: Members = {}) => {
 }
 
 interface Begun {
+  readonly target?: string
   /** The bytes that its length says; without it `headers` frame the body. */
   readonly said?: number | undefined
   readonly sent?: number
@@ -47,13 +48,19 @@ interface Begun {
 
 /** Sends the head of a POST and a part of its body. */
 const begin = async (port: number, token: string | undefined, what: Begun = {}) => {
-  const { said, sent = 10, body = new Uint8Array(sent), headers = [] } = { said: 5 * MIB, ...what }
+  const {
+    target = '/v1/files',
+    said,
+    sent = 10,
+    body = new Uint8Array(sent),
+    headers = [],
+  } = { said: 5 * MIB, ...what }
   const connection = await connectRaw(port)
   open.push(connection)
   connection.send(
     rawRequest({
       method: 'POST',
-      target: '/v1/files',
+      target,
       headers: [
         ['Host', HOST],
         ...(token === undefined ? [] : [['Authorization', `Bearer ${token}`] as const]),
@@ -126,9 +133,8 @@ describe('an answer of an origin that has not read the body reaches a client tha
     [413, (_req, res) => res.writeHead(413).end('early')],
     [401, (req, res) => req.once('data', () => res.writeHead(401).end('early'))],
   ]
-  const cases = ['/v1', '/timed', '/watched'].flatMap((rule) =>
-    ANSWERS.map((answer) => [rule, ...answer] as const),
-  )
+  const RULES = ['/v1', '/timed', '/watched']
+  const cases = RULES.flatMap((rule) => ANSWERS.map((answer) => [rule, ...answer] as const))
   it.each(cases)('on %s: %i', async (rule, status, handler) => {
     const path = `${rule}/early-${status}`
     setting.origin.on(path, handler)
@@ -141,6 +147,42 @@ describe('an answer of an origin that has not read the body reaches a client tha
           expect([response.status, await response.text()]).toEqual([status, 'early'])
         }
       }
+    }
+  })
+
+  it.each(RULES)('where the origin reads nothing and ends its side, on %s', async (rule) => {
+    const target = `${rule}/ends`
+    setting.origin.on(target, (req) => {
+      req.pause()
+      req.socket.end('HTTP/1.1 413 Early\r\nConnection: close\r\nContent-Length: 5\r\n\r\nearly')
+    })
+    const token = await setting.token()
+    for (let i = 0; i < 10; i++) {
+      const sending = await begin(setting.gate.port, token, {
+        target,
+        said: 5 * MIB,
+        sent: 256 * KIB,
+      })
+      const { status, body } = await sending.response()
+      expect([status, body.toString()]).toEqual([413, 'early'])
+    }
+  })
+
+  // workerd may lose the answer, or its body after the status.
+  it.each(RULES)('or none that looks complete, where the origin resets, on %s', async (rule) => {
+    const path = `${rule}/resets`
+    setting.origin.on(path, (_, res) => res.writeHead(413, { connection: 'close' }).end('early'))
+    const headers = { authorization: `Bearer ${await setting.token()}` }
+    const init = { method: 'POST', headers, body: new Uint8Array(MIB) }
+    const lost = [502, 'origin_unreachable']
+    for (let i = 0; i < 20; i++) {
+      const got = await fetch(setting.gate.url + path, init)
+        .then(async (response) => {
+          const text = await response.text()
+          return [response.status, response.status === 413 ? text : JSON.parse(text).code]
+        })
+        .catch(() => lost)
+      expect([[413, 'early'], lost]).toContainEqual(got)
     }
   })
 })
