@@ -17,7 +17,7 @@ let files: ReadonlyMap<string, File> | undefined
  */
 export async function fileAt(path: string): Promise<File | undefined> {
   files ??= await filesOf()
-  return files.get(/^\/(?:decisions(?:\/[^/]+)?|policy|agents)$/.test(path) ? '/' : path)
+  return files.get(/^\/(?:decisions(?:\/[^/]+)?|policy|agents|find)$/.test(path) ? '/' : path)
 }
 
 const filesOf = async (): Promise<ReadonlyMap<string, File>> => {

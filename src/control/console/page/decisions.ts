@@ -81,12 +81,13 @@ interface Found {
   readonly problem?: Problem | undefined
 }
 
-const pageOf = async (query: Json, first: string | null): Promise<Found> => {
+/** Reads a page of so many decisions. */
+export async function pageOf(query: Json, first: string | null, most = LIMIT): Promise<Found> {
   const rows: Json[] = []
   let cursor: unknown = first ?? undefined
   let gap: Json | undefined
-  for (let tries = 0; tries < TRIES && rows.length < LIMIT; tries++) {
-    const limit = LIMIT - rows.length
+  for (let tries = 0; tries < TRIES && rows.length < most; tries++) {
+    const limit = most - rows.length
     const { value, problem } = await ask(address('/api/decisions', { ...query, limit, cursor }))
     if (problem) return { rows, problem }
     rows.push(...list(value?.decisions))

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { Agents } from './agents.ts'
 import { Decision } from './decision.ts'
 import { Decisions } from './decisions.ts'
+import { Found } from './find.ts'
 import { html } from './html.ts'
 import { Overview } from './overview.ts'
 import { Facts, Failure, Link, useAnswer } from './parts.ts'
@@ -148,18 +149,19 @@ const PLACES = [
 
 function Find() {
   const find = (event: SubmitEvent) => {
-    const { id = '' } = textsOf(event)
-    if (id.trim()) go(`/decisions/${encodeURIComponent(id.trim())}`)
+    const { text = '' } = textsOf(event)
+    if (text.trim()) go(address('/find', { text: text.trim() }))
   }
-  return html`<form role="search" aria-label="Decisions" onSubmit=${find}>
-    <input type="search" name="id" aria-label="Find a decision by its request id" placeholder="Request id" />
+  const says = 'Search: request id, agent, subject, token id, rule or code'
+  return html`<form role="search" aria-label="Everything" onSubmit=${find}>
+    <input type="search" name="text" aria-label=${says} title=${says} placeholder="Search for anything" maxlength="1000" />
   </form>`
 }
 
 /** Shown for an address that the console does not have. */
 function Unknown() {
   return html`<h1>There is no such page</h1>
-    <p>The console has nothing at <code>${place.value.pathname}</code>. To find a decision, enter its request id above.</p>
+    <p>The console has nothing at <code>${place.value.pathname}</code>. To find something, enter its id or name above.</p>
     <ul>${PLACES.map(([to, name]) => html`<li><${Link} to=${to}>${name}<//></li>`)}</ul>`
 }
 
@@ -170,10 +172,13 @@ const who = (): string => {
   return text(subject ?? name ?? agent)
 }
 
+const SEARCH = ['/find', 'Search', Found] as const
+const UNKNOWN = ['', 'No such page', Unknown] as const
+
 function Page() {
   const { pathname } = place.value
   const [, id] = /^\/decisions\/([^/]+)$/.exec(pathname) ?? []
-  const [, name, Screen] = PLACES.find(([to]) => to === pathname) ?? ['', 'No such page', Unknown]
+  const [, name, Screen] = [...PLACES, SEARCH].find(([to]) => to === pathname) ?? UNKNOWN
   const screen = id ? html`<${Decision} key=${id} id=${decoded(id)} />` : html`<${Screen} />`
   const title = id ? 'Decision' : name
   const main = useRef<HTMLElement>(null)
