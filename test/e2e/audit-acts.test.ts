@@ -152,6 +152,38 @@ describe('acts of administrators', () => {
     }
   })
 
+  it('on one agent are found by its issuer and id, and no others', async () => {
+    const { issuer } = setting.issuer
+    for (const agent of ['agent-on', 'agent-off']) await revoke(agent, `act-${agent}`)
+    const name = new URLSearchParams({ on_issuer: issuer, on_agent: 'agent-on' })
+    await eventually(async () =>
+      expect(await list('kind=act&request_id=act-agent-off')).toHaveLength(1),
+    )
+    await eventually(async () =>
+      expect(await list(`${name}`)).toMatchObject([
+        { act: 'revoke', subject: 'maria', entries: [{ value: 'agent-on', reason: 'leaked' }] },
+      ]),
+    )
+    // What the agent that acted did is not what was done to it.
+    expect(await list('on_issuer=acme&on_agent=console')).toEqual([])
+    expect(await list('on_issuer=acme&on_agent=agent-on')).toHaveLength(1)
+    const refused = async (path: string, query: string) => {
+      const answer = await setting.ask(`${OWN}/${path}?${query}`, { token: await admin() })
+      const { code, problems } = (await answer.json()) as Stored & { problems: Stored[] }
+      return [answer.status, code, problems[0]?.path]
+    }
+    const invalid = (path: string) => [400, 'decision_query_invalid', path]
+    expect(await refused('decisions', 'on_agent=agent-on')).toEqual(invalid('on_issuer'))
+    expect(await refused('decisions', 'on_issuer=acme')).toEqual(invalid('on_agent'))
+    for (const other of ['acne', 'https://other.example']) {
+      const query = new URLSearchParams({ on_issuer: other, on_agent: 'agent-on' })
+      expect(await refused('decisions', `${query}`)).toEqual(invalid('on_issuer'))
+    }
+    for (const path of ['usage', 'decisions/live']) {
+      expect(await refused(path, `${name}`)).toEqual(invalid('on_issuer'))
+    }
+  })
+
   it('are none where the change was refused', async () => {
     const refused = await setting.ask(`${OWN}/revocations`, {
       method: 'POST',

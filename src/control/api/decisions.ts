@@ -90,6 +90,8 @@ const ANY = strict({
   agent_name: v.optional(queryText),
   kind: v.optional(v.picklist(RECORD_KINDS, `must be ${RECORD_KINDS.join(' or ')}`)),
   own: v.optional(v.picklist(['true', 'false'], 'must be true or false')),
+  on_agent: v.optional(queryText),
+  on_issuer: v.optional(queryText),
   from: v.optional(moment),
   until: v.optional(moment),
   by: v.optional(
@@ -104,8 +106,8 @@ const ANY = strict({
   cursor: v.optional(v.string()),
 })
 const LIST = v.omit(ANY, ['by', 'every'])
-export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor'])
-export const USAGE = v.omit(ANY, ['limit', 'cursor'])
+export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor', 'on_agent', 'on_issuer'])
+export const USAGE = v.omit(ANY, ['limit', 'cursor', 'on_agent', 'on_issuer'])
 
 const ERASURE = strict({ subject: queryText, issuer: queryText, cursor: v.optional(v.string()) })
 
@@ -119,6 +121,7 @@ export const decisionsApp = createApp<GateEnv>()
       const list = await audit.list(query)
       if (list.decisions.length + (list.cursor ?? query.cursor ?? '').length === 0) {
         mustHaveNames(c, query.filters, INVALID)
+        mustHaveNames(c, { issuer: query.on?.issuer }, INVALID, 'on_')
       }
       return list
     })
@@ -198,10 +201,18 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE) => 
     own: isOwn,
     agent: id,
     agent_name: name,
+    on_agent: onAgent,
+    on_issuer: onIssuer,
     ...filters
   }: v.InferOutput<typeof ANY> = readQuery(c, schema, INVALID)
   const issuer = readIssuer(c, filters.issuer, INVALID) ?? ownIssuer(c)
   if (ownIssuer(c) !== undefined && !isReached(c, issuer)) refuse(c, deny('decision_reach'))
+  const on = { agent: onAgent, issuer: readIssuer(c, onIssuer, INVALID, 'on_issuer') }
+  if ((onAgent === undefined) !== (onIssuer === undefined)) {
+    const path = onAgent === undefined ? 'on_agent' : 'on_issuer'
+    const message = 'is missing: on_agent and on_issuer name an agent together'
+    refuse(c, INVALID, { problems: [{ path, message }] })
+  }
   const isNameless = issuer === undefined && (id === undefined) !== (name === undefined)
   const agent = isNameless ? undefined : readId(c, { issuer, id, name }, INVALID)
   const found = (audit: AuditReads) => async (one: AgentKey) => {
@@ -219,6 +230,7 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE) => 
       },
       limit,
       by,
+      ...(onAgent !== undefined && { on }),
       ...(isOwn === 'false' && { withoutOwn: c.get('policy').gate.prefix }),
       ...(every !== undefined && { every: SPANS[every] }),
       ...(from !== undefined && { from }),

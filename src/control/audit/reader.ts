@@ -208,5 +208,7 @@ export function createReader({ sql }: DurableObjectStorage) {
   return reader
 }
 
-const termsIn = (query: Searched): readonly string[] =>
-  givenFilters(query).map(([name, value]) => termText(name, value))
+const termsIn = (query: Searched): readonly string[] => [
+  ...givenFilters(query).map(([name, value]) => termText(name, value)),
+  ...(query.on ? [termText('kind', 'act')] : []),
+]

@@ -164,6 +164,7 @@ export function finderOf(query: Omit<DecisionQuery, 'limit' | 'cursor'>) {
     const time = timeOf(record)
     const fits = given.every(([name, value]) => valuesOf(record, name).includes(value))
     if (withoutOwn !== undefined && isOwnCall(record, withoutOwn)) return undefined
+    if (query.on && !isActOn(record, query.on)) return undefined
     return fits && time >= from && time < until ? record : undefined
   }
 }
@@ -171,6 +172,20 @@ export function finderOf(query: Omit<DecisionQuery, 'limit' | 'cursor'>) {
 /** Whether a record is of a call of the gate's own endpoints. Acts, which such calls do, are not. */
 const isOwnCall = (record: JsonObject, prefix: string): boolean =>
   own(record, 'decision') !== undefined && String(own(record, 'route')).includes(` ${prefix}/`)
+
+/** Whether a record is of an act on an agent. An alert is about its own agent; other acts name whom they hit. */
+const isActOn = (record: JsonObject, { issuer, agent }: Required<DecisionQuery>['on']): boolean => {
+  const hit =
+    own(record, 'act') === 'alert'
+      ? [{ issuer: own(record, 'issuer'), value: own(record, 'agent') }]
+      : listOf(own(record, 'entries')).filter(isObject)
+  return hit.some(
+    (one) =>
+      (own(one, 'kind') ?? 'agent') === 'agent' &&
+      own(one, 'issuer') === issuer &&
+      own(one, 'value') === agent,
+  )
+}
 
 /** When a record's request came, in milliseconds since the epoch. */
 export function timeOf(record: JsonObject): number {

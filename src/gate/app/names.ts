@@ -81,8 +81,8 @@ export function unknownIn(c: Admin, given: Names, prefix = '') {
  * Refuses names that this gate does not have. Lists call it where nothing was found: what is stored can have names of
  * an earlier policy.
  */
-export function mustHaveNames(c: Admin, given: Names, invalid: Denial): void {
-  const problem = unknownIn(c, given)
+export function mustHaveNames(c: Admin, given: Names, invalid: Denial, prefix = ''): void {
+  const problem = unknownIn(c, given, prefix)
   if (problem) refuse(c, invalid, { problems: [problem] })
 }
 

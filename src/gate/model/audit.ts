@@ -78,6 +78,8 @@ export interface DecisionQuery {
   readonly until?: number
   /** The gate's prefix, if calls of its own endpoints are left out. */
   readonly withoutOwn?: string
+  /** The agent, if only acts on it are meant. */
+  readonly on?: { readonly issuer: string; readonly agent: string }
   readonly limit: number
   /** The `cursor` of the previous page. */
   readonly cursor?: string

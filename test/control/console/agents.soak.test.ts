@@ -99,6 +99,16 @@ it('show their week, and before they are stopped what that hits', async () => {
   await looked(page, 'agent-revoked')
   await act(page, 'Lift')
   await page.getByText(/^Lifted: /).waitFor()
+  const acts = page.getByRole('region', { name: 'Its acts' }).getByRole('row')
+  await eventually(async () => {
+    await page.reload()
+    await acts.filter({ hasText: 'lifted the revocation of it' }).waitFor({ timeout: 2_000 })
+    const made = acts.filter({ hasText: /olga.*revoked it.*<b>leaked<\/b>/ })
+    await made.waitFor({ timeout: 2_000 })
+  })
+  // Acts, and the row of the heads.
+  expect(await acts.count()).toBe(1 + 4)
+  await looked(page, 'agent-acts')
   await page.getByRole('link', { name: 'Agents', exact: true }).click()
   await page.setViewportSize({ width: 1280, height: 800 })
   await page.goto(`${browsing.url}/agents?needs=`)

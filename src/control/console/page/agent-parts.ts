@@ -1,8 +1,10 @@
-import { useMemo } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
 import { isStopped } from '../../../gate/model/agents.ts'
 import { html } from './html.ts'
-import { type Asked, agentPlace, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
+import { type Asked, agentPlace, Facts, Link, Moment, Pending, Table, useAnswer } from './parts.ts'
+import { whoText } from './rows.ts'
+import { didText } from './sentences.ts'
 import { address, isUtc, type Json, list, nameText, text } from './state.ts'
 import { Hit, type useActs } from './stop.ts'
 
@@ -174,4 +176,30 @@ export function Missing({ asked }: { readonly asked: Asked }) {
   return asked.problem?.code === 'route_unknown'
     ? html`<p class="empty">This gate has no registry of agents: its Worker lacks the binding AGENTS. Add it to wrangler.toml, as docs/agent-registry.md says.</p>`
     : html`<${Pending} asked=${asked} says="Asking the registry…" />`
+}
+
+/** Acts on an agent, the latest first: when, who, what, and why. */
+export function ActsOn({ issuer, agent }: { readonly issuer: string; readonly agent: string }) {
+  const [cursor, setCursor] = useState<unknown>(undefined)
+  const query = { on_issuer: issuer, on_agent: agent, limit: 20, cursor }
+  const asked = useAnswer(address('/api/decisions', query), 30_000)
+  if (!asked.value) return html`<${Pending} asked=${asked} says="Asking for its acts…" />`
+  const rows = list(asked.value.decisions).map((one) => {
+    const entry = list(one.entries).find((other) => other.value === agent)
+    const { status, reason } = objectOf(entry)
+    const did = didText(text(one.act))
+    return [
+      html`<${Link} to=${`/decisions/${text(one.id)}`}><${Moment} at=${one.time} /><//>`,
+      html`<bdi>${whoText(one)}</bdi>`,
+      `${did} it${status === undefined || status === did ? '' : `: now ${text(status)}`}`,
+      html`<bdi>${text(reason ?? one.signal) || '–'}</bdi>`,
+    ]
+  })
+  const older = asked.value.cursor
+  return html`${
+    rows.length > 0
+      ? html`<${Table} head=${['When', 'Who', 'What', 'Why']} rows=${rows} />`
+      : html`<p class="empty">${older === undefined ? 'Nobody has changed or stopped this agent in the time that the audit keeps.' : 'None here: look at older ones.'}</p>`
+  }<p class="bar">${cursor !== undefined && html`<button type="button" class="quiet" onClick=${() => setCursor(undefined)}>Newest</button>`}
+    ${older !== undefined && html`<button type="button" class="quiet" onClick=${() => setCursor(older)}>Older</button>`}</p>`
 }

@@ -1,7 +1,17 @@
 import { listOf, objectOf } from '../../../gate/base/json.ts'
 import { isStopped, standingText } from '../../../gate/model/agents.ts'
 import { All } from './agent-list.ts'
-import { Alert, Changes, Missing, nameOf, sentence, stateOf, Week, words } from './agent-parts.ts'
+import {
+  ActsOn,
+  Alert,
+  Changes,
+  Missing,
+  nameOf,
+  sentence,
+  stateOf,
+  Week,
+  words,
+} from './agent-parts.ts'
 import { html } from './html.ts'
 import { agentPlace, Badge, Facts, Link, useAnswer } from './parts.ts'
 import { address, has, list, nameText, place, text, time } from './state.ts'
@@ -83,6 +93,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       <h2>Agents that act for it</h2>${links(seen.children)}
       <h2>Agents it acts for</h2>${links(seen.parents)}</section></div>
     ${has('audit:read') && html`<section aria-label="Its week"><h2>Its week</h2><${Week} issuer=${issuer} agent=${agent} /></section>`}
+    ${has('audit:read') && html`<section aria-label="Its acts"><h2>What was done to it</h2><${ActsOn} issuer=${issuer} agent=${agent} /></section>`}
     <h2>Its alerts</h2>${own.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
     ${own.length === 0 && html`<p class="empty">None.</p>`}`
 }

@@ -95,6 +95,30 @@ export function hitText(what: string, calls: string | undefined, others: readonl
   return `Stops ${what}${calls === undefined ? '' : `: ${calls} allowed in the last hour`}${more}.`
 }
 
+/** What acts did; whom they hit follows. */
+const DID: Readonly<Record<string, string>> = {
+  revoke: 'revoked',
+  lift: 'lifted the revocation of',
+  register: 'changed the entry of',
+  suspend: 'suspended',
+  resume: 'resumed',
+  retire: 'retired',
+  rotate: 'rotated the keys of assertions',
+  alert: 'raised an alert about',
+  dismiss: 'dismissed an alert about',
+  release: 'released from quarantine',
+  policy: 'put a policy into force',
+  erase: 'erased values of a person',
+}
+
+/**
+ * What an act did, in words; an act without words is its name.
+ * @example didText('lift') // 'lifted the revocation of'
+ */
+export function didText(act: string): string {
+  return ownText(DID, act) ?? act
+}
+
 /** Members of records that are named by abbreviations. */
 const NAMES: Readonly<Record<string, string>> = {
   jti: 'token id',
