@@ -6,7 +6,7 @@ import { type RunningBrowser, startBrowser } from '../../kit/browser.ts'
 import { eventually } from '../../kit/eventually.ts'
 import { ROOT } from '../../kit/repository.ts'
 import type { Members } from '../../kit/signing.ts'
-import { faultsOf, STILL, toDecisions } from './console-browser.ts'
+import { faultsOf, faultsOfState, STILL, toDecisions } from './console-browser.ts'
 import { type ConsoleSetting, consoleOptions, OPERATOR, startConsole } from './console-setting.ts'
 
 const GATE = { assertion: 'identity', console: { host: 'localhost' } }
@@ -193,11 +193,12 @@ it('an act says who did what to whom, and how the call was answered: no stage, a
   })
   await signedIn('otto', async (page) => {
     await page.goto(`${url}/decisions/${act?.id}`)
-    await page.getByRole('heading', { name: 'revoke', exact: true }).waitFor()
+    await page.getByRole('heading', { name: 'acme/chief revoked agent culprit' }).waitFor()
+    await page.getByText('Why: leaked').waitFor()
+    await page.getByText(/allowed · status 200 · the call · request id/).waitFor()
+    expect(await faultsOfState(page, 'act')).toEqual([])
     const who = page.getByRole('region', { name: 'Who', exact: true })
     for (const text of ['acme/chief', 'maria']) await who.getByText(text).first().waitFor()
-    await who.getByText('allowed').waitFor()
-    await who.getByText('status 200').waitFor()
     const whom = page.getByRole('region', { name: 'To whom' })
     await whom.getByText('leaked').waitFor()
     expect(await whom.getByRole('link', { name: 'culprit' }).getAttribute('href')).toBe(
@@ -205,7 +206,7 @@ it('an act says who did what to whom, and how the call was answered: no stage, a
     )
     expect(await page.getByRole('heading', { name: 'Every stage' }).count()).toBe(0)
     expect(await page.getByRole('button', { name: /Revoke/ }).count()).toBe(0)
-    await who.getByRole('link', { name: 'GET,POST,DELETE /.edgewarden/revocations' }).click()
+    await page.getByRole('link', { name: 'the call', exact: true }).click()
     await page.getByRole('heading', { name: 'Every stage' }).waitFor()
   })
 })

@@ -3,7 +3,7 @@ import { listOf, objectOf } from '../../../gate/base/json.ts'
 import { isStopped } from '../../../gate/model/agents.ts'
 import { html } from './html.ts'
 import { type Asked, agentPlace, Facts, Link, Moment, Pending, Table, useAnswer } from './parts.ts'
-import { whoText } from './rows.ts'
+import { whomOf, whoText } from './rows.ts'
 import { didText } from './sentences.ts'
 import { address, isUtc, type Json, list, nameText, text } from './state.ts'
 import { Hit, type useActs } from './stop.ts'
@@ -185,14 +185,14 @@ export function ActsOn({ issuer, agent }: { readonly issuer: string; readonly ag
   const asked = useAnswer(address('/api/decisions', query), 30_000)
   if (!asked.value) return html`<${Pending} asked=${asked} says="Asking for its acts…" />`
   const rows = list(asked.value.decisions).map((one) => {
-    const entry = list(one.entries).find((other) => other.value === agent)
-    const { status, reason } = objectOf(entry)
+    const isIt = (other: Json) => other.value === agent && other.issuer === issuer
+    const { status, reason } = whomOf(one).find(isIt) ?? {}
     const did = didText(text(one.act))
     return [
       html`<${Link} to=${`/decisions/${text(one.id)}`}><${Moment} at=${one.time} /><//>`,
       html`<bdi>${whoText(one)}</bdi>`,
       `${did} it${status === undefined || status === did ? '' : `: now ${text(status)}`}`,
-      html`<bdi>${text(reason ?? one.signal) || '–'}</bdi>`,
+      html`<bdi>${text(reason) || '–'}</bdi>`,
     ]
   })
   const older = asked.value.cursor

@@ -2,8 +2,8 @@ import { useEffect, useState } from 'preact/hooks'
 import { objectOf } from '../../../gate/base/json.ts'
 import { html } from './html.ts'
 import { agentPlace, Badge, Facts, Link, Moment, Pending, useAnswer } from './parts.ts'
-import { whatText, whoText } from './rows.ts'
-import { memberText, valueText } from './sentences.ts'
+import { whatText, whomOf, whoText } from './rows.ts'
+import { didText, memberText, valueText } from './sentences.ts'
 import { address, go, has, type Json, list, nameText, text } from './state.ts'
 import { Kill, Revocations } from './stop.ts'
 
@@ -172,36 +172,49 @@ function Rules({ then, today }: { then: Json | undefined; today: Json }) {
 }
 
 /** What the record of an act may say beside who did it, and to whom. */
-const DONE = 'filters keys records alert signal watch usual seen requests quarantine'.split(' ')
+const DONE =
+  'filters keys records alert signal watch usual seen requests quarantine version before'.split(' ')
 
-/** An act of an administrator or the gate: who did it, to whom, and how the call was answered. */
+/** The name of what an act hit: that of an agent leads to its page. */
+function Whom({ of: one }: { readonly of: Json }) {
+  const isAgent = (one.kind ?? 'agent') === 'agent'
+  const name = html`<bdi>${nameText(one.value) || text(one.issuer)}</bdi>`
+  return isAgent && has('agents')
+    ? html`<${Link} to=${agentPlace({ issuer: one.issuer, agent: one.value })}>${name}<//>`
+    : name
+}
+
+/** Most names in the sentence of an act. The others are below. */
+const MOST = 3
+
+/** An act of an administrator or the gate: in a sentence who did what to whom and why, then how the call was answered. */
 function Done({ record }: { readonly record: Json }) {
   const { decision, request_id } = record
   const isElsewhere = decision === undefined && request_id !== undefined
   const { value } = useAnswer(isElsewhere && address('/api/decisions', { limit: 20, request_id }))
   const isCall = ({ decision, agent }: Json) => decision !== undefined && agent === record.agent
   const call = [record, ...list(value?.decisions)].find(isCall)
-  const whom = list(record.entries).map(
-    (one) =>
-      html`<li>${text(one.kind ?? 'agent')} ${
-        (one.kind ?? 'agent') === 'agent' && has('agents')
-          ? html`<${Link} to=${agentPlace({ issuer: one.issuer, agent: one.value })}>${nameText(one.value)}<//>`
-          : html`<b>${nameText(one.value)}</b>`
-      } of <b>${text(one.issuer)}</b><${Facts} facts=${pick(one, ['status', 'reason', 'mode', 'expires', 'id'])} /></li>`,
-  )
-  return html`<h1>${text(record.act)}</h1>
-    <p><${Moment} at=${record.time} />${record.request_id !== undefined && html` · request id <code>${text(record.request_id)}</code>`}</p>
+  const whom = whomOf(record)
+  const reasons = [...new Set(whom.flatMap(({ reason }) => (reason ? [text(reason)] : [])))]
+  const further = whom.length - MOST
+  const who = whoText({ ...record, agent_name: call?.agent_name })
+  return html`<h1><bdi>${who}</bdi> ${didText(text(record.act))} ${whom
+    .slice(0, MOST)
+    .map(
+      (one, at) =>
+        html`${at > 0 && ', '}${one.kind !== undefined && `${text(one.kind)} `}<${Whom} of=${one} />`,
+    )}${further > 0 && ` and ${further} more`}</h1>
+    ${reasons.length > 0 && html`<p class="notice why">Why: <bdi>${reasons.join(', ')}</bdi></p>`}
+    <p class="facts"><${Moment} at=${record.time} />${call && html` · <${Badge} state=${call.decision}>${text(call.code ?? call.decision)}<//> · status ${text(call.status)} · <${Link} to=${`/decisions/${text(call.id)}`}>the call<//>`}${request_id !== undefined && html` · request id <code>${text(request_id)}</code>`}</p>
     <div class="columns"><section aria-label="Who"><h2>Who did it</h2>${
-      record.agent === undefined
+      record.act === 'alert' || record.agent === undefined
         ? html`<p>The gate itself: no call asked for it.</p>`
         : html`<${Facts} facts=${{ name: call?.agent_name, ...pick(record, ['operator', 'agent', 'issuer', 'subject', 'client']) }} />`
-    }
-      <h2>The answer</h2>${
-        call
-          ? html`<p><span class=${text(call.decision)}>${text(call.decision)}</span> ${text(call.code)} · status ${text(call.status)} · <${Link} to=${`/decisions/${text(call.id)}`}>${text(call.route)}<//></p>`
-          : html`<p>No decision about a call is stored with this act.</p>`
-      }</section>
-    <section aria-label="To whom"><h2>What was done, and to whom</h2>${whom.length > 0 && html`<ul>${whom}</ul>`}<${Facts} facts=${pick(record, DONE)} /></section></div>`
+    }</section>
+    <section aria-label="To whom"><h2>To whom</h2>${
+      whom.length > 0 &&
+      html`<ul class="plain">${whom.map((one) => html`<li>${text(one.kind ?? 'agent')} <${Whom} of=${one} /> of <bdi>${text(one.issuer)}</bdi><${Facts} facts=${pick(one, ['status', 'reason', 'mode', 'expires', 'id'])} /></li>`)}</ul>`
+    }<${Facts} facts=${pick(record, DONE)} /></section></div>`
 }
 
 /** One decision, by its id or its request id: every stage, who acts for whom, the rule then and today. */

@@ -16,15 +16,19 @@ export function whoText(one: Json): string {
   return one.claimed_issuer === undefined ? 'no token' : `claims ${nameText(one.claimed_issuer)}`
 }
 
+/** Whom an act hit. An alert is about the agent that its record names. */
+export function whomOf(act: Json): readonly Json[] {
+  const about = { issuer: act.issuer, value: act.agent, reason: act.signal }
+  return act.act === 'alert' ? [about] : list(act.entries)
+}
+
 /** What was asked for: the rule and the tool, or what an act did to whom. */
 export function whatText(one: Json): string {
   if (one.act === undefined) {
     const tool = objectOf(one.mcp).name
     return `${text(one.route ?? 'no rule')}${tool === undefined ? '' : ` · ${nameText(tool)}`}`
   }
-  const about = one.act === 'alert' ? [{ value: one.agent }] : list(one.entries)
-  const whom = about.map(({ value }) => nameText(value))
-  return [text(one.act), ...whom].join(' ')
+  return [text(one.act), ...whomOf(one).map(({ value }) => nameText(value))].join(' ')
 }
 
 /** The answer of a record, as a state. */
