@@ -164,3 +164,47 @@ it('are suspended or revoked several at once: each has its own result', async ()
   expect(said).toEqual([])
   await context.close()
 })
+
+it('show who acts for whom as a picture of links, and more where there are many', async () => {
+  await called('middle', { act: { sub: 'middle', act: { sub: 'boss' } } })
+  const helpers = Array.from({ length: 8 }, (_, at) => `helper-${at}`)
+  const act = { sub: 'helper', act: { sub: 'middle' } }
+  await Promise.all(helpers.map((sub) => called(sub, { act: { ...act, sub } })))
+  await eventually(async () => {
+    const seen = (await entry('middle')).seen as { children: readonly { agent: string }[] }
+    expect(seen.children.map(({ agent }) => agent).sort()).toEqual(helpers)
+  })
+  const { context, page, said } = await browsing.open()
+  await browsing.enter(page)
+  await page.goto(browsing.agentAt('middle'))
+  const section = page.getByRole('region', { name: 'Neighbours' })
+  await section.getByRole('list', { name: 'It acts for' }).getByRole('link').waitFor()
+  expect(await section.getByRole('list', { name: 'It acts for' }).allTextContents()).toEqual([
+    'acme/boss',
+  ])
+  const acting = section.getByRole('list', { name: 'Act for it' })
+  expect(await acting.getByRole('link').count()).toBe(6)
+  expect(await section.locator('path').count()).toBe(1 + 7)
+  await looked(page, 'agent-neighbours')
+  await acting.getByRole('button', { name: 'and 2 more' }).press('Enter')
+  await acting.getByRole('link').nth(7).waitFor()
+  expect(await section.locator('path').count()).toBe(1 + 8)
+  expect((await acting.getByRole('link').allTextContents()).sort()).toEqual(
+    helpers.map((one) => `acme/${one}`),
+  )
+  // Every line ends in the middle of its box, however many there are.
+  await page.setViewportSize({ width: 1280, height: 800 })
+  const ends = `[...document.querySelectorAll('.neighbours svg:last-of-type path')].map((path) => {
+    const { x, y } = path.getPointAtLength(path.getTotalLength()).matrixTransform(path.getScreenCTM())
+    return document.elementFromPoint(x + 2, y)?.textContent })`
+  await acting.scrollIntoViewIfNeeded()
+  expect(await page.evaluate(ends)).toEqual(await acting.getByRole('link').allTextContents())
+  await acting.getByRole('link', { name: 'acme/helper-3' }).press('Enter')
+  await page.getByRole('heading', { name: 'acme/helper-3: discovered' }).waitFor()
+  await section.getByRole('link', { name: 'acme/middle' }).waitFor()
+  expect(await section.getByRole('list', { name: 'Act for it' }).count()).toBe(0)
+  await page.goto(browsing.agentAt('worker'))
+  await section.getByText('No token of this agent has named another agent').waitFor()
+  expect(said).toEqual([])
+  await context.close()
+})

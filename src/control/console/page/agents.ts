@@ -13,15 +13,10 @@ import {
   words,
 } from './agent-parts.ts'
 import { html } from './html.ts'
-import { agentPlace, Badge, Facts, Link, useAnswer } from './parts.ts'
-import { address, has, list, nameText, place, text, time } from './state.ts'
+import { Neighbours } from './neighbours.ts'
+import { Badge, Facts, Link, useAnswer } from './parts.ts'
+import { address, has, list, place, text, time } from './state.ts'
 import { Hit, Kill, Revocations, useActs } from './stop.ts'
-
-/** A list of agents as links. */
-const links = (of: unknown) =>
-  list(of).length === 0
-    ? html`<p>None.</p>`
-    : html`<ul>${list(of).map((one) => html`<li><${Link} to=${agentPlace(one)}>${nameText(one.agent)}<//></li>`)}</ul>`
 
 /** One agent: what is known of it, its scopes and which of them it used, who acts with it, and what stops it. */
 function One({ issuer, agent }: { readonly issuer: string; readonly agent: string }) {
@@ -89,9 +84,8 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
           ? html`<p>Its tokens had none.</p>`
           : html`<ul>${list(seen.scopes_granted).map((scope) => html`<li>${text(scope)}: ${unused.includes(scope) ? html`<span class="lost">not used in 90 days</span>` : 'used'}</li>`)}</ul>`
       }
-      <h2>Rules and tools it used</h2><ul>${list(seen.uses).map(({ rule, tool }) => html`<li><code>${text(rule)}</code> ${text(tool)}</li>`)}</ul>
-      <h2>Agents that act for it</h2>${links(seen.children)}
-      <h2>Agents it acts for</h2>${links(seen.parents)}</section></div>
+      <h2>Rules and tools it used</h2><ul>${list(seen.uses).map(({ rule, tool }) => html`<li><code>${text(rule)}</code> ${text(tool)}</li>`)}</ul></section></div>
+    <section aria-label="Neighbours"><h2>Who acts for whom</h2><${Neighbours} of=${shown} seen=${seen} /></section>
     ${has('audit:read') && html`<section aria-label="Its week"><h2>Its week</h2><${Week} issuer=${issuer} agent=${agent} /></section>`}
     ${has('audit:read') && html`<section aria-label="Its acts"><h2>What was done to it</h2><${ActsOn} issuer=${issuer} agent=${agent} /></section>`}
     <h2>Its alerts</h2>${own.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
