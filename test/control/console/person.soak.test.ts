@@ -43,6 +43,42 @@ it('a person signs in by the keyboard, sees who they are, and signs out', async 
   expect(said).toEqual([])
 })
 
+it('the sign-in ends at the address at which it began', async () => {
+  const { page, context, said } = await browsing.open()
+  const begun = `${browsing.url}/decisions?range=7d&agent=mailer`
+  await page.goto(begun)
+  await page.getByRole('button', { name: 'Sign in at acme' }).click()
+  await page.getByRole('heading', { name: 'Decisions' }).waitFor()
+  expect(page.url()).toBe(begun)
+  // Only once: the first page is reached afterwards.
+  await page.goto(browsing.url)
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  expect(said).toEqual([])
+  await context.close()
+})
+
+it('a sign-in that the issuer refused can be tried again at the same address', async () => {
+  const { page, context, said } = await browsing.open()
+  const begun = `${browsing.url}/policy`
+  await page.goto(begun)
+  const button = page.getByRole('button', { name: 'Sign in at acme' })
+  await page.route(`${server.url}/**`, (route) =>
+    route.fulfill({
+      status: 303,
+      headers: { location: `${browsing.url}/person/callback/acme?error=access_denied&state=x` },
+    }),
+  )
+  await button.click()
+  await page.getByText('The sign-in was begun in another browser').waitFor()
+  expect(page.url()).toBe(begun)
+  await page.unroute(`${server.url}/**`)
+  await button.click()
+  await page.getByRole('heading', { name: 'Policy' }).waitFor()
+  expect(page.url()).toBe(begun)
+  expect(said).toEqual([])
+  await context.close()
+})
+
 it('a person whom the issuer did not let in reads why', async () => {
   const { page, said } = await browsing.open()
   await page.goto(`${browsing.url}/person/callback/acme?error=access_denied&state=x`)

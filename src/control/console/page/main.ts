@@ -7,10 +7,10 @@ import { Decisions } from './decisions.ts'
 import { Found } from './find.ts'
 import { html } from './html.ts'
 import { Overview } from './overview.ts'
-import { Facts, Failure, Link, useAnswer } from './parts.ts'
+import { Facts, Failure, Link } from './parts.ts'
+import { goBack, People, refusal } from './people.ts'
 import { Policy } from './policy.ts'
 import {
-  address,
   ask,
   decoded,
   go,
@@ -32,8 +32,6 @@ const KEEP_MS = 60_000
 
 /** The code in a link of `edgewarden console`. The page removes it from the address at once. */
 const code = signal<string | undefined>(undefined)
-/** Why the sign-in of a person was refused: a code of the gate in the address to which it sends a browser back. */
-const refusal = signal<string | undefined>(undefined)
 const takeCode = () => {
   const [, kind, found] = /^#(code|refused)=([\w.-]+)$/.exec(location.hash) ?? []
   if (!found) return
@@ -42,6 +40,7 @@ const takeCode = () => {
   go('/', false)
 }
 takeCode()
+goBack()
 addEventListener('hashchange', takeCode)
 
 const FORGOTTEN: Problem = {
@@ -69,28 +68,6 @@ function Offer({ code, enter }: { readonly code: string; readonly enter: () => v
   return html`<p>Continue only if you have just run the command that opened this page, and this is you.</p>
     <${Facts} facts=${{ Issuer: issuer, Subject: subject, Scopes: Array.isArray(scopes) ? scopes.join(' ') : '' }} />
     <button type="button" onClick=${enter}>Sign in as ${text(operator ?? agent.name)}</button>`
-}
-
-/** A button for each issuer at which people sign in. */
-function People({ fail }: { readonly fail: (problem: Problem | undefined) => void }) {
-  const issuers = useAnswer<{ readonly issuers: readonly string[] }>('/person').value?.issuers ?? []
-  const codes = useAnswer<Readonly<Record<string, readonly string[]>>>('/codes.json').value
-  useEffect(() => {
-    const { value: code } = refusal
-    const [, title, hint] = codes?.[code ?? ''] ?? []
-    if (!code || !title || !hint) return
-    refusal.value = undefined
-    fail({ code, title, hint })
-  }, [codes, refusal.value])
-  const begin = async (issuer: string) => {
-    const { value, problem } = await ask(address('/person/start', { issuer }), 'POST')
-    fail(problem)
-    if (value) location.href = text(value.url)
-  }
-  return issuers.map(
-    (issuer) =>
-      html`<button type="button" onClick=${() => begin(issuer)}>Sign in at ${issuer}</button>`,
-  )
 }
 
 function SignIn() {
