@@ -11,6 +11,7 @@ import { Facts, Failure, Link } from './parts.ts'
 import { goBack, People, refusal } from './people.ts'
 import { Policy } from './policy.ts'
 import {
+  address,
   ask,
   decoded,
   go,
