@@ -54,8 +54,6 @@ const ANY_OF_STAGE: string[][] = [
   ['scope_missing', 'scope_value_invalid', 'grant_missing', 'admin_not_allowed'],
   // authorization_details
   ['authorization_details_missing', 'authorization_details_value_invalid'],
-  // authentication
-  ['authentication_malformed', 'authentication_insufficient', 'user_missing'],
   // operation
   [
     ...['body_too_large', 'digest_mismatch', 'upgrade_refused', 'origin_not_allowed'],

@@ -8,7 +8,7 @@ interface Reading {
   gone?: true
 }
 
-/** All readings of a path together have at most this many characters, each with 512 more. */
+/** All readings of the segments of a path have at most this many characters together, each with 512 more. */
 const MOST_CHARACTERS = 24_576
 const READING_COSTS = 512
 
@@ -105,8 +105,10 @@ function isFixed(pattern: PathPattern, index: number): boolean {
  * The first is the path as it is written.
  */
 function pathReadings(path: string, pattern: PathPattern): string[][] | undefined {
+  const all = allReadings(path, (index) => isFixed(pattern, index))
+  if (costOf(all) > MOST_CHARACTERS) return undefined
   let readings: { segments: string[]; ended: boolean }[] = [{ segments: [], ended: false }]
-  for (const ways of allReadings(path, (index) => isFixed(pattern, index))) {
+  for (const ways of all) {
     readings = readings.flatMap((reading) => {
       if (reading.ended) return [reading]
       return ways.map((way) => ({
@@ -114,7 +116,6 @@ function pathReadings(path: string, pattern: PathPattern): string[][] | undefine
         ended: way.ends === true,
       }))
     })
-    if (costOf(readings) > MOST_CHARACTERS) return undefined
   }
   return readings.map((reading) => reading.segments)
 }
@@ -124,11 +125,11 @@ function partsOf(text: string): string[] {
   return text.split('/').filter((part) => part !== '' && part !== '.')
 }
 
-/** The cost of all readings but the first. */
-function costOf(readings: { segments: string[] }[]): number {
-  return readings
-    .slice(1)
-    .reduce((sum, { segments }) => sum + READING_COSTS + segments.join('/').length + 1, 0)
+/** The cost of all other readings of the segments. */
+function costOf(all: Reading[][]): number {
+  return all
+    .flatMap(([, ...others]) => others)
+    .reduce((sum, { text }) => sum + READING_COSTS + text.length, 0)
 }
 
 /** Compares without case; the text of a pattern is decoded first. */
