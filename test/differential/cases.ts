@@ -17,7 +17,8 @@ import {
   type Vars,
 } from './shapes.ts'
 import { changeToken, keysOfProfile, tokenFor } from './tokens.ts'
-import { secondsOf } from './words.ts'
+import { TOPICS, type Topic } from './topics.ts'
+import { API, secondsOf } from './words.ts'
 
 /** Ids that agents mostly have. */
 const AGENT_IDS = ['planner', 'agent-42', 'helper', 'alice', 'bob', 'carol', '123', '456']
@@ -37,16 +38,18 @@ interface Making {
   readonly noise: number
   /** Whether mostly one rule is asked, again and again. */
   readonly favourite: number | undefined
+  readonly topic: Topic | undefined
 }
 
 /** The case of this number. A gate that takes long to start is asked more: `steps`. */
 export function makeCase(seed: number, number: number, steps?: number): Case {
   const dice = createDice(seed, number)
-  const vars = validVars(dice)
+  const topic = dice.chance(0.3) ? dice.pick(TOPICS) : undefined
+  const vars = validVars(dice, topic)
   const keys = Object.fromEntries(
     Object.entries(vars.ISSUERS).map(([name, { profile }]) => [
       name,
-      setOf(dice, profile as string),
+      [...new Set([...setOf(dice, profile as string), ...(topic?.keys ?? [])])],
     ]),
   )
   const made: Case = { policies: [vars], keys, tokens: {}, steps: [] }
@@ -55,15 +58,17 @@ export function makeCase(seed: number, number: number, steps?: number): Case {
     dice,
     vars,
     now: BEGIN,
-    noise: dice.pick([0.1, 0.3, 1]),
+    noise: topic ? 0.1 : dice.pick([0.1, 0.3, 1]),
     favourite: dice.chance(0.6) ? dice.pick([0, 0, dice.below(vars.ROUTES.length)]) : undefined,
+    topic,
   }
   const count = steps ?? dice.pick(STEPS)
   // Where agents need approval, mostly all of them have it.
   const approved = /"agents":"approved"/.test(JSON.stringify(vars)) && dice.chance(0.8)
   const deployed = dice.chance(0.25) ? 1 + dice.below(count) : count
   while (made.steps.length < count) {
-    const step = stepOf(making, made.steps.length === deployed)
+    const isDeployed = topic?.deploy ? dice.chance(0.3) : made.steps.length === deployed
+    const step = stepOf(making, isDeployed)
     if (made.steps.length === 0 && approved) {
       step.before = { ...step.before, agents: { ...approvals(dice, vars), ...step.before?.agents } }
     }
@@ -95,8 +100,8 @@ function approvals(dice: Dice, { ISSUERS }: Vars): NonNullable<Change['agents']>
 
 /** Deploys a policy that is a little different. */
 function deploy(making: Making): Change {
-  const { made, dice, vars } = making
-  making.vars = changedVars(dice, vars)
+  const { made, dice, vars, topic } = making
+  making.vars = changedVars(dice, vars, topic?.deploy)
   made.policies.push(making.vars)
   return { policy: made.policies.length - 1 }
 }
@@ -109,10 +114,24 @@ function setOf(dice: Dice, profile: string): string[] {
 }
 
 /** A policy without mistakes: what has one is taken out. */
-export function validVars(dice: Dice): Vars {
+export function validVars(dice: Dice, topic?: Topic): Vars {
   for (;;) {
-    const vars = repaired(varsOf(dice))
+    const vars = repaired(topic ? varsAbout(dice, topic) : varsOf(dice))
     if (vars) return vars
+  }
+}
+
+/** A policy about a topic, with little beside. */
+function varsAbout(dice: Dice, topic: Topic): Vars {
+  const { GATE, ROUTES } = varsOf(dice)
+  const { gate, acme, others, rules, scopes } = topic.policy(dice)
+  const plain = { resource: API, origin: 'https://origin.example.com' }
+  const issuer = { issuer: 'https://auth.acme.example', ...(others && { agent_prefix: 'acme/' }) }
+  return {
+    GATE: { ...(dice.chance(0.3) ? GATE : plain), ...gate },
+    ISSUERS: { acme: { ...issuer, ...acme }, ...others },
+    ROUTES: [...rules, ...(dice.chance(0.2) ? ROUTES.slice(0, 1) : [])],
+    ...(scopes && { SCOPES: scopes }),
   }
 }
 
@@ -183,9 +202,13 @@ function takeOut(vars: Vars, path: string[]): boolean {
   return false
 }
 
-/** The policy with one more, one less or one other key. */
-export function changedVars(dice: Dice, vars: Vars): Vars {
+/** The policy with one more, one less or one other key, or changed as `deploy` says. */
+export function changedVars(dice: Dice, vars: Vars, deploy?: Topic['deploy']): Vars {
   const changed = structuredClone(vars)
+  if (deploy) {
+    deploy(dice, changed)
+    return repaired(changed) ?? vars
+  }
   const other = varsOf(dice)
   const rule = dice.pick(changed.ROUTES)
   const [name = ''] = Object.keys(changed.ISSUERS)
@@ -262,13 +285,14 @@ function repeated({ made, dice }: Making, before: RequestSpec): RequestSpec {
 }
 
 function again(making: Making, before: RequestSpec): RequestSpec {
-  const { made, dice } = making
+  const { made, dice, topic, vars, now } = making
   const rule = ruleOf(making, before)
-  if (rule && before.token !== undefined && dice.chance(0.15)) {
+  if (rule && before.token !== undefined && dice.chance(topic ? 0.3 : 0.15)) {
     // Another request to the same rule with the same token.
-    const { request } = requestTo(dice, making.vars, rule)
+    const { request } = requestTo(dice, vars, rule, topic?.ids)
     const spec = made.tokens[before.token]
-    if (spec) send(dice, request, before.token, spec, rule, making.now)
+    if (spec) send(dice, request, before.token, spec, rule, now)
+    if (dice.chance(0.8)) topic?.request?.(dice, request, { vars, rule, now })
     aims.set(request, rule)
     return request
   }
@@ -290,7 +314,7 @@ const issuerOf = ({ vars }: Making, { claims }: TokenSpec): string | undefined =
   Object.keys(vars.ISSUERS).find((name) => vars.ISSUERS[name]?.issuer === claims.iss)
 
 function aimed(making: Making): RequestSpec {
-  const { dice, vars, favourite, now } = making
+  const { dice, vars, favourite, now, topic } = making
   const isOwn = dice.chance(0.05)
   const preferred = favourite === undefined ? undefined : vars.ROUTES[favourite]
   const rule = isOwn
@@ -299,18 +323,19 @@ function aimed(making: Making): RequestSpec {
       ? preferred
       : dice.pick(vars.ROUTES)
   const { request, params } = rule
-    ? requestTo(dice, vars, rule)
+    ? requestTo(dice, vars, rule, topic?.ids)
     : { request: requestToGate(dice, vars), params: {} }
   if (rule) aims.set(request, rule)
   if (rule?.access === 'public' ? dice.chance(0.3) : dice.chance(0.97)) {
     const { name, spec } = tokenOf(making, rule, params)
     send(dice, request, name, spec, rule, now)
   }
+  if (rule && dice.chance(0.8)) topic?.request?.(dice, request, { vars, rule, now })
   return request
 }
 
 function tokenOf(
-  { dice, made, vars, noise, now }: Making,
+  { dice, made, vars, noise, now, topic }: Making,
   rule: JsonObject | undefined,
   params: Record<string, string>,
 ): { name: string; spec: TokenSpec } {
@@ -330,7 +355,9 @@ function tokenOf(
     ? dice.pick(fitting.filter((one) => names.includes(one)).concat(fitting.length ? [] : names))
     : dice.pick(names)
   const spec = tokenFor(dice, vars, issuer, rule, params, Math.floor(now))
-  if (dice.chance(0.4)) moveToken(dice, spec, { vars, name: issuer, rule, now })
+  const aim = { vars, name: issuer, rule, now }
+  if (topic?.token && dice.chance(0.8)) topic.token(dice, spec, aim)
+  else if (dice.chance(0.4)) moveToken(dice, spec, aim)
   if (dice.chance(0.1 + 0.3 * noise)) changeToken(dice, spec, vars)
   const name = `t${known.length}`
   made.tokens[name] = spec
@@ -339,7 +366,7 @@ function tokenOf(
 
 /** What happens before a step. */
 function beforeOf(making: Making): Change | undefined {
-  const { made, dice, noise } = making
+  const { made, dice, noise, topic } = making
   const last = made.steps.at(-1)?.before
   // What was broken is mended soon, so that other requests are not all refused for it.
   const mended: Change = {
@@ -347,7 +374,12 @@ function beforeOf(making: Making): Change | undefined {
     ...(last?.keys && dice.chance(0.7) && { keys: made.keys }),
     ...(last?.bindings && dice.chance(0.7) && { bindings: { RL: 'allows' } }),
   }
-  const changed = dice.chance(0.08 + 0.12 * noise) ? changeOf(making) : undefined
+  const changed =
+    topic?.before && dice.chance(0.4)
+      ? topic.before(dice, made)
+      : dice.chance(0.08 + 0.12 * noise)
+        ? changeOf(making)
+        : undefined
   const before: Change = { ...mended, ...changed }
   making.now += before.wait ?? 0
   return Object.keys(before).length > 0 ? before : undefined

@@ -15,13 +15,13 @@ export interface Aimed {
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
-/** A request that a rule mostly matches. */
-export function requestTo(dice: Dice, vars: Vars, rule: JsonObject): Aimed {
+/** A request that a rule mostly matches. Parameters mostly have one of the values `ids`. */
+export function requestTo(dice: Dice, vars: Vars, rule: JsonObject, ids = IDS): Aimed {
   const [methods = '', pattern = '/'] = (rule.match as string).split(' ')
   const params: Record<string, string> = {}
   const path = pattern
     .replace(/\{(\w+)\}/g, (_, name: string) => {
-      const id = dice.chance(0.93) ? dice.pick(IDS) : dice.pick(ODD_IDS)
+      const id = dice.chance(0.93) ? dice.pick(ids) : dice.pick(ODD_IDS)
       params[name] = id
       return id
     })
