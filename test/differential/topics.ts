@@ -4,6 +4,7 @@ import type { Dice } from './dice.ts'
 import type { RequestAim } from './near-requests.ts'
 import type { Aim } from './near-tokens.ts'
 import type { Case, Change, RequestSpec, TokenSpec, Vars } from './shapes.ts'
+import { REQUEST_TOPICS } from './topics-requests.ts'
 import { TOKEN_TOPICS } from './topics-tokens.ts'
 
 /** What a topic says in a policy; the rest follows by lot. */
@@ -35,4 +36,4 @@ export interface Topic {
   deploy?(dice: Dice, vars: Vars): unknown
 }
 
-export const TOPICS: Topic[] = [...TOKEN_TOPICS]
+export const TOPICS: Topic[] = [...TOKEN_TOPICS, ...REQUEST_TOPICS]
