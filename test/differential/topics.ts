@@ -4,6 +4,7 @@ import type { Dice } from './dice.ts'
 import type { RequestAim } from './near-requests.ts'
 import type { Aim } from './near-tokens.ts'
 import type { Case, Change, RequestSpec, TokenSpec, Vars } from './shapes.ts'
+import { CONDITION_TOPICS } from './topics-conditions.ts'
 import { MCP_TOPICS } from './topics-mcp.ts'
 import { REQUEST_TOPICS } from './topics-requests.ts'
 import { TOKEN_TOPICS } from './topics-tokens.ts'
@@ -37,4 +38,9 @@ export interface Topic {
   deploy?(dice: Dice, vars: Vars): unknown
 }
 
-export const TOPICS: Topic[] = [...TOKEN_TOPICS, ...REQUEST_TOPICS, ...MCP_TOPICS]
+export const TOPICS: Topic[] = [
+  ...TOKEN_TOPICS,
+  ...REQUEST_TOPICS,
+  ...MCP_TOPICS,
+  ...CONDITION_TOPICS,
+]
