@@ -7,6 +7,7 @@ import type { Case, Change, RequestSpec, TokenSpec, Vars } from './shapes.ts'
 import { CONDITION_TOPICS } from './topics-conditions.ts'
 import { MCP_TOPICS } from './topics-mcp.ts'
 import { REQUEST_TOPICS } from './topics-requests.ts'
+import { SEQUENCE_TOPICS } from './topics-sequences.ts'
 import { TOKEN_TOPICS } from './topics-tokens.ts'
 
 /** What a topic says in a policy; the rest follows by lot. */
@@ -43,4 +44,5 @@ export const TOPICS: Topic[] = [
   ...REQUEST_TOPICS,
   ...MCP_TOPICS,
   ...CONDITION_TOPICS,
+  ...SEQUENCE_TOPICS,
 ]
