@@ -211,11 +211,41 @@ describe('a call that a person must approve', () => {
   it('needs JSON that all readers read alike', async () => {
     const agent = await agentOf()
     for (const body of ['{"a":1,"a":2}', '{"a":9007199254740993}', '{']) {
-      expect(await ask(await agent.token(), '/v1/refunds', { body })).toMatchObject({
-        status: 400,
-        code: 'approval_invalid',
-      })
+      for (const type of ['application/json', 'application/x+json ;a=b', 'text/plain, a/json']) {
+        const init = { body, headers: { 'content-type': type } }
+        expect(await ask(await agent.token(), '/v1/refunds', init)).toMatchObject({
+          status: 400,
+          code: 'approval_invalid',
+        })
+      }
     }
+  })
+
+  it.each([
+    ['a coding', { 'content-encoding': 'deflate' }],
+    ['another charset', { 'content-type': 'application/json; charset=utf-7' }],
+    ['two charsets', { 'content-type': 'application/json; charset=utf-8; charset="utf-16"' }],
+  ])('needs JSON that no server decodes first: with %s', async (_, headers) => {
+    const agent = await agentOf()
+    const answer = await ask(await agent.token(), '/v1/refunds', { headers })
+    expect(answer).toMatchObject({ status: 400, code: 'approval_invalid' })
+    const plain = { headers: { 'content-type': 'application/json; charset="UTF-8"' } }
+    expect((await ask(await agent.token(), '/v1/refunds', plain)).code).toBe('approval_required')
+  })
+
+  it('opens no WebSocket where a plain request was approved', async () => {
+    const agent = await agentOf()
+    const token = await agent.token()
+    const plain = { method: 'GET', body: null, headers: {} }
+    const { approval } = await ask(token, '/v1/refunds', plain)
+    await decide(approval.id)
+    const headers = { connection: 'upgrade', upgrade: 'websocket' }
+    const opened = await ask(token, '/v1/refunds', { ...plain, headers })
+    expect(opened).toMatchObject({ status: 403, code: 'approval_required' })
+    expect(opened.approval.id).not.toBe(approval.id)
+    const { shown } = await store<Waiting>('get', opened.approval.id)
+    expect(JSON.parse(shown)).toMatchObject({ upgrade: { text: 'websocket' } })
+    expect(setting.origin.requests).toHaveLength(0)
   })
 
   it('is not asked for without a token, by a revoked agent, or where `unless` is true', async () => {

@@ -11,11 +11,14 @@ import { sha256Of } from './body.ts'
 export interface ApprovableCall extends Pick<LineFacts, 'request' | 'route' | 'agent' | 'access'> {
   /** The body as the origin gets it. */
   readonly body: Uint8Array<ArrayBuffer>
-  /** Names of the headers that the rule binds, beside Content-Type and Content-Encoding. */
+  /** Names of the headers that the rule binds, beside {@link ALWAYS_BOUND}. */
   readonly headers: readonly string[]
   /** The hash of the policy. */
   readonly policy: string
 }
+
+/** Headers that say what the body is, and whether the request opens a WebSocket. */
+const ALWAYS_BOUND = ['content-type', 'content-encoding', 'upgrade']
 
 /** Members of `_meta` that change with each attempt, and that no tool acts on. */
 const UNBOUND = /^(?:progressToken|traceparent|tracestate|baggage|io\.modelcontextprotocol\/.*)$/s
@@ -33,7 +36,7 @@ export async function approvalDigest(call: ApprovableCall): Promise<Result<strin
   const asked = route.mcp ? messagesOf(body) : await bytesOf(call)
   if (asked === undefined) return fail('ambiguous')
   const { host, path, query } = address.value
-  const bound = [...new Set(['content-type', 'content-encoding', ...headers])].sort()
+  const bound = [...new Set([...ALWAYS_BOUND, ...headers])].sort()
   return ok(
     await sha256Name(
       JSON.stringify([
@@ -50,14 +53,19 @@ export async function approvalDigest(call: ApprovableCall): Promise<Result<strin
   )
 }
 
-/** Every byte, by its digest; `undefined` for JSON that is compressed or not {@link isInteroperable}. */
-const bytesOf = async ({ request, body }: ApprovableCall): Promise<unknown> => {
-  const isJson = JSON_TYPE.test(request.headers.get('content-type') ?? '')
-  if (isJson && body.length > 0 && interoperable(body) === undefined) return undefined
+/** Every byte, by its digest; `undefined` for JSON that a server could decode first, or that is not {@link isInteroperable}. */
+const bytesOf = async ({ request: { headers }, body }: ApprovableCall): Promise<unknown> => {
+  const type = headers.get('content-type') ?? ''
+  if (JSON_TYPE.test(type) && body.length > 0) {
+    const isDecoded = headers.has('content-encoding') || OTHER_CHARSET.test(type)
+    if (isDecoded || interoperable(body) === undefined) return undefined
+  }
   return sha256Of(body)
 }
 
-const JSON_TYPE = /^\s*[^\s;/]+\/(?:[^\s;]+\+)?json\s*(?:;|$)/i
+/** A media type of JSON, also as one of several: a server may take any of them. */
+const JSON_TYPE = /[/+]json[ \t]*(?:[;,]|$)/i
+const OTHER_CHARSET = /;[ \t]*charset[ \t]*=[ \t]*(?!"?utf-8"?[ \t]*(?:[;,]|$))/i
 
 /** The text of JSON that all readers read alike. */
 const interoperable = (body: Uint8Array): string | undefined => {

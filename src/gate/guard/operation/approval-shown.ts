@@ -44,6 +44,7 @@ export function shownOf(
     host: address.host,
     path: brief(address.path),
     query: brief(address.query),
+    ...(request.headers.has('upgrade') && { upgrade: brief(request.headers.get('upgrade') ?? '') }),
     headers: headers.map((name) => [name, brief(request.headers.get(name) ?? '')]),
     ...(named && {
       [named.kind]: brief(named.name),

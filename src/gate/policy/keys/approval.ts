@@ -81,7 +81,7 @@ export const APPROVAL_DOCS: KeyDocs<typeof APPROVAL_KEYS> = {
   },
   headers: {
     description:
-      'Request headers that the approval is bound to, beside `Content-Type` and `Content-Encoding`. Not those with a credential or cookies.',
+      'Request headers that the approval is bound to, beside `Content-Type`, `Content-Encoding` and `Upgrade`. Not those with a credential or cookies.',
     unset: 'none',
     example: ['x-tenant'],
   },
