@@ -1,5 +1,6 @@
 /** Cases: policies, tokens, requests and what happens between them, all from a seed and a number. */
 import type { AgentStanding, JsonObject } from '../reference/types.ts'
+import { decisions, isAsking, nearly, otherToken, personOf, whatElse } from './asking.ts'
 import { createDice, type Dice } from './dice.ts'
 import { readVars } from './first.ts'
 import { thumbprintOf } from './material.ts'
@@ -226,6 +227,7 @@ export function changedVars(dice: Dice, vars: Vars, deploy?: Topic['deploy']): V
     () => Object.assign(changed, { SCOPES: { 'docs:write': ['docs:read'] } }),
     () => (rule.mode = rule.mode === 'shadow' ? 'enforce' : 'shadow'),
     () => (rule.host = 'api.example.com'),
+    () => (rule.approval = rule.approval && { ...(rule.approval as JsonObject), within: '15m' }),
     () =>
       (rule.rate_limit = limit
         ? { ...(limit as JsonObject), period: '10m' }
@@ -238,7 +240,12 @@ export function changedVars(dice: Dice, vars: Vars, deploy?: Topic['deploy']): V
 /** A step: mostly a request that a rule matches, with a token that it accepts; often a step again. */
 function stepOf(making: Making, isDeployed: boolean): Step {
   const { made, dice, noise, favourite } = making
-  const before = { ...beforeOf(making), ...(isDeployed && deploy(making)) }
+  const asks = isAsking(making.vars)
+  const before = {
+    ...beforeOf(making),
+    ...(asks && made.steps.length > 0 && decisions(dice)),
+    ...(isDeployed && deploy(making)),
+  }
   const isChanged = Object.keys(before).length > 0
   const last = made.steps.at(-1 - (favourite === undefined ? dice.below(3) : 0))?.request
   // What is remembered shows after a change.
@@ -256,6 +263,14 @@ function stepOf(making: Making, isDeployed: boolean): Step {
     if (dice.chance(0.04)) changeRequest(dice, request)
     if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
   }
+  if (asks && last && dice.chance(0.3)) nearly(dice, request)
+  if (asks && request.token !== undefined && dice.chance(0.3)) {
+    const spec = made.tokens[request.token] as TokenSpec
+    request.token = `t${Object.keys(made.tokens).length}`
+    made.tokens[request.token] = otherToken(dice, spec, made.steps.length)
+  }
+  delete request.person
+  if (asks && dice.chance(0.5)) request.person = personOf(dice)
   // Where requests in progress are counted, most are held for a while.
   delete request.held
   if (isCounted(making) && dice.chance(0.5)) request.held = true
@@ -413,6 +428,12 @@ function changeOf(making: Making): Change {
   const { claims } = tokens.length > 0 ? dice.pick(tokens) : { claims: {} as JsonObject }
   return dice.pick<() => Change>([
     ...(isCounted(making) ? [() => ({ answered: true as const })] : []),
+    ...(isAsking(vars)
+      ? Array.from(
+          { length: 3 },
+          () => () => whatElse(dice, issuer, String(claims.client_id ?? dice.pick(AGENT_IDS))),
+        )
+      : []),
     () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61]) }),
     () => ({ wait: dice.pick([0.001, 2, 10, 30]) }),
     ...Array.from({ length: 4 }, () => () => ({ wait: untilBorder(making) })),

@@ -55,16 +55,17 @@ export async function compareAll(one: Case, count?: Count, most = 100): Promise<
   let now = BEGIN * 1000
   const world = worldOf(one)
   const first = startFirst(now)
-  first.deploy(current.policy)
+  first.deploy(current.policy, JSON.stringify(current.vars))
   await first.learn(world)
   for (const [step, { before, request }] of one.steps.entries()) {
-    now += Math.round((before?.wait ?? 0) * 1000)
+    now = Math.max(now, world.now) + Math.round((before?.wait ?? 0) * 1000)
     if (before?.policy !== undefined && policies[before.policy]) {
       current = policies[before.policy] as (typeof policies)[number]
-      first.deploy(current.policy)
+      first.deploy(current.policy, JSON.stringify(current.vars))
     }
     if (before?.answered) await first.answer()
-    if (before && (await change(world, before))) await first.learn(world)
+    if (before && (await change(world, before, now))) await first.learn(world)
+    if (before) first.decide(before, now)
     const sent = sentOf(request, one, now)
     const mine = await first.ask(sent, world)
     const theirs = saidOf(current.reference.decide(sent.request, world), sent.request)

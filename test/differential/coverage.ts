@@ -18,7 +18,7 @@ export interface Coverage {
 const TABLES = [
   ...['gate', 'assertion', 'revocation', 'address-limit', 'issuer', 'decrypt', 'delegation'],
   ...['rule', 'scopes', 'grant', 'authorization-details', 'when', 'rate-limit', 'cors', 'mcp'],
-  ...['mcp-name', 'mcp-scopes', 'claim', 'actor', 'credential'],
+  ...['mcp-name', 'mcp-scopes', 'claim', 'actor', 'credential', 'approval', 'call-approval'],
 ]
 
 /** Keys that bear on no decision, so that no decision has to meet them. */
@@ -26,8 +26,6 @@ export const NOT_DECIDING: Record<string, string> = {
   'issuer.allow_insecure_http':
     'only for an issuer on a loopback host; keys are given to the line as they are',
   'issuer.operator': 'a name to show; no rule accepts tokens of its issuer',
-  'rule.approval': 'asks a person, whom these worlds do not have; see test/e2e/approvals.test.ts',
-  'mcp-name.approval': 'as that of a rule',
   'issuer.person': 'how people sign in at the console; no request with a token meets it',
   'rule.audit_path': 'what records have of the path',
   'rule.audit_mask': 'what records have of the path',
@@ -56,6 +54,8 @@ const TABLE_OF: Record<string, string> = {
   'delegation.actors': 'actor',
   'delegation.subjects': 'actor',
   'mcp-name.scopes': 'mcp-scopes',
+  'rule.approval': 'approval',
+  'mcp-name.approval': 'call-approval',
 }
 
 /** Tables with any names, whose members are tables. */

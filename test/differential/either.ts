@@ -67,6 +67,8 @@ const ANY_OF_STAGE: string[][] = [
     ...['tool_not_allowed', 'prompt_not_allowed', 'resource_not_allowed'],
     ...['mcp_method_not_allowed', 'arguments_ambiguous'],
   ],
+  // approval
+  ['approval_invalid', 'approval_unavailable', 'approvals_full', 'approvals_exhausted'],
   // revocation
   [
     ...['token_revoked', 'agent_suspended', 'agent_retired', 'agent_not_approved'],

@@ -12,18 +12,19 @@ import { type KeySet, keySetOf, publicKeys } from '../../src/gate/model/key-set.
 import { createMemoryReplays } from '../../src/gate/model/memory-replays.ts'
 import type { Policy } from '../../src/gate/model/policy.ts'
 import type { SigningKey } from '../../src/gate/model/ports.ts'
-import type { Revocation } from '../../src/gate/model/revocation.ts'
+import { type Revocation, subjectKey } from '../../src/gate/model/revocation.ts'
 import { parsePolicy } from '../../src/gate/policy/parse.ts'
 import type { PolicyEnv } from '../../src/gate/policy/reading/env.ts'
 import type { Send } from '../../src/gate/relay/origin/send.ts'
 import { createMemoryRevocations } from '../../src/gate/revocation/memory.ts'
 import { anyRooms, noTokens } from '../kit/facts.ts'
 import type { World } from '../reference/types.ts'
+import { createFirstApprovals } from './first-approvals.ts'
 import { filled } from './material.ts'
 import { requestOf } from './requests-sent.ts'
-import type { Said, Vars } from './shapes.ts'
+import type { Change, Said, Vars } from './shapes.ts'
 import type { Sent } from './world.ts'
-import { entriesOf, opened, SECRETS } from './world.ts'
+import { entriesOf, opened, SECRETS, stoppedBy, subjectOf } from './world.ts'
 
 mountControl(own)
 
@@ -64,9 +65,12 @@ const sets = new Map<string, KeySet>()
 
 /** An isolate of the gate: its policy changes, its memory stays. */
 export interface First {
-  deploy(policy: Policy): void
+  /** `text`: the policy as it is written. */
+  deploy(policy: Policy, text: string): void
   /** Takes the revocations and statuses that the world has now. */
   learn(world: World): Promise<void>
+  /** What people decide at a moment, in milliseconds, and which approvals end. */
+  decide(change: Change, now: number): void
   ask(sent: Sent, world: World): Promise<Said>
   /** The origin answers the requests that are held. */
   answer(): Promise<void>
@@ -95,6 +99,7 @@ export function startFirst(begin: number, remembers = true): First {
   let revocations = createMemoryRevocations({ clock })
   const limits = createMemoryLimits({ clock })
   const replays = createMemoryReplays({ clock })
+  const approvals = createFirstApprovals(clock)
   const down = () => Promise.reject(new Error('down'))
   const ask = (binding: string) => {
     const answer = world.bindings[binding] ?? 'allows'
@@ -153,6 +158,7 @@ export function startFirst(begin: number, remembers = true): First {
       issue: async () => 'next',
       check: async (nonce) => (world.unavailable.signing ? down() : { isGood: nonce === 'good' }),
     },
+    approvals: approvals.port,
     bodies: anyRooms,
     inFlight: createInFlight(clock),
     onError: (stage, error) => void errors.push([stage, error]),
@@ -168,8 +174,9 @@ export function startFirst(begin: number, remembers = true): First {
       for (const { answer } of all) answer()
       await Promise.all(all.map(({ over }) => over))
     },
-    deploy(next) {
+    deploy(next, text) {
       policy = next
+      approvals.deploy(text)
       guard = createGuard(policy, ports)
     },
     async learn(next) {
@@ -178,8 +185,14 @@ export function startFirst(begin: number, remembers = true): First {
         await revocations.add([entry as Revocation])
       }
     },
+    decide(changed, now) {
+      clock.at = now
+      const stopped = stoppedBy(changed).map((entry) => subjectKey(subjectOf(entry)))
+      approvals.change(changed, stopped)
+    },
     async ask(sent, now) {
       world = now
+      approvals.ask(now, sent.request)
       clock.at = sent.request.now
       let decision: Decision | undefined
       let forwarded: Forwarded | undefined

@@ -23,7 +23,7 @@ const SCHEME = 'x-scheme'
 /** Requests to each gate. */
 const STEPS = 60
 
-/** Keys that need what plain workerd does not have, or a clock that stands still. */
+/** Keys that need what plain workerd does not have, a person, or a clock that stands still. */
 const GATE_KEYS = [
   'origin_via',
   'address_limit',
@@ -33,7 +33,7 @@ const GATE_KEYS = [
   'client_ip',
   'lift',
 ]
-const RULE_KEYS = ['origin_via', 'rate_limit', 'max_age', 'when', 'agents']
+const RULE_KEYS = ['origin_via', 'rate_limit', 'max_age', 'when', 'agents', 'approval']
 
 /** Headers that are about one connection, or that the server of HTTP reads by itself. */
 const OF_CONNECTION =

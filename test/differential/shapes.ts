@@ -1,5 +1,11 @@
 /** What a case is: plain JSON, which can be printed, pasted and shrunk. */
-import type { AgentStanding, JsonObject, Revocation } from '../reference/types.ts'
+import type {
+  AgentStanding,
+  Approval,
+  JsonObject,
+  Request,
+  Revocation,
+} from '../reference/types.ts'
 
 /** Names of keys of {@link KEYS}. */
 export type KeyName = string
@@ -39,6 +45,8 @@ export interface RequestSpec {
   country?: string
   asn?: number
   botScore?: number
+  /** What a person does while the request is held. */
+  person?: NonNullable<Request['person']>
   /** A name; `unverified:` or `revoked:` before it says so. */
   certificate?: string
 }
@@ -56,8 +64,12 @@ export interface Change {
   /** Statuses of agents, by issuer and id as in `World.agents`. */
   agents?: Record<string, Omit<AgentStanding, 'id'> | null>
   /** What cannot be reached from now on. */
-  unavailable?: ('revocations' | 'limits' | 'replays' | 'signing')[]
+  unavailable?: ('revocations' | 'limits' | 'replays' | 'signing' | 'approvals')[]
   bindings?: Record<string, 'allows' | 'refuses' | 'fails'>
+  /** People decide on the last calls that wait, the last one first; `taken`: a copy of it went through. */
+  decided?: ('granted' | 'refused' | 'taken')[]
+  /** So many other calls begin to wait. */
+  others?: (Pick<Approval, 'issuer' | 'agent' | 'within'> & { count: number })[]
   /** The origin answers all requests. */
   answered?: true
   /** The policy of this number is deployed. */

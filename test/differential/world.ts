@@ -1,5 +1,6 @@
 /** The world of a case, and what changes in it between requests. */
 import { type RevocationSubject, revocationId } from '../../src/gate/model/revocation.ts'
+import { decide, endApprovals } from '../reference/approvals.ts'
 import { emptyWorld, type Request, type Revocation, type World } from '../reference/types.ts'
 import { certificateOf, DECRYPTION_SECRET, keyOf, proofText, tokenText } from './material.ts'
 import { BEGIN, type Case, type Change, type KeyName, type RequestSpec } from './shapes.ts'
@@ -42,8 +43,35 @@ export function worldOf({ keys }: Case): World {
 
 const jwks = (names: KeyName[]) => names.map((name) => keyOf(name).jwk)
 
-/** Changes the world. Whether revocations or statuses changed. */
-export async function change(world: World, changed: Change): Promise<boolean> {
+/** Of whom a change revokes or stops something: approvals of their calls end. */
+export function stoppedBy({ revoke = [], agents = {} }: Change): Omit<Revocation, 'id'>[] {
+  const stopped = Object.entries(agents).filter(([, one]) =>
+    ['suspended', 'retired'].includes(one?.status ?? ''),
+  )
+  return [...revoke, ...stopped.map(([key]) => ({ ...agentOf(key), mode: 'block' as const }))]
+}
+
+/** What people decide at a moment, in milliseconds, and which calls wait beside those of requests. */
+function changeApprovals(world: World, changed: Change, now: number): void {
+  const waiting = world.approvals.filter(
+    ({ call, state, expires }) => call !== '' && state === 'waiting' && now < expires,
+  )
+  for (const [i, does] of (changed.decided ?? []).entries()) {
+    const one = waiting.at(-1 - i)
+    if (one) decide(one, does, now)
+  }
+  for (const { count, within, ...others } of changed.others ?? []) {
+    const one = { call: '', isNamed: () => false, state: 'waiting' as const, asked: now }
+    for (let i = 0; i < count; i++) {
+      world.approvals.push({ ...one, ...others, within, expires: now + within })
+    }
+  }
+  for (const entry of stoppedBy(changed)) endApprovals(world, entry, now)
+}
+
+/** Changes the world at a moment, in milliseconds. Whether revocations or statuses changed. */
+export async function change(world: World, changed: Change, now: number): Promise<boolean> {
+  changeApprovals(world, changed, now)
   for (const [name, names] of Object.entries(changed.keys ?? {})) {
     world.keys[name] = names === null ? undefined : jwks(names)
   }
@@ -65,7 +93,11 @@ export async function change(world: World, changed: Change): Promise<boolean> {
   return [changed.liftAll, changed.revoke, changed.agents].some((one) => one !== undefined)
 }
 
-const subjectOf = ({ kind, issuer, value = '' }: Omit<Revocation, 'id'>): RevocationSubject => ({
+export const subjectOf = ({
+  kind,
+  issuer,
+  value = '',
+}: Omit<Revocation, 'id'>): RevocationSubject => ({
   kind,
   issuer,
   value,
@@ -159,6 +191,7 @@ export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
     headers.push(['DPoP', proofText(spec.proof, about)])
   }
   const { method, scheme, host, target, body, address, country, asn, botScore, certificate } = spec
+  const { person } = spec
   return {
     token,
     request: {
@@ -174,6 +207,7 @@ export function sentOf(spec: RequestSpec, { tokens }: Case, now: number): Sent {
       ...(country !== undefined && { country }),
       ...(asn !== undefined && { asn }),
       ...(botScore !== undefined && { botScore }),
+      ...(person && { person }),
       ...(certificate !== undefined && { certificate: factsOf(certificate) }),
     },
   }

@@ -14,7 +14,7 @@ export function bytesOf(request: Request): Uint8Array {
 
 /** Whether the gate needs the whole body before it forwards the request. In shadow mode it keeps none. */
 export function holdsBody(policy: Policy, rule: Rule): boolean {
-  if (rule.mcp !== undefined) return true
+  if (rule.mcp !== undefined || rule.approval !== undefined) return true
   return policy.gate.assertion.binding === 'body' && rule.mode === 'enforce'
 }
 

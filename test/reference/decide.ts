@@ -1,6 +1,7 @@
 /** The decision, in the order of docs/request.md: the stages of a rule, shadow mode, and what the origin gets. */
 
 import { checkHost, checkScheme, readHost, splitTarget } from './address.ts'
+import { approvalNeeded, askPerson } from './approvals.ts'
 import type { Asked } from './asked.ts'
 import { checkAuthentication } from './authentication.ts'
 import { checkBody, holdsBody } from './body.ts'
@@ -164,11 +165,16 @@ function authorize(
   if (holdsBody(policy, rule)) checkStanding(asked, rule, verified)
   if (rule.mcp === undefined) checkBody(policy, rule, request)
   else grant.push(...checkMessages(asked, route, variables, verified))
+  const approvalTable = approvalNeeded(asked, route, variables)
   if (gate.assertion.binding !== 'off' && world.unavailable.signing) refuse('assertion_unavailable')
   // The stage `revocation_precheck`.
-  if (spends(rule, identity.claims)) checkStanding(asked, rule, verified)
+  const spending = spends(rule, identity.claims) || approvalTable !== undefined
+  if (spending) checkStanding(asked, rule, verified)
+  const approval = approvalTable && askPerson(asked, route, verified, approvalTable)
   checkReplay(asked, rule, verified)
   checkRateLimit(asked, rule, identity)
+  // The stage `approval_take`: also if the request is refused after it.
+  if (approval) approval.state = 'taken'
   checkStanding(asked, rule, verified)
   checkThrottle(asked, verified, rule.mode === 'enforce')
   return [...new Set(grant)]

@@ -18,6 +18,8 @@ export interface Endpoint {
   scope: string | undefined
   /** Whether the issuer needs `admin = "all"`. */
   needsAll?: true
+  /** Whether any agent may, without a scope. */
+  forAgents?: true
 }
 
 /** GET includes HEAD (docs/configuration/routes.md). */
@@ -50,6 +52,7 @@ const ENDPOINTS: Endpoint[] = [
     paths: ['/alerts/{id}/dismiss', '/alerts/{id}/release', '/alerts/{id}/suspend'],
     scope: AGENTS,
   },
+  { methods: READ, paths: ['/approvals/{id}'], scope: undefined, forAgents: true },
   { methods: ['POST'], paths: ['/audit/erase'], scope: 'edgewarden:audit:erase' },
 ]
 
@@ -119,14 +122,15 @@ export function decideEndpoint(asked: Asked, endpoint: Endpoint): Verdict {
   const { request, known } = asked
   const isReady = endpoint.paths.includes('/ready')
   known.answeredByGate = 'endpoint'
-  if (endpoint.scope === undefined && !isReady) return { ...known, allowed: true }
+  if (endpoint.scope === undefined && !isReady && !endpoint.forAgents)
+    return { ...known, allowed: true }
   const credential = readCredential(request, undefined)
   if (credential === undefined && isReady) return { ...known, allowed: true }
   if (credential === undefined) refuse('credential_missing')
   const caller = verifyCaller(asked, undefined, credential)
   const { issuer, scopes } = caller.identity
   // "Anybody" may call `ready`: a token with the scope only gets more, and one that is not accepted is refused.
-  if (issuer.admin === false && !isReady) refuse('admin_not_allowed')
+  if (issuer.admin === false && !isReady && !endpoint.forAgents) refuse('admin_not_allowed')
   const { scope } = endpoint
   if (scope !== undefined && !scopes.includes(scope)) refuse('scope_missing')
   // "The gate accepts a proof once."

@@ -4,8 +4,9 @@ import type { Json, JsonObject } from './types.ts'
 /** What a text is: a value, or not JSON that can be read in one way only. */
 export type Reading = { ok: true; value: Json } | { ok: false }
 
-/** SECURITY.md, "Limits": JSON with more than 32 levels is refused. */
+/** SECURITY.md, "Limits": JSON with more than 32 levels is refused, and a message or a body with more than 64. */
 const MOST_LEVELS = 32
+export const LEVELS_OF_BODY = 64
 
 class Unreadable extends Error {}
 
@@ -44,10 +45,12 @@ export function isExactNumber(text: string): boolean {
 
 class Reader {
   text: string
+  levels: number
   at = 0
 
-  constructor(text: string) {
+  constructor(text: string, levels: number) {
     this.text = text
+    this.levels = levels
   }
 
   space(): void {
@@ -100,7 +103,7 @@ class Reader {
 
   /** Members with commas between them, up to the end. */
   several(end: string, level: number, member: () => void): void {
-    if (level > MOST_LEVELS) throw new Unreadable()
+    if (level > this.levels) throw new Unreadable()
     this.at++
     this.space()
     if (this.take(end)) return
@@ -142,8 +145,8 @@ class Reader {
 }
 
 /** Reads a JSON text. Numbers that a double does not keep are in `inexactMembers` of their object or list. */
-export function readJson(text: string): Reading {
-  const reader = new Reader(text)
+export function readJson(text: string, levels: number = MOST_LEVELS): Reading {
+  const reader = new Reader(text, levels)
   try {
     const { value } = reader.value(0)
     reader.space()
@@ -155,9 +158,12 @@ export function readJson(text: string): Reading {
 }
 
 /** Reads JSON from bytes: UTF-8 without a byte order mark. */
-export function readJsonBytes(bytes: Uint8Array): Reading {
+export function readJsonBytes(bytes: Uint8Array, levels?: number): Reading {
   try {
-    return readJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    return readJson(
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
+      levels,
+    )
   } catch {
     return { ok: false }
   }

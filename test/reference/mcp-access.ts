@@ -3,7 +3,7 @@
 import { evaluate, type Variables } from './conditions.ts'
 import { checkArguments, fillScope, readsArguments } from './mcp-arguments.ts'
 import { type Entry, entriesOfTemplate, findEntry } from './mcp-names.ts'
-import type { McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
+import type { ApprovalTable, McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
 import { GONE, NEWEST } from './mcp-types.ts'
 import { readWhen } from './rule.ts'
 import { refuse } from './types.ts'
@@ -33,6 +33,7 @@ function fullNeed(need: Need): {
   scopes: string[] | { any: string[] }
   agent_types?: string[]
   when?: string
+  approval?: ApprovalTable
 } {
   if (Array.isArray(need) || 'any' in need) return { scopes: need }
   const { when, ...rest } = need
@@ -58,7 +59,7 @@ function entriesOf(use: Use, table: McpTable): Entry[] | undefined {
 }
 
 /** Each use of the messages, with each entry that it needs. */
-function usesOf(
+export function usesOf(
   { messages }: Operation,
   table: McpTable,
 ): { use: Use; need: ReturnType<typeof fullNeed> }[] {
@@ -78,8 +79,8 @@ export function checkAccess(operation: Operation, table: McpTable, agentTypes: s
       const isForType = ({ agent_types: types }: { agent_types?: string[] }) =>
         types === undefined || types.some((type) => agentTypes.includes(type))
       if (!needs?.every(isForType)) refuse(CODES[use.kind])
-      for (const { scopes, when } of needs) {
-        if (!checkArguments(use.arguments, scopes, when)) refuse('arguments_ambiguous')
+      for (const { scopes, when, approval } of needs) {
+        if (!checkArguments(use.arguments, scopes, when, approval)) refuse('arguments_ambiguous')
       }
     }
   }

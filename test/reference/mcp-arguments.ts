@@ -1,6 +1,8 @@
 /** Arguments of a call: in scopes, and names that differ only in spelling. docs/mcp/names.md */
 import { argumentsRead } from './cel-reads.ts'
 import { inexactMembers, isObject } from './json.ts'
+import type { ApprovalTable } from './mcp-types.ts'
+import { readWhen } from './rule.ts'
 import { foldName } from './spelling.ts'
 import type { Json, JsonObject } from './types.ts'
 
@@ -56,20 +58,23 @@ function objectsIn(value: Json | undefined, level = 0): { names: string[]; level
 }
 
 /**
- * Whether a call is not ambiguous: no names that differ only in spelling, if a condition or a scope reads arguments.
+ * Whether a call is not ambiguous: no names that differ only in spelling, if a condition, a scope or `shows` reads arguments.
  */
 export function checkArguments(
   args: JsonObject | undefined,
   scopes: string[] | { any: string[] },
   when: string | undefined,
+  { unless, shows = [] }: ApprovalTable = {},
 ): boolean {
   const templates = Array.isArray(scopes) ? scopes : scopes.any
   const inScopes = templates.flatMap((scope) => scope.match(/\{arguments\.[^}]*\}/g) ?? [])
-  const isRead = inScopes.length > 0 || (when !== undefined && readsArguments(when))
+  const conditions = [when, unless && readWhen(unless).condition].flatMap((one) => one ?? [])
+  const isRead = inScopes.length + shows.length > 0 || conditions.some(readsArguments)
   if (!isRead || !args) return true
   const paths = [
     ...inScopes.map((text) => text.slice(1, -1).split('.').slice(1)),
-    ...(when === undefined ? [] : argumentsRead(when)),
+    ...shows.map((path) => path.split('.').slice(1)),
+    ...conditions.flatMap(argumentsRead),
   ]
   const tops = paths.map(([name = '']) => name)
   const inner = paths.flatMap(([, ...names]) => names)

@@ -1,5 +1,5 @@
 /** Reading a request to an MCP server: stage `operation`. The messages themselves are in `mcp-message.ts`. */
-import { isObject, readJsonBytes } from './json.ts'
+import { isObject, LEVELS_OF_BODY, readJsonBytes } from './json.ts'
 import { checkMirrors, readMessage, VERSION } from './mcp-message.ts'
 import { openTasks } from './mcp-tasks.ts'
 import { type McpTable, NEWEST, type Operation, REVISIONS } from './mcp-types.ts'
@@ -75,7 +75,7 @@ function readBody(
   const revision = header ?? '2025-03-26'
   const bytes = bytesOf(request.body)
   if (bytes.length > (table.max_body ?? 1_048_576)) refuse('body_too_large')
-  const body = readJsonBytes(bytes)
+  const body = readJsonBytes(bytes, LEVELS_OF_BODY)
   if (!body.ok) refuse('message_malformed')
   if (header === undefined && !accepted.includes('2025-03-26')) {
     // "`initialize` is allowed if the list has any revision before 2026-07-28."

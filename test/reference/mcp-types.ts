@@ -5,10 +5,26 @@ import type { Json, JsonObject } from './types.ts'
 export type Need =
   | string[]
   | { any: string[] }
-  | { scopes: string[] | { any: string[] }; agent_types?: string[]; when?: When }
+  | {
+      scopes: string[] | { any: string[] }
+      agent_types?: string[]
+      when?: When
+      approval?: ApprovalTable
+    }
 
 /** A condition, as the policy writes it. */
 export type When = string | { condition: string; headers?: string[]; query?: string[] }
+
+/** What `approval` says, as the policy writes it (docs/approvals.md). */
+export interface ApprovalTable {
+  by?: 'operators' | 'owners'
+  within?: string
+  hold?: string
+  headers?: string[]
+  unless?: When
+  /** Only of an entry. */
+  shows?: string[]
+}
 
 /** The table `mcp` of a rule, as the policy writes it. */
 export interface McpTable {

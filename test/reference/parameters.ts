@@ -41,12 +41,18 @@ export function readParameters(
 }
 
 /** Those of the rule, and of all that may be used of an MCP server, whatever a request uses. */
-function conditionsOf({ when, mcp }: Rule): NonNullable<Rule['when']>[] {
+function conditionsOf({ when, mcp, approval }: Rule): NonNullable<Rule['when']>[] {
   const needs = [mcp?.tools, mcp?.prompts, mcp?.resources].flatMap((all) =>
     Object.values(all ?? {}),
   )
   const uses = needs.flatMap((need) => ('when' in need && need.when ? [readWhen(need.when)] : []))
-  return [...(when ? [when] : []), ...uses]
+  const approvals = needs.flatMap((need) => ('approval' in need ? (need.approval ?? []) : []))
+  const read = [...(approval ? [approval] : []), ...approvals].flatMap((one) => [
+    ...(one.unless === undefined ? [] : [readWhen(one.unless)]),
+    // The headers that an approval is bound to are read as well.
+    { condition: '', headers: one.headers ?? [], query: [] },
+  ])
+  return [...(when ? [when] : []), ...uses, ...read]
 }
 
 function readWorkflow(

@@ -30,6 +30,8 @@ export function readPolicy(vars: Record<string, unknown>) {
     issuers[name] = readIssuer(name, table)
   }
   return {
+    /** A text that no other policy has. */
+    text: JSON.stringify(vars),
     gate,
     issuers,
     rules: routes.map((table) => readRule(table, gate)),

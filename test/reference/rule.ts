@@ -3,7 +3,7 @@
 import type { AgenticRule } from './agentic.ts'
 import { readDelegation } from './delegationLimits.ts'
 import { type Gate, readFreshness } from './gate.ts'
-import type { McpTable, When } from './mcp-types.ts'
+import type { ApprovalTable, McpTable, When } from './mcp-types.ts'
 import { readPattern } from './paths.ts'
 import { seconds, type Table } from './values.ts'
 
@@ -58,8 +58,11 @@ export function readRule(table: Table, gate: Gate) {
     inject: given<Record<string, string>>('inject'),
     forwardClaims: given<Record<string, string>>('forward_claims') ?? {},
     forwardToken: table.forward_token === true,
-    // A rule with `inject` or `mcp` is always enforced.
-    mode: table.inject || table.mcp ? 'enforce' : (given<Gate['mode']>('mode') ?? gate.mode),
+    // A rule with `inject`, `mcp` or `approval` is always enforced.
+    mode:
+      table.inject || table.mcp || table.approval
+        ? 'enforce'
+        : (given<Gate['mode']>('mode') ?? gate.mode),
     revocation: table.revocation === undefined ? gate.revocation : readFreshness(table.revocation),
     rateLimit: readRateLimit(given('rate_limit')),
     singleUse: table.single_use === true,
@@ -70,6 +73,7 @@ export function readRule(table: Table, gate: Gate) {
     possession: given<'if-bound' | 'required'>('possession') ?? 'if-bound',
     replay: given<'exact' | 'window'>('replay') ?? 'exact',
     mcp: given<McpTable>('mcp'),
+    approval: given<ApprovalTable>('approval'),
     encodedSlash: table.encoded_slash === true,
     allowsAmbiguousPaths: table.ambiguous_paths === 'allow',
   }

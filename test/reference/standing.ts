@@ -49,7 +49,7 @@ export function isRevoked({ policy, world, request }: Asked, caller: Caller): bo
 }
 
 /** Whether the entry names the token, its agent, or an actor. */
-function names(entry: Revocation, { identity, kid }: Caller): boolean {
+export function names(entry: Revocation, { identity, kid }: Caller): boolean {
   const isOwn = entry.issuer === identity.issuer.issuer
   if (entry.kind === 'agent') {
     const isActor = identity.actors.some(

@@ -37,6 +37,8 @@ export interface Request {
   tls?: string
   botScore?: number
   /** Facts of the TLS client certificate, if the client sent one. */
+  /** What a person does while the request is held for an approval, after so many milliseconds; `taken`: a copy is faster. */
+  person?: { after: number; does: 'granted' | 'refused' | 'taken' }
   certificate?: { presented: boolean; verified: boolean; revoked?: boolean; sha256?: string }
 }
 
@@ -76,6 +78,21 @@ export interface AgentStanding {
   throttle?: number
 }
 
+/** A call for which a person was asked (docs/approvals.md). Times are in milliseconds. */
+export interface Approval {
+  /** A text that only the same call has. */
+  call: string
+  /** The `iss` of the issuer, and the agent's id. */
+  issuer: string
+  agent: string
+  /** Whether a revocation is about the token that asked. */
+  isNamed(entry: Revocation): boolean
+  state: 'waiting' | 'granted' | 'refused' | 'taken' | 'ended'
+  asked: number
+  within: number
+  expires: number
+}
+
 /** A bucket of a limit: how many requests count against it, and when that was so. */
 export interface Bucket {
   counted: number
@@ -92,7 +109,7 @@ export type Unseal = (
   subject: string | undefined,
 ) => { own: string } | 'unknown' | 'unavailable'
 
-/** What the gate knows besides the request. Decisions change the last four members. */
+/** What the gate knows besides the request. Decisions change the last six members. */
 export interface World {
   /** The keys of each issuer, by its name in ISSUERS, unless the policy has them; `undefined` if they cannot be fetched. */
   keys: Record<string, Jwk[] | undefined>
@@ -109,6 +126,7 @@ export interface World {
     limits?: boolean
     replays?: boolean
     signing?: boolean
+    approvals?: boolean
   }
   /** Says of a nonce of a DPoP proof whether it is from this gate and valid. Without it none is. */
   nonce?: (nonce: string | undefined) => 'valid' | 'invalid' | 'unavailable'
@@ -124,6 +142,10 @@ export interface World {
   usedTokens: Record<string, number>
   /** DPoP proofs that were used, by the key that `proof.ts` makes: until when each is kept, in seconds since 1970. */
   usedProofs: Record<string, number>
+  /** In the order in which they were asked for. */
+  approvals: Approval[]
+  /** When the last request was over that was held for a person. */
+  now: number
 }
 
 /** A world in which nothing was revoked, counted or used. */
@@ -140,6 +162,8 @@ export function emptyWorld(): World {
     days: {},
     usedTokens: {},
     usedProofs: {},
+    approvals: [],
+    now: 0,
   }
 }
 

@@ -16,6 +16,7 @@ export interface Verified extends Possession {
   identity: Identity
   kid: string | undefined
   step: string | undefined
+  credential: Credential
 }
 
 /** Verifies a token for a rule, or, without a rule, for the gate's own endpoints. */
@@ -50,6 +51,7 @@ export function verifyCaller(
     identity,
     kid: (token.header.kid ?? key.kid) as string | undefined,
     step: isAgentic ? stepOf(claims) : undefined,
+    credential,
     ...possession,
   }
 }

@@ -10,6 +10,7 @@ import type {
   NoRoom,
   WaitingRooms,
 } from '../../model/approval.ts'
+import type { Clock } from '../../model/ports.ts'
 
 const TABLE = `CREATE TABLE IF NOT EXISTS approvals (
     id TEXT PRIMARY KEY,
@@ -44,7 +45,17 @@ const MOST_DROPPED = 1_000
 /** Most approvals of a list. */
 const MOST_LISTED = 200
 
-interface Row extends Record<string, SqlStorageValue> {
+type Value = string | number | null
+
+/** SQLite, as an object's storage has it. */
+export interface Sql {
+  exec<One extends Record<string, Value>>(
+    query: string,
+    ...bound: Value[]
+  ): { toArray(): One[]; one(): One }
+}
+
+interface Row extends Record<string, Value> {
   id: string
   issuer: string
   agent: string
@@ -59,17 +70,17 @@ interface Row extends Record<string, SqlStorageValue> {
 
 /**
  * The approvals of a gate, in the storage of one object. Each method is one step without an await, so that no other can
- * interleave. Times are of this object's clock. Does not check who decides.
+ * interleave. `clock`: that of the object. Does not check who decides.
  */
-export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) {
+export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock = Date) {
   sql.exec(TABLE)
 
-  const one = (query: string, ...bound: SqlStorageValue[]): Row | undefined =>
+  const one = (query: string, ...bound: Value[]): Row | undefined =>
     sql.exec<Row>(query, ...bound).toArray()[0]
   const byId = (id: string) => one('SELECT * FROM approvals WHERE id = ?', id)
   const latest = (digest: string) =>
     one('SELECT * FROM approvals WHERE digest = ? ORDER BY asked DESC, id LIMIT 1', digest)
-  const count = (condition: string, ...bound: SqlStorageValue[]): number =>
+  const count = (condition: string, ...bound: Value[]): number =>
     sql
       .exec<{ n: number }>(`SELECT COUNT(*) AS n FROM approvals WHERE ${condition}`, ...bound)
       .one().n
@@ -94,7 +105,7 @@ export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) 
      * `within`; else asks for one.
      */
     ask(asking: ApprovalAsk, terms: ApprovalTerms): Result<Approval, NoRoom> {
-      const now = Date.now()
+      const now = clock.now()
       const { digest, policy, issuer, agent, subjects, shown } = asking
       const before = latest(digest)
       if (before && now < before.expires && ATTACHED.has(before.state)) return ok(read(before, now))
@@ -114,12 +125,12 @@ export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) 
     /** An approval by its id. */
     get(id: string): Approval | undefined {
       const row = byId(id)
-      return row && read(row, Date.now())
+      return row && read(row, clock.now())
     },
 
     /** The approvals that wait, the oldest first; at most 200. `issuer`: only those of its agents. */
     waiting(issuer?: string): readonly Approval[] {
-      const now = Date.now()
+      const now = clock.now()
       return sql
         .exec<Row>(
           `SELECT * FROM approvals WHERE ${WAITING} AND (?2 IS NULL OR issuer = ?2) ORDER BY asked, id LIMIT ?3`,
@@ -137,7 +148,7 @@ export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) 
       id: string,
       { state, ...decision }: ApprovalDecision,
     ): Result<Approval, Approval | undefined> {
-      const now = Date.now()
+      const now = clock.now()
       const row = byId(id)
       const before = row && read(row, now)
       if (!row || before?.state !== 'waiting') return fail(before)
@@ -155,7 +166,7 @@ export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) 
      * by which a second try of the same request is recognised. Fails with the latest approval of the call, if any.
      */
     take(digest: string, by: string): Result<Approval, Approval | undefined> {
-      const now = Date.now()
+      const now = clock.now()
       const row = latest(digest)
       const before = row && read(row, now)
       if (before?.state === 'taken' && row?.taken_by === by) return ok(before)
@@ -170,7 +181,7 @@ export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) 
         .exec<{ id: string }>(
           `UPDATE approvals SET state = 'ended' WHERE ${OPEN} AND EXISTS (SELECT 1 FROM json_each(subjects) AS own
             JOIN json_each(?2) AS named ON own.value = named.value) RETURNING id`,
-          ...[Date.now(), JSON.stringify(subjects)],
+          ...[clock.now(), JSON.stringify(subjects)],
         )
         .toArray()
         .map(({ id }) => id)
@@ -178,7 +189,7 @@ export function createApprovalStore({ sql }: Pick<DurableObjectStorage, 'sql'>) 
 
     /** Deletes approvals that are too old to be read. Returns when the next one is, in milliseconds since the epoch. */
     sweep(): number | undefined {
-      const old = Date.now() - KEPT_MS
+      const old = clock.now() - KEPT_MS
       sql.exec(
         'DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE asked <= ? ORDER BY asked LIMIT ?)',
         ...[old, MOST_DROPPED],

@@ -1,0 +1,102 @@
+/** The gate's approvals in this process: its own store over SQLite, without an object around it. */
+import { DatabaseSync } from 'node:sqlite'
+import { createApprovalStore, type Sql } from '../../src/gate/approvals/object/store.ts'
+import type { Approvals, ApprovalTerms } from '../../src/gate/model/approval.ts'
+import type { Request, World } from '../reference/types.ts'
+import type { Change } from './shapes.ts'
+
+/** SQLite as an object has it. */
+function openSql(): Sql {
+  const database = new DatabaseSync(':memory:')
+  const exec = (query: string, ...bound: (string | number | null)[]) => {
+    if (query.startsWith('CREATE')) database.exec(query)
+    const rows = query.startsWith('CREATE') ? [] : database.prepare(query).all(...bound)
+    return { toArray: () => rows, one: () => rows[0] }
+  }
+  return { exec } as unknown as Sql
+}
+
+type Store = ReturnType<typeof createApprovalStore>
+
+/** Everything that the gate needs of approvals, and what people do meanwhile. */
+export interface FirstApprovals {
+  readonly port: Approvals
+  /** The policy in force, as text. */
+  deploy(policy: string): void
+  /** The world and the request from now on. */
+  ask(world: World, request: Request): void
+  /** What people decide, how other calls wait, and what ends approvals. */
+  change(change: Change, ended: readonly string[]): void
+}
+
+const PERSON = { issuer: 'https://people.example', subject: 'maria' }
+
+/** Terms of calls that have room. */
+const ANY: Omit<ApprovalTerms, 'within'> = {
+  ...{ anHour: 1e6, aDay: 1e6, waiting: { agent: 1e6, issuer: 1e6, all: 1e6 } },
+}
+
+export function createFirstApprovals(clock: { at: number; now: () => number }): FirstApprovals {
+  let opened: Store | undefined
+  const store = () => {
+    opened ??= createApprovalStore({ sql: openSql() }, clock)
+    return opened
+  }
+  let policy = ''
+  let world: World
+  let request: Request
+  let others = 0
+  const digests = new Map<string, string>()
+  const reach = () => {
+    if (world.unavailable.approvals) throw new Error('down')
+    return store()
+  }
+  const decide = (id: string, does: 'granted' | 'refused' | 'taken') => {
+    const reason = does === 'refused' ? { reason: 'no' } : {}
+    const state = does === 'refused' ? does : 'granted'
+    store().decide(id, { by: PERSON, digest: 'shown', state, ...reason })
+    if (does === 'taken') store().take(digests.get(id) ?? '', 'a copy')
+  }
+  return {
+    deploy(next) {
+      policy = next
+    },
+    ask(now, sent) {
+      world = now
+      request = sent
+    },
+    change({ decided, others: more = [] }, ended) {
+      const waits = (id: string) => store().get(id)?.state === 'waiting'
+      const waiting = decided ? [...digests.keys()].filter(waits).reverse() : []
+      for (const [i, id] of waiting.slice(0, decided?.length).entries()) {
+        decide(id, decided?.[i] ?? 'granted')
+      }
+      for (const { issuer, agent, count, within } of more) {
+        for (let i = 0; i < count; i++) {
+          const call = { digest: `other-${others++}`, policy: '', issuer, agent, shown: '{}' }
+          store().ask({ ...call, subjects: [] }, { ...ANY, within })
+        }
+      }
+      if (ended.length > 0 && opened) opened.end(ended)
+    },
+    port: {
+      policyHash: async () => policy,
+      async ask(call, terms) {
+        const asked = reach().ask(call, terms)
+        if (asked.ok) digests.set(asked.value.id, call.digest)
+        return asked
+      },
+      get: async (id) => reach().get(id),
+      async hold(approval, { ms }) {
+        const { person } = request
+        const most = Math.min(ms, approval.expires - clock.at)
+        const waited = Math.min(most, person?.after ?? most)
+        clock.at += waited
+        if (person && waited < most) decide(approval.id, person.does)
+        return { ok: true, value: reach().get(approval.id) ?? approval }
+      },
+      take: async (digest) => reach().take(digest, crypto.randomUUID()),
+      end: async (subjects) => reach().end(subjects).length,
+    },
+  }
+}
