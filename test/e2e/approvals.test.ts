@@ -93,7 +93,8 @@ const decide = (id: string, state: 'granted' | 'refused' = 'granted') =>
     ...{ by: BOB, digest: 'shown', state },
     ...(state === 'refused' && { reason: 'not this customer' }),
   })
-const listed = () => store<readonly Waiting[]>('list')
+const listed = async () =>
+  (await store<{ readonly approvals: readonly Waiting[] }>('list', { state: 'waiting' })).approvals
 /** The approval that an agent waits for, once it does. */
 const anyWaiting = async (agent: string) => {
   const own = async () => (await listed()).find((one) => one.agent === agent)

@@ -829,6 +829,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 const OF_CONSOLE = 'needs the Worker with a console: console.test.ts'
 const OF_PERSON = 'needs the Worker with a console: person.test.ts'
 const OF_APPROVALS = 'needs a policy with people, and one who decides: approvals.test.ts'
+const OF_DECIDING = 'needs a person who has signed in: test/control/console/approvals.test.ts'
 const OF_DIFF = 'needs the Worker with a console: diff.test.ts'
 
 /** Codes that no request to these gates can bring about, or that are no problem document. */
@@ -856,6 +857,14 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   approvals_exhausted: OF_APPROVALS,
   approval_unavailable: OF_APPROVALS,
   approval_unknown: OF_APPROVALS,
+  approval_request_invalid: OF_DECIDING,
+  approval_reason_missing: OF_DECIDING,
+  approval_person_needed: OF_DECIDING,
+  approval_sign_in_old: OF_DECIDING,
+  approval_own: OF_DECIDING,
+  approval_not_yours: OF_DECIDING,
+  approval_changed: OF_DECIDING,
+  approval_decided: OF_DECIDING,
   renewal_mismatch: 'answers a message of a WebSocket: renewal.test.ts',
   renewal_busy: 'answers a message of a WebSocket: renewal.test.ts',
   grpc_unsupported: 'has the form of gRPC: grpc.test.ts',

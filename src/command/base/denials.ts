@@ -6,6 +6,7 @@
 import { agentDenials } from '../../control/api/agents.ts'
 import { alertDenials } from '../../control/api/alerts.ts'
 import { decisionDenials } from '../../control/api/decisions.ts'
+import { decidingDenials } from '../../control/api/person.ts'
 import { consoleDenials } from '../../control/console/session.ts'
 import { approvalReadDenials } from '../../gate/app/approvals.ts'
 import { explainDenials } from '../../gate/app/explain.ts'
@@ -39,6 +40,7 @@ export function denialGroups(): readonly DenialGroup[] {
       contentDenials,
       revocationDenials,
       approvalReadDenials,
+      decidingDenials,
       agentDenials,
       alertDenials,
       explainDenials,

@@ -1,15 +1,16 @@
 import { DurableObject } from 'cloudflare:workers'
 import { within } from '../../gate/base/timeout.ts'
-import type {
-  AgentChange,
-  AgentChanged,
-  AgentEntry,
-  AgentKey,
-  AgentPage,
-  AgentQuery,
-  AgentTerms,
-  AlertJudged,
-  Sighting,
+import {
+  type AgentChange,
+  type AgentChanged,
+  type AgentEntry,
+  type AgentKey,
+  type AgentPage,
+  type AgentQuery,
+  type AgentTerms,
+  type AlertJudged,
+  keyOf,
+  type Sighting,
 } from '../../gate/model/agents.ts'
 import type { Act } from '../../gate/model/audit.ts'
 import type { ShardStatus } from '../../gate/model/revocation.ts'
@@ -114,6 +115,10 @@ export class AgentRegistry extends DurableObject {
     const entry = this.#table.find(key)
     const watched = this.#watch.learned(key)
     return entry && { ...entry, ...(watched.length > 0 && { watched }) }
+  }
+
+  ownedBy(owner: string, agents: readonly string[]): readonly string[] {
+    return agents.filter((one) => this.#table.find(keyOf(one))?.fields.owners?.includes(owner))
   }
 
   alerts(query: AlertQuery): AlertPage {

@@ -45,6 +45,7 @@ import {
   beginningsOf,
   matchOf,
 } from './agent-request.ts'
+import { mustNameAsPerson } from './person.ts'
 import { controlOf } from './ports.ts'
 import { readRevoked } from './revoked.ts'
 import { ruleIn } from './today.ts'
@@ -118,6 +119,8 @@ export const agentsApp = createApp<GateEnv>()
     const edit = readValue(c, AGENT_EDITS[act], await readAdminJson(c, INVALID), INVALID)
     const { status, reason, ...fields } = edit
     if (isStopped(status)) mustNotBeCaller(c, key)
+    const known = () => askAgents(c, (agents) => agents.get(key))
+    await mustNameAsPerson(c, fields.owners ?? [], known)
     const match = matchOf(c.req.header('if-match'))
     const more = { ...(status && { status }), ...(reason && { reason }), ...(match && { match }) }
     return change(c, { ...key, act, fields, ...more })

@@ -11,6 +11,7 @@ import { networkOf } from '../../gate/base/network.ts'
 import { readAddress } from '../../gate/base/request.ts'
 import { type Address, hostOf } from '../../gate/base/url.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
+import type { SignedPerson } from '../../gate/model/approval.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { changesOfAct } from './changes.ts'
 import { cookieIn, cookieOf, withoutCookies } from './cookies.ts'
@@ -233,10 +234,11 @@ const started = async (asked: Asked): Promise<Response> => {
 /** `GET /person/callback/NAME`: the issuer has sent the person back. The page shows a refusal. */
 const returned = async (asked: Asked): Promise<Response> => {
   const { request, opened, policy, console } = asked
-  const enter = async (token: string) => {
+  const enter = async (token: string, person: SignedPerson) => {
     const { url, headers } = toGate(asked, 'console')
     headers.set('authorization', `Bearer ${token}`)
-    const answer = await own.fetch(new Request(url, { method: 'POST', headers }), opened)
+    const sent = new Request(url, { method: 'POST', headers })
+    const answer = await own.fetch(sent, { ...opened, person })
     if (answer.status !== 200) return undefined
     const { hash } = new URL(((await answer.json()) as { url: string }).url)
     const session = await sessionOf(hash.slice('#code='.length), policy, console, opened.ports)

@@ -1,8 +1,11 @@
 import type { Admin } from '../../gate/app/context.ts'
+import { READ } from '../../gate/policy/endpoints.ts'
+import { mustHold } from '../api/scope.ts'
 import { codeFor } from './session.ts'
 
 /** `GET /console`: who is signed in, or whose token this is. The page asks every minute. */
 export function whoIsIn(c: Admin): Response {
+  if (!c.env.person) mustHold(c, READ)
   const { name, issuer } = c.get('agent')
   const { scopes, expires, entry } = c.get('access')
   const { prefix } = c.get('policy').gate
@@ -12,8 +15,9 @@ export function whoIsIn(c: Admin): Response {
   return c.json({ ...who, scopes, expires, prefix }, 200, { 'Cache-Control': 'no-store' })
 }
 
-/** `POST /console`: a code for a session of the operator whose token this is. */
+/** `POST /console`: a code for a session of the operator whose token this is, or of the person who signs in. */
 export async function newCode(c: Admin): Promise<Response> {
+  if (!c.env.person) mustHold(c, READ)
   const { gate } = c.get('policy')
   const { address, intent = {} } = c.get('decision').known
   if (!gate.console || !address) throw new Error('no console')

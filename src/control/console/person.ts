@@ -5,6 +5,7 @@ import { networkOf } from '../../gate/base/network.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { isIdentityText } from '../../gate/base/text.ts'
 import { replayName } from '../../gate/guard/stages/replay.ts'
+import type { SignedPerson } from '../../gate/model/approval.ts'
 import { readClaim } from '../../gate/model/claims.ts'
 import type { Issuer, SignIn } from '../../gate/model/issuer.ts'
 import type { Policy } from '../../gate/model/policy.ts'
@@ -130,7 +131,7 @@ export async function completeSignIn(
   url: URL,
   text: string,
   around: Around,
-  enter: (token: string) => Promise<Session | undefined>,
+  enter: (token: string, person: SignedPerson) => Promise<Session | undefined>,
 ): Promise<Result<Session, Refused>> {
   const invalid = fail(deny('console_person_invalid'))
   const sealed = await sealsOf(around).open(text)
@@ -161,7 +162,9 @@ export async function completeSignIn(
   if (typeof subject !== 'string' || !isIdentityText(subject) || Object.hasOwn(claims, 'act')) {
     return refused
   }
-  const session = await enter(tokens.value.access_token)
+  const at = Math.min(Number(claims.auth_time), nowOf(around))
+  const person = { issuer: issuer.issuer, subject, at }
+  const session = await enter(tokens.value.access_token, person)
   if (!session) return refused
   const { access, agent } = session
   const isTheirs =
@@ -169,10 +172,7 @@ export async function completeSignIn(
     access.subject === claims.sub &&
     (access.clientId ?? issuer.person.clientId) === issuer.person.clientId
   if (!isTheirs || agent.actors.length > 0) return refused
-  return ok({
-    ...session,
-    person: { issuer: issuer.issuer, subject, at: Number(claims.auth_time) },
-  })
+  return ok({ ...session, person })
 }
 
 interface Exchange {

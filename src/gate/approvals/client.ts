@@ -5,13 +5,16 @@ import { fail, type Result } from '../base/result.ts'
 import type {
   Approval,
   ApprovalAsk,
+  ApprovalDecision,
+  ApprovalPage,
+  ApprovalQuery,
   Approvals,
   ApprovalTerms,
   NoRoom,
   WaitingRooms,
 } from '../model/approval.ts'
 import type { Clock } from '../model/ports.ts'
-import { COUNT, maybe } from '../platform/answers.ts'
+import { COUNT, maybe, TEXTS } from '../platform/answers.ts'
 import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 
@@ -19,6 +22,8 @@ import { system } from '../platform/system.ts'
 interface Store {
   ask(ask: ApprovalAsk, terms: ApprovalTerms): PromiseLike<Result<Approval, NoRoom>>
   get(id: string): PromiseLike<Approval | null>
+  list(query: ApprovalQuery): PromiseLike<ApprovalPage>
+  decide(id: string, decision: ApprovalDecision): PromiseLike<Result<Approval, Approval | null>>
   wait(id: string, ms: number, most: WaitingRooms): PromiseLike<Result<Approval | null, NoRoom>>
   take(digest: string, by: string): PromiseLike<Result<Approval, Approval | null>>
   end(subjects: readonly string[]): PromiseLike<number>
@@ -29,11 +34,13 @@ const APPROVAL = v.object({
   state: v.picklist(['waiting', 'granted', 'refused', 'taken', 'expired', 'ended']),
   issuer: v.string(),
   agent: v.string(),
+  subjects: TEXTS,
   asked: COUNT,
   expires: COUNT,
   shown: v.string(),
   decision: maybe(
     v.object({
+      state: v.picklist(['granted', 'refused']),
       by: v.object({ issuer: v.string(), subject: v.string() }),
       at: COUNT,
       reason: maybe(v.string()),
@@ -53,6 +60,8 @@ const resultOf = (value: v.GenericSchema, reason: v.GenericSchema) =>
 const ANSWERS = {
   ask: resultOf(APPROVAL, NO_ROOM),
   get: v.nullable(APPROVAL),
+  list: v.object({ approvals: v.array(APPROVAL), more: v.boolean() }),
+  decide: resultOf(APPROVAL, v.nullable(APPROVAL)),
   wait: resultOf(v.nullable(APPROVAL), NO_ROOM),
   take: resultOf(
     v.object({ ...APPROVAL.entries, state: v.literal('taken') }),
@@ -78,8 +87,8 @@ export type ApprovalsOptions = Partial<Omit<ObjectCalls<Store>, 'binding' | 'ans
 }
 
 /**
- * Approvals by one Durable Object. A call that fails is retried once. A second try of a `take` is recognised, so that a
- * lost answer loses no approval.
+ * Approvals by one Durable Object. A call that fails is retried once. A second try of `take` and of `decide` is
+ * recognised, so that a lost answer loses nothing.
  */
 export function createApprovals({
   objects,
@@ -105,6 +114,11 @@ export function createApprovals({
     },
     ask: (one, terms) => ask(NAME, (store) => store.ask(one, terms)),
     get: async (id) => (await ask(NAME, (store) => store.get(id))) ?? undefined,
+    list: (query) => ask(NAME, (store) => store.list(query)),
+    async decide(id, decision) {
+      const decided = await ask(NAME, (store) => store.decide(id, decision))
+      return decided.ok ? decided : fail(decided.reason ?? undefined)
+    },
     async hold(approval, { ms, rooms, signal }) {
       const since = clock.now()
       let calls = 0

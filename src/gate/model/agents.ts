@@ -1,4 +1,5 @@
 import { type JsonObject, listOf } from '../base/json.ts'
+import type { Person } from './approval.ts'
 import type { Act, ActTerms } from './audit.ts'
 import type { AgentPins, ShardStatus } from './revocation.ts'
 import type { Alert, AlertPage, AlertQuery, Judgement, Watched, WatchRule } from './watch.ts'
@@ -195,6 +196,11 @@ export const AGENT_NEEDS = [
 ] as const
 type AgentNeed = (typeof AGENT_NEEDS)[number]
 
+/** A person as owner of an agent. Other texts in a list of owners name nobody who may decide on its calls. */
+export function ownerText({ issuer, subject }: Person): string {
+  return `${issuer} ${subject}`
+}
+
 /** Which agents to list. */
 export interface AgentQuery {
   readonly issuer?: string
@@ -217,6 +223,8 @@ export interface AgentPage {
 export interface AgentStore {
   list(query: AgentQuery): Promise<AgentPage>
   get(key: AgentKey): Promise<AgentEntry | undefined>
+  /** Those of some agents, as {@link keyText}, that have an owner. */
+  ownedBy(owner: string, agents: readonly string[]): Promise<readonly string[]>
   /**
    * The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot take
    * effect now.

@@ -1,3 +1,4 @@
+import { own, parseJsonObject } from '../base/json.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { ApprovalRule } from './approval-rule.ts'
@@ -73,7 +74,7 @@ export interface SignedPerson extends Person {
 }
 
 /** An approval, or the wait for one. Times are milliseconds since the epoch. */
-export interface Approval extends Pick<Caller, 'issuer' | 'agent'> {
+export interface Approval extends Caller {
   readonly id: string
   readonly state: ApprovalState
   readonly asked: number
@@ -84,16 +85,37 @@ export interface Approval extends Pick<Caller, 'issuer' | 'agent'> {
 
 /** A person's decision. */
 export interface Decided {
+  readonly state: 'granted' | 'refused'
   readonly by: Person
   readonly at: number
-  /** Present for a refusal. */
+  /** Always present for a refusal. */
   readonly reason?: string
   /** SHA-256 of what the person was shown. */
   readonly digest: string
 }
 
 /** A decision to be stored. `reason` is required for a refusal. */
-export type ApprovalDecision = Omit<Decided, 'at'> & { readonly state: 'granted' | 'refused' }
+export type ApprovalDecision = Omit<Decided, 'at'>
+
+/** Which approvals to list: those that wait, the oldest first; or all others, the latest first. */
+export interface ApprovalQuery {
+  readonly state: 'waiting' | 'decided'
+  /** Only those of this issuer's agents. */
+  readonly issuer?: string
+  /** Of agents of other issuers than this one, only those on which owners decide. Absent: all. */
+  readonly reach?: string
+}
+
+/** Some approvals. `more`: there was no room for all. */
+export interface ApprovalPage {
+  readonly approvals: readonly Approval[]
+  readonly more: boolean
+}
+
+/** Who decides on an approval, as what is shown of the call says it. */
+export function decidersOf({ shown }: Pick<Approval, 'shown'>): ApprovalRule['by'] {
+  return own(parseJsonObject(shown) ?? {}, 'by') === 'owners' ? 'owners' : 'operators'
+}
 
 /** How long a request is kept open for a decision. */
 export interface Hold {
@@ -112,6 +134,12 @@ export interface Approvals {
   ask(ask: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>>
   /** An approval by its id. */
   get(id: string): Promise<Approval | undefined>
+  list(query: ApprovalQuery): Promise<ApprovalPage>
+  /**
+   * Stores a person's decision; the first one counts. Fails with the approval as it is, and with `undefined` for an
+   * unknown id. Does not check who decides.
+   */
+  decide(id: string, decision: ApprovalDecision): Promise<Result<Approval, Approval | undefined>>
   /**
    * Returns an approval once it no longer waits. It is still `waiting` if the hold is over, the client has gone, or the
    * object has failed too often. Fails if too many calls wait.
@@ -138,9 +166,11 @@ export const APPROVAL_ROOMS = {
 /** Approvals for explanations: nobody is asked, every call waits, and nothing is taken. */
 export const ASKING_NOBODY: Approvals = {
   policyHash: async () => '',
-  ask: async ({ issuer, agent, shown }, { within: expires }) =>
-    ok({ id: '', state: 'waiting', issuer, agent, shown, asked: 0, expires }),
+  ask: async ({ issuer, agent, subjects, shown }, { within: expires }) =>
+    ok({ id: '', state: 'waiting', issuer, agent, subjects, shown, asked: 0, expires }),
   get: async () => undefined,
+  list: async () => ({ approvals: [], more: false }),
+  decide: async () => fail(undefined),
   hold: async (approval) => ok(approval),
   take: async () => fail(undefined),
   end: async () => 0,

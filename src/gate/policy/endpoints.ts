@@ -20,6 +20,10 @@ type Row = readonly [
   scope?: string,
 ]
 
+/** The scopes to read what the gate does, and to decide on calls that wait for a person. */
+export const READ = 'edgewarden:read'
+export const APPROVE = 'edgewarden:approve'
+
 /** Under the gate's prefix. */
 const ROWS: readonly Row[] = [
   ['health', 'public', ['GET /health']],
@@ -31,9 +35,10 @@ const ROWS: readonly Row[] = [
     ['GET,POST,DELETE /revocations', 'GET,DELETE /revocations/{id}'],
     'edgewarden:revoke',
   ],
-  ['approvals', 'required', ['GET /approvals/{id}']],
-  ['explain', 'required', ['POST /explain'], 'edgewarden:read'],
-  ['policy', 'required', ['GET /policy'], 'edgewarden:read'],
+  // Their handlers check who the caller is: an agent that has asked, an operator, or an owner of an agent.
+  ['approvals', 'required', ['GET /approvals', 'GET,POST /approvals/{id}']],
+  ['explain', 'required', ['POST /explain'], READ],
+  ['policy', 'required', ['GET /policy'], READ],
   ['metrics', 'required', ['GET /metrics'], 'edgewarden:metrics'],
   [
     'decisions',
@@ -60,14 +65,16 @@ const ROWS: readonly Row[] = [
     ],
     'edgewarden:agents',
   ],
-  ['console', 'required', ['GET,POST /console', 'POST /console/diff'], 'edgewarden:read'],
+  // A person needs no scope to sign in; the handler checks the scope of others.
+  ['console', 'required', ['GET,POST /console']],
+  ['console', 'required', ['POST /console/diff'], READ],
   ['console', 'required', ['GET /console/reach'], 'edgewarden:agents'],
   ['console', 'required', ['GET /console/changes/{id}'], 'edgewarden:audit:read'],
 ]
 
 /** Scopes of the gate's own endpoints. */
 export const OWN_SCOPES: readonly string[] = [
-  ...new Set(ROWS.flatMap(([, , , scope]) => scope ?? [])),
+  ...new Set([APPROVE, ...ROWS.flatMap(([, , , scope]) => scope ?? [])]),
 ]
 
 /** Everything else there. */

@@ -220,6 +220,17 @@ describe('a person signs in', () => {
     })
   })
 
+  it('without any scope of the gate, and may only see who they are', async () => {
+    const cookie = sessionIn(await forged({ access: { scope: 'documents:read' } })) ?? ''
+    expect(await whoIs(forging, cookie)).toMatchObject({ scopes: [], person: { subject: 'maria' } })
+    const answer = await at(forging, '/api/policy', { ...PAGE, cookie })
+    expect(await outcome(answer)).toEqual([403, 'scope_missing'])
+    // Others need a scope to get a code.
+    const token = await setting.token({ sub: 'maria', client_id: CLIENT, scope: 'documents:read' })
+    const coded = await askGate(forging, '/.edgewarden/console', { method: 'POST', token })
+    expect(await outcome(coded)).toEqual([403, 'scope_missing'])
+  })
+
   it('and a revocation of their subject ends the session', async () => {
     const answer = await forged({ id: { sub: 'rita' }, access: { sub: 'rita' } })
     const cookie = sessionIn(answer) ?? ''
@@ -322,7 +333,6 @@ describe('nobody signs in', () => {
     ['with the access token of another person', { access: { sub: 'olga' } }],
     ['with the access token of another client', { access: { client_id: 'agent-1' } }],
     ['with an access token for another API', { access: { aud: 'https://other.example' } }],
-    ['without a scope of the gate', { access: { scope: 'documents:read' } }],
     ['with an access token that has expired', { access: { exp: now() - 60 } }],
     ['by a name with control characters', { id: { sub: 'a\u0007' }, access: { sub: 'a\u0007' } }],
   ])('%s', async (_what, parts) => {

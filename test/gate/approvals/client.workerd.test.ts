@@ -139,6 +139,23 @@ describe('an approval behind its object', () => {
     expect(await approvals.take('lost')).toMatchObject({ ok: false })
   })
 
+  it('is decided by a person whose first answer was lost', async () => {
+    const { id } = await askedOf('undecided')
+    let answers = 0
+    const losing = createApprovals({
+      objects: through(async (_, run) => {
+        const answer = await run()
+        if (++answers === 1) throw new Error('the answer was lost')
+        return answer
+      }),
+    })
+    expect(await losing.decide(id, GRANTED)).toMatchObject({ ok: true, value: { id } })
+    expect(answers).toBe(2)
+    const eve = { ...GRANTED, by: { ...BY, subject: 'eve' } }
+    expect(await approvals.decide(id, eve)).toMatchObject({ ok: false, reason: { id } })
+    expect(await approvals.decide('unknown', eve)).toEqual({ ok: false, reason: undefined })
+  })
+
   it('is an error without an object, and where the object answers something else', async () => {
     await expect(createApprovals({}).take('any')).rejects.toThrow('APPROVALS is not bound')
     const answers = [undefined, true, { ok: true }, { ok: true, value: null }]

@@ -60,6 +60,8 @@ const roomFor = async (name: string, one: ApprovalAsk, terms: Partial<ApprovalTe
   return asked.ok ? asked.value.state : asked.reason
 }
 
+const waitingIn = async (name: string) => (await storeOf(name).list({ state: 'waiting' })).approvals
+
 describe('an approval', () => {
   it('is asked for once: the same call is attached to it, and another call is not', async () => {
     at(0)
@@ -68,7 +70,7 @@ describe('an approval', () => {
     at(1)
     expect(await askedOf('attach', asking('a'))).toEqual(first)
     expect((await askedOf('attach', asking('b'))).id).not.toBe(first.id)
-    expect(await storeOf('attach').list()).toHaveLength(2)
+    expect(await waitingIn('attach')).toHaveLength(2)
   })
 
   it('lets a call through once, and the second try waits again', async () => {
@@ -131,6 +133,14 @@ describe('an approval', () => {
       { ok: false, reason: { state: 'granted', decision: { by: BOB } } },
     ])
     expect(await storeOf('two').decide('unknown', GRANTED)).toEqual({ ok: false, reason: null })
+    // The same decision again, as after a lost answer.
+    expect(await storeOf('two').decide(id, GRANTED)).toMatchObject({ ok: true })
+    const changes = [{ by: eve }, { digest: 'shown-b' }, { reason: 'on second thought' }]
+    for (const change of changes) {
+      expect(await storeOf('two').decide(id, { ...GRANTED, ...change })).toMatchObject({
+        ok: false,
+      })
+    }
   })
 
   it('that was refused cannot be asked for again within its time, and is never taken', async () => {
@@ -174,7 +184,11 @@ describe('an approval', () => {
     at(10 * MINUTE)
     expect(await store.take('a', 'request-1')).toMatchObject({ reason: { state: 'expired' } })
     expect(await store.decide(two.id, GRANTED)).toMatchObject({ reason: { state: 'expired' } })
-    expect(await store.list()).toEqual([])
+    expect(await waitingIn('expired')).toEqual([])
+    expect((await store.list({ state: 'decided' })).approvals).toMatchObject([
+      { state: 'expired' },
+      { state: 'expired' },
+    ])
     expect(await askedOf('expired', asking('a'))).toMatchObject({ state: 'waiting' })
   })
 
@@ -216,6 +230,50 @@ describe('an approval', () => {
     const again = storeOf('killed').wait(id, 15_000, MOST)
     await storeOf('killed').decide(id, REFUSED)
     expect(await again).toMatchObject({ value: { state: 'refused' } })
+  })
+})
+
+describe('a list', () => {
+  it('has what waits, the oldest first, or the rest, the latest first', async () => {
+    const store = storeOf('listed')
+    const ids: string[] = []
+    for (const [i, one] of ['a', 'b', 'c', 'd'].entries()) {
+      at(i)
+      ids.push((await askedOf('listed', asking(one))).id)
+    }
+    await store.decide(ids[0] ?? '', GRANTED)
+    await store.decide(ids[1] ?? '', REFUSED)
+    const listed = async (state: 'waiting' | 'decided') =>
+      (await store.list({ state })).approvals.map(({ id }) => id)
+    expect(await listed('waiting')).toEqual([ids[2], ids[3]])
+    expect(await listed('decided')).toEqual([ids[1], ids[0]])
+    const { approvals } = await store.list({ state: 'decided' })
+    expect(approvals[1]).toMatchObject({ decision: { state: 'granted', by: BOB, at: T + 3 } })
+  })
+
+  it('is of one issuer, or of those that operators or owners of other issuers decide on', async () => {
+    at(0)
+    const ofOwners = '{"by":"owners"}'
+    const other = { issuer: 'https://two.test' }
+    await askedOf('reached', asking('a'))
+    await askedOf('reached', asking('b', { shown: ofOwners }))
+    await askedOf('reached', asking('c', other))
+    await askedOf('reached', asking('d', { ...other, shown: ofOwners }))
+    const listed = async (more: object) =>
+      (await storeOf('reached').list({ state: 'waiting', ...more })).approvals.length
+    expect(await listed({})).toBe(4)
+    expect(await listed({ reach: 'https://one.test' })).toBe(3)
+    expect(await listed({ reach: '' })).toBe(2)
+    expect(await listed({ issuer: 'https://two.test' })).toBe(2)
+    expect(await listed({ issuer: 'https://two.test', reach: '' })).toBe(1)
+  })
+
+  it('ends where an answer would be too long, and says that there is more', async () => {
+    at(0)
+    const shown = JSON.stringify({ path: 'x'.repeat(1_000_000) })
+    for (let i = 0; i < 9; i++) await askedOf('long', asking(`${i}`, { shown }))
+    const { approvals, more } = await storeOf('long').list({ state: 'waiting' })
+    expect([approvals.length, more]).toEqual([7, true])
   })
 })
 
@@ -266,7 +324,7 @@ describe('asking', () => {
     expect(await room(other('e'))).toBe('issuer_full')
     expect(await room(elsewhere('f'))).toBe('waiting')
     expect(await room(elsewhere('g'))).toBe('all_full')
-    const [first] = await storeOf('full').list()
+    const [first] = await waitingIn('full')
     await storeOf('full').decide(first?.id ?? '', GRANTED)
     expect(await room(elsewhere('g'))).toBe('waiting')
     at(10 * MINUTE)

@@ -4,6 +4,8 @@ import type {
   Approval,
   ApprovalAsk,
   ApprovalDecision,
+  ApprovalPage,
+  ApprovalQuery,
   ApprovalTerms,
   NoRoom,
   WaitingRooms,
@@ -49,9 +51,9 @@ export class ApprovalStore extends DurableObject {
     return this.#store.get(id) ?? null
   }
 
-  /** The approvals that wait, the oldest first; at most 200. `issuer`: only those of its agents. */
-  list(issuer?: string): readonly Approval[] {
-    return this.#store.waiting(issuer)
+  /** Approvals, as many as there is room for. */
+  list(query: ApprovalQuery): ApprovalPage {
+    return this.#store.list(query)
   }
 
   /**

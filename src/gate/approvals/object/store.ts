@@ -1,14 +1,17 @@
 import { fail, ok, type Result } from '../../base/result.ts'
-import type {
-  Approval,
-  ApprovalAsk,
-  ApprovalDecision,
-  ApprovalState,
-  ApprovalTerms,
-  Caller,
-  Decided,
-  NoRoom,
-  WaitingRooms,
+import {
+  APPROVAL_ROOMS,
+  type Approval,
+  type ApprovalAsk,
+  type ApprovalDecision,
+  type ApprovalPage,
+  type ApprovalQuery,
+  type ApprovalState,
+  type ApprovalTerms,
+  type Caller,
+  type Decided,
+  type NoRoom,
+  type WaitingRooms,
 } from '../../model/approval.ts'
 import type { Clock } from '../../model/ports.ts'
 
@@ -42,8 +45,15 @@ const DAY_MS = 24 * HOUR_MS
 const KEPT_MS = 3 * DAY_MS
 /** Most rows deleted at once, because calls wait meanwhile. */
 const MOST_DROPPED = 1_000
-/** Most approvals of a list. */
-const MOST_LISTED = 200
+/** Most approvals of a list, and most characters of what they show: an object answers with 32 MB at most. */
+const LISTED = { waiting: APPROVAL_ROOMS.waiting.all, decided: 200, characters: 8_000_000 }
+/** Conditions and orders of lists; `?3` is the issuer of which also those are listed that operators decide on. */
+const LISTS = {
+  waiting: `${WAITING} ORDER BY asked, id`,
+  decided: `NOT (${WAITING}) ORDER BY asked DESC, id`,
+}
+const SEEN =
+  "(?2 IS NULL OR issuer = ?2) AND (?3 IS NULL OR issuer = ?3 OR shown ->> 'by' = 'owners')"
 
 type Value = string | number | null
 
@@ -59,6 +69,7 @@ interface Row extends Record<string, Value> {
   id: string
   issuer: string
   agent: string
+  subjects: string
   shown: string
   state: string
   asked: number
@@ -128,29 +139,35 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
       return row && read(row, clock.now())
     },
 
-    /** The approvals that wait, the oldest first; at most 200. `issuer`: only those of its agents. */
-    waiting(issuer?: string): readonly Approval[] {
+    /** Approvals, as many as there is room for. */
+    list({ state, issuer, reach }: ApprovalQuery): ApprovalPage {
       const now = clock.now()
-      return sql
-        .exec<Row>(
-          `SELECT * FROM approvals WHERE ${WAITING} AND (?2 IS NULL OR issuer = ?2) ORDER BY asked, id LIMIT ?3`,
-          ...[now, issuer ?? null, MOST_LISTED],
-        )
-        .toArray()
-        .map((row) => read(row, now))
+      const approvals: Approval[] = []
+      let characters = 0
+      const bound = [now, issuer ?? null, reach ?? null]
+      for (const row of sql.exec<Row>(
+        `SELECT * FROM approvals WHERE ${SEEN} AND ${LISTS[state]}`,
+        ...bound,
+      )) {
+        characters += row.shown.length
+        if (approvals.length === LISTED[state] || characters > LISTED.characters) {
+          return { approvals, more: true }
+        }
+        approvals.push(read(row, now))
+      }
+      return { approvals, more: false }
     },
 
     /**
-     * Stores a person's decision. The first one counts: a later one fails with the approval as it is. A refusal lasts for
+     * Stores a person's decision. The first one counts: another one fails with the approval as it is. A refusal lasts for
      * `within` from now. Fails with `undefined` for an unknown id.
      */
-    decide(
-      id: string,
-      { state, ...decision }: ApprovalDecision,
-    ): Result<Approval, Approval | undefined> {
+    decide(id: string, decision: ApprovalDecision): Result<Approval, Approval | undefined> {
+      const { state } = decision
       const now = clock.now()
       const row = byId(id)
       const before = row && read(row, now)
+      if (before?.decision && isSame(before.decision, decision)) return ok(before)
       if (!row || before?.state !== 'waiting') return fail(before)
       if (state === 'refused' && !decision.reason) throw new TypeError('a refusal without a reason')
       sql.exec(
@@ -205,12 +222,19 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
 /** States of an approval that has not expired, to which another request for the same call is attached. */
 const ATTACHED: ReadonlySet<string> = new Set(['waiting', 'granted', 'refused'])
 
+const isSame = (one: ApprovalDecision, other: ApprovalDecision): boolean =>
+  one.state === other.state &&
+  one.by.issuer === other.by.issuer &&
+  one.by.subject === other.by.subject &&
+  one.digest === other.digest &&
+  one.reason === other.reason
+
 const read = (row: Row, now: number): Approval => {
-  const { id, issuer, agent, shown, asked, expires, decision } = row
+  const { id, issuer, agent, subjects, shown, asked, expires, decision } = row
   const isOver = now >= expires && (row.state === 'waiting' || row.state === 'granted')
   const state = isOver ? 'expired' : (row.state as ApprovalState)
   return {
-    ...{ id, state, issuer, agent, shown, asked, expires },
+    ...{ id, state, issuer, agent, subjects: JSON.parse(subjects), shown, asked, expires },
     ...(decision !== null && { decision: JSON.parse(decision) as Decided }),
   }
 }

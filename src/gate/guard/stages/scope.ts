@@ -9,7 +9,8 @@ import type { AccessToken, Grant } from '../../model/token.ts'
 import { ONE_OF, type Used, type Uses } from './mcp-access.ts'
 import type { Routed } from './route.ts'
 
-const deny = denials({
+/** The denials of scopes, also for endpoints that need one only of some callers. */
+export const scopeDenials = denials({
   scope_missing: [
     'insufficientScope',
     'The token lacks a scope this route needs',
@@ -31,6 +32,8 @@ const deny = denials({
     'Use an id of letters, digits, dot, underscore, tilde and hyphen, at most 128 characters; an argument may also be a path without . and .. in it',
   ],
 })
+
+const deny = scopeDenials
 
 interface Needs extends Pick<Routed, 'route'> {
   readonly policy: Pick<Policy, 'includedBy' | 'resources'>

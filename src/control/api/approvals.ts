@@ -1,0 +1,169 @@
+import * as v from 'valibot'
+import { createApp } from '../../gate/app/app.ts'
+import { approvalReadDenials, askApprovals, findApproval } from '../../gate/app/approvals.ts'
+import {
+  type Admin,
+  answer,
+  type GateEnv,
+  isReached,
+  ownIssuer,
+  refuse,
+} from '../../gate/app/context.ts'
+import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
+import {
+  oneOf,
+  queryText,
+  readAdminJson,
+  readQuery,
+  readValue,
+  strict,
+  withName,
+} from '../../gate/app/request.ts'
+import { sha256Name } from '../../gate/base/bytes.ts'
+import { type JsonObject, parseJson } from '../../gate/base/json.ts'
+import { keyText, ownerText } from '../../gate/model/agents.ts'
+import { type Approval, decidersOf } from '../../gate/model/approval.ts'
+import { APPROVE } from '../../gate/policy/endpoints.ts'
+import { askAgents } from './agents.ts'
+import { decidingDenials, mustBePerson, whyNoPerson } from './person.ts'
+import { holds, mustHold } from './scope.ts'
+
+const deny = decidingDenials
+const INVALID = deny('approval_request_invalid')
+
+const QUERY = strict({
+  state: v.exactOptional(oneOf(['waiting', 'decided'])),
+  issuer: v.exactOptional(queryText),
+})
+
+const NO_REASON = 'must be plain text of at most 500 characters, on one line'
+const DECISION = strict({
+  decision: oneOf(['approve', 'refuse']),
+  shown_digest: v.string('must be the shown_digest of the approval'),
+  reason: v.exactOptional(
+    v.pipe(
+      v.string(NO_REASON),
+      v.maxLength(500, NO_REASON),
+      v.regex(/^\P{Cc}*$/u, NO_REASON),
+      v.check((text) => text.isWellFormed(), 'must not contain lone surrogates'),
+    ),
+  ),
+})
+
+/**
+ * Calls that wait for a person: lists and shows them, and takes a person's decision. The guard has checked token or
+ * session; everything else is checked here. Agents that have asked are answered before.
+ */
+export const approvalsApp = createApp<GateEnv>()
+  .get('/approvals', async (c) => {
+    if (!c.env.person) mustHold(c, APPROVE)
+    const { state = 'waiting', issuer: named } = readQuery(c, QUERY, INVALID)
+    const issuer = readIssuer(c, named, INVALID)
+    const reach = holds(c, APPROVE) ? ownIssuer(c) : ''
+    const { approvals, more } = await askApprovals(c, (all) =>
+      all.list({
+        state,
+        ...(issuer !== undefined && { issuer }),
+        ...(reach !== undefined && { reach }),
+      }),
+    )
+    if (approvals.length === 0) mustHaveNames(c, { issuer }, INVALID)
+    const owned = await ownedIn(c, approvals)
+    const seen = approvals.filter((one) => isSeen(c, one, owned))
+    const shown = await Promise.all(seen.map((one) => presented(c, one, owned)))
+    return answer(c, { approvals: shown, more })
+  })
+  .get('/approvals/:id', async (c) => {
+    const found = await findApproval(c)
+    const owned = await ownedIn(c, [found])
+    return isSeen(c, found, owned)
+      ? answer(c, await presented(c, found, owned))
+      : refuse(c, approvalReadDenials('approval_unknown'))
+  })
+  .post('/approvals/:id', async (c) => {
+    const person = mustBePerson(c)
+    const given = readValue(c, DECISION, await readAdminJson(c, INVALID), INVALID)
+    const found = await findApproval(c)
+    const owned = await ownedIn(c, [found])
+    const decided = async (approval: Approval) =>
+      refuse(c, deny('approval_decided'), { approval: await presented(c, approval, owned) })
+    const why = whyNot(c, found, owned)
+    if (why === 'approval_decided') return decided(found)
+    if (why) return refuse(c, deny(why))
+    const reason = given.reason?.trim() || undefined
+    const state = given.decision === 'approve' ? 'granted' : 'refused'
+    if (state === 'refused' && !reason) return refuse(c, deny('approval_reason_missing'))
+    const digest = await sha256Name(found.shown)
+    if (given.shown_digest !== digest) return refuse(c, deny('approval_changed'))
+    const by = { issuer: person.issuer, subject: person.subject }
+    const made = await askApprovals(c, (all) =>
+      all.decide(found.id, { state, by, digest, ...(reason !== undefined && { reason }) }),
+    )
+    if (made.ok) return answer(c, await presented(c, made.value, owned))
+    return made.reason ? decided(made.reason) : refuse(c, approvalReadDenials('approval_unknown'))
+  })
+
+/** Agents, as {@link keyText}, on whose calls the person decides as an owner. */
+type Owned = ReadonlySet<string>
+
+/** Which of the agents that have asked belong to the person, as far as their owners decide. */
+const ownedIn = async (c: Admin, approvals: readonly Approval[]): Promise<Owned> => {
+  const { person } = c.env
+  const asked = approvals.filter((one) => decidersOf(one) === 'owners').map(keyText)
+  if (!person || asked.length === 0) return new Set()
+  const owner = ownerText(person)
+  return new Set(await askAgents(c, (agents) => agents.ownedBy(owner, [...new Set(asked)])))
+}
+
+const isOwned = (approval: Approval, owned: Owned): boolean =>
+  decidersOf(approval) === 'owners' && owned.has(keyText(approval))
+
+const isOperator = (c: Admin, { issuer }: Approval): boolean =>
+  holds(c, APPROVE) && isReached(c, issuer)
+
+const isSeen = (c: Admin, approval: Approval, owned: Owned): boolean =>
+  isOperator(c, approval) || isOwned(approval, owned)
+
+/** Why the caller may not decide on a call: the code; `undefined` if they may. */
+const whyNot = (c: Admin, approval: Approval, owned: Owned) => {
+  const why = whyNoPerson(c)
+  if (why) return why
+  const isTheirs =
+    decidersOf(approval) === 'owners' ? isOwned(approval, owned) : isOperator(c, approval)
+  if (!isTheirs) return 'approval_not_yours'
+  if (isForCaller(c, approval)) return 'approval_own'
+  return approval.state === 'waiting' ? undefined : 'approval_decided'
+}
+
+/**
+ * Whether the call was made for the person, or by their own token. Their name counts with every issuer: many issuers
+ * name a person alike.
+ */
+const isForCaller = (c: Admin, { subjects }: Approval): boolean => {
+  const { person } = c.env
+  const names = [person?.subject, c.get('access').subject, c.get('agent').id]
+  return subjects.some((text) => {
+    const [kind, , value] = parseJson(text) as [string, string, string]
+    return (kind === 'subject' || kind === 'agent') && names.includes(value)
+  })
+}
+
+const iso = (time: number): string => new Date(time).toISOString()
+
+/** An approval as answers have it, for those who may see all of it. */
+const presented = async (c: Admin, approval: Approval, owned: Owned): Promise<JsonObject> => {
+  const { id, state, issuer, agent, asked, expires, shown, decision } = approval
+  return {
+    ...{ id, state, ...withName(c.get('policy'), { issuer, agent }) },
+    ...{ asked: iso(asked), expires: iso(expires), by: decidersOf(approval) },
+    shown: parseJson(shown),
+    shown_digest: await sha256Name(shown),
+    ...(decision && {
+      decision: {
+        ...{ state: decision.state, by: decision.by, at: iso(decision.at) },
+        ...(decision.reason !== undefined && { reason: decision.reason }),
+      },
+    }),
+    may_decide: whyNot(c, approval, owned) ?? true,
+  }
+}
