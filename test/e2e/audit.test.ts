@@ -370,9 +370,11 @@ describe('all that is stored', () => {
       'colo',
       'country',
       'cut',
+      'decided_by',
       'operator',
       'path',
       'renews',
+      'shown_digest',
     ]
     expect(unseen.sort()).toEqual([...elsewhere, ...ofAlerts].sort())
     // Lines of the journal are of it, too.

@@ -36,9 +36,10 @@ export function gapText(gap: JsonObject): string {
     : `The audit stopped${whose} at ${since}, because its ${used} were used up. ${missing} until ${until}.`
 }
 
-/** Who acted: the operator whose key it was; or the agent, and for whom: the further actors of the chain, and the subject. */
+/** Who acted: the person who decided, or the operator whose key it was; or the agent, and for whom: the further actors of the chain, and the subject. */
 export function whoText(record: JsonObject): string {
-  const operator = textIn(record, 'operator')
+  const person = textIn(objectOf(own(record, 'decided_by')), 'subject')
+  const operator = person ?? textIn(record, 'operator')
   if (operator !== undefined) return operator
   const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')
   if (textIn(record, 'act') === 'policy') return 'a deployment'
@@ -98,6 +99,7 @@ const changeText = (record: JsonObject): string => {
     ...keys,
     ...(records === undefined ? [] : [`${records} records`]),
     ...[...reasons].map((reason) => `reason: ${reason}`),
+    ...[textIn(record, 'approval') ?? []].flat().map((id) => `approval ${id}`),
   ].join(', ')
 }
 

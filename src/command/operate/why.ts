@@ -81,6 +81,7 @@ const linesOf = (explained: Explained): readonly string[] => {
     ['when', whenText(record)],
     ['who', whoText(record)],
     ['what', whatText(record)],
+    ['approved by', approvedText(record)],
     ['refused by', denial?.stage],
     ['because', denial?.summary],
     ['found', pairs(objectOf(own(record, 'detail')))],
@@ -92,6 +93,13 @@ const linesOf = (explained: Explained): readonly string[] => {
   ]
   const given = rows.filter((row): row is readonly [string, string] => Boolean(row[1]))
   return [decisionText(record), ...columns(given.map(([label, text]) => [`  ${label}`, text]))]
+}
+
+/** Who has approved the call, and by which approval. */
+const approvedText = (record: JsonObject): string | undefined => {
+  const by = objectOf(own(record, 'approved_by'))
+  const subject = textIn(by, 'subject')
+  return subject && `${subject} of ${textIn(by, 'issuer')}, approval ${textIn(record, 'approval')}`
 }
 
 /** What differs today: the rule, and what is revoked. */

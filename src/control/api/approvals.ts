@@ -97,7 +97,11 @@ export const approvalsApp = createApp<GateEnv>()
     if (given.shown_digest !== digest) return refuse(c, deny('approval_changed'))
     const by = { issuer: person.issuer, subject: person.subject }
     const made = await askApprovals(c, (all) =>
-      all.decide(found.id, { state, by, digest, ...(reason !== undefined && { reason }) }),
+      all.decide(
+        found.id,
+        { state, by, digest, ...(reason !== undefined && { reason }) },
+        c.get('act')?.(),
+      ),
     )
     if (made.ok) return answer(c, await presented(c, made.value, owned))
     return made.reason ? decided(made.reason) : refuse(c, approvalReadDenials('approval_unknown'))

@@ -13,6 +13,7 @@ import type {
   NoRoom,
   WaitingRooms,
 } from '../model/approval.ts'
+import type { Act } from '../model/audit.ts'
 import type { Clock } from '../model/ports.ts'
 import { COUNT, maybe, TEXTS } from '../platform/answers.ts'
 import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
@@ -23,7 +24,11 @@ interface Store {
   ask(ask: ApprovalAsk, terms: ApprovalTerms): PromiseLike<Result<Approval, NoRoom>>
   get(id: string): PromiseLike<Approval | null>
   list(query: ApprovalQuery): PromiseLike<ApprovalPage>
-  decide(id: string, decision: ApprovalDecision): PromiseLike<Result<Approval, Approval | null>>
+  decide(
+    id: string,
+    decision: ApprovalDecision,
+    act?: Act,
+  ): PromiseLike<Result<Approval, Approval | null>>
   wait(id: string, ms: number, most: WaitingRooms): PromiseLike<Result<Approval | null, NoRoom>>
   take(digest: string, by: string): PromiseLike<Result<Approval, Approval | null>>
   end(subjects: readonly string[]): PromiseLike<number>
@@ -115,8 +120,8 @@ export function createApprovals({
     ask: (one, terms) => ask(NAME, (store) => store.ask(one, terms)),
     get: async (id) => (await ask(NAME, (store) => store.get(id))) ?? undefined,
     list: (query) => ask(NAME, (store) => store.list(query)),
-    async decide(id, decision) {
-      const decided = await ask(NAME, (store) => store.decide(id, decision))
+    async decide(id, decision, act) {
+      const decided = await ask(NAME, (store) => store.decide(id, decision, act))
       return decided.ok ? decided : fail(decided.reason ?? undefined)
     },
     async hold(approval, { ms, rooms, signal }) {

@@ -2,6 +2,7 @@ import { own, parseJsonObject } from '../base/json.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { ApprovalRule } from './approval-rule.ts'
+import type { Act } from './audit.ts'
 import { MCP_KINDS, type McpRule, type McpUse } from './mcp.ts'
 
 /** Whether some request to a rule may need an approval. */
@@ -137,9 +138,13 @@ export interface Approvals {
   list(query: ApprovalQuery): Promise<ApprovalPage>
   /**
    * Stores a person's decision; the first one counts. Fails with the approval as it is, and with `undefined` for an
-   * unknown id. Does not check who decides.
+   * unknown id. The act is stored with the decision. Does not check who decides.
    */
-  decide(id: string, decision: ApprovalDecision): Promise<Result<Approval, Approval | undefined>>
+  decide(
+    id: string,
+    decision: ApprovalDecision,
+    act?: Act,
+  ): Promise<Result<Approval, Approval | undefined>>
   /**
    * Returns an approval once it no longer waits. It is still `waiting` if the hold is over, the client has gone, or the
    * object has failed too often. Fails if too many calls wait.

@@ -1,6 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import * as addFormats from 'ajv-formats'
 import { CompactSign } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { runHere } from '../../command/kit.ts'
 import { askGate, type Setting, startSetting } from '../../e2e/setting.ts'
+import { ROOT } from '../../kit/repository.ts'
 import { createKey, type Members, type SigningKey } from '../../kit/signing.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { ACT, CONSOLE, COOKIE, cookieIn, OPERATOR } from './console-setting.ts'
@@ -9,6 +15,12 @@ import { askPage, type People, startPeople } from './people.ts'
 const APPROVE = 'edgewarden:approve'
 const KEY_ISSUER = 'https://keys.example'
 const OWN = '/.edgewarden'
+
+const ajv = new Ajv2020({ allErrors: true })
+addFormats.default(ajv)
+const isRecord = ajv.compile(
+  JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8')),
+)
 
 /** Issuers of agents, of people, of people who reach only their own agents, and of an operator's key file. */
 let setting: Setting
@@ -173,6 +185,59 @@ it('a person refuses a call, and the agent is told the reason', async () => {
     expires: expect.any(String),
   })
   expect(setting.origin.requests).toEqual([])
+})
+
+it('a decision is an act: who decided on what, and why; and the call names its approval', async () => {
+  const bob = await signIn('bob', `${APPROVE} edgewarden:audit:read`)
+  const [granted, refused] = [await asked(), await asked()]
+  await decide(bob, granted.id)
+  const made = await decide(bob, refused.id, REFUSE)
+  // The same again changes nothing, and is no second act.
+  await decide(await signIn('eve'), refused.id)
+  await send(await granted.agent.token())
+  const recordsOf = async (query: Members) => {
+    const answer = await page(
+      bob,
+      `decisions?${new URLSearchParams(query as Record<string, string>)}`,
+    )
+    return ((await answer.json()) as { decisions: readonly Members[] }).decisions
+  }
+  const by = { issuer: people.issuer.issuer, subject: 'bob' }
+  const acts = async () => {
+    const all = await recordsOf({ kind: 'act' })
+    return all.filter(({ approval }) => [granted.id, refused.id].includes(approval as string))
+  }
+  await expect.poll(acts).toHaveLength(2)
+  const about = { kind: 'agent', issuer: setting.issuer.issuer }
+  expect(await acts()).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        ...{ act: 'approve', approval: granted.id, decided_by: by },
+        entries: [{ ...about, value: granted.agent.sub }],
+      }),
+      expect.objectContaining({
+        ...{ act: 'refuse', approval: refused.id, decided_by: by },
+        shown_digest: made.shown_digest,
+        entries: [{ ...about, value: refused.agent.sub, reason: 'not this customer' }],
+      }),
+    ]),
+  )
+  expect(JSON.stringify(await acts())).not.toContain('/v1/refunds')
+  const calls = () => recordsOf({ agent: granted.agent.sub })
+  await expect
+    .poll(calls)
+    .toEqual([
+      expect.objectContaining({ decision: 'allowed', approval: granted.id, approved_by: by }),
+      expect.objectContaining({ code: 'approval_required', detail: { approval: granted.id } }),
+    ])
+  const [call] = await calls()
+  const argv = ['why', String(call?.id), '--gate', setting.gate.url, '--token-env', 'TOKEN']
+  const why = await runHere(argv, { TOKEN: await keyToken() })
+  expect(why.stdout).toContain(`bob of ${by.issuer}, approval ${granted.id}`)
+  const log = ['log', '--kind', 'act', ...argv.slice(2)]
+  const { stdout } = await runHere(log, { TOKEN: await keyToken() })
+  expect(stdout).toMatch(/act refuse +bob .*reason: not this customer/)
+  for (const act of await acts()) expect(isRecord(act) ? [] : isRecord.errors).toEqual([])
 })
 
 describe('a list', () => {

@@ -9,7 +9,7 @@ const ROW = matchMedia('(max-width: 40rem)').matches ? 64 : 40
 
 /** Who asked, as far as it is known. */
 export function whoText(one: Json): string {
-  const verified = one.operator ?? one.agent_name ?? one.agent
+  const verified = objectOf(one.decided_by).subject ?? one.operator ?? one.agent_name ?? one.agent
   // An alert has the agent that it is about.
   if (one.act === 'alert' || (one.act !== undefined && verified === undefined)) return 'the gate'
   if (verified !== undefined) return nameText(verified)

@@ -109,6 +109,8 @@ const DID: Readonly<Record<string, string>> = {
   release: 'released from quarantine',
   policy: 'put a policy into force',
   erase: 'erased values of a person',
+  approve: 'approved a call of',
+  refuse: 'refused a call of',
 }
 
 /**

@@ -10,11 +10,16 @@ import type {
   NoRoom,
   WaitingRooms,
 } from '../../model/approval.ts'
+import type { Act } from '../../model/audit.ts'
+import { createActs } from '../../outbox/acts.ts'
 import { noteSchema } from '../../platform/schema.ts'
 import { createApprovalStore, fullRoom } from './store.ts'
 
 /** The version of the table. */
 const SCHEMA = 1
+
+/** Milliseconds after which acts that the audit lacks are sent again. */
+const RETRY_MS = 5_000
 
 /** Milliseconds for which one call may wait. */
 const LONGEST_WAIT_MS = 15_000
@@ -31,6 +36,7 @@ interface Waiting extends Pick<Approval, 'id' | 'issuer' | 'agent'> {
  */
 export class ApprovalStore extends DurableObject {
   readonly #store
+  readonly #acts = createActs(this.ctx.storage, this.env)
   readonly #waiting = new Set<Waiting>()
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -82,10 +88,16 @@ export class ApprovalStore extends DurableObject {
     return this.#waiting.size
   }
 
-  /** Stores a person's decision; the first one counts. Fails with the approval as it is, `null` for an unknown id. */
-  decide(id: string, decision: ApprovalDecision): Result<Approval, Approval | null> {
-    const decided = this.#store.decide(id, decision)
+  /**
+   * Stores a person's decision, and the act with it; the first one counts. Fails with the approval as it is, `null` for an
+   * unknown id.
+   */
+  decide(id: string, decision: ApprovalDecision, act?: Act): Result<Approval, Approval | null> {
+    const decided = this.ctx.storage.transactionSync(() =>
+      this.#store.decide(id, decision, (approval) => this.#note(act, approval, decision)),
+    )
     this.#wake([id])
+    this.ctx.waitUntil(this.#acts.send())
     return decided.ok ? decided : fail(decided.reason ?? null)
   }
 
@@ -102,10 +114,22 @@ export class ApprovalStore extends DurableObject {
     return ended.length
   }
 
-  /** Deletes old approvals, and sets the alarm for the rest. */
+  /** Sends acts that the audit lacks, deletes old approvals, and sets the alarm for the rest. */
   override async alarm(): Promise<void> {
-    const next = this.#store.sweep()
+    await this.#acts.send()
+    const next = this.#acts.isPending() ? Date.now() + RETRY_MS : this.#store.sweep()
     if (next !== undefined) await this.ctx.storage.setAlarm(Math.max(next, Date.now() + 1_000))
+  }
+
+  #note(act: Act | undefined, approval: Approval, decision: ApprovalDecision): void {
+    const { id, issuer, agent: value } = approval
+    const { state, by, digest, reason } = decision
+    this.#acts.note(act, {
+      act: state === 'granted' ? 'approve' : 'refuse',
+      ...{ approval: id, decided_by: by, shown_digest: digest },
+      entries: [{ kind: 'agent', issuer, value, ...(reason !== undefined && { reason }) }],
+    })
+    if (act) void this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
   }
 
   #wake(ids: readonly string[]): void {

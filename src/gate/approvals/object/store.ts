@@ -160,9 +160,13 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
 
     /**
      * Stores a person's decision. The first one counts: another one fails with the approval as it is. A refusal lasts for
-     * `within` from now. Fails with `undefined` for an unknown id.
+     * `within` from now. Fails with `undefined` for an unknown id. `stored` is called for the first one.
      */
-    decide(id: string, decision: ApprovalDecision): Result<Approval, Approval | undefined> {
+    decide(
+      id: string,
+      decision: ApprovalDecision,
+      stored: (approval: Approval) => void,
+    ): Result<Approval, Approval | undefined> {
       const { state } = decision
       const now = clock.now()
       const row = byId(id)
@@ -170,6 +174,7 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
       if (before?.decision && isSame(before.decision, decision)) return ok(before)
       if (!row || before?.state !== 'waiting') return fail(before)
       if (state === 'refused' && !decision.reason) throw new TypeError('a refusal without a reason')
+      stored(before)
       sql.exec(
         'UPDATE approvals SET state = ?, decision = ?, expires = ? WHERE id = ?',
         ...[state, JSON.stringify({ ...decision, at: now } satisfies Decided)],
