@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
 import { isStopped } from '../../../gate/model/agents.ts'
 import { html } from './html.ts'
@@ -178,11 +178,26 @@ export function Missing({ asked }: { readonly asked: Asked }) {
     : html`<${Pending} asked=${asked} says="Asking the registry…" />`
 }
 
-/** Acts on an agent, the latest first: when, who, what, and why. */
-export function ActsOn({ issuer, agent }: { readonly issuer: string; readonly agent: string }) {
+/** Milliseconds after which the audit has usually stored an act, and surely. */
+const STORED_MS = [3_000, 10_000]
+
+/** Acts on an agent, the latest first: when, who, what, and why. `after`: how many acts this page has made. */
+export function ActsOn({
+  issuer,
+  agent,
+  after,
+}: {
+  readonly issuer: string
+  readonly agent: string
+  readonly after: number
+}) {
   const [cursor, setCursor] = useState<unknown>(undefined)
   const query = { on_issuer: issuer, on_agent: agent, limit: 20, cursor }
   const asked = useAnswer(address('/api/decisions', query), 30_000)
+  useEffect(() => {
+    const timers = after > 0 ? STORED_MS.map((ms) => setTimeout(asked.again, ms)) : []
+    return () => timers.forEach(clearTimeout)
+  }, [after])
   if (!asked.value) return html`<${Pending} asked=${asked} says="Asking for its acts…" />`
   const rows = list(asked.value.decisions).map((one) => {
     const isIt = (other: Json) => other.value === agent && other.issuer === issuer

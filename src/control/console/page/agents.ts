@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
 import { isStopped, standingText } from '../../../gate/model/agents.ts'
 import { All } from './agent-list.ts'
@@ -26,8 +27,10 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
     has('revoke') && address('/api/revocations', { kind: 'agent', issuer, value: agent }),
   )
   const policy = useAnswer(has('read') && '/api/policy')
+  const [acts, setActs] = useState(0)
   const again = () => {
     for (const one of [entry, alerts, revoked]) one.again()
+    setActs((before) => before + 1)
   }
   const { button, view } = useActs(again)
   if (!entry.value) return html`<${Missing} asked=${{ ...entry, again }} />`
@@ -87,7 +90,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       <h2>Rules and tools it used</h2><ul>${list(seen.uses).map(({ rule, tool }) => html`<li><code>${text(rule)}</code> ${text(tool)}</li>`)}</ul></section></div>
     <section aria-label="Neighbours"><h2>Who acts for whom</h2><${Neighbours} of=${shown} seen=${seen} /></section>
     ${has('audit:read') && html`<section aria-label="Its week"><h2>Its week</h2><${Week} issuer=${issuer} agent=${agent} /></section>`}
-    ${has('audit:read') && html`<section aria-label="Its acts"><h2>What was done to it</h2><${ActsOn} issuer=${issuer} agent=${agent} /></section>`}
+    ${has('audit:read') && html`<section aria-label="Its acts"><h2>What was done to it</h2><${ActsOn} after=${acts} issuer=${issuer} agent=${agent} /></section>`}
     <h2>Its alerts</h2>${own.map((alert) => html`<${Alert} key=${text(alert.id)} alert=${alert} button=${button} />`)}
     ${own.length === 0 && html`<p class="empty">None.</p>`}`
 }

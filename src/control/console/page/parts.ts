@@ -92,7 +92,7 @@ export function useAnswer<Value = Json>(path: string | false, everyMs?: number) 
       clearInterval(timer)
     }
   }, [path, tries, everyMs])
-  return { ...answer, again: () => setTries(tries + 1) }
+  return { ...answer, again: () => setTries((before) => before + 1) }
 }
 
 /** Where an agent of the registry is shown. */

@@ -16,17 +16,33 @@ export function whoText(one: Json): string {
   return one.claimed_issuer === undefined ? 'no token' : `claims ${nameText(one.claimed_issuer)}`
 }
 
+/** Who asked, and for whom: the further actors of its token, and the subject. */
+export function forText(one: Json): string {
+  if (one.operator !== undefined || one.act !== undefined) return whoText(one)
+  const whom = [...list(one.actors).map(({ sub }) => sub), one.subject].filter(
+    (name) => name !== undefined && name !== one.agent && name !== one.agent_name,
+  )
+  return [...new Set([whoText(one), ...whom.map(nameText)])].join(' for ')
+}
+
 /** Whom an act hit. An alert is about the agent that its record names. */
 export function whomOf(act: Json): readonly Json[] {
   const about = { issuer: act.issuer, value: act.agent, reason: act.signal }
   return act.act === 'alert' ? [about] : list(act.entries)
 }
 
-/** What was asked for: the rule and the tool, or what an act did to whom. */
+/** What was asked for: the path, or the rule with the recorded values of its path; and the tool. Or what an act did to whom. */
 export function whatText(one: Json): string {
   if (one.act === undefined) {
     const tool = objectOf(one.mcp).name
-    return `${text(one.route ?? 'no rule')}${tool === undefined ? '' : ` · ${nameText(tool)}`}`
+    const values = Object.entries(objectOf(one.path_values))
+    return [
+      one.path === undefined
+        ? text(one.route ?? 'no rule')
+        : `${text(one.method)} ${text(one.path)}`,
+      ...(one.path === undefined ? values : []).map(([name, value]) => `${name}=${text(value)}`),
+      ...(tool === undefined ? [] : ['·', nameText(tool)]),
+    ].join(' ')
   }
   return [text(one.act), ...whomOf(one).map(({ value }) => nameText(value))].join(' ')
 }
@@ -53,7 +69,7 @@ export function Rows({ rows }: { readonly rows: readonly Json[] }) {
       <tbody role="rowgroup">${space(first)}${seen.map(
         (row, index) => html`<tr role="row" key=${text(row.id)} aria-rowindex=${first + index + 2}>
           <td role="cell"><${Link} to=${`/decisions/${text(row.id)}`}><${Moment} at=${row.time} /><//></td>
-          <td role="cell" title=${whoText(row)}>${whoText(row)}</td><td role="cell" title=${whatText(row)}>${whatText(row)}</td>
+          <td role="cell" title=${forText(row)}>${forText(row)}</td><td role="cell" title=${whatText(row)}>${whatText(row)}</td>
           <td role="cell"><${Answered} of=${row} /></td><td role="cell" class="wide number">${text(row.duration)}</td></tr>`,
       )}${space(rows.length - first - seen.length)}</tbody>
     </table></div>`
