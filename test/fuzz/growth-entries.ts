@@ -45,6 +45,12 @@ export const BASES: Readonly<Record<string, (world: Worlds) => Sent>> = {
     url: `${RESOURCE}/socket`,
     headers: { upgrade: 'websocket', 'sec-websocket-protocol': `agent-token.${tokenWith()}, a` },
   }),
+  'a call that a person must approve': ({ tokenWith }) => ({
+    url: `${RESOURCE}/asked`,
+    method: 'POST',
+    headers: { ...bearer(tokenWith()), ...JSON_BODY, 'x-a': '1' },
+    body: '{}',
+  }),
   'an MCP call': (world) => mcp('tools/call', '{"name":"echo"}', world),
   'an MCP call of today': (world) => {
     const sent = mcp(
@@ -369,6 +375,25 @@ export const ENTRIES: readonly Entry[] = [
     tokens: ['"a",', '{"a":1},', '[1],', '1.5,', '"\\u0041",', '"é",'],
     isLong: true,
     around: [['{"name":"files_x","arguments":{"path":"a","x":[', '1]}}']],
+    send: (text, world) => mcp('tools/call', text, world),
+  },
+  {
+    name: 'a body that a person must approve',
+    tokens: JSON_TEXT,
+    isLong: true,
+    around: [...LONG_OPEN, ['{"x":', '}']],
+    send: (text, { tokenWith }) => ({
+      url: `${RESOURCE}/asked`,
+      method: 'POST',
+      headers: { ...bearer(tokenWith()), ...JSON_BODY },
+      body: text,
+    }),
+  },
+  {
+    name: 'the arguments of a call that a person must approve',
+    tokens: ['"a",', '{"a":1},', '[1],', ' ', '"\\u0041",', '"\\ud83d\\ude00",', '"é",'],
+    isLong: true,
+    around: [['{"name":"ask","arguments":{"path":[', '1]}}']],
     send: (text, world) => mcp('tools/call', text, world),
   },
   {

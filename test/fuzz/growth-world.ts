@@ -4,6 +4,7 @@ import type { Opened, PlatformFacts } from '../../src/gate/app/platform/ports.ts
 import { createNonces, createSessions } from '../../src/gate/app/platform/sessions.ts'
 import { SentHeaders } from '../../src/gate/base/request.ts'
 import { ok } from '../../src/gate/base/result.ts'
+import { ASKING_NOBODY } from '../../src/gate/model/approval.ts'
 import type { VerificationKey } from '../../src/gate/model/token.ts'
 import { newTokenIn } from '../../src/gate/relay/streams/stream-renewal.ts'
 import {
@@ -57,6 +58,7 @@ export const ROUTES: PolicyInput['ROUTES'] = [
   { match: 'GET /tools/{id}', scopes: [], authorization_details: [{ type: 'tool' }] },
   { match: 'GET /keyed', scopes: [], credential: { headers: ['authorization', 'x-api-key'] } },
   { match: 'GET /socket', scopes: [], token_subprotocols: ['agent-token.'] },
+  { match: 'POST /asked', scopes: [], approval: { headers: ['x-a'] } },
   { match: 'GET /open', access: 'public', cors: { origins: ['https://app.example.com'] } },
   {
     match: 'GET,POST,DELETE /mcp',
@@ -66,6 +68,7 @@ export const ROUTES: PolicyInput['ROUTES'] = [
         echo: [],
         'files_*': ['files:{arguments.path}'],
         pay: { scopes: [], when: 'arguments.amount < 9.0' },
+        ask: { scopes: [], approval: { shows: ['arguments.path'] } },
       },
       prompts: { '*': [] },
       resources: { 'docs://*': [], 'file:///srv/*': [] },
@@ -90,6 +93,10 @@ const POLICY: PolicyInput = {
       agent_id: ['agent_id', 'client_id'],
       delegation: { max_depth: 3 },
       claims: { tenant: { pattern: '^[a-z]+-?[a-z]+(?:-x)*$' } },
+    },
+    people: {
+      issuer: 'https://people.example.com',
+      ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
     },
   },
   ROUTES,
@@ -181,6 +188,7 @@ export const startWorld = async (
     signingKeys,
     sessions: createSessions({ keys: signingKeys, clock }),
     nonces: createNonces({ keys: signingKeys, clock }),
+    approvals: ASKING_NOBODY,
     bodies: anyRooms,
     onError: (...error: unknown[]) => void errors.push(error),
   }
