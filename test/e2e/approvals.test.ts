@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createProofKey, proofOf } from '../kit/dpop.ts'
+import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
 import { asking, call, JSON_TYPE, MCP } from './mcp-asking.ts'
 import { revoking } from './revoking.ts'
@@ -339,6 +343,36 @@ describe('a call that a person must approve', () => {
     const other = await agentOf()
     expect((await ask(await other.token())).code).toBe('approval_required')
   })
+})
+
+it('is not good under another policy, also if that only injects another secret', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-approvals-'))
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
+  const token = await (await agentOf()).token()
+  const codeUnder = async (secret: string, use: (gate: Gate, id: string) => unknown = () => {}) => {
+    const routes = [approved('POST /v1/paid', {}, { inject: { 'X-Key': `\${${secret}}` } })]
+    const secrets = { TEST_KEY: 'key-of-the-sandbox', LIVE_KEY: 'key-of-the-real-account' }
+    let code: string | undefined
+    await withGate(setting, { ...OPTIONS, routes, secrets, dataDir }, async (gate) => {
+      const init = { method: 'POST', body: '{}', token, headers: JSON_TYPE }
+      const answer = await askGate(gate, '/v1/paid', init)
+      if (answer.status === 200) return
+      const problem = await refused(answer)
+      code = problem.code
+      await use(gate, problem.approval.id)
+    })
+    return code
+  }
+  const grant = (gate: Gate, id: string) =>
+    gate.call('APPROVALS', 'approvals', 'decide', id, {
+      ...{ by: BOB, digest: 'shown', state: 'granted' },
+    })
+  expect(await codeUnder('TEST_KEY', grant)).toBe('approval_required')
+  expect(await codeUnder('LIVE_KEY')).toBe('approval_required')
+  expect(setting.origin.requests).toHaveLength(0)
+  // Under the first policy it is still there.
+  expect(await codeUnder('TEST_KEY')).toBeUndefined()
+  expect(setting.origin.requests).toHaveLength(1)
 })
 
 it('an agent asks 60 times in an hour at most', async () => {

@@ -19,6 +19,7 @@ import { createSender } from '../../outbox/sender.ts'
 import { readAnswer } from '../../platform/answers.ts'
 import { retryOnce } from '../../platform/calls.ts'
 import { system } from '../../platform/system.ts'
+import { readVars } from '../../policy/reading/vars.ts'
 import { showPolicy } from '../../policy/show.ts'
 import type { Send } from '../../relay/origin/send.ts'
 import { withoutCoding } from '../../relay/streams/without-secrets.ts'
@@ -32,7 +33,7 @@ import { createReadiness } from '../platform/readiness.ts'
 import { createNonces, createSessions } from '../platform/sessions.ts'
 import { createTokenMemory } from '../platform/token-memory.ts'
 import type { Env } from './env.ts'
-import { createPolicyLoader, loadConditions } from './policy.ts'
+import { createPolicyLoader, loadConditions, variablesOf } from './policy.ts'
 import { problemsOf, reportInvalid } from './problems.ts'
 
 const { clock, log } = system
@@ -145,7 +146,8 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   const approvals = createApprovals({
     objects: env.APPROVALS as ApprovalsOptions['objects'],
     jurisdiction,
-    policyText: () => (policy ? JSON.stringify(showPolicy(policy)) : ''),
+    // As it is written: what is shown of it leaves out which secret a rule injects.
+    policyText: () => JSON.stringify(readVars(variablesOf(env)).vars),
     clock,
   })
   const audit =
