@@ -239,7 +239,7 @@ export function changedVars(dice: Dice, vars: Vars, deploy?: Topic['deploy']): V
 
 /** A step: mostly a request that a rule matches, with a token that it accepts; often a step again. */
 function stepOf(making: Making, isDeployed: boolean): Step {
-  const { made, dice, noise, favourite } = making
+  const { made, dice, noise, favourite, topic } = making
   const asks = isAsking(making.vars)
   const before = {
     ...beforeOf(making),
@@ -261,7 +261,8 @@ function stepOf(making: Making, isDeployed: boolean): Step {
   if (!isRepeated) {
     if (dice.chance(0.5 * noise)) changeRequest(dice, request)
     if (dice.chance(0.04)) changeRequest(dice, request)
-    if (dice.chance(0.15)) moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
+    if (dice.chance(topic ? 0.05 : 0.15))
+      moveRequest(dice, request, { vars, rule: ruleOf(making, request), now })
   }
   if (asks && last && dice.chance(0.3)) nearly(dice, request)
   if (asks && request.token !== undefined && dice.chance(0.3)) {
@@ -371,7 +372,7 @@ function tokenOf(
     : dice.pick(names)
   const spec = tokenFor(dice, vars, issuer, rule, params, Math.floor(now))
   const aim = { vars, name: issuer, rule, now }
-  if (topic?.token && dice.chance(0.8)) topic.token(dice, spec, aim)
+  if (topic && dice.chance(0.8)) topic.token?.(dice, spec, aim)
   else if (dice.chance(0.4)) moveToken(dice, spec, aim)
   if (dice.chance(0.1 + 0.3 * noise)) changeToken(dice, spec, vars)
   const name = `t${known.length}`

@@ -11,7 +11,7 @@ function openSql(): Sql {
   const exec = (query: string, ...bound: (string | number | null)[]) => {
     if (query.startsWith('CREATE')) database.exec(query)
     const rows = query.startsWith('CREATE') ? [] : database.prepare(query).all(...bound)
-    return { toArray: () => rows, one: () => rows[0] }
+    return Object.assign(rows.values(), { toArray: () => rows, one: () => rows[0] })
   }
   return { exec } as unknown as Sql
 }

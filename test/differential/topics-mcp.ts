@@ -109,7 +109,7 @@ const TASKS: Topic = {
 const MIRRORED: Topic = {
   policy: () => ({ rules: [server({ tools: { search: [], other: [] } })] }),
   request(dice, request) {
-    const methods = ['tools/call', 'tools/list', 'notifications/x', 'ping']
+    const methods = ['tools/call', 'tools/list', 'notifications/x', 'notifications/initialized']
     const method = dice.pick(methods)
     const params = method === 'tools/call' ? { name: dice.pick(['search', 'other']) } : {}
     const { id, ...told } = dice.chance(0.6) ? newest(method, params) : call(method, params)

@@ -67,17 +67,6 @@ const VALUES: Topic = {
     (request.target = `/v1/docs/${dice.pick(['7/parts/42', '74/parts/2', '7/parts/2'])}`),
 }
 
-/** Tokens that end while they are remembered. */
-const LAST_SECONDS: Topic = {
-  policy: (dice) => ({
-    gate: { clock_tolerance: dice.pick(['0s', '1s']) },
-    rules: [docs({})],
-  }),
-  token: (dice, { claims }, { now }) => (claims.exp = Math.floor(now) + dice.pick([1, 2, 2.5, 3])),
-  before: (dice) => ({ wait: dice.pick([0.5, 1, 1]) }),
-}
-
 export const SEQUENCE_TOPICS: Topic[] = [
   ...[LIMITS_OF_TWINS, LIMITS_OF_ISSUERS, CHANGED_LIMITS, CHANGED_LIMITS, IN_FLIGHT, VALUES],
-  LAST_SECONDS,
 ]

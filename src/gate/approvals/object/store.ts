@@ -62,7 +62,7 @@ export interface Sql {
   exec<One extends Record<string, Value>>(
     query: string,
     ...bound: Value[]
-  ): { toArray(): One[]; one(): One }
+  ): Iterable<One> & { toArray(): One[]; one(): One }
 }
 
 interface Row extends Record<string, Value> {
