@@ -54,7 +54,7 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
   const decide = (id: string, does: 'granted' | 'refused' | 'taken') => {
     const reason = does === 'refused' ? { reason: 'no' } : {}
     const state = does === 'refused' ? does : 'granted'
-    store().decide(id, { by: PERSON, digest: 'shown', state, ...reason })
+    store().decide(id, { by: PERSON, digest: 'shown', state, ...reason }, () => {})
     if (does === 'taken') store().take(digests.get(id) ?? '', 'a copy')
   }
   return {
@@ -87,6 +87,8 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
         return asked
       },
       get: async (id) => reach().get(id),
+      list: async (query) => reach().list(query),
+      decide: async (id, decision) => reach().decide(id, decision, () => {}),
       async hold(approval, { ms }) {
         const { person } = request
         const most = Math.min(ms, approval.expires - clock.at)
