@@ -6,6 +6,7 @@ import { keygenCommand } from './install/keygen.ts'
 import { mintCommand } from './install/mint.ts'
 import { agentsCommand } from './operate/agents.ts'
 import { alertsCommand } from './operate/alerts.ts'
+import { approvalsCommand } from './operate/approvals.ts'
 import { auditCommand } from './operate/audit.ts'
 import { consoleCommand } from './operate/console.ts'
 import { curlCommand } from './operate/curl.ts'
@@ -47,6 +48,7 @@ export const COMMANDS: readonly CommandRow[] = [
   consoleCommand,
   auditCommand,
   alertsCommand,
+  approvalsCommand,
   explainCommand,
   doctorCommand,
   drillCommand,

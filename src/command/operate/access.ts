@@ -37,6 +37,9 @@ export const AUDIT_SCOPE = 'edgewarden:audit:read'
 /** What a token needs for the registry of agents. */
 export const AGENTS_SCOPE = 'edgewarden:agents'
 
+/** What a token needs to read calls that wait for a person. */
+export const APPROVE_SCOPE = 'edgewarden:approve'
+
 /**
  * Lifetimes, in seconds, of tokens that a command signs: for one call, and for reading decisions, which may be a
  * stream.

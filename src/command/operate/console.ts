@@ -5,11 +5,11 @@ import { parseUrl } from '../../gate/base/url.ts'
 import { type CommandRow, type Process, withGate } from '../base/command.ts'
 import { isSecure } from '../base/gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
-import { AGENTS_SCOPE, callAs, type GateOptions } from './access.ts'
+import { AGENTS_SCOPE, APPROVE_SCOPE, callAs, type GateOptions } from './access.ts'
 
 const READS = 'edgewarden:read edgewarden:audit:read edgewarden:metrics'
 
-const ACTS = `${READS} edgewarden:revoke ${AGENTS_SCOPE}`
+const ACTS = `${READS} edgewarden:revoke ${AGENTS_SCOPE} ${APPROVE_SCOPE}`
 
 /** The scopes of each role. */
 const ROLES = {
@@ -65,7 +65,7 @@ const OPENERS: Readonly<Record<string, readonly [string, ...string[]]>> = {
 }
 
 /** Opens the browser, as far as there is one; the address is printed all the same. */
-const openUrl = (url: string): void => {
+export function openUrl(url: string): void {
   const [program, ...rest] = OPENERS[process.platform] ?? ['xdg-open']
   const child = spawn(program, [...rest, url], { stdio: 'ignore', detached: true })
   child.once('error', () => {})

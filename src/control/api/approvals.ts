@@ -26,6 +26,7 @@ import { type Approval, decidersOf } from '../../gate/model/approval.ts'
 import { APPROVE } from '../../gate/policy/endpoints.ts'
 import { askAgents } from './agents.ts'
 import { decidingDenials, mustBePerson, whyNoPerson } from './person.ts'
+import { consoleUrl } from './ports.ts'
 import { holds, mustHold } from './scope.ts'
 
 const deny = decidingDenials
@@ -157,9 +158,11 @@ const iso = (time: number): string => new Date(time).toISOString()
 /** An approval as answers have it, for those who may see all of it. */
 const presented = async (c: Admin, approval: Approval, owned: Owned): Promise<JsonObject> => {
   const { id, state, issuer, agent, asked, expires, shown, decision } = approval
+  const url = consoleUrl(c, `/approvals/${id}`)
   return {
     ...{ id, state, ...withName(c.get('policy'), { issuer, agent }) },
     ...{ asked: iso(asked), expires: iso(expires), by: decidersOf(approval) },
+    ...(url !== undefined && { url }),
     shown: parseJson(shown),
     shown_digest: await sha256Name(shown),
     ...(decision && {

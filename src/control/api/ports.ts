@@ -14,3 +14,12 @@ export interface ControlPorts {
 export function controlOf(c: Admin): ControlPorts {
   return (c.env.control ?? {}) as ControlPorts
 }
+
+/** The address of a page of the console; `undefined` where the gate has none. */
+export function consoleUrl(c: Admin, path: string): string | undefined {
+  const { console } = c.get('policy').gate
+  const { address } = c.get('decision').known
+  if (!console || !address) return undefined
+  const port = /:\d+$/.exec(address.authority)?.[0] ?? ''
+  return `${address.scheme}://${console.host}${port}${path}`
+}

@@ -1,5 +1,6 @@
 import type { Admin } from '../../gate/app/context.ts'
 import { READ } from '../../gate/policy/endpoints.ts'
+import { consoleUrl } from '../api/ports.ts'
 import { mustHold } from '../api/scope.ts'
 import { codeFor } from './session.ts'
 
@@ -19,11 +20,10 @@ export function whoIsIn(c: Admin): Response {
 export async function newCode(c: Admin): Promise<Response> {
   if (!c.env.person) mustHold(c, READ)
   const { gate } = c.get('policy')
-  const { address, intent = {} } = c.get('decision').known
-  if (!gate.console || !address) throw new Error('no console')
+  const { intent = {} } = c.get('decision').known
+  if (!gate.console) throw new Error('no console')
   const about = { access: c.get('access'), intent, agent: c.get('agent') }
   const { code, expires } = await codeFor(about, c.get('policy'), gate.console, c.get('ports'))
-  const port = /:\d+$/.exec(address.authority)?.[0] ?? ''
-  const url = `${address.scheme}://${gate.console.host}${port}/#code=${code}`
+  const url = consoleUrl(c, `/#code=${code}`)
   return c.json({ url, expires }, 200, { 'Cache-Control': 'no-store' })
 }

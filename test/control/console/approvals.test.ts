@@ -187,6 +187,47 @@ it('a person refuses a call, and the agent is told the reason', async () => {
   expect(setting.origin.requests).toEqual([])
 })
 
+describe('the command', () => {
+  const run = async (...argv: readonly string[]) =>
+    runHere(['approvals', ...argv, '--gate', setting.gate.url, '--token-env', 'TOKEN'], {
+      TOKEN: await keyToken(),
+    })
+
+  it('lists what waits and what was decided, and says where a person decides', async () => {
+    const [bob, { agent, id }] = [await signIn('bob'), await asked('/v1/owned?a=%1B')]
+    const line = new RegExp(
+      `^${id}  waiting  acme/${agent.sub} +POST /v1/owned +asked .* until `,
+      'm',
+    )
+    expect((await run()).stdout).toMatch(line)
+    const { port } = new URL(setting.gate.url)
+    const shown = await run('show', id)
+    expect(shown.code).toBe(0)
+    expect(shown.stdout).toContain(`http://${CONSOLE}:${port}/approvals/${id}`)
+    expect(shown.stdout).toMatch(/ query +\?a=%1B/)
+    const other = await asked()
+    await decide(bob, other.id, REFUSE)
+    const decided = await run('list', '--decided', '--issuer', 'acme')
+    expect(decided.stdout).toMatch(new RegExp(`^${other.id}  refused `, 'm'))
+    expect(decided.stdout).not.toContain(id)
+    expect((await run('show', other.id)).stdout).toMatch(/ reason +not this customer/)
+  })
+
+  it.each<[line: string, code: number]>([
+    ['show 0f8b1f6e-5c1f-4a52-9f3e-0f2a9d6c7b11', 1],
+    ['show x', 1],
+    ['list --issuer nobody', 1],
+    ['show x --decided', 2],
+    ['show', 2],
+    ['list x', 2],
+    ['list --open', 2],
+  ])('says what is wrong: %s', async (line, expected) => {
+    const { code, stdout, stderr } = await run(...line.split(' '))
+    expect([code, stdout]).toEqual([expected, ''])
+    expect(stderr).not.toBe('')
+  })
+})
+
 it('a decision is an act: who decided on what, and why; and the call names its approval', async () => {
   const bob = await signIn('bob', `${APPROVE} edgewarden:audit:read`)
   const [granted, refused] = [await asked(), await asked()]
