@@ -41,6 +41,7 @@ const FURTHER = '…'
 const ROUTES = [
   { match: 'GET /v1/{name}', scopes: [] },
   { match: 'GET /other/{name}', scopes: [] },
+  { match: 'GET /asked', scopes: [], approval: { within: '1d' } },
   {
     match: MCP,
     resource: `${RESOURCE}/mcp`,
@@ -48,6 +49,12 @@ const ROUTES = [
     mcp: { tools: { 'tool_*': [], delete_all: [] }, revisions: ['2025-03-26', '2025-11-25'] },
   },
 ]
+
+/** Who can approve a call. */
+const PEOPLE = {
+  issuer: 'https://people.example',
+  ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
+}
 
 let receiver: Receiver
 let setting: Setting
@@ -57,6 +64,8 @@ beforeAll(async () => {
     ...(await clocked(WITH_AUDIT)),
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     routes: ROUTES,
+    gate: { console: { host: 'ops.example.com' } },
+    others: { people: PEOPLE },
     // What agents learn here takes most of the rows of a day.
     more: { WATCH, AUDIT: { rows_a_day: 'unlimited' } },
     secrets: { ALERTS: JSON.stringify({ url: receiver.url, format: 'slack', gate: 'test' }) },
@@ -112,6 +121,18 @@ const call = async (method: string, path: string) => {
     revocations: Members[]
   }
   return { status: response.status, ...body }
+}
+
+/** Has a call of an agent approved. The state of its approval from then on. */
+const approvedFor = async (agent: string, type?: string) => {
+  expect((await ask(agent, '/asked', type)).code).toBe('approval_required')
+  const approvals = (method: string, ...given: unknown[]) =>
+    setting.gate.call('APPROVALS', 'approvals', method, ...given) as Promise<unknown>
+  const waiting = (await approvals('list')) as { id: string; agent: string }[]
+  const { id } = waiting.find((one) => one.agent === agent) ?? {}
+  const by = { issuer: PEOPLE.issuer, subject: 'maria' }
+  await approvals('decide', id, { by, state: 'granted', digest: 'shown' })
+  return async () => ((await approvals('get', id)) as { state: string }).state
 }
 
 const alertsOf = async (agent: string) =>
@@ -225,6 +246,7 @@ it.concurrent('counts an agent by its name, not by an id that another name is', 
 
 it.concurrent('an alert leads to a suspension, if a person says so', async () => {
   await learn('s-1', 'others')
+  const approval = await approvedFor('s-1')
   await ask('s-1', '/other/x')
   const { id } = await alertOf('s-1')
   expect(await call('POST', `/alerts/${id}/suspend`)).toMatchObject({
@@ -232,6 +254,7 @@ it.concurrent('an alert leads to a suspension, if a person says so', async () =>
     alert: { verdict: 'suspend' },
     shards: { total: expect.any(Number) },
   })
+  expect(await approval()).toBe('ended')
   expect(await ask('s-1', '/v1/x')).toMatchObject({ status: 403, code: 'agent_suspended' })
   await eventually(async () => {
     const { decisions } = await call('GET', '/decisions?kind=act&subject=maria')
@@ -376,7 +399,9 @@ describe('a batch for an MCP server', () => {
 it('a quarantine stops the agent, names its alert, and ends by itself', async () => {
   await learn('q-1', 'careful')
   expect((await ask('q-1', '/v1/x', 'careful')).status).toBe(200)
+  const approval = await approvedFor('q-1', 'careful')
   await ask('q-1', '/other/x', 'careful')
+  await eventually(async () => expect(await approval()).toBe('ended'))
   await eventually(async () => {
     expect(await ask('q-1', '/v1/x', 'careful')).toMatchObject({ code: 'token_revoked' })
   })
