@@ -48,12 +48,17 @@ function Health({ ready }: { readonly ready: Asked }) {
   const { value: metrics } = useAnswer<string>(has('metrics') && '/api/metrics', 60_000)
   if (!ready.value) return html`<${Pending} asked=${ready} says="Asking for the gate's health…" />`
   const checks = Object.entries(objectOf(ready.value.checks))
-  const problems = samples(metrics ?? '', 'edgewarden_problem').filter(([, value]) => value > 0)
+  const issuers = list(ready.value.issuers)
+  const keys = keyFaults(ready.value)
+  // Stale keys still work. That they were not fetched is then no further problem.
+  const isStale = keys.length > 0 && issuers.every(({ state }) => state !== 'failed')
+  const problems = samples(metrics ?? '', 'edgewarden_problem').filter(
+    ([name, value]) => value > 0 && !(isStale && name === 'keys'),
+  )
   const faults = [
     ...checks.flatMap(([name, isFine]) => (isFine ? [] : [text(FAILED[name] ?? name)])),
     ...new Set(problems.map(([name]) => text((PROBLEMS as Json)[name] ?? name))),
   ]
-  const keys = keyFaults(ready.value)
   const [state, says] =
     faults.length > 0
       ? ['denied', 'The gate is not well']
@@ -64,7 +69,7 @@ function Health({ ready }: { readonly ready: Asked }) {
     <ul class="health">${faults.map((one) => html`<li class="denied">${one}.</li>`)}${keys}</ul>
     <details><summary>What was checked</summary><ul class="health">
     ${checks.map(([name, isFine]) => html`<li class=${isFine ? 'allowed' : 'denied'}>${name}: ${isFine ? 'fine' : 'missing'}</li>`)}
-    ${list(ready.value.issuers).map(
+    ${issuers.map(
       ({ issuer, state, keys }) =>
         html`<li class=${text(KEYS[text(state)] ?? 'none')}>${text(issuer)}: ${state === 'unknown' ? 'keys were not needed yet' : `${counted(Number(keys), 'key', 'keys')}, ${text(state)}`}</li>`,
     )}
