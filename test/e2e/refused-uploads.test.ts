@@ -9,8 +9,8 @@ const MIB = 1024 * KIB
 const REFUSED = { status: 401, code: 'token_expired' }
 
 let setting: Setting
-/** The port of a gate that waits long, and of one that reads nothing. */
-let patient: number
+/** The port of a gate that waits long, and of one that hardly waits. */
+let [patient, hasty] = [0, 0]
 const open: RawConnection[] = []
 
 beforeAll(async () => {
@@ -23,9 +23,12 @@ beforeAll(async () => {
   setting = await startSetting({
     routes,
     issuer: { admin: 'all' },
-    beside: [{ routes, gate: { unread_body: { within: '10s' } } }],
+    beside: [
+      { routes, gate: { unread_body: { within: '10s' } } },
+      { routes, gate: { unread_body: { within: '50ms' } } },
+    ],
   })
-  patient = setting.gate.beside[0]?.port ?? 0
+  ;[patient, hasty] = setting.gate.beside.map(({ port }) => port) as [number, number]
 })
 afterAll(async () => {
   for (const one of open) one.close()
@@ -150,6 +153,18 @@ describe('an answer of an origin that has not read the body reaches a client tha
     }
   })
 
+  it.each(cases)('once the origin has read the rest, on %s: %i', async (rule, status, handler) => {
+    const target = `${rule}/slow-${status}`
+    setting.origin.on(target, handler)
+    const sending = await begin(patient, await setting.token(), { target })
+    await setting.origin.arrival(({ url }) => url === target)
+    sending.send(new Uint8Array(5 * MIB - 10))
+    sending.send(rawRequest({ target: '/none', headers: [['Host', HOST]] }))
+    // The connection is whole: a second request on it is answered.
+    const text = await sending.until((all) => all.includes('HTTP/1.1 404'))
+    expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} .*early`, 's'))
+  })
+
   it.each(RULES)('where the origin reads nothing and ends its side, on %s', async (rule) => {
     const target = `${rule}/ends`
     setting.origin.on(target, (req) => {
@@ -158,11 +173,7 @@ describe('an answer of an origin that has not read the body reaches a client tha
     })
     const token = await setting.token()
     for (let i = 0; i < 10; i++) {
-      const sending = await begin(setting.gate.port, token, {
-        target,
-        said: 5 * MIB,
-        sent: 256 * KIB,
-      })
+      const sending = await begin(hasty, token, { target, sent: 256 * KIB })
       const { status, body } = await sending.response()
       expect([status, body.toString()]).toEqual([413, 'early'])
     }
@@ -176,7 +187,7 @@ describe('an answer of an origin that has not read the body reaches a client tha
     const init = { method: 'POST', headers, body: new Uint8Array(MIB) }
     const lost = [502, 'origin_unreachable']
     for (let i = 0; i < 20; i++) {
-      const got = await fetch(setting.gate.url + path, init)
+      const got = await fetch(`http://127.0.0.1:${hasty}${path}`, init)
         .then(async (response) => {
           const text = await response.text()
           return [response.status, response.status === 413 ? text : JSON.parse(text).code]

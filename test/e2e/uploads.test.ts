@@ -65,6 +65,7 @@ const CHUNKED = ['Transfer-Encoding', 'chunked'] as const
 /** Framing, what is sent of the body, and how many bytes of it that is. */
 const PARTS = [
   ['small, with a length', ['Content-Length', '1000'], 'x'.repeat(500), 500],
+  ['large, with a length', ['Content-Length', '1000000'], 'x'.repeat(300_000), 300_000],
   ['large, in chunks', CHUNKED, chunk(300_000), 300_000],
   ['in a chunk that is not whole', CHUNKED, chunk(500).slice(0, -102), 400],
 ] as const

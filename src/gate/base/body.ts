@@ -195,6 +195,12 @@ export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   }
 }
 
+/** Resolves with a promise, or after so many milliseconds. Rejects as the promise does. */
+export async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  const deadline = within(ms)
+  await deadline.first(promise).finally(deadline.clear)
+}
+
 /** One timer for all parts: `first` resolves with the part, or with `undefined` once the time is up. */
 const within = (ms: number) => {
   let expire = () => {}

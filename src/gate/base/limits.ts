@@ -46,6 +46,8 @@ export const LIMITS = {
   fetchMs: 5_000,
   /** Bytes of a small body, which a connection takes in at once; such a body is not watched. */
   smallBodyBytes: 16 * 1024,
+  /** Bytes of a request's body that workerd reads by itself after the answer. */
+  restBytes: 64 * 1024,
   /** Characters of an encoded claim in a header of its own. */
   claimHeaderLength: 4_096,
   /** Bytes of a body that is buffered before it is forwarded: default and maximum. */
