@@ -8,6 +8,9 @@ interface File {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** Addresses of the page. */
+const PAGES = /^\/(?:(?:decisions|approvals)(?:\/[^/]+)?|policy|agents|find)$/
+
 let files: ReadonlyMap<string, File> | undefined
 
 /**
@@ -17,7 +20,7 @@ let files: ReadonlyMap<string, File> | undefined
  */
 export async function fileAt(path: string): Promise<File | undefined> {
   files ??= await filesOf()
-  return files.get(/^\/(?:decisions(?:\/[^/]+)?|policy|agents|find)$/.test(path) ? '/' : path)
+  return files.get(PAGES.test(path) ? '/' : path)
 }
 
 const filesOf = async (): Promise<ReadonlyMap<string, File>> => {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import type { BrowserContext, Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { learned } from '../../e2e/learned.ts'
+import type { SettingOptions } from '../../e2e/setting.ts'
 import { startBrowser } from '../../kit/browser.ts'
 import { eventually } from '../../kit/eventually.ts'
 import type { Members } from '../../kit/signing.ts'
@@ -25,16 +26,21 @@ export type Browsing = Awaited<ReturnType<typeof startBrowsing>>
 
 /**
  * Starts Chromium, and a gate whose console is at localhost, with a rule of each kind and a watch. `issuer` is laid over
- * the issuer's table.
+ * the issuer's table; further `routes` and `others`, issuers by name, are added.
  */
-export async function startBrowsing(issuer: Members = {}) {
+export async function startBrowsing(
+  issuer: Members = {},
+  { routes = [], others = {} }: Pick<SettingOptions, 'routes' | 'others'> = {},
+) {
   const [chromium, setting] = await Promise.all([
     startBrowser(),
     startConsole({
       reaching: true,
       issuer: { admin: 'all', agent_prefix: 'acme/', ...issuer },
       gate: { assertion: 'identity', console: { host: 'localhost' } },
+      others,
       routes: [
+        ...routes,
         { match: 'GET /v1/weak', scopes: ['reports:write'] },
         { match: 'GET /v1/documents/{id}', scopes: [] },
         { match: 'GET,POST /v1/stream', scopes: [] },

@@ -24,7 +24,7 @@ it('says that the gate is well, what waits, why requests were refused, and leads
   const { context, page, said } = await browsing.open()
   await browsing.enter(page)
   await page.getByText('The gate is well').waitFor()
-  await page.getByText('Nothing waits for you: no alert is open').waitFor()
+  await page.getByText('No alert is open').waitFor()
   await page.getByText('No request came in this time.').waitFor()
   await page.getByText('What was checked').click()
   await page.getByText('revocations: fine').waitFor()

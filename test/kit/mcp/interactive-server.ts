@@ -21,6 +21,8 @@ export interface InteractiveOptions {
   readonly lifetimes?: Readonly<Record<string, number>>
   /** Milliseconds that a token takes to come, as over a network. */
   readonly tokenMs?: number
+  /** Those to whom the server grants no scope of a resource. */
+  readonly scopeless?: readonly string[]
 }
 
 /** A running server. */
@@ -64,6 +66,7 @@ interface Interacting {
   }) => {
     addOIDCScope(scope: string): void
     addResourceScope(resource: string, scope: string): void
+    rejectResourceScope(resource: string, scope: string): void
     save(): Promise<string>
   }
   on(event: 'grant.error', listener: (context: Asking, error: Told) => void): void
@@ -86,9 +89,12 @@ const ALGORITHM = 'ES256'
 const LIFETIME = 300
 const ACCOUNT = 'ada'
 
+/** A header of a browser that says who its person is; without it there is one user. */
+export const ACCOUNT_HEADER = 'x-account'
+
 /**
  * Starts an authorization server for people on 127.0.0.1: oidc-provider with the code flow and dynamic registration,
- * whose one user consents to everything. It holds clients to the scopes of their registration.
+ * whose users consent to everything. It holds clients to the scopes of their registration.
  */
 export async function startInteractiveServer({
   resources,
@@ -97,6 +103,7 @@ export async function startInteractiveServer({
   refreshing = false,
   lifetimes = { [CLIENT_ID]: LIFETIME },
   tokenMs = 0,
+  scopeless = [],
 }: InteractiveOptions): Promise<InteractiveServer> {
   const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
   const key = { ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig', kid: 'a' }
@@ -160,12 +167,14 @@ export async function startInteractiveServer({
   })
   const consent = async (req: IncomingMessage, res: ServerResponse) => {
     const { prompt, params } = await provider.interactionDetails(req, res)
+    const accountId = String(req.headers[ACCOUNT_HEADER] ?? ACCOUNT)
     if (prompt.name === 'login') {
-      return provider.interactionFinished(req, res, { login: { accountId: ACCOUNT } })
+      return provider.interactionFinished(req, res, { login: { accountId } })
     }
-    const grant = new provider.Grant({ accountId: ACCOUNT, clientId: params.client_id })
+    const grant = new provider.Grant({ accountId, clientId: params.client_id })
     grant.addOIDCScope(params.scope)
-    grant.addResourceScope(params.resource, params.scope)
+    const isScopeless = scopeless.includes(accountId)
+    grant[isScopeless ? 'rejectResourceScope' : 'addResourceScope'](params.resource, params.scope)
     return provider.interactionFinished(req, res, { consent: { grantId: await grant.save() } })
   }
   const callback = provider.callback()

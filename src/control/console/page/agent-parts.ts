@@ -57,10 +57,7 @@ export function Changes({
   of,
   button,
   issuers,
-}: { readonly of: Json; readonly issuers: readonly string[] } & Pick<
-  ReturnType<typeof useActs>,
-  'button'
->) {
+}: { readonly of: Json; readonly issuers: Json } & Pick<ReturnType<typeof useActs>, 'button'>) {
   const name = html`<bdi>${nameText(of.agent_name ?? of.agent)}</bdi>`
   const entry = address('/api/agents/entry', { issuer: of.issuer, agent: of.agent })
   const change = { path: entry, method: 'PATCH', match: of.version, body: {} }
@@ -81,11 +78,11 @@ export function Changes({
     ...change,
     label: 'Assign an owner',
     did: 'Assigned',
-    says: html`The owner is a text that people read: it gives nobody access. ${owners.length > 0 && `${nameText(owners.join(', '))} stay.`}`,
+    says: html`The owner is a text that people read. With an issuer it is a person, who may approve calls of the agent if its rule says so. ${owners.length > 0 && `${nameText(owners.join(', '))} stay.`}`,
     inputs: html`<label>Owner: a team, an address, or the subject of a person<input name="owner" required maxlength="200" /></label>
-      <label>Issuer, if it is a subject<select name="of"><option value="">none</option>${issuers.map((one) => html`<option>${one}</option>`)}</select></label>`,
+      <label>Issuer, if it is a subject<select name="of"><option value="">none</option>${Object.entries(issuers).map(([name, one]) => html`<option value=${objectOf(one).issuer}>${name}</option>`)}</select></label>`,
     sent: ({ owner = '', of }) => ({
-      owners: [...new Set([...owners, of ? `${owner} of ${of}` : owner])],
+      owners: [...new Set([...owners, of ? `${of} ${owner}` : owner])],
     }),
   })}${button({
     ...change,

@@ -58,7 +58,7 @@ function One({ issuer, agent }: { readonly issuer: string; readonly agent: strin
       'last seen': time(seen.last),
       ...Object.fromEntries(learned),
     }} />
-      <${Changes} of=${shown} issuers=${Object.keys(objectOf(policy.value?.issuers))} button=${button} />
+      <${Changes} of=${shown} issuers=${objectOf(policy.value?.issuers)} button=${button} />
       ${
         isOff
           ? button({

@@ -2,6 +2,8 @@ import { signal } from '@preact/signals'
 import { render } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Agents } from './agents.ts'
+import { Approval } from './approval.ts'
+import { Approvals } from './approvals.ts'
 import { Decision } from './decision.ts'
 import { Decisions } from './decisions.ts'
 import { Found } from './find.ts'
@@ -17,6 +19,7 @@ import {
   go,
   isEnded,
   isOffline,
+  isOwner,
   isUtc,
   type Json,
   operator,
@@ -117,10 +120,13 @@ const switchZone = () => {
   localStorage.setItem('times', isUtc.value ? 'utc' : 'local')
 }
 
+const APPROVALS = ['/approvals', 'Approvals', Approvals] as const
+
 /** The screens with an address of their own. */
 const PLACES = [
   ['/', 'Overview', Overview],
   ['/decisions', 'Decisions', Decisions],
+  APPROVALS,
   ['/agents', 'Agents', Agents],
   ['/policy', 'Policy', Policy],
 ] as const
@@ -136,11 +142,14 @@ function Find() {
   </form>`
 }
 
+/** The screens of who is signed in: a person without scopes decides on calls of their own agents only. */
+const places = () => (isOwner.value ? [APPROVALS] : PLACES)
+
 /** Shown for an address that the console does not have. */
 function Unknown() {
   return html`<h1>There is no such page</h1>
-    <p>The console has nothing at <code>${place.value.pathname}</code>. To find something, enter its id or name above.</p>
-    <ul>${PLACES.map(([to, name]) => html`<li><${Link} to=${to}>${name}<//></li>`)}</ul>`
+    <p>The console has nothing at <code>${place.value.pathname}</code>. ${!isOwner.value && 'To find something, enter its id or name above.'}</p>
+    <ul>${places().map(([to, name]) => html`<li><${Link} to=${to}>${name}<//></li>`)}</ul>`
 }
 
 /** Who is signed in: the person, the operator that the policy names, or the agent. */
@@ -155,10 +164,12 @@ const UNKNOWN = ['', 'No such page', Unknown] as const
 
 function Page() {
   const { pathname } = place.value
-  const [, id] = /^\/decisions\/([^/]+)$/.exec(pathname) ?? []
-  const [, name, Screen] = [...PLACES, SEARCH].find(([to]) => to === pathname) ?? UNKNOWN
-  const screen = id ? html`<${Decision} key=${id} id=${decoded(id)} />` : html`<${Screen} />`
-  const title = id ? 'Decision' : name
+  const [, kind, id] = /^\/(decisions|approvals)\/([^/]+)$/.exec(pathname) ?? []
+  const at = isOwner.value && pathname === '/' ? '/approvals' : pathname
+  const [, ...many] = [...places(), SEARCH].find(([to]) => to === at) ?? UNKNOWN
+  const one = kind === 'approvals' ? ['Approval', Approval] : ['Decision', Decision]
+  const [title, Screen] = id ? one : many
+  const screen = html`<${Screen} key=${id} id=${id && decoded(id)} />`
   const main = useRef<HTMLElement>(null)
   const last = useRef(pathname)
   useEffect(() => {
@@ -169,11 +180,11 @@ function Page() {
   }, [title, pathname])
   return html`<header>
       <strong>Edgewarden</strong>
-      <nav aria-label="Screens">${PLACES.map(
+      <nav aria-label="Screens">${places().map(
         ([to, name]) =>
-          html`<${Link} to=${to} aria-current=${pathname === to ? 'page' : undefined}>${name}<//>`,
+          html`<${Link} to=${to} aria-current=${at === to ? 'page' : undefined}>${name}<//>`,
       )}</nav>
-      <${Find} />
+      ${!isOwner.value && html`<${Find} />`}
       <span class="who"><b>${who()}</b> ${role.value}</span>
       <button type="button" class="quiet" title="The zone in which times are shown" onClick=${switchZone}>${isUtc.value ? 'UTC' : 'Local time'}</button>
       <button type="button" class="quiet" onClick=${leave}>Sign out</button>

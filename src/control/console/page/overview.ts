@@ -2,6 +2,7 @@ import { useMemo } from 'preact/hooks'
 import { listOf, objectOf } from '../../../gate/base/json.ts'
 import type { AGENT_NEEDS } from '../../../gate/model/agents.ts'
 import { PROBLEMS } from '../../audit/health.ts'
+import { Calls } from './approvals.ts'
 import { html } from './html.ts'
 import { type Asked, Badge, Failure, Gap, Link, Pending, Table, useAnswer } from './parts.ts'
 import { Plot, RANGES, spanOf, useCounts } from './plot.ts'
@@ -117,7 +118,7 @@ function Waiting() {
   })
   const first = about.slice(0, 3).join(', ')
   return open.length + needs.length === 0
-    ? html`<p class="empty">Nothing waits for you: no alert is open, and no agent needs anything.</p>`
+    ? html`<p class="empty">No alert is open, and no agent needs anything.</p>`
     : html`<ul class="plain">${
         open.length > 0 &&
         html`<li><${Link} to="/agents"><${Badge} state="denied">${least(open.length, alerts, 'open alert', 'open alerts')}<//><//> about ${first}${about.length > 3 && ` and ${about.length - 3} more`}</li>`
@@ -175,7 +176,7 @@ export function Overview() {
   const ready = useAnswer('/api/ready', 60_000)
   return html`<h1>Overview</h1>
     <div class="columns"><section aria-label="Health"><h2>Is it well?</h2><${Health} ready=${ready} /></section>
-    <section aria-label="Waiting"><h2>Waiting for you</h2>${
+    <section aria-label="Waiting"><h2>Waiting for you</h2><${Calls} />${
       has('agents')
         ? html`<${Waiting} />`
         : html`<p class="empty">Alerts and agents need the scope edgewarden:agents.</p>`

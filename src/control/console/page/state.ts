@@ -115,10 +115,15 @@ export function has(scope: string): boolean {
   return scopes?.includes(`edgewarden:${scope}`) ?? false
 }
 
+/** Whether somebody is signed in who has no scope: a person who decides on calls of their own agents. */
+export const isOwner = computed(() => list(operator.value?.scopes).length === 0)
+
 /** The role that the operator's scopes make. */
-export const role = computed(() =>
-  has('audit:erase') ? 'administrator' : has('revoke') ? 'operator' : 'viewer',
-)
+export const role = computed(() => {
+  if (isOwner.value) return 'owner'
+  if (has('audit:erase')) return 'administrator'
+  return has('revoke') ? 'operator' : has('approve') ? 'approver' : 'viewer'
+})
 
 /** A value as text: of a table or list as JSON. */
 export function text(value: unknown): string {

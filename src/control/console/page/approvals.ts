@@ -1,0 +1,123 @@
+import { useEffect, useState } from 'preact/hooks'
+import { objectOf } from '../../../gate/base/json.ts'
+import { MCP_KINDS } from '../../../gate/model/mcp.ts'
+import { html } from './html.ts'
+import { type Asked, Badge, Link, Moment, Pending, Table, useAnswer } from './parts.ts'
+import { address, type Json, list, nameText, place, text } from './state.ts'
+import { counted } from './stop.ts'
+
+/** Milliseconds between two looks at the gate: somebody else may decide, or an agent may ask. */
+export const EVERY_MS = 10_000
+
+/** Where the gate lists the calls that wait. */
+const WAITING = address('/api/approvals', { state: 'waiting' })
+
+/** How the states of an approval look, and what they are called. */
+const STATES: Readonly<Record<string, readonly [look: string, word: string]>> = {
+  waiting: ['warn', 'waits'],
+  granted: ['allowed', 'approved'],
+  taken: ['allowed', 'approved and used'],
+  refused: ['denied', 'refused'],
+  expired: ['none', 'expired'],
+  ended: ['none', 'ended by a revocation'],
+}
+
+/** The state of an approval as a word with a shape. */
+export function State({ of: { state } }: { readonly of: Json }) {
+  const [look, word] = STATES[text(state)] ?? ['none', text(state)]
+  return html`<${Badge} state=${look}>${word}<//>`
+}
+
+/** The rule of a call, and its tool, prompt or resource. */
+export function callText({ shown }: Json): string {
+  const call = objectOf(shown)
+  const named = MCP_KINDS.flatMap((kind) => (call[kind] ? [text(objectOf(call[kind]).text)] : []))
+  return [text(call.rule), ...named.map(nameText)].join(' · ')
+}
+
+/** The agent that asks, as origins see it. */
+export function askerText({ shown, agent }: Json): string {
+  return nameText(objectOf(objectOf(shown).agent).name ?? agent)
+}
+
+/** Who decided, when and why; nothing where nobody did. */
+export function Decided({ of: { decision } }: { readonly of: Json }) {
+  const { by, at, reason } = objectOf(decision)
+  if (by === undefined) return html``
+  const { subject, issuer } = objectOf(by)
+  return html`by <bdi>${nameText(subject)}</bdi> of <bdi>${text(issuer)}</bdi>, <${Moment} at=${at} />${reason !== undefined && html`: <bdi>${text(reason)}</bdi>`}`
+}
+
+/** The time that is left until a moment, second by second. */
+export function Left({ until }: { readonly until: unknown }) {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1_000)
+    return () => clearInterval(timer)
+  }, [])
+  const left = Math.max(0, Date.parse(text(until)) - now)
+  return html`<span>${new Date(left).toISOString().slice(11, 19)}</span>`
+}
+
+/** A path of the page with an approval. */
+export function approvalPlace({ id }: Json): string {
+  return `/approvals/${encodeURIComponent(text(id))}`
+}
+
+/** Shown in place of approvals: that the gate has none, or why there is no answer. */
+export function NoApprovals({ asked }: { readonly asked: Asked }) {
+  return asked.problem?.code === 'route_unknown'
+    ? html`<p class="empty">This gate has no approvals: its Worker lacks the binding APPROVALS. Add it to wrangler.toml, as docs/approvals.md says.</p>`
+    : html`<${Pending} asked=${asked} says="Asking for approvals…" />`
+}
+
+/** A table of approvals that were decided or have ended. */
+export function DecidedTable({ of }: { readonly of: readonly Json[] }) {
+  return html`<${Table} head=${['Asked', 'Who', 'What', 'Decision']} rows=${of.map((one) => [
+    html`<${Link} to=${approvalPlace(one)}><${Moment} at=${one.asked} /><//>`,
+    askerText(one),
+    callText(one),
+    html`<${State} of=${one} /> <${Decided} of=${one} />`,
+  ])} />`
+}
+
+const waitingTable = (of: readonly Json[]) =>
+  html`<${Table} head=${['Asked', 'Who', 'What', 'Time left']} rows=${of.map((one) => [
+    html`<${Link} to=${approvalPlace(one)}><${Moment} at=${one.asked} /><//>`,
+    askerText(one),
+    callText(one),
+    html`<${Left} until=${one.expires} />`,
+  ])} />`
+
+/** A link to the calls that wait for a person, where there are any that the person may see. */
+export function Calls() {
+  const asked = useAnswer(WAITING, 60_000)
+  const count = list(asked.value?.approvals).length
+  const isMore = asked.value?.more === true
+  if (count === 0) return html``
+  return html`<p><${Link} to="/approvals"><${Badge} state="warn">${isMore && 'at least '}${counted(count, 'call waits', 'calls wait')} for a person<//><//></p>`
+}
+
+/** Calls that wait for a person, or those that were decided: the address says which. */
+export function Approvals() {
+  const isDecided = place.value.searchParams.get('state') === 'decided'
+  const asked = useAnswer(
+    isDecided ? address('/api/approvals', { state: 'decided' }) : WAITING,
+    EVERY_MS,
+  )
+  const found = list(asked.value?.approvals)
+  const tab = (to: string, name: string, isHere: boolean) =>
+    html`<${Link} to=${to} aria-current=${isHere ? 'page' : undefined}>${name}<//>`
+  return html`<h1>Approvals</h1>
+    <nav aria-label="Which approvals">${tab('/approvals', 'Waiting', !isDecided)}${tab('/approvals?state=decided', 'Decided', isDecided)}</nav>
+    ${
+      !asked.value
+        ? html`<${NoApprovals} asked=${asked} />`
+        : found.length === 0
+          ? html`<p class="empty">${isDecided ? 'No decision can be read: they are kept for three days.' : 'No call waits for a person.'}</p>`
+          : isDecided
+            ? html`<${DecidedTable} of=${found} />`
+            : waitingTable(found)
+    }
+    ${asked.value?.more === true && html`<p>There are more: ${isDecided ? 'these are the latest' : 'these wait the longest'}.</p>`}`
+}
