@@ -11,8 +11,8 @@ export function requestOf(sent: Sent): { request: Request; cf: PlatformFacts } {
   const request = new Request(PLACE, {
     method,
     headers: host === undefined ? headers : [['host', host], ...headers],
-    ...(body !== undefined &&
-      !isBodiless && { body: Buffer.from(body as string), duplex: 'half' }), // As bytes: a text would get a Content-Type.
+    // As bytes: a text would get a Content-Type.
+    ...(body !== undefined && !isBodiless && { body: Buffer.from(body as string), duplex: 'half' }),
   } as RequestInit)
   Object.defineProperty(request, 'url', { value: `${scheme}://${host ?? ''}${target}` })
   if (body !== undefined && isBodiless && body.length > 0) {
