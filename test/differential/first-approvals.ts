@@ -88,6 +88,7 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
       },
       get: async (id) => reach().get(id),
       list: async (query) => reach().list(query),
+      counts: async () => reach().counts(),
       decide: async (id, decision) => reach().decide(id, decision, () => {}),
       async hold(approval, { ms }) {
         const { person } = request

@@ -1,4 +1,5 @@
 import { type Admin, ownIssuer, refuse } from '../../gate/app/context.ts'
+import { mayAsk } from '../../gate/model/approval.ts'
 import { type Counts, type ShardHealth, shardTerms } from '../../gate/model/audit.ts'
 import { PROBLEMS } from '../audit/health.ts'
 import { BUCKETS_MS, wordsOf } from '../records/terms.ts'
@@ -17,6 +18,9 @@ export const METRICS = {
   edgewarden_origin_answers_total: 'Answers of origins, by their status',
   edgewarden_problem: '1 if the problem exists, or existed in the last five minutes, by problem',
   edgewarden_alerts_waiting: 'Alerts that the receiver has not accepted yet',
+  edgewarden_approvals: 'Approvals that were asked for in the last 24 hours, by state',
+  edgewarden_approvals_decided_seconds:
+    'Mean time from asking for an approval to the decision, in the last 24 hours',
   edgewarden_audit_up: '1 if the shard of the audit answers',
   edgewarden_audit_rows: 'Rows that the shard has written on this UTC day',
   edgewarden_audit_rows_limit: 'Rows that the shard may write on a UTC day',
@@ -76,13 +80,15 @@ const lineOf = ([name, value, labels = {}]: Sample): string => {
 }
 
 const samplesOf = async (c: Admin): Promise<readonly Sample[]> => {
-  const { audit: records, store, readiness, signingKeys } = c.get('ports')
+  const { audit: records, store, readiness, signingKeys, approvals } = c.get('ports')
   const none = () => undefined
-  const [shards, revocations, ready, published] = await Promise.all([
+  const isAsking = c.get('policy').routes.some(mayAsk)
+  const [shards, revocations, ready, published, asked] = await Promise.all([
     controlOf(c).audit?.health() ?? [],
     store.status().catch(none),
     readiness(),
     Promise.resolve(signingKeys.published()).catch(none),
+    isAsking ? approvals?.counts().catch(none) : undefined,
   ])
   const limit = records && shardTerms(records.rule).maxRows
   return [
@@ -91,6 +97,10 @@ const samplesOf = async (c: Admin): Promise<readonly Sample[]> => {
       ['edgewarden_audit_rows_limit', limit, { shard }],
       ...(health ? ofShard(health, shard) : []),
     ]),
+    ...Object.entries(asked?.states ?? {}).map(
+      ([state, n]): Sample => ['edgewarden_approvals', n, { state }],
+    ),
+    ['edgewarden_approvals_decided_seconds', asked?.decidedIn && asked.decidedIn / 1000],
     ['edgewarden_revocation_shards', revocations?.total],
     ['edgewarden_revocation_shards_behind', revocations?.pending.length],
     ['edgewarden_ready', ready.keys, { check: 'keys' }],

@@ -5,6 +5,7 @@ import { fail, type Result } from '../base/result.ts'
 import type {
   Approval,
   ApprovalAsk,
+  ApprovalCounts,
   ApprovalDecision,
   ApprovalPage,
   ApprovalQuery,
@@ -15,7 +16,7 @@ import type {
 } from '../model/approval.ts'
 import type { Act } from '../model/audit.ts'
 import type { Clock } from '../model/ports.ts'
-import { COUNT, maybe, TEXTS } from '../platform/answers.ts'
+import { AMOUNT, COUNT, maybe, TEXTS } from '../platform/answers.ts'
 import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 
@@ -24,6 +25,7 @@ interface Store {
   ask(ask: ApprovalAsk, terms: ApprovalTerms): PromiseLike<Result<Approval, NoRoom>>
   get(id: string): PromiseLike<Approval | null>
   list(query: ApprovalQuery): PromiseLike<ApprovalPage>
+  counts(): PromiseLike<ApprovalCounts>
   decide(
     id: string,
     decision: ApprovalDecision,
@@ -65,6 +67,7 @@ const resultOf = (value: v.GenericSchema, reason: v.GenericSchema) =>
 const ANSWERS = {
   ask: resultOf(APPROVAL, NO_ROOM),
   get: v.nullable(APPROVAL),
+  counts: v.object({ states: v.record(v.string(), COUNT), decidedIn: maybe(AMOUNT) }),
   list: v.object({ approvals: v.array(APPROVAL), more: v.boolean() }),
   decide: resultOf(APPROVAL, v.nullable(APPROVAL)),
   wait: resultOf(v.nullable(APPROVAL), NO_ROOM),
@@ -120,6 +123,7 @@ export function createApprovals({
     ask: (one, terms) => ask(NAME, (store) => store.ask(one, terms)),
     get: async (id) => (await ask(NAME, (store) => store.get(id))) ?? undefined,
     list: (query) => ask(NAME, (store) => store.list(query)),
+    counts: () => ask(NAME, (store) => store.counts()),
     async decide(id, decision, act) {
       const decided = await ask(NAME, (store) => store.decide(id, decision, act))
       return decided.ok ? decided : fail(decided.reason ?? undefined)

@@ -113,6 +113,13 @@ export interface ApprovalPage {
   readonly more: boolean
 }
 
+/** Approvals that were asked for in the last 24 hours. */
+export interface ApprovalCounts {
+  readonly states: Readonly<Partial<Record<ApprovalState, number>>>
+  /** Milliseconds from asking to the decision, on average; absent where nothing was decided. */
+  readonly decidedIn?: number
+}
+
 /** Who decides on an approval, as what is shown of the call says it. */
 export function decidersOf({ shown }: Pick<Approval, 'shown'>): ApprovalRule['by'] {
   return own(parseJsonObject(shown) ?? {}, 'by') === 'owners' ? 'owners' : 'operators'
@@ -136,6 +143,7 @@ export interface Approvals {
   /** An approval by its id. */
   get(id: string): Promise<Approval | undefined>
   list(query: ApprovalQuery): Promise<ApprovalPage>
+  counts(): Promise<ApprovalCounts>
   /**
    * Stores a person's decision; the first one counts. Fails with the approval as it is, and with `undefined` for an
    * unknown id. The act is stored with the decision. Does not check who decides.
@@ -175,6 +183,7 @@ export const ASKING_NOBODY: Approvals = {
     ok({ id: '', state: 'waiting', issuer, agent, subjects, shown, asked: 0, expires }),
   get: async () => undefined,
   list: async () => ({ approvals: [], more: false }),
+  counts: async () => ({ states: {} }),
   decide: async () => fail(undefined),
   hold: async (approval) => ok(approval),
   take: async () => fail(undefined),

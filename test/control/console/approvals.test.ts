@@ -187,6 +187,17 @@ it('a person refuses a call, and the agent is told the reason', async () => {
   expect(setting.origin.requests).toEqual([])
 })
 
+it('metrics count approvals by state, and say how long decisions take', async () => {
+  await decide(await signIn('bob'), (await asked()).id, REFUSE)
+  await asked()
+  const answer = await setting.ask(`${OWN}/metrics`, { token: await keyToken() })
+  const text = await answer.text()
+  for (const state of ['waiting', 'refused']) {
+    expect(text).toMatch(new RegExp(`^edgewarden_approvals\\{state="${state}"\\} [1-9]`, 'm'))
+  }
+  expect(text).toMatch(/^edgewarden_approvals_decided_seconds [\d.]+$/m)
+})
+
 describe('the command', () => {
   const run = async (...argv: readonly string[]) =>
     runHere(['approvals', ...argv, '--gate', setting.gate.url, '--token-env', 'TOKEN'], {

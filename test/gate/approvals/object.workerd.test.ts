@@ -248,6 +248,13 @@ describe('a list', () => {
     expect(await listed('waiting')).toEqual([ids[2], ids[3]])
     expect(await listed('decided')).toEqual([ids[1], ids[0]])
     const { approvals } = await store.list({ state: 'decided' })
+    at(24 * HOUR)
+    expect(await store.counts()).toEqual({ states: { expired: 2, refused: 1 }, decidedIn: 2 })
+    at(3)
+    expect(await store.counts()).toEqual({
+      states: { waiting: 2, granted: 1, refused: 1 },
+      decidedIn: 2.5,
+    })
     expect(approvals[1]).toMatchObject({ decision: { state: 'granted', by: BOB, at: T + 3 } })
   })
 

@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '../../base/result.ts'
 import type {
   Approval,
   ApprovalAsk,
+  ApprovalCounts,
   ApprovalDecision,
   ApprovalPage,
   ApprovalQuery,
@@ -60,6 +61,11 @@ export class ApprovalStore extends DurableObject {
   /** Approvals, as many as there is room for. */
   list(query: ApprovalQuery): ApprovalPage {
     return this.#store.list(query)
+  }
+
+  /** How many approvals of the last 24 hours there are, by state. */
+  counts(): ApprovalCounts {
+    return this.#store.counts()
   }
 
   /**

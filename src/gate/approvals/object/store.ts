@@ -3,6 +3,7 @@ import {
   APPROVAL_ROOMS,
   type Approval,
   type ApprovalAsk,
+  type ApprovalCounts,
   type ApprovalDecision,
   type ApprovalPage,
   type ApprovalQuery,
@@ -137,6 +138,24 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
     get(id: string): Approval | undefined {
       const row = byId(id)
       return row && read(row, clock.now())
+    },
+
+    /** How many approvals of the last 24 hours there are, by state. */
+    counts(): ApprovalCounts {
+      const now = Date.now()
+      const rows = sql
+        .exec<{ state: string; n: number; decided: number; ms: number | null }>(
+          `SELECT iif(NOT (${OPEN}) AND state IN ('waiting', 'granted'), 'expired', state) AS state, COUNT(*) AS n,
+            COUNT(decision) AS decided, SUM(decision ->> 'at' - asked) AS ms
+            FROM approvals WHERE asked > ?2 GROUP BY 1`,
+          ...[now, now - DAY_MS],
+        )
+        .toArray()
+      const sum = (of: 'decided' | 'ms') => rows.reduce((all, row) => all + (row[of] ?? 0), 0)
+      return {
+        states: Object.fromEntries(rows.map(({ state, n }) => [state, n])),
+        ...(sum('decided') > 0 && { decidedIn: Math.max(0, sum('ms') / sum('decided')) }),
+      }
     },
 
     /** Approvals, as many as there is room for. */
