@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { startInteractiveServer } from '../../test/kit/mcp/interactive-server.ts'
 import { AGENTIC, agenticRule } from './agentic-walk.ts'
+import { approvalRule, CONSOLE_CLIENT, callbackOf, PEOPLE, PERSON_SCOPES } from './approval-walk.ts'
 import { startAuthorizationServer } from './authorization-server.ts'
 import type { Step } from './call.ts'
 import { commandLines, curlLines } from './curl.ts'
@@ -90,6 +92,14 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
     clients: [...CLIENTS],
   })
   stop.push(server.close)
+  const console = `http://localhost:${port}`
+  const people = await startInteractiveServer({
+    resources: [resource],
+    scopes: PERSON_SCOPES,
+    redirectUri: callbackOf(console),
+    lifetimes: { [CONSOLE_CLIENT]: 300 },
+  })
+  stop.push(people.close)
   signal.throwIfAborted()
   const gate = startGate(port, {
     GATE: {
@@ -106,6 +116,14 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
         agent_prefix: 'demo/',
         agent_id: ['act.sub', 'client_id'],
         allow_insecure_http: true,
+      },
+      [PEOPLE]: {
+        issuer: people.url,
+        agent_prefix: 'people/',
+        admin: 'all',
+        rules: false,
+        allow_insecure_http: true,
+        person: { client_id: CONSOLE_CLIENT, scopes: PERSON_SCOPES },
       },
       ops: {
         issuer: OPS,
@@ -134,6 +152,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
         when: `agent.type != "sub-agent" || now.getHours("UTC") in ${laterHours()}`,
       },
       { match: 'GET /whoami', scopes: [] },
+      approvalRule,
       mcpRule(mcp),
     ],
   })
@@ -158,7 +177,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       .setExpirationTime('60s')
       .sign(privateKey)
   let failed = 0
-  const given = { gate: gate.url, server, clients: CLIENTS, opsToken }
+  const given = { gate: gate.url, console, server, clients: CLIENTS, opsToken }
   for await (const step of walk({ ...given, agenticKey: agentic.privateKey })) {
     if (!step.asExpected) failed += 1
     print(line(step))

@@ -26,7 +26,7 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['GET', /^\/v1\/documents\/([A-Za-z0-9._~-]+)$/, readDocument],
   ['GET', /^\/v1\/runs\/([A-Za-z0-9._~-]+)\/(?:notes|archive)$/, readRun],
   ['POST', /^\/v1\/runs\/([A-Za-z0-9._~-]+)\/notes$/, readRun],
-  ['POST', /^\/v1\/patches$/, whoAmI],
+  ['POST', /^\/v1\/(?:patches|refunds)$/, whoAmI],
   ['GET', /^\/whoami$/, whoAmI],
   ['POST', /^\/mcp$/, serveMcp],
   ['GET', /^\/mcp$/, noStream],

@@ -1,5 +1,6 @@
 import type { CryptoKey } from 'jose'
 import { agenticWalk } from './agentic-walk.ts'
+import { approvalWalk } from './approval-walk.ts'
 import type { AuthorizationServer, DemoClient } from './authorization-server.ts'
 import { createCall, type Step } from './call.ts'
 import { delegationWalk } from './delegation-walk.ts'
@@ -8,6 +9,8 @@ import { mcpWalk } from './mcp-walk.ts'
 
 interface Walk {
   readonly gate: string
+  /** The address of its console. */
+  readonly console: string
   readonly server: AuthorizationServer
   readonly clients: readonly Pick<DemoClient, 'clientId' | 'clientSecret' | 'scopes'>[]
   /** A token of the operators, for the gate's own endpoints. */
@@ -19,6 +22,7 @@ interface Walk {
 /** A scripted agent's walk through the gate: what passes, what is refused, and why. */
 export async function* walk({
   gate,
+  console,
   server,
   clients,
   opsToken,
@@ -83,6 +87,7 @@ export async function* walk({
   })
   yield* dpopWalk({ call, gate, server, client: clientOf('researcher') })
   yield* agenticWalk({ call, gate, key: agenticKey, opsToken })
+  yield* approvalWalk({ call, console, token: researcher })
   yield* mcpWalk({ url: `${gate}/mcp`, issuer: server.issuer, client: clientOf('researcher') })
   await until(expiryOf(sprint))
   yield await call('an expired token', [401, 'token_expired'], document, { token: sprint })

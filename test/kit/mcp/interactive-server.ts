@@ -140,7 +140,7 @@ export async function startInteractiveServer({
     cookies: { keys: ['kit'] },
     ttl: {
       AccessToken: (_context: unknown, token: Issued) => token.resourceServer?.accessTokenTTL,
-      ...{ Interaction: 300, Session: 300, Grant: 300, RefreshToken: 300 },
+      ...{ Interaction: 300, Session: 300, Grant: 300, RefreshToken: 300, IdToken: 300 },
     },
     features: {
       registration: { enabled: true },
