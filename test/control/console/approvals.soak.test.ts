@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { call, result } from '../../e2e/mcp-asking.ts'
@@ -6,6 +7,7 @@ import {
   type InteractiveServer,
   startInteractiveServer,
 } from '../../kit/mcp/interactive-server.ts'
+import { ROOT } from '../../kit/repository.ts'
 import { type Browsing, faultsOfState, startBrowsing } from './console-browser.ts'
 
 const RESOURCE = 'https://api.example.com'
@@ -173,6 +175,10 @@ it('the screen shows who asks for what exactly, and what it does not show', asyn
     .or(page.getByText(/ of them refused/))
     .waitFor()
   await page.getByText('None of those that can be read.').waitFor()
+  if (process.env.EDGEWARDEN_PICTURES !== undefined) {
+    await page.setViewportSize({ width: 1280, height: 800 })
+    await page.screenshot({ path: join(ROOT, 'docs/images/console/approval-light.png') })
+  }
   expect(await faultsOfState(page, 'approval')).toEqual([])
   await act(page, 'Approve')
   await page.getByRole('heading', { name: 'Approval: approved' }).waitFor()
