@@ -201,6 +201,19 @@ describe('a call that a person must approve', () => {
     expect(setting.origin.requests).toHaveLength(0)
   })
 
+  it.each([
+    ['twice', { 'x-tenant': 'one, two' }],
+    ['in two spellings', { 'x-tenant': 'one', x_tenant: 'two' }],
+    ['in another spelling', { X_Tenant: 'one' }],
+  ])(
+    'is refused with a bound header %s, which a server could read otherwise',
+    async (_, headers) => {
+      const agent = await agentOf()
+      const answer = await ask(await agent.token(), '/v1/bound', { headers })
+      expect(answer).toMatchObject({ status: 400, code: 'parameter_ambiguous' })
+    },
+  )
+
   it('is refused with the reason of the person, also when it is sent again', async () => {
     const agent = await agentOf()
     const { approval } = await ask(await agent.token())
