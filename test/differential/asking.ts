@@ -68,6 +68,7 @@ export const decisions = (dice: Dice): Change => ({
 
 /** How other calls wait, and how long it takes until approvals are over. */
 export function whatElse(dice: Dice, issuer: string, agent: string): Change {
+  const count = dice.pick([1, 19, 20, 20, 59, 60, 60, 200])
   return dice.pick<() => Change>([
     () => ({ wait: dice.pick([54, 59.999, 60, 61, 599, 600, 601, 1199, 1200]) }),
     () => ({ unavailable: ['approvals'] }),
@@ -76,8 +77,8 @@ export function whatElse(dice: Dice, issuer: string, agent: string): Change {
         {
           issuer,
           agent: dice.chance(0.8) ? agent : 'somebody',
-          count: dice.pick([1, 19, 20, 59, 60, 200]),
-          within: dice.pick([1, 60_000]),
+          count,
+          within: count < 59 || count > 60 ? 60_000 : 1,
         },
       ],
     }),
@@ -145,7 +146,7 @@ export function nearly(dice: Dice, request: RequestSpec): void {
     ])
   }
   dice.pick<() => unknown>([
-    ...(body.includes('"method"') ? [batch, batch] : body === '' ? [] : [json, json]),
+    ...(body.includes('"method"') ? Array(8).fill(batch) : body === '' ? [] : [json, json]),
     ...(body === ''
       ? []
       : Array.from({ length: 4 }, () => () => (request.body = otherText(dice, body)))),

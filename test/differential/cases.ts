@@ -432,7 +432,12 @@ function changeOf(making: Making): Change {
     ...(isAsking(vars)
       ? Array.from(
           { length: 3 },
-          () => () => whatElse(dice, issuer, String(claims.client_id ?? dice.pick(AGENT_IDS))),
+          () => () =>
+            whatElse(
+              dice,
+              String(claims.iss ?? issuer),
+              String(claims.client_id ?? dice.pick(AGENT_IDS)),
+            ),
         )
       : []),
     () => ({ wait: dice.pick([0.5, 1, 5, 20, 31, 61]) }),

@@ -531,6 +531,6 @@ export function varsOf(dice: Dice): Vars {
     }),
     ...(grants.length > 0 && { GRANTS: grants }),
   }
-  if (dice.chance(0.2)) askPeople(dice, vars)
+  if (dice.chance(routes.some((rule) => rule.mcp) ? 0.4 : 0.2)) askPeople(dice, vars)
   return vars
 }
