@@ -66,6 +66,7 @@ describe('paths, methods and queries', () => {
       ['/v1/docs%2fadmin:copy', 'path_ambiguous'],
       ['/v1/docs%2Fadmin:copy.json', 'path_ambiguous'],
       ['/v1/docs%20%2Fadmin:copy', 'path_ambiguous'],
+      ['/v1/docs%2F/a%2Fb:copy', 'path_ambiguous'],
       ['/v1/models%2Fsmall/x', 'forwarded'],
       ['/v1/models/org%2Fsmall', 'forwarded'],
     ])

@@ -111,10 +111,15 @@ function pathReadings(path: string, pattern: PathPattern): string[][] | undefine
   for (const ways of all) {
     readings = readings.flatMap((reading) => {
       if (reading.ended) return [reading]
-      return ways.map((way) => ({
-        segments: [...reading.segments, ...(way.gone ? [] : partsOf(way.text))],
-        ended: way.ends === true,
-      }))
+      return ways.flatMap(({ text, gone, ends }) => {
+        const isDivided = text.includes('/')
+        // A server may leave an escaped slash in one segment as it is, and divide the next one.
+        const all = gone ? [[]] : [partsOf(text), ...(isDivided ? [[text]] : [])]
+        return all.map((parts) => ({
+          segments: [...reading.segments, ...parts],
+          ended: ends === true,
+        }))
+      })
     })
   }
   return readings.map((reading) => reading.segments)
@@ -144,8 +149,25 @@ function fold(text: string): string {
  * each other, of which one was escaped, are one.
  */
 export function isSpellingOf(path: string, earlier: PathPattern): boolean {
-  const text = (decode(path) ?? path).replace(/\/{2,}/g, '/')
-  return variants(segmentsOf(text)).some((segments) => matchesLoosely(earlier, segments))
+  return spellingsOf(path).some((text) => {
+    const segments = segmentsOf((decode(text) ?? text).replace(/\/{2,}/g, '/'))
+    const kept = segments.map((segment) => segment.replaceAll(KEPT, '/'))
+    return variants(kept).some((each) => matchesLoosely(earlier, each))
+  })
+}
+
+/** Stands for an escaped slash that divides nothing. */
+const KEPT = '\u0000'
+
+/** The path with the escaped slashes of each segment as slashes, or as they are. */
+function spellingsOf(path: string): string[] {
+  return segmentsOf(path).reduce<string[]>(
+    (all, segment) => {
+      const ways = new Set(['/', KEPT].map((slash) => segment.replaceAll('%2F', slash)))
+      return all.flatMap((before) => [...ways].map((way) => `${before}/${way}`))
+    },
+    [''],
+  )
 }
 
 /**
