@@ -167,3 +167,23 @@ it('names the issuers of an id that agents of two issuers have', async () => {
   await gate.stop()
   await beta.close()
 })
+
+it('says that the gate lacks a name also on a last page without decisions', async () => {
+  const token = await browsing.setting.token({ scope: OPERATOR })
+  const query = new URLSearchParams({ rule: 'GET /v1/documents/{id}', limit: '1' })
+  const answer = await browsing.setting.ask(`/.edgewarden/decisions?${query}`, { token })
+  const { cursor } = (await answer.json()) as { cursor: string }
+  const { context, page, said } = await browsing.open()
+  await browsing.enter(page)
+  const at = (rule: string) => `${browsing.url}/decisions?${new URLSearchParams({ rule, cursor })}`
+  await page.goto(at('GET /v1/document/{id}'))
+  const failure = page.getByRole('alert')
+  await failure.getByText('did you mean GET /v1/documents/{id}?').waitFor()
+  expect(await page.getByText('No decision fits the filter').count()).toBe(0)
+  // A rule without a decision is no mistake.
+  await page.goto(at('GET /v1/runs/{run}'))
+  await page.getByText('No decision fits the filter').waitFor()
+  expect(await failure.count()).toBe(0)
+  expect(said).toEqual([])
+  await context.close()
+})

@@ -86,6 +86,7 @@ export async function pageOf(query: Json, first: string | null, most = LIMIT): P
   const rows: Json[] = []
   let cursor: unknown = first ?? undefined
   let gap: Json | undefined
+  let isFirst = first === null
   for (let tries = 0; tries < TRIES && rows.length < most; tries++) {
     const limit = most - rows.length
     const { value, problem } = await ask(address('/api/decisions', { ...query, limit, cursor }))
@@ -94,6 +95,14 @@ export async function pageOf(query: Json, first: string | null, most = LIMIT): P
     gap ??= list(value?.dropped)[0]
     cursor = value?.cursor
     if (cursor === undefined) break
+    isFirst = false
+  }
+  if (rows.length === 0 && cursor === undefined && !isFirst) {
+    // Only an answer of one empty page says that a name is unknown. Nothing is stored of the time from now.
+    const { until: _, ...filters } = query
+    const now = { ...filters, from: Date.now() / 1000, limit: 1 }
+    const { problem } = await ask(address('/api/decisions', now))
+    if (problem) return { rows, problem }
   }
   return { rows, gap, cursor }
 }
