@@ -68,17 +68,8 @@ const STEPS_UP: Topic = {
     rules: [rule('GET /v1/docs/{id}', { encoded_slash: true }), rule('GET /v1/*')],
   }),
   request(dice, request) {
-    const up = dice.pick([
-      '..',
-      '%2e%2e',
-      '.%2e',
-      '..%20',
-      '..%20.',
-      '%20..',
-      '..+',
-      '.%20.',
-      '..%3Bx',
-    ])
+    const spaces = dice.pick(['%20', '+', '%20%20']) + dice.pick(['.', '..', ''])
+    const up = dice.pick(['..', '%2e%2e', '%20..', '.%20.', '..%3Bx', `..${spaces}`, `..${spaces}`])
     const behind = dice.pick(['', '%2F', '%2Fx', '/x', '%2Fadmin'])
     to(request, dice.pick(['/v1/docs/', '/v1/docs/7%2F', '/v1/', '/v1/docs/7%2f']) + up + behind)
   },
@@ -214,15 +205,16 @@ const PROOFS: Topic = {
     dice.pick<() => unknown>([
       () => {},
       () => (proof.claims.ath = 'x'),
+      () => (proof.claims.ath = 'x'),
       () => (proof.claims.htu = `https://${host}:443${path}`),
       () => (proof.claims.htu = `HTTPS://${host}${path}?x`),
       () => Object.assign(proof, { key: 'client2', header: { jwk: '@jwk:client' } }),
     ])()
-    proof.claims.jti = dice.pick(['p1', 'p2', 'p3', 'p4'])
+    proof.claims.jti = `p${dice.below(dice.pick([2, 30]))}`
   },
 }
 
 export const REQUEST_TOPICS: Topic[] = [
   ...[PATHS, PATHS, PATHS, ENDS, ENDS, STEPS_UP, ESCAPED_SLASH, MANY_READINGS, METADATA, HOSTS],
-  ...[SCHEMES, PREFLIGHTS, CONNECTION, SUBPROTOCOLS, DIGESTS, PROOFS],
+  ...[SCHEMES, PREFLIGHTS, CONNECTION, SUBPROTOCOLS, DIGESTS, PROOFS, PROOFS, PROOFS],
 ]
