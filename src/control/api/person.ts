@@ -32,7 +32,7 @@ export const decidingDenials = denials({
   approval_not_yours: [
     'forbidden',
     'This person may not decide on the call',
-    'Let an operator with the scope edgewarden:approve decide or, where the rule says by = "owners", an owner of the agent',
+    'Let an operator with the scope edgewarden:approve decide, or an owner of the agent where the rule asks owners',
   ],
   approval_changed: [
     'conflict',
