@@ -128,7 +128,9 @@ const approvedFor = async (agent: string, type?: string) => {
   expect((await ask(agent, '/asked', type)).code).toBe('approval_required')
   const approvals = (method: string, ...given: unknown[]) =>
     setting.gate.call('APPROVALS', 'approvals', method, ...given) as Promise<unknown>
-  const waiting = (await approvals('list')) as { id: string; agent: string }[]
+  const { approvals: waiting } = (await approvals('list', { state: 'waiting' })) as {
+    approvals: { id: string; agent: string }[]
+  }
   const { id } = waiting.find((one) => one.agent === agent) ?? {}
   const by = { issuer: PEOPLE.issuer, subject: 'maria' }
   await approvals('decide', id, { by, state: 'granted', digest: 'shown' })

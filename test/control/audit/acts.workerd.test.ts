@@ -24,10 +24,10 @@ const actOf = (request_id: string): Act => {
   return { ...TERMS, id, record: JSON.stringify({ ...record, agent: 'ops' }) }
 }
 
-/** What the audit has of acts, the latest first. */
-const stored = async () => {
+/** What the audit has of this request's acts. Those of other files may still arrive. */
+const stored = async (requestId: string) => {
   const { found } = await AUDIT_LOG.getByName('0').list({ filters: { kind: 'act' }, limit: 1_000 })
-  return found.map(({ record }) => JSON.parse(record))
+  return found.map(({ record }) => JSON.parse(record)).filter((act) => act.request_id === requestId)
 }
 
 describe('acts', () => {
@@ -39,12 +39,12 @@ describe('acts', () => {
     expect(await leader().add([one], actOf('kill'))).toMatchObject({ added: [{ id: one.id }] })
     await eventually(() => expect(append).toHaveBeenCalled())
     await abortAllDurableObjects()
-    expect(await stored()).toEqual([])
+    expect(await stored('kill')).toEqual([])
     append.mockRestore()
     expect(await leader().lookup([])).toBeDefined()
     expect(await runDurableObjectAlarm(leader())).toBe(true)
-    await eventually(async () => expect(await stored()).toHaveLength(1))
-    expect(await stored()).toMatchObject([{ act: 'revoke', request_id: 'kill' }])
+    await eventually(async () => expect(await stored('kill')).toHaveLength(1))
+    expect(await stored('kill')).toMatchObject([{ act: 'revoke', request_id: 'kill' }])
     expect((await leader().get(one.id))?.revocation.value).toBe('one')
   })
 
@@ -53,7 +53,7 @@ describe('acts', () => {
     const lost = loseAnswers()
     const act = actOf('twice')
     await leader().add([one], act)
-    await eventually(async () => expect(await stored()).toHaveLength(1))
+    await eventually(async () => expect(await stored('twice')).toHaveLength(1))
     lost.mockRestore()
     await abortAllDurableObjects()
     await runDurableObjectAlarm(leader())
@@ -66,6 +66,6 @@ describe('acts', () => {
       strangers: [],
       acts: [record],
     })
-    expect(await stored()).toMatchObject([{ act: 'revoke', request_id: 'twice' }])
+    expect(await stored('twice')).toMatchObject([{ act: 'revoke', request_id: 'twice' }])
   })
 })
