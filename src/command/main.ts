@@ -70,7 +70,11 @@ try {
     const message = error.message.replace(/^error: /, '').replace(/('--[^'=]+)=[^']*/, '$1')
     const isOption = error.code === 'commander.unknownOption'
     const dash = isOption ? '; a value that begins with - comes last, after --' : ''
-    print(cannotTell(`${message.replaceAll('\n', ' ')} (see: npx edgewarden --help${dash})`))
+    const [word = ''] = program.args
+    const named = COMMANDS.some((row) => nameOf(row) === word) ? `${word} ` : ''
+    print(
+      cannotTell(`${message.replaceAll('\n', ' ')} (see: npx edgewarden ${named}--help${dash})`),
+    )
   }
 }
 

@@ -15,7 +15,11 @@ describe('the command', () => {
   it.each([
     [[], 'Usage: edgewarden'],
     [['nope'], "unknown command 'nope'"],
-    [['check', '--evn', 'a'], "unknown option '--evn' (Did you mean --env?) (see: "],
+    [['nope', '--evn'], '(see: npx edgewarden --help)'],
+    [
+      ['check', '--evn', 'a'],
+      "unknown option '--evn' (Did you mean --env?) (see: npx edgewarden check --help;",
+    ],
     [['revoke', 'token', '-a', '--gate', 'https://a.dev'], 'begins with - comes last, after --)'],
   ])('cannot tell when used so: %j', async (args, message) => {
     const { code, stdout, stderr } = await run(args)

@@ -130,7 +130,11 @@ it.concurrent('lists, reviews and adopts', async () => {
 it('exports what was decided, and imports it again', async () => {
   await agents('approve', 'one', '--issuer', 'acme', '--owner', 'a', '--owner', 'b')
   await agents('set', 'two', '--issuer', 'acme', '--name', 'The "second"')
-  await agents('suspend', 'two', '--issuer', 'acme')
+  const unseen = await agents('suspend', 'two', '--issuer', 'acme')
+  expect([unseen.code, unseen.stderr]).toEqual([
+    0,
+    `warning: the gate has seen no call of this agent: is acme/two of ${setting.issuer.issuer} right?\n`,
+  ])
   const { stdout } = await agents('export')
   await writeFile(join(directory, 'agents.toml'), stdout)
   const same = await agents('import', 'agents.toml')

@@ -78,6 +78,7 @@ describe('an issuer by the name of its table', () => {
       0,
       expect.stringContaining('Lifted agent "gone"'),
     ])
+    expect((await command('lift', '--issuer', 'amce')).stderr).toMatch(/^The gate refused/)
     const log = await command('log', ...acme, '--json')
     expect(JSON.parse(log.stdout).decisions.length).toBeGreaterThan(0)
     const usage = await command('usage', ...acme)
@@ -244,6 +245,11 @@ describe('an agent as it is shown', () => {
       expect([code, stdout]).toEqual([2, ''])
       expect(stderr).toContain('--agent-id needs --issuer')
     }
+    const none = await command('log', '--agent-id', 'acme/shown', '--issuer', 'acme')
+    expect([none.code, none.stderr]).toEqual([
+      0,
+      '--agent-id is the id that the issuer gives it. The name as log shows it: --agent.\n',
+    ])
   })
 
   it('is of one issuer, or the call is refused and names the issuers', async () => {

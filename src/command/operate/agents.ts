@@ -177,7 +177,13 @@ const ofOne = async (
   if (action !== 'resume') await tellStopped(subject, options, process, process.waiting)
   const body = { ...key, reason, force }
   const changed = await call(`/${action}`, { method: 'POST', body })
-  return changed.ok ? shown(changed.value) : changed.reason
+  if (!changed.ok) return changed.reason
+  const outcome = shown(changed.value)
+  const stopped = objectOf(own(objectOf(changed.value), 'agent'))
+  if (own(objectOf(own(stopped, 'seen')), 'first') !== undefined) return outcome
+  const name = textIn(stopped, 'agent_name') ?? agent
+  const doubt = `warning: the gate has seen no call of this agent: is ${name} of ${issuer} right?`
+  return { ...outcome, err: [...outcome.err, doubt] }
 }
 
 /** The most checksums, registrations and keys that an entry can have. */

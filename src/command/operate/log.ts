@@ -126,8 +126,10 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
 }
 
 /** What to try if nothing was found. */
-const hintsOf = ({ agent, kind }: LogOptions): readonly string[] =>
+const hintsOf = ({ agent, agentId, kind }: LogOptions): readonly string[] =>
   present([
+    agentId !== undefined &&
+      '--agent-id is the id that the issuer gives it. The name as log shows it: --agent.',
     agent !== undefined &&
       '--agent is the name as log shows it. An id without the agent_prefix of its issuer: --agent-id with --issuer.',
     kind === 'policy' &&

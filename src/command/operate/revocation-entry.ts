@@ -27,11 +27,16 @@ export function readEntry(options: EntryOptions, now: number): Result<JsonObject
   const { kind, issuer, value, asId, asName, mode = 'block', reason } = options
   const force = options.force || undefined
   if (kind === '') return fail(`KIND must be one of ${KINDS.join(', ')}`)
-  if (issuer === undefined) return fail(`--issuer is missing: each issuer has ${kind}s of its own`)
-  if (kind === 'issuer' && value !== undefined) {
+  const isIssuer = kind === 'issuer'
+  if (isIssuer && value !== undefined) {
     return fail('kind issuer takes no VALUE: --issuer is enough')
   }
-  if (kind !== 'issuer' && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
+  if (issuer === undefined) {
+    return fail(
+      `--issuer is missing: ${isIssuer ? 'which issuer?' : `each issuer has ${kind}s of its own`}`,
+    )
+  }
+  if (!isIssuer && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
   if ((asId || asName) && kind !== 'agent') return fail('--as-id and --as-name are for kind agent')
   const named = asName ? { agent_name: value } : { value }
   if (options.at !== undefined && mode !== 'before') return fail('--at is only for --mode before')

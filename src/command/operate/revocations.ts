@@ -80,7 +80,8 @@ export async function lift(
 
 const lifted = ({ found, fault }: Listed): Outcome => {
   const out = found.map((entry) => `Lifted ${describe(entry)}`)
-  if (fault) return { ...fault, out, err: [`${found.length} lifted before this:`, ...fault.err] }
+  if (fault && out.length === 0) return fault
+  if (fault) return { ...fault, out, err: [`${out.length} lifted before this:`, ...fault.err] }
   return {
     exitCode: EXIT.yes,
     json: { lifted: found },
