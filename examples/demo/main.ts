@@ -129,6 +129,8 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
         issuer: OPS,
         agent_prefix: 'ops/',
         admin: 'all',
+        rules: false,
+        operator: 'maria',
         jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'ops', alg: 'ES256' }] },
       },
       agentic: {

@@ -67,7 +67,7 @@ it('shows a decision in the console within seconds', async () => {
     const door = /console +(http:\S+)/.exec(output)?.[1] ?? ''
     const page = await browser.newPage()
     await page.goto(door)
-    await page.getByRole('button', { name: 'Sign in as ops/demo-operator' }).click()
+    await page.getByRole('button', { name: 'Sign in as maria' }).click()
     await page.getByRole('link', { name: 'Decisions', exact: true }).click()
     await page.getByRole('row').filter({ hasText: 'demo/researcher' }).first().waitFor()
     await said('curl -i')
@@ -75,7 +75,7 @@ it('shows a decision in the console within seconds', async () => {
     // A second visit gets another code.
     const other = await (await browser.newContext()).newPage()
     await other.goto(door)
-    await other.getByRole('button', { name: 'Sign in as ops/demo-operator' }).click()
+    await other.getByRole('button', { name: 'Sign in as maria' }).click()
     await other.getByRole('heading', { name: 'Overview' }).waitFor()
   } finally {
     child.kill('SIGINT')
