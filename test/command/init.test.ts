@@ -217,7 +217,7 @@ describe('an issuer whose address says what its tokens look like', () => {
     const path = fresh()
     const { err } = await init(path, GITHUB, {})
     expect(err).toContainEqual(
-      'Write the id of your account in place of OWNER_ID in wrangler.toml.',
+      'Write the id of your account in place of OWNER_ID in wrangler.toml and tests/policy.test.toml.',
     )
     const file = join(path, 'wrangler.toml')
     const wrong = await runHere(['check', file])

@@ -112,7 +112,9 @@ export async function init(
         ? [`profile = "${answers.profile}" is by the issuer's address; --profile names another.`]
         : []),
       ...(lacksId
-        ? [`Write the id of your account in place of ${OWNER_ID} in wrangler.toml.`]
+        ? [
+            `Write the id of your account in place of ${OWNER_ID} in wrangler.toml and tests/policy.test.toml.`,
+          ]
         : []),
       `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
     ],

@@ -27,7 +27,7 @@ const TEXTS: readonly (readonly [at: RegExp, pattern: RegExp, said: (text: strin
       `has a * that is sent as it is; the path of a request is added to the end: write ${quote(text.replace(/\/?\*.*$/, ''))}`,
   ],
   [
-    /\.scopes(?:\.any)?\[\d+\]$/,
+    /^(?!GRANTS).*\.scopes(?:\.any)?\[\d+\]$/,
     /\*/,
     (text) =>
       `${quote(text)} is compared as it is, and a token needs exactly this scope; [] means any valid token`,

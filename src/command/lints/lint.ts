@@ -151,6 +151,9 @@ export function policyTexts(vars: PolicyVars, keys?: ReadonlySet<string>): reado
     ...textsOf(vars.GATE, 'GATE', keys),
     ...textsOf(vars.ISSUERS, 'ISSUERS', keys),
     ...listOf(vars.ROUTES).flatMap((rule, i) => textsOf(rule, rulePath(vars, i), keys)),
+    ...listOf(vars.GRANTS).flatMap((grant, i) =>
+      textsOf(grant, vars.grantPaths?.[i] ?? `GRANTS[${i}]`, keys),
+    ),
   ]
 }
 

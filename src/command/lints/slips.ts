@@ -32,8 +32,8 @@ export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
 }
 
 /**
- * Secrets that a deploy may lack. wrangler refuses a deploy without those that `[secrets]` requires. If one of these is
- * not used and has nearly the name, one of the two names is a slip.
+ * Secrets that a deploy may lack. wrangler refuses a deploy without those that `[secrets]` requires. If one of these has
+ * nearly the name, one of the two names may be a slip.
  */
 export function missingSecrets(
   { table, name }: Pick<WranglerEnvironment, 'table' | 'name'>,
@@ -42,13 +42,10 @@ export function missingSecrets(
 ): { readonly mistakes: readonly PolicyIssue[]; readonly warnings: readonly PolicyIssue[] } {
   const declared = own(table, 'secrets')
   const required = isObject(declared) ? listOf(own(declared, 'required')) : undefined
-  const unused = (required ?? []).flatMap((one) =>
-    typeof one === 'string' && !secrets.has(one) ? one : [],
-  )
   const slips = [...secrets].flatMap((one) => {
-    const meant = unused.find((other) => distance(one, other, 2) !== undefined)
+    const meant = required?.find((other) => distance(one, `${other}`, 2) !== undefined)
     const use = policyTexts(vars).find(({ text }) => text === one || text.includes(`\${${one}}`))
-    const message = `names the secret ${quote(one)}, and secrets.required has ${quote(meant ?? '')}; write the same name in both`
+    const message = `names the secret ${quote(one)}, and secrets.required has ${quote(`${meant}`)}; write the same name in both, or add this one there`
     return required?.includes(one) || !meant || !use ? [] : { name: one, path: use.path, message }
   })
   const missing = [...secrets]

@@ -10,11 +10,16 @@ const TEXT = /^(?:iss|sub|jti|client_id|azp)$/
 /** In tokens of workloads ids are text, also those that have only digits. */
 const TEXT_OF_WORKLOADS = /(?:^|_)id$|^(?:oid|tid|appid)$/
 
-/** Claims that are text in tokens, and must be numbers or flags by the policy: every token is refused. */
+/** Claims that are text in tokens, and must be numbers or flags by the policy: no token fits. */
 export function textClaims({ issuers, routes }: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   const all = [...issuers.values()]
   return [
     ...all.flatMap((issuer) => wrong(issuer.claims, [issuer], pathText('ISSUERS', [issuer.name]))),
+    ...all.flatMap((issuer) =>
+      (issuer.grants ?? []).flatMap(({ claims, name }) =>
+        wrong(claims, [issuer], name, 'no token gets the grant'),
+      ),
+    ),
     ...routes.flatMap((route, i) => {
       const taken = all.filter(({ issuer }) => takesIssuer(route, issuer))
       return wrong(route.claims, taken, rulePath(vars, i))
@@ -22,7 +27,12 @@ export function textClaims({ issuers, routes }: Policy, vars: PolicyVars): reado
   ]
 }
 
-const wrong = (claims: readonly ClaimRule[], issuers: readonly Issuer[], base: string) =>
+const wrong = (
+  claims: readonly ClaimRule[],
+  issuers: readonly Issuer[],
+  base: string,
+  effect = 'every token is refused',
+) =>
   claims.flatMap(({ path, expected }): readonly PolicyIssue[] => {
     const name = claimPathText(path)
     const isText =
@@ -32,7 +42,7 @@ const wrong = (claims: readonly ClaimRule[], issuers: readonly Issuer[], base: s
     return [
       {
         path: pathText(base, ['claims', name]),
-        message: `is text in tokens, and is compared exactly: every token is refused${cure}`,
+        message: `is text in tokens, and is compared exactly: ${effect}${cure}`,
       },
     ]
   })

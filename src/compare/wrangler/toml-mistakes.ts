@@ -25,9 +25,12 @@ const SENTENCES: Readonly<Record<string, (broken: Broken) => string | undefined>
   'illegal character in key': ({ before, after }) => {
     if (/^\s*\[/.test(before) && !before.includes(']') && /^\s*(#.*)?$/.test(after))
       return `the header ${before.trim()} has no ${before.trim().startsWith('[[') ? ']]' : ']'} at its end`
+    if (/^\s*\/\//.test(before + after)) return 'a comment begins with #, and not with //'
     if (/^\s*:/.test(after)) return 'between a key and its value is =, and not :'
     return after.trim() === '' ? `${before.trim()} has no = and no value` : undefined
   },
+  'expected comma or end of structure': () =>
+    'the list or table that is open here needs a comma, or its ] or } at the end',
   'each key-value declaration must be followed by an end-of-line': () => MORE,
   'invalid value': ({ after }) => {
     const [word = ''] = /^[^\s,\]}#]*/.exec(after) ?? []
