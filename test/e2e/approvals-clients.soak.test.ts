@@ -1,0 +1,210 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import Anthropic from '@anthropic-ai/sdk'
+import {
+  Client as ModernClient,
+  StreamableHTTPClientTransport as ModernTransport,
+} from '@modelcontextprotocol/client'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
+import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import { PATIENCE } from '../kit/wait.ts'
+import { JSON_TYPE, MCP } from './mcp-asking.ts'
+import { type Setting, startSetting } from './setting.ts'
+
+/** Seconds for which the gate keeps a call open. */
+const HOLD = 25
+const approval = { hold: `${HOLD}s` }
+
+/** Asks for something by way of a client, and gives the answer as text. Fails with the client's own error. */
+type Ask = (what: string) => Promise<string>
+type Connect = (url: string, token: string) => Promise<Ask>
+
+const SELF = { name: 'kit', version: '1.0.0' }
+const bearer = (token: string) => ({
+  requestInit: { headers: { authorization: `Bearer ${token}` } },
+})
+
+/** A tool's text; it says so if the result is an error. */
+const textOf = (result: object) => {
+  const { content, isError } = result as {
+    readonly content: readonly { readonly text: string }[]
+    readonly isError?: boolean
+  }
+  return `${isError ? 'isError: ' : ''}${content[0]?.text}`
+}
+const weather = (city: string) => ({ name: 'get_weather', arguments: { city } })
+
+const sdk: Connect = async (url, token) => {
+  const client = new Client(SELF)
+  const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp`), bearer(token))
+  await client.connect(transport as Transport)
+  return async (city) => textOf(await client.callTool(weather(city)))
+}
+
+const modern =
+  (path: string): Connect =>
+  async (url, token) => {
+    const client = new ModernClient(SELF, { versionNegotiation: { mode: 'auto' } })
+    await client.connect(new ModernTransport(new URL(url + path), bearer(token)))
+    return async (city) => textOf(await client.callTool(weather(city)))
+  }
+
+const question = (content: string) => ({
+  ...{ model: 'm', max_tokens: 9 },
+  messages: [{ role: 'user' as const, content }],
+})
+const COMPLETION =
+  '{"id":"c1","object":"chat.completion","choices":[{"message":{"content":"yes"}}]}'
+const MESSAGE = '{"id":"m1","type":"message","content":[{"type":"text","text":"yes"}]}'
+
+const openai: Connect = async (url, apiKey) => {
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey })
+  return async (what) =>
+    `${(await client.chat.completions.create(question(what))).choices[0]?.message.content}`
+}
+
+const anthropic: Connect = async (baseURL, authToken) => {
+  const client = new Anthropic({ baseURL, authToken, apiKey: null })
+  return async (what) => {
+    const { content } = await client.messages.create(question(what))
+    return content.map((part) => (part.type === 'text' ? part.text : part.type)).join()
+  }
+}
+
+const CLIENTS: Readonly<Record<string, Connect>> = {
+  'sdk 1.32': sdk,
+  'client 2.4 with 2025-11-25': modern('/mcp'),
+  'client 2.4 with 2026-07-28': modern('/modern'),
+  openai,
+  anthropic,
+}
+const isMcp = (client: string) => client !== 'openai' && client !== 'anthropic'
+
+interface Case {
+  /** After how many seconds the person acts. */
+  readonly after: number
+  readonly decision?: { readonly state: 'granted' | 'refused'; readonly reason?: string }
+  /** What an MCP client gets, and what another one. */
+  readonly mcp: RegExp
+  readonly other: RegExp
+}
+
+const approved = (after: number): Case => ({
+  ...{ after, decision: { state: 'granted' } },
+  ...{ mcp: /^sunny in /, other: /^yes$/ },
+})
+const ACTS = {
+  'approved after 1 s': approved(1),
+  'approved after 5 s': approved(5),
+  'approved after 20 s': approved(20),
+  'refused after 2 s': {
+    ...{ after: 2, decision: { state: 'refused', reason: 'not this one' } },
+    mcp: /^isError: .*: not this one\..*\(approval_refused\)$/,
+    other: /^403 .*: not this one\..*approval_refused/,
+  },
+  'not decided': {
+    after: 0,
+    mcp: /^isError: .*\/approvals\/[\w-]{36}\..*\(approval_required\)$/,
+    other: /^403 .*\/approvals\/[\w-]{36}\./,
+  },
+} satisfies Record<string, Case>
+type Act = keyof typeof ACTS
+
+interface Tried {
+  readonly answer: string
+  /** Milliseconds from the call to its answer. */
+  readonly took: number
+  /** How often the server was asked, before the person acted and in all. */
+  readonly arrivals: readonly [number, number]
+}
+
+let setting: Setting
+let servers: McpOrigin
+const tries = new Map<string, Promise<Tried>>()
+
+const BOB = { issuer: 'https://people.example', subject: 'bob' }
+const store = <Answer>(method: string, ...given: unknown[]) =>
+  setting.gate.call('APPROVALS', 'approvals', method, ...given) as Promise<Answer>
+
+interface Waiting {
+  readonly id: string
+  readonly agent: string
+}
+const waitingOf = async (agent: string) => {
+  const all = await store<{ readonly approvals: readonly Waiting[] }>('list', { state: 'waiting' })
+  return all.approvals.find((one) => one.agent === agent)
+}
+
+const tried = async (client: string, act: Act): Promise<Tried> => {
+  const agent = `${client} ${act}`.replaceAll(' ', '-')
+  const arrived = () =>
+    [...setting.origin.requests, ...servers.requests].filter(({ body }) =>
+      body?.includes(`"${agent}"`),
+    ).length
+  const token = await setting.token({ client_id: agent, ...(isMcp(client) && { aud: MCP }) })
+  const ask = await CLIENTS[client]?.(setting.gate.url, token)
+  const begun = performance.now()
+  const answer = ask?.(agent).catch((error) => `${error.status} ${error.message}`)
+  await expect.poll(() => waitingOf(agent), { timeout: PATIENCE }).toBeDefined()
+  const { after, decision }: Case = ACTS[act]
+  const one = await waitingOf(agent)
+  await wait(after * 1_000)
+  const before = arrived()
+  if (decision) await store('decide', one?.id, { by: BOB, digest: 'shown', ...decision })
+  return {
+    answer: `${await answer}`,
+    took: performance.now() - begun,
+    arrivals: [before, arrived()],
+  }
+}
+
+beforeAll(async () => {
+  servers = await startMcpOrigin()
+  setting = await startSetting({
+    routes: [
+      { match: 'POST /v1/*', scopes: [], approval },
+      ...['/mcp', '/modern'].map((path) => ({
+        match: `GET,POST,DELETE ${path}`,
+        ...{ resource: MCP, scopes: [], origin: servers.url },
+        mcp: { tools: { get_weather: { scopes: [], approval } } },
+      })),
+    ],
+    issuer: { admin: 'all', agent_prefix: 'acme/' },
+    others: {
+      people: {
+        issuer: 'https://people.example',
+        ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
+      },
+    },
+    gate: { console: { host: 'ops.example.com' }, clock_tolerance: '0s' },
+    reaching: true,
+  })
+  setting.origin.on('/v1/chat/completions', reply(200, JSON_TYPE, COMPLETION))
+  setting.origin.on('/v1/messages', reply(200, JSON_TYPE, MESSAGE))
+  // Side by side, so that the whole takes as long as the longest.
+  for (const client of Object.keys(CLIENTS)) {
+    for (const act of Object.keys(ACTS) as Act[]) {
+      const one = tried(client, act)
+      one.catch(() => {})
+      tries.set(`${client} ${act}`, one)
+    }
+  }
+})
+afterAll(async () => {
+  await setting.close()
+  await servers.close()
+})
+
+describe.each(Object.keys(CLIENTS))('%s, unmodified, whose call is', (client) => {
+  it.each(Object.keys(ACTS) as Act[])('%s', async (act) => {
+    const { answer, took, arrivals } = (await tries.get(`${client} ${act}`)) as Tried
+    const { decision, mcp, other }: Case = ACTS[act]
+    expect(answer).toMatch(isMcp(client) ? mcp : other)
+    expect(arrivals).toEqual([0, decision?.state === 'granted' ? 1 : 0])
+    if (!decision) expect(took).toBeGreaterThan((HOLD - 1) * 1_000)
+  })
+})
