@@ -546,6 +546,55 @@ describe('a tool call that a person must approve', () => {
     expect(setting.origin.requests).toHaveLength(isForwarded ? 1 : 0)
   })
 
+  /** The approval that an answer names; `undefined` if the call went through. */
+  const idIn = async (answer: Promise<Response>) =>
+    /approvals\/([0-9a-f-]{36})/.exec(await (await answer).text())?.[1]
+
+  const STATE = {
+    requestState: 'of-the-server',
+    inputResponses: { k: { action: 'accept', content: { sure: true } } },
+  }
+  const { requestState, inputResponses } = STATE
+
+  it.each<[string, object]>([
+    ['another state', { inputResponses, requestState: 'of-the-servers' }],
+    ['no state', { inputResponses }],
+    ['no answers', { requestState }],
+    ['neither', {}],
+    ['another answer', { requestState, inputResponses: { k: { action: 'decline' } } }],
+    [
+      'an answer to another question',
+      { requestState, inputResponses: { ...inputResponses, l: inputResponses.k } },
+    ],
+    [
+      'another value in an answer',
+      { requestState, inputResponses: { k: { action: 'accept', content: { sure: false } } } },
+    ],
+  ])('is another call with %s of a question by the server', async (_, other) => {
+    const token = await tokens()
+    const given = {
+      ...{ name: 'refund', arguments: { amount: 500 } },
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientCapabilities': { elicitation: {} },
+      },
+    }
+    const headers = { 'mcp-method': 'tools/call', 'mcp-name': 'refund' }
+    const bodyOf = (more: object) => call('tools/call', { ...given, ...more })
+    const send = (body: string) => post(body, { token, version: '2026-07-28', headers })
+    const id = await idIn(send(bodyOf(STATE)))
+    // That the user of the client accepts is no approval.
+    expect(await idIn(send(bodyOf(STATE)))).toBe(id)
+    await decide(id as string)
+    const another = await idIn(send(bodyOf(other)))
+    expect(another).toBeDefined()
+    expect(another).not.toBe(id)
+    expect(setting.origin.requests).toHaveLength(0)
+    expect(await idIn(send(bodyOf(STATE)))).toBeUndefined()
+    // The server gets its own state, unchanged.
+    expect(setting.origin.requests.map(({ body }) => body?.toString())).toEqual([bodyOf(STATE)])
+  })
+
   it('is refused in a batch, and where an argument has two spellings', async () => {
     const token = await tokens()
     const one = refund({ amount: 500 })
