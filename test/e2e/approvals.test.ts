@@ -6,7 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { createProofKey, proofOf } from '../kit/dpop.ts'
 import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
-import { asking, call, JSON_TYPE, MCP } from './mcp-asking.ts'
+import { assertionIn } from './asserting.ts'
+import { asking, call, JSON_TYPE, MCP, result } from './mcp-asking.ts'
 import { revoking } from './revoking.ts'
 import {
   type AskInit,
@@ -56,6 +57,7 @@ const ROUTES = [
           },
         },
         held_refund: { scopes: [], approval: { hold: '30s' } },
+        refund_in_session: { scopes: [], approval: { headers: ['mcp-session-id'] } },
       },
       prompts: { secret: { scopes: [], approval: {} } },
       revisions: ['2025-03-26', '2025-11-25', '2026-07-28'],
@@ -213,6 +215,33 @@ describe('a call that a person must approve', () => {
       expect(answer).toMatchObject({ status: 400, code: 'parameter_ambiguous' })
     },
   )
+
+  it('is bound to the bytes of a body in chunks, however they are cut', async () => {
+    const agent = await agentOf()
+    const token = await agent.token()
+    const inChunks = (...texts: readonly string[]) => {
+      const body = ReadableStream.from(texts.map((text) => Buffer.from(text)))
+      return { body, duplex: 'half' } as AskInit
+    }
+    const { approval } = await ask(token, '/v1/refunds', inChunks('{"amount"', ':5}'))
+    await decide(approval.id)
+    const other = await ask(token, '/v1/refunds', inChunks('{"amount"', ':5', '0}'))
+    expect(other.approval.id).not.toBe(approval.id)
+    const long = inChunks('"', 'x'.repeat(1_048_576), '"')
+    expect(await ask(token, '/v1/refunds', long)).toMatchObject({ code: 'body_too_large' })
+    expect(setting.origin.requests).toHaveLength(0)
+    expect((await send(token, '/v1/refunds', inChunks('{', '"amount":5}'))).status).toBe(200)
+    expect(setting.origin.requests.map(({ body }) => body?.toString())).toEqual(['{"amount":5}'])
+  })
+
+  it('is the same call with other cookies', async () => {
+    const agent = await agentOf()
+    const ids = ['a=1', 'a=2'].map(async (cookie) => {
+      const { approval } = await ask(await agent.token(), '/v1/refunds', { headers: { cookie } })
+      return approval.id
+    })
+    expect(new Set(await Promise.all(ids)).size).toBe(1)
+  })
 
   it('is refused with the reason of the person, also when it is sent again', async () => {
     const agent = await agentOf()
@@ -494,6 +523,44 @@ describe('a call that is held', () => {
     await decide((await anyWaiting(agent.sub)).id)
     expect((await answer).status).toBe(200)
   })
+
+  it('is refused when the proof of its key has become too old meanwhile', async () => {
+    const key = await createProofKey()
+    const agent = await agentOf({ cnf: { jkt: key.jkt } })
+    const token = await agent.token()
+    const now = Math.floor(Date.now() / 1000)
+    const sendAt = async (iat: number) => {
+      const url = `${RESOURCE}/v1/held`
+      const proof = await proofOf(key, { token, method: 'POST', url, now: iat })
+      const headers = { ...JSON_TYPE, authorization: `DPoP ${token}`, dpop: proof }
+      return setting.ask('/v1/held', { method: 'POST', body: '{}', headers })
+    }
+    // A proof may be 60 seconds old.
+    const late = sendAt(now - 56)
+    const { id } = await anyWaiting(agent.sub)
+    await expect.poll(() => Date.now() / 1000 > now + 5).toBe(true)
+    await decide(id)
+    expect(await refused(await late)).toMatchObject({ status: 401, code: 'proof_expired' })
+    expect(setting.origin.requests).toHaveLength(0)
+    // The approval is still there, for a new proof.
+    expect((await sendAt(Math.floor(Date.now() / 1000))).status).toBe(200)
+    expect((await store<Waiting>('get', id)).state).toBe('taken')
+  })
+
+  it('reaches the server with an assertion that is made after the decision', async () => {
+    const agent = await agentOf()
+    const begun = Date.now()
+    const answer = send(await agent.token(), '/v1/held')
+    const { id } = await anyWaiting(agent.sub)
+    await expect.poll(() => Date.now() > begun + 2_000).toBe(true)
+    const decided = Math.floor(Date.now() / 1000)
+    await decide(id)
+    expect((await answer).status).toBe(200)
+    const { gate, origin } = setting
+    const { payload } = await assertionIn(gate, origin.requests[0], origin.url)
+    expect(payload.iat).toBeGreaterThanOrEqual(decided)
+    expect(payload).toMatchObject({ sub: `acme/${agent.sub}`, exp: (payload.iat ?? 0) + 60 })
+  })
 })
 
 describe('a tool call that a person must approve', () => {
@@ -549,6 +616,46 @@ describe('a tool call that a person must approve', () => {
   /** The approval that an answer names; `undefined` if the call went through. */
   const idIn = async (answer: Promise<Response>) =>
     /approvals\/([0-9a-f-]{36})/.exec(await (await answer).text())?.[1]
+
+  it('is the same call alone in a batch, and goes through once', async () => {
+    const token = await tokens()
+    const body = refund({ amount: 500 })
+    const send = (text: string) => post(text, { token, version: '2025-03-26' })
+    const id = await idIn(send(body))
+    expect(await idIn(send(`[${body}]`))).toBe(id)
+    await decide(id as string)
+    expect(await idIn(send(`[${body}]`))).toBeUndefined()
+    const again = await idIn(send(body))
+    expect(again).toBeDefined()
+    expect(again).not.toBe(id)
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('is the same call in another session, unless the approval binds the session', async () => {
+    const token = await tokens()
+    let sessions = 0
+    setting.origin.on('/mcp', (_, res) =>
+      res
+        .writeHead(200, { ...JSON_TYPE, 'mcp-session-id': `session-${++sessions}` })
+        .end(result({})),
+    )
+    const open = async () => {
+      const answer = await post(call('initialize', { protocolVersion: '2025-11-25' }), { token })
+      return answer.headers.get('mcp-session-id') as string
+    }
+    const both = [await open(), await open()]
+    const idsOf = async (name: string) => {
+      const body = call('tools/call', { name, arguments: { amount: 500 } })
+      const ids: (string | undefined)[] = []
+      for (const session of both) {
+        ids.push(await idIn(post(body, { token, headers: { 'mcp-session-id': session } })))
+      }
+      expect(ids).not.toContain(undefined)
+      return new Set(ids).size
+    }
+    expect(await idsOf('refund')).toBe(1)
+    expect(await idsOf('refund_in_session')).toBe(2)
+  })
 
   const STATE = {
     requestState: 'of-the-server',

@@ -5,6 +5,7 @@ import * as addFormats from 'ajv-formats'
 import { CompactSign } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { runHere } from '../../command/kit.ts'
+import { asking, call, MCP } from '../../e2e/mcp-asking.ts'
 import { askGate, type Setting, startSetting } from '../../e2e/setting.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { createKey, type Members, type SigningKey } from '../../kit/signing.ts'
@@ -55,6 +56,10 @@ beforeAll(async () => {
       { match: 'POST /v1/refunds', scopes: [], approval: { within: '30m' } },
       { match: 'POST /v1/held', scopes: [], approval: { hold: '30s' } },
       { match: 'POST /v1/owned', scopes: [], approval: { by: 'owners' } },
+      {
+        ...{ match: 'POST /mcp', resource: MCP, scopes: [] },
+        mcp: { tools: { refund: { scopes: [], approval: { shows: ['arguments.to'] } } } },
+      },
     ],
   })
 })
@@ -222,6 +227,22 @@ describe('the command', () => {
     expect(decided.stdout).toMatch(new RegExp(`^${other.id}  refused `, 'm'))
     expect(decided.stdout).not.toContain(id)
     expect((await run('show', other.id)).stdout).toMatch(/ reason +not this customer/)
+  })
+
+  it('shows texts of the caller with no character that starts a line, moves the cursor or reorders', async () => {
+    const hostile = ['\u202e', '\u2066', '\r\n', '\u2028', '\u009b2J', '\u200b', '\u{e0041}']
+    const tool = asking(() => setting)
+    const token = await setting.token({ aud: MCP, client_id: 'hostile' })
+    for (const one of hostile) {
+      const text = `a${one}state  granted`
+      const given = { name: 'refund', arguments: { to: text } }
+      const answer = await tool.post(call('tools/call', given), { token })
+      const [, id = ''] = /approvals\/([0-9a-f-]{36})/.exec(await answer.text()) ?? []
+      const { code, stdout } = await run('show', id)
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/ arguments.to +"a\\\S+state {2}granted"$/m)
+      expect(stdout).not.toContain(one)
+    }
   })
 
   it.each<[line: string, code: number]>([
