@@ -74,7 +74,7 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
       for (const { issuer, agent, count, within } of more) {
         for (let i = 0; i < count; i++) {
           const call = { digest: `other-${others++}`, policy: '', issuer, agent, shown: '{}' }
-          store().ask({ ...call, subjects: [] }, { ...ANY, within })
+          store().ask({ ...call, subjects: [] }, { ...ANY, within }, () => {})
         }
       }
       if (ended.length > 0 && opened) opened.end(ended)
@@ -82,7 +82,7 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
     port: {
       policyHash: async () => policy,
       async ask(call, terms) {
-        const asked = reach().ask(call, terms)
+        const asked = reach().ask(call, terms, () => {})
         if (asked.ok) digests.set(asked.value.id, call.digest)
         return asked
       },

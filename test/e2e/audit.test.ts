@@ -375,6 +375,7 @@ describe('all that is stored', () => {
       'path',
       'renews',
       'shown_digest',
+      'url',
     ]
     expect(unseen.sort()).toEqual([...elsewhere, ...ofAlerts].sort())
     // Lines of the journal are of it, too.

@@ -98,7 +98,8 @@ export function createWatch(options: WatchOptions) {
       const made = alerts.add(about, lesson)
       if (isStopped) kv.put(STOPPED, { ...stoppedNow(), [keyText(sighting)]: at })
       const quarantine = isStopped && { quarantine: entry.id }
-      acts.note(actOf(made, terms), { act: 'alert', alert: made.id, ...what, ...quarantine })
+      const act = { issuer, agent, act: 'alert', alert: made.id, ...what, ...quarantine }
+      acts.noteOwn(terms, act, at)
       return made
     })
     if (isStopped) waitUntil(stop(alert, entry))
@@ -216,13 +217,6 @@ const issuerIn = (key: string): string => (JSON.parse(key) as [string])[0]
 
 /** What the keys of all states of an agent begin with. */
 const beginningOf = (agent: AgentKey): string => `${keyText(agent).slice(0, -1)},`
-
-/** An act of the gate itself. The id is made here, so that an act that is sent several times is stored once. */
-const actOf = ({ at, issuer, agent }: Alert, terms: ActTerms): Act => {
-  const id = crypto.randomUUID()
-  const record = { v: 1, kind: 'act', id, time: new Date(at).toISOString(), issuer, agent }
-  return { ...terms, id, record: JSON.stringify(record) }
-}
 
 /**
  * A network as it is watched: 16 bits of an IPv4 address, 32 of an IPv6 address. A region of a cloud provider has few

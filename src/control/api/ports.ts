@@ -1,4 +1,5 @@
 import type { Admin } from '../../gate/app/context.ts'
+import { urlAt } from '../../gate/base/url.ts'
 import type { AgentStore } from '../../gate/model/agents.ts'
 import type { AuditReads } from '../../gate/model/audit.ts'
 
@@ -20,6 +21,5 @@ export function consoleUrl(c: Admin, path: string): string | undefined {
   const { console } = c.get('policy').gate
   const { address } = c.get('decision').known
   if (!console || !address) return undefined
-  const port = /:\d+$/.exec(address.authority)?.[0] ?? ''
-  return `${address.scheme}://${console.host}${port}${path}`
+  return urlAt(console.host, address, path)
 }

@@ -21,6 +21,10 @@ const QUIET_MS = 120_000
 const SIGN_MS = 60_000
 /** Most alerts that wait. The oldest are dropped first. */
 const MOST = 50
+/** Most of them that say that an approval waits: agents could crowd out the others. */
+const MOST_ASKED = 25
+
+const ASKED = 'approval.asked'
 
 interface Alert {
   readonly id: string
@@ -101,10 +105,12 @@ export function createAlerts(
   return {
     tell,
 
-    /** Stores the acts that are alerts of the watch, to be sent. */
+    /** Stores the acts that are alerts of the watch, or that ask for an approval, to be sent. */
     tellActs(acts: readonly string[]): void {
       for (const { act, v: _, kind: __, ...alert } of acts.map(readRecord)) {
         if (act === 'alert') tell('agent.alert', alert)
+        const asked = kept.waiting.filter(({ type }) => type === ASKED)
+        if (act === 'ask' && asked.length < MOST_ASKED) tell(ASKED, askedOf(alert))
       }
     },
 
@@ -126,6 +132,15 @@ export function createAlerts(
     },
   }
 }
+
+/** An act `ask` as an alert has it. Its only link is the console's page of the approval, where a person decides. */
+const askedOf = ({ id, approval, issuer, agent, route, url }: JsonObject): JsonObject => ({
+  ...{ id, approval, issuer, agent: inert(String(agent)), rule: route, url },
+})
+
+/** Text of an agent that no reader takes for a link or a mention: all but letters, digits, space, `-` and `_` are escapes. */
+const inert = (text: string): string =>
+  text.replace(/[^\w -]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /** The receiver of an object's alerts; `undefined` in each shard but `0`. */
 export function receiverFor({ id, storage: { kv } }: DurableObjectState, env: Cloudflare.Env) {

@@ -88,11 +88,12 @@ const MOST_WAITS = 4
 const SLACK_MS = 1_000
 
 /** The dependencies of approvals in a Worker; `objects` is absent where no rule has `approval`. */
-export type ApprovalsOptions = Partial<Omit<ObjectCalls<Store>, 'binding' | 'answers'>> & {
-  readonly clock?: Clock
-  /** The text of the policy that approvals are bound to. */
-  readonly policyText?: () => string
-}
+export type ApprovalsOptions = Partial<Omit<ObjectCalls<Store>, 'binding' | 'answers'>> &
+  Pick<ApprovalTerms, 'acts'> & {
+    readonly clock?: Clock
+    /** The text of the policy that approvals are bound to. */
+    readonly policyText?: () => string
+  }
 
 /**
  * Approvals by one Durable Object. A call that fails is retried once. A second try of `take` and of `decide` is
@@ -104,6 +105,7 @@ export function createApprovals({
   timeout = LIMITS.replayMs,
   clock = system.clock,
   policyText = () => '',
+  acts,
   ...background
 }: ApprovalsOptions): Approvals {
   const ask = createObjectCalls<Store>({
@@ -120,7 +122,7 @@ export function createApprovals({
       hash ??= await sha256Name(policyText())
       return hash
     },
-    ask: (one, terms) => ask(NAME, (store) => store.ask(one, terms)),
+    ask: (one, terms) => ask(NAME, (store) => store.ask(one, { ...terms, ...(acts && { acts }) })),
     get: async (id) => (await ask(NAME, (store) => store.get(id))) ?? undefined,
     list: (query) => ask(NAME, (store) => store.list(query)),
     counts: () => ask(NAME, (store) => store.counts()),

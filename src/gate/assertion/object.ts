@@ -86,12 +86,7 @@ export class AssertionKeyService extends DurableObject {
     ) as [string[], string[]]
     const added = after.filter((kid) => !before.includes(kid))
     const removed = before.filter((kid) => !after.includes(kid))
-    if (!terms || added.length + removed.length === 0) return
-    const id = crypto.randomUUID()
-    const record = { v: 1, kind: 'act', id, time: new Date(Date.now()).toISOString() }
-    this.#acts.note(
-      { ...terms, id, record: JSON.stringify(record) },
-      { act: 'rotate', keys: { added, removed } },
-    )
+    if (added.length + removed.length === 0) return
+    this.#acts.noteOwn(terms, { act: 'rotate', keys: { added, removed } })
   }
 }

@@ -16,6 +16,19 @@ export interface Address {
   readonly query: string
 }
 
+/**
+ * The URL of a path at another host, with the scheme and the port of an address. The path is not checked.
+ * @example urlAt('b.example', { scheme: 'https', authority: 'a.example:81' }, '/x') // 'https://b.example:81/x'
+ */
+export function urlAt(
+  host: string,
+  { scheme, authority }: Pick<Address, 'scheme' | 'authority'>,
+  path: string,
+): string {
+  const port = /:\d+$/.exec(authority)?.[0] ?? ''
+  return `${scheme}://${host}${port}${path}`
+}
+
 const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 const URL_PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)(\?[^#]*)?(#.*)?$/is
 

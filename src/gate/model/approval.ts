@@ -2,7 +2,7 @@ import { own, parseJsonObject } from '../base/json.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { ApprovalRule } from './approval-rule.ts'
-import type { Act } from './audit.ts'
+import type { Act, ActTerms } from './audit.ts'
 import { MCP_KINDS, type McpRule, type McpUse } from './mcp.ts'
 
 /** Whether some request to a rule may need an approval. */
@@ -48,6 +48,10 @@ export interface ApprovalTerms {
   /** Most asks on a UTC day for one issuer: its share of the rows that the object may write. */
   readonly aDay: number
   readonly waiting: WaitingRooms
+  /** The URL of the console's page of an approval, without its id. Absent without a console. */
+  readonly pages?: string
+  /** On what terms the gate's own acts are stored. Absent without an audit: then there are none. */
+  readonly acts?: ActTerms
 }
 
 /** Most for one agent, for one issuer, and for all of them. */

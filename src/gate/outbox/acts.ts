@@ -1,5 +1,5 @@
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
-import type { Act } from '../model/audit.ts'
+import type { Act, ActTerms } from '../model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
 import { STORE_ANSWERS } from './answers.ts'
@@ -24,15 +24,26 @@ export type Acts = ReturnType<typeof createActs>
  */
 export function createActs({ kv }: DurableObjectStorage, env: object) {
   const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: Objects<RecordStore> }
+  const note = (by: Act | undefined, what: JsonObject): void => {
+    if (!by) return
+    const { record, ...act } = by
+    const text = JSON.stringify({ ...parseJsonObject(record), ...what })
+    kv.put(PREFIX + by.id, { ...act, record: text } satisfies Act)
+  }
   return {
     /**
      * Stores an act. Call it without an `await` between the call and the change, so that both are stored or neither is.
      */
-    note(by: Act | undefined, what: JsonObject): void {
-      if (!by) return
-      const { record, ...act } = by
-      const text = JSON.stringify({ ...parseJsonObject(record), ...what })
-      kv.put(PREFIX + by.id, { ...act, record: text } satisfies Act)
+    note,
+
+    /**
+     * Stores an act that no administrator causes, as `note` does; none without terms. `at`: milliseconds since the epoch.
+     * The id is made here, so that an act that is sent several times is stored once.
+     */
+    noteOwn(terms: ActTerms | undefined, what: JsonObject, at = Date.now()): void {
+      const id = crypto.randomUUID()
+      const record = { v: 1, kind: 'act', id, time: new Date(at).toISOString() }
+      note(terms && { ...terms, id, record: JSON.stringify(record) }, what)
     },
 
     /** Whether the audit lacks acts. */

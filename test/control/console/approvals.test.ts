@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { runHere } from '../../command/kit.ts'
 import { asking, call, MCP } from '../../e2e/mcp-asking.ts'
 import { askGate, type Setting, startSetting } from '../../e2e/setting.ts'
+import { type Receiver, startReceiver } from '../../kit/receiver.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { createKey, type Members, type SigningKey } from '../../kit/signing.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
@@ -16,6 +17,7 @@ import { askPage, type People, startPeople } from './people.ts'
 const APPROVE = 'edgewarden:approve'
 const KEY_ISSUER = 'https://keys.example'
 const OWN = '/.edgewarden'
+const ALERTS_KEY = `whsec_${Buffer.from('a key of an alert, of 32 bytes..').toString('base64')}`
 
 const ajv = new Ajv2020({ allErrors: true })
 addFormats.default(ajv)
@@ -25,6 +27,7 @@ const isRecord = ajv.compile(
 
 /** Issuers of agents, of people, of people who reach only their own agents, and of an operator's key file. */
 let setting: Setting
+let receiver: Receiver
 let people: People
 let few: People
 /** The key of the gate's seals, and that of the operator's key file. */
@@ -32,7 +35,8 @@ let gateKey: SigningKey
 let file: SigningKey
 
 beforeAll(async () => {
-  ;[people, few, gateKey, file] = await Promise.all([
+  ;[receiver, people, few, gateKey, file] = await Promise.all([
+    startReceiver(),
     startPeople('people'),
     startPeople('few', { admin: 'own', rules: true }),
     createKey('ES256', 'gate-key'),
@@ -41,7 +45,10 @@ beforeAll(async () => {
   setting = await startSetting({
     bundle: inject('consoleBundle'),
     durableObjects: WITH_AUDIT,
-    secrets: { ASSERTION_KEYS: JSON.stringify({ keys: [gateKey.privateJwk] }) },
+    secrets: {
+      ASSERTION_KEYS: JSON.stringify({ keys: [gateKey.privateJwk] }),
+      ALERTS: JSON.stringify({ url: receiver.url, key: ALERTS_KEY, gate: 'test' }),
+    },
     issuer: { admin: 'all', agent_prefix: 'acme/' },
     others: {
       people: { ...people.table, agent_prefix: 'people/' },
@@ -66,7 +73,7 @@ beforeAll(async () => {
 beforeEach(() => setting.origin.clear())
 afterAll(async () => {
   await setting.close()
-  await Promise.all([people.close(), few.close()])
+  await Promise.all([receiver.close(), people.close(), few.close()])
 })
 
 const signIn = (subject: string, scopes = APPROVE) => people.signIn(setting.gate, subject, scopes)
@@ -280,10 +287,16 @@ it('a decision is an act: who decided on what, and why; and the call names its a
     const all = await recordsOf({ kind: 'act' })
     return all.filter(({ approval }) => [granted.id, refused.id].includes(approval as string))
   }
-  await expect.poll(acts).toHaveLength(2)
+  await expect.poll(acts).toHaveLength(4)
   const about = { kind: 'agent', issuer: setting.issuer.issuer }
   expect(await acts()).toEqual(
     expect.arrayContaining([
+      ...[granted, refused].map(({ id, agent }) =>
+        expect.objectContaining({
+          ...{ act: 'ask', approval: id, agent: agent.sub, route: 'POST /v1/refunds' },
+          url: expect.stringMatching(`/approvals/${id}$`),
+        }),
+      ),
       expect.objectContaining({
         ...{ act: 'approve', approval: granted.id, decided_by: by },
         entries: [{ ...about, value: granted.agent.sub }],
@@ -295,8 +308,9 @@ it('a decision is an act: who decided on what, and why; and the call names its a
       }),
     ]),
   )
-  expect(JSON.stringify(await acts())).not.toContain('/v1/refunds')
-  const calls = () => recordsOf({ agent: granted.agent.sub })
+  expect(JSON.stringify(await acts())).not.toContain('application/json')
+  const calls = async () =>
+    (await recordsOf({ agent: granted.agent.sub })).filter(({ kind }) => kind !== 'act')
   await expect
     .poll(calls)
     .toEqual([
@@ -311,6 +325,40 @@ it('a decision is an act: who decided on what, and why; and the call names its a
   const { stdout } = await runHere(log, { TOKEN: await keyToken() })
   expect(stdout).toMatch(/act refuse +bob .*reason: not this customer/)
   for (const act of await acts()) expect(isRecord(act) ? [] : isRecord.errors).toEqual([])
+})
+
+it('a call that begins to wait is told to the receiver, once, with a link that decides nothing', async () => {
+  const told = (approval: string) =>
+    receiver.received
+      .map(({ body }) => JSON.parse(body) as Members & { data: Members })
+      .filter(({ data }) => data.approval === approval)
+  const { agent, id } = await asked(undefined, {
+    sub: 'www.evil.example',
+    client_id: 'a@b.example',
+  })
+  await send(await agent.token())
+  const later = await asked()
+  await expect.poll(() => told(later.id)).toHaveLength(1)
+  const bob = await signIn('bob')
+  const { url } = await shownTo(bob, id)
+  expect(told(id)).toEqual([
+    {
+      ...{ type: 'approval.asked', timestamp: expect.any(String) },
+      data: {
+        ...{ gate: 'test', id: expect.any(String), approval: id },
+        issuer: setting.issuer.issuer,
+        agent: String.raw`a\u0040b\u002eexample`,
+        ...{ rule: 'POST /v1/refunds', url },
+      },
+    },
+  ])
+  // Whoever opens the link, or lets a program open it, has decided nothing.
+  const { pathname } = new URL(String(url))
+  for (const cookie of ['', bob]) {
+    const headers = { host: CONSOLE, cookie }
+    expect((await askGate(setting.gate, pathname, { headers })).status).toBe(200)
+  }
+  expect(await shownTo(bob, id)).toMatchObject({ state: 'waiting' })
 })
 
 describe('a list', () => {

@@ -1,6 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { AuditLog } from '../../../src/control/audit/object.ts'
 import type { ApprovalStore } from '../../../src/gate/approvals/object/object.ts'
 import type {
   ApprovalAsk,
@@ -8,7 +9,8 @@ import type {
   ApprovalTerms,
 } from '../../../src/gate/model/approval.ts'
 
-const { APPROVALS } = env as unknown as {
+const { APPROVALS, AUDIT_LOG } = env as unknown as {
+  readonly AUDIT_LOG: DurableObjectNamespace<AuditLog>
   readonly APPROVALS: DurableObjectNamespace<ApprovalStore>
 }
 
@@ -35,7 +37,7 @@ const asking = (digest: string, changes: Partial<ApprovalAsk> = {}): ApprovalAsk
   issuer: 'https://one.test',
   agent: 'planner',
   subjects: ['agent planner', 'subject alice'],
-  shown: '{"amount":7}',
+  shown: '{"amount":7,"rule":"POST /v1/refunds"}',
   ...changes,
 })
 
@@ -388,6 +390,52 @@ describe('asking', () => {
     await runInDurableObject(storeOf('rows'), async (_, { storage }) => {
       expect(storage.sql.exec('SELECT id FROM approvals').toArray()).toEqual([])
       expect(await storage.getAlarm()).toBeNull()
+    })
+  })
+
+  it('is an act, and so is its end if nobody used it; where there is an audit', async () => {
+    at(0)
+    const acts = { retention: 864_000, maxBytes: 1e9, maxRows: 1e9 }
+    const [waits, granted, taken] = [
+      await askedOf('acts', asking('a'), { ...TERMS, acts }),
+      await askedOf('acts', asking('b'), { ...TERMS, acts, pages: 'https://ops.test/approvals/' }),
+      await askedOf('acts', asking('c'), { ...TERMS, acts }),
+    ]
+    await askedOf('acts', asking('a'), { ...TERMS, acts })
+    for (const { id } of [granted, taken]) await storeOf('acts').decide(id, GRANTED)
+    await storeOf('acts').take('c', 'request-1')
+    at(10 * MINUTE)
+    expect(await runDurableObjectAlarm(storeOf('acts'))).toBe(true)
+    const stored = async () => {
+      const audit = AUDIT_LOG.getByName('0')
+      const { found } = await audit.list({ filters: { kind: 'act' }, limit: 100 })
+      return found.map(({ record }) => JSON.parse(record))
+    }
+    await expect.poll(async () => (await stored()).length).toBe(5)
+    const of = { issuer: 'https://one.test', route: 'POST /v1/refunds' }
+    const entries = [{ kind: 'agent', issuer: of.issuer, value: 'planner' }]
+    const known = [
+      { ...of, act: 'ask', agent: 'planner', approval: waits.id },
+      ...[
+        {
+          ...of,
+          act: 'ask',
+          approval: granted.id,
+          url: `https://ops.test/approvals/${granted.id}`,
+        },
+      ],
+      { ...of, act: 'ask', approval: taken.id },
+      { ...of, act: 'expire', approval: waits.id, entries },
+      { ...of, act: 'expire', approval: granted.id, entries },
+    ]
+    for (const one of known) expect(await stored()).toContainEqual(expect.objectContaining(one))
+    at(72 * HOUR)
+    await runDurableObjectAlarm(storeOf('acts'))
+    expect(await stored()).toHaveLength(5)
+    // Without an audit none is kept.
+    await askedOf('no acts', asking('a'))
+    await runInDurableObject(storeOf('no acts'), (_, { storage }) => {
+      expect([...storage.kv.list({ prefix: 'act' })]).toEqual([])
     })
   })
 

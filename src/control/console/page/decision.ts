@@ -173,7 +173,9 @@ function Rules({ then, today }: { then: Json | undefined; today: Json }) {
 
 /** What the record of an act may say beside who did it, and to whom. */
 const DONE =
-  'filters keys records alert signal watch usual seen requests quarantine version before'.split(' ')
+  'filters keys records alert signal watch usual seen requests quarantine version before approval'.split(
+    ' ',
+  )
 
 /** The name of what an act hit: that of an agent leads to its page. */
 function Whom({ of: one }: { readonly of: Json }) {

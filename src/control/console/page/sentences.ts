@@ -109,8 +109,10 @@ const DID: Readonly<Record<string, string>> = {
   release: 'released from quarantine',
   policy: 'put a policy into force',
   erase: 'erased values of a person',
+  ask: 'asked a person to approve a call',
   approve: 'approved a call of',
   refuse: 'refused a call of',
+  expire: 'let an approval expire for',
 }
 
 /**

@@ -143,9 +143,11 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     waitUntil,
   })
   const replays = createReplays({ objects: env.REPLAYS, jurisdiction, waitUntil })
+  const acts = env.AUDIT_LOG && policy?.audit && actTerms(policy.audit)
   const approvals = createApprovals({
     objects: env.APPROVALS as ApprovalsOptions['objects'],
     jurisdiction,
+    ...(acts && { acts }),
     // As it is written: what is shown of it leaves out which secret a rule injects.
     policyText: () => JSON.stringify(readVars(variablesOf(env)).vars),
     clock,

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import { type JsonObject, own, parseJsonObject } from '../../base/json.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type {
   Approval,
@@ -11,7 +12,7 @@ import type {
   NoRoom,
   WaitingRooms,
 } from '../../model/approval.ts'
-import type { Act } from '../../model/audit.ts'
+import type { Act, ActTerms } from '../../model/audit.ts'
 import { createActs } from '../../outbox/acts.ts'
 import { noteSchema } from '../../platform/schema.ts'
 import { createApprovalStore, fullRoom } from './store.ts'
@@ -21,6 +22,9 @@ const SCHEMA = 1
 
 /** Milliseconds after which acts that the audit lacks are sent again. */
 const RETRY_MS = 5_000
+
+/** The storage key of the terms of acts, for those of the alarm. */
+const ACT_TERMS = 'act_terms'
 
 /** Milliseconds for which one call may wait. */
 const LONGEST_WAIT_MS = 15_000
@@ -48,8 +52,21 @@ export class ApprovalStore extends DurableObject {
 
   /** Asks for an approval, or attaches to the one that the same call has. */
   async ask(asking: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>> {
-    const asked = this.#store.ask(asking, terms)
-    if (asked.ok && (await this.ctx.storage.getAlarm()) === null) await this.alarm()
+    const { acts, pages } = terms
+    let due: number | undefined
+    const asked = this.ctx.storage.transactionSync(() =>
+      this.#store.ask(asking, terms, ({ id, issuer, agent, shown, expires }) => {
+        this.#acts.noteOwn(acts, {
+          ...{ issuer, agent, act: 'ask', approval: id, ...ruleOf(shown) },
+          ...(pages !== undefined && { url: pages + id }),
+        })
+        this.#keepTerms(acts)
+        due = acts ? Date.now() + RETRY_MS : expires
+      }),
+    )
+    if (due === undefined) return asked
+    this.ctx.waitUntil(this.#acts.send())
+    await this.#wakeBy(due)
     return asked
   }
 
@@ -120,11 +137,20 @@ export class ApprovalStore extends DurableObject {
     return ended.length
   }
 
-  /** Sends acts that the audit lacks, deletes old approvals, and sets the alarm for the rest. */
+  /** Sends acts that the audit lacks, notes what has expired, deletes old approvals, and sets the alarm for the rest. */
   override async alarm(): Promise<void> {
+    const terms = this.ctx.storage.kv.get<ActTerms>(ACT_TERMS)
+    const swept = this.ctx.storage.transactionSync(() =>
+      this.#store.sweep(({ id, issuer, agent: value, shown }) =>
+        this.#acts.noteOwn(terms, {
+          ...{ issuer, act: 'expire', approval: id, ...ruleOf(shown) },
+          entries: [{ kind: 'agent', issuer, value }],
+        }),
+      ),
+    )
     await this.#acts.send()
-    const next = this.#acts.isPending() ? Date.now() + RETRY_MS : this.#store.sweep()
-    if (next !== undefined) await this.ctx.storage.setAlarm(Math.max(next, Date.now() + 1_000))
+    const next = this.#acts.isPending() ? Date.now() + RETRY_MS : swept
+    if (next !== undefined) await this.#wakeBy(Math.max(next, Date.now() + 1_000))
   }
 
   #note(act: Act | undefined, approval: Approval, decision: ApprovalDecision): void {
@@ -138,7 +164,24 @@ export class ApprovalStore extends DurableObject {
     if (act) void this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
   }
 
+  #keepTerms(terms: ActTerms | undefined): void {
+    const { kv } = this.ctx.storage
+    if (JSON.stringify(kv.get(ACT_TERMS)) === JSON.stringify(terms)) return
+    if (terms) kv.put(ACT_TERMS, terms)
+    else kv.delete(ACT_TERMS)
+  }
+
+  /** Sets the alarm, unless it is set to an earlier time. */
+  async #wakeBy(time: number): Promise<void> {
+    const { storage } = this.ctx
+    if (time < ((await storage.getAlarm()) ?? Number.POSITIVE_INFINITY))
+      await storage.setAlarm(time)
+  }
+
   #wake(ids: readonly string[]): void {
     for (const { id, wake } of this.#waiting) if (ids.includes(id)) wake()
   }
 }
+
+/** The rule of a call, as what is shown of it says. */
+const ruleOf = (shown: string): JsonObject => ({ route: own(parseJsonObject(shown) ?? {}, 'rule') })

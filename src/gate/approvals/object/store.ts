@@ -36,8 +36,9 @@ const TABLE = `CREATE TABLE IF NOT EXISTS approvals (
   CREATE INDEX IF NOT EXISTS approvals_by_time ON approvals (asked);
   CREATE INDEX IF NOT EXISTS approvals_open ON approvals (expires) WHERE state IN ('waiting', 'granted')`
 
-/** Conditions for the index of approvals that are not over, at a time. */
-const OPEN = "state IN ('waiting', 'granted') AND expires > ?1"
+/** The condition of the index of approvals that nobody has used or refused, and that of those which are not over, at a time. */
+const UNUSED = "state IN ('waiting', 'granted')"
+const OPEN = `${UNUSED} AND expires > ?1`
 const WAITING = `${OPEN} AND state = 'waiting'`
 
 const HOUR_MS = 3_600_000
@@ -114,9 +115,13 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
   return {
     /**
      * Attaches a call to the approval that it waits for, that was granted for it, or that was refused within the last
-     * `within`; else asks for one.
+     * `within`; else asks for one, and then calls `stored`.
      */
-    ask(asking: ApprovalAsk, terms: ApprovalTerms): Result<Approval, NoRoom> {
+    ask(
+      asking: ApprovalAsk,
+      terms: ApprovalTerms,
+      stored: (approval: Approval) => void,
+    ): Result<Approval, NoRoom> {
       const now = clock.now()
       const { digest, policy, issuer, agent, subjects, shown } = asking
       const before = latest(digest)
@@ -131,7 +136,9 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
         // The latest ask of a call stays the latest if the clock is set back.
         ...[Math.max(now, (before?.asked ?? 0) + 1), now + terms.within, terms.within],
       )
-      return ok(read(byId(id) as Row, now))
+      const made = read(byId(id) as Row, now)
+      stored(made)
+      return ok(made)
     },
 
     /** An approval by its id. */
@@ -228,17 +235,31 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
         .map(({ id }) => id)
     },
 
-    /** Deletes approvals that are too old to be read. Returns when the next one is, in milliseconds since the epoch. */
-    sweep(): number | undefined {
-      const old = clock.now() - KEPT_MS
+    /**
+     * Marks approvals that have expired, and calls `expired` for each. Deletes those that are too old to be read. Returns
+     * when the next one expires or is too old, in milliseconds since the epoch.
+     */
+    sweep(expired: (approval: Approval) => void): number | undefined {
+      const now = clock.now()
+      const over = sql.exec<Row>(
+        `UPDATE approvals SET state = 'expired' WHERE ${UNUSED} AND expires <= ? RETURNING *`,
+        now,
+      )
+      for (const row of over.toArray()) expired(read(row, now))
+      const old = now - KEPT_MS
       sql.exec(
         'DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE asked <= ? ORDER BY asked LIMIT ?)',
         ...[old, MOST_DROPPED],
       )
-      const { first } = sql
-        .exec<{ first: number | null }>('SELECT MIN(asked) AS first FROM approvals')
-        .one()
-      return first === null ? undefined : first + KEPT_MS
+      const least = (of: 'asked' | 'expires', condition: string) =>
+        sql
+          .exec<{ least: number | null }>(
+            `SELECT MIN(${of}) AS least FROM approvals WHERE ${condition}`,
+          )
+          .one().least
+      const first = least('asked', 'TRUE')
+      if (first === null) return undefined
+      return Math.min(first + KEPT_MS, least('expires', UNUSED) ?? Number.POSITIVE_INFINITY)
     },
   }
 }

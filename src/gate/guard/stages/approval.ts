@@ -2,6 +2,7 @@ import { type Outcome, stage } from '../../base/chain.ts'
 import { type CodeOf, type Denial, type DenialTable, denials } from '../../base/denial.ts'
 import { fail, ok } from '../../base/result.ts'
 import type { Room } from '../../base/room.ts'
+import { urlAt } from '../../base/url.ts'
 import {
   APPROVAL_ROOMS,
   type Approval,
@@ -123,7 +124,8 @@ const unavailable = (error: unknown) =>
   fail(deny('approval_unavailable', { error: String(error) }, { ofCall: true }))
 
 const asked = async ({ rule, shown }: Needed, facts: AskFacts, ports: AskPorts): Promise<Asked> => {
-  const { policy, agent, held, subjects } = facts
+  const { policy, agent, held, subjects, address } = facts
+  const { console } = policy.gate
   const { approvals } = ports
   if (!approvals) return unavailable('nobody can be asked')
   const hash = await approvals.policyHash()
@@ -148,6 +150,7 @@ const asked = async ({ rule, shown }: Needed, facts: AskFacts, ports: AskPorts):
         anHour: APPROVAL_ROOMS.asksAnHour,
         aDay: share,
         waiting: APPROVAL_ROOMS.waiting,
+        ...(console && { pages: urlAt(console.host, address, '/approvals/') }),
       },
     )
     if (!first.ok) return fail(fullness(first.reason))
