@@ -417,6 +417,44 @@ it('is not good under another policy, also if that only injects another secret',
   expect(setting.origin.requests).toHaveLength(1)
 })
 
+it('ends with a revocation also while no rule has `approval`, before the policy comes back that asked', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-approvals-'))
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
+  const agent = await agentOf()
+  const token = await agent.token()
+  const under = (options: SettingOptions, use: (gate: Gate) => Promise<void>) =>
+    withGate(setting, { ...OPTIONS, ...options, dataDir }, use)
+  const sent = async (gate: Gate) =>
+    refused(
+      await askGate(gate, '/v1/refunds', { method: 'POST', body: '{}', token, headers: JSON_TYPE }),
+    )
+  let granted = ''
+  await under({}, async (gate) => {
+    granted = (await sent(gate)).approval.id
+    const decision = { by: BOB, digest: 'shown', state: 'granted' }
+    await gate.call('APPROVALS', 'approvals', 'decide', granted, decision)
+  })
+  await under({ routes: [{ match: 'GET /v1/free', scopes: [] }] }, async (gate) => {
+    const { revoke, lift } = revoking(setting, gate)
+    await lift(await revoke({ kind: 'agent', value: agent.sub }))
+  })
+  await under({}, async (gate) => {
+    expect(await sent(gate)).toMatchObject({ code: 'approval_required' })
+    const was = await gate.call('APPROVALS', 'approvals', 'get', granted)
+    expect(was).toMatchObject({ state: 'ended' })
+  })
+  expect(setting.origin.requests).toHaveLength(0)
+})
+
+it('a revocation needs no object of approvals', async () => {
+  const { APPROVALS: _, ...unbound } = usualObjects()
+  const routes = [{ match: 'GET /v1/free', scopes: [] }]
+  await withGate(setting, { ...OPTIONS, routes, durableObjects: unbound }, async (gate) => {
+    await revoking(setting, gate).revoke({ kind: 'agent', value: 'unbound' })
+    expect(gate.journal().filter(({ event }) => event === 'unexpected_error')).toEqual([])
+  })
+})
+
 it('an agent asks 60 times in an hour at most', async () => {
   const agent = await agentOf()
   const token = await agent.token()
@@ -448,6 +486,7 @@ it('nothing that needs an approval goes through while the object does not answer
     const state = `/.edgewarden/approvals/${randomUUID()}`
     expect(await outcome(await askGate(gate, state, { token }))).toMatchObject({ status: 503 })
     expect((await askGate(gate, '/v1/free', { token })).status).toBe(200)
+    await revoking(setting, gate).revoke({ kind: 'agent', value: 'unreached' })
   })
 })
 

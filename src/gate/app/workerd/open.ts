@@ -144,14 +144,16 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   })
   const replays = createReplays({ objects: env.REPLAYS, jurisdiction, waitUntil })
   const acts = env.AUDIT_LOG && policy?.audit && actTerms(policy.audit)
-  const approvals = createApprovals({
-    objects: env.APPROVALS as ApprovalsOptions['objects'],
-    jurisdiction,
-    ...(acts && { acts }),
-    // As it is written: what is shown of it leaves out which secret a rule injects.
-    policyText: () => JSON.stringify(readVars(variablesOf(env)).vars),
-    clock,
-  })
+  const approvals =
+    env.APPROVALS &&
+    createApprovals({
+      objects: env.APPROVALS as ApprovalsOptions['objects'],
+      jurisdiction,
+      ...(acts && { acts }),
+      // As it is written: what is shown of it leaves out which secret a rule injects.
+      policyText: () => JSON.stringify(readVars(variablesOf(env)).vars),
+      clock,
+    })
   const audit =
     env.AUDIT_LOG && policy?.audit
       ? createSender({
@@ -178,7 +180,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     store: revocations,
     limits,
     replays,
-    approvals,
+    ...(approvals && { approvals }),
     signingKeys,
     sessions,
     ...(audit && { audit }),
