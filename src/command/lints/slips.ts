@@ -27,7 +27,7 @@ export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
   return issueIf(
     [...issuers.values()].every(({ admin }) => admin === false) && routes.some(isReading),
     'ISSUERS',
-    'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --operator --issuer ops',
+    'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --operator --name YOU --issuer ops',
   )
 }
 
