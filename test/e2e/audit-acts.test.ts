@@ -182,6 +182,21 @@ describe('acts of administrators', () => {
     for (const path of ['usage', 'decisions/live']) {
       expect(await refused(path, `${name}`)).toEqual(invalid('on_issuer'))
     }
+    const log = async (...words: readonly string[]) => {
+      const argv = ['log', ...words, '--gate', setting.gate.url, '--token-env', 'TOKEN']
+      return runHere(argv, { TOKEN: await admin() })
+    }
+    const on = ['--on-agent-id', 'agent-on', '--on-issuer', 'acme']
+    const { stdout } = await log(...on)
+    expect(stdout).toMatch(/^.* act revoke .*agent agent-on of .*, reason: leaked.*\n$/)
+    expect((await log('--on-agent-id', 'none', '--on-issuer', 'acme')).stdout).toBe(
+      'No decision was found.\n',
+    )
+    for (const words of [on.slice(0, 2), on.slice(2), [...on, '--follow']]) {
+      const { code, stdout: out, stderr } = await log(...words)
+      expect([code, out]).toEqual([2, ''])
+      expect(stderr).toContain('--on-agent-id')
+    }
   })
 
   it('are none where the change was refused', async () => {

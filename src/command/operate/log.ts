@@ -40,7 +40,7 @@ export const logCommand: CommandRow<LogOptions> = {
   description: 'Show the decisions that the audit of a running gate has stored, the latest last.',
   example: 'log --gate https://api.my-company.com --key ops.jwk --agent acme/agent-42 --from 1h',
   options: (command) =>
-    withFilters(withGate(command, AUDIT_SCOPE))
+    withFilters(withGate(command, AUDIT_SCOPE), [...FILTERS, ...ON])
       .option('--limit <count>', 'show at most this many, the latest ones (default: 100)')
       .option('--all', 'show all decisions')
       .option('--follow', 'go on, and show new decisions as they come, until Ctrl-C'),
@@ -68,9 +68,18 @@ const FILTERS = [
   ['own', 'own', "false: without calls of the gate's own endpoints"],
 ] as const
 
+/** Those that name whom acts hit. */
+const ON = [
+  ['on_agent_id', 'on_agent', 'only acts on the agent with this id from its issuer'],
+  ['on_issuer', 'on_issuer', 'the issuer of that agent'],
+] as const
+
 /** The options for filters, time and form of decisions. */
-export function withFilters(command: Command): Command {
-  for (const [name, , meaning] of FILTERS) {
+export function withFilters(
+  command: Command,
+  filters: readonly (readonly [name: string, parameter: string, meaning: string])[] = FILTERS,
+): Command {
+  for (const [name, , meaning] of filters) {
     const option = new Option(`--${name.replaceAll('_', '-')} <text>`, meaning)
     const words = WORDS[name]
     command.addOption(words ? option.choices(words) : option)
@@ -92,6 +101,9 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const most = options.all ? Number.POSITIVE_INFINITY : Number(options.limit ?? LIMIT)
   if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
   const read = () => decisions(query.value, most, options, around)
+  if (options.follow && 'on_agent' in query.value) {
+    return cannotTell('--follow shows decisions of all, so it takes no --on-agent-id')
+  }
   if (options.follow) return followed(query.value, read, options, around)
   const list = await read()
   if (list.fault) return list.fault
@@ -193,12 +205,15 @@ export function queryOf(
   now: number,
 ): Result<Readonly<Record<string, string>>, string> {
   const query: Record<string, string> = {}
-  for (const [name, parameter] of FILTERS) {
+  for (const [name, parameter] of [...FILTERS, ...ON]) {
     const value = options[camel(name)]
     if (typeof value === 'string') query[parameter] = value
   }
   if (options.agentId !== undefined && (query.issuer === undefined || 'agent_name' in query)) {
     return fail('--agent-id needs --issuer, and no --agent')
+  }
+  if ('on_agent' in query !== 'on_issuer' in query) {
+    return fail('--on-agent-id and --on-issuer name an agent together')
   }
   for (const name of ['from', 'until'] as const) {
     const text = options[name]
