@@ -1,4 +1,5 @@
 import { KINDS, type Kind } from './kinds.ts'
+import { ASKING } from './policy.ts'
 import type { Algorithm } from './public-key.ts'
 
 /** A Worker that takes part. */
@@ -125,6 +126,10 @@ const VARIANTS: readonly Contender[] = [
     rule: {
       when: 'agent.type == "assistant" && request.params.id.startsWith("doc_") && !(now.getHours() in [24, 25]) && token.workflow_id.endsWith("report")',
     },
+  }),
+  gate('-approval', 'another rule has `approval`', {
+    gate: ASKING.gate,
+    vars: { ...ASKING.vars, ROUTES_MORE: [ASKING.rule] },
   }),
   gate('-request', 'a `request` assertion', { gate: { assertion: 'request' } }),
   gate('-strict', 'strict revocation', { gate: { revocation: { consistency: 'strict' } } }),

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { measureApprovals } from './approval-time.ts'
 import { openArena } from './arena.ts'
 import { renderCosts } from './costs/costs-table.ts'
 import { measureCosts } from './costs/measure.ts'
@@ -15,7 +16,7 @@ import { linesOf, type Report } from './report.ts'
 import { createLargeSet, type LargeSet } from './revocation-set.ts'
 import { measureRevocations } from './revocation-size.ts'
 import { renderRevocations } from './revocation-table.ts'
-import { renderParts, renderPolicyTable, renderTable } from './table.ts'
+import { renderApprovals, renderParts, renderPolicyTable, renderTable } from './table.ts'
 import { renderTargets } from './targets.ts'
 import { createMint, type Mint } from './tokens.ts'
 
@@ -103,12 +104,14 @@ const run = async (options: Options): Promise<void> => {
     settings: { rounds, seconds, connections: CONNECTIONS },
     ...(await measureWithSet(mint, options)),
     policy,
+    ...(options.approvals && { approvals: await measureApprovals() }),
   }
   if (rows.length > 0) {
     print(['', renderTable(report), '', renderParts(report), '', renderTargets(report)])
   }
   if (options.policies) print(['', renderPolicyTable(report)])
   if (options.revocations) print(['', renderRevocations(report)])
+  if (options.approvals) print(['', renderApprovals(report)])
   if (json === undefined) return
   await mkdir(dirname(json), { recursive: true })
   await writeFile(json, `${JSON.stringify(report)}\n`)

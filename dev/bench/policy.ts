@@ -36,6 +36,20 @@ const rulesOf = (count: number, last: Table): readonly Table[] => [
   { match: 'GET /v1/documents/{id}', scopes: ['documents:read'], ...last },
 ]
 
+/** What a policy has in which a person must approve some calls: parts of GATE, variables and the rule. */
+export const ASKING = {
+  gate: { console: { host: 'ops.example.com' } },
+  vars: {
+    ISSUERS_PEOPLE: {
+      people: {
+        issuer: 'https://people.example',
+        ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
+      },
+    },
+  },
+  rule: { match: 'POST /v1/refunds/{id}', scopes: [], approval: { hold: '60s' } },
+} as const
+
 /** The variables of a gate's policy, none larger than Cloudflare takes. */
 export const policyVars = (
   keys: readonly PublicKey[],

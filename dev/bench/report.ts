@@ -1,3 +1,4 @@
+import type { ApprovalTime } from './approval-time.ts'
 import type { Series } from './match.ts'
 import type { PolicySize } from './policy-size.ts'
 import type { RevocationSize } from './revocation-size.ts'
@@ -18,6 +19,8 @@ export interface Report {
   readonly policy: readonly PolicySize[]
   /** Absent where it was not measured. */
   readonly revocations?: RevocationSize
+  /** Absent where it was not measured. */
+  readonly approvals?: ApprovalTime
 }
 
 /** What one row was measured to be. */

@@ -51,6 +51,18 @@ export const renderPolicyTable = ({ policy }: Pick<Report, 'policy'>): string =>
     policy.map(({ rules, parse }) => [grouped(rules), `${fixed(parse < 10 ? 1 : 0, parse)} ms`]),
   )
 
+/** How long after the decision held calls are forwarded, as a Markdown table. */
+export const renderApprovals = ({ approvals }: Pick<Report, 'approvals'>): string =>
+  approvals === undefined
+    ? 'This run did not measure it.'
+    : markdown(
+        ['from the decision to the forwarded request', 'ms'],
+        [
+          [`median of ${approvals.calls} calls that were held`, fixed(1, approvals.median)],
+          ['the slowest', fixed(1, approvals.most)],
+        ],
+      )
+
 /** Who is shown to readers, in their order. */
 const SHOWN = [
   ['post', 'b'],

@@ -89,6 +89,7 @@ const TARGETS: readonly Target[] = [
   more('get.gate-rules', 'get.gate', 15),
   more('get.gate-templates', 'get.gate', 15),
   more('get.gate-when', 'get.gate', 30),
+  more('get.gate-approval', 'get.gate', 15),
 ]
 
 /** How the run compares to what is aimed at, as a Markdown table. Judges nothing else. */

@@ -18,6 +18,7 @@ import { PLOTS, renderGrowth } from '../bench/growth/words.ts'
 import type { Report } from '../bench/report.ts'
 import { renderRevocations } from '../bench/revocation-table.ts'
 import {
+  renderApprovals,
   renderMain,
   renderParts,
   renderPolicyTable,
@@ -175,6 +176,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   problems: meaningTable('problem', PROBLEMS),
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
+  'bench-approvals': measured(renderApprovals),
   'bench-parts': measured(renderParts),
   'bench-costs': measured(renderCosts, 'costs'),
   'bench-policy': measured(renderPolicyTable),
@@ -218,7 +220,13 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/health.md': ['problems', 'metrics'],
   'docs/issuers.md': ['audiences', 'profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
-  'dev/bench/results/latest.md': ['bench-targets', 'bench-parts', 'bench-revocations', 'bench-all'],
+  'dev/bench/results/latest.md': [
+    'bench-targets',
+    'bench-parts',
+    'bench-revocations',
+    'bench-approvals',
+    'bench-all',
+  ],
   'docs/performance.md': ['bench', 'bench-policy'],
   'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-costs', 'bench-growth'],

@@ -9,6 +9,10 @@ export interface Configuration {
   readonly gate?: Readonly<Record<string, unknown>>
   /** Laid over the rule. */
   readonly rule?: Readonly<Record<string, unknown>>
+  /** Laid over the variables of the policy. */
+  readonly vars?: Readonly<Record<string, unknown>>
+  /** The binding of the gate whose objects the bench calls itself, by the socket `objects`. */
+  readonly reaches?: string
   readonly hasAudit: boolean
   /** Whether each request has a new token. */
   readonly newTokens?: true

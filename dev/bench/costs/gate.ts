@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { kvService } from '../../../src/command/serve/kv.ts'
 import { capnp, type WorkerService } from '../../../src/command/serve/workerd-config.ts'
-import { deployment } from '../../../test/kit/repository.ts'
+import { deployment, ROOT } from '../../../test/kit/repository.ts'
 import { policyVars, USUAL_RULES } from '../policy.ts'
 import type { PublicKey } from '../public-key.ts'
 import { type Server, serve } from '../workerd.ts'
@@ -23,9 +23,13 @@ export interface Outside {
 
 const ANSWER = JSON.stringify({ jsonrpc: '2.0', id: 7, result: { status: 'ready', pages: 12 } })
 
-/** Serves the keys at `/jwks`, and a small answer everywhere else. */
-export const startOutside = async (keys: readonly PublicKey[]): Promise<Outside> => {
+/** Serves the keys at `/jwks`, and a small answer everywhere else, of which `onRequest` is told the path. */
+export const startOutside = async (
+  keys: readonly PublicKey[],
+  onRequest: (path: string) => void = () => {},
+): Promise<Outside> => {
   const server = createServer((request, response) => {
+    onRequest(request.url ?? '')
     const text = request.url === '/jwks' ? JSON.stringify({ keys }) : ANSWER
     request.resume().once('end', () => {
       const length = Buffer.byteLength(text)
@@ -88,12 +92,33 @@ export const startCostGate = async (
       : {},
   })
   const names = Array.from({ length: others }, (_, i) => `gate-${i + 1}`)
-  const sockets = ['gate', ...names]
+  const { reaches } = configuration
+  const reaching: WorkerService = {
+    name: 'objects',
+    modules: {
+      'worker.js': { path: relative(directory, join(ROOT, 'test/kit/objects-worker.js')) },
+    },
+    compatibilityDate,
+    bindings: Object.entries(objects)
+      .filter(([binding]) => binding === reaches)
+      .map(([name, className]) => ({
+        name,
+        durableObjectNamespace: { className, serviceName: 'gate' },
+      })),
+    classes: {},
+  }
+  const more = reaches === undefined ? [] : [reaching]
+  const sockets = ['gate', ...names, ...more.map(({ name }) => name)]
   const path = join(directory, 'config.capnp')
   await writeFile(
     path,
     capnp({
-      workers: [worker('gate', true), ...names.map((name) => worker(name, false)), kvService('kv')],
+      workers: [
+        worker('gate', true),
+        ...names.map((name) => worker(name, false)),
+        ...more,
+        kvService('kv'),
+      ],
       externals: {},
       sockets: Object.fromEntries(
         sockets.map((name) => [name, { address: '127.0.0.1:0', service: name }]),
@@ -113,7 +138,7 @@ export const startCostGate = async (
   }
 }
 
-const varsOf = ({ kind, gate, rule, hasAudit }: Configuration, { port }: Outside) => {
+const varsOf = ({ kind, gate, rule, vars, hasAudit }: Configuration, { port }: Outside) => {
   const url = `http://127.0.0.1:${port}`
   const issuer = { issuer: LOCAL_ISSUER, agent_prefix: 'acme/', jwks_uri: `${url}/jwks` }
   return {
@@ -121,5 +146,6 @@ const varsOf = ({ kind, gate, rule, hasAudit }: Configuration, { port }: Outside
     ISSUERS: { acme: { ...issuer, allow_insecure_http: true, max_lifetime: '60m' } },
     ...(hasAudit && { AUDIT: {} }),
     ...(kind.rule && { ROUTES_MORE: [kind.rule] }),
+    ...vars,
   }
 }
