@@ -47,6 +47,7 @@ it('are approved, get an owner and a note on their page, each for the version th
   await browsing.enter(page)
   await page.goto(browsing.agentAt('helper'))
   await page.getByRole('heading', { name: 'acme/helper: discovered' }).waitFor()
+  expect(await page.title()).toBe('helper – Edgewarden')
   await act(page, 'Assign an owner', { Owner: '<b>team</b>' })
   await page.getByText(/^Assigned: /).waitFor()
   await act(page, 'Note', { Purpose: 'answers mail' })

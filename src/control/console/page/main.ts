@@ -163,12 +163,13 @@ const SEARCH = ['/find', 'Search', Found] as const
 const UNKNOWN = ['', 'No such page', Unknown] as const
 
 function Page() {
-  const { pathname } = place.value
+  const { pathname, searchParams } = place.value
   const [, kind, id] = /^\/(decisions|approvals)\/([^/]+)$/.exec(pathname) ?? []
   const at = isOwner.value && pathname === '/' ? '/approvals' : pathname
   const [, ...many] = [...places(), SEARCH].find(([to]) => to === at) ?? UNKNOWN
   const one = kind === 'approvals' ? ['Approval', Approval] : ['Decision', Decision]
-  const [title, Screen] = id ? one : many
+  const [name, Screen] = id ? one : many
+  const title = (at === '/agents' && searchParams.get('agent')) || name
   const screen = html`<${Screen} key=${id} id=${id && decoded(id)} />`
   const main = useRef<HTMLElement>(null)
   const last = useRef(pathname)
