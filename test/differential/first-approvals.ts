@@ -1,6 +1,7 @@
 /** The gate's approvals in this process: its own store over SQLite, without an object around it. */
 import { DatabaseSync } from 'node:sqlite'
-import { createApprovalStore, type Sql } from '../../src/gate/approvals/object/store.ts'
+import type { Sql } from '../../src/gate/approvals/object/rows.ts'
+import { createApprovalStore } from '../../src/gate/approvals/object/store.ts'
 import type { Approvals, ApprovalTerms } from '../../src/gate/model/approval.ts'
 import type { Request, World } from '../reference/types.ts'
 import type { Change } from './shapes.ts'
@@ -73,7 +74,8 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
       }
       for (const { issuer, agent, count, within } of more) {
         for (let i = 0; i < count; i++) {
-          const call = { digest: `other-${others++}`, policy: '', issuer, agent, shown: '{}' }
+          const digest = `other-${others++}`
+          const call = { digest, alike: digest, policy: '', issuer, agent, shown: '{}' }
           store().ask({ ...call, subjects: [] }, { ...ANY, within }, () => {})
         }
       }
@@ -90,6 +92,7 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
       list: async (query) => reach().list(query),
       counts: async () => reach().counts(),
       decide: async (id, decision) => reach().decide(id, decision, () => {}),
+      withdraw: async (id) => reach().withdraw(id, () => {}),
       async hold(approval, { ms }) {
         const { person } = request
         const most = Math.min(ms, approval.expires - clock.at)
@@ -98,7 +101,7 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
         if (person && waited < most) decide(approval.id, person.does)
         return { ok: true, value: reach().get(approval.id) ?? approval }
       },
-      take: async (digest) => reach().take(digest, crypto.randomUUID()),
+      take: async (digest, standing) => reach().take(digest, crypto.randomUUID(), standing),
       end: async (subjects) => reach().end(subjects).length,
     },
   }

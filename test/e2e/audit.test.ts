@@ -375,7 +375,9 @@ describe('all that is stored', () => {
       'path',
       'renews',
       'shown_digest',
+      'until',
       'url',
+      'uses',
     ]
     expect(unseen.sort()).toEqual([...elsewhere, ...ofAlerts].sort())
     // Lines of the journal are of it, too.

@@ -865,6 +865,8 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   approval_not_yours: OF_DECIDING,
   approval_changed: OF_DECIDING,
   approval_decided: OF_DECIDING,
+  approval_not_granted: OF_DECIDING,
+  approvals_standing_full: OF_DECIDING,
   renewal_mismatch: 'answers a message of a WebSocket: renewal.test.ts',
   renewal_busy: 'answers a message of a WebSocket: renewal.test.ts',
   grpc_unsupported: 'has the form of gRPC: grpc.test.ts',

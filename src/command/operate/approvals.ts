@@ -10,6 +10,7 @@ import { openUrl } from './console.ts'
 
 interface ApprovalsOptions extends GateOptions {
   readonly decided?: boolean
+  readonly standing?: boolean
   readonly issuer?: string
   readonly open?: boolean
 }
@@ -23,6 +24,7 @@ export const approvalsCommand: CommandRow<ApprovalsOptions> = {
       .addArgument(new Argument('[what]', 'what to do').choices(['list', 'show']).default('list'))
       .argument('[id]', 'id of the approval, as list shows it')
       .option('--decided', 'list those that no longer wait, the latest first')
+      .option('--standing', 'list standing approvals that are not over, the latest first')
       .option('--issuer <iss>', 'list only calls of agents of this issuer: its iss, or name')
       .option('--open', 'with show: open the page of the console where it is decided'),
   help: `
@@ -33,29 +35,38 @@ A person decides, who signs in at the console: this command cannot. show prints 
 
 const listed = async (
   id: string | undefined,
-  { decided, issuer, open, ...options }: ApprovalsOptions,
+  { decided, standing, issuer, open, ...options }: ApprovalsOptions,
   around: Process,
 ): Promise<Outcome> => {
+  if (decided && standing) return cannotTell('Give either --decided or --standing')
   if (id !== undefined) return cannotTell(`list takes no id; show ${id} does`)
   if (open) return cannotTell('--open is for show')
-  const query = { state: decided ? 'decided' : 'waiting', issuer }
+  const state = standing ? 'standing' : decided ? 'decided' : 'waiting'
+  const query = { state, issuer }
   const answer = await callAs(options, APPROVE_SCOPE, around, '/approvals', { query })
   if (!answer.ok) return answer.reason
   const { body } = answer.value
   const found = listOf(own(body, 'approvals')).filter(isObject)
-  const none = decided ? 'No call was decided in the last three days.' : 'No call waits.'
-  const out = found.length > 0 ? columns(found.map(rowOf)) : [none]
+  const out = found.length > 0 ? columns(found.map(rowOf)) : [NONE[state]]
   const err = own(body, 'more') === true ? ['There are more: give --issuer.'] : []
   return { exitCode: EXIT.yes, json: body, out, err }
 }
 
+const NONE = {
+  waiting: 'No call waits.',
+  decided: 'No call was decided in the last three days.',
+  standing: 'No standing approval is left.',
+}
+
 const shown = async (
   id: string | undefined,
-  { decided, issuer, open, ...options }: ApprovalsOptions,
+  { decided, standing, issuer, open, ...options }: ApprovalsOptions,
   around: Process,
 ): Promise<Outcome> => {
   if (id === undefined) return cannotTell('Which one? Give its id: approvals show ID')
-  if (decided || issuer !== undefined) return cannotTell('--decided and --issuer are for list')
+  if (decided || standing || issuer !== undefined) {
+    return cannotTell('--decided, --standing and --issuer are for list')
+  }
   const path = `/approvals/${encodeURIComponent(id)}`
   const answer = await callAs(options, APPROVE_SCOPE, around, path)
   if (!answer.ok) return answer.reason
@@ -92,7 +103,15 @@ const rowOf = (one: JsonObject): readonly string[] => [
   whatText(one),
   `asked ${whenText({ time: own(one, 'asked') })}`,
   `until ${whenText({ time: own(one, 'expires') })}`,
+  usesText(one) ?? '',
 ]
+
+/** How often a standing approval was used. */
+const usesText = (one: JsonObject): string | undefined => {
+  const standing = objectOf(own(one, 'standing'))
+  const [used, uses] = ['used', 'uses'].map((name) => textIn(standing, name))
+  return used === undefined ? undefined : `${used} of ${uses} uses`
+}
 
 const linesOf = (one: JsonObject): readonly string[] => {
   const about = objectOf(own(one, 'shown'))
@@ -116,6 +135,7 @@ const linesOf = (one: JsonObject): readonly string[] => {
     ['not shown', notShown.join(', ')],
     ['asked', whenText({ time: own(one, 'asked') })],
     ['until', whenText({ time: own(one, 'expires') })],
+    ['standing', usesText(one)],
     ['decided by', textIn(by, 'subject') && `${textIn(by, 'subject')} of ${textIn(by, 'issuer')}`],
     ['reason', textIn(decision, 'reason')],
     ['decide at', textIn(one, 'url')],

@@ -20,6 +20,7 @@ import {
   withName,
 } from '../../gate/app/request.ts'
 import { sha256Name } from '../../gate/base/bytes.ts'
+import { durationMs } from '../../gate/base/duration.ts'
 import { type JsonObject, parseJson } from '../../gate/base/json.ts'
 import { keyText, ownerText } from '../../gate/model/agents.ts'
 import { type Approval, decidersOf } from '../../gate/model/approval.ts'
@@ -33,11 +34,31 @@ const deny = decidingDenials
 const INVALID = deny('approval_request_invalid')
 
 const QUERY = strict({
-  state: v.exactOptional(oneOf(['waiting', 'decided'])),
+  state: v.exactOptional(oneOf(['waiting', 'decided', 'standing'])),
   issuer: v.exactOptional(queryText),
 })
 
 const NO_REASON = 'must be plain text of at most 500 characters, on one line'
+const BAD_USES = 'must be a whole number from 1 to 100'
+const BAD_FOR = 'must be a duration from 1m to 1d, like "8h"'
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+const STANDING = strict({
+  uses: v.pipe(
+    v.number(BAD_USES),
+    v.integer(BAD_USES),
+    v.minValue(1, BAD_USES),
+    v.maxValue(100, BAD_USES),
+  ),
+  for: v.pipe(
+    v.string(BAD_FOR),
+    v.check((text) => {
+      const ms = durationMs(text) ?? 0
+      return ms >= MINUTE_MS && ms <= DAY_MS
+    }, BAD_FOR),
+  ),
+})
+
 const DECISION = strict({
   decision: oneOf(['approve', 'refuse']),
   shown_digest: v.string('must be the shown_digest of the approval'),
@@ -49,6 +70,7 @@ const DECISION = strict({
       v.check((text) => text.isWellFormed(), 'must not contain lone surrogates'),
     ),
   ),
+  standing: v.exactOptional(STANDING),
 })
 
 /**
@@ -93,20 +115,47 @@ export const approvalsApp = createApp<GateEnv>()
     if (why) return refuse(c, deny(why))
     const reason = given.reason?.trim() || undefined
     const state = given.decision === 'approve' ? 'granted' : 'refused'
-    if (state === 'refused' && !reason) return refuse(c, deny('approval_reason_missing'))
+    const { standing: like } = given
+    if (like && state === 'refused') return refuse(c, INVALID, { problems: [NO_STANDING] })
+    if ((like || state === 'refused') && !reason) return refuse(c, deny('approval_reason_missing'))
+    const standing = like && { uses: like.uses, ms: durationMs(like.for) ?? 0 }
     const digest = await sha256Name(found.shown)
     if (given.shown_digest !== digest) return refuse(c, deny('approval_changed'))
     const by = { issuer: person.issuer, subject: person.subject }
     const made = await askApprovals(c, (all) =>
       all.decide(
         found.id,
-        { state, by, digest, ...(reason !== undefined && { reason }) },
+        {
+          ...{ state, by, digest },
+          ...(reason !== undefined && { reason }),
+          ...(standing && { standing }),
+        },
         c.get('act')?.(),
       ),
     )
     if (made.ok) return answer(c, await presented(c, made.value, owned))
+    if (typeof made.reason === 'string') {
+      return refuse(c, deny('approvals_standing_full', { room: made.reason }))
+    }
     return made.reason ? decided(made.reason) : refuse(c, approvalReadDenials('approval_unknown'))
   })
+  .delete('/approvals/:id', async (c) => {
+    const { issuer, subject } = mustBePerson(c)
+    const found = await findApproval(c)
+    const owned = await ownedIn(c, [found])
+    const why = mayNot(c, found, owned)
+    if (why) return refuse(c, deny(why))
+    const ended = await askApprovals(c, (all) =>
+      all.withdraw(found.id, { issuer, subject }, c.get('act')?.()),
+    )
+    return ended.ok
+      ? answer(c, await presented(c, ended.value, owned))
+      : refuse(c, deny('approval_not_granted'), {
+          approval: await presented(c, ended.reason ?? found, owned),
+        })
+  })
+
+const NO_STANDING = { path: 'standing', message: 'is only for the decision "approve"' }
 
 /** Agents, as {@link keyText}, on whose calls the person decides as an owner. */
 type Owned = ReadonlySet<string>
@@ -129,15 +178,18 @@ const isOperator = (c: Admin, { issuer }: Approval): boolean =>
 const isSeen = (c: Admin, approval: Approval, owned: Owned): boolean =>
   isOperator(c, approval) || isOwned(approval, owned)
 
-/** Why the caller may not decide on a call: the code; `undefined` if they may. */
-const whyNot = (c: Admin, approval: Approval, owned: Owned) => {
+/** Why the caller may not decide on a call that waits: the code; `undefined` if they may. */
+const whyNot = (c: Admin, approval: Approval, owned: Owned) =>
+  mayNot(c, approval, owned) ?? (approval.state === 'waiting' ? undefined : 'approval_decided')
+
+/** Why the caller is not one who decides on a call. */
+const mayNot = (c: Admin, approval: Approval, owned: Owned) => {
   const why = whyNoPerson(c)
   if (why) return why
   const isTheirs =
     decidersOf(approval) === 'owners' ? isOwned(approval, owned) : isOperator(c, approval)
   if (!isTheirs) return 'approval_not_yours'
-  if (isForCaller(c, approval)) return 'approval_own'
-  return approval.state === 'waiting' ? undefined : 'approval_decided'
+  return isForCaller(c, approval) ? 'approval_own' : undefined
 }
 
 /**
@@ -157,7 +209,7 @@ const iso = (time: number): string => new Date(time).toISOString()
 
 /** An approval as answers have it, for those who may see all of it. */
 const presented = async (c: Admin, approval: Approval, owned: Owned): Promise<JsonObject> => {
-  const { id, state, issuer, agent, asked, expires, shown, decision } = approval
+  const { id, state, issuer, agent, asked, expires, shown, decision, used } = approval
   const url = consoleUrl(c, `/approvals/${id}`)
   return {
     ...{ id, state, ...withName(c.get('policy'), { issuer, agent }) },
@@ -171,6 +223,7 @@ const presented = async (c: Admin, approval: Approval, owned: Owned): Promise<Js
         ...(decision.reason !== undefined && { reason: decision.reason }),
       },
     }),
+    ...(used !== undefined && { standing: { uses: decision?.standing?.uses, used } }),
     may_decide: whyNot(c, approval, owned) ?? true,
   }
 }

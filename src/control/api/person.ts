@@ -11,8 +11,8 @@ export const decidingDenials = denials({
   ],
   approval_reason_missing: [
     'badRequest',
-    'A refusal needs a reason',
-    'Say why the call is refused: the agent is told it; nothing was decided',
+    'A refusal and a standing approval need a reason',
+    'Say why: the agent is told why a call is refused; nothing was decided',
   ],
   approval_person_needed: [
     'forbidden',
@@ -38,6 +38,16 @@ export const decidingDenials = denials({
     'conflict',
     'The decision is not about what the call shows',
     'Read the approval again, and decide by what it shows; nothing was decided',
+  ],
+  approval_not_granted: [
+    'conflict',
+    'There is no granted approval to end',
+    'Read `approval`: refuse a call that waits; an approval that is over needs nothing; nothing was changed',
+  ],
+  approvals_standing_full: [
+    'tooMany',
+    'Too many standing approvals are not over',
+    'End one of them, or approve only this call; nothing was decided',
   ],
   approval_decided: [
     'conflict',

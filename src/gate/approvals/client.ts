@@ -12,6 +12,7 @@ import type {
   Approvals,
   ApprovalTerms,
   NoRoom,
+  Person,
   WaitingRooms,
 } from '../model/approval.ts'
 import type { Act } from '../model/audit.ts'
@@ -30,9 +31,14 @@ interface Store {
     id: string,
     decision: ApprovalDecision,
     act?: Act,
-  ): PromiseLike<Result<Approval, Approval | null>>
+  ): PromiseLike<Result<Approval, Approval | NoRoom | null>>
+  withdraw(id: string, by: Person, act?: Act): PromiseLike<Result<Approval, Approval | null>>
   wait(id: string, ms: number, most: WaitingRooms): PromiseLike<Result<Approval | null, NoRoom>>
-  take(digest: string, by: string): PromiseLike<Result<Approval, Approval | null>>
+  take(
+    digest: string,
+    by: string,
+    standing?: string,
+  ): PromiseLike<Result<Approval, Approval | null>>
   end(subjects: readonly string[]): PromiseLike<number>
 }
 
@@ -52,8 +58,10 @@ const APPROVAL = v.object({
       at: COUNT,
       reason: maybe(v.string()),
       digest: v.string(),
+      standing: maybe(v.object({ uses: COUNT, ms: COUNT })),
     }),
   ),
+  used: maybe(COUNT),
 })
 
 const NO_ROOM = v.picklist(['agent_full', 'issuer_full', 'all_full', 'hour_full', 'day_full'])
@@ -69,7 +77,8 @@ const ANSWERS = {
   get: v.nullable(APPROVAL),
   counts: v.object({ states: v.record(v.string(), COUNT), decidedIn: maybe(AMOUNT) }),
   list: v.object({ approvals: v.array(APPROVAL), more: v.boolean() }),
-  decide: resultOf(APPROVAL, v.nullable(APPROVAL)),
+  decide: resultOf(APPROVAL, v.union([NO_ROOM, v.nullable(APPROVAL)])),
+  withdraw: resultOf(APPROVAL, v.nullable(APPROVAL)),
   wait: resultOf(v.nullable(APPROVAL), NO_ROOM),
   take: resultOf(
     v.object({ ...APPROVAL.entries, state: v.literal('taken') }),
@@ -130,6 +139,10 @@ export function createApprovals({
       const decided = await ask(NAME, (store) => store.decide(id, decision, act))
       return decided.ok ? decided : fail(decided.reason ?? undefined)
     },
+    async withdraw(id, by, act) {
+      const ended = await ask(NAME, (store) => store.withdraw(id, by, act))
+      return ended.ok ? ended : fail(ended.reason ?? undefined)
+    },
     async hold(approval, { ms, rooms, signal }) {
       const since = clock.now()
       let calls = 0
@@ -155,9 +168,9 @@ export function createApprovals({
       }
       return { ok: true, value: approval }
     },
-    async take(digest) {
+    async take(digest, standing) {
       const by = crypto.randomUUID()
-      const taken = await ask(NAME, (store) => store.take(digest, by))
+      const taken = await ask(NAME, (store) => store.take(digest, by, standing))
       return taken.ok ? taken : fail(taken.reason ?? undefined)
     },
     end: (subjects) => ask(NAME, (store) => store.end(subjects)),

@@ -33,6 +33,8 @@ export interface Caller {
 export interface ApprovalAsk extends Caller {
   /** The digest of exactly this call. */
   readonly digest: string
+  /** The digest that all calls like it have: a standing approval is for those. */
+  readonly alike: string
   /** The hash of the policy that asks: calls under another policy have other digests. */
   readonly policy: string
   /** JSON text of what a person is shown. */
@@ -64,7 +66,10 @@ export interface WaitingRooms {
 /** Why no approval is asked for: too many wait, of one agent, of one issuer, or of all; or too many asks in a period. */
 export type NoRoom = `${keyof WaitingRooms}_full` | 'hour_full' | 'day_full'
 
-/** `taken`: the call was let through once, even if it was lost afterwards. `ended`: by a revocation. */
+/**
+ * `taken`: the call was let through once, even if it was lost afterwards; a standing approval: all its uses. `ended`: by a
+ * revocation, or by a person.
+ */
 export type ApprovalState = 'waiting' | 'granted' | 'refused' | 'taken' | 'expired' | 'ended'
 
 /** A person, as their issuer names them. */
@@ -86,6 +91,16 @@ export interface Approval extends Caller {
   readonly expires: number
   readonly shown: string
   readonly decision?: Decided
+  /** How many requests a standing approval has let through; absent for others. */
+  readonly used?: number
+}
+
+/** What a person adds to a decision so that it is also for calls like it. */
+export interface Standing {
+  /** Most requests that go through, 1 to 100. */
+  readonly uses: number
+  /** Milliseconds from the decision to the end, at most a day. */
+  readonly ms: number
 }
 
 /** A person's decision. */
@@ -97,14 +112,19 @@ export interface Decided {
   readonly reason?: string
   /** SHA-256 of what the person was shown. */
   readonly digest: string
+  /** Only with `granted`: the approval is for all calls like it. */
+  readonly standing?: Standing
 }
 
 /** A decision to be stored. `reason` is required for a refusal. */
 export type ApprovalDecision = Omit<Decided, 'at'>
 
-/** Which approvals to list: those that wait, the oldest first; or all others, the latest first. */
+/**
+ * Which approvals to list: those that wait, the oldest first; all others, the latest first; or of these the standing ones
+ * that are not over.
+ */
 export interface ApprovalQuery {
-  readonly state: 'waiting' | 'decided'
+  readonly state: 'waiting' | 'decided' | 'standing'
   /** Only those of this issuer's agents. */
   readonly issuer?: string
   /** Of agents of other issuers than this one, only those on which owners decide. Absent: all. */
@@ -142,7 +162,7 @@ export interface Hold {
 export interface Approvals {
   /** The hash of the policy: an approval is for calls under the same one. */
   policyHash(): Promise<string>
-  /** Asks for an approval, or attaches to the one that the same call has. */
+  /** Asks for an approval, or attaches to the one that the same call has, or to a standing one of calls like it. */
   ask(ask: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>>
   /** An approval by its id. */
   get(id: string): Promise<Approval | undefined>
@@ -150,20 +170,29 @@ export interface Approvals {
   counts(): Promise<ApprovalCounts>
   /**
    * Stores a person's decision; the first one counts. Fails with the approval as it is, and with `undefined` for an
-   * unknown id. The act is stored with the decision. Does not check who decides.
+   * unknown id. Fails also if there are too many standing ones. The act is stored with the decision. Does not check who
+   * decides.
    */
   decide(
     id: string,
     decision: ApprovalDecision,
     act?: Act,
-  ): Promise<Result<Approval, Approval | undefined>>
+  ): Promise<Result<Approval, Approval | NoRoom | undefined>>
+  /**
+   * Ends a granted approval, standing or not; one that has ended stays so. Fails with the approval as it is, and with
+   * `undefined` for an unknown id. The act is stored with it. Does not check who ends it.
+   */
+  withdraw(id: string, by: Person, act?: Act): Promise<Result<Approval, Approval | undefined>>
   /**
    * Returns an approval once it no longer waits. It is still `waiting` if the hold is over, the client has gone, or the
    * object has failed too often. Fails if too many calls wait.
    */
   hold(approval: Approval, hold: Hold): Promise<Result<Approval, NoRoom>>
-  /** Takes the granted approval of a call. Fails, with the latest one of the call, for all but the first. */
-  take(digest: string): Promise<Result<Approval, Approval | undefined>>
+  /**
+   * Takes the granted approval of a call. Fails, with the latest one of the call, for all but the first. `standing`: the id
+   * of a standing approval that covers the call; then it takes one of its uses, and fails where none is left.
+   */
+  take(digest: string, standing?: string): Promise<Result<Approval, Approval | undefined>>
   /** Ends the approvals of calls that any of these subjects covers, also granted ones. Returns their number. */
   end(subjects: readonly string[]): Promise<number>
 }
@@ -178,6 +207,8 @@ export const APPROVAL_ROOMS = {
   waiting: { agent: 20, issuer: 200, all: 500 },
   /** Most requests that are kept open for a decision at a time. */
   held: { agent: 10, issuer: 50, all: 100 },
+  /** Most standing approvals that are not over. */
+  standing: { agent: 20, issuer: 200, all: 200 },
 } as const satisfies Readonly<Record<string, number | WaitingRooms>>
 
 /** Approvals for explanations: nobody is asked, every call waits, and nothing is taken. */
@@ -189,6 +220,7 @@ export const ASKING_NOBODY: Approvals = {
   list: async () => ({ approvals: [], more: false }),
   counts: async () => ({ states: {} }),
   decide: async () => fail(undefined),
+  withdraw: async () => fail(undefined),
   hold: async (approval) => ok(approval),
   take: async () => fail(undefined),
   end: async () => 0,

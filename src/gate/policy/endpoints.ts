@@ -36,7 +36,7 @@ const ROWS: readonly Row[] = [
     'edgewarden:revoke',
   ],
   // Their handlers check who the caller is: an agent that has asked, an operator, or an owner of an agent.
-  ['approvals', 'required', ['GET /approvals', 'GET,POST /approvals/{id}']],
+  ['approvals', 'required', ['GET /approvals', 'GET,POST,DELETE /approvals/{id}']],
   ['explain', 'required', ['POST /explain'], READ],
   ['policy', 'required', ['GET /policy'], READ],
   ['metrics', 'required', ['GET /metrics'], 'edgewarden:metrics'],

@@ -23,7 +23,7 @@ const approvals = createApprovals({ objects })
 const MOST = { agent: 100, issuer: 100, all: 100 }
 const TERMS: ApprovalTerms = { within: 600_000, anHour: 100, aDay: 100, waiting: MOST }
 const asking = (digest: string): ApprovalAsk => ({
-  ...{ digest, policy: 'policy-a', issuer: 'https://one.test', agent: 'planner' },
+  ...{ digest, alike: digest, policy: 'policy-a', issuer: 'https://one.test', agent: 'planner' },
   ...{ subjects: [], shown: '{}' },
 })
 const BY = { issuer: 'https://people.test', subject: 'bob' }

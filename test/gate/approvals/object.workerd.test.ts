@@ -33,6 +33,7 @@ const MOST = TERMS.waiting
 
 const asking = (digest: string, changes: Partial<ApprovalAsk> = {}): ApprovalAsk => ({
   digest,
+  alike: digest,
   policy: 'policy-a',
   issuer: 'https://one.test',
   agent: 'planner',
@@ -232,6 +233,88 @@ describe('an approval', () => {
     const again = storeOf('killed').wait(id, 15_000, MOST)
     await storeOf('killed').decide(id, REFUSED)
     expect(await again).toMatchObject({ value: { state: 'refused' } })
+  })
+})
+
+describe('a standing approval', () => {
+  const like = (digest: string, changes: Partial<ApprovalAsk> = {}) =>
+    asking(digest, { alike: 'refunds', ...changes })
+  const standing = (uses: number, ms: number): ApprovalDecision => ({
+    ...{ ...GRANTED, reason: 'weekly' },
+    standing: { uses, ms },
+  })
+  const made = async (name: string, uses: number, ms = HOUR) => {
+    const { id } = await askedOf(name, like('a'))
+    expect(await storeOf(name).decide(id, standing(uses, ms))).toMatchObject({
+      value: { state: 'granted', used: 0, expires: Date.now() + ms },
+    })
+    return id
+  }
+
+  it('covers calls like it until its end, which the time of asking does not shorten', async () => {
+    at(0)
+    const id = await made('until', 100, 2 * HOUR)
+    at(2 * HOUR - 1)
+    expect(await askedOf('until', like('b'))).toMatchObject({ id, state: 'granted' })
+    expect(await askedOf('until', like('a'))).toMatchObject({ id, state: 'granted' })
+    expect(await askedOf('until', asking('b'))).toMatchObject({ state: 'waiting' })
+    at(2 * HOUR)
+    expect(await askedOf('until', like('c'))).toMatchObject({ state: 'waiting' })
+    expect(await storeOf('until').take('b', 'request-1', id)).toMatchObject({
+      ...{ ok: false, reason: { id, state: 'expired' } },
+    })
+    expect((await storeOf('until').list({ state: 'standing' })).approvals).toEqual([])
+  })
+
+  it('gives each request one use, also a second try after its object was moved', async () => {
+    at(0)
+    const id = await made('uses', 2)
+    const take = (by: string) => storeOf('uses').take('b', by, id)
+    expect(await take('request-1')).toMatchObject({ ok: true, value: { id, used: 1 } })
+    await abortAllDurableObjects()
+    expect(await take('request-1')).toMatchObject({ ok: true, value: { id, used: 1 } })
+    expect(await storeOf('uses').take('a', 'request-2')).toMatchObject({ ok: true })
+    expect(await take('request-3')).toMatchObject({ ok: false, reason: { state: 'taken' } })
+    expect(await take('request-2')).toMatchObject({ ok: true, value: { used: 2 } })
+    expect(await askedOf('uses', like('b'))).toMatchObject({ state: 'waiting' })
+  })
+
+  it('ends with a subject of its call, or when somebody ends it', async () => {
+    at(0)
+    const first = await made('ends', 5)
+    await storeOf('ends').take('b', 'request-1', first)
+    expect(await storeOf('ends').end(['subject alice'])).toBe(1)
+    expect(await storeOf('ends').take('b', 'request-2', first)).toMatchObject({
+      reason: { state: 'ended' },
+    })
+    const second = await made('ends', 5)
+    expect(await storeOf('ends').withdraw(second, BOB)).toMatchObject({ value: { state: 'ended' } })
+    expect(await askedOf('ends', like('c'))).toMatchObject({ state: 'waiting' })
+    expect(await storeOf('ends').withdraw('unknown', BOB)).toEqual({ ok: false, reason: null })
+  })
+
+  it('is the same decision only with the same bounds, and has room for 20 of an agent and 200', async () => {
+    at(0)
+    const id = await made('rooms-standing', 5)
+    const store = storeOf('rooms-standing')
+    expect(await store.decide(id, standing(5, HOUR))).toMatchObject({ ok: true })
+    expect(await store.decide(id, standing(6, HOUR))).toMatchObject({ ok: false })
+    expect(await store.decide(id, standing(5, 1))).toMatchObject({ ok: false })
+    const add = async (digest: string, agent: string) => {
+      const one = await askedOf('rooms-standing', asking(digest, { agent }))
+      return store.decide(one.id, standing(1, HOUR))
+    }
+    for (let i = 1; i < 200; i++) {
+      const agent = i < 20 ? 'planner' : `agent-${i % 10}`
+      expect(await add(`n-${i}`, agent)).toMatchObject({ ok: true })
+      if (i === 19) {
+        expect(await add('more', 'planner')).toEqual({ ok: false, reason: 'agent_full' })
+      }
+    }
+    expect(await add('last', 'another')).toMatchObject({ ok: false })
+    expect((await store.list({ state: 'standing' })).approvals).toHaveLength(200)
+    at(HOUR)
+    expect(await add('next', 'planner')).toMatchObject({ ok: true })
   })
 })
 
@@ -444,7 +527,11 @@ describe('asking', () => {
     const { id } = await askedOf('reason', asking('a'))
     const { reason: _, ...bare } = REFUSED
     await runInDurableObject(storeOf('reason'), (one) => {
-      expect(() => one.decide(id, bare)).toThrow('a refusal without a reason')
+      expect(() => one.decide(id, bare)).toThrow('a decision without its reason')
+      const standing = { uses: 1, ms: 1 }
+      expect(() => one.decide(id, { ...GRANTED, standing })).toThrow(
+        'a decision without its reason',
+      )
       expect(one.get(id)).toMatchObject({ state: 'waiting' })
     })
   })

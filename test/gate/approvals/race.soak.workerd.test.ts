@@ -36,7 +36,15 @@ it('lets each of 200 granted calls through once, of 50 copies, while the object 
   const digests = Array.from({ length: 200 }, (_, i) => `call-${i}`)
   const by = { issuer: 'https://people.test', subject: 'bob' }
   for (const digest of digests) {
-    const ask = { digest, policy: 'a', issuer: 'b', agent: 'c', subjects: [], shown: '{}' }
+    const ask = {
+      digest,
+      alike: digest,
+      policy: 'a',
+      issuer: 'b',
+      agent: 'c',
+      subjects: [],
+      shown: '{}',
+    }
     const asked = await answered((store) => store.ask(ask, TERMS))
     if (!asked.ok) throw new Error(asked.reason)
     const { id } = asked.value

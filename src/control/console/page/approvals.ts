@@ -19,7 +19,7 @@ const STATES: Readonly<Record<string, readonly [look: string, word: string]>> = 
   taken: ['allowed', 'approved and used'],
   refused: ['denied', 'refused'],
   expired: ['none', 'expired'],
-  ended: ['none', 'ended by a revocation'],
+  ended: ['none', 'ended'],
 }
 
 /** The state of an approval as a word with a shape. */

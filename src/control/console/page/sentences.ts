@@ -113,6 +113,7 @@ const DID: Readonly<Record<string, string>> = {
   approve: 'approved a call of',
   refuse: 'refused a call of',
   expire: 'let an approval expire for',
+  withdraw: 'ended an approval of',
 }
 
 /**

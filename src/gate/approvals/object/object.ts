@@ -10,15 +10,17 @@ import type {
   ApprovalQuery,
   ApprovalTerms,
   NoRoom,
+  Person,
   WaitingRooms,
 } from '../../model/approval.ts'
 import type { Act, ActTerms } from '../../model/audit.ts'
 import { createActs } from '../../outbox/acts.ts'
 import { noteSchema } from '../../platform/schema.ts'
-import { createApprovalStore, fullRoom } from './store.ts'
+import { fullRoom } from './rows.ts'
+import { createApprovalStore } from './store.ts'
 
 /** The version of the table. */
-const SCHEMA = 1
+const SCHEMA = 2
 
 /** Milliseconds after which acts that the audit lacks are sent again. */
 const RETRY_MS = 5_000
@@ -50,7 +52,7 @@ export class ApprovalStore extends DurableObject {
     this.#store = createApprovalStore(ctx.storage)
   }
 
-  /** Asks for an approval, or attaches to the one that the same call has. */
+  /** Asks for an approval, or attaches to the one that the same call has, or to a standing one of calls like it. */
   async ask(asking: ApprovalAsk, terms: ApprovalTerms): Promise<Result<Approval, NoRoom>> {
     const { acts, pages } = terms
     let due: number | undefined
@@ -113,20 +115,48 @@ export class ApprovalStore extends DurableObject {
 
   /**
    * Stores a person's decision, and the act with it; the first one counts. Fails with the approval as it is, `null` for an
-   * unknown id.
+   * unknown id, or where there are too many standing ones.
    */
-  decide(id: string, decision: ApprovalDecision, act?: Act): Result<Approval, Approval | null> {
+  decide(
+    id: string,
+    decision: ApprovalDecision,
+    act?: Act,
+  ): Result<Approval, Approval | NoRoom | null> {
+    const { state, by, digest, reason, standing } = decision
     const decided = this.ctx.storage.transactionSync(() =>
-      this.#store.decide(id, decision, (approval) => this.#note(act, approval, decision)),
+      this.#store.decide(id, decision, (approval) =>
+        this.#note(act, approval, {
+          ...{ act: state === 'granted' ? 'approve' : 'refuse', reason },
+          ...{ decided_by: by, shown_digest: digest, uses: standing?.uses },
+          ...(standing && { until: new Date(Date.now() + standing.ms).toISOString() }),
+        }),
+      ),
     )
     this.#wake([id])
     this.ctx.waitUntil(this.#acts.send())
     return decided.ok ? decided : fail(decided.reason ?? null)
   }
 
-  /** Takes a granted approval. Fails for all requests but the first, with the call's latest approval, `null` without one. */
-  take(digest: string, by: string): Result<Approval, Approval | null> {
-    const taken = this.#store.take(digest, by)
+  /**
+   * Ends a granted approval, and stores the act with it; one that has ended stays so. Fails with the approval as it is,
+   * `null` for an unknown id.
+   */
+  withdraw(id: string, by: Person, act?: Act): Result<Approval, Approval | null> {
+    const ended = this.ctx.storage.transactionSync(() =>
+      this.#store.withdraw(id, (approval) =>
+        this.#note(act, approval, { act: 'withdraw', decided_by: by }),
+      ),
+    )
+    this.ctx.waitUntil(this.#acts.send())
+    return ended.ok ? ended : fail(ended.reason ?? null)
+  }
+
+  /**
+   * Takes a granted approval. Fails for all requests but the first, with the call's latest approval, `null` without one.
+   * `standing`: the id of a standing one; then it fails once its uses are taken, with that one.
+   */
+  take(digest: string, by: string, standing?: string): Result<Approval, Approval | null> {
+    const taken = this.#store.take(digest, by, standing)
     return taken.ok ? taken : fail(taken.reason ?? null)
   }
 
@@ -153,13 +183,11 @@ export class ApprovalStore extends DurableObject {
     if (next !== undefined) await this.#wakeBy(Math.max(next, Date.now() + 1_000))
   }
 
-  #note(act: Act | undefined, approval: Approval, decision: ApprovalDecision): void {
+  #note(act: Act | undefined, approval: Approval, { reason, ...what }: JsonObject): void {
     const { id, issuer, agent: value } = approval
-    const { state, by, digest, reason } = decision
     this.#acts.note(act, {
-      act: state === 'granted' ? 'approve' : 'refuse',
-      ...{ approval: id, decided_by: by, shown_digest: digest },
-      entries: [{ kind: 'agent', issuer, value, ...(reason !== undefined && { reason }) }],
+      ...{ ...what, approval: id },
+      entries: [{ kind: 'agent', issuer, value, reason }],
     })
     if (act) void this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
   }

@@ -7,39 +7,28 @@ import {
   type ApprovalDecision,
   type ApprovalPage,
   type ApprovalQuery,
-  type ApprovalState,
   type ApprovalTerms,
   type Caller,
   type Decided,
   type NoRoom,
-  type WaitingRooms,
 } from '../../model/approval.ts'
 import type { Clock } from '../../model/ports.ts'
+import {
+  fullRoom,
+  isSame,
+  OPEN,
+  type Row,
+  read,
+  type Sql,
+  STANDING,
+  TABLE,
+  UNUSED,
+  type Value,
+  WAITING,
+} from './rows.ts'
 
-const TABLE = `CREATE TABLE IF NOT EXISTS approvals (
-    id TEXT PRIMARY KEY,
-    digest TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    issuer TEXT NOT NULL,
-    agent TEXT NOT NULL,
-    subjects TEXT NOT NULL,
-    shown TEXT NOT NULL,
-    state TEXT NOT NULL,
-    asked INTEGER NOT NULL,
-    expires INTEGER NOT NULL,
-    within INTEGER NOT NULL,
-    decision TEXT,
-    taken_by TEXT
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS approvals_by_digest ON approvals (digest, asked);
-  CREATE INDEX IF NOT EXISTS approvals_by_agent ON approvals (issuer, agent, asked);
-  CREATE INDEX IF NOT EXISTS approvals_by_time ON approvals (asked);
-  CREATE INDEX IF NOT EXISTS approvals_open ON approvals (expires) WHERE state IN ('waiting', 'granted')`
-
-/** The condition of the index of approvals that nobody has used or refused, and that of those which are not over, at a time. */
-const UNUSED = "state IN ('waiting', 'granted')"
-const OPEN = `${UNUSED} AND expires > ?1`
-const WAITING = `${OPEN} AND state = 'waiting'`
+/** States of an approval that has not expired, to which another request for the same call is attached. */
+const ATTACHED: ReadonlySet<string> = new Set(['waiting', 'granted', 'refused'])
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -48,38 +37,20 @@ const KEPT_MS = 3 * DAY_MS
 /** Most rows deleted at once, because calls wait meanwhile. */
 const MOST_DROPPED = 1_000
 /** Most approvals of a list, and most characters of what they show: an object answers with 32 MB at most. */
-const LISTED = { waiting: APPROVAL_ROOMS.waiting.all, decided: 200, characters: 8_000_000 }
+const LISTED = {
+  waiting: APPROVAL_ROOMS.waiting.all,
+  decided: 200,
+  standing: APPROVAL_ROOMS.standing.all,
+  characters: 8_000_000,
+}
 /** Conditions and orders of lists; `?3` is the issuer of which also those are listed that operators decide on. */
 const LISTS = {
   waiting: `${WAITING} ORDER BY asked, id`,
   decided: `NOT (${WAITING}) ORDER BY asked DESC, id`,
+  standing: `${STANDING} ORDER BY asked DESC, id`,
 }
 const SEEN =
   "(?2 IS NULL OR issuer = ?2) AND (?3 IS NULL OR issuer = ?3 OR shown ->> 'by' = 'owners')"
-
-type Value = string | number | null
-
-/** SQLite, as an object's storage has it. */
-export interface Sql {
-  exec<One extends Record<string, Value>>(
-    query: string,
-    ...bound: Value[]
-  ): Iterable<One> & { toArray(): One[]; one(): One }
-}
-
-interface Row extends Record<string, Value> {
-  id: string
-  issuer: string
-  agent: string
-  subjects: string
-  shown: string
-  state: string
-  asked: number
-  expires: number
-  within: number
-  decision: string | null
-  taken_by: string | null
-}
 
 /**
  * The approvals of a gate, in the storage of one object. Each method is one step without an await, so that no other can
@@ -98,24 +69,58 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
       .exec<{ n: number }>(`SELECT COUNT(*) AS n FROM approvals WHERE ${condition}`, ...bound)
       .one().n
 
+  const callersOf = (condition: string, now: number) =>
+    sql
+      .exec<{ issuer: string; agent: string }>(
+        `SELECT issuer, agent FROM approvals WHERE ${condition}`,
+        now,
+      )
+      .toArray()
+
   const lacking = ({ issuer, agent }: Caller, terms: ApprovalTerms, now: number) => {
     const ofAgent = 'issuer = ? AND agent = ? AND asked > ?'
     if (count(ofAgent, issuer, agent, now - HOUR_MS) >= terms.anHour) return 'hour_full'
     const today = now - (now % DAY_MS)
     if (count('issuer = ? AND asked >= ?', issuer, today) >= terms.aDay) return 'day_full'
-    const waiting = sql
-      .exec<{ issuer: string; agent: string }>(
-        `SELECT issuer, agent FROM approvals WHERE ${WAITING}`,
-        now,
+    return fullRoom(callersOf(WAITING, now), { issuer, agent }, terms.waiting)
+  }
+
+  const covering = (alike: string, now: number) =>
+    one(
+      `SELECT * FROM approvals WHERE alike = ?2 AND ${STANDING} ORDER BY expires, id LIMIT 1`,
+      ...[now, alike],
+    )
+
+  /** Takes a use of a standing approval. `own`: the latest approval of the call, which then waits no longer. */
+  const used = (
+    row: Row,
+    by: string,
+    own: Row | undefined,
+    now: number,
+  ): Result<Approval, Approval> => {
+    const before = read(row, now)
+    const users: readonly string[] = JSON.parse(row.used ?? '[]')
+    if (users.includes(by)) return ok({ ...before, state: 'taken' })
+    if (before.state !== 'granted') return fail(before)
+    const all = [...users, by]
+    const isLast = all.length >= (before.decision?.standing?.uses ?? 0)
+    sql.exec(
+      'UPDATE approvals SET state = ?, used = ? WHERE id = ?',
+      ...[isLast ? 'taken' : 'granted', JSON.stringify(all), row.id],
+    )
+    if (own?.state === 'waiting') {
+      sql.exec(
+        "UPDATE approvals SET state = 'taken', taken_by = ?, decision = ? WHERE id = ?",
+        ...[by, row.decision, own.id],
       )
-      .toArray()
-    return fullRoom(waiting, { issuer, agent }, terms.waiting)
+    }
+    return ok({ ...before, state: 'taken', used: all.length })
   }
 
   return {
     /**
-     * Attaches a call to the approval that it waits for, that was granted for it, or that was refused within the last
-     * `within`; else asks for one, and then calls `stored`.
+     * Attaches a call to the approval that was granted for it, or that was refused within the last `within`; else to a
+     * standing one that covers it, or to the one that it waits for; else asks for one, and then calls `stored`.
      */
     ask(
       asking: ApprovalAsk,
@@ -123,18 +128,21 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
       stored: (approval: Approval) => void,
     ): Result<Approval, NoRoom> {
       const now = clock.now()
-      const { digest, policy, issuer, agent, subjects, shown } = asking
+      const { digest, alike, policy, issuer, agent, subjects, shown } = asking
       const before = latest(digest)
-      if (before && now < before.expires && ATTACHED.has(before.state)) return ok(read(before, now))
+      const attached = before && now < before.expires && ATTACHED.has(before.state) ? before : null
+      const found =
+        attached && attached.state !== 'waiting' ? attached : (covering(alike, now) ?? attached)
+      if (found) return ok(read(found, now))
       const full = lacking(asking, terms, now)
       if (full) return fail(full)
       const id = crypto.randomUUID()
       sql.exec(
-        `INSERT INTO approvals (id, digest, policy, issuer, agent, subjects, shown, state, asked, expires, within)
-          VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)`,
+        `INSERT INTO approvals (id, digest, policy, issuer, agent, subjects, shown, state, asked, expires, within, alike)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?)`,
         ...[id, digest, policy, issuer, agent, JSON.stringify(subjects), shown],
         // The latest ask of a call stays the latest if the clock is set back.
-        ...[Math.max(now, (before?.asked ?? 0) + 1), now + terms.within, terms.within],
+        ...[Math.max(now, (before?.asked ?? 0) + 1), now + terms.within, terms.within, alike],
       )
       const made = read(byId(id) as Row, now)
       stored(made)
@@ -186,37 +194,62 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
 
     /**
      * Stores a person's decision. The first one counts: another one fails with the approval as it is. A refusal lasts for
-     * `within` from now. Fails with `undefined` for an unknown id. `stored` is called for the first one.
+     * `within` from now. Fails with `undefined` for an unknown id, and where there are too many standing approvals.
+     * `stored` is called for the first one.
      */
     decide(
       id: string,
       decision: ApprovalDecision,
       stored: (approval: Approval) => void,
-    ): Result<Approval, Approval | undefined> {
-      const { state } = decision
+    ): Result<Approval, Approval | NoRoom | undefined> {
+      const { state, standing } = decision
       const now = clock.now()
       const row = byId(id)
       const before = row && read(row, now)
       if (before?.decision && isSame(before.decision, decision)) return ok(before)
       if (!row || before?.state !== 'waiting') return fail(before)
-      if (state === 'refused' && !decision.reason) throw new TypeError('a refusal without a reason')
+      const isBare = (state === 'refused' || standing) && !decision.reason
+      if (isBare) throw new TypeError('a decision without its reason')
+      const full = standing && fullRoom(callersOf(STANDING, now), row, APPROVAL_ROOMS.standing)
+      if (full) return fail(full)
       stored(before)
+      const ends = state === 'refused' ? now + row.within : standing && now + standing.ms
       sql.exec(
-        'UPDATE approvals SET state = ?, decision = ?, expires = ? WHERE id = ?',
+        'UPDATE approvals SET state = ?, decision = ?, expires = ?, used = ? WHERE id = ?',
         ...[state, JSON.stringify({ ...decision, at: now } satisfies Decided)],
-        ...[state === 'refused' ? now + row.within : row.expires, id],
+        ...[ends ?? row.expires, standing ? '[]' : null, id],
       )
       return ok(read(byId(id) as Row, now))
     },
 
     /**
-     * Takes the granted approval of a call; of all requests only the first gets it. `by`: a new value for each request,
-     * by which a second try of the same request is recognised. Fails with the latest approval of the call, if any.
+     * Ends a granted approval; one that has ended stays so. Fails with the approval as it is, `undefined` for an unknown
+     * id. `stored` is called if it ends now.
      */
-    take(digest: string, by: string): Result<Approval, Approval | undefined> {
+    withdraw(
+      id: string,
+      stored: (approval: Approval) => void,
+    ): Result<Approval, Approval | undefined> {
+      const row = byId(id)
+      const before = row && read(row, clock.now())
+      if (before?.state === 'ended') return ok(before)
+      if (before?.state !== 'granted') return fail(before)
+      stored(before)
+      sql.exec("UPDATE approvals SET state = 'ended' WHERE id = ?", id)
+      return ok({ ...before, state: 'ended' })
+    },
+
+    /**
+     * Takes the granted approval of a call; of all requests only the first gets it. `by`: a new value for each request,
+     * by which a second try of the same request is recognised. `standing`: the id of the standing approval of which to
+     * take a use. Fails with the latest approval of the call, or with the standing one, if any.
+     */
+    take(digest: string, by: string, standing?: string): Result<Approval, Approval | undefined> {
       const now = clock.now()
-      const row = latest(digest)
+      const own = latest(digest)
+      const row = standing === undefined ? own : byId(standing)
       const before = row && read(row, now)
+      if (row && typeof row.used === 'string') return used(row, by, own, now)
       if (before?.state === 'taken' && row?.taken_by === by) return ok(before)
       if (before?.state !== 'granted') return fail(before)
       sql.exec("UPDATE approvals SET state = 'taken', taken_by = ? WHERE id = ?", by, before.id)
@@ -262,36 +295,4 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
       return Math.min(first + KEPT_MS, least('expires', UNUSED) ?? Number.POSITIVE_INFINITY)
     },
   }
-}
-
-/** States of an approval that has not expired, to which another request for the same call is attached. */
-const ATTACHED: ReadonlySet<string> = new Set(['waiting', 'granted', 'refused'])
-
-const isSame = (one: ApprovalDecision, other: ApprovalDecision): boolean =>
-  one.state === other.state &&
-  one.by.issuer === other.by.issuer &&
-  one.by.subject === other.by.subject &&
-  one.digest === other.digest &&
-  one.reason === other.reason
-
-const read = (row: Row, now: number): Approval => {
-  const { id, issuer, agent, subjects, shown, asked, expires, decision } = row
-  const isOver = now >= expires && (row.state === 'waiting' || row.state === 'granted')
-  const state = isOver ? 'expired' : (row.state as ApprovalState)
-  return {
-    ...{ id, state, issuer, agent, subjects: JSON.parse(subjects), shown, asked, expires },
-    ...(decision !== null && { decision: JSON.parse(decision) as Decided }),
-  }
-}
-
-/** Which room has no place for one more; `undefined` where all have. */
-export function fullRoom(
-  taken: readonly Pick<Caller, 'issuer' | 'agent'>[],
-  { issuer, agent }: Pick<Caller, 'issuer' | 'agent'>,
-  most: WaitingRooms,
-): `${keyof WaitingRooms}_full` | undefined {
-  const ofIssuer = taken.filter((one) => one.issuer === issuer)
-  if (ofIssuer.filter((one) => one.agent === agent).length >= most.agent) return 'agent_full'
-  if (ofIssuer.length >= most.issuer) return 'issuer_full'
-  return taken.length >= most.all ? 'all_full' : undefined
 }

@@ -15,6 +15,16 @@ export interface ApprovableCall extends Pick<LineFacts, 'request' | 'route' | 'a
   readonly headers: readonly string[]
   /** The hash of the policy. */
   readonly policy: string
+  /** JSON of the values by which calls are alike; absent where all arguments have to be the same. */
+  readonly values?: string | undefined
+}
+
+/** The digests of a call. */
+export interface CallDigests {
+  /** Of exactly this call. */
+  readonly exact: string
+  /** Of all calls like it. */
+  readonly alike: string
 }
 
 /** Headers that say what the body is, and whether the request opens a WebSocket. */
@@ -24,33 +34,41 @@ const ALWAYS_BOUND = ['content-type', 'content-encoding', 'upgrade']
 const UNBOUND = /^(?:progressToken|traceparent|tracestate|baggage|io\.modelcontextprotocol\/.*)$/s
 
 /**
- * The digest that an approval is bound to, base64url SHA-256: who calls, by which key, under which policy, and what the
- * origin would act on. Two calls have the same digest only if they ask for the same. Not bound: the token itself, the id
- * of a JSON-RPC message, and members of `_meta` that belong to one attempt. Fails for JSON that readers could read in two
- * ways (RFC 7493). Checks nothing else.
+ * The digests that approvals are bound to, base64url SHA-256: who calls, by which key, under which policy, and what the
+ * origin would act on. Two calls have the same `exact` only if they ask for the same. Not bound: the token itself, the id
+ * of a JSON-RPC message, and members of `_meta` that belong to one attempt. Calls with the same `alike` differ at most in
+ * the workflow, and in the arguments beside `values` or, without MCP, in the body. Fails for JSON that readers could read
+ * in two ways (RFC 7493). Checks nothing else.
  */
-export async function approvalDigest(call: ApprovableCall): Promise<Result<string, 'ambiguous'>> {
-  const { request, route, agent, access, body, headers, policy } = call
+export async function approvalDigests(
+  call: ApprovableCall,
+): Promise<Result<CallDigests, 'ambiguous'>> {
+  const { request, route, agent, access, body, headers, policy, values } = call
   const address = readAddress(request)
   if (!address.ok) return fail('ambiguous')
   const asked = route.mcp ? messagesOf(body) : await bytesOf(call)
   if (asked === undefined) return fail('ambiguous')
   const { host, path, query } = address.value
   const bound = [...new Set([...ALWAYS_BOUND, ...headers])].sort()
-  return ok(
-    await sha256Name(
+  const digestOf = (...rest: readonly unknown[]) =>
+    sha256Name(
       JSON.stringify([
         policy,
         [route.name, route.host],
-        [agent.issuer, agent.id, agent.subject, agent.clientId, agent.workflowId],
+        [agent.issuer, agent.id, agent.subject, agent.clientId],
         agent.actors.map(({ issuer, sub }) => [issuer, sub]),
         own(access.claims, 'cnf'),
         [request.method, host, path, query],
         bound.map((name) => [name, request.headers.get(name)]),
-        asked,
+        ...rest,
       ]),
-    ),
-  )
+    )
+  const isAnyArgument = values !== undefined
+  const alike = route.mcp && isAnyArgument ? messagesOf(body, isNoArgument) : route.mcp && asked
+  return ok({
+    exact: await digestOf(agent.workflowId, asked),
+    alike: await digestOf('alike', alike, values),
+  })
 }
 
 /** Every byte, by its digest; `undefined` for JSON that a server could decode first, or that is not {@link isInteroperable}. */
@@ -85,13 +103,23 @@ const isInteroperable = (value: unknown): boolean => {
   return Object.entries(value).every(([name, one]) => !UNFIT.test(name) && isInteroperable(one))
 }
 
-/** The messages of a body, each as what its server acts on: all but the id, and of `_meta` what is bound. */
-const messagesOf = (body: Uint8Array): unknown => {
+type IsBound = (name: string) => boolean
+
+const isAny: IsBound = () => true
+const isNoArgument: IsBound = (name) => name !== 'arguments'
+
+/**
+ * The messages of a body, each as what its server acts on: all but the id, and of `_meta` what is bound; of `params` the
+ * members that `isParam` names.
+ */
+const messagesOf = (body: Uint8Array, isParam = isAny): unknown => {
   if (body.length === 0) return []
   const text = interoperable(body)
   return text === undefined
     ? undefined
-    : messageSpans(text).map((span) => boundMembers(text, span, (name) => name !== 'id', inMessage))
+    : messageSpans(text).map((span) =>
+        boundMembers(text, span, (name) => name !== 'id', inMessage(isParam)),
+      )
 }
 
 type Inside = (name: string, text: string, value: Span) => unknown
@@ -100,15 +128,17 @@ type Inside = (name: string, text: string, value: Span) => unknown
 const boundMembers = (
   text: string,
   [from]: Span,
-  isBound: (name: string) => boolean,
+  isBound: IsBound,
   inside: Inside = () => undefined,
 ): readonly unknown[] =>
   [...membersOf(text, from)]
     .filter(({ name }) => isBound(name))
     .map(({ name, value }) => [name, inside(name, text, value) ?? compact(text, value)])
 
-const inMessage: Inside = (name, text, value) =>
-  name === 'params' ? boundMembers(text, value, () => true, inParams) : undefined
+const inMessage =
+  (isParam: IsBound): Inside =>
+  (name, text, value) =>
+    name === 'params' ? boundMembers(text, value, isParam, inParams) : undefined
 
 const inParams: Inside = (name, text, value) =>
   name === '_meta' ? boundMembers(text, value, (member) => !UNBOUND.test(member)) : undefined

@@ -22,6 +22,14 @@ const MOST_NAMES = 64
 const brief = (text: string) =>
   text.length > LONGEST ? { text: cut(text, LONGEST), length: text.length } : { text }
 
+/** What a person is shown, and the values by which other calls are like it. */
+export interface Shown {
+  /** JSON text. */
+  readonly shown: string
+  /** JSON text of what `shows` names, whole; absent without `shows`. */
+  readonly values?: string
+}
+
 /**
  * What a person is shown of a call, as JSON text: who calls, what for, and of the arguments the values that `shows`
  * names, each as JSON text. Contains no token and no secret of `inject`. It is the caller's text: nobody has checked it.
@@ -30,13 +38,14 @@ export function shownOf(
   { route, agent, request, address, held }: ShownCall,
   { by, shows = [], headers = [] }: ApprovalRule,
   used?: { readonly named: McpNamed },
-): string {
+): Shown {
   const named = used?.named
   const valueAt = (path: string): unknown =>
     named && readClaim(named.arguments, path.split('.').slice(1))
+  const values = shows.map((path) => [path, JSON.stringify(valueAt(path)) ?? ''] as const)
   const roots = new Set(shows.map((path) => path.split('.')[1]))
   const others = Object.keys(named?.arguments ?? {}).filter((name) => !roots.has(name))
-  return JSON.stringify({
+  const shown = JSON.stringify({
     by,
     rule: route.name,
     agent,
@@ -48,10 +57,11 @@ export function shownOf(
     headers: headers.map((name) => [name, brief(request.headers.get(name) ?? '')]),
     ...(named && {
       [named.kind]: brief(named.name),
-      values: shows.map((path) => [path, brief(JSON.stringify(valueAt(path)) ?? '')]),
+      values: values.map(([path, text]) => [path, brief(text)]),
       not_shown: others.slice(0, MOST_NAMES).map((name) => brief(name)),
       ...(others.length > MOST_NAMES && { not_listed: others.length - MOST_NAMES }),
     }),
     ...(held && { body: { bytes: held.bytes.length, type: request.headers.get('content-type') } }),
   })
+  return { shown, ...(values.length > 0 && { values: JSON.stringify(values) }) }
 }

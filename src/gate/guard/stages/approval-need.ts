@@ -5,7 +5,7 @@ import { mayAsk } from '../../model/approval.ts'
 import type { ApprovalRule } from '../../model/approval-rule.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import type { Clock } from '../../model/ports.ts'
-import { shownOf } from '../operation/approval-shown.ts'
+import { type Shown, shownOf } from '../operation/approval-shown.ts'
 import { type Needs as Conditioned, forgetArguments, isTrue } from './condition.ts'
 import type { Used, Uses } from './mcp-access.ts'
 import type { OperationFacts } from './operation.ts'
@@ -19,9 +19,8 @@ const deny = denials({
 })
 
 /** The approval that a request needs, and what the person is shown. */
-export interface Needed {
+export interface Needed extends Shown {
   readonly rule: ApprovalRule
-  readonly shown: string
 }
 
 /** `undefined` where no approval is needed. */
@@ -65,6 +64,6 @@ export const approvalNeed = stage({
       return fail(deny('approval_not_alone', undefined, { ofCall: true }))
     }
     const [rule, used] = first
-    return ok({ needed: { rule, shown: shownOf(needs, rule, used) } })
+    return ok({ needed: { rule, ...shownOf(needs, rule, used) } })
   },
 })

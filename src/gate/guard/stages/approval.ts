@@ -14,7 +14,7 @@ import type { ApprovalRule } from '../../model/approval-rule.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import { subjectKey } from '../../model/revocation.ts'
 import type { StandingPorts } from '../checks/check.ts'
-import { approvalDigest } from '../operation/approval-digest.ts'
+import { approvalDigests } from '../operation/approval-digest.ts'
 import { ownerOf } from '../operation/body.ts'
 import type { ProofFacts, ProofPorts } from '../possession/method.ts'
 import type { Needed, NeededFact } from './approval-need.ts'
@@ -69,7 +69,7 @@ export interface ApprovalPorts {
   readonly approvals?: Approvals | undefined
 }
 
-/** An approval that was granted for exactly this call, and the digest of the call. */
+/** An approval that was granted for exactly this call or stands for calls like it, and the digest of the call. */
 export interface Granted {
   readonly approval: Approval
   readonly digest: string
@@ -101,7 +101,8 @@ const NOT_GRANTED: GrantedFact = { granted: undefined }
  */
 export const approval = stage({
   name: 'approval',
-  establishes: 'if the request needs an approval: a person has granted it for exactly this call',
+  establishes:
+    'if the request needs an approval: a person has granted it, for exactly this call or for calls like it',
   without: ({ route }: Pick<LineFacts, 'route'>) => (mayAsk(route) ? undefined : NOT_GRANTED),
   found: ({ granted }) => (granted ? { approval: granted.approval.id } : {}),
   // The stages that judge again declare their own codes.
@@ -123,26 +124,31 @@ const rejudged = async (facts: AskFacts, ports: AskPorts) => {
 const unavailable = (error: unknown) =>
   fail(deny('approval_unavailable', { error: String(error) }, { ofCall: true }))
 
-const asked = async ({ rule, shown }: Needed, facts: AskFacts, ports: AskPorts): Promise<Asked> => {
+const asked = async (
+  { rule, shown, values }: Needed,
+  facts: AskFacts,
+  ports: AskPorts,
+): Promise<Asked> => {
   const { policy, agent, held, subjects, address } = facts
   const { console } = policy.gate
   const { approvals } = ports
   if (!approvals) return unavailable('nobody can be asked')
   const hash = await approvals.policyHash()
-  const digest = await approvalDigest({
+  const digests = await approvalDigests({
     ...facts,
     body: held?.bytes ?? new Uint8Array(),
     headers: rule.headers ?? [],
     policy: hash,
+    values,
   })
-  if (!digest.ok) return fail(deny('approval_invalid', undefined, { ofCall: true }))
+  if (!digests.ok) return fail(deny('approval_invalid', undefined, { ofCall: true }))
+  const { exact: digest, alike } = digests.value
   const { issuer, id } = agent
   const share = Math.max(1, Math.floor(APPROVAL_ROOMS.asksADay / Math.max(1, policy.issuers.size)))
   try {
     const first = await approvals.ask(
       {
-        digest: digest.value,
-        policy: hash,
+        ...{ digest, alike, policy: hash },
         ...{ issuer, agent: id, subjects: subjects.map(subjectKey), shown },
       },
       {
@@ -154,11 +160,11 @@ const asked = async ({ rule, shown }: Needed, facts: AskFacts, ports: AskPorts):
       },
     )
     if (!first.ok) return fail(fullness(first.reason))
-    if (first.value.state !== 'waiting') return decided(first.value, digest.value, facts)
+    if (first.value.state !== 'waiting') return decided(first.value, digest, facts)
     const last = await heldOpen(first.value, rule, facts, approvals)
-    if (last.state === 'waiting') return decided(last, digest.value, facts)
+    if (last.state === 'waiting') return decided(last, digest, facts)
     const again = await rejudged(facts, ports)
-    return again.ok ? decided(last, digest.value, facts) : fail(again.reason)
+    return again.ok ? decided(last, digest, facts) : fail(again.reason)
   } catch (error) {
     return unavailable(error)
   }
@@ -228,7 +234,8 @@ const NOT_TAKEN: ApprovedFact = { approved: undefined }
  */
 export const approvalTake = stage({
   name: 'approval_take',
-  establishes: 'if the request needs an approval: no other request has used it',
+  establishes:
+    'if the request needs an approval: no other request has used it, or a standing one has a use left',
   without: ({ route }: Pick<LineFacts, 'route'>) => (mayAsk(route) ? undefined : NOT_TAKEN),
   found: ({ approved }) => (approved ? { approved_by: approved.decision?.by } : {}),
   // The stage `approval` declares these codes.
@@ -241,9 +248,10 @@ export const approvalTake = stage({
     if (!granted) return ok(NOT_TAKEN)
     if (!approvals || request.signal?.aborted) return unavailable('the client has gone')
     try {
-      const taken = await approvals.take(granted.digest)
+      const { approval, digest } = granted
+      const standing = approval.used === undefined ? undefined : approval.id
+      const taken = await approvals.take(digest, standing)
       if (taken.ok) return ok({ approved: taken.value })
-      const { approval } = granted
       const last = taken.reason ?? approval
       return fail(refusalOf(last.state === 'granted' ? { ...last, state: 'ended' } : last, facts))
     } catch (error) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { utf8Encode } from '../../../../src/gate/base/bytes.ts'
 import {
   type ApprovableCall,
-  approvalDigest,
+  approvalDigests,
 } from '../../../../src/gate/guard/operation/approval-digest.ts'
 import { accessOf, agentOf, ISSUER, RESOURCE, routeOf } from '../../../kit/facts.ts'
 import { anyCharacter, tries } from '../../../kit/property.ts'
@@ -23,7 +23,7 @@ interface Sent {
 
 const MCP = mcpOf()
 
-const digestOf = async (sent: Sent, isMcp: boolean) => {
+const digestsOf = async (sent: Sent, isMcp: boolean, values?: string) => {
   const { method, url, headers, agent, claims, policy, rule } = sent
   const call: ApprovableCall = {
     request: new Request(url, { method, headers }),
@@ -32,10 +32,18 @@ const digestOf = async (sent: Sent, isMcp: boolean) => {
     access: accessOf({ claims }),
     body: utf8Encode(sent.body),
     headers: ['x-tenant'],
-    policy,
+    ...{ policy, values },
   }
-  const digest = await approvalDigest(call)
-  return digest.ok ? digest.value : digest.reason
+  return approvalDigests(call)
+}
+const digestOf = async (sent: Sent, isMcp: boolean) => {
+  const digests = await digestsOf(sent, isMcp)
+  return digests.ok ? digests.value.exact : digests.reason
+}
+/** The digest of calls like it; `values`: those of the arguments that are shown. */
+const alikeOf = async (sent: Sent, isMcp: boolean, values?: string) => {
+  const digests = await digestsOf(sent, isMcp, values)
+  return digests.ok ? digests.value.alike : digests.reason
 }
 
 /** The body of a tool's call from source text: the arguments and members of its params. */
@@ -124,6 +132,53 @@ const OTHER_ARGUMENTS: Readonly<Record<string, (entries: Entries) => string>> = 
   'white space in a string': (entries) => textOf(entries).replace('Zo\u00eb', 'Zo\u00eb '),
   'duplicate key': (entries) => textOf([...entries, ['amount', 7]]),
 }
+
+describe('the digest of calls like it', () => {
+  const sent = (isMcp: boolean) => sentOf(isMcp ? toolCall('{"amount":7,"note":"a"}') : 'a', isMcp)
+
+  it.each(Object.keys(OTHERS).filter((kind) => kind !== 'workflow'))(
+    'is of no call with another place: %s',
+    async (kind) => {
+      const other = (isMcp: boolean) => OTHERS[kind]?.(sent(isMcp), 'new') ?? sent(isMcp)
+      expect(await alikeOf(other(false), false)).not.toBe(await alikeOf(sent(false), false))
+      expect(await alikeOf(other(true), true, '7')).not.toBe(await alikeOf(sent(true), true, '7'))
+    },
+  )
+
+  it('is the same for another workflow, and for another body or other arguments beside the values', async () => {
+    for (const [isMcp, values] of [[false], [true, '7']] as const) {
+      const alike = await alikeOf(sent(isMcp), isMcp, values)
+      expect(alike).toMatch(/^[\w-]{43}$/)
+      const body = isMcp ? toolCall('{"note":"b","more":[1]}', { id: '2' }) : 'b'
+      for (const other of [
+        OTHERS.workflow?.(sent(isMcp), 'new') ?? sent(isMcp),
+        again(sent(isMcp)),
+        { ...sent(isMcp), body },
+      ]) {
+        expect(await alikeOf(other, isMcp, values)).toBe(alike)
+      }
+    }
+  })
+
+  it('is of no call with other values, another tool or other parameters; without values, other arguments', async () => {
+    const alike = await alikeOf(sent(true), true, '7')
+    expect(await alikeOf(sent(true), true, '8')).not.toBe(alike)
+    expect(await alikeOf(sent(true), true)).not.toBe(alike)
+    const body = '{"amount":7,"note":"a"}'
+    for (const other of [
+      toolCall(body, { name: 'refund' }),
+      toolCall(body, { method: 'prompts/get' }),
+      toolCall(body, { more: ',"requestState":"a"' }),
+      toolCall(body, { more: ',"_meta":{"tenant":"a"}' }),
+    ]) {
+      expect(await alikeOf({ ...sent(true), body: other }, true, '7')).not.toBe(alike)
+    }
+    const whole = await alikeOf(sent(true), true)
+    const noted = { ...sent(true), body: toolCall('{"amount":7,"note":"b"}') }
+    expect(await alikeOf(noted, true)).not.toBe(whole)
+    expect(await alikeOf(again(sent(true)), true)).toBe(whole)
+  })
+})
 
 describe('the digest of a call that needs an approval', () => {
   it('is of no other call: one place differs', async () => {

@@ -15,7 +15,13 @@ const ROOMS = { agent: 9, issuer: 9, all: 9 }
 it('a request whose client has gone takes no approval, and the next one does', async () => {
   const asked = await approvals.ask(
     {
-      ...{ digest: 'gone', policy: 'p', issuer: 'https://one.test', agent: 'planner' },
+      ...{
+        digest: 'gone',
+        alike: 'gone',
+        policy: 'p',
+        issuer: 'https://one.test',
+        agent: 'planner',
+      },
       ...{ subjects: [], shown: '{}' },
     },
     { within: 600_000, anHour: 9, aDay: 9, waiting: ROOMS },
