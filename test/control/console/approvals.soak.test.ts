@@ -144,6 +144,34 @@ it('a refusal needs a reason, which the agent reads, on a phone', async () => {
   await context.close()
 })
 
+it('a person allows calls like one, sees how many went through, and ends it', async () => {
+  const link = await linkOf('weekly')
+  const { page, context, said } = await enter('ada', link)
+  await page.getByRole('button', { name: 'Allow calls like it' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('with the same address and any body').waitFor()
+  await dialog.getByLabel('Calls').fill('3')
+  await dialog.getByLabel('Time').selectOption('8 hours')
+  await dialog.getByRole('button', { name: 'Allow calls like it' }).click()
+  expect(await dialog.getByLabel('Reason').evaluate((one) => one.matches(':invalid'))).toBe(true)
+  await dialog.getByLabel('Reason').fill('the weekly run')
+  await dialog.getByRole('button', { name: 'Allow calls like it' }).click()
+  await page.getByRole('heading', { name: 'Approval: approved' }).waitFor()
+  await page.getByRole('status').filter({ hasText: '0 of 3 uses' }).waitFor()
+  expect((await send('weekly')).status).toBe(200)
+  expect((await send('weekly', '/v1/refunds', {}, '{"amount":6}')).status).toBe(200)
+  await page.getByRole('link', { name: 'All approvals' }).click()
+  await page.getByRole('link', { name: 'Standing' }).click()
+  const row = page.getByRole('row').filter({ hasText: 'weekly' })
+  await row.filter({ hasText: '2 of 3 uses' }).filter({ hasText: 'the weekly run' }).waitFor()
+  expect(await faultsOfState(page, 'standing approvals')).toEqual([])
+  await act(page, 'End')
+  await page.getByText('No call is approved beforehand.').waitFor()
+  expect((await refused(await send('weekly'))).code).toBe('approval_required')
+  expect(said).toEqual([])
+  await context.close()
+})
+
 it('the screen shows who asks for what exactly, and what it does not show', async () => {
   const { origin, issuer } = browsing.setting
   origin.on('/payments', (_req, res) => {

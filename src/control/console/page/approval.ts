@@ -7,10 +7,12 @@ import {
   callText,
   Decided,
   DecidedTable,
+  Ending,
   EVERY_MS,
   Left,
   NoApprovals,
   State,
+  usesText,
 } from './approvals.ts'
 import { html } from './html.ts'
 import { Act, Failure, Link, Moment, Pending, useAnswer } from './parts.ts'
@@ -128,6 +130,17 @@ function MayNot({ code, fail }: { readonly code: string; readonly fail: (of?: Pr
     ${SIGN_IN.includes(code) && html`<${People} fail=${fail} />`}`
 }
 
+/** Which calls are like one. */
+const alikeText = ({ values, body }: Json): string => {
+  if (values === undefined) {
+    return `with the same address${body === undefined ? '' : ' and any body. A message to an MCP server has to be the same'}`
+  }
+  const named = list(values).map((pair) => text(Object.values(pair)[0]))
+  return named.length === 0
+    ? 'with all the same arguments'
+    : `with the same ${named.join(', ')}. Their other arguments may be any`
+}
+
 /** The buttons with which a person decides, each with a confirmation. */
 function Buttons({
   of,
@@ -137,17 +150,34 @@ function Buttons({
   readonly done: (problem: Problem | undefined) => void
 }) {
   const decide = (decision: string) => async (texts: Readonly<Record<string, string>>) => {
-    const body = { decision, reason: texts.reason || undefined, shown_digest: of.shown_digest }
+    const { reason, uses, time } = texts
+    const standing = uses ? { uses: Number(uses), for: time } : undefined
+    const body = {
+      ...{ decision, standing, reason: reason || undefined },
+      shown_digest: of.shown_digest,
+    }
     const { problem } = await ask(`/api${approvalPlace(of)}`, 'POST', body)
     done(problem)
   }
   const what = html`<bdi>${askerText(of)}</bdi>: <bdi>${callText(of)}</bdi>.`
   return html`<${Act} label="Approve" act=${decide('approve')}
       says=${html`${what} Exactly this call goes through once, until <${Moment} at=${of.expires} />.`} />
+    <${Act} label="Allow calls like it" act=${decide('approve')}
+      says=${html`${what} This call goes through, and others of the agent ${alikeText(objectOf(of.shown))}.`}>
+      <label>Calls, this one included<input name="uses" type="number" required min="1" max="100" value="10" /></label>
+      <label>Time<select name="time">${TIMES.map(([time, says]) => html`<option value=${time}>${says}</option>`)}</select></label>
+      <label>Reason<input name="reason" required maxlength=${LONGEST_REASON} /></label><//>
     <${Act} label="Refuse" isStop act=${decide('refuse')}
       says=${html`${what} The agent is refused this call, also if it sends the call again soon, and reads your reason.`}>
       <label>Reason<input name="reason" required maxlength=${LONGEST_REASON} /></label><//>`
 }
+
+/** For how long calls like one may be allowed. */
+const TIMES = [
+  ['1h', '1 hour'],
+  ['8h', '8 hours'],
+  ['1d', '1 day'],
+] as const
 
 /** One call for which a person is asked: who, what exactly, what else is known, and the decision. */
 export function Approval({ id }: { readonly id: string }) {
@@ -174,7 +204,8 @@ export function Approval({ id }: { readonly id: string }) {
   }
   return html`<h1>Approval: <${State} of=${of} /></h1>${back}
     <p class=${`notice ${isWaiting ? 'warn' : ''}`} role="status" tabindex="-1" ref=${said}><b>${askerText(of)}</b> ${isWaiting ? 'asks' : 'asked'} for <b>${callText(of)}</b>, <${Moment} at=${of.asked} />.
-      ${of.decision !== undefined && html`<${State} of=${of} /> <${Decided} of=${of} />.`} ${text(NEXT[text(of.state)])}</p>
+      ${of.decision !== undefined && html`<${State} of=${of} /> <${Decided} of=${of} />.`} ${nextText(of)}</p>
+    ${of.state === 'granted' && of.may_decide === 'approval_decided' && html`<p><${Ending} of=${of} done=${done} /></p>`}
     ${isWaiting && html`<p>Time left: <${Left} until=${of.expires} /></p>`}
     ${problem && html`<${Failure} problem=${problem} />`}
     <div class="columns"><section aria-label="Who"><h2>Who asks</h2><${Who} agent=${objectOf(call.agent)} /></section>
@@ -193,7 +224,14 @@ export function Approval({ id }: { readonly id: string }) {
     <small>Id of the approval <code>${text(of.id)}</code>. Digest of what is shown <code>${text(of.shown_digest)}</code></small>`
 }
 
-/** What comes next, by the state. */
+/** What comes next. */
+const nextText = (of: Json): string => {
+  const uses = usesText(of)
+  if (uses === '') return text(NEXT[text(of.state)])
+  return `${uses}.${of.state === 'granted' ? ' Calls like it go through until all are used, or until it ends.' : ''}`
+}
+
+/** What comes next for one call, by the state. */
 const NEXT: Json = {
   granted: 'It goes through once, as soon as the agent sends it again.',
   taken: 'It went through once. The next one is asked for anew.',

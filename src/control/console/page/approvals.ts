@@ -2,8 +2,18 @@ import { useEffect, useState } from 'preact/hooks'
 import { objectOf } from '../../../gate/base/json.ts'
 import { MCP_KINDS } from '../../../gate/model/mcp.ts'
 import { html } from './html.ts'
-import { type Asked, Badge, Link, Moment, Pending, Table, useAnswer } from './parts.ts'
-import { address, type Json, list, nameText, place, text } from './state.ts'
+import {
+  Act,
+  type Asked,
+  Badge,
+  Failure,
+  Link,
+  Moment,
+  Pending,
+  Table,
+  useAnswer,
+} from './parts.ts'
+import { address, ask, type Json, list, nameText, type Problem, place, text } from './state.ts'
 import { counted } from './stop.ts'
 
 /** Milliseconds between two looks at the gate: somebody else may decide, or an agent may ask. */
@@ -89,6 +99,39 @@ const waitingTable = (of: readonly Json[]) =>
     html`<${Left} until=${one.expires} />`,
   ])} />`
 
+/** How often a standing approval was used; nothing of others. */
+export function usesText({ standing }: Json): string {
+  const { uses, used } = objectOf(standing)
+  return uses === undefined ? '' : `${text(used)} of ${text(uses)} uses`
+}
+
+/** The button that ends a granted approval, with a confirmation. */
+export function Ending({
+  of,
+  done,
+}: {
+  readonly of: Json
+  readonly done: (problem: Problem | undefined) => void
+}) {
+  const end = async () => done((await ask(`/api${approvalPlace(of)}`, 'DELETE')).problem)
+  return html`<${Act} label="End" isStop act=${end}
+    says=${html`<bdi>${askerText(of)}</bdi>: <bdi>${callText(of)}</bdi>. The next call waits for a person again.`} />`
+}
+
+const standingTable = (of: readonly Json[], done: (problem: Problem | undefined) => void) =>
+  html`<${Table} head=${['Asked', 'Who', 'What', 'Approved', 'Used', 'Time left', 'Act']} rows=${of.map(
+    (one) => [
+      html`<${Link} to=${approvalPlace(one)}><${Moment} at=${one.asked} /><//>`,
+      askerText(one),
+      callText(one),
+      html`<${Decided} of=${one} />`,
+      usesText(one),
+      html`<${Left} until=${one.expires} />`,
+      // Whoever may decide may end it: this one is only decided already.
+      one.may_decide === 'approval_decided' && html`<${Ending} of=${one} done=${done} />`,
+    ],
+  )} />`
+
 /** A link to the calls that wait for a person, where there are any that the person may see. */
 export function Calls() {
   const asked = useAnswer(WAITING, 60_000)
@@ -98,26 +141,44 @@ export function Calls() {
   return html`<p><${Link} to="/approvals"><${Badge} state="warn">${isMore && 'at least '}${counted(count, 'call waits', 'calls wait')} for a person<//><//></p>`
 }
 
-/** Calls that wait for a person, or those that were decided: the address says which. */
+/** Which approvals a list has, by the state in its address: its name, and what it says where it is empty or cut. */
+const LISTS: Readonly<Record<string, readonly [name: string, empty: string, more: string]>> = {
+  waiting: ['Waiting', 'No call waits for a person.', 'these wait the longest'],
+  standing: ['Standing', 'No call is approved beforehand.', 'these are the latest'],
+  decided: [
+    'Decided',
+    'No decision can be read: they are kept for three days.',
+    'these are the latest',
+  ],
+}
+
+/** Calls that wait for a person, standing approvals, or what was decided: the address says which. */
 export function Approvals() {
-  const isDecided = place.value.searchParams.get('state') === 'decided'
-  const asked = useAnswer(
-    isDecided ? address('/api/approvals', { state: 'decided' }) : WAITING,
-    EVERY_MS,
-  )
+  const named = place.value.searchParams.get('state') ?? 'waiting'
+  const state = Object.hasOwn(LISTS, named) ? named : 'waiting'
+  const [, empty, more] = LISTS[state] ?? []
+  const asked = useAnswer(address('/api/approvals', { state }), EVERY_MS)
+  const [problem, setProblem] = useState<Problem | undefined>(undefined)
+  const done = (failed: Problem | undefined) => {
+    setProblem(failed)
+    asked.again()
+  }
   const found = list(asked.value?.approvals)
-  const tab = (to: string, name: string, isHere: boolean) =>
-    html`<${Link} to=${to} aria-current=${isHere ? 'page' : undefined}>${name}<//>`
+  const tab = (of: string, name: string) =>
+    html`<${Link} to=${of === 'waiting' ? '/approvals' : `/approvals?state=${of}`} aria-current=${of === state ? 'page' : undefined}>${name}<//>`
   return html`<h1>Approvals</h1>
-    <nav aria-label="Which approvals">${tab('/approvals', 'Waiting', !isDecided)}${tab('/approvals?state=decided', 'Decided', isDecided)}</nav>
+    <nav aria-label="Which approvals">${Object.entries(LISTS).map(([of, [name]]) => tab(of, name))}</nav>
+    ${problem && html`<${Failure} problem=${problem} />`}
     ${
       !asked.value
         ? html`<${NoApprovals} asked=${asked} />`
         : found.length === 0
-          ? html`<p class="empty">${isDecided ? 'No decision can be read: they are kept for three days.' : 'No call waits for a person.'}</p>`
-          : isDecided
-            ? html`<${DecidedTable} of=${found} />`
-            : waitingTable(found)
+          ? html`<p class="empty">${empty}</p>`
+          : state === 'waiting'
+            ? waitingTable(found)
+            : state === 'standing'
+              ? standingTable(found, done)
+              : html`<${DecidedTable} of=${found} />`
     }
-    ${asked.value?.more === true && html`<p>There are more: ${isDecided ? 'these are the latest' : 'these wait the longest'}.</p>`}`
+    ${asked.value?.more === true && html`<p>There are more: ${more}.</p>`}`
 }
