@@ -1,6 +1,7 @@
 import { Argument } from 'commander'
 import { isObject, type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
 import { parseUrl } from '../../gate/base/url.ts'
+import { MCP_KINDS } from '../../gate/model/mcp.ts'
 import { type CommandRow, type Process, withGate } from '../base/command.ts'
 import { textIn, whenText } from '../base/decision-lines.ts'
 import { isSecure } from '../base/gate-client.ts'
@@ -84,8 +85,8 @@ const agentOf = (one: JsonObject): string => textIn(one, 'agent_name') ?? textIn
 /** What is asked for: the rule and, of an MCP server, the tool, prompt or resource. */
 const whatText = (one: JsonObject): string => {
   const about = objectOf(own(one, 'shown'))
-  const named = ['tool', 'prompt', 'resource'].flatMap((kind) =>
-    isObject(own(about, kind)) ? `${kind} ${briefText(own(about, kind))}` : [],
+  const named = MCP_KINDS.flatMap((kind) =>
+    isObject(own(about, kind)) ? `${kind.slice(0, -1)} ${briefText(own(about, kind))}` : [],
   )
   return [textIn(about, 'rule') ?? '', ...named].join(' ')
 }

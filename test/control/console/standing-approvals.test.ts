@@ -174,6 +174,13 @@ const keyToken = (claims: Members = {}) =>
     { key: file },
   )
 
+/** What the command lists. */
+const listed = async () => {
+  const argv = ['approvals', 'list', '--standing', '--gate', setting.gate.url]
+  const run = await runHere([...argv, '--token-env', 'TOKEN'], { TOKEN: await keyToken() })
+  return run.stdout
+}
+
 describe('a standing approval', () => {
   it('is for calls of a tool with the same values of `shows`, and no others', async () => {
     const [bob, agent] = [await signIn('bob'), nextAgent()]
@@ -200,6 +207,9 @@ describe('a standing approval', () => {
     await asks(nextAgent().use(args))
     expect(setting.origin.requests).toHaveLength(4)
     expect(await page(bob, `approvals/${id}`)).toMatchObject({ standing: { uses: 10, used: 4 } })
+    expect(await listed()).toMatch(
+      new RegExp(`^${id} .* POST /mcp tool refund .* 4 of 10 uses`, 'm'),
+    )
   })
 
   it('of a tool without `shows` is for calls with all the same arguments', async () => {
@@ -303,9 +313,7 @@ describe('people', () => {
     expect(await agent.refund()).toBe(200)
     const mine = async () => (await standing(bob)).filter((one) => one.id === id)
     expect(await mine()).toMatchObject([{ state: 'granted', standing: { uses: 10, used: 1 } }])
-    const argv = ['approvals', 'list', '--standing', '--gate', setting.gate.url]
-    const { stdout } = await runHere([...argv, '--token-env', 'TOKEN'], { TOKEN: await keyToken() })
-    expect(stdout).toMatch(new RegExp(`^${id}  granted .* 1 of 10 uses`, 'm'))
+    expect(await listed()).toMatch(new RegExp(`^${id}  granted .* 1 of 10 uses`, 'm'))
     const eve = await signIn('eve')
     expect(await withdraw(eve, id)).toMatchObject({ status: 200, state: 'ended' })
     expect(await withdraw(eve, id)).toMatchObject({ status: 200, state: 'ended' })
