@@ -145,7 +145,12 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       { match: 'GET /v1/models', scopes: [] },
       { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
       { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
-      { match: 'GET /v1/runs/{run}/notes', scopes: ['notes:read'], workflow: 'path:run' },
+      {
+        match: 'GET /v1/runs/{run}/notes',
+        scopes: ['notes:read'],
+        workflow: 'path:run',
+        audit_path: 'values',
+      },
       { match: 'POST /v1/runs/{run}/notes', scopes: ['notes:write'], workflow: 'path:run' },
       {
         match: 'GET /v1/runs/{run}/archive',
