@@ -3,7 +3,7 @@ import { type JsonObject, parseJsonObject } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { createRooms } from '../../gate/base/room.ts'
 import { createGuard, type Guard } from '../../gate/guard/guard.ts'
-import { ASKING_NOBODY } from '../../gate/model/approval.ts'
+import { type Approvals, ASKING_NOBODY } from '../../gate/model/approval.ts'
 import { keySetOf, publicKeys } from '../../gate/model/key-set.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { KeySource } from '../../gate/model/ports.ts'
@@ -70,9 +70,15 @@ export async function explainOffline(
 
 /**
  * The gate's stages for a policy, without its state: nothing is revoked, spent or remembered, every agent is
- * approved, and there are no keys of the gate. `at` is in seconds since the epoch.
+ * approved, and there are no keys of the gate. `at` is in seconds since the epoch. Calls that need an approval wait, unless
+ * `approvals` says otherwise.
  */
-export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard {
+export function offlineGuard(
+  policy: Policy,
+  keys: KeySource,
+  at: number,
+  approvals: Approvals = ASKING_NOBODY,
+): Guard {
   const clock = { now: () => at * 1000 }
   return createGuard(policy, {
     clock,
@@ -86,7 +92,7 @@ export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
     bodies: createRooms(clock),
     replays: { claim: () => true, isClaimed: () => false },
-    approvals: ASKING_NOBODY,
+    approvals,
     onError: () => {},
   })
 }

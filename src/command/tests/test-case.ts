@@ -3,6 +3,7 @@ import { isObject, type JsonObject, listOf, own } from '../../gate/base/json.ts'
 import { ok, type Result } from '../../gate/base/result.ts'
 import { foldedName } from '../../gate/base/text.ts'
 import { type Decision, refusalOf } from '../../gate/guard/guard.ts'
+import { type Approval, type Approvals, ASKING_NOBODY } from '../../gate/model/approval.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { originHeaders } from '../../gate/relay/origin-headers.ts'
 import { offlineGuard } from '../base/explain-offline.ts'
@@ -24,6 +25,21 @@ export interface Verdict extends Expected {
 /** Replaces a value that is only known while a request is served, and the caller's credential. */
 const placeholder = (name: string) => `\${${name}}`
 
+const TAKEN: Approval = {
+  ...{ id: '', issuer: '', agent: '', subjects: [], shown: '', asked: 0, expires: 0 },
+  state: 'taken',
+}
+
+/** A person has approved every call. */
+const GRANTING: Approvals = {
+  ...ASKING_NOBODY,
+  async ask(call, terms) {
+    const asked = await ASKING_NOBODY.ask(call, terms)
+    return asked.ok ? ok({ ...asked.value, state: 'granted' }) : asked
+  },
+  take: async () => ok(TAKEN),
+}
+
 /** Decides cases by the stages of a policy. A token is signed with a key that is made for this run. */
 export function createJudge(
   policy: Policy,
@@ -35,7 +51,8 @@ export function createJudge(
     if (!sent.ok) return sent
     const { request, headers, at } = sent.value
     const steps: Step[] = []
-    const guard = offlineGuard(policy, maker.keys, at)
+    const approvals = test.approval === 'granted' ? GRANTING : ASKING_NOBODY
+    const guard = offlineGuard(policy, maker.keys, at, approvals)
     const trace = (step: Step) => void steps.push(step)
     const decision = await guard(request, { ...test.around, trace })
     if (headers.has('authorization')) headers.set('authorization', placeholder('token'))
@@ -52,7 +69,7 @@ interface Seen {
 }
 
 const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => {
-  const { route, uses = [] } = decision.known
+  const { route, uses = [], approved } = decision.known
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
   const word = denial ? (refusalOf(decision) ? 'denied' : 'would_deny') : 'allowed'
   const forwarded = word === 'denied' ? undefined : forwardedHeaders(test, decision, given)
@@ -60,6 +77,8 @@ const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => 
     decision: word,
     ...(denial && { code: denial.code }),
     ...(route && { rule: route.name }),
+    ...(denial?.code === 'approval_required' && { approval: 'required' as const }),
+    ...(approved && { approval: 'granted' as const }),
   } as const
   const detail = denial?.detail && { ...denial.detail, ...faultOf(given.steps) }
   const told = Object.fromEntries(
@@ -89,7 +108,7 @@ const snapshotOf = (
   told: object,
   forwarded: Headers | undefined,
 ): Expected => {
-  const { decision, code, rule } = found
+  const { decision, code, rule, approval } = found
   const chosen = Object.entries(expect?.headers ?? {}).map(([name, value]) => {
     const is = forwarded?.get(name)
     return [name, typeof value === 'string' ? (is ?? false) : typeof is === 'string']
@@ -99,6 +118,7 @@ const snapshotOf = (
     decision,
     ...(code !== undefined && { code }),
     ...(rule !== undefined && (!expect || expect.rule !== undefined) && { rule }),
+    ...(approval !== undefined && (!expect || expect.approval !== undefined) && { approval }),
     ...(forwarded && Object.keys(headers).length > 0 && { headers }),
   } as Expected
 }
@@ -109,13 +129,14 @@ const failuresOf = (
   detail: JsonObject | undefined,
   forwarded: Headers | undefined,
 ): readonly string[] => {
-  const { code, rule } = found
+  const { code, rule, approval } = found
   const is = [
     `it is ${found.decision}${code === undefined ? '' : `: ${code}`}`,
     detail ? ` ${JSON.stringify(detail)}` : '',
+    approval === 'granted' ? ', since a person has approved it' : '',
     rule === undefined ? '' : `, by the rule ${JSON.stringify(rule)}`,
   ].join('')
-  const broken = (['decision', 'code', 'rule'] as const).find(
+  const broken = (['decision', 'code', 'rule', 'approval'] as const).find(
     (name) => expect[name] !== undefined && expect[name] !== found[name],
   )
   if (broken) return [`${broken} is to be ${JSON.stringify(expect[broken])}, but ${is}`]

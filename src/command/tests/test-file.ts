@@ -27,12 +27,17 @@ import { instant } from '../base/times.ts'
 /** `would_deny`: a rule in shadow mode lets a request through that it would deny. */
 export const DECISIONS = ['allowed', 'denied', 'would_deny'] as const
 
+/** `required`: nobody has approved the call. `granted`: a person has. */
+export const APPROVALS = ['required', 'granted'] as const
+
 /** What is expected of a decision, or the result of a decision. Absent members are not compared. */
 export interface Expected {
   readonly decision?: (typeof DECISIONS)[number]
   readonly code?: string
   /** `match` of the rule. */
   readonly rule?: string
+  /** Whether the call waits for a person, or is let through because one has approved it. */
+  readonly approval?: (typeof APPROVALS)[number]
   /** Headers of the request to the origin: a value, or whether the header must be there. */
   readonly headers?: Readonly<Record<string, string | boolean>>
 }
@@ -60,6 +65,8 @@ export interface TestCase {
   readonly around: Pick<GuardContext, 'caller' | 'connection'>
   /** Seconds since the epoch. */
   readonly at?: number
+  /** Whether a person has approved the call; by default nobody has. */
+  readonly approval?: (typeof APPROVALS)[number]
   readonly expect?: Expected
 }
 
@@ -88,6 +95,7 @@ const EXPECT = {
   decision: word(DECISIONS),
   code: some,
   rule: some,
+  approval: word(APPROVALS),
   headers: reads<NonNullable<Expected['headers']>>((value) =>
     isObject(value) &&
     Object.entries(value).every(
@@ -110,6 +118,7 @@ const FIELDS = {
   ),
   token: some,
   without: list(some),
+  approval: word(APPROVALS),
   expect: table(EXPECT),
 }
 
@@ -177,7 +186,7 @@ const readCase = async (
   report: Report,
 ): Promise<TestCase | undefined> => {
   const entry = readTable(FIELDS, value, report)
-  const { name, request, token, without = [], expect } = entry
+  const { name, request, token, without = [], approval, expect } = entry
   const isMinted = entry.claims !== undefined || entry.issuer !== undefined || entry.bound === true
   if (token !== undefined && isMinted)
     report(['token'], 'may not be written beside claims, issuer or bound')
@@ -194,7 +203,7 @@ const readCase = async (
     index,
     line,
     ...head,
-    ...given({ issuer, at, expect, token: sent?.ok ? sent.value : undefined }),
+    ...given({ issuer, at, approval, expect, token: sent?.ok ? sent.value : undefined }),
     ...(isMinted && { claims: { ...defaults.claims, ...entry.claims } }),
     bound: isMinted && (entry.bound ?? defaults.bound ?? false),
     without,
