@@ -331,6 +331,7 @@ describe('people', () => {
         until: expect.stringMatching(/^20.*Z$/),
         entries: [{ ...about, reason: 'the weekly run' }],
       }),
+      expect.objectContaining({ act: 'ask', agent: agent.sub }),
     ])
     for (const act of await acts()) expect(isRecord(act) ? [] : isRecord.errors).toEqual([])
     await expect
