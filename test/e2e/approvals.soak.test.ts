@@ -45,7 +45,9 @@ const storeOf = (gate: Gate) => {
     grant: (id: string) => decide(id, { state: 'granted' }),
     refuse: (id: string) => decide(id, { state: 'refused', reason: 'no' }),
     get: (id: string) => call<Asked>('get', id),
-    list: () => call<readonly Asked[]>('list'),
+    list: async () =>
+      (await call<{ readonly approvals: readonly Asked[] }>('list', { state: 'waiting' }))
+        .approvals,
   }
 }
 
