@@ -411,7 +411,7 @@ it('a quarantine stops the agent, names its alert, and ends by itself', async ()
   const alert = await alertOf('q-1')
   await eventually(async () => {
     const { decisions } = await call('GET', '/decisions?kind=act&agent=q-1')
-    expect(decisions).toMatchObject([{ quarantine: alert.quarantine?.id }])
+    expect(decisions).toMatchObject([{ quarantine: alert.quarantine?.id }, { act: 'ask' }])
     expect(decisions.map((record) => (isRecord(record) ? [] : isRecord.errors))).toEqual([[]])
   })
   expect(revocations).toMatchObject([
