@@ -123,7 +123,11 @@ const linesOf = (one: JsonObject): readonly string[] => {
       const [of, brief] = listOf(pair)
       return [`  ${of}`, briefText(brief)] as const
     })
-  const notShown = listOf(own(about, 'not_shown')).map(briefText)
+  const others = own(about, 'not_listed')
+  const notShown = [
+    ...listOf(own(about, 'not_shown')).map(briefText),
+    ...(others === undefined ? [] : [`and ${others} more`]),
+  ]
   const texts: readonly (readonly [label: string, text: string | undefined])[] = [
     ['state', textIn(one, 'state')],
     ['agent', `${agentOf(one)} of ${textIn(one, 'issuer')}`],

@@ -419,3 +419,28 @@ it('an agent makes and ends none for itself, and a key file neither', async () =
   expect(await decide(bob, own)).toMatchObject({ status: 403, code: 'approval_own' })
   expect(await agent.refund()).toBe(200)
 })
+
+it('an agent with long names of arguments hides no call of others from the list', async () => {
+  const [bob, many, other] = [await signIn('bob'), nextAgent(), nextAgent()]
+  // Names that are long as JSON: each of their characters is an escape.
+  const names = Array.from({ length: 64 }, (_, i) => `${i}-${'\u0001'.repeat(2_000)}`)
+  const args = Object.fromEntries(names.map((name) => [name, 1]))
+  for (let n = 0; n < 20; n++) {
+    expect(await waitingOf(many, ...TOOL({ ...args, account: n }, 'close'))).toBeDefined()
+  }
+  const id = await waitingOf(other)
+  const { approvals, more } = await page(bob, 'approvals?state=waiting')
+  expect(approvals.map((one) => one.id)).toContain(id)
+  expect(more).toBe(false)
+  const found = approvals.find((one) => one.agent === many.sub)
+  const { not_shown, not_listed } = (found?.shown ?? {}) as {
+    readonly not_shown: readonly { readonly length: number }[]
+    readonly not_listed: number
+  }
+  expect(JSON.stringify(not_shown).length).toBeLessThan(4_200)
+  expect(not_shown[0]).toMatchObject({ length: 2_002 })
+  expect(not_shown.length + not_listed).toBe(65)
+  const argv = ['approvals', 'show', found?.id ?? '', '--gate', setting.gate.url]
+  const run = await runHere([...argv, '--token-env', 'TOKEN'], { TOKEN: await keyToken() })
+  expect(run.stdout).toContain(`, and ${not_listed} more`)
+})

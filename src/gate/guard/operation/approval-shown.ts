@@ -14,13 +14,27 @@ interface ShownCall extends Pick<LineFacts, 'route' | 'agent'> {
   readonly held: HeldBody | undefined
 }
 
-/** Characters of one text, and how many names of arguments are listed. */
+/** Characters of one text, and of a name of an argument that is not shown. */
 const LONGEST = 2_000
-const MOST_NAMES = 64
+const LONGEST_NAME = 100
+/** How many of those names are listed, and characters of JSON of all: an agent must not fill the list of what waits. */
+const MOST_NAMES = { count: 64, characters: 4_000 }
 
 /** A text, cut where it is long: then with the number of its characters. */
-const brief = (text: string) =>
-  text.length > LONGEST ? { text: cut(text, LONGEST), length: text.length } : { text }
+const brief = (text: string, longest = LONGEST) =>
+  text.length > longest ? { text: cut(text, longest), length: text.length } : { text }
+
+const listedOf = (names: readonly string[]) => {
+  const listed: ReturnType<typeof brief>[] = []
+  let left = MOST_NAMES.characters
+  for (const name of names.slice(0, MOST_NAMES.count)) {
+    const one = brief(name, LONGEST_NAME)
+    left -= JSON.stringify(one).length
+    if (left < 0) break
+    listed.push(one)
+  }
+  return listed
+}
 
 /** What a person is shown, and the values by which other calls are like it. */
 export interface Shown {
@@ -45,6 +59,7 @@ export function shownOf(
   const values = shows.map((path) => [path, JSON.stringify(valueAt(path)) ?? ''] as const)
   const roots = new Set(shows.map((path) => path.split('.')[1]))
   const others = Object.keys(named?.arguments ?? {}).filter((name) => !roots.has(name))
+  const listed = listedOf(others)
   const shown = JSON.stringify({
     by,
     rule: route.name,
@@ -58,8 +73,8 @@ export function shownOf(
     ...(named && {
       [named.kind]: brief(named.name),
       values: values.map(([path, text]) => [path, brief(text)]),
-      not_shown: others.slice(0, MOST_NAMES).map((name) => brief(name)),
-      ...(others.length > MOST_NAMES && { not_listed: others.length - MOST_NAMES }),
+      not_shown: listed,
+      ...(others.length > listed.length && { not_listed: others.length - listed.length }),
     }),
     ...(held && { body: { bytes: held.bytes.length, type: request.headers.get('content-type') } }),
   })
