@@ -45,6 +45,7 @@ const ROUTES = [
         refund: { scopes: [], approval: SHOWS },
         credit: { scopes: [], approval: SHOWS },
         close: { scopes: [], approval: {} },
+        wire: { scopes: [], approval: { shows: ['arguments.to.iban'] } },
       },
       revisions: ['2025-11-25'],
       refusals: 'http',
@@ -210,6 +211,22 @@ describe('a standing approval', () => {
     expect(await listed()).toMatch(
       new RegExp(`^${id} .* POST /mcp tool refund .* 4 of 10 uses`, 'm'),
     )
+  })
+
+  it('of a value inside of an argument is for the same list or text in its place', async () => {
+    const [bob, agent] = [await signIn('bob'), nextAgent()]
+    const wire = (to: unknown) => agent.use({ to }, { name: 'wire' })
+    const id = await waitingOf(agent, ...TOOL({ to: [{ iban: 'A' }] }, 'wire'))
+    expect((await decide(bob, id)).shown).toMatchObject({
+      ...{ values: [['arguments.to', { text: '[{"iban":"A"}]' }]], not_shown: [] },
+    })
+    expect(await wire([{ iban: 'A' }])).toBe(200)
+    const others = [[{ iban: 'B' }], 'B', null, {}, { iban: [{ iban: 'A' }] }, undefined]
+    for (const to of others) expect(await wire(to)).toBe('approval_required')
+    const within = await waitingOf(agent, ...TOOL({ to: { iban: 'A', via: 'B' } }, 'wire'))
+    expect((await page(bob, `approvals/${within}`)).shown).toMatchObject({
+      ...{ values: [['arguments.to.iban', { text: '"A"' }]], not_shown: [{ text: 'to.via' }] },
+    })
   })
 
   it('of a tool without `shows` is for calls with all the same arguments', async () => {

@@ -1,8 +1,8 @@
+import { isObject, type JsonObject, own } from '../../base/json.ts'
 import type { RequestHead } from '../../base/request.ts'
 import { cut } from '../../base/text.ts'
 import type { Address } from '../../base/url.ts'
 import type { ApprovalRule } from '../../model/approval-rule.ts'
-import { readClaim } from '../../model/claims.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import type { McpNamed } from '../../model/mcp.ts'
 import type { HeldBody } from './body.ts'
@@ -36,6 +36,24 @@ const listedOf = (names: readonly string[]) => {
   return listed
 }
 
+/** A path as far as it leads into objects, and the value there: a list or a text in place of an object is that value. */
+const reached = (path: readonly string[], args: JsonObject): readonly [string, unknown] => {
+  let value: unknown = args
+  let at = 1
+  for (; at < path.length && isObject(value); at++) value = own(value, path[at] as string)
+  return [path.slice(0, at).join('.'), value]
+}
+
+/** Names of members of which none of these paths shows the value. */
+const hiddenOf = (object: JsonObject, paths: readonly (readonly string[])[]): readonly string[] =>
+  Object.entries(object).flatMap(([name, inner]) => {
+    const inside = paths.flatMap(([first, ...rest]) => (first === name ? [rest] : []))
+    if (inside.length === 0) return [name]
+    return isObject(inner) && inside.every((rest) => rest.length > 0)
+      ? hiddenOf(inner, inside).map((one) => `${name}.${one}`)
+      : []
+  })
+
 /** What a person is shown, and the values by which other calls are like it. */
 export interface Shown {
   /** JSON text. */
@@ -54,11 +72,16 @@ export function shownOf(
   used?: { readonly named: McpNamed },
 ): Shown {
   const named = used?.named
-  const valueAt = (path: string): unknown =>
-    named && readClaim(named.arguments, path.split('.').slice(1))
-  const values = shows.map((path) => [path, JSON.stringify(valueAt(path)) ?? ''] as const)
-  const roots = new Set(shows.map((path) => path.split('.')[1]))
-  const others = Object.keys(named?.arguments ?? {}).filter((name) => !roots.has(name))
+  const args = named?.arguments ?? {}
+  const paths = shows.map((path) => path.split('.'))
+  const values = paths.map((path) => {
+    const [place, value] = reached(path, args)
+    return [place, JSON.stringify(value) ?? ''] as const
+  })
+  const others = hiddenOf(
+    args,
+    paths.map(([, ...rest]) => rest),
+  )
   const listed = listedOf(others)
   const shown = JSON.stringify({
     by,
