@@ -279,6 +279,18 @@ describe('a standing approval', () => {
     expect(await askedOf('uses', like('b'))).toMatchObject({ state: 'waiting' })
   })
 
+  it('is not taken for a call that a person refuses after it was found to cover the call', async () => {
+    at(0)
+    const waits = await askedOf('refused-late', like('b'))
+    const id = await made('refused-late', 5)
+    expect(await askedOf('refused-late', like('b'))).toMatchObject({ id, state: 'granted' })
+    await storeOf('refused-late').decide(waits.id, REFUSED)
+    expect(await storeOf('refused-late').take('b', 'request-1', id)).toMatchObject({
+      ...{ ok: false, reason: { id: waits.id, state: 'refused' } },
+    })
+    expect(await storeOf('refused-late').take('c', 'request-2', id)).toMatchObject({ ok: true })
+  })
+
   it('ends with a subject of its call, or when somebody ends it', async () => {
     at(0)
     const first = await made('ends', 5)

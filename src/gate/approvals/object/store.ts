@@ -247,6 +247,8 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
     take(digest: string, by: string, standing?: string): Result<Approval, Approval | undefined> {
       const now = clock.now()
       const own = latest(digest)
+      // A person may have refused the call since a standing approval was found to cover it.
+      if (own?.state === 'refused' && now < own.expires) return fail(read(own, now))
       const row = standing === undefined ? own : byId(standing)
       const before = row && read(row, now)
       if (row && typeof row.used === 'string') return used(row, by, own, now)
