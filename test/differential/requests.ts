@@ -160,7 +160,7 @@ function changeProof(dice: Dice, { proof, target, host }: RequestSpec, now: numb
 
 const OWN = [
   ...['ready', 'jwks.json', 'policy', 'metrics', 'revocations', 'nothing', 'health', '', 'explain'],
-  'agents',
+  ...['agents', 'approvals'],
   'approvals/0f8b1f6e-5c1f-4a52-9f3e-0f2a9d6c7b11',
 ]
 

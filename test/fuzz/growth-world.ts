@@ -77,6 +77,15 @@ export const ROUTES: PolicyInput['ROUTES'] = [
   },
 ]
 
+/** The issuer of the people who can approve. */
+export const PEOPLE = {
+  issuer: 'https://people.example.com',
+  agent_prefix: 'people/',
+  admin: 'all',
+  rules: false,
+  person: { client_id: 'gate' },
+} as const
+
 const POLICY: PolicyInput = {
   GATE: {
     resource: RESOURCE,
@@ -94,10 +103,7 @@ const POLICY: PolicyInput = {
       delegation: { max_depth: 3 },
       claims: { tenant: { pattern: '^[a-z]+-?[a-z]+(?:-x)*$' } },
     },
-    people: {
-      issuer: 'https://people.example.com',
-      ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
-    },
+    people: PEOPLE,
   },
   ROUTES,
 }

@@ -95,7 +95,9 @@ it('a stranger over HTTP waits at most a millisecond for a KB', async () => {
   const setting = await sharedSetting({
     routes: world.ROUTES,
     vars: { KEY: 'a-secret-of-the-origin' },
-    gate: { assertion: 'body' },
+    issuer: { admin: 'all', agent_prefix: 'acme/' },
+    others: { people: world.PEOPLE },
+    gate: { assertion: 'body', console: { host: 'ops.example.com' } },
   })
   const faults: string[] = []
   const statuses: number[] = []

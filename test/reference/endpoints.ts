@@ -18,7 +18,7 @@ export interface Endpoint {
   scope: string | undefined
   /** Whether the issuer needs `admin = "all"`. */
   needsAll?: true
-  /** Whether any agent may, without a scope. */
+  /** Whether the endpoint itself judges who may: agents too, and people without a scope. */
   forAgents?: true
 }
 
@@ -52,7 +52,8 @@ const ENDPOINTS: Endpoint[] = [
     paths: ['/alerts/{id}/dismiss', '/alerts/{id}/release', '/alerts/{id}/suspend'],
     scope: AGENTS,
   },
-  { methods: READ, paths: ['/approvals/{id}'], scope: undefined, forAgents: true },
+  { methods: READ, paths: ['/approvals', '/approvals/{id}'], scope: undefined, forAgents: true },
+  { methods: ['POST', 'DELETE'], paths: ['/approvals/{id}'], scope: undefined, forAgents: true },
   { methods: ['POST'], paths: ['/audit/erase'], scope: 'edgewarden:audit:erase' },
 ]
 
