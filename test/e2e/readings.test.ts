@@ -56,6 +56,7 @@ it.each<[code: string, ask: Ask]>([
   ['path_ambiguous', { target: '/r/admin::$DATA' }],
   ['path_ambiguous', { target: '/r/admin:$I30:$INDEX_ALLOCATION' }],
   ['path_ambiguous', { target: '/r/(S(abc))/admin' }],
+  ['path_ambiguous', { target: '/r/(X(1))/admin' }],
   ['path_ambiguous', { target: '/r/files/..%3B/later' }],
   ['path_ambiguous', { target: `/r/${MIXED}`, token: '' }],
   ['path_ambiguous', { target: `/r/${MIXED}?${'_method=GET&'.repeat(25)}`, token: '' }],

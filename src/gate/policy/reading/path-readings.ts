@@ -50,8 +50,8 @@ const READINGS: readonly Reading[] = [
   { read: without(['%20', '%2b']) },
   { read: without(['%20', '%2b'], '.') },
   { read: without(['%20'], '.') },
-  // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
-  { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
+  // ASP.NET removes the parts, such as `(S(id))` and `(X(1))`, that replace a cookie.
+  { read: (segment) => segment.replace(/^(?:%28(?:[a-z]%28(?:(?!%29).)*%29)+%29)+/, '') },
   // Two colons begin the name of a stream of the file; a colon and a dollar sign begin its type.
   { read: (segment) => segment.replace(/%3a%3a.*$/, '') },
   { read: (segment) => segment.replace(/%3a%24.*$/, '') },
@@ -62,7 +62,7 @@ const READINGS: readonly Reading[] = [
 const READINGS_OF_ANY = READINGS.filter(({ isOfLast }) => !isOfLast)
 
 /** What some reading may change. A segment without it, as most are, is read as it is. */
-const MAY_CHANGE = /\.|%(?:[89a-f][0-9a-f]|2[03b]|3[bf]|28[asf]%28|3a%(?:3a|24))/
+const MAY_CHANGE = /\.|%(?:[89a-f][0-9a-f]|2[03b]|3[bf]|28[a-z]%28|3a%(?:3a|24))/
 
 /** A segment that all servers read alike, but for an escaped slash, which a rule may allow: for some it divides. */
 const asWritten = (segment: string) => ({
