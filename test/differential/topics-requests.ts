@@ -13,7 +13,7 @@ const to = (request: RequestSpec, path: string) => (request.target = path)
 /** What some servers read at the end of a segment, or do not read. */
 const ODD = [
   ...['%20', '+', '.', '..', '.x', '%3Bx', '%3Fx', '%23', '::x', ':$DATA', '%2F', '%E2%80%8B'],
-  ...['%25', '%2525', '%2e', '%32%35', '%2F..', '%252e', '(S(x))'],
+  ...['%25', '%2525', '%2e', '%32%35', '%2F..', '%252e', '(S(x))', '(X(1))'],
 ]
 const WORDS = ['admin', 'users', 'docs', '7', '']
 

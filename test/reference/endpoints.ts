@@ -52,8 +52,11 @@ const ENDPOINTS: Endpoint[] = [
     paths: ['/alerts/{id}/dismiss', '/alerts/{id}/release', '/alerts/{id}/suspend'],
     scope: AGENTS,
   },
-  { methods: READ, paths: ['/approvals', '/approvals/{id}'], scope: undefined, forAgents: true },
-  { methods: ['POST', 'DELETE'], paths: ['/approvals/{id}'], scope: undefined, forAgents: true },
+  { methods: READ, paths: ['/approvals'], scope: undefined, forAgents: true },
+  {
+    ...{ methods: [...READ, 'POST', 'DELETE'], paths: ['/approvals/{id}'] },
+    ...{ scope: undefined, forAgents: true },
+  },
   { methods: ['POST'], paths: ['/audit/erase'], scope: 'edgewarden:audit:erase' },
 ]
 

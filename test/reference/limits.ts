@@ -61,7 +61,12 @@ export function checkRateLimit({ world, request }: Asked, rule: Rule, identity: 
   const key = [identity.issuer.issuer, per, who[per], rule.match, rule.host ?? ''].join('\n')
   const day = `${key}\n${Math.floor(now / DAY)}`
   const used = world.days[day] ?? 0
-  if (daily !== undefined && used >= daily) refuse('rate_limited')
+  if (daily !== undefined && used >= daily) {
+    // It is a request after a change, too: from now on the bucket refills by the new limit.
+    if (limit !== undefined && period !== undefined && counts)
+      world.buckets[key] = bucketAt(world, key, limit, period, now)
+    refuse('rate_limited')
+  }
   if (limit !== undefined && period !== undefined) {
     const ask = counts ? takeFromBucket : isInBucket
     if (!ask(world, key, limit, period, now)) refuse('rate_limited')

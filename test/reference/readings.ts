@@ -12,8 +12,8 @@ interface Reading {
 const MOST_CHARACTERS = 24_576
 const READING_COSTS = 512
 
-/** A session id that ASP.NET writes into a path: `(S(x))`, `(A(x)F(y))`. */
-const SESSION = /^\((?:[A-Za-z]\([^()]*\))+\)$/
+/** Session ids that ASP.NET writes at the beginning of a segment: `(S(x))`, `(X(1)F(y))`. */
+const SESSION = /^(?:\((?:[A-Za-z]\([^)]*\))+\))+/
 
 /** Characters that are not seen. */
 const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
@@ -28,13 +28,18 @@ const SERVERS: ((text: string) => Reading | undefined)[] = [
   // Or spaces and dots at the end are removed together, in any order; `+` is a space or not.
   (text) => changed(text, text.replace(/^[ +]+|[ +.]+$/g, '')),
   (text) => changed(text, text.replace(/^ +|[ .]+$/g, '')),
-  (text) => (SESSION.test(text) ? { text: '', gone: true } : undefined),
+  withoutSession,
   (text) => cut(text, text.search(/::|:\$/)),
 ]
 
 /** The part after the last dot of the last segment is a format, unless only dots are before it. */
 const format = (text: string): Reading | undefined =>
   /[^.].*\./.test(text) ? cut(text, text.lastIndexOf('.')) : undefined
+
+function withoutSession(text: string): Reading | undefined {
+  const rest = text.replace(SESSION, '')
+  return rest === '' && text !== '' ? { text: '', gone: true } : changed(text, rest)
+}
 
 function changed(before: string, after: string): Reading | undefined {
   return after === before ? undefined : { text: after }
@@ -50,14 +55,14 @@ function cut(text: string, at: number, ends = false): Reading | undefined {
  * one segment.
  */
 function readingsOf(segment: string, isLast: boolean): Reading[] {
-  const servers = isLast ? [...SERVERS, format] : SERVERS
   const first: Reading = { text: decode(segment) ?? segment }
   const all = [first]
   for (const reading of all) {
     // One more than there may be in all.
     if (all.length > MOST_CHARACTERS / READING_COSTS) break
     if (reading.gone) continue
-    for (const server of servers) {
+    // Where the path ends in a segment, it is the last one.
+    for (const server of isLast || reading.ends ? [...SERVERS, format] : SERVERS) {
       const next = server(reading.text)
       if (next === undefined) continue
       const ends = next.ends ?? reading.ends
