@@ -1,12 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { reply } from '../kit/answers.ts'
 import { eventually } from '../kit/eventually.ts'
-import { ROOT } from '../kit/repository.ts'
+import { isRecord } from '../kit/records.ts'
 import type { Members } from '../kit/signing.ts'
 import { TOKENS } from './attacks/tokens.ts'
 import { CASES, GRANTED } from './denial-cases.ts'
@@ -352,13 +348,11 @@ describe('all that is stored', () => {
       expect([mark, stored.includes(mark)]).toEqual([mark, false])
     const parts = new Set(tokens.flatMap((one) => one.split('.')).filter((one) => one.length > 20))
     expect([...parts].filter((part) => stored.includes(part))).toEqual([])
-    const schema = JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8'))
-    const ajv = new Ajv2020({ allErrors: true })
-    addFormats.default(ajv)
-    const accepts = ajv.compile(schema)
-    for (const record of all) expect(accepts(record) ? [] : [accepts.errors, record]).toEqual([])
+    for (const record of all) expect(isRecord(record) ? [] : [isRecord.errors, record]).toEqual([])
     const seen = new Set(all.flatMap((record) => Object.keys(record)))
-    const unseen = Object.keys(schema.properties).filter((name) => !seen.has(name))
+    const unseen = Object.keys((isRecord.schema as { properties: object }).properties).filter(
+      (name) => !seen.has(name),
+    )
     // Plain workerd has no data centre and no country. Tests of their own have alerts (`watch`), long records
     // (`audit-shares`), new tokens for WebSockets (`renewal`), paths (`audit-path`), operators (`operators`),
     // deployments (`audit-deployments`) and approvals (`approvals`).
@@ -382,7 +376,7 @@ describe('all that is stored', () => {
     expect(unseen.sort()).toEqual([...elsewhere, ...ofAlerts].sort())
     // Lines of the journal are of it, too.
     for (const line of world.gate.journal()) {
-      if ('v' in line) expect(accepts(line) ? [] : [accepts.errors, line]).toEqual([])
+      if ('v' in line) expect(isRecord(line) ? [] : [isRecord.errors, line]).toEqual([])
     }
   })
 })

@@ -1,24 +1,15 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import * as addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SIGNALS } from '../../src/gate/model/watch.ts'
 import { runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
-import { ROOT } from '../kit/repository.ts'
+import { isRecord } from '../kit/records.ts'
 import type { Members } from '../kit/signing.ts'
 import { clocked, forward, gather } from './keys-setting.ts'
 import { learned } from './learned.ts'
 import { outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
-
-const ajv = new Ajv2020({ allErrors: true })
-addFormats.default(ajv)
-const isRecord = ajv.compile(
-  JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8')),
-)
 
 const WATCH = {
   // The first table that fits counts a request.

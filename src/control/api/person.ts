@@ -76,8 +76,9 @@ export function whyNoPerson(c: Admin) {
 }
 
 /**
- * Refuses a new owner who signs in at the console, unless a person names them: such owners may decide on calls of the
- * agent, and whoever has a key must not choose who does. `known`: the agent as it is.
+ * Refuses a new owner of the form `ISSUER SUBJECT` with an issuer of the policy, unless a person names them: such owners
+ * may decide on calls of the agent, and whoever has a key must not choose who does. Also where nobody signs in at the
+ * issuer yet: the policy may get `person` later. `known`: the agent as it is.
  */
 export async function mustNameAsPerson(
   c: Admin,
@@ -85,7 +86,10 @@ export async function mustNameAsPerson(
   known: () => Promise<Pick<AgentEntry, 'fields'> | undefined>,
 ): Promise<void> {
   const { issuers } = c.get('policy')
-  const people = owners.filter((one) => issuers.get(one.split(' ', 1)[0] ?? '')?.person)
+  const people = owners.filter((one) => {
+    const [issuer = '', subject] = one.split(' ', 2)
+    return subject !== undefined && issuers.has(issuer)
+  })
   if (people.length === 0) return
   const before = (await known())?.fields.owners ?? []
   if (people.some((one) => !before.includes(one))) mustBePerson(c)

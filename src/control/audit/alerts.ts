@@ -21,8 +21,8 @@ const QUIET_MS = 120_000
 const SIGN_MS = 60_000
 /** Most alerts that wait. The oldest are dropped first. */
 const MOST = 50
-/** Most of them that say that an approval waits: agents could crowd out the others. */
-const MOST_ASKED = 25
+/** Most of them that say that an approval waits, of all agents and of one: agents could crowd out the others. */
+const MOST_ASKED = { all: 25, agent: 5 }
 
 const ASKED = 'approval.asked'
 
@@ -67,6 +67,12 @@ export function createAlerts(
     keep({ waiting: [...kept.waiting, alert].slice(-MOST) })
   }
 
+  const hasRoom = ({ issuer, agent }: JsonObject): boolean => {
+    const asked = kept.waiting.filter(({ type }) => type === ASKED)
+    const same = asked.filter(({ data }) => data.issuer === issuer && data.agent === agent)
+    return asked.length < MOST_ASKED.all && same.length < MOST_ASKED.agent
+  }
+
   const look = (problem: Problem, found: string | undefined): void => {
     const now = Date.now()
     const { [problem]: before, ...others } = kept.bad
@@ -109,8 +115,7 @@ export function createAlerts(
     tellActs(acts: readonly string[]): void {
       for (const { act, v: _, kind: __, ...alert } of acts.map(readRecord)) {
         if (act === 'alert') tell('agent.alert', alert)
-        const asked = kept.waiting.filter(({ type }) => type === ASKED)
-        if (act === 'ask' && asked.length < MOST_ASKED) tell(ASKED, askedOf(alert))
+        if (act === 'ask' && hasRoom(askedOf(alert))) tell(ASKED, askedOf(alert))
       }
     },
 

@@ -1,14 +1,10 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import * as addFormats from 'ajv-formats'
 import { CompactSign } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { runHere } from '../../command/kit.ts'
 import { asking, call, MCP } from '../../e2e/mcp-asking.ts'
 import { askGate, type Setting, startSetting } from '../../e2e/setting.ts'
 import { type Receiver, startReceiver } from '../../kit/receiver.ts'
-import { ROOT } from '../../kit/repository.ts'
+import { isRecord } from '../../kit/records.ts'
 import { createKey, type Members, type SigningKey } from '../../kit/signing.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { ACT, CONSOLE, COOKIE, cookieIn, OPERATOR } from './console-setting.ts'
@@ -18,12 +14,6 @@ const APPROVE = 'edgewarden:approve'
 const KEY_ISSUER = 'https://keys.example'
 const OWN = '/.edgewarden'
 const ALERTS_KEY = `whsec_${Buffer.from('a key of an alert, of 32 bytes..').toString('base64')}`
-
-const ajv = new Ajv2020({ allErrors: true })
-addFormats.default(ajv)
-const isRecord = ajv.compile(
-  JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8')),
-)
 
 /** Issuers of agents, of people, of people who reach only their own agents, and of an operator's key file. */
 let setting: Setting
@@ -348,7 +338,8 @@ it('a call that begins to wait is told to the receiver, once, with a link that d
         ...{ gate: 'test', id: expect.any(String), approval: id },
         issuer: setting.issuer.issuer,
         agent: String.raw`a\u0040b\u002eexample`,
-        ...{ rule: 'POST /v1/refunds', url },
+        // Scheme and port are the resource's: the agent has asked by another scheme.
+        ...{ rule: 'POST /v1/refunds', url: `https://${CONSOLE}/approvals/${id}` },
       },
     },
   ])
@@ -359,6 +350,30 @@ it('a call that begins to wait is told to the receiver, once, with a link that d
     expect((await askGate(setting.gate, pathname, { headers })).status).toBe(200)
   }
   expect(await shownTo(bob, id)).toMatchObject({ state: 'waiting' })
+})
+
+it('of one agent five such alerts wait for the receiver, and others still have room', async () => {
+  const told = (agent: string) =>
+    receiver.received.filter(
+      ({ body }) => (JSON.parse(body) as { data: Members }).data.agent === agent,
+    )
+  const bob = await signIn('bob', `${APPROVE} edgewarden:audit:read`)
+  const asksOf = async ({ sub }: { readonly sub: string }) =>
+    (await read(page(bob, `decisions?kind=act&agent=${sub}`))).decisions as readonly unknown[]
+  receiver.answer(500)
+  const [noisy, other] = [nextAgent(), nextAgent()]
+  for (let i = 0; i < 7; i++) await read(send(await noisy.token(), `/v1/refunds?n=${i}`))
+  await expect.poll(() => asksOf(noisy)).toHaveLength(7)
+  await read(send(await other.token()))
+  await expect.poll(() => asksOf(other)).toHaveLength(1)
+  receiver.answer(204)
+  const before = told(noisy.sub).length
+  await expect.poll(() => told(other.sub), { timeout: 30_000 }).toHaveLength(1)
+  const sent = receiver.received.slice(-1)
+  expect(sent).toEqual(told(other.sub))
+  const ids = told(noisy.sub).map(({ headers }) => headers['webhook-id'])
+  expect(before).toBeGreaterThan(0)
+  expect(new Set(ids).size).toBe(5)
 })
 
 describe('a list', () => {
@@ -474,7 +489,10 @@ describe('owners', () => {
       )
     const chief = await signIn('chief', AGENTS)
     await nameOwners(chief, agent.sub, 'team-a')
-    expect(await put([owner])).toMatchObject({ status: 403, code: 'approval_person_needed' })
+    // At the issuer of the key file nobody signs in yet.
+    for (const one of [owner, `${KEY_ISSUER} mallory`]) {
+      expect(await put([one])).toMatchObject({ status: 403, code: 'approval_person_needed' })
+    }
     const mallory = await signIn('mallory', '')
     expect(await shownTo(mallory, id)).toMatchObject({ code: 'approval_unknown' })
     expect(await put(['mallory', 'https://elsewhere.example mallory'])).toMatchObject({

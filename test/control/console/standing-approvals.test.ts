@@ -1,9 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import * as addFormats from 'ajv-formats'
 import {
   afterAll,
   beforeAll,
@@ -26,7 +23,7 @@ import {
   withGate,
 } from '../../e2e/setting.ts'
 import type { Gate } from '../../kit/gate.ts'
-import { ROOT } from '../../kit/repository.ts'
+import { isRecord } from '../../kit/records.ts'
 import { createKey, type Members, type SigningKey } from '../../kit/signing.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
 import { CONSOLE } from './console-setting.ts'
@@ -52,12 +49,6 @@ const ROUTES = [
     },
   },
 ]
-
-const ajv = new Ajv2020({ allErrors: true })
-addFormats.default(ajv)
-const isRecord = ajv.compile(
-  JSON.parse(readFileSync(join(ROOT, 'docs/record.schema.json'), 'utf8')),
-)
 
 let setting: Setting
 let people: People

@@ -129,7 +129,7 @@ const asked = async (
   facts: AskFacts,
   ports: AskPorts,
 ): Promise<Asked> => {
-  const { policy, agent, held, subjects, address } = facts
+  const { policy, agent, held, subjects } = facts
   const { console } = policy.gate
   const { approvals } = ports
   if (!approvals) return unavailable('nobody can be asked')
@@ -156,7 +156,7 @@ const asked = async (
         anHour: APPROVAL_ROOMS.asksAnHour,
         aDay: share,
         waiting: APPROVAL_ROOMS.waiting,
-        ...(console && { pages: urlAt(console.host, address, '/approvals/') }),
+        ...(console && { pages: pagesAt(console.host, policy.gate.resource) }),
       },
     )
     if (!first.ok) return fail(fullness(first.reason))
@@ -168,6 +168,12 @@ const asked = async (
   } catch (error) {
     return unavailable(error)
   }
+}
+
+/** Where the console has its pages of approvals. Scheme and port are the resource's, not those of an agent's request. */
+const pagesAt = (host: string, resource: string): string => {
+  const { protocol, host: authority } = new URL(resource)
+  return urlAt(host, { scheme: protocol.slice(0, -1), authority }, '/approvals/')
 }
 
 /** The approval once it no longer waits, or as it was: `hold` is over, there is no room, or the client has gone. */
