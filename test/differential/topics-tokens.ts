@@ -1,5 +1,6 @@
 /** Topics about tokens: who acts for whom, who the agent is, claims, times, keys and scopes. */
 import { revocationId } from '../../src/gate/model/revocation.ts'
+import { decode } from '../reference/paths.ts'
 import type { Json, JsonObject } from '../reference/types.ts'
 import type { Dice } from './dice.ts'
 import { BEGIN } from './shapes.ts'
@@ -144,7 +145,7 @@ const WORKFLOW: Topic = {
       delete claims.workflow_id
       put(claims, 'intent.workflow_id', value)
     } else if (typeof value === 'string' && value.includes('%') && dice.chance(0.7)) {
-      claims.workflow_id = decodeURIComponent(value)
+      claims.workflow_id = decode(value) ?? value
     }
   },
 }
