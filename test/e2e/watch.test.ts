@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SIGNALS } from '../../src/gate/model/watch.ts'
 import { runHere } from '../command/kit.ts'
