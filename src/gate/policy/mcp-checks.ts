@@ -1,6 +1,7 @@
 import { foldedName } from '../base/text.ts'
 import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../model/mcp.ts'
 import { isArgument } from '../model/mcp-scopes.ts'
+import { warnHold } from './keys/approval.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './keys/gate.ts'
 import { literalOf } from './keys/mcp-spelling.ts'
 import type { RouteEntry } from './keys/route-keys.ts'
@@ -110,7 +111,8 @@ export function warnMcp(
       'is `enforce` here: a rule with mcp is never in shadow mode; write mode = "enforce"',
     )
   }
-  for (const [{ pattern, scopes }, path] of usesOf(mcp)) {
+  for (const [{ pattern, scopes, approval }, path] of usesOf(mcp)) {
+    if (approval) warnHold(approval, gate, under(report, 'mcp', ...path))
     if (literalOf(pattern) !== '') continue
     const needs = scopes.scopes.length === 0 ? ', with no scope of its own' : ''
     report(

@@ -5,6 +5,7 @@ import { isLoopback } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { issuerAdvice } from './advice.ts'
 import { warnOfWatch } from './keys/agents.ts'
+import { warnHold } from './keys/approval.ts'
 import type { GateEntry } from './keys/gate.ts'
 import { isAmong } from './keys/inject.ts'
 import { warnProofs, warnSingleUse } from './keys/replay.ts'
@@ -72,6 +73,7 @@ export const warningsOf: Warn = (read, at) => {
         'has no audit_path, so records of the audit do not say which path below it was called; write audit_path = "full", or "template" if they must not',
       )
     }
+    if (entry.approval) warnHold(entry.approval, gate, own)
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)
     const taken = takenIssuers(entry, { issuers })

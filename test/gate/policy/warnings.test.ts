@@ -29,6 +29,7 @@ const MCP = {
   mcp: { tools: { one: [] } },
 }
 const BETA = 'https://auth.beta.example'
+const PEOPLE = { acme: { ...ACME, admin: 'all', person: { client_id: 'console' } } }
 const TWO = {
   acme: { ...ACME, agent_prefix: 'acme/' },
   beta: { issuer: BETA, agent_prefix: 'beta/' },
@@ -47,6 +48,24 @@ describe('a policy', () => {
         ...rules(rule({ resource: 'https://b.example.com' })),
       },
       ['ROUTES[0].resource: '],
+    ],
+    [
+      'a hold as long as proofs are accepted',
+      {
+        ...gate({ console: { host: 'ops.example.com' } }),
+        ISSUERS: PEOPLE,
+        ...rules(rule({ approval: { hold: '60s' } }), rule({ approval: { hold: '59s' } })),
+      },
+      ['ROUTES[0].approval.hold: is not less than GATE.proof_max_age, 60s'],
+    ],
+    [
+      'a hold of a tool, longer than proofs are accepted',
+      {
+        ...gate({ console: { host: 'ops.example.com' }, proof_max_age: '20s' }),
+        ISSUERS: PEOPLE,
+        ...rules({ ...MCP, mcp: { tools: { pay: { scopes: [], approval: { hold: '25s' } } } } }),
+      },
+      ['ROUTES[0].mcp.tools.pay.approval.hold: is not less than GATE.proof_max_age, 20s'],
     ],
     ['tokens for the origin', rules(rule({ forward_token: true })), ['ROUTES[0].forward_token: ']],
     [

@@ -13,6 +13,7 @@ import {
 import { quote, type Report } from '../reading/issues.ts'
 import { kept, keptOf } from '../reading/kept.ts'
 import { type KeyDocs, list, table } from '../reading/table.ts'
+import { GATE_KEYS, type GateEntry } from './gate.ts'
 import { millisecondsText, type Shown, showing, showTable } from './show-parts.ts'
 
 const MINUTE = 60_000
@@ -143,5 +144,21 @@ export function checkApprovers(
   report(
     [key],
     'has calls that a person must approve, and no issuer has `person`: nobody could approve; write person in the table of the issuer where people sign in',
+  )
+}
+
+/**
+ * Warns of a `hold` at whose end a DPoP proof is too old, so that an approval near it serves only the next request.
+ * `report` is of the table that has `approval`.
+ */
+export function warnHold(
+  { hold }: ApprovalRule,
+  { proof_max_age: age = GATE_KEYS.proof_max_age.otherwise }: GateEntry,
+  report: Report,
+): void {
+  if (hold < age * 1000) return
+  report(
+    ['approval', 'hold'],
+    `is not less than GATE.proof_max_age, ${age}s: a DPoP proof is too old when it is over, and the client must call again; write at most ${age - 1}s`,
   )
 }
