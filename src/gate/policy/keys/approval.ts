@@ -159,6 +159,6 @@ export function warnHold(
   if (hold < age * 1000) return
   report(
     ['approval', 'hold'],
-    `is not less than GATE.proof_max_age, ${age}s: a DPoP proof is too old when it is over, and the client must call again; write at most ${age - 1}s`,
+    `is not less than GATE.proof_max_age, ${age}s: at the end of the hold a DPoP proof is too old, and the client must call again; write at most ${age - 1}s`,
   )
 }
