@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Handler } from '../kit/origin.ts'
 import { connectRaw, type Header, type RawConnection, rawRequest } from '../kit/raw.ts'
@@ -14,13 +17,23 @@ let [patient, hasty] = [0, 0]
 const open: RawConnection[] = []
 
 beforeAll(async () => {
+  const rules = [
+    { match: '/v1/*' },
+    { match: '/timed/*', timeout: '30s' },
+    { match: '/watched/*', on_revocation: 'end-all' },
+  ]
   const routes = [
-    { match: 'POST /v1/*', scopes: [] },
-    { match: 'POST /timed/*', scopes: [], timeout: '30s' },
-    { match: 'POST /watched/*', scopes: [], on_revocation: 'end-all' },
+    ...rules.flatMap(({ match, ...more }) => [
+      { match: `POST ${match}`, scopes: [], ...more },
+      { match: `POST /worker${match}`, scopes: [], origin: 'service:EARLY', ...more },
+    ]),
+    { match: 'POST /down/plain', scopes: [], origin: 'http://127.0.0.1:9' },
+    { match: 'POST /down/timed', scopes: [], origin: 'http://127.0.0.1:9', timeout: '30s' },
+    { match: 'POST /hurried/*', scopes: [], timeout: '200ms' },
     { match: 'POST /mcp', scopes: [], mcp: { tools: { '*': [] } } },
   ]
   setting = await startSetting({
+    workers: { EARLY: fileURLToPath(new URL('../kit/early-worker.js', import.meta.url)) },
     routes,
     issuer: { admin: 'all' },
     beside: [
@@ -89,12 +102,26 @@ const firstOf = (all: Readonly<Record<string, RawConnection>>) =>
 const form = (size: number) => {
   const body = new FormData()
   body.set('file', new Blob([new Uint8Array(size)]), 'a.bin')
-  return body
+  return { body }
+}
+
+/** A body without a length. */
+const chunks = (size: number) => {
+  const part = new Uint8Array(16 * KIB)
+  let left = size
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (left <= 0) controller.close()
+      else controller.enqueue(part)
+      left -= part.length
+    },
+  })
+  return { body, duplex: 'half' as const }
 }
 
 describe('a refusal reaches a client that is still sending', () => {
   it.each<[string, string, () => RequestInit]>([
-    ['form', '/v1/files', () => ({ body: form(MIB) })],
+    ['form', '/v1/files', () => form(MIB)],
     ['JSON', '/v1/files', () => ({ body: JSON.stringify('x'.repeat(2 * MIB)) })],
     ['MCP message', '/mcp', () => ({ body: JSON.stringify('x'.repeat(2 * MIB)) })],
   ])('of an expired token: %s', async (_, path, init) => {
@@ -130,7 +157,11 @@ describe('a refusal reaches a client that is still sending', () => {
 })
 
 describe('an answer of an origin that has not read the body reaches a client that is still sending', () => {
-  const BODIES = { form, JSON: (size: number) => JSON.stringify('x'.repeat(size)) }
+  const BODIES = {
+    form,
+    JSON: (size: number) => ({ body: JSON.stringify('x'.repeat(size)) }),
+    chunks,
+  }
   // After its answer a server of Node reads the rest of the body.
   const ANSWERS: readonly (readonly [number, Handler])[] = [
     [413, (_req, res) => res.writeHead(413).end('early')],
@@ -145,10 +176,59 @@ describe('an answer of an origin that has not read the body reaches a client tha
     for (const size of [20 * KIB, MIB, 5 * MIB]) {
       for (const body of Object.values(BODIES)) {
         for (let i = 0; i < 3; i++) {
-          const init = { method: 'POST', headers, body: body(size) }
+          const init = { method: 'POST', headers, ...body(size) }
           const response = await fetch(setting.gate.url + path, init)
           expect([response.status, await response.text()]).toEqual([status, 'early'])
         }
+      }
+    }
+  })
+
+  it.each(RULES.flatMap((rule) => ['', '?read'].map((query) => `/worker${rule}/early${query}`)))(
+    'of a Worker, on %s',
+    async (path) => {
+      const headers = { authorization: `Bearer ${await setting.token()}` }
+      for (const size of [MIB, 5 * MIB]) {
+        for (const body of Object.values(BODIES)) {
+          const init = { method: 'POST', headers, ...body(size) }
+          const response = await fetch(setting.gate.url + path, init)
+          expect([response.status, await response.text()]).toEqual([413, 'early'])
+        }
+      }
+    },
+  )
+
+  it.each(RULES)('that reads only once it has sent all, on %s', async (rule) => {
+    // The buffers of a connection hold some MiB.
+    const size = 14 * MIB
+    const headers: readonly Header[] = [
+      ['Host', HOST],
+      ['Authorization', `Bearer ${await setting.token()}`],
+      ['Content-Length', String(size)],
+    ]
+    const target = `/worker${rule}/early`
+    const bytes = rawRequest({ method: 'POST', target, headers, body: new Uint8Array(size) })
+    const socket = connect(setting.gate.port, '127.0.0.1').pause()
+    await new Promise<void>((sent, failed) => {
+      socket.once('error', failed).write(bytes, () => sent())
+    })
+    expect(String((await once(socket.resume(), 'data'))[0])).toMatch(/^HTTP\/1.1 413 /)
+    socket.destroy()
+  })
+
+  it.each([
+    ['cannot be reached', '/down/plain', 502, 'origin_unreachable'],
+    ['cannot be reached', '/down/timed', 502, 'origin_unreachable'],
+    ['resets after some bytes', '/v1/cuts', 502, 'origin_unreachable'],
+    ['reads nothing in time', '/hurried/stuck', 504, 'origin_timeout'],
+  ] as const)('or that of the gate, where the origin %s: %s', async (_, path, status, code) => {
+    setting.origin.on('/v1/cuts', (req) => req.socket.resetAndDestroy())
+    setting.origin.on('/hurried/stuck', (req) => void req.pause())
+    const headers = { authorization: `Bearer ${await setting.token()}` }
+    for (const body of Object.values(BODIES)) {
+      for (let i = 0; i < 5; i++) {
+        const init = { method: 'POST', headers, ...body(5 * MIB) }
+        expect(await outcome(await fetch(setting.gate.url + path, init))).toEqual({ status, code })
       }
     }
   })

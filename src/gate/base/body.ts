@@ -146,11 +146,32 @@ export async function dropBody(
   if (bytes === 0 || (length ?? 0) > bytes || !room.take(DROPPED_BLOCK)) return
   const size = Math.min(bytes, (length ?? bytes) + 1, DROPPED_BLOCK)
   const deadline = within(ms)
-  const reader = readerAtOnce(body, size - 1) ?? body.getReader()
+  await dropParts(readerAtOnce(body, size - 1) ?? body.getReader(), bytes, deadline.first)
+  deadline.clear()
+  room.leave()
+}
+
+/** A reader that may take a block for the next part. */
+export interface PartReader {
+  read(block?: Uint8Array<ArrayBuffer>): ReturnType<ReadableStreamDefaultReader<Uint8Array>['read']>
+  cancel(): Promise<void>
+}
+
+type Part = Awaited<ReturnType<PartReader['read']>>
+
+/**
+ * Reads and drops the parts of a body, to its end or `bytes` of them, or until `first` gives up on one, and cancels the
+ * rest. Never rejects.
+ */
+export async function dropParts(
+  reader: PartReader,
+  bytes: number,
+  first: (part: Promise<Part>) => Promise<Part | undefined> = (part) => part,
+): Promise<void> {
   try {
     let block: Uint8Array<ArrayBuffer> | undefined
     for (let left = bytes; left > 0; ) {
-      const part = await deadline.first(reader.read(block))
+      const part = await first(reader.read(block))
       if (!part || part.done) break
       left -= part.value.byteLength
       // The reader takes the block and gives it back.
@@ -158,11 +179,8 @@ export async function dropBody(
     }
   } catch {
     // The sender has gone.
-  } finally {
-    deadline.clear()
-    room.leave()
-    reader.cancel().catch(ignore)
   }
+  reader.cancel().catch(ignore)
 }
 
 /** A reader of workerd: `readAtLeast` gives fewer than `least` bytes only at the end of the stream. */
@@ -176,9 +194,10 @@ interface BytesReader
 
 /**
  * Reads a body of at most this length in one call. It requests one byte more: a shorter result is the whole body, and
- * after another one the body goes on. `undefined` where the runtime or the stream has no such reader.
+ * after another one the body goes on. With a smaller `least` a part has at least that many bytes, except the last.
+ * `undefined` where the runtime or the stream has no such reader.
  */
-export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
+export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number, least = length + 1) {
   if (!('FixedLengthStream' in globalThis)) return undefined
   let reader: BytesReader
   try {
@@ -186,10 +205,9 @@ export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   } catch {
     return undefined
   }
-  const least = length + 1
   return {
     /** `block`: of `length + 1` bytes. */
-    read: (block = new Uint8Array(least)) => reader.readAtLeast(least, block),
+    read: (block = new Uint8Array(length + 1)) => reader.readAtLeast(least, block),
     cancel: () => reader.cancel(),
     releaseLock: () => reader.releaseLock(),
   }

@@ -48,6 +48,10 @@ export const LIMITS = {
   smallBodyBytes: 16 * 1024,
   /** Bytes of a request's body that workerd reads by itself after the answer. */
   restBytes: 64 * 1024,
+  /** The most bytes of a request's body that are copied to the origin at once. */
+  uploadPartBytes: 64 * 1024,
+  /** Milliseconds in which an origin that has refused reads nothing more, until the gate drops the rest of the body. */
+  originStallMs: 250,
   /** Characters of an encoded claim in a header of its own. */
   claimHeaderLength: 4_096,
   /** Bytes of a body that is buffered before it is forwarded: default and maximum. */

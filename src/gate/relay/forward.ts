@@ -7,13 +7,12 @@ import type { RequestParts } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { bodyDenials, ownerOf } from '../guard/operation/body.ts'
 import { signingDenials } from '../guard/stages/assertion.ts'
-import type { Route, Target } from '../model/route.ts'
+import type { Route } from '../model/route.ts'
 import { subprotocolsOf } from '../model/subprotocols.ts'
 import { partsOf, pathAtOrigin } from '../model/well-known.ts'
 import { assertionFor, UNSIGNED } from './assertion.ts'
 import { forwardDenials as deny, type Outbound, type Send } from './origin/send.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
-import { piped } from './streams/stream-pipe.ts'
 import type { Socket } from './streams/stream-socket.ts'
 import {
   abortWith,
@@ -102,15 +101,15 @@ const sendOn = async (
     ...(held && held.length > 0 && { body: held }),
     ...(body && { body }),
   } as Outbound
-  const isWatched = !ENDS_WITH_REQUEST || target.timeout !== undefined || isWatchedPending(route)
+  // Workerd reads the rest of a shorter body after any answer.
+  const isLong = body && (contentLength(request.headers) ?? Infinity) > LIMITS.restBytes
+  const isWatched =
+    isLong || !ENDS_WITH_REQUEST || target.timeout !== undefined || isWatchedPending(route)
   try {
-    const pipe = body && !isWatched ? followed(body, request, target) : undefined
-    const sending = pipe ? { ...outbound, body: pipe.readable } : outbound
     const sent = await (isWatched
       ? sendWatched(request, body, { url, outbound }, context)
-      : context.send(target, url, sending, isRead(route)).then(ok))
+      : context.send(target, url, outbound, isRead(route)).then(ok))
     if (!sent.ok) return sent
-    if (pipe) await onceRefused(sent.value, pipe.over, context)
     const { status } = sent.value
     if (!isAnswer(sent.value, status, outbound)) {
       const socket = socketOf(sent.value)
@@ -129,33 +128,6 @@ const sendOn = async (
 }
 
 /**
- * A pipe that tells when a body has ended. Absent for short bodies, which workerd reads to their end after any answer,
- * and where a body that breaks off would end as if complete: in chunks, or to a binding.
- */
-const followed = (
-  body: ReadableStream<Uint8Array>,
-  { headers }: RequestParts,
-  { service, via }: Target,
-) => {
-  const length = contentLength(headers) ?? 0
-  return length > LIMITS.restBytes && (service ?? via) === undefined
-    ? piped(body, length)
-    : undefined
-}
-
-/**
- * Waits, if an origin has refused a request during its upload, until it has read the body. Once such an answer has been
- * read, workerd ends the upload, and a client that is still sending may lose the answer.
- */
-const onceRefused = async (
-  { status }: Response,
-  sent: Promise<void>,
-  { policy }: ForwardContext,
-) => {
-  if (status >= 300) await atMost(policy.gate.unreadBody.ms, sent)
-}
-
-/**
  * Sends a request that may have to be aborted: at a time limit, when its token ends, or on runtimes
  * that do not abort it themselves. `body` is copied chunk by chunk.
  */
@@ -165,13 +137,17 @@ const sendWatched = async (
   { url, outbound }: { readonly url: string; readonly outbound: Outbound },
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const { route, decision, send } = context
+  const { route, decision, send, policy } = context
   const { target } = route
   const wait = createOriginTimer(target.timeout)
   const isAborted = body || !ENDS_WITH_REQUEST || isWatchedPending(route)
   const abort = isAborted ? new AbortController() : undefined
   const overNetwork = (target.service ?? target.via) === undefined
-  const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
+  const { ms, bytes } = policy.gate.unreadBody
+  const upload =
+    body && abort
+      ? streamed(body, request, { wait, abort, overNetwork, dropBytes: bytes })
+      : undefined
   if (upload) decision.isReceived = upload.isWhole
   const watched = watchRequest(decision, abort)
   const unfollow = abort && !ENDS_WITH_REQUEST ? abortWith(request.signal, abort) : undefined
@@ -193,13 +169,16 @@ const sendWatched = async (
     if (!response || 'code' in response) {
       abort?.abort()
       void sending.then((late) => late.body?.cancel()).catch(() => {})
+      if (upload) await atMost(ms, upload.through)
       return fail({ denial: response ?? deny('origin_timeout', { timeout: target.timeout }) })
     }
-    if (upload) await onceRefused(response, upload.through, context)
+    // Once a refusal has been read, workerd ends the upload, and a client that is still sending may lose it.
+    if (upload && response.status >= 300) await atMost(ms, upload.rest())
     if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
     return ok(response)
   } catch (error) {
     if (upload?.brokeOff()) return fail({ denial: bodyDenials('body_incomplete') })
+    if (upload) await atMost(ms, upload.through)
     throw error
   } finally {
     unfollow?.()

@@ -1,4 +1,4 @@
-import { contentLength } from '../../base/body.ts'
+import { atMost, contentLength, dropParts, type PartReader, readerAtOnce } from '../../base/body.ts'
 import type { Denial } from '../../base/denial.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type { RequestParts } from '../../base/request.ts'
@@ -50,68 +50,105 @@ export interface Upload {
   readonly wait: ReturnType<typeof createOriginTimer>
   readonly abort: AbortController
   readonly overNetwork: boolean
+  /** How many bytes are read and dropped once the origin reads no more. */
+  readonly dropBytes: number
 }
 
-/** The state of a body; `broken`: by its sender. */
-type Progress = 'flowing' | 'whole' | 'broken'
+/** The state of a body. `writing`: the origin is to read a part; `broken`: by its sender. */
+type Progress = 'reading' | 'writing' | 'whole' | 'broken' | 'dropped'
+
+interface State {
+  progress: Progress
+  /** How many the origin has read. */
+  parts: number
+}
 
 /**
- * Copies the request's body chunk by chunk; the origin's timer runs while it reads nothing. A small
+ * Copies the request's body part by part; the origin's timer runs while it reads nothing. A small
  * body fits the connection's buffers and is piped by the runtime.
  */
 export function streamed(body: ReadableStream<Uint8Array>, request: RequestParts, upload: Upload) {
   const length = contentLength(request.headers)
   const pipe =
     IS_NATIVE && length !== undefined ? nativeStream(length) : new TransformStream<Uint8Array>()
-  let progress: Progress = 'flowing'
-  const report = (now: Progress) => {
-    progress = now
-    upload.wait.begin()
-  }
   const isSmall =
     IS_NATIVE && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
-  const through = isSmall
-    ? // The pipe also breaks when the origin does, but only after sending has failed.
+  const state: State = { progress: 'reading', parts: 0 }
+  // Workerd's own parts have 4 KiB; copying a body in those costs five times as much.
+  const reader = isSmall
+    ? undefined
+    : (readerAtOnce(body, LIMITS.uploadPartBytes - 1, 1) ?? body.getReader())
+  const through = reader
+    ? pump(reader, pipe.writable.getWriter(), upload, state)
+    : // The pipe also breaks when the origin does, but only after sending has failed.
       body.pipeTo(pipe.writable).then(
-        () => report('whole'),
-        () => report('broken'),
+        () => report(state, 'whole', upload),
+        () => report(state, 'broken', upload),
       )
-    : pump(body.getReader(), pipe.writable.getWriter(), upload, report)
-  const hasLeft = () => progress === 'flowing' && request.signal?.aborted
+  const hasLeft = () => !isOver(state) && request.signal?.aborted
   return {
     readable: pipe.readable,
     /** Whether the sender broke the body off or left before its end. Valid right after sending has failed. */
-    brokeOff: () => progress === 'broken' || hasLeft(),
-    isWhole: () => progress === 'whole',
-    /** Resolves once the body has ended or broken off; never rejects. */
+    brokeOff: () => state.progress === 'broken' || hasLeft(),
+    isWhole: () => state.progress === 'whole',
+    /** Resolves once the body has been read to its end, or has broken off; never rejects. */
     through,
+    /** As `through`; once the origin reads nothing for a while, the rest is dropped. For an origin that has refused. */
+    async rest() {
+      for (let before = -1; state.progress !== 'writing' || before !== state.parts; ) {
+        if (isOver(state)) return through
+        before = state.parts
+        await atMost(LIMITS.originStallMs, through)
+      }
+      state.progress = 'dropped'
+      if (reader) await dropParts(reader, upload.dropBytes)
+    },
   }
 }
 
-/** Never rejects: an error on one side breaks off the other. */
+const isOver = ({ progress }: { readonly progress: Progress }) =>
+  progress === 'whole' || progress === 'broken' || progress === 'dropped'
+
+const report = (state: State, progress: Progress, { wait }: Upload) => {
+  state.progress = progress
+  wait.begin()
+}
+
+/** Never rejects: an error on one side breaks off the other. What the origin does not read is dropped. */
 const pump = async (
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: PartReader,
   writer: WritableStreamDefaultWriter<Uint8Array>,
-  { wait, abort }: Upload,
-  report: (progress: Progress) => void,
+  upload: Upload,
+  state: State,
 ): Promise<void> => {
+  let block: Uint8Array<ArrayBuffer> | undefined
   try {
     for (;;) {
       // Only an abort breaks off the outgoing request: a failed stream would end as if complete.
-      const { done, value } = await reader.read().catch((error: unknown) => {
-        report('broken')
-        abort.abort()
+      const { done, value } = await reader.read(block).catch((error: unknown) => {
+        report(state, 'broken', upload)
+        upload.abort.abort()
         throw error
       })
-      report(done ? 'whole' : 'flowing')
+      report(state, done ? 'whole' : 'writing', upload)
       if (done) break
       await writer.write(value)
-      wait.end()
+      // The origin stopped reading, and the parts after this one are dropped.
+      if (isOver(state)) return
+      state.parts++
+      state.progress = 'reading'
+      upload.wait.end()
+      block = new Uint8Array(value.buffer as ArrayBuffer)
     }
     await writer.close()
   } catch (error) {
-    wait.begin()
-    await Promise.allSettled([reader.cancel(error), writer.abort(error)])
+    upload.wait.begin()
+    const isDropped = state.progress === 'dropped'
+    if (state.progress === 'writing') state.progress = 'dropped'
+    await Promise.allSettled([
+      !isDropped && dropParts(reader, upload.dropBytes),
+      writer.abort(error),
+    ])
   }
 }
 
