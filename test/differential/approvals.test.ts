@@ -172,6 +172,114 @@ describe('a tool call', () => {
   })
 })
 
+describe('a standing approval', () => {
+  const by = (shows = ['arguments.to']): Setting => ({
+    ...APPROVED,
+    rules: [
+      { match: 'POST /v1/x', scopes: [], approval: { within: '1m' } },
+      {
+        match: 'POST /mcp',
+        scopes: [],
+        mcp: { tools: { pay: { scopes: [], approval: { shows } } }, revisions: ['2025-03-26'] },
+      },
+    ],
+  })
+  const stands: Sent['before'] = { decided: [{ uses: 2, ms: 90_000 }] }
+  /** What becomes of a call, once there is a standing approval of another one. */
+  const covered = async (first: Sent, second: Sent, setting: Setting) =>
+    (await said([first, { ...second, before: stands }], setting))[1]
+
+  it('is for another body, another workflow and a new token', async () => {
+    const setting = { ...by(), more: { workflow_id: 'run-2' } }
+    const next = post({ body: '{"amount":9}', token: 'u' })
+    expect(await covered(post(), next, setting)).toBe('forwarded')
+  })
+
+  it.each<[string, Sent]>([
+    ['query', { target: '/v1/x?a=1' }],
+    ['type', { headers: [['Content-Type', 'text/json']] }],
+    ['agent', { token: 'u' }],
+  ])('is for no other %s', async (_, more) => {
+    const setting = { ...by(), more: { client_id: 'd' } }
+    expect(await covered(post(), post(more), setting)).toBe('approval_required')
+  })
+
+  it.each([
+    ['other arguments that are not shown', '{"amount":5,"to":{"account":"a"}}', 'forwarded'],
+    ['another member beside', '{"amount":1,"to":{"account":"a","note":"n"}}', 'forwarded'],
+    ['another value', '{"amount":1,"to":{"account":"b"}}', 'approval_required'],
+    ['no value', '{"amount":1,"to":{}}', 'approval_required'],
+    ['its value in place of the object', '{"amount":1,"to":"a"}', 'approval_required'],
+    ['a list in place of the object', '{"amount":1,"to":["a"]}', 'approval_required'],
+  ])('of a tool with %s', async (_, args, code) => {
+    const first = mcp(call('pay', '{"amount":1,"to":{"account":"a"}}'))
+    const second = mcp(call('pay', args))
+    expect(await covered(first, second, by(['arguments.to.account']))).toBe(code)
+  })
+
+  it.each([
+    ['["a",1]', 'forwarded'],
+    ['["b",1]', 'approval_required'],
+  ])('after ["a",1] in the place of an object, with %s: %s', async (to, code) => {
+    const [first, second] = ['["a",1]', to].map((one) => mcp(call('pay', `{"to":${one}}`)))
+    const more = { ...second, token: 'u' }
+    const setting = { ...by(['arguments.to.account']), more: { workflow_id: 'run-2' } }
+    expect(await covered(first as Sent, more, setting)).toBe(code)
+  })
+
+  it('ends with its uses, its time, a revocation or a person', async () => {
+    const next = (before: Sent['before'], n = 1) => post({ body: `{"n":${n}}`, before })
+    const all = async (...sent: Sent[]) => (await said([post(), ...sent], by())).slice(1)
+    const asks = 'approval_required'
+    expect(await all(next(stands), next({}), next({}))).toEqual(['forwarded', 'forwarded', asks])
+    expect(await all(next({ ...stands, wait: 30 }), next({ wait: 59.999 }, 2))).toEqual([
+      ...['forwarded', 'forwarded'],
+    ])
+    expect(await all(next(stands), next({ wait: 90 }, 2))).toEqual(['forwarded', asks])
+    expect(await all(next(stands), next({ withdrawn: true }, 2))).toEqual(['forwarded', asks])
+    const suspended = { agents: { [`${ISSUER} c`]: { status: 'suspended' as const } } }
+    const resumed = { agents: { [`${ISSUER} c`]: null } }
+    expect(await all(next(stands), next(suspended, 2), next(resumed, 2))).toEqual([
+      ...['forwarded', 'agent_suspended', asks],
+    ])
+  })
+
+  it('ends the question of a call that it lets through', async () => {
+    const other = (before: Sent['before'] = {}) => post({ body: '{"n":1}', before })
+    const once: Sent['before'] = { decided: [{ uses: 1, ms: 90_000 }] }
+    const steps = [
+      other(),
+      post(),
+      other(once),
+      other({ wait: 59 }),
+      other({ ...GRANTED, wait: 2 }),
+    ]
+    expect((await said(steps, by())).slice(2)).toEqual([
+      ...['forwarded', 'approval_required', 'forwarded'],
+    ])
+  })
+
+  it('leaves a call refused that a person has refused', async () => {
+    const other = post({ body: '{"n":1}' })
+    const decided = ['refused' as const, { uses: 9, ms: 90_000 }]
+    const after = post({ body: '{"n":2}', before: { decided } })
+    expect(await said([post(), other, after, other], by())).toEqual([
+      ...['approval_required', 'approval_required', 'forwarded', 'approval_refused'],
+    ])
+  })
+
+  it.each([
+    ['c', 19, 'forwarded'],
+    ['c', 20, 'approval_required'],
+    ['d', 199, 'forwarded'],
+    ['d', 200, 'approval_required'],
+  ])('beside those of agent %s, %i of them: %s', async (agent, count, code) => {
+    const others = [{ issuer: ISSUER, agent, count, within: 60_000, standing: true as const }]
+    const codes = await said([post({ before: { others } }), post({ before: stands })], by())
+    expect(codes[1]).toBe(code)
+  })
+})
+
 it('JSON that can be read in two ways is refused', async () => {
   const codes = await said(
     [

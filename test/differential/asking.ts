@@ -1,5 +1,5 @@
 /** Rules and entries with `approval`, what people do, and calls that are nearly the one that was approved. */
-import type { Json, JsonObject, Request } from '../reference/types.ts'
+import type { Decided, Json, JsonObject, Request } from '../reference/types.ts'
 import type { Dice } from './dice.ts'
 import type { Change, RequestSpec, TokenSpec, Vars } from './shapes.ts'
 
@@ -12,6 +12,11 @@ const UNLESS_CALL = [
   'token.tenant == "blue"',
 ]
 
+export const SHOWS = [
+  ...[['arguments.amount'], ['arguments.path'], ['arguments.to.account'], ['arguments.to.account']],
+  ['arguments.amount', 'arguments.to'],
+]
+
 function approvalOf(dice: Dice, isCall: boolean): JsonObject {
   const condition = dice.pick(isCall ? UNLESS_CALL : UNLESS)
   const unless: Json = condition.includes('query') ? { condition, query: ['dry'] } : condition
@@ -21,19 +26,24 @@ function approvalOf(dice: Dice, isCall: boolean): JsonObject {
     ...(dice.chance(0.4) && { hold: dice.pick(['5s', '30s', '60s', '0s']) }),
     ...(dice.chance(0.3) && { headers: dice.pick([['x-run'], ['X-Tier', 'x-run']]) }),
     ...(dice.chance(0.3) && { unless }),
-    ...(isCall &&
-      dice.chance(0.3) && { shows: dice.pick([['arguments.amount'], ['arguments.path']]) }),
+    ...(isCall && dice.chance(0.5) && { shows: dice.pick(SHOWS) }),
   }
 }
 
+/** Where people sign in. */
+export const consoleTable = (): JsonObject => ({ host: 'ops.example.com' })
+
+/** The issuer of people. */
+export const peopleTable = (): JsonObject => ({
+  issuer: 'https://people.example',
+  agent_prefix: 'people/',
+  ...{ admin: 'all', rules: false, person: { client_id: 'gate' } },
+})
+
 /** Lets people approve calls of some rules and entries. */
 export function askPeople(dice: Dice, { GATE, ISSUERS, ROUTES }: Vars): void {
-  GATE.console = { host: 'ops.example.com' }
-  ISSUERS.people = {
-    issuer: 'https://people.example',
-    agent_prefix: 'people/',
-    ...{ admin: 'all', rules: false, person: { client_id: 'gate' } },
-  }
+  GATE.console = consoleTable()
+  ISSUERS.people = peopleTable()
   for (const [i, rule] of ROUTES.entries()) {
     if (rule.mcp) askForEntries(dice, rule.mcp as JsonObject)
     else if (rule.access === undefined && dice.chance(i === 0 ? 0.9 : 0.3)) {
@@ -60,10 +70,18 @@ export const isAsking = ({ ROUTES }: Vars): boolean => JSON.stringify(ROUTES).in
 /** What people decide before a call is sent again. */
 export const decisions = (dice: Dice): Change => ({
   ...(dice.chance(0.85) && {
-    decided: dice.pick([
-      ...[['granted'], ['granted'], ['granted'], ['granted', 'granted'], ['refused'], ['taken']],
+    decided: dice.pick<NonNullable<Change['decided']>>([
+      ...[['granted'], ['granted', 'granted'], ['refused'], ['taken']],
+      ...[[standing(dice)], [standing(dice)], [standing(dice), 'refused']],
     ] as NonNullable<Change['decided']>[]),
   }),
+  ...(dice.chance(0.04) && { withdrawn: true as const }),
+})
+
+/** An approval of calls like the one that waits. */
+const standing = (dice: Dice): Decided => ({
+  uses: dice.pick([1, 2, 2, 3, 100]),
+  ms: dice.pick([60_000, 60_000, 600_000, 86_400_000]),
 })
 
 /** How other calls wait, and how long it takes until approvals are over. */
@@ -82,13 +100,21 @@ export function whatElse(dice: Dice, issuer: string, agent: string): Change {
         },
       ],
     }),
+    () => ({
+      others: [
+        {
+          ...{ issuer, agent, within: 60_000, standing: true as const },
+          count: dice.pick([1, 19, 20, 199, 200]),
+        },
+      ],
+    }),
   ])()
 }
 
 /** What a person does while a request is held. */
 export const personOf = (dice: Dice): NonNullable<Request['person']> => ({
   after: dice.pick([1, 1_000, 4_999, 20_000, 45_000, 59_999]),
-  does: dice.pick(['granted', 'granted', 'granted', 'refused', 'taken']),
+  does: dice.pick<Decided>(['granted', 'granted', standing(dice), 'refused', 'taken']),
 })
 
 /** Other texts of the same JSON, and of other JSON. */
@@ -109,6 +135,14 @@ function otherText(dice: Dice, body: string): string {
     () => `[${body}]`,
   ])()
 }
+
+/** Other values of the arguments that `shows` may name, and of others. */
+const otherArguments = (dice: Dice, body: string): string =>
+  body.replace(
+    /"(account|amount|path|to|note)":("[^"]*"|\d+|\{[^{}]*\}|\[[^[\]]*\])/,
+    (_, name, value) =>
+      `"${name}":${dice.pick(['8', '"x"', '{"account":"a","note":"n"}', '["a"]', '[["a"]]', 'null', value])}`,
+  )
 
 /** The call as another agent would send it, or by a new token of the same one. */
 export function otherToken(dice: Dice, spec: TokenSpec, number: number): TokenSpec {
@@ -147,6 +181,9 @@ export function nearly(dice: Dice, request: RequestSpec): void {
   }
   dice.pick<() => unknown>([
     ...(body.includes('"method"') ? Array(8).fill(batch) : body === '' ? [] : [json, json]),
+    ...(body.includes('"arguments"')
+      ? Array.from({ length: 8 }, () => () => (request.body = otherArguments(dice, body)))
+      : []),
     ...(body === ''
       ? []
       : Array.from({ length: 4 }, () => () => (request.body = otherText(dice, body)))),

@@ -21,9 +21,6 @@ const TABLES = [
   ...['mcp-name', 'mcp-scopes', 'claim', 'actor', 'credential', 'approval', 'call-approval'],
 ]
 
-// Standing approvals are no key of the policy, and the reference has none: the generator makes none. Their tests over HTTP
-// are in test/control/console/standing-approvals.test.ts.
-
 /** Keys that bear on no decision, so that no decision has to meet them. */
 export const NOT_DECIDING: Record<string, string> = {
   'issuer.allow_insecure_http':

@@ -3,8 +3,9 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Sql } from '../../src/gate/approvals/object/rows.ts'
 import { createApprovalStore } from '../../src/gate/approvals/object/store.ts'
 import type { Approvals, ApprovalTerms } from '../../src/gate/model/approval.ts'
-import type { Request, World } from '../reference/types.ts'
+import type { Decided, Request, World } from '../reference/types.ts'
 import type { Change } from './shapes.ts'
+import { standingAgent } from './world.ts'
 
 /** SQLite as an object has it. */
 function openSql(): Sql {
@@ -52,10 +53,11 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
     if (world.unavailable.approvals) throw new Error('down')
     return store()
   }
-  const decide = (id: string, does: 'granted' | 'refused' | 'taken') => {
-    const reason = does === 'refused' ? { reason: 'no' } : {}
+  const decide = (id: string, does: Decided) => {
     const state = does === 'refused' ? does : 'granted'
-    store().decide(id, { by: PERSON, digest: 'shown', state, ...reason }, () => {})
+    const standing = typeof does === 'object' && { standing: does }
+    const decision = { by: PERSON, digest: 'shown', reason: 'so', state, ...standing } as const
+    store().decide(id, decision, () => {})
     if (does === 'taken') store().take(digests.get(id) ?? '', 'a copy')
   }
   return {
@@ -66,17 +68,21 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
       world = now
       request = sent
     },
-    change({ decided, others: more = [] }, ended) {
-      const waits = (id: string) => store().get(id)?.state === 'waiting'
-      const waiting = decided ? [...digests.keys()].filter(waits).reverse() : []
+    change({ decided, withdrawn, others: more = [] }, ended) {
+      const is = (state: string) => (id: string) => store().get(id)?.state === state
+      const waiting = decided ? [...digests.keys()].filter(is('waiting')).reverse() : []
       for (const [i, id] of waiting.slice(0, decided?.length).entries()) {
         decide(id, decided?.[i] ?? 'granted')
       }
-      for (const { issuer, agent, count, within } of more) {
+      const granted = withdrawn && [...digests.keys()].findLast(is('granted'))
+      if (granted) store().withdraw(granted, () => {})
+      for (const { issuer, agent: first, count, within, standing } of more) {
         for (let i = 0; i < count; i++) {
+          const agent = standing ? standingAgent(first, i) : first
           const digest = `other-${others++}`
           const call = { digest, alike: digest, policy: '', issuer, agent, shown: '{}' }
-          store().ask({ ...call, subjects: [] }, { ...ANY, within }, () => {})
+          const asked = store().ask({ ...call, subjects: [] }, { ...ANY, within }, () => {})
+          if (standing && asked.ok) decide(asked.value.id, { uses: 1, ms: within })
         }
       }
       if (ended.length > 0 && opened) opened.end(ended)

@@ -68,6 +68,8 @@ function messageOf(dice: Dice): JsonObject {
     dice.pick<Json>([
       {},
       { path: 'a.b', amount: 7 },
+      { amount: 7, to: { account: 'a', note: 'n' } },
+      { to: ['a'], path: 'a.b' },
       { amount: 700 },
       { path: 'a/b' },
       { Path: 'x' },

@@ -2,6 +2,7 @@
 import type {
   AgentStanding,
   Approval,
+  Decided,
   JsonObject,
   Request,
   Revocation,
@@ -66,10 +67,12 @@ export interface Change {
   /** What cannot be reached from now on. */
   unavailable?: ('revocations' | 'limits' | 'replays' | 'signing' | 'approvals')[]
   bindings?: Record<string, 'allows' | 'refuses' | 'fails'>
-  /** People decide on the last calls that wait, the last one first; `taken`: a copy of it went through. */
-  decided?: ('granted' | 'refused' | 'taken')[]
-  /** So many other calls begin to wait. */
-  others?: (Pick<Approval, 'issuer' | 'agent' | 'within'> & { count: number })[]
+  /** People decide on the last calls that wait, the last one first. */
+  decided?: Decided[]
+  /** A person ends the last approval that was granted. */
+  withdrawn?: true
+  /** So many other calls begin to wait, or have standing approvals, each twenty of another agent. */
+  others?: (Pick<Approval, 'issuer' | 'agent' | 'within'> & { count: number; standing?: true })[]
   /** The origin answers all requests. */
   answered?: true
   /** The policy of this number is deployed. */

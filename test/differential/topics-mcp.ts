@@ -1,5 +1,6 @@
 /** Topics about messages to MCP servers. */
 import type { Json, JsonObject } from '../reference/types.ts'
+import { consoleTable, peopleTable, SHOWS } from './asking.ts'
 import type { Dice } from './dice.ts'
 import type { RequestSpec } from './shapes.ts'
 import type { Topic } from './topics.ts'
@@ -151,7 +152,10 @@ const TOOLS: Topic = {
         'tools/call',
         {
           name: dice.pick(['search', 'transfer', 'write']),
-          arguments: { amount: dice.pick([7, 100, 101]) },
+          arguments: {
+            amount: dice.pick([7, 100, 101]),
+            ...(dice.chance(0.05) && { Amount: 7 }),
+          },
         },
         id,
       )
@@ -164,6 +168,24 @@ const TOOLS: Topic = {
   },
 }
 
+/** Calls like one for which there is a standing approval, and calls nearly like it. */
+const SHOWN: Topic = {
+  policy: (dice) => ({
+    gate: { console: consoleTable() },
+    others: { people: peopleTable() },
+    rules: [
+      server({ tools: { pay: { scopes: [], approval: { shows: dice.pick(SHOWS.slice(2)) } } } }),
+    ],
+  }),
+  token: (_, { claims }) => Object.assign(claims, { client_id: 'planner', sub: 'alice' }),
+  request(dice, request) {
+    const account = { account: 'a', note: dice.pick(['n', 'm']) }
+    const to = dice.pick<Json>([account, account, ['a'], ['a'], ['b'], ['b'], 'a'])
+    const args = { amount: dice.pick([7, 7, 8]), path: dice.pick(['a.b', 'x']), to }
+    tell(request, '2025-03-26', call('tools/call', { name: 'pay', arguments: args }))
+  },
+}
+
 export const MCP_TOPICS: Topic[] = [
   RESOURCES,
   RESOURCES,
@@ -173,4 +195,7 @@ export const MCP_TOPICS: Topic[] = [
   SESSIONS,
   TOOLS,
   TOOLS,
+  SHOWN,
+  SHOWN,
+  SHOWN,
 ]

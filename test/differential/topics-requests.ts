@@ -13,7 +13,7 @@ const to = (request: RequestSpec, path: string) => (request.target = path)
 /** What some servers read at the end of a segment, or do not read. */
 const ODD = [
   ...['%20', '+', '.', '..', '.x', '%3Bx', '%3Fx', '%23', '::x', ':$DATA', '%2F', '%E2%80%8B'],
-  ...['%25', '%2525', '%2e', '%32%35', '%2F..', '%252e', '(S(x))', '(X(1))'],
+  ...['%25', '%2525', '%2e', '%32%35', '%2F..', '%252e', '(S(x))', '(X(1))', '%25%34%31'],
 ]
 const WORDS = ['admin', 'users', 'docs', '7', '']
 
@@ -26,7 +26,7 @@ const PATHS: Topic = {
     rules: [
       rule('GET /v1/admin', { scopes: ['admin:all'] }),
       rule('GET /v1/admin/users', { scopes: ['admin:all'] }),
-      rule('GET /v1/*'),
+      rule('GET /v1/*', { ...(dice.chance(0.3) && { ambiguous_paths: 'allow' }) }),
       rule('GET /*', { ...(dice.chance(0.3) && { ambiguous_paths: 'allow' }) }),
     ],
   }),
@@ -64,8 +64,14 @@ const ENDS: Topic = {
 }
 
 const STEPS_UP: Topic = {
-  policy: () => ({
-    rules: [rule('GET /v1/docs/{id}', { encoded_slash: true }), rule('GET /v1/*')],
+  policy: (dice) => ({
+    rules: [
+      rule('GET /v1/docs/{id}', {
+        encoded_slash: true,
+        ...(dice.chance(0.5) && { ambiguous_paths: 'allow' }),
+      }),
+      rule('GET /v1/*'),
+    ],
   }),
   request(dice, request) {
     const spaces = dice.pick(['%20', '+', '%20%20']) + dice.pick(['.', '..', ''])

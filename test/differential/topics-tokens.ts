@@ -187,10 +187,10 @@ const IDENTITY: Topic = {
 
 const LIFETIMES: Topic = {
   policy: (dice) => ({
-    acme: { max_lifetime: dice.pick(['2m', '5m']) },
-    // Some issuer must allow more than the rule.
+    acme: { max_lifetime: dice.pick(['5m', '10m']) },
     others: { beta: { issuer: BETA, agent_prefix: 'beta/', max_lifetime: '1h' } },
-    rules: [docs({ max_lifetime: dice.pick(['1m', '5m', '10m']) })],
+    // A rule cannot allow more than an issuer does.
+    rules: [docs(dice.pick([{}, { max_lifetime: dice.pick(['1m', '2m', '5m']) }]))],
   }),
   token(dice, { claims }) {
     claims.exp = Number(claims.iat) + dice.pick([60, 120, 121, 300, 301, 600])

@@ -1,7 +1,13 @@
 /** The world of a case, and what changes in it between requests. */
 import { type RevocationSubject, revocationId } from '../../src/gate/model/revocation.ts'
-import { decide, endApprovals } from '../reference/approvals.ts'
-import { emptyWorld, type Request, type Revocation, type World } from '../reference/types.ts'
+import { decide, endApprovals, withdraw } from '../reference/approvals.ts'
+import {
+  type Approval,
+  emptyWorld,
+  type Request,
+  type Revocation,
+  type World,
+} from '../reference/types.ts'
 import { certificateOf, DECRYPTION_SECRET, keyOf, proofText, tokenText } from './material.ts'
 import { BEGIN, type Case, type Change, type KeyName, type RequestSpec } from './shapes.ts'
 
@@ -51,6 +57,10 @@ export function stoppedBy({ revoke = [], agents = {} }: Change): Omit<Revocation
   return [...revoke, ...stopped.map(([key]) => ({ ...agentOf(key), mode: 'block' as const }))]
 }
 
+/** Whose standing approval the one of this number is. */
+export const standingAgent = (agent: string, number: number): string =>
+  number < 20 ? agent : `${agent}-${Math.floor(number / 20)}`
+
 /** What people decide at a moment, in milliseconds, and which calls wait beside those of requests. */
 function changeApprovals(world: World, changed: Change, now: number): void {
   const waiting = world.approvals.filter(
@@ -58,12 +68,21 @@ function changeApprovals(world: World, changed: Change, now: number): void {
   )
   for (const [i, does] of (changed.decided ?? []).entries()) {
     const one = waiting.at(-1 - i)
-    if (one) decide(one, does, now)
+    if (one) decide(world, one, does, now)
   }
-  for (const { count, within, ...others } of changed.others ?? []) {
-    const one = { call: '', isNamed: () => false, state: 'waiting' as const, asked: now }
+  const isGranted = ({ call, state, expires }: Approval) =>
+    call !== '' && state === 'granted' && now < expires
+  const granted = changed.withdrawn && world.approvals.findLast(isGranted)
+  if (granted) withdraw(granted, now)
+  for (const { count, within, standing, issuer, agent } of changed.others ?? []) {
+    const texts = { call: '', alike: '' }
     for (let i = 0; i < count; i++) {
-      world.approvals.push({ ...one, ...others, within, expires: now + within })
+      const one: Approval = {
+        ...{ ...texts, isNamed: () => false, state: 'waiting', asked: now, issuer, within },
+        ...{ agent: standing ? standingAgent(agent, i) : agent, expires: now + within },
+      }
+      world.approvals.push(one)
+      if (standing) decide(world, one, { uses: 1, ms: within }, now)
     }
   }
   for (const entry of stoppedBy(changed)) endApprovals(world, entry, now)

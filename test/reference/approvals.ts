@@ -1,7 +1,7 @@
 /** Approvals: a person's agreement to exactly one call (docs/approvals.md). */
 import type { Asked } from './asked.ts'
 import { evaluate, type Variables } from './conditions.ts'
-import { callText, isAlike } from './exact-call.ts'
+import { isAlike, textsOf } from './exact-call.ts'
 import { usesOf } from './mcp-access.ts'
 import { readsArguments } from './mcp-arguments.ts'
 import type { ApprovalTable } from './mcp-types.ts'
@@ -9,7 +9,7 @@ import { checkPossession } from './proof.ts'
 import type { Route } from './route.ts'
 import { readWhen } from './rule.ts'
 import { checkStanding, names } from './standing.ts'
-import { type Approval, type Revocation, refuse, type World } from './types.ts'
+import { type Approval, type Decided, type Revocation, refuse, type World } from './types.ts'
 import { presentSecond, seconds } from './values.ts'
 import type { Verified } from './verification.ts'
 
@@ -18,6 +18,7 @@ const DAY = 24 * HOUR
 
 /** docs/approvals.md, "Bounds". */
 const MOST = { anHour: 60, aDay: 2_000, ofAgent: 20, ofIssuer: 200, ofAll: 500 }
+const MOST_STANDING = { ofAgent: 20, ofAll: 200 }
 
 /** The stage `approval_need`: the approval that the request needs, if it needs one. */
 export function approvalNeeded(
@@ -57,8 +58,9 @@ export function askPerson(
   const { request, world } = asked
   if (!isAlike(request, rule.mcp !== undefined)) refuse('approval_invalid')
   if (world.unavailable.approvals) refuse('approval_unavailable')
-  const call = callText(asked, rule, caller, table.headers ?? [], asked.operation)
-  const approval = attached(world, call, request.now) ?? ask(asked, caller, table, call)
+  const texts = textsOf(asked, rule, caller, table)
+  asked.call = texts.call
+  const approval = attached(world, texts, request.now) ?? ask(asked, caller, table, texts)
   if (stateOf(approval, request.now) === 'waiting' && hold(asked, approval, table)) {
     // What was true before the wait must be true still. No key changes while a request is held here.
     const { credential, identity } = caller
@@ -76,19 +78,27 @@ export function askPerson(
   return approval
 }
 
-/** The approval to which the same call is attached. */
-function attached(world: World, call: string, now: number): Approval | undefined {
-  const last = world.approvals.findLast((one) => one.call === call)
-  if (last === undefined || last.expires <= now) return undefined
-  return last.state === 'taken' || last.state === 'ended' ? undefined : last
+type Texts = Pick<Approval, 'call' | 'alike'>
+
+/** The approval to which a call is attached: its own that is decided, a standing one, or its own that waits. */
+function attached(world: World, { call, alike }: Texts, now: number): Approval | undefined {
+  const own = world.approvals.findLast((one) => one.call === call)
+  const state = own && now < own.expires ? own.state : undefined
+  if (state === 'granted' || state === 'refused') return own
+  const standing = world.approvals.find((one) => one.alike === alike && isStanding(one, now))
+  return standing ?? (state === 'waiting' ? own : undefined)
 }
+
+/** Whether it is a standing approval that is not over. */
+const isStanding = (one: Approval, now: number) =>
+  one.left !== undefined && stateOf(one, now) === 'granted'
 
 /** Asks for an approval, within the bounds. */
 function ask(
   { policy, request: { now }, world }: Asked,
   caller: Verified,
   table: ApprovalTable,
-  call: string,
+  texts: Texts,
 ): Approval {
   const { issuer, id: agent } = caller.identity
   const count = (test: (one: Approval) => boolean) => world.approvals.filter(test).length
@@ -106,7 +116,7 @@ function ask(
   if (count(waits) >= MOST.ofAll) refuse('approvals_full')
   const within = (seconds(table.within) ?? 600) * 1000
   const approval: Approval = {
-    ...{ call, issuer: issuer.issuer, agent, state: 'waiting', within },
+    ...{ ...texts, issuer: issuer.issuer, agent, state: 'waiting', within },
     ...{ isNamed: (entry: Revocation) => names(entry, caller), asked: now, expires: now + within },
   }
   world.approvals.push(approval)
@@ -122,15 +132,36 @@ function hold(asked: Asked, approval: Approval, table: ApprovalTable): boolean {
   const waited = Math.min(most, person?.after ?? most)
   asked.request = { ...request, now: request.now + waited }
   world.now = asked.request.now
-  if (person && waited < most) decide(approval, person.does, world.now)
+  if (person && waited < most) decide(world, approval, person.does, world.now)
   return stateOf(approval, world.now) !== 'waiting'
 }
 
 /** What becomes of an approval that waits: a person decides, or a copy of the call takes what was granted. */
-export function decide(approval: Approval, to: 'granted' | 'refused' | 'taken', now: number): void {
+export function decide(world: World, approval: Approval, to: Decided, now: number): void {
   if (stateOf(approval, now) !== 'waiting') return
-  approval.state = to
-  if (to === 'refused') approval.expires = now + approval.within
+  if (typeof to === 'string') {
+    approval.state = to
+    if (to === 'refused') approval.expires = now + approval.within
+    return
+  }
+  const { issuer, agent } = approval
+  const all = world.approvals.filter((one) => isStanding(one, now))
+  const ofAgent = all.filter((one) => one.issuer === issuer && one.agent === agent)
+  if (all.length >= MOST_STANDING.ofAll || ofAgent.length >= MOST_STANDING.ofAgent) return
+  Object.assign(approval, { state: 'granted', left: to.uses, expires: now + to.ms })
+}
+
+/** The stage `approval_take`: uses up an approval, or one use of a standing one; then the call itself waits no longer. */
+export function take({ world, request, call }: Asked, approval: Approval): void {
+  const own = world.approvals.findLast((one) => one.call === call)
+  if (own && stateOf(own, request.now) === 'waiting') own.state = 'taken'
+  if (approval.left !== undefined) approval.left--
+  if (!approval.left) approval.state = 'taken'
+}
+
+/** A person ends an approval that was granted. */
+export function withdraw(approval: Approval, now: number): void {
+  if (stateOf(approval, now) === 'granted') approval.state = 'ended'
 }
 
 /** Ends all approvals of calls that a revocation or a suspension is about; also one of tokens that were issued before. */

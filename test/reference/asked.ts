@@ -16,6 +16,8 @@ export interface Asked {
   route?: Route
   /** What the request is to an MCP server, on a rule with `mcp`. */
   operation?: Operation
+  /** The text that only the same call has, if it needs an approval. */
+  call?: string
   /** Whose request in progress it is, if it counts. */
   owner?: string
 }

@@ -1,7 +1,7 @@
 /** The decision, in the order of docs/request.md: the stages of a rule, shadow mode, and what the origin gets. */
 
 import { checkHost, checkScheme, readHost, splitTarget } from './address.ts'
-import { approvalNeeded, askPerson } from './approvals.ts'
+import { approvalNeeded, askPerson, take } from './approvals.ts'
 import type { Asked } from './asked.ts'
 import { checkAuthentication } from './authentication.ts'
 import { checkBody, holdsBody } from './body.ts'
@@ -174,7 +174,7 @@ function authorize(
   checkReplay(asked, rule, verified)
   checkRateLimit(asked, rule, identity)
   // The stage `approval_take`: also if the request is refused after it.
-  if (approval) approval.state = 'taken'
+  if (approval) take(asked, approval)
   checkStanding(asked, rule, verified)
   checkThrottle(asked, verified, rule.mode === 'enforce')
   return [...new Set(grant)]

@@ -3,10 +3,10 @@ import type { Asked } from './asked.ts'
 import { bytesOf } from './body.ts'
 import { headerOf } from './credential.ts'
 import { inexactMembers, LEVELS_OF_BODY, readJson, readJsonBytes } from './json.ts'
-import type { Operation } from './mcp-types.ts'
+import type { ApprovalTable } from './mcp-types.ts'
 import { canonicalPath } from './paths.ts'
 import type { Rule } from './rule.ts'
-import type { Json, Request } from './types.ts'
+import type { Approval, Json, Request } from './types.ts'
 import type { Verified } from './verification.ts'
 
 /** Whether all servers read the body alike: JSON must be I-JSON in UTF-8, without a coding. */
@@ -44,26 +44,30 @@ const isText = (text: string): boolean =>
     return !isHalf && (code & 0xfffe) !== 0xfffe && !(code >= 0xfdd0 && code <= 0xfdef)
   })
 
-/** A text that only calls have for which the same approval counts. */
-export function callText(
-  { policy, request, host, target }: Asked,
+/** Texts of a call: `call` is of the same call only, `alike` of calls that a standing approval of it covers. */
+export function textsOf(
+  { policy, request, host, target, operation }: Asked,
   rule: Rule,
   { identity }: Verified,
-  headers: string[],
-  operation: Operation | undefined,
-): string {
+  { headers = [], shows }: ApprovalTable,
+): Pick<Approval, 'call' | 'alike'> {
   const { issuer, id, subject, client, workflow, actors, claims } = identity
   const always = ['content-type', 'content-encoding', 'upgrade']
   const named = [...always, ...headers.map((name) => name.toLowerCase())]
-  const body = operation?.body ?? Buffer.from(bytesOf(request)).toString('latin1')
-  return JSON.stringify([
-    [issuer.issuer, id, subject ?? null, actors, client ?? null, workflow ?? null],
+  const text = operation?.body ?? Buffer.from(bytesOf(request)).toString('latin1')
+  const body = operation && text !== '' ? withoutAttempt(operation.body ?? textOf(request)) : text
+  const bound = [
+    [issuer.issuer, id, subject ?? null, actors, client ?? null],
     claims.cnf ?? null,
     [rule.match, rule.host ?? null, policy.text],
     [request.method, host, canonicalPath(target.path), target.query ?? null],
     [...new Set(named)].sort().map((name) => [name, headerOf(request, name) ?? null]),
-    operation && body !== '' ? withoutAttempt(operation.body ?? textOf(request)) : body,
-  ])
+  ]
+  const alike = operation ? (shows ? withOnly(body, shows) : body) : null
+  return {
+    call: JSON.stringify([bound, body, workflow ?? null]),
+    alike: JSON.stringify([bound, alike]),
+  }
 }
 
 const textOf = (request: Request) => Buffer.from(bytesOf(request)).toString('utf8')
@@ -72,11 +76,40 @@ const textOf = (request: Request) => Buffer.from(bytesOf(request)).toString('utf
 const partsOf = (text: string): string[] =>
   text.match(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g) ?? []
 
-/** A part with all that belongs to it. */
-type Tree = string | Tree[] | [name: string, value: Tree][]
+/** A part with all that belongs to it: a list begins with `[`, an object with `{` before its members. */
+type Tree = string | Tree[]
+type Member = [name: string, value: Tree]
 
-/** A message, or each of a batch, without its id and without what belongs to one attempt in `_meta`. */
-function withoutAttempt(text: string): Json {
+/** The members of an object that is in no list, their names as they are read. */
+const membersOf = (tree: Tree | undefined): Member[] | undefined =>
+  Array.isArray(tree) && tree[0] === '{' ? (tree.slice(1) as Member[]) : undefined
+
+const memberOf = (tree: Tree | undefined, name: string): Tree | undefined =>
+  membersOf(tree)?.find(([own]) => own === name)?.[1]
+
+/** The message without its arguments, but with the values of those that are shown. */
+function withOnly(message: Tree, shows: string[]): Tree {
+  const args = memberOf(memberOf(message, 'params'), 'arguments')
+  const values = shows.map((path) => {
+    const [, ...names] = path.split('.')
+    // All of what is in the place of an object is shown, and that it is there.
+    let value = args
+    let depth = 0
+    for (; depth < names.length && membersOf(value); depth++) {
+      value = memberOf(value, names[depth] ?? '')
+    }
+    return [String(depth), value ?? '']
+  })
+  const isOther = ([name]: Member) => name !== 'arguments'
+  const rest = (membersOf(message) ?? []).map(([name, value]) => {
+    const members = name === 'params' ? membersOf(value) : undefined
+    return [name, members ? ['{', ...members.filter(isOther)] : value]
+  })
+  return [rest, values]
+}
+
+/** A message, also one alone in a batch, without its id and without what belongs to one attempt in `_meta`. */
+function withoutAttempt(text: string): Tree {
   const parts = partsOf(text)
   let at = 0
   const isMember = (path: string[], name: string): boolean => {
@@ -107,7 +140,9 @@ function withoutAttempt(text: string): Json {
     at++
     return all as Tree
   }
-  return value([]) as Json
+  const whole = value([])
+  // A message alone in a batch is the same call as the message.
+  return whole[0] === '[' && whole.length === 2 ? (whole[1] as Tree) : whole
 }
 
 /** docs/approvals.md, "What an approval is bound to". */

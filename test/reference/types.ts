@@ -37,8 +37,8 @@ export interface Request {
   tls?: string
   botScore?: number
   /** Facts of the TLS client certificate, if the client sent one. */
-  /** What a person does while the request is held for an approval, after so many milliseconds; `taken`: a copy is faster. */
-  person?: { after: number; does: 'granted' | 'refused' | 'taken' }
+  /** What a person does while the request is held for an approval, after so many milliseconds. */
+  person?: { after: number; does: Decided }
   certificate?: { presented: boolean; verified: boolean; revoked?: boolean; sha256?: string }
 }
 
@@ -78,10 +78,17 @@ export interface AgentStanding {
   throttle?: number
 }
 
+/** What becomes of a call that waits. `taken`: it was granted, and a copy is faster. `uses`: a standing approval. */
+export type Decided = 'granted' | 'refused' | 'taken' | { uses: number; ms: number }
+
 /** A call for which a person was asked (docs/approvals.md). Times are in milliseconds. */
 export interface Approval {
   /** A text that only the same call has. */
   call: string
+  /** A text that only calls like it have. */
+  alike: string
+  /** How many requests a standing approval still lets through. */
+  left?: number
   /** The `iss` of the issuer, and the agent's id. */
   issuer: string
   agent: string
