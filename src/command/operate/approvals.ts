@@ -6,7 +6,7 @@ import { type CommandRow, type Process, withGate } from '../base/command.ts'
 import { textIn, whenText } from '../base/decision-lines.ts'
 import { isSecure } from '../base/gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../base/output.ts'
-import { APPROVE_SCOPE, callAs, type GateOptions } from './access.ts'
+import { APPROVE_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import { openUrl } from './console.ts'
 
 interface ApprovalsOptions extends GateOptions {
@@ -43,14 +43,13 @@ const listed = async (
   if (id !== undefined) return cannotTell(`list takes no id; show ${id} does`)
   if (open) return cannotTell('--open is for show')
   const state = standing ? 'standing' : decided ? 'decided' : 'waiting'
-  const query = { state, issuer }
-  const answer = await callAs(options, APPROVE_SCOPE, around, '/approvals', { query })
-  if (!answer.ok) return answer.reason
-  const { body } = answer.value
-  const found = listOf(own(body, 'approvals')).filter(isObject)
+  const list = ['/approvals', 'approvals'] as const
+  const { found, fault } = await listAs(options, APPROVE_SCOPE, around, list, {
+    ...{ query: { state, issuer }, most: Number.POSITIVE_INFINITY },
+  })
+  if (fault) return fault
   const out = found.length > 0 ? columns(found.map(rowOf)) : [NONE[state]]
-  const err = own(body, 'more') === true ? ['There are more: give --issuer.'] : []
-  return { exitCode: EXIT.yes, json: body, out, err }
+  return { exitCode: EXIT.yes, json: { approvals: found }, out, err: [] }
 }
 
 const NONE = {

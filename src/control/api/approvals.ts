@@ -11,7 +11,9 @@ import {
 } from '../../gate/app/context.ts'
 import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
 import {
+  BAD_CURSOR,
   oneOf,
+  queryLimit,
   queryText,
   readAdminJson,
   readQuery,
@@ -23,7 +25,7 @@ import { sha256Name } from '../../gate/base/bytes.ts'
 import { durationMs } from '../../gate/base/duration.ts'
 import { type JsonObject, parseJson } from '../../gate/base/json.ts'
 import { keyText, ownerText } from '../../gate/model/agents.ts'
-import { type Approval, decidersOf } from '../../gate/model/approval.ts'
+import { APPROVAL_CURSOR, type Approval, decidersOf } from '../../gate/model/approval.ts'
 import { APPROVE } from '../../gate/policy/endpoints.ts'
 import { askAgents } from './agents.ts'
 import { decidingDenials, mustBePerson, whyNoPerson } from './person.ts'
@@ -36,6 +38,8 @@ const INVALID = deny('approval_request_invalid')
 const QUERY = strict({
   state: v.exactOptional(oneOf(['waiting', 'decided', 'standing'])),
   issuer: v.exactOptional(queryText),
+  limit: v.exactOptional(queryLimit),
+  cursor: v.exactOptional(v.pipe(queryText, v.regex(APPROVAL_CURSOR, BAD_CURSOR))),
 })
 
 const NO_REASON = 'must be plain text of at most 500 characters, on one line'
@@ -80,21 +84,21 @@ const DECISION = strict({
 export const approvalsApp = createApp<GateEnv>()
   .get('/approvals', async (c) => {
     if (!c.env.person) mustHold(c, APPROVE)
-    const { state = 'waiting', issuer: named } = readQuery(c, QUERY, INVALID)
+    const { state = 'waiting', issuer: named, limit = 100, ...rest } = readQuery(c, QUERY, INVALID)
     const issuer = readIssuer(c, named, INVALID)
     const reach = holds(c, APPROVE) ? ownIssuer(c) : ''
-    const { approvals, more } = await askApprovals(c, (all) =>
+    const { approvals, cursor } = await askApprovals(c, (all) =>
       all.list({
-        state,
+        ...{ ...rest, state, limit },
         ...(issuer !== undefined && { issuer }),
         ...(reach !== undefined && { reach }),
       }),
     )
-    if (approvals.length === 0) mustHaveNames(c, { issuer }, INVALID)
+    if (approvals.length === 0 && rest.cursor === undefined) mustHaveNames(c, { issuer }, INVALID)
     const owned = await ownedIn(c, approvals)
     const seen = approvals.filter((one) => isSeen(c, one, owned))
     const shown = await Promise.all(seen.map((one) => presented(c, one, owned)))
-    return answer(c, { approvals: shown, more })
+    return answer(c, { approvals: shown, ...(cursor !== undefined && { cursor }) })
   })
   .get('/approvals/:id', async (c) => {
     const found = await findApproval(c)

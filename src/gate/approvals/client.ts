@@ -76,7 +76,7 @@ const ANSWERS = {
   ask: resultOf(APPROVAL, NO_ROOM),
   get: v.nullable(APPROVAL),
   counts: v.object({ states: v.record(v.string(), COUNT), decidedIn: maybe(AMOUNT) }),
-  list: v.object({ approvals: v.array(APPROVAL), more: v.boolean() }),
+  list: v.object({ approvals: v.array(APPROVAL), cursor: maybe(v.string()) }),
   decide: resultOf(APPROVAL, v.union([NO_ROOM, v.nullable(APPROVAL)])),
   withdraw: resultOf(APPROVAL, v.nullable(APPROVAL)),
   wait: resultOf(v.nullable(APPROVAL), NO_ROOM),

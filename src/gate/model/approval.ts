@@ -129,12 +129,19 @@ export interface ApprovalQuery {
   readonly issuer?: string
   /** Of agents of other issuers than this one, only those on which owners decide. Absent: all. */
   readonly reach?: string
+  /** Most approvals of the page, at most 1,000. */
+  readonly limit?: number
+  /** The `cursor` of the previous page: see {@link APPROVAL_CURSOR}. */
+  readonly cursor?: string
 }
 
-/** Some approvals. `more`: there was no room for all. */
+/** The form of a cursor: when the last approval of a page was asked for, and its id. */
+export const APPROVAL_CURSOR = /^\d{1,15}-[0-9a-f-]{36}$/
+
+/** A page of approvals; `cursor` is present where more may follow. */
 export interface ApprovalPage {
   readonly approvals: readonly Approval[]
-  readonly more: boolean
+  readonly cursor?: string
 }
 
 /** Approvals that were asked for in the last 24 hours. */
@@ -217,7 +224,7 @@ export const ASKING_NOBODY: Approvals = {
   ask: async ({ issuer, agent, subjects, shown }, { within: expires }) =>
     ok({ id: '', state: 'waiting', issuer, agent, subjects, shown, asked: 0, expires }),
   get: async () => undefined,
-  list: async () => ({ approvals: [], more: false }),
+  list: async () => ({ approvals: [] }),
   counts: async () => ({ states: {} }),
   decide: async () => fail(undefined),
   withdraw: async () => fail(undefined),

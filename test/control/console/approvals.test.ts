@@ -383,7 +383,14 @@ describe('a list', () => {
     const mine = (all: readonly string[]) => all.filter((id) => [one.id, two.id].includes(id))
     const waiting = await read(page(bob, 'approvals'))
     expect(mine(idsIn(waiting))).toEqual([one.id, two.id])
-    expect(waiting).toMatchObject({ status: 200, more: false })
+    expect(waiting).toMatchObject({ status: 200 })
+    const pages: string[] = []
+    for (let next = ''; next !== 'end'; ) {
+      const { cursor, ...found } = await read(page(bob, `approvals?limit=1${next}`))
+      pages.push(...idsIn(found))
+      next = cursor === undefined ? 'end' : `&cursor=${cursor}`
+    }
+    expect(pages).toEqual(idsIn(waiting))
     await decide(bob, one.id)
     await decide(bob, two.id, REFUSE)
     const decided = await read(page(bob, 'approvals?state=decided'))
@@ -391,14 +398,18 @@ describe('a list', () => {
     expect(mine(idsIn(await read(page(bob, 'approvals?state=waiting'))))).toEqual([])
   })
 
-  it.each(['state=all', 'issuer=nobody', 'sort=asked', 'state=waiting&state=decided'])(
-    'is not answered where the query is a mistake: %s',
-    async (query) => {
-      expect(await read(page(await signIn('bob'), `approvals?${query}`))).toMatchObject({
-        ...{ status: 400, code: 'approval_request_invalid', problems: [expect.anything()] },
-      })
-    },
-  )
+  it.each([
+    'state=all',
+    'issuer=nobody',
+    'sort=asked',
+    'limit=0',
+    'cursor=1',
+    'state=waiting&state=decided',
+  ])('is not answered where the query is a mistake: %s', async (query) => {
+    expect(await read(page(await signIn('bob'), `approvals?${query}`))).toMatchObject({
+      ...{ status: 400, code: 'approval_request_invalid', problems: [expect.anything()] },
+    })
+  })
 
   it('is of the issuers that the caller reaches', async () => {
     const { id } = await asked()

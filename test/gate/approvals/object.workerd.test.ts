@@ -372,13 +372,43 @@ describe('a list', () => {
     expect(await listed({ issuer: 'https://two.test', reach: '' })).toBe(1)
   })
 
-  it('ends where an answer would be too long, and says that there is more', async () => {
+  it('ends where an answer would be too long, and goes on from its cursor', async () => {
     at(0)
     const shown = JSON.stringify({ path: 'x'.repeat(1_000_000) })
     for (let i = 0; i < 9; i++) await askedOf('long', asking(`${i}`, { shown }))
-    const { approvals, more } = await storeOf('long').list({ state: 'waiting' })
-    expect([approvals.length, more]).toEqual([7, true])
+    const { approvals, cursor = '' } = await storeOf('long').list({ state: 'waiting' })
+    expect(approvals).toHaveLength(7)
+    const rest = await storeOf('long').list({ state: 'waiting', cursor })
+    expect(rest.approvals).toHaveLength(2)
+    expect(rest).not.toHaveProperty('cursor')
   })
+
+  it.each(['waiting', 'decided', 'standing'] as const)(
+    'has each once over its pages: %s',
+    async (state) => {
+      const store = storeOf(`pages-${state}`)
+      // Some were asked for at the same time.
+      for (let i = 0; i < 7; i++) {
+        at(i % 3)
+        const { id } = await askedOf(`pages-${state}`, asking(`${i}`))
+        if (state === 'decided') await store.decide(id, REFUSED)
+        if (state === 'standing') {
+          await store.decide(id, { ...GRANTED, reason: 'r', standing: { uses: 5, ms: HOUR } })
+        }
+      }
+      at(4)
+      const whole = await store.list({ state })
+      const ids: string[] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.list({ state, limit: 2, ...(cursor !== undefined && { cursor }) })
+        ids.push(...page.approvals.map(({ id }) => id))
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      expect(ids).toEqual(whole.approvals.map(({ id }) => id))
+      expect(new Set(ids).size).toBe(7)
+    },
+  )
 })
 
 describe('a call that waits', () => {

@@ -108,7 +108,7 @@ function LastHour({ issuer, agent }: { readonly issuer: unknown; readonly agent:
 function Alike({ of }: { readonly of: Json }) {
   const { id, by, issuer, agent } = of
   // An owner may have no reach to the agent's issuer.
-  const query = { state: 'decided', issuer: by === 'owners' ? undefined : issuer }
+  const query = { state: 'decided', issuer: by === 'owners' ? undefined : issuer, limit: 1_000 }
   const asked = useAnswer(address('/api/approvals', query))
   if (!asked.value) return html`<${Pending} asked=${asked} says="Asking for calls like it…" />`
   const like = list(asked.value.approvals).filter(

@@ -136,28 +136,26 @@ const standingTable = (of: readonly Json[], done: (problem: Problem | undefined)
 export function Calls() {
   const asked = useAnswer(WAITING, 60_000)
   const count = list(asked.value?.approvals).length
-  const isMore = asked.value?.more === true
+  const isMore = asked.value?.cursor !== undefined
   if (count === 0) return html``
   return html`<p><${Link} to="/approvals"><${Badge} state="warn">${isMore && 'at least '}${counted(count, 'call waits', 'calls wait')} for a person<//><//></p>`
 }
 
-/** Which approvals a list has, by the state in its address: its name, and what it says where it is empty or cut. */
-const LISTS: Readonly<Record<string, readonly [name: string, empty: string, more: string]>> = {
-  waiting: ['Waiting', 'No call waits for a person.', 'these wait the longest'],
-  standing: ['Standing', 'No call is approved beforehand.', 'these are the latest'],
-  decided: [
-    'Decided',
-    'No decision can be read: they are kept for three days.',
-    'these are the latest',
-  ],
+/** Which approvals a list has, by the state in its address: its name, and what it says where it is empty. */
+const LISTS: Readonly<Record<string, readonly [name: string, empty: string]>> = {
+  waiting: ['Waiting', 'No call waits for a person.'],
+  standing: ['Standing', 'No call is approved beforehand.'],
+  decided: ['Decided', 'No decision can be read: they are kept for three days.'],
 }
 
 /** Calls that wait for a person, standing approvals, or what was decided: the address says which. */
 export function Approvals() {
   const named = place.value.searchParams.get('state') ?? 'waiting'
   const state = Object.hasOwn(LISTS, named) ? named : 'waiting'
-  const [, empty, more] = LISTS[state] ?? []
-  const asked = useAnswer(address('/api/approvals', { state }), EVERY_MS)
+  const [, empty] = LISTS[state] ?? []
+  const cursor = place.value.searchParams.get('cursor') ?? undefined
+  const asked = useAnswer(address('/api/approvals', { state, cursor }), EVERY_MS)
+  const next = asked.value?.cursor
   const [problem, setProblem] = useState<Problem | undefined>(undefined)
   const done = (failed: Problem | undefined) => {
     setProblem(failed)
@@ -173,12 +171,12 @@ export function Approvals() {
       !asked.value
         ? html`<${NoApprovals} asked=${asked} />`
         : found.length === 0
-          ? html`<p class="empty">${empty}</p>`
+          ? html`<p class="empty">${cursor === undefined && next === undefined ? empty : 'None here.'}</p>`
           : state === 'waiting'
             ? waitingTable(found)
             : state === 'standing'
               ? standingTable(found, done)
               : html`<${DecidedTable} of=${found} />`
     }
-    ${asked.value?.more === true && html`<p>There are more: ${more}.</p>`}`
+    ${next !== undefined && html`<p><${Link} to=${address('/approvals', { state, cursor: next })}>The ones that follow<//></p>`}`
 }

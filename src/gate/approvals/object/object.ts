@@ -77,7 +77,7 @@ export class ApprovalStore extends DurableObject {
     return this.#store.get(id) ?? null
   }
 
-  /** Approvals, as many as there is room for. */
+  /** A page of approvals, with as many as there is room for. */
   list(query: ApprovalQuery): ApprovalPage {
     return this.#store.list(query)
   }

@@ -40,6 +40,18 @@ export const WAITING = `${OPEN} AND state = 'waiting'`
 /** That an approval stands for calls like its own, at a time. */
 export const STANDING = `${OPEN} AND used IS NOT NULL`
 
+const OLDEST = '(?4 IS NULL OR (asked, id) > (?4, ?5)) ORDER BY asked, id'
+const LATEST = '(?4 IS NULL OR (asked, id) < (?4, ?5)) ORDER BY asked DESC, id DESC'
+/** Conditions and orders of lists: `?4` and `?5` are the place of a cursor. */
+export const LISTS = {
+  waiting: `${WAITING} AND ${OLDEST}`,
+  decided: `NOT (${WAITING}) AND ${LATEST}`,
+  standing: `${STANDING} AND ${LATEST}`,
+}
+/** That an approval is of issuer `?2`, and that owners or the operators of issuer `?3` decide on it. `NULL` is any. */
+export const SEEN =
+  "(?2 IS NULL OR issuer = ?2) AND (?3 IS NULL OR issuer = ?3 OR shown ->> 'by' = 'owners')"
+
 /** A value of SQLite. */
 export type Value = string | number | null
 
@@ -91,6 +103,17 @@ export function read(row: Row, now: number): Approval {
     ...(decision !== null && { decision: JSON.parse(decision) as Decided }),
     ...(row.used !== null && { used: (JSON.parse(row.used) as readonly string[]).length }),
   }
+}
+
+/** Where the page after an approval begins: see {@link ApprovalQuery}. */
+export function cursorOf({ asked, id }: Pick<Approval, 'asked' | 'id'>): string {
+  return `${asked}-${id}`
+}
+
+/** The place that {@link cursorOf} names. */
+export function placeOf(cursor: string): readonly [asked: number, id: string] {
+  const at = cursor.indexOf('-')
+  return [Number(cursor.slice(0, at)), cursor.slice(at + 1)]
 }
 
 /** Which room has no place for one more; `undefined` where all have. */

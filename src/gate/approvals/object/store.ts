@@ -14,11 +14,15 @@ import {
 } from '../../model/approval.ts'
 import type { Clock } from '../../model/ports.ts'
 import {
+  cursorOf,
   fullRoom,
   isSame,
+  LISTS,
   OPEN,
+  placeOf,
   type Row,
   read,
+  SEEN,
   type Sql,
   STANDING,
   TABLE,
@@ -36,22 +40,8 @@ const DAY_MS = 24 * HOUR_MS
 const KEPT_MS = 3 * DAY_MS
 /** Most rows deleted at once, because calls wait meanwhile. */
 const MOST_DROPPED = 1_000
-/** Most approvals of a list, and most characters of what they show: an object answers with 32 MB at most. */
-const LISTED = {
-  waiting: APPROVAL_ROOMS.waiting.all,
-  decided: 200,
-  standing: APPROVAL_ROOMS.standing.all,
-  characters: 8_000_000,
-}
-/** Conditions and orders of lists; `?3` is the issuer of which also those are listed that operators decide on. */
-const LISTS = {
-  waiting: `${WAITING} ORDER BY asked, id`,
-  decided: `NOT (${WAITING}) ORDER BY asked DESC, id`,
-  standing: `${STANDING} ORDER BY asked DESC, id`,
-}
-const SEEN =
-  "(?2 IS NULL OR issuer = ?2) AND (?3 IS NULL OR issuer = ?3 OR shown ->> 'by' = 'owners')"
-
+/** Most approvals of a page, and most characters of what they show: an object answers with 32 MB at most. */
+const LISTED = { approvals: 1_000, characters: 8_000_000 }
 /**
  * The approvals of a gate, in the storage of one object. Each method is one step without an await, so that no other can
  * interleave. `clock`: that of the object. Does not check who decides.
@@ -173,23 +163,25 @@ export function createApprovalStore({ sql }: { readonly sql: Sql }, clock: Clock
       }
     },
 
-    /** Approvals, as many as there is room for. */
-    list({ state, issuer, reach }: ApprovalQuery): ApprovalPage {
+    /** A page of approvals, with as many as there is room for. */
+    list({ state, issuer, reach, cursor, limit = LISTED.approvals }: ApprovalQuery): ApprovalPage {
       const now = clock.now()
       const approvals: Approval[] = []
       let characters = 0
-      const bound = [now, issuer ?? null, reach ?? null]
+      const after = cursor === undefined ? [null, null] : placeOf(cursor)
+      const bound = [now, issuer ?? null, reach ?? null, ...after]
       for (const row of sql.exec<Row>(
         `SELECT * FROM approvals WHERE ${SEEN} AND ${LISTS[state]}`,
         ...bound,
       )) {
         characters += row.shown.length
-        if (approvals.length === LISTED[state] || characters > LISTED.characters) {
-          return { approvals, more: true }
+        const last = approvals.at(-1)
+        if (last && (approvals.length === limit || characters > LISTED.characters)) {
+          return { approvals, cursor: cursorOf(last) }
         }
         approvals.push(read(row, now))
       }
-      return { approvals, more: false }
+      return { approvals }
     },
 
     /**
