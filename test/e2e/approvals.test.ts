@@ -37,6 +37,7 @@ const ROUTES = [
   approved('GET,POST /v1/refunds'),
   approved('POST /v1/held', { hold: '30s' }),
   approved('POST /v1/briefly', { hold: '200ms' }),
+  approved('POST /v1/timely', { hold: '30s' }, { when: 'now < timestamp(token.until)' }),
   approved('POST /v1/bound', { headers: ['x-tenant'] }),
   approved('POST /v1/counted', {}, { rate_limit: { daily: 1 } }),
   approved('GET /v1/waived', {
@@ -56,7 +57,11 @@ const ROUTES = [
             shows: ['arguments.amount', 'arguments.to.iban'],
           },
         },
-        held_refund: { scopes: [], approval: { hold: '30s' } },
+        held_refund: {
+          scopes: [],
+          when: 'now < timestamp(arguments.until)',
+          approval: { hold: '30s' },
+        },
         refund_in_session: { scopes: [], approval: { headers: ['mcp-session-id'] } },
       },
       prompts: { secret: { scopes: [], approval: {} } },
@@ -549,6 +554,18 @@ describe('a call that is held', () => {
     expect((await store<Waiting>('get', id)).state).toBe('granted')
   })
 
+  it('is refused when the condition of its rule has become false meanwhile', async () => {
+    const until = Date.now() + 3_000
+    const agent = await agentOf({ until: new Date(until).toISOString() })
+    const answer = ask(await agent.token(), '/v1/timely')
+    const { id } = await anyWaiting(agent.sub)
+    await expect.poll(() => Date.now() > until).toBe(true)
+    await decide(id)
+    expect(await answer).toMatchObject({ status: 403, code: 'condition_failed' })
+    expect((await store<Waiting>('get', id)).state).toBe('granted')
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
   it('judges the proof of its key again', async () => {
     const key = await createProofKey()
     const agent = await agentOf({ cnf: { jkt: key.jkt } })
@@ -651,6 +668,26 @@ describe('a tool call that a person must approve', () => {
     await post(refund(args), { token: await tokens() })
     expect(setting.origin.requests).toHaveLength(isForwarded ? 1 : 0)
   })
+
+  it.each([
+    ['forwarded', 60_000, 1],
+    ['refused', 3_000, 0],
+  ])(
+    'that is held is %s if the condition of its tool, on arguments and time, lasts %i ms',
+    async (_, ms, times) => {
+      const agent = await agentOf({ aud: MCP, scope: 'mcp:connect' })
+      const until = Date.now() + ms
+      const args = { until: new Date(until).toISOString() }
+      const body = call('tools/call', { name: 'held_refund', arguments: args })
+      const answer = post(body, { token: await agent.token() })
+      const { id } = await anyWaiting(agent.sub)
+      if (times === 0) await expect.poll(() => Date.now() > until).toBe(true)
+      await decide(id)
+      const text = await (await answer).text()
+      expect(text.includes('condition_failed')).toBe(times === 0)
+      expect(setting.origin.requests).toHaveLength(times)
+    },
+  )
 
   /** The approval that an answer names; `undefined` if the call went through. */
   const idIn = async (answer: Promise<Response>) =>

@@ -34,15 +34,16 @@ const NOT_NEEDED: NeededFact = { needed: undefined }
 
 /**
  * Finds out whether a person must approve the request: its rule or an entry that it uses has `approval`, and `unless`
- * is not true. Asks nobody. The last stage that reads the arguments of calls.
+ * is not true. Asks nobody.
  */
 export const approvalNeed = stage({
   name: 'approval_need',
   establishes: 'whether a person must approve the request, and what the person is shown',
   without: ({ route }: Pick<LineFacts, 'route'>) => (mayAsk(route) ? undefined : NOT_NEEDED),
   found: ({ needed }) => (needed ? { by: needed.rule.by, within: needed.rule.within } : {}),
-  done({ uses }: Uses) {
-    forgetArguments(uses)
+  // Conditions read arguments again after a request is held.
+  done({ uses, needed }: Uses & NeededFact) {
+    forgetArguments(needed ? uses.filter(({ use }) => !use.when) : uses)
   },
   denials: [deny],
   run(

@@ -18,6 +18,8 @@ import { approvalDigests } from '../operation/approval-digest.ts'
 import { ownerOf } from '../operation/body.ts'
 import type { ProofFacts, ProofPorts } from '../possession/method.ts'
 import type { Needed, NeededFact } from './approval-need.ts'
+import { condition, forgetArguments, useCondition } from './condition.ts'
+import type { Uses } from './mcp-access.ts'
 import type { OperationFacts } from './operation.ts'
 import { possession } from './possession.ts'
 import { checkStanding, type Needs as Standing } from './revocation.ts'
@@ -83,6 +85,7 @@ type AskFacts = NeededFact &
   OperationFacts &
   ProofFacts &
   Parameters<typeof signature.run>[0] &
+  Parameters<typeof useCondition.run>[0] &
   Standing & {
     readonly request: { readonly signal?: AbortSignal }
     readonly hold: (owner: string, ms?: number) => Room
@@ -97,7 +100,8 @@ const NOT_GRANTED: GrantedFact = { granted: undefined }
 
 /**
  * Asks for the approval that the request needs, or attaches to the one that the same call has. Keeps the request open
- * for `hold` while the person decides; then key, proof, expiry and revocations are judged again. Takes nothing.
+ * for `hold` while the person decides; then key, proof, conditions, expiry and revocations are judged again. Takes nothing.
+ * The last stage that reads the arguments of calls.
  */
 export const approval = stage({
   name: 'approval',
@@ -105,6 +109,9 @@ export const approval = stage({
     'if the request needs an approval: a person has granted it, for exactly this call or for calls like it',
   without: ({ route }: Pick<LineFacts, 'route'>) => (mayAsk(route) ? undefined : NOT_GRANTED),
   found: ({ granted }) => (granted ? { approval: granted.approval.id } : {}),
+  done({ uses }: Uses) {
+    forgetArguments(uses)
+  },
   // The stages that judge again declare their own codes.
   denials: [deny as DenialTable<Code>],
   run(facts: AskFacts, ports: AskPorts): Asked | Promise<Asked> {
@@ -113,12 +120,20 @@ export const approval = stage({
   },
 })
 
-/** Key, proof, expiry and revocations once more, after a wait: a revoked agent must not use up what was granted. */
+/**
+ * Key, proof, conditions, expiry and revocations once more, after a wait: a revoked agent must not use up what was
+ * granted. A condition may read the time.
+ */
 const rejudged = async (facts: AskFacts, ports: AskPorts) => {
   const signed = await signature.run(facts, ports)
   if (!signed.ok) return signed
   const proved = await possession.run(facts, ports)
-  return proved.ok ? checkStanding(facts, ports, facts.route.revocation) : proved
+  if (!proved.ok) return proved
+  for (const one of [condition, useCondition]) {
+    const met = await one.run(facts, ports)
+    if (!met.ok) return met
+  }
+  return checkStanding(facts, ports, facts.route.revocation)
 }
 
 const unavailable = (error: unknown) =>
