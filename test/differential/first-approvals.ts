@@ -108,7 +108,6 @@ export function createFirstApprovals(clock: { at: number; now: () => number }): 
         return { ok: true, value: reach().get(approval.id) ?? approval }
       },
       take: async (digest, standing) => reach().take(digest, crypto.randomUUID(), standing),
-      end: async (subjects) => reach().end(subjects).length,
     },
   }
 }

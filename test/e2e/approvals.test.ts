@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createProofKey, proofOf } from '../kit/dpop.ts'
+import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { usualObjects } from '../kit/repository.ts'
 import { assertionIn } from './asserting.ts'
@@ -447,6 +448,47 @@ it('ends with a revocation also while no rule has `approval`, before the policy 
     expect(await sent(gate)).toMatchObject({ code: 'approval_required' })
     const was = await gate.call('APPROVALS', 'approvals', 'get', granted)
     expect(was).toMatchObject({ state: 'ended' })
+  })
+  expect(setting.origin.requests).toHaveLength(0)
+})
+
+it('ends with a revocation when its object can be reached again, and no call goes through until then', async () => {
+  const options = {
+    ...OPTIONS,
+    bundle: await sharedShards(),
+    durableObjects: { ...usualObjects(), APPROVALS: 'TroubledApprovals' },
+  }
+  await withGate(setting, options, async (gate) => {
+    const approvals = (method: string, ...given: unknown[]) =>
+      gate.call('APPROVALS', 'approvals', method, ...given)
+    const agent = await agentOf()
+    const sent = async (body: string) =>
+      refused(
+        await askGate(gate, '/v1/refunds', {
+          method: 'POST',
+          body,
+          token: await agent.token(),
+          headers: JSON_TYPE,
+        }),
+      )
+    const granted = async (body: string) => {
+      const { id } = (await sent(body)).approval
+      await approvals('decide', id, { by: BOB, digest: 'shown', state: 'granted' })
+      return id
+    }
+    const id = await granted('"left"')
+    await granted('"sent"')
+    await approvals('behave', true)
+    const { revoke, lift } = revoking(setting, gate)
+    const revocation = await revoke({ kind: 'agent', value: agent.sub })
+    expect(await approvals('get', id)).toMatchObject({ state: 'granted' })
+    expect(await sent('"sent"')).toMatchObject({ status: 401, code: 'token_revoked' })
+    await approvals('behave', false)
+    await eventually(async () => {
+      expect(await approvals('get', id)).toMatchObject({ state: 'ended' })
+    })
+    await lift(revocation)
+    expect(await sent('"left"')).toMatchObject({ status: 403, code: 'approval_required' })
   })
   expect(setting.origin.requests).toHaveLength(0)
 })

@@ -16,7 +16,7 @@ export const THROTTLED = 'throttled-agent'
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told, or `untold` only by the registry of agents), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
  * read what it answers to `lookups` and `pulls` and hands over in `pages`. `TroubledReplays` is what
- * remembers tokens, and does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
+ * remembers tokens, and does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `TroubledApprovals` ends no approval while it is deaf. `Clock` puts
  * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
  * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers. It also has the objects gather records and sightings for a moment only.
  * The classes whose names begin with `Malformed` are the real ones, but for the method that `Clock` names, which gives
@@ -28,6 +28,7 @@ const classes = (
     AssertionKeyService: keeper,
     ReplayShard: replays,
     RateLimiter: limiter,
+    ApprovalStore: approvals,
     ...others
   }: Real,
   worker: string,
@@ -100,6 +101,14 @@ export class TroubledReplays extends ${replays} {
     const first = await super.claim(...given)
     if (trouble === 'loses') throw new Error('the answer is lost')
     return first
+  }
+}
+export class TroubledApprovals extends ${approvals} {
+  static isDeaf = false
+  async behave(isDeaf) { TroubledApprovals.isDeaf = isDeaf }
+  end(...given) {
+    if (TroubledApprovals.isDeaf) throw new Error('unreachable')
+    return super.end(...given)
   }
 }
 export class FaultyShard extends Base__ {
@@ -180,6 +189,7 @@ const REAL = [
   'KeyService',
   'AuditLog',
   'AgentRegistry',
+  'ApprovalStore',
 ] as const
 type Real = Readonly<Record<(typeof REAL)[number], string>>
 

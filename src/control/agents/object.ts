@@ -21,7 +21,7 @@ import { noteSchema } from '../../gate/platform/schema.ts'
 import { system } from '../../gate/platform/system.ts'
 import { createStandings, type StandingSet } from './standings.ts'
 import { createAgentTable, TABLES } from './store.ts'
-import { createWatch, type QuarantineApprovals, type QuarantineSet } from './watch.ts'
+import { createWatch, type QuarantineSet } from './watch.ts'
 import { WATCH_TABLES } from './watch-store.ts'
 
 /** The version of the tables. */
@@ -67,18 +67,14 @@ export class AgentRegistry extends DurableObject {
     waitUntil: (promise) => this.ctx.waitUntil(promise),
     table: this.#table,
     set: () => this.#primary(),
-    approvals: () => this.#object('APPROVALS', 'approvals') as QuarantineApprovals | undefined,
   })
 
+  /** In the place of this object. */
   #primary() {
-    return this.#object('REVOCATIONS', PRIMARY) as QuarantineSet & StandingSet
-  }
-
-  /** An object of another class, in the place of this one. */
-  #object(binding: string, name: string): unknown {
-    const all = (this.env as Readonly<Record<string, DurableObjectNamespace | undefined>>)[binding]
+    const { REVOCATIONS: all } = this.env as { readonly REVOCATIONS: DurableObjectNamespace }
     const place = this.ctx.id.jurisdiction as DurableObjectJurisdiction | undefined
-    return (place ? all?.jurisdiction(place) : all)?.getByName(name)
+    const set = (place ? all.jurisdiction(place) : all).getByName(PRIMARY)
+    return set as unknown as QuarantineSet & StandingSet
   }
 
   /**

@@ -8,7 +8,7 @@ import {
   type Sighting,
 } from '../../gate/model/agents.ts'
 import type { Act, ActTerms } from '../../gate/model/audit.ts'
-import { type Revocation, revocationId, subjectKey, THROTTLE } from '../../gate/model/revocation.ts'
+import { type Revocation, revocationId, THROTTLE } from '../../gate/model/revocation.ts'
 import type { Alert, Judgement, Quarantine, Watched, WatchRule } from '../../gate/model/watch.ts'
 import type { Acts } from '../../gate/outbox/acts.ts'
 import { inTime } from '../../gate/platform/calls.ts'
@@ -30,24 +30,17 @@ export interface QuarantineSet {
   remove(id: string): PromiseLike<boolean>
 }
 
-/** The approvals of calls, as far as a quarantine needs them. */
-export interface QuarantineApprovals {
-  end(subjects: readonly string[]): PromiseLike<number>
-}
-
 interface WatchOptions {
   readonly storage: DurableObjectStorage
   readonly acts: Acts
   readonly set: () => QuarantineSet
-  /** Absent where the gate has none. */
-  readonly approvals: () => QuarantineApprovals | undefined
   readonly waitUntil: (promise: Promise<unknown>) => void
   readonly table: Pick<AgentTable, 'spend' | 'isShared'>
 }
 
 /** Watches agents inside the registry's object: learns what they do, makes alerts, and stops an agent for a while. */
 export function createWatch(options: WatchOptions) {
-  const { storage, acts, set, approvals, table, waitUntil } = options
+  const { storage, acts, set, table, waitUntil } = options
   const { kv } = storage
   let rows: Pick<AgentTerms, 'maxRows' | 'issuers'> = { maxRows: Number.POSITIVE_INFINITY }
   const states = createWatchStates(storage, (key) => table.spend(issuerIn(key), rows))
@@ -106,7 +99,7 @@ export function createWatch(options: WatchOptions) {
     return alert
   }
 
-  /** Revokes the agent of an alert for a while, and ends the approvals of its calls. Never rejects. */
+  /** Revokes the agent of an alert for a while. Never rejects. */
   const stop = async (alert: Alert, entry: Quarantine): Promise<void> => {
     const { id, at, issuer, agent, signal } = alert
     const revocation: Revocation = {
@@ -124,12 +117,6 @@ export function createWatch(options: WatchOptions) {
       system.log({ event: 'agent_not_quarantined', alert: id, error: String(error) })
       alerts.change({ ...alert, quarantine: { ...entry, failed: true } })
     }
-    if (entry.throttle) return
-    const ended = async () =>
-      approvals()?.end([subjectKey({ kind: 'agent', issuer, value: agent })])
-    await inTime(ended, CALL_MS).catch((error) =>
-      system.log({ event: 'approvals_not_ended', alert: id, error: String(error) }),
-    )
   }
 
   return {

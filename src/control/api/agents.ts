@@ -1,6 +1,5 @@
 import type * as v from 'valibot'
 import { createApp } from '../../gate/app/app.ts'
-import { endApprovals } from '../../gate/app/approvals.ts'
 import {
   type Admin,
   answer,
@@ -189,8 +188,6 @@ const change = async (c: Admin, given: Change): Promise<Response> => {
   const changed = await askAgents(c, (agents) => agents.change(made, c.get('act')?.()))
   if ('refused' in changed) return refuse(c, deny(changed.refused))
   const { entry, shards } = changed
-  const { issuer, agent: value, status } = entry
-  if (isStopped(status)) await endApprovals(c, [{ kind: 'agent', issuer, value }])
   c.set('revocations', [await standingId(entry)])
   return answerEntry(c, entry, shardsOf(shards))
 }

@@ -1,6 +1,5 @@
 import * as v from 'valibot'
 import { createApp } from '../../gate/app/app.ts'
-import { endApprovals } from '../../gate/app/approvals.ts'
 import {
   type Admin,
   answer,
@@ -81,7 +80,6 @@ export const alertsApp = createApp<GateEnv>()
     )
     if (judged && 'refused' in judged) return refuse(c, agentDenials(judged.refused))
     const { alert, entry, shards } = judged ?? {}
-    if (entry) await endApprovals(c, [{ kind: 'agent', issuer: entry.issuer, value: entry.agent }])
     return answerAlert(c, alert, entry && shardsOf(shards))
   })
 

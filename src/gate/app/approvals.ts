@@ -2,7 +2,6 @@ import type { Next } from 'hono'
 import { denials } from '../base/denial.ts'
 import { approvalDenials } from '../guard/stages/approval.ts'
 import type { Approval, Approvals } from '../model/approval.ts'
-import { type RevocationSubject, subjectKey } from '../model/revocation.ts'
 import { type Admin, answer, called, refuse } from './context.ts'
 
 export const approvalReadDenials = denials({
@@ -56,14 +55,4 @@ export async function approvalState(c: Admin, next: Next): Promise<Response | un
     expires: new Date(expires).toISOString(),
     ...(decision?.reason !== undefined && { reason: decision.reason }),
   })
-}
-
-/**
- * Ends the approvals of calls that a change of these subjects covers, so that none is left once the change is lifted.
- * Also where no rule has `approval` now: an earlier policy may have asked for them, and may come back. If that fails, it
- * is only logged: the change itself refuses the calls.
- */
-export async function endApprovals(c: Admin, subjects: readonly RevocationSubject[]) {
-  const { approvals, onError } = c.get('ports')
-  await approvals?.end(subjects.map(subjectKey)).catch((error) => onError('approvals', error))
 }

@@ -10,7 +10,6 @@ import {
   subjectKey,
 } from '../model/revocation.ts'
 import { createApp } from './app.ts'
-import { endApprovals } from './approvals.ts'
 import {
   type Admin,
   answer,
@@ -80,7 +79,6 @@ export const revocationsApp = createApp<GateEnv>()
     if ('full' in stored) return refuse(c, deny(FULL[stored.full]))
     const { added, shards } = stored
     record(c, added)
-    await endApprovals(c, added)
     const body = { revocations: added.map(presenter(c)), ...presentShards(shards) }
     if (shards.pending.length === 0) return answer(c, body)
     // Shards apply changes in order: a shard with the last entry has all of them.

@@ -39,7 +39,6 @@ interface Store {
     by: string,
     standing?: string,
   ): PromiseLike<Result<Approval, Approval | null>>
-  end(subjects: readonly string[]): PromiseLike<number>
 }
 
 const APPROVAL = v.object({
@@ -84,7 +83,6 @@ const ANSWERS = {
     v.object({ ...APPROVAL.entries, state: v.literal('taken') }),
     v.nullable(APPROVAL),
   ),
-  end: COUNT,
 }
 
 /** The name of the only object: it counts asks and waiting calls of all agents. */
@@ -173,6 +171,5 @@ export function createApprovals({
       const taken = await ask(NAME, (store) => store.take(digest, by, standing))
       return taken.ok ? taken : fail(taken.reason ?? undefined)
     },
-    end: (subjects) => ask(NAME, (store) => store.end(subjects)),
   }
 }

@@ -200,8 +200,6 @@ export interface Approvals {
    * of a standing approval that covers the call; then it takes one of its uses, and fails where none is left.
    */
   take(digest: string, standing?: string): Promise<Result<Approval, Approval | undefined>>
-  /** Ends the approvals of calls that any of these subjects covers, also granted ones. Returns their number. */
-  end(subjects: readonly string[]): Promise<number>
 }
 
 /** Bounds on approvals, so that people are not worn down and no agent takes the room of others. */
@@ -230,5 +228,4 @@ export const ASKING_NOBODY: Approvals = {
   withdraw: async () => fail(undefined),
   hold: async (approval) => ok(approval),
   take: async () => fail(undefined),
-  end: async () => 0,
 }

@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Act } from '../../model/audit.ts'
 import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
 import type { Revocation } from '../../model/revocation.ts'
-import { type Acts, createActs } from '../../outbox/acts.ts'
+import { createActs } from '../../outbox/acts.ts'
 import { readBy } from '../../platform/answers.ts'
 import { hasSchema, noteSchema } from '../../platform/schema.ts'
 import { PEER_ANSWERS } from '../answers.ts'
@@ -19,6 +19,7 @@ import {
   type RowPage,
   type Version,
 } from '../protocol.ts'
+import { createEndings } from './endings.ts'
 import { createRevocationLog } from './log.ts'
 import { createPrimary } from './primary.ts'
 import { createReplica } from './replica.ts'
@@ -151,8 +152,7 @@ export class RevocationShard extends DurableObject {
 
   /** Opened on first use: the registry has no tables. */
   get #parts() {
-    const acts = createActs(this.ctx.storage, this.env)
-    this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name), acts)
+    this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name), this.env)
     return this.#opened
   }
 
@@ -205,7 +205,7 @@ const open = (
   ctx: DurableObjectState,
   name: string,
   sibling: (name: string) => Peer,
-  acts: Acts,
+  env: object,
 ) => {
   const { storage } = ctx
   if (storage.kv.get(NAME) !== name) storage.kv.put(NAME, name)
@@ -215,7 +215,9 @@ const open = (
   const store = createStore(storage, log)
   const parts = { ctx, log, replication, store, sibling }
   const feed = createSnapshotFeed(storage, log)
-  return name === PRIMARY
-    ? { ...parts, feed, primary: createPrimary(parts, acts), replica: undefined }
-    : { ...parts, feed, primary: undefined, replica: createReplica(name, parts) }
+  if (name !== PRIMARY) {
+    return { ...parts, feed, primary: undefined, replica: createReplica(name, parts) }
+  }
+  const primary = createPrimary(parts, createActs(storage, env), createEndings(ctx, env))
+  return { ...parts, feed, primary, replica: undefined }
 }

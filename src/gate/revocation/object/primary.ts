@@ -4,6 +4,7 @@ import type { Revocation, ShardStatus } from '../../model/revocation.ts'
 import { type Acts, entriesOf } from '../../outbox/acts.ts'
 import { inTime } from '../../platform/calls.ts'
 import { REGISTRY, type Reset, type Version } from '../protocol.ts'
+import type { Endings } from './endings.ts'
 import { createOutbox, SENDING_MS } from './outbox.ts'
 import type { ShardParts } from './parts.ts'
 import { recover } from './recovery.ts'
@@ -21,7 +22,7 @@ const RETRY_MS = { first: 2_000, most: 15_000 }
  * The primary writes entries, enrols replicas and sends them changes. An alarm sends pending
  * changes, also after a restart.
  */
-export function createPrimary(parts: ShardParts, acts: Acts) {
+export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
   const { ctx, log, store, sibling } = parts
   const { storage } = ctx
   const outbox = createOutbox(parts)
@@ -40,7 +41,7 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
     await recovering
   }
 
-  const isPending = (): boolean => outbox.isPending() || acts.isPending()
+  const isPending = (): boolean => outbox.isPending() || acts.isPending() || endings.isPending()
 
   const sendLater = (): void => {
     if (isPending()) void storage.setAlarm(Date.now() + retryMs)
@@ -92,11 +93,15 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       })
       if (typeof rows === 'string') return { full: rows }
       ctx.waitUntil(acts.send())
+      const ended = endings.end(entries)
       await send()
-      await arm()
       // An entry that was changed meanwhile has a later version, and only the later version was sent.
       const versions = rows.map((row) => (store.find(row.id) ?? row).version)
-      return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
+      // Read before the wait: a replica that enrols meanwhile would count as pending.
+      const shards = outbox.statusOf(Math.max(...versions))
+      await ended
+      await arm()
+      return { added: rows.map(toEntry), shards }
     },
 
     /** Sets the standings of agents; `undefined` if there are too many. See `store.setStandings`. */
@@ -107,10 +112,13 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       await ready()
       const isMore = entries.length + none.length > 0
       if (isMore && !(await store.setStandings(entries, none, sendLater))) return undefined
+      const ended = endings.end(entries)
       await send()
-      await arm()
       const { epoch, version } = log.head()
-      return { epoch, shards: outbox.statusOf(version) }
+      const shards = outbox.statusOf(version)
+      await ended
+      await arm()
+      return { epoch, shards }
     },
 
     async list(query: RevocationQuery): Promise<RevocationPage> {
@@ -168,13 +176,13 @@ export function createPrimary(parts: ShardParts, acts: Acts) {
       return { version: head.version }
     },
 
-    /** Sends pending changes and removes expired entries. */
+    /** Sends pending changes, ends approvals that are still to end, and removes expired entries. */
     async alarm(): Promise<void> {
       retryMs = Math.min(2 * retryMs, RETRY_MS.most)
       // Ignored: the next caller retries and gets the error.
       await ready().catch(() => {})
       await send()
-      await acts.send()
+      await Promise.all([acts.send(), endings.send()])
       store.sweep()
       await arm()
     },
