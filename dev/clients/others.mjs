@@ -40,10 +40,10 @@ const aiSdkWith = async (url, options) => {
 export const aiSdk = async (url, who) =>
   aiSdkWith(url, { headers: { Authorization: `Bearer ${await who.token()}` } })
 
-export const langchain = async (url, { provider }) => {
+const langchainWith = async (url, options) => {
   const { MultiServerMCPClient } = await import('@langchain/mcp-adapters')
   const client = new MultiServerMCPClient({
-    mcpServers: { kit: { transport: 'http', url, authProvider: provider } },
+    mcpServers: { kit: { transport: 'http', url, ...options } },
   })
   const tools = await client.getTools()
   return {
@@ -57,6 +57,26 @@ export const langchain = async (url, { provider }) => {
       ),
     close: () => client.close(),
   }
+}
+
+export const langchain = (url, { provider }) => langchainWith(url, { authProvider: provider })
+
+export const langchainByToken = async (url, who) =>
+  langchainWith(url, { headers: { Authorization: `Bearer ${await who.token()}` } })
+
+/** Clients of a model that ask for a whole answer. */
+export const chats = {
+  async ai(url, token) {
+    const { generateText } = await import('ai')
+    const { createOpenAI } = await import('@ai-sdk/openai')
+    const model = createOpenAI({ baseURL: `${url}/v1`, apiKey: token }).chat('m')
+    return async (prompt) => (await generateText({ model, prompt })).text
+  },
+  async langchain(url, apiKey) {
+    const { ChatOpenAI } = await import('@langchain/openai')
+    const model = new ChatOpenAI({ configuration: { baseURL: `${url}/v1` }, apiKey, model: 'm' })
+    return async (prompt) => (await model.invoke(prompt)).content
+  },
 }
 
 export const openaiAgents = async (url, { provider, fetch }) => {

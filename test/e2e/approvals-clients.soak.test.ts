@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import Anthropic from '@anthropic-ai/sdk'
 import {
@@ -57,8 +58,10 @@ const question = (content: string) => ({
   ...{ model: 'm', max_tokens: 9 },
   messages: [{ role: 'user' as const, content }],
 })
-const COMPLETION =
-  '{"id":"c1","object":"chat.completion","choices":[{"message":{"content":"yes"}}]}'
+const COMPLETION = JSON.stringify({
+  ...{ id: 'c1', object: 'chat.completion', created: 1, model: 'm' },
+  choices: [{ index: 0, message: { role: 'assistant', content: 'yes' }, finish_reason: 'stop' }],
+})
 const MESSAGE = '{"id":"m1","type":"message","content":[{"type":"text","text":"yes"}]}'
 
 const openai: Connect = async (url, apiKey) => {
@@ -75,14 +78,47 @@ const anthropic: Connect = async (baseURL, authToken) => {
   }
 }
 
+/** Where `npm run matrix` installs further clients. */
+const IS_INSTALLED = existsSync('dev/clients/node_modules/@langchain/mcp-adapters')
+
+interface Others {
+  readonly chats: Readonly<Record<'ai' | 'langchain', Connect>>
+  readonly aiSdk: McpClient
+  readonly langchainByToken: McpClient
+}
+type McpClient = (
+  url: string,
+  who: { readonly token: () => Promise<string> },
+) => Promise<{ readonly call: (name: string, given: object) => Promise<string> }>
+const others = async (): Promise<Others> => import('../../dev/clients/others.mjs' as string)
+
+const mcpBy =
+  (name: 'aiSdk' | 'langchainByToken'): Connect =>
+  async (url, token) => {
+    const client = await (await others())[name](`${url}/mcp`, { token: async () => token })
+    return (city) =>
+      client.call('get_weather', { city }).catch(({ message }) => `isError: ${message}`)
+  }
+const chatBy =
+  (name: keyof Others['chats']): Connect =>
+  async (url, token) =>
+    (await others()).chats[name](url, token)
+
 const CLIENTS: Readonly<Record<string, Connect>> = {
   'sdk 1.32': sdk,
   'client 2.4 with 2025-11-25': modern('/mcp'),
   'client 2.4 with 2026-07-28': modern('/modern'),
   openai,
   anthropic,
+  ...(IS_INSTALLED && {
+    ai: chatBy('ai'),
+    '@langchain/openai': chatBy('langchain'),
+    '@ai-sdk/mcp': mcpBy('aiSdk'),
+    '@langchain/mcp-adapters': mcpBy('langchainByToken'),
+  }),
 }
-const isMcp = (client: string) => client !== 'openai' && client !== 'anthropic'
+const MODELS = ['openai', 'anthropic', 'ai', '@langchain/openai']
+const isMcp = (client: string) => !MODELS.includes(client)
 
 interface Case {
   /** After how many seconds the person acts. */
@@ -148,7 +184,9 @@ const tried = async (client: string, act: Act): Promise<Tried> => {
   const token = await setting.token({ client_id: agent, ...(isMcp(client) && { aud: MCP }) })
   const ask = await CLIENTS[client]?.(setting.gate.url, token)
   const begun = performance.now()
-  const answer = ask?.(agent).catch((error) => `${error.status} ${error.message}`)
+  const answer = ask?.(agent).catch(
+    (error) => `${error.status ?? error.statusCode} ${error.message}`,
+  )
   await expect.poll(() => waitingOf(agent), { timeout: PATIENCE }).toBeDefined()
   const { after, decision }: Case = ACTS[act]
   const one = await waitingOf(agent)
