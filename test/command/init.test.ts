@@ -219,11 +219,19 @@ describe('an issuer whose address says what its tokens look like', () => {
     expect(err).toContainEqual(
       'Write the id of your account in place of OWNER_ID in wrangler.toml and tests/policy.test.toml.',
     )
+    expect(err).toContainEqual(
+      'Write the id of your agent in place of AGENT_ID in wrangler.toml and tests/policy.test.toml.',
+    )
     const file = join(path, 'wrangler.toml')
     const wrong = await runHere(['check', file])
     expect(wrong).toMatchObject({ code: 1 })
-    expect(wrong.stderr).toContain('"OWNER_ID" has the placeholder OWNER_ID; write your own')
-    await writeFile(file, (await readFile(file, 'utf8')).replaceAll('OWNER_ID', '65'))
+    for (const id of ['OWNER_ID', 'AGENT_ID']) {
+      expect(wrong.stderr).toContain(`"${id}" has the placeholder ${id}; write your own`)
+    }
+    await writeFile(
+      file,
+      (await readFile(file, 'utf8')).replaceAll(/"(?:OWNER|AGENT)_ID"/g, '"65"'),
+    )
     expect(await runHere(['check', file])).toMatchObject({ code: 0 })
   })
 })

@@ -100,7 +100,10 @@ it.each([
     join(path, name),
   ) as [string, string]
   for (const file of [policy, cases])
-    await writeFile(file, (await readFile(file, 'utf8')).replaceAll('OWNER_ID', '65'))
+    await writeFile(
+      file,
+      (await readFile(file, 'utf8')).replaceAll(/"(?:OWNER|AGENT)_ID"/g, '"65"'),
+    )
   const bundle = ['--bundle', inject('bundle')]
   const { code, stdout } = await runHere(['try', cases, '--config', policy, ...bundle])
   expect([code, stdout]).toEqual([0, expect.stringContaining('5 requests: 5 as expected, 0 not')])

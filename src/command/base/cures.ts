@@ -59,8 +59,12 @@ export function cured<Issue extends PolicyIssue>(
     return { ...issue, message: [cure, ...others].join('\n') }
   })
   const whole = new Set(said.filter(({ message }) => WHOLE.test(message)).map(({ path }) => path))
+  const isElsewhere = said.some(
+    ({ path, message }) => /^ISSUER/.test(path) && message.startsWith('is not read'),
+  )
   const flat = said.filter(({ message }) => message === FLAT)
   return said.flatMap((issue) => {
+    if (isElsewhere && issue.message === NO_ISSUER) return []
     if (issue === flat[0]) return [{ ...issue, path: 'ISSUERS' }]
     if (flat.some(({ path }) => `${issue.path}.`.startsWith(`${path}.`))) return []
     const table = issue.path.split(/[.[]/, 1)[0] ?? ''
@@ -71,6 +75,9 @@ export function cured<Issue extends PolicyIssue>(
 /** Nothing inside such a table is read as it is meant. */
 const WHOLE = /^must be a list of tables: /
 const FLAT = 'has no name of an issuer: write [vars.ISSUERS.NAME]'
+
+/** What the policy's reader says where no table of issuers is. */
+const NO_ISSUER = 'must have an issuer, unless every rule is public'
 
 /** What the reader of `match` says of a text that it cannot read. */
 const OF_MATCH =

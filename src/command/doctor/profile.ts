@@ -10,6 +10,12 @@ import {
 /** Stands for the id of the operator's own account, where a command writes a policy. */
 export const OWNER_ID = 'OWNER_ID'
 
+/** Stands for the id of the agent that gets scopes, where a command writes a grant. */
+export const AGENT_ID = 'AGENT_ID'
+
+/** What stands for an id. No token has such a value, so `check` refuses each. */
+export const STAND_INS: readonly string[] = [OWNER_ID, AGENT_ID]
+
 /** The suggested profile of an issuer. */
 export interface ProfileGuess {
   /** `undefined` if nothing suggests one; then the default, `rfc9068`, applies. */

@@ -11,7 +11,7 @@ import {
 } from '../../gate/policy/keys/profiles.ts'
 import { present } from '../base/output.ts'
 import { tomlTable, tomlValue } from '../base/toml.ts'
-import { guessProfile, OWNER_ID } from '../doctor/profile.ts'
+import { AGENT_ID, guessProfile, OWNER_ID } from '../doctor/profile.ts'
 import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
 import { VARIABLE } from '../policy/import.ts'
 
@@ -250,7 +250,7 @@ export function pinOf(issuer: string): JsonObject {
 export function granteeOf({ issuer, profile }: Answers): JsonObject | undefined {
   const { scope, agentId, sample = {} } = profileOf(profile)
   const [[name = ''] = []] = agentId
-  const made = isTrustDomain(issuer) ? `${issuer}/example` : 'test'
+  const made = isTrustDomain(issuer) ? `${issuer}/example` : AGENT_ID
   return scope.length > 0 ? undefined : { [name]: pinOf(issuer)[name] ?? sample[name] ?? made }
 }
 

@@ -6,8 +6,9 @@ import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { type Ask, type CommandRow, optionName, type Process } from '../base/command.ts'
 import { ownManifest, writeText } from '../base/files.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
+import { tomlValue } from '../base/toml.ts'
 import { otherNames } from '../base/wrangler-names.ts'
-import { OWNER_ID } from '../doctor/profile.ts'
+import { AGENT_ID, OWNER_ID, STAND_INS } from '../doctor/profile.ts'
 import type { Imported } from '../openapi/rules.ts'
 import { check } from '../policy/check.ts'
 import { noteLine, readRules } from '../policy/import.ts'
@@ -73,8 +74,10 @@ export async function init(
     imported: api.value.rules,
   })
   // Only the operator knows the id, which `check` asks for.
-  const lacksId = files['wrangler.toml'].includes(QUOTED_ID)
-  const judged = await judge(files['wrangler.toml'].replaceAll(QUOTED_ID, '"1"'))
+  const standIns = STAND_INS.filter((id) => files['wrangler.toml'].includes(tomlValue(id)))
+  const judged = await judge(
+    standIns.reduce((text, id) => text.replaceAll(tomlValue(id), '"1"'), files['wrangler.toml']),
+  )
   if (judged.exitCode !== EXIT.yes) {
     const error = 'Nothing was written: these answers do not make a valid policy.'
     const err = [...judged.err, error, ...again]
@@ -111,11 +114,10 @@ export async function init(
       ...(asked.value.profile === undefined && answers.profile !== undefined
         ? [`profile = "${answers.profile}" is by the issuer's address; --profile names another.`]
         : []),
-      ...(lacksId
-        ? [
-            `Write the id of your account in place of ${OWNER_ID} in wrangler.toml and tests/policy.test.toml.`,
-          ]
-        : []),
+      ...standIns.map(
+        (id) =>
+          `Write the id of your ${MEANT[id]} in place of ${id} in wrangler.toml and tests/policy.test.toml.`,
+      ),
       `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
     ],
   }
@@ -217,7 +219,7 @@ const workerName = (directory: string): string =>
     .slice(0, 54)
     .replace(/^-|-$/g, '') || 'gate'
 
-const QUOTED_ID = JSON.stringify(OWNER_ID)
+const MEANT: Readonly<Record<string, string>> = { [OWNER_ID]: 'account', [AGENT_ID]: 'agent' }
 
 /** What `check` says of a file with this text. */
 const judge = async (text: string): Promise<Outcome> => {

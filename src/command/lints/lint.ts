@@ -8,7 +8,7 @@ import { issueIf, type PolicyIssue, pathText, quote } from '../../gate/policy/re
 import { isPolicyVariable, type PolicyVars, rulePath } from '../../gate/policy/reading/vars.ts'
 import type { WranglerEnvironment } from '../base/wrangler-file.ts'
 import { keyFactsOf } from '../doctor/keys.ts'
-import { OWNER_ID } from '../doctor/profile.ts'
+import { STAND_INS } from '../doctor/profile.ts'
 
 /** The most bytes of a variable at Cloudflare. */
 export const VARIABLE_BYTES = 5_120
@@ -126,11 +126,11 @@ export function placeholders(
 ): readonly PolicyIssue[] {
   const texts = [
     ...policyTexts(vars, HOST_KEYS),
-    ...policyTexts(vars).filter(({ text }) => text === OWNER_ID),
+    ...policyTexts(vars).filter(({ text }) => STAND_INS.includes(text)),
     ...routes.map(({ path, message }) => ({ path, text: message })),
   ]
   return texts.flatMap(({ path, text }) => {
-    const word = text === OWNER_ID ? text : WORD.exec(text)?.[0]
+    const word = STAND_INS.includes(text) ? text : WORD.exec(text)?.[0]
     if (word !== undefined) {
       return [{ path, message: `"${text}" has the placeholder ${word}; write your own` }]
     }

@@ -13,6 +13,7 @@ import { undelivered, writeTeams } from '../base/teams.ts'
 import { readWranglerFile, type WranglerEnvironment } from '../base/wrangler-file.ts'
 import { overridden } from '../base/wrangler-names.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
+import { claimSlips } from '../lints/claim-names.ts'
 import { compared } from '../lints/compared.ts'
 import { consoleEntry } from '../lints/console-entry.ts'
 import { forgotten, type Level } from '../lints/environments.ts'
@@ -157,6 +158,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
           ...unmade(environment, objects),
           ...missing.warnings,
           ...misspelt(parsed.value.policy, vars),
+          ...claimSlips(parsed.value.policy, vars),
           ...issuerSlashes(parsed.value.policy),
           ...slashes(vars),
           ...compared(vars),

@@ -185,7 +185,8 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
     }
     const inside = env === undefined ? '' : `env.${env}.`
     if (VARIABLES.test(key)) {
-      const header = `[${inside}vars.${key}]`
+      const [name] = /^ISSUERS/.test(key) ? Object.keys(objectOf(own(table, key)) ?? {}) : []
+      const header = `[${inside}vars.${key}${name === undefined ? '' : `.${name}`}]`
       const written = /^(?:ROUTES|GRANTS)/.test(key) ? `[${header}]` : header
       return [{ path: key, message: `is not read here; write it as ${written}` }]
     }

@@ -219,9 +219,10 @@ const placesIn =
     const going = [...(vars?.inside.keys() ?? [])].filter((key) => `${key}`.startsWith(`${first}_`))
     const inside = first === 'bindings' ? [bindingTable(rest[0])] : steps
     const tries = [
-      ...(vars ? [steps, ...going.map((key) => [key, ...rest])].map((one) => walk(vars, one)) : []),
+      ...(vars ? [walk(vars, steps)] : []),
       walk(own, inside),
       walk(root, inside),
+      ...(vars ? going.map((key) => walk(vars, [key, ...rest])) : []),
     ]
     const best = tries.reduce((one, other) => (other.depth > one.depth ? other : one))
     return placeAt(text, best.depth > 0 ? best.spot.at : own.at)
