@@ -69,7 +69,7 @@ it.concurrent('approves, suspends and resumes an agent, and says before what tha
   const approved = await agents('approve', ...of, '--owner', 'team-a', '--expires', '2031-01-01')
   expect([approved.code, approved.stdout]).toEqual([
     0,
-    expect.stringMatching(/^acme\/agent-1: approved\n[\s\S]*owners +\["team-a"\]/),
+    expect.stringMatching(/^acme\/agent-1: approved\n[\s\S]*owners +team-a$/m),
   ])
   expect(await statusOf('agent-1', '/v1/approved')).toBe(200)
   const found = await agents('list', 'acme/agent-1')
@@ -81,6 +81,8 @@ it.concurrent('approves, suspends and resumes an agent, and says before what tha
   await eventually(async () => {
     const { stdout } = await agents('show', ...of)
     expect(stdout).toMatch(/^ +children +acme\/child$/m)
+    // A line for each use.
+    expect(stdout).toMatch(/^ +uses +rule .*\n +rule .*/m)
   })
   const suspended = await agents('suspend', ...of, '--reason', 'odd calls')
   expect([suspended.code, suspended.stdout]).toEqual([
@@ -124,7 +126,22 @@ it.concurrent('lists, reviews and adopts', async () => {
   ])
   expect((await agents('list', '--status', 'retired')).stdout).toBe('There are none.\n')
   expect(await agents('show', 'nobody', '--issuer', 'acme')).toMatchObject({ code: 1 })
-  expect(await agents('show', 'nobody')).toMatchObject({ code: 2 })
+  expect(await agents('show', 'nobody')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('begins with no agent_prefix of an issuer (acme/'),
+  })
+  // A slip is answered with the name that is meant.
+  for (const [name, ...of] of [['acme/mcp-agnet'], ['mcp-agentt', '--issuer', 'acme']] as const) {
+    expect(await agents('show', name, ...of)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/Did you mean acme\/mcp-agent\?$/m),
+    })
+  }
+  expect((await agents('show', 'nobody', '--issuer', 'acme')).stderr).not.toContain('Did you')
+  expect((await agents('suspend', 'acme/mcp-agnet', '--reason', 'x')).stderr).toMatch(
+    /is acme\/mcp-agnet of \S+ right\? Did you mean acme\/mcp-agent\?$/m,
+  )
+  expect((await agents('retire', 'acme/mcp-agnet', '--reason', 'x')).code).toBe(0)
 })
 
 it('exports what was decided, and imports it again', async () => {

@@ -28,6 +28,7 @@ beforeAll(async () => {
     routes: [
       { match: 'GET /v1/files/{id}', scopes: ['files:read'] },
       { match: 'DELETE /v1/files/{id}', scopes: ['files:delete'] },
+      { match: 'GET /v1/runs/{run}', scopes: ['runs:{run}'] },
     ],
     more: { ISSUERS_OPS: vars.ISSUERS, AUDIT: { path_values: ['id'] } },
   })
@@ -195,9 +196,20 @@ describe('why', () => {
     ]) {
       expect(stdout).toMatch(line)
     }
+    expect(stdout).not.toContain('not stored')
     const { stdout: json } = await asked('why', 'agent-why-7', '--json')
     expect(JSON.parse(json).decisions).toMatchObject([
       { decision: { decision: 'allowed' }, rule: { match: 'GET /v1/files/{id}' } },
     ])
+  })
+
+  it('says which values of the path are not stored, and what stores them', async () => {
+    const headers = { 'x-request-id': 'run-of-none' }
+    const { status } = await setting.ask('/v1/runs/7', { token: await setting.token(), headers })
+    expect(status).toBe(403)
+    await eventually(async () => {
+      const { stdout } = await asked('why', 'run-of-none')
+      expect(stdout).toMatch(/^ {2}not stored +the value of \{run\}: with audit_path = "values" /m)
+    })
   })
 })

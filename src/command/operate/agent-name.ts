@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander'
 import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
+import { distance } from '../../gate/policy/reading/issues.ts'
 import type { Surroundings } from '../base/command.ts'
 import { cannotTell, type Outcome } from '../base/output.ts'
 import { callAs, type GateOptions } from './access.ts'
+import type { CallAgents } from './agents-file.ts'
 
 /** What a person says about the text that names an agent. */
 export interface NameOptions {
@@ -86,12 +88,40 @@ const issuerShown = (issuers: JsonObject, name: string): Result<Named, Outcome> 
   )
   const [first] = meant
   const said = JSON.stringify(name)
-  if (!first)
-    return fail(cannotTell(`${said} begins with no agent_prefix of an issuer; ${AS_SHOWN}`))
+  if (!first) {
+    const prefixes = tables.map(([, one]) => ownText(one, 'agent_prefix')).filter(Boolean)
+    const those = prefixes.length === 0 ? '' : ` (${prefixes.join(', ')})`
+    return fail(cannotTell(`${said} begins with no agent_prefix of an issuer${those}; ${AS_SHOWN}`))
+  }
   const issuer = ownText(first[1], 'issuer')
   if (meant.length === 1 && issuer !== undefined) return ok({ issuer, asName: true })
   const either = meant.map(([table]) => `--issuer ${table} --as-name`).join(' or ')
   return fail(cannotTell(`${said} can be an agent of several issuers. Add ${either}.`))
 }
+
+/**
+ * The agent of the registry whose name is nearest to one that it does not have, as a question in front of a space; empty
+ * if none is near. Looks only at agents whose names begin alike.
+ */
+export async function nearestTo(
+  call: CallAgents,
+  { issuer, agent }: { readonly issuer: string; readonly agent: string },
+  asName: boolean | undefined,
+): Promise<string> {
+  const start = agent.slice(0, Math.max(1, agent.length - NEAR_END))
+  const found = await call('', { query: { issuer, find: start, limit: '1000' } })
+  const all = found.ok ? listOf(own(found.value, 'agents')).map(objectOf) : []
+  const nearest = (limit: number) =>
+    all.find((one) => {
+      const name = ownText(one, asName ? 'agent_name' : 'agent') ?? ''
+      return name !== agent && distance(agent, name, limit) !== undefined
+    })
+  const one = nearest(1) ?? nearest(2)
+  const name = one && (ownText(one, 'agent_name') ?? ownText(one, 'agent'))
+  return name === undefined ? '' : ` Did you mean ${name}?`
+}
+
+/** At the end of a name that is a slip of another one. */
+const NEAR_END = 8
 
 const AS_SHOWN = 'give the agent as log shows it, or its id with --issuer.'

@@ -1,5 +1,5 @@
 import { Argument, Option } from 'commander'
-import { type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
 import { ok } from '../../gate/base/result.ts'
 import { AGENT_NEEDS, AGENT_STATUSES, standingText } from '../../gate/model/agents.ts'
 import { type CommandRow, collect, given, type Process, withGate } from '../base/command.ts'
@@ -7,7 +7,7 @@ import { textIn } from '../base/decision-lines.ts'
 import { cannotTell, columns, EXIT, type Outcome, present } from '../base/output.ts'
 import { tomlValue } from '../base/toml.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
-import { issuerOf, type NameOptions, withNames } from './agent-name.ts'
+import { issuerOf, type NameOptions, nearestTo, withNames } from './agent-name.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
 import { watchedText } from './alerts.ts'
 import { tellStopped } from './revoke-seen.ts'
@@ -145,17 +145,22 @@ const ofAll = async (
 
 const ofOne = async (
   action: string,
-  { issuer, agent }: { readonly issuer: string; readonly agent: string },
+  who: { readonly issuer: string; readonly agent: string },
   options: AgentsOptions,
   call: CallAgents,
   process: Process,
 ): Promise<Outcome> => {
+  const { issuer, agent } = who
   const { reason, force, asName } = options
   const key = { issuer, [asName ? 'agent_name' : 'agent']: agent }
   if (action === 'adopt' || action === 'show') {
     const isShown = action === 'show'
     const found = await call(isShown ? '/entry' : '/adopt', { query: key })
-    if (!found.ok) return found.reason
+    if (!found.ok) {
+      const { reason: refused } = found
+      const near = refused.exitCode === EXIT.no ? await nearestTo(call, who, asName) : ''
+      return near === '' ? refused : { ...refused, err: [...refused.err, near.trim()] }
+    }
     return isShown ? shown(found.value) : adoptedOutcome(found.value)
   }
   if (action === 'approve' || action === 'set') {
@@ -182,7 +187,8 @@ const ofOne = async (
   const stopped = objectOf(own(objectOf(changed.value), 'agent'))
   if (own(objectOf(own(stopped, 'seen')), 'first') !== undefined) return outcome
   const name = textIn(stopped, 'agent_name') ?? agent
-  const doubt = `warning: the gate has seen no call of this agent: is ${name} of ${issuer} right?`
+  const near = await nearestTo(call, who, asName)
+  const doubt = `warning: the gate has seen no call of this agent: is ${name} of ${issuer} right?${near}`
   return { ...outcome, err: [...outcome.err, doubt] }
 }
 
@@ -227,7 +233,7 @@ const shown = (body: JsonObject): Outcome => {
   const lines = [...Object.entries(agent), ...told, ...watched].flatMap(([name = '', value]) =>
     ['seen', 'version', 'watched'].includes(name) || (Array.isArray(value) && value.length === 0)
       ? []
-      : [[`  ${name}`, valueText(name, value)]],
+      : linesOf(name, value).map((text, i) => [i === 0 ? `  ${name}` : '', text]),
   )
   const status = standingText(agent)
   return {
@@ -240,14 +246,22 @@ const shown = (body: JsonObject): Outcome => {
   }
 }
 
-/** Agents as `--agent` takes them; another value as JSON. */
-const valueText = (name: string, value: unknown): string => {
-  if (name === 'parents' || name === 'children')
-    return listOf(value)
-      .map((one) => textIn(objectOf(one), 'agent_name') ?? textIn(objectOf(one), 'agent'))
-      .join(', ')
-  return typeof value === 'string' ? value : JSON.stringify(value)
+/** Agents as `--agent` takes them, and a line for each other object of a list. */
+const linesOf = (name: string, value: unknown): readonly string[] => {
+  const all = listOf(value)
+  if (name === 'parents' || name === 'children') {
+    const names = all.map(objectOf).map((one) => textIn(one, 'agent_name') ?? textIn(one, 'agent'))
+    return [names.join(', ')]
+  }
+  if (all.some(isObject)) return all.map((one) => membersText(objectOf(one)))
+  if (isObject(value)) return [membersText(value)]
+  return [Array.isArray(value) ? value.join(', ') : String(value)]
 }
+
+const membersText = (value: JsonObject): string =>
+  Object.entries(value)
+    .map(([name, one]) => `${name} ${typeof one === 'string' ? one : JSON.stringify(one)}`)
+    .join(', ')
 
 const adoptedOutcome = (body: JsonObject): Outcome => {
   const scopes = objectOf(own(body, 'scopes'))

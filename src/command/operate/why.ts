@@ -86,6 +86,7 @@ const linesOf = (explained: Explained): readonly string[] => {
     ['because', denial?.summary],
     ['found', pairs(objectOf(own(record, 'detail')))],
     ['what to do', denial?.hint],
+    ['not stored', unstoredText(record)],
     ['rule then', Object.keys(rule).length > 0 ? JSON.stringify(rule) : undefined],
     ...todayRows(objectOf(own(explained, 'today')), rule),
     ['by this file', explained.here && rejudgedText(explained.here)],
@@ -100,6 +101,15 @@ const approvedText = (record: JsonObject): string | undefined => {
   const by = objectOf(own(record, 'approved_by'))
   const subject = textIn(by, 'subject')
   return subject && `${subject} of ${textIn(by, 'issuer')}, approval ${textIn(record, 'approval')}`
+}
+
+/** Which values of the path a refusal may have been about, where the record has none of them. */
+const unstoredText = (record: JsonObject): string | undefined => {
+  const has = ['path', 'path_values'].some((name) => own(record, name) !== undefined)
+  const names = textIn(record, 'route')?.match(/\{\w+\}/g) ?? []
+  return textIn(record, 'decision') !== 'denied' || has || names.length === 0
+    ? undefined
+    : `the value of ${names.join(' and ')}: with audit_path = "values" of its rule, later records have it`
 }
 
 /** What differs today: the rule, and what is revoked. */
