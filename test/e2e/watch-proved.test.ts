@@ -20,6 +20,11 @@ const ISSUERS_OPS = {
     rules: false,
   },
 }
+/** Who can approve a call. */
+const PEOPLE = {
+  issuer: 'https://people.example',
+  ...{ agent_prefix: 'people/', admin: 'all', rules: false, person: { client_id: 'gate' } },
+}
 /** In shadow mode a request without proof is allowed. */
 const SHADOW = 'GET /shadow/{name}'
 const [APPROVED, NEW] = [checksumOf('a'), checksumOf('b')]
@@ -31,13 +36,15 @@ beforeAll(async () => {
   setting = await startSetting({
     ...(await clocked(WITH_AUDIT)),
     factsHeader: FACTS,
-    issuer: { profile: 'agentic-jwt' },
-    gate: { client_ip: 'x-client' },
+    issuer: { profile: 'agentic-jwt', agent_prefix: 'acme/' },
+    gate: { client_ip: 'x-client', console: { host: 'ops.example.com' } },
+    others: { people: PEOPLE },
     routes: [
       { match: SHADOW, scopes: [], mode: 'shadow' },
       { match: 'GET /scoped/{name}', scopes: ['chat:write'], mode: 'shadow' },
       { match: 'GET /steps/{name}', scopes: [], steps: ['pay'] },
       { match: 'GET /denied/{name}', scopes: ['admin'] },
+      { match: 'GET /asked/{name}', scopes: [], approval: {} },
       { match: 'GET /v1/{name}', scopes: [] },
     ],
     more: {
@@ -74,6 +81,7 @@ const newAgent = async (id: string): Promise<RegisteredAgent> => ({
 })
 
 interface Deed {
+  /** `{i}` is the number of the request. */
   readonly path?: string
   readonly times?: number
   readonly checksum?: string
@@ -87,11 +95,11 @@ interface Deed {
 /** Sends the requests of a deed, all with one token: with good proofs, or with none and those of another key. */
 const send = async (agent: RegisteredAgent, deed: Deed, isThief: boolean) => {
   const { path = '/shadow/x', times = 1, checksum = APPROVED, countries = ['DE'] } = deed
-  const target = isThief ? (deed.thief ?? path) : path
   const token = await setting.token(agenticClaims({ ...agent, checksum }))
   const other = await createProofKey()
   const answers: { status: number; code?: string }[] = []
   for (let i = 0; i < times * countries.length; i++) {
+    const target = (isThief ? (deed.thief ?? path) : path).replace('{i}', `${i}`)
     const proof = await proofOf(isThief ? other : agent.key, { url: RESOURCE + target, token })
     const headers = {
       host: HOST,
@@ -152,6 +160,7 @@ const CASES: readonly Case[] = [
   },
   { signal: 'new_place', deed: { countries: ['BR'], network: '203.0.113' } },
   { signal: 'two_places', deed: { countries: ['DE', 'BR'] } },
+  { signal: 'asks', deed: { path: '/asked/{i}', times: 12 } },
   {
     signal: 'changed',
     deed: { checksum: NEW, path: '/v1/x' },

@@ -59,6 +59,7 @@ export interface Run {
 const NOTHING: Sample = {
   requests: 0,
   refusals: 0,
+  asks: 0,
   uses: [],
   scopes: [],
   countries: [],
@@ -81,6 +82,7 @@ const sampleOf = (random: Random, agent: Agent, window: number, requests: number
   return {
     requests,
     refusals,
+    asks: 0,
     uses: [...uses],
     scopes: ['files:read'],
     countries: [country],

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own, ownText } from '../../gate/base/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../gate/base/json.ts'
 import {
   type AgentKey,
   type AgentTerms,
@@ -8,17 +8,19 @@ import {
   useText,
 } from '../../gate/model/agents.ts'
 import type { WatchRule } from '../../gate/model/watch.ts'
+import { dropOldest } from '../../gate/platform/buckets.ts'
 import { timeOf, toolsOf } from '../records/terms.ts'
 
 /**
- * The most agents that are gathered, entries of a list, uses, latest requests, and characters of a text. A batch has 50
- * uses at most.
+ * The most agents that are gathered, entries of a list, uses, latest requests, approvals that are recognised when they
+ * come again, and characters of a text. A batch has 50 uses at most.
  */
 export const SIGHTINGS = {
   agents: 1_000,
   list: 32,
   uses: 64,
   requests: 5,
+  approvals: 1_000,
   characters: 256,
 } as const
 
@@ -48,6 +50,7 @@ interface Growing
   extends Pick<Sighting, 'issuer' | 'agent'>,
     Writable<Pick<Sighting, 'name' | 'first' | 'last' | 'allowed' | 'probes'>> {
   readonly watch: string | undefined
+  asks: number
   readonly texts: Readonly<Record<ListName, Set<string>>>
   readonly requests: string[]
 }
@@ -58,6 +61,7 @@ export function createSightings() {
   /** By issuer. */
   let gathered = new Map<string, Map<string, Growing>>()
   let size = 0
+  const approvals = new Set<string>()
 
   /**
    * If too many sightings wait, the oldest of the issuer with the most sightings are dropped. So an issuer that invents
@@ -83,10 +87,28 @@ export function createSightings() {
       LIST_NAMES.map((name) => [name, new Set<string>()]),
     ) as unknown as Growing['texts']
     const times = { first: Number.POSITIVE_INFINITY, last: Number.NEGATIVE_INFINITY }
-    const made = { issuer, agent, watch, ...times, allowed: 0, probes: 0, texts, requests: [] }
+    const made = {
+      issuer,
+      agent,
+      watch,
+      ...times,
+      allowed: 0,
+      probes: 0,
+      asks: 0,
+      texts,
+      requests: [],
+    }
     size++
     gathered.set(issuer, own.set(key, made))
     return made
+  }
+
+  /** Whether an approval comes for the first time: requests that ask again for it are no further ask. */
+  const isFirstOf = (approval: string | undefined): boolean => {
+    if (approval === undefined || approvals.has(approval)) return false
+    dropOldest(approvals, SIGHTINGS.approvals)
+    approvals.add(approval)
+    return true
   }
 
   return {
@@ -101,7 +123,9 @@ export function createSightings() {
       if (issuer === undefined || agent === undefined || isOwn) return
       const table = watch?.rules.find((one) => isWatched(one, record))
       const one = growing(issuer, agent, table?.name)
-      if (one) see(one, record, rule)
+      if (!one) return
+      see(one, record, rule)
+      if (isFirstOf(approvalIn(record))) one.asks++
     },
 
     isEmpty: (): boolean => size === 0,
@@ -199,10 +223,17 @@ const isWatched = (
   )
 }
 
-/** Whether a refused request was refused for what it asks: its token was accepted, and its agent is not stopped. */
+/** The approval that a request asked for, or that let it through. */
+const approvalIn = (record: JsonObject): string | undefined =>
+  ownText(record, 'approval') ?? ownText(objectOf(own(record, 'detail')), 'approval')
+
+/**
+ * Whether a refused request was refused for what it asks: its token was accepted, its agent is not stopped, and it does
+ * not wait for a person.
+ */
 const isProbe = (record: JsonObject): boolean =>
   ![401, 429, 500, 502, 503, 504].includes(Number(own(record, 'status'))) &&
-  !String(own(record, 'code')).startsWith('agent_')
+  !/^agent_|^approval_required$/.test(String(own(record, 'code')))
 
 /** Agents that act for the one that was seen, other than itself. */
 const parentsIn = (record: JsonObject, { issuer, agent }: AgentKey): readonly string[] =>

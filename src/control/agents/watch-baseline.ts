@@ -10,7 +10,7 @@ const WINDOWS = HOUR / WINDOW
 /** Requests that an agent must have sent before a signal may alert. */
 const LEARNING_REQUESTS = 200
 /** Signals that learn for one week; all others learn for two weeks. */
-const WEEK_LONG: readonly Signal[] = ['odd_hour', 'refusals', 'two_places']
+const WEEK_LONG: readonly Signal[] = ['odd_hour', 'refusals', 'two_places', 'asks']
 /** An hour counts as working time if it has more than this part of an even share of the requests. */
 const WORK = 0.1
 /** How fast an hour is learned: the `part` of a new value. It counts up to `times` the usual, or up to `always`. */
@@ -20,7 +20,7 @@ const RATE = { part: 0.05, times: 2, always: 20 }
  * once.
  */
 const PEAK = { falls: 0.995, rises: 1.05 }
-const AT_ONCE = { multiple: 1, requests: 10, refusals: 3 }
+const AT_ONCE = { multiple: 1, requests: 10, refusals: 3, asks: 3 }
 /**
  * Something counts as unusual if it was never seen although it should have been seen this often: the chance of that is
  * e^-8, about 1 in 3,000.
@@ -159,7 +159,8 @@ export function advance(state: WatchState, now: number): void {
 
 /** Raises today's peaks if the last two windows had more. */
 export function learnPeaks(state: WatchState, now: number): void {
-  const values = { ...volumeOf(state, slotOf(now)), refusals: recent(state, 'refusals') }
+  const [refusals, asks] = [recent(state, 'refusals'), recent(state, 'asks')]
+  const values = { ...volumeOf(state, slotOf(now)), refusals, asks }
   for (const [i, name] of PEAKS.entries()) {
     state.today[i] = Math.max(at(state.today, i), values[name])
   }

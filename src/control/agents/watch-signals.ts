@@ -39,8 +39,8 @@ export const ALERT_MS = DAY
  * added. An agent whose peak is below `calm` times the bound has an even load, so its highest is at most that multiple.
  */
 const VOLUME = { calm: 1.5, above: 1.75, unsure: 6 }
-/** Refusals of two windows that a signal needs: at least, and as a multiple of the usual number. */
-const REFUSALS = { least: 10, times: 3 }
+/** Refusals, or asks, of two windows that a signal needs: at least, and as a multiple of the usual number. */
+const BURST = { least: 10, times: 3 }
 /** The least requests of an odd hour. */
 const ODD = 20
 /** Within so many milliseconds, requests from two countries count as simultaneous. */
@@ -95,7 +95,7 @@ export function observe(
   const members = membersOf(state, sample, now)
   noteTokens(state, sample, now)
   const alerts: Found[] = []
-  const inCounts = [volumeIn, refusalsIn, oddHourIn].flatMap(
+  const inCounts = [volumeIn, refusalsIn, oddHourIn, asksIn].flatMap(
     (find) => find(state, slotOf(now)) ?? [],
   )
   for (const found of [...inCounts, ...newIn(state, members), ...changedIn(sample)]) {
@@ -152,19 +152,22 @@ const volumeIn = (state: WatchState, slot: number): Found | undefined => {
   }
 }
 
-const refusalsIn = (state: WatchState, slot: number): Found | undefined => {
-  const refusals = recent(state, 'refusals')
-  if (refusals < REFUSALS.least) return undefined
-  // An hour has twelve windows.
-  const usual = Math.max(usualOf(state, 'refusals', slot) / 6, peakOf(state, 'refusals'))
-  if (refusals <= REFUSALS.times * usual) return undefined
-  return {
-    signal: 'refusals',
-    usual: { refusals: rounded(usual), minutes: 10 },
-    seen: { refusals, minutes: 10 },
-    lesson: { peaks: { refusals } },
+const burstIn =
+  (signal: 'refusals' | 'asks') =>
+  (state: WatchState, slot: number): Found | undefined => {
+    const count = recent(state, signal)
+    if (count < BURST.least) return undefined
+    // An hour has twelve windows.
+    const usual = Math.max(usualOf(state, signal, slot) / 6, peakOf(state, signal))
+    if (count <= BURST.times * usual) return undefined
+    return {
+      signal,
+      usual: { [signal]: rounded(usual), minutes: 10 },
+      seen: { [signal]: count, minutes: 10 },
+      lesson: { peaks: { [signal]: count } },
+    }
   }
-}
+const [refusalsIn, asksIn] = [burstIn('refusals'), burstIn('asks')]
 
 const oddHourIn = (state: WatchState, slot: number): Found | undefined => {
   const requests = Math.max(at(state.hour, 0), recent(state, 'requests'))

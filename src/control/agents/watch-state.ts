@@ -2,24 +2,24 @@ import { shortHash } from '../../gate/base/bytes.ts'
 import { SIGNALS } from '../../gate/model/watch.ts'
 
 /** The version of the layout. Bytes of another version are not read: the agent is learned anew. */
-const VERSION = 4
+const VERSION = 5
 
 /** What an agent uses and where it comes from, and how many members of each are remembered. */
 export const SETS = { use: 128, scope: 64, country: 24, network: 48, pair: 16 } as const
 export type SetName = keyof typeof SETS
 
 /** What is counted. */
-export const COUNTS = ['requests', 'refusals'] as const
+export const COUNTS = ['requests', 'refusals', 'asks'] as const
 export type Counted = (typeof COUNTS)[number]
 export type Counts = Record<Counted, number>
 
 /** Slots of the baseline: hours of a weekday, then of a day of a weekend (UTC). */
 export const SLOTS = 48
 /**
- * Peaks over two windows: the smaller number of requests, alone and as a multiple of the bound, and the refusals of
- * both windows.
+ * Peaks over two windows: the smaller number of requests, alone and as a multiple of the bound, and the refusals
+ * and the asks of both windows.
  */
-export const PEAKS = ['multiple', 'requests', 'refusals'] as const
+export const PEAKS = ['multiple', 'requests', 'refusals', 'asks'] as const
 /** Tokens whose last place is remembered. */
 const TOKENS = 12
 
@@ -49,7 +49,7 @@ const LAYOUT = {
   /** By signal: until when it is muted, and when it last found something new. */
   muted: [Float64Array, SIGNALS.length],
   stirred: [Float64Array, SIGNALS.length],
-  /** By slot: an hour's usual requests, then refusals. */
+  /** By slot: an hour's usual requests, then refusals, then asks. */
   usual: [Float32Array, COUNTS.length * SLOTS],
   /** By slot: hours that were learned. */
   learned: [Float32Array, SLOTS],

@@ -223,6 +223,7 @@ const sampleOf = (sighting: Sighting, changed: AgentEntry | undefined): Sample =
   ...(changed && { changed: changedOf(changed) }),
   requests: sighting.allowed,
   refusals: sighting.probes,
+  asks: sighting.asks ?? 0,
   uses: sighting.uses,
   scopes: sighting.used,
   countries: sighting.countries,

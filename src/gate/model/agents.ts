@@ -55,6 +55,8 @@ export interface Sighting extends AgentKey, Shown {
   readonly allowed: number
   /** Requests that were refused for what the agent asked, not for its token or status. */
   readonly probes: number
+  /** Approvals that it asked for. */
+  readonly asks?: number
   /** What allowed requests used: see {@link useText}. */
   readonly uses: readonly string[]
   /** Scopes that its tokens have, and those of them that a decision needed. */

@@ -10,6 +10,7 @@ export const SIGNALS = [
   'new_scope',
   'two_places',
   'changed',
+  'asks',
 ] as const
 export type Signal = (typeof SIGNALS)[number]
 

@@ -111,6 +111,22 @@ it('counts as refusals what an agent may not use, and nothing of a token that is
   expect(sightings.take()).toMatchObject([{ allowed: 0, probes: 2 }])
 })
 
+it('counts as asks the approvals that come for the first time, and no refusal of a call that waits', () => {
+  const sightings = createSightings()
+  const waits = (approval: string, code = 'approval_required') =>
+    recordAt(AT, { decision: 'denied', status: 403, code, detail: { approval } })
+  see(sightings, waits('one'), waits('one'), waits('two'))
+  expect(sightings.take()).toMatchObject([{ allowed: 0, probes: 0, asks: 2 }])
+  const [later, held] = [{ approval: 'two' }, { approval: 'three' }]
+  see(sightings, waits('one'), recordAt(AT, later), recordAt(AT, held))
+  see(sightings, waits('one', 'approval_refused'))
+  expect(sightings.take()).toMatchObject([{ allowed: 2, probes: 1, asks: 1 }])
+  const many = Array.from({ length: SIGHTINGS.approvals }, (_, i) => waits(`other-${i}`))
+  see(sightings, ...many, waits('one'))
+  // The oldest is forgotten, and counted again.
+  expect(sightings.take()).toMatchObject([{ asks: SIGHTINGS.approvals + 1 }])
+})
+
 it('is bounded in agents, lists and texts', () => {
   const sightings = createSightings()
   const scopes = (i: number) => Array.from({ length: 40 }, (_, j) => `scope-${i}-${j}`)

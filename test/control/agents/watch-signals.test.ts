@@ -24,6 +24,7 @@ const START = Date.UTC(2026, 0, 5)
 const sample = (members: Partial<Sample> = {}): Sample => ({
   requests: 1,
   refusals: 0,
+  asks: 0,
   uses: ['["GET /files"]'],
   scopes: ['files:read'],
   countries: ['DE'],
@@ -97,9 +98,16 @@ describe('a signal', () => {
   it('is silent for what is usual, and while it learns', () => {
     expect(learned().found).toEqual([])
     const early = learned(6)
-    const odd = { requests: 500, refusals: 50, uses: ['x'], scopes: ['x'], countries: ['US'] }
+    const odd = {
+      requests: 500,
+      refusals: 50,
+      asks: 50,
+      uses: ['x'],
+      scopes: ['x'],
+      countries: ['US'],
+    }
     expect(feed(early.state, early.now, early.now + 20 * MINUTE, odd)).toEqual([])
-    expect(SIGNALS.length).toBe(8)
+    expect(SIGNALS.length).toBe(9)
   })
 
   it('tells volume in two windows running, not in one', () => {
@@ -179,10 +187,12 @@ describe('a signal', () => {
     expect(signalsOf(feed(more, now, now + 10 * MINUTE, { requests: 11 }))).toEqual(['volume'])
   })
 
-  it('tells refusals: ten, and three times the usual', () => {
-    const { state, now } = learned(35, { refusals: 2 })
-    expect(observe(state, sample({ refusals: 9 }), now)).toEqual([])
-    expect(signalsOf(observe(state, sample({ refusals: 6 }), now + MINUTE))).toEqual(['refusals'])
+  it.each(['refusals', 'asks'] as const)('tells %s: ten, and three times the usual', (counted) => {
+    const { state, now } = learned(35, { [counted]: 2 })
+    expect(observe(state, sample({ [counted]: 9 }), now)).toEqual([])
+    const [found, ...others] = observe(state, sample({ [counted]: 6 }), now + MINUTE)
+    expect(others).toEqual([])
+    expect(found).toMatchObject({ signal: counted, seen: { [counted]: 17 } })
   })
 
   it.each([
@@ -221,6 +231,7 @@ describe('an alert', () => {
     ['new_use', { uses: ['["POST /mcp","delete"]'] }],
     ['odd_hour', { requests: 30, hours: [0, 8] as const }],
     ['refusals', { refusals: 20 }],
+    ['asks', { asks: 20 }],
   ])('of %s is learned once a person says that it is in order', (signal, odd) => {
     const { state, now } = learned(35, signal === 'odd_hour' ? { hours: [8, 17] } : {})
     const [found] = feed(state, now, now + 10 * MINUTE, odd)

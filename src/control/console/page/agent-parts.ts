@@ -98,6 +98,7 @@ const SIGNALS: Json = {
   volume: 'more requests than usual',
   odd_hour: 'busy at an hour when it is usually quiet',
   refusals: 'more refusals than usual',
+  asks: 'more approvals asked for than usual',
   new_use: 'a rule or tool for the first time',
   new_place: 'a new country or network',
   new_scope: 'a scope for the first time',
