@@ -11,6 +11,7 @@ import {
   strict,
   text,
 } from '../../gate/app/request.ts'
+import { revocationDenials } from '../../gate/app/revocations.ts'
 import type { JsonObject } from '../../gate/base/json.ts'
 import { routeDenials, route as routeStage } from '../../gate/guard/stages/route.ts'
 import type { AgentEntry } from '../../gate/model/agents.ts'
@@ -75,7 +76,7 @@ const agentsOf = async (c: Admin): Promise<Response> => {
   const found = await routeStage.run({ request, policy }, undefined)
   const { route, params = new Map() } = found.value ?? {}
   if (!route) return answer(c, { refused: 'reason' in found && found.reason.code })
-  if (!isSeen(c, route)) return answer(c, { agents: [] })
+  if (!isSeen(c, route)) refuse(c, revocationDenials('admin_reach'))
   const rule = presenter(c)(route, [])
   if (!isReading(route) || route.mode === 'shadow') return answer(c, { rule, anyone: true })
   const issuer = ownIssuer(c)

@@ -31,7 +31,7 @@ export const revocationDenials = denials({
   ],
   admin_reach: [
     'forbidden',
-    "This token may not administer that issuer's revocations or agents",
+    "This token may not administer that issuer's revocations, agents or rules",
     'Use a token of that issuer, or of one that may administer every issuer',
   ],
   would_lock_out: [

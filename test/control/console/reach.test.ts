@@ -173,7 +173,8 @@ describe('an administrator of one issuer', () => {
       const shared = await ask({ method: 'GET', path: '/v1/any' }, OPERATOR, own)
       expect([names(shared), (shared.rule as Members).issuers]).toEqual([['mine'], ['acme']])
       const hidden = await ask({ method: 'GET', path: '/v1/theirs' }, OPERATOR, own)
-      expect(hidden).toEqual({ status: 200, agents: [] })
+      expect(hidden).toMatchObject({ status: 403, code: 'admin_reach' })
+      expect(JSON.stringify(hidden)).not.toContain('secret:scope')
       const rules = await ask({ issuer: 'acme', agent: 'mine' }, OPERATOR, own)
       expect((rules.rules as Members[]).map(({ match }) => match)).toEqual(['GET /v1/any'])
       const foreign = { issuer: OTHER, agent: 'theirs' }

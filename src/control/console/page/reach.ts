@@ -45,7 +45,6 @@ function WhoMay({ of }: { readonly of: Json }) {
   if (refused) {
     return html`<p>Nobody: the gate refuses such a request with <code>${text(refused)}</code>.</p>`
   }
-  if (!rule) return html`<p>No agent of your issuer: the rule takes none of its tokens.</p>`
   const { match, issuers, asks, access, mode } = objectOf(rule)
   const shown = list(agents)
   return html`<p>The rule is <code>${text(match)}</code>. ${needsSentence({ ...objectOf(asks), access })}
