@@ -88,7 +88,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'console: host',
     'issuer: jwks_uri agent_id agent_prefix agent_type entity_profiles workflow_id scope scopes_from',
     'issuer: person',
-    'person: client_id claim scopes',
+    'person: access client_id claim scopes',
     'claim: pattern min max',
     'decrypt: secret key_management content_encryption',
     'authorization-details: type actions datatypes privileges identifier locations',

@@ -19,6 +19,7 @@ import { diffOfFile } from './diff.ts'
 import { newCode, whoIsIn } from './endpoints.ts'
 import { fileAt } from './files.ts'
 import { type Around, beginSignIn, CALLBACK, completeSignIn, signInNames } from './person.ts'
+import { ASSERTION } from './person-access.ts'
 import { reach } from './reach.ts'
 import {
   consoleDenials,
@@ -34,8 +35,6 @@ import {
  * preflight to send it.
  */
 const ACT = 'x-edgewarden-console'
-/** Cloudflare Access puts its token here. */
-const ASSERTION = 'cf-access-jwt-assertion'
 
 /** The page loads only its own files. Text in the page cannot become script, style or markup. */
 const SECURED = {
@@ -225,7 +224,7 @@ const around = ({ request, opened, policy, address }: Asked): Around => ({
 /** `POST /person/start?issuer=NAME`: where the person signs in. */
 const started = async (asked: Asked): Promise<Response> => {
   const name = new URLSearchParams(asked.address.query).get('issuer') ?? ''
-  const begun = await beginSignIn(name, around(asked))
+  const begun = await beginSignIn(name, cookieIn(asked.request, 'signIn') ?? '', around(asked))
   if (!begun.ok) return refused(asked, begun.reason)
   const { url, pending, seconds } = begun.value
   return json({ url }, { 'Set-Cookie': cookieOf('signIn', pending, seconds) })
@@ -246,9 +245,12 @@ const returned = async (asked: Asked): Promise<Response> => {
   }
   const about = around(asked)
   const { path, query } = asked.address
-  const text = cookieIn(request, 'signIn') ?? ''
-  const url = new URL(`${about.origin}${path}${query}`)
-  const session = await completeSignIn(url, text, about, enter)
+  const brought = {
+    url: new URL(`${about.origin}${path}${query}`),
+    text: cookieIn(request, 'signIn') ?? '',
+    assertion: request.headers.get(ASSERTION) ?? undefined,
+  }
+  const session = await completeSignIn(brought, about, enter)
   const cookie = session.ok && (await entered(session.value, asked))
   const denial = session.ok ? consoleDenials('console_person_refused') : session.reason
   const answer = cookie ? to('/') : refused(asked, denial)

@@ -20,7 +20,7 @@ const servers = new Map<string, { readonly at: number; readonly server?: Authori
 /** The issuer's server did not answer within the bounds. */
 export class Unreachable extends Error {}
 
-/** `fetch` for the token endpoint: within bounds of time and bytes, without redirects. Rejects with {@link Unreachable}. */
+/** `fetch` for an issuer's endpoint: within bounds of time and bytes, without redirects. Rejects with {@link Unreachable}. */
 export async function sendBounded(
   url: string,
   { method, headers, body }: CustomFetchOptions<string, unknown>,

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import type { GatePorts } from '../../gate/app/platform/ports.ts'
 import { createSeals } from '../../gate/app/platform/sessions.ts'
+import type { JsonObject } from '../../gate/base/json.ts'
 import { networkOf } from '../../gate/base/network.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { isIdentityText } from '../../gate/base/text.ts'
@@ -11,6 +12,7 @@ import type { Issuer, SignIn } from '../../gate/model/issuer.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import { createBuckets } from '../../gate/platform/buckets.ts'
 import { system } from '../../gate/platform/system.ts'
+import { logoutUrl, personOfAccess } from './person-access.ts'
 import { authorizationServerOf, sendBounded, Unreachable, verifiedClaims } from './person-issuer.ts'
 import { consoleDenials, type Session } from './session.ts'
 
@@ -66,11 +68,12 @@ export function signInNames({ issuers }: Policy): readonly string[] {
 }
 
 /**
- * Begins a sign-in by the authorization code flow, with PKCE (RFC 7636): where to send the person, and what the browser
- * keeps meanwhile. Asks for an authentication that is new.
+ * Begins a sign-in by the authorization code flow, with PKCE (RFC 7636), or by Cloudflare Access: where to send the
+ * person, and what the browser keeps meanwhile. Asks for an authentication that is new. `text`: the cookie of the browser.
  */
 export async function beginSignIn(
   name: string,
+  text: string,
   around: Around,
 ): Promise<
   Result<{ readonly url: string; readonly pending: string; readonly seconds: number }, Refused>
@@ -78,8 +81,6 @@ export async function beginSignIn(
   const issuer = [...around.policy.issuers.values()].find((one) => one.name === name)
   if (!withPerson(issuer)) return fail(deny('console_person_unknown'))
   if (!isAllowed(around)) return fail(deny('console_person_busy'))
-  const server = await authorizationServerOf(issuer, around.ports)
-  if (!server?.authorization_endpoint) return fail(deny('console_person_unavailable'))
   const { origin } = around
   const pending: Pending = {
     issuer: issuer.issuer,
@@ -89,6 +90,17 @@ export async function beginSignIn(
     origin,
     begun: nowOf(around),
   }
+  const sealed = (one: Pending) => sealsOf(around).seal({ ...one, exp: one.begun + LONGEST })
+  if (issuer.person.access) {
+    // Whoever was not sent on after the logout has authenticated since, and completes what they began.
+    const before = await pendingOf(text, around)
+    const one = before?.issuer === issuer.issuer ? before : pending
+    const back = `${redirectOf(origin, issuer)}?state=${one.state}`
+    const url = one === before ? back : logoutUrl(origin, back)
+    return ok({ url, pending: await sealed(one), seconds: LONGEST })
+  }
+  const server = await authorizationServerOf(issuer, around.ports)
+  if (!server?.authorization_endpoint) return fail(deny('console_person_unavailable'))
   const url = new URL(server.authorization_endpoint)
   const offered = STRONGEST.filter((acr) => server.acr_values_supported?.includes(acr))
   const asked = {
@@ -106,12 +118,13 @@ export async function beginSignIn(
     ...audienceOf(issuer, around.policy),
   }
   for (const [key, value] of Object.entries(asked)) url.searchParams.set(key, value)
-  const exp = pending.begun + LONGEST
-  return ok({
-    url: url.href,
-    pending: await sealsOf(around).seal({ ...pending, exp }),
-    seconds: LONGEST,
-  })
+  return ok({ url: url.href, pending: await sealed(pending), seconds: LONGEST })
+}
+
+/** The sign-in that a cookie's text seals, unless it is too old. */
+const pendingOf = async (text: string, around: Around): Promise<Pending | undefined> => {
+  const sealed = await sealsOf(around).open(text)
+  return Number(sealed?.exp) > nowOf(around) ? (sealed as unknown as Pending) : undefined
 }
 
 const audienceOf = ({ person, audiences }: Signing, { gate }: Policy): Record<string, string> =>
@@ -122,39 +135,41 @@ const audienceOf = ({ person, audiences }: Signing, { gate }: Policy): Record<st
 const isAllowed = ({ caller }: Around): boolean =>
   ofNetwork(networkOf(caller ?? ''), NETWORK).ok && ofAll('', TOGETHER).ok
 
+/** What the browser brings back: the address with the issuer's answer, its cookie, and the assertion of Access. */
+interface Returned {
+  readonly url: URL
+  readonly text: string
+  readonly assertion: string | undefined
+}
+
 /**
- * Completes a sign-in with the issuer's answer: exchanges the code, verifies the ID token, and has `enter` accept the
- * access token as that of any operator. The person must have authenticated after the sign-in began, and nobody may act
- * for them. `text` is the cookie of the browser; a sign-in is completed once.
+ * Completes a sign-in: by the issuer's answer, whose code is exchanged and whose ID token is verified, or by the assertion
+ * of Cloudflare Access. Has `enter` accept the token as that of any operator. The person must have authenticated after
+ * the sign-in began, and nobody may act for them. A sign-in is completed once.
  */
 export async function completeSignIn(
-  url: URL,
-  text: string,
+  { url, text, assertion }: Returned,
   around: Around,
   enter: (token: string, person: SignedPerson) => Promise<Session | undefined>,
 ): Promise<Result<Session, Refused>> {
   const invalid = fail(deny('console_person_invalid'))
-  const sealed = await sealsOf(around).open(text)
-  const pending = sealed as unknown as Pending | undefined
-  if (!pending || Number(sealed?.exp) <= nowOf(around)) return invalid
-  const issuer = around.policy.issuers.get(pending.issuer)
+  const pending = await pendingOf(text, around)
+  const issuer = pending && around.policy.issuers.get(pending.issuer)
   if (!withPerson(issuer) || redirectOf(around.origin, issuer) !== url.origin + url.pathname) {
     return invalid
   }
-  if (pending.origin !== around.origin || url.searchParams.get('state') !== pending.state) {
+  if (pending?.origin !== around.origin || url.searchParams.get('state') !== pending.state) {
     return invalid
   }
   if (!isAllowed(around)) return fail(deny('console_person_busy'))
-  const name = await replayName('console', pending.state)
-  if (!(await around.ports.replays.claim(name, Number(sealed?.exp)))) return invalid
-  const server = await authorizationServerOf(issuer, around.ports)
-  if (!server) return fail(deny('console_person_unavailable'))
-  const tokens = await tokensOf(url, { pending, issuer, server }, around)
-  if (!tokens.ok) return tokens
-  const claims = await verifiedClaims(tokens.value.id_token, issuer, around)
-  if (!claims) return invalid
-  const { gate } = around.policy
-  if (Number(claims.auth_time) < pending.begun - gate.clockTolerance) {
+  const once = await isFirst(pending.state, pending.begun + LONGEST, around)
+  if (!once) return invalid
+  const proof = issuer.person.access
+    ? await proofOfAccess(assertion ?? '', issuer, around)
+    : await proofOfCode(url, pending, issuer, around)
+  if (!proof.ok) return proof
+  const { claims, authenticated, token } = proof.value
+  if (!(authenticated >= pending.begun - around.policy.gate.clockTolerance)) {
     return fail(deny('console_person_stale'))
   }
   const refused = fail(deny('console_person_refused'))
@@ -162,9 +177,9 @@ export async function completeSignIn(
   if (typeof subject !== 'string' || !isIdentityText(subject) || Object.hasOwn(claims, 'act')) {
     return refused
   }
-  const at = Math.min(Number(claims.auth_time), nowOf(around))
+  const at = Math.min(authenticated, nowOf(around))
   const person = { issuer: issuer.issuer, subject, at }
-  const session = await enter(tokens.value.access_token, person)
+  const session = await enter(token, person)
   if (!session) return refused
   const { access, agent } = session
   const isTheirs =
@@ -173,6 +188,53 @@ export async function completeSignIn(
     (access.clientId ?? issuer.person.clientId) === issuer.person.clientId
   if (!isTheirs || agent.actors.length > 0) return refused
   return ok({ ...session, person })
+}
+
+/** Whether nobody has used this before; `until` in seconds since the epoch. */
+const isFirst = async (what: string, until: number, { ports }: Around): Promise<boolean> =>
+  ports.replays.claim(await replayName('console', what), until)
+
+/** Who has authenticated, and when, in seconds since the epoch; `token` is that of the session. */
+interface Proof {
+  readonly claims: JsonObject
+  readonly authenticated: number
+  readonly token: string
+}
+
+const proofOfCode = async (
+  url: URL,
+  pending: Pending,
+  issuer: Signing,
+  around: Around,
+): Promise<Result<Proof, Refused>> => {
+  const server = await authorizationServerOf(issuer, around.ports)
+  if (!server) return fail(deny('console_person_unavailable'))
+  const tokens = await tokensOf(url, { pending, issuer, server }, around)
+  if (!tokens.ok) return tokens
+  const { id_token, access_token: token } = tokens.value
+  const claims = await verifiedClaims(id_token, issuer, around)
+  if (!claims) return fail(deny('console_person_invalid'))
+  return ok({ claims, authenticated: Number(claims.auth_time), token })
+}
+
+/** One login at Access makes one session: whoever else has its assertion is refused. */
+const proofOfAccess = async (
+  token: string,
+  issuer: Signing,
+  around: Around,
+): Promise<Result<Proof, Refused>> => {
+  try {
+    const found = await personOfAccess(token, issuer, around)
+    if (!found.ok) return fail(deny(found.reason))
+    const { claims, authenticated } = found.value
+    const login = `${issuer.issuer} ${claims.sub} ${authenticated}`
+    const until = nowOf(around) + 2 * LONGEST
+    const isUnused = Number.isNaN(authenticated) || (await isFirst(login, until, around))
+    return isUnused ? ok({ ...found.value, token }) : fail(deny('console_person_invalid'))
+  } catch (error) {
+    if (error instanceof Unreachable) return fail(deny('console_person_unavailable'))
+    throw error
+  }
 }
 
 interface Exchange {

@@ -53,7 +53,7 @@ export const consoleDenials = denials({
   console_person_stale: [
     'forbidden',
     'The issuer does not say that the person has just signed in',
-    'Have the issuer ask again (max_age=0), and put auth_time into its ID tokens',
+    'Sign in again; the issuer must ask again (max_age=0), and put auth_time into its ID tokens',
   ],
   console_person_refused: [
     'forbidden',

@@ -158,6 +158,9 @@ export interface Issuer {
 
 /** How people of an issuer sign in at the console. */
 export interface SignIn {
+  /** Set where Cloudflare Access signs people in; absent for the code flow. */
+  readonly access?: boolean
+  /** Empty with `access`. */
   readonly clientId: string
   /** The claim of the ID token that names the person. */
   readonly claim: ClaimPath

@@ -361,6 +361,12 @@ const actor = { issuer: THIRD, sub: 'a' }
 
 /** People of an issuer sign in at the console. */
 const PERSON = { admin: 'all', person: { client_id: 'console' } }
+const ACCESS = {
+  ...{ issuer: 'https://my-team.cloudflareaccess.com', admin: 'all', profile: 'generic' },
+  jwks_uri: 'https://my-team.cloudflareaccess.com/cdn-cgi/access/certs',
+  ...{ audiences: ['4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2'] },
+  person: { access: true },
+}
 
 describe('parts of a policy that do not fit together', () => {
   it.each<[Vars, string]>([
@@ -389,6 +395,8 @@ describe('parts of a policy that do not fit together', () => {
         [{ jwks: { keys: [parseToml(`x = ${EC}`).x] } }, 'and jwks cannot both be set'],
         [{ possession: 'required' }, 'and possession = "required" cannot both be set'],
         [{ profile: 'spiffe' }, 'is for people, but the tokens of this profile are of workloads'],
+        [{ person: {} }, 'is required, unless access = true', '.client_id'],
+        [{ person: { access: false } }, 'is required, unless access = true', '.client_id'],
         [{ person: { client_id: '' } }, 'must be the id of a client', '.client_id'],
         [{ person: { client_id: 'a\n' } }, 'must be the id of a client', '.client_id'],
         [{ person: { client_id: 'a', scopes: ['a b'] } }, 'must be a scope', '.scopes[0]'],
@@ -400,6 +408,29 @@ describe('parts of a policy that do not fit together', () => {
         ISSUERS: acme({ ...PERSON, ...more }),
       },
       `ISSUERS.acme.person${below}: ${says}`,
+    ]),
+    ...(
+      [
+        [{ person: { access: true, client_id: 'a' } }, 'person.client_id: and access = true'],
+        [{ person: { access: true, scopes: ['a'] } }, 'person.scopes: has no effect'],
+        [{ issuer: 'https://auth.acme.example' }, 'person.access: is only for a team of Access'],
+        [
+          { issuer: 'https://cloudflareaccess.com.evil.example' },
+          'person.access: is only for a team of Access',
+        ],
+        [{ jwks_uri: undefined }, 'jwks_uri: must be `https://my-team.cloudflareaccess.com/cdn-cg'],
+        [{ jwks_uri: 'https://other.cloudflareaccess.com/cdn-cgi/access/certs' }, 'jwks_uri: must'],
+        [{ audiences: undefined }, 'audiences: must be AUD tags of applications of Access'],
+        [{ audiences: ['https://api.example.com'] }, 'audiences: must be AUD tags'],
+        [{ profile: undefined }, 'profile: must be "generic"'],
+        [{ algorithms: ['ES256'] }, 'algorithms: must contain "RS256"'],
+      ] as const
+    ).map(([more, says]): [Vars, string] => [
+      {
+        GATE: { ...GATE, console: { host: 'ops.example.com' } },
+        ISSUERS: acme({ ...ACCESS, ...more }),
+      },
+      `ISSUERS.acme.${says}`,
     ]),
     [
       { ROUTES: [CHAT, { ...CHAT, match: 'POST /v1/*' }, { ...CHAT, match: 'POST /v1/x' }] },

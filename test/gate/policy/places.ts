@@ -102,6 +102,8 @@ const BESIDE: Readonly<Record<string, object>> = {
       keys: [{ kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }],
     },
   },
+  'person.access': {},
+  person: { client_id: 'edgewarden' },
   'issuer.allow_insecure_http': { issuer: 'http://localhost:9000' },
   mcp: { tools: { other: [] } },
 }
@@ -110,6 +112,13 @@ const BESIDE: Readonly<Record<string, object>> = {
 const PEOPLE = {
   issuer: 'https://people.example',
   ...{ agent_prefix: 'h/', admin: 'own', rules: false, person: { client_id: 'edgewarden' } },
+}
+
+/** A team of Cloudflare Access, where people sign in. */
+const OF_ACCESS = {
+  ...{ issuer: 'https://my-team.cloudflareaccess.com', profile: 'generic' },
+  jwks_uri: 'https://my-team.cloudflareaccess.com/cdn-cgi/access/certs',
+  audiences: ['4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2'],
 }
 
 /** `next`: the key of the table that the path goes on with. */
@@ -144,7 +153,9 @@ export const withValue = ({ table, key, path }: Place, value: unknown): Tree => 
   }
   if (path.includes('person')) {
     Object.assign(vars.GATE as Tree, { console: { host: 'ops.example.com' } })
-    Object.assign((vars.ISSUERS as Tree).acme as Tree, { admin: 'own' })
+    const acme = (vars.ISSUERS as Tree).acme as Tree
+    Object.assign(acme, { admin: 'own' }, key === 'access' && OF_ACCESS)
+    if (key === 'access' && value === undefined) at.client_id = 'edgewarden'
   }
   return vars
 }
