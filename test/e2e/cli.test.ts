@@ -171,3 +171,55 @@ describe('mint', () => {
     expect(setting.origin.requests[0]?.header('x-agent-id')).toBe('dev:bot')
   })
 })
+
+describe('several gates that share a set', () => {
+  const [nobody, secret] = ['http://127.0.0.1:9', 'http://maria:secret@127.0.0.1:9']
+  const at = (gates: readonly string[], name: string, ...args: readonly string[]) =>
+    edgewarden(name, ...args, ...gates.flatMap((one) => ['--gate', one]), ...signing)
+
+  it('all refuse what is revoked at each, once the slowest does', async () => {
+    const [other = gate] = gate.beside
+    const both = [gate.url, other.url]
+    const { code, stdout } = await at(both, 'revoke', ...agent('everywhere'), '--wait')
+    expect(code).toBe(0)
+    expect([await status('everywhere'), await status('everywhere', other)]).toEqual([401, 401])
+    for (const [url, bound] of [
+      [gate.url, 'every rule is strict'],
+      [other.url, 'bound 1.0 s'],
+    ]) {
+      expect(stdout).toContain(`${url}: Revoked agent "everywhere"`)
+      expect(stdout).toMatch(new RegExp(`^${url}: In effect everywhere after .*, ${bound}`, 'm'))
+    }
+    const listed = await at([...both, gate.url], 'list', '--value', 'everywhere', '--json')
+    const { gates } = JSON.parse(listed.stdout) as { gates: { revocations: Entry[] }[] }
+    expect(gates).toMatchObject(both.map((url) => ({ gate: url, exit_status: 0 })))
+    const id = gates[0]?.revocations[0]?.id ?? ''
+    // The second gate no longer has what the first has lifted.
+    expect(await at(both, 'lift', id)).toMatchObject({ code: 0 })
+    expect([await status('everywhere'), await status('everywhere', other)]).toEqual([200, 200])
+    expect(await at(both, 'lift', id)).toMatchObject({ code: 1 })
+  })
+
+  it('are not all said to refuse it where one cannot be asked', async () => {
+    const answer = await at([gate.url, nobody, secret], 'revoke', ...agent('half'))
+    expect(answer.code).toBe(2)
+    expect(await status('half')).toBe(401)
+    expect(answer.stdout).toContain(`${gate.url}: Revoked agent "half"`)
+    expect(answer.stderr).toContain(`${nobody}: ${nobody} cannot be reached`)
+    expect(answer.stderr).toContain('--gate 3: --gate must not contain a name or password')
+    expect(answer.stdout + answer.stderr).not.toContain('secret')
+    const asked = await at([gate.url, nobody], 'revoke', 'agent', 'x', '--issuer', 'none')
+    expect(asked.code).toBe(1)
+  })
+
+  it('need --kill beside a leaked token, and read it once', async () => {
+    const both = [gate.url, gate.beside[0]?.url ?? '']
+    await writeFile(join(directory, 'leaked-2'), await setting.token({ client_id: 'leaky-2' }))
+    const leaked = ['--leaked', 'leaked-2']
+    const asked = await at(both, 'revoke', ...leaked)
+    expect(asked.code).toBe(2)
+    expect(asked.stderr).toContain('--kill')
+    expect(await at(both, 'revoke', ...leaked, '--kill', 'agent')).toMatchObject({ code: 0 })
+    expect(await status('leaky-2')).toBe(401)
+  })
+})

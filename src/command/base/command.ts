@@ -104,3 +104,15 @@ must be on this machine.`,
 export function withGate(command: Command, scope = 'edgewarden:revoke'): Command {
   return withAccess(command.requiredOption('--gate <url>', 'scheme and host of the gate'), scope)
 }
+
+/** {@link withGate}, for a command that may be for several gates. */
+export function withGates(command: Command, scope = 'edgewarden:revoke'): Command {
+  return withAccess(
+    command.requiredOption(
+      '--gate <url>',
+      'scheme and host of the gate; may be repeated for several gates',
+      collect,
+    ),
+    scope,
+  )
+}

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
 import { KINDS, REACHES } from '../../gate/model/revocation.ts'
-import { type CommandRow, type Surroundings, withGate } from '../base/command.ts'
+import { type CommandRow, type Surroundings, withGates } from '../base/command.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
 import { callAs, type GateOptions, type Listed, listAs } from './access.ts'
+import { type AtGates, atGates } from './gates.ts'
 import { describe, describeMade } from './revocation-entry.ts'
 
 /** Selects revocations; a member that is left out selects all. */
@@ -38,21 +39,23 @@ export interface ListOptions extends GateOptions, Filters {
   readonly all?: boolean
 }
 
-export const liftCommand: CommandRow<GateOptions & Filters> = {
+export const liftCommand: CommandRow<AtGates<GateOptions & Filters>> = {
   usage: 'lift ID',
   description: 'Lift a revocation at a running gate, or all that the options name.',
   example: 'lift 2hT1Zs0yX3kq8bN5vC7m9A --gate https://api.my-company.com --key ops.jwk',
-  options: (command) => withFilters(withGate(command)).argument('[id]', 'its id, as list shows it'),
-  run: ([id], options, process) => lift(id, options, process),
+  options: (command) =>
+    withFilters(withGates(command)).argument('[id]', 'its id, as list shows it'),
+  run: ([id], options, process) =>
+    atGates(options, process, (one, around) => lift(id, one, around), 'revocation_unknown'),
 }
 
-export const listCommand: CommandRow<ListOptions> = {
+export const listCommand: CommandRow<AtGates<ListOptions>> = {
   usage: 'list',
   description: 'List the revocations of a running gate.',
   example: 'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
   options: (command) =>
-    withFilters(withGate(command)).option('--all', 'list every page, not only the first'),
-  run: (_, options, process) => list(options, process),
+    withFilters(withGates(command)).option('--all', 'list every page, not only the first'),
+  run: (_, options, process) => atGates(options, process, list),
 }
 
 const SCOPE = 'edgewarden:revoke'

@@ -7,13 +7,14 @@ import {
   type Process,
   type Surroundings,
   type Waiting,
-  withGate,
+  withGates,
 } from '../base/command.ts'
 import { readText } from '../base/files.ts'
 import type { GateAnswer } from '../base/gate-client.ts'
 import { cannotTell, type Outcome } from '../base/output.ts'
 import { callAs, type GateOptions } from './access.ts'
 import { issuerOf, withNames } from './agent-name.ts'
+import { type AtGates, atGates } from './gates.ts'
 import { chosenKind, readLeaked } from './leaked.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
@@ -42,7 +43,7 @@ export interface RevokeOptions extends GateOptions, EntryOptions {
   readonly kill?: string
 }
 
-export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
+export const revokeCommand: CommandRow<AtGates<Omit<RevokeOptions, 'kind'>>> = {
   usage: 'revoke KIND VALUE',
   description: 'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
   example:
@@ -54,11 +55,11 @@ An agent is named as log and X-Agent-Id show it, or with --issuer by the id that
 begins with the issuer's agent_prefix, the command revokes nothing until you add --as-id, or --as-name.
 Without --wait the command says when the revocation will be in effect everywhere. With --wait the command ends at
 that time, and says how long it took. Both read the gate's policy (scope edgewarden:read): the slowest of
-the rules that the token may see decides.
-Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate refused, or GATE.lift
-names the revocation, 2 cannot tell.`,
+the rules that the token may see decides. With several --gate it revokes at each, and --wait waits for all.
+Exit status: 0 every shard has it (with --wait: it is in effect), at every gate; 1 a gate refused, or GATE.lift
+names the revocation; 2 cannot tell.`,
   options: (command) =>
-    withNames(withGate(command, 'edgewarden:revoke and edgewarden:read'))
+    withNames(withGates(command, 'edgewarden:revoke and edgewarden:read'))
       .addArgument(new Argument('[kind]', 'what to revoke').choices(KINDS))
       .argument('[value]', 'its jti, agent id, sub, client_id, workflow id or kid; not for issuer')
       .option(
@@ -85,11 +86,13 @@ names the revocation, 2 cannot tell.`,
       .option('--force', 'revoke even if that covers the token of this call')
       .option('--wait', 'end once it is in effect everywhere, and say how long it took'),
   run: ([kind = '', value], options, process) =>
-    revoke(
-      { ...options, kind, ...(value !== undefined && { value }) },
-      process,
-      process.waiting,
-      (entry, gate) => tellStopped(entry, gate, process, process.waiting),
+    atGates(options, process, (one: Omit<RevokeOptions, 'kind'>, around) =>
+      revoke(
+        { ...one, kind, ...(value !== undefined && { value }) },
+        around,
+        around.waiting,
+        (entry, gate) => tellStopped(entry, gate, around, around.waiting),
+      ),
     ),
 }
 
