@@ -50,6 +50,8 @@ export interface BesideOptions
   extends Pick<GateOptions, 'vars' | 'secrets' | 'version' | 'bundle' | 'compatibilityFlags'> {
   /** Objects of other classes of the first gate than that gate uses itself: name → class. */
   readonly durableObjects?: Readonly<Record<string, string>>
+  /** The bindings to objects of the first gate; it has all others itself. Without it, it is lent all. */
+  readonly lent?: readonly string[]
 }
 
 /** The deployment a gate is of unless a test says another. */
@@ -164,24 +166,28 @@ function objectsOf({
   return wanted === true ? usualObjects() : wanted === false ? {} : wanted
 }
 
-/** The gate with other variables, and with nothing of its own to store anything in. */
+/** The gate with other variables, which stores what it is lent in objects of the first. */
 function besideWorker(
-  { vars, durableObjects = {}, ...own }: BesideOptions,
+  { vars, durableObjects = {}, lent: some, ...own }: BesideOptions,
   index: number,
   options: GateOptions,
   directory: string,
 ): WorkerService {
-  const { bindings, ...worker } = gateWorker({ ...options, ...own, vars }, directory)
+  const { bindings, classes, ...worker } = gateWorker({ ...options, ...own, vars }, directory)
   const lent = lentObjects({
     ...options,
     durableObjects: { ...objectsOf(options), ...durableObjects },
-  })
+  }).filter(({ name }) => some?.includes(name) ?? true)
   const names = new Set(lent.map(({ name }) => name))
   return {
     ...worker,
     name: besideName(index),
     bindings: [...bindings.filter(({ name }) => !names.has(name)), ...lent],
-    classes: {},
+    classes: some
+      ? Object.fromEntries(
+          Object.keys(classes).map((name) => [name, `${besideName(index)}-${name}`]),
+        )
+      : {},
   }
 }
 

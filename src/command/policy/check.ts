@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { objectAdvice, objectIssues } from '../../compare/wrangler/durable-objects.ts'
 import type { PlacedIssue } from '../../compare/wrangler/places.ts'
-import { type PolicyReading, readEnvironment } from '../../compare/wrangler/reading.ts'
 import type { Policy } from '../../gate/model/policy.ts'
 import type { PolicyIssue } from '../../gate/policy/reading/issues.ts'
-import type { CommandRow } from '../base/command.ts'
+import { type CommandRow, collect } from '../base/command.ts'
 import { counted, issueLine, noEnvironment, placed } from '../base/file-policy.ts'
 import { readText } from '../base/files.ts'
 import { cannotTell, EXIT, type Outcome } from '../base/output.ts'
@@ -19,6 +18,7 @@ import { consoleEntry } from '../lints/console-entry.ts'
 import { forgotten, type Level } from '../lints/environments.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { originBindings } from '../lints/origin-bindings.ts'
+import { type GateReading, readBeside, readGates, sharing } from '../lints/sharing.ts'
 import {
   issuerSlashes,
   missingDevVars,
@@ -36,6 +36,8 @@ export interface CheckOptions {
   readonly env?: string | undefined
   /** Lists what is allowed beside each unknown key. */
   readonly keys?: boolean
+  /** Files of other gates, which may share the set of revocations. */
+  readonly beside?: readonly string[]
   /** Writes the rules of teams where the Worker is built from. */
   readonly write?: boolean
 }
@@ -50,6 +52,11 @@ export const checkCommand: CommandRow<CheckOptions> = {
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
       .option('--keys', 'for each unknown key or name, list those that are allowed')
+      .option(
+        '--beside <file>',
+        'wrangler file of another gate with the same set of revocations; may be repeated',
+        collect,
+      )
       .option('--write', 'write the rules of teams into the module that [alias] names'),
   run: async ([file = 'wrangler.toml'], options, { env }) => {
     const outcome = await check({ ...options, file })
@@ -60,11 +67,6 @@ export const checkCommand: CommandRow<CheckOptions> = {
 }
 
 const IN_DEV = 'Until this is corrected, every request is 503 policy_invalid. wrangler dev goes on.'
-
-/** An environment, and its policy as it was read. */
-interface EnvironmentReading extends PolicyReading {
-  readonly environment: WranglerEnvironment
-}
 
 /** What was found about one environment. */
 interface Finding {
@@ -91,6 +93,7 @@ export async function check({
   file: named = 'wrangler.toml',
   env,
   keys = false,
+  beside = [],
   write = false,
 }: CheckOptions): Promise<Outcome> {
   const read = await readWranglerFile(named)
@@ -101,14 +104,14 @@ export async function check({
     return { exitCode: EXIT.no, json, out: [], err: [message] }
   }
   const file = read.value[0]?.file ?? named
-  const readings = read.value.map((environment) => ({
-    environment,
-    ...readEnvironment(environment),
-  }))
+  const readings = readGates(read.value)
   const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
+  const others = await readBeside(beside, chosen)
+  if (!others.ok) return cannotTell(others.reason)
+  const all = [...readings, ...others.value]
   const findings = await Promise.all(
-    chosen.map((reading) => judge(reading, readings[0] ?? reading)),
+    chosen.map((reading) => judge(reading, readings[0] ?? reading, all)),
   )
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const written = await writeTeams(valid && write ? read.value : [])
@@ -126,7 +129,11 @@ export async function check({
   }
 }
 
-const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> => {
+const judge = async (
+  reading: GateReading,
+  top: Level,
+  all: readonly GateReading[],
+): Promise<Finding> => {
   const { environment, vars, variableIssues, parsed, secrets, objects } = reading
   const { name, issues } = environment
   const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
@@ -164,6 +171,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
           ...compared(vars),
           ...revokers(parsed.value.policy),
           ...forgotten(reading, top),
+          ...sharing(reading, parsed.value.policy, all),
           ...(await consoleEntry(environment, top.environment, parsed.value.policy)),
         ],
         parsed.value.warnings,

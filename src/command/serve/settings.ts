@@ -171,7 +171,7 @@ const foreign = (
   Object.keys(bound).flatMap((name) => {
     const object = bindings.durable_object.get(name)
     if (bindings.kv.has(name) || name === versionBinding) return []
-    if (object && !object.isElsewhere) return []
+    if (object && object.scriptName === undefined) return []
     return [{ path: `bindings.${name}`, message: foreignAdvice(name, bindings, object) }]
   })
 

@@ -34,8 +34,8 @@ const BINDING_NAMES = Object.keys(OBJECT_CLASSES) as readonly BindingName[]
 /** A Durable Object binding as it is written. */
 export interface ObjectBinding {
   readonly className: string | undefined
-  /** Whether the class is in another Worker. This file does not declare it then. */
-  readonly isElsewhere: boolean
+  /** The Worker that has the class, if it is another one. This file does not declare it then. */
+  readonly scriptName?: string
 }
 
 /** How one environment declares the classes of its Durable Objects. */
@@ -56,8 +56,8 @@ interface Written {
 
 /** What an entry of a `durable_objects` table says. */
 export function objectBinding(entry: JsonObject): ObjectBinding {
-  const isElsewhere = (ownText(entry, 'script_name') ?? '') !== ''
-  return { className: ownText(entry, 'class_name'), isElsewhere }
+  const scriptName = ownText(entry, 'script_name')
+  return { className: ownText(entry, 'class_name'), ...(scriptName && { scriptName }) }
 }
 
 /**
@@ -111,7 +111,7 @@ export function objectIssues(
 ): readonly PolicyIssue[] {
   return BINDING_NAMES.flatMap((name) => {
     const written = needed.has(name) ? bindings.durable_object.get(name) : undefined
-    if (!written || written.isElsewhere) return []
+    if (!written || written.scriptName !== undefined) return []
     const meant = OBJECT_CLASSES[name]
     const { className } = written
     const said = className === undefined ? 'no class_name' : `class_name ${quote(className)}`

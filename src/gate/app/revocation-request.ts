@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { Denial } from '../base/denial.ts'
 import { type JsonObject, own } from '../base/json.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { Policy } from '../model/policy.ts'
+import { entryLife, longestFinish } from '../model/policy.ts'
 import type { RevocationQuery } from '../model/ports.ts'
 import { KINDS, MODES, REACHES, type Revocation, revocationId } from '../model/revocation.ts'
 import { type Admin, callerName, ownIssuer, refuse } from './context.ts'
@@ -25,7 +25,6 @@ import {
 
 /** The mistake in an issuer whose agents only act. */
 const NOT_TRUSTED = 'is an issuer of actors only: of those, agents can be revoked'
-const DAY = 24 * 60 * 60
 /** The latest `expires`, in seconds: 2100-01-01. */
 const LAST_EXPIRY = Date.UTC(2100) / 1000
 
@@ -100,7 +99,7 @@ export async function toRevocations(
   }
   const tolerance = policy.gate.clockTolerance
   const finish = longestFinish(policy)
-  const life = longestLife(policy)
+  const life = entryLife(policy)
   const problems: Problem[] = []
   const stored: Revocation[] = []
   for (const { path, wanted } of entries) {
@@ -144,17 +143,6 @@ export async function toRevocations(
     })
   }
   return problems.length > 0 ? refuse(c, invalid, { problems }) : stored
-}
-
-/** Seconds after `exp` within which some answer may finish. */
-const longestFinish = ({ routes }: Policy): number =>
-  Math.max(0, ...routes.map(({ finishWithin }) => finishWithin))
-
-/** Seconds until every token issued now is too old and its last answer is over, at least a day. */
-const longestLife = (policy: Policy): number => {
-  const { issuers, gate } = policy
-  const late = 2 * gate.clockTolerance + longestFinish(policy)
-  return Math.max(DAY, ...[...issuers.values()].map(({ maxLifetime }) => maxLifetime + late))
 }
 
 const QUERY = strict({

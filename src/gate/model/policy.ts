@@ -89,3 +89,19 @@ export interface Policy {
   /** By identifier of the protected resource, as configured. */
   readonly resources: ReadonlyMap<string, ResourceInfo>
 }
+
+const DAY = 24 * 60 * 60
+
+/** Seconds after `exp` within which some answer may finish. */
+export function longestFinish({ routes }: Pick<Policy, 'routes'>): number {
+  return Math.max(0, ...routes.map(({ finishWithin }) => finishWithin))
+}
+
+/**
+ * Seconds for which a revocation of a token, or of mode `before`, is kept by default: until every token issued now is
+ * too old and its last answer is over, at least a day.
+ */
+export function entryLife({ issuers, gate, routes }: Policy): number {
+  const late = 2 * gate.clockTolerance + longestFinish({ routes })
+  return Math.max(DAY, ...[...issuers.values()].map(({ maxLifetime }) => maxLifetime + late))
+}
