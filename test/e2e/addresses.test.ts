@@ -130,6 +130,7 @@ describe('the gate’s own documents', () => {
         scopes_supported: expect.arrayContaining(['a:read', 'b:read']),
         authorization_details_types_supported: ['document'],
         bearer_methods_supported: ['header'],
+        edgewarden_revocation_endpoint: `${RESOURCE}/.edgewarden/revoke`,
         dpop_signing_alg_values_supported: expect.arrayContaining(['ES256', 'Ed25519']),
         tls_client_certificate_bound_access_tokens: true,
       })

@@ -116,6 +116,42 @@ describe('acts of administrators', () => {
     }
   })
 
+  it('say which agent has given a token back, and that holds after a restart', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-given-back-'))
+    const first = await setting.another({ ...OPTIONS, dataDir, reaching: true })
+    const by = { client_id: 'agent-done', sub: 'agent-done' }
+    const token = await setting.token({ ...by, jti: 'done-1' })
+    for (let times = 0; times < 3; times++) {
+      const answer = await askGate(first, `${OWN}/revoke`, {
+        method: 'POST',
+        token: await setting.token(by),
+        body: new URLSearchParams({ token }),
+      })
+      expect(answer.status).toBe(200)
+    }
+    // After an act that was made later, so that none is missing.
+    await revoke('agent-after', 'act-after', first)
+    await eventually(async () => {
+      const acts = await list('kind=act', first)
+      expect(acts.map(({ agent }) => agent).sort()).toEqual(['agent-done', 'console'])
+      expect(acts.find(({ agent }) => agent === 'agent-done')).toMatchObject({
+        ...{ act: 'revoke', issuer: setting.issuer.issuer },
+        entries: [{ kind: 'token', value: 'done-1', issuer: setting.issuer.issuer }],
+      })
+    })
+    // Each in the ring of those whose entry it is.
+    const { bytes } = (await first.call('AUDIT_LOG', '0', 'health')) as {
+      bytes: Record<string, number>
+    }
+    expect([(bytes.acts ?? 0) > 0, (bytes.own_acts ?? 0) > 0]).toEqual([true, true])
+    await first.stop()
+    const second = await setting.another({ ...OPTIONS, dataDir })
+    const refused = { status: 401, code: 'token_revoked' }
+    expect(await outcome(await askGate(second, '/v1/x', { token }))).toEqual(refused)
+    await second.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+
   it('are apart from the calls that read the audit, which have the names of their filters', async () => {
     await list('subject=someone-73&from=1')
     await eventually(async () => {

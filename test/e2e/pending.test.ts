@@ -17,6 +17,7 @@ import {
 } from './setting.ts'
 
 const PATH = '/.edgewarden/revocations'
+const REVOKE = '/.edgewarden/revoke'
 const REPLICAS = ['1', '2', '3'] as const
 /** The one that cannot be reached for a while; isolates that know no place pull from it. */
 const LOST = '3'
@@ -146,6 +147,12 @@ describe('with a shard that is out of reach', { timeout: 3 * LONG }, () => {
         location: `${PATH}/${id}`,
         shards: ALL_BUT_ONE,
       })
+      const given = new URLSearchParams({ token: await setting.token({ client_id: lost }) })
+      const back = await setting.ask(REVOKE, { method: 'POST', token: await admin(), body: given })
+      expect([back.status, await back.json()]).toEqual([
+        202,
+        { pending: true, shards: ALL_BUT_ONE },
+      ])
       // Who would ask that shard asks the one that leads.
       expect(await fates(gate, lost, '/strict/x')).toEqual(REVOKED)
       expect(await fates(gate, other, '/strict/x')).toEqual(ALL_ALLOWED)

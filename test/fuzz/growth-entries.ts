@@ -75,6 +75,7 @@ export const BASES: Readonly<Record<string, (world: Worlds) => Sent>> = {
     headers: { ...bearer(tokenWith()), 'mcp-session-id': 'e30.e30.AA' },
   }),
   'a revocation': (world) => endpoint('revocations', REVOKING, world),
+  'a token that is given back': (world) => givingBack(`token=${world.tokenWith()}`, world),
   'an explanation': (world) =>
     endpoint('explain', `{"method":"GET","url":"${RESOURCE}/docs/7"}`, world),
   'the policy': ({ operatorToken }) => ({
@@ -103,6 +104,11 @@ const endpoint = (name: string, body: string, { operatorToken }: Worlds): Sent =
   headers: { ...bearer(operatorToken), ...JSON_BODY },
   body,
 })
+const givingBack = (body: string, world: Worlds): Sent => {
+  const sent = endpoint('revoke', body, world)
+  const type = { 'content-type': 'application/x-www-form-urlencoded' }
+  return { ...sent, headers: { ...sent.headers, ...type } }
+}
 const signIn = (body: string, url: string): Sent => ({
   url: `${url}/session`,
   method: 'POST',
@@ -443,6 +449,28 @@ export const ENTRIES: readonly Entry[] = [
       isLong: true,
       around: LONG_OPEN,
       send: (text, world) => endpoint(name, text, world),
+    }),
+  ),
+  {
+    name: 'the form with a token that is given back',
+    tokens: ['&', '=', '%', '%41', '%C3%A9', '+', '?', 'a', 'token=', 'a=1&', '.', 'e30.'],
+    isLong: true,
+    around: [
+      ['', ''],
+      ['token=', ''],
+      ['token=e30.', '&x=1'],
+    ],
+    send: givingBack,
+  },
+  ...(['header', 'claims'] as const).map(
+    (part): Entry => ({
+      name: `the ${part} of a token that is given back`,
+      tokens: JSON_TEXT,
+      around: [...OPEN, ['"x":', '']],
+      send(text, world) {
+        const token = part === 'header' ? world.tokenWith('', text) : world.tokenWith(text)
+        return givingBack(`token=${token}`, world)
+      },
     }),
   ),
   {

@@ -5,7 +5,7 @@ import { parse as parseNode } from 'node:querystring'
 import fc from 'fast-check'
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { ambiguousParameter, queryValues } from '../../src/gate/base/query.ts'
+import { ambiguousParameter, queryValues, readForm } from '../../src/gate/base/query.ts'
 import type { McpUse } from '../../src/gate/model/mcp.ts'
 import { namesOf } from '../../src/gate/policy/keys/mcp-names.ts'
 import { tries } from '../kit/property.ts'
@@ -231,6 +231,37 @@ describe('a resource under a pattern', () => {
         ]),
       )
     })
+  })
+})
+
+/** Forms with a token: pieces of their grammar in any order. */
+const form = fc
+  .array(
+    fc.constantFrom(
+      ...['token=', 'token', 'e30.e30.AA', '&', '=', '+', '?', ';', '%', '%41', '%C3%A9', '%FF'],
+      ...['x=1', 'Token=', '%74oken=', '\ufeff', 'é', '[]', '.'],
+    ),
+    { maxLength: 8 },
+  )
+  .map((parts) => parts.join(''))
+
+describe('a token in a form', () => {
+  it('is the one that every reader of forms finds', () => {
+    let taken = 0
+    fc.assert(
+      fc.property(form, (text) => {
+        const token = readForm(text)?.get('token')
+        if (token === undefined) return
+        taken++
+        expect({ text, read: new URLSearchParams(`?${text}`).getAll('token') }).toEqual({
+          text,
+          read: [token],
+        })
+        expect({ text, read: all(parseNode(text).token) }).toEqual({ text, read: [token] })
+      }),
+      tries(500),
+    )
+    expect(taken).toBeGreaterThan(3)
   })
 })
 

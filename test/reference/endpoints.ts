@@ -34,6 +34,7 @@ const ENDPOINTS: Endpoint[] = [
   { methods: READ, paths: ['/ready'], scope: undefined },
   { methods: [...READ, 'POST', 'DELETE'], paths: ['/revocations'], scope: 'edgewarden:revoke' },
   { methods: [...READ, 'DELETE'], paths: ['/revocations/{id}'], scope: 'edgewarden:revoke' },
+  { methods: ['POST'], paths: ['/revoke'], scope: undefined, forAgents: true },
   { methods: ['POST'], paths: ['/explain'], scope: 'edgewarden:read' },
   { methods: READ, paths: ['/policy'], scope: 'edgewarden:read' },
   { methods: READ, paths: ['/metrics'], scope: 'edgewarden:metrics', needsAll: true },

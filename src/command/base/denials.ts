@@ -11,6 +11,7 @@ import { consoleDenials } from '../../control/console/session.ts'
 import { approvalReadDenials } from '../../gate/app/approvals.ts'
 import { explainDenials } from '../../gate/app/explain.ts'
 import { gatewayDenials } from '../../gate/app/gateway.ts'
+import { giveBackDenials } from '../../gate/app/give-back.ts'
 import { contentDenials } from '../../gate/app/request.ts'
 import { revocationDenials } from '../../gate/app/revocations.ts'
 import { chainDenials } from '../../gate/base/chain.ts'
@@ -39,6 +40,7 @@ export function denialGroups(): readonly DenialGroup[] {
       "At the gate's own endpoints",
       contentDenials,
       revocationDenials,
+      giveBackDenials,
       approvalReadDenials,
       decidingDenials,
       agentDenials,

@@ -5,6 +5,7 @@ import {
   type Admin,
   answer,
   type GateEnv,
+  holds,
   isReached,
   ownIssuer,
   refuse,
@@ -30,7 +31,7 @@ import { APPROVE } from '../../gate/policy/endpoints.ts'
 import { askAgents } from './agents.ts'
 import { decidingDenials, mustBePerson, whyNoPerson } from './person.ts'
 import { consoleUrl } from './ports.ts'
-import { holds, mustHold } from './scope.ts'
+import { mustHold } from './scope.ts'
 
 const deny = decidingDenials
 const INVALID = deny('approval_request_invalid')

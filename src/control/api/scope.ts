@@ -1,14 +1,5 @@
-import { type Admin, refuse } from '../../gate/app/context.ts'
+import { type Admin, holds, refuse } from '../../gate/app/context.ts'
 import { scopeDenials } from '../../gate/guard/stages/scope.ts'
-
-/** Whether the caller has a scope, or one that includes it. Does not check which issuers the caller reaches. */
-export function holds(c: Admin, scope: string): boolean {
-  const { scopes } = c.get('access')
-  return c
-    .get('policy')
-    .includedBy(scope)
-    .some((one) => scopes.includes(one))
-}
 
 /** Refuses callers without the scope, as the guard does where the rule of an endpoint has it. */
 export function mustHold(c: Admin, scope: string): void {

@@ -26,6 +26,10 @@ export function metadataAnswer(
     ...list('scopes_supported', info?.scopes),
     ...list('authorization_details_types_supported', info?.detailTypes),
     ...Object.assign({}, ...methods.map(({ metadata }) => metadata)),
+    // Named only where the gate itself takes tokens of the resource.
+    ...(route.resource === policy.gate.resource && {
+      edgewarden_revocation_endpoint: `${new URL(route.resource).origin}${policy.gate.prefix}/revoke`,
+    }),
     ...(info?.needsPossession && { dpop_bound_access_tokens_required: true }),
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {

@@ -4,6 +4,7 @@ import { type Decision, type Facts, refusalOf } from '../guard/guard.ts'
 import type { Policy } from '../model/policy.ts'
 import { refusalFor } from './dialects.ts'
 import { mcpRefusal } from './mcp-refusal.ts'
+import { oauthForm } from './oauth.ts'
 import { problem } from './problem.ts'
 
 /**
@@ -23,7 +24,8 @@ export function answerRefusal(
   const docs = policy?.gate.denialDocs
   const context = { requestId, method, route, operation, docs, limited }
   if (route?.mcp) return mcpRefusal(problem(denial, context, extra), denial, route.mcp, context)
-  return problem(denial, { ...context, formOf: refusalFor(request, denial) }, extra)
+  const formOf = route?.endpoint === 'revoke' ? oauthForm(denial) : refusalFor(request, denial)
+  return problem(denial, { ...context, formOf }, extra)
 }
 
 /**

@@ -92,6 +92,15 @@ export function callerName(c: Admin): string {
   return [issuer, id, ...(subject === undefined || subject === id ? [] : [subject])].join(' ')
 }
 
+/** Whether the caller has a scope, or one that includes it. Does not check which issuers the caller reaches. */
+export function holds(c: Admin, scope: string): boolean {
+  const { scopes } = c.get('access')
+  return c
+    .get('policy')
+    .includedBy(scope)
+    .some((one) => scopes.includes(one))
+}
+
 /** The default issuer of a list; `undefined` for administrators of every issuer. */
 export function ownIssuer(c: Admin): string | undefined {
   return reachOf(c) === 'all' ? undefined : c.get('access').issuer

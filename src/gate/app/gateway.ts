@@ -22,6 +22,7 @@ import { PlatformConnection } from './connection.ts'
 import { answer, type GateEnv } from './context.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
+import { giveBack } from './give-back.ts'
 import { guarding, resourceMetadata } from './guard-middleware.ts'
 import type { Opened } from './platform/ports.ts'
 import { actOf, auditRecordOf, isRecorded, lateOf, type RecordContext, recordOf } from './record.ts'
@@ -232,6 +233,7 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
+own.post(`${OWN}/revoke`, giveBack)
 own.get(`${OWN}/approvals/:id`, approvalState)
 own.post(`${OWN}/explain`, explainRequest)
 own.get(`${OWN}/policy`, policyInForce)

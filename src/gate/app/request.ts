@@ -38,11 +38,21 @@ export async function readJsonBody(
   return wholeBody(request.body, most, room, undefined, ms)
 }
 
-/**
- * The object in a body that is JSON in UTF-8; `undefined` for other content. Refuses the request if the body cannot be
- * read, or if the caller's token has expired or been revoked meanwhile.
- */
+/** The object in a body that is JSON in UTF-8; `undefined` for other content. Refuses as {@link readAdminText} does. */
 export async function readAdminBody(c: Admin, most?: number): Promise<JsonObject | undefined> {
+  return parseJsonObject(
+    (await readAdminText(c, (room) => readJsonBody(c.req.raw, room, most))) ?? '',
+  )
+}
+
+/**
+ * The text of a body; `undefined` where it is not UTF-8. Refuses the request if the body cannot be read, or if the
+ * caller's token has expired or been revoked meanwhile.
+ */
+export async function readAdminText(
+  c: Admin,
+  read: (room: Room) => ReturnType<typeof readJsonBody>,
+): Promise<string | undefined> {
   const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
   const { intent = {} } = c.get('decision').known
   const subjects = revocableSubjects(access, agent)
@@ -51,11 +61,11 @@ export async function readAdminBody(c: Admin, most?: number): Promise<JsonObject
   const ports = c.get('ports')
   const room = ports.bodies.open(ownerOf(agent), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
   try {
-    const body = await readJsonBody(c.req.raw, room, most)
+    const body = await read(room)
     if (!body.ok) return refuse(c, body.reason)
     const standing = await checkStanding(facts, ports)
     if (!standing.ok) return refuse(c, standing.reason)
-    return parseJsonObject(utf8Decode(body.value) ?? '')
+    return utf8Decode(body.value)
   } finally {
     room.leave()
   }

@@ -83,19 +83,21 @@ export function readRevocations(c: Admin, body: JsonObject, invalid: Denial): Wa
 
 /**
  * Fills in defaults of entries to store. `now` is in seconds; entries of tokens and `before` entries expire
- * when no covered token can be valid. Does not check permission.
+ * when no covered token can be valid. `isOwn`: whether they count as those of an administrator of their issuer. Does not
+ * check permission.
  */
 export async function toRevocations(
   c: Admin,
   { entries }: WantedRevocations,
   now: number,
   invalid: Denial,
+  isOwn = ownIssuer(c) !== undefined,
 ): Promise<readonly Revocation[]> {
   const policy = c.get('policy')
   const made = {
     created: now,
     createdBy: callerName(c),
-    ...(ownIssuer(c) !== undefined && ({ own: true } as const)),
+    ...(isOwn && ({ own: true } as const)),
   }
   const tolerance = policy.gate.clockTolerance
   const finish = longestFinish(policy)

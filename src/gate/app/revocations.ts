@@ -4,6 +4,7 @@ import type { AgentKey } from '../model/agents.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../model/ports.ts'
 import {
   isRevoked,
+  ownerOf,
   type Revocation,
   revocableSubjects,
   type ShardStatus,
@@ -75,10 +76,7 @@ export const revocationsApp = createApp<GateEnv>()
     const now = Math.floor(c.get('ports').clock.now() / 1000)
     const entries = await toRevocations(c, wanted, now, INVALID)
     if (!wanted.force && locksOut(c, entries, now)) refuse(c, deny('would_lock_out'))
-    const stored = await ask(c, (store) => store.add(entries, c.get('act')?.()))
-    if ('full' in stored) return refuse(c, deny(FULL[stored.full]))
-    const { added, shards } = stored
-    record(c, added)
+    const { added, shards } = await addRevocations(c, entries)
     const body = { revocations: added.map(presenter(c)), ...presentShards(shards) }
     if (shards.pending.length === 0) return answer(c, body)
     // Shards apply changes in order: a shard with the last entry has all of them.
@@ -106,7 +104,7 @@ export const revocationsApp = createApp<GateEnv>()
   })
   .get('/revocations/:id', async (c) => {
     const id = c.req.param('id')
-    const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : undefined
+    const found = ID.test(id) ? await findRevocation(c, id) : undefined
     // The same denial for unknown entries and for entries of other issuers.
     if (!found || !isReached(c, found.revocation.issuer)) {
       return refuse(c, deny('revocation_unknown'))
@@ -122,6 +120,25 @@ export const revocationsApp = createApp<GateEnv>()
     record(c, [{ id }])
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
+
+/** An entry and its shards; `undefined` where there is none. Refuses the request if the set cannot be reached. */
+export function findRevocation(c: Admin, id: string): ReturnType<RevocationStore['get']> {
+  return ask(c, (store) => store.get(id))
+}
+
+/**
+ * Stores entries with the caller's act, names them in the journal, and ends the approvals of calls that they cover.
+ * Refuses the request if the set is full or cannot be reached.
+ */
+export async function addRevocations(c: Admin, entries: readonly Revocation[]) {
+  const act = c.get('act')?.()
+  // So that what agents give back displaces no act of an administrator of every issuer.
+  const by = act && ownerOf(entries) !== undefined ? { ...act, isOwn: true } : act
+  const stored = await ask(c, (store) => store.add(entries, by))
+  if ('full' in stored) return refuse(c, deny(FULL[stored.full]))
+  record(c, stored.added)
+  return stored
+}
 
 /** Names changed entries in the journal. */
 const record = (c: Admin, entries: readonly Pick<Revocation, 'id'>[]): void =>

@@ -42,6 +42,19 @@ export function readParameters(query: string, separator: string | RegExp): reado
 }
 
 /**
+ * The parameters of a form (application/x-www-form-urlencoded). `undefined` where an escape is malformed, or a name is
+ * there twice.
+ * @example readForm('a=1&a=2') // undefined
+ */
+export function readForm(text: string): ReadonlyMap<string, string> | undefined {
+  if (decoded(text) === undefined) return undefined
+  // A `?` in front would be taken for that of a query.
+  const sent = readParameters(`?${text}`, '&')
+  const form = new Map(sent)
+  return form.size === sent.length ? form : undefined
+}
+
+/**
  * All values of a parameter, in order.
  * @example queryValues('id=1&id=2', 'id') // ['1', '2']
  */

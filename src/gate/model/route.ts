@@ -65,6 +65,7 @@ export type Endpoint =
   | 'ready'
   | 'metadata'
   | 'revocations'
+  | 'revoke'
   | 'explain'
   | 'policy'
   | 'decisions'

@@ -35,6 +35,8 @@ const ROWS: readonly Row[] = [
     ['GET,POST,DELETE /revocations', 'GET,DELETE /revocations/{id}'],
     'edgewarden:revoke',
   ],
+  // Its handler checks whose token is given back.
+  ['revoke', 'required', ['POST /revoke']],
   // Their handlers check who the caller is: an agent that has asked, an operator, or an owner of an agent.
   ['approvals', 'required', ['GET /approvals', 'GET,POST,DELETE /approvals/{id}']],
   ['explain', 'required', ['POST /explain'], READ],

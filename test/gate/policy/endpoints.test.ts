@@ -18,6 +18,8 @@ const ROWS: readonly (readonly [Method, path: string, expected: object])[] = [
   ['POST', '/.edgewarden/revocations', admin('revocations', 'revoke')],
   ['GET', '/.edgewarden/revocations', { endpoint: 'revocations', access: 'required' }],
   ['DELETE', '/.edgewarden/revocations/a', { endpoint: 'revocations', access: 'required' }],
+  ['POST', '/.edgewarden/revoke', { endpoint: 'revoke', access: 'required' }],
+  ['GET', '/.edgewarden/revoke', { endpoint: 'none' }],
   ['POST', '/.edgewarden/explain', admin('explain', 'read')],
   ['GET', '/.edgewarden/policy', admin('policy', 'read')],
   ['GET', '/.edgewarden/explain', { endpoint: 'none' }],
