@@ -7,6 +7,7 @@ import { ROOT } from './kit/repository.ts'
 const ROOMS = [
   'gate/base',
   'gate/model',
+  'gate/events',
   'gate/platform',
   'gate/policy/reading',
   'gate/policy/conditions',

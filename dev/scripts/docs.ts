@@ -202,6 +202,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
     'keys-issuer',
     'keys-jwks-cache',
     'keys-claim',
+    'keys-events',
     'keys-person',
     'keys-decrypt',
   ],

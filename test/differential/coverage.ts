@@ -26,6 +26,7 @@ export const NOT_DECIDING: Record<string, string> = {
   'issuer.allow_insecure_http':
     'only for an issuer on a loopback host; keys are given to the line as they are',
   'issuer.operator': 'a name to show; no rule accepts tokens of its issuer',
+  'issuer.events': 'who may change the revocation set; no request with a token meets it',
   'issuer.person': 'how people sign in at the console; no request with a token meets it',
   'rule.audit_path': 'what records have of the path',
   'rule.audit_mask': 'what records have of the path',

@@ -160,7 +160,7 @@ function changeProof(dice: Dice, { proof, target, host }: RequestSpec, now: numb
 
 const OWN = [
   ...['ready', 'jwks.json', 'policy', 'metrics', 'revocations', 'nothing', 'health', '', 'explain'],
-  ...['agents', 'approvals', 'revoke'],
+  ...['agents', 'approvals', 'revoke', 'events'],
   'approvals/0f8b1f6e-5c1f-4a52-9f3e-0f2a9d6c7b11',
 ]
 
@@ -170,7 +170,7 @@ export function requestToGate(dice: Dice, vars: Vars): RequestSpec {
   const name = dice.pick(OWN)
   return {
     // Which methods an endpoint has is not judged here.
-    method: ['explain', 'revoke'].includes(name) ? 'POST' : 'GET',
+    method: ['explain', 'revoke', 'events'].includes(name) ? 'POST' : 'GET',
     scheme: dice.chance(0.95) ? 'https' : 'http',
     host: dice.chance(0.95) ? 'api.example.com' : 'x.example',
     target: dice.chance(0.85)

@@ -6,6 +6,9 @@ import { runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import { createIssuer } from '../kit/issuer.ts'
+import { isRecord } from '../kit/records.ts'
+import { sign } from '../kit/signing.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
 
 const OWN = '/.edgewarden'
@@ -149,6 +152,47 @@ describe('acts of administrators', () => {
     const refused = { status: 401, code: 'token_revoked' }
     expect(await outcome(await askGate(second, '/v1/x', { token }))).toEqual(refused)
     await second.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+
+  it('have the security event that caused them, once, and that holds after a restart', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-events-'))
+    const idp = await createIssuer({ alg: 'RS256' })
+    const { issuer } = setting.issuer
+    const events = [
+      { issuer: idp.issuer, audience: 'gate', authorization: 'IDP', jwks_uri: idp.jwksUri },
+    ]
+    const authorization = 'Bearer of-the-identity-provider'
+    const options = {
+      ...{ ...OPTIONS, dataDir, secrets: { IDP: authorization } },
+      issuer: { ...OPTIONS.issuer, events },
+    }
+    const uri = 'https://schemas.openid.net/secevent/risc/event-type/account-disabled'
+    const sub_id = { format: 'iss_sub', iss: issuer, sub: 'person-1' }
+    const iat = Math.floor(Date.now() / 1000)
+    const claims = { iss: idp.issuer, aud: 'gate', iat, jti: 'set-1', txn: 'cause-1', sub_id }
+    const header = { typ: 'secevent+jwt', kid: idp.kid }
+    const body = await sign(header, { ...claims, events: { [uri]: {} } }, idp.key)
+    const send = async (gate: Gate) => {
+      const headers = { 'content-type': 'application/secevent+jwt', authorization }
+      const answer = await askGate(gate, `${OWN}/events`, { method: 'POST', headers, body })
+      expect(answer.status).toBe(202)
+    }
+    const first = await setting.another(options)
+    await send(first)
+    await send(first)
+    const event = { transmitter: idp.issuer, uri, jti: 'set-1', txn: 'cause-1' }
+    const act = { act: 'revoke', event, entries: [{ kind: 'subject', value: 'person-1', issuer }] }
+    await eventually(async () => expect(await list('kind=act', first)).toMatchObject([act]))
+    expect((await list('kind=act', first)).filter((one) => !isRecord(one))).toEqual([])
+    await first.stop()
+    const second = await setting.another(options)
+    const token = await setting.token({ sub: 'person-1' })
+    const refused = { status: 401, code: 'token_revoked' }
+    expect(await outcome(await askGate(second, '/v1/x', { token }))).toEqual(refused)
+    await send(second)
+    expect(await list('kind=act', second)).toHaveLength(1)
+    await Promise.all([second.stop(), idp.close()])
     await rm(dataDir, { recursive: true, force: true })
   })
 

@@ -355,7 +355,7 @@ describe('all that is stored', () => {
     )
     // Plain workerd has no data centre and no country. Tests of their own have alerts (`watch`), long records
     // (`audit-shares`), new tokens for WebSockets (`renewal`), paths (`audit-path`), operators (`operators`),
-    // deployments (`audit-deployments`) and approvals (`approvals`).
+    // deployments (`audit-deployments`), security events (`audit-acts`) and approvals (`approvals`).
     const ofAlerts = ['alert', 'quarantine', 'requests', 'seen', 'signal', 'usual', 'watch']
     const elsewhere = [
       'approval',
@@ -365,6 +365,7 @@ describe('all that is stored', () => {
       'country',
       'cut',
       'decided_by',
+      'event',
       'operator',
       'path',
       'renews',

@@ -76,6 +76,7 @@ export const BASES: Readonly<Record<string, (world: Worlds) => Sent>> = {
   }),
   'a revocation': (world) => endpoint('revocations', REVOKING, world),
   'a token that is given back': (world) => givingBack(`token=${world.tokenWith()}`, world),
+  'a security event': ({ OF_IDP, eventWith }) => sendingEvent(eventWith(), OF_IDP),
   'an explanation': (world) =>
     endpoint('explain', `{"method":"GET","url":"${RESOURCE}/docs/7"}`, world),
   'the policy': ({ operatorToken }) => ({
@@ -109,6 +110,12 @@ const givingBack = (body: string, world: Worlds): Sent => {
   const type = { 'content-type': 'application/x-www-form-urlencoded' }
   return { ...sent, headers: { ...sent.headers, ...type } }
 }
+const sendingEvent = (body: string, authorization: string): Sent => ({
+  url: `${RESOURCE}/.edgewarden/events`,
+  method: 'POST',
+  headers: { authorization, 'content-type': 'application/secevent+jwt' },
+  body,
+})
 const signIn = (body: string, url: string): Sent => ({
   url: `${url}/session`,
   method: 'POST',
@@ -451,6 +458,29 @@ export const ENTRIES: readonly Entry[] = [
       send: (text, world) => endpoint(name, text, world),
     }),
   ),
+  {
+    name: 'a security event',
+    tokens: ['a', 'e30.', '.', 'A', '=', ' ', '\n'],
+    around: [
+      ['', ''],
+      ['e30.', '.AA'],
+    ],
+    isLong: true,
+    send: (text, { OF_IDP }) => sendingEvent(text, OF_IDP),
+  },
+  {
+    name: 'the claims of a security event',
+    tokens: ['"a":1,', '"a":{', '[', '"', '\\u0061', 'é', ' '],
+    around: [
+      ['"events":{', '}'],
+      ['"events":{"', '":{}}'],
+      ['"sub_id":{"format":"iss_sub","iss":"', '","sub":"x"}'],
+      ['"aud":[', '""]'],
+      ['"jti":"', '"'],
+    ],
+    isLong: true,
+    send: (text, { OF_IDP, eventWith }) => sendingEvent(eventWith(text), OF_IDP),
+  },
   {
     name: 'the form with a token that is given back',
     tokens: ['&', '=', '%', '%41', '%C3%A9', '+', '?', 'a', 'token=', 'a=1&', '.', 'e30.'],

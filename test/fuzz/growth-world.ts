@@ -86,6 +86,10 @@ export const PEOPLE = {
   person: { client_id: 'gate' },
 } as const
 
+const IDP = 'https://idp.example.com'
+/** The Authorization header of the transmitter of security events. */
+export const OF_IDP = 'Bearer of-the-identity-provider'
+
 const POLICY: PolicyInput = {
   GATE: {
     resource: RESOURCE,
@@ -102,6 +106,7 @@ const POLICY: PolicyInput = {
       agent_id: ['agent_id', 'client_id'],
       delegation: { max_depth: 3 },
       claims: { tenant: { pattern: '^[a-z]+-?[a-z]+(?:-x)*$' } },
+      events: [{ issuer: IDP, audience: RESOURCE, authorization: 'IDP', jwks_uri: `${IDP}/keys` }],
     },
     people: PEOPLE,
   },
@@ -143,6 +148,19 @@ const over = (object: object, members: string): string => {
   return members === '' ? text : `{${members},${text.slice(1)}`
 }
 
+const EVENT = {
+  ...{ iss: IDP, aud: RESOURCE, iat: NOW, jti: 'set-1' },
+  sub_id: { format: 'iss_sub', iss: ISSUER, sub: 'bob' },
+  events: { 'https://schemas.openid.net/secevent/risc/event-type/account-disabled': {} },
+}
+/** A security event with these texts laid over it, as {@link tokenWith}. */
+export const eventWith = (claims = '', header = ''): string =>
+  signed(
+    over({ ...HEADER, typ: 'secevent+jwt' }, header),
+    over(EVENT, claims),
+    issuerKey.privateKey,
+  )
+
 const { kty, crv, x, y } = proofKey.publicKey.export({ format: 'jwk' })
 const jkt = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url')
 /** A token that is bound to the key of {@link proofWith}. */
@@ -175,7 +193,7 @@ export const proofWith = (claims = '', header = ''): string =>
 export const startWorld = async (
   consoleGateway: (request: Request, opened: Opened) => Promise<Response>,
 ) => {
-  const parsed = parsePolicy(POLICY, { secrets: { KEY: 'a/secret+that=is"long' } })
+  const parsed = parsePolicy(POLICY, { secrets: { KEY: 'a/secret+that=is"long', IDP: OF_IDP } })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
   const { policy } = parsed.value
   const jwk = issuerKey.publicKey.export({ format: 'jwk' }) as JWK

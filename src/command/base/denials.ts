@@ -6,6 +6,7 @@
 import { agentDenials } from '../../control/api/agents.ts'
 import { alertDenials } from '../../control/api/alerts.ts'
 import { decisionDenials } from '../../control/api/decisions.ts'
+import { eventDenials } from '../../control/api/events.ts'
 import { decidingDenials } from '../../control/api/person.ts'
 import { consoleDenials } from '../../control/console/session.ts'
 import { approvalReadDenials } from '../../gate/app/approvals.ts'
@@ -41,6 +42,7 @@ export function denialGroups(): readonly DenialGroup[] {
       contentDenials,
       revocationDenials,
       giveBackDenials,
+      eventDenials,
       approvalReadDenials,
       decidingDenials,
       agentDenials,

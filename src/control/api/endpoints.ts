@@ -4,6 +4,7 @@ import { alertsApp } from './alerts.ts'
 import { approvalsApp } from './approvals.ts'
 import { auditReadsApp } from './audit-reads.ts'
 import { decisionsApp } from './decisions.ts'
+import { receiveEvent } from './events.ts'
 import { metrics } from './metrics.ts'
 
 /** Adds the endpoints of audit, registry, alerts and approvals to the gate's own. Call it once, before the first request. */
@@ -13,5 +14,6 @@ export function mountControl(app: typeof own): void {
   app.route(OWN, approvalsApp)
   app.route(OWN, auditReadsApp)
   app.route(OWN, decisionsApp)
+  app.post(`${OWN}/events`, receiveEvent)
   app.get(`${OWN}/metrics`, metrics)
 }

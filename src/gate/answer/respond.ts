@@ -3,6 +3,7 @@ import type { RequestHead } from '../base/request.ts'
 import { type Decision, type Facts, refusalOf } from '../guard/guard.ts'
 import type { Policy } from '../model/policy.ts'
 import { refusalFor } from './dialects.ts'
+import { eventForm } from './event-form.ts'
 import { mcpRefusal } from './mcp-refusal.ts'
 import { oauthForm } from './oauth.ts'
 import { problem } from './problem.ts'
@@ -24,7 +25,12 @@ export function answerRefusal(
   const docs = policy?.gate.denialDocs
   const context = { requestId, method, route, operation, docs, limited }
   if (route?.mcp) return mcpRefusal(problem(denial, context, extra), denial, route.mcp, context)
-  const formOf = route?.endpoint === 'revoke' ? oauthForm(denial) : refusalFor(request, denial)
+  const formOf =
+    route?.endpoint === 'revoke'
+      ? oauthForm(denial)
+      : route?.endpoint === 'events'
+        ? eventForm(denial)
+        : refusalFor(request, denial)
   return problem(denial, { ...context, formOf }, extra)
 }
 

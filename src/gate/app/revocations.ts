@@ -217,11 +217,13 @@ export function shardsOf(shards: ShardStatus | undefined) {
 
 /** Formats an entry. An agent with a prefix also has the `name` that origins see. */
 const presenter = (c: Admin) => (revocation: Revocation) => {
-  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = revocation
+  const { value, at, created, createdBy, own, renewed, renewedBy, ...entry } = revocation
   const prefix = entry.kind === 'agent' ? prefixOf(c.get('policy'), entry.issuer) : ''
   return {
     ...entry,
     ...(entry.kind !== 'issuer' && { value }),
+    // Entries of security events are the only ones of mode `block` with a time.
+    ...(entry.mode !== 'block' && at !== undefined && { at }),
     ...(prefix !== '' && { name: prefix + value }),
     reach: own ? 'own' : 'all',
     created,

@@ -90,6 +90,8 @@ export const LIMITS = {
   revocationsPerCall: 100,
   /** Characters of a revocation's value, so of every value that can be revoked; and of its reason. */
   revocationValue: 2_048,
+  /** Security events about one issuer's subjects, of which the set knows that it has acted on them. */
+  signals: 100_000,
   revocationReason: 512,
   /** Verified tokens that an isolate remembers, their bytes with all cached values, and the bytes of one token. */
   verifiedTokens: 5_000,

@@ -143,6 +143,8 @@ export interface Issuer {
   readonly operator?: string
   /** Present where its people can sign in at the console. */
   readonly person?: SignIn
+  /** Who may send security events about its subjects. */
+  readonly events?: readonly Transmitter[]
   /** Whether its tokens must be bound to a key, as in a rule. */
   readonly possession?: 'required'
   /** Set where only approved agents are accepted. */
@@ -154,6 +156,22 @@ export interface Issuer {
   readonly actorIssuer?: boolean
   /** The claim that contains the scopes of the parent token. */
   readonly parentScope?: ClaimPath
+}
+
+/** Events of RISC 1.0 that the gate acts on. */
+export const SIGNALS = ['account-disabled', 'account-enabled', 'account-purged'] as const
+export type SignalName = (typeof SIGNALS)[number]
+
+/** Who sends security events (RFC 8417) about subjects of one issuer. */
+export interface Transmitter {
+  /** The transmitter as key lookups take it: its `iss` and keys. Never an issuer of tokens. */
+  readonly source: Issuer
+  readonly audience: string
+  /** Name of the secret with its `Authorization` header. */
+  readonly secret: string
+  /** The header; absent where the policy was read without secrets. */
+  readonly authorization?: string
+  readonly accept: ReadonlySet<SignalName>
 }
 
 /** How people of an issuer sign in at the console. */

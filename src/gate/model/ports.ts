@@ -14,6 +14,7 @@ import type {
   ShardStatus,
 } from './revocation.ts'
 import type { Route } from './route.ts'
+import type { Signal } from './signal.ts'
 import type { Credential, VerificationKey, VerifiedToken } from './token.ts'
 
 /** The only clock of the stages. */
@@ -122,6 +123,14 @@ export interface RevocationStore {
   status(): Promise<ShardStatus>
   /** Removes an entry; `false` if it did not exist. With `owner`: only one by an administrator of that issuer. */
   remove(id: string, owner?: string, act?: Act): Promise<boolean>
+  /**
+   * Makes the change of a security event, unless its name is remembered. `changed`: the entries that it has added or
+   * removed. The change, the name and the act are stored together.
+   */
+  signal(
+    signal: Signal,
+    act?: Act,
+  ): Promise<{ readonly changed: readonly Revocation[] } | { readonly full: Fullness }>
   /** Removes the entries that `list` gives for this query, and returns them. */
   removePage(query: RevocationQuery, act?: Act): Promise<RevocationPage>
 }

@@ -36,10 +36,10 @@ export interface RevocationSubject {
 
 /** One entry of the revocation set. Times are seconds since the epoch. */
 export interface Revocation extends RevocationSubject {
-  /** Derived from kind, issuer, value, mode and `own`, so equal entries have equal ids. */
+  /** Derived from kind, issuer, value, mode and maker, so equal entries have equal ids. */
   readonly id: string
   readonly mode: Mode | typeof THROTTLE | AgentStanding
-  /** Only for `before`: the moment up to which issued tokens are revoked. */
+  /** For `before`: the moment up to which issued tokens are revoked. For an entry of a security event: its time. */
   readonly at?: number
   /** Only for `throttle`: requests a minute. */
   readonly limit?: number
@@ -107,7 +107,8 @@ export interface ShardStatus {
 
 /**
  * The id of an entry: 128 bits of SHA-256, base64url. It never begins with `-`, as options of commands do. `own`: see
- * {@link Revocation}. `watch`: a quarantine, which is an entry beside those of administrators.
+ * {@link Revocation}. `watch`: a quarantine, which is an entry beside those of administrators. Entries of security events
+ * have their transmitter and the event there.
  * @example
  * ```ts
  * import { revocationId } from 'edgewarden'
@@ -119,7 +120,7 @@ export interface ShardStatus {
 export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
   mode: Revocation['mode'],
-  maker?: 'own' | 'watch',
+  maker?: string,
 ): Promise<string> {
   const text = JSON.stringify([kind, issuer, value, mode, ...(maker ? [maker] : [])])
   return (await sha256Name(text)).slice(0, 22).replace(/^-/, '_')

@@ -66,6 +66,7 @@ export type Endpoint =
   | 'metadata'
   | 'revocations'
   | 'revoke'
+  | 'events'
   | 'explain'
   | 'policy'
   | 'decisions'

@@ -37,6 +37,8 @@ const ROWS: readonly Row[] = [
   ],
   // Its handler checks whose token is given back.
   ['revoke', 'required', ['POST /revoke']],
+  // Its handler checks the transmitter.
+  ['events', 'public', ['POST /events']],
   // Their handlers check who the caller is: an agent that has asked, an operator, or an owner of an agent.
   ['approvals', 'required', ['GET /approvals', 'GET,POST,DELETE /approvals/{id}']],
   ['explain', 'required', ['POST /explain'], READ],

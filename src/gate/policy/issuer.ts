@@ -9,6 +9,7 @@ import { sharedEndpoint } from './advice.ts'
 import { claimRules } from './keys/claim-rules.ts'
 import { decryptionOf } from './keys/decrypt.ts'
 import { checkActors, DEFAULT_DEPTH, delegationOf, type IssuerNames } from './keys/delegation.ts'
+import { checkEvents, transmittersOf } from './keys/events.ts'
 import { grantsOf, type WrittenGrant } from './keys/grants.ts'
 import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './keys/issuer-keys.ts'
 import { checkKeyTimes, keyTimesOf } from './keys/keys.ts'
@@ -19,6 +20,9 @@ import type { WrittenUrl } from './reading/fields.ts'
 import { quote, type Report, under } from './reading/issues.ts'
 import { keptOf } from './reading/kept.ts'
 import { namedEntries, readField, readTable } from './reading/table.ts'
+
+const PRIVATE =
+  'is a private address, from which the gate fetches no keys; write a public host name, or jwks'
 
 /** Reads one table of ISSUERS by itself. */
 const readIssuer = (value: unknown, report: Report): IssuerEntry => {
@@ -38,10 +42,7 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (shared !== undefined) report(['issuer'], shared)
   const place = jwks_uri ?? (jwks ? undefined : issuer)
   if (place?.url.protocol === 'https:' && !insecure && isPrivateHost(place.url.hostname)) {
-    under(report, place === issuer ? 'issuer' : 'jwks_uri')(
-      [],
-      'is a private address, from which the gate fetches no keys; write a public host name, or jwks',
-    )
+    report([place === issuer ? 'issuer' : 'jwks_uri'], PRIVATE)
   }
   if (jwks && jwks_uri)
     report(['jwks_uri'], 'and jwks cannot both be set: keys come from one place')
@@ -64,6 +65,14 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
     )
   }
   checkPerson(entry, profile, report)
+  const checkUrl = (written: WrittenUrl | undefined, path: readonly (string | number)[]) => {
+    const at: Report = (rest, message) => report([...path, ...rest], message)
+    checkScheme(written, insecure, at)
+    if (written?.url.protocol === 'https:' && !insecure && isPrivateHost(written.url.hostname)) {
+      at([], PRIVATE)
+    }
+  }
+  checkEvents(entry.events ?? [], checkUrl, under(report, 'events'))
   for (const key of ['agentic_forms', 'changed'] as const) {
     if (entry[key] && !profile.agentic) report([key], 'is only for profile `agentic-jwt`')
   }
@@ -141,7 +150,7 @@ const issuerOf = (
   }
   const decrypt = entry.decrypt && decryptionOf(entry.decrypt, env, under(report, 'decrypt'))
   const ofProfile = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
-  return deepFreeze({
+  const made: Issuer = {
     ...keptOf(ISSUER_KEYS, entry),
     name,
     profile: profileName,
@@ -182,6 +191,13 @@ const issuerOf = (
     delegation,
     ...(profile.actorIssuer && { actorIssuer: true }),
     ...(entry.delegation?.parent_scope && { parentScope: entry.delegation.parent_scope }),
+  }
+  const { events } = entry
+  const { trustDomain: _, ...like } = made
+  const source = { ...like, algorithms: DEFAULT_ALGORITHMS }
+  return deepFreeze({
+    ...made,
+    ...(events && { events: transmittersOf(events, source, env, under(report, 'events')) }),
   })
 }
 

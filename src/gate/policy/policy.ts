@@ -108,6 +108,7 @@ export function* policyParts(
       ...(env.has('durable_object', 'AGENTS') ? [] : (['agents'] as const)),
       ...(env.has('durable_object', 'APPROVALS') ? [] : (['approvals'] as const)),
       ...(gate.console ? [] : (['console'] as const)),
+      ...([...issuers.values()].some(({ events }) => events) ? [] : (['events'] as const)),
     ],
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })

@@ -55,6 +55,10 @@ export const SHARD_ANSWERS: Answers<Shard> = {
     v.strictObject({ added: v.array(ENTRY), shards: SHARD_STATUS }),
     v.strictObject({ full: v.picklist(['set', 'share']) }),
   ]),
+  signal: v.union([
+    v.strictObject({ changed: v.array(ENTRY) }),
+    v.strictObject({ full: v.picklist(['set', 'share']) }),
+  ]),
   list: PAGE,
   get: v.optional(v.object({ revocation: ENTRY, shards: SHARD_STATUS })),
   status: SHARD_STATUS,

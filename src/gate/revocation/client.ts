@@ -68,6 +68,7 @@ export function createRevocations(
     get: (id) => twice((shard) => shard.get(id)),
     status: () => twice((shard) => shard.status()),
     add: async (entries, act) => await primary().add(entries, act),
+    signal: async (signal, act) => await primary().signal(signal, act),
     remove: async (id, owner, act) => await primary().remove(id, owner, act),
     removePage: async (query, act) => await primary().removePage(query, act),
   }

@@ -42,6 +42,8 @@ export function createMemoryRevocations({
   const idsBySubject = new Map<string, Set<string>>()
   /** By issuer: the number of entries its administrators have made. */
   const shares = new Map<string, number>()
+  /** By name: the end of the time for which a security event is remembered. */
+  const signals = new Map<string, number>()
   let made = 0
 
   const now = () => Math.floor(clock.now() / 1000)
@@ -131,6 +133,18 @@ export function createMemoryRevocations({
       if (!entry || (owner !== undefined && ownerOf([entry]) !== owner)) return false
       drop(id)
       return true
+    },
+    async signal({ name, until, add, lift }) {
+      for (const [one, end] of signals) if (end <= now()) signals.delete(one)
+      if (signals.has(name)) return { changed: [] }
+      if (signals.size >= LIMITS.signals) return { full: 'share' }
+      const added = add && (await this.add([add]))
+      if (added && 'full' in added) return added
+      signals.set(name, until)
+      const old = lift && live(lift.id)?.entry
+      const isLifted = old && (old.at ?? 0) < lift.before
+      if (isLifted) drop(lift.id)
+      return { changed: [...(added?.added ?? []), ...(isLifted ? [old] : [])] }
     },
     async removePage(query) {
       const page = await this.list(query)

@@ -20,6 +20,7 @@ const ROWS: readonly (readonly [Method, path: string, expected: object])[] = [
   ['DELETE', '/.edgewarden/revocations/a', { endpoint: 'revocations', access: 'required' }],
   ['POST', '/.edgewarden/revoke', { endpoint: 'revoke', access: 'required' }],
   ['GET', '/.edgewarden/revoke', { endpoint: 'none' }],
+  ['POST', '/.edgewarden/events', { endpoint: 'none' }],
   ['POST', '/.edgewarden/explain', admin('explain', 'read')],
   ['GET', '/.edgewarden/policy', admin('policy', 'read')],
   ['GET', '/.edgewarden/explain', { endpoint: 'none' }],

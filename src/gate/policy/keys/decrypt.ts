@@ -13,7 +13,8 @@ import { quote, type Report, under } from '../reading/issues.ts'
 import { privateKeys } from '../reading/private-keys.ts'
 import { type KeyDocs, list, type Readable, required, table } from '../reading/table.ts'
 
-const secretName = text((value) =>
+/** The name of a secret. Does not look it up. */
+export const secretName = text((value) =>
   /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
     ? ok(value)
     : fail('must be the name of a secret: letters, digits and _'),

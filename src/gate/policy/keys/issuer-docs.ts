@@ -158,6 +158,20 @@ export const ISSUER_DOCS: ComparedDocs<typeof ISSUER_KEYS> = {
     example: { client_id: 'edgewarden-console' },
     compare: 'opaque',
   },
+  events: {
+    description:
+      'Who sends [security events](events.md) about subjects of this issuer: [a list of transmitters](configuration/issuers.md#keys-of-events).',
+    example: [
+      {
+        issuer: 'https://idp.acme.example',
+        audience: 'https://api.example.com',
+        authorization: 'IDP_EVENTS',
+        jwks_uri: 'https://idp.acme.example/keys',
+        accept: ['account-disabled', 'account-enabled'],
+      },
+    ],
+    compare: 'opaque',
+  },
   possession: {
     description:
       'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), a token without `cnf` needs none; `"required"`: only tokens with `cnf`.',

@@ -34,6 +34,7 @@ import { AGENTIC_KEYS } from './agentic.ts'
 import { claimRules } from './claim-rules.ts'
 import { decryptField } from './decrypt.ts'
 import { issuerDelegationField } from './delegation.ts'
+import { eventsField, showTransmitter } from './events.ts'
 import { KEY_TIMES_KEYS, keyTimesField } from './keys.ts'
 import { PERSON_KEYS, personField } from './person.ts'
 import { PROFILE_NAMES } from './profiles.ts'
@@ -174,6 +175,7 @@ export const ISSUER_KEYS = {
   rules: oneOf([true, false, 'named'], 'true, false or `named`'),
   operator: shown(kept(text(readPerson)), ({ operator }) => operator),
   person: shown(personField, ({ person }) => person && showTable(PERSON_KEYS, person, undefined)),
+  events: shown(eventsField, ({ events }) => events?.map(showTransmitter)),
   possession: possessionField,
   agents: agentsField,
   decrypt: shown(

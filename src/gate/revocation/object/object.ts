@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Act } from '../../model/audit.ts'
 import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
 import type { Revocation } from '../../model/revocation.ts'
+import type { Signal } from '../../model/signal.ts'
 import { createActs } from '../../outbox/acts.ts'
 import { readBy } from '../../platform/answers.ts'
 import { hasSchema, noteSchema } from '../../platform/schema.ts'
@@ -102,6 +103,10 @@ export class RevocationShard extends DurableObject {
 
   status() {
     return this.#primary.status()
+  }
+
+  signal(signal: Signal, act?: Act) {
+    return this.#primary.signal(signal, act)
   }
 
   remove(id: string, owner?: string, act?: Act): Promise<boolean> {

@@ -1,6 +1,7 @@
 import type { Act } from '../../model/audit.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../../model/ports.ts'
 import type { Revocation, ShardStatus } from '../../model/revocation.ts'
+import type { Signal } from '../../model/signal.ts'
 import { type Acts, entriesOf } from '../../outbox/acts.ts'
 import { inTime } from '../../platform/calls.ts'
 import { REGISTRY, type Reset, type Version } from '../protocol.ts'
@@ -119,6 +120,19 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
       await ended
       await arm()
       return { epoch, shards }
+    },
+
+    async signal(signal: Signal, act?: Act): ReturnType<RevocationStore['signal']> {
+      await ready()
+      const changed = await store.signal(signal, (entries) => {
+        acts.note(act, { act: signal.add ? 'revoke' : 'lift', ...entriesOf(entries) })
+        sendLater()
+      })
+      if (typeof changed === 'string') return { full: changed }
+      ctx.waitUntil(acts.send())
+      if (changed.length > 0) await Promise.all([send(), endings.end(signal.add ? changed : [])])
+      await arm()
+      return { changed }
     },
 
     async list(query: RevocationQuery): Promise<RevocationPage> {

@@ -10,6 +10,7 @@ import {
   subjectHash,
   subjectKey,
 } from '../../model/revocation.ts'
+import type { Signal } from '../../model/signal.ts'
 import type { Row } from '../protocol.ts'
 import type { RevocationLog } from './log.ts'
 import { LIVE, now, OF_AGENTS, OF_REVOCATIONS, putRow, REVOKES, toEntry, toRow } from './tables.ts'
@@ -78,6 +79,22 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       })),
     )
 
+  /** Whether the name is new. Remembers it; throws if the issuer's share of names is full. */
+  const remember = ({ name, issuer, until }: Signal): boolean => {
+    sql.exec(
+      `DELETE FROM signals WHERE name IN
+        (SELECT name FROM signals WHERE expires <= ? ORDER BY expires LIMIT 100)`,
+      now(),
+    )
+    if (rowsOf('SELECT 1 FROM signals WHERE name = ?', name).length > 0) return false
+    const [share] = sql
+      .exec<{ held: number }>('SELECT held FROM signal_shares WHERE issuer = ?', issuer)
+      .toArray()
+    if ((share?.held ?? 0) >= LIMITS.signals) throw FULL.share
+    sql.exec('INSERT INTO signals (name, issuer, expires) VALUES (?, ?, ?)', name, issuer, until)
+    return true
+  }
+
   return {
     find,
 
@@ -108,6 +125,32 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
         const rows = storage.transactionSync(() => put(hashed))
         stored()
         return rows
+      } catch (error) {
+        if (error === FULL.set) return 'set'
+        if (error === FULL.share) return 'share'
+        throw error
+      }
+    },
+
+    /**
+     * Makes the change of a security event whose name is new; returns the changed entries, or which limit is full.
+     * `stored` as in `add`, but only for a new name.
+     */
+    async signal(
+      signal: Signal,
+      stored: (changed: readonly Revocation[]) => void,
+    ): Promise<readonly Revocation[] | Fullness> {
+      const { add, lift } = signal
+      const hashed = await hashedOf(add ? [add] : [])
+      try {
+        const changed = storage.transactionSync(() => {
+          if (!remember(signal)) return undefined
+          const row = lift && find(lift.id)
+          const isLifted = row && (row.at ?? 0) < lift.before && log.drop('id = ?', row.id) > 0
+          return [...put(hashed), ...(isLifted ? [row] : [])].map(toEntry)
+        })
+        if (changed) stored(changed)
+        return changed ?? []
       } catch (error) {
         if (error === FULL.set) return 'set'
         if (error === FULL.share) return 'share'

@@ -81,6 +81,20 @@ const AGENT_TRIGGERS = `CREATE TRIGGER IF NOT EXISTS agents_come AFTER INSERT ON
     WHEN old.mode NOT IN ${OF_REVOCATIONS}
     BEGIN UPDATE shares SET held = held - 1 WHERE issuer = '${OF_AGENTS}'; END;`
 
+/** The names of security events, in the primary; also added to tables of earlier releases. Counted by issuer. */
+const SIGNALS = `CREATE TABLE IF NOT EXISTS signals (
+    name TEXT PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    expires INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS signals_by_expiry ON signals (expires);
+  CREATE TABLE IF NOT EXISTS signal_shares (issuer TEXT PRIMARY KEY, held INTEGER NOT NULL);
+  CREATE TRIGGER IF NOT EXISTS signals_come AFTER INSERT ON signals
+    BEGIN INSERT INTO signal_shares (issuer, held) VALUES (new.issuer, 1)
+      ON CONFLICT (issuer) DO UPDATE SET held = held + 1; END;
+  CREATE TRIGGER IF NOT EXISTS signals_go AFTER DELETE ON signals
+    BEGIN UPDATE signal_shares SET held = held - 1 WHERE issuer = old.issuer; END;`
+
 /**
  * Creates the tables if missing. Throws for tables of another version, whose data may be misread.
  */
@@ -88,6 +102,7 @@ export function openTables(storage: DurableObjectStorage): void {
   storage.transactionSync(() => {
     if (!hasSchema(storage, SCHEMA)) storage.sql.exec(TABLES)
     storage.sql.exec(AGENT_TRIGGERS)
+    storage.sql.exec(SIGNALS)
     noteSchema(storage, SCHEMA)
   })
 }

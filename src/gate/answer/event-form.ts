@@ -1,0 +1,23 @@
+import { answerRow, type Denial } from '../base/denial.ts'
+import { messageOf, type Refused } from './problem.ts'
+
+/** Errors of RFC 8935 §2.4 by code; those of other codes below 500 are `invalid_request`. */
+const ERRORS: Readonly<Record<string, string>> = {
+  event_unauthenticated: 'authentication_failed',
+  event_issuer: 'invalid_issuer',
+  event_key: 'invalid_key',
+  event_audience: 'invalid_audience',
+  event_refused: 'access_denied',
+}
+
+/** The body of a refusal as transmitters of security events read it (RFC 8935 §2.3): a problem with `err` and `description`. */
+export function eventForm(denial: Denial): ((problem: object) => Refused) | undefined {
+  if (answerRow(denial.answer).status >= 500) return undefined
+  const said = { err: ERRORS[denial.code] ?? 'invalid_request', description: messageOf(denial) }
+  return (problem) => ({
+    body: JSON.stringify({ ...problem, ...said }),
+    type: 'application/json',
+    status: 400,
+    headers: [['Content-Language', 'en']],
+  })
+}

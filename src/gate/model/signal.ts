@@ -1,0 +1,19 @@
+import { sha256Name } from '../base/bytes.ts'
+import type { Revocation } from './revocation.ts'
+
+/** What a security event changes in the revocation set. Times are seconds since the epoch. */
+export interface Signal {
+  /** See {@link signalName}. A name is remembered until `until`; what comes again under it changes nothing. */
+  readonly name: string
+  readonly until: number
+  /** The issuer of the event's subject, in whose share it is remembered. */
+  readonly issuer: string
+  readonly add?: Revocation
+  /** An entry that is removed if its `at` is before `before`. */
+  readonly lift?: { readonly id: string; readonly before: number }
+}
+
+/** The name under which an event is remembered: 256 bits of SHA-256, base64url, of its transmitter and `jti`. */
+export function signalName(transmitter: string, jti: string): Promise<string> {
+  return sha256Name(JSON.stringify([transmitter, jti]))
+}
