@@ -43,6 +43,7 @@ const ROOMS = [
   'control/records',
   'control/agents',
   'control/audit',
+  'control/events',
   'control/api',
   'control',
   'control/console/page',

@@ -1,0 +1,181 @@
+import type { GatePorts } from '../../gate/app/platform/ports.ts'
+import { type Denial, denials } from '../../gate/base/denial.ts'
+import { parseJsonObject } from '../../gate/base/json.ts'
+import { fail, ok, type Result } from '../../gate/base/result.ts'
+import { type SecurityEvent, securityEvent, writtenSet } from '../../gate/events/set.ts'
+import { revokedDenials } from '../../gate/guard/checks/revoked.ts'
+import type { Act } from '../../gate/model/audit.ts'
+import type { Issuer, SignalName, Transmitter } from '../../gate/model/issuer.ts'
+import { isSigned } from '../../gate/model/jwk.ts'
+import { type Revocation, revocationId } from '../../gate/model/revocation.ts'
+import { type Signal, signalName } from '../../gate/model/signal.ts'
+
+export const eventDenials = denials({
+  event_unauthenticated: [
+    'badRequest',
+    'No transmitter sends this Authorization header',
+    'Send the Authorization header that the operator of this gate has set for the transmitter',
+  ],
+  event_invalid: [
+    'badRequest',
+    'The request is not one security event in the required form',
+    'Send one SET in the media type and form of RFC 8935, of at most 64 KiB: with typ, iss, aud, iat, jti, sub_id and one event, and neither exp nor sub',
+  ],
+  event_issuer: [
+    'badRequest',
+    'The event is not from the transmitter that sends it',
+    'Set iss to the issuer that the operator of this gate has configured for the transmitter',
+  ],
+  event_key: [
+    'badRequest',
+    'The signature does not verify with a key of the transmitter',
+    'Sign with a published key of the transmitter and an algorithm that the gate accepts',
+  ],
+  event_audience: [
+    'badRequest',
+    'The event is for another audience',
+    'Set aud to the audience that the operator of this gate has configured for the transmitter',
+  ],
+  event_refused: [
+    'badRequest',
+    'The transmitter may not send this event about this subject',
+    'Send events that the gate accepts from this transmitter, about a subject iss_sub of an issuer that it may speak of',
+  ],
+  event_old: [
+    'badRequest',
+    'The event is too old, or its time is in the future',
+    'Send events within 7 days, and events that give access back within an hour',
+  ],
+  event_keys_unavailable: [
+    'unavailable',
+    "The transmitter's keys are not available at the moment",
+    'Send the event again after Retry-After',
+  ],
+  events_full: [
+    'full',
+    'The gate can store no more security events about this issuer',
+    'Send the event again later; an operator may have to lift revocations of the issuer',
+  ],
+})
+
+const deny = eventDenials
+const HOUR = 60 * 60
+const DAY = 24 * HOUR
+/** Seconds for which an event is accepted, and for which it is remembered. */
+const OLDEST = { narrows: 7 * DAY, lifts: HOUR }
+const REMEMBERED = 8 * DAY
+
+/** A transmitter, with the issuer of whose subjects it may speak. */
+export interface Sender {
+  readonly of: Issuer
+  readonly by: Transmitter
+}
+
+/** What an event is taken with. */
+export interface EventSetting {
+  readonly ports: Pick<GatePorts, 'clock' | 'keys' | 'store'>
+  /** Seconds by which the transmitter's clock may be ahead. */
+  readonly clockTolerance: number
+  /** Whose share of key lookups it uses; `undefined` if the gate itself has fetched the event. */
+  readonly clientIp: string | undefined
+  /** The act that is stored with the change; the event is added to its record. */
+  readonly act?: Act
+}
+
+/** The ids of the revocations that an event has changed, or why it is refused. */
+export type Taken = Result<readonly string[], Denial>
+
+/**
+ * Verifies one SET of one of these senders, and changes the revocation set as it says. `ok` once the change is stored;
+ * also for an event that came before. Does not check how the SET came: whether its bearer may send it.
+ * @example await takeEvent(text, [sender], { ports, clockTolerance: 5, clientIp }) // { ok: true, value: ['…'] }
+ */
+export async function takeEvent(
+  text: string,
+  senders: readonly [Sender, ...Sender[]],
+  setting: EventSetting,
+): Promise<Taken> {
+  const written = writtenSet(text)
+  if (!written) return fail(deny('event_invalid'))
+  const own = senders.filter(({ by }) => by.source.issuer === written.issuer)
+  const [first] = own
+  if (!first) return fail(deny('event_issuer'))
+  const event = securityEvent(written.claims)
+  // Keys are those of the issuer of whose subject the event speaks, if the transmitter may.
+  const about = own.find(({ of }) => of.issuer === event?.subject?.issuer)
+  const { by } = about ?? first
+  const refused = await unverified(by, written.header, text, setting)
+  if (refused) return fail(refused)
+  if (!event) return fail(deny('event_invalid'))
+  if (!event.audiences.includes(by.audience)) return fail(deny('event_audience'))
+  const now = Math.floor(setting.ports.clock.now() / 1000)
+  const oldest = event.name === 'account-enabled' ? OLDEST.lifts : OLDEST.narrows
+  const latest = now + setting.clockTolerance
+  if (event.issuedAt > latest || event.issuedAt < now - oldest) return fail(deny('event_old'))
+  if (event.name === 'verification') return ok([])
+  if (event.name === undefined || !about || !by.accept.has(event.name)) {
+    return fail(deny('event_refused'))
+  }
+  return await applied(about, { ...event, name: event.name }, now, setting)
+}
+
+const unverified = async (
+  { source }: Transmitter,
+  header: NonNullable<ReturnType<typeof writtenSet>>['header'],
+  text: string,
+  { ports, clientIp }: EventSetting,
+): Promise<Denial | undefined> => {
+  if (!source.algorithms.includes(header.algorithm)) return deny('event_key')
+  const found = await ports.keys.find(source, header, clientIp)
+  if (!found.ok) {
+    return found.reason === 'unavailable' ? deny('event_keys_unavailable') : deny('event_key')
+  }
+  const isOwn = await isSigned(text, header.algorithm, found.value.key)
+  return isOwn ? undefined : deny('event_key')
+}
+
+type Known = SecurityEvent & { readonly name: SignalName }
+
+const applied = async (
+  { of, by }: Sender,
+  event: Known,
+  now: number,
+  { ports, act }: EventSetting,
+): Promise<Taken> => {
+  const { issuer: transmitter } = by.source
+  const subject = { kind: 'subject', issuer: of.issuer, value: event.subject?.value ?? '' } as const
+  const idOf = (name: SignalName) =>
+    revocationId(subject, 'block', JSON.stringify([transmitter, name]))
+  const entry = async (): Promise<Revocation> => ({
+    id: await idOf(event.name),
+    ...subject,
+    mode: 'block',
+    at: event.issuedAt,
+    reason: event.name,
+    created: now,
+    createdBy: `${transmitter} events`,
+    own: true,
+  })
+  const signal: Signal = {
+    name: await signalName(transmitter, event.jti),
+    until: now + REMEMBERED,
+    issuer: of.issuer,
+    ...(event.name === 'account-enabled'
+      ? { lift: { id: await idOf('account-disabled'), before: event.issuedAt } }
+      : { add: await entry() }),
+  }
+  try {
+    const result = await ports.store.signal(signal, act && actOf(act, event, transmitter))
+    if ('full' in result) return fail(deny('events_full'))
+    return ok(result.changed.map(({ id }) => id))
+  } catch (error) {
+    return fail(revokedDenials('revocations_unavailable', { error: String(error) }))
+  }
+}
+
+/** The act of the transmitter, with what its event says of itself. */
+const actOf = (act: Act, { uri, jti, txn }: Known, transmitter: string): Act => {
+  const event = { transmitter, uri, jti, txn }
+  const record = JSON.stringify({ ...parseJsonObject(act.record), event })
+  return { ...act, isOwn: true, record }
+}
