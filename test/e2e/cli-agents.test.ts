@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { folder, inFolder, runHere } from '../command/kit.ts'
 import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
@@ -142,6 +142,24 @@ it.concurrent('lists, reviews and adopts', async () => {
     /is acme\/mcp-agnet of \S+ right\? Did you mean acme\/mcp-agent\?$/m,
   )
   expect((await agents('retire', 'acme/mcp-agnet', '--reason', 'x')).code).toBe(0)
+})
+
+it('approves an agent of which the registry learns meanwhile', async () => {
+  const of = ['agent-meanwhile', '--issuer', 'acme']
+  const send = globalThis.fetch
+  const learned = vi.spyOn(globalThis, 'fetch').mockImplementation(async (...asked) => {
+    const [input, init] = asked
+    const isPut = (init?.method ?? (input instanceof Request ? input.method : '')) === 'PUT'
+    if (isPut) {
+      learned.mockRestore()
+      await statusOf('agent-meanwhile', '/v1/approved')
+      await eventually(async () => expect((await agents('show', ...of)).code).toBe(0))
+    }
+    return await send(...asked)
+  })
+  const { code, stdout } = await agents('approve', ...of, '--owner', 'team-a')
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^acme\/agent-meanwhile: approved\n/)])
+  expect(vi.isMockFunction(globalThis.fetch)).toBe(false)
 })
 
 it('exports what was decided, and imports it again', async () => {

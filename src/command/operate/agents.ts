@@ -167,15 +167,19 @@ const ofOne = async (
     const status = action === 'approve' && { status: 'approved' }
     const body: Record<string, unknown> = { ...fieldsOf(options), ...status, ...given({ reason }) }
     if (Object.keys(body).length === 0) return cannotTell('Say what to set. Give options.')
-    const found = await call('/entry', { query: key })
-    const isNew = !found.ok && own(objectOf(own(objectOf(found.reason.json), 'problem')), 'code')
-    if (!found.ok && isNew !== 'agent_unknown') return found.reason
-    if (found.ok && options.seen) addSeen(body, objectOf(own(found.value, 'agent')))
-    const version = found.ok && textIn(objectOf(own(found.value, 'agent')), 'version')
-    const fresh = withoutNull({ status: 'discovered', ...body })
-    const changed = found.ok
-      ? await call('/entry', { method: 'PATCH', query: key, body, match: `"${version}"` })
-      : await call('/entry', { method: 'PUT', query: key, body: fresh })
+    const write = async () => {
+      const found = await call('/entry', { query: key })
+      if (!found.ok && codeOf(found) !== 'agent_unknown') return found
+      if (found.ok && options.seen) addSeen(body, objectOf(own(found.value, 'agent')))
+      const version = found.ok && textIn(objectOf(own(found.value, 'agent')), 'version')
+      const fresh = withoutNull({ status: 'discovered', ...body })
+      return found.ok
+        ? await call('/entry', { method: 'PATCH', query: key, body, match: `"${version}"` })
+        : await call('/entry', { method: 'PUT', query: key, body: fresh })
+    }
+    const first = await write()
+    // The registry may have learned of the agent from a call since it was asked.
+    const changed = codeOf(first) === 'agent_version_missing' ? await write() : first
     return changed.ok ? shown(changed.value) : changed.reason
   }
   const subject = { kind: 'agent', issuer, [asName ? 'agent_name' : 'value']: agent }
@@ -191,6 +195,10 @@ const ofOne = async (
   const doubt = `warning: the gate has seen no call of this agent: is ${name} of ${issuer} right?${near}`
   return { ...outcome, err: [...outcome.err, doubt] }
 }
+
+/** The code of a refused call. */
+const codeOf = (called: Awaited<ReturnType<CallAgents>>): unknown =>
+  called.ok ? undefined : own(objectOf(own(objectOf(called.reason.json), 'problem')), 'code')
 
 /** The most checksums, registrations and keys that an entry can have. */
 const MOST_PINS = 10
