@@ -259,6 +259,9 @@ describe('acts of administrators', () => {
       const query = new URLSearchParams({ on_issuer: other, on_agent: 'agent-on' })
       expect(await refused('decisions', `${query}`)).toEqual(invalid('on_issuer'))
     }
+    expect(await refused('decisions', 'on_agent_name=a&on_agent=a&on_issuer=acme')).toEqual(
+      invalid('on_agent_name'),
+    )
     for (const path of ['usage', 'decisions/live']) {
       expect(await refused(path, `${name}`)).toEqual(invalid('on_issuer'))
     }
@@ -272,7 +275,15 @@ describe('acts of administrators', () => {
     expect((await log('--on-agent-id', 'none', '--on-issuer', 'acme')).stdout).toBe(
       'No decision was found.\n',
     )
-    for (const words of [on.slice(0, 2), on.slice(2), [...on, '--follow']]) {
+    expect((await log('--on-agent', 'acme/agent-on')).stdout).toBe(stdout)
+    expect((await log('--on-agent', 'acme/agent-on', '--on-issuer', 'acme')).stdout).toBe(stdout)
+    expect((await log('--on-agent', 'acme/none')).stdout).toBe('No decision was found.\n')
+    // A name without the prefix is not guessed.
+    const unknown = await log('--on-agent', 'agent-on')
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('on_agent_name: ')])
+    const both = ['--on-agent', 'agent-on', '--on-agent-id', 'agent-on']
+    const followed = ['--on-agent', 'agent-on', '--follow']
+    for (const words of [on.slice(0, 2), on.slice(2), [...on, '--follow'], both, followed]) {
       const { code, stdout: out, stderr } = await log(...words)
       expect([code, out]).toEqual([2, ''])
       expect(stderr).toContain('--on-agent-id')

@@ -70,6 +70,7 @@ const FILTERS = [
 
 /** Those that name whom acts hit. */
 const ON = [
+  ['on_agent', 'on_agent_name', 'only acts on this agent, as log shows it'],
   ['on_agent_id', 'on_agent', 'only acts on the agent with this id from its issuer'],
   ['on_issuer', 'on_issuer', 'the issuer of that agent'],
 ] as const
@@ -101,8 +102,10 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const most = options.all ? Number.POSITIVE_INFINITY : Number(options.limit ?? LIMIT)
   if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
   const read = () => decisions(query.value, most, options, around)
-  if (options.follow && 'on_agent' in query.value) {
-    return cannotTell('--follow shows decisions of all, so it takes no --on-agent-id')
+  if (options.follow && ('on_agent' in query.value || 'on_agent_name' in query.value)) {
+    return cannotTell(
+      '--follow shows decisions of all, so it takes no --on-agent and no --on-agent-id',
+    )
   }
   if (options.follow) return followed(query.value, read, options, around)
   const list = await read()
@@ -212,8 +215,10 @@ export function queryOf(
   if (options.agentId !== undefined && (query.issuer === undefined || 'agent_name' in query)) {
     return fail('--agent-id needs --issuer, and no --agent')
   }
-  if ('on_agent' in query !== 'on_issuer' in query) {
-    return fail('--on-agent-id and --on-issuer name an agent together')
+  if (
+    'on_agent_name' in query ? 'on_agent' in query : 'on_agent' in query !== 'on_issuer' in query
+  ) {
+    return fail('--on-agent names an agent, or --on-agent-id and --on-issuer do together')
   }
   for (const name of ['from', 'until'] as const) {
     const text = options[name]

@@ -91,6 +91,7 @@ const ANY = strict({
   kind: v.optional(v.picklist(RECORD_KINDS, `must be ${RECORD_KINDS.join(' or ')}`)),
   own: v.optional(v.picklist(['true', 'false'], 'must be true or false')),
   on_agent: v.optional(queryText),
+  on_agent_name: v.optional(queryText),
   on_issuer: v.optional(queryText),
   from: v.optional(moment),
   until: v.optional(moment),
@@ -106,8 +107,9 @@ const ANY = strict({
   cursor: v.optional(v.string()),
 })
 const LIST = v.omit(ANY, ['by', 'every'])
-export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor', 'on_agent', 'on_issuer'])
-export const USAGE = v.omit(ANY, ['limit', 'cursor', 'on_agent', 'on_issuer'])
+const ON = ['on_agent', 'on_agent_name', 'on_issuer'] as const
+export const LIVE = v.omit(LIST, ['until', 'limit', 'cursor', ...ON])
+export const USAGE = v.omit(ANY, ['limit', 'cursor', ...ON])
 
 const ERASURE = strict({ subject: queryText, issuer: queryText, cursor: v.optional(v.string()) })
 
@@ -201,42 +203,51 @@ const queryOf = (c: Admin, schema: typeof LIST | typeof LIVE | typeof USAGE) => 
     own: isOwn,
     agent: id,
     agent_name: name,
-    on_agent: onAgent,
-    on_issuer: onIssuer,
+    on_agent: onId,
+    on_agent_name: onName,
+    on_issuer: onTable,
     ...filters
   }: v.InferOutput<typeof ANY> = readQuery(c, schema, INVALID)
   const issuer = readIssuer(c, filters.issuer, INVALID) ?? ownIssuer(c)
   if (ownIssuer(c) !== undefined && !isReached(c, issuer)) refuse(c, deny('decision_reach'))
-  const on = { agent: onAgent, issuer: readIssuer(c, onIssuer, INVALID, 'on_issuer') }
-  if ((onAgent === undefined) !== (onIssuer === undefined)) {
+  const onIssuer = readIssuer(c, onTable, INVALID, 'on_issuer')
+  const on = { issuer: onIssuer, id: onId, name: onName }
+  const isOnName = onName !== undefined && onIssuer === undefined && onId === undefined
+  const onAgent = isOnName ? undefined : readId(c, on, INVALID, 'on_')
+  if (!isOnName && (onAgent === undefined) !== (onIssuer === undefined)) {
     const path = onAgent === undefined ? 'on_agent' : 'on_issuer'
     const message = 'is missing: on_agent and on_issuer name an agent together'
     refuse(c, INVALID, { problems: [{ path, message }] })
   }
   const isNameless = issuer === undefined && (id === undefined) !== (name === undefined)
   const agent = isNameless ? undefined : readId(c, { issuer, id, name }, INVALID)
-  const found = (audit: AuditReads) => async (one: AgentKey) => {
-    const { decisions, cursor: more } = await audit.list({ filters: { ...one }, limit: 1 })
-    return decisions.length > 0 || more !== undefined
-  }
-  return async (audit: AuditReads) =>
-    ({
+  const found =
+    (audit: AuditReads, asked: (one: AgentKey) => Pick<Query, 'filters' | 'on'>) =>
+    async (one: AgentKey) => {
+      const { decisions, cursor: more } = await audit.list({ ...asked(one), limit: 1 })
+      return decisions.length > 0 || more !== undefined
+    }
+  return async (audit: AuditReads) => {
+    const isThere = found(audit, (one) => ({ filters: { ...one } }))
+    const isHit = found(audit, (one) => ({ filters: {}, on: one }))
+    return {
       filters: {
         ...filters,
         ...(issuer !== undefined && { issuer }),
         ...(agent !== undefined && { agent }),
-        ...(isNameless &&
-          (await readAgent(c, { id, name }, INVALID, found(audit), schema === LIVE))),
+        ...(isNameless && (await readAgent(c, { id, name }, INVALID, isThere, schema === LIVE))),
       },
       limit,
       by,
-      ...(onAgent !== undefined && { on }),
+      ...(onAgent !== undefined && { on: { agent: onAgent, issuer: onIssuer } }),
+      ...(isOnName && { on: await readAgent(c, { name: onName }, INVALID, isHit, false, 'on_') }),
       ...(isOwn === 'false' && { withoutOwn: c.get('policy').gate.prefix }),
       ...(every !== undefined && { every: SPANS[every] }),
       ...(from !== undefined && { from }),
       ...(until !== undefined && { until }),
       ...(cursor !== undefined && { cursor }),
-    }) as Query
+    } as Query
+  }
 }
 
 /** Asks the audit. If that fails, the request is refused; with the code `invalid`, if its cursor is wrong. */

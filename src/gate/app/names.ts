@@ -110,7 +110,8 @@ const agentsNamed = (c: Admin, { id, name = '' }: Nameless): readonly AgentKey[]
 
 /**
  * The one agent that a request names without an issuer. Where agents of several issuers can be meant, it is the one
- * that `isThere` finds. The request is refused if that finds several, or with `isLasting`, if that finds none.
+ * that `isThere` finds. The request is refused if that finds several, or with `isLasting`, if that finds none. `prefix`
+ * is that of the parameter's name.
  */
 export async function readAgent(
   c: Admin,
@@ -118,10 +119,11 @@ export async function readAgent(
   invalid: Denial,
   isThere: (agent: AgentKey) => Promise<boolean>,
   isLasting = false,
+  prefix = '',
 ): Promise<AgentKey> {
   const wrong = (message: string) => {
     const path = given.name === undefined ? 'agent' : 'agent_name'
-    return refuse(c, invalid, { problems: [{ path, message }] })
+    return refuse(c, invalid, { problems: [{ path: prefix + path, message }] })
   }
   const all = agentsNamed(c, given)
   if (all.length > MOST) return wrong('needs the issuer')

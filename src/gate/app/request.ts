@@ -204,11 +204,11 @@ export function idOf(
     : fail("must be the issuer's agent_prefix and then an id")
 }
 
-/** {@link idOf}; refuses the request with `invalid`. */
-export function readId(c: Admin, naming: Naming, invalid: Denial): string | undefined {
+/** {@link idOf}; refuses the request with `invalid`. `prefix` is that of the parameter's name. */
+export function readId(c: Admin, naming: Naming, invalid: Denial, prefix = ''): string | undefined {
   const id = idOf(c.get('policy'), naming)
   if (id.ok) return id.value
-  return refuse(c, invalid, { problems: [{ path: 'agent_name', message: id.reason }] })
+  return refuse(c, invalid, { problems: [{ path: `${prefix}agent_name`, message: id.reason }] })
 }
 
 /** Whether the issuer is in the policy or, for kind `agent`, is an accepted issuer of actors. */
