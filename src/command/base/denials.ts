@@ -5,7 +5,7 @@
 
 import { agentDenials } from '../../control/api/agents.ts'
 import { alertDenials } from '../../control/api/alerts.ts'
-import { decisionDenials } from '../../control/api/decisions.ts'
+import { decisionDenials } from '../../control/api/decision-query.ts'
 import { decidingDenials } from '../../control/api/person.ts'
 import { consoleDenials } from '../../control/console/session.ts'
 import { eventDenials } from '../../control/events/take.ts'

@@ -6,7 +6,8 @@ import { withName } from '../../gate/app/request.ts'
 import { utf8Encode } from '../../gate/base/bytes.ts'
 import type { Dropped, LivePage } from '../../gate/model/audit.ts'
 import { limitedToToken } from '../../gate/relay/streams/streams.ts'
-import { gapsOf, INVALID, LIVE, readBy, USAGE } from './decisions.ts'
+import { INVALID, LIVE, readBy, USAGE } from './decision-query.ts'
+import { gapsOf } from './decisions.ts'
 
 /** Milliseconds until a client connects again. */
 const RETRY_MS = 2_000

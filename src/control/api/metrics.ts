@@ -3,7 +3,7 @@ import { mayAsk } from '../../gate/model/approval.ts'
 import { type Counts, type ShardHealth, shardTerms } from '../../gate/model/audit.ts'
 import { PROBLEMS } from '../audit/health.ts'
 import { BUCKETS_MS, wordsOf } from '../records/terms.ts'
-import { decisionDenials } from './decisions.ts'
+import { decisionDenials } from './decision-query.ts'
 import { controlOf } from './ports.ts'
 
 /** Every metric, and what it says. Those that end in `_total` are counters, `TIMES` is a histogram, all others are gauges. */

@@ -1,7 +1,8 @@
 import { compareShown } from '../../compare/shown.ts'
 import { type Admin, answer, ownIssuer, refuse } from '../../gate/app/context.ts'
 import { isObject, own, parseJson } from '../../gate/base/json.ts'
-import { decisionDenials, findDecision } from '../api/decisions.ts'
+import { decisionDenials } from '../api/decision-query.ts'
+import { findDecision } from '../api/decisions.ts'
 
 /**
  * `GET /console/changes/:id`: what a deployment changed, by the id of its act. Compares the two policies that the audit has

@@ -88,7 +88,6 @@ export type Taken = Result<readonly string[], Denial>
 /**
  * Verifies one SET of one of these senders, and changes the revocation set as it says. `ok` once the change is stored;
  * also for an event that came before. Does not check how the SET came: whether its bearer may send it.
- * @example await takeEvent(text, [sender], { ports, clockTolerance: 5, clientIp }) // { ok: true, value: ['…'] }
  */
 export async function takeEvent(
   text: string,
