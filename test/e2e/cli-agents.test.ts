@@ -94,6 +94,9 @@ it.concurrent('approves, suspends and resumes an agent, and says before what tha
   )
   expect(await statusOf('agent-1', '/v1/files/1')).toBe(403)
   expect(await statusOf('child', '/v1/files/1', child)).toBe(403)
+  expect((await agents('show', 'acme/child')).stdout).toMatch(
+    /^ +parents +acme\/agent-1 \(suspended\)$/m,
+  )
   expect((await agents('resume', ...of)).stdout).toContain('acme/agent-1: approved')
   const cleared = await agents('set', ...of, '--owner', '', '--purpose', 'reads files')
   expect(cleared.stdout).not.toContain('owners')

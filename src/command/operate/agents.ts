@@ -1,15 +1,14 @@
 import { Argument, Option } from 'commander'
-import { isObject, type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
+import { type JsonObject, listOf, objectOf, own } from '../../gate/base/json.ts'
 import { ok } from '../../gate/base/result.ts'
 import { AGENT_NEEDS, AGENT_STATUSES, standingText } from '../../gate/model/agents.ts'
 import { type CommandRow, collect, given, type Process, withGate } from '../base/command.ts'
 import { textIn } from '../base/decision-lines.ts'
-import { cannotTell, columns, EXIT, type Outcome, present } from '../base/output.ts'
-import { tomlValue } from '../base/toml.ts'
+import { cannotTell, columns, EXIT, type Outcome } from '../base/output.ts'
 import { AGENTS_SCOPE, callAs, type GateOptions, listAs } from './access.ts'
 import { issuerOf, type NameOptions, nearestTo, withNames } from './agent-name.ts'
 import { agentsToml, type CallAgents, importAgents } from './agents-file.ts'
-import { watchedText } from './alerts.ts'
+import { adoptedOutcome, shown } from './agents-shown.ts'
 import { tellStopped } from './revoke-seen.ts'
 
 const ACTIONS = [
@@ -226,73 +225,4 @@ const fieldsOf = (options: AgentsOptions): JsonObject => {
       value === undefined ? [] : [[member, String(value) === '' ? null : value]],
     ),
   )
-}
-
-/** The agent in an answer. Its change is pending until every shard has the change. */
-const shown = (body: JsonObject): Outcome => {
-  const agent = objectOf(own(body, 'agent'))
-  const isPending = own(body, 'pending') === true
-  const seen = Object.entries(objectOf(own(agent, 'seen')))
-  const told = seen.map(([name, value]) => [name in agent ? `seen ${name}` : name, value] as const)
-  const watched = listOf(own(agent, 'watched')).map((one) => [
-    'watched by',
-    watchedText(objectOf(one)),
-  ])
-  const lines = [...Object.entries(agent), ...told, ...watched].flatMap(([name = '', value]) =>
-    ['seen', 'version', 'watched'].includes(name) || (Array.isArray(value) && value.length === 0)
-      ? []
-      : linesOf(name, value).map((text, i) => [i === 0 ? `  ${name}` : '', text]),
-  )
-  const status = standingText(agent)
-  return {
-    exitCode: isPending ? EXIT.unknown : EXIT.yes,
-    json: body,
-    out: [`${textIn(agent, 'agent_name') ?? textIn(agent, 'agent')}: ${status}`, ...columns(lines)],
-    err: isPending
-      ? ['Not every shard of the revocation set has the change yet; the gate sends it again.']
-      : [],
-  }
-}
-
-/** Agents as `--agent` takes them, and a line for each other object of a list. */
-const linesOf = (name: string, value: unknown): readonly string[] => {
-  const all = listOf(value)
-  if (name === 'parents' || name === 'children') {
-    const names = all.map(objectOf).map((one) => textIn(one, 'agent_name') ?? textIn(one, 'agent'))
-    return [names.join(', ')]
-  }
-  if (all.some(isObject)) return all.map((one) => membersText(objectOf(one)))
-  if (isObject(value)) return [membersText(value)]
-  return [Array.isArray(value) ? value.join(', ') : String(value)]
-}
-
-const membersText = (value: JsonObject): string =>
-  Object.entries(value)
-    .map(([name, one]) => `${name} ${typeof one === 'string' ? one : JSON.stringify(one)}`)
-    .join(', ')
-
-const adoptedOutcome = (body: JsonObject): Outcome => {
-  const scopes = objectOf(own(body, 'scopes'))
-  const [used, unused] = ['used', 'unused'].map((name) => listOf(own(scopes, name)))
-  const rules = listOf(own(body, 'rules')).map(objectOf)
-  const out = rules.flatMap((rule) => {
-    const tools = own(rule, 'tools')
-    return present([
-      own(rule, 'gone') === true && '# The policy does not have this rule any more.',
-      '[[vars.ROUTES]]',
-      `match = ${tomlValue(own(rule, 'match'))}`,
-      `scopes = ${tomlValue(own(rule, 'scopes') ?? [])}`,
-      tools !== undefined && `mcp = ${tomlValue({ tools })}`,
-      '',
-    ])
-  })
-  return {
-    exitCode: rules.length > 0 ? EXIT.yes : EXIT.no,
-    json: body,
-    out: [
-      `# Used of the scopes of its tokens: ${used?.join(' ') || 'none'}; not used: ${unused?.join(' ') || 'none'}`,
-      ...out,
-    ],
-    err: rules.length > 0 ? [] : ['It has used nothing in 90 days.'],
-  }
 }

@@ -47,7 +47,7 @@ const REFUSED = v.strictObject({ refused: v.picklist(CHANGE_REFUSALS) })
 export const REGISTRY_ANSWERS: Answers<AgentStore> = {
   list: v.object({ agents: v.array(ENTRY), cursor: maybe(v.string()) }),
   get: v.optional(ENTRY),
-  ownedBy: TEXTS,
+  several: v.array(ENTRY),
   alerts: v.object({ alerts: v.array(ALERT), cursor: maybe(COUNT) }),
   alert: v.optional(ALERT),
   change: v.union([v.strictObject({ entry: ENTRY, shards }), REFUSED]),

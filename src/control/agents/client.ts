@@ -37,7 +37,7 @@ export function createAgentRegistry(
   return {
     list: (query) => ask(REGISTRY_NAME, (object) => object.list(query)),
     get: (key) => ask(REGISTRY_NAME, (object) => object.get(key)),
-    ownedBy: (owner, agents) => ask(REGISTRY_NAME, (object) => object.ownedBy(owner, agents)),
+    several: (agents) => ask(REGISTRY_NAME, (object) => object.several(agents)),
     alerts: (query) => ask(REGISTRY_NAME, (object) => object.alerts(query)),
     alert: (id) => ask(REGISTRY_NAME, (object) => object.alert(id)),
     change: async (change, act) => await registry().change(change, act),

@@ -118,8 +118,8 @@ export class AgentRegistry extends DurableObject {
     return entry && { ...entry, ...(watched.length > 0 && { watched }) }
   }
 
-  ownedBy(owner: string, agents: readonly string[]): readonly string[] {
-    return agents.filter((one) => this.#table.find(keyOf(one))?.fields.owners?.includes(owner))
+  several(agents: readonly string[]): readonly AgentEntry[] {
+    return agents.flatMap((one) => this.#table.find(keyOf(one)) ?? [])
   }
 
   alerts(query: AlertQuery): AlertPage {

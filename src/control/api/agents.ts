@@ -6,36 +6,26 @@ import {
   called,
   callerName,
   type GateEnv,
+  isReached,
   ownIssuer,
   refuse,
 } from '../../gate/app/context.ts'
 import { mustHaveNames, readIssuer } from '../../gate/app/names.ts'
-import {
-  BAD_CURSOR,
-  readAdminJson,
-  readId,
-  readQuery,
-  readValue,
-  withName,
-} from '../../gate/app/request.ts'
+import { BAD_CURSOR, readAdminJson, readId, readQuery, readValue } from '../../gate/app/request.ts'
 import { mustReach, revocationDenials, shardsOf } from '../../gate/app/revocations.ts'
 import { denials } from '../../gate/base/denial.ts'
-import { type JsonObject, objectOf, own, parseJson } from '../../gate/base/json.ts'
+import { parseJson } from '../../gate/base/json.ts'
 import {
   type AgentChange,
   type AgentEntry,
   type AgentKey,
   type AgentStore,
-  FURTHER,
   isStopped,
   keyOf,
+  keyText,
   needsOf,
-  type Seen,
-  unusedScopes,
 } from '../../gate/model/agents.ts'
 import { revocableSubjects, revocationId } from '../../gate/model/revocation.ts'
-import { learnedBy } from '../../gate/model/watch.ts'
-import { showPolicy } from '../../gate/policy/show.ts'
 import {
   AGENT_EDITS,
   AGENT_KEY,
@@ -44,10 +34,10 @@ import {
   beginningsOf,
   matchOf,
 } from './agent-request.ts'
+import { adopted, presented } from './agent-shown.ts'
 import { mustNameAsPerson } from './person.ts'
 import { controlOf } from './ports.ts'
 import { readRevoked } from './revoked.ts'
-import { ruleIn } from './today.ts'
 
 export const agentDenials = denials({
   agent_invalid: [
@@ -205,83 +195,21 @@ const answerEntry = async (
   more: ReturnType<typeof shardsOf> = {},
 ): Promise<Response> => {
   const id = entry.status === 'discovered' ? {} : { id: await standingId(entry) }
-  const revokedOf = await readRevoked(c, [entry])
-  const body = { agent: { ...presented(c, entry), ...revokedOf(entry), ...id }, ...more }
-  return answer(c, body, more.pending ? 202 : 200, { etag: `"${entry.version}"` })
-}
-
-/** An agent of the registry as answers have it, without its revocations. */
-export function presented(c: Admin, entry: AgentEntry): JsonObject {
-  const { issuer, agent, status, fields, change: last, seen, watched, version } = entry
-  const named = (key: AgentKey) => withName(c.get('policy'), key)
-  return {
-    ...named({ issuer, agent }),
-    status,
-    ...fields,
-    ...(last && {
-      changed: new Date(last.at * 1_000).toISOString(),
-      changed_by: last.by,
-      reach: last.own ? 'own' : 'all',
-      ...(last.reason !== undefined && { reason: last.reason }),
-    }),
-    needs: needsOf(entry, c.get('ports').clock.now()),
-    version,
-    ...(seen && { seen: presentedSeen(seen, named) }),
-    ...(watched && { watched: learnedBy(c.get('policy').watch, watched) }),
-  }
-}
-
-const presentedSeen = (seen: Seen, named: (key: AgentKey) => AgentKey): JsonObject => {
-  const { first, last, granted, used, uses, name: _, ...lists } = seen
-  return {
-    first: new Date(first).toISOString(),
-    last: new Date(last).toISOString(),
-    scopes_granted: Object.keys(granted),
-    scopes_used: Object.keys(used),
-    scopes_unused: unusedScopes(seen),
-    uses: usesOf(uses),
-    ...lists,
-    parents: lists.parents.map((one) => named(keyOf(one))),
-    children: lists.children.map((one) => named(keyOf(one))),
-  }
-}
-
-const usesOf = (uses: Seen['uses']) =>
-  Object.keys(uses).map((use) => {
-    const [rule, tool] = JSON.parse(use) as [string, string?]
-    return { rule, ...(tool !== undefined && { tool }) }
-  })
-
-/** Rules of the policy in force, narrowed to what the agent has used. */
-const adopted = (c: Admin, { issuer, agent, seen }: AgentEntry): JsonObject => {
-  const shown = showPolicy(c.get('policy'), ownIssuer(c)) as unknown as JsonObject
-  const uses = usesOf(seen?.uses ?? {})
-  const used = [...new Set(uses.map(({ rule }) => rule))].filter((rule) => rule !== FURTHER)
-  const rules = used.map((rule) => {
-    const route = ruleIn(shown, rule)
-    const names = uses.flatMap((one) => (one.rule === rule && one.tool ? one.tool : []))
-    const mcp = route && own(route, 'mcp')
-    return {
-      match: rule,
-      ...(route ? { scopes: own(route, 'scopes') } : { gone: true }),
-      ...(mcp !== undefined && { tools: toolsOf(mcp, names) }),
-    }
-  })
-  const scopes = { used: Object.keys(seen?.used ?? {}), unused: seen ? unusedScopes(seen) : [] }
-  return { issuer, agent, rules, scopes }
-}
-
-/** The scopes that the rule needs for each used tool. */
-const toolsOf = (mcp: unknown, names: readonly string[]): JsonObject => {
-  const tools = objectOf(own(objectOf(mcp), 'tools'))
-  const fits = (pattern: string, name: string) =>
-    pattern === name || (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1)))
-  return Object.fromEntries(
-    names.map((name) => {
-      const pattern = Object.keys(tools).find((one) => fits(one, name))
-      return [name, pattern === undefined ? [] : own(tools, pattern)]
-    }),
+  const near = [...(entry.seen?.parents ?? []), ...(entry.seen?.children ?? [])]
+  const reachable = near.filter((one) => isReached(c, keyOf(one).issuer))
+  const known =
+    reachable.length > 0 ? await askAgents(c, (agents) => agents.several(reachable)) : []
+  const revokedOf = await readRevoked(c, [entry, ...known])
+  const now = c.get('ports').clock.now()
+  const standings = new Map(
+    known.map((one) => [
+      keyText(one),
+      { status: one.status, needs: needsOf(one, now), ...revokedOf(one) },
+    ]),
   )
+  const shown = presented(c, entry, standings)
+  const body = { agent: { ...shown, ...revokedOf(entry), ...id }, ...more }
+  return answer(c, body, more.pending ? 202 : 200, { etag: `"${entry.version}"` })
 }
 
 /** Whether a text is the cursor of a page: the key of an agent. */

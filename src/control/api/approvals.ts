@@ -171,7 +171,8 @@ const ownedIn = async (c: Admin, approvals: readonly Approval[]): Promise<Owned>
   const asked = approvals.filter((one) => decidersOf(one) === 'owners').map(keyText)
   if (!person || asked.length === 0) return new Set()
   const owner = ownerText(person)
-  return new Set(await askAgents(c, (agents) => agents.ownedBy(owner, [...new Set(asked)])))
+  const entries = await askAgents(c, (agents) => agents.several([...new Set(asked)]))
+  return new Set(entries.filter(({ fields }) => fields.owners?.includes(owner)).map(keyText))
 }
 
 const isOwned = (approval: Approval, owned: Owned): boolean =>

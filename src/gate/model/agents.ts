@@ -24,6 +24,12 @@ export function standingText({ status = 'changed', revoked, needs }: JsonObject)
   return isOver ? 'approval ended' : String(status)
 }
 
+/** {@link standingText} of an agent that the gate does not serve as usual; empty for others. */
+export function stoppedText(agent: JsonObject): string {
+  const text = standingText(agent)
+  return ['discovered', 'approved', 'changed'].includes(text) ? '' : text
+}
+
 /** An agent: its id is unique only within its issuer. */
 export interface AgentKey {
   readonly issuer: string
@@ -225,8 +231,8 @@ export interface AgentPage {
 export interface AgentStore {
   list(query: AgentQuery): Promise<AgentPage>
   get(key: AgentKey): Promise<AgentEntry | undefined>
-  /** Those of some agents, as {@link keyText}, that have an owner. */
-  ownedBy(owner: string, agents: readonly string[]): Promise<readonly string[]>
+  /** Those of some agents, as {@link keyText}, that the registry has. */
+  several(agents: readonly string[]): Promise<readonly AgentEntry[]>
   /**
    * The act is stored with the change. Resolves once the change is in effect in the revocation set, or cannot take
    * effect now.

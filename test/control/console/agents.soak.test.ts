@@ -175,6 +175,7 @@ it('show who acts for whom as a picture of links, and more where there are many'
     const seen = (await entry('middle')).seen as { children: readonly { agent: string }[] }
     expect(seen.children.map(({ agent }) => agent).sort()).toEqual(helpers)
   })
+  await entry('helper-7', 'PATCH', { status: 'suspended' })
   const { context, page, said } = await browsing.open()
   await browsing.enter(page)
   await page.goto(browsing.agentAt('middle'))
@@ -191,7 +192,7 @@ it('show who acts for whom as a picture of links, and more where there are many'
   await acting.getByRole('link').nth(7).waitFor()
   expect(await section.locator('path').count()).toBe(1 + 8)
   expect((await acting.getByRole('link').allTextContents()).sort()).toEqual(
-    helpers.map((one) => `acme/${one}`),
+    helpers.map((one) => (one === 'helper-7' ? `acme/${one} suspended` : `acme/${one}`)),
   )
   // Every line ends in the middle of its box, however many there are.
   await page.setViewportSize({ width: 1280, height: 800 })

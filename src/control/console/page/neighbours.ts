@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks'
+import { stoppedText } from '../../../gate/model/agents.ts'
 import { nameOf } from './agent-parts.ts'
 import { html } from './html.ts'
-import { agentPlace, Link } from './parts.ts'
+import { agentPlace, Badge, Link } from './parts.ts'
 import { type Json, list } from './state.ts'
 
 /** Most agents on a side, until one asks for more. */
@@ -17,6 +18,9 @@ const lines = (rows: number, isLeft: boolean) =>
     },
   )}</svg>`
 
+const standing = (one: Json) =>
+  stoppedText(one) && html` <${Badge} state="denied">${stoppedText(one)}<//>`
+
 /** Agents on one side of the picture, as a list of links: the latest first. */
 function Side({ of, says, isLeft }: { of: readonly Json[]; says: string; isLeft: boolean }) {
   const [most, setMost] = useState(MOST)
@@ -24,7 +28,8 @@ function Side({ of, says, isLeft }: { of: readonly Json[]; says: string; isLeft:
   const shown = of.slice(-most).reverse()
   const left = of.length - shown.length
   const rows = shown.map(
-    (one) => html`<li><${Link} to=${agentPlace(one)} title=${nameOf(one)}>${nameOf(one)}<//></li>`,
+    (one) =>
+      html`<li><${Link} to=${agentPlace(one)} title=${nameOf(one)}>${nameOf(one)}${standing(one)}<//></li>`,
   )
   const more =
     left > 0 &&
