@@ -90,7 +90,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'revocation: jurisdiction',
     'address-limit: period binding',
     'console: host',
-    'issuer: jwks_uri agent_id agent_prefix agent_type entity_profiles workflow_id scope scopes_from',
+    'issuer: jwks_uri agent_id agent_prefix agent_type entity_profiles workflow_id session_id scope scopes_from',
     'issuer: person events',
     'events: issuer audience authorization jwks_uri accept',
     'person: access client_id claim scopes',

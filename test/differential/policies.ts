@@ -126,6 +126,7 @@ const ISSUER: Keys = {
   agent_type: (dice) => dice.pick(['kind', 'nested.kind']),
   entity_profiles: (dice) => dice.chance(0.7),
   workflow_id: (dice) => dice.pick<Json>(['flow', ['workflow_id', 'flow']]),
+  session_id: (dice) => dice.pick(['session', 'nested.session']),
   scope: (dice) => dice.pick<Json>(['scp', ['scope', 'scp'], 'nested.scopes']),
   scopes_from: (dice) => dice.pick(['grants', 'both', 'token']),
   admin: (dice) => dice.pick<Json>([false, 'own', 'all']),

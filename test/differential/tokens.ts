@@ -237,6 +237,9 @@ export function tokenFor(
     if (profile === 'agentic-jwt') put(claims, 'intent.workflow_id', value)
     else put(claims, path, value)
   }
+  if (dice.chance(0.4)) {
+    put(claims, String(issuer.session_id ?? 'sid'), dice.pick(['s1', 's2']))
+  }
   for (const path of text(issuer.agent_id)) {
     if (!path.startsWith('act') && dice.chance(0.6)) put(claims, path, dice.pick(AGENTS))
   }
@@ -358,7 +361,7 @@ const NAMES = [
   ...['iss', 'aud', 'sub', 'client_id', 'azp', 'iat', 'exp', 'nbf', 'jti', 'scope', 'act', 'cnf'],
   ...['tenant', 'level', 'agent_type', 'workflow_id', 'may_act', 'acr', 'auth_time', 'groups'],
   ...['authorization_details', 'nonce', 'at_hash', 'intent', 'agent_proof', 'sub_profile'],
-  'token_use',
+  ...['token_use', 'sid', 'origin_jti', 'session'],
 ]
 const VALUES: Json[] = [
   ...['', 'x', ' ', 'a b', 'a  b', '\u0000', 'Zoë', 'a\u200bb', 'null'],

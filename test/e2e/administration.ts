@@ -13,12 +13,19 @@ export const TWO = [
 ] as const
 
 /** One identity in everything, whoever issues it. */
-export const SAME = { jti: 'token-1', sub: 'alice', client_id: AGENT, workflow_id: 'run-1' }
+export const SAME = {
+  jti: 'token-1',
+  sub: 'alice',
+  client_id: AGENT,
+  sid: 's-1',
+  workflow_id: 'run-1',
+}
 
 const VALUES: Readonly<Record<(typeof KINDS)[number], string | undefined>> = {
   token: SAME.jti,
   agent: AGENT,
   subject: SAME.sub,
+  session: SAME.sid,
   client: AGENT,
   workflow: SAME.workflow_id,
   key: KID,

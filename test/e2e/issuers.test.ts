@@ -44,6 +44,18 @@ describe('a revocation', () => {
     }
   })
 
+  it('of kind session covers the tokens whose claim names the session, and no others', async () => {
+    await revoke('ops', { ...entryOf('session', 'acme'), value: 's-2' })
+    for (const sid of ['s-1', 's-22', 'S-2', undefined]) {
+      expect((await ask('acme', { sid })).status).toBe(200)
+    }
+    expectDenial(await ask('acme', { sid: 's-2' }), 401, 'token_revoked')
+  })
+
+  it.each([7, '', {}, ['s-1']])('cannot be evaded by the session %j', async (sid) => {
+    expectDenial(await ask('acme', { sid }), 401, 'claim_malformed')
+  })
+
   it('covers nothing when its parts are put together in another way', async () => {
     const { issuer } = world.acme
     for (const value of [

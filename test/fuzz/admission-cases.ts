@@ -328,6 +328,7 @@ const SIGNED = [
   { exp: NOW + 30, jti: 'token-4' },
   { iat: NOW + 3, nbf: NOW + 4.5, jti: 'token-5', until: '2026-01-01T00:01:00Z' },
   { workflow_id: undefined, client_id: 'other', tenant: 'red' },
+  { sid: 'session-1', jti: 'token-14' },
   { sub: 'mallory', workflow_id: 'run-2', jti: undefined },
   { agent_type: 'crawler', jti: 'token-12' },
   { iss: BETA, aud: ['urn:other', RESOURCE], jti: 'token-7', groups: [] },
@@ -504,6 +505,7 @@ export const DIFFERENCES: readonly Partial<Sent>[] = [
 
 export const REVOCABLE: readonly (readonly [Kind, string])[] = [
   ['subject', 'alice'],
+  ['session', 'session-1'],
   ['token', 'token-2'],
   ['agent', 'helper'],
   ['client', 'planner'],

@@ -81,6 +81,7 @@ export const issuerOf = (changes: Partial<Issuer> = {}): Issuer => ({
   agentId: [['agent_id'], ['client_id']],
   agentPrefix: '',
   agentType: ['agent_type'],
+  sessionId: ['sid'],
   workflowId: [['workflow_id']],
   scope: [['scope']],
   scopeElse: [],

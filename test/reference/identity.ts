@@ -16,6 +16,7 @@ export interface Identity {
   /** The id with the issuer's prefix. */
   name: string
   subject: string | undefined
+  session: string | undefined
   client: string | undefined
   /** The type as the token or a grant has it. */
   type: string | undefined
@@ -39,7 +40,8 @@ function firstPresent(claims: JsonObject, paths: string[]): [Json, string] | und
 /** Checks the form of the identity and scope claims: the last part of the stage `claims`. */
 export function checkIdentityClaims(claims: JsonObject, issuer: Issuer): void {
   const client = firstPresent(claims, issuer.profile.clientId)?.[0]
-  for (const value of [claims.sub, claims.jti, client]) {
+  const session = readClaim(claims, issuer.sessionId)
+  for (const value of [claims.sub, claims.jti, client, session]) {
     if (value !== undefined && !isName(value)) refuse('claim_malformed')
   }
   scopesOfToken(claims, issuer)
@@ -64,6 +66,7 @@ export function readIdentity(policy: Policy, claims: JsonObject, issuer: Issuer)
     id,
     name: issuer.agentPrefix + id,
     subject: claims.sub as string | undefined,
+    session: readClaim(claims, issuer.sessionId) as string | undefined,
     client: firstPresent(claims, issuer.profile.clientId)?.[0] as string | undefined,
     type,
     types: type === undefined ? [] : isList ? type.split(' ') : [type],

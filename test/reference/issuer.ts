@@ -40,6 +40,7 @@ export function readIssuer(name: string, table: Table) {
       given<boolean>('entity_profiles') ??
       (profile.entityProfiles && table.agent_type === undefined),
     workflowId: list(table.workflow_id) ?? profile.workflow,
+    sessionId: given<string>('session_id') ?? profile.session,
     scope: scope ?? profile.scope,
     scopeOtherwise: scope === undefined ? profile.scopeOtherwise : [],
     scopesFrom: given<'token' | 'grants' | 'both'>('scopes_from') ?? 'token',

@@ -24,6 +24,7 @@ export interface Profile {
   /** Default algorithms, if they differ from those of other issuers. */
   algorithms?: string[]
   workflow: string[]
+  session: string
   /** Whether `aud` must be one value. */
   oneAudience: boolean
   /** Whether `audiences` of the issuer and the rule have an effect. */
@@ -50,6 +51,7 @@ const DEFAULTS: Profile = {
   lifetime: 15 * MINUTE,
   distinctions: [],
   workflow: ['workflow_id'],
+  session: 'sid',
   oneAudience: false,
   readsAudiences: true,
   iatMayBeMissing: false,
@@ -120,6 +122,7 @@ export const PROFILES: Record<string, Profile> = {
     required: ['iss', 'exp', 'sub', 'client_id', 'token_use', 'iat', 'jti'],
     lifetime: HOUR,
     distinctions: [{ claim: 'token_use', values: ['access'] }],
+    session: 'origin_jti',
   },
   clerk: {
     ...DEFAULTS,

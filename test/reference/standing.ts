@@ -62,6 +62,7 @@ export function names(entry: Revocation, { identity, kid }: Caller): boolean {
   const values = {
     token: identity.claims.jti,
     subject: identity.subject,
+    session: identity.session,
     client: identity.client,
     workflow: identity.workflow,
     key: kid,

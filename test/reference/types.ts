@@ -51,7 +51,7 @@ export interface Jwk extends JsonObject {
 export interface Revocation {
   /** The entry's id, which `GATE.lift` may name. */
   id?: string
-  kind: 'token' | 'agent' | 'subject' | 'client' | 'workflow' | 'key' | 'issuer'
+  kind: 'token' | 'agent' | 'subject' | 'session' | 'client' | 'workflow' | 'key' | 'issuer'
   /** The `iss` of the issuer; for an actor, that of its own issuer. */
   issuer: string
   /** Left out for kind `issuer`. Of an agent: its id without prefix. */

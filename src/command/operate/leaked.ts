@@ -45,6 +45,7 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
       token: first('jti'),
       agent: first(...pathsOf('agent_id')),
       client: first('client_id', 'azp', 'cid', 'appid'),
+      session: first(...pathsOf('session_id')),
       workflow: first(...pathsOf('workflow_id')),
       subject: first('sub'),
       key: ownText(header, 'kid'),

@@ -102,6 +102,7 @@ const claimsOf = (entry: Issuer | undefined, record: JsonObject): JsonObject => 
   const types = listOf(own(record, 'agent_types')).join(' ')
   put(claims, entry?.agentId[0], own(record, 'agent'))
   put(claims, entry?.workflowId[0], own(record, 'workflow'))
+  put(claims, entry?.sessionId, own(record, 'session'))
   put(claims, entry?.agentType, types || undefined)
   put(claims, entry?.scope[0], scopes || undefined)
   return JSON.parse(JSON.stringify(claims))

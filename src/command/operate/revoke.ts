@@ -45,7 +45,8 @@ export interface RevokeOptions extends GateOptions, EntryOptions {
 
 export const revokeCommand: CommandRow<AtGates<Omit<RevokeOptions, 'kind'>>> = {
   usage: 'revoke KIND VALUE',
-  description: 'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
+  description:
+    'Revoke a token, agent, subject, session, client, workflow, key or issuer at a gate.',
   example:
     'revoke agent acme/agent-7 --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
@@ -61,7 +62,10 @@ names the revocation; 2 cannot tell.`,
   options: (command) =>
     withNames(withGates(command, 'edgewarden:revoke and edgewarden:read'))
       .addArgument(new Argument('[kind]', 'what to revoke').choices(KINDS))
-      .argument('[value]', 'its jti, agent id, sub, client_id, workflow id or kid; not for issuer')
+      .argument(
+        '[value]',
+        'its jti, agent id, sub, session, client_id, workflow id or kid; not for issuer',
+      )
       .option(
         '--issuer <iss>',
         "the issuer it belongs to, as in iss, or its name in the gate's policy",

@@ -16,6 +16,7 @@ const subjectsOf = (record: JsonObject) => {
       kid: ownText(record, 'kid'),
       id: ownText(record, 'jti'),
       subject: ownText(record, 'subject'),
+      session: ownText(record, 'session'),
       clientId: ownText(record, 'client'),
     },
     { id: ownText(record, 'agent'), workflowId: ownText(record, 'workflow'), actors },

@@ -4,7 +4,17 @@ import { readRecord } from '../records/terms.ts'
 
 /** Members of a subject's records that are removed: they say what the subject did, or identify the subject. */
 const REMOVED: ReadonlySet<string> = new Set([
-  ...['subject', 'workflow', 'step', 'jti', 'path', 'path_values', 'claims', 'assertion'],
+  ...[
+    'subject',
+    'session',
+    'workflow',
+    'step',
+    'jti',
+    'path',
+    'path_values',
+    'claims',
+    'assertion',
+  ],
   ...['network', 'country'],
 ])
 

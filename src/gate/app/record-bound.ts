@@ -10,7 +10,7 @@ const STEPS = 100
  */
 const WHOLE: ReadonlySet<string> = new Set([
   ...['v', 'id', 'time', 'mcp'],
-  ...['issuer', 'agent', 'agent_name', 'subject', 'client', 'workflow', 'jti'],
+  ...['issuer', 'agent', 'agent_name', 'subject', 'client', 'session', 'workflow', 'jti'],
 ])
 
 /**

@@ -150,6 +150,7 @@ const callerOf = (known: Partial<Admitted>) => {
     client: access?.clientId,
     jti: access?.id,
     subject: access?.subject,
+    session: access?.session,
     workflow: agent?.workflowId,
     step: agent?.step,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,

@@ -128,6 +128,8 @@ export interface Issuer {
   readonly entityProfiles?: boolean
   /** Claims that name the workflow: the first present one is used, and all present ones must be equal. */
   readonly workflowId: readonly ClaimPath[]
+  /** The claim that names the session. */
+  readonly sessionId: ClaimPath
   /** Claims that contain scopes; those of all present ones are joined. */
   readonly scope: readonly ClaimPath[]
   /** Scope claims that are read where all of `scope` are absent. */

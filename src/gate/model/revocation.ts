@@ -2,7 +2,16 @@ import { sha256, sha256Name } from '../base/bytes.ts'
 import type { AccessToken, AgentIdentity } from './token.ts'
 
 /** The kinds of revocable subjects, each within an issuer. */
-export const KINDS = ['token', 'agent', 'subject', 'client', 'workflow', 'key', 'issuer'] as const
+export const KINDS = [
+  'token',
+  'agent',
+  'subject',
+  'session',
+  'client',
+  'workflow',
+  'key',
+  'issuer',
+] as const
 export type Kind = (typeof KINDS)[number]
 
 /** `block` revokes until it is lifted or expires. `before` revokes tokens issued up to a moment. */
@@ -213,7 +222,9 @@ type Partly<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
  * prefix.
  */
 export function revocableSubjects(
-  access: Partly<Pick<AccessToken, 'kid' | 'id' | 'subject' | 'clientId'>> & { issuer: string },
+  access: Partly<Pick<AccessToken, 'kid' | 'id' | 'subject' | 'session' | 'clientId'>> & {
+    issuer: string
+  },
   agent: Partly<Pick<AgentIdentity, 'id' | 'workflowId'>> & Pick<AgentIdentity, 'actors'>,
 ): readonly RevocationSubject[] {
   const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
@@ -224,6 +235,7 @@ export function revocableSubjects(
     ...of('token', access.id),
     ...of('agent', agent.id),
     ...of('subject', access.subject),
+    ...of('session', access.session),
     ...of('client', access.clientId),
     ...of('workflow', agent.workflowId),
     ...agent.actors.flatMap(({ sub, issuer }) => of('agent', sub, issuer)),

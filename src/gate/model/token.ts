@@ -92,6 +92,8 @@ export interface AccessToken {
   readonly entry: Issuer
   readonly subject?: string
   readonly clientId?: string
+  /** The session of the person at the issuer. */
+  readonly session?: string
   readonly id?: string
   readonly kid?: string
   /** Seconds since the epoch. */

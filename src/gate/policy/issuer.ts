@@ -171,6 +171,7 @@ const issuerOf = (
       entityProfiles: true,
     }),
     workflowId: entry.workflow_id ?? profile.workflowId ?? [claimPath('workflow_id')],
+    sessionId: entry.session_id ?? profile.sessionId ?? claimPath('sid'),
     scope: entry.scope ?? profile.scope,
     scopeElse: entry.scope ? [] : profile.scopeElse,
     ...(entry.scopes_from &&

@@ -211,9 +211,12 @@ export function accessOf(token: VerifiedToken): AccessToken | undefined {
   const subject = identityOf(own(claims, 'sub'))
   const clientId = identityOf(firstPresent(claims, issuer.clientId))
   const id = identityOf(own(claims, 'jti'))
+  const session = identityOf(readClaim(claims, issuer.sessionId))
   const granted = grantsFor(claims, issuer.grants)
   const scopes = readScopes(claims, issuer, granted)
-  if (subject === null || clientId === null || id === null || !scopes) return undefined
+  if (subject === null || clientId === null || id === null || session === null || !scopes) {
+    return undefined
+  }
   return Object.freeze({
     claims,
     issuer: issuer.issuer,
@@ -226,6 +229,7 @@ export function accessOf(token: VerifiedToken): AccessToken | undefined {
     ...(subject !== undefined && { subject }),
     ...(clientId !== undefined && { clientId }),
     ...(id !== undefined && { id }),
+    ...(session !== undefined && { session }),
   })
 }
 

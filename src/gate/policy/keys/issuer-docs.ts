@@ -118,6 +118,13 @@ export const ISSUER_DOCS: ComparedDocs<typeof ISSUER_KEYS> = {
     example: ['workflow_id', 'intent.workflow_id'],
     compare: 'opaque',
   },
+  session_id: {
+    description:
+      'Claim path of the session to which the token belongs. A [revocation](revocation.md) of kind `session` covers the tokens of the session.',
+    unset: '`"sid"`; `"origin_jti"` with `cognito`',
+    example: 'session_id',
+    compare: 'opaque',
+  },
   scope: {
     description:
       "Claim path of the token's scopes, or a list: the scopes of all present claims together. A claim is a string of scopes, or an array with one scope in each member.",

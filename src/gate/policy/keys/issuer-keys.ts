@@ -169,6 +169,7 @@ export const ISSUER_KEYS = {
   ),
   entity_profiles: flag,
   workflow_id: shown(claimPaths, ({ workflowId }) => showPath(workflowId)),
+  session_id: shown(claimPathField, ({ sessionId }) => claimPathText(sessionId)),
   scope: shown(claimPaths, ({ scope }) => showPaths(scope)),
   scopes_from: shown(word(['token', 'grants', 'both']), ({ scopesFrom = 'token' }) => scopesFrom),
   admin: kept(admin, false),

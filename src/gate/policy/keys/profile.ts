@@ -34,6 +34,7 @@ export interface Profile {
    */
   readonly scopeElse: readonly ClaimPath[]
   readonly workflowId?: readonly ClaimPath[]
+  readonly sessionId?: ClaimPath
   readonly algorithms?: readonly Algorithm[]
   /** As in the sign-in that is made of it; `resource` (RFC 8707 §2) where it is absent. */
   readonly audienceParameter?: SignIn['audienceParameter']

@@ -1,3 +1,4 @@
+import { claimPath } from '../../model/claims.ts'
 import {
   clientIn,
   ENTRA,
@@ -92,6 +93,7 @@ export const PROFILES = {
     requiredClaims: ['iss', 'exp', 'sub', 'client_id', 'token_use', 'iat', 'jti'],
     claims: { token_use: 'access' },
     ...clientIn('client_id'),
+    sessionId: claimPath('origin_jti'),
     maxLifetime: HOUR,
     mark: /\/\/cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$/,
     slash: false,

@@ -37,6 +37,7 @@ const issuerOf = (over: Partial<Issuer> = {}): Issuer => ({
   agentPrefix: '',
   agentType: ['agent_type'],
   workflowId: [['workflow_id']],
+  sessionId: ['sid'],
   scope: [],
   scopeElse: [],
   admin: false,
