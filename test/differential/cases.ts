@@ -464,7 +464,7 @@ function changeOf(making: Making): Change {
         key: dice.pick(['k1', 'k2']),
         issuer: undefined,
       }[kind]
-      const mode = dice.pick(['block', 'before'] as const)
+      const mode = dice.pick(['block', 'before', 'step-up'] as const)
       return {
         revoke: [
           {
@@ -472,7 +472,7 @@ function changeOf(making: Making): Change {
             issuer,
             ...(typeof value === 'string' && { value }),
             mode,
-            ...(mode === 'before' && { at: BEGIN - dice.pick([0, 60, 65, 66, 200]) }),
+            ...(mode !== 'block' && { at: BEGIN - dice.pick([0, 60, 65, 66, 200]) }),
             ...(dice.chance(0.3) && { expires: BEGIN + dice.pick([5, 30]) }),
           },
         ],

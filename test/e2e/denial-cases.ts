@@ -621,6 +621,23 @@ export const CASES: Readonly<Record<string, Case>> = {
     expect(made.status).toBe(200)
     return { token: await world.token({ jti }) }
   }),
+  step_up_required: {
+    status: 401,
+    challenge: 'insufficient_user_authentication',
+    ask: async (world) => {
+      const sub = `steps-up-${randomUUID()}`
+      const at = now() - 400
+      const made = await world.send(
+        await revoke(({ acme }) => ({
+          ...{ kind: 'subject', issuer: acme.issuer, value: sub },
+          ...{ mode: 'step-up', at },
+        }))(world),
+      )
+      expect(made.status).toBe(200)
+      const claims = { sub, iat: at, exp: at + 800, acr: 'urn:x:mfa', auth_time: now() }
+      return token(claims, { target: '/v1/payments' })(world)
+    },
+  },
   // Nobody counts there.
   agent_throttled: {
     ...tooMany(token({ client_id: THROTTLED, sub: THROTTLED })),

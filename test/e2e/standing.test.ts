@@ -46,6 +46,26 @@ describe('a revocation', () => {
     expect(await use(setting.gate, fresh)).toEqual(ALLOWED)
   })
 
+  it('of mode step-up asks for a new authentication, and holds for no token that is issued later', async () => {
+    const at = Math.floor(Date.now() / 1000) - 60
+    const token = (iat: number) => setting.token({ client_id: 'agent-s', sub: 'steps', iat })
+    const [old, fresh] = [await token(at - 1), await token(at + TOLERANCE + 10)]
+    const id = await revoke(setting.gate, { kind: 'subject', value: 'steps', mode: 'step-up', at })
+    const answer = await askGate(setting.gate, '/v1/x', { token: old })
+    const challenge = answer.headers.get('www-authenticate') ?? ''
+    expect(await outcome(answer)).toMatchObject({ status: 401, code: 'step_up_required' })
+    expect(challenge).toContain('error="insufficient_user_authentication"')
+    expect(challenge).not.toContain('acr_values')
+    const maxAge = Number(/max_age="?(\d+)/.exec(challenge)?.[1])
+    expect(maxAge).toBeGreaterThanOrEqual(60)
+    expect(maxAge).toBeLessThan(80)
+    expect(await use(setting.gate, fresh)).toEqual(ALLOWED)
+    // What stops the token altogether is said first.
+    await revoke(setting.gate, { kind: 'agent', value: 'agent-s', mode: 'before', at })
+    expect(await use(setting.gate, old)).toMatchObject({ code: 'token_revoked' })
+    await revoking(setting, setting.gate).lift(id)
+  })
+
   it('of a token holds until its own end, and for as long as it is taken after that', async () => {
     const { gate } = setting
     const exp = Math.floor(Date.now() / 1000) + 60

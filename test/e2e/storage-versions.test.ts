@@ -86,7 +86,10 @@ it('refuses with data of a newer version, and goes on where it is of its own aga
     await again(async (gate) => expect(await all(gate), className).toEqual(answers))
     await setVersion(className, own)
   }
-  await newer('RevocationShard', Array(4).fill('revocations_unavailable'))
+  await newer('RevocationShard', Array(4).fill('revocations_unavailable'), 2)
+  // An earlier version is migrated.
+  expect(await setVersion('RevocationShard', 1)).toBeGreaterThan(0)
+  await again(async (gate) => expect(await all(gate)).toEqual(refused))
   await newer('ReplayShard', ['token_revoked', 'single_use_unavailable', 'rate_limited', 200])
   await newer('RateLimiter', ['token_revoked', 'token_replayed', 'rate_limit_unavailable', 200], 2)
   await newer('AssertionKeyService', Array(4).fill('assertion_unavailable'))

@@ -19,7 +19,8 @@ const MINUTE = 60
 export function checkStanding(asked: Asked, rule: Rule | undefined, caller: Caller): void {
   const { policy, world, request } = asked
   if (world.unavailable.revocations) refuse('revocations_unavailable')
-  if (isRevoked(asked, caller)) refuse('token_revoked')
+  const covering = coveringEntries(asked, caller)
+  if (covering.some(({ mode }) => mode !== 'step-up')) refuse('token_revoked')
   const now = presentSecond(request)
   const { identity } = caller
   const standing = standingOf(policy, world, identity.issuer.issuer, identity.id)
@@ -36,12 +37,13 @@ export function checkStanding(asked: Asked, rule: Rule | undefined, caller: Call
   // The gate's own endpoints accept agents that are not approved.
   if (rule !== undefined && needsApproval && !isApproved) refuse('agent_not_approved')
   if (isApproved) checkApprovedValues(identity, standing)
+  if (covering.length > 0) refuse('step_up_required')
 }
 
-/** Whether an entry of the set covers the token. */
-export function isRevoked({ policy, world, request }: Asked, caller: Caller): boolean {
+/** The entries of the set that cover the token. */
+export function coveringEntries({ policy, world, request }: Asked, caller: Caller): Revocation[] {
   const now = presentSecond(request)
-  return world.revocations.some((entry) => {
+  return world.revocations.filter((entry) => {
     const isLifted = entry.id !== undefined && policy.gate.lift.includes(entry.id)
     const isOver = entry.expires !== undefined && entry.expires <= now
     return !isLifted && !isOver && names(entry, caller) && isInTime(policy, entry, caller)
@@ -70,7 +72,7 @@ export function names(entry: Revocation, { identity, kid }: Caller): boolean {
   return entry.value !== undefined && values[entry.kind] === entry.value
 }
 
-/** Mode `before` covers tokens with `iat` up to `at` plus the clock tolerance. */
+/** Modes `before` and `step-up` cover tokens with `iat` up to `at` plus the clock tolerance. */
 function isInTime(policy: Policy, entry: Revocation, { identity }: Caller): boolean {
   if (entry.mode === 'block') return true
   const { clockTolerance } = policy.gate

@@ -56,8 +56,8 @@ export interface Revocation {
   issuer: string
   /** Left out for kind `issuer`. Of an agent: its id without prefix. */
   value?: string
-  mode: 'block' | 'before'
-  /** With `before`: tokens that were issued until then (seconds since 1970) are covered. */
+  mode: 'block' | 'before' | 'step-up'
+  /** With `before` and `step-up`: tokens that were issued until then (seconds since 1970) are covered. */
   at?: number
   /** When the entry ends, in seconds since 1970. */
   expires?: number

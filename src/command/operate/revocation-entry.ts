@@ -39,7 +39,9 @@ export function readEntry(options: EntryOptions, now: number): Result<JsonObject
   if (!isIssuer && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
   if ((asId || asName) && kind !== 'agent') return fail('--as-id and --as-name are for kind agent')
   const named = asName ? { agent_name: value } : { value }
-  if (options.at !== undefined && mode !== 'before') return fail('--at is only for --mode before')
+  if (options.at !== undefined && mode === 'block') {
+    return fail('--at is not for --mode block')
+  }
   const at = options.at === undefined ? undefined : epochSeconds(options.at)
   if (at && !at.ok) return fail(`--at: ${at.reason}`)
   const expires = readEnd(options, now)

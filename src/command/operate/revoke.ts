@@ -76,11 +76,17 @@ names the revocation; 2 cannot tell.`,
       )
       .addOption(new Option('--kill <kind>', 'with --leaked: which kind to revoke').choices(KINDS))
       .addOption(
-        new Option('--mode <mode>', 'block: every token, or before: only tokens issued up to --at')
+        new Option(
+          '--mode <mode>',
+          'block: every token; before: only tokens issued up to --at; step-up: those need a new authentication',
+        )
           .choices(MODES)
           .default('block'),
       )
-      .option('--at <seconds>', 'with --mode before: seconds since the epoch (default: now)')
+      .option(
+        '--at <seconds>',
+        'with --mode before and step-up: seconds since the epoch (default: now)',
+      )
       .option('--for <duration>', 'how long it lasts, such as 1h')
       .option(
         '--expires <moment>',

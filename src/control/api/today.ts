@@ -1,6 +1,6 @@
 import { type Admin, isReached, ownIssuer } from '../../gate/app/context.ts'
 import { isObject, type JsonObject, listOf, own, ownText } from '../../gate/base/json.ts'
-import { isRevoked, revocableSubjects } from '../../gate/model/revocation.ts'
+import { isCovered, revocableSubjects } from '../../gate/model/revocation.ts'
 import { showPolicy } from '../../gate/policy/show.ts'
 
 /** The subjects whose revocation would cover the token of a record. */
@@ -47,7 +47,7 @@ export async function todayOf(c: Admin, decision: JsonObject): Promise<JsonObjec
   }
   const standing = found && {
     revocations: found
-      .filter((entry) => isReached(c, entry.issuer) && isRevoked(entry, token))
+      .filter((entry) => isReached(c, entry.issuer) && isCovered(entry, token))
       .map(({ id, kind, issuer, value }) => ({ id, kind, issuer, value })),
   }
   if (ownIssuer(c) !== undefined) return { ...standing }

@@ -108,7 +108,7 @@ export async function toRevocations(
     const { kind, issuer, mode = 'block', reason } = wanted
     const id = idOf(policy, { kind, issuer, id: wanted.value, name: wanted.agent_name })
     const value = (id.ok ? id.value : wanted.agent_name) ?? ''
-    const at = mode === 'before' ? (wanted.at ?? now) : undefined
+    const at = mode !== 'block' ? (wanted.at ?? now) : undefined
     // A token is accepted, and its answers finish, for a while after `exp`; callers often give `exp` here.
     const late = kind === 'token' ? LIMITS.lateTokenSeconds + finish : 0
     const given = wanted.expires === undefined ? undefined : wanted.expires + late
@@ -119,7 +119,7 @@ export async function toRevocations(
       [kind === 'issuer' && value !== '', 'value', 'must be left out for kind issuer'],
       [kind !== 'issuer' && value === '', 'value', 'is required'],
       [!id.ok, 'agent_name', id.ok ? '' : id.reason],
-      [mode === 'block' && wanted.at !== undefined, 'at', 'is only for mode before'],
+      [mode === 'block' && wanted.at !== undefined, 'at', 'is not for mode block'],
       [at !== undefined && at > now + tolerance, 'at', 'must not be in the future'],
       [
         wanted.expires === undefined && expires !== undefined && expires <= now,

@@ -3,7 +3,7 @@ import { revokedDenials } from '../guard/checks/revoked.ts'
 import type { AgentKey } from '../model/agents.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../model/ports.ts'
 import {
-  isRevoked,
+  isCovered,
   ownerOf,
   type Revocation,
   revocableSubjects,
@@ -201,7 +201,7 @@ const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolea
     now,
     tolerance: c.get('policy').gate.clockTolerance,
   }
-  return entries.some((entry) => own.has(subjectKey(entry)) && isRevoked(entry, token))
+  return entries.some((entry) => own.has(subjectKey(entry)) && isCovered(entry, token))
 }
 
 /** `pending` only if not empty. */

@@ -14,8 +14,11 @@ export const KINDS = [
 ] as const
 export type Kind = (typeof KINDS)[number]
 
-/** `block` revokes until it is lifted or expires. `before` revokes tokens issued up to a moment. */
-export const MODES = ['block', 'before'] as const
+/**
+ * `block` revokes until it is lifted or expires. `before` revokes tokens issued up to a moment. `step-up` asks for a new
+ * authentication of the user in place of such a token (RFC 9470).
+ */
+export const MODES = ['block', 'before', 'step-up'] as const
 export type Mode = (typeof MODES)[number]
 
 /** The mode of the watch's entries: so many requests a minute, until the entry expires. */
@@ -48,7 +51,7 @@ export interface Revocation extends RevocationSubject {
   /** Derived from kind, issuer, value, mode and maker, so equal entries have equal ids. */
   readonly id: string
   readonly mode: Mode | typeof THROTTLE | AgentStanding
-  /** For `before`: the moment up to which issued tokens are revoked. For an entry of a security event: its time. */
+  /** For `before` and `step-up`: the moment up to which issued tokens are covered. For an entry of a security event: its time. */
   readonly at?: number
   /** Only for `throttle`: requests a minute. */
   readonly limit?: number
@@ -179,14 +182,15 @@ export async function subjectHash(key: string): Promise<Uint8Array<ArrayBuffer>>
   return (await sha256(key)).slice(0, SUBJECT_HASH_BYTES)
 }
 
-/** Whether an entry revokes a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */
-export function isRevoked(
+/** Whether an entry covers a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */
+export function isCovered(
   entry: Pick<Revocation, 'mode' | 'at' | 'expires'>,
   token: { readonly issuedAt: number; readonly now: number; readonly tolerance: number },
 ): boolean {
   if (hasExpired(entry, token.now)) return false
   if (entry.mode === 'block') return true
-  return entry.mode === 'before' && token.issuedAt <= (entry.at ?? 0) + token.tolerance
+  const isOlder = entry.mode === 'before' || entry.mode === 'step-up'
+  return isOlder && token.issuedAt <= (entry.at ?? 0) + token.tolerance
 }
 
 /** Whether an entry has expired at `now`, in seconds. */

@@ -15,3 +15,17 @@ export function hasSchema({ kv }: DurableObjectStorage, version: number): boolea
 export function noteSchema(storage: DurableObjectStorage, version: number): void {
   if (!hasSchema(storage, version)) storage.kv.put(SCHEMA, version)
 }
+
+/** Changes data of version `from` to `version`, both or nothing; nothing if the object has none of that version. */
+export function migrateSchema(
+  storage: DurableObjectStorage,
+  from: number,
+  version: number,
+  change: () => void,
+): void {
+  if (storage.kv.get<number>(SCHEMA) !== from) return
+  storage.transactionSync(() => {
+    change()
+    storage.kv.put(SCHEMA, version)
+  })
+}

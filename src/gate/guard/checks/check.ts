@@ -9,7 +9,7 @@ import type { Route } from '../../model/route.ts'
 /** The facts of these checks: of the token only, not of the request. */
 export interface StandingFacts
   extends Pick<LineFacts, 'policy' | 'access' | 'intent' | 'agent' | 'subjects'> {
-  readonly route: Pick<Route, 'agents' | 'endpoint'>
+  readonly route: Pick<Route, 'agents' | 'authentication' | 'endpoint'>
 }
 
 export interface StandingPorts {

@@ -2,12 +2,12 @@ import { denials } from '../../base/denial.ts'
 import {
   type AgentPins,
   hasExpired,
-  isRevoked,
+  isCovered,
   type Revocation,
   THROTTLE,
 } from '../../model/revocation.ts'
 import type { Intent } from '../../model/token.ts'
-import { standingCheck } from './check.ts'
+import { type StandingFacts, standingCheck } from './check.ts'
 
 /** The denials of this check, also for other users of the revocation set. */
 export const revokedDenials = denials({
@@ -15,6 +15,11 @@ export const revokedDenials = denials({
     'invalidToken',
     'The token, or the agent or key behind it, has been revoked',
     'Stop using this token; a new one helps only if the agent itself was not revoked',
+  ],
+  step_up_required: [
+    'stepUp',
+    'Something about the user has changed since the token was issued',
+    'Authenticate the user again, with the acr_values and max_age of the challenge, then use the new token (RFC 9470)',
   ],
   agent_suspended: [
     'forbidden',
@@ -64,7 +69,8 @@ export const revoked = standingCheck({
   judge(entries: readonly Revocation[], { policy, route, access, agent, intent }, now) {
     const { clockTolerance: tolerance, lift } = policy.gate
     const token = { issuedAt: access.issuedAt, now: Math.floor(now / 1000), tolerance }
-    const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
+    const covering = entries.filter((one) => !lift.has(one.id) && isCovered(one, token))
+    const entry = covering.find(({ mode }) => mode !== 'step-up')
     if (entry) return revokedDenials('token_revoked', { id: entry.id, kind: entry.kind })
     const said = entries.filter((one) => !lift.has(one.id) && !hasExpired(one, token.now))
     for (const { id, mode } of said) {
@@ -82,9 +88,25 @@ export const revoked = standingCheck({
     if (wanted === 'approved' && !route.endpoint && !approval) {
       return revokedDenials('agent_not_approved')
     }
+    const [first] = covering
+    if (first) return stepUp(first, route, token.now)
     return said.filter(({ mode }) => mode === THROTTLE)
   },
 })
+
+/** The user must have been authenticated after the entry's moment, and as the rule asks. */
+const stepUp = (
+  { id, kind, at = 0 }: Revocation,
+  { authentication = {} }: StandingFacts['route'],
+  now: number,
+) => {
+  const { acrValues, maxAge = now } = authentication
+  const params = {
+    maxAge: Math.max(0, Math.min(maxAge, now - at)),
+    ...(acrValues && { acrValues }),
+  }
+  return revokedDenials('step_up_required', { id, kind }, params)
+}
 
 /** The facts of an Agentic JWT that are compared with the agent's approval, in order. */
 const PINNED = [

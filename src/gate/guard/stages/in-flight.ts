@@ -5,7 +5,7 @@ import type { InFlight } from '../../base/in-flight.ts'
 import { fail, ok } from '../../base/result.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import type { Revocations } from '../../model/ports.ts'
-import { isRevoked } from '../../model/revocation.ts'
+import { isCovered } from '../../model/revocation.ts'
 
 const deny = denials({
   in_flight_exceeded: [
@@ -68,7 +68,7 @@ const isKnownAsRevoked = async (
   const { maxStaleness } = revocation
   const entries = await revocations.lookup(subjects, { consistency: 'bounded', maxStaleness })
   const token = { issuedAt, now: Math.floor(clock.now() / 1000), tolerance }
-  return entries.some((one) => !lift.has(one.id) && isRevoked(one, token))
+  return entries.some((one) => !lift.has(one.id) && isCovered(one, token))
 }
 
 /** A rule with a number of its own counts its own requests; all other rules count together. */

@@ -27,7 +27,7 @@ import { createReplica } from './replica.ts'
 import { createReplication } from './replication.ts'
 import { createSnapshotFeed } from './snapshot-feed.ts'
 import { createStore } from './store.ts'
-import { openTables, SCHEMA } from './tables.ts'
+import { migrateTables, openTables, SCHEMA } from './tables.ts'
 
 /** The key of the object's name: an alarm may wake the object without it. */
 const NAME = 'name'
@@ -55,6 +55,7 @@ export class RevocationShard extends DurableObject {
     const name = ctx.id.name ?? ctx.storage.kv.get<string>(NAME)
     if (name === undefined) throw new Error('a shard without a name')
     this.#name = name
+    migrateTables(ctx.storage)
   }
 
   /** Live entries of any of the subjects, given by `subjectKey`. */

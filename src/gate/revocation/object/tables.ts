@@ -1,12 +1,12 @@
 import { type Kind, type Revocation, subjectKey, THROTTLE } from '../../model/revocation.ts'
-import { hasSchema, noteSchema } from '../../platform/schema.ts'
+import { hasSchema, migrateSchema, noteSchema } from '../../platform/schema.ts'
 import type { Row } from '../protocol.ts'
 
 /** The version of what shards store. A release that changes it must migrate from each earlier one. */
-export const SCHEMA = 1
+export const SCHEMA = 2
 
 /** The modes of entries that revoke or throttle; all other modes are standings of agents. */
-export const OF_REVOCATIONS = "('block', 'before', 'throttle')"
+export const OF_REVOCATIONS = "('block', 'before', 'step-up', 'throttle')"
 
 const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
     BEGIN UPDATE log SET held = held - 1; END;
@@ -80,6 +80,16 @@ const AGENT_TRIGGERS = `CREATE TRIGGER IF NOT EXISTS agents_come AFTER INSERT ON
   CREATE TRIGGER IF NOT EXISTS agents_go AFTER DELETE ON entries
     WHEN old.mode NOT IN ${OF_REVOCATIONS}
     BEGIN UPDATE shares SET held = held - 1 WHERE issuer = '${OF_AGENTS}'; END;`
+
+/**
+ * Migrates from version 1, which counted entries of mode `step-up` as those of the registry. The triggers are made again
+ * by {@link openTables}; the registry of replicas has none.
+ */
+export function migrateTables(storage: DurableObjectStorage): void {
+  migrateSchema(storage, 1, SCHEMA, () =>
+    storage.sql.exec('DROP TRIGGER IF EXISTS agents_come; DROP TRIGGER IF EXISTS agents_go'),
+  )
+}
 
 /** The names of security events, in the primary; also added to tables of earlier releases. Counted by issuer. */
 const SIGNALS = `CREATE TABLE IF NOT EXISTS signals (
