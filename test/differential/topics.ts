@@ -4,6 +4,7 @@ import type { Dice } from './dice.ts'
 import type { RequestAim } from './near-requests.ts'
 import type { Aim } from './near-tokens.ts'
 import type { Case, Change, RequestSpec, TokenSpec, Vars } from './shapes.ts'
+import { APPROVAL_TOPICS } from './topics-approvals.ts'
 import { CONDITION_TOPICS } from './topics-conditions.ts'
 import { MCP_TOPICS } from './topics-mcp.ts'
 import { REQUEST_TOPICS } from './topics-requests.ts'
@@ -45,4 +46,5 @@ export const TOPICS: Topic[] = [
   ...MCP_TOPICS,
   ...CONDITION_TOPICS,
   ...SEQUENCE_TOPICS,
+  ...APPROVAL_TOPICS,
 ]

@@ -1,8 +1,8 @@
 /** Approvals: a person's agreement to exactly one call (docs/approvals.md). */
 import type { Asked } from './asked.ts'
-import { evaluate, type Variables } from './conditions.ts'
+import { checkCondition, evaluate, type Variables } from './conditions.ts'
 import { isAlike, textsOf } from './exact-call.ts'
-import { usesOf } from './mcp-access.ts'
+import { checkUseConditions, usesOf } from './mcp-access.ts'
 import { readsArguments } from './mcp-arguments.ts'
 import type { ApprovalTable } from './mcp-types.ts'
 import { checkPossession } from './proof.ts'
@@ -54,8 +54,9 @@ export function askPerson(
   { rule }: Route,
   caller: Verified,
   table: ApprovalTable,
+  variables: Variables,
 ): Approval {
-  const { request, world } = asked
+  const { request, world, operation } = asked
   if (!isAlike(request, rule.mcp !== undefined)) refuse('approval_invalid')
   if (world.unavailable.approvals) refuse('approval_unavailable')
   const texts = textsOf(asked, rule, caller, table)
@@ -66,6 +67,9 @@ export function askPerson(
     const { credential, identity } = caller
     const { exp } = identity.claims
     checkPossession(asked, rule, identity.issuer, credential, identity.claims)
+    const later = { ...variables, now: asked.request.now }
+    if (rule.when !== undefined) checkCondition(rule.when.condition, later)
+    if (operation && rule.mcp) checkUseConditions(operation, rule.mcp, later)
     if ((exp as number) + asked.policy.gate.clockTolerance <= presentSecond(asked.request)) {
       refuse('token_expired_during_request')
     }

@@ -16,7 +16,7 @@ import {
   type Value,
   Wrong,
 } from './cel-values.ts'
-import type { JsonObject } from './types.ts'
+import { type JsonObject, refuse } from './types.ts'
 
 /** What a condition may read. A member that is not known is `undefined`. */
 export interface Variables {
@@ -236,4 +236,11 @@ export function evaluate(source: string, variables: Variables): Outcome {
     if (error instanceof Wrong || error instanceof Unfit) return 'error'
     throw error
   }
+}
+
+/** Refuses a request for which a condition is not true. */
+export function checkCondition(source: string, variables: Variables): void {
+  const outcome = evaluate(source, variables)
+  if (outcome === 'error') refuse('condition_error')
+  if (!outcome) refuse('condition_failed')
 }

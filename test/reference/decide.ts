@@ -6,7 +6,7 @@ import type { Asked } from './asked.ts'
 import { checkAuthentication } from './authentication.ts'
 import { checkBody, holdsBody } from './body.ts'
 import { CODES } from './codes.ts'
-import { evaluate } from './conditions.ts'
+import { checkCondition } from './conditions.ts'
 import { readCredential } from './credential.ts'
 import { checkDetails } from './details.ts'
 import {
@@ -156,11 +156,7 @@ function authorize(
   const owner = checkInFlight(asked, rule, verified)
   if (owner !== undefined) asked.owner = owner
   const variables = variablesOf(asked, route, parameters, verified)
-  if (rule.when !== undefined) {
-    const outcome = evaluate(rule.when.condition, variables)
-    if (outcome === 'error') refuse('condition_error')
-    if (!outcome) refuse('condition_failed')
-  }
+  if (rule.when !== undefined) checkCondition(rule.when.condition, variables)
   // The stage `holding`: a known revocation ends the request before its body is read.
   if (holdsBody(policy, rule)) checkStanding(asked, rule, verified)
   if (rule.mcp === undefined) checkBody(policy, rule, request)
@@ -170,7 +166,7 @@ function authorize(
   // The stage `revocation_precheck`.
   const spending = spends(rule, identity.claims) || approvalTable !== undefined
   if (spending) checkStanding(asked, rule, verified)
-  const approval = approvalTable && askPerson(asked, route, verified, approvalTable)
+  const approval = approvalTable && askPerson(asked, route, verified, approvalTable, variables)
   checkReplay(asked, rule, verified)
   checkRateLimit(asked, rule, identity)
   // The stage `approval_take`: also if the request is refused after it.

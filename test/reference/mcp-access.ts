@@ -1,6 +1,6 @@
 /** What a rule allows of the messages to an MCP server: stages `mcp_access`, `use_scope` and `use_condition`. */
 
-import { evaluate, type Variables } from './conditions.ts'
+import { checkCondition, type Variables } from './conditions.ts'
 import { checkArguments, fillScope, readsArguments } from './mcp-arguments.ts'
 import { type Entry, entriesOfTemplate, findEntry } from './mcp-names.ts'
 import type { ApprovalTable, McpTable, Message, Need, Operation, Use } from './mcp-types.ts'
@@ -116,8 +116,6 @@ export function checkUseConditions(
   for (const { use, need } of usesOf(operation, table)) {
     if (need.when === undefined) continue
     const args = use.arguments ?? (readsArguments(need.when) ? {} : undefined)
-    const outcome = evaluate(need.when, { ...variables, ...(args && { arguments: args }) })
-    if (outcome === 'error') refuse('condition_error')
-    if (!outcome) refuse('condition_failed')
+    checkCondition(need.when, { ...variables, ...(args && { arguments: args }) })
   }
 }
