@@ -37,6 +37,26 @@ const PATHS: Topic = {
   },
 }
 
+/** Paths that some servers read as one of an earlier rule, or that none should read. */
+const SPELLINGS: Topic = {
+  policy: () => ({
+    rules: [
+      ...['admin', 'caf%C3%A9', 'docs/', 'c++'].map((path) =>
+        rule(`GET /v1/${path}`, { scopes: ['admin:all'] }),
+      ),
+      rule('GET /v1/*'),
+    ],
+  }),
+  request(dice, request) {
+    const spelled = dice.pick([
+      ...['caf%C3%A9', 'caf%C3%89', 'CAF%c3%89', 'docs', 'docs/', 'DOCS', 'c++', 'c+++', 'c++/'],
+      ...['(X(1))admin', '(B(x))/admin', '(S(x)X(1))/admin', 'c++%20', '%20c++', 'c++.', 'c++%20.'],
+      ...['x%7F', 'x%C2%80', 'x%C2%85', 'x%C2%A0'],
+    ])
+    to(request, `/v1/${spelled}`)
+  },
+}
+
 /** Paths behind which others have an end. */
 const ENDS: Topic = {
   policy: () => ({
@@ -170,6 +190,33 @@ const CONNECTION: Topic = {
   },
 }
 
+/** Headers that another rule or the gate sets, as the caller sends them. */
+const FORGED: Topic = {
+  policy: (dice) => ({
+    gate: { client_ip: dice.pick(['none', 'connection', 'x-client-ip']) },
+    rules: [
+      rule('GET /v1/docs'),
+      rule('GET /v1/other', {
+        inject: { 'X-Api-Key': '\u0024{API_KEY}' },
+        forward_claims: { 'X-Tenant': 'tenant' },
+      }),
+    ],
+  }),
+  request(dice, request) {
+    const names = ['X-Api-Key', 'x_api_key', 'X-Tenant', 'X-Forwarded-For', 'x_forwarded_for']
+    for (const name of dice.some(names)) request.headers.push([name, '1.2.3.4'])
+  },
+}
+
+/** Certificates that were not verified, are revoked, or are of others. */
+const CERTIFICATES: Topic = {
+  policy: () => ({ rules: [rule('GET /v1/docs', { possession: 'required' })] }),
+  token: (_, { claims }) => (claims.cnf = { 'x5t#S256': '@x5t:cert' }),
+  request(dice, request) {
+    request.certificate = dice.pick(['cert', 'cert', 'unverified:cert', 'revoked:cert', 'other'])
+  },
+}
+
 const SUBPROTOCOLS: Topic = {
   policy: () => ({ rules: [rule('GET /v1/docs', { token_subprotocols: ['own.'] })] }),
   request(dice, request) {
@@ -221,6 +268,29 @@ const PROOFS: Topic = {
 }
 
 export const REQUEST_TOPICS: Topic[] = [
-  ...[PATHS, PATHS, PATHS, ENDS, ENDS, STEPS_UP, ESCAPED_SLASH, MANY_READINGS, METADATA, HOSTS],
-  ...[SCHEMES, PREFLIGHTS, CONNECTION, SUBPROTOCOLS, DIGESTS, PROOFS, PROOFS, PROOFS],
+  ...[
+    PATHS,
+    PATHS,
+    PATHS,
+    SPELLINGS,
+    ENDS,
+    ENDS,
+    STEPS_UP,
+    ESCAPED_SLASH,
+    MANY_READINGS,
+    METADATA,
+    HOSTS,
+  ],
+  ...[
+    SCHEMES,
+    PREFLIGHTS,
+    CONNECTION,
+    FORGED,
+    CERTIFICATES,
+    SUBPROTOCOLS,
+    DIGESTS,
+    PROOFS,
+    PROOFS,
+    PROOFS,
+  ],
 ]
