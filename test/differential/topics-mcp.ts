@@ -154,7 +154,7 @@ const TOOLS: Topic = {
           name: dice.pick(['search', 'transfer', 'write']),
           arguments: {
             amount: dice.pick([7, 100, 101]),
-            ...(dice.chance(0.05) && { Amount: 7 }),
+            ...(dice.chance(0.2) && { Amount: 7 }),
           },
         },
         id,

@@ -56,6 +56,23 @@ const IN_FLIGHT: Topic = {
   before: (dice) => (dice.chance(0.3) ? { answered: true } : {}),
 }
 
+/** Agents of two issuers with one id, whose requests count for the whole gate. */
+const IN_FLIGHT_OF_ISSUERS: Topic = {
+  ...IN_FLIGHT,
+  policy: () => ({
+    gate: { hosts: HOSTS, in_flight: 1 },
+    others: { beta: { issuer: 'https://auth.beta.example', agent_prefix: 'beta/' } },
+    rules: twins({}),
+  }),
+}
+
+/** The issuer's key is replaced by one of the same name, and comes back. */
+const SAME_NAME: Topic = {
+  policy: () => ({ rules: [docs({})] }),
+  token: (_, spec) => Object.assign(spec, { key: 'a1', header: { typ: 'at+jwt' } }),
+  before: (dice) => ({ keys: { acme: dice.pick([['a1'], ['a1b']]) } }),
+}
+
 /** Values of two parameters that are the same text together. */
 const VALUES: Topic = {
   ids: ['7', '74', '2', '42'],
@@ -69,4 +86,5 @@ const VALUES: Topic = {
 
 export const SEQUENCE_TOPICS: Topic[] = [
   ...[LIMITS_OF_TWINS, LIMITS_OF_ISSUERS, CHANGED_LIMITS, CHANGED_LIMITS, IN_FLIGHT, VALUES],
+  ...[IN_FLIGHT_OF_ISSUERS, SAME_NAME],
 ]

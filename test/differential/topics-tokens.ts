@@ -295,6 +295,20 @@ const OF_TENANT: Topic = {
   token: (_, spec) => (spec.key = 'tenant'),
 }
 
+/** What the parent token could do, as its scopes and SCOPES say. */
+const PARENTS: Topic = {
+  policy: () => ({
+    acme: { delegation: { parent_scope: 'parent' } },
+    scopes: { 'docs:write': ['docs:read'], 'admin:all': ['docs:write'] },
+    rules: [docs()],
+  }),
+  token(dice, { claims }) {
+    claims.act = { sub: 'helper' }
+    claims.scope = dice.pick(['docs:read', 'docs:write', 'docs:read docs:write'])
+    claims.parent = dice.pick(['docs:read', 'docs:write', 'admin:all', 'files:all', ''])
+  },
+}
+
 /** Two names for wide scopes. */
 const [READ = '', , WIDE = '', WIDER = ''] = SCOPES
 
@@ -314,5 +328,5 @@ const WILDCARDS: Topic = {
 
 export const TOKEN_TOPICS: Topic[] = [
   ...[ACTORS, ACTORS, ACTORS, APPROVALS, LIFTED, AGENT_TYPES, WORKFLOW, USERS, IDENTITY, LIFETIMES],
-  ...[SPIFFE, CLAIMS, DETAILS, AGENTIC, OF_TENANT, WILDCARDS],
+  ...[SPIFFE, CLAIMS, DETAILS, AGENTIC, OF_TENANT, PARENTS, WILDCARDS],
 ]
