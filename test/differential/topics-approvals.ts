@@ -125,4 +125,4 @@ const LIMITED: Topic = {
   before: (dice) => ({ ...granted(dice), ...(dice.chance(0.5) && { wait: 60 }) }),
 }
 
-export const APPROVAL_TOPICS: Topic[] = [...[HELD, JSON_TYPES, BATCHES, STOPPED, UPGRADES, LIMITED]]
+export const APPROVAL_TOPICS: Topic[] = [HELD, JSON_TYPES, BATCHES, STOPPED, UPGRADES, LIMITED]
