@@ -131,6 +131,21 @@ describe.concurrent('an answer whose token expires', () => {
   })
 })
 
+it.concurrent('an answer that finishes ends when its token is given back', async () => {
+  const agent = newAgent()
+  const claims = { client_id: agent, jti: agent }
+  const { response, exp, token } = await begin('/v1/given-back', SSE, '', {}, claims)
+  await expired(exp)
+  const given = await setting.ask('/.edgewarden/revoke', {
+    method: 'POST',
+    token: await setting.token({ client_id: agent }),
+    body: new URLSearchParams({ token }),
+  })
+  expect(given.status).toBe(200)
+  const { bytes } = await fate(response)
+  expect(bytes.toString()).toBe(lastEvent('token_revoked'))
+})
+
 describe.concurrent('what ends with its token all the same', () => {
   it('is a WebSocket', async () => {
     const { closed, exp } = await withShortToken(setting.token, async (token, exp) => {

@@ -11,6 +11,7 @@ const REVOKE = '/.edgewarden/revoke'
 const FORM: Header = ['Content-Type', 'application/x-www-form-urlencoded']
 /** Of these each issuer may fill four. */
 const ROOM = 40
+const DAY = 24 * 60 * 60
 const SCOPE = 'edgewarden:revoke'
 
 let world: World
@@ -120,6 +121,22 @@ describe('an agent', () => {
   })
 })
 
+describe('a token that an administrator has revoked', () => {
+  it('stays revoked as long, and giving it back changes nothing', async () => {
+    const jti = `token-${++tokens}`
+    const [by, token] = [await mint('acme'), await mint('acme', { jti })]
+    const body = {
+      ...{ kind: 'token', issuer: issuerOf('acme').issuer, value: jti },
+      ...{ expires: seconds(DAY), reason: 'leaked' },
+    }
+    expect((await call('acme', { method: 'POST', body })).status).toBe(200)
+    const before = await list('ops')
+    expectDone(await giveBack(by, token))
+    expect(await list('ops')).toEqual(before)
+    expectDenial(await ask(token), 401, 'token_revoked')
+  })
+})
+
 describe('an administrator', () => {
   it.each([
     ['acme', 'acme', 'own'],
@@ -155,6 +172,15 @@ describe('an administrator', () => {
   })
 })
 
+describe('a token that has just expired', () => {
+  it('is revoked, since another gate may still accept it and answers to it may go on', async () => {
+    const token = await mint('acme', { iat: seconds(-900), exp: seconds(-30) })
+    expectDenial(await ask(token), 401, 'token_expired')
+    expectDone(await giveBack(await mint('acme'), token))
+    expect(await list('ops')).toMatchObject([{ kind: 'token', reach: 'own' }])
+  })
+})
+
 describe('a token that no rule accepts', () => {
   const cut = (token: string) => token.slice(0, -8)
   it.each([
@@ -184,6 +210,12 @@ describe('a token that no rule accepts', () => {
       }
     },
   )
+})
+
+it('revokes a token that ends later than an entry can', async () => {
+  const token = await mint('acme', { exp: Date.UTC(2200) / 1000 })
+  expectDone(await giveBack(await mint('acme'), token))
+  expect(await list('ops')).toMatchObject([{ expires: Date.UTC(2100) / 1000 }])
 })
 
 describe('a token that cannot be revoked alone', () => {

@@ -12,7 +12,7 @@ import { signature } from '../guard/stages/signature.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 import { type Admin, answer, holds, isReached, refuse } from './context.ts'
 import { readAdminText } from './request.ts'
-import { toRevocations } from './revocation-request.ts'
+import { LAST_EXPIRY, lateSeconds, toRevocations } from './revocation-request.ts'
 import { addRevocations, findRevocation, shardsOf } from './revocations.ts'
 
 export const giveBackDenials = denials({
@@ -53,23 +53,25 @@ export async function giveBack(c: Admin): Promise<Response> {
   const found = await verified(c, await readToken(c))
   const now = Math.floor(c.get('ports').clock.now() / 1000)
   const done = () => c.body(null, 200, { 'cache-control': 'no-store' })
+  const late = lateSeconds(c.get('policy'))
   // `exp` may be no number, which no rule accepts either.
-  if (!found || !(found.access.expires > now - c.get('policy').gate.clockTolerance)) return done()
+  if (!found || !(found.access.expires + late > now)) return done()
   const { access, agent } = found
   const isAdmin = holds(c, 'edgewarden:revoke') && isReached(c, access.issuer)
   if (!isAdmin && !isOfCaller(c, access, agent)) {
     refuse(c, deny('revoke_other'), { error: 'invalid_grant' })
   }
-  const { issuer, id: value, expires } = access
+  const { issuer, id: value } = access
   if (value === undefined) return unsupported(c)
-  const wanted = { kind: 'token', issuer, value, expires: Math.ceil(expires) } as const
+  const expires = Math.min(Math.ceil(access.expires), LAST_EXPIRY - late)
+  const wanted = { kind: 'token', issuer, value, expires } as const
   const given = { entries: [{ path: '', wanted }], force: true }
   // What agents give back counts as their issuer's, whatever its administrators may do.
   const entries = await toRevocations(c, given, now, INVALID, isAdmin ? undefined : true)
   const [entry] = entries
   const held = entry && (await findRevocation(c, entry.id))
-  // Whoever gives a token back again changes nothing, and so leaves no further act.
-  const isHeld = held && held.revocation.expires === entry.expires
+  // An entry that lasts as long stays as it is, and leaves no further act.
+  const isHeld = held && (held.revocation.expires ?? Infinity) >= (entry.expires ?? 0)
   const { shards } = isHeld ? held : await addRevocations(c, entries)
   return shards.pending.length === 0 ? done() : answer(c, shardsOf(shards), 202)
 }

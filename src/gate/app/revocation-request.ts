@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { Denial } from '../base/denial.ts'
 import { type JsonObject, own } from '../base/json.ts'
 import { LIMITS } from '../base/limits.ts'
-import { entryLife, longestFinish } from '../model/policy.ts'
+import { entryLife, longestFinish, type Policy } from '../model/policy.ts'
 import type { RevocationQuery } from '../model/ports.ts'
 import { KINDS, MODES, REACHES, type Revocation, revocationId } from '../model/revocation.ts'
 import { type Admin, callerName, ownIssuer, refuse } from './context.ts'
@@ -26,7 +26,7 @@ import {
 /** The mistake in an issuer whose agents only act. */
 const NOT_TRUSTED = 'is an issuer of actors only: of those, agents can be revoked'
 /** The latest `expires`, in seconds: 2100-01-01. */
-const LAST_EXPIRY = Date.UTC(2100) / 1000
+export const LAST_EXPIRY = Date.UTC(2100) / 1000
 
 const seconds = v.pipe(
   v.number('must be a number of seconds since the epoch'),
@@ -81,6 +81,11 @@ export function readRevocations(c: Admin, body: JsonObject, invalid: Denial): Wa
   return { entries: named, force }
 }
 
+/** Seconds after `exp` until no gate accepts a token any more, and no answer to one goes on. */
+export function lateSeconds(policy: Policy): number {
+  return LIMITS.lateTokenSeconds + longestFinish(policy)
+}
+
 /**
  * Fills in defaults of entries to store. `now` is in seconds; entries of tokens and `before` entries expire
  * when no covered token can be valid. `isOwn`: whether they count as those of an administrator of their issuer. Does not
@@ -100,7 +105,6 @@ export async function toRevocations(
     ...(isOwn && ({ own: true } as const)),
   }
   const tolerance = policy.gate.clockTolerance
-  const finish = longestFinish(policy)
   const life = entryLife(policy)
   const problems: Problem[] = []
   const stored: Revocation[] = []
@@ -110,7 +114,7 @@ export async function toRevocations(
     const value = (id.ok ? id.value : wanted.agent_name) ?? ''
     const at = mode !== 'block' ? (wanted.at ?? now) : undefined
     // A token is accepted, and its answers finish, for a while after `exp`; callers often give `exp` here.
-    const late = kind === 'token' ? LIMITS.lateTokenSeconds + finish : 0
+    const late = kind === 'token' ? lateSeconds(policy) : 0
     const given = wanted.expires === undefined ? undefined : wanted.expires + late
     const expires =
       given ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
