@@ -5,7 +5,7 @@ import { createKey, type Members, sign } from '../kit/signing.ts'
 import { administration, type Name } from './administration.ts'
 import { expectDenial } from './denied.ts'
 import { withLimits } from './hurried.ts'
-import { AGENT, METADATA, RESOURCE, REVOCATIONS, startWorld, type World } from './world.ts'
+import { AGENT, KID, METADATA, RESOURCE, REVOCATIONS, startWorld, type World } from './world.ts'
 
 const REVOKE = '/.edgewarden/revoke'
 const FORM: Header = ['Content-Type', 'application/x-www-form-urlencoded']
@@ -189,7 +189,7 @@ describe('a token that no rule accepts', () => {
     ['other characters', async () => 'e30.e30.\u00e9\r\nX: y'],
     ['a long one', async () => 'a'.repeat(60_000)],
     ['a part of one', async (by) => cut(by)],
-    ['another key', async () => sign({ kid: 'x' }, claimsOf('acme'), await createKey('ES256'))],
+    ['another key', async () => sign({ kid: KID }, claimsOf('acme'), await createKey('ES256'))],
     ['an issuer that is not trusted', async () => mint('acme', { iss: 'https://x.example' })],
     ['no issuer', async () => mint('acme', { iss: undefined })],
     [

@@ -10,6 +10,7 @@ import {
   type Issued,
   makePatient,
   startIssued,
+  UNAVAILABLE,
   UNKNOWN,
 } from './keys-setting.ts'
 import { until } from './setting.ts'
@@ -22,7 +23,7 @@ const TIMES = { jwks_cache: { cooldown: '30s', max_fresh: '2m' } }
 let setting: Issued
 
 beforeAll(async () => {
-  const names = ['long-ago', 'just-now', 'withdrawn', 'unseen', 'tagged', 'restarted']
+  const names = ['long-ago', 'just-now', 'withdrawn', 'unseen', 'tagged', 'restarted', 'given']
   const wanted = Object.fromEntries(names.map((name) => [name, TIMES]))
   setting = await startIssued(wanted, await clocked())
   await makePatient(setting.gate)
@@ -90,6 +91,28 @@ it('and after that cooldown also where the gate was restarted and refused the ke
   await forward(gate, COOLDOWN - 5_000)
   expect(await useAll()).toEqual(Array(20).fill(ALLOWED))
   expect(issuer.requests).toHaveLength(3)
+})
+
+it('and a token of it is not said to be given back before', async () => {
+  const issuer = setting.of('given')
+  const by = await setting.good('given')
+  const giveBack = async (token: string) => {
+    const body = new URLSearchParams({ token })
+    const answer = await setting.ask('/.edgewarden/revoke', { method: 'POST', token: by, body })
+    const text = await answer.text()
+    return { status: answer.status, code: text === '' ? undefined : JSON.parse(text).code }
+  }
+  expect(await setting.use('given', { token: by })).toEqual(ALLOWED)
+  const guessed = await issuer.mint({}, { kid: 'guessed' })
+  expect(await giveBack(guessed)).toEqual(UNAVAILABLE)
+  await issuer.rotate()
+  const token = await setting.good('given')
+  expect(await giveBack(token)).toEqual(UNAVAILABLE)
+  await later(COOLDOWN)
+  // Now the issuer is asked, and what it does not know is no token of it.
+  expect(await giveBack(guessed)).toEqual(ALLOWED)
+  expect(await giveBack(token)).toEqual(ALLOWED)
+  expect(await setting.use('given', { token })).toEqual({ status: 401, code: 'token_revoked' })
 })
 
 it('a key that is withdrawn stops when the new set is known, also for tokens that passed', async () => {

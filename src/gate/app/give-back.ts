@@ -8,7 +8,7 @@ import { accessOf } from '../guard/stages/claims.ts'
 import { credential } from '../guard/stages/credential.ts'
 import { delegation } from '../guard/stages/delegation.ts'
 import { issuer } from '../guard/stages/issuer.ts'
-import { signature } from '../guard/stages/signature.ts'
+import { signature, signatureDenials } from '../guard/stages/signature.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 import { type Admin, answer, holds, isReached, refuse } from './context.ts'
 import { readAdminText } from './request.ts'
@@ -105,6 +105,9 @@ const verified = async (c: Admin, token: string) => {
   if (run.outcome === 'denied') {
     const { denial } = run
     if (denial.answer === 'unavailable') return refuse(c, denial)
+    // The issuer may have a new key, with which the token would be accepted a moment later.
+    if (denial.detail?.issuer_asked === false)
+      return refuse(c, signatureDenials('keys_unavailable'))
     if (['token_encrypted', 'encryption_not_accepted'].includes(denial.code)) return unsupported(c)
   }
   if (run.outcome !== 'passed') return undefined

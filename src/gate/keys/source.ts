@@ -122,17 +122,17 @@ const findUnknown = async (
   const { cooldown } = issuer.keyTimes
   const isPaused = () =>
     clock.now() < Math.max((entry.held?.fetchedAt ?? 0) + cooldown, entry.pausedUntil)
-  // A set that was just fetched is decisive. A failure does not decide it: the key could be new.
-  if (isPaused()) return fail('unknown')
+  // A set that was just fetched is decisive for requests. A failure does not decide it: the key could be new.
+  if (isPaused()) return fail('undecided')
   if (isWaitedOut(entry, clock)) return fail('unavailable')
   const network = networkOf(caller ?? '')
   const asking: Caller = { network, isKnown: entry.known.has(network) }
   // A known caller may ask for a key id that a stranger could not.
   const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
-  if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
+  if (now < (entry.misses.get(miss) ?? 0)) return fail('undecided')
   const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
   if (!isInFlight(...flightOf(entry, question, options)) && !entry.budget(asking)) {
-    return fail(entry.failure ? 'unavailable' : 'unknown')
+    return fail(entry.failure ? 'unavailable' : 'undecided')
   }
   await ask(issuer, entry, question, options)
   const found = (await entry.held?.set.find(header)) ?? 'unknown'
@@ -141,7 +141,8 @@ const findUnknown = async (
   if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
   // Without a pause, the budget of the key service was used up.
   if (!isPaused()) rememberMiss(entry, miss, now + cooldown)
-  return fail(found)
+  const isAsked = entry.held?.fetchedAt !== question.fetchedAt
+  return fail(found === 'unknown' && !isAsked ? 'undecided' : found)
 }
 
 const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
@@ -160,7 +161,8 @@ const isFailing = ({ failure }: KeyEntry, clock: Clock) =>
 
 type Asked = Omit<Question, 'place' | 'times' | 'sentAt'>
 
-const since = ({ held }: KeyEntry) => (held ? { fetchedAt: held.fetchedAt } : {})
+const since = ({ held }: KeyEntry): { fetchedAt?: number } =>
+  held ? { fetchedAt: held.fetchedAt } : {}
 const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
 
 const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySourceOptions) => {

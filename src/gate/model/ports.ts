@@ -29,8 +29,11 @@ export interface Clock {
  */
 export type KeyMiss = 'unknown' | 'ambiguous' | 'unsupported'
 
-/** Why there is no key. `unavailable`: the set could not be loaded. */
-export type KeyFault = KeyMiss | 'unavailable'
+/**
+ * Why there is no key. `unavailable`: the set could not be loaded. `undecided`: the set lacks the key, and the issuer is
+ * not asked at the moment whether the key is new.
+ */
+export type KeyFault = KeyMiss | 'unavailable' | 'undecided'
 
 /** Finds an issuer's key by a token's header. Never searches the keys of other issuers. */
 export interface KeySource {

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { FOUND, UNAVAILABLE, UNKNOWN } from './support.ts'
+import { FOUND, UNAVAILABLE, UNDECIDED } from './support.ts'
 import {
   A,
   asked,
@@ -32,7 +32,7 @@ describe('a set', () => {
     answer.resolve()
     await world.settle()
     expect(await find('b')).toMatchObject(FOUND)
-    expect(await find('a')).toEqual(UNKNOWN)
+    expect(await find('a')).toEqual(UNDECIDED)
   })
 
   it('is confirmed first once its life is over, by one question', async () => {
@@ -41,7 +41,7 @@ describe('a set', () => {
     world.clock.advance(10 * MINUTE)
     publish(B)
     const late = await Promise.all(Array.from({ length: 50 }, () => find('a')))
-    for (const found of late) expect(found).toEqual(UNKNOWN)
+    for (const found of late) expect(found).toEqual(UNDECIDED)
     expect([asked(), world.questions.length]).toEqual([2, 2])
   })
 
@@ -77,7 +77,7 @@ describe('a key that its issuer has withdrawn', () => {
       await world.settle()
     }
     world.clock.advance(step)
-    expect(await find('a')).toEqual(UNKNOWN)
+    expect(await find('a')).toEqual(UNDECIDED)
     expect(await find('b')).toMatchObject(FOUND)
   })
 
@@ -87,7 +87,7 @@ describe('a key that its issuer has withdrawn', () => {
     world.clock.advance(30_000)
     const other = world.isolate()
     expect(await other.find(issuer, 'b', '192.0.2.1')).toMatchObject(FOUND)
-    expect(await other.find(issuer, 'a')).toEqual(UNKNOWN)
+    expect(await other.find(issuer, 'a')).toEqual(UNDECIDED)
   })
 })
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { KEY_TIMES } from '../../../src/gate/keys/times.ts'
-import { FOUND, UNAVAILABLE, UNKNOWN } from './support.ts'
+import { FOUND, UNAVAILABLE, UNDECIDED } from './support.ts'
 import {
   A,
   asked,
@@ -34,7 +34,7 @@ describe('what is known to fail', () => {
     expect(isolate.status(issuer).error).toBe('status 500')
     publish(B)
     world.clock.advance(DUE)
-    expect(await find('a')).toEqual(UNKNOWN)
+    expect(await find('a')).toEqual(UNDECIDED)
   })
 
   it('is not the issuer where a stranger could not reach the service', async () => {
@@ -44,7 +44,7 @@ describe('what is known to fail', () => {
     world.cut = false
     publish(B)
     world.clock.advance(DUE)
-    expect(await find('a')).toEqual(UNKNOWN)
+    expect(await find('a')).toEqual(UNDECIDED)
   })
 })
 

@@ -175,4 +175,5 @@ export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptio
 /** Outcomes of a search. */
 export const FOUND = { ok: true }
 export const UNKNOWN = { ok: false, reason: 'unknown' }
+export const UNDECIDED = { ok: false, reason: 'undecided' }
 export const UNAVAILABLE = { ok: false, reason: 'unavailable' }

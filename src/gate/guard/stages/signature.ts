@@ -15,7 +15,7 @@ import {
 } from '../../model/token.ts'
 import type { CredentialFacts } from './credential.ts'
 
-const deny = denials({
+export const signatureDenials = denials({
   key_unknown: [
     'invalidToken',
     'The issuer has no key that matches this token',
@@ -43,6 +43,8 @@ const deny = denials({
   ],
 })
 
+const deny = signatureDenials
+
 type Needs = CredentialFacts & Pick<LineFacts, 'issuer' | 'caller'>
 
 const CODES = {
@@ -50,6 +52,7 @@ const CODES = {
   ambiguous: 'key_ambiguous',
   unsupported: 'algorithm_unsupported',
   unavailable: 'keys_unavailable',
+  undecided: 'key_unknown',
 } as const satisfies Record<KeyFault, CodeOf<typeof deny>>
 
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
@@ -68,7 +71,10 @@ export const signature = stage({
     { keys }: { readonly keys: KeySource },
   ): Signed | Promise<Signed> =>
     onceKnown(keys.find(issuer, credential, caller), (found) => {
-      if (!found.ok) return fail(deny(CODES[found.reason]))
+      if (!found.ok) {
+        const isUndecided = found.reason === 'undecided'
+        return fail(deny(CODES[found.reason], isUndecided ? { issuer_asked: false } : undefined))
+      }
       const known = remembered?.token
       return known?.issuer === issuer && isSameKey(known.key, found.value)
         ? ok({ token: known })
