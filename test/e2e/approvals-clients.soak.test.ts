@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import Anthropic from '@anthropic-ai/sdk'
 import {
@@ -54,6 +55,28 @@ const modern =
     return async (city) => textOf(await client.callTool(weather(city)))
   }
 
+/** Milliseconds after which the proxy cuts a connection without a byte. */
+const IDLE_MS = 8_000
+const proxies: Server[] = []
+
+/** The client behind a proxy that cuts idle connections. */
+const behindProxy =
+  (client: Connect): Connect =>
+  async (url, token) => {
+    const { hostname, port } = new URL(url)
+    const proxy = createServer((inward) => {
+      const outward = connect(Number(port), hostname)
+      for (const [one, other] of [[inward, outward] as const, [outward, inward] as const]) {
+        one.pipe(other)
+        one.on('error', () => other.destroy()).on('close', () => other.destroy())
+        one.setTimeout(IDLE_MS, () => one.destroy())
+      }
+    })
+    proxies.push(proxy)
+    await new Promise<void>((done) => proxy.listen(0, hostname, done))
+    return client(`http://${hostname}:${(proxy.address() as AddressInfo).port}`, token)
+  }
+
 const question = (content: string) => ({
   ...{ model: 'm', max_tokens: 9 },
   messages: [{ role: 'user' as const, content }],
@@ -106,8 +129,10 @@ const chatBy =
 
 const CLIENTS: Readonly<Record<string, Connect>> = {
   'sdk 1.32': sdk,
+  'sdk 1.32 behind a proxy': behindProxy(sdk),
   'client 2.4 with 2025-11-25': modern('/mcp'),
   'client 2.4 with 2026-07-28': modern('/modern'),
+  'client 2.4 behind a proxy': behindProxy(modern('/modern')),
   openai,
   anthropic,
   ...(IS_INSTALLED && {
@@ -233,6 +258,7 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
+  for (const proxy of proxies) proxy.close()
   await setting.close()
   await servers.close()
 })

@@ -29,6 +29,7 @@ import { actOf, auditRecordOf, isRecorded, lateOf, type RecordContext, recordOf 
 import { boundedRecord } from './record-bound.ts'
 import { renewer } from './renewal.ts'
 import { revocationsApp } from './revocations.ts'
+import { type OnWait, withSigns } from './signs.ts'
 import { onceSent } from './unread-body.ts'
 
 export const gatewayDenials = denials({
@@ -46,7 +47,7 @@ export const gatewayDenials = denials({
 export function gateway(request: Request, opened: Opened): Response | Promise<Response> {
   const incoming = new IncomingRequest(request)
   return ownPath(incoming, opened.prefix) === undefined
-    ? pass(incoming, opened)
+    ? withSigns(incoming, (onWait) => pass(incoming, opened, onWait))
     : own.fetch(request, opened)
 }
 
@@ -134,7 +135,11 @@ type Extra = Readonly<Record<string, unknown>>
 type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read' | 'renews'>
 
 /** Decides and relays a request that is not for the gate's own endpoints. */
-const pass = async (request: IncomingRequest, opened: Opened): Promise<Response> => {
+const pass = async (
+  request: IncomingRequest,
+  opened: Opened,
+  onWait?: OnWait,
+): Promise<Response> => {
   const { guard, ports, cf } = opened
   const begin = (of: RequestParts) => beginExchange(of, opened)
   const { requestId, clientIp, refuse, follow, end } = begin(request)
@@ -146,7 +151,10 @@ const pass = async (request: IncomingRequest, opened: Opened): Promise<Response>
       return end(refuse(denial, undefined), undefined, { denial })
     }
     const connection = new PlatformConnection(cf)
-    const decided = await guard(request, { caller: clientIp, connection, isFollowed: true })
+    const decided = await guard(request, {
+      ...{ caller: clientIp, connection, isFollowed: true },
+      onWait: onWait && ((waiting) => onWait(waiting, requestId)),
+    })
     decision = decided
     const cors = corsFor(request.original, decided)
     if (cors && request.method === 'OPTIONS') {

@@ -24,6 +24,7 @@ export class IncomingRequest implements RequestParts {
   readonly headers: HeaderReader
   readonly address: Result<Address, AddressFault>
   readonly original: Request
+  #signal: AbortSignal | undefined
 
   constructor(request: Request) {
     this.method = request.method
@@ -39,7 +40,11 @@ export class IncomingRequest implements RequestParts {
     return this.original.bodyUsed
   }
   get signal() {
-    return this.original.signal
+    return this.#signal ?? this.original.signal
+  }
+  /** Has the request's signal abort with this one, too. */
+  leavesWith(gone: AbortSignal): void {
+    this.#signal = AbortSignal.any([this.original.signal, gone])
   }
 }
 

@@ -23,7 +23,7 @@ import type { Renew } from './checks/renewal.ts'
 import { address } from './stages/address.ts'
 import { agent, workflow } from './stages/agent.ts'
 import { agenticJwt } from './stages/agentic-jwt.ts'
-import { type ApprovalPorts, approval, approvalTake } from './stages/approval.ts'
+import { type ApprovalPorts, approval, approvalTake, type Waiting } from './stages/approval.ts'
 import { approvalNeed } from './stages/approval-need.ts'
 import { signing } from './stages/assertion.ts'
 import { authentication } from './stages/authentication.ts'
@@ -51,6 +51,8 @@ export interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' |
   readonly hold: (owner: string, ms?: number) => Room
   /** Counts the request among those in progress; absent where its end is not followed. */
   readonly counts: InFlight | undefined
+  /** Called when the request begins to wait for a person. */
+  readonly onWait: ((waiting: Waiting) => void) | undefined
 }
 
 /** The line of every request: local before remote, pure before stateful, head before body; spending comes last. */
@@ -148,6 +150,8 @@ export interface GuardContext extends Pick<LineFacts, 'caller' | 'connection'> {
    * no effect.
    */
   readonly isFollowed?: boolean | undefined
+  /** Called when the request begins to wait for a person who must approve it. */
+  readonly onWait?: Given['onWait']
   /** Called with each step. */
   readonly trace?: ((step: Step) => void) | undefined
 }
@@ -166,7 +170,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
-    { caller, connection, isFollowed, trace }: GuardContext = {},
+    { caller, connection, isFollowed, onWait, trace }: GuardContext = {},
   ): Promise<Decision> => {
     let room: Room | undefined
     const hold = (owner: string, ms: number = LIMITS.bodyReadMs) => {
@@ -187,7 +191,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
           }
         : undefined
     const watch = { now, onError, trace }
-    const given = { request, policy, caller, connection, hold, counts }
+    const given = { request, policy, caller, connection, hold, counts, onWait }
     const decision = await GUARD.run(given, ports, watch, trace ? undefined : recall)
     // A caller that forwards the body opens a room of its own.
     room?.leave()

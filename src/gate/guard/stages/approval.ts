@@ -81,6 +81,9 @@ export interface GrantedFact {
   readonly granted: Granted | undefined
 }
 
+/** What is known of a request that begins to wait for a person. */
+export type Waiting = Pick<LineFacts, 'route'> & OperationFacts
+
 type AskFacts = NeededFact &
   OperationFacts &
   ProofFacts &
@@ -89,6 +92,7 @@ type AskFacts = NeededFact &
   Standing & {
     readonly request: { readonly signal?: AbortSignal }
     readonly hold: (owner: string, ms?: number) => Room
+    readonly onWait: ((waiting: Waiting) => void) | undefined
   }
 type AskPorts = ApprovalPorts & ProofPorts & StandingPorts & Parameters<typeof signature.run>[1]
 
@@ -195,12 +199,14 @@ const pagesAt = (host: string, resource: string): string => {
 const heldOpen = async (
   waiting: Approval,
   { hold: ms }: ApprovalRule,
-  { agent, held, hold, request }: AskFacts,
+  facts: AskFacts,
   approvals: Approvals,
 ): Promise<Approval> => {
+  const { agent, held, hold, request } = facts
   if (ms === 0) return waiting
   const room = hold(ownerOf(agent), ms)
   if (held && !room.take(held.bytes.length)) return waiting
+  facts.onWait?.(facts)
   const signal = request.signal ?? new AbortController().signal
   const last = await approvals.hold(waiting, { ms, rooms: APPROVAL_ROOMS.held, signal })
   return last.ok && !signal.aborted ? last.value : waiting
