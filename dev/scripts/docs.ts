@@ -203,6 +203,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
     'keys-jwks-cache',
     'keys-claim',
     'keys-events',
+    'keys-poll',
     'keys-person',
     'keys-decrypt',
   ],

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
+import { CRON, ENTRY } from '../../src/command/serve/gate-config.ts'
 import { kvService } from '../../src/command/serve/kv.ts'
 import {
   type Binding,
@@ -41,6 +42,8 @@ export interface GateOptions {
   readonly factsHeader?: string
   /** The header in which the test says by which scheme a request has come. */
   readonly protocolHeader?: string
+  /** Whether the test may run the cron trigger. */
+  readonly cron?: boolean
   /** Whether the test may call the gate's objects itself. */
   readonly reaching?: boolean
 }
@@ -61,6 +64,9 @@ const DEPLOYED = '2026-11-02T09:30:00.000Z'
 /** Name of the socket and service of a gate beside the first. */
 export const besideName = (index: number): string => `gate-${index + 1}`
 
+/** Name of the socket that runs the cron trigger of a gate. */
+export const cronName = (gate: string): string => `${gate}-cron`
+
 /**
  * The configuration of a gate and of what it is given along, and the names of its sockets. Paths are
  * relative to `directory`.
@@ -79,26 +85,31 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
     ),
   ]
   const workers = [...gates, ...others]
-  const sockets = workers.map(({ name }) => name)
+  const names = workers.map(({ name }) => name)
+  const crons = options.cron ? gates.map(({ name }) => name) : []
   const port = (name: string) => (name === GATE ? (options.port ?? 0) : 0)
   const { protocolHeader } = options
   const protocol = protocolHeader === undefined ? {} : { protocolHeader }
   const config: WorkerdConfig = {
     workers,
     externals: externalsOf(options),
-    sockets: Object.fromEntries(
-      sockets.map((name) => [
+    sockets: Object.fromEntries([
+      ...names.map((name) => [
         name,
         { address: `127.0.0.1:${port(name)}`, service: name, ...protocol },
       ]),
-    ),
+      ...crons.map((name) => [
+        cronName(name),
+        { address: '127.0.0.1:0', service: name, entrypoint: CRON },
+      ]),
+    ]),
     disk,
   }
   const facts = `http = (cfBlobHeader = ${JSON.stringify(options.factsHeader)}), service`
   const text = capnp(config)
   return {
     text: options.factsHeader ? text.replaceAll('http = (), service', facts) : text,
-    sockets,
+    sockets: Object.keys(config.sockets),
   }
 }
 
@@ -138,9 +149,10 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
       ? [{ name: versionMetadata, json: { id: version, tag: '', timestamp: DEPLOYED } }]
       : []),
   ]
+  const bundle = { path: relative(directory, options.bundle ?? inject('bundle')) }
   return {
     name: GATE,
-    modules: { 'worker.js': { path: relative(directory, options.bundle ?? inject('bundle')) } },
+    modules: options.cron ? { entry: { text: ENTRY }, gate: bundle } : { 'worker.js': bundle },
     compatibilityDate,
     compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
     bindings,

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { besideName, type GateOptions, gateConfig } from './gate-config.ts'
+import { besideName, cronName, type GateOptions, gateConfig } from './gate-config.ts'
 import { type Kv, kvAt } from './kv.ts'
 import { type RawResponse, sendRaw } from './raw.ts'
 import { KEPT_DATA } from './repository.ts'
@@ -26,6 +26,8 @@ export interface Gate {
   readonly kvHost: string | undefined
   /** The gates beside it, in the order of the options. */
   readonly beside: readonly Gate[]
+  /** Runs its cron trigger, to the end. */
+  cron(): Promise<void>
   /** Calls a method of one of its objects, as the gate does: arguments and answer are JSON. */
   call(binding: string, object: string, method: string, ...given: unknown[]): Promise<unknown>
   /** Every line of console.log so far that is a JSON object. */
@@ -81,6 +83,12 @@ function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name 
     },
     kvHost: kvPort === undefined ? undefined : `127.0.0.1:${kvPort}`,
     beside: beside.map((_, index) => gateOf(workerd, { vars: {}, kv }, besideName(index))),
+    async cron() {
+      const cronPort = workerd.ports[cronName(name)]
+      if (cronPort === undefined) throw new Error("this gate's cron trigger is out of reach")
+      const { status } = await request(cronPort, '/', { method: 'POST' })
+      if (status !== 200) throw new Error(`the cron trigger failed: ${status}`)
+    },
     async call(binding, object, method, ...given) {
       if (objectsPort === undefined) throw new Error("this gate's objects are out of reach")
       const body = JSON.stringify({ binding, name: object, method, given })

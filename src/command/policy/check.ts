@@ -221,12 +221,19 @@ function* exposed(
   for (const path of secrets) if (Object.hasOwn(vars, path)) yield { path, message }
 }
 
-/** Issuers whose keys are renewed only by requests, because there is no cron trigger. */
+/** What the cron trigger would do, if there were one: keys are then renewed only by requests, and nobody is polled. */
 function* unrenewed({ hasCron }: WranglerEnvironment, { issuers }: Policy): Iterable<PolicyIssue> {
   const message =
     'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]'
   const isInline = [...issuers.values()].every(({ keys }) => keys.kind === 'inline')
   if (!hasCron && !isInline) yield { path: 'triggers', message }
+  const isPolled = [...issuers.values()].some(({ events }) => events?.some(({ poll }) => poll))
+  if (!hasCron && isPolled) {
+    yield {
+      path: 'triggers',
+      message: 'has no cron: transmitters with `poll` are never asked for events',
+    }
+  }
 }
 
 /** Keys that the operator must supply, since nothing generates them. */

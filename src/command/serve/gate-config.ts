@@ -37,7 +37,7 @@ export function secretVariable(name: string): string {
 }
 
 /** The export by which the entry is reached over the lock. */
-const CRON = 'edgewardenCron'
+export const CRON = 'edgewardenCron'
 
 /** The path on the lock that announces the end of the process. Every other path is the cron trigger. */
 export const STOP_PATH = '/stop'
@@ -47,7 +47,7 @@ export const STOP_PATH = '/stop'
  * Once the end is announced, an answer waits until its record is stored: workerd ends with the last answer, and waits
  * for nothing else.
  */
-const ENTRY = `import gate from 'gate'
+export const ENTRY = `import gate from 'gate'
 export * from 'gate'
 let isStopping = false
 const run = (cron, env, ctx) =>

@@ -32,7 +32,7 @@ const sendersOf = async (c: Admin): Promise<readonly Sender[]> => {
     (of.events ?? []).map((by) => ({ of, by })),
   )
   const digests = await Promise.all(
-    all.map(({ by }) => by.authorization && sha256Name(by.authorization)),
+    all.map(({ by: { push } }) => push?.authorization && sha256Name(push.authorization)),
   )
   return all.filter((_, i) => digests[i] === sent)
 }

@@ -80,6 +80,7 @@ export function createAuditReads({ objects, rule, waitUntil }: AuditReadsOptions
     },
     health: () =>
       Promise.all(eachShard((object) => object.health()).map((one) => one.catch(() => undefined))),
+    report: (problems) => ask(FIRST, (object) => object.report(problems)),
     // One shard after the other: the cursor names the shard, and the row to go on with.
     async erase(erasure, act, cursor) {
       const [at = '0'] = cursor === undefined ? [] : await seal.open('erase', cursor)

@@ -6,6 +6,7 @@ export const PROBLEMS = {
   origin: 'Origins fail, or do not answer in time. Examine them',
   keys: "An issuer's keys cannot be fetched. Run: edgewarden doctor ISSUER",
   revocations: 'A copy of the revocation set is not renewed. The log has revocations_pull_failed',
+  events: 'Security events cannot be polled. The log has events_poll_failed',
   assertion_keys: 'There is no key to sign assertions with. The log has the reason',
   policy: 'The policy has mistakes, so every request is 503. Run: edgewarden check',
   clock:

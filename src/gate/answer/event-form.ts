@@ -12,12 +12,20 @@ const ERRORS: Readonly<Record<string, string>> = {
 
 /** The body of a refusal as transmitters of security events read it (RFC 8935 §2.3): a problem with `err` and `description`. */
 export function eventForm(denial: Denial): ((problem: object) => Refused) | undefined {
-  if (answerRow(denial.answer).status >= 500) return undefined
-  const said = { err: ERRORS[denial.code] ?? 'invalid_request', description: messageOf(denial) }
+  const said = eventError(denial)
+  if (!said) return undefined
   return (problem) => ({
     body: JSON.stringify({ ...problem, ...said }),
     type: 'application/json',
     status: 400,
     headers: [['Content-Language', 'en']],
   })
+}
+
+/** Why an event is refused for good (RFC 8935 §2.3, RFC 8936 §2.4); `undefined` where it may come again. */
+export function eventError(
+  denial: Denial,
+): { readonly err: string; readonly description: string } | undefined {
+  if (answerRow(denial.answer).status >= 500) return undefined
+  return { err: ERRORS[denial.code] ?? 'invalid_request', description: messageOf(denial) }
 }

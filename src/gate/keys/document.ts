@@ -1,4 +1,4 @@
-import { readBody } from '../base/body.ts'
+import { type BodyBounds, readBody } from '../base/body.ts'
 import { utf8Decode } from '../base/bytes.ts'
 import { type Freshness, freshnessOf, isEntityTag } from '../base/freshness.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
@@ -59,7 +59,7 @@ export async function fetchDocument(
     const response = answer.value
     const freshness = freshnessOf(response.headers)
     if (response.status === 304) return ok({ kind: 'unchanged', ...freshness })
-    const document = await readObject(response, ms, signal)
+    const document = await readObject(response, { bytes: LIMITS.documentBytes, ms, signal })
     return document.ok ? ok({ kind: 'document', document: document.value, ...freshness }) : document
   })
 }
@@ -123,27 +123,26 @@ const follow = async (
 }
 
 /** Cancels an unread body; ignores errors. */
-const discard = (response: Response): void => {
+export function discard(response: Response): void {
   response.body?.cancel().catch(() => {})
 }
 
 const JSON_TYPE = /^(?:application\/json|[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\+json)\s*(?:;|$)/i
 
-/** Reads the body up to the limit, regardless of Content-Length and Content-Encoding. */
-const readObject = async (
+/** Reads the body up to the limit, regardless of Content-Length and Content-Encoding. Does not check the status. */
+export async function readObject(
   response: Response,
-  ms: number,
-  signal: AbortSignal,
-): Promise<Result<JsonObject, DocumentFault>> => {
+  bounds: BodyBounds & { readonly signal: AbortSignal },
+): Promise<Result<JsonObject, DocumentFault>> {
   if (!JSON_TYPE.test(response.headers.get('content-type') ?? '')) {
     discard(response)
     return fail('not served as JSON')
   }
-  const body = await readBody(response.body, { bytes: LIMITS.documentBytes, ms, signal })
+  const body = await readBody(response.body, bounds)
   if (body.ok) {
     const document = parseJsonObject(utf8Decode(body.value) ?? '')
     return document ? ok(document) : fail('not a JSON object')
   }
   if (body.reason === 'too_large') return fail('too large')
-  return fail(signal.aborted ? 'timeout' : 'truncated')
+  return fail(bounds.signal.aborted ? 'timeout' : 'truncated')
 }

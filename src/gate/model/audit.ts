@@ -212,6 +212,8 @@ export interface AuditReads {
   usage(query: UsageQuery): Promise<Usage>
   /** What each shard knows; `undefined` for one that does not answer. */
   health(): Promise<readonly (ShardHealth | undefined)[]>
+  /** Notes problems that no record tells of. They count for five minutes. */
+  report(problems: Problems): Promise<void>
   /**
    * Removes a subject's values from some of the records. Stores the act if records were changed, or if this is the
    * first call.

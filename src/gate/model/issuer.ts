@@ -164,15 +164,23 @@ export interface Issuer {
 export const SIGNALS = ['account-disabled', 'account-enabled', 'account-purged'] as const
 export type SignalName = (typeof SIGNALS)[number]
 
+/** A secret whose value is an `Authorization` header. */
+export interface HeaderSecret {
+  /** Its name. */
+  readonly secret: string
+  /** Its value; absent where the policy was read without secrets. */
+  readonly authorization?: string
+}
+
 /** Who sends security events (RFC 8417) about subjects of one issuer. */
 export interface Transmitter {
   /** The transmitter as key lookups take it: its `iss` and keys. Never an issuer of tokens. */
   readonly source: Issuer
   readonly audience: string
-  /** Name of the secret with its `Authorization` header. */
-  readonly secret: string
-  /** The header; absent where the policy was read without secrets. */
-  readonly authorization?: string
+  /** Its `Authorization` header where it sends events to the gate. */
+  readonly push?: HeaderSecret
+  /** Where the gate asks it for events (RFC 8936), and the `Authorization` header of that request. */
+  readonly poll?: HeaderSecret & { readonly endpoint: string }
   readonly accept: ReadonlySet<SignalName>
 }
 

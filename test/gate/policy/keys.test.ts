@@ -155,7 +155,8 @@ const isRefused = (place: Place, value: unknown) =>
 it('these keys are required, and no others', () => {
   expect(namesOf(PLACES.filter(({ isRequired }) => isRequired))).toEqual([
     ...['policy.GATE', 'gate.resource', 'gate.origin', 'console.host', 'issuer.issuer'],
-    ...['events.issuer', 'events.audience', 'events.authorization', 'events.jwks_uri'],
+    ...['events.issuer', 'events.audience', 'poll.endpoint', 'poll.authorization'],
+    ...['events.jwks_uri'],
     ...['decrypt.secret', 'actor.sub', 'policy.ROUTES', 'rule.match', 'scopes.any'],
     ...['authorization-details.type', 'when.condition', 'cors.origins', 'credential.headers'],
     ...['mcp-scopes.any', 'mcp-name.scopes', 'grant.issuer', 'grant.claims', 'grant.scopes'],

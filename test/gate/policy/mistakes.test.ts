@@ -132,6 +132,11 @@ delegation = {issuers = ["acne"]}                     → delegation.issuers[0]:
 delegation = {parent_scope = "a..b"}                  → delegation.parent_scope: empty names
 delegation = {max_depth = 0, require_actor = true}    → delegation.require_actor: max_depth is 0
 delegation = {max_depth = 0, actors = ["a"]}          → delegation.actors: max_depth is 0
+events = [{issuer = "https://i.example", audience = "a", jwks_uri = "https://i.example/k"}] → events[0].authorization: is missing
+events = [{issuer = "https://i.example", audience = "a", jwks_uri = "https://i.example/k", authorization = "OTHER"}] → events[0].authorization: needs the secret \`OTHER\`
+events = [{issuer = "https://i.example", audience = "a", jwks_uri = "https://i.example/k", poll = {endpoint = "http://i.example", authorization = "OTHER"}}] → events[0].poll.endpoint: https
+events = [{issuer = "https://i.example", audience = "a", jwks_uri = "https://i.example/k", poll = {endpoint = "https://10.0.0.1/p", authorization = "OTHER"}}] → events[0].poll.endpoint: private
+events = [{issuer = "https://i.example", audience = "a", jwks_uri = "https://i.example/k", poll = {endpoint = "https://i.example", authorization = "OTHER"}}] → events[0].poll.authorization: needs the secret \`OTHER\`
 admin = false, rules = false                          → rules: admin is not set
 admin = "own", scopes_from = "grants"                 → admin: no grant gives edgewarden: scopes
 `

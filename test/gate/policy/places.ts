@@ -106,6 +106,10 @@ const BESIDE: Readonly<Record<string, object>> = {
   person: { client_id: 'edgewarden' },
   'issuer.allow_insecure_http': { issuer: 'http://localhost:9000' },
   mcp: { tools: { other: [] } },
+  events: { authorization: 'IDP_EVENTS' },
+  'events.authorization': {
+    poll: { endpoint: 'https://idp.acme.example/poll', authorization: 'IDP_POLL' },
+  },
 }
 
 /** Without people nobody could approve. */

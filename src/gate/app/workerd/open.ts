@@ -78,14 +78,23 @@ export function openGate<E extends Env>(
   env: E,
   controlOf: (env: E, policy: Policy | undefined) => unknown,
 ): Opened {
-  if (opened?.env !== env) opened = { env, gate: gateOf(env, controlOf) }
-  if (!opened.gate.policy) reportInvalid(env, clock.now(), waitUntil)
+  const gate = openAhead(env, controlOf)
+  if (!gate.policy) reportInvalid(env, clock.now(), waitUntil)
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
   if (!isPlaced) {
     colo = cf()?.colo
     isPlaced = true
   }
-  return { ...opened.gate, colo, cf }
+  return { ...gate, colo, cf }
+}
+
+/** The environment of work that no request starts. */
+export function openAhead<E extends Env>(
+  env: E,
+  controlOf: (env: E, policy: Policy | undefined) => unknown,
+): Gate {
+  if (opened?.env !== env) opened = { env, gate: gateOf(env, controlOf) }
+  return opened.gate
 }
 
 /** Resolves once the audit has every record of this isolate, before the process ends. */

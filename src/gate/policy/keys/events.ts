@@ -1,4 +1,4 @@
-import { type Issuer, SIGNALS, type Transmitter } from '../../model/issuer.ts'
+import { type HeaderSecret, type Issuer, SIGNALS, type Transmitter } from '../../model/issuer.ts'
 import type { PolicyEnv } from '../reading/env.ts'
 import { nameText, urlField, type WrittenUrl, word } from '../reading/fields.ts'
 import { quote, type Report } from '../reading/issues.ts'
@@ -6,10 +6,28 @@ import { type KeyDocs, list, type Readable, required, table } from '../reading/t
 import { secretName } from './decrypt.ts'
 import { REDACTED, type Shown } from './show-parts.ts'
 
+export const POLL_KEYS = {
+  endpoint: required(urlField({ http: 'any', query: true })),
+  authorization: required(secretName),
+}
+
+export const POLL_DOCS: KeyDocs<typeof POLL_KEYS> = {
+  endpoint: {
+    description: "The transmitter's address for polls (RFC 8936). Redirects are not followed.",
+    example: 'https://idp.acme.example/poll',
+  },
+  authorization: {
+    description:
+      'Name of the secret with the exact `Authorization` header that the gate sends there, of at least 20 characters.',
+    example: 'IDP_POLL',
+  },
+}
+
 export const EVENTS_KEYS = {
   issuer: required(urlField({ http: 'any' })),
   audience: required(nameText),
-  authorization: required(secretName),
+  authorization: secretName,
+  poll: table(POLL_KEYS),
   jwks_uri: required(urlField({ http: 'any', query: true })),
   accept: list(word(SIGNALS)),
 }
@@ -26,7 +44,14 @@ export const EVENTS_DOCS: KeyDocs<typeof EVENTS_KEYS> = {
   authorization: {
     description:
       'Name of the secret with the exact `Authorization` header that the transmitter sends, of at least 20 characters.',
+    unset: 'it sends none: `poll` is needed',
     example: 'IDP_EVENTS',
+  },
+  poll: {
+    description:
+      'Where the gate [asks for events](events.md#poll): [a table](configuration/issuers.md#keys-of-poll).',
+    unset: 'the gate does not ask',
+    example: { endpoint: 'https://idp.acme.example/poll', authorization: 'IDP_POLL' },
   },
   jwks_uri: {
     description: 'The address of the keys that sign the events.',
@@ -44,49 +69,69 @@ export const eventsField = list(table(EVENTS_KEYS))
 
 /** Fewest characters of an `Authorization` header that identifies a transmitter. */
 const LEAST_SECRET = 20
+/** A header's value as `fetch` takes it. */
+const HEADER = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
 
-/** Reports keys at an address that is not fetched, and two transmitters with one `issuer`. */
+/** Reports keys and polls at an address that is not asked, two transmitters with one `issuer`, and one that never sends. */
 export function checkEvents(
   entries: readonly Readable<typeof EVENTS_KEYS>[],
   checkUrl: (written: WrittenUrl | undefined, path: readonly (string | number)[]) => void,
   report: Report,
 ): void {
-  for (const [i, { issuer, jwks_uri }] of entries.entries()) {
-    checkUrl(jwks_uri, [i, 'jwks_uri'])
+  for (const [i, { issuer, jwks_uri, poll, authorization }] of entries.entries()) {
+    checkUrl(jwks_uri, ['events', i, 'jwks_uri'])
+    checkUrl(poll?.endpoint, ['events', i, 'poll', 'endpoint'])
     const isAgain = entries.slice(0, i).some((one) => one.issuer?.text === issuer?.text)
     if (issuer && isAgain) report([i, 'issuer'], 'is also that of an earlier transmitter')
+    if (authorization === undefined && !poll) {
+      report([i, 'authorization'], 'is missing: set it for events that are sent, or set `poll`')
+    }
   }
 }
 
-/** The transmitters of an issuer. Reports secrets that are missing or too short. */
+/** The transmitters of an issuer. Reports secrets that are missing, too short, or no header. */
 export function transmittersOf(
   entries: readonly Readable<typeof EVENTS_KEYS>[],
   of: Issuer,
   env: PolicyEnv,
   report: Report,
 ): readonly Transmitter[] {
-  return entries.flatMap(({ issuer, audience, authorization, jwks_uri, accept = SIGNALS }, i) => {
-    if (!issuer || audience === undefined || authorization === undefined || !jwks_uri) return []
-    const path = [i, 'authorization']
-    const value = env.secret(authorization)
-    if (!env.has('secret', authorization)) {
-      report(path, `needs the secret ${quote(authorization)}, which is not set`)
-    } else if (value !== undefined && value.length < LEAST_SECRET) {
-      report(path, `must name a secret of at least ${LEAST_SECRET} characters`)
+  const secretOf = (secret: string, path: readonly (string | number)[]): HeaderSecret => {
+    const value = env.secret(secret)
+    if (!env.has('secret', secret)) {
+      report(path, `needs the secret ${quote(secret)}, which is not set`)
+    } else if (value !== undefined && (value.length < LEAST_SECRET || !HEADER.test(value))) {
+      report(path, `must name a secret of at least ${LEAST_SECRET} characters, without line breaks`)
     }
-    return {
-      source: { ...of, issuer: issuer.text, keys: { kind: 'uri', uri: jwks_uri.text } as const },
-      audience,
-      secret: authorization,
-      ...(value !== undefined && { authorization: value }),
-      accept: new Set(accept),
-    }
-  })
+    return { secret, ...(value !== undefined && { authorization: value }) }
+  }
+  return entries.flatMap(
+    ({ issuer, audience, authorization, poll, jwks_uri, accept = SIGNALS }, i) => {
+      if (!issuer || audience === undefined || !jwks_uri) return []
+      const { endpoint, authorization: by } = poll ?? {}
+      return {
+        source: { ...of, issuer: issuer.text, keys: { kind: 'uri', uri: jwks_uri.text } as const },
+        audience,
+        ...(authorization !== undefined && { push: secretOf(authorization, [i, 'authorization']) }),
+        ...(endpoint &&
+          by !== undefined && {
+            poll: { endpoint: endpoint.text, ...secretOf(by, [i, 'poll', 'authorization']) },
+          }),
+        accept: new Set(accept),
+      }
+    },
+  )
 }
 
 /** A transmitter in the words of the configuration. */
-export function showTransmitter({ source, audience, secret, accept }: Transmitter): Shown {
+export function showTransmitter({ source, audience, push, poll, accept }: Transmitter): Shown {
   const { issuer, keys } = source
-  const uri = keys.kind === 'uri' ? keys.uri.replace(/\?.*$/s, `?${REDACTED}`) : undefined
-  return { issuer, audience, authorization: secret, jwks_uri: uri, accept: [...accept] }
+  const uri = keys.kind === 'uri' ? withoutQuery(keys.uri) : undefined
+  const asked = poll && { endpoint: withoutQuery(poll.endpoint), authorization: poll.secret }
+  return {
+    ...{ issuer, audience, authorization: push?.secret, poll: asked },
+    ...{ jwks_uri: uri, accept: [...accept] },
+  }
 }
+
+const withoutQuery = (url: string): string => url.replace(/\?.*$/s, `?${REDACTED}`)
