@@ -893,6 +893,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   event_key: 'has the form of RFC 8935: events.test.ts',
   event_audience: 'has the form of RFC 8935: events.test.ts',
   event_refused: 'has the form of RFC 8935: events.test.ts',
+  event_state: 'has the form of RFC 8935: events.test.ts',
   event_old: 'has the form of RFC 8935: events.test.ts',
   event_keys_unavailable: 'has the form of RFC 8935: events.test.ts',
   events_full: 'has the form of RFC 8935: events.test.ts',

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import type { Header } from '../kit/raw.ts'
@@ -183,10 +184,38 @@ describe('account-enabled', () => {
   })
 })
 
-it('a verification event changes nothing', async () => {
+describe('a verification event', () => {
   const sub_id = { format: 'opaque', id: 'stream-1' }
-  expectTaken(await tell('', { sub_id, events: { [VERIFICATION]: { state: 'x' } } }))
-  expect(await list('ops')).toEqual([])
+  const verify = (event: Members, claims: Members = {}) =>
+    tell('', { sub_id, ...claims, events: { [VERIFICATION]: event } })
+  /** The state as docs/events.md says: a nonce, and an HMAC. */
+  const stateOf = (transmitter: string, stream: string, secret = AUTHORIZATION) => {
+    const text = JSON.stringify(['edgewarden verification', transmitter, stream, 'nonce-1'])
+    return `nonce-1.${createHmac('sha256', secret).update(text).digest('base64url')}`
+  }
+
+  it('changes nothing, without a state or with that of the gate and stream', async () => {
+    expectTaken(await verify({}))
+    expectTaken(await verify({ state: stateOf(IDP, 'stream-1') }))
+    expect(await list('ops')).toEqual([])
+  })
+
+  const good = stateOf(IDP, 'stream-1')
+  it.each<[string, unknown, Members]>([
+    ['of nobody', 'x', {}],
+    ['that is empty', '', {}],
+    ['that is no text', 7, {}],
+    ['that is null', null, {}],
+    ['of another stream', stateOf(IDP, 'stream-2'), {}],
+    ['of another transmitter', stateOf('https://few.example', 'stream-1'), {}],
+    ['by another secret', stateOf(IDP, 'stream-1', OTHER), {}],
+    ['with another nonce', good.replace('1', '2'), {}],
+    ['with more', `${good}.x`, {}],
+    ['for a subject of another format', good, { sub_id: { format: 'id', id: 'stream-1' } }],
+    ['for a subject without an id', good, { sub_id: { format: 'opaque' } }],
+  ])('is refused with a state %s', async (_what, state, claims) => {
+    await expectRefused(await verify({ state }, claims), 'event_state', 'invalid_state')
+  })
 })
 
 it('answers 503 while the keys of the transmitter cannot be fetched', async () => {

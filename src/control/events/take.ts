@@ -3,6 +3,7 @@ import { type Denial, denials } from '../../gate/base/denial.ts'
 import { parseJsonObject } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
 import { type SecurityEvent, securityEvent, writtenSet } from '../../gate/events/set.ts'
+import { stateOf } from '../../gate/events/verification.ts'
 import { revokedDenials } from '../../gate/guard/checks/revoked.ts'
 import type { Act } from '../../gate/model/audit.ts'
 import type { Issuer, SignalName, Transmitter } from '../../gate/model/issuer.ts'
@@ -40,6 +41,11 @@ export const eventDenials = denials({
     'badRequest',
     'The transmitter may not send this event about this subject',
     'Send events that the gate accepts from this transmitter, about a subject iss_sub of an issuer that it may speak of',
+  ],
+  event_state: [
+    'badRequest',
+    'The state of the verification event is not one of this gate and stream',
+    'Send the state and the stream of the request for verification, or no state',
   ],
   event_old: [
     'badRequest',
@@ -111,7 +117,13 @@ export async function takeEvent(
   const oldest = event.name === 'account-enabled' ? OLDEST.lifts : OLDEST.narrows
   const latest = now + setting.clockTolerance
   if (event.issuedAt > latest || event.issuedAt < now - oldest) return fail(deny('event_old'))
-  if (event.name === 'verification') return ok([])
+  if (event.name === 'verification') {
+    const state = await stateOf(by, written.claims, event.uri)
+    if (!state.ok) return fail(deny('event_state'))
+    const { value } = state
+    if (value === undefined) return ok([])
+    return await stored(about ?? first, { ...event, state: value }, now, {}, setting)
+  }
   if (event.name === undefined || !about || !by.accept.has(event.name)) {
     return fail(deny('event_refused'))
   }
@@ -133,13 +145,15 @@ const unverified = async (
   return isOwn ? undefined : deny('event_key')
 }
 
+/** An event as its act has it: a verification event with its state. */
+type Stored = SecurityEvent & { readonly state?: string }
 type Known = SecurityEvent & { readonly name: SignalName }
 
 const applied = async (
   { of, by }: Sender,
   event: Known,
   now: number,
-  { ports, act }: EventSetting,
+  setting: EventSetting,
 ): Promise<Taken> => {
   const { issuer: transmitter } = by.source
   const subject = { kind: 'subject', issuer: of.issuer, value: event.subject?.value ?? '' } as const
@@ -155,13 +169,27 @@ const applied = async (
     createdBy: `${transmitter} events`,
     own: true,
   })
+  const change =
+    event.name === 'account-enabled'
+      ? { lift: { id: await idOf('account-disabled'), before: event.issuedAt } }
+      : { add: await entry() }
+  return await stored({ of, by }, event, now, change, setting)
+}
+
+/** Makes the change of an event, unless the event came before. */
+const stored = async (
+  { of, by }: Sender,
+  event: Stored,
+  now: number,
+  change: Pick<Signal, 'add' | 'lift'>,
+  { ports, act }: Pick<EventSetting, 'ports' | 'act'>,
+): Promise<Taken> => {
+  const { issuer: transmitter } = by.source
   const signal: Signal = {
     name: await signalName(transmitter, event.jti),
     until: now + REMEMBERED,
     issuer: of.issuer,
-    ...(event.name === 'account-enabled'
-      ? { lift: { id: await idOf('account-disabled'), before: event.issuedAt } }
-      : { add: await entry() }),
+    ...change,
   }
   try {
     const result = await ports.store.signal(signal, act && actOf(act, event, transmitter))
@@ -173,8 +201,8 @@ const applied = async (
 }
 
 /** The act of the transmitter, with what its event says of itself. */
-const actOf = (act: Act, { uri, jti, txn }: Known, transmitter: string): Act => {
-  const event = { transmitter, uri, jti, txn }
+const actOf = (act: Act, { uri, jti, txn, state }: Stored, transmitter: string): Act => {
+  const event = { transmitter, uri, jti, txn, state }
   const record = JSON.stringify({ ...parseJsonObject(act.record), event })
   return { ...act, isOwn: true, record }
 }

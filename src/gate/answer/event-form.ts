@@ -1,13 +1,14 @@
 import { answerRow, type Denial } from '../base/denial.ts'
 import { messageOf, type Refused } from './problem.ts'
 
-/** Errors of RFC 8935 §2.4 by code; those of other codes below 500 are `invalid_request`. */
+/** Errors of RFC 8935 §2.4 and SSF 1.0 §8.1.4 by code; those of other codes below 500 are `invalid_request`. */
 const ERRORS: Readonly<Record<string, string>> = {
   event_unauthenticated: 'authentication_failed',
   event_issuer: 'invalid_issuer',
   event_key: 'invalid_key',
   event_audience: 'invalid_audience',
   event_refused: 'access_denied',
+  event_state: 'invalid_state',
 }
 
 /** The body of a refusal as transmitters of security events read it (RFC 8935 §2.3): a problem with `err` and `description`. */

@@ -1,7 +1,7 @@
 import { sha256Name } from '../base/bytes.ts'
 import type { Revocation } from './revocation.ts'
 
-/** What a security event changes in the revocation set. Times are seconds since the epoch. */
+/** What a security event changes in the revocation set; nothing by a verification event. Times are seconds since the epoch. */
 export interface Signal {
   /** See {@link signalName}. A name is remembered until `until`; what comes again under it changes nothing. */
   readonly name: string

@@ -11,6 +11,9 @@ import type { ShardParts } from './parts.ts'
 import { recover } from './recovery.ts'
 import { toEntry } from './tables.ts'
 
+/** What a security event does; one without a change is a verification event. */
+const whatOf = ({ add, lift }: Signal) => (add ? 'revoke' : lift ? 'lift' : 'verify')
+
 /** The farthest alarm, in milliseconds: the platform refuses distant dates. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
 /** The key of the last probe's time, and the milliseconds until a probe is repeated: each writes a row. */
@@ -125,7 +128,7 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
     async signal(signal: Signal, act?: Act): ReturnType<RevocationStore['signal']> {
       await ready()
       const changed = await store.signal(signal, (entries) => {
-        acts.note(act, { act: signal.add ? 'revoke' : 'lift', ...entriesOf(entries) })
+        acts.note(act, { act: whatOf(signal), ...entriesOf(entries) })
         sendLater()
       })
       if (typeof changed === 'string') return { full: changed }
