@@ -218,6 +218,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   'docs/denials.md': ['denials'],
   'docs/deploy.md': ['keys-team'],
+  'docs/events/send.md': ['keys-transmit'],
   'docs/grants.md': ['keys-grant'],
   'docs/health.md': ['problems', 'metrics'],
   'docs/issuers.md': ['audiences', 'profiles'],

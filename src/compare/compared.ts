@@ -27,7 +27,7 @@ import { strippedBeside } from './shared.ts'
  * other policy forwards.
  */
 export function gateSettings(
-  { gate: shown, watch }: ShownPolicy,
+  { gate: shown, watch, transmit }: ShownPolicy,
   gate: Gate,
   other: Gate,
 ): Compared {
@@ -36,6 +36,7 @@ export function gateSettings(
     shown: {
       ...shown,
       ...(watch && { watch }),
+      ...(transmit && { transmit }),
       ...(typeof assertion === 'string' && { assertion: { binding: assertion } }),
     },
     hidden: { strip_headers: strippedBeside(gate, other) },

@@ -10,6 +10,7 @@ import {
   isSame,
   type Judge,
   judgesOf,
+  neutral,
   opaque,
   restriction,
   type Table,
@@ -22,6 +23,8 @@ export const GATE_TABLE: Table = {
   ...judgesOf(GATE_DOCS),
   // WATCH has tables of its own, which may stop agents.
   watch: restriction,
+  // TRANSMIT changes nothing about requests.
+  transmit: neutral,
 }
 
 /** The settings of an issuer in both policies. */

@@ -80,6 +80,10 @@ const partsOf = (policy: JsonObject): Parts => {
     `WATCH ${name}`,
     { shown: objectOf(shown) },
   ])
+  const transmit = tablesIn('transmit').map(([name, shown]): [string, Part] => [
+    `TRANSMIT ${name}`,
+    { shown: objectOf(shown), judge: neutral },
+  ])
   const audit = own(policy, 'audit')
   return new Map<string, Part>([
     ['GATE', { shown: withBinding(objectOf(own(policy, 'gate'))), table: OF_GATE }],
@@ -87,6 +91,7 @@ const partsOf = (policy: JsonObject): Parts => {
     ...rules,
     ['SCOPES', { shown: objectOf(own(policy, 'scopes')), judge: acceptsMore }],
     ...watch,
+    ...transmit,
     ...(isObject(audit) ? [['AUDIT', { shown: audit, judge: neutral }] as const] : []),
   ])
 }

@@ -43,6 +43,9 @@ const OTHER: Readonly<Record<string, unknown>> = {
   'rate-limit.binding': 'RL_OTHER',
   'mcp.tools': { other: [] },
   'mcp-scopes.any': ['files:read'],
+  'transmit.audience': 'https://other.example',
+  'transmit.endpoint': 'https://other.example/events',
+  'transmit.authorization': 'OTHER_EVENTS',
   'mcp-name.scopes': ['files:read'],
   'grant.claims': { repository_id: '2' },
   'grant.scopes': ['documents:list'],
@@ -121,6 +124,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'jwks-cache: cooldown',
     'rule: timeout audit_path audit_mask',
     'mcp: max_body refusals list offered_scopes',
+    'transmit: audience endpoint authorization events subjects',
   ],
   [
     'wider and narrower',

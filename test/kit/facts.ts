@@ -169,6 +169,7 @@ export const policyOf = (
   includedBy: (scope) => [scope],
   resources: new Map(),
   watch: [],
+  transmit: [],
 })
 
 const A_ROUTE = routeOf('GET /x')

@@ -52,7 +52,7 @@ const TABLES: readonly string[] = [
   'env',
 ]
 /** Names of variables that are sometimes written without `vars.` in front. */
-const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES|GRANTS|WATCH)(?:_.*)?)$/
+const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES|GRANTS|WATCH|TRANSMIT)(?:_.*)?)$/
 
 /** The environments of a wrangler file: the top level first, then each `[env.x]` with what wrangler inherits into it. */
 export function environmentsOf(file: JsonObject): readonly Environment[] {

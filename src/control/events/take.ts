@@ -124,10 +124,11 @@ export async function takeEvent(
     if (value === undefined) return ok([])
     return await stored(about ?? first, { ...event, state: value }, now, {}, setting)
   }
-  if (event.name === undefined || !about || !by.accept.has(event.name)) {
+  const { name, subject } = event
+  if (name === undefined || !subject || !about || !by.accept.has(name)) {
     return fail(deny('event_refused'))
   }
-  return await applied(about, { ...event, name: event.name }, now, setting)
+  return await applied(about, { ...event, name, subject }, now, setting)
 }
 
 const unverified = async (
@@ -147,7 +148,8 @@ const unverified = async (
 
 /** An event as its act has it: a verification event with its state. */
 type Stored = SecurityEvent & { readonly state?: string }
-type Known = SecurityEvent & { readonly name: SignalName }
+type Known = Required<Pick<SecurityEvent, 'subject'>> &
+  SecurityEvent & { readonly name: SignalName }
 
 const applied = async (
   { of, by }: Sender,
@@ -156,7 +158,8 @@ const applied = async (
   setting: EventSetting,
 ): Promise<Taken> => {
   const { issuer: transmitter } = by.source
-  const subject = { kind: 'subject', issuer: of.issuer, value: event.subject?.value ?? '' } as const
+  const { kind, value } = event.subject
+  const subject = { kind, issuer: of.issuer, value }
   const idOf = (name: SignalName) =>
     revocationId(subject, 'block', JSON.stringify([transmitter, name]))
   const entry = async (): Promise<Revocation> => ({
@@ -185,8 +188,10 @@ const stored = async (
   { ports, act }: Pick<EventSetting, 'ports' | 'act'>,
 ): Promise<Taken> => {
   const { issuer: transmitter } = by.source
+  const name = await signalName(transmitter, event.jti)
   const signal: Signal = {
-    name: await signalName(transmitter, event.jti),
+    name,
+    txn: event.txn ?? name,
     until: now + REMEMBERED,
     issuer: of.issuer,
     ...change,

@@ -7,13 +7,18 @@ import { type Admin, answer, called, holds, isReached, ownIssuer } from './conte
 const MAX_AGE = 300
 
 /**
- * `GET /jwks.json`: the public keys of assertions (RFC 7517 §5); an empty list without assertions.
+ * `GET /jwks.json`: the public keys of assertions and sent events (RFC 7517 §5); an empty list without either.
  * Public.
  */
 export async function jwks(c: Admin): Promise<Response> {
   const keys = await called(
     c,
-    async () => c.get('ports').signingKeys.published(),
+    async () => {
+      const { signingKeys, eventKeys } = c.get('ports')
+      // Origins need the keys of assertions also when those of events are not available.
+      const ofEvents = async () => (await eventKeys?.published()) ?? []
+      return [...(await signingKeys.published()), ...(await ofEvents().catch(() => []))]
+    },
     (error) => signingDenials('assertion_unavailable', { error: String(error) }),
   )
   return c.json({ keys }, 200, {

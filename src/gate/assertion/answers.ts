@@ -1,10 +1,10 @@
 import * as v from 'valibot'
-import { ASSERTION_ALGORITHMS } from '../model/assertion.ts'
+import { KEY_ALGORITHMS } from '../model/assertion.ts'
 import { maybe, OBJECT } from '../platform/answers.ts'
 
 const SIGNER = v.object({
   kid: v.string(),
-  algorithm: v.picklist(ASSERTION_ALGORITHMS),
+  algorithm: v.picklist(KEY_ALGORITHMS),
   privateJwk: maybe(OBJECT),
 })
 

@@ -9,7 +9,7 @@ import {
   type JWK,
 } from 'jose'
 import { utf8Encode } from '../base/bytes.ts'
-import type { AssertionAlgorithm, AssertionRule, OperatorKey } from '../model/assertion.ts'
+import type { KeyAlgorithm, KeyRule, OperatorKey } from '../model/assertion.ts'
 import type { AssertionKey, PublicKey } from './plan.ts'
 
 export interface ImportedKey extends PublicKey {
@@ -27,7 +27,7 @@ const TEXT = utf8Encode('edgewarden')
 export async function importOperatorKeys({
   operatorKeys,
   withdrawn,
-}: AssertionRule): Promise<readonly ImportedKey[]> {
+}: KeyRule): Promise<readonly ImportedKey[]> {
   const keys = await Promise.all(
     operatorKeys.map(async (key) => {
       const publicKey = await publicKeyOf(key.privateJwk, key.algorithm)
@@ -55,24 +55,23 @@ const imported = async (
 
 /** The public key of a private one; its `kid` is the thumbprint (RFC 7638). */
 export async function publicKeyOf(
-  { kty, crv, x, y }: JWK,
-  algorithm: AssertionAlgorithm,
+  { kty, crv, x, y, n, e }: JWK,
+  algorithm: KeyAlgorithm,
 ): Promise<PublicKey> {
-  const bare = { kty, crv, x, ...(y !== undefined && { y }) } as JWK
+  const bare = (
+    kty === 'RSA' ? { kty, n, e } : { kty, crv, x, ...(y !== undefined && { y }) }
+  ) as JWK
   const kid = await calculateJwkThumbprint(bare)
   return { kid, algorithm, jwk: { ...bare, kid, alg: algorithm, use: 'sig' } }
 }
 
 /** Imports a private key for signing; it is not exportable. */
-export function importPrivate(jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> {
+export function importPrivate(jwk: JWK, algorithm: KeyAlgorithm): Promise<CryptoKey> {
   return importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>
 }
 
 /** Generates a key. */
-export async function makeKey(
-  algorithm: AssertionAlgorithm,
-  signsFrom: number,
-): Promise<AssertionKey> {
+export async function makeKey(algorithm: KeyAlgorithm, signsFrom: number): Promise<AssertionKey> {
   const options = { extractable: true, ...(algorithm === 'EdDSA' && { crv: 'Ed25519' }) }
   const { privateKey } = await generateKeyPair(algorithm, options)
   const privateJwk = await exportJWK(privateKey)

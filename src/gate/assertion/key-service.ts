@@ -1,5 +1,5 @@
 import type { JWK } from 'jose'
-import type { AssertionAlgorithm } from '../model/assertion.ts'
+import type { KeyAlgorithm } from '../model/assertion.ts'
 import type { Clock } from '../model/ports.ts'
 import { createQueue } from '../platform/calls.ts'
 import { makeKey } from './key-material.ts'
@@ -8,7 +8,7 @@ import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 export interface KeptKeys {
   readonly signer: {
     readonly kid: string
-    readonly algorithm: AssertionAlgorithm
+    readonly algorithm: KeyAlgorithm
     /** Absent for a key of the operator's secret. */
     readonly privateJwk?: JWK
   }

@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import { onceKnown } from '../base/result.ts'
 import { type InFlight, isInFlight, share } from '../base/single-flight.ts'
-import type { AssertionRule } from '../model/assertion.ts'
+import type { AssertionRule, KeyRule } from '../model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../model/ports.ts'
 import { type Breaker, createBreaker } from '../platform/breaker.ts'
 import type { Background } from '../platform/system.ts'
@@ -11,7 +11,7 @@ import type { PublicKey } from './plan.ts'
 
 /** The keys in memory; the private key is not exportable. */
 interface Held {
-  readonly rule: AssertionRule
+  readonly rule: KeyRule
   readonly askedAt: number
   readonly refreshAt: number
   readonly key: SigningKey
@@ -22,7 +22,7 @@ interface Held {
 export interface AssertionMemory {
   held: Held | undefined
   /** The operator's own keys, imported once. */
-  operatorKeys: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
+  operatorKeys: { readonly rule: KeyRule; readonly keys: readonly ImportedKey[] } | undefined
   /** Milliseconds since the epoch of the last failure. */
   failedAt: number
   readonly inFlight: InFlight
@@ -42,7 +42,7 @@ export function createAssertionMemory(waitUntil?: Background['waitUntil']): Asse
 
 export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
-  readonly rule: AssertionRule
+  readonly rule: KeyRule | AssertionRule
   /** Absent where only the operator's own keys exist. */
   readonly service?: AskForKeys
 }

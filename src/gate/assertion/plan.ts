@@ -1,13 +1,19 @@
 import type { JWK } from 'jose'
-import type { AssertionAlgorithm } from '../model/assertion.ts'
+import type { KeyAlgorithm, KeyRule } from '../model/assertion.ts'
 
-/** The name of the only object that manages keys. */
+/** The names of the objects that manage keys: of assertions, and of security events. */
 export const KEYS_OBJECT = 'keys'
+export const EVENT_KEYS_OBJECT = 'event-keys'
+
+/** The settings of the keys that sign events: RS256, as the interoperability profile of Shared Signals asks. */
+export function eventKeyRule(withdrawn: readonly string[] = []): KeyRule {
+  return { algorithm: 'RS256', operatorKeys: [], withdrawn }
+}
 
 /** A public key that may be published; its `kid` is the thumbprint (RFC 7638). */
 export interface PublicKey {
   readonly kid: string
-  readonly algorithm: AssertionAlgorithm
+  readonly algorithm: KeyAlgorithm
   /** Public members only. */
   readonly jwk: JWK
 }
@@ -24,7 +30,7 @@ export interface AssertionKey extends PublicKey {
 
 /** The wanted keys of a deployment. */
 export interface Wanted {
-  readonly algorithm: AssertionAlgorithm
+  readonly algorithm: KeyAlgorithm
   /** The operator's keys, in order; empty where keys are generated. */
   readonly operatorKeys: readonly PublicKey[]
   /** Ids of keys to remove. */

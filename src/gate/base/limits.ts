@@ -92,6 +92,8 @@ export const LIMITS = {
   revocationValue: 2_048,
   /** Security events about one issuer's subjects, of which the set knows that it has acted on them. */
   signals: 100_000,
+  /** Events about one issuer's subjects that wait for one receiver. */
+  outgoing: 10_000,
   revocationReason: 512,
   /** Verified tokens that an isolate remembers, their bytes with all cached values, and the bytes of one token. */
   verifiedTokens: 5_000,

@@ -3,6 +3,7 @@ import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, mediaType, splitJws } from 
 import { LIMITS } from '../base/limits.ts'
 import { isIdentityText } from '../base/text.ts'
 import { type Algorithm, algorithmOf, SIGNALS, type SignalName } from '../model/issuer.ts'
+import type { SentEvent } from '../model/transmit.ts'
 
 /** A Security Event Token (RFC 8417) as it is written. Nothing of it is verified. */
 export interface WrittenSet {
@@ -21,8 +22,12 @@ export interface SecurityEvent {
   readonly uri: string
   /** The event, if the gate acts on it. */
   readonly name?: SignalName | 'verification'
-  /** The subject, if it has the format `iss_sub` (RFC 9493 §3.2.4). */
-  readonly subject?: { readonly issuer: string; readonly value: string }
+  /** The subject, if it has the format `iss_sub` (RFC 9493 §3.2.4): an agent where another gate says so. */
+  readonly subject?: {
+    readonly kind: 'subject' | 'agent'
+    readonly issuer: string
+    readonly value: string
+  }
 }
 
 const PREFIX = 'https://schemas.openid.net/secevent/'
@@ -30,6 +35,14 @@ const NAMES = new Map<string, NonNullable<SecurityEvent['name']>>([
   ...SIGNALS.map((name) => [`${PREFIX}risc/event-type/${name}`, name] as const),
   [`${PREFIX}ssf/event-type/verification`, 'verification'],
 ])
+
+/** The member of an event with which a gate says that its subject is an agent. */
+export const SUBJECT_KIND = 'subject_kind'
+
+/** The URI of an event that a gate sends. */
+export function eventUri(name: SentEvent): string {
+  return `${PREFIX}${name === 'session-revoked' ? 'caep' : 'risc'}/event-type/${name}`
+}
 
 /** Most characters of `jti`, `txn` and the URI of an event. */
 const LONGEST = 256
@@ -62,12 +75,14 @@ export function securityEvent(claims: JsonObject): SecurityEvent | undefined {
   const [events, subId, aud] = ['events', 'sub_id', 'aud'].map((name) => own(claims, name))
   if (!isObject(events) || !isObject(subId)) return undefined
   const [uri, ...others] = Object.keys(events)
-  if (!isName(uri) || others.length > 0 || !isObject(own(events, uri))) return undefined
+  const event = isName(uri) ? own(events, uri) : undefined
+  if (!isName(uri) || others.length > 0 || !isObject(event)) return undefined
   if (!isName(jti) || (txn !== undefined && !isName(txn))) return undefined
   if (typeof issuedAt !== 'number' || issuedAt < 0 || !Number.isFinite(issuedAt)) return undefined
   if (['exp', 'sub'].some((name) => own(claims, name) !== undefined)) return undefined
   const name = NAMES.get(uri)
-  const subject = subjectOf(subId)
+  const kind = own(event, SUBJECT_KIND) === 'agent' ? 'agent' : 'subject'
+  const subject = subjectOf(subId, kind)
   return {
     jti,
     issuedAt: Math.floor(issuedAt),
@@ -82,9 +97,9 @@ export function securityEvent(claims: JsonObject): SecurityEvent | undefined {
 const isName = (value: unknown): value is string =>
   typeof value === 'string' && isIdentityText(value) && value.length <= LONGEST
 
-const subjectOf = (subId: JsonObject): SecurityEvent['subject'] => {
+const subjectOf = (subId: JsonObject, kind: 'subject' | 'agent'): SecurityEvent['subject'] => {
   const [issuer, value] = [ownText(subId, 'iss'), ownText(subId, 'sub')]
   if (own(subId, 'format') !== 'iss_sub' || Object.keys(subId).length !== 3) return undefined
   if (issuer === undefined || value === undefined || !isIdentityText(value)) return undefined
-  return value.length <= LIMITS.revocationValue ? { issuer, value } : undefined
+  return value.length <= LIMITS.revocationValue ? { kind, issuer, value } : undefined
 }

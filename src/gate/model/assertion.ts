@@ -15,6 +15,10 @@ export const ASSERTION_ALGORITHMS = ['ES256', 'EdDSA'] as const
 
 export type AssertionAlgorithm = (typeof ASSERTION_ALGORITHMS)[number]
 
+/** Algorithms of all keys that the gate generates. Security events are signed with RS256. */
+export const KEY_ALGORITHMS = [...ASSERTION_ALGORITHMS, 'RS256'] as const
+export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number]
+
 /** A private key of the operator's secret. Whether its private and public parts match is not checked. */
 export interface OperatorKey {
   /** Its position in the secret, from 1. */
@@ -23,17 +27,22 @@ export interface OperatorKey {
   readonly privateJwk: JWK
 }
 
-/** The settings for the assertions that origins get. */
-export interface AssertionRule {
-  readonly binding: AssertionBinding
+/** The settings of keys that sign. */
+export interface KeyRule {
   /** The algorithm of generated keys. */
-  readonly algorithm: AssertionAlgorithm
-  /** For `body`: most bytes of a body that is buffered. */
-  readonly maxBody: number
+  readonly algorithm: KeyAlgorithm
   /** Private keys of the operator's secret; the first that is not withdrawn signs. Empty where keys are generated. */
   readonly operatorKeys: readonly OperatorKey[]
   /** Thumbprints (RFC 7638) of keys that no longer sign and are no longer published. */
   readonly withdrawn: readonly string[]
+}
+
+/** The settings for the assertions that origins get. */
+export interface AssertionRule extends KeyRule {
+  readonly binding: AssertionBinding
+  readonly algorithm: AssertionAlgorithm
+  /** For `body`: most bytes of a body that is buffered. */
+  readonly maxBody: number
 }
 
 /** The actor (RFC 8693 §4.1); `act` in it is the actor before. */

@@ -5,6 +5,7 @@ import type { Issuer } from './issuer.ts'
 import type { AddressLimit } from './limit.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
+import type { EventReceiver } from './transmit.ts'
 import type { WatchRule } from './watch.ts'
 
 /** Settings of the gate as a whole. */
@@ -77,6 +78,8 @@ export interface Policy {
   readonly audit?: AuditRule
   /** The tables of WATCH; empty where no requests are watched. */
   readonly watch: readonly WatchRule[]
+  /** The tables of TRANSMIT: who is told of revocations. */
+  readonly transmit: readonly EventReceiver[]
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
   /** The configured rules in file order, without the gate's own endpoints. */

@@ -1,7 +1,7 @@
 import type { CryptoKey, JWK } from 'jose'
 import type { Admission } from '../base/admission.ts'
 import type { Result } from '../base/result.ts'
-import type { AssertionAlgorithm } from './assertion.ts'
+import type { KeyAlgorithm } from './assertion.ts'
 import type { Act } from './audit.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { AddressLimit, Allowance, Exhausted, RateLimit } from './limit.ts'
@@ -141,7 +141,7 @@ export interface RevocationStore {
 /** A private key for signing assertions; it cannot be exported. */
 export interface SigningKey {
   readonly kid: string
-  readonly algorithm: AssertionAlgorithm
+  readonly algorithm: KeyAlgorithm
   readonly key: CryptoKey
 }
 

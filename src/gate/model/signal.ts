@@ -6,6 +6,8 @@ export interface Signal {
   /** See {@link signalName}. A name is remembered until `until`; what comes again under it changes nothing. */
   readonly name: string
   readonly until: number
+  /** What has caused the event: the same for every event of one cause. */
+  readonly txn: string
   /** The issuer of the event's subject, in whose share it is remembered. */
   readonly issuer: string
   readonly add?: Revocation

@@ -1,6 +1,7 @@
 import { isObject, listOf } from '../base/json.ts'
 import { type Parts, whole } from '../base/parts.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { parseUrl } from '../base/url.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
 import { isWhollyReserved } from '../model/well-known.ts'
@@ -18,6 +19,7 @@ import { checkGrants, checkShared, readGrant, type WrittenGrant } from './keys/g
 import { readIncludes } from './keys/includes.ts'
 import { checkLimits } from './keys/limit.ts'
 import { checkPeople } from './keys/person.ts'
+import { transmitOf } from './keys/transmit.ts'
 import type { PolicyEnv } from './reading/env.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './reading/issues.ts'
 import { routerParts } from './reading/router.ts'
@@ -97,6 +99,11 @@ export function* policyParts(
   const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
   const watched = { env, audit, issuers, rules: found.map(({ name }) => name) }
   const watch = watchOf(given.WATCH, watched, at('WATCH'), at('bindings'))
+  const targets = [gate, ...rules.map(({ entry }) => entry)].flatMap(({ origin }) =>
+    origin?.kind === 'url' ? origin.url : [],
+  )
+  const never = [...[...gateOrigins].flatMap((origin) => parseUrl(origin) ?? []), ...targets]
+  const transmit = transmitOf(given.TRANSMIT, { env, issuers, never }, at('TRANSMIT'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
   const own = ownRoutes({
@@ -137,6 +144,7 @@ export function* policyParts(
     ),
     ...(audit && { audit }),
     watch: Object.freeze(watch),
+    transmit: Object.freeze(transmit),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
     routes: Object.freeze(found),
     router: Object.freeze({ find }),

@@ -8,6 +8,7 @@ import { GRANT_KEYS } from './keys/grants.ts'
 import { ISSUER_KEYS } from './keys/issuer-keys.ts'
 import { isAbout, ROUTE_KEYS } from './keys/route-keys.ts'
 import { type Shown, showPaths, showTable } from './keys/show-parts.ts'
+import { TRANSMIT_KEYS } from './keys/transmit.ts'
 import { isReading, isWithin } from './reading/rows.ts'
 
 export type { Shown } from './keys/show-parts.ts'
@@ -26,6 +27,8 @@ export interface ShownPolicy {
   readonly audit?: Shown
   /** Tables of WATCH by name; absent as `audit` is. */
   readonly watch?: Readonly<Record<string, Shown>>
+  /** Tables of TRANSMIT by name; absent as `audit` is. */
+  readonly transmit?: Readonly<Record<string, Shown>>
 }
 
 /**
@@ -57,6 +60,12 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
       within === undefined && {
         watch: Object.fromEntries(
           policy.watch.map((rule) => [rule.name, showTable(WATCH_KEYS, rule, policy)]),
+        ),
+      }),
+    ...(policy.transmit.length > 0 &&
+      within === undefined && {
+        transmit: Object.fromEntries(
+          policy.transmit.map((one) => [one.name, showTable(TRANSMIT_KEYS, one, undefined)]),
         ),
       }),
   }

@@ -40,6 +40,7 @@ import { ROUTE_DOCS } from './keys/route-docs.ts'
 import { ROUTE_KEYS } from './keys/route-keys.ts'
 import { ANY_DOCS, ANY_KEYS, USE_ANY_KEYS } from './keys/scopes.ts'
 import { TEAM_DOCS, TEAM_KEYS } from './keys/team-keys.ts'
+import { TRANSMIT_DOCS, TRANSMIT_KEYS } from './keys/transmit.ts'
 import { UNREAD_BODY_DOCS, UNREAD_BODY_KEYS } from './keys/unread-body.ts'
 import {
   type Fields,
@@ -75,6 +76,7 @@ export const POLICY_KEYS = {
   GRANTS: list(table(GRANT_KEYS), { empty: true }),
   AUDIT: table(AUDIT_KEYS),
   WATCH: field((value) => value, namesTo(table(WATCH_KEYS))),
+  TRANSMIT: field((value) => value, namesTo(table(TRANSMIT_KEYS))),
 }
 
 const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
@@ -110,6 +112,16 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
       'Which requests are [watched](watch.md): tables with names that you choose. The first table that matches a request counts it.',
     example: { agents: { action: 'quarantine' } },
   },
+  TRANSMIT: {
+    description: 'Who is [told of revocations](events/send.md): tables with names that you choose.',
+    example: {
+      partner: {
+        audience: 'https://gate.partner.example',
+        endpoint: 'https://gate.partner.example/.edgewarden/events',
+        authorization: 'PARTNER_EVENTS',
+      },
+    },
+  },
 }
 
 /** Every table by the name of its block in the documentation. */
@@ -122,6 +134,7 @@ export const TABLES = {
   assertion: documented(ASSERTION_KEYS, ASSERTION_DOCS),
   audit: documented(AUDIT_KEYS, AUDIT_DOCS),
   watch: documented(WATCH_KEYS, WATCH_DOCS),
+  transmit: documented(TRANSMIT_KEYS, TRANSMIT_DOCS),
   revocation: documented(REVOCATION_KEYS, REVOCATION_DOCS),
   'address-limit': documented(ADDRESS_LIMIT_KEYS, ADDRESS_LIMIT_DOCS),
   issuer: documented(ISSUER_KEYS, ISSUER_DOCS),

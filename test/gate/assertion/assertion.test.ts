@@ -78,7 +78,13 @@ const asserted = ({
   url = 'https://origin.example.net/v1/documents/7?page=2',
   held,
 }: Given = {}): Asserted => ({
-  rule: { binding, algorithm: key.algorithm, maxBody: 1, operatorKeys: [], withdrawn: [] },
+  rule: {
+    binding,
+    algorithm: key.algorithm as 'ES256',
+    maxBody: 1,
+    operatorKeys: [],
+    withdrawn: [],
+  },
   known: {
     policy: policyOf([], { gate: gateOf() }),
     route: routeOf(match, { target: targetOf(target), ...route }),

@@ -8,14 +8,14 @@ import {
   planOf,
   type Wanted,
 } from '../../../src/gate/assertion/plan.ts'
-import type { AssertionAlgorithm } from '../../../src/gate/model/assertion.ts'
+import type { KeyAlgorithm } from '../../../src/gate/model/assertion.ts'
 import { tries } from '../../kit/property.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-const keyOf = (kid: string, algorithm: AssertionAlgorithm = 'ES256'): PublicKey => ({
+const keyOf = (kid: string, algorithm: KeyAlgorithm = 'ES256'): PublicKey => ({
   kid,
   algorithm,
   jwk: { kty: 'EC', kid },
@@ -23,7 +23,7 @@ const keyOf = (kid: string, algorithm: AssertionAlgorithm = 'ES256'): PublicKey 
 const A = keyOf('a')
 const B = keyOf('b')
 const C = keyOf('c')
-const made = (algorithm: AssertionAlgorithm = 'ES256'): Wanted => ({ algorithm, operatorKeys: [] })
+const made = (algorithm: KeyAlgorithm = 'ES256'): Wanted => ({ algorithm, operatorKeys: [] })
 const operators = (...keys: readonly PublicKey[]): Wanted => ({
   algorithm: 'ES256',
   operatorKeys: keys,

@@ -160,6 +160,7 @@ it('these keys are required, and no others', () => {
     ...['decrypt.secret', 'actor.sub', 'policy.ROUTES', 'rule.match', 'scopes.any'],
     ...['authorization-details.type', 'when.condition', 'cors.origins', 'credential.headers'],
     ...['mcp-scopes.any', 'mcp-name.scopes', 'grant.issuer', 'grant.claims', 'grant.scopes'],
+    ...['transmit.audience', 'transmit.endpoint', 'transmit.authorization'],
   ])
 })
 

@@ -9,6 +9,8 @@ import type { Send } from '../../relay/origin/send.ts'
 export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
   readonly signingKeys: SigningKeys
+  /** Keys of the events that the gate sends; absent where it sends none. */
+  readonly eventKeys?: Pick<SigningKeys, 'published'>
   readonly journal: Journal
   /** Absent where decisions are not stored. */
   readonly audit?: RecordSender

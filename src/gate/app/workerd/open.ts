@@ -1,8 +1,12 @@
 import { waitUntil } from 'cloudflare:workers'
 import { type ApprovalsOptions, createApprovals } from '../../approvals/client.ts'
 import { KEPT_KEYS } from '../../assertion/answers.ts'
-import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
-import { KEYS_OBJECT } from '../../assertion/plan.ts'
+import {
+  type AssertionMemory,
+  createAssertionKeys,
+  createAssertionMemory,
+} from '../../assertion/keys.ts'
+import { EVENT_KEYS_OBJECT, eventKeyRule, KEYS_OBJECT } from '../../assertion/plan.ts'
 import { createInFlight } from '../../base/in-flight.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { createRooms } from '../../base/room.ts'
@@ -13,8 +17,10 @@ import { createKeySource, type KeySourceOptions } from '../../keys/source.ts'
 import { createLimits, type RateLimitBinding } from '../../limit/client.ts'
 import { createAddressLimits } from '../../limit/memory.ts'
 import type { AgentTerms } from '../../model/agents.ts'
+import type { KeyRule } from '../../model/assertion.ts'
 import { type AuditRule, actTerms } from '../../model/audit.ts'
 import type { Policy } from '../../model/policy.ts'
+import type { SigningKeys } from '../../model/ports.ts'
 import { createSender } from '../../outbox/sender.ts'
 import { readAnswer } from '../../platform/answers.ts'
 import { retryOnce } from '../../platform/calls.ts'
@@ -25,6 +31,7 @@ import type { Send } from '../../relay/origin/send.ts'
 import { withoutCoding } from '../../relay/streams/without-secrets.ts'
 import { createReplays } from '../../replay/client.ts'
 import { createRevocations } from '../../revocation/client.ts'
+import { variablesOf } from '../../revocation/object/variables.ts'
 import { createSnapshotMemory } from '../../revocation/snapshot.ts'
 import { explainingPorts } from '../platform/explain-ports.ts'
 import { DECODED_IN_WORKERD } from '../platform/fetch-origin.ts'
@@ -33,7 +40,7 @@ import { createReadiness } from '../platform/readiness.ts'
 import { createNonces, createSessions } from '../platform/sessions.ts'
 import { createTokenMemory } from '../platform/token-memory.ts'
 import type { Env } from './env.ts'
-import { createPolicyLoader, loadConditions, variablesOf } from './policy.ts'
+import { createPolicyLoader, loadConditions } from './policy.ts'
 import { problemsOf, reportInvalid } from './problems.ts'
 
 const { clock, log } = system
@@ -52,6 +59,7 @@ const dropped = {
 }
 const inFlight = createInFlight(clock)
 const assertionMemory = createAssertionMemory(waitUntil)
+const eventMemory = createAssertionMemory(waitUntil)
 const isolate = { keyCache, snapshotMemory, assertionMemory }
 /** The data centre of the first request; all isolates of one data centre use the same shard. */
 let colo: string | undefined
@@ -141,7 +149,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     waitUntil,
     log,
   }
-  const signingKeys = signingKeysOf(env, policy)
+  const { signingKeys, eventKeys } = keysOf(env, policy)
   const sessions = createSessions({ keys: signingKeys, clock })
   const jurisdiction = policy?.gate.placement.jurisdiction
   const limits = createLimits({
@@ -191,6 +199,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     replays,
     ...(approvals && { approvals }),
     signingKeys,
+    ...(eventKeys && { eventKeys }),
     sessions,
     ...(audit && { audit }),
     nonces: createNonces({ keys: signingKeys, clock }),
@@ -214,18 +223,33 @@ const agentTerms = (
   ...(watch.length > 0 && { watch: { rules: watch, acts: actTerms(audit) } }),
 })
 
-const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {
+/** The keys of assertions, and of events that the gate sends. */
+const keysOf = (
+  env: Env,
+  policy: Opened['policy'],
+): Pick<GatePorts, 'signingKeys' | 'eventKeys'> => {
   const rule = policy?.gate.assertion
-  if (!rule) return unsigned
-  const { ASSERTION_KEY_SERVICE: objects } = env
-  const terms = env.AUDIT_LOG && policy.audit && actTerms(policy.audit)
+  const signingKeys = rule ? keysIn(env, policy, rule, KEYS_OBJECT, assertionMemory) : unsigned
+  if (!policy?.transmit.length) return { signingKeys }
+  const events = eventKeyRule(rule?.withdrawn)
+  return { signingKeys, eventKeys: keysIn(env, policy, events, EVENT_KEYS_OBJECT, eventMemory) }
+}
+
+const keysIn = (
+  { ASSERTION_KEY_SERVICE: objects, AUDIT_LOG }: Env,
+  { audit }: Policy,
+  rule: KeyRule,
+  name: string,
+  memory: AssertionMemory,
+): SigningKeys => {
+  const terms = AUDIT_LOG && audit && actTerms(audit)
   return createAssertionKeys({
-    memory: assertionMemory,
+    memory,
     rule,
     ...(objects && {
       service: (wanted) =>
         retryOnce(async () =>
-          readAnswer(KEPT_KEYS, await objects.getByName(KEYS_OBJECT).keys(wanted, terms)),
+          readAnswer(KEPT_KEYS, await objects.getByName(name).keys(wanted, terms)),
         ),
     }),
     clock,

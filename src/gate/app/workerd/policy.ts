@@ -1,4 +1,3 @@
-import { variables } from 'edgewarden/policy'
 import { isObject, own } from '../../base/json.ts'
 import type { Policy } from '../../model/policy.ts'
 import { provideConditions } from '../../policy/conditions/field.ts'
@@ -6,7 +5,8 @@ import { DEFAULT_PREFIX } from '../../policy/keys/gate.ts'
 import { readPolicy } from '../../policy/policy.ts'
 import { workerEnv } from '../../policy/reading/env.ts'
 import type { PolicyIssue } from '../../policy/reading/issues.ts'
-import { isPolicyVariable, readVars, SERVE_DEFAULTS } from '../../policy/reading/vars.ts'
+import { isPolicyVariable, readVars } from '../../policy/reading/vars.ts'
+import { variablesOf } from '../../revocation/object/variables.ts'
 import type { Env } from './env.ts'
 
 /** The policy of an environment. `prefix` is set even if the policy is invalid. */
@@ -39,13 +39,6 @@ const inputsOf = (env: Env): readonly unknown[] =>
       const value = env[name]
       return [name, isPolicyVariable(name) || typeof value === 'string' ? value : undefined]
     })
-
-/** The variables of an environment, with those that are built in. */
-export function variablesOf(env: Env): Readonly<Record<string, unknown>> {
-  // `serve` passes the current rules of teams in the environment. Its bundle may have been made when there were other
-  // teams.
-  return Object.hasOwn(env, SERVE_DEFAULTS) ? env : { ...variables, ...env }
-}
 
 /**
  * Loads the compiler of conditions if a rule has a condition. Few policies have one, and the compiler takes as long to

@@ -89,6 +89,20 @@ export function checkEvents(
   }
 }
 
+/** The secret with an `Authorization` header, if its value is known. Reports one that is missing, too short, or no header. */
+export function checkHeaderSecret(
+  name: string,
+  env: PolicyEnv,
+  report: Report,
+): string | undefined {
+  const value = env.secret(name)
+  if (!env.has('secret', name)) report([], `needs the secret ${quote(name)}, which is not set`)
+  else if (value !== undefined && (value.length < LEAST_SECRET || !HEADER.test(value))) {
+    report([], `must name a secret of at least ${LEAST_SECRET} characters, without line breaks`)
+  }
+  return value
+}
+
 /** The transmitters of an issuer. Reports secrets that are missing, too short, or no header. */
 export function transmittersOf(
   entries: readonly Readable<typeof EVENTS_KEYS>[],
@@ -97,12 +111,7 @@ export function transmittersOf(
   report: Report,
 ): readonly Transmitter[] {
   const secretOf = (secret: string, path: readonly (string | number)[]): HeaderSecret => {
-    const value = env.secret(secret)
-    if (!env.has('secret', secret)) {
-      report(path, `needs the secret ${quote(secret)}, which is not set`)
-    } else if (value !== undefined && (value.length < LEAST_SECRET || !HEADER.test(value))) {
-      report(path, `must name a secret of at least ${LEAST_SECRET} characters, without line breaks`)
-    }
+    const value = checkHeaderSecret(secret, env, (_, message) => report(path, message))
     return { secret, ...(value !== undefined && { authorization: value }) }
   }
   return entries.flatMap(

@@ -10,6 +10,7 @@ export interface PolicyVars {
   readonly GRANTS?: unknown
   readonly AUDIT?: unknown
   readonly WATCH?: unknown
+  readonly TRANSMIT?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
   /** Where each grant was written. */
@@ -26,7 +27,7 @@ const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'
 
 /** The names of policy variables; each also with `_` and anything after it. */
-const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS', 'WATCH'] as const
+const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES', 'GRANTS', 'WATCH', 'TRANSMIT'] as const
 type Name = (typeof NAMES)[number]
 
 /** The variable that only `serve` sets: values of GATE for a gate off Cloudflare. All others are laid over it. */
@@ -45,7 +46,7 @@ export function isPolicyVariable(name: string): boolean {
 
 /**
  * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES and then every
- * `ROUTES_*` by code-unit order, GRANTS in the same way, ISSUERS, SCOPES and WATCH merged, `GATE_*` laid over GATE
+ * `ROUTES_*` by code-unit order, GRANTS in the same way, ISSUERS, SCOPES, WATCH and TRANSMIT merged, `GATE_*` laid over GATE
  * key by key. Text is read as JSON. Does not look into what the variables say.
  */
 export function readVars(env: Readonly<Record<string, unknown>>): {
@@ -102,6 +103,7 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
     ISSUERS: merged('ISSUERS'),
     SCOPES: merged('SCOPES'),
     WATCH: merged('WATCH'),
+    TRANSMIT: merged('TRANSMIT'),
     ROUTES: routes.map(({ item }) => item),
     routePaths: routes.map(({ path }) => path),
     GRANTS: grants.map(({ item }) => item),

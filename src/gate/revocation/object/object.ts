@@ -28,6 +28,8 @@ import { createReplication } from './replication.ts'
 import { createSnapshotFeed } from './snapshot-feed.ts'
 import { createStore } from './store.ts'
 import { migrateTables, openTables, SCHEMA } from './tables.ts'
+import { createTransmitting } from './transmit.ts'
+import { variablesOf } from './variables.ts'
 
 /** The key of the object's name: an alarm may wake the object without it. */
 const NAME = 'name'
@@ -224,6 +226,11 @@ const open = (
   if (name !== PRIMARY) {
     return { ...parts, feed, primary: undefined, replica: createReplica(name, parts) }
   }
-  const primary = createPrimary(parts, createActs(storage, env), createEndings(ctx, env))
+  const primary = createPrimary(
+    parts,
+    createActs(storage, env),
+    createEndings(ctx, env),
+    createTransmitting(storage, env, variablesOf(env)),
+  )
   return { ...parts, feed, primary, replica: undefined }
 }

@@ -10,6 +10,7 @@ import { createOutbox, SENDING_MS } from './outbox.ts'
 import type { ShardParts } from './parts.ts'
 import { recover } from './recovery.ts'
 import { toEntry } from './tables.ts'
+import type { Transmitting } from './transmit.ts'
 
 /** What a security event does; one without a change is a verification event. */
 const whatOf = ({ add, lift }: Signal) => (add ? 'revoke' : lift ? 'lift' : 'verify')
@@ -26,7 +27,12 @@ const RETRY_MS = { first: 2_000, most: 15_000 }
  * The primary writes entries, enrols replicas and sends them changes. An alarm sends pending
  * changes, also after a restart.
  */
-export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
+export function createPrimary(
+  parts: ShardParts,
+  acts: Acts,
+  endings: Endings,
+  transmitting: Transmitting,
+) {
   const { ctx, log, store, sibling } = parts
   const { storage } = ctx
   const outbox = createOutbox(parts)
@@ -48,7 +54,9 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
   const isPending = (): boolean => outbox.isPending() || acts.isPending() || endings.isPending()
 
   const sendLater = (): void => {
-    if (isPending()) void storage.setAlarm(Date.now() + retryMs)
+    if (isPending() || transmitting.due() < Number.POSITIVE_INFINITY) {
+      void storage.setAlarm(Date.now() + retryMs)
+    }
   }
 
   const send = async (): Promise<void> => {
@@ -62,6 +70,7 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
     const at = Math.min(
       next === null ? Number.POSITIVE_INFINITY : Math.min(next * 1000, Date.now() + ALARM_MS),
       isPending() ? Date.now() + retryMs : Number.POSITIVE_INFINITY,
+      Math.max(transmitting.due(), Date.now()),
     )
     const set = (await storage.getAlarm()) ?? Number.POSITIVE_INFINITY
     if (at < set) await storage.setAlarm(at)
@@ -75,10 +84,15 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
     const { version } = log.head()
     const [removed, entries] = remove()
     if (entries.length > 0) acts.note(act, { act: 'lift', ...entriesOf(entries) })
+    transmitting.note(entries, true, act?.id)
     sendLater()
-    ctx.waitUntil(acts.send())
+    sendNow()
     if (log.head().version > version) await send()
     return removed
+  }
+
+  const sendNow = (): void => {
+    ctx.waitUntil(Promise.all([acts.send(), transmitting.send().then(arm)]))
   }
 
   // A version that refuses this storage fails the alarm, which is given up after some attempts.
@@ -93,10 +107,11 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
       await ready()
       const rows = await store.add(entries, () => {
         acts.note(act, { act: 'revoke', ...entriesOf(entries) })
+        transmitting.note(entries, false, act?.id)
         sendLater()
       })
       if (typeof rows === 'string') return { full: rows }
-      ctx.waitUntil(acts.send())
+      sendNow()
       const ended = endings.end(entries)
       await send()
       // An entry that was changed meanwhile has a later version, and only the later version was sent.
@@ -127,12 +142,14 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
 
     async signal(signal: Signal, act?: Act): ReturnType<RevocationStore['signal']> {
       await ready()
+      if (transmitting.isOwn(signal.add, signal.txn)) return { changed: [] }
       const changed = await store.signal(signal, (entries) => {
         acts.note(act, { act: whatOf(signal), ...entriesOf(entries) })
+        transmitting.note(entries, !signal.add, signal.txn)
         sendLater()
       })
       if (typeof changed === 'string') return { full: changed }
-      ctx.waitUntil(acts.send())
+      sendNow()
       if (changed.length > 0) await Promise.all([send(), endings.end(signal.add ? changed : [])])
       await arm()
       return { changed }
@@ -199,7 +216,7 @@ export function createPrimary(parts: ShardParts, acts: Acts, endings: Endings) {
       // Ignored: the next caller retries and gets the error.
       await ready().catch(() => {})
       await send()
-      await Promise.all([acts.send(), endings.send()])
+      await Promise.all([acts.send(), endings.send(), transmitting.send()])
       store.sweep()
       await arm()
     },
