@@ -9,6 +9,7 @@ import { own as member, parseJsonObject } from '../../gate/base/json.ts'
 import { LIMITS } from '../../gate/base/limits.ts'
 import { networkOf } from '../../gate/base/network.ts'
 import { readAddress } from '../../gate/base/request.ts'
+import { fail, ok } from '../../gate/base/result.ts'
 import { type Address, hostOf } from '../../gate/base/url.ts'
 import { routeDenials } from '../../gate/guard/stages/route.ts'
 import type { SignedPerson } from '../../gate/model/approval.ts'
@@ -230,7 +231,7 @@ const started = async (asked: Asked): Promise<Response> => {
   return json({ url }, { 'Set-Cookie': cookieOf('signIn', pending, seconds) })
 }
 
-/** `GET /person/callback/NAME`: the issuer has sent the person back. The page shows a refusal. */
+/** `GET /person/callback/NAME`: the issuer has sent the person back. The page shows a refusal; the next sign-in begins anew. */
 const returned = async (asked: Asked): Promise<Response> => {
   const { request, opened, policy, console } = asked
   const enter = async (token: string, person: SignedPerson) => {
@@ -250,12 +251,20 @@ const returned = async (asked: Asked): Promise<Response> => {
     text: cookieIn(request, 'signIn') ?? '',
     assertion: request.headers.get(ASSERTION) ?? undefined,
   }
-  const session = await completeSignIn(brought, about, enter)
-  const cookie = session.ok && (await entered(session.value, asked))
-  const denial = session.ok ? consoleDenials('console_person_refused') : session.reason
-  const answer = cookie ? to('/') : refused(asked, denial)
-  const told = !cookie && isNavigation(request) ? to(`/#refused=${denial.code}`) : answer
-  if (cookie) told.headers.append('Set-Cookie', cookie)
+  const completed = async () => {
+    const session = await completeSignIn(brought, about, enter)
+    const cookie = session.ok && (await entered(session.value, asked))
+    if (cookie) return ok(cookie)
+    return session.ok ? fail(consoleDenials('console_person_refused')) : session
+  }
+  const cookie = await completed().catch((error) => {
+    opened.ports.onError('console', error)
+    return fail(consoleDenials('console_unavailable'))
+  })
+  const answer = cookie.ok ? to('/') : refused(asked, cookie.reason)
+  const told = !cookie.ok && isNavigation(request) ? to(`/#refused=${cookie.reason.code}`) : answer
+  if (cookie.ok) told.headers.append('Set-Cookie', cookie.value)
+  // Also after a failure: the page would complete a sign-in that is used up.
   told.headers.append('Set-Cookie', cookieOf('signIn', '', 0))
   return told
 }

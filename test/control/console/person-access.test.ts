@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { askGate, type Setting, startSetting } from '../../e2e/setting.ts'
+import { withShards } from '../../e2e/shards.ts'
 import { type AccessTeam, startAccessTeam } from '../../kit/access-team.ts'
 import { createKey, type Members, type SigningKey, unsigned } from '../../kit/signing.ts'
 import { WITH_AUDIT } from '../audit/support.ts'
@@ -20,16 +21,19 @@ let team: AccessTeam
 let other: AccessTeam
 /** The key of an operator's key file. */
 let file: SigningKey
+let bundle: Awaited<ReturnType<typeof withShards>>
 
 beforeAll(async () => {
-  ;[team, other, file] = await Promise.all([
+  ;[bundle, team, other, file] = await Promise.all([
+    withShards(inject('consoleBundle')),
     startAccessTeam(),
     startAccessTeam(),
     createKey('ES256', 'file-key'),
   ])
   setting = await startSetting({
-    bundle: inject('consoleBundle'),
-    durableObjects: WITH_AUDIT,
+    bundle: bundle.path,
+    durableObjects: { ...WITH_AUDIT, REPLAYS: 'TroubledReplays' },
+    reaching: true,
     issuer: { agent_prefix: 'acme/' },
     others: {
       access: {
@@ -53,7 +57,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await setting.close()
-  await Promise.all([team.close(), other.close()])
+  await Promise.all([team.close(), other.close(), bundle.remove()])
 })
 
 /** Each test has a person and a network of its own: a login makes one session, and sign-ins of a network are bounded. */
@@ -271,6 +275,28 @@ describe('nobody signs in', () => {
   it('while Access does not answer who they are', async () => {
     team.says({ user_uuid: person }, 'cut')
     await refuses(await assertionOf(), [503, 'console_person_unavailable'], true)
+  })
+
+  it.each([
+    ['who signs in', ['', 'fails', 'fails']],
+    ['that the sign-in is new', ['fails', 'fails']],
+  ])('while the gate cannot store %s; the next sign-in begins anew', async (_what, trouble) => {
+    const one = await begun()
+    await setting.gate.call('REPLAYS', '0', 'behave', trouble)
+    const navigating = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site' }
+    const answer = await back(one, await assertionOf(), navigating)
+    expect(await outcome(answer)).toEqual([303, '/#refused=console_unavailable'])
+    expect(sessionIn(answer)).toBe('')
+    expect(answer.headers.getSetCookie()).toEqual([
+      expect.stringMatching(/^__Host-edgewarden-sign-in=; .*Max-Age=0/),
+    ])
+    // As a browser: it keeps the cookie unless the answer has removed it.
+    const kept = cookieIn(answer) === `${one.cookie.split('=')[0]}=` ? {} : { cookie: one.cookie }
+    const next = await begun(kept)
+    expect(next.back).not.toBe(one.back)
+    expect(next.url.pathname).toBe('/cdn-cgi/access/logout')
+    team.says({ user_uuid: person, iat: now() + 1 })
+    expect(await outcome(await back(next, await assertionOf()))).toEqual([303, '/'])
   })
 
   it('with an actor, who acts for the person', async () => {
