@@ -2,10 +2,13 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
 import type { Handler } from '../kit/origin.ts'
 import { connectRaw, type Header, type RawConnection, rawRequest } from '../kit/raw.ts'
 import type { Members } from '../kit/signing.ts'
 import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+import { newAgent, revoke } from './streaming.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -32,12 +35,13 @@ beforeAll(async () => {
     { match: 'POST /hurried/*', scopes: [], timeout: '200ms' },
     { match: 'POST /mcp', scopes: [], mcp: { tools: { '*': [] } } },
   ]
+  const issuer = { admin: 'all' }
   setting = await startSetting({
     workers: { EARLY: fileURLToPath(new URL('../kit/early-worker.js', import.meta.url)) },
     routes,
-    issuer: { admin: 'all' },
+    issuer,
     beside: [
-      { routes, gate: { unread_body: { within: '10s' } } },
+      { routes, issuer, gate: { unread_body: { within: '10s' } } },
       { routes, gate: { unread_body: { within: '50ms' } } },
     ],
   })
@@ -243,6 +247,25 @@ describe('an answer of an origin that has not read the body reaches a client tha
     // The connection is whole: a second request on it is answered.
     const text = await sending.until((all) => all.includes('HTTP/1.1 404'))
     expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} .*early`, 's'))
+  })
+
+  it('unless the agent is revoked before the origin has read the rest', async () => {
+    const target = '/watched/refused'
+    let isOver = false
+    setting.origin.on(target, (req, res) => {
+      req.resume().on('close', () => {
+        isOver = true
+      })
+      res.writeHead(413).write('early')
+    })
+    const agent = newAgent()
+    const token = await setting.token({ client_id: agent })
+    const sending = await begin(patient, token, { target })
+    await setting.origin.arrival(({ url }) => url === target)
+    await revoke(setting, agent, setting.gate.beside[0] as Gate)
+    await eventually(() => expect(isOver).toBe(true))
+    sending.send(new Uint8Array(5 * MIB - 10))
+    expect(await answered(sending)).toEqual({ status: 401, code: 'token_revoked' })
   })
 
   it.each(RULES)('where the origin reads nothing and ends its side, on %s', async (rule) => {

@@ -173,7 +173,16 @@ const sendWatched = async (
       return fail({ denial: response ?? deny('origin_timeout', { timeout: target.timeout }) })
     }
     // Once a refusal has been read, workerd ends the upload, and a client that is still sending may lose it.
-    if (upload && response.status >= 300) await atMost(ms, upload.rest())
+    if (upload && response.status >= 300) {
+      const rest = atMost(ms, upload.rest())
+      const denial = await Promise.race([rest, watched.ended])
+      if (denial) {
+        // The abort has ended the answer too.
+        void response.body?.cancel().catch(() => {})
+        await rest
+        return fail({ denial, status: response.status })
+      }
+    }
     if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
     return ok(response)
   } catch (error) {
