@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import type { Header } from '../kit/raw.ts'
@@ -100,6 +100,10 @@ const expectRefused = async (
   expect(response.body).not.toContain(AUTHORIZATION)
   expect(await list('ops')).toEqual([])
 }
+/** An object so many levels deep. */
+const nested = (levels: number): Members => (levels === 0 ? {} : { sub_id: nested(levels - 1) })
+const publicPem = (key: object) =>
+  createPublicKey({ key: key as JsonWebKey, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
 const ask = async (name: 'acme' | 'beta', claims: Members) =>
   world.send({ token: await issuerOf(name).mint(claims) })
 const alice = () => ask('acme', { sub: 'alice' })
@@ -140,6 +144,14 @@ describe('account-disabled', () => {
     const headers = [HEADERS[0] as Header, ['Authorization', OTHER] as const]
     expectTaken(await post(await sign({ ...TYP, kid: 'other' }, theirs, other.key), headers))
     expectDenial(await ask('beta', { sub: 'alice' }), 401, 'token_revoked')
+  })
+
+  it('does nothing under a jti that came before, whatever else it says', async () => {
+    const claims = claimsOf('account-disabled')
+    expectTaken(await post(await setOf(claims)))
+    expectTaken(await post(await setOf({ ...claims, sub_id: about('acme', 'bob') })))
+    expect((await ask('acme', { sub: 'bob' })).status).toBe(200)
+    expect(await list('ops')).toHaveLength(1)
   })
 
   it('is applied after six days, and not after eight', async () => {
@@ -289,10 +301,66 @@ describe('refuses', () => {
       'event_refused',
       'access_denied',
     ],
+    ['crit', {}, { crit: ['b64'], b64: true }, 'event_invalid', 'invalid_request'],
+    ['an unencoded payload', {}, { b64: false }, 'event_invalid', 'invalid_request'],
+    [
+      ...(['the name of a prototype as an event', { events: { constructor: {} } }, {}] as const),
+      ...(['event_refused', 'access_denied'] as const),
+    ],
+    [
+      ...([
+        'audiences of other forms',
+        { aud: [null, [RESOURCE], { aud: RESOURCE }] },
+        {},
+      ] as const),
+      ...(['event_audience', 'invalid_audience'] as const),
+    ],
+    ['deep JSON', { sub_id: nested(100) }, {}, 'event_invalid', 'invalid_request'],
+    [
+      'a subject that is no text',
+      { sub_id: { ...{ format: 'iss_sub', iss: [], sub: {} } } },
+      {},
+      'event_refused',
+      'access_denied',
+    ],
   ])('%s', async (_what, claims, header, code, err) => {
     const response = await post(await setOf(claimsOf('account-disabled', claims), header))
     await expectRefused(response, code, err)
     expect((await alice()).status).toBe(200)
+  })
+
+  it('a SET whose signature is an HMAC with the public key', async () => {
+    const claims = claimsOf('account-disabled')
+    for (const secret of [JSON.stringify(idp.jwk), publicPem(idp.jwk)]) {
+      const parts = [{ ...TYP, alg: 'HS256' }, claims].map((part) =>
+        Buffer.from(JSON.stringify(part)).toString('base64url'),
+      )
+      const mac = createHmac('sha256', secret).update(parts.join('.')).digest('base64url')
+      await expectRefused(await post([...parts, mac].join('.')), 'event_invalid', 'invalid_request')
+    }
+    expect((await alice()).status).toBe(200)
+  })
+
+  it('__proto__ as an event', async () => {
+    const text = JSON.stringify(claimsOf('account-disabled', { events: {} }))
+    const payload = text.replace('"events":{}', '"events":{"__proto__":{}}')
+    const [head] = (await setOf({})).split('.')
+    const set = `${head}.${Buffer.from(payload).toString('base64url')}.AAAA`
+    await expectRefused(await post(set), 'event_invalid', 'invalid_request')
+  })
+
+  it('an access token as a SET, and a SET as an access token', async () => {
+    const token = await issuerOf('acme').mint({ sub: 'alice' })
+    await expectRefused(await post(token), 'event_invalid', 'invalid_request')
+    const set = await issuerOf('acme').mint(claimsOf('account-disabled', { sub: 'alice' }), TYP)
+    expectDenial(await world.send({ token: set }), 401, 'type_forbidden')
+    // Nor is it a token that can be given back.
+    const given = await world.send({
+      ...{ method: 'POST', target: '/.edgewarden/revoke', token },
+      headers: [['Content-Type', 'application/x-www-form-urlencoded']],
+      body: new URLSearchParams({ token: set }).toString(),
+    })
+    expect([given.status, await list('ops')]).toEqual([200, []])
   })
 
   it('a subject of an issuer of which the transmitter may not speak', async () => {
