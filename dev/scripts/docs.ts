@@ -204,6 +204,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
     'keys-claim',
     'keys-events',
     'keys-poll',
+    'keys-effects',
     'keys-person',
     'keys-decrypt',
   ],

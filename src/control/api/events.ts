@@ -2,6 +2,7 @@ import { type Admin, refuse } from '../../gate/app/context.ts'
 import { sha256Name, utf8Decode } from '../../gate/base/bytes.ts'
 import { LIMITS } from '../../gate/base/limits.ts'
 import { wholeBody } from '../../gate/guard/operation/body.ts'
+import { entryLife } from '../../gate/model/policy.ts'
 import { eventDenials as deny, type Sender, takeEvent } from '../events/take.ts'
 
 const TYPE = /^application\/secevent\+jwt[\t ]*$/i
@@ -17,6 +18,7 @@ export async function receiveEvent(c: Admin): Promise<Response> {
   const taken = await takeEvent(await readBody(c, first), [first, ...others], {
     ports: c.get('ports'),
     clockTolerance: c.get('policy').gate.clockTolerance,
+    entryLife: entryLife(c.get('policy')),
     clientIp: c.get('clientIp'),
     ...(act && { act }),
   })

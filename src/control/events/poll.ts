@@ -8,7 +8,7 @@ import { fetchedWithin } from '../../gate/base/timeout.ts'
 import { writtenSet } from '../../gate/events/set.ts'
 import { allowedUrl, type DocumentFault, discard, readObject } from '../../gate/keys/document.ts'
 import { type Act, actTerms } from '../../gate/model/audit.ts'
-import type { Policy } from '../../gate/model/policy.ts'
+import { entryLife, type Policy } from '../../gate/model/policy.ts'
 import { system } from '../../gate/platform/system.ts'
 import { eventDenials as deny, type Sender, type Taken, takeEvent } from './take.ts'
 
@@ -190,9 +190,10 @@ const timeOf = ({ claims }: Listed): number => Number(own(claims, 'iat')) || 0
 const take = async (
   { jti, set, claims }: Listed,
   asked: Asked,
-  { gate, audit }: Policy,
+  policy: Policy,
   ports: PollPorts,
 ): Promise<Taken> => {
+  const { gate, audit } = policy
   if (ownText(claims, 'jti') !== jti) return fail(deny('event_invalid'))
   const id = crypto.randomUUID()
   const record = { v: 1, kind: 'act', id, time: dateTimeText(ports.clock.now()) }
@@ -201,6 +202,7 @@ const take = async (
   return await takeEvent(set, asked, {
     ports,
     clockTolerance: gate.clockTolerance,
+    entryLife: entryLife(policy),
     clientIp: undefined,
     ...(act && { act }),
   })

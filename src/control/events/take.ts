@@ -2,13 +2,29 @@ import type { GatePorts } from '../../gate/app/platform/ports.ts'
 import { type Denial, denials } from '../../gate/base/denial.ts'
 import { parseJsonObject } from '../../gate/base/json.ts'
 import { fail, ok, type Result } from '../../gate/base/result.ts'
-import { type SecurityEvent, securityEvent, writtenSet } from '../../gate/events/set.ts'
+import {
+  type EventSubject,
+  type SecurityEvent,
+  securityEvent,
+  writtenSet,
+} from '../../gate/events/set.ts'
 import { stateOf } from '../../gate/events/verification.ts'
 import { revokedDenials } from '../../gate/guard/checks/revoked.ts'
 import type { Act } from '../../gate/model/audit.ts'
-import type { Issuer, SignalName, Transmitter } from '../../gate/model/issuer.ts'
+import {
+  type Effect,
+  EVENTS,
+  type Issuer,
+  type SignalName,
+  type Transmitter,
+} from '../../gate/model/issuer.ts'
 import { isSigned } from '../../gate/model/jwk.ts'
-import { type Revocation, revocationId } from '../../gate/model/revocation.ts'
+import {
+  type Mode,
+  type Revocation,
+  type RevocationSubject,
+  revocationId,
+} from '../../gate/model/revocation.ts'
 import { type Signal, signalName } from '../../gate/model/signal.ts'
 
 export const eventDenials = denials({
@@ -82,6 +98,8 @@ export interface EventSetting {
   readonly ports: Pick<GatePorts, 'clock' | 'keys' | 'store'>
   /** Seconds by which the transmitter's clock may be ahead. */
   readonly clockTolerance: number
+  /** Seconds for which an entry that covers older tokens is kept. */
+  readonly entryLife: number
   /** Whose share of key lookups it uses; `undefined` if the gate itself has fetched the event. */
   readonly clientIp: string | undefined
   /** The act that is stored with the change; the event is added to its record. */
@@ -107,7 +125,7 @@ export async function takeEvent(
   if (!first) return fail(deny('event_issuer'))
   const event = securityEvent(written.claims)
   // Keys are those of the issuer of whose subject the event speaks, if the transmitter may.
-  const about = own.find(({ of }) => of.issuer === event?.subject?.issuer)
+  const about = event && own.find(({ of }) => isAbout(event, of.issuer, own.length))
   const { by } = about ?? first
   const refused = await unverified(by, written.header, text, setting)
   if (refused) return fail(refused)
@@ -122,14 +140,26 @@ export async function takeEvent(
     if (!state.ok) return fail(deny('event_state'))
     const { value } = state
     if (value === undefined) return ok([])
-    return await stored(about ?? first, { ...event, state: value }, now, {}, setting)
+    return await noted(about ?? first, { ...event, state: value }, now, setting)
   }
-  const { name, subject } = event
-  if (name === undefined || !subject || !about || !by.accept.has(name)) {
+  const { name } = event
+  if (name === 'stream-updated') return await noted(first, event, now, setting)
+  if (name === undefined || !about || !by.accept.has(name) || !hasSubject(event)) {
     return fail(deny('event_refused'))
   }
-  return await applied(about, { ...event, name, subject }, now, setting)
+  return await applied(about, { ...event, name }, now, setting)
 }
+
+/** Whether each principal is of this issuer. One without an issuer is, where the transmitter speaks of no other issuer. */
+const isAbout = ({ subject, session }: SecurityEvent, issuer: string, issuers: number): boolean => {
+  const named = [subject, session].filter((one) => one !== undefined)
+  const isOf = (one: EventSubject) => (one.issuer ?? (issuers === 1 ? issuer : '')) === issuer
+  return named.length > 0 && named.every(isOf)
+}
+
+/** Whether the event names whom it is about: events of accounts need a subject. */
+const hasSubject = ({ name, subject }: SecurityEvent): boolean =>
+  !EVENTS.risc.some((one) => one === name) || (subject !== undefined && subject.kind !== 'token')
 
 const unverified = async (
   { source }: Transmitter,
@@ -148,44 +178,77 @@ const unverified = async (
 
 /** An event as its act has it: a verification event with its state. */
 type Stored = SecurityEvent & { readonly state?: string }
-type Known = Required<Pick<SecurityEvent, 'subject'>> &
-  SecurityEvent & { readonly name: SignalName }
+type Known = SecurityEvent & { readonly name: SignalName }
 
 const applied = async (
-  { of, by }: Sender,
+  sender: Sender,
   event: Known,
   now: number,
   setting: EventSetting,
 ): Promise<Taken> => {
-  const { issuer: transmitter } = by.source
-  const { kind, value } = event.subject
-  const subject = { kind, issuer: of.issuer, value }
-  const idOf = (name: SignalName) =>
-    revocationId(subject, 'block', JSON.stringify([transmitter, name]))
-  const entry = async (): Promise<Revocation> => ({
-    id: await idOf(event.name),
-    ...subject,
-    mode: 'block',
-    at: event.issuedAt,
-    reason: event.name,
-    created: now,
-    createdBy: `${transmitter} events`,
-    own: true,
-  })
-  const change =
-    event.name === 'account-enabled'
-      ? { lift: { id: await idOf('account-disabled'), before: event.issuedAt } }
-      : { add: await entry() }
-  return await stored({ of, by }, event, now, change, setting)
+  const { of, by } = sender
+  const effect = event.isAlarming ? by.effects[event.name] : 'alert'
+  const change = { effect, now, until: event.issuedAt + setting.entryLife }
+  const covered = coveredBy(event, effect)
+  const subject = covered && { ...covered, issuer: of.issuer }
+  if (!subject) return await noted(sender, event, now, setting)
+  if (effect === 'lift') {
+    const id = await entryId(subject, by, 'account-disabled')
+    return await noted(sender, event, now, setting, { lift: { id, before: event.issuedAt } })
+  }
+  const add = await entryOf(subject, sender, event, change)
+  return await noted(sender, event, now, setting, add && { add })
 }
 
-/** Makes the change of an event, unless the event came before. */
-const stored = async (
+/** Whom the effect covers; `undefined` where the event does not say, or nothing is changed. */
+const coveredBy = (
+  { name, subject, session }: Known,
+  effect: Effect,
+): Pick<EventSubject, 'kind' | 'value'> | undefined => {
+  if (effect === 'alert') return undefined
+  if (effect === 'session') return session
+  return name === 'session-revoked' ? (session ?? subject) : (subject ?? session)
+}
+
+/** One entry of each event of a transmitter about a subject, beside those of administrators. */
+const entryId = (
+  subject: RevocationSubject,
+  { source }: Transmitter,
+  name: SignalName,
+  mode: Mode = 'block',
+): Promise<string> => revocationId(subject, mode, JSON.stringify([source.issuer, name]))
+
+/** The entry of an event. `undefined` if the tokens that it would cover have all expired. */
+const entryOf = async (
+  subject: RevocationSubject,
+  { by }: Sender,
+  { name, issuedAt }: Known,
+  { effect, now, until }: { effect: Effect; now: number; until: number },
+): Promise<Revocation | undefined> => {
+  const isOfAccount = name === 'account-disabled' || name === 'account-purged'
+  if (!isOfAccount && until <= now) return undefined
+  const older = effect === 'step-up' ? 'step-up' : 'before'
+  const mode = isOfAccount || effect === 'session' ? 'block' : older
+  return {
+    id: await entryId(subject, by, name, mode),
+    ...{ kind: subject.kind, issuer: subject.issuer, value: subject.value },
+    mode,
+    at: issuedAt,
+    ...(!isOfAccount && { expires: until }),
+    reason: name,
+    created: now,
+    createdBy: `${by.source.issuer} events`,
+    own: true,
+  }
+}
+
+/** Remembers an event, with what it changes. The audit gets it in either case. */
+const noted = async (
   { of, by }: Sender,
   event: Stored,
   now: number,
-  change: Pick<Signal, 'add' | 'lift'>,
-  { ports, act }: Pick<EventSetting, 'ports' | 'act'>,
+  { ports, act }: EventSetting,
+  change: Pick<Signal, 'add' | 'lift'> = {},
 ): Promise<Taken> => {
   const { issuer: transmitter } = by.source
   const name = await signalName(transmitter, event.jti)

@@ -2,7 +2,8 @@ import { isObject, type JsonObject, own, ownText } from '../base/json.ts'
 import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, mediaType, splitJws } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
 import { isIdentityText } from '../base/text.ts'
-import { type Algorithm, algorithmOf, SIGNALS, type SignalName } from '../model/issuer.ts'
+import { type Algorithm, algorithmOf, EVENTS, type SignalName } from '../model/issuer.ts'
+import type { Kind } from '../model/revocation.ts'
 import type { SentEvent } from '../model/transmit.ts'
 
 /** A Security Event Token (RFC 8417) as it is written. Nothing of it is verified. */
@@ -20,20 +21,28 @@ export interface SecurityEvent {
   readonly audiences: readonly unknown[]
   /** The URI of the event. */
   readonly uri: string
-  /** The event, if the gate acts on it. */
-  readonly name?: SignalName | 'verification'
-  /** The subject, if it has the format `iss_sub` (RFC 9493 §3.2.4): an agent where another gate says so. */
-  readonly subject?: {
-    readonly kind: 'subject' | 'agent'
-    readonly issuer: string
-    readonly value: string
-  }
+  /** The event, if the gate knows it. */
+  readonly name?: SignalName | 'verification' | 'stream-updated'
+  /** Whether it is a change for the worse, or one whose direction is not known. */
+  readonly isAlarming: boolean
+  /** Whom it is about, and the session, where the gate can read them. */
+  readonly subject?: EventSubject
+  readonly session?: EventSubject
+}
+
+/** A principal of an event. Without `issuer` its form names none, and that of the transmitter's table is meant. */
+export interface EventSubject {
+  readonly kind: Extract<Kind, 'subject' | 'session' | 'token' | 'agent'>
+  readonly issuer?: string
+  readonly value: string
 }
 
 const PREFIX = 'https://schemas.openid.net/secevent/'
 const NAMES = new Map<string, NonNullable<SecurityEvent['name']>>([
-  ...SIGNALS.map((name) => [`${PREFIX}risc/event-type/${name}`, name] as const),
+  ...EVENTS.risc.map((name) => [`${PREFIX}risc/event-type/${name}`, name] as const),
+  ...EVENTS.caep.map((name) => [`${PREFIX}caep/event-type/${name}`, name] as const),
   [`${PREFIX}ssf/event-type/verification`, 'verification'],
+  [`${PREFIX}ssf/event-type/stream-updated`, 'stream-updated'],
 ])
 
 /** The member of an event with which a gate says that its subject is an agent. */
@@ -42,6 +51,22 @@ export const SUBJECT_KIND = 'subject_kind'
 /** The URI of an event that a gate sends. */
 export function eventUri(name: SentEvent): string {
   return `${PREFIX}${name === 'session-revoked' ? 'caep' : 'risc'}/event-type/${name}`
+}
+
+/** Whether an event is a change for the worse; `undefined` where it lacks the member that says so. */
+const ALARMING: { readonly [Name in string]?: (event: JsonObject) => boolean | undefined } = {
+  'credential-change': (event) => {
+    const change = own(event, 'change_type')
+    if (change === 'create' || change === 'update') {
+      return change === 'update' && own(event, 'credential_type') === 'password'
+    }
+    return change === 'revoke' || change === 'delete' || undefined
+  },
+  'assurance-level-change': (event) => own(event, 'change_direction') !== 'increase',
+  'device-compliance-change': (event) => {
+    const status = own(event, 'current_status')
+    return status === 'compliant' ? false : status === 'not-compliant' || undefined
+  },
 }
 
 /** Most characters of `jti`, `txn` and the URI of an event. */
@@ -81,8 +106,9 @@ export function securityEvent(claims: JsonObject): SecurityEvent | undefined {
   if (typeof issuedAt !== 'number' || issuedAt < 0 || !Number.isFinite(issuedAt)) return undefined
   if (['exp', 'sub'].some((name) => own(claims, name) !== undefined)) return undefined
   const name = NAMES.get(uri)
+  const isAlarming = (ALARMING[name ?? ''] ?? (() => true))(event)
+  if (isAlarming === undefined) return undefined
   const kind = own(event, SUBJECT_KIND) === 'agent' ? 'agent' : 'subject'
-  const subject = subjectOf(subId, kind)
   return {
     jti,
     issuedAt: Math.floor(issuedAt),
@@ -90,16 +116,54 @@ export function securityEvent(claims: JsonObject): SecurityEvent | undefined {
     uri,
     ...(txn !== undefined && { txn }),
     ...(name && { name }),
-    ...(subject && { subject }),
+    isAlarming,
+    ...subjectsOf(subId, name === 'session-revoked' ? 'session' : 'subject', kind),
   }
 }
 
 const isName = (value: unknown): value is string =>
   typeof value === 'string' && isIdentityText(value) && value.length <= LONGEST
 
-const subjectOf = (subId: JsonObject, kind: 'subject' | 'agent'): SecurityEvent['subject'] => {
-  const [issuer, value] = [ownText(subId, 'iss'), ownText(subId, 'sub')]
-  if (own(subId, 'format') !== 'iss_sub' || Object.keys(subId).length !== 3) return undefined
-  if (issuer === undefined || value === undefined || !isIdentityText(value)) return undefined
-  return value.length <= LIMITS.revocationValue ? { kind, issuer, value } : undefined
+/** Formats of one principal (RFC 9493 §3.2, SSF 1.0 §3.5): the members with its issuer and with its value. */
+const FORMATS = new Map<unknown, { issuer?: string; value: string; kind?: 'token' }>([
+  ['iss_sub', { issuer: 'iss', value: 'sub' }],
+  ['opaque', { value: 'id' }],
+  ['jwt_id', { issuer: 'iss', value: 'jti', kind: 'token' }],
+])
+
+/** One principal; `undefined` where it has another format, or more members than that has. */
+const principal = (id: unknown, kind: EventSubject['kind']): EventSubject | undefined => {
+  const format = isObject(id) ? FORMATS.get(own(id, 'format')) : undefined
+  if (!isObject(id) || !format) return undefined
+  const members = format.issuer === undefined ? [format.value] : [format.issuer, format.value]
+  const [value, issuer] = members.map((name) => ownText(id, name)).reverse()
+  if (Object.keys(id).length !== members.length + 1 || value === undefined) return undefined
+  if (format.issuer !== undefined && issuer === undefined) return undefined
+  if (!isIdentityText(value) || value.length > LIMITS.revocationValue) return undefined
+  return { kind: format.kind ?? kind, ...(issuer !== undefined && { issuer }), value }
+}
+
+/** Members of a complex subject. The gate knows neither devices nor tenants: those of the subject are all covered. */
+const MEMBERS = new Set(['format', 'user', 'session', 'device', 'tenant'])
+
+/** The principals of a subject. `opaque`: what an opaque id names. None if one part cannot be read. */
+const subjectsOf = (
+  subId: JsonObject,
+  opaque: 'subject' | 'session',
+  kind: 'subject' | 'agent',
+): Pick<SecurityEvent, 'subject' | 'session'> => {
+  const isComplex = own(subId, 'format') === 'complex'
+  if (!isComplex) {
+    const isSession = opaque === 'session' && own(subId, 'format') === 'opaque'
+    const one = principal(subId, isSession ? 'session' : kind)
+    return one ? { [isSession ? 'session' : 'subject']: one } : {}
+  }
+  const [user, session] = [own(subId, 'user'), own(subId, 'session')]
+  const read = { subject: principal(user, 'subject'), session: principal(session, 'session') }
+  const isLost = (user && !read.subject) || (session && !read.session)
+  if (isLost || Object.keys(subId).some((name) => !MEMBERS.has(name))) return {}
+  return {
+    ...(read.subject && { subject: read.subject }),
+    ...(read.session && { session: read.session }),
+  }
 }

@@ -160,8 +160,18 @@ export interface Issuer {
   readonly parentScope?: ClaimPath
 }
 
-/** Events of RISC 1.0 that the gate acts on. */
-export const SIGNALS = ['account-disabled', 'account-enabled', 'account-purged'] as const
+/** Security events that can change the revocation set, by the specification that defines them: RISC 1.0 and CAEP 1.0. */
+export const EVENTS = {
+  risc: ['account-disabled', 'account-enabled', 'account-purged', 'sessions-revoked'],
+  caep: [
+    'session-revoked',
+    'token-claims-change',
+    'credential-change',
+    'assurance-level-change',
+    'device-compliance-change',
+  ],
+} as const
+export const SIGNALS = [...EVENTS.risc, ...EVENTS.caep] as const
 export type SignalName = (typeof SIGNALS)[number]
 
 /** A secret whose value is an `Authorization` header. */
@@ -171,6 +181,22 @@ export interface HeaderSecret {
   /** Its value; absent where the policy was read without secrets. */
   readonly authorization?: string
 }
+/** What an event does. `alert`: nothing but its record in the audit. */
+export type Effect = 'alert' | 'lift' | 'session' | 'step-up' | 'revoke'
+
+const CHANGE = ['step-up', 'revoke', 'alert'] as const
+/** What each event may do. The first effect is the default. */
+export const EFFECTS = {
+  'account-disabled': ['revoke', 'alert'],
+  'account-enabled': ['lift', 'alert'],
+  'account-purged': ['revoke', 'alert'],
+  'sessions-revoked': ['revoke', 'step-up', 'alert'],
+  'session-revoked': ['session', 'step-up', 'revoke', 'alert'],
+  'token-claims-change': CHANGE,
+  'credential-change': CHANGE,
+  'assurance-level-change': CHANGE,
+  'device-compliance-change': CHANGE,
+} as const satisfies Record<SignalName, readonly [Effect, ...Effect[]]>
 
 /** Who sends security events (RFC 8417) about subjects of one issuer. */
 export interface Transmitter {
@@ -182,6 +208,7 @@ export interface Transmitter {
   /** Where the gate asks it for events (RFC 8936), and the `Authorization` header of that request. */
   readonly poll?: HeaderSecret & { readonly endpoint: string }
   readonly accept: ReadonlySet<SignalName>
+  readonly effects: Readonly<Record<SignalName, Effect>>
 }
 
 /** How people of an issuer sign in at the console. */

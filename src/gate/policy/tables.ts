@@ -20,6 +20,7 @@ import { CREDENTIAL_DOCS, CREDENTIAL_KEYS } from './keys/credential.ts'
 import { DECRYPT_DOCS, DECRYPT_KEYS } from './keys/decrypt.ts'
 import { ACTOR_DOCS, ACTOR_KEYS, DELEGATION_DOCS, DELEGATION_KEYS } from './keys/delegation.ts'
 import { DETAIL_DOCS, DETAIL_KEYS } from './keys/details.ts'
+import { EFFECTS_DOCS, EFFECTS_KEYS } from './keys/effects.ts'
 import { EVENTS_DOCS, EVENTS_KEYS, POLL_DOCS, POLL_KEYS } from './keys/events.ts'
 import { GATE_KEYS, JOURNAL_KEYS } from './keys/gate.ts'
 import { GATE_DOCS, JOURNAL_DOCS } from './keys/gate-docs.ts'
@@ -144,6 +145,7 @@ export const TABLES = {
   person: documented(PERSON_KEYS, PERSON_DOCS),
   events: documented(EVENTS_KEYS, EVENTS_DOCS),
   poll: documented(POLL_KEYS, POLL_DOCS),
+  effects: documented(EFFECTS_KEYS, EFFECTS_DOCS),
   delegation: documented(DELEGATION_KEYS, DELEGATION_DOCS),
   actor: documented(ACTOR_KEYS, ACTOR_DOCS),
   rule: documented(ROUTE_KEYS, ROUTE_DOCS),

@@ -237,6 +237,7 @@ const SHOWN: Readonly<Record<string, unknown>> = {
   'policy.ROUTES': { 0: { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] } },
   'gate.assertion': { binding: 'request' },
   'gate.shared_ids': undefined,
+  'issuer.events': { 0: { issuer: 'https://idp.acme.example', accept: { length: 2 } } },
   'issuer.jwks': { keys: [{ kid: undefined }] },
   'actor.sub': 'alice',
   'actor.issuer': { issuer: ACME.issuer },

@@ -120,6 +120,9 @@ claims = {"/act/act/sub" = "supervisor"}              → claims["/act/act/sub"]
 agent_id = ["sub", ""]                                → agent_id[1]: claim path
 agent_id = "act.act.sub"                              → agent_id: an inner actor
 agent_type = "act.act.sub"                            → agent_type: an inner actor
+events = [{effects = {session-revoked = "lift"}}]     → events[0].effects.session-revoked: unknown value
+events = [{effects = {account-disabled = "step-up"}}] → events[0].effects.account-disabled: unknown value
+events = [{effects = {verification = "alert"}}]       → events[0].effects.verification: unknown
 workflow_id = "act.act.sub"                           → workflow_id: an inner actor
 scope = "act.act.sub"                                 → scope: an inner actor
 agent_prefix = "a\\n"                                 → agent_prefix: control characters

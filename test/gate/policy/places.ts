@@ -155,6 +155,10 @@ export const withValue = ({ table, key, path }: Place, value: unknown): Tree => 
     Object.assign(vars.GATE as Tree, { console: { host: 'ops.example.com' } })
     Object.assign(vars.ISSUERS as Tree, { people: PEOPLE })
   }
+  if (path.includes('effects')) {
+    const acme = (vars.ISSUERS as Tree).acme as { events: Tree[] }
+    Object.assign(acme.events[0] ?? {}, { authorization: 'IDP_EVENTS' })
+  }
   if (path.includes('person')) {
     Object.assign(vars.GATE as Tree, { console: { host: 'ops.example.com' } })
     const acme = (vars.ISSUERS as Tree).acme as Tree

@@ -99,6 +99,7 @@ export function hitText(what: string, calls: string | undefined, others: readonl
 const DID: Readonly<Record<string, string>> = {
   revoke: 'revoked',
   lift: 'lifted the revocation of',
+  event: 'sent a security event',
   register: 'changed the entry of',
   suspend: 'suspended',
   resume: 'resumed',

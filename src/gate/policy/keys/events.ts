@@ -4,6 +4,7 @@ import { nameText, urlField, type WrittenUrl, word } from '../reading/fields.ts'
 import { quote, type Report } from '../reading/issues.ts'
 import { type KeyDocs, list, type Readable, required, table } from '../reading/table.ts'
 import { secretName } from './decrypt.ts'
+import { effectsField, effectsOf } from './effects.ts'
 import { REDACTED, type Shown } from './show-parts.ts'
 
 export const POLL_KEYS = {
@@ -30,6 +31,7 @@ export const EVENTS_KEYS = {
   poll: table(POLL_KEYS),
   jwks_uri: required(urlField({ http: 'any', query: true })),
   accept: list(word(SIGNALS)),
+  effects: effectsField,
 }
 
 export const EVENTS_DOCS: KeyDocs<typeof EVENTS_KEYS> = {
@@ -58,9 +60,15 @@ export const EVENTS_DOCS: KeyDocs<typeof EVENTS_KEYS> = {
     example: 'https://idp.acme.example/keys',
   },
   accept: {
-    description: 'The events that the transmitter may send, beside `verification`.',
-    default: SIGNALS,
+    description:
+      'The events that the transmitter may send, beside `verification` and `stream-updated`.',
+    unset: 'all of [`effects`](#keys-of-effects)',
     example: ['account-disabled', 'account-enabled'],
+  },
+  effects: {
+    description: 'What each event does: [a table](configuration/issuers.md#keys-of-effects).',
+    unset: 'the defaults of the table',
+    example: { 'session-revoked': 'step-up' },
   },
 }
 
@@ -115,7 +123,7 @@ export function transmittersOf(
     return { secret, ...(value !== undefined && { authorization: value }) }
   }
   return entries.flatMap(
-    ({ issuer, audience, authorization, poll, jwks_uri, accept = SIGNALS }, i) => {
+    ({ issuer, audience, authorization, poll, jwks_uri, accept = SIGNALS, effects }, i) => {
       if (!issuer || audience === undefined || !jwks_uri) return []
       const { endpoint, authorization: by } = poll ?? {}
       return {
@@ -127,19 +135,27 @@ export function transmittersOf(
             poll: { endpoint: endpoint.text, ...secretOf(by, [i, 'poll', 'authorization']) },
           }),
         accept: new Set(accept),
+        effects: effectsOf(effects),
       }
     },
   )
 }
 
 /** A transmitter in the words of the configuration. */
-export function showTransmitter({ source, audience, push, poll, accept }: Transmitter): Shown {
+export function showTransmitter({
+  source,
+  audience,
+  push,
+  poll,
+  accept,
+  effects,
+}: Transmitter): Shown {
   const { issuer, keys } = source
   const uri = keys.kind === 'uri' ? withoutQuery(keys.uri) : undefined
   const asked = poll && { endpoint: withoutQuery(poll.endpoint), authorization: poll.secret }
   return {
     ...{ issuer, audience, authorization: push?.secret, poll: asked },
-    ...{ jwks_uri: uri, accept: [...accept] },
+    ...{ jwks_uri: uri, accept: [...accept], effects },
   }
 }
 

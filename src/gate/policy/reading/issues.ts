@@ -95,11 +95,14 @@ const MANY = /^(?:key|function|member of \w+)$/
  */
 export function unknownName(what: string, name: string, known: readonly string[]): string {
   const limit = name.length < 5 ? 1 : 2
-  const plain = name.length > QUOTED ? name : name.toLowerCase().replaceAll('-', '_')
+  const plain = (one: string) =>
+    one.length > QUOTED ? one : one.toLowerCase().replaceAll('-', '_')
+  const written = plain(name)
   let near: string | undefined
   let least = limit + 1
-  for (const one of known) {
-    const steps = distance(plain, one.toLowerCase(), limit)
+  // Dates and other numbers are never misspelt.
+  for (const one of /[a-z]/i.test(name) ? known : []) {
+    const steps = distance(written, plain(one), limit)
     if (steps !== undefined && steps < least) [near, least] = [one, steps]
   }
   const guess = near === undefined ? '' : `; did you mean ${quote(near)}?`

@@ -12,9 +12,6 @@ import { recover } from './recovery.ts'
 import { toEntry } from './tables.ts'
 import type { Transmitting } from './transmit.ts'
 
-/** What a security event does; one without a change is a verification event. */
-const whatOf = ({ add, lift }: Signal) => (add ? 'revoke' : lift ? 'lift' : 'verify')
-
 /** The farthest alarm, in milliseconds: the platform refuses distant dates. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
 /** The key of the last probe's time, and the milliseconds until a probe is repeated: each writes a row. */
@@ -144,7 +141,8 @@ export function createPrimary(
       await ready()
       if (transmitting.isOwn(signal.add, signal.txn)) return { changed: [] }
       const changed = await store.signal(signal, (entries) => {
-        acts.note(act, { act: whatOf(signal), ...entriesOf(entries) })
+        const lifted = entries.length > 0 ? 'lift' : 'event'
+        acts.note(act, { act: signal.add ? 'revoke' : lifted, ...entriesOf(entries) })
         transmitting.note(entries, !signal.add, signal.txn)
         sendLater()
       })
