@@ -10,6 +10,7 @@ import { approvalsCommand } from './operate/approvals.ts'
 import { auditCommand } from './operate/audit.ts'
 import { consoleCommand } from './operate/console.ts'
 import { curlCommand } from './operate/curl.ts'
+import { eventsCommand } from './operate/events.ts'
 import { explainCommand } from './operate/explain.ts'
 import { logCommand } from './operate/log.ts'
 import { liftCommand, listCommand } from './operate/revocations.ts'
@@ -49,6 +50,7 @@ export const COMMANDS: readonly CommandRow[] = [
   auditCommand,
   alertsCommand,
   approvalsCommand,
+  eventsCommand,
   explainCommand,
   doctorCommand,
   drillCommand,

@@ -2,9 +2,8 @@ import { isObject, type JsonObject, own, ownText } from '../base/json.ts'
 import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, mediaType, splitJws } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
 import { isIdentityText } from '../base/text.ts'
-import { type Algorithm, algorithmOf, EVENTS, type SignalName } from '../model/issuer.ts'
+import { type Algorithm, algorithmOf, EVENTS, SIGNALS, type SignalName } from '../model/issuer.ts'
 import type { Kind } from '../model/revocation.ts'
-import type { SentEvent } from '../model/transmit.ts'
 
 /** A Security Event Token (RFC 8417) as it is written. Nothing of it is verified. */
 export interface WrittenSet {
@@ -38,20 +37,20 @@ export interface EventSubject {
 }
 
 const PREFIX = 'https://schemas.openid.net/secevent/'
+/** The URI of an event that changes the revocation set. */
+export function eventUri(name: SignalName): string {
+  const isRisc = EVENTS.risc.some((one) => one === name)
+  return `${PREFIX}${isRisc ? 'risc' : 'caep'}/event-type/${name}`
+}
+
 const NAMES = new Map<string, NonNullable<SecurityEvent['name']>>([
-  ...EVENTS.risc.map((name) => [`${PREFIX}risc/event-type/${name}`, name] as const),
-  ...EVENTS.caep.map((name) => [`${PREFIX}caep/event-type/${name}`, name] as const),
+  ...SIGNALS.map((name) => [eventUri(name), name] as const),
   [`${PREFIX}ssf/event-type/verification`, 'verification'],
   [`${PREFIX}ssf/event-type/stream-updated`, 'stream-updated'],
 ])
 
 /** The member of an event with which a gate says that its subject is an agent. */
 export const SUBJECT_KIND = 'subject_kind'
-
-/** The URI of an event that a gate sends. */
-export function eventUri(name: SentEvent): string {
-  return `${PREFIX}${name === 'session-revoked' ? 'caep' : 'risc'}/event-type/${name}`
-}
 
 /** Whether an event is a change for the worse; `undefined` where it lacks the member that says so. */
 const ALARMING: { readonly [Name in string]?: (event: JsonObject) => boolean | undefined } = {
