@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../control/audit/support.ts'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
 import { type Receiver, startReceiver } from '../kit/receiver.ts'
@@ -23,6 +24,7 @@ beforeAll(async () => {
   const partner = { audience: AUDIENCE, endpoint: receiver.url, authorization: 'PARTNER' }
   options = {
     issuer: { admin: 'all' },
+    durableObjects: WITH_AUDIT,
     more: { TRANSMIT: { partner } },
     secrets: { PARTNER: AUTHORIZATION },
   }
@@ -123,6 +125,37 @@ describe('a revocation by a person', () => {
       `${RISC}account-enabled`,
     ])
     expect([...(await namesOf('a-token')), ...(await namesOf('a-client'))]).toEqual([])
+  })
+})
+
+describe('an agent', () => {
+  const namesFor = async (agent: string, ...names: readonly string[]) =>
+    eventually(async () => expect(await namesOf(agent)).toEqual(names.map((one) => RISC + one)))
+
+  it('that is suspended and then resumed is told as disabled and enabled, once each', async () => {
+    const about = { issuer: setting.issuer.issuer, agent: 'halted', reason: 'x' }
+    for (const _ of [1, 2])
+      expect((await at(setting.gate, 'agents/suspend', about)).status).toBe(200)
+    await namesFor('halted', 'account-disabled')
+    expect((await at(setting.gate, 'agents/resume', about)).status).toBe(200)
+    await namesFor('halted', 'account-disabled', 'account-enabled')
+  })
+
+  it('that stays suspended is not told as enabled when a revocation of it is lifted', async () => {
+    const about = { issuer: setting.issuer.issuer, agent: 'twice', reason: 'x' }
+    const id = await revoke('twice', { kind: 'agent' })
+    expect((await at(setting.gate, 'agents/suspend', about)).status).toBe(200)
+    await lift(id)
+    await namesFor('twice', 'account-disabled', 'account-disabled')
+    expect((await at(setting.gate, 'agents/resume', about)).status).toBe(200)
+    await namesFor('twice', 'account-disabled', 'account-disabled', 'account-enabled')
+  })
+
+  it('whose revocation expires, as a quarantine does, is told as enabled', async () => {
+    await revoke('quarantined', { kind: 'agent', expires: Math.floor(Date.now() / 1000) + 1 })
+    await namesFor('quarantined', 'account-disabled', 'account-enabled')
+    const [, end] = await eventsOf('quarantined')
+    expect(end?.iat).toBeLessThanOrEqual(Math.floor(Date.now() / 1000))
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Head, Version } from '../protocol.ts'
+import type { Head, Row, Version } from '../protocol.ts'
 import { now } from './tables.ts'
 
 /** Bounds of the log. */
@@ -57,8 +57,8 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
     sql.exec('UPDATE log SET epoch = ?, version = ?, oldest = ?', epoch, version, version)
   }
 
-  /** Removes entries by an SQL condition over `entries`; returns their number. */
-  const drop = (condition: string, ...bound: unknown[]): number => {
+  /** Removes entries by an SQL condition over `entries`; returns them. */
+  const drop = (condition: string, ...bound: unknown[]): readonly Row[] => {
     sql.exec(
       `INSERT INTO tombstones (version, id, hash, at)
         SELECT ? + row_number() OVER (), id, hash, ? FROM entries WHERE ${condition}`,
@@ -66,12 +66,14 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
       now(),
       ...bound,
     )
-    const gone = sql.exec(`DELETE FROM entries WHERE ${condition} RETURNING seq`, ...bound)
-    const { length } = gone.toArray()
-    sql.exec('UPDATE log SET version = version + ?', length)
-    if (length > 0) trim()
-    return length
+    const gone = sql.exec<Row>(`DELETE FROM entries WHERE ${condition} RETURNING *`, ...bound)
+    const rows = gone.toArray()
+    sql.exec('UPDATE log SET version = version + ?', rows.length)
+    if (rows.length > 0) trim()
+    return rows
   }
+
+  let onExpiry = (_expired: readonly Row[]): void => {}
 
   return {
     head,
@@ -84,6 +86,11 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
       sql.exec<{ version: number }>('UPDATE log SET version = version + 1 RETURNING version').one()
         .version,
 
+    /** Sets what is called, in the transaction, when expired entries are removed. */
+    watchExpiry(call: typeof onExpiry): void {
+      onExpiry = call
+    },
+
     /** Removes at most {@link LOG.sweep} expired entries, with `owner` only those of this issuer. */
     sweep(owner?: string): void {
       const bound = owner === undefined ? [now()] : [now(), owner]
@@ -91,7 +98,7 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
         ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'} ORDER BY expires, seq LIMIT`
       if (sql.exec(`${expired} 1`, ...bound).toArray().length === 0) return
       // The condition is evaluated twice and must select the same entries.
-      drop(`seq IN (${expired} ${LOG.sweep})`, ...bound)
+      onExpiry(drop(`seq IN (${expired} ${LOG.sweep})`, ...bound))
     },
 
     /** Sets the version from which the shard may answer; `null` for never. */

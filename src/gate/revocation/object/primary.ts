@@ -92,6 +92,8 @@ export function createPrimary(
     ctx.waitUntil(Promise.all([acts.send(), transmitting.send().then(arm)]))
   }
 
+  log.watchExpiry((rows) => transmitting.note(rows.map(toEntry), true))
+
   // A version that refuses this storage fails the alarm, which is given up after some attempts.
   void arm()
 
@@ -127,7 +129,12 @@ export function createPrimary(
     ): Promise<{ readonly epoch: string; readonly shards: ShardStatus } | undefined> {
       await ready()
       const isMore = entries.length + none.length > 0
-      if (isMore && !(await store.setStandings(entries, none, sendLater))) return undefined
+      const stored = (before: readonly Revocation[]) => {
+        transmitting.noteStandings(before, entries)
+        sendLater()
+      }
+      if (isMore && !(await store.setStandings(entries, none, stored))) return undefined
+      sendNow()
       const ended = endings.end(entries)
       await send()
       const { epoch, version } = log.head()

@@ -146,7 +146,8 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
         const changed = storage.transactionSync(() => {
           if (!remember(signal)) return undefined
           const row = lift && find(lift.id)
-          const isLifted = row && (row.at ?? 0) < lift.before && log.drop('id = ?', row.id) > 0
+          const isLifted =
+            row && (row.at ?? 0) < lift.before && log.drop('id = ?', row.id).length > 0
           return [...put(hashed), ...(isLifted ? [row] : [])].map(toEntry)
         })
         if (changed) stored(changed)
@@ -160,28 +161,27 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
 
     /**
      * Stores standings of agents in place of their earlier ones, and removes those of the subjects in `none`. If the set
-     * then had more than {@link LIMITS.agentStandings}, it stores nothing and returns `false`. `stored` as in `add`.
+     * then had more than {@link LIMITS.agentStandings}, it stores nothing and returns `false`. `stored` as in `add`, with
+     * the entries that were in the place of these.
      */
     async setStandings(
       entries: readonly Revocation[],
       none: readonly string[],
-      stored: () => void,
+      stored: (before: readonly Revocation[]) => void,
     ): Promise<boolean> {
       const hashed = await hashedOf(entries)
       try {
-        storage.transactionSync(() => {
+        const before = storage.transactionSync(() => {
           const ids = JSON.stringify(entries.map(({ id }) => id))
           const subjects = JSON.stringify([...entries.map(subjectKey), ...none])
-          log.drop(
-            `subject IN (SELECT value FROM json_each(?)) AND mode NOT IN ${OF_REVOCATIONS}
-              AND id NOT IN (SELECT value FROM json_each(?))`,
-            subjects,
-            ids,
-          )
+          const standing = `subject IN (SELECT value FROM json_each(?)) AND mode NOT IN ${OF_REVOCATIONS}`
+          const rows = rowsOf(`SELECT * FROM entries WHERE ${standing}`, subjects)
+          log.drop(`${standing} AND id NOT IN (SELECT value FROM json_each(?))`, subjects, ids)
           for (const { entry, hash } of hashed) putRow(sql, toRow(entry, log.next(), hash))
           if (count(OF_AGENTS).own > LIMITS.agentStandings) throw FULL.set
+          return rows.map(toEntry)
         })
-        stored()
+        stored(before)
         return true
       } catch (error) {
         if (error === FULL.set) return false
@@ -226,7 +226,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     remove(id: string, owner?: string): boolean {
       const where = `id = ? AND ${REVOKES} ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'}`
       const bound = [id, now(), ...(owner === undefined ? [] : [owner])]
-      return storage.transactionSync(() => log.drop(where, ...bound) > 0)
+      return storage.transactionSync(() => log.drop(where, ...bound).length > 0)
     },
 
     /** Removes the entries of a page. */

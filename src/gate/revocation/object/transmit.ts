@@ -145,31 +145,48 @@ export function createTransmitting(
     }
   }
 
-  return {
-    /**
-     * Stores what receivers are told of these changes. Call it without an `await` between the call and the change. `txn`:
-     * the cause. Entries of security events are not told to their transmitter, and those with a known cause to nobody.
-     */
-    note(changed: readonly Revocation[], isLifted: boolean, txn: string = crypto.randomUUID()) {
-      if (receivers.length === 0) return
-      for (const { id, kind, issuer, value, mode, at, createdBy, own: isOwn } of changed) {
-        const name = eventOf(mode, isLifted)
-        if (!name || (kind !== 'subject' && kind !== 'agent')) continue
-        const subject = subjectKey({ kind, issuer, value })
-        const isEcho = rowsOf('DELETE FROM echoes WHERE id = ? RETURNING 1', id).length > 0
-        const isSignal = isOwn && createdBy.endsWith(FROM)
-        if (isLifted ? isEcho : !isNew(causeOf(txn, name, subject, !isSignal), issuer)) {
-          if (!isLifted && isSignal) sql.exec('INSERT OR IGNORE INTO echoes (id) VALUES (?)', id)
-          continue
-        }
-        for (const receiver of receivers) {
-          if (!receiver.events.includes(name) || !receiver.issuers.has(issuer)) continue
-          if (isFrom(receiver, createdBy) || (isLifted && isDisabled(subject, receiver))) continue
-          const time = mode === 'before' && at !== undefined ? at : now()
-          const jti = crypto.randomUUID()
-          put(receiver, { jti, txn, name, kind, issuer, value, at: time }, subject)
-        }
+  /**
+   * Stores what receivers are told of these changes. Call it without an `await` between the call and the change. `txn`:
+   * the cause. Entries of security events are not told to their transmitter, and those with a known cause to nobody.
+   */
+  const note = (
+    changed: readonly Revocation[],
+    isLifted: boolean,
+    txn: string = crypto.randomUUID(),
+  ): void => {
+    if (receivers.length === 0) return
+    for (const { id, kind, issuer, value, mode, at, createdBy, own: isOwn } of changed) {
+      const name = eventOf(mode, isLifted)
+      if (!name || (kind !== 'subject' && kind !== 'agent')) continue
+      const subject = subjectKey({ kind, issuer, value })
+      const isEcho = rowsOf('DELETE FROM echoes WHERE id = ? RETURNING 1', id).length > 0
+      const isSignal = isOwn && createdBy.endsWith(FROM)
+      if (isLifted ? isEcho : !isNew(causeOf(txn, name, subject, !isSignal), issuer)) {
+        if (!isLifted && isSignal) sql.exec('INSERT OR IGNORE INTO echoes (id) VALUES (?)', id)
+        continue
       }
+      for (const receiver of receivers) {
+        if (!receiver.events.includes(name) || !receiver.issuers.has(issuer)) continue
+        if (isFrom(receiver, createdBy) || (isLifted && isDisabled(subject, receiver))) continue
+        const time = mode === 'before' && at !== undefined ? at : now()
+        const jti = crypto.randomUUID()
+        put(receiver, { jti, txn, name, kind, issuer, value, at: time }, subject)
+      }
+    }
+  }
+
+  return {
+    note,
+
+    /** Stores what receivers are told of agents' standings that are in the place of others. As `note`. */
+    noteStandings(before: readonly Revocation[], after: readonly Revocation[]): void {
+      const stopped = (some: readonly Revocation[]) =>
+        some.filter(({ mode }) => DISABLING.includes(mode))
+      const [old, current] = [stopped(before), stopped(after)]
+      const without = (some: readonly Revocation[], others: readonly Revocation[]) =>
+        some.filter((one) => !others.some((other) => subjectKey(other) === subjectKey(one)))
+      note(without(current, old), false)
+      note(without(old, current), true)
     },
 
     /** Whether an event tells what this gate has told first. */
