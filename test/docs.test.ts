@@ -349,7 +349,10 @@ describe('what the gate writes and sends is documented', () => {
           key: { kid: 'k' },
         } as unknown as VerifiedToken,
         agent: agentOf(named),
-        access: accessOf({ granted: [{ name: 'GRANTS[0]', claims: [], scopes: [] }] }),
+        access: accessOf({
+          session: 's',
+          granted: [{ name: 'GRANTS[0]', claims: [], scopes: [] }],
+        }),
         possession: 'dpop',
         approved: { id: 'a', decision: { by: { issuer: 'i', subject: 's' } } } as Approval,
         operation: operationOf([callOf('t')]),

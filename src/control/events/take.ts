@@ -170,7 +170,8 @@ const unverified = async (
   if (!source.algorithms.includes(header.algorithm)) return deny('event_key')
   const found = await ports.keys.find(source, header, clientIp)
   if (!found.ok) {
-    return found.reason === 'unavailable' ? deny('event_keys_unavailable') : deny('event_key')
+    const isKnown = found.reason !== 'unavailable' && found.reason !== 'undecided'
+    return deny(isKnown ? 'event_key' : 'event_keys_unavailable')
   }
   const isOwn = await isSigned(text, header.algorithm, found.value.key)
   return isOwn ? undefined : deny('event_key')
@@ -251,7 +252,7 @@ const noted = async (
   change: Pick<Signal, 'add' | 'lift'> = {},
 ): Promise<Taken> => {
   const { issuer: transmitter } = by.source
-  const name = await signalName(transmitter, event.jti)
+  const name = await signalName(transmitter, of.issuer, event.jti)
   const signal: Signal = {
     name,
     txn: event.txn ?? name,

@@ -15,7 +15,10 @@ export interface Signal {
   readonly lift?: { readonly id: string; readonly before: number }
 }
 
-/** The name under which an event is remembered: 256 bits of SHA-256, base64url, of its transmitter and `jti`. */
-export function signalName(transmitter: string, jti: string): Promise<string> {
-  return sha256Name(JSON.stringify([transmitter, jti]))
+/**
+ * The name under which an event is remembered: 256 bits of SHA-256, base64url, of its transmitter, `jti`, and the issuer
+ * of its subject. So two transmitters with one `iss` in the tables of two issuers cannot use up each other's `jti`.
+ */
+export function signalName(transmitter: string, issuer: string, jti: string): Promise<string> {
+  return sha256Name(JSON.stringify([transmitter, issuer, jti]))
 }

@@ -72,7 +72,7 @@ describe('the host of the console', () => {
       expect(text.length).toBeGreaterThan(10_000)
       size += gzipSync(text).length
     }
-    expect(size).toBeLessThan(85_000)
+    expect(size).toBeLessThan(87_000)
     // The page loads nothing from elsewhere, and has no script or style in itself.
     expect(html).not.toMatch(/https?:|<style|<script(?! type="module" src)|style=/)
   })
