@@ -12,11 +12,18 @@ import { runMatch, type Series } from './match.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { measurePolicies } from './policy-size.ts'
 import { bySelfTime, startProfile } from './profile.ts'
+import { measureUploads } from './refused-uploads.ts'
 import { linesOf, type Report } from './report.ts'
 import { createLargeSet, type LargeSet } from './revocation-set.ts'
 import { measureRevocations } from './revocation-size.ts'
 import { renderRevocations } from './revocation-table.ts'
-import { renderApprovals, renderParts, renderPolicyTable, renderTable } from './table.ts'
+import {
+  renderApprovals,
+  renderParts,
+  renderPolicyTable,
+  renderTable,
+  renderUploads,
+} from './table.ts'
 import { renderTargets } from './targets.ts'
 import { createMint, type Mint } from './tokens.ts'
 
@@ -105,6 +112,7 @@ const run = async (options: Options): Promise<void> => {
     ...(await measureWithSet(mint, options)),
     policy,
     ...(options.approvals && { approvals: await measureApprovals() }),
+    ...(options.uploads && { uploads: await measureUploads() }),
   }
   if (rows.length > 0) {
     print(['', renderTable(report), '', renderParts(report), '', renderTargets(report)])
@@ -112,6 +120,7 @@ const run = async (options: Options): Promise<void> => {
   if (options.policies) print(['', renderPolicyTable(report)])
   if (options.revocations) print(['', renderRevocations(report)])
   if (options.approvals) print(['', renderApprovals(report)])
+  if (options.uploads) print(['', renderUploads(report)])
   if (json === undefined) return
   await mkdir(dirname(json), { recursive: true })
   await writeFile(json, `${JSON.stringify(report)}\n`)

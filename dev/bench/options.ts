@@ -20,6 +20,8 @@ export interface Options {
   readonly revocations: boolean
   /** Whether held calls are measured too. */
   readonly approvals: boolean
+  /** Whether refused uploads are measured too. */
+  readonly uploads: boolean
   /** The plots of what grows, in place of everything else; none unless they are asked for. */
   readonly growth: readonly string[]
   /** Whether what a request costs is measured, and nothing else. */
@@ -28,7 +30,7 @@ export interface Options {
 }
 
 const NAMES = [...new Set(LINEUP.map(({ name }) => name))]
-const SETS = ['revocations', 'policies', 'approvals']
+const SETS = ['revocations', 'policies', 'approvals', 'uploads']
 
 /** The help text. */
 export const USAGE = `npm run bench -- [options]
@@ -36,8 +38,8 @@ export const USAGE = `npm run bench -- [options]
   --only post,gate   a group, with all in it: ${GROUPS.join(', ')};
                      a Worker, wherever it takes part: ${NAMES.join(', ')};
                      one row, as post.gate; what they are measured above comes with them.
-                     Or "revocations", what a large set costs, "policies", what reading one costs, and "approvals",
-                     how long after the decision a held call is forwarded
+                     Or "revocations", what a large set costs, "policies", what reading one costs, "approvals", how
+                     long after the decision a held call is forwarded, and "uploads", what refused uploads cost
   --growth           what grows with rules, agents, records and more, in place of everything else; saves results and
                      plots, and with --only some of ${PART_NAMES.join(', ')}
   --rounds 12        rounds, each with every row once
@@ -85,6 +87,7 @@ export const readOptions = (
     policies: asked.includes('policies'),
     revocations: asked.includes('revocations'),
     approvals: asked.includes('approvals'),
+    uploads: asked.includes('uploads'),
     growth,
     costs,
     quick,

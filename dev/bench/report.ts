@@ -1,6 +1,7 @@
 import type { ApprovalTime } from './approval-time.ts'
 import type { Series } from './match.ts'
 import type { PolicySize } from './policy-size.ts'
+import type { RefusedUploads } from './refused-uploads.ts'
 import type { RevocationSize } from './revocation-size.ts'
 import { rounded } from './statistics.ts'
 
@@ -21,6 +22,7 @@ export interface Report {
   readonly revocations?: RevocationSize
   /** Absent where it was not measured. */
   readonly approvals?: ApprovalTime
+  readonly uploads?: readonly RefusedUploads[]
 }
 
 /** What one row was measured to be. */

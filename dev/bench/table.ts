@@ -63,6 +63,31 @@ export const renderApprovals = ({ approvals }: Pick<Report, 'approvals'>): strin
         ],
       )
 
+/** What uploads of strangers cost that are refused, as a Markdown table. */
+export const renderUploads = ({ uploads }: Pick<Report, 'uploads'>): string =>
+  uploads === undefined
+    ? 'This run did not measure it.'
+    : markdown(
+        [
+          'bytes of an upload',
+          'the rest',
+          'processor time, µs',
+          'memory, MiB',
+          'refusals that arrive',
+        ],
+        uploads.flatMap(({ bytes, by: { left, read } }) =>
+          (
+            [
+              ['left', left],
+              ['read', read],
+            ] as const
+          ).map(([name, cost]) => [
+            ...[grouped(bytes), name, fixed(0, cost.cpu), fixed(0, cost.memory / 2 ** 20)],
+            `${fixed(0, cost.arrived * 100)} %`,
+          ]),
+        ),
+      )
+
 /** Who is shown to readers, in their order. */
 const SHOWN = [
   ['post', 'b'],

@@ -24,6 +24,7 @@ import {
   renderPolicyTable,
   renderSurroundings,
   renderTable,
+  renderUploads,
 } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
 import { keyRows, policySchema, SCHEMA_FILE } from './policy-docs.ts'
@@ -177,6 +178,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-approvals': measured(renderApprovals),
+  'bench-uploads': measured(renderUploads),
   'bench-parts': measured(renderParts),
   'bench-costs': measured(renderCosts, 'costs'),
   'bench-policy': measured(renderPolicyTable),
@@ -229,6 +231,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
     'bench-parts',
     'bench-revocations',
     'bench-approvals',
+    'bench-uploads',
     'bench-all',
   ],
   'docs/performance.md': ['bench', 'bench-policy'],
