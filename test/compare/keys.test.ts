@@ -106,7 +106,7 @@ const SAID: readonly (readonly [added: string, removed: string, ...keys: readonl
     'decrypt: secret key_management content_encryption',
     'authorization-details: type actions datatypes privileges identifier locations',
     'when: condition headers query',
-    'approval: by within hold headers unless',
+    'approval: by within hold headers unless shows',
     'call-approval: by within hold headers unless shows',
     'cors: origins methods headers expose credentials max_age',
     'rule: origin origin_via strip_prefix in_flight',

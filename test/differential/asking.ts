@@ -17,6 +17,9 @@ export const SHOWS = [
   ['arguments.amount', 'arguments.to'],
 ]
 
+/** Members of bodies of rules without MCP. */
+const SHOWS_BODY = [['body.amount'], ['body.a'], ['body.to.account', 'body.amount']]
+
 function approvalOf(dice: Dice, isCall: boolean): JsonObject {
   const condition = dice.pick(isCall ? UNLESS_CALL : UNLESS)
   const unless: Json = condition.includes('query') ? { condition, query: ['dry'] } : condition
@@ -27,6 +30,7 @@ function approvalOf(dice: Dice, isCall: boolean): JsonObject {
     ...(dice.chance(0.3) && { headers: dice.pick([['x-run'], ['X-Tier', 'x-run']]) }),
     ...(dice.chance(0.3) && { unless }),
     ...(isCall && dice.chance(0.5) && { shows: dice.pick(SHOWS) }),
+    ...(!isCall && dice.chance(0.2) && { shows: dice.pick(SHOWS_BODY) }),
   }
 }
 

@@ -39,6 +39,7 @@ const ROUTES = [
   approved('POST /v1/held', { hold: '30s' }),
   approved('POST /v1/briefly', { hold: '200ms' }),
   approved('POST /v1/timely', { hold: '30s' }, { when: 'now < timestamp(token.until)' }),
+  approved('POST /v1/shown', { shows: ['body.amount', 'body.to.iban'] }),
   approved('POST /v1/bound', { headers: ['x-tenant'] }),
   approved('POST /v1/counted', {}, { rate_limit: { daily: 1 } }),
   approved('GET /v1/waived', {
@@ -284,6 +285,43 @@ describe('a call that a person must approve', () => {
     expect(answer).toMatchObject({ status: 400, code: 'approval_invalid' })
     const plain = { headers: { 'content-type': 'application/json; charset="UTF-8"' } }
     expect((await ask(await agent.token(), '/v1/refunds', plain)).code).toBe('approval_required')
+  })
+
+  it('shows the members of a body that `shows` names, and is bound to all of it', async () => {
+    const agent = await agentOf()
+    const iban = `DE\u202e${'1'.repeat(3_000)}`
+    const body = JSON.stringify({ amount: 5, to: { iban, name: 'x' }, note: 'y' })
+    const { approval } = await ask(await agent.token(), '/v1/shown', { body })
+    const shown = JSON.parse((await store<Waiting>('get', approval.id)).shown)
+    expect(shown).toMatchObject({
+      values: [
+        ['body.amount', { text: '5' }],
+        ['body.to.iban', { length: JSON.stringify(iban).length }],
+      ],
+      not_shown: [{ text: 'to.name' }, { text: 'note' }],
+    })
+    // Cut, with a mark.
+    expect(shown.values[1][1].text.length).toBe(2_001)
+    await decide(approval.id)
+    const other = await ask(await agent.token(), '/v1/shown', { body: body.replace('y', 'z') })
+    expect(other.code).toBe('approval_required')
+    expect((await send(await agent.token(), '/v1/shown', { body })).status).toBe(200)
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['no body', '', {}],
+    ['a list', '[{"amount":5}]', {}],
+    ['a name twice', '{"amount":5,"amount":6}', {}],
+    ['a name in two spellings', '{"amount":5,"Amount":6}', {}],
+    ['another spelling of a name that is shown', '{"Amount":6}', {}],
+    ['another type', '{"amount":5}', { 'content-type': 'text/plain' }],
+    ['a coding', '{"amount":5}', { 'content-encoding': 'identity' }],
+    ['another charset', '{"amount":5}', { 'content-type': 'application/json; charset=utf-16' }],
+  ])('whose members are shown is refused with %s', async (_, body, headers) => {
+    const answer = await ask(await (await agentOf()).token(), '/v1/shown', { body, headers })
+    expect(answer).toMatchObject({ status: 400, code: 'approval_invalid' })
+    expect(setting.origin.requests).toHaveLength(0)
   })
 
   it('opens no WebSocket where a plain request was approved', async () => {

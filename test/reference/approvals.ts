@@ -57,7 +57,7 @@ export function askPerson(
   variables: Variables,
 ): Approval {
   const { request, world, operation } = asked
-  if (!isAlike(request, rule.mcp !== undefined)) refuse('approval_invalid')
+  if (!isAlike(request, rule.mcp !== undefined, table)) refuse('approval_invalid')
   if (world.unavailable.approvals) refuse('approval_unavailable')
   const texts = textsOf(asked, rule, caller, table)
   asked.call = texts.call

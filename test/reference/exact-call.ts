@@ -3,6 +3,7 @@ import type { Asked } from './asked.ts'
 import { bytesOf } from './body.ts'
 import { headerOf } from './credential.ts'
 import { inexactMembers, LEVELS_OF_BODY, readJson, readJsonBytes } from './json.ts'
+import { checkArguments } from './mcp-arguments.ts'
 import type { ApprovalTable } from './mcp-types.ts'
 import { canonicalPath } from './paths.ts'
 import type { Rule } from './rule.ts'
@@ -10,18 +11,32 @@ import type { Approval, Json, Request } from './types.ts'
 import type { Verified } from './verification.ts'
 
 /** Whether all servers read the body alike: JSON must be I-JSON in UTF-8, without a coding. */
-export function isAlike(request: Request, isMcp: boolean): boolean {
+export function isAlike(
+  request: Request,
+  isMcp: boolean,
+  { shows }: Pick<ApprovalTable, 'shows'> = {},
+): boolean {
   const bytes = bytesOf(request)
   const type = headerOf(request, 'content-type') ?? ''
   const types = type.split(',').map((one) => one.split(';').map((part) => part.trim()))
   const isJson = isMcp || types.some(([name = '']) => /[/+]json$/i.test(name))
-  if (!isJson || bytes.length === 0) return true
+  const isShown = !isMcp && shows !== undefined
+  if (isShown && !/^application\/json\s*(;\s*charset=("?)utf-8\2\s*)?$/i.test(type)) return false
+  if (!isShown && (!isJson || bytes.length === 0)) return true
   if (headerOf(request, 'content-encoding') !== undefined) return false
   const charsets = types.flat().filter((part) => /^charset\s*=/i.test(part))
   if (!charsets.every((part) => /^charset\s*=\s*("?)utf-8\1$/i.test(part))) return false
   const read = readJsonBytes(bytes, LEVELS_OF_BODY)
+  if (isShown && !(read.ok && isReadable(read.value, shows))) return false
   return read.ok && isInteroperable(read.value) && !isInexact(Buffer.from(bytes).toString())
 }
+
+/** Whether a body is an object, of which all readers find the same members. */
+const isReadable = (body: Json | undefined, shows: string[]): boolean =>
+  typeof body === 'object' &&
+  body !== null &&
+  !Array.isArray(body) &&
+  checkArguments(body, [], undefined, { shows })
 
 /** A text that is one number: numbers within objects and lists are in `inexactMembers`. */
 const isInexact = (text: string): boolean => {
@@ -63,7 +78,8 @@ export function textsOf(
     [request.method, host, canonicalPath(target.path), target.query ?? null],
     [...new Set(named)].sort().map((name) => [name, headerOf(request, name) ?? null]),
   ]
-  const alike = operation ? (shows ? withOnly(body, shows) : body) : null
+  const ofBody = shows ? valuesIn(withoutAttempt(textOf(request)), shows) : null
+  const alike = operation ? (shows ? withOnly(body, shows) : body) : ofBody
   return {
     call: JSON.stringify([bound, body, workflow ?? null]),
     alike: JSON.stringify([bound, alike]),
@@ -87,10 +103,9 @@ const membersOf = (tree: Tree | undefined): Member[] | undefined =>
 const memberOf = (tree: Tree | undefined, name: string): Tree | undefined =>
   membersOf(tree)?.find(([own]) => own === name)?.[1]
 
-/** The message without its arguments, but with the values of those that are shown. */
-function withOnly(message: Tree, shows: string[]): Tree {
-  const args = memberOf(memberOf(message, 'params'), 'arguments')
-  const values = shows.map((path) => {
+/** What is at the paths in an object, and how far each leads. */
+function valuesIn(args: Tree | undefined, shows: string[]): Tree {
+  return shows.map((path) => {
     const [, ...names] = path.split('.')
     // All of what is in the place of an object is shown, and that it is there.
     let value = args
@@ -100,6 +115,11 @@ function withOnly(message: Tree, shows: string[]): Tree {
     }
     return [String(depth), value ?? '']
   })
+}
+
+/** The message without its arguments, but with the values of those that are shown. */
+function withOnly(message: Tree, shows: string[]): Tree {
+  const values = valuesIn(memberOf(memberOf(message, 'params'), 'arguments'), shows)
   const isOther = ([name]: Member) => name !== 'arguments'
   const rest = (membersOf(message) ?? []).map(([name, value]) => {
     const members = name === 'params' ? membersOf(value) : undefined

@@ -12,7 +12,7 @@ export interface ApprovalRule {
   readonly hold: number
   /** No approval is needed where it is true. Where it cannot be evaluated, one is. */
   readonly unless?: Condition
-  /** Paths in the arguments of an MCP call whose values the person is shown. */
+  /** Paths in the arguments of an MCP call, or in the JSON body of another request, whose values the person is shown. */
   readonly shows?: readonly string[]
   /** Names of the headers that the approval is bound to, lower case. */
   readonly headers?: readonly string[]

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { call, result } from '../../e2e/mcp-asking.ts'
 import { eventually } from '../../kit/eventually.ts'
 import {
@@ -18,6 +18,8 @@ const CLIENT = 'edgewarden-console'
 /** Text that would read from the right, if a page let it. */
 const HIDDEN = 'alice\u202e\u200b '
 
+/** Cookies of a person who has signed in: the gate bounds how often people sign in within a minute. */
+let session: Awaited<ReturnType<BrowserContext['storageState']>>
 /** People sign in at an issuer of their own; olive has no scope, and owns agents. */
 let people: InteractiveServer
 let browsing: Browsing
@@ -41,6 +43,11 @@ beforeAll(async () => {
       routes: [
         { match: 'POST /v1/refunds', scopes: [], approval: { headers: ['x-tenant'] } },
         { match: 'POST /v1/owned', scopes: [], approval: { by: 'owners' } },
+        {
+          match: 'POST /v1/wires',
+          scopes: [],
+          approval: { shows: ['body.amount', 'body.to.name'] },
+        },
         {
           match: 'POST /payments',
           resource: PAYMENTS,
@@ -115,6 +122,7 @@ it('a link leads through the sign-in to the call, which goes through once by the
   await page.getByRole('heading', { name: 'Approval: approved' }).waitFor()
   const told = page.getByText('It goes through once, as soon as the agent sends it again.')
   expect(await told.evaluate((one) => one.matches(':focus'))).toBe(true)
+  session = await context.storageState()
   expect((await send('keys')).status).toBe(200)
   expect(browsing.setting.origin.requests).toHaveLength(1)
   await page.reload()
@@ -217,6 +225,60 @@ it('the screen shows who asks for what exactly, and what it does not show', asyn
   expect(await faultsOfState(page, 'decided')).toEqual([])
   expect(said).toEqual([])
   await context.close()
+})
+
+describe('a rule whose `shows` names members of a body', () => {
+  /** A body with a name that a page could misshow. */
+  const wireOf = (amount: number, note = 'x') =>
+    JSON.stringify({ amount, to: { name: HIDDEN, iban: 'DE89' }, note })
+  const wire = (agent: string, body: string) => send(agent, '/v1/wires', {}, body)
+
+  let opened: Awaited<ReturnType<typeof openFor>>
+  beforeAll(async () => {
+    opened = await openFor('ada', { storageState: session })
+  })
+  afterAll(() => opened.context.close())
+
+  it('the screen shows their values, and the names of the others', async () => {
+    const { page, said } = opened
+    await page.goto(await linkOf('wire', '/v1/wires', {}, wireOf(5)))
+    const what = page.getByRole('region', { name: 'What' })
+    const shownOf = (name: string) =>
+      what.locator('dt', { hasText: name }).locator('xpath=following-sibling::dd[1]').textContent()
+    expect(await shownOf('body.amount')).toBe('5 1 character')
+    expect(await shownOf('body.to.name')).toContain('"alice\\u202e\\u200b " 10 characters')
+    const text = await page.getByRole('region', { name: 'Not shown' }).textContent()
+    expect(text).toMatch(/are these members of the body: to\.iban.*, note/)
+    expect(text).not.toContain('bytes')
+    expect(await page.textContent('main')).not.toMatch(/DE89|[\u202e\u200b]/)
+    expect(await faultsOfState(page, 'approval-of-a-body')).toEqual([])
+    await act(page, 'Approve')
+    await page.getByRole('heading', { name: 'Approval: approved' }).waitFor()
+    expect((await refused(await wire('wire', wireOf(5, 'y')))).code).toBe('approval_required')
+    expect((await wire('wire', wireOf(5))).status).toBe(200)
+    expect(said).toEqual([])
+  })
+
+  it('a person allows bodies with the same values, and the list leads to what they are', async () => {
+    const { page, said } = opened
+    await page.goto(await linkOf('wires', '/v1/wires', {}, wireOf(5)))
+    await page.getByRole('button', { name: 'Allow calls like it' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog
+      .getByText('with the same address and the same body.amount, body.to.name. Other members')
+      .waitFor()
+    await dialog.getByLabel('Reason').fill('the weekly run')
+    await dialog.getByRole('button', { name: 'Allow calls like it' }).click()
+    await page.getByRole('heading', { name: 'Approval: approved' }).waitFor()
+    expect((await wire('wires', wireOf(5, 'y'))).status).toBe(200)
+    expect((await refused(await wire('wires', wireOf(6)))).code).toBe('approval_required')
+    await page.goto(`${browsing.url}/approvals?state=standing`)
+    const row = page.getByRole('row').filter({ hasText: 'acme/wires' })
+    await row.filter({ hasText: 'POST /v1/wires' }).filter({ hasText: '1 of 10 uses' }).waitFor()
+    await row.getByRole('link').click()
+    await page.locator('dt', { hasText: 'body.amount' }).waitFor()
+    expect(said).toEqual([])
+  })
 })
 
 it('of two people at once one decides, and the other is told who was first', async () => {

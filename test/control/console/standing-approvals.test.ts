@@ -36,6 +36,11 @@ const ROUTES = [
   { match: 'POST /v1/refunds/{id}', scopes: [], approval: { within: '30m' } },
   { match: 'POST /v1/other/{id}', scopes: [], approval: {} },
   {
+    match: 'POST /v1/wires/{id}',
+    scopes: [],
+    approval: { shows: ['body.amount', 'body.to.iban'] },
+  },
+  {
     ...{ match: 'POST /mcp', resource: MCP, scopes: [] },
     mcp: {
       tools: {
@@ -236,6 +241,38 @@ describe('a standing approval', () => {
       expect(await agent.refund(path)).toBe('approval_required')
     }
     expect(setting.origin.requests).toHaveLength(2)
+  })
+
+  it('of a rule with `shows` is for bodies with the same values there', async () => {
+    const [bob, agent] = [await signIn('bob'), nextAgent()]
+    const body = { amount: 5, to: { iban: 'X', name: 'x' }, note: 'a' }
+    const wire = (other: object = {}, path = '/v1/wires/7') =>
+      agent.refund(path, JSON.stringify({ ...body, ...other }))
+    const id = await waitingOf(agent, '/v1/wires/7', JSON.stringify(body))
+    expect((await decide(bob, id)).shown).toMatchObject({
+      values: [
+        ['body.amount', { text: '5' }],
+        ['body.to.iban', { text: '"X"' }],
+      ],
+      not_shown: [{ text: 'to.name' }, { text: 'note' }],
+    })
+    for (const same of [{}, { note: 'b' }, { to: { iban: 'X' } }, { more: [1] }]) {
+      expect(await wire(same)).toBe(200)
+    }
+    for (const other of [
+      ...[6, '5', null, [5], undefined].map((amount) => ({ amount })),
+      ...[{ iban: 'Y' }, { iban: ['X'] }, {}, 'X', ['X'], undefined].map((to) => ({ to })),
+    ]) {
+      expect(await wire(other)).toBe('approval_required')
+    }
+    for (const path of ['/v1/wires/8', '/v1/wires/7?a=1']) {
+      expect(await wire({}, path)).toBe('approval_required')
+    }
+    // Another reader would take this amount.
+    expect(await wire({ Amount: 6 })).toBe('approval_invalid')
+    expect(setting.origin.requests).toHaveLength(4)
+    expect(await page(bob, `approvals/${id}`)).toMatchObject({ standing: { uses: 10, used: 4 } })
+    expect(await listed()).toMatch(new RegExp(`^${id} .* POST /v1/wires/\\{id\\} .* 4 of 10`, 'm'))
   })
 
   it('has so many uses: then a person is asked again', async () => {

@@ -172,6 +172,7 @@ approval = {headers = ["authorization"]}              → approval.headers[0]: c
 approval = {unless = "request.params.x == '1'"}       → approval.unless: path parameter
 approval = {unless = "arguments.a == 1"}              → approval.unless: unknown variable
 approval = {within = "59s"}                           → approval.within: must be at least 60s
+approval = {shows = ["arguments.a"]}                  → approval.shows[0]: write body.NAME
 approval = {hold = "61s"}                             → approval.hold: must be at most 60s
 mcp = {tools = {t = {scopes = [], approval = {}}}}    → mcp: no issuer has \`person\`
 mcp = {tools = {t = {scopes = [], approval = {shows = ["a"]}}}} → mcp.tools.t.approval.shows[0]: write arguments.NAME

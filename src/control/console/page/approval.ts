@@ -78,13 +78,17 @@ function What({ call }: { readonly call: Json }) {
   ])
 }
 
+/** Whether the values that are shown are of the body, and not of the arguments of a call. */
+const isOfBody = (call: Json): boolean =>
+  Object.keys(KINDS).every((kind) => call[kind] === undefined)
+
 /** What the approval is for and the page does not show, and what it is not for. */
 function NotShown({ call }: { readonly call: Json }) {
   const { body, not_shown: names, not_listed: others } = call
   const { bytes, type } = objectOf(body)
   const isNamed = call.values !== undefined
   return html`<ul>
-    ${list(names).length > 0 && html`<li>Not shown, and approved with the call, are these arguments: ${list(names).map((one, at) => html`${at > 0 && ', '}<${Exact} of=${one} />`)}${others !== undefined && `, and ${text(others)} more`}.</li>`}
+    ${list(names).length > 0 && html`<li>Not shown, and approved with the call, are these ${isOfBody(call) ? 'members of the body' : 'arguments'}: ${list(names).map((one, at) => html`${at > 0 && ', '}<${Exact} of=${one} />`)}${others !== undefined && `, and ${text(others)} more`}.</li>`}
     ${!isNamed && body !== undefined && html`<li>Not shown, and approved with the call, is its body of ${counted(Number(bytes), 'byte', 'bytes')}${type !== null && html`, <${Exact} of=${{ text: text(type) }} />`}.</li>`}
     <li>Headers beside Content-Type, Content-Encoding and those above are not part of the approval. The agent may change them.</li>
     <li>The agent, or who speaks through it, wrote these texts. Nobody has checked them.</li></ul>`
@@ -131,13 +135,15 @@ function MayNot({ code, fail }: { readonly code: string; readonly fail: (of?: Pr
 }
 
 /** Which calls are like one. */
-const alikeText = ({ values, body }: Json): string => {
+const alikeText = (call: Json): string => {
+  const { values, body } = call
   if (values === undefined) {
     return `with the same address${body === undefined ? '' : ' and any body. A message to an MCP server has to be the same'}`
   }
   const named = list(values).map((pair) => text(Object.values(pair)[0]))
-  return named.length === 0
-    ? 'with all the same arguments'
+  if (named.length === 0) return 'with all the same arguments'
+  return isOfBody(call)
+    ? `with the same address and the same ${named.join(', ')}. Other members of the body may be any`
     : `with the same ${named.join(', ')}. Their other arguments may be any`
 }
 

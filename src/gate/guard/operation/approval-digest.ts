@@ -37,8 +37,8 @@ const UNBOUND = /^(?:progressToken|traceparent|tracestate|baggage|io\.modelconte
  * The digests that approvals are bound to, base64url SHA-256: who calls, by which key, under which policy, and what the
  * origin would act on. Two calls have the same `exact` only if they ask for the same. Not bound: the token itself, the id
  * of a JSON-RPC message, and members of `_meta` that belong to one attempt. Calls with the same `alike` differ at most in
- * the workflow, and in the arguments beside `values` or, without MCP, in the body. Fails for JSON that readers could read
- * in two ways (RFC 7493). Checks nothing else.
+ * the workflow, and in the arguments or the body beside `values`. Fails for JSON that readers could read in two ways
+ * (RFC 7493). Checks nothing else.
  */
 export async function approvalDigests(
   call: ApprovableCall,

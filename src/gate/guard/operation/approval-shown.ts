@@ -1,4 +1,6 @@
-import { isObject, type JsonObject, own } from '../../base/json.ts'
+import { utf8Decode } from '../../base/bytes.ts'
+import { isObject, type JsonObject, own, parseJson } from '../../base/json.ts'
+import { LIMITS } from '../../base/limits.ts'
 import type { RequestHead } from '../../base/request.ts'
 import { cut } from '../../base/text.ts'
 import type { Address } from '../../base/url.ts'
@@ -54,6 +56,12 @@ const hiddenOf = (object: JsonObject, paths: readonly (readonly string[])[]): re
       : []
   })
 
+/** The object that a body is, as {@link parseJson} reads it; `undefined` for all else. */
+export function bodyObject(bytes: Uint8Array): JsonObject | undefined {
+  const body = parseJson(utf8Decode(bytes) ?? '', LIMITS.messageDepth)
+  return isObject(body) ? body : undefined
+}
+
 /** What a person is shown, and the values by which other calls are like it. */
 export interface Shown {
   /** JSON text. */
@@ -63,17 +71,17 @@ export interface Shown {
 }
 
 /**
- * What a person is shown of a call, as JSON text: who calls, what for, and of the arguments the values that `shows`
- * names, each as JSON text. Contains no token and no secret of `inject`. It is the caller's text: nobody has checked it.
+ * What a person is shown of a call, as JSON text: who calls, what for, and of the arguments or the body the values that
+ * `shows` names, each as JSON text. Contains no token and no secret of `inject`. It is the caller's text: nobody has checked it.
  */
 export function shownOf(
   { route, agent, request, address, held }: ShownCall,
-  { by, shows = [], headers = [] }: ApprovalRule,
+  { by, shows, headers = [] }: ApprovalRule,
   used?: { readonly named: McpNamed },
 ): Shown {
   const named = used?.named
-  const args = named?.arguments ?? {}
-  const paths = shows.map((path) => path.split('.'))
+  const args = (named || !shows ? named?.arguments : held && bodyObject(held.bytes)) ?? {}
+  const paths = (shows ?? []).map((path) => path.split('.'))
   const values = paths.map((path) => {
     const [place, value] = reached(path, args)
     return [place, JSON.stringify(value) ?? ''] as const
@@ -93,8 +101,8 @@ export function shownOf(
     query: brief(address.query),
     ...(request.headers.has('upgrade') && { upgrade: brief(request.headers.get('upgrade') ?? '') }),
     headers: headers.map((name) => [name, brief(request.headers.get(name) ?? '')]),
-    ...(named && {
-      [named.kind]: brief(named.name),
+    ...(named && { [named.kind]: brief(named.name) }),
+    ...((named || shows) && {
       values: values.map(([path, text]) => [path, brief(text)]),
       not_shown: listed,
       ...(others.length > listed.length && { not_listed: others.length - listed.length }),

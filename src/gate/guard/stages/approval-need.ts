@@ -1,3 +1,4 @@
+import { isPlainJson } from '../../base/body.ts'
 import { type Outcome, stage } from '../../base/chain.ts'
 import { type CodeOf, denials } from '../../base/denial.ts'
 import { fail, ok } from '../../base/result.ts'
@@ -5,7 +6,8 @@ import { mayAsk } from '../../model/approval.ts'
 import type { ApprovalRule } from '../../model/approval-rule.ts'
 import type { LineFacts } from '../../model/facts.ts'
 import type { Clock } from '../../model/ports.ts'
-import { type Shown, shownOf } from '../operation/approval-shown.ts'
+import { bodyObject, type Shown, shownOf } from '../operation/approval-shown.ts'
+import { isReadAlike } from '../operation/mcp/members.ts'
 import { type Needs as Conditioned, forgetArguments, isTrue } from './condition.ts'
 import type { Used, Uses } from './mcp-access.ts'
 import type { OperationFacts } from './operation.ts'
@@ -68,3 +70,17 @@ export const approvalNeed = stage({
     return ok({ needed: { rule, ...shownOf(needs, rule, used) } })
   },
 })
+
+/**
+ * Whether a person can be shown what `shows` names: in a rule without MCP the body must be an object of JSON, in which all
+ * readers find the same members. Does not check that it is I-JSON.
+ */
+export function isShowable(
+  { shows }: ApprovalRule,
+  { route, request, held }: Pick<NeedFacts, 'route' | 'request' | 'held'>,
+): boolean {
+  if (!shows || route.mcp) return true
+  const body = held && isPlainJson(request.headers) ? bodyObject(held.bytes) : undefined
+  const paths = shows.map((path) => path.split('.').slice(1))
+  return body !== undefined && isReadAlike(body, paths)
+}

@@ -17,7 +17,7 @@ import type { StandingPorts } from '../checks/check.ts'
 import { approvalDigests } from '../operation/approval-digest.ts'
 import { ownerOf } from '../operation/body.ts'
 import type { ProofFacts, ProofPorts } from '../possession/method.ts'
-import type { Needed, NeededFact } from './approval-need.ts'
+import { isShowable, type Needed, type NeededFact } from './approval-need.ts'
 import { condition, forgetArguments, useCondition } from './condition.ts'
 import type { Uses } from './mcp-access.ts'
 import type { OperationFacts } from './operation.ts'
@@ -44,8 +44,8 @@ export const approvalDenials = denials({
   ],
   approval_invalid: [
     'badRequest',
-    'The body of a call that needs an approval can be read in more than one way',
-    'Send I-JSON (RFC 7493): numbers that a double keeps exactly, no names twice, whole characters, no compression',
+    'The body of a call that needs an approval cannot be shown, or can be read in more than one way',
+    'Send I-JSON (RFC 7493): numbers that a double keeps exactly, no names twice, whole characters, no compression. Where the rule shows members of the body: a JSON object, as application/json',
   ],
   approvals_full: [
     'tooMany',
@@ -160,7 +160,8 @@ const asked = async (
     policy: hash,
     values,
   })
-  if (!digests.ok) return fail(deny('approval_invalid', undefined, { ofCall: true }))
+  if (!digests.ok || !isShowable(rule, facts))
+    return fail(deny('approval_invalid', undefined, { ofCall: true }))
   const { exact: digest, alike } = digests.value
   const { issuer, id } = agent
   const share = Math.max(1, Math.floor(APPROVAL_ROOMS.asksADay / Math.max(1, policy.issuers.size)))

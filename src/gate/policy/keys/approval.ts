@@ -26,12 +26,14 @@ const boundHeader = text((value) => {
     : name
 })
 
-const argument = text((value) => {
-  const [first, ...rest] = value.split('.')
-  return first === 'arguments' && rest.length > 0 && readDecidingPath(rest.join('.')).ok
-    ? ok(value)
-    : fail(`${quote(value)} is not in the arguments of a call: write arguments.NAME`)
-})
+/** A path below `root`. */
+const pathIn = (root: string, what: string) =>
+  text((value) => {
+    const [first, ...rest] = value.split('.')
+    return first === root && rest.length > 0 && readDecidingPath(rest.join('.')).ok
+      ? ok(value)
+      : fail(`${quote(value)} is not in the ${what}: write ${root}.NAME`)
+  })
 
 const shown = showing<ApprovalRule>()
 
@@ -52,13 +54,14 @@ const showUnless = ({ unless }: ApprovalRule) => unless && writtenCondition(unle
 export const APPROVAL_KEYS = {
   ...COMMON,
   unless: shown(kept(conditionField), showUnless),
+  shows: kept(list(pathIn('body', 'body of a request'))),
 }
 
 /** The keys of `approval` of an entry of an MCP server. */
 export const CALL_APPROVAL_KEYS = {
   ...COMMON,
   unless: shown(kept(callConditionField), showUnless),
-  shows: kept(list(argument)),
+  shows: kept(list(pathIn('arguments', 'arguments of a call'))),
 }
 
 export const APPROVAL_DOCS: KeyDocs<typeof APPROVAL_KEYS> = {
@@ -91,6 +94,12 @@ export const APPROVAL_DOCS: KeyDocs<typeof APPROVAL_KEYS> = {
       'A [condition](configuration/conditions.md): no approval is needed where it is true. Where it cannot be evaluated, an approval is needed.',
     unset: 'each call needs an approval',
     example: 'request.method == "GET"',
+  },
+  shows: {
+    description:
+      'Members of a JSON body whose values the person is shown, each as `body.NAME`. Of the others only the names are shown. The body must then be a JSON object.',
+    unset: 'none',
+    example: ['body.amount'],
   },
 }
 
